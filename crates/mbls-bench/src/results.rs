@@ -1,0 +1,132 @@
+//! The result files: `result.json` of a cell and `results.json` of all. `docs/benchmarks.md` documents them.
+
+use crate::cell::CellKey;
+use anyhow::{Context, Result, ensure};
+use mbls_core::calibration::TemperatureScaling;
+use mbls_core::metric::{ClassificationMetrics, ClassificationReport, Metric, Predictions};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The version of both files' layout.
+pub(crate) const SCHEMA: u32 = 1;
+
+/// `results.json`: the finished cells of an output folder.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Results {
+    /// [`SCHEMA`].
+    pub(crate) schema: u32,
+    /// The project's commit, with `-dirty` where files differed from it; `unknown` outside of a repository.
+    pub(crate) commit: String,
+    /// The device of the last run.
+    pub(crate) device: String,
+    /// The cells, in the order of suites, models, losses and seeds.
+    pub(crate) cells: Vec<Cell>,
+}
+
+/// One training, measured on one split.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Cell {
+    /// Where it stands in the matrix.
+    #[serde(flatten)]
+    pub(crate) key: CellKey,
+    /// What was measured: always `test`.
+    pub(crate) split: String,
+    /// Pictures measured.
+    pub(crate) n: u64,
+    /// Wall time of training, all processes that worked on it together.
+    pub(crate) seconds: f64,
+    /// Number of epochs trained.
+    pub(crate) epochs: usize,
+    /// The epoch, from 0, whose weights were measured: the last with the best validation accuracy.
+    pub(crate) best_epoch: usize,
+    /// The measures, as fractions.
+    pub(crate) metrics: BTreeMap<String, f64>,
+    /// The same on the validation data, on which settings are chosen; the temperature is fitted there.
+    pub(crate) validation: BTreeMap<String, f64>,
+}
+
+/// A finished cell with what it was trained from.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CellFile {
+    /// [`SCHEMA`].
+    pub(crate) schema: u32,
+    /// Everything that decides the result; see [`crate::cell`].
+    pub(crate) identity: String,
+    /// The result.
+    pub(crate) cell: Cell,
+}
+
+impl CellFile {
+    /// Reads a finished cell; `None` where there is no such file.
+    ///
+    /// # Errors
+    ///
+    /// A file that is no result.
+    pub(crate) fn read(path: &Path) -> Result<Option<Self>> {
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e).with_context(|| format!("cannot read {}", path.display())),
+        };
+        let file: Self =
+            serde_json::from_slice(&bytes).with_context(|| format!("{} is no result of a cell", path.display()))?;
+        ensure!(file.schema == SCHEMA, "{}: schema: expected {SCHEMA}, found {}", path.display(), file.schema);
+        Ok(Some(file))
+    }
+}
+
+/// Writes `value` as JSON, atomically.
+///
+/// # Errors
+///
+/// Where the file cannot be written; the old one is intact.
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(value).with_context(|| format!("cannot encode {}", path.display()))?;
+    text.push('\n');
+    mbls_train::atomic::write(path, text.as_bytes())?;
+    Ok(())
+}
+
+/// Every measure of predictions before and after temperature scaling, under the names of `results.json`.
+///
+/// # Errors
+///
+/// Empty predictions.
+pub(crate) fn measures(
+    predictions: &[Predictions; 2],
+    temperature: &TemperatureScaling,
+    bins: usize,
+) -> Result<BTreeMap<String, f64>> {
+    let [before, after] = [report(&predictions[0], bins)?, report(&predictions[1], bins)?];
+    Ok(BTreeMap::from(
+        [
+            ("accuracy", before.accuracy),
+            ("nll", before.nll),
+            ("brier", before.brier),
+            ("ece", before.ece),
+            ("aece", before.aece),
+            ("cece", before.cece),
+            ("mce", before.mce),
+            ("temperature", temperature.temperature()),
+            ("nll_scaled", after.nll),
+            ("brier_scaled", after.brier),
+            ("ece_scaled", after.ece),
+            ("aece_scaled", after.aece),
+            ("cece_scaled", after.cece),
+            ("mce_scaled", after.mce),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    ))
+}
+
+/// All classification metrics of predictions.
+///
+/// # Errors
+///
+/// Empty predictions.
+pub(crate) fn report(predictions: &Predictions, bins: usize) -> Result<ClassificationReport> {
+    let mut metrics = ClassificationMetrics::new(bins)?;
+    metrics.update(predictions)?;
+    metrics.value().context("there are no predictions to measure")
+}

@@ -1,0 +1,288 @@
+//! Suites: what the benchmark trains and measures, as data. One TOML file each, in `suites/`.
+
+use anyhow::{Context, Result, bail, ensure};
+use mbls_core::loss::LossSpec;
+use mbls_nn::{OptimizerConfig, Schedule};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The suites that the program carries, in the order in which they run.
+const BUILT_IN: [&str; 4] = [
+    include_str!("../suites/digits.toml"),
+    include_str!("../suites/digits-noisy.toml"),
+    include_str!("../suites/mnist.toml"),
+    include_str!("../suites/cifar10.toml"),
+];
+
+/// The profile that needs no data but the repository's own and finishes in minutes.
+pub(crate) const DEFAULT_PROFILE: &str = "default";
+
+/// A data set, a model, a recipe and the losses that are compared on them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Suite {
+    /// What the command line and the results call it.
+    pub(crate) name: String,
+    /// A heading.
+    pub(crate) title: String,
+    /// What it shows, for the report.
+    pub(crate) description: String,
+    /// What a reader has to know: how settings were chosen, what not to conclude.
+    #[serde(default)]
+    pub(crate) notes: Vec<String>,
+    /// The data set.
+    pub(crate) data: DataSpec,
+    /// The model that runs where none is named.
+    pub(crate) model: ModelName,
+    /// What every loss is trained with.
+    pub(crate) recipe: Recipe,
+    /// How much is run, by profile.
+    pub(crate) profile: BTreeMap<String, Scale>,
+    /// The losses; the first one is the baseline.
+    pub(crate) loss: Vec<LossEntry>,
+}
+
+/// A data set and how it is made harder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum DataSpec {
+    /// The repository's 1,797 digits of 8x8 pixels; splits are stratified.
+    Digits {
+        /// Standard deviation of the Gaussian noise on each picture, as a fraction of the full range.
+        noise: f64,
+    },
+    /// MNIST: training and validation from its training part, tests on its test part.
+    Mnist,
+    /// CIFAR-10: training and validation from its training part, tests on its test part.
+    Cifar10,
+}
+
+/// A model of mbls-vision by the name the command line knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ModelName {
+    /// Three convolutions, for pictures of 8 to 28 pixels.
+    SmallCnn,
+    /// He's CIFAR network of 20 layers.
+    Resnet20,
+    /// He's CIFAR network of 32 layers.
+    Resnet32,
+    /// He's CIFAR network of 44 layers.
+    Resnet44,
+    /// He's CIFAR network of 56 layers.
+    Resnet56,
+}
+
+impl ModelName {
+    /// The name in results and directories.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::SmallCnn => "small-cnn",
+            Self::Resnet20 => "resnet20",
+            Self::Resnet32 => "resnet32",
+            Self::Resnet44 => "resnet44",
+            Self::Resnet56 => "resnet56",
+        }
+    }
+}
+
+/// What every loss of a suite is trained with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Recipe {
+    /// Samples a step.
+    pub(crate) batch_size: usize,
+    /// The learning rate before the schedule.
+    pub(crate) learning_rate: f64,
+    /// How it falls.
+    pub(crate) schedule: RecipeSchedule,
+    /// The optimizer.
+    pub(crate) optimizer: OptimizerConfig,
+    /// Largest gradient norm.
+    pub(crate) clip_norm: Option<f64>,
+    /// Pad-and-crop augmentation: pixels added on each side; none where absent.
+    pub(crate) crop_padding: Option<usize>,
+    /// Whether pictures are mirrored at random.
+    #[serde(default)]
+    pub(crate) flip: bool,
+    /// Bins of the calibration errors.
+    pub(crate) bins: usize,
+}
+
+/// A schedule in fractions of the training, so that it means the same for any number of epochs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum RecipeSchedule {
+    /// No change.
+    Constant,
+    /// Half a cosine from the learning rate to 0.
+    Cosine,
+    /// Multiplied by `gamma` after each fraction of the epochs.
+    MultiStep {
+        /// Fractions of the number of epochs, increasing.
+        fractions: Vec<f64>,
+        /// The factor.
+        gamma: f64,
+    },
+}
+
+impl RecipeSchedule {
+    /// The schedule for a number of epochs.
+    pub(crate) fn for_epochs(&self, epochs: usize) -> Schedule {
+        match self {
+            Self::Constant => Schedule::Constant,
+            Self::Cosine => Schedule::Cosine { epochs, minimum: 0.0 },
+            Self::MultiStep { fractions, gamma } => Schedule::MultiStep {
+                milestones: fractions.iter().map(|fraction| (fraction * epochs as f64).round() as usize).collect(),
+                gamma: *gamma,
+            },
+        }
+    }
+}
+
+/// How much of a suite is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Scale {
+    /// Number of epochs.
+    pub(crate) epochs: usize,
+    /// Number of seeds, from 0.
+    pub(crate) seeds: u64,
+    /// Training pictures.
+    pub(crate) train: usize,
+    /// Validation pictures.
+    pub(crate) validation: usize,
+    /// Test pictures: the first ones of an official test part, or that many of a seeded split.
+    pub(crate) test: usize,
+}
+
+/// One loss of a suite.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LossEntry {
+    /// What the command line and the results call it.
+    pub(crate) id: String,
+    /// What tables call it.
+    pub(crate) title: String,
+    /// The loss and its settings.
+    pub(crate) spec: LossSpec,
+}
+
+impl LossEntry {
+    /// The settings in words, for tables.
+    pub(crate) fn settings(&self) -> String {
+        match &self.spec {
+            LossSpec::CrossEntropy => String::new(),
+            LossSpec::LabelSmoothing { alpha } | LossSpec::EntropyPenalty { alpha } => format!("α = {alpha}"),
+            LossSpec::Focal { gamma } => format!("γ = {gamma}"),
+            LossSpec::Margin { margin, alpha } => format!("m = {margin}, α = {alpha}"),
+        }
+    }
+}
+
+impl Suite {
+    /// The suite called `name`, or the one in the file `name` where that ends in `.toml`.
+    ///
+    /// # Errors
+    ///
+    /// An unknown name, with the known ones; a file that is no suite.
+    pub(crate) fn find(name: &str) -> Result<Self> {
+        if Path::new(name).extension().is_some_and(|extension| extension == "toml") {
+            let text = std::fs::read_to_string(name).with_context(|| format!("cannot read the suite file {name}"))?;
+            return Self::parse(&text).with_context(|| format!("in the suite file {name}"));
+        }
+        let suites = Self::built_in()?;
+        let known = suites.iter().map(|suite| suite.name.as_str()).collect::<Vec<_>>().join(", ");
+        match suites.iter().find(|suite| suite.name == name) {
+            Some(suite) => Ok(suite.clone()),
+            None => bail!("there is no suite \"{name}\": expected one of {known}, or a file that ends in .toml"),
+        }
+    }
+
+    /// All suites that the program carries.
+    ///
+    /// # Errors
+    ///
+    /// A built-in file that is no suite; a test rules that out.
+    pub(crate) fn built_in() -> Result<Vec<Self>> {
+        BUILT_IN.iter().map(|text| Self::parse(text).context("in a built-in suite")).collect()
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        let suite: Self = toml::from_str(text)?;
+        let plain =
+            |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        // Names become directories.
+        ensure!(
+            plain(&suite.name) && !suite.name.starts_with('.'),
+            "name = {:?}: expected letters, digits, '-', '_', '.'",
+            suite.name
+        );
+        ensure!(!suite.loss.is_empty(), "loss: expected at least one");
+        for (i, loss) in suite.loss.iter().enumerate() {
+            ensure!(
+                plain(&loss.id) && !loss.id.starts_with('.'),
+                "loss.id = {:?}: expected letters, digits, '-', '_', '.'",
+                loss.id
+            );
+            ensure!(suite.loss[..i].iter().all(|other| other.id != loss.id), "loss.id = {:?} is there twice", loss.id);
+            loss.spec.build().with_context(|| format!("loss {:?}", loss.id))?;
+        }
+        ensure!(!suite.profile.is_empty(), "profile: expected at least one");
+        for (name, scale) in &suite.profile {
+            let least =
+                [scale.epochs, scale.seeds as usize, scale.train, scale.validation, scale.test].into_iter().min();
+            ensure!(least > Some(0), "profile.{name}: expected positive numbers, found {scale:?}");
+        }
+        ensure!(suite.recipe.batch_size > 0, "recipe.batch_size = 0: expected a positive number");
+        ensure!(suite.recipe.bins > 0, "recipe.bins = 0: expected a positive number");
+        Ok(suite)
+    }
+
+    /// How much `profile` runs: its own scale, or the default one of a suite that always runs.
+    pub(crate) fn scale(&self, profile: &str) -> Option<Scale> {
+        self.profile.get(profile).or_else(|| self.profile.get(DEFAULT_PROFILE)).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn built_in_suites_are_valid() {
+        let suites = Suite::built_in().unwrap();
+        let names: Vec<_> = suites.iter().map(|suite| suite.name.as_str()).collect();
+        assert_eq!(names, ["digits", "digits-noisy", "mnist", "cifar10"]);
+        for suite in &suites {
+            assert_eq!(suite.loss[0].spec, LossSpec::CrossEntropy, "{}: the baseline", suite.name);
+            assert!(
+                suite.loss.iter().any(|loss| matches!(loss.spec, LossSpec::Margin { margin, .. } if margin == 0.0))
+            );
+        }
+    }
+
+    #[test]
+    fn unknown_suite_names_the_known_ones() {
+        let error = Suite::find("digit").unwrap_err().to_string();
+        assert!(error.contains("\"digit\"") && error.contains("digits-noisy"), "{error}");
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let good = BUILT_IN[0];
+        let error = |from: &str, to: &str| format!("{:#}", Suite::parse(&good.replacen(from, to, 1)).unwrap_err());
+        assert!(good.contains("id = \"ls\"") && good.contains("batch_size"));
+        assert!(error("id = \"ls\"", "id = \"ce\"").contains("twice"));
+        assert!(error("id = \"ls\"", "id = \"../ls\"").contains("../ls"));
+        assert!(error("batch_size", "batchsize").contains("batchsize"));
+    }
+
+    #[test]
+    fn milestones_scale_with_the_epochs() {
+        let schedule = RecipeSchedule::MultiStep { fractions: vec![0.4, 0.6], gamma: 0.1 };
+        let Schedule::MultiStep { milestones, .. } = schedule.for_epochs(200) else { panic!("another schedule") };
+        assert_eq!(milestones, [80, 120]);
+    }
+}

@@ -1,0 +1,133 @@
+//! Bad input ends in an error that names the file and the field, and leaves what was there.
+
+use crate::support::{fail, program, run, tensors};
+use std::path::Path;
+
+const RECORD: usize = 3073;
+
+fn cifar_folder(data: &Path) {
+    let folder = data.join("cifar-10-batches-bin");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    for name in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"] {
+        let records: Vec<u8> =
+            (0..10_000usize).flat_map(|i| std::iter::once((i % 10) as u8).chain([7; RECORD - 1])).collect();
+        std::fs::write(folder.join(name).with_extension("bin"), records).expect("a file");
+    }
+}
+
+fn bench_cifar(data: &Path, out: &Path) -> std::process::Command {
+    let [data, out] = [data, out].map(|path| path.to_str().expect("UTF-8"));
+    program(&["bench", "cifar10", "--data", data, "--out", out, "--device", "cpu"])
+}
+
+#[test]
+fn cifar_files_of_the_wrong_size_and_with_wrong_labels() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, out) = (folder.path().join("data"), folder.path().join("out"));
+    cifar_folder(&data);
+    let batch = data.join("cifar-10-batches-bin/data_batch_3.bin");
+    let good = std::fs::read(&batch).expect("a file");
+
+    std::fs::write(&batch, &good[..good.len() - 1]).expect("a file");
+    let text = fail(bench_cifar(&data, &out));
+    assert!(text.contains("data_batch_3.bin") && text.contains("30730000") && text.contains("30729999"), "{text}");
+
+    std::fs::write(&batch, [&good[..], &[0]].concat()).expect("a file");
+    let text = fail(bench_cifar(&data, &out));
+    assert!(text.contains("data_batch_3.bin") && text.contains("30730000"), "{text}");
+
+    let mut labelled = good;
+    labelled[5 * RECORD] = 10;
+    std::fs::write(&batch, labelled).expect("a file");
+    let text = fail(bench_cifar(&data, &out));
+    assert!(text.contains("data_batch_3.bin") && text.contains("label") && text.contains("10"), "{text}");
+}
+
+#[test]
+fn idx_files_that_are_cut_off() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mnist = folder.path().join("mnist");
+    std::fs::create_dir_all(&mnist).expect("a folder");
+    let mut images = vec![0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28];
+    images.extend([9; 2 * 28 * 28 - 1]);
+    std::fs::write(mnist.join("train-images-idx3-ubyte"), images).expect("a file");
+    std::fs::write(mnist.join("train-labels-idx1-ubyte"), [0, 0, 8, 1, 0, 0, 0, 2, 3, 4]).expect("a file");
+    let out = folder.path().join("out");
+    let [data, out] = [folder.path(), &out].map(|path| path.to_str().expect("UTF-8"));
+    let text = fail(program(&["bench", "mnist", "--data", data, "--out", out, "--device", "cpu"]));
+    assert!(text.contains("train-images-idx3-ubyte"), "{text}");
+}
+
+#[test]
+fn unknown_names() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().to_str().expect("UTF-8");
+    let text = fail(program(&["bench", "digit", "--out", out]));
+    assert!(text.contains("\"digit\"") && text.contains("digits-noisy"), "{text}");
+    let text = fail(program(&["bench", "digits", "--loss", "mlbs", "--out", out]));
+    assert!(text.contains("--loss mlbs") && text.contains("mbls"), "{text}");
+    let text = fail(program(&["bench", "digits", "--model", "resnet21", "--out", out]));
+    assert!(text.contains("resnet21") && text.contains("resnet20"), "{text}");
+    let text = fail(program(&["bench", "digits", "--model", "resnet20", "--out", out]));
+    assert!(text.contains("resnet20") && text.contains("3 channels"), "{text}");
+    let text = fail(program(&["bench-all", "--profile", "huge", "--out", out]));
+    assert!(text.contains("--profile huge") && text.contains("local"), "{text}");
+    let text = fail(program(&["bench", "cifar10", "--out", out]));
+    assert!(text.contains("cifar-10-batches-bin") && text.contains("--data"), "{text}");
+    let text = fail(program(&["bench", "digits", "--epochs", "0", "--out", out]));
+    assert!(text.contains("--epochs"), "{text}");
+}
+
+fn one_cell(out: &Path, epochs: &str) -> std::process::Command {
+    let out = out.to_str().expect("UTF-8");
+    program(&["bench", "digits", "--loss", "ce", "--seeds", "1", "--epochs", epochs, "--device", "cpu", "--out", out])
+}
+
+#[test]
+fn results_and_checkpoints_of_another_training() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    run(one_cell(&out, "1"));
+    let before = tensors(&out);
+
+    let text = fail(one_cell(&out, "2"));
+    assert!(text.contains("result.json") && text.contains("identity") && text.contains("\"epochs\":2"), "{text}");
+
+    // Without its result the cell is unfinished, and its checkpoint is another training's.
+    let cell = out.join("digits/small-cnn/ce/seed-0");
+    std::fs::remove_file(cell.join("result.json")).expect("a file");
+    let text = fail(one_cell(&out, "2"));
+    assert!(text.contains("last.safetensors") && text.contains("identity"), "{text}");
+    assert!(before == tensors(&out), "the checkpoint was touched");
+
+    std::fs::write(cell.join("last.safetensors"), &before.values().next().expect("a file")[..100]).expect("a file");
+    let text = fail(one_cell(&out, "1"));
+    assert!(text.contains("last.safetensors") && text.contains("safetensors file"), "{text}");
+}
+
+/// A limit on the size of files makes a write fail in the middle, as a full disk does.
+#[cfg(unix)]
+#[test]
+fn a_disk_that_fills_up_while_a_checkpoint_is_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    let limited = |epochs: &str, kilobytes: &str| {
+        let inner = one_cell(&out, epochs);
+        let mut shell = std::process::Command::new("bash");
+        shell.args(["-c", "trap '' XFSZ; ulimit -f \"$1\"; shift; exec \"$@\"", "bash", kilobytes]);
+        shell.arg(inner.get_program()).args(inner.get_args()).env_remove("MBLS_DATA_DIR");
+        shell
+    };
+    run(limited("1", "unlimited"));
+    let cell = out.join("digits/small-cnn/ce/seed-0");
+    std::fs::remove_file(cell.join("result.json")).expect("a file");
+    std::fs::remove_file(cell.join("last.safetensors")).expect("a file");
+    let before = tensors(&out);
+
+    let text = fail(limited("1", "16"));
+    assert!(text.contains("safetensors.tmp") && text.contains("cannot write"), "{text}");
+    assert!(before == tensors(&out), "a file that was there has changed");
+    assert!(!cell.join("best.safetensors.tmp").exists() && !cell.join("last.safetensors.tmp").exists());
+    // With room again, the run goes on.
+    run(limited("1", "unlimited"));
+}

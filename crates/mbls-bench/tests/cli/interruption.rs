@@ -1,0 +1,70 @@
+//! A run that is killed at any moment and started again ends as one that was left alone.
+
+use crate::support::{program, results, run, tensors};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+fn command(out: &Path) -> std::process::Command {
+    let out = out.to_str().expect("UTF-8");
+    program(&[
+        "bench",
+        "digits-noisy",
+        "--loss",
+        "ce",
+        "--loss",
+        "mbls",
+        "--seeds",
+        "1",
+        "--epochs",
+        "6",
+        "--device",
+        "cpu",
+        "--out",
+        out,
+    ])
+}
+
+#[test]
+fn killed_five_times_ends_with_the_same_bytes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [undisturbed, killed] = ["undisturbed", "killed"].map(|name| folder.path().join(name));
+    let started = Instant::now();
+    run(command(&undisturbed));
+    let whole = started.elapsed();
+
+    // Moments over the whole run; each process does a part of what is left, so a fixed share of the whole keeps all five in it.
+    let mut random = ChaCha8Rng::seed_from_u64(Instant::now().elapsed().subsec_nanos().into());
+    let mut interrupted = 0;
+    for _ in 0..5 {
+        let mut process =
+            command(&killed).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+        let moment = whole.mul_f64(0.05 + 0.3 * f64::from(random.next_u32()) / f64::from(u32::MAX));
+        std::thread::sleep(moment.max(Duration::from_millis(1)));
+        // SIGKILL: no handler, no destructor.
+        process.kill().expect("the process is ours");
+        interrupted += usize::from(!process.wait().expect("the process is ours").success());
+    }
+    assert!(interrupted >= 1, "every process was finished before it was to be killed");
+    run(command(&killed));
+
+    assert_eq!(results(&undisturbed), results(&killed));
+    assert!(tensors(&undisturbed) == tensors(&killed), "checkpoints or predictions differ");
+    // Last and best checkpoint and the predictions of two cells.
+    assert_eq!(tensors(&killed).len(), 6);
+}
+
+#[test]
+fn finished_cells_are_skipped() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    run(command(&out));
+    let file = out.join("digits-noisy/small-cnn/ce/seed-0/last.safetensors");
+    let modified = || std::fs::metadata(&file).and_then(|metadata| metadata.modified()).expect("a time");
+    let (before, first) = (modified(), std::fs::read(out.join("results.json")).expect("results"));
+    run(command(&out));
+    assert_eq!(before, modified());
+    assert_eq!(first, std::fs::read(out.join("results.json")).expect("results"));
+}

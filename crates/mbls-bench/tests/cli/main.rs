@@ -1,0 +1,6 @@
+//! The benchmark program as its users run it.
+
+mod bad_input;
+mod interruption;
+mod support;
+mod threads;

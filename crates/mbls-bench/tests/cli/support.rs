@@ -1,0 +1,61 @@
+//! Runs the benchmark program as a user does, and compares what it leaves.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The program with the environment of these tests.
+pub(crate) fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mbls-bench"));
+    command.args(arguments).env_remove("MBLS_DATA_DIR");
+    command
+}
+
+/// Runs it to its end; a failure shows what it printed.
+pub(crate) fn run(mut command: Command) -> Output {
+    let output = command.output().expect("the program starts");
+    assert!(output.status.success(), "{}", text(&output));
+    output
+}
+
+/// Runs it, expects a failure without a panic, and returns what it printed.
+pub(crate) fn fail(mut command: Command) -> String {
+    let output = command.output().expect("the program starts");
+    let text = text(&output);
+    assert_eq!(output.status.code().map(|code| code != 0 && code != 101), Some(true), "{text}");
+    assert!(!text.contains("panicked"), "{text}");
+    text
+}
+
+pub(crate) fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// `results.json` without wall times, which no two runs share.
+pub(crate) fn results(out: &Path) -> Value {
+    let text = std::fs::read_to_string(out.join("results.json")).expect("results.json");
+    let mut results: Value = serde_json::from_str(&text).expect("JSON");
+    for cell in results["cells"].as_array_mut().expect("cells") {
+        assert!(cell["seconds"].take().as_f64().expect("seconds") > 0.0);
+    }
+    results
+}
+
+/// Every checkpoint and every saved prediction below `out`, by its path there.
+pub(crate) fn tensors(out: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![out.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "safetensors") {
+                let place = path.strip_prefix(out).expect("below").to_owned();
+                found.insert(place, std::fs::read(&path).expect("a file"));
+            }
+        }
+    }
+    found
+}

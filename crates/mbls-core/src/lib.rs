@@ -1,0 +1,10 @@
+//! Losses on logits, calibration metrics and post-hoc calibrators.
+
+pub mod bootstrap;
+pub mod calibration;
+mod error;
+#[cfg(feature = "candle")]
+pub mod loss;
+pub mod metric;
+
+pub use error::{Error, Result};

@@ -1,0 +1,67 @@
+use super::{Metric, Predictions, add_counts};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// The share of rows whose label is the predicted class: `correct / n`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "State", into = "State")]
+pub struct Accuracy {
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct State {
+    n: u64,
+    correct: u64,
+}
+
+impl Accuracy {
+    /// No rows yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The number of rows.
+    pub fn n(&self) -> u64 {
+        self.state.n
+    }
+}
+
+impl Metric for Accuracy {
+    type Input<'a> = &'a Predictions;
+    type Value = f64;
+
+    fn update(&mut self, input: &Predictions) -> Result<()> {
+        let correct = (0..input.rows()).filter(|&row| input.correct(row)).count();
+        self.merge(Self { state: State { n: input.rows() as u64, correct: correct as u64 } })
+    }
+
+    fn merge(&mut self, other: Self) -> Result<()> {
+        let (a, b) = (self.state, other.state);
+        self.state = State { n: add_counts(a.n, b.n)?, correct: add_counts(a.correct, b.correct)? };
+        Ok(())
+    }
+
+    fn value(&self) -> Option<f64> {
+        (self.state.n > 0).then(|| self.state.correct as f64 / self.state.n as f64)
+    }
+}
+
+impl TryFrom<State> for Accuracy {
+    type Error = Error;
+
+    fn try_from(state: State) -> Result<Self> {
+        if state.correct > state.n {
+            let problem = format!("{} correct of {} rows", state.correct, state.n);
+            return Err(Error::State { metric: "accuracy", problem });
+        }
+        Ok(Self { state })
+    }
+}
+
+impl From<Accuracy> for State {
+    fn from(accuracy: Accuracy) -> Self {
+        accuracy.state
+    }
+}

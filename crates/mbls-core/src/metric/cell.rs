@@ -1,0 +1,63 @@
+use super::{FixedSum, MAX_ROWS, add_counts};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// What a calibration metric keeps of the samples of one bin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cell {
+    /// Samples.
+    pub(super) count: u64,
+    /// Samples whose event came true.
+    pub(super) positive: u64,
+    /// Sum of the probabilities that were given to the event.
+    pub(super) probability: FixedSum,
+}
+
+impl Cell {
+    pub(super) fn add(&mut self, probability: f64, positive: bool) -> Result<()> {
+        let mut one = Self { count: 1, positive: positive.into(), ..Self::default() };
+        one.probability.add(probability)?;
+        self.merge(&one)
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) -> Result<()> {
+        let mut probability = self.probability;
+        probability.merge(other.probability)?;
+        *self = Self {
+            count: add_counts(self.count, other.count)?,
+            positive: add_counts(self.positive, other.positive)?,
+            probability,
+        };
+        Ok(())
+    }
+
+    pub(super) fn mean_probability(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.probability.mean(self.count))
+    }
+
+    pub(super) fn frequency(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.positive as f64 / self.count as f64)
+    }
+
+    /// `|positive - sum of probabilities|` in units of 2^-60: the count times the distance of frequency and mean probability.
+    pub(super) fn gap(&self) -> u128 {
+        gap(self.positive, self.probability.units())
+    }
+
+    /// An error where no samples can have led to this cell.
+    pub(super) fn check(&self, metric: &'static str) -> Result<()> {
+        let most = i128::from(self.count.min(MAX_ROWS)) << FixedSum::FRACTION_BITS;
+        if self.count > MAX_ROWS || self.positive > self.count || !(0..=most).contains(&self.probability.units()) {
+            let (count, positive, sum) = (self.count, self.positive, self.probability.to_f64());
+            let problem = format!("a bin of {count} samples has {positive} positives and probabilities of sum {sum}");
+            return Err(Error::State { metric, problem });
+        }
+        Ok(())
+    }
+}
+
+/// `|positive - probability|` in units of 2^-60, the sum of probabilities given in them.
+pub(super) fn gap(positive: u64, probability: i128) -> u128 {
+    (i128::from(positive) << FixedSum::FRACTION_BITS).abs_diff(probability)
+}

@@ -1,0 +1,155 @@
+use super::{
+    Accuracy, AdaptiveConvention, AdaptiveEce, Brier, ClasswiseConvention, ClasswiseEce, Metric, NegativeLogLikelihood,
+    Predictions, Reliability, ReliabilityBins,
+};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// All metrics of a classifier at once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Parts", into = "Parts")]
+pub struct ClassificationMetrics {
+    parts: Parts,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parts {
+    accuracy: Accuracy,
+    nll: NegativeLogLikelihood,
+    brier: Brier,
+    reliability: ReliabilityBins,
+    adaptive: AdaptiveEce,
+    classwise: ClasswiseEce,
+}
+
+/// The metrics of a classifier on a data set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClassificationReport {
+    /// Number of rows.
+    pub n: u64,
+    /// Value of [`Accuracy`].
+    pub accuracy: f64,
+    /// Value of [`NegativeLogLikelihood`]; infinite where a label has the probability 0.
+    pub nll: f64,
+    /// Value of [`Brier`].
+    pub brier: f64,
+    /// Expected calibration error, [`Reliability::ece`].
+    pub ece: f64,
+    /// Value of [`AdaptiveEce`].
+    pub aece: f64,
+    /// Value of [`ClasswiseEce`].
+    pub cece: f64,
+    /// Maximum calibration error, [`Reliability::mce`].
+    pub mce: f64,
+    /// The convention of `aece`.
+    pub adaptive_convention: AdaptiveConvention,
+    /// The convention of `cece`.
+    pub classwise_convention: ClasswiseConvention,
+    /// The reliability diagram, in as many bins as the calibration errors have.
+    pub reliability: Reliability,
+}
+
+impl ClassificationMetrics {
+    /// No rows yet, for `bins` bins (15 is usual) and the default conventions.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for no bins and for more than 65536.
+    pub fn new(bins: usize) -> Result<Self> {
+        Self::with_conventions(bins, AdaptiveConvention::Default, ClasswiseConvention::Default)
+    }
+
+    /// No rows yet, for `bins` bins and given conventions.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_conventions(bins: usize, adaptive: AdaptiveConvention, classwise: ClasswiseConvention) -> Result<Self> {
+        let parts = Parts {
+            accuracy: Accuracy::new(),
+            nll: NegativeLogLikelihood::new(),
+            brier: Brier::new(),
+            reliability: ReliabilityBins::new(bins)?,
+            adaptive: AdaptiveEce::new(bins, adaptive)?,
+            classwise: ClasswiseEce::new(bins, classwise)?,
+        };
+        Ok(Self { parts })
+    }
+
+    /// The number of bins.
+    pub fn bins(&self) -> usize {
+        self.parts.reliability.bins()
+    }
+}
+
+impl Metric for ClassificationMetrics {
+    type Input<'a> = &'a Predictions;
+    type Value = ClassificationReport;
+
+    fn update(&mut self, input: &Predictions) -> Result<()> {
+        let mine = &mut self.parts;
+        // What a batch can fail at comes first, so that none of the parts is ahead of another afterwards.
+        mine.classwise.check_update(input)?;
+        mine.nll.update(input)?;
+        mine.accuracy.update(input)?;
+        mine.brier.update(input)?;
+        mine.reliability.update(input)?;
+        mine.adaptive.update(input)?;
+        mine.classwise.update(input)
+    }
+
+    fn merge(&mut self, other: Self) -> Result<()> {
+        let mine = &mut self.parts;
+        mine.reliability.check_merge(&other.parts.reliability)?;
+        mine.adaptive.check_merge(&other.parts.adaptive)?;
+        mine.classwise.check_merge(&other.parts.classwise)?;
+        mine.nll.merge(other.parts.nll)?;
+        mine.accuracy.merge(other.parts.accuracy)?;
+        mine.brier.merge(other.parts.brier)?;
+        mine.reliability.merge(other.parts.reliability)?;
+        mine.adaptive.merge(other.parts.adaptive)?;
+        mine.classwise.merge(other.parts.classwise)
+    }
+
+    fn value(&self) -> Option<ClassificationReport> {
+        let mine = &self.parts;
+        let reliability = mine.reliability.value()?;
+        Some(ClassificationReport {
+            n: reliability.n,
+            accuracy: mine.accuracy.value()?,
+            nll: mine.nll.value()?,
+            brier: mine.brier.value()?,
+            ece: reliability.ece(),
+            aece: mine.adaptive.value()?,
+            cece: mine.classwise.value()?,
+            mce: reliability.mce(),
+            adaptive_convention: mine.adaptive.convention(),
+            classwise_convention: mine.classwise.convention(),
+            reliability,
+        })
+    }
+}
+
+impl TryFrom<Parts> for ClassificationMetrics {
+    type Error = Error;
+
+    fn try_from(parts: Parts) -> Result<Self> {
+        let invalid = |problem: String| Err(Error::State { metric: "classification metrics", problem });
+        let rows = [parts.nll.n(), parts.brier.n(), parts.reliability.n(), parts.adaptive.n(), parts.classwise.n()];
+        if rows.iter().any(|n| *n != parts.accuracy.n()) {
+            return invalid(format!("its parts have {} and {rows:?} rows", parts.accuracy.n()));
+        }
+        let bins = [parts.reliability.bins(), parts.adaptive.bins(), parts.classwise.bins()];
+        if bins.iter().any(|b| *b != bins[0]) {
+            return invalid(format!("its parts have {bins:?} bins"));
+        }
+        Ok(Self { parts })
+    }
+}
+
+impl From<ClassificationMetrics> for Parts {
+    fn from(metrics: ClassificationMetrics) -> Self {
+        metrics.parts
+    }
+}

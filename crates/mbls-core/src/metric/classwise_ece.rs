@@ -1,0 +1,195 @@
+use super::cell::Cell;
+use super::edges::Edges;
+use super::fixed_sum::units_to_f64;
+use super::{Metric, Predictions, add_counts, same};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// Which classes and probabilities classwise ECE counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClasswiseConvention {
+    /// The mean over all classes of the predictions; a probability of 0 belongs to the first bin.
+    #[default]
+    Default,
+    /// As published code computes it: the mean over the classes `0..=max(label)` alone, so that it depends on which labels
+    /// occur; probabilities are rounded to f32, and one that is 0 then belongs to no bin.
+    Reference,
+}
+
+/// Classwise expected calibration error: `mean_k sum_b count_kb / n |frequency_kb - probability_kb|`.
+///
+/// Every row has a probability for every class `k`, binned as in [`ReliabilityBins`](super::ReliabilityBins); the frequency is
+/// the share of a bin's rows that are labelled `k`.
+///
+/// # References
+///
+/// Kull et al., Beyond temperature scaling: Obtaining well-calibrated multiclass probabilities with Dirichlet calibration,
+/// NeurIPS 2019 (arXiv 1910.12656); the reference convention is that of Mukhoti et al., NeurIPS 2020 (arXiv 2002.09437).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "State", into = "State")]
+pub struct ClasswiseEce {
+    edges: Edges,
+    state: State,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct State {
+    bins: usize,
+    convention: ClasswiseConvention,
+    n: u64,
+    /// The highest label so far; 0 before the first row.
+    max_label: u32,
+    /// `[classes, bins]`; empty before the first batch, which settles the number of classes.
+    cells: Vec<Cell>,
+}
+
+/// Equality of the state.
+impl PartialEq for ClasswiseEce {
+    fn eq(&self, other: &Self) -> bool {
+        self.state == other.state
+    }
+}
+
+impl ClasswiseEce {
+    /// No rows yet, for `bins` bins per class.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for no bins and for more than 65536.
+    pub fn new(bins: usize, convention: ClasswiseConvention) -> Result<Self> {
+        let edges = Edges::new(bins)?;
+        Ok(Self { edges, state: State { bins, convention, n: 0, max_label: 0, cells: Vec::new() } })
+    }
+
+    /// The number of bins per class.
+    pub fn bins(&self) -> usize {
+        self.state.bins
+    }
+
+    /// The convention.
+    pub fn convention(&self) -> ClasswiseConvention {
+        self.state.convention
+    }
+
+    /// The number of classes, `None` before the first batch.
+    pub fn classes(&self) -> Option<usize> {
+        (!self.state.cells.is_empty()).then(|| self.state.cells.len() / self.state.bins)
+    }
+
+    /// The number of rows.
+    pub fn n(&self) -> u64 {
+        self.state.n
+    }
+
+    /// An error where a batch has another number of classes than those before it.
+    pub(super) fn check_update(&self, input: &Predictions) -> Result<()> {
+        match self.classes() {
+            Some(classes) if classes != input.classes() => Err(Error::Shape {
+                what: "predictions",
+                expected: format!("{classes} classes, as before"),
+                found: format!("{} classes", input.classes()),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// An error where another's settings or number of classes differ.
+    pub(super) fn check_merge(&self, other: &Self) -> Result<()> {
+        same("bins", self.bins(), other.bins())?;
+        same("classwise convention", self.convention(), other.convention())?;
+        match (self.classes(), other.classes()) {
+            (Some(left), Some(right)) => same("classes", left, right),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Metric for ClasswiseEce {
+    type Input<'a> = &'a Predictions;
+    type Value = f64;
+
+    fn update(&mut self, input: &Predictions) -> Result<()> {
+        self.check_update(input)?;
+        let State { bins, convention, n, max_label, cells } = &mut self.state;
+        if input.rows() == 0 {
+            return Ok(());
+        }
+        *n = add_counts(*n, input.rows() as u64)?;
+        cells.resize(input.classes() * *bins, Cell::default());
+        for row in 0..input.rows() {
+            let label = input.label(row);
+            *max_label = label.max(*max_label);
+            for (class, &probability) in input.probs(row).iter().enumerate() {
+                let probability = match convention {
+                    ClasswiseConvention::Default => probability,
+                    ClasswiseConvention::Reference => f64::from(probability as f32),
+                };
+                if probability == 0.0 && *convention == ClasswiseConvention::Reference {
+                    continue;
+                }
+                cells[class * *bins + self.edges.bin(probability)].add(probability, class == label as usize)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, other: Self) -> Result<()> {
+        self.check_merge(&other)?;
+        let (mine, other) = (&mut self.state, other.state);
+        mine.n = add_counts(mine.n, other.n)?;
+        mine.max_label = mine.max_label.max(other.max_label);
+        if mine.cells.is_empty() {
+            mine.cells = other.cells;
+            return Ok(());
+        }
+        mine.cells.iter_mut().zip(&other.cells).try_for_each(|(cell, other)| cell.merge(other))
+    }
+
+    fn value(&self) -> Option<f64> {
+        let classes = match self.state.convention {
+            ClasswiseConvention::Default => self.classes()?,
+            ClasswiseConvention::Reference => self.state.max_label as usize + 1,
+        };
+        let total = self.state.cells.iter().take(classes * self.state.bins).map(Cell::gap).sum();
+        (self.state.n > 0).then(|| units_to_f64(total) / self.state.n as f64 / classes as f64)
+    }
+}
+
+impl TryFrom<State> for ClasswiseEce {
+    type Error = Error;
+
+    fn try_from(state: State) -> Result<Self> {
+        let invalid = |problem: String| Err(Error::State { metric: "classwise ECE", problem });
+        let edges = Edges::new(state.bins)?;
+        let classes = state.cells.len() / state.bins;
+        if !state.cells.len().is_multiple_of(state.bins) {
+            return invalid(format!("{} cells for {} bins per class", state.cells.len(), state.bins));
+        }
+        if state.cells.is_empty() != (state.n == 0) {
+            return invalid(format!("{} rows and {classes} classes", state.n));
+        }
+        if state.max_label as usize >= classes.max(1) {
+            return invalid(format!("label {} of {classes} classes", state.max_label));
+        }
+        for class in state.cells.chunks(state.bins) {
+            class.iter().try_for_each(|cell| cell.check("classwise ECE"))?;
+            let rows: u128 = class.iter().map(|cell| u128::from(cell.count)).sum();
+            let fits = match state.convention {
+                ClasswiseConvention::Default => rows == state.n.into(),
+                ClasswiseConvention::Reference => rows <= state.n.into(),
+            };
+            if !fits {
+                return invalid(format!("a class has {rows} probabilities of {} rows", state.n));
+            }
+        }
+        Ok(Self { edges, state })
+    }
+}
+
+impl From<ClasswiseEce> for State {
+    fn from(metric: ClasswiseEce) -> Self {
+        metric.state
+    }
+}

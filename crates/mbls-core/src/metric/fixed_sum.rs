@@ -1,0 +1,106 @@
+use crate::{Error, Result};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// An exact sum of numbers rounded to multiples of 2^-60.
+///
+/// Each number is rounded once, to the nearest multiple of 2^-60 (ties to even), and added as an integer of 128 bits: the sum
+/// does not depend on the order. It holds magnitudes below 2^67. Serialised as the decimal string of that integer, which
+/// formats without integers of 128 bits keep.
+///
+/// ```
+/// use mbls_core::metric::FixedSum;
+///
+/// let mut sum = FixedSum::default();
+/// for value in [1e15, 0.1, -1e15] {
+///     sum.add(value)?;
+/// }
+/// assert_eq!(sum.to_f64(), 0.1);
+/// # Ok::<(), mbls_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FixedSum(i128);
+
+/// Units per 1.
+const UNITS: f64 = (1u64 << 60) as f64;
+
+impl FixedSum {
+    /// The number of bits after the binary point.
+    pub const FRACTION_BITS: u32 = 60;
+
+    /// Adds a number.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Accumulator`], with the sum unchanged, for a number that is not finite, one from 2^66 on, and a sum from 2^67
+    /// on.
+    pub fn add(&mut self, value: f64) -> Result<()> {
+        let units = (value * UNITS).round_ties_even();
+        // False for NaN too.
+        let fits = units.abs() < 2f64.powi(126);
+        self.0 =
+            fits.then_some(units as i128).and_then(|u| self.0.checked_add(u)).ok_or_else(|| out_of_range(&value))?;
+        Ok(())
+    }
+
+    /// Adds another sum.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Accumulator`], with the sum unchanged, where the result is 2^67 or more.
+    pub fn merge(&mut self, other: Self) -> Result<()> {
+        self.0 = self.0.checked_add(other.0).ok_or_else(|| out_of_range(&other.to_f64()))?;
+        Ok(())
+    }
+
+    /// The sum, rounded to the nearest f64.
+    pub fn to_f64(self) -> f64 {
+        self.0 as f64 / UNITS
+    }
+
+    /// The sum divided by a count.
+    pub fn mean(self, count: u64) -> f64 {
+        self.to_f64() / count as f64
+    }
+
+    /// The sum as a number of units of 2^-60.
+    pub(super) fn units(self) -> i128 {
+        self.0
+    }
+}
+
+/// A number as a count of units of 2^-60, for numbers in `[0, 1]`.
+pub(super) fn unit_interval_units(value: f64) -> u64 {
+    (value * UNITS).round_ties_even() as u64
+}
+
+/// A count of units of 2^-60 as a number.
+pub(super) fn units_to_f64(units: u128) -> f64 {
+    units as f64 / UNITS
+}
+
+fn out_of_range(value: &f64) -> Error {
+    Error::Accumulator {
+        what: "cannot add to a fixed-point sum:",
+        value: value.to_string(),
+        expected: "a finite number below 2^66, a sum below 2^67",
+    }
+}
+
+impl Serialize for FixedSum {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for FixedSum {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.parse() {
+            Ok(units) => Ok(Self(units)),
+            Err(_) => Err(de::Error::invalid_value(
+                de::Unexpected::Str(&text),
+                &"the decimal string of an integer of 128 bits",
+            )),
+        }
+    }
+}

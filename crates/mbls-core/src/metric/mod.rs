@@ -1,0 +1,87 @@
+//! Metrics of classifiers, with exact states that merge.
+//!
+//! A batch of scored rows is validated once, in [`Predictions`]; a [`Metric`] takes any number of batches. States are integer
+//! counts and 128-bit fixed-point sums ([`FixedSum`]), so a value has the same bits whatever the order of the rows, the size
+//! of the batches and the sharding. Conventions that vary in the field are named where they are chosen and in the output.
+//!
+//! ```
+//! use mbls_core::metric::{ClassificationMetrics, Metric, Predictions};
+//!
+//! let logits = [2.0, 0.0, 0.0, 0.0, 1.0, 0.0];
+//! let mut metrics = ClassificationMetrics::new(15)?;
+//! metrics.update(&Predictions::from_logits(&logits, 3, &[0, 2])?)?;
+//! let report = metrics.value().expect("two rows were added");
+//! assert_eq!((report.n, report.accuracy), (2, 0.5));
+//! # Ok::<(), mbls_core::Error>(())
+//! ```
+
+mod accuracy;
+mod adaptive_ece;
+mod brier;
+mod cell;
+mod classification;
+mod classwise_ece;
+mod edges;
+mod fixed_sum;
+mod nll;
+mod predictions;
+mod reliability;
+
+pub use accuracy::Accuracy;
+pub use adaptive_ece::{AdaptiveConvention, AdaptiveEce};
+pub use brier::Brier;
+pub use classification::{ClassificationMetrics, ClassificationReport};
+pub use classwise_ece::{ClasswiseConvention, ClasswiseEce};
+pub use fixed_sum::FixedSum;
+pub use nll::NegativeLogLikelihood;
+pub use predictions::Predictions;
+pub(crate) use predictions::{check_logits, check_temperature};
+pub use reliability::{Reliability, ReliabilityBin, ReliabilityBins};
+
+use crate::{Error, Result};
+
+/// A statistic of a stream of batches, with an exact state that merges.
+pub trait Metric: Clone + Send {
+    /// One batch.
+    type Input<'a>: Copy;
+    /// The statistic.
+    type Value;
+
+    /// Adds a batch; the state stays as it was where that fails.
+    ///
+    /// # Errors
+    ///
+    /// Where the batch does not fit the batches before it, or a number in it the accumulator.
+    fn update(&mut self, input: Self::Input<'_>) -> Result<()>;
+
+    /// Adds what another accumulator saw: the same as updating with its batches.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Merge`] where the settings differ.
+    fn merge(&mut self, other: Self) -> Result<()>;
+
+    /// The statistic of all that was added, `None` before the first row.
+    fn value(&self) -> Option<Self::Value>;
+}
+
+/// The most rows a metric takes: far from where the sums of its counts and gaps would overflow.
+const MAX_ROWS: u64 = 1 << 47;
+
+/// The sum of two counts.
+fn add_counts(a: u64, b: u64) -> Result<u64> {
+    a.checked_add(b).filter(|sum| *sum <= MAX_ROWS).ok_or_else(|| Error::Accumulator {
+        what: "count of rows",
+        value: format!("{a} + {b}"),
+        expected: "at most 2^47",
+    })
+}
+
+/// An error where a setting of two accumulators differs.
+fn same<T: PartialEq + std::fmt::Debug>(name: &'static str, left: T, right: T) -> Result<()> {
+    if left == right {
+        Ok(())
+    } else {
+        Err(Error::Merge { name, left: format!("{left:?}"), right: format!("{right:?}") })
+    }
+}

@@ -1,0 +1,173 @@
+//! Every case and every loss of ours in the golden files.
+
+use crate::{Evaluated, flat, slow};
+use candle_core::{DType, Device, Tensor};
+use mbls_core::Error;
+use mbls_core::loss::LossSpec;
+use mbls_testkit::golden;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Relative to the value in f32, and to the gradient's largest entry or norm: the files hold gradients in f32.
+const TOLERANCE: f64 = 1e-5;
+
+/// The files' losses of ours: what stands before the first `_` is the kind.
+fn spec(name: &str, params: &Value) -> Option<LossSpec> {
+    let number = |key: &str| params[key].as_f64().unwrap_or_else(|| panic!("{name}: {key} is no number"));
+    Some(match name.split('_').next()? {
+        "ce" => LossSpec::CrossEntropy,
+        "ls" => LossSpec::LabelSmoothing { alpha: number("alpha") },
+        "focal" => LossSpec::Focal { gamma: number("gamma") },
+        "ecp" => LossSpec::EntropyPenalty { alpha: number("alpha") },
+        "margin" => LossSpec::Margin { margin: number("margin"), alpha: number("alpha") },
+        _ => return None,
+    })
+}
+
+/// Non-finite numbers are strings in the files.
+fn numbers(values: &Value) -> Vec<f64> {
+    let number = |v: &Value| v.as_f64().or_else(|| v.as_str()?.parse().ok());
+    let list = values.as_array().unwrap_or_else(|| panic!("no list of numbers: {values}"));
+    list.iter().map(|v| number(v).unwrap_or_else(|| panic!("no number: {v}"))).collect()
+}
+
+/// One case's input: the reference's label -100 becomes a label that a `u32` can name.
+struct Case {
+    name: String,
+    logits: Tensor,
+    labels: Tensor,
+    ignore: u32,
+    /// The rows that count, in f64.
+    rows: Vec<(Vec<f64>, usize)>,
+    ignored: usize,
+    finite: bool,
+}
+
+impl Case {
+    fn new(name: &str, logits: &Tensor, labels: &Tensor, ignore_index: i64) -> candle_core::Result<Self> {
+        let ignore = u32::try_from(ignore_index).unwrap_or(u32::MAX);
+        let values: Vec<i64> = labels.flatten_all()?.to_vec1()?;
+        let named = values.iter().map(|&v| if v == ignore_index { i64::from(ignore) } else { v }).collect();
+        let classes = logits.dims()[1];
+        let flattened = logits.to_dtype(DType::F64)?.reshape((logits.dims()[0], classes, ()))?;
+        let flattened = flattened.transpose(1, 2)?.contiguous()?.reshape(((), classes))?.to_vec2::<f64>()?;
+        let rows: Vec<_> = flattened.into_iter().zip(&values).filter(|(_, label)| **label != ignore_index).collect();
+        Ok(Self {
+            name: name.into(),
+            logits: logits.clone(),
+            labels: Tensor::from_vec::<_, i64>(named, labels.shape(), &Device::Cpu)?,
+            ignore,
+            ignored: values.len() - rows.len(),
+            finite: rows.iter().all(|(row, _)| row.iter().all(|l| l.is_finite())),
+            rows: rows.into_iter().map(|(row, &label)| (row, label as usize)).collect(),
+        })
+    }
+
+    fn evaluate(&self, spec: &LossSpec, dtype: DType) -> mbls_core::Result<Evaluated> {
+        Evaluated::new(spec, &self.logits.to_dtype(dtype)?, &self.labels, Some(self.ignore))
+    }
+
+    /// Ours against the formula.
+    fn check_slow(&self, spec: &LossSpec, evaluated: &Evaluated, dtype: DType) {
+        let expected = slow::terms(spec, &self.rows);
+        let at = format!("{} {spec:?} {dtype:?}", self.name);
+        assert_eq!(evaluated.output.terms.len(), expected.len(), "{at}");
+        let weighted: f64 = expected.iter().map(|(w, v)| w * v).sum();
+        for (term, (weight, value)) in evaluated.output.terms.iter().zip(&expected) {
+            assert!((term.weight - weight).abs() < 1e-15, "{at}: weight of {}", term.name);
+            close(&format!("{at} {}", term.name), flat(&term.value)[0], *value, dtype);
+        }
+        close(&format!("{at} total"), evaluated.total(), weighted, dtype);
+    }
+}
+
+/// Against a value computed in f64. Near 0 a log-sum-exp resolves no finer than the spacing of numbers near 1.
+fn close(what: &str, found: f64, expected: f64, dtype: DType) {
+    let (tolerance, resolution) =
+        if dtype == DType::F64 { (1e-9, 1e-15) } else { (TOLERANCE, f64::from(f32::EPSILON)) };
+    let difference = (found - expected).abs();
+    assert!(difference <= tolerance * expected.abs() + resolution, "{what}: {found}, expected {expected}");
+}
+
+/// Against the stored f32 gradient, or its `dot_cos` where it is not stored.
+fn check_gradient(what: &str, found: &[f64], stored: Option<&Tensor>, statistics: &Value, rows: usize) {
+    let statistic = |key: &str| statistics[key].as_f64().unwrap_or_else(|| panic!("{what}: grad.{key} is no number"));
+    // A row's gradient is a difference of numbers of the size 1 / rows.
+    let resolution = f64::from(f32::EPSILON) / rows as f64;
+    if let Some(stored) = stored {
+        let stored = flat(stored);
+        assert_eq!(found.len(), stored.len(), "{what}");
+        let bound = 1e-5 * stored.iter().fold(0f64, |a, g| a.max(g.abs())) + resolution;
+        for (k, (found, stored)) in found.iter().zip(&stored).enumerate() {
+            assert!((found - stored).abs() <= bound, "{what}: gradient[{k}] = {found}, expected {stored}");
+        }
+    } else {
+        let dot: f64 = found.iter().enumerate().map(|(k, g)| g * (0.37 * k as f64).cos()).sum();
+        let (expected, bound) = (statistic("dot_cos"), TOLERANCE * statistic("l2") + resolution);
+        assert!((dot - expected).abs() <= bound, "{what}: gradient's dot_cos = {dot}, expected {expected}");
+    }
+    let norm = found.iter().map(|g| g * g).sum::<f64>().sqrt();
+    let expected = statistic("l2_f64");
+    assert!((norm - expected).abs() <= TOLERANCE * expected + resolution, "{what}: norm {norm}, expected {expected}");
+}
+
+#[test]
+fn losses_equal_the_reference() -> mbls_core::Result<()> {
+    let (json, tensors) = (golden::json("losses.json"), golden::tensors("losses.safetensors"));
+    // Per kind of loss, how many values and how many gradients were compared with the reference's.
+    let mut compared = BTreeMap::<&str, usize>::new();
+    for (name, case) in json["cases"].as_object().expect("losses.json holds cases") {
+        for (loss, entry) in case["losses"].as_object().expect("a case holds losses") {
+            let Some(spec) = spec(loss, &entry["params"]) else { continue };
+            let ignore_index = entry["params"]["ignore_index"].as_i64().expect("ignore_index is an integer");
+            let tensor = |key: &str| &tensors[&format!("{name}/{key}")];
+            let case = Case::new(name, tensor("logits"), tensor("labels"), ignore_index)?;
+            if case.rows.is_empty() {
+                // Where the reference returns NaN.
+                let error = case.evaluate(&spec, DType::F32).err();
+                assert!(matches!(error, Some(Error::AllIgnored { rows }) if rows == case.ignored), "{name} {loss}");
+                continue;
+            }
+            let single = case.evaluate(&spec, DType::F32)?;
+            let double = case.evaluate(&spec, DType::F64)?;
+            // The f64 entries: f32 runs of ours are compared with them too.
+            let reference = entry.get("f64").map(numbers);
+            if !case.finite {
+                // No number to compare with: what the reference says is not finite must show in ours.
+                for evaluated in [single, double] {
+                    let ours = [vec![evaluated.total()], evaluated.terms()].concat();
+                    let reference = reference.as_ref().expect("the reference returns a value");
+                    let agree = reference.iter().zip(&ours).all(|(r, o)| r.is_finite() || !o.is_finite());
+                    assert!(agree, "{name} {loss}: {ours:?}, reference {reference:?}");
+                }
+                continue;
+            }
+
+            case.check_slow(&spec, &single, DType::F32);
+            case.check_slow(&spec, &double, DType::F64);
+
+            // The reference raises, or returns NaN for finite logits, where one row is left. It leaves rows labelled with a
+            // negative index out of the cross-entropy alone; ours leave every term. The formula above decides there.
+            let Some(reference) = reference.filter(|r| r.iter().all(|v| v.is_finite())) else { continue };
+            if ignore_index < 0 && case.ignored > 0 && reference.len() > 1 {
+                continue;
+            }
+            let stored = tensors.get(&format!("{name}/grad/{loss}"));
+            for (evaluated, dtype) in [(&single, DType::F32), (&double, DType::F64)] {
+                let what = format!("{name} {loss} {dtype:?}");
+                let ours = [vec![evaluated.total()], evaluated.terms()].concat();
+                // Where the reference returns terms, they are ours, in the same order.
+                for (found, expected) in ours.iter().zip(&reference) {
+                    close(&what, *found, *expected, dtype);
+                }
+                check_gradient(&what, &evaluated.gradient(), stored, &entry["grad"], case.rows.len());
+            }
+            *compared.entry(spec.build()?.name()).or_default() += 1;
+        }
+    }
+    for kind in crate::one_of_each() {
+        let name = kind.build()?.name();
+        assert!(compared.contains_key(name), "no case of {name} was compared: {compared:?}");
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! Gradients against f64 central differences, and at the kinks that have none.
+
+use crate::{Evaluated, logits, one_of_each};
+use candle_core::{Device, Tensor};
+use mbls_core::loss::{LogitBatch, LossSpec};
+use mbls_testkit::gradient;
+
+#[test]
+fn gradients_equal_finite_differences() -> mbls_core::Result<()> {
+    let flat = Tensor::new(&[0u32, 3, 1, 9, 2], &Device::Cpu)?;
+    let spatial = Tensor::new(&[[[0u32, 2], [9, 1]], [[9, 0], [2, 2]]], &Device::Cpu)?;
+    for spec in one_of_each().into_iter().chain([LossSpec::Focal { gamma: 0.5 }, LossSpec::Focal { gamma: 0.0 }]) {
+        let loss = spec.build()?;
+        for (shape, labels) in [(&[5, 4][..], &flat), (&[2, 3, 2, 2], &spatial)] {
+            gradient::check(&[logits(shape)], 1e-7, |inputs| {
+                let batch = LogitBatch::new(&inputs[0], labels, Some(9));
+                batch.and_then(|b| loss.forward(&b)).map(|o| o.total).map_err(candle_core::Error::wrap)
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// The penalty's part of the gradient, times rows x classes.
+fn penalty_gradient<const ROWS: usize>(logits: &[[f64; 4]; ROWS], margin: f64) -> mbls_core::Result<Vec<f64>> {
+    let (rows, classes) = (ROWS, 4);
+    let logits = Tensor::new(logits, &Device::Cpu)?;
+    let labels = Tensor::zeros(rows, candle_core::DType::U32, &Device::Cpu)?;
+    let gradient = |alpha| {
+        Evaluated::new(&LossSpec::Margin { margin, alpha }, &logits, &labels, None)
+            .map(|evaluated| evaluated.gradient())
+    };
+    let (with, without) = (gradient(1.0)?, gradient(0.0)?);
+    // Whole numbers up to rounding.
+    Ok(with.iter().zip(&without).map(|(a, b)| ((a - b) * (rows * classes) as f64 * 1e9).round() / 1e9).collect())
+}
+
+#[test]
+fn the_first_of_tied_maxima_has_the_gradient() -> mbls_core::Result<()> {
+    // Both others are beyond the margin; the tied maximum is not.
+    assert_eq!(penalty_gradient(&[[0.0, 5.0, 5.0, -1.0]], 2.0)?, [-1.0, 2.0, 0.0, -1.0]);
+    // At margin 0 every distance of 0 has none.
+    assert_eq!(penalty_gradient(&[[3.0, 3.0, 3.0, 3.0]], 0.0)?, [0.0; 4]);
+    assert_eq!(
+        penalty_gradient(&[[1.0, 0.0, 1.0, 1.0], [0.0, 2.0, 2.0, 2.0]], 0.0)?,
+        [1.0, -1.0, 0.0, 0.0, -1.0, 1.0, 0.0, 0.0]
+    );
+    Ok(())
+}
+
+#[test]
+fn a_distance_of_exactly_the_margin_has_no_gradient() -> mbls_core::Result<()> {
+    assert_eq!(penalty_gradient(&[[4.0, 2.0, 1.0, 2.0]], 2.0)?, [1.0, 0.0, -1.0, 0.0]);
+    Ok(())
+}
+
+#[test]
+fn ignored_rows_have_no_gradient() -> mbls_core::Result<()> {
+    let logits = logits(&[2, 3, 2]);
+    let labels = Tensor::new(&[[7u32, 1], [2, 7]], &Device::Cpu)?;
+    for spec in one_of_each() {
+        let gradient = Evaluated::new(&spec, &logits, &labels, Some(7))?.gradient.to_vec3::<f64>()?;
+        for (n, d, ignored) in [(0, 0, true), (0, 1, false), (1, 0, false), (1, 1, true)] {
+            let zero = (0..3).all(|c| gradient[n][c][d] == 0.0);
+            assert_eq!(zero, ignored, "{spec:?}: {gradient:?}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn gradients_are_finite_for_logits_of_ten_thousand() -> mbls_core::Result<()> {
+    let rows = [[1e4f32, -1e4, 0.0], [-1e4, 1e4, 1e4], [1e4, 1e4, 1e4], [0.0, 0.0, 1e4]];
+    let labels = Tensor::new(&[0u32, 0, 2, 2], &Device::Cpu)?;
+    for spec in one_of_each().into_iter().chain([LossSpec::Focal { gamma: 0.5 }, LossSpec::Focal { gamma: 0.0 }]) {
+        for dtype in
+            [candle_core::DType::F32, candle_core::DType::F64, candle_core::DType::F16, candle_core::DType::BF16]
+        {
+            let evaluated = Evaluated::new(&spec, &Tensor::new(&rows, &Device::Cpu)?.to_dtype(dtype)?, &labels, None)?;
+            assert!(evaluated.total().is_finite(), "{spec:?} {dtype:?}: {}", evaluated.total());
+            let gradient = evaluated.gradient();
+            assert!(gradient.iter().all(|g| g.is_finite()), "{spec:?} {dtype:?}: {gradient:?}");
+        }
+    }
+    Ok(())
+}

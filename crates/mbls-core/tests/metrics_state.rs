@@ -1,0 +1,287 @@
+//! The states of the metrics: order, batches, shards, merging, saving, and input that must be refused.
+
+use mbls_core::Error;
+use mbls_core::metric::{
+    Accuracy, AdaptiveConvention, AdaptiveEce, ClassificationMetrics, ClassificationReport, ClasswiseConvention,
+    ClasswiseEce, FixedSum, Metric, NegativeLogLikelihood, Predictions, ReliabilityBins,
+};
+use proptest::prelude::*;
+
+/// Rows of logits that are multiples of 1/8, with a label each, and a shuffled order of the rows.
+#[derive(Clone, Debug)]
+struct Rows {
+    classes: usize,
+    rows: Vec<(Vec<f32>, u32)>,
+    order: Vec<usize>,
+}
+
+fn rows() -> impl Strategy<Value = Rows> {
+    (2usize..6, 1usize..60).prop_flat_map(|(classes, n)| {
+        let row = (prop::collection::vec((-200i16..200).prop_map(|v| f32::from(v) / 8.0), classes), 0..classes as u32);
+        let order = Just((0..n).collect::<Vec<_>>()).prop_shuffle();
+        (prop::collection::vec(row, n), order).prop_map(move |(rows, order)| Rows { classes, rows, order })
+    })
+}
+
+impl Rows {
+    fn predictions(&self, indices: &[usize]) -> Predictions {
+        let logits: Vec<f32> = indices.iter().flat_map(|&i| self.rows[i].0.clone()).collect();
+        let labels: Vec<u32> = indices.iter().map(|&i| self.rows[i].1).collect();
+        Predictions::from_logits(&logits, self.classes, &labels).unwrap()
+    }
+
+    fn all(&self) -> Predictions {
+        self.predictions(&(0..self.rows.len()).collect::<Vec<_>>())
+    }
+}
+
+fn empty(reference: bool) -> ClassificationMetrics {
+    if reference {
+        let (adaptive, classwise) = (AdaptiveConvention::Reference, ClasswiseConvention::Reference);
+        ClassificationMetrics::with_conventions(15, adaptive, classwise).unwrap()
+    } else {
+        ClassificationMetrics::new(15).unwrap()
+    }
+}
+
+fn report<'a>(reference: bool, batches: impl IntoIterator<Item = &'a Predictions>) -> ClassificationReport {
+    let mut metrics = empty(reference);
+    for batch in batches {
+        metrics.update(batch).unwrap();
+    }
+    metrics.value().unwrap()
+}
+
+/// Every number of a report, by its bits.
+fn bits(report: &ClassificationReport) -> Vec<u64> {
+    let r = report;
+    let mut bits = vec![r.n];
+    bits.extend([r.accuracy, r.nll, r.brier, r.ece, r.aece, r.cece, r.mce].map(f64::to_bits));
+    for bin in &r.reliability.bins {
+        bits.push(bin.count);
+        bits.extend([bin.lower, bin.upper].map(f64::to_bits));
+        bits.extend([bin.mean_confidence, bin.accuracy].map(|v| v.map_or(u64::MAX, f64::to_bits)));
+    }
+    bits
+}
+
+proptest! {
+    #[test]
+    fn order_batches_and_shards_do_not_change_a_bit(rows in rows(), size in 1usize..20, reference: bool) {
+        let whole = bits(&report(reference, [&rows.all()]));
+        let batches: Vec<Predictions> = rows.order.chunks(size).map(|indices| rows.predictions(indices)).collect();
+        prop_assert_eq!(&bits(&report(reference, &batches)), &whole);
+
+        // Shards of their own, merged from the last to the first into an empty one.
+        let mut merged = empty(reference);
+        for batch in batches.iter().rev() {
+            let mut shard = empty(reference);
+            shard.update(batch).unwrap();
+            merged.merge(shard).unwrap();
+        }
+        prop_assert_eq!(&bits(&merged.value().unwrap()), &whole);
+        merged.merge(empty(reference)).unwrap();
+        prop_assert_eq!(&bits(&merged.value().unwrap()), &whole);
+    }
+
+    #[test]
+    fn a_saved_state_is_the_state(rows in rows(), size in 1usize..20, reference: bool) {
+        let (first, rest) = rows.order.split_at(size.min(rows.order.len()));
+        let mut metrics = empty(reference);
+        metrics.update(&rows.predictions(first)).unwrap();
+        let text = serde_json::to_string(&metrics).unwrap();
+        let mut restored: ClassificationMetrics = serde_json::from_str(&text).unwrap();
+        prop_assert_eq!(&restored, &metrics);
+        for metrics in [&mut metrics, &mut restored] {
+            metrics.update(&rows.predictions(rest)).unwrap();
+        }
+        prop_assert_eq!(bits(&metrics.value().unwrap()), bits(&restored.value().unwrap()));
+    }
+
+    #[test]
+    fn a_shift_of_the_logits_does_not_change_a_bit(rows in rows(), shift in -1000i16..1000) {
+        let mut shifted = rows.clone();
+        // Eighths and whole numbers of this size add exactly in f32.
+        shifted.rows.iter_mut().for_each(|(logits, _)| logits.iter_mut().for_each(|l| *l += f32::from(shift)));
+        prop_assert_eq!(bits(&report(false, [&shifted.all()])), bits(&report(false, [&rows.all()])));
+    }
+
+    #[test]
+    fn fixed_sums_are_exact(mut values in prop::collection::vec((-1i64 << 52..1 << 52, 0u32..64), 0..50)) {
+        let number = |(mantissa, shift): (i64, u32)| mantissa as f64 / (1u64 << shift.min(60)) as f64;
+        let sum = |values: &[(i64, u32)]| {
+            let mut sum = FixedSum::default();
+            values.iter().for_each(|&v| sum.add(number(v)).unwrap());
+            sum
+        };
+        // Numbers that are multiples of 2^-60: the sum in integers.
+        let exact: i128 = values.iter().map(|&(m, s)| i128::from(m) << (60 - s.min(60))).sum();
+        let found = sum(&values);
+        prop_assert_eq!(serde_json::to_string(&found).unwrap(), format!("\"{exact}\""));
+        values.reverse();
+        prop_assert_eq!(sum(&values), found);
+        let restored: FixedSum = serde_json::from_str(&format!("\"{exact}\"")).unwrap();
+        prop_assert_eq!(restored, found);
+    }
+}
+
+#[test]
+fn fixed_sums_round_to_the_nearest_unit() {
+    for (units, expected) in [(0.75, "1"), (-0.75, "-1"), (0.25, "0"), (1.5, "2"), (2.5, "2"), (-2.5, "-2")] {
+        let mut sum = FixedSum::default();
+        sum.add(units / 2f64.powi(60)).unwrap();
+        assert_eq!(serde_json::to_value(sum).unwrap(), expected);
+    }
+}
+
+#[test]
+fn fixed_sums_refuse_what_they_cannot_hold() {
+    let mut sum = FixedSum::default();
+    for value in [f64::NAN, f64::INFINITY, -1e20, 1e20] {
+        assert!(matches!(sum.add(value), Err(Error::Accumulator { .. })), "{value}");
+    }
+    assert_eq!(sum, FixedSum::default());
+    let large = 7e19;
+    sum.add(large).unwrap();
+    sum.add(large).unwrap();
+    let before = sum;
+    let message = sum.add(large).unwrap_err().to_string();
+    assert!(message.contains("70000000000000000000"), "{message}");
+    assert!(sum.merge(before).is_err());
+    assert_eq!(sum, before);
+    for text in ["\"1e3\"", "\"\"", "12", "\"170141183460469231731687303715884105728\""] {
+        assert!(serde_json::from_str::<FixedSum>(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn nothing_has_no_value() {
+    assert!(Accuracy::new().value().is_none());
+    for reference in [false, true] {
+        let mut metrics = empty(reference);
+        assert!(metrics.value().is_none());
+        metrics.update(&Predictions::from_logits(&[], 3, &[]).unwrap()).unwrap();
+        assert!(metrics.value().is_none());
+        let text = serde_json::to_string(&metrics).unwrap();
+        assert_eq!(serde_json::from_str::<ClassificationMetrics>(&text).unwrap(), metrics);
+    }
+}
+
+#[test]
+fn metrics_of_different_settings_do_not_merge() {
+    fn refused<M: Metric>(mut left: M, right: M, message: &str) {
+        let error = left.merge(right).err().map(|e| e.to_string());
+        assert_eq!(error, Some(format!("cannot merge metrics of different settings: {message}")));
+    }
+    refused(ReliabilityBins::new(10).unwrap(), ReliabilityBins::new(15).unwrap(), "bins is 10 and 15");
+    refused(empty(false), ClassificationMetrics::new(10).unwrap(), "bins is 15 and 10");
+    let adaptive = |convention| AdaptiveEce::new(15, convention).unwrap();
+    let message = "adaptive convention is Default and Reference";
+    refused(adaptive(AdaptiveConvention::Default), adaptive(AdaptiveConvention::Reference), message);
+    let classwise = |convention| ClasswiseEce::new(15, convention).unwrap();
+    let message = "classwise convention is Reference and Default";
+    refused(classwise(ClasswiseConvention::Reference), classwise(ClasswiseConvention::Default), message);
+
+    let of_classes = |classes: usize| {
+        let mut metrics = empty(false);
+        metrics.update(&Predictions::from_logits(&vec![0.0; classes], classes, &[0]).unwrap()).unwrap();
+        metrics
+    };
+    refused(of_classes(2), of_classes(3), "classes is 2 and 3");
+}
+
+/// A failed update or merge leaves the state as it was.
+#[test]
+fn errors_leave_the_state() {
+    let mut metrics = empty(false);
+    metrics.update(&Predictions::from_logits(&[0.0, 1.0], 2, &[0]).unwrap()).unwrap();
+    let before = metrics.clone();
+    let three = Predictions::from_logits(&[0.0, 1.0, 2.0], 3, &[0]).unwrap();
+    let message = metrics.update(&three).unwrap_err().to_string();
+    assert_eq!(message, "predictions: expected 2 classes, as before, found 3 classes");
+    let beyond = Predictions::from_logits(&[0.0, 1.0, 1e38, 0.0], 2, &[0, 1]).unwrap();
+    let message = metrics.update(&beyond).unwrap_err().to_string();
+    assert!(
+        message.starts_with("negative log-likelihood 99999996802856920000") && message.contains("row 1"),
+        "{message}"
+    );
+    assert!(metrics.merge(ClassificationMetrics::new(4).unwrap()).is_err());
+    assert_eq!(metrics, before);
+}
+
+#[test]
+fn input_that_is_no_batch_is_refused() {
+    let logits =
+        |logits: &[f32], classes, labels: &[u32]| Predictions::from_logits(logits, classes, labels).unwrap_err();
+    let probs = |probs: &[f32], labels: &[u32]| Predictions::from_probs(probs, 2, labels).unwrap_err();
+    let cases = [
+        (logits(&[0.0; 5], 2, &[0, 1]), "logits: expected 2 labels x 2 classes, found 5 values"),
+        (logits(&[0.0; 4], 2, &[0]), "logits: expected 1 labels x 2 classes, found 4 values"),
+        (logits(&[0.0; 4], 2, &[0, 2]), "label 2 at row 1 is out of range: the logits have 2 classes"),
+        (logits(&[0.0], 1, &[0]), "classes = 1: expected from 2 to 2^32 - 1"),
+        (logits(&[], 0, &[]), "classes = 0: expected from 2 to 2^32 - 1"),
+        (logits(&[0.0, 0.0, f32::INFINITY, 0.0], 2, &[0, 1]), "logit inf at row 1, class 0: expected a finite number"),
+        (logits(&[0.0, f32::NAN], 2, &[1]), "logit NaN at row 0, class 1: expected a finite number"),
+        (probs(&[0.5, 0.5, 1.5, -0.5], &[0, 1]), "probability 1.5 at row 1, class 0: expected a number from 0 to 1"),
+        (probs(&[0.5, f32::NAN], &[0]), "probability NaN at row 0, class 1: expected a number from 0 to 1"),
+        (probs(&[0.5, 0.5, 0.5, 0.25], &[0, 1]), "the probabilities of row 1 sum to 0.75: expected 1"),
+        (probs(&[0.5, 0.5, 0.5], &[0]), "probabilities: expected 1 labels x 2 classes, found 3 values"),
+    ];
+    for (error, expected) in cases {
+        assert_eq!(error.to_string(), expected);
+    }
+    for bins in [0, 65537] {
+        let message = format!("bins = {bins}: expected from 1 to 65536");
+        assert_eq!(ClassificationMetrics::new(bins).unwrap_err().to_string(), message);
+        assert_eq!(AdaptiveEce::new(bins, AdaptiveConvention::Default).unwrap_err().to_string(), message);
+    }
+    // Half precision: a sum that is off by rounding passes.
+    assert!(Predictions::from_probs(&[0.3335, 0.6660], 2, &[0]).is_ok());
+}
+
+#[test]
+fn a_label_of_probability_zero_has_infinite_likelihood() {
+    let mut nll = NegativeLogLikelihood::new();
+    nll.update(&Predictions::from_probs(&[0.5, 0.5], 2, &[1]).unwrap()).unwrap();
+    assert_eq!(nll.value(), Some(2f64.ln()));
+    nll.update(&Predictions::from_probs(&[1.0, 0.0], 2, &[1]).unwrap()).unwrap();
+    assert_eq!(nll.value(), Some(f64::INFINITY));
+}
+
+/// States that no rows lead to, as a damaged or hostile file may hold.
+#[test]
+fn saved_states_that_contradict_themselves_are_refused() {
+    fn refused<T: serde::de::DeserializeOwned>(text: &str, expected: &str) {
+        let message = serde_json::from_str::<T>(text).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(message.contains(expected), "{text}: '{message}'");
+    }
+    refused::<Accuracy>(r#"{"n":1,"correct":2}"#, "2 correct of 1 rows");
+    refused::<ReliabilityBins>("[]", "bins = 0");
+    let cell = r#"{"count":1,"positive":2,"probability":"0"}"#;
+    refused::<ReliabilityBins>(&format!("[{cell}]"), "a bin of 1 samples has 2 positives");
+    let cell = r#"{"count":1,"positive":1,"probability":"-1"}"#;
+    refused::<ReliabilityBins>(&format!("[{cell}]"), "a bin of 1 samples has 1 positives");
+    let cell = r#"{"count":18446744073709551615,"positive":1,"probability":"0"}"#;
+    refused::<ReliabilityBins>(&format!("[{cell}]"), "a bin of 18446744073709551615 samples");
+    let adaptive = |bins, sample| format!(r#"{{"bins":{bins},"convention":"default","samples":[{sample}]}}"#);
+    refused::<AdaptiveEce>(&adaptive(0, 1), "bins = 0");
+    refused::<AdaptiveEce>(&adaptive(1, u64::MAX), "a confidence of 1");
+    let classwise = |n, max_label, cells: &str| {
+        format!(r#"{{"bins":1,"convention":"default","n":{n},"max_label":{max_label},"cells":[{cells}]}}"#)
+    };
+    let cell = r#"{"count":1,"positive":0,"probability":"0"}"#;
+    let two = format!("{cell},{cell}");
+    refused::<ClasswiseEce>(&classwise(1, 0, ""), "1 rows and 0 classes");
+    refused::<ClasswiseEce>(&classwise(1, 2, &two), "label 2 of 2 classes");
+    refused::<ClasswiseEce>(&classwise(2, 1, &two), "a class has 1 probabilities of 2 rows");
+    assert!(serde_json::from_str::<ClasswiseEce>(&classwise(1, 1, &two)).is_ok());
+
+    // Parts that did not see the same.
+    let parts = |metrics: &ClassificationMetrics| serde_json::to_value(metrics).unwrap();
+    let mut mixed = parts(&empty(false));
+    mixed["accuracy"] = serde_json::json!({"n": 1, "correct": 1});
+    refused::<ClassificationMetrics>(&mixed.to_string(), "its parts have 1 and [0, 0, 0, 0, 0] rows");
+    let mut mixed = parts(&empty(false));
+    mixed["adaptive"] = parts(&ClassificationMetrics::new(4).unwrap())["adaptive"].clone();
+    refused::<ClassificationMetrics>(&mixed.to_string(), "its parts have [15, 4, 15] bins");
+}

@@ -1,0 +1,139 @@
+//! The crate's error.
+
+use std::path::{Path, PathBuf};
+
+/// The result of this crate's fallible functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can be wrong with data files, data sets and settings.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system reported.
+        source: std::io::Error,
+    },
+    /// A file has not the size that its format requires.
+    #[error("{}: expected {expected} bytes, found {found}", path.display())]
+    FileSize {
+        /// The file.
+        path: PathBuf,
+        /// The size it should have.
+        expected: u64,
+        /// The size it has.
+        found: u64,
+    },
+    /// A file, or what it unpacks to, is larger than its reader accepts.
+    #[error("{}: {what} exceeds the limit of {limit} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// What is too large.
+        what: &'static str,
+        /// The largest size accepted.
+        limit: u64,
+    },
+    /// A gzip file is damaged.
+    #[error("{}: not a whole gzip file: {reason}", path.display())]
+    Gzip {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A field of a file holds what its format does not allow.
+    #[error("{}: {field}: expected {expected}, found {found}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// The field, with its place.
+        field: String,
+        /// What it may hold.
+        expected: String,
+        /// What it holds.
+        found: String,
+    },
+    /// A value handed over in memory does not fit.
+    #[error("{name}: expected {expected}, found {found}")]
+    Value {
+        /// The value.
+        name: String,
+        /// What it may be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// An index is past the end of a data set.
+    #[error("index {index} is out of range: the data set has {len} items")]
+    Index {
+        /// The index.
+        index: usize,
+        /// Number of items.
+        len: usize,
+    },
+    /// The parts of a split do not fit the data set.
+    #[error("cannot split: {0}")]
+    Split(String),
+    /// An item could not be made.
+    #[error("item {index}: {source}")]
+    Item {
+        /// Its index.
+        index: usize,
+        /// What went wrong.
+        source: Box<Error>,
+    },
+    /// Items could not be made into a batch.
+    #[error("batch {batch}: {source}")]
+    Batch {
+        /// The batch's number in its epoch.
+        batch: usize,
+        /// What went wrong.
+        source: Box<Error>,
+    },
+    /// A data set or a collate function panicked.
+    #[error("panic: {0}")]
+    Panic(String),
+    /// A worker thread ended before its work was done.
+    #[error("the worker thread of batch {batch} ended early")]
+    WorkerLost {
+        /// The batch it owed.
+        batch: usize,
+    },
+    /// An error of a data set defined elsewhere.
+    #[error(transparent)]
+    Other(#[from] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// An [`Error::Io`] for `map_err`.
+    pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.as_ref().to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// An [`Error::Format`].
+    pub fn format(
+        path: impl AsRef<Path>,
+        field: impl Into<String>,
+        expected: impl ToString,
+        found: impl ToString,
+    ) -> Self {
+        Self::Format {
+            path: path.as_ref().to_owned(),
+            field: field.into(),
+            expected: expected.to_string(),
+            found: found.to_string(),
+        }
+    }
+
+    /// An [`Error::Value`].
+    pub fn value(name: impl Into<String>, expected: impl ToString, found: impl ToString) -> Self {
+        Self::Value { name: name.into(), expected: expected.to_string(), found: found.to_string() }
+    }
+}

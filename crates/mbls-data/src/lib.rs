@@ -1,0 +1,20 @@
+//! Data sets, seeded splits and a prefetching loader whose batches do not depend on the number of threads.
+//!
+//! A [`Dataset`] gives one item for an index and a [`Seed`]; a [`Collate`] makes a batch of items; the [`DataLoader`] walks
+//! the data set epoch by epoch, in worker threads where asked to. Whatever is random is a function of a seed and an index,
+//! so one seed gives one sequence of batches, whoever computes them. [`file`] holds what readers of data files share.
+
+mod dataset;
+mod epoch;
+mod error;
+pub mod file;
+mod loader;
+mod seed;
+mod split;
+
+pub use dataset::{Dataset, Subset};
+pub use epoch::Epoch;
+pub use error::{Error, Result};
+pub use loader::{Collate, DataLoader, LoaderConfig, Order};
+pub use seed::Seed;
+pub use split::{random_split, stratified_split};

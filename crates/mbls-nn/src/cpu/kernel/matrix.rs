@@ -1,0 +1,103 @@
+//! Matrix products through the `gemm` crate.
+
+use crate::cpu::values::Float;
+use gemm::Parallelism;
+
+/// A strided view of a matrix.
+#[derive(Clone, Copy)]
+pub(in crate::cpu) struct Matrix<'a, T> {
+    data: &'a [T],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a, T> Matrix<'a, T> {
+    /// Rows that follow one another in `data`.
+    pub(in crate::cpu) fn new(data: &'a [T], rows: usize, columns: usize) -> Self {
+        Self { data, rows, columns, row_stride: columns, column_stride: 1 }
+    }
+
+    /// The transposed view.
+    pub(in crate::cpu) fn transpose(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+
+    /// The number of entries that the view may touch, counted from the start of `data`.
+    fn extent(&self) -> usize {
+        match self.rows == 0 || self.columns == 0 {
+            true => 0,
+            false => (self.rows - 1) * self.row_stride + (self.columns - 1) * self.column_stride + 1,
+        }
+    }
+}
+
+/// `out <- a b`, or `out <- out + a b` where `add`; `out` is row-major and contiguous. Runs on the calling thread alone.
+pub(in crate::cpu) fn multiply<T: Float>(out: &mut [T], a: Matrix<T>, b: Matrix<T>, add: bool) {
+    assert_eq!(a.columns, b.rows, "inner sizes of a product");
+    assert!(a.extent() <= a.data.len() && b.extent() <= b.data.len(), "operands of a product lie within their slices");
+    assert_eq!(out.len(), a.rows * b.columns, "size of a product");
+    let beta = if add { T::one() } else { T::zero() };
+    // SAFETY: for every row i and column j of a view, i * row_stride + j * column_stride < extent() <= data.len(), and `out`
+    // holds rows x columns entries of unit column stride, so that no access leaves its slice. All entries are initialised;
+    // `out` is borrowed mutably and thus overlaps neither operand. `T` is f32 or f64, which `gemm` supports. Sizes of
+    // slices fit an isize.
+    unsafe {
+        gemm::gemm(
+            a.rows,
+            b.columns,
+            a.columns,
+            out.as_mut_ptr(),
+            1,
+            b.columns as isize,
+            add,
+            a.data.as_ptr(),
+            a.column_stride as isize,
+            a.row_stride as isize,
+            b.data.as_ptr(),
+            b.column_stride as isize,
+            b.row_stride as isize,
+            beta,
+            T::one(),
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_agree_with_the_definition() {
+        for (m, n, k) in [(1, 1, 1), (3, 5, 4), (7, 1, 9), (1, 6, 3), (17, 33, 65)] {
+            let a: Vec<f64> = (0..m * k).map(|i| ((i * 7) % 11) as f64 - 5.0).collect();
+            let b: Vec<f64> = (0..k * n).map(|i| ((i * 5) % 13) as f64 - 6.0).collect();
+            let turned = |v: &[f64], rows: usize, columns: usize| -> Vec<f64> {
+                (0..rows * columns).map(|i| v[i % rows * columns + i / rows]).collect()
+            };
+            let (at, bt) = (turned(&a, m, k), turned(&b, k, n));
+            let expected: Vec<f64> =
+                (0..m * n).map(|i| (0..k).map(|p| a[i / n * k + p] * b[p * n + i % n]).sum()).collect();
+            for a in [Matrix::new(&a, m, k), Matrix::new(&at, k, m).transpose()] {
+                for b in [Matrix::new(&b, k, n), Matrix::new(&bt, n, k).transpose()] {
+                    let mut out = vec![1.0; m * n];
+                    multiply(&mut out, a, b, true);
+                    assert!(out.iter().zip(&expected).all(|(o, e)| *o == e + 1.0), "{m} {n} {k}");
+                    multiply(&mut out, a, b, false);
+                    assert_eq!(out, expected, "{m} {n} {k}");
+                }
+            }
+        }
+    }
+}

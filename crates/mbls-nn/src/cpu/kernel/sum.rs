@@ -1,0 +1,71 @@
+//! Sums in a fixed order.
+
+use crate::cpu::values::Float;
+
+/// Independent partial sums, as many as two of the widest vectors hold.
+const LANES: usize = 16;
+/// Entries whose sum is taken in `T`: a few additions per lane, whose rounding is negligible; beyond that `f64`.
+const RUN: usize = 16 * LANES;
+
+/// The sum over `f` of pairs of entries.
+fn sum_pairs<T: Float>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> f64 {
+    let mut total = 0.0;
+    for (a, b) in a.chunks(RUN).zip(b.chunks(RUN)) {
+        let mut lanes = [T::zero(); LANES];
+        let (a_full, b_full) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+        let (a_rest, b_rest) = (a_full.remainder(), b_full.remainder());
+        for (a, b) in a_full.zip(b_full) {
+            for k in 0..LANES {
+                lanes[k] += f(a[k], b[k]);
+            }
+        }
+        for ((lane, &a), &b) in lanes.iter_mut().zip(a_rest).zip(b_rest) {
+            *lane += f(a, b);
+        }
+        total += lanes.iter().map(|lane| lane.to_f64()).sum::<f64>();
+    }
+    total
+}
+
+/// The sum of all entries.
+pub(in crate::cpu) fn sum<T: Float>(a: &[T]) -> f64 {
+    sum_pairs(a, a, |a, _| a)
+}
+
+/// The sum of squared distances from `centre`.
+pub(in crate::cpu) fn squares<T: Float>(a: &[T], centre: T) -> f64 {
+    sum_pairs(a, a, |a, _| (a - centre) * (a - centre))
+}
+
+/// The sum of `g (x - centre)`.
+pub(in crate::cpu) fn products<T: Float>(g: &[T], x: &[T], centre: T) -> f64 {
+    sum_pairs(g, x, |g, x| g * (x - centre))
+}
+
+/// The sum over each channel of a contiguous `[N, C, plane]`.
+pub(in crate::cpu) fn per_channel<T: Float>(x: &[T], channels: usize, plane: usize) -> Vec<f64> {
+    use rayon::prelude::*;
+    (0..channels).into_par_iter().map(|c| planes(x, channels, plane, c).map(sum).sum()).collect()
+}
+
+/// The planes of channel `c` in a contiguous `[N, C, plane]`.
+pub(in crate::cpu) fn planes<T>(x: &[T], channels: usize, plane: usize, c: usize) -> impl Iterator<Item = &[T]> {
+    x.chunks_exact(plane).skip(c).step_by(channels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_are_close_to_exact_ones_at_every_length() {
+        for n in [0, 1, 15, 16, 17, 255, 256, 257, 4099] {
+            let x: Vec<f32> = (0..n).map(|i| ((i * 37 % 101) as f32 - 49.3) / 7.0).collect();
+            let exact = |f: &dyn Fn(f64) -> f64| x.iter().map(|&v| f(f64::from(v))).sum::<f64>();
+            let close = |a: f64, b: f64| (a - b).abs() <= 1e-6 * (1.0 + n as f64 * 50.0);
+            assert!(close(sum(&x), exact(&|v| v)), "{n}");
+            assert!(close(squares(&x, 0.5), exact(&|v| (v - 0.5).powi(2))), "{n}");
+            assert!(close(products(&x, &x, 0.5), exact(&|v| v * (v - 0.5))), "{n}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Affine map as products over fixed blocks of rows.
+
+use super::kernel::matrix::{Matrix, multiply};
+use super::kernel::sum;
+use super::values::{Float, dtype, for_float, held, narrow, storage, stored};
+use crate::layer::linear_dims;
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
+
+/// Rows of a matrix that one task computes. Fixed, so that the bits do not depend on the number of threads.
+const ROWS: usize = 64;
+
+/// `y = x W^T + b`.
+///
+/// # Shapes
+///
+/// `x` `[.., in]`, `weight` `[out, in]`, `bias` `[out]`; the result `[.., out]`.
+///
+/// # Errors
+///
+/// Where the shapes do not fit or the input is empty.
+pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let (rows, inputs, outputs) = linear_dims(x, weight, bias)?;
+    let mut shape = x.dims().to_vec();
+    if let Some(last) = shape.last_mut() {
+        *last = outputs;
+    }
+    let op = Affine { rows, inputs, outputs, shape: Shape::from(shape) };
+    let (x, weight) = (x.contiguous()?, weight.contiguous()?);
+    match bias {
+        Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, op),
+        None => x.apply_op2(&weight, op),
+    }
+}
+
+struct Affine {
+    rows: usize,
+    inputs: usize,
+    outputs: usize,
+    shape: Shape,
+}
+
+impl Affine {
+    fn forward<T: Float>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
+        let mut y = match bias {
+            Some(bias) => bias.repeat(self.rows),
+            None => vec![T::zero(); self.rows * self.outputs],
+        };
+        let weight = Matrix::new(weight, self.outputs, self.inputs).transpose();
+        let blocks = y.par_chunks_mut(ROWS * self.outputs).zip(x.par_chunks(ROWS * self.inputs));
+        blocks.for_each(|(y, x)| {
+            multiply(y, Matrix::new(x, x.len() / self.inputs, self.inputs), weight, bias.is_some());
+        });
+        y
+    }
+
+    fn gradients(&self, x: &Tensor, weight: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        for_float!(x.dtype(), T => {
+            let held_tensors = (x.storage_and_layout(), weight.storage_and_layout(), grad.storage_and_layout());
+            let (xs, weights, grads) =
+                (held::<T>(&held_tensors.0)?, held::<T>(&held_tensors.1)?, held::<T>(&held_tensors.2)?);
+            let dx = match x.track_op() {
+                true => Some(Tensor::from_vec(self.input_gradient(weights, grads), x.shape(), x.device())?),
+                false => None,
+            };
+            let dw = match weight.track_op() {
+                true => Some(Tensor::from_vec(self.weight_gradient(xs, grads), weight.shape(), x.device())?),
+                false => None,
+            };
+            Ok((dx, dw))
+        })
+    }
+
+    fn input_gradient<T: Float>(&self, weight: &[T], grad: &[T]) -> Vec<T> {
+        let mut dx = vec![T::zero(); self.rows * self.inputs];
+        let weight = Matrix::new(weight, self.outputs, self.inputs);
+        let blocks = dx.par_chunks_mut(ROWS * self.inputs).zip(grad.par_chunks(ROWS * self.outputs));
+        blocks.for_each(|(dx, grad)| {
+            multiply(dx, Matrix::new(grad, grad.len() / self.outputs, self.outputs), weight, false);
+        });
+        dx
+    }
+
+    fn weight_gradient<T: Float>(&self, x: &[T], grad: &[T]) -> Vec<T> {
+        // Blocks of the result's rows: every sum over the batch stays within one product.
+        let mut turned = vec![T::zero(); grad.len()];
+        turned.par_chunks_mut(self.rows).enumerate().for_each(|(o, line)| {
+            line.iter_mut().zip(grad[o..].iter().step_by(self.outputs)).for_each(|(t, &g)| *t = g);
+        });
+        let mut dw = vec![T::zero(); self.outputs * self.inputs];
+        let x = Matrix::new(x, self.rows, self.inputs);
+        let blocks = dw.par_chunks_mut(ROWS * self.inputs).zip(turned.par_chunks(ROWS * self.rows));
+        blocks.for_each(|(dw, grad)| multiply(dw, Matrix::new(grad, grad.len() / self.rows, self.rows), x, false));
+        dw
+    }
+
+    fn bias_gradient(&self, grad: &Tensor) -> Result<Tensor> {
+        for_float!(grad.dtype(), T => {
+            let grad_held = grad.storage_and_layout();
+            let sums = sum::per_channel(held::<T>(&grad_held)?, self.outputs, 1);
+            let values: Vec<T> = sums.into_iter().map(narrow::<T>).collect();
+            Tensor::from_vec(values, self.outputs, grad.device())
+        })
+    }
+}
+
+impl CustomOp2 for Affine {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, w: &CpuStorage, lw: &Layout) -> Result<(CpuStorage, Shape)> {
+        let y = for_float!(dtype(x), T => {
+            storage::<T>(self.forward::<T>(stored(x, lx)?, stored(w, lw)?, None))
+        });
+        Ok((y, self.shape.clone()))
+    }
+
+    fn bwd(&self, x: &Tensor, w: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        self.gradients(x, w, &grad.contiguous()?)
+    }
+}
+
+impl CustomOp3 for Affine {
+    fn name(&self) -> &'static str {
+        "linear with bias"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        lx: &Layout,
+        w: &CpuStorage,
+        lw: &Layout,
+        b: &CpuStorage,
+        lb: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let y = for_float!(dtype(x), T => {
+            storage::<T>(self.forward::<T>(stored(x, lx)?, stored(w, lw)?, Some(stored(b, lb)?)))
+        });
+        Ok((y, self.shape.clone()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        _b: &Tensor,
+        _y: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let grad = grad.contiguous()?;
+        let (dx, dw) = self.gradients(x, w, &grad)?;
+        Ok((dx, dw, Some(self.bias_gradient(&grad)?)))
+    }
+}

@@ -1,0 +1,138 @@
+//! Initial values drawn from a seeded generator of our own: candle's CPU generator cannot be seeded, and its draws differ
+//! between devices.
+
+use candle_core::{DType, Device, Result, Shape, Tensor};
+use candle_nn::Init;
+use candle_nn::init::{FanInOut, NonLinearity, NormalOrUniform};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+/// Normal with variance `2 / (out * kh * kw)`: what residual networks draw their convolutions from.
+///
+/// # References
+///
+/// He et al., Delving deep into rectifiers, 2015; torchvision's ResNet (`kaiming_normal_`, `fan_out`, `relu`).
+pub const KAIMING_NORMAL_FAN_OUT: Init =
+    Init::Kaiming { dist: NormalOrUniform::Normal, fan: FanInOut::FanOut, non_linearity: NonLinearity::ReLU };
+
+/// Uniform within `1 / sqrt(fan_in)` of zero: PyTorch's default for a linear layer's weight and bias.
+///
+/// `kaiming_uniform_(a = sqrt(5))` amounts to the same bound. A `fan_in` of 0 gives zeros.
+pub fn torch_uniform(fan_in: usize) -> Init {
+    let bound = if fan_in == 0 { 0.0 } else { 1.0 / (fan_in as f64).sqrt() };
+    Init::Uniform { lo: -bound, up: bound }
+}
+
+/// The initial values of the parameter `name`.
+///
+/// A function of `(seed, name, shape, init)` alone: neither the order in which layers are built nor the device matters.
+/// The values are drawn as `f32` whatever `dtype` is, so an `f64` network starts where its `f32` twin does.
+pub(crate) fn draw(seed: u64, name: &str, shape: &Shape, init: Init, dtype: DType, device: &Device) -> Result<Tensor> {
+    let mut rng = generator(seed, name);
+    let values: Vec<f32> = match init {
+        Init::Const(value) => vec![value as f32; shape.elem_count()],
+        Init::Randn { mean, stdev } => normal(&mut rng, mean, stdev, shape.elem_count()),
+        Init::Uniform { lo, up } => uniform(&mut rng, lo, up, shape.elem_count()),
+        Init::Kaiming { dist, fan, non_linearity } => {
+            let fan = fan.for_shape(shape).max(1) as f64;
+            let std = non_linearity.gain() / fan.sqrt();
+            match dist {
+                NormalOrUniform::Normal => normal(&mut rng, 0.0, std, shape.elem_count()),
+                NormalOrUniform::Uniform => {
+                    let bound = 3f64.sqrt() * std;
+                    uniform(&mut rng, -bound, bound, shape.elem_count())
+                }
+            }
+        }
+    };
+    Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(dtype)?.to_device(device)
+}
+
+fn generator(seed: u64, name: &str) -> ChaCha8Rng {
+    let mut key = [0u8; 32];
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    key[8..16].copy_from_slice(&fnv1a64(name).to_le_bytes());
+    ChaCha8Rng::from_seed(key)
+}
+
+/// FNV-1a: a hash that is the same in every build, which the standard library's is not.
+fn fnv1a64(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+fn normal(rng: &mut ChaCha8Rng, mean: f64, std: f64, n: usize) -> Vec<f32> {
+    (0..n)
+        .map(|_| {
+            let z: f64 = StandardNormal.sample(rng);
+            (mean + std * z) as f32
+        })
+        .collect()
+}
+
+fn uniform(rng: &mut ChaCha8Rng, low: f64, high: f64, n: usize) -> Vec<f32> {
+    // 53 bits, each value the left end of its cell: [0, 1).
+    (0..n)
+        .map(|_| {
+            let u = (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+            (low + (high - low) * u) as f32
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(seed: u64, name: &str, shape: &[usize], init: Init) -> Vec<f32> {
+        let t = draw(seed, name, &Shape::from(shape), init, DType::F32, &Device::Cpu).unwrap();
+        t.flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    fn moments(v: &[f32]) -> (f64, f64) {
+        let n = v.len() as f64;
+        let mean = v.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
+        (mean, (v.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / n).sqrt())
+    }
+
+    #[test]
+    fn the_hash_is_fnv1a64() {
+        // Published test vectors of the hash.
+        assert_eq!(fnv1a64(""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv1a64("a"), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(fnv1a64("foobar"), 0x8594_4171_f739_67e8);
+    }
+
+    #[test]
+    fn every_kind_has_its_moments() {
+        let shape = [64, 32, 3, 3];
+        let std = |fan: f64| (2.0 / fan).sqrt();
+        let kaiming = |dist, fan| Init::Kaiming { dist, fan, non_linearity: NonLinearity::ReLU };
+        let cases = [
+            (Init::Const(0.25), 0.25, 0.0),
+            (Init::Randn { mean: 1.0, stdev: 0.5 }, 1.0, 0.5),
+            (Init::Uniform { lo: -1.0, up: 3.0 }, 1.0, 4.0 / 12f64.sqrt()),
+            (KAIMING_NORMAL_FAN_OUT, 0.0, std(64.0 * 9.0)),
+            (kaiming(NormalOrUniform::Normal, FanInOut::FanIn), 0.0, std(32.0 * 9.0)),
+            (kaiming(NormalOrUniform::Uniform, FanInOut::FanIn), 0.0, std(32.0 * 9.0)),
+            (torch_uniform(12), 0.0, 1.0 / 6.0),
+        ];
+        for (init, mean, std) in cases {
+            let v = values(1, "w", &shape, init);
+            let (m, s) = moments(&v);
+            assert!((m - mean).abs() < 0.02 * std.max(1e-9) * 2.0 + 1e-9, "{init:?}: mean {m}");
+            assert!((s - std).abs() <= 0.02 * std + 1e-9, "{init:?}: std {s}, expected {std}");
+        }
+        let v = values(1, "w", &shape, torch_uniform(16));
+        assert!(v.iter().all(|x| x.abs() <= 0.25));
+    }
+
+    #[test]
+    fn a_draw_depends_on_seed_and_name_alone() {
+        let init = KAIMING_NORMAL_FAN_OUT;
+        let a = values(1, "conv1.weight", &[8, 3, 3, 3], init);
+        assert_eq!(a, values(1, "conv1.weight", &[8, 3, 3, 3], init));
+        assert_ne!(a, values(2, "conv1.weight", &[8, 3, 3, 3], init));
+        assert_ne!(a, values(1, "conv2.weight", &[8, 3, 3, 3], init));
+    }
+}

@@ -1,0 +1,26 @@
+//! Chooses between the two forms of each operation: the fast one where it applies, else the portable one.
+
+use super::{Conv2dConfig, PoolSize};
+use crate::portable::BatchNormOutput;
+use crate::{cpu, portable};
+use candle_core::{Result, Tensor};
+
+macro_rules! dispatch {
+    ($name:ident($x:ident $(, $arg:ident: $type:ty)*) -> $result:ty) => {
+        pub(super) fn $name($x: &Tensor $(, $arg: $type)*) -> Result<$result> {
+            match cpu::supports($x) {
+                true => cpu::$name($x $(, $arg)*),
+                false => portable::$name($x $(, $arg)*),
+            }
+        }
+    };
+}
+
+dispatch!(conv2d(x, weight: &Tensor, bias: Option<&Tensor>, config: &Conv2dConfig) -> Tensor);
+dispatch!(linear(x, weight: &Tensor, bias: Option<&Tensor>) -> Tensor);
+dispatch!(batch_norm_train(x, weight: &Tensor, bias: &Tensor, eps: f64) -> BatchNormOutput);
+dispatch!(batch_norm(x, weight: &Tensor, bias: &Tensor, mean: &Tensor, variance: &Tensor, eps: f64) -> Tensor);
+dispatch!(max_pool2d(x, size: PoolSize) -> Tensor);
+dispatch!(avg_pool2d(x, size: PoolSize) -> Tensor);
+dispatch!(global_avg_pool2d(x) -> Tensor);
+dispatch!(relu(x) -> Tensor);

@@ -1,0 +1,88 @@
+//! Affine map.
+
+use super::dispatch;
+use crate::init;
+use candle_core::{Module, Result, Tensor, bail};
+use candle_nn::VarBuilder;
+
+/// `y = x W^T + b`.
+///
+/// Weight and bias start uniform within `1 / sqrt(in)`, as in PyTorch.
+///
+/// # Shapes
+///
+/// `[.., in]` to `[.., out]`; parameters `weight` `[out, in]` and `bias` `[out]`.
+///
+/// ```
+/// use candle_core::{DType, Device, Module, Tensor};
+/// use mbls_nn::{Linear, ParamStore};
+///
+/// let store = ParamStore::new(0, DType::F32, &Device::Cpu);
+/// let layer = Linear::new(64, 10, store.var_builder().pp("linear"))?;
+/// let y = layer.forward(&Tensor::zeros((5, 64), DType::F32, &Device::Cpu)?)?;
+/// assert_eq!(y.dims(), [5, 10]);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Linear {
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl Linear {
+    /// A layer with bias.
+    ///
+    /// # Errors
+    ///
+    /// Where a size is 0 or the builder has no such tensors.
+    pub fn new(inputs: usize, outputs: usize, vb: VarBuilder) -> Result<Self> {
+        let bias = vb.get_with_hints(outputs, "bias", init::torch_uniform(inputs))?;
+        Ok(Self { bias: Some(bias), ..Self::without_bias(inputs, outputs, vb)? })
+    }
+
+    /// A layer without bias.
+    ///
+    /// # Errors
+    ///
+    /// Where a size is 0 or the builder has no such tensor.
+    pub fn without_bias(inputs: usize, outputs: usize, vb: VarBuilder) -> Result<Self> {
+        if inputs == 0 || outputs == 0 {
+            bail!("linear: {inputs} inputs and {outputs} outputs, expected at least 1");
+        }
+        let weight = vb.get_with_hints((outputs, inputs), "weight", init::torch_uniform(inputs))?;
+        Ok(Self { weight, bias: None })
+    }
+
+    /// The weight `[out, in]`.
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
+    /// The bias `[out]`.
+    pub fn bias(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
+    }
+}
+
+impl Module for Linear {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        dispatch::linear(x, &self.weight, self.bias.as_ref())
+    }
+}
+
+/// `(rows, in, out)` of an affine map whose shapes fit.
+pub(crate) fn linear_dims(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<(usize, usize, usize)> {
+    let (outputs, inputs) = weight.dims2()?;
+    if x.dims().last() != Some(&inputs) {
+        bail!("linear: input of shape {:?}, expected the last dimension to be {inputs}", x.shape());
+    }
+    if x.elem_count() == 0 {
+        bail!("linear: input of shape {:?} is empty", x.shape());
+    }
+    if let Some(bias) = bias
+        && bias.dims() != [outputs]
+    {
+        bail!("linear: bias of shape {:?}, expected [{outputs}]", bias.shape());
+    }
+    Ok((x.elem_count() / inputs, inputs, outputs))
+}

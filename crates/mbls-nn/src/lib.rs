@@ -1,0 +1,39 @@
+//! What candle lacks, or does slowly or wrongly, for training networks: layers whose gradients are right, parameters with a
+//! seeded initialisation, optimizers with PyTorch's semantics and a state that can be saved, learning rate schedules,
+//! gradient clipping.
+//!
+//! Layers take a [`VarBuilder`](candle_nn::VarBuilder), use PyTorch's parameter names and implement candle's
+//! [`Module`](candle_core::Module) or [`ModuleT`](candle_nn::ModuleT), so that any of them can stand alone in a candle
+//! program. Each exists twice: composed of candle's operations for every device ([`portable`]), and as an operation of its
+//! own for `f32` and `f64` on the CPU ([`cpu`]). Results do not depend on the number of threads.
+//!
+//! ```
+//! use candle_core::{DType, Device, Module, Tensor};
+//! use mbls_nn::{Linear, Optimizer, ParamStore, Sgd, SgdConfig};
+//!
+//! let store = ParamStore::new(7, DType::F32, &Device::Cpu);
+//! let layer = Linear::new(3, 2, store.var_builder().pp("fc"))?;
+//! let mut optimizer = Sgd::new(store.parameters(), SgdConfig { momentum: 0.9, ..Default::default() })?;
+//! let x = Tensor::ones((4, 3), DType::F32, &Device::Cpu)?;
+//! let loss = |layer: &Linear| layer.forward(&x)?.sqr()?.mean_all();
+//! let before = loss(&layer)?;
+//! optimizer.step(&before.backward()?, 0.1)?;
+//! assert!(loss(&layer)?.to_scalar::<f32>()? < before.to_scalar::<f32>()?);
+//! # Ok::<(), mbls_nn::Error>(())
+//! ```
+
+pub mod cpu;
+mod error;
+mod init;
+mod layer;
+pub mod optim;
+mod param_store;
+pub mod portable;
+mod window;
+
+pub use error::{Error, Result};
+pub use init::{KAIMING_NORMAL_FAN_OUT, torch_uniform};
+pub use layer::{AvgPool2d, BatchNorm2d, Conv2d, Conv2dConfig, GlobalAvgPool2d, Linear, MaxPool2d, PoolSize, Relu};
+pub use optim::{Adam, AdamConfig, Optimizer, OptimizerConfig, Schedule, Sgd, SgdConfig, clip_grad_norm};
+pub use param_store::{BUFFER_NAMES, ParamStore};
+pub use window::Window;

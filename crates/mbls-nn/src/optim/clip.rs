@@ -1,0 +1,59 @@
+//! Gradient clipping.
+
+use super::setting;
+use crate::Result;
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Tensor, Var};
+use rayon::prelude::*;
+
+/// Elements whose squares are summed together; the sums are added in order, so that threads do not matter.
+const CHUNK: usize = 1 << 14;
+
+/// Scales all gradients by `min(1, max_norm / (norm + 1e-6))` and returns `norm`, their joint Euclidean norm before that.
+///
+/// As `torch.nn.utils.clip_grad_norm_`, but accumulated in `f64` on the CPU. A norm that is not finite is returned, and the
+/// gradients stay as they are: what to do then is the caller's decision. Parameters without gradient are left out.
+///
+/// # Errors
+///
+/// Where `max_norm` is negative or NaN, or a gradient does not fit its parameter.
+///
+/// ```
+/// use candle_core::{Device, Var};
+///
+/// let p = Var::new(&[3f64, 4.0], &Device::Cpu)?;
+/// let mut grads = (p.as_tensor().sqr()?.sum_all()? * 0.5)?.backward()?;
+/// let norm = mbls_nn::clip_grad_norm(&[("p".into(), p.clone())], &mut grads, 2.0)?;
+/// let clipped = grads.get(&p).unwrap().to_vec1::<f64>()?;
+/// assert_eq!(norm, 5.0);
+/// assert!((clipped[0] - 1.2).abs() < 1e-6 && (clipped[1] - 1.6).abs() < 1e-6);
+/// # Ok::<(), mbls_nn::Error>(())
+/// ```
+pub fn clip_grad_norm(parameters: &[(String, Var)], grads: &mut GradStore, max_norm: f64) -> Result<f64> {
+    setting("max_norm", max_norm, max_norm >= 0.0, "at least 0")?;
+    let gradients = super::gradients(parameters, grads)?;
+    let mut sum = 0.0;
+    for grad in gradients.iter().flatten() {
+        sum += sum_of_squares(grad)?;
+    }
+    let norm = sum.sqrt();
+    let coefficient = max_norm / (norm + 1e-6);
+    if norm.is_finite() && coefficient < 1.0 {
+        for ((_, var), grad) in parameters.iter().zip(gradients) {
+            if let Some(grad) = grad {
+                grads.insert(var, (grad * coefficient)?);
+            }
+        }
+    }
+    Ok(norm)
+}
+
+fn sum_of_squares(grad: &Tensor) -> candle_core::Result<f64> {
+    if !grad.device().is_cpu() {
+        // Some devices have no f64.
+        return Ok(f64::from(grad.to_dtype(DType::F32)?.sqr()?.sum_all()?.to_scalar::<f32>()?));
+    }
+    let values = grad.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
+    let partial: Vec<f64> = values.par_chunks(CHUNK).map(|chunk| chunk.iter().map(|v| v * v).sum()).collect();
+    Ok(partial.iter().sum())
+}

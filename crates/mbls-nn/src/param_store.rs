@@ -1,0 +1,164 @@
+//! The variables of a network, by name.
+
+use crate::{Error, Result, init};
+use candle_core::{DType, Device, Shape, Tensor, Var};
+use candle_nn::var_builder::SimpleBackend;
+use candle_nn::{Init, VarBuilder};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The last components of the names that mean a buffer, as in PyTorch: updated by the forward pass, never by an optimizer.
+pub const BUFFER_NAMES: [&str; 2] = ["running_mean", "running_var"];
+
+/// Owns the variables of a network and creates them on demand, each seeded by its own name.
+///
+/// Layers ask the [`VarBuilder`] for a tensor; a name seen for the first time is initialised from a ChaCha8 generator seeded
+/// by `(seed, name)`, so that values depend neither on the order of construction nor on the device. A name asked for again
+/// yields the same variable (shared weights); asked for with another shape it is an error.
+///
+/// A variable whose name ends in one of [`BUFFER_NAMES`] is a buffer, every other one a parameter.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use mbls_nn::{BatchNorm2d, ParamStore};
+///
+/// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
+/// let _bn = BatchNorm2d::new(8, store.var_builder().pp("bn1"))?;
+/// let names = |vars: Vec<(String, _)>| vars.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+/// assert_eq!(names(store.parameters()), ["bn1.bias", "bn1.weight"]);
+/// assert_eq!(names(store.buffers()), ["bn1.running_mean", "bn1.running_var"]);
+/// # Ok::<(), mbls_nn::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ParamStore {
+    seed: u64,
+    dtype: DType,
+    device: Device,
+    vars: Arc<Mutex<BTreeMap<String, Var>>>,
+}
+
+impl ParamStore {
+    /// An empty store.
+    pub fn new(seed: u64, dtype: DType, device: &Device) -> Self {
+        Self { seed, dtype, device: device.clone(), vars: Arc::default() }
+    }
+
+    /// A builder whose tensors are the variables of this store.
+    pub fn var_builder(&self) -> VarBuilder<'static> {
+        VarBuilder::from_backend(Box::new(self.clone()), self.dtype, self.device.clone())
+    }
+
+    /// What an optimizer trains, sorted by name.
+    pub fn parameters(&self) -> Vec<(String, Var)> {
+        self.select(|name| !is_buffer(name))
+    }
+
+    /// The running statistics, sorted by name.
+    pub fn buffers(&self) -> Vec<(String, Var)> {
+        self.select(is_buffer)
+    }
+
+    /// Parameters and buffers by name.
+    ///
+    /// The tensors share the variables' memory; [`Tensor::copy`] them to keep the present values.
+    pub fn state(&self) -> BTreeMap<String, Tensor> {
+        self.lock().iter().map(|(name, var)| (name.clone(), var.as_detached_tensor())).collect()
+    }
+
+    /// Sets every variable to its tensor in `state`, converted to the store's type and device.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::State`] lists names that are missing, unexpected or of another shape; no variable has changed then.
+    pub fn load_state(&self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+        let vars = self.lock();
+        let expected = vars.iter().map(|(name, var)| (name.as_str(), var.shape()));
+        check_names_and_shapes("the state of the network", expected, state)?;
+        for (name, var) in vars.iter() {
+            if let Some(tensor) = state.get(name) {
+                set(var, tensor)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn select(&self, wanted: impl Fn(&str) -> bool) -> Vec<(String, Var)> {
+        let vars = self.lock();
+        vars.iter().filter(|(name, _)| wanted(name)).map(|(name, var)| (name.clone(), var.clone())).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Var>> {
+        // The map is consistent between any two of its operations, so a panic elsewhere does not spoil it.
+        self.vars.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_buffer(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    BUFFER_NAMES.contains(&last)
+}
+
+/// Copies `tensor` into `var`, also where both share their memory.
+pub(crate) fn set(var: &Var, tensor: &Tensor) -> candle_core::Result<()> {
+    let value = tensor.detach().to_dtype(var.dtype())?.to_device(var.device())?;
+    // A copy of its own: `Var::set` refuses a tensor that shares the variable's storage.
+    var.set(&value.copy()?)
+}
+
+/// Compares the names and shapes of a saved state with those expected.
+pub(crate) fn check_names_and_shapes<'a>(
+    what: &'static str,
+    expected: impl Iterator<Item = (&'a str, &'a Shape)>,
+    found: &BTreeMap<String, Tensor>,
+) -> Result<()> {
+    let expected: BTreeMap<&str, &Shape> = expected.collect();
+    let mut missing = Vec::new();
+    let mut different = Vec::new();
+    for (&name, &shape) in &expected {
+        match found.get(name) {
+            None => missing.push(name.to_string()),
+            Some(tensor) if tensor.shape() != shape => {
+                different.push(format!("{name}: shape {:?}, expected {shape:?}", tensor.shape()));
+            }
+            Some(_) => {}
+        }
+    }
+    let unexpected: Vec<String> = found.keys().filter(|name| !expected.contains_key(name.as_str())).cloned().collect();
+    if missing.is_empty() && unexpected.is_empty() && different.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::State { what, missing, unexpected, different })
+    }
+}
+
+impl SimpleBackend for ParamStore {
+    fn get(&self, shape: Shape, name: &str, init: Init, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
+        let mut vars = self.lock();
+        if let Some(var) = vars.get(name) {
+            if var.shape() != &shape || var.dtype() != dtype {
+                candle_core::bail!(
+                    "parameter {name} exists as {:?} of {:?}; asked for {:?} of {dtype:?}",
+                    var.shape(),
+                    var.dtype(),
+                    shape
+                );
+            }
+            return Ok(var.as_tensor().clone());
+        }
+        let var = Var::from_tensor(&init::draw(self.seed, name, &shape, init, dtype, device)?)?;
+        vars.insert(name.to_string(), var.clone());
+        Ok(var.into_inner())
+    }
+
+    fn get_unchecked(&self, name: &str, dtype: DType, _device: &Device) -> candle_core::Result<Tensor> {
+        match self.lock().get(name) {
+            Some(var) if var.dtype() == dtype => Ok(var.as_tensor().clone()),
+            Some(var) => candle_core::bail!("parameter {name} has type {:?}; asked for {dtype:?}", var.dtype()),
+            None => candle_core::bail!("parameter {name} does not exist, and without a shape none can be created"),
+        }
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.lock().contains_key(name)
+    }
+}

@@ -1,0 +1,72 @@
+//! Batch normalisation composed from mean and variance.
+
+use crate::layer::check_batch_norm;
+use candle_core::{DType, Result, Tensor};
+
+/// What normalising by a batch's own statistics yields.
+#[derive(Clone, Debug)]
+pub struct BatchNormOutput {
+    /// The normalised input `[N, C, H, W]`.
+    pub output: Tensor,
+    /// The mean of each channel `[C]`, without gradient.
+    pub mean: Tensor,
+    /// The biased variance of each channel `[C]`, without gradient.
+    pub variance: Tensor,
+}
+
+/// `y = (x - mean) / sqrt(var + eps) * weight + bias` with the batch's own mean and biased variance per channel.
+///
+/// Half-precision inputs are normalised in `f32`.
+///
+/// # Shapes
+///
+/// `x` `[N, C, H, W]`, `weight` and `bias` `[C]`.
+///
+/// # Errors
+///
+/// Where the shapes do not fit, the input is empty, or a channel has a single value (`N H W = 1`).
+pub fn batch_norm_train(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<BatchNormOutput> {
+    check_batch_norm(x, &[weight, bias], true)?;
+    let wide = widen(x)?;
+    let mean = wide.mean_keepdim((0, 2, 3))?;
+    let centred = wide.broadcast_sub(&mean)?;
+    let variance = centred.sqr()?.mean_keepdim((0, 2, 3))?;
+    let inverse = (&variance + eps)?.sqrt()?.recip()?;
+    let normal = centred.broadcast_mul(&inverse)?;
+    let output = scale_and_shift(&normal, weight, bias)?.to_dtype(x.dtype())?;
+    let per_channel = |t: &Tensor| t.detach().flatten_all();
+    Ok(BatchNormOutput { output, mean: per_channel(&mean)?, variance: per_channel(&variance)? })
+}
+
+/// The same with given statistics, which get no gradient.
+///
+/// # Shapes
+///
+/// `x` `[N, C, H, W]`, all others `[C]`.
+///
+/// # Errors
+///
+/// Where the shapes do not fit or the input is empty.
+pub fn batch_norm(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    mean: &Tensor,
+    variance: &Tensor,
+    eps: f64,
+) -> Result<Tensor> {
+    check_batch_norm(x, &[weight, bias, mean, variance], false)?;
+    let channel = |t: &Tensor| widen(&t.detach())?.reshape((1, t.elem_count(), 1, 1));
+    let inverse = (channel(variance)? + eps)?.sqrt()?.recip()?;
+    let normal = widen(x)?.broadcast_sub(&channel(mean)?)?.broadcast_mul(&inverse)?;
+    scale_and_shift(&normal, weight, bias)?.to_dtype(x.dtype())
+}
+
+fn scale_and_shift(normal: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    let channel = |t: &Tensor| widen(t)?.reshape((1, t.elem_count(), 1, 1));
+    normal.broadcast_mul(&channel(weight)?)?.broadcast_add(&channel(bias)?)
+}
+
+fn widen(x: &Tensor) -> Result<Tensor> {
+    if x.dtype() == DType::F64 { Ok(x.clone()) } else { x.to_dtype(DType::F32) }
+}

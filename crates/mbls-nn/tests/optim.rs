@@ -1,0 +1,190 @@
+//! What optimizers and the parameter store refuse, and what they leave alone.
+
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Device, Tensor, Var};
+use mbls_nn::{
+    Adam, AdamConfig, BatchNorm2d, Linear, Optimizer, OptimizerConfig, ParamStore, Result, Sgd, SgdConfig,
+    clip_grad_norm,
+};
+use std::collections::BTreeMap;
+
+fn two() -> Result<Vec<(String, Var)>> {
+    let var = |v: f64| Var::new(&[v, -v], &Device::Cpu);
+    Ok(vec![("a".into(), var(1.0)?), ("b".into(), var(2.0)?)])
+}
+
+#[test]
+fn settings_out_of_range_are_named() -> Result<()> {
+    let sgd = |config| Sgd::new(two()?, config).map(|_| ());
+    let adam = |config| Adam::new(two()?, config).map(|_| ());
+    let (s, a) = (SgdConfig::default(), AdamConfig::default());
+    for (result, part) in [
+        (sgd(SgdConfig { momentum: -0.1, ..s }), "momentum = -0.1"),
+        (sgd(SgdConfig { weight_decay: f64::NAN, ..s }), "weight_decay = NaN"),
+        (sgd(SgdConfig { nesterov: true, ..s }), "nesterov = true"),
+        (adam(AdamConfig { beta1: 1.0, ..a }), "beta1 = 1"),
+        (adam(AdamConfig { beta2: -0.1, ..a }), "beta2 = -0.1"),
+        (adam(AdamConfig { eps: f64::INFINITY, ..a }), "eps = inf"),
+        (Sgd::new([two()?, two()?].concat(), s).map(|_| ()), "parameter = a"),
+        (Sgd::new(two()?, s)?.step(&GradStore::default(), f64::NAN), "learning_rate = NaN"),
+        (clip_grad_norm(&two()?, &mut GradStore::default(), -1.0).map(|_| ()), "max_norm = -1"),
+    ] {
+        let message = result.expect_err(part).to_string();
+        assert!(message.contains(part), "{message}");
+    }
+    Ok(())
+}
+
+#[test]
+fn recipes_are_read_strictly() {
+    let read = |json: &str| serde_json::from_str::<OptimizerConfig>(json);
+    assert_eq!(read(r#"{"kind": "adam"}"#).unwrap(), OptimizerConfig::Adam(AdamConfig::default()));
+    assert!(read(r#"{"kind": "adam", "momentum": 0.9}"#).is_err());
+    assert!(read(r#"{"kind": "lion"}"#).is_err());
+    let config = OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, weight_decay: 1e-4, nesterov: true });
+    assert_eq!(read(&serde_json::to_string(&config).unwrap()).unwrap(), config);
+}
+
+#[test]
+fn a_parameter_without_gradient_stays() -> Result<()> {
+    for config in [
+        OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, weight_decay: 0.1, nesterov: false }),
+        OptimizerConfig::Adam(AdamConfig::default()),
+    ] {
+        let parameters = two()?;
+        let grads = parameters[0].1.sqr()?.sum_all()?.backward()?;
+        config.build(parameters.clone())?.step(&grads, 0.1)?;
+        assert_ne!(parameters[0].1.to_vec1::<f64>()?, [1.0, -1.0]);
+        assert_eq!(parameters[1].1.to_vec1::<f64>()?, [2.0, -2.0]);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_gradient_that_does_not_fit_is_named_and_nothing_moves() -> Result<()> {
+    for wrong in [Tensor::new(&[1f64], &Device::Cpu)?, Tensor::new(&[1f32, 1.0], &Device::Cpu)?] {
+        let parameters = two()?;
+        let mut grads = GradStore::default();
+        grads.insert(&parameters[0].1, Tensor::new(&[1f64, 1.0], &Device::Cpu)?);
+        grads.insert(&parameters[1].1, wrong);
+        let result = Sgd::new(parameters.clone(), SgdConfig::default())?.step(&grads, 0.1);
+        assert!(result.unwrap_err().to_string().starts_with("gradient of b"));
+        assert_eq!(parameters[0].1.to_vec1::<f64>()?, [1.0, -1.0]);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_norm_that_is_not_finite_is_returned_and_scales_nothing() -> Result<()> {
+    for value in [f64::NAN, f64::INFINITY] {
+        let parameters = two()?;
+        let mut grads = GradStore::default();
+        grads.insert(&parameters[0].1, Tensor::new(&[value, 3.0], &Device::Cpu)?);
+        let norm = clip_grad_norm(&parameters, &mut grads, 1.0)?;
+        assert!(!norm.is_finite());
+        assert_eq!(grads.get(&parameters[0].1).unwrap().to_vec1::<f64>()?[1], 3.0);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_small_gradient_is_not_scaled_and_one_seen_transposed_is() -> Result<()> {
+    let p = Var::new(&[[1f64, 2.0], [3.0, 4.0]], &Device::Cpu)?;
+    let parameters = vec![("p".to_string(), p.clone())];
+    let grad = Tensor::new(&[[0.1f64, 0.2], [0.3, 0.4]], &Device::Cpu)?.t()?;
+    let mut grads = GradStore::default();
+    grads.insert(&p, grad.clone());
+    assert!((clip_grad_norm(&parameters, &mut grads, 1.0)? - 0.3f64.sqrt()).abs() < 1e-12);
+    assert_eq!(grads.get(&p).unwrap().to_vec2::<f64>()?, grad.to_vec2::<f64>()?);
+    Sgd::new(parameters, SgdConfig::default())?.step(&grads, 1.0)?;
+    assert_eq!(p.to_vec2::<f64>()?, [[0.9, 1.7], [2.8, 3.6]]);
+    Ok(())
+}
+
+#[test]
+fn half_precision_parameters_are_trained() -> Result<()> {
+    for config in [
+        OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, weight_decay: 0.0, nesterov: true }),
+        OptimizerConfig::Adam(AdamConfig::default()),
+    ] {
+        let p = Var::from_tensor(&Tensor::new(&[1f32, -1.0], &Device::Cpu)?.to_dtype(DType::BF16)?)?;
+        let mut optimizer = config.build(vec![("p".into(), p.clone())])?;
+        for _ in 0..3 {
+            optimizer.step(&p.sqr()?.sum_all()?.backward()?, 0.05)?;
+        }
+        let moved = p.to_dtype(DType::F32)?.to_vec1::<f32>()?;
+        assert!(moved[0] < 0.9 && moved[0] > 0.0 && moved[0] == -moved[1], "{moved:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_state_that_does_not_fit_is_listed_and_changes_nothing() -> Result<()> {
+    let mut adam = Adam::new(two()?, AdamConfig::default())?;
+    let mut state: BTreeMap<String, Tensor> = adam.state();
+    assert_eq!(state.keys().collect::<Vec<_>>(), ["a.exp_avg", "a.exp_avg_sq", "b.exp_avg", "b.exp_avg_sq", "step"]);
+    state.remove("step");
+    state.insert("c.exp_avg".into(), Tensor::new(0f64, &Device::Cpu)?);
+    state.insert("a.exp_avg".into(), Tensor::new(&[5f64, 5.0, 5.0], &Device::Cpu)?);
+    state.insert("b.exp_avg".into(), Tensor::new(&[5f64, 5.0], &Device::Cpu)?);
+    let message = adam.load_state(&state).unwrap_err().to_string();
+    for part in ["missing [step]", "unexpected [c.exp_avg]", "a.exp_avg: shape [3], expected [2]"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert_eq!(adam.state()["b.exp_avg"].to_vec1::<f64>()?, [0.0, 0.0]);
+    let sgd = Sgd::new(two()?, SgdConfig { momentum: 0.5, ..Default::default() })?;
+    assert_eq!(sgd.state().into_keys().collect::<Vec<_>>(), ["a.momentum_buffer", "b.momentum_buffer"]);
+    assert!(Sgd::new(two()?, SgdConfig::default())?.state().is_empty());
+    Ok(())
+}
+
+#[test]
+fn the_store_starts_alike_in_any_order_and_on_any_type() -> Result<()> {
+    let first = ParamStore::new(4, DType::F32, &Device::Cpu);
+    Linear::new(3, 2, first.var_builder().pp("x"))?;
+    Linear::new(2, 2, first.var_builder().pp("y"))?;
+    let second = ParamStore::new(4, DType::F64, &Device::Cpu);
+    Linear::new(2, 2, second.var_builder().pp("y"))?;
+    Linear::new(3, 2, second.var_builder().pp("x"))?;
+    for ((a, x), (b, y)) in first.parameters().into_iter().zip(second.parameters()) {
+        assert_eq!(a, b);
+        let wide = x.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
+        assert_eq!(wide, y.flatten_all()?.to_vec1::<f64>()?);
+    }
+    Ok(())
+}
+
+#[test]
+fn the_store_shares_a_name_and_refuses_another_shape() -> Result<()> {
+    let store = ParamStore::new(4, DType::F32, &Device::Cpu);
+    let a = Linear::new(3, 2, store.var_builder().pp("x"))?;
+    let b = Linear::new(3, 2, store.var_builder().pp("x"))?;
+    assert_eq!(a.weight().id(), b.weight().id());
+    let message = Linear::without_bias(4, 2, store.var_builder().pp("x")).unwrap_err().to_string();
+    assert!(message.contains("x.weight") && message.contains("[2, 4]"), "{message}");
+    assert!(store.var_builder().get_unchecked("missing").is_err());
+    Ok(())
+}
+
+#[test]
+fn a_state_of_the_network_round_trips() -> Result<()> {
+    let make = |seed| -> Result<ParamStore> {
+        let store = ParamStore::new(seed, DType::F32, &Device::Cpu);
+        Linear::new(3, 2, store.var_builder().pp("fc"))?;
+        BatchNorm2d::new(2, store.var_builder().pp("bn"))?;
+        Ok(store)
+    };
+    let (a, b) = (make(1)?, make(2)?);
+    let values = |store: &ParamStore| -> Result<Vec<Vec<f32>>> {
+        store.state().values().map(|t| Ok(t.flatten_all()?.to_vec1::<f32>()?)).collect()
+    };
+    assert_ne!(values(&a)?, values(&b)?);
+    b.load_state(&a.state())?;
+    assert_eq!(values(&a)?, values(&b)?);
+    a.load_state(&a.state())?;
+    let mut state = a.state();
+    state.remove("bn.running_var");
+    let message = a.load_state(&state).unwrap_err().to_string();
+    assert!(message.contains("missing [bn.running_var]"), "{message}");
+    Ok(())
+}

@@ -1,0 +1,128 @@
+use crate::column::ECE;
+use crate::format::ABSENT;
+use crate::report::{LossReport, SuiteReport, Summary};
+
+/// A loss's expected calibration error next to the baseline's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Verdict {
+    /// Higher, and the intervals are apart. Holds the difference.
+    Hurt(f64),
+    /// Lower, and the intervals are apart.
+    Helped(f64),
+    /// The intervals overlap.
+    NotDistinguishable(f64),
+    /// One of the two has no interval.
+    NotJudged(f64),
+    /// One of the two has no ECE.
+    NotCompared,
+}
+
+impl Verdict {
+    /// Whether there were two intervals to judge by.
+    fn is_judged(self) -> bool {
+        matches!(self, Self::Hurt(_) | Self::Helped(_) | Self::NotDistinguishable(_))
+    }
+}
+
+/// Compares a loss with the baseline.
+pub(crate) fn verdict(baseline: &LossReport, loss: &LossReport) -> Verdict {
+    let (Some(baseline), Some(ece)) = (finite_ece(baseline), finite_ece(loss)) else {
+        return Verdict::NotCompared;
+    };
+    let difference = ece.mean - baseline.mean;
+    let (Some((baseline_low, baseline_high)), Some((low, high))) = (bounds(baseline), bounds(ece)) else {
+        return Verdict::NotJudged(difference);
+    };
+    // The means must agree with the intervals: bootstrap intervals of the ECE need not hold its mean.
+    if difference > 0.0 && low > baseline_high {
+        Verdict::Hurt(difference)
+    } else if difference < 0.0 && high < baseline_low {
+        Verdict::Helped(difference)
+    } else {
+        Verdict::NotDistinguishable(difference)
+    }
+}
+
+fn finite_ece(loss: &LossReport) -> Option<&Summary> {
+    ECE.of(loss).filter(|ece| ece.mean.is_finite())
+}
+
+/// The interval's ends, where they are two numbers in order.
+fn bounds(ece: &Summary) -> Option<(f64, f64)> {
+    let interval = ece.interval?;
+    (interval.low.is_finite() && interval.high.is_finite() && interval.low <= interval.high)
+        .then_some((interval.low, interval.high))
+}
+
+/// What the table says about calibration, in plain sentences: which losses hurt it and which helped, compared with the first
+/// loss, and which differences are too small to tell.
+///
+/// A difference counts where the two intervals of the ECE do not overlap. No sentences for fewer than two losses.
+pub fn findings(suite: &SuiteReport) -> Vec<String> {
+    sentences(suite).into_iter().map(|(_, sentence)| sentence).collect()
+}
+
+/// What a sentence of the findings is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tone {
+    /// Losses that hurt.
+    Hurt,
+    /// Losses that helped.
+    Helped,
+    /// Anything else.
+    Neutral,
+}
+
+/// [`findings`] with what each is about.
+pub(crate) fn sentences(suite: &SuiteReport) -> Vec<(Tone, String)> {
+    let Some((baseline, others)) = suite.losses.split_first().filter(|(_, others)| !others.is_empty()) else {
+        return Vec::new();
+    };
+    let verdicts: Vec<(&LossReport, Verdict)> = others.iter().map(|loss| (loss, verdict(baseline, loss))).collect();
+    let list = |pick: &dyn Fn(Verdict) -> Option<String>| -> Option<String> {
+        let losses: Vec<String> =
+            verdicts.iter().filter_map(|(loss, verdict)| Some(format!("{}{}", loss.title, pick(*verdict)?))).collect();
+        (!losses.is_empty()).then(|| losses.join("; "))
+    };
+    let signed = |difference| format!(" ({} points)", ECE.print_difference(difference));
+
+    let hurt = list(&|verdict| match verdict {
+        Verdict::Hurt(difference) => Some(format!(" by {} points", ECE.print(difference))),
+        _ => None,
+    });
+    let helped = list(&|verdict| match verdict {
+        Verdict::Helped(difference) => Some(format!(" by {} points", ECE.print(-difference))),
+        _ => None,
+    });
+    let unclear = list(&|verdict| match verdict {
+        Verdict::NotDistinguishable(difference) => Some(signed(difference)),
+        _ => None,
+    });
+    let not_judged = list(&|verdict| match verdict {
+        Verdict::NotJudged(difference) => Some(signed(difference)),
+        _ => None,
+    });
+    let not_compared = list(&|verdict| (verdict == Verdict::NotCompared).then(String::new));
+
+    let ece = finite_ece(baseline).map_or_else(|| ABSENT.to_string(), |ece| format!("{} %", ECE.print(ece.mean)));
+    let mut sentences = vec![(Tone::Neutral, format!("Baseline: {}, ECE {ece}.", baseline.title))];
+    if verdicts.iter().any(|(_, verdict)| verdict.is_judged()) {
+        sentences.push(match hurt {
+            Some(losses) => (Tone::Hurt, format!("Hurt, ECE higher than the baseline's: {losses}.")),
+            None => (Tone::Neutral, "No loss hurt calibration beyond the intervals.".to_string()),
+        });
+        sentences.push(match helped {
+            Some(losses) => (Tone::Helped, format!("Helped, ECE lower than the baseline's: {losses}.")),
+            None => (Tone::Neutral, "No loss helped calibration beyond the intervals.".to_string()),
+        });
+    }
+    let rest = [
+        ("Not distinguishable from the baseline, the intervals overlap", unclear),
+        ("Not judged, an interval is missing", not_judged),
+        ("Not compared, an ECE is missing", not_compared),
+    ];
+    for (head, losses) in rest {
+        sentences.extend(losses.map(|losses| (Tone::Neutral, format!("{head}: {losses}."))));
+    }
+    sentences
+}

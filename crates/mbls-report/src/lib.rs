@@ -1,0 +1,56 @@
+//! The report of a benchmark: tables with intervals, reliability diagrams and confidence histograms, as one self-contained
+//! HTML page ([`html`]) and as a Markdown table ([`markdown`]).
+//!
+//! Everything is text in memory: no file is read or written, nothing depends on the clock, and the same [`Report`] gives the
+//! same bytes. The page refers to nothing outside of itself and needs no script.
+//!
+//! A number that is absent, NaN or infinite is printed as "–", never as 0.
+//!
+//! ```
+//! use mbls_core::bootstrap::Interval;
+//! use mbls_core::metric::{Metric, Predictions, ReliabilityBins};
+//! use mbls_report::{LossReport, Report, SuiteReport, Summary};
+//!
+//! let mut bins = ReliabilityBins::new(10)?;
+//! bins.update(&Predictions::from_probs(&[0.75, 0.25, 0.25, 0.75], 2, &[0, 0])?)?;
+//! let reliability = bins.value().expect("two rows were added");
+//! let ece = Summary { mean: reliability.ece(), std: None, interval: Some(Interval { low: 0.25, high: 0.75, level: 0.95 }) };
+//! let loss = LossReport {
+//!     id: "ce".into(),
+//!     title: "Cross-entropy".into(),
+//!     settings: String::new(),
+//!     metrics: [("ece".to_string(), ece)].into(),
+//!     before: reliability.clone(),
+//!     after: reliability,
+//! };
+//! let suite = SuiteReport {
+//!     name: "coin".into(),
+//!     title: "Two rows".into(),
+//!     description: "As small as it gets.".into(),
+//!     notes: vec![],
+//!     model: "none".into(),
+//!     n_test: 2,
+//!     seeds: 1,
+//!     losses: vec![loss],
+//! };
+//! assert!(mbls_report::markdown(&suite).contains("| Cross-entropy | – | – | 25.00 [25.00, 75.00] |"));
+//! let report = Report { title: "A report".into(), provenance: vec![], suites: vec![suite] };
+//! assert!(mbls_report::html(&report).starts_with("<!DOCTYPE html>"));
+//! # Ok::<(), mbls_core::Error>(())
+//! ```
+
+mod column;
+mod escape;
+mod findings;
+mod format;
+mod markdown;
+mod page;
+mod plot;
+mod report;
+mod table;
+
+pub use column::{COLUMNS, Column, Direction, Unit};
+pub use findings::findings;
+pub use markdown::markdown;
+pub use page::html;
+pub use report::{LossReport, Report, SuiteReport, Summary};

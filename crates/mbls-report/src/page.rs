@@ -1,0 +1,153 @@
+use crate::column::COLUMNS;
+use crate::escape;
+use crate::findings::{Tone, sentences};
+use crate::format::{ABSENT, count, percent};
+use crate::plot::histogram::histogram;
+use crate::plot::reliability::{PATTERNS, diagram, legend};
+use crate::report::{LossReport, Report, SuiteReport};
+use crate::table::{mark, table};
+use mbls_core::metric::Reliability;
+
+const STYLE: &str = include_str!("style.css");
+
+/// The report as one HTML page that refers to nothing outside of itself: light and dark, for screens of any width and paper.
+pub fn html(report: &Report) -> String {
+    let title = escape::html(&report.title);
+    let mut html = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n\
+         <body>\n{PATTERNS}<header>\n<h1>{title}</h1>\n"
+    );
+    let provenance = report.provenance.iter().map(|(name, value)| (escape::html(name), escape::html(value)));
+    html.push_str(&facts(provenance));
+    if report.suites.len() > 1 {
+        html.push_str("<nav aria-label=\"Suites\">\n<ul>\n");
+        for (index, suite) in report.suites.iter().enumerate() {
+            html.push_str(&format!("<li><a href=\"#suite-{index}\">{}</a></li>\n", escape::html(&suite.title)));
+        }
+        html.push_str("</ul>\n</nav>\n");
+    }
+    html.push_str("</header>\n<main>\n");
+    for (index, suite) in report.suites.iter().enumerate() {
+        html.push_str(&section(suite, index));
+    }
+    html.push_str("</main>\n");
+    html.push_str(&guide());
+    html.push_str("</body>\n</html>\n");
+    html
+}
+
+/// Names and values, both already escaped.
+fn facts(facts: impl Iterator<Item = (String, String)>) -> String {
+    let facts: String = facts.map(|(name, value)| format!("<div><dt>{name}</dt><dd>{value}</dd></div>\n")).collect();
+    if facts.is_empty() { facts } else { format!("<dl class=\"facts\">\n{facts}</dl>\n") }
+}
+
+fn section(suite: &SuiteReport, index: usize) -> String {
+    let mut html = format!(
+        "<section id=\"suite-{index}\" aria-labelledby=\"suite-{index}-h\">\n<h2 id=\"suite-{index}-h\">{}</h2>\n<p>{}</p>\n",
+        escape::html(&suite.title),
+        escape::html(&suite.description)
+    );
+    html.push_str(&facts(
+        [
+            ("Suite", escape::html(&suite.name)),
+            ("Model", escape::html(&suite.model)),
+            ("Test samples", count(suite.n_test)),
+            ("Seeds", count(suite.seeds as u64)),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_string(), value)),
+    ));
+    if !suite.notes.is_empty() {
+        let notes: String = suite.notes.iter().map(|note| format!("<li>{}</li>\n", escape::html(note))).collect();
+        html.push_str(&format!("<ul class=\"notes\">\n{notes}</ul>\n"));
+    }
+    html.push_str(&format!(
+        "<div class=\"scroll\" role=\"region\" aria-labelledby=\"suite-{index}-h\" tabindex=\"0\">\n{}</div>\n",
+        table(suite)
+    ));
+    html.push_str(&findings(suite));
+    if !suite.losses.is_empty() {
+        html.push_str(&format!("<h3>Reliability</h3>\n{}<div class=\"cards\">\n", legend()));
+        for loss in 0..suite.losses.len() {
+            html.push_str(&card(suite, loss, &format!("suite-{index}-loss-{loss}")));
+        }
+        html.push_str("</div>\n");
+    }
+    html.push_str("</section>\n");
+    html
+}
+
+fn findings(suite: &SuiteReport) -> String {
+    let sentences = sentences(suite);
+    if sentences.is_empty() {
+        return String::new();
+    }
+    let mut html = String::from("<ul class=\"findings\">\n");
+    for (tone, sentence) in sentences {
+        let class = match tone {
+            Tone::Hurt => " class=\"hurt\"",
+            Tone::Helped => " class=\"helped\"",
+            Tone::Neutral => "",
+        };
+        html.push_str(&format!("<li{class}>{}</li>\n", escape::html(&sentence)));
+    }
+    html.push_str("</ul>\n");
+    html
+}
+
+fn card(suite: &SuiteReport, index: usize, id: &str) -> String {
+    let Some(loss) = suite.losses.get(index) else {
+        return String::new();
+    };
+    let mut html = format!("<article class=\"card\">\n<h4>{}", escape::html(&loss.title));
+    if !loss.settings.is_empty() {
+        html.push_str(&format!(" <span class=\"settings\">{}</span>", escape::html(&loss.settings)));
+    }
+    html.push_str(&format!(" {}</h4>\n<div class=\"pair\">\n", mark(suite, index)));
+    html.push_str(&figure(loss, &loss.before, "before", &format!("{id}-before")));
+    html.push_str(&figure(loss, &loss.after, "after", &format!("{id}-after")));
+    html.push_str("</div>\n</article>\n");
+    html
+}
+
+fn figure(loss: &LossReport, reliability: &Reliability, moment: &str, id: &str) -> String {
+    let (ece, mce) = match reliability.n {
+        0 => (ABSENT.to_string(), ABSENT.to_string()),
+        _ => (percent(reliability.ece(), 2), percent(reliability.mce(), 1)),
+    };
+    let title = format!("of {}, {moment} temperature scaling", escape::html(&loss.title));
+    let heading = if moment == "before" { "Before temperature scaling" } else { "After temperature scaling" };
+    format!(
+        "<figure>\n<figcaption>{heading}<br>n {}, ECE {ece} %, MCE {mce} %</figcaption>\n{}{}</figure>\n",
+        count(reliability.n),
+        diagram(reliability, &format!("{id}-diagram"), &title),
+        histogram(reliability, &format!("{id}-histogram"), &title)
+    )
+}
+
+/// What the columns and the drawings mean.
+fn guide() -> String {
+    let mut html = String::from("<footer>\n<h2>How to read this</h2>\n<dl class=\"guide\">\n");
+    for column in &COLUMNS {
+        html.push_str(&format!("<dt>{}</dt><dd>{}</dd>\n", column.title, escape::html(column.meaning)));
+    }
+    html.push_str("</dl>\n");
+    for paragraph in GUIDE {
+        html.push_str(&format!("<p>{}</p>\n", escape::html(paragraph)));
+    }
+    html.push_str("</footer>\n");
+    html
+}
+
+const GUIDE: [&str; 3] = [
+    "A loss hurt or helped calibration where its interval of the ECE does not overlap the baseline's. Overlapping intervals \
+     mean that the difference is too small to tell, not that there is none: the test is a careful one.",
+    "The bootstrap interval of an ECE may lie above its mean, because resampling adds noise and every gap counts as positive.",
+    "A reliability diagram shows, for each bin of confidence, the share of its samples that is right. The marked gap runs \
+     from there to the bin's mean confidence on the diagonal; the ECE is the mean gap, weighted by the counts above the \
+     plot. The samples of a drawing may come from several seeds, so that its ECE differs from the mean over seeds in the \
+     table.",
+];

@@ -1,0 +1,65 @@
+//! The Markdown table.
+
+use crate::fixture::{full, loss, plain, suite};
+use mbls_report::markdown;
+
+#[test]
+fn golden() {
+    let toy = suite(vec![
+        loss(
+            "CE",
+            &[
+                ("accuracy", full(0.9876, 0.0012, 0.98, 0.99)),
+                ("nll", full(0.0512, 0.001, 0.04, 0.06)),
+                ("brier", full(0.02, 0.001, 0.01, 0.03)),
+                ("ece", full(0.02, 0.001, 0.015, 0.025)),
+                ("aece", full(0.0199, 0.001, 0.01, 0.03)),
+                ("cece", full(0.00456, 0.0001, 0.004, 0.005)),
+                ("mce", full(0.3333, 0.1, 0.2, 0.5)),
+                ("temperature", full(1.096, 0.05, 1.0, 1.2)),
+                ("ece_scaled", full(0.0081, 0.001, 0.006, 0.01)),
+                ("seconds", plain(12.0)),
+            ],
+        ),
+        loss(
+            "LS | a_b",
+            &[("accuracy", plain(0.98764)), ("nll", plain(f64::NAN)), ("ece", full(0.06, 0.002, 0.05, 0.07))],
+        ),
+    ]);
+    let expected = "\
+| Loss | Accuracy % | NLL | ECE % ± std [interval] | AECE % | CECE % | MCE % | T | ECE after scaling % |
+|---|---:|---:|---:|---:|---:|---:|---:|---:|
+| CE | **98.76** | 0.0512 | **2.00** ± 0.10 [1.50, 2.50] | 1.99 | 0.456 | 33.3 | 1.10 | 0.81 |
+| LS \\| a\\_b | **98.76** | – | 6.00 ± 0.20 [5.00, 7.00] | – | – | – | – | – |
+
+tiny, 1,234 test samples (mean ± standard deviation over 3 seeds). Columns with % are in percent; T is the temperature of \
+temperature scaling. In brackets: 95 % bootstrap interval. Bold: best of the column.
+
+- Baseline: CE, ECE 2.00 %.
+- Hurt, ECE higher than the baseline's: LS \\| a\\_b by 4.00 points.
+- No loss helped calibration beyond the intervals.
+";
+    assert_eq!(markdown(&toy), expected);
+}
+
+#[test]
+fn one_seed_has_no_deviation() {
+    let mut toy = suite(vec![loss("CE", &[("ece", plain(0.02))])]);
+    toy.seeds = 1;
+    let text = markdown(&toy);
+    assert!(text.contains("| ECE % |") && text.contains("| 2.00 |") && text.contains("(one seed)"), "{text}");
+    assert!(!text.contains('±') && !text.contains("**") && !text.contains("bracket"), "{text}");
+}
+
+#[test]
+fn a_title_cannot_break_the_table() {
+    let text = markdown(&suite(vec![loss("a\nb|c`d\r\n<script>", &[])]));
+    let row = text.lines().nth(2).unwrap();
+    assert!(row.starts_with("| a b\\|c\\`d  &lt;script&gt; | – |"), "{row}");
+}
+
+#[test]
+fn no_losses() {
+    let text = markdown(&suite(vec![]));
+    assert_eq!(text.lines().count(), 4, "{text}");
+}

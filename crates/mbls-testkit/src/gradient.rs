@@ -1,0 +1,43 @@
+//! Checks gradients against central differences in f64.
+
+use candle_core::{DType, Result, Tensor, Var};
+
+/// Compares the gradient of `f` with respect to every element of every input with central differences.
+///
+/// `f` maps the inputs (made `Var`s in f64 here) to a scalar. The step is `1e-5`; an element passes where
+/// `|analytic - numeric| <= tolerance * max(1, |numeric|)`.
+///
+/// # Errors
+///
+/// Where `f` fails. A wrong gradient, or one that is missing, panics with its place: this is a test helper.
+pub fn check(inputs: &[Tensor], tolerance: f64, f: impl Fn(&[Tensor]) -> Result<Tensor>) -> Result<()> {
+    const STEP: f64 = 1e-5;
+    let vars = inputs.iter().map(|t| Var::from_tensor(&t.to_dtype(DType::F64)?)).collect::<Result<Vec<_>>>()?;
+    let tensors: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
+    let grads = f(&tensors)?.backward()?;
+    let value = |tensors: &[Tensor]| f(tensors)?.to_dtype(DType::F64)?.to_scalar::<f64>();
+    for (i, tensor) in tensors.iter().enumerate() {
+        let grad = grads.get(tensor).unwrap_or_else(|| panic!("input {i} has no gradient"));
+        assert_eq!(grad.dims(), tensor.dims(), "shape of the gradient of input {i}");
+        let grad = grad.flatten_all()?.to_vec1::<f64>()?;
+        let start = tensor.flatten_all()?.to_vec1::<f64>()?;
+        for k in 0..start.len() {
+            let at = |delta: f64| {
+                let mut moved = start.clone();
+                moved[k] += delta;
+                let mut all: Vec<Tensor> = tensors.iter().map(|t| t.detach()).collect();
+                all[i] = Tensor::from_vec(moved, tensor.shape(), tensor.device())?;
+                value(&all)
+            };
+            let numeric = (at(STEP)? - at(-STEP)?) / (2.0 * STEP);
+            let difference = (grad[k] - numeric).abs();
+            // A NaN difference must fail, so the comparison is the accepting one.
+            assert!(
+                difference <= tolerance * numeric.abs().max(1.0),
+                "input {i}, element {k}: gradient {}, finite difference {numeric}",
+                grad[k]
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! What the tests of several mbls crates share: reading golden files and checking gradients by finite differences.
+
+pub mod golden;
+pub mod gradient;

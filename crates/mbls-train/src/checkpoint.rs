@@ -1,0 +1,121 @@
+//! Checkpoints: tensors and progress in one safetensors file, written whole or not at all.
+//!
+//! Tensors are named `model.<parameter>` and `optimizer.<state>`. The safetensors header carries one metadata entry, `mbls`, a
+//! JSON object with the [`Progress`]. One entry, because the order of several is random and a checkpoint's bytes must depend on
+//! its content alone.
+
+use crate::{Error, Result, atomic};
+use candle_core::{Device, Tensor};
+use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+/// The version of the layout that this program writes, and the only one it reads.
+pub const SCHEMA: u32 = 1;
+const METADATA_KEY: &str = "mbls";
+const MODEL: &str = "model.";
+const OPTIMIZER: &str = "optimizer.";
+
+/// How far a run has come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Progress {
+    /// The layout's version: [`SCHEMA`].
+    pub schema: u32,
+    /// What is trained, in the words of the program that trains it; a run only resumes from a checkpoint of its own.
+    pub identity: String,
+    /// Number of finished epochs.
+    pub epochs: usize,
+    /// The best epoch so far.
+    pub best: Option<Best>,
+}
+
+/// The epoch with the best validation score, the last of equals.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// Its number, from 0.
+    pub epoch: usize,
+    /// Its score.
+    pub score: f64,
+}
+
+/// A run's state between two epochs.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// How far the run has come.
+    pub progress: Progress,
+    /// Parameters and buffers by name.
+    pub model: BTreeMap<String, Tensor>,
+    /// The optimizer's state by name; empty in a checkpoint that is only evaluated.
+    pub optimizer: BTreeMap<String, Tensor>,
+}
+
+impl Checkpoint {
+    /// Writes the checkpoint to `path`, atomically.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where the file cannot be written; what was there before is intact.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let progress = serde_json::to_string(&self.progress)
+            .map_err(|source| Error::Encode { what: "a checkpoint's progress", source })?;
+        let prefixed = |prefix: &'static str, tensors: &BTreeMap<String, Tensor>| {
+            tensors.iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor.clone())).collect::<Vec<_>>()
+        };
+        let mut tensors = prefixed(MODEL, &self.model);
+        tensors.extend(prefixed(OPTIMIZER, &self.optimizer));
+        let metadata = HashMap::from([(METADATA_KEY.to_owned(), progress)]);
+        let bytes = safetensors::serialize(tensors.iter().map(|(name, tensor)| (name, tensor)), Some(metadata))
+            .map_err(candle_core::Error::from)?;
+        atomic::write(path, &bytes)
+    }
+
+    /// Reads the checkpoint at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where the file cannot be read, [`Error::Checkpoint`] where it is cut off, of another layout, or of
+    /// another training than `identity` names.
+    pub fn load(path: &Path, identity: &str, device: &Device) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        let wrong = |field, expected: &str, found: String| Error::Checkpoint {
+            path: path.to_owned(),
+            field,
+            expected: expected.to_owned(),
+            found,
+        };
+        let not_safetensors = |e: safetensors::SafeTensorError| wrong("content", "a safetensors file", e.to_string());
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(not_safetensors)?;
+        let metadata = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA_KEY));
+        let Some(metadata) = metadata else {
+            return Err(wrong("metadata", "an entry \"mbls\"", "none".to_owned()));
+        };
+        let progress: Progress = serde_json::from_str(metadata)
+            .map_err(|e| wrong("metadata \"mbls\"", "a run's progress", e.to_string()))?;
+        if progress.schema != SCHEMA {
+            return Err(wrong("schema", &SCHEMA.to_string(), progress.schema.to_string()));
+        }
+        if progress.identity != identity {
+            return Err(wrong("identity", identity, progress.identity));
+        }
+        let file = SafeTensors::deserialize(&bytes).map_err(not_safetensors)?;
+        let (mut model, mut optimizer) = (BTreeMap::new(), BTreeMap::new());
+        for (name, view) in file.iter() {
+            let (part, name) = match (name.strip_prefix(MODEL), name.strip_prefix(OPTIMIZER)) {
+                (Some(name), _) => (&mut model, name),
+                (_, Some(name)) => (&mut optimizer, name),
+                _ => {
+                    return Err(wrong(
+                        "tensors",
+                        "names that begin with \"model.\" or \"optimizer.\"",
+                        name.to_owned(),
+                    ));
+                }
+            };
+            use candle_core::safetensors::Load;
+            part.insert(name.to_owned(), view.load(device)?);
+        }
+        Ok(Self { progress, model, optimizer })
+    }
+}

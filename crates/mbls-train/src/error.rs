@@ -1,0 +1,103 @@
+//! The crate's error.
+
+use std::path::{Path, PathBuf};
+
+/// The result of this crate's fallible functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong while training.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or directory cannot be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// A checkpoint is no checkpoint of this program.
+    #[error("{}: {field}: expected {expected}, found {found}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// The field that is wrong.
+        field: &'static str,
+        /// What it should be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// A checkpoint's tensors are not those of this model or optimizer.
+    #[error("{}: the checkpoint does not fit the {part}: {source}", path.display())]
+    Misfit {
+        /// The file.
+        path: PathBuf,
+        /// `model` or `optimizer`.
+        part: &'static str,
+        /// Which tensors are missing, unexpected or of another shape.
+        source: Box<mbls_nn::Error>,
+    },
+    /// The loss or the gradient is NaN or infinite: going on would destroy the weights.
+    #[error(
+        "{what} is {value} in epoch {epoch}, step {step}, at learning rate {learning_rate}: training stopped, the last checkpoint is intact"
+    )]
+    NonFinite {
+        /// `loss` or `gradient norm`.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+        /// The epoch, from 0.
+        epoch: usize,
+        /// The step in the epoch, from 0.
+        step: usize,
+        /// The learning rate.
+        learning_rate: f64,
+    },
+    /// A data set without a batch.
+    #[error("the {part} data has no batch")]
+    Empty {
+        /// `training` or `validation`.
+        part: &'static str,
+    },
+    /// A setting is outside of its range.
+    #[error("{name} = {value}: expected {expected}")]
+    Setting {
+        /// The setting.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// The values it may have.
+        expected: &'static str,
+    },
+    /// An error of a loss or a metric.
+    #[error(transparent)]
+    Core(#[from] mbls_core::Error),
+    /// An error of a layer or an optimizer.
+    #[error(transparent)]
+    Nn(#[from] mbls_nn::Error),
+    /// An error of a data set.
+    #[error(transparent)]
+    Data(#[from] mbls_data::Error),
+    /// An error of candle.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+    /// An event or a checkpoint's progress cannot be encoded.
+    #[error("cannot encode {what}: {source}")]
+    Encode {
+        /// What was encoded.
+        what: &'static str,
+        /// Why it failed.
+        source: serde_json::Error,
+    },
+}
+
+impl Error {
+    /// An [`Error::Io`] for `path`, to be used with `map_err`.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io { action, path: path.to_owned(), source }
+    }
+}

@@ -1,0 +1,41 @@
+//! Where a run's files lie.
+
+use crate::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// The directory of one run.
+#[derive(Clone, Debug)]
+pub struct RunDirectory(PathBuf);
+
+impl RunDirectory {
+    /// Uses the directory `path`, made where it is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where it cannot be made.
+    pub fn create(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        std::fs::create_dir_all(&path).map_err(Error::io("make the directory", &path))?;
+        Ok(Self(path))
+    }
+
+    /// The directory itself.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The checkpoint after the last finished epoch.
+    pub fn last(&self) -> PathBuf {
+        self.0.join("last.safetensors")
+    }
+
+    /// The model after the best epoch.
+    pub fn best(&self) -> PathBuf {
+        self.0.join("best.safetensors")
+    }
+
+    /// The event log.
+    pub fn events(&self) -> PathBuf {
+        self.0.join("events.jsonl")
+    }
+}

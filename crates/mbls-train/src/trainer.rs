@@ -1,0 +1,270 @@
+//! The training loop.
+
+use crate::checkpoint::{Best, Checkpoint, Progress, SCHEMA};
+use crate::event::{Event, EventLog};
+use crate::{Error, Mode, Result, RunDirectory, Step, Task, progress};
+use candle_core::{Device, Tensor};
+use indicatif::ProgressBar;
+use mbls_core::metric::Metric;
+use mbls_data::{Collate, DataLoader, Dataset};
+use mbls_nn::{Optimizer, ParamStore, Schedule, clip_grad_norm};
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// The settings of a training.
+#[derive(Clone, Debug)]
+pub struct TrainerConfig {
+    /// Number of epochs.
+    pub epochs: usize,
+    /// The learning rate before the schedule.
+    pub learning_rate: f64,
+    /// How the learning rate changes from epoch to epoch.
+    pub schedule: Schedule,
+    /// The gradient's norm over all parameters is scaled down to this where it is larger.
+    pub clip_norm: Option<f64>,
+    /// What is trained; a run only resumes from a checkpoint with the same words.
+    pub identity: String,
+    /// The progress bar's label; `None` shows no bar.
+    pub progress: Option<String>,
+}
+
+/// What a training came to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outcome {
+    /// The epoch whose weights are in `best.safetensors`, and which the model now carries.
+    pub best: Best,
+    /// Number of epochs that had been done by an earlier, interrupted process.
+    pub resumed_after: usize,
+}
+
+/// Trains a model: owns the loop, knows no task.
+pub struct Trainer<'a> {
+    store: &'a ParamStore,
+    optimizer: Box<dyn Optimizer>,
+    device: Device,
+    config: TrainerConfig,
+    run: RunDirectory,
+}
+
+impl<'a> Trainer<'a> {
+    /// A trainer of the parameters in `store`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for settings that cannot train.
+    pub fn new(
+        store: &'a ParamStore,
+        optimizer: Box<dyn Optimizer>,
+        device: &Device,
+        config: TrainerConfig,
+        run: RunDirectory,
+    ) -> Result<Self> {
+        let wrong = |name, value: String, expected| Err(Error::Setting { name, value, expected });
+        if config.epochs == 0 {
+            return wrong("epochs", "0".to_owned(), "at least 1");
+        }
+        if !(config.learning_rate.is_finite() && config.learning_rate > 0.0) {
+            return wrong("learning_rate", config.learning_rate.to_string(), "a positive number");
+        }
+        if let Some(norm) = config.clip_norm.filter(|norm| !(norm.is_finite() && *norm > 0.0)) {
+            return wrong("clip_norm", norm.to_string(), "a positive number");
+        }
+        Ok(Self { store, optimizer, device: device.clone(), config, run })
+    }
+
+    /// Trains to the last epoch, from the last checkpoint where the run directory has one, and leaves the best epoch's weights
+    /// in the model.
+    ///
+    /// The best epoch is the one with the highest [`Task::score`] on `validation`, the last of equals: a small validation set is
+    /// soon classified without a mistake, long before the training is finished.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NonFinite`] where the loss or the gradient is; [`Error::Checkpoint`] and [`Error::Misfit`] where the directory
+    /// holds a checkpoint of another training; what data, model and disk report. The last checkpoint is intact in every case.
+    pub fn fit<T, D, C, E, F>(
+        &mut self,
+        task: &mut T,
+        train: &DataLoader<D, C>,
+        validation: &DataLoader<E, F>,
+    ) -> Result<Outcome>
+    where
+        T: Task,
+        D: Dataset + 'static,
+        C: Collate<D::Item, Batch = T::Batch> + 'static,
+        E: Dataset + 'static,
+        F: Collate<E::Item, Batch = T::Batch> + 'static,
+    {
+        let mut progress = self.resume()?;
+        let mut log = EventLog::open(&self.run.events(), progress.epochs)?;
+        let result = self.run_epochs(task, train, validation, &mut progress, &mut log);
+        if let Err(error) = &result {
+            // The error itself matters more than a log that cannot take it.
+            let _ = log.write(&Event::Stop { reason: error.to_string() });
+        }
+        result
+    }
+
+    fn run_epochs<T, D, C, E, F>(
+        &mut self,
+        task: &mut T,
+        train: &DataLoader<D, C>,
+        validation: &DataLoader<E, F>,
+        progress: &mut Progress,
+        log: &mut EventLog,
+    ) -> Result<Outcome>
+    where
+        T: Task,
+        D: Dataset + 'static,
+        C: Collate<D::Item, Batch = T::Batch> + 'static,
+        E: Dataset + 'static,
+        F: Collate<E::Item, Batch = T::Batch> + 'static,
+    {
+        let resumed_after = progress.epochs;
+        let epochs = self.config.epochs;
+        (0..resumed_after).for_each(|epoch| task.end_epoch(epoch));
+        if resumed_after < epochs {
+            log.write(&Event::Start { identity: progress.identity.clone(), epoch: resumed_after, epochs })?;
+        }
+        let steps = train.len();
+        let bar = progress::bar(self.config.progress.as_deref(), epochs * steps, resumed_after * steps);
+        for epoch in resumed_after..epochs {
+            let started = Instant::now();
+            let learning_rate = self.config.schedule.learning_rate(self.config.learning_rate, epoch);
+            let (train_values, gradient_norm) = self.train_epoch(task, train, epoch, learning_rate, &bar)?;
+            let metrics = evaluate(task, validation, |_| Ok(()))?;
+            let value = metrics.value().ok_or(Error::Empty { part: "validation" })?;
+            let score = task.score(&value);
+            let best = progress.best.is_none_or(|best| score >= best.score);
+            if best {
+                progress.best = Some(Best { epoch, score });
+            }
+            progress.epochs = epoch + 1;
+            task.end_epoch(epoch);
+            // The best model first: a process killed between the two files does this epoch again and writes the same bytes.
+            if best {
+                self.checkpoint(progress.clone(), false).save(&self.run.best())?;
+            }
+            self.checkpoint(progress.clone(), true).save(&self.run.last())?;
+            let validation = named(task.summary(&value));
+            let seconds = started.elapsed().as_secs_f64();
+            log.write(&Event::Epoch {
+                epoch,
+                learning_rate,
+                train: train_values,
+                gradient_norm,
+                validation,
+                best,
+                seconds,
+            })?;
+        }
+        bar.finish_and_clear();
+        let best = progress.best.ok_or(Error::Empty { part: "validation" })?;
+        self.load_model(&self.run.best())?;
+        log.write(&Event::End { best_epoch: best.epoch, best_score: best.score })?;
+        Ok(Outcome { best, resumed_after })
+    }
+
+    /// One pass over the training data: the means for the log, and the largest gradient norm.
+    fn train_epoch<T, D, C>(
+        &mut self,
+        task: &T,
+        train: &DataLoader<D, C>,
+        epoch: usize,
+        learning_rate: f64,
+        bar: &ProgressBar,
+    ) -> Result<(BTreeMap<String, f64>, f64)>
+    where
+        T: Task,
+        D: Dataset + 'static,
+        C: Collate<D::Item, Batch = T::Batch> + 'static,
+    {
+        let parameters = self.store.parameters();
+        let mut metrics = task.metrics();
+        let mut sums = BTreeMap::<String, f64>::new();
+        let (mut steps, mut largest_norm) = (0usize, 0f64);
+        for batch in train.epoch(epoch) {
+            let non_finite = |what, value| Error::NonFinite { what, value, epoch, step: steps, learning_rate };
+            let output = task.forward(&batch?, Mode::Train)?;
+            let loss = scalar(&output.loss.total)?;
+            if !loss.is_finite() {
+                return Err(non_finite("loss", loss));
+            }
+            let mut grads = output.loss.total.backward()?;
+            let norm = clip_grad_norm(&parameters, &mut grads, self.config.clip_norm.unwrap_or(f64::INFINITY))?;
+            if !norm.is_finite() {
+                return Err(non_finite("gradient norm", norm));
+            }
+            self.optimizer.step(&grads, learning_rate)?;
+            task.observe(&output, &mut metrics)?;
+            *sums.entry("loss".to_owned()).or_default() += loss;
+            for term in &output.loss.terms {
+                *sums.entry(format!("loss_{}", term.name)).or_default() += scalar(&term.value)?;
+            }
+            largest_norm = largest_norm.max(norm);
+            steps += 1;
+            bar.inc(1);
+        }
+        let value = metrics.value().ok_or(Error::Empty { part: "training" })?;
+        sums.values_mut().for_each(|sum| *sum /= steps as f64);
+        sums.extend(named(task.summary(&value)));
+        Ok((sums, largest_norm))
+    }
+
+    /// Takes model and optimizer from the last checkpoint, or begins anew where there is none.
+    fn resume(&mut self) -> Result<Progress> {
+        let path = self.run.last();
+        let identity = &self.config.identity;
+        if !path.try_exists().map_err(Error::io("look for", &path))? {
+            return Ok(Progress { schema: SCHEMA, identity: identity.clone(), epochs: 0, best: None });
+        }
+        let checkpoint = Checkpoint::load(&path, identity, &self.device)?;
+        let misfit = |part, source| Error::Misfit { path: self.run.last(), part, source: Box::new(source) };
+        self.store.load_state(&checkpoint.model).map_err(|source| misfit("model", source))?;
+        self.optimizer.load_state(&checkpoint.optimizer).map_err(|source| misfit("optimizer", source))?;
+        Ok(checkpoint.progress)
+    }
+
+    fn load_model(&self, path: &std::path::Path) -> Result<()> {
+        let checkpoint = Checkpoint::load(path, &self.config.identity, &self.device)?;
+        let misfit = |source| Error::Misfit { path: path.to_owned(), part: "model", source: Box::new(source) };
+        self.store.load_state(&checkpoint.model).map_err(misfit)
+    }
+
+    fn checkpoint(&self, progress: Progress, with_optimizer: bool) -> Checkpoint {
+        let optimizer = if with_optimizer { self.optimizer.state() } else { BTreeMap::new() };
+        Checkpoint { progress, model: self.store.state(), optimizer }
+    }
+}
+
+/// Measures a task's model on `data`, in order; `visit` sees every step, to keep predictions for example.
+///
+/// # Errors
+///
+/// What data, model and `visit` report.
+pub fn evaluate<T, D, C>(
+    task: &T,
+    data: &DataLoader<D, C>,
+    mut visit: impl FnMut(&Step) -> Result<()>,
+) -> Result<T::Metrics>
+where
+    T: Task,
+    D: Dataset + 'static,
+    C: Collate<D::Item, Batch = T::Batch> + 'static,
+{
+    let mut metrics = task.metrics();
+    for batch in data.epoch(0) {
+        let step = task.forward(&batch?, Mode::Evaluate)?;
+        task.observe(&step, &mut metrics)?;
+        visit(&step)?;
+    }
+    Ok(metrics)
+}
+
+fn scalar(tensor: &Tensor) -> Result<f64> {
+    Ok(tensor.to_dtype(candle_core::DType::F64)?.to_scalar::<f64>()?)
+}
+
+fn named(values: Vec<(&'static str, f64)>) -> BTreeMap<String, f64> {
+    values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}

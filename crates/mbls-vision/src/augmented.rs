@@ -1,0 +1,116 @@
+//! Labelled pictures as a network takes them.
+
+use crate::transform::{Noise, Normalise, PadCropFlip};
+use crate::{Error, LabelledImages, Result, Sample};
+use mbls_data::{Dataset, Seed};
+use std::sync::Arc;
+
+/// Some pictures of a [`LabelledImages`], made ready for a network one by one.
+///
+/// Each picture is scaled to 0..1; [`Noise`] is added; [`PadCropFlip`] moves it; [`Normalise`] comes last. Each step is
+/// optional. Noise is part of the picture: its seed comes from the picture's index in the [`LabelledImages`], so that it is the
+/// same in every epoch and every split, and it moves with the picture.
+///
+/// ```
+/// use mbls_data::{Dataset, Seed};
+/// use mbls_vision::{AugmentedImages, LabelledImages, transform::{Normalise, PadCropFlip}};
+/// use std::sync::Arc;
+///
+/// let images = Arc::new(LabelledImages::new("tiny", [1, 2, 2], vec![255; 12], vec![0, 1, 0], 2, 255)?);
+/// let train = AugmentedImages::new(images, vec![2, 1])?
+///     .with_augmentation(PadCropFlip { padding: 1, flip: true })
+///     .with_normalisation(Normalise::new(vec![0.5], vec![0.5])?)?;
+/// assert_eq!(train.len(), 2);
+/// let sample = train.get(1, Seed(3))?;
+/// assert_eq!((sample.label, sample.shape), (1, [1, 2, 2]));
+/// assert!(sample.pixels.iter().all(|&x| x == 1.0 || x == -1.0));
+/// # Ok::<(), mbls_vision::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct AugmentedImages {
+    images: Arc<LabelledImages>,
+    indices: Vec<usize>,
+    noise: Option<Noise>,
+    augmentation: Option<PadCropFlip>,
+    normalisation: Option<Normalise>,
+}
+
+impl AugmentedImages {
+    /// The pictures at `indices`, with nothing done to them but scaling.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Index`] where an index is past the end.
+    pub fn new(images: Arc<LabelledImages>, indices: Vec<usize>) -> Result<Self> {
+        let len = images.len();
+        match indices.iter().find(|&&index| index >= len) {
+            Some(&index) => Err(Error::Index { index, len }),
+            None => Ok(Self { images, indices, noise: None, augmentation: None, normalisation: None }),
+        }
+    }
+
+    /// Adds noise to every picture.
+    #[must_use]
+    pub fn with_noise(self, noise: Noise) -> Self {
+        Self { noise: Some(noise), ..self }
+    }
+
+    /// Crops and flips at random.
+    #[must_use]
+    pub fn with_augmentation(self, augmentation: PadCropFlip) -> Self {
+        Self { augmentation: Some(augmentation), ..self }
+    }
+
+    /// Normalises each channel.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Value`] where `normalisation` is for another number of channels.
+    pub fn with_normalisation(self, normalisation: Normalise) -> Result<Self> {
+        let channels = self.images.shape()[0];
+        if normalisation.channels() != channels {
+            let name = format!("normalisation for data set {}", self.images.name());
+            return Err(Error::value(name, format!("{channels} channels"), normalisation.channels()));
+        }
+        Ok(Self { normalisation: Some(normalisation), ..self })
+    }
+
+    /// The pictures' places in the [`LabelledImages`].
+    pub fn indices(&self) -> &[usize] {
+        &self.indices
+    }
+
+    /// The label at each place.
+    pub fn labels(&self) -> Vec<u32> {
+        self.indices.iter().map(|&index| self.images.labels()[index]).collect()
+    }
+
+    /// The pictures it takes from.
+    pub fn images(&self) -> &Arc<LabelledImages> {
+        &self.images
+    }
+}
+
+impl Dataset for AugmentedImages {
+    type Item = Sample;
+
+    fn len(&self) -> usize {
+        self.indices.len()
+    }
+
+    fn get(&self, index: usize, seed: Seed) -> Result<Sample> {
+        let original = *self.indices.get(index).ok_or(Error::Index { index, len: self.indices.len() })?;
+        let shape = self.images.shape();
+        let mut pixels = self.images.scaled(original)?;
+        if let Some(noise) = &self.noise {
+            noise.apply(&mut pixels, original);
+        }
+        if let Some(augmentation) = &self.augmentation {
+            pixels = augmentation.apply(&pixels, shape, seed)?;
+        }
+        if let Some(normalisation) = &self.normalisation {
+            normalisation.apply(&mut pixels);
+        }
+        Ok(Sample { pixels, shape, label: self.images.labels()[original] })
+    }
+}

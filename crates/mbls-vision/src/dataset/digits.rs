@@ -1,0 +1,69 @@
+//! The handwritten digits of 8x8 pixels (UCI "Optical Recognition of Handwritten Digits", test part).
+//!
+//! A gzip file of lines with 65 numbers between commas: 64 values 0..=16, row by row, and the label 0..=9.
+//!
+//! # References
+//!
+//! Alpaydin, Kaynak: Optical Recognition of Handwritten Digits (UCI Machine Learning Repository, 1998).
+
+use crate::{Error, LabelledImages, Result};
+use mbls_data::file::read_gz;
+use std::path::Path;
+
+const SIDE: usize = 8;
+const PIXELS: usize = SIDE * SIDE;
+const FULL_SCALE: u8 = 16;
+const CLASSES: usize = 10;
+/// Pictures of the published file.
+const COUNT: usize = 1797;
+/// Several times what the published file unpacks to.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// The 1,797 digits.
+///
+/// # Errors
+///
+/// Where the file cannot be read, is not gzip, unpacks to more than a MiB, has another number of lines, or has a line that
+/// is not 65 numbers in their ranges.
+pub fn load(path: impl AsRef<Path>) -> Result<LabelledImages> {
+    load_file(path, Some(COUNT))
+}
+
+/// Digits in the same format, at least one; `expected` is their number where it is known.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_file(path: impl AsRef<Path>, expected: Option<usize>) -> Result<LabelledImages> {
+    let path = path.as_ref();
+    let content = read_gz(path, MAX_BYTES)?;
+    let text = std::str::from_utf8(&content)
+        .map_err(|error| Error::format(path, format!("byte {}", error.valid_up_to()), "text", "no UTF-8"))?;
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    for (number, line) in text.lines().enumerate() {
+        let number = number + 1;
+        let found = line.split(',').count();
+        if found != PIXELS + 1 {
+            return Err(Error::format(path, format!("line {number}"), format!("{} fields", PIXELS + 1), found));
+        }
+        for (i, field) in line.split(',').enumerate() {
+            let (what, largest) = if i < PIXELS { ("value", FULL_SCALE) } else { ("label", CLASSES as u8 - 1) };
+            let Some(value) = field.trim().parse::<u8>().ok().filter(|&value| value <= largest) else {
+                let place = format!("line {number}, field {} ({what})", i + 1);
+                return Err(Error::format(path, place, format!("0..={largest}"), format!("{field:?}")));
+            };
+            match i < PIXELS {
+                true => pixels.push(value),
+                false => labels.push(u32::from(value)),
+            }
+        }
+    }
+    match expected {
+        Some(expected) if expected != labels.len() => {
+            return Err(Error::format(path, "number of lines", expected, labels.len()));
+        }
+        None if labels.is_empty() => return Err(Error::format(path, "number of lines", "at least 1", 0)),
+        _ => {}
+    }
+    LabelledImages::new("digits", [1, SIDE, SIDE], pixels, labels, CLASSES, FULL_SCALE)
+}

@@ -1,0 +1,40 @@
+//! MNIST in its four idx files, each as it is or as `.gz`.
+//!
+//! # References
+//!
+//! LeCun, Bottou, Bengio, Haffner: Gradient-Based Learning Applied to Document Recognition (Proc. IEEE, 1998).
+
+use super::{Split, idx};
+use crate::{Error, LabelledImages, Result};
+use std::path::Path;
+
+const SIDE: usize = 28;
+const CLASSES: usize = 10;
+
+/// One part of MNIST from `dir`: 28x28 pixels, full scale 255.
+///
+/// Reads `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, or `t10k-...`; each with or without `.gz`. At most 60,000 or
+/// 10,000 pictures, the official numbers; excerpts in the same format are accepted.
+///
+/// # Errors
+///
+/// Where a file is missing, too large, truncated or damaged; where magic number, dimensions or sizes are not those of the
+/// format, images and labels differ in number, or a label is not 0..=9.
+pub fn load(dir: impl AsRef<Path>, split: Split) -> Result<LabelledImages> {
+    let dir = dir.as_ref();
+    let (name, prefix, max_records) = match split {
+        Split::Train => ("mnist-train", "train", 60_000),
+        Split::Test => ("mnist-test", "t10k", 10_000),
+    };
+    let labels = idx::read(dir, &format!("{prefix}-labels-idx1-ubyte"), &[], max_records)?;
+    if let Some(i) = labels.elements.iter().position(|&label| usize::from(label) >= CLASSES) {
+        return Err(Error::format(&labels.path, format!("label {i}"), "0..=9", labels.elements[i]));
+    }
+    let images = idx::read(dir, &format!("{prefix}-images-idx3-ubyte"), &[SIDE, SIDE], max_records)?;
+    if images.records != labels.records {
+        let expected = format!("{}, as many as labels in {}", labels.records, labels.path.display());
+        return Err(Error::format(&images.path, "number of images", expected, images.records));
+    }
+    let labels = labels.elements.into_iter().map(u32::from).collect();
+    LabelledImages::new(name, [1, SIDE, SIDE], images.elements, labels, CLASSES, u8::MAX)
+}

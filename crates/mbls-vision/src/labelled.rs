@@ -1,0 +1,146 @@
+//! Labelled pictures in memory.
+
+use crate::{Error, Image, Result, Sample};
+use mbls_data::{Dataset, Seed};
+
+/// Pictures of one shape with their labels, in memory as 8-bit values.
+///
+/// As a [`Dataset`] it gives each picture with its values scaled to 0..1 and nothing else done to it; see
+/// [`AugmentedImages`](crate::AugmentedImages) for more.
+///
+/// ```
+/// use mbls_data::{Dataset, Seed};
+/// use mbls_vision::LabelledImages;
+///
+/// let images = LabelledImages::new("tiny", [1, 1, 2], vec![0, 255, 51, 0], vec![1, 0], 2, 255)?;
+/// assert_eq!(images.len(), 2);
+/// assert_eq!(images.get(1, Seed(0))?.pixels, [0.2, 0.0]);
+/// assert!(LabelledImages::new("tiny", [1, 1, 2], vec![0, 255], vec![2], 2, 255).is_err());
+/// # Ok::<(), mbls_vision::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct LabelledImages {
+    name: String,
+    shape: [usize; 3],
+    pixels: Vec<u8>,
+    labels: Vec<u32>,
+    classes: usize,
+    full_scale: u8,
+}
+
+impl LabelledImages {
+    /// Pictures of `shape` (channels, height, width), one after the other in `pixels`; the value `full_scale` means 1.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Value`], naming the data set and the field, where a size is 0, `pixels` is not `labels.len()` pictures, a label
+    /// is not below `classes` or a value is above `full_scale`.
+    pub fn new(
+        name: impl Into<String>,
+        shape: [usize; 3],
+        pixels: Vec<u8>,
+        labels: Vec<u32>,
+        classes: usize,
+        full_scale: u8,
+    ) -> Result<Self> {
+        let name = name.into();
+        let error = |field: String, expected: String, found: String| {
+            Err(Error::value(format!("data set {name}: {field}"), expected, found))
+        };
+        if shape.contains(&0) {
+            return error("shape".into(), "sizes of at least 1".into(), format!("{shape:?}"));
+        }
+        if classes == 0 || full_scale == 0 {
+            return error("classes and full scale".into(), "at least 1".into(), format!("{classes} and {full_scale}"));
+        }
+        let bytes = shape.iter().try_fold(labels.len(), |bytes, &size| bytes.checked_mul(size));
+        if bytes != Some(pixels.len()) {
+            let expected = format!("{} pictures of shape {shape:?}", labels.len());
+            return error("pixels".into(), expected, format!("{} values", pixels.len()));
+        }
+        if let Some(i) = labels.iter().position(|&label| label as usize >= classes) {
+            return error(format!("label of picture {i}"), format!("0..={}", classes - 1), labels[i].to_string());
+        }
+        if full_scale < u8::MAX
+            && let Some(i) = pixels.iter().position(|&value| value > full_scale)
+        {
+            let picture = i / shape.iter().product::<usize>();
+            return error(format!("value in picture {picture}"), format!("0..={full_scale}"), pixels[i].to_string());
+        }
+        Ok(Self { name, shape, pixels, labels, classes, full_scale })
+    }
+
+    /// The 64-bit FNV-1a hash of shape, pixels and labels, to tell data sets apart.
+    pub fn digest(&self) -> u64 {
+        let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        let sizes = self.shape.iter().flat_map(|&size| (size as u64).to_le_bytes());
+        let labels = self.labels.iter().flat_map(|label| label.to_le_bytes());
+        sizes.chain(self.pixels.iter().copied()).chain(labels).fold(0xcbf2_9ce4_8422_2325, fnv)
+    }
+
+    /// The data set's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Channels, height and width of each picture.
+    pub fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    /// The labels, picture by picture.
+    pub fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// The value that means 1: 255 for most data sets, 16 for the digits of 8x8 pixels.
+    pub fn full_scale(&self) -> u8 {
+        self.full_scale
+    }
+
+    /// The values of picture `index`, channel by channel.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Index`].
+    pub fn pixels(&self, index: usize) -> Result<&[u8]> {
+        let size: usize = self.shape.iter().product();
+        if index >= self.labels.len() {
+            return Err(Error::Index { index, len: self.labels.len() });
+        }
+        Ok(&self.pixels[index * size..(index + 1) * size])
+    }
+
+    /// Picture `index`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Index`].
+    pub fn image(&self, index: usize) -> Result<Image> {
+        let [channels, height, width] = self.shape;
+        Ok(Image { channels, height, width, pixels: self.pixels(index)?.to_vec() })
+    }
+
+    /// The values of picture `index` divided by the full scale.
+    pub(crate) fn scaled(&self, index: usize) -> Result<Vec<f32>> {
+        let scale = f32::from(self.full_scale);
+        Ok(self.pixels(index)?.iter().map(|&value| f32::from(value) / scale).collect())
+    }
+}
+
+impl Dataset for LabelledImages {
+    type Item = Sample;
+
+    fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    fn get(&self, index: usize, _seed: Seed) -> Result<Sample> {
+        Ok(Sample { pixels: self.scaled(index)?, shape: self.shape, label: self.labels[index] })
+    }
+}

@@ -1,0 +1,16 @@
+//! Image classification: data sets, transforms and residual networks.
+//!
+//! Pictures stay `u8` in memory ([`LabelledImages`]); [`AugmentedImages`] makes the floats of one picture when it is asked
+//! for. Readers of the usual data sets are in [`dataset`], networks in [`model`].
+
+mod augmented;
+pub mod dataset;
+mod image;
+mod labelled;
+pub mod model;
+pub mod transform;
+
+pub use augmented::AugmentedImages;
+pub use image::{Image, ImageBatch, ImageCollate, Sample};
+pub use labelled::LabelledImages;
+pub use mbls_data::{Error, Result};

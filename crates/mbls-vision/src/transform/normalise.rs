@@ -1,0 +1,70 @@
+//! Normalisation per channel.
+
+use crate::{Error, Result};
+
+/// Subtracts a mean from each channel and divides by a standard deviation: `x' = (x - mean) / std`, `x` scaled to 0..1.
+///
+/// ```
+/// use mbls_vision::transform::Normalise;
+///
+/// let mut pixels = [0.25, 0.75];
+/// Normalise::new(vec![0.25], vec![0.5])?.apply(&mut pixels);
+/// assert_eq!(pixels, [0.0, 1.0]);
+/// # Ok::<(), mbls_vision::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Normalise {
+    mean: Vec<f32>,
+    std: Vec<f32>,
+}
+
+impl Normalise {
+    /// A normalisation with one mean and one standard deviation per channel.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Value`] where there is no channel, the numbers of means and deviations differ, one is not finite, or a
+    /// deviation is not above 0.
+    pub fn new(mean: Vec<f32>, std: Vec<f32>) -> Result<Self> {
+        if mean.is_empty() || mean.len() != std.len() {
+            let found = format!("{} means, {} standard deviations", mean.len(), std.len());
+            return Err(Error::value("normalisation", "one mean and one standard deviation per channel", found));
+        }
+        for (channel, (mean, std)) in mean.iter().zip(&std).enumerate() {
+            if !(mean.is_finite() && std.is_finite() && *std > 0.0) {
+                let name = format!("normalisation of channel {channel}");
+                let found = format!("mean {mean}, standard deviation {std}");
+                return Err(Error::value(name, "finite values, standard deviation above 0", found));
+            }
+        }
+        Ok(Self { mean, std })
+    }
+
+    /// The constants commonly used for CIFAR-10.
+    pub fn cifar10() -> Self {
+        Self { mean: vec![0.4914, 0.4822, 0.4465], std: vec![0.2023, 0.1994, 0.2010] }
+    }
+
+    /// The constants commonly used for MNIST.
+    pub fn mnist() -> Self {
+        Self { mean: vec![0.1307], std: vec![0.3081] }
+    }
+
+    /// Mean and standard deviation of all values of the digits of 8x8 pixels, scaled to 0..1.
+    pub fn digits() -> Self {
+        Self { mean: vec![0.3053], std: vec![0.3760] }
+    }
+
+    /// Number of channels.
+    pub fn channels(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// Normalises one picture, channel by channel, or several pictures of one channel.
+    pub fn apply(&self, pixels: &mut [f32]) {
+        let plane = pixels.len().div_ceil(self.channels()).max(1);
+        for ((plane, mean), std) in pixels.chunks_mut(plane).zip(&self.mean).zip(&self.std) {
+            plane.iter_mut().for_each(|value| *value = (*value - mean) / std);
+        }
+    }
+}
