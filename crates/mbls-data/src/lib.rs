@@ -2,7 +2,7 @@
 //!
 //! A [`Dataset`] gives one item for an index and a [`Seed`]; a [`Collate`] makes a batch of items; the [`DataLoader`] walks
 //! the data set epoch by epoch, in worker threads where asked to. Whatever is random is a function of a seed and an index,
-//! so one seed gives one sequence of batches, whoever computes them. [`file`] holds what readers of data files share.
+//! so one seed gives one sequence of batches, whoever computes them. [`mod@file`] holds what readers of data files share.
 
 mod dataset;
 mod epoch;

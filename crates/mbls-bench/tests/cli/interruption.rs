@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 fn command(out: &Path) -> std::process::Command {
     let out = out.to_str().expect("UTF-8");
@@ -36,7 +36,10 @@ fn killed_five_times_ends_with_the_same_bytes() {
     let whole = started.elapsed();
 
     // Moments over the whole run; each process does a part of what is left, so a fixed share of the whole keeps all five in it.
-    let mut random = ChaCha8Rng::seed_from_u64(Instant::now().elapsed().subsec_nanos().into());
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock after 1970");
+    let seed = now.as_nanos() as u64;
+    println!("moments from seed {seed}");
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut interrupted = 0;
     for _ in 0..5 {
         let mut process =

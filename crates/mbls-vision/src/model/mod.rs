@@ -1,6 +1,6 @@
 //! Networks for image classification.
 //!
-//! Every network takes a [`VarBuilder`](candle_nn::VarBuilder) and implements [`ModuleT`](candle_nn::ModuleT): images
+//! Every network takes a [`VarBuilder`] and implements [`ModuleT`](candle_nn::ModuleT): images
 //! `[N, C, H, W]` in, logits `[N, classes]` out.
 
 mod cifar_resnet;

@@ -1,0 +1,244 @@
+//! The training loop on a task small enough to follow: two clouds of points and a linear classifier.
+
+use candle_core::{DType, Device, Module, Tensor};
+use mbls_core::loss::{CrossEntropy, LogitBatch, Loss};
+use mbls_core::metric::{Accuracy, Metric, Predictions};
+use mbls_data::{Collate, DataLoader, Dataset, LoaderConfig, Order, Seed};
+use mbls_nn::{BatchNorm2d, Linear, OptimizerConfig, ParamStore, Schedule, SgdConfig};
+use mbls_train::event::{self, Event};
+use mbls_train::{Error, Mode, Outcome, Result, RunDirectory, Step, Task, Trainer, TrainerConfig, evaluate};
+use std::path::Path;
+use std::sync::Arc;
+
+struct Points(usize);
+
+impl Dataset for Points {
+    type Item = (Vec<f32>, u32);
+
+    fn len(&self) -> usize {
+        self.0
+    }
+
+    fn get(&self, index: usize, _seed: Seed) -> mbls_data::Result<Self::Item> {
+        let label = (index % 2) as u32;
+        let centre = if label == 0 { -0.4 } else { 0.4 };
+        let wobble = |k: usize| ((index * 37 + k * 11) % 17) as f32 / 17.0 - 0.5;
+        Ok((vec![centre + wobble(0), wobble(1) - centre], label))
+    }
+}
+
+struct Rows;
+
+impl Collate<(Vec<f32>, u32)> for Rows {
+    type Batch = (Vec<f32>, Vec<u32>);
+
+    fn collate(&self, items: Vec<(Vec<f32>, u32)>) -> mbls_data::Result<Self::Batch> {
+        let (points, labels): (Vec<_>, Vec<_>) = items.into_iter().unzip();
+        Ok((points.concat(), labels))
+    }
+}
+
+/// Classifies points; its loss becomes NaN in the training epoch `poison`.
+struct PointTask {
+    norm: BatchNorm2d,
+    linear: Linear,
+    poison: Option<usize>,
+    epoch: usize,
+}
+
+impl Task for PointTask {
+    type Batch = (Vec<f32>, Vec<u32>);
+    type Metrics = Accuracy;
+
+    fn forward(&self, (points, labels): &Self::Batch, mode: Mode) -> Result<Step> {
+        use candle_core::ModuleT;
+        let points = Tensor::from_slice(points, (labels.len(), 2, 1, 1), &Device::Cpu)?;
+        let labels = Tensor::from_slice(labels, labels.len(), &Device::Cpu)?;
+        let logits = self.linear.forward(&self.norm.forward_t(&points, mode.is_train())?.flatten_from(1)?)?;
+        let mut loss = CrossEntropy.forward(&LogitBatch::new(&logits, &labels, None)?)?;
+        if mode == Mode::Train && self.poison == Some(self.epoch) {
+            loss.total = (loss.total * f64::NAN)?;
+        }
+        Ok(Step { logits, labels, loss })
+    }
+
+    fn metrics(&self) -> Accuracy {
+        Accuracy::new()
+    }
+
+    fn observe(&self, step: &Step, metrics: &mut Accuracy) -> Result<()> {
+        let logits = step.logits.flatten_all()?.to_vec1::<f32>()?;
+        Ok(metrics.update(&Predictions::from_logits(&logits, 2, &step.labels.to_vec1()?)?)?)
+    }
+
+    fn score(&self, value: &f64) -> f64 {
+        *value
+    }
+
+    fn summary(&self, value: &f64) -> Vec<(&'static str, f64)> {
+        vec![("accuracy", *value)]
+    }
+
+    fn end_epoch(&mut self, epoch: usize) {
+        self.epoch = epoch + 1;
+    }
+}
+
+fn loader(len: usize, order: Order) -> DataLoader<Points, Rows> {
+    let config = LoaderConfig { batch_size: 8, order, drop_last: false, workers: 1, seed: Seed(3) };
+    DataLoader::new(Arc::new(Points(len)), Arc::new(Rows), config).unwrap()
+}
+
+const EPOCHS: usize = 5;
+
+fn config(identity: &str) -> TrainerConfig {
+    TrainerConfig {
+        epochs: EPOCHS,
+        learning_rate: 0.1,
+        schedule: Schedule::Cosine { epochs: EPOCHS, minimum: 0.0 },
+        clip_norm: Some(1.0),
+        identity: identity.to_owned(),
+        progress: None,
+    }
+}
+
+fn train(folder: &Path, config: TrainerConfig, poison: Option<usize>) -> Result<(Outcome, f64)> {
+    let store = ParamStore::new(7, DType::F32, &Device::Cpu);
+    let vb = store.var_builder();
+    let (norm, linear) = (BatchNorm2d::new(2, vb.pp("bn"))?, Linear::new(2, 2, vb.pp("fc"))?);
+    let mut task = PointTask { norm, linear, poison, epoch: 0 };
+    let optimizer =
+        OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, ..Default::default() }).build(store.parameters())?;
+    let run = RunDirectory::create(folder)?;
+    let (training, validation) = (loader(64, Order::Shuffled), loader(20, Order::Sequential));
+    let outcome = Trainer::new(&store, optimizer, &Device::Cpu, config, run)?.fit(&mut task, &training, &validation)?;
+    let accuracy = evaluate(&task, &validation, |_| Ok(()))?.value().unwrap();
+    Ok((outcome, accuracy))
+}
+
+fn bytes(folder: &Path) -> [Vec<u8>; 2] {
+    ["last.safetensors", "best.safetensors"].map(|name| std::fs::read(folder.join(name)).unwrap())
+}
+
+#[test]
+fn learns_and_leaves_the_best_epoch_in_the_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let (outcome, accuracy) = train(folder.path(), config("points"), None).unwrap();
+    assert_eq!(outcome.resumed_after, 0);
+    assert_eq!(outcome.best.score, accuracy, "the model does not carry the best epoch's weights");
+    assert!(accuracy >= 0.75, "{accuracy}");
+    let events = event::read(&folder.path().join("events.jsonl")).unwrap();
+    assert!(matches!(events[0], Event::Start { epoch: 0, epochs: EPOCHS, .. }));
+    let rates: Vec<f64> = events
+        .iter()
+        .filter_map(|e| if let Event::Epoch { learning_rate, .. } = e { Some(*learning_rate) } else { None })
+        .collect();
+    assert_eq!(rates.len(), EPOCHS);
+    assert!(rates[0] == 0.1 && rates.windows(2).all(|pair| pair[1] < pair[0]), "{rates:?}");
+    let scores: Vec<f64> = events
+        .iter()
+        .filter_map(
+            |e| if let Event::Epoch { validation, .. } = e { validation.get("accuracy").copied() } else { None },
+        )
+        .collect();
+    let best = scores.iter().copied().fold(0.0, f64::max);
+    assert_eq!(outcome.best.epoch, scores.iter().rposition(|&score| score == best).unwrap());
+    assert!(matches!(events.last(), Some(Event::End { .. })));
+}
+
+#[test]
+fn a_non_finite_loss_stops_training_and_keeps_the_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let [whole, stopped] = ["whole", "stopped"].map(|name| folder.path().join(name));
+    train(&whole, config("points"), None).unwrap();
+
+    let error = train(&stopped, config("points"), Some(3)).unwrap_err();
+    let Error::NonFinite { what, epoch, step, value, .. } = &error else { panic!("{error}") };
+    assert_eq!((*what, *epoch, *step), ("loss", 3, 0));
+    assert!(value.is_nan());
+    assert!(error.to_string().contains("loss is NaN in epoch 3, step 0"), "{error}");
+    let events = event::read(&stopped.join("events.jsonl")).unwrap();
+    assert!(matches!(events.last(), Some(Event::Stop { reason }) if *reason == error.to_string()));
+
+    // The three epochs before are kept: the run goes on from them to the same bytes.
+    let (outcome, _) = train(&stopped, config("points"), None).unwrap();
+    assert_eq!(outcome.resumed_after, 3);
+    assert_eq!(bytes(&stopped), bytes(&whole));
+    let events = event::read(&stopped.join("events.jsonl")).unwrap();
+    let epochs: Vec<usize> =
+        events.iter().filter_map(|e| if let Event::Epoch { epoch, .. } = e { Some(*epoch) } else { None }).collect();
+    assert_eq!(epochs, [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn running_statistics_and_momentum_are_in_the_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    train(folder.path(), config("points"), None).unwrap();
+    let load = |name: &str| candle_core::safetensors::load(folder.path().join(name), &Device::Cpu).unwrap();
+    let (last, best) = (load("last.safetensors"), load("best.safetensors"));
+    for name in ["model.bn.running_mean", "model.bn.running_var", "model.bn.weight", "model.fc.weight"] {
+        assert!(last.contains_key(name) && best.contains_key(name), "{name}");
+    }
+    assert!(last.contains_key("optimizer.fc.weight.momentum_buffer"));
+    assert!(!last.contains_key("optimizer.bn.running_mean.momentum_buffer"), "a buffer was trained");
+    assert!(best.keys().all(|name| name.starts_with("model.")));
+    let mean = last["model.bn.running_mean"].to_vec1::<f32>().unwrap();
+    assert!(mean.iter().any(|&x| x != 0.0), "{mean:?}");
+}
+
+#[test]
+fn a_checkpoint_of_another_training_or_model_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    train(folder.path(), config("points"), None).unwrap();
+    let before = bytes(folder.path());
+    let error = train(folder.path(), config("others"), None).unwrap_err().to_string();
+    assert!(error.contains("last.safetensors: identity: expected others, found points"), "{error}");
+
+    // The same words, but another network.
+    let store = ParamStore::new(7, DType::F32, &Device::Cpu);
+    let linear = Linear::new(3, 2, store.var_builder().pp("fc")).unwrap();
+    let norm = BatchNorm2d::new(2, store.var_builder().pp("bn")).unwrap();
+    let mut task = PointTask { norm, linear, poison: None, epoch: 0 };
+    let optimizer = OptimizerConfig::Sgd(SgdConfig::default()).build(store.parameters()).unwrap();
+    let run = RunDirectory::create(folder.path()).unwrap();
+    let mut trainer = Trainer::new(&store, optimizer, &Device::Cpu, config("points"), run).unwrap();
+    let error = trainer.fit(&mut task, &loader(64, Order::Shuffled), &loader(20, Order::Sequential)).unwrap_err();
+    assert!(matches!(error, Error::Misfit { part: "model", .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("last.safetensors") && text.contains("fc.weight"), "{text}");
+    assert_eq!(bytes(folder.path()), before);
+}
+
+#[test]
+fn settings_and_data_that_cannot_train_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = |config: TrainerConfig| train(folder.path(), config, None).unwrap_err().to_string();
+    assert!(error(TrainerConfig { epochs: 0, ..config("points") }).contains("epochs = 0"));
+    assert!(error(TrainerConfig { learning_rate: f64::NAN, ..config("points") }).contains("learning_rate = NaN"));
+    assert!(error(TrainerConfig { clip_norm: Some(0.0), ..config("points") }).contains("clip_norm = 0"));
+}
+
+#[test]
+fn what_was_written_after_the_last_checkpoint_leaves_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    train(folder.path(), config("points"), None).unwrap();
+    let path = folder.path().join("events.jsonl");
+    let mut text = std::fs::read(&path).unwrap();
+    text.extend(b"{\"event\":\"epo");
+    std::fs::write(&path, text).unwrap();
+    drop(event::EventLog::open(&path, 2).unwrap());
+    let events = event::read(&path).unwrap();
+    assert!(matches!(events[..], [Event::Start { .. }, Event::Epoch { epoch: 0, .. }, Event::Epoch { epoch: 1, .. }]));
+}
+
+#[test]
+fn a_write_that_fails_names_the_file_and_leaves_the_old_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    mbls_train::atomic::write(&path, b"old").unwrap();
+    // A directory in the temporary file's place.
+    std::fs::create_dir(folder.path().join("file.tmp")).unwrap();
+    let error = mbls_train::atomic::write(&path, b"new").unwrap_err().to_string();
+    assert!(error.contains("cannot write") && error.contains("file.tmp"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), b"old");
+}
