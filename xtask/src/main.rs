@@ -38,6 +38,10 @@ fn benchmark(arguments: &[String]) -> Result<ExitCode> {
     if let Some(feature) = feature {
         cargo.args(["--features", feature]);
     }
+    if std::env::var_os("CANDLE_NUM_THREADS").is_none() {
+        // candle's own threads spin at a barrier for every large sum of tensors, and take the cores from the trainings.
+        cargo.env("CANDLE_NUM_THREADS", "1");
+    }
     eprintln!("building the benchmark for {} (some minutes the first time)", feature.unwrap_or("cpu"));
     let status = cargo.arg("--").args(arguments).status().context("cannot start cargo")?;
     // Killed by a signal, it has no code of its own.

@@ -5,6 +5,7 @@
 mod cell;
 mod data;
 mod device;
+mod jobs;
 mod matrix;
 mod options;
 mod predictions;

@@ -5,10 +5,14 @@ use crate::data::{self, Source};
 use crate::options::{Command, Selection};
 use crate::results::{Cell, CellFile, Results, SCHEMA, write_json};
 use crate::suite::{DEFAULT_PROFILE, LossEntry, ModelName, Scale, Suite};
-use crate::summary;
+use crate::{jobs, summary};
 use anyhow::{Context, Result, bail, ensure};
+use candle_core::Device;
 use std::fs::{File, TryLockError};
 use std::path::Path;
+
+/// Cells on a CPU that are trained side by side unless asked otherwise: each holds a network's activations in memory.
+const MOST_JOBS: usize = 4;
 
 /// What is run of one suite.
 struct SuiteRun {
@@ -95,31 +99,35 @@ impl SuiteRun {
     }
 
     /// Runs the cells that are not finished; returns all.
-    fn cells(&self, selection: &Selection, device: &candle_core::Device, device_name: &str) -> Result<Vec<Cell>> {
+    fn cells(&self, selection: &Selection, device: &Device, device_name: &str) -> Result<Vec<Cell>> {
         let spec = &self.suite.data;
         let folder = data::locate(spec, selection.data.as_deref())
             .with_context(|| format!("{}: {}", self.suite.name, data::missing(spec, selection.data.as_deref())))?;
-        let source = Source::load(spec, &folder)?;
+        let source = &Source::load(spec, &folder)?;
+        let plans: Vec<CellPlan> = self
+            .losses(selection)
+            .flat_map(|loss| (0..self.scale.seeds).map(move |seed| (loss, seed)))
+            .map(|(loss, seed)| CellPlan { suite: &self.suite, model: self.model, loss, seed, scale: self.scale })
+            .collect();
+        let mut unfinished = Vec::new();
         let mut cells = Vec::new();
-        for loss in self.losses(selection) {
-            for seed in 0..self.scale.seeds {
-                let plan = CellPlan { suite: &self.suite, model: self.model, loss, seed, scale: self.scale };
-                let folder = plan.key().folder(&selection.out);
-                let identity = plan.identity(&source, device_name)?;
-                let cell = match finished(&folder, &identity)? {
-                    Some(cell) => cell,
-                    None => {
-                        let cell = plan
-                            .run(&source, identity, &folder, device)
-                            .with_context(|| format!("{} (in {})", describe(&plan.key()), folder.display()))?;
-                        announce(&cell, self.scale);
-                        cell
-                    }
-                };
-                cells.push(cell);
+        for plan in &plans {
+            let folder = plan.key().folder(&selection.out);
+            let identity = plan.identity(source, device_name)?;
+            let cell = finished(&folder, &identity)?;
+            if cell.is_none() {
+                unfinished.push(move || {
+                    let run = plan.run(source, identity, &folder, device);
+                    let cell = run.with_context(|| format!("{} (in {})", describe(&plan.key()), folder.display()))?;
+                    announce(&cell, plan.scale);
+                    Ok(cell)
+                });
             }
+            cells.push(cell);
         }
-        Ok(cells)
+        let side_by_side = if device.is_cpu() { rayon::current_num_threads().min(MOST_JOBS) } else { 1 };
+        let mut trained = jobs::run(unfinished, selection.jobs.unwrap_or(side_by_side))?.into_iter();
+        cells.into_iter().map(|cell| cell.or_else(|| trained.next()).context("a cell is missing")).collect()
     }
 }
 
@@ -147,7 +155,7 @@ fn describe(key: &CellKey) -> String {
 
 fn announce(cell: &Cell, scale: Scale) {
     let value = |name: &str| cell.metrics.get(name).copied().unwrap_or(f64::NAN);
-    eprintln!(
+    mbls_train::say(&format!(
         "{}: accuracy {:.2} %, ECE {:.2} % on {} pictures; {:.1} s, {:.0} pictures/s",
         describe(&cell.key),
         100.0 * value("accuracy"),
@@ -155,7 +163,7 @@ fn announce(cell: &Cell, scale: Scale) {
         cell.n,
         cell.seconds,
         (scale.train * cell.epochs) as f64 / cell.seconds
-    );
+    ));
 }
 
 /// One process at a time writes into an output folder. The lock goes with the process, however it ends.

@@ -47,6 +47,9 @@ pub(crate) struct Selection {
     /// Where to train.
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: DeviceChoice,
+    /// Cells trained side by side; they share the threads. On a CPU as many as threads, at most 4; on a GPU 1.
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(crate) jobs: Option<usize>,
     /// The output folder.
     #[arg(long, value_name = "DIR", default_value = "out/bench")]
     pub(crate) out: PathBuf,

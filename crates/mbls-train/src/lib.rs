@@ -24,6 +24,7 @@ pub mod task;
 mod trainer;
 
 pub use error::{Error, Result};
+pub use progress::say;
 pub use run::RunDirectory;
 pub use task::{Mode, Step, Task};
 pub use trainer::{Outcome, Trainer, TrainerConfig, evaluate};
