@@ -34,8 +34,10 @@ pub enum Event {
         validation: BTreeMap<String, f64>,
         /// Whether it is the best epoch so far.
         best: bool,
-        /// Its wall time.
+        /// Its wall time: training, validation and checkpoints.
         seconds: f64,
+        /// The part of it that trained.
+        train_seconds: f64,
     },
     /// The run failed.
     Stop {

@@ -132,6 +132,7 @@ impl<'a> Trainer<'a> {
             let started = Instant::now();
             let learning_rate = self.config.schedule.learning_rate(self.config.learning_rate, epoch);
             let (train_values, gradient_norm) = self.train_epoch(task, train, epoch, learning_rate, &bar)?;
+            let train_seconds = started.elapsed().as_secs_f64();
             let metrics = evaluate(task, validation, |_| Ok(()))?;
             let value = metrics.value().ok_or(Error::Empty { part: "validation" })?;
             let score = task.score(&value);
@@ -156,6 +157,7 @@ impl<'a> Trainer<'a> {
                 validation,
                 best,
                 seconds,
+                train_seconds,
             })?;
         }
         bar.finish_and_clear();
