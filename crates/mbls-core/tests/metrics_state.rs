@@ -251,37 +251,56 @@ fn a_label_of_probability_zero_has_infinite_likelihood() {
 /// States that no rows lead to, as a damaged or hostile file may hold.
 #[test]
 fn saved_states_that_contradict_themselves_are_refused() {
-    fn refused<T: serde::de::DeserializeOwned>(text: &str, expected: &str) {
-        let message = serde_json::from_str::<T>(text).err().map(|e| e.to_string()).unwrap_or_default();
+    fn refused<T: serde::de::DeserializeOwned>(metric: &str, state: &str, expected: &str) {
+        let text = saved(metric, state);
+        let message = serde_json::from_str::<T>(&text).err().map(|e| e.to_string()).unwrap_or_default();
         assert!(message.contains(expected), "{text}: '{message}'");
     }
-    refused::<Accuracy>(r#"{"n":1,"correct":2}"#, "2 correct of 1 rows");
-    refused::<ReliabilityBins>("[]", "bins = 0");
+    refused::<Accuracy>("accuracy", r#"{"n":1,"correct":2}"#, "2 correct of 1 rows");
+    refused::<ReliabilityBins>("reliability", "[]", "bins = 0");
     let cell = r#"{"count":1,"positive":2,"probability":"0"}"#;
-    refused::<ReliabilityBins>(&format!("[{cell}]"), "a bin of 1 samples has 2 positives");
+    refused::<ReliabilityBins>("reliability", &format!("[{cell}]"), "a bin of 1 samples has 2 positives");
     let cell = r#"{"count":1,"positive":1,"probability":"-1"}"#;
-    refused::<ReliabilityBins>(&format!("[{cell}]"), "a bin of 1 samples has 1 positives");
+    refused::<ReliabilityBins>("reliability", &format!("[{cell}]"), "a bin of 1 samples has 1 positives");
     let cell = r#"{"count":18446744073709551615,"positive":1,"probability":"0"}"#;
-    refused::<ReliabilityBins>(&format!("[{cell}]"), "a bin of 18446744073709551615 samples");
+    refused::<ReliabilityBins>("reliability", &format!("[{cell}]"), "a bin of 18446744073709551615 samples");
     let adaptive = |bins, sample| format!(r#"{{"bins":{bins},"convention":"default","samples":[{sample}]}}"#);
-    refused::<AdaptiveEce>(&adaptive(0, 1), "bins = 0");
-    refused::<AdaptiveEce>(&adaptive(1, u64::MAX), "a confidence of 1");
+    refused::<AdaptiveEce>("adaptive-ece", &adaptive(0, 1), "bins = 0");
+    refused::<AdaptiveEce>("adaptive-ece", &adaptive(1, u64::MAX), "a confidence of 1");
     let classwise = |n, max_label, cells: &str| {
         format!(r#"{{"bins":1,"convention":"default","n":{n},"max_label":{max_label},"cells":[{cells}]}}"#)
     };
     let cell = r#"{"count":1,"positive":0,"probability":"0"}"#;
     let two = format!("{cell},{cell}");
-    refused::<ClasswiseEce>(&classwise(1, 0, ""), "1 rows and 0 classes");
-    refused::<ClasswiseEce>(&classwise(1, 2, &two), "label 2 of 2 classes");
-    refused::<ClasswiseEce>(&classwise(2, 1, &two), "a class has 1 probabilities of 2 rows");
-    assert!(serde_json::from_str::<ClasswiseEce>(&classwise(1, 1, &two)).is_ok());
+    refused::<ClasswiseEce>("classwise-ece", &classwise(1, 0, ""), "1 rows and 0 classes");
+    refused::<ClasswiseEce>("classwise-ece", &classwise(1, 2, &two), "label 2 of 2 classes");
+    refused::<ClasswiseEce>("classwise-ece", &classwise(2, 1, &two), "a class has 1 probabilities of 2 rows");
+    assert!(serde_json::from_str::<ClasswiseEce>(&saved("classwise-ece", &classwise(1, 1, &two))).is_ok());
 
     // Parts that did not see the same.
-    let parts = |metrics: &ClassificationMetrics| serde_json::to_value(metrics).unwrap();
+    let parts = |metrics: &ClassificationMetrics| serde_json::to_value(metrics).unwrap()["state"].clone();
     let mut mixed = parts(&empty(false));
-    mixed["accuracy"] = serde_json::json!({"n": 1, "correct": 1});
-    refused::<ClassificationMetrics>(&mixed.to_string(), "its parts have 1 and [0, 0, 0, 0, 0] rows");
+    mixed["accuracy"]["state"] = serde_json::json!({"n": 1, "correct": 1});
+    refused::<ClassificationMetrics>(
+        "classification-metrics",
+        &mixed.to_string(),
+        "its parts have 1 and [0, 0, 0, 0, 0] rows",
+    );
     let mut mixed = parts(&empty(false));
     mixed["adaptive"] = parts(&ClassificationMetrics::new(4).unwrap())["adaptive"].clone();
-    refused::<ClassificationMetrics>(&mixed.to_string(), "its parts have [15, 4, 15] bins");
+    refused::<ClassificationMetrics>("classification-metrics", &mixed.to_string(), "its parts have [15, 4, 15] bins");
+}
+
+fn saved(metric: &str, state: &str) -> String {
+    format!(r#"{{"metric":"{metric}","version":1,"state":{state}}}"#)
+}
+
+#[test]
+fn a_state_of_another_metric_or_version_is_named() {
+    let message = |text: &str| serde_json::from_str::<Accuracy>(text).unwrap_err().to_string();
+    let other = saved("brier", r#"{"n":0,"sum":"0"}"#);
+    assert!(message(&other).starts_with(r#"metric "brier": expected "accuracy""#), "{}", message(&other));
+    let newer = r#"{"metric":"accuracy","version":2,"state":{"n":1,"right":1}}"#;
+    assert!(message(newer).starts_with("version 2 of accuracy: expected 1"), "{}", message(newer));
+    assert_eq!(serde_json::to_string(&Accuracy::new()).unwrap(), saved("accuracy", r#"{"n":0,"correct":0}"#));
 }

@@ -1,10 +1,11 @@
-use super::{Metric, Predictions, add_counts};
+use super::saved::{self, Saved};
+use super::{MAX_ROWS, Metric, Predictions, add_counts};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// The share of rows whose label is the predicted class: `correct / n`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "State", into = "State")]
+#[serde(try_from = "Saved<State>", into = "Saved<State>")]
 pub struct Accuracy {
     state: State,
 }
@@ -48,20 +49,24 @@ impl Metric for Accuracy {
     }
 }
 
-impl TryFrom<State> for Accuracy {
+impl saved::State for State {
+    const METRIC: &'static str = "accuracy";
+}
+
+impl TryFrom<Saved<State>> for Accuracy {
     type Error = Error;
 
-    fn try_from(state: State) -> Result<Self> {
-        if state.correct > state.n {
-            let problem = format!("{} correct of {} rows", state.correct, state.n);
-            return Err(Error::State { metric: "accuracy", problem });
+    fn try_from(saved: Saved<State>) -> Result<Self> {
+        let state = saved.into_state();
+        if state.correct > state.n || state.n > MAX_ROWS {
+            return Err(<State as saved::State>::invalid(format!("{} correct of {} rows", state.correct, state.n)));
         }
         Ok(Self { state })
     }
 }
 
-impl From<Accuracy> for State {
+impl From<Accuracy> for Saved<State> {
     fn from(accuracy: Accuracy) -> Self {
-        accuracy.state
+        Self::new(accuracy.state)
     }
 }

@@ -1,6 +1,8 @@
 use super::cell::gap;
 use super::edges::check_bins;
 use super::fixed_sum::{unit_interval_units, units_to_f64};
+use super::samples::{Sample, Samples};
+use super::saved::{self, Saved};
 use super::{Metric, Predictions, same};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -29,7 +31,7 @@ pub enum AdaptiveConvention {
 /// Nguyen and O'Connor, Posterior calibration and exploratory analysis for natural language processing models, EMNLP 2015;
 /// Mukhoti et al., NeurIPS 2020 (arXiv 2002.09437), whose code the reference convention is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "State", into = "State")]
+#[serde(try_from = "Saved<State>", into = "Saved<State>")]
 pub struct AdaptiveEce {
     state: State,
 }
@@ -39,12 +41,8 @@ pub struct AdaptiveEce {
 struct State {
     bins: usize,
     convention: AdaptiveConvention,
-    /// The confidence in units of 2^-60, times two, plus one where the row is correct.
-    samples: Vec<u64>,
+    samples: Samples,
 }
-
-/// The packed sample of confidence 1 that is correct.
-const LARGEST_SAMPLE: u64 = (1 << 61) | 1;
 
 impl AdaptiveEce {
     /// No rows yet, for `bins` bins.
@@ -53,7 +51,7 @@ impl AdaptiveEce {
     ///
     /// [`Error::Setting`] for no bins and for more than 65536.
     pub fn new(bins: usize, convention: AdaptiveConvention) -> Result<Self> {
-        Ok(Self { state: State { bins: check_bins(bins)?, convention, samples: Vec::new() } })
+        Ok(Self { state: State { bins: check_bins(bins)?, convention, samples: Samples::default() } })
     }
 
     /// The number of bins.
@@ -89,21 +87,17 @@ impl Metric for AdaptiveEce {
                 AdaptiveConvention::Default => input.confidence(row),
                 AdaptiveConvention::Reference => f64::from(input.confidence(row) as f32),
             };
-            unit_interval_units(confidence) << 1 | u64::from(input.correct(row))
-        }));
-        Ok(())
+            Sample::new(confidence, input.correct(row))
+        }))
     }
 
-    fn merge(&mut self, mut other: Self) -> Result<()> {
+    fn merge(&mut self, other: Self) -> Result<()> {
         self.check_merge(&other)?;
-        self.state.samples.append(&mut other.state.samples);
-        Ok(())
+        self.state.samples.merge(other.state.samples)
     }
 
     fn value(&self) -> Option<f64> {
-        let mut samples = self.state.samples.clone();
-        samples.sort_unstable();
-        let sorted = Sorted { samples, bins: self.state.bins as u128 };
+        let sorted = Sorted { samples: self.state.samples.sorted(), bins: self.state.bins as u128 };
         let n = sorted.samples.len();
         if n == 0 {
             return None;
@@ -121,8 +115,8 @@ impl Metric for AdaptiveEce {
             let end = sorted.first_above(edge(k));
             // Edges never fall: a bin that ends where it starts is empty.
             let rows = &sorted.samples[start..end.max(start)];
-            let correct = rows.iter().map(|sample| sample & 1).sum();
-            total += gap(correct, rows.iter().map(|sample| i128::from(sample >> 1)).sum());
+            let correct = rows.iter().map(|sample| u64::from(sample.correct())).sum();
+            total += gap(correct, rows.iter().map(|sample| i128::from(sample.units())).sum());
             start = end.max(start);
         }
         Some(units_to_f64(total) / n as f64)
@@ -131,13 +125,13 @@ impl Metric for AdaptiveEce {
 
 /// Sorted samples; edges and confidences are compared in units of `2^-60 / bins`, in which both are integers.
 struct Sorted {
-    samples: Vec<u64>,
+    samples: Vec<Sample>,
     bins: u128,
 }
 
 impl Sorted {
     fn confidence(&self, index: usize) -> u128 {
-        u128::from(self.samples[index] >> 1) * self.bins
+        u128::from(self.samples[index].units()) * self.bins
     }
 
     /// The confidence at position `k n / bins`, exactly: in floats the position itself would be rounded, and the edge would
@@ -160,25 +154,27 @@ impl Sorted {
 
     /// The first sample whose confidence is above an edge.
     fn first_above(&self, edge: u128) -> usize {
-        self.samples.partition_point(|sample| u128::from(sample >> 1) * self.bins <= edge)
+        self.samples.partition_point(|sample| u128::from(sample.units()) * self.bins <= edge)
     }
 }
 
-impl TryFrom<State> for AdaptiveEce {
+impl saved::State for State {
+    const METRIC: &'static str = "adaptive-ece";
+}
+
+impl TryFrom<Saved<State>> for AdaptiveEce {
     type Error = Error;
 
-    fn try_from(state: State) -> Result<Self> {
+    fn try_from(saved: Saved<State>) -> Result<Self> {
+        let state = saved.into_state();
         check_bins(state.bins)?;
-        if let Some(sample) = state.samples.iter().find(|sample| **sample > LARGEST_SAMPLE) {
-            let problem = format!("sample {sample} is above {LARGEST_SAMPLE}, a confidence of 1");
-            return Err(Error::State { metric: "adaptive ECE", problem });
-        }
+        state.samples.check::<State>()?;
         Ok(Self { state })
     }
 }
 
-impl From<AdaptiveEce> for State {
+impl From<AdaptiveEce> for Saved<State> {
     fn from(metric: AdaptiveEce) -> Self {
-        metric.state
+        Self::new(metric.state)
     }
 }

@@ -1,5 +1,6 @@
-use super::{FixedSum, Metric, Predictions, add_counts};
-use crate::Result;
+use super::saved::{self, Saved};
+use super::{FixedSum, MAX_ROWS, Metric, Predictions, add_counts};
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// The Brier score: `mean_n sum_k (p_nk - [k = y_n])^2`, from 0 to 2.
@@ -10,8 +11,14 @@ use serde::{Deserialize, Serialize};
 ///
 /// Brier, Verification of forecasts expressed in terms of probability, Monthly Weather Review 78, 1950.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Saved<State>", into = "Saved<State>")]
 pub struct Brier {
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct State {
     n: u64,
     sum: FixedSum,
 }
@@ -24,7 +31,7 @@ impl Brier {
 
     /// The number of rows.
     pub fn n(&self) -> u64 {
-        self.n
+        self.state.n
     }
 }
 
@@ -33,23 +40,47 @@ impl Metric for Brier {
     type Value = f64;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {
-        let mut batch = Self { n: input.rows() as u64, ..Self::default() };
+        let mut batch = State { n: input.rows() as u64, ..State::default() };
         for row in 0..input.rows() {
             let label = input.label(row) as usize;
             let error = |(k, p): (usize, &f64)| if k == label { 1.0 - p } else { *p };
             batch.sum.add(input.probs(row).iter().enumerate().map(error).map(|e| e * e).sum())?;
         }
-        self.merge(batch)
+        self.merge(Self { state: batch })
     }
 
     fn merge(&mut self, other: Self) -> Result<()> {
-        let n = add_counts(self.n, other.n)?;
-        self.sum.merge(other.sum)?;
-        self.n = n;
+        let (mine, other) = (&mut self.state, other.state);
+        let n = add_counts(mine.n, other.n)?;
+        mine.sum.merge(other.sum)?;
+        mine.n = n;
         Ok(())
     }
 
     fn value(&self) -> Option<f64> {
-        (self.n > 0).then(|| self.sum.mean(self.n))
+        let State { n, sum } = self.state;
+        (n > 0).then(|| sum.mean(n))
+    }
+}
+
+impl saved::State for State {
+    const METRIC: &'static str = "brier";
+}
+
+impl TryFrom<Saved<State>> for Brier {
+    type Error = Error;
+
+    fn try_from(saved: Saved<State>) -> Result<Self> {
+        let state = saved.into_state();
+        if state.n > MAX_ROWS {
+            return Err(<State as saved::State>::invalid(format!("{} rows", state.n)));
+        }
+        Ok(Self { state })
+    }
+}
+
+impl From<Brier> for Saved<State> {
+    fn from(metric: Brier) -> Self {
+        Self::new(metric.state)
     }
 }

@@ -1,3 +1,4 @@
+use super::saved::{self, Saved};
 use super::{
     Accuracy, AdaptiveConvention, AdaptiveEce, Brier, ClasswiseConvention, ClasswiseEce, Metric, NegativeLogLikelihood,
     Predictions, Reliability, ReliabilityBins,
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// All metrics of a classifier at once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Parts", into = "Parts")]
+#[serde(try_from = "Saved<Parts>", into = "Saved<Parts>")]
 pub struct ClassificationMetrics {
     parts: Parts,
 }
@@ -131,11 +132,16 @@ impl Metric for ClassificationMetrics {
     }
 }
 
-impl TryFrom<Parts> for ClassificationMetrics {
+impl saved::State for Parts {
+    const METRIC: &'static str = "classification-metrics";
+}
+
+impl TryFrom<Saved<Parts>> for ClassificationMetrics {
     type Error = Error;
 
-    fn try_from(parts: Parts) -> Result<Self> {
-        let invalid = |problem: String| Err(Error::State { metric: "classification metrics", problem });
+    fn try_from(saved: Saved<Parts>) -> Result<Self> {
+        let parts = saved.into_state();
+        let invalid = |problem: String| Err(<Parts as saved::State>::invalid(problem));
         let rows = [parts.nll.n(), parts.brier.n(), parts.reliability.n(), parts.adaptive.n(), parts.classwise.n()];
         if rows.iter().any(|n| *n != parts.accuracy.n()) {
             return invalid(format!("its parts have {} and {rows:?} rows", parts.accuracy.n()));
@@ -148,8 +154,8 @@ impl TryFrom<Parts> for ClassificationMetrics {
     }
 }
 
-impl From<ClassificationMetrics> for Parts {
+impl From<ClassificationMetrics> for Saved<Parts> {
     fn from(metrics: ClassificationMetrics) -> Self {
-        metrics.parts
+        Self::new(metrics.parts)
     }
 }

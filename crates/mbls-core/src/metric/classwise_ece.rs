@@ -1,6 +1,7 @@
 use super::cell::Cell;
 use super::edges::Edges;
 use super::fixed_sum::units_to_f64;
+use super::saved::{self, Saved};
 use super::{Metric, Predictions, add_counts, same};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -27,7 +28,7 @@ pub enum ClasswiseConvention {
 /// Kull et al., Beyond temperature scaling: Obtaining well-calibrated multiclass probabilities with Dirichlet calibration,
 /// NeurIPS 2019 (arXiv 1910.12656); the reference convention is that of Mukhoti et al., NeurIPS 2020 (arXiv 2002.09437).
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(try_from = "State", into = "State")]
+#[serde(try_from = "Saved<State>", into = "Saved<State>")]
 pub struct ClasswiseEce {
     edges: Edges,
     state: State,
@@ -157,11 +158,16 @@ impl Metric for ClasswiseEce {
     }
 }
 
-impl TryFrom<State> for ClasswiseEce {
+impl saved::State for State {
+    const METRIC: &'static str = "classwise-ece";
+}
+
+impl TryFrom<Saved<State>> for ClasswiseEce {
     type Error = Error;
 
-    fn try_from(state: State) -> Result<Self> {
-        let invalid = |problem: String| Err(Error::State { metric: "classwise ECE", problem });
+    fn try_from(saved: Saved<State>) -> Result<Self> {
+        let state = saved.into_state();
+        let invalid = |problem: String| Err(<State as saved::State>::invalid(problem));
         let edges = Edges::new(state.bins)?;
         let classes = state.cells.len() / state.bins;
         if !state.cells.len().is_multiple_of(state.bins) {
@@ -174,7 +180,7 @@ impl TryFrom<State> for ClasswiseEce {
             return invalid(format!("label {} of {classes} classes", state.max_label));
         }
         for class in state.cells.chunks(state.bins) {
-            class.iter().try_for_each(|cell| cell.check("classwise ECE"))?;
+            class.iter().try_for_each(|cell| cell.check(<State as saved::State>::METRIC))?;
             let rows: u128 = class.iter().map(|cell| u128::from(cell.count)).sum();
             let fits = match state.convention {
                 ClasswiseConvention::Default => rows == state.n.into(),
@@ -188,8 +194,8 @@ impl TryFrom<State> for ClasswiseEce {
     }
 }
 
-impl From<ClasswiseEce> for State {
+impl From<ClasswiseEce> for Saved<State> {
     fn from(metric: ClasswiseEce) -> Self {
-        metric.state
+        Self::new(metric.state)
     }
 }

@@ -26,6 +26,8 @@ mod fixed_sum;
 mod nll;
 mod predictions;
 mod reliability;
+mod samples;
+mod saved;
 
 pub use accuracy::Accuracy;
 pub use adaptive_ece::{AdaptiveConvention, AdaptiveEce};

@@ -1,4 +1,5 @@
-use super::{FixedSum, Metric, Predictions, add_counts};
+use super::saved::{self, Saved};
+use super::{FixedSum, MAX_ROWS, Metric, Predictions, add_counts};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -6,8 +7,14 @@ use serde::{Deserialize, Serialize};
 ///
 /// A label of probability 0 makes it infinite; only [`Predictions::from_probs`] and extreme temperatures know such labels.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Saved<State>", into = "Saved<State>")]
 pub struct NegativeLogLikelihood {
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct State {
     n: u64,
     /// Rows whose label has the probability 0: the sum cannot hold them.
     infinite: u64,
@@ -22,7 +29,7 @@ impl NegativeLogLikelihood {
 
     /// The number of rows.
     pub fn n(&self) -> u64 {
-        self.n
+        self.state.n
     }
 }
 
@@ -31,7 +38,7 @@ impl Metric for NegativeLogLikelihood {
     type Value = f64;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {
-        let mut batch = Self { n: input.rows() as u64, ..Self::default() };
+        let mut batch = State { n: input.rows() as u64, ..State::default() };
         for row in 0..input.rows() {
             let value = -input.log_prob_of_label(row);
             if value == f64::INFINITY {
@@ -41,21 +48,48 @@ impl Metric for NegativeLogLikelihood {
                 return Err(Error::Value { what, value, row, class, expected: "one below 2^66, a sum below 2^67" });
             }
         }
-        self.merge(batch)
+        self.merge(Self { state: batch })
     }
 
     fn merge(&mut self, other: Self) -> Result<()> {
-        let (n, infinite) = (add_counts(self.n, other.n)?, add_counts(self.infinite, other.infinite)?);
-        self.sum.merge(other.sum)?;
-        (self.n, self.infinite) = (n, infinite);
+        let (mine, other) = (&mut self.state, other.state);
+        let (n, infinite) = (add_counts(mine.n, other.n)?, add_counts(mine.infinite, other.infinite)?);
+        mine.sum.merge(other.sum)?;
+        (mine.n, mine.infinite) = (n, infinite);
         Ok(())
     }
 
     fn value(&self) -> Option<f64> {
-        match (self.n, self.infinite) {
+        let State { n, infinite, sum } = self.state;
+        match (n, infinite) {
             (0, _) => None,
-            (n, 0) => Some(self.sum.mean(n)),
+            (n, 0) => Some(sum.mean(n)),
             _ => Some(f64::INFINITY),
         }
+    }
+}
+
+impl saved::State for State {
+    const METRIC: &'static str = "negative-log-likelihood";
+}
+
+impl TryFrom<Saved<State>> for NegativeLogLikelihood {
+    type Error = Error;
+
+    fn try_from(saved: Saved<State>) -> Result<Self> {
+        let state = saved.into_state();
+        if state.infinite > state.n || state.n > MAX_ROWS {
+            return Err(<State as saved::State>::invalid(format!(
+                "{} of {} rows are infinite",
+                state.infinite, state.n
+            )));
+        }
+        Ok(Self { state })
+    }
+}
+
+impl From<NegativeLogLikelihood> for Saved<State> {
+    fn from(metric: NegativeLogLikelihood) -> Self {
+        Self::new(metric.state)
     }
 }

@@ -1,5 +1,6 @@
 use super::cell::Cell;
 use super::edges::Edges;
+use super::saved::{self, Saved};
 use super::{Metric, Predictions, add_counts, same};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Cell>", into = "Vec<Cell>")]
+#[serde(try_from = "Saved<Cells>", into = "Saved<Cells>")]
 pub struct ReliabilityBins {
     edges: Edges,
     cells: Vec<Cell>,
@@ -88,20 +89,29 @@ impl Metric for ReliabilityBins {
     }
 }
 
-impl TryFrom<Vec<Cell>> for ReliabilityBins {
+/// The cells as they are saved.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Cells(Vec<Cell>);
+
+impl saved::State for Cells {
+    const METRIC: &'static str = "reliability";
+}
+
+impl TryFrom<Saved<Cells>> for ReliabilityBins {
     type Error = Error;
 
-    fn try_from(cells: Vec<Cell>) -> Result<Self> {
-        const METRIC: &str = "reliability";
-        cells.iter().try_for_each(|cell| cell.check(METRIC))?;
+    fn try_from(saved: Saved<Cells>) -> Result<Self> {
+        let Cells(cells) = saved.into_state();
+        cells.iter().try_for_each(|cell| cell.check(<Cells as saved::State>::METRIC))?;
         cells.iter().try_fold(0, |n, cell| add_counts(n, cell.count))?;
         Ok(Self { edges: Edges::new(cells.len())?, cells })
     }
 }
 
-impl From<ReliabilityBins> for Vec<Cell> {
+impl From<ReliabilityBins> for Saved<Cells> {
     fn from(bins: ReliabilityBins) -> Self {
-        bins.cells
+        Self::new(Cells(bins.cells))
     }
 }
 

@@ -1,0 +1,86 @@
+use super::fixed_sum::{unit_interval_units, units_to_f64};
+use super::saved::State;
+use super::{MAX_ROWS, add_counts};
+use crate::Result;
+use serde::{Deserialize, Serialize};
+
+/// The confidence and correctness of every row, in 8 bytes each: what metrics keep whose definition needs every row.
+///
+/// Confidences are rounded to multiples of 2^-60. The order in which rows were added is no part of the value: sort with
+/// [`sorted`](Self::sorted) before anything that depends on one.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Samples(Vec<u64>);
+
+/// One row: the confidence in units of 2^-60, times two, plus one where the row is correct.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(transparent)]
+pub(super) struct Sample(u64);
+
+/// The packed sample of confidence 1 that is correct.
+const LARGEST: u64 = (1 << 61) | 1;
+
+impl Sample {
+    pub(super) fn new(confidence: f64, correct: bool) -> Self {
+        Self(unit_interval_units(confidence) << 1 | u64::from(correct))
+    }
+
+    /// The confidence in units of 2^-60.
+    pub(super) fn units(self) -> u64 {
+        self.0 >> 1
+    }
+
+    #[allow(dead_code)] // used next
+    pub(super) fn confidence(self) -> f64 {
+        units_to_f64(self.units().into())
+    }
+
+    pub(super) fn correct(self) -> bool {
+        self.0 & 1 == 1
+    }
+}
+
+impl Samples {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn extend(&mut self, samples: impl Iterator<Item = Sample>) -> Result<()> {
+        add_counts(self.0.len() as u64, samples.size_hint().0 as u64)?;
+        self.0.extend(samples.map(|sample| sample.0));
+        Ok(())
+    }
+
+    pub(super) fn merge(&mut self, mut other: Self) -> Result<()> {
+        add_counts(self.0.len() as u64, other.0.len() as u64)?;
+        self.0.append(&mut other.0);
+        Ok(())
+    }
+
+    /// The rows by rising confidence, wrong ones before correct ones of the same: the same for every order of adding.
+    pub(super) fn sorted(&self) -> Vec<Sample> {
+        let mut samples: Vec<Sample> = self.0.iter().map(|&sample| Sample(sample)).collect();
+        samples.sort_unstable();
+        samples
+    }
+
+    /// An error where a sample was not packed here.
+    pub(super) fn check<S: State>(&self) -> Result<()> {
+        if self.0.len() as u64 > MAX_ROWS {
+            return Err(S::invalid(format!("{} samples: expected at most 2^47", self.0.len())));
+        }
+        match self.0.iter().find(|sample| **sample > LARGEST) {
+            None => Ok(()),
+            Some(sample) => Err(S::invalid(format!("sample {sample} is above {LARGEST}, a confidence of 1"))),
+        }
+    }
+}
+
+/// Equality of the rows, whatever their order.
+impl PartialEq for Samples {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.sorted() == other.sorted()
+    }
+}
+
+impl Eq for Samples {}
