@@ -1,4 +1,6 @@
-use crate::metric::{Metric, NegativeLogLikelihood, Predictions, ReliabilityBins, check_logits, check_temperature};
+use crate::metric::{
+    Metric, NegativeLogLikelihood, Predictions, ReliabilityBins, check_logits, check_temperature, measure_logits_at,
+};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -165,18 +167,12 @@ impl<'a> Rows<'a> {
         self.logits.par_chunks(CHUNK * self.classes).zip(self.labels.par_chunks(CHUNK))
     }
 
-    /// A metric of the scaled rows; its sums are exact, so the order in which chunks merge does not matter.
+    /// A metric of the scaled rows.
     fn measure<M>(&self, temperature: f64, empty: M) -> Result<Option<M::Value>>
     where
         M: for<'b> Metric<Input<'b> = &'b Predictions> + Sync,
     {
-        let merge = |mut a: M, b: M| a.merge(b).map(|()| a);
-        let metric = self.chunks().map(|(logits, labels)| {
-            let mut metric = empty.clone();
-            metric.update(&Predictions::from_logits_at(logits, self.classes, labels, temperature)?)?;
-            Ok(metric)
-        });
-        Ok(metric.try_reduce(|| empty.clone(), merge)?.value())
+        Ok(measure_logits_at(&empty, self.logits, self.classes, self.labels, temperature)?.value())
     }
 
     fn nll(&self, temperature: f64) -> Result<f64> {

@@ -15,10 +15,11 @@ pub(super) struct Cell {
 }
 
 impl Cell {
-    pub(super) fn add(&mut self, probability: f64, positive: bool) -> Result<()> {
-        let mut one = Self { count: 1, positive: positive.into(), ..Self::default() };
-        one.probability.add(probability)?;
-        self.merge(&one)
+    /// Adds a probability in units of 2^-60, where the rows were counted before and fit.
+    pub(super) fn add_units(&mut self, units: u64, positive: bool) {
+        self.count += 1;
+        self.positive += u64::from(positive);
+        self.probability.add_units(units);
     }
 
     pub(super) fn merge(&mut self, other: &Self) -> Result<()> {

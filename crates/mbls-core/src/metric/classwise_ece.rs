@@ -1,6 +1,6 @@
 use super::cell::Cell;
 use super::edges::Edges;
-use super::fixed_sum::units_to_f64;
+use super::fixed_sum::{unit_interval_units, units_to_f64};
 use super::saved::{self, Saved};
 use super::{Metric, Predictions, add_counts, same};
 use crate::{Error, Result};
@@ -130,7 +130,8 @@ impl Metric for ClasswiseEce {
                 if probability == 0.0 && *convention == ClasswiseConvention::Reference {
                     continue;
                 }
-                cells[class * *bins + self.edges.bin(probability)].add(probability, class == label as usize)?;
+                let cell = &mut cells[class * *bins + self.edges.bin(probability)];
+                cell.add_units(unit_interval_units(probability), class == label as usize);
             }
         }
         Ok(())

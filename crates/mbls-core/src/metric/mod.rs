@@ -23,11 +23,14 @@ mod classification;
 mod classwise_ece;
 mod edges;
 mod fixed_sum;
+mod measure;
 mod nll;
 mod predictions;
 mod reliability;
 mod samples;
 mod saved;
+mod score;
+mod softmax;
 
 pub use accuracy::Accuracy;
 pub use adaptive_ece::{AdaptiveConvention, AdaptiveEce};
@@ -35,10 +38,12 @@ pub use brier::Brier;
 pub use classification::{ClassificationMetrics, ClassificationReport};
 pub use classwise_ece::{ClasswiseConvention, ClasswiseEce};
 pub use fixed_sum::FixedSum;
+pub use measure::{measure_logits, measure_logits_at, measure_probs};
 pub use nll::NegativeLogLikelihood;
 pub use predictions::Predictions;
 pub(crate) use predictions::{check_logits, check_temperature};
 pub use reliability::{Reliability, ReliabilityBin, ReliabilityBins};
+pub use score::Score;
 
 use crate::{Error, Result};
 

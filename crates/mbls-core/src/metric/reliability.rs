@@ -1,5 +1,6 @@
 use super::cell::Cell;
 use super::edges::Edges;
+use super::fixed_sum::unit_interval_units;
 use super::saved::{self, Saved};
 use super::{Metric, Predictions, add_counts, same};
 use crate::{Error, Result};
@@ -64,9 +65,10 @@ impl Metric for ReliabilityBins {
     type Value = Reliability;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {
+        add_counts(self.n(), input.rows() as u64)?;
         for row in 0..input.rows() {
             let confidence = input.confidence(row);
-            self.cells[self.edges.bin(confidence)].add(confidence, input.correct(row))?;
+            self.cells[self.edges.bin(confidence)].add_units(unit_interval_units(confidence), input.correct(row));
         }
         Ok(())
     }
