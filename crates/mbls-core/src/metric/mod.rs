@@ -20,6 +20,7 @@ mod adaptive_ece;
 mod brier;
 mod cell;
 mod classification;
+mod classwise_cells;
 mod classwise_ece;
 mod edges;
 mod fixed_sum;
@@ -30,6 +31,7 @@ mod reliability;
 mod samples;
 mod saved;
 mod score;
+mod simd;
 mod softmax;
 
 pub use accuracy::Accuracy;

@@ -4,11 +4,11 @@
 //! order of the sums, depends on the number of classes alone, so a row has the same bits in any block and on any machine.
 
 mod columns;
-mod dispatch;
 mod elementary;
 mod rows;
 
 use super::score::Score;
+use super::simd::for_each_machine;
 
 /// What a row's scores say about its label and its prediction.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -31,23 +31,25 @@ const LANES: usize = 8;
 /// The most classes that are read with one row per lane.
 const FEW: usize = 64;
 
-/// Appends a row for every label; `Err` is the index of the first logit that is not finite.
-///
-/// `p_k = exp(b (l_k - max l)) / sum_j exp(b (l_j - max l))` with the inverse temperature `b`.
-pub(super) fn summarise<T: Score>(
-    logits: &[T],
-    classes: usize,
-    labels: &[u32],
-    inverse_temperature: f64,
-    rows: &mut Vec<Row>,
-) -> Result<(), usize> {
-    dispatch::summarise(logits, classes, labels, inverse_temperature, rows)
+for_each_machine! {
+    /// Appends a row for every label; `Err` is the index of the first logit that is not finite.
+    ///
+    /// `p_k = exp(b (l_k - max l)) / sum_j exp(b (l_j - max l))` with the inverse temperature `b`.
+    pub(super) fn summarise<T: Score>(
+        logits: &[T], classes: usize, labels: &[u32], inverse_temperature: f64, rows: &mut Vec<Row>,
+    ) -> Result<(), usize> => summarise_body
+}
+
+for_each_machine! {
+    fn fill_probabilities<T: Score>(
+        logits: &[T], classes: usize, inverse_temperature: f64, probs: &mut [f64],
+    ) => probabilities_body
 }
 
 /// The probabilities of rows of finite logits.
 pub(super) fn probabilities<T: Score>(logits: &[T], classes: usize, inverse_temperature: f64) -> Vec<f64> {
     let mut probs = vec![0.0; logits.len()];
-    dispatch::probabilities(logits, classes, inverse_temperature, &mut probs);
+    fill_probabilities(logits, classes, inverse_temperature, &mut probs);
     probs
 }
 

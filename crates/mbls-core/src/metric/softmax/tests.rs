@@ -1,4 +1,4 @@
-use super::{LANES, Row, Score, columns, dispatch, rank, rows};
+use super::{LANES, Row, Score, columns, rank, rows};
 use rand::{RngExt, SeedableRng};
 
 fn logits(n: usize, seed: u64) -> Vec<f32> {
@@ -62,7 +62,7 @@ fn bits_depend_on_neither_the_machine_nor_the_block() {
         let n = 29;
         let (logits, labels) = (logits(n * classes, 9), labels(n, classes));
         let mut block = Vec::new();
-        dispatch::summarise(&logits, classes, &labels, 1.0, &mut block).unwrap();
+        super::summarise(&logits, classes, &labels, 1.0, &mut block).unwrap();
         let mut portable = Vec::new();
         super::summarise_body(&logits, classes, &labels, 1.0, &mut portable).unwrap();
         assert_eq!(block, portable);
