@@ -119,7 +119,8 @@ impl Lanes {
                 let is_label = k == label[lane];
                 sum[lane] += e;
                 others[lane] += if is_label { 0.0 } else { e * e };
-                e_label[lane] = if is_label { e } else { e_label[lane] };
+                // A sum of one term, which stays in a register where an assignment would be a masked store.
+                e_label[lane] += if is_label { e } else { 0.0 };
             }
         }
 
