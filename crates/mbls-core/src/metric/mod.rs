@@ -17,21 +17,29 @@
 
 mod accuracy;
 mod adaptive_ece;
+mod binning;
 mod brier;
+mod calibration_bins;
+mod calibration_error;
 mod cell;
 mod classification;
 mod classwise_ece;
 mod edges;
+mod equal_mass;
 mod fixed_sum;
 mod nll;
 mod predictions;
 mod reliability;
 mod samples;
 mod saved;
+mod top_labels;
 
 pub use accuracy::Accuracy;
 pub use adaptive_ece::{AdaptiveConvention, AdaptiveEce};
+pub use binning::Binning;
 pub use brier::Brier;
+pub use calibration_bins::CalibrationBins;
+pub use calibration_error::{Calibration, CalibrationError, Norm, Target};
 pub use classification::{ClassificationMetrics, ClassificationReport};
 pub use classwise_ece::{ClasswiseConvention, ClasswiseEce};
 pub use fixed_sum::FixedSum;
@@ -39,6 +47,7 @@ pub use nll::NegativeLogLikelihood;
 pub use predictions::Predictions;
 pub(crate) use predictions::{check_logits, check_temperature};
 pub use reliability::{Reliability, ReliabilityBin, ReliabilityBins};
+pub use top_labels::TopLabels;
 
 use crate::{Error, Result};
 

@@ -30,7 +30,7 @@ impl Sample {
         self.0 >> 1
     }
 
-    #[allow(dead_code)] // used next
+    #[allow(dead_code)] // until item 3
     pub(super) fn confidence(self) -> f64 {
         units_to_f64(self.units().into())
     }
