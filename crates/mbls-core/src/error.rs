@@ -68,6 +68,14 @@ pub enum Error {
         /// The values it may have.
         expected: &'static str,
     },
+    /// A confidence is no probability.
+    #[error("confidence {value} at row {row}: expected a number from 0 to 1")]
+    Confidence {
+        /// The confidence.
+        value: f64,
+        /// Its row.
+        row: usize,
+    },
     /// Two accumulators of different settings cannot be merged.
     #[error("cannot merge metrics of different settings: {name} is {left} and {right}")]
     Merge {

@@ -1,3 +1,4 @@
+use super::fixed_sum::unit_interval_units;
 use super::{FixedSum, MAX_ROWS, add_counts};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,12 @@ pub(super) struct Cell {
 }
 
 impl Cell {
-    /// Adds a probability in units of 2^-60, where the rows were counted before and fit.
+    /// Adds a probability from 0 to 1; the caller has checked that the number of samples fits.
+    pub(super) fn add(&mut self, probability: f64, positive: bool) {
+        self.add_units(unit_interval_units(probability), positive);
+    }
+
+    /// Adds a probability in units of 2^-60, as [`add`](Self::add) does.
     pub(super) fn add_units(&mut self, units: u64, positive: bool) {
         self.count += 1;
         self.positive += u64::from(positive);

@@ -17,13 +17,21 @@
 
 mod accuracy;
 mod adaptive_ece;
+mod binning;
 mod brier;
+mod calibration_bins;
+mod calibration_error;
 mod cell;
 mod classification;
 mod classwise_cells;
 mod classwise_ece;
+mod consistency;
+mod decomposition;
 mod edges;
+mod equal_mass;
 mod fixed_sum;
+mod kernel_error;
+mod kolmogorov_smirnov;
 mod measure;
 mod nll;
 mod predictions;
@@ -32,20 +40,32 @@ mod samples;
 mod saved;
 mod score;
 mod simd;
+mod smooth_ece;
 mod softmax;
+mod top_label_samples;
+mod top_labels;
 
 pub use accuracy::Accuracy;
 pub use adaptive_ece::{AdaptiveConvention, AdaptiveEce};
+pub use binning::Binning;
 pub use brier::Brier;
+pub use calibration_bins::CalibrationBins;
+pub use calibration_error::{Calibration, CalibrationError, Norm, Target};
 pub use classification::{ClassificationMetrics, ClassificationReport};
 pub use classwise_ece::{ClasswiseConvention, ClasswiseEce};
+pub use consistency::{Consistency, ConsistencyBand};
+pub use decomposition::{BrierDecomposition, LogLossDecomposition};
 pub use fixed_sum::FixedSum;
+pub use kernel_error::{KernelCalibrationError, KernelEstimator, kernel_calibration_error};
 pub use measure::{measure_logits, measure_logits_at, measure_probs};
 pub use nll::NegativeLogLikelihood;
 pub use predictions::Predictions;
 pub(crate) use predictions::{check_logits, check_temperature};
 pub use reliability::{Reliability, ReliabilityBin, ReliabilityBins};
 pub use score::Score;
+pub use smooth_ece::SmoothEce;
+pub use top_label_samples::{SortedTopLabels, TopLabelSamples};
+pub use top_labels::TopLabels;
 
 use crate::{Error, Result};
 
