@@ -17,6 +17,7 @@
 
 mod accuracy;
 mod adaptive_ece;
+mod balanced_accuracy;
 mod brier;
 mod cell;
 mod classification;
@@ -28,9 +29,11 @@ mod predictions;
 mod reliability;
 mod samples;
 mod saved;
+mod top_k;
 
 pub use accuracy::Accuracy;
 pub use adaptive_ece::{AdaptiveConvention, AdaptiveEce};
+pub use balanced_accuracy::BalancedAccuracy;
 pub use brier::Brier;
 pub use classification::{ClassificationMetrics, ClassificationReport};
 pub use classwise_ece::{ClasswiseConvention, ClasswiseEce};
@@ -39,6 +42,7 @@ pub use nll::NegativeLogLikelihood;
 pub use predictions::Predictions;
 pub(crate) use predictions::{check_logits, check_temperature};
 pub use reliability::{Reliability, ReliabilityBin, ReliabilityBins};
+pub use top_k::TopKAccuracy;
 
 use crate::{Error, Result};
 
