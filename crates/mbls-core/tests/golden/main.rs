@@ -5,3 +5,4 @@
 
 mod classification;
 mod metrics;
+mod segmentation;
