@@ -1,4 +1,5 @@
-use super::Predictions;
+use super::logit_rows::check_classes;
+use super::{LogitRows, Predictions};
 use crate::{Error, Result};
 
 /// A validated batch of a segmentation: the logits of each pixel, its label, and the labels that do not count.
@@ -53,6 +54,15 @@ impl PixelRows {
     pub fn predictions(&self) -> Result<Predictions> {
         Predictions::from_logits(&self.logits, self.classes, &self.labels)
     }
+
+    /// The rows without their labels.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`LogitRows::new`]; none for rows of a [`SegmentationBatch`].
+    pub fn logit_rows(&self) -> Result<LogitRows<'_>> {
+        LogitRows::new(&self.logits, self.classes)
+    }
 }
 
 impl<'a> SegmentationBatch<'a> {
@@ -65,10 +75,7 @@ impl<'a> SegmentationBatch<'a> {
     /// are indices of `labels`.
     pub fn new(logits: &'a [f32], shape: [usize; 4], labels: &'a [u32], ignored: &'a [u32]) -> Result<Self> {
         let [images, classes, height, width] = shape;
-        if classes < 2 || u32::try_from(classes).is_err() {
-            let (value, expected) = (classes.to_string(), "from 2 to 2^32 - 1");
-            return Err(Error::Setting { name: "classes", value, expected });
-        }
+        check_classes(classes)?;
         let sizes = [("logits", &shape[..], logits.len()), ("labels", &[images, height, width], labels.len())];
         for (what, shape, found) in sizes {
             if shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size)) != Some(found) {

@@ -1,25 +1,29 @@
-//! Top-k and balanced accuracy against the golden values of the published PyTorch code.
+//! Top-k and balanced accuracy, the statistics of logits and probabilities against the golden values of the published PyTorch
+//! code.
 //!
 //! The published code scores by an f32 softmax and lets the higher class go first among equals in its top k, the lower one in
 //! its predictions. Top-k values are therefore compared on classes in reverse order, where ours is the same rule.
 
-use mbls_core::metric::{BalancedAccuracy, Metric, Predictions, TopKAccuracy};
+use mbls_core::metric::{
+    BalancedAccuracy, LogitRows, LogitStatistics, Metric, Predictions, ProbabilityStatistics, TopKAccuracy,
+};
 use mbls_testkit::golden;
 use serde_json::Value;
 
 struct Case {
     name: String,
     values: Value,
+    logits: Vec<f32>,
     probs: Vec<f32>,
     labels: Vec<u32>,
     classes: usize,
 }
 
-/// The cases whose evaluator gave values; scikit-learn refuses labels that do not cover the classes.
-fn cases() -> Vec<Case> {
+/// The cases for which an evaluator gave values: scikit-learn refuses labels that do not cover the classes.
+fn cases(evaluator: &str) -> Vec<Case> {
     let (json, tensors) = (golden::json("metrics.json"), golden::tensors("metrics.safetensors"));
     let cases = json["cases"].as_object().unwrap().iter().filter_map(|(name, values)| {
-        let values = &values["classification_evaluator"];
+        let values = &values[evaluator];
         if values.get("error").is_some() {
             return None;
         }
@@ -30,7 +34,7 @@ fn cases() -> Vec<Case> {
         let logits: Vec<f32> = logits.flatten_all().unwrap().to_vec1().unwrap();
         let exact = Predictions::from_logits(&logits, classes, &labels).unwrap();
         let probs = (0..exact.rows()).flat_map(|row| exact.probs(row)).map(|&p| p as f32).collect();
-        Some(Case { name: name.clone(), values: values.clone(), probs, labels, classes })
+        Some(Case { name: name.clone(), values: values.clone(), logits, probs, labels, classes })
     });
     let cases: Vec<Case> = cases.collect();
     assert!(!cases.is_empty());
@@ -62,7 +66,7 @@ impl Case {
 
 #[test]
 fn top_k_accuracy() {
-    for case in cases() {
+    for case in cases("classification_evaluator") {
         let close = case.share(|p, mine| p != mine && (p - mine).abs() <= 1e-6 * mine);
         let tied = case.share(|p, mine| p == mine);
         for (key, expected) in case.values.as_object().unwrap() {
@@ -87,11 +91,43 @@ fn top_k_accuracy() {
 
 #[test]
 fn balanced_accuracy() {
-    for case in cases() {
+    for case in cases("classification_evaluator") {
         let (mut metric, input) = (BalancedAccuracy::new(), case.input());
         metric.update(&input).unwrap();
         let (found, expected) = (metric.value().unwrap(), case.values["macc"].as_f64().unwrap());
         assert!((found - expected).abs() <= 1e-12, "{}: {found}, expected {expected}", case.name);
         assert_eq!(metric.recalls().flatten().count(), case.classes, "{}: every class occurs", case.name);
+    }
+}
+
+fn close(case: &Case, key: &str, found: f64) {
+    let expected = case.values[key].as_f64().unwrap();
+    let tolerance = 1e-6 + 1e-5 * expected.abs();
+    assert!((found - expected).abs() <= tolerance, "{}: {key} is {found}, expected {expected}", case.name);
+}
+
+#[test]
+fn statistics_of_logits() {
+    for case in cases("logits_evaluator") {
+        let mut metric = LogitStatistics::new(10.0).unwrap();
+        metric.update(LogitRows::new(&case.logits, case.classes).unwrap()).unwrap();
+        let report = metric.value().unwrap();
+        close(&case, "mean_diffs", report.mean_distance);
+        close(&case, "max_diffs", report.max_distance);
+        close(&case, "margin", report.top_two_gap);
+    }
+}
+
+#[test]
+fn statistics_of_probabilities() {
+    for case in cases("probs_evaluator") {
+        let (mut metric, input) = (ProbabilityStatistics::new(), case.input());
+        metric.update(&input).unwrap();
+        let report = metric.value().unwrap();
+        close(&case, "max_prob", report.confidence);
+        close(&case, "kl_div", report.kl_from_uniform);
+        close(&case, "l1_div", report.l1_from_uniform);
+        // Probabilities sum to 1, so that their mean says nothing about the model: no part of the report.
+        close(&case, "mean_prob", 1.0 / case.classes as f64);
     }
 }

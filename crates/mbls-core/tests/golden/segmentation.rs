@@ -2,8 +2,8 @@
 
 use mbls_core::metric::{
     AbsentClasses, AdaptiveConvention, AdaptiveEce, Background, ClasswiseConvention, ClasswiseEce, ConfusionMatrix,
-    Metric, Overlap, Predictions, SegmentationBatch, SegmentationCalibration, SegmentationCalibrationReport,
-    SegmentationProtocol,
+    LogitDistanceTail, LogitStatistics, Metric, Overlap, Predictions, SegmentationBatch, SegmentationCalibration,
+    SegmentationCalibrationReport, SegmentationProtocol,
 };
 use mbls_testkit::golden;
 use serde_json::Value;
@@ -212,6 +212,36 @@ fn almost_no_pixels() {
                 assert!((report.ece - error).abs() < TOLERANCE && report.nll == -one.log_prob_of_label(0), "{map}");
             }
             _ => panic!("{map} has {} pixels that count", foreground.len()),
+        }
+    }
+}
+
+#[test]
+fn statistics_of_logits() {
+    for case in cases() {
+        let expected = case.values["segment_logits_evaluator"].as_object().unwrap();
+        let mut statistics = LogitStatistics::new(10.0).unwrap();
+        let mut tails: Vec<(&str, LogitDistanceTail)> = Vec::new();
+        for key in expected.keys() {
+            if let Some(percent) = key.strip_prefix("max_diffs_top") {
+                let share = percent.parse::<f64>().unwrap() / 100.0;
+                tails.push((key, LogitDistanceTail::new(share).unwrap()));
+            }
+        }
+        assert!(!tails.is_empty());
+        for rows in case.batches.iter().flat_map(|batch| batch.input(std::slice::from_ref(&case.ignore)).chunks()) {
+            statistics.update(rows.logit_rows().unwrap()).unwrap();
+            tails.iter_mut().for_each(|(_, tail)| tail.update(rows.logit_rows().unwrap()).unwrap());
+        }
+        let report = statistics.value().unwrap();
+        case.check("mean distance", report.mean_distance, &expected["mean_diffs"]);
+        case.check("largest distance", report.max_distance, &expected["max_diffs"]);
+        case.check("gap", report.top_two_gap, &expected["margin"]);
+        for (key, tail) in tails {
+            // Published code means all rows where the share of them is less than one row.
+            let all = (report.n as f64 * tail.share()) < 1.0;
+            let found = if all { report.max_distance } else { tail.value().unwrap() };
+            case.check(key, found, &expected[key]);
         }
     }
 }
