@@ -1,0 +1,174 @@
+use super::saved::{self, Saved};
+use super::{MAX_ROWS, Metric, Overlap, Predictions, add_counts, same};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// How often each label was given each prediction: exact counts, from which the scores of a segmentation follow.
+///
+/// Rows are pixels of a segmentation, or whatever else is classified. The state is one count per pair of classes, whatever the
+/// number of rows.
+///
+/// ```
+/// use mbls_core::metric::{AbsentClasses, Background, ConfusionMatrix, Metric};
+///
+/// let mut confusion = ConfusionMatrix::new(3)?;
+/// let (predicted, labels) = ([0, 1, 1, 1, 2], [0, 1, 1, 0, 255]);
+/// confusion.add_masks(&predicted, &labels, &[255])?;
+/// assert_eq!((confusion.n(), confusion.count(0, 1)), (4, 1));
+/// let overlap = confusion.value().expect("four pixels were added");
+/// assert_eq!(overlap.classes[1].iou(), Some(2.0 / 3.0));
+/// // Class 2 is nowhere, so that the mean without the background is that of class 1.
+/// assert_eq!(overlap.mean_iou(Background::Excluded, AbsentClasses::Omitted), Some(2.0 / 3.0));
+/// # Ok::<(), mbls_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Saved<State>", into = "Saved<State>")]
+pub struct ConfusionMatrix {
+    state: State,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct State {
+    classes: usize,
+    /// Row-major `[label, prediction]`.
+    counts: Vec<u64>,
+}
+
+/// The most classes of a matrix, which then has 128 MiB.
+const MAX_CLASSES: usize = 4096;
+
+fn check_classes(classes: usize) -> Result<usize> {
+    if (2..=MAX_CLASSES).contains(&classes) {
+        return Ok(classes);
+    }
+    Err(Error::Setting { name: "classes", value: classes.to_string(), expected: "from 2 to 4096" })
+}
+
+impl ConfusionMatrix {
+    /// No rows yet, of a number of classes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for fewer than 2 classes and for more than 4096.
+    pub fn new(classes: usize) -> Result<Self> {
+        let classes = check_classes(classes)?;
+        Ok(Self { state: State { classes, counts: vec![0; classes * classes] } })
+    }
+
+    /// The number of classes.
+    pub fn classes(&self) -> usize {
+        self.state.classes
+    }
+
+    /// The number of rows.
+    pub fn n(&self) -> u64 {
+        self.state.counts.iter().sum()
+    }
+
+    /// The number of rows of a label that were predicted as a class.
+    ///
+    /// # Panics
+    ///
+    /// As indexing does, where one of them is not below [`classes`](Self::classes).
+    pub fn count(&self, label: usize, predicted: usize) -> u64 {
+        self.state.counts[label * self.state.classes..][..self.state.classes][predicted]
+    }
+
+    /// Adds masks: the predicted class and the label of each pixel, without the pixels of the ignored labels.
+    ///
+    /// # Shapes
+    ///
+    /// `predicted` and `labels` of the same length, in the same order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] where the lengths differ, [`Error::Label`] for a label, or a prediction of a pixel that is not ignored,
+    /// that is no class.
+    pub fn add_masks(&mut self, predicted: &[u32], labels: &[u32], ignored: &[u32]) -> Result<()> {
+        if predicted.len() != labels.len() {
+            return Err(Error::Shape {
+                what: "predicted mask",
+                expected: format!("{} pixels, as the labels have", labels.len()),
+                found: format!("{} pixels", predicted.len()),
+            });
+        }
+        let classes = self.state.classes;
+        let pixels = || predicted.iter().zip(labels).enumerate().filter(|(_, (_, label))| !ignored.contains(label));
+        for (row, (&predicted, &label)) in pixels() {
+            if let Some(&wrong) = [label, predicted].iter().find(|&&class| class as usize >= classes) {
+                return Err(Error::Label { label: wrong.into(), row, classes });
+            }
+        }
+        add_counts(self.n(), labels.len() as u64)?;
+        for (_, (&predicted, &label)) in pixels() {
+            self.state.counts[label as usize * classes + predicted as usize] += 1;
+        }
+        Ok(())
+    }
+
+    fn check_update(&self, classes: usize) -> Result<()> {
+        if classes == self.state.classes {
+            return Ok(());
+        }
+        Err(Error::Shape {
+            what: "predictions",
+            expected: format!("{} classes", self.state.classes),
+            found: format!("{classes} classes"),
+        })
+    }
+}
+
+impl Metric for ConfusionMatrix {
+    type Input<'a> = &'a Predictions;
+    type Value = Overlap;
+
+    fn update(&mut self, input: &Predictions) -> Result<()> {
+        self.check_update(input.classes())?;
+        add_counts(self.n(), input.rows() as u64)?;
+        for row in 0..input.rows() {
+            let (label, predicted) = (input.label(row) as usize, input.predicted(row) as usize);
+            self.state.counts[label * self.state.classes + predicted] += 1;
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, other: Self) -> Result<()> {
+        same("classes", self.state.classes, other.state.classes)?;
+        add_counts(self.n(), other.n())?;
+        self.state.counts.iter_mut().zip(other.state.counts).for_each(|(count, other)| *count += other);
+        Ok(())
+    }
+
+    fn value(&self) -> Option<Overlap> {
+        (self.n() > 0).then(|| Overlap::of(self))
+    }
+}
+
+impl saved::State for State {
+    const METRIC: &'static str = "confusion-matrix";
+}
+
+impl TryFrom<Saved<State>> for ConfusionMatrix {
+    type Error = Error;
+
+    fn try_from(saved: Saved<State>) -> Result<Self> {
+        let state = saved.into_state();
+        let classes = check_classes(state.classes)?;
+        if state.counts.len() != classes * classes {
+            let problem = format!("{} counts of {classes} classes", state.counts.len());
+            return Err(<State as saved::State>::invalid(problem));
+        }
+        let rows: u128 = state.counts.iter().map(|&count| u128::from(count)).sum();
+        if rows > MAX_ROWS.into() {
+            return Err(<State as saved::State>::invalid(format!("{rows} rows: expected at most 2^47")));
+        }
+        Ok(Self { state })
+    }
+}
+
+impl From<ConfusionMatrix> for Saved<State> {
+    fn from(confusion: ConfusionMatrix) -> Self {
+        Self::new(confusion.state)
+    }
+}

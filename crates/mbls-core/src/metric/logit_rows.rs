@@ -1,0 +1,97 @@
+use crate::{Error, Result};
+
+/// Validated rows of logits without labels.
+///
+/// # Shapes
+///
+/// `[rows, classes]` in row-major order.
+///
+/// ```
+/// use mbls_core::metric::LogitRows;
+///
+/// let rows = LogitRows::new(&[2.0, 0.0, 1.0, 1.0], 2)?;
+/// assert_eq!((rows.rows(), rows.row(1)), (2, &[1.0, 1.0][..]));
+/// # Ok::<(), mbls_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LogitRows<'a> {
+    logits: &'a [f32],
+    classes: usize,
+}
+
+/// `classes`, where rows can have so many: a class must fit into u32, the type of a label.
+pub(super) fn check_classes(classes: usize) -> Result<usize> {
+    if classes >= 2 && u32::try_from(classes).is_ok() {
+        return Ok(classes);
+    }
+    Err(Error::Setting { name: "classes", value: classes.to_string(), expected: "from 2 to 2^32 - 1" })
+}
+
+impl<'a> LogitRows<'a> {
+    /// Checks logits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is no multiple of them,
+    /// [`Error::Value`] for a logit that is not finite.
+    pub fn new(logits: &'a [f32], classes: usize) -> Result<Self> {
+        check_classes(classes)?;
+        if !logits.len().is_multiple_of(classes) {
+            let (expected, found) = (format!("rows of {classes} classes"), format!("{} values", logits.len()));
+            return Err(Error::Shape { what: "logits", expected, found });
+        }
+        match logits.iter().position(|logit| !logit.is_finite()) {
+            None => Ok(Self { logits, classes }),
+            Some(at) => Err(Error::Value {
+                what: "logit",
+                value: logits[at].into(),
+                row: at / classes,
+                class: at % classes,
+                expected: "a finite number",
+            }),
+        }
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.logits.len() / self.classes
+    }
+
+    /// The number of classes, at least 2.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// The logits of a row.
+    ///
+    /// # Panics
+    ///
+    /// As indexing does, where `row` is not below [`rows`](Self::rows).
+    pub fn row(&self, row: usize) -> &'a [f32] {
+        &self.logits[row * self.classes..][..self.classes]
+    }
+
+    /// All rows, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &'a [f32]> + use<'a> {
+        self.logits.chunks_exact(self.classes)
+    }
+}
+
+/// The largest logit of a row, how far the next one is below it, and how far the smallest one.
+pub(super) struct Spread {
+    pub(super) max: f64,
+    pub(super) gap: f64,
+    pub(super) range: f64,
+}
+
+impl Spread {
+    pub(super) fn of(row: &[f32]) -> Self {
+        let (mut first, mut second, mut last) = (f32::NEG_INFINITY, f32::NEG_INFINITY, f32::INFINITY);
+        for &logit in row {
+            (first, second) = if logit > first { (logit, first) } else { (first, second.max(logit)) };
+            last = last.min(logit);
+        }
+        let max = f64::from(first);
+        Self { max, gap: max - f64::from(second), range: max - f64::from(last) }
+    }
+}

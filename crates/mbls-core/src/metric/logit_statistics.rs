@@ -1,0 +1,213 @@
+use super::logit_rows::{Spread, check_classes};
+use super::saved::{self, Saved};
+use super::{FixedSum, LogitRows, MAX_ROWS, Metric, add_counts, same};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// How far the logits of a row lie apart: what margin-based label smoothing bounds.
+///
+/// With the distances `d_k = max_j l_j - l_k` of a row, of which the winner's is 0: means over rows of `sum_k d_k / (C - 1)`,
+/// of `max_k d_k`, of the distance of the two largest logits, and of the norm `sqrt(sum_k l_k^2)`; and the share of the
+/// `C - 1` distances to the winner that are beyond a margin, on which its penalty acts.
+///
+/// # References
+///
+/// Liu et al., The Devil is in the Margin, CVPR 2022 (arXiv 2111.15430), whose code divides by `C - 1` here and by C in the
+/// penalty.
+///
+/// ```
+/// use mbls_core::metric::{LogitRows, LogitStatistics, Metric};
+///
+/// let mut statistics = LogitStatistics::new(2.5)?;
+/// statistics.update(LogitRows::new(&[3.0, 2.0, 0.0], 3)?)?;
+/// let report = statistics.value().expect("a row was added");
+/// assert_eq!((report.mean_distance, report.max_distance, report.top_two_gap), (2.0, 3.0, 1.0));
+/// assert_eq!(report.share_beyond_margin, 0.5);
+/// # Ok::<(), mbls_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Saved<State>", into = "Saved<State>")]
+pub struct LogitStatistics {
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct State {
+    margin: f64,
+    /// 0 before the first row.
+    classes: usize,
+    n: u64,
+    beyond: u64,
+    mean_distance: FixedSum,
+    max_distance: FixedSum,
+    gap: FixedSum,
+    norm: FixedSum,
+}
+
+/// The distances of the logits on a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogitReport {
+    /// Number of rows.
+    pub n: u64,
+    /// Mean of the mean distance to the winner, over the other classes.
+    pub mean_distance: f64,
+    /// Mean of the largest distance.
+    pub max_distance: f64,
+    /// Mean of the distance of the two largest logits.
+    pub top_two_gap: f64,
+    /// Mean of the L2 norm of the logits.
+    pub norm: f64,
+    /// The margin of `share_beyond_margin`.
+    pub margin: f64,
+    /// The share of the distances to the winner that are greater than the margin.
+    pub share_beyond_margin: f64,
+}
+
+impl LogitStatistics {
+    /// No rows yet; distances are compared with `margin`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for a margin that is negative or not finite.
+    pub fn new(margin: f64) -> Result<Self> {
+        if !margin.is_finite() || margin < 0.0 {
+            let (value, expected) = (margin.to_string(), "a finite number of 0 or more");
+            return Err(Error::Setting { name: "margin", value, expected });
+        }
+        Ok(Self { state: State::new(margin) })
+    }
+
+    /// The margin.
+    pub fn margin(&self) -> f64 {
+        self.state.margin
+    }
+
+    /// The number of rows.
+    pub fn n(&self) -> u64 {
+        self.state.n
+    }
+}
+
+impl State {
+    fn new(margin: f64) -> Self {
+        let zero = FixedSum::default();
+        Self { margin, classes: 0, n: 0, beyond: 0, mean_distance: zero, max_distance: zero, gap: zero, norm: zero }
+    }
+
+    fn add(&mut self, row: &[f32]) -> Result<()> {
+        let Spread { max, gap, range } = Spread::of(row);
+        let distances = || row.iter().map(|&logit| max - f64::from(logit));
+        self.n += 1;
+        self.beyond += distances().filter(|&distance| distance > self.margin).count() as u64;
+        self.mean_distance.add(distances().sum::<f64>() / (row.len() - 1) as f64)?;
+        self.max_distance.add(range)?;
+        self.gap.add(gap)?;
+        self.norm.add(row.iter().map(|&logit| f64::from(logit).powi(2)).sum::<f64>().sqrt())
+    }
+
+    fn merged(&self, other: &Self) -> Result<Self> {
+        same("margin", self.margin, other.margin)?;
+        if self.n > 0 && other.n > 0 {
+            same("classes", self.classes, other.classes)?;
+        }
+        let mut merged = *self;
+        merged.classes = self.classes.max(other.classes);
+        merged.n = add_counts(self.n, other.n)?;
+        merged.beyond = self.beyond.checked_add(other.beyond).ok_or_else(|| Error::Accumulator {
+            what: "count of distances",
+            value: format!("{} + {}", self.beyond, other.beyond),
+            expected: "below 2^64",
+        })?;
+        merged.mean_distance.merge(other.mean_distance)?;
+        merged.max_distance.merge(other.max_distance)?;
+        merged.gap.merge(other.gap)?;
+        merged.norm.merge(other.norm)?;
+        Ok(merged)
+    }
+}
+
+/// The error that names the largest logit of a row whose distances or norm the sums do not hold.
+fn beyond_sums(index: usize, row: &[f32]) -> Error {
+    let larger = |class: usize, other: usize| if row[other].abs() > row[class].abs() { other } else { class };
+    let class = (0..row.len()).fold(0, larger);
+    let expected = "distances and a norm below 2^66, sums below 2^67";
+    Error::Value { what: "logit", value: row[class].into(), row: index, class, expected }
+}
+
+impl Metric for LogitStatistics {
+    type Input<'a> = LogitRows<'a>;
+    type Value = LogitReport;
+
+    fn update(&mut self, input: LogitRows<'_>) -> Result<()> {
+        let State { margin, classes, n, .. } = self.state;
+        if n > 0 && classes != input.classes() {
+            return Err(Error::Shape {
+                what: "logits",
+                expected: format!("{classes} classes, as before"),
+                found: format!("{} classes", input.classes()),
+            });
+        }
+        if input.rows() == 0 {
+            return Ok(());
+        }
+        let mut batch = State { classes: input.classes(), ..State::new(margin) };
+        for (index, row) in input.iter().enumerate() {
+            batch.add(row).map_err(|_| beyond_sums(index, row))?;
+        }
+        self.state = self.state.merged(&batch)?;
+        Ok(())
+    }
+
+    fn merge(&mut self, other: Self) -> Result<()> {
+        self.state = self.state.merged(&other.state)?;
+        Ok(())
+    }
+
+    fn value(&self) -> Option<LogitReport> {
+        let State { margin, classes, n, beyond, .. } = self.state;
+        (n > 0).then(|| LogitReport {
+            n,
+            mean_distance: self.state.mean_distance.mean(n),
+            max_distance: self.state.max_distance.mean(n),
+            top_two_gap: self.state.gap.mean(n),
+            norm: self.state.norm.mean(n),
+            margin,
+            share_beyond_margin: beyond as f64 / (n as f64 * (classes - 1) as f64),
+        })
+    }
+}
+
+impl saved::State for State {
+    const METRIC: &'static str = "logit-statistics";
+}
+
+impl TryFrom<Saved<State>> for LogitStatistics {
+    type Error = Error;
+
+    fn try_from(saved: Saved<State>) -> Result<Self> {
+        let state = saved.into_state();
+        let invalid = |problem: String| Err(<State as saved::State>::invalid(problem));
+        Self::new(state.margin)?;
+        let State { classes, n, beyond, .. } = state;
+        if n == 0 {
+            let empty = State::new(state.margin);
+            return if state == empty { Ok(Self { state }) } else { invalid("sums of no rows".into()) };
+        }
+        check_classes(classes)?;
+        if n > MAX_ROWS || u128::from(beyond) > u128::from(n) * (classes as u128 - 1) {
+            return invalid(format!("{beyond} distances beyond the margin in {n} rows of {classes} classes"));
+        }
+        let sums = [state.mean_distance, state.gap, state.max_distance, state.norm].map(FixedSum::units);
+        if sums.iter().any(|&sum| sum < 0) || sums[1] > sums[2] {
+            return invalid(format!("distances of sums {sums:?}"));
+        }
+        Ok(Self { state })
+    }
+}
+
+impl From<LogitStatistics> for Saved<State> {
+    fn from(statistics: LogitStatistics) -> Self {
+        Self::new(statistics.state)
+    }
+}
