@@ -37,7 +37,7 @@ pub use classwise_ece::{ClasswiseConvention, ClasswiseEce};
 pub use fixed_sum::FixedSum;
 pub use nll::NegativeLogLikelihood;
 pub use predictions::Predictions;
-pub(crate) use predictions::{check_logits, check_temperature};
+pub(crate) use predictions::check_temperature;
 pub use reliability::{Reliability, ReliabilityBin, ReliabilityBins};
 
 use crate::{Error, Result};
