@@ -100,6 +100,14 @@ pub enum Error {
         /// What was to be fitted.
         what: &'static str,
     },
+    /// A fit found no optimum.
+    #[error("{what}: {problem}")]
+    Fit {
+        /// What was to be fitted.
+        what: &'static str,
+        /// Why there is no result, with the numbers.
+        problem: String,
+    },
     /// A number does not fit into an exact accumulator.
     #[error("{what} {value}: expected {expected}")]
     Accumulator {

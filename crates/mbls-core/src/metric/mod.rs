@@ -77,7 +77,7 @@ pub use measure::{measure_logits, measure_logits_at, measure_probs};
 pub use nll::NegativeLogLikelihood;
 pub use overlap::{AbsentClasses, Background, ClassOverlap, Overlap};
 pub use predictions::Predictions;
-pub(crate) use predictions::{check_logits, check_temperature};
+pub(crate) use predictions::check_temperature;
 pub use probability_statistics::{ProbabilityReport, ProbabilityStatistics};
 pub use reliability::{Reliability, ReliabilityBin, ReliabilityBins};
 pub use score::Score;

@@ -221,15 +221,6 @@ pub(crate) fn check_temperature(temperature: f64) -> Result<f64> {
     Err(Error::Setting { name: "temperature", value: temperature.to_string(), expected })
 }
 
-/// An error where logits and labels are no batch.
-pub(crate) fn check_logits<T: Score>(logits: &[T], classes: usize, labels: &[u32]) -> Result<()> {
-    check_shape("logits", logits.len(), classes, labels)?;
-    match logits.iter().position(|logit| !logit.is_finite()) {
-        None => Ok(()),
-        Some(at) => Err(not_finite(logits[at].into(), at, classes)),
-    }
-}
-
 fn not_finite(value: f64, at: usize, classes: usize) -> Error {
     let (row, class) = (at / classes, at % classes);
     Error::Value { what: "logit", value, row, class, expected: "a finite number" }

@@ -1,4 +1,4 @@
-//! Against values of published packages, see `fixtures/calibration/generate.py`.
+//! Against values of published packages, see `fixtures/calibration-errors/generate.py`.
 
 use mbls_core::metric::{
     Binning, Calibration, CalibrationBins, KernelEstimator, Metric, Norm, Predictions, Reliability, SortedTopLabels,
@@ -13,7 +13,7 @@ struct Case {
 }
 
 fn document() -> Value {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/calibration/values.json");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/calibration-errors/values.json");
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
