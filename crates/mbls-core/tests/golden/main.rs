@@ -3,4 +3,6 @@
 //! `MBLS_GOLDEN_DIR=<folder> cargo test -p mbls-core --test golden` puts another set of the same format in the place of
 //! the repository's own.
 
+#[cfg(feature = "candle")]
+mod losses;
 mod metrics;
