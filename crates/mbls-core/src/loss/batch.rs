@@ -102,7 +102,7 @@ impl LogitBatch {
                 _ => Err(Error::Label { label, row, classes }),
             })
             .collect::<Result<Arc<[u32]>>>()?;
-        let kept: Vec<u32> = targets.iter().copied().filter(|&target| target != IGNORED).collect();
+        let kept: Vec<u32> = targets.iter().copied().filter(|target| *target != IGNORED).collect();
         let rows = kept.len();
         if rows == 0 {
             return Err(Error::AllIgnored { rows: targets.len() });
@@ -236,6 +236,30 @@ impl LogitBatch {
         })
     }
 
+    /// The value of the batch from a statistic of all its rows, a scalar: itself for the mean, `rows` times it for the sum.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for [`Reduction::None`] and with class weights, which such a statistic does not have.
+    pub(super) fn reduce_statistic(&self, statistic: &Tensor) -> Result<Tensor> {
+        if let Some(weights) = self.class_weights() {
+            return Err(Error::Setting {
+                name: "class weights",
+                value: format!("{weights:?}"),
+                expected: "none: the loss is a statistic of the whole batch",
+            });
+        }
+        match self.reduction {
+            Reduction::Mean => Ok(statistic.clone()),
+            Reduction::Sum => Ok(statistic.affine(self.rows as f64, 0.0)?),
+            Reduction::None => Err(Error::Setting {
+                name: "reduction",
+                value: "none".into(),
+                expected: "mean or sum: the loss is a statistic of the whole batch",
+            }),
+        }
+    }
+
     /// The logits as they were given, `[N, C, d1, ...]`.
     pub(crate) fn source(&self) -> &Tensor {
         &self.source
@@ -246,15 +270,25 @@ impl LogitBatch {
         &self.targets
     }
 
+    /// The labels of the rows that count.
+    pub(super) fn kept_targets(&self) -> impl Iterator<Item = &u32> {
+        self.targets.iter().filter(|target| **target != IGNORED)
+    }
+
+    /// The labels' shape, `[N, d1, ...]`.
+    pub(super) fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
     /// The weights of the classes.
     pub(crate) fn class_weights(&self) -> Option<&[f64]> {
         self.class_weights.as_deref()
     }
 
     /// The weights of the rows that count; none without class weights.
-    fn row_weights(&self) -> Option<Vec<f64>> {
+    pub(super) fn row_weights(&self) -> Option<Vec<f64>> {
         let weights = self.class_weights()?;
-        Some(self.targets().iter().filter(|&&t| t != IGNORED).map(|&t| weights[t as usize]).collect())
+        Some(self.kept_targets().map(|&target| weights[target as usize]).collect())
     }
 
     /// The positions of the rows that count, on the device of the logits; none where all count.

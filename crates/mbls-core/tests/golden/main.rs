@@ -4,5 +4,8 @@
 //! the repository's own.
 
 mod classification;
+mod losses;
 mod metrics;
 mod segmentation;
+
+#[cfg(feature = "candle")]

@@ -1,9 +1,9 @@
 //! What a batch and a setting may be, and what the losses promise for them.
 
-use crate::{Evaluated, flat, logits, one_of_each};
+use crate::{Evaluated, flat, logits, margin_variants, one_of_each, spatial};
 use candle_core::{DType, Device, Tensor};
 use mbls_core::Error;
-use mbls_core::loss::{LogitBatch, LogitPenalty, LossSpec};
+use mbls_core::loss::{AugmentedPenalty, LogitBatch, LogitPenalty, LossSpec, Norm};
 
 const CPU: Device = Device::Cpu;
 
@@ -118,7 +118,7 @@ fn the_total_is_the_weighted_sum_of_the_terms() -> mbls_core::Result<()> {
 #[test]
 fn margin_zero_is_cross_entropy_and_the_maximum_over_the_mean() -> mbls_core::Result<()> {
     let (logits, labels) = (logits(&[6, 5]), Tensor::new(&[0u32, 1, 2, 3, 4, 0], &CPU)?);
-    let evaluated = Evaluated::new(&LossSpec::Margin { margin: 0.0, alpha: 0.7 }, &logits, &labels, None)?;
+    let evaluated = Evaluated::new(&LossSpec::margin(0.0, 0.7), &logits, &labels, None)?;
     let cross_entropy = Evaluated::new(&LossSpec::CrossEntropy, &logits, &labels, None)?.total();
     let gap = (logits.max(1)?.mean_all()? - logits.mean_all()?)?.to_scalar::<f64>()?;
     assert!((evaluated.total() - (cross_entropy + 0.7 * gap)).abs() < 1e-14);
@@ -158,8 +158,23 @@ fn settings_out_of_range_are_errors() {
             LossSpec::LabelSmoothing { alpha: value },
             LossSpec::Focal { gamma: value },
             LossSpec::EntropyPenalty { alpha: value },
-            LossSpec::Margin { margin: value, alpha: 0.1 },
-            LossSpec::Margin { margin: 6.0, alpha: value },
+            LossSpec::margin(value, 0.1),
+            LossSpec::margin(6.0, value),
+            LossSpec::SampleDependentFocal { gamma: value },
+            LossSpec::DualFocal { gamma: value },
+            LossSpec::L1Penalty { alpha: value },
+            LossSpec::Mmce { lambda: value },
+            LossSpec::WeightedMmce { lambda: value },
+            LossSpec::Mdca { gamma: value, beta: 1.0 },
+            LossSpec::Mdca { gamma: 1.0, beta: value },
+            LossSpec::LogitNorm { tau: value },
+            LossSpec::Acls { margin: value, alpha: 0.1, pos_lambda: 1.0, neg_lambda: 0.1 },
+            LossSpec::Acls { margin: 6.0, alpha: value, pos_lambda: 1.0, neg_lambda: 0.1 },
+            LossSpec::Acls { margin: 6.0, alpha: 0.1, pos_lambda: value, neg_lambda: 0.1 },
+            LossSpec::Acls { margin: 6.0, alpha: 0.1, pos_lambda: 1.0, neg_lambda: value },
+            LossSpec::ClassAdaptive { margin: value, penalty: AugmentedPenalty::Phr },
+            LossSpec::SpatialLabelSmoothing { sigma: value },
+            LossSpec::NeighbourPenalty { alpha: value, norm: Norm::L1 },
         ]
     };
     for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.1] {
@@ -172,7 +187,7 @@ fn settings_out_of_range_are_errors() {
 
 #[test]
 fn specifications_are_read_as_written() {
-    for spec in one_of_each() {
+    for spec in one_of_each().into_iter().chain(margin_variants()).chain(spatial()) {
         let json = serde_json::to_value(&spec).expect("a specification can be written");
         assert_eq!(json["kind"], spec.build().expect("settings are in range").name());
         assert_eq!(serde_json::from_value::<LossSpec>(json).expect("and read"), spec);
@@ -180,7 +195,7 @@ fn specifications_are_read_as_written() {
     let written = r#"{"kind": "margin", "margin": 10, "alpha": 0.1}"#;
     assert_eq!(
         serde_json::from_str::<LossSpec>(written).expect("whole numbers are numbers"),
-        LossSpec::Margin { margin: 10.0, alpha: 0.1 }
+        LossSpec::margin(10.0, 0.1)
     );
     for wrong in [
         r#"{"kind": "margin", "alpha": 0.1}"#,

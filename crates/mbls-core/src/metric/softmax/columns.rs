@@ -1,6 +1,6 @@
 //! Rows of few classes: one row per vector lane, whose classes are added in order.
 
-use super::elementary::{exp, ln};
+use crate::simd::{exp, ln};
 use super::{FEW, LANES, Row, Score};
 
 #[inline(always)]

@@ -1,6 +1,6 @@
 //! Rows of many classes: one class per vector lane.
 
-use super::elementary::{exp, ln};
+use crate::simd::{exp, ln};
 use super::{LANES, Row, Score, rank};
 
 #[inline(always)]

@@ -5,7 +5,7 @@
 
 /// `e^x` for `x <= 0`, to within 1.5 units in the last place; 0 below -708, where it leaves the normal numbers; NaN for NaN.
 #[inline(always)]
-pub(super) fn exp(x: f64) -> f64 {
+pub(crate) fn exp(x: f64) -> f64 {
     // Adding it leaves the nearest integer in the low bits of the mantissa.
     const ROUND: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52
     // The upper part of ln 2 has 32 bits: its product with an exponent is exact.
@@ -50,7 +50,7 @@ fn tail(r: f64) -> f64 {
 ///
 /// `x = 2^k (1 + f)` with `1 + f` between `sqrt(1/2)` and `sqrt(2)`, and a polynomial in `s = f / (2 + f)`.
 #[inline(always)]
-pub(super) fn ln(x: f64) -> f64 {
+pub(crate) fn ln(x: f64) -> f64 {
     const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
     const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
     const SQRT_HALF: u64 = 0x3fe6_a09e << 32;
