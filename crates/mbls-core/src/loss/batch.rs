@@ -37,6 +37,7 @@ pub struct LogitBatch {
     class_weights: Option<Arc<[f64]>>,
     reduction: Reduction,
     logits: OnceLock<Tensor>,
+    composed: bool,
 }
 
 /// How the values of rows become the value of a batch; w is the class weight of a row's label, 1 without class weights.
@@ -117,6 +118,7 @@ impl LogitBatch {
             class_weights: None,
             reduction: Reduction::default(),
             logits: OnceLock::new(),
+            composed: false,
         })
     }
 
@@ -153,6 +155,19 @@ impl LogitBatch {
     pub fn with_reduction(mut self, reduction: Reduction) -> Self {
         self.reduction = reduction;
         self
+    }
+
+    /// This batch with losses computed in tensor operations, step by step: the reference for the fused kernels, which else
+    /// compute cross-entropy, label smoothing, the focal losses and the margin loss in one pass on the CPU.
+    #[must_use]
+    pub fn composed(mut self) -> Self {
+        self.composed = true;
+        self
+    }
+
+    /// Whether losses are to be computed in tensor operations.
+    pub(super) fn is_composed(&self) -> bool {
+        self.composed
     }
 
     /// The logits of the rows that count, `[rows, classes]` in f32 or f64, made at the first call.
@@ -278,6 +293,11 @@ impl LogitBatch {
     /// The labels' shape, `[N, d1, ...]`.
     pub(super) fn shape(&self) -> &[usize] {
         &self.shape
+    }
+
+    /// The same, for an operation that outlives the batch.
+    pub(super) fn shared_targets(&self) -> Arc<[u32]> {
+        self.targets.clone()
     }
 
     /// The weights of the classes.

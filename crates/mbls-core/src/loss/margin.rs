@@ -1,4 +1,5 @@
 use super::cross_entropy::{TERM, negative_log_likelihood};
+use super::fused::{self, Base, Plan, Second};
 use super::ops::log_softmax;
 use super::{AlphaSchedule, LogitBatch, LogitPenalty, Loss, LossOutput, setting};
 use crate::{Error, Result};
@@ -87,9 +88,15 @@ impl Loss for MarginLoss {
     }
 
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
+        const PENALTY: &str = "logit-margin";
+        let second = Second::Penalty(self.penalty.clone());
+        let plan = Plan { base: Base::CrossEntropy, base_weight: 1.0, second, second_weight: self.alpha };
+        if let Some(output) = fused::forward(batch, &plan, [TERM, PENALTY])? {
+            return Ok(output);
+        }
         let cross_entropy = batch.reduce(&negative_log_likelihood(&log_softmax(batch.logits()?)?, batch)?)?;
         let penalty = batch.reduce(&self.penalty.per_row(batch)?)?;
-        LossOutput::new(TERM, 1.0, &cross_entropy)?.plus("logit-margin", self.alpha, &penalty)
+        LossOutput::new(TERM, 1.0, &cross_entropy)?.plus(PENALTY, self.alpha, &penalty)
     }
 
     fn end_epoch(&mut self, epoch: usize) {

@@ -26,6 +26,7 @@ mod cross_entropy;
 mod dual_focal;
 mod entropy_penalty;
 mod focal;
+mod fused;
 mod l1_penalty;
 mod label_smoothing;
 mod logit_norm;

@@ -1,4 +1,5 @@
 use super::focal::{TERM, focal};
+use super::fused::{self, Base, Gamma, Plan, Second};
 use super::ops::{at_label, log_softmax};
 use super::{LogitBatch, Loss, LossOutput, setting};
 use crate::Result;
@@ -47,6 +48,11 @@ impl Loss for SampleDependentFocal {
     }
 
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
+        let base = Base::Focal(Gamma { below: STEPS, otherwise: self.gamma });
+        let plan = Plan { base, base_weight: 1.0, second: Second::None, second_weight: 0.0 };
+        if let Some(output) = fused::forward(batch, &plan, [TERM, ""])? {
+            return Ok(output);
+        }
         let log_prob = at_label(&log_softmax(batch.logits()?)?, batch)?;
         let p = log_prob.detach().exp()?;
         let mut losses = focal(&log_prob, self.gamma)?;

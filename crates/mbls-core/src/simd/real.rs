@@ -14,8 +14,6 @@ pub(crate) trait Real:
     + AddAssign
     + SubAssign
 {
-    const INFINITY: Self;
-
     fn new(value: f64) -> Self;
 
     fn f64(self) -> f64;
@@ -30,8 +28,6 @@ pub(crate) trait Real:
 macro_rules! real {
     ($type:ident, $signed:ident, $unsigned:ident, $exp:path) => {
         impl Real for $type {
-            const INFINITY: Self = $type::INFINITY;
-
             #[inline(always)]
             fn new(value: f64) -> Self {
                 value as $type
@@ -73,8 +69,9 @@ fn exp_f32(x: f32) -> f32 {
     let shifted = x * std::f32::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
     let r = (x - n * LN_2_HIGH) - n * LN_2_LOW;
-    let tail = ((((1.987_569_1e-4 * r + 1.398_199_9e-3) * r + 8.333_452e-3) * r + 4.166_579_6e-2) * r + 1.666_666_5e-1) * r
-        + 5.000_000_1e-1;
+    let tail = ((((1.987_569_1e-4 * r + 1.398_199_9e-3) * r + 8.333_452e-3) * r + 4.166_579_6e-2) * r + 1.666_666_5e-1)
+        * r
+        + 0.5;
     let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
     let value = (1.0 + (r + r * r * tail)) * power;
     if x < LOWEST { 0.0 } else { value }

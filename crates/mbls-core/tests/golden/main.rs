@@ -4,8 +4,7 @@
 //! the repository's own.
 
 mod classification;
+#[cfg(feature = "candle")]
 mod losses;
 mod metrics;
 mod segmentation;
-
-#[cfg(feature = "candle")]
