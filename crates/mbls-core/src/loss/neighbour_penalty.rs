@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// # Shapes
 ///
-/// Logits `[N, C, d1, ...]` with at least one spatial dimension.
+/// Logits `[N, C, d1, ...]` with one to three spatial dimensions.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};

@@ -14,7 +14,7 @@ use candle_core::D;
 ///
 /// # Shapes
 ///
-/// Logits `[N, C, d1, ...]` with at least one spatial dimension.
+/// Logits `[N, C, d1, ...]` with one to three spatial dimensions.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};

@@ -249,7 +249,9 @@ impl fmt::Display for LossSpec {
             Self::Acls { margin, alpha, pos_lambda, neg_lambda } => {
                 write!(f, "m = {margin}, α = {alpha}, λ₊ = {pos_lambda}, λ₋ = {neg_lambda}")
             }
-            Self::ClassAdaptive { margin, penalty } => write!(f, "m = {margin}, {penalty:?}"),
+            Self::ClassAdaptive { margin, penalty } => {
+                write!(f, "m = {margin}, {}", format!("{penalty:?}").to_uppercase())
+            }
             Self::SpatialLabelSmoothing { sigma } => write!(f, "σ = {sigma}"),
             Self::NeighbourPenalty { alpha, norm } => write!(f, "α = {alpha}, {norm:?}"),
         }

@@ -86,6 +86,12 @@ fn one_row_and_every_label_type_give_the_same_loss() -> mbls_core::Result<()> {
             assert_eq!(found, expected, "{spec:?} {dtype:?}");
         }
     }
+    // Ignored neighbours count as the row itself.
+    let (line, labels) = (logits.t()?.contiguous()?.unsqueeze(0)?, labels.unsqueeze(0)?);
+    for spec in spatial() {
+        let expected = Evaluated::new(&spec, &line.narrow(2, 2, 1)?, &alone.unsqueeze(0)?, None)?.total();
+        assert_eq!(Evaluated::new(&spec, &line, &labels, Some(9))?.total(), expected, "{spec:?}");
+    }
     Ok(())
 }
 
@@ -232,7 +238,7 @@ fn specifications_are_read_as_written() {
     assert_eq!(json, r#"{"kind":"margin","margin":6.0,"alpha":0.1}"#);
     for (written, expected) in [
         (r#"{"kind": "acls", "margin": 10, "alpha": 0.1}"#, "m = 10, α = 0.1, λ₊ = 1, λ₋ = 0.1"),
-        (r#"{"kind": "class-adaptive", "margin": 10}"#, "m = 10, Phr"),
+        (r#"{"kind": "class-adaptive", "margin": 10}"#, "m = 10, PHR"),
         (r#"{"kind": "neighbour-penalty", "alpha": 0.1}"#, "α = 0.1, L1"),
         (r#"{"kind": "brier"}"#, ""),
     ] {
