@@ -11,8 +11,8 @@ use candle_core::{D, Tensor};
 /// N (C - 1) other classes: a [`LogitPenalty`] that is quadratic and whose anchor is detached. The first term is one on the
 /// winner's logit itself, so this loss is not invariant to a shift of a row's logits.
 ///
-/// The formula is that of the published code. The paper's equation 9 smooths labels instead, by
-/// `max(0, z - min_k l_k - m)` for the winner.
+/// The formula is that of the published code, which differs from it only where logits tie for the maximum: it counts the
+/// first term for each of them.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};

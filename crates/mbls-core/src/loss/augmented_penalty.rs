@@ -26,8 +26,11 @@ impl AugmentedPenalty {
     /// The penalty of constraints `[rows, classes]`; `lambda` and `rho` `[1, classes]`.
     pub(super) fn value(self, h: &Tensor, lambda: &Tensor, rho: &Tensor) -> Result<Tensor> {
         if self == Self::Phr {
-            let squares = above_zero(&h.broadcast_mul(rho)?.broadcast_add(lambda)?)?.sqr()?;
-            return squares.broadcast_sub(&lambda.sqr()?)?.broadcast_div(&rho.affine(2.0, 0.0)?);
+            // Multiplied out, since the squares of great multipliers leave no digits to their difference.
+            let inactive = h.broadcast_mul(rho)?.broadcast_add(lambda)?.lt(0.0)?;
+            let active = (h * h.broadcast_mul(rho)?.affine(0.5, 0.0)?.broadcast_add(lambda)?)?;
+            let floor = (lambda.sqr()? / rho.affine(-2.0, 0.0)?)?.broadcast_as(h.shape())?;
+            return inactive.where_cond(&floor, &active);
         }
         // One of the two parts is 0, and so is what it adds.
         let above = above_zero(h)?;

@@ -18,7 +18,8 @@ use candle_core::D;
 ///
 /// # References
 ///
-/// Brier, Verification of Forecasts Expressed in Terms of Probability, Monthly Weather Review 1950, equation 2.
+/// Brier, Verification of Forecasts Expressed in Terms of Probability, Monthly Weather Review, 1950; code
+/// by-liu/MbLS, `calibrate/losses/brier_score.py`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Brier;
 

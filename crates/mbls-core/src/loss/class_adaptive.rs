@@ -34,7 +34,7 @@ use candle_core::{DType, Tensor};
 ///
 /// # References
 ///
-/// Liu et al., Class Adaptive Network Calibration, CVPR 2023 (arXiv 2211.15088), equation 12 and algorithm 1; code
+/// Liu et al., Class Adaptive Network Calibration, CVPR 2023 (arXiv 2211.15088); code
 /// by-liu/CALS, `calibrate/lagrangian/aug_lagrangian_class.py`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClassAdaptive {

@@ -24,7 +24,7 @@ use candle_core::D;
 ///
 /// # References
 ///
-/// Tao, Dong and Xu, Dual Focal Loss for Calibration, ICML 2023 (arXiv 2305.13665), equation 6; code
+/// Tao, Dong and Xu, Dual Focal Loss for Calibration, ICML 2023 (arXiv 2305.13665); code
 /// Linwei94/ICML2023-DualFocalLoss, `Losses/dual_focal_loss.py`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DualFocal {

@@ -24,7 +24,7 @@ use candle_core::{D, Tensor};
 ///
 /// # References
 ///
-/// Wei et al., Mitigating Neural Network Overconfidence with Logit Normalization, ICML 2022 (arXiv 2205.09310), equation 5;
+/// Wei et al., Mitigating Neural Network Overconfidence with Logit Normalization, ICML 2022 (arXiv 2205.09310);
 /// code hongxin001/logitnorm_ood, `common/loss_function.py`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LogitNorm {

@@ -25,7 +25,7 @@ use candle_core::Tensor;
 /// # References
 ///
 /// Hebbalaguppe et al., A Stitch in Time Saves Nine: A Train-Time Regularizing Loss for Improved Neural Network
-/// Calibration, CVPR 2022 (arXiv 2203.13834), equations 5 and 6; code mdca-loss/MDCA-Calibration, `solvers/loss.py`.
+/// Calibration, CVPR 2022 (arXiv 2203.13834); code mdca-loss/MDCA-Calibration, `solvers/loss.py`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mdca {
     gamma: f64,

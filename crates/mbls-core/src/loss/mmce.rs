@@ -32,8 +32,8 @@ use candle_core::{D, Tensor};
 ///
 /// # References
 ///
-/// Kumar, Sarawagi and Jain, Trainable Calibration Measures for Neural Networks from Kernel Mean Embeddings, ICML 2018,
-/// equations 4 and 5; code by-liu/MbLS, `calibrate/losses/mmce.py`.
+/// Kumar, Sarawagi and Jain, Trainable Calibration Measures for Neural Networks from Kernel Mean Embeddings, ICML 2018;
+/// code by-liu/MbLS, `calibrate/losses/mmce.py`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mmce {
     lambda: f64,

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// # Shapes
 ///
-/// Logits `[N, C, d1, ...]` with at least one spatial dimension.
+/// Logits `[N, C, d1, ...]` with one to three spatial dimensions.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 /// # References
 ///
 /// Murugesan et al., Trust your neighbours: Penalty-based constraints for model calibration, MICCAI 2023
-/// (arXiv 2303.06268), equation 5; code Bala93/MarginLoss, `calibrate/losses/spatial_adaptive_margin.py`.
+/// (arXiv 2303.06268); code Bala93/MarginLoss, `calibrate/losses/spatial_adaptive_margin.py`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NeighbourPenalty {
     alpha: f64,

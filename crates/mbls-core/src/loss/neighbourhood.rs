@@ -19,13 +19,14 @@ impl Neighbourhood {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] for logits `[N, C]`, which have no neighbours, or where candle fails.
+    /// [`Error::Shape`] for logits of no spatial dimension, or of more than three, or where candle fails.
     pub(super) fn new(batch: &LogitBatch) -> Result<Self> {
         let dims = &batch.shape()[1..];
-        if dims.is_empty() {
+        if !(1..=3).contains(&dims.len()) {
             return Err(Error::Shape {
                 what: "logits",
-                expected: "[N, C, d1, ...]: the loss looks at neighbours".into(),
+                expected: "[N, C, d1, ...] with one to three spatial dimensions, for the loss looks at neighbours"
+                    .into(),
                 found: format!("{:?}", batch.source().dims()),
             });
         }

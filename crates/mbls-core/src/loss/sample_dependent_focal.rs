@@ -17,7 +17,8 @@ use crate::Result;
 ///
 /// # References
 ///
-/// Mukhoti et al., Calibrating Deep Neural Networks using Focal Loss, NeurIPS 2020 (arXiv 2002.09437), section 4.
+/// Mukhoti et al., Calibrating Deep Neural Networks using Focal Loss, NeurIPS 2020 (arXiv 2002.09437);
+/// code by-liu/MbLS, `calibrate/losses/focal_loss_adaptive_gamma.py`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SampleDependentFocal {
     gamma: f64,

@@ -14,7 +14,7 @@ use candle_core::D;
 ///
 /// # Shapes
 ///
-/// Logits `[N, C, d1, ...]` with at least one spatial dimension.
+/// Logits `[N, C, d1, ...]` with one to three spatial dimensions.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -33,7 +33,7 @@ use candle_core::D;
 /// # References
 ///
 /// Islam and Glocker, Spatially Varying Label Smoothing: Capturing Uncertainty from Expert Annotations, IPMI 2021
-/// (arXiv 2104.05788), equation 3; code mobarakol/SVLS.
+/// (arXiv 2104.05788); code mobarakol/SVLS.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SpatialLabelSmoothing {
     sigma: f64,

@@ -3,9 +3,12 @@ use super::{
     EntropyPenalty, Focal, L1Penalty, LabelSmoothing, LogitNorm, LogitPenalty, Loss, MarginLoss, Mdca, Mmce,
     NeighbourPenalty, Norm, PenaltyShape, SampleDependentFocal, SpatialLabelSmoothing,
 };
-use crate::Result;
+use crate::{Error, Result};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
+
+/// The greatest alpha of a schedule in the published code.
+const MAX_ALPHA: f64 = 100.0;
 
 /// A loss and its settings, as a configuration file names them: `kind = "margin"`, `margin = 10.0`, `alpha = 0.1`.
 ///
@@ -104,9 +107,9 @@ pub enum LossSpec {
         /// How alpha grows over epochs.
         #[serde(default, skip_serializing_if = "is_default")]
         schedule: AlphaSchedule,
-        /// The greatest alpha of a schedule.
-        #[serde(default = "max_alpha", skip_serializing_if = "is_max_alpha")]
-        max_alpha: f64,
+        /// The greatest alpha of a schedule, 100 where it is left out; without a schedule there is none.
+        #[serde(default, skip_serializing_if = "is_default")]
+        max_alpha: Option<f64>,
     },
     /// [`Acls`].
     Acls {
@@ -155,7 +158,7 @@ impl LossSpec {
             shape: PenaltyShape::default(),
             class_reduction: ClassReduction::default(),
             schedule: AlphaSchedule::default(),
-            max_alpha: max_alpha(),
+            max_alpha: None,
         }
     }
 
@@ -185,10 +188,13 @@ impl LossSpec {
                     .with_class_reduction(class_reduction);
                 let penalty = if detached_anchor { penalty.with_detached_anchor() } else { penalty };
                 let loss = MarginLoss::with_penalty(penalty, alpha)?;
-                // Without a schedule alpha has no cap.
-                match schedule {
-                    AlphaSchedule::None => Box::new(loss),
-                    _ => Box::new(loss.with_schedule(schedule, max_alpha)?),
+                match (schedule, max_alpha) {
+                    (AlphaSchedule::None, None) => Box::new(loss),
+                    (AlphaSchedule::None, Some(max_alpha)) => {
+                        let value = max_alpha.to_string();
+                        return Err(Error::Setting { name: "max_alpha", value, expected: "none without a schedule" });
+                    }
+                    _ => Box::new(loss.with_schedule(schedule, max_alpha.unwrap_or(MAX_ALPHA))?),
                 }
             }
             Self::Acls { margin, alpha, pos_lambda, neg_lambda } => {
@@ -230,6 +236,7 @@ impl fmt::Display for LossSpec {
                 if *class_reduction == ClassReduction::Sum {
                     write!(f, ", sum over classes")?;
                 }
+                let max_alpha = max_alpha.unwrap_or(MAX_ALPHA);
                 match schedule {
                     AlphaSchedule::None => Ok(()),
                     AlphaSchedule::Add { mu } => write!(f, ", α + {mu} per epoch up to {max_alpha}"),
@@ -242,7 +249,9 @@ impl fmt::Display for LossSpec {
             Self::Acls { margin, alpha, pos_lambda, neg_lambda } => {
                 write!(f, "m = {margin}, α = {alpha}, λ₊ = {pos_lambda}, λ₋ = {neg_lambda}")
             }
-            Self::ClassAdaptive { margin, penalty } => write!(f, "m = {margin}, {penalty:?}"),
+            Self::ClassAdaptive { margin, penalty } => {
+                write!(f, "m = {margin}, {}", format!("{penalty:?}").to_uppercase())
+            }
             Self::SpatialLabelSmoothing { sigma } => write!(f, "σ = {sigma}"),
             Self::NeighbourPenalty { alpha, norm } => write!(f, "α = {alpha}, {norm:?}"),
         }
@@ -251,15 +260,6 @@ impl fmt::Display for LossSpec {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-/// That of the published code.
-fn max_alpha() -> f64 {
-    100.0
-}
-
-fn is_max_alpha(value: &f64) -> bool {
-    *value == max_alpha()
 }
 
 fn pos_lambda() -> f64 {

@@ -80,6 +80,18 @@ impl Case {
         Evaluated::new(spec, &self.logits.to_dtype(dtype)?, &self.labels, Some(self.ignore))
     }
 
+    /// Whether two rows that differ are equally confident, as far as f32 can tell.
+    fn confidences_tie(&self) -> bool {
+        let confident = |(logits, _): &slow::Row| {
+            let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let shifted: Vec<f64> = logits.iter().map(|l| l - max).collect();
+            (1.0 / shifted.iter().map(|l| l.exp()).sum::<f64>(), shifted)
+        };
+        let mut rows: Vec<_> = self.rows.iter().map(confident).collect();
+        rows.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        rows.windows(2).any(|pair| pair[1].0 - pair[0].0 < 3e-7 && pair[0].1 != pair[1].1)
+    }
+
     /// Ours against the formula.
     fn check_slow(&self, spec: &LossSpec, evaluated: &Evaluated, dtype: DType) {
         let expected = slow::terms(spec, &self.rows);
@@ -106,10 +118,7 @@ fn close(what: &str, found: f64, expected: f64, dtype: DType) {
 fn check_gradient(what: &str, found: &[f64], stored: Option<&Tensor>, statistics: &Value, rows: usize) {
     let statistic = |key: &str| statistics[key].as_f64().unwrap_or_else(|| panic!("{what}: grad.{key} is no number"));
     // A row's gradient is a difference of numbers of the size 1 / rows.
-    // Where confidences tie, the derivative of MMCE's kernel hinges on their last bit: as far as the reference's own
-    // gradients in f32 and f64 lie apart, ours may lie too.
-    let resolution = f64::from(f32::EPSILON) / rows as f64 + 2.0 * statistic("max_abs_diff_f32_f64");
-    let spread = resolution * (found.len() as f64).sqrt();
+    let resolution = f64::from(f32::EPSILON) / rows as f64;
     if let Some(stored) = stored {
         let stored = flat(stored);
         assert_eq!(found.len(), stored.len(), "{what}");
@@ -119,12 +128,12 @@ fn check_gradient(what: &str, found: &[f64], stored: Option<&Tensor>, statistics
         }
     } else {
         let dot: f64 = found.iter().enumerate().map(|(k, g)| g * (0.37 * k as f64).cos()).sum();
-        let (expected, bound) = (statistic("dot_cos"), TOLERANCE * statistic("l2") + spread);
+        let (expected, bound) = (statistic("dot_cos"), TOLERANCE * statistic("l2") + resolution);
         assert!((dot - expected).abs() <= bound, "{what}: gradient's dot_cos = {dot}, expected {expected}");
     }
     let norm = found.iter().map(|g| g * g).sum::<f64>().sqrt();
     let expected = statistic("l2_f64");
-    assert!((norm - expected).abs() <= TOLERANCE * expected + spread, "{what}: norm {norm}, expected {expected}");
+    assert!((norm - expected).abs() <= TOLERANCE * expected + resolution, "{what}: norm {norm}, expected {expected}");
 }
 
 #[test]
@@ -196,7 +205,11 @@ fn losses_equal_the_reference() -> mbls_core::Result<()> {
                         _ => close(&what, *found, *expected, dtype),
                     }
                 }
-                check_gradient(&what, &evaluated.gradient(), stored, &entry["grad"], case.rows.len());
+                // Where different rows are equally confident, the last bit decides the sign in the derivative of the kernel.
+                let kernel = matches!(spec, LossSpec::Mmce { .. } | LossSpec::WeightedMmce { .. });
+                if !(kernel && case.confidences_tie()) {
+                    check_gradient(&what, &evaluated.gradient(), stored, &entry["grad"], case.rows.len());
+                }
             }
             *compared.entry(spec.build()?.name()).or_default() += 1;
         }

@@ -1,8 +1,8 @@
 //! Gradients against f64 central differences, and at the kinks that have none.
 
-use crate::{Evaluated, logits, margin_variants, one_of_each, spatial};
-use candle_core::{DType, Device, Tensor};
-use mbls_core::loss::{AugmentedPenalty, LogitBatch, LossSpec};
+use crate::{Evaluated, flat, logits, margin_variants, one_of_each, spatial};
+use candle_core::{DType, Device, Tensor, Var};
+use mbls_core::loss::{Anchor, AugmentedPenalty, ClassReduction, LogitBatch, LogitPenalty, LossSpec, PenaltyShape};
 use mbls_testkit::gradient;
 
 #[test]
@@ -90,5 +90,51 @@ fn gradients_are_finite_for_logits_of_ten_thousand() -> mbls_core::Result<()> {
             assert!(beyond || gradient.iter().all(|g| g.is_finite()), "{spec:?} {dtype:?}: {gradient:?}");
         }
     }
+    Ok(())
+}
+
+/// The gradient of the sum of a penalty over rows.
+fn gradient_of(penalty: &LogitPenalty, logits: &[[f64; 4]; 1], labels: &[u32]) -> mbls_core::Result<Vec<f64>> {
+    let logits = Var::new(logits, &Device::Cpu)?;
+    let batch = LogitBatch::new(&logits, &Tensor::new(labels, &Device::Cpu)?, None)?;
+    let gradients = penalty.per_row(&batch)?.sum_all()?.backward()?;
+    Ok(gradients.get(&logits).map(flat).expect("the penalty depends on the logits"))
+}
+
+#[test]
+fn every_form_of_the_penalty_keeps_its_kinks() -> mbls_core::Result<()> {
+    let new = |margin| LogitPenalty::new(margin).map(|p| p.with_class_reduction(ClassReduction::Sum));
+    // Distances 0, 2, 3 and 2; the margins of the classes are met exactly by classes 1 and 2.
+    let by_class = new(0.0)?.with_class_margins(vec![0.0, 2.0, 3.0, 1.0])?;
+    assert_eq!(gradient_of(&by_class, &[[4.0, 2.0, 1.0, 2.0]], &[0])?, [1.0, 0.0, 0.0, -1.0]);
+    // From the label, class 1: the greater logit of class 0 is free, class 2 is at the margin, class 3 beyond it.
+    let target = new(2.0)?.with_anchor(Anchor::Target);
+    assert_eq!(gradient_of(&target, &[[9.0, 4.0, 2.0, 1.0]], &[1])?, [0.0, 1.0, 0.0, -1.0]);
+    let detached = new(2.0)?.with_detached_anchor();
+    assert_eq!(gradient_of(&detached, &[[0.0, 5.0, 5.0, -1.0]], &[0])?, [-1.0, 0.0, 0.0, -1.0]);
+    // Excesses 1 and 3 with delta 2; where the cost turns linear, at 2, both forms have the derivative 2.
+    let huber = new(1.0)?.with_shape(PenaltyShape::Huber { delta: 2.0 })?;
+    assert_eq!(gradient_of(&huber, &[[5.0, 3.0, 1.0, 5.0]], &[0])?, [3.0, -1.0, -2.0, 0.0]);
+    assert_eq!(gradient_of(&huber, &[[5.0, 2.0, 5.0, 5.0]], &[0])?, [2.0, -2.0, 0.0, 0.0]);
+    Ok(())
+}
+
+#[test]
+fn ties_for_a_maximum_go_to_the_first_in_every_loss() -> mbls_core::Result<()> {
+    let labels = Tensor::new(&[3u32], &Device::Cpu)?;
+    let tied = Tensor::new(&[[5.0f64, 1.0, 5.0, 1.0]], &Device::Cpu)?;
+    // The gradient of the first of the tied logits, and of the second.
+    let pair = |spec: LossSpec, labels: &Tensor| -> mbls_core::Result<[f64; 2]> {
+        let with = Evaluated::new(&spec, &tied, labels, None)?.gradient();
+        let without = Evaluated::new(&LossSpec::CrossEntropy, &tied, labels, None)?.gradient();
+        Ok([0, 2].map(|k| ((with[k] - without[k]) * 1e9).round() / 1e9))
+    };
+    let acls = LossSpec::Acls { margin: 3.0, alpha: 1.0, pos_lambda: 1.0, neg_lambda: 1.0 };
+    assert_eq!(pair(acls, &labels)?, [4.0, 0.0]);
+    let [first, second] = pair(LossSpec::ClassAdaptive { margin: 1.0, penalty: AugmentedPenalty::Phr }, &labels)?;
+    assert!(first > 1.0 && second == 0.0, "{first}, {second}");
+    // The confidence of a wrong prediction falls; the second of the tied logits feels it through the softmax alone.
+    let [first, second] = pair(LossSpec::Mmce { lambda: 1.0 }, &labels)?;
+    assert!(first > 0.0 && second < 0.0, "{first}, {second}");
     Ok(())
 }

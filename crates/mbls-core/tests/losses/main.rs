@@ -4,6 +4,7 @@
 mod contract;
 mod evaluated;
 mod gradients;
+mod learnt;
 mod properties;
 mod pytorch;
 mod reductions;
@@ -48,7 +49,7 @@ fn margin_variants() -> Vec<LossSpec> {
         shape,
         class_reduction,
         schedule: AlphaSchedule::None,
-        max_alpha: 100.0,
+        max_alpha: None,
     };
     vec![
         with(Anchor::Max, PenaltyShape::Quadratic, ClassReduction::Mean),

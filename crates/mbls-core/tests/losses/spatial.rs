@@ -1,7 +1,7 @@
 //! Losses that look at neighbours, against slow implementations with ignored positions and in one to three dimensions.
 
 use crate::{Evaluated, flat, logits, spatial};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use mbls_core::Error;
 use mbls_core::loss::{LogitBatch, LossSpec, Norm};
 use proptest::prelude::*;
@@ -105,12 +105,16 @@ proptest! {
 }
 
 #[test]
-fn rows_without_neighbours_are_an_error() -> mbls_core::Result<()> {
-    let batch = LogitBatch::new(&logits(&[2, CLASSES]), &Tensor::new(&[0u32, 1], &Device::Cpu)?, None)?;
-    for spec in spatial() {
-        let Err(error @ Error::Shape { .. }) = spec.build()?.forward(&batch) else { panic!("{spec:?}") };
-        let expected = "logits: expected [N, C, d1, ...]: the loss looks at neighbours, found [2, 3]";
-        assert_eq!(error.to_string(), expected);
+fn rows_without_neighbours_or_with_too_many_are_errors() -> mbls_core::Result<()> {
+    for shape in [&[2, CLASSES][..], &[2, CLASSES, 1, 1, 1, 1]] {
+        let labels = Tensor::zeros([&shape[..1], &shape[2..]].concat(), DType::U32, &Device::Cpu)?;
+        let batch = LogitBatch::new(&logits(shape), &labels, None)?;
+        for spec in spatial() {
+            let Err(error @ Error::Shape { .. }) = spec.build()?.forward(&batch) else { panic!("{spec:?}") };
+            let expected =
+                "logits: expected [N, C, d1, ...] with one to three spatial dimensions, for the loss looks at";
+            assert_eq!(error.to_string(), format!("{expected} neighbours, found {shape:?}"));
+        }
     }
     Ok(())
 }
