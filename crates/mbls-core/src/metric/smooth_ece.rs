@@ -106,11 +106,14 @@ impl Kernel {
         reflected.extend(grid[..last].iter().rev());
         // An even number of cells has no middle: relplot takes the upper of the two, which shifts by half a cell.
         let middle = grid.len() / 2;
-        let at = |k: usize| -> f64 {
-            let start = last + k + middle;
-            self.support.clone().map(|i| self.values[i] * reflected[start - i]).sum()
-        };
-        (0..grid.len()).map(at).collect()
+        let mut smoothed = vec![0.0; grid.len()];
+        // One kernel value at a time over all the grid: the compiler makes vectors of it, and no sum changes its order.
+        for i in self.support.clone() {
+            let weight = self.values[i];
+            let shifted = &reflected[last + middle - i..];
+            smoothed.iter_mut().zip(shifted).for_each(|(sum, value)| *sum += weight * value);
+        }
+        smoothed
     }
 }
 
