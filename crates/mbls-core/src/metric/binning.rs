@@ -28,23 +28,20 @@ impl fmt::Display for Binning {
 }
 
 /// Equally wide bins of `[0, 1]`, by either convention.
-#[derive(Clone, Debug)]
 pub(super) enum EqualWidthBins {
     Linspace(Edges),
     Ceil { bins: usize },
 }
 
 impl EqualWidthBins {
-    /// `None` for a binning that is not of equal width.
-    pub(super) fn new(binning: Binning, bins: usize) -> Result<Option<Self>> {
-        Ok(match binning {
-            Binning::EqualWidth => Some(Self::Linspace(Edges::new(bins)?)),
-            Binning::EqualWidthCeil => Some(Self::Ceil { bins: check_bins(bins)? }),
-            Binning::EqualMass => {
-                check_bins(bins)?;
-                None
-            }
-        })
+    /// [`Binning::EqualWidth`].
+    pub(super) fn linspace(bins: usize) -> Result<Self> {
+        Ok(Self::Linspace(Edges::new(bins)?))
+    }
+
+    /// [`Binning::EqualWidthCeil`].
+    pub(super) fn ceil(bins: usize) -> Result<Self> {
+        Ok(Self::Ceil { bins: check_bins(bins)? })
     }
 
     /// The bin of a probability.

@@ -28,11 +28,9 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(calibration.error(Norm::Max).to_string(), "0.75000 (maximum, classwise, 10 bins of equal width, n = 2)");
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Saved<State>", into = "Saved<State>")]
 pub struct CalibrationBins {
-    /// `None` for bins of equal mass.
-    equal_width: Option<EqualWidthBins>,
     state: State,
 }
 
@@ -40,28 +38,24 @@ pub struct CalibrationBins {
 #[serde(deny_unknown_fields)]
 struct State {
     target: Target,
-    binning: Binning,
     bins: usize,
     n: u64,
     /// No curves before the first row.
     curves: Curves,
 }
 
-/// What is kept of the probabilities of each curve.
+/// What a binning keeps of the probabilities of each curve.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 enum Curves {
     /// `[curves, bins]`.
-    Cells(Vec<Cell>),
+    #[serde(rename = "equal-width")]
+    Width(Vec<Cell>),
+    /// `[curves, bins]`.
+    #[serde(rename = "equal-width-ceil")]
+    Ceil(Vec<Cell>),
     /// `[curves]`.
-    Samples(Vec<Samples>),
-}
-
-/// Equality of the state.
-impl PartialEq for CalibrationBins {
-    fn eq(&self, other: &Self) -> bool {
-        self.state == other.state
-    }
+    #[serde(rename = "equal-mass")]
+    Mass(Vec<Samples>),
 }
 
 impl CalibrationBins {
@@ -72,12 +66,12 @@ impl CalibrationBins {
     /// [`Error::Setting`] for no bins, for more than 65536, and for a threshold outside of `[0, 1)`.
     pub fn new(target: Target, binning: Binning, bins: usize) -> Result<Self> {
         check_target(target)?;
-        let equal_width = EqualWidthBins::new(binning, check_bins(bins)?)?;
-        let curves = match equal_width {
-            Some(_) => Curves::Cells(Vec::new()),
-            None => Curves::Samples(Vec::new()),
+        let curves = match binning {
+            Binning::EqualWidth => Curves::Width(Vec::new()),
+            Binning::EqualWidthCeil => Curves::Ceil(Vec::new()),
+            Binning::EqualMass => Curves::Mass(Vec::new()),
         };
-        Ok(Self { equal_width, state: State { target, binning, bins, n: 0, curves } })
+        Ok(Self { state: State { target, bins: check_bins(bins)?, n: 0, curves } })
     }
 
     /// What is compared.
@@ -87,7 +81,7 @@ impl CalibrationBins {
 
     /// How it is put into bins.
     pub fn binning(&self) -> Binning {
-        self.state.binning
+        self.state.curves.binning()
     }
 
     /// The number of bins of each curve.
@@ -111,51 +105,67 @@ impl CalibrationBins {
                 (format!("{:?}", self.state.target), "TopLabel, for rows without all probabilities");
             return Err(Error::Setting { name: "target", value, expected });
         }
-        self.prepare(rows.rows(), 1)?;
-        self.extend(0, rows.iter())
+        self.extend(rows.rows(), vec![rows.iter()])
     }
 
-    /// Counts `rows` more rows of `curves` curves, after all checks.
-    fn prepare(&mut self, rows: usize, curves: usize) -> Result<()> {
-        if self.state.n > 0 && self.state.curves() != curves {
-            return Err(Error::Shape {
-                what: "predictions",
-                expected: format!("{} classes, as before", self.state.curves()),
-                found: format!("{curves} classes"),
-            });
+    /// Adds `rows` rows: for each curve probabilities, at most one per row, and whether their events came true.
+    fn extend(&mut self, rows: usize, events: Vec<impl Iterator<Item = (f64, bool)>>) -> Result<()> {
+        let State { bins, n, curves, .. } = &mut self.state;
+        let (bins, found) = (*bins, events.len());
+        match curves.len(bins) {
+            expected if *n > 0 && expected != found => {
+                let (expected, found) = (format!("{expected} classes, as before"), format!("{found} classes"));
+                return Err(Error::Shape { what: "predictions", expected, found });
+            }
+            _ if rows == 0 => return Ok(()),
+            _ => {}
         }
-        self.state.n = add_counts(self.state.n, rows as u64)?;
-        if rows > 0 {
-            match &mut self.state.curves {
-                Curves::Cells(cells) => cells.resize(curves * self.state.bins, Cell::default()),
-                Curves::Samples(samples) => samples.resize(curves, Samples::default()),
+        // All that adding can fail at: no curve counts more than the rows.
+        *n = add_counts(*n, rows as u64)?;
+        curves.resize(found, bins);
+        match curves {
+            Curves::Width(cells) => extend_cells(cells, &EqualWidthBins::linspace(bins)?, bins, events),
+            Curves::Ceil(cells) => extend_cells(cells, &EqualWidthBins::ceil(bins)?, bins, events),
+            Curves::Mass(curves) => {
+                let sample = |(probability, event)| Sample::new(probability, event);
+                curves.iter_mut().zip(events).try_for_each(|(samples, events)| samples.extend(events.map(sample)))
             }
-        }
-        Ok(())
-    }
-
-    /// Adds probabilities, and whether their events came true, to a curve.
-    fn extend(&mut self, curve: usize, mut events: impl Iterator<Item = (f64, bool)>) -> Result<()> {
-        match (&mut self.state.curves, &self.equal_width) {
-            (Curves::Cells(cells), Some(bins)) => {
-                let start = curve * self.state.bins;
-                events.try_for_each(|(p, event)| cells[start + bins.bin(p)].add(p, event))
-            }
-            (Curves::Samples(samples), _) => {
-                // Without rows there are no curves.
-                samples.get_mut(curve).map_or(Ok(()), |s| s.extend(events.map(|(p, event)| Sample::new(p, event))))
-            }
-            // Cells are kept for bins of equal width alone: `new` and the check of saved states see to it.
-            (Curves::Cells(_), None) => Ok(()),
         }
     }
 }
 
-impl State {
-    fn curves(&self) -> usize {
-        match &self.curves {
-            Curves::Cells(cells) => cells.len() / self.bins,
-            Curves::Samples(samples) => samples.len(),
+fn extend_cells(
+    cells: &mut [Cell],
+    edges: &EqualWidthBins,
+    bins: usize,
+    events: Vec<impl Iterator<Item = (f64, bool)>>,
+) -> Result<()> {
+    cells.chunks_mut(bins).zip(events).try_for_each(|(cells, mut events)| {
+        events.try_for_each(|(probability, event)| cells[edges.bin(probability)].add(probability, event))
+    })
+}
+
+impl Curves {
+    fn binning(&self) -> Binning {
+        match self {
+            Self::Width(_) => Binning::EqualWidth,
+            Self::Ceil(_) => Binning::EqualWidthCeil,
+            Self::Mass(_) => Binning::EqualMass,
+        }
+    }
+
+    /// The number of curves of `bins` bins.
+    fn len(&self, bins: usize) -> usize {
+        match self {
+            Self::Width(cells) | Self::Ceil(cells) => cells.len() / bins,
+            Self::Mass(curves) => curves.len(),
+        }
+    }
+
+    fn resize(&mut self, curves: usize, bins: usize) {
+        match self {
+            Self::Width(cells) | Self::Ceil(cells) => cells.resize(curves * bins, Cell::default()),
+            Self::Mass(samples) => samples.resize(curves, Samples::default()),
         }
     }
 }
@@ -166,63 +176,58 @@ impl Metric for CalibrationBins {
 
     fn update(&mut self, input: &Predictions) -> Result<()> {
         let threshold = match self.state.target {
-            Target::TopLabel => {
-                self.prepare(input.rows(), 1)?;
-                return self.extend(0, top_labels(input));
-            }
+            Target::TopLabel => return self.extend(input.rows(), vec![top_labels(input)]),
             Target::Classwise => None,
             Target::Thresholded { above } => Some(above),
         };
-        self.prepare(input.rows(), input.classes())?;
-        for class in 0..input.classes() {
-            let event = |row| (input.probs(row)[class], input.label(row) as usize == class);
-            let counts = |(p, _): &(f64, bool)| threshold.is_none_or(|above| *p > above);
-            self.extend(class, (0..input.rows()).map(event).filter(counts))?;
-        }
-        Ok(())
+        let of_class = |class: usize| {
+            let event = move |row| (input.probs(row)[class], input.label(row) as usize == class);
+            let counts = move |(p, _): &(f64, bool)| threshold.is_none_or(|above| *p > above);
+            (0..input.rows()).map(event).filter(counts)
+        };
+        self.extend(input.rows(), (0..input.classes()).map(of_class).collect())
     }
 
     fn merge(&mut self, other: Self) -> Result<()> {
         let (mine, other) = (&mut self.state, other.state);
         same("target", mine.target, other.target)?;
-        same("binning", mine.binning, other.binning)?;
+        same("binning", mine.curves.binning(), other.curves.binning())?;
         same("bins", mine.bins, other.bins)?;
-        if other.n == 0 {
-            return Ok(());
+        let curves = (mine.curves.len(mine.bins), other.curves.len(other.bins));
+        if mine.n > 0 && other.n > 0 {
+            same("classes", curves.0, curves.1)?;
         }
-        if mine.n == 0 {
-            *mine = other;
-            return Ok(());
-        }
-        same("classes", mine.curves(), other.curves())?;
         // All that merging can fail at: no curve counts more than the rows.
         mine.n = add_counts(mine.n, other.n)?;
+        mine.curves.resize(curves.0.max(curves.1), mine.bins);
         match (&mut mine.curves, other.curves) {
-            (Curves::Cells(mine), Curves::Cells(other)) => {
+            (Curves::Width(mine), Curves::Width(other)) | (Curves::Ceil(mine), Curves::Ceil(other)) => {
                 mine.iter_mut().zip(&other).try_for_each(|(cell, other)| cell.merge(other))
             }
-            (Curves::Samples(mine), Curves::Samples(other)) => {
+            (Curves::Mass(mine), Curves::Mass(other)) => {
                 mine.iter_mut().zip(other).try_for_each(|(samples, other)| samples.merge(other))
             }
-            // The same binning keeps the same.
-            _ => Ok(()),
+            (mine, other) => same("binning", mine.binning(), other.binning()),
         }
     }
 
     /// `None` before the first row, and where no probability is above the threshold.
     fn value(&self) -> Option<Calibration> {
-        let State { target, binning, bins, n, ref curves } = self.state;
-        let curves: Vec<Reliability> = match (curves, &self.equal_width) {
-            (Curves::Cells(cells), Some(equal_width)) => {
-                let intervals = equal_width.intervals();
-                cells.chunks(bins).map(|cells| Reliability::of_cells(intervals.iter().copied(), cells)).collect()
-            }
-            (Curves::Samples(curves), _) => curves.iter().map(|samples| equal_mass(samples, bins)).collect(),
-            (Curves::Cells(_), None) => Vec::new(),
+        let State { target, bins, n, ref curves } = self.state;
+        let binning = curves.binning();
+        let curves: Vec<Reliability> = match curves {
+            Curves::Width(cells) => diagrams(cells, &EqualWidthBins::linspace(bins).ok()?, bins),
+            Curves::Ceil(cells) => diagrams(cells, &EqualWidthBins::ceil(bins).ok()?, bins),
+            Curves::Mass(curves) => curves.iter().map(|samples| equal_mass(samples, bins)).collect(),
         };
         let counted = curves.iter().any(|curve| curve.n > 0);
         counted.then_some(Calibration { target, binning, bins, n, curves })
     }
+}
+
+fn diagrams(cells: &[Cell], edges: &EqualWidthBins, bins: usize) -> Vec<Reliability> {
+    let intervals = edges.intervals();
+    cells.chunks(bins).map(|cells| Reliability::of_cells(intervals.iter().copied(), cells)).collect()
 }
 
 /// The diagram of samples in bins of equal mass; of none, no bins.
@@ -254,9 +259,9 @@ impl TryFrom<Saved<State>> for CalibrationBins {
         let state = saved.into_state();
         let invalid = |problem: String| Err(<State as saved::State>::invalid(problem));
         check_target(state.target)?;
-        let equal_width = EqualWidthBins::new(state.binning, check_bins(state.bins)?)?;
-        let counts: Vec<u128> = match (&state.curves, &equal_width) {
-            (Curves::Cells(cells), Some(_)) => {
+        check_bins(state.bins)?;
+        let counts: Vec<u128> = match &state.curves {
+            Curves::Width(cells) | Curves::Ceil(cells) => {
                 if !cells.len().is_multiple_of(state.bins) {
                     return invalid(format!("{} cells for {} bins per curve", cells.len(), state.bins));
                 }
@@ -264,11 +269,10 @@ impl TryFrom<Saved<State>> for CalibrationBins {
                 let count = |curve: &[Cell]| curve.iter().map(|cell| u128::from(cell.count)).sum();
                 cells.chunks(state.bins).map(count).collect()
             }
-            (Curves::Samples(curves), None) => {
+            Curves::Mass(curves) => {
                 curves.iter().try_for_each(Samples::check::<State>)?;
                 curves.iter().map(|samples| samples.len() as u128).collect()
             }
-            _ => return invalid(format!("cells or samples that do not belong to {}", state.binning)),
         };
         let curves_fit = match (state.n, state.target) {
             (0, _) => counts.is_empty(),
@@ -283,7 +287,7 @@ impl TryFrom<Saved<State>> for CalibrationBins {
         if let Some(count) = counts.iter().find(|count| !fits(count)) {
             return invalid(format!("a curve has {count} probabilities of {} rows", state.n));
         }
-        Ok(Self { equal_width, state })
+        Ok(Self { state })
     }
 }
 

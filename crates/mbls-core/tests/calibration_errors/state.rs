@@ -210,7 +210,7 @@ fn full_states_take_no_more() {
     assert_eq!(bins, before);
 
     let state = format!(
-        r#"{{"target":"top-label","binning":"equal-width","bins":2,"n":{},"curves":{{"cells":[{},{}]}}}}"#,
+        r#"{{"target":"top-label","bins":2,"n":{},"curves":{{"equal-width":[{},{}]}}}}"#,
         count - 1,
         cell(count - 1),
         cell(0)
@@ -226,8 +226,8 @@ fn full_states_take_no_more() {
 /// States that no rows lead to, as a damaged or hostile file may hold.
 #[test]
 fn saved_states_that_contradict_themselves_are_refused() {
-    let refused = |target: &str, binning: &str, bins: usize, n: u64, curves: &str, expected: &str| {
-        let state = format!(r#"{{"target":{target},"binning":"{binning}","bins":{bins},"n":{n},"curves":{curves}}}"#);
+    let refused = |target: &str, bins: usize, n: u64, curves: &str, expected: &str| {
+        let state = format!(r#"{{"target":{target},"bins":{bins},"n":{n},"curves":{{{curves}}}}}"#);
         let text = format!(r#"{{"metric":"calibration-bins","version":1,"state":{state}}}"#);
         let found = serde_json::from_str::<CalibrationBins>(&text).err().map(|e| e.to_string()).unwrap_or_default();
         assert!(found.contains(expected), "{text}: '{found}'");
@@ -235,26 +235,24 @@ fn saved_states_that_contradict_themselves_are_refused() {
     let (top, classwise) = (r#""top-label""#, r#""classwise""#);
     let cells = |counts: &[u64]| {
         let cell = |count: &u64| format!(r#"{{"count":{count},"positive":0,"probability":"0"}}"#);
-        format!(r#"{{"cells":[{}]}}"#, counts.iter().map(cell).collect::<Vec<_>>().join(","))
+        format!(r#""equal-width":[{}]"#, counts.iter().map(cell).collect::<Vec<_>>().join(","))
     };
-    refused(top, "equal-width", 0, 0, &cells(&[]), "bins = 0");
-    refused(top, "equal-width", 65537, 0, &cells(&[]), "bins = 65537");
-    refused(top, "equal-width", 2, 1, &cells(&[1]), "1 cells for 2 bins per curve");
-    refused(top, "equal-width", 1, 1, &cells(&[]), "0 curves of 1 rows");
-    refused(top, "equal-width", 1, 0, &cells(&[0]), "1 curves of 0 rows");
-    refused(top, "equal-width", 1, 1, &cells(&[1, 1]), "2 curves of 1 rows");
-    refused(classwise, "equal-width", 1, 1, &cells(&[1]), "1 curves of 1 rows");
-    refused(top, "equal-width", 2, 3, &cells(&[1, 1]), "a curve has 2 probabilities of 3 rows");
-    refused(classwise, "equal-width", 1, 1, &cells(&[1, 2]), "a curve has 2 probabilities of 1 rows");
-    let thresholded = r#"{"thresholded":{"above":0.5}}"#;
-    refused(thresholded, "equal-width", 1, 1, &cells(&[0, 2]), "a curve has 2 probabilities of 1 rows");
-    refused(r#"{"thresholded":{"above":1.5}}"#, "equal-width", 1, 0, &cells(&[]), "above = 1.5");
-    refused(top, "equal-mass", 1, 1, &cells(&[1]), "do not belong to bins of equal mass");
-    refused(top, "equal-width", 1, 1, r#"{"samples":[[1]]}"#, "do not belong to bins of equal width");
-    refused(top, "equal-mass", 1, 1, &format!(r#"{{"samples":[[{}]]}}"#, u64::MAX), "a confidence of 1");
-    refused(top, "equal-mass", 1, 2, r#"{"samples":[[1]]}"#, "a curve has 1 probabilities of 2 rows");
-    let positive = r#"{"cells":[{"count":1,"positive":2,"probability":"0"}]}"#;
-    refused(top, "equal-width", 1, 1, positive, "2 positives");
+    refused(top, 0, 0, &cells(&[]), "bins = 0");
+    refused(top, 65537, 0, &cells(&[]), "bins = 65537");
+    refused(top, 2, 1, &cells(&[1]), "1 cells for 2 bins per curve");
+    refused(top, 1, 1, &cells(&[]), "0 curves of 1 rows");
+    refused(top, 1, 0, &cells(&[0]), "1 curves of 0 rows");
+    refused(top, 1, 1, &cells(&[1, 1]), "2 curves of 1 rows");
+    refused(classwise, 1, 1, &cells(&[1]), "1 curves of 1 rows");
+    refused(top, 2, 3, &cells(&[1, 1]), "a curve has 2 probabilities of 3 rows");
+    refused(classwise, 1, 1, &cells(&[1, 2]), "a curve has 2 probabilities of 1 rows");
+    refused(r#"{"thresholded":{"above":0.5}}"#, 1, 1, &cells(&[0, 2]), "a curve has 2 probabilities of 1 rows");
+    refused(r#"{"thresholded":{"above":1.5}}"#, 1, 0, &cells(&[]), "above = 1.5");
+    refused(top, 1, 1, r#""equal-height":[]"#, "equal-height");
+    refused(top, 1, 1, &format!(r#""equal-mass":[[{}]]"#, u64::MAX), "a confidence of 1");
+    refused(top, 1, 2, r#""equal-mass":[[1]]"#, "a curve has 1 probabilities of 2 rows");
+    let positive = r#""equal-width-ceil":[{"count":1,"positive":2,"probability":"0"}]"#;
+    refused(top, 1, 1, positive, "2 positives");
     let text = format!(r#"{{"metric":"top-label-samples","version":1,"state":{{"samples":[{}]}}}}"#, u64::MAX);
     let message = serde_json::from_str::<TopLabelSamples>(&text).unwrap_err().to_string();
     assert!(message.contains("a confidence of 1"), "{message}");
