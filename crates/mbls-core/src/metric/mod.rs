@@ -56,7 +56,7 @@ pub use nll::NegativeLogLikelihood;
 pub use predictions::Predictions;
 pub(crate) use predictions::{check_logits, check_temperature};
 pub use reliability::{Reliability, ReliabilityBin, ReliabilityBins};
-pub use smooth_ece::SmoothEce;
+pub use smooth_ece::{SmoothConvention, SmoothEce};
 pub use top_label_samples::{SortedTopLabels, TopLabelSamples};
 pub use top_labels::TopLabels;
 

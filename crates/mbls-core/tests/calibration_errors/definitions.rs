@@ -3,8 +3,8 @@
 use super::{BINNINGS, Rows, TARGETS, rows};
 use mbls_core::metric::{
     AdaptiveConvention, AdaptiveEce, Binning, Brier, CalibrationBins, ClasswiseConvention, ClasswiseEce,
-    KernelEstimator, Metric, Norm, Predictions, Reliability, ReliabilityBins, SortedTopLabels, Target, TopLabelSamples,
-    kernel_calibration_error,
+    KernelEstimator, Metric, Norm, Predictions, Reliability, ReliabilityBins, SmoothConvention, SortedTopLabels,
+    Target, TopLabelSamples, kernel_calibration_error,
 };
 use proptest::prelude::*;
 
@@ -292,13 +292,14 @@ fn linear_kernel_estimate_is_unbiased() {
     }
 }
 
-/// The integrals of the definition, without a grid of the rows: what the grids of relplot differ by is small.
+/// The integrals of the definition, without a grid of the rows, the last of which has the confidence 1.
 #[test]
 fn smooth_ece_is_its_definition() {
-    let probs: Vec<f32> = (0..200u16).flat_map(|i| [0.5 + f32::from(i) / 400.0, 0.5 - f32::from(i) / 400.0]).collect();
+    let probs: Vec<f32> = (0..200u16).flat_map(|i| [0.5 + f32::from(i) / 398.0, 0.5 - f32::from(i) / 398.0]).collect();
     let labels: Vec<u32> = (0..200).map(|i| u32::from(i % 3 == 0)).collect();
     let rows = sorted(&Predictions::from_probs(&probs, 2, &labels).unwrap());
-    let found = rows.smooth_ece();
+    assert_eq!(rows.iter().last().map(|(confidence, _)| confidence), Some(1.0));
+    let found = rows.smooth_ece(SmoothConvention::Default);
     let gauss = |x: f64| (-x * x / (2.0 * found.bandwidth * found.bandwidth)).exp();
     let reflected = |c: f64, t: f64| {
         (-3..=3).map(|k| 2.0 * f64::from(k)).map(|shift| gauss(t - c - shift) + gauss(t + c - shift)).sum::<f64>()
@@ -307,7 +308,8 @@ fn smooth_ece_is_its_definition() {
     let residual = |t: f64| rows.iter().map(|(c, z)| (c - f64::from(u8::from(z))) * reflected(c, t)).sum::<f64>().abs();
     let density = |t: f64| rows.iter().map(|(c, _)| reflected(c, t)).sum::<f64>();
     let value = grid().map(residual).sum::<f64>() / grid().map(density).sum::<f64>();
-    assert!((found.value - value).abs() < 0.01 * value, "{found:?}, by definition {value}");
+    assert!((found.value - value).abs() < 1e-3 * value, "{found:?}, by definition {value}");
+    assert_eq!(found.convention, SmoothConvention::Default);
     // The bandwidth is where the error crosses it, to a step of the bisection.
     assert!(found.bandwidth >= found.value && found.bandwidth - found.value < 2.0 / 1024.0, "{found:?}");
 }

@@ -2,8 +2,8 @@
 
 use super::{BINNINGS, TARGETS, rows};
 use mbls_core::metric::{
-    Binning, CalibrationBins, KernelEstimator, Metric, Norm, SortedTopLabels, TopLabelSamples, TopLabels,
-    kernel_calibration_error,
+    Binning, CalibrationBins, KernelEstimator, Metric, Norm, SmoothConvention, SortedTopLabels, TopLabelSamples,
+    TopLabels, kernel_calibration_error,
 };
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
@@ -42,7 +42,7 @@ proptest! {
         let gap = (diagram.mean_confidence() - diagram.accuracy()).abs();
         let ks = sorted.kolmogorov_smirnov_error();
         prop_assert!(gap <= ks + 1e-12 && ks <= 1.0);
-        let smooth = sorted.smooth_ece();
+        let smooth = sorted.smooth_ece(SmoothConvention::Default);
         prop_assert!((0.0..=1.0).contains(&smooth.value) && (0.0..=1.0).contains(&smooth.bandwidth));
         prop_assert_eq!(smooth.n, rows.rows.len() as u64);
     }
@@ -112,7 +112,7 @@ fn same_bits_for_any_number_of_threads() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             (
-                rows.consistency(40, 0.9, 4, |rows| rows.smooth_ece().value).unwrap(),
+                rows.consistency(40, 0.9, 4, |rows| rows.smooth_ece(SmoothConvention::Default).value).unwrap(),
                 rows.consistency_band(Binning::EqualMass, 7, 200, 0.9, 4).unwrap().unwrap(),
                 rows.kernel_calibration_error(0.5, KernelEstimator::Biased).unwrap().unwrap(),
                 kernel_calibration_error(&predictions, 0.5, KernelEstimator::Unbiased).unwrap().unwrap(),
