@@ -13,7 +13,8 @@ pub enum Binning {
     /// Equally wide bins as numpy code in the field computes them: `p` belongs to bin `ceil(bins p - 1)`, in f64; 0 to the
     /// first. Differs from [`EqualWidth`](Self::EqualWidth) for probabilities within 1e-7 of an edge alone.
     EqualWidthCeil,
-    /// Bins of equally many probabilities, with the edges of [`AdaptiveEce`](super::AdaptiveEce) in its default convention.
+    /// Bins of equally many probabilities, with the edges of [`AdaptiveEce`](super::AdaptiveEce) in its default convention:
+    /// the lowest probability is the lower edge of the first bin and belongs to it.
     EqualMass,
 }
 

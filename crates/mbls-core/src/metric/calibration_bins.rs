@@ -215,28 +215,25 @@ impl Metric for CalibrationBins {
     fn value(&self) -> Option<Calibration> {
         let State { target, bins, n, ref curves } = self.state;
         let binning = curves.binning();
-        let curves: Vec<Reliability> = match curves {
+        let curves: Vec<Option<Reliability>> = match curves {
             Curves::Width(cells) => diagrams(cells, &EqualWidthBins::linspace(bins).ok()?, bins),
             Curves::Ceil(cells) => diagrams(cells, &EqualWidthBins::ceil(bins).ok()?, bins),
             Curves::Mass(curves) => curves.iter().map(|samples| equal_mass(samples, bins)).collect(),
         };
-        let counted = curves.iter().any(|curve| curve.n > 0);
-        counted.then_some(Calibration { target, binning, bins, n, curves })
+        curves.iter().any(Option::is_some).then_some(Calibration { target, binning, bins, n, curves })
     }
 }
 
-fn diagrams(cells: &[Cell], edges: &EqualWidthBins, bins: usize) -> Vec<Reliability> {
+fn diagrams(cells: &[Cell], edges: &EqualWidthBins, bins: usize) -> Vec<Option<Reliability>> {
     let intervals = edges.intervals();
     cells.chunks(bins).map(|cells| Reliability::of_cells(intervals.iter().copied(), cells)).collect()
 }
 
-/// The diagram of samples in bins of equal mass; of none, no bins.
-fn equal_mass(samples: &Samples, bins: usize) -> Reliability {
+/// The diagram of samples in bins of equal mass, `None` for none.
+fn equal_mass(samples: &Samples, bins: usize) -> Option<Reliability> {
     let sorted = samples.sorted();
-    if sorted.is_empty() {
-        return Reliability { n: 0, bins: Vec::new() };
-    }
-    EqualMassBins::new(&sorted, bins, AdaptiveConvention::Default).reliability()
+    let diagram = || EqualMassBins::new(&sorted, bins, AdaptiveConvention::Default).reliability();
+    (!sorted.is_empty()).then(diagram)
 }
 
 fn check_target(target: Target) -> Result<()> {

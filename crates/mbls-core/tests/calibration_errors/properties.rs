@@ -22,7 +22,7 @@ proptest! {
             prop_assert!(0.0 <= l1 && l1 <= l2 + 1e-12 && l2 <= max + 1e-12 && max <= 1.0);
             prop_assert!(0.0 <= average && average <= max + 1e-12);
             prop_assert!((0.0..=max + 1e-12).contains(&calibration.debiased_l2().value));
-            for curve in calibration.curves.iter().filter(|curve| curve.n > 0) {
+            for curve in calibration.curves.iter().flatten() {
                 let (over, under) = (curve.overconfidence(), curve.underconfidence());
                 prop_assert!(over >= 0.0 && under >= 0.0);
                 prop_assert!((over + under - curve.ece()).abs() < 1e-12);

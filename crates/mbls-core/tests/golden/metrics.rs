@@ -251,11 +251,11 @@ fn edges_of_equal_mass() {
         let input = case.input();
         for (bins, recorded) in case.by_bins("bins") {
             let Some(edges) = recorded["aece_edges_f64"].as_array() else { continue };
-            let curves =
-                value(CalibrationBins::new(Target::TopLabel, Binning::EqualMass, bins).unwrap(), &input).curves;
-            case.check("lowest edge", curves[0].bins[0].lower, edges[0].as_f64().unwrap(), TOLERANCE);
-            assert_eq!(curves[0].bins.len() + 1, edges.len(), "{}", case.name);
-            for (bin, edge) in curves[0].bins.iter().zip(&edges[1..]) {
+            let metric = CalibrationBins::new(Target::TopLabel, Binning::EqualMass, bins).unwrap();
+            let diagram = value(metric, &input).curves.remove(0).unwrap();
+            case.check("lowest edge", diagram.bins[0].lower, edges[0].as_f64().unwrap(), TOLERANCE);
+            assert_eq!(diagram.bins.len() + 1, edges.len(), "{}", case.name);
+            for (bin, edge) in diagram.bins.iter().zip(&edges[1..]) {
                 case.check("edge", bin.upper, edge.as_f64().unwrap(), TOLERANCE);
             }
             compared += 1;
