@@ -4,7 +4,6 @@ use super::edges::check_bins;
 use super::equal_mass::EqualMassBins;
 use super::samples::{Sample, Samples};
 use super::saved::{self, Saved};
-use super::top_labels::top_labels;
 use super::{
     AdaptiveConvention, Binning, Calibration, MAX_ROWS, Metric, Predictions, Reliability, Target, TopLabels,
     add_counts, same,
@@ -105,44 +104,48 @@ impl CalibrationBins {
                 (format!("{:?}", self.state.target), "TopLabel, for rows without all probabilities");
             return Err(Error::Setting { name: "target", value, expected });
         }
-        self.extend(rows.rows(), vec![rows.iter()])
+        self.extend(rows.rows(), 1, |row, _| Some((rows.confidence(row), rows.correct(row))))
     }
 
-    /// Adds `rows` rows: for each curve probabilities, at most one per row, and whether their events came true.
-    fn extend(&mut self, rows: usize, events: Vec<impl Iterator<Item = (f64, bool)>>) -> Result<()> {
-        let State { bins, n, curves, .. } = &mut self.state;
-        let (bins, found) = (*bins, events.len());
-        match curves.len(bins) {
-            expected if *n > 0 && expected != found => {
-                let (expected, found) = (format!("{expected} classes, as before"), format!("{found} classes"));
-                return Err(Error::Shape { what: "predictions", expected, found });
-            }
-            _ if rows == 0 => return Ok(()),
-            _ => {}
+    /// Adds rows; `event` gives of a row and a curve the probability and whether its event came true, where that counts.
+    fn extend(
+        &mut self,
+        rows: usize,
+        curves: usize,
+        event: impl Fn(usize, usize) -> Option<(f64, bool)>,
+    ) -> Result<()> {
+        let mine = &mut self.state;
+        let before = mine.curves.len(mine.bins);
+        if mine.n > 0 && before != curves {
+            let (expected, found) = (format!("{before} classes, as before"), format!("{curves} classes"));
+            return Err(Error::Shape { what: "predictions", expected, found });
+        }
+        if rows == 0 {
+            return Ok(());
         }
         // All that adding can fail at: no curve counts more than the rows.
-        *n = add_counts(*n, rows as u64)?;
-        curves.resize(found, bins);
-        match curves {
-            Curves::Width(cells) => extend_cells(cells, &EqualWidthBins::linspace(bins)?, bins, events),
-            Curves::Ceil(cells) => extend_cells(cells, &EqualWidthBins::ceil(bins)?, bins, events),
-            Curves::Mass(curves) => {
-                let sample = |(probability, event)| Sample::new(probability, event);
-                curves.iter_mut().zip(events).try_for_each(|(samples, events)| samples.extend(events.map(sample)))
+        mine.n = add_counts(mine.n, rows as u64)?;
+        mine.curves.resize(curves, mine.bins);
+        let bins = mine.bins;
+        let add = |cells: &mut [Cell], edges: EqualWidthBins| {
+            for row in 0..rows {
+                for curve in 0..curves {
+                    if let Some((p, positive)) = event(row, curve) {
+                        cells[curve * bins + edges.bin(p)].add(p, positive)?;
+                    }
+                }
             }
+            Ok(())
+        };
+        match &mut mine.curves {
+            Curves::Width(cells) => add(cells, EqualWidthBins::linspace(bins)?),
+            Curves::Ceil(cells) => add(cells, EqualWidthBins::ceil(bins)?),
+            Curves::Mass(samples) => samples.iter_mut().enumerate().try_for_each(|(curve, samples)| {
+                let events = (0..rows).filter_map(|row| event(row, curve));
+                samples.extend(events.map(|(p, positive)| Sample::new(p, positive)))
+            }),
         }
     }
-}
-
-fn extend_cells(
-    cells: &mut [Cell],
-    edges: &EqualWidthBins,
-    bins: usize,
-    events: Vec<impl Iterator<Item = (f64, bool)>>,
-) -> Result<()> {
-    cells.chunks_mut(bins).zip(events).try_for_each(|(cells, mut events)| {
-        events.try_for_each(|(probability, event)| cells[edges.bin(probability)].add(probability, event))
-    })
 }
 
 impl Curves {
@@ -175,17 +178,15 @@ impl Metric for CalibrationBins {
     type Value = Calibration;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {
-        let threshold = match self.state.target {
-            Target::TopLabel => return self.extend(input.rows(), vec![top_labels(input)]),
-            Target::Classwise => None,
-            Target::Thresholded { above } => Some(above),
-        };
-        let of_class = |class: usize| {
-            let event = move |row| (input.probs(row)[class], input.label(row) as usize == class);
-            let counts = move |(p, _): &(f64, bool)| threshold.is_none_or(|above| *p > above);
-            (0..input.rows()).map(event).filter(counts)
-        };
-        self.extend(input.rows(), (0..input.classes()).map(of_class).collect())
+        let of_class = |row, class: usize| (input.probs(row)[class], input.label(row) as usize == class);
+        let (rows, classes) = (input.rows(), input.classes());
+        match self.state.target {
+            Target::TopLabel => self.extend(rows, 1, |row, _| Some((input.confidence(row), input.correct(row)))),
+            Target::Classwise => self.extend(rows, classes, |row, class| Some(of_class(row, class))),
+            Target::Thresholded { above } => {
+                self.extend(rows, classes, |row, class| Some(of_class(row, class)).filter(|(p, _)| *p > above))
+            }
+        }
     }
 
     fn merge(&mut self, other: Self) -> Result<()> {
