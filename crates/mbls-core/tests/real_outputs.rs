@@ -9,7 +9,8 @@ use candle_core::npy::NpzTensors;
 use candle_core::{DType, Device, Tensor};
 use mbls_core::metric::{
     AdaptiveConvention, AdaptiveEce, Binning, Brier, CalibrationBins, ClasswiseConvention, ClasswiseEce, Metric,
-    NegativeLogLikelihood, Norm, Predictions, Reliability, ReliabilityBins, Target, TopLabels,
+    NegativeLogLikelihood, Norm, Predictions, Reliability, ReliabilityBins, SmoothConvention, Target, TopLabelSamples,
+    TopLabels,
 };
 use std::collections::HashMap;
 use std::fs;
@@ -193,5 +194,41 @@ fn published_errors() {
         assert!((found.ece() - ece).abs() < 1e-6, "{file}: ECE {}", found.ece());
         assert!((found.mce() - mce).abs() < 1e-6, "{file}: MCE {}", found.mce());
         assert!((1.0 - found.accuracy() - error_rate).abs() < 1e-9, "{file}: error rate {}", 1.0 - found.accuracy());
+    }
+}
+
+/// What packages compute from files of confidences, see `fixtures/calibration-errors/generate.py`.
+#[test]
+fn errors_that_packages_computed() {
+    let Some(dir) = logits() else { return };
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/calibration-errors/real_outputs.json");
+    let recorded: serde_json::Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let files = recorded["files"].as_object().unwrap();
+    assert!(!files.is_empty());
+    for (file, expected) in files {
+        let rows = confidences(&dir.join(file));
+        let mut samples = TopLabelSamples::new();
+        samples.add(&rows).unwrap();
+        let sorted = samples.value().unwrap();
+        let mut bins = CalibrationBins::new(Target::TopLabel, Binning::EqualWidth, 15).unwrap();
+        bins.add(&rows).unwrap();
+        let smooth = sorted.smooth_ece(SmoothConvention::Reference);
+        for (key, ours) in [
+            ("kolmogorov_smirnov", sorted.kolmogorov_smirnov_error()),
+            ("smooth_ece", smooth.value),
+            ("bandwidth", smooth.bandwidth),
+            ("debiased_l2_15", bins.value().unwrap().debiased_l2().value),
+        ] {
+            let expected = expected[key].as_f64().unwrap();
+            assert!((ours - expected).abs() < 1e-9, "{file}: {key} is {ours}, expected {expected}");
+        }
+        // Of the larger files the definition is not computed: it is slow.
+        if let Some(expected) = expected["smooth_ece_by_definition"].as_f64() {
+            let ours = sorted.smooth_ece(SmoothConvention::Default).value;
+            assert!(
+                (ours - expected).abs() < 1e-3 * expected,
+                "{file}: smooth ECE is {ours}, by definition {expected}"
+            );
+        }
     }
 }

@@ -13,7 +13,8 @@ pub enum Binning {
     /// Equally wide bins as numpy code in the field computes them: `p` belongs to bin `ceil(bins p - 1)`, in f64; 0 to the
     /// first. Differs from [`EqualWidth`](Self::EqualWidth) for probabilities within 1e-7 of an edge alone.
     EqualWidthCeil,
-    /// Bins of equally many probabilities, with the edges of [`AdaptiveEce`](super::AdaptiveEce) in its default convention.
+    /// Bins of equally many probabilities, with the edges of [`AdaptiveEce`](super::AdaptiveEce) in its default convention:
+    /// the lowest probability is the lower edge of the first bin and belongs to it.
     EqualMass,
 }
 
@@ -28,23 +29,20 @@ impl fmt::Display for Binning {
 }
 
 /// Equally wide bins of `[0, 1]`, by either convention.
-#[derive(Clone, Debug)]
 pub(super) enum EqualWidthBins {
     Linspace(Edges),
     Ceil { bins: usize },
 }
 
 impl EqualWidthBins {
-    /// `None` for a binning that is not of equal width.
-    pub(super) fn new(binning: Binning, bins: usize) -> Result<Option<Self>> {
-        Ok(match binning {
-            Binning::EqualWidth => Some(Self::Linspace(Edges::new(bins)?)),
-            Binning::EqualWidthCeil => Some(Self::Ceil { bins: check_bins(bins)? }),
-            Binning::EqualMass => {
-                check_bins(bins)?;
-                None
-            }
-        })
+    /// [`Binning::EqualWidth`].
+    pub(super) fn linspace(bins: usize) -> Result<Self> {
+        Ok(Self::Linspace(Edges::new(bins)?))
+    }
+
+    /// [`Binning::EqualWidthCeil`].
+    pub(super) fn ceil(bins: usize) -> Result<Self> {
+        Ok(Self::Ceil { bins: check_bins(bins)? })
     }
 
     /// The bin of a probability.

@@ -4,7 +4,6 @@ use super::edges::check_bins;
 use super::equal_mass::EqualMassBins;
 use super::samples::{Sample, Samples};
 use super::saved::{self, Saved};
-use super::top_labels::top_labels;
 use super::{
     AdaptiveConvention, Binning, Calibration, MAX_ROWS, Metric, Predictions, Reliability, Target, TopLabels,
     add_counts, same,
@@ -28,11 +27,9 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(calibration.error(Norm::Max).to_string(), "0.75000 (maximum, classwise, 10 bins of equal width, n = 2)");
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Saved<State>", into = "Saved<State>")]
 pub struct CalibrationBins {
-    /// `None` for bins of equal mass.
-    equal_width: Option<EqualWidthBins>,
     state: State,
 }
 
@@ -40,28 +37,24 @@ pub struct CalibrationBins {
 #[serde(deny_unknown_fields)]
 struct State {
     target: Target,
-    binning: Binning,
     bins: usize,
     n: u64,
     /// No curves before the first row.
     curves: Curves,
 }
 
-/// What is kept of the probabilities of each curve.
+/// What a binning keeps of the probabilities of each curve.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 enum Curves {
     /// `[curves, bins]`.
-    Cells(Vec<Cell>),
+    #[serde(rename = "equal-width")]
+    Width(Vec<Cell>),
+    /// `[curves, bins]`.
+    #[serde(rename = "equal-width-ceil")]
+    Ceil(Vec<Cell>),
     /// `[curves]`.
-    Samples(Vec<Samples>),
-}
-
-/// Equality of the state.
-impl PartialEq for CalibrationBins {
-    fn eq(&self, other: &Self) -> bool {
-        self.state == other.state
-    }
+    #[serde(rename = "equal-mass")]
+    Mass(Vec<Samples>),
 }
 
 impl CalibrationBins {
@@ -72,12 +65,12 @@ impl CalibrationBins {
     /// [`Error::Setting`] for no bins, for more than 65536, and for a threshold outside of `[0, 1)`.
     pub fn new(target: Target, binning: Binning, bins: usize) -> Result<Self> {
         check_target(target)?;
-        let equal_width = EqualWidthBins::new(binning, check_bins(bins)?)?;
-        let curves = match equal_width {
-            Some(_) => Curves::Cells(Vec::new()),
-            None => Curves::Samples(Vec::new()),
+        let curves = match binning {
+            Binning::EqualWidth => Curves::Width(Vec::new()),
+            Binning::EqualWidthCeil => Curves::Ceil(Vec::new()),
+            Binning::EqualMass => Curves::Mass(Vec::new()),
         };
-        Ok(Self { equal_width, state: State { target, binning, bins, n: 0, curves } })
+        Ok(Self { state: State { target, bins: check_bins(bins)?, n: 0, curves } })
     }
 
     /// What is compared.
@@ -87,7 +80,7 @@ impl CalibrationBins {
 
     /// How it is put into bins.
     pub fn binning(&self) -> Binning {
-        self.state.binning
+        self.state.curves.binning()
     }
 
     /// The number of bins of each curve.
@@ -111,52 +104,71 @@ impl CalibrationBins {
                 (format!("{:?}", self.state.target), "TopLabel, for rows without all probabilities");
             return Err(Error::Setting { name: "target", value, expected });
         }
-        self.prepare(rows.rows(), 1)?;
-        self.extend(0, rows.iter())
+        self.extend(rows.rows(), 1, |row, _| Some((rows.confidence(row), rows.correct(row))))
     }
 
-    /// Counts `rows` more rows of `curves` curves, after all checks.
-    fn prepare(&mut self, rows: usize, curves: usize) -> Result<()> {
-        if self.state.n > 0 && self.state.curves() != curves {
-            return Err(Error::Shape {
-                what: "predictions",
-                expected: format!("{} classes, as before", self.state.curves()),
-                found: format!("{curves} classes"),
-            });
+    /// Adds rows; `event` gives of a row and a curve the probability and whether its event came true, where that counts.
+    fn extend(
+        &mut self,
+        rows: usize,
+        curves: usize,
+        event: impl Fn(usize, usize) -> Option<(f64, bool)>,
+    ) -> Result<()> {
+        let mine = &mut self.state;
+        let before = mine.curves.len(mine.bins);
+        if mine.n > 0 && before != curves {
+            let (expected, found) = (format!("{before} classes, as before"), format!("{curves} classes"));
+            return Err(Error::Shape { what: "predictions", expected, found });
         }
-        self.state.n = add_counts(self.state.n, rows as u64)?;
-        if rows > 0 {
-            match &mut self.state.curves {
-                Curves::Cells(cells) => cells.resize(curves * self.state.bins, Cell::default()),
-                Curves::Samples(samples) => samples.resize(curves, Samples::default()),
-            }
+        if rows == 0 {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// Adds probabilities, and whether their events came true, to a curve.
-    fn extend(&mut self, curve: usize, events: impl Iterator<Item = (f64, bool)>) -> Result<()> {
-        match (&mut self.state.curves, &self.equal_width) {
-            (Curves::Cells(cells), Some(bins)) => {
-                let start = curve * self.state.bins;
-                events.for_each(|(p, event)| cells[start + bins.bin(p)].add(p, event));
-                Ok(())
+        // All that adding can fail at: no curve counts more than the rows.
+        mine.n = add_counts(mine.n, rows as u64)?;
+        mine.curves.resize(curves, mine.bins);
+        let bins = mine.bins;
+        let add = |cells: &mut [Cell], edges: EqualWidthBins| {
+            for row in 0..rows {
+                for curve in 0..curves {
+                    if let Some((p, positive)) = event(row, curve) {
+                        cells[curve * bins + edges.bin(p)].add(p, positive);
+                    }
+                }
             }
-            (Curves::Samples(samples), _) => {
-                // Without rows there are no curves.
-                samples.get_mut(curve).map_or(Ok(()), |s| s.extend(events.map(|(p, event)| Sample::new(p, event))))
-            }
-            // Cells are kept for bins of equal width alone: `new` and the check of saved states see to it.
-            (Curves::Cells(_), None) => Ok(()),
+            Ok(())
+        };
+        match &mut mine.curves {
+            Curves::Width(cells) => add(cells, EqualWidthBins::linspace(bins)?),
+            Curves::Ceil(cells) => add(cells, EqualWidthBins::ceil(bins)?),
+            Curves::Mass(samples) => samples.iter_mut().enumerate().try_for_each(|(curve, samples)| {
+                let events = (0..rows).filter_map(|row| event(row, curve));
+                samples.extend(events.map(|(p, positive)| Sample::new(p, positive)))
+            }),
         }
     }
 }
 
-impl State {
-    fn curves(&self) -> usize {
-        match &self.curves {
-            Curves::Cells(cells) => cells.len() / self.bins,
-            Curves::Samples(samples) => samples.len(),
+impl Curves {
+    fn binning(&self) -> Binning {
+        match self {
+            Self::Width(_) => Binning::EqualWidth,
+            Self::Ceil(_) => Binning::EqualWidthCeil,
+            Self::Mass(_) => Binning::EqualMass,
+        }
+    }
+
+    /// The number of curves of `bins` bins.
+    fn len(&self, bins: usize) -> usize {
+        match self {
+            Self::Width(cells) | Self::Ceil(cells) => cells.len() / bins,
+            Self::Mass(curves) => curves.len(),
+        }
+    }
+
+    fn resize(&mut self, curves: usize, bins: usize) {
+        match self {
+            Self::Width(cells) | Self::Ceil(cells) => cells.resize(curves * bins, Cell::default()),
+            Self::Mass(samples) => samples.resize(curves, Samples::default()),
         }
     }
 }
@@ -166,73 +178,63 @@ impl Metric for CalibrationBins {
     type Value = Calibration;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {
-        let threshold = match self.state.target {
-            Target::TopLabel => {
-                self.prepare(input.rows(), 1)?;
-                return self.extend(0, top_labels(input));
+        let of_class = |row, class: usize| (input.probs(row)[class], input.label(row) as usize == class);
+        let (rows, classes) = (input.rows(), input.classes());
+        match self.state.target {
+            Target::TopLabel => self.extend(rows, 1, |row, _| Some((input.confidence(row), input.correct(row)))),
+            Target::Classwise => self.extend(rows, classes, |row, class| Some(of_class(row, class))),
+            Target::Thresholded { above } => {
+                self.extend(rows, classes, |row, class| Some(of_class(row, class)).filter(|(p, _)| *p > above))
             }
-            Target::Classwise => None,
-            Target::Thresholded { above } => Some(above),
-        };
-        self.prepare(input.rows(), input.classes())?;
-        for class in 0..input.classes() {
-            let event = |row| (input.probs(row)[class], input.label(row) as usize == class);
-            let counts = |(p, _): &(f64, bool)| threshold.is_none_or(|above| *p > above);
-            self.extend(class, (0..input.rows()).map(event).filter(counts))?;
         }
-        Ok(())
     }
 
     fn merge(&mut self, other: Self) -> Result<()> {
         let (mine, other) = (&mut self.state, other.state);
         same("target", mine.target, other.target)?;
-        same("binning", mine.binning, other.binning)?;
+        same("binning", mine.curves.binning(), other.curves.binning())?;
         same("bins", mine.bins, other.bins)?;
-        if other.n == 0 {
-            return Ok(());
+        let curves = (mine.curves.len(mine.bins), other.curves.len(other.bins));
+        if mine.n > 0 && other.n > 0 {
+            same("classes", curves.0, curves.1)?;
         }
-        if mine.n == 0 {
-            *mine = other;
-            return Ok(());
-        }
-        same("classes", mine.curves(), other.curves())?;
         // All that merging can fail at: no curve counts more than the rows.
         mine.n = add_counts(mine.n, other.n)?;
+        mine.curves.resize(curves.0.max(curves.1), mine.bins);
         match (&mut mine.curves, other.curves) {
-            (Curves::Cells(mine), Curves::Cells(other)) => {
+            (Curves::Width(mine), Curves::Width(other)) | (Curves::Ceil(mine), Curves::Ceil(other)) => {
                 mine.iter_mut().zip(&other).try_for_each(|(cell, other)| cell.merge(other))
             }
-            (Curves::Samples(mine), Curves::Samples(other)) => {
+            (Curves::Mass(mine), Curves::Mass(other)) => {
                 mine.iter_mut().zip(other).try_for_each(|(samples, other)| samples.merge(other))
             }
-            // The same binning keeps the same.
-            _ => Ok(()),
+            (mine, other) => same("binning", mine.binning(), other.binning()),
         }
     }
 
     /// `None` before the first row, and where no probability is above the threshold.
     fn value(&self) -> Option<Calibration> {
-        let State { target, binning, bins, n, ref curves } = self.state;
-        let curves: Vec<Reliability> = match (curves, &self.equal_width) {
-            (Curves::Cells(cells), Some(equal_width)) => {
-                let intervals = equal_width.intervals();
-                cells.chunks(bins).map(|cells| Reliability::of_cells(intervals.iter().copied(), cells)).collect()
-            }
-            (Curves::Samples(curves), _) => curves.iter().map(|samples| equal_mass(samples, bins)).collect(),
-            (Curves::Cells(_), None) => Vec::new(),
+        let State { target, bins, n, ref curves } = self.state;
+        let binning = curves.binning();
+        let curves: Vec<Option<Reliability>> = match curves {
+            Curves::Width(cells) => diagrams(cells, &EqualWidthBins::linspace(bins).ok()?, bins),
+            Curves::Ceil(cells) => diagrams(cells, &EqualWidthBins::ceil(bins).ok()?, bins),
+            Curves::Mass(curves) => curves.iter().map(|samples| equal_mass(samples, bins)).collect(),
         };
-        let counted = curves.iter().any(|curve| curve.n > 0);
-        counted.then_some(Calibration { target, binning, bins, n, curves })
+        curves.iter().any(Option::is_some).then_some(Calibration { target, binning, bins, n, curves })
     }
 }
 
-/// The diagram of samples in bins of equal mass; of none, no bins.
-fn equal_mass(samples: &Samples, bins: usize) -> Reliability {
+fn diagrams(cells: &[Cell], edges: &EqualWidthBins, bins: usize) -> Vec<Option<Reliability>> {
+    let intervals = edges.intervals();
+    cells.chunks(bins).map(|cells| Reliability::of_cells(intervals.iter().copied(), cells)).collect()
+}
+
+/// The diagram of samples in bins of equal mass, `None` for none.
+fn equal_mass(samples: &Samples, bins: usize) -> Option<Reliability> {
     let sorted = samples.sorted();
-    if sorted.is_empty() {
-        return Reliability { n: 0, bins: Vec::new() };
-    }
-    EqualMassBins::new(&sorted, bins, AdaptiveConvention::Default).reliability()
+    let diagram = || EqualMassBins::new(&sorted, bins, AdaptiveConvention::Default).reliability();
+    (!sorted.is_empty()).then(diagram)
 }
 
 fn check_target(target: Target) -> Result<()> {
@@ -255,9 +257,9 @@ impl TryFrom<Saved<State>> for CalibrationBins {
         let state = saved.into_state();
         let invalid = |problem: String| Err(<State as saved::State>::invalid(problem));
         check_target(state.target)?;
-        let equal_width = EqualWidthBins::new(state.binning, check_bins(state.bins)?)?;
-        let counts: Vec<u128> = match (&state.curves, &equal_width) {
-            (Curves::Cells(cells), Some(_)) => {
+        check_bins(state.bins)?;
+        let counts: Vec<u128> = match &state.curves {
+            Curves::Width(cells) | Curves::Ceil(cells) => {
                 if !cells.len().is_multiple_of(state.bins) {
                     return invalid(format!("{} cells for {} bins per curve", cells.len(), state.bins));
                 }
@@ -265,11 +267,10 @@ impl TryFrom<Saved<State>> for CalibrationBins {
                 let count = |curve: &[Cell]| curve.iter().map(|cell| u128::from(cell.count)).sum();
                 cells.chunks(state.bins).map(count).collect()
             }
-            (Curves::Samples(curves), None) => {
+            Curves::Mass(curves) => {
                 curves.iter().try_for_each(Samples::check::<State>)?;
                 curves.iter().map(|samples| samples.len() as u128).collect()
             }
-            _ => return invalid(format!("cells or samples that do not belong to {}", state.binning)),
         };
         let curves_fit = match (state.n, state.target) {
             (0, _) => counts.is_empty(),
@@ -284,7 +285,7 @@ impl TryFrom<Saved<State>> for CalibrationBins {
         if let Some(count) = counts.iter().find(|count| !fits(count)) {
             return invalid(format!("a curve has {count} probabilities of {} rows", state.n));
         }
-        Ok(Self { equal_width, state })
+        Ok(Self { state })
     }
 }
 

@@ -49,8 +49,9 @@ pub struct Calibration {
     pub bins: usize,
     /// Number of rows.
     pub n: u64,
-    /// The diagrams: one, or one per class. That of a class without a probability above the threshold holds no rows.
-    pub curves: Vec<Reliability>,
+    /// The diagrams: one, or one per class; `None` for a class without a probability above the threshold. What they call
+    /// confidence and accuracy is, of a class, its probability and its frequency.
+    pub curves: Vec<Option<Reliability>>,
 }
 
 /// A calibration error and what makes it comparable with another: numbers that differ in any other field are not.
@@ -83,9 +84,9 @@ impl Calibration {
         let value = match norm {
             Norm::L1 => self.mean(|curve| curve.error(Norm::L1)),
             Norm::L2 => self.mean(|curve| curve.error(Norm::L2).powi(2)).sqrt(),
-            Norm::Max => self.curves.iter().map(|curve| curve.error(Norm::Max)).fold(0.0, f64::max),
+            Norm::Max => self.curves.iter().flatten().map(|curve| curve.error(Norm::Max)).fold(0.0, f64::max),
             Norm::Average => {
-                let gaps = || self.curves.iter().flat_map(Reliability::gaps);
+                let gaps = || self.curves.iter().flatten().flat_map(Reliability::gaps);
                 gaps().sum::<f64>() / gaps().count() as f64
             }
         };
@@ -106,7 +107,7 @@ impl Calibration {
 
     /// The mean over the curves; one that holds nothing adds 0.
     fn mean(&self, of: impl Fn(&Reliability) -> f64) -> f64 {
-        self.curves.iter().filter(|curve| curve.n > 0).map(of).sum::<f64>() / self.curves.len() as f64
+        self.curves.iter().flatten().map(of).sum::<f64>() / self.curves.len() as f64
     }
 }
 

@@ -128,7 +128,7 @@ impl Calibration {
         if matches!(self.target, Target::Thresholded { .. }) {
             return None;
         }
-        let parts = self.curves.iter().map(Reliability::brier_decomposition);
+        let parts = self.curves.iter().flatten().map(Reliability::brier_decomposition);
         parts.reduce(|a, b| BrierDecomposition {
             n: a.n,
             binned: a.binned + b.binned,

@@ -82,7 +82,7 @@ pub use reliability::{Reliability, ReliabilityBin, ReliabilityBins};
 pub use score::Score;
 pub use segmentation_batch::{PixelRows, SegmentationBatch};
 pub use segmentation_calibration::{SegmentationCalibration, SegmentationCalibrationReport, SegmentationProtocol};
-pub use smooth_ece::SmoothEce;
+pub use smooth_ece::{SmoothConvention, SmoothEce};
 pub use top_k::TopKAccuracy;
 pub use top_label_samples::{SortedTopLabels, TopLabelSamples};
 pub use top_labels::TopLabels;

@@ -1,6 +1,20 @@
 use super::SortedTopLabels;
 use serde::{Deserialize, Serialize};
 
+/// How the smooth calibration error treats confidences of 0 and 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SmoothConvention {
+    /// As defined: the part of a Gaussian beyond 0 or 1 is reflected, so that every row weighs the same. Integrals are those
+    /// of the trapezoidal rule.
+    #[default]
+    Default,
+    /// As the authors' package relplot 1.0.3 computes it: a row of confidence 0 or 1 weighs half, as it is its own mirror
+    /// image and counted once, and one within a cell of the grid in between. Where most rows are that confident, the value is
+    /// far from the definition: 0.0707 instead of 0.0475 for a ResNet-110 on CIFAR-10.
+    Reference,
+}
+
 /// Smooth calibration error, with the bandwidth at which it was found.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SmoothEce {
@@ -8,6 +22,8 @@ pub struct SmoothEce {
     pub value: f64,
     /// The bandwidth of the kernel, from 1/1024 to 1; about the error itself.
     pub bandwidth: f64,
+    /// The convention.
+    pub convention: SmoothConvention,
     /// Number of rows.
     pub n: u64,
 }
@@ -27,15 +43,16 @@ impl SortedTopLabels {
     /// spread by a Gaussian of deviation `s` reflected at 0 and 1, and `d_s` the sum of as many Gaussians of weight 1. The
     /// bandwidth is the one that the error at it does not exceed, by ten steps of bisection: the error has no setting.
     ///
-    /// Grids and steps are those of the authors' package relplot 1.0.3, whose values this gives. Takes `O(n)` and
-    /// `O(1 / s^2)` per step.
+    /// Confidences are put on a grid of at least 1001 points. Grid and steps are those of the authors' package relplot 1.0.3,
+    /// whose values [`SmoothConvention::Reference`] gives. Takes `O(n)` and `O(1 / s^2)` per step.
     ///
     /// # References
     ///
     /// Blasiok and Nakkiran, Smooth ECE: Principled Reliability Diagrams via Kernel Smoothing, ICLR 2024 (arXiv 2309.12236),
     /// section 3.
-    pub fn smooth_ece(&self) -> SmoothEce {
-        let suffices = |bandwidth| bandwidth < SMALLEST_BANDWIDTH || bandwidth < self.smooth_ece_at(bandwidth);
+    pub fn smooth_ece(&self, convention: SmoothConvention) -> SmoothEce {
+        let error = |bandwidth| self.smooth_ece_at(bandwidth, convention);
+        let suffices = |bandwidth| bandwidth < SMALLEST_BANDWIDTH || bandwidth < error(bandwidth);
         let (mut above, mut below) = (1.0, 0.0);
         if !suffices(above) {
             for _ in 0..STEPS {
@@ -47,25 +64,46 @@ impl SortedTopLabels {
                 }
             }
         }
-        SmoothEce { value: self.smooth_ece_at(above), bandwidth: above, n: self.n() }
+        SmoothEce { value: error(above), bandwidth: above, convention, n: self.n() }
     }
 
     /// The error at a bandwidth from about 1/1000 to 1.
-    fn smooth_ece_at(&self, bandwidth: f64) -> f64 {
+    fn smooth_ece_at(&self, bandwidth: f64, convention: SmoothConvention) -> f64 {
         let points = ((10.0 / bandwidth).round_ties_even() as usize).max(200);
-        let cells = ((20.0 / bandwidth).round_ties_even() as usize).max(2000) / 2 + 1;
+        let mut cells = ((20.0 / bandwidth).round_ties_even() as usize).max(2000) / 2 + 1;
+        if convention == SmoothConvention::Default {
+            // An even number of cells has no middle, and relplot's kernel is off by half a cell.
+            cells |= 1;
+        }
         let kernel = Kernel::new(bandwidth, cells);
-        let residual = |confidence: f64, correct| confidence - f64::from(u8::from(correct));
-        let residuals = kernel.smooth(&self.on_grid(cells, residual));
-        let densities = kernel.smooth(&self.on_grid(cells, |_, _| 1.0));
-        let at = |i: usize| i as f64 / (points - 1) as f64;
-        let residual: f64 = (0..points).map(|i| interpolate(&residuals, at(i)).abs()).sum();
-        let density: f64 = (0..points).map(|i| interpolate(&densities, at(i)) + DENSITY_OFFSET).sum();
+        let smooth = |weight: fn(f64, bool) -> f64| {
+            let mut grid = self.on_grid(cells, weight);
+            if convention == SmoothConvention::Default {
+                // The mirror image of the end cells are they themselves.
+                grid[0] *= 2.0;
+                grid[cells - 1] *= 2.0;
+            }
+            kernel.smooth(&grid)
+        };
+        let residuals = smooth(|confidence, correct| confidence - f64::from(u8::from(correct)));
+        let densities = smooth(|_, _| 1.0);
+        // The trapezoidal rule weighs the ends half; relplot sums the points.
+        let end_weight = match convention {
+            SmoothConvention::Default => 0.5,
+            SmoothConvention::Reference => 1.0,
+        };
+        let (mut residual, mut density) = (0.0, 0.0);
+        for i in 0..points {
+            let t = i as f64 / (points - 1) as f64;
+            let weight = if i == 0 || i == points - 1 { end_weight } else { 1.0 };
+            residual += weight * interpolate(&residuals, t).abs();
+            density += weight * (interpolate(&densities, t) + DENSITY_OFFSET);
+        }
         residual / density
     }
 
     /// What every row weighs, on a grid of `cells` points from 0 to 1: split between the two points next to its confidence.
-    fn on_grid(&self, cells: usize, weight: impl Fn(f64, bool) -> f64) -> Vec<f64> {
+    fn on_grid(&self, cells: usize, weight: fn(f64, bool) -> f64) -> Vec<f64> {
         let mut grid = vec![0.0; cells];
         for (confidence, correct) in self.iter() {
             let position = confidence * (cells - 1) as f64;
@@ -104,13 +142,15 @@ impl Kernel {
         let mut reflected: Vec<f64> = grid[1..].iter().rev().copied().collect();
         reflected.extend_from_slice(grid);
         reflected.extend(grid[..last].iter().rev());
-        // An even number of cells has no middle: relplot takes the upper of the two, which shifts by half a cell.
         let middle = grid.len() / 2;
-        let at = |k: usize| -> f64 {
-            let start = last + k + middle;
-            self.support.clone().map(|i| self.values[i] * reflected[start - i]).sum()
-        };
-        (0..grid.len()).map(at).collect()
+        let mut smoothed = vec![0.0; grid.len()];
+        // One kernel value at a time over all the grid: the compiler makes vectors of it, and no sum changes its order.
+        for i in self.support.clone() {
+            let weight = self.values[i];
+            let shifted = &reflected[last + middle - i..];
+            smoothed.iter_mut().zip(shifted).for_each(|(sum, value)| *sum += weight * value);
+        }
+        smoothed
     }
 }
 

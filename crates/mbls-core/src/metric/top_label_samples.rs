@@ -110,8 +110,13 @@ impl SortedTopLabels {
     ///
     /// [`Error::Setting`] for no bins and for more than 65536.
     pub fn reliability(&self, binning: Binning, bins: usize) -> Result<Reliability> {
-        let Some(equal_width) = EqualWidthBins::new(binning, check_bins(bins)?)? else {
-            return Ok(EqualMassBins::new(&self.samples, bins, AdaptiveConvention::Default).reliability());
+        let equal_width = match binning {
+            Binning::EqualWidth => EqualWidthBins::linspace(bins)?,
+            Binning::EqualWidthCeil => EqualWidthBins::ceil(bins)?,
+            Binning::EqualMass => {
+                check_bins(bins)?;
+                return Ok(EqualMassBins::new(&self.samples, bins, AdaptiveConvention::Default).reliability());
+            }
         };
         let mut sums = vec![SampleSums::default(); bins];
         self.samples.iter().for_each(|&sample| sums[equal_width.bin(sample.confidence())].add(sample));

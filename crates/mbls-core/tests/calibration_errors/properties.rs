@@ -1,0 +1,124 @@
+//! Bounds, and what must not change a value.
+
+use super::{BINNINGS, TARGETS, rows};
+use mbls_core::metric::{
+    Binning, CalibrationBins, KernelEstimator, Metric, Norm, SmoothConvention, SortedTopLabels, TopLabelSamples,
+    TopLabels, kernel_calibration_error,
+};
+use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+proptest! {
+    #[test]
+    fn norms_are_ordered_and_bounded(rows in rows(), bins in 1usize..40) {
+        for (target, binning) in TARGETS.iter().flat_map(|t| BINNINGS.map(|b| (*t, b))) {
+            let mut metric = CalibrationBins::new(target, binning, bins).unwrap();
+            metric.update(&rows.all()).unwrap();
+            let Some(calibration) = metric.value() else { continue };
+            let [l1, l2, max, average] =
+                [Norm::L1, Norm::L2, Norm::Max, Norm::Average].map(|norm| calibration.error(norm).value);
+            // Means of the same numbers may differ in the last bits.
+            prop_assert!(0.0 <= l1 && l1 <= l2 + 1e-12 && l2 <= max + 1e-12 && max <= 1.0);
+            prop_assert!(0.0 <= average && average <= max + 1e-12);
+            prop_assert!((0.0..=max + 1e-12).contains(&calibration.debiased_l2().value));
+            for curve in calibration.curves.iter().flatten() {
+                let (over, under) = (curve.overconfidence(), curve.underconfidence());
+                prop_assert!(over >= 0.0 && under >= 0.0);
+                prop_assert!((over + under - curve.ece()).abs() < 1e-12);
+                // What over- and underconfidence differ by is the whole gap, whatever the bins.
+                let gap = curve.mean_confidence() - curve.accuracy();
+                prop_assert!((over - under - gap).abs() < 1e-12);
+            }
+        }
+    }
+
+    #[test]
+    fn errors_without_bins_are_bounded(rows in rows()) {
+        let mut samples = TopLabelSamples::new();
+        samples.update(&rows.all()).unwrap();
+        let sorted = samples.value().unwrap();
+        let diagram = sorted.reliability(Binning::EqualWidth, 1).unwrap();
+        let gap = (diagram.mean_confidence() - diagram.accuracy()).abs();
+        let ks = sorted.kolmogorov_smirnov_error();
+        prop_assert!(gap <= ks + 1e-12 && ks <= 1.0);
+        let smooth = sorted.smooth_ece(SmoothConvention::Default);
+        prop_assert!((0.0..=1.0).contains(&smooth.value) && (0.0..=1.0).contains(&smooth.bandwidth));
+        prop_assert_eq!(smooth.n, rows.rows.len() as u64);
+    }
+
+    /// A band for every bin that holds rows, around its confidence or as near as whole rows come.
+    #[test]
+    fn consistency_bands_hold_the_confidence(rows in rows(), bins in 1usize..20, seed: u64) {
+        let mut samples = TopLabelSamples::new();
+        samples.update(&rows.all()).unwrap();
+        for binning in BINNINGS {
+            let band = samples.value().unwrap().consistency_band(binning, bins, 200, 0.99, seed).unwrap().unwrap();
+            for (bin, interval) in band.reliability.bins.iter().zip(&band.accuracies) {
+                prop_assert_eq!(bin.count > 0, interval.is_some());
+                if let (Some(interval), Some(confidence)) = (interval, bin.mean_confidence) {
+                    let row = 1.0 / bin.count as f64;
+                    prop_assert!(0.0 <= interval.low && interval.high <= 1.0);
+                    prop_assert!(interval.low - row <= confidence && confidence <= interval.high + row);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_that_are_certain_have_no_band() {
+    let mut samples = TopLabelSamples::new();
+    samples.add(&TopLabels::new(&[0.0, 1.0, 1.0], &[true, false, true]).unwrap()).unwrap();
+    let rows = samples.value().unwrap();
+    let band = rows.consistency_band(Binning::EqualWidth, 2, 100, 0.9, 0).unwrap().unwrap();
+    let ends: Vec<_> = band.accuracies.iter().flatten().map(|interval| (interval.low, interval.high)).collect();
+    assert_eq!(ends, [(0.0, 0.0), (1.0, 1.0)]);
+    let ece = |rows: &SortedTopLabels| rows.reliability(Binning::EqualWidth, 2).unwrap().ece();
+    let consistency = rows.consistency(99, 0.9, 0, ece).unwrap();
+    assert_eq!((consistency.mean, consistency.interval.high, consistency.p_value), (0.0, 0.0, 0.01));
+    assert_eq!((consistency.observed, consistency.n, consistency.resamples), (2.0 / 3.0, 3, 99));
+}
+
+/// A calibrated model is rejected at 10 % about as often as that says.
+#[test]
+fn p_values_of_calibrated_rows_are_uniform() {
+    let confidences: Vec<f64> = (0..150).map(|i| 0.5 + f64::from(i) / 300.0).collect();
+    let mut low = 0;
+    for trial in 0..200 {
+        let mut rng = ChaCha8Rng::seed_from_u64(trial);
+        let correct: Vec<bool> = confidences.iter().map(|confidence| rng.random::<f64>() < *confidence).collect();
+        let mut samples = TopLabelSamples::new();
+        samples.add(&TopLabels::new(&confidences, &correct).unwrap()).unwrap();
+        let rows = samples.value().unwrap();
+        let found = rows.consistency(99, 0.9, 1000 + trial, SortedTopLabels::kolmogorov_smirnov_error).unwrap();
+        low += usize::from(found.p_value <= 0.1);
+    }
+    // Binomial: mean 20, standard deviation 4.2.
+    assert!((7..=35).contains(&low), "{low} of 200");
+}
+
+#[test]
+fn same_bits_for_any_number_of_threads() {
+    let confidences: Vec<f64> = (0..200).map(|i| 0.4 + f64::from(i) / 400.0).collect();
+    let correct: Vec<bool> = (0..200).map(|i| i % 3 != 0).collect();
+    let mut samples = TopLabelSamples::new();
+    samples.add(&TopLabels::new(&confidences, &correct).unwrap()).unwrap();
+    let rows = samples.value().unwrap();
+    let logits: Vec<f32> = (0..600).map(|i| ((i * 37) % 101) as f32 / 20.0).collect();
+    let labels: Vec<u32> = (0..200).map(|i| i % 3).collect();
+    let predictions = mbls_core::metric::Predictions::from_logits(&logits, 3, &labels).unwrap();
+    let in_pool = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            (
+                rows.consistency(40, 0.9, 4, |rows| rows.smooth_ece(SmoothConvention::Default).value).unwrap(),
+                rows.consistency_band(Binning::EqualMass, 7, 200, 0.9, 4).unwrap().unwrap(),
+                rows.kernel_calibration_error(0.5, KernelEstimator::Biased).unwrap().unwrap(),
+                kernel_calibration_error(&predictions, 0.5, KernelEstimator::Unbiased).unwrap().unwrap(),
+            )
+        })
+    };
+    assert_eq!(in_pool(1), in_pool(2));
+    assert_eq!(in_pool(1), in_pool(5));
+}
