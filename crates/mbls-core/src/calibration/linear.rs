@@ -1,6 +1,6 @@
 use super::scores::{check_classes, softmax};
 use super::softmax_regression::{Form, SoftmaxRegression, affine};
-use super::{Calibrator, ScoreKind, Scores, TemperatureScaling, newton};
+use super::{Calibrator, ScoreKind, Scores, newton};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -120,9 +120,10 @@ impl Saved {
         let pairs = classes as f64 * (classes - 1) as f64;
         let objective =
             SoftmaxRegression::new(form, features, labels, odir.off_diagonal / pairs, odir.intercept / classes as f64);
-        // From the best single weight for all: the features may be far from the scale of calibrated logits.
-        let temperature = TemperatureScaling::fit(features, classes, labels)?.temperature();
-        let mut weights = newton::minimise(what, &objective, objective.diagonal(1.0 / temperature))?;
+        // From logits of size 1: where probabilities are saturated, gradients vanish far from an optimum.
+        let largest = features.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
+        let start = if largest > 0.0 { largest.recip() } else { 1.0 };
+        let mut weights = newton::minimise(what, &objective, objective.diagonal(start))?;
         let intercepts = weights.split_off(weights.len() - classes);
         Self { weights, intercepts }.check(what, form)
     }
@@ -159,7 +160,7 @@ const MATRIX: &str = "matrix scaling";
 const DIRICHLET: &str = "Dirichlet calibration";
 
 impl VectorScaling {
-    /// Fits weights and intercepts of least negative log-likelihood, from those of temperature scaling.
+    /// Fits weights and intercepts of least negative log-likelihood.
     ///
     /// Intercepts that differ by a constant are the same map; those of the result have the mean 0.
     ///
@@ -191,7 +192,7 @@ impl VectorScaling {
 }
 
 impl MatrixScaling {
-    /// Fits weights and intercepts of least negative log-likelihood plus penalty, from those of temperature scaling.
+    /// Fits weights and intercepts of least negative log-likelihood plus penalty.
     ///
     /// Without a penalty many parameters are the same map; the probabilities are unique all the same. A pass over the rows
     /// needs 16 times the `C^2 + C` parameters besides the rows.
@@ -220,7 +221,7 @@ impl MatrixScaling {
 }
 
 impl DirichletCalibration {
-    /// Fits weights and intercepts of least negative log-likelihood plus penalty, from those of temperature scaling.
+    /// Fits weights and intercepts of least negative log-likelihood plus penalty.
     ///
     /// # Shapes
     ///

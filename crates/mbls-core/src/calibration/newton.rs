@@ -30,16 +30,16 @@ pub(super) struct Evaluation<P> {
 const GRADIENT: f64 = 1e-10;
 /// The largest Newton step left there, in shares of the point. Where the function only falls towards infinity, as it does for
 /// classes that can be separated, the gradient vanishes and the steps do not.
-const STEP: f64 = 1e-3;
+const STEP: f64 = 1e-6;
 const ITERATIONS: usize = 200;
 /// The share of the decrease the slope promises that a step must bring.
 const ARMIJO: f64 = 1e-4;
 
 /// The point of least value: Newton steps by conjugate gradients, shortened until the value falls.
 ///
-/// Steps solve `(H + |g| S^2) step = -g` with the scales `S`: the added term keeps them short where the Hessian is nearly
-/// singular, and vanishes at the optimum, so convergence stays quadratic (Li, Fukushima, Qi and Yamashita, 2004). Of several
-/// optima, the one reached from `start`.
+/// Steps solve `(H + d S^2) step = -g` with the scales `S` and `d` the larger of `|g|` and 1e-10: it keeps them short where the
+/// Hessian is nearly singular, and vanishes towards the optimum, so convergence stays fast (Li, Fukushima, Qi and Yamashita,
+/// 2004). Of several optima, the one reached from `start`.
 ///
 /// # Errors
 ///
@@ -90,17 +90,15 @@ fn search<O: Objective>(
 fn newton_step<O: Objective>(objective: &O, here: &Evaluation<O::Point>, gradient: f64) -> Vec<f64> {
     let scales = objective.scales();
     let n = scales.len();
-    let damping: Vec<f64> = scales.iter().map(|s| gradient * s * s).collect();
+    // Not less than rounding makes of a gradient of 0, or directions without curvature would take long steps.
+    let damping: Vec<f64> = scales.iter().map(|s| gradient.max(GRADIENT) * s * s).collect();
     let diagonal: Vec<f64> = here.diagonal.iter().zip(&damping).map(|(h, d)| h + d).collect();
-    let precondition = |residual: &[f64]| -> Vec<f64> {
-        // A variable without curvature and without gradient stays where it is.
-        residual.iter().zip(&diagonal).map(|(r, d)| if *d > 0.0 { r / d } else { 0.0 }).collect()
-    };
+    let precondition = |residual: &[f64]| -> Vec<f64> { residual.iter().zip(&diagonal).map(|(r, d)| r / d).collect() };
     let mut step = vec![0.0; n];
     let mut residual: Vec<f64> = here.gradient.iter().map(|g| -g).collect();
     let mut direction = precondition(&residual);
     let mut square = dot(&residual, &direction);
-    let enough = square * gradient.min(0.01);
+    let enough = square * gradient.clamp(1e-8, 0.01);
     for _ in 0..(2 * n + 20).min(1000) {
         if square <= enough {
             break;

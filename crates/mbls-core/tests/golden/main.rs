@@ -4,3 +4,4 @@
 //! the repository's own.
 
 mod metrics;
+mod temperature;
