@@ -2,14 +2,10 @@
 
 use crate::{Error, Result};
 
-/// A smooth convex function.
+/// A smooth convex function of variables of about the same scale.
 pub(super) trait Objective {
     /// What the Hessian needs of a point.
     type Point;
-
-    /// The unit of each variable's effect, greater than 0: gradients are judged after division by it, steps after
-    /// multiplication, so that the scale of the features decides nothing.
-    fn scales(&self) -> &[f64];
 
     /// The function and its derivatives.
     fn at(&self, x: &[f64]) -> Evaluation<Self::Point>;
@@ -26,7 +22,7 @@ pub(super) struct Evaluation<P> {
     pub(super) point: P,
 }
 
-/// The largest gradient, over its scale, at which a point is an optimum.
+/// The largest derivative at which a point is an optimum.
 const GRADIENT: f64 = 1e-10;
 /// The largest Newton step left there, in shares of the point. Where the function only falls towards infinity, as it does for
 /// classes that can be separated, the gradient vanishes and the steps do not.
@@ -37,7 +33,7 @@ const ARMIJO: f64 = 1e-4;
 
 /// The point of least value: Newton steps by conjugate gradients, shortened until the value falls.
 ///
-/// Steps solve `(H + d S^2) step = -g` with the scales `S` and `d` the larger of `|g|` and 1e-10: it keeps them short where the
+/// Steps solve `(H + d I) step = -g` with `d` the larger of `|g| / 10` and 1e-10: it keeps them short where the
 /// Hessian is nearly singular, and vanishes towards the optimum, so convergence stays fast (Li, Fukushima, Qi and Yamashita,
 /// 2004). Of several optima, the one reached from `start`.
 ///
@@ -45,17 +41,16 @@ const ARMIJO: f64 = 1e-4;
 ///
 /// [`Error::Fit`], with gradient and step, where there is no optimum after 200 steps.
 pub(super) fn minimise<O: Objective>(what: &'static str, objective: &O, start: Vec<f64>) -> Result<Vec<f64>> {
-    let scales = objective.scales();
     let (mut x, mut here) = (start.clone(), objective.at(&start));
     let (mut gradient, mut left) = (f64::INFINITY, f64::INFINITY);
     for _ in 0..ITERATIONS {
-        gradient = largest(here.gradient.iter().zip(scales).map(|(g, s)| g / s));
+        gradient = largest(&here.gradient);
         if !(here.value.is_finite() && gradient.is_finite()) {
             break;
         }
         let step = newton_step(objective, &here, gradient);
-        let size = largest(x.iter().zip(scales).map(|(x, s)| x * s)).max(1.0);
-        left = largest(step.iter().zip(scales).map(|(d, s)| d * s)) / size;
+        let size = largest(&x).max(1.0);
+        left = largest(&step) / size;
         if gradient <= GRADIENT && left <= STEP {
             return Ok(x);
         }
@@ -88,11 +83,10 @@ fn search<O: Objective>(
 
 /// Conjugate gradients on the damped Newton equation, preconditioned by its diagonal.
 fn newton_step<O: Objective>(objective: &O, here: &Evaluation<O::Point>, gradient: f64) -> Vec<f64> {
-    let scales = objective.scales();
-    let n = scales.len();
+    let n = here.gradient.len();
     // Not less than rounding makes of a gradient of 0, or directions without curvature would take long steps.
-    let damping: Vec<f64> = scales.iter().map(|s| gradient.max(GRADIENT) * s * s).collect();
-    let diagonal: Vec<f64> = here.diagonal.iter().zip(&damping).map(|(h, d)| h + d).collect();
+    let damping = (0.1 * gradient).max(GRADIENT);
+    let diagonal: Vec<f64> = here.diagonal.iter().map(|h| h + damping).collect();
     let precondition = |residual: &[f64]| -> Vec<f64> { residual.iter().zip(&diagonal).map(|(r, d)| r / d).collect() };
     let mut step = vec![0.0; n];
     let mut residual: Vec<f64> = here.gradient.iter().map(|g| -g).collect();
@@ -104,7 +98,7 @@ fn newton_step<O: Objective>(objective: &O, here: &Evaluation<O::Point>, gradien
             break;
         }
         let mut product = objective.hessian_times(&here.point, &direction);
-        product.iter_mut().zip(&damping).zip(&direction).for_each(|((p, d), v)| *p += d * v);
+        product.iter_mut().zip(&direction).for_each(|(p, d)| *p += damping * d);
         let curvature = dot(&direction, &product);
         // Not positive by rounding alone: the function is convex.
         if curvature.is_nan() || curvature <= 0.0 {
@@ -126,7 +120,8 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// The largest magnitude; not finite where one is not.
-fn largest(values: impl Iterator<Item = f64>) -> f64 {
-    values.fold(0.0, |largest: f64, value| if value.is_nan() { f64::NAN } else { largest.max(value.abs()) })
+/// The largest magnitude; NaN where one is.
+fn largest(values: &[f64]) -> f64 {
+    let nan_or_larger = |a: f64, b: f64| if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b.abs()) };
+    values.iter().copied().fold(0.0, nan_or_larger)
 }

@@ -173,6 +173,36 @@ fn fits_without_an_optimum_are_errors() {
 }
 
 #[test]
+fn probabilities_out_of_range_are_taken_as_the_nearer_end() {
+    let (probs, positive) = ([0.1, 0.4, 0.6, 0.9, 0.5], [false, true, false, true, true]);
+    let bins = HistogramBins { bins: 3, binning: Binning::EqualMass };
+    let maps: [Box<dyn Fn(f64) -> f64>; 4] = [
+        Box::new({
+            let map = <PlattScaling as BinaryCalibrator>::fit(&probs, &positive, PlattTargets::Smoothed).unwrap();
+            move |p| map.prob(p)
+        }),
+        Box::new({
+            let map = BetaCalibration::fit(&probs, &positive, ()).unwrap();
+            move |p| map.prob(p)
+        }),
+        Box::new({
+            let map = IsotonicRegression::fit(&probs, &positive, ()).unwrap();
+            move |p| map.prob(p)
+        }),
+        Box::new({
+            let map = HistogramBinning::fit(&probs, &positive, bins).unwrap();
+            move |p| map.prob(p)
+        }),
+    ];
+    for map in maps {
+        for (out, end) in [(-3.0, 0.0), (f64::NEG_INFINITY, 0.0), (f64::NAN, 0.0), (1.5, 1.0), (f64::INFINITY, 1.0)] {
+            assert_eq!(map(out), map(end));
+            assert!((0.0..=1.0).contains(&map(out)));
+        }
+    }
+}
+
+#[test]
 fn wrong_input_is_refused() {
     let message = |error: Error| error.to_string();
     let isotonic =

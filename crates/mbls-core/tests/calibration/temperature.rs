@@ -69,6 +69,18 @@ fn fit_of_huge_logits() {
     assert!((fitted / (1e4 / 3f64.ln()) - 1.0).abs() < 1e-9, "{fitted}");
 }
 
+/// Far beyond what a network writes, to the range of the sums.
+#[test]
+fn logits_out_of_range_are_an_error() {
+    for scale in [1e9, 1e14] {
+        let logits = [scale, 0.0f64].repeat(4);
+        let fitted = TemperatureScaling::fit(&logits, 2, &[0, 0, 0, 1]).unwrap().temperature();
+        assert_eq!(fitted, TemperatureScaling::MAX, "{scale}");
+    }
+    let error = TemperatureScaling::fit(&[1e38f32, 0.0], 2, &[1]).unwrap_err().to_string();
+    assert!(error.starts_with("cannot add to a fixed-point sum"), "{error}");
+}
+
 #[test]
 fn scaling_keeps_predictions() {
     let (logits, labels) = synthetic(200, 4, 3.0, 2);
