@@ -81,6 +81,16 @@ impl Basis {
         coordinates
     }
 
+    /// The roots of the mean squares of coordinates `[rows, width]`: 1, or less where a feature depends on those before it.
+    pub(super) fn effects(&self, coordinates: &[f64]) -> Vec<f64> {
+        let width = self.mean.len();
+        let squares = sums_over_rows(coordinates, width, width, |_, x, sums| {
+            sums.iter_mut().zip(x).for_each(|(sum, x)| *sum += x * x);
+        });
+        let n = (coordinates.len() / width) as f64;
+        squares.iter().map(|sum| (sum / n).sqrt()).collect()
+    }
+
     /// `W` and `b` of `U` and `c`: of `[features, outputs]` `[outputs, features]`, in diagonal form both `[outputs]`.
     pub(super) fn weights(&self, u: &[f64], c: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let (width, outputs) = (self.mean.len(), c.len());
@@ -135,19 +145,16 @@ impl Basis {
 /// `L^-1` of `L L^T = covariance + diag(ridge)`, of which the lower triangle is given.
 fn inverse_cholesky(mut l: Vec<f64>, ridge: &[f64]) -> Vec<f64> {
     let n = ridge.len();
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     for i in 0..n {
-        for j in 0..=i {
-            let (before, row) = l.split_at_mut(i * n);
-            let other = if j < i { &before[j * n..j * n + j] } else { &[][..] };
-            if j < i {
-                let dot: f64 = row[..j].iter().zip(other).map(|(a, b)| a * b).sum();
-                row[j] = (row[j] - dot) / before[j * n + j];
-            } else {
-                let square: f64 = row[..i].iter().map(|a| a * a).sum();
-                // Where rounding takes more than there is, the ridge is left.
-                row[i] = (row[i] + ridge[i] - square).max(ridge[i]).sqrt();
-            }
+        let (before, row) = l.split_at_mut(i * n);
+        for j in 0..i {
+            let other = &before[j * n..][..=j];
+            row[j] = (row[j] - dot(&row[..j], other)) / other[j];
         }
+        let square = dot(&row[..i], &row[..i]);
+        // Where rounding takes more than there is, the ridge is left.
+        row[i] = (row[i] + ridge[i] - square).max(ridge[i]).sqrt();
     }
     let mut inverse = vec![0.0; n * n];
     for i in 0..n {

@@ -22,7 +22,9 @@ pub(super) fn fit(what: &'static str, features: &[&[f64]], targets: &[f64], inte
         (0..targets.len()).flat_map(|row| features.iter().map(move |feature| feature[row])).collect();
     let basis = (width > 0).then(|| Basis::new(Form::Full, &by_row, width));
     let coordinates = basis.as_ref().map_or(Vec::new(), |basis| basis.coordinates(&by_row));
-    let regression = LogisticRegression { width, coordinates, targets };
+    let mut effects = basis.as_ref().map_or(Vec::new(), |basis| basis.effects(&coordinates));
+    effects.push(1.0);
+    let regression = LogisticRegression { width, coordinates, targets, effects };
     let mut start = vec![0.0; width];
     start.push(intercept);
     let found = minimise(what, &regression, start)?;
@@ -43,6 +45,8 @@ struct LogisticRegression<'a> {
     /// The features in the coordinates of their basis, `[rows, width]`.
     coordinates: Vec<f64>,
     targets: &'a [f64],
+    /// Per variable.
+    effects: Vec<f64>,
 }
 
 /// The most parameters: two weights and the intercept.
@@ -50,6 +54,10 @@ const MOST: usize = 3;
 
 impl Objective for LogisticRegression<'_> {
     type Point = [[f64; MOST]; MOST];
+
+    fn effects(&self) -> &[f64] {
+        &self.effects
+    }
 
     fn at(&self, parameters: &[f64]) -> Evaluation<Self::Point> {
         let (dim, n) = (parameters.len(), self.targets.len() as f64);

@@ -7,6 +7,10 @@ pub(super) trait Objective {
     /// What the Hessian needs of a point.
     type Point;
 
+    /// What a change of each variable by 1 changes the logits by, as a root of a mean square: the measure of a step. It is near 1
+    /// but for features that depend on others, whose weights are hardly determined and hardly matter.
+    fn effects(&self) -> &[f64];
+
     /// The function and its derivatives.
     fn at(&self, x: &[f64]) -> Evaluation<Self::Point>;
 
@@ -24,9 +28,10 @@ pub(super) struct Evaluation<P> {
 
 /// The largest derivative at which a point is an optimum.
 const GRADIENT: f64 = 1e-10;
-/// The largest Newton step left there, in shares of the point. Where the function only falls towards infinity, as it does for
+/// The largest effect of a Newton step left there, in shares of that of the point. Where the function only falls towards infinity, as it does for
 /// classes that can be separated, the gradient vanishes and the steps do not.
 const STEP: f64 = 1e-6;
+/// Newton steps before a fit is given up.
 const ITERATIONS: usize = 200;
 /// The share of the decrease the slope promises that a step must bring.
 const ARMIJO: f64 = 1e-4;
@@ -41,16 +46,16 @@ const ARMIJO: f64 = 1e-4;
 ///
 /// [`Error::Fit`], with gradient and step, where there is no optimum after 200 steps.
 pub(super) fn minimise<O: Objective>(what: &'static str, objective: &O, start: Vec<f64>) -> Result<Vec<f64>> {
+    let effect = |x: &[f64]| largest(x.iter().zip(objective.effects()).map(|(x, effect)| x * effect));
     let (mut x, mut here) = (start.clone(), objective.at(&start));
     let (mut gradient, mut left) = (f64::INFINITY, f64::INFINITY);
     for _ in 0..ITERATIONS {
-        gradient = largest(&here.gradient);
+        gradient = largest(here.gradient.iter().copied());
         if !(here.value.is_finite() && gradient.is_finite()) {
             break;
         }
         let step = newton_step(objective, &here, gradient);
-        let size = largest(&x).max(1.0);
-        left = largest(&step) / size;
+        left = effect(&step) / effect(&x).max(1.0);
         if gradient <= GRADIENT && left <= STEP {
             return Ok(x);
         }
@@ -59,7 +64,7 @@ pub(super) fn minimise<O: Objective>(what: &'static str, objective: &O, start: V
     }
     let problem = format!(
         "no optimum found: the gradient is {gradient:.1e} (required: {GRADIENT:.0e}) and the next step {left:.1e} of the \
-         parameters (required: {STEP:.0e}); there is none where the rows can be separated by class without regularisation"
+         parameters (required: {STEP:.0e}); rows that can be separated by class have none"
     );
     Err(Error::Fit { what, problem })
 }
@@ -121,7 +126,6 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// The largest magnitude; NaN where one is.
-fn largest(values: &[f64]) -> f64 {
-    let nan_or_larger = |a: f64, b: f64| if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b.abs()) };
-    values.iter().copied().fold(0.0, nan_or_larger)
+fn largest(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(0.0, |a, b| if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b.abs()) })
 }

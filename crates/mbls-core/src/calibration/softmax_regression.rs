@@ -16,6 +16,8 @@ pub(super) struct SoftmaxRegression {
     /// In the coordinates of the basis.
     features: Vec<f64>,
     labels: Vec<u32>,
+    /// Per variable.
+    effects: Vec<f64>,
     penalty: Option<Penalty>,
 }
 
@@ -43,6 +45,10 @@ impl SoftmaxRegression {
         let labels: Vec<u32> = order.iter().map(|&n| labels[n]).collect();
         let basis = Basis::new(form, &features, classes);
         let features = basis.coordinates(&features);
+        let of_features = basis.effects(&features);
+        let outputs = if form == Form::Full { classes } else { 1 };
+        let of_weights = of_features.iter().flat_map(|effect| std::iter::repeat_n(*effect, outputs));
+        let effects = of_weights.chain(std::iter::repeat_n(1.0, classes)).collect();
         let penalty = (form == Form::Full && (off_diagonal > 0.0 || intercept > 0.0)).then(|| {
             let weight = |i: usize| if i.is_multiple_of(classes + 1) { 0.0 } else { off_diagonal };
             let weights: Vec<f64> = (0..classes * classes).map(weight).collect();
@@ -52,12 +58,12 @@ impl SoftmaxRegression {
             diagonal.iter_mut().for_each(|d| *d *= 2.0);
             Penalty { weights, intercepts, diagonal }
         });
-        Self { form, classes, basis, features, labels, penalty }
+        Self { form, classes, basis, features, labels, effects, penalty }
     }
 
     /// The number of variables.
     pub(super) fn dim(&self) -> usize {
-        self.classes + if self.form == Form::Full { self.classes * self.classes } else { self.classes }
+        self.effects.len()
     }
 
     /// `W`, `[classes, classes]` or `[classes]`, and `b` of a point.
@@ -112,6 +118,10 @@ impl SoftmaxRegression {
 impl Objective for SoftmaxRegression {
     /// The probabilities of all rows.
     type Point = Vec<f64>;
+
+    fn effects(&self) -> &[f64] {
+        &self.effects
+    }
 
     fn at(&self, variables: &[f64]) -> Evaluation<Vec<f64>> {
         let (classes, dim, n) = (self.classes, variables.len(), self.labels.len() as f64);

@@ -3,7 +3,8 @@
 use super::support::{assert_close, fixture, in_pool, items, labels, numbers, synthetic};
 use mbls_core::Error;
 use mbls_core::calibration::{
-    Calibrator, DirichletCalibration, MatrixScaling, Odir, Scores, TemperatureScaling, VectorScaling,
+    Calibrator, DirichletCalibration, MatrixScaling, Odir, PlattScaling, PlattTargets, Scores, TemperatureScaling,
+    VectorScaling,
 };
 use serde_json::Value;
 
@@ -129,6 +130,45 @@ fn huge_logits_and_far_offsets() {
     let expected = plain.probs(&Scores::from_logits(&logits, 3).unwrap()).unwrap();
     // The offset is rounded to f32.
     assert_close("probabilities", &moved.probs(&scores).unwrap(), &expected, 1e-4);
+}
+
+/// The logits of many networks sum to nearly nothing in every row: features that depend on each other.
+#[test]
+fn logits_that_sum_to_zero() {
+    let (logits, labels) = synthetic(800, 4, 2.0, 11);
+    let centred = |jitter: f64| {
+        let row = |row: &[f32]| -> Vec<f64> {
+            let mean = row.iter().map(|&l| f64::from(l)).sum::<f64>() / 4.0;
+            row.iter().map(|&l| f64::from(l) - mean + jitter * f64::from(l).sin()).collect()
+        };
+        Scores::from_logits(&logits.chunks(4).flat_map(row).collect::<Vec<f64>>(), 4).unwrap()
+    };
+    let fit = |scores: &Scores| MatrixScaling::fit(scores, &labels, Odir::NONE).unwrap().probs(scores).unwrap();
+    let exact = fit(&centred(0.0));
+    let vector = VectorScaling::fit(&centred(0.0), &labels).unwrap().probs(&centred(0.0)).unwrap();
+    assert!(mean_nll(&exact, &labels) <= mean_nll(&vector, &labels));
+    // A sliver of a fourth dimension is one more feature, whatever its size.
+    let (small, large) = (fit(&centred(1e-4)), fit(&centred(1e-2)));
+    assert!(mean_nll(&small, &labels) < mean_nll(&exact, &labels));
+    assert_close("NLL", &[mean_nll(&small, &labels)], &[mean_nll(&large, &labels)], 1e-3);
+}
+
+/// Of two opposite logits all weights are multiples of one: what is left is Platt scaling of their difference.
+#[test]
+fn two_opposite_logits_are_platt_scaling() {
+    let (logits, labels) = synthetic(300, 2, 3.0, 12);
+    let scores: Vec<f64> = logits.chunks(2).map(|row| f64::from(row[1] - row[0])).collect();
+    let positive: Vec<bool> = labels.iter().map(|&label| label == 1).collect();
+    let platt = PlattScaling::fit_scores(&scores, &positive, PlattTargets::Labels).unwrap();
+    let expected: Vec<f64> = scores.iter().map(|&s| platt.prob_of_score(s)).collect();
+    let opposite =
+        Scores::from_logits(&scores.iter().flat_map(|s| [-0.5 * s, 0.5 * s]).collect::<Vec<f64>>(), 2).unwrap();
+    let matrix = MatrixScaling::fit(&opposite, &labels, Odir::NONE).unwrap().probs(&opposite).unwrap();
+    let vector = VectorScaling::fit(&opposite, &labels).unwrap().probs(&opposite).unwrap();
+    for found in [matrix, vector] {
+        let found: Vec<f64> = found.chunks(2).map(|row| row[1]).collect();
+        assert_close("probabilities", &found, &expected, 1e-9);
+    }
 }
 
 #[test]

@@ -132,3 +132,27 @@ fn overflow_of_parameters_is_an_error() {
         assert!(probs.iter().all(|p| (0.0..=1.0).contains(p)), "{probs:?}");
     }
 }
+
+/// The largest finite logits: a distribution or an error, from fitting and from applying.
+#[test]
+fn extreme_logits_give_distributions_or_errors() {
+    let max = f64::MAX;
+    let extreme = [max, -max, 0.0, 0.0, max, -max, -max, -max, -max, 1e300, 0.0, -1e300, 1.0, 2.0, 3.0];
+    let extreme = Scores::from_logits(&extreme, 3).unwrap();
+    let (logits, labels) = synthetic(200, 3, 2.0, 1);
+    let usual = Scores::from_logits(&logits, 3).unwrap();
+    let mut fitted = 0;
+    for spec in specs(3) {
+        let on_usual = spec.fit(&usual, &labels).unwrap_or_else(|e| panic!("{spec:?}: {e}"));
+        let on_extreme = spec.fit(&extreme, &[0, 1, 2, 2, 1]);
+        for (calibrator, scores) in [(Some(&on_usual), &extreme), (on_extreme.as_ref().ok(), &extreme)] {
+            let Some(Ok(probs)) = calibrator.map(|calibrator| calibrator.probs(scores)) else { continue };
+            fitted += 1;
+            for row in probs.chunks(3) {
+                assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-12, "{spec:?}: {row:?}");
+                assert!(row.iter().all(|p| (0.0..=1.0).contains(p)), "{spec:?}: {row:?}");
+            }
+        }
+    }
+    assert!(fitted > 0);
+}

@@ -129,7 +129,8 @@ impl TemperatureScaling {
 
     /// Takes the best of the published grid of temperatures.
     ///
-    /// Starts at 0.1 and adds 0.1 a hundred times, accumulating its rounding; the first minimum wins.
+    /// Starts at 0.1 and adds 0.1 a hundred times, accumulating its rounding; the first minimum wins. For the calibration error the
+    /// logits are rounded to f32.
     ///
     /// # Errors
     ///
