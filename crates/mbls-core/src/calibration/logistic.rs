@@ -8,7 +8,6 @@ use crate::Result;
 pub(super) struct Fitted {
     pub(super) weights: Vec<f64>,
     pub(super) intercept: f64,
-    pub(super) loss: f64,
 }
 
 /// Fits `sigmoid(w f + b)` to targets from 0 to 1, from weights of 0 and the given intercept.
@@ -28,10 +27,9 @@ pub(super) fn fit(what: &'static str, features: &[&[f64]], targets: &[f64], inte
     let mut start = vec![0.0; width];
     start.push(intercept);
     let found = minimise(what, &regression, start)?;
-    let loss = regression.at(&found).value;
     let (u, c) = found.split_at(width);
     let (weights, intercepts) = basis.map_or((Vec::new(), c.to_vec()), |basis| basis.weights(u, c));
-    Ok(Fitted { weights, intercept: intercepts[0], loss })
+    Ok(Fitted { weights, intercept: intercepts[0] })
 }
 
 /// `1 / (1 + exp(-z))`, without overflow.

@@ -91,6 +91,25 @@ fn histogram_binning_is_that_of_netcal() {
     assert!(width > 0 && mass > 0);
 }
 
+/// Bins are `(lower, upper]` with 0 in the first, while fitting and while applying; one without rows maps to its centre.
+#[test]
+fn histogram_bins_include_their_upper_edge() {
+    let probs = [0.0, 0.25, 0.25, 0.5, 0.5, 0.5, 1.0];
+    let positive = [true, false, false, true, true, false, true];
+    let bins = HistogramBins { bins: 4, binning: Binning::EqualWidth };
+    let map = HistogramBinning::fit(&probs, &positive, bins).unwrap();
+    let expected = [(0.0, 0.25, 1.0 / 3.0), (0.25, 0.5, 2.0 / 3.0), (0.5, 0.75, 0.625), (0.75, 1.0, 1.0)];
+    assert_eq!(map.bins().collect::<Vec<_>>(), expected);
+    let found = [0.0, 0.1, 0.25, 0.26, 0.5, 0.51, 0.75, 0.76, 1.0].map(|p| map.prob(p));
+    let (third, thirds) = (1.0 / 3.0, 2.0 / 3.0);
+    assert_eq!(found, [third, third, third, thirds, thirds, 0.625, 0.625, 1.0, 1.0]);
+
+    // Quartiles 0.25, 0.5 and 0.5: two of them are one.
+    let bins = HistogramBins { bins: 4, binning: Binning::EqualMass };
+    let map = HistogramBinning::fit(&probs, &positive, bins).unwrap();
+    assert_eq!(map.bins().collect::<Vec<_>>(), [(0.0, 0.25, third), (0.25, 0.5, thirds), (0.5, 1.0, 1.0)]);
+}
+
 #[test]
 fn one_against_the_rest_is_that_of_scikit_learn_and_netcal() {
     let several = &fixture("binary.json")["several"];
@@ -152,6 +171,10 @@ fn beta_calibration_against_the_truth_is_constant() {
     assert_eq!((fitted.a(), fitted.b()), (0.0, 0.0));
     let rate = positive.iter().filter(|&&p| p).count() as f64 / probs.len() as f64;
     assert_close("rate", &[fitted.prob(0.1), fitted.prob(0.9)], &[rate, rate], 1e-9);
+    // Even where a map that falls would separate the rows.
+    let fitted = BetaCalibration::fit(&[0.1, 0.2, 0.8, 0.9], &[true, true, false, false], ()).unwrap();
+    assert_eq!((fitted.a(), fitted.b()), (0.0, 0.0));
+    assert_close("rate", &[fitted.prob(0.5)], &[0.5], 1e-9);
 }
 
 #[test]

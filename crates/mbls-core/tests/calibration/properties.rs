@@ -2,7 +2,7 @@
 
 use super::saved::specs;
 use mbls_core::calibration::{
-    BinaryCalibrator, Calibrator, CalibratorSpec, IsotonicRegression, Scores, TemperatureScaling,
+    BetaCalibration, BinaryCalibrator, Calibrator, CalibratorSpec, IsotonicRegression, Scores, TemperatureScaling,
 };
 use proptest::prelude::*;
 
@@ -113,6 +113,29 @@ proptest! {
         if let Some(vector) = nll(CalibratorSpec::Vector {}) {
             let temperature = nll(CalibratorSpec::Temperature {}).unwrap();
             prop_assert!(vector <= temperature + 1e-12, "{} and {}", vector, temperature);
+        }
+    }
+
+    /// The conditions of Karush, Kuhn and Tucker, which only the optimum of a convex function under `a, b >= 0` meets.
+    #[test]
+    fn beta_calibration_is_the_optimum_under_its_bounds(
+        samples in prop::collection::vec(((1u8..20).prop_map(|p| f64::from(p) / 20.0), any::<bool>()), 1..40)
+    ) {
+        let (probs, positive): (Vec<f64>, Vec<bool>) = samples.iter().copied().unzip();
+        // There is no optimum where a rising map separates the rows, or all are of one class.
+        let largest_negative = samples.iter().filter(|s| !s.1).map(|s| s.0).fold(0.0, f64::max);
+        let separable = samples.iter().filter(|s| s.1).all(|s| s.0 >= largest_negative);
+        if separable || positive.iter().all(|&p| p) || !positive.contains(&true) {
+            return Ok(());
+        }
+        let fitted = BetaCalibration::fit(&probs, &positive, ()).unwrap();
+        let slope = |feature: fn(f64) -> f64| {
+            let of_row = |&(p, y): &(f64, bool)| (fitted.prob(p) - f64::from(u8::from(y))) * feature(p);
+            samples.iter().map(of_row).sum::<f64>() / samples.len() as f64
+        };
+        prop_assert!(slope(|_| 1.0).abs() < 1e-8);
+        for (weight, slope) in [(fitted.a(), slope(f64::ln)), (fitted.b(), slope(|p| -(1.0 - p).ln()))] {
+            prop_assert!(slope > -1e-8 && (weight == 0.0 || slope < 1e-8), "{:?}: slope {}", fitted, slope);
         }
     }
 
