@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// Beta calibration: log-odds `a ln p - b ln (1 - p) + c` of a probability `p`, with `a, b >= 0`, so that it is monotone.
 ///
-/// `p` is clipped to `[2^-52, 1 - 2^-52]`. Where the best unconstrained map has a negative `a` or `b`, the fit is the best map
-/// with that one 0, or with both.
+/// `p` is clipped to `[2^-52, 1 - 2^-52]`. The fit is the map of least cross-entropy within these bounds: where the best
+/// without them has a negative `a` or `b`, one of them is 0, or both.
 ///
 /// ```
 /// use mbls_core::calibration::{BetaCalibration, BinaryCalibrator};
@@ -74,21 +74,35 @@ impl BinaryCalibrator for BetaCalibration {
         let start = ((positives + 1.0) / (targets.len() as f64 - positives + 1.0)).ln();
         let fit = |features: &[&[f64]]| logistic::fit(WHAT, features, &targets, start);
 
-        let both = fit(&[&of_one, &of_other])?;
-        let fitted = Saved { a: both.weights[0], b: both.weights[1], c: both.intercept };
-        if fitted.a >= 0.0 && fitted.b >= 0.0 {
-            return fitted.try_into();
+        // Whether the loss falls where a or b grows.
+        let falls = |map: &Saved| {
+            let residual = |row: usize| sigmoid(map.a * of_one[row] + map.b * of_other[row] + map.c) - targets[row];
+            let slope = |feature: &[f64]| feature.iter().enumerate().map(|(row, f)| residual(row) * f).sum::<f64>();
+            (slope(&of_one) < 0.0, slope(&of_other) < 0.0)
+        };
+        // The loss is convex: a map at a bound is the best where the loss does not fall away from it. Below 0 is rounding.
+        let constant = Saved { a: 0.0, b: 0.0, c: fit(&[])?.intercept };
+        let (falls_with_a, falls_with_b) = falls(&constant);
+        if !falls_with_a && !falls_with_b {
+            return constant.try_into();
         }
-        // The likelihood is convex, so the best map with a, b >= 0 lies where one of them is 0.
-        let (only_a, only_b) = (fit(&[&of_one])?, fit(&[&of_other])?);
-        let with_a = Saved { a: only_a.weights[0], b: 0.0, c: only_a.intercept };
-        let with_b = Saved { a: 0.0, b: only_b.weights[0], c: only_b.intercept };
-        match (with_a.a >= 0.0, with_b.b >= 0.0) {
-            (true, true) if only_a.loss <= only_b.loss => with_a.try_into(),
-            (true, false) => with_a.try_into(),
-            (_, true) => with_b.try_into(),
-            (false, false) => Saved { a: 0.0, b: 0.0, c: fit(&[])?.intercept }.try_into(),
+        if falls_with_a {
+            let found = fit(&[&of_one])?;
+            let only_a = Saved { a: found.weights[0].max(0.0), b: 0.0, c: found.intercept };
+            if !falls(&only_a).1 {
+                return only_a.try_into();
+            }
         }
+        if falls_with_b {
+            let found = fit(&[&of_other])?;
+            let only_b = Saved { a: 0.0, b: found.weights[0].max(0.0), c: found.intercept };
+            if !falls(&only_b).0 {
+                return only_b.try_into();
+            }
+        }
+        let found = fit(&[&of_one, &of_other])?;
+        let [a, b] = [0, 1].map(|i| found.weights[i].max(0.0));
+        Saved { a, b, c: found.intercept }.try_into()
     }
 
     fn prob(&self, prob: f64) -> f64 {

@@ -19,14 +19,15 @@ pub trait BinaryCalibrator: Clone + Send + Sync + Sized {
     /// for settings out of their range, [`Error::Fit`] where there is no optimum.
     fn fit(probs: &[f64], positive: &[bool], settings: Self::Settings) -> Result<Self>;
 
-    /// The calibrated probability, from 0 to 1, for one from 0 to 1; others are taken as the nearer end.
+    /// The calibrated probability, from 0 to 1, for one from 0 to 1; others are taken as the nearer end, NaN as 0.
     fn prob(&self, prob: f64) -> f64;
 }
 
 /// What logarithms of a probability `p` and of `1 - p` are taken of: `p` at least 2^-52 from 0 and 1, which f64 can tell from
 /// both.
 pub(super) fn clipped(prob: f64) -> f64 {
-    prob.clamp(f64::EPSILON, 1.0 - f64::EPSILON)
+    // `clamp` alone would keep NaN.
+    prob.max(0.0).clamp(f64::EPSILON, 1.0 - f64::EPSILON)
 }
 
 /// Pairs of a score and whether its row is of the class, at least one, in ascending order: a fit to them does not depend on the

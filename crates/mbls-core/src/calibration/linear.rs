@@ -1,6 +1,7 @@
+use super::basis::Form;
 use super::scores::{check_classes, softmax};
-use super::softmax_regression::{Form, SoftmaxRegression, affine};
-use super::{Calibrator, ScoreKind, Scores, TemperatureScaling, newton};
+use super::softmax_regression::SoftmaxRegression;
+use super::{Calibrator, ScoreKind, Scores, newton};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -120,11 +121,19 @@ impl Saved {
         let pairs = classes as f64 * (classes - 1) as f64;
         let objective =
             SoftmaxRegression::new(form, features, labels, odir.off_diagonal / pairs, odir.intercept / classes as f64);
-        // From the best single weight for all: the features may be far from the scale of calibrated logits.
-        let temperature = TemperatureScaling::fit(features, classes, labels)?.temperature();
-        let mut weights = newton::minimise(what, &objective, objective.diagonal(1.0 / temperature))?;
-        let intercepts = weights.split_off(weights.len() - classes);
+        // From uniform probabilities: where they are saturated, gradients vanish far from an optimum.
+        let found = newton::minimise(what, &objective, vec![0.0; objective.dim()])?;
+        let (weights, intercepts) = objective.weights(&found);
         Self { weights, intercepts }.check(what, form)
+    }
+
+    /// `W x + b`.
+    fn logits(&self, x: &[f64], z: &mut [f64]) {
+        let diagonal = self.weights.len() == x.len();
+        for (k, (z, b)) in z.iter_mut().zip(&self.intercepts).enumerate() {
+            let row = || self.weights[k * x.len()..].iter().zip(x).map(|(w, x)| w * x).sum::<f64>();
+            *z = b + if diagonal { self.weights[k] * x[k] } else { row() };
+        }
     }
 
     fn apply(&self, what: &'static str, scores: &Scores, features: &[f64]) -> Result<Vec<f64>> {
@@ -132,7 +141,7 @@ impl Saved {
         scores.check_fitted_classes(what, classes)?;
         let mut probs = vec![0.0; features.len()];
         probs.par_chunks_mut(classes).zip(features.par_chunks(classes)).enumerate().try_for_each(|(row, (z, x))| {
-            affine(&self.weights, &self.intercepts, x, z);
+            self.logits(x, z);
             if let Some(class) = z.iter().position(|z| !z.is_finite()) {
                 let expected = "a finite number";
                 return Err(Error::Value { what: "calibrated logit", value: z[class], row, class, expected });
@@ -159,7 +168,7 @@ const MATRIX: &str = "matrix scaling";
 const DIRICHLET: &str = "Dirichlet calibration";
 
 impl VectorScaling {
-    /// Fits weights and intercepts of least negative log-likelihood, from those of temperature scaling.
+    /// Fits weights and intercepts of least negative log-likelihood.
     ///
     /// Intercepts that differ by a constant are the same map; those of the result have the mean 0.
     ///
@@ -191,10 +200,11 @@ impl VectorScaling {
 }
 
 impl MatrixScaling {
-    /// Fits weights and intercepts of least negative log-likelihood plus penalty, from those of temperature scaling.
+    /// Fits weights and intercepts of least negative log-likelihood plus penalty.
     ///
-    /// Without a penalty many parameters are the same map; the probabilities are unique all the same. A pass over the rows
-    /// needs 16 times the `C^2 + C` parameters besides the rows.
+    /// Without a penalty many parameters are the same map; the probabilities are unique all the same. Where there are not far
+    /// more rows than the `C^2 + C` parameters, rows are nearly separable and Newton steps slow: seconds for 10 classes can be
+    /// minutes for 100.
     ///
     /// # Shapes
     ///
@@ -220,7 +230,7 @@ impl MatrixScaling {
 }
 
 impl DirichletCalibration {
-    /// Fits weights and intercepts of least negative log-likelihood plus penalty, from those of temperature scaling.
+    /// Fits weights and intercepts of least negative log-likelihood plus penalty.
     ///
     /// # Shapes
     ///

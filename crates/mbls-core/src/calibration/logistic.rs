@@ -1,5 +1,6 @@
 //! Logistic regression of one or two features, which Platt scaling and beta calibration fit.
 
+use super::basis::{Basis, Form};
 use super::newton::{Evaluation, Objective, minimise};
 use crate::Result;
 
@@ -7,7 +8,6 @@ use crate::Result;
 pub(super) struct Fitted {
     pub(super) weights: Vec<f64>,
     pub(super) intercept: f64,
-    pub(super) loss: f64,
 }
 
 /// Fits `sigmoid(w f + b)` to targets from 0 to 1, from weights of 0 and the given intercept.
@@ -16,18 +16,20 @@ pub(super) struct Fitted {
 ///
 /// [`Error::Fit`](crate::Error::Fit) where there is no optimum.
 pub(super) fn fit(what: &'static str, features: &[&[f64]], targets: &[f64], intercept: f64) -> Result<Fitted> {
-    let rms = |feature: &&[f64]| {
-        let rms = (feature.iter().map(|f| f * f).sum::<f64>() / targets.len() as f64).sqrt();
-        if rms > 0.0 && rms.is_finite() { rms } else { 1.0 }
-    };
-    let scales = features.iter().map(rms).chain([1.0]).collect();
-    let regression = LogisticRegression { features, targets, scales };
-    let mut start = vec![0.0; features.len()];
+    let width = features.len();
+    let by_row: Vec<f64> =
+        (0..targets.len()).flat_map(|row| features.iter().map(move |feature| feature[row])).collect();
+    let basis = (width > 0).then(|| Basis::new(Form::Full, &by_row, width));
+    let coordinates = basis.as_ref().map_or(Vec::new(), |basis| basis.coordinates(&by_row));
+    let mut effects = basis.as_ref().map_or(Vec::new(), |basis| basis.effects(&coordinates));
+    effects.push(1.0);
+    let regression = LogisticRegression { width, coordinates, targets, effects };
+    let mut start = vec![0.0; width];
     start.push(intercept);
-    let mut weights = minimise(what, &regression, start)?;
-    let loss = regression.at(&weights).value;
-    let intercept = weights.remove(features.len());
-    Ok(Fitted { weights, intercept, loss })
+    let found = minimise(what, &regression, start)?;
+    let (u, c) = found.split_at(width);
+    let (weights, intercepts) = basis.map_or((Vec::new(), c.to_vec()), |basis| basis.weights(u, c));
+    Ok(Fitted { weights, intercept: intercepts[0] })
 }
 
 /// `1 / (1 + exp(-z))`, without overflow.
@@ -37,9 +39,12 @@ pub(super) fn sigmoid(z: f64) -> f64 {
 }
 
 struct LogisticRegression<'a> {
-    features: &'a [&'a [f64]],
+    width: usize,
+    /// The features in the coordinates of their basis, `[rows, width]`.
+    coordinates: Vec<f64>,
     targets: &'a [f64],
-    scales: Vec<f64>,
+    /// Per variable.
+    effects: Vec<f64>,
 }
 
 /// The most parameters: two weights and the intercept.
@@ -48,8 +53,8 @@ const MOST: usize = 3;
 impl Objective for LogisticRegression<'_> {
     type Point = [[f64; MOST]; MOST];
 
-    fn scales(&self) -> &[f64] {
-        &self.scales
+    fn effects(&self) -> &[f64] {
+        &self.effects
     }
 
     fn at(&self, parameters: &[f64]) -> Evaluation<Self::Point> {
@@ -57,7 +62,7 @@ impl Objective for LogisticRegression<'_> {
         let (mut value, mut gradient, mut hessian) = (0.0, [0.0; MOST], [[0.0; MOST]; MOST]);
         for (row, target) in self.targets.iter().enumerate() {
             let mut x = [1.0; MOST];
-            x.iter_mut().zip(self.features).for_each(|(x, feature)| *x = feature[row]);
+            x[..self.width].copy_from_slice(&self.coordinates[row * self.width..][..self.width]);
             let z: f64 = x.iter().zip(parameters).map(|(x, p)| x * p).sum();
             let p = sigmoid(z);
             // The variance from both tails, so that it does not round to 0 before the residual does.

@@ -22,6 +22,7 @@
 //! # Ok::<(), mbls_core::Error>(())
 //! ```
 
+mod basis;
 mod beta;
 mod binary;
 mod calibrator;
@@ -33,6 +34,7 @@ mod logistic;
 mod multiclass;
 mod newton;
 mod platt;
+mod rows;
 mod scores;
 mod softmax_regression;
 mod spec;

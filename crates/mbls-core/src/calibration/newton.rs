@@ -2,14 +2,14 @@
 
 use crate::{Error, Result};
 
-/// A smooth convex function.
+/// A smooth convex function of variables of about the same scale.
 pub(super) trait Objective {
     /// What the Hessian needs of a point.
     type Point;
 
-    /// The unit of each variable's effect, greater than 0: gradients are judged after division by it, steps after
-    /// multiplication, so that the scale of the features decides nothing.
-    fn scales(&self) -> &[f64];
+    /// What a change of each variable by 1 changes the logits by, as a root of a mean square: the measure of a step. It is near 1
+    /// but for features that depend on others, whose weights are hardly determined and hardly matter.
+    fn effects(&self) -> &[f64];
 
     /// The function and its derivatives.
     fn at(&self, x: &[f64]) -> Evaluation<Self::Point>;
@@ -26,36 +26,36 @@ pub(super) struct Evaluation<P> {
     pub(super) point: P,
 }
 
-/// The largest gradient, over its scale, at which a point is an optimum.
+/// The largest derivative at which a point is an optimum.
 const GRADIENT: f64 = 1e-10;
-/// The largest Newton step left there, in shares of the point. Where the function only falls towards infinity, as it does for
+/// The largest effect of a Newton step left there, in shares of that of the point. Where the function only falls towards infinity, as it does for
 /// classes that can be separated, the gradient vanishes and the steps do not.
-const STEP: f64 = 1e-3;
+const STEP: f64 = 1e-6;
+/// Newton steps before a fit is given up.
 const ITERATIONS: usize = 200;
 /// The share of the decrease the slope promises that a step must bring.
 const ARMIJO: f64 = 1e-4;
 
 /// The point of least value: Newton steps by conjugate gradients, shortened until the value falls.
 ///
-/// Steps solve `(H + |g| S^2) step = -g` with the scales `S`: the added term keeps them short where the Hessian is nearly
-/// singular, and vanishes at the optimum, so convergence stays quadratic (Li, Fukushima, Qi and Yamashita, 2004). Of several
-/// optima, the one reached from `start`.
+/// Steps solve `(H + d I) step = -g` with `d` the larger of `|g| / 10` and 1e-10: it keeps them short where the
+/// Hessian is nearly singular, and vanishes towards the optimum, so convergence stays fast (Li, Fukushima, Qi and Yamashita,
+/// 2004). Of several optima, the one reached from `start`.
 ///
 /// # Errors
 ///
 /// [`Error::Fit`], with gradient and step, where there is no optimum after 200 steps.
 pub(super) fn minimise<O: Objective>(what: &'static str, objective: &O, start: Vec<f64>) -> Result<Vec<f64>> {
-    let scales = objective.scales();
+    let effect = |x: &[f64]| largest(x.iter().zip(objective.effects()).map(|(x, effect)| x * effect));
     let (mut x, mut here) = (start.clone(), objective.at(&start));
     let (mut gradient, mut left) = (f64::INFINITY, f64::INFINITY);
     for _ in 0..ITERATIONS {
-        gradient = largest(here.gradient.iter().zip(scales).map(|(g, s)| g / s));
+        gradient = largest(here.gradient.iter().copied());
         if !(here.value.is_finite() && gradient.is_finite()) {
             break;
         }
         let step = newton_step(objective, &here, gradient);
-        let size = largest(x.iter().zip(scales).map(|(x, s)| x * s)).max(1.0);
-        left = largest(step.iter().zip(scales).map(|(d, s)| d * s)) / size;
+        left = effect(&step) / effect(&x).max(1.0);
         if gradient <= GRADIENT && left <= STEP {
             return Ok(x);
         }
@@ -64,7 +64,7 @@ pub(super) fn minimise<O: Objective>(what: &'static str, objective: &O, start: V
     }
     let problem = format!(
         "no optimum found: the gradient is {gradient:.1e} (required: {GRADIENT:.0e}) and the next step {left:.1e} of the \
-         parameters (required: {STEP:.0e}); there is none where the rows can be separated by class without regularisation"
+         parameters (required: {STEP:.0e}); rows that can be separated by class have none"
     );
     Err(Error::Fit { what, problem })
 }
@@ -88,25 +88,22 @@ fn search<O: Objective>(
 
 /// Conjugate gradients on the damped Newton equation, preconditioned by its diagonal.
 fn newton_step<O: Objective>(objective: &O, here: &Evaluation<O::Point>, gradient: f64) -> Vec<f64> {
-    let scales = objective.scales();
-    let n = scales.len();
-    let damping: Vec<f64> = scales.iter().map(|s| gradient * s * s).collect();
-    let diagonal: Vec<f64> = here.diagonal.iter().zip(&damping).map(|(h, d)| h + d).collect();
-    let precondition = |residual: &[f64]| -> Vec<f64> {
-        // A variable without curvature and without gradient stays where it is.
-        residual.iter().zip(&diagonal).map(|(r, d)| if *d > 0.0 { r / d } else { 0.0 }).collect()
-    };
+    let n = here.gradient.len();
+    // Not less than rounding makes of a gradient of 0, or directions without curvature would take long steps.
+    let damping = (0.1 * gradient).max(GRADIENT);
+    let diagonal: Vec<f64> = here.diagonal.iter().map(|h| h + damping).collect();
+    let precondition = |residual: &[f64]| -> Vec<f64> { residual.iter().zip(&diagonal).map(|(r, d)| r / d).collect() };
     let mut step = vec![0.0; n];
     let mut residual: Vec<f64> = here.gradient.iter().map(|g| -g).collect();
     let mut direction = precondition(&residual);
     let mut square = dot(&residual, &direction);
-    let enough = square * gradient.min(0.01);
+    let enough = square * gradient.clamp(1e-8, 0.01);
     for _ in 0..(2 * n + 20).min(1000) {
         if square <= enough {
             break;
         }
         let mut product = objective.hessian_times(&here.point, &direction);
-        product.iter_mut().zip(&damping).zip(&direction).for_each(|((p, d), v)| *p += d * v);
+        product.iter_mut().zip(&direction).for_each(|(p, d)| *p += damping * d);
         let curvature = dot(&direction, &product);
         // Not positive by rounding alone: the function is convex.
         if curvature.is_nan() || curvature <= 0.0 {
@@ -128,7 +125,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// The largest magnitude; not finite where one is not.
+/// The largest magnitude; NaN where one is.
 fn largest(values: impl Iterator<Item = f64>) -> f64 {
-    values.fold(0.0, |largest: f64, value| if value.is_nan() { f64::NAN } else { largest.max(value.abs()) })
+    values.fold(0.0, |a, b| if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b.abs()) })
 }

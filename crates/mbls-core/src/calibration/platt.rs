@@ -79,7 +79,7 @@ impl PlattScaling {
         Saved { slope: fitted.weights[0], intercept: fitted.intercept }.try_into()
     }
 
-    /// The calibrated probability of a score.
+    /// The calibrated probability of a finite score.
     pub fn prob_of_score(&self, score: f64) -> f64 {
         sigmoid(self.slope * score + self.intercept)
     }

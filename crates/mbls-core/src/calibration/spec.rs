@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 /// ```
 /// use mbls_core::calibration::{Calibrator, CalibratorSpec, Odir, Scores};
 ///
-/// let scores = Scores::from_logits(&[2.0, 0.0, 2.0, 0.0, 2.0, 0.0, 0.0, 2.0], 2)?;
-/// let labels = [0, 0, 1, 1];
+/// let scores = Scores::from_logits(&[2.0, 0.0, 2.0, 0.0, 0.0, 2.0, 0.0, 2.0], 2)?;
+/// let labels = [0, 1, 1, 0];
 /// let odir = Odir { off_diagonal: 0.01, intercept: 0.01 };
 /// for spec in [CalibratorSpec::Temperature {}, CalibratorSpec::Matrix { odir }] {
 ///     let calibrator = spec.fit(&scores, &labels)?;
@@ -37,24 +37,24 @@ pub enum CalibratorSpec {
         /// The regularisation.
         odir: Odir,
     },
-    /// [`PlattScaling`].
+    /// [`PlattScaling`](super::PlattScaling).
     Platt {
         /// How several classes are calibrated.
         reduction: Reduction,
         /// What it is fitted to.
         targets: PlattTargets,
     },
-    /// [`BetaCalibration`].
+    /// [`BetaCalibration`](super::BetaCalibration).
     Beta {
         /// How several classes are calibrated.
         reduction: Reduction,
     },
-    /// [`IsotonicRegression`].
+    /// [`IsotonicRegression`](super::IsotonicRegression).
     Isotonic {
         /// How several classes are calibrated.
         reduction: Reduction,
     },
-    /// [`HistogramBinning`].
+    /// [`HistogramBinning`](super::HistogramBinning).
     Histogram {
         /// How several classes are calibrated.
         reduction: Reduction,

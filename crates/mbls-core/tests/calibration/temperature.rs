@@ -1,14 +1,9 @@
-//! Temperature scaling: the grid of the published code against golden values, the exact fit against its definition.
+//! Temperature scaling: the exact fit against its definition. The golden values of the grid are with the golden tests.
 
-use mbls_core::calibration::{GridObjective, TemperatureScaling};
-use mbls_core::metric::{Metric, NegativeLogLikelihood, Predictions, ReliabilityBins};
-use mbls_testkit::golden;
+use super::support::{in_pool, synthetic};
+use mbls_core::calibration::{Calibrator, CalibratorSpec, FittedCalibrator, GridObjective, Scores, TemperatureScaling};
+use mbls_core::metric::{Metric, NegativeLogLikelihood, Predictions};
 use proptest::prelude::*;
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-
-/// The JSON parser may miss the last bit of a number; points of the grid are 0.1 apart.
-const PARSED: f64 = 1e-12;
 
 fn nll(logits: &[f32], classes: usize, labels: &[u32], temperature: f64) -> f64 {
     let mut metric = NegativeLogLikelihood::new();
@@ -25,72 +20,6 @@ fn derivative(logits: &[f32], classes: usize, labels: &[u32], temperature: f64) 
         mean - f64::from(row[labels[n] as usize])
     };
     (0..labels.len()).map(row).sum::<f64>() / labels.len() as f64
-}
-
-/// Logits uniform in -4..4 and labels drawn from their softmax at a temperature.
-fn synthetic(rows: usize, classes: usize, temperature: f64, seed: u64) -> (Vec<f32>, Vec<u32>) {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let logits: Vec<f32> = (0..rows * classes).map(|_| rng.random_range(-4.0..4.0)).collect();
-    let batch = Predictions::from_logits_at(&logits, classes, &vec![0; rows], temperature).unwrap();
-    let draw = |row: usize| {
-        let mut left: f64 = rng.random();
-        let chosen = batch.probs(row).iter().position(|p| {
-            left -= p;
-            left < 0.0
-        });
-        chosen.unwrap_or(classes - 1) as u32
-    };
-    let labels = (0..rows).map(draw).collect();
-    (logits, labels)
-}
-
-#[test]
-fn grid_matches_the_published_code() {
-    let (json, tensors) = (golden::json("metrics.json"), golden::tensors("metrics.safetensors"));
-    let cases = json["temperature"].as_object().unwrap();
-    assert!(!cases.is_empty());
-    for (name, recorded) in cases {
-        let tensor = &tensors[&format!("{name}/logits")];
-        let classes = tensor.dims()[1];
-        let logits: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
-        let labels: Vec<i64> = tensors[&format!("{name}/labels")].to_vec1().unwrap();
-        let labels: Vec<u32> = labels.into_iter().map(|label| label.try_into().unwrap()).collect();
-        for (objective, key) in [(GridObjective::Nll, "T_nll"), (GridObjective::Ece, "T_ece")] {
-            let fitted = TemperatureScaling::fit_grid(&logits, classes, &labels, objective).unwrap();
-            let (found, expected) = (fitted.temperature(), recorded[key].as_f64().unwrap());
-            assert!((found - expected).abs() < PARSED, "{name}: {key} is {found}, expected {expected}");
-        }
-
-        let curve = |key: &str| -> Vec<f64> {
-            recorded[key].as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect()
-        };
-        let (temperatures, nlls, eces) = (curve("grid_T"), curve("grid_nll"), curve("grid_ece"));
-        let mut temperature = 0.1;
-        for (i, expected) in temperatures.iter().enumerate() {
-            assert!((temperature - expected).abs() < PARSED, "{name}: T {i}");
-            let batch = Predictions::from_logits_at(&logits, classes, &labels, temperature).unwrap();
-            let found = nll(&logits, classes, &labels, temperature);
-            assert!((found - nlls[i]).abs() <= 1e-6 * nlls[i].max(1.0), "{name}: NLL {found} at T {temperature}");
-
-            let mut bins = ReliabilityBins::new(TemperatureScaling::GRID_BINS).unwrap();
-            bins.update(&batch).unwrap();
-            let reliability = bins.value().unwrap();
-            // The curve was computed in f32. A row whose confidence is within f32 rounding of an inner edge may be in the
-            // other bin there; it moves the gaps of two bins, by 1 / n at most each.
-            let at_edge = (0..batch.rows()).filter(|&row| {
-                let inner = &reliability.bins[1..];
-                inner.iter().any(|bin| (batch.confidence(row) - bin.lower).abs() < 1e-6)
-            });
-            let tolerance = 1e-6 + 2.0 * at_edge.count() as f64 / batch.rows() as f64;
-            let found = reliability.ece();
-            assert!((found - eces[i]).abs() <= tolerance, "{name}: ECE {found} at T {temperature}, not {}", eces[i]);
-            temperature += 0.1;
-        }
-
-        let exact = TemperatureScaling::fit(&logits, classes, &labels).unwrap().temperature();
-        let best = nlls.iter().copied().fold(f64::INFINITY, f64::min);
-        assert!(nll(&logits, classes, &labels, exact) <= best + 1e-6, "{name}: the grid is better than T {exact}");
-    }
 }
 
 #[test]
@@ -115,12 +44,9 @@ fn fit_recovers_the_temperature_that_drew_the_labels() {
 #[test]
 fn fit_has_the_same_bits_for_any_number_of_threads() {
     let (logits, labels) = synthetic(5000, 4, 2.0, 9);
-    let in_pool = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| TemperatureScaling::fit(&logits, 4, &labels).unwrap().temperature().to_bits())
-    };
-    assert_eq!(in_pool(1), in_pool(2));
-    assert_eq!(in_pool(1), in_pool(4));
+    let fit = || TemperatureScaling::fit(&logits, 4, &labels).unwrap().temperature().to_bits();
+    assert_eq!(in_pool(1, fit), in_pool(2, fit));
+    assert_eq!(in_pool(1, fit), in_pool(4, fit));
 }
 
 #[test]
@@ -141,6 +67,18 @@ fn fit_of_huge_logits() {
     let logits = [1e4, 0.0].repeat(4);
     let fitted = TemperatureScaling::fit(&logits, 2, &[0, 0, 0, 1]).unwrap().temperature();
     assert!((fitted / (1e4 / 3f64.ln()) - 1.0).abs() < 1e-9, "{fitted}");
+}
+
+/// Far beyond what a network writes, to the range of the sums.
+#[test]
+fn logits_out_of_range_are_an_error() {
+    for scale in [1e9, 1e14] {
+        let logits = [scale, 0.0f64].repeat(4);
+        let fitted = TemperatureScaling::fit(&logits, 2, &[0, 0, 0, 1]).unwrap().temperature();
+        assert_eq!(fitted, TemperatureScaling::MAX, "{scale}");
+    }
+    let error = TemperatureScaling::fit(&[1e38f32, 0.0], 2, &[1]).unwrap_err().to_string();
+    assert!(error.starts_with("cannot add to a fixed-point sum"), "{error}");
 }
 
 #[test]
@@ -169,6 +107,63 @@ fn wrong_input_is_refused() {
     assert_eq!(text, r#"{"temperature":1.5}"#);
     assert_eq!(serde_json::from_str::<TemperatureScaling>(&text).unwrap(), fitted);
     assert!(serde_json::from_str::<TemperatureScaling>(r#"{"temperature":-1}"#).is_err());
+}
+
+/// `[rows, classes]` as `[images, classes, positions]`, with ignored rows put between.
+fn dense(logits: &[f32], labels: &[u32], classes: usize, [images, positions]: [usize; 2]) -> (Vec<f32>, Vec<u32>) {
+    let (mut dense, mut dense_labels) = (vec![f32::NAN; images * classes * positions], vec![255; images * positions]);
+    for (row, (values, &label)) in logits.chunks_exact(classes).zip(labels).enumerate() {
+        // Every second pixel, so that ignored ones lie between; what they hold is not looked at.
+        let (image, position) = (2 * row / positions, 2 * row % positions);
+        dense_labels[image * positions + position] = label;
+        for (class, &value) in values.iter().enumerate() {
+            dense[(image * classes + class) * positions + position] = value;
+        }
+    }
+    (dense, dense_labels)
+}
+
+#[test]
+fn pixels_are_rows() {
+    let (logits, labels) = synthetic(3 * 700, 5, 2.5, 4);
+    let (pixels, pixel_labels) = dense(&logits, &labels, 5, [3, 1400]);
+    let expected = TemperatureScaling::fit(&logits, 5, &labels).unwrap();
+    let fit = |shape| TemperatureScaling::fit_pixels(&pixels, shape, &pixel_labels, Some(255));
+    assert_eq!(fit([3, 5, 35, 40]).unwrap(), expected);
+    assert_eq!(fit([3, 5, 1, 1400]).unwrap(), expected);
+
+    let message = fit([3, 5, 35, 41]).unwrap_err().to_string();
+    let expected =
+        "temperature scaling: expected 3 x 5 x 1435 logits and 3 x 1435 labels, found 21000 logits and 4200 labels";
+    assert_eq!(message, expected);
+    assert!(fit([3, 5, usize::MAX, 2]).is_err());
+    let fit = |ignore| TemperatureScaling::fit_pixels(&pixels, [3, 5, 35, 40], &pixel_labels, ignore);
+    let message = fit(None).unwrap_err().to_string();
+    assert_eq!(message, "label 255 at row 1 is out of range: the logits have 5 classes");
+    let message = TemperatureScaling::fit_pixels(&[0.0, 1.0], [1, 2, 1, 1], &[9], Some(9)).unwrap_err().to_string();
+    assert_eq!(message, "temperature scaling: there are no rows to fit to");
+    let none: [f32; 0] = [];
+    assert!(TemperatureScaling::fit_pixels(&none, [0, 2, 1, 1], &[], None).is_err());
+    assert!(TemperatureScaling::fit_pixels(&none, [1, 2, 0, 1], &[], None).is_err());
+    // A valid row with a NaN, numbered through the images.
+    let message = TemperatureScaling::fit_pixels(&[0.0, 0.0, 0.0, f32::NAN], [2, 2, 1, 1], &[0, 0], None).unwrap_err();
+    assert_eq!(message.to_string(), "logit NaN at row 1, class 1: expected a finite number");
+}
+
+#[test]
+fn probabilities_have_the_temperature_of_their_logits() {
+    let (logits, labels) = synthetic(500, 4, 3.0, 5);
+    let of_logits = Scores::from_logits(&logits, 4).unwrap();
+    let of_probs = Scores::from_probs(&TemperatureScaling::new(1.0).unwrap().probs(&of_logits).unwrap(), 4).unwrap();
+    let fit = |scores| CalibratorSpec::Temperature {}.fit(scores, &labels).unwrap();
+    let (a, b) = (fit(&of_logits).probs(&of_logits).unwrap(), fit(&of_probs).probs(&of_probs).unwrap());
+    assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-12));
+    let plain = TemperatureScaling::fit(&logits, 4, &labels).unwrap();
+    assert_eq!(fit(&of_logits), FittedCalibrator::Temperature(plain));
+    let predictions = plain.apply(&logits, 4, &labels).unwrap();
+    for row in 0..500 {
+        assert!(predictions.probs(row).iter().zip(&a[row * 4..]).all(|(a, b)| (a - b).abs() < 1e-14));
+    }
 }
 
 proptest! {

@@ -8,3 +8,4 @@ mod classification;
 mod losses;
 mod metrics;
 mod segmentation;
+mod temperature;

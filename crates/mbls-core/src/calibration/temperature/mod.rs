@@ -71,7 +71,7 @@ impl TemperatureScaling {
     /// With `b = 1 / T` the likelihood is convex, and the root of its derivative `mean_n E_b[l_n] - l_n[y_n]` is found by
     /// Newton steps in `log b`, bracketed and bisected where they do not converge: to 1e-13 relative, or as far as f64 tells.
     /// The likelihood of the rows it is fitted to is never worse than at `T = 1`. 1 where the temperature does not matter. Sums
-    /// over rows are exact, so the order of the rows does not change a bit of it.
+    /// over rows are in fixed point, so the order of the rows does not change a bit of it.
     ///
     /// # Shapes
     ///
@@ -79,8 +79,8 @@ impl TemperatureScaling {
     ///
     /// # Errors
     ///
-    /// [`Error::NoRows`], those of [`Predictions::from_logits`], and [`Error::Accumulator`] for logits so far apart, 1e7, that
-    /// sums of their squares would not be exact.
+    /// [`Error::NoRows`], those of [`Predictions::from_logits`], and [`Error::Accumulator`] for logits further apart than 1e17,
+    /// whose sums leave the range of [`FixedSum`](crate::metric::FixedSum).
     pub fn fit<T: Copy + Into<f64> + Sync>(logits: &[T], classes: usize, labels: &[u32]) -> Result<Self> {
         Self::fit_rows(&Rows::new(logits, [labels.len(), classes, 1], labels, None)?)
     }
@@ -129,7 +129,8 @@ impl TemperatureScaling {
 
     /// Takes the best of the published grid of temperatures.
     ///
-    /// Starts at 0.1 and adds 0.1 a hundred times, accumulating its rounding; the first minimum wins.
+    /// Starts at 0.1 and adds 0.1 a hundred times, accumulating its rounding; the first minimum wins. For the calibration error the
+    /// logits are rounded to f32.
     ///
     /// # Errors
     ///

@@ -139,5 +139,6 @@ fn row_derivatives(row: &[f64], label: u32, b: f64) -> [f64; 2] {
         square += weight * z * z;
     }
     let mean = mean / sum;
-    [mean - (row[label as usize] - max) * b, (square / sum - mean * mean).max(0.0)]
+    // The second only guides the steps: bounded, so that its sum is in the range of fixed point wherever the first's is.
+    [mean - (row[label as usize] - max) * b, (square / sum - mean * mean).clamp(0.0, 1e18)]
 }

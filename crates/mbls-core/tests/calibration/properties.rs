@@ -1,0 +1,166 @@
+//! What holds for any rows.
+
+use super::saved::specs;
+use mbls_core::calibration::{
+    BetaCalibration, BinaryCalibrator, Calibrator, CalibratorSpec, IsotonicRegression, Scores, TemperatureScaling,
+};
+use proptest::prelude::*;
+
+/// Rows of logits with labels, and a shuffled order of the rows.
+#[derive(Clone, Debug)]
+struct Rows {
+    classes: usize,
+    rows: Vec<(Vec<f32>, u32)>,
+    order: Vec<usize>,
+}
+
+fn rows() -> impl Strategy<Value = Rows> {
+    (2usize..5, 1usize..50).prop_flat_map(|(classes, n)| {
+        // Multiples of 1/4: rows and numbers that are equal are common.
+        let row = (prop::collection::vec((-24i16..24).prop_map(|v| f32::from(v) / 4.0), classes), 0..classes as u32);
+        let order = Just((0..n).collect::<Vec<_>>()).prop_shuffle();
+        (prop::collection::vec(row, n), order).prop_map(move |(rows, order)| Rows { classes, rows, order })
+    })
+}
+
+impl Rows {
+    fn logits(&self) -> Vec<f32> {
+        self.rows.iter().flat_map(|(logits, _)| logits.clone()).collect()
+    }
+
+    fn scores(&self) -> Scores {
+        Scores::from_logits(&self.logits(), self.classes).unwrap()
+    }
+
+    fn labels(&self) -> Vec<u32> {
+        self.rows.iter().map(|(_, label)| *label).collect()
+    }
+
+    fn shuffled(&self) -> Self {
+        Self { rows: self.order.iter().map(|&row| self.rows[row].clone()).collect(), ..self.clone() }
+    }
+}
+
+/// What a fit saves, or the error that ends it.
+fn fit(spec: &CalibratorSpec, rows: &Rows) -> Result<String, String> {
+    let fitted = spec.fit(&rows.scores(), &rows.labels()).map_err(|error| error.to_string())?;
+    Ok(serde_json::to_string(&fitted).unwrap())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// To the last bit, and in the errors.
+    #[test]
+    fn the_order_of_the_rows_does_not_matter(rows in rows()) {
+        for spec in specs(rows.classes) {
+            prop_assert_eq!(fit(&spec, &rows), fit(&spec, &rows.shuffled()), "{:?}", spec);
+        }
+    }
+
+    #[test]
+    fn calibrated_rows_are_distributions(rows in rows(), other in rows()) {
+        for spec in specs(rows.classes) {
+            let Ok(fitted) = spec.fit(&rows.scores(), &rows.labels()) else { continue };
+            // Rows it was not fitted to as well.
+            for of in [&rows, &other] {
+                if fitted.classes().is_some_and(|classes| classes != of.classes) {
+                    prop_assert!(fitted.probs(&of.scores()).is_err());
+                    continue;
+                }
+                let probs = fitted.probs(&of.scores()).unwrap();
+                prop_assert_eq!(probs.len(), of.rows.len() * of.classes);
+                for row in probs.chunks(of.classes) {
+                    prop_assert!(row.iter().all(|p| (0.0..=1.0).contains(p)), "{:?}: {:?}", spec, row);
+                    prop_assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-12, "{:?}: {:?}", spec, row);
+                }
+                prop_assert!(fitted.predictions(&of.scores(), &of.labels()).is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn temperature_keeps_the_order_of_a_row(rows in rows(), temperature in 0.01f64..100.0) {
+        let probs = TemperatureScaling::new(temperature).unwrap().probs(&rows.scores()).unwrap();
+        for ((logits, _), row) in rows.rows.iter().zip(probs.chunks(rows.classes)) {
+            for (a, b) in (0..rows.classes).flat_map(|a| (0..rows.classes).map(move |b| (a, b))) {
+                prop_assert!(logits[a] < logits[b] || row[a] >= row[b], "{:?} at {}: {:?}", logits, temperature, row);
+            }
+        }
+    }
+
+    #[test]
+    fn temperature_1_is_the_identity(rows in rows()) {
+        let scaling = TemperatureScaling::new(1.0).unwrap();
+        let probs = scaling.probs(&rows.scores()).unwrap();
+        let again = scaling.probs(&Scores::from_probs(&probs, rows.classes).unwrap()).unwrap();
+        prop_assert!(probs.iter().zip(&again).all(|(a, b)| (a - b).abs() < 1e-14));
+        let softmax = mbls_core::metric::Predictions::from_logits(&rows.logits(), rows.classes, &rows.labels()).unwrap();
+        for (row, probs) in probs.chunks(rows.classes).enumerate() {
+            prop_assert!(probs.iter().zip(softmax.probs(row)).all(|(a, b)| (a - b).abs() < 1e-15));
+        }
+    }
+
+    /// No worse than any map of the family that is easy to name: the uncalibrated softmax, and none for regularised ones.
+    #[test]
+    fn vector_scaling_is_no_worse_than_temperature(rows in rows()) {
+        let (scores, labels) = (rows.scores(), rows.labels());
+        let nll = |spec: CalibratorSpec| {
+            let probs = spec.fit(&scores, &labels).ok()?.probs(&scores).unwrap();
+            let of_label = probs.chunks(rows.classes).zip(&labels).map(|(row, &label)| -row[label as usize].ln());
+            Some(of_label.sum::<f64>() / labels.len() as f64)
+        };
+        if let Some(vector) = nll(CalibratorSpec::Vector {}) {
+            let temperature = nll(CalibratorSpec::Temperature {}).unwrap();
+            prop_assert!(vector <= temperature + 1e-12, "{} and {}", vector, temperature);
+        }
+    }
+
+    /// The conditions of Karush, Kuhn and Tucker, which only the optimum of a convex function under `a, b >= 0` meets.
+    #[test]
+    fn beta_calibration_is_the_optimum_under_its_bounds(
+        samples in prop::collection::vec(((1u8..20).prop_map(|p| f64::from(p) / 20.0), any::<bool>()), 1..40)
+    ) {
+        let (probs, positive): (Vec<f64>, Vec<bool>) = samples.iter().copied().unzip();
+        // There is no optimum where a rising map separates the rows, or all are of one class.
+        let largest_negative = samples.iter().filter(|s| !s.1).map(|s| s.0).fold(0.0, f64::max);
+        let separable = samples.iter().filter(|s| s.1).all(|s| s.0 >= largest_negative);
+        if separable || positive.iter().all(|&p| p) || !positive.contains(&true) {
+            return Ok(());
+        }
+        let fitted = BetaCalibration::fit(&probs, &positive, ()).unwrap();
+        let slope = |feature: fn(f64) -> f64| {
+            let of_row = |&(p, y): &(f64, bool)| (fitted.prob(p) - f64::from(u8::from(y))) * feature(p);
+            samples.iter().map(of_row).sum::<f64>() / samples.len() as f64
+        };
+        prop_assert!(slope(|_| 1.0).abs() < 1e-8);
+        for (weight, slope) in [(fitted.a(), slope(f64::ln)), (fitted.b(), slope(|p| -(1.0 - p).ln()))] {
+            prop_assert!(slope > -1e-8 && (weight == 0.0 || slope < 1e-8), "{:?}: slope {}", fitted, slope);
+        }
+    }
+
+    #[test]
+    fn isotonic_regression_is_the_monotone_map_of_least_squares(
+        samples in prop::collection::vec(((0u8..20).prop_map(|p| f64::from(p) / 19.0), any::<bool>()), 1..60)
+    ) {
+        let (probs, positive): (Vec<f64>, Vec<bool>) = samples.iter().copied().unzip();
+        let map = IsotonicRegression::fit(&probs, &positive, ()).unwrap();
+        let values: Vec<f64> = (0..=1000).map(|i| map.prob(f64::from(i) / 1000.0)).collect();
+        prop_assert!(values.windows(2).all(|pair| pair[0] <= pair[1]));
+        prop_assert!(values.iter().all(|p| (0.0..=1.0).contains(p)));
+
+        // The minimax formula: max over a <= i of min over b >= i of the mean of the rows from a to b.
+        let mut distinct = probs.clone();
+        distinct.sort_unstable_by(f64::total_cmp);
+        distinct.dedup();
+        let mean = |low: f64, high: f64| {
+            let inside: Vec<bool> = samples.iter().filter(|s| s.0 >= low && s.0 <= high).map(|s| s.1).collect();
+            inside.iter().filter(|&&positive| positive).count() as f64 / inside.len() as f64
+        };
+        for &at in &distinct {
+            let least = |low: f64| distinct.iter().filter(|&&b| b >= at).map(|&b| mean(low, b)).fold(1.0, f64::min);
+            let expected = distinct.iter().filter(|&&a| a <= at).map(|&a| least(a)).fold(0.0, f64::max);
+            prop_assert!((map.prob(at) - expected).abs() < 1e-12, "{} at {}, expected {}", map.prob(at), at, expected);
+        }
+    }
+}
