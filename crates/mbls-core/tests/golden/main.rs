@@ -5,4 +5,5 @@
 
 mod classification;
 mod metrics;
+mod ood;
 mod segmentation;
