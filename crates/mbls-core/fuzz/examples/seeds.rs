@@ -1,0 +1,61 @@
+//! Writes the saved states of metrics that saw some rows, and of empty ones, as the first inputs of the fuzzer.
+
+use mbls_core::Result;
+use mbls_core::metric::{
+    Accuracy, AdaptiveConvention, AdaptiveEce, BalancedAccuracy, Brier, ClassificationMetrics, ClasswiseConvention,
+    ClasswiseEce, ConfusionMatrix, LogitDistanceTail, LogitRows, LogitStatistics, Metric, NegativeLogLikelihood,
+    OodDetection, OodScores, Predictions, ProbabilityStatistics, ReliabilityBins, RiskCoverage, SegmentationBatch,
+    SegmentationCalibration, SegmentationProtocol, TopKAccuracy,
+};
+use serde::Serialize;
+use std::path::Path;
+
+/// Three rows of three classes, one of them a tie.
+const LOGITS: [f32; 9] = [2.0, 0.5, -1.0, 0.0, 3.0, 3.0, -2.0, 1.0, 0.25];
+const LABELS: [u32; 3] = [0, 2, 2];
+
+/// Saves the state before and after an update.
+fn save<M: Metric + Serialize>(name: &str, mut metric: M, input: M::Input<'_>) -> Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/saved_states");
+    std::fs::create_dir_all(&folder).expect("a folder for the corpus");
+    let write = |when: &str, metric: &M| {
+        let json = serde_json::to_string(metric).expect("a state as JSON");
+        std::fs::write(folder.join(format!("{name}-{when}.json")), json).expect("a seed");
+    };
+    write("empty", &metric);
+    metric.update(input)?;
+    write("full", &metric);
+    Ok(())
+}
+
+fn main() -> Result<()> {
+    let rows = &Predictions::from_logits(&LOGITS, 3, &LABELS)?;
+    let logits = LogitRows::new(&LOGITS, 3)?;
+    let pixels = SegmentationBatch::new(&LOGITS, [3, 3, 1, 1], &LABELS, &[255])?;
+    save("accuracy", Accuracy::new(), rows)?;
+    save("top-k", TopKAccuracy::new(2)?, rows)?;
+    save("balanced-accuracy", BalancedAccuracy::new(), rows)?;
+    save("brier", Brier::new(), rows)?;
+    save("nll", NegativeLogLikelihood::new(), rows)?;
+    save("reliability", ReliabilityBins::new(3)?, rows)?;
+    save("risk-coverage", RiskCoverage::new(), rows)?;
+    save("confusion", ConfusionMatrix::new(3)?, rows)?;
+    save("probabilities", ProbabilityStatistics::new(), rows)?;
+    save("logits", LogitStatistics::new(1.0)?, logits)?;
+    save("logit-tail", LogitDistanceTail::new(0.5)?, logits)?;
+    save("ood", OodDetection::new(), OodScores::inside(&[1.0, -0.5])?)?;
+    let mut inside = OodDetection::new();
+    inside.update(OodScores::inside(&[1.0, -0.5])?)?;
+    save("ood-inside", inside, OodScores::outside(&[-0.5, -3.0])?)?;
+    for (name, adaptive, classwise) in [
+        ("default", AdaptiveConvention::Default, ClasswiseConvention::Default),
+        ("reference", AdaptiveConvention::Reference, ClasswiseConvention::Reference),
+    ] {
+        save(&format!("adaptive-{name}"), AdaptiveEce::new(3, adaptive)?, rows)?;
+        save(&format!("classwise-{name}"), ClasswiseEce::new(2, classwise)?, rows)?;
+        save(&format!("all-{name}"), ClassificationMetrics::with_conventions(2, adaptive, classwise)?, rows)?;
+    }
+    save("pooled", SegmentationCalibration::new(2, SegmentationProtocol::Pooled)?, pixels)?;
+    save("pooled-adaptive", SegmentationCalibration::with_adaptive_ece(2)?, pixels)?;
+    save("segmentation", SegmentationCalibration::new(2, SegmentationProtocol::Reference)?, pixels)
+}
