@@ -68,8 +68,16 @@ pub enum Error {
         /// The values it may have.
         expected: &'static str,
     },
+    /// A confidence is no probability.
+    #[error("confidence {value} at row {row}: expected a number from 0 to 1")]
+    Confidence {
+        /// The confidence.
+        value: f64,
+        /// Its row.
+        row: usize,
+    },
     /// A score by which rows are ranked is no finite number.
-    #[error("score {value} of row {row}: expected a finite number")]
+    #[error("score {value} at row {row}: expected a finite number")]
     Score {
         /// The score.
         value: f64,
@@ -99,6 +107,14 @@ pub enum Error {
     NoRows {
         /// What was to be fitted.
         what: &'static str,
+    },
+    /// A fit found no optimum.
+    #[error("{what}: {problem}")]
+    Fit {
+        /// What was to be fitted.
+        what: &'static str,
+        /// Why there is no result, with the numbers.
+        problem: String,
     },
     /// A number does not fit into an exact accumulator.
     #[error("{what} {value}: expected {expected}")]

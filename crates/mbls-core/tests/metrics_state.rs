@@ -160,7 +160,7 @@ fn nothing_has_no_value() {
     for reference in [false, true] {
         let mut metrics = empty(reference);
         assert!(metrics.value().is_none());
-        metrics.update(&Predictions::from_logits(&[], 3, &[]).unwrap()).unwrap();
+        metrics.update(&Predictions::from_logits::<f32>(&[], 3, &[]).unwrap()).unwrap();
         assert!(metrics.value().is_none());
         let text = serde_json::to_string(&metrics).unwrap();
         assert_eq!(serde_json::from_str::<ClassificationMetrics>(&text).unwrap(), metrics);
@@ -199,7 +199,7 @@ fn errors_leave_the_state() {
     let three = Predictions::from_logits(&[0.0, 1.0, 2.0], 3, &[0]).unwrap();
     let message = metrics.update(&three).unwrap_err().to_string();
     assert_eq!(message, "predictions: expected 2 classes, as before, found 3 classes");
-    let beyond = Predictions::from_logits(&[0.0, 1.0, 1e38, 0.0], 2, &[0, 1]).unwrap();
+    let beyond = Predictions::from_logits(&[0.0, 1.0, 1e38f32, 0.0], 2, &[0, 1]).unwrap();
     let message = metrics.update(&beyond).unwrap_err().to_string();
     assert!(
         message.starts_with("negative log-likelihood 99999996802856920000") && message.contains("row 1"),

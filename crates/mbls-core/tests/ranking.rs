@@ -1,6 +1,6 @@
 //! Metrics that rank rows against values of scikit-learn and torch-uncertainty, saved in `fixtures/ranking`.
 
-use mbls_core::metric::{Metric, OodDetection, OodScores, Predictions, RiskCoverage};
+use mbls_core::metric::{Metric, OodDetection, OodScores, Predictions, TopLabelSamples};
 use serde_json::Value;
 
 fn fixture(section: &str) -> Vec<(String, Value)> {
@@ -40,9 +40,9 @@ fn risk_coverage() {
     for (name, case) in fixture("selective") {
         let probs: Vec<f32> = floats(&case["probs"]).into_iter().map(|p| p as f32).flat_map(|p| [1.0 - p, p]).collect();
         let labels: Vec<u32> = case["labels"].as_array().unwrap().iter().map(|l| l.as_u64().unwrap() as u32).collect();
-        let mut metric = RiskCoverage::new();
+        let mut metric = TopLabelSamples::new();
         metric.update(&Predictions::from_probs(&probs, 2, &labels).unwrap()).unwrap();
-        let curve = metric.value().unwrap();
+        let curve = metric.value().unwrap().risk_coverage();
         let risks = floats(&case["risks"]);
         assert_eq!(curve.points.len(), risks.len(), "{name}");
         // The file's risks were computed in f32.

@@ -2,10 +2,11 @@
 
 use mbls_core::Result;
 use mbls_core::metric::{
-    Accuracy, AdaptiveConvention, AdaptiveEce, BalancedAccuracy, Brier, ClassificationMetrics, ClasswiseConvention,
-    ClasswiseEce, ConfusionMatrix, LogitDistanceTail, LogitRows, LogitStatistics, Metric, NegativeLogLikelihood,
-    OodDetection, OodScores, Predictions, ProbabilityStatistics, ReliabilityBins, RiskCoverage, SegmentationBatch,
-    SegmentationCalibration, SegmentationProtocol, TopKAccuracy,
+    Accuracy, AdaptiveConvention, AdaptiveEce, BalancedAccuracy, Binning, Brier, CalibrationBins,
+    ClassificationMetrics, ClasswiseConvention, ClasswiseEce, ConfusionMatrix, LogitDistanceTail, LogitRows,
+    LogitStatistics, Metric, NegativeLogLikelihood, OodDetection, OodScores, Predictions, ProbabilityStatistics,
+    ReliabilityBins, SegmentationBatch, SegmentationCalibration, SegmentationProtocol, Target, TopKAccuracy,
+    TopLabelSamples,
 };
 use serde::Serialize;
 use std::path::Path;
@@ -38,7 +39,7 @@ fn main() -> Result<()> {
     save("brier", Brier::new(), rows)?;
     save("nll", NegativeLogLikelihood::new(), rows)?;
     save("reliability", ReliabilityBins::new(3)?, rows)?;
-    save("risk-coverage", RiskCoverage::new(), rows)?;
+    save("top-labels", TopLabelSamples::new(), rows)?;
     save("confusion", ConfusionMatrix::new(3)?, rows)?;
     save("probabilities", ProbabilityStatistics::new(), rows)?;
     save("logits", LogitStatistics::new(1.0)?, logits)?;
@@ -54,6 +55,14 @@ fn main() -> Result<()> {
         save(&format!("adaptive-{name}"), AdaptiveEce::new(3, adaptive)?, rows)?;
         save(&format!("classwise-{name}"), ClasswiseEce::new(2, classwise)?, rows)?;
         save(&format!("all-{name}"), ClassificationMetrics::with_conventions(2, adaptive, classwise)?, rows)?;
+    }
+    for (name, binning) in
+        [("width", Binning::EqualWidth), ("ceil", Binning::EqualWidthCeil), ("mass", Binning::EqualMass)]
+    {
+        save(&format!("top-label-{name}"), CalibrationBins::new(Target::TopLabel, binning, 3)?, rows)?;
+        save(&format!("per-class-{name}"), CalibrationBins::new(Target::Classwise, binning, 2)?, rows)?;
+        let thresholded = Target::Thresholded { above: 0.25 };
+        save(&format!("thresholded-{name}"), CalibrationBins::new(thresholded, binning, 2)?, rows)?;
     }
     save("pooled", SegmentationCalibration::new(2, SegmentationProtocol::Pooled)?, pixels)?;
     save("pooled-adaptive", SegmentationCalibration::with_adaptive_ece(2)?, pixels)?;

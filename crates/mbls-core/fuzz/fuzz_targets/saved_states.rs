@@ -4,9 +4,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use mbls_core::metric::{
-    Accuracy, AdaptiveEce, BalancedAccuracy, Brier, ClassificationMetrics, ClasswiseEce, ConfusionMatrix,
-    LogitDistanceTail, LogitStatistics, Metric, NegativeLogLikelihood, OodDetection, ProbabilityStatistics,
-    ReliabilityBins, RiskCoverage, SegmentationCalibration, TopKAccuracy,
+    Accuracy, AdaptiveEce, BalancedAccuracy, Brier, CalibrationBins, ClassificationMetrics, ClasswiseEce,
+    ConfusionMatrix, LogitDistanceTail, LogitStatistics, Metric, NegativeLogLikelihood, OodDetection,
+    ProbabilityStatistics, ReliabilityBins, SegmentationCalibration, TopKAccuracy, TopLabelSamples,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
@@ -47,6 +47,7 @@ fuzz_target!(|json: &[u8]| {
         AdaptiveEce,
         BalancedAccuracy,
         Brier,
+        CalibrationBins,
         ClassificationMetrics,
         ClasswiseEce,
         ConfusionMatrix,
@@ -56,8 +57,8 @@ fuzz_target!(|json: &[u8]| {
         OodDetection,
         ProbabilityStatistics,
         ReliabilityBins,
-        RiskCoverage,
         SegmentationCalibration,
         TopKAccuracy,
+        TopLabelSamples,
     );
 });

@@ -1,5 +1,52 @@
-//! Post-hoc calibrators: maps of a trained model's logits, fitted on held-out rows.
+//! Post-hoc calibrators: maps of a trained model's scores to calibrated probabilities, fitted on held-out rows.
+//!
+//! [`Scores`] are validated logits or probabilities; a [`Calibrator`] maps them to probabilities. [`CalibratorSpec`] fits any of
+//! them by its settings, [`SavedCalibrator`] is what is saved. Four know all classes: [`TemperatureScaling`],
+//! [`VectorScaling`], [`MatrixScaling`] and [`DirichletCalibration`]. Four are a [`BinaryCalibrator`], which [`Multiclass`]
+//! applies to several classes: [`PlattScaling`], [`BetaCalibration`], [`IsotonicRegression`] and [`HistogramBinning`].
+//!
+//! A fit has the same bits for any order of the rows and any number of threads: sums are exact, or taken over sorted rows in
+//! fixed chunks.
+//!
+//! ```
+//! use mbls_core::calibration::{Calibrator, CalibratorSpec, Reduction, Scores};
+//! use mbls_core::metric::{Metric, NegativeLogLikelihood};
+//!
+//! let validation = Scores::from_logits(&[3.0, 0.0, 0.0, 3.0, 3.0, 0.0, 0.0, 3.0], 2)?;
+//! let calibrator = CalibratorSpec::Isotonic { reduction: Reduction::TopLabel }.fit(&validation, &[0, 1, 0, 0])?;
+//!
+//! let test = Scores::from_logits(&[3.0, 0.0], 2)?;
+//! let mut nll = NegativeLogLikelihood::new();
+//! nll.update(&calibrator.predictions(&test, &[0])?)?;
+//! assert!((nll.value().expect("a row was added") + 0.75f64.ln()).abs() < 1e-6);
+//! # Ok::<(), mbls_core::Error>(())
+//! ```
 
+mod beta;
+mod binary;
+mod calibrator;
+mod fitted;
+mod histogram;
+mod isotonic;
+mod linear;
+mod logistic;
+mod multiclass;
+mod newton;
+mod platt;
+mod scores;
+mod softmax_regression;
+mod spec;
 mod temperature;
 
+pub use beta::BetaCalibration;
+pub use binary::BinaryCalibrator;
+pub use calibrator::Calibrator;
+pub use fitted::{FittedCalibrator, SavedCalibrator};
+pub use histogram::{Binning, HistogramBinning, HistogramBins};
+pub use isotonic::IsotonicRegression;
+pub use linear::{DirichletCalibration, MatrixScaling, Odir, VectorScaling};
+pub use multiclass::{Multiclass, Reduction};
+pub use platt::{PlattScaling, PlattTargets};
+pub use scores::{ScoreKind, Scores};
+pub use spec::CalibratorSpec;
 pub use temperature::{GridObjective, TemperatureScaling};

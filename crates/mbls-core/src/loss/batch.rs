@@ -1,7 +1,15 @@
+use super::ops::from_host;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
+use serde::{Deserialize, Serialize};
+use std::sync::{Arc, OnceLock};
 
-/// Logits and labels of the rows that count: the shape is flattened, ignored rows are out.
+/// Logits and labels, and how the rows that count become one value: every loss sees shapes, ignored rows, class weights
+/// and the reduction through this type alone.
+///
+/// A row is one position of the labels. Its weight is the class weight of its label, 1 without class weights, in every
+/// term of every loss: with v the values of a loss's rows, [`reduce`](Self::reduce) makes `sum_n w_n v_n / sum_n w_n` of
+/// them, or what the [`Reduction`] says.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -13,21 +21,45 @@ use candle_core::{DType, Device, Tensor};
 /// let batch = LogitBatch::new(&logits, &labels, Some(255))?;
 /// assert_eq!((batch.rows(), batch.classes()), (3, 3));
 /// assert_eq!(batch.labels().to_vec1::<u32>()?, [0, 2, 1]);
+/// assert_eq!(batch.logits()?.dims(), [3, 3]);
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct LogitBatch {
-    logits: Tensor,
+    source: Tensor,
+    /// One per position of the labels; [`IGNORED`] where a row does not count.
+    targets: Arc<[u32]>,
+    /// The labels' shape.
+    shape: Vec<usize>,
     labels: Tensor,
     rows: usize,
     classes: usize,
+    class_weights: Option<Arc<[f64]>>,
+    reduction: Reduction,
+    logits: OnceLock<Tensor>,
 }
 
+/// How the values of rows become the value of a batch; w is the class weight of a row's label, 1 without class weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reduction {
+    /// `sum_n w_n v_n / sum_n w_n`, a scalar: the convention of PyTorch's cross-entropy.
+    #[default]
+    Mean,
+    /// `sum_n w_n v_n`, a scalar.
+    Sum,
+    /// `w_n v_n` in the shape of the labels, 0 at ignored positions.
+    None,
+}
+
+/// The target of a row that does not count.
+pub(crate) const IGNORED: u32 = u32::MAX;
+
 impl LogitBatch {
-    /// Checks a batch and leaves out its rows labelled `ignore`.
+    /// Checks a batch; rows labelled `ignore` will not count.
     ///
-    /// Logits in half precision become f32, so that losses accumulate in it; their gradient comes back in half. The labels
-    /// are read on the host: where they lie on the CPU already, no device is waited for.
+    /// The logits stay as they are: their layout is changed when [`logits`](Self::logits) is first called. The labels are
+    /// read on the host: where they lie on the CPU already, no device is waited for.
     ///
     /// # Shapes
     ///
@@ -48,59 +80,105 @@ impl LogitBatch {
             });
         }
         let classes = dims[1];
-        let expected = [&dims[..1], &dims[2..]].concat();
-        if found != expected {
+        let shape = [&dims[..1], &dims[2..]].concat();
+        if found != shape {
             return Err(Error::Shape {
                 what: "labels",
-                expected: format!("{expected:?} for logits of shape {dims:?}"),
+                expected: format!("{shape:?} for logits of shape {dims:?}"),
                 found: format!("{found:?}"),
             });
         }
-        let element = match logits.dtype() {
-            DType::F16 | DType::BF16 | DType::F32 => DType::F32,
-            DType::F64 => DType::F64,
-            other => return Err(element_type("logits", "f32, f64, f16 or bf16", other)),
-        };
+        if !matches!(logits.dtype(), DType::F16 | DType::BF16 | DType::F32 | DType::F64) {
+            return Err(element_type("logits", "f32, f64, f16 or bf16", logits.dtype()));
+        }
 
-        let labels = host_labels(labels)?;
         let ignore = ignore.map(i64::from);
-        let (mut rows, mut kept) = (Vec::new(), Vec::new());
-        for (row, &label) in labels.iter().enumerate() {
-            if Some(label) == ignore {
-                continue;
-            }
-            match u32::try_from(label) {
-                Ok(class) if (class as usize) < classes => {
-                    rows.push(row as i64);
-                    kept.push(class);
-                }
-                _ => return Err(Error::Label { label, row, classes }),
-            }
+        let targets = host_labels(labels)?
+            .into_iter()
+            .enumerate()
+            .map(|(row, label)| match u32::try_from(label) {
+                _ if Some(label) == ignore => Ok(IGNORED),
+                Ok(class) if class != IGNORED && (class as usize) < classes => Ok(class),
+                _ => Err(Error::Label { label, row, classes }),
+            })
+            .collect::<Result<Arc<[u32]>>>()?;
+        let kept: Vec<u32> = targets.iter().copied().filter(|&target| target != IGNORED).collect();
+        let rows = kept.len();
+        if rows == 0 {
+            return Err(Error::AllIgnored { rows: targets.len() });
         }
-        if kept.is_empty() {
-            return Err(Error::AllIgnored { rows: labels.len() });
-        }
+        Ok(Self {
+            source: logits.clone(),
+            targets,
+            shape,
+            labels: Tensor::from_vec(kept, rows, logits.device())?,
+            rows,
+            classes,
+            class_weights: None,
+            reduction: Reduction::default(),
+            logits: OnceLock::new(),
+        })
+    }
 
-        let device = logits.device();
-        let mut logits = if dims.len() > 2 {
-            logits.flatten_from(2)?.transpose(1, 2)?.reshape((labels.len(), classes))?
-        } else {
-            logits.clone()
+    /// This batch with rows weighted by the class of their label; one weight per class, each finite and 0 or greater.
+    ///
+    /// A label's weight counts for its row in every term: the uniform part of label smoothing is weighted by the row's
+    /// label too, where PyTorch weights each class of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] for another number of weights, [`Error::Setting`] for other weights, or where the weights of all
+    /// rows that count are 0.
+    pub fn with_class_weights(mut self, weights: &[f64]) -> Result<Self> {
+        if weights.len() != self.classes {
+            return Err(Error::Shape {
+                what: "class weights",
+                expected: format!("[{}], one per class", self.classes),
+                found: format!("[{}]", weights.len()),
+            });
+        }
+        if let Some(wrong) = weights.iter().find(|w| !(0.0..=f64::MAX).contains(*w)) {
+            return Err(weight_error(*wrong, "a finite number, 0 or greater"));
+        }
+        self.class_weights = Some(weights.into());
+        let total: f64 = self.row_weights().into_iter().flatten().sum();
+        if total == 0.0 || total.is_infinite() {
+            return Err(weight_error(total, "a positive, finite sum over the rows that count"));
+        }
+        Ok(self)
+    }
+
+    /// This batch with another way from the values of rows to that of the batch.
+    #[must_use]
+    pub fn with_reduction(mut self, reduction: Reduction) -> Self {
+        self.reduction = reduction;
+        self
+    }
+
+    /// The logits of the rows that count, `[rows, classes]` in f32 or f64, made at the first call.
+    ///
+    /// Logits in half precision become f32, so that losses accumulate in it; their gradient comes back in half.
+    ///
+    /// # Errors
+    ///
+    /// Where candle fails.
+    pub fn logits(&self) -> Result<&Tensor> {
+        if let Some(logits) = self.logits.get() {
+            return Ok(logits);
+        }
+        let mut logits = match self.shape.len() {
+            1 => self.source().clone(),
+            _ => self.source().flatten_from(2)?.transpose(1, 2)?.reshape((self.targets.len(), self.classes))?,
         };
-        let count = kept.len();
-        if count < labels.len() {
-            logits = logits.contiguous()?.index_select(&Tensor::from_vec(rows, count, device)?, 0)?;
+        if let Some(kept) = self.kept()? {
+            logits = logits.contiguous()?.index_select(&kept, 0)?;
         }
+        let element = if self.source.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
         let logits = logits.to_dtype(element)?.contiguous()?;
-        Ok(Self { logits, labels: Tensor::from_vec(kept, count, device)?, rows: count, classes })
+        Ok(self.logits.get_or_init(|| logits))
     }
 
-    /// The logits, `[rows, classes]` in f32 or f64.
-    pub fn logits(&self) -> &Tensor {
-        &self.logits
-    }
-
-    /// The labels, `[rows]` in u32, on the device of the logits.
+    /// The labels of the rows that count, `[rows]` in u32, on the device of the logits.
     pub fn labels(&self) -> &Tensor {
         &self.labels
     }
@@ -114,6 +192,79 @@ impl LogitBatch {
     pub fn classes(&self) -> usize {
         self.classes
     }
+
+    /// How the values of rows become the value of the batch.
+    pub fn reduction(&self) -> Reduction {
+        self.reduction
+    }
+
+    /// The value of the batch from one value for each row that counts, `[rows]`; a gradient flows through it.
+    ///
+    /// # Shapes
+    ///
+    /// A scalar, or the labels' shape for [`Reduction::None`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] for values of another shape, or where candle fails.
+    pub fn reduce(&self, per_row: &Tensor) -> Result<Tensor> {
+        if per_row.dims() != [self.rows] {
+            return Err(Error::Shape {
+                what: "values of rows",
+                expected: format!("[{}], one per row that counts", self.rows),
+                found: format!("{:?}", per_row.dims()),
+            });
+        }
+        let weights = self.row_weights();
+        let weighted = match &weights {
+            Some(weights) => (per_row * from_host(weights, self.rows, per_row)?)?,
+            None => per_row.clone(),
+        };
+        Ok(match self.reduction {
+            Reduction::Mean => {
+                let total = weights.map_or(self.rows as f64, |weights| weights.iter().sum());
+                weighted.sum_all()?.affine(1.0 / total, 0.0)?
+            }
+            Reduction::Sum => weighted.sum_all()?,
+            Reduction::None => match self.kept()? {
+                Some(kept) => {
+                    let all = Tensor::zeros(self.targets.len(), weighted.dtype(), weighted.device())?;
+                    all.index_add(&kept, &weighted, 0)?.reshape(self.shape.as_slice())?
+                }
+                None => weighted.reshape(self.shape.as_slice())?,
+            },
+        })
+    }
+
+    /// The logits as they were given, `[N, C, d1, ...]`.
+    pub(crate) fn source(&self) -> &Tensor {
+        &self.source
+    }
+
+    /// One label per position in row-major order of the labels; [`IGNORED`] where a row does not count.
+    pub(crate) fn targets(&self) -> &[u32] {
+        &self.targets
+    }
+
+    /// The weights of the classes.
+    pub(crate) fn class_weights(&self) -> Option<&[f64]> {
+        self.class_weights.as_deref()
+    }
+
+    /// The weights of the rows that count; none without class weights.
+    fn row_weights(&self) -> Option<Vec<f64>> {
+        let weights = self.class_weights()?;
+        Some(self.targets().iter().filter(|&&t| t != IGNORED).map(|&t| weights[t as usize]).collect())
+    }
+
+    /// The positions of the rows that count, on the device of the logits; none where all count.
+    fn kept(&self) -> Result<Option<Tensor>> {
+        if self.rows == self.targets.len() {
+            return Ok(None);
+        }
+        let kept: Vec<i64> = (0..).zip(self.targets()).filter(|(_, t)| **t != IGNORED).map(|(i, _)| i).collect();
+        Ok(Some(Tensor::from_vec(kept, self.rows, self.source.device())?))
+    }
 }
 
 fn host_labels(labels: &Tensor) -> Result<Vec<i64>> {
@@ -125,4 +276,8 @@ fn host_labels(labels: &Tensor) -> Result<Vec<i64>> {
 
 fn element_type(what: &'static str, expected: &'static str, found: DType) -> Error {
     Error::ElementType { what, expected, found: found.as_str() }
+}
+
+fn weight_error(value: f64, expected: &'static str) -> Error {
+    Error::Setting { name: "class weights", value: value.to_string(), expected }
 }

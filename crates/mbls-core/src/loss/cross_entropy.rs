@@ -27,11 +27,11 @@ impl Loss for CrossEntropy {
     }
 
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
-        LossOutput::new(TERM, 1.0, &negative_log_likelihood(&log_softmax(batch.logits())?, batch)?)
+        LossOutput::new(TERM, 1.0, &batch.reduce(&negative_log_likelihood(&log_softmax(batch.logits()?)?, batch)?)?)
     }
 }
 
-/// `mean_n -log p_n[y_n]` of log-probabilities, a scalar.
+/// `-log p_n[y_n]` of log-probabilities, `[rows]`.
 pub(super) fn negative_log_likelihood(log_probs: &Tensor, batch: &LogitBatch) -> Result<Tensor> {
-    Ok(at_label(log_probs, batch)?.sum_all()?.affine(-1.0 / batch.rows() as f64, 0.0)?)
+    Ok(at_label(log_probs, batch)?.neg()?)
 }

@@ -1,5 +1,5 @@
 use super::cross_entropy::{TERM, negative_log_likelihood};
-use super::ops::{constant, log_softmax, mean};
+use super::ops::{constant, log_softmax, mean_over_classes};
 use super::{LogitBatch, Loss, LossOutput, setting};
 use crate::Result;
 use candle_core::Tensor;
@@ -42,20 +42,20 @@ impl Loss for EntropyPenalty {
     }
 
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
-        let log_probs = log_softmax(batch.logits())?;
-        LossOutput::new(TERM, 1.0, &negative_log_likelihood(&log_probs, batch)?)?.plus(
-            "entropy",
-            -self.alpha,
-            &mean_entropy(&log_probs)?,
-        )
+        let log_probs = log_softmax(batch.logits()?)?;
+        let cross_entropy = batch.reduce(&negative_log_likelihood(&log_probs, batch)?)?;
+        let entropy = batch.reduce(&mean_entropy(&log_probs)?)?;
+        LossOutput::new(TERM, 1.0, &cross_entropy)?.plus("entropy", -self.alpha, &entropy)
     }
 }
 
+/// `mean_k -p_nk log p_nk` of log-probabilities, `[rows]`.
+///
 /// The clamp acts on `log p`: in f32 no number lies between 1 - 1e-10 and 1, but -1e-10 is one.
 fn mean_entropy(log_probs: &Tensor) -> candle_core::Result<Tensor> {
     let (low, high) = (CLAMP.ln(), (-CLAMP).ln_1p());
     // Each comparison is false for NaN, which so stays.
     let clamped = log_probs.lt(low)?.where_cond(&constant(low, log_probs)?, log_probs)?;
     let clamped = clamped.gt(high)?.where_cond(&constant(high, log_probs)?, &clamped)?;
-    mean(&(clamped.exp()? * &clamped)?)?.neg()
+    mean_over_classes(&(clamped.exp()? * &clamped)?)?.neg()
 }

@@ -36,9 +36,9 @@ impl Loss for Focal {
     }
 
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
-        let log_prob = at_label(&log_softmax(batch.logits())?, batch)?;
-        let losses = (modulation(&log_prob, self.gamma)? * log_prob)?;
-        LossOutput::new("focal", 1.0, &losses.sum_all()?.affine(-1.0 / batch.rows() as f64, 0.0)?)
+        let log_prob = at_label(&log_softmax(batch.logits()?)?, batch)?;
+        let losses = (modulation(&log_prob, self.gamma)? * log_prob)?.neg()?;
+        LossOutput::new("focal", 1.0, &batch.reduce(&losses)?)
     }
 }
 

@@ -1,5 +1,5 @@
 use super::cross_entropy::{TERM, negative_log_likelihood};
-use super::ops::{log_softmax, mean};
+use super::ops::{log_softmax, mean_over_classes};
 use super::{LogitBatch, Loss, LossOutput, setting};
 use crate::Result;
 
@@ -38,11 +38,9 @@ impl Loss for LabelSmoothing {
     }
 
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
-        let log_probs = log_softmax(batch.logits())?;
-        LossOutput::new(TERM, 1.0 - self.alpha, &negative_log_likelihood(&log_probs, batch)?)?.plus(
-            "uniform-cross-entropy",
-            self.alpha,
-            &mean(&log_probs)?.neg()?,
-        )
+        let log_probs = log_softmax(batch.logits()?)?;
+        let cross_entropy = batch.reduce(&negative_log_likelihood(&log_probs, batch)?)?;
+        let uniform = batch.reduce(&mean_over_classes(&log_probs)?.neg()?)?;
+        LossOutput::new(TERM, 1.0 - self.alpha, &cross_entropy)?.plus("uniform-cross-entropy", self.alpha, &uniform)
     }
 }

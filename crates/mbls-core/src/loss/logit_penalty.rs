@@ -1,4 +1,4 @@
-use super::ops::mean;
+use super::ops::mean_over_classes;
 use super::{LogitBatch, setting};
 use crate::Result;
 use candle_core::{D, Tensor};
@@ -27,19 +27,19 @@ impl LogitPenalty {
         self.margin
     }
 
-    /// The penalty of a batch, a scalar.
+    /// The penalty of each row that counts, `[rows]`, its mean over classes.
     ///
     /// # Errors
     ///
     /// Where candle fails.
-    pub fn forward(&self, batch: &LogitBatch) -> Result<Tensor> {
-        let logits = batch.logits();
+    pub fn per_row(&self, batch: &LogitBatch) -> Result<Tensor> {
+        let logits = batch.logits()?;
         let max = logits.gather(&first_maximum(logits)?, D::Minus1)?;
         let distance = max.broadcast_sub(logits)?;
         // candle's relu has derivative 1 at 0. The comparison is false for NaN, which so stays.
         let excess =
             distance.le(self.margin)?.where_cond(&logits.zeros_like()?, &distance.affine(1.0, -self.margin)?)?;
-        Ok(mean(&excess)?)
+        Ok(mean_over_classes(&excess)?)
     }
 }
 

@@ -59,7 +59,8 @@ impl Loss for MarginLoss {
     }
 
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
-        let cross_entropy = negative_log_likelihood(&log_softmax(batch.logits())?, batch)?;
-        LossOutput::new(TERM, 1.0, &cross_entropy)?.plus("logit-margin", self.alpha, &self.penalty.forward(batch)?)
+        let cross_entropy = batch.reduce(&negative_log_likelihood(&log_softmax(batch.logits()?)?, batch)?)?;
+        let penalty = batch.reduce(&self.penalty.per_row(batch)?)?;
+        LossOutput::new(TERM, 1.0, &cross_entropy)?.plus("logit-margin", self.alpha, &penalty)
     }
 }

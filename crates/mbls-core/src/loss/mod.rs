@@ -1,7 +1,7 @@
 //! Losses on logits: cross-entropy, margin-based label smoothing and the losses it is compared with.
 //!
-//! A [`LogitBatch`] settles shapes and ignored rows once; every [`Loss`] works on what is left, and says in its
-//! [`LossOutput`] what its total is made of. A [`LossSpec`] names a loss and its settings in a configuration file.
+//! A [`LogitBatch`] settles shapes, ignored rows, class weights and the [`Reduction`] once; every [`Loss`] works on what
+//! is left, and says in its [`LossOutput`] what its total is made of. A [`LossSpec`] names a loss and its settings in a configuration file.
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
@@ -28,7 +28,7 @@ mod output;
 mod setting;
 mod spec;
 
-pub use batch::LogitBatch;
+pub use batch::{LogitBatch, Reduction};
 pub use cross_entropy::CrossEntropy;
 pub use entropy_penalty::EntropyPenalty;
 pub use focal::Focal;
@@ -45,7 +45,8 @@ pub trait Loss: Send + Sync {
     /// The loss's name, that of its kind in a [`LossSpec`].
     fn name(&self) -> &'static str;
 
-    /// The loss of a batch: a scalar that can be differentiated, and the terms it is the weighted sum of.
+    /// The loss of a batch: a scalar that can be differentiated, and the terms it is the weighted sum of; in the shape of
+    /// the labels for [`Reduction::None`].
     ///
     /// Logits that are not finite give a loss that is not finite, no error.
     ///

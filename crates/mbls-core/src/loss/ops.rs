@@ -1,7 +1,7 @@
 //! Tensor operations that several losses share.
 
 use super::LogitBatch;
-use candle_core::{D, Device, Result, Tensor};
+use candle_core::{D, Device, Result, Shape, Tensor};
 
 /// `log p = l - max l - log sum_k exp(l_k - max l)` along the last dimension.
 ///
@@ -18,12 +18,17 @@ pub(super) fn at_label(values: &Tensor, batch: &LogitBatch) -> Result<Tensor> {
     values.gather(&batch.labels().unsqueeze(1)?, 1)?.squeeze(1)
 }
 
-/// The mean over every entry of a matrix: rows are summed first, so that f32 sums stay short.
-pub(super) fn mean(values: &Tensor) -> Result<Tensor> {
-    values.sum(D::Minus1)?.sum_all()?.affine(1.0 / values.elem_count() as f64, 0.0)
+/// The mean of each row: `[rows, classes]` to `[rows]`.
+pub(super) fn mean_over_classes(values: &Tensor) -> Result<Tensor> {
+    values.sum(D::Minus1)?.affine(1.0 / values.dim(D::Minus1)? as f64, 0.0)
 }
 
-/// `value` in the shape and element type of `like`; made on the CPU, since not every device has f64.
+/// `values` in the element type and on the device of `like`; made on the CPU, since not every device has f64.
+pub(super) fn from_host(values: &[f64], shape: impl Into<Shape>, like: &Tensor) -> Result<Tensor> {
+    Tensor::from_slice(values, shape.into(), &Device::Cpu)?.to_dtype(like.dtype())?.to_device(like.device())
+}
+
+/// `value` in the shape, in the element type and on the device of `like`.
 pub(super) fn constant(value: f64, like: &Tensor) -> Result<Tensor> {
-    Tensor::new(value, &Device::Cpu)?.to_dtype(like.dtype())?.to_device(like.device())?.broadcast_as(like.shape())
+    from_host(&[value], (), like)?.broadcast_as(like.shape())
 }

@@ -4,7 +4,8 @@ use candle_core::Tensor;
 /// The value of a loss on one batch.
 #[derive(Clone, Debug)]
 pub struct LossOutput {
-    /// The weighted sum of the terms, a scalar to differentiate; f32 for logits in half precision.
+    /// The weighted sum of the terms, to differentiate; f32 for logits in half precision. A scalar, or of the labels'
+    /// shape for [`Reduction::None`](super::Reduction::None).
     pub total: Tensor,
     /// What the total is made of, for logs.
     pub terms: Vec<Term>,
@@ -17,7 +18,7 @@ pub struct Term {
     pub name: &'static str,
     /// Its weight in the total.
     pub weight: f64,
-    /// Its value before weighting, a scalar that cannot be differentiated.
+    /// Its value before weighting, in the shape of the total; it cannot be differentiated.
     pub value: Tensor,
 }
 

@@ -1,9 +1,11 @@
 use super::cell::gap;
 use super::edges::check_bins;
-use super::fixed_sum::{unit_interval_units, units_to_f64};
+use super::equal_mass::EqualMassBins;
+use super::fixed_sum::units_to_f64;
 use super::samples::{Sample, Samples};
 use super::saved::{self, Saved};
-use super::{Metric, Predictions, same};
+use super::top_labels::top_labels;
+use super::{Metric, Predictions, TopLabels, same};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +71,23 @@ impl AdaptiveEce {
         self.state.samples.len() as u64
     }
 
+    /// Adds rows of which only confidence and correctness are known.
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](Metric::update).
+    pub fn add(&mut self, rows: &TopLabels) -> Result<()> {
+        self.extend(rows.iter())
+    }
+
+    fn extend(&mut self, rows: impl ExactSizeIterator<Item = (f64, bool)>) -> Result<()> {
+        let State { convention, samples, .. } = &mut self.state;
+        samples.extend(rows.map(|(confidence, correct)| match convention {
+            AdaptiveConvention::Default => Sample::new(confidence, correct),
+            AdaptiveConvention::Reference => Sample::new((confidence as f32).into(), correct),
+        }))
+    }
+
     /// An error where another's settings differ.
     pub(super) fn check_merge(&self, other: &Self) -> Result<()> {
         same("bins", self.bins(), other.bins())?;
@@ -81,14 +100,7 @@ impl Metric for AdaptiveEce {
     type Value = f64;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {
-        let State { convention, samples, .. } = &mut self.state;
-        samples.extend((0..input.rows()).map(|row| {
-            let confidence = match convention {
-                AdaptiveConvention::Default => input.confidence(row),
-                AdaptiveConvention::Reference => f64::from(input.confidence(row) as f32),
-            };
-            Sample::new(confidence, input.correct(row))
-        }))
+        self.extend(top_labels(input))
     }
 
     fn merge(&mut self, other: Self) -> Result<()> {
@@ -97,64 +109,17 @@ impl Metric for AdaptiveEce {
     }
 
     fn value(&self) -> Option<f64> {
-        let sorted = Sorted { samples: self.state.samples.sorted(), bins: self.state.bins as u128 };
-        let n = sorted.samples.len();
-        if n == 0 {
+        let samples = self.state.samples.sorted();
+        if samples.is_empty() {
             return None;
         }
-        let edge = |k| match self.state.convention {
-            AdaptiveConvention::Default => sorted.edge(k),
-            AdaptiveConvention::Reference => sorted.rounded_to_f32(sorted.edge(k)),
-        };
-        let mut start = match self.state.convention {
-            AdaptiveConvention::Default => 0,
-            AdaptiveConvention::Reference => sorted.first_above(edge(0)),
-        };
-        let mut total = 0;
-        for k in 1..=sorted.bins {
-            let end = sorted.first_above(edge(k));
-            // Edges never fall: a bin that ends where it starts is empty.
-            let rows = &sorted.samples[start..end.max(start)];
+        let gap_of = |rows: &[Sample]| {
             let correct = rows.iter().map(|sample| u64::from(sample.correct())).sum();
-            total += gap(correct, rows.iter().map(|sample| i128::from(sample.units())).sum());
-            start = end.max(start);
-        }
-        Some(units_to_f64(total) / n as f64)
-    }
-}
-
-/// Sorted samples; edges and confidences are compared in units of `2^-60 / bins`, in which both are integers.
-struct Sorted {
-    samples: Vec<Sample>,
-    bins: u128,
-}
-
-impl Sorted {
-    fn confidence(&self, index: usize) -> u128 {
-        u128::from(self.samples[index].units()) * self.bins
-    }
-
-    /// The confidence at position `k n / bins`, exactly: in floats the position itself would be rounded, and the edge would
-    /// miss the confidence it should be equal to.
-    fn edge(&self, k: u128) -> u128 {
-        let n = self.samples.len();
-        let position = k * n as u128;
-        let (index, rest) = ((position / self.bins) as usize, position % self.bins);
-        if index + 1 >= n {
-            return self.confidence(n - 1);
-        }
-        let (low, high) = (self.confidence(index), self.confidence(index + 1));
-        low + (high - low) / self.bins * rest
-    }
-
-    fn rounded_to_f32(&self, edge: u128) -> u128 {
-        let rounded = (units_to_f64(edge) / self.bins as f64) as f32;
-        u128::from(unit_interval_units(rounded.into())) * self.bins
-    }
-
-    /// The first sample whose confidence is above an edge.
-    fn first_above(&self, edge: u128) -> usize {
-        self.samples.partition_point(|sample| u128::from(sample.units()) * self.bins <= edge)
+            gap(correct, rows.iter().map(|sample| i128::from(sample.units())).sum())
+        };
+        let bins = EqualMassBins::new(&samples, self.state.bins, self.state.convention);
+        let total = bins.iter().map(|bin| gap_of(bin.samples)).sum();
+        Some(units_to_f64(total) / samples.len() as f64)
     }
 }
 

@@ -42,9 +42,7 @@ impl Metric for Brier {
     fn update(&mut self, input: &Predictions) -> Result<()> {
         let mut batch = State { n: input.rows() as u64, ..State::default() };
         for row in 0..input.rows() {
-            let label = input.label(row) as usize;
-            let error = |(k, p): (usize, &f64)| if k == label { 1.0 - p } else { *p };
-            batch.sum.add(input.probs(row).iter().enumerate().map(error).map(|e| e * e).sum())?;
+            batch.sum.add(input.squared_error(row))?;
         }
         self.merge(Self { state: batch })
     }

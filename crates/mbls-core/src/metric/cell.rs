@@ -1,3 +1,4 @@
+use super::fixed_sum::unit_interval_units;
 use super::{FixedSum, MAX_ROWS, add_counts};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -15,10 +16,16 @@ pub(super) struct Cell {
 }
 
 impl Cell {
-    pub(super) fn add(&mut self, probability: f64, positive: bool) -> Result<()> {
-        let mut one = Self { count: 1, positive: positive.into(), ..Self::default() };
-        one.probability.add(probability)?;
-        self.merge(&one)
+    /// Adds a probability from 0 to 1; the caller has checked that the number of samples fits.
+    pub(super) fn add(&mut self, probability: f64, positive: bool) {
+        self.add_units(unit_interval_units(probability), positive);
+    }
+
+    /// Adds a probability in units of 2^-60, as [`add`](Self::add) does.
+    pub(super) fn add_units(&mut self, units: u64, positive: bool) {
+        self.count += 1;
+        self.positive += u64::from(positive);
+        self.probability.add_units(units);
     }
 
     pub(super) fn merge(&mut self, other: &Self) -> Result<()> {

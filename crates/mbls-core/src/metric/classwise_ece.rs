@@ -1,6 +1,7 @@
 use super::cell::Cell;
+use super::classwise_cells;
 use super::edges::Edges;
-use super::fixed_sum::units_to_f64;
+use super::fixed_sum::{unit_interval_units, units_to_f64};
 use super::saved::{self, Saved};
 use super::{Metric, Predictions, add_counts, same};
 use crate::{Error, Result};
@@ -119,18 +120,20 @@ impl Metric for ClasswiseEce {
         }
         *n = add_counts(*n, input.rows() as u64)?;
         cells.resize(input.classes() * *bins, Cell::default());
-        for row in 0..input.rows() {
-            let label = input.label(row);
-            *max_label = label.max(*max_label);
-            for (class, &probability) in input.probs(row).iter().enumerate() {
-                let probability = match convention {
-                    ClasswiseConvention::Default => probability,
-                    ClasswiseConvention::Reference => f64::from(probability as f32),
-                };
-                if probability == 0.0 && *convention == ClasswiseConvention::Reference {
-                    continue;
+        let labels = || (0..input.rows()).map(|row| input.label(row));
+        *max_label = labels().fold(*max_label, u32::max);
+        match convention {
+            ClasswiseConvention::Default => classwise_cells::add(cells, &self.edges, input),
+            ClasswiseConvention::Reference => {
+                for (row, label) in labels().enumerate() {
+                    for (class, &probability) in input.probs(row).iter().enumerate() {
+                        let probability = f64::from(probability as f32);
+                        if probability > 0.0 {
+                            let cell = &mut cells[class * *bins + self.edges.bin(probability)];
+                            cell.add_units(unit_interval_units(probability), class == label as usize);
+                        }
+                    }
                 }
-                cells[class * *bins + self.edges.bin(probability)].add(probability, class == label as usize)?;
             }
         }
         Ok(())

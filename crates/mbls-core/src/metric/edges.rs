@@ -35,8 +35,16 @@ impl Edges {
 
     /// The bin of a probability.
     pub(super) fn bin(&self, probability: f64) -> usize {
-        let inner = &self.0[1..self.0.len() - 1];
-        inner.partition_point(|&edge| edge < probability)
+        let last = self.0.len() - 2;
+        // Edges lie within a rounding of `i / bins`: the guess is off by one at most.
+        let mut bin = ((probability * (last + 1) as f64) as usize).min(last);
+        while bin > 0 && probability <= self.0[bin] {
+            bin -= 1;
+        }
+        while bin < last && probability > self.0[bin + 1] {
+            bin += 1;
+        }
+        bin
     }
 
     /// Lower and upper edge of each bin.

@@ -34,12 +34,22 @@ impl FixedSum {
     /// [`Error::Accumulator`], with the sum unchanged, for a number that is not finite, one from 2^66 on, and a sum from 2^67
     /// on.
     pub fn add(&mut self, value: f64) -> Result<()> {
-        let units = (value * UNITS).round_ties_even();
-        // False for NaN too.
-        let fits = units.abs() < 2f64.powi(126);
-        self.0 =
-            fits.then_some(units as i128).and_then(|u| self.0.checked_add(u)).ok_or_else(|| out_of_range(&value))?;
+        let units = round(value * UNITS);
+        // Both comparisons are false for NaN. A conversion to 64 bits is one instruction, to 128 a function.
+        let units = if units.abs() < 2f64.powi(62) {
+            i128::from(units as i64)
+        } else if units.abs() < 2f64.powi(126) {
+            units as i128
+        } else {
+            return Err(out_of_range(&value));
+        };
+        self.0 = self.0.checked_add(units).ok_or_else(|| out_of_range(&value))?;
         Ok(())
+    }
+
+    /// Adds a number of units of 2^-60, to a sum that is far from its bound.
+    pub(super) fn add_units(&mut self, units: u64) {
+        self.0 += i128::from(units);
     }
 
     /// Adds another sum.
@@ -70,7 +80,16 @@ impl FixedSum {
 
 /// A number as a count of units of 2^-60, for numbers in `[0, 1]`.
 pub(super) fn unit_interval_units(value: f64) -> u64 {
-    (value * UNITS).round_ties_even() as u64
+    // i64, since a conversion to u64 takes more than one instruction; the cast saturates.
+    round(value * UNITS) as i64 as u64
+}
+
+/// The nearest integer, of two the even one: `f64::round_ties_even` without the function call it is on many machines.
+fn round(value: f64) -> f64 {
+    /// From here on every f64 is an integer, and rounding is all that adding it to a smaller number does.
+    const INTEGERS: f64 = (1u64 << 52) as f64;
+    let magnitude = value.abs();
+    if magnitude < INTEGERS { ((magnitude + INTEGERS) - INTEGERS).copysign(value) } else { value }
 }
 
 /// A count of units of 2^-60 as a number.

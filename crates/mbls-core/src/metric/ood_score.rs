@@ -30,8 +30,8 @@ impl OodScore {
                 Self::Confidence => input.confidence(row),
                 Self::Entropy => -entropy(probs),
                 Self::EntropyReference => {
-                    let sum: f64 = probs.iter().map(|p| p * (p + REFERENCE_EPSILON).ln()).sum();
-                    sum / (probs.len() as f64).ln()
+                    let sum: f64 = probs.iter().map(|p| p * libm::log(p + REFERENCE_EPSILON)).sum();
+                    sum / libm::log(probs.len() as f64)
                 }
                 Self::Margin => {
                     let predicted = input.predicted(row) as usize;
@@ -57,8 +57,8 @@ pub fn energy_scores(rows: LogitRows<'_>, temperature: f64) -> Result<Vec<f64>> 
     check_temperature(temperature)?;
     let score = |row: &[f32]| {
         let max = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-        let sum: f64 = row.iter().map(|&logit| ((f64::from(logit) - max) / temperature).exp()).sum();
-        max + temperature * sum.ln()
+        let sum: f64 = row.iter().map(|&logit| libm::exp((f64::from(logit) - max) / temperature)).sum();
+        max + temperature * libm::log(sum)
     };
     Ok(rows.iter().map(score).collect())
 }

@@ -1,10 +1,14 @@
+use super::score::Score;
+use super::softmax::{self, Row};
 use crate::{Error, Result};
+use std::sync::OnceLock;
 
-/// A validated batch of scored rows: probabilities, the label of each row and what follows from them.
+/// A validated batch of scored rows: the label of each row, and what its probabilities say about it.
 ///
 /// Probabilities are f64: of logits `p_k = exp((l_k - max_j l_j) / T) / sum_j exp((l_j - max) / T)`, with the log-probability
 /// of the label from the log-sum-exp, exact where the probability itself is 0. The prediction is the first of the largest
-/// scores.
+/// scores. Of logits the probabilities are computed in one pass and not kept; a metric that asks for
+/// [`probs`](Self::probs) makes them be.
 ///
 /// ```
 /// use mbls_core::metric::Predictions;
@@ -18,13 +22,31 @@ use crate::{Error, Result};
 /// assert_eq!(error.to_string(), "logit NaN at row 0, class 1: expected a finite number");
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Predictions {
     classes: usize,
-    probs: Vec<f64>,
     labels: Vec<u32>,
-    predicted: Vec<u32>,
-    log_probs: Vec<f64>,
+    rows: Vec<Row>,
+    scores: Scores,
+    inverse_temperature: f64,
+    /// Given ones, or those of the logits once somebody asked for them.
+    probs: OnceLock<Vec<f64>>,
+}
+
+/// What probabilities are made of when they are asked for.
+#[derive(Clone, Debug)]
+pub enum Scores {
+    /// Nothing: the probabilities were given.
+    None,
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+}
+
+/// Equality of labels and probabilities.
+impl PartialEq for Predictions {
+    fn eq(&self, other: &Self) -> bool {
+        self.labels == other.labels && self.rows == other.rows && self.all_probs() == other.all_probs()
+    }
 }
 
 /// How far the probabilities of a row may sum from 1: what models in half precision write still passes.
@@ -35,13 +57,13 @@ impl Predictions {
     ///
     /// # Shapes
     ///
-    /// `logits` `[rows, classes]` in row-major order, `labels` `[rows]`; at least two classes, any number of rows.
+    /// `logits` `[rows, classes]` in row-major order, f32 or f64; `labels` `[rows]`; at least two classes, any number of rows.
     ///
     /// # Errors
     ///
     /// [`Error::Shape`] where the lengths do not fit, [`Error::Label`] for a label that is no class, [`Error::Value`] for a
     /// logit that is not finite.
-    pub fn from_logits(logits: &[f32], classes: usize, labels: &[u32]) -> Result<Self> {
+    pub fn from_logits<T: Score>(logits: &[T], classes: usize, labels: &[u32]) -> Result<Self> {
         Self::from_logits_at(logits, classes, labels, 1.0)
     }
 
@@ -51,64 +73,52 @@ impl Predictions {
     ///
     /// Those of [`from_logits`](Self::from_logits), and [`Error::Setting`] for a temperature that is not finite and greater
     /// than 0.
-    pub fn from_logits_at(logits: &[f32], classes: usize, labels: &[u32], temperature: f64) -> Result<Self> {
-        check_temperature(temperature)?;
-        check_logits(logits, classes, labels)?;
-        let mut batch = Self::empty(classes, labels);
-        for (row, &label) in logits.chunks_exact(classes).zip(labels) {
-            let predicted = first_maximum(row);
-            let max = f64::from(row[predicted]);
-            // Shifted before it is divided: the largest exponent is 0 at any temperature.
-            let exponent = |logit: f32| (f64::from(logit) - max) / temperature;
-            let start = batch.probs.len();
-            batch.probs.extend(row.iter().map(|&logit| exponent(logit).exp()));
-            let probs = &mut batch.probs[start..];
-            let sum: f64 = probs.iter().sum();
-            probs.iter_mut().for_each(|p| *p /= sum);
-            batch.predicted.push(predicted as u32);
-            batch.log_probs.push(exponent(row[label as usize]) - sum.ln());
-        }
-        Ok(batch)
+    pub fn from_logits_at<T: Score>(logits: &[T], classes: usize, labels: &[u32], temperature: f64) -> Result<Self> {
+        let inverse_temperature = 1.0 / check_temperature(temperature)?;
+        check_shape("logits", logits.len(), classes, labels)?;
+        let mut rows = Vec::with_capacity(labels.len());
+        softmax::summarise(logits, classes, labels, inverse_temperature, &mut rows)
+            .map_err(|at| not_finite(logits[at].into(), at, classes))?;
+        let scores = T::keep(logits);
+        Ok(Self { classes, labels: labels.to_vec(), rows, scores, inverse_temperature, probs: OnceLock::new() })
     }
 
     /// Takes probabilities as they are; a label of probability 0 has the log-probability minus infinity.
     ///
     /// # Shapes
     ///
-    /// `probs` `[rows, classes]` in row-major order, `labels` `[rows]`; at least two classes, any number of rows.
+    /// `probs` `[rows, classes]` in row-major order, f32 or f64; `labels` `[rows]`; at least two classes, any number of rows.
     ///
     /// # Errors
     ///
     /// [`Error::Shape`] where the lengths do not fit, [`Error::Label`] for a label that is no class, [`Error::Value`] for a
     /// probability outside of `[0, 1]`, [`Error::ProbabilitySum`] for a row whose sum is further than 1e-3 from 1.
-    pub fn from_probs(probs: &[f32], classes: usize, labels: &[u32]) -> Result<Self> {
-        check_shape("probabilities", probs, classes, labels)?;
-        let mut batch = Self::empty(classes, labels);
-        for (index, (row, &label)) in probs.chunks_exact(classes).zip(labels).enumerate() {
+    pub fn from_probs<T: Score>(probs: &[T], classes: usize, labels: &[u32]) -> Result<Self> {
+        check_shape("probabilities", probs.len(), classes, labels)?;
+        let probs: Vec<f64> = probs.iter().map(|&p| p.into()).collect();
+        let row = |(index, (row, &label)): (usize, (&[f64], &u32))| {
             if let Some(class) = row.iter().position(|p| !(0.0..=1.0).contains(p)) {
-                let (value, expected) = (f64::from(row[class]), "a number from 0 to 1");
+                let (value, expected) = (row[class], "a number from 0 to 1");
                 return Err(Error::Value { what: "probability", value, row: index, class, expected });
             }
-            let sum: f64 = row.iter().map(|&p| f64::from(p)).sum();
+            let sum: f64 = row.iter().sum();
             if (sum - 1.0).abs() > SUM_TOLERANCE {
                 return Err(Error::ProbabilitySum { row: index, sum });
             }
-            batch.probs.extend(row.iter().map(|&p| f64::from(p)));
-            batch.predicted.push(first_maximum(row) as u32);
-            batch.log_probs.push(f64::from(row[label as usize]).ln());
-        }
-        Ok(batch)
-    }
-
-    fn empty(classes: usize, labels: &[u32]) -> Self {
-        let rows = labels.len();
-        Self {
-            classes,
-            probs: Vec::with_capacity(rows * classes),
-            labels: labels.to_vec(),
-            predicted: Vec::with_capacity(rows),
-            log_probs: Vec::with_capacity(rows),
-        }
+            let label = label as usize;
+            let predicted = first_maximum(row);
+            let error = |(k, &p): (usize, &f64)| if k == label { 1.0 - p } else { p };
+            Ok(Row {
+                predicted: predicted as u32,
+                rank: softmax::rank(row, label),
+                confidence: row[predicted],
+                log_prob: libm::log(row[label]),
+                brier: row.iter().enumerate().map(error).map(|e| e * e).sum(),
+            })
+        };
+        let rows = probs.chunks_exact(classes).zip(labels).enumerate().map(row).collect::<Result<_>>()?;
+        let (labels, probs) = (labels.to_vec(), OnceLock::from(probs));
+        Ok(Self { classes, labels, rows, scores: Scores::None, inverse_temperature: 1.0, probs })
     }
 
     /// The predictions at `rows`, in that order; a row may come more than once, as a bootstrap needs it.
@@ -119,12 +129,18 @@ impl Predictions {
     #[must_use]
     pub fn select(&self, rows: &[u32]) -> Self {
         let rows = || rows.iter().map(|&row| row as usize);
+        let (scores, probs) = match &self.scores {
+            Scores::None => (Scores::None, OnceLock::from(gather(self.all_probs(), self.classes, rows()))),
+            Scores::F32(scores) => (Scores::F32(gather(scores, self.classes, rows())), OnceLock::new()),
+            Scores::F64(scores) => (Scores::F64(gather(scores, self.classes, rows())), OnceLock::new()),
+        };
         Self {
             classes: self.classes,
-            probs: rows().flat_map(|row| self.probs(row)).copied().collect(),
             labels: rows().map(|row| self.labels[row]).collect(),
-            predicted: rows().map(|row| self.predicted[row]).collect(),
-            log_probs: rows().map(|row| self.log_probs[row]).collect(),
+            rows: rows().map(|row| self.rows[row]).collect(),
+            scores,
+            inverse_temperature: self.inverse_temperature,
+            probs,
         }
     }
 
@@ -144,7 +160,7 @@ impl Predictions {
     ///
     /// As indexing does, this and the other accessors of a row panic where `row` is not below [`rows`](Self::rows).
     pub fn probs(&self, row: usize) -> &[f64] {
-        &self.probs[row * self.classes..][..self.classes]
+        &self.all_probs()[row * self.classes..][..self.classes]
     }
 
     /// The label of a row.
@@ -154,23 +170,46 @@ impl Predictions {
 
     /// The first class of the largest score.
     pub fn predicted(&self, row: usize) -> u32 {
-        self.predicted[row]
+        self.rows[row].predicted
+    }
+
+    /// The number of classes that stand before the label: of larger scores, or of the same and a lower index.
+    pub fn rank_of_label(&self, row: usize) -> u32 {
+        self.rows[row].rank
     }
 
     /// The probability of the predicted class.
     pub fn confidence(&self, row: usize) -> f64 {
-        self.probs(row)[self.predicted[row] as usize]
+        self.rows[row].confidence
     }
 
     /// Whether the predicted class is the label.
     pub fn correct(&self, row: usize) -> bool {
-        self.predicted[row] == self.labels[row]
+        self.predicted(row) == self.labels[row]
     }
 
     /// The natural logarithm of the label's probability, at most 0.
     pub fn log_prob_of_label(&self, row: usize) -> f64 {
-        self.log_probs[row]
+        self.rows[row].log_prob
     }
+
+    /// The squared distance of the probabilities from the label, `sum_k (p_k - [k = label])^2`.
+    pub fn squared_error(&self, row: usize) -> f64 {
+        self.rows[row].brier
+    }
+
+    /// The probabilities of all rows, `[rows, classes]`.
+    pub(crate) fn all_probs(&self) -> &[f64] {
+        self.probs.get_or_init(|| match &self.scores {
+            Scores::None => Vec::new(),
+            Scores::F32(logits) => softmax::probabilities(logits, self.classes, self.inverse_temperature),
+            Scores::F64(logits) => softmax::probabilities(logits, self.classes, self.inverse_temperature),
+        })
+    }
+}
+
+fn gather<T: Copy>(values: &[T], classes: usize, rows: impl Iterator<Item = usize>) -> Vec<T> {
+    rows.flat_map(|row| &values[row * classes..][..classes]).copied().collect()
 }
 
 /// `temperature`, where it is finite and greater than 0.
@@ -182,33 +221,24 @@ pub(crate) fn check_temperature(temperature: f64) -> Result<f64> {
     Err(Error::Setting { name: "temperature", value: temperature.to_string(), expected })
 }
 
-/// An error where logits and labels are no batch.
-pub(crate) fn check_logits(logits: &[f32], classes: usize, labels: &[u32]) -> Result<()> {
-    check_shape("logits", logits, classes, labels)?;
-    match logits.iter().position(|logit| !logit.is_finite()) {
-        None => Ok(()),
-        Some(at) => Err(Error::Value {
-            what: "logit",
-            value: logits[at].into(),
-            row: at / classes,
-            class: at % classes,
-            expected: "a finite number",
-        }),
-    }
+fn not_finite(value: f64, at: usize, classes: usize) -> Error {
+    let (row, class) = (at / classes, at % classes);
+    Error::Value { what: "logit", value, row, class, expected: "a finite number" }
 }
 
-fn check_shape(what: &'static str, scores: &[f32], classes: usize, labels: &[u32]) -> Result<()> {
+/// An error where labels and a number of scores are no batch.
+pub(super) fn check_shape(what: &'static str, scores: usize, classes: usize, labels: &[u32]) -> Result<()> {
     let rows = labels.len();
     // A class must fit into u32, the type of a label.
     if classes < 2 || u32::try_from(classes).is_err() {
         let (value, expected) = (classes.to_string(), "from 2 to 2^32 - 1");
         return Err(Error::Setting { name: "classes", value, expected });
     }
-    if rows.checked_mul(classes) != Some(scores.len()) {
+    if rows.checked_mul(classes) != Some(scores) {
         return Err(Error::Shape {
             what,
             expected: format!("{rows} labels x {classes} classes"),
-            found: format!("{} values", scores.len()),
+            found: format!("{scores} values"),
         });
     }
     match labels.iter().position(|&label| label as usize >= classes) {
@@ -217,7 +247,7 @@ fn check_shape(what: &'static str, scores: &[f32], classes: usize, labels: &[u32
     }
 }
 
-fn first_maximum(row: &[f32]) -> usize {
+fn first_maximum(row: &[f64]) -> usize {
     let mut best = 0;
     for (k, value) in row.iter().enumerate() {
         if *value > row[best] {

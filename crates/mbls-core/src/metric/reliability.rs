@@ -1,7 +1,8 @@
 use super::cell::Cell;
 use super::edges::Edges;
 use super::saved::{self, Saved};
-use super::{Metric, Predictions, add_counts, same};
+use super::top_labels::top_labels;
+use super::{Metric, Norm, Predictions, TopLabels, add_counts, same};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +54,24 @@ impl ReliabilityBins {
         self.cells.iter().map(|cell| cell.count).sum()
     }
 
+    /// Adds rows of which only confidence and correctness are known.
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](Metric::update).
+    pub fn add(&mut self, rows: &TopLabels) -> Result<()> {
+        self.extend(rows.iter())
+    }
+
+    fn extend(&mut self, rows: impl ExactSizeIterator<Item = (f64, bool)>) -> Result<()> {
+        // All that adding can fail at, before any row is added.
+        add_counts(self.n(), rows.len() as u64)?;
+        for (confidence, correct) in rows {
+            self.cells[self.edges.bin(confidence)].add(confidence, correct);
+        }
+        Ok(())
+    }
+
     /// An error where another's settings differ.
     pub(super) fn check_merge(&self, other: &Self) -> Result<()> {
         same("bins", self.bins(), other.bins())
@@ -64,28 +83,17 @@ impl Metric for ReliabilityBins {
     type Value = Reliability;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {
-        for row in 0..input.rows() {
-            let confidence = input.confidence(row);
-            self.cells[self.edges.bin(confidence)].add(confidence, input.correct(row))?;
-        }
-        Ok(())
+        self.extend(top_labels(input))
     }
 
     fn merge(&mut self, other: Self) -> Result<()> {
         self.check_merge(&other)?;
+        add_counts(self.n(), other.n())?;
         self.cells.iter_mut().zip(&other.cells).try_for_each(|(cell, other)| cell.merge(other))
     }
 
     fn value(&self) -> Option<Reliability> {
-        let n = self.n();
-        let bins = self.edges.intervals().zip(&self.cells).map(|((lower, upper), cell)| ReliabilityBin {
-            lower,
-            upper,
-            count: cell.count,
-            mean_confidence: cell.mean_probability(),
-            accuracy: cell.frequency(),
-        });
-        (n > 0).then(|| Reliability { n, bins: bins.collect() })
+        (self.n() > 0).then(|| Reliability::of_cells(self.edges.intervals(), &self.cells))
     }
 }
 
@@ -144,25 +152,110 @@ impl ReliabilityBin {
     pub fn gap(&self) -> Option<f64> {
         Some((self.accuracy? - self.mean_confidence?).abs())
     }
+
+    /// An unbiased estimate of the variance of the accuracy, `accuracy (1 - accuracy) / (count - 1)`; `None` for fewer than
+    /// two rows.
+    pub(super) fn accuracy_variance(&self) -> Option<f64> {
+        let accuracy = self.accuracy.filter(|_| self.count > 1)?;
+        Some(accuracy * (1.0 - accuracy) / (self.count - 1) as f64)
+    }
 }
 
 impl Reliability {
-    /// The expected calibration error: `sum_b count_b / n |accuracy_b - confidence_b|`.
+    /// The diagram of cells that lie between given edges.
+    pub(super) fn of_cells(intervals: impl IntoIterator<Item = (f64, f64)>, cells: &[Cell]) -> Self {
+        let bins = intervals.into_iter().zip(cells).map(|((lower, upper), cell)| ReliabilityBin {
+            lower,
+            upper,
+            count: cell.count,
+            mean_confidence: cell.mean_probability(),
+            accuracy: cell.frequency(),
+        });
+        Self { n: cells.iter().map(|cell| cell.count).sum(), bins: bins.collect() }
+    }
+
+    /// The expected calibration error: `sum_b count_b / n |accuracy_b - confidence_b|`, the error of [`Norm::L1`].
     ///
     /// # References
     ///
     /// Naeini et al., Obtaining Well Calibrated Probabilities Using Bayesian Binning, AAAI 2015; Guo et al., On Calibration
     /// of Modern Neural Networks, ICML 2017 (arXiv 1706.04599).
     pub fn ece(&self) -> f64 {
-        self.bins.iter().filter_map(|bin| Some(bin.count as f64 * bin.gap()?)).sum::<f64>() / self.n as f64
+        self.error(Norm::L1)
     }
 
-    /// The maximum calibration error: `max_b |accuracy_b - confidence_b|` over the bins that hold rows.
+    /// The maximum calibration error: `max_b |accuracy_b - confidence_b|` over the bins that hold rows, the error of
+    /// [`Norm::Max`].
     ///
     /// # References
     ///
     /// Naeini et al., AAAI 2015.
     pub fn mce(&self) -> f64 {
-        self.bins.iter().filter_map(ReliabilityBin::gap).fold(0.0, f64::max)
+        self.error(Norm::Max)
+    }
+
+    /// The calibration error in a norm of the gaps `g_b = |accuracy_b - confidence_b|` of the bins that hold rows.
+    pub fn error(&self, norm: Norm) -> f64 {
+        match norm {
+            Norm::L1 => self.mean(|bin| bin.gap()),
+            Norm::L2 => self.mean(|bin| Some(bin.gap()?.powi(2))).sqrt(),
+            Norm::Max => self.gaps().fold(0.0, f64::max),
+            Norm::Average => self.gaps().sum::<f64>() / self.gaps().count() as f64,
+        }
+    }
+
+    /// The part of [`ece`](Self::ece) of the bins that are more confident than accurate:
+    /// `sum_b count_b / n max(confidence_b - accuracy_b, 0)`.
+    ///
+    /// With [`underconfidence`](Self::underconfidence) it sums to the ECE.
+    ///
+    /// # References
+    ///
+    /// Thulasidasan et al., On Mixup Training, NeurIPS 2019 (arXiv 1905.11001), section 2, where the gap is weighted by the
+    /// confidence too; here it is not, so that the parts sum to the whole.
+    pub fn overconfidence(&self) -> f64 {
+        self.mean(|bin| Some((bin.mean_confidence? - bin.accuracy?).max(0.0)))
+    }
+
+    /// The part of [`ece`](Self::ece) of the bins that are less confident than accurate:
+    /// `sum_b count_b / n max(accuracy_b - confidence_b, 0)`.
+    pub fn underconfidence(&self) -> f64 {
+        self.mean(|bin| Some((bin.accuracy? - bin.mean_confidence?).max(0.0)))
+    }
+
+    /// The squared L2 calibration error without the bias of the plug-in estimate:
+    /// `sum_b count_b / n (g_b^2 - accuracy_b (1 - accuracy_b) / (count_b - 1))`.
+    ///
+    /// What a bin of few rows shows of a gap is mostly noise, which the plug-in estimate counts as an error; its expectation
+    /// is taken off. The result may be negative. A bin of one row says nothing of its noise and adds 0. The estimate is
+    /// unbiased for the binned model, which says the same within a bin.
+    ///
+    /// # References
+    ///
+    /// Kumar et al., Verified Uncertainty Calibration, NeurIPS 2019 (arXiv 1909.10155), section 4.1; Broecker, Estimating
+    /// reliability and resolution of probability forecasts through decomposition of the empirical score, Climate Dynamics
+    /// 39, 2012.
+    pub fn debiased_squared_error(&self) -> f64 {
+        let debiased = |bin: &ReliabilityBin| Some(bin.gap()?.powi(2) - bin.accuracy_variance()?);
+        self.mean(debiased)
+    }
+
+    /// The mean confidence of all rows: `sum_b count_b / n confidence_b`.
+    pub fn mean_confidence(&self) -> f64 {
+        self.mean(|bin| bin.mean_confidence)
+    }
+
+    /// The accuracy of all rows: `sum_b count_b / n accuracy_b`.
+    pub fn accuracy(&self) -> f64 {
+        self.mean(|bin| bin.accuracy)
+    }
+
+    /// The mean over all rows of what each takes from its bin; 0 where a bin has nothing to give.
+    pub(super) fn mean(&self, of: impl Fn(&ReliabilityBin) -> Option<f64>) -> f64 {
+        self.bins.iter().filter_map(|bin| Some(bin.count as f64 * of(bin)?)).sum::<f64>() / self.n as f64
+    }
+
+    pub(super) fn gaps(&self) -> impl Iterator<Item = f64> {
+        self.bins.iter().filter_map(ReliabilityBin::gap)
     }
 }

@@ -1,37 +1,5 @@
-use super::samples::{Sample, Samples};
-use super::saved::{self, Saved};
-use super::{Metric, Predictions};
-use crate::{Error, Result};
+use super::SortedTopLabels;
 use serde::{Deserialize, Serialize};
-
-/// Selective prediction: how the error falls as a model answers only where it is confident enough.
-///
-/// Kept are confidence and correctness of every row, in 8 bytes.
-///
-/// # References
-///
-/// El-Yaniv and Wiener, On the foundations of noise-free selective classification, JMLR 11, 2010; Geifman, Uziel and El-Yaniv,
-/// Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers, ICLR 2019 (arXiv 1805.08206).
-///
-/// ```
-/// use mbls_core::metric::{Metric, Predictions, RiskCoverage};
-///
-/// let mut metric = RiskCoverage::new();
-/// metric.update(&Predictions::from_probs(&[0.875, 0.125, 0.75, 0.25], 2, &[0, 1])?)?;
-/// let curve = metric.value().expect("two rows were added");
-/// assert_eq!((curve.points[0].coverage(&curve), curve.points[0].risk()), (0.5, 0.0));
-/// assert_eq!((curve.aurc(), curve.excess_aurc()), (0.25, 0.0));
-/// # Ok::<(), mbls_core::Error>(())
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Saved<State>", into = "Saved<State>")]
-pub struct RiskCoverage {
-    state: State,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-struct State(Samples);
 
 /// The risk-coverage curve of a data set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,15 +23,31 @@ pub struct RiskCoveragePoint {
     pub wrong: u64,
 }
 
-impl RiskCoverage {
-    /// No rows yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The number of rows.
-    pub fn n(&self) -> u64 {
-        self.state.0.len() as u64
+impl SortedTopLabels {
+    /// The risk-coverage curve: how the error falls as a model answers only where it is confident enough.
+    ///
+    /// ```
+    /// use mbls_core::metric::{Metric, TopLabelSamples, TopLabels};
+    ///
+    /// let mut samples = TopLabelSamples::new();
+    /// samples.add(&TopLabels::new(&[0.875, 0.75], &[true, false])?)?;
+    /// let curve = samples.value().expect("two rows were added").risk_coverage();
+    /// assert_eq!((curve.points[0].coverage(&curve), curve.points[0].risk()), (0.5, 0.0));
+    /// assert_eq!((curve.aurc(), curve.excess_aurc()), (0.25, 0.0));
+    /// # Ok::<(), mbls_core::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// El-Yaniv and Wiener, On the foundations of noise-free selective classification, JMLR 11, 2010.
+    pub fn risk_coverage(&self) -> RiskCoverageCurve {
+        let (mut points, mut accepted, mut wrong) = (Vec::new(), 0, 0);
+        for tied in self.samples().chunk_by(|a, b| a.units() == b.units()).rev() {
+            accepted += tied.len() as u64;
+            wrong += tied.iter().filter(|sample| !sample.correct()).count() as u64;
+            points.push(RiskCoveragePoint { threshold: tied[0].confidence(), accepted, wrong });
+        }
+        RiskCoverageCurve { n: accepted, wrong, points }
     }
 }
 
@@ -90,6 +74,11 @@ impl RiskCoverageCurve {
     ///
     /// Where rows are of the same confidence, it is the expectation over their orders: of `g` such rows with `w` wrong ones the
     /// first `j` hold `w j / g`.
+    ///
+    /// # References
+    ///
+    /// Geifman, Uziel and El-Yaniv, Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers, ICLR 2019 (arXiv
+    /// 1805.08206), section 2.
     pub fn aurc(&self) -> f64 {
         let (mut total, mut before) = (0.0, (0, 0));
         for point in &self.points {
@@ -115,49 +104,5 @@ impl RiskCoverageCurve {
     /// with the risk `r` of all rows, to which it converges as n grows; here it is exact.
     pub fn excess_aurc(&self) -> f64 {
         (self.aurc() - self.optimal_aurc()).max(0.0)
-    }
-}
-
-impl Metric for RiskCoverage {
-    type Input<'a> = &'a Predictions;
-    type Value = RiskCoverageCurve;
-
-    fn update(&mut self, input: &Predictions) -> Result<()> {
-        self.state.0.extend((0..input.rows()).map(|row| Sample::new(input.confidence(row), input.correct(row))))
-    }
-
-    fn merge(&mut self, other: Self) -> Result<()> {
-        self.state.0.merge(other.state.0)
-    }
-
-    fn value(&self) -> Option<RiskCoverageCurve> {
-        let samples = self.state.0.sorted();
-        let (mut points, mut accepted, mut wrong) = (Vec::new(), 0, 0);
-        for tied in samples.chunk_by(|a, b| a.units() == b.units()).rev() {
-            accepted += tied.len() as u64;
-            wrong += tied.iter().filter(|sample| !sample.correct()).count() as u64;
-            points.push(RiskCoveragePoint { threshold: tied[0].confidence(), accepted, wrong });
-        }
-        (accepted > 0).then_some(RiskCoverageCurve { n: accepted, wrong, points })
-    }
-}
-
-impl saved::State for State {
-    const METRIC: &'static str = "risk-coverage";
-}
-
-impl TryFrom<Saved<State>> for RiskCoverage {
-    type Error = Error;
-
-    fn try_from(saved: Saved<State>) -> Result<Self> {
-        let state = saved.into_state();
-        state.0.check::<State>()?;
-        Ok(Self { state })
-    }
-}
-
-impl From<RiskCoverage> for Saved<State> {
-    fn from(metric: RiskCoverage) -> Self {
-        Self::new(metric.state)
     }
 }

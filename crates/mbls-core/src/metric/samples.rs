@@ -30,9 +30,14 @@ impl Sample {
         self.0 >> 1
     }
 
-    #[allow(dead_code)] // used next
+    /// The confidence; exact, unless the sample was read from a saved state that no confidence leads to.
     pub(super) fn confidence(self) -> f64 {
         units_to_f64(self.units().into())
+    }
+
+    /// The same confidence with another outcome.
+    pub(super) fn with_correct(self, correct: bool) -> Self {
+        Self(self.0 & !1 | u64::from(correct))
     }
 
     pub(super) fn correct(self) -> bool {

@@ -54,20 +54,13 @@ impl TopKAccuracy {
     }
 }
 
-/// How many classes stand before the label of a row.
-fn rank_of_label(input: &Predictions, row: usize) -> u32 {
-    let (probs, label) = (input.probs(row), input.label(row) as usize);
-    let before = |(k, p): (usize, &f64)| *p > probs[label] || (*p == probs[label] && k < label);
-    probs.iter().enumerate().filter(|&class| before(class)).count() as u32
-}
-
 impl Metric for TopKAccuracy {
     type Input<'a> = &'a Predictions;
     type Value = f64;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {
         let k = self.state.k;
-        let hits = (0..input.rows()).filter(|&row| rank_of_label(input, row) < k).count() as u64;
+        let hits = (0..input.rows()).filter(|&row| input.rank_of_label(row) < k).count() as u64;
         self.merge(Self { state: State { k, n: input.rows() as u64, hits } })
     }
 

@@ -5,8 +5,8 @@
 //! are the input and the f32 values the expectation. All others start from the logits.
 
 use mbls_core::metric::{
-    Accuracy, AdaptiveConvention, AdaptiveEce, ClassificationMetrics, ClasswiseConvention, ClasswiseEce, Metric,
-    NegativeLogLikelihood, Predictions, Reliability, ReliabilityBins,
+    Accuracy, AdaptiveConvention, AdaptiveEce, Binning, CalibrationBins, ClassificationMetrics, ClasswiseConvention,
+    ClasswiseEce, Metric, NegativeLogLikelihood, Norm, Predictions, Reliability, ReliabilityBins, Target,
 };
 use mbls_testkit::golden;
 use serde_json::Value;
@@ -197,39 +197,79 @@ fn default_classwise_convention_where_nothing_drops_out() {
     assert!(compared > 0);
 }
 
+/// The numpy functions, which bin by `ceil(bins * confidence - 1)`.
 #[test]
-fn maximum_calibration_error() {
+fn calibration_errors_of_bins_by_rounding_up() {
+    for case in cases() {
+        let mut compared = 0;
+        for (bins, recorded) in case.by_bins("np_bins") {
+            let metric = CalibrationBins::new(Target::TopLabel, Binning::EqualWidthCeil, bins).unwrap();
+            // Only a confidence of exactly 0 is an error there, and no case has one.
+            let calibration = value(metric, &case.input());
+            for (key, norm) in [
+                ("expected_calibration_error", Norm::L1),
+                ("maximum_calibration_error", Norm::Max),
+                ("average_calibration_error", Norm::Average),
+                ("l2_error", Norm::L2),
+            ] {
+                let expected = recorded[key].as_f64().unwrap_or_else(|| panic!("{}: {recorded}", case.name));
+                case.check(&format!("{key} of {bins} bins"), calibration.error(norm).value, expected, TOLERANCE);
+            }
+            compared += 1;
+        }
+        assert!(compared > 0, "{}: no numpy bins recorded", case.name);
+    }
+}
+
+/// The metrics of all in one object, recorded for a number of bins in the key.
+#[test]
+fn calibration_evaluator() {
+    for case in cases() {
+        let mut compared = 0;
+        for (bins, recorded) in case.by_bins("calibrate_evaluator_") {
+            let (adaptive, classwise) = (AdaptiveConvention::Reference, ClasswiseConvention::Reference);
+            let metrics = ClassificationMetrics::with_conventions(bins, adaptive, classwise).unwrap();
+            let report = value(metrics, &case.input());
+            let number = |key: &str| recorded[key].as_f64().unwrap();
+            // The reference takes the logarithm of the f32 softmax of the logits, whatever case this is.
+            let logits = Predictions::from_logits(&case.logits, case.classes, &case.labels).unwrap();
+            let nll = value(NegativeLogLikelihood::new(), &logits);
+            case.check("NLL", nll, number("nll"), TOLERANCE * 10.0 * nll.max(1.0));
+            for (key, ours) in [("ece", report.ece), ("aece", report.aece), ("cece", report.cece)] {
+                case.check(&format!("{key} of {bins} bins"), ours, number(key), TOLERANCE);
+            }
+            compared += 1;
+        }
+        assert!(compared > 0, "{}: no evaluator recorded", case.name);
+    }
+}
+
+#[test]
+fn edges_of_equal_mass() {
     let mut compared = 0;
     for case in cases() {
         let input = case.input();
-        for (bins, recorded) in case.by_bins("np_bins") {
-            let Some(expected) = recorded["maximum_calibration_error"].as_f64() else {
-                assert!(recorded.get("error").is_some(), "{}: {recorded}", case.name);
-                continue;
-            };
-            // The numpy functions bin by `ceil(bins * confidence - 1)` in f32, which puts confidences on an edge elsewhere.
-            let numpy_bin = |row: usize| (bins as f32 * case.confidences[row] - 1.0).ceil() as usize;
-            let ours = reliability(bins, &input);
-            let in_our_bin = |row: usize| {
-                let bin = &ours.bins[numpy_bin(row)];
-                bin.lower < input.confidence(row) && input.confidence(row) <= bin.upper
-            };
-            let found = if (0..input.rows()).all(in_our_bin) {
-                ours.mce()
-            } else {
-                let gap = |bin: usize| {
-                    let rows: Vec<usize> = (0..input.rows()).filter(|&row| numpy_bin(row) == bin).collect();
-                    let correct = rows.iter().filter(|&&row| input.correct(row)).count() as f64;
-                    let confidence: f64 = rows.iter().map(|&row| input.confidence(row)).sum();
-                    if rows.is_empty() { 0.0 } else { (correct - confidence).abs() / rows.len() as f64 }
-                };
-                (0..bins).map(gap).fold(0.0, f64::max)
-            };
-            case.check(&format!("MCE of {bins} bins"), found, expected, TOLERANCE);
+        for (bins, recorded) in case.by_bins("bins") {
+            let Some(edges) = recorded["aece_edges_f64"].as_array() else { continue };
+            let curves =
+                value(CalibrationBins::new(Target::TopLabel, Binning::EqualMass, bins).unwrap(), &input).curves;
+            case.check("lowest edge", curves[0].bins[0].lower, edges[0].as_f64().unwrap(), TOLERANCE);
+            assert_eq!(curves[0].bins.len() + 1, edges.len(), "{}", case.name);
+            for (bin, edge) in curves[0].bins.iter().zip(&edges[1..]) {
+                case.check("edge", bin.upper, edge.as_f64().unwrap(), TOLERANCE);
+            }
             compared += 1;
         }
     }
     assert!(compared > 0);
+}
+
+#[test]
+fn mean_confidence() {
+    for case in cases() {
+        let expected = case.values["probs_evaluator"]["max_prob"].as_f64().unwrap();
+        case.check("mean confidence", reliability(15, &case.input()).mean_confidence(), expected, TOLERANCE);
+    }
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn no_row_left_is_an_error() -> mbls_core::Result<()> {
 fn a_class_can_be_the_ignored_label() -> mbls_core::Result<()> {
     let batch = LogitBatch::new(&logits(&[3, 2]), &Tensor::new(&[0u32, 1, 0], &CPU)?, Some(0))?;
     assert_eq!(batch.labels().to_vec1::<u32>()?, [1]);
-    assert_eq!(flat(batch.logits()), flat(&logits(&[3, 2]))[2..4]);
+    assert_eq!(flat(batch.logits()?), flat(&logits(&[3, 2]))[2..4]);
     Ok(())
 }
 
@@ -66,7 +66,7 @@ fn rows_are_the_positions_of_the_labels_in_order() -> mbls_core::Result<()> {
         .iter()
         .map(|(n, d)| (0..3).map(|c| values[(n * 3 + c) * 4 + d]).collect())
         .collect();
-    assert_eq!(batch.logits().to_vec2::<f32>()?, expected);
+    assert_eq!(batch.logits()?.to_vec2::<f32>()?, expected);
     assert_eq!(batch.labels().to_vec1::<u32>()?, [0, 1, 2, 1, 0, 2]);
     Ok(())
 }
@@ -144,8 +144,8 @@ fn logits_that_are_not_finite_give_a_loss_that_is_not() -> mbls_core::Result<()>
                 let evaluated = Evaluated::new(&spec, &logits, &labels, None)?;
                 assert!(!evaluated.total().is_finite(), "{spec:?} {row:?}");
             }
-            let penalty = LogitPenalty::new(1.0)?.forward(&LogitBatch::new(&logits, &labels, None)?)?;
-            assert!(!penalty.to_scalar::<f32>()?.is_finite(), "{row:?}");
+            let penalty = LogitPenalty::new(1.0)?.per_row(&LogitBatch::new(&logits, &labels, None)?)?;
+            assert!(!penalty.sum_all()?.to_scalar::<f32>()?.is_finite(), "{row:?}");
         }
     }
     Ok(())
@@ -191,4 +191,18 @@ fn specifications_are_read_as_written() {
     ] {
         assert!(serde_json::from_str::<LossSpec>(wrong).is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn wrong_class_weights_are_errors() -> mbls_core::Result<()> {
+    let batch = LogitBatch::new(&logits(&[2, 3]), &Tensor::new(&[0u32, 2], &CPU)?, None)?;
+    let error = |weights: &[f64]| batch.clone().with_class_weights(weights).expect_err("wrong weights").to_string();
+    assert_eq!(error(&[1.0, 2.0]), "class weights: expected [3], one per class, found [2]");
+    assert_eq!(error(&[1.0, -0.5, 1.0]), "class weights = -0.5: expected a finite number, 0 or greater");
+    assert!(error(&[1.0, f64::NAN, 1.0]).starts_with("class weights = NaN"));
+    assert!(error(&[1.0, f64::INFINITY, 1.0]).starts_with("class weights = inf"));
+    // Only class 1 has a weight, and no row is labelled so.
+    assert_eq!(error(&[0.0, 1.0, 0.0]), "class weights = 0: expected a positive, finite sum over the rows that count");
+    assert!(batch.with_class_weights(&[0.0, 0.0, 1.0]).is_ok());
+    Ok(())
 }

@@ -1,0 +1,105 @@
+//! Metrics from logits: everything of the top label in one pass, and classwise ECE.
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use mbls_core::metric::{
+    Accuracy, AdaptiveConvention, AdaptiveEce, Brier, ClasswiseConvention, ClasswiseEce, Metric, NegativeLogLikelihood,
+    Predictions, ReliabilityBins, measure_logits,
+};
+use rand::{RngExt, SeedableRng};
+use std::hint::black_box;
+
+struct Batch {
+    logits: Vec<f32>,
+    classes: usize,
+    labels: Vec<u32>,
+}
+
+/// Logits of a good classifier: uniform noise, and a bonus of 0 to 12 for the label in four of five rows.
+fn batch(rows: usize, classes: usize) -> Batch {
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+    let mut logits: Vec<f32> = (0..rows * classes).map(|_| rng.random_range(-2.0..2.0)).collect();
+    let labels: Vec<u32> = (0..rows).map(|_| rng.random_range(0..classes as u32)).collect();
+    for (row, &label) in logits.chunks_mut(classes).zip(&labels) {
+        let hit = if rng.random_bool(0.8) { label as usize } else { rng.random_range(0..classes) };
+        row[hit] += rng.random_range(0.0..12.0);
+    }
+    Batch { logits, classes, labels }
+}
+
+#[derive(Clone)]
+struct OnePass {
+    accuracy: Accuracy,
+    nll: NegativeLogLikelihood,
+    brier: Brier,
+    reliability: ReliabilityBins,
+    adaptive: AdaptiveEce,
+}
+
+impl Metric for OnePass {
+    type Input<'a> = &'a Predictions;
+    type Value = [f64; 5];
+
+    fn update(&mut self, input: &Predictions) -> mbls_core::Result<()> {
+        self.accuracy.update(input)?;
+        self.nll.update(input)?;
+        self.brier.update(input)?;
+        self.reliability.update(input)?;
+        self.adaptive.update(input)
+    }
+
+    fn merge(&mut self, other: Self) -> mbls_core::Result<()> {
+        self.accuracy.merge(other.accuracy)?;
+        self.nll.merge(other.nll)?;
+        self.brier.merge(other.brier)?;
+        self.reliability.merge(other.reliability)?;
+        self.adaptive.merge(other.adaptive)
+    }
+
+    fn value(&self) -> Option<[f64; 5]> {
+        let reliability = self.reliability.value()?;
+        let [accuracy, nll, brier] = [self.accuracy.value()?, self.nll.value()?, self.brier.value()?];
+        Some([accuracy, nll, brier, reliability.ece(), self.adaptive.value()?])
+    }
+}
+
+fn metrics(criterion: &mut Criterion) {
+    let one_pass = OnePass {
+        accuracy: Accuracy::new(),
+        nll: NegativeLogLikelihood::new(),
+        brier: Brier::new(),
+        reliability: ReliabilityBins::new(15).expect("15 bins"),
+        adaptive: AdaptiveEce::new(15, AdaptiveConvention::Default).expect("15 bins"),
+    };
+    let classwise = ClasswiseEce::new(15, ClasswiseConvention::Default).expect("15 bins");
+    let pools: Vec<_> = [1, 2]
+        .map(|threads| (threads, rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads")))
+        .into();
+    for (rows, classes) in [(10_000, 200), (50_000, 1000), (4_000_000, 21)] {
+        let Batch { logits, classes, labels } = batch(rows, classes);
+        for (threads, pool) in &pools {
+            let mut group = criterion.benchmark_group(format!("{rows}x{classes}/{threads} threads"));
+            group.sample_size(10).throughput(Throughput::Bytes(4 * logits.len() as u64));
+            group.bench_function(BenchmarkId::from_parameter("copy"), |b| {
+                let mut copy = vec![0f32; logits.len()];
+                b.iter(|| pool.install(|| copy_all(&logits, &mut copy)));
+            });
+            group.bench_function(BenchmarkId::from_parameter("one pass"), |b| {
+                let run = || measure_logits(&one_pass, &logits, classes, &labels).expect("a batch").value();
+                b.iter(|| black_box(pool.install(run)));
+            });
+            group.bench_function(BenchmarkId::from_parameter("classwise"), |b| {
+                let run = || measure_logits(&classwise, &logits, classes, &labels).expect("a batch").value();
+                b.iter(|| black_box(pool.install(run)));
+            });
+        }
+    }
+}
+
+/// What the memory's bandwidth allows: a copy, which reads every byte once, as measuring does, and writes it.
+fn copy_all(from: &[f32], to: &mut [f32]) {
+    use rayon::prelude::*;
+    to.par_chunks_mut(1 << 16).zip(from.par_chunks(1 << 16)).for_each(|(to, from)| to.copy_from_slice(from));
+}
+
+criterion_group!(benches, metrics);
+criterion_main!(benches);

@@ -1,0 +1,64 @@
+use crate::{Error, Result};
+
+/// A map from a model's probability of one class to a calibrated one, fitted to whether rows are of that class.
+///
+/// [`Multiclass`](super::Multiclass) applies it to rows of several classes.
+pub trait BinaryCalibrator: Clone + Send + Sync + Sized {
+    /// What has to be chosen before a fit.
+    type Settings: Copy;
+
+    /// Fits the map to probabilities and whether their rows are of the class; the order of the rows does not matter.
+    ///
+    /// # Shapes
+    ///
+    /// `probs` `[rows]`, numbers from 0 to 1, `positive` `[rows]`; at least one row.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] where the lengths differ, [`Error::NoRows`], [`Error::Setting`] for a probability outside of `[0, 1]` and
+    /// for settings out of their range, [`Error::Fit`] where there is no optimum.
+    fn fit(probs: &[f64], positive: &[bool], settings: Self::Settings) -> Result<Self>;
+
+    /// The calibrated probability, from 0 to 1, for one from 0 to 1; others are taken as the nearer end.
+    fn prob(&self, prob: f64) -> f64;
+}
+
+/// What logarithms of a probability `p` and of `1 - p` are taken of: `p` at least 2^-52 from 0 and 1, which f64 can tell from
+/// both.
+pub(super) fn clipped(prob: f64) -> f64 {
+    prob.clamp(f64::EPSILON, 1.0 - f64::EPSILON)
+}
+
+/// Pairs of a score and whether its row is of the class, at least one, in ascending order: a fit to them does not depend on the
+/// order of the rows.
+pub(super) fn sorted_samples(what: &'static str, scores: &[f64], positive: &[bool]) -> Result<Vec<(f64, bool)>> {
+    if scores.len() != positive.len() {
+        let (expected, found) = (format!("{} outcomes", scores.len()), positive.len().to_string());
+        return Err(Error::Shape { what, expected, found });
+    }
+    if scores.is_empty() {
+        return Err(Error::NoRows { what });
+    }
+    if let Some(score) = scores.iter().find(|score| !score.is_finite()) {
+        return Err(Error::Setting { name: "score", value: score.to_string(), expected: "a finite number" });
+    }
+    let mut samples: Vec<(f64, bool)> = scores.iter().copied().zip(positive.iter().copied()).collect();
+    samples.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    Ok(samples)
+}
+
+/// [`sorted_samples`] of probabilities.
+pub(super) fn sorted_probs(what: &'static str, probs: &[f64], positive: &[bool]) -> Result<Vec<(f64, bool)>> {
+    if let Some(prob) = probs.iter().find(|prob| !(0.0..=1.0).contains(*prob)) {
+        return Err(Error::Setting { name: "probability", value: prob.to_string(), expected: "a number from 0 to 1" });
+    }
+    sorted_samples(what, probs, positive)
+}
+
+/// An error where a saved parameter is not finite.
+pub(super) fn check_finite(name: &'static str, value: f64) -> Result<f64> {
+    if value.is_finite() {
+        return Ok(value);
+    }
+    Err(Error::Setting { name, value: value.to_string(), expected: "a finite number" })
+}

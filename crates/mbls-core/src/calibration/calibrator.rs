@@ -1,0 +1,36 @@
+use super::Scores;
+use crate::Result;
+use crate::metric::Predictions;
+
+/// A fitted post-hoc calibrator: a map from a model's scores to probabilities.
+///
+/// ```
+/// use mbls_core::calibration::{Calibrator, Scores, TemperatureScaling};
+///
+/// let scaling: Box<dyn Calibrator> = Box::new(TemperatureScaling::new(2.0)?);
+/// let probs = scaling.probs(&Scores::from_logits(&[2.0 * 3f64.ln(), 0.0], 2)?)?;
+/// assert!((probs[0] - 0.75).abs() < 1e-12);
+/// # Ok::<(), mbls_core::Error>(())
+/// ```
+pub trait Calibrator: Send + Sync {
+    /// The number of classes it was fitted to, `None` where it maps rows of any.
+    fn classes(&self) -> Option<usize>;
+
+    /// The calibrated probabilities `[rows, classes]`, in row-major order; each row sums to 1 but for rounding.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`](crate::Error::Shape) for another number of classes than it was fitted to, and where the scores are of
+    /// a kind that it does not map.
+    fn probs(&self, scores: &Scores) -> Result<Vec<f64>>;
+
+    /// The calibrated probabilities with their labels, to be measured. The probabilities are rounded to f32 here.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`probs`](Self::probs) and of [`Predictions::from_probs`].
+    fn predictions(&self, scores: &Scores, labels: &[u32]) -> Result<Predictions> {
+        let probs: Vec<f32> = self.probs(scores)?.into_iter().map(|p| p as f32).collect();
+        Predictions::from_probs(&probs, scores.classes(), labels)
+    }
+}

@@ -1,0 +1,318 @@
+use super::scores::{check_classes, softmax};
+use super::softmax_regression::{Form, SoftmaxRegression, affine};
+use super::{Calibrator, ScoreKind, Scores, TemperatureScaling, newton};
+use crate::{Error, Result};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// Off-diagonal and intercept regularisation:
+/// `off_diagonal / (C (C - 1)) sum_{i != j} W_ij^2 + intercept / C sum_i b_i^2`, added to the mean negative log-likelihood.
+///
+/// It leaves the diagonal free, so it draws towards vector scaling without intercepts, not towards uniform probabilities. The
+/// authors' code leaves out the divisors.
+///
+/// # References
+///
+/// Kull et al., Beyond temperature scaling, NeurIPS 2019 (arXiv 1910.12656), section 3.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Odir {
+    /// The weight of the off-diagonal weights, lambda in the paper; finite, 0 or greater.
+    pub off_diagonal: f64,
+    /// The weight of the intercepts, mu in the paper; finite, 0 or greater.
+    pub intercept: f64,
+}
+
+impl Odir {
+    /// No regularisation.
+    pub const NONE: Self = Self { off_diagonal: 0.0, intercept: 0.0 };
+
+    fn check(self) -> Result<Self> {
+        for (name, value) in [("off_diagonal", self.off_diagonal), ("intercept", self.intercept)] {
+            if !(value >= 0.0 && value.is_finite()) {
+                let expected = "a finite number, 0 or greater";
+                return Err(Error::Setting { name, value: value.to_string(), expected });
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// Vector scaling: `p = softmax(w * l + b)` with a weight and an intercept per class.
+///
+/// ```
+/// use mbls_core::calibration::{Calibrator, Scores, VectorScaling};
+///
+/// // The second class is predicted with odds of e^2 and right in one of four rows.
+/// let scores = Scores::from_logits(&[0.0, 2.0, 0.0, 2.0, 0.0, 2.0, 0.0, 2.0, 1.0, 0.0, 1.0, 0.0], 2)?;
+/// let scaling = VectorScaling::fit(&scores, &[0, 0, 0, 1, 0, 1])?;
+/// assert!((scaling.probs(&scores)?[1] - 0.25).abs() < 1e-8);
+/// # Ok::<(), mbls_core::Error>(())
+/// ```
+///
+/// # References
+///
+/// Guo et al., On Calibration of Modern Neural Networks, ICML 2017 (arXiv 1706.04599), section 4.2.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Saved", into = "Saved")]
+pub struct VectorScaling(Saved);
+
+/// Matrix scaling: `p = softmax(W l + b)`.
+///
+/// # References
+///
+/// Guo et al., ICML 2017 (arXiv 1706.04599), section 4.2; with [`Odir`], Kull et al., NeurIPS 2019 (arXiv 1910.12656).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Saved", into = "Saved")]
+pub struct MatrixScaling(Saved);
+
+/// Dirichlet calibration: `p = softmax(W ln q + b)` of the model's probabilities `q`.
+///
+/// Of logits `ln q` is the exact log-softmax; of probabilities the logarithm of at least the smallest normal f32.
+///
+/// ```
+/// use mbls_core::calibration::{Calibrator, DirichletCalibration, Odir, Scores};
+///
+/// let scores = Scores::from_probs(&[0.9, 0.1, 0.9, 0.1, 0.2, 0.8, 0.2, 0.8], 2)?;
+/// let calibration = DirichletCalibration::fit(&scores, &[0, 1, 1, 0], Odir { off_diagonal: 0.1, intercept: 0.1 })?;
+/// // The model was right half of the time.
+/// assert!(calibration.probs(&scores)?.iter().all(|p| (p - 0.5).abs() < 1e-6));
+/// # Ok::<(), mbls_core::Error>(())
+/// ```
+///
+/// # References
+///
+/// Kull et al., NeurIPS 2019 (arXiv 1910.12656), section 3, the linear parametrisation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Saved", into = "Saved")]
+pub struct DirichletCalibration(Saved);
+
+/// The parameters of a linear map, as they are saved: `weights` `[classes]` or `[classes, classes]`, row-major.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Saved {
+    weights: Vec<f64>,
+    intercepts: Vec<f64>,
+}
+
+impl Saved {
+    fn check(self, what: &'static str, form: Form) -> Result<Self> {
+        let classes = check_classes(self.intercepts.len())?;
+        let (expected, shape) = match form {
+            Form::Diagonal => (Some(classes), format!("{classes} weights")),
+            Form::Full => (classes.checked_mul(classes), format!("{classes} x {classes} weights")),
+        };
+        if expected != Some(self.weights.len()) {
+            let found = format!("{} weights for {classes} intercepts", self.weights.len());
+            return Err(Error::Shape { what, expected: shape, found });
+        }
+        for (name, values) in [("weights", &self.weights), ("intercepts", &self.intercepts)] {
+            if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+                return Err(Error::Setting { name, value: value.to_string(), expected: "finite numbers" });
+            }
+        }
+        Ok(self)
+    }
+
+    fn fit(what: &'static str, form: Form, features: &[f64], labels: &[u32], odir: Odir) -> Result<Self> {
+        let classes = features.len() / labels.len();
+        let odir = odir.check()?;
+        let pairs = classes as f64 * (classes - 1) as f64;
+        let objective =
+            SoftmaxRegression::new(form, features, labels, odir.off_diagonal / pairs, odir.intercept / classes as f64);
+        // From the best single weight for all: the features may be far from the scale of calibrated logits.
+        let temperature = TemperatureScaling::fit(features, classes, labels)?.temperature();
+        let mut weights = newton::minimise(what, &objective, objective.diagonal(1.0 / temperature))?;
+        let intercepts = weights.split_off(weights.len() - classes);
+        Self { weights, intercepts }.check(what, form)
+    }
+
+    fn apply(&self, what: &'static str, scores: &Scores, features: &[f64]) -> Result<Vec<f64>> {
+        let classes = self.intercepts.len();
+        scores.check_fitted_classes(what, classes)?;
+        let mut probs = vec![0.0; features.len()];
+        probs.par_chunks_mut(classes).zip(features.par_chunks(classes)).enumerate().try_for_each(|(row, (z, x))| {
+            affine(&self.weights, &self.intercepts, x, z);
+            if let Some(class) = z.iter().position(|z| !z.is_finite()) {
+                let expected = "a finite number";
+                return Err(Error::Value { what: "calibrated logit", value: z[class], row, class, expected });
+            }
+            softmax(z);
+            Ok(())
+        })?;
+        Ok(probs)
+    }
+}
+
+/// The logits, an error where the scores are probabilities: a row's offset changes what the map makes of it.
+fn logits<'a>(what: &'static str, scores: &'a Scores) -> Result<&'a [f64]> {
+    match scores.kind() {
+        ScoreKind::Logits => Ok(scores.values()),
+        ScoreKind::Probabilities => {
+            Err(Error::Shape { what, expected: "logits".into(), found: "probabilities".into() })
+        }
+    }
+}
+
+const VECTOR: &str = "vector scaling";
+const MATRIX: &str = "matrix scaling";
+const DIRICHLET: &str = "Dirichlet calibration";
+
+impl VectorScaling {
+    /// Fits weights and intercepts of least negative log-likelihood, from those of temperature scaling.
+    ///
+    /// Intercepts that differ by a constant are the same map; those of the result have the mean 0.
+    ///
+    /// # Shapes
+    ///
+    /// `labels` `[rows]`, at least one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] for probabilities and where the lengths do not fit, [`Error::Label`], [`Error::NoRows`], and
+    /// [`Error::Fit`] where the likelihood has no optimum, as for rows that can be separated by class.
+    pub fn fit(scores: &Scores, labels: &[u32]) -> Result<Self> {
+        scores.check_labels(VECTOR, labels)?;
+        let mut saved = Saved::fit(VECTOR, Form::Diagonal, logits(VECTOR, scores)?, labels, Odir::NONE)?;
+        let mean = saved.intercepts.iter().sum::<f64>() / saved.intercepts.len() as f64;
+        saved.intercepts.iter_mut().for_each(|intercept| *intercept -= mean);
+        Ok(Self(saved))
+    }
+
+    /// The weight of each class.
+    pub fn weights(&self) -> &[f64] {
+        &self.0.weights
+    }
+
+    /// The intercept of each class.
+    pub fn intercepts(&self) -> &[f64] {
+        &self.0.intercepts
+    }
+}
+
+impl MatrixScaling {
+    /// Fits weights and intercepts of least negative log-likelihood plus penalty, from those of temperature scaling.
+    ///
+    /// Without a penalty many parameters are the same map; the probabilities are unique all the same. A pass over the rows
+    /// needs 16 times the `C^2 + C` parameters besides the rows.
+    ///
+    /// # Shapes
+    ///
+    /// `labels` `[rows]`, at least one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for a weight of the penalty that is not finite or less than 0, and those of [`VectorScaling::fit`].
+    pub fn fit(scores: &Scores, labels: &[u32], odir: Odir) -> Result<Self> {
+        scores.check_labels(MATRIX, labels)?;
+        Saved::fit(MATRIX, Form::Full, logits(MATRIX, scores)?, labels, odir).map(Self)
+    }
+
+    /// The weights, `[classes, classes]` in row-major order: row `i` makes calibrated logit `i`.
+    pub fn weights(&self) -> &[f64] {
+        &self.0.weights
+    }
+
+    /// The intercept of each class.
+    pub fn intercepts(&self) -> &[f64] {
+        &self.0.intercepts
+    }
+}
+
+impl DirichletCalibration {
+    /// Fits weights and intercepts of least negative log-likelihood plus penalty, from those of temperature scaling.
+    ///
+    /// # Shapes
+    ///
+    /// `labels` `[rows]`, at least one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`MatrixScaling::fit`], but for the one of probabilities.
+    pub fn fit(scores: &Scores, labels: &[u32], odir: Odir) -> Result<Self> {
+        scores.check_labels(DIRICHLET, labels)?;
+        Saved::fit(DIRICHLET, Form::Full, &scores.log_probs(), labels, odir).map(Self)
+    }
+
+    /// The weights, `[classes, classes]` in row-major order: row `i` makes calibrated logit `i`.
+    pub fn weights(&self) -> &[f64] {
+        &self.0.weights
+    }
+
+    /// The intercept of each class.
+    pub fn intercepts(&self) -> &[f64] {
+        &self.0.intercepts
+    }
+}
+
+impl Calibrator for VectorScaling {
+    fn classes(&self) -> Option<usize> {
+        Some(self.0.intercepts.len())
+    }
+
+    fn probs(&self, scores: &Scores) -> Result<Vec<f64>> {
+        self.0.apply(VECTOR, scores, logits(VECTOR, scores)?)
+    }
+}
+
+impl Calibrator for MatrixScaling {
+    fn classes(&self) -> Option<usize> {
+        Some(self.0.intercepts.len())
+    }
+
+    fn probs(&self, scores: &Scores) -> Result<Vec<f64>> {
+        self.0.apply(MATRIX, scores, logits(MATRIX, scores)?)
+    }
+}
+
+impl Calibrator for DirichletCalibration {
+    fn classes(&self) -> Option<usize> {
+        Some(self.0.intercepts.len())
+    }
+
+    fn probs(&self, scores: &Scores) -> Result<Vec<f64>> {
+        self.0.apply(DIRICHLET, scores, &scores.log_probs())
+    }
+}
+
+impl TryFrom<Saved> for VectorScaling {
+    type Error = Error;
+
+    fn try_from(saved: Saved) -> Result<Self> {
+        saved.check(VECTOR, Form::Diagonal).map(Self)
+    }
+}
+
+impl TryFrom<Saved> for MatrixScaling {
+    type Error = Error;
+
+    fn try_from(saved: Saved) -> Result<Self> {
+        saved.check(MATRIX, Form::Full).map(Self)
+    }
+}
+
+impl TryFrom<Saved> for DirichletCalibration {
+    type Error = Error;
+
+    fn try_from(saved: Saved) -> Result<Self> {
+        saved.check(DIRICHLET, Form::Full).map(Self)
+    }
+}
+
+impl From<VectorScaling> for Saved {
+    fn from(scaling: VectorScaling) -> Self {
+        scaling.0
+    }
+}
+
+impl From<MatrixScaling> for Saved {
+    fn from(scaling: MatrixScaling) -> Self {
+        scaling.0
+    }
+}
+
+impl From<DirichletCalibration> for Saved {
+    fn from(calibration: DirichletCalibration) -> Self {
+        calibration.0
+    }
+}

@@ -1,0 +1,89 @@
+use super::{
+    DirichletCalibration, FittedCalibrator, HistogramBins, MatrixScaling, Multiclass, Odir, PlattTargets, Reduction,
+    Scores, TemperatureScaling, VectorScaling,
+};
+use crate::Result;
+use serde::{Deserialize, Serialize};
+
+/// Any calibrator and its settings, as a configuration names them: `kind = "platt"`, `reduction = "one-vs-rest"`,
+/// `targets = "smoothed"`.
+///
+/// ```
+/// use mbls_core::calibration::{Calibrator, CalibratorSpec, Odir, Scores};
+///
+/// let scores = Scores::from_logits(&[2.0, 0.0, 2.0, 0.0, 2.0, 0.0, 0.0, 2.0], 2)?;
+/// let labels = [0, 0, 1, 1];
+/// let odir = Odir { off_diagonal: 0.01, intercept: 0.01 };
+/// for spec in [CalibratorSpec::Temperature {}, CalibratorSpec::Matrix { odir }] {
+///     let calibrator = spec.fit(&scores, &labels)?;
+///     assert_eq!(calibrator.predictions(&scores, &labels)?.rows(), 4);
+/// }
+/// # Ok::<(), mbls_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum CalibratorSpec {
+    /// [`TemperatureScaling`], fitted by [`TemperatureScaling::fit`]; of probabilities the logarithms are the logits.
+    Temperature {},
+    /// [`VectorScaling`].
+    Vector {},
+    /// [`MatrixScaling`].
+    Matrix {
+        /// The regularisation.
+        odir: Odir,
+    },
+    /// [`DirichletCalibration`].
+    Dirichlet {
+        /// The regularisation.
+        odir: Odir,
+    },
+    /// [`PlattScaling`].
+    Platt {
+        /// How several classes are calibrated.
+        reduction: Reduction,
+        /// What it is fitted to.
+        targets: PlattTargets,
+    },
+    /// [`BetaCalibration`].
+    Beta {
+        /// How several classes are calibrated.
+        reduction: Reduction,
+    },
+    /// [`IsotonicRegression`].
+    Isotonic {
+        /// How several classes are calibrated.
+        reduction: Reduction,
+    },
+    /// [`HistogramBinning`].
+    Histogram {
+        /// How several classes are calibrated.
+        reduction: Reduction,
+        /// The bins.
+        bins: HistogramBins,
+    },
+}
+
+impl CalibratorSpec {
+    /// Fits the calibrator.
+    ///
+    /// # Shapes
+    ///
+    /// `labels` `[rows]`, at least one.
+    ///
+    /// # Errors
+    ///
+    /// Those of the calibrator's own `fit`.
+    pub fn fit(&self, scores: &Scores, labels: &[u32]) -> Result<FittedCalibrator> {
+        use FittedCalibrator as Fitted;
+        Ok(match *self {
+            Self::Temperature {} => Fitted::Temperature(TemperatureScaling::fit_scores(scores, labels)?),
+            Self::Vector {} => Fitted::Vector(VectorScaling::fit(scores, labels)?),
+            Self::Matrix { odir } => Fitted::Matrix(MatrixScaling::fit(scores, labels, odir)?),
+            Self::Dirichlet { odir } => Fitted::Dirichlet(DirichletCalibration::fit(scores, labels, odir)?),
+            Self::Platt { reduction, targets } => Fitted::Platt(Multiclass::fit(scores, labels, reduction, targets)?),
+            Self::Beta { reduction } => Fitted::Beta(Multiclass::fit(scores, labels, reduction, ())?),
+            Self::Isotonic { reduction } => Fitted::Isotonic(Multiclass::fit(scores, labels, reduction, ())?),
+            Self::Histogram { reduction, bins } => Fitted::Histogram(Multiclass::fit(scores, labels, reduction, bins)?),
+        })
+    }
+}

@@ -1,0 +1,91 @@
+//! One pass over the logits of a block of rows: what metrics need of the softmax without keeping it.
+//!
+//! Rows of many classes are read with one class per vector lane, rows of few with one row per lane. Which of the two, and the
+//! order of the sums, depends on the number of classes alone, so a row has the same bits in any block and on any machine.
+
+mod columns;
+mod elementary;
+mod rows;
+
+use super::score::Score;
+use super::simd::for_each_machine;
+
+/// What a row's scores say about its label and its prediction.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Row {
+    /// The first class of the largest score.
+    pub(super) predicted: u32,
+    /// The number of classes that stand before the label: of larger scores, or of the same and a lower index.
+    pub(super) rank: u32,
+    /// The probability of the predicted class.
+    pub(super) confidence: f64,
+    /// The logarithm of the label's probability.
+    pub(super) log_prob: f64,
+    /// `sum_k (p_k - [k = label])^2`.
+    pub(super) brier: f64,
+}
+
+/// Sums run in so many lanes, whatever the width of the machine's vectors.
+const LANES: usize = 8;
+
+/// The most classes that are read with one row per lane.
+const FEW: usize = 64;
+
+for_each_machine! {
+    /// Appends a row for every label; `Err` is the index of the first logit that is not finite.
+    ///
+    /// `p_k = exp(b (l_k - max l)) / sum_j exp(b (l_j - max l))` with the inverse temperature `b`.
+    pub(super) fn summarise<T: Score>(
+        logits: &[T], classes: usize, labels: &[u32], inverse_temperature: f64, rows: &mut Vec<Row>,
+    ) -> Result<(), usize> => summarise_body
+}
+
+for_each_machine! {
+    fn fill_probabilities<T: Score>(
+        logits: &[T], classes: usize, inverse_temperature: f64, probs: &mut [f64],
+    ) => probabilities_body
+}
+
+/// The probabilities of rows of finite logits.
+pub(super) fn probabilities<T: Score>(logits: &[T], classes: usize, inverse_temperature: f64) -> Vec<f64> {
+    let mut probs = vec![0.0; logits.len()];
+    fill_probabilities(logits, classes, inverse_temperature, &mut probs);
+    probs
+}
+
+#[inline(always)]
+fn summarise_body<T: Score>(
+    logits: &[T],
+    classes: usize,
+    labels: &[u32],
+    inverse_temperature: f64,
+    rows: &mut Vec<Row>,
+) -> Result<(), usize> {
+    if classes <= FEW {
+        columns::summarise(logits, classes, labels, inverse_temperature, rows)
+    } else {
+        rows::summarise(logits, classes, labels, inverse_temperature, rows)
+    }
+}
+
+#[inline(always)]
+fn probabilities_body<T: Score>(logits: &[T], classes: usize, inverse_temperature: f64, probs: &mut [f64]) {
+    if classes <= FEW {
+        columns::probabilities(logits, classes, inverse_temperature, probs);
+    } else {
+        rows::probabilities(logits, classes, inverse_temperature, probs);
+    }
+}
+
+/// The number of scores that stand before a label's: the larger ones, and the same of a lower index.
+#[inline(always)]
+pub(super) fn rank<T: Score>(row: &[T], label: usize) -> u32 {
+    let score = row[label];
+    // Wrapping, since a check of every sum would keep it out of vectors; there are fewer than 2^32 classes.
+    let count = |n: u32, before: bool| n.wrapping_add(before.into());
+    let lower = row[..label].iter().fold(0, |n, other| count(n, *other >= score));
+    row[label..].iter().fold(lower, |n, other| count(n, *other > score))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+use super::{LANES, Row, Score, columns, rank, rows};
+use rand::{RngExt, SeedableRng};
+
+fn logits(n: usize, seed: u64) -> Vec<f32> {
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    // Every fourth is an integer, so that scores tie.
+    let score = |rng: &mut rand_chacha::ChaCha8Rng| rng.random_range(-20.0f32..20.0);
+    (0..n).map(|i| if i % 4 == 0 { score(&mut rng).round() } else { score(&mut rng) }).collect()
+}
+
+/// By the formulas, with the platform's functions.
+fn slow(row: &[f32], label: usize, b: f64) -> Row {
+    let max = row.iter().fold(f32::NEG_INFINITY, |a, &x| a.max(x));
+    let e: Vec<f64> = row.iter().map(|&x| ((f64::from(x) - f64::from(max)) * b).exp()).collect();
+    let sum: f64 = e.iter().sum();
+    Row {
+        predicted: row.iter().position(|&x| x == max).unwrap() as u32,
+        rank: row.iter().enumerate().filter(|&(k, &x)| x > row[label] || x == row[label] && k < label).count() as u32,
+        confidence: 1.0 / sum,
+        log_prob: (f64::from(row[label]) - f64::from(max)) * b - sum.ln(),
+        brier: e.iter().enumerate().map(|(k, e)| (e / sum - f64::from(u8::from(k == label))).powi(2)).sum(),
+    }
+}
+
+fn labels(n: usize, classes: usize) -> Vec<u32> {
+    (0..n).map(|i| (i * 7 % classes) as u32).collect()
+}
+
+#[test]
+fn both_forms_equal_the_formulas() {
+    for classes in [2, 3, 8, 21, 64, 65, 100, 1000] {
+        let (n, b) = (2 * LANES + 3, 0.7);
+        let (logits, labels) = (logits(n * classes, classes as u64), labels(n, classes));
+        let mut found = vec![Vec::new(); 2];
+        rows::summarise(&logits, classes, &labels, b, &mut found[0]).unwrap();
+        if classes <= super::FEW {
+            columns::summarise(&logits, classes, &labels, b, &mut found[1]).unwrap();
+        } else {
+            found.pop();
+        }
+        for found in found {
+            for ((row, &label), found) in logits.chunks(classes).zip(&labels).zip(&found) {
+                let expected = slow(row, label as usize, b);
+                assert_eq!((found.predicted, found.rank), (expected.predicted, expected.rank));
+                let pairs = [
+                    (found.confidence, expected.confidence),
+                    (found.log_prob, expected.log_prob),
+                    (found.brier, expected.brier),
+                ];
+                for (found, expected) in pairs {
+                    assert!((found - expected).abs() <= 1e-14 * (1.0 + expected.abs()), "{found} {expected}");
+                }
+            }
+        }
+    }
+}
+
+/// The code without vector instructions, and a row alone, have the bits of the dispatched block.
+#[test]
+fn bits_depend_on_neither_the_machine_nor_the_block() {
+    for classes in [5, 21, 64, 65, 130] {
+        let n = 29;
+        let (logits, labels) = (logits(n * classes, 9), labels(n, classes));
+        let mut block = Vec::new();
+        super::summarise(&logits, classes, &labels, 1.0, &mut block).unwrap();
+        let mut portable = Vec::new();
+        super::summarise_body(&logits, classes, &labels, 1.0, &mut portable).unwrap();
+        assert_eq!(block, portable);
+        let probs = super::probabilities(&logits, classes, 1.0);
+        let mut portable = vec![0.0; logits.len()];
+        super::probabilities_body(&logits, classes, 1.0, &mut portable);
+        assert_eq!(probs, portable);
+        for (i, (row, label)) in logits.chunks(classes).zip(&labels).enumerate() {
+            let mut alone = Vec::new();
+            super::summarise(row, classes, &[*label], 1.0, &mut alone).unwrap();
+            assert_eq!(alone[0], block[i]);
+            let probs = &probs[i * classes..][..classes];
+            assert_eq!(super::probabilities(row, classes, 1.0), probs);
+            assert_eq!(probs[block[i].predicted as usize], block[i].confidence);
+        }
+    }
+}
+
+#[test]
+fn scores_that_are_not_finite_are_found() {
+    fn check<T: Score>(mut logits: Vec<T>, classes: usize, wrong: T) {
+        let at = logits.len() - 2;
+        logits[at] = wrong;
+        let labels = labels(logits.len() / classes, classes);
+        assert_eq!(super::summarise(&logits, classes, &labels, 1.0, &mut Vec::new()), Err(at));
+    }
+    for classes in [3, 70] {
+        for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            check(logits(classes * 11, 1), classes, wrong);
+            check(logits(classes * 11, 1).into_iter().map(f64::from).collect(), classes, wrong.into());
+        }
+    }
+}
+
+#[test]
+fn ranks_break_ties_to_the_lower_index() {
+    let row = [1.0, 3.0, 1.0, 3.0];
+    assert_eq!([0, 1, 2, 3].map(|label| rank(&row, label)), [2, 0, 3, 1]);
+}

@@ -1,0 +1,141 @@
+use super::binning::EqualWidthBins;
+use super::edges::check_bins;
+use super::equal_mass::{EqualMassBins, SampleSums};
+use super::samples::{Sample, Samples};
+use super::saved::{self, Saved};
+use super::top_labels::top_labels;
+use super::{AdaptiveConvention, Binning, Metric, Predictions, Reliability, TopLabels};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// The confidence and correctness of every row, for statistics that no bins can give: its value is [`SortedTopLabels`].
+///
+/// Keeps 8 bytes per row, with confidences rounded to multiples of 2^-60.
+///
+/// ```
+/// use mbls_core::metric::{Metric, TopLabelSamples, TopLabels};
+///
+/// let mut samples = TopLabelSamples::new();
+/// samples.add(&TopLabels::new(&[0.9, 0.6], &[true, false])?)?;
+/// let sorted = samples.value().expect("two rows were added");
+/// // Up to 0.6 there is 0.6 / 2 too much confidence, up to 0.9 that less 0.1 / 2.
+/// assert_eq!(sorted.kolmogorov_smirnov_error(), 0.3);
+/// # Ok::<(), mbls_core::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Saved<State>", into = "Saved<State>")]
+pub struct TopLabelSamples {
+    state: State,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct State {
+    samples: Samples,
+}
+
+/// Rows by rising confidence, at least one; of the same confidence, wrong ones first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SortedTopLabels {
+    samples: Vec<Sample>,
+}
+
+impl TopLabelSamples {
+    /// No rows yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The number of rows.
+    pub fn n(&self) -> u64 {
+        self.state.samples.len() as u64
+    }
+
+    /// Adds rows of which only confidence and correctness are known.
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](Metric::update).
+    pub fn add(&mut self, rows: &TopLabels) -> Result<()> {
+        self.extend(rows.iter())
+    }
+
+    fn extend(&mut self, rows: impl ExactSizeIterator<Item = (f64, bool)>) -> Result<()> {
+        self.state.samples.extend(rows.map(|(confidence, correct)| Sample::new(confidence, correct)))
+    }
+}
+
+impl Metric for TopLabelSamples {
+    type Input<'a> = &'a Predictions;
+    type Value = SortedTopLabels;
+
+    fn update(&mut self, input: &Predictions) -> Result<()> {
+        self.extend(top_labels(input))
+    }
+
+    fn merge(&mut self, other: Self) -> Result<()> {
+        self.state.samples.merge(other.state.samples)
+    }
+
+    fn value(&self) -> Option<SortedTopLabels> {
+        let samples = self.state.samples.sorted();
+        (!samples.is_empty()).then_some(SortedTopLabels { samples })
+    }
+}
+
+impl SortedTopLabels {
+    /// Sorts samples, at least one.
+    pub(super) fn sort(mut samples: Vec<Sample>) -> Self {
+        samples.sort_unstable();
+        Self { samples }
+    }
+
+    pub(super) fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
+    /// The number of rows.
+    pub fn n(&self) -> u64 {
+        self.samples.len() as u64
+    }
+
+    /// Confidence and correctness of every row, by rising confidence.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (f64, bool)> {
+        self.samples.iter().map(|sample| (sample.confidence(), sample.correct()))
+    }
+
+    /// The reliability diagram in `bins` bins.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for no bins and for more than 65536.
+    pub fn reliability(&self, binning: Binning, bins: usize) -> Result<Reliability> {
+        let Some(equal_width) = EqualWidthBins::new(binning, check_bins(bins)?)? else {
+            return Ok(EqualMassBins::new(&self.samples, bins, AdaptiveConvention::Default).reliability());
+        };
+        let mut sums = vec![SampleSums::default(); bins];
+        self.samples.iter().for_each(|&sample| sums[equal_width.bin(sample.confidence())].add(sample));
+        let bins = equal_width.intervals().into_iter().zip(sums).map(|((lower, upper), sums)| sums.bin(lower, upper));
+        Ok(Reliability { n: self.n(), bins: bins.collect() })
+    }
+}
+
+impl saved::State for State {
+    const METRIC: &'static str = "top-label-samples";
+}
+
+impl TryFrom<Saved<State>> for TopLabelSamples {
+    type Error = Error;
+
+    fn try_from(saved: Saved<State>) -> Result<Self> {
+        let state = saved.into_state();
+        state.samples.check::<State>()?;
+        Ok(Self { state })
+    }
+}
+
+impl From<TopLabelSamples> for Saved<State> {
+    fn from(metric: TopLabelSamples) -> Self {
+        Self::new(metric.state)
+    }
+}

@@ -1,0 +1,97 @@
+use super::Predictions;
+use crate::{Error, Result};
+
+/// The confidence of each row's prediction and whether it is correct: all that calibration of the top label needs.
+///
+/// For outputs of which no more was kept; [`Predictions`] turn into it.
+///
+/// ```
+/// use mbls_core::metric::{Metric, ReliabilityBins, TopLabels};
+///
+/// let mut bins = ReliabilityBins::new(10)?;
+/// bins.add(&TopLabels::new(&[0.75, 0.75], &[true, false])?)?;
+/// assert_eq!(bins.value().expect("two rows were added").ece(), 0.25);
+///
+/// let error = TopLabels::new(&[0.5, 1.5], &[true, false]).unwrap_err();
+/// assert_eq!(error.to_string(), "confidence 1.5 at row 1: expected a number from 0 to 1");
+/// # Ok::<(), mbls_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct TopLabels {
+    confidences: Vec<f64>,
+    correct: Vec<bool>,
+}
+
+impl TopLabels {
+    /// Takes confidences and correctness as they are.
+    ///
+    /// # Shapes
+    ///
+    /// Both `[rows]`, any number of rows.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] where the lengths differ, [`Error::Confidence`] for a confidence outside of `[0, 1]`.
+    pub fn new(confidences: &[f64], correct: &[bool]) -> Result<Self> {
+        if confidences.len() != correct.len() {
+            return Err(Error::Shape {
+                what: "correctness of the predictions",
+                expected: format!("{} values, one per confidence", confidences.len()),
+                found: format!("{} values", correct.len()),
+            });
+        }
+        match confidences.iter().position(|confidence| !(0.0..=1.0).contains(confidence)) {
+            Some(row) => Err(Error::Confidence { value: confidences[row], row }),
+            None => Ok(Self { confidences: confidences.to_vec(), correct: correct.to_vec() }),
+        }
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.confidences.len()
+    }
+
+    /// The probability of the predicted class.
+    ///
+    /// # Panics
+    ///
+    /// As indexing does, this and [`correct`](Self::correct) panic where `row` is not below [`rows`](Self::rows).
+    pub fn confidence(&self, row: usize) -> f64 {
+        self.confidences[row]
+    }
+
+    /// Whether the predicted class is the label.
+    pub fn correct(&self, row: usize) -> bool {
+        self.correct[row]
+    }
+
+    /// The rows at `rows`, in that order; a row may come more than once, as a bootstrap needs it.
+    ///
+    /// # Panics
+    ///
+    /// As indexing does, where a row is not below [`rows`](Self::rows).
+    #[must_use]
+    pub fn select(&self, rows: &[u32]) -> Self {
+        Self {
+            confidences: rows.iter().map(|&row| self.confidences[row as usize]).collect(),
+            correct: rows.iter().map(|&row| self.correct[row as usize]).collect(),
+        }
+    }
+
+    /// Confidence and correctness of every row.
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (f64, bool)> {
+        (0..self.rows()).map(|row| (self.confidences[row], self.correct[row]))
+    }
+}
+
+impl From<&Predictions> for TopLabels {
+    fn from(predictions: &Predictions) -> Self {
+        let (confidences, correct) = top_labels(predictions).unzip();
+        Self { confidences, correct }
+    }
+}
+
+/// Confidence and correctness of every row of predictions.
+pub(super) fn top_labels(predictions: &Predictions) -> impl ExactSizeIterator<Item = (f64, bool)> {
+    (0..predictions.rows()).map(|row| (predictions.confidence(row), predictions.correct(row)))
+}

@@ -1,0 +1,3 @@
+//! Post-hoc calibrators.
+
+mod temperature;
