@@ -48,7 +48,7 @@ fn risk_coverage() {
         // The file's risks were computed in f32.
         for (i, (point, expected)) in curve.points.iter().zip(risks).enumerate() {
             assert_eq!(point.accepted, i as u64 + 1, "{name}");
-            assert!((point.risk() - expected).abs() < 1e-6, "{name}: risk {i} is {}", point.risk());
+            assert!((point.risk - expected).abs() < 1e-6, "{name}: risk {i} is {}", point.risk);
         }
         let expected = case["aurc"].as_f64().unwrap();
         assert!((curve.aurc() - expected).abs() < 1e-6, "{name}: AURC {}, expected {expected}", curve.aurc());

@@ -52,7 +52,7 @@ impl OodScore {
 ///
 /// # References
 ///
-/// Liu et al., Energy-based Out-of-distribution Detection, NeurIPS 2020 (arXiv 2010.03759), equation 4, with its sign turned.
+/// Liu et al., Energy-based Out-of-distribution Detection, NeurIPS 2020 (arXiv 2010.03759), whose energy has the other sign.
 pub fn energy_scores(rows: LogitRows<'_>, temperature: f64) -> Result<Vec<f64>> {
     check_temperature(temperature)?;
     let score = |row: &[f32]| {

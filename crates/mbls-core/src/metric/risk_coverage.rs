@@ -1,8 +1,9 @@
 use super::SortedTopLabels;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// The risk-coverage curve of a data set.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct RiskCoverageCurve {
     /// Number of rows.
     pub n: u64,
@@ -13,7 +14,8 @@ pub struct RiskCoverageCurve {
 }
 
 /// What is accepted where rows of at least some confidence are.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct RiskCoveragePoint {
     /// The least confidence that is accepted.
     pub threshold: f64,
@@ -21,6 +23,10 @@ pub struct RiskCoveragePoint {
     pub accepted: u64,
     /// Number of those that are wrong.
     pub wrong: u64,
+    /// The share of all rows that is accepted.
+    pub coverage: f64,
+    /// The share of accepted rows that is wrong.
+    pub risk: f64,
 }
 
 impl SortedTopLabels {
@@ -32,7 +38,7 @@ impl SortedTopLabels {
     /// let mut samples = TopLabelSamples::new();
     /// samples.add(&TopLabels::new(&[0.875, 0.75], &[true, false])?)?;
     /// let curve = samples.value().expect("two rows were added").risk_coverage();
-    /// assert_eq!((curve.points[0].coverage(&curve), curve.points[0].risk()), (0.5, 0.0));
+    /// assert_eq!((curve.points[0].coverage, curve.points[0].risk), (0.5, 0.0));
     /// assert_eq!((curve.aurc(), curve.excess_aurc()), (0.25, 0.0));
     /// # Ok::<(), mbls_core::Error>(())
     /// ```
@@ -41,32 +47,22 @@ impl SortedTopLabels {
     ///
     /// El-Yaniv and Wiener, On the foundations of noise-free selective classification, JMLR 11, 2010.
     pub fn risk_coverage(&self) -> RiskCoverageCurve {
+        let n = self.n();
         let (mut points, mut accepted, mut wrong) = (Vec::new(), 0, 0);
         for tied in self.samples().chunk_by(|a, b| a.units() == b.units()).rev() {
             accepted += tied.len() as u64;
             wrong += tied.iter().filter(|sample| !sample.correct()).count() as u64;
-            points.push(RiskCoveragePoint { threshold: tied[0].confidence(), accepted, wrong });
+            let (coverage, risk) = (accepted as f64 / n as f64, wrong as f64 / accepted as f64);
+            points.push(RiskCoveragePoint { threshold: tied[0].confidence(), accepted, wrong, coverage, risk });
         }
-        RiskCoverageCurve { n: accepted, wrong, points }
-    }
-}
-
-impl RiskCoveragePoint {
-    /// The share of all rows that is accepted.
-    pub fn coverage(&self, curve: &RiskCoverageCurve) -> f64 {
-        self.accepted as f64 / curve.n as f64
-    }
-
-    /// The share of accepted rows that is wrong.
-    pub fn risk(&self) -> f64 {
-        self.wrong as f64 / self.accepted as f64
+        RiskCoverageCurve { n, wrong, points }
     }
 }
 
 impl RiskCoverageCurve {
     /// The point of the largest threshold that accepts at least a share of the rows; `None` for a share above 1.
     pub fn at_coverage(&self, coverage: f64) -> Option<&RiskCoveragePoint> {
-        let at = self.points.partition_point(|point| point.coverage(self) < coverage);
+        let at = self.points.partition_point(|point| point.coverage < coverage);
         self.points.get(at)
     }
 
@@ -78,7 +74,7 @@ impl RiskCoverageCurve {
     /// # References
     ///
     /// Geifman, Uziel and El-Yaniv, Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers, ICLR 2019 (arXiv
-    /// 1805.08206), section 2.
+    /// 1805.08206).
     pub fn aurc(&self) -> f64 {
         let (mut total, mut before) = (0.0, (0, 0));
         for point in &self.points {

@@ -80,12 +80,13 @@ proptest! {
         prop_assert!(curve.aurc() <= area(&best) + 1e-12 && curve.excess_aurc() >= 0.0);
 
         let last = curve.points.last().unwrap();
-        prop_assert_eq!((last.accepted, last.wrong, last.coverage(&curve)), (6, curve.wrong, 1.0));
+        prop_assert_eq!((last.accepted, last.wrong, last.coverage), (6, curve.wrong, 1.0));
         for point in &curve.points {
             let accepted: Vec<_> = all.iter().filter(|row| row.0 >= point.threshold).collect();
             prop_assert_eq!(point.accepted, accepted.len() as u64);
             prop_assert_eq!(point.wrong, accepted.iter().filter(|row| row.1).count() as u64);
-            prop_assert_eq!(curve.at_coverage(point.coverage(&curve)), Some(point));
+            prop_assert_eq!(curve.at_coverage(point.coverage), Some(point));
+            prop_assert_eq!(point.risk, point.wrong as f64 / point.accepted as f64);
         }
         prop_assert_eq!(curve.at_coverage(0.0), curve.points.first());
         prop_assert_eq!(curve.at_coverage(1.1), None);
