@@ -172,12 +172,7 @@ pub(crate) struct LossEntry {
 impl LossEntry {
     /// The settings in words, for tables.
     pub(crate) fn settings(&self) -> String {
-        match &self.spec {
-            LossSpec::CrossEntropy => String::new(),
-            LossSpec::LabelSmoothing { alpha } | LossSpec::EntropyPenalty { alpha } => format!("α = {alpha}"),
-            LossSpec::Focal { gamma } => format!("γ = {gamma}"),
-            LossSpec::Margin { margin, alpha } => format!("m = {margin}, α = {alpha}"),
-        }
+        self.spec.to_string()
     }
 }
 

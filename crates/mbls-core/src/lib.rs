@@ -6,5 +6,6 @@ mod error;
 #[cfg(feature = "candle")]
 pub mod loss;
 pub mod metric;
+mod simd;
 
 pub use error::{Error, Result};

@@ -37,6 +37,7 @@ pub struct LogitBatch {
     class_weights: Option<Arc<[f64]>>,
     reduction: Reduction,
     logits: OnceLock<Tensor>,
+    composed: bool,
 }
 
 /// How the values of rows become the value of a batch; w is the class weight of a row's label, 1 without class weights.
@@ -102,7 +103,7 @@ impl LogitBatch {
                 _ => Err(Error::Label { label, row, classes }),
             })
             .collect::<Result<Arc<[u32]>>>()?;
-        let kept: Vec<u32> = targets.iter().copied().filter(|&target| target != IGNORED).collect();
+        let kept: Vec<u32> = targets.iter().copied().filter(|target| *target != IGNORED).collect();
         let rows = kept.len();
         if rows == 0 {
             return Err(Error::AllIgnored { rows: targets.len() });
@@ -117,6 +118,7 @@ impl LogitBatch {
             class_weights: None,
             reduction: Reduction::default(),
             logits: OnceLock::new(),
+            composed: false,
         })
     }
 
@@ -153,6 +155,19 @@ impl LogitBatch {
     pub fn with_reduction(mut self, reduction: Reduction) -> Self {
         self.reduction = reduction;
         self
+    }
+
+    /// This batch with losses computed in tensor operations, step by step: the reference for the fused kernels, which else
+    /// compute cross-entropy, label smoothing, the focal losses and the margin loss in one pass on the CPU.
+    #[must_use]
+    pub fn composed(mut self) -> Self {
+        self.composed = true;
+        self
+    }
+
+    /// Whether losses are to be computed in tensor operations.
+    pub(super) fn is_composed(&self) -> bool {
+        self.composed
     }
 
     /// The logits of the rows that count, `[rows, classes]` in f32 or f64, made at the first call.
@@ -236,6 +251,30 @@ impl LogitBatch {
         })
     }
 
+    /// The value of the batch from a statistic of all its rows, a scalar: itself for the mean, `rows` times it for the sum.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for [`Reduction::None`] and with class weights, which such a statistic does not have.
+    pub(super) fn reduce_statistic(&self, statistic: &Tensor) -> Result<Tensor> {
+        if let Some(weights) = self.class_weights() {
+            return Err(Error::Setting {
+                name: "class weights",
+                value: format!("{weights:?}"),
+                expected: "none: the loss is a statistic of the whole batch",
+            });
+        }
+        match self.reduction {
+            Reduction::Mean => Ok(statistic.clone()),
+            Reduction::Sum => Ok(statistic.affine(self.rows as f64, 0.0)?),
+            Reduction::None => Err(Error::Setting {
+                name: "reduction",
+                value: "none".into(),
+                expected: "mean or sum: the loss is a statistic of the whole batch",
+            }),
+        }
+    }
+
     /// The logits as they were given, `[N, C, d1, ...]`.
     pub(crate) fn source(&self) -> &Tensor {
         &self.source
@@ -246,15 +285,30 @@ impl LogitBatch {
         &self.targets
     }
 
+    /// The labels of the rows that count.
+    pub(super) fn kept_targets(&self) -> impl Iterator<Item = &u32> {
+        self.targets.iter().filter(|target| **target != IGNORED)
+    }
+
+    /// The labels' shape, `[N, d1, ...]`.
+    pub(super) fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The same, for an operation that outlives the batch.
+    pub(super) fn shared_targets(&self) -> Arc<[u32]> {
+        self.targets.clone()
+    }
+
     /// The weights of the classes.
     pub(crate) fn class_weights(&self) -> Option<&[f64]> {
         self.class_weights.as_deref()
     }
 
     /// The weights of the rows that count; none without class weights.
-    fn row_weights(&self) -> Option<Vec<f64>> {
+    pub(super) fn row_weights(&self) -> Option<Vec<f64>> {
         let weights = self.class_weights()?;
-        Some(self.targets().iter().filter(|&&t| t != IGNORED).map(|&t| weights[t as usize]).collect())
+        Some(self.kept_targets().map(|&target| weights[target as usize]).collect())
     }
 
     /// The positions of the rows that count, on the device of the logits; none where all count.

@@ -1,3 +1,4 @@
+use super::fused::{self, Base, Gamma, Plan, Second};
 use super::ops::{at_label, log_softmax};
 use super::{LogitBatch, Loss, LossOutput, setting};
 use crate::Result;
@@ -36,16 +37,28 @@ impl Loss for Focal {
     }
 
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
+        let base = Base::Focal(Gamma::constant(self.gamma));
+        let plan = Plan { base, base_weight: 1.0, second: Second::None, second_weight: 0.0 };
+        if let Some(output) = fused::forward(batch, &plan, [TERM, ""])? {
+            return Ok(output);
+        }
         let log_prob = at_label(&log_softmax(batch.logits()?)?, batch)?;
-        let losses = (modulation(&log_prob, self.gamma)? * log_prob)?.neg()?;
-        LossOutput::new("focal", 1.0, &batch.reduce(&losses)?)
+        LossOutput::new(TERM, 1.0, &batch.reduce(&focal(&log_prob, self.gamma)?)?)
     }
 }
 
-/// `(1 - p)^gamma` of `log p`; the constant 0 where p is 1, since the power's derivative there is infinite for gamma < 1.
-fn modulation(log_prob: &Tensor, gamma: f64) -> candle_core::Result<Tensor> {
-    let others = log_prob.exp()?.affine(-1.0, 1.0)?;
-    let certain = others.le(0.0)?;
-    let power = certain.where_cond(&others.ones_like()?, &others)?.powf(gamma)?;
-    certain.where_cond(&others.zeros_like()?, &power)
+/// The term's name, in every loss that has it.
+pub(super) const TERM: &str = "focal";
+
+/// `-(1 - p)^gamma log p` of `log p`.
+pub(super) fn focal(log_prob: &Tensor, gamma: f64) -> candle_core::Result<Tensor> {
+    (modulation(&log_prob.exp()?.affine(-1.0, 1.0)?, gamma)? * log_prob)?.neg()
+}
+
+/// `doubt^gamma` of a doubt of 0 or greater; the constant 0 where it is 0, since the power's derivative there is infinite
+/// for gamma < 1.
+pub(super) fn modulation(doubt: &Tensor, gamma: f64) -> candle_core::Result<Tensor> {
+    let certain = doubt.le(0.0)?;
+    let power = certain.where_cond(&doubt.ones_like()?, doubt)?.powf(gamma)?;
+    certain.where_cond(&doubt.zeros_like()?, &power)
 }

@@ -1,4 +1,5 @@
 use super::cross_entropy::{TERM, negative_log_likelihood};
+use super::fused::{self, Base, Plan, Second};
 use super::ops::{log_softmax, mean_over_classes};
 use super::{LogitBatch, Loss, LossOutput, setting};
 use crate::Result;
@@ -38,9 +39,19 @@ impl Loss for LabelSmoothing {
     }
 
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
+        const UNIFORM: &str = "uniform-cross-entropy";
+        let plan = Plan {
+            base: Base::CrossEntropy,
+            base_weight: 1.0 - self.alpha,
+            second: Second::Uniform,
+            second_weight: self.alpha,
+        };
+        if let Some(output) = fused::forward(batch, &plan, [TERM, UNIFORM])? {
+            return Ok(output);
+        }
         let log_probs = log_softmax(batch.logits()?)?;
         let cross_entropy = batch.reduce(&negative_log_likelihood(&log_probs, batch)?)?;
         let uniform = batch.reduce(&mean_over_classes(&log_probs)?.neg()?)?;
-        LossOutput::new(TERM, 1.0 - self.alpha, &cross_entropy)?.plus("uniform-cross-entropy", self.alpha, &uniform)
+        LossOutput::new(TERM, 1.0 - self.alpha, &cross_entropy)?.plus(UNIFORM, self.alpha, &uniform)
     }
 }

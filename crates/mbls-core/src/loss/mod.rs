@@ -9,36 +9,64 @@
 //!
 //! let logits = Tensor::new(&[[2f32, 1., -3.], [0., 4., 1.]], &Device::Cpu)?;
 //! let labels = Tensor::new(&[0u32, 1], &Device::Cpu)?;
-//! let loss = LossSpec::Margin { margin: 3.0, alpha: 0.1 }.build()?;
+//! let loss = LossSpec::margin(3.0, 0.1).build()?;
 //! let output = loss.forward(&LogitBatch::new(&logits, &labels, None)?)?;
 //! // The distances to the maximum are 0, 1, 5 and 4, 0, 3: two pass the margin, by 2 and by 1, of six in all.
 //! assert_eq!(output.terms[1].value.to_scalar::<f32>()?, 0.5);
 //! # Ok::<(), mbls_core::Error>(())
 //! ```
 
+mod acls;
+mod alpha_schedule;
+mod augmented_penalty;
 mod batch;
+mod brier;
+mod class_adaptive;
 mod cross_entropy;
+mod dual_focal;
 mod entropy_penalty;
 mod focal;
+mod fused;
+mod l1_penalty;
 mod label_smoothing;
+mod logit_norm;
 mod logit_penalty;
 mod margin;
+mod mdca;
+mod mmce;
+mod neighbour_penalty;
+mod neighbourhood;
 mod ops;
 mod output;
+mod sample_dependent_focal;
 mod setting;
+mod spatial_label_smoothing;
 mod spec;
 
+pub use acls::Acls;
+pub use alpha_schedule::AlphaSchedule;
+pub use augmented_penalty::AugmentedPenalty;
 pub use batch::{LogitBatch, Reduction};
+pub use brier::Brier;
+pub use class_adaptive::ClassAdaptive;
 pub use cross_entropy::CrossEntropy;
+pub use dual_focal::DualFocal;
 pub use entropy_penalty::EntropyPenalty;
 pub use focal::Focal;
+pub use l1_penalty::L1Penalty;
 pub use label_smoothing::LabelSmoothing;
-pub use logit_penalty::LogitPenalty;
+pub use logit_norm::LogitNorm;
+pub use logit_penalty::{Anchor, ClassReduction, LogitPenalty, Margin, PenaltyShape};
 pub use margin::MarginLoss;
+pub use mdca::Mdca;
+pub use mmce::Mmce;
+pub use neighbour_penalty::{NeighbourPenalty, Norm};
 pub use output::{LossOutput, Term};
+pub use sample_dependent_focal::SampleDependentFocal;
+pub use spatial_label_smoothing::SpatialLabelSmoothing;
 pub use spec::LossSpec;
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// A loss on a batch of logits.
 pub trait Loss: Send + Sync {
@@ -55,6 +83,34 @@ pub trait Loss: Send + Sync {
     /// Where candle fails, out of memory for example.
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput>;
 
-    /// Moves what the loss schedules over epochs; called after each, with its index from 0.
+    /// Learns from a batch of validation data, for losses with multipliers; nothing for others.
+    ///
+    /// # Errors
+    ///
+    /// What the loss cannot learn from, which leaves it unchanged, or where candle fails.
+    fn observe(&mut self, _batch: &LogitBatch) -> Result<()> {
+        Ok(())
+    }
+
+    /// Moves what the loss schedules or learns over epochs; called after each, with its index from 0, and after the
+    /// validation data of the epoch were observed.
     fn end_epoch(&mut self, _epoch: usize) {}
+
+    /// What the loss has become over epochs, for a checkpoint; empty where only settings make it.
+    fn state(&self) -> Vec<f64> {
+        Vec::new()
+    }
+
+    /// Makes the loss what it was when [`state`](Self::state) was called.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::State`] for numbers that are no state of this loss, which leaves it unchanged.
+    fn restore(&mut self, state: &[f64]) -> Result<()> {
+        if state.is_empty() { Ok(()) } else { Err(state_error(self.name(), state, "none")) }
+    }
+}
+
+fn state_error(loss: &'static str, state: &[f64], expected: &str) -> Error {
+    Error::State { metric: loss, problem: format!("expected {expected}, found {} numbers", state.len()) }
 }

@@ -23,6 +23,31 @@ pub(super) fn mean_over_classes(values: &Tensor) -> Result<Tensor> {
     values.sum(D::Minus1)?.affine(1.0 / values.dim(D::Minus1)? as f64, 0.0)
 }
 
+/// The first index of each row's maximum, `[rows, classes]` to `[rows, 1]`.
+///
+/// candle's argmax takes the first on the CPU only: on GPUs its order is that of a parallel reduction.
+pub(super) fn first_maximum(values: &Tensor) -> Result<Tensor> {
+    let (values, shape) = (values.detach(), values.shape());
+    let classes = shape.dims()[1] as u32;
+    let is_maximum = values.broadcast_eq(&values.max_keepdim(D::Minus1)?)?;
+    let index = Tensor::arange(0, classes, values.device())?.broadcast_as(shape)?;
+    // The last class for all others: a row of NaN, which has no maximum, gets an index within range too.
+    let last = Tensor::full(classes - 1, shape, values.device())?;
+    is_maximum.where_cond(&index, &last)?.min_keepdim(D::Minus1)
+}
+
+/// Each row's maximum, `[rows, classes]` to `[rows, 1]`; its gradient goes to the first of tied entries.
+pub(super) fn maximum(values: &Tensor) -> Result<Tensor> {
+    values.gather(&first_maximum(values)?, D::Minus1)
+}
+
+/// `|x|`, with derivative 0 at 0; candle's has 1 there.
+pub(super) fn abs(values: &Tensor) -> Result<Tensor> {
+    let detached = values.detach();
+    let sign = (detached.gt(0.0)?.to_dtype(values.dtype())? - detached.lt(0.0)?.to_dtype(values.dtype())?)?;
+    values * sign
+}
+
 /// `values` in the element type and on the device of `like`; made on the CPU, since not every device has f64.
 pub(super) fn from_host(values: &[f64], shape: impl Into<Shape>, like: &Tensor) -> Result<Tensor> {
     Tensor::from_slice(values, shape.into(), &Device::Cpu)?.to_dtype(like.dtype())?.to_device(like.device())

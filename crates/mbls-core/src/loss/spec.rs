@@ -1,20 +1,32 @@
-use super::{CrossEntropy, EntropyPenalty, Focal, LabelSmoothing, Loss, MarginLoss};
-use crate::Result;
+use super::{
+    Acls, AlphaSchedule, Anchor, AugmentedPenalty, Brier, ClassAdaptive, ClassReduction, CrossEntropy, DualFocal,
+    EntropyPenalty, Focal, L1Penalty, LabelSmoothing, LogitNorm, LogitPenalty, Loss, MarginLoss, Mdca, Mmce,
+    NeighbourPenalty, Norm, PenaltyShape, SampleDependentFocal, SpatialLabelSmoothing,
+};
+use crate::{Error, Result};
 use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
+
+/// The greatest alpha of a schedule in the published code.
+const MAX_ALPHA: f64 = 100.0;
 
 /// A loss and its settings, as a configuration file names them: `kind = "margin"`, `margin = 10.0`, `alpha = 0.1`.
+///
+/// It is displayed by its settings: `m = 10, α = 0.1`.
 ///
 /// ```
 /// use mbls_core::loss::LossSpec;
 ///
-/// let spec = LossSpec::Margin { margin: 10.0, alpha: 0.1 };
+/// let spec = LossSpec::margin(10.0, 0.1);
 /// assert_eq!(spec.build()?.name(), "margin");
+/// assert_eq!(spec.to_string(), "m = 10, α = 0.1");
 /// let wrong = LossSpec::Focal { gamma: -1.0 }.build().err().map(|e| e.to_string());
 /// assert_eq!(wrong.as_deref(), Some("gamma = -1: expected a finite number, 0 or greater"));
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum LossSpec {
     /// [`CrossEntropy`].
     #[serde(deserialize_with = "no_settings")]
@@ -29,21 +41,127 @@ pub enum LossSpec {
         /// The exponent.
         gamma: f64,
     },
+    /// [`SampleDependentFocal`].
+    SampleDependentFocal {
+        /// The exponent from a probability of 0.5 on.
+        gamma: f64,
+    },
+    /// [`DualFocal`].
+    DualFocal {
+        /// The exponent.
+        gamma: f64,
+    },
     /// [`EntropyPenalty`].
     EntropyPenalty {
         /// The weight of the entropy.
         alpha: f64,
     },
-    /// [`MarginLoss`].
+    /// [`L1Penalty`].
+    L1Penalty {
+        /// The weight of the distance from uniform probabilities.
+        alpha: f64,
+    },
+    /// [`Brier`].
+    #[serde(deserialize_with = "no_settings")]
+    Brier,
+    /// [`Mmce`].
+    Mmce {
+        /// The weight of the squared MMCE.
+        lambda: f64,
+    },
+    /// [`Mmce::weighted`].
+    WeightedMmce {
+        /// The weight of the weighted MMCE.
+        lambda: f64,
+    },
+    /// [`Mdca`].
+    Mdca {
+        /// The exponent of the focal loss; 0 makes it cross-entropy.
+        gamma: f64,
+        /// The weight of the difference.
+        beta: f64,
+    },
+    /// [`LogitNorm`].
+    LogitNorm {
+        /// The temperature.
+        tau: f64,
+    },
+    /// [`MarginLoss`]; all settings but the first two can be left out.
     Margin {
         /// The distance up to which nothing is penalised.
         margin: f64,
         /// The weight of the penalty.
         alpha: f64,
+        /// The logit from which distances are measured.
+        #[serde(default, skip_serializing_if = "is_default")]
+        anchor: Anchor,
+        /// Whether no gradient flows into the anchor.
+        #[serde(default, skip_serializing_if = "is_default")]
+        detached_anchor: bool,
+        /// What an excess costs.
+        #[serde(default, skip_serializing_if = "is_default")]
+        shape: PenaltyShape,
+        /// Mean or sum over classes.
+        #[serde(default, skip_serializing_if = "is_default")]
+        class_reduction: ClassReduction,
+        /// How alpha grows over epochs.
+        #[serde(default, skip_serializing_if = "is_default")]
+        schedule: AlphaSchedule,
+        /// The greatest alpha of a schedule, 100 where it is left out; without a schedule there is none.
+        #[serde(default, skip_serializing_if = "is_default")]
+        max_alpha: Option<f64>,
+    },
+    /// [`Acls`].
+    Acls {
+        /// The margin of both terms.
+        margin: f64,
+        /// The weight of their sum.
+        alpha: f64,
+        /// The weight of the winner's term in it.
+        #[serde(default = "pos_lambda")]
+        pos_lambda: f64,
+        /// The weight of the others' term in it.
+        #[serde(default = "neg_lambda")]
+        neg_lambda: f64,
+    },
+    /// [`ClassAdaptive`].
+    ClassAdaptive {
+        /// The distance that the constraints allow.
+        margin: f64,
+        /// The penalty function.
+        #[serde(default)]
+        penalty: AugmentedPenalty,
+    },
+    /// [`SpatialLabelSmoothing`].
+    SpatialLabelSmoothing {
+        /// The Gaussian's standard deviation in positions.
+        sigma: f64,
+    },
+    /// [`NeighbourPenalty`].
+    NeighbourPenalty {
+        /// The weight of the distance.
+        alpha: f64,
+        /// How it is measured.
+        #[serde(default)]
+        norm: Norm,
     },
 }
 
 impl LossSpec {
+    /// MbLS with this margin and weight.
+    pub fn margin(margin: f64, alpha: f64) -> Self {
+        Self::Margin {
+            margin,
+            alpha,
+            anchor: Anchor::default(),
+            detached_anchor: false,
+            shape: PenaltyShape::default(),
+            class_reduction: ClassReduction::default(),
+            schedule: AlphaSchedule::default(),
+            max_alpha: None,
+        }
+    }
+
     /// The loss.
     ///
     /// # Errors
@@ -54,10 +172,102 @@ impl LossSpec {
             Self::CrossEntropy => Box::new(CrossEntropy),
             Self::LabelSmoothing { alpha } => Box::new(LabelSmoothing::new(alpha)?),
             Self::Focal { gamma } => Box::new(Focal::new(gamma)?),
+            Self::SampleDependentFocal { gamma } => Box::new(SampleDependentFocal::new(gamma)?),
+            Self::DualFocal { gamma } => Box::new(DualFocal::new(gamma)?),
             Self::EntropyPenalty { alpha } => Box::new(EntropyPenalty::new(alpha)?),
-            Self::Margin { margin, alpha } => Box::new(MarginLoss::new(margin, alpha)?),
+            Self::L1Penalty { alpha } => Box::new(L1Penalty::new(alpha)?),
+            Self::Brier => Box::new(Brier),
+            Self::Mmce { lambda } => Box::new(Mmce::new(lambda)?),
+            Self::WeightedMmce { lambda } => Box::new(Mmce::weighted(lambda)?),
+            Self::Mdca { gamma, beta } => Box::new(Mdca::new(gamma, beta)?),
+            Self::LogitNorm { tau } => Box::new(LogitNorm::new(tau)?),
+            Self::Margin { margin, alpha, anchor, detached_anchor, shape, class_reduction, schedule, max_alpha } => {
+                let penalty = LogitPenalty::new(margin)?
+                    .with_anchor(anchor)
+                    .with_shape(shape)?
+                    .with_class_reduction(class_reduction);
+                let penalty = if detached_anchor { penalty.with_detached_anchor() } else { penalty };
+                let loss = MarginLoss::with_penalty(penalty, alpha)?;
+                match (schedule, max_alpha) {
+                    (AlphaSchedule::None, None) => Box::new(loss),
+                    (AlphaSchedule::None, Some(max_alpha)) => {
+                        let value = max_alpha.to_string();
+                        return Err(Error::Setting { name: "max_alpha", value, expected: "none without a schedule" });
+                    }
+                    _ => Box::new(loss.with_schedule(schedule, max_alpha.unwrap_or(MAX_ALPHA))?),
+                }
+            }
+            Self::Acls { margin, alpha, pos_lambda, neg_lambda } => {
+                Box::new(Acls::new(margin, alpha)?.with_lambdas(pos_lambda, neg_lambda)?)
+            }
+            Self::ClassAdaptive { margin, penalty } => Box::new(ClassAdaptive::new(margin, penalty)?),
+            Self::SpatialLabelSmoothing { sigma } => Box::new(SpatialLabelSmoothing::new(sigma)?),
+            Self::NeighbourPenalty { alpha, norm } => Box::new(NeighbourPenalty::new(alpha, norm)?),
         })
     }
+}
+
+impl fmt::Display for LossSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CrossEntropy | Self::Brier => Ok(()),
+            Self::LabelSmoothing { alpha } | Self::EntropyPenalty { alpha } | Self::L1Penalty { alpha } => {
+                write!(f, "α = {alpha}")
+            }
+            Self::Focal { gamma } | Self::SampleDependentFocal { gamma } | Self::DualFocal { gamma } => {
+                write!(f, "γ = {gamma}")
+            }
+            Self::Mmce { lambda } | Self::WeightedMmce { lambda } => write!(f, "λ = {lambda}"),
+            Self::Mdca { gamma, beta } => write!(f, "γ = {gamma}, β = {beta}"),
+            Self::LogitNorm { tau } => write!(f, "τ = {tau}"),
+            Self::Margin { margin, alpha, anchor, detached_anchor, shape, class_reduction, schedule, max_alpha } => {
+                write!(f, "m = {margin}, α = {alpha}")?;
+                if *anchor == Anchor::Target {
+                    write!(f, ", from the label")?;
+                }
+                if *detached_anchor {
+                    write!(f, ", detached")?;
+                }
+                match shape {
+                    PenaltyShape::Linear => {}
+                    PenaltyShape::Quadratic => write!(f, ", quadratic")?,
+                    PenaltyShape::Huber { delta } => write!(f, ", Huber δ = {delta}")?,
+                }
+                if *class_reduction == ClassReduction::Sum {
+                    write!(f, ", sum over classes")?;
+                }
+                let max_alpha = max_alpha.unwrap_or(MAX_ALPHA);
+                match schedule {
+                    AlphaSchedule::None => Ok(()),
+                    AlphaSchedule::Add { mu } => write!(f, ", α + {mu} per epoch up to {max_alpha}"),
+                    AlphaSchedule::Multiply { mu } => write!(f, ", α × {mu} per epoch up to {max_alpha}"),
+                    AlphaSchedule::Step { mu, step_size } => {
+                        write!(f, ", α × {mu} per {step_size} epochs up to {max_alpha}")
+                    }
+                }
+            }
+            Self::Acls { margin, alpha, pos_lambda, neg_lambda } => {
+                write!(f, "m = {margin}, α = {alpha}, λ₊ = {pos_lambda}, λ₋ = {neg_lambda}")
+            }
+            Self::ClassAdaptive { margin, penalty } => {
+                write!(f, "m = {margin}, {}", format!("{penalty:?}").to_uppercase())
+            }
+            Self::SpatialLabelSmoothing { sigma } => write!(f, "σ = {sigma}"),
+            Self::NeighbourPenalty { alpha, norm } => write!(f, "α = {alpha}, {norm:?}"),
+        }
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn pos_lambda() -> f64 {
+    1.0
+}
+
+fn neg_lambda() -> f64 {
+    0.1
 }
 
 /// serde lets a variant without fields pass with any: settings that mean nothing are an error here too.

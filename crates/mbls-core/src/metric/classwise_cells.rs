@@ -4,7 +4,7 @@ use super::Predictions;
 use super::cell::Cell;
 use super::edges::Edges;
 use super::fixed_sum::unit_interval_units;
-use super::simd::for_each_machine;
+use crate::simd::for_each_machine;
 
 const LANES: usize = 8;
 

@@ -52,7 +52,6 @@ mod score;
 mod scores;
 mod segmentation_batch;
 mod segmentation_calibration;
-mod simd;
 mod smooth_ece;
 mod softmax;
 mod top_k;

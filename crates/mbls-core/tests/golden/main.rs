@@ -4,6 +4,8 @@
 //! the repository's own.
 
 mod classification;
+#[cfg(feature = "candle")]
+mod losses;
 mod metrics;
 mod ood;
 mod segmentation;

@@ -1,9 +1,12 @@
 //! What a batch and a setting may be, and what the losses promise for them.
 
-use crate::{Evaluated, flat, logits, one_of_each};
+use crate::{Evaluated, flat, has_rows, logits, margin_variants, one_of_each, spatial};
 use candle_core::{DType, Device, Tensor};
 use mbls_core::Error;
-use mbls_core::loss::{LogitBatch, LogitPenalty, LossSpec};
+use mbls_core::loss::{
+    AlphaSchedule, Anchor, AugmentedPenalty, ClassReduction, LogitBatch, LogitPenalty, LossSpec, MarginLoss, Norm,
+    PenaltyShape,
+};
 
 const CPU: Device = Device::Cpu;
 
@@ -83,6 +86,12 @@ fn one_row_and_every_label_type_give_the_same_loss() -> mbls_core::Result<()> {
             assert_eq!(found, expected, "{spec:?} {dtype:?}");
         }
     }
+    // Ignored neighbours count as the row itself.
+    let (line, labels) = (logits.t()?.contiguous()?.unsqueeze(0)?, labels.unsqueeze(0)?);
+    for spec in spatial() {
+        let expected = Evaluated::new(&spec, &line.narrow(2, 2, 1)?, &alone.unsqueeze(0)?, None)?.total();
+        assert_eq!(Evaluated::new(&spec, &line, &labels, Some(9))?.total(), expected, "{spec:?}");
+    }
     Ok(())
 }
 
@@ -92,7 +101,10 @@ fn half_precision_accumulates_in_f32() -> mbls_core::Result<()> {
     let labels = Tensor::from_vec((0..4096u32).map(|i| i % 5).collect(), (2, 32, 64), &CPU)?;
     for dtype in [DType::BF16, DType::F16] {
         let half = logits(&[2, 5, 32, 64]).to_dtype(dtype)?;
-        for spec in one_of_each() {
+        for spec in one_of_each().into_iter().chain(margin_variants()).chain(spatial()) {
+            // MMCE compares each row with each.
+            let rows = if has_rows(&spec) { 32 } else { 4 };
+            let (half, labels) = (half.narrow(2, 0, rows)?, labels.narrow(1, 0, rows)?);
             let found = Evaluated::new(&spec, &half, &labels, Some(3))?;
             let expected = Evaluated::new(&spec, &half.to_dtype(DType::F32)?, &labels, Some(3))?;
             assert_eq!(found.output.total.dtype(), DType::F32);
@@ -118,7 +130,7 @@ fn the_total_is_the_weighted_sum_of_the_terms() -> mbls_core::Result<()> {
 #[test]
 fn margin_zero_is_cross_entropy_and_the_maximum_over_the_mean() -> mbls_core::Result<()> {
     let (logits, labels) = (logits(&[6, 5]), Tensor::new(&[0u32, 1, 2, 3, 4, 0], &CPU)?);
-    let evaluated = Evaluated::new(&LossSpec::Margin { margin: 0.0, alpha: 0.7 }, &logits, &labels, None)?;
+    let evaluated = Evaluated::new(&LossSpec::margin(0.0, 0.7), &logits, &labels, None)?;
     let cross_entropy = Evaluated::new(&LossSpec::CrossEntropy, &logits, &labels, None)?.total();
     let gap = (logits.max(1)?.mean_all()? - logits.mean_all()?)?.to_scalar::<f64>()?;
     assert!((evaluated.total() - (cross_entropy + 0.7 * gap)).abs() < 1e-14);
@@ -158,8 +170,23 @@ fn settings_out_of_range_are_errors() {
             LossSpec::LabelSmoothing { alpha: value },
             LossSpec::Focal { gamma: value },
             LossSpec::EntropyPenalty { alpha: value },
-            LossSpec::Margin { margin: value, alpha: 0.1 },
-            LossSpec::Margin { margin: 6.0, alpha: value },
+            LossSpec::margin(value, 0.1),
+            LossSpec::margin(6.0, value),
+            LossSpec::SampleDependentFocal { gamma: value },
+            LossSpec::DualFocal { gamma: value },
+            LossSpec::L1Penalty { alpha: value },
+            LossSpec::Mmce { lambda: value },
+            LossSpec::WeightedMmce { lambda: value },
+            LossSpec::Mdca { gamma: value, beta: 1.0 },
+            LossSpec::Mdca { gamma: 1.0, beta: value },
+            LossSpec::LogitNorm { tau: value },
+            LossSpec::Acls { margin: value, alpha: 0.1, pos_lambda: 1.0, neg_lambda: 0.1 },
+            LossSpec::Acls { margin: 6.0, alpha: value, pos_lambda: 1.0, neg_lambda: 0.1 },
+            LossSpec::Acls { margin: 6.0, alpha: 0.1, pos_lambda: value, neg_lambda: 0.1 },
+            LossSpec::Acls { margin: 6.0, alpha: 0.1, pos_lambda: 1.0, neg_lambda: value },
+            LossSpec::ClassAdaptive { margin: value, penalty: AugmentedPenalty::Phr },
+            LossSpec::SpatialLabelSmoothing { sigma: value },
+            LossSpec::NeighbourPenalty { alpha: value, norm: Norm::L1 },
         ]
     };
     for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.1] {
@@ -167,12 +194,19 @@ fn settings_out_of_range_are_errors() {
             assert!(matches!(spec.build(), Err(Error::Setting { .. })), "{spec:?}");
         }
     }
+    for zero in [
+        LossSpec::LogitNorm { tau: 0.0 },
+        LossSpec::ClassAdaptive { margin: 0.0, penalty: AugmentedPenalty::Phr },
+        LossSpec::SpatialLabelSmoothing { sigma: 0.0 },
+    ] {
+        assert!(matches!(zero.build(), Err(Error::Setting { .. })), "{zero:?}");
+    }
     assert!(matches!(LossSpec::LabelSmoothing { alpha: 1.1 }.build(), Err(Error::Setting { name: "alpha", .. })));
 }
 
 #[test]
 fn specifications_are_read_as_written() {
-    for spec in one_of_each() {
+    for spec in one_of_each().into_iter().chain(margin_variants()).chain(spatial()) {
         let json = serde_json::to_value(&spec).expect("a specification can be written");
         assert_eq!(json["kind"], spec.build().expect("settings are in range").name());
         assert_eq!(serde_json::from_value::<LossSpec>(json).expect("and read"), spec);
@@ -180,9 +214,41 @@ fn specifications_are_read_as_written() {
     let written = r#"{"kind": "margin", "margin": 10, "alpha": 0.1}"#;
     assert_eq!(
         serde_json::from_str::<LossSpec>(written).expect("whole numbers are numbers"),
-        LossSpec::Margin { margin: 10.0, alpha: 0.1 }
+        LossSpec::margin(10.0, 0.1)
     );
+    let written = r#"{"kind": "margin", "margin": 6, "alpha": 0.1, "anchor": "target", "detached_anchor": true,
+        "shape": {"huber": {"delta": 2}}, "class_reduction": "sum", "schedule": {"step": {"mu": 1.5, "step_size": 10}},
+        "max_alpha": 0.5}"#;
+    let expected = LossSpec::Margin {
+        margin: 6.0,
+        alpha: 0.1,
+        anchor: Anchor::Target,
+        detached_anchor: true,
+        shape: PenaltyShape::Huber { delta: 2.0 },
+        class_reduction: ClassReduction::Sum,
+        schedule: AlphaSchedule::Step { mu: 1.5, step_size: 10 },
+        max_alpha: Some(0.5),
+    };
+    assert_eq!(serde_json::from_str::<LossSpec>(written).expect("all settings are known"), expected);
+    let settings =
+        "m = 6, α = 0.1, from the label, detached, Huber δ = 2, sum over classes, α × 1.5 per 10 epochs up to 0.5";
+    assert_eq!(expected.to_string(), settings);
+    // What is left out is not written either.
+    let json = serde_json::to_string(&LossSpec::margin(6.0, 0.1)).expect("a specification can be written");
+    assert_eq!(json, r#"{"kind":"margin","margin":6.0,"alpha":0.1}"#);
+    for (written, expected) in [
+        (r#"{"kind": "acls", "margin": 10, "alpha": 0.1}"#, "m = 10, α = 0.1, λ₊ = 1, λ₋ = 0.1"),
+        (r#"{"kind": "class-adaptive", "margin": 10}"#, "m = 10, PHR"),
+        (r#"{"kind": "neighbour-penalty", "alpha": 0.1}"#, "α = 0.1, L1"),
+        (r#"{"kind": "brier"}"#, ""),
+    ] {
+        let spec = serde_json::from_str::<LossSpec>(written).expect("published settings can be left out");
+        assert_eq!(spec.to_string(), expected);
+    }
     for wrong in [
+        r#"{"kind": "brier", "alpha": 0.1}"#,
+        r#"{"kind": "margin", "margin": 6, "alpha": 0.1, "shape": "cubic"}"#,
+        r#"{"kind": "margin", "margin": 6, "alpha": 0.1, "schedule": {"add": {"mu": 1, "step_size": 2}}}"#,
         r#"{"kind": "margin", "alpha": 0.1}"#,
         r#"{"kind": "margin", "margin": 10, "alpha": 0.1, "alhpa": 0.2}"#,
         r#"{"kind": "cross-entropy", "alpha": 0.1}"#,
@@ -204,5 +270,45 @@ fn wrong_class_weights_are_errors() -> mbls_core::Result<()> {
     // Only class 1 has a weight, and no row is labelled so.
     assert_eq!(error(&[0.0, 1.0, 0.0]), "class weights = 0: expected a positive, finite sum over the rows that count");
     assert!(batch.with_class_weights(&[0.0, 0.0, 1.0]).is_ok());
+    Ok(())
+}
+
+#[test]
+fn settings_of_a_penalty_out_of_range_are_errors() -> mbls_core::Result<()> {
+    let message = |result: mbls_core::Result<LogitPenalty>| result.expect_err("a wrong setting").to_string();
+    let new = || LogitPenalty::new(1.0);
+    assert_eq!(
+        message(new()?.with_class_margins(vec![1.0, -2.0])),
+        "margin = -2: expected a finite number, 0 or greater"
+    );
+    assert_eq!(
+        message(new()?.with_class_weights(vec![f64::NAN])),
+        "class weights = NaN: expected a finite number, 0 or greater"
+    );
+    for delta in [0.0, -1.0, f64::INFINITY] {
+        let error = message(new()?.with_shape(PenaltyShape::Huber { delta }));
+        assert_eq!(error, format!("delta = {delta}: expected a finite number greater than 0"));
+    }
+    let batch = LogitBatch::new(&logits(&[2, 3]), &Tensor::new(&[0u32, 1], &CPU)?, None)?;
+    for penalty in [new()?.with_class_margins(vec![1.0, 2.0])?, new()?.with_class_weights(vec![1.0; 4])?] {
+        assert!(matches!(penalty.per_row(&batch), Err(Error::Shape { .. })), "{penalty:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn settings_of_a_schedule_out_of_range_are_errors() -> mbls_core::Result<()> {
+    let message = |schedule, max_alpha| {
+        let error = MarginLoss::new(6.0, 0.2).and_then(|loss| loss.with_schedule(schedule, max_alpha));
+        error.expect_err("a wrong setting").to_string()
+    };
+    assert_eq!(message(AlphaSchedule::Add { mu: -0.1 }, 1.0), "mu = -0.1: expected a finite number, 0 or greater");
+    assert!(message(AlphaSchedule::Multiply { mu: f64::NAN }, 1.0).starts_with("mu = NaN"));
+    assert_eq!(message(AlphaSchedule::Step { mu: 2.0, step_size: 0 }, 1.0), "step_size = 0: expected 1 or greater");
+    assert_eq!(message(AlphaSchedule::Add { mu: 0.1 }, 0.1), "max_alpha = 0.1: expected alpha or greater");
+    let unused = r#"{"kind": "margin", "margin": 6, "alpha": 0.1, "max_alpha": 1}"#;
+    let unused: LossSpec = serde_json::from_str(unused).expect("the setting is known");
+    let error = unused.build().err().map(|error| error.to_string());
+    assert_eq!(error.as_deref(), Some("max_alpha = 1: expected none without a schedule"));
     Ok(())
 }

@@ -1,62 +1,76 @@
-//! Losses against golden values, finite differences and a slow obvious implementation.
+//! Losses against finite differences, PyTorch's values and a slow obvious implementation.
 #![cfg(feature = "candle")]
 
 mod contract;
-mod golden;
+mod evaluated;
 mod gradients;
+mod learnt;
 mod properties;
+mod pytorch;
+mod reductions;
 mod slow;
+mod spatial;
 
-use candle_core::{DType, Device, Tensor, Var};
-use mbls_core::loss::{LogitBatch, LossOutput, LossSpec};
+use candle_core::{Device, Tensor};
+use evaluated::{Evaluated, flat};
+use mbls_core::loss::{AlphaSchedule, Anchor, AugmentedPenalty, ClassReduction, LossSpec, Norm, PenaltyShape};
 
-/// One loss of each kind, with settings at which no term vanishes.
+/// One loss of each kind that takes rows alone, with settings at which no term vanishes.
 fn one_of_each() -> Vec<LossSpec> {
     vec![
         LossSpec::CrossEntropy,
         LossSpec::LabelSmoothing { alpha: 0.1 },
         LossSpec::Focal { gamma: 2.5 },
+        LossSpec::SampleDependentFocal { gamma: 1.5 },
+        LossSpec::DualFocal { gamma: 2.5 },
         LossSpec::EntropyPenalty { alpha: 0.3 },
-        LossSpec::Margin { margin: 1.5, alpha: 0.2 },
-        LossSpec::Margin { margin: 0.0, alpha: 0.2 },
+        LossSpec::L1Penalty { alpha: 0.4 },
+        LossSpec::Brier,
+        LossSpec::Mmce { lambda: 1.5 },
+        LossSpec::WeightedMmce { lambda: 1.5 },
+        LossSpec::Mdca { gamma: 1.0, beta: 1.5 },
+        LossSpec::LogitNorm { tau: 0.5 },
+        LossSpec::margin(1.5, 0.2),
+        LossSpec::margin(0.0, 0.2),
+        LossSpec::Acls { margin: 1.5, alpha: 0.2, pos_lambda: 0.7, neg_lambda: 0.3 },
+        LossSpec::ClassAdaptive { margin: 1.5, penalty: AugmentedPenalty::Phr },
+        LossSpec::ClassAdaptive { margin: 1.5, penalty: AugmentedPenalty::P2 },
+        LossSpec::ClassAdaptive { margin: 1.5, penalty: AugmentedPenalty::P3 },
     ]
 }
 
-/// A loss's value and its gradient with respect to the logits.
-struct Evaluated {
-    output: LossOutput,
-    gradient: Tensor,
+/// The logit penalty with other settings than those of MbLS.
+fn margin_variants() -> Vec<LossSpec> {
+    let with = |anchor, shape, class_reduction| LossSpec::Margin {
+        margin: 1.5,
+        alpha: 0.2,
+        anchor,
+        detached_anchor: false,
+        shape,
+        class_reduction,
+        schedule: AlphaSchedule::None,
+        max_alpha: None,
+    };
+    vec![
+        with(Anchor::Max, PenaltyShape::Quadratic, ClassReduction::Mean),
+        with(Anchor::Max, PenaltyShape::Huber { delta: 2.0 }, ClassReduction::Sum),
+        with(Anchor::Target, PenaltyShape::Linear, ClassReduction::Mean),
+        with(Anchor::Target, PenaltyShape::Huber { delta: 0.5 }, ClassReduction::Mean),
+    ]
 }
 
-impl Evaluated {
-    fn new(spec: &LossSpec, logits: &Tensor, labels: &Tensor, ignore: Option<u32>) -> mbls_core::Result<Self> {
-        let logits = Var::from_tensor(logits)?;
-        let output = spec.build()?.forward(&LogitBatch::new(&logits, labels, ignore)?)?;
-        let gradient = output.total.backward()?.get(&logits).expect("the loss depends on the logits").clone();
-        assert_eq!(gradient.dtype(), logits.dtype());
-        Ok(Self { output, gradient })
-    }
-
-    fn total(&self) -> f64 {
-        scalar(&self.output.total)
-    }
-
-    fn terms(&self) -> Vec<f64> {
-        self.output.terms.iter().map(|t| scalar(&t.value)).collect()
-    }
-
-    fn gradient(&self) -> Vec<f64> {
-        flat(&self.gradient)
-    }
+/// One loss of each kind that looks at neighbours.
+fn spatial() -> Vec<LossSpec> {
+    vec![
+        LossSpec::SpatialLabelSmoothing { sigma: 1.0 },
+        LossSpec::NeighbourPenalty { alpha: 0.2, norm: Norm::L1 },
+        LossSpec::NeighbourPenalty { alpha: 0.2, norm: Norm::L2 },
+    ]
 }
 
-fn scalar(tensor: &Tensor) -> f64 {
-    assert!(tensor.dims().is_empty(), "a scalar, found {:?}", tensor.dims());
-    flat(tensor)[0]
-}
-
-fn flat(tensor: &Tensor) -> Vec<f64> {
-    tensor.flatten_all().and_then(|t| t.to_dtype(DType::F64)?.to_vec1()).expect("a tensor of numbers")
+/// Whether a loss has a value for each row; others are statistics of the batch.
+fn has_rows(spec: &LossSpec) -> bool {
+    !matches!(spec, LossSpec::Mmce { .. } | LossSpec::WeightedMmce { .. } | LossSpec::Mdca { .. })
 }
 
 /// Logits without ties, of standard deviation about 3, from a fixed recurrence.

@@ -1,7 +1,7 @@
 //! Rows of few classes: one row per vector lane, whose classes are added in order.
 
-use super::elementary::{exp, ln};
 use super::{FEW, LANES, Row, Score};
+use crate::simd::{exp, ln};
 
 #[inline(always)]
 pub(super) fn summarise<T: Score>(

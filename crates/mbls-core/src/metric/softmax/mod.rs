@@ -4,11 +4,10 @@
 //! order of the sums, depends on the number of classes alone, so a row has the same bits in any block and on any machine.
 
 mod columns;
-mod elementary;
 mod rows;
 
 use super::score::Score;
-use super::simd::for_each_machine;
+use crate::simd::for_each_machine;
 
 /// What a row's scores say about its label and its prediction.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

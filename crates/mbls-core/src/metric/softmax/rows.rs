@@ -1,7 +1,7 @@
 //! Rows of many classes: one class per vector lane.
 
-use super::elementary::{exp, ln};
 use super::{LANES, Row, Score, rank};
+use crate::simd::{exp, ln};
 
 #[inline(always)]
 pub(super) fn summarise<T: Score>(

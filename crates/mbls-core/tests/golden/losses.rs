@@ -1,27 +1,40 @@
-//! Every case and every loss of ours in the golden files.
+//! The losses, their gradients and the schedules of alpha against the golden values of the published PyTorch code.
+//!
+//! Every case and every loss of the file is compared. Where the published code has no number to give (it raises, or returns
+//! NaN for finite logits), and where it lets ignored rows into a term, the slow formulas decide.
 
-use crate::{Evaluated, flat, slow};
+#[path = "../losses/evaluated.rs"]
+mod evaluated;
+#[path = "../losses/slow.rs"]
+mod slow;
+
 use candle_core::{DType, Device, Tensor};
+use evaluated::{Evaluated, flat};
 use mbls_core::Error;
-use mbls_core::loss::LossSpec;
+use mbls_core::loss::{AlphaSchedule, Loss, LossSpec, MarginLoss, SampleDependentFocal};
 use mbls_testkit::golden;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Relative to the value in f32, and to the gradient's largest entry or norm: the files hold gradients in f32.
 const TOLERANCE: f64 = 1e-5;
 
-/// The files' losses of ours: what stands before the first `_` is the kind.
-fn spec(name: &str, params: &Value) -> Option<LossSpec> {
+/// The loss of a name in the files: what stands before the first `_` is the kind.
+fn spec(name: &str, params: &Value) -> LossSpec {
     let number = |key: &str| params[key].as_f64().unwrap_or_else(|| panic!("{name}: {key} is no number"));
-    Some(match name.split('_').next()? {
-        "ce" => LossSpec::CrossEntropy,
-        "ls" => LossSpec::LabelSmoothing { alpha: number("alpha") },
-        "focal" => LossSpec::Focal { gamma: number("gamma") },
-        "ecp" => LossSpec::EntropyPenalty { alpha: number("alpha") },
-        "margin" => LossSpec::Margin { margin: number("margin"), alpha: number("alpha") },
-        _ => return None,
-    })
+    match name.split('_').next() {
+        Some("ce") => LossSpec::CrossEntropy,
+        Some("ls") => LossSpec::LabelSmoothing { alpha: number("alpha") },
+        Some("focal") => LossSpec::Focal { gamma: number("gamma") },
+        Some("ecp") => LossSpec::EntropyPenalty { alpha: number("alpha") },
+        Some("margin") => LossSpec::margin(number("margin"), number("alpha")),
+        Some("flsd") => LossSpec::SampleDependentFocal { gamma: number("gamma") },
+        Some("pl1") => LossSpec::L1Penalty { alpha: number("alpha") },
+        Some("brier") => LossSpec::Brier,
+        Some("mmce") => LossSpec::Mmce { lambda: number("lamda") },
+        Some("mmcew") => LossSpec::WeightedMmce { lambda: number("lamda") },
+        _ => panic!("{name}: a loss that this test does not know"),
+    }
 }
 
 /// Non-finite numbers are strings in the files.
@@ -65,6 +78,18 @@ impl Case {
 
     fn evaluate(&self, spec: &LossSpec, dtype: DType) -> mbls_core::Result<Evaluated> {
         Evaluated::new(spec, &self.logits.to_dtype(dtype)?, &self.labels, Some(self.ignore))
+    }
+
+    /// Whether two rows that differ are equally confident, as far as f32 can tell.
+    fn confidences_tie(&self) -> bool {
+        let confident = |(logits, _): &slow::Row| {
+            let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let shifted: Vec<f64> = logits.iter().map(|l| l - max).collect();
+            (1.0 / shifted.iter().map(|l| l.exp()).sum::<f64>(), shifted)
+        };
+        let mut rows: Vec<_> = self.rows.iter().map(confident).collect();
+        rows.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        rows.windows(2).any(|pair| pair[1].0 - pair[0].0 < 3e-7 && pair[0].1 != pair[1].1)
     }
 
     /// Ours against the formula.
@@ -114,13 +139,15 @@ fn check_gradient(what: &str, found: &[f64], stored: Option<&Tensor>, statistics
 #[test]
 fn losses_equal_the_reference() -> mbls_core::Result<()> {
     let (json, tensors) = (golden::json("losses.json"), golden::tensors("losses.safetensors"));
-    // Per kind of loss, how many values and how many gradients were compared with the reference's.
-    let mut compared = BTreeMap::<&str, usize>::new();
-    for (name, case) in json["cases"].as_object().expect("losses.json holds cases") {
-        for (loss, entry) in case["losses"].as_object().expect("a case holds losses") {
-            let Some(spec) = spec(loss, &entry["params"]) else { continue };
-            let ignore_index = entry["params"]["ignore_index"].as_i64().expect("ignore_index is an integer");
+    // Per kind of loss, how many cases were compared with the reference.
+    let (mut compared, mut seen) = (BTreeMap::<&str, usize>::new(), BTreeSet::<&str>::new());
+    for (name, values) in json["cases"].as_object().expect("losses.json holds cases") {
+        for (loss, entry) in values["losses"].as_object().expect("a case holds losses") {
+            let spec = spec(loss, &entry["params"]);
+            // The losses that have no such parameter pass -100 to the cross-entropy in them.
+            let ignore_index = entry["params"]["ignore_index"].as_i64().unwrap_or(-100);
             let tensor = |key: &str| &tensors[&format!("{name}/{key}")];
+            seen.insert(spec.build()?.name());
             let case = Case::new(name, tensor("logits"), tensor("labels"), ignore_index)?;
             if case.rows.is_empty() {
                 // Where the reference returns NaN.
@@ -136,7 +163,11 @@ fn losses_equal_the_reference() -> mbls_core::Result<()> {
                 // No number to compare with: what the reference says is not finite must show in ours.
                 for evaluated in [single, double] {
                     let ours = [vec![evaluated.total()], evaluated.terms()].concat();
-                    let reference = reference.as_ref().expect("the reference returns a value");
+                    // The reference raises, or what it returns is not finite either.
+                    let Some(reference) = &reference else {
+                        assert!(!ours[0].is_finite(), "{name} {loss}: {ours:?}");
+                        continue;
+                    };
                     let agree = reference.iter().zip(&ours).all(|(r, o)| r.is_finite() || !o.is_finite());
                     assert!(agree, "{name} {loss}: {ours:?}, reference {reference:?}");
                 }
@@ -146,10 +177,17 @@ fn losses_equal_the_reference() -> mbls_core::Result<()> {
             case.check_slow(&spec, &single, DType::F32);
             case.check_slow(&spec, &double, DType::F64);
 
-            // The reference raises, or returns NaN for finite logits, where one row is left. It leaves rows labelled with a
-            // negative index out of the cross-entropy alone; ours leave every term. The formula above decides there.
             let Some(reference) = reference.filter(|r| r.iter().all(|v| v.is_finite())) else { continue };
-            if ignore_index < 0 && case.ignored > 0 && reference.len() > 1 {
+            // Rows labelled with a negative index leave the cross-entropy of the reference alone, and all terms of ours.
+            if ignore_index < 0 && case.ignored > 0 && spec != LossSpec::CrossEntropy {
+                continue;
+            }
+            if let (LossSpec::SampleDependentFocal { gamma }, Some(probabilities)) = (&spec, values.get("p_f32")) {
+                // Probabilities on the thresholds: the last bit of a softmax decides which gamma holds, and nothing more
+                // can be compared than what each stored probability makes of it.
+                let loss = SampleDependentFocal::new(*gamma)?;
+                let ours: Vec<f64> = numbers(probabilities).into_iter().map(|p| loss.gamma_at(p)).collect();
+                assert_eq!(ours, numbers(&values["gamma_f32"]), "{name} {loss:?}");
                 continue;
             }
             let stored = tensors.get(&format!("{name}/grad/{loss}"));
@@ -158,16 +196,55 @@ fn losses_equal_the_reference() -> mbls_core::Result<()> {
                 let ours = [vec![evaluated.total()], evaluated.terms()].concat();
                 // Where the reference returns terms, they are ours, in the same order.
                 for (found, expected) in ours.iter().zip(&reference) {
-                    close(&what, *found, *expected, dtype);
+                    match (&spec, dtype) {
+                        // The reference counts hits and misses in f32 there.
+                        (LossSpec::WeightedMmce { .. }, DType::F64) => {
+                            let difference = (found - expected).abs();
+                            assert!(difference <= 1e-7 * expected.abs(), "{what}: {found}, expected {expected}");
+                        }
+                        _ => close(&what, *found, *expected, dtype),
+                    }
                 }
-                check_gradient(&what, &evaluated.gradient(), stored, &entry["grad"], case.rows.len());
+                // Where different rows are equally confident, the last bit decides the sign in the derivative of the kernel.
+                let kernel = matches!(spec, LossSpec::Mmce { .. } | LossSpec::WeightedMmce { .. });
+                if !(kernel && case.confidences_tie()) {
+                    check_gradient(&what, &evaluated.gradient(), stored, &entry["grad"], case.rows.len());
+                }
             }
             *compared.entry(spec.build()?.name()).or_default() += 1;
         }
     }
-    for kind in crate::one_of_each() {
-        let name = kind.build()?.name();
-        assert!(compared.contains_key(name), "no case of {name} was compared: {compared:?}");
+    let skipped: Vec<_> = seen.iter().filter(|kind| !compared.contains_key(*kind)).collect();
+    assert!(!compared.is_empty() && skipped.is_empty(), "not compared: {skipped:?}; compared: {compared:?}");
+    Ok(())
+}
+
+#[test]
+fn alpha_follows_the_published_schedules() -> mbls_core::Result<()> {
+    let json = golden::json("losses.json");
+    let schedules = json["alpha_schedules"].as_object().expect("losses.json holds schedules of alpha");
+    assert!(!schedules.is_empty());
+    for (name, entry) in schedules {
+        let number = |key: &str| entry[key].as_f64().unwrap_or_else(|| panic!("{name}: {key} is no number"));
+        let (mu, step_size) = (number("mu"), number("step_size") as usize);
+        let schedule = match name.as_str() {
+            "none" => AlphaSchedule::None,
+            "add" => AlphaSchedule::Add { mu },
+            "multiply" => AlphaSchedule::Multiply { mu },
+            "step" => AlphaSchedule::Step { mu, step_size },
+            _ => panic!("{name}: a schedule that this test does not know"),
+        };
+        let new = || MarginLoss::new(6.0, number("alpha0"))?.with_schedule(schedule, number("max_alpha"));
+        let mut loss = new()?;
+        for (epoch, expected) in numbers(&entry["alpha_after_epoch"]).into_iter().enumerate() {
+            // As after a stop between two epochs.
+            let mut resumed = new()?;
+            resumed.restore(&loss.state())?;
+            loss = resumed;
+            loss.end_epoch(epoch);
+            let difference = (loss.alpha() - expected).abs();
+            assert!(difference <= 1e-12, "{name}, epoch {epoch}: {}, expected {expected}", loss.alpha());
+        }
     }
     Ok(())
 }

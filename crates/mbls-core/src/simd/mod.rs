@@ -1,4 +1,12 @@
-//! Compiles the same code for the vector instructions that a machine may have; results have the same bits.
+//! Code that compiles to vector instructions, for those that a machine may have; results have the same bits.
+
+mod elementary;
+#[cfg(feature = "candle")]
+mod real;
+
+pub(crate) use elementary::{exp, ln};
+#[cfg(feature = "candle")]
+pub(crate) use real::Real;
 
 /// Defines a function that runs a body as it was compiled for the widest vectors of this machine.
 ///

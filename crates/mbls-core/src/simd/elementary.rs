@@ -5,7 +5,7 @@
 
 /// `e^x` for `x <= 0`, to within 1.5 units in the last place; 0 below -708, where it leaves the normal numbers; NaN for NaN.
 #[inline(always)]
-pub(super) fn exp(x: f64) -> f64 {
+pub(crate) fn exp(x: f64) -> f64 {
     // Adding it leaves the nearest integer in the low bits of the mantissa.
     const ROUND: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52
     // The upper part of ln 2 has 32 bits: its product with an exponent is exact.
@@ -46,11 +46,11 @@ fn tail(r: f64) -> f64 {
     value
 }
 
-/// The natural logarithm of a positive, finite, normal number: the algorithm of FreeBSD's msun, without its branches.
+/// The natural logarithm of a positive, normal number, NaN for what is not finite: the algorithm of FreeBSD's msun, without its branches.
 ///
 /// `x = 2^k (1 + f)` with `1 + f` between `sqrt(1/2)` and `sqrt(2)`, and a polynomial in `s = f / (2 + f)`.
 #[inline(always)]
-pub(super) fn ln(x: f64) -> f64 {
+pub(crate) fn ln(x: f64) -> f64 {
     const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
     const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
     const SQRT_HALF: u64 = 0x3fe6_a09e << 32;
@@ -65,7 +65,7 @@ pub(super) fn ln(x: f64) -> f64 {
         1.531_383_769_920_937_3e-1,
         1.479_819_860_511_658_6e-1,
     ];
-    let shifted = x.to_bits() + (ONE - SQRT_HALF);
+    let shifted = x.to_bits().wrapping_add(ONE - SQRT_HALF);
     // The biased exponent as the low bits of a number from 2^52 on: vectors have no conversion of 64-bit integers.
     let k = f64::from_bits((0x4330_0000 << 32) | (shifted >> 52)) - (4_503_599_627_370_496.0 + 1023.0);
     let f = f64::from_bits((shifted & MANTISSA) + SQRT_HALF) - 1.0;
@@ -75,7 +75,9 @@ pub(super) fn ln(x: f64) -> f64 {
     let w = z * z;
     let even = w * (L[1] + w * (L[3] + w * L[5]));
     let odd = z * (L[0] + w * (L[2] + w * (L[4] + w * L[6])));
-    s * (half_square + (odd + even)) + k * LN_2_LOW - half_square + f + k * LN_2_HIGH
+    let value = s * (half_square + (odd + even)) + k * LN_2_LOW - half_square + f + k * LN_2_HIGH;
+    // The bits above do not tell NaN from a number.
+    value + (x - x)
 }
 
 #[cfg(test)]
@@ -90,6 +92,7 @@ mod tests {
             x *= 1.000_137;
         }
         assert_eq!(ln(1.0), 0.0);
+        assert!(ln(f64::NAN).is_nan() && ln(f64::INFINITY).is_nan());
     }
 
     #[test]

@@ -1,0 +1,211 @@
+use super::cross_entropy::{TERM, negative_log_likelihood};
+use super::logit_penalty::per_class;
+use super::ops::{from_host, log_softmax, maximum, mean_over_classes};
+use super::{AugmentedPenalty, LogitBatch, Loss, LossOutput, setting, state_error};
+use crate::{Error, Result};
+use candle_core::{DType, Tensor};
+
+/// Class-adaptive label smoothing with learnt multipliers (CALS-ALM): `CE + mean_{n,k} P(h_nk; lambda_k, rho_k)`.
+///
+/// The constraints are those of MbLS in units of the margin m, `h_nk = (max_j l_nj - l_nk) / m - 1 <= 0`; P is an
+/// [`AugmentedPenalty`]. In place of one weight alpha, each class has a multiplier lambda, learnt from validation data:
+/// [`observe`](Loss::observe) collects, and [`end_epoch`](Loss::end_epoch) sets
+/// `lambda_k = mean_n P'(h_nk; lambda_k, rho_k)`, each derivative and their mean held in `[1e-6, 1e6]`. After every tenth
+/// epoch `rho_k` grows by a factor of 1.2, up to 10, where the mean constraint of the class is greater than
+/// `0.9 max(0, its value one epoch before)`. All start from lambda 1e-6 and rho 1. These are the published settings.
+///
+/// An epoch without validation data changes nothing. A gradient of the maximum goes to the first of tied logits; the
+/// published code shares it among them.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use mbls_core::loss::{AugmentedPenalty, ClassAdaptive, LogitBatch, Loss};
+///
+/// let logits = Tensor::new(&[[30f32, 5., 0.]], &Device::Cpu)?;
+/// let validation = LogitBatch::new(&logits, &Tensor::new(&[0u32], &Device::Cpu)?, None)?;
+/// let mut loss = ClassAdaptive::new(10.0, AugmentedPenalty::Phr)?;
+/// loss.observe(&validation)?;
+/// loss.end_epoch(0);
+/// // Classes 1 and 2 lie 2.5 and 3 margins below the maximum, so 1.5 and 2 beyond the constraint.
+/// let rounded: Vec<f64> = loss.multipliers().iter().map(|l| (l * 1e3).round() / 1e3).collect();
+/// assert_eq!(rounded, [0.0, 1.5, 2.0]);
+/// # Ok::<(), mbls_core::Error>(())
+/// ```
+///
+/// # References
+///
+/// Liu et al., Class Adaptive Network Calibration, CVPR 2023 (arXiv 2211.15088); code
+/// by-liu/CALS, `calibrate/lagrangian/aug_lagrangian_class.py`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClassAdaptive {
+    margin: f64,
+    penalty: AugmentedPenalty,
+    learnt: Option<Learnt>,
+    observed: Option<Observed>,
+}
+
+const MULTIPLIERS: std::ops::RangeInclusive<f64> = 1e-6..=1e6;
+const RHOS: std::ops::RangeInclusive<f64> = 1.0..=10.0;
+const RHO_STEP: usize = 10;
+const RHO_GROWTH: f64 = 1.2;
+const TOLERANCE: f64 = 0.9;
+
+/// What an epoch leaves to the next, by class.
+#[derive(Clone, Debug, PartialEq)]
+struct Learnt {
+    lambda: Vec<f64>,
+    rho: Vec<f64>,
+    /// Mean constraints of the last epoch.
+    constraint: Vec<f64>,
+}
+
+/// Sums over the rows of one epoch's validation data, by class.
+#[derive(Clone, Debug, PartialEq)]
+struct Observed {
+    derivative: Vec<f64>,
+    constraint: Vec<f64>,
+    weight: f64,
+}
+
+impl ClassAdaptive {
+    /// Constrains distances to `margin`, positive; published with 10 and [`AugmentedPenalty::Phr`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for another margin.
+    pub fn new(margin: f64, penalty: AugmentedPenalty) -> Result<Self> {
+        Ok(Self { margin: setting::positive("margin", margin)?, penalty, learnt: None, observed: None })
+    }
+
+    /// The multipliers of the classes; empty before the first epoch with validation data.
+    pub fn multipliers(&self) -> &[f64] {
+        self.learnt.as_ref().map_or(&[], |learnt| &learnt.lambda)
+    }
+
+    /// `h`, `[rows, classes]`.
+    fn constraints(&self, logits: &Tensor) -> candle_core::Result<Tensor> {
+        maximum(logits)?.broadcast_sub(logits)?.affine(1.0 / self.margin, -1.0)
+    }
+
+    /// `lambda` and `rho`, `[1, classes]`.
+    fn parameters(&self, like: &Tensor, classes: usize) -> Result<(Tensor, Tensor)> {
+        let Some(learnt) = &self.learnt else {
+            let start = |value: f64| from_host(&vec![value; classes], (1, classes), like);
+            return Ok((start(*MULTIPLIERS.start())?, start(*RHOS.start())?));
+        };
+        Ok((per_class("multipliers", &learnt.lambda, like)?, per_class("multipliers", &learnt.rho, like)?))
+    }
+}
+
+impl Loss for ClassAdaptive {
+    fn name(&self) -> &'static str {
+        "class-adaptive"
+    }
+
+    fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
+        let logits = batch.logits()?;
+        let (lambda, rho) = self.parameters(logits, batch.classes())?;
+        let penalty = self.penalty.value(&self.constraints(logits)?, &lambda, &rho)?;
+        let cross_entropy = batch.reduce(&negative_log_likelihood(&log_softmax(logits)?, batch)?)?;
+        LossOutput::new(TERM, 1.0, &cross_entropy)?.plus(
+            "augmented-lagrangian",
+            1.0,
+            &batch.reduce(&mean_over_classes(&penalty)?)?,
+        )
+    }
+
+    fn observe(&mut self, batch: &LogitBatch) -> Result<()> {
+        let logits = batch.logits()?.detach();
+        let (lambda, rho) = self.parameters(&logits, batch.classes())?;
+        let h = self.constraints(&logits)?;
+        let derivative = self.penalty.derivative(&h, &lambda, &rho)?.clamp(*MULTIPLIERS.start(), *MULTIPLIERS.end())?;
+        let weights = batch.row_weights();
+        let sums = |values: &Tensor| -> Result<Vec<f64>> {
+            // Sums of many rows need f64, which Metal does not have.
+            let element = if values.device().is_metal() { DType::F32 } else { DType::F64 };
+            let values = values.to_dtype(element)?;
+            let values = match &weights {
+                Some(weights) => values.broadcast_mul(&from_host(weights, (weights.len(), 1), &values)?)?,
+                None => values,
+            };
+            Ok(values.sum(0)?.to_device(&candle_core::Device::Cpu)?.to_dtype(DType::F64)?.to_vec1()?)
+        };
+        let (derivative, constraint) = (sums(&derivative)?, sums(&h)?);
+        if let Some(sum) = derivative.iter().chain(&constraint).find(|sum| !sum.is_finite()) {
+            return Err(Error::Accumulator {
+                what: "sum of the constraints",
+                value: sum.to_string(),
+                expected: "a finite number, from finite logits",
+            });
+        }
+        let weight = weights.map_or(batch.rows() as f64, |weights| weights.iter().sum());
+        match &mut self.observed {
+            None => self.observed = Some(Observed { derivative, constraint, weight }),
+            Some(observed) if observed.derivative.len() == derivative.len() => {
+                add(&mut observed.derivative, &derivative);
+                add(&mut observed.constraint, &constraint);
+                observed.weight += weight;
+            }
+            Some(observed) => {
+                return Err(Error::Shape {
+                    what: "logits",
+                    expected: format!("{} classes, as in the batches before", observed.derivative.len()),
+                    found: format!("{} classes", derivative.len()),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn end_epoch(&mut self, epoch: usize) {
+        let Some(Observed { derivative, constraint, weight }) = self.observed.take() else { return };
+        let mean = |sums: Vec<f64>| sums.into_iter().map(move |sum| sum / weight);
+        let lambda = mean(derivative).map(|mean| mean.clamp(*MULTIPLIERS.start(), *MULTIPLIERS.end())).collect();
+        let constraint: Vec<f64> = mean(constraint).collect();
+        let rho = match self.learnt.take() {
+            Some(before) if (epoch + 1).is_multiple_of(RHO_STEP) => {
+                let grown = |((rho, now), before): ((f64, &f64), f64)| {
+                    if *now > TOLERANCE * before.max(0.0) { (rho * RHO_GROWTH).min(*RHOS.end()) } else { rho }
+                };
+                before.rho.into_iter().zip(&constraint).zip(before.constraint).map(grown).collect()
+            }
+            Some(before) => before.rho,
+            None => vec![*RHOS.start(); constraint.len()],
+        };
+        self.learnt = Some(Learnt { lambda, rho, constraint });
+    }
+
+    /// The classes' multipliers, their rho and their mean constraints, one after the other; empty before the first epoch
+    /// with validation data. What was observed since the end of an epoch is no part of it.
+    fn state(&self) -> Vec<f64> {
+        self.learnt
+            .as_ref()
+            .map_or_else(Vec::new, |Learnt { lambda, rho, constraint }| [lambda.as_slice(), rho, constraint].concat())
+    }
+
+    fn restore(&mut self, state: &[f64]) -> Result<()> {
+        let classes = state.len() / 3;
+        let (lambda, rest) = state.split_at(classes);
+        let (rho, constraint) = rest.split_at(classes);
+        let valid = constraint.len() == classes
+            && lambda.iter().all(|lambda| MULTIPLIERS.contains(lambda))
+            && rho.iter().all(|rho| RHOS.contains(rho))
+            && constraint.iter().all(|constraint| constraint.is_finite());
+        if !valid {
+            const EXPECTED: &str =
+                "multipliers from 1e-6 to 1e6, as many rho from 1 to 10 and as many finite constraints";
+            return Err(state_error(self.name(), state, EXPECTED));
+        }
+        self.observed = None;
+        self.learnt = (classes > 0).then(|| Learnt {
+            lambda: lambda.to_vec(),
+            rho: rho.to_vec(),
+            constraint: constraint.to_vec(),
+        });
+        Ok(())
+    }
+}
+
+fn add(sums: &mut [f64], values: &[f64]) {
+    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+}

@@ -1,0 +1,236 @@
+//! Logits `[classes, positions]` of one image: a tile of positions at a time, which are the lanes of the vectors.
+
+use super::super::batch::IGNORED;
+use super::Sums;
+use super::plan::Prepared;
+use crate::simd::{Real, for_each_machine, ln};
+
+/// Positions per tile: a tile's logits and gradients of a few dozen classes stay in the first level of the cache.
+const TILE: usize = 64;
+
+for_each_machine! {
+    /// Adds the rows at positions with a penalty and writes the gradient of their weighted sum.
+    pub(super) fn with_penalty<F: Real>(
+        logits: &[&[F]], targets: &[u32], plan: &Prepared<F>, gradient: &mut [&mut [F]],
+    ) -> Sums => with_penalty_body
+}
+
+for_each_machine! {
+    /// Adds the rows at positions without a penalty and writes the gradient of their weighted sum.
+    pub(super) fn without_penalty<F: Real>(
+        logits: &[&[F]], targets: &[u32], plan: &Prepared<F>, gradient: &mut [&mut [F]],
+    ) -> Sums => without_penalty_body
+}
+
+#[inline(always)]
+fn with_penalty_body<F: Real>(logits: &[&[F]], targets: &[u32], plan: &Prepared<F>, gradient: &mut [&mut [F]]) -> Sums {
+    tiles::<F, true>(logits, targets, plan, gradient)
+}
+
+#[inline(always)]
+fn without_penalty_body<F: Real>(
+    logits: &[&[F]],
+    targets: &[u32],
+    plan: &Prepared<F>,
+    gradient: &mut [&mut [F]],
+) -> Sums {
+    tiles::<F, false>(logits, targets, plan, gradient)
+}
+
+#[inline(always)]
+fn tiles<F: Real, const PENALTY: bool>(
+    logits: &[&[F]],
+    targets: &[u32],
+    plan: &Prepared<F>,
+    gradient: &mut [&mut [F]],
+) -> Sums {
+    let mut sums = Sums::default();
+    let mut tile = Tile::new();
+    for (index, targets) in targets.chunks(TILE).enumerate() {
+        let (start, end) = (index * TILE, index * TILE + targets.len());
+        tile.exponentials::<PENALTY>(logits, start..end, targets, plan, gradient);
+        tile.labels::<PENALTY>(logits, start, targets, plan, &mut sums);
+        tile.finish::<PENALTY>(logits, start..end, plan, gradient);
+        tile.label_gradients::<PENALTY>(start, targets, plan, gradient);
+    }
+    sums
+}
+
+/// Numbers per position.
+struct Tile<F> {
+    max: [F; TILE],
+    first_max: [u32; TILE],
+    anchor: [F; TILE],
+    exp: [F; TILE],
+    shifted: [F; TILE],
+    cost: [F; TILE],
+    slope: [F; TILE],
+    /// What the gradient is made of: of exponentials, of 1, of the penalty's slope and, at the label, on top.
+    exp_factor: [F; TILE],
+    constant: [F; TILE],
+    penalty_slope: [F; TILE],
+    base_slope: [F; TILE],
+}
+
+impl<F: Real> Tile<F> {
+    #[inline(always)]
+    fn new() -> Self {
+        let zero = [F::default(); TILE];
+        Self {
+            max: zero,
+            first_max: [0; TILE],
+            anchor: zero,
+            exp: zero,
+            shifted: zero,
+            cost: zero,
+            slope: zero,
+            exp_factor: zero,
+            constant: zero,
+            penalty_slope: zero,
+            base_slope: zero,
+        }
+    }
+
+    /// Maximum, exponentials (which stay in `gradient`), and the sums over classes.
+    #[inline(always)]
+    fn exponentials<const PENALTY: bool>(
+        &mut self,
+        logits: &[&[F]],
+        at: std::ops::Range<usize>,
+        targets: &[u32],
+        plan: &Prepared<F>,
+        gradient: &mut [&mut [F]],
+    ) {
+        let n = at.len();
+        self.max[..n].copy_from_slice(&logits[0][at.clone()]);
+        self.first_max = [0; TILE];
+        for (class, logits) in logits.iter().enumerate().skip(1) {
+            let logits = &logits[at.clone()];
+            let (max, first) = (&mut self.max[..n], &mut self.first_max[..n]);
+            for i in 0..n {
+                let larger = logits[i] > max[i];
+                max[i] = if larger { logits[i] } else { max[i] };
+                first[i] = if larger { class as u32 } else { first[i] };
+            }
+        }
+        self.anchor = self.max;
+        if PENALTY && plan.penalty.target_anchor {
+            for (i, &target) in targets.iter().enumerate() {
+                if target != IGNORED {
+                    self.anchor[i] = logits[target as usize][at.start + i];
+                }
+            }
+        }
+
+        let zero = [F::default(); TILE];
+        (self.exp, self.shifted, self.cost, self.slope) = (zero, zero, zero, zero);
+        for (class, (logits, gradient)) in logits.iter().zip(gradient).enumerate() {
+            let (logits, gradient) = (&logits[at.clone()], &mut gradient[at.clone()]);
+            let (max, exp) = (&self.max[..n], &mut self.exp[..n]);
+            if PENALTY {
+                let (margin, weight) = (plan.penalty.margins[class], plan.penalty.weights[class]);
+                let (anchor, cost, slope) = (&self.anchor[..n], &mut self.cost[..n], &mut self.slope[..n]);
+                for i in 0..n {
+                    let e = (logits[i] - max[i]).exp();
+                    gradient[i] = e;
+                    exp[i] += e;
+                    let (c, s) = plan.penalty.cost_and_slope(anchor[i] - logits[i], margin);
+                    cost[i] += weight * c;
+                    slope[i] += weight * s;
+                }
+            } else {
+                let shifted = &mut self.shifted[..n];
+                for i in 0..n {
+                    let z = logits[i] - max[i];
+                    let e = z.exp();
+                    gradient[i] = e;
+                    exp[i] += e;
+                    shifted[i] += z;
+                }
+            }
+        }
+    }
+
+    /// The values of the rows, and the factors of their gradients.
+    #[inline(always)]
+    fn labels<const PENALTY: bool>(
+        &mut self,
+        logits: &[&[F]],
+        start: usize,
+        targets: &[u32],
+        plan: &Prepared<F>,
+        sums: &mut Sums,
+    ) {
+        let classes = logits.len() as f64;
+        for (i, &target) in targets.iter().enumerate() {
+            if target == IGNORED {
+                continue;
+            }
+            let exp = self.exp[i].f64();
+            let log_sum = ln(exp);
+            let log_p = (logits[target as usize][start + i] - self.max[i]).f64() - log_sum;
+            let (base, slope) = plan.base.value_and_slope(log_p);
+            let second = if PENALTY { self.cost[i].f64() } else { log_sum - self.shifted[i].f64() / classes };
+            let weight = plan.row_weight(target);
+            sums.base += weight * base;
+            sums.second += weight * second;
+
+            let base_slope = weight * plan.base_weight * slope;
+            let uniform = weight * plan.uniform_weight;
+            self.exp_factor[i] = F::new((base_slope + uniform) / exp);
+            self.constant[i] = F::new(-uniform / classes);
+            self.base_slope[i] = F::new(base_slope);
+            self.penalty_slope[i] = F::new(weight * plan.penalty_weight);
+        }
+    }
+
+    /// Makes gradients of exponentials, all but what the label and the anchor have on top.
+    #[inline(always)]
+    fn finish<const PENALTY: bool>(
+        &self,
+        logits: &[&[F]],
+        at: std::ops::Range<usize>,
+        plan: &Prepared<F>,
+        gradient: &mut [&mut [F]],
+    ) {
+        let n = at.len();
+        let (exp_factor, constant) = (&self.exp_factor[..n], &self.constant[..n]);
+        for (class, (logits, gradient)) in logits.iter().zip(gradient).enumerate() {
+            let (logits, gradient) = (&logits[at.clone()], &mut gradient[at.clone()]);
+            if PENALTY {
+                let (margin, weight) = (plan.penalty.margins[class], plan.penalty.weights[class]);
+                let (anchor, penalty_slope) = (&self.anchor[..n], &self.penalty_slope[..n]);
+                for i in 0..n {
+                    let (_, slope) = plan.penalty.cost_and_slope(anchor[i] - logits[i], margin);
+                    gradient[i] = gradient[i] * exp_factor[i] + constant[i] - penalty_slope[i] * (weight * slope);
+                }
+            } else {
+                for i in 0..n {
+                    gradient[i] = gradient[i] * exp_factor[i] + constant[i];
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn label_gradients<const PENALTY: bool>(
+        &self,
+        start: usize,
+        targets: &[u32],
+        plan: &Prepared<F>,
+        gradient: &mut [&mut [F]],
+    ) {
+        for (i, &target) in targets.iter().enumerate() {
+            if target == IGNORED {
+                // Whatever its logits are: NaN times 0 would stay NaN.
+                gradient.iter_mut().for_each(|gradient| gradient[start + i] = F::default());
+                continue;
+            }
+            gradient[target as usize][start + i] -= self.base_slope[i];
+            if PENALTY && plan.penalty.moves_anchor {
+                let class = if plan.penalty.target_anchor { target } else { self.first_max[i] };
+                gradient[class as usize][start + i] += self.penalty_slope[i] * self.slope[i];
+            }
+        }
+    }
+}

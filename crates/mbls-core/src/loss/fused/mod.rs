@@ -1,0 +1,51 @@
+//! Losses in one pass over the logits: value and gradient together, in the logits' own layout.
+//!
+//! The composed form of a loss makes a tensor for every step, and another for the gradient of each. Here a row is read while
+//! it is in the cache, and all that is allocated is the gradient, which the backward pass hands out. It covers
+//! cross-entropy, label smoothing, the focal losses and every [`LogitPenalty`](super::LogitPenalty).
+
+mod columns;
+mod op;
+mod plan;
+mod rows;
+mod run;
+
+pub(super) use plan::{Base, Gamma, Plan, Second};
+
+use super::{LogitBatch, LossOutput, Reduction, Term};
+use crate::Result;
+use candle_core::Device;
+use std::ops::AddAssign;
+
+/// Weighted sums over rows.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    base: f64,
+    second: f64,
+}
+
+impl AddAssign for Sums {
+    fn add_assign(&mut self, other: Self) {
+        self.base += other.base;
+        self.second += other.second;
+    }
+}
+
+/// The loss that `plan` describes, `None` where only its composed form can be used: on other devices, for a value per row, and
+/// where the batch asks for it.
+///
+/// `names` are those of the terms.
+pub(super) fn forward(batch: &LogitBatch, plan: &Plan, names: [&'static str; 2]) -> Result<Option<LossOutput>> {
+    let on_cpu = matches!(batch.source().device(), Device::Cpu);
+    if !on_cpu || batch.reduction() == Reduction::None || batch.is_composed() {
+        return Ok(None);
+    }
+    let values = op::apply(batch, plan)?;
+    let detached = values.detach();
+    let term = |index: usize, weight| Ok(Term { name: names[index], weight, value: detached.get(index + 1)? });
+    let mut terms = vec![term(0, plan.base_weight)];
+    if plan.second != Second::None {
+        terms.push(term(1, plan.second_weight));
+    }
+    Ok(Some(LossOutput { total: values.get(0)?, terms: terms.into_iter().collect::<Result<_>>()? }))
+}
