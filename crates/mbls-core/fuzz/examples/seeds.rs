@@ -1,6 +1,10 @@
-//! Writes the saved states of metrics that saw some rows, and of empty ones, as the first inputs of the fuzzer.
+//! Writes the saved states of metrics that saw some rows and of empty ones, and fitted calibrators, as the first inputs of the
+//! fuzzer.
 
 use mbls_core::Result;
+use mbls_core::calibration::{
+    self, CalibratorSpec, HistogramBins, Odir, PlattTargets, Reduction, SavedCalibrator, Scores,
+};
 use mbls_core::metric::{
     Accuracy, AdaptiveConvention, AdaptiveEce, BalancedAccuracy, Binning, Brier, CalibrationBins,
     ClassificationMetrics, ClasswiseConvention, ClasswiseEce, ConfusionMatrix, LogitDistanceTail, LogitRows,
@@ -15,21 +19,51 @@ use std::path::Path;
 const LOGITS: [f32; 9] = [2.0, 0.5, -1.0, 0.0, 3.0, 3.0, -2.0, 1.0, 0.25];
 const LABELS: [u32; 3] = [0, 2, 2];
 
+fn write(target: &str, name: &str, seed: &impl Serialize) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    std::fs::create_dir_all(&folder).expect("a folder for the corpus");
+    let json = serde_json::to_string(seed).expect("a state as JSON");
+    std::fs::write(folder.join(format!("{name}.json")), json).expect("a seed");
+}
+
 /// Saves the state before and after an update.
 fn save<M: Metric + Serialize>(name: &str, mut metric: M, input: M::Input<'_>) -> Result<()> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/saved_states");
-    std::fs::create_dir_all(&folder).expect("a folder for the corpus");
-    let write = |when: &str, metric: &M| {
-        let json = serde_json::to_string(metric).expect("a state as JSON");
-        std::fs::write(folder.join(format!("{name}-{when}.json")), json).expect("a seed");
-    };
-    write("empty", &metric);
+    write("saved_states", &format!("{name}-empty"), &metric);
     metric.update(input)?;
-    write("full", &metric);
+    write("saved_states", &format!("{name}-full"), &metric);
+    Ok(())
+}
+
+fn save_calibrators() -> Result<()> {
+    // Scattered enough that every calibrator has an optimum.
+    let logits: Vec<f32> = (0..360).map(|i| (i * 7919 % 101) as f32 / 40.0).collect();
+    let labels: Vec<u32> = (0..120u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) % 3).collect();
+    let scores = Scores::from_logits(&logits, 3)?;
+    let odir = Odir { off_diagonal: 0.1, intercept: 0.1 };
+    let bins = HistogramBins { bins: 3, binning: calibration::Binning::EqualWidth };
+    let mut specs = vec![
+        CalibratorSpec::Temperature {},
+        CalibratorSpec::Vector {},
+        CalibratorSpec::Matrix { odir },
+        CalibratorSpec::Dirichlet { odir },
+    ];
+    for reduction in [Reduction::OneVsRest, Reduction::TopLabel] {
+        specs.extend([
+            CalibratorSpec::Platt { reduction, targets: PlattTargets::Smoothed },
+            CalibratorSpec::Beta { reduction },
+            CalibratorSpec::Isotonic { reduction },
+            CalibratorSpec::Histogram { reduction, bins },
+        ]);
+    }
+    for (index, spec) in specs.iter().enumerate() {
+        let fitted = SavedCalibrator::from(spec.fit(&scores, &labels)?);
+        write("saved_calibrators", &format!("{index}"), &fitted);
+    }
     Ok(())
 }
 
 fn main() -> Result<()> {
+    save_calibrators()?;
     let rows = &Predictions::from_logits(&LOGITS, 3, &LABELS)?;
     let logits = LogitRows::new(&LOGITS, 3)?;
     let pixels = SegmentationBatch::new(&LOGITS, [3, 3, 1, 1], &LABELS, &[255])?;

@@ -1,5 +1,6 @@
 //! Changes JSON documents at their numbers and lists, so that most of what the fuzzer tries gets past the parser.
 
+use libfuzzer_sys::fuzzer_mutate;
 use serde_json::{Number, Value};
 
 /// Counts, sums, samples, keys and settings at their limits.
@@ -34,7 +35,7 @@ const NUMBERS: [i128; 24] = [
 const FLOATS: [f64; 8] = [0.0, -0.0, 0.5, 1.0, 1e-320, 1e308, -1.5, 0.1];
 
 /// Small numbers in a sequence that a seed decides (splitmix64).
-pub struct Draws(pub u64);
+struct Draws(u64);
 
 impl Draws {
     fn below(&mut self, bound: usize) -> usize {
@@ -46,8 +47,23 @@ impl Draws {
     }
 }
 
+/// A mutator of the fuzzer: every other time by the document, where the bytes are one, else by the bytes.
+pub fn mutate_bytes(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
+    if seed.is_multiple_of(2)
+        && let Ok(mut document) = serde_json::from_slice(&data[..size])
+    {
+        mutate(&mut document, &mut Draws(seed.into()));
+        let bytes = document.to_string().into_bytes();
+        if bytes.len() <= max_size {
+            data[..bytes.len()].copy_from_slice(&bytes);
+            return bytes.len();
+        }
+    }
+    fuzzer_mutate(data, size, max_size)
+}
+
 /// Changes a place of a document, drawn by walking down from its root.
-pub fn mutate(value: &mut Value, draws: &mut Draws) {
+fn mutate(value: &mut Value, draws: &mut Draws) {
     match value {
         Value::Object(map) if !map.is_empty() => {
             let chosen = draws.below(map.len());

@@ -4,7 +4,7 @@
 
 mod json;
 
-use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use mbls_core::metric::{
     Accuracy, AdaptiveEce, BalancedAccuracy, Brier, CalibrationBins, ClassificationMetrics, ClasswiseEce,
     ConfusionMatrix, LogitDistanceTail, LogitStatistics, Metric, NegativeLogLikelihood, OodDetection,
@@ -65,17 +65,6 @@ fuzz_target!(|json: &[u8]| {
     );
 });
 
-// Every other time by document, where it is one; else by bytes.
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    if seed.is_multiple_of(2)
-        && let Ok(mut document) = serde_json::from_slice(&data[..size])
-    {
-        json::mutate(&mut document, &mut json::Draws(seed.into()));
-        let bytes = document.to_string().into_bytes();
-        if bytes.len() <= max_size {
-            data[..bytes.len()].copy_from_slice(&bytes);
-            return bytes.len();
-        }
-    }
-    fuzzer_mutate(data, size, max_size)
+    json::mutate_bytes(data, size, max_size, seed)
 });
