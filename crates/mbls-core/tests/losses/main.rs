@@ -3,6 +3,7 @@
 
 mod contract;
 mod evaluated;
+mod fused;
 mod gradients;
 mod learnt;
 mod properties;
