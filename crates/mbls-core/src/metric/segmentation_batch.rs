@@ -86,7 +86,9 @@ impl<'a> SegmentationBatch<'a> {
                 return Err(Error::Shape { what, expected, found });
             }
         }
-        let batch = Self { logits, classes, area: height * width, labels, ignored };
+        // Height times width, which no images need not have as a number.
+        let area = labels.len().checked_div(images).unwrap_or(0);
+        let batch = Self { logits, classes, area, labels, ignored };
         // Nearly always; else only the pixels that count have a say.
         let all_finite = logits.iter().all(|logit| logit.is_finite());
         for (pixel, label) in batch.counted(0..labels.len()) {

@@ -222,6 +222,10 @@ fn wrong_input_is_refused() {
     for (message, expected) in cases {
         assert_eq!(message, expected);
     }
+    // No pixels, whatever the product of the other sizes.
+    for shape in [[0, 2, usize::MAX, usize::MAX], [3, 2, 0, usize::MAX], [3, 2, 5, 0]] {
+        assert_eq!(SegmentationBatch::new(&[], shape, &[], &[]).unwrap().chunks().count(), 0);
+    }
     // What is ignored may be anything.
     let logits = [0.0, f32::NAN, 0.0, f32::INFINITY];
     let batch = SegmentationBatch::new(&logits, [1, 2, 1, 2], &[1, IGNORED], &[IGNORED]).unwrap();
