@@ -76,6 +76,14 @@ pub enum Error {
         /// Its row.
         row: usize,
     },
+    /// A score by which rows are ranked is no finite number.
+    #[error("score {value} at row {row}: expected a finite number")]
+    Score {
+        /// The score.
+        value: f64,
+        /// Its row.
+        row: usize,
+    },
     /// Two accumulators of different settings cannot be merged.
     #[error("cannot merge metrics of different settings: {name} is {left} and {right}")]
     Merge {

@@ -2,14 +2,16 @@ use super::ConfusionMatrix;
 use serde::{Deserialize, Serialize};
 
 /// The regions of each class as predicted and as labelled, and how far they overlap.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Overlap {
     /// The classes, by index.
     pub classes: Vec<ClassOverlap>,
 }
 
 /// Pixels of one class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ClassOverlap {
     /// Pixels of this label.
     pub labelled: u64,

@@ -55,7 +55,7 @@ pub(super) const REFERENCE_EPSILON: f64 = 1e-10;
 /// `-sum_k p_k log p_k` in nats, where `0 log 0` is 0.
 pub(super) fn entropy(probs: &[f64]) -> f64 {
     // A single probability of 1 is -0 otherwise.
-    0.0 - probs.iter().filter(|p| **p > 0.0).map(|p| p * p.ln()).sum::<f64>()
+    0.0 - probs.iter().filter(|p| **p > 0.0).map(|&p| p * libm::log(p)).sum::<f64>()
 }
 
 impl ProbabilityStatistics {
@@ -82,7 +82,7 @@ impl Metric for ProbabilityStatistics {
             let probs = input.probs(row);
             batch.confidence.add(input.confidence(row))?;
             batch.entropy.add(entropy(probs))?;
-            batch.kl.add(mean(&|p| uniform.ln() - (p + REFERENCE_EPSILON).ln(), probs))?;
+            batch.kl.add(mean(&|p| libm::log(uniform) - libm::log(p + REFERENCE_EPSILON), probs))?;
             batch.l1.add(mean(&|p| (uniform - p).abs(), probs))?;
         }
         self.merge(Self { state: batch })

@@ -1,6 +1,7 @@
 use super::logit_rows::check_classes;
 use super::{LogitRows, Predictions};
 use crate::{Error, Result};
+use std::ops::Range;
 
 /// A validated batch of a segmentation: the logits of each pixel, its label, and the labels that do not count.
 ///
@@ -31,8 +32,8 @@ pub struct SegmentationBatch<'a> {
     ignored: &'a [u32],
 }
 
-/// Logits of this many pixels times classes are copied at a time.
-const CHUNK: usize = 1 << 20;
+/// Pixels times classes of a block: few enough for the cache of a core, many enough to divide a batch among threads.
+const BLOCK: usize = 1 << 18;
 
 /// Pixels of a segmentation as rows of a classifier, in the order of the labels.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +44,8 @@ pub struct PixelRows {
     pub classes: usize,
     /// The label of each row.
     pub labels: Vec<u32>,
+    /// The index of each row among the labels of the batch.
+    pub pixels: Vec<usize>,
 }
 
 impl PixelRows {
@@ -83,12 +86,17 @@ impl<'a> SegmentationBatch<'a> {
                 return Err(Error::Shape { what, expected, found });
             }
         }
-        let batch = Self { logits, classes, area: height * width, labels, ignored };
-        for (pixel, label) in batch.counted(0) {
+        // Height times width, which no images need not have as a number.
+        let area = labels.len().checked_div(images).unwrap_or(0);
+        let batch = Self { logits, classes, area, labels, ignored };
+        // Nearly always; else only the pixels that count have a say.
+        let all_finite = logits.iter().all(|logit| logit.is_finite());
+        for (pixel, label) in batch.counted(0..labels.len()) {
             if label as usize >= classes {
                 return Err(Error::Label { label: label.into(), row: pixel, classes });
             }
-            if let Some((class, &value)) = batch.scores(pixel).enumerate().find(|(_, logit)| !logit.is_finite()) {
+            let wrong = || batch.scores(pixel).enumerate().find(|(_, logit)| !logit.is_finite());
+            if !all_finite && let Some((class, &value)) = wrong() {
                 let (value, expected) = (value.into(), "a finite number");
                 return Err(Error::Value { what: "logit", value, row: pixel, class, expected });
             }
@@ -101,30 +109,33 @@ impl<'a> SegmentationBatch<'a> {
         self.classes
     }
 
-    /// The pixels that count, as rows. At most `2^20 / classes` rows (or one) are copied at a time, whatever the size of the
-    /// batch.
+    /// The pixels that count, as rows: at most `2^18 / classes` of them at a time (or one), whatever the size of the batch.
     pub fn chunks(self) -> impl Iterator<Item = PixelRows> + 'a {
-        self.chunks_where(|_| true)
+        (0..self.blocks()).map(move |block| self.block(block, |_| true)).filter(|rows| !rows.labels.is_empty())
     }
 
-    /// The rows whose label meets a condition.
-    pub(super) fn chunks_where(self, keep: impl Fn(u32) -> bool + 'a) -> impl Iterator<Item = PixelRows> + 'a {
-        let most = (CHUNK / self.classes).max(1);
-        let mut next = 0;
-        std::iter::from_fn(move || {
-            let mut rows = PixelRows { logits: Vec::new(), classes: self.classes, labels: Vec::new() };
-            for (pixel, label) in self.counted(next).filter(|(_, label)| keep(*label)).take(most) {
-                rows.logits.extend(self.scores(pixel));
-                rows.labels.push(label);
-                next = pixel + 1;
-            }
-            (!rows.labels.is_empty()).then_some(rows)
-        })
+    /// The number of blocks of pixels.
+    pub(super) fn blocks(&self) -> usize {
+        self.labels.len().div_ceil(self.block_pixels())
     }
 
-    /// Index and label of the pixels that count, from an index on.
-    fn counted(self, from: usize) -> impl Iterator<Item = (usize, u32)> + 'a {
-        let pixels = self.labels.iter().copied().enumerate().skip(from);
+    fn block_pixels(&self) -> usize {
+        (BLOCK / self.classes).max(1)
+    }
+
+    /// The pixels of a block that count and whose label meets a condition.
+    pub(super) fn block(self, block: usize, keep: impl Fn(u32) -> bool) -> PixelRows {
+        let first = block * self.block_pixels();
+        let last = (first + self.block_pixels()).min(self.labels.len());
+        let (pixels, labels): (Vec<usize>, Vec<u32>) =
+            self.counted(first..last).filter(|(_, label)| keep(*label)).unzip();
+        let logits = pixels.iter().flat_map(|&pixel| self.scores(pixel)).copied().collect();
+        PixelRows { logits, classes: self.classes, labels, pixels }
+    }
+
+    /// Index and label of the pixels of a range that count.
+    fn counted(self, range: Range<usize>) -> impl Iterator<Item = (usize, u32)> + 'a {
+        let pixels = range.clone().zip(self.labels[range].iter().copied());
         pixels.filter(move |(_, label)| !self.ignored.contains(label))
     }
 

@@ -4,6 +4,7 @@ use super::{
     PixelRows, Reliability, ReliabilityBins, SegmentationBatch, add_counts, same,
 };
 use crate::{Error, Result};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Over what the calibration errors of a segmentation are taken.
@@ -21,7 +22,7 @@ pub enum SegmentationProtocol {
     Reference,
 }
 
-/// The calibration of a segmentation, pixel by pixel.
+/// The calibration of a segmentation, pixel by pixel, on all threads of the current rayon pool: the same bits for any number.
 ///
 /// The state of [`SegmentationProtocol::Pooled`] has a size of bins times classes. Adaptive ECE, whose definition needs every
 /// confidence, takes 8 bytes per pixel more and is left out unless [`with_adaptive_ece`](Self::with_adaptive_ece) asks for it.
@@ -140,17 +141,30 @@ impl Parts {
         })
     }
 
-    fn update(&mut self, chunks: impl Iterator<Item = PixelRows>) -> Result<()> {
-        for rows in chunks {
-            let input = rows.predictions()?;
-            self.nll.update(&input)?;
-            self.reliability.update(&input)?;
-            self.classwise.update(&input)?;
-            if let Some(adaptive) = &mut self.adaptive {
-                adaptive.update(&input)?;
+    /// These parts, empty, with the pixels whose label meets a condition, on all threads of the current rayon pool.
+    fn with(&self, batch: SegmentationBatch<'_>, keep: impl Fn(u32) -> bool + Sync) -> Result<Self> {
+        let add = |mut parts: Self, block: usize| parts.update(&batch.block(block, &keep)).map(|()| parts);
+        let merge = |mut a: Self, b: Self| a.merge(b).map(|()| a);
+        let blocks = 0..batch.blocks();
+        let all = blocks.clone().into_par_iter().try_fold(|| self.clone(), add).try_reduce(|| self.clone(), merge);
+        // Which of several errors comes first among threads is chance.
+        all.or_else(|_| blocks.into_iter().try_fold(self.clone(), add))
+    }
+
+    fn update(&mut self, rows: &PixelRows) -> Result<()> {
+        let input = rows.predictions()?;
+        self.nll.update(&input).map_err(|mut error| {
+            if let Error::Value { row, .. } = &mut error {
+                *row = rows.pixels[*row];
             }
+            error
+        })?;
+        self.reliability.update(&input)?;
+        self.classwise.update(&input)?;
+        match &mut self.adaptive {
+            Some(adaptive) => adaptive.update(&input),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn merge(&mut self, other: Self) -> Result<()> {
@@ -204,8 +218,8 @@ impl Means {
 
     /// What one batch adds.
     fn of(bins: usize, batch: SegmentationBatch<'_>) -> Result<Self> {
-        let mut parts = Parts::new(bins, AdaptiveConvention::Reference, ClasswiseConvention::Reference)?;
-        parts.update(batch.chunks_where(|label| label != 0))?;
+        let parts = Parts::new(bins, AdaptiveConvention::Reference, ClasswiseConvention::Reference)?;
+        let parts = parts.with(batch, |label| label != 0)?;
         let mut means = Self::new(bins);
         if let Some(report) = parts.report() {
             // An error of 1 may be rounded up, which a saved state must not be.
@@ -266,10 +280,9 @@ impl Metric for SegmentationCalibration {
         match &mut self.state {
             State::Pooled(parts) => {
                 let bins = parts.reliability.bins();
-                let mut batch = Parts::new(bins, AdaptiveConvention::Default, ClasswiseConvention::Default)?;
-                batch.adaptive = batch.adaptive.filter(|_| parts.adaptive.is_some());
-                batch.update(input.chunks())?;
-                parts.merge(batch)
+                let mut empty = Parts::new(bins, AdaptiveConvention::Default, ClasswiseConvention::Default)?;
+                empty.adaptive = empty.adaptive.filter(|_| parts.adaptive.is_some());
+                parts.merge(empty.with(input, |_| true)?)
             }
             State::Reference(means) => means.merge(Means::of(means.bins, input)?),
         }

@@ -7,5 +7,6 @@ mod classification;
 #[cfg(feature = "candle")]
 mod losses;
 mod metrics;
+mod ood;
 mod segmentation;
 mod temperature;

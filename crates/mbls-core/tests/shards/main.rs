@@ -2,6 +2,7 @@
 
 mod classification;
 mod logits;
+mod ranking;
 mod segmentation;
 
 use mbls_core::metric::Metric;

@@ -145,6 +145,42 @@ proptest! {
     }
 }
 
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let (classes, area) = (3, 200_000);
+    let logits: Vec<f32> = (0..classes * area).map(|i| (i * i % 97) as f32 / 8.0).collect();
+    let labels: Vec<u32> = (0..area as u32).map(|i| i * 7 % 3).collect();
+    let batch = SegmentationBatch::new(&logits, [1, classes, 1, area], &labels, &[]).unwrap();
+    let on = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let reference = SegmentationCalibration::new(15, SegmentationProtocol::Reference).unwrap();
+            [SegmentationCalibration::with_adaptive_ece(15).unwrap(), reference].map(|mut metric| {
+                metric.update(batch).unwrap();
+                serde_json::to_string(&metric).unwrap()
+            })
+        })
+    };
+    assert_eq!(on(1), on(2));
+    assert_eq!(on(1), on(5));
+}
+
+/// The pixel is named whose likelihood no sum holds, in whatever block.
+#[test]
+fn errors_name_the_pixel_of_the_batch() {
+    let (classes, area) = (2, 300_000);
+    let mut logits = vec![0.0; classes * area];
+    logits[250_000] = 1e38;
+    logits[290_000] = 1e38;
+    let mut labels = vec![1; area];
+    labels[..1000].fill(IGNORED);
+    let batch = SegmentationBatch::new(&logits, [1, classes, 1, area], &labels, &[IGNORED]).unwrap();
+    let mut metric = SegmentationCalibration::new(15, SegmentationProtocol::Pooled).unwrap();
+    let message = metric.update(batch).unwrap_err().to_string();
+    assert!(message.contains("at row 250000, class 1"), "{message}");
+    assert_eq!(metric, SegmentationCalibration::new(15, SegmentationProtocol::Pooled).unwrap());
+}
+
 /// More pixels than one chunk holds.
 #[test]
 fn large_batches_come_in_bounded_chunks() {
@@ -154,7 +190,7 @@ fn large_batches_come_in_bounded_chunks() {
     let batch = SegmentationBatch::new(&logits, [1, classes, area, 1], &labels, &[3]).unwrap();
     let mut pixel = 0;
     for chunk in batch.chunks() {
-        assert!(chunk.logits.len() <= 1 << 20);
+        assert!(chunk.logits.len() <= 1 << 18);
         for (scores, &label) in chunk.logits.chunks(classes).zip(&chunk.labels) {
             pixel += usize::from(pixel % 4 == 3);
             assert_eq!((label, scores[2]), ((pixel % 4) as u32, ((pixel + 2 * area) % 7) as f32));
@@ -185,6 +221,10 @@ fn wrong_input_is_refused() {
     ];
     for (message, expected) in cases {
         assert_eq!(message, expected);
+    }
+    // No pixels, whatever the product of the other sizes.
+    for shape in [[0, 2, usize::MAX, usize::MAX], [3, 2, 0, usize::MAX], [3, 2, 5, 0]] {
+        assert_eq!(SegmentationBatch::new(&[], shape, &[], &[]).unwrap().chunks().count(), 0);
     }
     // What is ignored may be anything.
     let logits = [0.0, f32::NAN, 0.0, f32::INFINITY];

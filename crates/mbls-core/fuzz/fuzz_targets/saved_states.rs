@@ -1,0 +1,70 @@
+//! Bytes as the saved state of every metric: what is read without an error must be a state that metrics can work with.
+
+#![no_main]
+
+mod json;
+
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use mbls_core::metric::{
+    Accuracy, AdaptiveEce, BalancedAccuracy, Brier, CalibrationBins, ClassificationMetrics, ClasswiseEce,
+    ConfusionMatrix, LogitDistanceTail, LogitStatistics, Metric, NegativeLogLikelihood, OodDetection,
+    ProbabilityStatistics, ReliabilityBins, SegmentationCalibration, TopKAccuracy, TopLabelSamples,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use std::fmt::Debug;
+
+fn check<M>(json: &[u8])
+where
+    M: Metric<Value: Debug> + Serialize + DeserializeOwned + PartialEq + Debug,
+{
+    let Ok(metric) = serde_json::from_slice::<M>(json) else { return };
+    let value = format!("{:?}", metric.value());
+    assert!(!value.contains("NaN"), "{value}");
+
+    let saved = serde_json::to_string(&metric).expect("a state that was read can be saved");
+    let reloaded: M = serde_json::from_str(&saved).expect("a state that was saved can be read");
+    assert_eq!(reloaded, metric);
+    assert_eq!(format!("{:?}", reloaded.value()), value);
+
+    let mut merged = metric.clone();
+    match merged.merge(reloaded) {
+        Ok(()) => {
+            let saved = serde_json::to_string(&merged).expect("a merged state can be saved");
+            assert_eq!(serde_json::from_str::<M>(&saved).expect("a merged state can be read"), merged);
+            assert_eq!(merged.value().is_some(), metric.value().is_some());
+        }
+        // Two halves of what a state can hold do not fit into one, which must leave it as it was.
+        Err(_) => assert_eq!(merged, metric),
+    }
+}
+
+macro_rules! check_all {
+    ($json:expr, $($metric:ty),+ $(,)?) => { $(check::<$metric>($json);)+ };
+}
+
+fuzz_target!(|json: &[u8]| {
+    check_all!(
+        json,
+        Accuracy,
+        AdaptiveEce,
+        BalancedAccuracy,
+        Brier,
+        CalibrationBins,
+        ClassificationMetrics,
+        ClasswiseEce,
+        ConfusionMatrix,
+        LogitDistanceTail,
+        LogitStatistics,
+        NegativeLogLikelihood,
+        OodDetection,
+        ProbabilityStatistics,
+        ReliabilityBins,
+        SegmentationCalibration,
+        TopKAccuracy,
+        TopLabelSamples,
+    );
+});
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    json::mutate_bytes(data, size, max_size, seed)
+});
