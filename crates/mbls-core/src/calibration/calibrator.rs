@@ -24,13 +24,12 @@ pub trait Calibrator: Send + Sync {
     /// a kind that it does not map.
     fn probs(&self, scores: &Scores) -> Result<Vec<f64>>;
 
-    /// The calibrated probabilities with their labels, to be measured. The probabilities are rounded to f32 here.
+    /// The calibrated probabilities with their labels, to be measured.
     ///
     /// # Errors
     ///
     /// Those of [`probs`](Self::probs) and of [`Predictions::from_probs`].
     fn predictions(&self, scores: &Scores, labels: &[u32]) -> Result<Predictions> {
-        let probs: Vec<f32> = self.probs(scores)?.into_iter().map(|p| p as f32).collect();
-        Predictions::from_probs(&probs, scores.classes(), labels)
+        Predictions::from_probs(&self.probs(scores)?, scores.classes(), labels)
     }
 }

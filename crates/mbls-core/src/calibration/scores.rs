@@ -1,3 +1,4 @@
+use crate::metric::Score;
 use crate::{Error, Result};
 use std::borrow::Cow;
 
@@ -48,7 +49,7 @@ impl Scores {
     ///
     /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is no multiple of them,
     /// [`Error::Value`] for a logit that is not finite.
-    pub fn from_logits<T: Copy + Into<f64>>(logits: &[T], classes: usize) -> Result<Self> {
+    pub fn from_logits<T: Score>(logits: &[T], classes: usize) -> Result<Self> {
         let scores = Self::new(ScoreKind::Logits, logits, classes)?;
         scores.check_values("logit", "a finite number", f64::is_finite)?;
         Ok(scores)
@@ -65,7 +66,7 @@ impl Scores {
     /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is no multiple of them,
     /// [`Error::Value`] for a probability outside of `[0, 1]`, [`Error::ProbabilitySum`] for a row whose sum is further than
     /// 1e-3 from 1.
-    pub fn from_probs<T: Copy + Into<f64>>(probs: &[T], classes: usize) -> Result<Self> {
+    pub fn from_probs<T: Score>(probs: &[T], classes: usize) -> Result<Self> {
         let scores = Self::new(ScoreKind::Probabilities, probs, classes)?;
         scores.check_values("probability", "a number from 0 to 1", |p| (0.0..=1.0).contains(&p))?;
         for (row, values) in scores.values.chunks_exact(classes).enumerate() {
@@ -77,7 +78,7 @@ impl Scores {
         Ok(scores)
     }
 
-    fn new<T: Copy + Into<f64>>(kind: ScoreKind, values: &[T], classes: usize) -> Result<Self> {
+    fn new<T: Score>(kind: ScoreKind, values: &[T], classes: usize) -> Result<Self> {
         check_classes(classes)?;
         if !values.len().is_multiple_of(classes) {
             let expected = format!("a multiple of {classes} classes");

@@ -77,7 +77,7 @@ pub(crate) fn ln(x: f64) -> f64 {
     let odd = z * (L[0] + w * (L[2] + w * (L[4] + w * L[6])));
     let value = s * (half_square + (odd + even)) + k * LN_2_LOW - half_square + f + k * LN_2_HIGH;
     // The bits above do not tell NaN from a number.
-    value + (x - x)
+    value + x * 0.0
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ mod rows;
 
 use super::scores::softmax;
 use super::{Calibrator, ScoreKind, Scores};
-use crate::metric::{Predictions, check_temperature};
+use crate::metric::{Predictions, Score, check_temperature};
 use crate::{Error, Result};
 use optimum::optimum;
 use rows::Rows;
@@ -81,7 +81,7 @@ impl TemperatureScaling {
     ///
     /// [`Error::NoRows`], those of [`Predictions::from_logits`], and [`Error::Accumulator`] for logits further apart than 1e17,
     /// whose sums leave the range of [`FixedSum`](crate::metric::FixedSum).
-    pub fn fit<T: Copy + Into<f64> + Sync>(logits: &[T], classes: usize, labels: &[u32]) -> Result<Self> {
+    pub fn fit<T: Score>(logits: &[T], classes: usize, labels: &[u32]) -> Result<Self> {
         Self::fit_rows(&Rows::new(logits, [labels.len(), classes, 1], labels, None)?)
     }
 
@@ -97,12 +97,7 @@ impl TemperatureScaling {
     ///
     /// [`Error::Shape`] where the lengths do not fit, [`Error::NoRows`] where all pixels are ignored, and for the pixels that
     /// are not, numbered through all images, [`Error::Label`] and [`Error::Value`].
-    pub fn fit_pixels<T: Copy + Into<f64> + Sync>(
-        logits: &[T],
-        shape: [usize; 4],
-        labels: &[u32],
-        ignore: Option<u32>,
-    ) -> Result<Self> {
+    pub fn fit_pixels<T: Score>(logits: &[T], shape: [usize; 4], labels: &[u32], ignore: Option<u32>) -> Result<Self> {
         let [images, classes, height, width] = shape;
         let positions = height.checked_mul(width).ok_or_else(|| Error::Shape {
             what: "temperature scaling",
@@ -120,7 +115,7 @@ impl TemperatureScaling {
         }
     }
 
-    fn fit_rows<T: Copy + Into<f64> + Sync>(rows: &Rows<T>) -> Result<Self> {
+    fn fit_rows<T: Score>(rows: &Rows<T>) -> Result<Self> {
         let fitted = Self { temperature: optimum(rows)? };
         let unscaled = Self { temperature: 1.0 };
         // Where both differ by rounding alone, the comparison decides for the one that is not worse.
@@ -129,8 +124,7 @@ impl TemperatureScaling {
 
     /// Takes the best of the published grid of temperatures.
     ///
-    /// Starts at 0.1 and adds 0.1 a hundred times, accumulating its rounding; the first minimum wins. For the calibration error the
-    /// logits are rounded to f32.
+    /// Starts at 0.1 and adds 0.1 a hundred times, accumulating its rounding; the first minimum wins.
     ///
     /// # Errors
     ///
@@ -139,12 +133,7 @@ impl TemperatureScaling {
     /// # References
     ///
     /// The code of Mukhoti et al., NeurIPS 2020 (arXiv 2002.09437).
-    pub fn fit_grid<T: Copy + Into<f64> + Sync>(
-        logits: &[T],
-        classes: usize,
-        labels: &[u32],
-        objective: GridObjective,
-    ) -> Result<Self> {
+    pub fn fit_grid<T: Score>(logits: &[T], classes: usize, labels: &[u32], objective: GridObjective) -> Result<Self> {
         let rows = Rows::new(logits, [labels.len(), classes, 1], labels, None)?;
         let mut temperature = 0.1;
         let mut best = (temperature, f64::INFINITY);

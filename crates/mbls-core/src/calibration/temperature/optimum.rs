@@ -1,9 +1,10 @@
 use super::TemperatureScaling;
 use super::rows::Rows;
 use crate::Result;
+use crate::metric::Score;
 
 /// The temperature at which the derivative changes its sign, or the end of the range that it points to.
-pub(super) fn optimum<T: Copy + Into<f64> + Sync>(rows: &Rows<T>) -> Result<f64> {
+pub(super) fn optimum<T: Score>(rows: &Rows<T>) -> Result<f64> {
     let start = rows.derivatives(0.0)?;
     if start[0] == 0.0 {
         return Ok(1.0);
@@ -25,7 +26,7 @@ pub(super) fn optimum<T: Copy + Into<f64> + Sync>(rows: &Rows<T>) -> Result<f64>
 }
 
 /// The root of the derivative in `log b` between `low` and `high`, from 0, where the derivatives are given.
-fn root<T: Copy + Into<f64> + Sync>(rows: &Rows<T>, mut low: f64, mut high: f64, start: [f64; 2]) -> Result<f64> {
+fn root<T: Score>(rows: &Rows<T>, mut low: f64, mut high: f64, start: [f64; 2]) -> Result<f64> {
     const TOLERANCE: f64 = 1e-13;
     let (mut at, [mut first, mut second]) = (0.0, start);
     let mut last_step = high - low;

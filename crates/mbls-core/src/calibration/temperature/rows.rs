@@ -1,6 +1,7 @@
 use super::super::scores::check_classes;
 use super::TemperatureScaling;
-use crate::metric::{FixedSum, Metric, Predictions, ReliabilityBins};
+use crate::metric::{FixedSum, Metric, Predictions, ReliabilityBins, Score};
+use crate::simd::{exp, ln};
 use crate::{Error, Result};
 use rayon::prelude::*;
 
@@ -21,7 +22,7 @@ pub(super) struct Rows<'a, T> {
 /// Rows per task. Sums are exact, so the number changes no result.
 const CHUNK: usize = 1024;
 
-impl<'a, T: Copy + Into<f64> + Sync> Rows<'a, T> {
+impl<'a, T: Score> Rows<'a, T> {
     pub(super) fn new(
         logits: &'a [T],
         [images, classes, positions]: [usize; 3],
@@ -100,8 +101,8 @@ impl<'a, T: Copy + Into<f64> + Sync> Rows<'a, T> {
         let of_row = |row: &[f64], label: u32| {
             let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let exponent = |logit: f64| (logit - max) / temperature;
-            let sum: f64 = row.iter().map(|&logit| exponent(logit).exp()).sum();
-            [sum.ln() - exponent(row[label as usize])]
+            let sum: f64 = row.iter().map(|&logit| exp(exponent(logit))).sum();
+            [ln(sum) - exponent(row[label as usize])]
         };
         Ok(self.means(of_row)?[0])
     }
@@ -111,7 +112,6 @@ impl<'a, T: Copy + Into<f64> + Sync> Rows<'a, T> {
         let empty = ReliabilityBins::new(TemperatureScaling::GRID_BINS)?;
         let bins = self.chunks().map(|(logits, labels)| {
             let mut bins = empty.clone();
-            let logits: Vec<f32> = logits.into_iter().map(|logit| logit as f32).collect();
             bins.update(&Predictions::from_logits_at(&logits, self.classes, &labels, temperature)?)?;
             Ok(bins)
         });
@@ -133,7 +133,7 @@ fn row_derivatives(row: &[f64], label: u32, b: f64) -> [f64; 2] {
     let (mut sum, mut mean, mut square) = (0.0, 0.0, 0.0);
     for logit in row {
         let z = (logit - max) * b;
-        let weight = z.exp();
+        let weight = exp(z);
         sum += weight;
         mean += weight * z;
         square += weight * z * z;
