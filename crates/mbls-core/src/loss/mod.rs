@@ -42,6 +42,7 @@ mod sample_dependent_focal;
 mod setting;
 mod spatial_label_smoothing;
 mod spec;
+mod targets;
 
 pub use acls::Acls;
 pub use alpha_schedule::AlphaSchedule;

@@ -54,7 +54,7 @@ fn no_row_left_is_an_error() -> mbls_core::Result<()> {
 #[test]
 fn a_class_can_be_the_ignored_label() -> mbls_core::Result<()> {
     let batch = LogitBatch::new(&logits(&[3, 2]), &Tensor::new(&[0u32, 1, 0], &CPU)?, Some(0))?;
-    assert_eq!(batch.labels().to_vec1::<u32>()?, [1]);
+    assert_eq!(batch.labels()?.to_vec1::<u32>()?, [1]);
     assert_eq!(flat(batch.logits()?), flat(&logits(&[3, 2]))[2..4]);
     Ok(())
 }
@@ -70,7 +70,7 @@ fn rows_are_the_positions_of_the_labels_in_order() -> mbls_core::Result<()> {
         .map(|(n, d)| (0..3).map(|c| values[(n * 3 + c) * 4 + d]).collect())
         .collect();
     assert_eq!(batch.logits()?.to_vec2::<f32>()?, expected);
-    assert_eq!(batch.labels().to_vec1::<u32>()?, [0, 1, 2, 1, 0, 2]);
+    assert_eq!(batch.labels()?.to_vec1::<u32>()?, [0, 1, 2, 1, 0, 2]);
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Logits `[classes, positions]` of one image: a tile of positions at a time, which are the lanes of the vectors.
 
-use super::super::batch::IGNORED;
+use super::super::targets::IGNORED;
 use super::Sums;
 use super::plan::Prepared;
 use crate::simd::{Real, for_each_machine, ln};

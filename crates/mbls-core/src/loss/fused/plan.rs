@@ -1,4 +1,6 @@
-use super::super::{Anchor, ClassReduction, LogitBatch, LogitPenalty, Margin, PenaltyShape, Reduction, batch::IGNORED};
+use super::super::{
+    Anchor, ClassReduction, LogitBatch, LogitPenalty, Margin, PenaltyShape, Reduction, targets::IGNORED,
+};
 use crate::simd::Real;
 use crate::{Error, Result};
 

@@ -1,6 +1,6 @@
 //! Logits `[rows, classes]`: one row after the other, its classes in vectors.
 
-use super::super::batch::IGNORED;
+use super::super::targets::IGNORED;
 use super::Sums;
 use super::plan::Prepared;
 use crate::simd::{Real, for_each_machine, ln};
