@@ -128,7 +128,7 @@ impl<F: Real> Tile<F> {
             let (logits, gradient) = (&logits[at.clone()], &mut gradient[at.clone()]);
             let (max, exp) = (&self.max[..n], &mut self.exp[..n]);
             if PENALTY {
-                let (margin, weight) = (plan.penalty.margins[class], plan.penalty.weights[class]);
+                let (margin, weight) = plan.penalty.of_class(class);
                 let (anchor, cost, slope) = (&self.anchor[..n], &mut self.cost[..n], &mut self.slope[..n]);
                 for i in 0..n {
                     let e = (logits[i] - max[i]).exp();
@@ -198,7 +198,7 @@ impl<F: Real> Tile<F> {
         for (class, (logits, gradient)) in logits.iter().zip(gradient).enumerate() {
             let (logits, gradient) = (&logits[at.clone()], &mut gradient[at.clone()]);
             if PENALTY {
-                let (margin, weight) = (plan.penalty.margins[class], plan.penalty.weights[class]);
+                let (margin, weight) = plan.penalty.of_class(class);
                 let (anchor, penalty_slope) = (&self.anchor[..n], &self.penalty_slope[..n]);
                 for i in 0..n {
                     let (_, slope) = plan.penalty.cost_and_slope(anchor[i] - logits[i], margin);

@@ -2,10 +2,8 @@
 
 use super::super::targets::IGNORED;
 use super::Sums;
-use super::plan::Prepared;
+use super::plan::{LANES, Prepared};
 use crate::simd::{Real, for_each_machine, ln};
-
-const LANES: usize = 16;
 
 for_each_machine! {
     /// Adds rows with a penalty and writes the gradient of their weighted sum.
@@ -81,6 +79,14 @@ struct Pass {
     slope: f64,
 }
 
+/// The sums of a [`Pass`] in lanes.
+struct Lanes<F> {
+    exp: [F; LANES],
+    shifted: [F; LANES],
+    cost: [F; LANES],
+    slope: [F; LANES],
+}
+
 /// Leaves the exponentials in `gradient`.
 #[inline(always)]
 fn exponentials<F: Real, const PENALTY: bool>(
@@ -90,64 +96,113 @@ fn exponentials<F: Real, const PENALTY: bool>(
     plan: &Prepared<F>,
     gradient: &mut [F],
 ) -> Pass {
-    let (mut exp, mut shifted) = ([F::default(); LANES], [F::default(); LANES]);
-    let (mut cost, mut slope) = ([F::default(); LANES], [F::default(); LANES]);
-    let mut add = |lane: usize, logit: F, margin: F, weight: F, gradient: &mut F| {
-        let z = logit - max;
-        let e = z.exp();
-        *gradient = e;
-        exp[lane] += e;
-        if PENALTY {
-            let (c, s) = plan.penalty.cost_and_slope(anchor - logit, margin);
-            cost[lane] += weight * c;
-            slope[lane] += weight * s;
-        } else {
-            shifted[lane] += z;
-        }
-    };
     let zero = [F::default(); LANES];
+    let mut lanes = Lanes { exp: zero, shifted: zero, cost: zero, slope: zero };
     let (chunks, tail) = row.as_chunks::<LANES>();
     let (gradients, last) = gradient.as_chunks_mut::<LANES>();
-    let (margins, weights) = (plan.penalty.margins.as_chunks::<LANES>(), plan.penalty.weights.as_chunks::<LANES>());
     for (index, (chunk, gradient)) in chunks.iter().zip(gradients).enumerate() {
-        let (margins, weights) = if PENALTY { (&margins.0[index], &weights.0[index]) } else { (&zero, &zero) };
+        *gradient = lanes.add::<PENALTY>(chunk, LANES, max, anchor, plan, index);
+    }
+    if !tail.is_empty() {
+        let padded = padded(tail, F::new(f64::NEG_INFINITY));
+        let e = lanes.add::<PENALTY>(&padded, tail.len(), max, anchor, plan, chunks.len());
+        last.copy_from_slice(&e[..last.len()]);
+    }
+    Pass { exp: total(lanes.exp), shifted: total(lanes.shifted), cost: total(lanes.cost), slope: total(lanes.slope) }
+}
+
+impl<F: Real> Lanes<F> {
+    /// Adds the classes of a chunk, of which the first `valid` exist, and returns their exponentials.
+    #[inline(always)]
+    fn add<const PENALTY: bool>(
+        &mut self,
+        chunk: &[F; LANES],
+        valid: usize,
+        max: F,
+        anchor: F,
+        plan: &Prepared<F>,
+        index: usize,
+    ) -> [F; LANES] {
+        let mut exponentials = [F::default(); LANES];
         for lane in 0..LANES {
-            add(lane, chunk[lane], margins[lane], weights[lane], &mut gradient[lane]);
+            let z = chunk[lane] - max;
+            let e = z.exp();
+            exponentials[lane] = e;
+            self.exp[lane] += e;
+            if !PENALTY {
+                self.shifted[lane] += if lane < valid { z } else { F::default() };
+            }
         }
+        if PENALTY {
+            let (margins, weights) = plan.penalty.lanes(index);
+            for lane in 0..LANES {
+                let (cost, slope) = plan.penalty.cost_and_slope(anchor - chunk[lane], margins[lane]);
+                self.cost[lane] += weights[lane] * cost;
+                self.slope[lane] += weights[lane] * slope;
+            }
+        }
+        exponentials
     }
-    for (lane, (&logit, gradient)) in tail.iter().zip(last).enumerate() {
-        let (margin, weight) = if PENALTY { (margins.1[lane], weights.1[lane]) } else { (zero[0], zero[0]) };
-        add(lane, logit, margin, weight, gradient);
-    }
-    Pass { exp: total(exp), shifted: total(shifted), cost: total(cost), slope: total(slope) }
 }
 
 /// Makes gradients of exponentials, all but what the label and the anchor have on top.
 #[inline(always)]
-fn finish<F: Real, const PENALTY: bool>(
-    row: &[F],
+fn finish<F: Real, const PENALTY: bool>(row: &[F], anchor: F, plan: &Prepared<F>, factors: [F; 3], gradient: &mut [F]) {
+    let (chunks, tail) = row.as_chunks::<LANES>();
+    let (gradients, last) = gradient.as_chunks_mut::<LANES>();
+    for (index, (chunk, gradient)) in chunks.iter().zip(gradients).enumerate() {
+        *gradient = finished::<F, PENALTY>(chunk, anchor, plan, factors, gradient, index);
+    }
+    if !tail.is_empty() {
+        let zero = F::default();
+        let (tail, gradient) = (padded(tail, zero), padded(last, zero));
+        let finished = finished::<F, PENALTY>(&tail, anchor, plan, factors, &gradient, chunks.len());
+        last.copy_from_slice(&finished[..last.len()]);
+    }
+}
+
+#[inline(always)]
+fn finished<F: Real, const PENALTY: bool>(
+    chunk: &[F; LANES],
     anchor: F,
     plan: &Prepared<F>,
     [exp_factor, constant, penalty_slope]: [F; 3],
-    gradient: &mut [F],
-) {
+    gradient: &[F; LANES],
+    index: usize,
+) -> [F; LANES] {
+    let mut finished = [F::default(); LANES];
+    for lane in 0..LANES {
+        finished[lane] = gradient[lane] * exp_factor + constant;
+    }
     if PENALTY {
-        let per_class = plan.penalty.margins.iter().zip(&plan.penalty.weights);
-        for ((gradient, &logit), (&margin, &weight)) in gradient.iter_mut().zip(row).zip(per_class) {
-            let (_, slope) = plan.penalty.cost_and_slope(anchor - logit, margin);
-            *gradient = *gradient * exp_factor + constant - penalty_slope * (weight * slope);
-        }
-    } else {
-        for gradient in gradient {
-            *gradient = *gradient * exp_factor + constant;
+        let (margins, weights) = plan.penalty.lanes(index);
+        for lane in 0..LANES {
+            let (_, slope) = plan.penalty.cost_and_slope(anchor - chunk[lane], margins[lane]);
+            finished[lane] -= penalty_slope * (weights[lane] * slope);
         }
     }
+    finished
+}
+
+/// Fewer numbers than lanes, and others after them.
+#[inline(always)]
+fn padded<F: Real>(tail: &[F], other: F) -> [F; LANES] {
+    let mut lanes = [other; LANES];
+    lanes[..tail.len()].copy_from_slice(tail);
+    lanes
 }
 
 /// The first index of the maximum; any where it is NaN.
 #[inline(always)]
 fn first<F: Real>(row: &[F], max: F) -> usize {
-    row.iter().position(|&logit| logit == max).unwrap_or(0)
+    let (chunks, tail) = row.as_chunks::<LANES>();
+    for (index, chunk) in chunks.iter().enumerate() {
+        // Whether a chunk has it takes no branch per logit.
+        if chunk.iter().fold(false, |found, logit| found | (*logit == max)) {
+            return index * LANES + chunk.iter().position(|logit| *logit == max).unwrap_or(0);
+        }
+    }
+    tail.iter().position(|logit| *logit == max).map_or(0, |lane| chunks.len() * LANES + lane)
 }
 
 #[inline(always)]
