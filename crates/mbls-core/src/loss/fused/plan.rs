@@ -197,10 +197,10 @@ impl<F: Real> Penalty<F> {
         !self.margins.is_empty()
     }
 
-    /// The margins and weights of the classes from `index * LANES` on.
+    /// The margins and weights of the classes, as many at once as there are lanes.
     #[inline(always)]
-    pub(super) fn lanes(&self, index: usize) -> (&[F; LANES], &[F; LANES]) {
-        (&self.margins[index], &self.weights[index])
+    pub(super) fn lanes(&self) -> impl Iterator<Item = (&[F; LANES], &[F; LANES])> {
+        self.margins.iter().zip(&self.weights)
     }
 
     /// The margin and weight of a class.

@@ -41,147 +41,113 @@ fn rows<F: Real, const PENALTY: bool>(logits: &[F], targets: &[u32], plan: &Prep
         }
         let label = target as usize;
         let max = F::maximum(row);
-        let anchor = if plan.penalty.target_anchor { row[label] } else { max };
-        let pass = exponentials::<F, PENALTY>(row, max, anchor, plan, gradient);
-
-        let log_sum = ln(pass.exp);
+        let (exp, shifted) = exponentials::<F, PENALTY>(row, max, gradient);
+        let log_sum = ln(exp);
         let log_p = (row[label] - max).f64() - log_sum;
         let (base, slope) = plan.base.value_and_slope(log_p);
-        let second = if PENALTY { pass.cost } else { log_sum - pass.shifted / classes as f64 };
         let weight = plan.row_weight(target);
-        sums.base += weight * base;
-        sums.second += weight * second;
-
         let base_slope = weight * plan.base_weight * slope;
         let uniform = weight * plan.uniform_weight;
-        let exp_factor = F::new((base_slope + uniform) / pass.exp);
-        let constant = F::new(-uniform / classes as f64);
-        let penalty_slope = F::new(weight * plan.penalty_weight);
-        finish::<F, PENALTY>(row, anchor, plan, [exp_factor, constant, penalty_slope], gradient);
+        let factors = Factors {
+            exp: F::new((base_slope + uniform) / exp),
+            constant: F::new(-uniform / classes as f64),
+            penalty: F::new(weight * plan.penalty_weight),
+        };
+        let anchor = if plan.penalty.target_anchor { row[label] } else { max };
+        let (cost, slope) = finish::<F, PENALTY>(row, anchor, plan, &factors, gradient);
+        sums.base += weight * base;
+        sums.second += weight * if PENALTY { cost } else { log_sum - shifted / classes as f64 };
         gradient[label] -= F::new(base_slope);
         if PENALTY && plan.penalty.moves_anchor {
             let index = if plan.penalty.target_anchor { label } else { first(row, max) };
-            gradient[index] += F::new(weight * plan.penalty_weight * pass.slope);
+            gradient[index] += F::new(weight * plan.penalty_weight * slope);
         }
     }
     sums
 }
 
-/// What the first pass over a row adds up.
-struct Pass {
-    /// `sum_k e^(l_k - max)`.
-    exp: f64,
-    /// `sum_k (l_k - max)`.
-    shifted: f64,
-    /// The row's penalty.
-    cost: f64,
-    /// The derivative of the penalty by the anchor.
-    slope: f64,
+/// What the gradient of a row is made of, but for the label and the anchor.
+struct Factors<F> {
+    exp: F,
+    constant: F,
+    penalty: F,
 }
 
-/// The sums of a [`Pass`] in lanes.
-struct Lanes<F> {
-    exp: [F; LANES],
-    shifted: [F; LANES],
-    cost: [F; LANES],
-    slope: [F; LANES],
-}
-
-/// Leaves the exponentials in `gradient`.
+/// `sum_k e^(l_k - max)` and, without a penalty, `sum_k (l_k - max)`; leaves the exponentials in `gradient`.
 #[inline(always)]
-fn exponentials<F: Real, const PENALTY: bool>(
-    row: &[F],
-    max: F,
-    anchor: F,
-    plan: &Prepared<F>,
-    gradient: &mut [F],
-) -> Pass {
-    let zero = [F::default(); LANES];
-    let mut lanes = Lanes { exp: zero, shifted: zero, cost: zero, slope: zero };
+fn exponentials<F: Real, const PENALTY: bool>(row: &[F], max: F, gradient: &mut [F]) -> (f64, f64) {
+    let (mut exp, mut shifted) = ([F::default(); LANES], [F::default(); LANES]);
     let (chunks, tail) = row.as_chunks::<LANES>();
     let (gradients, last) = gradient.as_chunks_mut::<LANES>();
-    for (index, (chunk, gradient)) in chunks.iter().zip(gradients).enumerate() {
-        *gradient = lanes.add::<PENALTY>(chunk, LANES, max, anchor, plan, index);
-    }
-    if !tail.is_empty() {
-        let padded = padded(tail, F::new(f64::NEG_INFINITY));
-        let e = lanes.add::<PENALTY>(&padded, tail.len(), max, anchor, plan, chunks.len());
-        last.copy_from_slice(&e[..last.len()]);
-    }
-    Pass { exp: total(lanes.exp), shifted: total(lanes.shifted), cost: total(lanes.cost), slope: total(lanes.slope) }
-}
-
-impl<F: Real> Lanes<F> {
-    /// Adds the classes of a chunk, of which the first `valid` exist, and returns their exponentials.
-    #[inline(always)]
-    fn add<const PENALTY: bool>(
-        &mut self,
-        chunk: &[F; LANES],
-        valid: usize,
-        max: F,
-        anchor: F,
-        plan: &Prepared<F>,
-        index: usize,
-    ) -> [F; LANES] {
-        let mut exponentials = [F::default(); LANES];
+    for (chunk, gradient) in chunks.iter().zip(gradients) {
         for lane in 0..LANES {
             let z = chunk[lane] - max;
             let e = z.exp();
-            exponentials[lane] = e;
-            self.exp[lane] += e;
+            gradient[lane] = e;
+            exp[lane] += e;
             if !PENALTY {
-                self.shifted[lane] += if lane < valid { z } else { F::default() };
+                shifted[lane] += z;
             }
         }
-        if PENALTY {
-            let (margins, weights) = plan.penalty.lanes(index);
-            for lane in 0..LANES {
-                let (cost, slope) = plan.penalty.cost_and_slope(anchor - chunk[lane], margins[lane]);
-                self.cost[lane] += weights[lane] * cost;
-                self.slope[lane] += weights[lane] * slope;
-            }
-        }
-        exponentials
-    }
-}
-
-/// Makes gradients of exponentials, all but what the label and the anchor have on top.
-#[inline(always)]
-fn finish<F: Real, const PENALTY: bool>(row: &[F], anchor: F, plan: &Prepared<F>, factors: [F; 3], gradient: &mut [F]) {
-    let (chunks, tail) = row.as_chunks::<LANES>();
-    let (gradients, last) = gradient.as_chunks_mut::<LANES>();
-    for (index, (chunk, gradient)) in chunks.iter().zip(gradients).enumerate() {
-        *gradient = finished::<F, PENALTY>(chunk, anchor, plan, factors, gradient, index);
     }
     if !tail.is_empty() {
-        let zero = F::default();
-        let (tail, gradient) = (padded(tail, zero), padded(last, zero));
-        let finished = finished::<F, PENALTY>(&tail, anchor, plan, factors, &gradient, chunks.len());
-        last.copy_from_slice(&finished[..last.len()]);
+        let padded = padded(tail, F::new(f64::NEG_INFINITY));
+        let mut e = [F::default(); LANES];
+        for lane in 0..LANES {
+            let z = padded[lane] - max;
+            e[lane] = z.exp();
+            exp[lane] += e[lane];
+            if !PENALTY {
+                shifted[lane] += if lane < tail.len() { z } else { F::default() };
+            }
+        }
+        last.copy_from_slice(&e[..last.len()]);
     }
+    (total(exp), total(shifted))
 }
 
+/// Makes gradients of exponentials, all but what the label and the anchor have on top; the penalty of the row and its
+/// derivative by the anchor.
 #[inline(always)]
-fn finished<F: Real, const PENALTY: bool>(
-    chunk: &[F; LANES],
+fn finish<F: Real, const PENALTY: bool>(
+    row: &[F],
     anchor: F,
     plan: &Prepared<F>,
-    [exp_factor, constant, penalty_slope]: [F; 3],
-    gradient: &[F; LANES],
-    index: usize,
-) -> [F; LANES] {
-    let mut finished = [F::default(); LANES];
-    for lane in 0..LANES {
-        finished[lane] = gradient[lane] * exp_factor + constant;
+    factors: &Factors<F>,
+    gradient: &mut [F],
+) -> (f64, f64) {
+    if !PENALTY {
+        for gradient in gradient {
+            *gradient = *gradient * factors.exp + factors.constant;
+        }
+        return (0.0, 0.0);
     }
-    if PENALTY {
-        let (margins, weights) = plan.penalty.lanes(index);
+    let (mut cost, mut slope) = ([F::default(); LANES], [F::default(); LANES]);
+    let (chunks, tail) = row.as_chunks::<LANES>();
+    let (gradients, last) = gradient.as_chunks_mut::<LANES>();
+    for ((chunk, gradient), (margins, weights)) in chunks.iter().zip(gradients).zip(plan.penalty.lanes()) {
         for lane in 0..LANES {
-            let (_, slope) = plan.penalty.cost_and_slope(anchor - chunk[lane], margins[lane]);
-            finished[lane] -= penalty_slope * (weights[lane] * slope);
+            let (c, s) = plan.penalty.cost_and_slope(anchor - chunk[lane], margins[lane]);
+            let weighted = weights[lane] * s;
+            cost[lane] += weights[lane] * c;
+            slope[lane] += weighted;
+            gradient[lane] = gradient[lane] * factors.exp + factors.constant - factors.penalty * weighted;
         }
     }
-    finished
+    if !tail.is_empty()
+        && let Some((margins, weights)) = plan.penalty.lanes().nth(chunks.len())
+    {
+        let (tail, mut g) = (padded(tail, F::default()), padded(last, F::default()));
+        for lane in 0..LANES {
+            let (c, s) = plan.penalty.cost_and_slope(anchor - tail[lane], margins[lane]);
+            let weighted = weights[lane] * s;
+            cost[lane] += weights[lane] * c;
+            slope[lane] += weighted;
+            g[lane] = g[lane] * factors.exp + factors.constant - factors.penalty * weighted;
+        }
+        last.copy_from_slice(&g[..last.len()]);
+    }
+    (total(cost), total(slope))
 }
 
 /// Fewer numbers than lanes, and others after them.
