@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 /// them, or what the [`Reduction`] says.
 ///
 /// ```
-/// use candle_core::{DType, Tensor};
+/// use candle_core::{DType, Device, Tensor};
 /// use mbls_core::loss::LogitBatch;
 ///
 /// // One image of 2 x 2 pixels, three classes; one pixel is not labelled.

@@ -33,6 +33,7 @@ mod logit_norm;
 mod logit_penalty;
 mod margin;
 mod mdca;
+mod measured;
 mod mmce;
 mod neighbour_penalty;
 mod neighbourhood;

@@ -312,3 +312,32 @@ fn settings_of_a_schedule_out_of_range_are_errors() -> mbls_core::Result<()> {
     assert_eq!(error.as_deref(), Some("max_alpha = 1: expected none without a schedule"));
     Ok(())
 }
+
+/// What the slices of the same rows measure, in every layout and type.
+#[test]
+fn metrics_of_a_batch_are_those_of_its_rows() -> mbls_core::Result<()> {
+    use mbls_core::metric::{ClassificationMetrics, Metric, measure_logits};
+    let empty = ClassificationMetrics::new(15)?;
+    let labels: Vec<u32> = (0..60).map(|i| if i % 5 == 3 { 9 } else { i % 4 }).collect();
+    let kept: Vec<usize> = (0..60).filter(|i| labels[*i] != 9).collect();
+    let kept_labels: Vec<u32> = kept.iter().map(|&i| labels[i]).collect();
+    for dtype in [DType::F64, DType::F32, DType::BF16] {
+        let rows = logits(&[60, 4]).to_dtype(dtype)?;
+        let values = flat(&rows);
+        let kept_rows: Vec<f64> = kept.iter().flat_map(|&i| &values[i * 4..][..4]).copied().collect();
+        let expected = measure_logits(&empty, &kept_rows, 4, &kept_labels)?;
+        let planes = rows.reshape((3, 20, 4))?.transpose(1, 2)?;
+        let layouts = [
+            (rows.clone(), Tensor::from_slice(&labels, 60, &CPU)?),
+            (planes, Tensor::from_slice(&labels, (3, 20), &CPU)?),
+        ];
+        for (logits, labels) in layouts {
+            let batch = LogitBatch::new(&logits, &labels, Some(9))?;
+            assert_eq!(batch.measure(&empty)?, expected);
+            let mut updated = empty.clone();
+            updated.update(&batch.predictions()?)?;
+            assert_eq!(updated, expected);
+        }
+    }
+    Ok(())
+}
