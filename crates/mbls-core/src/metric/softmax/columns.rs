@@ -116,11 +116,11 @@ impl Lanes {
             let (scores, k) = (column.map(Into::into), k as f64);
             for lane in 0..LANES {
                 let e = exp((scores[lane] - max[lane]) * inverse_temperature);
-                let is_label = k == label[lane];
+                // As factors: a conditional sum becomes a masked store, which the next class has to wait for.
+                let is_label = if k == label[lane] { 1.0 } else { 0.0 };
                 sum[lane] += e;
-                others[lane] += if is_label { 0.0 } else { e * e };
-                // A sum of one term, which stays in a register where an assignment would be a masked store.
-                e_label[lane] += if is_label { e } else { 0.0 };
+                others[lane] += (1.0 - is_label) * (e * e);
+                e_label[lane] += is_label * e;
             }
         }
 
