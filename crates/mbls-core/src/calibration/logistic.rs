@@ -17,8 +17,10 @@ pub(super) struct Fitted {
 /// [`Error::Fit`](crate::Error::Fit) where there is no optimum.
 pub(super) fn fit(what: &'static str, features: &[&[f64]], targets: &[f64], intercept: f64) -> Result<Fitted> {
     let width = features.len();
-    let by_row: Vec<f64> =
-        (0..targets.len()).flat_map(|row| features.iter().map(move |feature| feature[row])).collect();
+    // To at most 1, so that no square overflows, nor all of them underflow; weights take the scale back.
+    let scales: Vec<f64> = features.iter().map(|feature| largest(feature)).collect();
+    let of_row = |row: usize| features.iter().zip(&scales).map(move |(feature, scale)| feature[row] / scale);
+    let by_row: Vec<f64> = (0..targets.len()).flat_map(of_row).collect();
     let basis = (width > 0).then(|| Basis::new(Form::Full, &by_row, width));
     let coordinates = basis.as_ref().map_or(Vec::new(), |basis| basis.coordinates(&by_row));
     let mut effects = basis.as_ref().map_or(Vec::new(), |basis| basis.effects(&coordinates));
@@ -28,8 +30,15 @@ pub(super) fn fit(what: &'static str, features: &[&[f64]], targets: &[f64], inte
     start.push(intercept);
     let found = minimise(what, &regression, start)?;
     let (u, c) = found.split_at(width);
-    let (weights, intercepts) = basis.map_or((Vec::new(), c.to_vec()), |basis| basis.weights(u, c));
+    let (mut weights, intercepts) = basis.map_or((Vec::new(), c.to_vec()), |basis| basis.weights(u, c));
+    weights.iter_mut().zip(&scales).for_each(|(weight, scale)| *weight /= scale);
     Ok(Fitted { weights, intercept: intercepts[0] })
+}
+
+/// The largest magnitude of a feature, 1 where all are 0.
+fn largest(feature: &[f64]) -> f64 {
+    let largest = feature.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+    if largest > 0.0 { largest } else { 1.0 }
 }
 
 /// `1 / (1 + exp(-z))`, without overflow.

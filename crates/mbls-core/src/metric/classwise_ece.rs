@@ -193,6 +193,16 @@ impl TryFrom<Saved<State>> for ClasswiseEce {
                 return invalid(format!("a class has {rows} probabilities of {} rows", state.n));
             }
         }
+        // Each row has one label and probabilities of sum 1, or a little more; bounds that keep the sum of all gaps in range.
+        let labels: u128 = state.cells.iter().map(|cell| u128::from(cell.positive)).sum();
+        let sum: f64 = state.cells.iter().map(|cell| cell.probability.to_f64()).sum();
+        let labels_fit = match state.convention {
+            ClasswiseConvention::Default => labels == state.n.into(),
+            ClasswiseConvention::Reference => labels <= state.n.into(),
+        };
+        if !labels_fit || sum > 2.0 * state.n as f64 {
+            return invalid(format!("{labels} labels and probabilities of sum {sum} in {} rows", state.n));
+        }
         Ok(Self { edges, state })
     }
 }

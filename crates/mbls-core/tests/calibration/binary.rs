@@ -195,6 +195,20 @@ fn fits_without_an_optimum_are_errors() {
     assert_eq!(IsotonicRegression::fit(&probs, &[true; 4], ()).unwrap().prob(0.0), 1.0);
 }
 
+/// A scale of the scores is undone by the slope, up to where squares of scores overflow and underflow.
+#[test]
+fn platt_scaling_undoes_the_scale_of_the_scores() {
+    let fit = |scale: f64| {
+        let scores = [1.0, -1.0, 0.5, 0.3, -0.2, -0.7].map(|score| score * scale);
+        let positive = [true, false, true, false, true, false];
+        let fitted = PlattScaling::fit_scores(&scores, &positive, PlattTargets::Smoothed).unwrap();
+        [fitted.slope() * scale, fitted.intercept()]
+    };
+    for scale in [1e-300, 1e-150, 1e-5, 1e5, 1e150, 1e300] {
+        assert_close(&format!("scale {scale:e}"), &fit(scale), &fit(1.0), 1e-9);
+    }
+}
+
 #[test]
 fn probabilities_out_of_range_are_taken_as_the_nearer_end() {
     let (probs, positive) = ([0.1, 0.4, 0.6, 0.9, 0.5], [false, true, false, true, true]);
