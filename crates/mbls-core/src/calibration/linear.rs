@@ -1,7 +1,8 @@
 use super::basis::Form;
-use super::scores::{check_classes, softmax};
+use super::scores::softmax;
 use super::softmax_regression::SoftmaxRegression;
 use super::{Calibrator, ScoreKind, Scores, newton};
+use crate::metric::check_classes;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};

@@ -44,7 +44,7 @@ pub use beta::BetaCalibration;
 pub use binary::BinaryCalibrator;
 pub use calibrator::Calibrator;
 pub use fitted::{FittedCalibrator, SavedCalibrator};
-pub use histogram::{Binning, HistogramBinning, HistogramBins};
+pub use histogram::{HistogramBinning, HistogramBins, HistogramEdges};
 pub use isotonic::IsotonicRegression;
 pub use linear::{DirichletCalibration, MatrixScaling, Odir, VectorScaling};
 pub use multiclass::{Multiclass, Reduction};

@@ -1,4 +1,4 @@
-use crate::metric::Score;
+use crate::metric::{Score, check_classes};
 use crate::{Error, Result};
 use std::borrow::Cow;
 
@@ -168,14 +168,6 @@ impl Scores {
         let (expected, found) = (format!("scores of {fitted} classes"), format!("{} classes", self.classes));
         Err(Error::Shape { what, expected, found })
     }
-}
-
-/// `classes`, where rows may have so many: a class must fit into u32, the type of a label.
-pub(super) fn check_classes(classes: usize) -> Result<usize> {
-    if classes >= 2 && u32::try_from(classes).is_ok() {
-        return Ok(classes);
-    }
-    Err(Error::Setting { name: "classes", value: classes.to_string(), expected: "from 2 to 2^32 - 1" })
 }
 
 /// `log sum_k exp(l_k)`, shifted by the maximum.

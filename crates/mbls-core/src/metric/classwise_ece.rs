@@ -3,7 +3,7 @@ use super::classwise_cells;
 use super::edges::Edges;
 use super::fixed_sum::{unit_interval_units, units_to_f64};
 use super::saved::{self, Saved};
-use super::{Metric, Predictions, add_counts, same};
+use super::{Metric, Predictions, add_counts, same, same_classes};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -87,14 +87,7 @@ impl ClasswiseEce {
 
     /// An error where a batch has another number of classes than those before it.
     pub(super) fn check_update(&self, input: &Predictions) -> Result<()> {
-        match self.classes() {
-            Some(classes) if classes != input.classes() => Err(Error::Shape {
-                what: "predictions",
-                expected: format!("{classes} classes, as before"),
-                found: format!("{} classes", input.classes()),
-            }),
-            _ => Ok(()),
-        }
+        same_classes("predictions", self.classes(), input.classes())
     }
 
     /// An error where another's settings or number of classes differ.

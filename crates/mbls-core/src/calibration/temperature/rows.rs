@@ -1,6 +1,5 @@
-use super::super::scores::check_classes;
 use super::TemperatureScaling;
-use crate::metric::{FixedSum, Metric, Predictions, ReliabilityBins, Score};
+use crate::metric::{FixedSum, Metric, Predictions, ReliabilityBins, Score, check_classes};
 use crate::simd::{exp, ln};
 use crate::{Error, Result};
 use rayon::prelude::*;
