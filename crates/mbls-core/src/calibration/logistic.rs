@@ -3,6 +3,7 @@
 use super::basis::{Basis, Form};
 use super::newton::{Evaluation, Objective, minimise};
 use crate::Result;
+use crate::simd::exp;
 
 /// Weights of the features and the intercept, of least mean cross-entropy.
 pub(super) struct Fitted {
@@ -43,7 +44,7 @@ fn largest(feature: &[f64]) -> f64 {
 
 /// `1 / (1 + exp(-z))`, without overflow.
 pub(super) fn sigmoid(z: f64) -> f64 {
-    let small = (-z.abs()).exp();
+    let small = exp(-z.abs());
     if z >= 0.0 { 1.0 / (1.0 + small) } else { small / (1.0 + small) }
 }
 
@@ -76,7 +77,7 @@ impl Objective for LogisticRegression<'_> {
             let p = sigmoid(z);
             // The variance from both tails, so that it does not round to 0 before the residual does.
             let variance = p * sigmoid(-z);
-            value += z.max(0.0) + (-z.abs()).exp().ln_1p() - target * z;
+            value += z.max(0.0) + libm::log1p(exp(-z.abs())) - target * z;
             for i in 0..dim {
                 gradient[i] += (p - target) * x[i] / n;
                 for j in 0..dim {

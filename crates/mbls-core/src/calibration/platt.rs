@@ -74,7 +74,7 @@ impl PlattScaling {
         let target = |&(_, positive): &(f64, bool)| if positive { of_positive } else { of_negative };
         let targets: Vec<f64> = samples.iter().map(target).collect();
         let scores: Vec<f64> = samples.iter().map(|(score, _)| *score).collect();
-        let start = ((positives + 1.0) / (negatives + 1.0)).ln();
+        let start = libm::log((positives + 1.0) / (negatives + 1.0));
         let fitted = logistic::fit(WHAT, &[&scores], &targets, start)?;
         Saved { slope: fitted.weights[0], intercept: fitted.intercept }.try_into()
     }
@@ -97,7 +97,7 @@ impl PlattScaling {
 
 fn log_odds(prob: f64) -> f64 {
     let prob = clipped(prob);
-    prob.ln() - (1.0 - prob).ln()
+    libm::log(prob) - libm::log(1.0 - prob)
 }
 
 impl BinaryCalibrator for PlattScaling {
