@@ -18,9 +18,9 @@ pub(super) struct Fitted {
 /// [`Error::Fit`](crate::Error::Fit) where there is no optimum.
 pub(super) fn fit(what: &'static str, features: &[&[f64]], targets: &[f64], intercept: f64) -> Result<Fitted> {
     let width = features.len();
-    // To at most 1, so that no square overflows, nor all of them underflow; weights take the scale back.
-    let scales: Vec<f64> = features.iter().map(|feature| largest(feature)).collect();
-    let of_row = |row: usize| features.iter().zip(&scales).map(move |(feature, scale)| feature[row] / scale);
+    // To -1..1, so that no square overflows, nor all of them underflow, and an offset takes no digits.
+    let units: Vec<Unit> = features.iter().map(|feature| Unit::of(feature)).collect();
+    let of_row = |row: usize| features.iter().zip(&units).map(move |(feature, unit)| unit.of_value(feature[row]));
     let by_row: Vec<f64> = (0..targets.len()).flat_map(of_row).collect();
     let basis = (width > 0).then(|| Basis::new(Form::Full, &by_row, width));
     let coordinates = basis.as_ref().map_or(Vec::new(), |basis| basis.coordinates(&by_row));
@@ -32,14 +32,32 @@ pub(super) fn fit(what: &'static str, features: &[&[f64]], targets: &[f64], inte
     let found = minimise(what, &regression, start)?;
     let (u, c) = found.split_at(width);
     let (mut weights, intercepts) = basis.map_or((Vec::new(), c.to_vec()), |basis| basis.weights(u, c));
-    weights.iter_mut().zip(&scales).for_each(|(weight, scale)| *weight /= scale);
-    Ok(Fitted { weights, intercept: intercepts[0] })
+    let mut intercept = intercepts[0];
+    for (weight, unit) in weights.iter_mut().zip(&units) {
+        *weight /= unit.scale;
+        intercept -= *weight * unit.centre;
+    }
+    Ok(Fitted { weights, intercept })
 }
 
-/// The largest magnitude of a feature, 1 where all are 0.
-fn largest(feature: &[f64]) -> f64 {
-    let largest = feature.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
-    if largest > 0.0 { largest } else { 1.0 }
+/// The unit in which a feature lies between -1 and 1.
+struct Unit {
+    centre: f64,
+    scale: f64,
+}
+
+impl Unit {
+    fn of(feature: &[f64]) -> Self {
+        let least = feature.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = feature.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        // Halved before they are added: their sum may overflow.
+        let half_range = 0.5 * most - 0.5 * least;
+        Self { centre: 0.5 * most + 0.5 * least, scale: if half_range > 0.0 { half_range } else { 1.0 } }
+    }
+
+    fn of_value(&self, value: f64) -> f64 {
+        (value - self.centre) / self.scale
+    }
 }
 
 /// `1 / (1 + exp(-z))`, without overflow.

@@ -195,17 +195,26 @@ fn fits_without_an_optimum_are_errors() {
     assert_eq!(IsotonicRegression::fit(&probs, &[true; 4], ()).unwrap().prob(0.0), 1.0);
 }
 
-/// A scale of the scores is undone by the slope, up to where squares of scores overflow and underflow.
+/// Scale and offset of the scores are undone by slope and intercept, even where squares of scores overflow or underflow.
 #[test]
-fn platt_scaling_undoes_the_scale_of_the_scores() {
-    let fit = |scale: f64| {
-        let scores = [1.0, -1.0, 0.5, 0.3, -0.2, -0.7].map(|score| score * scale);
+fn platt_scaling_undoes_scale_and_offset_of_the_scores() {
+    let scores = [1.0, -1.0, 0.5, 0.25, -0.25, -0.75];
+    let fit = |scores: [f64; 6]| {
         let positive = [true, false, true, false, true, false];
-        let fitted = PlattScaling::fit_scores(&scores, &positive, PlattTargets::Smoothed).unwrap();
-        [fitted.slope() * scale, fitted.intercept()]
+        PlattScaling::fit_scores(&scores, &positive, PlattTargets::Smoothed).unwrap()
     };
+    let plain = fit(scores);
     for scale in [1e-300, 1e-150, 1e-5, 1e5, 1e150, 1e300] {
-        assert_close(&format!("scale {scale:e}"), &fit(scale), &fit(1.0), 1e-9);
+        let fitted = fit(scores.map(|score| score * scale));
+        let found = [fitted.slope() * scale, fitted.intercept()];
+        assert_close(&format!("scale {scale:e}"), &found, &[plain.slope(), plain.intercept()], 1e-9);
+    }
+    for offset in [-3.0, 1e3, 1e6, -1e10] {
+        let fitted = fit(scores.map(|score| score + offset));
+        assert_close(&format!("offset {offset}"), &[fitted.slope()], &[plain.slope()], 1e-9);
+        let (found, expected) =
+            (scores.map(|s| fitted.prob_of_score(s + offset)), scores.map(|s| plain.prob_of_score(s)));
+        assert_close(&format!("offset {offset}"), &found, &expected, 1e-5);
     }
 }
 
