@@ -61,7 +61,7 @@ impl PlattScaling {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where the lengths differ, [`Error::NoRows`], [`Error::Setting`] for a score that is not finite,
+    /// [`Error::Shape`] where the lengths differ, [`Error::NoRows`], [`Error::Score`] for a score that is not finite,
     /// [`Error::Fit`] where there is no optimum.
     pub fn fit_scores(scores: &[f64], positive: &[bool], targets: PlattTargets) -> Result<Self> {
         let samples = sorted_samples(WHAT, scores, positive)?;

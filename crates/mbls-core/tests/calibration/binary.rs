@@ -218,6 +218,17 @@ fn platt_scaling_undoes_scale_and_offset_of_the_scores() {
     }
 }
 
+/// Probabilities are clipped 2^-52 from 0 and 1: with a tenth of their log-odds, odds of 2^-5.2 and 2^5.2.
+#[test]
+fn log_odds_are_of_clipped_probabilities() {
+    let platt: PlattScaling = serde_json::from_str(r#"{"slope":0.1,"intercept":0.0}"#).unwrap();
+    let beta: BetaCalibration = serde_json::from_str(r#"{"a":0.1,"b":0.1,"c":0.0}"#).unwrap();
+    let odds = 2f64.powf(-5.2);
+    let expected = [odds / (1.0 + odds), 1.0 / (1.0 + odds)];
+    assert_close("Platt", &[platt.prob(0.0), platt.prob(1.0)], &expected, 1e-12);
+    assert_close("beta", &[beta.prob(0.0), beta.prob(1.0)], &expected, 1e-12);
+}
+
 #[test]
 fn probabilities_out_of_range_are_taken_as_the_nearer_end() {
     let (probs, positive) = ([0.1, 0.4, 0.6, 0.9, 0.5], [false, true, false, true, true]);
@@ -256,8 +267,8 @@ fn wrong_input_is_refused() {
     assert_eq!(isotonic(&[], &[]), "isotonic regression: there are no rows to fit to");
     assert_eq!(isotonic(&[0.5], &[]), "isotonic regression: expected 1 outcomes, found 0");
     assert_eq!(isotonic(&[1.5], &[true]), "probability = 1.5: expected a number from 0 to 1");
-    let platt = PlattScaling::fit_scores(&[f64::NAN], &[true], PlattTargets::Smoothed);
-    assert_eq!(message(platt.unwrap_err()), "score = NaN: expected a finite number");
+    let platt = PlattScaling::fit_scores(&[0.0, f64::NAN], &[true, true], PlattTargets::Smoothed);
+    assert_eq!(message(platt.unwrap_err()), "score NaN at row 1: expected a finite number");
     for bins in [0, 65537] {
         let settings = HistogramBins { bins, edges: HistogramEdges::EqualMass };
         let error = HistogramBinning::fit(&[0.5], &[true], settings).unwrap_err();
