@@ -218,6 +218,13 @@ fn platt_scaling_undoes_scale_and_offset_of_the_scores() {
     }
 }
 
+/// Neighbours of the same share are one pool: a map has no corner that it does not need.
+#[test]
+fn isotonic_regression_pools_equal_shares() {
+    let map = IsotonicRegression::fit(&[0.2, 0.4, 0.6, 0.8], &[false, true, true, true], ()).unwrap();
+    assert_eq!(map.corners().collect::<Vec<_>>(), [(0.2, 0.0), (0.4, 1.0), (0.8, 1.0)]);
+}
+
 /// Probabilities are clipped 2^-52 from 0 and 1: with a tenth of their log-odds, odds of 2^-5.2 and 2^5.2.
 #[test]
 fn log_odds_are_of_clipped_probabilities() {
