@@ -137,7 +137,7 @@ pub(crate) fn interval_of(mut values: Vec<f64>, level: f64) -> Option<(Interval,
 }
 
 /// The quantile of sorted values, at least one, by linear interpolation between order statistics.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
+pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let position = share * (sorted.len() - 1) as f64;
     let below = (position as usize).min(sorted.len() - 1);
     let above = (below + 1).min(sorted.len() - 1);

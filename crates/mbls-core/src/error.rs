@@ -76,7 +76,7 @@ pub enum Error {
         /// Its row.
         row: usize,
     },
-    /// A score by which rows are ranked is no finite number.
+    /// A score of a row is no finite number.
     #[error("score {value} at row {row}: expected a finite number")]
     Score {
         /// The score.

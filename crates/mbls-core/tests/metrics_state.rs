@@ -257,6 +257,17 @@ fn saved_states_that_contradict_themselves_are_refused() {
         assert!(message.contains(expected), "{text}: '{message}'");
     }
     refused::<Accuracy>("accuracy", r#"{"n":1,"correct":2}"#, "2 correct of 1 rows");
+    for sum in ["-1", "3458764513820540929", &i128::MAX.to_string()] {
+        let state = format!(r#"{{"n":1,"sum":"{sum}"}}"#);
+        refused::<Brier>("brier", &state, "1 rows have squared errors of sum");
+    }
+    refused::<Brier>("brier", r#"{"n":0,"sum":"1"}"#, "0 rows have squared errors of sum");
+    let nll = |n: u64, infinite: u64, sum: &str| format!(r#"{{"n":{n},"infinite":{infinite},"sum":"{sum}"}}"#);
+    let name = "negative-log-likelihood";
+    refused::<NegativeLogLikelihood>(name, &nll(1, 2, "0"), "2 of 1 rows are infinite");
+    refused::<NegativeLogLikelihood>(name, &nll(1, 0, "-1"), "1 finite rows have the sum -");
+    refused::<NegativeLogLikelihood>(name, &nll(0, 0, "1"), "0 finite rows have the sum");
+    refused::<NegativeLogLikelihood>(name, &nll(1, 1, "1"), "0 finite rows have the sum");
     refused::<ReliabilityBins>("reliability", "[]", "bins = 0");
     let cell = r#"{"count":1,"positive":2,"probability":"0"}"#;
     refused::<ReliabilityBins>("reliability", &format!("[{cell}]"), "a bin of 1 samples has 2 positives");
@@ -271,10 +282,18 @@ fn saved_states_that_contradict_themselves_are_refused() {
         format!(r#"{{"bins":1,"convention":"default","n":{n},"max_label":{max_label},"cells":[{cells}]}}"#)
     };
     let cell = r#"{"count":1,"positive":0,"probability":"0"}"#;
-    let two = format!("{cell},{cell}");
+    let right = r#"{"count":1,"positive":1,"probability":"0"}"#;
+    let sure = r#"{"count":1,"positive":0,"probability":"1152921504606846976"}"#;
+    let two = format!("{cell},{right}");
     refused::<ClasswiseEce>("classwise-ece", &classwise(1, 0, ""), "1 rows and 0 classes");
     refused::<ClasswiseEce>("classwise-ece", &classwise(1, 2, &two), "label 2 of 2 classes");
     refused::<ClasswiseEce>("classwise-ece", &classwise(2, 1, &two), "a class has 1 probabilities of 2 rows");
+    let labels = |cells: String, expected: &str| {
+        refused::<ClasswiseEce>("classwise-ece", &classwise(1, 1, &cells), expected);
+    };
+    labels(format!("{cell},{cell}"), "0 labels and probabilities of sum 0 in 1 rows");
+    labels(format!("{right},{right}"), "2 labels and probabilities of sum 0 in 1 rows");
+    labels(format!("{sure},{sure},{sure},{right}"), "1 labels and probabilities of sum 3 in 1 rows");
     assert!(serde_json::from_str::<ClasswiseEce>(&saved("classwise-ece", &classwise(1, 1, &two))).is_ok());
 
     // Parts that did not see the same.

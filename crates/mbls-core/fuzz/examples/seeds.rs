@@ -3,7 +3,7 @@
 
 use mbls_core::Result;
 use mbls_core::calibration::{
-    self, CalibratorSpec, HistogramBins, Odir, PlattTargets, Reduction, SavedCalibrator, Scores,
+    CalibratorSpec, HistogramBins, HistogramEdges, Odir, PlattTargets, Reduction, SavedCalibrator, Scores,
 };
 use mbls_core::metric::{
     Accuracy, AdaptiveConvention, AdaptiveEce, BalancedAccuracy, Binning, Brier, CalibrationBins,
@@ -40,7 +40,7 @@ fn save_calibrators() -> Result<()> {
     let labels: Vec<u32> = (0..120u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) % 3).collect();
     let scores = Scores::from_logits(&logits, 3)?;
     let odir = Odir { off_diagonal: 0.1, intercept: 0.1 };
-    let bins = HistogramBins { bins: 3, binning: calibration::Binning::EqualWidth };
+    let bins = HistogramBins { bins: 3, edges: HistogramEdges::EqualWidth };
     let mut specs = vec![
         CalibratorSpec::Temperature {},
         CalibratorSpec::Vector {},

@@ -60,7 +60,7 @@ impl BetaCalibration {
 
 fn features(prob: f64) -> (f64, f64) {
     let prob = clipped(prob);
-    (prob.ln(), -(1.0 - prob).ln())
+    (libm::log(prob), -libm::log(1.0 - prob))
 }
 
 impl BinaryCalibrator for BetaCalibration {
@@ -71,7 +71,7 @@ impl BinaryCalibrator for BetaCalibration {
         let targets: Vec<f64> = samples.iter().map(|&(_, positive)| f64::from(u8::from(positive))).collect();
         let (of_one, of_other): (Vec<f64>, Vec<f64>) = samples.iter().map(|&(prob, _)| features(prob)).unzip();
         let positives: f64 = targets.iter().sum();
-        let start = ((positives + 1.0) / (targets.len() as f64 - positives + 1.0)).ln();
+        let start = libm::log((positives + 1.0) / (targets.len() as f64 - positives + 1.0));
         let fit = |features: &[&[f64]]| logistic::fit(WHAT, features, &targets, start);
 
         // Whether the loss falls where a or b grows.

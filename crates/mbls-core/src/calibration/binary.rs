@@ -40,8 +40,8 @@ pub(super) fn sorted_samples(what: &'static str, scores: &[f64], positive: &[boo
     if scores.is_empty() {
         return Err(Error::NoRows { what });
     }
-    if let Some(score) = scores.iter().find(|score| !score.is_finite()) {
-        return Err(Error::Setting { name: "score", value: score.to_string(), expected: "a finite number" });
+    if let Some(row) = scores.iter().position(|score| !score.is_finite()) {
+        return Err(Error::Score { value: scores[row], row });
     }
     let mut samples: Vec<(f64, bool)> = scores.iter().copied().zip(positive.iter().copied()).collect();
     samples.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));

@@ -1,5 +1,7 @@
 use super::BinaryCalibrator;
 use super::binary::sorted_probs;
+use crate::bootstrap::quantile;
+use crate::metric::check_bins;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -8,9 +10,9 @@ use serde::{Deserialize, Serialize};
 /// Bins are `(lower, upper]`, and 0 belongs to the first. A bin without rows maps to its centre.
 ///
 /// ```
-/// use mbls_core::calibration::{Binning, BinaryCalibrator, HistogramBinning, HistogramBins};
+/// use mbls_core::calibration::{BinaryCalibrator, HistogramBinning, HistogramBins, HistogramEdges};
 ///
-/// let bins = HistogramBins { bins: 2, binning: Binning::EqualWidth };
+/// let bins = HistogramBins { bins: 2, edges: HistogramEdges::EqualWidth };
 /// let map = HistogramBinning::fit(&[0.6, 0.7, 0.8, 0.9], &[true, false, true, true], bins)?;
 /// assert_eq!((map.prob(0.95), map.prob(0.3)), (0.75, 0.25));
 /// # Ok::<(), mbls_core::Error>(())
@@ -37,13 +39,13 @@ pub struct HistogramBins {
     /// How many, from 1 to 65536.
     pub bins: usize,
     /// Where their edges lie.
-    pub binning: Binning,
+    pub edges: HistogramEdges,
 }
 
-/// Where the edges of bins lie.
+/// Where the edges of [`HistogramBins`] lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Binning {
+pub enum HistogramEdges {
     /// At `k / bins`.
     EqualWidth,
     /// At the quantiles `k / bins` of the probabilities, by linear interpolation, the ends at 0 and 1. Edges that fall together
@@ -52,7 +54,6 @@ pub enum Binning {
 }
 
 const WHAT: &str = "histogram binning";
-const MAX_BINS: usize = 1 << 16;
 
 impl HistogramBinning {
     /// Lower and upper edge of each bin, and the calibrated probability in it.
@@ -65,24 +66,16 @@ fn bin(edges: &[f64], prob: f64) -> usize {
     edges[1..edges.len() - 1].partition_point(|&edge| edge < prob)
 }
 
-fn quantile(sorted: &[(f64, bool)], share: f64) -> f64 {
-    let position = share * (sorted.len() - 1) as f64;
-    let below = (position as usize).min(sorted.len() - 1);
-    let above = (below + 1).min(sorted.len() - 1);
-    sorted[below].0 + (position - below as f64) * (sorted[above].0 - sorted[below].0)
-}
-
 impl BinaryCalibrator for HistogramBinning {
     type Settings = HistogramBins;
 
-    fn fit(probs: &[f64], positive: &[bool], HistogramBins { bins, binning }: HistogramBins) -> Result<Self> {
-        if !(1..=MAX_BINS).contains(&bins) {
-            return Err(Error::Setting { name: "bins", value: bins.to_string(), expected: "from 1 to 65536" });
-        }
+    fn fit(probs: &[f64], positive: &[bool], HistogramBins { bins, edges: spacing }: HistogramBins) -> Result<Self> {
+        check_bins(bins)?;
         let samples = sorted_probs(WHAT, probs, positive)?;
-        let inner = (1..bins).map(|k| k as f64 / bins as f64).map(|share| match binning {
-            Binning::EqualWidth => share,
-            Binning::EqualMass => quantile(&samples, share),
+        let sorted: Vec<f64> = samples.iter().map(|(prob, _)| *prob).collect();
+        let inner = (1..bins).map(|k| k as f64 / bins as f64).map(|share| match spacing {
+            HistogramEdges::EqualWidth => share,
+            HistogramEdges::EqualMass => quantile(&sorted, share),
         });
         let mut edges = vec![0.0];
         edges.extend(inner.filter(|edge| *edge > 0.0 && *edge < 1.0));
@@ -112,9 +105,10 @@ impl TryFrom<Saved> for HistogramBinning {
 
     fn try_from(saved: Saved) -> Result<Self> {
         let Saved { edges, calibrated } = &saved;
-        if !(1..=MAX_BINS).contains(&calibrated.len()) || edges.len() != calibrated.len() + 1 {
-            let found = format!("{} edges and {} probabilities", edges.len(), calibrated.len());
-            return Err(Error::Shape { what: WHAT, expected: "1 to 65536 bins, one edge more".into(), found });
+        let bins = check_bins(calibrated.len())?;
+        if edges.len() != bins + 1 {
+            let (expected, found) = (format!("{} edges of {bins} bins", bins + 1), edges.len().to_string());
+            return Err(Error::Shape { what: WHAT, expected, found });
         }
         let ascending = edges.windows(2).all(|pair| pair[0] < pair[1]);
         if edges[0] != 0.0 || edges[edges.len() - 1] != 1.0 || !ascending {

@@ -1,7 +1,8 @@
 use super::basis::Form;
-use super::scores::{check_classes, softmax};
+use super::scores::softmax;
 use super::softmax_regression::SoftmaxRegression;
 use super::{Calibrator, ScoreKind, Scores, newton};
+use crate::metric::check_classes;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -118,6 +119,10 @@ impl Saved {
     fn fit(what: &'static str, form: Form, features: &[f64], labels: &[u32], odir: Odir) -> Result<Self> {
         let classes = features.len() / labels.len();
         let odir = odir.check()?;
+        let rows = labels.len() as f64;
+        if let Some(value) = features.iter().find(|value| !(*value * *value * rows).is_finite()) {
+            return Err(Error::Fit { what, problem: format!("{value:e} has a square beyond the range of f64") });
+        }
         let pairs = classes as f64 * (classes - 1) as f64;
         let objective =
             SoftmaxRegression::new(form, features, labels, odir.off_diagonal / pairs, odir.intercept / classes as f64);

@@ -5,8 +5,8 @@
 //! [`VectorScaling`], [`MatrixScaling`] and [`DirichletCalibration`]. Four are a [`BinaryCalibrator`], which [`Multiclass`]
 //! applies to several classes: [`PlattScaling`], [`BetaCalibration`], [`IsotonicRegression`] and [`HistogramBinning`].
 //!
-//! A fit has the same bits for any order of the rows and any number of threads: sums are exact, or taken over sorted rows in
-//! fixed chunks.
+//! A fit has the same bits for any order of the rows, any number of threads and any machine: sums are exact, or taken over
+//! sorted rows in fixed chunks, and exponentials and logarithms are not those of the platform.
 //!
 //! ```
 //! use mbls_core::calibration::{Calibrator, CalibratorSpec, Reduction, Scores};
@@ -44,7 +44,7 @@ pub use beta::BetaCalibration;
 pub use binary::BinaryCalibrator;
 pub use calibrator::Calibrator;
 pub use fitted::{FittedCalibrator, SavedCalibrator};
-pub use histogram::{Binning, HistogramBinning, HistogramBins};
+pub use histogram::{HistogramBinning, HistogramBins, HistogramEdges};
 pub use isotonic::IsotonicRegression;
 pub use linear::{DirichletCalibration, MatrixScaling, Odir, VectorScaling};
 pub use multiclass::{Multiclass, Reduction};

@@ -1,5 +1,5 @@
-use super::scores::check_classes;
 use super::{BinaryCalibrator, Calibrator, Scores};
+use crate::metric::check_classes;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};

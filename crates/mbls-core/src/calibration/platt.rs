@@ -61,7 +61,7 @@ impl PlattScaling {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where the lengths differ, [`Error::NoRows`], [`Error::Setting`] for a score that is not finite,
+    /// [`Error::Shape`] where the lengths differ, [`Error::NoRows`], [`Error::Score`] for a score that is not finite,
     /// [`Error::Fit`] where there is no optimum.
     pub fn fit_scores(scores: &[f64], positive: &[bool], targets: PlattTargets) -> Result<Self> {
         let samples = sorted_samples(WHAT, scores, positive)?;
@@ -74,7 +74,7 @@ impl PlattScaling {
         let target = |&(_, positive): &(f64, bool)| if positive { of_positive } else { of_negative };
         let targets: Vec<f64> = samples.iter().map(target).collect();
         let scores: Vec<f64> = samples.iter().map(|(score, _)| *score).collect();
-        let start = ((positives + 1.0) / (negatives + 1.0)).ln();
+        let start = libm::log((positives + 1.0) / (negatives + 1.0));
         let fitted = logistic::fit(WHAT, &[&scores], &targets, start)?;
         Saved { slope: fitted.weights[0], intercept: fitted.intercept }.try_into()
     }
@@ -97,7 +97,7 @@ impl PlattScaling {
 
 fn log_odds(prob: f64) -> f64 {
     let prob = clipped(prob);
-    prob.ln() - (1.0 - prob).ln()
+    libm::log(prob) - libm::log(1.0 - prob)
 }
 
 impl BinaryCalibrator for PlattScaling {

@@ -1,4 +1,5 @@
-use crate::metric::Score;
+use crate::metric::{Score, check_classes};
+use crate::simd::{exp, ln};
 use crate::{Error, Result};
 use std::borrow::Cow;
 
@@ -134,7 +135,7 @@ impl Scores {
     pub(super) fn log_probs(&self) -> Vec<f64> {
         let mut logs = self.values.clone();
         match self.kind {
-            ScoreKind::Probabilities => logs.iter_mut().for_each(|p| *p = p.max(LEAST_PROB).ln()),
+            ScoreKind::Probabilities => logs.iter_mut().for_each(|p| *p = libm::log(p.max(LEAST_PROB))),
             ScoreKind::Logits => {
                 for row in logs.chunks_exact_mut(self.classes) {
                     let log_sum = log_sum_exp(row);
@@ -170,24 +171,16 @@ impl Scores {
     }
 }
 
-/// `classes`, where rows may have so many: a class must fit into u32, the type of a label.
-pub(super) fn check_classes(classes: usize) -> Result<usize> {
-    if classes >= 2 && u32::try_from(classes).is_ok() {
-        return Ok(classes);
-    }
-    Err(Error::Setting { name: "classes", value: classes.to_string(), expected: "from 2 to 2^32 - 1" })
-}
-
 /// `log sum_k exp(l_k)`, shifted by the maximum.
 pub(super) fn log_sum_exp(logits: &[f64]) -> f64 {
     let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    max + logits.iter().map(|logit| (logit - max).exp()).sum::<f64>().ln()
+    max + ln(logits.iter().map(|logit| exp(logit - max)).sum())
 }
 
 /// Turns a row of logits into its probabilities.
 pub(super) fn softmax(logits: &mut [f64]) {
     let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    logits.iter_mut().for_each(|logit| *logit = (*logit - max).exp());
+    logits.iter_mut().for_each(|logit| *logit = exp(*logit - max));
     let sum: f64 = logits.iter().sum();
     logits.iter_mut().for_each(|p| *p /= sum);
 }

@@ -1,5 +1,5 @@
 use super::saved::{self, Saved};
-use super::{MAX_ROWS, Metric, Predictions, add_counts, same};
+use super::{MAX_ROWS, Metric, Predictions, add_counts, same, same_classes};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -62,13 +62,7 @@ impl Metric for BalancedAccuracy {
     type Value = f64;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {
-        if let Some(classes) = self.classes().filter(|&classes| classes != input.classes()) {
-            return Err(Error::Shape {
-                what: "predictions",
-                expected: format!("{classes} classes, as before"),
-                found: format!("{} classes", input.classes()),
-            });
-        }
+        same_classes("predictions", self.classes(), input.classes())?;
         if input.rows() == 0 {
             return Ok(());
         }

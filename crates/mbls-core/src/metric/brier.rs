@@ -70,8 +70,11 @@ impl TryFrom<Saved<State>> for Brier {
 
     fn try_from(saved: Saved<State>) -> Result<Self> {
         let state = saved.into_state();
-        if state.n > MAX_ROWS {
-            return Err(<State as saved::State>::invalid(format!("{} rows", state.n)));
+        // A row has 2 at the most, and a little more where its probabilities sum to a little more than 1.
+        let most = i128::from(3 * state.n.min(MAX_ROWS)) << FixedSum::FRACTION_BITS;
+        if state.n > MAX_ROWS || !(0..=most).contains(&state.sum.units()) {
+            let problem = format!("{} rows have squared errors of sum {}", state.n, state.sum.to_f64());
+            return Err(<State as saved::State>::invalid(problem));
         }
         // Rows of probabilities that sum to a little more than 1 have a little more than 2.
         let most = i128::from(3 * state.n) << FixedSum::FRACTION_BITS;

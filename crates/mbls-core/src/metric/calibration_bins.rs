@@ -6,7 +6,7 @@ use super::samples::{Sample, Samples};
 use super::saved::{self, Saved};
 use super::{
     AdaptiveConvention, Binning, Calibration, MAX_ROWS, Metric, Predictions, Reliability, Target, TopLabels,
-    add_counts, same,
+    add_counts, same, same_classes,
 };
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -115,11 +115,7 @@ impl CalibrationBins {
         event: impl Fn(usize, usize) -> Option<(f64, bool)>,
     ) -> Result<()> {
         let mine = &mut self.state;
-        let before = mine.curves.len(mine.bins);
-        if mine.n > 0 && before != curves {
-            let (expected, found) = (format!("{before} classes, as before"), format!("{curves} classes"));
-            return Err(Error::Shape { what: "predictions", expected, found });
-        }
+        same_classes("predictions", (mine.n > 0).then(|| mine.curves.len(mine.bins)), curves)?;
         if rows == 0 {
             return Ok(());
         }
@@ -227,7 +223,9 @@ impl Metric for CalibrationBins {
 
 fn diagrams(cells: &[Cell], edges: &EqualWidthBins, bins: usize) -> Vec<Option<Reliability>> {
     let intervals = edges.intervals();
-    cells.chunks(bins).map(|cells| Reliability::of_cells(intervals.iter().copied(), cells)).collect()
+    let diagram = |cells: &[Cell]| Reliability::of_cells(intervals.iter().copied(), cells);
+    let holds_any = |cells: &[Cell]| cells.iter().any(|cell| cell.count > 0);
+    cells.chunks(bins).map(|cells| holds_any(cells).then(|| diagram(cells))).collect()
 }
 
 /// The diagram of samples in bins of equal mass, `None` for none.

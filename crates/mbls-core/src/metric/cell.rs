@@ -1,4 +1,5 @@
 use super::fixed_sum::unit_interval_units;
+use super::samples::Sample;
 use super::{FixedSum, MAX_ROWS, add_counts};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,11 @@ impl Cell {
         self.count += 1;
         self.positive += u64::from(positive);
         self.probability.add_units(units);
+    }
+
+    /// Adds a sample, as [`add`](Self::add) does.
+    pub(super) fn add_sample(&mut self, sample: Sample) {
+        self.add_units(sample.units(), sample.correct());
     }
 
     pub(super) fn merge(&mut self, other: &Self) -> Result<()> {

@@ -3,7 +3,7 @@ use super::classwise_cells;
 use super::edges::Edges;
 use super::fixed_sum::{unit_interval_units, units_to_f64};
 use super::saved::{self, Saved};
-use super::{Metric, Predictions, add_counts, same};
+use super::{Metric, Predictions, add_counts, same, same_classes};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -87,14 +87,7 @@ impl ClasswiseEce {
 
     /// An error where a batch has another number of classes than those before it.
     pub(super) fn check_update(&self, input: &Predictions) -> Result<()> {
-        match self.classes() {
-            Some(classes) if classes != input.classes() => Err(Error::Shape {
-                what: "predictions",
-                expected: format!("{classes} classes, as before"),
-                found: format!("{} classes", input.classes()),
-            }),
-            _ => Ok(()),
-        }
+        same_classes("predictions", self.classes(), input.classes())
     }
 
     /// An error where another's settings or number of classes differ.
@@ -192,6 +185,16 @@ impl TryFrom<Saved<State>> for ClasswiseEce {
             if !fits {
                 return invalid(format!("a class has {rows} probabilities of {} rows", state.n));
             }
+        }
+        // Each row has one label and probabilities of sum 1, or a little more; bounds that keep the sum of all gaps in range.
+        let labels: u128 = state.cells.iter().map(|cell| u128::from(cell.positive)).sum();
+        let sum: f64 = state.cells.iter().map(|cell| cell.probability.to_f64()).sum();
+        let labels_fit = match state.convention {
+            ClasswiseConvention::Default => labels == state.n.into(),
+            ClasswiseConvention::Reference => labels <= state.n.into(),
+        };
+        if !labels_fit || sum > 2.0 * state.n as f64 {
+            return invalid(format!("{labels} labels and probabilities of sum {sum} in {} rows", state.n));
         }
         Ok(Self { edges, state })
     }

@@ -141,13 +141,13 @@ impl Calibration {
 
 /// `-q ln p - (1 - q) ln(1 - p)`, where `0 ln 0` is 0.
 fn cross_entropy(q: f64, p: f64) -> f64 {
-    let term = |weight: f64, p: f64| if weight > 0.0 { -weight * p.ln() } else { 0.0 };
+    let term = |weight: f64, p: f64| if weight > 0.0 { -weight * libm::log(p) } else { 0.0 };
     term(q, p) + term(1.0 - q, 1.0 - p)
 }
 
 /// `q ln(q / p) + (1 - q) ln((1 - q) / (1 - p))`, at least 0.
 fn divergence(q: f64, p: f64) -> f64 {
-    let term = |q: f64, p: f64| if q > 0.0 { q * (q / p).ln() } else { 0.0 };
+    let term = |q: f64, p: f64| if q > 0.0 { q * libm::log(q / p) } else { 0.0 };
     // Rounding may leave less than 0 of numbers that are nearly the same.
     (term(q, p) + term(1.0 - q, 1.0 - p)).max(0.0)
 }

@@ -7,11 +7,11 @@ use crate::{Error, Result};
 #[derive(Clone, Debug)]
 pub(super) struct Edges(Vec<f64>);
 
-/// The most bins a metric may have: a bound on what a saved state can make us allocate.
+/// The most bins a metric or a calibrator may have: a bound on what a saved state can make us allocate.
 const MAX_BINS: usize = 1 << 16;
 
-/// `bins`, where a metric may have so many.
-pub(super) fn check_bins(bins: usize) -> Result<usize> {
+/// `bins`, where there may be so many.
+pub(crate) fn check_bins(bins: usize) -> Result<usize> {
     if (1..=MAX_BINS).contains(&bins) {
         return Ok(bins);
     }

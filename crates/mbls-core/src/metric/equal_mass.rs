@@ -1,6 +1,7 @@
 use super::AdaptiveConvention;
+use super::cell::Cell;
 use super::fixed_sum::{unit_interval_units, units_to_f64};
-use super::reliability::{Reliability, ReliabilityBin};
+use super::reliability::Reliability;
 use super::samples::Sample;
 
 /// Sorted samples, at least one, in bins of equally many.
@@ -47,12 +48,13 @@ impl<'a> EqualMassBins<'a> {
 
     /// The diagram of these bins; the lowest confidence is the lower edge of the first, and in it by the default convention.
     pub(super) fn reliability(&self) -> Reliability {
-        let bins = self.iter().map(|bin| {
-            let mut sums = SampleSums::default();
-            bin.samples.iter().for_each(|&sample| sums.add(sample));
-            sums.bin(bin.lower, bin.upper)
-        });
-        Reliability { n: self.samples.len() as u64, bins: bins.collect() }
+        let of_bin = |bin: EqualMassBin<'_>| {
+            let mut cell = Cell::default();
+            bin.samples.iter().for_each(|&sample| cell.add_sample(sample));
+            ((bin.lower, bin.upper), cell)
+        };
+        let (intervals, cells): (Vec<(f64, f64)>, Vec<Cell>) = self.iter().map(of_bin).unzip();
+        Reliability::of_cells(intervals, &cells)
     }
 
     fn edge(&self, k: u128) -> u128 {
@@ -89,33 +91,5 @@ impl<'a> EqualMassBins<'a> {
     /// The first sample whose confidence is above an edge.
     fn first_above(&self, edge: u128) -> usize {
         self.samples.partition_point(|sample| u128::from(sample.units()) * self.bins <= edge)
-    }
-}
-
-/// What a reliability diagram needs of the samples of one bin.
-#[derive(Clone, Copy, Default)]
-pub(super) struct SampleSums {
-    count: u64,
-    correct: u64,
-    /// Sum of the confidences in units of 2^-60.
-    confidence: u128,
-}
-
-impl SampleSums {
-    pub(super) fn add(&mut self, sample: Sample) {
-        self.count += 1;
-        self.correct += u64::from(sample.correct());
-        self.confidence += u128::from(sample.units());
-    }
-
-    pub(super) fn bin(self, lower: f64, upper: f64) -> ReliabilityBin {
-        let mean = |sum: f64| (self.count > 0).then(|| sum / self.count as f64);
-        ReliabilityBin {
-            lower,
-            upper,
-            count: self.count,
-            mean_confidence: mean(units_to_f64(self.confidence)),
-            accuracy: mean(self.correct as f64),
-        }
     }
 }

@@ -1,4 +1,5 @@
 use super::{FixedSum, Predictions, SortedTopLabels};
+use crate::simd::exp;
 use crate::{Error, Result};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -60,7 +61,7 @@ impl SortedTopLabels {
             self.iter().map(|(confidence, correct)| (confidence, f64::from(u8::from(correct)) - confidence)).collect();
         let pair = |i: usize, j: usize| {
             let (left, right) = (rows[i], rows[j]);
-            (-(left.0 - right.0).abs() / bandwidth).exp() * (left.1 * right.1)
+            exp(-(left.0 - right.0).abs() / bandwidth) * (left.1 * right.1)
         };
         let order = || (0..rows.len()).collect();
         estimate(rows.len(), bandwidth, estimator, order, pair)
@@ -107,7 +108,7 @@ pub fn kernel_calibration_error(
             square += (p - q) * (p - q);
             product += residual(i, class, p) * residual(j, class, q);
         }
-        (-square.sqrt() / bandwidth).exp() * product
+        exp(-square.sqrt() / bandwidth) * product
     };
     // Any order of the rows is sorted to the same one; rows that compare equal are the same.
     let order = || {

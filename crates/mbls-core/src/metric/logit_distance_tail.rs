@@ -1,6 +1,6 @@
 use super::logit_rows::Spread;
+use super::numbers::Numbers;
 use super::saved::{self, Saved};
-use super::scores::Scores;
 use super::{LogitRows, Metric, same};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ pub struct LogitDistanceTail {
 #[serde(deny_unknown_fields)]
 struct State {
     share: f64,
-    distances: Scores,
+    distances: Numbers,
 }
 
 impl LogitDistanceTail {
@@ -34,7 +34,7 @@ impl LogitDistanceTail {
             let (value, expected) = (share.to_string(), "above 0 and at most 1");
             return Err(Error::Setting { name: "share", value, expected });
         }
-        Ok(Self { state: State { share, distances: Scores::default() } })
+        Ok(Self { state: State { share, distances: Numbers::default() } })
     }
 
     /// The share of rows.

@@ -20,7 +20,7 @@ pub struct LogitRows<'a> {
 }
 
 /// `classes`, where rows can have so many: a class must fit into u32, the type of a label.
-pub(super) fn check_classes(classes: usize) -> Result<usize> {
+pub(crate) fn check_classes(classes: usize) -> Result<usize> {
     if classes >= 2 && u32::try_from(classes).is_ok() {
         return Ok(classes);
     }

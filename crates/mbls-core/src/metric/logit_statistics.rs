@@ -1,6 +1,6 @@
 use super::logit_rows::{Spread, check_classes};
 use super::saved::{self, Saved};
-use super::{FixedSum, LogitRows, MAX_ROWS, Metric, add_counts, same};
+use super::{FixedSum, LogitRows, MAX_ROWS, Metric, add_counts, same, same_classes};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -141,13 +141,7 @@ impl Metric for LogitStatistics {
 
     fn update(&mut self, input: LogitRows<'_>) -> Result<()> {
         let State { margin, classes, n, .. } = self.state;
-        if n > 0 && classes != input.classes() {
-            return Err(Error::Shape {
-                what: "logits",
-                expected: format!("{classes} classes, as before"),
-                found: format!("{} classes", input.classes()),
-            });
-        }
+        same_classes("logits", (n > 0).then_some(classes), input.classes())?;
         if input.rows() == 0 {
             return Ok(());
         }

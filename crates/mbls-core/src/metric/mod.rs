@@ -39,6 +39,7 @@ mod logit_rows;
 mod logit_statistics;
 mod measure;
 mod nll;
+mod numbers;
 mod ood;
 mod ood_score;
 mod overlap;
@@ -49,7 +50,6 @@ mod risk_coverage;
 mod samples;
 mod saved;
 mod score;
-mod scores;
 mod segmentation_batch;
 mod segmentation_calibration;
 mod smooth_ece;
@@ -70,10 +70,12 @@ pub use classwise_ece::{ClasswiseConvention, ClasswiseEce};
 pub use confusion::ConfusionMatrix;
 pub use consistency::{Consistency, ConsistencyBand};
 pub use decomposition::{BrierDecomposition, LogLossDecomposition};
+pub(crate) use edges::check_bins;
 pub use fixed_sum::FixedSum;
 pub use kernel_error::{KernelCalibrationError, KernelEstimator, kernel_calibration_error};
 pub use logit_distance_tail::LogitDistanceTail;
 pub use logit_rows::LogitRows;
+pub(crate) use logit_rows::check_classes;
 pub use logit_statistics::{LogitReport, LogitStatistics};
 pub use measure::{measure_logits, measure_logits_at, measure_probs};
 pub use nll::NegativeLogLikelihood;
@@ -130,6 +132,18 @@ fn add_counts(a: u64, b: u64) -> Result<u64> {
         value: format!("{a} + {b}"),
         expected: "at most 2^47",
     })
+}
+
+/// An error where a batch has another number of classes than the batches before it.
+fn same_classes(what: &'static str, before: Option<usize>, found: usize) -> Result<()> {
+    match before {
+        Some(classes) if classes != found => Err(Error::Shape {
+            what,
+            expected: format!("{classes} classes, as before"),
+            found: format!("{found} classes"),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// An error where a setting of two accumulators differs.

@@ -78,11 +78,13 @@ impl TryFrom<Saved<State>> for NegativeLogLikelihood {
 
     fn try_from(saved: Saved<State>) -> Result<Self> {
         let state = saved.into_state();
+        let invalid = |problem: String| Err(<State as saved::State>::invalid(problem));
         if state.infinite > state.n || state.n > MAX_ROWS {
-            return Err(<State as saved::State>::invalid(format!(
-                "{} of {} rows are infinite",
-                state.infinite, state.n
-            )));
+            return invalid(format!("{} of {} rows are infinite", state.infinite, state.n));
+        }
+        let (finite, sum) = (state.n - state.infinite, state.sum.units());
+        if sum < 0 || (finite == 0 && sum > 0) {
+            return invalid(format!("{finite} finite rows have the sum {}", state.sum.to_f64()));
         }
         Ok(Self { state })
     }

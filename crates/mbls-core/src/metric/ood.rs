@@ -1,12 +1,12 @@
+use super::numbers::Numbers;
 use super::saved::{self, Saved};
-use super::scores::Scores;
 use super::{MAX_ROWS, Metric, add_counts};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// How well a score tells rows of the distribution of training from others.
 ///
-/// Scores are larger for rows inside, as [`OodScore`](super::OodScore) and [`energy_scores`](super::energy_scores) give them.
+/// Numbers are larger for rows inside, as [`OodScore`](super::OodScore) and [`energy_scores`](super::energy_scores) give them.
 /// The values are computed from ranks in integers, equal scores counted as equal; the state is the scores, 8 bytes per row.
 ///
 /// ```
@@ -29,8 +29,8 @@ pub struct OodDetection {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct State {
-    inside: Scores,
-    outside: Scores,
+    inside: Numbers,
+    outside: Numbers,
 }
 
 /// Validated scores of rows that are all inside of the distribution, or all outside.
@@ -58,7 +58,7 @@ pub struct OodReport {
 }
 
 impl<'a> OodScores<'a> {
-    /// Scores of rows inside.
+    /// Numbers of rows inside.
     ///
     /// # Errors
     ///
@@ -67,7 +67,7 @@ impl<'a> OodScores<'a> {
         Self::new(scores, true)
     }
 
-    /// Scores of rows outside.
+    /// Numbers of rows outside.
     ///
     /// # Errors
     ///

@@ -93,7 +93,7 @@ impl Metric for ReliabilityBins {
     }
 
     fn value(&self) -> Option<Reliability> {
-        Reliability::of_cells(self.edges.intervals(), &self.cells)
+        (self.n() > 0).then(|| Reliability::of_cells(self.edges.intervals(), &self.cells))
     }
 }
 
@@ -162,8 +162,8 @@ impl ReliabilityBin {
 }
 
 impl Reliability {
-    /// The diagram of cells that lie between given edges, `None` for no rows.
-    pub(super) fn of_cells(intervals: impl IntoIterator<Item = (f64, f64)>, cells: &[Cell]) -> Option<Self> {
+    /// The diagram of cells that lie between given edges and hold rows.
+    pub(super) fn of_cells(intervals: impl IntoIterator<Item = (f64, f64)>, cells: &[Cell]) -> Self {
         let bins = intervals.into_iter().zip(cells).map(|((lower, upper), cell)| ReliabilityBin {
             lower,
             upper,
@@ -171,8 +171,7 @@ impl Reliability {
             mean_confidence: cell.mean_probability(),
             accuracy: cell.frequency(),
         });
-        let n = cells.iter().map(|cell| cell.count).sum();
-        (n > 0).then(|| Self { n, bins: bins.collect() })
+        Self { n: cells.iter().map(|cell| cell.count).sum(), bins: bins.collect() }
     }
 
     /// The expected calibration error: `sum_b count_b / n |accuracy_b - confidence_b|`, the error of [`Norm::L1`].

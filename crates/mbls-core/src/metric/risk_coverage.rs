@@ -60,10 +60,9 @@ impl SortedTopLabels {
 }
 
 impl RiskCoverageCurve {
-    /// The point of the largest threshold that accepts at least a share of the rows; `None` for a share above 1.
+    /// The point of the largest threshold that accepts at least a share of the rows; `None` for a share above 1 and for NaN.
     pub fn at_coverage(&self, coverage: f64) -> Option<&RiskCoveragePoint> {
-        let at = self.points.partition_point(|point| point.coverage < coverage);
-        self.points.get(at)
+        self.points.iter().find(|point| point.coverage >= coverage)
     }
 
     /// The area under the curve: the mean over `i = 1..n` of the risk of the `i` most confident rows.

@@ -1,4 +1,5 @@
 use super::SortedTopLabels;
+use crate::simd::exp;
 use serde::{Deserialize, Serialize};
 
 /// How the smooth calibration error treats confidences of 0 and 1.
@@ -127,7 +128,7 @@ impl Kernel {
     fn new(bandwidth: f64, cells: usize) -> Self {
         let value = |i: usize| {
             let t = i as f64 / (cells - 1) as f64 - 0.5;
-            (-t * t / (2.0 * bandwidth * bandwidth)).exp() / ((2.0 * std::f64::consts::PI).sqrt() * bandwidth)
+            exp(-t * t / (2.0 * bandwidth * bandwidth)) / ((2.0 * std::f64::consts::PI).sqrt() * bandwidth)
         };
         // Beyond ten deviations the kernel is below 1e-21 of its height.
         let reach = (10.0 * bandwidth * (cells - 1) as f64).ceil() as usize;

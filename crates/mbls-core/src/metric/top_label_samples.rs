@@ -1,6 +1,7 @@
 use super::binning::EqualWidthBins;
+use super::cell::Cell;
 use super::edges::check_bins;
-use super::equal_mass::{EqualMassBins, SampleSums};
+use super::equal_mass::EqualMassBins;
 use super::samples::{Sample, Samples};
 use super::saved::{self, Saved};
 use super::top_labels::top_labels;
@@ -118,10 +119,9 @@ impl SortedTopLabels {
                 return Ok(EqualMassBins::new(&self.samples, bins, AdaptiveConvention::Default).reliability());
             }
         };
-        let mut sums = vec![SampleSums::default(); bins];
-        self.samples.iter().for_each(|&sample| sums[equal_width.bin(sample.confidence())].add(sample));
-        let bins = equal_width.intervals().into_iter().zip(sums).map(|((lower, upper), sums)| sums.bin(lower, upper));
-        Ok(Reliability { n: self.n(), bins: bins.collect() })
+        let mut cells = vec![Cell::default(); bins];
+        self.samples.iter().for_each(|&sample| cells[equal_width.bin(sample.confidence())].add_sample(sample));
+        Ok(Reliability::of_cells(equal_width.intervals(), &cells))
     }
 }
 

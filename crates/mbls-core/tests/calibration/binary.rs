@@ -4,7 +4,7 @@
 use super::support::{assert_close, fixture, items, labels, numbers};
 use mbls_core::Error;
 use mbls_core::calibration::{
-    BetaCalibration, BinaryCalibrator, Binning, Calibrator, HistogramBinning, HistogramBins, IsotonicRegression,
+    BetaCalibration, BinaryCalibrator, Calibrator, HistogramBinning, HistogramBins, HistogramEdges, IsotonicRegression,
     Multiclass, PlattScaling, PlattTargets, Reduction, Scores,
 };
 use serde_json::Value;
@@ -68,19 +68,19 @@ fn histogram_binning_is_that_of_netcal() {
     for case in items(&fixture("binary.json")["cases"]) {
         let (probs, positive) = (numbers(&case["probs"]), outcomes(&case["positive"]));
         for (bins, expected) in case["histogram"].as_object().unwrap() {
-            let fit = |binning| {
-                let settings = HistogramBins { bins: bins.parse().unwrap(), binning };
+            let fit = |edges| {
+                let settings = HistogramBins { bins: bins.parse().unwrap(), edges };
                 let map = HistogramBinning::fit(&probs, &positive, settings).unwrap();
                 map.bins().collect::<Vec<(f64, f64, f64)>>()
             };
             let calibrated = |bins: &[(f64, f64, f64)]| bins.iter().map(|bin| bin.2).collect::<Vec<f64>>();
             if !expected["equal_width"].is_null() {
-                let found = calibrated(&fit(Binning::EqualWidth));
+                let found = calibrated(&fit(HistogramEdges::EqualWidth));
                 assert_close("equal width", &found, &numbers(&expected["equal_width"]), 1e-12);
                 width += 1;
             }
             if !expected["equal_mass"].is_null() {
-                let (found, expected) = (fit(Binning::EqualMass), &expected["equal_mass"]);
+                let (found, expected) = (fit(HistogramEdges::EqualMass), &expected["equal_mass"]);
                 assert_close("equal mass", &calibrated(&found), &numbers(&expected["probs"]), 1e-12);
                 let upper: Vec<f64> = found.iter().map(|bin| bin.1).collect();
                 assert_close("edges", &upper, &numbers(&expected["edges"])[1..], 1e-12);
@@ -96,7 +96,7 @@ fn histogram_binning_is_that_of_netcal() {
 fn histogram_bins_include_their_upper_edge() {
     let probs = [0.0, 0.25, 0.25, 0.5, 0.5, 0.5, 1.0];
     let positive = [true, false, false, true, true, false, true];
-    let bins = HistogramBins { bins: 4, binning: Binning::EqualWidth };
+    let bins = HistogramBins { bins: 4, edges: HistogramEdges::EqualWidth };
     let map = HistogramBinning::fit(&probs, &positive, bins).unwrap();
     let expected = [(0.0, 0.25, 1.0 / 3.0), (0.25, 0.5, 2.0 / 3.0), (0.5, 0.75, 0.625), (0.75, 1.0, 1.0)];
     assert_eq!(map.bins().collect::<Vec<_>>(), expected);
@@ -105,7 +105,7 @@ fn histogram_bins_include_their_upper_edge() {
     assert_eq!(found, [third, third, third, thirds, thirds, 0.625, 0.625, 1.0, 1.0]);
 
     // Quartiles 0.25, 0.5 and 0.5: two of them are one.
-    let bins = HistogramBins { bins: 4, binning: Binning::EqualMass };
+    let bins = HistogramBins { bins: 4, edges: HistogramEdges::EqualMass };
     let map = HistogramBinning::fit(&probs, &positive, bins).unwrap();
     assert_eq!(map.bins().collect::<Vec<_>>(), [(0.0, 0.25, third), (0.25, 0.5, thirds), (0.5, 1.0, 1.0)]);
 }
@@ -117,7 +117,7 @@ fn one_against_the_rest_is_that_of_scikit_learn_and_netcal() {
     let scores = Scores::from_probs(&probs, several["classes"].as_u64().unwrap() as usize).unwrap();
     let isotonic = Multiclass::<IsotonicRegression>::fit(&scores, &labels, Reduction::OneVsRest, ()).unwrap();
     assert_close("isotonic", &isotonic.probs(&scores).unwrap(), &numbers(&several["isotonic"]), 1e-12);
-    let bins = HistogramBins { bins: 8, binning: Binning::EqualWidth };
+    let bins = HistogramBins { bins: 8, edges: HistogramEdges::EqualWidth };
     let histogram = Multiclass::<HistogramBinning>::fit(&scores, &labels, Reduction::OneVsRest, bins).unwrap();
     assert_close("histogram", &histogram.probs(&scores).unwrap(), &numbers(&several["histogram_8"]), 1e-12);
 }
@@ -127,7 +127,7 @@ fn rows_without_any_mass() {
     // Class 2 is never right below 0.5, nor is any other: the row is 0, 0, 0 before it is made uniform.
     let probs = [0.4, 0.3, 0.3, 0.9, 0.05, 0.05, 0.1, 0.8, 0.1, 0.1, 0.2, 0.7];
     let scores = Scores::from_probs(&probs, 3).unwrap();
-    let bins = HistogramBins { bins: 2, binning: Binning::EqualWidth };
+    let bins = HistogramBins { bins: 2, edges: HistogramEdges::EqualWidth };
     let map = Multiclass::<HistogramBinning>::fit(&scores, &[0, 0, 1, 2], Reduction::OneVsRest, bins).unwrap();
     let low = Scores::from_probs(&[0.34, 0.33, 0.33], 3).unwrap();
     // Class 0 was right once in three rows of its lower bin.
@@ -195,10 +195,51 @@ fn fits_without_an_optimum_are_errors() {
     assert_eq!(IsotonicRegression::fit(&probs, &[true; 4], ()).unwrap().prob(0.0), 1.0);
 }
 
+/// Scale and offset of the scores are undone by slope and intercept, even where squares of scores overflow or underflow.
+#[test]
+fn platt_scaling_undoes_scale_and_offset_of_the_scores() {
+    let scores = [1.0, -1.0, 0.5, 0.25, -0.25, -0.75];
+    let fit = |scores: [f64; 6]| {
+        let positive = [true, false, true, false, true, false];
+        PlattScaling::fit_scores(&scores, &positive, PlattTargets::Smoothed).unwrap()
+    };
+    let plain = fit(scores);
+    for scale in [1e-300, 1e-150, 1e-5, 1e5, 1e150, 1e300] {
+        let fitted = fit(scores.map(|score| score * scale));
+        let found = [fitted.slope() * scale, fitted.intercept()];
+        assert_close(&format!("scale {scale:e}"), &found, &[plain.slope(), plain.intercept()], 1e-9);
+    }
+    for offset in [-3.0, 1e3, 1e6, -1e10] {
+        let fitted = fit(scores.map(|score| score + offset));
+        assert_close(&format!("offset {offset}"), &[fitted.slope()], &[plain.slope()], 1e-9);
+        let (found, expected) =
+            (scores.map(|s| fitted.prob_of_score(s + offset)), scores.map(|s| plain.prob_of_score(s)));
+        assert_close(&format!("offset {offset}"), &found, &expected, 1e-5);
+    }
+}
+
+/// Neighbours of the same share are one pool: a map has no corner that it does not need.
+#[test]
+fn isotonic_regression_pools_equal_shares() {
+    let map = IsotonicRegression::fit(&[0.2, 0.4, 0.6, 0.8], &[false, true, true, true], ()).unwrap();
+    assert_eq!(map.corners().collect::<Vec<_>>(), [(0.2, 0.0), (0.4, 1.0), (0.8, 1.0)]);
+}
+
+/// Probabilities are clipped 2^-52 from 0 and 1: with a tenth of their log-odds, odds of 2^-5.2 and 2^5.2.
+#[test]
+fn log_odds_are_of_clipped_probabilities() {
+    let platt: PlattScaling = serde_json::from_str(r#"{"slope":0.1,"intercept":0.0}"#).unwrap();
+    let beta: BetaCalibration = serde_json::from_str(r#"{"a":0.1,"b":0.1,"c":0.0}"#).unwrap();
+    let odds = 2f64.powf(-5.2);
+    let expected = [odds / (1.0 + odds), 1.0 / (1.0 + odds)];
+    assert_close("Platt", &[platt.prob(0.0), platt.prob(1.0)], &expected, 1e-12);
+    assert_close("beta", &[beta.prob(0.0), beta.prob(1.0)], &expected, 1e-12);
+}
+
 #[test]
 fn probabilities_out_of_range_are_taken_as_the_nearer_end() {
     let (probs, positive) = ([0.1, 0.4, 0.6, 0.9, 0.5], [false, true, false, true, true]);
-    let bins = HistogramBins { bins: 3, binning: Binning::EqualMass };
+    let bins = HistogramBins { bins: 3, edges: HistogramEdges::EqualMass };
     let maps: [Box<dyn Fn(f64) -> f64>; 4] = [
         Box::new({
             let map = <PlattScaling as BinaryCalibrator>::fit(&probs, &positive, PlattTargets::Smoothed).unwrap();
@@ -233,10 +274,10 @@ fn wrong_input_is_refused() {
     assert_eq!(isotonic(&[], &[]), "isotonic regression: there are no rows to fit to");
     assert_eq!(isotonic(&[0.5], &[]), "isotonic regression: expected 1 outcomes, found 0");
     assert_eq!(isotonic(&[1.5], &[true]), "probability = 1.5: expected a number from 0 to 1");
-    let platt = PlattScaling::fit_scores(&[f64::NAN], &[true], PlattTargets::Smoothed);
-    assert_eq!(message(platt.unwrap_err()), "score = NaN: expected a finite number");
+    let platt = PlattScaling::fit_scores(&[0.0, f64::NAN], &[true, true], PlattTargets::Smoothed);
+    assert_eq!(message(platt.unwrap_err()), "score NaN at row 1: expected a finite number");
     for bins in [0, 65537] {
-        let settings = HistogramBins { bins, binning: Binning::EqualMass };
+        let settings = HistogramBins { bins, edges: HistogramEdges::EqualMass };
         let error = HistogramBinning::fit(&[0.5], &[true], settings).unwrap_err();
         assert_eq!(message(error), format!("bins = {bins}: expected from 1 to 65536"));
     }

@@ -204,6 +204,14 @@ fn wrong_input_is_refused() {
     let fit = |labels: &[u32]| message(VectorScaling::fit(&scores, labels).unwrap_err());
     assert_eq!(fit(&[0]), "vector scaling: expected 2 rows of scores, found 1 labels");
     assert_eq!(fit(&[0, 2]), "label 2 at row 1 is out of range: the logits have 2 classes");
+    // Their squares are infinite: a fit would take them for numbers that do not matter.
+    for huge in [1e160, -1e300] {
+        let scores = Scores::from_logits(&[huge, 0.0, 0.0, 1.0, 1.0, 0.0], 2).unwrap();
+        let error = VectorScaling::fit(&scores, &[0, 1, 1]).unwrap_err().to_string();
+        assert!(error.ends_with("has a square beyond the range of f64"), "{error}");
+        let error = MatrixScaling::fit(&scores, &[0, 1, 1], Odir::NONE).unwrap_err().to_string();
+        assert!(error.ends_with("has a square beyond the range of f64"), "{error}");
+    }
     let none = Scores::from_logits::<f32>(&[], 2).unwrap();
     assert_eq!(message(VectorScaling::fit(&none, &[]).unwrap_err()), "vector scaling: there are no rows to fit to");
     for (odir, expected) in [

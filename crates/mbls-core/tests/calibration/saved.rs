@@ -2,7 +2,7 @@
 
 use super::support::synthetic;
 use mbls_core::calibration::{
-    Binning, Calibrator, CalibratorSpec, HistogramBins, Odir, PlattTargets, Reduction, SavedCalibrator, Scores,
+    Calibrator, CalibratorSpec, HistogramBins, HistogramEdges, Odir, PlattTargets, Reduction, SavedCalibrator, Scores,
 };
 
 /// Every calibrator, in every reduction that fits the classes.
@@ -23,8 +23,8 @@ pub(crate) fn specs(classes: usize) -> Vec<CalibratorSpec> {
             CalibratorSpec::Beta { reduction },
             CalibratorSpec::Isotonic { reduction },
         ]);
-        for binning in [Binning::EqualWidth, Binning::EqualMass] {
-            specs.push(CalibratorSpec::Histogram { reduction, bins: HistogramBins { bins: 7, binning } });
+        for edges in [HistogramEdges::EqualWidth, HistogramEdges::EqualMass] {
+            specs.push(CalibratorSpec::Histogram { reduction, bins: HistogramBins { bins: 7, edges } });
         }
     }
     specs
@@ -96,8 +96,8 @@ fn hostile_files_are_refused() {
     let histogram = |edges: &str, calibrated: &str| {
         maps("histogram", "top-label", 2, &format!(r#"{{"edges":{edges},"calibrated":{calibrated}}}"#))
     };
-    refused(&histogram("[]", "[]"), "histogram binning: expected 1 to 65536 bins");
-    refused(&histogram("[0,1]", "[0.5,0.5]"), "histogram binning: expected 1 to 65536 bins, one edge more");
+    refused(&histogram("[]", "[]"), "bins = 0: expected from 1 to 65536");
+    refused(&histogram("[0,1]", "[0.5,0.5]"), "histogram binning: expected 3 edges of 2 bins, found 2");
     refused(&histogram("[0,0.5,0.5,1]", "[0,0,0]"), "expected ascending numbers from 0 to 1");
     refused(&histogram("[0.1,1]", "[0.5]"), "expected ascending numbers from 0 to 1");
     refused(&histogram("[0,1]", "[2]"), "calibrated = 2: expected numbers from 0 to 1");

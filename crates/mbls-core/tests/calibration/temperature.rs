@@ -81,11 +81,21 @@ fn logits_out_of_range_are_an_error() {
     assert!(error.starts_with("cannot add to a fixed-point sum"), "{error}");
 }
 
+/// Of a probability of 0 the logarithm is that of the smallest normal f32.
+#[test]
+fn probabilities_of_zero_have_a_logarithm() {
+    let probs = TemperatureScaling::new(100.0).unwrap().probs(&Scores::from_probs(&[1.0, 0.0], 2).unwrap()).unwrap();
+    let odds = f64::from(f32::MIN_POSITIVE).powf(0.01);
+    assert!((probs[1] / probs[0] - odds).abs() < 1e-12, "{probs:?}");
+}
+
 #[test]
 fn scaling_keeps_predictions() {
     let (logits, labels) = synthetic(200, 4, 3.0, 2);
     let plain = Predictions::from_logits(&logits, 4, &labels).unwrap();
     let scaled = TemperatureScaling::new(7.5).unwrap().apply(&logits, 4, &labels).unwrap();
+    let wide: Vec<f64> = logits.iter().map(|&logit| logit.into()).collect();
+    assert_eq!(TemperatureScaling::new(7.5).unwrap().apply(&wide, 4, &labels).unwrap(), scaled);
     for row in 0..plain.rows() {
         assert_eq!(plain.predicted(row), scaled.predicted(row));
         assert!(scaled.confidence(row) <= plain.confidence(row));

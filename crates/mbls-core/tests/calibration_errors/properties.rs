@@ -2,8 +2,8 @@
 
 use super::{BINNINGS, TARGETS, rows};
 use mbls_core::metric::{
-    Binning, CalibrationBins, KernelEstimator, Metric, Norm, SmoothConvention, SortedTopLabels, TopLabelSamples,
-    TopLabels, kernel_calibration_error,
+    Binning, CalibrationBins, KernelEstimator, Metric, Norm, Reliability, ReliabilityBin, SmoothConvention,
+    SortedTopLabels, TopLabelSamples, TopLabels, kernel_calibration_error,
 };
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
@@ -121,4 +121,62 @@ fn same_bits_for_any_number_of_threads() {
     };
     assert_eq!(in_pool(1), in_pool(2));
     assert_eq!(in_pool(1), in_pool(5));
+}
+
+/// A resample as large as the observed one counts against the model being miscalibrated.
+#[test]
+fn statistic_that_never_changes_is_no_evidence() {
+    let mut samples = TopLabelSamples::new();
+    samples.add(&TopLabels::new(&[0.7, 0.9], &[true, false]).unwrap()).unwrap();
+    let found = samples.value().unwrap().consistency(99, 0.9, 0, |_| 0.5).unwrap();
+    assert_eq!((found.p_value, found.mean, found.interval.low, found.interval.high), (1.0, 0.5, 0.5, 0.5));
+}
+
+/// Of three rows, one pair is drawn: every pair comes about as often as another.
+#[test]
+fn linear_kernel_estimate_draws_every_pair() {
+    let mut samples = TopLabelSamples::new();
+    samples.add(&TopLabels::new(&[0.25, 0.5, 0.75], &[true; 3]).unwrap()).unwrap();
+    let rows = samples.value().unwrap();
+    let mut counts = std::collections::BTreeMap::new();
+    for seed in 0..300 {
+        let found = rows.kernel_calibration_error(1.0, KernelEstimator::UnbiasedLinear { seed }).unwrap().unwrap();
+        *counts.entry(found.squared.to_bits()).or_insert(0) += 1;
+    }
+    // Binomial with mean 100 and standard deviation 8.2.
+    assert!(counts.len() == 3 && counts.values().all(|count| (65..=135).contains(count)), "{counts:?}");
+}
+
+/// Where a bin's frequency and its mean probability differ in the last digits alone, rounding may not make an error negative.
+#[test]
+fn divergence_of_nearly_equal_numbers_is_not_negative() {
+    for k in 1..1000 {
+        let accuracy = f64::from(k) / 1000.0;
+        for confidence in [accuracy.next_up(), accuracy * (1.0 + 1e-13), accuracy * (1.0 - 1e-12)] {
+            let (lower, upper, count) = (0.0, 1.0, 1000);
+            let bin =
+                ReliabilityBin { lower, upper, count, mean_confidence: Some(confidence), accuracy: Some(accuracy) };
+            let calibration = Reliability { n: count, bins: vec![bin] }.log_loss_decomposition().calibration;
+            assert!((0.0..1e-15).contains(&calibration), "{calibration} at {accuracy}");
+        }
+    }
+}
+
+/// Other names for right and wrong, and the probability of the other: the same error, at bandwidths of every number of cells.
+#[test]
+fn smooth_ece_does_not_change_in_a_mirror() {
+    for wrong in 2..14 {
+        let rows = |mirrored: bool| {
+            let mut samples = TopLabelSamples::new();
+            for (confidence, correct) in [(0.0, wrong / 2), (0.5, 500 + wrong)] {
+                let confidence = if mirrored { 1.0 - confidence } else { confidence };
+                let correct: Vec<bool> = (0..1000).map(|i| (i < correct) != mirrored).collect();
+                samples.add(&TopLabels::new(&[confidence; 1000], &correct).unwrap()).unwrap();
+            }
+            samples.value().unwrap().smooth_ece(SmoothConvention::Default)
+        };
+        let (plain, mirrored) = (rows(false), rows(true));
+        assert_eq!(plain.bandwidth, mirrored.bandwidth);
+        assert!((plain.value - mirrored.value).abs() < 1e-12, "{plain:?} {mirrored:?}");
+    }
 }

@@ -90,6 +90,7 @@ proptest! {
         }
         prop_assert_eq!(curve.at_coverage(0.0), curve.points.first());
         prop_assert_eq!(curve.at_coverage(1.1), None);
+        prop_assert_eq!(curve.at_coverage(f64::NAN), None);
     }
 
     #[test]

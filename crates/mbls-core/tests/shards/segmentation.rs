@@ -1,8 +1,9 @@
 use crate::classification::{Rows, rows_in_batches};
 use crate::{batches, bits, check, refused, reloaded};
+use mbls_core::Error;
 use mbls_core::metric::{
     AbsentClasses, AdaptiveConvention, Background, ClassificationMetrics, ClasswiseConvention, ConfusionMatrix, Metric,
-    SegmentationBatch, SegmentationCalibration, SegmentationProtocol,
+    Predictions, SegmentationBatch, SegmentationCalibration, SegmentationProtocol,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -305,4 +306,18 @@ proptest! {
         add(&mut metric, &rows, &(0..n).collect::<Vec<_>>());
         prop_assert_eq!(metric.value(), None);
     }
+}
+
+/// As many pixels as a saved matrix may claim: no more are taken, and none in part.
+#[test]
+fn full_matrices_take_no_more() {
+    let state = json!({"classes": 2, "counts": [1u64 << 47, 0, 0, 0]});
+    let text = json!({"metric": "confusion-matrix", "version": 1, "state": state}).to_string();
+    let mut confusion: ConfusionMatrix = serde_json::from_str(&text).unwrap();
+    let before = confusion.clone();
+    assert!(matches!(confusion.add_masks(&[0], &[1], &[]), Err(Error::Accumulator { .. })));
+    let input = Predictions::from_logits(&[0.0, 1.0], 2, &[0]).unwrap();
+    assert!(matches!(confusion.update(&input), Err(Error::Accumulator { .. })));
+    assert!(matches!(confusion.merge(before.clone()), Err(Error::Accumulator { .. })));
+    assert_eq!(confusion, before);
 }

@@ -159,12 +159,12 @@ impl TemperatureScaling {
     ///
     /// # Shapes
     ///
-    /// `logits` `[rows, classes]` in row-major order, `labels` `[rows]`.
+    /// `logits` `[rows, classes]` in row-major order, f32 or f64, `labels` `[rows]`.
     ///
     /// # Errors
     ///
     /// Those of [`Predictions::from_logits`].
-    pub fn apply(&self, logits: &[f32], classes: usize, labels: &[u32]) -> Result<Predictions> {
+    pub fn apply<T: Score>(&self, logits: &[T], classes: usize, labels: &[u32]) -> Result<Predictions> {
         Predictions::from_logits_at(logits, classes, labels, self.temperature)
     }
 }

@@ -10,7 +10,7 @@ pub(super) fn optimum<T: Score>(rows: &Rows<T>) -> Result<f64> {
         return Ok(1.0);
     }
     // The derivative rises with b: negative at `low`, positive at `high`.
-    let (mut low, mut high) = (-TemperatureScaling::MAX.ln(), -TemperatureScaling::MIN.ln());
+    let (mut low, mut high) = (-libm::log(TemperatureScaling::MAX), -libm::log(TemperatureScaling::MIN));
     if start[0] > 0.0 {
         if rows.derivatives(low)?[0] >= 0.0 {
             return Ok(TemperatureScaling::MAX);
@@ -22,7 +22,7 @@ pub(super) fn optimum<T: Score>(rows: &Rows<T>) -> Result<f64> {
         }
         low = 0.0;
     }
-    Ok((-root(rows, low, high, start)?).exp().clamp(TemperatureScaling::MIN, TemperatureScaling::MAX))
+    Ok(libm::exp(-root(rows, low, high, start)?).clamp(TemperatureScaling::MIN, TemperatureScaling::MAX))
 }
 
 /// The root of the derivative in `log b` between `low` and `high`, from 0, where the derivatives are given.

@@ -1,6 +1,5 @@
-use super::super::scores::check_classes;
 use super::TemperatureScaling;
-use crate::metric::{FixedSum, Metric, Predictions, ReliabilityBins, Score};
+use crate::metric::{FixedSum, Metric, Predictions, ReliabilityBins, Score, check_classes};
 use crate::simd::{exp, ln};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -123,7 +122,7 @@ impl<'a, T: Score> Rows<'a, T> {
     /// First and second derivative of the mean negative log-likelihood in `log b`, `b = 1 / T`, the second without the term
     /// that vanishes at the optimum: `b (E_b[l] - l_y)` and `b^2 Var_b[l]`.
     pub(super) fn derivatives(&self, log_b: f64) -> Result<[f64; 2]> {
-        let b = log_b.exp();
+        let b = libm::exp(log_b);
         self.means(|row, label| row_derivatives(row, label, b))
     }
 }
