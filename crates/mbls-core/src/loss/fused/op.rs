@@ -1,4 +1,6 @@
 use super::Sums;
+#[cfg(feature = "cuda")]
+use super::cuda::OnDevice;
 use super::plan::{Plan, Prepared};
 use super::run::{Stored, run};
 use crate::Result;
@@ -18,6 +20,8 @@ pub(super) fn apply(batch: &LogitBatch, plan: &Plan) -> Result<Tensor> {
         targets: batch.shared_targets(),
         wants_gradient: source.track_op(),
         gradient: OnceLock::new(),
+        #[cfg(feature = "cuda")]
+        on_device: OnceLock::new(),
     };
     Ok(source.apply_op1(op)?)
 }
@@ -32,6 +36,9 @@ struct FusedLoss {
     wants_gradient: bool,
     /// That of the total, kept by the forward pass.
     gradient: OnceLock<Tensor>,
+    /// What the backward pass needs, kept by the forward pass on a CUDA device.
+    #[cfg(feature = "cuda")]
+    on_device: OnceLock<Arc<OnDevice>>,
 }
 
 impl FusedLoss {
@@ -95,8 +102,33 @@ impl CustomOp1 for FusedLoss {
         Ok((values, count.into()))
     }
 
-    /// The gradient that the forward pass kept, times that of the total: the terms are for logs.
-    fn bwd(&self, _: &Tensor, _: &Tensor, upstream: &Tensor) -> candle_core::Result<Option<Tensor>> {
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        storage: &candle_core::CudaStorage,
+        layout: &Layout,
+    ) -> candle_core::Result<(candle_core::CudaStorage, Shape)> {
+        use candle_core::backend::BackendStorage;
+        let (device, shape) = (&storage.device, [self.classes, self.positions]);
+        let on_device = match storage.dtype() {
+            candle_core::DType::F64 => OnDevice::new(device, &self.plan, &self.double, shape, &self.targets)?,
+            _ => OnDevice::new(device, &self.plan, &self.single, shape, &self.targets)?,
+        };
+        let values = on_device.values(storage, layout)?;
+        if self.wants_gradient {
+            // As on the CPU.
+            let _ = self.on_device.set(on_device.into());
+        }
+        Ok((values, 3.into()))
+    }
+
+    /// The gradient of the total, times that of what is made of it: the terms are for logs.
+    #[cfg_attr(not(feature = "cuda"), allow(unused_variables, reason = "only kernels on a device read logits again"))]
+    fn bwd(&self, logits: &Tensor, _: &Tensor, upstream: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        #[cfg(feature = "cuda")]
+        if let Some(on_device) = self.on_device.get() {
+            return on_device.gradient(logits, &upstream.get(0)?).map(Some);
+        }
         let Some(gradient) = self.gradient.get() else { return Ok(None) };
         let factor = upstream.get(0)?.to_dtype(candle_core::DType::F64)?.to_scalar::<f64>()?;
         Ok(Some(if factor == 1.0 { gradient.clone() } else { gradient.affine(factor, 0.0)? }))
