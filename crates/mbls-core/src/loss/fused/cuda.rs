@@ -75,8 +75,11 @@ struct Scalars {
     moves_anchor: u32,
 }
 
-// SAFETY: plain numbers, laid out as in the source: the same fields in the same order, `repr(C)`.
+// SAFETY: plain numbers, laid out as in the source: the same fields in the same order, `repr(C)`, the same size.
 unsafe impl DeviceRepr for Scalars {}
+
+/// The source asserts the same.
+const _: () = assert!(size_of::<Scalars>() == 112 && size_of::<Extent>() == 24);
 
 /// `Shape` of the source.
 #[derive(Clone, Copy)]
@@ -312,11 +315,13 @@ fn function<T: Element>(device: &CudaDevice, name: &str) -> Result<CudaFunction>
 }
 
 fn compile(element: &str) -> Result<String> {
-    let options =
-        CompileOptions { options: vec![format!("--define-macro=STORED_{element}")], ..CompileOptions::default() };
+    let options = CompileOptions {
+        options: vec![format!("--define-macro=STORED_{element}")],
+        name: Some("kernel.cu".into()),
+        ..CompileOptions::default()
+    };
     // cudarc panics where it does not find the library.
-    let compiled = catch_unwind(|| compile_ptx_with_opts(SOURCE, options));
-    match compiled {
+    match catch_unwind(|| compile_ptx_with_opts(SOURCE, options)) {
         Ok(Ok(ptx)) => Ok(ptx.to_src()),
         Ok(Err(CompileError::CompileError { nvrtc, log, .. })) => {
             bail!("the kernels of the fused losses for {element}: {nvrtc:?}: {}", log.to_string_lossy())
@@ -324,6 +329,54 @@ fn compile(element: &str) -> Result<String> {
         Ok(Err(error)) => bail!("the kernels of the fused losses for {element}: {error}"),
         Err(_) => {
             bail!("the kernels of the fused losses need NVRTC, a library of the CUDA toolkit, which was not found")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(ptx: &str) -> Vec<&str> {
+        ptx.lines().filter_map(|line| line.strip_prefix(".visible .entry ")?.strip_suffix('(')).collect()
+    }
+
+    /// Needs the compiler, not a device.
+    #[test]
+    fn every_kernel_compiles_for_every_type() {
+        for element in [f64::NAME, f32::NAME, f16::NAME, bf16::NAME] {
+            let ptx = match compile(element) {
+                Err(error) if error.to_string().contains("was not found") => {
+                    eprintln!("skipped: {error}");
+                    return;
+                }
+                ptx => ptx.expect("a source that compiles"),
+            };
+            let mut found = entries(&ptx);
+            found.sort_unstable();
+            let expected = [
+                "add_terms",
+                "columns_gradient",
+                "columns_gradient_penalty",
+                "columns_terms",
+                "columns_terms_penalty",
+                "rows_gradient",
+                "rows_gradient_penalty",
+                "rows_terms",
+                "rows_terms_penalty",
+            ];
+            assert_eq!(found, expected, "{element}");
+        }
+    }
+
+    #[test]
+    fn a_source_that_does_not_compile_is_an_error_with_the_log() {
+        match compile("F8") {
+            Err(error) if error.to_string().contains("was not found") => eprintln!("skipped: {error}"),
+            result => {
+                let error = result.expect_err("no such type").to_string();
+                assert!(error.contains("for F8") && error.contains("kernel.cu"), "{error}");
+            }
         }
     }
 }

@@ -76,6 +76,8 @@ struct Shape {
     u32 width;
 };
 
+static_assert(sizeof(Plan) == 112 && sizeof(Shape) == 24, "the host passes these sizes");
+
 // The largest logit and its first class.
 struct Max {
     Compute value;
