@@ -6,6 +6,11 @@ use mbls_core::loss::{LogitBatch, LossSpec};
 use rand::{RngExt, SeedableRng};
 use std::hint::black_box;
 
+/// Keeps the memory of one step for the next: the system's allocator returns large blocks, and most of a step is then the
+/// operating system clearing pages.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const IGNORED: u32 = 255;
 
 /// Logits and labels; of pixels one in twenty is not labelled.

@@ -3,7 +3,7 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use mbls_core::metric::{
     Accuracy, AdaptiveConvention, AdaptiveEce, Brier, ClasswiseConvention, ClasswiseEce, Metric, NegativeLogLikelihood,
-    Predictions, ReliabilityBins, measure_logits,
+    Predictions, ReliabilityBins, TopKAccuracy, measure_logits,
 };
 use rand::{RngExt, SeedableRng};
 use std::hint::black_box;
@@ -29,6 +29,7 @@ fn batch(rows: usize, classes: usize) -> Batch {
 #[derive(Clone)]
 struct OnePass {
     accuracy: Accuracy,
+    top5: TopKAccuracy,
     nll: NegativeLogLikelihood,
     brier: Brier,
     reliability: ReliabilityBins,
@@ -37,10 +38,11 @@ struct OnePass {
 
 impl Metric for OnePass {
     type Input<'a> = &'a Predictions;
-    type Value = [f64; 5];
+    type Value = [f64; 6];
 
     fn update(&mut self, input: &Predictions) -> mbls_core::Result<()> {
         self.accuracy.update(input)?;
+        self.top5.update(input)?;
         self.nll.update(input)?;
         self.brier.update(input)?;
         self.reliability.update(input)?;
@@ -49,22 +51,24 @@ impl Metric for OnePass {
 
     fn merge(&mut self, other: Self) -> mbls_core::Result<()> {
         self.accuracy.merge(other.accuracy)?;
+        self.top5.merge(other.top5)?;
         self.nll.merge(other.nll)?;
         self.brier.merge(other.brier)?;
         self.reliability.merge(other.reliability)?;
         self.adaptive.merge(other.adaptive)
     }
 
-    fn value(&self) -> Option<[f64; 5]> {
+    fn value(&self) -> Option<[f64; 6]> {
         let reliability = self.reliability.value()?;
         let [accuracy, nll, brier] = [self.accuracy.value()?, self.nll.value()?, self.brier.value()?];
-        Some([accuracy, nll, brier, reliability.ece(), self.adaptive.value()?])
+        Some([accuracy, self.top5.value()?, nll, brier, reliability.ece(), self.adaptive.value()?])
     }
 }
 
 fn metrics(criterion: &mut Criterion) {
     let one_pass = OnePass {
         accuracy: Accuracy::new(),
+        top5: TopKAccuracy::new(5).expect("5 is 1 or more"),
         nll: NegativeLogLikelihood::new(),
         brier: Brier::new(),
         reliability: ReliabilityBins::new(15).expect("15 bins"),

@@ -1,6 +1,7 @@
 use super::ops::from_host;
+use super::targets::{self, IGNORED};
 use crate::{Error, Result};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, OnceLock};
 
@@ -20,7 +21,7 @@ use std::sync::{Arc, OnceLock};
 /// let labels = Tensor::new(&[[[0u32, 2], [255, 1]]], &Device::Cpu)?;
 /// let batch = LogitBatch::new(&logits, &labels, Some(255))?;
 /// assert_eq!((batch.rows(), batch.classes()), (3, 3));
-/// assert_eq!(batch.labels().to_vec1::<u32>()?, [0, 2, 1]);
+/// assert_eq!(batch.labels()?.to_vec1::<u32>()?, [0, 2, 1]);
 /// assert_eq!(batch.logits()?.dims(), [3, 3]);
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
@@ -31,7 +32,7 @@ pub struct LogitBatch {
     targets: Arc<[u32]>,
     /// The labels' shape.
     shape: Vec<usize>,
-    labels: Tensor,
+    labels: OnceLock<Tensor>,
     rows: usize,
     classes: usize,
     class_weights: Option<Arc<[f64]>>,
@@ -52,9 +53,6 @@ pub enum Reduction {
     /// `w_n v_n` in the shape of the labels, 0 at ignored positions.
     None,
 }
-
-/// The target of a row that does not count.
-pub(crate) const IGNORED: u32 = u32::MAX;
 
 impl LogitBatch {
     /// Checks a batch; rows labelled `ignore` will not count.
@@ -93,18 +91,7 @@ impl LogitBatch {
             return Err(element_type("logits", "f32, f64, f16 or bf16", logits.dtype()));
         }
 
-        let ignore = ignore.map(i64::from);
-        let targets = host_labels(labels)?
-            .into_iter()
-            .enumerate()
-            .map(|(row, label)| match u32::try_from(label) {
-                _ if Some(label) == ignore => Ok(IGNORED),
-                Ok(class) if class != IGNORED && (class as usize) < classes => Ok(class),
-                _ => Err(Error::Label { label, row, classes }),
-            })
-            .collect::<Result<Arc<[u32]>>>()?;
-        let kept: Vec<u32> = targets.iter().copied().filter(|target| *target != IGNORED).collect();
-        let rows = kept.len();
+        let (targets, rows) = targets::read(labels, classes, ignore)?;
         if rows == 0 {
             return Err(Error::AllIgnored { rows: targets.len() });
         }
@@ -112,7 +99,7 @@ impl LogitBatch {
             source: logits.clone(),
             targets,
             shape,
-            labels: Tensor::from_vec(kept, rows, logits.device())?,
+            labels: OnceLock::new(),
             rows,
             classes,
             class_weights: None,
@@ -193,9 +180,18 @@ impl LogitBatch {
         Ok(self.logits.get_or_init(|| logits))
     }
 
-    /// The labels of the rows that count, `[rows]` in u32, on the device of the logits.
-    pub fn labels(&self) -> &Tensor {
-        &self.labels
+    /// The labels of the rows that count, `[rows]` in u32, on the device of the logits, made at the first call.
+    ///
+    /// # Errors
+    ///
+    /// Where candle fails.
+    pub fn labels(&self) -> Result<&Tensor> {
+        if let Some(labels) = self.labels.get() {
+            return Ok(labels);
+        }
+        let kept: Vec<u32> = self.kept_targets().copied().collect();
+        let labels = Tensor::from_vec(kept, self.rows, self.source.device())?;
+        Ok(self.labels.get_or_init(|| labels))
     }
 
     /// The number of rows that count, at least 1.
@@ -319,13 +315,6 @@ impl LogitBatch {
         let kept: Vec<i64> = (0..).zip(self.targets()).filter(|(_, t)| **t != IGNORED).map(|(i, _)| i).collect();
         Ok(Some(Tensor::from_vec(kept, self.rows, self.source.device())?))
     }
-}
-
-fn host_labels(labels: &Tensor) -> Result<Vec<i64>> {
-    if !labels.dtype().is_int() {
-        return Err(element_type("labels", "an integer type", labels.dtype()));
-    }
-    Ok(labels.to_device(&Device::Cpu)?.flatten_all()?.to_dtype(DType::I64)?.to_vec1()?)
 }
 
 fn element_type(what: &'static str, expected: &'static str, found: DType) -> Error {

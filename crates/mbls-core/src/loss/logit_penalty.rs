@@ -197,7 +197,7 @@ impl LogitPenalty {
         let logits = batch.logits()?;
         let anchor = match self.anchor {
             Anchor::Max => maximum(logits)?,
-            Anchor::Target => logits.gather(&batch.labels().unsqueeze(1)?, D::Minus1)?,
+            Anchor::Target => logits.gather(&batch.labels()?.unsqueeze(1)?, D::Minus1)?,
         };
         let anchor = if self.detached_anchor { anchor.detach() } else { anchor };
         let distance = anchor.broadcast_sub(logits)?;

@@ -87,7 +87,7 @@ impl Loss for Mmce {
         let log_probs = log_softmax(logits)?;
         let predicted = first_maximum(logits)?;
         let confidence = log_probs.gather(&predicted, D::Minus1)?.exp()?;
-        let correct = predicted.eq(&batch.labels().unsqueeze(1)?)?.to_dtype(logits.dtype())?;
+        let correct = predicted.eq(&batch.labels()?.unsqueeze(1)?)?.to_dtype(logits.dtype())?;
         let kernel = abs(&confidence.broadcast_sub(&confidence.t()?)?)?.affine(-1.0 / WIDTH, 0.0)?.exp()?;
         let statistic = if self.weighted {
             weighted_mmce(&confidence, &correct, &kernel)?

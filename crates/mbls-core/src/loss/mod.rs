@@ -33,6 +33,7 @@ mod logit_norm;
 mod logit_penalty;
 mod margin;
 mod mdca;
+mod measured;
 mod mmce;
 mod neighbour_penalty;
 mod neighbourhood;
@@ -42,6 +43,7 @@ mod sample_dependent_focal;
 mod setting;
 mod spatial_label_smoothing;
 mod spec;
+mod targets;
 
 pub use acls::Acls;
 pub use alpha_schedule::AlphaSchedule;

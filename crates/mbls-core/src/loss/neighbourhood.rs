@@ -1,5 +1,5 @@
 use super::LogitBatch;
-use super::batch::IGNORED;
+use super::targets::IGNORED;
 use crate::{Error, Result};
 use candle_core::Tensor;
 

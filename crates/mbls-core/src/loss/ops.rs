@@ -14,8 +14,8 @@ pub(super) fn log_softmax(logits: &Tensor) -> Result<Tensor> {
 }
 
 /// The labels' entries of `values`: `[rows, classes]` to `[rows]`.
-pub(super) fn at_label(values: &Tensor, batch: &LogitBatch) -> Result<Tensor> {
-    values.gather(&batch.labels().unsqueeze(1)?, 1)?.squeeze(1)
+pub(super) fn at_label(values: &Tensor, batch: &LogitBatch) -> crate::Result<Tensor> {
+    Ok(values.gather(&batch.labels()?.unsqueeze(1)?, 1)?.squeeze(1)?)
 }
 
 /// The mean of each row: `[rows, classes]` to `[rows]`.

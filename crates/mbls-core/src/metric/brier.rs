@@ -73,6 +73,12 @@ impl TryFrom<Saved<State>> for Brier {
         if state.n > MAX_ROWS {
             return Err(<State as saved::State>::invalid(format!("{} rows", state.n)));
         }
+        // Rows of probabilities that sum to a little more than 1 have a little more than 2.
+        let most = i128::from(3 * state.n) << FixedSum::FRACTION_BITS;
+        if !(0..=most).contains(&state.sum.units()) {
+            let problem = format!("a sum of {} for {} rows", state.sum.to_f64(), state.n);
+            return Err(<State as saved::State>::invalid(problem));
+        }
         Ok(Self { state })
     }
 }

@@ -1,7 +1,7 @@
 use super::saved::{self, Saved};
 use super::{
-    Accuracy, AdaptiveConvention, AdaptiveEce, Brier, ClasswiseConvention, ClasswiseEce, Metric, NegativeLogLikelihood,
-    Predictions, Reliability, ReliabilityBins,
+    Accuracy, AdaptiveConvention, AdaptiveEce, BalancedAccuracy, Brier, ClasswiseConvention, ClasswiseEce, Metric,
+    NegativeLogLikelihood, Predictions, Reliability, ReliabilityBins, TopKAccuracy,
 };
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -17,12 +17,17 @@ pub struct ClassificationMetrics {
 #[serde(deny_unknown_fields)]
 struct Parts {
     accuracy: Accuracy,
+    top5: TopKAccuracy,
+    balanced: BalancedAccuracy,
     nll: NegativeLogLikelihood,
     brier: Brier,
     reliability: ReliabilityBins,
     adaptive: AdaptiveEce,
     classwise: ClasswiseEce,
 }
+
+/// The largest scores that [`ClassificationReport::top5_accuracy`] looks at.
+const TOP: u32 = 5;
 
 /// The metrics of a classifier on a data set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +36,10 @@ pub struct ClassificationReport {
     pub n: u64,
     /// Value of [`Accuracy`].
     pub accuracy: f64,
+    /// Value of [`TopKAccuracy`] for the five largest scores.
+    pub top5_accuracy: f64,
+    /// Value of [`BalancedAccuracy`].
+    pub balanced_accuracy: f64,
     /// Value of [`NegativeLogLikelihood`]; infinite where a label has the probability 0.
     pub nll: f64,
     /// Value of [`Brier`].
@@ -69,6 +78,8 @@ impl ClassificationMetrics {
     pub fn with_conventions(bins: usize, adaptive: AdaptiveConvention, classwise: ClasswiseConvention) -> Result<Self> {
         let parts = Parts {
             accuracy: Accuracy::new(),
+            top5: TopKAccuracy::new(TOP)?,
+            balanced: BalancedAccuracy::new(),
             nll: NegativeLogLikelihood::new(),
             brier: Brier::new(),
             reliability: ReliabilityBins::new(bins)?,
@@ -94,6 +105,8 @@ impl Metric for ClassificationMetrics {
         mine.classwise.check_update(input)?;
         mine.nll.update(input)?;
         mine.accuracy.update(input)?;
+        mine.top5.update(input)?;
+        mine.balanced.update(input)?;
         mine.brier.update(input)?;
         mine.reliability.update(input)?;
         mine.adaptive.update(input)?;
@@ -107,6 +120,8 @@ impl Metric for ClassificationMetrics {
         mine.classwise.check_merge(&other.parts.classwise)?;
         mine.nll.merge(other.parts.nll)?;
         mine.accuracy.merge(other.parts.accuracy)?;
+        mine.top5.merge(other.parts.top5)?;
+        mine.balanced.merge(other.parts.balanced)?;
         mine.brier.merge(other.parts.brier)?;
         mine.reliability.merge(other.parts.reliability)?;
         mine.adaptive.merge(other.parts.adaptive)?;
@@ -119,6 +134,8 @@ impl Metric for ClassificationMetrics {
         Some(ClassificationReport {
             n: reliability.n,
             accuracy: mine.accuracy.value()?,
+            top5_accuracy: mine.top5.value()?,
+            balanced_accuracy: mine.balanced.value()?,
             nll: mine.nll.value()?,
             brier: mine.brier.value()?,
             ece: reliability.ece(),
@@ -142,9 +159,24 @@ impl TryFrom<Saved<Parts>> for ClassificationMetrics {
     fn try_from(saved: Saved<Parts>) -> Result<Self> {
         let parts = saved.into_state();
         let invalid = |problem: String| Err(<Parts as saved::State>::invalid(problem));
-        let rows = [parts.nll.n(), parts.brier.n(), parts.reliability.n(), parts.adaptive.n(), parts.classwise.n()];
+        let rows = [
+            parts.top5.n(),
+            parts.balanced.n(),
+            parts.nll.n(),
+            parts.brier.n(),
+            parts.reliability.n(),
+            parts.adaptive.n(),
+            parts.classwise.n(),
+        ];
         if rows.iter().any(|n| *n != parts.accuracy.n()) {
             return invalid(format!("its parts have {} and {rows:?} rows", parts.accuracy.n()));
+        }
+        if parts.top5.k() != TOP {
+            return invalid(format!("the k of its top-k accuracy is {}, not {TOP}", parts.top5.k()));
+        }
+        if parts.balanced.classes() != parts.classwise.classes() {
+            let classes = [parts.balanced.classes(), parts.classwise.classes()];
+            return invalid(format!("its parts have {classes:?} classes"));
         }
         let bins = [parts.reliability.bins(), parts.adaptive.bins(), parts.classwise.bins()];
         if bins.iter().any(|b| *b != bins[0]) {

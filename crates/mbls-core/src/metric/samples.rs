@@ -2,6 +2,7 @@ use super::fixed_sum::{unit_interval_units, units_to_f64};
 use super::saved::State;
 use super::{MAX_ROWS, add_counts};
 use crate::Result;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// The confidence and correctness of every row, in 8 bytes each: what metrics keep whose definition needs every row.
@@ -65,7 +66,7 @@ impl Samples {
     /// The rows by rising confidence, wrong ones before correct ones of the same: the same for every order of adding.
     pub(super) fn sorted(&self) -> Vec<Sample> {
         let mut samples: Vec<Sample> = self.0.iter().map(|&sample| Sample(sample)).collect();
-        samples.sort_unstable();
+        samples.par_sort_unstable();
         samples
     }
 

@@ -54,7 +54,7 @@ fn no_row_left_is_an_error() -> mbls_core::Result<()> {
 #[test]
 fn a_class_can_be_the_ignored_label() -> mbls_core::Result<()> {
     let batch = LogitBatch::new(&logits(&[3, 2]), &Tensor::new(&[0u32, 1, 0], &CPU)?, Some(0))?;
-    assert_eq!(batch.labels().to_vec1::<u32>()?, [1]);
+    assert_eq!(batch.labels()?.to_vec1::<u32>()?, [1]);
     assert_eq!(flat(batch.logits()?), flat(&logits(&[3, 2]))[2..4]);
     Ok(())
 }
@@ -70,7 +70,7 @@ fn rows_are_the_positions_of_the_labels_in_order() -> mbls_core::Result<()> {
         .map(|(n, d)| (0..3).map(|c| values[(n * 3 + c) * 4 + d]).collect())
         .collect();
     assert_eq!(batch.logits()?.to_vec2::<f32>()?, expected);
-    assert_eq!(batch.labels().to_vec1::<u32>()?, [0, 1, 2, 1, 0, 2]);
+    assert_eq!(batch.labels()?.to_vec1::<u32>()?, [0, 1, 2, 1, 0, 2]);
     Ok(())
 }
 
@@ -310,5 +310,34 @@ fn settings_of_a_schedule_out_of_range_are_errors() -> mbls_core::Result<()> {
     let unused: LossSpec = serde_json::from_str(unused).expect("the setting is known");
     let error = unused.build().err().map(|error| error.to_string());
     assert_eq!(error.as_deref(), Some("max_alpha = 1: expected none without a schedule"));
+    Ok(())
+}
+
+/// What the slices of the same rows measure, in every layout and type.
+#[test]
+fn metrics_of_a_batch_are_those_of_its_rows() -> mbls_core::Result<()> {
+    use mbls_core::metric::{ClassificationMetrics, Metric, measure_logits};
+    let empty = ClassificationMetrics::new(15)?;
+    let labels: Vec<u32> = (0..60).map(|i| if i % 5 == 3 { 9 } else { i % 4 }).collect();
+    let kept: Vec<usize> = (0..60).filter(|i| labels[*i] != 9).collect();
+    let kept_labels: Vec<u32> = kept.iter().map(|&i| labels[i]).collect();
+    for dtype in [DType::F64, DType::F32, DType::BF16] {
+        let rows = logits(&[60, 4]).to_dtype(dtype)?;
+        let values = flat(&rows);
+        let kept_rows: Vec<f64> = kept.iter().flat_map(|&i| &values[i * 4..][..4]).copied().collect();
+        let expected = measure_logits(&empty, &kept_rows, 4, &kept_labels)?;
+        let planes = rows.reshape((3, 20, 4))?.transpose(1, 2)?;
+        let layouts = [
+            (rows.clone(), Tensor::from_slice(&labels, 60, &CPU)?),
+            (planes, Tensor::from_slice(&labels, (3, 20), &CPU)?),
+        ];
+        for (logits, labels) in layouts {
+            let batch = LogitBatch::new(&logits, &labels, Some(9))?;
+            assert_eq!(batch.measure(&empty)?, expected);
+            let mut updated = empty.clone();
+            updated.update(&batch.predictions()?)?;
+            assert_eq!(updated, expected);
+        }
+    }
     Ok(())
 }

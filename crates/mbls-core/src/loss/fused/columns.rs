@@ -1,6 +1,6 @@
 //! Logits `[classes, positions]` of one image: a tile of positions at a time, which are the lanes of the vectors.
 
-use super::super::batch::IGNORED;
+use super::super::targets::IGNORED;
 use super::Sums;
 use super::plan::Prepared;
 use crate::simd::{Real, for_each_machine, ln};
@@ -48,10 +48,10 @@ fn tiles<F: Real, const PENALTY: bool>(
     let mut tile = Tile::new();
     for (index, targets) in targets.chunks(TILE).enumerate() {
         let (start, end) = (index * TILE, index * TILE + targets.len());
-        tile.exponentials::<PENALTY>(logits, start..end, targets, plan, gradient);
+        tile.exponentials::<PENALTY>(logits, start..end, gradient);
         tile.labels::<PENALTY>(logits, start, targets, plan, &mut sums);
         tile.finish::<PENALTY>(logits, start..end, plan, gradient);
-        tile.label_gradients::<PENALTY>(start, targets, plan, gradient);
+        tile.label_gradients::<PENALTY>(start, targets, plan, gradient, &mut sums);
     }
     sums
 }
@@ -70,6 +70,7 @@ struct Tile<F> {
     constant: [F; TILE],
     penalty_slope: [F; TILE],
     base_slope: [F; TILE],
+    row_weight: [f64; TILE],
 }
 
 impl<F: Real> Tile<F> {
@@ -88,6 +89,7 @@ impl<F: Real> Tile<F> {
             constant: zero,
             penalty_slope: zero,
             base_slope: zero,
+            row_weight: [0.0; TILE],
         }
     }
 
@@ -97,8 +99,6 @@ impl<F: Real> Tile<F> {
         &mut self,
         logits: &[&[F]],
         at: std::ops::Range<usize>,
-        targets: &[u32],
-        plan: &Prepared<F>,
         gradient: &mut [&mut [F]],
     ) {
         let n = at.len();
@@ -113,38 +113,17 @@ impl<F: Real> Tile<F> {
                 first[i] = if larger { class as u32 } else { first[i] };
             }
         }
-        self.anchor = self.max;
-        if PENALTY && plan.penalty.target_anchor {
-            for (i, &target) in targets.iter().enumerate() {
-                if target != IGNORED {
-                    self.anchor[i] = logits[target as usize][at.start + i];
-                }
-            }
-        }
 
-        let zero = [F::default(); TILE];
-        (self.exp, self.shifted, self.cost, self.slope) = (zero, zero, zero, zero);
-        for (class, (logits, gradient)) in logits.iter().zip(gradient).enumerate() {
+        (self.exp, self.shifted) = ([F::default(); TILE], [F::default(); TILE]);
+        for (logits, gradient) in logits.iter().zip(gradient) {
             let (logits, gradient) = (&logits[at.clone()], &mut gradient[at.clone()]);
-            let (max, exp) = (&self.max[..n], &mut self.exp[..n]);
-            if PENALTY {
-                let (margin, weight) = (plan.penalty.margins[class], plan.penalty.weights[class]);
-                let (anchor, cost, slope) = (&self.anchor[..n], &mut self.cost[..n], &mut self.slope[..n]);
-                for i in 0..n {
-                    let e = (logits[i] - max[i]).exp();
-                    gradient[i] = e;
-                    exp[i] += e;
-                    let (c, s) = plan.penalty.cost_and_slope(anchor[i] - logits[i], margin);
-                    cost[i] += weight * c;
-                    slope[i] += weight * s;
-                }
-            } else {
-                let shifted = &mut self.shifted[..n];
-                for i in 0..n {
-                    let z = logits[i] - max[i];
-                    let e = z.exp();
-                    gradient[i] = e;
-                    exp[i] += e;
+            let (max, exp, shifted) = (&self.max[..n], &mut self.exp[..n], &mut self.shifted[..n]);
+            for i in 0..n {
+                let z = logits[i] - max[i];
+                let e = z.exp();
+                gradient[i] = e;
+                exp[i] += e;
+                if !PENALTY {
                     shifted[i] += z;
                 }
             }
@@ -162,6 +141,7 @@ impl<F: Real> Tile<F> {
         sums: &mut Sums,
     ) {
         let classes = logits.len() as f64;
+        self.anchor = self.max;
         for (i, &target) in targets.iter().enumerate() {
             if target == IGNORED {
                 continue;
@@ -170,10 +150,13 @@ impl<F: Real> Tile<F> {
             let log_sum = ln(exp);
             let log_p = (logits[target as usize][start + i] - self.max[i]).f64() - log_sum;
             let (base, slope) = plan.base.value_and_slope(log_p);
-            let second = if PENALTY { self.cost[i].f64() } else { log_sum - self.shifted[i].f64() / classes };
             let weight = plan.row_weight(target);
             sums.base += weight * base;
-            sums.second += weight * second;
+            if !PENALTY {
+                sums.second += weight * (log_sum - self.shifted[i].f64() / classes);
+            } else if plan.penalty.target_anchor {
+                self.anchor[i] = logits[target as usize][start + i];
+            }
 
             let base_slope = weight * plan.base_weight * slope;
             let uniform = weight * plan.uniform_weight;
@@ -181,13 +164,15 @@ impl<F: Real> Tile<F> {
             self.constant[i] = F::new(-uniform / classes);
             self.base_slope[i] = F::new(base_slope);
             self.penalty_slope[i] = F::new(weight * plan.penalty_weight);
+            self.row_weight[i] = weight;
         }
     }
 
-    /// Makes gradients of exponentials, all but what the label and the anchor have on top.
+    /// Makes gradients of exponentials, all but what the label and the anchor have on top, and adds the penalties of the rows and
+    /// their derivatives by the anchor.
     #[inline(always)]
     fn finish<const PENALTY: bool>(
-        &self,
+        &mut self,
         logits: &[&[F]],
         at: std::ops::Range<usize>,
         plan: &Prepared<F>,
@@ -195,14 +180,19 @@ impl<F: Real> Tile<F> {
     ) {
         let n = at.len();
         let (exp_factor, constant) = (&self.exp_factor[..n], &self.constant[..n]);
+        (self.cost, self.slope) = ([F::default(); TILE], [F::default(); TILE]);
         for (class, (logits, gradient)) in logits.iter().zip(gradient).enumerate() {
             let (logits, gradient) = (&logits[at.clone()], &mut gradient[at.clone()]);
             if PENALTY {
-                let (margin, weight) = (plan.penalty.margins[class], plan.penalty.weights[class]);
+                let (margin, weight) = plan.penalty.of_class(class);
                 let (anchor, penalty_slope) = (&self.anchor[..n], &self.penalty_slope[..n]);
+                let (cost, slope) = (&mut self.cost[..n], &mut self.slope[..n]);
                 for i in 0..n {
-                    let (_, slope) = plan.penalty.cost_and_slope(anchor[i] - logits[i], margin);
-                    gradient[i] = gradient[i] * exp_factor[i] + constant[i] - penalty_slope[i] * (weight * slope);
+                    let (c, s) = plan.penalty.cost_and_slope(anchor[i] - logits[i], margin);
+                    let weighted = weight * s;
+                    cost[i] += weight * c;
+                    slope[i] += weighted;
+                    gradient[i] = gradient[i] * exp_factor[i] + constant[i] - penalty_slope[i] * weighted;
                 }
             } else {
                 for i in 0..n {
@@ -219,6 +209,7 @@ impl<F: Real> Tile<F> {
         targets: &[u32],
         plan: &Prepared<F>,
         gradient: &mut [&mut [F]],
+        sums: &mut Sums,
     ) {
         for (i, &target) in targets.iter().enumerate() {
             if target == IGNORED {
@@ -227,6 +218,9 @@ impl<F: Real> Tile<F> {
                 continue;
             }
             gradient[target as usize][start + i] -= self.base_slope[i];
+            if PENALTY {
+                sums.second += self.row_weight[i] * self.cost[i].f64();
+            }
             if PENALTY && plan.penalty.moves_anchor {
                 let class = if plan.penalty.target_anchor { target } else { self.first_max[i] };
                 gradient[class as usize][start + i] += self.penalty_slope[i] * self.slope[i];

@@ -3,7 +3,7 @@
 //! Nothing waits for the device. The forward pass computes the values alone; the backward pass reads the logits again and
 //! writes the gradient with the upstream factor in it, which takes less memory traffic than a gradient that is kept and scaled.
 
-use super::plan::{Base, Plan, Prepared, Second};
+use super::plan::{Base, Prepared};
 use super::run::Stored;
 use crate::simd::Real;
 use candle_core::backend::BackendStorage;
@@ -12,7 +12,8 @@ use candle_core::cuda_backend::cudarc::driver::{
 };
 use candle_core::cuda_backend::cudarc::nvrtc::{CompileError, CompileOptions, compile_ptx_with_opts};
 use candle_core::cuda_backend::{CudaDType, CudaDevice, WrapErr};
-use candle_core::{CpuStorage, CudaStorage, CustomOp2, DType, Layout, Result, Tensor, bail};
+use candle_core::op::BackpropOp;
+use candle_core::{CpuStorage, CudaStorage, CustomOp2, DType, Layout, Result, Storage, Tensor, bail};
 use half::{bf16, f16};
 use std::panic::catch_unwind;
 use std::sync::{Arc, OnceLock};
@@ -95,7 +96,7 @@ struct Extent {
 unsafe impl DeviceRepr for Extent {}
 
 impl Scalars {
-    fn new<F: Real>(plan: &Plan, prepared: &Prepared<F>) -> Self {
+    fn new<F: Real>(prepared: &Prepared<F>, second_weight: Option<f64>) -> Self {
         let gamma = match prepared.base {
             Base::CrossEntropy => None,
             Base::Focal(gamma) => Some(gamma),
@@ -108,16 +109,23 @@ impl Scalars {
             base_weight: prepared.base_weight,
             uniform_weight: prepared.uniform_weight,
             penalty_weight: prepared.penalty_weight,
-            second_weight: plan.second_weight,
+            second_weight: second_weight.unwrap_or(0.0),
             linear: penalty.linear.f64(),
             quadratic: penalty.quadratic.f64(),
             delta: penalty.delta.f64(),
             focal: gamma.is_some().into(),
-            has_second: (plan.second != Second::None).into(),
+            has_second: second_weight.is_some().into(),
             target_anchor: penalty.target_anchor.into(),
             moves_anchor: penalty.moves_anchor.into(),
         }
     }
+}
+
+/// The values of a batch, in the type of the computation.
+pub(super) struct Values {
+    pub(super) total: CudaStorage,
+    /// Base and second term without their weights, `[2]`; meaningless the second where there is none.
+    pub(super) terms: Tensor,
 }
 
 /// A loss of one batch, in the memory of a device.
@@ -135,8 +143,8 @@ impl OnDevice {
     /// Copies what kernels read of a loss and a batch `[images, classes, positions]`.
     pub(super) fn new<F: Real + CudaDType + DeviceRepr + 'static>(
         device: &CudaDevice,
-        plan: &Plan,
         prepared: &Prepared<F>,
+        second_weight: Option<f64>,
         [classes, positions]: [usize; 2],
         targets: &[u32],
     ) -> Result<Self> {
@@ -144,17 +152,20 @@ impl OnDevice {
             bail!("fused loss of {classes} classes: at most {} on a CUDA device", i32::MAX);
         };
         let count = count.unsigned_abs();
-        let mut per_class = [prepared.penalty.margins.as_slice(), &prepared.penalty.weights].concat();
-        let has_penalty = !per_class.is_empty();
-        if !has_penalty {
+        let penalty = &prepared.penalty;
+        let has_penalty = penalty.is_some();
+        let per_class: Vec<F> = if has_penalty {
+            let margins = (0..classes).map(|class| penalty.of_class(class).0);
+            margins.chain((0..classes).map(|class| penalty.of_class(class).1)).collect()
+        } else {
             // There are no allocations of nothing.
-            per_class.push(F::default());
-        }
+            vec![F::default()]
+        };
         Ok(Self {
             targets: device.clone_htod(targets)?,
             row_weights: device.clone_htod(prepared.row_weights.as_slice())?,
             per_class: CudaStorage::wrap_cuda_slice(device.clone_htod(&per_class)?, device.clone()),
-            scalars: Scalars::new(plan, prepared),
+            scalars: Scalars::new(prepared, second_weight),
             extent: Extent {
                 rows: targets.len() as u64,
                 positions: positions as u64,
@@ -165,8 +176,8 @@ impl OnDevice {
         })
     }
 
-    /// `[total, base, second]`, in the type of the computation; without a second term the last means nothing.
-    pub(super) fn values(&self, logits: &CudaStorage, layout: &Layout) -> Result<CudaStorage> {
+    /// The values of the batch with these logits.
+    pub(super) fn values(&self, logits: &CudaStorage, layout: &Layout) -> Result<Values> {
         match logits.dtype() {
             DType::F64 => self.values_of::<f64>(logits, layout),
             DType::F32 => self.values_of::<f32>(logits, layout),
@@ -181,7 +192,7 @@ impl OnDevice {
         logits.contiguous()?.apply_op2_no_bwd(&upstream.contiguous()?, &Gradient(self.clone()))
     }
 
-    fn values_of<T: Element>(&self, logits: &CudaStorage, layout: &Layout) -> Result<CudaStorage> {
+    fn values_of<T: Element>(&self, logits: &CudaStorage, layout: &Layout) -> Result<Values> {
         let (device, stream) = (&logits.device, logits.device.cuda_stream());
         let logits = self.view::<T>(logits, layout)?;
         let blocks = self.blocks();
@@ -195,13 +206,17 @@ impl OnDevice {
         unsafe { launch.launch(grid(blocks)) }.w()?;
 
         // SAFETY: the kernel writes all three.
-        let mut values = unsafe { device.alloc::<T::Compute>(3)? };
+        let (mut total, mut terms) = unsafe { (device.alloc::<T::Compute>(1)?, device.alloc::<T::Compute>(2)?) };
         let kernel = function::<T>(device, "add_terms")?;
         let mut launch = stream.launch_builder(&kernel);
-        launch.arg(&partial).arg(&blocks).arg(&self.scalars).arg(&mut values);
-        // SAFETY: the arguments are those of the kernel, two numbers a block and room for three values.
+        launch.arg(&partial).arg(&blocks).arg(&self.scalars).arg(&mut total).arg(&mut terms);
+        // SAFETY: the arguments are those of the kernel, two numbers a block, room for a total and two terms.
         unsafe { launch.launch(grid(1)) }.w()?;
-        Ok(CudaStorage::wrap_cuda_slice(values, device.clone()))
+        let terms = Storage::Cuda(CudaStorage::wrap_cuda_slice(terms, device.clone()));
+        Ok(Values {
+            total: CudaStorage::wrap_cuda_slice(total, device.clone()),
+            terms: Tensor::from_storage(terms, 2, BackpropOp::none(), false),
+        })
     }
 
     fn gradient_of<T: Element>(

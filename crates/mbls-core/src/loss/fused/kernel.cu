@@ -351,20 +351,19 @@ KERNELS(rows, _penalty, true)
 KERNELS(columns, , false)
 KERNELS(columns, _penalty, true)
 
-// Adds the sums of blocks in their order, as one block: values [total, base, second].
+// Adds the sums of blocks in their order, as one block: the total, and terms [base, second].
 extern "C" __global__ void __launch_bounds__(MAX_THREADS) add_terms(const double* partial, u32 blocks, const Plan plan,
-                                                                    Compute* values) {
+                                                                    Compute* total, Compute* of_terms) {
     Terms terms = {0, 0};
     for (u32 block = threadIdx.x; block < blocks; block += blockDim.x) {
         terms = combine(terms, {partial[2 * block], partial[2 * block + 1]});
     }
     terms = reduce(terms, blockDim.x);
     if (threadIdx.x == 0) {
-        double total = plan.base_weight * terms.base;
         // 0 times infinity would spoil a loss that has no second term.
-        if (plan.has_second) total += plan.second_weight * terms.second;
-        values[0] = (Compute)total;
-        values[1] = (Compute)terms.base;
-        values[2] = (Compute)terms.second;
+        double second = plan.has_second ? plan.second_weight * terms.second : 0.0;
+        *total = (Compute)(plan.base_weight * terms.base + second);
+        of_terms[0] = (Compute)terms.base;
+        of_terms[1] = (Compute)terms.second;
     }
 }

@@ -47,12 +47,10 @@ pub(super) fn forward(batch: &LogitBatch, plan: &Plan, names: [&'static str; 2])
     if !has_kernels || batch.reduction() == Reduction::None || batch.is_composed() {
         return Ok(None);
     }
-    let values = op::apply(batch, plan)?;
-    let detached = values.detach();
-    let term = |index: usize, weight| Ok(Term { name: names[index], weight, value: detached.get(index + 1)? });
-    let mut terms = vec![term(0, plan.base_weight)];
+    let op::Values { total, base, second } = op::apply(batch, plan)?;
+    let mut terms = vec![Term { name: names[0], weight: plan.base_weight, value: base }];
     if plan.second != Second::None {
-        terms.push(term(1, plan.second_weight));
+        terms.push(Term { name: names[1], weight: plan.second_weight, value: second });
     }
-    Ok(Some(LossOutput { total: values.get(0)?, terms: terms.into_iter().collect::<Result<_>>()? }))
+    Ok(Some(LossOutput { total, terms }))
 }

@@ -1,71 +1,100 @@
 use super::Sums;
 #[cfg(feature = "cuda")]
-use super::cuda::OnDevice;
-use super::plan::{Plan, Prepared};
+use super::cuda::{OnDevice, Values as DeviceValues};
+use super::plan::{Plan, Prepared, Second};
 use super::run::{Stored, run};
 use crate::Result;
 use crate::loss::LogitBatch;
-use candle_core::{CpuStorage, CustomOp1, Device, Layout, Shape, Tensor, WithDType};
+use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor, WithDType};
 use std::sync::{Arc, OnceLock};
 
-/// `[total, base]` of a batch, or `[total, base, second]` where the plan has a second term; the total can be differentiated.
-pub(super) fn apply(batch: &LogitBatch, plan: &Plan) -> Result<Tensor> {
-    let source = batch.source().contiguous()?;
-    let op = FusedLoss {
-        single: Prepared::new(plan, batch)?,
-        double: Prepared::new(plan, batch)?,
-        plan: plan.clone(),
-        classes: batch.classes(),
-        positions: batch.targets().len() / source.dims()[0],
-        targets: batch.shared_targets(),
-        wants_gradient: source.track_op(),
-        gradient: OnceLock::new(),
-        #[cfg(feature = "cuda")]
-        on_device: OnceLock::new(),
-    };
-    Ok(source.apply_op1(op)?)
+/// The values of a batch, scalars in f64 for logits in f64, else in f32.
+pub(super) struct Values {
+    /// The weighted sum of the terms, which can be differentiated.
+    pub(super) total: Tensor,
+    /// The base term, without its weight.
+    pub(super) base: Tensor,
+    /// The second term, without its weight; meaningless where the plan has none.
+    pub(super) second: Tensor,
 }
 
-struct FusedLoss {
-    plan: Plan,
-    single: Prepared<f32>,
-    double: Prepared<f64>,
-    classes: usize,
-    positions: usize,
-    targets: Arc<[u32]>,
-    wants_gradient: bool,
-    /// That of the total, kept by the forward pass.
+/// Computes the values of a batch, and the gradient where one will be asked for.
+pub(super) fn apply(batch: &LogitBatch, plan: &Plan) -> Result<Values> {
+    let source = batch.source().contiguous()?;
+    let kept = Arc::new(Kept::default());
+    let numbers = match source.dtype() {
+        DType::F64 => Numbers::Double(Prepared::new(plan, batch)?),
+        _ => Numbers::Single(Prepared::new(plan, batch)?),
+    };
+    let op = FusedLoss {
+        numbers,
+        base_weight: plan.base_weight,
+        second_weight: (plan.second != Second::None).then_some(plan.second_weight),
+        shape: [batch.classes(), batch.targets().len() / source.dims()[0]],
+        targets: batch.shared_targets(),
+        wants_gradient: source.track_op(),
+        kept: kept.clone(),
+    };
+    let total = source.apply_op1(op)?;
+    match kept.terms.get() {
+        Some([base, second]) => Ok(Values { total, base: base.clone(), second: second.clone() }),
+        None => Err(candle_core::Error::Msg("the fused loss has no terms after its forward pass".into()).into()),
+    }
+}
+
+/// What the forward pass leaves behind its total.
+#[derive(Default)]
+struct Kept {
+    terms: OnceLock<[Tensor; 2]>,
+    /// Of the total with respect to the logits.
     gradient: OnceLock<Tensor>,
     /// What the backward pass needs, kept by the forward pass on a CUDA device.
     #[cfg(feature = "cuda")]
     on_device: OnceLock<Arc<OnDevice>>,
 }
 
+/// The plan in the type that the loss is computed in.
+enum Numbers {
+    Single(Prepared<f32>),
+    Double(Prepared<f64>),
+}
+
+struct FusedLoss {
+    numbers: Numbers,
+    base_weight: f64,
+    second_weight: Option<f64>,
+    /// Classes and positions of an image.
+    shape: [usize; 2],
+    targets: Arc<[u32]>,
+    wants_gradient: bool,
+    kept: Arc<Kept>,
+}
+
 impl FusedLoss {
+    /// The total; terms and gradient are kept.
     fn run<T: Stored + WithDType>(
         &self,
         logits: &[T],
         layout: &Layout,
-        plan: &Prepared<T::Compute>,
-    ) -> candle_core::Result<Vec<f64>> {
+        numbers: &Prepared<T::Compute>,
+    ) -> candle_core::Result<T::Compute>
+    where
+        T::Compute: WithDType,
+    {
         let Some((start, end)) = layout.contiguous_offsets() else {
             candle_core::bail!("fused loss of logits that are not contiguous");
         };
-        let shape = [self.classes, self.positions];
-        let (sums, gradient) = run(&logits[start..end], shape, &self.targets, plan, self.wants_gradient);
+        let (sums, gradient) = run(&logits[start..end], self.shape, &self.targets, numbers, self.wants_gradient);
+        let Sums { base, second } = sums;
+        let term = |value| Tensor::new(T::Compute::from_f64(value), &Device::Cpu);
+        // An op runs forward once; a second run would keep the same.
+        let _ = self.kept.terms.set([term(base)?, term(second)?]);
         if let Some(gradient) = gradient {
-            // Only a second forward pass of one op could have set it before, and to the same.
-            let _ = self.gradient.set(Tensor::from_vec(gradient, layout.shape(), &Device::Cpu)?);
+            let _ = self.kept.gradient.set(Tensor::from_vec(gradient, layout.shape(), &Device::Cpu)?);
         }
-        Ok(self.values(sums))
-    }
-
-    fn values(&self, Sums { base, second }: Sums) -> Vec<f64> {
-        let total = self.plan.base_weight * base;
-        match self.plan.second {
-            super::Second::None => vec![total, base],
-            _ => vec![total + self.plan.second_weight * second, base, second],
-        }
+        // Not a weight of 0: the second term of no plan may be infinite.
+        let second = self.second_weight.map_or(0.0, |weight| weight * second);
+        Ok(T::Compute::from_f64(self.base_weight * base + second))
     }
 }
 
@@ -75,31 +104,14 @@ impl CustomOp1 for FusedLoss {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let single = |values: Vec<f64>| CpuStorage::F32(values.into_iter().map(|value| value as f32).collect());
-        let (values, count) = match storage {
-            CpuStorage::F64(logits) => {
-                let values = self.run(logits, layout, &self.double)?;
-                let count = values.len();
-                (CpuStorage::F64(values), count)
-            }
-            CpuStorage::F32(logits) => {
-                let values = self.run(logits, layout, &self.single)?;
-                let count = values.len();
-                (single(values), count)
-            }
-            CpuStorage::F16(logits) => {
-                let values = self.run(logits, layout, &self.single)?;
-                let count = values.len();
-                (single(values), count)
-            }
-            CpuStorage::BF16(logits) => {
-                let values = self.run(logits, layout, &self.single)?;
-                let count = values.len();
-                (single(values), count)
-            }
+        let total = match (storage, &self.numbers) {
+            (CpuStorage::F64(logits), Numbers::Double(plan)) => CpuStorage::F64(vec![self.run(logits, layout, plan)?]),
+            (CpuStorage::F32(logits), Numbers::Single(plan)) => CpuStorage::F32(vec![self.run(logits, layout, plan)?]),
+            (CpuStorage::F16(logits), Numbers::Single(plan)) => CpuStorage::F32(vec![self.run(logits, layout, plan)?]),
+            (CpuStorage::BF16(logits), Numbers::Single(plan)) => CpuStorage::F32(vec![self.run(logits, layout, plan)?]),
             _ => candle_core::bail!("fused loss of logits that are no floating-point numbers"),
         };
-        Ok((values, count.into()))
+        Ok((total, Shape::from(())))
     }
 
     #[cfg(feature = "cuda")]
@@ -108,29 +120,29 @@ impl CustomOp1 for FusedLoss {
         storage: &candle_core::CudaStorage,
         layout: &Layout,
     ) -> candle_core::Result<(candle_core::CudaStorage, Shape)> {
-        use candle_core::backend::BackendStorage;
-        let (device, shape) = (&storage.device, [self.classes, self.positions]);
-        let on_device = match storage.dtype() {
-            candle_core::DType::F64 => OnDevice::new(device, &self.plan, &self.double, shape, &self.targets)?,
-            _ => OnDevice::new(device, &self.plan, &self.single, shape, &self.targets)?,
+        let (device, weight) = (&storage.device, self.second_weight);
+        let on_device = match &self.numbers {
+            Numbers::Single(numbers) => OnDevice::new(device, numbers, weight, self.shape, &self.targets)?,
+            Numbers::Double(numbers) => OnDevice::new(device, numbers, weight, self.shape, &self.targets)?,
         };
-        let values = on_device.values(storage, layout)?;
+        let DeviceValues { total, terms } = on_device.values(storage, layout)?;
+        // As on the CPU.
+        let _ = self.kept.terms.set([terms.get(0)?, terms.get(1)?]);
         if self.wants_gradient {
-            // As on the CPU.
-            let _ = self.on_device.set(on_device.into());
+            let _ = self.kept.on_device.set(on_device.into());
         }
-        Ok((values, 3.into()))
+        Ok((total, Shape::from(())))
     }
 
-    /// The gradient of the total, times that of what is made of it: the terms are for logs.
+    /// The gradient of the total, times that of what is made of it.
     #[cfg_attr(not(feature = "cuda"), allow(unused_variables, reason = "only kernels on a device read logits again"))]
     fn bwd(&self, logits: &Tensor, _: &Tensor, upstream: &Tensor) -> candle_core::Result<Option<Tensor>> {
         #[cfg(feature = "cuda")]
-        if let Some(on_device) = self.on_device.get() {
-            return on_device.gradient(logits, &upstream.get(0)?).map(Some);
+        if let Some(on_device) = self.kept.on_device.get() {
+            return on_device.gradient(logits, upstream).map(Some);
         }
-        let Some(gradient) = self.gradient.get() else { return Ok(None) };
-        let factor = upstream.get(0)?.to_dtype(candle_core::DType::F64)?.to_scalar::<f64>()?;
+        let Some(gradient) = self.kept.gradient.get() else { return Ok(None) };
+        let factor = upstream.to_dtype(DType::F64)?.to_scalar::<f64>()?;
         Ok(Some(if factor == 1.0 { gradient.clone() } else { gradient.affine(factor, 0.0)? }))
     }
 }

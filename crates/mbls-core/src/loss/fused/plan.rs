@@ -1,4 +1,6 @@
-use super::super::{Anchor, ClassReduction, LogitBatch, LogitPenalty, Margin, PenaltyShape, Reduction, batch::IGNORED};
+use super::super::{
+    Anchor, ClassReduction, LogitBatch, LogitPenalty, Margin, PenaltyShape, Reduction, targets::IGNORED,
+};
 use crate::simd::Real;
 use crate::{Error, Result};
 
@@ -100,11 +102,14 @@ pub(super) struct Penalty<F> {
     pub(super) linear: F,
     pub(super) quadratic: F,
     pub(super) delta: F,
-    /// Per class.
-    pub(super) margins: Vec<F>,
-    /// Per class, with the class reduction in them.
-    pub(super) weights: Vec<F>,
+    /// Per class; the lanes after the last class have infinite margins, which no distance passes.
+    margins: Vec<[F; LANES]>,
+    /// Per class, with the class reduction in them; 0 after the last class.
+    weights: Vec<[F; LANES]>,
 }
+
+/// Classes that a kernel takes at once.
+pub(super) const LANES: usize = 16;
 
 impl<F: Real> Prepared<F> {
     pub(super) fn new(plan: &Plan, batch: &LogitBatch) -> Result<Self> {
@@ -174,19 +179,34 @@ impl<F: Real> Penalty<F> {
             ClassReduction::Mean => 1.0 / classes as f64,
             ClassReduction::Sum => 1.0,
         };
-        let weights = penalty.class_weights().map_or_else(|| vec![1.0; classes], <[f64]>::to_vec);
+        let mut weights = penalty.class_weights().map_or_else(|| vec![1.0; classes], <[f64]>::to_vec);
+        weights.iter_mut().for_each(|weight| *weight *= reduction);
         Ok(Self {
             target_anchor: penalty.anchor() == Anchor::Target,
             moves_anchor: !penalty.detached_anchor(),
             linear: F::new(linear),
             quadratic: F::new(quadratic),
             delta: F::new(delta),
-            margins: per_class("margins", &margins, classes)?,
-            weights: per_class::<F>("class weights of the penalty", &weights, classes)?
-                .into_iter()
-                .map(|weight| weight * F::new(reduction))
-                .collect(),
+            margins: per_class("margins", &margins, classes, f64::INFINITY)?,
+            weights: per_class("class weights of the penalty", &weights, classes, 0.0)?,
         })
+    }
+
+    /// Whether there is a penalty.
+    pub(super) fn is_some(&self) -> bool {
+        !self.margins.is_empty()
+    }
+
+    /// The margins and weights of the classes, as many at once as there are lanes.
+    #[inline(always)]
+    pub(super) fn lanes(&self) -> impl Iterator<Item = (&[F; LANES], &[F; LANES])> {
+        self.margins.iter().zip(&self.weights)
+    }
+
+    /// The margin and weight of a class.
+    #[inline(always)]
+    pub(super) fn of_class(&self, class: usize) -> (F, F) {
+        (self.margins[class / LANES][class % LANES], self.weights[class / LANES][class % LANES])
     }
 
     /// Cost and slope of the distance from the anchor, without the weight of the class.
@@ -202,9 +222,12 @@ impl<F: Real> Penalty<F> {
     }
 }
 
-fn per_class<F: Real>(what: &'static str, values: &[f64], classes: usize) -> Result<Vec<F>> {
+/// One value per class, and `after` in the lanes after the last.
+fn per_class<F: Real>(what: &'static str, values: &[f64], classes: usize, after: f64) -> Result<Vec<[F; LANES]>> {
     if values.len() == classes {
-        return Ok(values.iter().map(|&value| F::new(value)).collect());
+        let value = |class: usize| F::new(values.get(class).copied().unwrap_or(after));
+        let lanes = |chunk: usize| std::array::from_fn(|lane| value(chunk * LANES + lane));
+        return Ok((0..classes.div_ceil(LANES)).map(lanes).collect());
     }
     Err(Error::Shape { what, expected: format!("[{classes}], one per class"), found: format!("[{}]", values.len()) })
 }

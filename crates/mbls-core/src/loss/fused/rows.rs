@@ -1,11 +1,9 @@
 //! Logits `[rows, classes]`: one row after the other, its classes in vectors.
 
-use super::super::batch::IGNORED;
+use super::super::targets::IGNORED;
 use super::Sums;
-use super::plan::Prepared;
+use super::plan::{LANES, Prepared};
 use crate::simd::{Real, for_each_machine, ln};
-
-const LANES: usize = 16;
 
 for_each_machine! {
     /// Adds rows with a penalty and writes the gradient of their weighted sum.
@@ -43,111 +41,134 @@ fn rows<F: Real, const PENALTY: bool>(logits: &[F], targets: &[u32], plan: &Prep
         }
         let label = target as usize;
         let max = F::maximum(row);
-        let anchor = if plan.penalty.target_anchor { row[label] } else { max };
-        let pass = exponentials::<F, PENALTY>(row, max, anchor, plan, gradient);
-
-        let log_sum = ln(pass.exp);
+        let (exp, shifted) = exponentials::<F, PENALTY>(row, max, gradient);
+        let log_sum = ln(exp);
         let log_p = (row[label] - max).f64() - log_sum;
         let (base, slope) = plan.base.value_and_slope(log_p);
-        let second = if PENALTY { pass.cost } else { log_sum - pass.shifted / classes as f64 };
         let weight = plan.row_weight(target);
-        sums.base += weight * base;
-        sums.second += weight * second;
-
         let base_slope = weight * plan.base_weight * slope;
         let uniform = weight * plan.uniform_weight;
-        let exp_factor = F::new((base_slope + uniform) / pass.exp);
-        let constant = F::new(-uniform / classes as f64);
-        let penalty_slope = F::new(weight * plan.penalty_weight);
-        finish::<F, PENALTY>(row, anchor, plan, [exp_factor, constant, penalty_slope], gradient);
+        let factors = Factors {
+            exp: F::new((base_slope + uniform) / exp),
+            constant: F::new(-uniform / classes as f64),
+            penalty: F::new(weight * plan.penalty_weight),
+        };
+        let anchor = if plan.penalty.target_anchor { row[label] } else { max };
+        let (cost, slope) = finish::<F, PENALTY>(row, anchor, plan, &factors, gradient);
+        sums.base += weight * base;
+        sums.second += weight * if PENALTY { cost } else { log_sum - shifted / classes as f64 };
         gradient[label] -= F::new(base_slope);
         if PENALTY && plan.penalty.moves_anchor {
             let index = if plan.penalty.target_anchor { label } else { first(row, max) };
-            gradient[index] += F::new(weight * plan.penalty_weight * pass.slope);
+            gradient[index] += F::new(weight * plan.penalty_weight * slope);
         }
     }
     sums
 }
 
-/// What the first pass over a row adds up.
-struct Pass {
-    /// `sum_k e^(l_k - max)`.
-    exp: f64,
-    /// `sum_k (l_k - max)`.
-    shifted: f64,
-    /// The row's penalty.
-    cost: f64,
-    /// The derivative of the penalty by the anchor.
-    slope: f64,
+/// What the gradient of a row is made of, but for the label and the anchor.
+struct Factors<F> {
+    exp: F,
+    constant: F,
+    penalty: F,
 }
 
-/// Leaves the exponentials in `gradient`.
+/// `sum_k e^(l_k - max)` and, without a penalty, `sum_k (l_k - max)`; leaves the exponentials in `gradient`.
 #[inline(always)]
-fn exponentials<F: Real, const PENALTY: bool>(
-    row: &[F],
-    max: F,
-    anchor: F,
-    plan: &Prepared<F>,
-    gradient: &mut [F],
-) -> Pass {
+fn exponentials<F: Real, const PENALTY: bool>(row: &[F], max: F, gradient: &mut [F]) -> (f64, f64) {
     let (mut exp, mut shifted) = ([F::default(); LANES], [F::default(); LANES]);
-    let (mut cost, mut slope) = ([F::default(); LANES], [F::default(); LANES]);
-    let mut add = |lane: usize, logit: F, margin: F, weight: F, gradient: &mut F| {
-        let z = logit - max;
-        let e = z.exp();
-        *gradient = e;
-        exp[lane] += e;
-        if PENALTY {
-            let (c, s) = plan.penalty.cost_and_slope(anchor - logit, margin);
-            cost[lane] += weight * c;
-            slope[lane] += weight * s;
-        } else {
-            shifted[lane] += z;
-        }
-    };
-    let zero = [F::default(); LANES];
     let (chunks, tail) = row.as_chunks::<LANES>();
     let (gradients, last) = gradient.as_chunks_mut::<LANES>();
-    let (margins, weights) = (plan.penalty.margins.as_chunks::<LANES>(), plan.penalty.weights.as_chunks::<LANES>());
-    for (index, (chunk, gradient)) in chunks.iter().zip(gradients).enumerate() {
-        let (margins, weights) = if PENALTY { (&margins.0[index], &weights.0[index]) } else { (&zero, &zero) };
+    for (chunk, gradient) in chunks.iter().zip(gradients) {
         for lane in 0..LANES {
-            add(lane, chunk[lane], margins[lane], weights[lane], &mut gradient[lane]);
+            let z = chunk[lane] - max;
+            let e = z.exp();
+            gradient[lane] = e;
+            exp[lane] += e;
+            if !PENALTY {
+                shifted[lane] += z;
+            }
         }
     }
-    for (lane, (&logit, gradient)) in tail.iter().zip(last).enumerate() {
-        let (margin, weight) = if PENALTY { (margins.1[lane], weights.1[lane]) } else { (zero[0], zero[0]) };
-        add(lane, logit, margin, weight, gradient);
+    if !tail.is_empty() {
+        let padded = padded(tail, F::new(f64::NEG_INFINITY));
+        let mut e = [F::default(); LANES];
+        for lane in 0..LANES {
+            let z = padded[lane] - max;
+            e[lane] = z.exp();
+            exp[lane] += e[lane];
+            if !PENALTY {
+                shifted[lane] += if lane < tail.len() { z } else { F::default() };
+            }
+        }
+        last.copy_from_slice(&e[..last.len()]);
     }
-    Pass { exp: total(exp), shifted: total(shifted), cost: total(cost), slope: total(slope) }
+    (total(exp), total(shifted))
 }
 
-/// Makes gradients of exponentials, all but what the label and the anchor have on top.
+/// Makes gradients of exponentials, all but what the label and the anchor have on top; the penalty of the row and its
+/// derivative by the anchor.
 #[inline(always)]
 fn finish<F: Real, const PENALTY: bool>(
     row: &[F],
     anchor: F,
     plan: &Prepared<F>,
-    [exp_factor, constant, penalty_slope]: [F; 3],
+    factors: &Factors<F>,
     gradient: &mut [F],
-) {
-    if PENALTY {
-        let per_class = plan.penalty.margins.iter().zip(&plan.penalty.weights);
-        for ((gradient, &logit), (&margin, &weight)) in gradient.iter_mut().zip(row).zip(per_class) {
-            let (_, slope) = plan.penalty.cost_and_slope(anchor - logit, margin);
-            *gradient = *gradient * exp_factor + constant - penalty_slope * (weight * slope);
-        }
-    } else {
+) -> (f64, f64) {
+    if !PENALTY {
         for gradient in gradient {
-            *gradient = *gradient * exp_factor + constant;
+            *gradient = *gradient * factors.exp + factors.constant;
+        }
+        return (0.0, 0.0);
+    }
+    let (mut cost, mut slope) = ([F::default(); LANES], [F::default(); LANES]);
+    let (chunks, tail) = row.as_chunks::<LANES>();
+    let (gradients, last) = gradient.as_chunks_mut::<LANES>();
+    for ((chunk, gradient), (margins, weights)) in chunks.iter().zip(gradients).zip(plan.penalty.lanes()) {
+        for lane in 0..LANES {
+            let (c, s) = plan.penalty.cost_and_slope(anchor - chunk[lane], margins[lane]);
+            let weighted = weights[lane] * s;
+            cost[lane] += weights[lane] * c;
+            slope[lane] += weighted;
+            gradient[lane] = gradient[lane] * factors.exp + factors.constant - factors.penalty * weighted;
         }
     }
+    if !tail.is_empty()
+        && let Some((margins, weights)) = plan.penalty.lanes().nth(chunks.len())
+    {
+        let (tail, mut g) = (padded(tail, F::default()), padded(last, F::default()));
+        for lane in 0..LANES {
+            let (c, s) = plan.penalty.cost_and_slope(anchor - tail[lane], margins[lane]);
+            let weighted = weights[lane] * s;
+            cost[lane] += weights[lane] * c;
+            slope[lane] += weighted;
+            g[lane] = g[lane] * factors.exp + factors.constant - factors.penalty * weighted;
+        }
+        last.copy_from_slice(&g[..last.len()]);
+    }
+    (total(cost), total(slope))
+}
+
+/// Fewer numbers than lanes, and others after them.
+#[inline(always)]
+fn padded<F: Real>(tail: &[F], other: F) -> [F; LANES] {
+    let mut lanes = [other; LANES];
+    lanes[..tail.len()].copy_from_slice(tail);
+    lanes
 }
 
 /// The first index of the maximum; any where it is NaN.
 #[inline(always)]
 fn first<F: Real>(row: &[F], max: F) -> usize {
-    row.iter().position(|&logit| logit == max).unwrap_or(0)
+    let (chunks, tail) = row.as_chunks::<LANES>();
+    for (index, chunk) in chunks.iter().enumerate() {
+        // Whether a chunk has it takes no branch per logit.
+        if chunk.iter().fold(false, |found, logit| found | (*logit == max)) {
+            return index * LANES + chunk.iter().position(|logit| *logit == max).unwrap_or(0);
+        }
+    }
+    tail.iter().position(|logit| *logit == max).map_or(0, |lane| chunks.len() * LANES + lane)
 }
 
 #[inline(always)]

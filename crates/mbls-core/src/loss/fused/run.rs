@@ -10,6 +10,9 @@ use std::borrow::Cow;
 /// Numbers a task: fewer are not worth a thread.
 const TASK: usize = 1 << 14;
 
+/// The most classes of which rows are turned into planes.
+const FEW: usize = 32;
+
 /// A type that logits are stored in, and the one their loss is computed in.
 pub(super) trait Stored: Copy + Send + Sync + Default {
     type Compute: Real;
@@ -106,15 +109,45 @@ fn add_all<T: Send>(tasks: Vec<T>, run: impl Fn(T) -> Sums + Sync + Send) -> Sum
 fn row_task<T: Stored>(logits: &[T], targets: &[u32], plan: &Prepared<T::Compute>, gradient: Option<&mut [T]>) -> Sums {
     let logits = T::read(logits);
     let kernel = |gradient: &mut [&mut [T::Compute]]| {
-        if plan.penalty.margins.is_empty() {
-            rows::without_penalty(&logits, targets, plan, gradient[0])
-        } else {
+        if logits.len() / targets.len() <= FEW {
+            few_classes(&logits, targets, plan, gradient[0])
+        } else if plan.penalty.is_some() {
             rows::with_penalty(&logits, targets, plan, gradient[0])
+        } else {
+            rows::without_penalty(&logits, targets, plan, gradient[0])
         }
     };
     match gradient {
         Some(gradient) => T::write(vec![gradient], kernel),
         None => kernel(&mut [&mut vec![T::Compute::default(); logits.len()]]),
+    }
+}
+
+/// Rows of few classes, turned into planes, so that the vectors are full: a row's classes would fill a part of one.
+fn few_classes<F: Real>(logits: &[F], targets: &[u32], plan: &Prepared<F>, gradient: &mut [F]) -> Sums {
+    let (rows, classes) = (targets.len(), logits.len() / targets.len());
+    let mut planes = vec![F::default(); logits.len()];
+    let mut gradients = vec![F::default(); logits.len()];
+    for (row, logits) in logits.chunks_exact(classes).enumerate() {
+        for (class, &logit) in logits.iter().enumerate() {
+            planes[class * rows + row] = logit;
+        }
+    }
+    let planes: Vec<&[F]> = planes.chunks_exact(rows).collect();
+    let sums = columns(&planes, targets, plan, &mut gradients.chunks_exact_mut(rows).collect::<Vec<_>>());
+    for (row, gradient) in gradient.chunks_exact_mut(classes).enumerate() {
+        for (class, value) in gradient.iter_mut().enumerate() {
+            *value = gradients[class * rows + row];
+        }
+    }
+    sums
+}
+
+fn columns<F: Real>(logits: &[&[F]], targets: &[u32], plan: &Prepared<F>, gradient: &mut [&mut [F]]) -> Sums {
+    if plan.penalty.is_some() {
+        columns::with_penalty(logits, targets, plan, gradient)
+    } else {
+        columns::without_penalty(logits, targets, plan, gradient)
     }
 }
 
@@ -159,13 +192,7 @@ impl<T: Stored> PositionTask<'_, T> {
         let logits: Vec<_> = self.logits.into_iter().map(T::read).collect();
         let logits: Vec<&[T::Compute]> = logits.iter().map(AsRef::as_ref).collect();
         let targets = self.targets;
-        let kernel = |gradient: &mut [&mut [T::Compute]]| {
-            if plan.penalty.margins.is_empty() {
-                columns::without_penalty(&logits, targets, plan, gradient)
-            } else {
-                columns::with_penalty(&logits, targets, plan, gradient)
-            }
-        };
+        let kernel = |gradient: &mut [&mut [T::Compute]]| columns(&logits, targets, plan, gradient);
         match self.gradient {
             Some(gradient) => T::write(gradient, kernel),
             None => {
