@@ -9,10 +9,10 @@ use mbls_core::loss::{
 };
 
 const CPU: Device = Device::Cpu;
-const IGNORED: u32 = 255;
+pub(crate) const IGNORED: u32 = 255;
 
 /// Every loss that is fused, and every setting of the penalty.
-fn losses(classes: usize) -> Result<Vec<Box<dyn Loss>>> {
+pub(crate) fn losses(classes: usize) -> Result<Vec<Box<dyn Loss>>> {
     let mut losses: Vec<Box<dyn Loss>> = vec![
         Box::new(CrossEntropy),
         Box::new(LabelSmoothing::new(0.1)?),
@@ -39,17 +39,17 @@ fn losses(classes: usize) -> Result<Vec<Box<dyn Loss>>> {
 }
 
 /// Labels of which every seventh is ignored.
-fn labels(shape: &[usize]) -> candle_core::Result<Tensor> {
+pub(crate) fn labels(shape: &[usize]) -> candle_core::Result<Tensor> {
     let (n, classes) = (shape[0] * shape[2..].iter().product::<usize>(), shape[1] as u32);
     let labels = (0..n as u32).map(|i| if i % 7 == 3 { IGNORED } else { i * 31 % classes }).collect();
     Tensor::from_vec(labels, [&shape[..1], &shape[2..]].concat(), &CPU)
 }
 
 /// Where a shape ends inside of a vector, of a tile, of a task, and where there are several of each.
-const SHAPES: [&[usize]; 8] =
+pub(crate) const SHAPES: [&[usize]; 8] =
     [&[1, 2], &[7, 5], &[40, 16], &[3, 1000], &[300, 100], &[2, 3, 5], &[3, 21, 9, 11], &[2, 5, 70, 90]];
 
-fn close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
+pub(crate) fn close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len(), "{what}");
     let scale = expected.iter().fold(0f64, |a, b| a.max(b.abs()));
     for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
@@ -134,8 +134,7 @@ fn equal_the_composed_losses_of_a_view() -> Result<()> {
 }
 
 /// What an ignored row holds is never read into a value, and a row that counts is not hidden.
-#[test]
-fn only_rows_that_count_can_spoil_a_loss() -> Result<()> {
+pub(crate) fn check_that_only_rows_that_count_can_spoil_a_loss(device: &Device) -> Result<()> {
     for shape in [&[14, 5][..], &[2, 5, 7]] {
         let labels = labels(shape)?;
         let positions: usize = shape[2..].iter().product();
@@ -143,7 +142,7 @@ fn only_rows_that_count_can_spoil_a_loss() -> Result<()> {
             for wrong in [f64::NAN, f64::INFINITY] {
                 let mut values = flat(&logits(shape));
                 values[row / positions * 5 * positions + 2 * positions + row % positions] = wrong;
-                let spoilt = Var::from_vec(values, shape, &CPU)?;
+                let spoilt = Var::from_vec(values, shape, device)?;
                 for loss in losses(5)? {
                     let total = loss.forward(&LogitBatch::new(&spoilt, &labels, Some(IGNORED))?)?.total;
                     assert_eq!(total.to_scalar::<f64>()?.is_finite(), !counts, "{} {wrong}", loss.name());
@@ -154,6 +153,11 @@ fn only_rows_that_count_can_spoil_a_loss() -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[test]
+fn only_rows_that_count_can_spoil_a_loss() -> Result<()> {
+    check_that_only_rows_that_count_can_spoil_a_loss(&CPU)
 }
 
 #[test]

@@ -2,6 +2,8 @@
 #![cfg(feature = "candle")]
 
 mod contract;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod evaluated;
 mod fused;
 mod gradients;

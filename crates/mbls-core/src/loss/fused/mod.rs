@@ -2,9 +2,12 @@
 //!
 //! The composed form of a loss makes a tensor for every step, and another for the gradient of each. Here a row is read while
 //! it is in the cache, and all that is allocated is the gradient, which the backward pass hands out. It covers
-//! cross-entropy, label smoothing, the focal losses and every [`LogitPenalty`](super::LogitPenalty).
+//! cross-entropy, label smoothing, the focal losses and every [`LogitPenalty`](super::LogitPenalty). CUDA devices have kernels
+//! of the same formulas, which keep no gradient and read the logits again instead.
 
 mod columns;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod op;
 mod plan;
 mod rows;
@@ -36,8 +39,12 @@ impl AddAssign for Sums {
 ///
 /// `names` are those of the terms.
 pub(super) fn forward(batch: &LogitBatch, plan: &Plan, names: [&'static str; 2]) -> Result<Option<LossOutput>> {
-    let on_cpu = matches!(batch.source().device(), Device::Cpu);
-    if !on_cpu || batch.reduction() == Reduction::None || batch.is_composed() {
+    let has_kernels = match batch.source().device() {
+        Device::Cpu => true,
+        Device::Cuda(_) => cfg!(feature = "cuda"),
+        Device::Metal(_) => false,
+    };
+    if !has_kernels || batch.reduction() == Reduction::None || batch.is_composed() {
         return Ok(None);
     }
     let op::Values { total, base, second } = op::apply(batch, plan)?;

@@ -1,4 +1,6 @@
 use super::Sums;
+#[cfg(feature = "cuda")]
+use super::cuda::{OnDevice, Values as DeviceValues};
 use super::plan::{Plan, Prepared, Second};
 use super::run::{Stored, run};
 use crate::Result;
@@ -46,6 +48,9 @@ struct Kept {
     terms: OnceLock<[Tensor; 2]>,
     /// Of the total with respect to the logits.
     gradient: OnceLock<Tensor>,
+    /// What the backward pass needs, kept by the forward pass on a CUDA device.
+    #[cfg(feature = "cuda")]
+    on_device: OnceLock<Arc<OnDevice>>,
 }
 
 /// The plan in the type that the loss is computed in.
@@ -109,8 +114,33 @@ impl CustomOp1 for FusedLoss {
         Ok((total, Shape::from(())))
     }
 
-    /// The gradient that the forward pass kept, times that of the total.
-    fn bwd(&self, _: &Tensor, _: &Tensor, upstream: &Tensor) -> candle_core::Result<Option<Tensor>> {
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        storage: &candle_core::CudaStorage,
+        layout: &Layout,
+    ) -> candle_core::Result<(candle_core::CudaStorage, Shape)> {
+        let (device, weight) = (&storage.device, self.second_weight);
+        let on_device = match &self.numbers {
+            Numbers::Single(numbers) => OnDevice::new(device, numbers, weight, self.shape, &self.targets)?,
+            Numbers::Double(numbers) => OnDevice::new(device, numbers, weight, self.shape, &self.targets)?,
+        };
+        let DeviceValues { total, terms } = on_device.values(storage, layout)?;
+        // As on the CPU.
+        let _ = self.kept.terms.set([terms.get(0)?, terms.get(1)?]);
+        if self.wants_gradient {
+            let _ = self.kept.on_device.set(on_device.into());
+        }
+        Ok((total, Shape::from(())))
+    }
+
+    /// The gradient of the total, times that of what is made of it.
+    #[cfg_attr(not(feature = "cuda"), allow(unused_variables, reason = "only kernels on a device read logits again"))]
+    fn bwd(&self, logits: &Tensor, _: &Tensor, upstream: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        #[cfg(feature = "cuda")]
+        if let Some(on_device) = self.kept.on_device.get() {
+            return on_device.gradient(logits, upstream).map(Some);
+        }
         let Some(gradient) = self.kept.gradient.get() else { return Ok(None) };
         let factor = upstream.to_dtype(DType::F64)?.to_scalar::<f64>()?;
         Ok(Some(if factor == 1.0 { gradient.clone() } else { gradient.affine(factor, 0.0)? }))

@@ -92,7 +92,7 @@ pub(super) struct Prepared<F> {
     pub(super) penalty_weight: f64,
     pub(super) penalty: Penalty<F>,
     /// The weight of a row by its label, as it enters the value of the batch.
-    row_weights: Vec<f64>,
+    pub(super) row_weights: Vec<f64>,
 }
 
 /// A cost of excesses `e`: with `c = min(e, delta)` it is `linear e + quadratic c (e - c / 2)`, which is every shape.

@@ -1,0 +1,397 @@
+//! The kernels of `kernel.cu`: compiled at the first use of a type, launched on the stream of the device.
+//!
+//! Nothing waits for the device. The forward pass computes the values alone; the backward pass reads the logits again and
+//! writes the gradient with the upstream factor in it, which takes less memory traffic than a gradient that is kept and scaled.
+
+use super::plan::{Base, Prepared};
+use super::run::Stored;
+use crate::simd::Real;
+use candle_core::backend::BackendStorage;
+use candle_core::cuda_backend::cudarc::driver::{
+    CudaFunction, CudaSlice, CudaView, DeviceRepr, LaunchArgs, LaunchConfig, PushKernelArg,
+};
+use candle_core::cuda_backend::cudarc::nvrtc::{CompileError, CompileOptions, compile_ptx_with_opts};
+use candle_core::cuda_backend::{CudaDType, CudaDevice, WrapErr};
+use candle_core::op::BackpropOp;
+use candle_core::{CpuStorage, CudaStorage, CustomOp2, DType, Layout, Result, Storage, Tensor, bail};
+use half::{bf16, f16};
+use std::panic::catch_unwind;
+use std::sync::{Arc, OnceLock};
+
+const SOURCE: &str = include_str!("kernel.cu");
+
+/// Threads per block, `MAX_THREADS` of the source.
+const THREADS: u32 = 256;
+
+/// Blocks go on to further rows where there are more; the same number on every device, for the same bits.
+const MAX_BLOCKS: u64 = 4096;
+
+/// From here on a row is worth a whole block.
+const CLASSES_OF_A_WARP: u32 = 1024;
+
+/// A type that logits are stored in, on the device.
+trait Element: Stored<Compute: CudaDType + DeviceRepr> + CudaDType + DeviceRepr {
+    /// What names the type in the source and in the names of modules.
+    const NAME: &'static str;
+
+    /// The compiled source; it does not depend on the device.
+    fn ptx() -> &'static OnceLock<String>;
+}
+
+macro_rules! element {
+    ($type:ty, $name:literal) => {
+        impl Element for $type {
+            const NAME: &'static str = $name;
+
+            fn ptx() -> &'static OnceLock<String> {
+                static PTX: OnceLock<String> = OnceLock::new();
+                &PTX
+            }
+        }
+    };
+}
+
+element!(f64, "F64");
+element!(f32, "F32");
+element!(f16, "F16");
+element!(bf16, "BF16");
+
+/// `Plan` of the source.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Scalars {
+    gamma_below: [f64; 2],
+    gamma: [f64; 2],
+    gamma_otherwise: f64,
+    base_weight: f64,
+    uniform_weight: f64,
+    penalty_weight: f64,
+    second_weight: f64,
+    linear: f64,
+    quadratic: f64,
+    delta: f64,
+    focal: u32,
+    has_second: u32,
+    target_anchor: u32,
+    moves_anchor: u32,
+}
+
+// SAFETY: plain numbers, laid out as in the source: the same fields in the same order, `repr(C)`, the same size.
+unsafe impl DeviceRepr for Scalars {}
+
+/// The source asserts the same.
+const _: () = assert!(size_of::<Scalars>() == 112 && size_of::<Extent>() == 24);
+
+/// `Shape` of the source.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Extent {
+    rows: u64,
+    positions: u64,
+    classes: u32,
+    width: u32,
+}
+
+// SAFETY: as above.
+unsafe impl DeviceRepr for Extent {}
+
+impl Scalars {
+    fn new<F: Real>(prepared: &Prepared<F>, second_weight: Option<f64>) -> Self {
+        let gamma = match prepared.base {
+            Base::CrossEntropy => None,
+            Base::Focal(gamma) => Some(gamma),
+        };
+        let penalty = &prepared.penalty;
+        Self {
+            gamma_below: gamma.map_or([0.0; 2], |gamma| gamma.below.map(|(below, _)| below)),
+            gamma: gamma.map_or([0.0; 2], |gamma| gamma.below.map(|(_, gamma)| gamma)),
+            gamma_otherwise: gamma.map_or(0.0, |gamma| gamma.otherwise),
+            base_weight: prepared.base_weight,
+            uniform_weight: prepared.uniform_weight,
+            penalty_weight: prepared.penalty_weight,
+            second_weight: second_weight.unwrap_or(0.0),
+            linear: penalty.linear.f64(),
+            quadratic: penalty.quadratic.f64(),
+            delta: penalty.delta.f64(),
+            focal: gamma.is_some().into(),
+            has_second: second_weight.is_some().into(),
+            target_anchor: penalty.target_anchor.into(),
+            moves_anchor: penalty.moves_anchor.into(),
+        }
+    }
+}
+
+/// The values of a batch, in the type of the computation.
+pub(super) struct Values {
+    pub(super) total: CudaStorage,
+    /// Base and second term without their weights, `[2]`; meaningless the second where there is none.
+    pub(super) terms: Tensor,
+}
+
+/// A loss of one batch, in the memory of a device.
+pub(super) struct OnDevice {
+    targets: CudaSlice<u32>,
+    row_weights: CudaSlice<f64>,
+    /// The penalty's margins, then its weights, in the type of the computation; without a penalty one 0.
+    per_class: CudaStorage,
+    scalars: Scalars,
+    extent: Extent,
+    has_penalty: bool,
+}
+
+impl OnDevice {
+    /// Copies what kernels read of a loss and a batch `[images, classes, positions]`.
+    pub(super) fn new<F: Real + CudaDType + DeviceRepr + 'static>(
+        device: &CudaDevice,
+        prepared: &Prepared<F>,
+        second_weight: Option<f64>,
+        [classes, positions]: [usize; 2],
+        targets: &[u32],
+    ) -> Result<Self> {
+        let Ok(count) = i32::try_from(classes) else {
+            bail!("fused loss of {classes} classes: at most {} on a CUDA device", i32::MAX);
+        };
+        let count = count.unsigned_abs();
+        let penalty = &prepared.penalty;
+        let has_penalty = penalty.is_some();
+        let per_class: Vec<F> = if has_penalty {
+            let margins = (0..classes).map(|class| penalty.of_class(class).0);
+            margins.chain((0..classes).map(|class| penalty.of_class(class).1)).collect()
+        } else {
+            // There are no allocations of nothing.
+            vec![F::default()]
+        };
+        Ok(Self {
+            targets: device.clone_htod(targets)?,
+            row_weights: device.clone_htod(prepared.row_weights.as_slice())?,
+            per_class: CudaStorage::wrap_cuda_slice(device.clone_htod(&per_class)?, device.clone()),
+            scalars: Scalars::new(prepared, second_weight),
+            extent: Extent {
+                rows: targets.len() as u64,
+                positions: positions as u64,
+                classes: count,
+                width: if count > CLASSES_OF_A_WARP { THREADS } else { count.next_power_of_two().min(32) },
+            },
+            has_penalty,
+        })
+    }
+
+    /// The values of the batch with these logits.
+    pub(super) fn values(&self, logits: &CudaStorage, layout: &Layout) -> Result<Values> {
+        match logits.dtype() {
+            DType::F64 => self.values_of::<f64>(logits, layout),
+            DType::F32 => self.values_of::<f32>(logits, layout),
+            DType::F16 => self.values_of::<f16>(logits, layout),
+            DType::BF16 => self.values_of::<bf16>(logits, layout),
+            dtype => bail!("fused loss of logits in {dtype:?}"),
+        }
+    }
+
+    /// The gradient of the total by the logits, times `upstream`: one number on the device of the logits.
+    pub(super) fn gradient(self: &Arc<Self>, logits: &Tensor, upstream: &Tensor) -> Result<Tensor> {
+        logits.contiguous()?.apply_op2_no_bwd(&upstream.contiguous()?, &Gradient(self.clone()))
+    }
+
+    fn values_of<T: Element>(&self, logits: &CudaStorage, layout: &Layout) -> Result<Values> {
+        let (device, stream) = (&logits.device, logits.device.cuda_stream());
+        let logits = self.view::<T>(logits, layout)?;
+        let blocks = self.blocks();
+        // SAFETY: every block writes its two numbers before `add_terms` reads them.
+        let mut partial = unsafe { device.alloc::<f64>(2 * blocks as usize)? };
+        let kernel = self.kernel::<T>(device, "terms")?;
+        let mut launch = stream.launch_builder(&kernel);
+        self.arguments::<T>(&mut launch, &logits)?.arg(&mut partial);
+        // SAFETY: the arguments are those of the kernel, with as many numbers as the extent says: `view` has checked the
+        // logits, `LogitBatch` that targets are classes or ignored, `Prepared` the numbers per class.
+        unsafe { launch.launch(grid(blocks)) }.w()?;
+
+        // SAFETY: the kernel writes all three.
+        let (mut total, mut terms) = unsafe { (device.alloc::<T::Compute>(1)?, device.alloc::<T::Compute>(2)?) };
+        let kernel = function::<T>(device, "add_terms")?;
+        let mut launch = stream.launch_builder(&kernel);
+        launch.arg(&partial).arg(&blocks).arg(&self.scalars).arg(&mut total).arg(&mut terms);
+        // SAFETY: the arguments are those of the kernel, two numbers a block, room for a total and two terms.
+        unsafe { launch.launch(grid(1)) }.w()?;
+        let terms = Storage::Cuda(CudaStorage::wrap_cuda_slice(terms, device.clone()));
+        Ok(Values {
+            total: CudaStorage::wrap_cuda_slice(total, device.clone()),
+            terms: Tensor::from_storage(terms, 2, BackpropOp::none(), false),
+        })
+    }
+
+    fn gradient_of<T: Element>(
+        &self,
+        logits: &CudaStorage,
+        layout: &Layout,
+        upstream: &CudaStorage,
+        at: usize,
+    ) -> Result<CudaStorage> {
+        let (device, stream) = (&logits.device, logits.device.cuda_stream());
+        let logits = self.view::<T>(logits, layout)?;
+        let upstream = upstream.as_cuda_slice::<T::Compute>()?;
+        let Some(upstream) = upstream.try_slice(at..at + 1) else {
+            bail!("fused loss: no upstream gradient at {at} of {}", upstream.len());
+        };
+        // SAFETY: the kernel writes every number.
+        let mut gradient = unsafe { device.alloc::<T>(layout.shape().elem_count())? };
+        let kernel = self.kernel::<T>(device, "gradient")?;
+        let mut launch = stream.launch_builder(&kernel);
+        self.arguments::<T>(&mut launch, &logits)?.arg(&upstream).arg(&mut gradient);
+        // SAFETY: as for the values; the gradient has as many numbers as the logits, and there is one upstream factor.
+        unsafe { launch.launch(grid(self.blocks())) }.w()?;
+        Ok(CudaStorage::wrap_cuda_slice(gradient, device.clone()))
+    }
+
+    /// The logits, of which there must be as many as the batch has.
+    fn view<'a, T: Element>(&self, logits: &'a CudaStorage, layout: &Layout) -> Result<CudaView<'a, T>> {
+        let Some((start, end)) = layout.contiguous_offsets() else {
+            bail!("fused loss of logits that are not contiguous");
+        };
+        let expected = self.targets.len() * self.extent.classes as usize;
+        match logits.as_cuda_slice::<T>()?.try_slice(start..end) {
+            Some(view) if view.len() == expected => Ok(view),
+            _ => bail!("fused loss of {} logits where the batch has {expected}", end - start),
+        }
+    }
+
+    /// What both kinds of kernels take first.
+    fn arguments<'a, 'b, T: Element>(
+        &'a self,
+        launch: &'b mut LaunchArgs<'a>,
+        logits: &'a CudaView<'a, T>,
+    ) -> Result<&'b mut LaunchArgs<'a>> {
+        let per_class = self.per_class.as_cuda_slice::<T::Compute>()?;
+        launch.arg(logits).arg(&self.targets).arg(&self.row_weights).arg(per_class);
+        Ok(launch.arg(&self.scalars).arg(&self.extent))
+    }
+
+    fn kernel<T: Element>(&self, device: &CudaDevice, what: &str) -> Result<CudaFunction> {
+        let layout = if self.extent.positions == 1 { "rows" } else { "columns" };
+        let penalty = if self.has_penalty { "_penalty" } else { "" };
+        function::<T>(device, &format!("{layout}_{what}{penalty}"))
+    }
+
+    fn blocks(&self) -> u32 {
+        let rows = u64::from(if self.extent.positions == 1 { THREADS / self.extent.width } else { THREADS });
+        self.extent.rows.div_ceil(rows).min(MAX_BLOCKS) as u32
+    }
+}
+
+/// The backward pass, with the logits and the upstream gradient as inputs.
+struct Gradient(Arc<OnDevice>);
+
+impl CustomOp2 for Gradient {
+    fn name(&self) -> &'static str {
+        "fused-loss-gradient"
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, candle_core::Shape)> {
+        bail!("the gradient of a loss on a CUDA device, of logits on the CPU");
+    }
+
+    fn cuda_fwd(
+        &self,
+        logits: &CudaStorage,
+        layout: &Layout,
+        upstream: &CudaStorage,
+        upstream_layout: &Layout,
+    ) -> Result<(CudaStorage, candle_core::Shape)> {
+        let at = upstream_layout.start_offset();
+        let gradient = match logits.dtype() {
+            DType::F64 => self.0.gradient_of::<f64>(logits, layout, upstream, at)?,
+            DType::F32 => self.0.gradient_of::<f32>(logits, layout, upstream, at)?,
+            DType::F16 => self.0.gradient_of::<f16>(logits, layout, upstream, at)?,
+            DType::BF16 => self.0.gradient_of::<bf16>(logits, layout, upstream, at)?,
+            dtype => bail!("fused loss of logits in {dtype:?}"),
+        };
+        Ok((gradient, layout.shape().clone()))
+    }
+}
+
+fn grid(blocks: u32) -> LaunchConfig {
+    LaunchConfig { grid_dim: (blocks, 1, 1), block_dim: (THREADS, 1, 1), shared_mem_bytes: 0 }
+}
+
+fn function<T: Element>(device: &CudaDevice, name: &str) -> Result<CudaFunction> {
+    let ptx = match T::ptx().get() {
+        Some(ptx) => ptx,
+        None => {
+            let compiled = compile(T::NAME)?;
+            T::ptx().get_or_init(|| compiled)
+        }
+    };
+    Ok(device.get_or_load_custom_func(name, &format!("mbls-fused-loss-{}", T::NAME), ptx)?.into_cuda_function())
+}
+
+fn compile(element: &str) -> Result<String> {
+    let options = CompileOptions {
+        options: vec![format!("--define-macro=STORED_{element}")],
+        name: Some("kernel.cu".into()),
+        ..CompileOptions::default()
+    };
+    // cudarc panics where it does not find the library.
+    match catch_unwind(|| compile_ptx_with_opts(SOURCE, options)) {
+        Ok(Ok(ptx)) => Ok(ptx.to_src()),
+        Ok(Err(CompileError::CompileError { nvrtc, log, .. })) => {
+            bail!("the kernels of the fused losses for {element}: {nvrtc:?}: {}", log.to_string_lossy())
+        }
+        Ok(Err(error)) => bail!("the kernels of the fused losses for {element}: {error}"),
+        Err(_) => {
+            bail!("the kernels of the fused losses need NVRTC, a library of the CUDA toolkit, which was not found")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(ptx: &str) -> Vec<&str> {
+        ptx.lines().filter_map(|line| line.strip_prefix(".visible .entry ")?.strip_suffix('(')).collect()
+    }
+
+    /// Needs the compiler, not a device.
+    #[test]
+    fn every_kernel_compiles_for_every_type() {
+        for element in [f64::NAME, f32::NAME, f16::NAME, bf16::NAME] {
+            let ptx = match compile(element) {
+                Err(error) if error.to_string().contains("was not found") => {
+                    eprintln!("skipped: {error}");
+                    return;
+                }
+                ptx => ptx.expect("a source that compiles"),
+            };
+            let mut found = entries(&ptx);
+            found.sort_unstable();
+            let expected = [
+                "add_terms",
+                "columns_gradient",
+                "columns_gradient_penalty",
+                "columns_terms",
+                "columns_terms_penalty",
+                "rows_gradient",
+                "rows_gradient_penalty",
+                "rows_terms",
+                "rows_terms_penalty",
+            ];
+            assert_eq!(found, expected, "{element}");
+        }
+    }
+
+    #[test]
+    fn a_source_that_does_not_compile_is_an_error_with_the_log() {
+        match compile("F8") {
+            Err(error) if error.to_string().contains("was not found") => eprintln!("skipped: {error}"),
+            result => {
+                let error = result.expect_err("no such type").to_string();
+                assert!(error.contains("for F8") && error.contains("kernel.cu"), "{error}");
+            }
+        }
+    }
+}

@@ -1,0 +1,369 @@
+// The fused losses on CUDA devices: the formulas of `plan.rs`, `rows.rs` and `columns.rs`.
+//
+// Compiled by NVRTC without any header, once for each type that logits are stored in: one of STORED_F64, STORED_F32,
+// STORED_F16 and STORED_BF16 is defined. Sums over rows are f64 and added in one order: results have the same bits in every
+// run. Every thread of a block goes through the same reductions, those of rows that do not count too.
+
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+
+#if defined(STORED_F64)
+typedef double Stored;
+typedef double Compute;
+__device__ Compute load(Stored value) { return value; }
+__device__ Stored store(Compute value) { return value; }
+#elif defined(STORED_F32)
+typedef float Stored;
+typedef float Compute;
+__device__ Compute load(Stored value) { return value; }
+__device__ Stored store(Compute value) { return value; }
+#elif defined(STORED_F16)
+struct Stored { u16 bits; };
+typedef float Compute;
+__device__ Compute load(Stored value) {
+    float result;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(result) : "h"(value.bits));
+    return result;
+}
+__device__ Stored store(Compute value) {
+    Stored result;
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(result.bits) : "f"(value));
+    return result;
+}
+#elif defined(STORED_BF16)
+struct Stored { u16 bits; };
+typedef float Compute;
+__device__ Compute load(Stored value) { return __uint_as_float((u32)value.bits << 16); }
+__device__ Stored store(Compute value) {
+    // To the nearest, to even at the middle; a NaN could else be rounded to infinity.
+    u32 bits = __float_as_uint(value);
+    Stored result;
+    result.bits = value != value ? 0x7fff : (u16)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+    return result;
+}
+#endif
+
+// The target of a row that does not count.
+#define IGNORED 0xffffffffu
+#define MAX_THREADS 256
+
+// A loss; in `cuda.rs` with the same fields.
+struct Plan {
+    // Exponents of the focal loss below a probability, in rising order, and from there on.
+    double gamma_below[2];
+    double gamma[2];
+    double gamma_otherwise;
+    double base_weight;
+    double uniform_weight;
+    double penalty_weight;
+    double second_weight;
+    double linear;
+    double quadratic;
+    double delta;
+    u32 focal;
+    u32 has_second;
+    u32 target_anchor;
+    u32 moves_anchor;
+};
+
+// Logits [rows / positions, classes, positions]; in `cuda.rs` with the same fields.
+struct Shape {
+    u64 rows;
+    u64 positions;
+    u32 classes;
+    // Threads for a row where there is one position: a power of two up to 32, or the whole block.
+    u32 width;
+};
+
+static_assert(sizeof(Plan) == 112 && sizeof(Shape) == 24, "the host passes these sizes");
+
+// The largest logit and its first class.
+struct Max {
+    Compute value;
+    u32 index;
+};
+
+// What is summed over the classes of a row.
+struct Sums {
+    Compute exp;
+    Compute shifted;
+    Compute cost;
+    Compute slope;
+};
+
+// Weighted sums over rows.
+struct Terms {
+    double base;
+    double second;
+};
+
+template <typename T>
+__device__ T other_lane(T value, u32 offset) {
+    return __shfl_xor_sync(0xffffffffu, value, offset);
+}
+
+__device__ Max other_lane(Max max, u32 offset) {
+    return {other_lane(max.value, offset), other_lane(max.index, offset)};
+}
+
+__device__ Sums other_lane(Sums sums, u32 offset) {
+    return {other_lane(sums.exp, offset), other_lane(sums.shifted, offset), other_lane(sums.cost, offset),
+            other_lane(sums.slope, offset)};
+}
+
+__device__ Terms other_lane(Terms terms, u32 offset) {
+    return {other_lane(terms.base, offset), other_lane(terms.second, offset)};
+}
+
+__device__ Max combine(Max a, Max b) {
+    bool second = b.value > a.value || (b.value == a.value && b.index < a.index);
+    return second ? b : a;
+}
+
+__device__ Sums combine(Sums a, Sums b) {
+    return {a.exp + b.exp, a.shifted + b.shifted, a.cost + b.cost, a.slope + b.slope};
+}
+
+__device__ Terms combine(Terms a, Terms b) { return {a.base + b.base, a.second + b.second}; }
+
+// Combines the values of each `width` threads, in one order; all of them get the result. All threads of a block must call it.
+template <typename T>
+__device__ T reduce(T value, u32 width) {
+    __shared__ T of_warps[MAX_THREADS / 32];
+    for (u32 offset = (width < 32 ? width : 32) / 2; offset > 0; offset /= 2) {
+        value = combine(value, other_lane(value, offset));
+    }
+    if (width > 32) {
+        // The last reduction may still be read.
+        __syncthreads();
+        if (threadIdx.x % 32 == 0) of_warps[threadIdx.x / 32] = value;
+        __syncthreads();
+        value = of_warps[0];
+        for (u32 warp = 1; warp < width / 32; ++warp) value = combine(value, of_warps[warp]);
+    }
+    return value;
+}
+
+// x^gamma, without a logarithm for the exponents in use.
+__device__ double power(double x, double gamma) {
+    if (gamma == 1.0) return x;
+    if (gamma == 2.0) return x * x;
+    if (gamma == 3.0) return x * x * x;
+    if (gamma == 5.0) return x * x * x * x * x;
+    return pow(x, gamma);
+}
+
+// The value of a row's base, and the factor of p - onehot(y) in its gradient.
+struct Base {
+    double value;
+    double slope;
+};
+
+__device__ Base base_of(const Plan& plan, double log_p) {
+    if (!plan.focal) return {-log_p, 1.0};
+    double p = exp(log_p);
+    double doubt = 1.0 - p;
+    if (doubt <= 0.0) return {0.0, 0.0};
+    double gamma = p < plan.gamma_below[0] ? plan.gamma[0] : p < plan.gamma_below[1] ? plan.gamma[1] : plan.gamma_otherwise;
+    double factor = power(doubt, gamma);
+    return {-factor * log_p, factor - gamma * p * log_p * factor / doubt};
+}
+
+// Cost and slope of a distance from the anchor, without the weight of the class.
+struct Cost {
+    Compute cost;
+    Compute slope;
+};
+
+__device__ Cost cost_of(const Plan& plan, Compute distance, Compute margin) {
+    Compute linear = (Compute)plan.linear, quadratic = (Compute)plan.quadratic, delta = (Compute)plan.delta;
+    // False for NaN, which so stays.
+    bool within = distance <= margin;
+    Compute excess = within ? (Compute)0 : distance - margin;
+    Compute capped = excess < delta ? excess : delta;
+    Compute cost = linear * excess + quadratic * (capped * (excess - (Compute)0.5 * capped));
+    return {cost, within ? (Compute)0 : linear + quadratic * capped};
+}
+
+// Adds what the logit of one class brings to a row's sums.
+template <bool PENALTY>
+__device__ void add(Sums& sums, const Plan& plan, Compute logit, Compute max, Compute anchor, Compute margin, Compute weight) {
+    Compute shifted = logit - max;
+    sums.exp += exp(shifted);
+    if (PENALTY) {
+        Cost cost = cost_of(plan, anchor - logit, margin);
+        sums.cost += weight * cost.cost;
+        sums.slope += weight * cost.slope;
+    } else {
+        sums.shifted += shifted;
+    }
+}
+
+// What the gradient of a row is made of: of exponentials, of 1, of the penalty's slope and, on top, at label and anchor.
+struct Factors {
+    Compute exp;
+    Compute constant;
+    Compute penalty;
+    Compute label;
+    Compute anchor;
+};
+
+// The values of a row of a weight, unweighted, and the factors of its gradient.
+template <bool PENALTY>
+__device__ Terms finish(const Plan& plan, const Sums& sums, u32 classes, Compute label, double weight, Factors& factors) {
+    double log_sum = log((double)sums.exp);
+    double log_p = (double)label - log_sum;
+    Base base = base_of(plan, log_p);
+    double base_slope = weight * plan.base_weight * base.slope;
+    double uniform = weight * plan.uniform_weight;
+    factors.exp = (Compute)((base_slope + uniform) / (double)sums.exp);
+    factors.constant = (Compute)(-uniform / classes);
+    factors.penalty = (Compute)(weight * plan.penalty_weight);
+    factors.label = (Compute)base_slope;
+    factors.anchor = (Compute)(weight * plan.penalty_weight * (double)sums.slope);
+    return {base.value, PENALTY ? (double)sums.cost : log_sum - (double)sums.shifted / classes};
+}
+
+// The gradient of a row by the logit of one class.
+template <bool PENALTY>
+__device__ Compute slope_of(const Plan& plan, const Factors& factors, Compute logit, const Max& max, Compute anchor,
+                            Compute margin, Compute weight, u32 class_index, u32 target) {
+    Compute slope = exp(logit - max.value) * factors.exp + factors.constant;
+    if (PENALTY) slope -= factors.penalty * (weight * cost_of(plan, anchor - logit, margin).slope);
+    if (class_index == target) slope -= factors.label;
+    if (PENALTY && plan.moves_anchor && class_index == (plan.target_anchor ? target : max.index)) slope += factors.anchor;
+    return slope;
+}
+
+// The classes of one row that one thread takes: every `step`-th from `first` on, each `stride` numbers from the next.
+struct Row {
+    u64 start;
+    u64 stride;
+    u32 first;
+    u32 step;
+    u32 target;
+};
+
+// One row, by one thread or several; adds its values, and writes its gradient times `upstream` where there is one to write.
+template <bool PENALTY, bool GRADIENT>
+__device__ void row_of(const Stored* __restrict__ logits, const double* __restrict__ row_weights,
+                       const Compute* __restrict__ per_class, const Plan& plan, const Row& row, u32 classes, u32 width,
+                       bool exists, double upstream, Stored* __restrict__ gradient, Terms& terms) {
+    bool counts = exists && row.target != IGNORED;
+    u32 end = counts ? classes : 0;
+    const Compute* margins = per_class;
+    const Compute* weights = per_class + classes;
+
+    Max max = {(Compute)-__longlong_as_double(0x7ff0000000000000LL), IGNORED};
+#pragma unroll 4
+    for (u32 k = row.first; k < end; k += row.step) {
+        Compute logit = load(logits[row.start + k * row.stride]);
+        if (logit > max.value) max = {logit, k};
+    }
+    max = reduce(max, width);
+
+    Compute label = counts ? load(logits[row.start + row.target * row.stride]) : (Compute)0;
+    Compute anchor = PENALTY && plan.target_anchor ? label : max.value;
+    Sums sums = {0, 0, 0, 0};
+#pragma unroll 4
+    for (u32 k = row.first; k < end; k += row.step) {
+        Compute logit = load(logits[row.start + k * row.stride]);
+        add<PENALTY>(sums, plan, logit, max.value, anchor, PENALTY ? margins[k] : 0, PENALTY ? weights[k] : 0);
+    }
+    sums = reduce(sums, width);
+
+    Factors factors;
+    if (counts) {
+        double weight = row_weights[row.target];
+        Terms found = finish<PENALTY>(plan, sums, classes, label - max.value, weight * upstream, factors);
+        if (row.first == 0) terms = combine(terms, {weight * found.base, weight * found.second});
+    }
+    if (GRADIENT && exists) {
+#pragma unroll 4
+        for (u32 k = row.first; k < classes; k += row.step) {
+            u64 at = row.start + k * row.stride;
+            // Whatever the logits of a row that does not count are: NaN times 0 would stay NaN.
+            Compute slope = 0;
+            if (counts) {
+                slope = slope_of<PENALTY>(plan, factors, load(logits[at]), max, anchor, PENALTY ? margins[k] : 0,
+                                          PENALTY ? weights[k] : 0, k, row.target);
+            }
+            gradient[at] = store(slope);
+        }
+    }
+}
+
+// Logits [rows, classes]: `width` threads a row.
+template <bool PENALTY, bool GRADIENT>
+__device__ Terms rows(const Stored* __restrict__ logits, const u32* __restrict__ targets,
+                      const double* __restrict__ row_weights, const Compute* __restrict__ per_class, const Plan& plan,
+                      const Shape& shape, double upstream, Stored* __restrict__ gradient) {
+    Terms terms = {0, 0};
+    u32 groups = blockDim.x / shape.width;
+    // The same number of steps for every thread of a block, which reduce together.
+    for (u64 first = (u64)blockIdx.x * groups; first < shape.rows; first += (u64)gridDim.x * groups) {
+        u64 n = first + threadIdx.x / shape.width;
+        bool exists = n < shape.rows;
+        u32 target = exists ? targets[n] : IGNORED;
+        Row row = {n * shape.classes, 1, threadIdx.x % shape.width, shape.width, target};
+        row_of<PENALTY, GRADIENT>(logits, row_weights, per_class, plan, row, shape.classes, shape.width, exists, upstream,
+                                  gradient, terms);
+    }
+    return terms;
+}
+
+// Logits [images, classes, positions]: a thread a position, neighbours side by side.
+template <bool PENALTY, bool GRADIENT>
+__device__ Terms columns(const Stored* __restrict__ logits, const u32* __restrict__ targets,
+                         const double* __restrict__ row_weights, const Compute* __restrict__ per_class, const Plan& plan,
+                         const Shape& shape, double upstream, Stored* __restrict__ gradient) {
+    Terms terms = {0, 0};
+    for (u64 n = (u64)blockIdx.x * blockDim.x + threadIdx.x; n < shape.rows; n += (u64)gridDim.x * blockDim.x) {
+        u64 start = n / shape.positions * shape.classes * shape.positions + n % shape.positions;
+        Row row = {start, shape.positions, 0, 1, targets[n]};
+        row_of<PENALTY, GRADIENT>(logits, row_weights, per_class, plan, row, shape.classes, 1, true, upstream, gradient,
+                                  terms);
+    }
+    return terms;
+}
+
+// Kernels for a layout: the sums of each block, and the gradient.
+#define KERNELS(LAYOUT, SUFFIX, PENALTY)                                                                                  \
+    extern "C" __global__ void __launch_bounds__(MAX_THREADS) LAYOUT##_terms##SUFFIX(                                     \
+        const Stored* logits, const u32* targets, const double* row_weights, const Compute* per_class, const Plan plan,   \
+        const Shape shape, double* partial) {                                                                             \
+        Terms terms = LAYOUT<PENALTY, false>(logits, targets, row_weights, per_class, plan, shape, 1.0, 0);               \
+        terms = reduce(terms, blockDim.x);                                                                                \
+        if (threadIdx.x == 0) {                                                                                           \
+            partial[2 * blockIdx.x] = terms.base;                                                                         \
+            partial[2 * blockIdx.x + 1] = terms.second;                                                                   \
+        }                                                                                                                 \
+    }                                                                                                                     \
+    extern "C" __global__ void __launch_bounds__(MAX_THREADS) LAYOUT##_gradient##SUFFIX(                                  \
+        const Stored* logits, const u32* targets, const double* row_weights, const Compute* per_class, const Plan plan,   \
+        const Shape shape, const Compute* upstream, Stored* gradient) {                                                   \
+        LAYOUT<PENALTY, true>(logits, targets, row_weights, per_class, plan, shape, (double)upstream[0], gradient);       \
+    }
+
+KERNELS(rows, , false)
+KERNELS(rows, _penalty, true)
+KERNELS(columns, , false)
+KERNELS(columns, _penalty, true)
+
+// Adds the sums of blocks in their order, as one block: the total, and terms [base, second].
+extern "C" __global__ void __launch_bounds__(MAX_THREADS) add_terms(const double* partial, u32 blocks, const Plan plan,
+                                                                    Compute* total, Compute* of_terms) {
+    Terms terms = {0, 0};
+    for (u32 block = threadIdx.x; block < blocks; block += blockDim.x) {
+        terms = combine(terms, {partial[2 * block], partial[2 * block + 1]});
+    }
+    terms = reduce(terms, blockDim.x);
+    if (threadIdx.x == 0) {
+        // 0 times infinity would spoil a loss that has no second term.
+        double second = plan.has_second ? plan.second_weight * terms.second : 0.0;
+        *total = (Compute)(plan.base_weight * terms.base + second);
+        of_terms[0] = (Compute)terms.base;
+        of_terms[1] = (Compute)terms.second;
+    }
+}
