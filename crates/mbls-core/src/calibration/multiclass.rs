@@ -1,5 +1,5 @@
 use super::{BinaryCalibrator, Calibrator, Scores};
-use crate::metric::check_classes;
+use crate::metric::{check_classes, first_maximum};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -124,16 +124,6 @@ impl<C: BinaryCalibrator> Multiclass<C> {
             }
         }
     }
-}
-
-fn first_maximum(row: &[f64]) -> usize {
-    let mut best = 0;
-    for (class, prob) in row.iter().enumerate() {
-        if *prob > row[best] {
-            best = class;
-        }
-    }
-    best
 }
 
 fn check_binary(classes: usize) -> Result<()> {

@@ -1,4 +1,4 @@
-use crate::metric::{Score, check_classes};
+use crate::metric::{SUM_TOLERANCE, Score, check_classes};
 use crate::simd::{exp, ln};
 use crate::{Error, Result};
 use std::borrow::Cow;
@@ -32,9 +32,6 @@ pub enum ScoreKind {
     /// Numbers from 0 to 1 that sum to 1 in each row.
     Probabilities,
 }
-
-/// How far the probabilities of a row may sum from 1, as for [`Predictions`](crate::metric::Predictions).
-const SUM_TOLERANCE: f64 = 1e-3;
 
 /// The least probability whose logarithm is taken, the smallest normal f32: below it an f32 softmax keeps no digits.
 const LEAST_PROB: f64 = f32::MIN_POSITIVE as f64;

@@ -6,7 +6,7 @@ use super::{
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// All metrics of a classifier at once.
+/// The usual metrics of a classifier at once: accuracy, proper scores and calibration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Saved<Parts>", into = "Saved<Parts>")]
 pub struct ClassificationMetrics {

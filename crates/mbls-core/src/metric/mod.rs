@@ -83,7 +83,7 @@ pub use ood::{OodDetection, OodReport, OodScores};
 pub use ood_score::{OodScore, energy_scores};
 pub use overlap::{AbsentClasses, Background, ClassOverlap, Overlap};
 pub use predictions::Predictions;
-pub(crate) use predictions::check_temperature;
+pub(crate) use predictions::{SUM_TOLERANCE, check_temperature, first_maximum};
 pub use probability_statistics::{ProbabilityReport, ProbabilityStatistics};
 pub use reliability::{Reliability, ReliabilityBin, ReliabilityBins};
 pub use risk_coverage::{RiskCoverageCurve, RiskCoveragePoint};

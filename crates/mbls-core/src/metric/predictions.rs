@@ -50,7 +50,7 @@ impl PartialEq for Predictions {
 }
 
 /// How far the probabilities of a row may sum from 1: what models in half precision write still passes.
-const SUM_TOLERANCE: f64 = 1e-3;
+pub(crate) const SUM_TOLERANCE: f64 = 1e-3;
 
 impl Predictions {
     /// Scores rows by the softmax of their logits.
@@ -71,8 +71,8 @@ impl Predictions {
     ///
     /// # Errors
     ///
-    /// Those of [`from_logits`](Self::from_logits), and [`Error::Setting`] for a temperature that is not finite and greater
-    /// than 0.
+    /// Those of [`from_logits`](Self::from_logits), and [`Error::Setting`] for a temperature that is not finite, or below the
+    /// least normal number.
     pub fn from_logits_at<T: Score>(logits: &[T], classes: usize, labels: &[u32], temperature: f64) -> Result<Self> {
         let inverse_temperature = 1.0 / check_temperature(temperature)?;
         check_shape("logits", logits.len(), classes, labels)?;
@@ -212,12 +212,16 @@ fn gather<T: Copy>(values: &[T], classes: usize, rows: impl Iterator<Item = usiz
     rows.flat_map(|row| &values[row * classes..][..classes]).copied().collect()
 }
 
-/// `temperature`, where it is finite and greater than 0.
+/// `temperature`, where it is a normal number greater than 0: the inverse of a subnormal one may be infinite.
 pub(crate) fn check_temperature(temperature: f64) -> Result<f64> {
-    if temperature > 0.0 && temperature.is_finite() {
+    if temperature >= f64::MIN_POSITIVE && temperature.is_finite() {
         return Ok(temperature);
     }
-    let expected = "a finite number greater than 0";
+    let expected = if temperature > 0.0 && temperature.is_finite() {
+        "2.3e-308 or greater"
+    } else {
+        "a finite number greater than 0"
+    };
     Err(Error::Setting { name: "temperature", value: temperature.to_string(), expected })
 }
 
@@ -247,7 +251,8 @@ pub(super) fn check_shape(what: &'static str, scores: usize, classes: usize, lab
     }
 }
 
-fn first_maximum(row: &[f64]) -> usize {
+/// The first class of the largest score.
+pub(crate) fn first_maximum(row: &[f64]) -> usize {
     let mut best = 0;
     for (k, value) in row.iter().enumerate() {
         if *value > row[best] {

@@ -112,6 +112,9 @@ fn wrong_input_is_refused() {
         let message = TemperatureScaling::new(temperature).unwrap_err().to_string();
         assert_eq!(message, format!("temperature = {temperature}: expected a finite number greater than 0"));
     }
+    // Its inverse is infinite.
+    let message = TemperatureScaling::new(1e-320).unwrap_err().to_string();
+    assert!(message.ends_with("expected 2.3e-308 or greater"), "{message}");
     let fitted = TemperatureScaling::new(1.5).unwrap();
     let text = serde_json::to_string(&fitted).unwrap();
     assert_eq!(text, r#"{"temperature":1.5}"#);
