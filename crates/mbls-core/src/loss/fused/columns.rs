@@ -4,6 +4,7 @@ use super::super::targets::IGNORED;
 use super::Sums;
 use super::plan::Prepared;
 use crate::simd::{Real, for_each_machine, ln};
+use std::ops::Range;
 
 /// Positions per tile: a tile's logits and gradients of a few dozen classes stay in the first level of the cache.
 const TILE: usize = 64;
@@ -95,39 +96,32 @@ impl<F: Real> Tile<F> {
 
     /// Maximum, exponentials (which stay in `gradient`), and the sums over classes.
     #[inline(always)]
-    fn exponentials<const PENALTY: bool>(
-        &mut self,
-        logits: &[&[F]],
-        at: std::ops::Range<usize>,
-        gradient: &mut [&mut [F]],
-    ) {
-        let n = at.len();
-        self.max[..n].copy_from_slice(&logits[0][at.clone()]);
-        self.first_max = [0; TILE];
+    fn exponentials<const PENALTY: bool>(&mut self, logits: &[&[F]], at: Range<usize>, gradient: &mut [&mut [F]]) {
+        let mut max = load(logits[0], &at);
+        let mut first_max = [0; TILE];
         for (class, logits) in logits.iter().enumerate().skip(1) {
-            let logits = &logits[at.clone()];
-            let (max, first) = (&mut self.max[..n], &mut self.first_max[..n]);
-            for i in 0..n {
+            let logits = load(logits, &at);
+            for i in 0..TILE {
                 let larger = logits[i] > max[i];
                 max[i] = if larger { logits[i] } else { max[i] };
-                first[i] = if larger { class as u32 } else { first[i] };
+                first_max[i] = if larger { class as u32 } else { first_max[i] };
             }
         }
 
-        (self.exp, self.shifted) = ([F::default(); TILE], [F::default(); TILE]);
+        let (mut exp, mut shifted) = ([F::default(); TILE], [F::default(); TILE]);
         for (logits, gradient) in logits.iter().zip(gradient) {
-            let (logits, gradient) = (&logits[at.clone()], &mut gradient[at.clone()]);
-            let (max, exp, shifted) = (&self.max[..n], &mut self.exp[..n], &mut self.shifted[..n]);
-            for i in 0..n {
-                let z = logits[i] - max[i];
-                let e = z.exp();
-                gradient[i] = e;
-                exp[i] += e;
+            let mut e = load(logits, &at);
+            for i in 0..TILE {
+                let z = e[i] - max[i];
+                e[i] = z.exp();
+                exp[i] += e[i];
                 if !PENALTY {
                     shifted[i] += z;
                 }
             }
+            store(&e, gradient, &at);
         }
+        (self.max, self.first_max, self.exp, self.shifted) = (max, first_max, exp, shifted);
     }
 
     /// The values of the rows, and the factors of their gradients.
@@ -174,32 +168,32 @@ impl<F: Real> Tile<F> {
     fn finish<const PENALTY: bool>(
         &mut self,
         logits: &[&[F]],
-        at: std::ops::Range<usize>,
+        at: Range<usize>,
         plan: &Prepared<F>,
         gradient: &mut [&mut [F]],
     ) {
-        let n = at.len();
-        let (exp_factor, constant) = (&self.exp_factor[..n], &self.constant[..n]);
-        (self.cost, self.slope) = ([F::default(); TILE], [F::default(); TILE]);
+        let (exp_factor, constant) = (self.exp_factor, self.constant);
+        let (anchor, penalty_slope) = (self.anchor, self.penalty_slope);
+        let (mut cost, mut slope) = ([F::default(); TILE], [F::default(); TILE]);
         for (class, (logits, gradient)) in logits.iter().zip(gradient).enumerate() {
-            let (logits, gradient) = (&logits[at.clone()], &mut gradient[at.clone()]);
+            let mut g = load(gradient, &at);
             if PENALTY {
-                let (margin, weight) = plan.penalty.of_class(class);
-                let (anchor, penalty_slope) = (&self.anchor[..n], &self.penalty_slope[..n]);
-                let (cost, slope) = (&mut self.cost[..n], &mut self.slope[..n]);
-                for i in 0..n {
+                let (logits, (margin, weight)) = (load(logits, &at), plan.penalty.of_class(class));
+                for i in 0..TILE {
                     let (c, s) = plan.penalty.cost_and_slope(anchor[i] - logits[i], margin);
                     let weighted = weight * s;
                     cost[i] += weight * c;
                     slope[i] += weighted;
-                    gradient[i] = gradient[i] * exp_factor[i] + constant[i] - penalty_slope[i] * weighted;
+                    g[i] = g[i] * exp_factor[i] + constant[i] - penalty_slope[i] * weighted;
                 }
             } else {
-                for i in 0..n {
-                    gradient[i] = gradient[i] * exp_factor[i] + constant[i];
+                for i in 0..TILE {
+                    g[i] = g[i] * exp_factor[i] + constant[i];
                 }
             }
+            store(&g, gradient, &at);
         }
+        (self.cost, self.slope) = (cost, slope);
     }
 
     #[inline(always)]
@@ -226,5 +220,26 @@ impl<F: Real> Tile<F> {
                 gradient[class as usize][start + i] += self.penalty_slope[i] * self.slope[i];
             }
         }
+    }
+}
+
+/// A tile of a plane; zeros after its end. A copy, so that the compiler need not ask what overlaps.
+#[inline(always)]
+fn load<F: Real>(plane: &[F], at: &Range<usize>) -> [F; TILE] {
+    let part = &plane[at.clone()];
+    part.first_chunk().copied().unwrap_or_else(|| {
+        let mut tile = [F::default(); TILE];
+        tile[..part.len()].copy_from_slice(part);
+        tile
+    })
+}
+
+/// Writes the part of a tile that the plane has.
+#[inline(always)]
+fn store<F: Real>(tile: &[F; TILE], plane: &mut [F], at: &Range<usize>) {
+    let part = &mut plane[at.clone()];
+    match part.first_chunk_mut() {
+        Some(whole) => *whole = *tile,
+        None => part.copy_from_slice(&tile[..part.len()]),
     }
 }
