@@ -97,6 +97,17 @@ fn equal_the_composed_losses_in_every_shape() -> Result<()> {
     Ok(())
 }
 
+/// Integers tie for the maximum, whose gradient goes to the first, and lie on margins, where there is none.
+#[test]
+fn equal_the_composed_losses_where_logits_tie() -> Result<()> {
+    for shape in [&[40, 16][..], &[30, 100], &[2, 40, 7]] {
+        let labels = labels(shape)?;
+        let tied = logits(shape).round()?;
+        check(&tied, |logits| LogitBatch::new(logits, &labels, Some(IGNORED)), 1e-11)?;
+    }
+    Ok(())
+}
+
 #[test]
 fn equal_the_composed_losses_in_half_precision() -> Result<()> {
     for shape in [&[7, 5][..], &[2, 3, 5], &[300, 100]] {
