@@ -1,6 +1,7 @@
 //! Train classifiers whose confidence can be believed, measure whether it can, and repair it where it cannot.
 //!
-//! - [`loss`]: margin-based label smoothing (MbLS, CVPR 2022) and the losses it is compared with, on candle tensors.
+//! - `loss`, with the feature `candle`: margin-based label smoothing (MbLS, CVPR 2022) and the losses it is compared with, on
+//!   candle tensors.
 //! - [`metric`]: accuracy, proper scores and calibration errors with exact states that merge, on plain slices.
 //! - [`calibration`]: post-hoc calibrators, from temperature scaling to Dirichlet calibration and isotonic regression.
 //! - [`bootstrap`]: intervals of statistics and of differences between models.
@@ -72,7 +73,6 @@
 //! assert_eq!(merged.value(), whole.value());
 //! # Ok::<(), mbls_core::Error>(())
 //! ```
-#![cfg_attr(not(feature = "candle"), allow(rustdoc::broken_intra_doc_links))]
 
 pub mod bootstrap;
 pub mod calibration;
