@@ -42,7 +42,8 @@ def ours(bench, name):
     pattern = "^" + re.escape(name).replace(r"\ ", " ") + "$"
     command = ["cargo", "bench", "--quiet", "--package", "mbls-core", "--bench", bench, "--", pattern]
     command += ["--warm-up-time", "1", "--measurement-time", "3"]
-    environment = dict(os.environ, CANDLE_NUM_THREADS=name.split("/")[-2].split()[0])
+    # As the programs of this workspace set it: candle's own pool spins, and takes the cores from the threads that compute.
+    environment = dict(os.environ, CANDLE_NUM_THREADS="1")
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     group, function = name.rsplit("/", 1)
     folder = pathlib.Path("target/criterion") / group.replace("/", "_") / function

@@ -1,4 +1,5 @@
 use super::cross_entropy::{TERM, negative_log_likelihood};
+use super::fused::{self, Base, Plan, Second};
 use super::ops::{constant, log_softmax, maximum};
 use super::{ClassReduction, LogitBatch, LogitPenalty, Loss, LossOutput, PenaltyShape, setting};
 use crate::Result;
@@ -40,6 +41,10 @@ pub struct Acls {
     negative: f64,
 }
 
+/// The names of its terms, beside that of the cross-entropy.
+const WINNER: &str = "winner-logit";
+const OTHERS: &str = "logit-margin";
+
 impl Acls {
     /// Adds the two penalties beyond `margin` with weight `alpha`, both 0 or greater, `pos_lambda` 1 and `neg_lambda` 0.1;
     /// published with margin 10 and alpha 0.1.
@@ -80,12 +85,25 @@ impl Loss for Acls {
     }
 
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
+        let (winner, others) = (self.alpha * self.positive, self.alpha * self.negative);
+        // The winner's own distance is 0, so it adds nothing to the sum over all classes.
+        let mean = 1.0 / (batch.classes() - 1) as f64;
+        let penalty = self.penalty.clone().with_class_weights(vec![mean; batch.classes()])?;
+        let plan = Plan::new(TERM, 1.0, Base::CrossEntropy).with_winner(WINNER, winner, self.margin).with_second(
+            OTHERS,
+            others,
+            Second::Penalty(penalty),
+        );
+        if let Some(output) = fused::forward(batch, &plan)? {
+            return Ok(output);
+        }
         let logits = batch.logits()?;
         let cross_entropy = batch.reduce(&negative_log_likelihood(&log_softmax(logits)?, batch)?)?;
-        // The winner's own distance is 0, so it adds nothing to the sum over all classes.
-        let others = self.penalty.per_row(batch)?.affine(1.0 / (batch.classes() - 1) as f64, 0.0)?;
-        LossOutput::new(TERM, 1.0, &cross_entropy)?
-            .plus("winner-logit", self.alpha * self.positive, &batch.reduce(&self.winners(logits)?)?)?
-            .plus("logit-margin", self.alpha * self.negative, &batch.reduce(&others)?)
+        let distances = self.penalty.per_row(batch)?.affine(mean, 0.0)?;
+        LossOutput::new(TERM, 1.0, &cross_entropy)?.plus(WINNER, winner, &batch.reduce(&self.winners(logits)?)?)?.plus(
+            OTHERS,
+            others,
+            &batch.reduce(&distances)?,
+        )
     }
 }

@@ -145,7 +145,8 @@ impl LogitBatch {
     }
 
     /// This batch with losses computed in tensor operations, step by step: the reference for the fused kernels, which else
-    /// compute cross-entropy, label smoothing, the focal losses and the margin loss in one pass on the CPU and on CUDA devices.
+    /// compute cross-entropy, label smoothing, the focal, margin, ACLS and class-adaptive losses in one pass on the CPU, and all
+    /// but the last two on CUDA devices.
     #[must_use]
     pub fn composed(mut self) -> Self {
         self.composed = true;

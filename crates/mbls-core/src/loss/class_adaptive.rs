@@ -1,4 +1,5 @@
 use super::cross_entropy::{TERM, negative_log_likelihood};
+use super::fused::{self, Base, Plan, Second};
 use super::logit_penalty::per_class;
 use super::ops::{from_host, log_softmax, maximum, mean_over_classes};
 use super::{AugmentedPenalty, LogitBatch, Loss, LossOutput, setting, state_error};
@@ -87,13 +88,18 @@ impl ClassAdaptive {
         maximum(logits)?.broadcast_sub(logits)?.affine(1.0 / self.margin, -1.0)
     }
 
-    /// `lambda` and `rho`, `[1, classes]`.
+    /// `lambda` and `rho`: those learnt, which may be of another number of classes, else those all start from.
+    fn values(&self, classes: usize) -> (Vec<f64>, Vec<f64>) {
+        match &self.learnt {
+            Some(learnt) => (learnt.lambda.clone(), learnt.rho.clone()),
+            None => (vec![*MULTIPLIERS.start(); classes], vec![*RHOS.start(); classes]),
+        }
+    }
+
+    /// The same as tensors `[1, classes]`.
     fn parameters(&self, like: &Tensor, classes: usize) -> Result<(Tensor, Tensor)> {
-        let Some(learnt) = &self.learnt else {
-            let start = |value: f64| from_host(&vec![value; classes], (1, classes), like);
-            return Ok((start(*MULTIPLIERS.start())?, start(*RHOS.start())?));
-        };
-        Ok((per_class("multipliers", &learnt.lambda, like)?, per_class("multipliers", &learnt.rho, like)?))
+        let (lambda, rho) = self.values(classes);
+        Ok((per_class("multipliers", &lambda, like)?, per_class("multipliers", &rho, like)?))
     }
 }
 
@@ -103,15 +109,18 @@ impl Loss for ClassAdaptive {
     }
 
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
+        const PENALTY: &str = "augmented-lagrangian";
+        let (lambda, rho) = self.values(batch.classes());
+        let second = Second::Augmented { penalty: self.penalty, margin: self.margin, lambda, rho };
+        let plan = Plan::new(TERM, 1.0, Base::CrossEntropy).with_second(PENALTY, 1.0, second);
+        if let Some(output) = fused::forward(batch, &plan)? {
+            return Ok(output);
+        }
         let logits = batch.logits()?;
         let (lambda, rho) = self.parameters(logits, batch.classes())?;
         let penalty = self.penalty.value(&self.constraints(logits)?, &lambda, &rho)?;
         let cross_entropy = batch.reduce(&negative_log_likelihood(&log_softmax(logits)?, batch)?)?;
-        LossOutput::new(TERM, 1.0, &cross_entropy)?.plus(
-            "augmented-lagrangian",
-            1.0,
-            &batch.reduce(&mean_over_classes(&penalty)?)?,
-        )
+        LossOutput::new(TERM, 1.0, &cross_entropy)?.plus(PENALTY, 1.0, &batch.reduce(&mean_over_classes(&penalty)?)?)
     }
 
     fn observe(&mut self, batch: &LogitBatch) -> Result<()> {

@@ -1,4 +1,4 @@
-use super::fused::{self, Base, Plan, Second};
+use super::fused::{self, Base, Plan};
 use super::ops::{at_label, log_softmax};
 use super::{LogitBatch, Loss, LossOutput};
 use crate::Result;
@@ -28,8 +28,7 @@ impl Loss for CrossEntropy {
     }
 
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
-        let plan = Plan { base: Base::CrossEntropy, base_weight: 1.0, second: Second::None, second_weight: 0.0 };
-        if let Some(output) = fused::forward(batch, &plan, [TERM, ""])? {
+        if let Some(output) = fused::forward(batch, &Plan::new(TERM, 1.0, Base::CrossEntropy))? {
             return Ok(output);
         }
         LossOutput::new(TERM, 1.0, &batch.reduce(&negative_log_likelihood(&log_softmax(batch.logits()?)?, batch)?)?)

@@ -1,4 +1,4 @@
-use super::fused::{self, Base, Gamma, Plan, Second};
+use super::fused::{self, Base, Gamma, Plan};
 use super::ops::{at_label, log_softmax};
 use super::{LogitBatch, Loss, LossOutput, setting};
 use crate::Result;
@@ -38,8 +38,7 @@ impl Loss for Focal {
 
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
         let base = Base::Focal(Gamma::constant(self.gamma));
-        let plan = Plan { base, base_weight: 1.0, second: Second::None, second_weight: 0.0 };
-        if let Some(output) = fused::forward(batch, &plan, [TERM, ""])? {
+        if let Some(output) = fused::forward(batch, &Plan::new(TERM, 1.0, base))? {
             return Ok(output);
         }
         let log_prob = at_label(&log_softmax(batch.logits()?)?, batch)?;

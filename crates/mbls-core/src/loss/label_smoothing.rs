@@ -40,13 +40,8 @@ impl Loss for LabelSmoothing {
 
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
         const UNIFORM: &str = "uniform-cross-entropy";
-        let plan = Plan {
-            base: Base::CrossEntropy,
-            base_weight: 1.0 - self.alpha,
-            second: Second::Uniform,
-            second_weight: self.alpha,
-        };
-        if let Some(output) = fused::forward(batch, &plan, [TERM, UNIFORM])? {
+        let plan = Plan::new(TERM, 1.0 - self.alpha, Base::CrossEntropy);
+        if let Some(output) = fused::forward(batch, &plan.with_second(UNIFORM, self.alpha, Second::Uniform))? {
             return Ok(output);
         }
         let log_probs = log_softmax(batch.logits()?)?;

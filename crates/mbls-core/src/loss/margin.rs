@@ -90,8 +90,8 @@ impl Loss for MarginLoss {
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
         const PENALTY: &str = "logit-margin";
         let second = Second::Penalty(self.penalty.clone());
-        let plan = Plan { base: Base::CrossEntropy, base_weight: 1.0, second, second_weight: self.alpha };
-        if let Some(output) = fused::forward(batch, &plan, [TERM, PENALTY])? {
+        let plan = Plan::new(TERM, 1.0, Base::CrossEntropy).with_second(PENALTY, self.alpha, second);
+        if let Some(output) = fused::forward(batch, &plan)? {
             return Ok(output);
         }
         let cross_entropy = batch.reduce(&negative_log_likelihood(&log_softmax(batch.logits()?)?, batch)?)?;

@@ -4,8 +4,8 @@ use crate::{evaluated::flat, logits};
 use candle_core::{DType, Device, Tensor, Var};
 use mbls_core::Result;
 use mbls_core::loss::{
-    Anchor, ClassReduction, CrossEntropy, Focal, LabelSmoothing, LogitBatch, LogitPenalty, Loss, LossOutput,
-    MarginLoss, PenaltyShape, Reduction, SampleDependentFocal,
+    Acls, Anchor, AugmentedPenalty, ClassAdaptive, ClassReduction, CrossEntropy, Focal, LabelSmoothing, LogitBatch,
+    LogitPenalty, Loss, LossOutput, MarginLoss, PenaltyShape, Reduction, SampleDependentFocal,
 };
 
 const CPU: Device = Device::Cpu;
@@ -22,6 +22,15 @@ pub(crate) fn losses(classes: usize) -> Result<Vec<Box<dyn Loss>>> {
     for gamma in [0.0, 0.5, 1.0, 2.0, 3.0, 5.0] {
         losses.push(Box::new(Focal::new(gamma)?));
     }
+    for penalty in [AugmentedPenalty::Phr, AugmentedPenalty::P2, AugmentedPenalty::P3] {
+        losses.push(Box::new(ClassAdaptive::new(1.5, penalty)?));
+        let mut learnt = ClassAdaptive::new(2.0, penalty)?;
+        let (lambda, rho) = ([1e-6, 0.3, 4.0], [1.0, 7.0, 2.0]);
+        let of = |values: [f64; 3]| (0..classes).map(move |k| values[k % 3]);
+        learnt.restore(&of(lambda).chain(of(rho)).chain(of([0.0; 3])).collect::<Vec<_>>())?;
+        losses.push(Box::new(learnt));
+    }
+    losses.push(Box::new(Acls::new(1.5, 0.3)?.with_lambdas(0.7, 0.4)?));
     let per_class = |values: [f64; 3]| (0..classes).map(|k| values[k % 3]).collect::<Vec<_>>();
     for shape in [PenaltyShape::Linear, PenaltyShape::Quadratic, PenaltyShape::Huber { delta: 0.7 }] {
         for anchor in [Anchor::Max, Anchor::Target] {

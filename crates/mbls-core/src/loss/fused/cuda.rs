@@ -3,8 +3,8 @@
 //! Nothing waits for the device. The forward pass computes the values alone; the backward pass reads the logits again and
 //! writes the gradient with the upstream factor in it, which takes less memory traffic than a gradient that is kept and scaled.
 
-use super::plan::{Base, Prepared};
-use super::run::Stored;
+use super::plan::{Base, Form, Penalty, Prepared};
+use super::stored::Stored;
 use crate::simd::Real;
 use candle_core::backend::BackendStorage;
 use candle_core::cuda_backend::cudarc::driver::{
@@ -101,23 +101,35 @@ impl Scalars {
             Base::CrossEntropy => None,
             Base::Focal(gamma) => Some(gamma),
         };
-        let penalty = &prepared.penalty;
+        let shape = shape(&prepared.penalty);
+        let [linear, quadratic, delta] = shape.unwrap_or_default();
+        let (has_second, second_weight) = (second_weight.is_some(), second_weight.unwrap_or(0.0));
         Self {
             gamma_below: gamma.map_or([0.0; 2], |gamma| gamma.below.map(|(below, _)| below)),
             gamma: gamma.map_or([0.0; 2], |gamma| gamma.below.map(|(_, gamma)| gamma)),
             gamma_otherwise: gamma.map_or(0.0, |gamma| gamma.otherwise),
             base_weight: prepared.base_weight,
             uniform_weight: prepared.uniform_weight,
-            penalty_weight: prepared.penalty_weight,
-            second_weight: second_weight.unwrap_or(0.0),
-            linear: penalty.linear.f64(),
-            quadratic: penalty.quadratic.f64(),
-            delta: penalty.delta.f64(),
+            penalty_weight: if shape.is_some() { second_weight } else { 0.0 },
+            second_weight,
+            linear,
+            quadratic,
+            delta,
             focal: gamma.is_some().into(),
-            has_second: second_weight.is_some().into(),
-            target_anchor: penalty.target_anchor.into(),
-            moves_anchor: penalty.moves_anchor.into(),
+            has_second: has_second.into(),
+            target_anchor: prepared.penalty.target_anchor.into(),
+            moves_anchor: prepared.penalty.moves_anchor.into(),
         }
+    }
+}
+
+/// `linear`, `quadratic` and `delta` of the source, of a penalty on distances.
+fn shape<F: Real>(penalty: &Penalty<F>) -> Option<[f64; 3]> {
+    match penalty.form {
+        Form::Hinge => Some([1.0, 0.0, 0.0]),
+        Form::Shaped(cost) => Some([cost.linear, cost.quadratic, cost.delta].map(Real::f64)),
+        // The uniform term has a weight of its own; the plan has no kernel for the others.
+        Form::Nothing | Form::Whole | Form::Augmented(_) => None,
     }
 }
 
@@ -153,10 +165,11 @@ impl OnDevice {
         };
         let count = count.unsigned_abs();
         let penalty = &prepared.penalty;
-        let has_penalty = penalty.is_some();
+        let has_penalty = shape(penalty).is_some();
         let per_class: Vec<F> = if has_penalty {
-            let margins = (0..classes).map(|class| penalty.of_class(class).0);
-            margins.chain((0..classes).map(|class| penalty.of_class(class).1)).collect()
+            let margins = (0..classes).map(|class| penalty.of_class(class)[0]);
+            let weights = (0..classes).map(|class| F::new(penalty.scale) * penalty.of_class(class)[1]);
+            margins.chain(weights).collect()
         } else {
             // There are no allocations of nothing.
             vec![F::default()]

@@ -1,4 +1,4 @@
-// The fused losses on CUDA devices: the formulas of `plan.rs`, `rows.rs` and `columns.rs`.
+// The fused losses on CUDA devices: the formulas of `cost.rs`, `plan.rs`, `rows.rs` and `tiles.rs`.
 //
 // Compiled by NVRTC without any header, once for each type that logits are stored in: one of STORED_F64, STORED_F32,
 // STORED_F16 and STORED_BF16 is defined. Sums over rows are f64 and added in one order: results have the same bits in every

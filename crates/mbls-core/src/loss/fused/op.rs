@@ -1,8 +1,8 @@
-use super::Sums;
 #[cfg(feature = "cuda")]
 use super::cuda::{OnDevice, Values as DeviceValues};
-use super::plan::{Plan, Prepared, Second};
-use super::run::{Stored, run};
+use super::plan::{Plan, Prepared};
+use super::run::run;
+use super::stored::Stored;
 use crate::Result;
 use crate::loss::LogitBatch;
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor, WithDType};
@@ -12,10 +12,8 @@ use std::sync::{Arc, OnceLock};
 pub(super) struct Values {
     /// The weighted sum of the terms, which can be differentiated.
     pub(super) total: Tensor,
-    /// The base term, without its weight.
-    pub(super) base: Tensor,
-    /// The second term, without its weight; meaningless where the plan has none.
-    pub(super) second: Tensor,
+    /// Those of the terms, without their weights; meaningless where the plan has none.
+    pub(super) terms: [Tensor; 3],
 }
 
 /// Computes the values of a batch, and the gradient where one will be asked for.
@@ -28,8 +26,7 @@ pub(super) fn apply(batch: &LogitBatch, plan: &Plan) -> Result<Values> {
     };
     let op = FusedLoss {
         numbers,
-        base_weight: plan.base_weight,
-        second_weight: (plan.second != Second::None).then_some(plan.second_weight),
+        weights: plan.terms().map(|term| term.map(|(_, weight)| weight)),
         shape: [batch.classes(), batch.targets().len() / source.dims()[0]],
         targets: batch.shared_targets(),
         wants_gradient: source.track_op(),
@@ -37,7 +34,7 @@ pub(super) fn apply(batch: &LogitBatch, plan: &Plan) -> Result<Values> {
     };
     let total = source.apply_op1(op)?;
     match kept.terms.get() {
-        Some([base, second]) => Ok(Values { total, base: base.clone(), second: second.clone() }),
+        Some(terms) => Ok(Values { total, terms: terms.clone() }),
         None => Err(candle_core::Error::Msg("the fused loss has no terms after its forward pass".into()).into()),
     }
 }
@@ -45,7 +42,7 @@ pub(super) fn apply(batch: &LogitBatch, plan: &Plan) -> Result<Values> {
 /// What the forward pass leaves behind its total.
 #[derive(Default)]
 struct Kept {
-    terms: OnceLock<[Tensor; 2]>,
+    terms: OnceLock<[Tensor; 3]>,
     /// Of the total with respect to the logits.
     gradient: OnceLock<Tensor>,
     /// What the backward pass needs, kept by the forward pass on a CUDA device.
@@ -61,8 +58,8 @@ enum Numbers {
 
 struct FusedLoss {
     numbers: Numbers,
-    base_weight: f64,
-    second_weight: Option<f64>,
+    /// Those of the terms that there are.
+    weights: [Option<f64>; 3],
     /// Classes and positions of an image.
     shape: [usize; 2],
     targets: Arc<[u32]>,
@@ -85,16 +82,15 @@ impl FusedLoss {
             candle_core::bail!("fused loss of logits that are not contiguous");
         };
         let (sums, gradient) = run(&logits[start..end], self.shape, &self.targets, numbers, self.wants_gradient);
-        let Sums { base, second } = sums;
+        let sums = sums.terms();
         let term = |value| Tensor::new(T::Compute::from_f64(value), &Device::Cpu);
         // An op runs forward once; a second run would keep the same.
-        let _ = self.kept.terms.set([term(base)?, term(second)?]);
+        let _ = self.kept.terms.set([term(sums[0])?, term(sums[1])?, term(sums[2])?]);
         if let Some(gradient) = gradient {
             let _ = self.kept.gradient.set(Tensor::from_vec(gradient, layout.shape(), &Device::Cpu)?);
         }
-        // Not a weight of 0: the second term of no plan may be infinite.
-        let second = self.second_weight.map_or(0.0, |weight| weight * second);
-        Ok(T::Compute::from_f64(self.base_weight * base + second))
+        let weighted = self.weights.iter().zip(sums).filter_map(|(weight, sum)| Some((*weight)? * sum));
+        Ok(T::Compute::from_f64(weighted.sum()))
     }
 }
 
@@ -120,14 +116,14 @@ impl CustomOp1 for FusedLoss {
         storage: &candle_core::CudaStorage,
         layout: &Layout,
     ) -> candle_core::Result<(candle_core::CudaStorage, Shape)> {
-        let (device, weight) = (&storage.device, self.second_weight);
+        let (device, weight) = (&storage.device, self.weights[2]);
         let on_device = match &self.numbers {
             Numbers::Single(numbers) => OnDevice::new(device, numbers, weight, self.shape, &self.targets)?,
             Numbers::Double(numbers) => OnDevice::new(device, numbers, weight, self.shape, &self.targets)?,
         };
         let DeviceValues { total, terms } = on_device.values(storage, layout)?;
         // As on the CPU.
-        let _ = self.kept.terms.set([terms.get(0)?, terms.get(1)?]);
+        let _ = self.kept.terms.set([terms.get(0)?, terms.get(1)?, terms.get(1)?]);
         if self.wants_gradient {
             let _ = self.kept.on_device.set(on_device.into());
         }

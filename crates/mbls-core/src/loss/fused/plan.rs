@@ -1,6 +1,8 @@
 use super::super::{
-    Anchor, ClassReduction, LogitBatch, LogitPenalty, Margin, PenaltyShape, Reduction, targets::IGNORED,
+    Anchor, AugmentedPenalty, ClassReduction, LogitBatch, LogitPenalty, Margin, PenaltyShape, Reduction,
+    targets::IGNORED,
 };
+use super::cost::{Augmented, Shaped};
 use crate::simd::Real;
 use crate::{Error, Result};
 
@@ -73,43 +75,99 @@ pub(in super::super) enum Second {
     Uniform,
     /// The penalty of the row.
     Penalty(LogitPenalty),
+    /// `mean_k P(h_k; lambda_k, rho_k)` with `h_k = (max_j l_j - l_k) / margin - 1`.
+    Augmented {
+        penalty: AugmentedPenalty,
+        margin: f64,
+        lambda: Vec<f64>,
+        rho: Vec<f64>,
+    },
 }
 
-/// A loss as the kernels compute it: `base_weight * base + second_weight * second` for each row.
+/// A penalty on the greatest logit of a row itself: `max(0, max_k l_k - margin)^2`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Winner {
+    pub(super) margin: f64,
+    pub(super) weight: f64,
+}
+
+/// A loss as the kernels compute it, the weighted sum of up to three terms for each row.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Plan {
-    pub(in super::super) base: Base,
-    pub(in super::super) base_weight: f64,
-    pub(in super::super) second: Second,
-    pub(in super::super) second_weight: f64,
+    base: Base,
+    winner_margin: f64,
+    second: Second,
+    /// Names and weights of base, winner's penalty and second term, of those that there are.
+    terms: [Option<(&'static str, f64)>; 3],
 }
 
 /// A plan for one batch, in the numbers that kernels read.
 pub(super) struct Prepared<F> {
     pub(super) base: Base,
     pub(super) base_weight: f64,
+    /// Of the logarithm of the sum of the exponentials, which the uniform term has beside its cost.
     pub(super) uniform_weight: f64,
+    /// Of the penalty, with its scale.
     pub(super) penalty_weight: f64,
     pub(super) penalty: Penalty<F>,
+    pub(super) winner: Option<Winner>,
     /// The weight of a row by its label, as it enters the value of the batch.
     pub(super) row_weights: Vec<f64>,
 }
 
-/// A cost of excesses `e`: with `c = min(e, delta)` it is `linear e + quadratic c (e - c / 2)`, which is every shape.
+/// What the classes of a row cost: `scale sum_k cost(anchor - l_k)`.
 pub(super) struct Penalty<F> {
     pub(super) target_anchor: bool,
     pub(super) moves_anchor: bool,
-    pub(super) linear: F,
-    pub(super) quadratic: F,
-    pub(super) delta: F,
-    /// Per class; the lanes after the last class have infinite margins, which no distance passes.
-    margins: Vec<[F; LANES]>,
-    /// Per class, with the class reduction in them; 0 after the last class.
-    weights: Vec<[F; LANES]>,
+    pub(super) form: Form<F>,
+    pub(super) scale: f64,
+    /// Two numbers per class, whose meaning is that of the form; zeros after the last class.
+    classes: Vec<[[F; LANES]; 2]>,
+}
+
+/// The formula of a cost, see [`cost`](super::cost).
+#[derive(Clone, Copy)]
+pub(super) enum Form<F> {
+    Nothing,
+    Whole,
+    Hinge,
+    Shaped(Shaped<F>),
+    Augmented(Augmented<F>),
 }
 
 /// Classes that a kernel takes at once.
 pub(super) const LANES: usize = 16;
+
+impl Plan {
+    /// `weight * base`, a term named `name`.
+    pub(in super::super) fn new(name: &'static str, weight: f64, base: Base) -> Self {
+        Self { base, winner_margin: 0.0, second: Second::None, terms: [Some((name, weight)), None, None] }
+    }
+
+    /// This plan with a penalty on the winner's logit beyond `margin`.
+    pub(in super::super) fn with_winner(mut self, name: &'static str, weight: f64, margin: f64) -> Self {
+        self.winner_margin = margin;
+        self.terms[1] = Some((name, weight));
+        self
+    }
+
+    /// This plan with `weight * second`.
+    pub(in super::super) fn with_second(mut self, name: &'static str, weight: f64, second: Second) -> Self {
+        self.second = second;
+        self.terms[2] = Some((name, weight));
+        self
+    }
+
+    /// Names and weights of the terms in the order of [`Sums::terms`](super::Sums::terms), of those that there are.
+    pub(super) fn terms(&self) -> [Option<(&'static str, f64)>; 3] {
+        self.terms
+    }
+
+    /// Whether the kernels for CUDA devices know all of it.
+    pub(super) fn has_device_kernel(&self) -> bool {
+        self.terms[1].is_none() && !matches!(self.second, Second::Augmented { .. })
+    }
+}
 
 impl<F: Real> Prepared<F> {
     pub(super) fn new(plan: &Plan, batch: &LogitBatch) -> Result<Self> {
@@ -125,20 +183,15 @@ impl<F: Real> Prepared<F> {
             }
             Reduction::Sum | Reduction::None => 1.0,
         };
-        let (uniform_weight, penalty_weight) = match plan.second {
-            Second::None => (0.0, 0.0),
-            Second::Uniform => (plan.second_weight, 0.0),
-            Second::Penalty(_) => (0.0, plan.second_weight),
-        };
+        let penalty = Penalty::new(&plan.second, classes)?;
+        let [base_weight, _, second_weight] = plan.terms.map(|term| term.map_or(0.0, |(_, weight)| weight));
         Ok(Self {
             base: plan.base,
-            base_weight: plan.base_weight,
-            uniform_weight,
-            penalty_weight,
-            penalty: match &plan.second {
-                Second::Penalty(penalty) => Penalty::new(penalty, classes)?,
-                Second::None | Second::Uniform => Penalty::none(),
-            },
+            base_weight,
+            uniform_weight: if plan.second == Second::Uniform { second_weight } else { 0.0 },
+            penalty_weight: second_weight * penalty.scale,
+            penalty,
+            winner: plan.terms[1].map(|(_, weight)| Winner { margin: plan.winner_margin, weight }),
             row_weights: weights.into_iter().map(|weight| weight * scale).collect(),
         })
     }
@@ -148,86 +201,96 @@ impl<F: Real> Prepared<F> {
     pub(super) fn row_weight(&self, target: u32) -> f64 {
         self.row_weights[target as usize]
     }
+
+    /// The second term of a row, unweighted, from the sum of its classes' costs.
+    #[inline(always)]
+    pub(super) fn second(&self, log_sum: f64, cost: f64) -> f64 {
+        let log_sum = if matches!(self.penalty.form, Form::Whole) { log_sum } else { 0.0 };
+        log_sum + self.penalty.scale * cost
+    }
+}
+
+impl Winner {
+    /// Cost and slope of the greatest logit; NaN stays.
+    #[inline(always)]
+    pub(super) fn cost_and_slope(&self, max: f64) -> (f64, f64) {
+        let excess = if max <= self.margin { 0.0 } else { max - self.margin };
+        (excess * excess, 2.0 * excess)
+    }
 }
 
 impl<F: Real> Penalty<F> {
-    /// Of no weight; kernels leave it out.
-    fn none() -> Self {
-        let zero = F::new(0.0);
-        Self {
+    fn new(second: &Second, classes: usize) -> Result<Self> {
+        let simple = |form, scale| Self {
             target_anchor: false,
             moves_anchor: false,
-            linear: zero,
-            quadratic: zero,
-            delta: zero,
-            margins: Vec::new(),
-            weights: Vec::new(),
+            form,
+            scale,
+            classes: vec![[[F::new(0.0); LANES]; 2]; classes.div_ceil(LANES)],
+        };
+        let mean = 1.0 / classes as f64;
+        match second {
+            Second::None => Ok(simple(Form::Nothing, 0.0)),
+            Second::Uniform => Ok(simple(Form::Whole, mean)),
+            Second::Penalty(penalty) => Self::of_distances(penalty, classes),
+            Second::Augmented { penalty, margin, lambda, rho } => Ok(Self {
+                moves_anchor: true,
+                classes: per_class([("multipliers", lambda), ("multipliers", rho)], classes)?,
+                ..simple(Form::Augmented(Augmented { penalty: *penalty, inverse_margin: F::new(1.0 / margin) }), mean)
+            }),
         }
     }
 
-    fn new(penalty: &LogitPenalty, classes: usize) -> Result<Self> {
-        let (linear, quadratic, delta) = match penalty.shape() {
-            PenaltyShape::Linear => (1.0, 0.0, 0.0),
-            PenaltyShape::Quadratic => (0.0, 2.0, f64::INFINITY),
-            PenaltyShape::Huber { delta } => (0.0, 1.0, delta),
+    fn of_distances(penalty: &LogitPenalty, classes: usize) -> Result<Self> {
+        let shaped = |linear: f64, quadratic: f64, delta: f64| {
+            Form::Shaped(Shaped { linear: F::new(linear), quadratic: F::new(quadratic), delta: F::new(delta) })
+        };
+        let form = match (penalty.shape(), penalty.class_weights()) {
+            (PenaltyShape::Linear, None) => Form::Hinge,
+            (PenaltyShape::Linear, Some(_)) => shaped(1.0, 0.0, 0.0),
+            (PenaltyShape::Quadratic, _) => shaped(0.0, 2.0, f64::INFINITY),
+            (PenaltyShape::Huber { delta }, _) => shaped(0.0, 1.0, delta),
         };
         let margins = match penalty.margin() {
             Margin::Same(margin) => vec![*margin; classes],
             Margin::PerClass(margins) => margins.clone(),
         };
-        let reduction = match penalty.class_reduction() {
-            ClassReduction::Mean => 1.0 / classes as f64,
-            ClassReduction::Sum => 1.0,
-        };
-        let mut weights = penalty.class_weights().map_or_else(|| vec![1.0; classes], <[f64]>::to_vec);
-        weights.iter_mut().for_each(|weight| *weight *= reduction);
+        let weights = penalty.class_weights().map_or_else(|| vec![1.0; classes], <[f64]>::to_vec);
         Ok(Self {
             target_anchor: penalty.anchor() == Anchor::Target,
             moves_anchor: !penalty.detached_anchor(),
-            linear: F::new(linear),
-            quadratic: F::new(quadratic),
-            delta: F::new(delta),
-            margins: per_class("margins", &margins, classes, f64::INFINITY)?,
-            weights: per_class("class weights of the penalty", &weights, classes, 0.0)?,
+            form,
+            scale: match penalty.class_reduction() {
+                ClassReduction::Mean => 1.0 / classes as f64,
+                ClassReduction::Sum => 1.0,
+            },
+            classes: per_class([("margins", &margins), ("class weights of the penalty", &weights)], classes)?,
         })
     }
 
-    /// Whether there is a penalty.
-    pub(super) fn is_some(&self) -> bool {
-        !self.margins.is_empty()
+    /// The numbers of the classes, as many classes at once as there are lanes.
+    #[inline(always)]
+    pub(super) fn lanes(&self) -> &[[[F; LANES]; 2]] {
+        &self.classes
     }
 
-    /// The margins and weights of the classes, as many at once as there are lanes.
+    /// The numbers of a class.
     #[inline(always)]
-    pub(super) fn lanes(&self) -> impl Iterator<Item = (&[F; LANES], &[F; LANES])> {
-        self.margins.iter().zip(&self.weights)
-    }
-
-    /// The margin and weight of a class.
-    #[inline(always)]
-    pub(super) fn of_class(&self, class: usize) -> (F, F) {
-        (self.margins[class / LANES][class % LANES], self.weights[class / LANES][class % LANES])
-    }
-
-    /// Cost and slope of the distance from the anchor, without the weight of the class.
-    #[inline(always)]
-    pub(super) fn cost_and_slope(&self, distance: F, margin: F) -> (F, F) {
-        // False for NaN, which so stays.
-        let within = distance <= margin;
-        let excess = if within { F::new(0.0) } else { distance - margin };
-        let capped = if excess < self.delta { excess } else { self.delta };
-        let cost = self.linear * excess + self.quadratic * (capped * (excess - F::new(0.5) * capped));
-        let slope = if within { F::new(0.0) } else { self.linear + self.quadratic * capped };
-        (cost, slope)
+    pub(super) fn of_class(&self, class: usize) -> [F; 2] {
+        self.classes[class / LANES].map(|lanes| lanes[class % LANES])
     }
 }
 
-/// One value per class, and `after` in the lanes after the last.
-fn per_class<F: Real>(what: &'static str, values: &[f64], classes: usize, after: f64) -> Result<Vec<[F; LANES]>> {
-    if values.len() == classes {
-        let value = |class: usize| F::new(values.get(class).copied().unwrap_or(after));
-        let lanes = |chunk: usize| std::array::from_fn(|lane| value(chunk * LANES + lane));
-        return Ok((0..classes.div_ceil(LANES)).map(lanes).collect());
+/// Two numbers per class, and zeros in the lanes after the last.
+fn per_class<F: Real>(numbers: [(&'static str, &[f64]); 2], classes: usize) -> Result<Vec<[[F; LANES]; 2]>> {
+    if let Some((what, wrong)) = numbers.iter().find(|(_, values)| values.len() != classes) {
+        let (expected, found) = (format!("[{classes}], one per class"), format!("[{}]", wrong.len()));
+        return Err(Error::Shape { what, expected, found });
     }
-    Err(Error::Shape { what, expected: format!("[{classes}], one per class"), found: format!("[{}]", values.len()) })
+    let lanes = |chunk: usize| {
+        numbers.map(|(_, values)| {
+            std::array::from_fn(|lane| F::new(values.get(chunk * LANES + lane).copied().unwrap_or(0.0)))
+        })
+    };
+    Ok((0..classes.div_ceil(LANES)).map(lanes).collect())
 }

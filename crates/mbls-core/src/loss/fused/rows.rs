@@ -1,185 +1,214 @@
-//! Logits `[rows, classes]`: one row after the other, its classes in vectors.
+//! Rows of many classes: their classes are the lanes of the vectors.
 
 use super::super::targets::IGNORED;
 use super::Sums;
+use super::cost::Cost;
 use super::plan::{LANES, Prepared};
+use super::stored::Stored;
 use crate::simd::{Real, for_each_machine, ln};
+use std::mem::MaybeUninit;
 
-for_each_machine! {
-    /// Adds rows with a penalty and writes the gradient of their weighted sum.
-    pub(super) fn with_penalty<F: Real>(
-        logits: &[F], targets: &[u32], plan: &Prepared<F>, gradient: &mut [F],
-    ) -> Sums => with_penalty_body
-}
-
-for_each_machine! {
-    /// Adds rows without a penalty and writes the gradient of their weighted sum.
-    pub(super) fn without_penalty<F: Real>(
-        logits: &[F], targets: &[u32], plan: &Prepared<F>, gradient: &mut [F],
-    ) -> Sums => without_penalty_body
-}
-
-#[inline(always)]
-fn with_penalty_body<F: Real>(logits: &[F], targets: &[u32], plan: &Prepared<F>, gradient: &mut [F]) -> Sums {
-    rows::<F, true>(logits, targets, plan, gradient)
-}
-
-#[inline(always)]
-fn without_penalty_body<F: Real>(logits: &[F], targets: &[u32], plan: &Prepared<F>, gradient: &mut [F]) -> Sums {
-    rows::<F, false>(logits, targets, plan, gradient)
-}
-
-#[inline(always)]
-fn rows<F: Real, const PENALTY: bool>(logits: &[F], targets: &[u32], plan: &Prepared<F>, gradient: &mut [F]) -> Sums {
+/// Adds rows `[rows, classes]`; writes all of the gradient of their weighted sum, where it is wanted.
+pub(super) fn add<T: Stored, C: Cost<T::Compute>>(
+    logits: &[T],
+    targets: &[u32],
+    plan: &Prepared<T::Compute>,
+    cost: &C,
+    gradient: Option<&mut [MaybeUninit<T>]>,
+) -> Sums {
     let classes = logits.len() / targets.len();
+    let mut row = Row::new(classes);
     let mut sums = Sums::default();
-    for ((row, gradient), &target) in logits.chunks_exact(classes).zip(gradient.chunks_exact_mut(classes)).zip(targets)
-    {
+    let mut gradients = gradient.map(|gradient| gradient.chunks_exact_mut(classes));
+    for (logits, &target) in logits.chunks_exact(classes).zip(targets) {
+        let gradient = gradients.as_mut().and_then(Iterator::next);
         if target == IGNORED {
-            gradient.fill(F::new(0.0));
+            gradient.into_iter().flatten().for_each(|value| _ = value.write(T::default()));
             continue;
         }
-        let label = target as usize;
-        let max = F::maximum(row);
-        let (exp, shifted) = exponentials::<F, PENALTY>(row, max, gradient);
-        let log_sum = ln(exp);
-        let log_p = (row[label] - max).f64() - log_sum;
-        let (base, slope) = plan.base.value_and_slope(log_p);
-        let weight = plan.row_weight(target);
-        let base_slope = weight * plan.base_weight * slope;
-        let uniform = weight * plan.uniform_weight;
-        let factors = Factors {
-            exp: F::new((base_slope + uniform) / exp),
-            constant: F::new(-uniform / classes as f64),
-            penalty: F::new(weight * plan.penalty_weight),
-        };
-        let anchor = if plan.penalty.target_anchor { row[label] } else { max };
-        let (cost, slope) = finish::<F, PENALTY>(row, anchor, plan, &factors, gradient);
-        sums.base += weight * base;
-        sums.second += weight * if PENALTY { cost } else { log_sum - shifted / classes as f64 };
-        gradient[label] -= F::new(base_slope);
-        if PENALTY && plan.penalty.moves_anchor {
-            let index = if plan.penalty.target_anchor { label } else { first(row, max) };
-            gradient[index] += F::new(weight * plan.penalty_weight * slope);
+        row.add(logits, target, plan, cost, &mut sums);
+        if let Some(gradient) = gradient {
+            write(&row.values, gradient);
         }
     }
     sums
 }
 
-/// What the gradient of a row is made of, but for the label and the anchor.
-struct Factors<F> {
-    exp: F,
-    constant: F,
-    penalty: F,
+/// The row at hand.
+struct Row<F> {
+    classes: usize,
+    logits: Vec<[F; LANES]>,
+    /// Exponentials, of which the gradient is made in place.
+    values: Vec<[F; LANES]>,
 }
 
-/// `sum_k e^(l_k - max)` and, without a penalty, `sum_k (l_k - max)`; leaves the exponentials in `gradient`.
-#[inline(always)]
-fn exponentials<F: Real, const PENALTY: bool>(row: &[F], max: F, gradient: &mut [F]) -> (f64, f64) {
-    let (mut exp, mut shifted) = ([F::default(); LANES], [F::default(); LANES]);
-    let (chunks, tail) = row.as_chunks::<LANES>();
-    let (gradients, last) = gradient.as_chunks_mut::<LANES>();
-    for (chunk, gradient) in chunks.iter().zip(gradients) {
-        for lane in 0..LANES {
-            let z = chunk[lane] - max;
-            let e = z.exp();
-            gradient[lane] = e;
-            exp[lane] += e;
-            if !PENALTY {
-                shifted[lane] += z;
+impl<F: Real> Row<F> {
+    fn new(classes: usize) -> Self {
+        let zeros = vec![[F::default(); LANES]; classes.div_ceil(LANES)];
+        Self { classes, logits: zeros.clone(), values: zeros }
+    }
+
+    fn add<T: Stored<Compute = F>, C: Cost<F>>(
+        &mut self,
+        logits: &[T],
+        target: u32,
+        plan: &Prepared<F>,
+        cost: &C,
+        sums: &mut Sums,
+    ) {
+        let (label, penalty, weight) = (target as usize, &plan.penalty, plan.row_weight(target));
+        let max = load(logits, &mut self.logits);
+        let exp = exponentials(&self.logits, max, &mut self.values);
+        let (log_sum, at_label) = (ln(exp), logits[label].load());
+        let (base, slope) = plan.base.value_and_slope((at_label - max).f64() - log_sum);
+        sums.base += weight * base;
+
+        let base_slope = weight * plan.base_weight * slope;
+        let factor = F::new((base_slope + weight * plan.uniform_weight) / exp);
+        let (pull, anchor) = (weight * plan.penalty_weight, if penalty.target_anchor { at_label } else { max });
+        if let (true, Some(last)) = (C::SOME, self.logits.last_mut()) {
+            // A distance of 0 after the last class, which with numbers of 0 costs nothing.
+            last[(self.classes - 1) % LANES + 1..].fill(anchor);
+        }
+        let factors = [factor, F::new(-pull)];
+        let (costs, slopes) = finish(&self.logits, anchor, cost, penalty.lanes(), factors, &mut self.values);
+        self.values[label / LANES][label % LANES] -= F::new(base_slope);
+        if C::SOME {
+            sums.second += weight * plan.second(log_sum, costs);
+        }
+        let mut at_max = 0.0;
+        if C::SOME && penalty.moves_anchor && slopes != 0.0 {
+            if penalty.target_anchor {
+                self.values[label / LANES][label % LANES] += F::new(pull * slopes);
+            } else {
+                at_max = pull * slopes;
             }
         }
+        if let Some(winner) = &plan.winner {
+            let (cost, slope) = winner.cost_and_slope(max.f64());
+            sums.winner += weight * cost;
+            at_max += weight * winner.weight * slope;
+        }
+        if at_max != 0.0 {
+            let first = self.first(max);
+            self.values[first / LANES][first % LANES] += F::new(at_max);
+        }
     }
-    if !tail.is_empty() {
-        let padded = padded(tail, F::new(f64::NEG_INFINITY));
-        let mut e = [F::default(); LANES];
-        for lane in 0..LANES {
-            let z = padded[lane] - max;
-            e[lane] = z.exp();
-            exp[lane] += e[lane];
-            if !PENALTY {
-                shifted[lane] += if lane < tail.len() { z } else { F::default() };
+
+    /// The first index of the maximum; any where it is NaN.
+    fn first(&self, max: F) -> usize {
+        for (index, chunk) in self.logits.iter().enumerate() {
+            // Whether a chunk has it takes no branch per logit.
+            if chunk.iter().fold(false, |found, logit| found | (*logit == max)) {
+                return index * LANES + chunk.iter().position(|logit| *logit == max).unwrap_or(0);
             }
         }
-        last.copy_from_slice(&e[..last.len()]);
+        0
     }
-    (total(exp), total(shifted))
 }
 
-/// Makes gradients of exponentials, all but what the label and the anchor have on top; the penalty of the row and its
-/// derivative by the anchor.
+for_each_machine! {
+    /// Copies logits, minus infinity after the last, and gives their maximum; NaN may or may not be passed over.
+    fn load<T: Stored>(logits: &[T], copy: &mut [[T::Compute; LANES]]) -> T::Compute => load_body
+}
+
 #[inline(always)]
-fn finish<F: Real, const PENALTY: bool>(
-    row: &[F],
+fn load_body<T: Stored>(logits: &[T], copy: &mut [[T::Compute; LANES]]) -> T::Compute {
+    let lowest = T::Compute::new(f64::NEG_INFINITY);
+    let mut max = [lowest; LANES];
+    let (chunks, tail) = logits.as_chunks::<LANES>();
+    if let (false, Some(last)) = (tail.is_empty(), copy.last_mut()) {
+        max[..tail.len()].iter_mut().zip(tail).for_each(|(max, logit)| *max = logit.load());
+        *last = max;
+    }
+    for (copy, chunk) in copy.iter_mut().zip(chunks) {
+        for lane in 0..LANES {
+            let logit = chunk[lane].load();
+            copy[lane] = logit;
+            max[lane] = if logit > max[lane] { logit } else { max[lane] };
+        }
+    }
+    max.into_iter().fold(lowest, |a, b| if b > a { b } else { a })
+}
+
+for_each_machine! {
+    /// `e^(l_k - max)`, and their sum.
+    fn exponentials<F: Real>(logits: &[[F; LANES]], max: F, values: &mut [[F; LANES]]) -> f64
+        => exponentials_body::<false, F> | exponentials_body::<true, F>
+}
+
+#[inline(always)]
+fn exponentials_body<const FMA: bool, F: Real>(logits: &[[F; LANES]], max: F, values: &mut [[F; LANES]]) -> f64 {
+    let mut sums = [F::default(); LANES];
+    for (value, logits) in values.iter_mut().zip(logits) {
+        for lane in 0..LANES {
+            let e = (logits[lane] - max).exp::<FMA>();
+            value[lane] = e;
+            sums[lane] += e;
+        }
+    }
+    total(sums)
+}
+
+for_each_machine! {
+    /// Makes gradients of exponentials, all but what label and maximum have on top: `factors[0]` times the exponential and
+    /// `factors[1]` times the slope of the class. The costs of the classes and their slopes.
+    fn finish<F: Real, C: Cost<F>>(
+        logits: &[[F; LANES]],
+        anchor: F,
+        cost: &C,
+        classes: &[[[F; LANES]; 2]],
+        factors: [F; 2],
+        values: &mut [[F; LANES]],
+    ) -> (f64, f64) => finish_body::<false, F, C> | finish_body::<true, F, C>
+}
+
+#[inline(always)]
+fn finish_body<const FMA: bool, F: Real, C: Cost<F>>(
+    logits: &[[F; LANES]],
     anchor: F,
-    plan: &Prepared<F>,
-    factors: &Factors<F>,
-    gradient: &mut [F],
+    cost: &C,
+    classes: &[[[F; LANES]; 2]],
+    factors: [F; 2],
+    values: &mut [[F; LANES]],
 ) -> (f64, f64) {
-    if !PENALTY {
-        for gradient in gradient {
-            *gradient = *gradient * factors.exp + factors.constant;
-        }
+    if !C::SOME {
+        values.as_flattened_mut().iter_mut().for_each(|value| *value = *value * factors[0]);
         return (0.0, 0.0);
     }
-    let (mut cost, mut slope) = ([F::default(); LANES], [F::default(); LANES]);
-    let (chunks, tail) = row.as_chunks::<LANES>();
-    let (gradients, last) = gradient.as_chunks_mut::<LANES>();
-    for ((chunk, gradient), (margins, weights)) in chunks.iter().zip(gradients).zip(plan.penalty.lanes()) {
+    let (mut costs, mut slopes) = ([F::default(); LANES], [F::default(); LANES]);
+    for ((value, logits), [a, b]) in values.iter_mut().zip(logits).zip(classes) {
         for lane in 0..LANES {
-            let (c, s) = plan.penalty.cost_and_slope(anchor - chunk[lane], margins[lane]);
-            let weighted = weights[lane] * s;
-            cost[lane] += weights[lane] * c;
-            slope[lane] += weighted;
-            gradient[lane] = gradient[lane] * factors.exp + factors.constant - factors.penalty * weighted;
+            let (c, s) = cost.cost_and_slope(anchor - logits[lane], [a[lane], b[lane]]);
+            costs[lane] += c;
+            slopes[lane] += s;
+            value[lane] = value[lane].mul_add::<FMA>(factors[0], factors[1] * s);
         }
     }
-    if !tail.is_empty()
-        && let Some((margins, weights)) = plan.penalty.lanes().nth(chunks.len())
-    {
-        let (tail, mut g) = (padded(tail, F::default()), padded(last, F::default()));
-        for lane in 0..LANES {
-            let (c, s) = plan.penalty.cost_and_slope(anchor - tail[lane], margins[lane]);
-            let weighted = weights[lane] * s;
-            cost[lane] += weights[lane] * c;
-            slope[lane] += weighted;
-            g[lane] = g[lane] * factors.exp + factors.constant - factors.penalty * weighted;
-        }
-        last.copy_from_slice(&g[..last.len()]);
-    }
-    (total(cost), total(slope))
+    (total(costs), total(slopes))
 }
 
-/// Fewer numbers than lanes, and others after them.
+for_each_machine! {
+    /// Writes a row of the gradient.
+    fn write<T: Stored>(values: &[[T::Compute; LANES]], gradient: &mut [MaybeUninit<T>]) => write_body
+}
+
 #[inline(always)]
-fn padded<F: Real>(tail: &[F], other: F) -> [F; LANES] {
-    let mut lanes = [other; LANES];
-    lanes[..tail.len()].copy_from_slice(tail);
-    lanes
-}
-
-/// The first index of the maximum; any where it is NaN.
-#[inline(always)]
-fn first<F: Real>(row: &[F], max: F) -> usize {
-    let (chunks, tail) = row.as_chunks::<LANES>();
-    for (index, chunk) in chunks.iter().enumerate() {
-        // Whether a chunk has it takes no branch per logit.
-        if chunk.iter().fold(false, |found, logit| found | (*logit == max)) {
-            return index * LANES + chunk.iter().position(|logit| *logit == max).unwrap_or(0);
-        }
+fn write_body<T: Stored>(values: &[[T::Compute; LANES]], gradient: &mut [MaybeUninit<T>]) {
+    for (to, value) in gradient.iter_mut().zip(values.as_flattened()) {
+        to.write(T::store(*value));
     }
-    tail.iter().position(|logit| *logit == max).map_or(0, |lane| chunks.len() * LANES + lane)
 }
 
+/// The sum of the lanes, in pairs.
 #[inline(always)]
 fn total<F: Real>(lanes: [F; LANES]) -> f64 {
-    let mut sums = lanes.map(Real::f64);
-    let mut width = LANES / 2;
-    while width > 0 {
-        for lane in 0..width {
-            sums[lane] += sums[lane + width];
-        }
-        width /= 2;
+    let (mut eight, mut four) = ([0.0; 8], [0.0; 4]);
+    for i in 0..8 {
+        eight[i] = lanes[i].f64() + lanes[i + 8].f64();
     }
-    sums[0]
+    for i in 0..4 {
+        four[i] = eight[i] + eight[i + 4];
+    }
+    (four[0] + four[2]) + (four[1] + four[3])
 }
