@@ -1,4 +1,5 @@
 use super::saved::{self, Saved};
+use super::top_labels::top_labels;
 use super::{MAX_ROWS, Metric, Predictions, add_counts};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -34,7 +35,7 @@ impl Metric for Accuracy {
     type Value = f64;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {
-        let correct = (0..input.rows()).filter(|&row| input.correct(row)).count();
+        let correct = top_labels(input).filter(|(_, correct)| *correct).count();
         self.merge(Self { state: State { n: input.rows() as u64, correct: correct as u64 } })
     }
 

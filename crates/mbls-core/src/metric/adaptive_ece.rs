@@ -1,6 +1,5 @@
-use super::cell::gap;
 use super::edges::check_bins;
-use super::equal_mass::EqualMassBins;
+use super::equal_mass::equal_mass_bins;
 use super::fixed_sum::units_to_f64;
 use super::samples::{Sample, Samples};
 use super::saved::{self, Saved};
@@ -109,16 +108,12 @@ impl Metric for AdaptiveEce {
     }
 
     fn value(&self) -> Option<f64> {
-        let samples = self.state.samples.sorted();
+        let mut samples = self.state.samples.to_vec();
         if samples.is_empty() {
             return None;
         }
-        let gap_of = |rows: &[Sample]| {
-            let correct = rows.iter().map(|sample| u64::from(sample.correct())).sum();
-            gap(correct, rows.iter().map(|sample| i128::from(sample.units())).sum())
-        };
-        let bins = EqualMassBins::new(&samples, self.state.bins, self.state.convention);
-        let total = bins.iter().map(|bin| gap_of(bin.samples)).sum();
+        let bins = equal_mass_bins(&mut samples, self.state.bins, self.state.convention);
+        let total = bins.iter().map(|bin| bin.cell.gap()).sum();
         Some(units_to_f64(total) / samples.len() as f64)
     }
 }

@@ -1,3 +1,4 @@
+use super::fixed_sum::out_of_range;
 use super::saved::{self, Saved};
 use super::{FixedSum, MAX_ROWS, Metric, Predictions, add_counts};
 use crate::{Error, Result};
@@ -41,9 +42,9 @@ impl Metric for Brier {
 
     fn update(&mut self, input: &Predictions) -> Result<()> {
         let mut batch = State { n: input.rows() as u64, ..State::default() };
-        for row in 0..input.rows() {
-            batch.sum.add(input.squared_error(row))?;
-        }
+        let errors = input.all_rows().iter().map(|row| row.brier);
+        // A squared error is at most 2, its sum far from the bound: this never fails.
+        batch.sum.add_all(errors).map_err(|row| out_of_range(&input.squared_error(row)))?;
         self.merge(Self { state: batch })
     }
 

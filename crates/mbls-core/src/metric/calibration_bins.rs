@@ -1,12 +1,11 @@
 use super::binning::EqualWidthBins;
 use super::cell::Cell;
 use super::edges::check_bins;
-use super::equal_mass::EqualMassBins;
+use super::equal_mass::equal_mass_reliability;
 use super::samples::{Sample, Samples};
 use super::saved::{self, Saved};
 use super::{
-    AdaptiveConvention, Binning, Calibration, MAX_ROWS, Metric, Predictions, Reliability, Target, TopLabels,
-    add_counts, same, same_classes,
+    Binning, Calibration, MAX_ROWS, Metric, Predictions, Reliability, Target, TopLabels, add_counts, same, same_classes,
 };
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -230,9 +229,8 @@ fn diagrams(cells: &[Cell], edges: &EqualWidthBins, bins: usize) -> Vec<Option<R
 
 /// The diagram of samples in bins of equal mass, `None` for none.
 fn equal_mass(samples: &Samples, bins: usize) -> Option<Reliability> {
-    let sorted = samples.sorted();
-    let diagram = || EqualMassBins::new(&sorted, bins, AdaptiveConvention::Default).reliability();
-    (!sorted.is_empty()).then(diagram)
+    let mut samples = samples.to_vec();
+    (!samples.is_empty()).then(|| equal_mass_reliability(&mut samples, bins))
 }
 
 fn check_target(target: Target) -> Result<()> {

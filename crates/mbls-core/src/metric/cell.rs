@@ -34,6 +34,13 @@ impl Cell {
         self.add_units(sample.units(), sample.correct());
     }
 
+    /// Adds the samples of another cell; the caller has checked that their number fits.
+    pub(super) fn add_cell(&mut self, other: &Self) {
+        self.count += other.count;
+        self.positive += other.positive;
+        self.probability.add_sum(other.probability);
+    }
+
     pub(super) fn merge(&mut self, other: &Self) -> Result<()> {
         let mut probability = self.probability;
         probability.merge(other.probability)?;
@@ -67,6 +74,30 @@ impl Cell {
             return Err(Error::State { metric, problem });
         }
         Ok(())
+    }
+}
+
+/// The samples of one bin of a part of a batch, in sums of 64 bits that are added side by side: samples, those whose event came
+/// true, and the low and high parts of their units of 2^-60.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally([u64; 4]);
+
+impl Tally {
+    /// The most samples one can hold.
+    pub(super) const MOST: usize = 1 << 31;
+
+    pub(super) fn add(&mut self, probability: f64, positive: bool) {
+        let units = unit_interval_units(probability);
+        let parts = [1, positive.into(), units & u64::from(u32::MAX), units >> 32];
+        self.0.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
+    }
+
+    /// Adds the samples to a cell, into which they fit.
+    pub(super) fn add_to(self, cell: &mut Cell) {
+        let Self([count, positive, low, high]) = self;
+        cell.count += count;
+        cell.positive += positive;
+        cell.probability.add_units_in_parts(low, high);
     }
 }
 

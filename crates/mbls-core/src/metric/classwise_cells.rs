@@ -4,79 +4,183 @@ use super::Predictions;
 use super::cell::Cell;
 use super::edges::Edges;
 use super::fixed_sum::unit_interval_units;
+use super::softmax::GROUP;
 use crate::simd::for_each_machine;
-
-const LANES: usize = 8;
 
 /// Adds rows to cells `[classes, bins]`; the caller has checked that their number fits.
 pub(super) fn add(cells: &mut [Cell], edges: &Edges, input: &Predictions) {
-    let bins = cells.len() / input.classes();
-    let (_, low) = edges.intervals().next().unwrap_or((0.0, 1.0));
-    // So many of the first bin's probabilities cannot overflow a sum of 64 bits.
-    let group = (u64::MAX / unit_interval_units(low).max(1)).min(1 << 20) as usize;
-    let mut first = FirstBins { edge: low, sums: vec![0; input.classes()], others: Vec::new() };
-    let mut rows = 0..input.rows();
-    while !rows.is_empty() {
-        let count = group.min(rows.len());
-        for row in rows.by_ref().take(count) {
-            first.add(input.probs(row));
-            let label = input.label(row) as usize;
-            cells[label * bins + edges.bin(input.probs(row)[label])].positive += 1;
+    let classes = input.classes();
+    let mut adder = Adder::new(cells, edges, classes);
+    let in_groups = input.for_each_group(|first, count, columns| {
+        let labels = &input.labels()[first..first + count];
+        if count == GROUP {
+            adder.add_group(columns, labels);
+        } else {
+            let mut row = vec![0.0; classes];
+            for (lane, &label) in labels.iter().enumerate() {
+                row.iter_mut().zip(columns).for_each(|(p, column)| *p = column[lane]);
+                adder.add_row(&row, label);
+            }
         }
-        for (cell, sum) in cells.iter_mut().step_by(bins).zip(&mut first.sums) {
-            cell.count += count as u64;
-            cell.probability.add_units(std::mem::take(sum));
-        }
-        for (class, probability) in first.others.drain(..) {
-            let class = &mut cells[class as usize * bins..][..bins];
-            class[0].count -= 1;
-            class[edges.bin(probability)].add_units(unit_interval_units(probability), false);
+    });
+    if !in_groups {
+        for (row, &label) in input.labels().iter().enumerate() {
+            adder.add_row(input.probs(row), label);
         }
     }
+    adder.flush();
 }
 
-/// Sums of the probabilities that lie in the first bin of their class, and the others.
-struct FirstBins {
+/// Lanes of sums.
+const LANES: usize = 8;
+
+/// Adds the probabilities that lie in the first bin of their class in vectors, the others one by one.
+struct Adder<'a> {
+    cells: &'a mut [Cell],
+    edges: &'a Edges,
+    bins: usize,
+    /// The upper edge of the first bins.
     edge: f64,
-    /// Per class, in units of 2^-60.
-    sums: Vec<u64>,
-    /// Class and probability.
+    /// Rows that a lane of the sums can take.
+    capacity: usize,
+    /// Rows that it has taken since the last flush, at most, and rows of all lanes.
+    taken: usize,
+    rows: u64,
+    /// Probabilities in first bins, in units of 2^-60: per class of a row, and per class and lane of a group.
+    row_sums: Vec<u64>,
+    group_sums: Vec<[u64; GROUP]>,
+    /// Class and probability of those in other bins.
     others: Vec<(u32, f64)>,
+    /// Per class, whether a group has any of those.
+    any: Vec<bool>,
 }
 
-impl FirstBins {
-    fn add(&mut self, probs: &[f64]) {
-        add_row(probs, self);
+impl<'a> Adder<'a> {
+    fn new(cells: &'a mut [Cell], edges: &'a Edges, classes: usize) -> Self {
+        let (_, edge) = edges.intervals().next().unwrap_or((0.0, 1.0));
+        Self {
+            bins: cells.len() / classes,
+            cells,
+            edges,
+            edge,
+            // So many of the first bin's probabilities cannot overflow a sum of 64 bits.
+            capacity: (u64::MAX / unit_interval_units(edge).max(1)).min(1 << 20) as usize,
+            taken: 0,
+            rows: 0,
+            row_sums: vec![0; classes],
+            group_sums: vec![[0; GROUP]; classes],
+            others: Vec::new(),
+            any: vec![false; classes],
+        }
+    }
+
+    fn add_row(&mut self, probs: &[f64], label: u32) {
+        add_row(probs, self.edge, &mut self.row_sums, &mut self.others);
+        self.add_label(label, probs[label as usize]);
+        self.count(1);
+    }
+
+    /// Adds as many rows as a group has, as columns.
+    fn add_group(&mut self, columns: &[[f64; GROUP]], labels: &[u32]) {
+        add_columns(columns, self.edge, &mut self.group_sums, &mut self.any);
+        for (class, column) in columns.iter().enumerate().filter(|(class, _)| self.any[*class]) {
+            let others = column.iter().filter(|p| **p > self.edge);
+            self.others.extend(others.map(|&p| (class as u32, p)));
+        }
+        for (lane, &label) in labels.iter().enumerate() {
+            self.add_label(label, columns[label as usize][lane]);
+        }
+        self.count(GROUP as u64);
+    }
+
+    fn add_label(&mut self, label: u32, probability: f64) {
+        self.cells[label as usize * self.bins + self.edges.bin(probability)].positive += 1;
+    }
+
+    fn count(&mut self, rows: u64) {
+        self.rows += rows;
+        self.taken += 1;
+        if self.taken == self.capacity {
+            self.flush();
+        }
+    }
+
+    /// Adds the sums to the cells.
+    fn flush(&mut self) {
+        let sums = self.row_sums.iter_mut().zip(&mut self.group_sums);
+        for (cell, (row, group)) in self.cells.iter_mut().step_by(self.bins).zip(sums) {
+            cell.count += self.rows;
+            cell.probability.add_units(std::mem::take(row));
+            std::mem::take(group).into_iter().for_each(|sum| cell.probability.add_units(sum));
+        }
+        for (class, probability) in self.others.drain(..) {
+            let class = &mut self.cells[class as usize * self.bins..][..self.bins];
+            class[0].count -= 1;
+            class[self.edges.bin(probability)].add_units(unit_interval_units(probability), false);
+        }
+        (self.taken, self.rows) = (0, 0);
     }
 }
 
 for_each_machine! {
-    fn add_row(probs: &[f64], first: &mut FirstBins) => add_row_body
+    fn add_columns(columns: &[[f64; GROUP]], edge: f64, sums: &mut [[u64; GROUP]], any: &mut [bool]) => add_columns_body
 }
 
 #[inline(always)]
-fn add_row_body(probs: &[f64], first: &mut FirstBins) {
-    let (chunks, tail) = probs.as_chunks::<LANES>();
-    let (sums, last_sums) = first.sums.as_chunks_mut::<LANES>();
-    for (index, (chunk, sums)) in chunks.iter().zip(sums).enumerate() {
-        let mut all_low = true;
-        for lane in 0..LANES {
-            let low = chunk[lane] <= first.edge;
-            sums[lane] = sums[lane].wrapping_add(if low { unit_interval_units(chunk[lane]) } else { 0 });
-            all_low &= low;
+fn add_columns_body(columns: &[[f64; GROUP]], edge: f64, sums: &mut [[u64; GROUP]], any: &mut [bool]) {
+    for ((column, sums), any) in columns.iter().zip(sums).zip(any) {
+        let mut above = 0;
+        for lane in 0..GROUP {
+            let (units, low) = low_units(column[lane], edge);
+            sums[lane] = sums[lane].wrapping_add(units);
+            above |= !low;
         }
-        if !all_low {
-            let others = chunk.iter().enumerate().filter(|(_, p)| **p > first.edge);
-            first.others.extend(others.map(|(lane, &p)| ((index * LANES + lane) as u32, p)));
+        *any = above != 0;
+    }
+}
+
+for_each_machine! {
+    fn add_row(probs: &[f64], edge: f64, sums: &mut [u64], others: &mut Vec<(u32, f64)>) => add_row_body
+}
+
+#[inline(always)]
+fn add_row_body(probs: &[f64], edge: f64, sums: &mut [u64], others: &mut Vec<(u32, f64)>) {
+    let (chunks, tail) = probs.as_chunks::<LANES>();
+    let (sums, last_sums) = sums.as_chunks_mut::<LANES>();
+    for (index, (chunk, sums)) in chunks.iter().zip(sums).enumerate() {
+        let mut above = 0;
+        for lane in 0..LANES {
+            let (units, low) = low_units(chunk[lane], edge);
+            sums[lane] = sums[lane].wrapping_add(units);
+            above |= !low;
+        }
+        if above != 0 {
+            let above = chunk.iter().enumerate().filter(|(_, p)| **p > edge);
+            others.extend(above.map(|(lane, &p)| ((index * LANES + lane) as u32, p)));
         }
     }
     for (lane, (&p, sum)) in tail.iter().zip(last_sums).enumerate() {
-        if p <= first.edge {
-            *sum = sum.wrapping_add(unit_interval_units(p));
-        } else {
-            first.others.push(((chunks.len() * LANES + lane) as u32, p));
+        *sum = sum.wrapping_add(low_units(p, edge).0);
+        if p > edge {
+            others.push(((chunks.len() * LANES + lane) as u32, p));
         }
     }
+}
+
+/// [`unit_interval_units`] of a probability up to an edge, 0 for one above; and all bits where it is up to the edge.
+///
+/// In two steps of 30 bits, each of which vectors can turn into integers: adding 1.5 * 2^52 leaves them in the low bits of the
+/// mantissa. The first is even in units of the second, so that halves are rounded as in one step.
+#[inline(always)]
+fn low_units(probability: f64, edge: f64) -> (u64, u64) {
+    const STEP: f64 = (1u64 << 30) as f64;
+    const ROUND: f64 = 6_755_399_441_055_744.0;
+    let scaled = probability * STEP;
+    let high = scaled + ROUND;
+    let low = (scaled - (high - ROUND)) * STEP + ROUND;
+    let bits = |x: f64| x.to_bits().wrapping_sub(ROUND.to_bits());
+    let within = if probability <= edge { u64::MAX } else { 0 };
+    ((bits(high) << 30).wrapping_add(bits(low)) & within, within)
 }
 
 #[cfg(test)]
@@ -95,17 +199,35 @@ mod tests {
 
     #[test]
     fn equals_adding_one_by_one() {
-        for (classes, bins) in [(2, 1), (3, 2), (10, 15), (21, 15), (21, 1000), (65, 4)] {
+        for (classes, bins) in [(2, 1), (3, 2), (10, 15), (21, 15), (21, 1000), (64, 1), (65, 4)] {
             let rows = 300;
             let logits: Vec<f32> = (0..rows * classes).map(|i| ((i * 7919) % 1009) as f32 / 60.0).collect();
             let labels: Vec<u32> = (0..rows).map(|row| (row * 31 % classes) as u32).collect();
-            let input = Predictions::from_logits(&logits, classes, &labels).unwrap();
+            let of_logits = Predictions::from_logits(&logits, classes, &labels).unwrap();
+            let of_probs = Predictions::from_probs(of_logits.all_probs(), classes, &labels).unwrap();
             let edges = Edges::new(bins).unwrap();
-            let (mut found, mut expected) =
-                (vec![Cell::default(); classes * bins], vec![Cell::default(); classes * bins]);
-            add(&mut found, &edges, &input);
-            slow(&mut expected, &edges, &input);
-            assert_eq!(found, expected, "{classes} classes, {bins} bins");
+            for input in [of_logits, of_probs] {
+                let (mut found, mut expected) =
+                    (vec![Cell::default(); classes * bins], vec![Cell::default(); classes * bins]);
+                add(&mut found, &edges, &input);
+                slow(&mut expected, &edges, &input);
+                assert_eq!(found, expected, "{classes} classes, {bins} bins");
+            }
         }
+    }
+
+    #[test]
+    fn units_in_two_steps_are_those_in_one() {
+        let mut p = 1.0f64;
+        while p > 1e-25 {
+            for p in [p, p * 0.5f64.next_up(), (p * 2f64.powi(60)).floor() * 2f64.powi(-60) + 2f64.powi(-61)] {
+                if p <= 1.0 {
+                    assert_eq!(low_units(p, 1.0), (unit_interval_units(p), u64::MAX), "{p}");
+                    assert_eq!(low_units(p, p.next_down()), (0, 0));
+                }
+            }
+            p *= 0.999_3;
+        }
+        assert_eq!(low_units(0.0, 0.5), (0, u64::MAX));
     }
 }

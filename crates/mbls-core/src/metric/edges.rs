@@ -36,15 +36,11 @@ impl Edges {
     /// The bin of a probability.
     pub(super) fn bin(&self, probability: f64) -> usize {
         let last = self.0.len() - 2;
-        // Edges lie within a rounding of `i / bins`: the guess is off by one at most.
-        let mut bin = ((probability * (last + 1) as f64) as usize).min(last);
-        while bin > 0 && probability <= self.0[bin] {
-            bin -= 1;
-        }
-        while bin < last && probability > self.0[bin + 1] {
-            bin += 1;
-        }
-        bin
+        // Edges lie within a rounding of `i / bins`: the guess is off by one at most. Without branches, which would be guessed wrong.
+        let guess = ((probability * (last + 1) as f64) as usize).min(last);
+        let below = (guess > 0) & (probability <= self.0[guess]);
+        let above = (guess < last) & (probability > self.0[guess + 1]);
+        guess - usize::from(below) + usize::from(above)
     }
 
     /// Lower and upper edge of each bin.

@@ -47,9 +47,53 @@ impl FixedSum {
         Ok(())
     }
 
+    /// Adds numbers as [`add`](Self::add) does, faster.
+    ///
+    /// # Errors
+    ///
+    /// The position of a number that cannot be added; the sum then holds some of those before it.
+    pub(super) fn add_all(&mut self, values: impl Iterator<Item = f64>) -> std::result::Result<(), usize> {
+        // So many parts of 32 bits fit into 64 bits.
+        const PARTS: usize = 1 << 30;
+        let (mut low, mut high, mut last) = (0u64, 0i64, 0);
+        for (position, value) in values.enumerate() {
+            last = position;
+            let units = round(value * UNITS);
+            // False for NaN.
+            if units.abs() < 2f64.powi(62) {
+                let units = units as i64;
+                low += u64::from(units as u32);
+                high += units >> 32;
+            } else {
+                self.add(value).map_err(|_| position)?;
+            }
+            if position % PARTS == PARTS - 1 {
+                self.add_parts(low, high).ok_or(position)?;
+                (low, high) = (0, 0);
+            }
+        }
+        self.add_parts(low, high).ok_or(last)
+    }
+
+    /// Adds `2^32 high + low` units; `None`, with the sum unchanged, where that is too much.
+    fn add_parts(&mut self, low: u64, high: i64) -> Option<()> {
+        self.0 = self.0.checked_add((i128::from(high) << 32) + i128::from(low))?;
+        Some(())
+    }
+
     /// Adds a number of units of 2^-60, to a sum that is far from its bound.
     pub(super) fn add_units(&mut self, units: u64) {
         self.0 += i128::from(units);
+    }
+
+    /// Adds `2^32 high + low` units of 2^-60, to a sum that is far from its bound.
+    pub(super) fn add_units_in_parts(&mut self, low: u64, high: u64) {
+        self.0 += (i128::from(high) << 32) + i128::from(low);
+    }
+
+    /// Adds a sum to one that is far from its bound.
+    pub(super) fn add_sum(&mut self, other: Self) {
+        self.0 += other.0;
     }
 
     /// Adds another sum.
@@ -97,7 +141,7 @@ pub(super) fn units_to_f64(units: u128) -> f64 {
     units as f64 / UNITS
 }
 
-fn out_of_range(value: &f64) -> Error {
+pub(super) fn out_of_range(value: &f64) -> Error {
     Error::Accumulator {
         what: "cannot add to a fixed-point sum:",
         value: value.to_string(),

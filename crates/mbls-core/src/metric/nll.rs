@@ -38,16 +38,17 @@ impl Metric for NegativeLogLikelihood {
     type Value = f64;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {
-        let mut batch = State { n: input.rows() as u64, ..State::default() };
-        for row in 0..input.rows() {
-            let value = -input.log_prob_of_label(row);
-            if value == f64::INFINITY {
-                batch.infinite += 1;
-            } else if batch.sum.add(value).is_err() {
-                let (what, class) = ("negative log-likelihood", input.label(row) as usize);
-                return Err(Error::Value { what, value, row, class, expected: "one below 2^66, a sum below 2^67" });
-            }
-        }
+        let values = || input.all_rows().iter().map(|row| -row.log_prob);
+        let infinite = values().filter(|value| *value == f64::INFINITY).count() as u64;
+        let mut batch = State { n: input.rows() as u64, infinite, ..State::default() };
+        let finite = values().map(|value| if value == f64::INFINITY { 0.0 } else { value });
+        batch.sum.add_all(finite).map_err(|row| Error::Value {
+            what: "negative log-likelihood",
+            value: -input.log_prob_of_label(row),
+            row,
+            class: input.label(row) as usize,
+            expected: "one below 2^66, a sum below 2^67",
+        })?;
         self.merge(Self { state: batch })
     }
 

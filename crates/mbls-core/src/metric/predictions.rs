@@ -1,5 +1,5 @@
 use super::score::Score;
-use super::softmax::{self, Row};
+use super::softmax::{self, GROUP, Row};
 use crate::{Error, Result};
 use std::sync::OnceLock;
 
@@ -26,7 +26,8 @@ use std::sync::OnceLock;
 pub struct Predictions {
     classes: usize,
     labels: Vec<u32>,
-    rows: Vec<Row>,
+    /// Of given probabilities, or of the logits once somebody asked for them.
+    rows: OnceLock<Vec<Row>>,
     scores: Scores,
     inverse_temperature: f64,
     /// Given ones, or those of the logits once somebody asked for them.
@@ -45,7 +46,7 @@ pub enum Scores {
 /// Equality of labels and probabilities.
 impl PartialEq for Predictions {
     fn eq(&self, other: &Self) -> bool {
-        self.labels == other.labels && self.rows == other.rows && self.all_probs() == other.all_probs()
+        self.labels == other.labels && self.all_rows() == other.all_rows() && self.all_probs() == other.all_probs()
     }
 }
 
@@ -76,11 +77,12 @@ impl Predictions {
     pub fn from_logits_at<T: Score>(logits: &[T], classes: usize, labels: &[u32], temperature: f64) -> Result<Self> {
         let inverse_temperature = 1.0 / check_temperature(temperature)?;
         check_shape("logits", logits.len(), classes, labels)?;
-        let mut rows = Vec::with_capacity(labels.len());
-        softmax::summarise(logits, classes, labels, inverse_temperature, &mut rows)
-            .map_err(|at| not_finite(logits[at].into(), at, classes))?;
-        let scores = T::keep(logits);
-        Ok(Self { classes, labels: labels.to_vec(), rows, scores, inverse_temperature, probs: OnceLock::new() })
+        if !softmax::all_finite(logits) {
+            let at = logits.iter().position(|logit| !logit.is_finite()).unwrap_or(0);
+            return Err(not_finite(logits[at].into(), at, classes));
+        }
+        let (labels, scores) = (labels.to_vec(), T::keep(logits));
+        Ok(Self { classes, labels, rows: OnceLock::new(), scores, inverse_temperature, probs: OnceLock::new() })
     }
 
     /// Takes probabilities as they are; a label of probability 0 has the log-probability minus infinity.
@@ -116,7 +118,8 @@ impl Predictions {
                 brier: row.iter().enumerate().map(error).map(|e| e * e).sum(),
             })
         };
-        let rows = probs.chunks_exact(classes).zip(labels).enumerate().map(row).collect::<Result<_>>()?;
+        let rows = probs.chunks_exact(classes).zip(labels).enumerate().map(row).collect::<Result<Vec<_>>>()?;
+        let rows = OnceLock::from(rows);
         let (labels, probs) = (labels.to_vec(), OnceLock::from(probs));
         Ok(Self { classes, labels, rows, scores: Scores::None, inverse_temperature: 1.0, probs })
     }
@@ -137,7 +140,10 @@ impl Predictions {
         Self {
             classes: self.classes,
             labels: rows().map(|row| self.labels[row]).collect(),
-            rows: rows().map(|row| self.rows[row]).collect(),
+            rows: self
+                .rows
+                .get()
+                .map_or_else(OnceLock::new, |all| OnceLock::from(rows().map(|row| all[row]).collect::<Vec<_>>())),
             scores,
             inverse_temperature: self.inverse_temperature,
             probs,
@@ -170,17 +176,17 @@ impl Predictions {
 
     /// The first class of the largest score.
     pub fn predicted(&self, row: usize) -> u32 {
-        self.rows[row].predicted
+        self.all_rows()[row].predicted
     }
 
     /// The number of classes that stand before the label: of larger scores, or of the same and a lower index.
     pub fn rank_of_label(&self, row: usize) -> u32 {
-        self.rows[row].rank
+        self.all_rows()[row].rank
     }
 
     /// The probability of the predicted class.
     pub fn confidence(&self, row: usize) -> f64 {
-        self.rows[row].confidence
+        self.all_rows()[row].confidence
     }
 
     /// Whether the predicted class is the label.
@@ -190,12 +196,41 @@ impl Predictions {
 
     /// The natural logarithm of the label's probability, at most 0.
     pub fn log_prob_of_label(&self, row: usize) -> f64 {
-        self.rows[row].log_prob
+        self.all_rows()[row].log_prob
     }
 
     /// The squared distance of the probabilities from the label, `sum_k (p_k - [k = label])^2`.
     pub fn squared_error(&self, row: usize) -> f64 {
-        self.rows[row].brier
+        self.all_rows()[row].brier
+    }
+
+    /// What the scores of each row say.
+    pub(super) fn all_rows(&self) -> &[Row] {
+        let b = self.inverse_temperature;
+        self.rows.get_or_init(|| match &self.scores {
+            Scores::None => Vec::new(),
+            Scores::F32(logits) => softmax::summarise(logits, self.classes, &self.labels, b),
+            Scores::F64(logits) => softmax::summarise(logits, self.classes, &self.labels, b),
+        })
+    }
+
+    /// The labels.
+    pub(super) fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+
+    /// Calls `with` with the probabilities of [`GROUP`] rows at a time as columns, one per class, how many rows they are, and the
+    /// first of them; `false`, without a call, where probabilities were given or there are too many classes.
+    ///
+    /// The same bits as in [`probs`](Self::probs), which are not kept. Lanes without a row hold those of another.
+    pub(super) fn for_each_group(&self, with: impl FnMut(usize, usize, &[[f64; GROUP]])) -> bool {
+        let (classes, b) = (self.classes, self.inverse_temperature);
+        match &self.scores {
+            Scores::F32(logits) if classes <= softmax::FEW => softmax::for_each_group(logits, classes, b, with),
+            Scores::F64(logits) if classes <= softmax::FEW => softmax::for_each_group(logits, classes, b, with),
+            _ => return false,
+        }
+        true
     }
 
     /// The probabilities of all rows, `[rows, classes]`.

@@ -1,4 +1,4 @@
-use super::cell::Cell;
+use super::cell::{Cell, Tally};
 use super::edges::Edges;
 use super::saved::{self, Saved};
 use super::top_labels::top_labels;
@@ -63,11 +63,15 @@ impl ReliabilityBins {
         self.extend(rows.iter())
     }
 
-    fn extend(&mut self, rows: impl ExactSizeIterator<Item = (f64, bool)>) -> Result<()> {
+    fn extend(&mut self, mut rows: impl ExactSizeIterator<Item = (f64, bool)>) -> Result<()> {
         // All that adding can fail at, before any row is added.
         add_counts(self.n(), rows.len() as u64)?;
-        for (confidence, correct) in rows {
-            self.cells[self.edges.bin(confidence)].add(confidence, correct);
+        while rows.len() > 0 {
+            let mut tallies = vec![Tally::default(); self.cells.len()];
+            for (confidence, correct) in rows.by_ref().take(Tally::MOST) {
+                tallies[self.edges.bin(confidence)].add(confidence, correct);
+            }
+            tallies.into_iter().zip(&mut self.cells).for_each(|(tally, cell)| tally.add_to(cell));
         }
         Ok(())
     }

@@ -65,9 +65,14 @@ impl Samples {
 
     /// The rows by rising confidence, wrong ones before correct ones of the same: the same for every order of adding.
     pub(super) fn sorted(&self) -> Vec<Sample> {
-        let mut samples: Vec<Sample> = self.0.iter().map(|&sample| Sample(sample)).collect();
+        let mut samples = self.to_vec();
         samples.par_sort_unstable();
         samples
+    }
+
+    /// The rows in the order they were added in.
+    pub(super) fn to_vec(&self) -> Vec<Sample> {
+        self.0.iter().map(|&sample| Sample(sample)).collect()
     }
 
     /// An error where a sample was not packed here.

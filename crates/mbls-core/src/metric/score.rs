@@ -12,35 +12,28 @@ mod sealed {
 
     pub trait Number: Sized {
         const ZERO: Self;
+        const LOWEST: Self;
         fn is_finite(&self) -> bool;
-        /// The maximum, `None` where a score is not finite or there is none.
-        fn finite_max(scores: &[Self]) -> Option<Self>;
+        /// Whether all are finite.
+        fn all_finite(scores: &[Self]) -> bool;
         fn keep(scores: &[Self]) -> Scores;
     }
 
     macro_rules! number {
-        ($type:ident, $signed:ident, $unsigned:ident, $kept:ident) => {
+        ($type:ident, $unsigned:ident, $kept:ident) => {
             impl Number for $type {
                 const ZERO: Self = 0.0;
+                const LOWEST: Self = $type::NEG_INFINITY;
 
                 fn is_finite(&self) -> bool {
                     (*self).is_finite()
                 }
 
-                /// In integers, which are compared in vectors: floats are ordered as their bits are, with the bits of
-                /// negative ones turned over, and those that are not finite have the largest magnitudes.
+                /// In integers, which are compared in vectors: what is not finite has the largest magnitudes.
                 #[inline(always)]
-                fn finite_max(scores: &[Self]) -> Option<Self> {
-                    const MAGNITUDE: $signed = $signed::MAX;
-                    let turned = |bits: $signed| bits ^ ((bits >> ($signed::BITS - 1)) & MAGNITUDE);
-                    let (mut max, mut magnitude) = ($signed::MIN, 0);
-                    for score in scores {
-                        let bits = score.to_bits() as $signed;
-                        max = max.max(turned(bits));
-                        magnitude = magnitude.max(bits & MAGNITUDE);
-                    }
-                    let finite = magnitude < $type::INFINITY.to_bits() as $signed && !scores.is_empty();
-                    finite.then(|| $type::from_bits(turned(max) as $unsigned))
+                fn all_finite(scores: &[Self]) -> bool {
+                    let magnitude = |score: &Self| score.to_bits() & ($unsigned::MAX >> 1);
+                    scores.iter().fold(0, |max, score| magnitude(score).max(max)) < $type::INFINITY.to_bits()
                 }
 
                 fn keep(scores: &[Self]) -> Scores {
@@ -50,6 +43,6 @@ mod sealed {
         };
     }
 
-    number!(f32, i32, u32, F32);
-    number!(f64, i64, u64, F64);
+    number!(f32, u32, F32);
+    number!(f64, u64, F64);
 }

@@ -1,11 +1,11 @@
 use super::binning::EqualWidthBins;
 use super::cell::Cell;
 use super::edges::check_bins;
-use super::equal_mass::EqualMassBins;
+use super::equal_mass::equal_mass_reliability;
 use super::samples::{Sample, Samples};
 use super::saved::{self, Saved};
 use super::top_labels::top_labels;
-use super::{AdaptiveConvention, Binning, Metric, Predictions, Reliability, TopLabels};
+use super::{Binning, Metric, Predictions, Reliability, TopLabels};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -116,7 +116,7 @@ impl SortedTopLabels {
             Binning::EqualWidthCeil => EqualWidthBins::ceil(bins)?,
             Binning::EqualMass => {
                 check_bins(bins)?;
-                return Ok(EqualMassBins::new(&self.samples, bins, AdaptiveConvention::Default).reliability());
+                return Ok(equal_mass_reliability(&mut self.samples.clone(), bins));
             }
         };
         let mut cells = vec![Cell::default(); bins];

@@ -93,5 +93,6 @@ impl From<&Predictions> for TopLabels {
 
 /// Confidence and correctness of every row of predictions.
 pub(super) fn top_labels(predictions: &Predictions) -> impl ExactSizeIterator<Item = (f64, bool)> {
-    (0..predictions.rows()).map(|row| (predictions.confidence(row), predictions.correct(row)))
+    let rows = predictions.all_rows().iter().zip(predictions.labels());
+    rows.map(|(row, label)| (row.confidence, row.predicted == *label))
 }

@@ -5,7 +5,7 @@ mod elementary;
 #[cfg(feature = "candle")]
 mod real;
 
-pub(crate) use elementary::{exp, ln};
+pub(crate) use elementary::{exp, fused_exp, ln};
 #[cfg(feature = "candle")]
 pub(crate) use real::Real;
 
@@ -24,6 +24,10 @@ impl Machine {
     /// The kind of this machine.
     #[inline]
     pub(crate) fn here() -> Self {
+        #[cfg(test)]
+        if BASE.get() {
+            return Self::Base;
+        }
         #[cfg(target_arch = "x86_64")]
         {
             static HERE: std::sync::OnceLock<Machine> = std::sync::OnceLock::new();
@@ -43,6 +47,20 @@ impl Machine {
         #[cfg(not(target_arch = "x86_64"))]
         Self::Base
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    static BASE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Runs something on this thread as a machine without the vectors that code is compiled for.
+#[cfg(test)]
+pub(crate) fn on_base<R>(run: impl FnOnce() -> R) -> R {
+    BASE.set(true);
+    let result = run();
+    BASE.set(false);
+    result
 }
 
 /// Defines a function that runs a body as it was compiled for the widest vectors of this machine.

@@ -1,50 +1,55 @@
 //! Rows of few classes: one row per vector lane, whose classes are added in order.
 
 use super::{FEW, LANES, Row, Score};
-use crate::simd::{exp, ln};
+use crate::simd::{for_each_machine, fused_exp, ln};
 
-#[inline(always)]
 pub(super) fn summarise<T: Score>(
     logits: &[T],
     classes: usize,
     labels: &[u32],
     inverse_temperature: f64,
     rows: &mut Vec<Row>,
-) -> Result<(), usize> {
+) {
     let mut columns = [[T::ZERO; LANES]; FEW];
-    for (group, (logits, labels)) in logits.chunks(classes * LANES).zip(labels.chunks(LANES)).enumerate() {
+    let mut group = Group::default();
+    for (logits, labels) in logits.chunks(classes * LANES).zip(labels.chunks(LANES)) {
         let columns = transposed(logits, classes, &mut columns);
-        let Some(lanes) = Lanes::new(columns, labels, inverse_temperature) else {
-            let at = logits.iter().position(|logit| !logit.is_finite()).unwrap_or(0);
-            return Err(group * classes * LANES + at);
-        };
-        rows.extend((0..labels.len()).map(|lane| lanes.row(lane)));
+        for (lane, &class) in labels.iter().enumerate() {
+            group.label[lane] = class;
+            group.at_label[lane] = columns[class as usize][lane].into();
+        }
+        ranks(columns, &mut group);
+        exp_sums(columns, inverse_temperature, &mut group);
+        finish(inverse_temperature, &mut group);
+        rows.extend((0..labels.len()).map(|lane| group.row(lane)));
     }
-    Ok(())
 }
 
-#[inline(always)]
-pub(super) fn probabilities<T: Score>(logits: &[T], classes: usize, inverse_temperature: f64, probs: &mut [f64]) {
+/// Calls `with` with the probabilities of up to eight rows at a time, as columns, one per class; how many rows they are, and the
+/// first of them. Lanes without a row hold those of another.
+pub(in super::super) fn for_each_group<T: Score>(
+    logits: &[T],
+    classes: usize,
+    inverse_temperature: f64,
+    mut with: impl FnMut(usize, usize, &[[f64; LANES]]),
+) {
     let mut columns = [[T::ZERO; LANES]; FEW];
-    let mut e = [[0.0; LANES]; FEW];
-    for (logits, probs) in logits.chunks(classes * LANES).zip(probs.chunks_mut(classes * LANES)) {
+    let mut probs = [[0.0; LANES]; FEW];
+    for (group, logits) in logits.chunks(classes * LANES).enumerate() {
         let columns = transposed(logits, classes, &mut columns);
-        let max = maximum(columns);
-        let mut sum = [0.0; LANES];
-        for (e, column) in e.iter_mut().zip(columns) {
-            let scores = column.map(Into::into);
-            for lane in 0..LANES {
-                e[lane] = exp((scores[lane] - max[lane]) * inverse_temperature);
-                sum[lane] += e[lane];
-            }
-        }
-        let inverse = sum.map(|sum| 1.0 / sum);
-        for (lane, probs) in probs.chunks_exact_mut(classes).enumerate() {
-            for (p, e) in probs.iter_mut().zip(&e) {
-                *p = e[lane] * inverse[lane];
-            }
-        }
+        let probs = &mut probs[..classes];
+        probabilities_of(columns, inverse_temperature, probs);
+        with(group * LANES, logits.len() / classes, probs);
     }
+}
+
+pub(super) fn probabilities<T: Score>(logits: &[T], classes: usize, inverse_temperature: f64, probs: &mut [f64]) {
+    for_each_group(logits, classes, inverse_temperature, |first, count, columns| {
+        let rows = probs[first * classes..][..count * classes].chunks_exact_mut(classes);
+        for (lane, row) in rows.enumerate() {
+            row.iter_mut().zip(columns).for_each(|(p, column)| *p = column[lane]);
+        }
+    });
 }
 
 /// Up to eight rows as columns; lanes without a row repeat the first.
@@ -60,88 +65,125 @@ fn transposed<'a, T: Score>(rows: &[T], classes: usize, columns: &'a mut [[T; LA
     columns
 }
 
-#[inline(always)]
-fn maximum<T: Score>(columns: &[[T; LANES]]) -> [f64; LANES] {
-    let mut max = [f64::NEG_INFINITY; LANES];
-    for column in columns {
-        let scores = column.map(Into::into);
-        for lane in 0..LANES {
-            max[lane] = if scores[lane] > max[lane] { scores[lane] } else { max[lane] };
-        }
-    }
-    max
-}
-
 /// What rows are made of, a row per lane.
-struct Lanes {
-    predicted: [f64; LANES],
-    rank: [f64; LANES],
+#[derive(Default)]
+struct Group {
+    label: [u32; LANES],
+    at_label: [f64; LANES],
+    max: [f64; LANES],
+    predicted: [u32; LANES],
+    rank: [u32; LANES],
+    sum: [f64; LANES],
+    squares: [f64; LANES],
     confidence: [f64; LANES],
     log_prob: [f64; LANES],
     brier: [f64; LANES],
 }
 
-impl Lanes {
-    /// `None` where a logit is not finite.
-    #[inline(always)]
-    fn new<T: Score>(columns: &[[T; LANES]], labels: &[u32], inverse_temperature: f64) -> Option<Self> {
-        let mut label = [0.0; LANES];
-        let mut at_label = columns[0].map(Into::into);
-        for (lane, &class) in labels.iter().enumerate() {
-            label[lane] = f64::from(class);
-            at_label[lane] = columns[class as usize][lane].into();
-        }
-
-        let (mut max, mut predicted) = ([f64::NEG_INFINITY; LANES], [0.0; LANES]);
-        let (mut zero, mut rank) = ([0.0; LANES], [0.0; LANES]);
-        for (k, column) in columns.iter().enumerate() {
-            let (scores, k) = (column.map(Into::into), k as f64);
-            for lane in 0..LANES {
-                let score = scores[lane];
-                // A number times 0 is 0, all else NaN, which stays in a sum.
-                zero[lane] += score * 0.0;
-                let larger = score > max[lane];
-                max[lane] = if larger { score } else { max[lane] };
-                predicted[lane] = if larger { k } else { predicted[lane] };
-                let before = (score > at_label[lane]) | ((score == at_label[lane]) & (k < label[lane]));
-                rank[lane] += if before { 1.0 } else { 0.0 };
-            }
-        }
-        if zero.iter().any(|zero| *zero != 0.0) {
-            return None;
-        }
-
-        let (mut sum, mut others, mut e_label) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
-        for (k, column) in columns.iter().enumerate() {
-            let (scores, k) = (column.map(Into::into), k as f64);
-            for lane in 0..LANES {
-                let e = exp((scores[lane] - max[lane]) * inverse_temperature);
-                // As factors: a conditional sum becomes a masked store, which the next class has to wait for.
-                let is_label = if k == label[lane] { 1.0 } else { 0.0 };
-                sum[lane] += e;
-                others[lane] += (1.0 - is_label) * (e * e);
-                e_label[lane] += is_label * e;
-            }
-        }
-
-        let (mut confidence, mut log_prob, mut brier) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
-        for lane in 0..LANES {
-            confidence[lane] = 1.0 / sum[lane];
-            log_prob[lane] = (at_label[lane] - max[lane]) * inverse_temperature - ln(sum[lane]);
-            let miss = 1.0 - e_label[lane] / sum[lane];
-            brier[lane] = miss * miss + others[lane] / (sum[lane] * sum[lane]);
-        }
-        Some(Self { predicted, rank, confidence, log_prob, brier })
-    }
-
-    #[inline(always)]
+impl Group {
     fn row(&self, lane: usize) -> Row {
         Row {
-            predicted: self.predicted[lane] as u32,
-            rank: self.rank[lane] as u32,
+            predicted: self.predicted[lane],
+            rank: self.rank[lane],
             confidence: self.confidence[lane],
             log_prob: self.log_prob[lane],
             brier: self.brier[lane],
+        }
+    }
+}
+
+for_each_machine! {
+    /// The maximum, its first class, and how many classes stand before the label.
+    fn ranks<T: Score>(columns: &[[T; LANES]], group: &mut Group) => ranks_body
+}
+
+#[inline(always)]
+fn ranks_body<T: Score>(columns: &[[T; LANES]], group: &mut Group) {
+    let (label, mut at_label) = (group.label, [T::ZERO; LANES]);
+    for lane in 0..LANES {
+        // A label that is no class of this group is that of a lane without a row.
+        at_label[lane] = columns.get(label[lane] as usize).map_or(T::ZERO, |column| column[lane]);
+    }
+    let (mut max, mut predicted, mut rank) = ([T::LOWEST; LANES], [0; LANES], [0u32; LANES]);
+    for (k, column) in columns.iter().enumerate() {
+        let k = k as u32;
+        for lane in 0..LANES {
+            let score = column[lane];
+            let larger = score > max[lane];
+            max[lane] = if larger { score } else { max[lane] };
+            predicted[lane] = if larger { k } else { predicted[lane] };
+            let before = (score > at_label[lane]) | ((score == at_label[lane]) & (k < label[lane]));
+            rank[lane] = rank[lane].wrapping_add(before.into());
+        }
+    }
+    group.max.iter_mut().zip(max).for_each(|(to, max)| *to = max.into());
+    (group.predicted, group.rank) = (predicted, rank);
+}
+
+for_each_machine! {
+    /// `sum_k e_k` and `sum_k e_k^2` of `e_k = exp(b (l_k - max))`.
+    fn exp_sums<T: Score>(columns: &[[T; LANES]], inverse_temperature: f64, group: &mut Group) => exp_sums_body
+}
+
+#[inline(always)]
+fn exp_sums_body<T: Score>(columns: &[[T; LANES]], inverse_temperature: f64, group: &mut Group) {
+    let max = group.max;
+    let (mut sum, mut squares) = ([0.0; LANES], [0.0; LANES]);
+    for column in columns {
+        for lane in 0..LANES {
+            let e = fused_exp((column[lane].into() - max[lane]) * inverse_temperature);
+            sum[lane] += e;
+            squares[lane] += e * e;
+        }
+    }
+    (group.sum, group.squares) = (sum, squares);
+}
+
+for_each_machine! {
+    fn finish(inverse_temperature: f64, group: &mut Group) => finish_body
+}
+
+#[inline(always)]
+fn finish_body(inverse_temperature: f64, group: &mut Group) {
+    for lane in 0..LANES {
+        let (sum, exponent) = (group.sum[lane], (group.at_label[lane] - group.max[lane]) * inverse_temperature);
+        let e = fused_exp(exponent);
+        let (miss, others) = (1.0 - e / sum, group.squares[lane] - e * e);
+        let others = if others > 0.0 { others } else { 0.0 };
+        group.confidence[lane] = 1.0 / sum;
+        group.log_prob[lane] = exponent - ln(sum);
+        group.brier[lane] = miss * miss + others / (sum * sum);
+    }
+}
+
+for_each_machine! {
+    fn probabilities_of<T: Score>(columns: &[[T; LANES]], inverse_temperature: f64, probs: &mut [[f64; LANES]])
+        => probabilities_of_body
+}
+
+#[inline(always)]
+fn probabilities_of_body<T: Score>(columns: &[[T; LANES]], inverse_temperature: f64, probs: &mut [[f64; LANES]]) {
+    let mut max = [T::LOWEST; LANES];
+    for column in columns {
+        for lane in 0..LANES {
+            max[lane] = if column[lane] > max[lane] { column[lane] } else { max[lane] };
+        }
+    }
+    let mut sum = [0.0; LANES];
+    for (p, column) in probs.iter_mut().zip(columns) {
+        for lane in 0..LANES {
+            let e = fused_exp((column[lane].into() - max[lane].into()) * inverse_temperature);
+            p[lane] = e;
+            sum[lane] += e;
+        }
+    }
+    let mut inverse = [0.0; LANES];
+    for lane in 0..LANES {
+        inverse[lane] = 1.0 / sum[lane];
+    }
+    for p in probs {
+        for lane in 0..LANES {
+            p[lane] *= inverse[lane];
         }
     }
 }

@@ -24,61 +24,53 @@ pub(super) struct Row {
     pub(super) brier: f64,
 }
 
+pub(super) use columns::for_each_group;
+
 /// Sums run in so many lanes, whatever the width of the machine's vectors.
 const LANES: usize = 8;
 
+/// Rows of few classes are read so many at a time.
+pub(super) const GROUP: usize = LANES;
+
 /// The most classes that are read with one row per lane.
-const FEW: usize = 64;
+pub(super) const FEW: usize = 64;
 
-for_each_machine! {
-    /// Appends a row for every label; `Err` is the index of the first logit that is not finite.
-    ///
-    /// `p_k = exp(b (l_k - max l)) / sum_j exp(b (l_j - max l))` with the inverse temperature `b`.
-    pub(super) fn summarise<T: Score>(
-        logits: &[T], classes: usize, labels: &[u32], inverse_temperature: f64, rows: &mut Vec<Row>,
-    ) -> Result<(), usize> => summarise_body
-}
-
-for_each_machine! {
-    fn fill_probabilities<T: Score>(
-        logits: &[T], classes: usize, inverse_temperature: f64, probs: &mut [f64],
-    ) => probabilities_body
+/// A row for every label, of finite logits.
+///
+/// `p_k = exp(b (l_k - max l)) / sum_j exp(b (l_j - max l))` with the inverse temperature `b`.
+pub(super) fn summarise<T: Score>(logits: &[T], classes: usize, labels: &[u32], inverse_temperature: f64) -> Vec<Row> {
+    let mut rows = Vec::with_capacity(labels.len());
+    if classes <= FEW {
+        columns::summarise(logits, classes, labels, inverse_temperature, &mut rows);
+    } else {
+        rows::summarise(logits, classes, labels, inverse_temperature, &mut rows);
+    }
+    rows
 }
 
 /// The probabilities of rows of finite logits.
 pub(super) fn probabilities<T: Score>(logits: &[T], classes: usize, inverse_temperature: f64) -> Vec<f64> {
     let mut probs = vec![0.0; logits.len()];
-    fill_probabilities(logits, classes, inverse_temperature, &mut probs);
+    if classes <= FEW {
+        columns::probabilities(logits, classes, inverse_temperature, &mut probs);
+    } else {
+        rows::probabilities(logits, classes, inverse_temperature, &mut probs);
+    }
     probs
 }
 
-#[inline(always)]
-fn summarise_body<T: Score>(
-    logits: &[T],
-    classes: usize,
-    labels: &[u32],
-    inverse_temperature: f64,
-    rows: &mut Vec<Row>,
-) -> Result<(), usize> {
-    if classes <= FEW {
-        columns::summarise(logits, classes, labels, inverse_temperature, rows)
-    } else {
-        rows::summarise(logits, classes, labels, inverse_temperature, rows)
-    }
+for_each_machine! {
+    /// Whether all logits are finite.
+    pub(super) fn all_finite<T: Score>(logits: &[T]) -> bool => T::all_finite
+}
+
+for_each_machine! {
+    /// The number of scores that stand before a label's: the larger ones, and the same of a lower index.
+    pub(super) fn rank<T: Score>(row: &[T], label: usize) -> u32 => rank_body
 }
 
 #[inline(always)]
-fn probabilities_body<T: Score>(logits: &[T], classes: usize, inverse_temperature: f64, probs: &mut [f64]) {
-    if classes <= FEW {
-        columns::probabilities(logits, classes, inverse_temperature, probs);
-    } else {
-        rows::probabilities(logits, classes, inverse_temperature, probs);
-    }
-}
-
-/// The number of scores that stand before a label's: the larger ones, and the same of a lower index.
-#[inline(always)]
-pub(super) fn rank<T: Score>(row: &[T], label: usize) -> u32 {
+fn rank_body<T: Score>(row: &[T], label: usize) -> u32 {
     let score = row[label];
     // Wrapping, since a check of every sum would keep it out of vectors; there are fewer than 2^32 classes.
     let count = |n: u32, before: bool| n.wrapping_add(before.into());

@@ -1,23 +1,20 @@
 //! Rows of many classes: one class per vector lane.
 
 use super::{LANES, Row, Score, rank};
-use crate::simd::{exp, ln};
+use crate::simd::{for_each_machine, fused_exp, ln};
 
-#[inline(always)]
 pub(super) fn summarise<T: Score>(
     logits: &[T],
     classes: usize,
     labels: &[u32],
     inverse_temperature: f64,
     rows: &mut Vec<Row>,
-) -> Result<(), usize> {
-    for (index, (row, &label)) in logits.chunks_exact(classes).zip(labels).enumerate() {
-        let Some(max) = T::finite_max(row) else {
-            return Err(index * classes + row.iter().position(|logit| !logit.is_finite()).unwrap_or(0));
-        };
+) {
+    for (row, &label) in logits.chunks_exact(classes).zip(labels) {
+        let max = maximum(row);
         let (sum, squares) = exp_sums(row, max.into(), inverse_temperature);
         let exponent = (row[label as usize].into() - max.into()) * inverse_temperature;
-        let e = exp(exponent);
+        let e = fused_exp(exponent);
         let (miss, others) = (1.0 - e / sum, (squares - e * e).max(0.0) / (sum * sum));
         rows.push(Row {
             predicted: first_equal(row, max) as u32,
@@ -27,24 +24,38 @@ pub(super) fn summarise<T: Score>(
             brier: miss * miss + others,
         });
     }
-    Ok(())
 }
 
-#[inline(always)]
 pub(super) fn probabilities<T: Score>(logits: &[T], classes: usize, inverse_temperature: f64, probs: &mut [f64]) {
     for (row, probs) in logits.chunks_exact(classes).zip(probs.chunks_exact_mut(classes)) {
-        let max = T::finite_max(row).map_or(0.0, Into::into);
-        for (p, &logit) in probs.iter_mut().zip(row) {
-            *p = exp((logit.into() - max) * inverse_temperature);
-        }
-        let inverse = 1.0 / sum(probs);
-        probs.iter_mut().for_each(|p| *p *= inverse);
+        probabilities_of(row, maximum(row).into(), inverse_temperature, probs);
     }
 }
 
-/// The first index of a value that is there.
+for_each_machine! {
+    fn maximum<T: Score>(row: &[T]) -> T => maximum_body
+}
+
 #[inline(always)]
-fn first_equal<T: Score>(row: &[T], value: T) -> usize {
+fn maximum_body<T: Score>(row: &[T]) -> T {
+    const WIDE: usize = 32;
+    let mut max = [T::LOWEST; WIDE];
+    let (chunks, tail) = row.as_chunks::<WIDE>();
+    for chunk in chunks {
+        for lane in 0..WIDE {
+            max[lane] = if chunk[lane] > max[lane] { chunk[lane] } else { max[lane] };
+        }
+    }
+    max.iter().chain(tail).fold(T::LOWEST, |a, &b| if b > a { b } else { a })
+}
+
+for_each_machine! {
+    /// The first index of a value that is there.
+    fn first_equal<T: Score>(row: &[T], value: T) -> usize => first_equal_body
+}
+
+#[inline(always)]
+fn first_equal_body<T: Score>(row: &[T], value: T) -> usize {
     let (chunks, tail) = row.as_chunks::<32>();
     for (index, chunk) in chunks.iter().enumerate() {
         // Whether a chunk has it takes no branch per score.
@@ -55,46 +66,52 @@ fn first_equal<T: Score>(row: &[T], value: T) -> usize {
     chunks.len() * 32 + tail.iter().position(|score| *score == value).unwrap_or(0)
 }
 
-/// `sum_k e_k` and `sum_k e_k^2` of `e_k = exp(b (l_k - max))`.
+for_each_machine! {
+    /// `sum_k e_k` and `sum_k e_k^2` of `e_k = exp(b (l_k - max))`.
+    fn exp_sums<T: Score>(row: &[T], max: f64, inverse_temperature: f64) -> (f64, f64) => exp_sums_body
+}
+
 #[inline(always)]
-fn exp_sums<T: Score>(row: &[T], max: f64, inverse_temperature: f64) -> (f64, f64) {
+fn exp_sums_body<T: Score>(row: &[T], max: f64, inverse_temperature: f64) -> (f64, f64) {
     let (mut sums, mut squares) = ([0.0; LANES], [0.0; LANES]);
-    let mut add = |scores: &[f64; LANES]| {
+    let (chunks, tail) = row.as_chunks::<LANES>();
+    for chunk in chunks {
         for lane in 0..LANES {
-            let e = exp((scores[lane] - max) * inverse_temperature);
+            let e = fused_exp((chunk[lane].into() - max) * inverse_temperature);
             sums[lane] += e;
             squares[lane] += e * e;
         }
-    };
-    let (chunks, tail) = row.as_chunks::<LANES>();
-    for chunk in chunks {
-        add(&chunk.map(Into::into));
     }
-    if !tail.is_empty() {
-        // The exponential of minus infinity adds nothing.
-        let mut padded = [f64::NEG_INFINITY; LANES];
-        for (lane, &score) in padded.iter_mut().zip(tail) {
-            *lane = score.into();
-        }
-        add(&padded);
+    for (lane, &score) in tail.iter().enumerate() {
+        let e = fused_exp((score.into() - max) * inverse_temperature);
+        sums[lane] += e;
+        squares[lane] += e * e;
     }
     (total(sums), total(squares))
 }
 
-/// The sum of a row, in the order of [`exp_sums`].
+for_each_machine! {
+    fn probabilities_of<T: Score>(row: &[T], max: f64, inverse_temperature: f64, probs: &mut [f64]) => probabilities_of_body
+}
+
+/// The sum is in the order of [`exp_sums`].
 #[inline(always)]
-fn sum(values: &[f64]) -> f64 {
+fn probabilities_of_body<T: Score>(row: &[T], max: f64, inverse_temperature: f64, probs: &mut [f64]) {
     let mut sums = [0.0; LANES];
-    let (chunks, tail) = values.as_chunks::<LANES>();
-    for chunk in chunks {
+    let ((chunks, tail), (to, last)) = (row.as_chunks::<LANES>(), probs.as_chunks_mut::<LANES>());
+    for (chunk, probs) in chunks.iter().zip(to) {
         for lane in 0..LANES {
-            sums[lane] += chunk[lane];
+            let e = fused_exp((chunk[lane].into() - max) * inverse_temperature);
+            probs[lane] = e;
+            sums[lane] += e;
         }
     }
-    for (lane, value) in sums.iter_mut().zip(tail) {
-        *lane += value;
+    for (lane, (&score, p)) in tail.iter().zip(last).enumerate() {
+        *p = fused_exp((score.into() - max) * inverse_temperature);
+        sums[lane] += *p;
     }
-    total(sums)
+    let inverse = 1.0 / total(sums);
+    probs.iter_mut().for_each(|p| *p *= inverse);
 }
 
 #[inline(always)]

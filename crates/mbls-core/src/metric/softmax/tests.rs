@@ -1,4 +1,5 @@
 use super::{LANES, Row, Score, columns, rank, rows};
+use crate::simd::on_base;
 use rand::{RngExt, SeedableRng};
 
 fn logits(n: usize, seed: u64) -> Vec<f32> {
@@ -32,9 +33,9 @@ fn both_forms_equal_the_formulas() {
         let (n, b) = (2 * LANES + 3, 0.7);
         let (logits, labels) = (logits(n * classes, classes as u64), labels(n, classes));
         let mut found = vec![Vec::new(); 2];
-        rows::summarise(&logits, classes, &labels, b, &mut found[0]).unwrap();
+        rows::summarise(&logits, classes, &labels, b, &mut found[0]);
         if classes <= super::FEW {
-            columns::summarise(&logits, classes, &labels, b, &mut found[1]).unwrap();
+            columns::summarise(&logits, classes, &labels, b, &mut found[1]);
         } else {
             found.pop();
         }
@@ -61,19 +62,12 @@ fn bits_depend_on_neither_the_machine_nor_the_block() {
     for classes in [5, 21, 64, 65, 130] {
         let n = 29;
         let (logits, labels) = (logits(n * classes, 9), labels(n, classes));
-        let mut block = Vec::new();
-        super::summarise(&logits, classes, &labels, 1.0, &mut block).unwrap();
-        let mut portable = Vec::new();
-        super::summarise_body(&logits, classes, &labels, 1.0, &mut portable).unwrap();
-        assert_eq!(block, portable);
+        let block = super::summarise(&logits, classes, &labels, 1.0);
+        assert_eq!(block, on_base(|| super::summarise(&logits, classes, &labels, 1.0)));
         let probs = super::probabilities(&logits, classes, 1.0);
-        let mut portable = vec![0.0; logits.len()];
-        super::probabilities_body(&logits, classes, 1.0, &mut portable);
-        assert_eq!(probs, portable);
+        assert_eq!(probs, on_base(|| super::probabilities(&logits, classes, 1.0)));
         for (i, (row, label)) in logits.chunks(classes).zip(&labels).enumerate() {
-            let mut alone = Vec::new();
-            super::summarise(row, classes, &[*label], 1.0, &mut alone).unwrap();
-            assert_eq!(alone[0], block[i]);
+            assert_eq!(super::summarise(row, classes, &[*label], 1.0)[0], block[i]);
             let probs = &probs[i * classes..][..classes];
             assert_eq!(super::probabilities(row, classes, 1.0), probs);
             assert_eq!(probs[block[i].predicted as usize], block[i].confidence);
@@ -83,16 +77,18 @@ fn bits_depend_on_neither_the_machine_nor_the_block() {
 
 #[test]
 fn scores_that_are_not_finite_are_found() {
-    fn check<T: Score>(mut logits: Vec<T>, classes: usize, wrong: T) {
-        let at = logits.len() - 2;
-        logits[at] = wrong;
-        let labels = labels(logits.len() / classes, classes);
-        assert_eq!(super::summarise(&logits, classes, &labels, 1.0, &mut Vec::new()), Err(at));
+    fn check<T: Score>(mut logits: Vec<T>, wrong: T) {
+        for finite in [true, false] {
+            assert_eq!(super::all_finite(&logits), finite);
+            assert_eq!(on_base(|| super::all_finite(&logits)), finite);
+            let at = logits.len() - 2;
+            logits[at] = wrong;
+        }
     }
-    for classes in [3, 70] {
-        for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            check(logits(classes * 11, 1), classes, wrong);
-            check(logits(classes * 11, 1).into_iter().map(f64::from).collect(), classes, wrong.into());
+    for n in [2, 33, 700] {
+        for wrong in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            check(logits(n, 1), wrong);
+            check(logits(n, 1).into_iter().map(f64::from).collect(), wrong.into());
         }
     }
 }
