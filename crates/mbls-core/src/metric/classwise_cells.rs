@@ -49,10 +49,11 @@ struct Adder<'a> {
     /// Probabilities in first bins, in units of 2^-60: per class of a row, and per class and lane of a group.
     row_sums: Vec<u64>,
     group_sums: Vec<[u64; GROUP]>,
-    /// Class and probability of those in other bins.
-    others: Vec<(u32, f64)>,
-    /// Per class, whether a group has any of those.
-    any: Vec<bool>,
+    /// Per class, the probabilities in other bins since the last flush.
+    others: Vec<u64>,
+    /// Class and probability of those of a row; per class, a bit for each lane of a group that has one.
+    above: Vec<(u32, f64)>,
+    lanes_above: Vec<[u8; 8]>,
 }
 
 impl<'a> Adder<'a> {
@@ -69,28 +70,43 @@ impl<'a> Adder<'a> {
             rows: 0,
             row_sums: vec![0; classes],
             group_sums: vec![[0; GROUP]; classes],
-            others: Vec::new(),
-            any: vec![false; classes],
+            others: vec![0; classes],
+            above: Vec::new(),
+            lanes_above: vec![[0; 8]; classes.div_ceil(8)],
         }
     }
 
     fn add_row(&mut self, probs: &[f64], label: u32) {
-        add_row(probs, self.edge, &mut self.row_sums, &mut self.others);
+        let mut above = std::mem::take(&mut self.above);
+        add_row(probs, self.edge, &mut self.row_sums, &mut above);
+        above.drain(..).for_each(|(class, p)| self.add_other(class as usize, p));
+        self.above = above;
         self.add_label(label, probs[label as usize]);
         self.count(1);
     }
 
     /// Adds as many rows as a group has, as columns.
     fn add_group(&mut self, columns: &[[f64; GROUP]], labels: &[u32]) {
-        add_columns(columns, self.edge, &mut self.group_sums, &mut self.any);
-        for (class, column) in columns.iter().enumerate().filter(|(class, _)| self.any[*class]) {
-            let others = column.iter().filter(|p| **p > self.edge);
-            self.others.extend(others.map(|&p| (class as u32, p)));
+        add_columns(columns, self.edge, &mut self.group_sums, self.lanes_above.as_flattened_mut());
+        // Eight classes at once: where a class has any is a guess that often fails.
+        for (word, columns) in columns.chunks(8).enumerate() {
+            let mut lanes = u64::from_le_bytes(self.lanes_above[word]);
+            while lanes != 0 {
+                let bit = lanes.trailing_zeros() as usize;
+                self.add_other(word * 8 + bit / GROUP, columns[bit / GROUP][bit % GROUP]);
+                lanes &= lanes - 1;
+            }
         }
         for (lane, &label) in labels.iter().enumerate() {
             self.add_label(label, columns[label as usize][lane]);
         }
         self.count(GROUP as u64);
+    }
+
+    /// Adds a probability above the first bin.
+    fn add_other(&mut self, class: usize, probability: f64) {
+        self.others[class] += 1;
+        self.cells[class * self.bins + self.edges.bin(probability)].add(probability, false);
     }
 
     fn add_label(&mut self, label: u32, probability: f64) {
@@ -107,35 +123,32 @@ impl<'a> Adder<'a> {
 
     /// Adds the sums to the cells.
     fn flush(&mut self) {
-        let sums = self.row_sums.iter_mut().zip(&mut self.group_sums);
-        for (cell, (row, group)) in self.cells.iter_mut().step_by(self.bins).zip(sums) {
-            cell.count += self.rows;
+        let sums = self.row_sums.iter_mut().zip(&mut self.group_sums).zip(&mut self.others);
+        for (cell, ((row, group), others)) in self.cells.iter_mut().step_by(self.bins).zip(sums) {
+            cell.count += self.rows - std::mem::take(others);
             cell.probability.add_units(std::mem::take(row));
             std::mem::take(group).into_iter().for_each(|sum| cell.probability.add_units(sum));
-        }
-        for (class, probability) in self.others.drain(..) {
-            let class = &mut self.cells[class as usize * self.bins..][..self.bins];
-            class[0].count -= 1;
-            class[self.edges.bin(probability)].add_units(unit_interval_units(probability), false);
         }
         (self.taken, self.rows) = (0, 0);
     }
 }
 
 for_each_machine! {
-    fn add_columns(columns: &[[f64; GROUP]], edge: f64, sums: &mut [[u64; GROUP]], any: &mut [bool]) => add_columns_body
+    fn add_columns(columns: &[[f64; GROUP]], edge: f64, sums: &mut [[u64; GROUP]], lanes_above: &mut [u8])
+        => add_columns_body
 }
 
 #[inline(always)]
-fn add_columns_body(columns: &[[f64; GROUP]], edge: f64, sums: &mut [[u64; GROUP]], any: &mut [bool]) {
-    for ((column, sums), any) in columns.iter().zip(sums).zip(any) {
+fn add_columns_body(columns: &[[f64; GROUP]], edge: f64, sums: &mut [[u64; GROUP]], lanes_above: &mut [u8]) {
+    for ((column, sums), lanes_above) in columns.iter().zip(sums).zip(lanes_above) {
+        let (column, mut new) = (*column, *sums);
         let mut above = 0;
         for lane in 0..GROUP {
             let (units, low) = low_units(column[lane], edge);
-            sums[lane] = sums[lane].wrapping_add(units);
-            above |= !low;
+            new[lane] = new[lane].wrapping_add(units);
+            above |= !low & (1 << lane);
         }
-        *any = above != 0;
+        (*sums, *lanes_above) = (new, above as u8);
     }
 }
 

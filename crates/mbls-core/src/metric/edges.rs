@@ -34,6 +34,7 @@ impl Edges {
     }
 
     /// The bin of a probability.
+    #[inline]
     pub(super) fn bin(&self, probability: f64) -> usize {
         let last = self.0.len() - 2;
         // Edges lie within a rounding of `i / bins`: the guess is off by one at most. Without branches, which would be guessed wrong.

@@ -66,15 +66,28 @@ fn first_equal_body<T: Score>(row: &[T], value: T) -> usize {
     chunks.len() * 32 + tail.iter().position(|score| *score == value).unwrap_or(0)
 }
 
+/// `sum_k e_k` and `sum_k e_k^2` of `e_k = exp(b (l_k - max))`.
+fn exp_sums<T: Score>(row: &[T], max: f64, inverse_temperature: f64) -> (f64, f64) {
+    let (chunks, tail) = row.as_chunks::<LANES>();
+    let mut sums = [[0.0; LANES]; 2];
+    add_exps(chunks, max, inverse_temperature, &mut sums);
+    if !tail.is_empty() {
+        // The exponential of minus infinity adds nothing.
+        let mut padded = [T::LOWEST; LANES];
+        padded[..tail.len()].copy_from_slice(tail);
+        add_exps(&[padded], max, inverse_temperature, &mut sums);
+    }
+    (total(sums[0]), total(sums[1]))
+}
+
 for_each_machine! {
-    /// `sum_k e_k` and `sum_k e_k^2` of `e_k = exp(b (l_k - max))`.
-    fn exp_sums<T: Score>(row: &[T], max: f64, inverse_temperature: f64) -> (f64, f64) => exp_sums_body
+    fn add_exps<T: Score>(chunks: &[[T; LANES]], max: f64, inverse_temperature: f64, sums: &mut [[f64; LANES]; 2])
+        => add_exps_body
 }
 
 #[inline(always)]
-fn exp_sums_body<T: Score>(row: &[T], max: f64, inverse_temperature: f64) -> (f64, f64) {
-    let (mut sums, mut squares) = ([0.0; LANES], [0.0; LANES]);
-    let (chunks, tail) = row.as_chunks::<LANES>();
+fn add_exps_body<T: Score>(chunks: &[[T; LANES]], max: f64, inverse_temperature: f64, to: &mut [[f64; LANES]; 2]) {
+    let [mut sums, mut squares] = *to;
     for chunk in chunks {
         for lane in 0..LANES {
             let e = fused_exp((chunk[lane].into() - max) * inverse_temperature);
@@ -82,12 +95,7 @@ fn exp_sums_body<T: Score>(row: &[T], max: f64, inverse_temperature: f64) -> (f6
             squares[lane] += e * e;
         }
     }
-    for (lane, &score) in tail.iter().enumerate() {
-        let e = fused_exp((score.into() - max) * inverse_temperature);
-        sums[lane] += e;
-        squares[lane] += e * e;
-    }
-    (total(sums), total(squares))
+    *to = [sums, squares];
 }
 
 for_each_machine! {
