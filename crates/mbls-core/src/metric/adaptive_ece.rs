@@ -108,11 +108,11 @@ impl Metric for AdaptiveEce {
     }
 
     fn value(&self) -> Option<f64> {
-        let mut samples = self.state.samples.to_vec();
+        let samples = self.state.samples.as_slice();
         if samples.is_empty() {
             return None;
         }
-        let bins = equal_mass_bins(&mut samples, self.state.bins, self.state.convention);
+        let bins = equal_mass_bins(samples, self.state.bins, self.state.convention);
         let total = bins.iter().map(|bin| bin.cell.gap()).sum();
         Some(units_to_f64(total) / samples.len() as f64)
     }

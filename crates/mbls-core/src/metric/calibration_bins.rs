@@ -229,8 +229,8 @@ fn diagrams(cells: &[Cell], edges: &EqualWidthBins, bins: usize) -> Vec<Option<R
 
 /// The diagram of samples in bins of equal mass, `None` for none.
 fn equal_mass(samples: &Samples, bins: usize) -> Option<Reliability> {
-    let mut samples = samples.to_vec();
-    (!samples.is_empty()).then(|| equal_mass_reliability(&mut samples, bins))
+    let samples = samples.as_slice();
+    (!samples.is_empty()).then(|| equal_mass_reliability(samples, bins))
 }
 
 fn check_target(target: Target) -> Result<()> {

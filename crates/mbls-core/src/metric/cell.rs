@@ -34,13 +34,6 @@ impl Cell {
         self.add_units(sample.units(), sample.correct());
     }
 
-    /// Adds the samples of another cell; the caller has checked that their number fits.
-    pub(super) fn add_cell(&mut self, other: &Self) {
-        self.count += other.count;
-        self.positive += other.positive;
-        self.probability.add_sum(other.probability);
-    }
-
     pub(super) fn merge(&mut self, other: &Self) -> Result<()> {
         let mut probability = self.probability;
         probability.merge(other.probability)?;
@@ -86,8 +79,8 @@ impl Tally {
     /// The most samples one can hold.
     pub(super) const MOST: usize = 1 << 31;
 
-    pub(super) fn add(&mut self, probability: f64, positive: bool) {
-        let units = unit_interval_units(probability);
+    pub(super) fn add_sample(&mut self, sample: Sample) {
+        let (units, positive) = (sample.units(), sample.correct());
         let parts = [1, positive.into(), units & u64::from(u32::MAX), units >> 32];
         self.0.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
     }

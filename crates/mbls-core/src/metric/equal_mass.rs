@@ -1,7 +1,7 @@
-//! Bins of equally many samples, of samples in any order: no more of them is sorted than the edges need.
+//! Bins of equally many samples, of samples in any order: they are not sorted, but counted by their leading bits.
 
 use super::AdaptiveConvention;
-use super::cell::Cell;
+use super::cell::{Cell, Tally};
 use super::fixed_sum::{unit_interval_units, units_to_f64};
 use super::reliability::Reliability;
 use super::samples::Sample;
@@ -15,66 +15,107 @@ pub(super) struct EqualMassBin {
 }
 
 /// Samples a task.
-const TASK: usize = 1 << 15;
+const TASK: usize = 1 << 16;
 
-/// The bins of samples, at least one, by rising confidence; the samples change their order.
+/// Samples are counted by their units of 2^-60 without so many of the lowest bits.
+const SHIFT: u32 = 49;
+
+/// Buckets of samples that have the leading bits in common; the last is that of confidence 1.
+const BUCKETS: usize = (1 << (60 - SHIFT)) + 1;
+
+fn bucket(sample: Sample) -> usize {
+    (sample.units() >> SHIFT) as usize
+}
+
+/// The bins of samples, at least one, by rising confidence.
 ///
 /// Edges and confidences are compared in units of `2^-60 / bins`, in which both are integers. By the default convention the
 /// lowest confidence, which is the lower edge of the first bin, is in it.
-pub(super) fn equal_mass_bins(
-    samples: &mut [Sample],
-    bins: usize,
-    convention: AdaptiveConvention,
-) -> Vec<EqualMassBin> {
+pub(super) fn equal_mass_bins(samples: &[Sample], bins: usize, convention: AdaptiveConvention) -> Vec<EqualMassBin> {
     let edges = edges(samples, bins, convention);
-    // A sample is above an edge where it is above the last confidence that is not.
-    let last_within: Vec<u64> = edges.iter().map(|edge| (edge / bins as u128) as u64).collect();
-    let (lowest, upper) = match convention {
-        AdaptiveConvention::Default => (None, &last_within[1..]),
-        AdaptiveConvention::Reference => (Some(last_within[0]), &last_within[1..]),
+    // The first bin has no lower edge by the default convention, by which every sample is in one.
+    let first = match convention {
+        AdaptiveConvention::Default => 1,
+        AdaptiveConvention::Reference => 0,
     };
+    let intervals = Intervals::new(&edges[first..], bins);
     let add = |samples: &[Sample]| {
-        let mut cells = vec![Cell::default(); bins];
-        for &sample in samples {
-            let bin = upper.partition_point(|last| *last < sample.units());
-            if let Some(cell) = cells.get_mut(bin)
-                && lowest.is_none_or(|lowest| sample.units() > lowest)
-            {
-                cell.add_sample(sample);
-            }
-        }
+        let mut tallies = vec![Tally::default(); bins + 2];
+        samples.iter().for_each(|&sample| tallies[intervals.of(sample)].add_sample(sample));
+        tallies
+    };
+    let merge = |mut cells: Vec<Cell>, tallies: Vec<Tally>| {
+        cells.iter_mut().zip(tallies).for_each(|(cell, tally)| tally.add_to(cell));
         cells
     };
-    let merge = |mut cells: Vec<Cell>, others: Vec<Cell>| {
-        cells.iter_mut().zip(&others).for_each(|(cell, other)| cell.add_cell(other));
-        cells
-    };
-    let cells = samples.par_chunks(TASK).map(add).reduce(|| vec![Cell::default(); bins], merge);
+    // Tasks of many bins are larger, so that the tallies take less memory than the samples.
+    let tallies: Vec<Vec<Tally>> = samples.par_chunks(TASK.max(8 * bins)).map(add).collect();
+    let cells = tallies.into_iter().fold(vec![Cell::default(); bins + 2], merge);
+    let cells = cells.into_iter().skip(1 - first);
     let to_f64 = |edge: u128| units_to_f64(edge) / bins as f64;
     let intervals = edges.windows(2).map(|pair| (to_f64(pair[0]), to_f64(pair[1])));
     intervals.zip(cells).map(|((lower, upper), cell)| EqualMassBin { lower, upper, cell }).collect()
 }
 
 /// The diagram of samples, at least one, in bins of equal mass by the default convention.
-pub(super) fn equal_mass_reliability(samples: &mut [Sample], bins: usize) -> Reliability {
+pub(super) fn equal_mass_reliability(samples: &[Sample], bins: usize) -> Reliability {
     let bins = equal_mass_bins(samples, bins, AdaptiveConvention::Default);
     let (intervals, cells): (Vec<(f64, f64)>, Vec<Cell>) =
         bins.into_iter().map(|bin| ((bin.lower, bin.upper), bin.cell)).unzip();
     Reliability::of_cells(intervals, &cells)
 }
 
+/// Between which edges a sample is.
+struct Intervals {
+    /// Per edge, the units up to which a sample is not above it.
+    within: Vec<u64>,
+    /// Per bucket its interval, where all of it is in one: else [`MIXED`](Self::MIXED).
+    buckets: Vec<u32>,
+}
+
+impl Intervals {
+    const MIXED: u32 = u32::MAX;
+
+    fn new(edges: &[u128], bins: usize) -> Self {
+        // A sample is above an edge where it is above the last confidence that is not.
+        let within = edges.iter().map(|edge| (edge / bins as u128) as u64).collect();
+        let mut intervals = Self { within, buckets: Vec::new() };
+        let of_bucket = |bucket: u64| {
+            let ends = [bucket << SHIFT, ((bucket + 1) << SHIFT) - 1].map(|units| intervals.search(units));
+            if ends[0] == ends[1] { ends[0] as u32 } else { Self::MIXED }
+        };
+        intervals.buckets = (0..BUCKETS as u64).map(of_bucket).collect();
+        intervals
+    }
+
+    /// The number of edges that a sample is above.
+    fn of(&self, sample: Sample) -> usize {
+        match self.buckets[bucket(sample)] {
+            Self::MIXED => self.search(sample.units()),
+            interval => interval as usize,
+        }
+    }
+
+    fn search(&self, units: u64) -> usize {
+        self.within.partition_point(|within| *within < units)
+    }
+}
+
 /// The edges, one more than bins: the confidences at positions `k n / bins` of the sorted samples, between two of them by linear
 /// interpolation. Exactly: in floats the position itself would be rounded, and the edge would miss the confidence it should be
 /// equal to.
-fn edges(samples: &mut [Sample], bins: usize, convention: AdaptiveConvention) -> Vec<u128> {
+fn edges(samples: &[Sample], bins: usize, convention: AdaptiveConvention) -> Vec<u128> {
     let (n, bins) = (samples.len(), bins as u128);
     let position = |k: u128| ((k * n as u128 / bins) as usize, k * n as u128 % bins);
     let mut needed: Vec<usize> = (0..=bins).flat_map(|k| [position(k).0, position(k).0 + 1]).collect();
     needed.iter_mut().for_each(|index| *index = (*index).min(n - 1));
     needed.sort_unstable();
     needed.dedup();
-    select(samples, &needed, 0);
-    let confidence = |index: usize| u128::from(samples[index].units()) * bins;
+    let found = order_statistics(samples, &needed);
+    let confidence = |index: usize| {
+        let at = needed.partition_point(|needed| *needed < index);
+        u128::from(found[at].units()) * bins
+    };
     let exact = |k: u128| {
         let (index, rest) = position(k);
         if index + 1 >= n {
@@ -93,18 +134,44 @@ fn edges(samples: &mut [Sample], bins: usize, convention: AdaptiveConvention) ->
     (0..=bins).map(edge).collect()
 }
 
+/// The samples that sorting would put at `indices`, which rise.
+fn order_statistics(samples: &[Sample], indices: &[usize]) -> Vec<Sample> {
+    let count = |samples: &[Sample]| {
+        let mut counts = vec![0usize; BUCKETS];
+        samples.iter().for_each(|&sample| counts[bucket(sample)] += 1);
+        counts
+    };
+    let counts: Vec<Vec<usize>> = samples.par_chunks(TASK).map(count).collect();
+    // The position of each bucket's first sample, and the buckets that are needed, with the indices in them.
+    let (mut first, mut rest) = (0, indices);
+    let mut needed = vec![None; BUCKETS];
+    let mut groups = Vec::new();
+    for (bucket, needed) in needed.iter_mut().enumerate() {
+        let end = first + counts.iter().map(|counts| counts[bucket]).sum::<usize>();
+        let (inside, after) = rest.split_at(rest.partition_point(|index| *index < end));
+        if !inside.is_empty() {
+            *needed = Some(groups.len());
+            groups.push((Vec::with_capacity(end - first), inside, first));
+        }
+        (first, rest) = (end, after);
+    }
+    for &sample in samples {
+        if let Some(group) = needed[bucket(sample)] {
+            groups[group].0.push(sample);
+        }
+    }
+    let found = groups.into_par_iter().flat_map_iter(|(mut samples, indices, first)| {
+        select(&mut samples, indices, first);
+        indices.iter().map(|index| samples[index - first]).collect::<Vec<_>>()
+    });
+    found.collect()
+}
+
 /// Puts the samples at `indices`, rising and counted from `offset`, where sorting would.
 fn select(samples: &mut [Sample], indices: &[usize], offset: usize) {
     let middle = indices.len() / 2;
     let Some(&index) = indices.get(middle) else { return };
-    let length = samples.len();
     let (left, _, right) = samples.select_nth_unstable(index - offset);
-    let mut left = || select(left, &indices[..middle], offset);
-    let mut right = || select(right, &indices[middle + 1..], index + 1);
-    if length > TASK {
-        rayon::join(left, right);
-    } else {
-        left();
-        right();
-    }
+    select(left, &indices[..middle], offset);
+    select(right, &indices[middle + 1..], index + 1);
 }

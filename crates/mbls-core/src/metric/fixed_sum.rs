@@ -91,11 +91,6 @@ impl FixedSum {
         self.0 += (i128::from(high) << 32) + i128::from(low);
     }
 
-    /// Adds a sum to one that is far from its bound.
-    pub(super) fn add_sum(&mut self, other: Self) {
-        self.0 += other.0;
-    }
-
     /// Adds another sum.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 use super::cell::{Cell, Tally};
 use super::edges::Edges;
+use super::samples::Sample;
 use super::saved::{self, Saved};
 use super::top_labels::top_labels;
 use super::{Metric, Norm, Predictions, TopLabels, add_counts, same};
@@ -69,7 +70,7 @@ impl ReliabilityBins {
         while rows.len() > 0 {
             let mut tallies = vec![Tally::default(); self.cells.len()];
             for (confidence, correct) in rows.by_ref().take(Tally::MOST) {
-                tallies[self.edges.bin(confidence)].add(confidence, correct);
+                tallies[self.edges.bin(confidence)].add_sample(Sample::new(confidence, correct));
             }
             tallies.into_iter().zip(&mut self.cells).for_each(|(tally, cell)| tally.add_to(cell));
         }

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 /// [`sorted`](Self::sorted) before anything that depends on one.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Samples(Vec<u64>);
+pub(super) struct Samples(Vec<Sample>);
 
 /// One row: the confidence in units of 2^-60, times two, plus one where the row is correct.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(super) struct Sample(u64);
 
 /// The packed sample of confidence 1 that is correct.
@@ -53,7 +53,7 @@ impl Samples {
 
     pub(super) fn extend(&mut self, samples: impl Iterator<Item = Sample>) -> Result<()> {
         add_counts(self.0.len() as u64, samples.size_hint().0 as u64)?;
-        self.0.extend(samples.map(|sample| sample.0));
+        self.0.extend(samples);
         Ok(())
     }
 
@@ -65,14 +65,14 @@ impl Samples {
 
     /// The rows by rising confidence, wrong ones before correct ones of the same: the same for every order of adding.
     pub(super) fn sorted(&self) -> Vec<Sample> {
-        let mut samples = self.to_vec();
+        let mut samples = self.0.clone();
         samples.par_sort_unstable();
         samples
     }
 
     /// The rows in the order they were added in.
-    pub(super) fn to_vec(&self) -> Vec<Sample> {
-        self.0.iter().map(|&sample| Sample(sample)).collect()
+    pub(super) fn as_slice(&self) -> &[Sample] {
+        &self.0
     }
 
     /// An error where a sample was not packed here.
@@ -80,9 +80,9 @@ impl Samples {
         if self.0.len() as u64 > MAX_ROWS {
             return Err(S::invalid(format!("{} samples: expected at most 2^47", self.0.len())));
         }
-        match self.0.iter().find(|sample| **sample > LARGEST) {
+        match self.0.iter().find(|sample| sample.0 > LARGEST) {
             None => Ok(()),
-            Some(sample) => Err(S::invalid(format!("sample {sample} is above {LARGEST}, a confidence of 1"))),
+            Some(Sample(sample)) => Err(S::invalid(format!("sample {sample} is above {LARGEST}, a confidence of 1"))),
         }
     }
 }

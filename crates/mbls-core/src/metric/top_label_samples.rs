@@ -116,7 +116,7 @@ impl SortedTopLabels {
             Binning::EqualWidthCeil => EqualWidthBins::ceil(bins)?,
             Binning::EqualMass => {
                 check_bins(bins)?;
-                return Ok(equal_mass_reliability(&mut self.samples.clone(), bins));
+                return Ok(equal_mass_reliability(&self.samples, bins));
             }
         };
         let mut cells = vec![Cell::default(); bins];
