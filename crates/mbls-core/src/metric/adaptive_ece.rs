@@ -1,7 +1,7 @@
 use super::edges::check_bins;
 use super::equal_mass::equal_mass_bins;
 use super::fixed_sum::units_to_f64;
-use super::samples::{Sample, Samples};
+use super::samples::{Sample, Samples, samples_of};
 use super::saved::{self, Saved};
 use super::top_labels::top_labels;
 use super::{Metric, Predictions, TopLabels, same};
@@ -99,7 +99,10 @@ impl Metric for AdaptiveEce {
     type Value = f64;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {
-        self.extend(top_labels(input))
+        match self.state.convention {
+            AdaptiveConvention::Default => self.state.samples.extend(samples_of(input).into_iter()),
+            AdaptiveConvention::Reference => self.extend(top_labels(input)),
+        }
     }
 
     fn merge(&mut self, other: Self) -> Result<()> {

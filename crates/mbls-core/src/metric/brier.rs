@@ -42,9 +42,8 @@ impl Metric for Brier {
 
     fn update(&mut self, input: &Predictions) -> Result<()> {
         let mut batch = State { n: input.rows() as u64, ..State::default() };
-        let errors = input.all_rows().iter().map(|row| row.brier);
         // A squared error is at most 2, its sum far from the bound: this never fails.
-        batch.sum.add_all(errors).map_err(|row| out_of_range(&input.squared_error(row)))?;
+        batch.sum.add_all(&input.all_rows().brier).map_err(|row| out_of_range(&input.squared_error(row)))?;
         self.merge(Self { state: batch })
     }
 

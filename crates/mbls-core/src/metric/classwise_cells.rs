@@ -3,7 +3,7 @@
 use super::Predictions;
 use super::cell::Cell;
 use super::edges::Edges;
-use super::fixed_sum::unit_interval_units;
+use super::fixed_sum::{unit_interval_units, unit_interval_units_by_parts};
 use super::softmax::GROUP;
 use crate::simd::for_each_machine;
 
@@ -181,19 +181,10 @@ fn add_row_body(probs: &[f64], edge: f64, sums: &mut [u64], others: &mut Vec<(u3
 }
 
 /// [`unit_interval_units`] of a probability up to an edge, 0 for one above; and all bits where it is up to the edge.
-///
-/// In two steps of 30 bits, each of which vectors can turn into integers: adding 1.5 * 2^52 leaves them in the low bits of the
-/// mantissa. The first is even in units of the second, so that halves are rounded as in one step.
 #[inline(always)]
 fn low_units(probability: f64, edge: f64) -> (u64, u64) {
-    const STEP: f64 = (1u64 << 30) as f64;
-    const ROUND: f64 = 6_755_399_441_055_744.0;
-    let scaled = probability * STEP;
-    let high = scaled + ROUND;
-    let low = (scaled - (high - ROUND)) * STEP + ROUND;
-    let bits = |x: f64| x.to_bits().wrapping_sub(ROUND.to_bits());
     let within = if probability <= edge { u64::MAX } else { 0 };
-    ((bits(high) << 30).wrapping_add(bits(low)) & within, within)
+    (unit_interval_units_by_parts(probability) & within, within)
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use crate::simd::for_each_machine;
 use crate::{Error, Result};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -47,38 +48,33 @@ impl FixedSum {
         Ok(())
     }
 
-    /// Adds numbers as [`add`](Self::add) does, faster.
+    /// Adds numbers as [`add`](Self::add) does, in vectors.
     ///
     /// # Errors
     ///
-    /// The position of a number that cannot be added; the sum then holds some of those before it.
-    pub(super) fn add_all(&mut self, values: impl Iterator<Item = f64>) -> std::result::Result<(), usize> {
-        // So many parts of 32 bits fit into 64 bits.
-        const PARTS: usize = 1 << 30;
-        let (mut low, mut high, mut last) = (0u64, 0i64, 0);
-        for (position, value) in values.enumerate() {
-            last = position;
-            let units = round(value * UNITS);
-            // False for NaN.
-            if units.abs() < 2f64.powi(62) {
-                let units = units as i64;
-                low += u64::from(units as u32);
-                high += units >> 32;
-            } else {
-                self.add(value).map_err(|_| position)?;
-            }
-            if position % PARTS == PARTS - 1 {
-                self.add_parts(low, high).ok_or(position)?;
-                (low, high) = (0, 0);
+    /// The position of a number that cannot be added; the sum then holds those before it.
+    pub(super) fn add_all(&mut self, values: &[f64]) -> std::result::Result<(), usize> {
+        for (chunk, values) in values.chunks(PARTS).enumerate() {
+            let parts = sum_parts(values).and_then(|(low, high)| {
+                // Of numbers below 2^20 and so few, far below what would overflow.
+                self.0.checked_add((i128::from(high) << STEP_BITS) + i128::from(low))
+            });
+            match parts {
+                Some(sum) => self.0 = sum,
+                None => {
+                    for (i, &value) in values.iter().enumerate() {
+                        self.add(value).map_err(|_| chunk * PARTS + i)?;
+                    }
+                }
             }
         }
-        self.add_parts(low, high).ok_or(last)
+        Ok(())
     }
 
-    /// Adds `2^32 high + low` units; `None`, with the sum unchanged, where that is too much.
-    fn add_parts(&mut self, low: u64, high: i64) -> Option<()> {
-        self.0 = self.0.checked_add((i128::from(high) << 32) + i128::from(low))?;
-        Some(())
+    /// The sum of the negative numbers.
+    pub(super) fn negative(self) -> Self {
+        // The magnitude of a sum is below 2^127.
+        Self(self.0.wrapping_neg())
     }
 
     /// Adds a number of units of 2^-60, to a sum that is far from its bound.
@@ -115,6 +111,64 @@ impl FixedSum {
     pub(super) fn units(self) -> i128 {
         self.0
     }
+}
+
+/// Bits of each of the two steps in which a number becomes a count of units of 2^-60.
+///
+/// Vectors have no conversion to integers of 64 bits: adding 1.5 * 2^52 leaves an integer in the low bits of the mantissa. The
+/// first part is even in units of the second, so that halves are rounded as in one step.
+const STEP_BITS: u32 = 30;
+
+/// The counts of `2^-30` and, beyond them, of 2^-60 of a number whose magnitude is below 2^20.
+#[inline(always)]
+pub(super) fn parts(value: f64) -> (i64, i64) {
+    const STEP: f64 = (1u64 << STEP_BITS) as f64;
+    const ROUND: f64 = 6_755_399_441_055_744.0;
+    let scaled = value * STEP;
+    let high = scaled + ROUND;
+    let low = (scaled - (high - ROUND)) * STEP + ROUND;
+    let integer = |x: f64| x.to_bits().wrapping_sub(ROUND.to_bits()) as i64;
+    (integer(high), integer(low))
+}
+
+/// [`unit_interval_units`] in vectors.
+#[inline(always)]
+pub(super) fn unit_interval_units_by_parts(value: f64) -> u64 {
+    let (high, low) = parts(value);
+    (high << STEP_BITS).wrapping_add(low) as u64
+}
+
+/// Numbers whose parts are added in 64 bits.
+const PARTS: usize = 1 << 12;
+
+for_each_machine! {
+    /// The sums of the low and the high parts of at most [`PARTS`] numbers; `None` where one is not below 2^20.
+    fn sum_parts(values: &[f64]) -> Option<(i64, i64)> => sum_parts_body
+}
+
+#[inline(always)]
+fn sum_parts_body(values: &[f64]) -> Option<(i64, i64)> {
+    const LANES: usize = 8;
+    let (mut low, mut high, mut beyond) = ([0i64; LANES], [0i64; LANES], [0u64; LANES]);
+    let (chunks, tail) = values.as_chunks::<LANES>();
+    for chunk in chunks {
+        for lane in 0..LANES {
+            let (h, l) = parts(chunk[lane]);
+            high[lane] = high[lane].wrapping_add(h);
+            low[lane] = low[lane].wrapping_add(l);
+            // False for NaN.
+            beyond[lane] |= if chunk[lane].abs() < 2f64.powi(20) { 0 } else { u64::MAX };
+        }
+    }
+    // Wrapping, since the parts of what is not below 2^20 may be anything.
+    let total = |lanes: [i64; LANES]| lanes.into_iter().fold(0, i64::wrapping_add);
+    let (mut low, mut high) = (total(low), total(high));
+    for value in tail {
+        let (h, l) = parts(*value);
+        (low, high) = (low.wrapping_add(l), high.wrapping_add(h));
+    }
+    let within = beyond.iter().all(|beyond| *beyond == 0) && tail.iter().all(|value| value.abs() < 2f64.powi(20));
+    within.then_some((low, high))
 }
 
 /// A number as a count of units of 2^-60, for numbers in `[0, 1]`.
@@ -159,6 +213,42 @@ impl<'de> Deserialize<'de> for FixedSum {
                 de::Unexpected::Str(&text),
                 &"the decimal string of an integer of 128 bits",
             )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::on_base;
+
+    #[test]
+    fn adding_all_is_adding_one_by_one() {
+        let number = |i: i32| (f64::from(i) * 0.618_034).sin() * 2f64.powi(i % 83 - 63);
+        for wrong in [None, Some(f64::NAN), Some(f64::INFINITY), Some(-1e30)] {
+            for n in [0, 1, 7, 8, 100, 4096, 10_000] {
+                let mut values: Vec<f64> = (0..n).map(number).collect();
+                let at = values.len() / 2;
+                if let (Some(wrong), Some(value)) = (wrong, values.get_mut(at)) {
+                    *value = wrong;
+                }
+                let (mut expected, mut found) = (FixedSum::default(), FixedSum::default());
+                let failed = values.iter().position(|value| expected.add(*value).is_err());
+                assert_eq!(found.add_all(&values), failed.map_or(Ok(()), Err));
+                assert_eq!(found, expected, "{n} values");
+                assert_eq!(on_base(|| FixedSum::default().add_all(&values)), failed.map_or(Ok(()), Err));
+            }
+        }
+    }
+
+    #[test]
+    fn halves_of_a_unit_are_rounded_to_even() {
+        for (units, rounded) in [(0.5, 0), (1.5, 2), (2.5, 2), (3.0, 3), (1e6 + 0.5, 1_000_000)] {
+            let mut sum = FixedSum::default();
+            sum.add_all(&[units * 2f64.powi(-60)]).unwrap();
+            assert_eq!(sum.units(), rounded);
+            sum.add_all(&[-units * 2f64.powi(-60); 9]).unwrap();
+            assert_eq!(sum.units(), -8 * rounded);
         }
     }
 }

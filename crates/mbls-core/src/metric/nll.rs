@@ -38,17 +38,23 @@ impl Metric for NegativeLogLikelihood {
     type Value = f64;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {
-        let values = || input.all_rows().iter().map(|row| -row.log_prob);
-        let infinite = values().filter(|value| *value == f64::INFINITY).count() as u64;
-        let mut batch = State { n: input.rows() as u64, infinite, ..State::default() };
-        let finite = values().map(|value| if value == f64::INFINITY { 0.0 } else { value });
-        batch.sum.add_all(finite).map_err(|row| Error::Value {
+        let log_probs = &input.all_rows().log_prob;
+        let infinite = log_probs.iter().filter(|value| **value == f64::NEG_INFINITY).count();
+        let mut sum = FixedSum::default();
+        let added = if infinite == 0 {
+            sum.add_all(log_probs)
+        } else {
+            let finite: Vec<f64> = log_probs.iter().map(|value| if value.is_finite() { *value } else { 0.0 }).collect();
+            sum.add_all(&finite)
+        };
+        added.map_err(|row| Error::Value {
             what: "negative log-likelihood",
             value: -input.log_prob_of_label(row),
             row,
             class: input.label(row) as usize,
             expected: "one below 2^66, a sum below 2^67",
         })?;
+        let batch = State { n: input.rows() as u64, infinite: infinite as u64, sum: sum.negative() };
         self.merge(Self { state: batch })
     }
 

@@ -1,5 +1,5 @@
 use super::score::Score;
-use super::softmax::{self, GROUP, Row};
+use super::softmax::{self, GROUP, Rows};
 use crate::{Error, Result};
 use std::sync::OnceLock;
 
@@ -27,7 +27,7 @@ pub struct Predictions {
     classes: usize,
     labels: Vec<u32>,
     /// Of given probabilities, or of the logits once somebody asked for them.
-    rows: OnceLock<Vec<Row>>,
+    rows: OnceLock<Rows>,
     scores: Scores,
     inverse_temperature: f64,
     /// Given ones, or those of the logits once somebody asked for them.
@@ -77,11 +77,16 @@ impl Predictions {
     pub fn from_logits_at<T: Score>(logits: &[T], classes: usize, labels: &[u32], temperature: f64) -> Result<Self> {
         let inverse_temperature = 1.0 / check_temperature(temperature)?;
         check_shape("logits", logits.len(), classes, labels)?;
-        if !softmax::all_finite(logits) {
-            let at = logits.iter().position(|logit| !logit.is_finite()).unwrap_or(0);
-            return Err(not_finite(logits[at].into(), at, classes));
+        // A part is copied while the first cache holds it.
+        let mut kept = Vec::with_capacity(logits.len());
+        for part in logits.chunks(1 << 12) {
+            if !softmax::all_finite(part) {
+                let at = kept.len() + part.iter().position(|logit| !logit.is_finite()).unwrap_or(0);
+                return Err(not_finite(logits[at].into(), at, classes));
+            }
+            kept.extend_from_slice(part);
         }
-        let (labels, scores) = (labels.to_vec(), T::keep(logits));
+        let (labels, scores) = (labels.to_vec(), T::keep(kept));
         Ok(Self { classes, labels, rows: OnceLock::new(), scores, inverse_temperature, probs: OnceLock::new() })
     }
 
@@ -98,7 +103,8 @@ impl Predictions {
     pub fn from_probs<T: Score>(probs: &[T], classes: usize, labels: &[u32]) -> Result<Self> {
         check_shape("probabilities", probs.len(), classes, labels)?;
         let probs: Vec<f64> = probs.iter().map(|&p| p.into()).collect();
-        let row = |(index, (row, &label)): (usize, (&[f64], &u32))| {
+        let mut rows = Rows::with_capacity(labels.len());
+        for (index, (row, &label)) in probs.chunks_exact(classes).zip(labels).enumerate() {
             if let Some(class) = row.iter().position(|p| !(0.0..=1.0).contains(p)) {
                 let (value, expected) = (row[class], "a number from 0 to 1");
                 return Err(Error::Value { what: "probability", value, row: index, class, expected });
@@ -110,15 +116,12 @@ impl Predictions {
             let label = label as usize;
             let predicted = first_maximum(row);
             let error = |(k, &p): (usize, &f64)| if k == label { 1.0 - p } else { p };
-            Ok(Row {
-                predicted: predicted as u32,
-                rank: softmax::rank(row, label),
-                confidence: row[predicted],
-                log_prob: libm::log(row[label]),
-                brier: row.iter().enumerate().map(error).map(|e| e * e).sum(),
-            })
-        };
-        let rows = probs.chunks_exact(classes).zip(labels).enumerate().map(row).collect::<Result<Vec<_>>>()?;
+            rows.predicted.push(predicted as u32);
+            rows.rank.push(softmax::rank(row, label));
+            rows.confidence.push(row[predicted]);
+            rows.log_prob.push(libm::log(row[label]));
+            rows.brier.push(row.iter().enumerate().map(error).map(|e| e * e).sum());
+        }
         let rows = OnceLock::from(rows);
         let (labels, probs) = (labels.to_vec(), OnceLock::from(probs));
         Ok(Self { classes, labels, rows, scores: Scores::None, inverse_temperature: 1.0, probs })
@@ -131,7 +134,8 @@ impl Predictions {
     /// As indexing does, where a row is not below [`rows`](Self::rows).
     #[must_use]
     pub fn select(&self, rows: &[u32]) -> Self {
-        let rows = || rows.iter().map(|&row| row as usize);
+        let selected = rows;
+        let rows = || selected.iter().map(|&row| row as usize);
         let (scores, probs) = match &self.scores {
             Scores::None => (Scores::None, OnceLock::from(gather(self.all_probs(), self.classes, rows()))),
             Scores::F32(scores) => (Scores::F32(gather(scores, self.classes, rows())), OnceLock::new()),
@@ -140,10 +144,7 @@ impl Predictions {
         Self {
             classes: self.classes,
             labels: rows().map(|row| self.labels[row]).collect(),
-            rows: self
-                .rows
-                .get()
-                .map_or_else(OnceLock::new, |all| OnceLock::from(rows().map(|row| all[row]).collect::<Vec<_>>())),
+            rows: self.rows.get().map_or_else(OnceLock::new, |all| OnceLock::from(all.select(selected))),
             scores,
             inverse_temperature: self.inverse_temperature,
             probs,
@@ -176,17 +177,17 @@ impl Predictions {
 
     /// The first class of the largest score.
     pub fn predicted(&self, row: usize) -> u32 {
-        self.all_rows()[row].predicted
+        self.all_rows().predicted[row]
     }
 
     /// The number of classes that stand before the label: of larger scores, or of the same and a lower index.
     pub fn rank_of_label(&self, row: usize) -> u32 {
-        self.all_rows()[row].rank
+        self.all_rows().rank[row]
     }
 
     /// The probability of the predicted class.
     pub fn confidence(&self, row: usize) -> f64 {
-        self.all_rows()[row].confidence
+        self.all_rows().confidence[row]
     }
 
     /// Whether the predicted class is the label.
@@ -196,19 +197,19 @@ impl Predictions {
 
     /// The natural logarithm of the label's probability, at most 0.
     pub fn log_prob_of_label(&self, row: usize) -> f64 {
-        self.all_rows()[row].log_prob
+        self.all_rows().log_prob[row]
     }
 
     /// The squared distance of the probabilities from the label, `sum_k (p_k - [k = label])^2`.
     pub fn squared_error(&self, row: usize) -> f64 {
-        self.all_rows()[row].brier
+        self.all_rows().brier[row]
     }
 
     /// What the scores of each row say.
-    pub(super) fn all_rows(&self) -> &[Row] {
+    pub(super) fn all_rows(&self) -> &Rows {
         let b = self.inverse_temperature;
         self.rows.get_or_init(|| match &self.scores {
-            Scores::None => Vec::new(),
+            Scores::None => Rows::default(),
             Scores::F32(logits) => softmax::summarise(logits, self.classes, &self.labels, b),
             Scores::F64(logits) => softmax::summarise(logits, self.classes, &self.labels, b),
         })

@@ -1,8 +1,7 @@
 use super::cell::{Cell, Tally};
 use super::edges::Edges;
-use super::samples::Sample;
+use super::samples::{Sample, samples_of};
 use super::saved::{self, Saved};
-use super::top_labels::top_labels;
 use super::{Metric, Norm, Predictions, TopLabels, add_counts, same};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -61,16 +60,16 @@ impl ReliabilityBins {
     ///
     /// As [`update`](Metric::update).
     pub fn add(&mut self, rows: &TopLabels) -> Result<()> {
-        self.extend(rows.iter())
+        self.extend(rows.iter().map(|(confidence, correct)| (confidence, Sample::new(confidence, correct))))
     }
 
-    fn extend(&mut self, mut rows: impl ExactSizeIterator<Item = (f64, bool)>) -> Result<()> {
+    fn extend(&mut self, mut rows: impl ExactSizeIterator<Item = (f64, Sample)>) -> Result<()> {
         // All that adding can fail at, before any row is added.
         add_counts(self.n(), rows.len() as u64)?;
         while rows.len() > 0 {
             let mut tallies = vec![Tally::default(); self.cells.len()];
-            for (confidence, correct) in rows.by_ref().take(Tally::MOST) {
-                tallies[self.edges.bin(confidence)].add_sample(Sample::new(confidence, correct));
+            for (confidence, sample) in rows.by_ref().take(Tally::MOST) {
+                tallies[self.edges.bin(confidence)].add_sample(sample);
             }
             tallies.into_iter().zip(&mut self.cells).for_each(|(tally, cell)| tally.add_to(cell));
         }
@@ -88,7 +87,7 @@ impl Metric for ReliabilityBins {
     type Value = Reliability;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {
-        self.extend(top_labels(input))
+        self.extend(input.all_rows().confidence.iter().copied().zip(samples_of(input)))
     }
 
     fn merge(&mut self, other: Self) -> Result<()> {

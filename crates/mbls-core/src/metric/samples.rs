@@ -1,7 +1,9 @@
-use super::fixed_sum::{unit_interval_units, units_to_f64};
+use super::Predictions;
+use super::fixed_sum::{unit_interval_units, unit_interval_units_by_parts, units_to_f64};
 use super::saved::State;
 use super::{MAX_ROWS, add_counts};
 use crate::Result;
+use crate::simd::for_each_machine;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +19,26 @@ pub(super) struct Samples(Vec<Sample>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Sample(u64);
+
+for_each_machine! {
+    /// The samples of predictions: confidence, predicted class and label of each row.
+    fn pack(confidence: &[f64], predicted: &[u32], labels: &[u32], to: &mut [Sample]) => pack_body
+}
+
+#[inline(always)]
+fn pack_body(confidence: &[f64], predicted: &[u32], labels: &[u32], to: &mut [Sample]) {
+    for (((to, p), predicted), label) in to.iter_mut().zip(confidence).zip(predicted).zip(labels) {
+        *to = Sample(unit_interval_units_by_parts(*p) << 1 | u64::from(predicted == label));
+    }
+}
+
+/// The samples of predictions.
+pub(super) fn samples_of(predictions: &Predictions) -> Vec<Sample> {
+    let rows = predictions.all_rows();
+    let mut samples = vec![Sample(0); rows.confidence.len()];
+    pack(&rows.confidence, &rows.predicted, predictions.labels(), &mut samples);
+    samples
+}
 
 /// The packed sample of confidence 1 that is correct.
 const LARGEST: u64 = (1 << 61) | 1;

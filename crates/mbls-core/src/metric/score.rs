@@ -16,7 +16,7 @@ mod sealed {
         fn is_finite(&self) -> bool;
         /// Whether all are finite.
         fn all_finite(scores: &[Self]) -> bool;
-        fn keep(scores: &[Self]) -> Scores;
+        fn keep(scores: Vec<Self>) -> Scores;
     }
 
     macro_rules! number {
@@ -36,8 +36,8 @@ mod sealed {
                     scores.iter().fold(0, |max, score| magnitude(score).max(max)) < $type::INFINITY.to_bits()
                 }
 
-                fn keep(scores: &[Self]) -> Scores {
-                    Scores::$kept(scores.to_vec())
+                fn keep(scores: Vec<Self>) -> Scores {
+                    Scores::$kept(scores)
                 }
             }
         };

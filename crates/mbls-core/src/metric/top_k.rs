@@ -60,7 +60,7 @@ impl Metric for TopKAccuracy {
 
     fn update(&mut self, input: &Predictions) -> Result<()> {
         let k = self.state.k;
-        let hits = input.all_rows().iter().filter(|row| row.rank < k).count() as u64;
+        let hits = input.all_rows().rank.iter().filter(|rank| **rank < k).count() as u64;
         self.merge(Self { state: State { k, n: input.rows() as u64, hits } })
     }
 

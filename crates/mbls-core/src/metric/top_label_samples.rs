@@ -2,9 +2,8 @@ use super::binning::EqualWidthBins;
 use super::cell::Cell;
 use super::edges::check_bins;
 use super::equal_mass::equal_mass_reliability;
-use super::samples::{Sample, Samples};
+use super::samples::{Sample, Samples, samples_of};
 use super::saved::{self, Saved};
-use super::top_labels::top_labels;
 use super::{Binning, Metric, Predictions, Reliability, TopLabels};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -71,7 +70,7 @@ impl Metric for TopLabelSamples {
     type Value = SortedTopLabels;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {
-        self.extend(top_labels(input))
+        self.state.samples.extend(samples_of(input).into_iter())
     }
 
     fn merge(&mut self, other: Self) -> Result<()> {

@@ -93,6 +93,7 @@ impl From<&Predictions> for TopLabels {
 
 /// Confidence and correctness of every row of predictions.
 pub(super) fn top_labels(predictions: &Predictions) -> impl ExactSizeIterator<Item = (f64, bool)> {
-    let rows = predictions.all_rows().iter().zip(predictions.labels());
-    rows.map(|(row, label)| (row.confidence, row.predicted == *label))
+    let rows = predictions.all_rows();
+    let correct = rows.predicted.iter().zip(predictions.labels()).map(|(predicted, label)| predicted == label);
+    rows.confidence.iter().copied().zip(correct)
 }

@@ -1,6 +1,6 @@
 //! Rows of few classes: one row per vector lane, whose classes are added in order.
 
-use super::{FEW, LANES, Row, Score};
+use super::{FEW, LANES, Rows, Score};
 use crate::simd::{for_each_machine, fused_exp, ln};
 
 pub(super) fn summarise<T: Score>(
@@ -8,7 +8,7 @@ pub(super) fn summarise<T: Score>(
     classes: usize,
     labels: &[u32],
     inverse_temperature: f64,
-    rows: &mut Vec<Row>,
+    rows: &mut Rows,
 ) {
     let mut columns = [[T::ZERO; LANES]; FEW];
     let mut group = Group::default();
@@ -21,7 +21,7 @@ pub(super) fn summarise<T: Score>(
         ranks(columns, &mut group);
         exp_sums(columns, inverse_temperature, &mut group);
         finish(inverse_temperature, &mut group);
-        rows.extend((0..labels.len()).map(|lane| group.row(lane)));
+        group.append_to(rows, labels.len());
     }
 }
 
@@ -81,14 +81,13 @@ struct Group {
 }
 
 impl Group {
-    fn row(&self, lane: usize) -> Row {
-        Row {
-            predicted: self.predicted[lane],
-            rank: self.rank[lane],
-            confidence: self.confidence[lane],
-            log_prob: self.log_prob[lane],
-            brier: self.brier[lane],
-        }
+    /// Appends the first rows.
+    fn append_to(&self, rows: &mut Rows, count: usize) {
+        rows.predicted.extend_from_slice(&self.predicted[..count]);
+        rows.rank.extend_from_slice(&self.rank[..count]);
+        rows.confidence.extend_from_slice(&self.confidence[..count]);
+        rows.log_prob.extend_from_slice(&self.log_prob[..count]);
+        rows.brier.extend_from_slice(&self.brier[..count]);
     }
 }
 

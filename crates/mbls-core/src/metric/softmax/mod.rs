@@ -9,19 +9,45 @@ mod rows;
 use super::score::Score;
 use crate::simd::for_each_machine;
 
-/// What a row's scores say about its label and its prediction.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Row {
+/// What the scores of rows say about their labels and predictions, one number for each row.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Rows {
     /// The first class of the largest score.
-    pub(super) predicted: u32,
+    pub(super) predicted: Vec<u32>,
     /// The number of classes that stand before the label: of larger scores, or of the same and a lower index.
-    pub(super) rank: u32,
+    pub(super) rank: Vec<u32>,
     /// The probability of the predicted class.
-    pub(super) confidence: f64,
+    pub(super) confidence: Vec<f64>,
     /// The logarithm of the label's probability.
-    pub(super) log_prob: f64,
+    pub(super) log_prob: Vec<f64>,
     /// `sum_k (p_k - [k = label])^2`.
-    pub(super) brier: f64,
+    pub(super) brier: Vec<f64>,
+}
+
+impl Rows {
+    pub(super) fn with_capacity(rows: usize) -> Self {
+        Self {
+            predicted: Vec::with_capacity(rows),
+            rank: Vec::with_capacity(rows),
+            confidence: Vec::with_capacity(rows),
+            log_prob: Vec::with_capacity(rows),
+            brier: Vec::with_capacity(rows),
+        }
+    }
+
+    /// Those at `rows`, in that order.
+    pub(super) fn select(&self, rows: &[u32]) -> Self {
+        fn of<T: Copy>(values: &[T], rows: &[u32]) -> Vec<T> {
+            rows.iter().map(|&row| values[row as usize]).collect()
+        }
+        Self {
+            predicted: of(&self.predicted, rows),
+            rank: of(&self.rank, rows),
+            confidence: of(&self.confidence, rows),
+            log_prob: of(&self.log_prob, rows),
+            brier: of(&self.brier, rows),
+        }
+    }
 }
 
 pub(super) use columns::for_each_group;
@@ -35,11 +61,11 @@ pub(super) const GROUP: usize = LANES;
 /// The most classes that are read with one row per lane.
 pub(super) const FEW: usize = 64;
 
-/// A row for every label, of finite logits.
+/// What finite logits say, a row for every label.
 ///
 /// `p_k = exp(b (l_k - max l)) / sum_j exp(b (l_j - max l))` with the inverse temperature `b`.
-pub(super) fn summarise<T: Score>(logits: &[T], classes: usize, labels: &[u32], inverse_temperature: f64) -> Vec<Row> {
-    let mut rows = Vec::with_capacity(labels.len());
+pub(super) fn summarise<T: Score>(logits: &[T], classes: usize, labels: &[u32], inverse_temperature: f64) -> Rows {
+    let mut rows = Rows::with_capacity(labels.len());
     if classes <= FEW {
         columns::summarise(logits, classes, labels, inverse_temperature, &mut rows);
     } else {

@@ -1,6 +1,6 @@
 //! Rows of many classes: one class per vector lane.
 
-use super::{LANES, Row, Score, rank};
+use super::{LANES, Rows, Score, rank};
 use crate::simd::{for_each_machine, fused_exp, ln};
 
 pub(super) fn summarise<T: Score>(
@@ -8,7 +8,7 @@ pub(super) fn summarise<T: Score>(
     classes: usize,
     labels: &[u32],
     inverse_temperature: f64,
-    rows: &mut Vec<Row>,
+    rows: &mut Rows,
 ) {
     for (row, &label) in logits.chunks_exact(classes).zip(labels) {
         let max = maximum(row);
@@ -16,13 +16,11 @@ pub(super) fn summarise<T: Score>(
         let exponent = (row[label as usize].into() - max.into()) * inverse_temperature;
         let e = fused_exp(exponent);
         let (miss, others) = (1.0 - e / sum, (squares - e * e).max(0.0) / (sum * sum));
-        rows.push(Row {
-            predicted: first_equal(row, max) as u32,
-            rank: rank(row, label as usize),
-            confidence: 1.0 / sum,
-            log_prob: exponent - ln(sum),
-            brier: miss * miss + others,
-        });
+        rows.predicted.push(first_equal(row, max) as u32);
+        rows.rank.push(rank(row, label as usize));
+        rows.confidence.push(1.0 / sum);
+        rows.log_prob.push(exponent - ln(sum));
+        rows.brier.push(miss * miss + others);
     }
 }
 

@@ -1,4 +1,4 @@
-use super::{LANES, Row, Score, columns, rank, rows};
+use super::{LANES, Rows, Score, columns, rank, rows};
 use crate::simd::on_base;
 use rand::{RngExt, SeedableRng};
 
@@ -7,6 +7,26 @@ fn logits(n: usize, seed: u64) -> Vec<f32> {
     // Every fourth is an integer, so that scores tie.
     let score = |rng: &mut rand_chacha::ChaCha8Rng| rng.random_range(-20.0f32..20.0);
     (0..n).map(|i| if i % 4 == 0 { score(&mut rng).round() } else { score(&mut rng) }).collect()
+}
+
+/// A row of [`Rows`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Row {
+    predicted: u32,
+    rank: u32,
+    confidence: f64,
+    log_prob: f64,
+    brier: f64,
+}
+
+fn row(rows: &Rows, i: usize) -> Row {
+    Row {
+        predicted: rows.predicted[i],
+        rank: rows.rank[i],
+        confidence: rows.confidence[i],
+        log_prob: rows.log_prob[i],
+        brier: rows.brier[i],
+    }
 }
 
 /// By the formulas, with the platform's functions.
@@ -32,7 +52,7 @@ fn both_forms_equal_the_formulas() {
     for classes in [2, 3, 8, 21, 64, 65, 100, 1000] {
         let (n, b) = (2 * LANES + 3, 0.7);
         let (logits, labels) = (logits(n * classes, classes as u64), labels(n, classes));
-        let mut found = vec![Vec::new(); 2];
+        let mut found = vec![Rows::default(); 2];
         rows::summarise(&logits, classes, &labels, b, &mut found[0]);
         if classes <= super::FEW {
             columns::summarise(&logits, classes, &labels, b, &mut found[1]);
@@ -40,8 +60,8 @@ fn both_forms_equal_the_formulas() {
             found.pop();
         }
         for found in found {
-            for ((row, &label), found) in logits.chunks(classes).zip(&labels).zip(&found) {
-                let expected = slow(row, label as usize, b);
+            for (i, (logits, &label)) in logits.chunks(classes).zip(&labels).enumerate() {
+                let (found, expected) = (row(&found, i), slow(logits, label as usize, b));
                 assert_eq!((found.predicted, found.rank), (expected.predicted, expected.rank));
                 let pairs = [
                     (found.confidence, expected.confidence),
@@ -66,11 +86,11 @@ fn bits_depend_on_neither_the_machine_nor_the_block() {
         assert_eq!(block, on_base(|| super::summarise(&logits, classes, &labels, 1.0)));
         let probs = super::probabilities(&logits, classes, 1.0);
         assert_eq!(probs, on_base(|| super::probabilities(&logits, classes, 1.0)));
-        for (i, (row, label)) in logits.chunks(classes).zip(&labels).enumerate() {
-            assert_eq!(super::summarise(row, classes, &[*label], 1.0)[0], block[i]);
+        for (i, (logits, label)) in logits.chunks(classes).zip(&labels).enumerate() {
+            assert_eq!(super::summarise(logits, classes, &[*label], 1.0), block.select(&[i as u32]));
             let probs = &probs[i * classes..][..classes];
-            assert_eq!(super::probabilities(row, classes, 1.0), probs);
-            assert_eq!(probs[block[i].predicted as usize], block[i].confidence);
+            assert_eq!(super::probabilities(logits, classes, 1.0), probs);
+            assert_eq!(probs[block.predicted[i] as usize], block.confidence[i]);
         }
     }
 }
