@@ -5,7 +5,7 @@
 //! on the number of threads. The functions match those of [`portable`](crate::portable), against which they are tested.
 
 mod batch_norm;
-mod conv2d;
+mod conv;
 mod kernel;
 mod linear;
 mod pool;
@@ -13,7 +13,7 @@ mod relu;
 mod values;
 
 pub use batch_norm::{batch_norm, batch_norm_train};
-pub use conv2d::conv2d;
+pub use conv::conv;
 pub use linear::linear;
 pub use pool::{avg_pool2d, global_avg_pool2d, max_pool2d};
 pub use relu::relu;

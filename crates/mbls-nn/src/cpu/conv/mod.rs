@@ -5,7 +5,7 @@ mod plan;
 use super::kernel::columns::Grid;
 use super::kernel::sum;
 use super::values::{Float, dtype, for_float, held, narrow, storage, stored};
-use crate::layer::{Conv2dConfig, ConvDims};
+use crate::layer::{ConvConfig, ConvDims};
 use crate::window::Window;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 use plan::{Plan, Scratch};
@@ -14,17 +14,23 @@ use rayon::prelude::*;
 /// Tasks of one pass. Fixed, so that the order of all sums and with it the bits do not depend on the number of threads.
 const BLOCKS: usize = 32;
 
-/// Cross-correlation of images with kernels, as [`portable::conv2d`](crate::portable::conv2d).
+/// Cross-correlation of images or sequences with kernels, as [`portable::conv`](crate::portable::conv).
 ///
 /// # Shapes
 ///
-/// `x` `[N, C, H, W]`, `weight` `[O, C / groups, kh, kw]`, `bias` `[O]`; the result `[N, O, H', W']`.
+/// `x` `[N, C, H, W]`, `weight` `[O, C / groups, kh, kw]`, `bias` `[O]`; the result `[N, O, H', W']`. In one dimension `[N, C, L]`,
+/// `[O, C / groups, k]`, `[O]` and `[N, O, L']`.
 ///
 /// # Errors
 ///
-/// Where the shapes do not fit or the input is empty.
-pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, config: &Conv2dConfig) -> Result<Tensor> {
-    let op = Convolution(ConvDims::new(x, weight, bias, config)?);
+/// Where the shapes or types do not fit or the input is empty.
+pub fn conv<const D: usize>(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    config: &ConvConfig<D>,
+) -> Result<Tensor> {
+    let op = Convolution::<D>(ConvDims::new(x, weight, bias, config)?);
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
     match bias {
         Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, op),
@@ -32,9 +38,9 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, config: &Conv2
     }
 }
 
-struct Convolution(ConvDims);
+struct Convolution<const D: usize>(ConvDims);
 
-impl Convolution {
+impl<const D: usize> Convolution<D> {
     fn plan(&self) -> Plan {
         let d = &self.0;
         let grid = Grid {
@@ -74,8 +80,7 @@ impl Convolution {
     }
 
     fn out_shape(&self) -> Shape {
-        let d = &self.0;
-        Shape::from((d.images, d.out_channels, d.out_height, d.out_width))
+        Shape::from(self.0.out_shape::<D>())
     }
 
     fn forward<T: Float>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
@@ -178,9 +183,9 @@ fn flip<T: Float>(weight: &[T], plan: &Plan) -> Vec<T> {
     flipped
 }
 
-impl CustomOp2 for Convolution {
+impl<const D: usize> CustomOp2 for Convolution<D> {
     fn name(&self) -> &'static str {
-        "conv2d"
+        "convolution"
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, w: &CpuStorage, lw: &Layout) -> Result<(CpuStorage, Shape)> {
@@ -195,9 +200,9 @@ impl CustomOp2 for Convolution {
     }
 }
 
-impl CustomOp3 for Convolution {
+impl<const D: usize> CustomOp3 for Convolution<D> {
     fn name(&self) -> &'static str {
-        "conv2d with bias"
+        "convolution with bias"
     }
 
     fn cpu_fwd(
