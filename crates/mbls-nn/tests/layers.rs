@@ -108,16 +108,33 @@ proptest! {
 
 #[test]
 fn larger_convolutions_agree() -> Result<()> {
-    // Several blocks, tiles of several images, and column matrices larger than a tile.
-    for (x, o, k, stride, padding) in [
-        ([67, 4, 9, 8], 6, 3, 1, 1),
-        ([40, 16, 8, 8], 16, 3, 1, 1),
-        ([3, 24, 30, 30], 8, 3, 2, 1),
-        ([2, 16, 40, 40], 8, 3, 1, 1),
+    // Several blocks, tiles of several images, column matrices larger than a tile, and channels enough for Winograd's form,
+    // with sizes, paddings and dilations that its tiles divide and do not.
+    for (x, o, kernel, stride, padding, dilation, groups) in [
+        ([67, 4, 9, 8], 6, [3, 3], [1, 1], [1, 1], [1, 1], 1),
+        ([40, 16, 8, 8], 16, [3, 3], [1, 1], [1, 1], [1, 1], 1),
+        ([3, 24, 30, 30], 8, [3, 3], [2, 2], [1, 1], [1, 1], 1),
+        ([2, 16, 40, 40], 8, [3, 3], [1, 1], [1, 1], [1, 1], 1),
+        ([3, 32, 10, 10], 40, [3, 3], [1, 1], [1, 1], [1, 1], 1),
+        ([5, 64, 9, 11], 48, [3, 3], [1, 1], [0, 2], [1, 1], 2),
+        ([2, 32, 37, 51], 32, [3, 3], [1, 1], [2, 2], [2, 2], 1),
+        ([1, 40, 18, 23], 24, [3, 3], [1, 1], [4, 1], [4, 3], 1),
+        ([70, 32, 16, 16], 32, [3, 3], [1, 1], [1, 1], [1, 1], 1),
+        ([2, 32, 16, 16], 32, [3, 3], [1, 1], [3, 0], [1, 1], 1),
+        ([9, 48, 4, 4], 40, [1, 1], [1, 1], [0, 0], [1, 1], 1),
+        ([9, 48, 5, 4], 40, [3, 3], [2, 2], [1, 1], [1, 1], 1),
+        ([2, 64, 16, 12], 32, [3, 3], [1, 1], [8, 7], [8, 7], 1),
+        ([2, 64, 16, 16], 32, [3, 3], [1, 1], [18, 18], [18, 18], 2),
+        ([4, 48, 1, 300], 32, [1, 5], [1, 1], [0, 0], [1, 1], 1),
     ] {
-        let config = Conv2dConfig { stride: [stride; 2], padding: [padding; 2], ..Default::default() };
-        let inputs = [noise(&x, 1)?, noise(&[o, x[1], k, k], 2)?];
-        compare(&inputs, |t| cpu::conv(&t[0], &t[1], None, &config), |t| portable::conv(&t[0], &t[1], None, &config))?;
+        let config = Conv2dConfig { stride, padding, dilation, groups, ..Default::default() };
+        let inputs = [noise(&x, 1)?, noise(&[o, x[1] / groups, kernel[0], kernel[1]], 2)?, noise(&[o], 3)?];
+        println!("{x:?} {o} {kernel:?} {config:?}");
+        compare(
+            &inputs,
+            |t| cpu::conv(&t[0], &t[1], Some(&t[2]), &config),
+            |t| portable::conv(&t[0], &t[1], Some(&t[2]), &config),
+        )?;
     }
     Ok(())
 }

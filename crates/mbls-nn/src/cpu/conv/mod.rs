@@ -1,6 +1,7 @@
 //! Convolution as matrix products over gathered windows.
 
 mod plan;
+mod winograd;
 
 use super::kernel::columns::Grid;
 use super::kernel::sum;
@@ -10,6 +11,7 @@ use crate::window::Window;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 use plan::{Plan, Scratch};
 use rayon::prelude::*;
+use winograd::Winograd;
 
 /// Tasks of one pass. Fixed, so that the order of all sums and with it the bits do not depend on the number of threads.
 const BLOCKS: usize = 32;
@@ -85,6 +87,9 @@ impl<const D: usize> Convolution<D> {
 
     fn forward<T: Float>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
         let plan = self.plan();
+        if let Some(winograd) = Winograd::new(&plan) {
+            return winograd.forward(x, weight, bias);
+        }
         let (block, tile) = (self.block(), plan.tile());
         let (size, out_size) = (plan.in_image(), plan.out_image());
         let mut y = vec![T::zero(); self.0.images * out_size];
@@ -113,6 +118,12 @@ impl<const D: usize> Convolution<D> {
             Some(_) => flip(weight, &plan),
             None => Vec::new(),
         };
+        if let (Some(winograd), Some(turned)) = (Winograd::new(&plan), self.adjoint().as_ref().and_then(Winograd::new))
+        {
+            let dx = if want.0 { turned.forward(dy, &flip(weight, &plan), None) } else { Vec::new() };
+            let dw = if want.1 { winograd.weight_gradient(x, dy) } else { Vec::new() };
+            return (dx, dw);
+        }
         let (block, tile) = (self.block(), adjoint.unwrap_or(plan).tile());
         let (size, out_size) = (plan.in_image(), plan.out_image());
         let mut dx = vec![T::zero(); if want.0 { x.len() } else { 0 }];

@@ -43,7 +43,7 @@ impl Plan {
     }
 
     /// Rows of a column matrix.
-    fn depth(&self) -> usize {
+    pub(super) fn depth(&self) -> usize {
         self.inputs * self.grid.window()
     }
 
@@ -202,7 +202,7 @@ impl Plan {
     }
 }
 
-fn group<T>(values: &[T], g: usize, size: usize) -> &[T] {
+pub(super) fn group<T>(values: &[T], g: usize, size: usize) -> &[T] {
     &values[g * size..][..size]
 }
 
