@@ -1,5 +1,6 @@
 //! Convolution as matrix products over gathered windows.
 
+mod offsets;
 mod plan;
 mod winograd;
 
@@ -9,12 +10,16 @@ use super::values::{Float, dtype, for_float, held, narrow, storage, stored};
 use crate::layer::{ConvConfig, ConvDims};
 use crate::window::Window;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
-use plan::{Plan, Scratch};
+use offsets::Offsets;
+use plan::{POSITIONS, Plan, Scratch};
 use rayon::prelude::*;
 use winograd::Winograd;
 
 /// Tasks of one pass. Fixed, so that the order of all sums and with it the bits do not depend on the number of threads.
 const BLOCKS: usize = 32;
+
+/// Entries of the weight gradients that the tasks of one pass sum before they are added up; fewer tasks where that is more.
+const SUMS: usize = 1 << 22;
 
 /// Cross-correlation of images or sequences with kernels, as [`portable::conv`](crate::portable::conv).
 ///
@@ -81,6 +86,14 @@ impl<const D: usize> Convolution<D> {
         self.0.images.div_ceil(BLOCKS)
     }
 
+    /// The images of a task that sums a weight gradient of its own.
+    fn summing_block(&self) -> usize {
+        let plan = self.plan();
+        let blocks = (SUMS / (plan.groups * plan.weights())).clamp(BLOCKS / 4, BLOCKS);
+        let enough = POSITIONS.div_ceil(plan.grid.positions()).min(self.0.images.div_ceil(BLOCKS / 8));
+        self.0.images.div_ceil(blocks).max(enough)
+    }
+
     fn out_shape(&self) -> Shape {
         Shape::from(self.0.out_shape::<D>())
     }
@@ -93,6 +106,13 @@ impl<const D: usize> Convolution<D> {
         let (block, tile) = (self.block(), plan.tile());
         let (size, out_size) = (plan.in_image(), plan.out_image());
         let mut y = vec![T::zero(); self.0.images * out_size];
+        if let Some(offsets) = Offsets::new(&plan) {
+            if let Some(bias) = bias {
+                y.chunks_mut(plan.grid.positions()).zip(bias.iter().cycle()).for_each(|(plane, &b)| plane.fill(b));
+            }
+            offsets.forward(x, weight, &mut y);
+            return y;
+        }
         let blocks = y.par_chunks_mut(block * out_size).zip(x.par_chunks(block * size));
         blocks.for_each_init(Scratch::new, |scratch, (y, x)| {
             for (y, x) in y.chunks_mut(tile * out_size).zip(x.chunks(tile * size)) {
@@ -114,17 +134,22 @@ impl<const D: usize> Convolution<D> {
             true => self.adjoint(),
             false => None,
         };
-        let flipped = match adjoint {
-            Some(_) => flip(weight, &plan),
-            None => Vec::new(),
-        };
         if let (Some(winograd), Some(turned)) = (Winograd::new(&plan), self.adjoint().as_ref().and_then(Winograd::new))
         {
             let dx = if want.0 { turned.forward(dy, &flip(weight, &plan), None) } else { Vec::new() };
             let dw = if want.1 { winograd.weight_gradient(x, dy) } else { Vec::new() };
             return (dx, dw);
         }
-        let (block, tile) = (self.block(), adjoint.unwrap_or(plan).tile());
+        if let Some(offsets) = Offsets::new(&plan) {
+            let dx = if want.0 { offsets.input_gradient(weight, dy) } else { Vec::new() };
+            let dw = if want.1 { offsets.weight_gradient(x, dy) } else { Vec::new() };
+            return (dx, dw);
+        }
+        let flipped = match adjoint {
+            Some(_) => flip(weight, &plan),
+            None => Vec::new(),
+        };
+        let (block, tile) = (if want.1 { self.summing_block() } else { self.block() }, adjoint.unwrap_or(plan).tile());
         let (size, out_size) = (plan.in_image(), plan.out_image());
         let mut dx = vec![T::zero(); if want.0 { x.len() } else { 0 }];
         let mut dx_blocks: Vec<&mut [T]> = dx.chunks_mut(block * size).collect();

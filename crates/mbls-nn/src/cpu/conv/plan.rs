@@ -1,11 +1,15 @@
 //! A convolution of a few images as matrix products.
 
 use crate::cpu::kernel::columns::{Grid, gather, scatter_add};
-use crate::cpu::kernel::matrix::{Matrix, multiply};
+use crate::cpu::kernel::matrix::{GAP, Matrix, multiply, multiply_strided};
 use crate::cpu::values::Float;
+use std::ops::Range;
 
-/// Entries of a column matrix that the second-level cache is meant to hold.
-const COLUMN_ENTRIES: usize = 1 << 17;
+/// Entries of a column matrix: small enough for the second-level cache and for few enough memory pages.
+const COLUMN_ENTRIES: usize = 1 << 16;
+
+/// Positions from which on a product is long enough.
+pub(super) const POSITIONS: usize = 256;
 
 /// Memory that the products of one task share.
 pub(super) struct Scratch<T> {
@@ -21,6 +25,8 @@ impl<T> Scratch<T> {
 }
 
 /// How windows of one set of images map to another: `out[g] = weight[g] windows(in[g])` for each group of channels.
+///
+/// The windows are gathered for a tile at a time: several small images, one image, or some lines of a large one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
     pub(super) groups: usize,
@@ -55,18 +61,30 @@ impl Plan {
     /// The number of images whose columns form one matrix: several where a single one would make a product too small.
     pub(super) fn tile(&self) -> usize {
         match self.grid.is_identity() {
-            true => 1,
-            false => (COLUMN_ENTRIES / (self.depth() * self.grid.positions()).max(1)).max(1),
+            // Enough positions for a product, and no copies where one image has them.
+            true => (POSITIONS / self.grid.positions()).max(1),
+            false => (self.wanted() / self.grid.positions()).max(1),
         }
+    }
+
+    /// The number of positions whose columns should form one matrix.
+    fn wanted(&self) -> usize {
+        (COLUMN_ENTRIES / self.depth()).max(POSITIONS)
+    }
+
+    /// The output lines whose columns form one matrix, part by part.
+    fn parts(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let height = self.grid.out_height;
+        let lines = match self.grid.is_identity() {
+            true => height,
+            false => (self.wanted() / self.grid.out_width).clamp(1, height),
+        };
+        (0..height).step_by(lines).map(move |start| start..(start + lines).min(height))
     }
 
     /// `y <- weight windows(x)` for a tile of images.
     pub(super) fn forward<T: Float>(&self, x: &[T], weight: &[T], y: &mut [T], scratch: &mut Scratch<T>) {
-        for g in 0..self.groups {
-            let Scratch { columns, product, .. } = scratch;
-            let columns = self.columns(x, g, columns);
-            self.apply(columns, group(weight, g, self.weights()), y, g, product);
-        }
+        self.forward_and_correlate(x, (weight, y), (&[], &mut []), scratch);
     }
 
     /// `y <- weight windows(x)` and `dw <- dw + other windows(x)^T`, either where wanted; `other` is shaped as `y`, and `dw` is
@@ -79,13 +97,15 @@ impl Plan {
         scratch: &mut Scratch<T>,
     ) {
         for g in 0..self.groups {
-            let Scratch { columns, packed, product } = scratch;
-            let columns = self.columns(x, g, columns);
-            if !y.is_empty() {
-                self.apply(columns, group(weight, g, self.weights()), y, g, product);
-            }
-            if !dw.is_empty() {
-                self.correlate(columns, self.pack(other, g, packed), dw, g);
+            for lines in self.parts() {
+                let Scratch { columns, packed, product } = &mut *scratch;
+                let columns = self.columns(x, g, &lines, columns);
+                if !y.is_empty() {
+                    self.apply(columns, group(weight, g, self.weights()), y, g, &lines, product);
+                }
+                if !dw.is_empty() {
+                    self.correlate(columns, self.pack(other, g, &lines, packed), dw, g);
+                }
             }
         }
     }
@@ -100,53 +120,73 @@ impl Plan {
         scratch: &mut Scratch<T>,
     ) {
         for g in 0..self.groups {
-            let Scratch { columns, packed, .. } = scratch;
-            let dy = self.pack(dy, g, packed);
-            if !dw.is_empty() {
-                self.correlate(self.columns(x, g, columns), dy, dw, g);
-            }
-            if dx.is_empty() {
-                continue;
-            }
-            let width = dy.len() / self.outputs;
-            columns.resize(self.depth() * width, T::zero());
-            let weight = Matrix::new(group(weight, g, self.weights()), self.outputs, self.depth());
-            multiply(columns, weight.transpose(), Matrix::new(dy, self.outputs, width), false);
-            for (i, image) in dx.chunks_mut(self.in_image()).enumerate() {
-                let image = group_mut(image, g, self.inputs * self.grid.plane());
-                scatter_add(columns, width, i * self.grid.positions(), image, self.inputs, &self.grid);
+            let weight = Matrix::new(group(weight, g, self.weights()), self.outputs, self.depth()).transpose();
+            for lines in self.parts() {
+                let Scratch { columns, packed, .. } = &mut *scratch;
+                let dy = self.pack(dy, g, &lines, packed);
+                if !dw.is_empty() {
+                    self.correlate(self.columns(x, g, &lines, columns), dy, dw, g);
+                }
+                if dx.is_empty() {
+                    continue;
+                }
+                let stride = dy.columns() + GAP;
+                columns.resize(self.depth() * stride, T::zero());
+                multiply_strided(columns, stride, weight, dy, false);
+                for (i, image) in dx.chunks_mut(self.in_image()).enumerate() {
+                    let image = group_mut(image, g, self.inputs * self.grid.plane());
+                    let place = (stride, i * lines.len() * self.grid.out_width);
+                    scatter_add(columns, place, image, self.inputs, &self.grid, &lines);
+                }
             }
         }
     }
 
     /// The windows of group `g` of a tile as columns `[depth, images * positions]`.
-    fn columns<'a, T: Float>(&self, x: &'a [T], g: usize, buffer: &'a mut Vec<T>) -> &'a [T] {
+    fn columns<'a, T: Float>(
+        &self,
+        x: &'a [T],
+        g: usize,
+        lines: &Range<usize>,
+        buffer: &'a mut Vec<T>,
+    ) -> Matrix<'a, T> {
         let size = self.inputs * self.grid.plane();
-        if self.grid.is_identity() {
-            return group(x, g, size);
+        if self.grid.is_identity() && x.len() == self.in_image() {
+            return Matrix::new(group(x, g, size), self.depth(), self.grid.positions());
         }
-        let width = x.len() / self.in_image() * self.grid.positions();
-        buffer.resize(self.depth() * width, T::zero());
+        let positions = lines.len() * self.grid.out_width;
+        let width = x.len() / self.in_image() * positions;
+        let stride = width + GAP;
+        buffer.resize(self.depth() * stride, T::zero());
         for (i, image) in x.chunks(self.in_image()).enumerate() {
-            gather(group(image, g, size), self.inputs, &self.grid, buffer, width, i * self.grid.positions());
+            let place = (stride, i * positions);
+            gather(group(image, g, size), self.inputs, &self.grid, lines, buffer, place);
         }
-        buffer
+        Matrix::strided(buffer, self.depth(), width, stride)
     }
 
-    fn apply<T: Float>(&self, columns: &[T], weight: &[T], y: &mut [T], g: usize, product: &mut Vec<T>) {
-        let positions = self.grid.positions();
-        let width = columns.len() / self.depth();
+    fn apply<T: Float>(
+        &self,
+        columns: Matrix<T>,
+        weight: &[T],
+        y: &mut [T],
+        g: usize,
+        lines: &Range<usize>,
+        product: &mut Vec<T>,
+    ) {
+        let all = self.grid.positions();
+        let (start, positions) = (lines.start * self.grid.out_width, lines.len() * self.grid.out_width);
         let weight = Matrix::new(weight, self.outputs, self.depth());
-        let columns = Matrix::new(columns, self.depth(), width);
-        if width == positions {
-            return multiply(group_mut(y, g, self.outputs * positions), weight, columns, false);
+        if columns.columns() == positions {
+            let image = group_mut(y, g, self.outputs * all);
+            return multiply_strided(&mut image[start..], all, weight, columns, false);
         }
-        product.resize(self.outputs * width, T::zero());
+        product.resize(self.outputs * columns.columns(), T::zero());
         multiply(product, weight, columns, false);
         for (i, image) in y.chunks_mut(self.out_image()).enumerate() {
-            let image = group_mut(image, g, self.outputs * positions);
-            for (to, from) in image.chunks_mut(positions).zip(product.chunks(width)) {
-                to.copy_from_slice(&from[i * positions..][..positions]);
+            let image = group_mut(image, g, self.outputs * all);
+            for (to, from) in image.chunks_mut(all).zip(product.chunks(columns.columns())) {
+                to[start..][..positions].copy_from_slice(&from[i * positions..][..positions]);
             }
         }
     }
@@ -159,10 +199,7 @@ impl Plan {
         self.outputs <= self.depth()
     }
 
-    fn correlate<T: Float>(&self, columns: &[T], packed: &[T], dw: &mut [T], g: usize) {
-        let width = columns.len() / self.depth();
-        let columns = Matrix::new(columns, self.depth(), width);
-        let packed = Matrix::new(packed, self.outputs, width);
+    fn correlate<T: Float>(&self, columns: Matrix<T>, packed: Matrix<T>, dw: &mut [T], g: usize) {
         let dw = group_mut(dw, g, self.weights());
         match self.is_turned() {
             true => multiply(dw, columns, packed.transpose(), true),
@@ -185,20 +222,21 @@ impl Plan {
     }
 
     /// Group `g` of a tile of output images as one matrix `[outputs, images * positions]`.
-    fn pack<'a, T: Float>(&self, y: &'a [T], g: usize, buffer: &'a mut Vec<T>) -> &'a [T] {
-        let positions = self.grid.positions();
-        let images = y.len() / self.out_image();
-        if images == 1 {
-            return group(y, g, self.outputs * positions);
+    fn pack<'a, T: Float>(&self, y: &'a [T], g: usize, lines: &Range<usize>, buffer: &'a mut Vec<T>) -> Matrix<'a, T> {
+        let all = self.grid.positions();
+        let (start, positions) = (lines.start * self.grid.out_width, lines.len() * self.grid.out_width);
+        let width = y.len() / self.out_image() * positions;
+        if width == positions {
+            return Matrix::strided(&group(y, g, self.outputs * all)[start..], self.outputs, width, all);
         }
-        buffer.resize(self.outputs * images * positions, T::zero());
+        buffer.resize(self.outputs * width, T::zero());
         for (i, image) in y.chunks(self.out_image()).enumerate() {
-            let image = group(image, g, self.outputs * positions);
-            for (from, to) in image.chunks(positions).zip(buffer.chunks_mut(images * positions)) {
-                to[i * positions..][..positions].copy_from_slice(from);
+            let image = group(image, g, self.outputs * all);
+            for (from, to) in image.chunks(all).zip(buffer.chunks_mut(width)) {
+                to[i * positions..][..positions].copy_from_slice(&from[start..][..positions]);
             }
         }
-        buffer
+        Matrix::new(buffer, self.outputs, width)
     }
 }
 
@@ -206,6 +244,6 @@ pub(super) fn group<T>(values: &[T], g: usize, size: usize) -> &[T] {
     &values[g * size..][..size]
 }
 
-fn group_mut<T>(values: &mut [T], g: usize, size: usize) -> &mut [T] {
+pub(super) fn group_mut<T>(values: &mut [T], g: usize, size: usize) -> &mut [T] {
     &mut values[g * size..][..size]
 }

@@ -5,8 +5,8 @@
 //! is shared out by channels, products or planes, so that no sum is ever split between threads.
 
 use super::plan::{Plan, group};
-use crate::cpu::kernel::matrix::{Matrix, multiply_strided};
-use crate::cpu::kernel::winograd::{self, GAP, Halves, PRODUCTS, Split, Tiles};
+use crate::cpu::kernel::matrix::{GAP, Matrix, multiply_strided};
+use crate::cpu::kernel::winograd::{self, Halves, PRODUCTS, Split, Tiles};
 use crate::cpu::values::Float;
 use rayon::prelude::*;
 use std::ops::Range;

@@ -3,6 +3,10 @@
 use crate::cpu::values::Float;
 use gemm::Parallelism;
 
+/// Entries to leave between the rows of a matrix that is made for a product. Rows whose distance is a power of two would compete
+/// for the same few lines of the first-level cache.
+pub(in crate::cpu) const GAP: usize = 16;
+
 /// A strided view of a matrix.
 #[derive(Clone, Copy)]
 pub(in crate::cpu) struct Matrix<'a, T> {
@@ -22,6 +26,11 @@ impl<'a, T> Matrix<'a, T> {
     /// Rows that lie `stride` apart in `data`.
     pub(in crate::cpu) fn strided(data: &'a [T], rows: usize, columns: usize, stride: usize) -> Self {
         Self { row_stride: stride, ..Self::new(data, rows, columns) }
+    }
+
+    /// Its number of columns.
+    pub(in crate::cpu) fn columns(&self) -> usize {
+        self.columns
     }
 
     /// The transposed view.

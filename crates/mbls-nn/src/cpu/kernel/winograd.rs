@@ -14,17 +14,16 @@
 //!
 //! Lavin and Gray, Fast algorithms for convolutional neural networks, 2016.
 
+use super::matrix::GAP;
 use crate::cpu::values::Float;
 
 /// Products of a tile.
 pub(in crate::cpu) const PRODUCTS: usize = 16;
 
-/// Entries after each row of tiles, at least as many as a group of lanes can write beyond its end. They also keep the distance
-/// of rows from being a power of two, where rows would compete for the same few lines of the first-level cache.
-pub(in crate::cpu) const GAP: usize = 16;
-
 /// Tiles that are transformed at once.
 const LANES: usize = 8;
+
+const _: () = assert!(LANES <= GAP);
 
 /// The same entry of several tiles. All that is done with them is inlined, so that they stay in registers.
 #[derive(Clone, Copy)]
@@ -176,7 +175,8 @@ pub(in crate::cpu) struct Split {
     phases: Vec<Phase>,
     entries: usize,
     /// For each group of lanes: where it begins in the halves, and its first tile. Groups are whole even where a phase has fewer
-    /// tiles left: what they write beyond is written again by the next, or lies in the [`GAP`].
+    /// tiles left: what they write beyond is written again by the next, or lies in the
+    /// [`GAP`] that follows every row.
     groups: Vec<(usize, usize)>,
 }
 
