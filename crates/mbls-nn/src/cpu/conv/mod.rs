@@ -1,25 +1,21 @@
-//! Convolution as matrix products over gathered windows.
+//! Convolution as matrix products, in the form that suits its sizes: Winograd's filtering, one product for each offset within
+//! the kernel, or one over gathered windows.
 
 mod offsets;
 mod plan;
+#[cfg(test)]
+mod tests;
+mod windows;
 mod winograd;
 
 use super::kernel::columns::Grid;
 use super::kernel::sum;
 use super::values::{Float, dtype, for_float, held, narrow, storage, stored};
 use crate::layer::{ConvConfig, ConvDims};
-use crate::window::Window;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 use offsets::Offsets;
-use plan::{POSITIONS, Plan, Scratch};
-use rayon::prelude::*;
+use plan::{Plan, flip};
 use winograd::Winograd;
-
-/// Tasks of one pass. Fixed, so that the order of all sums and with it the bits do not depend on the number of threads.
-const BLOCKS: usize = 32;
-
-/// Entries of the weight gradients that the tasks of one pass sum before they are added up; fewer tasks where that is more.
-const SUMS: usize = 1 << 22;
 
 /// Cross-correlation of images or sequences with kernels, as [`portable::conv`](crate::portable::conv).
 ///
@@ -61,124 +57,36 @@ impl<const D: usize> Convolution<D> {
         Plan { groups: d.groups, inputs: d.in_channels / d.groups, outputs: d.out_channels / d.groups, grid }
     }
 
-    /// The convolution that maps the gradient of the result to that of the input, with flipped and transposed kernels: at
-    /// stride 1, where the padding does not exceed the kernel's reach.
-    ///
-    /// Its windows serve the gradient of the weight too, and nothing need be scattered.
-    fn adjoint(&self) -> Option<Plan> {
-        let Plan { groups, inputs, outputs, grid } = self.plan();
-        let turn = |w: &Window| {
-            let padding = ((w.kernel - 1) * w.dilation).checked_sub(w.padding)?;
-            (w.stride == 1).then_some(Window { padding, ..*w })
-        };
-        let grid = Grid {
-            height: grid.out_height,
-            width: grid.out_width,
-            out_height: grid.height,
-            out_width: grid.width,
-            rows: turn(&grid.rows)?,
-            columns: turn(&grid.columns)?,
-        };
-        Some(Plan { groups, inputs: outputs, outputs: inputs, grid })
-    }
-
-    fn block(&self) -> usize {
-        self.0.images.div_ceil(BLOCKS)
-    }
-
-    /// The images of a task that sums a weight gradient of its own.
-    fn summing_block(&self) -> usize {
-        let plan = self.plan();
-        let blocks = (SUMS / (plan.groups * plan.weights())).clamp(BLOCKS / 4, BLOCKS);
-        let enough = POSITIONS.div_ceil(plan.grid.positions()).min(self.0.images.div_ceil(BLOCKS / 8));
-        self.0.images.div_ceil(blocks).max(enough)
-    }
-
     fn out_shape(&self) -> Shape {
         Shape::from(self.0.out_shape::<D>())
     }
 
     fn forward<T: Float>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
         let plan = self.plan();
-        if let Some(winograd) = Winograd::new(&plan) {
-            return winograd.forward(x, weight, bias);
+        match (Winograd::new(&plan), Offsets::new(&plan)) {
+            (Some(winograd), _) => winograd.forward(x, weight, bias),
+            (_, Some(offsets)) => offsets.forward(x, weight, bias),
+            _ => windows::forward(&plan, x, weight, bias),
         }
-        let (block, tile) = (self.block(), plan.tile());
-        let (size, out_size) = (plan.in_image(), plan.out_image());
-        let mut y = vec![T::zero(); self.0.images * out_size];
-        if let Some(offsets) = Offsets::new(&plan) {
-            if let Some(bias) = bias {
-                y.chunks_mut(plan.grid.positions()).zip(bias.iter().cycle()).for_each(|(plane, &b)| plane.fill(b));
-            }
-            offsets.forward(x, weight, &mut y);
-            return y;
-        }
-        let blocks = y.par_chunks_mut(block * out_size).zip(x.par_chunks(block * size));
-        blocks.for_each_init(Scratch::new, |scratch, (y, x)| {
-            for (y, x) in y.chunks_mut(tile * out_size).zip(x.chunks(tile * size)) {
-                plan.forward(x, weight, y, scratch);
-                let Some(bias) = bias else { continue };
-                for (line, &b) in y.chunks_mut(plan.grid.positions()).zip(bias.iter().cycle()) {
-                    line.iter_mut().for_each(|v| *v += b);
-                }
-            }
-        });
-        y
     }
 
     /// The gradients of input and weight; an empty one where it is not wanted.
     fn backward<T: Float>(&self, x: &[T], weight: &[T], dy: &[T], want: (bool, bool)) -> (Vec<T>, Vec<T>) {
         let plan = self.plan();
-        // Gathering the windows of `dy` replaces gathering those of `x` and scattering `dx`; whichever moves less.
-        let adjoint = match want.0 && (plan.grid.is_identity() || plan.outputs <= 2 * plan.inputs) {
-            true => self.adjoint(),
-            false => None,
-        };
-        if let (Some(winograd), Some(turned)) = (Winograd::new(&plan), self.adjoint().as_ref().and_then(Winograd::new))
-        {
-            let dx = if want.0 { turned.forward(dy, &flip(weight, &plan), None) } else { Vec::new() };
-            let dw = if want.1 { winograd.weight_gradient(x, dy) } else { Vec::new() };
-            return (dx, dw);
-        }
-        if let Some(offsets) = Offsets::new(&plan) {
-            let dx = if want.0 { offsets.input_gradient(weight, dy) } else { Vec::new() };
-            let dw = if want.1 { offsets.weight_gradient(x, dy) } else { Vec::new() };
-            return (dx, dw);
-        }
-        let flipped = match adjoint {
-            Some(_) => flip(weight, &plan),
-            None => Vec::new(),
-        };
-        let (block, tile) = (if want.1 { self.summing_block() } else { self.block() }, adjoint.unwrap_or(plan).tile());
-        let (size, out_size) = (plan.in_image(), plan.out_image());
-        let mut dx = vec![T::zero(); if want.0 { x.len() } else { 0 }];
-        let mut dx_blocks: Vec<&mut [T]> = dx.chunks_mut(block * size).collect();
-        dx_blocks.resize_with(self.0.images.div_ceil(block), Default::default);
-        let blocks = dx_blocks.into_par_iter().zip(x.par_chunks(block * size)).zip(dy.par_chunks(block * out_size));
-        let one = |scratch: &mut Scratch<T>, ((dx, x), dy): ((&mut [T], &[T]), &[T])| {
-            let mut dw = vec![T::zero(); if want.1 { weight.len() } else { 0 }];
-            let mut dx_tiles = dx.chunks_mut(tile * size);
-            for (x, dy) in x.chunks(tile * size).zip(dy.chunks(tile * out_size)) {
-                let dx = dx_tiles.next().unwrap_or_default();
-                match adjoint {
-                    Some(plan) => plan.forward_and_correlate(dy, (&flipped, dx), (x, &mut dw), scratch),
-                    None => plan.backward((x, &mut dw), (weight, dx), dy, scratch),
-                }
+        let adjoint = plan.adjoint().as_ref().and_then(Winograd::new);
+        match (Winograd::new(&plan).zip(adjoint), Offsets::new(&plan)) {
+            (Some((winograd, adjoint)), _) => {
+                let dx = want.0.then(|| adjoint.forward(dy, &flip(weight, &plan), None));
+                let dw = want.1.then(|| winograd.weight_gradient(x, dy));
+                (dx.unwrap_or_default(), dw.unwrap_or_default())
             }
-            dw
-        };
-        let partial: Vec<Vec<T>> = blocks.map_init(Scratch::new, one).collect();
-        let mut dw = vec![T::zero(); if want.1 { weight.len() } else { 0 }];
-        for partial in &partial {
-            dw.iter_mut().zip(partial).for_each(|(sum, &term)| *sum += term);
+            (_, Some(offsets)) => {
+                let dx = want.0.then(|| offsets.input_gradient(weight, dy));
+                let dw = want.1.then(|| offsets.weight_gradient(x, dy));
+                (dx.unwrap_or_default(), dw.unwrap_or_default())
+            }
+            _ => windows::backward(&plan, x, weight, dy, want),
         }
-        if want.1 {
-            dw = match adjoint {
-                Some(adjoint) => flip(&adjoint.straighten(dw), &adjoint),
-                None => plan.straighten(dw),
-            };
-        }
-        (dx, dw)
     }
 
     fn gradients(&self, x: &Tensor, weight: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
@@ -204,19 +112,6 @@ impl<const D: usize> Convolution<D> {
             Tensor::from_vec(values, self.0.out_channels, dy.device())
         })
     }
-}
-
-/// Swaps the input and output channels of the kernels of `plan` within their groups, and turns each kernel by 180 degrees.
-fn flip<T: Float>(weight: &[T], plan: &Plan) -> Vec<T> {
-    let (inputs, outputs, window) = (plan.inputs, plan.outputs, plan.grid.window());
-    let mut flipped = vec![T::zero(); weight.len()];
-    for (from, to) in weight.chunks(plan.weights()).zip(flipped.chunks_mut(plan.weights())) {
-        for (i, kernel) in from.chunks(window).enumerate() {
-            let at = (i % inputs * outputs + i / inputs) * window;
-            to[at..at + window].iter_mut().zip(kernel.iter().rev()).for_each(|(t, &k)| *t = k);
-        }
-    }
-    flipped
 }
 
 impl<const D: usize> CustomOp2 for Convolution<D> {

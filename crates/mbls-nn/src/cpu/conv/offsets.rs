@@ -9,6 +9,7 @@ use super::plan::{Plan, group, group_mut};
 use crate::cpu::kernel::matrix::{GAP, Matrix, multiply_strided};
 use crate::cpu::values::Float;
 use rayon::prelude::*;
+use std::borrow::Cow;
 
 /// Entries of the matrices that are made at once.
 const ENTRIES: usize = 1 << 22;
@@ -82,10 +83,18 @@ struct Side {
 impl Offsets {
     /// The form of `plan` by offsets, where it pays.
     pub(super) fn new(plan: &Plan) -> Option<Self> {
-        let grid = &plan.grid;
         if plan.inputs.min(plan.outputs) < CHANNELS {
             return None;
         }
+        let form = Self::of(plan);
+        let met: usize = form.offsets.iter().map(|o| o.output.positions()).sum();
+        let all = plan.grid.window() * plan.grid.positions();
+        (plan.grid.positions() <= POSITIONS || 4 * met <= 3 * all).then_some(form)
+    }
+
+    /// The form of `plan` by offsets.
+    pub(super) fn of(plan: &Plan) -> Self {
+        let grid = &plan.grid;
         let offset = |place: usize| {
             let (u, v) = (place / grid.columns.kernel, place % grid.columns.kernel);
             let (top, bottom) = grid.rows.inside(u, grid.height, grid.out_height);
@@ -107,10 +116,7 @@ impl Offsets {
                 Lattice { start: top * grid.out_width + left, lines, line_step: grid.out_width, entries, step: 1 };
             Some(Offset { place, input, output })
         };
-        let offsets: Vec<Offset> = (0..grid.window()).filter_map(offset).collect();
-        let met: usize = offsets.iter().map(|o| o.output.positions()).sum();
-        let (all, small) = (grid.window() * grid.positions(), grid.positions() <= POSITIONS);
-        (small || 4 * met <= 3 * all).then_some(Self { plan: *plan, offsets })
+        Self { plan: *plan, offsets: (0..grid.window()).filter_map(offset).collect() }
     }
 
     fn input(&self) -> Side {
@@ -127,12 +133,15 @@ impl Offsets {
     }
 
     /// The weights `[groups, outputs, kernel, inputs]`.
-    fn kernels<T: Float>(&self, weight: &[T]) -> Vec<T> {
+    fn kernels<'a, T: Float>(&self, weight: &'a [T]) -> Cow<'a, [T]> {
         let (window, inputs) = (self.plan.grid.window(), self.plan.inputs);
+        if window == 1 {
+            return weight.into();
+        }
         let mut kernels = vec![T::zero(); weight.len()];
         let rows = kernels.par_chunks_mut(window * inputs).zip(weight.par_chunks(window * inputs));
         rows.for_each(|(kernels, weight)| transpose(weight, window, kernels));
-        kernels
+        kernels.into()
     }
 
     /// The matrix `[channels, images * positions]` of group `g` at a lattice, and the distance of its rows.
@@ -193,21 +202,21 @@ impl Offsets {
         }
     }
 
-    /// The convolution of `x`, added to `y`.
-    pub(super) fn forward<T: Float>(&self, x: &[T], weight: &[T], y: &mut [T]) {
-        match self.plan.grid.window() {
-            1 => self.carry(x, weight, y, false),
-            _ => self.carry(x, &self.kernels(weight), y, false),
+    /// The convolution of `x`, with a bias.
+    pub(super) fn forward<T: Float>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
+        let mut y = vec![T::zero(); x.len() / self.plan.in_image() * self.plan.out_image()];
+        if let Some(bias) = bias {
+            let planes = y.chunks_mut(self.plan.grid.positions()).zip(bias.iter().cycle());
+            planes.for_each(|(plane, &b)| plane.fill(b));
         }
+        self.carry(x, &self.kernels(weight), &mut y, false);
+        y
     }
 
     /// The gradient of the input.
     pub(super) fn input_gradient<T: Float>(&self, weight: &[T], dy: &[T]) -> Vec<T> {
         let mut dx = vec![T::zero(); dy.len() / self.plan.out_image() * self.plan.in_image()];
-        match self.plan.grid.window() {
-            1 => self.carry(dy, weight, &mut dx, true),
-            _ => self.carry(dy, &self.kernels(weight), &mut dx, true),
-        }
+        self.carry(dy, &self.kernels(weight), &mut dx, true);
         dx
     }
 

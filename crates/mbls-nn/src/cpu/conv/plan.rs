@@ -3,6 +3,7 @@
 use crate::cpu::kernel::columns::{Grid, gather, scatter_add};
 use crate::cpu::kernel::matrix::{GAP, Matrix, multiply, multiply_strided};
 use crate::cpu::values::Float;
+use crate::window::Window;
 use std::ops::Range;
 
 /// Entries of a column matrix: small enough for the second-level cache and for few enough memory pages.
@@ -38,6 +39,27 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// The convolution that maps the gradient of the result to that of the input, with flipped and transposed kernels: at
+    /// stride 1, where the padding does not exceed the kernel's reach.
+    ///
+    /// Its windows serve the gradient of the weight too, and nothing need be scattered.
+    pub(super) fn adjoint(&self) -> Option<Self> {
+        let &Plan { groups, inputs, outputs, grid } = self;
+        let turn = |w: &Window| {
+            let padding = ((w.kernel - 1) * w.dilation).checked_sub(w.padding)?;
+            (w.stride == 1).then_some(Window { padding, ..*w })
+        };
+        let grid = Grid {
+            height: grid.out_height,
+            width: grid.out_width,
+            out_height: grid.height,
+            out_width: grid.width,
+            rows: turn(&grid.rows)?,
+            columns: turn(&grid.columns)?,
+        };
+        Some(Plan { groups, inputs: outputs, outputs: inputs, grid })
+    }
+
     /// Entries of one input image.
     pub(super) fn in_image(&self) -> usize {
         self.groups * self.inputs * self.grid.plane()
@@ -238,6 +260,19 @@ impl Plan {
         }
         Matrix::new(buffer, self.outputs, width)
     }
+}
+
+/// Swaps the input and output channels of the kernels of `plan` within their groups, and turns each kernel by 180 degrees.
+pub(super) fn flip<T: Float>(weight: &[T], plan: &Plan) -> Vec<T> {
+    let (inputs, outputs, window) = (plan.inputs, plan.outputs, plan.grid.window());
+    let mut flipped = vec![T::zero(); weight.len()];
+    for (from, to) in weight.chunks(plan.weights()).zip(flipped.chunks_mut(plan.weights())) {
+        for (i, kernel) in from.chunks(window).enumerate() {
+            let at = (i % inputs * outputs + i / inputs) * window;
+            to[at..at + window].iter_mut().zip(kernel.iter().rev()).for_each(|(t, &k)| *t = k);
+        }
+    }
+    flipped
 }
 
 pub(super) fn group<T>(values: &[T], g: usize, size: usize) -> &[T] {

@@ -41,16 +41,22 @@ struct Source<'a, T, const LINES: usize> {
 impl Winograd {
     /// Winograd's form of `plan` where there is one that pays.
     pub(super) fn new(plan: &Plan) -> Option<Self> {
-        let grid = &plan.grid;
-        let fits = [&grid.rows, &grid.columns].iter().all(|w| w.kernel == 3 && w.stride == 1);
-        if !fits || plan.inputs.min(plan.outputs) < CHANNELS {
+        if plan.inputs.min(plan.outputs) < CHANNELS {
             return None;
         }
+        let form = Self::of(plan)?;
+        // Tiles that reach beyond the plane do needless work.
+        let products = PRODUCTS * form.rows.len() * form.columns.len();
+        (3 * products <= 2 * plan.grid.window() * plan.grid.positions()).then_some(form)
+    }
+
+    /// Winograd's form of `plan` where there is one.
+    pub(super) fn of(plan: &Plan) -> Option<Self> {
+        let grid = &plan.grid;
         let rows = Tiles::new(grid.out_height, grid.rows.dilation);
         let columns = Tiles::new(grid.out_width, grid.columns.dilation);
-        // Tiles that reach beyond the plane do needless work.
-        let products = PRODUCTS * rows.len() * columns.len();
-        (3 * products <= 2 * grid.window() * grid.positions()).then_some(Self { plan: *plan, rows, columns })
+        let fits = [&grid.rows, &grid.columns].iter().all(|w| w.kernel == 3 && w.stride == 1);
+        fits.then_some(Self { plan: *plan, rows, columns })
     }
 
     /// Lines of tiles that are handled at once.
