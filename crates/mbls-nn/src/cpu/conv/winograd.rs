@@ -26,6 +26,9 @@ pub(super) struct Winograd {
     columns: Tiles,
 }
 
+/// Writes the transformed tiles of some lines from an entry on.
+type Transform<T, const LINES: usize> = fn([&Halves<T>; LINES], &Split, &mut [&mut [T]; PRODUCTS], usize);
+
 /// Planes whose lines of tiles are transformed.
 struct Source<'a, T, const LINES: usize> {
     values: &'a [T],
@@ -35,7 +38,7 @@ struct Source<'a, T, const LINES: usize> {
     width: usize,
     /// Zeros above and left of a plane.
     padding: (usize, usize),
-    transform: fn([&Halves<T>; LINES], &Split, &mut [&mut [T]; PRODUCTS], usize),
+    transform: Transform<T, LINES>,
 }
 
 impl Winograd {

@@ -219,7 +219,7 @@ impl<T: Float> Halves<T> {
 }
 
 with_avx2! {
-    /// Splits a line.
+    /// Splits a line. What lies outside it stays 0, as long as these halves are read in one way only.
     fn read => read_line<T>(halves: &mut Halves<T>, line: &[T], split: &Split)
 }
 
@@ -228,8 +228,6 @@ fn read_line<T: Float>(halves: &mut Halves<T>, line: &[T], split: &Split) {
     for phase in &split.phases {
         for (to, half) in halves.0.iter_mut().zip(&phase.halves) {
             let to = &mut to[phase.offset..][..phase.count + 1];
-            to[..half.low].fill(T::zero());
-            to[half.high..].fill(T::zero());
             let to = &mut to[half.low..half.high];
             if to.is_empty() {
                 continue;
