@@ -1,7 +1,7 @@
 //! Layers as operations of their own, for `f32` and `f64` on the CPU.
 //!
 //! Convolutions and affine maps are products of the `gemm` crate, single-threaded within blocks of a fixed size that rayon
-//! distributes; partial sums are added in the order of the blocks. So the bits of a result depend on its inputs alone, not
+//! distributes; either a sum lies within one product, or partial sums are added in the order of the blocks. So the bits of a result depend on its inputs alone, not
 //! on the number of threads. The functions match those of [`portable`](crate::portable), against which they are tested.
 
 mod batch_norm;

@@ -19,6 +19,9 @@ use winograd::Winograd;
 
 /// Cross-correlation of images or sequences with kernels, as [`portable::conv`](crate::portable::conv).
 ///
+/// With 3x3 kernels at stride 1 and many channels, sums and differences of neighbouring inputs are multiplied: an infinite or
+/// NaN input makes not only the outputs that see it NaN, but also their neighbours within tiles of 2x2.
+///
 /// # Shapes
 ///
 /// `x` `[N, C, H, W]`, `weight` `[O, C / groups, kh, kw]`, `bias` `[O]`; the result `[N, O, H', W']`. In one dimension `[N, C, L]`,
