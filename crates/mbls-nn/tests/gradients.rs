@@ -40,7 +40,14 @@ fn convolution() -> Result<()> {
         ([1, 1, 3, 2], (2, 3, 2), (1, 0, 1, 1), false),
     ];
     for (i, (x, (o, kh, kw), (stride, padding, dilation, groups), bias)) in cases.into_iter().enumerate() {
-        let config = Conv2dConfig { stride, padding, dilation, groups, bias };
+        let config = Conv2dConfig {
+            stride: [stride; 2],
+            padding: [padding; 2],
+            dilation: [dilation; 2],
+            groups,
+            bias,
+            ..Default::default()
+        };
         let mut inputs = vec![noise(&x, 1)?, noise(&[o, x[1] / groups, kh, kw], 2)?];
         if bias {
             inputs.push(noise(&[o], 3)?);
@@ -48,8 +55,8 @@ fn convolution() -> Result<()> {
         println!("case {i}: {x:?} {config:?}");
         check(
             &inputs,
-            |t| cpu::conv2d(&t[0], &t[1], t.get(2), &config),
-            |t| portable::conv2d(&t[0], &t[1], t.get(2), &config),
+            |t| cpu::conv(&t[0], &t[1], t.get(2), &config),
+            |t| portable::conv(&t[0], &t[1], t.get(2), &config),
         )?;
     }
     Ok(())
@@ -57,13 +64,13 @@ fn convolution() -> Result<()> {
 
 #[test]
 fn convolution_of_a_transposed_input() -> Result<()> {
-    let config = Conv2dConfig { padding: 1, ..Default::default() };
+    let config = Conv2dConfig { padding: [1, 1], ..Default::default() };
     let inputs = [noise(&[5, 4, 2, 2], 1)?, noise(&[3, 3, 2, 3], 2)?];
     let turn = |t: &[Tensor]| Ok::<_, candle_core::Error>((t[0].permute((2, 3, 0, 1))?, t[1].transpose(1, 2)?));
     check(
         &inputs,
-        |t| turn(t).and_then(|(x, w)| cpu::conv2d(&x, &w, None, &config)?.transpose(2, 3)),
-        |t| turn(t).and_then(|(x, w)| portable::conv2d(&x, &w, None, &config)?.transpose(2, 3)),
+        |t| turn(t).and_then(|(x, w)| cpu::conv(&x, &w, None, &config)?.transpose(2, 3)),
+        |t| turn(t).and_then(|(x, w)| portable::conv(&x, &w, None, &config)?.transpose(2, 3)),
     )
 }
 

@@ -14,13 +14,13 @@ use mbls_nn::{
 fn step(dtype: DType) -> Result<Vec<u64>> {
     let store = ParamStore::new(5, dtype, &Device::Cpu);
     let vb = store.var_builder();
-    let wide = Conv2dConfig { padding: 1, bias: true, ..Default::default() };
-    let strided = Conv2dConfig { stride: 2, padding: 1, groups: 2, ..Default::default() };
-    let first = Conv2d::new(3, 16, 3, wide, vb.pp("first"))?;
+    let wide = Conv2dConfig { padding: [1, 1], bias: true, ..Default::default() };
+    let strided = Conv2dConfig { stride: [2, 2], padding: [1, 1], groups: 2, ..Default::default() };
+    let first = Conv2d::new(3, 16, [3, 3], wide, vb.pp("first"))?;
     let bn = BatchNorm2d::new(16, vb.pp("bn"))?;
-    let second = Conv2d::new(16, 32, 3, strided, vb.pp("second"))?;
-    let third = Conv2d::new(32, 24, 1, Conv2dConfig::default(), vb.pp("third"))?;
-    let fourth = Conv2d::new(24, 24, 3, wide, vb.pp("fourth"))?;
+    let second = Conv2d::new(16, 32, [3, 3], strided, vb.pp("second"))?;
+    let third = Conv2d::new(32, 24, [1, 1], Conv2dConfig::default(), vb.pp("third"))?;
+    let fourth = Conv2d::new(24, 24, [3, 3], wide, vb.pp("fourth"))?;
     let linear = Linear::new(24, 10, vb.pp("linear"))?;
     let x = noise(&[70, 3, 19, 18], 1)?.to_dtype(dtype)?;
     let y = Relu.forward(&bn.forward_t(&first.forward(&x)?, true)?)?;

@@ -1,11 +1,11 @@
 //! Layers as operations of their own, for `f32` and `f64` on the CPU.
 //!
 //! Convolutions and affine maps are products of the `gemm` crate, single-threaded within blocks of a fixed size that rayon
-//! distributes; partial sums are added in the order of the blocks. So the bits of a result depend on its inputs alone, not
+//! distributes; either a sum lies within one product, or partial sums are added in the order of the blocks. So the bits of a result depend on its inputs alone, not
 //! on the number of threads. The functions match those of [`portable`](crate::portable), against which they are tested.
 
 mod batch_norm;
-mod conv2d;
+mod conv;
 mod kernel;
 mod linear;
 mod pool;
@@ -13,7 +13,7 @@ mod relu;
 mod values;
 
 pub use batch_norm::{batch_norm, batch_norm_train};
-pub use conv2d::conv2d;
+pub use conv::conv;
 pub use linear::linear;
 pub use pool::{avg_pool2d, global_avg_pool2d, max_pool2d};
 pub use relu::relu;

@@ -1,13 +1,13 @@
 //! Chooses between the two forms of each operation: the fast one where it applies, else the portable one.
 
-use super::{Conv2dConfig, PoolSize};
+use super::{ConvConfig, PoolSize};
 use crate::portable::BatchNormOutput;
 use crate::{cpu, portable};
 use candle_core::{Result, Tensor};
 
 macro_rules! dispatch {
-    ($name:ident($x:ident $(, $arg:ident: $type:ty)*) -> $result:ty) => {
-        pub(super) fn $name($x: &Tensor $(, $arg: $type)*) -> Result<$result> {
+    ($name:ident $(<const $d:ident>)? ($x:ident $(, $arg:ident: $type:ty)*) -> $result:ty) => {
+        pub(super) fn $name $(<const $d: usize>)? ($x: &Tensor $(, $arg: $type)*) -> Result<$result> {
             match cpu::supports($x) {
                 true => cpu::$name($x $(, $arg)*),
                 false => portable::$name($x $(, $arg)*),
@@ -16,7 +16,7 @@ macro_rules! dispatch {
     };
 }
 
-dispatch!(conv2d(x, weight: &Tensor, bias: Option<&Tensor>, config: &Conv2dConfig) -> Tensor);
+dispatch!(conv<const D>(x, weight: &Tensor, bias: Option<&Tensor>, config: &ConvConfig<D>) -> Tensor);
 dispatch!(linear(x, weight: &Tensor, bias: Option<&Tensor>) -> Tensor);
 dispatch!(batch_norm_train(x, weight: &Tensor, bias: &Tensor, eps: f64) -> BatchNormOutput);
 dispatch!(batch_norm(x, weight: &Tensor, bias: &Tensor, mean: &Tensor, variance: &Tensor, eps: f64) -> Tensor);

@@ -4,13 +4,13 @@
 //! [`cpu`](crate::cpu) are tested against these.
 
 mod batch_norm;
-mod conv2d;
+mod conv;
 mod linear;
 mod pool;
 mod relu;
 
 pub use batch_norm::{BatchNormOutput, batch_norm, batch_norm_train};
-pub use conv2d::conv2d;
+pub use conv::conv;
 pub use linear::linear;
 pub use pool::{avg_pool2d, global_avg_pool2d, max_pool2d};
 pub use relu::relu;

@@ -159,8 +159,8 @@ impl BasicBlock {
                 Skip::Identity { before: added / 2, after: added - added / 2 }
             }
             Shortcut::Projection => {
-                let config = Conv2dConfig { stride, ..Conv2dConfig::default() };
-                let conv = Conv2d::new(inputs, outputs, 1, config, vb.pp("shortcut.0"))?;
+                let config = Conv2dConfig { stride: [stride; 2], ..Conv2dConfig::default() };
+                let conv = Conv2d::new(inputs, outputs, [1, 1], config, vb.pp("shortcut.0"))?;
                 Skip::Projection(conv, BatchNorm2d::new(outputs, vb.pp("shortcut.1"))?)
             }
         };

@@ -15,5 +15,11 @@ use mbls_nn::{Conv2d, Conv2dConfig};
 
 /// A 3x3 convolution that keeps the size up to its stride, without bias: batch norm follows.
 fn conv3x3(inputs: usize, outputs: usize, stride: usize, vb: VarBuilder) -> Result<Conv2d> {
-    Conv2d::new(inputs, outputs, 3, Conv2dConfig { stride, padding: 1, ..Conv2dConfig::default() }, vb)
+    Conv2d::new(
+        inputs,
+        outputs,
+        [3, 3],
+        Conv2dConfig { stride: [stride; 2], padding: [1, 1], ..Conv2dConfig::default() },
+        vb,
+    )
 }

@@ -2,6 +2,7 @@
 
 use crate::cpu::values::Float;
 use crate::window::Window;
+use std::ops::Range;
 
 /// How windows lie in a plane.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +37,17 @@ impl Grid {
         identity(&self.rows) && identity(&self.columns)
     }
 
+    /// The input line that row offset `u` of the windows in output line `y` meets; it must lie inside.
+    fn line(&self, u: usize, y: usize) -> usize {
+        y * self.rows.stride + u * self.rows.dilation - self.rows.padding
+    }
+
+    /// Those of `lines` for which row offset `u` meets the input.
+    fn lines_inside(&self, u: usize, lines: &Range<usize>) -> Range<usize> {
+        let (top, bottom) = self.rows.inside(u, self.height, self.out_height);
+        top.max(lines.start)..bottom.min(lines.end)
+    }
+
     /// For each (channel, row offset, column offset): its row in the matrix, the offsets, and its channel.
     fn offsets(&self, channels: usize) -> impl Iterator<Item = (usize, usize, usize, usize)> + use<> {
         let (kh, kw) = (self.rows.kernel, self.columns.kernel);
@@ -43,89 +55,87 @@ impl Grid {
     }
 }
 
-/// Writes the windows of `image` `[channels, H, W]` into columns `at..at + positions` of the row-major matrix `out`
-/// `[channels * kh * kw, width]`; padding becomes 0.
+/// Writes the windows of `image` `[channels, H, W]` whose positions lie in the lines `lines` of the output into the row-major
+/// matrix `out` `[channels * kh * kw, ..]`, rows `stride` apart, from column `at` on; padding becomes 0.
 pub(in crate::cpu) fn gather<T: Float>(
     image: &[T],
     channels: usize,
     grid: &Grid,
+    lines: &Range<usize>,
     out: &mut [T],
-    width: usize,
-    at: usize,
+    (stride, at): (usize, usize),
 ) {
     for (row, u, v, c) in grid.offsets(channels) {
         let plane = &image[c * grid.plane()..][..grid.plane()];
-        let out = &mut out[row * width + at..][..grid.positions()];
-        gather_offset(plane, grid, u, v, out);
+        gather_offset(plane, grid, u, v, lines, &mut out[row * stride + at..][..lines.len() * grid.out_width]);
     }
 }
 
-/// What offset `(u, v)` of every window sees.
-fn gather_offset<T: Float>(plane: &[T], grid: &Grid, u: usize, v: usize, out: &mut [T]) {
-    let (top, bottom) = grid.rows.inside(u, grid.height, grid.out_height);
+/// What offset `(u, v)` of every window in `lines` sees.
+fn gather_offset<T: Float>(plane: &[T], grid: &Grid, u: usize, v: usize, lines: &Range<usize>, out: &mut [T]) {
+    let inside = grid.lines_inside(u, lines);
     let (left, right) = grid.columns.inside(v, grid.width, grid.out_width);
     let w = grid.out_width;
     let Window { stride, padding, dilation, .. } = grid.columns;
-    if left == right {
+    if left == right || inside.is_empty() {
         out.fill(T::zero());
         return;
     }
+    let (top, bottom) = (inside.start - lines.start, inside.end - lines.start);
     out[..top * w].fill(T::zero());
     out[bottom * w..].fill(T::zero());
+    let out = &mut out[top * w..bottom * w];
     if stride == 1 && w == grid.width && grid.rows.stride == 1 {
-        // The whole plane moves by one distance: a single copy, whose wrapped-around border is then cleared.
-        let shift = (u * grid.rows.dilation * w + v * dilation) as isize - (grid.rows.padding * w + padding) as isize;
-        let start = (top * w).max((-shift).max(0) as usize);
-        let end = (bottom * w).min((plane.len() as isize - shift) as usize);
-        if start < end {
-            out[start..end].copy_from_slice(&plane[(start as isize + shift) as usize..][..end - start]);
+        // All lines move by one distance: a single copy, whose wrapped-around border is then cleared.
+        let first = (grid.line(u, inside.start) * w + v * dilation) as isize - padding as isize;
+        let skip = (-first).max(0) as usize;
+        let end = out.len().min((plane.len() as isize - first) as usize);
+        if skip < end {
+            out[skip..end].copy_from_slice(&plane[(first + skip as isize) as usize..][..end - skip]);
         }
-        for line in out[top * w..bottom * w].chunks_exact_mut(w) {
+        for line in out.chunks_exact_mut(w) {
             line[..left].fill(T::zero());
             line[right..].fill(T::zero());
         }
         return;
     }
-    for y in top..bottom {
-        let source =
-            &plane[(y * grid.rows.stride + u * grid.rows.dilation - grid.rows.padding) * grid.width..][..grid.width];
-        let line = &mut out[y * w..][..w];
+    for (y, line) in inside.zip(out.chunks_exact_mut(w)) {
+        let source = &plane[grid.line(u, y) * grid.width..][..grid.width];
         line[..left].fill(T::zero());
         line[right..].fill(T::zero());
-        let first = left * stride + v * dilation - padding;
+        let source = &source[left * stride + v * dilation - padding..];
         let line = &mut line[left..right];
         match stride {
-            1 => line.copy_from_slice(&source[first..][..right - left]),
-            _ => line.iter_mut().zip(source[first..].iter().step_by(stride)).for_each(|(o, &s)| *o = s),
+            1 => line.copy_from_slice(&source[..right - left]),
+            _ => line.iter_mut().zip(source.iter().step_by(stride)).for_each(|(o, &s)| *o = s),
         }
     }
 }
 
-/// Adds the columns `at..at + positions` of `columns` `[channels * kh * kw, width]` to where [`gather`] reads them.
+/// Adds the columns that [`gather`] would write to where it reads them.
 pub(in crate::cpu) fn scatter_add<T: Float>(
     columns: &[T],
-    width: usize,
-    at: usize,
+    (stride, at): (usize, usize),
     image: &mut [T],
     channels: usize,
     grid: &Grid,
+    lines: &Range<usize>,
 ) {
-    let Window { stride, padding, dilation, .. } = grid.columns;
+    let Window { stride: step, padding, dilation, .. } = grid.columns;
     for (row, u, v, c) in grid.offsets(channels) {
         let plane = &mut image[c * grid.plane()..][..grid.plane()];
-        let column = &columns[row * width + at..][..grid.positions()];
-        let (top, bottom) = grid.rows.inside(u, grid.height, grid.out_height);
+        let column = &columns[row * stride + at..][..lines.len() * grid.out_width];
         let (left, right) = grid.columns.inside(v, grid.width, grid.out_width);
         if left == right {
             continue;
         }
-        for y in top..bottom {
-            let line = (y * grid.rows.stride + u * grid.rows.dilation - grid.rows.padding) * grid.width;
-            let target = &mut plane[line..][..grid.width][left * stride + v * dilation - padding..];
-            let source = &column[y * grid.out_width..][left..right];
-            match stride {
+        for y in grid.lines_inside(u, lines) {
+            let line = &mut plane[grid.line(u, y) * grid.width..][..grid.width];
+            let target = &mut line[left * step + v * dilation - padding..];
+            let source = &column[(y - lines.start) * grid.out_width..][left..right];
+            match step {
                 1 => target.iter_mut().zip(source).for_each(|(t, &s)| *t += s),
-                _ => target.iter_mut().step_by(stride).zip(source).for_each(|(t, &s)| *t += s),
+                _ => target.iter_mut().step_by(step).zip(source).for_each(|(t, &s)| *t += s),
             }
         }
     }

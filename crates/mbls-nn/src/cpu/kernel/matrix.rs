@@ -3,6 +3,10 @@
 use crate::cpu::values::Float;
 use gemm::Parallelism;
 
+/// Entries to leave between the rows of a matrix that is made for a product. Rows whose distance is a power of two would compete
+/// for the same few lines of the first-level cache.
+pub(in crate::cpu) const GAP: usize = 16;
+
 /// A strided view of a matrix.
 #[derive(Clone, Copy)]
 pub(in crate::cpu) struct Matrix<'a, T> {
@@ -17,6 +21,16 @@ impl<'a, T> Matrix<'a, T> {
     /// Rows that follow one another in `data`.
     pub(in crate::cpu) fn new(data: &'a [T], rows: usize, columns: usize) -> Self {
         Self { data, rows, columns, row_stride: columns, column_stride: 1 }
+    }
+
+    /// Rows that lie `stride` apart in `data`.
+    pub(in crate::cpu) fn strided(data: &'a [T], rows: usize, columns: usize, stride: usize) -> Self {
+        Self { row_stride: stride, ..Self::new(data, rows, columns) }
+    }
+
+    /// Its number of columns.
+    pub(in crate::cpu) fn columns(&self) -> usize {
+        self.columns
     }
 
     /// The transposed view.
@@ -41,14 +55,20 @@ impl<'a, T> Matrix<'a, T> {
 
 /// `out <- a b`, or `out <- out + a b` where `add`; `out` is row-major and contiguous. Runs on the calling thread alone.
 pub(in crate::cpu) fn multiply<T: Float>(out: &mut [T], a: Matrix<T>, b: Matrix<T>, add: bool) {
+    let stride = b.columns;
+    multiply_strided(out, stride, a, b, add);
+}
+
+/// The same with rows of `out` that lie `stride` apart; what is between them stays.
+pub(in crate::cpu) fn multiply_strided<T: Float>(out: &mut [T], stride: usize, a: Matrix<T>, b: Matrix<T>, add: bool) {
     assert_eq!(a.columns, b.rows, "inner sizes of a product");
     assert!(a.extent() <= a.data.len() && b.extent() <= b.data.len(), "operands of a product lie within their slices");
-    assert_eq!(out.len(), a.rows * b.columns, "size of a product");
+    let extent = Matrix::strided(&*out, a.rows, b.columns, stride).extent();
+    assert!(stride >= b.columns && extent <= out.len(), "a product lies within its slice");
     let beta = if add { T::one() } else { T::zero() };
-    // SAFETY: for every row i and column j of a view, i * row_stride + j * column_stride < extent() <= data.len(), and `out`
-    // holds rows x columns entries of unit column stride, so that no access leaves its slice. All entries are initialised;
-    // `out` is borrowed mutably and thus overlaps neither operand. `T` is f32 or f64, which `gemm` supports. Sizes of
-    // slices fit an isize.
+    // SAFETY: for every row i and column j of a view, i * row_stride + j * column_stride < extent() <= length of its slice, so
+    // that no access leaves it; the rows of `out` do not overlap. All entries are initialised; `out` is borrowed mutably and
+    // thus overlaps neither operand. `T` is f32 or f64, which `gemm` supports. Sizes of slices fit an isize.
     unsafe {
         gemm::gemm(
             a.rows,
@@ -56,7 +76,7 @@ pub(in crate::cpu) fn multiply<T: Float>(out: &mut [T], a: Matrix<T>, b: Matrix<
             a.columns,
             out.as_mut_ptr(),
             1,
-            b.columns as isize,
+            stride as isize,
             add,
             a.data.as_ptr(),
             a.column_stride as isize,

@@ -3,3 +3,4 @@
 pub(super) mod columns;
 pub(super) mod matrix;
 pub(super) mod sum;
+pub(super) mod winograd;

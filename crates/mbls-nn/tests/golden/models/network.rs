@@ -22,8 +22,8 @@ pub(crate) fn build(shapes: &Shapes, vb: VarBuilder) -> Result<Option<Box<dyn Mo
 
 fn conv(shapes: &Shapes, name: &str, stride: usize, vb: &VarBuilder) -> Result<Conv2d> {
     let shape = &shapes[&format!("{name}.weight")];
-    let config = Conv2dConfig { stride, padding: shape[2] / 2, ..Default::default() };
-    Conv2d::new(shape[1], shape[0], shape[2], config, vb.pp(name))
+    let config = Conv2dConfig { stride: [stride; 2], padding: [shape[2] / 2; 2], ..Default::default() };
+    Conv2d::new(shape[1], shape[0], [shape[2]; 2], config, vb.pp(name))
 }
 
 fn norm(shapes: &Shapes, name: &str, vb: &VarBuilder) -> Result<BatchNorm2d> {

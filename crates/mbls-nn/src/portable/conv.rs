@@ -1,18 +1,24 @@
 //! Convolution as one matrix product over gathered windows.
 
-use crate::layer::{Conv2dConfig, ConvDims};
+use crate::layer::{ConvConfig, ConvDims};
 use candle_core::{Result, Tensor};
 
-/// Cross-correlation of images with kernels, as [`cpu::conv2d`](crate::cpu::conv2d).
+/// Cross-correlation of images or sequences with kernels, as [`cpu::conv`](crate::cpu::conv).
 ///
 /// # Shapes
 ///
-/// `x` `[N, C, H, W]`, `weight` `[O, C / groups, kh, kw]`, `bias` `[O]`; the result `[N, O, H', W']`.
+/// `x` `[N, C, H, W]`, `weight` `[O, C / groups, kh, kw]`, `bias` `[O]`; the result `[N, O, H', W']`. In one dimension `[N, C, L]`,
+/// `[O, C / groups, k]`, `[O]` and `[N, O, L']`.
 ///
 /// # Errors
 ///
-/// Where the shapes do not fit or the input is empty.
-pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, config: &Conv2dConfig) -> Result<Tensor> {
+/// Where the shapes or types do not fit or the input is empty.
+pub fn conv<const D: usize>(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    config: &ConvConfig<D>,
+) -> Result<Tensor> {
     let d = ConvDims::new(x, weight, bias, config)?;
     let rows = Tensor::new(d.rows.indices(d.out_height), x.device())?;
     let columns = Tensor::new(d.columns.indices(d.out_width), x.device())?;
@@ -20,6 +26,7 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, config: &Conv2
     let (kh, kw) = (d.rows.kernel, d.columns.kernel);
     let positions = d.images * d.out_height * d.out_width;
     let windows = x
+        .reshape((d.images, d.in_channels, d.height, d.width))?
         .pad_with_zeros(2, d.rows.padding, d.rows.padding)?
         .pad_with_zeros(3, d.columns.padding, d.columns.padding)?
         .contiguous()?
@@ -36,8 +43,9 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, config: &Conv2
         .permute((1, 0, 4, 2, 3))?
         .contiguous()?
         .reshape((d.images, d.out_channels, d.out_height, d.out_width))?;
-    match bias {
-        Some(bias) => y.broadcast_add(&bias.reshape((1, d.out_channels, 1, 1))?),
-        None => Ok(y),
-    }
+    let y = match bias {
+        Some(bias) => y.broadcast_add(&bias.reshape((1, d.out_channels, 1, 1))?)?,
+        None => y,
+    };
+    y.reshape(d.out_shape::<D>())
 }

@@ -1,0 +1,169 @@
+//! Convolution as matrix products, in the form that suits its sizes: Winograd's filtering, one product for each offset within
+//! the kernel, or one over gathered windows.
+
+mod offsets;
+mod plan;
+#[cfg(test)]
+mod tests;
+mod windows;
+mod winograd;
+
+use super::kernel::columns::Grid;
+use super::kernel::sum;
+use super::values::{Float, dtype, for_float, held, narrow, storage, stored};
+use crate::layer::{ConvConfig, ConvDims};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
+use offsets::Offsets;
+use plan::{Plan, flip};
+use winograd::Winograd;
+
+/// Cross-correlation of images or sequences with kernels, as [`portable::conv`](crate::portable::conv).
+///
+/// With 3x3 kernels at stride 1 and many channels, sums and differences of neighbouring inputs are multiplied: an infinite or
+/// NaN input makes not only the outputs that see it NaN, but also their neighbours within tiles of 2x2.
+///
+/// # Shapes
+///
+/// `x` `[N, C, H, W]`, `weight` `[O, C / groups, kh, kw]`, `bias` `[O]`; the result `[N, O, H', W']`. In one dimension `[N, C, L]`,
+/// `[O, C / groups, k]`, `[O]` and `[N, O, L']`.
+///
+/// # Errors
+///
+/// Where the shapes or types do not fit or the input is empty.
+pub fn conv<const D: usize>(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    config: &ConvConfig<D>,
+) -> Result<Tensor> {
+    let op = Convolution::<D>(ConvDims::new(x, weight, bias, config)?);
+    let (x, weight) = (x.contiguous()?, weight.contiguous()?);
+    match bias {
+        Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, op),
+        None => x.apply_op2(&weight, op),
+    }
+}
+
+struct Convolution<const D: usize>(ConvDims);
+
+impl<const D: usize> Convolution<D> {
+    fn plan(&self) -> Plan {
+        let d = &self.0;
+        let grid = Grid {
+            height: d.height,
+            width: d.width,
+            out_height: d.out_height,
+            out_width: d.out_width,
+            rows: d.rows,
+            columns: d.columns,
+        };
+        Plan { groups: d.groups, inputs: d.in_channels / d.groups, outputs: d.out_channels / d.groups, grid }
+    }
+
+    fn out_shape(&self) -> Shape {
+        Shape::from(self.0.out_shape::<D>())
+    }
+
+    fn forward<T: Float>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
+        let plan = self.plan();
+        match (Winograd::new(&plan), Offsets::new(&plan)) {
+            (Some(winograd), _) => winograd.forward(x, weight, bias),
+            (_, Some(offsets)) => offsets.forward(x, weight, bias),
+            _ => windows::forward(&plan, x, weight, bias),
+        }
+    }
+
+    /// The gradients of input and weight; an empty one where it is not wanted.
+    fn backward<T: Float>(&self, x: &[T], weight: &[T], dy: &[T], want: (bool, bool)) -> (Vec<T>, Vec<T>) {
+        let plan = self.plan();
+        let adjoint = plan.adjoint().as_ref().and_then(Winograd::new);
+        match (Winograd::new(&plan).zip(adjoint), Offsets::new(&plan)) {
+            (Some((winograd, adjoint)), _) => {
+                let dx = want.0.then(|| adjoint.forward(dy, &flip(weight, &plan), None));
+                let dw = want.1.then(|| winograd.weight_gradient(x, dy));
+                (dx.unwrap_or_default(), dw.unwrap_or_default())
+            }
+            (_, Some(offsets)) => {
+                let dx = want.0.then(|| offsets.input_gradient(weight, dy));
+                let dw = want.1.then(|| offsets.weight_gradient(x, dy));
+                (dx.unwrap_or_default(), dw.unwrap_or_default())
+            }
+            _ => windows::backward(&plan, x, weight, dy, want),
+        }
+    }
+
+    fn gradients(&self, x: &Tensor, weight: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        for_float!(x.dtype(), T => {
+            let held_tensors = (x.storage_and_layout(), weight.storage_and_layout(), dy.storage_and_layout());
+            let (xs, weights, dys) =
+                (held::<T>(&held_tensors.0)?, held::<T>(&held_tensors.1)?, held::<T>(&held_tensors.2)?);
+            let want = (x.track_op(), weight.track_op());
+            let (dx, dw) = self.backward(xs, weights, dys, want);
+            let tensor = |wanted: bool, values, like: &Tensor| match wanted {
+                true => Tensor::from_vec(values, like.shape(), like.device()).map(Some),
+                false => Ok(None),
+            };
+            Ok((tensor(want.0, dx, x)?, tensor(want.1, dw, weight)?))
+        })
+    }
+
+    fn bias_gradient(&self, dy: &Tensor) -> Result<Tensor> {
+        for_float!(dy.dtype(), T => {
+            let dy_held = dy.storage_and_layout();
+            let sums = sum::per_channel(held::<T>(&dy_held)?, self.0.out_channels, self.plan().grid.positions());
+            let values: Vec<T> = sums.into_iter().map(narrow::<T>).collect();
+            Tensor::from_vec(values, self.0.out_channels, dy.device())
+        })
+    }
+}
+
+impl<const D: usize> CustomOp2 for Convolution<D> {
+    fn name(&self) -> &'static str {
+        "convolution"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, w: &CpuStorage, lw: &Layout) -> Result<(CpuStorage, Shape)> {
+        let y = for_float!(dtype(x), T => {
+            storage::<T>(self.forward::<T>(stored(x, lx)?, stored(w, lw)?, None))
+        });
+        Ok((y, self.out_shape()))
+    }
+
+    fn bwd(&self, x: &Tensor, w: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        self.gradients(x, w, &grad.contiguous()?)
+    }
+}
+
+impl<const D: usize> CustomOp3 for Convolution<D> {
+    fn name(&self) -> &'static str {
+        "convolution with bias"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        lx: &Layout,
+        w: &CpuStorage,
+        lw: &Layout,
+        b: &CpuStorage,
+        lb: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let y = for_float!(dtype(x), T => {
+            storage::<T>(self.forward::<T>(stored(x, lx)?, stored(w, lw)?, Some(stored(b, lb)?)))
+        });
+        Ok((y, self.out_shape()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        _b: &Tensor,
+        _y: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let grad = grad.contiguous()?;
+        let (dx, dw) = self.gradients(x, w, &grad)?;
+        Ok((dx, dw, Some(self.bias_gradient(&grad)?)))
+    }
+}

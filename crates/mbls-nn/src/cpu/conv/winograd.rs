@@ -1,0 +1,271 @@
+//! A convolution with 3x3 kernels at stride 1 by Winograd's minimal filtering.
+//!
+//! The images are cut into tiles of 2x2 outputs. For some lines of tiles at a time: every channel's tiles are transformed, 16
+//! products of matrices `[channels, channels]` and `[channels, tiles]` are taken, and their results transformed back. Each step
+//! is shared out by channels, products or planes, so that no sum is ever split between threads.
+
+use super::plan::{Plan, group};
+use crate::cpu::kernel::matrix::{GAP, Matrix, multiply_strided};
+use crate::cpu::kernel::winograd::{self, Halves, PRODUCTS, Split, Tiles};
+use crate::cpu::values::Float;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Entries of the matrices that are made at once: few enough for the caches, enough for products worth sharing out.
+const ENTRIES: usize = 1 << 20;
+
+/// Tiles that are handled at once even if there are more entries: products of fewer would be slow.
+const TILES: usize = 128;
+
+/// Channels on either side from which on the saved products outweigh the transforms.
+const CHANNELS: usize = 24;
+
+pub(super) struct Winograd {
+    plan: Plan,
+    rows: Tiles,
+    columns: Tiles,
+}
+
+/// Writes the transformed tiles of some lines from an entry on.
+type Transform<T, const LINES: usize> = fn([&Halves<T>; LINES], &Split, &mut [&mut [T]; PRODUCTS], usize);
+
+/// Planes whose lines of tiles are transformed.
+struct Source<'a, T, const LINES: usize> {
+    values: &'a [T],
+    /// Channels of an image.
+    channels: usize,
+    height: usize,
+    width: usize,
+    /// Zeros above and left of a plane.
+    padding: (usize, usize),
+    transform: Transform<T, LINES>,
+}
+
+impl Winograd {
+    /// Winograd's form of `plan` where there is one that pays.
+    pub(super) fn new(plan: &Plan) -> Option<Self> {
+        if plan.inputs.min(plan.outputs) < CHANNELS {
+            return None;
+        }
+        let form = Self::of(plan)?;
+        // Tiles that reach beyond the plane do needless work.
+        let products = PRODUCTS * form.rows.len() * form.columns.len();
+        (3 * products <= 2 * plan.grid.window() * plan.grid.positions()).then_some(form)
+    }
+
+    /// Winograd's form of `plan` where there is one.
+    pub(super) fn of(plan: &Plan) -> Option<Self> {
+        let grid = &plan.grid;
+        let rows = Tiles::new(grid.out_height, grid.rows.dilation);
+        let columns = Tiles::new(grid.out_width, grid.columns.dilation);
+        let fits = [&grid.rows, &grid.columns].iter().all(|w| w.kernel == 3 && w.stride == 1);
+        fits.then_some(Self { plan: *plan, rows, columns })
+    }
+
+    /// Lines of tiles that are handled at once.
+    fn chunks(&self, images: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let total = images * self.rows.len();
+        let line = PRODUCTS * (self.plan.inputs + self.plan.outputs) * self.columns.len();
+        let lines = (ENTRIES / line).max(TILES / self.columns.len()).clamp(1, total);
+        // Chunks of about the same size.
+        let lines = total.div_ceil(total.div_ceil(lines));
+        (0..total).step_by(lines).map(move |start| start..(start + lines).min(total))
+    }
+
+    /// The distance of the rows of a matrix of the largest chunk.
+    fn stride(&self, images: usize) -> usize {
+        self.chunks(images).next().map_or(0, |chunk| chunk.len()) * self.columns.len() + GAP
+    }
+
+    fn source<'a, T: Float>(&self, x: &'a [T]) -> Source<'a, T, 4> {
+        let Plan { groups, inputs, grid, .. } = &self.plan;
+        Source {
+            values: x,
+            channels: groups * inputs,
+            height: grid.height,
+            width: grid.width,
+            padding: (grid.rows.padding, grid.columns.padding),
+            transform: winograd::inputs,
+        }
+    }
+
+    fn gradient_source<'a, T: Float>(&self, dy: &'a [T]) -> Source<'a, T, 2> {
+        let Plan { groups, outputs, grid, .. } = &self.plan;
+        Source {
+            values: dy,
+            channels: groups * outputs,
+            height: grid.out_height,
+            width: grid.out_width,
+            padding: (0, 0),
+            transform: winograd::gradients,
+        }
+    }
+
+    /// The transformed tiles of some channels: `out` is `[PRODUCTS, channels, tiles]`, rows `stride` apart.
+    fn tiles<T: Float, const LINES: usize>(
+        &self,
+        source: &Source<T, LINES>,
+        channels: Range<usize>,
+        chunk: &Range<usize>,
+        out: &mut [T],
+        stride: usize,
+    ) {
+        let starts = self.rows.starts();
+        let dilation = self.plan.grid.rows.dilation;
+        let split = self.columns.split(source.width, source.padding.1);
+        let plane = source.height * source.width;
+        let rows = by_row(out, channels.len(), stride);
+        rows.into_par_iter().zip(channels).for_each(|(mut out, channel)| {
+            let mut lines: [Halves<T>; LINES] = std::array::from_fn(|_| Halves::new(&split));
+            let mut next = None;
+            for (i, line) in chunk.clone().enumerate() {
+                let (image, start) = (line / starts.len(), starts[line % starts.len()]);
+                let values = &source.values[(image * source.channels + channel) * plane..][..plane];
+                // A tile shares all but two lines with the one above it.
+                let known = match next == Some((image, start)) {
+                    true => LINES - 2,
+                    false => 0,
+                };
+                lines.rotate_left(if known > 0 { 2 } else { 0 });
+                for (r, line) in lines.iter_mut().enumerate().skip(known) {
+                    let at = (start + r * dilation).checked_sub(source.padding.0).filter(|&at| at < source.height);
+                    match at {
+                        Some(at) => winograd::read(line, &values[at * source.width..][..source.width], &split),
+                        None => line.clear(),
+                    }
+                }
+                next = Some((image, start + 2 * dilation));
+                (source.transform)(lines.each_ref(), &split, &mut out, i * self.columns.len());
+            }
+        });
+    }
+
+    /// The transformed kernels `[groups, PRODUCTS, outputs, inputs]`.
+    fn kernels<T: Float>(&self, weight: &[T]) -> Vec<T> {
+        let Plan { inputs, outputs, .. } = self.plan;
+        let mut transformed = vec![T::zero(); self.plan.groups * PRODUCTS * matrix(outputs, inputs)];
+        let groups = transformed.chunks_mut(PRODUCTS * matrix(outputs, inputs)).zip(weight.chunks(self.plan.weights()));
+        for (to, from) in groups {
+            by_row(to, outputs, inputs).into_par_iter().zip(from.par_chunks(9 * inputs)).for_each(|(mut to, from)| {
+                for (c, g) in from.as_chunks::<9>().0.iter().enumerate() {
+                    let values = winograd::kernel(std::array::from_fn(|i| std::array::from_fn(|j| g[3 * i + j])));
+                    to.iter_mut().zip(values.as_flattened()).for_each(|(row, &value)| row[c] = value);
+                }
+            });
+        }
+        transformed
+    }
+
+    /// The convolution of `x`, with a bias.
+    pub(super) fn forward<T: Float>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
+        let Plan { groups, inputs, outputs, grid } = self.plan;
+        let images = x.len() / self.plan.in_image();
+        let stride = self.stride(images);
+        let kernels = self.kernels(weight);
+        let mut y = vec![T::zero(); images * self.plan.out_image()];
+        let mut tiles = vec![T::zero(); PRODUCTS * matrix(inputs, stride)];
+        let mut products = vec![T::zero(); PRODUCTS * matrix(outputs, stride)];
+        for chunk in self.chunks(images) {
+            let width = chunk.len() * self.columns.len();
+            for g in 0..groups {
+                self.tiles(&self.source(x), g * inputs..(g + 1) * inputs, &chunk, &mut tiles, stride);
+                let kernels =
+                    group(&kernels, g, PRODUCTS * matrix(outputs, inputs)).par_chunks(matrix(outputs, inputs));
+                let factors = tiles.par_chunks(matrix(inputs, stride)).zip(kernels);
+                products.par_chunks_mut(matrix(outputs, stride)).zip(factors).for_each(
+                    |(product, (tiles, kernels))| {
+                        let tiles = Matrix::strided(tiles, inputs, width, stride);
+                        multiply_strided(product, stride, Matrix::new(kernels, outputs, inputs), tiles, false);
+                    },
+                );
+                let (first, last) = (chunk.start / self.rows.len(), (chunk.end - 1) / self.rows.len());
+                let of_chunk = &mut y[first * self.plan.out_image()..(last + 1) * self.plan.out_image()];
+                of_chunk.par_chunks_mut(grid.positions()).enumerate().for_each(|(i, plane)| {
+                    let (image, channel) = (first + i / (groups * outputs), i % (groups * outputs));
+                    if channel / outputs == g {
+                        let bias = bias.map_or(T::zero(), |bias| bias[channel]);
+                        self.write(&products, (stride, channel % outputs), image, &chunk, plane, bias);
+                    }
+                });
+            }
+        }
+        y
+    }
+
+    /// Writes what `chunk` has of one plane.
+    fn write<T: Float>(
+        &self,
+        products: &[T],
+        (stride, channel): (usize, usize),
+        image: usize,
+        chunk: &Range<usize>,
+        plane: &mut [T],
+        bias: T,
+    ) {
+        let starts = self.rows.starts();
+        let split = self.columns.split(self.plan.grid.out_width, 0);
+        let mut lines = [Halves::new(&split), Halves::new(&split)];
+        let own = image * starts.len()..(image + 1) * starts.len();
+        for line in own.start.max(chunk.start)..own.end.min(chunk.end) {
+            let at = (line - chunk.start) * self.columns.len();
+            let row = |k: usize| &products[k * matrix(self.plan.outputs, stride) + channel * stride + at..];
+            winograd::outputs(std::array::from_fn(row), &split, &mut lines);
+            let (width, dilation) = (self.plan.grid.out_width, self.plan.grid.rows.dilation);
+            for (i, values) in lines.iter().enumerate() {
+                let start = starts[line - own.start] + i * dilation;
+                // The second line of the last tiles may lie below the plane.
+                if let Some(to) = plane.chunks_mut(width).nth(start) {
+                    winograd::write(values, to, &split, bias);
+                }
+            }
+        }
+    }
+
+    /// The gradient of the weight.
+    pub(super) fn weight_gradient<T: Float>(&self, x: &[T], dy: &[T]) -> Vec<T> {
+        let Plan { groups, inputs, outputs, .. } = self.plan;
+        let images = x.len() / self.plan.in_image();
+        let stride = self.stride(images);
+        let mut sums = vec![T::zero(); groups * PRODUCTS * matrix(outputs, inputs)];
+        let mut tiles = vec![T::zero(); PRODUCTS * matrix(inputs, stride)];
+        let mut gradients = vec![T::zero(); PRODUCTS * matrix(outputs, stride)];
+        for chunk in self.chunks(images) {
+            let width = chunk.len() * self.columns.len();
+            for (g, sums) in sums.chunks_mut(PRODUCTS * matrix(outputs, inputs)).enumerate() {
+                self.tiles(&self.source(x), g * inputs..(g + 1) * inputs, &chunk, &mut tiles, stride);
+                let channels = g * outputs..(g + 1) * outputs;
+                self.tiles(&self.gradient_source(dy), channels, &chunk, &mut gradients, stride);
+                let factors =
+                    tiles.par_chunks(matrix(inputs, stride)).zip(gradients.par_chunks(matrix(outputs, stride)));
+                sums.par_chunks_mut(matrix(outputs, inputs)).zip(factors).for_each(|(sum, (tiles, gradients))| {
+                    let tiles = Matrix::strided(tiles, inputs, width, stride).transpose();
+                    let gradients = Matrix::strided(gradients, outputs, width, stride);
+                    multiply_strided(sum, inputs, gradients, tiles, chunk.start > 0);
+                });
+            }
+        }
+        let mut dw = vec![T::zero(); groups * self.plan.weights()];
+        for (sums, dw) in sums.chunks(PRODUCTS * matrix(outputs, inputs)).zip(dw.chunks_mut(self.plan.weights())) {
+            dw.par_chunks_mut(9 * inputs).enumerate().for_each(|(o, dw)| {
+                for (c, dw) in dw.as_chunks_mut::<9>().0.iter_mut().enumerate() {
+                    let at = |k: usize| sums[k * matrix(outputs, inputs) + o * inputs + c];
+                    let sum = std::array::from_fn(|i| std::array::from_fn(|j| at(4 * i + j)));
+                    dw.copy_from_slice(winograd::kernel_gradient(sum).as_flattened());
+                }
+            });
+        }
+        dw
+    }
+}
+
+/// Entries from one matrix `[rows, stride]` to the next: they too keep from being a power of two apart.
+fn matrix(rows: usize, stride: usize) -> usize {
+    rows * stride + GAP
+}
+
+/// For each of `rows` rows of the `PRODUCTS` matrices `[rows, stride]` that row of all of them.
+fn by_row<T>(matrices: &mut [T], rows: usize, stride: usize) -> Vec<[&mut [T]; PRODUCTS]> {
+    let mut matrices: Vec<_> =
+        matrices.chunks_mut(matrix(rows, stride)).map(|matrix| matrix.chunks_mut(stride)).collect();
+    (0..rows).map(|_| std::array::from_fn(|k| matrices[k].next().unwrap_or_default())).collect()
+}
