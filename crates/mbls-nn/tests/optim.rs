@@ -282,3 +282,41 @@ fn a_state_of_the_network_round_trips() -> Result<()> {
     assert!(message.contains("missing [bn.running_var]"), "{message}");
     Ok(())
 }
+
+#[test]
+fn steps_are_those_of_pytorch_and_go_on_bit_identically_from_a_state() -> Result<()> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/optim/steps.json");
+    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{path}: {e}"));
+    let fixture: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let numbers = |value: &serde_json::Value| serde_json::from_value::<Option<Vec<f64>>>(value.clone()).unwrap();
+    let rate = fixture["learning_rate"].as_f64().unwrap();
+    let cases = fixture["cases"].as_array().unwrap();
+    assert!(!cases.is_empty());
+    for case in cases {
+        let config: OptimizerConfig = serde_json::from_value(case["config"].clone()).unwrap();
+        let make = |start: &[f64]| -> Result<_> {
+            let p = Var::new(start, &Device::Cpu)?;
+            Ok((p.clone(), config.build(vec![("p".into(), p)])?))
+        };
+        let step = |(p, optimizer): &mut (Var, Box<dyn Optimizer>), gradient: &serde_json::Value| -> Result<Vec<f64>> {
+            let mut grads = GradStore::default();
+            if let Some(gradient) = numbers(gradient) {
+                grads.insert(p, Tensor::new(gradient, &Device::Cpu)?);
+            }
+            optimizer.step(&grads, rate)?;
+            Ok(p.to_vec1::<f64>()?)
+        };
+        let mut whole = make(&numbers(&fixture["start"]).unwrap())?;
+        let gradients = fixture["gradients"].as_array().unwrap();
+        for (gradient, expected) in gradients.iter().zip(case["values"].as_array().unwrap()) {
+            let mut resumed = make(&whole.0.to_vec1::<f64>()?)?;
+            resumed.1.load_state(&whole.1.state())?;
+            let found = step(&mut whole, gradient)?;
+            assert_eq!(found, step(&mut resumed, gradient)?, "{config:?}: resumed");
+            for (found, expected) in found.iter().zip(numbers(expected).unwrap()) {
+                assert!((found - expected).abs() < 1e-12, "{config:?}: {found}, expected {expected}");
+            }
+        }
+    }
+    Ok(())
+}
