@@ -142,7 +142,7 @@ impl Optimizer for Sgd {
 fn step_elements(p: &Var, v: Option<&Var>, g: &Tensor, factors: &Factors) -> Result<()> {
     let &Factors { learning_rate: lr, momentum, share, weight_decay, nesterov } = factors;
     let direction = |p: f64, g: f64| g + weight_decay * p;
-    Ok(match v {
+    match v {
         None => elementwise::update(p, g, [], |_, _, []| [], |p, g, []| p - lr * direction(p, g))?,
         Some(v) => {
             let next = |p, g, [v]: [f64; 1]| [momentum * v + share * direction(p, g)];
@@ -151,7 +151,8 @@ fn step_elements(p: &Var, v: Option<&Var>, g: &Tensor, factors: &Factors) -> Res
                 false => elementwise::update(p, g, [v], next, |p, _, [v]| p - lr * v)?,
             }
         }
-    })
+    }
+    Ok(())
 }
 
 fn step_tensors(p: &Var, v: Option<&Var>, g: &Tensor, factors: &Factors) -> Result<()> {
