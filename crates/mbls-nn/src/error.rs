@@ -31,6 +31,14 @@ pub enum Error {
         /// The values allowed.
         expected: &'static str,
     },
+    /// A group of parameters cannot be formed.
+    #[error("parameter group {{{group}}}: {problem}")]
+    Group {
+        /// The group's fields.
+        group: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A gradient does not fit its parameter.
     #[error("gradient of {name}: {found}, expected {expected}")]
     Gradient {

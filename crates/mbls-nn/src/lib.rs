@@ -35,6 +35,9 @@ pub use error::{Error, Result};
 pub use init::{KAIMING_NORMAL_FAN_OUT, torch_uniform};
 pub use layer::{AvgPool2d, BatchNorm2d, GlobalAvgPool2d, Linear, MaxPool2d, PoolSize, Relu};
 pub use layer::{Conv, Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, ConvConfig, ConvInit};
-pub use optim::{Adam, AdamConfig, Optimizer, OptimizerConfig, Schedule, Sgd, SgdConfig, clip_grad_norm};
+pub use optim::{
+    Adam, AdamConfig, AdamW, AdamWConfig, Optimizer, OptimizerConfig, ParamGroup, Parameters, Schedule, Sgd, SgdConfig,
+    clip_grad_norm, clip_grad_value,
+};
 pub use param_store::{BUFFER_NAMES, ParamStore};
 pub use window::Window;

@@ -3,8 +3,8 @@
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
 use mbls_nn::{
-    Adam, AdamConfig, BatchNorm2d, Linear, Optimizer, OptimizerConfig, ParamStore, Result, Sgd, SgdConfig,
-    clip_grad_norm,
+    Adam, AdamConfig, AdamWConfig, BatchNorm2d, Linear, Optimizer, OptimizerConfig, ParamGroup, ParamStore, Parameters,
+    Result, Sgd, SgdConfig, clip_grad_norm, clip_grad_value,
 };
 use std::collections::BTreeMap;
 
@@ -41,14 +41,15 @@ fn recipes_are_read_strictly() {
     assert_eq!(read(r#"{"kind": "adam"}"#).unwrap(), OptimizerConfig::Adam(AdamConfig::default()));
     assert!(read(r#"{"kind": "adam", "momentum": 0.9}"#).is_err());
     assert!(read(r#"{"kind": "lion"}"#).is_err());
-    let config = OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, weight_decay: 1e-4, nesterov: true });
+    let config =
+        OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, weight_decay: 1e-4, nesterov: true, ..Default::default() });
     assert_eq!(read(&serde_json::to_string(&config).unwrap()).unwrap(), config);
 }
 
 #[test]
 fn a_parameter_without_gradient_stays() -> Result<()> {
     for config in [
-        OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, weight_decay: 0.1, nesterov: false }),
+        OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, weight_decay: 0.1, ..Default::default() }),
         OptimizerConfig::Adam(AdamConfig::default()),
     ] {
         let parameters = two()?;
@@ -104,7 +105,7 @@ fn a_small_gradient_is_not_scaled_and_one_seen_transposed_is() -> Result<()> {
 #[test]
 fn half_precision_parameters_are_trained() -> Result<()> {
     for config in [
-        OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, weight_decay: 0.0, nesterov: true }),
+        OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, nesterov: true, ..Default::default() }),
         OptimizerConfig::Adam(AdamConfig::default()),
     ] {
         let p = Var::from_tensor(&Tensor::new(&[1f32, -1.0], &Device::Cpu)?.to_dtype(DType::BF16)?)?;
@@ -122,19 +123,112 @@ fn half_precision_parameters_are_trained() -> Result<()> {
 fn a_state_that_does_not_fit_is_listed_and_changes_nothing() -> Result<()> {
     let mut adam = Adam::new(two()?, AdamConfig::default())?;
     let mut state: BTreeMap<String, Tensor> = adam.state();
-    assert_eq!(state.keys().collect::<Vec<_>>(), ["a.exp_avg", "a.exp_avg_sq", "b.exp_avg", "b.exp_avg_sq", "step"]);
-    state.remove("step");
+    assert_eq!(
+        state.keys().collect::<Vec<_>>(),
+        ["a.exp_avg", "a.exp_avg_sq", "a.step", "b.exp_avg", "b.exp_avg_sq", "b.step"]
+    );
+    state.remove("a.step");
     state.insert("c.exp_avg".into(), Tensor::new(0f64, &Device::Cpu)?);
     state.insert("a.exp_avg".into(), Tensor::new(&[5f64, 5.0, 5.0], &Device::Cpu)?);
     state.insert("b.exp_avg".into(), Tensor::new(&[5f64, 5.0], &Device::Cpu)?);
     let message = adam.load_state(&state).unwrap_err().to_string();
-    for part in ["missing [step]", "unexpected [c.exp_avg]", "a.exp_avg: shape [3], expected [2]"] {
+    for part in ["missing [a.step]", "unexpected [c.exp_avg]", "a.exp_avg: shape [3], expected [2]"] {
         assert!(message.contains(part), "{message}");
     }
     assert_eq!(adam.state()["b.exp_avg"].to_vec1::<f64>()?, [0.0, 0.0]);
     let sgd = Sgd::new(two()?, SgdConfig { momentum: 0.5, ..Default::default() })?;
     assert_eq!(sgd.state().into_keys().collect::<Vec<_>>(), ["a.momentum_buffer", "b.momentum_buffer"]);
     assert!(Sgd::new(two()?, SgdConfig::default())?.state().is_empty());
+    Ok(())
+}
+
+#[test]
+fn groups_set_rate_and_decay() -> Result<()> {
+    // Without momentum a step is p - lr factor (g + decay p), here with g = 1.
+    let config = SgdConfig { weight_decay: 0.5, ..Default::default() };
+    let run = |parameters: Parameters, raw: &[(String, Var)]| -> Result<Vec<f64>> {
+        let mut grads = GradStore::default();
+        for (_, var) in raw {
+            grads.insert(var, Tensor::new(&[1f64, 1.0], &Device::Cpu)?);
+        }
+        Sgd::new(parameters, config)?.step(&grads, 0.1)?;
+        raw.iter().map(|(_, var)| Ok(var.to_vec1::<f64>()?[0])).collect()
+    };
+    let close = |found: Vec<f64>, expected: [f64; 2]| {
+        assert!(found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 1e-12), "{found:?}, expected {expected:?}");
+    };
+    let raw = two()?;
+    close(run(raw.clone().into(), &raw)?, [1.0 - 0.15, 2.0 - 0.2]);
+    let raw = two()?;
+    let groups = [
+        ParamGroup { prefix: Some("a".into()), weight_decay: Some(0.0), ..Default::default() },
+        ParamGroup { max_dims: Some(1), learning_rate_factor: Some(3.0), ..Default::default() },
+    ];
+    close(run(Parameters::from(raw.clone()).with_groups(&groups)?, &raw)?, [1.0 - 0.3, 2.0 - 0.6]);
+    let raw = two()?;
+    let group = ParamGroup { learning_rate_factor: Some(10.0), ..Default::default() };
+    let parameters = Parameters::from(raw.clone()).with_group_where(&group, |name, _| name == "b")?;
+    close(run(parameters, &raw)?, [1.0 - 0.15, 2.0 - 2.0]);
+    Ok(())
+}
+
+#[test]
+fn groups_that_make_no_sense_are_refused() -> Result<()> {
+    let a = ParamGroup { prefix: Some("a".into()), weight_decay: Some(0.0), ..Default::default() };
+    for (groups, part) in [
+        (vec![a.clone(), ParamGroup { max_dims: Some(1), ..a.clone() }], "weight_decay of a"),
+        (vec![ParamGroup { prefix: Some("c".into()), ..a.clone() }], "no parameter"),
+        (vec![ParamGroup { prefix: None, ..a.clone() }], "at least one of"),
+        (vec![ParamGroup { weight_decay: None, ..a.clone() }], "expected a learning_rate_factor"),
+        (vec![ParamGroup { weight_decay: Some(-1.0), ..a.clone() }], "at least 0"),
+    ] {
+        let message = Parameters::from(two()?).with_groups(&groups).expect_err(part).to_string();
+        assert!(message.contains(part), "{message}");
+    }
+    let mut same = two()?;
+    same[1].1 = same[0].1.clone();
+    let message = Sgd::new(same, SgdConfig::default()).unwrap_err().to_string();
+    assert!(message.contains("a and b"), "{message}");
+    Ok(())
+}
+
+#[test]
+fn small_steps_of_half_precision_parameters_add_up() -> Result<()> {
+    for config in [
+        OptimizerConfig::Sgd(SgdConfig::default()),
+        OptimizerConfig::Adam(AdamConfig::default()),
+        OptimizerConfig::AdamW(AdamWConfig::default()),
+    ] {
+        let p = Var::from_tensor(&Tensor::new(&[1f32], &Device::Cpu)?.to_dtype(DType::BF16)?)?;
+        let value = || -> Result<f32> { Ok(p.to_dtype(DType::F32)?.to_vec1::<f32>()?[0]) };
+        let mut optimizer = config.build(vec![("p".into(), p.clone())])?;
+        let mut grads = GradStore::default();
+        grads.insert(&p, Tensor::new(&[1f32], &Device::Cpu)?.to_dtype(DType::BF16)?);
+        // 1/256 is the distance of 1 to the next smaller bf16: a hundredth of that is lost in each single step.
+        for _ in 0..1000 {
+            optimizer.step(&grads, 1.0 / 25600.0)?;
+        }
+        assert!((value()? - (1.0 - 1000.0 / 25600.0)).abs() < 4e-3, "{config:?}: {}", value()?);
+        assert!(optimizer.state().contains_key("p.master"));
+        // A value set from outside counts.
+        p.set(&Tensor::new(&[5f32], &Device::Cpu)?.to_dtype(DType::BF16)?)?;
+        optimizer.step(&grads, 1.0 / 25600.0)?;
+        assert!((value()? - 5.0).abs() < 0.02, "{config:?}: {}", value()?);
+    }
+    Ok(())
+}
+
+#[test]
+fn clipping_by_value_keeps_nan() -> Result<()> {
+    let parameters = two()?;
+    let mut grads = GradStore::default();
+    grads.insert(&parameters[0].1, Tensor::new(&[f64::NAN, 3.0], &Device::Cpu)?);
+    grads.insert(&parameters[1].1, Tensor::new(&[-7f64, 0.5], &Device::Cpu)?);
+    clip_grad_value(&parameters, &mut grads, 1.0)?;
+    let first = grads.get(&parameters[0].1).unwrap().to_vec1::<f64>()?;
+    assert!(first[0].is_nan() && first[1] == 1.0);
+    assert_eq!(grads.get(&parameters[1].1).unwrap().to_vec1::<f64>()?, [-1.0, 0.5]);
+    assert!(clip_grad_value(&parameters, &mut grads, f64::NAN).is_err());
     Ok(())
 }
 
@@ -186,5 +280,43 @@ fn a_state_of_the_network_round_trips() -> Result<()> {
     state.remove("bn.running_var");
     let message = a.load_state(&state).unwrap_err().to_string();
     assert!(message.contains("missing [bn.running_var]"), "{message}");
+    Ok(())
+}
+
+#[test]
+fn steps_are_those_of_pytorch_and_go_on_bit_identically_from_a_state() -> Result<()> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/optim/steps.json");
+    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{path}: {e}"));
+    let fixture: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let numbers = |value: &serde_json::Value| serde_json::from_value::<Option<Vec<f64>>>(value.clone()).unwrap();
+    let rate = fixture["learning_rate"].as_f64().unwrap();
+    let cases = fixture["cases"].as_array().unwrap();
+    assert!(!cases.is_empty());
+    for case in cases {
+        let config: OptimizerConfig = serde_json::from_value(case["config"].clone()).unwrap();
+        let make = |start: &[f64]| -> Result<_> {
+            let p = Var::new(start, &Device::Cpu)?;
+            Ok((p.clone(), config.build(vec![("p".into(), p)])?))
+        };
+        let step = |(p, optimizer): &mut (Var, Box<dyn Optimizer>), gradient: &serde_json::Value| -> Result<Vec<f64>> {
+            let mut grads = GradStore::default();
+            if let Some(gradient) = numbers(gradient) {
+                grads.insert(p, Tensor::new(gradient, &Device::Cpu)?);
+            }
+            optimizer.step(&grads, rate)?;
+            Ok(p.to_vec1::<f64>()?)
+        };
+        let mut whole = make(&numbers(&fixture["start"]).unwrap())?;
+        let gradients = fixture["gradients"].as_array().unwrap();
+        for (gradient, expected) in gradients.iter().zip(case["values"].as_array().unwrap()) {
+            let mut resumed = make(&whole.0.to_vec1::<f64>()?)?;
+            resumed.1.load_state(&whole.1.state())?;
+            let found = step(&mut whole, gradient)?;
+            assert_eq!(found, step(&mut resumed, gradient)?, "{config:?}: resumed");
+            for (found, expected) in found.iter().zip(numbers(expected).unwrap()) {
+                assert!((found - expected).abs() < 1e-12, "{config:?}: {found}, expected {expected}");
+            }
+        }
+    }
     Ok(())
 }

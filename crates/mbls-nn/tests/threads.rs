@@ -31,7 +31,7 @@ fn step(dtype: DType) -> Result<Vec<u64>> {
     let mut grads = weighted_sum(&logits)?.backward()?;
     let parameters = store.parameters();
     let norm = clip_grad_norm(&parameters, &mut grads, 0.5).map_err(candle_core::Error::wrap)?;
-    let config = SgdConfig { momentum: 0.9, weight_decay: 1e-4, nesterov: false };
+    let config = SgdConfig { momentum: 0.9, weight_decay: 1e-4, ..Default::default() };
     let mut sgd = Sgd::new(parameters.clone(), config).map_err(candle_core::Error::wrap)?;
     sgd.step(&grads, 0.1).map_err(candle_core::Error::wrap)?;
     let mut all = bits(&logits)?;

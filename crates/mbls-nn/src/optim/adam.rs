@@ -1,6 +1,7 @@
-//! Adam.
+//! Adam, and AdamW.
 
-use super::{Optimizer, at_least_zero, check_names, elementwise, gradients, load, setting, zeros_like};
+use super::parameters::{Parameters, Trained};
+use super::{Optimizer, at_least_zero, elementwise, gradients, load, setting, tensors};
 use crate::Result;
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
@@ -27,12 +28,33 @@ impl Default for AdamConfig {
     }
 }
 
+/// Settings of [`AdamW`]; by default PyTorch's: 0.9, 0.999, 1e-8, weight decay 0.01.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdamWConfig {
+    /// Share of the mean gradient that is kept.
+    pub beta1: f64,
+    /// Share of the mean squared gradient that is kept.
+    pub beta2: f64,
+    /// Added to the root of the mean squared gradient.
+    pub eps: f64,
+    /// Share of the parameter that a step at learning rate 1 takes off it, apart from the gradient (decoupled).
+    pub weight_decay: f64,
+}
+
+impl Default for AdamWConfig {
+    fn default() -> Self {
+        Self { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.01 }
+    }
+}
+
 /// Adam, as `torch.optim.Adam`: weight decay is added to the gradient.
 ///
-/// With `d = g + weight_decay p`: `m <- beta1 m + (1 - beta1) d`, `s <- beta2 s + (1 - beta2) d^2`, and at step `t`
-/// `p <- p - lr / (1 - beta1^t) m / (sqrt(s / (1 - beta2^t)) + eps)`.
+/// With `d = g + weight_decay p`: `m <- beta1 m + (1 - beta1) d`, `s <- beta2 s + (1 - beta2) d^2`, and at the parameter's
+/// step `t` `p <- p - lr / (1 - beta1^t) m / (sqrt(s / (1 - beta2^t)) + eps)`.
 ///
-/// The state is `<parameter>.exp_avg` (m), `<parameter>.exp_avg_sq` (s) and the scalar `step` (t), one for all parameters.
+/// The state is `<parameter>.exp_avg` (m), `<parameter>.exp_avg_sq` (s) and the scalar `<parameter>.step` (t), which counts
+/// the steps with a gradient; and `<parameter>.master`, the `f32` weights of a parameter of half precision.
 ///
 /// # References
 ///
@@ -51,17 +73,25 @@ impl Default for AdamConfig {
 /// ```
 #[derive(Debug)]
 pub struct Adam {
-    parameters: Vec<(String, Var)>,
+    parameters: Vec<Trained>,
     mean: Vec<Var>,
     square: Vec<Var>,
-    /// Number of steps taken, an `i64` scalar.
-    step: Var,
+    /// Numbers of steps taken, `i64` scalars.
+    steps: Vec<Var>,
     config: AdamConfig,
+    /// Whether the decay acts on the parameter itself.
+    decoupled: bool,
 }
 
-/// The factors of one step.
+/// The factors of one step of one parameter.
 struct Factors {
-    config: AdamConfig,
+    beta1: f64,
+    beta2: f64,
+    eps: f64,
+    /// Factor of the parameter that is added to its gradient.
+    decay: f64,
+    /// What the parameter is multiplied by.
+    shrink: f64,
     /// `lr / (1 - beta1^t)`.
     step_size: f64,
     /// `sqrt(1 - beta2^t)`.
@@ -73,49 +103,62 @@ impl Adam {
     ///
     /// # Errors
     ///
-    /// Where a beta lies outside `[0, 1)`, another setting is negative or not finite, or a name occurs twice.
-    pub fn new(parameters: Vec<(String, Var)>, config: AdamConfig) -> Result<Self> {
+    /// Where a beta lies outside `[0, 1)`, another setting is negative or not finite, or a name or variable occurs twice.
+    pub fn new(parameters: impl Into<Parameters>, config: AdamConfig) -> Result<Self> {
         for (field, beta) in [("beta1", config.beta1), ("beta2", config.beta2)] {
             setting(field, beta, (0.0..1.0).contains(&beta), "at least 0 and less than 1")?;
         }
         at_least_zero("eps", config.eps)?;
         at_least_zero("weight_decay", config.weight_decay)?;
-        check_names(&parameters)?;
-        let (mean, square) = (zeros_like(&parameters)?, zeros_like(&parameters)?);
-        Ok(Self { parameters, mean, square, step: Var::new(0i64, &Device::Cpu)?, config })
+        let parameters = parameters.into().trained(config.weight_decay)?;
+        let zeros = || parameters.iter().map(Trained::zeros).collect::<Result<Vec<_>>>();
+        let (mean, square) = (zeros()?, zeros()?);
+        let steps = parameters.iter().map(|_| Ok(Var::new(0i64, &Device::Cpu)?)).collect::<Result<Vec<_>>>()?;
+        Ok(Self { parameters, mean, square, steps, config, decoupled: false })
     }
 
     fn slots(&self) -> Vec<(String, &Var)> {
-        let moments = self.parameters.iter().zip(&self.mean).zip(&self.square);
-        moments
-            .flat_map(|(((name, _), m), s)| [(format!("{name}.exp_avg"), m), (format!("{name}.exp_avg_sq"), s)])
-            .chain([("step".to_string(), &self.step)])
-            .collect()
+        let named = |vars, suffix: &'static str| {
+            let name = move |(p, var): (&Trained, _)| (format!("{}.{suffix}", p.name), var);
+            self.parameters.iter().zip(vars).map(name)
+        };
+        let moments = named(&self.mean, "exp_avg").chain(named(&self.square, "exp_avg_sq"));
+        moments.chain(named(&self.steps, "step")).chain(self.parameters.iter().filter_map(Trained::slot)).collect()
+    }
+
+    fn factors(&self, parameter: &Trained, learning_rate: f64, t: i64) -> Factors {
+        let AdamConfig { beta1, beta2, eps, .. } = self.config;
+        let correction = |beta: f64| 1.0 - beta.powf(t as f64);
+        let learning_rate = learning_rate * parameter.learning_rate_factor;
+        let (decay, shrink) = match self.decoupled {
+            true => (0.0, 1.0 - learning_rate * parameter.weight_decay),
+            false => (parameter.weight_decay, 1.0),
+        };
+        let step_size = learning_rate / correction(beta1);
+        Factors { beta1, beta2, eps, decay, shrink, step_size, root: correction(beta2).sqrt() }
     }
 }
 
 impl Optimizer for Adam {
     fn step(&mut self, grads: &GradStore, learning_rate: f64) -> Result<()> {
         at_least_zero("learning_rate", learning_rate)?;
-        let grads = gradients(&self.parameters, grads)?;
-        let t = self.step.to_scalar::<i64>()? + 1;
-        self.step.set(&Tensor::new(t, &Device::Cpu)?)?;
-        let config = self.config;
-        let correction = |beta: f64| 1.0 - beta.powf(t as f64);
-        let step_size = learning_rate / correction(config.beta1);
-        let factors = Factors { config, step_size, root: correction(config.beta2).sqrt() };
-        for (((_, p), g), (m, s)) in self.parameters.iter().zip(grads).zip(self.mean.iter().zip(&self.square)) {
+        let grads = gradients(self.parameters.iter().map(|p| (&p.name, &p.var)), grads)?;
+        for (i, (parameter, g)) in self.parameters.iter().zip(grads).enumerate() {
             let Some(g) = g else { continue };
-            match elementwise::supports(p) {
-                true => step_elements(p, m, s, &g, &factors)?,
-                false => step_tensors(p, m, s, &g, &factors)?,
-            }
+            let (m, s, step) = (&self.mean[i], &self.square[i], &self.steps[i]);
+            let t = step.to_scalar::<i64>()?.saturating_add(1);
+            step.set(&Tensor::new(t, &Device::Cpu)?)?;
+            let factors = self.factors(parameter, learning_rate, t);
+            parameter.update(&g, |p, g| match elementwise::supports(p) {
+                true => step_elements(p, m, s, g, &factors),
+                false => step_tensors(p, m, s, g, &factors),
+            })?;
         }
         Ok(())
     }
 
     fn state(&self) -> BTreeMap<String, Tensor> {
-        self.slots().into_iter().map(|(name, var)| (name, var.as_detached_tensor())).collect()
+        tensors(self.slots())
     }
 
     fn load_state(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
@@ -123,23 +166,74 @@ impl Optimizer for Adam {
     }
 }
 
+/// Adam with decoupled weight decay, as `torch.optim.AdamW`.
+///
+/// First `p <- (1 - lr weight_decay) p`, then the step of [`Adam`] without decay, with the same state.
+///
+/// # References
+///
+/// Loshchilov and Hutter, Decoupled weight decay regularization, 2019.
+///
+/// ```
+/// use candle_core::{Device, Var};
+/// use mbls_nn::{AdamW, AdamWConfig, Optimizer};
+///
+/// let p = Var::new(&[1f64, 2.0], &Device::Cpu)?;
+/// let config = AdamWConfig { weight_decay: 0.5, ..Default::default() };
+/// let mut adam = AdamW::new(vec![("p".into(), p.clone())], config)?;
+/// adam.step(&p.sum_all()?.backward()?, 0.1)?;
+/// // 5 % less, and then a step of 0.1.
+/// assert!((p.to_vec1::<f64>()?[0] - 0.85).abs() < 1e-8);
+/// # Ok::<(), mbls_nn::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct AdamW(Adam);
+
+impl AdamW {
+    /// An optimizer of these parameters.
+    ///
+    /// # Errors
+    ///
+    /// As [`Adam::new`].
+    pub fn new(parameters: impl Into<Parameters>, config: AdamWConfig) -> Result<Self> {
+        let AdamWConfig { beta1, beta2, eps, weight_decay } = config;
+        let mut adam = Adam::new(parameters, AdamConfig { beta1, beta2, eps, weight_decay })?;
+        adam.decoupled = true;
+        Ok(Self(adam))
+    }
+}
+
+impl Optimizer for AdamW {
+    fn step(&mut self, grads: &GradStore, learning_rate: f64) -> Result<()> {
+        self.0.step(grads, learning_rate)
+    }
+
+    fn state(&self) -> BTreeMap<String, Tensor> {
+        self.0.state()
+    }
+
+    fn load_state(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+        self.0.load_state(state)
+    }
+}
+
 fn step_elements(p: &Var, m: &Var, s: &Var, g: &Tensor, factors: &Factors) -> Result<()> {
-    let &Factors { config: AdamConfig { beta1, beta2, eps, weight_decay }, step_size, root } = factors;
-    let gradient = |p: f64, g: f64| g + weight_decay * p;
-    elementwise::update(m, p, g, |m, p, g| beta1 * m + (1.0 - beta1) * gradient(p, g))?;
-    elementwise::update(s, p, g, |s, p, g| beta2 * s + (1.0 - beta2) * gradient(p, g).powi(2))?;
-    elementwise::update(p, m, s, |p, m, s| p - step_size * m / (s.sqrt() / root + eps))?;
-    Ok(())
+    let &Factors { beta1, beta2, eps, decay, shrink, step_size, root } = factors;
+    let next = |p: f64, g: f64, [m, s]: [f64; 2]| {
+        let d = g + decay * p;
+        [beta1 * m + (1.0 - beta1) * d, beta2 * s + (1.0 - beta2) * (d * d)]
+    };
+    Ok(elementwise::update(p, g, [m, s], next, |p, _, [m, s]| shrink * p - step_size * m / (s.sqrt() / root + eps))?)
 }
 
 fn step_tensors(p: &Var, m: &Var, s: &Var, g: &Tensor, factors: &Factors) -> Result<()> {
-    let &Factors { config: AdamConfig { beta1, beta2, eps, weight_decay }, step_size, root } = factors;
+    let &Factors { beta1, beta2, eps, decay, shrink, step_size, root } = factors;
     let old = p.as_detached_tensor();
-    let d = (g + (&old * weight_decay)?)?;
+    let d = (g + (&old * decay)?)?;
     m.set(&((m.as_detached_tensor() * beta1)? + (&d * (1.0 - beta1))?)?)?;
     s.set(&((s.as_detached_tensor() * beta2)? + (d.sqr()? * (1.0 - beta2))?)?)?;
     let denominator = ((s.as_detached_tensor().sqrt()? / root)? + eps)?;
-    Ok(p.set(&(old - ((m.as_detached_tensor() * step_size)? / denominator)?)?)?)
+    Ok(p.set(&((old * shrink)? - ((m.as_detached_tensor() * step_size)? / denominator)?)?)?)
 }
 
 #[cfg(test)]
@@ -148,18 +242,19 @@ mod tests {
 
     #[test]
     fn both_forms_of_the_step_agree() -> Result<()> {
-        let config = AdamConfig { weight_decay: 0.1, ..AdamConfig::default() };
-        let var = |values: [f64; 3]| Var::new(&values, &Device::Cpu);
-        let zeros = [0.0; 3];
-        let a = [var([1.0, -2.0, 0.5])?, var(zeros)?, var(zeros)?];
-        let b = [var([1.0, -2.0, 0.5])?, var(zeros)?, var(zeros)?];
-        for k in 0..4 {
-            let g = Tensor::new(&[0.3 * k as f64, 1.0, -0.7], &Device::Cpu)?;
-            let factors = Factors { config, step_size: 0.1, root: 0.5 };
-            step_elements(&a[0], &a[1], &a[2], &g, &factors)?;
-            step_tensors(&b[0], &b[1], &b[2], &g, &factors)?;
-            let worst = (a[0].as_tensor() - b[0].as_tensor())?.abs()?.max(0)?.to_scalar::<f64>()?;
-            assert!(worst < 1e-14, "{worst}");
+        for (decay, shrink) in [(0.1, 1.0), (0.0, 0.9)] {
+            let var = |values: [f64; 3]| Var::new(&values, &Device::Cpu);
+            let zeros = [0.0; 3];
+            let a = [var([1.0, -2.0, 0.5])?, var(zeros)?, var(zeros)?];
+            let b = [var([1.0, -2.0, 0.5])?, var(zeros)?, var(zeros)?];
+            for k in 0..4 {
+                let g = Tensor::new(&[0.3 * k as f64, 1.0, -0.7], &Device::Cpu)?;
+                let factors = Factors { beta1: 0.9, beta2: 0.999, eps: 1e-8, decay, shrink, step_size: 0.1, root: 0.5 };
+                step_elements(&a[0], &a[1], &a[2], &g, &factors)?;
+                step_tensors(&b[0], &b[1], &b[2], &g, &factors)?;
+                let worst = (a[0].as_tensor() - b[0].as_tensor())?.abs()?.max(0)?.to_scalar::<f64>()?;
+                assert!(worst < 1e-14, "{worst}");
+            }
         }
         Ok(())
     }

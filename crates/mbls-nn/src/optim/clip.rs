@@ -31,7 +31,7 @@ const CHUNK: usize = 1 << 14;
 /// ```
 pub fn clip_grad_norm(parameters: &[(String, Var)], grads: &mut GradStore, max_norm: f64) -> Result<f64> {
     setting("max_norm", max_norm, max_norm >= 0.0, "at least 0")?;
-    let gradients = super::gradients(parameters, grads)?;
+    let gradients = super::gradients(parameters.iter().map(|(name, var)| (name, var)), grads)?;
     let mut sum = 0.0;
     for grad in gradients.iter().flatten() {
         sum += sum_of_squares(grad)?;
@@ -46,6 +46,34 @@ pub fn clip_grad_norm(parameters: &[(String, Var)], grads: &mut GradStore, max_n
         }
     }
     Ok(norm)
+}
+
+/// Clamps every element of every gradient to `[-limit, limit]`.
+///
+/// As `torch.nn.utils.clip_grad_value_`: NaN stays NaN, parameters without gradient are left out.
+///
+/// # Errors
+///
+/// Where `limit` is negative or NaN, or a gradient does not fit its parameter; nothing has changed then.
+///
+/// ```
+/// use candle_core::{Device, Var};
+///
+/// let p = Var::new(&[3f64, -0.25], &Device::Cpu)?;
+/// let mut grads = p.as_tensor().sqr()?.sum_all()?.backward()?;
+/// mbls_nn::clip_grad_value(&[("p".into(), p.clone())], &mut grads, 2.0)?;
+/// assert_eq!(grads.get(&p).unwrap().to_vec1::<f64>()?, [2.0, -0.5]);
+/// # Ok::<(), mbls_nn::Error>(())
+/// ```
+pub fn clip_grad_value(parameters: &[(String, Var)], grads: &mut GradStore, limit: f64) -> Result<()> {
+    setting("limit", limit, limit >= 0.0, "at least 0")?;
+    let gradients = super::gradients(parameters.iter().map(|(name, var)| (name, var)), grads)?;
+    for ((_, var), grad) in parameters.iter().zip(gradients) {
+        if let Some(grad) = grad {
+            grads.insert(var, grad.clamp(-limit, limit)?);
+        }
+    }
+    Ok(())
 }
 
 fn sum_of_squares(grad: &Tensor) -> candle_core::Result<f64> {

@@ -1,7 +1,9 @@
-//! Element-wise updates in place.
+//! Element-wise updates in place: one pass over a parameter, its gradient and the optimizer's state of it.
 
-use candle_core::{CpuStorage, DType, InplaceOp3, Layout, Result, Tensor, Var, bail};
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, DType, InplaceOp1, InplaceOp2, Layout, Result, Tensor, Var, bail};
 use rayon::prelude::*;
+use std::sync::{Mutex, PoisonError};
 
 /// Elements per task; results do not depend on it.
 const CHUNK: usize = 1 << 15;
@@ -11,61 +13,156 @@ pub(super) fn supports(var: &Var) -> bool {
     var.device().is_cpu() && matches!(var.dtype(), DType::F32 | DType::F64)
 }
 
-/// `dst[i] <- rule(dst[i], a[i], b[i])`, computed in `f64` and rounded once.
-pub(super) fn update(dst: &Var, a: &Tensor, b: &Tensor, rule: impl Fn(f64, f64, f64) -> f64 + Sync) -> Result<()> {
-    dst.inplace_op3(a, b, &Rule(rule))
-}
-
-struct Rule<F>(F);
-
-impl<F: Fn(f64, f64, f64) -> f64 + Sync> Rule<F> {
-    fn run<T: Copy + Send + Sync>(
-        &self,
-        (dst, a, b): (&mut [T], &[T], &[T]),
-        wide: impl Fn(T) -> f64 + Sync,
-        narrow: impl Fn(f64) -> T + Sync,
-    ) {
-        let chunks = dst.par_chunks_mut(CHUNK).zip(a.par_chunks(CHUNK)).zip(b.par_chunks(CHUNK));
-        chunks.for_each(|((dst, a), b)| {
-            for ((dst, &a), &b) in dst.iter_mut().zip(a).zip(b) {
-                *dst = narrow((self.0)(wide(*dst), wide(a), wide(b)));
-            }
-        });
+/// `s[i] <- next(p[i], g[i], s[i])`, then `p[i] <- step(p[i], g[i], s[i])` with the new, rounded `s`.
+///
+/// Computed in `f64`; each result is rounded once. All tensors are contiguous, of one type and of one size.
+pub(super) fn update<const N: usize>(
+    p: &Var,
+    g: &Tensor,
+    state: [&Var; N],
+    next: impl Fn(f64, f64, [f64; N]) -> [f64; N] + Sync,
+    step: impl Fn(f64, f64, [f64; N]) -> f64 + Sync,
+) -> Result<()> {
+    let rule = Rule { next, step };
+    match p.dtype() {
+        DType::F32 => nest::<f32, N>(p, g, &state, Vec::new(), &|p, g, s| rule.run(p, g, s, f64::from, |v| v as f32)),
+        DType::F64 => nest::<f64, N>(p, g, &state, Vec::new(), &|p, g, s| rule.run(p, g, s, |v| v, |v| v)),
+        other => bail!("element-wise update of {other:?}, expected f32 or f64"),
     }
 }
 
-impl<F: Fn(f64, f64, f64) -> f64 + Sync> InplaceOp3 for Rule<F> {
+struct Rule<F, S> {
+    next: F,
+    step: S,
+}
+
+impl<F, S> Rule<F, S> {
+    fn run<T: Copy + Send + Sync, const N: usize>(
+        &self,
+        p: &mut [T],
+        g: &[T],
+        state: [&mut [T]; N],
+        wide: impl Fn(T) -> f64 + Sync,
+        narrow: impl Fn(f64) -> T + Sync,
+    ) where
+        F: Fn(f64, f64, [f64; N]) -> [f64; N] + Sync,
+        S: Fn(f64, f64, [f64; N]) -> f64 + Sync,
+    {
+        let chunk = |(p, g, mut state): (&mut [T], &[T], [&mut [T]; N])| {
+            for (i, (p, &g)) in p.iter_mut().zip(g).enumerate() {
+                let (wide_p, wide_g) = (wide(*p), wide(g));
+                let new = (self.next)(wide_p, wide_g, std::array::from_fn(|k| wide(state[k][i]))).map(&narrow);
+                for (state, new) in state.iter_mut().zip(new) {
+                    state[i] = new;
+                }
+                *p = narrow((self.step)(wide_p, wide_g, new.map(&wide)));
+            }
+        };
+        if p.len() <= CHUNK {
+            return chunk((p, g, state));
+        }
+        let mut states = state.map(|s| s.chunks_mut(CHUNK));
+        let mut tasks = Vec::with_capacity(p.len().div_ceil(CHUNK));
+        for (p, g) in p.chunks_mut(CHUNK).zip(g.chunks(CHUNK)) {
+            tasks.push((p, g, states.each_mut().map(|chunks| chunks.next().unwrap_or_default())));
+        }
+        tasks.into_par_iter().for_each(chunk);
+    }
+}
+
+/// What runs once the elements of all tensors are at hand.
+type Body<'a, T, const N: usize> = dyn Fn(&mut [T], &[T], [&mut [T]; N]) + Sync + 'a;
+
+/// Candle lends one tensor's memory for writing to one operation, so the operations nest: the first of `rest` lends its
+/// elements to the next, the parameter is the innermost.
+fn nest<T: Element, const N: usize>(
+    p: &Var,
+    g: &Tensor,
+    rest: &[&Var],
+    held: Vec<&mut [T]>,
+    body: &Body<'_, T, N>,
+) -> Result<()> {
+    match rest {
+        [] => p.inplace_op2(g, &Innermost::<T, N> { held: Mutex::new(held), body }),
+        [first, rest @ ..] => first.inplace_op1(&Outer::<T, N> { p, g, rest, held: Mutex::new(held), body }),
+    }
+}
+
+struct Outer<'a, T, const N: usize> {
+    p: &'a Var,
+    g: &'a Tensor,
+    rest: &'a [&'a Var],
+    held: Mutex<Vec<&'a mut [T]>>,
+    body: &'a Body<'a, T, N>,
+}
+
+impl<T: Element, const N: usize> InplaceOp1 for Outer<'_, T, N> {
     fn name(&self) -> &'static str {
         "element-wise update"
     }
 
-    fn cpu_fwd(
-        &self,
-        dst: &mut CpuStorage,
-        dst_layout: &Layout,
-        a: &CpuStorage,
-        a_layout: &Layout,
-        b: &CpuStorage,
-        b_layout: &Layout,
-    ) -> Result<()> {
-        let offsets = [dst_layout, a_layout, b_layout].map(Layout::contiguous_offsets);
-        let [Some((d0, d1)), Some((a0, a1)), Some((b0, b1))] = offsets else {
-            bail!("element-wise update of a tensor that is not contiguous");
-        };
-        match (dst, a, b) {
-            (CpuStorage::F32(dst), CpuStorage::F32(a), CpuStorage::F32(b)) => {
-                self.run((&mut dst[d0..d1], &a[a0..a1], &b[b0..b1]), f64::from, |v| v as f32);
-            }
-            (CpuStorage::F64(dst), CpuStorage::F64(a), CpuStorage::F64(b)) => {
-                self.run((&mut dst[d0..d1], &a[a0..a1], &b[b0..b1]), |v| v, |v| v);
-            }
-            (dst, a, b) => bail!(
-                "element-wise update of {:?} with {:?} and {:?}, expected f32 or f64 throughout",
-                candle_core::backend::BackendStorage::dtype(dst),
-                candle_core::backend::BackendStorage::dtype(a),
-                candle_core::backend::BackendStorage::dtype(b)
-            ),
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        let elements = T::elements_mut(storage, layout)?;
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held: Vec<&mut [T]> = held.iter_mut().map(|slice| &mut **slice).collect();
+        held.push(elements);
+        nest(self.p, self.g, self.rest, held, self.body)
+    }
+}
+
+struct Innermost<'a, T, const N: usize> {
+    held: Mutex<Vec<&'a mut [T]>>,
+    body: &'a Body<'a, T, N>,
+}
+
+impl<T: Element, const N: usize> InplaceOp2 for Innermost<'_, T, N> {
+    fn name(&self) -> &'static str {
+        "element-wise update"
+    }
+
+    fn cpu_fwd(&self, p: &mut CpuStorage, p_layout: &Layout, g: &CpuStorage, g_layout: &Layout) -> Result<()> {
+        let (p, g) = (T::elements_mut(p, p_layout)?, T::elements(g, g_layout)?);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let lengths: Vec<usize> = held.iter().map(|s| s.len()).chain([g.len()]).collect();
+        if lengths.iter().any(|&n| n != p.len()) {
+            bail!("element-wise update of {} elements with {lengths:?}", p.len());
         }
+        let held: Vec<&mut [T]> = held.iter_mut().map(|slice| &mut **slice).collect();
+        let Ok(state) = <[&mut [T]; N]>::try_from(held) else { bail!("element-wise update: expected {N} states") };
+        (self.body)(p, g, state);
         Ok(())
     }
+}
+
+trait Element: Copy + Send + Sync {
+    fn elements<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [Self]>;
+    fn elements_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [Self]>;
+}
+
+macro_rules! element {
+    ($type:ty, $variant:ident) => {
+        impl Element for $type {
+            fn elements<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [Self]> {
+                match (storage, layout.contiguous_offsets()) {
+                    (CpuStorage::$variant(all), Some((from, to))) => Ok(&all[from..to]),
+                    (storage, offsets) => bail!("{}", misfit(storage, offsets)),
+                }
+            }
+
+            fn elements_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [Self]> {
+                match (storage, layout.contiguous_offsets()) {
+                    (CpuStorage::$variant(all), Some((from, to))) => Ok(&mut all[from..to]),
+                    (storage, offsets) => bail!("{}", misfit(storage, offsets)),
+                }
+            }
+        }
+    };
+}
+
+element!(f32, F32);
+element!(f64, F64);
+
+fn misfit(storage: &CpuStorage, offsets: Option<(usize, usize)>) -> String {
+    let order = if offsets.is_some() { "contiguous" } else { "not contiguous" };
+    format!("element-wise update with {:?}, {order}: expected the parameter's type, contiguous", storage.dtype())
 }

@@ -3,22 +3,27 @@
 mod adam;
 mod clip;
 mod elementwise;
+mod parameters;
 mod schedule;
 mod sgd;
 
-pub use adam::{Adam, AdamConfig};
-pub use clip::clip_grad_norm;
+pub use adam::{Adam, AdamConfig, AdamW, AdamWConfig};
+pub use clip::{clip_grad_norm, clip_grad_value};
+pub use parameters::{ParamGroup, Parameters};
 pub use schedule::Schedule;
 pub use sgd::{Sgd, SgdConfig};
 
-use crate::param_store::{check_names_and_shapes, set};
 use crate::{Error, Result};
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
+use parameters::{gradients, load};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Moves parameters along their gradients.
+///
+/// A parameter of half precision (`bf16`, `f16`) is stepped in `f32`: the optimizer keeps it and the state in that type and
+/// rounds after each step, so that small steps add up. Where somebody else has set the parameter since, that value counts.
 ///
 /// After [`load_state`](Self::load_state) of a [`state`](Self::state), the steps that follow are bit-identical to those of
 /// an uninterrupted run.
@@ -51,7 +56,7 @@ pub trait Optimizer: Send {
 ///
 /// let json = r#"{"kind": "sgd", "momentum": 0.9, "weight_decay": 0.0005}"#;
 /// let config: OptimizerConfig = serde_json::from_str(json)?;
-/// assert_eq!(config, OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, weight_decay: 5e-4, nesterov: false }));
+/// assert_eq!(config, OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, weight_decay: 5e-4, ..Default::default() }));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,6 +66,9 @@ pub enum OptimizerConfig {
     Sgd(SgdConfig),
     /// [`Adam`].
     Adam(AdamConfig),
+    /// [`AdamW`].
+    #[serde(rename = "adamw")]
+    AdamW(AdamWConfig),
 }
 
 impl OptimizerConfig {
@@ -68,11 +76,12 @@ impl OptimizerConfig {
     ///
     /// # Errors
     ///
-    /// Where a setting is out of range or a name occurs twice.
-    pub fn build(&self, parameters: Vec<(String, Var)>) -> Result<Box<dyn Optimizer>> {
+    /// Where a setting is out of range or a name or variable occurs twice.
+    pub fn build(&self, parameters: impl Into<Parameters>) -> Result<Box<dyn Optimizer>> {
         Ok(match *self {
             Self::Sgd(config) => Box::new(Sgd::new(parameters, config)?),
             Self::Adam(config) => Box::new(Adam::new(parameters, config)?),
+            Self::AdamW(config) => Box::new(AdamW::new(parameters, config)?),
         })
     }
 }
@@ -88,44 +97,7 @@ fn at_least_zero(field: &'static str, value: f64) -> Result<()> {
     setting(field, value, value.is_finite() && value >= 0.0, "a finite number of at least 0")
 }
 
-fn check_names(parameters: &[(String, Var)]) -> Result<()> {
-    let mut seen = BTreeSet::new();
-    for (name, _) in parameters {
-        if !seen.insert(name) {
-            return Err(Error::Setting { field: "parameter", value: name.clone(), expected: "every name once" });
-        }
-    }
-    Ok(())
-}
-
-/// The gradients of `parameters`, `None` where there is none.
-fn gradients(parameters: &[(String, Var)], grads: &GradStore) -> Result<Vec<Option<Tensor>>> {
-    let one = |(name, var): &(String, Var)| {
-        let Some(grad) = grads.get(var) else { return Ok(None) };
-        if grad.shape() != var.shape() || grad.dtype() != var.dtype() {
-            return Err(Error::Gradient {
-                name: name.clone(),
-                found: format!("{:?} of {:?}", grad.shape(), grad.dtype()),
-                expected: format!("{:?} of {:?}", var.shape(), var.dtype()),
-            });
-        }
-        Ok(Some(grad.detach().contiguous()?))
-    };
-    parameters.iter().map(one).collect()
-}
-
-/// Zeros like each parameter.
-fn zeros_like(parameters: &[(String, Var)]) -> Result<Vec<Var>> {
-    parameters.iter().map(|(_, var)| Ok(Var::zeros(var.shape(), var.dtype(), var.device())?)).collect()
-}
-
-/// Sets the variables of an optimizer from a saved state, or none of them.
-fn load(what: &'static str, slots: &[(String, &Var)], state: &BTreeMap<String, Tensor>) -> Result<()> {
-    check_names_and_shapes(what, slots.iter().map(|(name, var)| (name.as_str(), var.shape())), state)?;
-    for (name, var) in slots {
-        if let Some(tensor) = state.get(name) {
-            set(var, tensor)?;
-        }
-    }
-    Ok(())
+/// The tensors of these variables.
+fn tensors(slots: Vec<(String, &Var)>) -> BTreeMap<String, Tensor> {
+    slots.into_iter().map(|(name, var)| (name, var.as_detached_tensor())).collect()
 }

@@ -19,6 +19,13 @@ pub enum Schedule {
     /// Always the base rate.
     #[default]
     Constant,
+    /// `base gamma^k`, `k` being `epoch / size` rounded down.
+    Step {
+        /// Number of epochs at each rate.
+        size: usize,
+        /// What each step multiplies the rate by.
+        gamma: f64,
+    },
     /// `base gamma^k`, `k` being the number of milestones reached.
     MultiStep {
         /// The first epochs of a lower rate, counted from 0.
@@ -35,6 +42,17 @@ pub enum Schedule {
         /// The last rate.
         minimum: f64,
     },
+    /// From `start base` linearly to `base` within `epochs`, and then another schedule, whose epochs are counted from there.
+    ///
+    /// PyTorch's `SequentialLR` of `LinearLR` and the other.
+    Warmup {
+        /// The epoch at which the base rate is reached.
+        epochs: usize,
+        /// Share of the base rate to start with.
+        start: f64,
+        /// What follows.
+        then: Box<Schedule>,
+    },
 }
 
 impl Schedule {
@@ -42,11 +60,19 @@ impl Schedule {
     ///
     /// # Errors
     ///
-    /// Where `gamma` is not a positive finite number, `epochs` is 0, or `minimum` is negative or not finite.
+    /// Where `gamma` is not a positive finite number, `size` or the `epochs` of a cosine are 0, or `minimum` or `start` is negative
+    /// or not finite.
     pub fn validate(&self) -> Result<()> {
         match *self {
             Self::Constant => Ok(()),
-            Self::MultiStep { gamma, .. } => {
+            Self::Step { size: 0, .. } => {
+                Err(Error::Setting { field: "size", value: "0".into(), expected: "at least 1" })
+            }
+            Self::Warmup { start, ref then, .. } => {
+                at_least_zero("start", start)?;
+                then.validate()
+            }
+            Self::Step { gamma, .. } | Self::MultiStep { gamma, .. } => {
                 setting("gamma", gamma, gamma.is_finite() && gamma > 0.0, "a finite number above 0")
             }
             Self::Cosine { epochs: 0, .. } => {
@@ -60,6 +86,11 @@ impl Schedule {
     pub fn learning_rate(&self, base: f64, epoch: usize) -> f64 {
         match self {
             Self::Constant => base,
+            &Self::Step { size, gamma } => (0..epoch / size.max(1)).fold(base, |rate, _| rate * gamma),
+            &Self::Warmup { epochs, start, .. } if epoch < epochs => {
+                base * (start + (1.0 - start) * epoch as f64 / epochs as f64)
+            }
+            Self::Warmup { epochs, then, .. } => then.learning_rate(base, epoch - epochs),
             Self::MultiStep { milestones, gamma } => {
                 let reached = milestones.iter().filter(|&&milestone| milestone <= epoch).count();
                 (0..reached).fold(base, |rate, _| rate * gamma)
@@ -85,6 +116,23 @@ mod tests {
     }
 
     #[test]
+    fn steps_and_warmup_are_those_of_pytorch() {
+        let step = Schedule::Step { size: 3, gamma: 0.5 };
+        let warm = Schedule::Warmup { epochs: 4, start: 0.25, then: Box::new(step.clone()) };
+        // StepLR(3, 0.5), and SequentialLR of LinearLR(0.25, 1, 4) and it, torch 2.15.0.
+        let cases = [
+            (step, [0.1, 0.1, 0.1, 0.05, 0.05, 0.05, 0.025, 0.025, 0.025]),
+            (warm, [0.025, 0.04375, 0.0625, 0.08125, 0.1, 0.1, 0.1, 0.05, 0.05]),
+        ];
+        for (schedule, expected) in cases {
+            for (epoch, expected) in expected.into_iter().enumerate() {
+                let found = schedule.learning_rate(0.1, epoch);
+                assert!((found - expected).abs() < 1e-12, "{schedule:?} epoch {epoch}: {found}, expected {expected}");
+            }
+        }
+    }
+
+    #[test]
     fn settings_are_checked_and_read() {
         let read = |json: &str| serde_json::from_str::<Schedule>(json);
         let schedule = read(r#"{"kind": "multi-step", "milestones": [3], "gamma": 0.0}"#).unwrap();
@@ -92,6 +140,11 @@ mod tests {
         assert!(Schedule::Cosine { epochs: 0, minimum: 0.0 }.validate().is_err());
         assert!(Schedule::Cosine { epochs: 1, minimum: f64::NAN }.validate().is_err());
         assert!(Schedule::Cosine { epochs: 1, minimum: 0.0 }.validate().is_ok());
+        assert!(Schedule::Step { size: 0, gamma: 0.1 }.validate().is_err());
+        let warm =
+            |start| Schedule::Warmup { epochs: 1, start, then: Box::new(Schedule::Cosine { epochs: 0, minimum: 0.0 }) };
+        assert!(warm(-0.1).validate().unwrap_err().to_string().contains("start = -0.1"));
+        assert!(warm(0.1).validate().unwrap_err().to_string().contains("epochs = 0"));
         assert!(read(r#"{"kind": "cosine", "epochs": 3, "minimum": 0, "gamma": 1}"#).is_err());
     }
 }

@@ -1,9 +1,10 @@
 //! Stochastic gradient descent.
 
-use super::{Optimizer, at_least_zero, check_names, elementwise, gradients, load, zeros_like};
+use super::parameters::{Parameters, Trained};
+use super::{Optimizer, at_least_zero, elementwise, gradients, load, tensors};
 use crate::{Error, Result};
 use candle_core::backprop::GradStore;
-use candle_core::{Tensor, Var};
+use candle_core::{Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -13,6 +14,8 @@ use std::collections::BTreeMap;
 pub struct SgdConfig {
     /// Share of the previous step that is kept.
     pub momentum: f64,
+    /// Share of the gradient that does not enter the momentum.
+    pub dampening: f64,
     /// Factor of the parameter that is added to its gradient (L2).
     pub weight_decay: f64,
     /// Whether to step from where the momentum leads.
@@ -21,9 +24,11 @@ pub struct SgdConfig {
 
 /// Stochastic gradient descent with momentum, as `torch.optim.SGD`.
 ///
-/// With `d = g + weight_decay p`: `v <- momentum v + d`, then `p <- p - lr v`, or `p <- p - lr (d + momentum v)` with
-/// Nesterov's momentum; `p <- p - lr d` without momentum. The state is `<parameter>.momentum_buffer`, nothing without
-/// momentum.
+/// With `d = g + weight_decay p`: `v <- momentum v + (1 - dampening) d`, then `p <- p - lr v`, or `p <- p - lr (d + momentum v)`
+/// with Nesterov's momentum; `p <- p - lr d` without momentum. As in PyTorch, the first `v` is `d`, dampening or not.
+///
+/// The state is `<parameter>.momentum_buffer`, nothing without momentum; with dampening also `<parameter>.step`, the number
+/// of steps taken; and `<parameter>.master`, the `f32` weights of a parameter of half precision.
 ///
 /// # References
 ///
@@ -45,10 +50,22 @@ pub struct SgdConfig {
 /// ```
 #[derive(Debug)]
 pub struct Sgd {
-    parameters: Vec<(String, Var)>,
+    parameters: Vec<Trained>,
     /// One per parameter; empty without momentum.
     momentum: Vec<Var>,
+    /// Numbers of steps taken, `i64` scalars; empty without dampening, which the first step alone is free of.
+    steps: Vec<Var>,
     config: SgdConfig,
+}
+
+/// The factors of one step of one parameter.
+struct Factors {
+    learning_rate: f64,
+    momentum: f64,
+    /// Share of the gradient that enters the momentum.
+    share: f64,
+    weight_decay: f64,
+    nesterov: bool,
 }
 
 impl Sgd {
@@ -56,42 +73,65 @@ impl Sgd {
     ///
     /// # Errors
     ///
-    /// Where a setting is negative or not finite, Nesterov's momentum is wanted without momentum, or a name occurs twice.
-    pub fn new(parameters: Vec<(String, Var)>, config: SgdConfig) -> Result<Self> {
+    /// Where a setting is negative or not finite, Nesterov's momentum is wanted without momentum or with dampening, or a name
+    /// or variable occurs twice.
+    pub fn new(parameters: impl Into<Parameters>, config: SgdConfig) -> Result<Self> {
         at_least_zero("momentum", config.momentum)?;
+        at_least_zero("dampening", config.dampening)?;
         at_least_zero("weight_decay", config.weight_decay)?;
-        if config.nesterov && config.momentum == 0.0 {
-            let expected = "false where momentum is 0";
+        if config.nesterov && (config.momentum == 0.0 || config.dampening != 0.0) {
+            let expected = "false where momentum is 0 or dampening is not";
             return Err(Error::Setting { field: "nesterov", value: "true".into(), expected });
         }
-        check_names(&parameters)?;
-        let momentum = if config.momentum > 0.0 { zeros_like(&parameters)? } else { Vec::new() };
-        Ok(Self { parameters, momentum, config })
+        let parameters = parameters.into().trained(config.weight_decay)?;
+        let (mut momentum, mut steps) = (Vec::new(), Vec::new());
+        for parameter in &parameters {
+            if config.momentum > 0.0 {
+                momentum.push(parameter.zeros()?);
+            }
+            if config.momentum > 0.0 && config.dampening > 0.0 {
+                steps.push(Var::new(0i64, &Device::Cpu)?);
+            }
+        }
+        Ok(Self { parameters, momentum, steps, config })
     }
 
     fn slots(&self) -> Vec<(String, &Var)> {
-        let name = |name: &String| format!("{name}.momentum_buffer");
-        self.parameters.iter().zip(&self.momentum).map(|((p, _), v)| (name(p), v)).collect()
+        let named = |vars, suffix: &'static str| {
+            let name = move |(p, var): (&Trained, _)| (format!("{}.{suffix}", p.name), var);
+            self.parameters.iter().zip(vars).map(name)
+        };
+        let masters = self.parameters.iter().filter_map(Trained::slot);
+        named(&self.momentum, "momentum_buffer").chain(named(&self.steps, "step")).chain(masters).collect()
     }
 }
 
 impl Optimizer for Sgd {
     fn step(&mut self, grads: &GradStore, learning_rate: f64) -> Result<()> {
         at_least_zero("learning_rate", learning_rate)?;
-        let grads = gradients(&self.parameters, grads)?;
-        for (i, ((_, p), g)) in self.parameters.iter().zip(grads).enumerate() {
+        let grads = gradients(self.parameters.iter().map(|p| (&p.name, &p.var)), grads)?;
+        let SgdConfig { momentum, dampening, nesterov, .. } = self.config;
+        for (i, (parameter, g)) in self.parameters.iter().zip(grads).enumerate() {
             let Some(g) = g else { continue };
-            let v = self.momentum.get(i);
-            match elementwise::supports(p) {
-                true => step_elements(p, v, &g, learning_rate, &self.config)?,
-                false => step_tensors(p, v, &g, learning_rate, &self.config)?,
+            let mut share = 1.0;
+            if let Some(step) = self.steps.get(i) {
+                let taken = step.to_scalar::<i64>()?;
+                step.set(&Tensor::new(taken.saturating_add(1), &Device::Cpu)?)?;
+                share = if taken > 0 { 1.0 - dampening } else { 1.0 };
             }
+            let learning_rate = learning_rate * parameter.learning_rate_factor;
+            let factors = Factors { learning_rate, momentum, share, weight_decay: parameter.weight_decay, nesterov };
+            let v = self.momentum.get(i);
+            parameter.update(&g, |p, g| match elementwise::supports(p) {
+                true => step_elements(p, v, g, &factors),
+                false => step_tensors(p, v, g, &factors),
+            })?;
         }
         Ok(())
     }
 
     fn state(&self) -> BTreeMap<String, Tensor> {
-        self.slots().into_iter().map(|(name, var)| (name, var.as_detached_tensor())).collect()
+        tensors(self.slots())
     }
 
     fn load_state(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
@@ -99,30 +139,32 @@ impl Optimizer for Sgd {
     }
 }
 
-fn step_elements(p: &Var, v: Option<&Var>, g: &Tensor, lr: f64, config: &SgdConfig) -> Result<()> {
-    let &SgdConfig { momentum, weight_decay, nesterov } = config;
+fn step_elements(p: &Var, v: Option<&Var>, g: &Tensor, factors: &Factors) -> Result<()> {
+    let &Factors { learning_rate: lr, momentum, share, weight_decay, nesterov } = factors;
+    let direction = |p: f64, g: f64| g + weight_decay * p;
     match v {
-        None => elementwise::update(p, g, g, |p, g, _| p - lr * (g + weight_decay * p))?,
+        None => elementwise::update(p, g, [], |_, _, []| [], |p, g, []| p - lr * direction(p, g))?,
         Some(v) => {
-            elementwise::update(v, p, g, |v, p, g| momentum * v + (g + weight_decay * p))?;
+            let next = |p, g, [v]: [f64; 1]| [momentum * v + share * direction(p, g)];
             match nesterov {
-                true => elementwise::update(p, v, g, |p, v, g| p - lr * (g + weight_decay * p + momentum * v))?,
-                false => elementwise::update(p, v, g, |p, v, _| p - lr * v)?,
+                true => elementwise::update(p, g, [v], next, |p, g, [v]| p - lr * (direction(p, g) + momentum * v))?,
+                false => elementwise::update(p, g, [v], next, |p, _, [v]| p - lr * v)?,
             }
         }
     }
     Ok(())
 }
 
-fn step_tensors(p: &Var, v: Option<&Var>, g: &Tensor, lr: f64, config: &SgdConfig) -> Result<()> {
+fn step_tensors(p: &Var, v: Option<&Var>, g: &Tensor, factors: &Factors) -> Result<()> {
+    let &Factors { learning_rate: lr, momentum, share, weight_decay, nesterov } = factors;
     let old = p.as_detached_tensor();
-    let d = (g + (&old * config.weight_decay)?)?;
+    let d = (g + (&old * weight_decay)?)?;
     let direction = match v {
         None => d,
         Some(v) => {
-            v.set(&((v.as_detached_tensor() * config.momentum)? + &d)?)?;
-            match config.nesterov {
-                true => (d + (v.as_detached_tensor() * config.momentum)?)?,
+            v.set(&((v.as_detached_tensor() * momentum)? + (&d * share)?)?)?;
+            match nesterov {
+                true => (d + (v.as_detached_tensor() * momentum)?)?,
                 false => v.as_detached_tensor(),
             }
         }
@@ -133,22 +175,21 @@ fn step_tensors(p: &Var, v: Option<&Var>, g: &Tensor, lr: f64, config: &SgdConfi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::Device;
 
     #[test]
     fn both_forms_of_the_step_agree() -> Result<()> {
-        for (momentum, nesterov) in [(0.0, false), (0.9, false), (0.9, true)] {
-            let config = SgdConfig { momentum, weight_decay: 0.1, nesterov };
+        for (momentum, share, nesterov) in [(0.0, 1.0, false), (0.9, 1.0, false), (0.9, 0.7, false), (0.9, 1.0, true)] {
+            let factors = Factors { learning_rate: 0.05, momentum, share, weight_decay: 0.1, nesterov };
             let start = [1f64, -2.0, 0.5];
             let make =
                 || -> Result<(Var, Var)> { Ok((Var::new(&start, &Device::Cpu)?, Var::new(&[0f64; 3], &Device::Cpu)?)) };
             let ((p, v), (q, w)) = (make()?, make()?);
             for k in 0..4 {
                 let g = Tensor::new(&[0.3 * k as f64, 1.0, -0.7], &Device::Cpu)?;
-                step_elements(&p, (momentum > 0.0).then_some(&v), &g, 0.05, &config)?;
-                step_tensors(&q, (momentum > 0.0).then_some(&w), &g, 0.05, &config)?;
+                step_elements(&p, (momentum > 0.0).then_some(&v), &g, &factors)?;
+                step_tensors(&q, (momentum > 0.0).then_some(&w), &g, &factors)?;
                 let worst = (p.as_tensor() - q.as_tensor())?.abs()?.max(0)?.to_scalar::<f64>()?;
-                assert!(worst < 1e-14, "{config:?}: {worst}");
+                assert!(worst < 1e-14, "{momentum} {share} {nesterov}: {worst}");
             }
             assert_ne!(p.to_vec1::<f64>()?, start);
         }

@@ -48,6 +48,7 @@ impl Case {
             momentum: setting("momentum"),
             weight_decay: setting("weight_decay"),
             nesterov: setting("nesterov") != 0.0,
+            ..Default::default()
         };
         let mut sgd = Sgd::new(store.parameters(), config)?;
         let trained = self.keys.iter().filter(|key| store.parameters().iter().any(|(name, _)| name == *key));

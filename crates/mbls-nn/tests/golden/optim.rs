@@ -18,7 +18,7 @@ fn settings(case: &str) -> (OptimizerConfig, f64, Option<f64>) {
     }
     assert!(parts.contains("sgd"), "{case}: neither SGD nor Adam");
     let momentum = if parts.contains("nomom") { 0.0 } else { 0.9 };
-    let config = SgdConfig { momentum, weight_decay, nesterov: parts.contains("nesterov") };
+    let config = SgdConfig { momentum, weight_decay, nesterov: parts.contains("nesterov"), ..Default::default() };
     (OptimizerConfig::Sgd(config), 0.1, clip)
 }
 

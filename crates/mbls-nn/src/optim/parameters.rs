@@ -1,0 +1,257 @@
+//! What an optimizer trains, and which parameters it treats differently from the rest.
+
+use super::at_least_zero;
+use crate::{Error, Result};
+use candle_core::{DType, Tensor, Var};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Parameters with a learning rate or a weight decay of their own, as a recipe file states them.
+///
+/// A parameter belongs to the group if it meets every condition given. What the group leaves open stays the optimizer's.
+///
+/// ```
+/// use mbls_nn::ParamGroup;
+///
+/// // No decay on biases and on the weights of normalisation layers, and a head that learns ten times as fast.
+/// let json = r#"[{"max_dims": 1, "weight_decay": 0}, {"prefix": "fc.", "learning_rate_factor": 10}]"#;
+/// let groups: Vec<ParamGroup> = serde_json::from_str(json)?;
+/// assert_eq!(groups[0], ParamGroup { max_dims: Some(1), weight_decay: Some(0.0), ..Default::default() });
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ParamGroup {
+    /// Condition: how the name begins, character by character (`"fc."`, because `"fc"` is also the beginning of `fc2.weight`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// Condition: how the name ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suffix: Option<String>,
+    /// Condition: at most this many dimensions; 1 takes biases and the weights of normalisation layers whatever their names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_dims: Option<usize>,
+    /// Setting: multiplies the learning rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learning_rate_factor: Option<f64>,
+    /// Setting: takes the place of the optimizer's weight decay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f64>,
+}
+
+impl ParamGroup {
+    fn selects(&self, name: &str, var: &Var) -> bool {
+        self.prefix.as_ref().is_none_or(|prefix| name.starts_with(prefix.as_str()))
+            && self.suffix.as_ref().is_none_or(|suffix| name.ends_with(suffix.as_str()))
+            && self.max_dims.is_none_or(|dims| var.rank() <= dims)
+    }
+
+    fn error(&self, problem: impl Into<String>) -> Error {
+        let text = |value: &Option<String>| value.as_ref().map(|text| format!("{text:?}"));
+        let number = |value: Option<f64>| value.map(|number| number.to_string());
+        let fields = [
+            ("prefix", text(&self.prefix)),
+            ("suffix", text(&self.suffix)),
+            ("max_dims", self.max_dims.map(|dims| dims.to_string())),
+            ("learning_rate_factor", number(self.learning_rate_factor)),
+            ("weight_decay", number(self.weight_decay)),
+        ];
+        let given: Vec<String> = fields.into_iter().filter_map(|(name, v)| Some(format!("{name} = {}", v?))).collect();
+        Error::Group { group: given.join(", "), problem: problem.into() }
+    }
+}
+
+/// What an optimizer trains: variables by name, each with the settings of the groups it is in.
+///
+/// A plain list of names and variables becomes one without groups.
+///
+/// A parameter in no group is trained as the optimizer is set. A parameter may be in several groups as long as no two of
+/// them set the same thing: a bias of the head can take its decay from one group and its rate from another.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use mbls_nn::{Linear, OptimizerConfig, ParamGroup, ParamStore, Parameters, SgdConfig};
+///
+/// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
+/// Linear::new(8, 8, store.var_builder().pp("body"))?;
+/// Linear::new(8, 3, store.var_builder().pp("fc"))?;
+/// let parameters = Parameters::from(store.parameters()).with_groups(&[
+///     ParamGroup { max_dims: Some(1), weight_decay: Some(0.0), ..Default::default() },
+///     ParamGroup { prefix: Some("fc.".into()), learning_rate_factor: Some(10.0), ..Default::default() },
+/// ])?;
+/// let config = OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, weight_decay: 5e-4, ..Default::default() });
+/// let optimizer = config.build(parameters)?;
+/// # Ok::<(), mbls_nn::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Parameters(Vec<Parameter>);
+
+#[derive(Clone, Debug)]
+struct Parameter {
+    name: String,
+    var: Var,
+    learning_rate_factor: Option<f64>,
+    weight_decay: Option<f64>,
+}
+
+impl From<Vec<(String, Var)>> for Parameters {
+    fn from(parameters: Vec<(String, Var)>) -> Self {
+        let one = |(name, var)| Parameter { name, var, learning_rate_factor: None, weight_decay: None };
+        Self(parameters.into_iter().map(one).collect())
+    }
+}
+
+impl Parameters {
+    /// Adds the groups.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Group`] where a group has no condition, no setting or no member, where a setting is negative or not finite,
+    /// or where another group has already set the same thing for one of its members.
+    pub fn with_groups(mut self, groups: &[ParamGroup]) -> Result<Self> {
+        for group in groups {
+            if group.prefix.is_none() && group.suffix.is_none() && group.max_dims.is_none() {
+                return Err(group.error("expected at least one of prefix, suffix and max_dims"));
+            }
+            self = self.with_group_where(group, |_, _| true)?;
+        }
+        Ok(self)
+    }
+
+    /// Adds a group of those parameters that meet the group's conditions, if it has any, and `selects` as well.
+    ///
+    /// # Errors
+    ///
+    /// As [`with_groups`](Self::with_groups), except that the group needs no condition of its own.
+    pub fn with_group_where(mut self, group: &ParamGroup, selects: impl Fn(&str, &Var) -> bool) -> Result<Self> {
+        if group.learning_rate_factor.is_none() && group.weight_decay.is_none() {
+            return Err(group.error("expected a learning_rate_factor or a weight_decay"));
+        }
+        for value in [group.learning_rate_factor, group.weight_decay].into_iter().flatten() {
+            at_least_zero("setting", value).map_err(|_| group.error("expected finite numbers of at least 0"))?;
+        }
+        let mut members = 0;
+        for parameter in &mut self.0 {
+            if !group.selects(&parameter.name, &parameter.var) || !selects(&parameter.name, &parameter.var) {
+                continue;
+            }
+            members += 1;
+            let name = &parameter.name;
+            let set = |what: &str, place: &mut Option<f64>, value: Option<f64>| match (&place, value) {
+                (_, None) => Ok(()),
+                (None, _) => {
+                    *place = value;
+                    Ok(())
+                }
+                (Some(_), _) => Err(group.error(format!("another group sets the {what} of {name} too"))),
+            };
+            set("learning_rate_factor", &mut parameter.learning_rate_factor, group.learning_rate_factor)?;
+            set("weight_decay", &mut parameter.weight_decay, group.weight_decay)?;
+        }
+        match members {
+            0 => Err(group.error("no parameter belongs to it")),
+            _ => Ok(self),
+        }
+    }
+
+    /// What is to be trained, ready to be stepped; `weight_decay` holds where no group says otherwise.
+    pub(super) fn trained(self, weight_decay: f64) -> Result<Vec<Trained>> {
+        let mut names = BTreeSet::new();
+        let mut ids = HashMap::new();
+        for parameter in &self.0 {
+            let name = &parameter.name;
+            if !names.insert(name) {
+                return Err(Error::Setting { field: "parameter", value: name.clone(), expected: "every name once" });
+            }
+            if let Some(other) = ids.insert(parameter.var.id(), name) {
+                let value = format!("{other} and {name}");
+                return Err(Error::Setting { field: "parameter", value, expected: "every variable under one name" });
+            }
+        }
+        self.0.into_iter().map(|parameter| Trained::new(parameter, weight_decay)).collect()
+    }
+}
+
+/// A parameter as an optimizer steps it.
+#[derive(Debug)]
+pub(super) struct Trained {
+    pub(super) name: String,
+    pub(super) var: Var,
+    /// The parameter in `f32`, where its own type is too coarse for small steps to add up.
+    master: Option<Var>,
+    pub(super) learning_rate_factor: f64,
+    pub(super) weight_decay: f64,
+}
+
+impl Trained {
+    fn new(parameter: Parameter, weight_decay: f64) -> Result<Self> {
+        let Parameter { name, var, .. } = parameter;
+        let master = match var.dtype() {
+            DType::BF16 | DType::F16 => Some(Var::from_tensor(&var.to_dtype(DType::F32)?)?),
+            _ => None,
+        };
+        Ok(Self {
+            name,
+            var,
+            master,
+            learning_rate_factor: parameter.learning_rate_factor.unwrap_or(1.0),
+            weight_decay: parameter.weight_decay.unwrap_or(weight_decay),
+        })
+    }
+
+    /// Zeros like what is stepped.
+    pub(super) fn zeros(&self) -> Result<Var> {
+        let like = self.master.as_ref().unwrap_or(&self.var);
+        Ok(Var::zeros(like.shape(), like.dtype(), like.device())?)
+    }
+
+    /// Name and variable of the master weights.
+    pub(super) fn slot(&self) -> Option<(String, &Var)> {
+        self.master.as_ref().map(|master| (format!("{}.master", self.name), master))
+    }
+
+    /// Calls `step` with what is to be stepped and the gradient in its type.
+    pub(super) fn update(&self, g: &Tensor, step: impl FnOnce(&Var, &Tensor) -> Result<()>) -> Result<()> {
+        let Some(master) = &self.master else { return step(&self.var, g) };
+        // Where somebody set the parameter meanwhile (from a file, say), the master weights start anew from it.
+        let old = master.as_detached_tensor();
+        let unchanged = old.to_dtype(self.var.dtype())?.eq(self.var.as_tensor())?;
+        master.set(&unchanged.where_cond(&old, &self.var.as_detached_tensor().to_dtype(DType::F32)?)?)?;
+        step(master, &g.to_dtype(DType::F32)?)?;
+        Ok(self.var.set(&master.as_detached_tensor().to_dtype(self.var.dtype())?)?)
+    }
+}
+
+/// The gradients of what is trained, `None` where there is none.
+pub(super) fn gradients<'a>(
+    parameters: impl IntoIterator<Item = (&'a String, &'a Var)>,
+    grads: &candle_core::backprop::GradStore,
+) -> Result<Vec<Option<Tensor>>> {
+    let one = |(name, var): (&String, &Var)| {
+        let Some(grad) = grads.get(var) else { return Ok(None) };
+        if grad.shape() != var.shape() || grad.dtype() != var.dtype() {
+            return Err(Error::Gradient {
+                name: name.clone(),
+                found: format!("{:?} of {:?}", grad.shape(), grad.dtype()),
+                expected: format!("{:?} of {:?}", var.shape(), var.dtype()),
+            });
+        }
+        Ok(Some(grad.detach().contiguous()?))
+    };
+    parameters.into_iter().map(one).collect()
+}
+
+/// Sets the variables of an optimizer from a saved state, or none of them.
+pub(super) fn load(what: &'static str, slots: &[(String, &Var)], state: &BTreeMap<String, Tensor>) -> Result<()> {
+    crate::param_store::check_names_and_shapes(
+        what,
+        slots.iter().map(|(name, var)| (name.as_str(), var.shape())),
+        state,
+    )?;
+    for (name, var) in slots {
+        if let Some(tensor) = state.get(name) {
+            crate::param_store::set(var, tensor)?;
+        }
+    }
+    Ok(())
+}
