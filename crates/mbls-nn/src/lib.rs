@@ -22,6 +22,7 @@
 //! # Ok::<(), mbls_nn::Error>(())
 //! ```
 
+mod axis;
 pub mod cpu;
 mod error;
 mod init;
@@ -33,7 +34,11 @@ mod window;
 
 pub use error::{Error, Result};
 pub use init::{KAIMING_NORMAL_FAN_OUT, torch_uniform};
-pub use layer::{AvgPool2d, BatchNorm2d, Conv2d, Conv2dConfig, GlobalAvgPool2d, Linear, MaxPool2d, PoolSize, Relu};
+pub use layer::{
+    AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool, AdaptiveMaxPool1d, AdaptiveMaxPool2d,
+    AvgPool, AvgPool1d, AvgPool2d, BatchNorm, BatchNorm1d, BatchNorm2d, BatchNormConfig, Bilinear2d, Conv2d,
+    Conv2dConfig, Dropout, Embedding, GlobalAvgPool2d, Linear, MaxPool, MaxPool1d, MaxPool2d, PoolSize, Relu,
+};
 pub use optim::{Adam, AdamConfig, Optimizer, OptimizerConfig, Schedule, Sgd, SgdConfig, clip_grad_norm};
 pub use param_store::{BUFFER_NAMES, ParamStore};
 pub use window::Window;

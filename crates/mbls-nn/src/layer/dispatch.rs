@@ -6,8 +6,8 @@ use crate::{cpu, portable};
 use candle_core::{Result, Tensor};
 
 macro_rules! dispatch {
-    ($name:ident($x:ident $(, $arg:ident: $type:ty)*) -> $result:ty) => {
-        pub(super) fn $name($x: &Tensor $(, $arg: $type)*) -> Result<$result> {
+    ($name:ident $([$axes:ident])? ($x:ident $(, $arg:ident: $type:ty)*) -> $result:ty) => {
+        pub(super) fn $name$(<const $axes: usize>)?($x: &Tensor $(, $arg: $type)*) -> Result<$result> {
             match cpu::supports($x) {
                 true => cpu::$name($x $(, $arg)*),
                 false => portable::$name($x $(, $arg)*),
@@ -20,7 +20,12 @@ dispatch!(conv2d(x, weight: &Tensor, bias: Option<&Tensor>, config: &Conv2dConfi
 dispatch!(linear(x, weight: &Tensor, bias: Option<&Tensor>) -> Tensor);
 dispatch!(batch_norm_train(x, weight: &Tensor, bias: &Tensor, eps: f64) -> BatchNormOutput);
 dispatch!(batch_norm(x, weight: &Tensor, bias: &Tensor, mean: &Tensor, variance: &Tensor, eps: f64) -> Tensor);
-dispatch!(max_pool2d(x, size: PoolSize) -> Tensor);
-dispatch!(avg_pool2d(x, size: PoolSize) -> Tensor);
+dispatch!(max_pool[D](x, size: &PoolSize<D>) -> Tensor);
+dispatch!(max_pool_with_indices[D](x, size: &PoolSize<D>) -> (Tensor, Tensor));
+dispatch!(adaptive_max_pool_with_indices[D](x, output: [usize; D]) -> (Tensor, Tensor));
+dispatch!(avg_pool[D](x, size: &PoolSize<D>, count_include_pad: bool) -> Tensor);
+dispatch!(adaptive_avg_pool[D](x, output: [usize; D]) -> Tensor);
+dispatch!(bilinear2d(x, output: [usize; 2], align_corners: bool) -> Tensor);
 dispatch!(global_avg_pool2d(x) -> Tensor);
 dispatch!(relu(x) -> Tensor);
+dispatch!(embedding(weight, indices: &Tensor, padding_idx: Option<u32>) -> Tensor);
