@@ -88,7 +88,8 @@ fn affine_map() -> Result<()> {
 
 #[test]
 fn batch_normalisation() -> Result<()> {
-    for shape in [[3, 2, 2, 3], [2, 1, 1, 1], [1, 3, 4, 5], [2, 2, 1, 1]] {
+    let images = [[3, 2, 2, 3], [2, 1, 1, 1], [1, 3, 4, 5], [2, 2, 1, 1]].map(Vec::from);
+    for shape in images.into_iter().chain([vec![4, 3], vec![2, 2, 5], vec![1, 3, 2], vec![3, 1, 1]]) {
         let channels = shape[1];
         let inputs = [noise(&shape, 1)?, noise(&[channels], 2)?, noise(&[channels], 3)?];
         // An eps that two close values do not vanish in.

@@ -3,8 +3,9 @@
 mod common;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
+use candle_nn::{ModuleT, VarBuilder};
 use common::difference;
-use mbls_nn::{PoolSize, cpu, portable};
+use mbls_nn::{BatchNorm, BatchNormConfig, PoolSize, cpu, portable};
 use serde_json::Value;
 
 fn cases(kinds: &[&str]) -> Vec<Value> {
@@ -93,6 +94,41 @@ fn pools_and_resampling_agree_with_pytorch() -> Result<()> {
         match case["shape"].as_array().expect("shape").len() {
             3 => check_axes::<1>(&case)?,
             _ => check_axes::<2>(&case)?,
+        }
+    }
+    Ok(())
+}
+
+fn check_batch_norm<const D: usize>(case: &Value) -> Result<()> {
+    let vector = |name: &str| Tensor::new(numbers(&case[name]), &Device::Cpu);
+    let (weight, bias) = (vector("weight")?, vector("bias")?);
+    let number = |name: &str| case[name].as_f64().expect("number");
+    for form in [cpu::batch_norm_train, portable::batch_norm_train] {
+        check(case, |x| Ok((form(x, &weight, &bias, number("eps"))?.output, None)))?;
+    }
+    let tensors = [
+        ("weight".to_string(), weight.clone()),
+        ("bias".to_string(), bias),
+        ("running_mean".to_string(), weight.zeros_like()?),
+        ("running_var".to_string(), weight.ones_like()?),
+    ];
+    let vb = VarBuilder::from_tensors(tensors.into(), DType::F64, &Device::Cpu);
+    let config = BatchNormConfig { eps: number("eps"), momentum: number("momentum"), ..Default::default() };
+    let layer = BatchNorm::<D>::with_config(weight.elem_count(), config, vb)?;
+    check(case, |x| {
+        let y = layer.forward_t(x, true)?;
+        assert!(difference(layer.running_mean(), &vector("running_mean")?)? < 1e-12, "{case}");
+        assert!(difference(layer.running_var(), &vector("running_var")?)? < 1e-12, "{case}");
+        Ok((y, None))
+    })
+}
+
+#[test]
+fn batch_norm_agrees_with_pytorch() -> Result<()> {
+    for case in cases(&["batch_norm"]) {
+        match case["shape"].as_array().expect("shape").len() {
+            4 => check_batch_norm::<2>(&case)?,
+            _ => check_batch_norm::<1>(&case)?,
         }
     }
     Ok(())

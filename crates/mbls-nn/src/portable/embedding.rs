@@ -17,7 +17,7 @@ pub fn embedding(weight: &Tensor, indices: &Tensor, padding_idx: Option<u32>) ->
     let mut shape = indices.dims().to_vec();
     shape.push(weight.dim(1)?);
     let indices = Tensor::from_vec(values, indices.elem_count(), weight.device())?;
-    let rows = weight.index_select(&indices, 0)?;
+    let rows = weight.contiguous()?.index_select(&indices, 0)?;
     let rows = match padding_idx {
         Some(padding) => {
             let is_padding = indices.eq(padding)?.unsqueeze(1)?.broadcast_as(rows.shape())?.contiguous()?;
