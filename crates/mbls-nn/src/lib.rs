@@ -22,6 +22,7 @@
 //! # Ok::<(), mbls_nn::Error>(())
 //! ```
 
+mod axis;
 pub mod cpu;
 mod error;
 mod init;
@@ -33,8 +34,12 @@ mod window;
 
 pub use error::{Error, Result};
 pub use init::{KAIMING_NORMAL_FAN_OUT, torch_uniform};
-pub use layer::{AvgPool2d, BatchNorm2d, GlobalAvgPool2d, Linear, MaxPool2d, PoolSize, Relu};
-pub use layer::{Conv, Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, ConvConfig, ConvInit};
+pub use layer::{
+    AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool, AdaptiveMaxPool1d, AdaptiveMaxPool2d,
+    AvgPool, AvgPool1d, AvgPool2d, BatchNorm, BatchNorm1d, BatchNorm2d, BatchNormConfig, Bilinear2d, Conv, Conv1d,
+    Conv1dConfig, Conv2d, Conv2dConfig, ConvConfig, ConvInit, Dropout, Embedding, GlobalAvgPool2d, Linear, MaxPool,
+    MaxPool1d, MaxPool2d, PoolSize, Relu,
+};
 pub use optim::{
     Adam, AdamConfig, AdamW, AdamWConfig, Optimizer, OptimizerConfig, ParamGroup, Parameters, Schedule, Sgd, SgdConfig,
     clip_grad_norm, clip_grad_value,

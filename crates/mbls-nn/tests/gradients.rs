@@ -95,7 +95,8 @@ fn affine_map() -> Result<()> {
 
 #[test]
 fn batch_normalisation() -> Result<()> {
-    for shape in [[3, 2, 2, 3], [2, 1, 1, 1], [1, 3, 4, 5], [2, 2, 1, 1]] {
+    let images = [[3, 2, 2, 3], [2, 1, 1, 1], [1, 3, 4, 5], [2, 2, 1, 1]].map(Vec::from);
+    for shape in images.into_iter().chain([vec![4, 3], vec![2, 2, 5], vec![1, 3, 2], vec![3, 1, 1]]) {
         let channels = shape[1];
         let inputs = [noise(&shape, 1)?, noise(&[channels], 2)?, noise(&[channels], 3)?];
         // An eps that two close values do not vanish in.
@@ -138,16 +139,16 @@ fn pools() -> Result<()> {
         ([1, 1, 3, 3], 1, 1, 0),
         ([1, 1, 2, 3], 2, 1, 1),
     ] {
-        let size = PoolSize { kernel, stride, padding };
+        let size = PoolSize::<2>::new(kernel, stride, padding);
         let x = [noise(&shape, 1)?];
-        check(&x, |t| cpu::max_pool2d(&t[0], size), |t| portable::max_pool2d(&t[0], size))?;
-        check(&x, |t| cpu::avg_pool2d(&t[0], size), |t| portable::avg_pool2d(&t[0], size))?;
+        check(&x, |t| cpu::max_pool(&t[0], &size), |t| portable::max_pool(&t[0], &size))?;
+        check(&x, |t| cpu::avg_pool(&t[0], &size, true), |t| portable::avg_pool(&t[0], &size, true))?;
         check(&x, |t| cpu::global_avg_pool2d(&t[0]), |t| portable::global_avg_pool2d(&t[0]))?;
         let turned = [noise(&[shape[2], shape[1], shape[0], shape[3]], 1)?];
         check(
             &turned,
-            |t| cpu::max_pool2d(&t[0].transpose(0, 2)?, size)?.transpose(1, 3),
-            |t| portable::max_pool2d(&t[0].transpose(0, 2)?, size)?.transpose(1, 3),
+            |t| cpu::max_pool(&t[0].transpose(0, 2)?, &size)?.transpose(1, 3),
+            |t| portable::max_pool(&t[0].transpose(0, 2)?, &size)?.transpose(1, 3),
         )?;
     }
     Ok(())

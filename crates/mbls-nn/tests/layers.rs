@@ -46,14 +46,14 @@ proptest! {
         n in 1usize..4, c in 1usize..4, h in 1usize..10, w in 1usize..10, kernel in 1usize..5, stride in 1usize..4,
         padding in 0usize..3,
     ) {
-        let size = PoolSize { kernel, stride, padding };
+        let size = PoolSize::<2>::new(kernel, stride, padding);
         let x = [noise(&[n, c, h, w], 1).unwrap()];
         if padding <= kernel / 2 && kernel <= h.min(w) + 2 * padding {
-            compare(&x, |t| cpu::max_pool2d(&t[0], size), |t| portable::max_pool2d(&t[0], size)).unwrap();
-            compare(&x, |t| cpu::avg_pool2d(&t[0], size), |t| portable::avg_pool2d(&t[0], size)).unwrap();
+            compare(&x, |t| cpu::max_pool(&t[0], &size), |t| portable::max_pool(&t[0], &size)).unwrap();
+            compare(&x, |t| cpu::avg_pool(&t[0], &size, true), |t| portable::avg_pool(&t[0], &size, true)).unwrap();
             compare(&x, |t| cpu::global_avg_pool2d(&t[0]), |t| portable::global_avg_pool2d(&t[0])).unwrap();
         } else {
-            for result in [cpu::max_pool2d(&x[0], size), portable::avg_pool2d(&x[0], size)] {
+            for result in [cpu::max_pool(&x[0], &size), portable::avg_pool(&x[0], &size, true)] {
                 prop_assert!(result.is_err());
             }
         }
@@ -94,14 +94,14 @@ fn the_rectifier_has_derivative_zero_at_zero_and_keeps_nan() -> Result<()> {
 
 #[test]
 fn the_first_of_equal_maxima_gets_the_gradient() -> Result<()> {
-    let size = PoolSize { kernel: 2, stride: 2, padding: 0 };
-    for form in [cpu::max_pool2d, portable::max_pool2d] {
+    let size = PoolSize::<2>::new(2, 2, 0);
+    for form in [cpu::max_pool::<2>, portable::max_pool::<2>] {
         let x = Var::new(&[1f32, 3.0, 3.0, 3.0], &Device::Cpu)?;
-        let y = form(&x.reshape((1, 1, 2, 2))?, size)?;
+        let y = form(&x.reshape((1, 1, 2, 2))?, &size)?;
         let grads = y.sum_all()?.backward()?;
         assert_eq!(grads.get(&x).unwrap().to_vec1::<f32>()?, [0.0, 1.0, 0.0, 0.0]);
         let spoiled = Tensor::new(&[1f32, f32::NAN, 3.0, 2.0], &Device::Cpu)?.reshape((1, 1, 2, 2))?;
-        assert!(form(&spoiled, size)?.flatten_all()?.to_vec1::<f32>()?[0].is_nan());
+        assert!(form(&spoiled, &size)?.flatten_all()?.to_vec1::<f32>()?[0].is_nan());
     }
     Ok(())
 }
@@ -165,8 +165,8 @@ fn half_precision_takes_the_portable_form() -> Result<()> {
     let conv =
         Conv2d::new(2, 4, [3, 3], Conv2dConfig { padding: [1, 1], bias: true, ..Default::default() }, vb.pp("conv"))?;
     let (bn, linear) = (BatchNorm2d::new(4, vb.pp("bn"))?, Linear::new(4, 3, vb.pp("linear"))?);
-    let pool = MaxPool2d { kernel: 3, stride: 2, padding: 1 };
-    let mean = AvgPool2d { kernel: 2, stride: 1, padding: 0 };
+    let pool = MaxPool2d::new(3, 2, 1);
+    let mean = AvgPool2d::new(2, 1, 0);
     let x = noise(&[2, 2, 6, 6], 1)?.to_dtype(DType::BF16)?;
     let y = Relu.forward(&bn.forward_t(&conv.forward(&x)?, true)?)?;
     let y = linear.forward(&GlobalAvgPool2d.forward(&mean.forward(&pool.forward(&y)?)?)?)?;
@@ -186,7 +186,7 @@ fn sizes_that_do_not_fit_are_named() -> Result<()> {
     let conv = Conv2d::new(4, 2, [3, 3], plain, store.var_builder().pp("conv"))?;
     let linear = Linear::new(4, 2, store.var_builder().pp("linear"))?;
     let bn = BatchNorm2d::new(4, store.var_builder().pp("bn"))?;
-    let pool = MaxPool2d { kernel: 3, stride: 1, padding: 0 };
+    let pool = MaxPool2d::new(3, 1, 0);
     let new = |inputs, outputs, kernel, config| {
         Conv2d::new(inputs, outputs, kernel, config, store.var_builder().pp("x")).map(|_| ())
     };
@@ -206,7 +206,7 @@ fn sizes_that_do_not_fit_are_named() -> Result<()> {
         (bn.forward_t(&zeros(&[1, 4, 1, 1])?, true).map(|_| ()), "more than one value per channel"),
         (bn.forward_t(&zeros(&[0, 4, 2, 2])?, true).map(|_| ()), "empty"),
         (pool.forward(&zeros(&[1, 1, 2, 5])?).map(|_| ()), "does not fit"),
-        (MaxPool2d { padding: 2, ..pool }.forward(&zeros(&[1, 1, 5, 5])?).map(|_| ()), "padding = 2"),
+        (MaxPool2d::new(3, 1, 2).forward(&zeros(&[1, 1, 5, 5])?).map(|_| ()), "padding = 2"),
         (GlobalAvgPool2d.forward(&zeros(&[1, 1, 0, 5])?).map(|_| ()), "empty"),
     ];
     for (i, (result, part)) in cases.into_iter().enumerate() {

@@ -11,18 +11,18 @@ use rayon::prelude::*;
 ///
 /// # Shapes
 ///
-/// `x` `[N, C, H, W]`, `weight` and `bias` `[C]`.
+/// `x` `[N, C, ..]`, `weight` and `bias` `[C]`.
 ///
 /// # Errors
 ///
-/// Where the shapes do not fit, the input is empty, or a channel has a single value (`N H W = 1`).
+/// Where the shapes do not fit, the input is empty, or a channel has a single value (`N` times the spatial sizes is 1).
 pub fn batch_norm_train(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<BatchNormOutput> {
     check_batch_norm(x, &[weight, bias], true)?;
     let x = x.contiguous()?;
-    let (_, channels, h, w) = x.dims4()?;
+    let (channels, plane) = (x.dim(1)?, plane(&x));
     let (mean, variance) = for_float!(x.dtype(), T => {
         let x_held = x.storage_and_layout();
-        moments(held::<T>(&x_held)?, channels, h * w)
+        moments(held::<T>(&x_held)?, channels, plane)
     });
     let tensor = |values: &[f64]| Tensor::new(values, x.device())?.to_dtype(x.dtype());
     let (mean_tensor, variance_tensor) = (tensor(&mean)?, tensor(&variance)?);
@@ -34,7 +34,7 @@ pub fn batch_norm_train(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) ->
 ///
 /// # Shapes
 ///
-/// `x` `[N, C, H, W]`, all others `[C]`.
+/// `x` `[N, C, ..]`, all others `[C]`.
 ///
 /// # Errors
 ///
@@ -52,6 +52,11 @@ pub fn batch_norm(
     normalise(&x.contiguous()?, weight, bias, values(mean)?, &values(variance)?, eps, false)
 }
 
+/// Values per channel of one entry of the batch.
+fn plane(x: &Tensor) -> usize {
+    x.dims()[2..].iter().product()
+}
+
 fn normalise(
     x: &Tensor,
     weight: &Tensor,
@@ -62,8 +67,7 @@ fn normalise(
     own_statistics: bool,
 ) -> Result<Tensor> {
     let inverse = variance.iter().map(|v| 1.0 / (v + eps).sqrt()).collect();
-    let (_, _, h, w) = x.dims4()?;
-    let op = Normalise { plane: h * w, mean, inverse, own_statistics };
+    let op = Normalise { plane: plane(x), mean, inverse, own_statistics };
     x.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op)
 }
 

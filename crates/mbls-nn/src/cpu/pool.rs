@@ -1,38 +1,79 @@
 //! Pooling, plane by plane.
 
 use super::kernel::sum;
+use super::resample::resample;
 use super::values::{Float, dtype, for_float, held, storage, stored};
-use crate::layer::{PoolDims, PoolSize};
+use crate::axis::{Planes, Spans, output_shape};
+use crate::layer::PoolSize;
 use crate::window::image_dims;
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
-/// As [`portable::max_pool2d`](crate::portable::max_pool2d).
+/// As [`portable::max_pool`](crate::portable::max_pool).
 ///
 /// # Shapes
 ///
-/// `x` `[N, C, H, W]`; the result `[N, C, H', W']`.
+/// `x` `[N, C, L]` or `[N, C, H, W]`; the result the same with the pooled sizes.
 ///
 /// # Errors
 ///
-/// Where the window does not fit, the padding exceeds half of it, or the input is empty.
-pub fn max_pool2d(x: &Tensor, size: PoolSize) -> Result<Tensor> {
-    let dims = PoolDims::new(x, size, "max pool")?;
-    x.contiguous()?.apply_op1(Pool { dims, kind: Kind::Max })
+/// As there.
+pub fn max_pool<const D: usize>(x: &Tensor, size: &PoolSize<D>) -> Result<Tensor> {
+    Ok(maxima(x, Planes::sliding(x, size, "max pool")?)?.0)
 }
 
-/// As [`portable::avg_pool2d`](crate::portable::avg_pool2d).
+/// As [`portable::max_pool_with_indices`](crate::portable::max_pool_with_indices).
 ///
 /// # Shapes
 ///
-/// `x` `[N, C, H, W]`; the result `[N, C, H', W']`.
+/// `x` `[N, C, L]` or `[N, C, H, W]`; the result the same with the pooled sizes.
 ///
 /// # Errors
 ///
-/// Where the window does not fit, the padding exceeds half of it, or the input is empty.
-pub fn avg_pool2d(x: &Tensor, size: PoolSize) -> Result<Tensor> {
-    let dims = PoolDims::new(x, size, "average pool")?;
-    x.contiguous()?.apply_op1(Pool { dims, kind: Kind::Average })
+/// As there.
+pub fn max_pool_with_indices<const D: usize>(x: &Tensor, size: &PoolSize<D>) -> Result<(Tensor, Tensor)> {
+    with_indices(maxima(x, Planes::sliding(x, size, "max pool")?)?)
+}
+
+/// As [`portable::adaptive_max_pool_with_indices`](crate::portable::adaptive_max_pool_with_indices).
+///
+/// # Shapes
+///
+/// `x` `[N, C, L]` or `[N, C, H, W]`; the result the same with the pooled sizes.
+///
+/// # Errors
+///
+/// As there.
+pub fn adaptive_max_pool_with_indices<const D: usize>(x: &Tensor, output: [usize; D]) -> Result<(Tensor, Tensor)> {
+    with_indices(maxima(x, Planes::adaptive(x, output, "adaptive max pool")?)?)
+}
+
+/// As [`portable::avg_pool`](crate::portable::avg_pool).
+///
+/// # Shapes
+///
+/// `x` `[N, C, L]` or `[N, C, H, W]`; the result the same with the pooled sizes.
+///
+/// # Errors
+///
+/// As there.
+pub fn avg_pool<const D: usize>(x: &Tensor, size: &PoolSize<D>, count_include_pad: bool) -> Result<Tensor> {
+    resample(x, Planes::sliding(x, size, "average pool")?.means(count_include_pad))
+}
+
+/// As [`portable::adaptive_avg_pool`](crate::portable::adaptive_avg_pool).
+///
+/// # Shapes
+///
+/// `x` `[N, C, L]` or `[N, C, H, W]`; the result the same with the pooled sizes.
+///
+/// # Errors
+///
+/// As there.
+pub fn adaptive_avg_pool<const D: usize>(x: &Tensor, output: [usize; D]) -> Result<Tensor> {
+    resample(x, Planes::adaptive(x, output, "adaptive average pool")?.means(false))
 }
 
 /// The mean over all positions.
@@ -49,111 +90,156 @@ pub fn global_avg_pool2d(x: &Tensor) -> Result<Tensor> {
     x.contiguous()?.apply_op1(GlobalMean { shape: [n, c], plane: h * w })
 }
 
-#[derive(Clone, Copy)]
-enum Kind {
-    Max,
-    Average,
+/// The places of the maxima, which the forward pass fills in and the backward pass reads.
+type Places = Arc<OnceLock<Vec<u32>>>;
+
+fn maxima(x: &Tensor, planes: Planes<Spans>) -> Result<(Tensor, Places)> {
+    let shape = output_shape(x, planes.rows.output(), planes.columns.output());
+    let places = Places::default();
+    Ok((x.contiguous()?.apply_op1(Maxima { planes, shape, places: places.clone() })?, places))
 }
 
-struct Pool {
-    dims: PoolDims,
-    kind: Kind,
+fn with_indices((y, places): (Tensor, Places)) -> Result<(Tensor, Tensor)> {
+    let indices = Tensor::from_slice(filled(&places)?, y.shape(), y.device())?;
+    Ok((y, indices))
 }
 
-impl Pool {
-    /// Calls `visit(output index, input row range, input column range)` for every window of a plane.
-    fn windows(&self, mut visit: impl FnMut(usize, std::ops::Range<usize>, std::ops::Range<usize>)) {
-        let d = &self.dims;
-        let range = |o: usize, size: usize| {
-            let start = o * d.window.stride;
-            let end = (start + d.window.kernel).saturating_sub(d.window.padding).min(size);
-            start.saturating_sub(d.window.padding)..end
-        };
-        for y in 0..d.out_height {
-            for x in 0..d.out_width {
-                visit(y * d.out_width + x, range(y, d.height), range(x, d.width));
+fn filled(places: &Places) -> Result<&[u32]> {
+    match places.get() {
+        Some(places) => Ok(places),
+        None => bail!("max pool: the places of the maxima are not known before the forward pass"),
+    }
+}
+
+struct Maxima {
+    planes: Planes<Spans>,
+    shape: Vec<usize>,
+    places: Places,
+}
+
+/// Whether `new` takes the place of `best`: the first maximum stays, the last NaN wins, as in PyTorch.
+#[allow(clippy::eq_op, reason = "a NaN alone differs from itself")]
+fn better<T: Float>(new: T, best: T) -> bool {
+    (new > best) | (new != new)
+}
+
+/// The maxima of a row's spans, and their places counted from `base`.
+fn row_maxima<T: Float>(x: &[T], axis: &Spans, base: u32, best: &mut [T], places: &mut [u32]) {
+    let inner = match axis.stride {
+        1 | 2 => axis.interior.clone(),
+        _ => 0..0,
+    };
+    let mut one = |o: usize| {
+        let span = axis.spans[o].clone();
+        let (mut top, mut at) = (x[span.start], span.start);
+        for (k, &v) in x[span.clone()].iter().enumerate().skip(1) {
+            if better(v, top) {
+                (top, at) = (v, span.start + k);
             }
         }
+        (best[o], places[o]) = (top, base + at as u32);
+    };
+    (0..inner.start).chain(inner.end..axis.spans.len()).for_each(&mut one);
+    if !inner.is_empty() {
+        let (best, places) = (&mut best[inner.clone()], &mut places[inner.clone()]);
+        match axis.stride {
+            1 => regular_maxima::<T, 1>(x, axis.spans[inner.start].clone(), base, best, places),
+            _ => regular_maxima::<T, 2>(x, axis.spans[inner.start].clone(), base, best, places),
+        }
     }
+}
 
-    /// The place of a window's first maximum, or of its last NaN.
-    fn argmax<T: Float>(&self, plane: &[T], ys: std::ops::Range<usize>, xs: std::ops::Range<usize>) -> usize {
-        let mut best = ys.start * self.dims.width + xs.start;
-        for y in ys {
-            for x in xs.clone() {
-                let at = y * self.dims.width + x;
-                let is_nan = plane[at].partial_cmp(&plane[at]).is_none();
-                if plane[at] > plane[best] || is_nan {
-                    best = at;
+/// As [`row_maxima`] for windows `S` apart, the first being `span`: one sweep per offset, which the compiler vectorises.
+fn regular_maxima<T: Float, const S: usize>(
+    x: &[T],
+    span: Range<usize>,
+    base: u32,
+    best: &mut [T],
+    places: &mut [u32],
+) {
+    for at in span.clone() {
+        let (mut place, first) = (base + at as u32, at == span.start);
+        for ((best, index), x) in best.iter_mut().zip(places.iter_mut()).zip(x[at..].chunks(S)) {
+            let take = first | better(x[0], *best);
+            *best = if take { x[0] } else { *best };
+            *index = if take { place } else { *index };
+            place = place.wrapping_add(S as u32);
+        }
+    }
+}
+
+impl Maxima {
+    fn forward<T: Float>(&self, x: &[T]) -> (Vec<T>, Vec<u32>) {
+        let (rows, columns) = (&self.planes.rows, &self.planes.columns);
+        let (height, width, out) = (rows.input, columns.input, columns.output());
+        let count = self.shape.iter().product();
+        let (mut y, mut places) = (vec![T::zero(); count], vec![0u32; count]);
+        let plane = rows.output() * out;
+        let chunks = y.par_chunks_mut(plane).zip(places.par_chunks_mut(plane)).zip(x.par_chunks(height * width));
+        chunks.for_each_init(
+            || (vec![T::zero(); height * out], vec![0u32; height * out]),
+            |(best, at), ((y, places), x)| {
+                if height == 1 && rows.output() == 1 {
+                    return row_maxima(x, columns, 0, y, places);
                 }
-            }
-        }
-        best
-    }
-
-    fn divisor<T: Float>(&self) -> T {
-        T::from_f64((self.dims.window.kernel * self.dims.window.kernel) as f64)
-    }
-
-    fn forward<T: Float>(&self, x: &[T]) -> Vec<T> {
-        let d = &self.dims;
-        let (plane, positions) = (d.height * d.width, d.out_height * d.out_width);
-        let mut y = vec![T::zero(); d.planes * positions];
-        y.par_chunks_mut(positions).zip(x.par_chunks(plane)).for_each(|(y, x)| {
-            self.windows(|at, ys, xs| {
-                y[at] = match self.kind {
-                    Kind::Max => x[self.argmax(x, ys, xs)],
-                    Kind::Average => {
-                        let mut sum = T::zero();
-                        for row in ys {
-                            x[row * d.width..][xs.clone()].iter().for_each(|&v| sum += v);
+                for (i, x) in x.chunks_exact(width).enumerate() {
+                    let line = i * out..(i + 1) * out;
+                    row_maxima(x, columns, (i * width) as u32, &mut best[line.clone()], &mut at[line]);
+                }
+                let lines = y.chunks_exact_mut(out).zip(places.chunks_exact_mut(out)).zip(&rows.spans);
+                for ((y, places), span) in lines {
+                    y.copy_from_slice(&best[span.start * out..][..out]);
+                    places.copy_from_slice(&at[span.start * out..][..out]);
+                    for i in span.start + 1..span.end {
+                        let (best, at) = (&best[i * out..][..out], &at[i * out..][..out]);
+                        for (((y, place), &v), &at) in y.iter_mut().zip(places.iter_mut()).zip(best).zip(at) {
+                            let take = better(v, *y);
+                            *y = if take { v } else { *y };
+                            *place = if take { at } else { *place };
                         }
-                        sum / self.divisor()
-                    }
-                };
-            });
-        });
-        y
-    }
-
-    fn backward<T: Float>(&self, x: &[T], grad: &[T]) -> Vec<T> {
-        let d = &self.dims;
-        let (plane, positions) = (d.height * d.width, d.out_height * d.out_width);
-        let mut dx = vec![T::zero(); d.planes * plane];
-        let planes = dx.par_chunks_mut(plane).zip(x.par_chunks(plane)).zip(grad.par_chunks(positions));
-        planes.for_each(|((dx, x), grad)| {
-            self.windows(|at, ys, xs| match self.kind {
-                Kind::Max => dx[self.argmax(x, ys, xs)] += grad[at],
-                Kind::Average => {
-                    let share = grad[at] / self.divisor();
-                    for row in ys {
-                        dx[row * d.width..][xs.clone()].iter_mut().for_each(|v| *v += share);
                     }
                 }
-            });
+            },
+        );
+        (y, places)
+    }
+
+    fn backward<T: Float>(&self, places: &[u32], grad: &[T]) -> Vec<T> {
+        let (plane, positions) = (
+            self.planes.rows.input * self.planes.columns.input,
+            self.planes.rows.output() * self.planes.columns.output(),
+        );
+        let mut dx = vec![T::zero(); grad.len() / positions * plane];
+        let planes = dx.par_chunks_mut(plane).zip(places.par_chunks(positions)).zip(grad.par_chunks(positions));
+        planes.for_each(|((dx, places), grad)| {
+            for (&at, &g) in places.iter().zip(grad) {
+                dx[at as usize] += g;
+            }
         });
         dx
     }
 }
 
-impl CustomOp1 for Pool {
+impl CustomOp1 for Maxima {
     fn name(&self) -> &'static str {
-        match self.kind {
-            Kind::Max => "max pool",
-            Kind::Average => "average pool",
-        }
+        "max pool"
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let y = for_float!(dtype(x), T => storage::<T>(self.forward::<T>(stored(x, layout)?)));
-        Ok((y, Shape::from(self.dims.shape.to_vec())))
+        let y = for_float!(dtype(x), T => {
+            let (y, places) = self.forward::<T>(stored(x, layout)?);
+            // An operation runs forward once.
+            self.places.get_or_init(|| places);
+            storage::<T>(y)
+        });
+        Ok((y, Shape::from(self.shape.clone())))
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let grad = grad.contiguous()?;
         for_float!(x.dtype(), T => {
-            let (x_held, grad_held) = (x.storage_and_layout(), grad.storage_and_layout());
-            let dx = self.backward(held::<T>(&x_held)?, held::<T>(&grad_held)?);
+            let grad_held = grad.storage_and_layout();
+            let dx = self.backward(filled(&self.places)?, held::<T>(&grad_held)?);
             Tensor::from_vec(dx, x.shape(), x.device()).map(Some)
         })
     }

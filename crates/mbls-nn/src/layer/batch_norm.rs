@@ -1,9 +1,27 @@
 //! Batch normalisation.
 
 use super::dispatch;
-use crate::window::image_dims;
 use candle_core::{Result, Tensor, Var, bail};
 use candle_nn::{Init, ModuleT, VarBuilder};
+
+/// Options of [`BatchNorm`]; the default is PyTorch's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchNormConfig {
+    /// Added to the variance, above 0.
+    pub eps: f64,
+    /// The share of a new batch in the running statistics, from 0 to 1.
+    pub momentum: f64,
+    /// Whether the layer has a trained scale and shift.
+    pub affine: bool,
+    /// Whether training too normalises by the running statistics, and leaves them as they are; scale and shift still train.
+    pub frozen: bool,
+}
+
+impl Default for BatchNormConfig {
+    fn default() -> Self {
+        Self { eps: 1e-5, momentum: 0.1, affine: true, frozen: false }
+    }
+}
 
 /// `y = (x - mean) / sqrt(var + eps) * weight + bias` per channel.
 ///
@@ -13,7 +31,7 @@ use candle_nn::{Init, ModuleT, VarBuilder};
 ///
 /// # Shapes
 ///
-/// `[N, C, H, W]` to the same; parameters `weight` (ones) and `bias` (zeros), buffers `running_mean` (zeros) and
+/// [`BatchNorm1d`]: `[N, C]` or `[N, C, L]` to the same; [`BatchNorm2d`]: `[N, C, H, W]` to the same. Parameters `weight` (ones) and `bias` (zeros), buffers `running_mean` (zeros) and
 /// `running_var` (ones), all `[C]`.
 ///
 /// # References
@@ -34,42 +52,69 @@ use candle_nn::{Init, ModuleT, VarBuilder};
 /// # Ok::<(), candle_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct BatchNorm2d {
+pub struct BatchNorm<const D: usize> {
     weight: Tensor,
     bias: Tensor,
     running_mean: Var,
     running_var: Var,
-    eps: f64,
-    momentum: f64,
+    config: BatchNormConfig,
 }
 
-impl BatchNorm2d {
-    /// A layer for `channels` channels.
+/// [`BatchNorm`] over `[N, C]` or `[N, C, L]`.
+pub type BatchNorm1d = BatchNorm<1>;
+/// [`BatchNorm`] over `[N, C, H, W]`.
+pub type BatchNorm2d = BatchNorm<2>;
+
+impl<const D: usize> BatchNorm<D> {
+    /// A layer for `channels` channels with PyTorch's options.
     ///
     /// # Errors
     ///
     /// Where `channels` is 0 or the builder has no such tensors.
     pub fn new(channels: usize, vb: VarBuilder) -> Result<Self> {
+        Self::with_config(channels, BatchNormConfig::default(), vb)
+    }
+
+    /// A layer for `channels` channels.
+    ///
+    /// # Errors
+    ///
+    /// Where `channels` is 0, an option is out of range or the builder has no such tensors.
+    pub fn with_config(channels: usize, config: BatchNormConfig, vb: VarBuilder) -> Result<Self> {
+        const { assert!(D == 1 || D == 2, "one or two spatial axes") };
         if channels == 0 {
             bail!("batch norm: channels = 0, expected at least 1");
         }
+        if !(config.eps > 0.0 && config.eps.is_finite()) {
+            bail!("batch norm: eps = {}, expected a finite number above 0", config.eps);
+        }
+        if !(0.0..=1.0).contains(&config.momentum) {
+            bail!("batch norm: momentum = {}, expected 0 to 1", config.momentum);
+        }
         let get = |name, value| vb.get_with_hints(channels, name, Init::Const(value));
+        let (weight, bias) = match config.affine {
+            true => (get("weight", 1.0)?, get("bias", 0.0)?),
+            false => {
+                let weight = Tensor::ones(channels, vb.dtype(), vb.device())?;
+                let bias = weight.zeros_like()?;
+                (weight, bias)
+            }
+        };
         Ok(Self {
-            weight: get("weight", 1.0)?,
-            bias: get("bias", 0.0)?,
+            weight,
+            bias,
             running_mean: Var::from_tensor(&get("running_mean", 0.0)?)?,
             running_var: Var::from_tensor(&get("running_var", 1.0)?)?,
-            eps: 1e-5,
-            momentum: 0.1,
+            config,
         })
     }
 
-    /// The scale `[C]`.
+    /// The scale `[C]`, ones without `affine`.
     pub fn weight(&self) -> &Tensor {
         &self.weight
     }
 
-    /// The shift `[C]`.
+    /// The shift `[C]`, zeros without `affine`.
     pub fn bias(&self) -> &Tensor {
         &self.bias
     }
@@ -86,19 +131,24 @@ impl BatchNorm2d {
 
     fn update(&self, running: &Var, batch: &Tensor, factor: f64) -> Result<()> {
         let old = running.as_detached_tensor();
-        let new = (batch.to_dtype(old.dtype())? * (self.momentum * factor))?;
-        running.set(&((old * (1.0 - self.momentum))? + new)?)
+        let new = (batch.to_dtype(old.dtype())? * (self.config.momentum * factor))?;
+        running.set(&((old * (1.0 - self.config.momentum))? + new)?)
     }
 }
 
-impl ModuleT for BatchNorm2d {
+impl<const D: usize> ModuleT for BatchNorm<D> {
     fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        if !train {
+        let fits = if D == 1 { matches!(x.rank(), 2 | 3) } else { x.rank() == 4 };
+        if !fits {
+            let expected = if D == 1 { "[N, C] or [N, C, L]" } else { "[N, C, H, W]" };
+            bail!("batch norm: input of shape {:?}, expected {expected}", x.shape());
+        }
+        if !train || self.config.frozen {
             let mean = self.running_mean.as_detached_tensor();
             let variance = self.running_var.as_detached_tensor();
-            return dispatch::batch_norm(x, &self.weight, &self.bias, &mean, &variance, self.eps);
+            return dispatch::batch_norm(x, &self.weight, &self.bias, &mean, &variance, self.config.eps);
         }
-        let batch = dispatch::batch_norm_train(x, &self.weight, &self.bias, self.eps)?;
+        let batch = dispatch::batch_norm_train(x, &self.weight, &self.bias, self.config.eps)?;
         let count = (x.elem_count() / self.weight.elem_count()) as f64;
         self.update(&self.running_mean, &batch.mean, 1.0)?;
         self.update(&self.running_var, &batch.variance, count / (count - 1.0))?;
@@ -108,13 +158,19 @@ impl ModuleT for BatchNorm2d {
 
 /// Checks that every per-channel tensor fits the input, and that a training batch has a variance.
 pub(crate) fn check_batch_norm(x: &Tensor, per_channel: &[&Tensor], train: bool) -> Result<()> {
-    let (n, c, h, w) = image_dims(x, "batch norm")?;
+    if x.rank() < 2 {
+        bail!("batch norm: input of shape {:?}, expected [N, C, ..]", x.shape());
+    }
+    if x.elem_count() == 0 {
+        bail!("batch norm: input of shape {:?} is empty", x.shape());
+    }
+    let c = x.dim(1)?;
     for tensor in per_channel {
         if tensor.dims() != [c] {
             bail!("batch norm: input of shape {:?}, but the layer has {:?} channels", x.shape(), tensor.shape());
         }
     }
-    if train && n * h * w == 1 {
+    if train && x.elem_count() == c {
         bail!("batch norm: input of shape {:?}: training needs more than one value per channel", x.shape());
     }
     Ok(())

@@ -20,7 +20,12 @@ dispatch!(conv<const D>(x, weight: &Tensor, bias: Option<&Tensor>, config: &Conv
 dispatch!(linear(x, weight: &Tensor, bias: Option<&Tensor>) -> Tensor);
 dispatch!(batch_norm_train(x, weight: &Tensor, bias: &Tensor, eps: f64) -> BatchNormOutput);
 dispatch!(batch_norm(x, weight: &Tensor, bias: &Tensor, mean: &Tensor, variance: &Tensor, eps: f64) -> Tensor);
-dispatch!(max_pool2d(x, size: PoolSize) -> Tensor);
-dispatch!(avg_pool2d(x, size: PoolSize) -> Tensor);
+dispatch!(max_pool<const D>(x, size: &PoolSize<D>) -> Tensor);
+dispatch!(max_pool_with_indices<const D>(x, size: &PoolSize<D>) -> (Tensor, Tensor));
+dispatch!(adaptive_max_pool_with_indices<const D>(x, output: [usize; D]) -> (Tensor, Tensor));
+dispatch!(avg_pool<const D>(x, size: &PoolSize<D>, count_include_pad: bool) -> Tensor);
+dispatch!(adaptive_avg_pool<const D>(x, output: [usize; D]) -> Tensor);
+dispatch!(bilinear2d(x, output: [usize; 2], align_corners: bool) -> Tensor);
 dispatch!(global_avg_pool2d(x) -> Tensor);
 dispatch!(relu(x) -> Tensor);
+dispatch!(embedding(weight, indices: &Tensor, padding_idx: Option<u32>) -> Tensor);

@@ -3,17 +3,26 @@
 mod batch_norm;
 mod conv;
 mod dispatch;
+mod dropout;
+mod embedding;
 mod linear;
 mod pool;
 mod relu;
+mod resample;
 
-pub use batch_norm::BatchNorm2d;
+pub use batch_norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNormConfig};
 pub use conv::{Conv, Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, ConvConfig, ConvInit};
+pub use dropout::Dropout;
+pub use embedding::Embedding;
 pub use linear::Linear;
-pub use pool::{AvgPool2d, GlobalAvgPool2d, MaxPool2d, PoolSize};
+pub use pool::{AvgPool, AvgPool1d, AvgPool2d, GlobalAvgPool2d, MaxPool, MaxPool1d, MaxPool2d, PoolSize};
 pub use relu::Relu;
+pub use resample::{
+    AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool, AdaptiveMaxPool1d, AdaptiveMaxPool2d,
+    Bilinear2d,
+};
 
 pub(crate) use batch_norm::check_batch_norm;
 pub(crate) use conv::ConvDims;
+pub(crate) use embedding::check_indices;
 pub(crate) use linear::linear_dims;
-pub(crate) use pool::PoolDims;

@@ -1,18 +1,26 @@
-//! Pooling.
+//! Pooling over sliding windows.
 
 use super::dispatch;
-use crate::window::{Window, image_dims};
-use candle_core::{Module, Result, Tensor, bail};
+use candle_core::{Module, Result, Tensor};
 
-/// The square window of a pool.
+/// The sliding window of a pool over `D` axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PoolSize {
-    /// Side of the window.
-    pub kernel: usize,
-    /// Distance between two windows.
-    pub stride: usize,
-    /// Entries added on every side, at most half of `kernel`.
-    pub padding: usize,
+pub struct PoolSize<const D: usize> {
+    /// Sides of the window.
+    pub kernel: [usize; D],
+    /// Distances between two windows.
+    pub stride: [usize; D],
+    /// Entries added on either side, at most half of `kernel`.
+    pub padding: [usize; D],
+    /// Whether a last window may stick out of the padded input, as long as it starts inside the input or the left padding.
+    pub ceil_mode: bool,
+}
+
+impl<const D: usize> PoolSize<D> {
+    /// The same along every axis, without `ceil_mode`.
+    pub const fn new(kernel: usize, stride: usize, padding: usize) -> Self {
+        Self { kernel: [kernel; D], stride: [stride; D], padding: [padding; D], ceil_mode: false }
+    }
 }
 
 /// The maximum of each window; padding counts as minus infinity. Of equal values the first in row-major order gets the
@@ -20,53 +28,80 @@ pub struct PoolSize {
 ///
 /// # Shapes
 ///
-/// `[N, C, H, W]` to `[N, C, H', W']` with `H' = (H + 2 padding - kernel) / stride + 1`.
+/// `[N, C, L]` to `[N, C, L']`, or `[N, C, H, W]` to `[N, C, H', W']`, with `H' = (H + 2 padding - kernel) / stride + 1`
+/// rounded down, or up with `ceil_mode`.
 ///
 /// ```
 /// use candle_core::{Device, Module, Tensor};
 /// use mbls_nn::MaxPool2d;
 ///
 /// let x = Tensor::arange(0f32, 16.0, &Device::Cpu)?.reshape((1, 1, 4, 4))?;
-/// let y = MaxPool2d { kernel: 2, stride: 2, padding: 0 }.forward(&x)?;
+/// let y = MaxPool2d::new(2, 2, 0).forward(&x)?;
 /// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [5.0, 7.0, 13.0, 15.0]);
 /// # Ok::<(), candle_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MaxPool2d {
-    /// Side of the window.
-    pub kernel: usize,
-    /// Distance between two windows.
-    pub stride: usize,
-    /// Entries added on every side, at most half of `kernel`.
-    pub padding: usize,
+pub struct MaxPool<const D: usize> {
+    /// The window.
+    pub size: PoolSize<D>,
 }
 
-impl Module for MaxPool2d {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let &Self { kernel, stride, padding } = self;
-        dispatch::max_pool2d(x, PoolSize { kernel, stride, padding })
+/// [`MaxPool`] over `[N, C, L]`.
+pub type MaxPool1d = MaxPool<1>;
+/// [`MaxPool`] over `[N, C, H, W]`.
+pub type MaxPool2d = MaxPool<2>;
+
+impl<const D: usize> MaxPool<D> {
+    /// The same window along every axis.
+    pub const fn new(kernel: usize, stride: usize, padding: usize) -> Self {
+        Self { size: PoolSize::new(kernel, stride, padding) }
+    }
+
+    /// The maxima and their places within the plane, row-major (`u32`): PyTorch's `return_indices`.
+    ///
+    /// # Errors
+    ///
+    /// As [`portable::max_pool`](crate::portable::max_pool).
+    pub fn forward_with_indices(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        dispatch::max_pool_with_indices(x, &self.size)
     }
 }
 
-/// The mean of each window; padding counts as zeros, which the divisor includes, as in PyTorch.
+impl<const D: usize> Module for MaxPool<D> {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        dispatch::max_pool(x, &self.size)
+    }
+}
+
+/// The mean of each window. Padding counts as zeros, which the divisor includes unless `count_include_pad` is off; what a
+/// window of `ceil_mode` reaches beyond the padding never counts. As in PyTorch.
 ///
 /// # Shapes
 ///
-/// As [`MaxPool2d`].
+/// As [`MaxPool`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AvgPool2d {
-    /// Side of the window.
-    pub kernel: usize,
-    /// Distance between two windows.
-    pub stride: usize,
-    /// Entries added on every side, at most half of `kernel`.
-    pub padding: usize,
+pub struct AvgPool<const D: usize> {
+    /// The window.
+    pub size: PoolSize<D>,
+    /// Whether the divisor counts padding.
+    pub count_include_pad: bool,
 }
 
-impl Module for AvgPool2d {
+/// [`AvgPool`] over `[N, C, L]`.
+pub type AvgPool1d = AvgPool<1>;
+/// [`AvgPool`] over `[N, C, H, W]`.
+pub type AvgPool2d = AvgPool<2>;
+
+impl<const D: usize> AvgPool<D> {
+    /// The same window along every axis; the divisor counts padding.
+    pub const fn new(kernel: usize, stride: usize, padding: usize) -> Self {
+        Self { size: PoolSize::new(kernel, stride, padding), count_include_pad: true }
+    }
+}
+
+impl<const D: usize> Module for AvgPool<D> {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let &Self { kernel, stride, padding } = self;
-        dispatch::avg_pool2d(x, PoolSize { kernel, stride, padding })
+        dispatch::avg_pool(x, &self.size, self.count_include_pad)
     }
 }
 
@@ -81,35 +116,5 @@ pub struct GlobalAvgPool2d;
 impl Module for GlobalAvgPool2d {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         dispatch::global_avg_pool2d(x)
-    }
-}
-
-/// The sizes of a pool that fits its input.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PoolDims {
-    /// Images times channels.
-    pub(crate) planes: usize,
-    pub(crate) height: usize,
-    pub(crate) width: usize,
-    pub(crate) out_height: usize,
-    pub(crate) out_width: usize,
-    pub(crate) window: Window,
-    /// The result's shape.
-    pub(crate) shape: [usize; 4],
-}
-
-impl PoolDims {
-    pub(crate) fn new(x: &Tensor, size: PoolSize, what: &str) -> Result<Self> {
-        let (n, c, height, width) = image_dims(x, what)?;
-        let PoolSize { kernel, stride, padding } = size;
-        // A larger padding would make windows that see no input at all.
-        if padding > kernel / 2 {
-            bail!("{what}: padding = {padding}, expected at most half of the kernel of {kernel}");
-        }
-        let window = Window { kernel, stride, padding, dilation: 1 };
-        let out_height = window.output(height, what)?;
-        let out_width = window.output(width, what)?;
-        let shape = [n, c, out_height, out_width];
-        Ok(Self { planes: n * c, height, width, out_height, out_width, window, shape })
     }
 }

@@ -6,7 +6,7 @@ use candle_core::{DType, Result, Tensor};
 /// What normalising by a batch's own statistics yields.
 #[derive(Clone, Debug)]
 pub struct BatchNormOutput {
-    /// The normalised input `[N, C, H, W]`.
+    /// The normalised input `[N, C, ..]`.
     pub output: Tensor,
     /// The mean of each channel `[C]`, without gradient.
     pub mean: Tensor,
@@ -20,20 +20,20 @@ pub struct BatchNormOutput {
 ///
 /// # Shapes
 ///
-/// `x` `[N, C, H, W]`, `weight` and `bias` `[C]`.
+/// `x` `[N, C, ..]`, `weight` and `bias` `[C]`.
 ///
 /// # Errors
 ///
-/// Where the shapes do not fit, the input is empty, or a channel has a single value (`N H W = 1`).
+/// Where the shapes do not fit, the input is empty, or a channel has a single value (`N` times the spatial sizes is 1).
 pub fn batch_norm_train(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<BatchNormOutput> {
     check_batch_norm(x, &[weight, bias], true)?;
-    let wide = widen(x)?;
-    let mean = wide.mean_keepdim((0, 2, 3))?;
+    let wide = planes(&widen(x)?)?;
+    let mean = wide.mean_keepdim((0, 2))?;
     let centred = wide.broadcast_sub(&mean)?;
-    let variance = centred.sqr()?.mean_keepdim((0, 2, 3))?;
+    let variance = centred.sqr()?.mean_keepdim((0, 2))?;
     let inverse = (&variance + eps)?.sqrt()?.recip()?;
     let normal = centred.broadcast_mul(&inverse)?;
-    let output = scale_and_shift(&normal, weight, bias)?.to_dtype(x.dtype())?;
+    let output = scale_and_shift(&normal, weight, bias)?.reshape(x.shape())?.to_dtype(x.dtype())?;
     let per_channel = |t: &Tensor| t.detach().flatten_all();
     Ok(BatchNormOutput { output, mean: per_channel(&mean)?, variance: per_channel(&variance)? })
 }
@@ -42,7 +42,7 @@ pub fn batch_norm_train(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) ->
 ///
 /// # Shapes
 ///
-/// `x` `[N, C, H, W]`, all others `[C]`.
+/// `x` `[N, C, ..]`, all others `[C]`.
 ///
 /// # Errors
 ///
@@ -56,15 +56,20 @@ pub fn batch_norm(
     eps: f64,
 ) -> Result<Tensor> {
     check_batch_norm(x, &[weight, bias, mean, variance], false)?;
-    let channel = |t: &Tensor| widen(&t.detach())?.reshape((1, t.elem_count(), 1, 1));
+    let channel = |t: &Tensor| widen(&t.detach())?.reshape((1, t.elem_count(), 1));
     let inverse = (channel(variance)? + eps)?.sqrt()?.recip()?;
-    let normal = widen(x)?.broadcast_sub(&channel(mean)?)?.broadcast_mul(&inverse)?;
-    scale_and_shift(&normal, weight, bias)?.to_dtype(x.dtype())
+    let normal = planes(&widen(x)?)?.broadcast_sub(&channel(mean)?)?.broadcast_mul(&inverse)?;
+    scale_and_shift(&normal, weight, bias)?.reshape(x.shape())?.to_dtype(x.dtype())
 }
 
 fn scale_and_shift(normal: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
-    let channel = |t: &Tensor| widen(t)?.reshape((1, t.elem_count(), 1, 1));
+    let channel = |t: &Tensor| widen(t)?.reshape((1, t.elem_count(), 1));
     normal.broadcast_mul(&channel(weight)?)?.broadcast_add(&channel(bias)?)
+}
+
+/// `[N, C, ..]` as `[N, C, plane]`.
+fn planes(x: &Tensor) -> Result<Tensor> {
+    x.reshape((x.dim(0)?, x.dim(1)?, ()))
 }
 
 fn widen(x: &Tensor) -> Result<Tensor> {

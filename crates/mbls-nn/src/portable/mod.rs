@@ -5,12 +5,20 @@
 
 mod batch_norm;
 mod conv;
+mod embedding;
 mod linear;
 mod pool;
 mod relu;
+mod resample;
 
 pub use batch_norm::{BatchNormOutput, batch_norm, batch_norm_train};
 pub use conv::conv;
+pub use embedding::embedding;
 pub use linear::linear;
-pub use pool::{avg_pool2d, global_avg_pool2d, max_pool2d};
+pub use pool::{
+    adaptive_avg_pool, adaptive_max_pool_with_indices, avg_pool, global_avg_pool2d, max_pool, max_pool_with_indices,
+};
 pub use relu::relu;
+pub use resample::bilinear2d;
+
+pub(crate) use resample::bilinear_taps;

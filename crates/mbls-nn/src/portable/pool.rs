@@ -1,6 +1,8 @@
 //! Pooling as a loop over the window's offsets.
 
-use crate::layer::{PoolDims, PoolSize};
+use super::resample::resample;
+use crate::axis::{Planes, Spans, output_shape};
+use crate::layer::PoolSize;
 use crate::window::image_dims;
 use candle_core::{Result, Tensor};
 
@@ -9,47 +11,65 @@ use candle_core::{Result, Tensor};
 ///
 /// # Shapes
 ///
-/// `x` `[N, C, H, W]`; the result `[N, C, H', W']`.
+/// `x` `[N, C, L]` or `[N, C, H, W]`; the result the same with the pooled sizes.
 ///
 /// # Errors
 ///
-/// Where the window does not fit, the padding exceeds half of it, or the input is empty.
-pub fn max_pool2d(x: &Tensor, size: PoolSize) -> Result<Tensor> {
-    let d = PoolDims::new(x, size, "max pool")?;
-    let x = pad(x, 2, size.padding, f64::NEG_INFINITY)?;
-    let x = pad(&x, 3, size.padding, f64::NEG_INFINITY)?.contiguous()?;
-    let mut best: Option<Tensor> = None;
-    for i in 0..size.kernel {
-        for j in 0..size.kernel {
-            let new = at_offset(&x, &d, i, j)?;
-            best = Some(match best {
-                None => new,
-                // At most one of the two is 1: nothing compares with NaN.
-                Some(best) => (new.gt(&best)? + new.ne(&new)?)?.where_cond(&new, &best)?,
-            });
-        }
-    }
-    best.ok_or_else(|| candle_core::Error::Msg("max pool: kernel = 0, expected at least 1".into()))
+/// Where the window does not fit, the padding exceeds half of it, or the input is empty or of another rank.
+pub fn max_pool<const D: usize>(x: &Tensor, size: &PoolSize<D>) -> Result<Tensor> {
+    Ok(max_pool_with_indices(x, size)?.0)
 }
 
-/// The mean of each window, `kernel^2` being the divisor at the border too: padding counts as 0, as in PyTorch.
+/// As [`max_pool`], with the place of each maximum within its plane, row-major, as `u32`.
 ///
 /// # Shapes
 ///
-/// `x` `[N, C, H, W]`; the result `[N, C, H', W']`.
+/// Both results as [`max_pool`]'s.
 ///
 /// # Errors
 ///
-/// Where the window does not fit, the padding exceeds half of it, or the input is empty.
-pub fn avg_pool2d(x: &Tensor, size: PoolSize) -> Result<Tensor> {
-    let d = PoolDims::new(x, size, "average pool")?;
-    let x = x.pad_with_zeros(2, size.padding, size.padding)?.pad_with_zeros(3, size.padding, size.padding)?;
-    let x = x.contiguous()?;
-    let mut sum = at_offset(&x, &d, 0, 0)?;
-    for offset in 1..size.kernel * size.kernel {
-        sum = (sum + at_offset(&x, &d, offset / size.kernel, offset % size.kernel)?)?;
-    }
-    sum / (size.kernel * size.kernel) as f64
+/// As [`max_pool`].
+pub fn max_pool_with_indices<const D: usize>(x: &Tensor, size: &PoolSize<D>) -> Result<(Tensor, Tensor)> {
+    maxima(x, &Planes::sliding(x, size, "max pool")?)
+}
+
+/// The maximum over PyTorch's adaptive windows, and its place within the plane, row-major, as `u32`.
+///
+/// # Shapes
+///
+/// `x` `[N, C, L]` or `[N, C, H, W]`; both results the same with `output` as spatial sizes.
+///
+/// # Errors
+///
+/// Where the input is empty or of another rank, or an output size is 0.
+pub fn adaptive_max_pool_with_indices<const D: usize>(x: &Tensor, output: [usize; D]) -> Result<(Tensor, Tensor)> {
+    maxima(x, &Planes::adaptive(x, output, "adaptive max pool")?)
+}
+
+/// The mean of each window; the divisor counts padding or does not.
+///
+/// # Shapes
+///
+/// As [`max_pool`].
+///
+/// # Errors
+///
+/// As [`max_pool`].
+pub fn avg_pool<const D: usize>(x: &Tensor, size: &PoolSize<D>, count_include_pad: bool) -> Result<Tensor> {
+    resample(x, &Planes::sliding(x, size, "average pool")?.means(count_include_pad))
+}
+
+/// The mean over PyTorch's adaptive windows.
+///
+/// # Shapes
+///
+/// `x` `[N, C, L]` or `[N, C, H, W]`; the result the same with `output` as spatial sizes.
+///
+/// # Errors
+///
+/// Where the input is empty or of another rank, or an output size is 0.
+pub fn adaptive_avg_pool<const D: usize>(x: &Tensor, output: [usize; D]) -> Result<Tensor> {
+    resample(x, &Planes::adaptive(x, output, "adaptive average pool")?.means(false))
 }
 
 /// The mean over all positions.
@@ -66,21 +86,33 @@ pub fn global_avg_pool2d(x: &Tensor) -> Result<Tensor> {
     x.mean((2, 3))
 }
 
-/// What offset `(i, j)` of every window sees.
-fn at_offset(padded: &Tensor, d: &PoolDims, i: usize, j: usize) -> Result<Tensor> {
-    let pick = |count: usize, offset: usize| {
-        let index: Vec<u32> = (0..count).map(|o| (o * d.window.stride + offset) as u32).collect();
-        Tensor::new(index, padded.device())
-    };
-    padded.index_select(&pick(d.out_height, i)?, 2)?.index_select(&pick(d.out_width, j)?, 3)
-}
-
-fn pad(x: &Tensor, dim: usize, padding: usize, value: f64) -> Result<Tensor> {
-    if padding == 0 {
-        return Ok(x.clone());
+fn maxima(x: &Tensor, p: &Planes<Spans>) -> Result<(Tensor, Tensor)> {
+    let (n, c) = (x.dim(0)?, x.dim(1)?);
+    let (rows, columns) = (p.rows.output(), p.columns.output());
+    let planes = x.reshape((n, c, p.rows.input, p.columns.input))?;
+    let mut best: Option<(Tensor, Tensor)> = None;
+    // A shorter span sees its last entry again, which changes neither a first maximum nor a last NaN.
+    for i in 0..p.rows.longest() {
+        let row = p.rows.entry(i);
+        let band = planes.index_select(&Tensor::new(row.as_slice(), x.device())?, 2)?;
+        for j in 0..p.columns.longest() {
+            let column = p.columns.entry(j);
+            let new = band.index_select(&Tensor::new(column.as_slice(), x.device())?, 3)?;
+            let at: Vec<u32> =
+                row.iter().flat_map(|r| column.iter().map(move |c| r * p.columns.input as u32 + c)).collect();
+            let at =
+                Tensor::from_vec(at, (1, 1, rows, columns), x.device())?.broadcast_as(new.shape())?.contiguous()?;
+            best = Some(match best {
+                None => (new, at),
+                Some((best, place)) => {
+                    // At most one of the two is 1: nothing compares with NaN.
+                    let better = (new.gt(&best)? + new.ne(&new)?)?;
+                    (better.where_cond(&new, &best)?, better.where_cond(&at, &place)?)
+                }
+            });
+        }
     }
-    let mut shape = x.dims().to_vec();
-    shape[dim] = padding;
-    let border = Tensor::full(value as f32, shape, x.device())?.to_dtype(x.dtype())?;
-    Tensor::cat(&[&border, x, &border], dim)
+    let (y, place) = best.ok_or_else(|| candle_core::Error::Msg("max pool: no window".into()))?;
+    let shape = output_shape(x, rows, columns);
+    Ok((y.reshape(shape.as_slice())?, place.reshape(shape)?))
 }

@@ -178,7 +178,7 @@ impl BasicBlock {
             Skip::Same => Ok(x.clone()),
             Skip::Identity { before, after } => {
                 // A pool of one pixel picks every second one; unlike a strided view it has a cheap gradient on every device.
-                let x = AvgPool2d { kernel: 1, stride: 2, padding: 0 }.forward(x)?;
+                let x = AvgPool2d::new(1, 2, 0).forward(x)?;
                 x.pad_with_zeros(1, *before, *after)
             }
             Skip::Projection(conv, norm) => norm.forward_t(&conv.forward(x)?, train),

@@ -89,7 +89,7 @@ impl ModuleT for SmallCnn {
         if [channels, height, width] != self.config.input {
             bail!("small CNN: pictures of shape {:?}, expected [N, C, H, W] of {:?}", images.dims(), self.config.input);
         }
-        let pool = MaxPool2d { kernel: 2, stride: 2, padding: 0 };
+        let pool = MaxPool2d::new(2, 2, 0);
         let mut x = images.clone();
         for (i, (conv, norm)) in self.convolutions.iter().enumerate() {
             x = Relu.forward(&norm.forward_t(&conv.forward(&x)?, train)?)?;

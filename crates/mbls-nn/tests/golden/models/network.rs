@@ -164,9 +164,7 @@ impl ModuleT for DenseNet {
                     let new = second.forward_t(&first.forward_t(&y, train)?, train)?;
                     Tensor::cat(&[&new, &y], 1)?
                 }
-                DenseStage::Transition(unit) => {
-                    AvgPool2d { kernel: 2, stride: 2, padding: 0 }.forward(&unit.forward_t(&y, train)?)?
-                }
+                DenseStage::Transition(unit) => AvgPool2d::new(2, 2, 0).forward(&unit.forward_t(&y, train)?)?,
             };
         }
         let y = Relu.forward(&self.last.forward_t(&y, train)?)?;

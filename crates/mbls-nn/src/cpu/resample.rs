@@ -1,0 +1,116 @@
+//! Weighted sums of neighbours along both axes, plane by plane: average pooling and bilinear resampling.
+
+use super::values::{Float, dtype, for_float, held, storage, stored};
+use crate::axis::{Planes, Taps, output_shape};
+use crate::portable::bilinear_taps;
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
+
+/// As [`portable::bilinear2d`](crate::portable::bilinear2d).
+///
+/// # Shapes
+///
+/// `x` `[N, C, H, W]`; the result `[N, C, output[0], output[1]]`.
+///
+/// # Errors
+///
+/// Where the input is empty or has other than four dimensions, or an output size is 0.
+pub fn bilinear2d(x: &Tensor, output: [usize; 2], align_corners: bool) -> Result<Tensor> {
+    resample(x, bilinear_taps(x, output, align_corners)?)
+}
+
+pub(super) fn resample(x: &Tensor, planes: Planes<Taps>) -> Result<Tensor> {
+    let shape = output_shape(x, planes.rows.output(), planes.columns.output());
+    x.contiguous()?.apply_op1(Resample { planes, shape })
+}
+
+struct Resample {
+    planes: Planes<Taps>,
+    shape: Vec<usize>,
+}
+
+/// One axis' taps with weights of type `T`.
+type Cast<T> = Vec<(usize, Vec<T>)>;
+
+fn cast<T: Float>(axis: &Taps) -> Cast<T> {
+    axis.taps.iter().map(|(first, w)| (*first, w.iter().map(|&w| T::from_f64(w)).collect())).collect()
+}
+
+impl Resample {
+    fn forward<T: Float>(&self, x: &[T]) -> Vec<T> {
+        let (rows, columns) = (cast::<T>(&self.planes.rows), cast::<T>(&self.planes.columns));
+        let (height, width) = (self.planes.rows.input, self.planes.columns.input);
+        let mut y = vec![T::zero(); self.shape.iter().product()];
+        let chunks = y.par_chunks_mut(rows.len() * columns.len()).zip(x.par_chunks(height * width));
+        chunks.for_each_init(
+            || vec![T::zero(); height * columns.len()],
+            |narrow, (y, x)| {
+                for (out, x) in narrow.chunks_exact_mut(columns.len()).zip(x.chunks_exact(width)) {
+                    for (out, (first, weights)) in out.iter_mut().zip(&columns) {
+                        let mut sum = T::zero();
+                        for (&x, &w) in x[*first..].iter().zip(weights) {
+                            sum += x * w;
+                        }
+                        *out = sum;
+                    }
+                }
+                for (y, (first, weights)) in y.chunks_exact_mut(columns.len()).zip(&rows) {
+                    for (line, &w) in narrow[first * columns.len()..].chunks_exact(columns.len()).zip(weights) {
+                        for (y, &v) in y.iter_mut().zip(line) {
+                            *y += v * w;
+                        }
+                    }
+                }
+            },
+        );
+        y
+    }
+
+    /// The transpose of [`Self::forward`].
+    fn backward<T: Float>(&self, grad: &[T]) -> Vec<T> {
+        let (rows, columns) = (cast::<T>(&self.planes.rows), cast::<T>(&self.planes.columns));
+        let (height, width) = (self.planes.rows.input, self.planes.columns.input);
+        let positions = rows.len() * columns.len();
+        let mut dx = vec![T::zero(); grad.len() / positions * height * width];
+        dx.par_chunks_mut(height * width).zip(grad.par_chunks(positions)).for_each_init(
+            || vec![T::zero(); height * columns.len()],
+            |narrow, (dx, grad)| {
+                narrow.fill(T::zero());
+                for (g, (first, weights)) in grad.chunks_exact(columns.len()).zip(&rows) {
+                    for (line, &w) in narrow[first * columns.len()..].chunks_exact_mut(columns.len()).zip(weights) {
+                        for (v, &g) in line.iter_mut().zip(g) {
+                            *v += g * w;
+                        }
+                    }
+                }
+                for (dx, line) in dx.chunks_exact_mut(width).zip(narrow.chunks_exact(columns.len())) {
+                    for (&g, (first, weights)) in line.iter().zip(&columns) {
+                        for (dx, &w) in dx[*first..].iter_mut().zip(weights) {
+                            *dx += g * w;
+                        }
+                    }
+                }
+            },
+        );
+        dx
+    }
+}
+
+impl CustomOp1 for Resample {
+    fn name(&self) -> &'static str {
+        "resample"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let y = for_float!(dtype(x), T => storage::<T>(self.forward::<T>(stored(x, layout)?)));
+        Ok((y, Shape::from(self.shape.clone())))
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let grad = grad.contiguous()?;
+        for_float!(x.dtype(), T => {
+            let grad_held = grad.storage_and_layout();
+            Tensor::from_vec(self.backward(held::<T>(&grad_held)?), x.shape(), x.device()).map(Some)
+        })
+    }
+}

@@ -1,0 +1,97 @@
+//! Dropout whose masks can be drawn again.
+
+use candle_core::{DType, Device, Result, Tensor, bail};
+use candle_nn::ModuleT;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Entries per stream of the generator.
+const BLOCK: usize = 1 << 14;
+
+/// Sets each entry to 0 with probability `p` in training and divides the others by `1 - p`; the identity in evaluation.
+///
+/// The mask is a function of `(seed, position, shape)` alone, whatever the device and the number of threads. Every
+/// training pass takes the next position; a run that saves [`position`](Self::position) and sets it again draws the same
+/// masks. Clones share the position. Layers of one network want different seeds.
+///
+/// # References
+///
+/// Srivastava et al., Dropout, 2014.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use candle_nn::ModuleT;
+///
+/// let layer = mbls_nn::Dropout::new(0.5, 7)?;
+/// let x = Tensor::ones(8, DType::F32, &Device::Cpu)?;
+/// let first = layer.forward_t(&x, true)?.to_vec1::<f32>()?;
+/// assert!(first.iter().all(|&v| v == 0.0 || v == 2.0));
+/// layer.set_position(0);
+/// assert_eq!(layer.forward_t(&x, true)?.to_vec1::<f32>()?, first);
+/// assert_eq!(layer.forward_t(&x, false)?.to_vec1::<f32>()?, [1.0; 8]);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Dropout {
+    p: f64,
+    seed: u64,
+    position: Arc<AtomicU64>,
+}
+
+impl Dropout {
+    /// A layer at position 0.
+    ///
+    /// # Errors
+    ///
+    /// Where `p` is not between 0 and 1.
+    pub fn new(p: f64, seed: u64) -> Result<Self> {
+        if !(0.0..=1.0).contains(&p) {
+            bail!("dropout: p = {p}, expected 0 to 1");
+        }
+        Ok(Self { p, seed, position: Arc::default() })
+    }
+
+    /// The number of the next training pass.
+    pub fn position(&self) -> u64 {
+        self.position.load(Ordering::Relaxed)
+    }
+
+    /// Sets the number of the next training pass.
+    pub fn set_position(&self, position: u64) {
+        self.position.store(position, Ordering::Relaxed);
+    }
+
+    /// 0 or `1 / (1 - p)` per entry.
+    fn mask(&self, count: usize, position: u64) -> Vec<f32> {
+        let mut key = [0u8; 32];
+        key[..8].copy_from_slice(&self.seed.to_le_bytes());
+        key[8..16].copy_from_slice(&position.to_le_bytes());
+        // An entry is dropped where 32 random bits lie below this: p to within 2^-32, and 1 drops all.
+        let threshold = (self.p * (1u64 << 32) as f64) as u64;
+        let kept = (1.0 / (1.0 - self.p)) as f32;
+        let mut mask = vec![0f32; count];
+        mask.par_chunks_mut(BLOCK).enumerate().for_each(|(block, mask)| {
+            let mut rng = ChaCha8Rng::from_seed(key);
+            rng.set_stream(block as u64);
+            mask.iter_mut().for_each(|m| *m = if u64::from(rng.next_u32()) < threshold { 0.0 } else { kept });
+        });
+        mask
+    }
+}
+
+impl ModuleT for Dropout {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        if !matches!(x.dtype(), DType::F16 | DType::BF16 | DType::F32 | DType::F64) {
+            bail!("dropout: input of type {:?}, expected a floating-point type", x.dtype());
+        }
+        if !train || self.p == 0.0 {
+            return Ok(x.clone());
+        }
+        let position = self.position.fetch_add(1, Ordering::Relaxed);
+        let mask = Tensor::from_vec(self.mask(x.elem_count(), position), x.shape(), &Device::Cpu)?;
+        x * mask.to_dtype(x.dtype())?.to_device(x.device())?
+    }
+}

@@ -1,0 +1,84 @@
+//! Rows of a table by index.
+
+use super::dispatch;
+use candle_core::{DType, Module, Result, Tensor, Var, bail};
+use candle_nn::{Init, VarBuilder};
+
+/// Looks rows of a table up by index.
+///
+/// The row `padding_idx` starts at zero and gets no gradient, as in PyTorch.
+///
+/// # Shapes
+///
+/// Indices (`u32`) of any shape `[..]` to `[.., D]`; parameter `weight` `[V, D]`, drawn from the standard normal.
+///
+/// ```
+/// use candle_core::{DType, Device, Module, Tensor};
+/// use mbls_nn::{Embedding, ParamStore};
+///
+/// let store = ParamStore::new(0, DType::F32, &Device::Cpu);
+/// let layer = Embedding::new(5, 3, Some(0), store.var_builder())?;
+/// let y = layer.forward(&Tensor::new(&[[4u32, 0]], &Device::Cpu)?)?;
+/// assert_eq!(y.dims(), [1, 2, 3]);
+/// assert_eq!(y.get(0)?.get(1)?.to_vec1::<f32>()?, [0.0; 3]);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Embedding {
+    weight: Tensor,
+    padding_idx: Option<u32>,
+}
+
+impl Embedding {
+    /// A table of `rows` rows of `size` numbers.
+    ///
+    /// # Errors
+    ///
+    /// Where a size is 0, `padding_idx` is not a row, or the builder has no such tensor.
+    pub fn new(rows: usize, size: usize, padding_idx: Option<u32>, vb: VarBuilder) -> Result<Self> {
+        if rows == 0 || size == 0 {
+            bail!("embedding: a table of {rows} rows of {size} numbers, expected at least 1 of each");
+        }
+        let weight = vb.get_with_hints((rows, size), "weight", Init::Randn { mean: 0.0, stdev: 1.0 })?;
+        if let Some(row) = padding_idx {
+            if row as usize >= rows {
+                bail!("embedding: padding_idx = {row}, expected less than the {rows} rows");
+            }
+            // What a checkpoint holds stays; only a table that is being made starts at zero there.
+            if weight.is_variable() {
+                let zeros = Tensor::zeros((1, size), weight.dtype(), weight.device())?;
+                let value = weight.detach().slice_scatter(&zeros, 0, row as usize)?;
+                Var::from_tensor(&weight)?.set(&value)?;
+            }
+        }
+        Ok(Self { weight, padding_idx })
+    }
+
+    /// The table `[V, D]`.
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+}
+
+impl Module for Embedding {
+    fn forward(&self, indices: &Tensor) -> Result<Tensor> {
+        dispatch::embedding(&self.weight, indices, self.padding_idx)
+    }
+}
+
+/// The indices, each of them a row of `weight`.
+pub(crate) fn check_indices(weight: &Tensor, indices: &Tensor) -> Result<Vec<u32>> {
+    let (rows, _) = weight.dims2()?;
+    if indices.dtype() != DType::U32 {
+        bail!("embedding: indices of type {:?}, expected U32", indices.dtype());
+    }
+    let values = indices.flatten_all()?.to_vec1::<u32>()?;
+    match values.iter().position(|&v| v as usize >= rows) {
+        Some(at) => bail!(
+            "embedding: index {} at position {at} of {:?}, expected less than the {rows} rows",
+            values[at],
+            indices.shape()
+        ),
+        None => Ok(values),
+    }
+}

@@ -1,0 +1,80 @@
+//! Layers to any output size: adaptive pooling and bilinear resampling.
+
+use super::dispatch;
+use candle_core::{Module, Result, Tensor};
+
+/// The maximum over `floor(o in / out) .. ceil((o + 1) in / out)` along every axis, as in PyTorch.
+///
+/// # Shapes
+///
+/// `[N, C, L]` or `[N, C, H, W]` to the same with `output` as spatial sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdaptiveMaxPool<const D: usize> {
+    /// The spatial sizes of the result.
+    pub output: [usize; D],
+}
+
+/// [`AdaptiveMaxPool`] over `[N, C, L]`.
+pub type AdaptiveMaxPool1d = AdaptiveMaxPool<1>;
+/// [`AdaptiveMaxPool`] over `[N, C, H, W]`.
+pub type AdaptiveMaxPool2d = AdaptiveMaxPool<2>;
+
+impl<const D: usize> AdaptiveMaxPool<D> {
+    /// The maxima and their places within the plane, row-major (`u32`): PyTorch's `return_indices`.
+    ///
+    /// # Errors
+    ///
+    /// Where the input is empty or of another rank, or an output size is 0.
+    pub fn forward_with_indices(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        dispatch::adaptive_max_pool_with_indices(x, self.output)
+    }
+}
+
+impl<const D: usize> Module for AdaptiveMaxPool<D> {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(self.forward_with_indices(x)?.0)
+    }
+}
+
+/// The mean over `floor(o in / out) .. ceil((o + 1) in / out)` along every axis, as in PyTorch.
+///
+/// # Shapes
+///
+/// As [`AdaptiveMaxPool`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdaptiveAvgPool<const D: usize> {
+    /// The spatial sizes of the result.
+    pub output: [usize; D],
+}
+
+/// [`AdaptiveAvgPool`] over `[N, C, L]`.
+pub type AdaptiveAvgPool1d = AdaptiveAvgPool<1>;
+/// [`AdaptiveAvgPool`] over `[N, C, H, W]`.
+pub type AdaptiveAvgPool2d = AdaptiveAvgPool<2>;
+
+impl<const D: usize> Module for AdaptiveAvgPool<D> {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        dispatch::adaptive_avg_pool(x, self.output)
+    }
+}
+
+/// Bilinear interpolation to any size, larger or smaller, as PyTorch's `interpolate(size=.., mode="bilinear")`.
+///
+/// With `align_corners` the centres of the corner pixels coincide, else their outer edges do. There is no antialiasing.
+///
+/// # Shapes
+///
+/// `[N, C, H, W]` to `[N, C, output[0], output[1]]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bilinear2d {
+    /// Height and width of the result.
+    pub output: [usize; 2],
+    /// Which points of the two images coincide.
+    pub align_corners: bool,
+}
+
+impl Module for Bilinear2d {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        dispatch::bilinear2d(x, self.output, self.align_corners)
+    }
+}
