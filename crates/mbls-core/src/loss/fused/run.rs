@@ -124,3 +124,58 @@ fn position_tasks<'a, T: Stored>(
     }
     tasks
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan::{Base, Gamma, Plan, Second};
+    use super::*;
+    use crate::Result;
+    use crate::loss::{AugmentedPenalty, LogitBatch, LogitPenalty, PenaltyShape};
+    use crate::simd::on_base;
+    use candle_core::{Device, Tensor};
+
+    fn plans(classes: usize) -> Result<Vec<Plan>> {
+        let plan = || Plan::new("base", 1.0, Base::CrossEntropy);
+        let penalty = |second| plan().with_second("second", 0.3, second);
+        let squared = LogitPenalty::new(1.0)?.with_shape(PenaltyShape::Quadratic)?;
+        let (lambda, rho) = (vec![0.5; classes], vec![2.0; classes]);
+        let augmented = |penalty| Second::Augmented { penalty, margin: 1.5, lambda: lambda.clone(), rho: rho.clone() };
+        Ok(vec![
+            Plan::new("base", 1.0, Base::Focal(Gamma::constant(3.0))),
+            penalty(Second::Uniform),
+            penalty(Second::Penalty(LogitPenalty::new(1.0)?)),
+            penalty(Second::Penalty(squared)).with_winner("winner", 0.2, 1.0),
+            penalty(augmented(AugmentedPenalty::Phr)),
+            penalty(augmented(AugmentedPenalty::P2)),
+        ])
+    }
+
+    /// One task, which runs on the thread that asks for it.
+    #[test]
+    fn code_without_vector_instructions_agrees() -> Result<()> {
+        for dims in [&[7, 5][..], &[3, 1000], &[1, 5, 70]] {
+            let count: usize = dims.iter().product();
+            let logits: Vec<f32> = (0..count).map(|i| ((i * 7919) % 1009) as f32 / 90.0).collect();
+            let positions = count / dims[1];
+            let labels: Vec<u32> = (0..positions as u32).map(|i| if i % 5 == 4 { 9999 } else { i % 5 }).collect();
+            let labels = Tensor::from_vec(labels, [&dims[..1], &dims[2..]].concat(), &Device::Cpu)?;
+            let batch = LogitBatch::new(&Tensor::from_slice(&logits, dims, &Device::Cpu)?, &labels, Some(9999))?;
+            for plan in plans(dims[1])? {
+                let plan = Prepared::<f32>::new(&plan, &batch)?;
+                let shape = [dims[1], positions / dims[0]];
+                let run = || run(&logits, shape, batch.targets(), &plan, true);
+                let ((found, gradient), (expected, slow)) = (run(), on_base(run));
+                for (found, expected) in found.terms().iter().zip(expected.terms()) {
+                    assert!((found - expected).abs() <= 1e-6 * expected.abs(), "{found} {expected}");
+                }
+                let (gradient, slow) = (gradient.unwrap_or_default(), slow.unwrap_or_default());
+                assert_eq!((gradient.len(), slow.len()), (count, count));
+                let scale = slow.iter().fold(0f32, |scale, value| scale.max(value.abs()));
+                for (found, expected) in gradient.iter().zip(&slow) {
+                    assert!((found - expected).abs() <= 2e-6 * scale, "{found} {expected}");
+                }
+            }
+        }
+        Ok(())
+    }
+}
