@@ -38,7 +38,7 @@ pub(super) fn equal_mass_bins(samples: &[Sample], bins: usize, convention: Adapt
         AdaptiveConvention::Default => 1,
         AdaptiveConvention::Reference => 0,
     };
-    let intervals = Intervals::new(&edges[first..], bins);
+    let intervals = Intervals::new(&edges[first..], bins, samples.len());
     let add = |samples: &[Sample]| {
         let mut tallies = vec![Tally::default(); bins + 2];
         samples.iter().for_each(|&sample| tallies[intervals.of(sample)].add_sample(sample));
@@ -69,14 +69,14 @@ pub(super) fn equal_mass_reliability(samples: &[Sample], bins: usize) -> Reliabi
 struct Intervals {
     /// Per edge, the units up to which a sample is not above it.
     within: Vec<u64>,
-    /// Per bucket its interval, where all of it is in one: else [`MIXED`](Self::MIXED).
+    /// Per bucket its interval, where all of it is in one: else [`MIXED`](Self::MIXED). Empty for samples too few to be worth it.
     buckets: Vec<u32>,
 }
 
 impl Intervals {
     const MIXED: u32 = u32::MAX;
 
-    fn new(edges: &[u128], bins: usize) -> Self {
+    fn new(edges: &[u128], bins: usize, samples: usize) -> Self {
         // A sample is above an edge where it is above the last confidence that is not.
         let within = edges.iter().map(|edge| (edge / bins as u128) as u64).collect();
         let mut intervals = Self { within, buckets: Vec::new() };
@@ -84,15 +84,17 @@ impl Intervals {
             let ends = [bucket << SHIFT, ((bucket + 1) << SHIFT) - 1].map(|units| intervals.search(units));
             if ends[0] == ends[1] { ends[0] as u32 } else { Self::MIXED }
         };
-        intervals.buckets = (0..BUCKETS as u64).map(of_bucket).collect();
+        if samples > 4 * BUCKETS {
+            intervals.buckets = (0..BUCKETS as u64).map(of_bucket).collect();
+        }
         intervals
     }
 
     /// The number of edges that a sample is above.
     fn of(&self, sample: Sample) -> usize {
-        match self.buckets[bucket(sample)] {
-            Self::MIXED => self.search(sample.units()),
-            interval => interval as usize,
+        match self.buckets.get(bucket(sample)) {
+            None | Some(&Self::MIXED) => self.search(sample.units()),
+            Some(&interval) => interval as usize,
         }
     }
 
@@ -174,4 +176,58 @@ fn select(samples: &mut [Sample], indices: &[usize], offset: usize) {
     let (left, _, right) = samples.select_nth_unstable(index - offset);
     select(left, &indices[..middle], offset);
     select(right, &indices[middle + 1..], index + 1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By the definition: sorted, with each edge as a fraction of units.
+    fn slow(samples: &[Sample], bins: usize, convention: AdaptiveConvention) -> Vec<(u64, u64, u128)> {
+        let mut sorted: Vec<Sample> = samples.to_vec();
+        sorted.sort_unstable();
+        let units = |index: usize| u128::from(sorted[index.min(sorted.len() - 1)].units());
+        let edge = |k: usize| {
+            let (index, rest) = (k * sorted.len() / bins, k * sorted.len() % bins);
+            let exact = units(index) * bins as u128 + (units(index + 1) - units(index)) * rest as u128;
+            match convention {
+                AdaptiveConvention::Default => exact,
+                AdaptiveConvention::Reference => {
+                    let rounded = (units_to_f64(exact) / bins as f64) as f32;
+                    u128::from(unit_interval_units(rounded.into())) * bins as u128
+                }
+            }
+        };
+        let first = convention == AdaptiveConvention::Default;
+        let bin = |k: usize| {
+            let inside = |sample: &&Sample| {
+                let units = u128::from(sample.units()) * bins as u128;
+                (units > edge(k) || (first && k == 0)) && units <= edge(k + 1)
+            };
+            let inside: Vec<&Sample> = sorted.iter().filter(inside).collect();
+            let correct = inside.iter().filter(|sample| sample.correct()).count();
+            (inside.len() as u64, correct as u64, inside.iter().map(|sample| u128::from(sample.units())).sum())
+        };
+        (0..bins).map(bin).collect()
+    }
+
+    #[test]
+    fn bins_are_those_of_sorted_samples() {
+        for (n, bins) in [(1, 3), (7, 15), (400, 15), (20_000, 15), (20_000, 1), (9_000, 40)] {
+            // Many of them tie, in the middle and at 1.
+            let confidence = |i: usize| match i % 4 {
+                0 => 1.0,
+                1 => 0.625,
+                _ => ((i * 7919) % 10_007) as f64 / 10_007.0,
+            };
+            let samples: Vec<Sample> = (0..n).map(|i| Sample::new(confidence(i), i % 3 == 0)).collect();
+            for convention in [AdaptiveConvention::Default, AdaptiveConvention::Reference] {
+                let found = equal_mass_bins(&samples, bins, convention).into_iter().map(|bin| {
+                    let cell = bin.cell;
+                    (cell.count, cell.positive, cell.probability.units() as u128)
+                });
+                assert_eq!(found.collect::<Vec<_>>(), slow(&samples, bins, convention), "{n} samples, {bins} bins");
+            }
+        }
+    }
 }
