@@ -44,7 +44,8 @@ impl Metric for NegativeLogLikelihood {
         let added = if infinite == 0 {
             sum.add_all(log_probs)
         } else {
-            let finite: Vec<f64> = log_probs.iter().map(|value| if value.is_finite() { *value } else { 0.0 }).collect();
+            let finite: Vec<f64> =
+                log_probs.iter().map(|&value| if value == f64::NEG_INFINITY { 0.0 } else { value }).collect();
             sum.add_all(&finite)
         };
         added.map_err(|row| Error::Value {
