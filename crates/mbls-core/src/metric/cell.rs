@@ -1,4 +1,4 @@
-use super::fixed_sum::unit_interval_units;
+use super::fixed_sum::{HALF_BITS, unit_interval_units};
 use super::samples::Sample;
 use super::{FixedSum, MAX_ROWS, add_counts};
 use crate::{Error, Result};
@@ -32,6 +32,13 @@ impl Cell {
     /// Adds a sample, as [`add`](Self::add) does.
     pub(super) fn add_sample(&mut self, sample: Sample) {
         self.add_units(sample.units(), sample.correct());
+    }
+
+    /// Adds the samples of another; the caller has checked that they fit.
+    pub(super) fn add_cell(&mut self, other: &Self) {
+        self.count += other.count;
+        self.positive += other.positive;
+        self.probability.add_sum(other.probability);
     }
 
     pub(super) fn merge(&mut self, other: &Self) -> Result<()> {
@@ -70,27 +77,32 @@ impl Cell {
     }
 }
 
-/// The samples of one bin of a part of a batch, in sums of 64 bits that are added side by side: samples, those whose event came
-/// true, and the low and high parts of their units of 2^-60.
+/// The samples of one bin of a part of a batch, in two words: the low halves of their units of 2^-60 below the number of samples,
+/// and the high halves below the number of those whose event came true. Adding one takes two additions.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Tally([u64; 4]);
+pub(super) struct Tally {
+    low: u64,
+    high: u64,
+}
 
 impl Tally {
-    /// The most samples one can hold.
-    pub(super) const MOST: usize = 1 << 31;
+    /// The most samples one can hold: the sums of halves, at most 2^30 each, stay below the counts.
+    pub(super) const MOST: usize = 1 << 16;
+
+    const COUNT: u32 = 47;
 
     pub(super) fn add_sample(&mut self, sample: Sample) {
-        let (units, positive) = (sample.units(), sample.correct());
-        let parts = [1, positive.into(), units & u64::from(u32::MAX), units >> 32];
-        self.0.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
+        let units = sample.units();
+        self.low += (units & ((1 << HALF_BITS) - 1)) | 1 << Self::COUNT;
+        self.high += units >> HALF_BITS | u64::from(sample.correct()) << Self::COUNT;
     }
 
     /// Adds the samples to a cell, into which they fit.
     pub(super) fn add_to(self, cell: &mut Cell) {
-        let Self([count, positive, low, high]) = self;
-        cell.count += count;
-        cell.positive += positive;
-        cell.probability.add_units_in_parts(low, high);
+        let sum = |word: u64| word & ((1 << Self::COUNT) - 1);
+        cell.count += self.low >> Self::COUNT;
+        cell.positive += self.high >> Self::COUNT;
+        cell.probability.add_units_in_halves(sum(self.low), sum(self.high));
     }
 }
 

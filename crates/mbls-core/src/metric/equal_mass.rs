@@ -40,17 +40,20 @@ pub(super) fn equal_mass_bins(samples: &[Sample], bins: usize, convention: Adapt
     };
     let intervals = Intervals::new(&edges[first..], bins, samples.len());
     let add = |samples: &[Sample]| {
-        let mut tallies = vec![Tally::default(); bins + 2];
-        samples.iter().for_each(|&sample| tallies[intervals.of(sample)].add_sample(sample));
-        tallies
-    };
-    let merge = |mut cells: Vec<Cell>, tallies: Vec<Tally>| {
-        cells.iter_mut().zip(tallies).for_each(|(cell, tally)| tally.add_to(cell));
+        let mut cells = vec![Cell::default(); bins + 2];
+        for samples in samples.chunks(Tally::MOST) {
+            let mut tallies = vec![Tally::default(); bins + 2];
+            samples.iter().for_each(|&sample| tallies[intervals.of(sample)].add_sample(sample));
+            cells.iter_mut().zip(tallies).for_each(|(cell, tally)| tally.add_to(cell));
+        }
         cells
     };
-    // Tasks of many bins are larger, so that the tallies take less memory than the samples.
-    let tallies: Vec<Vec<Tally>> = samples.par_chunks(TASK.max(8 * bins)).map(add).collect();
-    let cells = tallies.into_iter().fold(vec![Cell::default(); bins + 2], merge);
+    // Tasks of many bins are larger, so that the cells take less memory than the samples.
+    let tasks: Vec<Vec<Cell>> = samples.par_chunks(TASK.max(8 * bins)).map(add).collect();
+    let mut cells = vec![Cell::default(); bins + 2];
+    for task in tasks {
+        cells.iter_mut().zip(task).for_each(|(cell, other)| cell.add_cell(&other));
+    }
     let cells = cells.into_iter().skip(1 - first);
     let to_f64 = |edge: u128| units_to_f64(edge) / bins as f64;
     let intervals = edges.windows(2).map(|pair| (to_f64(pair[0]), to_f64(pair[1])));

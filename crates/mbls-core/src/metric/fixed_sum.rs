@@ -57,7 +57,7 @@ impl FixedSum {
         for (chunk, values) in values.chunks(PARTS).enumerate() {
             let parts = sum_parts(values).and_then(|(low, high)| {
                 // Of numbers below 2^20 and so few, far below what would overflow.
-                self.0.checked_add((i128::from(high) << STEP_BITS) + i128::from(low))
+                self.0.checked_add((i128::from(high) << HALF_BITS) + i128::from(low))
             });
             match parts {
                 Some(sum) => self.0 = sum,
@@ -82,9 +82,14 @@ impl FixedSum {
         self.0 += i128::from(units);
     }
 
-    /// Adds `2^32 high + low` units of 2^-60, to a sum that is far from its bound.
-    pub(super) fn add_units_in_parts(&mut self, low: u64, high: u64) {
-        self.0 += (i128::from(high) << 32) + i128::from(low);
+    /// Adds `2^30 high + low` units of 2^-60, to a sum that is far from its bound.
+    pub(super) fn add_units_in_halves(&mut self, low: u64, high: u64) {
+        self.0 += (i128::from(high) << HALF_BITS) + i128::from(low);
+    }
+
+    /// Adds another sum; neither is near its bound.
+    pub(super) fn add_sum(&mut self, other: Self) {
+        self.0 += other.0;
     }
 
     /// Adds another sum.
@@ -113,16 +118,16 @@ impl FixedSum {
     }
 }
 
-/// Bits of each of the two steps in which a number becomes a count of units of 2^-60.
+/// Bits of each of the two halves in which a number becomes a count of units of 2^-60.
 ///
 /// Vectors have no conversion to integers of 64 bits: adding 1.5 * 2^52 leaves an integer in the low bits of the mantissa. The
 /// first part is even in units of the second, so that halves are rounded as in one step.
-const STEP_BITS: u32 = 30;
+pub(super) const HALF_BITS: u32 = FixedSum::FRACTION_BITS / 2;
 
 /// The counts of `2^-30` and, beyond them, of 2^-60 of a number whose magnitude is below 2^20.
 #[inline(always)]
 pub(super) fn parts(value: f64) -> (i64, i64) {
-    const STEP: f64 = (1u64 << STEP_BITS) as f64;
+    const STEP: f64 = (1u64 << HALF_BITS) as f64;
     const ROUND: f64 = 6_755_399_441_055_744.0;
     let scaled = value * STEP;
     let high = scaled + ROUND;
@@ -135,7 +140,7 @@ pub(super) fn parts(value: f64) -> (i64, i64) {
 #[inline(always)]
 pub(super) fn unit_interval_units_by_parts(value: f64) -> u64 {
     let (high, low) = parts(value);
-    (high << STEP_BITS).wrapping_add(low) as u64
+    (high << HALF_BITS).wrapping_add(low) as u64
 }
 
 /// Numbers whose parts are added in 64 bits.

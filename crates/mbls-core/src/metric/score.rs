@@ -9,6 +9,7 @@ impl Score for f64 {}
 /// What the kernels need of a score; no part of the interface, so that no other type can be one.
 mod sealed {
     use crate::metric::predictions::Scores;
+    use crate::metric::softmax::{GROUP, transpose_f32};
 
     pub trait Number: Sized {
         const ZERO: Self;
@@ -17,10 +18,12 @@ mod sealed {
         /// Whether all are finite.
         fn all_finite(scores: &[Self]) -> bool;
         fn keep(scores: Vec<Self>) -> Scores;
+        /// Transposes eight rows where the machine has instructions for it: whether it has.
+        fn transpose(rows: &[Self], classes: usize, columns: &mut [[Self; GROUP]]) -> bool;
     }
 
     macro_rules! number {
-        ($type:ident, $unsigned:ident, $kept:ident) => {
+        ($type:ident, $unsigned:ident, $kept:ident, $transpose:expr) => {
             impl Number for $type {
                 const ZERO: Self = 0.0;
                 const LOWEST: Self = $type::NEG_INFINITY;
@@ -39,10 +42,15 @@ mod sealed {
                 fn keep(scores: Vec<Self>) -> Scores {
                     Scores::$kept(scores)
                 }
+
+                #[inline(always)]
+                fn transpose(rows: &[Self], classes: usize, columns: &mut [[Self; GROUP]]) -> bool {
+                    $transpose(rows, classes, columns)
+                }
             }
         };
     }
 
-    number!(f32, u32, F32);
-    number!(f64, u64, F64);
+    number!(f32, u32, F32, transpose_f32);
+    number!(f64, u64, F64, |_, _, _| false);
 }

@@ -1,5 +1,6 @@
 //! Rows of few classes: one row per vector lane, whose classes are added in order.
 
+use super::transpose::transposed;
 use super::{FEW, LANES, Rows, Score};
 use crate::simd::{for_each_machine, fused_exp, ln};
 
@@ -12,13 +13,14 @@ pub(super) fn summarise<T: Score>(
 ) {
     let mut columns = [[T::ZERO; LANES]; FEW];
     let mut group = Group::default();
+    let mut at_label = [T::ZERO; LANES];
     for (logits, labels) in logits.chunks(classes * LANES).zip(labels.chunks(LANES)) {
         let columns = transposed(logits, classes, &mut columns);
         for (lane, &class) in labels.iter().enumerate() {
             group.label[lane] = class;
-            group.at_label[lane] = columns[class as usize][lane].into();
+            at_label[lane] = columns[class as usize][lane];
         }
-        ranks(columns, &mut group);
+        ranks(columns, &at_label, &mut group);
         exp_sums(columns, inverse_temperature, &mut group);
         finish(inverse_temperature, &mut group);
         group.append_to(rows, labels.len());
@@ -52,19 +54,6 @@ pub(super) fn probabilities<T: Score>(logits: &[T], classes: usize, inverse_temp
     });
 }
 
-/// Up to eight rows as columns; lanes without a row repeat the first.
-#[inline(always)]
-fn transposed<'a, T: Score>(rows: &[T], classes: usize, columns: &'a mut [[T; LANES]; FEW]) -> &'a [[T; LANES]] {
-    let columns = &mut columns[..classes];
-    for lane in 0..LANES {
-        let start = if (lane + 1) * classes <= rows.len() { lane * classes } else { 0 };
-        for (column, &score) in columns.iter_mut().zip(&rows[start..start + classes]) {
-            column[lane] = score;
-        }
-    }
-    columns
-}
-
 /// What rows are made of, a row per lane.
 #[derive(Default)]
 struct Group {
@@ -93,16 +82,12 @@ impl Group {
 
 for_each_machine! {
     /// The maximum, its first class, and how many classes stand before the label.
-    fn ranks<T: Score>(columns: &[[T; LANES]], group: &mut Group) => ranks_body
+    fn ranks<T: Score>(columns: &[[T; LANES]], at_label: &[T; LANES], group: &mut Group) => ranks_body
 }
 
 #[inline(always)]
-fn ranks_body<T: Score>(columns: &[[T; LANES]], group: &mut Group) {
-    let (label, mut at_label) = (group.label, [T::ZERO; LANES]);
-    for lane in 0..LANES {
-        // A label that is no class of this group is that of a lane without a row.
-        at_label[lane] = columns.get(label[lane] as usize).map_or(T::ZERO, |column| column[lane]);
-    }
+fn ranks_body<T: Score>(columns: &[[T; LANES]], at_label: &[T; LANES], group: &mut Group) {
+    let (label, at_label) = (group.label, *at_label);
     let (mut max, mut predicted, mut rank) = ([T::LOWEST; LANES], [0; LANES], [0u32; LANES]);
     for (k, column) in columns.iter().enumerate() {
         let k = k as u32;
@@ -115,7 +100,10 @@ fn ranks_body<T: Score>(columns: &[[T; LANES]], group: &mut Group) {
             rank[lane] = rank[lane].wrapping_add(before.into());
         }
     }
-    group.max.iter_mut().zip(max).for_each(|(to, max)| *to = max.into());
+    for lane in 0..LANES {
+        group.max[lane] = max[lane].into();
+        group.at_label[lane] = at_label[lane].into();
+    }
     (group.predicted, group.rank) = (predicted, rank);
 }
 

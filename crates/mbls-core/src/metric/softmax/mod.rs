@@ -5,6 +5,7 @@
 
 mod columns;
 mod rows;
+mod transpose;
 
 use super::score::Score;
 use crate::simd::for_each_machine;
@@ -51,6 +52,7 @@ impl Rows {
 }
 
 pub(super) use columns::for_each_group;
+pub(super) use transpose::transpose_f32;
 
 /// Sums run in so many lanes, whatever the width of the machine's vectors.
 const LANES: usize = 8;
