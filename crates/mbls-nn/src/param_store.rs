@@ -69,7 +69,7 @@ impl ParamStore {
     ///
     /// # Errors
     ///
-    /// [`Error::State`] lists names that are missing, unexpected or of another shape; no variable has changed then.
+    /// [`Error::State`](crate::Error::State) lists names that are missing, unexpected or of another shape; no variable has changed then.
     pub fn load_state(&self, state: &BTreeMap<String, Tensor>) -> Result<()> {
         self.fit_state("the state of the network", state, Fit::Strict).map(drop)
     }

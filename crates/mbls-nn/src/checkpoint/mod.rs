@@ -1,13 +1,25 @@
 //! Weights from and to files of PyTorch and safetensors.
 //!
-//! ```no_run
-//! use candle_core::{DType, Device};
-//! use mbls_nn::{Checkpoint, Fit, Linear, ParamStore};
+//! Where a classifier is replaced, the rest is loaded:
 //!
-//! let store = ParamStore::new(7, DType::F32, &Device::Cpu);
-//! let head = Linear::new(64, 10, store.var_builder().pp("fc"))?;
-//! let report = store.load(&Checkpoint::read("resnet.pth".as_ref())?, Fit::Except(&["fc"]))?;
-//! println!("{report}");
+//! ```
+//! use candle_core::{DType, Device};
+//! use mbls_nn::{BatchNorm1d, Checkpoint, Fit, Linear, ParamStore};
+//!
+//! let network = |classes, seed| {
+//!     let store = ParamStore::new(seed, DType::F32, &Device::Cpu);
+//!     BatchNorm1d::new(3, store.var_builder().pp("bn"))?;
+//!     Linear::new(3, classes, store.var_builder().pp("fc"))?;
+//!     Ok::<_, mbls_nn::Error>(store)
+//! };
+//! // Of a file: Checkpoint::read("network.pth".as_ref())?
+//! let checkpoint = Checkpoint::from_bytes(network(1000, 1)?.to_safetensors()?)?;
+//! let report = network(10, 2)?.load(&checkpoint, Fit::Except(&["fc"]))?;
+//! assert_eq!(report.loaded, ["bn.bias", "bn.running_mean", "bn.running_var", "bn.weight"]);
+//! assert_eq!(
+//!     report.to_string(),
+//!     "4 loaded, 2 of another shape [fc.bias: shape [1000], expected [10], fc.weight: shape [1000, 3], expected [10, 3]]"
+//! );
 //! # Ok::<(), mbls_nn::Error>(())
 //! ```
 //!
@@ -33,7 +45,8 @@
 //! Any bytes end in a checkpoint or an error. Beside the file itself, reading takes at most 128 bytes for each byte of pickle or
 //! header, for at most 4 million objects; a tensor, and all weights together, at most the file's size and 16 MiB. Not read:
 //! big-endian files, compressed archives, TorchScript, modules pickled whole, the `.tar` files of PyTorch before 0.2, and
-//! complex, quantized and sparse tensors (each an error only where such a tensor is needed).
+//! complex, quantized and sparse tensors (each an error only where such a tensor is needed). An archive's checksums are held
+//! against its content; the other two formats have none, so that a changed weight in them cannot be noticed.
 
 mod archive;
 mod globals;
@@ -66,21 +79,6 @@ const SPARE: usize = 16 << 20;
 ///
 /// `f64`, `f32`, `f16`, `bf16`, `i64`, `i32`, `i16`, `u8` and (safetensors) `u32` stay what they are; `i8` becomes `i64`, bool
 /// becomes `u8` of 0 and 1. [`ParamStore::load`](crate::ParamStore::load) converts to the store's type.
-///
-/// ```
-/// use candle_core::{DType, Device};
-/// use mbls_nn::{Checkpoint, Fit, Linear, ParamStore};
-///
-/// let saved = ParamStore::new(1, DType::F32, &Device::Cpu);
-/// Linear::new(3, 2, saved.var_builder().pp("fc"))?;
-/// let checkpoint = Checkpoint::from_bytes(saved.to_safetensors()?)?;
-///
-/// let store = ParamStore::new(2, DType::F32, &Device::Cpu);
-/// Linear::new(3, 2, store.var_builder().pp("fc"))?;
-/// let report = store.load(&checkpoint, Fit::Strict)?;
-/// assert_eq!(report.loaded, ["fc.bias", "fc.weight"]);
-/// # Ok::<(), mbls_nn::Error>(())
-/// ```
 pub struct Checkpoint {
     /// Its path, for messages.
     name: String,
