@@ -37,7 +37,10 @@ fuzz_target!(|file: &[u8]| {
     }
     let report = store.load(&checkpoint, Fit::Strict).expect("the same names and shapes");
     assert_eq!(report.loaded.len(), store.state().len());
-    let saved = store.to_safetensors().expect("weights that were read can be saved");
+    let Ok(saved) = store.to_safetensors() else {
+        assert!(weights.contains_key("__metadata__"), "weights that were read can be saved");
+        return;
+    };
     let again = Checkpoint::from_bytes(&saved[..]).expect("weights that were saved can be read");
     let report = store.load(&again, Fit::Strict).expect("the same names");
     assert_eq!(report.loaded.len(), store.state().len());

@@ -1,7 +1,7 @@
 //! Checkpoints into a [`ParamStore`] and out of it.
 
 use super::{Checkpoint, safetensors};
-use crate::{Fit, LoadReport, ParamStore, Result};
+use crate::{Error, Fit, LoadReport, ParamStore, Result};
 
 impl ParamStore {
     /// Sets the variables to a checkpoint's weights of the same names, converted to the store's type and device.
@@ -11,7 +11,7 @@ impl ParamStore {
     ///
     /// # Errors
     ///
-    /// [`Error::Checkpoint`](crate::Error::Checkpoint) where no weights are found; [`Error::State`](crate::Error::State) where
+    /// [`Error::Checkpoint`] where no weights are found; [`Error::State`] where
     /// they do not fit as `fit` demands, or none fits. No variable has changed then.
     pub fn load(&self, checkpoint: &Checkpoint, fit: Fit) -> Result<LoadReport> {
         let names = self.state();
@@ -25,8 +25,15 @@ impl ParamStore {
     ///
     /// # Errors
     ///
-    /// Where a tensor cannot be copied from its device.
+    /// [`Error::Checkpoint`] for a variable named `__metadata__`, which the format keeps for itself; also where a tensor cannot be
+    /// copied from its device.
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
-        Ok(safetensors::write(&self.state())?)
+        let state = self.state();
+        if state.contains_key(safetensors::RESERVED) {
+            let problem =
+                format!("no tensor can have the name {}, which the format keeps for itself", safetensors::RESERVED);
+            return Err(Error::Checkpoint { file: "safetensors".into(), problem });
+        }
+        Ok(safetensors::write(&state)?)
     }
 }

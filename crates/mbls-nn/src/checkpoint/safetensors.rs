@@ -6,6 +6,9 @@ use candle_core::{DType, Tensor};
 use safetensors::{Dtype, SafeTensors};
 use std::collections::{BTreeMap, HashMap};
 
+/// The name in the header that means no tensor.
+pub(super) const RESERVED: &str = "__metadata__";
+
 /// Reads the file's tensors as one dict. The crate checks that the tensors fill the file without gap or overlap, and bounds the
 /// header.
 pub(super) fn read(file: &[u8], limit: usize) -> Parsed<(Values, Id)> {

@@ -117,6 +117,15 @@ fn counters_of_batch_norms_are_neither_loaded_nor_unexpected() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn the_name_that_safetensors_reserves_is_refused() -> Result<()> {
+    let store = ParamStore::new(1, DType::F32, &Device::Cpu);
+    store.var_builder().get(2, "__metadata__")?;
+    let message = store.to_safetensors().expect_err("a reserved name").to_string();
+    assert!(message.contains("__metadata__"), "{message}");
+    Ok(())
+}
+
 fn name() -> impl Strategy<Value = String> {
     proptest::collection::vec("[a-z0-9_é]{1,5}", 1..4).prop_map(|parts| parts.join("."))
 }
