@@ -46,6 +46,18 @@ fn the_files_written_by_hand_are_read() {
 }
 
 #[test]
+fn texts_of_python_2_and_parts_of_storages_are_read() {
+    let call = Pickle::new().op(b"}U\x01wctorch._utils\n_rebuild_tensor\n((").text("storage");
+    let storage = call.op(b"ctorch\nFloatStorage\n").text("0").text("cpu").int(6);
+    let part = storage.op(b"(").text("part").int(2).int(3).op(b"ttQ");
+    let pickle = part.int(1).ints(&[2]).ints(&[1]).op(b"tRs.").0;
+    for file in [archive(&pickle), legacy(&pickle)] {
+        let weights = Checkpoint::from_bytes(file).and_then(|checkpoint| checkpoint.state_dict()).expect("weights");
+        assert_eq!(weights["w"].to_vec1::<f32>().expect("a vector"), [3.0, 4.0]);
+    }
+}
+
+#[test]
 fn a_file_cut_off_anywhere_is_an_error() {
     for (name, file) in small_files() {
         for end in 0..file.len() {
