@@ -1,25 +1,37 @@
 //! The errors of this crate.
 
+use crate::LoadReport;
+use std::path::PathBuf;
+
 /// What can go wrong here.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Candle refused an operation.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
-    /// A saved state does not fit: tensors are missing, unknown, or of another shape or type.
-    #[error(
-        "{what} does not fit: missing [{}], unexpected [{}], different [{}]",
-        missing.join(", "), unexpected.join(", "), different.join(", ")
-    )]
+    /// A saved state does not fit: tensors are missing, unknown, or of another shape.
+    #[error("{what} does not fit: {report}")]
     State {
         /// What was to be loaded.
-        what: &'static str,
-        /// Names that the saved state lacks.
-        missing: Vec<String>,
-        /// Names that only the saved state has.
-        unexpected: Vec<String>,
-        /// Names with the found and the expected shape or type.
-        different: Vec<String>,
+        what: String,
+        /// What fits and what does not.
+        report: Box<LoadReport>,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// A file is no checkpoint, or not one that can be read.
+    #[error("{file}: {problem}")]
+    Checkpoint {
+        /// The file.
+        file: String,
+        /// What is wrong with it, and where.
+        problem: String,
     },
     /// A setting lies outside its range.
     #[error("{field} = {value}: expected {expected}")]

@@ -23,8 +23,10 @@
 //! ```
 
 mod axis;
+pub mod checkpoint;
 pub mod cpu;
 mod error;
+mod fit;
 mod init;
 mod layer;
 pub mod optim;
@@ -32,7 +34,9 @@ mod param_store;
 pub mod portable;
 mod window;
 
+pub use checkpoint::Checkpoint;
 pub use error::{Error, Result};
+pub use fit::{Fit, LoadReport, MisShaped};
 pub use init::{KAIMING_NORMAL_FAN_OUT, torch_uniform};
 pub use layer::{
     AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool, AdaptiveMaxPool1d, AdaptiveMaxPool2d,

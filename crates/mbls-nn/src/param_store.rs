@@ -1,6 +1,6 @@
 //! The variables of a network, by name.
 
-use crate::{Error, Result, init};
+use crate::{Fit, LoadReport, Result, init};
 use candle_core::{DType, Device, Shape, Tensor, Var};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
@@ -69,17 +69,17 @@ impl ParamStore {
     ///
     /// # Errors
     ///
-    /// [`Error::State`] lists names that are missing, unexpected or of another shape; no variable has changed then.
+    /// [`Error::State`](crate::Error::State) lists names that are missing, unexpected or of another shape; no variable has changed then.
     pub fn load_state(&self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+        self.fit_state("the state of the network", state, Fit::Strict).map(drop)
+    }
+
+    /// Sets the variables to the tensors of their names in `state`; none of them where these do not fit as `fit` demands.
+    pub(crate) fn fit_state(&self, what: &str, state: &BTreeMap<String, Tensor>, fit: Fit) -> Result<LoadReport> {
         let vars = self.lock();
-        let expected = vars.iter().map(|(name, var)| (name.as_str(), var.shape()));
-        check_names_and_shapes("the state of the network", expected, state)?;
-        for (name, var) in vars.iter() {
-            if let Some(tensor) = state.get(name) {
-                set(var, tensor)?;
-            }
-        }
-        Ok(())
+        let report = fit.compare(what, vars.iter().map(|(name, var)| (name.as_str(), var.shape())), state)?;
+        assign(report.loaded.iter().filter_map(|name| vars.get(name).zip(state.get(name))))?;
+        Ok(report)
     }
 
     fn select(&self, wanted: impl Fn(&str) -> bool) -> Vec<(String, Var)> {
@@ -98,37 +98,17 @@ fn is_buffer(name: &str) -> bool {
     BUFFER_NAMES.contains(&last)
 }
 
-/// Copies `tensor` into `var`, also where both share their memory.
-pub(crate) fn set(var: &Var, tensor: &Tensor) -> candle_core::Result<()> {
-    let value = tensor.detach().to_dtype(var.dtype())?.to_device(var.device())?;
-    // A copy of its own: `Var::set` refuses a tensor that shares the variable's storage.
-    var.set(&value.copy()?)
-}
-
-/// Compares the names and shapes of a saved state with those expected.
-pub(crate) fn check_names_and_shapes<'a>(
-    what: &'static str,
-    expected: impl Iterator<Item = (&'a str, &'a Shape)>,
-    found: &BTreeMap<String, Tensor>,
-) -> Result<()> {
-    let expected: BTreeMap<&str, &Shape> = expected.collect();
-    let mut missing = Vec::new();
-    let mut different = Vec::new();
-    for (&name, &shape) in &expected {
-        match found.get(name) {
-            None => missing.push(name.to_string()),
-            Some(tensor) if tensor.shape() != shape => {
-                different.push(format!("{name}: shape {:?}, expected {shape:?}", tensor.shape()));
-            }
-            Some(_) => {}
-        }
+/// Copies each tensor into its variable, also where both share their memory. All are converted before one changes.
+pub(crate) fn assign<'a>(pairs: impl Iterator<Item = (&'a Var, &'a Tensor)>) -> candle_core::Result<()> {
+    let convert = |(var, tensor): (&'a Var, &'a Tensor)| {
+        Ok((var, tensor.detach().to_dtype(var.dtype())?.to_device(var.device())?))
+    };
+    let pairs = pairs.map(convert).collect::<candle_core::Result<Vec<_>>>()?;
+    for (var, value) in pairs {
+        // A copy of its own: `Var::set` refuses a tensor that shares the variable's storage.
+        var.set(&value.copy()?)?;
     }
-    let unexpected: Vec<String> = found.keys().filter(|name| !expected.contains_key(name.as_str())).cloned().collect();
-    if missing.is_empty() && unexpected.is_empty() && different.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::State { what, missing, unexpected, different })
-    }
+    Ok(())
 }
 
 impl SimpleBackend for ParamStore {

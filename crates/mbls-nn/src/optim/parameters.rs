@@ -1,7 +1,8 @@
 //! What an optimizer trains, and which parameters it treats differently from the rest.
 
 use super::at_least_zero;
-use crate::{Error, Result};
+use crate::param_store::assign;
+use crate::{Error, Fit, Result};
 use candle_core::{DType, Tensor, Var};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -243,15 +244,8 @@ pub(super) fn gradients<'a>(
 
 /// Sets the variables of an optimizer from a saved state, or none of them.
 pub(super) fn load(what: &'static str, slots: &[(String, &Var)], state: &BTreeMap<String, Tensor>) -> Result<()> {
-    crate::param_store::check_names_and_shapes(
-        what,
-        slots.iter().map(|(name, var)| (name.as_str(), var.shape())),
-        state,
-    )?;
-    for (name, var) in slots {
-        if let Some(tensor) = state.get(name) {
-            crate::param_store::set(var, tensor)?;
-        }
-    }
+    let expected = slots.iter().map(|(name, var)| (name.as_str(), var.shape()));
+    Fit::Strict.compare(what, expected, state)?;
+    assign(slots.iter().filter_map(|(name, var)| Some((*var, state.get(name)?))))?;
     Ok(())
 }

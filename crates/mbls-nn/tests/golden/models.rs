@@ -1,12 +1,10 @@
 //! Networks made of these layers, continued from PyTorch's checkpoints: logits, running statistics and three training steps.
 
-mod checkpoint;
 mod network;
 
 use candle_core::{D, DType, Device, Tensor};
 use candle_nn::ModuleT;
-use checkpoint::Checkpoint;
-use mbls_nn::{Optimizer, ParamStore, Relu, Result, Sgd, SgdConfig, clip_grad_norm};
+use mbls_nn::{Checkpoint, Fit, Optimizer, ParamStore, Relu, Result, Sgd, SgdConfig, checkpoint, clip_grad_norm};
 use mbls_testkit::golden;
 use network::Shapes;
 use serde_json::Value;
@@ -27,9 +25,7 @@ impl Case {
     fn load(&self) -> Result<Option<(ParamStore, Box<dyn ModuleT>)>> {
         let store = ParamStore::new(0, self.dtype, &Device::Cpu);
         let Some(network) = network::build(&self.shapes, store.var_builder())? else { return Ok(None) };
-        let counter = |key: &&String| !key.ends_with("num_batches_tracked");
-        let value = |key: &String| (key.clone(), self.checkpoint.tensors[&format!("state_dict/{key}")].clone());
-        store.load_state(&self.keys.iter().filter(counter).map(value).collect())?;
+        store.load(&self.checkpoint, Fit::Strict)?;
         Ok(Some((store, network)))
     }
 
@@ -41,22 +37,29 @@ impl Case {
         Ok(self.io["input"].to_dtype(self.dtype)?)
     }
 
+    /// A setting of the checkpoint's optimizer.
+    fn setting(&self, name: &str) -> checkpoint::Value<'_> {
+        let groups = self.checkpoint.root().get("optimizer").and_then(|optimizer| optimizer.get("param_groups"));
+        groups.and_then(|groups| groups.get(0)?.get(name)).unwrap_or_else(|| panic!("{name}"))
+    }
+
     /// The optimizer of the checkpoint: its settings and its momentum, which PyTorch numbers in the order of the keys.
     fn optimizer(&self, store: &ParamStore) -> Result<Sgd> {
-        let setting = |name: &str| self.checkpoint.numbers[&format!("optimizer/param_groups/0/{name}")];
+        let number = |name: &str| self.setting(name).as_f64().unwrap_or_else(|| panic!("{name}"));
         let config = SgdConfig {
-            momentum: setting("momentum"),
-            weight_decay: setting("weight_decay"),
-            nesterov: setting("nesterov") != 0.0,
+            momentum: number("momentum"),
+            weight_decay: number("weight_decay"),
+            nesterov: self.setting("nesterov").as_bool().expect("nesterov"),
             ..Default::default()
         };
         let mut sgd = Sgd::new(store.parameters(), config)?;
         let trained = self.keys.iter().filter(|key| store.parameters().iter().any(|(name, _)| name == *key));
+        let state = self.checkpoint.root().get("optimizer").and_then(|optimizer| optimizer.get("state"));
         let buffer = |(i, key): (usize, &String)| {
-            let buffer = &self.checkpoint.tensors[&format!("optimizer/state/{i}/momentum_buffer")];
-            (format!("{key}.momentum_buffer"), buffer.clone())
+            let buffer = state.and_then(|state| state.get(i as i64)?.get("momentum_buffer"));
+            Ok((format!("{key}.momentum_buffer"), buffer.unwrap_or_else(|| panic!("momentum {i}")).tensor()?))
         };
-        sgd.load_state(&trained.enumerate().map(buffer).collect::<BTreeMap<_, _>>())?;
+        sgd.load_state(&trained.enumerate().map(buffer).collect::<Result<BTreeMap<_, _>>>()?)?;
         Ok(sgd)
     }
 
@@ -86,10 +89,14 @@ fn each_case(test: impl Fn(&str, &Case) -> Result<()>) -> Result<()> {
             entry,
             keys,
             shapes,
-            checkpoint: Checkpoint::read(&golden::directory().join("models").join(path)),
+            checkpoint: Checkpoint::read(&golden::directory().join("models").join(path))?,
             io: golden::tensors(&format!("models/{name}/io.safetensors")),
             dtype: DType::F32,
         };
+        // Of every architecture, known or not.
+        let state = case.checkpoint.state_dict()?;
+        let found: Shapes = state.into_iter().map(|(name, tensor)| (name, tensor.dims().to_vec())).collect();
+        assert_eq!(found, case.shapes, "{name}");
         for dtype in [DType::F32, DType::F64] {
             case.dtype = dtype;
             if case.load()?.is_some() {
@@ -130,7 +137,7 @@ fn three_training_steps() -> Result<()> {
     each_case(|name, case| {
         let Some((store, network)) = case.load()? else { return Ok(()) };
         let mut optimizer = case.optimizer(&store)?;
-        let learning_rate = case.checkpoint.numbers["optimizer/param_groups/0/lr"];
+        let learning_rate = case.setting("lr").as_f64().expect("lr");
         let rows = |key: &str| case.entry[key].as_array().unwrap_or_else(|| panic!("{name}: {key}")).clone();
         let single = rows("steps_after_checkpoint[total,ce,margin,grad_norm_before_clip]");
         let double = rows("same_in_f64");

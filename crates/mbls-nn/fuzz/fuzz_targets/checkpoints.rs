@@ -1,0 +1,80 @@
+//! Bytes as a checkpoint: whatever is read without an error can be looked through, loaded, saved and read again.
+//!
+//! The first inputs are the test's: `cargo +nightly fuzz run checkpoints fuzz/corpus/checkpoints ../../fixtures/checkpoints --
+//! -max_total_time=300 -max_len=16384`, from `crates/mbls-nn` with that folder of the corpus made before.
+
+#![no_main]
+
+use candle_core::{DType, Device};
+use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
+use mbls_nn::{Checkpoint, Fit, ParamStore, checkpoint::Value};
+
+/// Looks at an object and, for two levels, at what is in it.
+fn look(value: Value, depth: usize) {
+    let _ = (value.to_string(), value.class(), value.as_f64(), value.as_str());
+    if value.is_tensor() {
+        let _ = value.tensor();
+    }
+    if depth > 0 {
+        for (key, inner) in value.entries().take(64) {
+            look(key, 0);
+            look(inner, depth - 1);
+        }
+        value.items().take(64).for_each(|inner| look(inner, depth - 1));
+    }
+}
+
+fuzz_target!(|file: &[u8]| {
+    let Ok(checkpoint) = Checkpoint::from_bytes(file) else { return };
+    look(checkpoint.root(), 2);
+    let Ok(weights) = checkpoint.state_dict() else { return };
+    if weights.values().map(|tensor| tensor.elem_count()).sum::<usize>() > 1 << 16 {
+        return;
+    }
+    let store = ParamStore::new(0, DType::F64, &Device::Cpu);
+    for (name, tensor) in &weights {
+        store.var_builder().get(tensor.dims(), name).expect("a variable");
+    }
+    let report = store.load(&checkpoint, Fit::Strict).expect("the same names and shapes");
+    assert_eq!(report.loaded.len(), store.state().len());
+    let Ok(saved) = store.to_safetensors() else {
+        assert!(weights.contains_key("__metadata__"), "weights that were read can be saved");
+        return;
+    };
+    let again = Checkpoint::from_bytes(&saved[..]).expect("weights that were saved can be read");
+    let report = store.load(&again, Fit::Strict).expect("the same names");
+    assert_eq!(report.loaded.len(), store.state().len());
+    assert_eq!(store.to_safetensors().expect("the same weights"), saved);
+});
+
+/// The checksum of zip archives.
+fn crc(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+    })
+}
+
+/// Makes the checksums of a zip archive those of its content, so that changes in it get past them.
+fn mend(file: &mut [u8]) -> Option<()> {
+    let field = |file: &[u8], at: usize, length: usize| {
+        let bytes = file.get(at..at + length)?;
+        Some(bytes.iter().rev().fold(0usize, |value, &byte| value << 8 | usize::from(byte)))
+    };
+    let mut at = file.windows(4).position(|bytes| bytes == b"PK\x01\x02")?;
+    while file.get(at..at + 4)? == b"PK\x01\x02" {
+        let (size, local) = (field(file, at + 20, 4)?, field(file, at + 42, 4)?);
+        let data = local + 30 + field(file, local + 26, 2)? + field(file, local + 28, 2)?;
+        let sum = crc(file.get(data..data + size)?);
+        file[at + 16..at + 20].copy_from_slice(&sum.to_le_bytes());
+        at += 46 + field(file, at + 28, 2)? + field(file, at + 30, 2)? + field(file, at + 32, 2)?;
+    }
+    Some(())
+}
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    let size = fuzzer_mutate(data, size, max_size);
+    if !seed.is_multiple_of(4) {
+        mend(&mut data[..size]);
+    }
+    size
+});

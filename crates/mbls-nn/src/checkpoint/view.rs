@@ -1,0 +1,251 @@
+//! Where the numbers of a tensor lie: a storage of bytes, and a strided view of it.
+
+use super::values::{Id, Parsed, Values};
+use candle_core::{DType, Device, Tensor};
+use std::ops::Range;
+
+/// A type of number as a file stores it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Element {
+    /// Kept as it is.
+    Same(DType),
+    /// Eight bits with a sign, which become an `i64`.
+    I8,
+    /// A byte that is not 0 for true, which becomes a `u8` of 0 or 1.
+    Bool,
+    /// Nothing of candle's, of this many bytes.
+    Unknown(usize),
+}
+
+impl Element {
+    /// The element of a storage class of PyTorch.
+    pub(super) fn of_storage(class: &str) -> Option<Self> {
+        Some(match class {
+            "DoubleStorage" => Self::Same(DType::F64),
+            "FloatStorage" => Self::Same(DType::F32),
+            "HalfStorage" => Self::Same(DType::F16),
+            "BFloat16Storage" => Self::Same(DType::BF16),
+            "LongStorage" => Self::Same(DType::I64),
+            "IntStorage" => Self::Same(DType::I32),
+            "ShortStorage" => Self::Same(DType::I16),
+            "ByteStorage" | "UntypedStorage" | "_UntypedStorage" => Self::Same(DType::U8),
+            "CharStorage" => Self::I8,
+            "BoolStorage" => Self::Bool,
+            "QInt8Storage" | "QUInt8Storage" | "QUInt4x2Storage" | "QUInt2x4Storage" => Self::Unknown(1),
+            "QInt32Storage" => Self::Unknown(4),
+            "ComplexFloatStorage" => Self::Unknown(8),
+            "ComplexDoubleStorage" => Self::Unknown(16),
+            _ => return None,
+        })
+    }
+
+    pub(super) fn size(self) -> usize {
+        match self {
+            Self::Same(dtype) => dtype.size_in_bytes(),
+            Self::I8 | Self::Bool => 1,
+            Self::Unknown(size) => size,
+        }
+    }
+
+    fn tensor(self, bytes: &[u8], shape: &[usize]) -> candle_core::Result<Tensor> {
+        match self {
+            Self::Same(dtype) => Tensor::from_raw_buffer(bytes, dtype, shape, &Device::Cpu),
+            Self::I8 => {
+                let values: Vec<i64> = bytes.iter().map(|&byte| i64::from(byte as i8)).collect();
+                Tensor::from_vec(values, shape, &Device::Cpu)
+            }
+            Self::Bool => {
+                let values: Vec<u8> = bytes.iter().map(|&byte| u8::from(byte != 0)).collect();
+                Tensor::from_vec(values, shape, &Device::Cpu)
+            }
+            Self::Unknown(_) => candle_core::bail!("numbers of a type that candle lacks"),
+        }
+    }
+}
+
+/// Bytes of a file that tensors view.
+#[derive(Debug)]
+pub(super) struct StorageRef {
+    /// The name of the bytes within the file, a string.
+    pub(super) key: Id,
+    pub(super) element: Element,
+    /// The first element, where this is a part of what `key` names.
+    pub(super) start: usize,
+    /// How many elements.
+    pub(super) length: usize,
+    /// Where the bytes lie; empty until located.
+    range: Range<usize>,
+}
+
+impl StorageRef {
+    pub(super) fn new(key: Id, element: Element, start: usize, length: usize) -> Self {
+        Self { key, element, start, length, range: 0..0 }
+    }
+
+    pub(super) fn locate(&mut self, key: &str, found: Range<usize>) -> Parsed<()> {
+        let size = self.element.size();
+        let span = || {
+            let start = found.start.checked_add(self.start.checked_mul(size)?)?;
+            let end = start.checked_add(self.length.checked_mul(size)?)?;
+            (end <= found.end).then_some(start..end)
+        };
+        self.range = span().ok_or_else(|| {
+            format!(
+                "storage {key:?} has {} bytes, expected {} elements of {size} bytes after the first {}",
+                found.len(),
+                self.length,
+                self.start
+            )
+        })?;
+        Ok(())
+    }
+}
+
+/// A tensor of a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TensorRef {
+    /// An index into [`Values::storages`].
+    pub(super) storage: u32,
+    /// The first element within the storage.
+    pub(super) offset: usize,
+    /// A tuple of integers.
+    pub(super) shape: Id,
+    /// A tuple of integers, in elements.
+    pub(super) stride: Id,
+    /// Whether the numbers mean something else than they say: the conjugate or the negative.
+    pub(super) marked: bool,
+}
+
+/// A part of a file, seen in a type and shape.
+#[derive(PartialEq, Eq, Hash)]
+pub(super) struct View {
+    storage: usize,
+    element: Element,
+    offset: usize,
+    layout: Layout,
+}
+
+impl View {
+    /// How many bytes a copy takes.
+    pub(super) fn byte_count(&self) -> usize {
+        self.layout.count * self.element.size()
+    }
+}
+
+/// The shape and strides of a tensor whose every element lies within its storage.
+#[derive(PartialEq, Eq, Hash)]
+pub(super) struct Layout {
+    shape: Vec<usize>,
+    stride: Vec<usize>,
+    count: usize,
+}
+
+/// As many axes as PyTorch allows.
+const MAX_AXES: usize = 64;
+
+impl TensorRef {
+    /// Checks the tensor.
+    pub(super) fn layout(&self, values: &Values, limit: usize) -> Parsed<Layout> {
+        let sizes = |what: &str, id: Id| -> Parsed<Vec<usize>> {
+            let items = values.tuple(id).ok_or_else(|| format!("a tensor's {what} is {}", values.describe(id)))?;
+            if items.len() > MAX_AXES {
+                return Err(format!("a tensor has {} axes, expected at most {MAX_AXES}", items.len()));
+            }
+            let size = |&item: &Id| {
+                let wrong = || format!("a tensor's {what} holds {}, expected 0 or more", values.describe(item));
+                values.index(item).ok_or_else(wrong)
+            };
+            items.iter().map(size).collect()
+        };
+        let (shape, stride) = (sizes("shape", self.shape)?, sizes("stride", self.stride)?);
+        if shape.len() != stride.len() {
+            return Err(format!("a tensor of shape {shape:?} has the strides {stride:?}"));
+        }
+        // With an axis of size 0 the product is 0 whatever the others are, but candle multiplies them one after the other.
+        let spread = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size.max(1)));
+        let storage = &values.storages[self.storage as usize];
+        let bytes = spread.and_then(|count| count.checked_mul(storage.element.size()));
+        if bytes.is_none_or(|bytes| bytes > limit) {
+            return Err(format!("a tensor of shape {shape:?} is larger than its file can hold"));
+        }
+        let count = shape.iter().product();
+        if count > 0 {
+            let last = shape
+                .iter()
+                .zip(&stride)
+                .try_fold(self.offset, |last, (&size, &stride)| last.checked_add((size - 1).checked_mul(stride)?));
+            if last.is_none_or(|last| last >= storage.length) {
+                return Err(format!(
+                    "a tensor of shape {shape:?}, strides {stride:?} and offset {} does not lie within its storage of {} elements",
+                    self.offset, storage.length
+                ));
+            }
+        }
+        Ok(Layout { shape, stride, count })
+    }
+
+    /// What is equal where two tensors show the same numbers in the same shape.
+    pub(super) fn view(&self, values: &Values, limit: usize) -> Parsed<View> {
+        let storage = &values.storages[self.storage as usize];
+        Ok(View {
+            storage: storage.range.start,
+            element: storage.element,
+            offset: self.offset,
+            layout: self.layout(values, limit)?,
+        })
+    }
+
+    /// The tensor, on the CPU, in the type of the file.
+    pub(super) fn read(&self, values: &Values, limit: usize, file: &[u8]) -> Parsed<Tensor> {
+        let layout = self.layout(values, limit)?;
+        let storage = &values.storages[self.storage as usize];
+        if let Element::Unknown(_) = storage.element {
+            return Err("its numbers are of a type that cannot be read (complex, quantized)".into());
+        }
+        if self.marked {
+            return Err("it is a lazily negated or conjugated view; save it after .resolve_neg()".into());
+        }
+        let bytes = file.get(storage.range.clone()).unwrap_or_default();
+        let size = storage.element.size();
+        let tensor = if layout.count == 0 {
+            storage.element.tensor(&[], &layout.shape)
+        } else if layout.is_contiguous() {
+            let start = self.offset * size;
+            storage.element.tensor(&bytes[start..start + layout.count * size], &layout.shape)
+        } else {
+            storage.element.tensor(&layout.gather(bytes, self.offset, size), &layout.shape)
+        };
+        tensor.map_err(|e| e.to_string())
+    }
+}
+
+impl Layout {
+    fn is_contiguous(&self) -> bool {
+        let mut expected = 1;
+        self.shape.iter().zip(&self.stride).rev().all(|(&size, &stride)| {
+            let fits = size == 1 || stride == expected;
+            expected *= size;
+            fits
+        })
+    }
+
+    /// The elements in row-major order.
+    fn gather(&self, bytes: &[u8], offset: usize, size: usize) -> Vec<u8> {
+        let mut gathered = Vec::with_capacity(self.count * size);
+        let mut index = vec![0; self.shape.len()];
+        let mut at = offset;
+        for _ in 0..self.count {
+            gathered.extend_from_slice(&bytes[at * size..(at + 1) * size]);
+            for axis in (0..index.len()).rev() {
+                index[axis] += 1;
+                at += self.stride[axis];
+                if index[axis] < self.shape[axis] {
+                    break;
+                }
+                at -= self.shape[axis] * self.stride[axis];
+                index[axis] = 0;
+            }
+        }
+        gathered
+    }
+}

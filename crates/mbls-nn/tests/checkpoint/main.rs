@@ -1,0 +1,6 @@
+//! Weights from files of PyTorch and safetensors, and to safetensors.
+
+mod files;
+mod hostile;
+mod load;
+mod torch;
