@@ -6,7 +6,7 @@ pub enum Error {
     /// Candle refused an operation.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
-    /// A saved state does not fit: tensors are missing, unknown, or of another shape or type.
+    /// A saved state does not fit: tensors are missing, unknown, of another shape or type, or hold what cannot be.
     #[error(
         "{what} does not fit: missing [{}], unexpected [{}], different [{}]",
         missing.join(", "), unexpected.join(", "), different.join(", ")
@@ -18,7 +18,7 @@ pub enum Error {
         missing: Vec<String>,
         /// Names that only the saved state has.
         unexpected: Vec<String>,
-        /// Names with the found and the expected shape or type.
+        /// Names with the found and the expected shape, type or value.
         different: Vec<String>,
     },
     /// A setting lies outside its range.

@@ -30,6 +30,7 @@ mod layer;
 pub mod optim;
 mod param_store;
 pub mod portable;
+mod state;
 mod window;
 
 pub use error::{Error, Result};

@@ -1,6 +1,7 @@
 //! The variables of a network, by name.
 
-use crate::{Error, Result, init};
+use crate::state::{self, Types};
+use crate::{Result, init};
 use candle_core::{DType, Device, Shape, Tensor, Var};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
@@ -69,17 +70,12 @@ impl ParamStore {
     ///
     /// # Errors
     ///
-    /// [`Error::State`] lists names that are missing, unexpected or of another shape; no variable has changed then.
+    /// [`Error::State`](crate::Error::State) lists names that are missing, unexpected, of another shape, or integers in place of
+    /// floating-point numbers or the other way round; no variable has changed then.
     pub fn load_state(&self, state: &BTreeMap<String, Tensor>) -> Result<()> {
         let vars = self.lock();
-        let expected = vars.iter().map(|(name, var)| (name.as_str(), var.shape()));
-        check_names_and_shapes("the state of the network", expected, state)?;
-        for (name, var) in vars.iter() {
-            if let Some(tensor) = state.get(name) {
-                set(var, tensor)?;
-            }
-        }
-        Ok(())
+        let slots: Vec<(String, &Var)> = vars.iter().map(|(name, var)| (name.clone(), var)).collect();
+        state::restore("the state of the network", &slots, state, Types::Convertible)
     }
 
     fn select(&self, wanted: impl Fn(&str) -> bool) -> Vec<(String, Var)> {
@@ -96,39 +92,6 @@ impl ParamStore {
 fn is_buffer(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
     BUFFER_NAMES.contains(&last)
-}
-
-/// Copies `tensor` into `var`, also where both share their memory.
-pub(crate) fn set(var: &Var, tensor: &Tensor) -> candle_core::Result<()> {
-    let value = tensor.detach().to_dtype(var.dtype())?.to_device(var.device())?;
-    // A copy of its own: `Var::set` refuses a tensor that shares the variable's storage.
-    var.set(&value.copy()?)
-}
-
-/// Compares the names and shapes of a saved state with those expected.
-pub(crate) fn check_names_and_shapes<'a>(
-    what: &'static str,
-    expected: impl Iterator<Item = (&'a str, &'a Shape)>,
-    found: &BTreeMap<String, Tensor>,
-) -> Result<()> {
-    let expected: BTreeMap<&str, &Shape> = expected.collect();
-    let mut missing = Vec::new();
-    let mut different = Vec::new();
-    for (&name, &shape) in &expected {
-        match found.get(name) {
-            None => missing.push(name.to_string()),
-            Some(tensor) if tensor.shape() != shape => {
-                different.push(format!("{name}: shape {:?}, expected {shape:?}", tensor.shape()));
-            }
-            Some(_) => {}
-        }
-    }
-    let unexpected: Vec<String> = found.keys().filter(|name| !expected.contains_key(name.as_str())).cloned().collect();
-    if missing.is_empty() && unexpected.is_empty() && different.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::State { what, missing, unexpected, different })
-    }
 }
 
 impl SimpleBackend for ParamStore {

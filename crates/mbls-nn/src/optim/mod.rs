@@ -16,7 +16,7 @@ pub use sgd::{Sgd, SgdConfig};
 use crate::{Error, Result};
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
-use parameters::{gradients, load};
+use parameters::gradients;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

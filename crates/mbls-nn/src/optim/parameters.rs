@@ -4,7 +4,7 @@ use super::at_least_zero;
 use crate::{Error, Result};
 use candle_core::{DType, Tensor, Var};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Parameters with a learning rate or a weight decay of their own, as a recipe file states them.
 ///
@@ -210,6 +210,11 @@ impl Trained {
         self.master.as_ref().map(|master| (format!("{}.master", self.name), master))
     }
 
+    /// The variables that a step writes, besides the optimizer's own.
+    pub(super) fn vars(&self) -> impl Iterator<Item = &Var> {
+        std::iter::once(&self.var).chain(&self.master)
+    }
+
     /// Calls `step` with what is to be stepped and the gradient in its type.
     pub(super) fn update(&self, g: &Tensor, step: impl FnOnce(&Var, &Tensor) -> Result<()>) -> Result<()> {
         let Some(master) = &self.master else { return step(&self.var, g) };
@@ -222,36 +227,27 @@ impl Trained {
     }
 }
 
-/// The gradients of what is trained, `None` where there is none.
+/// The gradients of what is trained, `None` where there is none; none of them lies in the memory that a step writes.
 pub(super) fn gradients<'a>(
     parameters: impl IntoIterator<Item = (&'a String, &'a Var)>,
     grads: &candle_core::backprop::GradStore,
+    written: impl IntoIterator<Item = &'a Var>,
 ) -> Result<Vec<Option<Tensor>>> {
+    let written: HashSet<usize> = written.into_iter().map(|var| address(var)).collect();
     let one = |(name, var): (&String, &Var)| {
         let Some(grad) = grads.get(var) else { return Ok(None) };
-        if grad.shape() != var.shape() || grad.dtype() != var.dtype() {
-            return Err(Error::Gradient {
-                name: name.clone(),
-                found: format!("{:?} of {:?}", grad.shape(), grad.dtype()),
-                expected: format!("{:?} of {:?}", var.shape(), var.dtype()),
-            });
+        if grad.shape() != var.shape() || grad.dtype() != var.dtype() || !grad.device().same_device(var.device()) {
+            let text = |t: &Tensor| format!("{:?} of {:?} on {:?}", t.shape(), t.dtype(), t.device().location());
+            return Err(Error::Gradient { name: name.clone(), found: text(grad), expected: text(var) });
         }
-        Ok(Some(grad.detach().contiguous()?))
+        let grad = grad.detach().contiguous()?;
+        Ok(Some(if written.contains(&address(&grad)) { grad.copy()? } else { grad }))
     };
     parameters.into_iter().map(one).collect()
 }
 
-/// Sets the variables of an optimizer from a saved state, or none of them.
-pub(super) fn load(what: &'static str, slots: &[(String, &Var)], state: &BTreeMap<String, Tensor>) -> Result<()> {
-    crate::param_store::check_names_and_shapes(
-        what,
-        slots.iter().map(|(name, var)| (name.as_str(), var.shape())),
-        state,
-    )?;
-    for (name, var) in slots {
-        if let Some(tensor) = state.get(name) {
-            crate::param_store::set(var, tensor)?;
-        }
-    }
-    Ok(())
+/// Where a tensor's storage lies: the same for all that share it.
+fn address(tensor: &Tensor) -> usize {
+    let (storage, _) = tensor.storage_and_layout();
+    std::ptr::from_ref(&*storage).addr()
 }
