@@ -1,7 +1,6 @@
 //! The variables of a network, by name.
 
-use crate::state::{self, Types};
-use crate::{Result, init};
+use crate::{Result, init, state};
 use candle_core::{DType, Device, Shape, Tensor, Var};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
@@ -70,12 +69,12 @@ impl ParamStore {
     ///
     /// # Errors
     ///
-    /// [`Error::State`](crate::Error::State) lists names that are missing, unexpected, of another shape, or integers in place of
-    /// floating-point numbers or the other way round; no variable has changed then.
+    /// [`Error::State`](crate::Error::State) lists names that are missing, unexpected or of another shape, integers in place of
+    /// floating-point numbers, and counts that are not whole numbers of at least 0; no variable has changed then.
     pub fn load_state(&self, state: &BTreeMap<String, Tensor>) -> Result<()> {
         let vars = self.lock();
         let slots: Vec<(String, &Var)> = vars.iter().map(|(name, var)| (name.clone(), var)).collect();
-        state::restore("the state of the network", &slots, state, Types::Convertible)
+        state::restore("the state of the network", &slots, state)
     }
 
     fn select(&self, wanted: impl Fn(&str) -> bool) -> Vec<(String, Var)> {

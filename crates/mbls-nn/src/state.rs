@@ -1,36 +1,14 @@
 //! Saved states: tensors by name that take the place of variables, all of them or none.
 
 use crate::{Error, Result};
-use candle_core::{DType, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use std::collections::BTreeMap;
-
-/// Which types a saved tensor may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Types {
-    /// The variable's own: what follows must have the same bits.
-    Same,
-    /// Any floating-point type for a floating-point variable, and any integer type for an integer one.
-    Convertible,
-}
-
-impl Types {
-    fn allow(self, found: DType, expected: DType) -> bool {
-        match self {
-            Self::Same => found == expected,
-            Self::Convertible => found.is_float() == expected.is_float(),
-        }
-    }
-}
 
 /// Sets every variable to its tensor in `state`, converted to the variable's type and device.
 ///
-/// Integer variables count something, so a negative number is none of theirs.
-pub(crate) fn restore(
-    what: &'static str,
-    slots: &[(String, &Var)],
-    state: &BTreeMap<String, Tensor>,
-    types: Types,
-) -> Result<()> {
+/// Floating-point types stand for one another, as in PyTorch; integers for nothing but integers. An integer variable counts
+/// something: whole numbers of at least 0, which may be written as floating-point numbers, as PyTorch writes its steps.
+pub(crate) fn restore(what: &'static str, slots: &[(String, &Var)], state: &BTreeMap<String, Tensor>) -> Result<()> {
     let (mut missing, mut different, mut values) = (Vec::new(), Vec::new(), Vec::new());
     for (name, var) in slots {
         let Some(tensor) = state.get(name) else {
@@ -39,15 +17,16 @@ pub(crate) fn restore(
         };
         if tensor.shape() != var.shape() {
             different.push(format!("{name}: shape {:?}, expected {:?}", tensor.shape(), var.shape()));
-        } else if !types.allow(tensor.dtype(), var.dtype()) {
+        } else if var.dtype().is_float() && !tensor.dtype().is_float() {
             different.push(format!("{name}: type {:?}, expected {:?}", tensor.dtype(), var.dtype()));
         } else {
+            if !var.dtype().is_float() {
+                let numbers = tensor.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
+                let wrong = numbers.into_iter().find(|&n| n.fract() != 0.0 || n < 0.0);
+                different.extend(wrong.map(|n| format!("{name}: {n}, expected a whole number of at least 0")));
+            }
             // A copy of its own: `Var::set` refuses a tensor that shares the variable's storage.
             let value = tensor.detach().to_dtype(var.dtype())?.to_device(var.device())?.copy()?;
-            if var.dtype() == DType::I64 {
-                let negative = value.flatten_all()?.to_vec1::<i64>()?.into_iter().find(|&count| count < 0);
-                different.extend(negative.map(|count| format!("{name}: {count}, expected at least 0")));
-            }
             values.push((*var, value));
         }
     }

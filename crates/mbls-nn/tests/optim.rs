@@ -216,10 +216,13 @@ fn groups_that_make_no_sense_are_refused() -> Result<()> {
     let a = ParamGroup { prefix: Some("a".into()), weight_decay: Some(0.0), ..Default::default() };
     for (groups, part) in [
         (vec![a.clone(), ParamGroup { max_dims: Some(1), ..a.clone() }], "weight_decay of a"),
-        (vec![ParamGroup { prefix: Some("c".into()), ..a.clone() }], "no parameter"),
+        (vec![ParamGroup { prefix: Some("c".into()), ..a.clone() }], "no parameter belongs to it; there are a, b"),
         (vec![ParamGroup { prefix: None, ..a.clone() }], "at least one of"),
         (vec![ParamGroup { weight_decay: None, ..a.clone() }], "expected a learning_rate_factor"),
-        (vec![ParamGroup { weight_decay: Some(-1.0), ..a.clone() }], "at least 0"),
+        (
+            vec![ParamGroup { weight_decay: Some(-1.0), ..a.clone() }],
+            "weight_decay = -1: expected a finite number of at least 0",
+        ),
     ] {
         let message = Parameters::from(two()?).with_groups(&groups).expect_err(part).to_string();
         assert!(message.contains(part), "{message}");

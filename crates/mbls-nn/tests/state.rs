@@ -73,18 +73,20 @@ fn types_and_values_that_do_not_fit_are_listed_and_nothing_changes() -> Result<(
     let mut adam = Adam::new(vec![("p".into(), p.clone())], AdamConfig::default())?;
     adam.step(&p.sqr()?.sum_all()?.backward()?, 0.1)?;
     let before: Vec<Vec<u8>> = adam.state().values().map(bytes).collect();
-    let good = || adam.state().into_iter().map(|(name, t)| Ok((name, t.copy()?))).collect::<Result<State>>();
-    let (mut wide, mut negative, mut fraction) = (good()?, good()?, good()?);
-    wide.insert("p.exp_avg".into(), Tensor::new(&[1f64, 1.0], &Device::Cpu)?);
-    negative.insert("p.step".into(), Tensor::new(-3i64, &Device::Cpu)?);
-    fraction.insert("p.step".into(), Tensor::new(3f32, &Device::Cpu)?);
+    let good: State = adam.state().into_iter().map(|(name, t)| Ok((name, t.copy()?))).collect::<Result<_>>()?;
+    let with = |name: &str, tensor: Tensor| -> Result<State> {
+        let mut state = good.clone();
+        state.insert(name.into(), tensor);
+        Ok(state)
+    };
     for (mut state, part) in [
         (
-            wide,
-            "the state of Adam does not fit: missing [], unexpected [], different [p.exp_avg: type F64, expected F32]",
+            with("p.exp_avg", Tensor::new(&[1i64, 1], &Device::Cpu)?)?,
+            "the state of Adam does not fit: missing [], unexpected [], different [p.exp_avg: type I64, expected F32]",
         ),
-        (negative, "p.step: -3, expected at least 0"),
-        (fraction, "p.step: type F32, expected I64"),
+        (with("p.step", Tensor::new(-3i64, &Device::Cpu)?)?, "p.step: -3, expected a whole number of at least 0"),
+        (with("p.step", Tensor::new(2.5f32, &Device::Cpu)?)?, "p.step: 2.5, expected a whole number of at least 0"),
+        (with("p.step", Tensor::new(f32::NAN, &Device::Cpu)?)?, "p.step: NaN, expected a whole number of at least 0"),
     ] {
         // One that fits and is new.
         state.insert("p.exp_avg_sq".into(), Tensor::new(&[7f32, 7.0], &Device::Cpu)?);
@@ -92,6 +94,12 @@ fn types_and_values_that_do_not_fit_are_listed_and_nothing_changes() -> Result<(
         assert!(message.contains(part), "{message}");
         assert!(adam.state().values().map(bytes).eq(before.iter().cloned()), "{part}");
     }
+    // What another program wrote in types of its own: PyTorch counts steps in f32.
+    let mut state = with("p.step", Tensor::new(5f32, &Device::Cpu)?)?;
+    state.insert("p.exp_avg".into(), Tensor::new(&[0.5f64, 0.25], &Device::Cpu)?);
+    adam.load_state(&state)?;
+    assert_eq!(adam.state()["p.step"].to_scalar::<i64>()?, 5);
+    assert_eq!(adam.state()["p.exp_avg"].to_vec1::<f32>()?, [0.5, 0.25]);
     Ok(())
 }
 

@@ -2,8 +2,7 @@
 
 use super::parameters::{Parameters, Trained};
 use super::{Optimizer, at_least_zero, elementwise, gradients, setting, tensors};
-use crate::Result;
-use crate::state::{self, Types};
+use crate::{Result, state};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
@@ -164,7 +163,7 @@ impl Optimizer for Adam {
     }
 
     fn load_state(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
-        state::restore("the state of Adam", &self.slots(), state, Types::Same)
+        state::restore("the state of Adam", &self.slots(), state)
     }
 }
 

@@ -2,8 +2,7 @@
 
 use super::parameters::{Parameters, Trained};
 use super::{Optimizer, at_least_zero, elementwise, gradients, tensors};
-use crate::state::{self, Types};
-use crate::{Error, Result};
+use crate::{Error, Result, state};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
@@ -137,7 +136,7 @@ impl Optimizer for Sgd {
     }
 
     fn load_state(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
-        state::restore("the state of SGD", &self.slots(), state, Types::Same)
+        state::restore("the state of SGD", &self.slots(), state)
     }
 }
 
