@@ -126,6 +126,7 @@ impl CellPlan<'_> {
             epochs: self.scale.epochs,
             learning_rate: recipe.learning_rate,
             schedule: recipe.schedule.for_epochs(self.scale.epochs),
+            schedule_metric: None,
             clip_norm: recipe.clip_norm,
             identity: identity.clone(),
             progress: Some(format!("{} {} {} seed {}", key.suite, key.model.as_str(), key.loss, key.seed)),

@@ -9,13 +9,21 @@ pub enum Error {
     /// Candle refused an operation.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
-    /// A saved state does not fit: tensors are missing, unknown, or of another shape.
+    /// A saved state does not fit: tensors are missing, unexpected, or of another shape.
     #[error("{what} does not fit: {report}")]
     State {
         /// What was to be loaded.
         what: String,
         /// What fits and what does not.
         report: Box<LoadReport>,
+    },
+    /// Tensors of a saved state have names and shapes that fit, but another type or values that cannot be.
+    #[error("{what} does not fit: {}", problems.join(", "))]
+    Values {
+        /// What was to be loaded.
+        what: String,
+        /// Names with the found and the expected type or value.
+        problems: Vec<String>,
     },
     /// A file cannot be read.
     #[error("cannot read {}: {source}", path.display())]

@@ -1,6 +1,6 @@
 //! What candle lacks, or does slowly or wrongly, for training networks: layers whose gradients are right, parameters with a
 //! seeded initialisation, optimizers with PyTorch's semantics and a state that can be saved, learning rate schedules,
-//! gradient clipping.
+//! gradient clipping, averages of the weights.
 //!
 //! Layers take a [`VarBuilder`](candle_nn::VarBuilder), use PyTorch's parameter names and implement candle's
 //! [`Module`](candle_core::Module) or [`ModuleT`](candle_nn::ModuleT), so that any of them can stand alone in a candle
@@ -32,6 +32,7 @@ mod layer;
 pub mod optim;
 mod param_store;
 pub mod portable;
+mod state;
 mod window;
 
 pub use checkpoint::Checkpoint;
@@ -45,8 +46,8 @@ pub use layer::{
     MaxPool1d, MaxPool2d, PoolSize, Relu,
 };
 pub use optim::{
-    Adam, AdamConfig, AdamW, AdamWConfig, Optimizer, OptimizerConfig, ParamGroup, Parameters, Schedule, Sgd, SgdConfig,
-    clip_grad_norm, clip_grad_value,
+    Adam, AdamConfig, AdamW, AdamWConfig, Ema, EmaConfig, Optimizer, OptimizerConfig, ParamGroup, Parameters,
+    PlateauMode, ReduceOnPlateau, Schedule, Sgd, SgdConfig, SwappedIn, ThresholdMode, clip_grad_norm, clip_grad_value,
 };
 pub use param_store::{BUFFER_NAMES, ParamStore};
 pub use window::Window;

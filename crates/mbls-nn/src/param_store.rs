@@ -1,6 +1,6 @@
 //! The variables of a network, by name.
 
-use crate::{Fit, LoadReport, Result, init};
+use crate::{Fit, LoadReport, Result, init, state};
 use candle_core::{DType, Device, Shape, Tensor, Var};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
@@ -69,7 +69,8 @@ impl ParamStore {
     ///
     /// # Errors
     ///
-    /// [`Error::State`](crate::Error::State) lists names that are missing, unexpected or of another shape; no variable has changed then.
+    /// [`Error::State`](crate::Error::State) lists names that are missing, unexpected or of another shape,
+    /// [`Error::Values`](crate::Error::Values) integers in place of floating-point numbers; no variable has changed then.
     pub fn load_state(&self, state: &BTreeMap<String, Tensor>) -> Result<()> {
         self.fit_state("the state of the network", state, Fit::Strict).map(drop)
     }
@@ -77,9 +78,8 @@ impl ParamStore {
     /// Sets the variables to the tensors of their names in `state`; none of them where these do not fit as `fit` demands.
     pub(crate) fn fit_state(&self, what: &str, state: &BTreeMap<String, Tensor>, fit: Fit) -> Result<LoadReport> {
         let vars = self.lock();
-        let report = fit.compare(what, vars.iter().map(|(name, var)| (name.as_str(), var.shape())), state)?;
-        assign(report.loaded.iter().filter_map(|name| vars.get(name).zip(state.get(name))))?;
-        Ok(report)
+        let slots: Vec<(String, &Var)> = vars.iter().map(|(name, var)| (name.clone(), var)).collect();
+        state::restore(what, &slots, state, fit)
     }
 
     fn select(&self, wanted: impl Fn(&str) -> bool) -> Vec<(String, Var)> {
@@ -96,19 +96,6 @@ impl ParamStore {
 fn is_buffer(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
     BUFFER_NAMES.contains(&last)
-}
-
-/// Copies each tensor into its variable, also where both share their memory. All are converted before one changes.
-pub(crate) fn assign<'a>(pairs: impl Iterator<Item = (&'a Var, &'a Tensor)>) -> candle_core::Result<()> {
-    let convert = |(var, tensor): (&'a Var, &'a Tensor)| {
-        Ok((var, tensor.detach().to_dtype(var.dtype())?.to_device(var.device())?))
-    };
-    let pairs = pairs.map(convert).collect::<candle_core::Result<Vec<_>>>()?;
-    for (var, value) in pairs {
-        // A copy of its own: `Var::set` refuses a tensor that shares the variable's storage.
-        var.set(&value.copy()?)?;
-    }
-    Ok(())
 }
 
 impl SimpleBackend for ParamStore {

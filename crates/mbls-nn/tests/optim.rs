@@ -76,6 +76,45 @@ fn a_gradient_that_does_not_fit_is_named_and_nothing_moves() -> Result<()> {
 }
 
 #[test]
+fn a_gradient_in_the_memory_that_a_step_writes_counts_as_it_was() -> Result<()> {
+    let sgd = SgdConfig { momentum: 0.5, ..Default::default() };
+    for config in [OptimizerConfig::Sgd(sgd), OptimizerConfig::Adam(AdamConfig::default())] {
+        for dtype in [DType::F64, DType::BF16] {
+            let make = || -> Result<_> {
+                let var = |(name, var): (String, Var)| Ok((name, Var::from_tensor(&var.to_dtype(dtype)?)?));
+                let parameters = two()?.into_iter().map(var).collect::<Result<Vec<_>>>()?;
+                let mut optimizer = config.build(parameters.clone())?;
+                let mut grads = GradStore::default();
+                for (_, var) in &parameters {
+                    grads.insert(var, var.ones_like()?);
+                }
+                optimizer.step(&grads, 0.1)?;
+                Ok((parameters, optimizer))
+            };
+            // The gradient of `a` is `b`, which is stepped later, that of `b` is `a` or the first entry of the state.
+            let run = |own_memory: bool, state: bool| -> Result<Vec<Vec<f64>>> {
+                let (parameters, mut optimizer) = make()?;
+                let mut other = parameters[0].1.as_detached_tensor();
+                if let (true, Some(first)) = (state, optimizer.state().into_values().next()) {
+                    other = first.to_dtype(dtype)?;
+                }
+                let gradients = [parameters[1].1.as_detached_tensor(), other];
+                let mut grads = GradStore::default();
+                for ((_, var), gradient) in parameters.iter().zip(gradients) {
+                    grads.insert(var, if own_memory { gradient.copy()? } else { gradient });
+                }
+                optimizer.step(&grads, 0.1)?;
+                parameters.iter().map(|(_, var)| Ok(var.to_dtype(DType::F64)?.to_vec1::<f64>()?)).collect()
+            };
+            for state in [false, true] {
+                assert_eq!(run(false, state)?, run(true, state)?, "{config:?} {dtype:?} {state}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn a_norm_that_is_not_finite_is_returned_and_scales_nothing() -> Result<()> {
     for value in [f64::NAN, f64::INFINITY] {
         let parameters = two()?;
@@ -177,10 +216,13 @@ fn groups_that_make_no_sense_are_refused() -> Result<()> {
     let a = ParamGroup { prefix: Some("a".into()), weight_decay: Some(0.0), ..Default::default() };
     for (groups, part) in [
         (vec![a.clone(), ParamGroup { max_dims: Some(1), ..a.clone() }], "weight_decay of a"),
-        (vec![ParamGroup { prefix: Some("c".into()), ..a.clone() }], "no parameter"),
+        (vec![ParamGroup { prefix: Some("c".into()), ..a.clone() }], "no parameter belongs to it; there are a, b"),
         (vec![ParamGroup { prefix: None, ..a.clone() }], "at least one of"),
         (vec![ParamGroup { weight_decay: None, ..a.clone() }], "expected a learning_rate_factor"),
-        (vec![ParamGroup { weight_decay: Some(-1.0), ..a.clone() }], "at least 0"),
+        (
+            vec![ParamGroup { weight_decay: Some(-1.0), ..a.clone() }],
+            "weight_decay = -1: expected a finite number of at least 0",
+        ),
     ] {
         let message = Parameters::from(two()?).with_groups(&groups).expect_err(part).to_string();
         assert!(message.contains(part), "{message}");

@@ -29,6 +29,36 @@ pub struct Progress {
     pub epochs: usize,
     /// The best epoch so far.
     pub best: Option<Best>,
+    /// What the schedule's metric was after each epoch; empty where the schedule follows none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "numbers")]
+    pub metrics: Vec<f64>,
+}
+
+/// JSON has no NaN and no infinities: they are written as text.
+mod numbers {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Number {
+        Finite(f64),
+        Other(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+        let number = |&v: &f64| if v.is_finite() { Number::Finite(v) } else { Number::Other(v.to_string()) };
+        serializer.collect_seq(values.iter().map(number))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+        let number = |number| match number {
+            Number::Finite(value) => Ok(value),
+            Number::Other(text) => {
+                text.parse().map_err(|_| D::Error::custom(format!("expected a number, found {text:?}")))
+            }
+        };
+        Vec::<Number>::deserialize(deserializer)?.into_iter().map(number).collect()
+    }
 }
 
 /// The epoch with the best validation score, the last of equals.
@@ -117,5 +147,22 @@ impl Checkpoint {
             part.insert(name.to_owned(), view.load(device)?);
         }
         Ok(Self { progress, model, optimizer })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_that_are_no_numbers_survive() {
+        let metrics = vec![0.1, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 2.0, -1e-300];
+        let progress = Progress { schema: SCHEMA, identity: "a".to_owned(), epochs: 6, best: None, metrics };
+        let json = serde_json::to_string(&progress).unwrap();
+        let read: Progress = serde_json::from_str(&json).unwrap();
+        let bits = |progress: &Progress| progress.metrics.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&read), bits(&progress));
+        let error = serde_json::from_str::<Progress>(&json.replace("-inf", "much")).unwrap_err().to_string();
+        assert!(error.contains("expected a number, found \"much\""), "{error}");
     }
 }

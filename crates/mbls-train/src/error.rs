@@ -63,6 +63,14 @@ pub enum Error {
         /// `training` or `validation`.
         part: &'static str,
     },
+    /// The task measures nothing that the schedule could follow by this name.
+    #[error("schedule_metric = {name}: expected one of {known}")]
+    Metric {
+        /// The name.
+        name: String,
+        /// The names of what is measured.
+        known: String,
+    },
     /// A setting is outside of its range.
     #[error("{name} = {value}: expected {expected}")]
     Setting {

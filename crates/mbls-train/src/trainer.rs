@@ -20,6 +20,9 @@ pub struct TrainerConfig {
     pub learning_rate: f64,
     /// How the learning rate changes from epoch to epoch.
     pub schedule: Schedule,
+    /// The number of [`Task::summary`] on the validation data that a schedule like [`Schedule::ReduceOnPlateau`] follows;
+    /// `None` is the [`Task::score`], of which more is better.
+    pub schedule_metric: Option<String>,
     /// The gradient's norm over all parameters is scaled down to this where it is larger.
     pub clip_norm: Option<f64>,
     /// What is trained; a run only resumes from a checkpoint with the same words.
@@ -68,6 +71,10 @@ impl<'a> Trainer<'a> {
         }
         if let Some(norm) = config.clip_norm.filter(|norm| !(norm.is_finite() && *norm > 0.0)) {
             return wrong("clip_norm", norm.to_string(), "a positive number");
+        }
+        config.schedule.validate()?;
+        if let Some(name) = config.schedule_metric.as_ref().filter(|_| !config.schedule.follows_metric()) {
+            return wrong("schedule_metric", name.clone(), "none, because the schedule follows no metric");
         }
         Ok(Self { store, optimizer, device: device.clone(), config, run })
     }
@@ -130,12 +137,16 @@ impl<'a> Trainer<'a> {
         let bar = progress::bar(self.config.progress.as_deref(), epochs * steps, resumed_after * steps);
         for epoch in resumed_after..epochs {
             let started = Instant::now();
-            let learning_rate = self.config.schedule.learning_rate(self.config.learning_rate, epoch);
+            let learning_rate = self.config.schedule.learning_rate(self.config.learning_rate, epoch, &progress.metrics);
             let (train_values, gradient_norm) = self.train_epoch(task, train, epoch, learning_rate, &bar)?;
             let train_seconds = started.elapsed().as_secs_f64();
             let metrics = evaluate(task, validation, |_| Ok(()))?;
             let value = metrics.value().ok_or(Error::Empty { part: "validation" })?;
             let score = task.score(&value);
+            let summary = named(task.summary(&value));
+            if self.config.schedule.follows_metric() {
+                progress.metrics.push(self.schedule_metric(score, &summary)?);
+            }
             let best = progress.best.is_none_or(|best| score >= best.score);
             if best {
                 progress.best = Some(Best { epoch, score });
@@ -147,14 +158,13 @@ impl<'a> Trainer<'a> {
                 self.checkpoint(progress.clone(), false).save(&self.run.best())?;
             }
             self.checkpoint(progress.clone(), true).save(&self.run.last())?;
-            let validation = named(task.summary(&value));
             let seconds = started.elapsed().as_secs_f64();
             log.write(&Event::Epoch {
                 epoch,
                 learning_rate,
                 train: train_values,
                 gradient_norm,
-                validation,
+                validation: summary,
                 best,
                 seconds,
                 train_seconds,
@@ -213,14 +223,30 @@ impl<'a> Trainer<'a> {
         Ok((sums, largest_norm))
     }
 
+    /// What the schedule is told of an epoch.
+    fn schedule_metric(&self, score: f64, summary: &BTreeMap<String, f64>) -> Result<f64> {
+        let Some(name) = &self.config.schedule_metric else { return Ok(score) };
+        summary.get(name).copied().ok_or_else(|| Error::Metric {
+            name: name.clone(),
+            known: summary.keys().cloned().collect::<Vec<_>>().join(", "),
+        })
+    }
+
     /// Takes model and optimizer from the last checkpoint, or begins anew where there is none.
     fn resume(&mut self) -> Result<Progress> {
         let path = self.run.last();
         let identity = &self.config.identity;
         if !path.try_exists().map_err(Error::io("look for", &path))? {
-            return Ok(Progress { schema: SCHEMA, identity: identity.clone(), epochs: 0, best: None });
+            let (identity, metrics) = (identity.clone(), Vec::new());
+            return Ok(Progress { schema: SCHEMA, identity, epochs: 0, best: None, metrics });
         }
         let checkpoint = Checkpoint::load(&path, identity, &self.device)?;
+        let Progress { epochs, ref metrics, .. } = checkpoint.progress;
+        let expected = if self.config.schedule.follows_metric() { epochs } else { 0 };
+        if metrics.len() != expected {
+            let expected = format!("{expected} of the schedule's metric after {epochs} epochs");
+            return Err(Error::Checkpoint { path, field: "metrics", expected, found: metrics.len().to_string() });
+        }
         let misfit = |part, source| Error::Misfit { path: self.run.last(), part, source: Box::new(source) };
         self.store.load_state(&checkpoint.model).map_err(|source| misfit("model", source))?;
         self.optimizer.load_state(&checkpoint.optimizer).map_err(|source| misfit("optimizer", source))?;

@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Module, Tensor};
 use mbls_core::loss::{CrossEntropy, LogitBatch, Loss};
 use mbls_core::metric::{Accuracy, Metric, Predictions};
 use mbls_data::{Collate, DataLoader, Dataset, LoaderConfig, Order, Seed};
-use mbls_nn::{BatchNorm2d, Linear, OptimizerConfig, ParamStore, Schedule, SgdConfig};
+use mbls_nn::{BatchNorm2d, Linear, OptimizerConfig, ParamStore, PlateauMode, ReduceOnPlateau, Schedule, SgdConfig};
 use mbls_train::event::{self, Event};
 use mbls_train::{Error, Mode, Outcome, Result, RunDirectory, Step, Task, Trainer, TrainerConfig, evaluate};
 use std::path::Path;
@@ -76,7 +76,7 @@ impl Task for PointTask {
     }
 
     fn summary(&self, value: &f64) -> Vec<(&'static str, f64)> {
-        vec![("accuracy", *value)]
+        vec![("accuracy", *value), ("constant", 0.5)]
     }
 
     fn end_epoch(&mut self, epoch: usize) {
@@ -96,6 +96,7 @@ fn config(identity: &str) -> TrainerConfig {
         epochs: EPOCHS,
         learning_rate: 0.1,
         schedule: Schedule::Cosine { epochs: EPOCHS, minimum: 0.0 },
+        schedule_metric: None,
         clip_norm: Some(1.0),
         identity: identity.to_owned(),
         progress: None,
@@ -209,6 +210,53 @@ fn a_checkpoint_of_another_training_or_model_is_refused() {
     assert_eq!(bytes(folder.path()), before);
 }
 
+/// The rates of the epochs, from the event log.
+fn rates(folder: &Path) -> Vec<f64> {
+    let rate = |event| if let Event::Epoch { learning_rate, .. } = event { Some(learning_rate) } else { None };
+    event::read(&folder.join("events.jsonl")).unwrap().into_iter().filter_map(rate).collect()
+}
+
+#[test]
+fn a_schedule_that_follows_a_metric_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    // What can never be better: the rate falls with every epoch but the first.
+    let settings =
+        ReduceOnPlateau { mode: PlateauMode::Max, patience: 0, factor: 0.5, threshold: 9.0, ..Default::default() };
+    let plateau = |metric: Option<&str>| TrainerConfig {
+        schedule: Schedule::ReduceOnPlateau(settings),
+        schedule_metric: metric.map(str::to_owned),
+        ..config("plateau")
+    };
+    for (metric, expected) in [
+        (None, [0.1, 0.1, 0.05, 0.025, 0.0125]),
+        (Some("accuracy"), [0.1, 0.1, 0.05, 0.025, 0.0125]),
+        (Some("constant"), [0.1, 0.1, 0.05, 0.025, 0.0125]),
+    ] {
+        let name = |part: &str| folder.path().join(format!("{part}-{}", metric.unwrap_or("score")));
+        let (whole, stopped) = (name("whole"), name("stopped"));
+        train(&whole, plateau(metric), None).unwrap();
+        assert_eq!(rates(&whole), expected, "{metric:?}");
+        train(&stopped, plateau(metric), Some(3)).unwrap_err();
+        let (outcome, _) = train(&stopped, plateau(metric), None).unwrap();
+        assert_eq!(outcome.resumed_after, 3);
+        assert_eq!(rates(&stopped), expected, "{metric:?}: resumed");
+        assert_eq!(bytes(&stopped), bytes(&whole));
+    }
+
+    let whole = folder.path().join("whole-score");
+    let error =
+        train(&whole, TrainerConfig { identity: "plateau".into(), ..config("") }, None).unwrap_err().to_string();
+    assert!(error.contains("metrics: expected 0") && error.contains("found 5"), "{error}");
+    let plain = folder.path().join("plain");
+    train(&plain, config("plateau"), None).unwrap();
+    assert!(
+        !String::from_utf8_lossy(&bytes(&plain)[0]).contains("metrics"),
+        "a checkpoint without metrics has the field"
+    );
+    let error = train(&plain, plateau(None), None).unwrap_err().to_string();
+    assert!(error.contains("metrics: expected 5 of the schedule's metric after 5 epochs, found 0"), "{error}");
+}
+
 #[test]
 fn settings_and_data_that_cannot_train_are_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -216,6 +264,14 @@ fn settings_and_data_that_cannot_train_are_refused() {
     assert!(error(TrainerConfig { epochs: 0, ..config("points") }).contains("epochs = 0"));
     assert!(error(TrainerConfig { learning_rate: f64::NAN, ..config("points") }).contains("learning_rate = NaN"));
     assert!(error(TrainerConfig { clip_norm: Some(0.0), ..config("points") }).contains("clip_norm = 0"));
+    let schedule = Schedule::Step { size: 0, gamma: 0.1 };
+    assert!(error(TrainerConfig { schedule, ..config("points") }).contains("size = 0"));
+    let schedule_metric = Some("loss".to_owned());
+    let follows_none = error(TrainerConfig { schedule_metric: schedule_metric.clone(), ..config("points") });
+    assert!(follows_none.contains("schedule_metric = loss: expected none"), "{follows_none}");
+    let schedule = Schedule::ReduceOnPlateau(ReduceOnPlateau::default());
+    let unknown = error(TrainerConfig { schedule, schedule_metric, ..config("points") });
+    assert!(unknown.contains("schedule_metric = loss: expected one of accuracy, constant"), "{unknown}");
 }
 
 #[test]

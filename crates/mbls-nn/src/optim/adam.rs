@@ -1,8 +1,8 @@
 //! Adam, and AdamW.
 
 use super::parameters::{Parameters, Trained};
-use super::{Optimizer, at_least_zero, elementwise, gradients, load, setting, tensors};
-use crate::Result;
+use super::{Optimizer, at_least_zero, elementwise, gradients, setting, tensors};
+use crate::{Fit, Result, state};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
@@ -142,7 +142,8 @@ impl Adam {
 impl Optimizer for Adam {
     fn step(&mut self, grads: &GradStore, learning_rate: f64) -> Result<()> {
         at_least_zero("learning_rate", learning_rate)?;
-        let grads = gradients(self.parameters.iter().map(|p| (&p.name, &p.var)), grads)?;
+        let written = self.parameters.iter().flat_map(Trained::vars).chain(&self.mean).chain(&self.square);
+        let grads = gradients(self.parameters.iter().map(|p| (&p.name, &p.var)), grads, written)?;
         for (i, (parameter, g)) in self.parameters.iter().zip(grads).enumerate() {
             let Some(g) = g else { continue };
             let (m, s, step) = (&self.mean[i], &self.square[i], &self.steps[i]);
@@ -162,7 +163,7 @@ impl Optimizer for Adam {
     }
 
     fn load_state(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
-        load("the state of Adam", &self.slots(), state)
+        state::restore("the state of Adam", &self.slots(), state, Fit::Strict).map(drop)
     }
 }
 

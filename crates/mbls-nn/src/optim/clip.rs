@@ -31,7 +31,7 @@ const CHUNK: usize = 1 << 14;
 /// ```
 pub fn clip_grad_norm(parameters: &[(String, Var)], grads: &mut GradStore, max_norm: f64) -> Result<f64> {
     setting("max_norm", max_norm, max_norm >= 0.0, "at least 0")?;
-    let gradients = super::gradients(parameters.iter().map(|(name, var)| (name, var)), grads)?;
+    let gradients = super::gradients(parameters.iter().map(|(name, var)| (name, var)), grads, [])?;
     let mut sum = 0.0;
     for grad in gradients.iter().flatten() {
         sum += sum_of_squares(grad)?;
@@ -67,7 +67,7 @@ pub fn clip_grad_norm(parameters: &[(String, Var)], grads: &mut GradStore, max_n
 /// ```
 pub fn clip_grad_value(parameters: &[(String, Var)], grads: &mut GradStore, limit: f64) -> Result<()> {
     setting("limit", limit, limit >= 0.0, "at least 0")?;
-    let gradients = super::gradients(parameters.iter().map(|(name, var)| (name, var)), grads)?;
+    let gradients = super::gradients(parameters.iter().map(|(name, var)| (name, var)), grads, [])?;
     for ((_, var), grad) in parameters.iter().zip(gradients) {
         if let Some(grad) = grad {
             grads.insert(var, grad.clamp(-limit, limit)?);

@@ -1,22 +1,26 @@
-//! Optimizers with PyTorch's semantics, learning rate schedules and gradient clipping.
+//! Optimizers with PyTorch's semantics, learning rate schedules, gradient clipping and averages of weights.
 
 mod adam;
 mod clip;
 mod elementwise;
+mod ema;
 mod parameters;
+mod plateau;
 mod schedule;
 mod sgd;
 
 pub use adam::{Adam, AdamConfig, AdamW, AdamWConfig};
 pub use clip::{clip_grad_norm, clip_grad_value};
+pub use ema::{Ema, EmaConfig, SwappedIn};
 pub use parameters::{ParamGroup, Parameters};
+pub use plateau::{PlateauMode, ReduceOnPlateau, ThresholdMode};
 pub use schedule::Schedule;
 pub use sgd::{Sgd, SgdConfig};
 
 use crate::{Error, Result};
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
-use parameters::{gradients, load};
+use parameters::gradients;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -26,13 +30,26 @@ use std::collections::BTreeMap;
 /// rounds after each step, so that small steps add up. Where somebody else has set the parameter since, that value counts.
 ///
 /// After [`load_state`](Self::load_state) of a [`state`](Self::state), the steps that follow are bit-identical to those of
-/// an uninterrupted run.
+/// an uninterrupted run. A state is kept like any other tensors by name:
+///
+/// ```no_run
+/// use candle_core::{DType, Device};
+/// use mbls_nn::{Adam, AdamConfig, Linear, Optimizer, ParamStore};
+///
+/// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
+/// Linear::new(8, 3, store.var_builder().pp("fc"))?;
+/// let mut adam = Adam::new(store.parameters(), AdamConfig::default())?;
+/// candle_core::safetensors::save(&adam.state().into_iter().collect(), "adam.safetensors")?;
+/// let state = candle_core::safetensors::load("adam.safetensors", &Device::Cpu)?;
+/// adam.load_state(&state.into_iter().collect())?;
+/// # Ok::<(), mbls_nn::Error>(())
+/// ```
 pub trait Optimizer: Send {
     /// One update with this learning rate. A parameter without gradient stays as it is, as in PyTorch.
     ///
     /// # Errors
     ///
-    /// Where the learning rate is not a finite number of at least 0, or a gradient's shape or type is not its parameter's;
+    /// Where the learning rate is not a finite number of at least 0, or a gradient's shape, type or device is not its parameter's;
     /// nothing has changed then.
     fn step(&mut self, grads: &GradStore, learning_rate: f64) -> Result<()>;
 
@@ -41,11 +58,12 @@ pub trait Optimizer: Send {
     /// The tensors share the optimizer's memory; [`Tensor::copy`] them to keep the present values.
     fn state(&self) -> BTreeMap<String, Tensor>;
 
-    /// Restores a state.
+    /// Restores a state, converted to the types of this optimizer's own.
     ///
     /// # Errors
     ///
-    /// [`Error::State`] lists names that are missing, unexpected or of another shape; nothing has changed then.
+    /// [`Error::State`] lists names that are missing, unexpected or of another shape, integers in place of floating-point
+    /// numbers, and counts that are not whole numbers of at least 0; nothing has changed then.
     fn load_state(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()>;
 }
 

@@ -1,11 +1,10 @@
 //! What an optimizer trains, and which parameters it treats differently from the rest.
 
 use super::at_least_zero;
-use crate::param_store::assign;
-use crate::{Error, Fit, Result};
+use crate::{Error, Result};
 use candle_core::{DType, Tensor, Var};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Parameters with a learning rate or a weight decay of their own, as a recipe file states them.
 ///
@@ -41,6 +40,30 @@ pub struct ParamGroup {
 }
 
 impl ParamGroup {
+    /// Checks the fields, before there is anything to train.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Group`] where there is no condition or no setting, or a setting is negative or not finite.
+    pub fn validate(&self) -> Result<()> {
+        if self.prefix.is_none() && self.suffix.is_none() && self.max_dims.is_none() {
+            return Err(self.error("expected at least one of prefix, suffix and max_dims"));
+        }
+        self.validate_settings()
+    }
+
+    fn validate_settings(&self) -> Result<()> {
+        if self.learning_rate_factor.is_none() && self.weight_decay.is_none() {
+            return Err(self.error("expected a learning_rate_factor or a weight_decay"));
+        }
+        let settings = [("learning_rate_factor", self.learning_rate_factor), ("weight_decay", self.weight_decay)];
+        for (field, value) in settings {
+            let valid = value.map_or(Ok(()), |value| at_least_zero(field, value));
+            valid.map_err(|error| self.error(error.to_string()))?;
+        }
+        Ok(())
+    }
+
     fn selects(&self, name: &str, var: &Var) -> bool {
         self.prefix.as_ref().is_none_or(|prefix| name.starts_with(prefix.as_str()))
             && self.suffix.as_ref().is_none_or(|suffix| name.ends_with(suffix.as_str()))
@@ -111,9 +134,7 @@ impl Parameters {
     /// or where another group has already set the same thing for one of its members.
     pub fn with_groups(mut self, groups: &[ParamGroup]) -> Result<Self> {
         for group in groups {
-            if group.prefix.is_none() && group.suffix.is_none() && group.max_dims.is_none() {
-                return Err(group.error("expected at least one of prefix, suffix and max_dims"));
-            }
+            group.validate()?;
             self = self.with_group_where(group, |_, _| true)?;
         }
         Ok(self)
@@ -125,12 +146,7 @@ impl Parameters {
     ///
     /// As [`with_groups`](Self::with_groups), except that the group needs no condition of its own.
     pub fn with_group_where(mut self, group: &ParamGroup, selects: impl Fn(&str, &Var) -> bool) -> Result<Self> {
-        if group.learning_rate_factor.is_none() && group.weight_decay.is_none() {
-            return Err(group.error("expected a learning_rate_factor or a weight_decay"));
-        }
-        for value in [group.learning_rate_factor, group.weight_decay].into_iter().flatten() {
-            at_least_zero("setting", value).map_err(|_| group.error("expected finite numbers of at least 0"))?;
-        }
+        group.validate_settings()?;
         let mut members = 0;
         for parameter in &mut self.0 {
             if !group.selects(&parameter.name, &parameter.var) || !selects(&parameter.name, &parameter.var) {
@@ -150,27 +166,43 @@ impl Parameters {
             set("weight_decay", &mut parameter.weight_decay, group.weight_decay)?;
         }
         match members {
-            0 => Err(group.error("no parameter belongs to it")),
+            0 => Err(group.error(format!("no parameter belongs to it; there are {}", self.names()))),
             _ => Ok(self),
         }
     }
 
+    /// The names for an error, the first few of many.
+    fn names(&self) -> String {
+        const SHOWN: usize = 12;
+        let mut names: Vec<&str> = self.0.iter().map(|parameter| parameter.name.as_str()).take(SHOWN).collect();
+        let more = format!("and {} more", self.0.len() - names.len());
+        if self.0.len() > SHOWN {
+            names.push(&more);
+        }
+        names.join(", ")
+    }
+
     /// What is to be trained, ready to be stepped; `weight_decay` holds where no group says otherwise.
     pub(super) fn trained(self, weight_decay: f64) -> Result<Vec<Trained>> {
-        let mut names = BTreeSet::new();
-        let mut ids = HashMap::new();
-        for parameter in &self.0 {
-            let name = &parameter.name;
-            if !names.insert(name) {
-                return Err(Error::Setting { field: "parameter", value: name.clone(), expected: "every name once" });
-            }
-            if let Some(other) = ids.insert(parameter.var.id(), name) {
-                let value = format!("{other} and {name}");
-                return Err(Error::Setting { field: "parameter", value, expected: "every variable under one name" });
-            }
-        }
+        distinct(self.0.iter().map(|parameter| (&parameter.name, &parameter.var)))?;
         self.0.into_iter().map(|parameter| Trained::new(parameter, weight_decay)).collect()
     }
+}
+
+/// Checks that every name and every variable occurs once.
+pub(super) fn distinct<'a>(variables: impl IntoIterator<Item = (&'a String, &'a Var)>) -> Result<()> {
+    let mut names = BTreeSet::new();
+    let mut ids = HashMap::new();
+    for (name, var) in variables {
+        if !names.insert(name) {
+            return Err(Error::Setting { field: "parameter", value: name.clone(), expected: "every name once" });
+        }
+        if let Some(other) = ids.insert(var.id(), name) {
+            let value = format!("{other} and {name}");
+            return Err(Error::Setting { field: "parameter", value, expected: "every variable under one name" });
+        }
+    }
+    Ok(())
 }
 
 /// A parameter as an optimizer steps it.
@@ -211,6 +243,11 @@ impl Trained {
         self.master.as_ref().map(|master| (format!("{}.master", self.name), master))
     }
 
+    /// The variables that a step writes, besides the optimizer's own.
+    pub(super) fn vars(&self) -> impl Iterator<Item = &Var> {
+        std::iter::once(&self.var).chain(&self.master)
+    }
+
     /// Calls `step` with what is to be stepped and the gradient in its type.
     pub(super) fn update(&self, g: &Tensor, step: impl FnOnce(&Var, &Tensor) -> Result<()>) -> Result<()> {
         let Some(master) = &self.master else { return step(&self.var, g) };
@@ -223,29 +260,27 @@ impl Trained {
     }
 }
 
-/// The gradients of what is trained, `None` where there is none.
+/// The gradients of what is trained, `None` where there is none; none of them lies in the memory that a step writes.
 pub(super) fn gradients<'a>(
     parameters: impl IntoIterator<Item = (&'a String, &'a Var)>,
     grads: &candle_core::backprop::GradStore,
+    written: impl IntoIterator<Item = &'a Var>,
 ) -> Result<Vec<Option<Tensor>>> {
+    let written: HashSet<usize> = written.into_iter().map(|var| address(var)).collect();
     let one = |(name, var): (&String, &Var)| {
         let Some(grad) = grads.get(var) else { return Ok(None) };
-        if grad.shape() != var.shape() || grad.dtype() != var.dtype() {
-            return Err(Error::Gradient {
-                name: name.clone(),
-                found: format!("{:?} of {:?}", grad.shape(), grad.dtype()),
-                expected: format!("{:?} of {:?}", var.shape(), var.dtype()),
-            });
+        if grad.shape() != var.shape() || grad.dtype() != var.dtype() || !grad.device().same_device(var.device()) {
+            let text = |t: &Tensor| format!("{:?} of {:?} on {:?}", t.shape(), t.dtype(), t.device().location());
+            return Err(Error::Gradient { name: name.clone(), found: text(grad), expected: text(var) });
         }
-        Ok(Some(grad.detach().contiguous()?))
+        let grad = grad.detach().contiguous()?;
+        Ok(Some(if written.contains(&address(&grad)) { grad.copy()? } else { grad }))
     };
     parameters.into_iter().map(one).collect()
 }
 
-/// Sets the variables of an optimizer from a saved state, or none of them.
-pub(super) fn load(what: &'static str, slots: &[(String, &Var)], state: &BTreeMap<String, Tensor>) -> Result<()> {
-    let expected = slots.iter().map(|(name, var)| (name.as_str(), var.shape()));
-    Fit::Strict.compare(what, expected, state)?;
-    assign(slots.iter().filter_map(|(name, var)| Some((*var, state.get(name)?))))?;
-    Ok(())
+/// Where a tensor's storage lies: the same for all that share it.
+fn address(tensor: &Tensor) -> usize {
+    let (storage, _) = tensor.storage_and_layout();
+    std::ptr::from_ref(&*storage).addr()
 }

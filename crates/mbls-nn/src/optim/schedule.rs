@@ -1,16 +1,19 @@
 //! Learning rate schedules.
 
-use super::{at_least_zero, setting};
+use super::{ReduceOnPlateau, at_least_zero, setting};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// The learning rate as a function of the epoch.
+/// The learning rate as a function of the epoch, and of what was measured after the epochs before.
+///
+/// A schedule has no state: a run that goes on from a checkpoint needs the epoch and, where the schedule
+/// [follows a metric](Self::follows_metric), the metrics so far.
 ///
 /// ```
 /// use mbls_nn::Schedule;
 ///
 /// let schedule = Schedule::MultiStep { milestones: vec![150, 250], gamma: 0.1 };
-/// let rates: Vec<f64> = [0, 149, 150, 349].map(|epoch| schedule.learning_rate(0.1, epoch)).into();
+/// let rates: Vec<f64> = [0, 149, 150, 349].map(|epoch| schedule.learning_rate(0.1, epoch, &[])).into();
 /// assert!(rates.iter().zip([0.1, 0.1, 0.01, 0.001]).all(|(rate, expected)| (rate / expected - 1.0).abs() < 1e-12));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -53,6 +56,10 @@ pub enum Schedule {
         /// What follows.
         then: Box<Schedule>,
     },
+    /// The base rate, multiplied by `factor` whenever the metric has not become better for more than `patience` epochs.
+    ///
+    /// PyTorch's `ReduceLROnPlateau`. Within a [`Warmup`](Self::Warmup), the metrics of its epochs do not count.
+    ReduceOnPlateau(ReduceOnPlateau),
 }
 
 impl Schedule {
@@ -60,8 +67,8 @@ impl Schedule {
     ///
     /// # Errors
     ///
-    /// Where `gamma` is not a positive finite number, `size` or the `epochs` of a cosine are 0, or `minimum` or `start` is negative
-    /// or not finite.
+    /// Where `gamma` is not a positive finite number, `size` or the `epochs` of a cosine are 0, `minimum`, `start`, `threshold` or
+    /// `eps` is negative or not finite, or `factor` is not at least 0 and less than 1.
     pub fn validate(&self) -> Result<()> {
         match *self {
             Self::Constant => Ok(()),
@@ -79,18 +86,42 @@ impl Schedule {
                 Err(Error::Setting { field: "epochs", value: "0".into(), expected: "at least 1" })
             }
             Self::Cosine { minimum, .. } => at_least_zero("minimum", minimum),
+            Self::ReduceOnPlateau(ref plateau) => plateau.validate(),
         }
     }
 
-    /// The rate during `epoch`, counted from 0.
-    pub fn learning_rate(&self, base: f64, epoch: usize) -> f64 {
+    /// Whether the rate depends on the metrics of the epochs before.
+    pub fn follows_metric(&self) -> bool {
+        match self {
+            Self::ReduceOnPlateau(_) => true,
+            Self::Warmup { then, .. } => then.follows_metric(),
+            Self::Constant | Self::Step { .. } | Self::MultiStep { .. } | Self::Cosine { .. } => false,
+        }
+    }
+
+    /// The rate during `epoch`, counted from 0; `metrics` are those of the epochs before, in order.
+    ///
+    /// They matter only where the schedule [follows a metric](Self::follows_metric).
+    ///
+    /// ```
+    /// use mbls_nn::{ReduceOnPlateau, Schedule};
+    ///
+    /// let schedule = Schedule::ReduceOnPlateau(ReduceOnPlateau { patience: 1, factor: 0.5, ..Default::default() });
+    /// let losses = [0.9, 0.7, 0.8, 0.7];
+    /// let rates: Vec<f64> = (0..5).map(|epoch| schedule.learning_rate(0.1, epoch, &losses[..epoch])).collect();
+    /// assert_eq!(rates, [0.1, 0.1, 0.1, 0.1, 0.05]);
+    /// ```
+    pub fn learning_rate(&self, base: f64, epoch: usize, metrics: &[f64]) -> f64 {
         match self {
             Self::Constant => base,
             &Self::Step { size, gamma } => (0..epoch / size.max(1)).fold(base, |rate, _| rate * gamma),
             &Self::Warmup { epochs, start, .. } if epoch < epochs => {
                 base * (start + (1.0 - start) * epoch as f64 / epochs as f64)
             }
-            Self::Warmup { epochs, then, .. } => then.learning_rate(base, epoch - epochs),
+            Self::Warmup { epochs, then, .. } => {
+                then.learning_rate(base, epoch - epochs, metrics.get(*epochs..).unwrap_or_default())
+            }
+            Self::ReduceOnPlateau(plateau) => plateau.learning_rate(base, metrics),
             Self::MultiStep { milestones, gamma } => {
                 let reached = milestones.iter().filter(|&&milestone| milestone <= epoch).count();
                 (0..reached).fold(base, |rate, _| rate * gamma)
@@ -111,7 +142,7 @@ mod tests {
     #[test]
     fn cosine_starts_at_the_base_passes_the_middle_and_ends_at_the_minimum() {
         let schedule = Schedule::Cosine { epochs: 10, minimum: 0.02 };
-        let close = |epoch, expected: f64| (schedule.learning_rate(0.1, epoch) - expected).abs() < 1e-15;
+        let close = |epoch, expected: f64| (schedule.learning_rate(0.1, epoch, &[]) - expected).abs() < 1e-15;
         assert!(close(0, 0.1) && close(5, 0.06) && close(10, 0.02) && close(11, 0.02));
     }
 
@@ -126,7 +157,7 @@ mod tests {
         ];
         for (schedule, expected) in cases {
             for (epoch, expected) in expected.into_iter().enumerate() {
-                let found = schedule.learning_rate(0.1, epoch);
+                let found = schedule.learning_rate(0.1, epoch, &[]);
                 assert!((found - expected).abs() < 1e-12, "{schedule:?} epoch {epoch}: {found}, expected {expected}");
             }
         }

@@ -1,8 +1,8 @@
 //! Stochastic gradient descent.
 
 use super::parameters::{Parameters, Trained};
-use super::{Optimizer, at_least_zero, elementwise, gradients, load, tensors};
-use crate::{Error, Result};
+use super::{Optimizer, at_least_zero, elementwise, gradients, tensors};
+use crate::{Error, Fit, Result, state};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
@@ -109,7 +109,8 @@ impl Sgd {
 impl Optimizer for Sgd {
     fn step(&mut self, grads: &GradStore, learning_rate: f64) -> Result<()> {
         at_least_zero("learning_rate", learning_rate)?;
-        let grads = gradients(self.parameters.iter().map(|p| (&p.name, &p.var)), grads)?;
+        let written = self.parameters.iter().flat_map(Trained::vars).chain(&self.momentum);
+        let grads = gradients(self.parameters.iter().map(|p| (&p.name, &p.var)), grads, written)?;
         let SgdConfig { momentum, dampening, nesterov, .. } = self.config;
         for (i, (parameter, g)) in self.parameters.iter().zip(grads).enumerate() {
             let Some(g) = g else { continue };
@@ -135,7 +136,7 @@ impl Optimizer for Sgd {
     }
 
     fn load_state(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
-        load("the state of SGD", &self.slots(), state)
+        state::restore("the state of SGD", &self.slots(), state, Fit::Strict).map(drop)
     }
 }
 

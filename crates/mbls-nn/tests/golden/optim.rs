@@ -129,10 +129,11 @@ fn a_restored_state_continues_bit_identically() -> Result<()> {
 fn schedules_match() -> Result<()> {
     let json = golden::json("optim.json");
     let number = |value: &serde_json::Value| value.as_f64().expect("a number");
-    let mut compared = 0;
+    let mut compared = BTreeSet::new();
     for (name, entry) in json["schedulers"].as_object().expect("schedulers") {
         let Some(rates) = entry["lr"].as_array() else { continue };
         let gamma = entry["gamma"].as_f64();
+        let metrics: Vec<f64> = entry["metrics"].as_array().map_or(Vec::new(), |m| m.iter().map(number).collect());
         let schedule = if let (Some(milestones), Some(gamma)) = (entry["milestones"].as_array(), gamma) {
             Schedule::MultiStep { milestones: milestones.iter().map(|m| number(m) as usize).collect(), gamma }
         } else if let (Some(size), Some(gamma)) = (entry["step_size"].as_u64(), gamma) {
@@ -140,15 +141,19 @@ fn schedules_match() -> Result<()> {
         } else if let (Some(epochs), Some(minimum)) = (entry["T_max"].as_u64(), entry["eta_min"].as_f64()) {
             Schedule::Cosine { epochs: epochs as usize, minimum }
         } else {
-            // A schedule that reacts to a metric is no function of the epoch.
-            continue;
+            let field = |field: &str| (field.to_owned(), entry[field].clone());
+            let fields = ["factor", "patience", "mode", "threshold", "threshold_mode"].map(field);
+            Schedule::ReduceOnPlateau(
+                serde_json::from_value(fields.into_iter().collect()).expect("settings of a plateau"),
+            )
         };
         for (epoch, rate) in rates.iter().enumerate() {
-            let (found, expected) = (schedule.learning_rate(number(&rates[0]), epoch), number(rate));
+            let (found, expected) =
+                (schedule.learning_rate(number(&rates[0]), epoch, &metrics[..epoch.min(metrics.len())]), number(rate));
             assert!((found - expected).abs() <= 1e-12 * expected, "{name} epoch {epoch}: {found}, expected {expected}");
         }
-        compared += 1;
+        compared.insert(name.clone());
     }
-    assert!(compared > 0);
+    assert!(compared.contains("plateau") && compared.len() >= 3, "{compared:?}");
     Ok(())
 }
