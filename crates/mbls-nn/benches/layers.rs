@@ -4,7 +4,7 @@
 //!
 //! - `conv2d/../OUT CHANNELS,KERNEL,STRIDE,PADDING,DILATION,GROUPS`, or `conv1d/..`, which has a bias; with `/first` at its end the
 //!   input's gradient is not wanted, as in the first layer of a network;
-//! - `batch_norm/..` (training), `relu/..`, `add/..` (of a second input of the same shape);
+//! - `batch_norm/..` (training), the same with what follows it as `batch_norm_relu/..` and `batch_norm_add_relu/..`, `relu/..`, `add/..` (of a second input of the same shape);
 //! - `max_pool/../KERNEL,STRIDE,PADDING`, `global_avg_pool/..`, `global_max_pool/..` (of one axis), `bilinear/../HEIGHT,WIDTH`;
 //! - `linear/../OUT FEATURES`;
 //! - `peak/N`: a product of NxN matrices on each thread, which is what the machine can do.
@@ -93,6 +93,14 @@ fn prepare(item: &str) -> Result<Step> {
         ("batch_norm", []) => {
             let norm = BatchNorm2d::new(channels, vb)?;
             step(move || norm.forward_t(&x, true))
+        }
+        ("batch_norm_relu", []) => {
+            let norm = BatchNorm2d::new(channels, vb)?;
+            step(move || norm.forward_relu(&x, None, true))
+        }
+        ("batch_norm_add_relu", []) => {
+            let (norm, other) = (BatchNorm2d::new(channels, vb)?, variable()?);
+            step(move || norm.forward_relu(&x, Some(&other), true))
         }
         ("relu", []) => layer(Relu, x),
         ("add", []) => {
