@@ -1,81 +1,29 @@
-"""Times convolutions beside PyTorch on the same work, in turn: A B A B, medians, ratios weighted as networks use them.
+"""Times layers beside PyTorch on the same work, in turn: A B A B, medians, each as often as a network has it.
 
     pip install torch
-    python crates/mbls-nn/benches/compare.py [NETWORK ...] [--rounds 2] [--threads T] [--seconds 1] [--each]
+    python crates/mbls-nn/benches/compare.py [NETWORK|ITEM ...] [--kinds KIND ...] [--rounds 2] [--threads T] [--seconds 1] [--each] [--apart]
 
-Run from the workspace's folder on an otherwise idle machine. An item is one distinct convolution of a network, forward and
-backward, in f32; ours runs in the benchmark `layers`, the other side is plain PyTorch. The row of a network sums its items,
-each as often as it occurs; with `--each` every item has a row too. The first layer of a network needs no gradient of its
-input on either side.
+Run from the workspace's folder on an otherwise idle machine. An item is one distinct layer of a network, forward and backward, in
+f32; ours runs in the benchmark `layers`, the other side is plain PyTorch, each kind of layer in a process of its own. The rows of a
+network sum its items, kind by kind and all together, each as often as it occurs; with `--each` every item has a row too. The first
+layer of a network needs no gradient of its input on either side.
+
+Batch norm with the addition and ReLU that follow it is one item, which in PyTorch is three operations, the latter two in place as
+torchvision has them; with `--apart` each is an item of its own on both sides.
 """
 import argparse
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import sys
 import time
 
+from networks import NETWORKS, apart, group, operations
+
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # else OpenMP spins between regions, which costs milliseconds
-
-
-def conv2d(images, inputs, size, outputs, kernel, stride=1, padding=None, dilation=1, first=False):
-    padding = dilation * (kernel // 2) if padding is None else padding
-    name = f"conv2d/{images}x{inputs}x{size}x{size}/{outputs},{kernel},{stride},{padding},{dilation},1"
-    return name + ("/first" if first else "")
-
-
-def resnet18(images, size):
-    yield conv2d(images, 3, size, 64, 3, first=True)
-    inputs = 64
-    for stage, outputs in enumerate((64, 128, 256, 512)):
-        for block in range(2):
-            stride = 2 if stage and not block else 1
-            yield conv2d(images, inputs, size, outputs, 3, stride)
-            if stride > 1:
-                yield conv2d(images, inputs, size, outputs, 1, stride)
-            size //= stride
-            yield conv2d(images, outputs, size, outputs, 3)
-            inputs = outputs
-
-
-def resnet50(images, size, dilated=()):
-    """The bottlenecks; stages in `dilated` keep their size, and dilate instead."""
-    inputs, dilation = 64, 1
-    for stage, blocks in enumerate((3, 4, 6, 3)):
-        width, stride, before = 64 << stage, 2 if stage else 1, dilation
-        if stage in dilated:
-            dilation, stride = 2 * dilation, 1
-        for block in range(blocks):
-            move = 1 if block else stride
-            yield conv2d(images, inputs, size, width, 1)
-            yield conv2d(images, width, size, width, 3, move, dilation=dilation if block else before)
-            if not block:
-                yield conv2d(images, inputs, size, 4 * width, 1, move)
-            size //= move
-            yield conv2d(images, width, size, 4 * width, 1)
-            inputs = 4 * width
-
-
-def deeplabv3(images, size):
-    yield conv2d(images, 3, size, 64, 7, 2, first=True)
-    yield from resnet50(images, size // 4, dilated=(2, 3))
-    size //= 8
-    yield conv2d(images, 2048, size, 256, 1)
-    for dilation in (12, 24, 36):
-        yield conv2d(images, 2048, size, 256, 3, dilation=dilation)
-    yield conv2d(images, 2048, 1, 256, 1)
-    yield conv2d(images, 1280, size, 256, 1)
-    yield conv2d(images, 256, size, 256, 3)
-    yield conv2d(images, 256, size, 21, 1)
-
-
-NETWORKS = {
-    "resnet18": lambda: list(resnet18(32, 32)),
-    "resnet50": lambda: [conv2d(32, 3, 32, 64, 3, first=True), *resnet50(32, 32)],
-    "textcnn": lambda: [f"conv1d/128x{c}x{size}/128,5,1,0,1,1" + rest for c, size, rest in ((100, 1000, "/first"), (128, 992, ""), (128, 984, ""))],
-    "deeplabv3": lambda: list(deeplabv3(2, 256)),
-}
+os.environ.setdefault("CANDLE_NUM_THREADS", "1")  # else candle's own threads spin beside those that compute
 
 
 def build():
@@ -87,29 +35,69 @@ def build():
 
 def medians(command, items, threads, seconds):
     command = [*command, "--threads", str(threads), "--seconds", str(seconds), *items]
-    environment = dict(os.environ, CANDLE_NUM_THREADS=str(threads))
-    lines = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout.splitlines()
+    lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     return {row["item"]: row["median"] for row in map(json.loads, lines)}
+
+
+def peer_layer(kind, shape, options):
+    import torch
+    from torch import nn
+    from torch.nn import functional as F
+
+    channels, flat = shape[1], len(shape) == 3
+    if kind.startswith("batch_norm"):
+        norm = nn.BatchNorm2d(channels)
+        if kind == "batch_norm":
+            return norm, norm
+        residual = torch.randn(shape).requires_grad_(True) if kind == "batch_norm_add_relu" else None
+
+        def together(x):
+            y = norm(x)
+            if residual is not None:
+                residual.grad = None
+                y += residual
+            return F.relu_(y)
+
+        return norm, together
+    if kind == "add":
+        other = torch.randn(shape).requires_grad_(True)
+
+        def add(x):
+            other.grad = None
+            return x + other
+
+        return None, add
+    layer = {
+        "conv1d": lambda: nn.Conv1d(channels, *options),
+        "conv2d": lambda: nn.Conv2d(channels, *options, bias=False),
+        "relu": lambda: nn.ReLU(),
+        "max_pool": lambda: nn.MaxPool1d(*options) if flat else nn.MaxPool2d(*options),
+        "global_avg_pool": lambda: nn.AdaptiveAvgPool2d(1),
+        "global_max_pool": lambda: nn.AdaptiveMaxPool1d(1),
+        "bilinear": lambda: nn.Upsample(size=options, mode="bilinear", align_corners=False),
+        "linear": lambda: nn.Linear(channels, *options),
+    }[kind]()
+    return layer, layer
 
 
 def run_peer(items, threads, seconds):
     import torch
-    from torch import nn
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     for item in items:
-        kind, shape, options, *rest = item.split("/")
-        shape, options = [int(size) for size in shape.split("x")], [int(option) for option in options.split(",")]
-        layer = nn.Conv1d(shape[1], *options) if kind == "conv1d" else nn.Conv2d(shape[1], *options, bias=False)
-        x = torch.randn(shape).requires_grad_(rest != ["first"])
-        grad = torch.ones_like(layer(x))
+        kind, shape, options, *rest = [*item.split("/"), ""]
+        shape, options = [int(size) for size in shape.split("x")], [int(option) for option in options.split(",") if option]
+        layer, forward = peer_layer(kind, shape, options)
+        x = torch.randn(shape).requires_grad_("first" not in rest)
+        grad = torch.ones_like(forward(x))
         times, started = [], None
         while len(times) < 3 or time.perf_counter() - started < seconds:
             x.grad = None
-            layer.zero_grad(set_to_none=True)
+            if layer is not None:
+                layer.zero_grad(set_to_none=True)
             begin = time.perf_counter()
-            layer(x).backward(grad)
+            forward(x).backward(grad)
             times.append(time.perf_counter() - begin)
             if started is None:  # the first one warms up
                 times, started = [], time.perf_counter()
@@ -119,31 +107,52 @@ def run_peer(items, threads, seconds):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("items", nargs="*")
+    parser.add_argument("--kinds", nargs="+", help="only these kinds of layers, as the rows name them")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--each", action="store_true")
+    parser.add_argument("--apart", action="store_true")
     parser.add_argument("--ours", help="a benchmark that is built already")
+    parser.add_argument("--under", default="", help="a command that each process runs under, such as 'taskset -c 0'")
     parser.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peer:
         return run_peer(arguments.items, arguments.threads, arguments.seconds)
-    sides = [[arguments.ours or build()], [sys.executable, __file__, "--peer"]]
-    print("| work | times | threads | mbls-nn | PyTorch | ratio |\n|---|---:|---:|---:|---:|---:|")
+    under = shlex.split(arguments.under)
+    sides = [[*under, arguments.ours or build()], [*under, sys.executable, __file__, "--peer"]]
+    print("| work | times | threads | mbls-nn | PyTorch | ratio | GFLOP/s |\n|---|---:|---:|---:|---:|---:|---:|")
     for network in arguments.items or NETWORKS:
-        layers = NETWORKS[network]() if network in NETWORKS else [network]
-        items = list(dict.fromkeys(layers))
+        layers = list(NETWORKS[network]()) if network in NETWORKS else [network]
+        layers = list(apart(layers)) if arguments.apart else layers
+        groups = {}
+        for item in layers:
+            if not arguments.kinds or group(item) in arguments.kinds:
+                groups.setdefault(group(item), []).append(item)
         for threads in [arguments.threads] if arguments.threads else [1, 2]:
-            found = [[], []]
-            for _ in range(arguments.rounds):
-                for command, runs in zip(sides, found):
-                    runs.append(medians(command, items, threads, arguments.seconds))
-            ours, peer = ({item: statistics.median(run[item] for run in runs) for item in items} for runs in found)
-            rows = [(network, len(layers), sum(map(ours.get, layers)), sum(map(peer.get, layers)))]
-            if arguments.each:
-                rows = [(item, layers.count(item), ours[item], peer[item]) for item in items] + rows
-            for name, times, a, b in rows:
-                print(f"| {name} | {times} | {threads} | {a * 1e3:.4g} ms | {b * 1e3:.4g} ms | {b / a:.2f} |", flush=True)
+            compare(network, groups, sides, threads, arguments)
+
+
+def compare(network, groups, sides, threads, arguments):
+    def row(name, times, ours, peer, work):
+        rate = f"{work / ours / 1e9:.0f}" if work else ""
+        print(f"| {name} | {times} | {threads} | {ours * 1e3:.4g} ms | {peer * 1e3:.4g} ms | {peer / ours:.2f} | {rate} |", flush=True)
+
+    totals = []
+    for kind, layers in groups.items():
+        items = list(dict.fromkeys(layers))
+        found = [[], []]
+        for _ in range(arguments.rounds):
+            for command, runs in zip(sides, found):
+                runs.append(medians(command, items, threads, arguments.seconds))
+        ours, peer = ({item: statistics.median(run[item] for run in runs) for item in items} for runs in found)
+        if arguments.each:
+            for item in items:
+                row(item, layers.count(item), ours[item], peer[item], operations(item))
+        totals.append((len(layers), sum(map(ours.get, layers)), sum(map(peer.get, layers))))
+        row(f"{network}, {kind}", *totals[-1], sum(map(operations, layers)))
+    if len(totals) > 1:
+        row(f"{network}, all", *map(sum, zip(*totals)), 0)
 
 
 if __name__ == "__main__":

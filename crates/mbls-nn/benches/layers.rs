@@ -1,11 +1,22 @@
 //! Times layers forward and backward, one JSON line each: `layers [--threads T] [--seconds S] ITEM...`.
 //!
-//! An item is `conv2d/INPUT SHAPE/OUT CHANNELS,KERNEL,STRIDE,PADDING,DILATION,GROUPS`, or `conv1d/..`, which has a bias; with
-//! `/first` at its end the input's gradient is not wanted, as in the first layer of a network. `compare.py` calls this in turn
-//! with PyTorch.
+//! An item is `KIND/INPUT SHAPE/OPTIONS`:
+//!
+//! - `conv2d/../OUT CHANNELS,KERNEL,STRIDE,PADDING,DILATION,GROUPS`, or `conv1d/..`, which has a bias; with `/first` at its end the
+//!   input's gradient is not wanted, as in the first layer of a network;
+//! - `batch_norm/..` (training), the same with what follows it as `batch_norm_relu/..` and `batch_norm_add_relu/..`, `relu/..`, `add/..` (of a second input of the same shape);
+//! - `max_pool/../KERNEL,STRIDE,PADDING`, `global_avg_pool/..`, `global_max_pool/..` (of one axis), `bilinear/../HEIGHT,WIDTH`;
+//! - `linear/../OUT FEATURES`;
+//! - `peak/N`: a product of NxN matrices on each thread, which is what the machine can do.
+//!
+//! `compare.py` calls this in turn with PyTorch.
 
 use candle_core::{DType, Device, Module, Tensor, Var};
-use mbls_nn::{Conv, Conv1dConfig, Conv2dConfig, ConvConfig, ConvInit, ParamStore};
+use candle_nn::ModuleT;
+use mbls_nn::{
+    AdaptiveMaxPool1d, BatchNorm2d, Bilinear2d, Conv, Conv1dConfig, Conv2dConfig, ConvInit, GlobalAvgPool2d, Linear,
+    MaxPool1d, MaxPool2d, ParamStore, Relu,
+};
 use std::error::Error;
 use std::time::{Duration, Instant};
 
@@ -50,49 +61,77 @@ fn median(step: &mut impl FnMut() -> candle_core::Result<()>, limit: Duration) -
     Ok((times[times.len() / 2] + times[(times.len() - 1) / 2]) / 2.0)
 }
 
-fn prepare(item: &str) -> Result<Box<dyn FnMut() -> candle_core::Result<()> + Send>> {
-    let parts: Vec<&str> = item.split('/').collect();
-    let &[kind, shape, options, ref rest @ ..] = &parts[..] else {
-        return Err(format!("{item}: expected KIND/SHAPE/OPTIONS").into());
+type Step = Box<dyn FnMut() -> candle_core::Result<()> + Send>;
+
+fn prepare(item: &str) -> Result<Step> {
+    let mut parts = item.split('/');
+    let kind = parts.next().unwrap_or_default();
+    let mut numbers = |by| -> Result<Vec<usize>> {
+        Ok(parts.next().map_or(Ok(Vec::new()), |text| text.split(by).map(str::parse).collect())?)
     };
-    let numbers = |text: &str, by| text.split(by).map(str::parse).collect::<std::result::Result<Vec<usize>, _>>();
-    let shape = numbers(shape, 'x')?;
-    let &[outputs, kernel, stride, padding, dilation, groups] = &numbers(options, ',')?[..] else {
-        return Err(format!("{item}: expected six options").into());
+    let (shape, options) = (numbers('x')?, numbers(',')?);
+    let variable = || Tensor::randn(0f32, 1f32, &shape[..], &Device::Cpu).and_then(|x| Var::from_tensor(&x));
+    let x = match parts.next() {
+        Some("first") => variable()?.as_detached_tensor(),
+        _ => variable()?.into_inner(),
     };
-    let x = Tensor::randn(0f32, 1f32, &shape[..], &Device::Cpu)?;
-    let x = match rest {
-        ["first"] => x,
-        _ => Var::from_tensor(&x)?.into_inner(),
-    };
-    let (bias, init) = (kind == "conv1d", ConvInit::TorchUniform);
-    let inputs = shape[1];
-    Ok(match kind {
-        "conv1d" => {
+    let store = ParamStore::new(0, DType::F32, &Device::Cpu);
+    let vb = store.var_builder();
+    let channels = shape.get(1).copied().unwrap_or_default();
+    Ok(match (kind, &options[..]) {
+        ("conv1d", &[outputs, kernel, stride, padding, dilation, groups]) => {
+            let (bias, init) = (true, ConvInit::TorchUniform);
             let config =
                 Conv1dConfig { stride: [stride], padding: [padding], dilation: [dilation], groups, bias, init };
-            Box::new(step(inputs, outputs, [kernel], config, x)?)
+            layer(Conv::new(channels, outputs, [kernel], config, vb)?, x)
         }
-        "conv2d" => {
+        ("conv2d", &[outputs, kernel, stride, padding, dilation, groups]) => {
             let (stride, padding, dilation) = ([stride; 2], [padding; 2], [dilation; 2]);
-            let config = Conv2dConfig { stride, padding, dilation, groups, bias, init };
-            Box::new(step(inputs, outputs, [kernel; 2], config, x)?)
+            let config = Conv2dConfig { stride, padding, dilation, groups, bias: false, init: ConvInit::TorchUniform };
+            layer(Conv::new(channels, outputs, [kernel; 2], config, vb)?, x)
+        }
+        ("batch_norm", []) => {
+            let norm = BatchNorm2d::new(channels, vb)?;
+            step(move || norm.forward_t(&x, true))
+        }
+        ("batch_norm_relu", []) => {
+            let norm = BatchNorm2d::new(channels, vb)?;
+            step(move || norm.forward_relu(&x, None, true))
+        }
+        ("batch_norm_add_relu", []) => {
+            let (norm, other) = (BatchNorm2d::new(channels, vb)?, variable()?);
+            step(move || norm.forward_relu(&x, Some(&other), true))
+        }
+        ("relu", []) => layer(Relu, x),
+        ("add", []) => {
+            let other = variable()?;
+            step(move || &x + other.as_tensor())
+        }
+        ("max_pool", &[kernel, stride, padding]) if shape.len() == 3 => {
+            layer(MaxPool1d::new(kernel, stride, padding), x)
+        }
+        ("max_pool", &[kernel, stride, padding]) => layer(MaxPool2d::new(kernel, stride, padding), x),
+        ("global_avg_pool", []) => layer(GlobalAvgPool2d, x),
+        ("global_max_pool", []) => layer(AdaptiveMaxPool1d { output: [1] }, x),
+        ("bilinear", &[height, width]) => layer(Bilinear2d { output: [height, width], align_corners: false }, x),
+        ("linear", &[outputs]) => layer(Linear::new(channels, outputs, vb)?, x),
+        ("peak", []) => {
+            let n = shape[0];
+            let matrix = Tensor::randn(0f32, 1f32, (n, n), &Device::Cpu)?;
+            Box::new(move || {
+                let products = rayon::broadcast(|_| matrix.matmul(&matrix));
+                products.into_iter().try_for_each(|product| product.map(|_| ()))
+            })
         }
         _ => return Err(format!("{item}: no such layer").into()),
     })
 }
 
-fn step<const D: usize>(
-    inputs: usize,
-    outputs: usize,
-    kernel: [usize; D],
-    config: ConvConfig<D>,
-    x: Tensor,
-) -> Result<impl FnMut() -> candle_core::Result<()> + Send> {
-    let store = ParamStore::new(0, DType::F32, &Device::Cpu);
-    let layer = Conv::new(inputs, outputs, kernel, config, store.var_builder())?;
-    Ok(move || {
-        let _keep = &store;
-        layer.forward(&x)?.backward().map(|_| ())
-    })
+fn layer(layer: impl Module + Send + 'static, x: Tensor) -> Step {
+    step(move || layer.forward(&x))
+}
+
+/// Forward and backward.
+fn step(forward: impl Fn() -> candle_core::Result<Tensor> + Send + 'static) -> Step {
+    Box::new(move || forward()?.backward().map(|_| ()))
 }

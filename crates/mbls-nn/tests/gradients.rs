@@ -112,6 +112,20 @@ fn batch_normalisation() -> Result<()> {
             |t| portable::batch_norm(&t[0], &t[1], &t[2], &mean, &variance, 1e-5),
         )?;
     }
+    let inputs = [noise(&[3, 2, 3, 2], 1)?, noise(&[2], 2)?, noise(&[2], 3)?, noise(&[3, 2, 3, 2], 6)?];
+    let (mean, variance) = (noise(&[2], 4)?, noise(&[2], 5)?.abs()?);
+    for inputs in [&inputs[..3], &inputs] {
+        check(
+            inputs,
+            |t| Ok(cpu::batch_norm_relu_train(&t[0], t.get(3), &t[1], &t[2], 1e-2)?.output),
+            |t| Ok(portable::batch_norm_relu_train(&t[0], t.get(3), &t[1], &t[2], 1e-2)?.output),
+        )?;
+        check(
+            inputs,
+            |t| cpu::batch_norm_relu(&t[0], t.get(3), &t[1], &t[2], &mean, &variance, 1e-5),
+            |t| portable::batch_norm_relu(&t[0], t.get(3), &t[1], &t[2], &mean, &variance, 1e-5),
+        )?;
+    }
     let inputs = [noise(&[3, 2, 2, 3], 1)?, noise(&[3], 2)?, noise(&[3], 3)?];
     check(
         &inputs,

@@ -68,6 +68,9 @@ proptest! {
             |t| Ok(cpu::batch_norm_train(&t[0], &t[1], &t[2], 0.1)?.output),
             |t| Ok(portable::batch_norm_train(&t[0], &t[1], &t[2], 0.1)?.output),
         ).unwrap();
+        let inputs = [noise(&[n + 1, c, h, w], 1).unwrap(), noise(&[c], 2).unwrap(), noise(&[c], 3).unwrap()];
+        let residual = noise(&[n + 1, c, h, w], 4).unwrap();
+        together_as_apart(&inputs, &residual, n % 2 == 0).unwrap();
         let inputs = [noise(&[n, w, c], 1).unwrap(), noise(&[h, c], 2).unwrap(), noise(&[h], 3).unwrap()];
         compare(
             &inputs,
@@ -75,6 +78,46 @@ proptest! {
             |t| portable::linear(&t[0], &t[1], t.get(2)),
         ).unwrap();
     }
+}
+
+/// Batch norm with what follows in one operation has the bits of the operations apart, in results and gradients.
+fn together_as_apart(inputs: &[Tensor; 3], residual: &Tensor, own_statistics: bool) -> Result<()> {
+    let [x, weight, bias] = inputs.clone();
+    let (mean, variance) = (weight.affine(0.5, 0.1)?, bias.abs()?);
+    for added in [false, true] {
+        let inputs: Vec<Tensor> =
+            [x.clone(), weight.clone(), bias.clone()].into_iter().chain(added.then(|| residual.clone())).collect();
+        let form = |fast: bool, together: bool| {
+            let (mean, variance) = (&mean, &variance);
+            move |t: &[Tensor]| -> Result<Tensor> {
+                let (mean, variance) = (mean.to_dtype(t[0].dtype())?, variance.to_dtype(t[0].dtype())?);
+                let (x, weight, bias, residual) = (&t[0], &t[1], &t[2], t.get(3));
+                if together {
+                    return match (own_statistics, fast) {
+                        (true, true) => Ok(cpu::batch_norm_relu_train(x, residual, weight, bias, 0.1)?.output),
+                        (true, false) => Ok(portable::batch_norm_relu_train(x, residual, weight, bias, 0.1)?.output),
+                        (false, true) => cpu::batch_norm_relu(x, residual, weight, bias, &mean, &variance, 0.1),
+                        (false, false) => portable::batch_norm_relu(x, residual, weight, bias, &mean, &variance, 0.1),
+                    };
+                }
+                let y = match own_statistics {
+                    true => cpu::batch_norm_train(x, weight, bias, 0.1)?.output,
+                    false => cpu::batch_norm(x, weight, bias, &mean, &variance, 0.1)?,
+                };
+                let y = if let Some(residual) = residual { (y + residual)? } else { y };
+                cpu::relu(&y)
+            }
+        };
+        compare(&inputs, form(true, true), form(false, true))?;
+        for dtype in [DType::F32, DType::F64] {
+            let together = evaluate(&inputs, dtype, form(true, true))?;
+            let apart = evaluate(&inputs, dtype, form(true, false))?;
+            for (i, (together, apart)) in together.iter().zip(&apart).enumerate() {
+                assert_eq!(difference(together, apart)?, 0.0, "{dtype:?}, output {i}, added {added}");
+            }
+        }
+    }
+    Ok(())
 }
 
 #[test]
@@ -88,6 +131,25 @@ fn the_rectifier_has_derivative_zero_at_zero_and_keeps_nan() -> Result<()> {
         let grads = y.sum_all()?.backward()?;
         let grad = grads.get(&x).map(|g| g.to_vec1::<f32>()).transpose()?.unwrap();
         assert_eq!(grad[..4], [0.0, 0.0, 0.0, 1.0]);
+    }
+    Ok(())
+}
+
+#[test]
+fn the_rectifier_within_batch_norm_has_derivative_zero_at_zero_and_keeps_nan() -> Result<()> {
+    let (zero, one) = (Tensor::zeros(1, DType::F32, &Device::Cpu)?, Tensor::ones(1, DType::F32, &Device::Cpu)?);
+    for form in [cpu::batch_norm_relu, portable::batch_norm_relu] {
+        let x = Var::new(&[[[-1f32, 0.0, 2.0, f32::NAN]]], &Device::Cpu)?;
+        let residual = Var::new(&[[[1f32, 1.0, -3.0, 0.0]]], &Device::Cpu)?;
+        let y = form(&x, Some(&residual), &one, &zero, &zero, &one, 1e-12)?;
+        let values = y.flatten_all()?.to_vec1::<f32>()?;
+        assert_eq!(values[..3], [0.0, 1.0, 0.0]);
+        assert!(values[3].is_nan());
+        let grads = y.sum_all()?.backward()?;
+        for input in [&x, &residual] {
+            let grad = grads.get(input).map(|g| g.flatten_all()?.to_vec1::<f32>()).transpose()?.unwrap();
+            assert_eq!(grad[..3], [0.0, 1.0, 0.0]);
+        }
     }
     Ok(())
 }
@@ -186,6 +248,7 @@ fn sizes_that_do_not_fit_are_named() -> Result<()> {
     let conv = Conv2d::new(4, 2, [3, 3], plain, store.var_builder().pp("conv"))?;
     let linear = Linear::new(4, 2, store.var_builder().pp("linear"))?;
     let bn = BatchNorm2d::new(4, store.var_builder().pp("bn"))?;
+    let image = zeros(&[2, 4, 4, 4])?;
     let pool = MaxPool2d::new(3, 1, 0);
     let new = |inputs, outputs, kernel, config| {
         Conv2d::new(inputs, outputs, kernel, config, store.var_builder().pp("x")).map(|_| ())
@@ -205,6 +268,10 @@ fn sizes_that_do_not_fit_are_named() -> Result<()> {
         (bn.forward_t(&zeros(&[2, 3, 4, 4])?, true).map(|_| ()), "channels"),
         (bn.forward_t(&zeros(&[1, 4, 1, 1])?, true).map(|_| ()), "more than one value per channel"),
         (bn.forward_t(&zeros(&[0, 4, 2, 2])?, true).map(|_| ()), "empty"),
+        (bn.forward_relu(&zeros(&[0, 4, 2, 2])?, None, true).map(|_| ()), "empty"),
+        (bn.forward_relu(&image, Some(&zeros(&[2, 4, 1, 4])?), true).map(|_| ()), "residual of shape [2, 4, 1, 4]"),
+        (bn.forward_relu(&image, Some(&zeros(&[2, 4, 1, 4])?), false).map(|_| ()), "expected [2, 4, 4, 4]"),
+        (bn.forward_relu(&image, Some(&image.to_dtype(DType::F64)?), true).map(|_| ()), "residual of type F64"),
         (pool.forward(&zeros(&[1, 1, 2, 5])?).map(|_| ()), "does not fit"),
         (MaxPool2d::new(3, 1, 2).forward(&zeros(&[1, 1, 5, 5])?).map(|_| ()), "padding = 2"),
         (GlobalAvgPool2d.forward(&zeros(&[1, 1, 0, 5])?).map(|_| ()), "empty"),

@@ -24,6 +24,7 @@ fn step(dtype: DType) -> Result<Vec<u64>> {
     let linear = Linear::new(24, 10, vb.pp("linear"))?;
     let x = noise(&[70, 3, 19, 18], 1)?.to_dtype(dtype)?;
     let y = Relu.forward(&bn.forward_t(&first.forward(&x)?, true)?)?;
+    let y = bn.forward_relu(&y, Some(&y), true)?;
     let y = MaxPool2d::new(3, 1, 1).forward(&y)?;
     let y = third.forward(&second.forward(&y)?)?;
     let y = AvgPool2d::new(2, 1, 0).forward(&fourth.forward(&y)?)?;

@@ -1,11 +1,15 @@
-//! Batch normalisation with its backward pass in two sweeps.
+//! Batch normalisation with its backward pass in two sweeps; what often follows it is part of the same operation.
 
-use super::kernel::sum;
-use super::values::{Float, dtype, for_float, held, narrow, storage, stored};
-use crate::layer::check_batch_norm;
+use super::kernel::sum::{self, gated};
+use super::relu::gate;
+use super::values::{Float, chunk, dtype, for_float, held, narrow, storage, stored, written};
+use crate::layer::{check_batch_norm, check_residual};
 use crate::portable::BatchNormOutput;
-use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
+
+/// Entries that a task is to have.
+const TASK: usize = 1 << 14;
 
 /// As [`portable::batch_norm_train`](crate::portable::batch_norm_train), with sums in `f64`.
 ///
@@ -17,17 +21,27 @@ use rayon::prelude::*;
 ///
 /// Where the shapes do not fit, the input is empty, or a channel has a single value (`N` times the spatial sizes is 1).
 pub fn batch_norm_train(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<BatchNormOutput> {
-    check_batch_norm(x, &[weight, bias], true)?;
-    let x = x.contiguous()?;
-    let (channels, plane) = (x.dim(1)?, plane(&x));
-    let (mean, variance) = for_float!(x.dtype(), T => {
-        let x_held = x.storage_and_layout();
-        moments(held::<T>(&x_held)?, channels, plane)
-    });
-    let tensor = |values: &[f64]| Tensor::new(values, x.device())?.to_dtype(x.dtype());
-    let (mean_tensor, variance_tensor) = (tensor(&mean)?, tensor(&variance)?);
-    let output = normalise(&x, weight, bias, mean, &variance, eps, true)?;
-    Ok(BatchNormOutput { output, mean: mean_tensor, variance: variance_tensor })
+    train(x, weight, bias, eps, Then::Nothing)
+}
+
+/// As [`portable::batch_norm_relu_train`](crate::portable::batch_norm_relu_train): values and gradients are those of the three
+/// operations apart, but neither the normalised input nor the sum is kept.
+///
+/// # Shapes
+///
+/// `x` and `residual` `[N, C, ..]`, `weight` and `bias` `[C]`.
+///
+/// # Errors
+///
+/// As [`batch_norm_train`], and where `residual` has another shape or type than `x`.
+pub fn batch_norm_relu_train(
+    x: &Tensor,
+    residual: Option<&Tensor>,
+    weight: &Tensor,
+    bias: &Tensor,
+    eps: f64,
+) -> Result<BatchNormOutput> {
+    train(x, weight, bias, eps, Then::Relu(residual))
 }
 
 /// As [`portable::batch_norm`](crate::portable::batch_norm).
@@ -47,9 +61,64 @@ pub fn batch_norm(
     variance: &Tensor,
     eps: f64,
 ) -> Result<Tensor> {
+    given(x, weight, bias, mean, variance, eps, Then::Nothing)
+}
+
+/// As [`portable::batch_norm_relu`](crate::portable::batch_norm_relu).
+///
+/// # Shapes
+///
+/// `x` and `residual` `[N, C, ..]`, all others `[C]`.
+///
+/// # Errors
+///
+/// As [`batch_norm`], and where `residual` has another shape or type than `x`.
+pub fn batch_norm_relu(
+    x: &Tensor,
+    residual: Option<&Tensor>,
+    weight: &Tensor,
+    bias: &Tensor,
+    mean: &Tensor,
+    variance: &Tensor,
+    eps: f64,
+) -> Result<Tensor> {
+    given(x, weight, bias, mean, variance, eps, Then::Relu(residual))
+}
+
+/// What is done to the normalised input.
+#[derive(Clone, Copy)]
+enum Then<'a> {
+    Nothing,
+    /// A sum, where there is something to add, and the rectifier.
+    Relu(Option<&'a Tensor>),
+}
+
+fn train(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64, then: Then) -> Result<BatchNormOutput> {
+    check_batch_norm(x, &[weight, bias], true)?;
+    let x = x.contiguous()?;
+    let (channels, plane) = (x.dim(1)?, plane(&x));
+    let (mean, variance) = for_float!(x.dtype(), T => {
+        let x_held = x.storage_and_layout();
+        moments(held::<T>(&x_held)?, channels, plane)
+    });
+    let tensor = |values: &[f64]| Tensor::new(values, x.device())?.to_dtype(x.dtype());
+    let (mean_tensor, variance_tensor) = (tensor(&mean)?, tensor(&variance)?);
+    let output = normalise(&x, [weight, bias], (mean, &variance), eps, true, then)?;
+    Ok(BatchNormOutput { output, mean: mean_tensor, variance: variance_tensor })
+}
+
+fn given(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    mean: &Tensor,
+    variance: &Tensor,
+    eps: f64,
+    then: Then,
+) -> Result<Tensor> {
     check_batch_norm(x, &[weight, bias, mean, variance], false)?;
     let values = |t: &Tensor| t.to_dtype(DType::F64)?.to_vec1::<f64>();
-    normalise(&x.contiguous()?, weight, bias, values(mean)?, &values(variance)?, eps, false)
+    normalise(&x.contiguous()?, [weight, bias], (values(mean)?, &values(variance)?), eps, false, then)
 }
 
 /// Values per channel of one entry of the batch.
@@ -59,28 +128,37 @@ fn plane(x: &Tensor) -> usize {
 
 fn normalise(
     x: &Tensor,
-    weight: &Tensor,
-    bias: &Tensor,
-    mean: Vec<f64>,
-    variance: &[f64],
+    affine: [&Tensor; 2],
+    (mean, variance): (Vec<f64>, &[f64]),
     eps: f64,
     own_statistics: bool,
+    then: Then,
 ) -> Result<Tensor> {
     let inverse = variance.iter().map(|v| 1.0 / (v + eps).sqrt()).collect();
-    let op = Normalise { plane: plane(x), mean, inverse, own_statistics };
-    x.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op)
+    // An operation has three inputs at most: scale and shift are one, so that there is room for what is added.
+    let affine = Tensor::stack(&affine, 0)?;
+    let rectified = matches!(then, Then::Relu(_));
+    let op = Normalise { plane: plane(x), mean, inverse, own_statistics, rectified };
+    match then {
+        Then::Nothing | Then::Relu(None) => x.apply_op2(&affine, op),
+        Then::Relu(Some(residual)) => {
+            check_residual(x, residual)?;
+            x.apply_op3(&affine, &residual.contiguous()?, op)
+        }
+    }
 }
 
-/// `y = (x - mean) inverse weight + bias` per channel.
+/// `y = (x - mean) inverse weight + bias` per channel, to which a third input may be added, rectified where that is wanted.
 struct Normalise {
     plane: usize,
     mean: Vec<f64>,
     inverse: Vec<f64>,
     /// Whether the statistics are those of `x`, so that the gradient flows through them.
     own_statistics: bool,
+    rectified: bool,
 }
 
-impl CustomOp3 for Normalise {
+impl CustomOp2 for Normalise {
     fn name(&self) -> &'static str {
         "batch norm"
     }
@@ -89,14 +167,44 @@ impl CustomOp3 for Normalise {
         &self,
         x: &CpuStorage,
         x_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-        bias: &CpuStorage,
-        bias_layout: &Layout,
+        affine: &CpuStorage,
+        affine_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let y = for_float!(dtype(x), T => {
-            let (weight, bias) = (stored::<T>(weight, weight_layout)?, stored::<T>(bias, bias_layout)?);
-            storage::<T>(self.forward(stored::<T>(x, x_layout)?, weight, bias))
+            let (x, affine) = (stored::<T>(x, x_layout)?, stored::<T>(affine, affine_layout)?);
+            storage::<T>(match self.rectified {
+                true => self.forward::<T, false, true>(x, affine, x),
+                false => self.forward::<T, false, false>(x, affine, x),
+            })
+        });
+        Ok((y, x_layout.shape().clone()))
+    }
+
+    fn bwd(&self, x: &Tensor, affine: &Tensor, y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        match self.rectified {
+            true => self.gradients::<true>(x, affine, y, &grad.contiguous()?),
+            false => self.gradients::<false>(x, affine, y, &grad.contiguous()?),
+        }
+    }
+}
+
+impl CustomOp3 for Normalise {
+    fn name(&self) -> &'static str {
+        "batch norm with addition"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        affine: &CpuStorage,
+        affine_layout: &Layout,
+        residual: &CpuStorage,
+        residual_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let y = for_float!(dtype(x), T => {
+            let (x, affine) = (stored::<T>(x, x_layout)?, stored::<T>(affine, affine_layout)?);
+            storage::<T>(self.forward::<T, true, true>(x, affine, stored(residual, residual_layout)?))
         });
         Ok((y, x_layout.shape().clone()))
     }
@@ -104,81 +212,120 @@ impl CustomOp3 for Normalise {
     fn bwd(
         &self,
         x: &Tensor,
-        weight: &Tensor,
-        _bias: &Tensor,
-        _y: &Tensor,
+        affine: &Tensor,
+        _residual: &Tensor,
+        y: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let grad = grad.contiguous()?;
-        for_float!(x.dtype(), T => {
-            let held_tensors = (x.storage_and_layout(), weight.storage_and_layout(), grad.storage_and_layout());
-            let (xs, weights, grads) =
-                (held::<T>(&held_tensors.0)?, held::<T>(&held_tensors.1)?, held::<T>(&held_tensors.2)?);
-            let sums = self.gradient_sums(xs, grads);
-            let dx = match x.track_op() {
-                true => Some(Tensor::from_vec(self.backward(xs, weights, grads, &sums), x.shape(), x.device())?),
-                false => None,
-            };
-            let channel = |value: &dyn Fn(usize) -> f64| {
-                let values: Vec<T> = (0..self.mean.len()).map(|c| narrow::<T>(value(c))).collect();
-                Tensor::from_vec(values, self.mean.len(), x.device())
-            };
-            let dw = channel(&|c| sums[c].1 * self.inverse[c])?;
-            let db = channel(&|c| sums[c].0)?;
-            Ok((dx, Some(dw), Some(db)))
-        })
+        // The gradient of what was added is that of the sum, from which all others follow.
+        let grad = gate(y, &grad.contiguous()?)?;
+        let (dx, daffine) = self.gradients::<false>(x, affine, y, &grad)?;
+        Ok((dx, daffine, Some(grad)))
     }
 }
 
 impl Normalise {
-    fn forward<T: Float>(&self, x: &[T], weight: &[T], bias: &[T]) -> Vec<T> {
+    /// The result, `ADDED`: with `residual`, and `RECTIFIED`.
+    fn forward<T: Float, const ADDED: bool, const RECTIFIED: bool>(
+        &self,
+        x: &[T],
+        affine: &[T],
+        residual: &[T],
+    ) -> Vec<T> {
         let channels = self.mean.len();
-        let mut y = vec![T::zero(); x.len()];
-        y.par_chunks_mut(self.plane).zip(x.par_chunks(self.plane)).enumerate().for_each(|(i, (y, x))| {
-            let c = i % channels;
-            let (mean, scale) = (T::from_f64(self.mean[c]), T::from_f64(self.inverse[c] * weight[c].to_f64()));
-            for (y, &x) in y.iter_mut().zip(x) {
-                *y = (x - mean) * scale + bias[c];
+        let (weight, bias) = affine.split_at(channels);
+        let planes = (TASK / self.plane).max(1);
+        let size = planes * self.plane;
+        written(x.len(), size, |i, y| {
+            let (x, residual) = (chunk(x, size, i), chunk(residual, size, i));
+            let lines = y.chunks_mut(self.plane).zip(x.chunks(self.plane)).zip(residual.chunks(self.plane));
+            for (j, ((y, x), residual)) in lines.enumerate() {
+                let c = (i * planes + j) % channels;
+                let (mean, scale) = (T::from_f64(self.mean[c]), T::from_f64(self.inverse[c] * weight[c].to_f64()));
+                for ((y, &x), &residual) in y.iter_mut().zip(x).zip(residual) {
+                    let mut value = (x - mean) * scale + bias[c];
+                    if ADDED {
+                        value += residual;
+                    }
+                    *y = if RECTIFIED && value <= T::zero() { T::zero() } else { value };
+                }
             }
-        });
-        y
+        })
+    }
+
+    /// The gradients of the input, where wanted, and of scale and shift; `GATED`: with the rectifier's derivative, which `y` tells.
+    fn gradients<const GATED: bool>(
+        &self,
+        x: &Tensor,
+        affine: &Tensor,
+        y: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        for_float!(x.dtype(), T => {
+            let held_tensors = [x, affine, y, grad].map(Tensor::storage_and_layout);
+            let [xs, affines, ys, grads] = [0, 1, 2, 3].map(|i| held::<T>(&held_tensors[i]));
+            let (xs, affines, ys, grads) = (xs?, affines?, ys?, grads?);
+            let sums = self.gradient_sums::<T, GATED>(xs, ys, grads);
+            let dx = match x.track_op() {
+                true => {
+                    let values = self.backward::<T, GATED>(xs, affines, ys, grads, &sums);
+                    Some(Tensor::from_vec(values, x.shape(), x.device())?)
+                }
+                false => None,
+            };
+            let dweight = sums.iter().zip(&self.inverse).map(|(sum, inverse)| sum.1 * inverse);
+            let values: Vec<T> = dweight.chain(sums.iter().map(|sum| sum.0)).map(narrow::<T>).collect();
+            Ok((dx, Some(Tensor::from_vec(values, affine.shape(), x.device())?)))
+        })
     }
 
     /// Per channel: the sums of `g` and of `g (x - mean)`.
-    fn gradient_sums<T: Float>(&self, x: &[T], g: &[T]) -> Vec<(f64, f64)> {
+    fn gradient_sums<T: Float, const GATED: bool>(&self, x: &[T], y: &[T], g: &[T]) -> Vec<(f64, f64)> {
         let channels = self.mean.len();
         let one = |c: usize| {
             let mean = T::from_f64(self.mean[c]);
             let planes = |v| sum::planes(v, channels, self.plane, c);
-            planes(g)
-                .zip(planes(x))
-                .fold((0.0, 0.0), |(plain, product), (g, x)| (plain + sum::sum(g), product + sum::products(g, x, mean)))
+            let (mut plain, mut product) = (0.0, 0.0);
+            for ((g, x), y) in planes(g).zip(planes(x)).zip(planes(y)) {
+                let sums = sum::gradients::<T, GATED>(g, x, y, mean);
+                (plain, product) = (plain + sums.0, product + sums.1);
+            }
+            (plain, product)
         };
         (0..channels).into_par_iter().map(one).collect()
     }
 
     /// `dx = weight inverse (g - mean(g) - x_hat mean(g x_hat))`, or its first term alone under given statistics.
-    fn backward<T: Float>(&self, x: &[T], weight: &[T], g: &[T], sums: &[(f64, f64)]) -> Vec<T> {
+    fn backward<T: Float, const GATED: bool>(
+        &self,
+        x: &[T],
+        weight: &[T],
+        y: &[T],
+        g: &[T],
+        sums: &[(f64, f64)],
+    ) -> Vec<T> {
         let channels = self.mean.len();
         let count = (x.len() / channels) as f64;
-        let mut dx = vec![T::zero(); x.len()];
-        let chunks = dx.par_chunks_mut(self.plane).zip(x.par_chunks(self.plane)).zip(g.par_chunks(self.plane));
-        chunks.enumerate().for_each(|(i, ((dx, x), g))| {
-            let c = i % channels;
-            let scale = self.inverse[c] * weight[c].to_f64();
-            if !self.own_statistics {
-                let scale = T::from_f64(scale);
-                dx.iter_mut().zip(g).for_each(|(dx, &g)| *dx = g * scale);
-                return;
+        let planes = (TASK / self.plane).max(1);
+        let size = planes * self.plane;
+        written(x.len(), size, |i, dx| {
+            let [x, y, g] = [x, y, g].map(|values| chunk(values, size, i).chunks(self.plane));
+            for (j, (((dx, x), y), g)) in dx.chunks_mut(self.plane).zip(x).zip(y).zip(g).enumerate() {
+                let c = (i * planes + j) % channels;
+                let scale = T::from_f64(self.inverse[c] * weight[c].to_f64());
+                if !self.own_statistics {
+                    for ((dx, &y), &g) in dx.iter_mut().zip(y).zip(g) {
+                        *dx = gated::<T, GATED>(g, y) * scale;
+                    }
+                    continue;
+                }
+                let (mean, offset) = (T::from_f64(self.mean[c]), T::from_f64(sums[c].0 / count));
+                let slope = T::from_f64(sums[c].1 / count * self.inverse[c] * self.inverse[c]);
+                for (((dx, &x), &y), &g) in dx.iter_mut().zip(x).zip(y).zip(g) {
+                    *dx = (gated::<T, GATED>(g, y) - offset - (x - mean) * slope) * scale;
+                }
             }
-            let (mean, offset) = (T::from_f64(self.mean[c]), T::from_f64(sums[c].0 / count));
-            let slope = T::from_f64(sums[c].1 / count * self.inverse[c] * self.inverse[c]);
-            let scale = T::from_f64(scale);
-            for ((dx, &x), &g) in dx.iter_mut().zip(x).zip(g) {
-                *dx = (g - offset - (x - mean) * slope) * scale;
-            }
-        });
-        dx
+        })
     }
 }
 

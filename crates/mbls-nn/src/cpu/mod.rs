@@ -14,7 +14,7 @@ mod relu;
 mod resample;
 mod values;
 
-pub use batch_norm::{batch_norm, batch_norm_train};
+pub use batch_norm::{batch_norm, batch_norm_relu, batch_norm_relu_train, batch_norm_train};
 pub use conv::conv;
 pub use embedding::embedding;
 pub use linear::linear;

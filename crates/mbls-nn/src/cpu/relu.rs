@@ -1,8 +1,7 @@
 //! Rectifier.
 
-use super::values::{Float, dtype, for_float, held, storage, stored};
+use super::values::{Float, chunk, dtype, for_float, held, storage, stored, written};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
-use rayon::prelude::*;
 
 /// Entries per task.
 const CHUNK: usize = 1 << 15;
@@ -26,29 +25,30 @@ impl CustomOp1 for Relu {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let y = for_float!(dtype(x), T => {
             let x = stored::<T>(x, layout)?;
-            storage::<T>(gate(x, x))
+            storage::<T>(select(x, x))
         });
         Ok((y, layout.shape().clone()))
     }
 
     fn bwd(&self, _x: &Tensor, y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let grad = grad.contiguous()?;
-        for_float!(y.dtype(), T => {
-            let (y_held, grad_held) = (y.storage_and_layout(), grad.storage_and_layout());
-            let values = gate(held::<T>(&y_held)?, held::<T>(&grad_held)?);
-            Tensor::from_vec(values, y.shape(), y.device()).map(Some)
-        })
+        gate(y, &grad.contiguous()?).map(Some)
     }
 }
 
+/// The gradient through a rectifier with result `y`.
+pub(super) fn gate(y: &Tensor, grad: &Tensor) -> Result<Tensor> {
+    for_float!(y.dtype(), T => {
+        let (y_held, grad_held) = (y.storage_and_layout(), grad.storage_and_layout());
+        let values = select(held::<T>(&y_held)?, held::<T>(&grad_held)?);
+        Tensor::from_vec(values, y.shape(), y.device())
+    })
+}
+
 /// `values` where the switch is above 0 (or NaN), else 0.
-fn gate<T: Float>(switch: &[T], values: &[T]) -> Vec<T> {
-    let mut out = vec![T::zero(); values.len()];
-    let chunks = out.par_chunks_mut(CHUNK).zip(switch.par_chunks(CHUNK)).zip(values.par_chunks(CHUNK));
-    chunks.for_each(|((out, switch), values)| {
-        for ((out, &s), &v) in out.iter_mut().zip(switch).zip(values) {
+fn select<T: Float>(switch: &[T], values: &[T]) -> Vec<T> {
+    written(values.len(), CHUNK, |i, out| {
+        for ((out, &s), &v) in out.iter_mut().zip(chunk(switch, CHUNK, i)).zip(chunk(values, CHUNK, i)) {
             *out = if s <= T::zero() { T::zero() } else { v };
         }
-    });
-    out
+    })
 }

@@ -1,6 +1,7 @@
 //! Batch normalisation.
 
 use super::dispatch;
+use crate::portable::BatchNormOutput;
 use candle_core::{Result, Tensor, Var, bail};
 use candle_nn::{Init, ModuleT, VarBuilder};
 
@@ -129,6 +130,63 @@ impl<const D: usize> BatchNorm<D> {
         &self.running_var
     }
 
+    /// `relu(y + residual)`, `y` being the layer's result; without `residual` `relu(y)`.
+    ///
+    /// On the CPU one operation, with the values and gradients of the three: it reads and writes less, and keeps its result
+    /// alone for the backward pass, not the normalised input or the sum.
+    ///
+    /// # Shapes
+    ///
+    /// `residual` as the input.
+    ///
+    /// # Errors
+    ///
+    /// As the layer itself, and where `residual` has another shape or type than the input.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device, Module, Tensor};
+    /// use candle_nn::ModuleT;
+    /// use mbls_nn::{BatchNorm2d, ParamStore, Relu};
+    ///
+    /// let layer = BatchNorm2d::new(2, ParamStore::new(0, DType::F32, &Device::Cpu).var_builder())?;
+    /// let (x, residual) = (Tensor::randn(0f32, 1.0, (3, 2, 4, 4), &Device::Cpu)?, Tensor::ones((3, 2, 4, 4), DType::F32, &Device::Cpu)?);
+    /// let apart = Relu.forward(&(layer.forward_t(&x, true)? + &residual)?)?;
+    /// let together = layer.forward_relu(&x, Some(&residual), true)?;
+    /// assert_eq!(together.flatten_all()?.to_vec1::<f32>()?, apart.flatten_all()?.to_vec1::<f32>()?);
+    /// # Ok::<(), candle_core::Error>(())
+    /// ```
+    pub fn forward_relu(&self, x: &Tensor, residual: Option<&Tensor>, train: bool) -> Result<Tensor> {
+        self.check_rank(x)?;
+        let (weight, bias, eps) = (&self.weight, &self.bias, self.config.eps);
+        match self.given_statistics(train) {
+            Some([mean, variance]) => dispatch::batch_norm_relu(x, residual, weight, bias, &mean, &variance, eps),
+            None => self.observe(x, dispatch::batch_norm_relu_train(x, residual, weight, bias, eps)?),
+        }
+    }
+
+    fn check_rank(&self, x: &Tensor) -> Result<()> {
+        let fits = if D == 1 { matches!(x.rank(), 2 | 3) } else { x.rank() == 4 };
+        if !fits {
+            let expected = if D == 1 { "[N, C] or [N, C, L]" } else { "[N, C, H, W]" };
+            bail!("batch norm: input of shape {:?}, expected {expected}", x.shape());
+        }
+        Ok(())
+    }
+
+    /// Mean and variance to normalise by, where they are not the batch's own.
+    fn given_statistics(&self, train: bool) -> Option<[Tensor; 2]> {
+        let given = !train || self.config.frozen;
+        given.then(|| [&self.running_mean, &self.running_var].map(|var| var.as_detached_tensor()))
+    }
+
+    /// Moves the running statistics by those of a batch, whose result it returns.
+    fn observe(&self, x: &Tensor, batch: BatchNormOutput) -> Result<Tensor> {
+        let count = (x.elem_count() / self.weight.elem_count()) as f64;
+        self.update(&self.running_mean, &batch.mean, 1.0)?;
+        self.update(&self.running_var, &batch.variance, count / (count - 1.0))?;
+        Ok(batch.output)
+    }
+
     fn update(&self, running: &Var, batch: &Tensor, factor: f64) -> Result<()> {
         let old = running.as_detached_tensor();
         let new = (batch.to_dtype(old.dtype())? * (self.config.momentum * factor))?;
@@ -138,21 +196,12 @@ impl<const D: usize> BatchNorm<D> {
 
 impl<const D: usize> ModuleT for BatchNorm<D> {
     fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        let fits = if D == 1 { matches!(x.rank(), 2 | 3) } else { x.rank() == 4 };
-        if !fits {
-            let expected = if D == 1 { "[N, C] or [N, C, L]" } else { "[N, C, H, W]" };
-            bail!("batch norm: input of shape {:?}, expected {expected}", x.shape());
+        self.check_rank(x)?;
+        let (weight, bias, eps) = (&self.weight, &self.bias, self.config.eps);
+        match self.given_statistics(train) {
+            Some([mean, variance]) => dispatch::batch_norm(x, weight, bias, &mean, &variance, eps),
+            None => self.observe(x, dispatch::batch_norm_train(x, weight, bias, eps)?),
         }
-        if !train || self.config.frozen {
-            let mean = self.running_mean.as_detached_tensor();
-            let variance = self.running_var.as_detached_tensor();
-            return dispatch::batch_norm(x, &self.weight, &self.bias, &mean, &variance, self.config.eps);
-        }
-        let batch = dispatch::batch_norm_train(x, &self.weight, &self.bias, self.config.eps)?;
-        let count = (x.elem_count() / self.weight.elem_count()) as f64;
-        self.update(&self.running_mean, &batch.mean, 1.0)?;
-        self.update(&self.running_var, &batch.variance, count / (count - 1.0))?;
-        Ok(batch.output)
     }
 }
 
@@ -172,6 +221,17 @@ pub(crate) fn check_batch_norm(x: &Tensor, per_channel: &[&Tensor], train: bool)
     }
     if train && x.elem_count() == c {
         bail!("batch norm: input of shape {:?}: training needs more than one value per channel", x.shape());
+    }
+    Ok(())
+}
+
+/// Checks that what is added to a normalised input fits it.
+pub(crate) fn check_residual(x: &Tensor, residual: &Tensor) -> Result<()> {
+    if residual.shape() != x.shape() {
+        bail!("batch norm: residual of shape {:?}, expected {:?} as the input's", residual.shape(), x.shape());
+    }
+    if residual.dtype() != x.dtype() {
+        bail!("batch norm: residual of type {:?}, expected {:?} as the input's", residual.dtype(), x.dtype());
     }
     Ok(())
 }

@@ -20,6 +20,10 @@ dispatch!(conv<const D>(x, weight: &Tensor, bias: Option<&Tensor>, config: &Conv
 dispatch!(linear(x, weight: &Tensor, bias: Option<&Tensor>) -> Tensor);
 dispatch!(batch_norm_train(x, weight: &Tensor, bias: &Tensor, eps: f64) -> BatchNormOutput);
 dispatch!(batch_norm(x, weight: &Tensor, bias: &Tensor, mean: &Tensor, variance: &Tensor, eps: f64) -> Tensor);
+dispatch!(batch_norm_relu_train(x, residual: Option<&Tensor>, weight: &Tensor, bias: &Tensor, eps: f64) -> BatchNormOutput);
+dispatch!(batch_norm_relu(
+    x, residual: Option<&Tensor>, weight: &Tensor, bias: &Tensor, mean: &Tensor, variance: &Tensor, eps: f64
+) -> Tensor);
 dispatch!(max_pool<const D>(x, size: &PoolSize<D>) -> Tensor);
 dispatch!(max_pool_with_indices<const D>(x, size: &PoolSize<D>) -> (Tensor, Tensor));
 dispatch!(adaptive_max_pool_with_indices<const D>(x, output: [usize; D]) -> (Tensor, Tensor));

@@ -22,7 +22,7 @@ pub use resample::{
     Bilinear2d,
 };
 
-pub(crate) use batch_norm::check_batch_norm;
+pub(crate) use batch_norm::{check_batch_norm, check_residual};
 pub(crate) use conv::ConvDims;
 pub(crate) use embedding::check_indices;
 pub(crate) use linear::linear_dims;

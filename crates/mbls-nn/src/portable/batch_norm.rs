@@ -1,6 +1,7 @@
 //! Batch normalisation composed from mean and variance.
 
-use crate::layer::check_batch_norm;
+use super::relu;
+use crate::layer::{check_batch_norm, check_residual};
 use candle_core::{DType, Result, Tensor};
 
 /// What normalising by a batch's own statistics yields.
@@ -60,6 +61,53 @@ pub fn batch_norm(
     let inverse = (channel(variance)? + eps)?.sqrt()?.recip()?;
     let normal = planes(&widen(x)?)?.broadcast_sub(&channel(mean)?)?.broadcast_mul(&inverse)?;
     scale_and_shift(&normal, weight, bias)?.reshape(x.shape())?.to_dtype(x.dtype())
+}
+
+/// `relu(y + residual)`, `y` being [`batch_norm_train`]'s result; without `residual` `relu(y)`.
+///
+/// # Shapes
+///
+/// `x` and `residual` `[N, C, ..]`, `weight` and `bias` `[C]`.
+///
+/// # Errors
+///
+/// As [`batch_norm_train`], and where `residual` has another shape or type than `x`.
+pub fn batch_norm_relu_train(
+    x: &Tensor,
+    residual: Option<&Tensor>,
+    weight: &Tensor,
+    bias: &Tensor,
+    eps: f64,
+) -> Result<BatchNormOutput> {
+    let batch = batch_norm_train(x, weight, bias, eps)?;
+    Ok(BatchNormOutput { output: add_and_rectify(batch.output, residual)?, ..batch })
+}
+
+/// `relu(y + residual)`, `y` being [`batch_norm`]'s result; without `residual` `relu(y)`.
+///
+/// # Shapes
+///
+/// `x` and `residual` `[N, C, ..]`, all others `[C]`.
+///
+/// # Errors
+///
+/// As [`batch_norm`], and where `residual` has another shape or type than `x`.
+pub fn batch_norm_relu(
+    x: &Tensor,
+    residual: Option<&Tensor>,
+    weight: &Tensor,
+    bias: &Tensor,
+    mean: &Tensor,
+    variance: &Tensor,
+    eps: f64,
+) -> Result<Tensor> {
+    add_and_rectify(batch_norm(x, weight, bias, mean, variance, eps)?, residual)
+}
+
+fn add_and_rectify(y: Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
+    let Some(residual) = residual else { return relu(&y) };
+    check_residual(&y, residual)?;
+    relu(&(y + residual)?)
 }
 
 fn scale_and_shift(normal: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {

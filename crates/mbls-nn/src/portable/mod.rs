@@ -11,7 +11,7 @@ mod pool;
 mod relu;
 mod resample;
 
-pub use batch_norm::{BatchNormOutput, batch_norm, batch_norm_train};
+pub use batch_norm::{BatchNormOutput, batch_norm, batch_norm_relu, batch_norm_relu_train, batch_norm_train};
 pub use conv::conv;
 pub use embedding::embedding;
 pub use linear::linear;

@@ -3,7 +3,7 @@
 use super::conv3x3;
 use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{AvgPool2d, BatchNorm2d, Conv2d, Conv2dConfig, GlobalAvgPool2d, Linear, Relu};
+use mbls_nn::{AvgPool2d, BatchNorm2d, Conv2d, Conv2dConfig, GlobalAvgPool2d, Linear};
 
 /// How a block's input reaches its output where their shapes differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -124,7 +124,7 @@ impl CifarResNet {
 
 impl ModuleT for CifarResNet {
     fn forward_t(&self, images: &Tensor, train: bool) -> Result<Tensor> {
-        let mut x = Relu.forward(&self.bn1.forward_t(&self.conv1.forward(images)?, train)?)?;
+        let mut x = self.bn1.forward_relu(&self.conv1.forward(images)?, None, train)?;
         for block in &self.blocks {
             x = block.forward_t(&x, train)?;
         }
@@ -188,8 +188,7 @@ impl BasicBlock {
 
 impl ModuleT for BasicBlock {
     fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        let y = Relu.forward(&self.bn1.forward_t(&self.conv1.forward(x)?, train)?)?;
-        let y = self.bn2.forward_t(&self.conv2.forward(&y)?, train)?;
-        Relu.forward(&(y + self.skip(x, train)?)?)
+        let y = self.bn1.forward_relu(&self.conv1.forward(x)?, None, train)?;
+        self.bn2.forward_relu(&self.conv2.forward(&y)?, Some(&self.skip(x, train)?), train)
     }
 }

@@ -3,7 +3,7 @@
 use super::conv3x3;
 use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{BatchNorm2d, Conv2d, Linear, MaxPool2d, Relu};
+use mbls_nn::{BatchNorm2d, Conv2d, Linear, MaxPool2d};
 
 /// Shape of a [`SmallCnn`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl ModuleT for SmallCnn {
         let pool = MaxPool2d::new(2, 2, 0);
         let mut x = images.clone();
         for (i, (conv, norm)) in self.convolutions.iter().enumerate() {
-            x = Relu.forward(&norm.forward_t(&conv.forward(&x)?, train)?)?;
+            x = norm.forward_relu(&conv.forward(&x)?, None, train)?;
             if i == 1 || (i == 0 && self.config.pool_first) {
                 x = pool.forward(&x)?;
             }

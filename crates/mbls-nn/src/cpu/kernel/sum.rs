@@ -37,9 +37,35 @@ pub(in crate::cpu) fn squares<T: Float>(a: &[T], centre: T) -> f64 {
     sum_pairs(a, a, |a, _| (a - centre) * (a - centre))
 }
 
-/// The sum of `g (x - centre)`.
-pub(in crate::cpu) fn products<T: Float>(g: &[T], x: &[T], centre: T) -> f64 {
-    sum_pairs(g, x, |g, x| g * (x - centre))
+/// The sums of `g` and of `g (x - centre)`; `GATED`: of those `g` alone whose `y` is above 0 (or NaN).
+pub(in crate::cpu) fn gradients<T: Float, const GATED: bool>(g: &[T], x: &[T], y: &[T], centre: T) -> (f64, f64) {
+    let (mut plain, mut product) = (0.0, 0.0);
+    for ((g, x), y) in g.chunks(RUN).zip(x.chunks(RUN)).zip(y.chunks(RUN)) {
+        let (mut plain_lanes, mut product_lanes) = ([T::zero(); LANES], [T::zero(); LANES]);
+        let (g_full, x_full, y_full) = (g.chunks_exact(LANES), x.chunks_exact(LANES), y.chunks_exact(LANES));
+        let (g_rest, x_rest, y_rest) = (g_full.remainder(), x_full.remainder(), y_full.remainder());
+        for ((g, x), y) in g_full.zip(x_full).zip(y_full) {
+            for k in 0..LANES {
+                let g = gated::<T, GATED>(g[k], y[k]);
+                plain_lanes[k] += g;
+                product_lanes[k] += g * (x[k] - centre);
+            }
+        }
+        for (k, ((&g, &x), &y)) in g_rest.iter().zip(x_rest).zip(y_rest).enumerate() {
+            let g = gated::<T, GATED>(g, y);
+            plain_lanes[k] += g;
+            product_lanes[k] += g * (x - centre);
+        }
+        plain += plain_lanes.iter().map(|lane| lane.to_f64()).sum::<f64>();
+        product += product_lanes.iter().map(|lane| lane.to_f64()).sum::<f64>();
+    }
+    (plain, product)
+}
+
+/// The gradient through a rectifier with result `y`, where `GATED`.
+#[inline(always)]
+pub(in crate::cpu) fn gated<T: Float, const GATED: bool>(g: T, y: T) -> T {
+    if GATED && y <= T::zero() { T::zero() } else { g }
 }
 
 /// The sum over each channel of a contiguous `[N, C, plane]`.
@@ -65,7 +91,12 @@ mod tests {
             let close = |a: f64, b: f64| (a - b).abs() <= 1e-6 * (1.0 + n as f64 * 50.0);
             assert!(close(sum(&x), exact(&|v| v)), "{n}");
             assert!(close(squares(&x, 0.5), exact(&|v| (v - 0.5).powi(2))), "{n}");
-            assert!(close(products(&x, &x, 0.5), exact(&|v| v * (v - 0.5))), "{n}");
+            let (plain, product) = gradients::<_, false>(&x, &x, &x, 0.5);
+            assert!(close(plain, exact(&|v| v)) && close(product, exact(&|v| v * (v - 0.5))), "{n}");
+            let (plain, product) = gradients::<_, true>(&x, &x, &x, 0.5);
+            let positive = |v: f64| v.max(0.0);
+            assert!(close(plain, exact(&positive)), "{n}");
+            assert!(close(product, exact(&|v| positive(v) * (v - 0.5))), "{n}");
         }
     }
 }

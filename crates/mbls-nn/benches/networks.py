@@ -1,0 +1,136 @@
+"""The layers of the networks that `compare.py` measures, as items of the benchmark `layers`: `KIND/INPUT SHAPE/OPTIONS`.
+
+CIFAR ResNets with batch 32 of 32x32, a text CNN on 128 sequences of 1000 vectors of 100, DeepLabV3 with ResNet-50 on 2 pictures of 256x256
+at output stride 8. Without DeepLabV3's dropout and the concatenation of its branches.
+"""
+
+
+def by(*sizes):
+    return "x".join(map(str, sizes))
+
+
+def conv2d(images, inputs, size, outputs, kernel, stride=1, dilation=1, first=False):
+    padding = dilation * (kernel // 2)
+    yield f"conv2d/{by(images, inputs, size, size)}/{outputs},{kernel},{stride},{padding},{dilation},1" + ("/first" if first else "")
+
+
+def norm(images, channels, size, then=()):
+    """Batch norm, and what follows it: `relu`, or `add` and `relu`."""
+    shape = by(images, channels, size, size)
+    if not then:
+        yield f"batch_norm/{shape}"
+    else:
+        yield f"batch_norm_{'_'.join(then)}/{shape}"
+
+
+def unit(images, inputs, size, outputs, kernel, stride=1, dilation=1, first=False, then=("relu",)):
+    """A convolution without bias, batch norm, and what follows."""
+    yield from conv2d(images, inputs, size, outputs, kernel, stride, dilation, first)
+    yield from norm(images, outputs, -(-size // stride), then)
+
+
+def basic_blocks(images, size):
+    inputs = 64
+    for stage, outputs in enumerate((64, 128, 256, 512)):
+        for block in range(2):
+            stride = 2 if stage and not block else 1
+            yield from unit(images, inputs, size, outputs, 3, stride)
+            if stride > 1:
+                yield from unit(images, inputs, size, outputs, 1, stride, then=())
+            size //= stride
+            yield from unit(images, outputs, size, outputs, 3, then=("add", "relu"))
+            inputs = outputs
+
+
+def bottlenecks(images, size, dilated=()):
+    """Stages in `dilated` keep their size, and dilate instead."""
+    inputs, dilation = 64, 1
+    for stage, blocks in enumerate((3, 4, 6, 3)):
+        width, stride, before = 64 << stage, 2 if stage else 1, dilation
+        if stage in dilated:
+            dilation, stride = 2 * dilation, 1
+        for block in range(blocks):
+            move = 1 if block else stride
+            yield from unit(images, inputs, size, width, 1)
+            yield from unit(images, width, size, width, 3, move, dilation if block else before)
+            if not block:
+                yield from unit(images, inputs, size, 4 * width, 1, move, then=())
+            size //= move
+            yield from unit(images, width, size, 4 * width, 1, then=("add", "relu"))
+            inputs = 4 * width
+
+
+def cifar(images, blocks, channels):
+    yield from unit(images, 3, 32, 64, 3, first=True)
+    yield from blocks(images, 32)
+    yield f"global_avg_pool/{by(images, channels, 4, 4)}"
+    yield f"linear/{by(images, channels)}/10"
+
+
+def text_cnn(texts):
+    width = 128
+    for i, (inputs, size) in enumerate(((100, 1000), (width, 992), (width, 984))):
+        yield f"conv1d/{by(texts, inputs, size)}/{width},5,1,0,1,1" + ("" if i else "/first")
+        yield f"relu/{by(texts, width, size - 4)}"
+        if i < 2:
+            yield f"max_pool/{by(texts, width, size - 4)}/5,1,0"
+    yield f"global_max_pool/{by(texts, width, size - 4)}"
+    yield f"linear/{by(texts, width)}/{width}"
+    yield f"relu/{by(texts, width)}"
+    yield f"linear/{by(texts, width)}/20"
+
+
+def deeplabv3(images, size, classes=21):
+    yield from unit(images, 3, size, 64, 7, 2, first=True)
+    yield f"max_pool/{by(images, 64, size // 2, size // 2)}/3,2,1"
+    yield from bottlenecks(images, size // 4, dilated=(2, 3))
+    out = size // 8
+    yield from unit(images, 2048, out, 256, 1)
+    for dilation in (12, 24, 36):
+        yield from unit(images, 2048, out, 256, 3, dilation=dilation)
+    yield f"global_avg_pool/{by(images, 2048, out, out)}"
+    yield from unit(images, 2048, 1, 256, 1)
+    yield f"bilinear/{by(images, 256, 1, 1)}/{out},{out}"
+    yield from unit(images, 1280, out, 256, 1)
+    yield from unit(images, 256, out, 256, 3)
+    yield from conv2d(images, 256, out, classes, 1)
+    yield f"bilinear/{by(images, classes, out, out)}/{size},{size}"
+
+
+NETWORKS = {
+    "resnet18": lambda: cifar(32, basic_blocks, 512),
+    "resnet50": lambda: cifar(32, bottlenecks, 2048),
+    "textcnn": lambda: text_cnn(128),
+    "deeplabv3": lambda: deeplabv3(2, 256),
+}
+
+
+def apart(items):
+    """The same work with batch norm, addition and ReLU each as an operation of its own."""
+    for item in items:
+        kind, shape, *rest = item.split("/")
+        if kind.startswith("batch_norm_"):
+            for part in kind.removeprefix("batch_norm_").split("_"):
+                yield f"{part}/{shape}"
+            item = f"batch_norm/{shape}"
+        yield item
+
+
+def group(item):
+    """The kind of layer, as the tables name it."""
+    kind = item.split("/")[0]
+    names = {"conv": "convolutions", "batch_norm": "batch norm", "relu": "ReLU", "add": "addition", "bilinear": "upsampling", "linear": "linear"}
+    return next((name for start, name in names.items() if kind.startswith(start)), "pooling")
+
+
+def operations(item):
+    """Floating-point operations of a convolution, forward and backward, as the definition has them; 0 for other layers."""
+    kind, shape, options, *rest = [*item.split("/"), ""]
+    if not kind.startswith("conv"):
+        return 0
+    images, inputs, *sizes = map(int, shape.split("x"))
+    outputs, kernel, stride, padding, dilation, groups = map(int, options.split(","))
+    count = 2 * images * inputs * outputs // groups
+    for size in sizes:
+        count *= kernel * ((size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1)
+    return count * (2 if "first" in rest else 3)
