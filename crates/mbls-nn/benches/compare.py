@@ -2,6 +2,7 @@
 
     pip install torch
     python crates/mbls-nn/benches/compare.py [NETWORK ...] [--rounds 2] [--threads T] [--seconds 1] [--each]
+    python crates/mbls-nn/benches/compare.py resnet50-128 resnet50-512 --threads 1 --each --cuda --precision tf32  # or f32, bf16
 
 Run from the workspace's folder on an otherwise idle machine. An item is one distinct convolution of a network, forward and
 backward, in f32; ours runs in the benchmark `layers`, the other side is plain PyTorch. The row of a network sums its items,
@@ -73,13 +74,16 @@ def deeplabv3(images, size):
 NETWORKS = {
     "resnet18": lambda: list(resnet18(32, 32)),
     "resnet50": lambda: [conv2d(32, 3, 32, 64, 3, first=True), *resnet50(32, 32)],
+    "resnet50-128": lambda: [conv2d(128, 3, 32, 64, 3, first=True), *resnet50(128, 32)],
+    "resnet50-512": lambda: [conv2d(512, 3, 32, 64, 3, first=True), *resnet50(512, 32)],
     "textcnn": lambda: [f"conv1d/128x{c}x{size}/128,5,1,0,1,1" + rest for c, size, rest in ((100, 1000, "/first"), (128, 992, ""), (128, 984, ""))],
     "deeplabv3": lambda: list(deeplabv3(2, 256)),
 }
 
 
-def build():
+def build(cuda):
     command = ["cargo", "bench", "--package", "mbls-nn", "--bench", "layers", "--no-run", "--message-format", "json"]
+    command += ["--features", "cuda"] if cuda else []
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     messages = [json.loads(line) for line in lines]
     return next(m["executable"] for m in messages if m.get("executable") and m["target"]["name"] == "layers")
@@ -92,9 +96,14 @@ def medians(command, items, threads, seconds):
     return {row["item"]: row["median"] for row in map(json.loads, lines)}
 
 
-def run_peer(items, threads, seconds):
+def run_peer(items, threads, seconds, precision, cuda):
     import torch
     from torch import nn
+
+    # On a GPU what is usual there: images with the channels last.
+    place = {"device": "cuda" if cuda else "cpu", "dtype": torch.bfloat16 if precision == "bf16" else torch.float32}
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    synchronize = torch.cuda.synchronize if cuda else lambda: None
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
@@ -102,14 +111,18 @@ def run_peer(items, threads, seconds):
         kind, shape, options, *rest = item.split("/")
         shape, options = [int(size) for size in shape.split("x")], [int(option) for option in options.split(",")]
         layer = nn.Conv1d(shape[1], *options) if kind == "conv1d" else nn.Conv2d(shape[1], *options, bias=False)
-        x = torch.randn(shape).requires_grad_(rest != ["first"])
+        last = {"memory_format": torch.channels_last} if cuda and kind == "conv2d" else {}
+        layer = layer.to(**place, **last)
+        x = torch.randn(shape).to(**place, **last).requires_grad_(rest != ["first"])
         grad = torch.ones_like(layer(x))
         times, started = [], None
         while len(times) < 3 or time.perf_counter() - started < seconds:
             x.grad = None
             layer.zero_grad(set_to_none=True)
+            synchronize()
             begin = time.perf_counter()
             layer(x).backward(grad)
+            synchronize()
             times.append(time.perf_counter() - begin)
             if started is None:  # the first one warms up
                 times, started = [], time.perf_counter()
@@ -124,11 +137,14 @@ def main():
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--each", action="store_true")
     parser.add_argument("--ours", help="a benchmark that is built already")
+    parser.add_argument("--precision", choices=["f32", "tf32", "bf16"], default="f32")
+    parser.add_argument("--cuda", action="store_true", help="on the first GPU")
     parser.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peer:
-        return run_peer(arguments.items, arguments.threads, arguments.seconds)
-    sides = [[arguments.ours or build()], [sys.executable, __file__, "--peer"]]
+        return run_peer(arguments.items, arguments.threads, arguments.seconds, arguments.precision, arguments.cuda)
+    options = ["--precision", arguments.precision] + (["--cuda"] if arguments.cuda else [])
+    sides = [[arguments.ours or build(arguments.cuda), *options], [sys.executable, __file__, "--peer", *options]]
     print("| work | times | threads | mbls-nn | PyTorch | ratio |\n|---|---:|---:|---:|---:|---:|")
     for network in arguments.items or NETWORKS:
         layers = NETWORKS[network]() if network in NETWORKS else [network]
