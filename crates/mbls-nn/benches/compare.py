@@ -2,6 +2,7 @@
 
     pip install torch
     python crates/mbls-nn/benches/compare.py [NETWORK|ITEM ...] [--kinds KIND ...] [--rounds 2] [--threads T] [--seconds 1] [--each] [--apart]
+    python crates/mbls-nn/benches/compare.py resnet50-128 resnet50-512 --threads 1 --each --cuda --precision tf32  # or f32, bf16
 
 Run from the workspace's folder on an otherwise idle machine. An item is one distinct layer of a network, forward and backward, in
 f32; ours runs in the benchmark `layers`, the other side is plain PyTorch, each kind of layer in a process of its own. The rows of a
@@ -20,14 +21,15 @@ import subprocess
 import sys
 import time
 
-from networks import NETWORKS, apart, group, operations
+from networks import NETWORKS, ON_CPU, apart, group, operations
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # else OpenMP spins between regions, which costs milliseconds
 os.environ.setdefault("CANDLE_NUM_THREADS", "1")  # else candle's own threads spin beside those that compute
 
 
-def build():
+def build(cuda):
     command = ["cargo", "bench", "--package", "mbls-nn", "--bench", "layers", "--no-run", "--message-format", "json"]
+    command += ["--features", "cuda"] if cuda else []
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     messages = [json.loads(line) for line in lines]
     return next(m["executable"] for m in messages if m.get("executable") and m["target"]["name"] == "layers")
@@ -39,17 +41,17 @@ def medians(command, items, threads, seconds):
     return {row["item"]: row["median"] for row in map(json.loads, lines)}
 
 
-def peer_layer(kind, shape, options):
+def peer_layer(kind, shape, options, place):
     import torch
     from torch import nn
     from torch.nn import functional as F
 
     channels, flat = shape[1], len(shape) == 3
     if kind.startswith("batch_norm"):
-        norm = nn.BatchNorm2d(channels)
+        norm = nn.BatchNorm2d(channels).to(place["device"])
         if kind == "batch_norm":
             return norm, norm
-        residual = torch.randn(shape).requires_grad_(True) if kind == "batch_norm_add_relu" else None
+        residual = torch.randn(shape).to(**place).requires_grad_(True) if kind == "batch_norm_add_relu" else None
 
         def together(x):
             y = norm(x)
@@ -60,7 +62,7 @@ def peer_layer(kind, shape, options):
 
         return norm, together
     if kind == "add":
-        other = torch.randn(shape).requires_grad_(True)
+        other = torch.randn(shape).to(**place).requires_grad_(True)
 
         def add(x):
             other.grad = None
@@ -76,28 +78,35 @@ def peer_layer(kind, shape, options):
         "global_max_pool": lambda: nn.AdaptiveMaxPool1d(1),
         "bilinear": lambda: nn.Upsample(size=options, mode="bilinear", align_corners=False),
         "linear": lambda: nn.Linear(channels, *options),
-    }[kind]()
+    }[kind]().to(**place)
     return layer, layer
 
 
-def run_peer(items, threads, seconds):
+def run_peer(items, threads, seconds, precision, cuda):
     import torch
 
+    place = {"device": "cuda" if cuda else "cpu", "dtype": torch.bfloat16 if precision == "bf16" else torch.float32}
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    synchronize = torch.cuda.synchronize if cuda else lambda: None
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     for item in items:
         kind, shape, options, *rest = [*item.split("/"), ""]
         shape, options = [int(size) for size in shape.split("x")], [int(option) for option in options.split(",") if option]
-        layer, forward = peer_layer(kind, shape, options)
-        x = torch.randn(shape).requires_grad_("first" not in rest)
+        # On a GPU what is usual there: images with the channels last.
+        last = {"memory_format": torch.channels_last} if cuda and len(shape) == 4 else {}
+        layer, forward = peer_layer(kind, shape, options, {**place, **last})
+        x = torch.randn(shape).to(**place, **last).requires_grad_("first" not in rest)
         grad = torch.ones_like(forward(x))
         times, started = [], None
         while len(times) < 3 or time.perf_counter() - started < seconds:
             x.grad = None
             if layer is not None:
                 layer.zero_grad(set_to_none=True)
+            synchronize()
             begin = time.perf_counter()
             forward(x).backward(grad)
+            synchronize()
             times.append(time.perf_counter() - begin)
             if started is None:  # the first one warms up
                 times, started = [], time.perf_counter()
@@ -115,14 +124,17 @@ def main():
     parser.add_argument("--apart", action="store_true")
     parser.add_argument("--ours", help="a benchmark that is built already")
     parser.add_argument("--under", default="", help="a command that each process runs under, such as 'taskset -c 0'")
+    parser.add_argument("--precision", choices=["f32", "tf32", "bf16"], default="f32")
+    parser.add_argument("--cuda", action="store_true", help="on the first GPU")
     parser.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peer:
-        return run_peer(arguments.items, arguments.threads, arguments.seconds)
+        return run_peer(arguments.items, arguments.threads, arguments.seconds, arguments.precision, arguments.cuda)
     under = shlex.split(arguments.under)
-    sides = [[*under, arguments.ours or build()], [*under, sys.executable, __file__, "--peer"]]
+    options = ["--precision", arguments.precision] + (["--cuda"] if arguments.cuda else [])
+    sides = [[*under, arguments.ours or build(arguments.cuda), *options], [*under, sys.executable, __file__, "--peer", *options]]
     print("| work | times | threads | mbls-nn | PyTorch | ratio | GFLOP/s |\n|---|---:|---:|---:|---:|---:|---:|")
-    for network in arguments.items or NETWORKS:
+    for network in arguments.items or ON_CPU:
         layers = list(NETWORKS[network]()) if network in NETWORKS else [network]
         layers = list(apart(layers)) if arguments.apart else layers
         groups = {}

@@ -1,4 +1,5 @@
-//! Times layers forward and backward, one JSON line each: `layers [--threads T] [--seconds S] ITEM...`.
+//! Times layers forward and backward, one JSON line each: `layers [--threads T] [--seconds S] [--precision P] [--cuda]
+//! ITEM...`; precision is `f32`, `bf16` or, on a CUDA device, `tf32`.
 //!
 //! An item is `KIND/INPUT SHAPE/OPTIONS`:
 //!
@@ -29,11 +30,20 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> Result<()> {
     let (mut threads, mut seconds, mut items) = (1, 1.0, Vec::new());
+    let (mut dtype, mut device) = (DType::F32, Device::Cpu);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--threads" => threads = arguments.next().ok_or("--threads needs a number")?.parse()?,
             "--seconds" => seconds = arguments.next().ok_or("--seconds needs a number")?.parse()?,
+            "--precision" => match arguments.next().as_deref() {
+                Some("f32") => {}
+                Some("bf16") => dtype = DType::BF16,
+                #[cfg(feature = "cuda")]
+                Some("tf32") => mbls_nn::cuda::allow_tf32(true),
+                _ => return Err("--precision needs f32, bf16 or, with the feature `cuda`, tf32".into()),
+            },
+            "--cuda" => device = Device::new_cuda(0)?,
             // What `cargo bench` adds.
             "--bench" => {}
             _ => items.push(argument),
@@ -41,7 +51,7 @@ fn main() -> Result<()> {
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     for item in &items {
-        let mut step = prepare(item)?;
+        let mut step = prepare(item, dtype, &device)?;
         let median = pool.install(|| median(&mut step, Duration::from_secs_f64(seconds)))?;
         println!(r#"{{"item": "{item}", "threads": {threads}, "median": {median}}}"#);
     }
@@ -63,19 +73,19 @@ fn median(step: &mut impl FnMut() -> candle_core::Result<()>, limit: Duration) -
 
 type Step = Box<dyn FnMut() -> candle_core::Result<()> + Send>;
 
-fn prepare(item: &str) -> Result<Step> {
+fn prepare(item: &str, dtype: DType, device: &Device) -> Result<Step> {
     let mut parts = item.split('/');
     let kind = parts.next().unwrap_or_default();
     let mut numbers = |by| -> Result<Vec<usize>> {
         Ok(parts.next().map_or(Ok(Vec::new()), |text| text.split(by).map(str::parse).collect())?)
     };
     let (shape, options) = (numbers('x')?, numbers(',')?);
-    let variable = || Tensor::randn(0f32, 1f32, &shape[..], &Device::Cpu).and_then(|x| Var::from_tensor(&x));
+    let variable = || Var::from_tensor(&Tensor::randn(0f32, 1f32, &shape[..], device)?.to_dtype(dtype)?);
     let x = match parts.next() {
         Some("first") => variable()?.as_detached_tensor(),
         _ => variable()?.into_inner(),
     };
-    let store = ParamStore::new(0, DType::F32, &Device::Cpu);
+    let store = ParamStore::new(0, dtype, device);
     let vb = store.var_builder();
     let channels = shape.get(1).copied().unwrap_or_default();
     Ok(match (kind, &options[..]) {
@@ -117,7 +127,7 @@ fn prepare(item: &str) -> Result<Step> {
         ("linear", &[outputs]) => layer(Linear::new(channels, outputs, vb)?, x),
         ("peak", []) => {
             let n = shape[0];
-            let matrix = Tensor::randn(0f32, 1f32, (n, n), &Device::Cpu)?;
+            let matrix = Tensor::randn(0f32, 1f32, (n, n), device)?.to_dtype(dtype)?;
             Box::new(move || {
                 let products = rayon::broadcast(|_| matrix.matmul(&matrix));
                 products.into_iter().try_for_each(|product| product.map(|_| ()))
@@ -133,5 +143,9 @@ fn layer(layer: impl Module + Send + 'static, x: Tensor) -> Step {
 
 /// Forward and backward.
 fn step(forward: impl Fn() -> candle_core::Result<Tensor> + Send + 'static) -> Step {
-    Box::new(move || forward()?.backward().map(|_| ()))
+    Box::new(move || {
+        let y = forward()?;
+        y.backward()?;
+        y.device().synchronize()
+    })
 }

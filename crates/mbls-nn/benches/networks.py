@@ -100,9 +100,15 @@ def deeplabv3(images, size, classes=21):
 NETWORKS = {
     "resnet18": lambda: cifar(32, basic_blocks, 512),
     "resnet50": lambda: cifar(32, bottlenecks, 2048),
+    "resnet50-128": lambda: cifar(128, bottlenecks, 2048),
+    "resnet50-512": lambda: cifar(512, bottlenecks, 2048),
     "textcnn": lambda: text_cnn(128),
     "deeplabv3": lambda: deeplabv3(2, 256),
 }
+
+
+# What `compare.py` runs where nothing is named.
+ON_CPU = ["resnet18", "resnet50", "textcnn", "deeplabv3"]
 
 
 def apart(items):

@@ -79,6 +79,12 @@ impl Spans {
         self.spans.iter().map(|span| (span.start + k).min(span.end - 1) as u32).collect()
     }
 
+    /// The output positions that see each input entry: neighbours, as neither ends of spans ever decrease.
+    #[cfg(any(test, feature = "cuda"))]
+    pub(crate) fn readers(&self) -> Vec<Range<usize>> {
+        readers(&self.spans, self.input)
+    }
+
     /// The mean of each span; with `count_padding` padding counts as zeros.
     pub(crate) fn means(&self, count_padding: bool) -> Taps {
         let mut taps = Taps { input: self.input, taps: Vec::new() };
@@ -127,6 +133,39 @@ impl Taps {
     pub(crate) fn output(&self) -> usize {
         self.taps.len()
     }
+}
+
+#[cfg(any(test, feature = "cuda"))]
+impl Taps {
+    /// The inputs of each output position.
+    pub(crate) fn spans(&self) -> Vec<Range<usize>> {
+        self.taps.iter().map(|(first, weights)| *first..first + weights.len()).collect()
+    }
+
+    /// The map whose matrix is the transpose of this one's.
+    pub(crate) fn transpose(&self) -> Self {
+        let readers = readers(&self.spans(), self.input);
+        let weights = |(at, outputs): (usize, Range<usize>)| {
+            let weight = |o: usize| self.taps[o].1[at - self.taps[o].0];
+            (outputs.start, outputs.map(weight).collect())
+        };
+        Self { input: self.output(), taps: readers.into_iter().enumerate().map(weights).collect() }
+    }
+}
+
+/// The spans that contain each of `input` entries; none is `0..0`.
+#[cfg(any(test, feature = "cuda"))]
+fn readers(spans: &[Range<usize>], input: usize) -> Vec<Range<usize>> {
+    let mut readers = vec![0..0; input];
+    for (o, span) in spans.iter().enumerate() {
+        for Range { start, end } in &mut readers[span.clone()] {
+            if end == start {
+                *start = o;
+            }
+            *end = o + 1;
+        }
+    }
+    readers
 }
 
 /// The planes of `[N, C, L]` or `[N, C, H, W]`, whose spatial rank is `D`, and what is done along both axes.
@@ -184,4 +223,57 @@ pub(crate) fn spatial<const D: usize>(x: &Tensor, what: &str) -> Result<[usize; 
         bail!("{what}: input of shape {:?}: a plane has more than 2^32 - 1 entries", x.shape());
     }
     Ok(sizes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(taps: &Taps) {
+        let dense = |taps: &Taps| {
+            let mut rows = vec![vec![0.0; taps.input]; taps.output()];
+            for (row, (first, weights)) in rows.iter_mut().zip(&taps.taps) {
+                row[*first..first + weights.len()].copy_from_slice(weights);
+            }
+            rows
+        };
+        let (map, transposed) = (dense(taps), dense(&taps.transpose()));
+        assert_eq!((transposed.len(), transposed[0].len()), (taps.input, taps.output()));
+        for (o, row) in map.iter().enumerate() {
+            for (i, weight) in row.iter().enumerate() {
+                assert_eq!(transposed[i][o], *weight, "{taps:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn readers_and_transposes_agree_with_the_definition() -> Result<()> {
+        let mut all = Vec::new();
+        for input in 1..8 {
+            for kernel in 1..5 {
+                for stride in 1..4 {
+                    for padding in 0..=kernel / 2 {
+                        for ceil in [false, true] {
+                            all.extend(Spans::sliding(input, [kernel, stride, padding], ceil, "test"));
+                        }
+                    }
+                }
+            }
+            for output in 1..10 {
+                all.push(Spans::adaptive(input, output, "test")?);
+                for align in [false, true] {
+                    check(&Taps::linear(input, output, align, "test")?);
+                }
+            }
+        }
+        for spans in all {
+            for (i, readers) in spans.readers().into_iter().enumerate() {
+                for (o, span) in spans.spans.iter().enumerate() {
+                    assert_eq!(readers.contains(&o), span.contains(&i), "{spans:?} {i}");
+                }
+            }
+            check(&spans.means(true));
+        }
+        Ok(())
+    }
 }

@@ -5,7 +5,8 @@
 //! Layers take a [`VarBuilder`](candle_nn::VarBuilder), use PyTorch's parameter names and implement candle's
 //! [`Module`](candle_core::Module) or [`ModuleT`](candle_nn::ModuleT), so that any of them can stand alone in a candle
 //! program. Each exists twice: composed of candle's operations for every device ([`portable`]), and as an operation of its
-//! own for `f32` and `f64` on the CPU ([`cpu`]). Results do not depend on the number of threads.
+//! own for `f32` and `f64` on the CPU ([`cpu`]) and, with the feature `cuda`, for these and half precision on NVIDIA GPUs
+//! (`cuda`). Results do not depend on the number of threads.
 //!
 //! ```
 //! use candle_core::{DType, Device, Module, Tensor};
@@ -25,6 +26,8 @@
 mod axis;
 pub mod checkpoint;
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod error;
 mod fit;
 mod init;

@@ -16,6 +16,10 @@ pub const BUFFER_NAMES: [&str; 2] = ["running_mean", "running_var"];
 /// by `(seed, name)`, so that values depend neither on the order of construction nor on the device. A name asked for again
 /// yields the same variable (shared weights); asked for with another shape it is an error.
 ///
+/// A store of `bf16` or `f16` is one of mixed precision: weights and activations in that type, batch normalisation's scale, shift
+/// and running statistics in `f32` (its layers ask for them so), sums in `f32`, and masters of the weights in `f32` in the
+/// optimizers.
+///
 /// A variable whose name ends in one of [`BUFFER_NAMES`] is a buffer, every other one a parameter.
 ///
 /// ```

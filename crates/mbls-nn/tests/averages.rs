@@ -77,8 +77,12 @@ fn weights_come_back_to_the_bit() -> Result<()> {
             ema.update()?;
         }
         let (own, averages) = (all_bits(store.state())?, ema.averages());
-        let averages: BTreeMap<_, _> =
-            averages.into_iter().map(|(name, t)| Ok((name, t.to_dtype(dtype)?))).collect::<Result<_>>()?;
+        // In a store of half precision batch norm stays in f32.
+        let types = store.state();
+        let averages: BTreeMap<_, _> = averages
+            .into_iter()
+            .map(|(name, t)| Ok((name.clone(), t.to_dtype(types[&name].dtype())?)))
+            .collect::<Result<_>>()?;
         let averages = all_bits(averages)?;
         assert!(own.iter().all(|(name, values)| *values != averages[name]));
         let state = all_bits(ema.state())?;

@@ -1,8 +1,9 @@
 //! Batch normalisation.
 
 use super::dispatch;
+use super::place::check_places;
 use crate::portable::BatchNormOutput;
-use candle_core::{Result, Tensor, Var, bail};
+use candle_core::{DType, Result, Tensor, Var, bail};
 use candle_nn::{Init, ModuleT, VarBuilder};
 
 /// Options of [`BatchNorm`]; the default is PyTorch's.
@@ -92,6 +93,7 @@ impl<const D: usize> BatchNorm<D> {
         if !(0.0..=1.0).contains(&config.momentum) {
             bail!("batch norm: momentum = {}, expected 0 to 1", config.momentum);
         }
+        let vb = vb.to_dtype(statistics_type(vb.dtype()));
         let get = |name, value| vb.get_with_hints(channels, name, Init::Const(value));
         let (weight, bias) = match config.affine {
             true => (get("weight", 1.0)?, get("bias", 0.0)?),
@@ -205,6 +207,14 @@ impl<const D: usize> ModuleT for BatchNorm<D> {
     }
 }
 
+/// The type of scale, shift and statistics beside activations of `dtype`.
+fn statistics_type(dtype: DType) -> DType {
+    match dtype {
+        DType::F16 | DType::BF16 => DType::F32,
+        other => other,
+    }
+}
+
 /// Checks that every per-channel tensor fits the input, and that a training batch has a variance.
 pub(crate) fn check_batch_norm(x: &Tensor, per_channel: &[&Tensor], train: bool) -> Result<()> {
     if x.rank() < 2 {
@@ -218,6 +228,11 @@ pub(crate) fn check_batch_norm(x: &Tensor, per_channel: &[&Tensor], train: bool)
         if tensor.dims() != [c] {
             bail!("batch norm: input of shape {:?}, but the layer has {:?} channels", x.shape(), tensor.shape());
         }
+    }
+    let types = [x.dtype(), statistics_type(x.dtype())];
+    let types = if types[0] == types[1] { &types[..1] } else { &types };
+    for tensor in per_channel {
+        check_places("batch norm", x, types, &[("a tensor per channel", Some(tensor))])?;
     }
     if train && x.elem_count() == c {
         bail!("batch norm: input of shape {:?}: training needs more than one value per channel", x.shape());

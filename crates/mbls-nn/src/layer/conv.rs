@@ -1,6 +1,7 @@
 //! Convolution.
 
 use super::dispatch;
+use super::place::check_places;
 use crate::init;
 use crate::window::Window;
 use candle_core::{Module, Result, Tensor, bail};
@@ -220,14 +221,7 @@ impl ConvDims {
         {
             bail!("{name}: bias of shape {:?}, expected [{out_channels}]", bias.shape());
         }
-        for (what, tensor) in [("weight", Some(weight)), ("bias", bias)] {
-            if let Some(tensor) = tensor
-                && (tensor.dtype() != x.dtype() || !tensor.device().same_device(x.device()))
-            {
-                let place = |t: &Tensor| format!("{:?} on {:?}", t.dtype(), t.device().location());
-                bail!("{name}: {what} in {}, expected {}, the input's", place(tensor), place(x));
-            }
-        }
+        check_places(name, x, &[x.dtype()], &[("weight", Some(weight)), ("bias", bias)])?;
         let window = |axis: usize| Window {
             kernel: weight.dims()[axis + 2],
             stride: config.stride[axis],

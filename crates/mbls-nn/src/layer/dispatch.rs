@@ -1,6 +1,8 @@
-//! Chooses between the two forms of each operation: the fast one where it applies, else the portable one.
+//! Chooses among the forms of each operation: the fast one of the device where there is one for the type, else the portable one.
 
 use super::{ConvConfig, PoolSize};
+#[cfg(feature = "cuda")]
+use crate::cuda;
 use crate::portable::BatchNormOutput;
 use crate::{cpu, portable};
 use candle_core::{Result, Tensor};
@@ -8,6 +10,10 @@ use candle_core::{Result, Tensor};
 macro_rules! dispatch {
     ($name:ident $(<const $d:ident>)? ($x:ident $(, $arg:ident: $type:ty)*) -> $result:ty) => {
         pub(super) fn $name $(<const $d: usize>)? ($x: &Tensor $(, $arg: $type)*) -> Result<$result> {
+            #[cfg(feature = "cuda")]
+            if cuda::supports($x) {
+                return cuda::$name($x $(, $arg)*);
+            }
             match cpu::supports($x) {
                 true => cpu::$name($x $(, $arg)*),
                 false => portable::$name($x $(, $arg)*),

@@ -1,6 +1,7 @@
 //! Affine map.
 
 use super::dispatch;
+use super::place::check_places;
 use crate::init;
 use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::VarBuilder;
@@ -84,5 +85,6 @@ pub(crate) fn linear_dims(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) ->
     {
         bail!("linear: bias of shape {:?}, expected [{outputs}]", bias.shape());
     }
+    check_places("linear", x, &[x.dtype()], &[("weight", Some(weight)), ("bias", bias)])?;
     Ok((x.elem_count() / inputs, inputs, outputs))
 }

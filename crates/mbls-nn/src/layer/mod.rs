@@ -6,6 +6,7 @@ mod dispatch;
 mod dropout;
 mod embedding;
 mod linear;
+mod place;
 mod pool;
 mod relu;
 mod resample;

@@ -1,0 +1,130 @@
+//! What is done per channel, apart from batch normalisation.
+
+use super::device::{ENTRIES_OF_A_BLOCK, Element, device, for_element, grid, held, kernel, spread, stored, tensor};
+use candle_core::backend::BackendStorage;
+use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, DeviceRepr, LaunchConfig, PushKernelArg};
+use candle_core::cuda_backend::{CudaDevice, WrapErr};
+use candle_core::{CpuStorage, CudaStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+
+/// `Channels` of the source: a tensor `[outer, channels, plane]`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct Channels {
+    outer: u64,
+    pub(super) channels: u64,
+    plane: u64,
+    parts: u64,
+}
+
+// SAFETY: plain numbers, laid out as in the source: the same fields in the same order, `repr(C)`, the same size.
+unsafe impl DeviceRepr for Channels {}
+
+/// The source asserts the same.
+const _: () = assert!(size_of::<Channels>() == 32);
+
+impl Channels {
+    /// Of a tensor `[N, C, ..]` that is not empty.
+    pub(super) fn new(shape: &[usize]) -> Result<Self> {
+        let &[outer, channels, ref rest @ ..] = shape else {
+            bail!("a tensor of shape {shape:?}, expected [N, C, ..]");
+        };
+        let plane: usize = rest.iter().product();
+        let parts = (outer * plane).div_ceil(ENTRIES_OF_A_BLOCK).max(1);
+        if i32::try_from(channels * parts).is_err() {
+            bail!("a tensor of shape {shape:?}: more than 2^31 - 1 blocks on a CUDA device");
+        }
+        Ok(Self { outer: outer as u64, channels: channels as u64, plane: plane as u64, parts: parts as u64 })
+    }
+
+    pub(super) fn entries(&self) -> usize {
+        (self.outer * self.channels * self.plane) as usize
+    }
+
+    /// One block for each part of a channel.
+    pub(super) fn of_parts(&self) -> LaunchConfig {
+        grid((self.channels * self.parts) as u32)
+    }
+
+    /// One block for each channel.
+    pub(super) fn of_channels(&self) -> LaunchConfig {
+        grid(self.channels as u32)
+    }
+
+    /// Two sums for each part.
+    pub(super) fn parts(&self, device: &CudaDevice) -> Result<CudaSlice<f64>> {
+        // SAFETY: every block of the kernels that take it writes its two numbers before another kernel reads them.
+        unsafe { device.alloc::<f64>(2 * (self.channels * self.parts) as usize) }
+    }
+}
+
+/// Checks that a buffer has as many numbers as the kernels will read.
+pub(super) fn expect<T>(what: &str, values: &CudaView<T>, expected: usize) -> Result<()> {
+    if values.len() != expected {
+        bail!("{what} of {} numbers, expected {expected}", values.len());
+    }
+    Ok(())
+}
+
+/// `x + bias` per channel of `[N, C, ..]`; both of one type.
+pub(super) fn add_bias(x: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    let shape = Channels::new(x.dims())?;
+    x.contiguous()?.apply_op2(&bias.contiguous()?, AddBias(shape))
+}
+
+struct AddBias(Channels);
+
+impl CustomOp2 for AddBias {
+    fn name(&self) -> &'static str {
+        "bias"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        bail!("bias: the CUDA operation of a tensor on the CPU")
+    }
+
+    fn cuda_fwd(&self, x: &CudaStorage, lx: &Layout, bias: &CudaStorage, lb: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (device, shape) = (&x.device, self.0);
+        let y = for_element!(x.dtype(), T => {
+            let (x, bias) = (stored::<T>(x, lx)?, stored::<T>(bias, lb)?);
+            expect("bias: input", &x, shape.entries())?;
+            expect("bias", &bias, shape.channels as usize)?;
+            // SAFETY: the kernel writes every number.
+            let mut y = unsafe { device.alloc::<T>(x.len())? };
+            let (kernel, stream) = (kernel::<T>(device, "add_bias")?, device.cuda_stream());
+            let mut launch = stream.launch_builder(&kernel);
+            launch.arg(&x).arg(&bias).arg(&shape).arg(&mut y);
+            // SAFETY: the arguments are those of the kernel, with as many numbers as the shape says.
+            unsafe { launch.launch(spread(x.len())) }.w()?;
+            CudaStorage::wrap_cuda_slice(y, device.clone())
+        });
+        Ok((y, lx.shape().clone()))
+    }
+
+    fn bwd(&self, _x: &Tensor, _bias: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let grad = grad.contiguous()?;
+        let sums = for_element!(grad.dtype(), T => self.sums::<T>(&grad)?);
+        Ok((Some(grad), Some(sums)))
+    }
+}
+
+impl AddBias {
+    fn sums<T: Element>(&self, grad: &Tensor) -> Result<Tensor> {
+        let (device, shape, grad_held) = (device(grad)?, self.0, grad.storage_and_layout());
+        let (values, stream) = (held::<T>(&grad_held)?, device.cuda_stream());
+        expect("bias: gradient", &values, shape.entries())?;
+        let mut parts = shape.parts(device)?;
+        let first = kernel::<T>(device, "channel_parts")?;
+        let mut launch = stream.launch_builder(&first);
+        launch.arg(&values).arg(&shape).arg(&mut parts);
+        // SAFETY: the arguments are those of the kernel, with as many numbers as the shape says, and two for each block.
+        unsafe { launch.launch(shape.of_parts()) }.w()?;
+        // SAFETY: the kernel writes a number for each channel.
+        let mut sums = unsafe { device.alloc::<T>(shape.channels as usize)? };
+        let second = kernel::<T>(device, "channel_sums")?;
+        let mut launch = stream.launch_builder(&second);
+        launch.arg(&parts).arg(&shape).arg(&mut sums);
+        // SAFETY: the arguments are those of the kernel, one block for each channel.
+        unsafe { launch.launch(shape.of_channels()) }.w()?;
+        Ok(tensor(sums, device, shape.channels as usize))
+    }
+}

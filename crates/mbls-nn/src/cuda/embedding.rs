@@ -1,0 +1,142 @@
+//! Rows of a table by index.
+
+use super::channels::expect;
+use super::device::{Element, device, for_element, held, kernel, spread, stored, tensor};
+use crate::layer::check_indices;
+use candle_core::backend::BackendStorage;
+use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, PushKernelArg};
+use candle_core::cuda_backend::{CudaDevice, WrapErr};
+use candle_core::{CpuStorage, CudaStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+
+/// As [`portable::embedding`](crate::portable::embedding). Waits for the indices, which are checked on the host.
+///
+/// # Shapes
+///
+/// `weight` `[V, D]`, `indices` `[..]` of `u32`; the result `[.., D]`.
+///
+/// # Errors
+///
+/// As there.
+pub fn embedding(weight: &Tensor, indices: &Tensor, padding_idx: Option<u32>) -> Result<Tensor> {
+    let values = check_indices(weight, indices)?;
+    let mut shape = indices.dims().to_vec();
+    shape.push(weight.dim(1)?);
+    weight.contiguous()?.apply_op1(Rows { indices: values, padding_idx, shape })
+}
+
+struct Rows {
+    indices: Vec<u32>,
+    padding_idx: Option<u32>,
+    shape: Vec<usize>,
+}
+
+/// The positions that took each row, row by row.
+struct Readers {
+    rows: Vec<u32>,
+    /// Where the positions of each row start, and where the last end.
+    starts: Vec<u32>,
+    order: Vec<u32>,
+}
+
+impl Readers {
+    /// Of equal indices in their order, so that their gradients add up the same way every time.
+    fn new(indices: &[u32], padding_idx: Option<u32>) -> Result<Self> {
+        let Ok(count) = u32::try_from(indices.len()) else {
+            bail!("embedding: {} indices, expected at most 2^32 - 1 on a CUDA device", indices.len());
+        };
+        let mut order: Vec<u32> = (0..count).filter(|&k| Some(indices[k as usize]) != padding_idx).collect();
+        order.sort_by_key(|&k| indices[k as usize]);
+        let (mut rows, mut starts) = (Vec::new(), Vec::new());
+        for (at, &k) in (0u32..).zip(&order) {
+            if rows.last() != Some(&indices[k as usize]) {
+                rows.push(indices[k as usize]);
+                starts.push(at);
+            }
+        }
+        starts.push(order.len() as u32);
+        Ok(Self { rows, starts, order })
+    }
+}
+
+impl Rows {
+    fn forward<T: Element>(&self, device: &CudaDevice, weight: &CudaView<T>, size: usize) -> Result<CudaSlice<T>> {
+        let count = self.indices.len();
+        if count == 0 {
+            // There are no allocations of nothing.
+            return device.alloc_zeros::<T>(1);
+        }
+        let indices = device.clone_htod(&self.indices)?;
+        // SAFETY: the kernel writes every number.
+        let mut y = unsafe { device.alloc::<T>(count * size)? };
+        let (kernel, stream) = (kernel::<T>(device, "gather_rows")?, device.cuda_stream());
+        let (rows, columns) = (count as u64, size as u64);
+        let mut launch = stream.launch_builder(&kernel);
+        launch.arg(weight).arg(&indices).arg(&rows).arg(&columns).arg(&mut y);
+        // SAFETY: the arguments are those of the kernel; `check_indices` has seen that every index is a row of the table.
+        unsafe { launch.launch(spread(count * size)) }.w()?;
+        Ok(y)
+    }
+
+    fn backward<T: Element>(&self, grad: &Tensor, rows: usize, size: usize) -> Result<CudaSlice<T>> {
+        let (device, grad_held) = (device(grad)?, grad.storage_and_layout());
+        let grad = held::<T>(&grad_held)?;
+        expect("embedding: gradient", &grad, self.indices.len() * size)?;
+        let mut dw = device.alloc_zeros::<T>(rows * size)?;
+        let readers = Readers::new(&self.indices, self.padding_idx)?;
+        let count = readers.rows.len();
+        if count == 0 {
+            return Ok(dw);
+        }
+        let (taken, starts) = (device.clone_htod(&readers.rows)?, device.clone_htod(&readers.starts)?);
+        let order = device.clone_htod(&readers.order)?;
+        let (kernel, stream) = (kernel::<T>(device, "gather_rows_backward")?, device.cuda_stream());
+        let (read, columns) = (count as u64, size as u64);
+        let mut launch = stream.launch_builder(&kernel);
+        launch.arg(&grad).arg(&taken).arg(&starts).arg(&order).arg(&read).arg(&columns).arg(&mut dw);
+        // SAFETY: the arguments are those of the kernel; rows are those of the table, `order` has positions of the gradient.
+        unsafe { launch.launch(spread(count * size)) }.w()?;
+        Ok(dw)
+    }
+}
+
+impl CustomOp1 for Rows {
+    fn name(&self) -> &'static str {
+        "embedding"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        bail!("embedding: the CUDA operation of a tensor on the CPU")
+    }
+
+    fn cuda_fwd(&self, weight: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (_, size) = layout.shape().dims2()?;
+        let y = for_element!(weight.dtype(), T => {
+            let y = self.forward(&weight.device, &stored::<T>(weight, layout)?, size)?;
+            CudaStorage::wrap_cuda_slice(y, weight.device.clone())
+        });
+        Ok((y, Shape::from(self.shape.clone())))
+    }
+
+    fn bwd(&self, weight: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let (grad, (rows, size)) = (grad.contiguous()?, weight.dims2()?);
+        for_element!(grad.dtype(), T => {
+            Ok(Some(tensor(self.backward::<T>(&grad, rows, size)?, device(weight)?, weight.shape())))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_sorted_by_row_and_stay_in_order() -> Result<()> {
+        let readers = Readers::new(&[4, 0, 4, 2, 0, 4, 2], Some(2))?;
+        assert_eq!(readers.rows, [0, 4]);
+        assert_eq!(readers.starts, [0, 2, 5]);
+        assert_eq!(readers.order, [1, 4, 0, 2, 5]);
+        let nothing = Readers::new(&[3, 3], Some(3))?;
+        assert!(nothing.rows.is_empty() && nothing.order.is_empty());
+        Ok(())
+    }
+}

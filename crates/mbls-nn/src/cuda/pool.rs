@@ -1,0 +1,239 @@
+//! Pooling.
+
+use super::channels::expect;
+use super::device::{Element, device, for_element, held, kernel, spread, spread_warps, stored, tensor};
+use super::planes::{Sizes, upload};
+use super::resample::resample;
+use crate::axis::{Planes, Spans, output_shape};
+use crate::layer::PoolSize;
+use crate::window::image_dims;
+use candle_core::backend::BackendStorage;
+use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, PushKernelArg};
+use candle_core::cuda_backend::{CudaDevice, WrapErr};
+use candle_core::{CpuStorage, CudaStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use std::sync::{Arc, OnceLock};
+
+/// As [`portable::max_pool`](crate::portable::max_pool).
+///
+/// # Shapes
+///
+/// `x` `[N, C, L]` or `[N, C, H, W]`; the result the same with the pooled sizes.
+///
+/// # Errors
+///
+/// As there.
+pub fn max_pool<const D: usize>(x: &Tensor, size: &PoolSize<D>) -> Result<Tensor> {
+    Ok(maxima(x, Planes::sliding(x, size, "max pool")?)?.0)
+}
+
+/// As [`portable::max_pool_with_indices`](crate::portable::max_pool_with_indices).
+///
+/// # Shapes
+///
+/// `x` `[N, C, L]` or `[N, C, H, W]`; the result the same with the pooled sizes.
+///
+/// # Errors
+///
+/// As there.
+pub fn max_pool_with_indices<const D: usize>(x: &Tensor, size: &PoolSize<D>) -> Result<(Tensor, Tensor)> {
+    with_indices(maxima(x, Planes::sliding(x, size, "max pool")?)?)
+}
+
+/// As [`portable::adaptive_max_pool_with_indices`](crate::portable::adaptive_max_pool_with_indices).
+///
+/// # Shapes
+///
+/// `x` `[N, C, L]` or `[N, C, H, W]`; the result the same with the pooled sizes.
+///
+/// # Errors
+///
+/// As there.
+pub fn adaptive_max_pool_with_indices<const D: usize>(x: &Tensor, output: [usize; D]) -> Result<(Tensor, Tensor)> {
+    with_indices(maxima(x, Planes::adaptive(x, output, "adaptive max pool")?)?)
+}
+
+/// As [`portable::avg_pool`](crate::portable::avg_pool).
+///
+/// # Shapes
+///
+/// `x` `[N, C, L]` or `[N, C, H, W]`; the result the same with the pooled sizes.
+///
+/// # Errors
+///
+/// As there.
+pub fn avg_pool<const D: usize>(x: &Tensor, size: &PoolSize<D>, count_include_pad: bool) -> Result<Tensor> {
+    resample(x, Planes::sliding(x, size, "average pool")?.means(count_include_pad))
+}
+
+/// As [`portable::adaptive_avg_pool`](crate::portable::adaptive_avg_pool).
+///
+/// # Shapes
+///
+/// `x` `[N, C, L]` or `[N, C, H, W]`; the result the same with the pooled sizes.
+///
+/// # Errors
+///
+/// As there.
+pub fn adaptive_avg_pool<const D: usize>(x: &Tensor, output: [usize; D]) -> Result<Tensor> {
+    resample(x, Planes::adaptive(x, output, "adaptive average pool")?.means(false))
+}
+
+/// The mean over all positions.
+///
+/// # Shapes
+///
+/// `x` `[N, C, H, W]`; the result `[N, C]`.
+///
+/// # Errors
+///
+/// Where the input is empty or has other than four dimensions.
+pub fn global_avg_pool2d(x: &Tensor) -> Result<Tensor> {
+    let (n, c, h, w) = image_dims(x, "global average pool")?;
+    x.contiguous()?.apply_op1(GlobalMean { shape: [n, c], plane: h * w })
+}
+
+/// The places of the maxima, which the forward pass fills in and the backward pass reads.
+type Places = Arc<OnceLock<Tensor>>;
+
+fn maxima(x: &Tensor, planes: Planes<Spans>) -> Result<(Tensor, Places)> {
+    let shape = output_shape(x, planes.rows.output(), planes.columns.output());
+    let places = Places::default();
+    Ok((x.contiguous()?.apply_op1(Maxima { planes, shape, places: places.clone() })?, places))
+}
+
+fn with_indices((y, places): (Tensor, Places)) -> Result<(Tensor, Tensor)> {
+    Ok((y, filled(&places)?.clone()))
+}
+
+fn filled(places: &Places) -> Result<&Tensor> {
+    match places.get() {
+        Some(places) => Ok(places),
+        None => bail!("max pool: the places of the maxima are not known before the forward pass"),
+    }
+}
+
+struct Maxima {
+    planes: Planes<Spans>,
+    shape: Vec<usize>,
+    places: Places,
+}
+
+impl Maxima {
+    fn sizes(&self) -> Result<Sizes> {
+        let (rows, columns) = (&self.planes.rows, &self.planes.columns);
+        let planes = self.shape[0] * self.shape[1];
+        Sizes::new(planes, [rows.input, columns.input], [rows.output(), columns.output()])
+    }
+
+    fn forward<T: Element>(&self, device: &CudaDevice, x: &CudaView<T>) -> Result<(CudaSlice<T>, CudaSlice<u32>)> {
+        let (sizes, stream) = (self.sizes()?, device.cuda_stream());
+        expect("max pool: input", x, sizes.inputs())?;
+        let spans = |axis: &Spans| axis.spans.clone();
+        let table = upload(device, &Planes { rows: spans(&self.planes.rows), columns: spans(&self.planes.columns) })?;
+        let count = sizes.outputs();
+        // SAFETY: the kernel writes every number of both.
+        let (mut y, mut places) = unsafe { (device.alloc::<T>(count)?, device.alloc::<u32>(count)?) };
+        let kernel = kernel::<T>(device, "maxima")?;
+        let mut launch = stream.launch_builder(&kernel);
+        launch.arg(x).arg(&table).arg(&sizes).arg(&mut y).arg(&mut places);
+        // SAFETY: the arguments are those of the kernel; spans lie within the input and are not empty.
+        unsafe { launch.launch(spread(count)) }.w()?;
+        Ok((y, places))
+    }
+
+    fn backward<T: Element>(&self, grad: &Tensor) -> Result<CudaSlice<T>> {
+        let (device, sizes, places) = (device(grad)?, self.sizes()?, filled(&self.places)?);
+        let (grad_held, places_held) = (grad.storage_and_layout(), places.storage_and_layout());
+        let (g, places) = (held::<T>(&grad_held)?, held::<u32>(&places_held)?);
+        expect("max pool: gradient", &g, sizes.outputs())?;
+        expect("max pool: places", &places, sizes.outputs())?;
+        let table =
+            upload(device, &Planes { rows: self.planes.rows.readers(), columns: self.planes.columns.readers() })?;
+        // SAFETY: the kernel writes every number.
+        let mut dx = unsafe { device.alloc::<T>(sizes.inputs())? };
+        let (kernel, stream) = (kernel::<T>(device, "maxima_backward")?, device.cuda_stream());
+        let mut launch = stream.launch_builder(&kernel);
+        launch.arg(&g).arg(&places).arg(&table).arg(&sizes).arg(&mut dx);
+        // SAFETY: the arguments are those of the kernel; readers lie within the output.
+        unsafe { launch.launch(spread(sizes.inputs())) }.w()?;
+        Ok(dx)
+    }
+}
+
+impl CustomOp1 for Maxima {
+    fn name(&self) -> &'static str {
+        "max pool"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        bail!("max pool: the CUDA operation of a tensor on the CPU")
+    }
+
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let y = for_element!(x.dtype(), T => {
+            let (y, places) = self.forward(&x.device, &stored::<T>(x, layout)?)?;
+            // An operation runs forward once.
+            self.places.get_or_init(|| tensor(places, &x.device, self.shape.clone()));
+            CudaStorage::wrap_cuda_slice(y, x.device.clone())
+        });
+        Ok((y, Shape::from(self.shape.clone())))
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let grad = grad.contiguous()?;
+        for_element!(grad.dtype(), T => Ok(Some(tensor(self.backward::<T>(&grad)?, device(x)?, x.shape()))))
+    }
+}
+
+struct GlobalMean {
+    shape: [usize; 2],
+    plane: usize,
+}
+
+impl GlobalMean {
+    /// The means, or with `backward` each mean's share for the numbers of its plane.
+    fn run<T: Element>(&self, device: &CudaDevice, x: &CudaView<T>, backward: bool) -> Result<CudaSlice<T>> {
+        let planes = self.shape[0] * self.shape[1];
+        let all = planes * self.plane;
+        let (name, input, output, config) = match backward {
+            false => ("plane_means", all, planes, spread_warps(planes)),
+            true => ("plane_means_backward", planes, all, spread(all)),
+        };
+        expect("global average pool: input", x, input)?;
+        // SAFETY: the kernel writes every number.
+        let mut y = unsafe { device.alloc::<T>(output)? };
+        let (kernel, stream) = (kernel::<T>(device, name)?, device.cuda_stream());
+        let (planes, plane) = (planes as u64, self.plane as u64);
+        let mut launch = stream.launch_builder(&kernel);
+        launch.arg(x).arg(&planes).arg(&plane).arg(&mut y);
+        // SAFETY: the arguments are those of the kernel, with the numbers that it reads and writes.
+        unsafe { launch.launch(config) }.w()?;
+        Ok(y)
+    }
+}
+
+impl CustomOp1 for GlobalMean {
+    fn name(&self) -> &'static str {
+        "global average pool"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        bail!("global average pool: the CUDA operation of a tensor on the CPU")
+    }
+
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let y = for_element!(x.dtype(), T => {
+            let y = self.run(&x.device, &stored::<T>(x, layout)?, false)?;
+            CudaStorage::wrap_cuda_slice(y, x.device.clone())
+        });
+        Ok((y, Shape::from(self.shape.to_vec())))
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let (grad, device) = (grad.contiguous()?, device(x)?);
+        for_element!(grad.dtype(), T => {
+            let grad_held = grad.storage_and_layout();
+            Ok(Some(tensor(self.run(device, &held::<T>(&grad_held)?, true)?, device, x.shape())))
+        })
+    }
+}

@@ -1,0 +1,91 @@
+//! Weighted sums of neighbours along both axes: average pooling and bilinear resampling.
+
+use super::channels::expect;
+use super::device::{Element, device, for_element, held, kernel, spread, stored, tensor};
+use super::planes::{Sizes, upload};
+use crate::axis::{Planes, Taps, output_shape};
+use crate::portable::bilinear_taps;
+use candle_core::backend::BackendStorage;
+use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, PushKernelArg};
+use candle_core::cuda_backend::{CudaDevice, WrapErr};
+use candle_core::{CpuStorage, CudaStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType, bail};
+
+/// As [`portable::bilinear2d`](crate::portable::bilinear2d).
+///
+/// # Shapes
+///
+/// `x` `[N, C, H, W]`; the result `[N, C, output[0], output[1]]`.
+///
+/// # Errors
+///
+/// Where the input is empty or has other than four dimensions, or an output size is 0.
+pub fn bilinear2d(x: &Tensor, output: [usize; 2], align_corners: bool) -> Result<Tensor> {
+    resample(x, bilinear_taps(x, output, align_corners)?)
+}
+
+pub(super) fn resample(x: &Tensor, planes: Planes<Taps>) -> Result<Tensor> {
+    let shape = output_shape(x, planes.rows.output(), planes.columns.output());
+    x.contiguous()?.apply_op1(Resample { planes, shape })
+}
+
+struct Resample {
+    planes: Planes<Taps>,
+    shape: Vec<usize>,
+}
+
+impl CustomOp1 for Resample {
+    fn name(&self) -> &'static str {
+        "resample"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        bail!("resample: the CUDA operation of a tensor on the CPU")
+    }
+
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let y = for_element!(x.dtype(), T => {
+            let y = apply(&x.device, &stored::<T>(x, layout)?, &self.planes)?;
+            CudaStorage::wrap_cuda_slice(y, x.device.clone())
+        });
+        Ok((y, Shape::from(self.shape.clone())))
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let (grad, device) = (grad.contiguous()?, device(x)?);
+        let transposed = Planes { rows: self.planes.rows.transpose(), columns: self.planes.columns.transpose() };
+        for_element!(grad.dtype(), T => {
+            let grad_held = grad.storage_and_layout();
+            let dx = apply(device, &held::<T>(&grad_held)?, &transposed)?;
+            Ok(Some(tensor(dx, device, x.shape())))
+        })
+    }
+}
+
+/// The map applied to each of the planes.
+fn apply<T: Element>(device: &CudaDevice, x: &CudaView<T>, map: &Planes<Taps>) -> Result<CudaSlice<T>> {
+    let (rows, columns) = (&map.rows, &map.columns);
+    let planes = x.len() / (rows.input * columns.input);
+    let sizes = Sizes::new(planes, [rows.input, columns.input], [rows.output(), columns.output()])?;
+    expect("resample: input", x, sizes.inputs())?;
+    let table = upload(device, &Planes { rows: rows.spans(), columns: columns.spans() })?;
+    let (row_taps, row_weights) = weights::<T>(rows);
+    let (column_taps, column_weights) = weights::<T>(columns);
+    let weights = device.clone_htod(&[row_weights, column_weights].concat())?;
+    // SAFETY: the kernel writes every number.
+    let mut y = unsafe { device.alloc::<T>(sizes.outputs())? };
+    let (kernel, stream) = (kernel::<T>(device, "resample")?, device.cuda_stream());
+    let mut launch = stream.launch_builder(&kernel);
+    launch.arg(x).arg(&table).arg(&weights).arg(&row_taps).arg(&column_taps).arg(&sizes).arg(&mut y);
+    // SAFETY: the arguments are those of the kernel; ranges lie within the input, no longer than the weights of a position.
+    unsafe { launch.launch(spread(sizes.outputs())) }.w()?;
+    Ok(y)
+}
+
+/// The most weights of a position, at least 1, and that many for each.
+fn weights<T: Element>(axis: &Taps) -> (u32, Vec<T::Compute>) {
+    let most = axis.taps.iter().map(|(_, weights)| weights.len()).max().unwrap_or(0).max(1);
+    let padded = axis.taps.iter().flat_map(|(_, weights)| {
+        (0..most).map(|k| T::Compute::from_f64(weights.get(k).copied().unwrap_or(0.0))).collect::<Vec<_>>()
+    });
+    (most as u32, padded.collect())
+}
