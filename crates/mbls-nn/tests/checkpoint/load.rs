@@ -20,7 +20,7 @@ fn values(store: &ParamStore) -> Result<BTreeMap<String, Vec<f64>>> {
 }
 
 #[test]
-fn a_checkpoint_is_loaded_in_the_type_of_the_store() -> Result<()> {
+fn a_checkpoint_is_loaded_in_the_types_of_the_store() -> Result<()> {
     for file in ["zip-protocol-2.pth", "legacy-protocol-2.pth", "full-sgd.pth"] {
         let checkpoint = Checkpoint::read(&path(file))?;
         let state = checkpoint.state_dict()?;
@@ -29,7 +29,9 @@ fn a_checkpoint_is_loaded_in_the_type_of_the_store() -> Result<()> {
             let report = store.load(&checkpoint, Fit::Strict)?;
             assert!(report.fits() && report.loaded.len() == 6, "{report}");
             for (name, var) in store.state() {
-                assert_eq!(var.dtype(), dtype);
+                // Batch norm stays in f32 in a store of half precision.
+                let dtype = if dtype == DType::BF16 && name.starts_with("bn.") { DType::F32 } else { dtype };
+                assert_eq!(var.dtype(), dtype, "{name}");
                 let expected = state[&name].to_dtype(dtype)?.flatten_all()?.to_dtype(DType::F64)?;
                 assert_eq!(values(&store)?[&name], expected.to_vec1::<f64>()?, "{name}");
             }
