@@ -4,7 +4,7 @@
 //! JSON object with the [`Progress`]. One entry, because the order of several is random and a checkpoint's bytes must depend on
 //! its content alone.
 
-use crate::{Error, Result, atomic};
+use crate::{Error, Result, atomic, number};
 use candle_core::{Device, Tensor};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
@@ -30,35 +30,8 @@ pub struct Progress {
     /// The best epoch so far.
     pub best: Option<Best>,
     /// What the schedule's metric was after each epoch; empty where the schedule follows none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "numbers")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "number::list")]
     pub metrics: Vec<f64>,
-}
-
-/// JSON has no NaN and no infinities: they are written as text.
-mod numbers {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(untagged)]
-    enum Number {
-        Finite(f64),
-        Other(String),
-    }
-
-    pub(super) fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
-        let number = |&v: &f64| if v.is_finite() { Number::Finite(v) } else { Number::Other(v.to_string()) };
-        serializer.collect_seq(values.iter().map(number))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
-        let number = |number| match number {
-            Number::Finite(value) => Ok(value),
-            Number::Other(text) => {
-                text.parse().map_err(|_| D::Error::custom(format!("expected a number, found {text:?}")))
-            }
-        };
-        Vec::<Number>::deserialize(deserializer)?.into_iter().map(number).collect()
-    }
 }
 
 /// The epoch with the best validation score, the last of equals.
@@ -67,7 +40,15 @@ pub struct Best {
     /// Its number, from 0.
     pub epoch: usize,
     /// Its score.
+    #[serde(with = "number")]
     pub score: f64,
+}
+
+impl Best {
+    /// Whether an epoch of that score takes its place: the last of equals does, and a score that is no number never stands.
+    pub(crate) fn yields_to(self, score: f64) -> bool {
+        score >= self.score || self.score.is_nan()
+    }
 }
 
 /// A run's state between two epochs.
@@ -155,13 +136,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_score_that_is_no_number_is_not_the_best() {
+        let best = |score| Best { epoch: 0, score };
+        assert!(best(0.5).yields_to(0.5) && best(0.5).yields_to(0.6) && !best(0.5).yields_to(0.4));
+        assert!(best(f64::NAN).yields_to(-1.0) && !best(0.5).yields_to(f64::NAN));
+    }
+
+    #[test]
     fn metrics_that_are_no_numbers_survive() {
         let metrics = vec![0.1, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 2.0, -1e-300];
-        let progress = Progress { schema: SCHEMA, identity: "a".to_owned(), epochs: 6, best: None, metrics };
+        let best = Some(Best { epoch: 0, score: f64::NAN });
+        let progress = Progress { schema: SCHEMA, identity: "a".to_owned(), epochs: 6, best, metrics };
         let json = serde_json::to_string(&progress).unwrap();
         let read: Progress = serde_json::from_str(&json).unwrap();
         let bits = |progress: &Progress| progress.metrics.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&read), bits(&progress));
+        assert!(read.best.is_some_and(|best| best.epoch == 0 && best.score.is_nan()));
         let error = serde_json::from_str::<Progress>(&json.replace("-inf", "much")).unwrap_err().to_string();
         assert!(error.contains("expected a number, found \"much\""), "{error}");
     }

@@ -1,6 +1,6 @@
 //! The event log: one JSON object a line, for people, plots and trackers.
 
-use crate::{Error, Result, atomic};
+use crate::{Error, Result, atomic, number};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -27,10 +27,13 @@ pub enum Event {
         /// The learning rate it ran with.
         learning_rate: f64,
         /// Means over the training batches: the loss, its terms, and the training metrics.
+        #[serde(with = "number::by_name")]
         train: BTreeMap<String, f64>,
         /// The largest gradient norm before clipping.
+        #[serde(with = "number")]
         gradient_norm: f64,
         /// The metrics on the validation data.
+        #[serde(with = "number::by_name")]
         validation: BTreeMap<String, f64>,
         /// Whether it is the best epoch so far.
         best: bool,
@@ -49,6 +52,7 @@ pub enum Event {
         /// The best epoch.
         best_epoch: usize,
         /// Its validation score.
+        #[serde(with = "number")]
         best_score: f64,
     },
 }
@@ -112,4 +116,33 @@ fn line(event: &Event) -> Result<String> {
     let mut line = serde_json::to_string(event).map_err(|source| Error::Encode { what: "an event", source })?;
     line.push('\n');
     Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_with_metrics_that_are_no_numbers_is_read_back() -> Result<()> {
+        let named = |value: f64| BTreeMap::from([("nll".to_owned(), value)]);
+        let epoch = Event::Epoch {
+            epoch: 0,
+            learning_rate: 0.1,
+            train: named(0.25),
+            gradient_norm: f64::INFINITY,
+            validation: named(f64::NAN),
+            best: true,
+            seconds: 1.0,
+            train_seconds: 0.5,
+        };
+        let end = Event::End { best_epoch: 0, best_score: f64::NAN };
+        for event in [epoch, end] {
+            let line = line(&event)?;
+            let read: Event =
+                serde_json::from_str(&line).map_err(|source| Error::Encode { what: "an event", source })?;
+            // NaN is not equal to itself.
+            assert_eq!(format!("{read:?}"), format!("{event:?}"), "{line}");
+        }
+        Ok(())
+    }
 }

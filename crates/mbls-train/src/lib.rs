@@ -18,6 +18,7 @@ pub mod atomic;
 pub mod checkpoint;
 mod error;
 pub mod event;
+mod number;
 mod progress;
 mod run;
 pub mod task;

@@ -147,7 +147,7 @@ impl<'a> Trainer<'a> {
             if self.config.schedule.follows_metric() {
                 progress.metrics.push(self.schedule_metric(score, &summary)?);
             }
-            let best = progress.best.is_none_or(|best| score >= best.score);
+            let best = progress.best.is_none_or(|best| best.yields_to(score));
             if best {
                 progress.best = Some(Best { epoch, score });
             }

@@ -110,3 +110,26 @@ impl Tally {
 pub(super) fn gap(positive: u64, probability: i128) -> u128 {
     (i128::from(positive) << FixedSum::FRACTION_BITS).abs_diff(probability)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As many samples as a tally holds, of the largest confidence too.
+    #[test]
+    fn a_full_tally_is_a_cell() {
+        for (confidence, correct) in [(1.0, true), (1.0, false), (0.0, true), (1.0 - f64::EPSILON, true), (0.3, false)]
+        {
+            let sample = Sample::new(confidence, correct);
+            let (mut tally, mut found, mut expected) = (Tally::default(), Cell::default(), Cell::default());
+            for _ in 0..Tally::MOST {
+                tally.add_sample(sample);
+                expected.add_sample(sample);
+            }
+            tally.add_to(&mut found);
+            assert_eq!(found, expected, "{confidence} {correct}");
+            found.add_cell(&expected);
+            assert_eq!((found.count, found.gap()), (2 * expected.count, 2 * expected.gap()));
+        }
+    }
+}

@@ -3,8 +3,8 @@
 use super::channels::{Channels, expect};
 use super::device::{Element, compute, device, for_element, held, kernel, spread, stored, tensor};
 use super::relu::relu;
-use crate::layer::{check_batch_norm, check_residual};
-use crate::portable::BatchNormOutput;
+use crate::layer::check_batch_norm;
+use crate::portable::{BatchNormOutput, add_and_rectify};
 use candle_core::backend::BackendStorage;
 use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::PushKernelArg;
@@ -65,7 +65,7 @@ pub fn batch_norm_relu_train(
     eps: f64,
 ) -> Result<BatchNormOutput> {
     let batch = batch_norm_train(x, weight, bias, eps)?;
-    Ok(BatchNormOutput { output: add_and_rectify(batch.output, residual)?, ..batch })
+    Ok(BatchNormOutput { output: add_and_rectify(batch.output, residual, relu)?, ..batch })
 }
 
 /// `relu(y + residual)`, `y` being [`batch_norm`]'s result; without `residual` `relu(y)`.
@@ -82,13 +82,7 @@ pub fn batch_norm_relu(
     variance: &Tensor,
     eps: f64,
 ) -> Result<Tensor> {
-    add_and_rectify(batch_norm(x, weight, bias, mean, variance, eps)?, residual)
-}
-
-fn add_and_rectify(y: Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
-    let Some(residual) = residual else { return relu(&y) };
-    check_residual(&y, residual)?;
-    relu(&(y + residual)?)
+    add_and_rectify(batch_norm(x, weight, bias, mean, variance, eps)?, residual, relu)
 }
 
 fn normalise(

@@ -80,7 +80,7 @@ pub fn batch_norm_relu_train(
     eps: f64,
 ) -> Result<BatchNormOutput> {
     let batch = batch_norm_train(x, weight, bias, eps)?;
-    Ok(BatchNormOutput { output: add_and_rectify(batch.output, residual)?, ..batch })
+    Ok(BatchNormOutput { output: add_and_rectify(batch.output, residual, relu)?, ..batch })
 }
 
 /// `relu(y + residual)`, `y` being [`batch_norm`]'s result; without `residual` `relu(y)`.
@@ -101,10 +101,15 @@ pub fn batch_norm_relu(
     variance: &Tensor,
     eps: f64,
 ) -> Result<Tensor> {
-    add_and_rectify(batch_norm(x, weight, bias, mean, variance, eps)?, residual)
+    add_and_rectify(batch_norm(x, weight, bias, mean, variance, eps)?, residual, relu)
 }
 
-fn add_and_rectify(y: Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
+/// `relu(y + residual)` by operations of their own, with the rectifier of the caller's device.
+pub(crate) fn add_and_rectify(
+    y: Tensor,
+    residual: Option<&Tensor>,
+    relu: impl Fn(&Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
     let Some(residual) = residual else { return relu(&y) };
     check_residual(&y, residual)?;
     relu(&(y + residual)?)
