@@ -21,15 +21,29 @@ fn evaluate(inputs: &[Tensor], dtype: DType, f: impl Fn(&[Tensor]) -> Result<Ten
     std::iter::once(Ok(y)).chain(tensors.iter().map(gradient)).collect()
 }
 
-/// Compares results and gradients of two forms in f64 and f32.
+/// Types of the fast form, and how far it may be from the slow one.
+const TYPES: [(DType, f64); 2] = [(DType::F64, 1e-12), (DType::F32, 2e-5)];
+
+/// Compares results and gradients of a fast form in f64 and f32 with a slow one in f64, both of the same numbers: in f32 the slow
+/// form's own rounding of long sums would be larger than what is looked for.
 fn compare(
     inputs: &[Tensor],
     fast: impl Fn(&[Tensor]) -> Result<Tensor>,
     slow: impl Fn(&[Tensor]) -> Result<Tensor>,
 ) -> Result<()> {
-    for (dtype, bound) in [(DType::F64, 1e-12), (DType::F32, 2e-5)] {
-        let a = evaluate(inputs, dtype, &fast)?;
-        let b = evaluate(inputs, dtype, &slow)?;
+    compare_in(&TYPES, inputs, fast, slow)
+}
+
+fn compare_in(
+    types: &[(DType, f64)],
+    inputs: &[Tensor],
+    fast: impl Fn(&[Tensor]) -> Result<Tensor>,
+    slow: impl Fn(&[Tensor]) -> Result<Tensor>,
+) -> Result<()> {
+    for &(dtype, bound) in types {
+        let rounded = inputs.iter().map(|t| t.to_dtype(dtype)).collect::<Result<Vec<_>>>()?;
+        let a = evaluate(&rounded, dtype, &fast)?;
+        let b = evaluate(&rounded, DType::F64, &slow)?;
         for (i, (a, b)) in a.iter().zip(&b).enumerate() {
             let gap = difference(a, b)?;
             assert!(gap <= bound, "{dtype:?}, output {i}: {gap}");
@@ -87,6 +101,14 @@ fn together_as_apart(inputs: &[Tensor; 3], residual: &Tensor, own_statistics: bo
     for added in [false, true] {
         let inputs: Vec<Tensor> =
             [x.clone(), weight.clone(), bias.clone()].into_iter().chain(added.then(|| residual.clone())).collect();
+        let normalised = |t: &[Tensor]| -> Result<Tensor> {
+            let (mean, variance) = (mean.to_dtype(t[0].dtype())?, variance.to_dtype(t[0].dtype())?);
+            let y = match own_statistics {
+                true => cpu::batch_norm_train(&t[0], &t[1], &t[2], 0.1)?.output,
+                false => cpu::batch_norm(&t[0], &t[1], &t[2], &mean, &variance, 0.1)?,
+            };
+            t.get(3).map_or(Ok(y.clone()), |residual| y + residual)
+        };
         let form = |fast: bool, together: bool| {
             let (mean, variance) = (&mean, &variance);
             move |t: &[Tensor]| -> Result<Tensor> {
@@ -100,15 +122,14 @@ fn together_as_apart(inputs: &[Tensor; 3], residual: &Tensor, own_statistics: bo
                         (false, false) => portable::batch_norm_relu(x, residual, weight, bias, &mean, &variance, 0.1),
                     };
                 }
-                let y = match own_statistics {
-                    true => cpu::batch_norm_train(x, weight, bias, 0.1)?.output,
-                    false => cpu::batch_norm(x, weight, bias, &mean, &variance, 0.1)?,
-                };
-                let y = if let Some(residual) = residual { (y + residual)? } else { y };
-                cpu::relu(&y)
+                cpu::relu(&normalised(t)?)
             }
         };
-        compare(&inputs, form(true, true), form(false, true))?;
+        // Two roundings of a number next to 0 may lie on either side of the kink, where the gradients differ by all.
+        let wide = inputs.iter().map(|t| t.to_dtype(DType::F64)).collect::<Result<Vec<_>>>()?;
+        let nearest = normalised(&wide)?.abs()?.flatten_all()?.min(0)?.to_scalar::<f64>()?;
+        let types = if nearest > 1e-5 { &TYPES[..] } else { &TYPES[..1] };
+        compare_in(types, &inputs, form(true, true), form(false, true))?;
         for dtype in [DType::F32, DType::F64] {
             let together = evaluate(&inputs, dtype, form(true, true))?;
             let apart = evaluate(&inputs, dtype, form(true, false))?;
