@@ -185,7 +185,7 @@ pub(crate) fn fit_temperature(saved: &SavedPredictions) -> Result<TemperatureSca
 /// # Errors
 ///
 /// Logits that are not finite.
-pub(crate) fn scaled(split: &LabelledLogits, temperature: &TemperatureScaling) -> Result<[Predictions; 2]> {
+pub(crate) fn scaled<'a>(split: &'a LabelledLogits, temperature: &TemperatureScaling) -> Result<[Predictions<'a>; 2]> {
     let LabelledLogits { logits, classes, labels } = split;
     let after = Predictions::from_logits_at(logits, *classes, labels, temperature.temperature())?;
     Ok([Predictions::from_logits(logits, *classes, labels)?, after])

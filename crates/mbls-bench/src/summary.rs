@@ -80,9 +80,10 @@ fn loss_report(suite: &Suite, loss: &LossEntry, cells: &[&Cell], out: &Path) -> 
 }
 
 /// A cell's test predictions before and after temperature scaling.
-fn load(key: &CellKey, out: &Path) -> Result<[Predictions; 2]> {
+fn load(key: &CellKey, out: &Path) -> Result<[Predictions<'static>; 2]> {
     let saved = SavedPredictions::load(&key.folder(out).join("predictions.safetensors"))?;
-    crate::cell::scaled(&saved.test, &crate::cell::fit_temperature(&saved)?)
+    let scaled = crate::cell::scaled(&saved.test, &crate::cell::fit_temperature(&saved)?)?;
+    Ok(scaled.map(Predictions::into_owned))
 }
 
 /// Mean, and sample standard deviation where there is more than one value.
@@ -124,7 +125,7 @@ fn intervals(predictions: &[[Predictions; 2]], bins: usize) -> Result<BTreeMap<&
 /// The value of a metric on predictions; `None` where it is undefined.
 fn value<M>(mut metric: M, predictions: &Predictions) -> Option<M::Value>
 where
-    M: for<'a> Metric<Input<'a> = &'a Predictions>,
+    M: for<'a> Metric<Input<'a> = &'a Predictions<'a>>,
 {
     metric.update(predictions).ok()?;
     metric.value()

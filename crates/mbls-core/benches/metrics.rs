@@ -37,7 +37,7 @@ struct OnePass {
 }
 
 impl Metric for OnePass {
-    type Input<'a> = &'a Predictions;
+    type Input<'a> = &'a Predictions<'a>;
     type Value = [f64; 6];
 
     fn update(&mut self, input: &Predictions) -> mbls_core::Result<()> {

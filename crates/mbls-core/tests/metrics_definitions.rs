@@ -164,7 +164,8 @@ fn perfect_and_worst_predictions() {
 fn adaptive_conventions_differ_in_the_lowest_confidence() {
     for rows in [1, 7] {
         let logits = [1.0, 0.0].repeat(rows);
-        let input = Predictions::from_logits(&logits, 2, &vec![1; rows]).unwrap();
+        let labels = vec![1; rows];
+        let input = Predictions::from_logits(&logits, 2, &labels).unwrap();
         for (convention, expected) in
             [(AdaptiveConvention::Default, input.confidence(0)), (AdaptiveConvention::Reference, 0.0)]
         {

@@ -24,13 +24,13 @@ fn rows() -> impl Strategy<Value = Rows> {
 }
 
 impl Rows {
-    fn predictions(&self, indices: &[usize]) -> Predictions {
+    fn predictions(&self, indices: &[usize]) -> Predictions<'static> {
         let logits: Vec<f32> = indices.iter().flat_map(|&i| self.rows[i].0.clone()).collect();
         let labels: Vec<u32> = indices.iter().map(|&i| self.rows[i].1).collect();
-        Predictions::from_logits(&logits, self.classes, &labels).unwrap()
+        Predictions::from_logits(&logits, self.classes, &labels).unwrap().into_owned()
     }
 
-    fn all(&self) -> Predictions {
+    fn all(&self) -> Predictions<'static> {
         self.predictions(&(0..self.rows.len()).collect::<Vec<_>>())
     }
 }
@@ -44,7 +44,7 @@ fn empty(reference: bool) -> ClassificationMetrics {
     }
 }
 
-fn report<'a>(reference: bool, batches: impl IntoIterator<Item = &'a Predictions>) -> ClassificationReport {
+fn report<'a>(reference: bool, batches: impl IntoIterator<Item = &'a Predictions<'a>>) -> ClassificationReport {
     let mut metrics = empty(reference);
     for batch in batches {
         metrics.update(batch).unwrap();

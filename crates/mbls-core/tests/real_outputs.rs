@@ -50,7 +50,7 @@ fn confidences(path: &Path) -> TopLabels {
 /// All probabilities of a network: of the top label in the precision of the file.
 struct Outputs {
     top_labels: TopLabels,
-    predictions: Predictions,
+    predictions: Predictions<'static>,
 }
 
 impl Outputs {
@@ -59,7 +59,7 @@ impl Outputs {
         let (rows, classes) = probs.dims2().unwrap();
         let exact: Vec<f64> = probs.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap();
         let rounded: Vec<f32> = exact.iter().map(|p| *p as f32).collect();
-        let predictions = Predictions::from_probs(&rounded, classes, &labels).unwrap();
+        let predictions = Predictions::from_probs(&rounded, classes, &labels).unwrap().into_owned();
         let first_maximum = |row: &[f64]| {
             let max = row.iter().copied().fold(0.0, f64::max);
             (row.iter().position(|p| *p == max).unwrap() as u32, max)
@@ -74,7 +74,7 @@ impl Outputs {
     fn from_logits(logits: &Tensor, labels: &Tensor) -> Self {
         let classes = logits.dims2().unwrap().1;
         let logits: Vec<f32> = logits.flatten_all().unwrap().to_vec1().unwrap();
-        let predictions = Predictions::from_logits(&logits, classes, &labels_of(labels)).unwrap();
+        let predictions = Predictions::from_logits(&logits, classes, &labels_of(labels)).unwrap().into_owned();
         Self { top_labels: TopLabels::from(&predictions), predictions }
     }
 }
@@ -100,7 +100,7 @@ fn npz(path: &Path, name: &str) -> Option<Tensor> {
 }
 
 /// What a file of `computed_metrics.csv` holds; the labels of an npy file are beside it.
-fn outputs(path: &Path) -> (TopLabels, Option<Predictions>) {
+fn outputs(path: &Path) -> (TopLabels, Option<Predictions<'static>>) {
     let name = path.to_str().unwrap();
     let outputs = if name.ends_with(".csv") {
         return (confidences(path), None);
@@ -124,7 +124,7 @@ fn reliability(rows: &TopLabels, bins: usize) -> Reliability {
 
 fn value<M>(mut metric: M, input: &Predictions) -> f64
 where
-    M: for<'a> Metric<Input<'a> = &'a Predictions, Value = f64>,
+    M: for<'a> Metric<Input<'a> = &'a Predictions<'a>, Value = f64>,
 {
     metric.update(input).unwrap();
     metric.value().unwrap()

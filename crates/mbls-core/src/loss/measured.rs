@@ -24,10 +24,10 @@ impl LogitBatch {
     /// # Errors
     ///
     /// [`Error::Value`](crate::Error::Value) for a logit that is not finite, or where candle fails.
-    pub fn predictions(&self) -> Result<Predictions> {
+    pub fn predictions(&self) -> Result<Predictions<'static>> {
         self.on_host(|logits, labels| match logits {
-            Host::Single(logits) => Predictions::from_logits(logits, self.classes(), labels),
-            Host::Double(logits) => Predictions::from_logits(logits, self.classes(), labels),
+            Host::Single(logits) => Ok(Predictions::from_logits(logits, self.classes(), labels)?.into_owned()),
+            Host::Double(logits) => Ok(Predictions::from_logits(logits, self.classes(), labels)?.into_owned()),
         })
     }
 
@@ -39,7 +39,7 @@ impl LogitBatch {
     /// Those of [`measure_logits`], or where candle fails.
     pub fn measure<M>(&self, empty: &M) -> Result<M>
     where
-        M: for<'a> Metric<Input<'a> = &'a Predictions> + Sync,
+        M: for<'a> Metric<Input<'a> = &'a Predictions<'a>> + Sync,
     {
         self.on_host(|logits, labels| match logits {
             Host::Single(logits) => measure_logits(empty, logits, self.classes(), labels),

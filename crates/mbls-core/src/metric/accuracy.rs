@@ -31,7 +31,7 @@ impl Accuracy {
 }
 
 impl Metric for Accuracy {
-    type Input<'a> = &'a Predictions;
+    type Input<'a> = &'a Predictions<'a>;
     type Value = f64;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {

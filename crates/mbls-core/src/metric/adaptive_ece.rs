@@ -95,7 +95,7 @@ impl AdaptiveEce {
 }
 
 impl Metric for AdaptiveEce {
-    type Input<'a> = &'a Predictions;
+    type Input<'a> = &'a Predictions<'a>;
     type Value = f64;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {

@@ -58,7 +58,7 @@ impl BalancedAccuracy {
 }
 
 impl Metric for BalancedAccuracy {
-    type Input<'a> = &'a Predictions;
+    type Input<'a> = &'a Predictions<'a>;
     type Value = f64;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {

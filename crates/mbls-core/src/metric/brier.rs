@@ -37,7 +37,7 @@ impl Brier {
 }
 
 impl Metric for Brier {
-    type Input<'a> = &'a Predictions;
+    type Input<'a> = &'a Predictions<'a>;
     type Value = f64;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {

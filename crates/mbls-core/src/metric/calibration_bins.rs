@@ -169,7 +169,7 @@ impl Curves {
 }
 
 impl Metric for CalibrationBins {
-    type Input<'a> = &'a Predictions;
+    type Input<'a> = &'a Predictions<'a>;
     type Value = Calibration;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {

@@ -96,7 +96,7 @@ impl ClassificationMetrics {
 }
 
 impl Metric for ClassificationMetrics {
-    type Input<'a> = &'a Predictions;
+    type Input<'a> = &'a Predictions<'a>;
     type Value = ClassificationReport;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {

@@ -102,7 +102,7 @@ impl ClasswiseEce {
 }
 
 impl Metric for ClasswiseEce {
-    type Input<'a> = &'a Predictions;
+    type Input<'a> = &'a Predictions<'a>;
     type Value = f64;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {

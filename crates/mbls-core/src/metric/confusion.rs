@@ -120,7 +120,7 @@ impl ConfusionMatrix {
 }
 
 impl Metric for ConfusionMatrix {
-    type Input<'a> = &'a Predictions;
+    type Input<'a> = &'a Predictions<'a>;
     type Value = Overlap;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {

@@ -29,7 +29,7 @@ const BLOCK: usize = 1 << 15;
 /// Those of [`Predictions::from_logits`] and of the metric, for the first row that has one.
 pub fn measure_logits<M, T>(empty: &M, logits: &[T], classes: usize, labels: &[u32]) -> Result<M>
 where
-    M: for<'a> Metric<Input<'a> = &'a Predictions> + Sync,
+    M: for<'a> Metric<Input<'a> = &'a Predictions<'a>> + Sync,
     T: Score,
 {
     measure_logits_at(empty, logits, classes, labels, 1.0)
@@ -42,12 +42,13 @@ where
 /// Those of [`Predictions::from_logits_at`] and of the metric, for the first row that has one.
 pub fn measure_logits_at<M, T>(empty: &M, logits: &[T], classes: usize, labels: &[u32], temperature: f64) -> Result<M>
 where
-    M: for<'a> Metric<Input<'a> = &'a Predictions> + Sync,
+    M: for<'a> Metric<Input<'a> = &'a Predictions<'a>> + Sync,
     T: Score,
 {
     check_shape("logits", logits.len(), classes, labels)?;
-    let predict = |logits: &[T], labels: &[u32]| Predictions::from_logits_at(logits, classes, labels, temperature);
-    measure(empty, logits, classes, labels, predict)
+    measure(empty, logits, classes, labels, |logits, labels| {
+        Predictions::from_logits_at(logits, classes, labels, temperature)
+    })
 }
 
 /// Measures rows of probabilities, as [`measure_logits`] does.
@@ -57,22 +58,22 @@ where
 /// Those of [`Predictions::from_probs`] and of the metric, for the first row that has one.
 pub fn measure_probs<M, T>(empty: &M, probs: &[T], classes: usize, labels: &[u32]) -> Result<M>
 where
-    M: for<'a> Metric<Input<'a> = &'a Predictions> + Sync,
+    M: for<'a> Metric<Input<'a> = &'a Predictions<'a>> + Sync,
     T: Score,
 {
     check_shape("probabilities", probs.len(), classes, labels)?;
     measure(empty, probs, classes, labels, |probs, labels| Predictions::from_probs(probs, classes, labels))
 }
 
-fn measure<M, T>(
+fn measure<'a, M, T>(
     empty: &M,
-    scores: &[T],
+    scores: &'a [T],
     classes: usize,
-    labels: &[u32],
-    predict: impl Fn(&[T], &[u32]) -> Result<Predictions> + Sync,
+    labels: &'a [u32],
+    predict: impl Fn(&'a [T], &'a [u32]) -> Result<Predictions<'a>> + Sync,
 ) -> Result<M>
 where
-    M: for<'a> Metric<Input<'a> = &'a Predictions> + Sync,
+    M: for<'b> Metric<Input<'b> = &'b Predictions<'b>> + Sync,
     T: Score,
 {
     let rows = (BLOCK / classes).max(1);

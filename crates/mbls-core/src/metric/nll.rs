@@ -34,7 +34,7 @@ impl NegativeLogLikelihood {
 }
 
 impl Metric for NegativeLogLikelihood {
-    type Input<'a> = &'a Predictions;
+    type Input<'a> = &'a Predictions<'a>;
     type Value = f64;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {

@@ -1,14 +1,15 @@
 use super::score::Score;
 use super::softmax::{self, GROUP, Rows};
 use crate::{Error, Result};
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 /// A validated batch of scored rows: the label of each row, and what its probabilities say about it.
 ///
 /// Probabilities are f64: of logits `p_k = exp((l_k - max_j l_j) / T) / sum_j exp((l_j - max) / T)`, with the log-probability
 /// of the label from the log-sum-exp, exact where the probability itself is 0. The prediction is the first of the largest
-/// scores. Of logits the probabilities are computed in one pass and not kept; a metric that asks for
-/// [`probs`](Self::probs) makes them be.
+/// scores. Logits are borrowed, not copied, and their probabilities are computed in one pass and not kept; a metric that asks for
+/// [`probs`](Self::probs) makes them be. [`into_owned`](Self::into_owned) copies what is borrowed.
 ///
 /// ```
 /// use mbls_core::metric::Predictions;
@@ -23,12 +24,12 @@ use std::sync::OnceLock;
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Predictions {
+pub struct Predictions<'a> {
     classes: usize,
-    labels: Vec<u32>,
+    labels: Cow<'a, [u32]>,
     /// Of given probabilities, or of the logits once somebody asked for them.
     rows: OnceLock<Rows>,
-    scores: Scores,
+    scores: Scores<'a>,
     inverse_temperature: f64,
     /// Given ones, or those of the logits once somebody asked for them.
     probs: OnceLock<Vec<f64>>,
@@ -36,15 +37,15 @@ pub struct Predictions {
 
 /// What probabilities are made of when they are asked for.
 #[derive(Clone, Debug)]
-pub enum Scores {
+pub enum Scores<'a> {
     /// Nothing: the probabilities were given.
     None,
-    F32(Vec<f32>),
-    F64(Vec<f64>),
+    F32(Cow<'a, [f32]>),
+    F64(Cow<'a, [f64]>),
 }
 
 /// Equality of labels and probabilities.
-impl PartialEq for Predictions {
+impl PartialEq for Predictions<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.labels == other.labels && self.all_rows() == other.all_rows() && self.all_probs() == other.all_probs()
     }
@@ -53,7 +54,7 @@ impl PartialEq for Predictions {
 /// How far the probabilities of a row may sum from 1: what models in half precision write still passes.
 pub(crate) const SUM_TOLERANCE: f64 = 1e-3;
 
-impl Predictions {
+impl<'a> Predictions<'a> {
     /// Scores rows by the softmax of their logits.
     ///
     /// # Shapes
@@ -64,7 +65,7 @@ impl Predictions {
     ///
     /// [`Error::Shape`] where the lengths do not fit, [`Error::Label`] for a label that is no class, [`Error::Value`] for a
     /// logit that is not finite.
-    pub fn from_logits<T: Score>(logits: &[T], classes: usize, labels: &[u32]) -> Result<Self> {
+    pub fn from_logits<T: Score>(logits: &'a [T], classes: usize, labels: &'a [u32]) -> Result<Self> {
         Self::from_logits_at(logits, classes, labels, 1.0)
     }
 
@@ -74,19 +75,19 @@ impl Predictions {
     ///
     /// Those of [`from_logits`](Self::from_logits), and [`Error::Setting`] for a temperature that is not finite, or below the
     /// least normal number.
-    pub fn from_logits_at<T: Score>(logits: &[T], classes: usize, labels: &[u32], temperature: f64) -> Result<Self> {
+    pub fn from_logits_at<T: Score>(
+        logits: &'a [T],
+        classes: usize,
+        labels: &'a [u32],
+        temperature: f64,
+    ) -> Result<Self> {
         let inverse_temperature = 1.0 / check_temperature(temperature)?;
         check_shape("logits", logits.len(), classes, labels)?;
-        // A part is copied while the first cache holds it.
-        let mut kept = Vec::with_capacity(logits.len());
-        for part in logits.chunks(1 << 12) {
-            if !softmax::all_finite(part) {
-                let at = kept.len() + part.iter().position(|logit| !logit.is_finite()).unwrap_or(0);
-                return Err(not_finite(logits[at].into(), at, classes));
-            }
-            kept.extend_from_slice(part);
+        if !softmax::all_finite(logits) {
+            let at = logits.iter().position(|logit| !logit.is_finite()).unwrap_or(0);
+            return Err(not_finite(logits[at].into(), at, classes));
         }
-        let (labels, scores) = (labels.to_vec(), T::keep(kept));
+        let (labels, scores) = (Cow::Borrowed(labels), T::keep(logits));
         Ok(Self { classes, labels, rows: OnceLock::new(), scores, inverse_temperature, probs: OnceLock::new() })
     }
 
@@ -100,7 +101,7 @@ impl Predictions {
     ///
     /// [`Error::Shape`] where the lengths do not fit, [`Error::Label`] for a label that is no class, [`Error::Value`] for a
     /// probability outside of `[0, 1]`, [`Error::ProbabilitySum`] for a row whose sum is further than 1e-3 from 1.
-    pub fn from_probs<T: Score>(probs: &[T], classes: usize, labels: &[u32]) -> Result<Self> {
+    pub fn from_probs<T: Score>(probs: &[T], classes: usize, labels: &'a [u32]) -> Result<Self> {
         check_shape("probabilities", probs.len(), classes, labels)?;
         let probs: Vec<f64> = probs.iter().map(|&p| p.into()).collect();
         let mut rows = Rows::with_capacity(labels.len());
@@ -123,7 +124,7 @@ impl Predictions {
             rows.brier.push(row.iter().enumerate().map(error).map(|e| e * e).sum());
         }
         let rows = OnceLock::from(rows);
-        let (labels, probs) = (labels.to_vec(), OnceLock::from(probs));
+        let (labels, probs) = (Cow::Borrowed(labels), OnceLock::from(probs));
         Ok(Self { classes, labels, rows, scores: Scores::None, inverse_temperature: 1.0, probs })
     }
 
@@ -133,15 +134,15 @@ impl Predictions {
     ///
     /// As indexing does, where a row is not below [`rows`](Self::rows).
     #[must_use]
-    pub fn select(&self, rows: &[u32]) -> Self {
+    pub fn select(&self, rows: &[u32]) -> Predictions<'static> {
         let selected = rows;
         let rows = || selected.iter().map(|&row| row as usize);
         let (scores, probs) = match &self.scores {
             Scores::None => (Scores::None, OnceLock::from(gather(self.all_probs(), self.classes, rows()))),
-            Scores::F32(scores) => (Scores::F32(gather(scores, self.classes, rows())), OnceLock::new()),
-            Scores::F64(scores) => (Scores::F64(gather(scores, self.classes, rows())), OnceLock::new()),
+            Scores::F32(scores) => (Scores::F32(gather(scores, self.classes, rows()).into()), OnceLock::new()),
+            Scores::F64(scores) => (Scores::F64(gather(scores, self.classes, rows()).into()), OnceLock::new()),
         };
-        Self {
+        Predictions {
             classes: self.classes,
             labels: rows().map(|row| self.labels[row]).collect(),
             rows: self.rows.get().map_or_else(OnceLock::new, |all| OnceLock::from(all.select(selected))),
@@ -149,6 +150,17 @@ impl Predictions {
             inverse_temperature: self.inverse_temperature,
             probs,
         }
+    }
+
+    /// The same predictions with copies of what they borrow.
+    #[must_use]
+    pub fn into_owned(self) -> Predictions<'static> {
+        let scores = match self.scores {
+            Scores::None => Scores::None,
+            Scores::F32(scores) => Scores::F32(scores.into_owned().into()),
+            Scores::F64(scores) => Scores::F64(scores.into_owned().into()),
+        };
+        Predictions { labels: self.labels.into_owned().into(), scores, ..self }
     }
 
     /// The number of rows.

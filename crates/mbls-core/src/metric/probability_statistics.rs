@@ -71,7 +71,7 @@ impl ProbabilityStatistics {
 }
 
 impl Metric for ProbabilityStatistics {
-    type Input<'a> = &'a Predictions;
+    type Input<'a> = &'a Predictions<'a>;
     type Value = ProbabilityReport;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {

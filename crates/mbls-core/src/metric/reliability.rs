@@ -83,7 +83,7 @@ impl ReliabilityBins {
 }
 
 impl Metric for ReliabilityBins {
-    type Input<'a> = &'a Predictions;
+    type Input<'a> = &'a Predictions<'a>;
     type Value = Reliability;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {

@@ -54,7 +54,7 @@ impl PixelRows {
     /// # Errors
     ///
     /// Those of [`Predictions::from_logits`]; none for rows of a [`SegmentationBatch`].
-    pub fn predictions(&self) -> Result<Predictions> {
+    pub fn predictions(&self) -> Result<Predictions<'_>> {
         Predictions::from_logits(&self.logits, self.classes, &self.labels)
     }
 

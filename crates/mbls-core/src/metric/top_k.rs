@@ -55,7 +55,7 @@ impl TopKAccuracy {
 }
 
 impl Metric for TopKAccuracy {
-    type Input<'a> = &'a Predictions;
+    type Input<'a> = &'a Predictions<'a>;
     type Value = f64;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {

@@ -66,7 +66,7 @@ impl TopLabelSamples {
 }
 
 impl Metric for TopLabelSamples {
-    type Input<'a> = &'a Predictions;
+    type Input<'a> = &'a Predictions<'a>;
     type Value = SortedTopLabels;
 
     fn update(&mut self, input: &Predictions) -> Result<()> {

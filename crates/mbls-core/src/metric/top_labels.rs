@@ -84,7 +84,7 @@ impl TopLabels {
     }
 }
 
-impl From<&Predictions> for TopLabels {
+impl From<&Predictions<'_>> for TopLabels {
     fn from(predictions: &Predictions) -> Self {
         let (confidences, correct) = top_labels(predictions).unzip();
         Self { confidences, correct }

@@ -18,40 +18,94 @@ pub(crate) fn fused_exp(x: f64) -> f64 {
     exp_with(x, f64::mul_add)
 }
 
+/// Adding it leaves the nearest integer in the low bits of the mantissa, 1023 above it: the exponent of its power of two.
+const ROUND: f64 = 6_755_399_441_055_744.0 + 1023.0; // 1.5 * 2^52 + 1023
+/// The upper part of ln 2 has 32 bits: its product with an exponent is exact.
+const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
+const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
+/// Below, the exponential is 0.
+const LOWEST: f64 = -708.0;
+/// `(e^r - 1 - r) / r^2` for `|r| <= ln 2 / 2`: the polynomial through its values at the Chebyshev nodes, by which `e^r` is
+/// off by 2e-17.
+const C: [f64; 10] = [
+    0.500_000_000_000_000_1,
+    0.166_666_666_666_666_69,
+    4.166_666_666_662_413e-2,
+    8.333_333_333_330_062e-3,
+    1.388_888_891_721_371_7e-3,
+    1.984_126_986_305_186_3e-4,
+    2.480_152_129_595_437_6e-5,
+    2.755_726_845_999_706_4e-6,
+    2.762_008_844_540_974_6e-7,
+    2.510_038_549_551_032e-8,
+];
+
 #[inline(always)]
 fn exp_with(x: f64, mul_add: impl Fn(f64, f64, f64) -> f64) -> f64 {
-    // Adding it leaves the nearest integer in the low bits of the mantissa, 1023 above it: the exponent of its power of two.
-    const ROUND: f64 = 6_755_399_441_055_744.0 + 1023.0; // 1.5 * 2^52 + 1023
-    // The upper part of ln 2 has 32 bits: its product with an exponent is exact.
-    const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
-    const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
-    const LOWEST: f64 = -708.0;
-    // `(e^r - 1 - r) / r^2` for `|r| <= ln 2 / 2`: the polynomial through its values at the Chebyshev nodes, by which `e^r` is
-    // off by 2e-17.
-    const C: [f64; 10] = [
-        0.500_000_000_000_000_1,
-        0.166_666_666_666_666_69,
-        4.166_666_666_662_413e-2,
-        8.333_333_333_330_062e-3,
-        1.388_888_891_721_371_7e-3,
-        1.984_126_986_305_186_3e-4,
-        2.480_152_129_595_437_6e-5,
-        2.755_726_845_999_706_4e-6,
-        2.762_008_844_540_974_6e-7,
-        2.510_038_549_551_032e-8,
-    ];
-
     let shifted = mul_add(x, std::f64::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
     let r = mul_add(n, -LN_2_LOW, mul_add(n, -LN_2_HIGH, x));
-    // In Estrin's order, whose steps wait for each other less than Horner's.
-    let (square, pair) = (r * r, |k: usize| mul_add(C[k + 1], r, C[k]));
-    let low = mul_add(pair(2), square, pair(0));
-    let high = mul_add(mul_add(pair(8), square, pair(6)), square, pair(4));
-    let tail = mul_add(high, square * square, low);
+    // The odd and the even coefficients apart: two chains of steps that do not wait for each other, where Horner's form has one.
+    let square = r * r;
+    let (mut odd, mut even) = (C[9], C[8]);
+    for k in [6, 4, 2, 0] {
+        odd = mul_add(odd, square, C[k + 1]);
+        even = mul_add(even, square, C[k]);
+    }
+    let tail = mul_add(odd, r, even);
     let power = f64::from_bits(shifted.to_bits() << 52);
     let value = (1.0 + mul_add(square, tail, r)) * power;
     if x < LOWEST { 0.0 } else { value }
+}
+
+/// [`fused_exp`] of several vectors, to the bit.
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2 {
+    use super::{C, LN_2_HIGH, LN_2_LOW, LOWEST, ROUND};
+    use std::arch::x86_64::*;
+
+    /// Each step is done for all vectors before the next: a step waits for the one before by four cycles, in which the others'
+    /// are done. From [`fused_exp`](super::fused_exp) of an array the compiler makes one vector after the other, of which too
+    /// few fit into the processor's window.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    pub(crate) fn fused_exp<const N: usize>(x: [__m256d; N]) -> [__m256d; N] {
+        let (mut shifted, mut r, mut square) = (x, x, x);
+        let (mut odd, mut even) = ([_mm256_set1_pd(C[9]); N], [_mm256_set1_pd(C[8]); N]);
+        for i in 0..N {
+            shifted[i] = _mm256_fmadd_pd(x[i], _mm256_set1_pd(std::f64::consts::LOG2_E), _mm256_set1_pd(ROUND));
+        }
+        for i in 0..N {
+            let n = _mm256_sub_pd(shifted[i], _mm256_set1_pd(ROUND));
+            r[i] = _mm256_fmadd_pd(n, _mm256_set1_pd(-LN_2_HIGH), x[i]);
+            r[i] = _mm256_fmadd_pd(n, _mm256_set1_pd(-LN_2_LOW), r[i]);
+        }
+        for i in 0..N {
+            square[i] = _mm256_mul_pd(r[i], r[i]);
+        }
+        for k in [6, 4, 2, 0] {
+            for i in 0..N {
+                odd[i] = _mm256_fmadd_pd(odd[i], square[i], _mm256_set1_pd(C[k + 1]));
+            }
+            for i in 0..N {
+                even[i] = _mm256_fmadd_pd(even[i], square[i], _mm256_set1_pd(C[k]));
+            }
+        }
+        let mut value = x;
+        for i in 0..N {
+            value[i] = _mm256_fmadd_pd(odd[i], r[i], even[i]);
+        }
+        for i in 0..N {
+            value[i] = _mm256_add_pd(_mm256_set1_pd(1.0), _mm256_fmadd_pd(square[i], value[i], r[i]));
+        }
+        for i in 0..N {
+            let power = _mm256_castsi256_pd(_mm256_slli_epi64::<52>(_mm256_castpd_si256(shifted[i])));
+            // All bits where x is not below, for NaN too.
+            let kept = _mm256_cmp_pd::<_CMP_NLT_UQ>(x[i], _mm256_set1_pd(LOWEST));
+            value[i] = _mm256_and_pd(_mm256_mul_pd(value[i], power), kept);
+        }
+        value
+    }
 }
 
 /// The natural logarithm of a positive, normal number, NaN for what is not finite: the algorithm of FreeBSD's msun, without its branches.

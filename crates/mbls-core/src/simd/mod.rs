@@ -5,6 +5,8 @@ mod elementary;
 #[cfg(feature = "candle")]
 mod real;
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) use elementary::avx2;
 pub(crate) use elementary::{exp, fused_exp, ln};
 #[cfg(feature = "candle")]
 pub(crate) use real::Real;

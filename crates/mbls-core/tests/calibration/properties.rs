@@ -95,7 +95,8 @@ proptest! {
         let probs = scaling.probs(&rows.scores()).unwrap();
         let again = scaling.probs(&Scores::from_probs(&probs, rows.classes).unwrap()).unwrap();
         prop_assert!(probs.iter().zip(&again).all(|(a, b)| (a - b).abs() < 1e-14));
-        let softmax = mbls_core::metric::Predictions::from_logits(&rows.logits(), rows.classes, &rows.labels()).unwrap();
+        let (logits, labels) = (rows.logits(), rows.labels());
+        let softmax = mbls_core::metric::Predictions::from_logits(&logits, rows.classes, &labels).unwrap();
         for (row, probs) in probs.chunks(rows.classes).enumerate() {
             prop_assert!(probs.iter().zip(softmax.probs(row)).all(|(a, b)| (a - b).abs() < 1e-15));
         }

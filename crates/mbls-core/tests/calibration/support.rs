@@ -10,7 +10,8 @@ use std::path::PathBuf;
 pub(crate) fn synthetic(rows: usize, classes: usize, temperature: f64, seed: u64) -> (Vec<f32>, Vec<u32>) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let logits: Vec<f32> = (0..rows * classes).map(|_| rng.random_range(-4.0..4.0)).collect();
-    let batch = Predictions::from_logits_at(&logits, classes, &vec![0; rows], temperature).unwrap();
+    let zeros = vec![0; rows];
+    let batch = Predictions::from_logits_at(&logits, classes, &zeros, temperature).unwrap();
     let draw = |row: usize| {
         let mut left: f64 = rng.random();
         let chosen = batch.probs(row).iter().position(|p| {

@@ -21,13 +21,13 @@ struct Rows {
 }
 
 impl Rows {
-    fn predictions(&self, indices: &[usize]) -> Predictions {
+    fn predictions(&self, indices: &[usize]) -> Predictions<'static> {
         let probs: Vec<f32> = indices.iter().flat_map(|&i| self.rows[i].0.clone()).collect();
         let labels: Vec<u32> = indices.iter().map(|&i| self.rows[i].1).collect();
-        Predictions::from_probs(&probs, self.classes, &labels).unwrap()
+        Predictions::from_probs(&probs, self.classes, &labels).unwrap().into_owned()
     }
 
-    fn all(&self) -> Predictions {
+    fn all(&self) -> Predictions<'static> {
         self.predictions(&(0..self.rows.len()).collect::<Vec<_>>())
     }
 }

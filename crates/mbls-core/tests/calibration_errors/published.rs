@@ -9,7 +9,7 @@ use serde_json::Value;
 struct Case {
     name: String,
     values: Value,
-    input: Predictions,
+    input: Predictions<'static>,
 }
 
 fn document() -> Value {
@@ -23,7 +23,8 @@ fn cases() -> Vec<Case> {
         let numbers = |key: &str| case[key].as_array().unwrap().iter().map(|v| v.as_f64().unwrap());
         let probs: Vec<f32> = numbers("probs").map(|p| p as f32).collect();
         let labels: Vec<u32> = numbers("labels").map(|label| label as u32).collect();
-        let input = Predictions::from_probs(&probs, case["classes"].as_u64().unwrap() as usize, &labels).unwrap();
+        let input =
+            Predictions::from_probs(&probs, case["classes"].as_u64().unwrap() as usize, &labels).unwrap().into_owned();
         Case { name: name.clone(), values: case["values"].clone(), input }
     });
     cases.collect()

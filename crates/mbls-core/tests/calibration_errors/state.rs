@@ -18,7 +18,7 @@ fn reloaded<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(metri
 /// Every state of a kind, by every way of adding the batches, gives the same value.
 fn same_by_every_way<M>(empty: &M, whole: &Predictions, batches: &[Predictions]) -> Result<(), TestCaseError>
 where
-    M: for<'a> Metric<Input<'a> = &'a Predictions> + Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
+    M: for<'a> Metric<Input<'a> = &'a Predictions<'a>> + Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
     M::Value: PartialEq + std::fmt::Debug,
 {
     let mut at_once = empty.clone();

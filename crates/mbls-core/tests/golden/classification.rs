@@ -42,14 +42,14 @@ fn cases(evaluator: &str) -> Vec<Case> {
 }
 
 impl Case {
-    fn input(&self) -> Predictions {
+    fn input(&self) -> Predictions<'_> {
         Predictions::from_probs(&self.probs, self.classes, &self.labels).unwrap()
     }
 
-    fn in_reverse(&self) -> Predictions {
+    fn in_reverse(&self) -> Predictions<'static> {
         let probs: Vec<f32> = self.probs.chunks(self.classes).flat_map(|row| row.iter().rev()).copied().collect();
         let labels: Vec<u32> = self.labels.iter().map(|label| self.classes as u32 - 1 - label).collect();
-        Predictions::from_probs(&probs, self.classes, &labels).unwrap()
+        Predictions::from_probs(&probs, self.classes, &labels).unwrap().into_owned()
     }
 
     /// The share of rows in which another score is equal to the label's, or so close that an f32 softmax may order them

@@ -27,7 +27,7 @@ struct Case {
 
 impl Case {
     /// What calibration is measured on.
-    fn input(&self) -> Predictions {
+    fn input(&self) -> Predictions<'_> {
         if self.knife_edge {
             let probs = self.probs.as_ref().unwrap_or_else(|| panic!("{}: no stored probabilities", self.name));
             Predictions::from_probs(probs, self.classes, &self.labels).unwrap()
@@ -77,7 +77,7 @@ fn cases() -> Vec<Case> {
 
 fn value<M>(mut metric: M, input: &Predictions) -> M::Value
 where
-    M: for<'a> Metric<Input<'a> = &'a Predictions>,
+    M: for<'a> Metric<Input<'a> = &'a Predictions<'a>>,
 {
     metric.update(input).unwrap();
     metric.value().unwrap()

@@ -19,7 +19,7 @@ fn area_under_the_roc_curve() {
             let logits = &tensors[&format!("{name}/{side}_logits")];
             let (rows, classes) = logits.dims2().unwrap();
             let logits: Vec<f32> = logits.flatten_all().unwrap().to_vec1().unwrap();
-            Predictions::from_logits(&logits, classes, &vec![0; rows]).unwrap()
+            Predictions::from_logits(&logits, classes, &vec![0; rows]).unwrap().into_owned()
         };
         let (inside, outside) = (predictions("in"), predictions("out"));
         let scores = [

@@ -72,7 +72,7 @@ impl Case {
     }
 
     /// The sum of what a metric of predictions saw in all batches.
-    fn pooled<M: for<'a> Metric<Input<'a> = &'a Predictions>>(&self, mut metric: M, ignored: &[u32]) -> M {
+    fn pooled<M: for<'a> Metric<Input<'a> = &'a Predictions<'a>>>(&self, mut metric: M, ignored: &[u32]) -> M {
         for batch in &self.batches {
             for rows in batch.input(ignored).chunks() {
                 metric.update(&rows.predictions().unwrap()).unwrap();
@@ -205,7 +205,8 @@ fn almost_no_pixels() {
             [] => assert_eq!(metric.value(), None, "{map}"),
             [pixel] => {
                 let scores: Vec<f32> = batch.logits.iter().skip(pixel).step_by(area).copied().collect();
-                let one = Predictions::from_logits(&scores, scores.len(), &[batch.labels[pixel]]).unwrap();
+                let label = [batch.labels[pixel]];
+                let one = Predictions::from_logits(&scores, scores.len(), &label).unwrap();
                 let report = metric.value().unwrap();
                 let error = (f64::from(u8::from(one.correct(0))) - one.confidence(0)).abs();
                 assert_eq!((report.n, report.aece), (1, Some(0.0)), "{map}");

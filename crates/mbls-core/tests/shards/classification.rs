@@ -20,11 +20,13 @@ impl Rows {
         rows.iter().map(|&row| self.labels[row]).collect()
     }
 
-    pub(crate) fn predictions(&self, rows: &[usize]) -> Predictions {
-        Predictions::from_logits(&self.select_logits(rows), self.classes, &self.select_labels(rows)).unwrap()
+    pub(crate) fn predictions(&self, rows: &[usize]) -> Predictions<'static> {
+        Predictions::from_logits(&self.select_logits(rows), self.classes, &self.select_labels(rows))
+            .unwrap()
+            .into_owned()
     }
 
-    pub(crate) fn all(&self) -> Predictions {
+    pub(crate) fn all(&self) -> Predictions<'_> {
         Predictions::from_logits(&self.logits, self.classes, &self.labels).unwrap()
     }
 }
@@ -44,7 +46,7 @@ pub(crate) fn rows_in_batches() -> impl Strategy<Value = (Rows, Batches)> {
     batches(1usize..60).prop_flat_map(|batches| (rows(batches.0), Just(batches)))
 }
 
-fn value<M: for<'a> Metric<Input<'a> = &'a Predictions>>(mut metric: M, input: &Predictions) -> M::Value {
+fn value<M: for<'a> Metric<Input<'a> = &'a Predictions<'a>>>(mut metric: M, input: &Predictions) -> M::Value {
     metric.update(input).unwrap();
     metric.value().unwrap()
 }
@@ -92,7 +94,7 @@ fn wrong_settings_and_shapes_are_named() {
     assert_eq!(TopKAccuracy::new(0).unwrap_err().to_string(), "k = 0: expected 1 or more");
     let message = TopKAccuracy::new(1).unwrap().merge(TopKAccuracy::new(5).unwrap()).unwrap_err().to_string();
     assert_eq!(message, "cannot merge metrics of different settings: k is 1 and 5");
-    let of_classes = |classes| Predictions::from_logits(&vec![0.0; classes], classes, &[0]).unwrap();
+    let of_classes = |classes| Predictions::from_logits(&vec![0.0; classes], classes, &[0]).unwrap().into_owned();
     let mut metric = BalancedAccuracy::new();
     metric.update(&of_classes(2)).unwrap();
     let before = metric.clone();

@@ -164,7 +164,7 @@ impl TemperatureScaling {
     /// # Errors
     ///
     /// Those of [`Predictions::from_logits`].
-    pub fn apply<T: Score>(&self, logits: &[T], classes: usize, labels: &[u32]) -> Result<Predictions> {
+    pub fn apply<'a, T: Score>(&self, logits: &'a [T], classes: usize, labels: &'a [u32]) -> Result<Predictions<'a>> {
         Predictions::from_logits_at(logits, classes, labels, self.temperature)
     }
 }

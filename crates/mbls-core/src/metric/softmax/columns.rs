@@ -1,5 +1,6 @@
 //! Rows of few classes: one row per vector lane, whose classes are added in order.
 
+use super::exp_sums::{Sums, add_exps};
 use super::transpose::transposed;
 use super::{FEW, LANES, Rows, Score};
 use crate::simd::{for_each_machine, fused_exp, ln};
@@ -21,7 +22,9 @@ pub(super) fn summarise<T: Score>(
             at_label[lane] = columns[class as usize][lane];
         }
         ranks(columns, &at_label, &mut group);
-        exp_sums(columns, inverse_temperature, &mut group);
+        let mut sums = Sums::default();
+        add_exps(columns, &group.max, inverse_temperature, &mut sums);
+        [group.sum, group.squares] = sums;
         finish(inverse_temperature, &mut group);
         group.append_to(rows, labels.len());
     }
@@ -108,25 +111,6 @@ fn ranks_body<T: Score>(columns: &[[T; LANES]], at_label: &[T; LANES], group: &m
 }
 
 for_each_machine! {
-    /// `sum_k e_k` and `sum_k e_k^2` of `e_k = exp(b (l_k - max))`.
-    fn exp_sums<T: Score>(columns: &[[T; LANES]], inverse_temperature: f64, group: &mut Group) => exp_sums_body
-}
-
-#[inline(always)]
-fn exp_sums_body<T: Score>(columns: &[[T; LANES]], inverse_temperature: f64, group: &mut Group) {
-    let max = group.max;
-    let (mut sum, mut squares) = ([0.0; LANES], [0.0; LANES]);
-    for column in columns {
-        for lane in 0..LANES {
-            let e = fused_exp((column[lane].into() - max[lane]) * inverse_temperature);
-            sum[lane] += e;
-            squares[lane] += e * e;
-        }
-    }
-    (group.sum, group.squares) = (sum, squares);
-}
-
-for_each_machine! {
     fn finish(inverse_temperature: f64, group: &mut Group) => finish_body
 }
 
@@ -134,12 +118,12 @@ for_each_machine! {
 fn finish_body(inverse_temperature: f64, group: &mut Group) {
     for lane in 0..LANES {
         let (sum, exponent) = (group.sum[lane], (group.at_label[lane] - group.max[lane]) * inverse_temperature);
-        let e = fused_exp(exponent);
-        let (miss, others) = (1.0 - e / sum, group.squares[lane] - e * e);
+        let (e, inverse) = (fused_exp(exponent), 1.0 / sum);
+        let (miss, others) = (1.0 - e * inverse, group.squares[lane] - e * e);
         let others = if others > 0.0 { others } else { 0.0 };
-        group.confidence[lane] = 1.0 / sum;
+        group.confidence[lane] = inverse;
         group.log_prob[lane] = exponent - ln(sum);
-        group.brier[lane] = miss * miss + others / (sum * sum);
+        group.brier[lane] = miss * miss + others * inverse * inverse;
     }
 }
 

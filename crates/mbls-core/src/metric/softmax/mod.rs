@@ -4,6 +4,7 @@
 //! order of the sums, depends on the number of classes alone, so a row has the same bits in any block and on any machine.
 
 mod columns;
+mod exp_sums;
 mod rows;
 mod transpose;
 
@@ -52,6 +53,7 @@ impl Rows {
 }
 
 pub(super) use columns::for_each_group;
+pub(super) use exp_sums::{Sums, add_exps_f32};
 pub(super) use transpose::transpose_f32;
 
 /// Sums run in so many lanes, whatever the width of the machine's vectors.

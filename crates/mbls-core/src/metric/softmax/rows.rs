@@ -1,5 +1,6 @@
 //! Rows of many classes: one class per vector lane.
 
+use super::exp_sums::{Sums, add_exps};
 use super::{LANES, Rows, Score, rank};
 use crate::simd::{for_each_machine, fused_exp, ln};
 
@@ -12,13 +13,14 @@ pub(super) fn summarise<T: Score>(
 ) {
     for (row, &label) in logits.chunks_exact(classes).zip(labels) {
         let max = maximum(row);
-        let (sum, squares) = exp_sums(row, max.into(), inverse_temperature);
+        let [sum, squares] = sums_of(row, max.into(), inverse_temperature);
         let exponent = (row[label as usize].into() - max.into()) * inverse_temperature;
         let e = fused_exp(exponent);
-        let (miss, others) = (1.0 - e / sum, (squares - e * e).max(0.0) / (sum * sum));
+        let inverse = 1.0 / sum;
+        let (miss, others) = (1.0 - e * inverse, (squares - e * e).max(0.0) * inverse * inverse);
         rows.predicted.push(first_equal(row, max) as u32);
         rows.rank.push(rank(row, label as usize));
-        rows.confidence.push(1.0 / sum);
+        rows.confidence.push(inverse);
         rows.log_prob.push(exponent - ln(sum));
         rows.brier.push(miss * miss + others);
     }
@@ -65,42 +67,24 @@ fn first_equal_body<T: Score>(row: &[T], value: T) -> usize {
 }
 
 /// `sum_k e_k` and `sum_k e_k^2` of `e_k = exp(b (l_k - max))`.
-fn exp_sums<T: Score>(row: &[T], max: f64, inverse_temperature: f64) -> (f64, f64) {
+fn sums_of<T: Score>(row: &[T], max: f64, inverse_temperature: f64) -> [f64; 2] {
     let (chunks, tail) = row.as_chunks::<LANES>();
-    let mut sums = [[0.0; LANES]; 2];
-    add_exps(chunks, max, inverse_temperature, &mut sums);
+    let (max, mut sums) = ([max; LANES], Sums::default());
+    add_exps(chunks, &max, inverse_temperature, &mut sums);
     if !tail.is_empty() {
         // The exponential of minus infinity adds nothing.
         let mut padded = [T::LOWEST; LANES];
         padded[..tail.len()].copy_from_slice(tail);
-        add_exps(&[padded], max, inverse_temperature, &mut sums);
+        add_exps(&[padded], &max, inverse_temperature, &mut sums);
     }
-    (total(sums[0]), total(sums[1]))
-}
-
-for_each_machine! {
-    fn add_exps<T: Score>(chunks: &[[T; LANES]], max: f64, inverse_temperature: f64, sums: &mut [[f64; LANES]; 2])
-        => add_exps_body
-}
-
-#[inline(always)]
-fn add_exps_body<T: Score>(chunks: &[[T; LANES]], max: f64, inverse_temperature: f64, to: &mut [[f64; LANES]; 2]) {
-    let [mut sums, mut squares] = *to;
-    for chunk in chunks {
-        for lane in 0..LANES {
-            let e = fused_exp((chunk[lane].into() - max) * inverse_temperature);
-            sums[lane] += e;
-            squares[lane] += e * e;
-        }
-    }
-    *to = [sums, squares];
+    sums.map(total)
 }
 
 for_each_machine! {
     fn probabilities_of<T: Score>(row: &[T], max: f64, inverse_temperature: f64, probs: &mut [f64]) => probabilities_of_body
 }
 
-/// The sum is in the order of [`exp_sums`].
+/// The sum is in the order of [`sums_of`].
 #[inline(always)]
 fn probabilities_of_body<T: Score>(row: &[T], max: f64, inverse_temperature: f64, probs: &mut [f64]) {
     let mut sums = [0.0; LANES];

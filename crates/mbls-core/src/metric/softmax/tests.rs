@@ -82,6 +82,10 @@ fn bits_depend_on_neither_the_machine_nor_the_block() {
     for classes in [5, 21, 64, 65, 130] {
         let n = 29;
         let (logits, labels) = (logits(n * classes, 9), labels(n, classes));
+        for b in [0.7, 50.0] {
+            let block = super::summarise(&logits, classes, &labels, b);
+            assert_eq!(block, on_base(|| super::summarise(&logits, classes, &labels, b)));
+        }
         let block = super::summarise(&logits, classes, &labels, 1.0);
         assert_eq!(block, on_base(|| super::summarise(&logits, classes, &labels, 1.0)));
         let probs = super::probabilities(&logits, classes, 1.0);
