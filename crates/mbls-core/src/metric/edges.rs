@@ -36,16 +36,36 @@ impl Edges {
     /// The bin of a probability.
     #[inline]
     pub(super) fn bin(&self, probability: f64) -> usize {
-        let last = self.0.len() - 2;
-        // Edges lie within a rounding of `i / bins`: the guess is off by one at most. Without branches, which would be guessed wrong.
-        let guess = ((probability * (last + 1) as f64) as usize).min(last);
-        let below = (guess > 0) & (probability <= self.0[guess]);
-        let above = (guess < last) & (probability > self.0[guess + 1]);
-        guess - usize::from(below) + usize::from(above)
+        // Adding it leaves the nearest integer in the low bits of the mantissa.
+        const ROUND: f64 = 4_503_599_627_370_496.0; // 2^52
+        let bins = self.0.len() - 1;
+        // Edges lie within 1e-7 of `i / bins`: the nearest is the lower edge of the bin or the upper one. Without branches, which
+        // would be guessed wrong.
+        let nearest = ((probability * bins as f64 + ROUND).to_bits() as u32 as usize).min(bins);
+        nearest.saturating_sub(usize::from(probability <= self.0[nearest])).min(bins - 1)
     }
 
     /// Lower and upper edge of each bin.
     pub(super) fn intervals(&self) -> impl Iterator<Item = (f64, f64)> {
         self.0.windows(2).map(|pair| (pair[0], pair[1]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Edges;
+
+    #[test]
+    fn bins_are_those_of_a_search() {
+        for bins in [1, 2, 3, 7, 15, 16, 100, 1023, 65_535, 65_536] {
+            let edges = Edges::new(bins).unwrap();
+            let middles = edges.0.windows(2).map(|pair| (pair[0] + pair[1]) / 2.0);
+            let around = edges.0.iter().flat_map(|&edge| [edge.next_down(), edge, edge.next_up()]);
+            let odd = (0..=10_007).map(|i| f64::from(i) / 10_007.0);
+            for p in middles.chain(around).chain(odd).chain([f64::MIN_POSITIVE]).filter(|p| (0.0..=1.0).contains(p)) {
+                let expected = edges.0[1..].partition_point(|upper| *upper < p);
+                assert_eq!(edges.bin(p), expected, "{p} in {bins} bins");
+            }
+        }
     }
 }

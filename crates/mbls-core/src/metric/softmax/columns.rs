@@ -75,11 +75,23 @@ struct Group {
 impl Group {
     /// Appends the first rows.
     fn append_to(&self, rows: &mut Rows, count: usize) {
+        if count == LANES {
+            // Copies of a length that is known when compiling are no calls.
+            return self.append_all_to(rows);
+        }
         rows.predicted.extend_from_slice(&self.predicted[..count]);
         rows.rank.extend_from_slice(&self.rank[..count]);
         rows.confidence.extend_from_slice(&self.confidence[..count]);
         rows.log_prob.extend_from_slice(&self.log_prob[..count]);
         rows.brier.extend_from_slice(&self.brier[..count]);
+    }
+
+    fn append_all_to(&self, rows: &mut Rows) {
+        rows.predicted.extend_from_slice(&self.predicted);
+        rows.rank.extend_from_slice(&self.rank);
+        rows.confidence.extend_from_slice(&self.confidence);
+        rows.log_prob.extend_from_slice(&self.log_prob);
+        rows.brier.extend_from_slice(&self.brier);
     }
 }
 
