@@ -1,10 +1,8 @@
 use super::predictions::check_shape;
+use super::softmax::BLOCK;
 use super::{Metric, Predictions, Score};
 use crate::{Error, Result};
 use rayon::prelude::*;
-
-/// Scores held as predictions at a time and thread: few enough to stay in a core's cache.
-const BLOCK: usize = 1 << 15;
 
 /// Measures rows of logits in one pass over them, on all threads of the current rayon pool.
 ///

@@ -2,7 +2,7 @@
 
 use super::exp_sums::{Sums, add_exps};
 use super::transpose::transposed;
-use super::{FEW, LANES, Rows, Score};
+use super::{FEW, LANES, Rows, Score, prefetch};
 use crate::simd::{for_each_machine, fused_exp, ln};
 
 pub(super) fn summarise<T: Score>(
@@ -16,6 +16,7 @@ pub(super) fn summarise<T: Score>(
     let mut group = Group::default();
     let mut at_label = [T::ZERO; LANES];
     for (logits, labels) in logits.chunks(classes * LANES).zip(labels.chunks(LANES)) {
+        prefetch::block_after(logits);
         let columns = transposed(logits, classes, &mut columns);
         for (lane, &class) in labels.iter().enumerate() {
             group.label[lane] = class;
@@ -41,6 +42,7 @@ pub(in super::super) fn for_each_group<T: Score>(
     let mut columns = [[T::ZERO; LANES]; FEW];
     let mut probs = [[0.0; LANES]; FEW];
     for (group, logits) in logits.chunks(classes * LANES).enumerate() {
+        prefetch::block_after(logits);
         let columns = transposed(logits, classes, &mut columns);
         let probs = &mut probs[..classes];
         probabilities_of(columns, inverse_temperature, probs);

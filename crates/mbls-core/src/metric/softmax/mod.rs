@@ -5,6 +5,7 @@
 
 mod columns;
 mod exp_sums;
+mod prefetch;
 mod rows;
 mod transpose;
 
@@ -61,6 +62,9 @@ const LANES: usize = 8;
 
 /// Rows of few classes are read so many at a time.
 pub(super) const GROUP: usize = LANES;
+
+/// Scores that are read at a time: few enough to stay in a core's cache.
+pub(super) const BLOCK: usize = 1 << 15;
 
 /// The most classes that are read with one row per lane.
 pub(super) const FEW: usize = 64;

@@ -1,7 +1,7 @@
 //! Rows of many classes: one class per vector lane.
 
 use super::exp_sums::{Sums, add_exps};
-use super::{LANES, Rows, Score, rank};
+use super::{LANES, Rows, Score, prefetch, rank};
 use crate::simd::{for_each_machine, fused_exp, ln};
 
 pub(super) fn summarise<T: Score>(
@@ -12,6 +12,7 @@ pub(super) fn summarise<T: Score>(
     rows: &mut Rows,
 ) {
     for (row, &label) in logits.chunks_exact(classes).zip(labels) {
+        prefetch::block_after(row);
         let max = maximum(row);
         let [sum, squares] = sums_of(row, max.into(), inverse_temperature);
         let exponent = (row[label as usize].into() - max.into()) * inverse_temperature;
@@ -28,6 +29,7 @@ pub(super) fn summarise<T: Score>(
 
 pub(super) fn probabilities<T: Score>(logits: &[T], classes: usize, inverse_temperature: f64, probs: &mut [f64]) {
     for (row, probs) in logits.chunks_exact(classes).zip(probs.chunks_exact_mut(classes)) {
+        prefetch::block_after(row);
         probabilities_of(row, maximum(row).into(), inverse_temperature, probs);
     }
 }
