@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The last components of the names that mean a buffer, as in PyTorch: updated by the forward pass, never by an optimizer.
-pub const BUFFER_NAMES: [&str; 2] = ["running_mean", "running_var"];
+pub const BUFFER_NAMES: [&str; 3] = ["running_mean", "running_var", "num_batches_tracked"];
 
 /// Owns the variables of a network and creates them on demand, each seeded by its own name.
 ///
@@ -58,7 +58,7 @@ impl ParamStore {
         self.select(|name| !is_buffer(name))
     }
 
-    /// The running statistics, sorted by name.
+    /// The running statistics and their counts, sorted by name.
     pub fn buffers(&self) -> Vec<(String, Var)> {
         self.select(is_buffer)
     }

@@ -136,7 +136,7 @@ fn bad_input_is_named() -> Result<()> {
         (Dropout::new(1.5, 0).map(|_| ()), "p = 1.5"),
         (Dropout::new(f64::NAN, 0).map(|_| ()), "p = NaN"),
         (bn(BatchNormConfig { eps: 0.0, ..standard }), "eps = 0"),
-        (bn(BatchNormConfig { momentum: 1.1, ..standard }), "momentum = 1.1"),
+        (bn(BatchNormConfig { momentum: Some(1.1), ..standard }), "momentum = 1.1"),
         (BatchNorm1d::new(3, vb())?.forward_t(&zeros(&[2, 3, 1, 1])?, true).map(|_| ()), "[N, C] or [N, C, L]"),
         (BatchNorm2d::new(3, vb())?.forward_t(&zeros(&[2, 3])?, true).map(|_| ()), "[N, C, H, W]"),
         (BatchNorm1d::new(3, vb())?.forward_t(&zeros(&[1, 3])?, true).map(|_| ()), "more than one value"),

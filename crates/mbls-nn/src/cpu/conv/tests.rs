@@ -74,10 +74,15 @@ fn every_form_agrees_with_the_definition() {
     .filter_map(|(n, k, s, p, d)| axis(n, k, s, p, d))
     .collect();
     assert_eq!((rows.len(), columns.len()), (6, 10));
-    for (&(height, out_height, rows), &(width, out_width, columns)) in
-        rows.iter().flat_map(|r| columns.iter().map(move |c| (r, c)))
+    // An interpreter is slow: each row and each column once, and few images.
+    let (interpreted, largest) = if cfg!(miri) { (true, 3) } else { (false, 70) };
+    for (i, (&(height, out_height, rows), &(width, out_width, columns))) in
+        rows.iter().flat_map(|r| columns.iter().map(move |c| (r, c))).enumerate()
     {
-        for (images, groups, inputs, outputs) in [(1, 1, 1, 1), (3, 1, 2, 3), (2, 2, 3, 1), (70, 1, 1, 2)] {
+        if interpreted && (i / 10 != i % 10 % 6 || width > 40) {
+            continue;
+        }
+        for (images, groups, inputs, outputs) in [(1, 1, 1, 1), (3, 1, 2, 3), (2, 2, 3, 1), (largest, 1, 1, 2)] {
             let grid = Grid { height, width, out_height, out_width, rows, columns };
             let plan = Plan { groups, inputs, outputs, grid };
             let (x, dy) = (values(images * plan.in_image(), 1), values(images * plan.out_image(), 2));
@@ -105,5 +110,5 @@ fn every_form_agrees_with_the_definition() {
         }
     }
     // Windows larger than the padding reaches have no adjoint.
-    assert!(seen[0] == 240 && seen[1] > 40 && seen[2] > seen[1], "{seen:?}");
+    assert!(interpreted || seen[0] == 240 && seen[1] > 40 && seen[2] > seen[1], "{seen:?}");
 }
