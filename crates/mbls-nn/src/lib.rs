@@ -23,6 +23,7 @@
 //! # Ok::<(), mbls_nn::Error>(())
 //! ```
 
+pub mod atomic;
 mod axis;
 pub mod checkpoint;
 pub mod cpu;
