@@ -124,6 +124,9 @@ fn embedding_gradients_are_those_of_finite_differences() -> Result<()> {
     for form in [cpu::embedding, portable::embedding] {
         gradient::check(&[noise(&[5, 3], 1)?], 2e-7, |t| weighted_sum(&form(&t[0], &ids, None)?))?;
         gradient::check(&[noise(&[3, 5], 1)?], 2e-7, |t| weighted_sum(&form(&t[0].t()?, &ids.t()?, None)?))?;
+        // Gradients that are one number repeated, or lie in another order.
+        gradient::check(&[noise(&[5, 3], 1)?], 2e-7, |t| form(&t[0], &ids, None)?.sum_all())?;
+        gradient::check(&[noise(&[5, 3], 1)?], 2e-7, |t| weighted_sum(&form(&t[0], &ids, None)?.transpose(0, 2)?))?;
     }
     Ok(())
 }
