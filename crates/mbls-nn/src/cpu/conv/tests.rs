@@ -74,12 +74,12 @@ fn every_form_agrees_with_the_definition() {
     .filter_map(|(n, k, s, p, d)| axis(n, k, s, p, d))
     .collect();
     assert_eq!((rows.len(), columns.len()), (6, 10));
-    // An interpreter is slow: each row and each column once, and few images.
+    // An interpreter is slow: three of the sixty pairs, with and without stride and dilation, and few images.
     let (interpreted, largest) = if cfg!(miri) { (true, 3) } else { (false, 70) };
     for (i, (&(height, out_height, rows), &(width, out_width, columns))) in
         rows.iter().flat_map(|r| columns.iter().map(move |c| (r, c))).enumerate()
     {
-        if interpreted && (i / 10 != i % 10 % 6 || width > 40) {
+        if interpreted && ![21, 33, 57].contains(&i) {
             continue;
         }
         for (images, groups, inputs, outputs) in [(1, 1, 1, 1), (3, 1, 2, 3), (2, 2, 3, 1), (largest, 1, 1, 2)] {
