@@ -226,7 +226,9 @@ fn a_group_has_the_parameters_that_meet_all_its_conditions() -> Result<()> {
         let group = ParamGroup { learning_rate_factor: Some(0.0), ..group };
         let parameters = Parameters::from(raw.clone()).with_group_where(&group, selects)?;
         let mut grads = GradStore::default();
-        raw.iter().try_for_each(|(_, var)| Ok::<_, mbls_nn::Error>(drop(grads.insert(var, var.ones_like()?))))?;
+        for (_, var) in &raw {
+            grads.insert(var, var.ones_like()?);
+        }
         Sgd::new(parameters, SgdConfig::default())?.step(&grads, 0.5)?;
         let still = |var: &Var| Ok::<_, mbls_nn::Error>(var.max_all()?.to_scalar::<f64>()? == 1.0);
         let mut found = Vec::new();
