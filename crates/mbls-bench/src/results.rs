@@ -84,7 +84,7 @@ impl CellFile {
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let mut text = serde_json::to_string_pretty(value).with_context(|| format!("cannot encode {}", path.display()))?;
     text.push('\n');
-    mbls_train::atomic::write(path, text.as_bytes())?;
+    mbls_nn::atomic::write(path, text.as_bytes())?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The errors of this crate.
 
 use crate::LoadReport;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What can go wrong here.
 #[derive(Debug, thiserror::Error)]
@@ -25,10 +25,12 @@ pub enum Error {
         /// Names with the found and the expected type or value.
         problems: Vec<String>,
     },
-    /// A file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    /// A file or directory cannot be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// The file.
+        /// What was tried.
+        action: &'static str,
+        /// The file or directory.
         path: PathBuf,
         /// Why it failed.
         source: std::io::Error,
@@ -69,6 +71,13 @@ pub enum Error {
         /// What the parameter is like.
         expected: String,
     },
+}
+
+impl Error {
+    /// An [`Error::Io`] for `path`, to be used with `map_err`.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io { action, path: path.to_owned(), source }
+    }
 }
 
 /// The result of this crate's fallible functions.

@@ -5,7 +5,7 @@ use candle_core::{Shape, Tensor};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What PyTorch saves of every batch norm beside its running statistics; nothing here has use for it.
+/// What PyTorch saves of every batch norm beside its running statistics; only one without a momentum has use for it.
 const UNUSED: &str = "num_batches_tracked";
 
 /// The most names that a message lists of each kind.
@@ -27,7 +27,7 @@ pub enum Fit<'a> {
 
 /// Which tensors of a checkpoint fit a network, by name and sorted.
 ///
-/// The counters `num_batches_tracked` that PyTorch saves are neither loaded nor unexpected.
+/// The counters `num_batches_tracked` that PyTorch saves are not unexpected where the network has no use for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadReport {
     /// Those of the same shape.

@@ -23,6 +23,7 @@
 //! # Ok::<(), mbls_nn::Error>(())
 //! ```
 
+pub mod atomic;
 mod axis;
 pub mod checkpoint;
 pub mod cpu;
@@ -30,7 +31,7 @@ pub mod cpu;
 pub mod cuda;
 mod error;
 mod fit;
-mod init;
+pub mod init;
 mod layer;
 pub mod optim;
 mod param_store;
@@ -41,7 +42,6 @@ mod window;
 pub use checkpoint::Checkpoint;
 pub use error::{Error, Result};
 pub use fit::{Fit, LoadReport, MisShaped};
-pub use init::{KAIMING_NORMAL_FAN_OUT, torch_uniform};
 pub use layer::{
     AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool, AdaptiveMaxPool1d, AdaptiveMaxPool2d,
     AvgPool, AvgPool1d, AvgPool2d, BatchNorm, BatchNorm1d, BatchNorm2d, BatchNormConfig, Bilinear2d, Conv, Conv1d,

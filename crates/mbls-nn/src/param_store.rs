@@ -1,6 +1,7 @@
 //! The variables of a network, by name.
 
-use crate::{Fit, LoadReport, Result, init, state};
+use crate::init::{self, TruncatedNormal};
+use crate::{Error, Fit, LoadReport, Result, state};
 use candle_core::{DType, Device, Shape, Tensor, Var};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
@@ -8,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The last components of the names that mean a buffer, as in PyTorch: updated by the forward pass, never by an optimizer.
-pub const BUFFER_NAMES: [&str; 2] = ["running_mean", "running_var"];
+pub const BUFFER_NAMES: [&str; 3] = ["running_mean", "running_var", "num_batches_tracked"];
 
 /// Owns the variables of a network and creates them on demand, each seeded by its own name.
 ///
@@ -57,9 +58,55 @@ impl ParamStore {
         self.select(|name| !is_buffer(name))
     }
 
-    /// The running statistics, sorted by name.
+    /// The running statistics and their counts, sorted by name.
     pub fn buffers(&self) -> Vec<(String, Var)> {
         self.select(is_buffer)
+    }
+
+    /// Draws the variable `name` anew from `init`: as if its layer had asked for it so.
+    ///
+    /// The values depend on the store's seed, name, shape and `init` alone, not on what the variable was. Of an embedding with a
+    /// `padding_idx`, that row is drawn too, as PyTorch's initialisers do.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] where there is no such variable; where `init` has numbers that are not finite or a negative spread, and
+    /// where its fan has no meaning for the variable's shape.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device};
+    /// use candle_nn::Init;
+    /// use mbls_nn::{Linear, ParamStore, init::TruncatedNormal};
+    ///
+    /// let store = ParamStore::new(0, DType::F32, &Device::Cpu);
+    /// let layer = Linear::new(64, 10, store.var_builder().pp("head"))?;
+    /// store.initialise("head.bias", Init::Const(0.0))?;
+    /// store.initialise_truncated("head.weight", TruncatedNormal { std: 0.02, ..Default::default() })?;
+    /// assert_eq!(layer.bias().unwrap().to_vec1::<f32>()?, [0.0; 10]);
+    /// # Ok::<(), mbls_nn::Error>(())
+    /// ```
+    pub fn initialise(&self, name: &str, init: Init) -> Result<()> {
+        let var = self.variable(name)?;
+        Ok(var.set(&init::draw(self.seed, name, var.shape(), init, var.dtype(), var.device())?)?)
+    }
+
+    /// As [`initialise`](Self::initialise), from a truncated normal.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] where there is no such variable, or a number is out of range.
+    pub fn initialise_truncated(&self, name: &str, normal: TruncatedNormal) -> Result<()> {
+        let var = self.variable(name)?;
+        Ok(var.set(&normal.draw(self.seed, name, &var)?)?)
+    }
+
+    fn variable(&self, name: &str) -> Result<Var> {
+        let unknown = || Error::Setting {
+            field: "variable to initialise",
+            value: name.to_owned(),
+            expected: "a name that a layer of the store has asked for",
+        };
+        self.lock().get(name).cloned().ok_or_else(unknown)
     }
 
     /// Parameters and buffers by name.

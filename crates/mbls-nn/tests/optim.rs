@@ -212,6 +212,54 @@ fn groups_set_rate_and_decay() -> Result<()> {
 }
 
 #[test]
+fn a_group_has_the_parameters_that_meet_all_its_conditions() -> Result<()> {
+    let names = ["body.fc.weight", "fc.bias", "fc.scale", "fc.weight", "fc.weight.mask", "fc2.weight"];
+    let shape = |name: &str| match name {
+        "fc.scale" => vec![],
+        "fc.bias" => vec![2],
+        _ => vec![2, 2],
+    };
+    // Members do not move: their rate is 0.
+    let members = |group: ParamGroup, selects: fn(&str, &Var) -> bool| -> Result<Vec<&str>> {
+        let ones = |name: &&str| Ok((name.to_string(), Var::ones(shape(name), DType::F64, &Device::Cpu)?));
+        let raw = names.iter().map(ones).collect::<Result<Vec<_>>>()?;
+        let group = ParamGroup { learning_rate_factor: Some(0.0), ..group };
+        let parameters = Parameters::from(raw.clone()).with_group_where(&group, selects)?;
+        let mut grads = GradStore::default();
+        for (_, var) in &raw {
+            grads.insert(var, var.ones_like()?);
+        }
+        Sgd::new(parameters, SgdConfig::default())?.step(&grads, 0.5)?;
+        let still = |var: &Var| Ok::<_, mbls_nn::Error>(var.max_all()?.to_scalar::<f64>()? == 1.0);
+        let mut found = Vec::new();
+        for (name, (_, var)) in names.iter().zip(&raw) {
+            found.extend(still(var)?.then_some(*name));
+        }
+        Ok(found)
+    };
+    let all = |_: &str, _: &Var| true;
+    let any = ParamGroup::default;
+    let (fc, weight) = (Some("fc.".to_owned()), Some(".weight".to_owned()));
+    let prefix = || ParamGroup { prefix: fc.clone(), ..any() };
+    assert_eq!(members(any(), all)?, names);
+    assert_eq!(members(prefix(), all)?, ["fc.bias", "fc.scale", "fc.weight", "fc.weight.mask"]);
+    let suffix = ParamGroup { suffix: weight.clone(), ..any() };
+    assert_eq!(members(suffix, all)?, ["body.fc.weight", "fc.weight", "fc2.weight"]);
+    assert_eq!(members(ParamGroup { max_dims: Some(0), ..any() }, all)?, ["fc.scale"]);
+    assert_eq!(members(ParamGroup { max_dims: Some(1), ..any() }, all)?, ["fc.bias", "fc.scale"]);
+    assert_eq!(members(ParamGroup { suffix: weight, ..prefix() }, all)?, ["fc.weight"]);
+    assert_eq!(members(ParamGroup { max_dims: Some(1), ..prefix() }, |name, _| name != "fc.scale")?, ["fc.bias"]);
+    assert_eq!(members(prefix(), |_, var| var.rank() == 2)?, ["fc.weight", "fc.weight.mask"]);
+    let message = members(prefix(), |name, _| name == "fc2.weight").unwrap_err().to_string();
+    assert!(message.contains("no parameter belongs to it"), "{message}");
+    // Settings are checked without conditions too.
+    let wrong = ParamGroup { weight_decay: Some(f64::NAN), ..any() };
+    let message = members(wrong, all).unwrap_err().to_string();
+    assert!(message.contains("weight_decay = NaN"), "{message}");
+    Ok(())
+}
+
+#[test]
 fn groups_that_make_no_sense_are_refused() -> Result<()> {
     let a = ParamGroup { prefix: Some("a".into()), weight_decay: Some(0.0), ..Default::default() };
     for (groups, part) in [

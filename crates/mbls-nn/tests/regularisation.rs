@@ -52,6 +52,51 @@ fn masks_are_a_function_of_seed_and_position() -> Result<()> {
     })
 }
 
+#[test]
+fn channels_are_kept_or_dropped_whole() -> Result<()> {
+    let (images, channels) = (150, 200);
+    for (p, spatial) in [(0.1, &[3, 5][..]), (0.5, &[7]), (0.9, &[2, 1, 2])] {
+        let shape = [&[images, channels], spatial].concat();
+        let plane = spatial.iter().product::<usize>();
+        let x = noise(&shape, 1)?;
+        let y = Dropout::channels(p, 3)?.forward_t(&x, true)?;
+        assert_eq!(y.dims(), shape);
+        let planes = |t: &Tensor| t.reshape((images * channels, plane))?.to_vec2::<f64>();
+        let mut dropped = Vec::new();
+        for (x, y) in planes(&x)?.iter().zip(planes(&y)?) {
+            dropped.push(y[0] == 0.0);
+            let factor = if y[0] == 0.0 { 0.0 } else { 1.0 / (1.0 - p) };
+            assert!(x.iter().zip(&y).all(|(x, y)| (x * factor - y).abs() < 1e-5), "{p}: {x:?} {y:?}");
+        }
+        let count = dropped.len() as f64;
+        let share = dropped.iter().filter(|&&d| d).count() as f64 / count;
+        assert!((share - p).abs() < 5.0 * (p * (1.0 - p) / count).sqrt(), "{p}: {share}");
+        // Each image's channels by themselves: neither all images nor all channels alike.
+        assert!(dropped[..channels] != dropped[channels..2 * channels]);
+        assert!((0..images).any(|i| dropped[i * channels] != dropped[i * channels + 1]));
+        // The mask is that of the single entries: a function of seed, position and number.
+        let single =
+            Dropout::new(p, 3)?.forward_t(&Tensor::ones((images, channels), DType::F64, &Device::Cpu)?, true)?;
+        let single = single.flatten_all()?.to_vec1::<f64>()?;
+        assert!(single.iter().map(|&v| v == 0.0).eq(dropped.iter().copied()));
+    }
+    let layer = Dropout::channels(0.5, 11)?;
+    let x = [noise(&[3, 4, 2, 3], 1)?];
+    gradient::check(&x, 2e-7, |t| {
+        layer.set_position(5);
+        weighted_sum(&layer.forward_t(&t[0], true)?)
+    })?;
+    // Evaluation takes no position, an input whose axes lie in another order is as good.
+    assert_eq!(layer.position(), 6);
+    assert_eq!(bits(&layer.forward_t(&x[0], false)?)?, bits(&x[0])?);
+    layer.set_position(5);
+    let turned = layer.forward_t(&x[0].transpose(2, 3)?, true)?;
+    layer.set_position(5);
+    assert_eq!(bits(&turned.transpose(2, 3)?)?, bits(&layer.forward_t(&x[0], true)?)?);
+    assert_eq!(layer.forward_t(&Tensor::zeros((0, 4, 2), DType::F32, &Device::Cpu)?, true)?.dims(), [0, 4, 2]);
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn embeddings_agree(rows in 1usize..9, size in 1usize..6, shape in prop::collection::vec(0usize..4, 1..4), pad: bool) {
@@ -79,6 +124,9 @@ fn embedding_gradients_are_those_of_finite_differences() -> Result<()> {
     for form in [cpu::embedding, portable::embedding] {
         gradient::check(&[noise(&[5, 3], 1)?], 2e-7, |t| weighted_sum(&form(&t[0], &ids, None)?))?;
         gradient::check(&[noise(&[3, 5], 1)?], 2e-7, |t| weighted_sum(&form(&t[0].t()?, &ids.t()?, None)?))?;
+        // Gradients that are one number repeated, or lie in another order.
+        gradient::check(&[noise(&[5, 3], 1)?], 2e-7, |t| form(&t[0], &ids, None)?.sum_all())?;
+        gradient::check(&[noise(&[5, 3], 1)?], 2e-7, |t| weighted_sum(&form(&t[0], &ids, None)?.transpose(0, 2)?))?;
     }
     Ok(())
 }
@@ -135,8 +183,13 @@ fn bad_input_is_named() -> Result<()> {
     let cases: Vec<(Result<()>, &str)> = vec![
         (Dropout::new(1.5, 0).map(|_| ()), "p = 1.5"),
         (Dropout::new(f64::NAN, 0).map(|_| ()), "p = NaN"),
+        (Dropout::channels(-0.1, 0).map(|_| ()), "p = -0.1"),
+        (
+            Dropout::channels(0.5, 0)?.forward_t(&zeros(&[2, 3])?, true).map(|_| ()),
+            "input of shape [2, 3], expected [N, C, L]",
+        ),
         (bn(BatchNormConfig { eps: 0.0, ..standard }), "eps = 0"),
-        (bn(BatchNormConfig { momentum: 1.1, ..standard }), "momentum = 1.1"),
+        (bn(BatchNormConfig { momentum: Some(1.1), ..standard }), "momentum = 1.1"),
         (BatchNorm1d::new(3, vb())?.forward_t(&zeros(&[2, 3, 1, 1])?, true).map(|_| ()), "[N, C] or [N, C, L]"),
         (BatchNorm2d::new(3, vb())?.forward_t(&zeros(&[2, 3])?, true).map(|_| ()), "[N, C, H, W]"),
         (BatchNorm1d::new(3, vb())?.forward_t(&zeros(&[1, 3])?, true).map(|_| ()), "more than one value"),

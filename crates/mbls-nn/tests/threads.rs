@@ -2,12 +2,13 @@
 
 mod common;
 
-use candle_core::{DType, Device, Module, Result, Tensor};
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Device, Module, Result, Tensor, Var};
 use candle_nn::ModuleT;
 use common::{bits, noise, weighted_sum};
 use mbls_nn::{
-    AvgPool2d, BatchNorm2d, Conv2d, Conv2dConfig, GlobalAvgPool2d, Linear, MaxPool2d, Optimizer, ParamStore, Relu, Sgd,
-    SgdConfig, clip_grad_norm,
+    AdamConfig, AdamWConfig, AvgPool2d, BatchNorm2d, Conv2d, Conv2dConfig, Ema, EmaConfig, GlobalAvgPool2d, Linear,
+    MaxPool2d, Optimizer, OptimizerConfig, ParamStore, Relu, Sgd, SgdConfig, clip_grad_norm,
 };
 
 /// Everything a training step computes, as bits.
@@ -45,18 +46,72 @@ fn step(dtype: DType) -> Result<Vec<u64>> {
     Ok(all)
 }
 
+/// Runs something on a pool of that many threads.
+fn on<R: Send>(threads: usize, run: impl FnOnce() -> Result<R> + Send) -> Result<R> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(candle_core::Error::wrap)?;
+    pool.install(run)
+}
+
 #[test]
 fn a_training_step_is_bit_identical_for_1_2_and_4_threads() -> Result<()> {
     for dtype in [DType::F32, DType::F64] {
-        let run = |threads| {
-            let pool =
-                rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(candle_core::Error::wrap)?;
-            pool.install(|| step(dtype))
-        };
-        let one = run(1)?;
+        let one = on(1, || step(dtype))?;
         assert!(one.len() > 10_000);
         for threads in [2, 4, 2] {
-            assert!(run(threads)? == one, "{dtype:?} on {threads} threads");
+            assert!(on(threads, || step(dtype))? == one, "{dtype:?} on {threads} threads");
+        }
+    }
+    Ok(())
+}
+
+/// Entries from `from` to `to` of a parameter, of an average of it and of the optimizer's state after three steps, as bits, by
+/// name; the parameter consists of the entries `part` of one that is cut among threads.
+fn updates(config: &OptimizerConfig, dtype: DType, part: [usize; 2], [from, to]: [usize; 2]) -> Result<Vec<Vec<u64>>> {
+    const LONG: usize = 200_003;
+    let take = |salt| noise(&[LONG], salt)?.narrow(0, part[0], part[1] - part[0])?.to_dtype(dtype);
+    let var = Var::from_tensor(&take(1)?)?;
+    let parameters = vec![("p".to_owned(), var.clone())];
+    let mut optimizer = config.build(parameters.clone()).map_err(candle_core::Error::wrap)?;
+    let mut ema = Ema::of(parameters, vec![], EmaConfig::default()).map_err(candle_core::Error::wrap)?;
+    for salt in 2..5 {
+        let mut grads = GradStore::default();
+        grads.insert(&var, take(salt)?);
+        optimizer.step(&grads, 0.1).map_err(candle_core::Error::wrap)?;
+        ema.update().map_err(candle_core::Error::wrap)?;
+    }
+    let state = optimizer.state().into_values().filter(|t| t.elem_count() == part[1] - part[0]);
+    let all = [var.as_detached_tensor(), ema.averages()["p"].clone()].into_iter().chain(state);
+    all.map(|t| bits(&t.narrow(0, from - part[0], to - from)?)).collect()
+}
+
+#[test]
+fn updates_of_long_parameters_are_bit_identical_for_1_2_and_5_threads() -> Result<()> {
+    let sgd = SgdConfig { momentum: 0.9, dampening: 0.1, weight_decay: 1e-3, ..Default::default() };
+    for (config, states) in [
+        (OptimizerConfig::Sgd(SgdConfig::default()), 0),
+        (OptimizerConfig::Sgd(sgd), 1),
+        (OptimizerConfig::Sgd(SgdConfig { dampening: 0.0, nesterov: true, ..sgd }), 1),
+        (OptimizerConfig::Adam(AdamConfig { weight_decay: 1e-3, ..Default::default() }), 2),
+        (OptimizerConfig::AdamW(AdamWConfig::default()), 2),
+    ] {
+        for dtype in [DType::F32, DType::F64] {
+            let whole = [0, 200_003];
+            let one = on(1, || updates(&config, dtype, whole, whole))?;
+            assert_eq!(one.len(), 2 + states, "{config:?}");
+            for threads in [2, 5, 2] {
+                assert!(
+                    on(threads, || updates(&config, dtype, whole, whole))? == one,
+                    "{config:?} {dtype:?} {threads}"
+                );
+            }
+            // Entry by entry what a short parameter gets, which one thread steps in one go: where the long one is cut too.
+            for start in [0, 32_000, 65_000, 199_003] {
+                let part = [start, start + 1000];
+                let short = updates(&config, dtype, part, part)?;
+                for (short, long) in short.iter().zip(&one) {
+                    assert!(*short == long[start..start + 1000], "{config:?} {dtype:?} from {start}");
+                }
+            }
         }
     }
     Ok(())

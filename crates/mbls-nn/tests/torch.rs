@@ -5,7 +5,7 @@ mod common;
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{ModuleT, VarBuilder};
 use common::difference;
-use mbls_nn::{BatchNorm, BatchNormConfig, PoolSize, cpu, portable};
+use mbls_nn::{BatchNorm, BatchNormConfig, Checkpoint, Fit, ParamStore, PoolSize, cpu, portable};
 use serde_json::Value;
 
 fn cases(kinds: &[&str]) -> Vec<Value> {
@@ -113,7 +113,7 @@ fn check_batch_norm<const D: usize>(case: &Value) -> Result<()> {
         ("running_var".to_string(), weight.ones_like()?),
     ];
     let vb = VarBuilder::from_tensors(tensors.into(), DType::F64, &Device::Cpu);
-    let config = BatchNormConfig { eps: number("eps"), momentum: number("momentum"), ..Default::default() };
+    let config = BatchNormConfig { eps: number("eps"), momentum: case["momentum"].as_f64(), ..Default::default() };
     let layer = BatchNorm::<D>::with_config(weight.elem_count(), config, vb)?;
     check(case, |x| {
         let y = layer.forward_t(x, true)?;
@@ -131,5 +131,76 @@ fn batch_norm_agrees_with_pytorch() -> Result<()> {
             _ => check_batch_norm::<1>(&case)?,
         }
     }
+    Ok(())
+}
+
+fn check_cumulative<const D: usize>(case: &Value) -> Result<()> {
+    for (dtype, bound) in [(DType::F64, 1e-12), (DType::F32, 1e-5), (DType::BF16, 3e-2)] {
+        let config = BatchNormConfig { momentum: None, ..Default::default() };
+        let stores = [0, 1].map(|seed| ParamStore::new(seed, dtype, &Device::Cpu));
+        let [plain, rectified] =
+            stores.each_ref().map(|store| BatchNorm::<D>::with_config(3, config, store.var_builder()));
+        let (plain, rectified) = (plain?, rectified?);
+        let shape: Vec<usize> = numbers(&case["shape"]).into_iter().map(|v| v as usize).collect();
+        let tensor = |values: &Value| Tensor::from_vec(numbers(values), &shape[..], &Device::Cpu)?.to_dtype(dtype);
+        for step in case["steps"].as_array().expect("steps") {
+            let (x, y) = (tensor(&step["x"])?, tensor(&step["y"])?);
+            assert!(difference(&plain.forward_t(&x, true)?, &y)? < bound, "{dtype:?} {case}");
+            assert!(difference(&rectified.forward_relu(&x, None, true)?, &y.relu()?)? < bound, "{dtype:?} {case}");
+            for store in &stores {
+                let buffers = store.buffers();
+                assert_eq!(buffers.len(), 3);
+                for (name, found) in buffers {
+                    let expected = Tensor::from_vec(numbers(&step[&name]), found.shape(), &Device::Cpu)?;
+                    let bound = if name == "num_batches_tracked" { 0.0 } else { bound };
+                    assert!(difference(&found, &expected)? <= bound, "{dtype:?} {name} {found} {case}");
+                }
+            }
+        }
+        let last = tensor(&case["steps"][3]["x"])?;
+        assert!(difference(&plain.forward_t(&last, false)?, &tensor(&case["evaluated"])?)? < bound);
+        let seen = plain.num_batches_tracked().expect("counted").to_scalar::<i64>()?;
+        assert_eq!(seen, 4, "evaluation counts nothing");
+        // The count is part of what is saved: a network that goes on from a file moves as the one that was saved.
+        let resumed = ParamStore::new(2, dtype, &Device::Cpu);
+        let layer = BatchNorm::<D>::with_config(3, config, resumed.var_builder())?;
+        let saved = stores[0].to_safetensors().and_then(Checkpoint::from_bytes).map_err(candle_core::Error::wrap)?;
+        resumed.load(&saved, Fit::Strict).map_err(candle_core::Error::wrap)?;
+        layer.forward_t(&last, true)?;
+        plain.forward_t(&last, true)?;
+        assert_eq!(difference(layer.running_mean(), plain.running_mean())?, 0.0);
+        assert_eq!(layer.num_batches_tracked().expect("counted").to_scalar::<i64>()?, 5);
+    }
+    Ok(())
+}
+
+#[test]
+fn running_statistics_without_a_momentum_agree_with_pytorch() -> Result<()> {
+    for case in cases(&["batch_norm_cumulative"]) {
+        match case["shape"].as_array().expect("shape").len() {
+            4 => check_cumulative::<2>(&case)?,
+            _ => check_cumulative::<1>(&case)?,
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_count_that_cannot_be_is_named_and_frozen_layers_count_nothing() -> Result<()> {
+    let frozen = BatchNormConfig { momentum: None, frozen: true, ..Default::default() };
+    let counted = BatchNormConfig { frozen: false, ..frozen };
+    let vb = |count: i64| -> Result<VarBuilder> {
+        let ones = Tensor::ones(2, DType::F64, &Device::Cpu)?;
+        let names = ["weight", "bias", "running_mean", "running_var"].map(|name| (name.to_owned(), ones.clone()));
+        let count = ("num_batches_tracked".to_owned(), Tensor::new(count, &Device::Cpu)?);
+        Ok(VarBuilder::from_tensors(names.into_iter().chain([count]).collect(), DType::F64, &Device::Cpu))
+    };
+    let x = Tensor::arange(0f64, 4.0, &Device::Cpu)?.reshape((2, 2))?;
+    let layer = BatchNorm::<1>::with_config(2, counted, vb(-1)?)?;
+    let message = layer.forward_t(&x, true).unwrap_err().to_string();
+    assert!(message.contains("num_batches_tracked = -1, expected at least 0"), "{message}");
+    let layer = BatchNorm::<1>::with_config(2, frozen, vb(7)?)?;
+    layer.forward_t(&x, true)?;
+    assert_eq!(layer.num_batches_tracked().expect("counted").to_scalar::<i64>()?, 7);
     Ok(())
 }

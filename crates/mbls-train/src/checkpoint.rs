@@ -4,8 +4,9 @@
 //! JSON object with the [`Progress`]. One entry, because the order of several is random and a checkpoint's bytes must depend on
 //! its content alone.
 
-use crate::{Error, Result, atomic, number};
+use crate::{Error, Result, number};
 use candle_core::{Device, Tensor};
+use mbls_nn::atomic;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -67,7 +68,7 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where the file cannot be written; what was there before is intact.
+    /// [`Error::Nn`] where the file cannot be written; what was there before is intact.
     pub fn save(&self, path: &Path) -> Result<()> {
         let progress = serde_json::to_string(&self.progress)
             .map_err(|source| Error::Encode { what: "a checkpoint's progress", source })?;
@@ -79,7 +80,7 @@ impl Checkpoint {
         let metadata = HashMap::from([(METADATA_KEY.to_owned(), progress)]);
         let bytes = safetensors::serialize(tensors.iter().map(|(name, tensor)| (name, tensor)), Some(metadata))
             .map_err(candle_core::Error::from)?;
-        atomic::write(path, &bytes)
+        Ok(atomic::write(path, &bytes)?)
     }
 
     /// Reads the checkpoint at `path`.

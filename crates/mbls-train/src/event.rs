@@ -1,6 +1,7 @@
 //! The event log: one JSON object a line, for people, plots and trackers.
 
-use crate::{Error, Result, atomic, number};
+use crate::{Error, Result, number};
+use mbls_nn::atomic;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -72,7 +73,7 @@ impl EventLog {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where the file cannot be read or written.
+    /// Where the file cannot be read or written.
     pub fn open(path: &Path, epochs: usize) -> Result<Self> {
         let kept = read(path)?
             .into_iter()

@@ -14,7 +14,6 @@
 //! A run that was killed at any moment and is started again ends with the same bytes in both checkpoints as one that was
 //! left alone.
 
-pub mod atomic;
 pub mod checkpoint;
 mod error;
 pub mod event;

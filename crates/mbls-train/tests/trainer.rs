@@ -286,15 +286,3 @@ fn what_was_written_after_the_last_checkpoint_leaves_the_log() {
     let events = event::read(&path).unwrap();
     assert!(matches!(events[..], [Event::Start { .. }, Event::Epoch { epoch: 0, .. }, Event::Epoch { epoch: 1, .. }]));
 }
-
-#[test]
-fn a_write_that_fails_names_the_file_and_leaves_the_old_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("file");
-    mbls_train::atomic::write(&path, b"old").unwrap();
-    // A directory in the temporary file's place.
-    std::fs::create_dir(folder.path().join("file.tmp")).unwrap();
-    let error = mbls_train::atomic::write(&path, b"new").unwrap_err().to_string();
-    assert!(error.contains("cannot write") && error.contains("file.tmp"), "{error}");
-    assert_eq!(std::fs::read(&path).unwrap(), b"old");
-}

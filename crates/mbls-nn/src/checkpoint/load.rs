@@ -1,7 +1,8 @@
 //! Checkpoints into a [`ParamStore`] and out of it.
 
 use super::{Checkpoint, safetensors};
-use crate::{Error, Fit, LoadReport, ParamStore, Result};
+use crate::{Error, Fit, LoadReport, ParamStore, Result, atomic};
+use std::path::Path;
 
 impl ParamStore {
     /// Sets the variables to a checkpoint's weights of the same names, converted to the store's type and device.
@@ -19,9 +20,31 @@ impl ParamStore {
         self.fit_state(&checkpoint.name, &checkpoint.weights(kept)?, fit)
     }
 
+    /// Writes parameters and buffers to a safetensors file, which [`Checkpoint::read`] and PyTorch's `safetensors` read: whole or
+    /// not at all, as [`atomic::write`] says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where a step of the writing fails, and [`Error::Checkpoint`] as for [`to_safetensors`](Self::to_safetensors);
+    /// what was at `path` is intact.
+    ///
+    /// ```no_run
+    /// use candle_core::{DType, Device};
+    /// use mbls_nn::{Checkpoint, Fit, Linear, ParamStore};
+    ///
+    /// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
+    /// let layer = Linear::new(3, 2, store.var_builder().pp("fc"))?;
+    /// store.save("network.safetensors".as_ref())?;
+    /// store.load(&Checkpoint::read("network.safetensors".as_ref())?, Fit::Strict)?;
+    /// # Ok::<(), mbls_nn::Error>(())
+    /// ```
+    pub fn save(&self, path: &Path) -> Result<()> {
+        atomic::write(path, &self.to_safetensors()?)
+    }
+
     /// Parameters and buffers as a safetensors file with the same names.
     ///
-    /// The bytes depend on names and values alone; write them with `std::fs::write`, or atomically.
+    /// The bytes depend on names and values alone.
     ///
     /// # Errors
     ///

@@ -94,7 +94,7 @@ impl Checkpoint {
     ///
     /// [`Error::Io`] where the file cannot be read, [`Error::Checkpoint`] where it is empty, cut off, damaged, or of another kind.
     pub fn read(path: &Path) -> Result<Self> {
-        let file = std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+        let file = std::fs::read(path).map_err(Error::io("read", path))?;
         Self::named(path.display().to_string(), file)
     }
 

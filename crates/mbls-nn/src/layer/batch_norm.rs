@@ -11,8 +11,8 @@ use candle_nn::{Init, ModuleT, VarBuilder};
 pub struct BatchNormConfig {
     /// Added to the variance, above 0.
     pub eps: f64,
-    /// The share of a new batch in the running statistics, from 0 to 1.
-    pub momentum: f64,
+    /// The share of a new batch in the running statistics, from 0 to 1; `None`: they are the mean over all batches seen.
+    pub momentum: Option<f64>,
     /// Whether the layer has a trained scale and shift.
     pub affine: bool,
     /// Whether training too normalises by the running statistics, and leaves them as they are; scale and shift still train.
@@ -21,20 +21,21 @@ pub struct BatchNormConfig {
 
 impl Default for BatchNormConfig {
     fn default() -> Self {
-        Self { eps: 1e-5, momentum: 0.1, affine: true, frozen: false }
+        Self { eps: 1e-5, momentum: Some(0.1), affine: true, frozen: false }
     }
 }
 
 /// `y = (x - mean) / sqrt(var + eps) * weight + bias` per channel.
 ///
 /// Training normalises by the batch's mean and biased variance, and moves the running statistics by
-/// `r <- (1 - momentum) r + momentum s`, `s` being the batch's mean and unbiased variance. Evaluation normalises by the
-/// running statistics. As in PyTorch; `eps = 1e-5`, `momentum = 0.1`.
+/// `r <- (1 - momentum) r + momentum s`, `s` being the batch's mean and unbiased variance; without a momentum, that of the
+/// `n`-th batch is `1 / n`. Evaluation normalises by the running statistics. As in PyTorch; `eps = 1e-5`, `momentum = 0.1`.
 ///
 /// # Shapes
 ///
-/// [`BatchNorm1d`]: `[N, C]` or `[N, C, L]` to the same; [`BatchNorm2d`]: `[N, C, H, W]` to the same. Parameters `weight` (ones) and `bias` (zeros), buffers `running_mean` (zeros) and
-/// `running_var` (ones), all `[C]`.
+/// [`BatchNorm1d`]: `[N, C]` or `[N, C, L]` to the same; [`BatchNorm2d`]: `[N, C, H, W]` to the same. Parameters `weight` (ones)
+/// and `bias` (zeros), buffers `running_mean` (zeros) and `running_var` (ones), all `[C]`; without a momentum also
+/// `num_batches_tracked`, the number of batches seen (an `i64` scalar).
 ///
 /// # References
 ///
@@ -59,7 +60,16 @@ pub struct BatchNorm<const D: usize> {
     bias: Tensor,
     running_mean: Var,
     running_var: Var,
+    share: Share,
     config: BatchNormConfig,
+}
+
+/// The share of a new batch in the running statistics.
+#[derive(Clone, Debug)]
+enum Share {
+    Fixed(f64),
+    /// One over the number of batches, which is counted here.
+    Equal(Var),
 }
 
 /// [`BatchNorm`] over `[N, C]` or `[N, C, L]`.
@@ -90,9 +100,6 @@ impl<const D: usize> BatchNorm<D> {
         if !(config.eps > 0.0 && config.eps.is_finite()) {
             bail!("batch norm: eps = {}, expected a finite number above 0", config.eps);
         }
-        if !(0.0..=1.0).contains(&config.momentum) {
-            bail!("batch norm: momentum = {}, expected 0 to 1", config.momentum);
-        }
         let vb = vb.to_dtype(statistics_type(vb.dtype()));
         let get = |name, value| vb.get_with_hints(channels, name, Init::Const(value));
         let (weight, bias) = match config.affine {
@@ -103,11 +110,21 @@ impl<const D: usize> BatchNorm<D> {
                 (weight, bias)
             }
         };
+        let share = match config.momentum {
+            Some(momentum) if (0.0..=1.0).contains(&momentum) => Share::Fixed(momentum),
+            Some(momentum) => bail!("batch norm: momentum = {momentum}, expected 0 to 1"),
+            None => {
+                let counts = vb.clone().to_dtype(DType::I64);
+                let seen = counts.get_with_hints((), "num_batches_tracked", Init::Const(0.0))?;
+                Share::Equal(Var::from_tensor(&seen)?)
+            }
+        };
         Ok(Self {
             weight,
             bias,
             running_mean: Var::from_tensor(&get("running_mean", 0.0)?)?,
             running_var: Var::from_tensor(&get("running_var", 1.0)?)?,
+            share,
             config,
         })
     }
@@ -130,6 +147,14 @@ impl<const D: usize> BatchNorm<D> {
     /// The running variance `[C]`.
     pub fn running_var(&self) -> &Var {
         &self.running_var
+    }
+
+    /// How many batches the running statistics are the mean of, an `i64` scalar; only without a momentum.
+    pub fn num_batches_tracked(&self) -> Option<&Var> {
+        match &self.share {
+            Share::Fixed(_) => None,
+            Share::Equal(seen) => Some(seen),
+        }
     }
 
     /// `relu(y + residual)`, `y` being the layer's result; without `residual` `relu(y)`.
@@ -184,16 +209,35 @@ impl<const D: usize> BatchNorm<D> {
     /// Moves the running statistics by those of a batch, whose result it returns.
     fn observe(&self, x: &Tensor, batch: BatchNormOutput) -> Result<Tensor> {
         let count = (x.elem_count() / self.weight.elem_count()) as f64;
-        self.update(&self.running_mean, &batch.mean, 1.0)?;
-        self.update(&self.running_var, &batch.variance, count / (count - 1.0))?;
+        let share = self.share.next()?;
+        update(&self.running_mean, &batch.mean, 1.0, share)?;
+        update(&self.running_var, &batch.variance, count / (count - 1.0), share)?;
         Ok(batch.output)
     }
+}
 
-    fn update(&self, running: &Var, batch: &Tensor, factor: f64) -> Result<()> {
-        let old = running.as_detached_tensor();
-        let new = (batch.to_dtype(old.dtype())? * (self.config.momentum * factor))?;
-        running.set(&((old * (1.0 - self.config.momentum))? + new)?)
+impl Share {
+    /// The share of the batch at hand, which is counted where that matters.
+    fn next(&self) -> Result<f64> {
+        let seen = match self {
+            Self::Fixed(share) => return Ok(*share),
+            Self::Equal(seen) => seen,
+        };
+        let before = seen.to_scalar::<i64>()?;
+        if before < 0 {
+            bail!("batch norm: num_batches_tracked = {before}, expected at least 0");
+        }
+        let now = before.saturating_add(1);
+        seen.set(&Tensor::new(now, seen.device())?)?;
+        Ok(1.0 / now as f64)
     }
+}
+
+/// `running <- (1 - share) running + share factor batch`.
+fn update(running: &Var, batch: &Tensor, factor: f64, share: f64) -> Result<()> {
+    let old = running.as_detached_tensor();
+    let new = (batch.to_dtype(old.dtype())? * (share * factor))?;
+    running.set(&((old * (1.0 - share))? + new)?)
 }
 
 impl<const D: usize> ModuleT for BatchNorm<D> {

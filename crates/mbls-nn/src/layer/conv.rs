@@ -34,9 +34,9 @@ pub type Conv2dConfig = ConvConfig<2>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConvInit {
     /// Normal with variance `2 / (out * kernel)`, as in torchvision's residual networks
-    /// ([`KAIMING_NORMAL_FAN_OUT`](crate::KAIMING_NORMAL_FAN_OUT)).
+    /// ([`KAIMING_NORMAL_FAN_OUT`](init::KAIMING_NORMAL_FAN_OUT)).
     KaimingNormalFanOut,
-    /// Uniform within `1 / sqrt(in / groups * kernel)`, PyTorch's default ([`torch_uniform`](crate::torch_uniform)).
+    /// Uniform within `1 / sqrt(in / groups * kernel)`, PyTorch's default ([`torch_uniform`](init::torch_uniform)).
     TorchUniform,
 }
 

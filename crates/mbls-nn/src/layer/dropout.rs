@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const BLOCK: usize = 1 << 14;
 
 /// Sets each entry to 0 with probability `p` in training and divides the others by `1 - p`; the identity in evaluation.
+/// [`Dropout::channels`] does so with whole channels.
 ///
 /// The mask is a function of `(seed, position, shape)` alone, whatever the device and the number of threads. Every
 /// training pass takes the next position; a run that saves [`position`](Self::position) and sets it again draws the same
@@ -19,7 +20,7 @@ const BLOCK: usize = 1 << 14;
 ///
 /// # References
 ///
-/// Srivastava et al., Dropout, 2014.
+/// Srivastava et al., Dropout, 2014; of channels: Tompson et al., Efficient object localization using convolutional networks, 2015.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -38,6 +39,8 @@ const BLOCK: usize = 1 << 14;
 pub struct Dropout {
     p: f64,
     seed: u64,
+    /// Whether an entry of the mask is for a whole channel.
+    channels: bool,
     position: Arc<AtomicU64>,
 }
 
@@ -51,7 +54,29 @@ impl Dropout {
         if !(0.0..=1.0).contains(&p) {
             bail!("dropout: p = {p}, expected 0 to 1");
         }
-        Ok(Self { p, seed, position: Arc::default() })
+        Ok(Self { p, seed, channels: false, position: Arc::default() })
+    }
+
+    /// A layer at position 0 that keeps or drops the channels of an input `[N, C, ..]` as a whole, each image's by itself:
+    /// PyTorch's `Dropout1d` of `[N, C, L]` and `Dropout2d` of `[N, C, H, W]`.
+    ///
+    /// # Errors
+    ///
+    /// Where `p` is not between 0 and 1.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device, Tensor};
+    /// use candle_nn::ModuleT;
+    ///
+    /// let layer = mbls_nn::Dropout::channels(0.5, 7)?;
+    /// let x = Tensor::ones((2, 3, 5, 5), DType::F32, &Device::Cpu)?;
+    /// for channel in layer.forward_t(&x, true)?.reshape((6, 25))?.to_vec2::<f32>()? {
+    ///     assert!(channel == [0.0; 25] || channel == [2.0; 25]);
+    /// }
+    /// # Ok::<(), candle_core::Error>(())
+    /// ```
+    pub fn channels(p: f64, seed: u64) -> Result<Self> {
+        Ok(Self { channels: true, ..Self::new(p, seed)? })
     }
 
     /// The number of the next training pass.
@@ -87,11 +112,18 @@ impl ModuleT for Dropout {
         if !matches!(x.dtype(), DType::F16 | DType::BF16 | DType::F32 | DType::F64) {
             bail!("dropout: input of type {:?}, expected a floating-point type", x.dtype());
         }
+        if self.channels && x.rank() < 3 {
+            bail!("dropout of channels: input of shape {:?}, expected [N, C, L] or more axes", x.shape());
+        }
         if !train || self.p == 0.0 {
             return Ok(x.clone());
         }
         let position = self.position.fetch_add(1, Ordering::Relaxed);
-        let mask = Tensor::from_vec(self.mask(x.elem_count(), position), x.shape(), &Device::Cpu)?;
-        x * mask.to_dtype(x.dtype())?.to_device(x.device())?
+        let mut shape = x.dims().to_vec();
+        if self.channels {
+            shape[2..].fill(1);
+        }
+        let mask = Tensor::from_vec(self.mask(shape.iter().product(), position), shape, &Device::Cpu)?;
+        x.broadcast_mul(&mask.to_dtype(x.dtype())?.to_device(x.device())?)
     }
 }

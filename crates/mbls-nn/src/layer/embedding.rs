@@ -1,8 +1,9 @@
 //! Rows of a table by index.
 
 use super::dispatch;
+use crate::init;
 use candle_core::{DType, Module, Result, Tensor, Var, bail};
-use candle_nn::{Init, VarBuilder};
+use candle_nn::VarBuilder;
 
 /// Looks rows of a table up by index.
 ///
@@ -39,7 +40,7 @@ impl Embedding {
         if rows == 0 || size == 0 {
             bail!("embedding: a table of {rows} rows of {size} numbers, expected at least 1 of each");
         }
-        let weight = vb.get_with_hints((rows, size), "weight", Init::Randn { mean: 0.0, stdev: 1.0 })?;
+        let weight = vb.get_with_hints((rows, size), "weight", init::STANDARD_NORMAL)?;
         if let Some(row) = padding_idx {
             if row as usize >= rows {
                 bail!("embedding: padding_idx = {row}, expected less than the {rows} rows");

@@ -3,4 +3,5 @@
 mod files;
 mod hostile;
 mod load;
+mod save;
 mod torch;

@@ -153,7 +153,9 @@ mod tests {
     /// One task, which runs on the thread that asks for it.
     #[test]
     fn code_without_vector_instructions_agrees() -> Result<()> {
-        for dims in [&[7, 5][..], &[3, 1000], &[1, 5, 70]] {
+        // An interpreter is slow: it gets fewer classes, still more than the kernel for few takes.
+        let many = if cfg!(miri) { 70 } else { 1000 };
+        for dims in [&[7, 5][..], &[3, many], &[1, 5, 70]] {
             let count: usize = dims.iter().product();
             let logits: Vec<f32> = (0..count).map(|i| ((i * 7919) % 1009) as f32 / 90.0).collect();
             let positions = count / dims[1];

@@ -43,13 +43,18 @@ fn slow(row: &[f32], label: usize, b: f64) -> Row {
     }
 }
 
+/// An interpreter is slow: it gets one number of classes of each kind.
+fn tested(classes: usize) -> bool {
+    !cfg!(miri) || [8, 21, 65].contains(&classes)
+}
+
 fn labels(n: usize, classes: usize) -> Vec<u32> {
     (0..n).map(|i| (i * 7 % classes) as u32).collect()
 }
 
 #[test]
 fn both_forms_equal_the_formulas() {
-    for classes in [2, 3, 8, 21, 64, 65, 100, 1000] {
+    for classes in [2, 3, 8, 21, 64, 65, 100, 1000].into_iter().filter(|&c| tested(c)) {
         let (n, b) = (2 * LANES + 3, 0.7);
         let (logits, labels) = (logits(n * classes, classes as u64), labels(n, classes));
         let mut found = vec![Rows::default(); 2];
@@ -79,7 +84,7 @@ fn both_forms_equal_the_formulas() {
 /// The code without vector instructions, and a row alone, have the bits of the dispatched block.
 #[test]
 fn bits_depend_on_neither_the_machine_nor_the_block() {
-    for classes in [5, 21, 64, 65, 130] {
+    for classes in [5, 21, 64, 65, 130].into_iter().filter(|&c| tested(c)) {
         let n = 29;
         let (logits, labels) = (logits(n * classes, 9), labels(n, classes));
         for b in [0.7, 50.0] {

@@ -74,10 +74,18 @@ fn every_form_agrees_with_the_definition() {
     .filter_map(|(n, k, s, p, d)| axis(n, k, s, p, d))
     .collect();
     assert_eq!((rows.len(), columns.len()), (6, 10));
-    for (&(height, out_height, rows), &(width, out_width, columns)) in
-        rows.iter().flat_map(|r| columns.iter().map(move |c| (r, c)))
+    // An interpreter is slow: three of the sixty pairs, with and without stride and dilation.
+    let interpreted = cfg!(miri);
+    for (i, (&(height, out_height, rows), &(width, out_width, columns))) in
+        rows.iter().flat_map(|r| columns.iter().map(move |c| (r, c))).enumerate()
     {
+        if interpreted && ![21, 33, 57].contains(&i) {
+            continue;
+        }
         for (images, groups, inputs, outputs) in [(1, 1, 1, 1), (3, 1, 2, 3), (2, 2, 3, 1), (70, 1, 1, 2)] {
+            if interpreted && images != 2 {
+                continue;
+            }
             let grid = Grid { height, width, out_height, out_width, rows, columns };
             let plan = Plan { groups, inputs, outputs, grid };
             let (x, dy) = (values(images * plan.in_image(), 1), values(images * plan.out_image(), 2));
@@ -105,5 +113,5 @@ fn every_form_agrees_with_the_definition() {
         }
     }
     // Windows larger than the padding reaches have no adjoint.
-    assert!(seen[0] == 240 && seen[1] > 40 && seen[2] > seen[1], "{seen:?}");
+    assert!(interpreted || seen[0] == 240 && seen[1] > 40 && seen[2] > seen[1], "{seen:?}");
 }

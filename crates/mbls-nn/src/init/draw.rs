@@ -1,34 +1,23 @@
-//! Initial values drawn from a seeded generator of our own: candle's CPU generator cannot be seeded, and its draws differ
-//! between devices.
+//! Draws from a seeded generator of our own: candle's CPU generator cannot be seeded, and its draws differ between devices.
 
-use candle_core::{DType, Device, Result, Shape, Tensor};
+use super::TruncatedNormal;
+use candle_core::{DType, Device, Result, Shape, Tensor, bail};
 use candle_nn::Init;
-use candle_nn::init::{FanInOut, NonLinearity, NormalOrUniform};
+use candle_nn::init::NormalOrUniform;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
-
-/// Normal with variance `2 / (out * kh * kw)`: what residual networks draw their convolutions from.
-///
-/// # References
-///
-/// He et al., Delving deep into rectifiers, 2015; torchvision's ResNet (`kaiming_normal_`, `fan_out`, `relu`).
-pub const KAIMING_NORMAL_FAN_OUT: Init =
-    Init::Kaiming { dist: NormalOrUniform::Normal, fan: FanInOut::FanOut, non_linearity: NonLinearity::ReLU };
-
-/// Uniform within `1 / sqrt(fan_in)` of zero: PyTorch's default for a linear layer's weight and bias.
-///
-/// `kaiming_uniform_(a = sqrt(5))` amounts to the same bound. A `fan_in` of 0 gives zeros.
-pub fn torch_uniform(fan_in: usize) -> Init {
-    let bound = if fan_in == 0 { 0.0 } else { 1.0 / (fan_in as f64).sqrt() };
-    Init::Uniform { lo: -bound, up: bound }
-}
 
 /// The initial values of the parameter `name`.
 ///
 /// A function of `(seed, name, shape, init)` alone: neither the order in which layers are built nor the device matters.
 /// The values are drawn as `f32` whatever `dtype` is, so an `f64` network starts where its `f32` twin does.
+///
+/// # Errors
+///
+/// Where a number of `init` is not finite, a spread is negative, or Kaiming's fan has no meaning for the shape.
 pub(crate) fn draw(seed: u64, name: &str, shape: &Shape, init: Init, dtype: DType, device: &Device) -> Result<Tensor> {
+    check(name, shape, init)?;
     let mut rng = generator(seed, name);
     let values: Vec<f32> = match init {
         Init::Const(value) => vec![value as f32; shape.elem_count()],
@@ -47,6 +36,28 @@ pub(crate) fn draw(seed: u64, name: &str, shape: &Shape, init: Init, dtype: DTyp
         }
     };
     Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(dtype)?.to_device(device)
+}
+
+/// The same for a truncated normal, whose numbers have been checked.
+pub(super) fn draw_truncated(seed: u64, name: &str, like: &Tensor, normal: TruncatedNormal) -> Result<Tensor> {
+    let values = truncated(&mut generator(seed, name), normal, like.elem_count());
+    Tensor::from_vec(values, like.shape(), &Device::Cpu)?.to_dtype(like.dtype())?.to_device(like.device())
+}
+
+fn check(name: &str, shape: &Shape, init: Init) -> Result<()> {
+    let finite = match init {
+        Init::Const(value) => value.is_finite(),
+        Init::Randn { mean, stdev } => mean.is_finite() && stdev.is_finite() && stdev >= 0.0,
+        Init::Uniform { lo, up } => (up - lo).is_finite() && lo <= up,
+        Init::Kaiming { non_linearity, .. } => non_linearity.gain().is_finite(),
+    };
+    if !finite {
+        bail!("initial values of {name}: {init:?}, expected finite numbers, no negative spread");
+    }
+    if matches!(init, Init::Kaiming { .. }) && shape.rank() < 2 {
+        bail!("initial values of {name}: {init:?} for shape {shape:?}, expected at least two axes");
+    }
+    Ok(())
 }
 
 fn generator(seed: u64, name: &str) -> ChaCha8Rng {
@@ -71,18 +82,35 @@ fn normal(rng: &mut ChaCha8Rng, mean: f64, std: f64, n: usize) -> Vec<f32> {
 }
 
 fn uniform(rng: &mut ChaCha8Rng, low: f64, high: f64, n: usize) -> Vec<f32> {
-    // 53 bits, each value the left end of its cell: [0, 1).
-    (0..n)
-        .map(|_| {
-            let u = (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
-            (low + (high - low) * u) as f32
-        })
-        .collect()
+    (0..n).map(|_| (low + (high - low) * unit(rng)) as f32).collect()
+}
+
+/// 53 bits, each value the left end of its cell: `[0, 1)`.
+fn unit(rng: &mut ChaCha8Rng) -> f64 {
+    (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// By rejection. Of a wide interval, which holds much of the normal, its draws are kept that lie within; of a narrow one,
+/// uniform draws in proportion to the density. As the mean lies within, nearly one in two is kept at worst.
+fn truncated(rng: &mut ChaCha8Rng, TruncatedNormal { mean, std, low, high }: TruncatedNormal, n: usize) -> Vec<f32> {
+    let (first, last) = ((low - mean) / std, (high - mean) / std);
+    let wide = last - first > 2.5;
+    let one = |_| loop {
+        let z = if wide { StandardNormal.sample(rng) } else { first + (last - first) * unit(rng) };
+        let kept = if wide { first <= z && z <= last } else { unit(rng) <= (-0.5 * z * z).exp() };
+        if kept {
+            // The bounds hold for the rounded value too.
+            return (mean + std * z).clamp(low, high) as f32;
+        }
+    };
+    (0..n).map(one).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{KAIMING_NORMAL_FAN_OUT, torch_uniform};
     use super::*;
+    use candle_nn::init::{FanInOut, NonLinearity};
 
     fn values(seed: u64, name: &str, shape: &[usize], init: Init) -> Vec<f32> {
         let t = draw(seed, name, &Shape::from(shape), init, DType::F32, &Device::Cpu).unwrap();
