@@ -131,6 +131,7 @@ impl CellPlan<'_> {
             schedule: recipe.schedule.for_epochs(self.scale.epochs),
             schedule_metric: recipe.schedule.metric().map(str::to_owned),
             clip_norm: recipe.clip_norm,
+            ema: recipe.ema,
             identity: identity.clone(),
             progress: Some(format!("{} {} {} seed {}", key.suite, key.model.as_str(), key.loss, key.seed)),
         };

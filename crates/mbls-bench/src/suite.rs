@@ -3,7 +3,7 @@
 use crate::task::ClassificationTask;
 use anyhow::{Context, Result, bail, ensure};
 use mbls_core::loss::LossSpec;
-use mbls_nn::{OptimizerConfig, ParamGroup, PlateauMode, ReduceOnPlateau, Schedule};
+use mbls_nn::{Ema, EmaConfig, OptimizerConfig, ParamGroup, PlateauMode, ReduceOnPlateau, Schedule};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -116,6 +116,10 @@ pub(crate) struct Recipe {
     /// `suffix`, `max_dims`) and a setting (`learning_rate_factor`, `weight_decay`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) groups: Vec<ParamGroup>,
+    /// The average of the weights that is validated and measured in their place (`decay`, `warmup`, `average_buffers`); none where
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ema: Option<EmaConfig>,
 }
 
 /// A schedule in fractions of the training, so that it means the same for any number of epochs.
@@ -292,6 +296,9 @@ impl Suite {
         suite.recipe.schedule.validate()?;
         for group in &suite.recipe.groups {
             group.validate().context("recipe.groups")?;
+        }
+        if let Some(ema) = suite.recipe.ema {
+            Ema::of(Vec::new(), Vec::new(), ema).context("recipe.ema")?;
         }
         Ok(suite)
     }
