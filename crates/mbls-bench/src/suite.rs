@@ -370,10 +370,18 @@ mod tests {
             let found = error("[profile.default]", &format!("[[recipe.groups]]\n{fields}\n[profile.default]"));
             assert!(found.contains(part), "{found}");
         }
+        for (fields, part) in [
+            ("decay = 1.5", "recipe.ema: decay = 1.5: expected 0 to 1"),
+            ("decay = nan", "recipe.ema: decay = NaN"),
+            ("momentum = 0.9", "momentum"),
+        ] {
+            let found = error("bins = 15", &format!("bins = 15\nema = {{ {fields} }}"));
+            assert!(found.contains(part), "{found}");
+        }
     }
 
     #[test]
-    fn groups_and_a_plateau_are_read_and_leave_other_recipes_as_they_were() {
+    fn groups_a_plateau_and_an_average_are_read_and_leave_other_recipes_as_they_were() {
         let good = BUILT_IN[0];
         let plain = serde_json::to_string(&Suite::parse(good, String::new()).unwrap().recipe).unwrap();
         // What earlier checkpoints and results carry in their identity.
@@ -385,11 +393,13 @@ mod tests {
         let schedule = "schedule = { kind = \"reduce-on-plateau\", metric = \"nll\", settings = { patience = 2 } }";
         let groups = "[[recipe.groups]]\nprefix = \"fc.\"\nlearning_rate_factor = 10.0\n[profile.default]";
         let text = good.replace("schedule = { kind = \"cosine\" }", schedule).replace("[profile.default]", groups);
+        let text = text.replace("bins = 15", "bins = 15\nema = { decay = 0.99, average_buffers = true }");
         let recipe = Suite::parse(&text, String::new()).unwrap().recipe;
         assert_eq!(recipe.schedule.metric(), Some("nll"));
         let expected = Schedule::ReduceOnPlateau(ReduceOnPlateau { patience: 2, ..Default::default() });
         assert_eq!(recipe.schedule.for_epochs(7), expected);
         assert_eq!(recipe.groups[0].learning_rate_factor, Some(10.0));
+        assert_eq!(recipe.ema, Some(EmaConfig { decay: 0.99, average_buffers: true, ..Default::default() }));
         let json = serde_json::to_string(&recipe).unwrap();
         assert!(json.contains("\"groups\":[{\"prefix\":\"fc.\",\"learning_rate_factor\":10.0}]"), "{json}");
         assert_eq!(serde_json::from_str::<Recipe>(&json).unwrap(), recipe);

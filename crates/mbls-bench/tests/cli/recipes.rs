@@ -51,6 +51,19 @@ fn groups_and_a_plateau_are_obeyed() {
 }
 
 #[test]
+fn an_average_is_measured_in_place_of_the_weights() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let predictions = |name: &str, ema: &str| {
+        let out = folder.path().join(name);
+        run(bench(&suite(folder.path(), &format!("{{ kind = \"cosine\" }}\n{ema}"), ""), "2", &out));
+        std::fs::read(out.join(CELL).join("predictions.safetensors")).expect("predictions")
+    };
+    let own = predictions("own", "");
+    assert!(predictions("nothing kept", "ema = { decay = 0.0 }") == own, "other predictions");
+    assert!(predictions("averaged", "ema = { decay = 0.9, average_buffers = true }") != own, "the same predictions");
+}
+
+#[test]
 fn mistakes_in_a_recipe_name_the_file_and_the_field() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("out");
