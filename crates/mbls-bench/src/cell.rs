@@ -15,7 +15,7 @@ use mbls_core::calibration::TemperatureScaling;
 use mbls_core::loss::LossSpec;
 use mbls_core::metric::{ClassificationMetrics, Predictions};
 use mbls_data::{DataLoader, LoaderConfig, Order, Seed};
-use mbls_nn::ParamStore;
+use mbls_nn::{ParamStore, Parameters};
 use mbls_train::event::{self, Event};
 use mbls_train::{RunDirectory, Trainer, TrainerConfig, evaluate};
 use mbls_vision::model::{CifarResNet, CifarResNetConfig, SmallCnn, SmallCnnConfig};
@@ -119,15 +119,19 @@ impl CellPlan<'_> {
         let model = build(self.model, source, &store)?;
         let (loss, metrics) = (self.loss.spec.build()?, ClassificationMetrics::new(recipe.bins)?);
         let mut task = ClassificationTask { model, loss, device: device.clone(), metrics };
-        let optimizer = recipe.optimizer.build(store.parameters())?;
+        let parameters = Parameters::from(store.parameters())
+            .with_groups(&recipe.groups)
+            .with_context(|| format!("in {}: recipe.groups", self.suite.origin))?;
+        let optimizer = recipe.optimizer.build(parameters)?;
         let run = RunDirectory::create(folder)?;
         let key = self.key();
         let config = TrainerConfig {
             epochs: self.scale.epochs,
             learning_rate: recipe.learning_rate,
             schedule: recipe.schedule.for_epochs(self.scale.epochs),
-            schedule_metric: None,
+            schedule_metric: recipe.schedule.metric().map(str::to_owned),
             clip_norm: recipe.clip_norm,
+            ema: recipe.ema,
             identity: identity.clone(),
             progress: Some(format!("{} {} {} seed {}", key.suite, key.model.as_str(), key.loss, key.seed)),
         };

@@ -1,8 +1,9 @@
 //! Suites: what the benchmark trains and measures, as data. One TOML file each, in `suites/`.
 
+use crate::task::ClassificationTask;
 use anyhow::{Context, Result, bail, ensure};
 use mbls_core::loss::LossSpec;
-use mbls_nn::{OptimizerConfig, Schedule};
+use mbls_nn::{Ema, EmaConfig, OptimizerConfig, ParamGroup, PlateauMode, ReduceOnPlateau, Schedule};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -41,6 +42,9 @@ pub(crate) struct Suite {
     pub(crate) profile: BTreeMap<String, Scale>,
     /// The losses; the first one is the baseline.
     pub(crate) loss: Vec<LossEntry>,
+    /// Where it stands, for errors.
+    #[serde(skip)]
+    pub(crate) origin: String,
 }
 
 /// A data set and how it is made harder.
@@ -108,6 +112,14 @@ pub(crate) struct Recipe {
     pub(crate) flip: bool,
     /// Bins of the calibration errors.
     pub(crate) bins: usize,
+    /// Parameters with a learning rate or a weight decay of their own: `[[recipe.groups]]`, each with a condition (`prefix`,
+    /// `suffix`, `max_dims`) and a setting (`learning_rate_factor`, `weight_decay`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) groups: Vec<ParamGroup>,
+    /// The average of the weights that is validated and measured in their place (`decay`, `warmup`, `average_buffers`); none where
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ema: Option<EmaConfig>,
 }
 
 /// A schedule in fractions of the training, so that it means the same for any number of epochs.
@@ -125,9 +137,47 @@ pub(crate) enum RecipeSchedule {
         /// The factor.
         gamma: f64,
     },
+    /// Multiplied by a factor whenever a number measured on the validation data has not become better for some epochs.
+    ReduceOnPlateau {
+        /// The number: `accuracy`, `nll`, `brier` or `ece`.
+        metric: String,
+        /// `mode`, `factor`, `patience` and the other settings; PyTorch's where absent. The mode has to be the metric's.
+        #[serde(default)]
+        settings: ReduceOnPlateau,
+    },
 }
 
 impl RecipeSchedule {
+    /// The name of what the schedule follows, if it follows anything.
+    pub(crate) fn metric(&self) -> Option<&str> {
+        match self {
+            Self::ReduceOnPlateau { metric, .. } => Some(metric),
+            Self::Constant | Self::Cosine | Self::MultiStep { .. } => None,
+        }
+    }
+
+    /// Checks the settings, and that what is followed is measured and followed in its own direction.
+    fn validate(&self) -> Result<()> {
+        self.for_epochs(1).validate().context("recipe.schedule")?;
+        let Self::ReduceOnPlateau { metric, settings } = self else { return Ok(()) };
+        let known = ClassificationTask::SUMMARY;
+        ensure!(
+            known.contains(&metric.as_str()),
+            "recipe.schedule.metric = {metric:?}: expected one of {}",
+            known.join(", ")
+        );
+        // PyTorch's default would take every epoch that classifies better for one that does not.
+        let (mode, expected, better) = match metric.as_str() {
+            "accuracy" => (PlateauMode::Max, "max", "more"),
+            _ => (PlateauMode::Min, "min", "less"),
+        };
+        ensure!(
+            settings.mode == mode,
+            "recipe.schedule.settings.mode: expected {expected:?}, because {better} {metric} is better"
+        );
+        Ok(())
+    }
+
     /// The schedule for a number of epochs.
     pub(crate) fn for_epochs(&self, epochs: usize) -> Schedule {
         match self {
@@ -137,6 +187,7 @@ impl RecipeSchedule {
                 milestones: fractions.iter().map(|fraction| (fraction * epochs as f64).round() as usize).collect(),
                 gamma: *gamma,
             },
+            Self::ReduceOnPlateau { settings, .. } => Schedule::ReduceOnPlateau(*settings),
         }
     }
 }
@@ -185,7 +236,7 @@ impl Suite {
     pub(crate) fn find(name: &str) -> Result<Self> {
         if Path::new(name).extension().is_some_and(|extension| extension == "toml") {
             let text = std::fs::read_to_string(name).with_context(|| format!("cannot read the suite file {name}"))?;
-            return Self::parse(&text).with_context(|| format!("in the suite file {name}"));
+            return Self::parse(&text, format!("the suite file {name}"));
         }
         let suites = Self::built_in()?;
         let known = suites.iter().map(|suite| suite.name.as_str()).collect::<Vec<_>>().join(", ");
@@ -201,11 +252,16 @@ impl Suite {
     ///
     /// A built-in file that is no suite; a test rules that out.
     pub(crate) fn built_in() -> Result<Vec<Self>> {
-        BUILT_IN.iter().map(|text| Self::parse(text).context("in a built-in suite")).collect()
+        BUILT_IN.iter().map(|text| Self::parse(text, "a built-in suite".to_owned())).collect()
     }
 
-    fn parse(text: &str) -> Result<Self> {
-        let suite: Self = toml::from_str(text)?;
+    fn parse(text: &str, origin: String) -> Result<Self> {
+        let suite = toml::from_str::<Self>(text).map_err(anyhow::Error::from).and_then(Self::checked);
+        let suite = suite.with_context(|| format!("in {origin}"))?;
+        Ok(Self { origin, ..suite })
+    }
+
+    fn checked(suite: Self) -> Result<Self> {
         let plain =
             |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
         // Names become directories.
@@ -237,6 +293,13 @@ impl Suite {
         }
         ensure!(suite.recipe.batch_size > 0, "recipe.batch_size = 0: expected a positive number");
         ensure!(suite.recipe.bins > 0, "recipe.bins = 0: expected a positive number");
+        suite.recipe.schedule.validate()?;
+        for group in &suite.recipe.groups {
+            group.validate().context("recipe.groups")?;
+        }
+        if let Some(ema) = suite.recipe.ema {
+            Ema::of(Vec::new(), Vec::new(), ema).context("recipe.ema")?;
+        }
         Ok(suite)
     }
 
@@ -272,7 +335,9 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         let good = BUILT_IN[0];
-        let error = |from: &str, to: &str| format!("{:#}", Suite::parse(&good.replacen(from, to, 1)).unwrap_err());
+        let error = |from: &str, to: &str| {
+            format!("{:#}", Suite::parse(&good.replacen(from, to, 1), String::new()).unwrap_err())
+        };
         assert!(good.contains("id = \"ls\"") && good.contains("batch_size"));
         assert!(error("id = \"ls\"", "id = \"ce\"").contains("twice"));
         assert!(error("id = \"ls\"", "id = \"../ls\"").contains("../ls"));
@@ -280,6 +345,64 @@ mod tests {
         let from = "kind = \"label-smoothing\", alpha = 0.02";
         let to = "kind = \"class-adaptive\", margin = 10.0, penalty = \"p2\"";
         assert!(error(from, to).contains("learns from validation batches"), "{}", error(from, to));
+        let from = "schedule = { kind = \"cosine\" }";
+        let plateau = |fields: &str| error(from, &format!("schedule = {{ kind = \"reduce-on-plateau\", {fields} }}"));
+        for (fields, part) in [
+            ("metric = \"loss\"", "recipe.schedule.metric = \"loss\": expected one of accuracy, nll, brier, ece"),
+            ("metric = \"accuracy\"", "recipe.schedule.settings.mode: expected \"max\", because more accuracy"),
+            ("metric = \"nll\", settings = { mode = \"max\" }", "recipe.schedule.settings.mode: expected \"min\""),
+            ("metric = \"nll\", settings = { factor = 1.0 }", "recipe.schedule: factor = 1"),
+            ("metric = \"nll\", settings = { factr = 0.5 }", "factr"),
+            ("settings = { factor = 0.5 }", "metric"),
+        ] {
+            assert!(plateau(fields).contains(part), "{}", plateau(fields));
+        }
+        for (fields, part) in [
+            ("", "recipe.groups: parameter group {}: expected at least one of prefix"),
+            (
+                "weight_decay = 0.0",
+                "recipe.groups: parameter group {weight_decay = 0}: expected at least one of prefix",
+            ),
+            ("prefix = \"fc.\"", "expected a learning_rate_factor or a weight_decay"),
+            ("prefix = \"fc.\"\nweight_decay = -1.0", "at least 0"),
+            ("prefix = \"fc.\"\nlr = 0.1", "lr"),
+        ] {
+            let found = error("[profile.default]", &format!("[[recipe.groups]]\n{fields}\n[profile.default]"));
+            assert!(found.contains(part), "{found}");
+        }
+        for (fields, part) in [
+            ("decay = 1.5", "recipe.ema: decay = 1.5: expected 0 to 1"),
+            ("decay = nan", "recipe.ema: decay = NaN"),
+            ("momentum = 0.9", "momentum"),
+        ] {
+            let found = error("bins = 15", &format!("bins = 15\nema = {{ {fields} }}"));
+            assert!(found.contains(part), "{found}");
+        }
+    }
+
+    #[test]
+    fn groups_a_plateau_and_an_average_are_read_and_leave_other_recipes_as_they_were() {
+        let good = BUILT_IN[0];
+        let plain = serde_json::to_string(&Suite::parse(good, String::new()).unwrap().recipe).unwrap();
+        // What earlier checkpoints and results carry in their identity.
+        let earlier = concat!(
+            r#"{"batch_size":50,"learning_rate":0.05,"schedule":{"kind":"cosine"},"optimizer":{"kind":"sgd","momentum":0.9,"#,
+            r#""dampening":0.0,"weight_decay":0.0005,"nesterov":false},"clip_norm":2.0,"crop_padding":null,"flip":false,"bins":15}"#
+        );
+        assert_eq!(plain, earlier);
+        let schedule = "schedule = { kind = \"reduce-on-plateau\", metric = \"nll\", settings = { patience = 2 } }";
+        let groups = "[[recipe.groups]]\nprefix = \"fc.\"\nlearning_rate_factor = 10.0\n[profile.default]";
+        let text = good.replace("schedule = { kind = \"cosine\" }", schedule).replace("[profile.default]", groups);
+        let text = text.replace("bins = 15", "bins = 15\nema = { decay = 0.99, average_buffers = true }");
+        let recipe = Suite::parse(&text, String::new()).unwrap().recipe;
+        assert_eq!(recipe.schedule.metric(), Some("nll"));
+        let expected = Schedule::ReduceOnPlateau(ReduceOnPlateau { patience: 2, ..Default::default() });
+        assert_eq!(recipe.schedule.for_epochs(7), expected);
+        assert_eq!(recipe.groups[0].learning_rate_factor, Some(10.0));
+        assert_eq!(recipe.ema, Some(EmaConfig { decay: 0.99, average_buffers: true, ..Default::default() }));
+        let json = serde_json::to_string(&recipe).unwrap();
+        assert!(json.contains("\"groups\":[{\"prefix\":\"fc.\",\"learning_rate_factor\":10.0}]"), "{json}");
+        assert_eq!(serde_json::from_str::<Recipe>(&json).unwrap(), recipe);
     }
 
     #[test]

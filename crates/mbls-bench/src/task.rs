@@ -19,6 +19,11 @@ pub(crate) struct ClassificationTask {
     pub(crate) metrics: ClassificationMetrics,
 }
 
+impl ClassificationTask {
+    /// The names of what [`Task::summary`] reports.
+    pub(crate) const SUMMARY: [&'static str; 4] = ["accuracy", "nll", "brier", "ece"];
+}
+
 impl Task for ClassificationTask {
     type Batch = ImageBatch;
     type Metrics = ClassificationMetrics;
@@ -45,7 +50,7 @@ impl Task for ClassificationTask {
     }
 
     fn summary(&self, value: &ClassificationReport) -> Vec<(&'static str, f64)> {
-        vec![("accuracy", value.accuracy), ("nll", value.nll), ("brier", value.brier), ("ece", value.ece)]
+        Self::SUMMARY.into_iter().zip([value.accuracy, value.nll, value.brier, value.ece]).collect()
     }
 
     fn end_epoch(&mut self, epoch: usize) {

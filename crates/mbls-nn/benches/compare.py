@@ -9,6 +9,9 @@ f32; ours runs in the benchmark `layers`, the other side is plain PyTorch, each 
 network sum its items, kind by kind and all together, each as often as it occurs; with `--each` every item has a row too. The first
 layer of a network needs no gradient of its input on either side.
 
+Of an optimizer's steps, and of clipping, PyTorch has several forms, plain (a loop over parameters), foreach and fused; each is timed, and the
+fastest, which the row names, is what is compared with.
+
 Batch norm with the addition and ReLU that follow it is one item, which in PyTorch is three operations, the latter two in place as
 torchvision has them; with `--apart` each is an item of its own on both sides.
 """
@@ -38,7 +41,28 @@ def build(cuda):
 def medians(command, items, threads, seconds):
     command = [*command, "--threads", str(threads), "--seconds", str(seconds), *items]
     lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
-    return {row["item"]: row["median"] for row in map(json.loads, lines)}
+    rows = [json.loads(line) for line in lines]
+    return {row["item"]: row["median"] for row in rows}, {row["form"] for row in rows if row.get("form")}
+
+
+def peer_steps(kind, shapes, place):
+    """What may be called for a step of an optimizer, or for clipping, by the name of its form."""
+    import torch
+
+    parameters = [torch.randn([int(size) for size in shape.split("x")]).to(**place).requires_grad_(True) for shape in shapes.split("+")]
+    for parameter in parameters:
+        parameter.grad = torch.randn_like(parameter)
+    if kind == "clip":
+        # The gradients are multiplied whether they are too large or not; a limit that they keep to leaves them as they are.
+        clip = torch.nn.utils.clip_grad_norm_
+        return {form: lambda foreach=form == "foreach": clip(parameters, 1e9, foreach=foreach) for form in ("plain", "foreach")}
+    make = {
+        "sgd": lambda **form: torch.optim.SGD(parameters, 1e-6, momentum=0.9, weight_decay=5e-4, nesterov=True, **form),
+        "adam": lambda **form: torch.optim.Adam(parameters, 1e-6, **form),
+        "adamw": lambda **form: torch.optim.AdamW(parameters, 1e-6, **form),
+    }[kind]
+    forms = {"plain": {"foreach": False, "fused": False}, "foreach": {"foreach": True}, "fused": {"fused": True}}
+    return {name: make(**form).step for name, form in forms.items()}
 
 
 def peer_layer(kind, shape, options, place):
@@ -90,27 +114,39 @@ def run_peer(items, threads, seconds, precision, cuda):
     synchronize = torch.cuda.synchronize if cuda else lambda: None
     torch.set_num_threads(threads)
     torch.manual_seed(0)
+
+    def median(step, reset=lambda: None):
+        times, started = [], None
+        while len(times) < 3 or time.perf_counter() - started < seconds:
+            reset()
+            synchronize()
+            begin = time.perf_counter()
+            step()
+            synchronize()
+            times.append(time.perf_counter() - begin)
+            if started is None:  # the first one warms up
+                times, started = [], time.perf_counter()
+        return statistics.median(times)
+
     for item in items:
         kind, shape, options, *rest = [*item.split("/"), ""]
+        if kind in ("sgd", "adam", "adamw", "clip"):
+            found, form = min((median(step), form) for form, step in peer_steps(kind, shape, place).items())
+            print(json.dumps({"item": item, "threads": threads, "median": found, "form": form}))
+            continue
         shape, options = [int(size) for size in shape.split("x")], [int(option) for option in options.split(",") if option]
         # On a GPU what is usual there: images with the channels last.
         last = {"memory_format": torch.channels_last} if cuda and len(shape) == 4 else {}
         layer, forward = peer_layer(kind, shape, options, {**place, **last})
         x = torch.randn(shape).to(**place, **last).requires_grad_("first" not in rest)
         grad = torch.ones_like(forward(x))
-        times, started = [], None
-        while len(times) < 3 or time.perf_counter() - started < seconds:
+
+        def reset():
             x.grad = None
             if layer is not None:
                 layer.zero_grad(set_to_none=True)
-            synchronize()
-            begin = time.perf_counter()
-            forward(x).backward(grad)
-            synchronize()
-            times.append(time.perf_counter() - begin)
-            if started is None:  # the first one warms up
-                times, started = [], time.perf_counter()
-        print(json.dumps({"item": item, "threads": threads, "median": statistics.median(times)}))
+
+        print(json.dumps({"item": item, "threads": threads, "median": median(lambda: forward(x).backward(grad), reset)}))
 
 
 def main():
@@ -153,17 +189,19 @@ def compare(network, groups, sides, threads, arguments):
     totals = []
     for kind, layers in groups.items():
         items = list(dict.fromkeys(layers))
-        found = [[], []]
+        found, forms = [[], []], set()
         for _ in range(arguments.rounds):
             for command, runs in zip(sides, found):
-                runs.append(medians(command, items, threads, arguments.seconds))
+                run, named = medians(command, items, threads, arguments.seconds)
+                runs.append(run)
+                forms |= named
         ours, peer = ({item: statistics.median(run[item] for run in runs) for item in items} for runs in found)
         if arguments.each:
             for item in items:
                 row(item, layers.count(item), ours[item], peer[item], operations(item))
         totals.append((len(layers), sum(map(ours.get, layers)), sum(map(peer.get, layers))))
-        row(f"{network}, {kind}", *totals[-1], sum(map(operations, layers)))
-    if len(totals) > 1:
+        row(", ".join([network, kind, *sorted(forms)]), *totals[-1], sum(map(operations, layers)))
+    if len(totals) > 1 and not network.endswith("-steps"):
         row(f"{network}, all", *map(sum, zip(*totals)), 0)
 
 

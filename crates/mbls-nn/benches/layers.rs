@@ -1,4 +1,4 @@
-//! Times layers forward and backward, one JSON line each: `layers [--threads T] [--seconds S] [--precision P] [--cuda]
+//! Times layers forward and backward, and steps of optimizers, one JSON line each: `layers [--threads T] [--seconds S] [--precision P] [--cuda]
 //! ITEM...`; precision is `f32`, `bf16` or, on a CUDA device, `tf32`.
 //!
 //! An item is `KIND/INPUT SHAPE/OPTIONS`:
@@ -8,15 +8,18 @@
 //! - `batch_norm/..` (training), the same with what follows it as `batch_norm_relu/..` and `batch_norm_add_relu/..`, `relu/..`, `add/..` (of a second input of the same shape);
 //! - `max_pool/../KERNEL,STRIDE,PADDING`, `global_avg_pool/..`, `global_max_pool/..` (of one axis), `bilinear/../HEIGHT,WIDTH`;
 //! - `linear/../OUT FEATURES`;
+//! - `sgd/SHAPE+SHAPE+..` (momentum 0.9, Nesterov's, weight decay), `adam/..`, `adamw/..` (both as PyTorch has them by default):
+//!   a step of parameters of these shapes; `clip/..`: clipping of their gradients, whose norm is too large;
 //! - `peak/N`: a product of NxN matrices on each thread, which is what the machine can do.
 //!
 //! `compare.py` calls this in turn with PyTorch.
 
+use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Module, Tensor, Var};
 use candle_nn::ModuleT;
 use mbls_nn::{
     AdaptiveMaxPool1d, BatchNorm2d, Bilinear2d, Conv, Conv1dConfig, Conv2dConfig, ConvInit, GlobalAvgPool2d, Linear,
-    MaxPool1d, MaxPool2d, ParamStore, Relu,
+    MaxPool1d, MaxPool2d, OptimizerConfig, ParamStore, Relu, SgdConfig, clip_grad_norm,
 };
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -74,6 +77,9 @@ fn median(step: &mut impl FnMut() -> candle_core::Result<()>, limit: Duration) -
 type Step = Box<dyn FnMut() -> candle_core::Result<()> + Send>;
 
 fn prepare(item: &str, dtype: DType, device: &Device) -> Result<Step> {
+    if let Some(("sgd" | "adam" | "adamw" | "clip", _)) = item.split_once('/') {
+        return prepare_parameters(item, dtype, device);
+    }
     let mut parts = item.split('/');
     let kind = parts.next().unwrap_or_default();
     let mut numbers = |by| -> Result<Vec<usize>> {
@@ -135,6 +141,43 @@ fn prepare(item: &str, dtype: DType, device: &Device) -> Result<Step> {
         }
         _ => return Err(format!("{item}: no such layer").into()),
     })
+}
+
+fn prepare_parameters(item: &str, dtype: DType, device: &Device) -> Result<Step> {
+    let (kind, shapes) = item.split_once('/').unwrap_or_default();
+    let (mut parameters, mut grads) = (Vec::new(), GradStore::default());
+    for shape in shapes.split('+') {
+        let shape: Vec<usize> = shape.split('x').map(str::parse).collect::<std::result::Result<_, _>>()?;
+        let random = || Tensor::randn(0f32, 1f32, &shape[..], device)?.to_dtype(dtype);
+        let var = Var::from_tensor(&random()?)?;
+        grads.insert(&var, random()?);
+        parameters.push((parameters.len().to_string(), var));
+    }
+    let (device, wrap) = (device.clone(), |error: mbls_nn::Error| candle_core::Error::wrap(error));
+    let config = match kind {
+        "sgd" => {
+            let (momentum, weight_decay, nesterov) = (0.9, 5e-4, true);
+            OptimizerConfig::Sgd(SgdConfig { momentum, weight_decay, nesterov, ..Default::default() })
+        }
+        "adam" => OptimizerConfig::Adam(Default::default()),
+        "adamw" => OptimizerConfig::AdamW(Default::default()),
+        _ => {
+            let given: Vec<Option<Tensor>> = parameters.iter().map(|(_, var)| grads.get(var).cloned()).collect();
+            return Ok(Box::new(move || {
+                // What has been clipped would not be clipped again.
+                for ((_, var), grad) in parameters.iter().zip(&given) {
+                    grad.as_ref().map(|grad| grads.insert(var, grad.clone()));
+                }
+                clip_grad_norm(&parameters, &mut grads, 1.0).map_err(wrap)?;
+                device.synchronize()
+            }));
+        }
+    };
+    let mut optimizer = config.build(parameters)?;
+    Ok(Box::new(move || {
+        optimizer.step(&grads, 1e-6).map_err(wrap)?;
+        device.synchronize()
+    }))
 }
 
 fn layer(layer: impl Module + Send + 'static, x: Tensor) -> Step {

@@ -1,7 +1,8 @@
 """The layers of the networks that `compare.py` measures, as items of the benchmark `layers`: `KIND/INPUT SHAPE/OPTIONS`.
 
-CIFAR ResNets with batch 32 of 32x32, a text CNN on 128 sequences of 1000 vectors of 100, DeepLabV3 with ResNet-50 on 2 pictures of 256x256
-at output stride 8. Without DeepLabV3's dropout and the concatenation of its branches.
+CIFAR ResNets with batch 32 of 32x32 (ResNet-20 with 128), a text CNN on 128 sequences of 1000 vectors of 100, DeepLabV3 with ResNet-50 on 2 pictures of 256x256
+at output stride 8. Without DeepLabV3's dropout and the concatenation of its branches. `NETWORK-steps` are the steps of optimizers on a
+network's parameters, and the clipping of their gradients.
 """
 
 
@@ -29,10 +30,10 @@ def unit(images, inputs, size, outputs, kernel, stride=1, dilation=1, first=Fals
     yield from norm(images, outputs, -(-size // stride), then)
 
 
-def basic_blocks(images, size):
-    inputs = 64
-    for stage, outputs in enumerate((64, 128, 256, 512)):
-        for block in range(2):
+def basic_blocks(images, size, widths=(64, 128, 256, 512), blocks=2):
+    inputs = widths[0]
+    for stage, outputs in enumerate(widths):
+        for block in range(blocks):
             stride = 2 if stage and not block else 1
             yield from unit(images, inputs, size, outputs, 3, stride)
             if stride > 1:
@@ -60,11 +61,33 @@ def bottlenecks(images, size, dilated=()):
             inputs = 4 * width
 
 
-def cifar(images, blocks, channels):
-    yield from unit(images, 3, 32, 64, 3, first=True)
+def cifar(images, blocks, channels, stem=64, size=4):
+    yield from unit(images, 3, 32, stem, 3, first=True)
     yield from blocks(images, 32)
-    yield f"global_avg_pool/{by(images, channels, 4, 4)}"
+    yield f"global_avg_pool/{by(images, channels, size, size)}"
     yield f"linear/{by(images, channels)}/10"
+
+
+def resnet20(images):
+    return cifar(images, lambda images, size: basic_blocks(images, size, (16, 32, 64), 3), 64, 16, 8)
+
+
+def parameters(item):
+    """The shapes of a layer's parameters, as the networks have them."""
+    kind, shape, options, *_ = [*item.split("/"), ""]
+    channels, *sizes = shape.split("x")[1:]
+    outputs, kernel, *_ = [*options.split(","), ""]
+    if kind.startswith("conv"):
+        return [by(outputs, channels, *[kernel] * len(sizes))] + ([outputs] if kind == "conv1d" else [])
+    if kind.startswith("batch_norm"):
+        return [channels, channels]
+    return [by(outputs, channels), outputs] if kind == "linear" else []
+
+
+def steps(network):
+    """Steps of optimizers on all parameters of a network."""
+    shapes = "+".join(shape for item in network for shape in parameters(item))
+    return [f"{kind}/{shapes}" for kind in ("sgd", "adam", "adamw", "clip")]
 
 
 def text_cnn(texts):
@@ -98,12 +121,15 @@ def deeplabv3(images, size, classes=21):
 
 
 NETWORKS = {
+    "resnet20": lambda: resnet20(128),
     "resnet18": lambda: cifar(32, basic_blocks, 512),
     "resnet50": lambda: cifar(32, bottlenecks, 2048),
     "resnet50-128": lambda: cifar(128, bottlenecks, 2048),
     "resnet50-512": lambda: cifar(512, bottlenecks, 2048),
     "textcnn": lambda: text_cnn(128),
     "deeplabv3": lambda: deeplabv3(2, 256),
+    "resnet20-steps": lambda: steps(resnet20(128)),
+    "resnet18-steps": lambda: steps(cifar(32, basic_blocks, 512)),
 }
 
 
@@ -126,6 +152,7 @@ def group(item):
     """The kind of layer, as the tables name it."""
     kind = item.split("/")[0]
     names = {"conv": "convolutions", "batch_norm": "batch norm", "relu": "ReLU", "add": "addition", "bilinear": "upsampling", "linear": "linear"}
+    names = {"sgd": "SGD", "adamw": "AdamW", "adam": "Adam", "clip": "clipping", **names}
     return next((name for start, name in names.items() if kind.startswith(start)), "pooling")
 
 

@@ -1,6 +1,6 @@
 //! Checkpoints: tensors and progress in one safetensors file, written whole or not at all.
 //!
-//! Tensors are named `model.<parameter>` and `optimizer.<state>`. The safetensors header carries one metadata entry, `mbls`, a
+//! Tensors are named `model.<parameter>`, `optimizer.<state>` and `ema.<state>`. The safetensors header carries one metadata entry, `mbls`, a
 //! JSON object with the [`Progress`]. One entry, because the order of several is random and a checkpoint's bytes must depend on
 //! its content alone.
 
@@ -17,6 +17,7 @@ pub const SCHEMA: u32 = 1;
 const METADATA_KEY: &str = "mbls";
 const MODEL: &str = "model.";
 const OPTIMIZER: &str = "optimizer.";
+const EMA: &str = "ema.";
 
 /// How far a run has come.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,9 +62,16 @@ pub struct Checkpoint {
     pub model: BTreeMap<String, Tensor>,
     /// The optimizer's state by name; empty in a checkpoint that is only evaluated.
     pub optimizer: BTreeMap<String, Tensor>,
+    /// The state of the weights' average by name; empty where the training keeps none, and where the checkpoint is only evaluated.
+    pub ema: BTreeMap<String, Tensor>,
 }
 
 impl Checkpoint {
+    /// A checkpoint that is only evaluated.
+    pub(crate) fn of_model(progress: Progress, model: BTreeMap<String, Tensor>) -> Self {
+        Self { progress, model, optimizer: BTreeMap::new(), ema: BTreeMap::new() }
+    }
+
     /// Writes the checkpoint to `path`, atomically.
     ///
     /// # Errors
@@ -77,6 +85,7 @@ impl Checkpoint {
         };
         let mut tensors = prefixed(MODEL, &self.model);
         tensors.extend(prefixed(OPTIMIZER, &self.optimizer));
+        tensors.extend(prefixed(EMA, &self.ema));
         let metadata = HashMap::from([(METADATA_KEY.to_owned(), progress)]);
         let bytes = safetensors::serialize(tensors.iter().map(|(name, tensor)| (name, tensor)), Some(metadata))
             .map_err(candle_core::Error::from)?;
@@ -112,23 +121,19 @@ impl Checkpoint {
             return Err(wrong("identity", identity, progress.identity));
         }
         let file = SafeTensors::deserialize(&bytes).map_err(not_safetensors)?;
-        let (mut model, mut optimizer) = (BTreeMap::new(), BTreeMap::new());
+        let mut checkpoint = Self::of_model(progress, BTreeMap::new());
         for (name, view) in file.iter() {
-            let (part, name) = match (name.strip_prefix(MODEL), name.strip_prefix(OPTIMIZER)) {
-                (Some(name), _) => (&mut model, name),
-                (_, Some(name)) => (&mut optimizer, name),
-                _ => {
-                    return Err(wrong(
-                        "tensors",
-                        "names that begin with \"model.\" or \"optimizer.\"",
-                        name.to_owned(),
-                    ));
-                }
+            let parts =
+                [(MODEL, &mut checkpoint.model), (OPTIMIZER, &mut checkpoint.optimizer), (EMA, &mut checkpoint.ema)];
+            let part = parts.into_iter().find_map(|(prefix, part)| Some((name.strip_prefix(prefix)?, part)));
+            let Some((name, part)) = part else {
+                let expected = format!("names that begin with one of {}", [MODEL, OPTIMIZER, EMA].join(", "));
+                return Err(wrong("tensors", &expected, name.to_owned()));
             };
             use candle_core::safetensors::Load;
             part.insert(name.to_owned(), view.load(device)?);
         }
-        Ok(Self { progress, model, optimizer })
+        Ok(checkpoint)
     }
 }
 

@@ -31,12 +31,12 @@ pub enum Error {
         /// What it is.
         found: String,
     },
-    /// A checkpoint's tensors are not those of this model or optimizer.
+    /// A checkpoint's tensors are not those of this model, optimizer or average.
     #[error("{}: the checkpoint does not fit the {part}: {source}", path.display())]
     Misfit {
         /// The file.
         path: PathBuf,
-        /// `model` or `optimizer`.
+        /// `model`, `optimizer` or `average of the weights`.
         part: &'static str,
         /// Which tensors are missing, unexpected or of another shape.
         source: Box<mbls_nn::Error>,

@@ -1,14 +1,14 @@
 //! Training loop with checkpoints, resume and an event log.
 //!
 //! A [`Task`] says how a batch becomes logits and a loss; the [`Trainer`] owns the loop: epochs, learning rate, clipping,
-//! validation, the choice of the best epoch, checkpoints. It does not know which task it trains.
+//! the average of the weights, validation, the choice of the best epoch, checkpoints. It does not know which task it trains.
 //!
 //! Everything a run leaves lies in its [`RunDirectory`]:
 //!
 //! | file | content |
 //! |---|---|
-//! | `last.safetensors` | the checkpoint after the last finished epoch: model, optimizer, progress |
-//! | `best.safetensors` | model after the epoch with the best validation score |
+//! | `last.safetensors` | the checkpoint after the last finished epoch: model, optimizer, average, progress |
+//! | `best.safetensors` | model after the epoch with the best validation score: its average, where one is kept |
 //! | `events.jsonl` | the event log, one JSON object a line |
 //!
 //! A run that was killed at any moment and is started again ends with the same bytes in both checkpoints as one that was

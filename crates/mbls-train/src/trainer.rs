@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use indicatif::ProgressBar;
 use mbls_core::metric::Metric;
 use mbls_data::{Collate, DataLoader, Dataset};
-use mbls_nn::{Optimizer, ParamStore, Schedule, clip_grad_norm};
+use mbls_nn::{Ema, EmaConfig, Optimizer, ParamStore, Schedule, SwappedIn, clip_grad_norm};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -25,10 +25,28 @@ pub struct TrainerConfig {
     pub schedule_metric: Option<String>,
     /// The gradient's norm over all parameters is scaled down to this where it is larger.
     pub clip_norm: Option<f64>,
+    /// An average of the weights, moved after every step of the optimizer, that takes their place in all that training is for:
+    /// validation, the choice of the best epoch, `best.safetensors` and the model at the end. `None` keeps none.
+    ///
+    /// The weights that are trained know nothing of it, and the training metrics are theirs. Where a network has running
+    /// statistics, [`EmaConfig::average_buffers`] makes them as old as the averaged weights they are used with, as in timm and
+    /// torchvision's training scripts; without it they are the trained weights' own, as `torch.optim.swa_utils` has it.
+    pub ema: Option<EmaConfig>,
     /// What is trained; a run only resumes from a checkpoint with the same words.
     pub identity: String,
     /// The progress bar's label; `None` shows no bar.
     pub progress: Option<String>,
+}
+
+impl TrainerConfig {
+    /// What the schedule is told of an epoch.
+    fn schedule_metric(&self, score: f64, summary: &BTreeMap<String, f64>) -> Result<f64> {
+        let Some(name) = &self.schedule_metric else { return Ok(score) };
+        summary.get(name).copied().ok_or_else(|| Error::Metric {
+            name: name.clone(),
+            known: summary.keys().cloned().collect::<Vec<_>>().join(", "),
+        })
+    }
 }
 
 /// What a training came to.
@@ -44,6 +62,7 @@ pub struct Outcome {
 pub struct Trainer<'a> {
     store: &'a ParamStore,
     optimizer: Box<dyn Optimizer>,
+    ema: Option<Ema>,
     device: Device,
     config: TrainerConfig,
     run: RunDirectory,
@@ -76,7 +95,8 @@ impl<'a> Trainer<'a> {
         if let Some(name) = config.schedule_metric.as_ref().filter(|_| !config.schedule.follows_metric()) {
             return wrong("schedule_metric", name.clone(), "none, because the schedule follows no metric");
         }
-        Ok(Self { store, optimizer, device: device.clone(), config, run })
+        let ema = config.ema.map(|ema| Ema::new(store, ema)).transpose()?;
+        Ok(Self { store, optimizer, ema, device: device.clone(), config, run })
     }
 
     /// Trains to the last epoch, from the last checkpoint where the run directory has one, and leaves the best epoch's weights
@@ -140,24 +160,26 @@ impl<'a> Trainer<'a> {
             let learning_rate = self.config.schedule.learning_rate(self.config.learning_rate, epoch, &progress.metrics);
             let (train_values, gradient_norm) = self.train_epoch(task, train, epoch, learning_rate, &bar)?;
             let train_seconds = started.elapsed().as_secs_f64();
+            let averaged = self.ema.as_mut().map(Ema::swap_in).transpose()?;
             let metrics = evaluate(task, validation, |_| Ok(()))?;
             let value = metrics.value().ok_or(Error::Empty { part: "validation" })?;
             let score = task.score(&value);
             let summary = named(task.summary(&value));
             if self.config.schedule.follows_metric() {
-                progress.metrics.push(self.schedule_metric(score, &summary)?);
+                progress.metrics.push(self.config.schedule_metric(score, &summary)?);
             }
             let best = progress.best.is_none_or(|best| best.yields_to(score));
             if best {
                 progress.best = Some(Best { epoch, score });
             }
             progress.epochs = epoch + 1;
-            task.end_epoch(epoch);
             // The best model first: a process killed between the two files does this epoch again and writes the same bytes.
             if best {
-                self.checkpoint(progress.clone(), false).save(&self.run.best())?;
+                Checkpoint::of_model(progress.clone(), self.store.state()).save(&self.run.best())?;
             }
-            self.checkpoint(progress.clone(), true).save(&self.run.last())?;
+            averaged.map_or(Ok(()), SwappedIn::swap_out)?;
+            task.end_epoch(epoch);
+            self.checkpoint(progress.clone()).save(&self.run.last())?;
             let seconds = started.elapsed().as_secs_f64();
             log.write(&Event::Epoch {
                 epoch,
@@ -208,6 +230,7 @@ impl<'a> Trainer<'a> {
                 return Err(non_finite("gradient norm", norm));
             }
             self.optimizer.step(&grads, learning_rate)?;
+            self.ema.as_mut().map_or(Ok(()), Ema::update)?;
             task.observe(&output, &mut metrics)?;
             *sums.entry("loss".to_owned()).or_default() += loss;
             for term in &output.loss.terms {
@@ -223,16 +246,7 @@ impl<'a> Trainer<'a> {
         Ok((sums, largest_norm))
     }
 
-    /// What the schedule is told of an epoch.
-    fn schedule_metric(&self, score: f64, summary: &BTreeMap<String, f64>) -> Result<f64> {
-        let Some(name) = &self.config.schedule_metric else { return Ok(score) };
-        summary.get(name).copied().ok_or_else(|| Error::Metric {
-            name: name.clone(),
-            known: summary.keys().cloned().collect::<Vec<_>>().join(", "),
-        })
-    }
-
-    /// Takes model and optimizer from the last checkpoint, or begins anew where there is none.
+    /// Takes model, optimizer and average from the last checkpoint, or begins anew where there is none.
     fn resume(&mut self) -> Result<Progress> {
         let path = self.run.last();
         let identity = &self.config.identity;
@@ -247,9 +261,17 @@ impl<'a> Trainer<'a> {
             let expected = format!("{expected} of the schedule's metric after {epochs} epochs");
             return Err(Error::Checkpoint { path, field: "metrics", expected, found: metrics.len().to_string() });
         }
+        if checkpoint.ema.is_empty() != self.ema.is_none() {
+            let text = |there: bool| if there { "an average of the weights" } else { "none" }.to_owned();
+            let (expected, found) = (text(self.ema.is_some()), text(!checkpoint.ema.is_empty()));
+            return Err(Error::Checkpoint { path, field: "ema", expected, found });
+        }
         let misfit = |part, source| Error::Misfit { path: self.run.last(), part, source: Box::new(source) };
         self.store.load_state(&checkpoint.model).map_err(|source| misfit("model", source))?;
         self.optimizer.load_state(&checkpoint.optimizer).map_err(|source| misfit("optimizer", source))?;
+        if let Some(ema) = &mut self.ema {
+            ema.load_state(&checkpoint.ema).map_err(|source| misfit("average of the weights", source))?;
+        }
         Ok(checkpoint.progress)
     }
 
@@ -259,9 +281,9 @@ impl<'a> Trainer<'a> {
         self.store.load_state(&checkpoint.model).map_err(misfit)
     }
 
-    fn checkpoint(&self, progress: Progress, with_optimizer: bool) -> Checkpoint {
-        let optimizer = if with_optimizer { self.optimizer.state() } else { BTreeMap::new() };
-        Checkpoint { progress, model: self.store.state(), optimizer }
+    fn checkpoint(&self, progress: Progress) -> Checkpoint {
+        let ema = self.ema.as_ref().map(Ema::state).unwrap_or_default();
+        Checkpoint { progress, model: self.store.state(), optimizer: self.optimizer.state(), ema }
     }
 }
 

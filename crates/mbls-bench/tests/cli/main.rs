@@ -2,5 +2,6 @@
 
 mod bad_input;
 mod interruption;
+mod recipes;
 mod support;
 mod threads;

@@ -3,11 +3,14 @@
 use super::setting;
 use crate::Result;
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Tensor, Var};
+use candle_core::{CpuStorage, DType, Storage, Tensor, Var};
 use rayon::prelude::*;
 
 /// Elements whose squares are summed together; the sums are added in order, so that threads do not matter.
 const CHUNK: usize = 1 << 14;
+
+/// Sums of a chunk that are kept beside each other, so that the compiler takes vectors.
+const LANES: usize = 16;
 
 /// Scales all gradients by `min(1, max_norm / (norm + 1e-6))` and returns `norm`, their joint Euclidean norm before that.
 ///
@@ -81,7 +84,43 @@ fn sum_of_squares(grad: &Tensor) -> candle_core::Result<f64> {
         // Some devices have no f64.
         return Ok(f64::from(grad.to_dtype(DType::F32)?.sqr()?.sum_all()?.to_scalar::<f32>()?));
     }
-    let values = grad.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
-    let partial: Vec<f64> = values.par_chunks(CHUNK).map(|chunk| chunk.iter().map(|v| v * v).sum()).collect();
-    Ok(partial.iter().sum())
+    let (storage, layout) = grad.storage_and_layout();
+    match (&*storage, layout.contiguous_offsets()) {
+        (Storage::Cpu(CpuStorage::F32(all)), Some((from, to))) => Ok(sum_of_slice(&all[from..to], f64::from)),
+        (Storage::Cpu(CpuStorage::F64(all)), Some((from, to))) => Ok(sum_of_slice(&all[from..to], |v| v)),
+        _ => Ok(sum_of_slice(&grad.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?, |v| v)),
+    }
+}
+
+fn sum_of_slice<T: Copy + Sync>(values: &[T], wide: impl Fn(T) -> f64 + Copy + Sync) -> f64 {
+    let chunk = |chunk: &[T]| {
+        let (blocks, rest) = chunk.as_chunks::<LANES>();
+        let mut sums = [0f64; LANES];
+        for block in blocks {
+            for (sum, &value) in sums.iter_mut().zip(block) {
+                *sum += wide(value) * wide(value);
+            }
+        }
+        rest.iter().map(|&v| wide(v) * wide(v)).chain(sums).sum::<f64>()
+    };
+    let partial: Vec<f64> = match values.len() {
+        0..=CHUNK => vec![chunk(values)],
+        _ => values.par_chunks(CHUNK).map(chunk).collect(),
+    };
+    partial.iter().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn squares_are_summed_whatever_their_number() {
+        for n in (0..3 * LANES).chain([CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + LANES + 1]) {
+            // Whole numbers, so that any order of the sum is exact.
+            let values: Vec<f32> = (0..n).map(|i| (i % 61) as f32 - 30.0).collect();
+            let expected: f64 = values.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
+            assert_eq!(sum_of_slice(&values, f64::from), expected, "{n}");
+        }
+    }
 }

@@ -15,7 +15,8 @@ pub(super) fn supports(var: &Var) -> bool {
 
 /// `s[i] <- next(p[i], g[i], s[i])`, then `p[i] <- step(p[i], g[i], s[i])` with the new, rounded `s`.
 ///
-/// Computed in `f64`; each result is rounded once. All tensors are contiguous, of one type and of one size.
+/// Computed in `f64`; each result is rounded once. The rules own their factors (`move`): what lies behind a reference would be read
+/// anew for every element, because the compiler cannot know that it is no part of the tensors. All tensors are contiguous, of one type and of one size.
 pub(super) fn update<const N: usize>(
     p: &Var,
     g: &Tensor,
@@ -31,6 +32,9 @@ pub(super) fn update<const N: usize>(
     }
 }
 
+/// Elements of the parameter, of its gradient and of the state.
+type Task<'a, T, const N: usize> = (&'a mut [T], &'a [T], [&'a mut [T]; N]);
+
 struct Rule<F, S> {
     next: F,
     step: S,
@@ -42,23 +46,15 @@ impl<F, S> Rule<F, S> {
         p: &mut [T],
         g: &[T],
         state: [&mut [T]; N],
-        wide: impl Fn(T) -> f64 + Sync,
-        narrow: impl Fn(f64) -> T + Sync,
+        wide: impl Fn(T) -> f64 + Copy + Sync,
+        narrow: impl Fn(f64) -> T + Copy + Sync,
     ) where
         F: Fn(f64, f64, [f64; N]) -> [f64; N] + Sync,
         S: Fn(f64, f64, [f64; N]) -> f64 + Sync,
     {
-        let chunk = |(p, g, mut state): (&mut [T], &[T], [&mut [T]; N])| {
-            for (i, (p, &g)) in p.iter_mut().zip(g).enumerate() {
-                let (wide_p, wide_g) = (wide(*p), wide(g));
-                let new = (self.next)(wide_p, wide_g, std::array::from_fn(|k| wide(state[k][i]))).map(&narrow);
-                for (state, new) in state.iter_mut().zip(new) {
-                    state[i] = new;
-                }
-                *p = narrow((self.step)(wide_p, wide_g, new.map(&wide)));
-            }
-        };
-        if p.len() <= CHUNK {
+        let chunk = |task| self.chunk(task, wide, narrow);
+        // Less than two whole tasks are not worth a second thread.
+        if p.len() < 2 * CHUNK {
             return chunk((p, g, state));
         }
         let mut states = state.map(|s| s.chunks_mut(CHUNK));
@@ -67,6 +63,61 @@ impl<F, S> Rule<F, S> {
             tasks.push((p, g, states.each_mut().map(|chunks| chunks.next().unwrap_or_default())));
         }
         tasks.into_par_iter().for_each(chunk);
+    }
+
+    /// The elements of one task, with AVX2 where the processor has it: it rounds as everywhere, operation by operation.
+    fn chunk<T: Copy, const N: usize>(
+        &self,
+        task: Task<'_, T, N>,
+        wide: impl Fn(T) -> f64 + Copy,
+        narrow: impl Fn(f64) -> T + Copy,
+    ) where
+        F: Fn(f64, f64, [f64; N]) -> [f64; N],
+        S: Fn(f64, f64, [f64; N]) -> f64,
+    {
+        #[cfg(target_arch = "x86_64")]
+        {
+            #[target_feature(enable = "avx2")]
+            fn fast<T: Copy, const N: usize, F, S>(
+                rule: &Rule<F, S>,
+                task: Task<'_, T, N>,
+                wide: impl Fn(T) -> f64 + Copy,
+                narrow: impl Fn(f64) -> T + Copy,
+            ) where
+                F: Fn(f64, f64, [f64; N]) -> [f64; N],
+                S: Fn(f64, f64, [f64; N]) -> f64,
+            {
+                rule.blocks(task, wide, narrow);
+            }
+            if std::arch::is_x86_feature_detected!("avx2") {
+                // SAFETY: the processor has the feature.
+                return unsafe { fast(self, task, wide, narrow) };
+            }
+        }
+        self.blocks(task, wide, narrow);
+    }
+
+    #[inline(always)]
+    fn blocks<T: Copy, const N: usize>(
+        &self,
+        (p, g, state): Task<'_, T, N>,
+        wide: impl Fn(T) -> f64 + Copy,
+        narrow: impl Fn(f64) -> T + Copy,
+    ) where
+        F: Fn(f64, f64, [f64; N]) -> [f64; N],
+        S: Fn(f64, f64, [f64; N]) -> f64,
+    {
+        // Slices of one length, known to the compiler as such, become vectors.
+        let n = p.len();
+        let (g, state) = (&g[..n], state.map(|s| &mut s[..n]));
+        for i in 0..n {
+            let (wide_p, wide_g) = (wide(p[i]), wide(g[i]));
+            let new = (self.next)(wide_p, wide_g, std::array::from_fn(|k| wide(state[k][i]))).map(narrow);
+            for k in 0..N {
+                state[k][i] = new[k];
+            }
+            p[i] = narrow((self.step)(wide_p, wide_g, new.map(wide)));
+        }
     }
 }
 

@@ -124,7 +124,7 @@ impl Ema {
             if t == 0 || !averaged {
                 average.set(&value)?;
             } else if elementwise::supports(average) {
-                elementwise::update(average, &value, [], |_, _, []| [], |a, p, []| mean(a, p, decay))?;
+                elementwise::update(average, &value, [], |_, _, []| [], move |a, p, []| mean(a, p, decay))?;
             } else {
                 average.set(&((average.as_detached_tensor() * decay)? + (value * (1.0 - decay))?)?)?;
             }

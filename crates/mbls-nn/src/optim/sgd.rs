@@ -142,14 +142,16 @@ impl Optimizer for Sgd {
 
 fn step_elements(p: &Var, v: Option<&Var>, g: &Tensor, factors: &Factors) -> Result<()> {
     let &Factors { learning_rate: lr, momentum, share, weight_decay, nesterov } = factors;
-    let direction = |p: f64, g: f64| g + weight_decay * p;
+    let direction = move |p: f64, g: f64| g + weight_decay * p;
     match v {
-        None => elementwise::update(p, g, [], |_, _, []| [], |p, g, []| p - lr * direction(p, g))?,
+        None => elementwise::update(p, g, [], |_, _, []| [], move |p, g, []| p - lr * direction(p, g))?,
         Some(v) => {
-            let next = |p, g, [v]: [f64; 1]| [momentum * v + share * direction(p, g)];
+            let next = move |p, g, [v]: [f64; 1]| [momentum * v + share * direction(p, g)];
             match nesterov {
-                true => elementwise::update(p, g, [v], next, |p, g, [v]| p - lr * (direction(p, g) + momentum * v))?,
-                false => elementwise::update(p, g, [v], next, |p, _, [v]| p - lr * v)?,
+                true => {
+                    elementwise::update(p, g, [v], next, move |p, g, [v]| p - lr * (direction(p, g) + momentum * v))?
+                }
+                false => elementwise::update(p, g, [v], next, move |p, _, [v]| p - lr * v)?,
             }
         }
     }

@@ -1,125 +1,15 @@
-//! The training loop on a task small enough to follow: two clouds of points and a linear classifier.
+//! The training loop.
 
-use candle_core::{DType, Device, Module, Tensor};
-use mbls_core::loss::{CrossEntropy, LogitBatch, Loss};
-use mbls_core::metric::{Accuracy, Metric, Predictions};
-use mbls_data::{Collate, DataLoader, Dataset, LoaderConfig, Order, Seed};
+mod ema;
+mod support;
+
+use candle_core::{DType, Device};
+use mbls_data::Order;
 use mbls_nn::{BatchNorm2d, Linear, OptimizerConfig, ParamStore, PlateauMode, ReduceOnPlateau, Schedule, SgdConfig};
 use mbls_train::event::{self, Event};
-use mbls_train::{Error, Mode, Outcome, Result, RunDirectory, Step, Task, Trainer, TrainerConfig, evaluate};
+use mbls_train::{Error, RunDirectory, Trainer, TrainerConfig};
 use std::path::Path;
-use std::sync::Arc;
-
-struct Points(usize);
-
-impl Dataset for Points {
-    type Item = (Vec<f32>, u32);
-
-    fn len(&self) -> usize {
-        self.0
-    }
-
-    fn get(&self, index: usize, _seed: Seed) -> mbls_data::Result<Self::Item> {
-        let label = (index % 2) as u32;
-        let centre = if label == 0 { -0.4 } else { 0.4 };
-        let wobble = |k: usize| ((index * 37 + k * 11) % 17) as f32 / 17.0 - 0.5;
-        Ok((vec![centre + wobble(0), wobble(1) - centre], label))
-    }
-}
-
-struct Rows;
-
-impl Collate<(Vec<f32>, u32)> for Rows {
-    type Batch = (Vec<f32>, Vec<u32>);
-
-    fn collate(&self, items: Vec<(Vec<f32>, u32)>) -> mbls_data::Result<Self::Batch> {
-        let (points, labels): (Vec<_>, Vec<_>) = items.into_iter().unzip();
-        Ok((points.concat(), labels))
-    }
-}
-
-/// Classifies points; its loss becomes NaN in the training epoch `poison`.
-struct PointTask {
-    norm: BatchNorm2d,
-    linear: Linear,
-    poison: Option<usize>,
-    epoch: usize,
-}
-
-impl Task for PointTask {
-    type Batch = (Vec<f32>, Vec<u32>);
-    type Metrics = Accuracy;
-
-    fn forward(&self, (points, labels): &Self::Batch, mode: Mode) -> Result<Step> {
-        use candle_core::ModuleT;
-        let points = Tensor::from_slice(points, (labels.len(), 2, 1, 1), &Device::Cpu)?;
-        let labels = Tensor::from_slice(labels, labels.len(), &Device::Cpu)?;
-        let logits = self.linear.forward(&self.norm.forward_t(&points, mode.is_train())?.flatten_from(1)?)?;
-        let mut loss = CrossEntropy.forward(&LogitBatch::new(&logits, &labels, None)?)?;
-        if mode == Mode::Train && self.poison == Some(self.epoch) {
-            loss.total = (loss.total * f64::NAN)?;
-        }
-        Ok(Step { logits, labels, loss })
-    }
-
-    fn metrics(&self) -> Accuracy {
-        Accuracy::new()
-    }
-
-    fn observe(&self, step: &Step, metrics: &mut Accuracy) -> Result<()> {
-        let logits = step.logits.flatten_all()?.to_vec1::<f32>()?;
-        Ok(metrics.update(&Predictions::from_logits(&logits, 2, &step.labels.to_vec1()?)?)?)
-    }
-
-    fn score(&self, value: &f64) -> f64 {
-        *value
-    }
-
-    fn summary(&self, value: &f64) -> Vec<(&'static str, f64)> {
-        vec![("accuracy", *value), ("constant", 0.5)]
-    }
-
-    fn end_epoch(&mut self, epoch: usize) {
-        self.epoch = epoch + 1;
-    }
-}
-
-fn loader(len: usize, order: Order) -> DataLoader<Points, Rows> {
-    let config = LoaderConfig { batch_size: 8, order, drop_last: false, workers: 1, seed: Seed(3) };
-    DataLoader::new(Arc::new(Points(len)), Arc::new(Rows), config).unwrap()
-}
-
-const EPOCHS: usize = 5;
-
-fn config(identity: &str) -> TrainerConfig {
-    TrainerConfig {
-        epochs: EPOCHS,
-        learning_rate: 0.1,
-        schedule: Schedule::Cosine { epochs: EPOCHS, minimum: 0.0 },
-        schedule_metric: None,
-        clip_norm: Some(1.0),
-        identity: identity.to_owned(),
-        progress: None,
-    }
-}
-
-fn train(folder: &Path, config: TrainerConfig, poison: Option<usize>) -> Result<(Outcome, f64)> {
-    let store = ParamStore::new(7, DType::F32, &Device::Cpu);
-    let vb = store.var_builder();
-    let (norm, linear) = (BatchNorm2d::new(2, vb.pp("bn"))?, Linear::new(2, 2, vb.pp("fc"))?);
-    let mut task = PointTask { norm, linear, poison, epoch: 0 };
-    let optimizer =
-        OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, ..Default::default() }).build(store.parameters())?;
-    let run = RunDirectory::create(folder)?;
-    let (training, validation) = (loader(64, Order::Shuffled), loader(20, Order::Sequential));
-    let outcome = Trainer::new(&store, optimizer, &Device::Cpu, config, run)?.fit(&mut task, &training, &validation)?;
-    let accuracy = evaluate(&task, &validation, |_| Ok(()))?.value().unwrap();
-    Ok((outcome, accuracy))
-}
-
-fn bytes(folder: &Path) -> [Vec<u8>; 2] {
-    ["last.safetensors", "best.safetensors"].map(|name| std::fs::read(folder.join(name)).unwrap())
-}
+use support::{EPOCHS, PointTask, bytes, config, loader, train};
 
 #[test]
 fn learns_and_leaves_the_best_epoch_in_the_model() {
