@@ -1,6 +1,6 @@
 #!/bin/sh
 # Interprets the tests of the CPU kernels that have unsafe code, on small shapes, and writes what Miri says to docs/results/miri.txt.
-# Needs a nightly toolchain with the components miri and rust-src. Takes tens of minutes.
+# Needs a nightly toolchain with the components miri and rust-src. Takes about a quarter of an hour.
 set -eu
 cd "$(dirname "$0")/.."
 
