@@ -1,6 +1,6 @@
 #!/bin/sh
 # Interprets the tests of the CPU kernels that have unsafe code, on small shapes, and writes what Miri says to docs/results/miri.txt.
-# Needs a nightly toolchain with the components miri and rust-src. Takes tens of minutes.
+# Needs a nightly toolchain with the components miri and rust-src. Takes about a quarter of an hour.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -22,8 +22,10 @@ out=docs/results/miri.txt
     cargo +nightly miri --version
     # Vector instructions (softmax), memory that is written before it counts as initialised (losses).
     run -p mbls-core --lib -- metric::softmax loss::fused::run
-    # Matrix products by the gemm crate, Winograd's transforms, memory that threads share.
-    run -p mbls-nn --lib -- cpu::kernel cpu::conv
+    # Memory that threads share, matrix products by the gemm crate, steps of optimizers.
+    run -p mbls-nn --lib -- cpu::values cpu::kernel::matrix optim::adam optim::sgd
+    # Both of the former, and Winograd's transforms.
+    run -p mbls-nn --lib -- cpu::conv
 } > "$out.tmp"
 mv "$out.tmp" "$out"
 cat "$out"

@@ -97,3 +97,22 @@ pub(super) fn chunk<T>(values: &[T], size: usize, index: usize) -> &[T] {
     let start = index * size;
     &values[start..values.len().min(start + size)]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Also where an entry is left as it is given.
+    #[test]
+    fn every_chunk_is_given_as_zeros_and_kept_as_written() {
+        for len in [0, 1, 7, 8, 9, 29] {
+            let values = written::<f32>(len, 8, |i, out| {
+                assert!(out.iter().all(|&v| v == 0.0));
+                out.iter_mut().step_by(2).for_each(|v| *v = i as f32 + 1.0);
+            });
+            let expected: Vec<f32> =
+                (0..len).map(|at| if at % 8 % 2 == 0 { (at / 8) as f32 + 1.0 } else { 0.0 }).collect();
+            assert_eq!(values, expected);
+        }
+    }
+}

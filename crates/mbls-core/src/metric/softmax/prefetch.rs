@@ -1,7 +1,5 @@
 //! Memory asked for while something else is computed.
 
-use super::BLOCK;
-
 /// Asks for what lies a block after some scores: [`measure`](super::super::measure) reads that next, first to see whether it is
 /// finite, which is so little work that it would wait for the memory all the time.
 ///
@@ -11,6 +9,7 @@ pub(super) fn block_after<T>(scores: &[T]) {
     // Miri has no such instruction.
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     {
+        use super::BLOCK;
         use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
         const LINE: usize = 64;
         let first = scores.as_ptr().cast::<i8>().wrapping_add(BLOCK * size_of::<T>());
