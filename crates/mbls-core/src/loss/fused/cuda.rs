@@ -3,6 +3,7 @@
 //! Nothing waits for the device. The forward pass computes the values alone; the backward pass reads the logits again and
 //! writes the gradient with the upstream factor in it, which takes less memory traffic than a gradient that is kept and scaled.
 
+use super::super::AugmentedPenalty;
 use super::plan::{Base, Form, Penalty, Prepared};
 use super::stored::Stored;
 use crate::simd::Real;
@@ -70,17 +71,23 @@ struct Scalars {
     linear: f64,
     quadratic: f64,
     delta: f64,
+    inverse_margin: f64,
+    scale: f64,
+    winner_margin: f64,
+    winner_weight: f64,
     focal: u32,
     has_second: u32,
+    has_winner: u32,
     target_anchor: u32,
     moves_anchor: u32,
+    augmented: u32,
 }
 
 // SAFETY: plain numbers, laid out as in the source: the same fields in the same order, `repr(C)`, the same size.
 unsafe impl DeviceRepr for Scalars {}
 
 /// The source asserts the same.
-const _: () = assert!(size_of::<Scalars>() == 112 && size_of::<Extent>() == 24);
+const _: () = assert!(size_of::<Scalars>() == 152 && size_of::<Extent>() == 24);
 
 /// `Shape` of the source.
 #[derive(Clone, Copy)]
@@ -101,8 +108,16 @@ impl Scalars {
             Base::CrossEntropy => None,
             Base::Focal(gamma) => Some(gamma),
         };
-        let shape = shape(&prepared.penalty);
-        let [linear, quadratic, delta] = shape.unwrap_or_default();
+        let penalty = &prepared.penalty;
+        let [linear, quadratic, delta] = match penalty.form {
+            Form::Hinge => [1.0, 0.0, 0.0],
+            Form::Shaped(cost) => [cost.linear, cost.quadratic, cost.delta].map(Real::f64),
+            Form::Nothing | Form::Whole | Form::Augmented(_) => [0.0; 3],
+        };
+        let (augmented, inverse_margin) = match penalty.form {
+            Form::Augmented(cost) => (augmented(cost.penalty), cost.inverse_margin.f64()),
+            _ => (0, 0.0),
+        };
         let (has_second, second_weight) = (second_weight.is_some(), second_weight.unwrap_or(0.0));
         Self {
             gamma_below: gamma.map_or([0.0; 2], |gamma| gamma.below.map(|(below, _)| below)),
@@ -110,33 +125,43 @@ impl Scalars {
             gamma_otherwise: gamma.map_or(0.0, |gamma| gamma.otherwise),
             base_weight: prepared.base_weight,
             uniform_weight: prepared.uniform_weight,
-            penalty_weight: if shape.is_some() { second_weight } else { 0.0 },
+            penalty_weight: if has_penalty(penalty) { second_weight } else { 0.0 },
             second_weight,
             linear,
             quadratic,
             delta,
+            inverse_margin,
+            scale: penalty.scale,
+            winner_margin: prepared.winner.map_or(0.0, |winner| winner.margin),
+            winner_weight: prepared.winner.map_or(0.0, |winner| winner.weight),
             focal: gamma.is_some().into(),
             has_second: has_second.into(),
-            target_anchor: prepared.penalty.target_anchor.into(),
-            moves_anchor: prepared.penalty.moves_anchor.into(),
+            has_winner: prepared.winner.is_some().into(),
+            target_anchor: penalty.target_anchor.into(),
+            moves_anchor: penalty.moves_anchor.into(),
+            augmented,
         }
     }
 }
 
-/// `linear`, `quadratic` and `delta` of the source, of a penalty on distances.
-fn shape<F: Real>(penalty: &Penalty<F>) -> Option<[f64; 3]> {
-    match penalty.form {
-        Form::Hinge => Some([1.0, 0.0, 0.0]),
-        Form::Shaped(cost) => Some([cost.linear, cost.quadratic, cost.delta].map(Real::f64)),
-        // The uniform term has a weight of its own; the plan has no kernel for the others.
-        Form::Nothing | Form::Whole | Form::Augmented(_) => None,
+/// Whether there is a penalty on distances; the uniform term has a weight of its own.
+fn has_penalty<F>(penalty: &Penalty<F>) -> bool {
+    matches!(penalty.form, Form::Hinge | Form::Shaped(_) | Form::Augmented(_))
+}
+
+/// The number that the source has for a penalty.
+fn augmented(penalty: AugmentedPenalty) -> u32 {
+    match penalty {
+        AugmentedPenalty::Phr => 1,
+        AugmentedPenalty::P2 => 2,
+        AugmentedPenalty::P3 => 3,
     }
 }
 
 /// The values of a batch, in the type of the computation.
 pub(super) struct Values {
     pub(super) total: CudaStorage,
-    /// Base and second term without their weights, `[2]`; meaningless the second where there is none.
+    /// Base, winner's penalty and second term without their weights, `[3]`; meaningless those that there are none of.
     pub(super) terms: Tensor,
 }
 
@@ -144,7 +169,8 @@ pub(super) struct Values {
 pub(super) struct OnDevice {
     targets: CudaSlice<u32>,
     row_weights: CudaSlice<f64>,
-    /// The penalty's margins, then its weights, in the type of the computation; without a penalty one 0.
+    /// The penalty's margins, then its weights, or its multipliers and their parameters, in the type of the computation; without
+    /// a penalty one 0.
     per_class: CudaStorage,
     scalars: Scalars,
     extent: Extent,
@@ -165,11 +191,13 @@ impl OnDevice {
         };
         let count = count.unsigned_abs();
         let penalty = &prepared.penalty;
-        let has_penalty = shape(penalty).is_some();
+        let has_penalty = has_penalty(penalty);
         let per_class: Vec<F> = if has_penalty {
-            let margins = (0..classes).map(|class| penalty.of_class(class)[0]);
-            let weights = (0..classes).map(|class| F::new(penalty.scale) * penalty.of_class(class)[1]);
-            margins.chain(weights).collect()
+            // The weight of a class takes the scale; an augmented Lagrangian has one of its own.
+            let scale = if matches!(penalty.form, Form::Augmented(_)) { 1.0 } else { penalty.scale };
+            let first = (0..classes).map(|class| penalty.of_class(class)[0]);
+            let second = (0..classes).map(|class| F::new(scale) * penalty.of_class(class)[1]);
+            first.chain(second).collect()
         } else {
             // There are no allocations of nothing.
             vec![F::default()]
@@ -209,8 +237,8 @@ impl OnDevice {
         let (device, stream) = (&logits.device, logits.device.cuda_stream());
         let logits = self.view::<T>(logits, layout)?;
         let blocks = self.blocks();
-        // SAFETY: every block writes its two numbers before `add_terms` reads them.
-        let mut partial = unsafe { device.alloc::<f64>(2 * blocks as usize)? };
+        // SAFETY: every block writes its three numbers before `add_terms` reads them.
+        let mut partial = unsafe { device.alloc::<f64>(3 * blocks as usize)? };
         let kernel = self.kernel::<T>(device, "terms")?;
         let mut launch = stream.launch_builder(&kernel);
         self.arguments::<T>(&mut launch, &logits)?.arg(&mut partial);
@@ -218,17 +246,17 @@ impl OnDevice {
         // logits, `LogitBatch` that targets are classes or ignored, `Prepared` the numbers per class.
         unsafe { launch.launch(grid(blocks)) }.w()?;
 
-        // SAFETY: the kernel writes all three.
-        let (mut total, mut terms) = unsafe { (device.alloc::<T::Compute>(1)?, device.alloc::<T::Compute>(2)?) };
+        // SAFETY: the kernel writes all four.
+        let (mut total, mut terms) = unsafe { (device.alloc::<T::Compute>(1)?, device.alloc::<T::Compute>(3)?) };
         let kernel = function::<T>(device, "add_terms")?;
         let mut launch = stream.launch_builder(&kernel);
         launch.arg(&partial).arg(&blocks).arg(&self.scalars).arg(&mut total).arg(&mut terms);
-        // SAFETY: the arguments are those of the kernel, two numbers a block, room for a total and two terms.
+        // SAFETY: the arguments are those of the kernel, three numbers a block, room for a total and three terms.
         unsafe { launch.launch(grid(1)) }.w()?;
         let terms = Storage::Cuda(CudaStorage::wrap_cuda_slice(terms, device.clone()));
         Ok(Values {
             total: CudaStorage::wrap_cuda_slice(total, device.clone()),
-            terms: Tensor::from_storage(terms, 2, BackpropOp::none(), false),
+            terms: Tensor::from_storage(terms, 3, BackpropOp::none(), false),
         })
     }
 

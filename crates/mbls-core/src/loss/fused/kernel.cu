@@ -61,11 +61,23 @@ struct Plan {
     double linear;
     double quadratic;
     double delta;
+    // Of an augmented Lagrangian: one over the margin, and what a row's costs are multiplied by.
+    double inverse_margin;
+    double scale;
+    double winner_margin;
+    double winner_weight;
     u32 focal;
     u32 has_second;
+    u32 has_winner;
     u32 target_anchor;
     u32 moves_anchor;
+    // One of the penalties below, or 0.
+    u32 augmented;
 };
+
+#define PHR 1
+#define P2 2
+#define P3 3
 
 // Logits [rows / positions, classes, positions]; in `cuda.rs` with the same fields.
 struct Shape {
@@ -76,7 +88,7 @@ struct Shape {
     u32 width;
 };
 
-static_assert(sizeof(Plan) == 112 && sizeof(Shape) == 24, "the host passes these sizes");
+static_assert(sizeof(Plan) == 152 && sizeof(Shape) == 24, "the host passes these sizes");
 
 // The largest logit and its first class.
 struct Max {
@@ -95,6 +107,7 @@ struct Sums {
 // Weighted sums over rows.
 struct Terms {
     double base;
+    double winner;
     double second;
 };
 
@@ -113,7 +126,7 @@ __device__ Sums other_lane(Sums sums, u32 offset) {
 }
 
 __device__ Terms other_lane(Terms terms, u32 offset) {
-    return {other_lane(terms.base, offset), other_lane(terms.second, offset)};
+    return {other_lane(terms.base, offset), other_lane(terms.winner, offset), other_lane(terms.second, offset)};
 }
 
 __device__ Max combine(Max a, Max b) {
@@ -125,7 +138,7 @@ __device__ Sums combine(Sums a, Sums b) {
     return {a.exp + b.exp, a.shifted + b.shifted, a.cost + b.cost, a.slope + b.slope};
 }
 
-__device__ Terms combine(Terms a, Terms b) { return {a.base + b.base, a.second + b.second}; }
+__device__ Terms combine(Terms a, Terms b) { return {a.base + b.base, a.winner + b.winner, a.second + b.second}; }
 
 // Combines the values of each `width` threads, in one order; all of them get the result. All threads of a block must call it.
 template <typename T>
@@ -170,20 +183,45 @@ __device__ Base base_of(const Plan& plan, double log_p) {
     return {-factor * log_p, factor - gamma * p * log_p * factor / doubt};
 }
 
-// Cost and slope of a distance from the anchor, without the weight of the class.
+// Cost and slope of a distance from the anchor.
 struct Cost {
     Compute cost;
     Compute slope;
 };
 
-__device__ Cost cost_of(const Plan& plan, Compute distance, Compute margin) {
+// Of an augmented Lagrangian of h = distance / margin - 1.
+__device__ Cost augmented_cost_of(const Plan& plan, Compute distance, Compute lambda, Compute rho) {
+    Compute scale = (Compute)plan.scale, inverse_margin = (Compute)plan.inverse_margin;
+    Compute h = distance * inverse_margin - 1;
+    Compute cost, slope;
+    if (plan.augmented == PHR) {
+        Compute multiplier = lambda + rho * h;
+        bool within = multiplier < 0;
+        cost = within ? -(Compute)0.5 * (lambda * lambda) / rho : h * (lambda + (Compute)0.5 * (rho * h));
+        slope = within ? (Compute)0 : multiplier;
+    } else {
+        Compute above = h < 0 ? (Compute)0 : h, below = h - above, room = 1 - rho * below;
+        cost = below * lambda / room + above * lambda + lambda * rho * (above * above);
+        slope = lambda / (room * room) + 2 * (lambda * rho * above);
+        if (plan.augmented == P2) {
+            Compute square = rho * rho * (above * above);
+            cost += square * above * (Compute)(1.0 / 6.0);
+            slope += (Compute)0.5 * square;
+        }
+    }
+    return {scale * cost, scale * slope * inverse_margin};
+}
+
+// The two numbers of a class are its margin and its weight, or the multiplier and the parameter of an augmented Lagrangian.
+__device__ Cost cost_of(const Plan& plan, Compute distance, Compute margin, Compute weight) {
+    if (plan.augmented) return augmented_cost_of(plan, distance, margin, weight);
     Compute linear = (Compute)plan.linear, quadratic = (Compute)plan.quadratic, delta = (Compute)plan.delta;
     // False for NaN, which so stays.
     bool within = distance <= margin;
     Compute excess = within ? (Compute)0 : distance - margin;
     Compute capped = excess < delta ? excess : delta;
     Compute cost = linear * excess + quadratic * (capped * (excess - (Compute)0.5 * capped));
-    return {cost, within ? (Compute)0 : linear + quadratic * capped};
+    return {weight * cost, weight * (within ? (Compute)0 : linear + quadratic * capped)};
 }
 
 // Adds what the logit of one class brings to a row's sums.
@@ -192,26 +230,28 @@ __device__ void add(Sums& sums, const Plan& plan, Compute logit, Compute max, Co
     Compute shifted = logit - max;
     sums.exp += exp(shifted);
     if (PENALTY) {
-        Cost cost = cost_of(plan, anchor - logit, margin);
-        sums.cost += weight * cost.cost;
-        sums.slope += weight * cost.slope;
+        Cost cost = cost_of(plan, anchor - logit, margin, weight);
+        sums.cost += cost.cost;
+        sums.slope += cost.slope;
     } else {
         sums.shifted += shifted;
     }
 }
 
-// What the gradient of a row is made of: of exponentials, of 1, of the penalty's slope and, on top, at label and anchor.
+// What the gradient of a row is made of: of exponentials, of 1, of the penalty's slope and, on top, at label, anchor and maximum.
 struct Factors {
     Compute exp;
     Compute constant;
     Compute penalty;
     Compute label;
     Compute anchor;
+    Compute winner;
 };
 
 // The values of a row of a weight, unweighted, and the factors of its gradient.
 template <bool PENALTY>
-__device__ Terms finish(const Plan& plan, const Sums& sums, u32 classes, Compute label, double weight, Factors& factors) {
+__device__ Terms finish(const Plan& plan, const Sums& sums, u32 classes, Compute label, Compute max, double weight,
+                        Factors& factors) {
     double log_sum = log((double)sums.exp);
     double log_p = (double)label - log_sum;
     Base base = base_of(plan, log_p);
@@ -222,7 +262,10 @@ __device__ Terms finish(const Plan& plan, const Sums& sums, u32 classes, Compute
     factors.penalty = (Compute)(weight * plan.penalty_weight);
     factors.label = (Compute)base_slope;
     factors.anchor = (Compute)(weight * plan.penalty_weight * (double)sums.slope);
-    return {base.value, PENALTY ? (double)sums.cost : log_sum - (double)sums.shifted / classes};
+    // False for NaN, which so stays.
+    double excess = !plan.has_winner || (double)max <= plan.winner_margin ? 0.0 : (double)max - plan.winner_margin;
+    factors.winner = (Compute)(weight * plan.winner_weight * 2.0 * excess);
+    return {base.value, excess * excess, PENALTY ? (double)sums.cost : log_sum - (double)sums.shifted / classes};
 }
 
 // The gradient of a row by the logit of one class.
@@ -230,8 +273,9 @@ template <bool PENALTY>
 __device__ Compute slope_of(const Plan& plan, const Factors& factors, Compute logit, const Max& max, Compute anchor,
                             Compute margin, Compute weight, u32 class_index, u32 target) {
     Compute slope = exp(logit - max.value) * factors.exp + factors.constant;
-    if (PENALTY) slope -= factors.penalty * (weight * cost_of(plan, anchor - logit, margin).slope);
+    if (PENALTY) slope -= factors.penalty * cost_of(plan, anchor - logit, margin, weight).slope;
     if (class_index == target) slope -= factors.label;
+    if (class_index == max.index) slope += factors.winner;
     if (PENALTY && plan.moves_anchor && class_index == (plan.target_anchor ? target : max.index)) slope += factors.anchor;
     return slope;
 }
@@ -276,8 +320,10 @@ __device__ void row_of(const Stored* __restrict__ logits, const double* __restri
     Factors factors;
     if (counts) {
         double weight = row_weights[row.target];
-        Terms found = finish<PENALTY>(plan, sums, classes, label - max.value, weight * upstream, factors);
-        if (row.first == 0) terms = combine(terms, {weight * found.base, weight * found.second});
+        Terms found = finish<PENALTY>(plan, sums, classes, label - max.value, max.value, weight * upstream, factors);
+        if (row.first == 0) {
+            terms = combine(terms, {weight * found.base, weight * found.winner, weight * found.second});
+        }
     }
     if (GRADIENT && exists) {
 #pragma unroll 4
@@ -299,7 +345,7 @@ template <bool PENALTY, bool GRADIENT>
 __device__ Terms rows(const Stored* __restrict__ logits, const u32* __restrict__ targets,
                       const double* __restrict__ row_weights, const Compute* __restrict__ per_class, const Plan& plan,
                       const Shape& shape, double upstream, Stored* __restrict__ gradient) {
-    Terms terms = {0, 0};
+    Terms terms = {0, 0, 0};
     u32 groups = blockDim.x / shape.width;
     // The same number of steps for every thread of a block, which reduce together.
     for (u64 first = (u64)blockIdx.x * groups; first < shape.rows; first += (u64)gridDim.x * groups) {
@@ -318,7 +364,7 @@ template <bool PENALTY, bool GRADIENT>
 __device__ Terms columns(const Stored* __restrict__ logits, const u32* __restrict__ targets,
                          const double* __restrict__ row_weights, const Compute* __restrict__ per_class, const Plan& plan,
                          const Shape& shape, double upstream, Stored* __restrict__ gradient) {
-    Terms terms = {0, 0};
+    Terms terms = {0, 0, 0};
     for (u64 n = (u64)blockIdx.x * blockDim.x + threadIdx.x; n < shape.rows; n += (u64)gridDim.x * blockDim.x) {
         u64 start = n / shape.positions * shape.classes * shape.positions + n % shape.positions;
         Row row = {start, shape.positions, 0, 1, targets[n]};
@@ -336,8 +382,9 @@ __device__ Terms columns(const Stored* __restrict__ logits, const u32* __restric
         Terms terms = LAYOUT<PENALTY, false>(logits, targets, row_weights, per_class, plan, shape, 1.0, 0);               \
         terms = reduce(terms, blockDim.x);                                                                                \
         if (threadIdx.x == 0) {                                                                                           \
-            partial[2 * blockIdx.x] = terms.base;                                                                         \
-            partial[2 * blockIdx.x + 1] = terms.second;                                                                   \
+            partial[3 * blockIdx.x] = terms.base;                                                                         \
+            partial[3 * blockIdx.x + 1] = terms.winner;                                                                   \
+            partial[3 * blockIdx.x + 2] = terms.second;                                                                   \
         }                                                                                                                 \
     }                                                                                                                     \
     extern "C" __global__ void __launch_bounds__(MAX_THREADS) LAYOUT##_gradient##SUFFIX(                                  \
@@ -351,19 +398,21 @@ KERNELS(rows, _penalty, true)
 KERNELS(columns, , false)
 KERNELS(columns, _penalty, true)
 
-// Adds the sums of blocks in their order, as one block: the total, and terms [base, second].
+// Adds the sums of blocks in their order, as one block: the total, and terms [base, winner, second].
 extern "C" __global__ void __launch_bounds__(MAX_THREADS) add_terms(const double* partial, u32 blocks, const Plan plan,
                                                                     Compute* total, Compute* of_terms) {
-    Terms terms = {0, 0};
+    Terms terms = {0, 0, 0};
     for (u32 block = threadIdx.x; block < blocks; block += blockDim.x) {
-        terms = combine(terms, {partial[2 * block], partial[2 * block + 1]});
+        terms = combine(terms, {partial[3 * block], partial[3 * block + 1], partial[3 * block + 2]});
     }
     terms = reduce(terms, blockDim.x);
     if (threadIdx.x == 0) {
-        // 0 times infinity would spoil a loss that has no second term.
+        // 0 times infinity would spoil a loss that has no such term.
+        double winner = plan.has_winner ? plan.winner_weight * terms.winner : 0.0;
         double second = plan.has_second ? plan.second_weight * terms.second : 0.0;
-        *total = (Compute)(plan.base_weight * terms.base + second);
+        *total = (Compute)(plan.base_weight * terms.base + winner + second);
         of_terms[0] = (Compute)terms.base;
-        of_terms[1] = (Compute)terms.second;
+        of_terms[1] = (Compute)terms.winner;
+        of_terms[2] = (Compute)terms.second;
     }
 }

@@ -3,7 +3,7 @@
 //! The composed form of a loss makes a tensor for every step, and another for the gradient of each. Here a row is read while
 //! it is in the cache, and all that is allocated is the gradient, which the backward pass hands out. It covers
 //! cross-entropy, label smoothing, the focal losses, every [`LogitPenalty`](super::LogitPenalty), ACLS and CALS-ALM. CUDA
-//! devices have kernels of the same formulas, but for the last two, which keep no gradient and read the logits again instead.
+//! devices have kernels of the same formulas, which keep no gradient and read the logits again instead.
 
 mod cost;
 #[cfg(feature = "cuda")]
@@ -50,7 +50,7 @@ impl AddAssign for Sums {
 pub(super) fn forward(batch: &LogitBatch, plan: &Plan) -> Result<Option<LossOutput>> {
     let has_kernels = match batch.source().device() {
         Device::Cpu => true,
-        Device::Cuda(_) => cfg!(feature = "cuda") && plan.has_device_kernel(),
+        Device::Cuda(_) => cfg!(feature = "cuda"),
         Device::Metal(_) => false,
     };
     if !has_kernels || batch.reduction() == Reduction::None || batch.is_composed() {

@@ -123,7 +123,7 @@ impl CustomOp1 for FusedLoss {
         };
         let DeviceValues { total, terms } = on_device.values(storage, layout)?;
         // As on the CPU.
-        let _ = self.kept.terms.set([terms.get(0)?, terms.get(1)?, terms.get(1)?]);
+        let _ = self.kept.terms.set([terms.get(0)?, terms.get(1)?, terms.get(2)?]);
         if self.wants_gradient {
             let _ = self.kept.on_device.set(on_device.into());
         }

@@ -162,11 +162,6 @@ impl Plan {
     pub(super) fn terms(&self) -> [Option<(&'static str, f64)>; 3] {
         self.terms
     }
-
-    /// Whether the kernels for CUDA devices know all of it.
-    pub(super) fn has_device_kernel(&self) -> bool {
-        self.terms[1].is_none() && !matches!(self.second, Second::Augmented { .. })
-    }
 }
 
 impl<F: Real> Prepared<F> {
