@@ -99,7 +99,7 @@ fn truncated(rng: &mut ChaCha8Rng, TruncatedNormal { mean, std, low, high }: Tru
         let z = if wide { StandardNormal.sample(rng) } else { first + (last - first) * unit(rng) };
         let kept = if wide { first <= z && z <= last } else { unit(rng) <= (-0.5 * z * z).exp() };
         if kept {
-            // The bounds hold for the rounded value too.
+            // Rounding may leave the bounds by a last bit.
             return (mean + std * z).clamp(low, high) as f32;
         }
     };

@@ -86,22 +86,23 @@ fn sum_of_squares(grad: &Tensor) -> candle_core::Result<f64> {
     }
     let (storage, layout) = grad.storage_and_layout();
     match (&*storage, layout.contiguous_offsets()) {
-        (Storage::Cpu(CpuStorage::F32(all)), Some((from, to))) => Ok(sum_of_slice(&all[from..to], f64::from)),
-        (Storage::Cpu(CpuStorage::F64(all)), Some((from, to))) => Ok(sum_of_slice(&all[from..to], |v| v)),
-        _ => Ok(sum_of_slice(&grad.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?, |v| v)),
+        (Storage::Cpu(CpuStorage::F32(all)), Some((from, to))) => Ok(sum_of_slice(&all[from..to])),
+        (Storage::Cpu(CpuStorage::F64(all)), Some((from, to))) => Ok(sum_of_slice(&all[from..to])),
+        _ => Ok(sum_of_slice(&grad.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?)),
     }
 }
 
-fn sum_of_slice<T: Copy + Sync>(values: &[T], wide: impl Fn(T) -> f64 + Copy + Sync) -> f64 {
+fn sum_of_slice<T: Copy + Sync + Into<f64>>(values: &[T]) -> f64 {
+    let square = |value: T| value.into() * value.into();
     let chunk = |chunk: &[T]| {
         let (blocks, rest) = chunk.as_chunks::<LANES>();
         let mut sums = [0f64; LANES];
         for block in blocks {
             for (sum, &value) in sums.iter_mut().zip(block) {
-                *sum += wide(value) * wide(value);
+                *sum += square(value);
             }
         }
-        rest.iter().map(|&v| wide(v) * wide(v)).chain(sums).sum::<f64>()
+        rest.iter().map(|&v| square(v)).chain(sums).sum::<f64>()
     };
     let partial: Vec<f64> = match values.len() {
         0..=CHUNK => vec![chunk(values)],
@@ -120,7 +121,7 @@ mod tests {
             // Whole numbers, so that any order of the sum is exact.
             let values: Vec<f32> = (0..n).map(|i| (i % 61) as f32 - 30.0).collect();
             let expected: f64 = values.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
-            assert_eq!(sum_of_slice(&values, f64::from), expected, "{n}");
+            assert_eq!(sum_of_slice(&values), expected, "{n}");
         }
     }
 }

@@ -26,8 +26,8 @@ pub(super) fn update<const N: usize>(
 ) -> Result<()> {
     let rule = Rule { next, step };
     match p.dtype() {
-        DType::F32 => nest::<f32, N>(p, g, &state, Vec::new(), &|p, g, s| rule.run(p, g, s, f64::from, |v| v as f32)),
-        DType::F64 => nest::<f64, N>(p, g, &state, Vec::new(), &|p, g, s| rule.run(p, g, s, |v| v, |v| v)),
+        DType::F32 => nest::<f32, N>(p, g, &state, Vec::new(), &|p, g, s| rule.run(p, g, s)),
+        DType::F64 => nest::<f64, N>(p, g, &state, Vec::new(), &|p, g, s| rule.run(p, g, s)),
         other => bail!("element-wise update of {other:?}, expected f32 or f64"),
     }
 }
@@ -35,88 +35,57 @@ pub(super) fn update<const N: usize>(
 /// Elements of the parameter, of its gradient and of the state.
 type Task<'a, T, const N: usize> = (&'a mut [T], &'a [T], [&'a mut [T]; N]);
 
-struct Rule<F, S> {
+struct Rule<F, S, const N: usize> {
     next: F,
     step: S,
 }
 
-impl<F, S> Rule<F, S> {
-    fn run<T: Copy + Send + Sync, const N: usize>(
-        &self,
-        p: &mut [T],
-        g: &[T],
-        state: [&mut [T]; N],
-        wide: impl Fn(T) -> f64 + Copy + Sync,
-        narrow: impl Fn(f64) -> T + Copy + Sync,
-    ) where
-        F: Fn(f64, f64, [f64; N]) -> [f64; N] + Sync,
-        S: Fn(f64, f64, [f64; N]) -> f64 + Sync,
-    {
-        let chunk = |task| self.chunk(task, wide, narrow);
+impl<F, S, const N: usize> Rule<F, S, N>
+where
+    F: Fn(f64, f64, [f64; N]) -> [f64; N] + Sync,
+    S: Fn(f64, f64, [f64; N]) -> f64 + Sync,
+{
+    fn run<T: Element>(&self, p: &mut [T], g: &[T], state: [&mut [T]; N]) {
         // Less than two whole tasks are not worth a second thread.
         if p.len() < 2 * CHUNK {
-            return chunk((p, g, state));
+            return self.chunk((p, g, state));
         }
         let mut states = state.map(|s| s.chunks_mut(CHUNK));
         let mut tasks = Vec::with_capacity(p.len().div_ceil(CHUNK));
         for (p, g) in p.chunks_mut(CHUNK).zip(g.chunks(CHUNK)) {
             tasks.push((p, g, states.each_mut().map(|chunks| chunks.next().unwrap_or_default())));
         }
-        tasks.into_par_iter().for_each(chunk);
+        tasks.into_par_iter().for_each(|task| self.chunk(task));
     }
 
     /// The elements of one task, with AVX2 where the processor has it: it rounds as everywhere, operation by operation.
-    fn chunk<T: Copy, const N: usize>(
-        &self,
-        task: Task<'_, T, N>,
-        wide: impl Fn(T) -> f64 + Copy,
-        narrow: impl Fn(f64) -> T + Copy,
-    ) where
-        F: Fn(f64, f64, [f64; N]) -> [f64; N],
-        S: Fn(f64, f64, [f64; N]) -> f64,
-    {
+    fn chunk<T: Element>(&self, task: Task<'_, T, N>) {
         #[cfg(target_arch = "x86_64")]
-        {
-            #[target_feature(enable = "avx2")]
-            fn fast<T: Copy, const N: usize, F, S>(
-                rule: &Rule<F, S>,
-                task: Task<'_, T, N>,
-                wide: impl Fn(T) -> f64 + Copy,
-                narrow: impl Fn(f64) -> T + Copy,
-            ) where
-                F: Fn(f64, f64, [f64; N]) -> [f64; N],
-                S: Fn(f64, f64, [f64; N]) -> f64,
-            {
-                rule.blocks(task, wide, narrow);
-            }
-            if std::arch::is_x86_feature_detected!("avx2") {
-                // SAFETY: the processor has the feature.
-                return unsafe { fast(self, task, wide, narrow) };
-            }
+        if std::arch::is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has the feature.
+            return unsafe { self.elements_avx2(task) };
         }
-        self.blocks(task, wide, narrow);
+        self.elements(task);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn elements_avx2<T: Element>(&self, task: Task<'_, T, N>) {
+        self.elements(task);
     }
 
     #[inline(always)]
-    fn blocks<T: Copy, const N: usize>(
-        &self,
-        (p, g, state): Task<'_, T, N>,
-        wide: impl Fn(T) -> f64 + Copy,
-        narrow: impl Fn(f64) -> T + Copy,
-    ) where
-        F: Fn(f64, f64, [f64; N]) -> [f64; N],
-        S: Fn(f64, f64, [f64; N]) -> f64,
-    {
+    fn elements<T: Element>(&self, (p, g, state): Task<'_, T, N>) {
         // Slices of one length, known to the compiler as such, become vectors.
         let n = p.len();
         let (g, state) = (&g[..n], state.map(|s| &mut s[..n]));
         for i in 0..n {
-            let (wide_p, wide_g) = (wide(p[i]), wide(g[i]));
-            let new = (self.next)(wide_p, wide_g, std::array::from_fn(|k| wide(state[k][i]))).map(narrow);
+            let (wide_p, wide_g) = (p[i].into(), g[i].into());
+            let new = (self.next)(wide_p, wide_g, std::array::from_fn(|k| state[k][i].into())).map(T::rounded);
             for k in 0..N {
                 state[k][i] = new[k];
             }
-            p[i] = narrow((self.step)(wide_p, wide_g, new.map(wide)));
+            p[i] = T::rounded((self.step)(wide_p, wide_g, new.map(T::into)));
         }
     }
 }
@@ -185,7 +154,9 @@ impl<T: Element, const N: usize> InplaceOp2 for Innermost<'_, T, N> {
     }
 }
 
-trait Element: Copy + Send + Sync {
+trait Element: Copy + Send + Sync + Into<f64> {
+    /// The nearest number of this type.
+    fn rounded(value: f64) -> Self;
     fn elements<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [Self]>;
     fn elements_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [Self]>;
 }
@@ -193,6 +164,11 @@ trait Element: Copy + Send + Sync {
 macro_rules! element {
     ($type:ty, $variant:ident) => {
         impl Element for $type {
+            #[inline(always)]
+            fn rounded(value: f64) -> Self {
+                value as $type
+            }
+
             fn elements<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [Self]> {
                 match (storage, layout.contiguous_offsets()) {
                     (CpuStorage::$variant(all), Some((from, to))) => Ok(&all[from..to]),

@@ -71,8 +71,8 @@ struct Scalars {
     linear: f64,
     quadratic: f64,
     delta: f64,
-    inverse_margin: f64,
     scale: f64,
+    inverse_margin: f64,
     winner_margin: f64,
     winner_weight: f64,
     focal: u32,
@@ -125,13 +125,13 @@ impl Scalars {
             gamma_otherwise: gamma.map_or(0.0, |gamma| gamma.otherwise),
             base_weight: prepared.base_weight,
             uniform_weight: prepared.uniform_weight,
-            penalty_weight: if has_penalty(penalty) { second_weight } else { 0.0 },
+            penalty_weight: prepared.penalty_weight,
             second_weight,
             linear,
             quadratic,
             delta,
-            inverse_margin,
             scale: penalty.scale,
+            inverse_margin,
             winner_margin: prepared.winner.map_or(0.0, |winner| winner.margin),
             winner_weight: prepared.winner.map_or(0.0, |winner| winner.weight),
             focal: gamma.is_some().into(),
@@ -193,11 +193,10 @@ impl OnDevice {
         let penalty = &prepared.penalty;
         let has_penalty = has_penalty(penalty);
         let per_class: Vec<F> = if has_penalty {
-            // The weight of a class takes the scale; an augmented Lagrangian has one of its own.
-            let scale = if matches!(penalty.form, Form::Augmented(_)) { 1.0 } else { penalty.scale };
-            let first = (0..classes).map(|class| penalty.of_class(class)[0]);
-            let second = (0..classes).map(|class| F::new(scale) * penalty.of_class(class)[1]);
-            first.chain(second).collect()
+            [0, 1]
+                .into_iter()
+                .flat_map(|number| (0..classes).map(move |class| penalty.of_class(class)[number]))
+                .collect()
         } else {
             // There are no allocations of nothing.
             vec![F::default()]

@@ -61,9 +61,10 @@ struct Plan {
     double linear;
     double quadratic;
     double delta;
-    // Of an augmented Lagrangian: one over the margin, and what a row's costs are multiplied by.
-    double inverse_margin;
+    // What a row's costs are multiplied by, which `penalty_weight` has in it.
     double scale;
+    // Of an augmented Lagrangian, one over the margin.
+    double inverse_margin;
     double winner_margin;
     double winner_weight;
     u32 focal;
@@ -191,7 +192,7 @@ struct Cost {
 
 // Of an augmented Lagrangian of h = distance / margin - 1.
 __device__ Cost augmented_cost_of(const Plan& plan, Compute distance, Compute lambda, Compute rho) {
-    Compute scale = (Compute)plan.scale, inverse_margin = (Compute)plan.inverse_margin;
+    Compute inverse_margin = (Compute)plan.inverse_margin;
     Compute h = distance * inverse_margin - 1;
     Compute cost, slope;
     if (plan.augmented == PHR) {
@@ -209,7 +210,7 @@ __device__ Cost augmented_cost_of(const Plan& plan, Compute distance, Compute la
             slope += (Compute)0.5 * square;
         }
     }
-    return {scale * cost, scale * slope * inverse_margin};
+    return {cost, slope * inverse_margin};
 }
 
 // The two numbers of a class are its margin and its weight, or the multiplier and the parameter of an augmented Lagrangian.
@@ -265,7 +266,7 @@ __device__ Terms finish(const Plan& plan, const Sums& sums, u32 classes, Compute
     // False for NaN, which so stays.
     double excess = !plan.has_winner || (double)max <= plan.winner_margin ? 0.0 : (double)max - plan.winner_margin;
     factors.winner = (Compute)(weight * plan.winner_weight * 2.0 * excess);
-    return {base.value, excess * excess, PENALTY ? (double)sums.cost : log_sum - (double)sums.shifted / classes};
+    return {base.value, excess * excess, PENALTY ? plan.scale * (double)sums.cost : log_sum - (double)sums.shifted / classes};
 }
 
 // The gradient of a row by the logit of one class.

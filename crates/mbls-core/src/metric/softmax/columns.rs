@@ -77,23 +77,20 @@ struct Group {
 impl Group {
     /// Appends the first rows.
     fn append_to(&self, rows: &mut Rows, count: usize) {
-        if count == LANES {
-            // Copies of a length that is known when compiling are no calls.
-            return self.append_all_to(rows);
-        }
-        rows.predicted.extend_from_slice(&self.predicted[..count]);
-        rows.rank.extend_from_slice(&self.rank[..count]);
-        rows.confidence.extend_from_slice(&self.confidence[..count]);
-        rows.log_prob.extend_from_slice(&self.log_prob[..count]);
-        rows.brier.extend_from_slice(&self.brier[..count]);
+        append(&mut rows.predicted, &self.predicted, count);
+        append(&mut rows.rank, &self.rank, count);
+        append(&mut rows.confidence, &self.confidence, count);
+        append(&mut rows.log_prob, &self.log_prob, count);
+        append(&mut rows.brier, &self.brier, count);
     }
+}
 
-    fn append_all_to(&self, rows: &mut Rows) {
-        rows.predicted.extend_from_slice(&self.predicted);
-        rows.rank.extend_from_slice(&self.rank);
-        rows.confidence.extend_from_slice(&self.confidence);
-        rows.log_prob.extend_from_slice(&self.log_prob);
-        rows.brier.extend_from_slice(&self.brier);
+#[inline(always)]
+fn append<T: Copy>(to: &mut Vec<T>, lanes: &[T; LANES], count: usize) {
+    match count {
+        // A copy of a length that is known when compiling is no call.
+        LANES => to.extend_from_slice(lanes),
+        _ => to.extend_from_slice(&lanes[..count]),
     }
 }
 
