@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use mbls_data::{Dataset, Seed, stratified_split};
 use mbls_vision::dataset::{Split, cifar10, digits, mnist};
 use mbls_vision::transform::{Noise, Normalise, PadCropFlip};
-use mbls_vision::{AugmentedImages, LabelledImages};
+use mbls_vision::{AugmentedImages, ImageSource, LabelledImages};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

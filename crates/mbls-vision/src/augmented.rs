@@ -1,14 +1,14 @@
 //! Labelled pictures as a network takes them.
 
 use crate::transform::{Noise, Normalise, PadCropFlip};
-use crate::{Error, LabelledImages, Result, Sample};
+use crate::{Error, ImageSource, Result, Sample};
 use mbls_data::{Dataset, Seed};
 use std::sync::Arc;
 
-/// Some pictures of a [`LabelledImages`], made ready for a network one by one.
+/// Some pictures of an [`ImageSource`], made ready for a network one by one.
 ///
 /// Each picture is scaled to 0..1; [`Noise`] is added; [`PadCropFlip`] moves it; [`Normalise`] comes last. Each step is
-/// optional. Noise is part of the picture: its seed comes from the picture's index in the [`LabelledImages`], so that it is the
+/// optional. Noise is part of the picture: its seed comes from the picture's index in the [`ImageSource`], so that it is the
 /// same in every epoch and every split, and it moves with the picture.
 ///
 /// ```
@@ -28,7 +28,7 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone, Debug)]
 pub struct AugmentedImages {
-    images: Arc<LabelledImages>,
+    images: Arc<dyn ImageSource>,
     indices: Vec<usize>,
     noise: Option<Noise>,
     augmentation: Option<PadCropFlip>,
@@ -41,8 +41,8 @@ impl AugmentedImages {
     /// # Errors
     ///
     /// [`Error::Index`] where an index is past the end.
-    pub fn new(images: Arc<LabelledImages>, indices: Vec<usize>) -> Result<Self> {
-        let len = images.len();
+    pub fn new(images: Arc<dyn ImageSource>, indices: Vec<usize>) -> Result<Self> {
+        let len = images.labels().len();
         match indices.iter().find(|&&index| index >= len) {
             Some(&index) => Err(Error::Index { index, len }),
             None => Ok(Self { images, indices, noise: None, augmentation: None, normalisation: None }),
@@ -67,7 +67,7 @@ impl AugmentedImages {
     ///
     /// [`Error::Value`] where `normalisation` is for another number of channels.
     pub fn with_normalisation(self, normalisation: Normalise) -> Result<Self> {
-        let channels = self.images.shape()[0];
+        let channels = self.images.channels();
         if normalisation.channels() != channels {
             let name = format!("normalisation for data set {}", self.images.name());
             return Err(Error::value(name, format!("{channels} channels"), normalisation.channels()));
@@ -75,7 +75,7 @@ impl AugmentedImages {
         Ok(Self { normalisation: Some(normalisation), ..self })
     }
 
-    /// The pictures' places in the [`LabelledImages`].
+    /// The pictures' places in the [`ImageSource`].
     pub fn indices(&self) -> &[usize] {
         &self.indices
     }
@@ -86,7 +86,7 @@ impl AugmentedImages {
     }
 
     /// The pictures it takes from.
-    pub fn images(&self) -> &Arc<LabelledImages> {
+    pub fn images(&self) -> &Arc<dyn ImageSource> {
         &self.images
     }
 }
@@ -100,8 +100,9 @@ impl Dataset for AugmentedImages {
 
     fn get(&self, index: usize, seed: Seed) -> Result<Sample> {
         let original = *self.indices.get(index).ok_or(Error::Index { index, len: self.indices.len() })?;
-        let shape = self.images.shape();
-        let mut pixels = self.images.scaled(original)?;
+        let image = self.images.image(original)?;
+        let shape = image.shape();
+        let mut pixels = image.scaled(self.images.full_scale());
         if let Some(noise) = &self.noise {
             noise.apply(&mut pixels, original);
         }

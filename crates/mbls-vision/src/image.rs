@@ -17,6 +17,19 @@ pub struct Image {
     pub pixels: Vec<u8>,
 }
 
+impl Image {
+    /// Channels, height and width.
+    pub fn shape(&self) -> [usize; 3] {
+        [self.channels, self.height, self.width]
+    }
+
+    /// The values divided by the one that means 1.
+    pub fn scaled(&self, full_scale: u8) -> Vec<f32> {
+        let scale = f32::from(full_scale);
+        self.pixels.iter().map(|&value| f32::from(value) / scale).collect()
+    }
+}
+
 /// One picture ready for a network, with its label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {

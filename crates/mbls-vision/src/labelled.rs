@@ -1,6 +1,6 @@
 //! Labelled pictures in memory.
 
-use crate::{Error, Image, Result, Sample};
+use crate::{Error, Image, ImageSource, Result, Sample};
 use mbls_data::{Dataset, Seed};
 
 /// Pictures of one shape with their labels, in memory as 8-bit values.
@@ -70,37 +70,9 @@ impl LabelledImages {
         Ok(Self { name, shape, pixels, labels, classes, full_scale })
     }
 
-    /// The 64-bit FNV-1a hash of shape, pixels and labels, to tell data sets apart.
-    pub fn digest(&self) -> u64 {
-        let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        let sizes = self.shape.iter().flat_map(|&size| (size as u64).to_le_bytes());
-        let labels = self.labels.iter().flat_map(|label| label.to_le_bytes());
-        sizes.chain(self.pixels.iter().copied()).chain(labels).fold(0xcbf2_9ce4_8422_2325, fnv)
-    }
-
-    /// The data set's name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// Channels, height and width of each picture.
     pub fn shape(&self) -> [usize; 3] {
         self.shape
-    }
-
-    /// The labels, picture by picture.
-    pub fn labels(&self) -> &[u32] {
-        &self.labels
-    }
-
-    /// Number of classes.
-    pub fn classes(&self) -> usize {
-        self.classes
-    }
-
-    /// The value that means 1: 255 for most data sets, 16 for the digits of 8x8 pixels.
-    pub fn full_scale(&self) -> u8 {
-        self.full_scale
     }
 
     /// The values of picture `index`, channel by channel.
@@ -115,21 +87,44 @@ impl LabelledImages {
         }
         Ok(&self.pixels[index * size..(index + 1) * size])
     }
+}
 
-    /// Picture `index`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Index`].
-    pub fn image(&self, index: usize) -> Result<Image> {
+impl ImageSource for LabelledImages {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+
+    fn classes(&self) -> usize {
+        self.classes
+    }
+
+    fn channels(&self) -> usize {
+        self.shape[0]
+    }
+
+    fn common_shape(&self) -> Option<[usize; 3]> {
+        Some(self.shape)
+    }
+
+    fn full_scale(&self) -> u8 {
+        self.full_scale
+    }
+
+    fn image(&self, index: usize) -> Result<Image> {
         let [channels, height, width] = self.shape;
         Ok(Image { channels, height, width, pixels: self.pixels(index)?.to_vec() })
     }
 
-    /// The values of picture `index` divided by the full scale.
-    pub(crate) fn scaled(&self, index: usize) -> Result<Vec<f32>> {
-        let scale = f32::from(self.full_scale);
-        Ok(self.pixels(index)?.iter().map(|&value| f32::from(value) / scale).collect())
+    /// The 64-bit FNV-1a hash of shape, pixels and labels.
+    fn digest(&self) -> u64 {
+        let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        let sizes = self.shape.iter().flat_map(|&size| (size as u64).to_le_bytes());
+        let labels = self.labels.iter().flat_map(|label| label.to_le_bytes());
+        sizes.chain(self.pixels.iter().copied()).chain(labels).fold(0xcbf2_9ce4_8422_2325, fnv)
     }
 }
 
@@ -141,6 +136,7 @@ impl Dataset for LabelledImages {
     }
 
     fn get(&self, index: usize, _seed: Seed) -> Result<Sample> {
-        Ok(Sample { pixels: self.scaled(index)?, shape: self.shape, label: self.labels[index] })
+        let pixels = self.image(index)?.scaled(self.full_scale);
+        Ok(Sample { pixels, shape: self.shape, label: self.labels[index] })
     }
 }

@@ -8,9 +8,11 @@ pub mod dataset;
 mod image;
 mod labelled;
 pub mod model;
+mod source;
 pub mod transform;
 
 pub use augmented::AugmentedImages;
 pub use image::{Image, ImageBatch, ImageCollate, Sample};
 pub use labelled::LabelledImages;
 pub use mbls_data::{Error, Result};
+pub use source::ImageSource;

@@ -4,7 +4,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use mbls_data::{Dataset, Seed};
 use mbls_vision::dataset::{Split, cifar10, digits, mnist};
-use mbls_vision::{LabelledImages, Result};
+use mbls_vision::{ImageSource, LabelledImages, Result};
 use std::io::Write;
 use std::path::Path;
 use tempfile::TempDir;

@@ -7,7 +7,7 @@ use mbls_nn::{Optimizer, ParamStore, Sgd, SgdConfig};
 use mbls_testkit::gradient;
 use mbls_vision::model::{CifarResNet, CifarResNetConfig, Shortcut, SmallCnn, SmallCnnConfig};
 use mbls_vision::transform::Normalise;
-use mbls_vision::{AugmentedImages, ImageCollate, dataset::digits};
+use mbls_vision::{AugmentedImages, ImageCollate, ImageSource, dataset::digits};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -231,7 +231,7 @@ fn the_small_cnn_learns_the_digits() {
     let images = Arc::new(digits::load(path).unwrap());
     let parts = stratified_split(images.labels(), &[1000, 797], Seed(1)).unwrap();
     let loader = |part: usize, order| {
-        let data = AugmentedImages::new(Arc::clone(&images), parts[part].clone()).unwrap();
+        let data = AugmentedImages::new(images.clone(), parts[part].clone()).unwrap();
         let data = data.with_normalisation(Normalise::digits()).unwrap();
         let config = LoaderConfig { batch_size: 50, order, drop_last: false, workers: 0, seed: Seed(2) };
         DataLoader::new(Arc::new(data), Arc::new(ImageCollate), config).unwrap()

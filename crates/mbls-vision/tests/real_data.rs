@@ -1,8 +1,8 @@
 //! The real data sets, where `MBLS_DATA_DIR` has them.
 
 use mbls_data::Dataset;
-use mbls_vision::LabelledImages;
 use mbls_vision::dataset::{Split, cifar10, mnist};
+use mbls_vision::{ImageSource, LabelledImages};
 use std::path::PathBuf;
 
 /// `MBLS_DATA_DIR/path`, or a visible word about the test that is skipped without it.

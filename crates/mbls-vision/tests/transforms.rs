@@ -191,7 +191,7 @@ fn the_pipeline_scales_adds_noise_crops_and_normalises() {
     let noise = Noise::new(0.2, Seed(3)).unwrap();
     let crop = PadCropFlip { padding: 2, flip: true };
     let normalise = Normalise::new(vec![0.3, 0.6], vec![0.5, 0.25]).unwrap();
-    let data = AugmentedImages::new(Arc::clone(&images), vec![3, 1]).unwrap();
+    let data = AugmentedImages::new(images.clone(), vec![3, 1]).unwrap();
     let data = data.with_noise(noise).with_augmentation(crop).with_normalisation(normalise.clone()).unwrap();
     assert_eq!((data.len(), data.indices(), data.labels()), (2, &[3, 1][..], vec![3, 1]));
     for (place, original) in [(0, 3), (1, 1)] {
