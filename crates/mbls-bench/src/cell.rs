@@ -5,8 +5,9 @@
 
 use crate::data::Source;
 use crate::predictions::{LabelledLogits, SavedPredictions};
+use crate::recipe::Recipe;
 use crate::results::{Cell, CellFile, SCHEMA, measures, write_json};
-use crate::suite::{DataSpec, LossEntry, ModelName, Recipe, Scale, Suite};
+use crate::suite::{DataSpec, LossEntry, ModelName, Scale, Suite};
 use crate::task::{ClassificationTask, to_slices};
 use anyhow::{Context, Result, ensure};
 use candle_core::ModuleT;

@@ -1,6 +1,7 @@
 //! Where a suite's data comes from, and its splits.
 
-use crate::suite::{DataSpec, Recipe, Scale};
+use crate::recipe::Recipe;
+use crate::suite::{DataSpec, Scale};
 use anyhow::{Context, Result, ensure};
 use mbls_data::{Dataset, Seed, stratified_split};
 use mbls_vision::dataset::{Split, cifar10, digits, mnist};
@@ -113,8 +114,8 @@ impl Source {
             })
         };
         let mut train = plain(&self.train, next()?)?;
-        if recipe.crop_padding.is_some() || recipe.flip {
-            let padding = recipe.crop_padding.unwrap_or(0);
+        let padding = recipe.crop_padding.unwrap_or(0);
+        if padding > 0 || recipe.flip {
             train = train.with_augmentation(PadCropFlip { padding, flip: recipe.flip });
         }
         let validation = plain(&self.train, next()?)?;

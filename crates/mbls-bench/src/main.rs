@@ -9,6 +9,7 @@ mod jobs;
 mod matrix;
 mod options;
 mod predictions;
+mod recipe;
 mod results;
 mod suite;
 mod summary;

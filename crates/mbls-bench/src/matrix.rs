@@ -91,7 +91,7 @@ impl SuiteRun {
         })?;
         scale.epochs = selection.epochs.unwrap_or(scale.epochs);
         scale.seeds = selection.seeds.unwrap_or(scale.seeds);
-        Ok(Self { model: selection.model.unwrap_or(suite.model), suite, scale })
+        Ok(Self { model: selection.model.unwrap_or(suite.model), suite: suite.at(profile), scale })
     }
 
     fn losses<'a>(&'a self, selection: &'a Selection) -> impl Iterator<Item = &'a LossEntry> {

@@ -1,9 +1,8 @@
 //! Suites: what the benchmark trains and measures, as data. One TOML file each, in `suites/`.
 
-use crate::task::ClassificationTask;
+use crate::recipe::Recipe;
 use anyhow::{Context, Result, bail, ensure};
 use mbls_core::loss::LossSpec;
-use mbls_nn::{Ema, EmaConfig, OptimizerConfig, ParamGroup, PlateauMode, ReduceOnPlateau, Schedule};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -38,6 +37,9 @@ pub(crate) struct Suite {
     pub(crate) model: ModelName,
     /// What every loss is trained with.
     pub(crate) recipe: Recipe,
+    /// The same for profiles that change it: `[profile.NAME.recipe]` has the fields that differ.
+    #[serde(skip)]
+    pub(crate) recipes: BTreeMap<String, Recipe>,
     /// How much is run, by profile.
     pub(crate) profile: BTreeMap<String, Scale>,
     /// The losses; the first one is the baseline.
@@ -87,107 +89,6 @@ impl ModelName {
             Self::Resnet32 => "resnet32",
             Self::Resnet44 => "resnet44",
             Self::Resnet56 => "resnet56",
-        }
-    }
-}
-
-/// What every loss of a suite is trained with.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Recipe {
-    /// Samples a step.
-    pub(crate) batch_size: usize,
-    /// The learning rate before the schedule.
-    pub(crate) learning_rate: f64,
-    /// How it falls.
-    pub(crate) schedule: RecipeSchedule,
-    /// The optimizer.
-    pub(crate) optimizer: OptimizerConfig,
-    /// Largest gradient norm.
-    pub(crate) clip_norm: Option<f64>,
-    /// Pad-and-crop augmentation: pixels added on each side; none where absent.
-    pub(crate) crop_padding: Option<usize>,
-    /// Whether pictures are mirrored at random.
-    #[serde(default)]
-    pub(crate) flip: bool,
-    /// Bins of the calibration errors.
-    pub(crate) bins: usize,
-    /// Parameters with a learning rate or a weight decay of their own: `[[recipe.groups]]`, each with a condition (`prefix`,
-    /// `suffix`, `max_dims`) and a setting (`learning_rate_factor`, `weight_decay`).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) groups: Vec<ParamGroup>,
-    /// The average of the weights that is validated and measured in their place (`decay`, `warmup`, `average_buffers`); none where
-    /// absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) ema: Option<EmaConfig>,
-}
-
-/// A schedule in fractions of the training, so that it means the same for any number of epochs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) enum RecipeSchedule {
-    /// No change.
-    Constant,
-    /// Half a cosine from the learning rate to 0.
-    Cosine,
-    /// Multiplied by `gamma` after each fraction of the epochs.
-    MultiStep {
-        /// Fractions of the number of epochs, increasing.
-        fractions: Vec<f64>,
-        /// The factor.
-        gamma: f64,
-    },
-    /// Multiplied by a factor whenever a number measured on the validation data has not become better for some epochs.
-    ReduceOnPlateau {
-        /// The number: `accuracy`, `nll`, `brier` or `ece`.
-        metric: String,
-        /// `mode`, `factor`, `patience` and the other settings; PyTorch's where absent. The mode has to be the metric's.
-        #[serde(default)]
-        settings: ReduceOnPlateau,
-    },
-}
-
-impl RecipeSchedule {
-    /// The name of what the schedule follows, if it follows anything.
-    pub(crate) fn metric(&self) -> Option<&str> {
-        match self {
-            Self::ReduceOnPlateau { metric, .. } => Some(metric),
-            Self::Constant | Self::Cosine | Self::MultiStep { .. } => None,
-        }
-    }
-
-    /// Checks the settings, and that what is followed is measured and followed in its own direction.
-    fn validate(&self) -> Result<()> {
-        self.for_epochs(1).validate().context("recipe.schedule")?;
-        let Self::ReduceOnPlateau { metric, settings } = self else { return Ok(()) };
-        let known = ClassificationTask::SUMMARY;
-        ensure!(
-            known.contains(&metric.as_str()),
-            "recipe.schedule.metric = {metric:?}: expected one of {}",
-            known.join(", ")
-        );
-        // PyTorch's default would take every epoch that classifies better for one that does not.
-        let (mode, expected, better) = match metric.as_str() {
-            "accuracy" => (PlateauMode::Max, "max", "more"),
-            _ => (PlateauMode::Min, "min", "less"),
-        };
-        ensure!(
-            settings.mode == mode,
-            "recipe.schedule.settings.mode: expected {expected:?}, because {better} {metric} is better"
-        );
-        Ok(())
-    }
-
-    /// The schedule for a number of epochs.
-    pub(crate) fn for_epochs(&self, epochs: usize) -> Schedule {
-        match self {
-            Self::Constant => Schedule::Constant,
-            Self::Cosine => Schedule::Cosine { epochs, minimum: 0.0 },
-            Self::MultiStep { fractions, gamma } => Schedule::MultiStep {
-                milestones: fractions.iter().map(|fraction| (fraction * epochs as f64).round() as usize).collect(),
-                gamma: *gamma,
-            },
-            Self::ReduceOnPlateau { settings, .. } => Schedule::ReduceOnPlateau(*settings),
         }
     }
 }
@@ -256,9 +157,24 @@ impl Suite {
     }
 
     fn parse(text: &str, origin: String) -> Result<Self> {
-        let suite = toml::from_str::<Self>(text).map_err(anyhow::Error::from).and_then(Self::checked);
-        let suite = suite.with_context(|| format!("in {origin}"))?;
+        let suite = Self::read(text).and_then(Self::checked).with_context(|| format!("in {origin}"))?;
         Ok(Self { origin, ..suite })
+    }
+
+    fn read(text: &str) -> Result<Self> {
+        let mut table: toml::Table = text.parse()?;
+        let changes = take_recipe_changes(&mut table);
+        let Some((_, base)) = table.get_key_value("recipe").filter(|_| !changes.is_empty()) else {
+            return Ok(table.try_into()?);
+        };
+        let mut recipes = BTreeMap::new();
+        for (profile, changed) in changes {
+            let mut recipe = base.as_table().cloned().unwrap_or_default();
+            recipe.extend(changed);
+            let recipe = recipe.try_into().with_context(|| format!("profile.{profile}.recipe"))?;
+            recipes.insert(profile, recipe);
+        }
+        Ok(Self { recipes, ..table.try_into()? })
     }
 
     fn checked(suite: Self) -> Result<Self> {
@@ -291,14 +207,9 @@ impl Suite {
                 [scale.epochs, scale.seeds as usize, scale.train, scale.validation, scale.test].into_iter().min();
             ensure!(least > Some(0), "profile.{name}: expected positive numbers, found {scale:?}");
         }
-        ensure!(suite.recipe.batch_size > 0, "recipe.batch_size = 0: expected a positive number");
-        ensure!(suite.recipe.bins > 0, "recipe.bins = 0: expected a positive number");
-        suite.recipe.schedule.validate()?;
-        for group in &suite.recipe.groups {
-            group.validate().context("recipe.groups")?;
-        }
-        if let Some(ema) = suite.recipe.ema {
-            Ema::of(Vec::new(), Vec::new(), ema).context("recipe.ema")?;
+        suite.recipe.validate()?;
+        for (name, recipe) in &suite.recipes {
+            recipe.validate().with_context(|| format!("profile.{name}"))?;
         }
         Ok(suite)
     }
@@ -307,11 +218,34 @@ impl Suite {
     pub(crate) fn scale(&self, profile: &str) -> Option<Scale> {
         self.profile.get(profile).or_else(|| self.profile.get(DEFAULT_PROFILE)).copied()
     }
+
+    /// This suite with the recipe of `profile`.
+    pub(crate) fn at(mut self, profile: &str) -> Self {
+        if let Some(recipe) = self.recipes.remove(profile) {
+            self.recipe = recipe;
+        }
+        self
+    }
+}
+
+/// Takes the `recipe` out of each profile.
+fn take_recipe_changes(suite: &mut toml::Table) -> Vec<(String, toml::Table)> {
+    let Some(toml::Value::Table(profiles)) = suite.get_mut("profile") else { return Vec::new() };
+    let changes = profiles.iter_mut().filter_map(|(name, profile)| {
+        let profile = profile.as_table_mut()?;
+        // Anything else stays where it is unknown.
+        let changed = profile.get("recipe")?.as_table()?.clone();
+        profile.remove("recipe");
+        Some((name.clone(), changed))
+    });
+    changes.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recipe::RecipeSchedule;
+    use mbls_nn::{EmaConfig, ReduceOnPlateau, Schedule};
 
     #[test]
     fn built_in_suites_are_valid() {
@@ -377,6 +311,30 @@ mod tests {
         ] {
             let found = error("bins = 15", &format!("bins = 15\nema = {{ {fields} }}"));
             assert!(found.contains(part), "{found}");
+        }
+    }
+
+    #[test]
+    fn a_profile_changes_the_fields_of_the_recipe_that_it_names() {
+        let good = BUILT_IN[0];
+        let with = |recipe: &str| {
+            let text = format!(
+                "{good}\n[profile.local]\nepochs = 1\nseeds = 1\ntrain = 1\nvalidation = 1\ntest = 1\n{recipe}\n"
+            );
+            Suite::parse(&text, String::new())
+        };
+        let suite = with("[profile.local.recipe]\nflip = true\nbins = 10").unwrap();
+        let (base, local) = (suite.recipe.clone(), suite.clone().at("local").recipe);
+        assert_eq!((local.flip, local.bins), (true, 10));
+        assert_eq!(Recipe { flip: false, bins: 15, ..local }, base);
+        assert_eq!(suite.at("default").recipe, base);
+        for (recipe, part) in [
+            ("[profile.local.recipe]\nflap = true", "profile.local.recipe: unknown field `flap`"),
+            ("[profile.local.recipe]\nbins = 0", "profile.local: recipe.bins = 0"),
+            ("recipe = 1", "recipe"),
+        ] {
+            let error = format!("{:#}", with(recipe).unwrap_err());
+            assert!(error.contains(part), "{error}");
         }
     }
 

@@ -1,0 +1,127 @@
+//! What every loss of a suite is trained with, and what a profile changes in it.
+
+use crate::task::ClassificationTask;
+use anyhow::{Context, Result, ensure};
+use mbls_nn::{Ema, EmaConfig, OptimizerConfig, ParamGroup, PlateauMode, ReduceOnPlateau, Schedule};
+use serde::{Deserialize, Serialize};
+
+/// What every loss of a suite is trained with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Recipe {
+    /// Samples a step.
+    pub(crate) batch_size: usize,
+    /// The learning rate before the schedule.
+    pub(crate) learning_rate: f64,
+    /// How it falls.
+    pub(crate) schedule: RecipeSchedule,
+    /// The optimizer.
+    pub(crate) optimizer: OptimizerConfig,
+    /// Largest gradient norm.
+    pub(crate) clip_norm: Option<f64>,
+    /// Pad-and-crop augmentation: pixels added on each side; none where absent.
+    pub(crate) crop_padding: Option<usize>,
+    /// Whether pictures are mirrored at random.
+    #[serde(default)]
+    pub(crate) flip: bool,
+    /// Bins of the calibration errors.
+    pub(crate) bins: usize,
+    /// Parameters with a learning rate or a weight decay of their own: `[[recipe.groups]]`, each with a condition (`prefix`,
+    /// `suffix`, `max_dims`) and a setting (`learning_rate_factor`, `weight_decay`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) groups: Vec<ParamGroup>,
+    /// The average of the weights that is validated and measured in their place (`decay`, `warmup`, `average_buffers`); none where
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ema: Option<EmaConfig>,
+}
+
+impl Recipe {
+    /// Checks what reading does not.
+    ///
+    /// # Errors
+    ///
+    /// The field, its value and what was expected.
+    pub(crate) fn validate(&self) -> Result<()> {
+        ensure!(self.batch_size > 0, "recipe.batch_size = 0: expected a positive number");
+        ensure!(self.bins > 0, "recipe.bins = 0: expected a positive number");
+        self.schedule.validate()?;
+        for group in &self.groups {
+            group.validate().context("recipe.groups")?;
+        }
+        if let Some(ema) = self.ema {
+            Ema::of(Vec::new(), Vec::new(), ema).context("recipe.ema")?;
+        }
+        Ok(())
+    }
+}
+
+/// A schedule in fractions of the training, so that it means the same for any number of epochs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum RecipeSchedule {
+    /// No change.
+    Constant,
+    /// Half a cosine from the learning rate to 0.
+    Cosine,
+    /// Multiplied by `gamma` after each fraction of the epochs.
+    MultiStep {
+        /// Fractions of the number of epochs, increasing.
+        fractions: Vec<f64>,
+        /// The factor.
+        gamma: f64,
+    },
+    /// Multiplied by a factor whenever a number measured on the validation data has not become better for some epochs.
+    ReduceOnPlateau {
+        /// The number: `accuracy`, `nll`, `brier` or `ece`.
+        metric: String,
+        /// `mode`, `factor`, `patience` and the other settings; PyTorch's where absent. The mode has to be the metric's.
+        #[serde(default)]
+        settings: ReduceOnPlateau,
+    },
+}
+
+impl RecipeSchedule {
+    /// The name of what the schedule follows, if it follows anything.
+    pub(crate) fn metric(&self) -> Option<&str> {
+        match self {
+            Self::ReduceOnPlateau { metric, .. } => Some(metric),
+            Self::Constant | Self::Cosine | Self::MultiStep { .. } => None,
+        }
+    }
+
+    /// Checks the settings, and that what is followed is measured and followed in its own direction.
+    fn validate(&self) -> Result<()> {
+        self.for_epochs(1).validate().context("recipe.schedule")?;
+        let Self::ReduceOnPlateau { metric, settings } = self else { return Ok(()) };
+        let known = ClassificationTask::SUMMARY;
+        ensure!(
+            known.contains(&metric.as_str()),
+            "recipe.schedule.metric = {metric:?}: expected one of {}",
+            known.join(", ")
+        );
+        // PyTorch's default would take every epoch that classifies better for one that does not.
+        let (mode, expected, better) = match metric.as_str() {
+            "accuracy" => (PlateauMode::Max, "max", "more"),
+            _ => (PlateauMode::Min, "min", "less"),
+        };
+        ensure!(
+            settings.mode == mode,
+            "recipe.schedule.settings.mode: expected {expected:?}, because {better} {metric} is better"
+        );
+        Ok(())
+    }
+
+    /// The schedule for a number of epochs.
+    pub(crate) fn for_epochs(&self, epochs: usize) -> Schedule {
+        match self {
+            Self::Constant => Schedule::Constant,
+            Self::Cosine => Schedule::Cosine { epochs, minimum: 0.0 },
+            Self::MultiStep { fractions, gamma } => Schedule::MultiStep {
+                milestones: fractions.iter().map(|fraction| (fraction * epochs as f64).round() as usize).collect(),
+                gamma: *gamma,
+            },
+            Self::ReduceOnPlateau { settings, .. } => Schedule::ReduceOnPlateau(*settings),
+        }
+    }
+}
