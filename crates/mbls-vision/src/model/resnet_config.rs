@@ -215,6 +215,10 @@ impl ResNetConfig {
             let (groups, width) = (self.groups, self.width_per_group);
             bail!("ResNet: groups = {groups}, width_per_group = {width}: expected 1 and 64 with basic blocks");
         }
+        if self.channels(0)[0] == 0 {
+            let (width, group) = (self.width, self.width_per_group);
+            bail!("ResNet: width = {width}, width_per_group = {group}: expected their product to be at least 64");
+        }
         let [inner, outputs] = self.channels(self.stages.len() - 1);
         if inner > WIDEST || outputs > WIDEST {
             bail!("ResNet: {inner} and {outputs} channels in the last stage, expected at most {WIDEST}");
