@@ -154,6 +154,31 @@ fn dropout_comes_before_the_classifier() -> Result<()> {
 }
 
 #[test]
+fn weights_start_as_those_of_their_origin() -> Result<()> {
+    for (name, key, uniform) in [
+        ("resnet18-cifar", "layer2.0.conv2.weight", true),
+        ("densenet121-cifar", "dense1.0.conv2.weight", true),
+        ("resnet20", "layer2.0.conv2.weight", false),
+        ("resnet18-tiny", "layer2.0.conv2.weight", false),
+        ("resnet18", "layer2.0.conv2.weight", false),
+    ] {
+        let store = store();
+        named(name).build(3, [3, 64, 64], Options::default(), store.var_builder())?;
+        let weight = store.state()[key].clone();
+        let [outputs, inputs, rows, columns] = weight.dims()[..] else { panic!("{name}: {weight:?}") };
+        let values = weight.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+        let variance = values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64;
+        let largest = values.iter().fold(0.0, |max: f64, v| max.max(v.abs()));
+        let bound = (1.0 / (inputs * rows * columns) as f64).sqrt();
+        // PyTorch's default is uniform within the bound; torchvision's networks are normal by their fan out.
+        let expected = if uniform { bound * bound / 3.0 } else { 2.0 / (outputs * rows * columns) as f64 };
+        assert!((variance / expected - 1.0).abs() < 0.05, "{name}: variance {variance}, expected {expected}");
+        assert_eq!(largest <= bound, uniform, "{name}: {largest} of {bound}");
+    }
+    Ok(())
+}
+
+#[test]
 fn settings_out_of_range_are_refused() -> Result<()> {
     let good = ResNetConfig::torchvision(18, 5)?;
     let cases = [
