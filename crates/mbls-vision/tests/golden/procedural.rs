@@ -61,7 +61,8 @@ fn check(name: &str, entry: &Value, golden: &HashMap<String, Tensor>, dtype: DTy
     // Normalising by the statistics of a small batch amplifies rounding, 17-fold in the worst network.
     let bound = 64.0 * recorded + 1e-5 * train_size;
     assert!(train <= bound, "{name} {dtype:?}: train {train:e}, recorded in eval {recorded:e}");
-    assert!(worst <= 5e-5, "{name} {dtype:?}: running statistics {worst:e}");
+    let bound = 2e-5 + 16.0 * recorded / std;
+    assert!(worst <= bound, "{name} {dtype:?}: running statistics {worst:e} of {bound:e}");
     Ok(true)
 }
 
