@@ -5,6 +5,8 @@
 
 mod augmented;
 pub mod dataset;
+mod decode;
+mod files;
 mod image;
 mod labelled;
 pub mod model;
@@ -12,6 +14,7 @@ mod source;
 pub mod transform;
 
 pub use augmented::AugmentedImages;
+pub use files::{FilesConfig, ImageFiles, OnError, Skipped};
 pub use image::{Image, ImageBatch, ImageCollate, Sample};
 pub use labelled::LabelledImages;
 pub use mbls_data::{Error, Result};
