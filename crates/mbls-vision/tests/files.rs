@@ -2,6 +2,7 @@
 
 use mbls_data::{DataLoader, LoaderConfig, Order, Seed};
 use mbls_vision::{AugmentedImages, FilesConfig, Image, ImageCollate, ImageFiles, ImageSource, OnError, Result};
+use proptest::prelude::*;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -82,6 +83,11 @@ fn png_header(width: u32, height: u32) -> Vec<u8> {
     [b"\x89PNG\r\n\x1a\n\0\0\0\x0d".as_slice(), &chunk, &crc.sum().to_be_bytes(), b"\0\0\0\x10IDAT"].concat()
 }
 
+/// The beginning of a GIF file of 65,535 x 65,535 pixels: screen, palette of two colours, place of the first picture.
+fn gif_header() -> Vec<u8> {
+    [b"GIF89a".as_slice(), &[0xFF; 4], &[0x80, 0, 0], &[0; 6], b",\0\0\0\0", &[0xFF; 4], &[0, 2, 1, 0x44, 0]].concat()
+}
+
 /// A JPEG header that claims 65,000 x 65,000 pixels, with an end marker.
 fn jpeg_header() -> Vec<u8> {
     let side = 65_000u16.to_be_bytes();
@@ -109,7 +115,10 @@ fn bad_pictures_are_errors_with_their_paths() {
         ("cut.webp", cut("colour.webp", 8), "a whole picture"),
         ("cut.ppm", cut("colour.ppm", 8), "a whole picture"),
         ("text.jpg", b"not a picture".to_vec(), "a picture (BMP"),
+        ("none.pgm", b"P5 0 1 255\n".to_vec(), "a whole picture"),
         ("huge.png", png, "number of pixels"),
+        ("huge.ppm", b"P6 60000 60000 255\n".to_vec(), "number of pixels"),
+        ("huge.gif", gif_header(), "number of pixels"),
         ("huge.jpg", jpeg, "number of pixels"),
     ];
     let files: Vec<(&str, &[u8])> = wrong.iter().map(|(name, bytes, _)| (*name, bytes.as_slice())).collect();
@@ -289,4 +298,31 @@ fn a_digest_changes_with_path_size_and_label() {
     assert_ne!(digest("a.pgm", 1), reference);
     std::fs::write(folder.path().join("a.pgm"), [pgm(1, 2), vec![0]].concat()).unwrap();
     assert_ne!(digest("a.pgm", 0), reference);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// A picture or an error with the path, whatever the bytes are.
+    #[test]
+    fn changed_pictures_do_no_harm(
+        which in 0..12usize,
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+    ) {
+        let names = [
+            "colour.jpg", "progressive.jpg", "cmyk.jpg", "grey.jpg", "colour.png", "palette.png", "deep.png", "bits.png",
+            "colour.bmp", "colour.gif", "colour.webp", "colour.ppm",
+        ];
+        let mut bytes = std::fs::read(fixtures().join(names[which])).unwrap();
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        let folder = folder(&[("changed", &bytes)]);
+        let config = FilesConfig { max_pixels: 1 << 16, ..Default::default() };
+        match open_with(folder.path(), &["changed"], config).unwrap().image(0) {
+            Ok(image) => prop_assert_eq!(image.pixels.len(), 3 * image.height * image.width),
+            Err(error) => prop_assert!(error.to_string().contains("changed"), "{}", error),
+        }
+    }
 }

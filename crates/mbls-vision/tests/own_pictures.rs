@@ -101,6 +101,10 @@ fn links_lead_within_the_folder_alone() {
     {
         assert_error(after(target, link), &[link, "where the link leads", "below"]);
     }
+    // The same folder twice, but not within itself.
+    let twice = pictures(&["dog/a/x.jpg"]);
+    symlink("a", twice.path().join("dog/b")).unwrap();
+    assert_eq!(values(&load(twice.path()).unwrap()), [0, 0]);
     assert_error(after(".", "dog/again"), &["again", "not to a folder around it"]);
     assert_error(after("..", "dog/again"), &["again", "not to a folder around it"]);
     assert_error(after("nowhere", "dog/lost.jpg"), &["follow the link", "lost.jpg"]);
