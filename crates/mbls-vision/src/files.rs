@@ -27,15 +27,23 @@ pub struct FilesConfig {
     pub max_pixels: u64,
     /// The largest file that is read.
     pub max_file_bytes: u64,
+    /// Height and width of every picture, where the data set has only one; any other does not decode.
+    pub size: Option<[usize; 2]>,
     /// What becomes of a picture that does not decode.
     pub on_error: OnError,
 }
 
 impl Default for FilesConfig {
     /// 2 GiB of decoded pictures, which holds Tiny-ImageNet; files of up to 256 MiB; pictures of up to 89,478,485 pixels, above which the
-    /// Python library PIL warns; errors fail.
+    /// Python library PIL warns; any size; errors fail.
     fn default() -> Self {
-        Self { cache_bytes: 2 << 30, max_pixels: 89_478_485, max_file_bytes: 256 << 20, on_error: OnError::Fail }
+        Self {
+            cache_bytes: 2 << 30,
+            max_pixels: 89_478_485,
+            max_file_bytes: 256 << 20,
+            size: None,
+            on_error: OnError::Fail,
+        }
     }
 }
 
@@ -209,7 +217,15 @@ impl ImageFiles {
     }
 
     fn decode(&self, index: usize) -> Result<Image> {
-        decode(&self.root.join(&self.paths[index]), self.config.max_file_bytes, self.config.max_pixels)
+        let path = self.root.join(&self.paths[index]);
+        let picture = decode(&path, self.config.max_file_bytes, self.config.max_pixels)?;
+        match self.config.size {
+            Some([height, width]) if [height, width] != [picture.height, picture.width] => {
+                let found = format!("{} x {}", picture.height, picture.width);
+                Err(Error::format(&path, "height and width", format!("{height} x {width}"), found))
+            }
+            _ => Ok(picture),
+        }
     }
 
     fn keep(&self, index: usize, picture: &Image) {
@@ -244,9 +260,9 @@ impl ImageSource for ImageFiles {
         3
     }
 
-    /// Not known without decoding all of them.
+    /// What [`FilesConfig::size`] says.
     fn common_shape(&self) -> Option<[usize; 3]> {
-        None
+        self.config.size.map(|[height, width]| [3, height, width])
     }
 
     fn image(&self, index: usize) -> Result<Image> {

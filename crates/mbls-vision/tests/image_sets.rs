@@ -14,9 +14,9 @@ fn write(root: &Path, path: &str, content: impl AsRef<[u8]>) {
     fs::write(path, content).unwrap();
 }
 
-/// A grey picture of one pixel; what the bytes say decides the format.
+/// A grey picture of 64x64 pixels; what the bytes say decides the format.
 fn picture(value: u8) -> Vec<u8> {
-    [b"P5 1 1 255\n".as_slice(), &[value]].concat()
+    [b"P5 64 64 255\n".as_slice(), &[value; 64 * 64]].concat()
 }
 
 fn assert_error<T>(result: Result<T>, parts: &[&str]) {
@@ -58,6 +58,7 @@ fn tiny_imagenet_is_read_in_the_order_of_paths() {
     let folder = tiny();
     let train = load(folder.path(), Split::Train).unwrap();
     assert_eq!((train.name(), train.classes(), train.channels()), ("tiny-imagenet-train", 3, 3));
+    assert_eq!(train.common_shape(), Some([3, 64, 64]));
     // n10, n20, n30; "_10" is before "_2".
     assert_eq!(values(&train), [20, 12, 30, 22, 10, 2]);
     assert_eq!(train.labels(), [1, 1, 2, 2, 0, 0]);
@@ -70,6 +71,9 @@ fn tiny_imagenet_is_read_in_the_order_of_paths() {
         (sorted(Split::Test).labels(), sorted(Split::Test).class_names()[0].as_str()),
         (&[2, 0, 1][..], "ten, X")
     );
+    write(folder.path(), "val/images/val_1.JPEG", b"P5 2 1 255\n\0\0");
+    let test = load(folder.path(), Split::Test).unwrap();
+    assert_error(test.image(1), &["val_1.JPEG", "height and width", "expected 64 x 64, found 1 x 2"]);
     // In a folder of the official name, and without the file of names.
     let outer = tempfile::tempdir().unwrap();
     fs::remove_file(folder.path().join("words.txt")).unwrap();

@@ -10,6 +10,7 @@ use crate::{Error, FilesConfig, ImageFiles, Result};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+const SIDE: usize = 64;
 const MAX_CLASSES: usize = 200;
 const TRAIN_PER_CLASS: usize = 500;
 const TEST_PER_CLASS: usize = 50;
@@ -27,7 +28,7 @@ pub enum ClassOrder {
 ///
 /// `wnids.txt` has the classes; `train/<wnid>/images` the pictures for training; `val/images` and `val/val_annotations.txt` those for
 /// testing; `words.txt`, where it is there, what the classes are called. An excerpt is accepted if it has the same number of pictures in
-/// each class of the list.
+/// each class of the list. A picture that is not of 64x64 pixels does not decode.
 ///
 /// # Errors
 ///
@@ -56,6 +57,7 @@ pub fn load(dir: impl AsRef<Path>, split: Split, order: ClassOrder, config: File
         let expected = format!("1..={most}, as many as of {}, {}", wnids[0], counts[0]);
         return Err(Error::format(root, field, expected, counts[i]));
     }
+    let config = FilesConfig { size: Some([SIDE; 2]), ..config };
     ImageFiles::new(name, root, pictures, class_names(root, &wnids)?, config)
 }
 
