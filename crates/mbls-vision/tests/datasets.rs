@@ -193,6 +193,11 @@ fn cifar_files_are_read_in_order() {
         // Green and blue planes follow the 1,024 red values.
         assert_eq!(images.pixels(3).unwrap()[1024], (3 + 1 + 1024) as u8);
     }
+    let mut uneven = records(10_000);
+    uneven[RECORD] = 7;
+    std::fs::write(folder.join("test_batch.bin"), uneven).unwrap();
+    let parts = ["cifar-10-batches-bin", "pictures of class 1", "expected 1000, found 999"];
+    assert_error(cifar10::load(directory.path(), Split::Test), &parts);
     assert_error(cifar10::load(directory.path(), Split::Train), &["data_batch_1.bin"]);
     for number in 1..=5 {
         let mut batch = records(10_000);
@@ -309,6 +314,10 @@ fn cifar100_has_two_labels() {
     assert_error(load(cifar100::Labels::Coarse), &["coarse_label_names.txt", "line 2", "not there before"]);
     std::fs::write(folder.join("coarse_label_names.txt"), "a\n\nb\n").unwrap();
     assert_error(load(cifar100::Labels::Coarse), &["coarse_label_names.txt", "line 2", "an empty line"]);
+    let mut uneven = cifar100_records(10_000);
+    uneven[1] = 99;
+    std::fs::write(folder.join("test.bin"), uneven).unwrap();
+    assert_error(load(cifar100::Labels::Fine), &["test.bin", "pictures of class 0", "expected 100, found 99"]);
     std::fs::write(folder.join("test.bin"), cifar100_records(9_999)).unwrap();
     assert_error(load(cifar100::Labels::Fine), &["test.bin", "expected 30740000 bytes, found 30736926"]);
 }

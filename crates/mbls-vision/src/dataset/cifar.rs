@@ -49,6 +49,16 @@ impl Records {
         Ok(())
     }
 
+    /// Holds the numbers of pictures to those of the official set, in which all classes have the same.
+    pub(super) fn check_counts(&self, files: &Path, classes: usize) -> Result<()> {
+        let (mut counts, expected) = (vec![0; classes], self.labels.len() / classes);
+        self.labels.iter().for_each(|&label| counts[label as usize] += 1);
+        match counts.iter().position(|&count| count != expected) {
+            Some(class) => Err(Error::format(files, format!("pictures of class {class}"), expected, counts[class])),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn images(self, name: &str, classes: usize) -> Result<LabelledImages> {
         LabelledImages::new(name, SHAPE, self.pixels, self.labels, classes, u8::MAX)
     }

@@ -21,7 +21,8 @@ const BATCH: usize = 10_000;
 ///
 /// # Errors
 ///
-/// Where a file is missing, has not exactly 30,730,000 bytes, or holds a label above 9.
+/// Where a file is missing, has not exactly 30,730,000 bytes, or holds a label above 9; where the classes have not all the same number of
+/// pictures.
 pub fn load(dir: impl AsRef<Path>, split: Split) -> Result<LabelledImages> {
     let (name, files): (_, &[&str]) = match split {
         Split::Train => (
@@ -36,6 +37,7 @@ pub fn load(dir: impl AsRef<Path>, split: Split) -> Result<LabelledImages> {
     for file in files {
         records.read(&dir.join(file), Some(BATCH), &HEADS, 0)?;
     }
+    records.check_counts(dir, CLASS_NAMES.len())?;
     records.images(name, CLASS_NAMES.len())?.with_class_names(CLASS_NAMES)
 }
 

@@ -23,8 +23,8 @@ pub enum Labels {
 ///
 /// # Errors
 ///
-/// Where a file is missing, has not exactly 153,700,000 or 30,740,000 bytes, or holds a coarse label above 19 or a fine one above 99; where there are
-/// names, but not one for each class.
+/// Where a file is missing, has not exactly 153,700,000 or 30,740,000 bytes, or holds a coarse label above 19 or a fine one above 99; where the classes
+/// have not all the same number of pictures, or there are names, but not one for each class.
 pub fn load(dir: impl AsRef<Path>, split: Split, labels: Labels) -> Result<LabelledImages> {
     let nested = dir.as_ref().join("cifar-100-binary");
     let dir = if nested.is_dir() { nested.as_path() } else { dir.as_ref() };
@@ -32,7 +32,9 @@ pub fn load(dir: impl AsRef<Path>, split: Split, labels: Labels) -> Result<Label
         Split::Train => ("cifar100-train", "train.bin", 50_000),
         Split::Test => ("cifar100-test", "test.bin", 10_000),
     };
-    let images = read(&dir.join(file), Some(records), labels, name)?;
+    let records = read(&dir.join(file), Some(records), labels)?;
+    records.check_counts(&dir.join(file), classes(labels))?;
+    let images = records.images(name, classes(labels))?;
     let names = dir.join(match labels {
         Labels::Fine => "fine_label_names.txt",
         Labels::Coarse => "coarse_label_names.txt",
@@ -49,10 +51,10 @@ pub fn load(dir: impl AsRef<Path>, split: Split, labels: Labels) -> Result<Label
 ///
 /// As [`load`].
 pub fn load_file(path: impl AsRef<Path>, expected: Option<usize>, labels: Labels) -> Result<LabelledImages> {
-    read(path.as_ref(), expected, labels, "cifar100")
+    read(path.as_ref(), expected, labels)?.images("cifar100", classes(labels))
 }
 
-fn read(path: &Path, expected: Option<usize>, labels: Labels, name: &str) -> Result<LabelledImages> {
+fn read(path: &Path, expected: Option<usize>, labels: Labels) -> Result<cifar::Records> {
     let mut records = cifar::Records::default();
     let heads = [cifar::Head { field: "coarse label", classes: 20 }, cifar::Head { field: "fine label", classes: 100 }];
     let take = match labels {
@@ -60,7 +62,7 @@ fn read(path: &Path, expected: Option<usize>, labels: Labels, name: &str) -> Res
         Labels::Fine => 1,
     };
     records.read(path, expected, &heads, take)?;
-    records.images(name, classes(labels))
+    Ok(records)
 }
 
 fn classes(labels: Labels) -> usize {
