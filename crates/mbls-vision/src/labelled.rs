@@ -137,6 +137,6 @@ impl Dataset for LabelledImages {
 
     fn get(&self, index: usize, _seed: Seed) -> Result<Sample> {
         let pixels = self.image(index)?.scaled(self.full_scale);
-        Ok(Sample { pixels, shape: self.shape, label: self.labels[index] })
+        Ok(Sample { pixels, shape: self.shape, label: self.labels[index], partner: None })
     }
 }
