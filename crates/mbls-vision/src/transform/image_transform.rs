@@ -128,9 +128,10 @@ impl ImageTransform {
 ///
 /// As [`ImageTransform::apply`].
 pub fn apply_all(transforms: &[ImageTransform], image: Image, seed: Seed) -> Result<Image> {
-    let numbered = transforms.iter().zip(0..);
-    numbered
-        .fold(Ok(image), |image, (transform, place)| transform.apply(&image?, seed.derive(transform.kind()).at(place)))
+    transforms
+        .iter()
+        .zip(0..)
+        .try_fold(image, |image, (transform, place)| transform.apply(&image, seed.derive(transform.kind()).at(place)))
 }
 
 /// The shape of every sample after all `transforms`, where it is known: `shape` is the pictures' own, if they have one in
