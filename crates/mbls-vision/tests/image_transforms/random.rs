@@ -209,6 +209,18 @@ fn colour_factors_are_uniform_and_orders_equally_likely() {
     assert!((4750..=5250).contains(&first), "{first}");
 }
 
+/// Where torchvision's rounding leaves no row or no column.
+#[test]
+fn the_middle_of_a_tiny_picture_has_a_pixel() {
+    for (size, ratio) in [([1, 1], [3.0, 4.0]), ([1, 1], [0.1, 0.2]), ([5, 2], [7.0, 9.0]), ([2, 5], [0.1, 0.2])] {
+        let crop = RandomResizedCrop { scale: [50.0, 60.0], ratio, ..RandomResizedCrop::new(Size::Side(3)) };
+        let window = crop.window(size, Seed(1)).unwrap();
+        assert!(window.height >= 1 && window.width >= 1, "{size:?} {ratio:?}: {window:?}");
+        let image = distinct_image(1, size[0], size[1]);
+        assert_eq!(ImageTransform::from(crop).apply(&image, Seed(1)).unwrap().shape(), [1, 3, 3]);
+    }
+}
+
 #[test]
 fn nothing_asked_for_changes_nothing() {
     let image = distinct_image(3, 5, 7);

@@ -62,7 +62,6 @@ fn transforms_are_torchvisions() {
             assert!(distance <= bound, "{name}, {by}: {distance}");
         }
     }
-    eprintln!("{worst:?}");
     assert!(worst.len() >= 12);
     // Within one level now and then, not half of the time.
     for ((kind, by), (_, off, all)) in worst {
