@@ -56,7 +56,6 @@ fn transforms_are_torchvisions() {
                 (ImageTransform::Resize(_), _) => 1,
                 // PIL rounds grey values where torchvision cuts them off; the blend multiplies that by up to 1.6 here.
                 (ImageTransform::ColourJitter(_), "pil") => 2,
-                (ImageTransform::ColourJitter(_), _) => 1,
                 _ => 0,
             };
             assert!(distance <= bound, "{name}, {by}: {distance}");
