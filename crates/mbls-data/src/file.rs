@@ -72,8 +72,12 @@ pub fn read_exact_size(path: impl AsRef<Path>, bytes: u64) -> Result<Vec<u8>> {
     Ok(content)
 }
 
-/// Opens a regular file; of a pipe or a device there is no size to hold it to.
-fn open(path: &Path) -> Result<(File, u64)> {
+/// A regular file and its size; of a pipe or a device there is no size to hold it to.
+///
+/// # Errors
+///
+/// [`Error::Format`] for anything else; [`Error::Io`].
+pub fn open(path: &Path) -> Result<(File, u64)> {
     let metadata = std::fs::metadata(path).map_err(Error::io("open", path))?;
     if !metadata.is_file() {
         let kind = if metadata.is_dir() { "a directory" } else { "a special file" };

@@ -39,7 +39,14 @@ pub struct ParamStore {
     seed: u64,
     dtype: DType,
     device: Device,
-    vars: Arc<Mutex<BTreeMap<String, Var>>>,
+    vars: Arc<Mutex<Variables>>,
+}
+
+#[derive(Debug, Default)]
+struct Variables {
+    by_name: BTreeMap<String, Var>,
+    /// Their names in the order in which they came.
+    names: Vec<String>,
 }
 
 impl ParamStore {
@@ -61,6 +68,26 @@ impl ParamStore {
     /// The running statistics and their counts, sorted by name.
     pub fn buffers(&self) -> Vec<(String, Var)> {
         self.select(is_buffer)
+    }
+
+    /// The names of parameters and buffers in the order in which layers first asked for them.
+    ///
+    /// Of a network built in the order of its PyTorch original, that is the order of `state_dict()` (less the counters
+    /// `num_batches_tracked`); its parameters alone are then numbered as in the state of PyTorch's optimizers.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device};
+    /// use mbls_nn::{BatchNorm2d, Linear, ParamStore};
+    ///
+    /// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
+    /// Linear::new(8, 3, store.var_builder().pp("fc"))?;
+    /// BatchNorm2d::new(8, store.var_builder().pp("bn1"))?;
+    /// let expected = ["fc.weight", "fc.bias", "bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var"];
+    /// assert_eq!(store.names(), expected);
+    /// # Ok::<(), mbls_nn::Error>(())
+    /// ```
+    pub fn names(&self) -> Vec<String> {
+        self.lock().names.clone()
     }
 
     /// Draws the variable `name` anew from `init`: as if its layer had asked for it so.
@@ -106,14 +133,14 @@ impl ParamStore {
             value: name.to_owned(),
             expected: "a name that a layer of the store has asked for",
         };
-        self.lock().get(name).cloned().ok_or_else(unknown)
+        self.lock().by_name.get(name).cloned().ok_or_else(unknown)
     }
 
     /// Parameters and buffers by name.
     ///
     /// The tensors share the variables' memory; [`Tensor::copy`] them to keep the present values.
     pub fn state(&self) -> BTreeMap<String, Tensor> {
-        self.lock().iter().map(|(name, var)| (name.clone(), var.as_detached_tensor())).collect()
+        self.lock().by_name.iter().map(|(name, var)| (name.clone(), var.as_detached_tensor())).collect()
     }
 
     /// Sets every variable to its tensor in `state`, converted to the store's type and device.
@@ -129,17 +156,17 @@ impl ParamStore {
     /// Sets the variables to the tensors of their names in `state`; none of them where these do not fit as `fit` demands.
     pub(crate) fn fit_state(&self, what: &str, state: &BTreeMap<String, Tensor>, fit: Fit) -> Result<LoadReport> {
         let vars = self.lock();
-        let slots: Vec<(String, &Var)> = vars.iter().map(|(name, var)| (name.clone(), var)).collect();
+        let slots: Vec<(String, &Var)> = vars.by_name.iter().map(|(name, var)| (name.clone(), var)).collect();
         state::restore(what, &slots, state, fit)
     }
 
     fn select(&self, wanted: impl Fn(&str) -> bool) -> Vec<(String, Var)> {
         let vars = self.lock();
-        vars.iter().filter(|(name, _)| wanted(name)).map(|(name, var)| (name.clone(), var.clone())).collect()
+        vars.by_name.iter().filter(|(name, _)| wanted(name)).map(|(name, var)| (name.clone(), var.clone())).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Var>> {
-        // The map is consistent between any two of its operations, so a panic elsewhere does not spoil it.
+    fn lock(&self) -> MutexGuard<'_, Variables> {
+        // Map and names are consistent between any two operations, so a panic elsewhere does not spoil them.
         self.vars.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -152,7 +179,7 @@ fn is_buffer(name: &str) -> bool {
 impl SimpleBackend for ParamStore {
     fn get(&self, shape: Shape, name: &str, init: Init, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
         let mut vars = self.lock();
-        if let Some(var) = vars.get(name) {
+        if let Some(var) = vars.by_name.get(name) {
             if var.shape() != &shape || var.dtype() != dtype {
                 candle_core::bail!(
                     "parameter {name} exists as {:?} of {:?}; asked for {:?} of {dtype:?}",
@@ -164,12 +191,13 @@ impl SimpleBackend for ParamStore {
             return Ok(var.as_tensor().clone());
         }
         let var = Var::from_tensor(&init::draw(self.seed, name, &shape, init, dtype, device)?)?;
-        vars.insert(name.to_string(), var.clone());
+        vars.names.push(name.to_string());
+        vars.by_name.insert(name.to_string(), var.clone());
         Ok(var.into_inner())
     }
 
     fn get_unchecked(&self, name: &str, dtype: DType, _device: &Device) -> candle_core::Result<Tensor> {
-        match self.lock().get(name) {
+        match self.lock().by_name.get(name) {
             Some(var) if var.dtype() == dtype => Ok(var.as_tensor().clone()),
             Some(var) => candle_core::bail!("parameter {name} has type {:?}; asked for {dtype:?}", var.dtype()),
             None => candle_core::bail!("parameter {name} does not exist, and without a shape none can be created"),
@@ -177,6 +205,6 @@ impl SimpleBackend for ParamStore {
     }
 
     fn contains_tensor(&self, name: &str) -> bool {
-        self.lock().contains_key(name)
+        self.lock().by_name.contains_key(name)
     }
 }

@@ -1,11 +1,12 @@
-"""Times training steps of ResNet-20 at batch 128 beside PyTorch, in turn: A B A B, medians, and the memory that each takes.
+"""Times a network beside PyTorch, in turn: A B A B, medians, and the memory that each takes; by default training steps of ResNet-20 at batch 128.
 
     pip install torch
-    python crates/mbls-vision/benches/compare.py [--rounds 3] [--threads T] [--seconds 5]
+    python crates/mbls-vision/benches/compare.py [--model resnet20] [--batch 128] [--mode train] [--rounds 3] [--threads T] [--seconds 5]
 
 Run from the workspace's folder on an otherwise idle machine. A step is forward, MbLS, backward, clipping and SGD with momentum, in
-f32; ours runs in the benchmark `step`, the other side is plain PyTorch with the same network (shortcuts of 1x1 convolutions). Each
-run is a process of its own; its memory is the most that the process has had, PyTorch's own libraries and ours included.
+f32; inference is forward alone, of PyTorch in eval() under inference_mode. Ours runs in the benchmark `step`, the other side is plain
+PyTorch with the same network (shortcuts of 1x1 convolutions), which has to have as many parameters. Each run is a process of its own; its memory is the
+most that the process has had, PyTorch's own libraries and ours included.
 """
 import argparse
 import json
@@ -27,7 +28,24 @@ def build():
     return next(m["executable"] for m in messages if m.get("executable") and m["target"]["name"] == "step")
 
 
-def resnet20(classes=10):
+# Convolutions of a block, blocks of the stages, channels after the stem, side of the last map, classes, side of a picture.
+MODELS = {
+    "resnet20": (2, [3, 3, 3], 16, 1, 10, 32),
+    "resnet32": (2, [5, 5, 5], 16, 1, 10, 32),
+    "resnet44": (2, [7, 7, 7], 16, 1, 10, 32),
+    "resnet56": (2, [9, 9, 9], 16, 1, 10, 32),
+    "resnet18-cifar": (2, [2, 2, 2, 2], 64, 1, 10, 32),
+    "resnet34-cifar": (2, [3, 4, 6, 3], 64, 1, 10, 32),
+    "resnet50-cifar": (3, [3, 4, 6, 3], 64, 1, 10, 32),
+    "resnet101-cifar": (3, [3, 4, 23, 3], 64, 1, 10, 32),
+    "resnet18-tiny": (2, [2, 2, 2, 2], 64, 2, 200, 64),
+    "resnet34-tiny": (2, [3, 4, 6, 3], 64, 2, 200, 64),
+    "resnet50-tiny": (3, [3, 4, 6, 3], 64, 2, 200, 64),
+    "resnet101-tiny": (3, [3, 4, 23, 3], 64, 2, 200, 64),
+}
+
+
+def residual_network(convolutions, stages, stem, side, classes):
     from torch import nn
     from torch.nn import functional as F
 
@@ -35,36 +53,45 @@ def resnet20(classes=10):
         return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs))
 
     class Block(nn.Module):
-        def __init__(self, inputs, outputs, stride):
+        def __init__(self, inputs, width, stride):
             super().__init__()
-            self.first, self.second = norm_after(inputs, outputs, 3, stride), norm_after(outputs, outputs, 3, 1)
-            self.skip = nn.Identity() if inputs == outputs else norm_after(inputs, outputs, 1, stride)
+            outputs = width if convolutions == 2 else 4 * width
+            if convolutions == 2:
+                self.parts = nn.ModuleList([norm_after(inputs, width, 3, stride), norm_after(width, width, 3, 1)])
+            else:
+                self.parts = nn.ModuleList([norm_after(inputs, width, 1, 1), norm_after(width, width, 3, stride), norm_after(width, outputs, 1, 1)])
+            self.skip = nn.Identity() if inputs == outputs and stride == 1 else norm_after(inputs, outputs, 1, stride)
 
         def forward(self, x):
-            y = self.second(F.relu_(self.first(x)))
+            y = x
+            for part in self.parts[:-1]:
+                y = F.relu_(part(y))
+            y = self.parts[-1](y)
             y += self.skip(x)
             return F.relu_(y)
 
-    blocks, inputs = [], 16
-    for outputs in (16, 32, 64):
-        for _ in range(3):
-            blocks.append(Block(inputs, outputs, 1 if inputs == outputs else 2))
-            inputs = outputs
-    stem = norm_after(3, 16, 3, 1), nn.ReLU(inplace=True)
-    return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, classes))
+    blocks, inputs = [], stem
+    for stage, count in enumerate(stages):
+        width = stem << stage
+        for i in range(count):
+            blocks.append(Block(inputs, width, 2 if stage > 0 and i == 0 else 1))
+            inputs = width if convolutions == 2 else 4 * width
+    begin = norm_after(3, stem, 3, 1), nn.ReLU(inplace=True)
+    return nn.Sequential(*begin, *blocks, nn.AdaptiveAvgPool2d(side), nn.Flatten(), nn.Linear(inputs * side * side, classes))
 
 
-def run_peer(threads, seconds):
+def run_peer(arguments):
     import torch
     from torch.nn import functional as F
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
-    model = resnet20()
-    images, labels = torch.randn(128, 3, 32, 32), torch.arange(128) % 10
+    *network, classes, size = MODELS[arguments.model]
+    model = residual_network(*network, classes)
+    images, labels = torch.randn(arguments.batch, 3, size, size), torch.arange(arguments.batch) % classes
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
 
-    def step():
+    def train():
         optimizer.zero_grad(set_to_none=True)
         logits = model(images)
         distances = logits.max(dim=1, keepdim=True).values - logits
@@ -73,19 +100,29 @@ def run_peer(threads, seconds):
         torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
         optimizer.step()
 
+    @torch.inference_mode()
+    def infer():
+        model(images)
+
+    step = train if arguments.mode == "train" else infer
+    model.train(arguments.mode == "train")
     step()
     times, started = [], time.perf_counter()
-    while len(times) < 3 or time.perf_counter() - started < seconds:
+    while len(times) < 3 or time.perf_counter() - started < arguments.seconds:
         begin = time.perf_counter()
         step()
         times.append(time.perf_counter() - begin)
     status = dict(line.split(":", 1) for line in open("/proc/self/status"))
     memory = int(status["VmHWM"].split()[0])
-    print(json.dumps({"threads": threads, "median": statistics.median(times), "least": min(times), "memory": memory}))
+    parameters = sum(p.numel() for p in model.parameters())
+    print(json.dumps({"threads": arguments.threads, "parameters": parameters, "median": statistics.median(times), "least": min(times), "memory": memory}))
 
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("--model", choices=MODELS, default="resnet20")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--mode", choices=["train", "inference"], default="train")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--seconds", type=float, default=5.0)
@@ -94,22 +131,27 @@ def main():
     parser.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peer:
-        return run_peer(arguments.threads, arguments.seconds)
+        return run_peer(arguments)
     under = shlex.split(arguments.under)
     sides = [[*under, arguments.ours or build()], [*under, sys.executable, __file__, "--peer"]]
+    what, batch = ["--model", arguments.model, "--batch", str(arguments.batch), "--mode", arguments.mode], arguments.batch
+    print(f"{arguments.model}, batch {batch}, {arguments.mode}\n")
     print("| threads | mbls, median step | PyTorch | ratio | mbls, pictures/s | PyTorch | mbls, memory | PyTorch | steps |")
     print("|---:|---:|---:|---:|---:|---:|---:|---:|---|")
     for threads in [arguments.threads] if arguments.threads else [1, 2]:
         found = [[], []]
         for _ in range(arguments.rounds):
             for command, runs in zip(sides, found):
-                command = [*command, "--threads", str(threads), "--seconds", str(arguments.seconds)]
+                command = [*command, *what, "--threads", str(threads), "--seconds", str(arguments.seconds)]
                 line = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
                 runs.append(json.loads(line))
+        counts = {run["parameters"] for runs in found for run in runs}
+        if len(counts) > 1:
+            sys.exit(f"the two sides have different numbers of parameters: {sorted(counts)}")
         ours, peer = (statistics.median(run["median"] for run in runs) for runs in found)
         memory = " | ".join(f"{max(run['memory'] for run in runs) / 1024:.0f} MiB" for runs in found)
         steps = ", ".join(f"{a['median'] * 1e3:.0f} to {b['median'] * 1e3:.0f} ms" for a, b in zip(*found))
-        print(f"| {threads} | {ours * 1e3:.4g} ms | {peer * 1e3:.4g} ms | {peer / ours:.2f} | {128 / ours:.0f} | {128 / peer:.0f} | {memory} | {steps} |", flush=True)
+        print(f"| {threads} | {ours * 1e3:.4g} ms | {peer * 1e3:.4g} ms | {peer / ours:.2f} | {batch / ours:.0f} | {batch / peer:.0f} | {memory} | {steps} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
-//! Times training steps of ResNet-20 on batches of 128: `step [--threads T] [--seconds S] [--shortcut identity|projection]`.
+//! Times training steps or inference of a network, by default steps of ResNet-20 on batches of 128:
+//! `step [--model NAME] [--batch N] [--mode train|inference] [--threads T] [--seconds S] [--shortcut identity|projection]`.
 //!
-//! A step is forward, MbLS, backward, clipping and SGD with momentum. Prints one JSON line: the median and least time of a step, and
-//! the most memory that the process has had. `compare.py` calls this in turn with PyTorch.
+//! A step is forward, MbLS, backward, clipping and SGD with momentum; inference is forward alone, by running statistics and without a
+//! graph. Names are those of `Architecture`; the shortcut is that of He's networks for CIFAR. Prints one JSON line: the number of
+//! parameters, the median and least time, and the most memory that the process has had. `compare.py` calls this in turn with PyTorch.
 
 use candle_core::{DType, Device, Tensor};
-use candle_nn::ModuleT;
+use candle_nn::VarBuilder;
 use mbls_core::loss::{LogitBatch, LossSpec};
 use mbls_nn::{OptimizerConfig, ParamStore, SgdConfig, clip_grad_norm};
-use mbls_vision::model::{CifarResNet, CifarResNetConfig, Shortcut};
+use mbls_vision::model::{Architecture, Network, Options, Shortcut};
 use std::error::Error;
 use std::time::{Duration, Instant};
 
@@ -18,18 +20,35 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-const BATCH: usize = 128;
+/// What is timed.
+struct Work {
+    architecture: Architecture,
+    shortcut: Shortcut,
+    batch: usize,
+    train: bool,
+}
 
 fn main() -> Result<()> {
-    let (mut threads, mut seconds, mut shortcut) = (1, 5.0, Shortcut::Projection);
+    let (mut threads, mut seconds) = (1, 5.0);
+    let architecture = "resnet20".parse()?;
+    let mut work = Work { architecture, shortcut: Shortcut::Projection, batch: 128, train: true };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
         match argument.as_str() {
             "--threads" => threads = value()?.parse()?,
             "--seconds" => seconds = value()?.parse()?,
+            "--model" => work.architecture = value()?.parse()?,
+            "--batch" => work.batch = value()?.parse()?,
+            "--mode" => {
+                work.train = match value()?.as_str() {
+                    "train" => true,
+                    "inference" => false,
+                    other => return Err(format!("--mode {other}: expected train or inference").into()),
+                }
+            }
             "--shortcut" => {
-                shortcut = match value()?.as_str() {
+                work.shortcut = match value()?.as_str() {
                     "identity" => Shortcut::Identity,
                     "projection" => Shortcut::Projection,
                     other => return Err(format!("--shortcut {other}: expected identity or projection").into()),
@@ -41,35 +60,77 @@ fn main() -> Result<()> {
         }
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
-    let times = pool.install(|| run(shortcut, Duration::from_secs_f64(seconds)).map_err(|error| error.to_string()))?;
+    let limit = Duration::from_secs_f64(seconds);
+    let (parameters, times) = pool.install(|| run(&work, limit).map_err(|error| error.to_string()))?;
     let middle = (times[times.len() / 2] + times[(times.len() - 1) / 2]) / 2.0;
     let (least, memory) = (times[0], peak_memory()?);
-    println!(r#"{{"threads": {threads}, "median": {middle}, "least": {least}, "memory": {memory}}}"#);
+    println!(
+        r#"{{"threads": {threads}, "parameters": {parameters}, "median": {middle}, "least": {least}, "memory": {memory}}}"#
+    );
     Ok(())
 }
 
-/// The times of at least 3 steps and of those that begin within the limit, in order; one more warms up.
-fn run(shortcut: Shortcut, limit: Duration) -> Result<Vec<f64>> {
+impl Work {
+    /// Classes and shape of the pictures that the network is for.
+    fn data(&self) -> (usize, [usize; 3]) {
+        match self.architecture.origin() {
+            "torchvision" => (1000, [3, 224, 224]),
+            _ if self.architecture.name().ends_with("-tiny") => (200, [3, 64, 64]),
+            _ => (10, [3, 32, 32]),
+        }
+    }
+
+    fn network(&self) -> Result<Network> {
+        let (classes, shape) = self.data();
+        let mut network = self.architecture.network(classes, shape)?;
+        if let Network::ResNet(config) = &mut network
+            && config.shortcut == Shortcut::Identity
+        {
+            config.shortcut = self.shortcut;
+        }
+        Ok(network)
+    }
+}
+
+/// The number of parameters, and the times of at least 3 passes and of those that begin within the limit, in order; one more warms up.
+fn run(work: &Work, limit: Duration) -> Result<(usize, Vec<f64>)> {
     let store = ParamStore::new(0, DType::F32, &Device::Cpu);
-    let config = CifarResNetConfig { shortcut, ..CifarResNetConfig::resnet20(10) };
-    let model = CifarResNet::new(config, store.var_builder())?;
+    let model = work.network()?.build(Options::default(), store.var_builder())?;
+    let parameters = store.parameters().iter().map(|(_, var)| var.elem_count()).sum();
+    let (classes, [channels, height, width]) = work.data();
+    let images = Tensor::randn(0f32, 1f32, (work.batch, channels, height, width), &Device::Cpu)?;
+    if !work.train {
+        // Of tensors that are no variables, so that nothing is kept for a backward pass.
+        let state = store.state().into_iter().collect();
+        let vb = VarBuilder::from_tensors(state, DType::F32, &Device::Cpu);
+        let model = work.network()?.build(Options::default(), vb)?;
+        let times = times(limit, || {
+            model.forward_t(&images, false)?;
+            Ok(())
+        })?;
+        return Ok((parameters, times));
+    }
     let loss = LossSpec::margin(6.0, 0.1).build()?;
     let sgd = SgdConfig { momentum: 0.9, weight_decay: 5e-4, ..Default::default() };
     let mut optimizer = OptimizerConfig::Sgd(sgd).build(store.parameters())?;
-    let images = Tensor::randn(0f32, 1f32, (BATCH, 3, 32, 32), &Device::Cpu)?;
-    let labels = Tensor::from_vec((0..BATCH as u32).map(|i| i % 10).collect(), BATCH, &Device::Cpu)?;
-    let mut step = || -> Result<()> {
+    let labels = (0..work.batch).map(|i| (i % classes) as u32).collect();
+    let labels = Tensor::from_vec(labels, work.batch, &Device::Cpu)?;
+    let times = times(limit, || {
         let logits = model.forward_t(&images, true)?;
         let value = loss.forward(&LogitBatch::new(&logits, &labels, None)?)?;
         let mut gradients = value.total.backward()?;
         clip_grad_norm(&store.parameters(), &mut gradients, 2.0)?;
         Ok(optimizer.step(&gradients, 0.01)?)
-    };
-    step()?;
+    })?;
+    Ok((parameters, times))
+}
+
+fn times(limit: Duration, mut pass: impl FnMut() -> Result<()>) -> Result<Vec<f64>> {
+    pass()?;
     let (mut times, start) = (Vec::new(), Instant::now());
     while times.len() < 3 || start.elapsed() < limit {
         let begin = Instant::now();
-        step()?;
+        pass()?;
         times.push(begin.elapsed().as_secs_f64());
     }
     times.sort_by(f64::total_cmp);

@@ -1,15 +1,16 @@
 //! Labelled pictures as a network takes them.
 
-use crate::transform::{Noise, Normalise, PadCropFlip};
+use crate::transform::{ImageTransform, Noise, Normalise, PadCropFlip, apply_all, pipeline_shape};
 use crate::{Error, ImageSource, Result, Sample};
 use mbls_data::{Dataset, Seed};
 use std::sync::Arc;
 
 /// Some pictures of an [`ImageSource`], made ready for a network one by one.
 ///
-/// Each picture is scaled to 0..1; [`Noise`] is added; [`PadCropFlip`] moves it; [`Normalise`] comes last. Each step is
-/// optional. Noise is part of the picture: its seed comes from the picture's index in the [`ImageSource`], so that it is the
-/// same in every epoch and every split, and it moves with the picture.
+/// [`ImageTransform`]s change the 8-bit picture; it is scaled to 0..1; [`Noise`] is added; [`PadCropFlip`] moves it;
+/// [`Normalise`] comes last. Each step is optional. Noise is part of the picture: its seed comes from the picture's index in the
+/// [`ImageSource`], so that it is the same in every epoch and every split, and [`PadCropFlip`] moves it with the picture. The
+/// transforms come before it and leave it where it is.
 ///
 /// ```
 /// use mbls_data::{Dataset, Seed};
@@ -30,6 +31,7 @@ use std::sync::Arc;
 pub struct AugmentedImages {
     images: Arc<dyn ImageSource>,
     indices: Vec<usize>,
+    transforms: Vec<ImageTransform>,
     noise: Option<Noise>,
     augmentation: Option<PadCropFlip>,
     normalisation: Option<Normalise>,
@@ -45,8 +47,34 @@ impl AugmentedImages {
         let len = images.labels().len();
         match indices.iter().find(|&&index| index >= len) {
             Some(&index) => Err(Error::Index { index, len }),
-            None => Ok(Self { images, indices, noise: None, augmentation: None, normalisation: None }),
+            None => Ok(Self {
+                images,
+                indices,
+                transforms: Vec::new(),
+                noise: None,
+                augmentation: None,
+                normalisation: None,
+            }),
         }
+    }
+
+    /// Transforms the 8-bit pictures, in this order, before anything else is done to them.
+    ///
+    /// Each draws from (the item's seed, its kind, its place in the list). Pictures of one batch must get one shape.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Value`] for settings that are not allowed, colours changed where a value other than 255 means 1, and, where all
+    /// pictures have one shape, transforms that it does not fit.
+    pub fn with_transforms(self, transforms: Vec<ImageTransform>) -> Result<Self> {
+        pipeline_shape(&transforms, self.images.channels(), self.images.common_shape())?;
+        let full_scale = self.images.full_scale();
+        let colours = |transform: &ImageTransform| matches!(transform, ImageTransform::ColourJitter(_));
+        if full_scale != u8::MAX && transforms.iter().any(colours) {
+            let name = format!("colour-jitter for data set {}", self.images.name());
+            return Err(Error::value(name, "a full scale of 255", full_scale));
+        }
+        Ok(Self { transforms, ..self })
     }
 
     /// Adds noise to every picture.
@@ -75,6 +103,12 @@ impl AugmentedImages {
         Ok(Self { normalisation: Some(normalisation), ..self })
     }
 
+    /// Channels, height and width of every sample, where they are all the same whatever the picture.
+    pub fn sample_shape(&self) -> Option<[usize; 3]> {
+        // Checked when the transforms were given.
+        pipeline_shape(&self.transforms, self.images.channels(), self.images.common_shape()).ok().flatten()
+    }
+
     /// The pictures' places in the [`ImageSource`].
     pub fn indices(&self) -> &[usize] {
         &self.indices
@@ -100,7 +134,7 @@ impl Dataset for AugmentedImages {
 
     fn get(&self, index: usize, seed: Seed) -> Result<Sample> {
         let original = *self.indices.get(index).ok_or(Error::Index { index, len: self.indices.len() })?;
-        let image = self.images.image(original)?;
+        let image = apply_all(&self.transforms, self.images.image(original)?, seed)?;
         let shape = image.shape();
         let mut pixels = image.scaled(self.images.full_scale());
         if let Some(noise) = &self.noise {
@@ -112,6 +146,6 @@ impl Dataset for AugmentedImages {
         if let Some(normalisation) = &self.normalisation {
             normalisation.apply(&mut pixels);
         }
-        Ok(Sample { pixels, shape, label: self.images.labels()[original] })
+        Ok(Sample { pixels, shape, label: self.images.labels()[original], partner: None })
     }
 }

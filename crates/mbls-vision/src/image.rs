@@ -23,6 +23,20 @@ impl Image {
         [self.channels, self.height, self.width]
     }
 
+    /// Whether there are pixels, as many as the shape says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Value`].
+    pub fn validate(&self) -> Result<()> {
+        let len = self.shape().iter().try_fold(1usize, |len, &size| len.checked_mul(size));
+        if len == Some(self.pixels.len()) && len != Some(0) {
+            return Ok(());
+        }
+        let expected = format!("values of shape {:?}, at least 1", self.shape());
+        Err(Error::value("picture", expected, format!("{} values", self.pixels.len())))
+    }
+
     /// The values divided by the one that means 1.
     pub fn scaled(&self, full_scale: u8) -> Vec<f32> {
         let scale = f32::from(full_scale);
@@ -39,6 +53,17 @@ pub struct Sample {
     pub shape: [usize; 3],
     /// The class.
     pub label: u32,
+    /// What was mixed into the picture.
+    pub partner: Option<Partner>,
+}
+
+/// The second class of a mixed picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Partner {
+    /// The class.
+    pub label: u32,
+    /// How much of the picture is of it, 0..=1.
+    pub weight: f32,
 }
 
 /// Pictures of one shape with their labels.
@@ -50,6 +75,8 @@ pub struct ImageBatch {
     pub shape: [usize; 4],
     /// The classes.
     pub labels: Vec<u32>,
+    /// The second class of each picture, where one of them is mixed; a picture that is not has its own class with weight 0.
+    pub partners: Option<Vec<Partner>>,
 }
 
 impl ImageBatch {
@@ -70,6 +97,45 @@ impl ImageBatch {
     pub fn labels(&self, device: &Device) -> candle_core::Result<Tensor> {
         Tensor::from_slice(&self.labels, self.labels.len(), device)
     }
+
+    /// The probability of each class: 1 for the picture's own, shared with its partner's where it is mixed.
+    ///
+    /// ```
+    /// use mbls_vision::{ImageBatch, Partner};
+    ///
+    /// let partners = Some(vec![Partner { label: 0, weight: 0.25 }]);
+    /// let batch = ImageBatch { pixels: vec![0.0], shape: [1; 4], labels: vec![2], partners };
+    /// let targets = batch.soft_targets(3, &candle_core::Device::Cpu)?;
+    /// assert_eq!(targets.to_vec2::<f32>()?, [[0.25, 0.0, 0.75]]);
+    /// # Ok::<(), candle_core::Error>(())
+    /// ```
+    ///
+    /// # Shapes
+    ///
+    /// `[N, classes]`, `f32`.
+    ///
+    /// # Errors
+    ///
+    /// A label that is not below `classes`, partners of another number than the pictures, what candle reports.
+    pub fn soft_targets(&self, classes: usize, device: &Device) -> candle_core::Result<Tensor> {
+        let partners = match &self.partners {
+            Some(partners) if partners.len() != self.labels.len() => {
+                candle_core::bail!("{} partners of {} pictures", partners.len(), self.labels.len())
+            }
+            partners => partners.as_deref().unwrap_or_default(),
+        };
+        let mut targets = vec![0f32; self.labels.len().saturating_mul(classes)];
+        for (i, &label) in self.labels.iter().enumerate() {
+            let partner = partners.get(i).copied().unwrap_or(Partner { label, weight: 0.0 });
+            for (label, weight) in [(label, 1.0 - partner.weight), (partner.label, partner.weight)] {
+                if label as usize >= classes {
+                    candle_core::bail!("label of picture {i}: expected 0..{classes}, found {label}");
+                }
+                targets[i * classes + label as usize] += weight;
+            }
+        }
+        Tensor::from_vec(targets, (self.labels.len(), classes), device)
+    }
 }
 
 /// Puts samples of one shape into an [`ImageBatch`].
@@ -87,6 +153,7 @@ impl Collate<Sample> for ImageCollate {
             pixels: Vec::with_capacity(items.len() * size),
             shape: [items.len(), channels, height, width],
             labels: Vec::with_capacity(items.len()),
+            partners: None,
         };
         for (i, item) in items.iter().enumerate() {
             if item.shape != [channels, height, width] || item.pixels.len() != size {
@@ -96,6 +163,10 @@ impl Collate<Sample> for ImageCollate {
             }
             batch.pixels.extend_from_slice(&item.pixels);
             batch.labels.push(item.label);
+        }
+        if items.iter().any(|item| item.partner.is_some()) {
+            let own = |item: &Sample| item.partner.unwrap_or(Partner { label: item.label, weight: 0.0 });
+            batch.partners = Some(items.iter().map(own).collect());
         }
         Ok(batch)
     }

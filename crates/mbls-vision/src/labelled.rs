@@ -25,6 +25,7 @@ pub struct LabelledImages {
     pixels: Vec<u8>,
     labels: Vec<u32>,
     classes: usize,
+    class_names: Vec<String>,
     full_scale: u8,
 }
 
@@ -67,7 +68,21 @@ impl LabelledImages {
             let picture = i / shape.iter().product::<usize>();
             return error(format!("value in picture {picture}"), format!("0..={full_scale}"), pixels[i].to_string());
         }
-        Ok(Self { name, shape, pixels, labels, classes, full_scale })
+        Ok(Self { name, shape, pixels, labels, classes, class_names: Vec::new(), full_scale })
+    }
+
+    /// Names the classes, in the order of the labels.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Value`] where there is not one name for each class.
+    pub fn with_class_names<S: Into<String>>(self, names: impl IntoIterator<Item = S>) -> Result<Self> {
+        let class_names: Vec<String> = names.into_iter().map(Into::into).collect();
+        if class_names.len() != self.classes {
+            let name = format!("data set {}: class names", self.name);
+            return Err(Error::value(name, self.classes, class_names.len()));
+        }
+        Ok(Self { class_names, ..self })
     }
 
     /// Channels, height and width of each picture.
@@ -100,6 +115,10 @@ impl ImageSource for LabelledImages {
 
     fn classes(&self) -> usize {
         self.classes
+    }
+
+    fn class_names(&self) -> &[String] {
+        &self.class_names
     }
 
     fn channels(&self) -> usize {
@@ -137,6 +156,6 @@ impl Dataset for LabelledImages {
 
     fn get(&self, index: usize, _seed: Seed) -> Result<Sample> {
         let pixels = self.image(index)?.scaled(self.full_scale);
-        Ok(Sample { pixels, shape: self.shape, label: self.labels[index] })
+        Ok(Sample { pixels, shape: self.shape, label: self.labels[index], partner: None })
     }
 }

@@ -4,15 +4,22 @@
 //! for. Readers of the usual data sets are in [`dataset`], networks in [`model`].
 
 mod augmented;
+mod corrupted;
 pub mod dataset;
+mod decode;
+mod files;
 mod image;
 mod labelled;
+mod mixed;
 pub mod model;
 mod source;
 pub mod transform;
 
 pub use augmented::AugmentedImages;
-pub use image::{Image, ImageBatch, ImageCollate, Sample};
+pub use corrupted::Corrupted;
+pub use files::{FilesConfig, ImageFiles, OnError, Skipped};
+pub use image::{Image, ImageBatch, ImageCollate, Partner, Sample};
 pub use labelled::LabelledImages;
 pub use mbls_data::{Error, Result};
+pub use mixed::{Mix, Mixed};
 pub use source::ImageSource;

@@ -16,6 +16,11 @@ pub trait ImageSource: Send + Sync + std::fmt::Debug {
     /// Number of classes; every label is below it.
     fn classes(&self) -> usize;
 
+    /// The classes' names in the order of the labels; empty where the data set has none.
+    fn class_names(&self) -> &[String] {
+        &[]
+    }
+
     /// Number of channels of every picture.
     fn channels(&self) -> usize;
 

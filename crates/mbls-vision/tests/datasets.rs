@@ -3,7 +3,7 @@
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use mbls_data::{Dataset, Seed};
-use mbls_vision::dataset::{Split, cifar10, digits, mnist};
+use mbls_vision::dataset::{Split, cifar10, cifar100, digits, fashion_mnist, mnist};
 use mbls_vision::{ImageSource, LabelledImages, Result};
 use std::io::Write;
 use std::path::Path;
@@ -193,6 +193,11 @@ fn cifar_files_are_read_in_order() {
         // Green and blue planes follow the 1,024 red values.
         assert_eq!(images.pixels(3).unwrap()[1024], (3 + 1 + 1024) as u8);
     }
+    let mut uneven = records(10_000);
+    uneven[RECORD] = 7;
+    std::fs::write(folder.join("test_batch.bin"), uneven).unwrap();
+    let parts = ["cifar-10-batches-bin", "pictures of class 1", "expected 1000, found 999"];
+    assert_error(cifar10::load(directory.path(), Split::Test), &parts);
     assert_error(cifar10::load(directory.path(), Split::Train), &["data_batch_1.bin"]);
     for number in 1..=5 {
         let mut batch = records(10_000);
@@ -261,4 +266,85 @@ fn a_digest_changes_with_any_value() {
     assert_ne!(reference, digest(vec![1, 2, 4, 3], vec![0, 1], [1, 1, 2]));
     assert_ne!(reference, digest(vec![1, 2, 3, 4], vec![0, 2], [1, 1, 2]));
     assert_ne!(reference, digest(vec![1, 2, 3, 4], vec![0, 1], [1, 2, 1]));
+}
+
+#[test]
+fn fashion_mnist_is_read_like_mnist() {
+    let directory = directory(&[(IMAGES, &idx_images(3)), (LABELS, &idx_labels(3))]);
+    let images = fashion_mnist::load(directory.path(), Split::Test).unwrap();
+    assert_eq!((images.name(), images.shape(), images.labels()), ("fashion-mnist-test", [1, 28, 28], &[0, 1, 2][..]));
+    assert_eq!(images.class_names()[9], "Ankle boot");
+    assert_error(fashion_mnist::load(directory.path(), Split::Train), &["cannot open", "train-labels-idx1-ubyte"]);
+}
+
+/// CIFAR-100 records whose coarse label is `r % 20`, fine label `r % 100`.
+fn cifar100_records(n: usize) -> Vec<u8> {
+    let value = |r: usize, i: usize| match i {
+        0 => (r % 20) as u8,
+        1 => (r % 100) as u8,
+        _ => (r + i) as u8,
+    };
+    (0..n).flat_map(|r| (0..RECORD + 1).map(move |i| value(r, i))).collect()
+}
+
+#[test]
+fn cifar100_has_two_labels() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().join("cifar-100-binary");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("test.bin"), cifar100_records(10_000)).unwrap();
+    let load = |labels| cifar100::load(directory.path(), Split::Test, labels);
+    let fine = load(cifar100::Labels::Fine).unwrap();
+    assert_eq!((fine.len(), fine.shape(), fine.classes()), (10_000, [3, 32, 32], 100));
+    assert_eq!((counts(&fine), fine.labels()[99], fine.pixels(3).unwrap()[0]), (vec![100; 100], 99, 5));
+    assert!(fine.class_names().is_empty());
+    let coarse = load(cifar100::Labels::Coarse).unwrap();
+    assert_eq!((counts(&coarse), coarse.labels()[99]), (vec![500; 20], 19));
+    assert_error(cifar100::load(directory.path(), Split::Train, cifar100::Labels::Fine), &["train.bin"]);
+    // Names, where they are.
+    let names = |n: usize| (0..n).map(|i| format!("class {i}\n")).collect::<String>();
+    std::fs::write(folder.join("fine_label_names.txt"), names(100)).unwrap();
+    std::fs::write(folder.join("coarse_label_names.txt"), names(19)).unwrap();
+    assert_eq!(load(cifar100::Labels::Fine).unwrap().class_names()[99], "class 99");
+    assert_error(
+        load(cifar100::Labels::Coarse),
+        &["coarse_label_names.txt", "number of lines", "expected 20, found 19"],
+    );
+    std::fs::write(folder.join("coarse_label_names.txt"), "a\na\n").unwrap();
+    assert_error(load(cifar100::Labels::Coarse), &["coarse_label_names.txt", "line 2", "not there before"]);
+    std::fs::write(folder.join("coarse_label_names.txt"), "a\n\nb\n").unwrap();
+    assert_error(load(cifar100::Labels::Coarse), &["coarse_label_names.txt", "line 2", "an empty line"]);
+    let mut uneven = cifar100_records(10_000);
+    uneven[1] = 99;
+    std::fs::write(folder.join("test.bin"), uneven).unwrap();
+    assert_error(load(cifar100::Labels::Fine), &["test.bin", "pictures of class 0", "expected 100, found 99"]);
+    std::fs::write(folder.join("test.bin"), cifar100_records(9_999)).unwrap();
+    assert_error(load(cifar100::Labels::Fine), &["test.bin", "expected 30740000 bytes, found 30736926"]);
+}
+
+#[test]
+fn wrong_cifar100_files_are_named() {
+    let read = |content: &[u8]| {
+        let directory = directory(&[("part.bin", content)]);
+        cifar100::load_file(directory.path().join("part.bin"), None, cifar100::Labels::Fine)
+    };
+    let good = cifar100_records(4);
+    assert_eq!(read(&good).unwrap().labels(), [0, 1, 2, 3]);
+    let changed = |at: usize, value: u8| {
+        let mut bytes = good.clone();
+        bytes[at] = value;
+        bytes
+    };
+    let record = RECORD + 1;
+    assert_error(read(&changed(2 * record, 20)), &["part.bin", "coarse label of record 2", "0..=19", "found 20"]);
+    assert_error(read(&changed(2 * record + 1, 100)), &["part.bin", "fine label of record 2", "0..=99", "found 100"]);
+    assert_error(read(&good[1..]), &["part.bin", "a multiple of 3074 bytes"]);
+}
+
+#[test]
+fn class_names_are_one_for_each_class() {
+    let images = LabelledImages::new("x", [1, 1, 1], vec![0], vec![0], 2, 255).unwrap();
+    assert!(images.class_names().is_empty());
+    assert_error(images.clone().with_class_names(["a"]), &["data set x: class names", "expected 2, found 1"]);
+    assert_eq!(images.with_class_names(["a", "b"]).unwrap().class_names(), ["a", "b"]);
 }

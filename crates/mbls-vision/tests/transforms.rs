@@ -200,7 +200,7 @@ fn the_pipeline_scales_adds_noise_crops_and_normalises() {
         let mut expected = crop.apply(&pixels, [2, 3, 4], Seed(11)).unwrap();
         normalise.apply(&mut expected);
         let sample = data.get(place, Seed(11)).unwrap();
-        assert_eq!(sample, Sample { pixels: expected, shape: [2, 3, 4], label: original as u32 });
+        assert_eq!(sample, Sample { pixels: expected, shape: [2, 3, 4], label: original as u32, partner: None });
     }
     assert!(data.get(2, Seed(0)).is_err());
 }
@@ -221,7 +221,8 @@ fn batches_do_not_depend_on_the_workers() {
 
 #[test]
 fn a_batch_takes_one_shape() {
-    let sample = |shape: [usize; 3]| Sample { pixels: vec![0.0; shape.iter().product()], shape, label: 1 };
+    let sample =
+        |shape: [usize; 3]| Sample { pixels: vec![0.0; shape.iter().product()], shape, label: 1, partner: None };
     let batch = ImageCollate.collate(vec![sample([1, 2, 3]), sample([1, 2, 3])]).unwrap();
     assert_eq!((batch.shape, batch.pixels.len(), &batch.labels), ([2, 1, 2, 3], 12, &vec![1, 1]));
     let images = batch.images(&candle_core::Device::Cpu).unwrap();

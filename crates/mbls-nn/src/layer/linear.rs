@@ -37,8 +37,10 @@ impl Linear {
     ///
     /// Where a size is 0 or the builder has no such tensors.
     pub fn new(inputs: usize, outputs: usize, vb: VarBuilder) -> Result<Self> {
+        // The weight comes first, as in PyTorch's state_dict.
+        let plain = Self::without_bias(inputs, outputs, vb.clone())?;
         let bias = vb.get_with_hints(outputs, "bias", init::torch_uniform(inputs))?;
-        Ok(Self { bias: Some(bias), ..Self::without_bias(inputs, outputs, vb)? })
+        Ok(Self { bias: Some(bias), ..plain })
     }
 
     /// A layer without bias.

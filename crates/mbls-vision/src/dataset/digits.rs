@@ -6,6 +6,7 @@
 //!
 //! Alpaydin, Kaynak: Optical Recognition of Handwritten Digits (UCI Machine Learning Repository, 1998).
 
+use super::DIGITS;
 use crate::{Error, LabelledImages, Result};
 use mbls_data::file::read_gz;
 use std::path::Path;
@@ -65,5 +66,5 @@ pub fn load_file(path: impl AsRef<Path>, expected: Option<usize>) -> Result<Labe
         None if labels.is_empty() => return Err(Error::format(path, "number of lines", "at least 1", 0)),
         _ => {}
     }
-    LabelledImages::new("digits", [1, SIDE, SIDE], pixels, labels, CLASSES, FULL_SCALE)
+    LabelledImages::new("digits", [1, SIDE, SIDE], pixels, labels, CLASSES, FULL_SCALE)?.with_class_names(DIGITS)
 }

@@ -4,7 +4,7 @@
 //!
 //! LeCun, Bottou, Bengio, Haffner: Gradient-Based Learning Applied to Document Recognition (Proc. IEEE, 1998).
 
-use super::{Split, idx};
+use super::{DIGITS, Split, idx};
 use crate::{Error, LabelledImages, Result};
 use std::path::Path;
 
@@ -21,10 +21,18 @@ const CLASSES: usize = 10;
 /// Where a file is missing, too large, truncated or damaged; where magic number, dimensions or sizes are not those of the
 /// format, images and labels differ in number, or a label is not 0..=9.
 pub fn load(dir: impl AsRef<Path>, split: Split) -> Result<LabelledImages> {
-    let dir = dir.as_ref();
-    let (name, prefix, max_records) = match split {
-        Split::Train => ("mnist-train", "train", 60_000),
-        Split::Test => ("mnist-test", "t10k", 10_000),
+    let name = match split {
+        Split::Train => "mnist-train",
+        Split::Test => "mnist-test",
+    };
+    read(dir.as_ref(), split, name)?.with_class_names(DIGITS)
+}
+
+/// One part of a data set in MNIST's layout.
+pub(super) fn read(dir: &Path, split: Split, name: &str) -> Result<LabelledImages> {
+    let (prefix, max_records) = match split {
+        Split::Train => ("train", 60_000),
+        Split::Test => ("t10k", 10_000),
     };
     let labels = idx::read(dir, &format!("{prefix}-labels-idx1-ubyte"), &[], max_records)?;
     if let Some(i) = labels.elements.iter().position(|&label| usize::from(label) >= CLASSES) {

@@ -1,20 +1,9 @@
-//! The residual networks for CIFAR.
+//! The residual networks of He et al. for CIFAR.
 
-use super::conv3x3;
-use candle_core::{Module, Result, Tensor, bail};
+use super::{Block, ResNet, ResNetConfig, Shortcut, Stem};
+use candle_core::{Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{AvgPool2d, BatchNorm2d, Conv2d, Conv2dConfig, GlobalAvgPool2d, Linear};
-
-/// How a block's input reaches its output where their shapes differ.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Shortcut {
-    /// Every second row and column, and channels of zeros on both sides of the input's: no parameters. Option A of the paper,
-    /// which its CIFAR networks use.
-    #[default]
-    Identity,
-    /// A 1x1 convolution of stride 2 with batch norm: option B, which many implementations in PyTorch use for CIFAR too.
-    Projection,
-}
+use mbls_nn::{ConvInit, Dropout};
 
 /// Shape of a [`CifarResNet`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,15 +44,41 @@ impl CifarResNetConfig {
     pub fn resnet56(classes: usize) -> Self {
         Self::new(9, classes)
     }
+
+    /// 110 layers.
+    pub fn resnet110(classes: usize) -> Self {
+        Self::new(18, classes)
+    }
+}
+
+impl From<CifarResNetConfig> for ResNetConfig {
+    fn from(config: CifarResNetConfig) -> Self {
+        let CifarResNetConfig { blocks, classes, in_channels, width, shortcut } = config;
+        Self {
+            stem: Stem::Small,
+            stem_width: width,
+            block: Block::Basic,
+            stages: vec![blocks; 3],
+            width,
+            groups: 1,
+            width_per_group: 64,
+            shortcut,
+            dilation: Vec::new(),
+            pool: 1,
+            init: ConvInit::KaimingNormalFanOut,
+            in_channels,
+            classes,
+        }
+    }
 }
 
 /// The residual networks of He et al. for CIFAR, of `6 blocks + 2` layers: one 3x3 convolution, three stages of basic blocks with
-/// 16, 32 and 64 channels, the last two of which halve the picture, global average pool, one linear layer.
+/// 16, 32 and 64 channels, the last two of which halve the picture, global average pool, one linear layer. A [`ResNet`].
 ///
 /// # Shapes
 ///
-/// `[N, in_channels, H, W]` to `[N, classes]`. Parameters `conv1`, `bn1`, `layer{1,2,3}.{i}.{conv1,bn1,conv2,bn2}`, `fc`; with
-/// [`Shortcut::Projection`] also `layer{2,3}.0.shortcut.{0,1}`.
+/// `[N, in_channels, H, W]` to `[N, classes]`, H and W at least 4. Parameters `conv1`, `bn1`,
+/// `layer{1,2,3}.{i}.{conv1,bn1,conv2,bn2}`, `fc`; with [`Shortcut::Projection`] also `layer{2,3}.0.shortcut.{0,1}`.
 ///
 /// # References
 ///
@@ -83,10 +98,7 @@ impl CifarResNetConfig {
 /// ```
 #[derive(Clone, Debug)]
 pub struct CifarResNet {
-    conv1: Conv2d,
-    bn1: BatchNorm2d,
-    blocks: Vec<BasicBlock>,
-    fc: Linear,
+    network: ResNet,
     config: CifarResNetConfig,
 }
 
@@ -97,23 +109,12 @@ impl CifarResNet {
     ///
     /// Where a size is 0, or the builder has no such tensors.
     pub fn new(config: CifarResNetConfig, vb: VarBuilder) -> Result<Self> {
-        if config.blocks == 0 || config.width == 0 {
-            bail!("CIFAR ResNet: {} blocks of width {}, expected at least 1", config.blocks, config.width);
-        }
-        let conv1 = conv3x3(config.in_channels, config.width, 1, vb.pp("conv1"))?;
-        let bn1 = BatchNorm2d::new(config.width, vb.pp("bn1"))?;
-        let mut blocks = Vec::with_capacity(3 * config.blocks);
-        let mut inputs = config.width;
-        for stage in 0..3 {
-            let outputs = config.width << stage;
-            for i in 0..config.blocks {
-                let vb = vb.pp(format!("layer{}.{i}", stage + 1));
-                blocks.push(BasicBlock::new(inputs, outputs, config.shortcut, vb)?);
-                inputs = outputs;
-            }
-        }
-        let fc = Linear::new(inputs, config.classes, vb.pp("fc"))?;
-        Ok(Self { conv1, bn1, blocks, fc, config })
+        Ok(Self { network: ResNet::new(config.clone().into(), vb)?, config })
+    }
+
+    /// As [`ResNet::with_dropout`].
+    pub fn with_dropout(self, dropout: Dropout) -> Self {
+        Self { network: self.network.with_dropout(dropout), ..self }
     }
 
     /// Its shape.
@@ -124,71 +125,6 @@ impl CifarResNet {
 
 impl ModuleT for CifarResNet {
     fn forward_t(&self, images: &Tensor, train: bool) -> Result<Tensor> {
-        let mut x = self.bn1.forward_relu(&self.conv1.forward(images)?, None, train)?;
-        for block in &self.blocks {
-            x = block.forward_t(&x, train)?;
-        }
-        self.fc.forward(&GlobalAvgPool2d.forward(&x)?)
-    }
-}
-
-/// `relu(bn2(conv2(relu(bn1(conv1(x))))) + shortcut(x))`; more channels than the input's mean half its size.
-#[derive(Clone, Debug)]
-struct BasicBlock {
-    conv1: Conv2d,
-    bn1: BatchNorm2d,
-    conv2: Conv2d,
-    bn2: BatchNorm2d,
-    skip: Skip,
-}
-
-#[derive(Clone, Debug)]
-enum Skip {
-    Same,
-    Identity { before: usize, after: usize },
-    Projection(Conv2d, BatchNorm2d),
-}
-
-impl BasicBlock {
-    fn new(inputs: usize, outputs: usize, shortcut: Shortcut, vb: VarBuilder) -> Result<Self> {
-        let stride = if inputs == outputs { 1 } else { 2 };
-        let skip = match shortcut {
-            _ if inputs == outputs => Skip::Same,
-            Shortcut::Identity => {
-                let added = outputs - inputs;
-                Skip::Identity { before: added / 2, after: added - added / 2 }
-            }
-            Shortcut::Projection => {
-                let config = Conv2dConfig { stride: [stride; 2], ..Conv2dConfig::default() };
-                let conv = Conv2d::new(inputs, outputs, [1, 1], config, vb.pp("shortcut.0"))?;
-                Skip::Projection(conv, BatchNorm2d::new(outputs, vb.pp("shortcut.1"))?)
-            }
-        };
-        Ok(Self {
-            conv1: conv3x3(inputs, outputs, stride, vb.pp("conv1"))?,
-            bn1: BatchNorm2d::new(outputs, vb.pp("bn1"))?,
-            conv2: conv3x3(outputs, outputs, 1, vb.pp("conv2"))?,
-            bn2: BatchNorm2d::new(outputs, vb.pp("bn2"))?,
-            skip,
-        })
-    }
-
-    fn skip(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        match &self.skip {
-            Skip::Same => Ok(x.clone()),
-            Skip::Identity { before, after } => {
-                // A pool of one pixel picks every second one; unlike a strided view it has a cheap gradient on every device.
-                let x = AvgPool2d::new(1, 2, 0).forward(x)?;
-                x.pad_with_zeros(1, *before, *after)
-            }
-            Skip::Projection(conv, norm) => norm.forward_t(&conv.forward(x)?, train),
-        }
-    }
-}
-
-impl ModuleT for BasicBlock {
-    fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        let y = self.bn1.forward_relu(&self.conv1.forward(x)?, None, train)?;
-        self.bn2.forward_relu(&self.conv2.forward(&y)?, Some(&self.skip(x, train)?), train)
+        self.network.forward_t(images, train)
     }
 }

@@ -1,25 +1,40 @@
 //! Networks for image classification.
 //!
-//! Every network takes a [`VarBuilder`] and implements [`ModuleT`](candle_nn::ModuleT): images
-//! `[N, C, H, W]` in, logits `[N, classes]` out.
+//! Every network takes a [`VarBuilder`](candle_nn::VarBuilder) and implements [`ModuleT`](candle_nn::ModuleT): images
+//! `[N, C, H, W]` in, logits `[N, classes]` out. [`Architecture`] makes them by name; [`pretrained`] loads what others have
+//! trained.
 
+mod architecture;
+mod block;
 mod cifar_resnet;
+mod densenet;
+mod head;
+pub mod pretrained;
+mod resnet;
+mod resnet_config;
 mod small_cnn;
 
-pub use cifar_resnet::{CifarResNet, CifarResNetConfig, Shortcut};
+pub use architecture::{Architecture, Network, Options};
+pub use block::{Block, Shortcut};
+pub use cifar_resnet::{CifarResNet, CifarResNetConfig};
+pub use densenet::{DenseNet, DenseNetConfig};
+pub use resnet::{ResNet, ResNetEncoder};
+pub use resnet_config::{ResNetConfig, StageDilation, Stem};
 pub use small_cnn::{SmallCnn, SmallCnnConfig};
 
-use candle_core::Result;
-use candle_nn::VarBuilder;
-use mbls_nn::{Conv2d, Conv2dConfig};
+use candle_core::{Result, Tensor, bail};
 
-/// A 3x3 convolution that keeps the size up to its stride, without bias: batch norm follows.
-fn conv3x3(inputs: usize, outputs: usize, stride: usize, vb: VarBuilder) -> Result<Conv2d> {
-    Conv2d::new(
-        inputs,
-        outputs,
-        [3, 3],
-        Conv2dConfig { stride: [stride; 2], padding: [1, 1], ..Conv2dConfig::default() },
-        vb,
-    )
+/// Checks that these are pictures of so many channels and at least so many rows and columns.
+fn check_pictures(network: &str, images: &Tensor, channels: usize, smallest: usize) -> Result<()> {
+    let fits = match images.dims() {
+        &[_, found, height, width] => found == channels && height.min(width) >= smallest,
+        _ => false,
+    };
+    if !fits {
+        let found = images.dims();
+        bail!(
+            "{network}: pictures of shape {found:?}, expected [N, {channels}, H, W] with H and W at least {smallest}"
+        );
+    }
+    Ok(())
 }

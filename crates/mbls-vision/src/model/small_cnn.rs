@@ -1,9 +1,10 @@
 //! A small convolutional network.
 
-use super::conv3x3;
+use super::block::Unit;
+use super::head::Head;
 use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{BatchNorm2d, Conv2d, Linear, MaxPool2d};
+use mbls_nn::{Conv2dConfig, Dropout, MaxPool2d};
 
 /// Shape of a [`SmallCnn`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,11 @@ impl SmallCnnConfig {
     pub fn for_input(shape: [usize; 3], classes: usize) -> Self {
         let [_, height, width] = shape;
         Self { input: shape, classes, channels: [32, 64, 64], pool_first: height.min(width) >= 16 }
+    }
+
+    /// The least height and width of a picture.
+    pub fn smallest(&self) -> usize {
+        if self.pool_first { 4 } else { 2 }
     }
 }
 
@@ -50,8 +56,8 @@ impl SmallCnnConfig {
 /// ```
 #[derive(Clone, Debug)]
 pub struct SmallCnn {
-    convolutions: [(Conv2d, BatchNorm2d); 3],
-    fc: Linear,
+    convolutions: [Unit; 3],
+    fc: Head,
     config: SmallCnnConfig,
 }
 
@@ -63,18 +69,24 @@ impl SmallCnn {
     /// Where a number of channels or classes is 0, pictures are too small, or the builder has no such tensors.
     pub fn new(config: SmallCnnConfig, vb: VarBuilder) -> Result<Self> {
         let [inputs, height, width] = config.input;
-        let shrink = if config.pool_first { 4 } else { 2 };
+        let shrink = config.smallest();
         if height.min(width) < shrink {
             bail!("small CNN: pictures of {height}x{width}, expected at least {shrink}x{shrink}");
         }
         let [first, second, third] = config.channels;
-        let layer = |number: usize, inputs, outputs| -> Result<(Conv2d, BatchNorm2d)> {
-            let conv = conv3x3(inputs, outputs, 1, vb.pp(format!("conv{number}")))?;
-            Ok((conv, BatchNorm2d::new(outputs, vb.pp(format!("bn{number}")))?))
+        let layer = |number: usize, inputs, outputs| {
+            let (conv, norm) = (vb.pp(format!("conv{number}")), vb.pp(format!("bn{number}")));
+            Unit::new([inputs, outputs], 3, Conv2dConfig::default(), conv, norm)
         };
         let convolutions = [layer(1, inputs, first)?, layer(2, first, second)?, layer(3, second, third)?];
-        let fc = Linear::new(third * (height / shrink) * (width / shrink), config.classes, vb.pp("fc"))?;
+        let fc = Head::new(third * (height / shrink) * (width / shrink), config.classes, vb.pp("fc"))?;
         Ok(Self { convolutions, fc, config })
+    }
+
+    /// The network with dropout before its linear layer; a clone of `dropout` knows the position of its masks.
+    pub fn with_dropout(mut self, dropout: Dropout) -> Self {
+        self.fc.set_dropout(dropout);
+        self
     }
 
     /// Its shape.
@@ -91,12 +103,12 @@ impl ModuleT for SmallCnn {
         }
         let pool = MaxPool2d::new(2, 2, 0);
         let mut x = images.clone();
-        for (i, (conv, norm)) in self.convolutions.iter().enumerate() {
-            x = norm.forward_relu(&conv.forward(&x)?, None, train)?;
+        for (i, unit) in self.convolutions.iter().enumerate() {
+            x = unit.forward_relu(&x, None, train)?;
             if i == 1 || (i == 0 && self.config.pool_first) {
                 x = pool.forward(&x)?;
             }
         }
-        self.fc.forward(&x.flatten_from(1)?)
+        self.fc.forward_t(&x.flatten_from(1)?, train)
     }
 }

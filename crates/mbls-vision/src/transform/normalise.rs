@@ -45,6 +45,31 @@ impl Normalise {
         Self { mean: vec![0.4914, 0.4822, 0.4465], std: vec![0.2023, 0.1994, 0.2010] }
     }
 
+    /// The constants commonly used for CIFAR-100.
+    pub fn cifar100() -> Self {
+        Self { mean: vec![0.5071, 0.4865, 0.4409], std: vec![0.2673, 0.2564, 0.2762] }
+    }
+
+    /// The constants commonly used for SVHN.
+    pub fn svhn() -> Self {
+        Self { mean: vec![0.4377, 0.4438, 0.4728], std: vec![0.1980, 0.2010, 0.1970] }
+    }
+
+    /// The constants of ImageNet, which networks trained on it expect; the paper uses them for Tiny-ImageNet, CUB and VOC too.
+    pub fn imagenet() -> Self {
+        Self { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] }
+    }
+
+    /// The constants of Tiny-ImageNet in the paper: [`Normalise::imagenet`]'s.
+    pub fn tiny_imagenet() -> Self {
+        Self::imagenet()
+    }
+
+    /// The constants commonly used for Fashion-MNIST.
+    pub fn fashion_mnist() -> Self {
+        Self { mean: vec![0.2860], std: vec![0.3530] }
+    }
+
     /// The constants commonly used for MNIST.
     pub fn mnist() -> Self {
         Self { mean: vec![0.1307], std: vec![0.3081] }

@@ -1,0 +1,108 @@
+//! Any pictures that a CSV file lists with their labels.
+
+use crate::files::is_below;
+use crate::{Error, FilesConfig, ImageFiles, Result};
+use csv::StringRecord;
+use mbls_data::file::read_bounded;
+use std::path::{Path, PathBuf};
+
+/// The largest list that is read.
+const MAX_BYTES: u64 = 256 << 20;
+/// The most classes that numbers may name.
+const MAX_CLASSES: usize = 1 << 20;
+
+/// The pictures that the columns `path` and `label` of a CSV file with a header list, in the file's order; other columns are ignored.
+///
+/// Paths are below the folder of the CSV file. Without `classes`, labels that are all whole numbers are the classes themselves,
+/// and others are names, numbered in sorted order; every class must occur. With `classes`, such as those of the training part to
+/// read a test part, a label is one of these names or, where it is none, its place in the list.
+///
+/// # Errors
+///
+/// Where the file is not such a CSV file or has no line, a path is absolute or has `..` in it, a label is empty or not in the list, a number
+/// below the largest does not occur; what [`ImageFiles::new`] reports.
+pub fn load(list: impl AsRef<Path>, classes: Option<&[String]>, config: FilesConfig) -> Result<ImageFiles> {
+    let path = list.as_ref();
+    let (files, labels, places) = columns(path)?;
+    let (labels, names) = match classes {
+        Some(classes) => (given(path, &labels, &places, classes)?, classes.to_vec()),
+        None => found(path, &labels)?,
+    };
+    let root = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    ImageFiles::new("csv", root, files.into_iter().zip(labels).collect(), names, config)
+}
+
+/// Paths, labels and line numbers.
+fn columns(path: &Path) -> Result<(Vec<PathBuf>, Vec<String>, Vec<u64>)> {
+    let bytes = read_bounded(path, MAX_BYTES)?;
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes.as_slice());
+    let wrong =
+        |error: csv::Error| Error::format(path, "content", "CSV in UTF-8 with as many fields in each line", error);
+    let header = reader.headers().map_err(wrong)?.clone();
+    let column = |name: &str| match header.iter().filter(|field| *field == name).count() {
+        1 => Ok(header.iter().position(|field| field == name).unwrap_or_default()),
+        _ => {
+            let found = header.iter().collect::<Vec<_>>().join(",");
+            Err(Error::format(path, "line 1", format!("a header with one column {name}"), format!("{found:?}")))
+        }
+    };
+    let (file_column, label_column) = (column("path")?, column("label")?);
+    let (mut files, mut labels, mut places) = (Vec::new(), Vec::new(), Vec::new());
+    for record in reader.into_records() {
+        let record: StringRecord = record.map_err(wrong)?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let (file, label) = (&record[file_column], &record[label_column]);
+        let error = |field: &str, expected: &str, found: &str| {
+            Err(Error::format(path, format!("line {line}: {field}"), expected, format!("{found:?}")))
+        };
+        if !is_below(Path::new(file)) {
+            return error("path", "one below the folder of the list", file);
+        }
+        if label.is_empty() {
+            return error("label", "a name or a number", label);
+        }
+        files.push(PathBuf::from(file));
+        labels.push(label.to_owned());
+        places.push(line);
+    }
+    match files.is_empty() {
+        true => Err(Error::format(path, "number of pictures", "at least 1", 0)),
+        false => Ok((files, labels, places)),
+    }
+}
+
+fn given(path: &Path, labels: &[String], places: &[u64], classes: &[String]) -> Result<Vec<u32>> {
+    let number = |(label, line): (&String, &u64)| {
+        let place = classes.iter().position(|class| class == label);
+        let place = place.or_else(|| label.parse().ok().filter(|&place| place < classes.len()));
+        place.map(|place| place as u32).ok_or_else(|| {
+            let expected = format!("one of the {} classes of the list", classes.len());
+            Error::format(path, format!("line {line}: label"), expected, format!("{label:?}"))
+        })
+    };
+    labels.iter().zip(places).map(number).collect()
+}
+
+fn found(path: &Path, labels: &[String]) -> Result<(Vec<u32>, Vec<String>)> {
+    let numbers: Option<Vec<usize>> = labels.iter().map(|label| label.parse().ok()).collect();
+    let Some(numbers) = numbers else {
+        let mut names = labels.to_vec();
+        names.sort_unstable();
+        names.dedup();
+        let places = labels.iter().map(|label| names.partition_point(|name| name < label) as u32).collect();
+        return Ok((places, names));
+    };
+    let classes = numbers.iter().max().map_or(0, |&largest| largest.saturating_add(1));
+    if classes > MAX_CLASSES {
+        return Err(Error::format(path, "largest label", format!("below {MAX_CLASSES}"), classes - 1));
+    }
+    let mut occurs = vec![false; classes];
+    numbers.iter().for_each(|&label| occurs[label] = true);
+    if let Some(class) = occurs.iter().position(|&occurs| !occurs) {
+        return Err(Error::format(path, format!("pictures of class {class}"), "at least 1", 0));
+    }
+    Ok((numbers.into_iter().map(|label| label as u32).collect(), (0..classes).map(|class| class.to_string()).collect()))
+}

@@ -1,0 +1,352 @@
+//! Labelled pictures in files.
+
+use crate::decode::decode;
+use crate::{Error, Image, ImageSource, Result};
+use rayon::prelude::*;
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What becomes of a picture that does not decode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// It is an error, with the file's name, when the picture is asked for.
+    Fail,
+    /// All pictures are decoded once when the data set is opened; those that do not decode are left out and listed.
+    Skip,
+}
+
+/// Settings of [`ImageFiles`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilesConfig {
+    /// Decoded pictures are kept in memory while they take no more than this, 3 bytes per pixel. There is no replacement: an epoch
+    /// asks for every picture once, so one that would come in is worth no more than one that would go.
+    pub cache_bytes: u64,
+    /// The largest picture that is decoded.
+    pub max_pixels: u64,
+    /// The largest file that is read.
+    pub max_file_bytes: u64,
+    /// Height and width of every picture, where the data set has only one; any other does not decode.
+    pub size: Option<[usize; 2]>,
+    /// What becomes of a picture that does not decode.
+    pub on_error: OnError,
+}
+
+impl Default for FilesConfig {
+    /// 2 GiB of decoded pictures, which holds Tiny-ImageNet; files of up to 256 MiB; pictures of up to 89,478,485 pixels, above which the
+    /// Python library PIL warns; any size; errors fail.
+    fn default() -> Self {
+        Self {
+            cache_bytes: 2 << 30,
+            max_pixels: 89_478_485,
+            max_file_bytes: 256 << 20,
+            size: None,
+            on_error: OnError::Fail,
+        }
+    }
+}
+
+/// A picture that was left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// Its file, in the data set's folder.
+    pub path: PathBuf,
+    /// Its class.
+    pub label: u32,
+    /// Why it does not decode.
+    pub reason: String,
+}
+
+/// Labelled pictures in the files of one folder, of any size and format, decoded to RGB when they are asked for and kept in memory as far
+/// as a budget allows.
+///
+/// Any number of threads may ask at once. Grey pictures get three equal channels, transparency is dropped, CMYK becomes RGB,
+/// 16-bit values become 8-bit ones, EXIF orientation is not applied: what PIL's `convert("RGB")` does, and with it
+/// torchvision's loader.
+///
+/// ```
+/// use mbls_vision::{FilesConfig, ImageFiles, ImageSource};
+///
+/// let folder = tempfile::tempdir()?;
+/// // 2 x 1 grey pixels in the PGM format.
+/// std::fs::write(folder.path().join("a.pgm"), b"P5 2 1 255 \x07\x09")?;
+/// let pictures = vec![("a.pgm".into(), 1)];
+/// let names = vec!["cat".to_owned(), "dog".to_owned()];
+/// let images = ImageFiles::new("pets", folder.path(), pictures, names, FilesConfig::default())?;
+/// assert_eq!(images.image(0)?.pixels, [7, 9, 7, 9, 7, 9]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ImageFiles {
+    name: String,
+    root: PathBuf,
+    /// Paths below `root`.
+    paths: Vec<PathBuf>,
+    labels: Vec<u32>,
+    class_names: Vec<String>,
+    config: FilesConfig,
+    digest: u64,
+    cache: Vec<OnceLock<Image>>,
+    cached_bytes: AtomicU64,
+    skipped: Vec<Skipped>,
+    /// Which of the pictures given are these.
+    kept: Vec<usize>,
+}
+
+impl ImageFiles {
+    /// The `pictures`, files with their labels, whose paths are below the folder `root`; one name for each class.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no picture or no class, a label has no name, a path is absolute, has `..` in it or leads out of the folder through a
+    /// link, a file is missing or is not a regular file. With [`OnError::Skip`] also where nothing of a class is left.
+    pub fn new(
+        name: impl Into<String>,
+        root: impl AsRef<Path>,
+        pictures: Vec<(PathBuf, u32)>,
+        class_names: Vec<String>,
+        config: FilesConfig,
+    ) -> Result<Self> {
+        let (name, root) = (name.into(), root.as_ref().to_owned());
+        let error = |field: String, expected: String, found: String| {
+            Err(Error::value(format!("data set {name}: {field}"), expected, found))
+        };
+        if pictures.is_empty() || class_names.is_empty() {
+            let found = format!("{} and {}", pictures.len(), class_names.len());
+            return error("pictures and classes".into(), "at least 1".into(), found);
+        }
+        let classes = class_names.len();
+        for (path, label) in &pictures {
+            let field = |what: &str| format!("{what} of picture {}", path.display());
+            if *label as usize >= classes {
+                return error(field("label"), format!("0..={}", classes - 1), label.to_string());
+            }
+            if !is_below(path) {
+                return error(field("path"), format!("one below {}", root.display()), path.display().to_string());
+            }
+        }
+        let sizes = sizes(&root, &pictures)?;
+        let (paths, labels): (Vec<PathBuf>, Vec<u32>) = pictures.into_iter().unzip();
+        let cache = paths.iter().map(|_| OnceLock::new()).collect();
+        let mut images = Self {
+            kept: (0..paths.len()).collect(),
+            digest: digest(&paths, &sizes, &labels),
+            name,
+            root,
+            paths,
+            labels,
+            class_names,
+            config,
+            cache,
+            cached_bytes: AtomicU64::new(0),
+            skipped: Vec::new(),
+        };
+        if config.on_error == OnError::Skip {
+            images.skip_undecodable(&sizes)?;
+        }
+        Ok(images)
+    }
+
+    /// Decodes every picture, in parallel, and drops those that fail.
+    fn skip_undecodable(&mut self, sizes: &[u64]) -> Result<()> {
+        let failures: Vec<Option<String>> =
+            (0..self.paths.len()).into_par_iter().map(|i| self.fill(i).err().map(|error| error.to_string())).collect();
+        let mut sizes = sizes.to_vec();
+        for (i, reason) in failures.iter().enumerate() {
+            if let Some(reason) = reason {
+                let reason = reason.clone();
+                self.skipped.push(Skipped { path: self.paths[i].clone(), label: self.labels[i], reason });
+            }
+        }
+        retain(&mut self.paths, &failures);
+        retain(&mut self.labels, &failures);
+        retain(&mut self.kept, &failures);
+        retain(&mut self.cache, &failures);
+        retain(&mut sizes, &failures);
+        self.digest = digest(&self.paths, &sizes, &self.labels);
+        let lost = self.skipped.iter().find(|skipped| !self.labels.contains(&skipped.label));
+        let Some(Skipped { path, label, reason }) = lost else { return Ok(()) };
+        let class = format!("data set {}: class {} ({label})", self.name, self.class_names[*label as usize]);
+        let found = format!("none; among those left out, {}: {reason}", path.display());
+        Err(Error::value(class, "at least 1 picture that decodes", found))
+    }
+
+    /// Decodes pictures in parallel until the budget for decoded ones is spent; the number of those in memory.
+    ///
+    /// # Errors
+    ///
+    /// That of the first picture, by index, that does not decode.
+    pub fn preload(&self) -> Result<usize> {
+        let failure = (0..self.paths.len()).into_par_iter().find_map_first(|index| {
+            let full = self.cached_bytes.load(Ordering::Relaxed) >= self.config.cache_bytes;
+            if full { None } else { self.fill(index).err() }
+        });
+        match failure {
+            Some(error) => Err(error),
+            None => Ok(self.cache.iter().filter(|picture| picture.get().is_some()).count()),
+        }
+    }
+
+    /// The pictures that were left out.
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.skipped
+    }
+
+    /// Where each picture was among those that the data set was made of; they differ where some were left out.
+    pub fn kept(&self) -> &[usize] {
+        &self.kept
+    }
+
+    /// The file of each picture, below [`root`](Self::root).
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Makes sure that a picture decodes, and keeps it where the budget allows.
+    fn fill(&self, index: usize) -> Result<()> {
+        if self.cache[index].get().is_none() {
+            let picture = self.decode(index)?;
+            self.keep(index, &picture);
+        }
+        Ok(())
+    }
+
+    fn decode(&self, index: usize) -> Result<Image> {
+        let path = self.root.join(&self.paths[index]);
+        let picture = decode(&path, self.config.max_file_bytes, self.config.max_pixels)?;
+        match self.config.size {
+            Some([height, width]) if [height, width] != [picture.height, picture.width] => {
+                let found = format!("{} x {}", picture.height, picture.width);
+                Err(Error::format(&path, "height and width", format!("{height} x {width}"), found))
+            }
+            _ => Ok(picture),
+        }
+    }
+
+    fn keep(&self, index: usize, picture: &Image) {
+        let bytes = picture.pixels.len() as u64;
+        let room = |used: u64| used.checked_add(bytes).filter(|&total| total <= self.config.cache_bytes);
+        let reserved = self.cached_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok();
+        // Another thread may have been faster.
+        if reserved && self.cache[index].set(picture.clone()).is_err() {
+            self.cached_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+impl ImageSource for ImageFiles {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+
+    fn classes(&self) -> usize {
+        self.class_names.len()
+    }
+
+    fn class_names(&self) -> &[String] {
+        &self.class_names
+    }
+
+    fn channels(&self) -> usize {
+        3
+    }
+
+    /// What [`FilesConfig::size`] says.
+    fn common_shape(&self) -> Option<[usize; 3]> {
+        self.config.size.map(|[height, width]| [3, height, width])
+    }
+
+    fn image(&self, index: usize) -> Result<Image> {
+        let cached = self.cache.get(index).ok_or(Error::Index { index, len: self.paths.len() })?;
+        if let Some(picture) = cached.get() {
+            return Ok(picture.clone());
+        }
+        let picture = self.decode(index)?;
+        self.keep(index, &picture);
+        Ok(picture)
+    }
+
+    /// The 64-bit FNV-1a hash of paths, sizes of files and labels.
+    fn digest(&self) -> u64 {
+        self.digest
+    }
+}
+
+impl std::fmt::Debug for ImageFiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ImageFiles")
+            .field("name", &self.name)
+            .field("root", &self.root)
+            .field("pictures", &self.paths.len())
+            .field("classes", &self.class_names.len())
+            .field("skipped", &self.skipped.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a path stays below the folder it is relative to, by its words alone.
+pub(crate) fn is_below(path: &Path) -> bool {
+    path.components().next().is_some() && path.components().all(|part| matches!(part, Component::Normal(_)))
+}
+
+/// The size of every file, once it is known to be a regular one in the folder.
+fn sizes(root: &Path, pictures: &[(PathBuf, u32)]) -> Result<Vec<u64>> {
+    let canonical = |path: &Path| path.canonicalize().map_err(Error::io("open", path));
+    let real_root = canonical(root)?;
+    let mut folders = HashMap::<PathBuf, PathBuf>::new();
+    let size = |(relative, _): &(PathBuf, u32)| {
+        let path = root.join(relative);
+        let (Some(folder), Some(file)) = (path.parent(), path.file_name()) else {
+            return Err(Error::value("path of a picture", "a file's", path.display()));
+        };
+        if !folders.contains_key(folder) {
+            folders.insert(folder.to_owned(), canonical(folder)?);
+        }
+        // As long as the file itself is no link, it is where its folder is.
+        let link = path.symlink_metadata().map_err(Error::io("open", &path))?.is_symlink();
+        let real = if link { canonical(&path)? } else { folders[folder].join(file) };
+        if !real.starts_with(&real_root) {
+            return Err(Error::format(
+                &path,
+                "where the link leads",
+                format!("below {}", root.display()),
+                real.display(),
+            ));
+        }
+        let metadata = path.metadata().map_err(Error::io("open", &path))?;
+        match metadata.is_file() {
+            true => Ok(metadata.len()),
+            false => Err(Error::format(&path, "file type", "a regular file", "another")),
+        }
+    };
+    pictures.iter().map(size).collect()
+}
+
+fn digest(paths: &[PathBuf], sizes: &[u64], labels: &[u32]) -> u64 {
+    let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    let mut hash = 0xcbf2_9ce4_8422_2325;
+    for ((path, size), label) in paths.iter().zip(sizes).zip(labels) {
+        // The same on every system.
+        let parts = path.components().flat_map(|part| {
+            let part = part.as_os_str().to_string_lossy().into_owned();
+            part.into_bytes().into_iter().chain(std::iter::once(b'/'))
+        });
+        hash = parts.chain(size.to_le_bytes()).chain(label.to_le_bytes()).fold(hash, fnv);
+    }
+    hash
+}
+
+/// Keeps the items that have no failure.
+fn retain<T>(items: &mut Vec<T>, failures: &[Option<String>]) {
+    let mut failures = failures.iter();
+    items.retain(|_| failures.next().is_some_and(Option::is_none));
+}

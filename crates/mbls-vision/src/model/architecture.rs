@@ -1,0 +1,235 @@
+//! Networks by name.
+
+use super::{CifarResNetConfig, DenseNet, DenseNetConfig, ResNet, ResNetConfig, SmallCnn, SmallCnnConfig};
+use crate::Error;
+use candle_core::{Result, bail};
+use candle_nn::{ModuleT, VarBuilder};
+use mbls_nn::Dropout;
+use std::fmt;
+use std::str::FromStr;
+
+/// A network by its name, such as `resnet50-cifar`: what a recipe names and a program builds.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use mbls_nn::{Dropout, ParamStore};
+/// use mbls_vision::model::{Architecture, Options};
+///
+/// let architecture: Architecture = "resnet20".parse()?;
+/// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
+/// let options = Options { dropout: Some(Dropout::new(0.5, 7)?) };
+/// let model = architecture.build(10, [3, 32, 32], options, store.var_builder())?;
+/// let logits = model.forward_t(&Tensor::zeros((2, 3, 32, 32), DType::F32, &Device::Cpu)?, false)?;
+/// assert_eq!(logits.dims(), [2, 10]);
+/// assert!("resnet21".parse::<Architecture>().is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Architecture(&'static Entry);
+
+struct Entry {
+    name: &'static str,
+    /// Whose names the parameters have.
+    origin: &'static str,
+    /// Of the number of classes and the shape of a picture, whose channels are set afterwards.
+    network: fn(usize, [usize; 3]) -> Result<Network>,
+}
+
+/// The shape of a network that [`Architecture`] names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// A [`SmallCnn`].
+    SmallCnn(SmallCnnConfig),
+    /// A [`ResNet`].
+    ResNet(ResNetConfig),
+    /// A [`DenseNet`].
+    DenseNet(DenseNetConfig),
+}
+
+/// What a network may have besides its shape.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Dropout before the linear layer.
+    pub dropout: Option<Dropout>,
+}
+
+const HE: &str = "He et al., CIFAR";
+const PUBLISHED: &str = "by-liu/MbLS";
+const TORCHVISION: &str = "torchvision";
+
+/// A row of the table below.
+macro_rules! row {
+    ($name:literal, $origin:expr, $kind:ident, |$classes:pat_param, $shape:pat_param| $config:expr) => {
+        Entry {
+            name: $name,
+            origin: $origin,
+            network: |$classes, $shape| {
+                let config: Result<_> = $config;
+                Ok(Network::$kind(config?.into()))
+            },
+        }
+    };
+}
+
+/// All that have a name.
+static TABLE: &[Entry] = &[
+    row!("small-cnn", "this crate", SmallCnn, |n, shape| Ok(SmallCnnConfig::for_input(shape, n))),
+    row!("resnet20", HE, ResNet, |n, _| Ok(CifarResNetConfig::resnet20(n))),
+    row!("resnet32", HE, ResNet, |n, _| Ok(CifarResNetConfig::resnet32(n))),
+    row!("resnet44", HE, ResNet, |n, _| Ok(CifarResNetConfig::resnet44(n))),
+    row!("resnet56", HE, ResNet, |n, _| Ok(CifarResNetConfig::resnet56(n))),
+    row!("resnet110", HE, ResNet, |n, _| Ok(CifarResNetConfig::resnet110(n))),
+    row!("resnet18-cifar", PUBLISHED, ResNet, |n, _| ResNetConfig::cifar(18, n)),
+    row!("resnet34-cifar", PUBLISHED, ResNet, |n, _| ResNetConfig::cifar(34, n)),
+    row!("resnet50-cifar", PUBLISHED, ResNet, |n, _| ResNetConfig::cifar(50, n)),
+    row!("resnet101-cifar", PUBLISHED, ResNet, |n, _| ResNetConfig::cifar(101, n)),
+    row!("resnet110-cifar", PUBLISHED, ResNet, |n, _| ResNetConfig::cifar(110, n)),
+    row!("resnet152-cifar", PUBLISHED, ResNet, |n, _| ResNetConfig::cifar(152, n)),
+    row!("resnet18-tiny", PUBLISHED, ResNet, |n, _| ResNetConfig::tiny_imagenet(18, n)),
+    row!("resnet34-tiny", PUBLISHED, ResNet, |n, _| ResNetConfig::tiny_imagenet(34, n)),
+    row!("resnet50-tiny", PUBLISHED, ResNet, |n, _| ResNetConfig::tiny_imagenet(50, n)),
+    row!("resnet101-tiny", PUBLISHED, ResNet, |n, _| ResNetConfig::tiny_imagenet(101, n)),
+    row!("resnet110-tiny", PUBLISHED, ResNet, |n, _| ResNetConfig::tiny_imagenet(110, n)),
+    row!("resnet152-tiny", PUBLISHED, ResNet, |n, _| ResNetConfig::tiny_imagenet(152, n)),
+    row!("wrn-26-10", PUBLISHED, ResNet, |n, _| ResNetConfig::wide_cifar(26, 10, n)),
+    row!("wrn-28-10", PUBLISHED, ResNet, |n, _| ResNetConfig::wide_cifar(28, 10, n)),
+    row!("densenet121-cifar", PUBLISHED, DenseNet, |n, _| DenseNetConfig::cifar(121, n)),
+    row!("densenet161-cifar", PUBLISHED, DenseNet, |n, _| DenseNetConfig::cifar(161, n)),
+    row!("densenet169-cifar", PUBLISHED, DenseNet, |n, _| DenseNetConfig::cifar(169, n)),
+    row!("densenet201-cifar", PUBLISHED, DenseNet, |n, _| DenseNetConfig::cifar(201, n)),
+    row!("resnet18", TORCHVISION, ResNet, |n, _| ResNetConfig::torchvision(18, n)),
+    row!("resnet34", TORCHVISION, ResNet, |n, _| ResNetConfig::torchvision(34, n)),
+    row!("resnet50", TORCHVISION, ResNet, |n, _| ResNetConfig::torchvision(50, n)),
+    row!("resnet101", TORCHVISION, ResNet, |n, _| ResNetConfig::torchvision(101, n)),
+    row!("resnet152", TORCHVISION, ResNet, |n, _| ResNetConfig::torchvision(152, n)),
+    row!("resnext50-32x4d", TORCHVISION, ResNet, |n, _| ResNetConfig::resnext(50, 32, 4, n)),
+    row!("resnext101-32x8d", TORCHVISION, ResNet, |n, _| ResNetConfig::resnext(101, 32, 8, n)),
+    row!("wide-resnet50-2", TORCHVISION, ResNet, |n, _| ResNetConfig::wide(50, 2, n)),
+    row!("wide-resnet101-2", TORCHVISION, ResNet, |n, _| ResNetConfig::wide(101, 2, n)),
+];
+
+impl Architecture {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(Self)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        self.0.name
+    }
+
+    /// Whose names its parameters have, and whose checkpoints therefore load.
+    pub fn origin(self) -> &'static str {
+        self.0.origin
+    }
+
+    /// Its shape for pictures of `shape` (channels, height, width).
+    ///
+    /// # Errors
+    ///
+    /// Where `classes` or a part of `shape` is 0, or the pictures are too small for the network.
+    pub fn network(self, classes: usize, shape: [usize; 3]) -> Result<Network> {
+        let name = self.name();
+        let [channels, height, width] = shape;
+        if classes == 0 {
+            bail!("{name}: classes = 0, expected at least 1");
+        }
+        if channels == 0 {
+            bail!("{name}: pictures of 0 channels, expected at least 1");
+        }
+        let mut network = (self.0.network)(classes, shape)?;
+        let smallest = match &mut network {
+            Network::SmallCnn(config) => config.smallest(),
+            Network::ResNet(config) => {
+                config.in_channels = channels;
+                config.smallest()
+            }
+            Network::DenseNet(config) => {
+                config.in_channels = channels;
+                config.smallest()
+            }
+        };
+        if height.min(width) < smallest {
+            bail!("{name}: pictures of {height}x{width}, expected at least {smallest}x{smallest}");
+        }
+        Ok(network)
+    }
+
+    /// The network for pictures of `shape` (channels, height, width), its variables from `vb`.
+    ///
+    /// # Errors
+    ///
+    /// As [`network`](Self::network), and where the builder has no such tensors.
+    pub fn build(
+        self,
+        classes: usize,
+        shape: [usize; 3],
+        options: Options,
+        vb: VarBuilder,
+    ) -> Result<Box<dyn ModuleT + Send + Sync>> {
+        self.network(classes, shape)?.build(options, vb)
+    }
+}
+
+impl Network {
+    /// The network of this shape, its variables from `vb`.
+    ///
+    /// # Errors
+    ///
+    /// Where a size is 0 or too large, or the builder has no such tensors.
+    pub fn build(self, options: Options, vb: VarBuilder) -> Result<Box<dyn ModuleT + Send + Sync>> {
+        macro_rules! build {
+            ($network:ident, $config:ident) => {{
+                let network = $network::new($config, vb)?;
+                match options.dropout {
+                    Some(dropout) => Ok(Box::new(network.with_dropout(dropout))),
+                    None => Ok(Box::new(network)),
+                }
+            }};
+        }
+        match self {
+            Self::SmallCnn(config) => build!(SmallCnn, config),
+            Self::ResNet(config) => build!(ResNet, config),
+            Self::DenseNet(config) => build!(DenseNet, config),
+        }
+    }
+
+    /// The name of its classifier, whose tensors are `{head}.weight` and `{head}.bias`.
+    pub fn head(&self) -> &'static str {
+        match self {
+            Self::SmallCnn(_) | Self::ResNet(_) => "fc",
+            Self::DenseNet(_) => "linear",
+        }
+    }
+}
+
+impl FromStr for Architecture {
+    type Err = Error;
+
+    fn from_str(name: &str) -> crate::Result<Self> {
+        let known = || Self::all().map(Self::name).collect::<Vec<_>>().join(", ");
+        let found = Self::all().find(|architecture| architecture.name() == name);
+        found.ok_or_else(|| Error::value("model", format!("one of {}", known()), format!("{name:?}")))
+    }
+}
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Debug for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Architecture({})", self.name())
+    }
+}
+
+impl PartialEq for Architecture {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for Architecture {}

@@ -1,0 +1,160 @@
+//! The blocks of residual networks.
+
+use candle_core::{Module, Result, Tensor};
+use candle_nn::{ModuleT, VarBuilder};
+use mbls_nn::{AvgPool2d, BatchNorm2d, Conv2d, Conv2dConfig, ConvInit};
+
+/// What a residual network consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Block {
+    /// Two 3x3 convolutions.
+    Basic,
+    /// A 1x1 convolution that narrows, a 3x3 one, and a 1x1 one that widens to four times the stage's width.
+    Bottleneck,
+}
+
+impl Block {
+    /// Channels of the block's output for each of its stage's width.
+    pub fn expansion(self) -> usize {
+        match self {
+            Self::Basic => 1,
+            Self::Bottleneck => 4,
+        }
+    }
+}
+
+/// How a block's input reaches its output where their shapes differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shortcut {
+    /// Every second row and column, and channels of zeros on both sides of the input's: no parameters. Option A of the paper,
+    /// which its CIFAR networks use.
+    #[default]
+    Identity,
+    /// A 1x1 convolution of the block's stride with batch norm, named `shortcut`: option B, which many implementations in
+    /// PyTorch use for CIFAR too.
+    Projection,
+    /// The same named `downsample`, as in torchvision.
+    Downsample,
+}
+
+/// The shape of one block.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BlockShape {
+    pub(super) block: Block,
+    pub(super) inputs: usize,
+    /// Channels of the 3x3 convolutions.
+    pub(super) inner: usize,
+    pub(super) outputs: usize,
+    pub(super) stride: usize,
+    pub(super) dilation: usize,
+    pub(super) groups: usize,
+    pub(super) shortcut: Shortcut,
+    pub(super) init: ConvInit,
+}
+
+/// A convolution that keeps the size up to its stride, without bias, and the batch norm that follows.
+#[derive(Clone, Debug)]
+pub(super) struct Unit {
+    conv: Conv2d,
+    norm: BatchNorm2d,
+}
+
+impl Unit {
+    /// `kernel` is a single odd side.
+    pub(super) fn new(
+        channels: [usize; 2],
+        kernel: usize,
+        config: Conv2dConfig,
+        conv: VarBuilder,
+        norm: VarBuilder,
+    ) -> Result<Self> {
+        let [inputs, outputs] = channels;
+        let padding = config.dilation.map(|dilation| kernel / 2 * dilation);
+        let conv = Conv2d::new(inputs, outputs, [kernel; 2], Conv2dConfig { padding, ..config }, conv)?;
+        Ok(Self { conv, norm: BatchNorm2d::new(outputs, norm)? })
+    }
+
+    /// `relu(norm(conv(x)) + residual)`.
+    pub(super) fn forward_relu(&self, x: &Tensor, residual: Option<&Tensor>, train: bool) -> Result<Tensor> {
+        self.norm.forward_relu(&self.conv.forward(x)?, residual, train)
+    }
+}
+
+impl ModuleT for Unit {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        self.norm.forward_t(&self.conv.forward(x)?, train)
+    }
+}
+
+/// `relu(unit_n(.. relu(unit_1(x))) + skip(x))`.
+#[derive(Clone, Debug)]
+pub(super) struct ResidualBlock {
+    units: Vec<Unit>,
+    last: Unit,
+    skip: Skip,
+}
+
+#[derive(Clone, Debug)]
+enum Skip {
+    Same,
+    Padded { stride: usize, before: usize, after: usize },
+    Projection(Unit),
+}
+
+impl ResidualBlock {
+    pub(super) fn new(shape: BlockShape, vb: VarBuilder) -> Result<Self> {
+        let BlockShape { inputs, inner, outputs, .. } = shape;
+        let plain = Conv2dConfig { init: shape.init, ..Conv2dConfig::default() };
+        let strided = Conv2dConfig { stride: [shape.stride; 2], ..plain };
+        let dilated = Conv2dConfig { dilation: [shape.dilation; 2], groups: shape.groups, ..plain };
+        let unit = |number: usize, channels, kernel, config| {
+            Unit::new(channels, kernel, config, vb.pp(format!("conv{number}")), vb.pp(format!("bn{number}")))
+        };
+        let middle = Conv2dConfig { stride: strided.stride, ..dilated };
+        let (units, last) = match shape.block {
+            Block::Basic => (vec![unit(1, [inputs, inner], 3, middle)?], unit(2, [inner, outputs], 3, dilated)?),
+            Block::Bottleneck => (
+                vec![unit(1, [inputs, inner], 1, plain)?, unit(2, [inner, inner], 3, middle)?],
+                unit(3, [inner, outputs], 1, plain)?,
+            ),
+        };
+        let projection = |name: &str| {
+            let vb = vb.pp(name);
+            Unit::new([inputs, outputs], 1, strided, vb.pp("0"), vb.pp("1")).map(Skip::Projection)
+        };
+        let skip = match shape.shortcut {
+            _ if inputs == outputs && shape.stride == 1 => Skip::Same,
+            Shortcut::Identity => {
+                let added = outputs.saturating_sub(inputs);
+                Skip::Padded { stride: shape.stride, before: added / 2, after: added - added / 2 }
+            }
+            Shortcut::Projection => projection("shortcut")?,
+            Shortcut::Downsample => projection("downsample")?,
+        };
+        Ok(Self { units, last, skip })
+    }
+}
+
+impl ModuleT for ResidualBlock {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        let mut y = x.clone();
+        for unit in &self.units {
+            y = unit.forward_relu(&y, None, train)?;
+        }
+        self.last.forward_relu(&y, Some(&self.skip.forward_t(x, train)?), train)
+    }
+}
+
+impl ModuleT for Skip {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        match self {
+            Self::Same => Ok(x.clone()),
+            Self::Padded { stride, before, after } => {
+                // A pool of one pixel picks every second one; unlike a strided view it has a cheap gradient on every device.
+                let x = if *stride == 1 { x.clone() } else { AvgPool2d::new(1, *stride, 0).forward(x)? };
+                x.pad_with_zeros(1, *before, *after)
+            }
+            Self::Projection(unit) => unit.forward_t(x, train),
+        }
+    }
+}

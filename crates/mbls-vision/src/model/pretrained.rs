@@ -1,0 +1,113 @@
+//! Weights that others have trained: all but the classifier, which is usually another one.
+//!
+//! What is taken lies in a file of PyTorch or safetensors with the network's parameter names: torchvision's, or those of the published
+//! code, as [`Architecture::origin`](super::Architecture::origin) says. The new classifier commonly learns faster than the rest:
+//!
+//! ```
+//! use candle_core::{DType, Device};
+//! use mbls_nn::{Checkpoint, OptimizerConfig, ParamGroup, ParamStore, Parameters, SgdConfig};
+//! use mbls_vision::model::pretrained::{self, Head};
+//! use mbls_vision::model::{Architecture, Options};
+//!
+//! let architecture: Architecture = "resnet20".parse()?;
+//! let network = |classes, seed| {
+//!     let store = ParamStore::new(seed, DType::F32, &Device::Cpu);
+//!     architecture.build(classes, [3, 32, 32], Options::default(), store.var_builder())?;
+//!     Ok::<_, Box<dyn std::error::Error>>(store)
+//! };
+//! // Of a file: Checkpoint::read("resnet20.pth".as_ref())?
+//! let checkpoint = Checkpoint::from_bytes(network(1000, 1)?.to_safetensors()?)?;
+//! let store = network(10, 2)?;
+//! let report = pretrained::load(&store, &checkpoint, "fc", Head::IfItFits)?;
+//! assert_eq!((report.taken.len(), report.new_head.as_deref()), (95, Some("fc")));
+//!
+//! let group = ParamGroup { prefix: Some("fc.".into()), learning_rate_factor: Some(10.0), ..Default::default() };
+//! let parameters = Parameters::from(store.parameters()).with_groups(&[group])?;
+//! let optimizer = OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, ..Default::default() }).build(parameters)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use mbls_nn::{Checkpoint, Error, Fit, MisShaped, ParamStore, Result};
+use std::fmt;
+
+/// What becomes of the classifier.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Head {
+    /// It is taken where all of its tensors are there with the network's shapes, and stays as initialised otherwise.
+    #[default]
+    IfItFits,
+    /// It stays as initialised, though it may fit: its classes are others.
+    New,
+}
+
+/// What was taken from a checkpoint, and what was not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pretrained {
+    /// The tensors that were taken, sorted.
+    pub taken: Vec<String>,
+    /// The classifier's name, if it stayed as initialised.
+    pub new_head: Option<String>,
+    /// The classifier's tensors that the checkpoint has with another shape.
+    pub mis_shaped: Vec<MisShaped>,
+    /// The classifier's tensors that the checkpoint lacks.
+    pub missing: Vec<String>,
+    /// Tensors of the checkpoint under the classifier's name that the network has no use for.
+    pub unused: Vec<String>,
+}
+
+/// Sets the network's variables in `store` to a checkpoint's weights, those of its classifier `head` as asked.
+///
+/// The network has to be built before. `head` is its classifier's name, as [`Network::head`](super::Network::head) says.
+///
+/// # Errors
+///
+/// [`Error::Setting`] where the network has no part `head`; [`Error::Checkpoint`] where no weights are found; [`Error::State`]
+/// where anything outside `head` is missing, unexpected or of another shape. No variable has changed then.
+pub fn load(store: &ParamStore, checkpoint: &Checkpoint, head: &str, choice: Head) -> Result<Pretrained> {
+    let within = |name: &str| name.strip_prefix(head).is_some_and(|rest| rest.starts_with('.'));
+    let parameters: Vec<_> = store.parameters().into_iter().filter(|(name, _)| within(name)).collect();
+    if parameters.is_empty() {
+        let expected = "the name of a part of the network";
+        return Err(Error::Setting { field: "head", value: head.to_owned(), expected });
+    }
+    // Copies before anything changes, so that what follows the load cannot fail for another reason.
+    let initial =
+        parameters.iter().map(|(_, var)| var.as_detached_tensor().copy()).collect::<candle_core::Result<Vec<_>>>()?;
+    let report = store.load(checkpoint, Fit::Except(&[head]))?;
+    let fits = report.missing.is_empty() && report.mis_shaped.is_empty();
+    let mut pretrained = Pretrained {
+        taken: report.loaded,
+        new_head: None,
+        mis_shaped: report.mis_shaped,
+        missing: report.missing,
+        unused: report.unexpected,
+    };
+    if choice == Head::New || !fits {
+        for ((_, var), initial) in parameters.iter().zip(&initial) {
+            var.set(initial)?;
+        }
+        pretrained.taken.retain(|name| !within(name));
+        pretrained.new_head = Some(head.to_owned());
+    }
+    Ok(pretrained)
+}
+
+/// How many were taken, and what became of the classifier.
+impl fmt::Display for Pretrained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} taken from the checkpoint", self.taken.len())?;
+        if let Some(head) = &self.new_head {
+            write!(f, "; {head} as initialised")?;
+        }
+        for name in &self.missing {
+            write!(f, "; {name} missing")?;
+        }
+        for tensor in &self.mis_shaped {
+            write!(f, "; {tensor}")?;
+        }
+        for name in &self.unused {
+            write!(f, "; {name} unused")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,213 @@
+//! Residual networks: the features, and the classifier on them.
+
+use super::block::{BlockShape, ResidualBlock, Unit};
+use super::head::Head;
+use super::{ResNetConfig, StageDilation, Stem, check_pictures};
+use candle_core::{Module, Result, Tensor, bail};
+use candle_nn::{ModuleT, VarBuilder};
+use mbls_nn::{AdaptiveAvgPool2d, Conv2dConfig, Dropout, GlobalAvgPool2d, MaxPool2d};
+
+/// A residual network without its classifier: the stem and the stages, whose results a segmentation network builds on.
+///
+/// # Shapes
+///
+/// `[N, in_channels, H, W]` to the last stage's `[N, channels, H / reduction, W / reduction]`, rounded up. Parameters `conv1`, `bn1`,
+/// `layer{s}.{i}.{conv1,bn1,conv2,bn2}`, with bottlenecks also `conv3` and `bn3`, and the shortcut's.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use mbls_nn::ParamStore;
+/// use mbls_vision::model::{ResNetConfig, ResNetEncoder, StageDilation};
+///
+/// // Of DeepLabV3: the last two stages look further without halving the picture.
+/// let mut config = ResNetConfig::torchvision(18, 0)?;
+/// config.dilation = [[StageDilation::Stride; 2], [StageDilation::Throughout; 2]].concat();
+/// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
+/// let encoder = ResNetEncoder::new(&config, store.var_builder().pp("encoder"))?;
+/// assert_eq!(encoder.channels(), [64, 64, 128, 256, 512]);
+/// assert_eq!(encoder.reductions(), [2, 4, 8, 8, 8]);
+/// let features = encoder.features(&Tensor::zeros((1, 3, 48, 64), DType::F32, &Device::Cpu)?, false)?;
+/// assert_eq!(features[4].dims(), [1, 512, 6, 8]);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ResNetEncoder {
+    stem: Unit,
+    stages: Vec<Vec<ResidualBlock>>,
+    config: ResNetConfig,
+}
+
+impl ResNetEncoder {
+    /// The stem and the stages that `config` describes.
+    ///
+    /// # Errors
+    ///
+    /// Where a size is 0 or too large, or the builder has no such tensors.
+    pub fn new(config: &ResNetConfig, vb: VarBuilder) -> Result<Self> {
+        config.validate()?;
+        let (kernel, stride) = if config.stem == Stem::Large { (7, 2) } else { (3, 1) };
+        let convolution = Conv2dConfig { stride: [stride; 2], init: config.init, ..Conv2dConfig::default() };
+        let channels = [config.in_channels, config.stem_width];
+        let stem = Unit::new(channels, kernel, convolution, vb.pp("conv1"), vb.pp("bn1"))?;
+        let (mut inputs, mut dilation, mut stages) = (config.stem_width, 1, Vec::new());
+        for (stage, &count) in config.stages.iter().enumerate() {
+            let [inner, outputs] = config.channels(stage);
+            let before = dilation;
+            let stride = match config.dilation(stage) {
+                _ if stage == 0 => 1,
+                StageDilation::Stride => 2,
+                _ => {
+                    dilation *= 2;
+                    1
+                }
+            };
+            let blocks = (0..count).map(|i| {
+                let kept = i == 0 && config.dilation(stage) == StageDilation::AfterFirst;
+                let shape = BlockShape {
+                    block: config.block,
+                    inputs: if i == 0 { inputs } else { outputs },
+                    inner,
+                    outputs,
+                    stride: if i == 0 { stride } else { 1 },
+                    dilation: if kept { before } else { dilation },
+                    groups: config.groups,
+                    shortcut: config.shortcut,
+                    init: config.init,
+                };
+                ResidualBlock::new(shape, vb.pp(format!("layer{}.{i}", stage + 1)))
+            });
+            stages.push(blocks.collect::<Result<_>>()?);
+            inputs = outputs;
+        }
+        Ok(Self { stem, stages, config: config.clone() })
+    }
+
+    /// Channels of each of the [`features`](Self::features).
+    pub fn channels(&self) -> Vec<usize> {
+        let stages = (0..self.stages.len()).map(|stage| self.config.channels(stage)[1]);
+        std::iter::once(self.config.stem_width).chain(stages).collect()
+    }
+
+    /// How many rows of the picture there are for one of each of the [`features`](Self::features).
+    pub fn reductions(&self) -> Vec<usize> {
+        let stem = if self.config.stem == Stem::Large { 2 } else { 1 };
+        std::iter::once(stem).chain((1..=self.stages.len()).map(|n| self.config.reduction(n))).collect()
+    }
+
+    /// Its shape.
+    pub fn config(&self) -> &ResNetConfig {
+        &self.config
+    }
+
+    /// The result of the stem, before its pool, and of each stage.
+    ///
+    /// # Errors
+    ///
+    /// Where the pictures have another number of channels.
+    pub fn features(&self, images: &Tensor, train: bool) -> Result<Vec<Tensor>> {
+        let mut features = Vec::with_capacity(1 + self.stages.len());
+        self.run(images, train, |feature| features.push(feature.clone()))?;
+        Ok(features)
+    }
+
+    /// The last stage's result; `each` sees all.
+    fn run(&self, images: &Tensor, train: bool, mut each: impl FnMut(&Tensor)) -> Result<Tensor> {
+        check_pictures("ResNet", images, self.config.in_channels, 1)?;
+        let mut x = self.stem.forward_relu(images, None, train)?;
+        each(&x);
+        if self.config.stem == Stem::Large {
+            x = MaxPool2d::new(3, 2, 1).forward(&x)?;
+        }
+        for stage in &self.stages {
+            for block in stage {
+                x = block.forward_t(&x, train)?;
+            }
+            each(&x);
+        }
+        Ok(x)
+    }
+}
+
+impl ModuleT for ResNetEncoder {
+    fn forward_t(&self, images: &Tensor, train: bool) -> Result<Tensor> {
+        self.run(images, train, |_| ())
+    }
+}
+
+/// A residual network for classification: [`ResNetEncoder`], average pool, one linear layer.
+///
+/// # Shapes
+///
+/// `[N, in_channels, H, W]` to `[N, classes]`, H and W at least [`ResNetConfig::smallest`]. Parameters of the encoder, then `fc`.
+///
+/// # References
+///
+/// He et al.: Deep Residual Learning for Image Recognition (CVPR 2016); Xie et al.: Aggregated Residual Transformations (CVPR
+/// 2017); names and order of the parameters are torchvision's and those of the published code of MbLS (by-liu/MbLS).
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use candle_nn::ModuleT;
+/// use mbls_nn::{Dropout, ParamStore};
+/// use mbls_vision::model::{ResNet, ResNetConfig};
+///
+/// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
+/// let model = ResNet::new(ResNetConfig::cifar(18, 10)?, store.var_builder())?.with_dropout(Dropout::new(0.5, 7)?);
+/// let logits = model.forward_t(&Tensor::zeros((2, 3, 32, 32), DType::F32, &Device::Cpu)?, false)?;
+/// assert_eq!(logits.dims(), [2, 10]);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ResNet {
+    encoder: ResNetEncoder,
+    fc: Head,
+}
+
+impl ResNet {
+    /// The network that `config` describes.
+    ///
+    /// # Errors
+    ///
+    /// Where a size is 0 or too large, or the builder has no such tensors.
+    pub fn new(config: ResNetConfig, vb: VarBuilder) -> Result<Self> {
+        if config.classes == 0 {
+            bail!("ResNet: classes = 0, expected at least 1");
+        }
+        let encoder = ResNetEncoder::new(&config, vb.clone())?;
+        let [_, channels] = config.channels(config.stages.len() - 1);
+        let Some(features) = config.pool.checked_pow(2).and_then(|n| n.checked_mul(channels)) else {
+            bail!("ResNet: pool = {}, {channels} channels: too many features", config.pool);
+        };
+        let fc = Head::new(features, config.classes, vb.pp("fc"))?;
+        Ok(Self { encoder, fc })
+    }
+
+    /// The network with dropout before its linear layer; a clone of `dropout` knows the position of its masks.
+    pub fn with_dropout(mut self, dropout: Dropout) -> Self {
+        self.fc.set_dropout(dropout);
+        self
+    }
+
+    /// What comes before the classifier.
+    pub fn encoder(&self) -> &ResNetEncoder {
+        &self.encoder
+    }
+
+    /// Its shape.
+    pub fn config(&self) -> &ResNetConfig {
+        self.encoder.config()
+    }
+}
+
+impl ModuleT for ResNet {
+    fn forward_t(&self, images: &Tensor, train: bool) -> Result<Tensor> {
+        let config = self.config();
+        check_pictures("ResNet", images, config.in_channels, config.smallest())?;
+        let x = self.encoder.forward_t(images, train)?;
+        let features = match config.pool {
+            1 => GlobalAvgPool2d.forward(&x)?,
+            side => AdaptiveAvgPool2d { output: [side; 2] }.forward(&x)?.flatten_from(1)?,
+        };
+        self.fc.forward_t(&features, train)
+    }
+}

@@ -1,0 +1,232 @@
+//! The shapes of residual networks.
+
+use super::{Block, Shortcut};
+use candle_core::{Result, bail};
+use mbls_nn::ConvInit;
+
+/// Wide enough for every network; keeps products of sizes from overflowing.
+const WIDEST: usize = 1 << 16;
+
+/// How a residual network begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stem {
+    /// A 3x3 convolution that keeps the size: for pictures of 32 or 64 pixels.
+    Small,
+    /// A 7x7 convolution and a 3x3 max pool, each of which halves the size.
+    Large,
+}
+
+/// How a stage after the first looks further: by halving the picture, or at full size by dilated convolutions.
+///
+/// The rate of dilation doubles with every stage that does not halve.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StageDilation {
+    /// Its first block halves the picture.
+    #[default]
+    Stride,
+    /// Its first block keeps the rate of the stage before, as torchvision's `replace_stride_with_dilation`.
+    AfterFirst,
+    /// All of its blocks have the new rate, as the encoders of segmentation_models_pytorch.
+    Throughout,
+}
+
+/// Shape of a [`ResNet`](super::ResNet): one description for the whole family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResNetConfig {
+    /// How it begins.
+    pub stem: Stem,
+    /// Channels after the stem.
+    pub stem_width: usize,
+    /// The kind of its blocks.
+    pub block: Block,
+    /// The number of blocks of each stage.
+    pub stages: Vec<usize>,
+    /// The width of the first stage; each of the others doubles it.
+    pub width: usize,
+    /// Groups of the 3x3 convolutions; 1 but for ResNeXt.
+    pub groups: usize,
+    /// Channels of each group of the 3x3 convolutions for 64 of a stage's width; 64 but for ResNeXt and wide bottlenecks.
+    pub width_per_group: usize,
+    /// The shortcut of blocks whose output has another shape than their input.
+    pub shortcut: Shortcut,
+    /// Stage by stage, the first one's without effect; stages beyond the end have [`StageDilation::Stride`].
+    pub dilation: Vec<StageDilation>,
+    /// Height and width that the last stage's result is averaged to.
+    pub pool: usize,
+    /// What convolutions start from.
+    pub init: ConvInit,
+    /// Channels of the input.
+    pub in_channels: usize,
+    /// Number of classes.
+    pub classes: usize,
+}
+
+/// Blocks and stages by the number of layers. 110 is the published code's, not He's of that name.
+const DEPTHS: [(usize, Block, [usize; 4]); 6] = [
+    (18, Block::Basic, [2, 2, 2, 2]),
+    (34, Block::Basic, [3, 4, 6, 3]),
+    (50, Block::Bottleneck, [3, 4, 6, 3]),
+    (101, Block::Bottleneck, [3, 4, 23, 3]),
+    (110, Block::Bottleneck, [3, 4, 26, 3]),
+    (152, Block::Bottleneck, [3, 8, 36, 3]),
+];
+
+impl ResNetConfig {
+    /// torchvision's networks of 18, 34, 50, 101 or 152 layers: a 7x7 stem, four stages.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no network of `depth` layers.
+    pub fn torchvision(depth: usize, classes: usize) -> Result<Self> {
+        let Some(&(_, block, stages)) = DEPTHS.iter().find(|&&(known, ..)| known == depth) else {
+            let known = DEPTHS.map(|(depth, ..)| depth.to_string()).join(", ");
+            bail!("ResNet: depth = {depth}, expected one of {known}");
+        };
+        Ok(Self {
+            stem: Stem::Large,
+            stem_width: 64,
+            block,
+            stages: stages.to_vec(),
+            width: 64,
+            groups: 1,
+            width_per_group: 64,
+            shortcut: Shortcut::Downsample,
+            dilation: Vec::new(),
+            pool: 1,
+            init: ConvInit::KaimingNormalFanOut,
+            in_channels: 3,
+            classes,
+        })
+    }
+
+    /// torchvision's ResNeXt: `resnext(50, 32, 4, ..)` is `resnext50_32x4d`.
+    ///
+    /// # Errors
+    ///
+    /// As [`torchvision`](Self::torchvision).
+    pub fn resnext(depth: usize, groups: usize, width_per_group: usize, classes: usize) -> Result<Self> {
+        Ok(Self { groups, width_per_group, ..Self::torchvision(depth, classes)? })
+    }
+
+    /// torchvision's wide bottlenecks: `wide(50, 2, ..)` is `wide_resnet50_2`.
+    ///
+    /// # Errors
+    ///
+    /// As [`torchvision`](Self::torchvision).
+    pub fn wide(depth: usize, factor: usize, classes: usize) -> Result<Self> {
+        Ok(Self { width_per_group: factor.saturating_mul(64), ..Self::torchvision(depth, classes)? })
+    }
+
+    /// The published code's networks for CIFAR, of 18, 34, 50, 101, 110 or 152 layers: a 3x3 stem, four stages, PyTorch's
+    /// initialisation.
+    ///
+    /// # Errors
+    ///
+    /// As [`torchvision`](Self::torchvision).
+    pub fn cifar(depth: usize, classes: usize) -> Result<Self> {
+        let shortcut = Shortcut::Projection;
+        Ok(Self { stem: Stem::Small, shortcut, init: ConvInit::TorchUniform, ..Self::torchvision(depth, classes)? })
+    }
+
+    /// The published code's networks for Tiny-ImageNet, of the same depths: a 3x3 stem, four stages, whose result is averaged to
+    /// 2x2 pixels.
+    ///
+    /// # Errors
+    ///
+    /// As [`torchvision`](Self::torchvision).
+    pub fn tiny_imagenet(depth: usize, classes: usize) -> Result<Self> {
+        Ok(Self { stem: Stem::Small, pool: 2, ..Self::torchvision(depth, classes)? })
+    }
+
+    /// The published code's wide networks for CIFAR: a 3x3 stem of 16 channels, three stages of n basic blocks, `width` times as
+    /// wide as He's. Batch norm follows the convolutions, unlike in the paper.
+    ///
+    /// The published code counts `6 n + 2` layers; the paper counts those of the shortcuts too, `6 n + 4`. Either number is
+    /// understood: 26 and 28 are the same network.
+    ///
+    /// # Errors
+    ///
+    /// Where `depth` is neither.
+    ///
+    /// # References
+    ///
+    /// Zagoruyko and Komodakis: Wide Residual Networks (BMVC 2016).
+    pub fn wide_cifar(depth: usize, width: usize, classes: usize) -> Result<Self> {
+        if depth < 8 || !matches!(depth % 6, 2 | 4) {
+            bail!("wide ResNet: depth = {depth}, expected 6 n + 2 or 6 n + 4 with n at least 1");
+        }
+        Ok(Self {
+            stem: Stem::Small,
+            stem_width: 16,
+            stages: vec![(depth - 2) / 6; 3],
+            width: width.saturating_mul(16),
+            ..Self::torchvision(18, classes)?
+        })
+    }
+
+    /// Channels that a stage's 3x3 convolutions work on, and those of its result.
+    pub(super) fn channels(&self, stage: usize) -> [usize; 2] {
+        let width = self.width << stage;
+        [width * self.width_per_group / 64 * self.groups, width * self.block.expansion()]
+    }
+
+    /// How often the input is larger than the result of a stage, or of the whole stem where there is no such stage.
+    pub(super) fn reduction(&self, stages: usize) -> usize {
+        let stem = if self.stem == Stem::Large { 4 } else { 1 };
+        (1..stages).fold(stem, |n, stage| if self.dilation(stage) == StageDilation::Stride { 2 * n } else { n })
+    }
+
+    pub(super) fn dilation(&self, stage: usize) -> StageDilation {
+        self.dilation.get(stage).copied().unwrap_or_default()
+    }
+
+    /// The least height and width that a picture to be classified may have: with fewer pixels, less than one of a picture's own would
+    /// be left for each that the last stage's result is averaged to.
+    pub fn smallest(&self) -> usize {
+        self.reduction(self.stages.len()) * self.pool
+    }
+
+    /// Checks the fields.
+    ///
+    /// # Errors
+    ///
+    /// Where one is 0 or beyond its range, with its name.
+    pub fn validate(&self) -> Result<()> {
+        let sizes = [
+            ("stem_width", self.stem_width),
+            ("width", self.width),
+            ("groups", self.groups),
+            ("width_per_group", self.width_per_group),
+            ("pool", self.pool),
+            ("in_channels", self.in_channels),
+        ];
+        for (field, value) in sizes {
+            if !(1..=WIDEST).contains(&value) {
+                bail!("ResNet: {field} = {value}, expected 1 to {WIDEST}");
+            }
+        }
+        if self.stages.is_empty() || self.stages.len() > 8 || self.stages.contains(&0) {
+            bail!("ResNet: stages = {:?}, expected 1 to 8 stages of at least one block", self.stages);
+        }
+        if self.dilation.len() > self.stages.len() {
+            bail!("ResNet: dilation of {} stages, expected at most {}", self.dilation.len(), self.stages.len());
+        }
+        if self.block == Block::Basic && (self.groups, self.width_per_group) != (1, 64) {
+            let (groups, width) = (self.groups, self.width_per_group);
+            bail!("ResNet: groups = {groups}, width_per_group = {width}: expected 1 and 64 with basic blocks");
+        }
+        if self.channels(0)[0] == 0 {
+            let (width, group) = (self.width, self.width_per_group);
+            bail!("ResNet: width = {width}, width_per_group = {group}: expected their product to be at least 64");
+        }
+        let [inner, outputs] = self.channels(self.stages.len() - 1);
+        if inner > WIDEST || outputs > WIDEST {
+            bail!("ResNet: {inner} and {outputs} channels in the last stage, expected at most {WIDEST}");
+        }
+        if self.shortcut == Shortcut::Identity && self.channels(0)[1] < self.stem_width {
+            let (width, found) = (self.channels(0)[1], self.stem_width);
+            bail!("ResNet: stem_width = {found}, expected at most {width} with identity shortcuts");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,34 @@
+//! The size of a picture in settings.
+
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// A height and a width, or one number: in settings `size = 224` or `size = [224, 320]`.
+///
+/// What one number means is the transform's: the shorter side for [`Resize`](super::Resize), a square elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "a number of pixels or [height, width]")]
+pub enum Size {
+    /// One number.
+    Side(usize),
+    /// Height and width.
+    HeightWidth([usize; 2]),
+}
+
+impl Size {
+    /// Height and width, of a square where there is one number.
+    pub(crate) fn square(self) -> [usize; 2] {
+        match self {
+            Self::Side(side) => [side, side],
+            Self::HeightWidth(size) => size,
+        }
+    }
+
+    /// An error where a number is 0.
+    pub(crate) fn validate(self, name: &str) -> Result<()> {
+        match self.square() {
+            [0, _] | [_, 0] => Err(Error::value(format!("{name}: size"), "at least 1", 0)),
+            _ => Ok(()),
+        }
+    }
+}

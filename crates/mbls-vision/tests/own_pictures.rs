@@ -1,0 +1,175 @@
+//! Somebody's own pictures: folders of classes and CSV lists.
+
+use mbls_vision::dataset::{csv_list, image_folder};
+use mbls_vision::{FilesConfig, ImageFiles, ImageSource, OnError, Result};
+use std::fs;
+use std::path::Path;
+use tempfile::TempDir;
+
+/// A grey picture of one pixel; what the bytes say decides the format.
+fn picture(value: u8) -> Vec<u8> {
+    [b"P5 1 1 255\n".as_slice(), &[value]].concat()
+}
+
+/// A folder of files, each a picture of its place in the list.
+fn pictures(paths: &[&str]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (i, path) in paths.iter().enumerate() {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, picture(i as u8)).unwrap();
+    }
+    folder
+}
+
+fn assert_error<T>(result: Result<T>, parts: &[&str]) {
+    let message = result.err().expect("accepted").to_string();
+    assert!(parts.iter().all(|part| message.contains(part)), "{message:?} lacks one of {parts:?}");
+}
+
+fn values(images: &ImageFiles) -> Vec<u8> {
+    (0..images.labels().len()).map(|i| images.image(i).unwrap().pixels[0]).collect()
+}
+
+fn strings(values: &[&str]) -> Vec<String> {
+    values.iter().map(|&value| value.to_owned()).collect()
+}
+
+fn load(root: &Path) -> Result<ImageFiles> {
+    image_folder::load(root, None, FilesConfig::default())
+}
+
+#[test]
+fn folders_are_classes() {
+    let folder = pictures(&[
+        "dog/b.PNG",
+        "dog/a.jpg",
+        "cat/x/y/deep.webp",
+        "cat/z.gif",
+        "Ant/1.bmp",
+        "cat/.hidden.jpg",
+        ".git/x.jpg",
+    ]);
+    fs::write(folder.path().join("README.md"), "not a picture").unwrap();
+    let images = load(folder.path()).unwrap();
+    // Capitals are before small letters, as in torchvision.
+    assert_eq!((images.class_names(), images.classes()), (&strings(&["Ant", "cat", "dog"])[..], 3));
+    assert_eq!((values(&images), images.labels()), (vec![4, 2, 3, 1, 0], &[0, 1, 1, 2, 2][..]));
+    assert_eq!(images.paths()[1], Path::new("cat/x/y/deep.webp"));
+    // A test part by the classes of its training part, of which it lacks one.
+    let classes = strings(&["dog", "cat", "Ant", "fox"]);
+    let images = image_folder::load(folder.path(), Some(&classes), FilesConfig::default()).unwrap();
+    assert_eq!((images.labels(), images.classes()), (&[2, 1, 1, 0, 0][..], 4));
+    assert_error(
+        image_folder::load(folder.path(), Some(&classes[..2]), FilesConfig::default()),
+        &["classes of the list", "Ant"],
+    );
+}
+
+#[test]
+fn wrong_folders_are_named() {
+    assert_error(load(pictures(&[]).path()), &["folders", "at least 1"]);
+    assert_error(load(&pictures(&[]).path().join("missing")), &["cannot open", "missing"]);
+    assert_error(load(&pictures(&["a.jpg"]).path().join("a.jpg")), &["a.jpg", "a folder", "a file"]);
+    assert_error(load(pictures(&["cat/a.jpg", "b.jpg"]).path()), &["in folders of classes alone", "b.jpg"]);
+    let folder = pictures(&["cat/a.jpg"]);
+    fs::create_dir(folder.path().join("dog")).unwrap();
+    assert_error(load(folder.path()), &["dog", "number of pictures", "at least 1"]);
+    let folder = pictures(&["cat/a.jpg", "dog/b.jpg", "dog/Thumbs.db", "dog/c.png"]);
+    assert_error(load(folder.path()), &["dog", "pictures and folders", "Thumbs.db"]);
+    fs::write(folder.path().join("dog/Thumbs.db"), "no picture").unwrap();
+    fs::write(folder.path().join("dog/c.png"), "").unwrap();
+    let config = FilesConfig { on_error: OnError::Skip, ..Default::default() };
+    let images = image_folder::load(folder.path(), None, config).unwrap();
+    let skipped: Vec<&Path> = images.skipped().iter().map(|skipped| skipped.path.as_path()).collect();
+    assert_eq!((values(&images), skipped), (vec![0, 1], vec![Path::new("dog/Thumbs.db"), Path::new("dog/c.png")]));
+}
+
+#[cfg(unix)]
+#[test]
+fn links_lead_within_the_folder_alone() {
+    use std::os::unix::fs::symlink;
+    let after = |target: &str, link: &str| {
+        let outer = pictures(&["in/cat/a.jpg", "in/dog/b.jpg", "out/c.jpg"]);
+        symlink(target, outer.path().join("in").join(link)).unwrap();
+        load(&outer.path().join("in")).map(|images| values(&images))
+    };
+    assert_eq!(after("../cat/a.jpg", "dog/a.jpg").unwrap(), [0, 0, 1]);
+    assert_eq!(after("../cat", "dog/more").unwrap(), [0, 1, 0]);
+    for (target, link) in
+        [("../../out/c.jpg", "dog/c.jpg"), ("../../out", "dog/more"), ("../out", "fox"), ("/etc", "etc")]
+    {
+        assert_error(after(target, link), &[link, "where the link leads", "below"]);
+    }
+    // The same folder twice, but not within itself.
+    let twice = pictures(&["dog/a/x.jpg"]);
+    symlink("a", twice.path().join("dog/b")).unwrap();
+    assert_eq!(values(&load(twice.path()).unwrap()), [0, 0]);
+    assert_error(after(".", "dog/again"), &["again", "not to a folder around it"]);
+    assert_error(after("..", "dog/again"), &["again", "not to a folder around it"]);
+    assert_error(after("nowhere", "dog/lost.jpg"), &["follow the link", "lost.jpg"]);
+}
+
+/// A list beside the pictures `a.jpg`, `b.jpg` and `sub/c.jpg`.
+fn list_with(content: &str, classes: Option<&[&str]>) -> Result<ImageFiles> {
+    let folder = pictures(&["a.jpg", "b.jpg", "sub/c.jpg"]);
+    let path = folder.path().join("list.csv");
+    fs::write(&path, content).unwrap();
+    let classes = classes.map(strings);
+    let images = csv_list::load(path, classes.as_deref(), FilesConfig::default())?;
+    images.preload()?;
+    Ok(images)
+}
+
+fn list(content: &str) -> Result<ImageFiles> {
+    list_with(content, None)
+}
+
+#[test]
+fn lists_have_names_or_numbers() {
+    let images = list("path,label\nsub/c.jpg,dog\na.jpg,\"cat, black\"\nb.jpg,dog\n").unwrap();
+    assert_eq!((values(&images), images.labels()), (vec![2, 0, 1], &[1, 0, 1][..]));
+    assert_eq!(images.class_names(), ["cat, black", "dog"]);
+    // Other columns, another order, blanks, Windows' line ends.
+    let images = list("label , note,path\r\n 1,x, a.jpg\r\n0,,b.jpg").unwrap();
+    assert_eq!(
+        (values(&images), images.labels(), images.class_names()),
+        (vec![0, 1], &[1, 0][..], &strings(&["0", "1"])[..])
+    );
+    // Numbers are not sorted as text.
+    let content: String = (0..11).map(|i| format!("a.jpg,{i}\n")).collect();
+    assert_eq!(list(&format!("path,label\n{content}")).unwrap().labels(), (0..11).collect::<Vec<_>>());
+    // One label that is no number makes all of them names.
+    assert_eq!(list("path,label\na.jpg,10\nb.jpg,x\n").unwrap().class_names(), ["10", "x"]);
+    let images = list_with("path,label\na.jpg,dog\nb.jpg,2\n", Some(&["cat", "dog", "fox"])).unwrap();
+    assert_eq!((images.labels(), images.classes()), (&[1, 2][..], 3));
+    // A name goes before a place.
+    assert_eq!(list_with("path,label\na.jpg,0\n", Some(&["1", "0"])).unwrap().labels(), [1]);
+}
+
+#[test]
+fn wrong_lists_are_named() {
+    let wrong = |content: &str, parts: &[&str]| assert_error(list(content), &[&["list.csv"], parts].concat());
+    wrong("", &["line 1", "one column path"]);
+    wrong("path,label\n", &["number of pictures", "at least 1"]);
+    wrong("path,class\na.jpg,1\n", &["line 1", "one column label", "path,class"]);
+    wrong("path,label,path\na.jpg,1,b.jpg\n", &["line 1", "one column path"]);
+    wrong("a.jpg,1\nb.jpg,0\n", &["line 1", "one column path"]);
+    wrong("path,label\na.jpg,1\nb.jpg\n", &["CSV", "as many fields"]);
+    wrong("path,label\na.jpg,x\nb.jpg,\n", &["line 3: label", "a name or a number"]);
+    for path in ["../a.jpg", "/etc/passwd", "sub/../../a.jpg", "./a.jpg", ""] {
+        wrong(&format!("path,label\na.jpg,0\n{path},1\n"), &["line 3: path", "below the folder of the list", path]);
+    }
+    wrong("path,label\na.jpg,0\nb.jpg,2\n", &["pictures of class 1", "at least 1"]);
+    wrong("path,label\na.jpg,18446744073709551615\n", &["largest label", "below 1048576"]);
+    assert_error(list("path,label\nd.jpg,0\n"), &["cannot open", "d.jpg"]);
+    assert_error(list("path,label\nsub,0\n"), &["sub", "a regular file"]);
+    let given = |label: &str| list_with(&format!("path,label\na.jpg,{label}\n"), Some(&["cat", "dog"]));
+    assert_error(given("2"), &["line 2: label", "one of the 2 classes", "\"2\""]);
+    assert_error(given("fox"), &["line 2: label", "\"fox\""]);
+    assert_error(given("-1"), &["line 2: label", "\"-1\""]);
+    let folder = pictures(&[]);
+    fs::write(folder.path().join("l.csv"), [b"path,label\n".as_slice(), &[0xff], b",1\n"].concat()).unwrap();
+    assert_error(csv_list::load(folder.path().join("l.csv"), None, FilesConfig::default()), &["l.csv", "UTF-8"]);
+    assert_error(csv_list::load(folder.path().join("m.csv"), None, FilesConfig::default()), &["m.csv", "cannot open"]);
+}
