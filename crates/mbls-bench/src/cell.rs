@@ -3,24 +3,25 @@
 //! A cell's folder is `<out>/<suite>/<model>/<loss>/seed-<n>`. It is finished when it has `result.json`, which is written last;
 //! until then the checkpoints say how far it has come.
 
-use crate::data::Source;
+use crate::data::{DataSpec, Sizes, Source};
+use crate::model::ModelName;
 use crate::predictions::{LabelledLogits, SavedPredictions};
+use crate::pretrained::PretrainedFile;
 use crate::recipe::Recipe;
 use crate::results::{Cell, CellFile, SCHEMA, measures, write_json};
-use crate::suite::{DataSpec, LossEntry, ModelName, Scale, Suite};
+use crate::suite::{LossEntry, Scale, SplitRule, Suite};
 use crate::task::{ClassificationTask, to_slices};
-use anyhow::{Context, Result, ensure};
-use candle_core::ModuleT;
+use anyhow::{Context, Result};
 use candle_core::{DType, Device};
 use mbls_core::calibration::TemperatureScaling;
 use mbls_core::loss::LossSpec;
 use mbls_core::metric::{ClassificationMetrics, Predictions};
-use mbls_data::{DataLoader, LoaderConfig, Order, Seed};
-use mbls_nn::{ParamStore, Parameters};
+use mbls_data::{DataLoader, Dataset, LoaderConfig, Order, Seed};
+use mbls_nn::{Dropout, ParamStore, Parameters};
 use mbls_train::event::{self, Event};
 use mbls_train::{RunDirectory, Trainer, TrainerConfig, evaluate};
-use mbls_vision::model::{CifarResNet, CifarResNetConfig, SmallCnn, SmallCnnConfig};
-use mbls_vision::{AugmentedImages, ImageCollate};
+use mbls_vision::model::Options;
+use mbls_vision::{AugmentedImages, ImageCollate, Mixed, Sample};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -55,8 +56,14 @@ pub(crate) struct CellPlan<'a> {
     pub(crate) loss: &'a LossEntry,
     /// Its seed.
     pub(crate) seed: u64,
-    /// How much is trained and measured.
+    /// How long it is trained.
     pub(crate) scale: Scale,
+    /// How much is trained on and measured.
+    pub(crate) sizes: Sizes,
+    /// The weights that training starts from, where from any.
+    pub(crate) pretrained: Option<&'a PretrainedFile>,
+    /// Threads that prepare batches.
+    pub(crate) workers: usize,
 }
 
 /// Everything that decides a result. Its JSON is the identity by which results and checkpoints are told apart.
@@ -72,7 +79,11 @@ struct Identity<'a> {
     train: usize,
     validation: usize,
     test: usize,
+    #[serde(skip_serializing_if = "SplitRule::is_default")]
+    split: SplitRule,
     seed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pretrained: Option<&'a str>,
     device: &'a str,
 }
 
@@ -88,7 +99,7 @@ impl CellPlan<'_> {
     ///
     /// None that a suite can cause.
     pub(crate) fn identity(&self, source: &Source, device: &str) -> Result<String> {
-        let Scale { epochs, train, validation, test, seeds: _ } = self.scale;
+        let (Scale { epochs, split, .. }, Sizes { train, validation, test }) = (self.scale, self.sizes);
         let (suite, seed) = (self.suite, self.seed);
         serde_json::to_string(&Identity {
             suite: &suite.name,
@@ -101,7 +112,9 @@ impl CellPlan<'_> {
             train,
             validation,
             test,
+            split,
             seed,
+            pretrained: self.pretrained.map(PretrainedFile::digest),
             device,
         })
         .context("cannot encode the identity of a cell")
@@ -115,11 +128,13 @@ impl CellPlan<'_> {
     pub(crate) fn run(&self, source: &Source, identity: String, folder: &Path, device: &Device) -> Result<Cell> {
         let seed = Seed(self.seed);
         let recipe = &self.suite.recipe;
-        let splits = source.splits(&self.suite.data, recipe, self.scale, seed)?;
-        let store = ParamStore::new(seed.derive("parameters").0, DType::F32, device);
-        let model = build(self.model, source, &store)?;
-        let (loss, metrics) = (self.loss.spec.build()?, ClassificationMetrics::new(recipe.bins)?);
-        let mut task = ClassificationTask { model, loss, device: device.clone(), metrics };
+        let splits = source
+            .splits(&self.suite.data, recipe, self.scale.split, self.sizes, seed)
+            .with_context(|| format!("in {}", self.suite.origin))?;
+        let (store, mut task) = self.network(source.classes(), &splits.test, device)?;
+        if let Some(file) = self.pretrained {
+            file.load(&store, task.head)?;
+        }
         let parameters = Parameters::from(store.parameters())
             .with_groups(&recipe.groups)
             .with_context(|| format!("in {}: recipe.groups", self.suite.origin))?;
@@ -136,22 +151,16 @@ impl CellPlan<'_> {
             identity: identity.clone(),
             progress: Some(format!("{} {} {} seed {}", key.suite, key.model.as_str(), key.loss, key.seed)),
         };
-        let loader = |data: &Arc<AugmentedImages>, order| {
-            let drop_last = matches!(order, Order::Shuffled);
-            let config = LoaderConfig {
-                batch_size: recipe.batch_size,
-                order,
-                drop_last,
-                workers: 1,
-                seed: seed.derive("loader"),
-            };
-            DataLoader::new(data.clone(), Arc::new(ImageCollate), config)
+        let [validation, test] = [&splits.validation, &splits.test].map(|part| self.loader(part, Order::Sequential));
+        let (validation, test) = (validation?, test?);
+        let mut trainer = Trainer::new(&store, optimizer, device, config, run.clone())?;
+        let outcome = match recipe.mix {
+            None => trainer.fit(&mut task, &self.loader(&splits.train, Order::Shuffled)?, &validation)?,
+            Some(mix) => {
+                let mixed = Arc::new(Mixed::new(splits.train, mix)?);
+                trainer.fit(&mut task, &self.loader(&mixed, Order::Shuffled)?, &validation)?
+            }
         };
-        let train = loader(&splits.train, Order::Shuffled)?;
-        let [validation, test] =
-            [loader(&splits.validation, Order::Sequential)?, loader(&splits.test, Order::Sequential)?];
-        let outcome =
-            Trainer::new(&store, optimizer, device, config, run.clone())?.fit(&mut task, &train, &validation)?;
 
         let saved = SavedPredictions { validation: predict(&task, &validation)?, test: predict(&task, &test)? };
         saved.save(&folder.join("predictions.safetensors"))?;
@@ -169,9 +178,53 @@ impl CellPlan<'_> {
             best_epoch: outcome.best.epoch,
             metrics: measured(&saved.test)?,
             validation: measured(&saved.validation)?,
+            shift: None,
         };
         write_json(&folder.join("result.json"), &CellFile { schema: SCHEMA, identity, cell: cell.clone() })?;
         Ok(cell)
+    }
+
+    /// The network for pictures like those of `data`, as it is initialised, with what it is trained and measured with.
+    ///
+    /// # Errors
+    ///
+    /// Pictures that come in several sizes, or are too small for the network.
+    pub(crate) fn network(
+        &self,
+        classes: usize,
+        data: &AugmentedImages,
+        device: &Device,
+    ) -> Result<(ParamStore, ClassificationTask)> {
+        let (seed, recipe) = (Seed(self.seed), &self.suite.recipe);
+        let shape = data.sample_shape().with_context(|| {
+            format!("in {}: the pictures have several sizes, and recipe.test_transforms leave them", self.suite.origin)
+        })?;
+        let store = ParamStore::new(seed.derive("parameters").0, DType::F32, device);
+        let dropout = recipe.dropout.map(|p| Dropout::new(p, seed.derive("dropout").0)).transpose()?;
+        let network = self.model.architecture().network(classes, shape)?;
+        let head = network.head();
+        let model = network.build(Options { dropout: dropout.clone() }, store.var_builder())?;
+        let (loss, metrics) = (self.loss.spec.build()?, ClassificationMetrics::new(recipe.bins)?);
+        Ok((store, ClassificationTask { model, head, dropout, loss, device: device.clone(), metrics }))
+    }
+
+    /// A loader of batches of the recipe's size.
+    ///
+    /// # Errors
+    ///
+    /// None that a checked recipe causes.
+    pub(crate) fn loader<D>(&self, data: &Arc<D>, order: Order) -> Result<DataLoader<D, ImageCollate>>
+    where
+        D: Dataset<Item = Sample>,
+    {
+        let config = LoaderConfig {
+            batch_size: self.suite.recipe.batch_size,
+            order,
+            drop_last: order == Order::Shuffled,
+            workers: self.workers,
+            seed: Seed(self.seed).derive("loader"),
+        };
+        Ok(DataLoader::new(data.clone(), Arc::new(ImageCollate), config)?)
     }
 }
 
@@ -196,22 +249,15 @@ pub(crate) fn scaled<'a>(split: &'a LabelledLogits, temperature: &TemperatureSca
     Ok([Predictions::from_logits(logits, *classes, labels)?, after])
 }
 
-fn build(model: ModelName, source: &Source, store: &ParamStore) -> Result<Box<dyn ModuleT>> {
-    let (shape, classes, vb) = (source.shape(), source.classes(), store.var_builder());
-    let resnet = |config: CifarResNetConfig| -> Result<Box<dyn ModuleT>> {
-        ensure!(shape[0] == 3, "{} takes pictures of 3 channels, these have {}", model.as_str(), shape[0]);
-        Ok(Box::new(CifarResNet::new(config, vb.clone())?))
-    };
-    match model {
-        ModelName::SmallCnn => Ok(Box::new(SmallCnn::new(SmallCnnConfig::for_input(shape, classes), vb)?)),
-        ModelName::Resnet20 => resnet(CifarResNetConfig::resnet20(classes)),
-        ModelName::Resnet32 => resnet(CifarResNetConfig::resnet32(classes)),
-        ModelName::Resnet44 => resnet(CifarResNetConfig::resnet44(classes)),
-        ModelName::Resnet56 => resnet(CifarResNetConfig::resnet56(classes)),
-    }
-}
-
-fn predict(task: &ClassificationTask, data: &DataLoader<AugmentedImages, ImageCollate>) -> Result<LabelledLogits> {
+/// The logits of all pictures of `data`, in its order.
+///
+/// # Errors
+///
+/// Pictures that cannot be read, logits that cannot be measured.
+pub(crate) fn predict(
+    task: &ClassificationTask,
+    data: &DataLoader<AugmentedImages, ImageCollate>,
+) -> Result<LabelledLogits> {
     let mut all = LabelledLogits::default();
     evaluate(task, data, |step| {
         let (logits, classes, labels) = to_slices(step)?;

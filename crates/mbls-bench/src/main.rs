@@ -7,13 +7,17 @@ mod data;
 mod device;
 mod jobs;
 mod matrix;
+mod model;
 mod options;
 mod predictions;
+mod pretrained;
 mod recipe;
 mod results;
+mod shift;
 mod suite;
 mod summary;
 mod task;
+mod under_shift;
 
 use anyhow::Result;
 use clap::Parser;

@@ -1,10 +1,13 @@
 //! The matrix of suites, losses and seeds: runs what is not finished, then writes results and report.
 
 use crate::cell::{CellKey, CellPlan};
-use crate::data::{self, Source};
+use crate::data::{self, DataSpec, Source};
+use crate::model::ModelName;
 use crate::options::{Command, Selection};
+use crate::pretrained::PretrainedFile;
 use crate::results::{Cell, CellFile, Results, SCHEMA, write_json};
-use crate::suite::{DEFAULT_PROFILE, LossEntry, ModelName, Scale, Suite};
+use crate::shift::ShiftSource;
+use crate::suite::{DEFAULT_PROFILE, LossEntry, Scale, Suite};
 use crate::{jobs, summary};
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
@@ -63,7 +66,8 @@ fn at_hand(selection: &Selection) -> Result<Vec<Suite>> {
     );
     let mut chosen = Vec::new();
     for suite in suites {
-        if suite.scale(&selection.profile).is_none() {
+        // The pictures of somebody's own are no data set that may lie in a folder of data sets.
+        if suite.scale(&selection.profile).is_none() || suite.data == DataSpec::Imagefolder {
             continue;
         }
         match data::locate(&suite.data, selection.data.as_deref()) {
@@ -91,7 +95,17 @@ impl SuiteRun {
         })?;
         scale.epochs = selection.epochs.unwrap_or(scale.epochs);
         scale.seeds = selection.seeds.unwrap_or(scale.seeds);
-        Ok(Self { model: selection.model.unwrap_or(suite.model), suite: suite.at(profile), scale })
+        let model = selection.model.or(scale.model).unwrap_or(suite.model);
+        Ok(Self { model, suite: suite.at(profile), scale })
+    }
+
+    /// The weights that training starts from: those of the command line, or the recipe's in the folder of the data.
+    fn pretrained(&self, selection: &Selection) -> Result<Option<PretrainedFile>> {
+        let of_recipe = self.suite.recipe.pretrained.as_ref();
+        let path = selection.pretrained.clone().or_else(|| {
+            of_recipe.map(|name| selection.data.as_ref().map_or_else(|| name.into(), |data| data.join(name)))
+        });
+        path.map(|path| PretrainedFile::read(&path)).transpose()
     }
 
     fn losses<'a>(&'a self, selection: &'a Selection) -> impl Iterator<Item = &'a LossEntry> {
@@ -103,29 +117,65 @@ impl SuiteRun {
         let spec = &self.suite.data;
         let folder = data::locate(spec, selection.data.as_deref())
             .with_context(|| format!("{}: {}", self.suite.name, data::missing(spec, selection.data.as_deref())))?;
-        let source = &Source::load(spec, &folder)?;
+        let files = selection.files();
+        let source = &Source::load(spec, &folder, files)?;
+        let sizes = source.sizes(&self.scale).with_context(|| format!("in {}", self.suite.origin))?;
+        let pretrained = self.pretrained(selection)?;
+        let shift = match &self.suite.shift {
+            Some(spec) => Some(ShiftSource::load(spec, &self.suite.name, selection.data.as_deref(), files)?),
+            None => None,
+        };
+        let shift = shift.as_ref();
+        let threads = rayon::current_num_threads();
+        let workers = selection.workers.unwrap_or(if spec.is_in_files() { threads } else { 1 });
         let plans: Vec<CellPlan> = self
             .losses(selection)
             .flat_map(|loss| (0..self.scale.seeds).map(move |seed| (loss, seed)))
-            .map(|(loss, seed)| CellPlan { suite: &self.suite, model: self.model, loss, seed, scale: self.scale })
+            .map(|(loss, seed)| CellPlan {
+                suite: &self.suite,
+                model: self.model,
+                loss,
+                seed,
+                scale: self.scale,
+                sizes,
+                pretrained: pretrained.as_ref(),
+                workers,
+            })
             .collect();
         let mut unfinished = Vec::new();
         let mut cells = Vec::new();
         for plan in &plans {
             let folder = plan.key().folder(&selection.out);
             let identity = plan.identity(source, device_name)?;
-            let cell = finished(&folder, &identity)?;
-            if cell.is_none() {
-                unfinished.push(move || {
-                    let run = plan.run(source, identity, &folder, device);
-                    let cell = run.with_context(|| format!("{} (in {})", describe(&plan.key()), folder.display()))?;
-                    announce(&cell, plan.scale);
-                    Ok(cell)
-                });
+            let trained = finished(&folder, &identity)?;
+            let tested = match (&trained, shift) {
+                (Some(_), Some(shift)) => shift.finished(&folder, &identity)?,
+                _ => None,
+            };
+            if let Some(cell) = &trained
+                && tested.is_some() == shift.is_some()
+            {
+                cells.push(Some(Cell { shift: tested, ..cell.clone() }));
+                continue;
             }
-            cells.push(cell);
+            cells.push(None);
+            unfinished.push(move || {
+                let context = || format!("{} (in {})", describe(&plan.key()), folder.display());
+                let mut cell = match trained {
+                    Some(cell) => cell,
+                    None => {
+                        let cell = plan.run(source, identity.clone(), &folder, device).with_context(context)?;
+                        announce(&cell, plan.sizes.train);
+                        cell
+                    }
+                };
+                if let Some(shift) = shift {
+                    cell.shift = Some(shift.run(plan, source, &identity, &folder, device).with_context(context)?);
+                }
+                Ok(cell)
+            });
         }
-        let side_by_side = if device.is_cpu() { rayon::current_num_threads().min(MOST_JOBS) } else { 1 };
+        let side_by_side = if device.is_cpu() { threads.min(MOST_JOBS) } else { 1 };
         let mut trained = jobs::run(unfinished, selection.jobs.unwrap_or(side_by_side))?.into_iter();
         cells.into_iter().map(|cell| cell.or_else(|| trained.next()).context("a cell is missing")).collect()
     }
@@ -153,7 +203,7 @@ fn describe(key: &CellKey) -> String {
     format!("{}, {}, {}, seed {}", key.suite, key.model.as_str(), key.loss, key.seed)
 }
 
-fn announce(cell: &Cell, scale: Scale) {
+fn announce(cell: &Cell, pictures: usize) {
     let value = |name: &str| cell.metrics.get(name).copied().unwrap_or(f64::NAN);
     mbls_train::say(&format!(
         "{}: accuracy {:.2} %, ECE {:.2} % on {} pictures; {:.1} s, {:.0} pictures/s",
@@ -162,7 +212,7 @@ fn announce(cell: &Cell, scale: Scale) {
         100.0 * value("ece"),
         cell.n,
         cell.seconds,
-        (scale.train * cell.epochs) as f64 / cell.seconds
+        (pictures * cell.epochs) as f64 / cell.seconds
     ));
 }
 

@@ -1,8 +1,10 @@
 //! The command line.
 
 use crate::device::DeviceChoice;
-use crate::suite::{DEFAULT_PROFILE, ModelName};
+use crate::model::ModelName;
+use crate::suite::DEFAULT_PROFILE;
 use clap::{Args, Parser, Subcommand};
+use mbls_vision::{FilesConfig, OnError};
 use std::path::PathBuf;
 
 /// Trains models with the losses of mbls, measures their calibration, writes results.json and report.html.
@@ -21,7 +23,8 @@ pub(crate) enum Command {
     BenchAll(Selection),
     /// Run one suite.
     Bench {
-        /// A suite's name (digits, digits-noisy, mnist, cifar10), or a suite file that ends in .toml.
+        /// A suite's name (digits, digits-noisy, mnist, cifar10, cifar100, tiny-imagenet, cub, or imagefolder for pictures of your own), or a
+        /// suite file that ends in .toml.
         suite: String,
         /// What of it.
         #[command(flatten)]
@@ -53,12 +56,37 @@ pub(crate) struct Selection {
     /// The output folder.
     #[arg(long, value_name = "DIR", default_value = "out/bench")]
     pub(crate) out: PathBuf,
-    /// The folder with the data sets that the repository does not carry: DIR/mnist, DIR/cifar-10-batches-bin.
+    /// The folder with the data sets that the repository does not carry: DIR/mnist, DIR/cifar-10-batches-bin; for imagefolder, that of the
+    /// pictures: a folder per class, or train, val and test with a folder per class in each.
     #[arg(long, value_name = "DIR", env = "MBLS_DATA_DIR")]
     pub(crate) data: Option<PathBuf>,
     /// How much is run: default, local (a size that two cores finish) or paper (published settings).
     #[arg(long, value_name = "P", default_value = DEFAULT_PROFILE)]
     pub(crate) profile: String,
+    /// Weights that training starts from: a .pth or .safetensors file with the model's parameter names. A classifier of another number of
+    /// classes stays as initialised.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pretrained: Option<PathBuf>,
+    /// Threads of each training that prepare pictures; 1, or as many as threads where pictures have to be decoded.
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(crate) workers: Option<usize>,
+    /// Mebibytes of decoded pictures that are kept in memory.
+    #[arg(long, value_name = "N", default_value_t = 2048)]
+    pub(crate) cache_mib: u64,
+    /// Leave out pictures that do not decode, and say how many, instead of stopping at the first.
+    #[arg(long)]
+    pub(crate) skip_undecodable: bool,
+}
+
+impl Selection {
+    /// How pictures in files of their own are read.
+    pub(crate) fn files(&self) -> FilesConfig {
+        FilesConfig {
+            cache_bytes: self.cache_mib.saturating_mul(1 << 20),
+            on_error: if self.skip_undecodable { OnError::Skip } else { OnError::Fail },
+            ..FilesConfig::default()
+        }
+    }
 }
 
 fn positive(text: &str) -> Result<usize, String> {

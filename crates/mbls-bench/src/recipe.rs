@@ -3,6 +3,8 @@
 use crate::task::ClassificationTask;
 use anyhow::{Context, Result, ensure};
 use mbls_nn::{Ema, EmaConfig, OptimizerConfig, ParamGroup, PlateauMode, ReduceOnPlateau, Schedule};
+use mbls_vision::Mix;
+use mbls_vision::transform::ImageTransform;
 use serde::{Deserialize, Serialize};
 
 /// What every loss of a suite is trained with.
@@ -26,6 +28,21 @@ pub(crate) struct Recipe {
     pub(crate) flip: bool,
     /// Bins of the calibration errors.
     pub(crate) bins: usize,
+    /// What is done to the 8-bit pictures for training, before anything else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) transforms: Vec<ImageTransform>,
+    /// The same for validation and tests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) test_transforms: Vec<ImageTransform>,
+    /// Whether training pictures are mixed in pairs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mix: Option<Mix>,
+    /// The share of its inputs that the classifier loses in training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) dropout: Option<f64>,
+    /// A file of weights in the folder `--data` that training starts from; `--pretrained` names another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pretrained: Option<String>,
     /// Parameters with a learning rate or a weight decay of their own: `[[recipe.groups]]`, each with a condition (`prefix`,
     /// `suffix`, `max_dims`) and a setting (`learning_rate_factor`, `weight_decay`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -46,6 +63,15 @@ impl Recipe {
         ensure!(self.batch_size > 0, "recipe.batch_size = 0: expected a positive number");
         ensure!(self.bins > 0, "recipe.bins = 0: expected a positive number");
         self.schedule.validate()?;
+        for (name, transforms) in [("transforms", &self.transforms), ("test_transforms", &self.test_transforms)] {
+            transforms.iter().try_for_each(ImageTransform::validate).with_context(|| format!("recipe.{name}"))?;
+        }
+        if let Some(mix) = &self.mix {
+            mix.validate().context("recipe.mix")?;
+        }
+        if let Some(p) = self.dropout {
+            ensure!((0.0..1.0).contains(&p), "recipe.dropout = {p}: expected 0 or more and less than 1");
+        }
         for group in &self.groups {
             group.validate().context("recipe.groups")?;
         }

@@ -4,6 +4,7 @@ use crate::cell::CellKey;
 use anyhow::{Context, Result, ensure};
 use mbls_core::calibration::TemperatureScaling;
 use mbls_core::metric::{ClassificationMetrics, ClassificationReport, Metric, Predictions};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -44,6 +45,74 @@ pub(crate) struct Cell {
     pub(crate) metrics: BTreeMap<String, f64>,
     /// The same on the validation data, on which settings are chosen; the temperature is fitted there.
     pub(crate) validation: BTreeMap<String, f64>,
+    /// What the network does under shift, where the suite tests that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shift: Option<Shift>,
+}
+
+/// A network under shift.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Shift {
+    /// Test pictures used.
+    pub(crate) pictures: usize,
+    /// On those pictures as they are, and corrupted.
+    pub(crate) corrupted: Vec<CorruptedTest>,
+    /// Told from pictures of other data sets.
+    pub(crate) outside: Vec<OutsideTest>,
+}
+
+/// Measures on corrupted pictures, as fractions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CorruptedTest {
+    /// The corruption, `none` for the pictures as they are.
+    pub(crate) kind: String,
+    /// 1 to 5; 0 for the pictures as they are.
+    pub(crate) severity: u8,
+    pub(crate) accuracy: f64,
+    pub(crate) nll: f64,
+    pub(crate) ece: f64,
+    pub(crate) aece: f64,
+}
+
+/// How well a network tells its own test pictures from others, as fractions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct OutsideTest {
+    /// The other data set.
+    pub(crate) data: String,
+    /// Pictures of it.
+    pub(crate) pictures: usize,
+    /// The area under the ROC curve of the largest probability.
+    pub(crate) auroc_confidence: f64,
+    /// The same of the entropy, as the published code computes it.
+    pub(crate) auroc_entropy: f64,
+    /// The share of the others that is accepted where 95 % of its own are, by the largest probability.
+    pub(crate) fpr95_confidence: f64,
+    /// The same by the entropy.
+    pub(crate) fpr95_entropy: f64,
+}
+
+/// What a network does under shift, with what it was measured on.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ShiftFile {
+    /// [`SCHEMA`].
+    pub(crate) schema: u32,
+    /// Everything that decides the result; see [`crate::shift`].
+    pub(crate) identity: String,
+    /// The result.
+    pub(crate) shift: Shift,
+}
+
+impl ShiftFile {
+    /// Reads what was measured; `None` where there is no such file.
+    ///
+    /// # Errors
+    ///
+    /// A file that is no result.
+    pub(crate) fn read(path: &Path) -> Result<Option<Self>> {
+        let Some(file) = read_json::<Self>(path)? else { return Ok(None) };
+        ensure!(file.schema == SCHEMA, "{}: schema: expected {SCHEMA}, found {}", path.display(), file.schema);
+        Ok(Some(file))
+    }
 }
 
 /// A finished cell with what it was trained from.
@@ -64,15 +133,19 @@ impl CellFile {
     ///
     /// A file that is no result.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>> {
-        let bytes = match std::fs::read(path) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(e).with_context(|| format!("cannot read {}", path.display())),
-        };
-        let file: Self =
-            serde_json::from_slice(&bytes).with_context(|| format!("{} is no result of a cell", path.display()))?;
+        let Some(file) = read_json::<Self>(path)? else { return Ok(None) };
         ensure!(file.schema == SCHEMA, "{}: schema: expected {SCHEMA}, found {}", path.display(), file.schema);
         Ok(Some(file))
+    }
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    match std::fs::read(path) {
+        Ok(bytes) => {
+            serde_json::from_slice(&bytes).with_context(|| format!("{} is no result of a cell", path.display()))
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e).with_context(|| format!("cannot read {}", path.display())),
     }
 }
 

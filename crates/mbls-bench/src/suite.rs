@@ -1,18 +1,26 @@
 //! Suites: what the benchmark trains and measures, as data. One TOML file each, in `suites/`.
 
+use crate::data::DataSpec;
+use crate::model::ModelName;
 use crate::recipe::Recipe;
+use crate::shift::ShiftSpec;
 use anyhow::{Context, Result, bail, ensure};
 use mbls_core::loss::LossSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 
 /// The suites that the program carries, in the order in which they run.
-const BUILT_IN: [&str; 4] = [
+const BUILT_IN: [&str; 8] = [
     include_str!("../suites/digits.toml"),
     include_str!("../suites/digits-noisy.toml"),
     include_str!("../suites/mnist.toml"),
     include_str!("../suites/cifar10.toml"),
+    include_str!("../suites/cifar100.toml"),
+    include_str!("../suites/tiny-imagenet.toml"),
+    include_str!("../suites/cub.toml"),
+    include_str!("../suites/imagefolder.toml"),
 ];
 
 /// The profile that needs no data but the repository's own and finishes in minutes.
@@ -44,57 +52,16 @@ pub(crate) struct Suite {
     pub(crate) profile: BTreeMap<String, Scale>,
     /// The losses; the first one is the baseline.
     pub(crate) loss: Vec<LossEntry>,
+    /// What the trained networks are tested on besides, where anything.
+    #[serde(default)]
+    pub(crate) shift: Option<ShiftSpec>,
     /// Where it stands, for errors.
     #[serde(skip)]
     pub(crate) origin: String,
 }
 
-/// A data set and how it is made harder.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) enum DataSpec {
-    /// The repository's 1,797 digits of 8x8 pixels; splits are stratified.
-    Digits {
-        /// Standard deviation of the Gaussian noise on each picture, as a fraction of the full range.
-        noise: f64,
-    },
-    /// MNIST: training and validation from its training part, tests on its test part.
-    Mnist,
-    /// CIFAR-10: training and validation from its training part, tests on its test part.
-    Cifar10,
-}
-
-/// A model of mbls-vision by the name the command line knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum ModelName {
-    /// Three convolutions, for pictures of 8 to 28 pixels.
-    SmallCnn,
-    /// He's CIFAR network of 20 layers.
-    Resnet20,
-    /// He's CIFAR network of 32 layers.
-    Resnet32,
-    /// He's CIFAR network of 44 layers.
-    Resnet44,
-    /// He's CIFAR network of 56 layers.
-    Resnet56,
-}
-
-impl ModelName {
-    /// The name in results and directories.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::SmallCnn => "small-cnn",
-            Self::Resnet20 => "resnet20",
-            Self::Resnet32 => "resnet32",
-            Self::Resnet44 => "resnet44",
-            Self::Resnet56 => "resnet56",
-        }
-    }
-}
-
 /// How much of a suite is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Scale {
     /// Number of epochs.
@@ -102,11 +69,63 @@ pub(crate) struct Scale {
     /// Number of seeds, from 0.
     pub(crate) seeds: u64,
     /// Training pictures.
-    pub(crate) train: usize,
+    pub(crate) train: Amount,
     /// Validation pictures.
-    pub(crate) validation: usize,
+    pub(crate) validation: Amount,
     /// Test pictures: the first ones of an official test part, or that many of a seeded split.
-    pub(crate) test: usize,
+    pub(crate) test: Amount,
+    /// Whose split it is.
+    #[serde(default)]
+    pub(crate) split: SplitRule,
+    /// The model, where it is not the suite's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) model: Option<ModelName>,
+}
+
+/// A number of pictures, or a fraction of those that there are: `1000` or `0.2`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Amount {
+    /// So many.
+    Count(usize),
+    /// That part of all.
+    Fraction(f64),
+}
+
+impl Amount {
+    fn is_positive(self) -> bool {
+        match self {
+            Self::Count(count) => count > 0,
+            Self::Fraction(fraction) => fraction > 0.0 && fraction <= 1.0,
+        }
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => count.fmt(f),
+            Self::Fraction(fraction) => fraction.fmt(f),
+        }
+    }
+}
+
+/// How the pictures of a data set are split.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum SplitRule {
+    /// By the seed, with the same share of every class; tests are never validated on.
+    #[default]
+    Stratified,
+    /// As the published code splits them, picture by picture; for CUB-200-2011 that validates on the test pictures.
+    Published,
+}
+
+impl SplitRule {
+    /// Whether it is the one that is not mentioned.
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// One loss of a suite.
@@ -203,9 +222,14 @@ impl Suite {
         }
         ensure!(!suite.profile.is_empty(), "profile: expected at least one");
         for (name, scale) in &suite.profile {
-            let least =
-                [scale.epochs, scale.seeds as usize, scale.train, scale.validation, scale.test].into_iter().min();
-            ensure!(least > Some(0), "profile.{name}: expected positive numbers, found {scale:?}");
+            let amounts = [scale.train, scale.validation, scale.test];
+            ensure!(
+                scale.epochs > 0 && scale.seeds > 0 && amounts.into_iter().all(Amount::is_positive),
+                "profile.{name}: expected positive numbers, fractions up to 1.0, found {scale:?}"
+            );
+        }
+        if let Some(shift) = &suite.shift {
+            shift.validate().context("shift")?;
         }
         suite.recipe.validate()?;
         for (name, recipe) in &suite.recipes {
@@ -251,7 +275,9 @@ mod tests {
     fn built_in_suites_are_valid() {
         let suites = Suite::built_in().unwrap();
         let names: Vec<_> = suites.iter().map(|suite| suite.name.as_str()).collect();
-        assert_eq!(names, ["digits", "digits-noisy", "mnist", "cifar10"]);
+        let expected =
+            ["digits", "digits-noisy", "mnist", "cifar10", "cifar100", "tiny-imagenet", "cub", "imagefolder"];
+        assert_eq!(names, expected);
         for suite in &suites {
             assert_eq!(suite.loss[0].spec, LossSpec::CrossEntropy, "{}: the baseline", suite.name);
             assert!(

@@ -4,6 +4,7 @@ use crate::cell::CellKey;
 use crate::predictions::SavedPredictions;
 use crate::results::{Cell, Results};
 use crate::suite::{LossEntry, Suite};
+use crate::under_shift;
 use anyhow::{Context, Result};
 use mbls_core::bootstrap::{Interval, percentile_interval};
 use mbls_core::metric::{
@@ -38,6 +39,7 @@ pub(crate) fn report(results: &Results, suites: &[&Suite], out: &Path) -> Result
                 n_test: first.n,
                 seeds: cells.iter().filter(|cell| cell.key.loss == first.key.loss).count(),
                 losses: losses.collect::<Result<_>>()?,
+                further: under_shift::tables(suite, &cells),
             });
         }
     }

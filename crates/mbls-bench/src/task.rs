@@ -1,16 +1,20 @@
 //! Classification of pictures, as the trainer sees it.
 
-use candle_core::ModuleT;
-use candle_core::{DType, Device};
-use mbls_core::loss::{LogitBatch, Loss};
+use candle_core::{DType, Device, ModuleT, Tensor};
+use mbls_core::loss::{LogitBatch, Loss, LossOutput, Reduction, Term};
 use mbls_core::metric::{ClassificationMetrics, ClassificationReport, Metric, Predictions};
+use mbls_nn::Dropout;
 use mbls_train::{Mode, Result, Step, Task};
-use mbls_vision::ImageBatch;
+use mbls_vision::{ImageBatch, Partner};
 
 /// A model with a loss, measured by all classification metrics.
 pub(crate) struct ClassificationTask {
     /// The network: pictures to logits.
-    pub(crate) model: Box<dyn ModuleT>,
+    pub(crate) model: Box<dyn ModuleT + Send + Sync>,
+    /// The name of its classifier.
+    pub(crate) head: &'static str,
+    /// Its dropout, whose masks depend on the number of passes; none where it has none.
+    pub(crate) dropout: Option<Dropout>,
     /// What it is trained with.
     pub(crate) loss: Box<dyn Loss>,
     /// Where it runs.
@@ -22,6 +26,36 @@ pub(crate) struct ClassificationTask {
 impl ClassificationTask {
     /// The names of what [`Task::summary`] reports.
     pub(crate) const SUMMARY: [&'static str; 4] = ["accuracy", "nll", "brier", "ece"];
+
+    /// The loss of mixed pictures: the mean over them of `(1 - w) L(l, y) + w L(l, y')` with a partner of label `y'` and weight `w`.
+    ///
+    /// For losses that are linear in the distribution of the target, such as cross-entropy, label smoothing and their sums with a
+    /// penalty of the logits alone, that is the loss of the soft target.
+    ///
+    /// # Errors
+    ///
+    /// Losses that are statistics of a whole batch.
+    fn mixed(&self, logits: &Tensor, labels: &Tensor, partners: &[Partner]) -> Result<LossOutput> {
+        let per_row = |labels: &Tensor| {
+            self.loss.forward(&LogitBatch::new(logits, labels, None)?.with_reduction(Reduction::None))
+        };
+        let device = labels.device();
+        let others = Tensor::from_vec(partners.iter().map(|partner| partner.label).collect(), partners.len(), device)?;
+        let (own, other) = (per_row(labels)?, per_row(&others)?);
+        let weights: Vec<f32> = partners.iter().map(|partner| partner.weight).collect();
+        let weights = Tensor::from_vec(weights, partners.len(), device)?.to_dtype(own.total.dtype())?;
+        let mean = |own: &Tensor, other: &Tensor| (own + (weights.mul(&(other - own)?)?))?.mean_all();
+        let total = mean(&own.total, &other.total)?;
+        let terms = own.terms.iter().zip(&other.terms);
+        let terms = terms.map(|(a, b)| {
+            // In half precision terms and total may differ in type, as logits and losses do.
+            Ok(Term {
+                value: mean(&a.value.to_dtype(weights.dtype())?, &b.value.to_dtype(weights.dtype())?)?,
+                ..a.clone()
+            })
+        });
+        Ok(LossOutput { total, terms: terms.collect::<candle_core::Result<_>>()? })
+    }
 }
 
 impl Task for ClassificationTask {
@@ -32,7 +66,10 @@ impl Task for ClassificationTask {
         let pixels = batch.images(&self.device)?;
         let labels = batch.labels(&self.device)?;
         let logits = self.model.forward_t(&pixels, mode.is_train())?;
-        let loss = self.loss.forward(&LogitBatch::new(&logits, &labels, None)?)?;
+        let loss = match &batch.partners {
+            None => self.loss.forward(&LogitBatch::new(&logits, &labels, None)?)?,
+            Some(partners) => self.mixed(&logits, &labels, partners)?,
+        };
         Ok(Step { logits, labels, loss })
     }
 
@@ -55,6 +92,10 @@ impl Task for ClassificationTask {
 
     fn end_epoch(&mut self, epoch: usize) {
         self.loss.end_epoch(epoch);
+        if let Some(dropout) = &self.dropout {
+            // The same masks after an interruption: each epoch has places of its own.
+            dropout.set_position((epoch as u64 + 1) << 32);
+        }
     }
 }
 

@@ -77,6 +77,7 @@ fn suite(name: &str, title: &str, description: &str, easy: bool, losses: [Loss; 
         n_test: 647,
         seeds: 3,
         losses: losses.into_iter().enumerate().map(|(index, entry)| loss(index, easy, entry)).collect(),
+        further: vec![],
     }
 }
 

@@ -32,6 +32,7 @@
 //!     n_test: 2,
 //!     seeds: 1,
 //!     losses: vec![loss],
+//!     further: vec![],
 //! };
 //! assert!(mbls_report::markdown(&suite).contains("| Cross-entropy | – | – | 25.00 [25.00, 75.00] |"));
 //! let report = Report { title: "A report".into(), provenance: vec![], suites: vec![suite] };
@@ -43,6 +44,7 @@ mod column;
 mod escape;
 mod findings;
 mod format;
+mod further;
 mod markdown;
 mod page;
 mod plot;
@@ -51,6 +53,7 @@ mod table;
 
 pub use column::{COLUMNS, Column, Direction, Unit};
 pub use findings::findings;
+pub use further::FurtherTable;
 pub use markdown::markdown;
 pub use page::html;
 pub use report::{LossReport, Report, SuiteReport, Summary};

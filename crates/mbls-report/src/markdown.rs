@@ -33,6 +33,10 @@ pub fn markdown(suite: &SuiteReport) -> String {
     for finding in findings {
         text.push_str(&format!("- {}\n", escape::markdown(&finding)));
     }
+    for table in &suite.further {
+        text.push('\n');
+        text.push_str(&table.markdown());
+    }
     text
 }
 

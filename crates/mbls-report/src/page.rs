@@ -76,6 +76,9 @@ fn section(suite: &SuiteReport, index: usize) -> String {
         }
         html.push_str("</div>\n");
     }
+    for (place, table) in suite.further.iter().enumerate() {
+        html.push_str(&table.html(&format!("suite-{index}-further-{place}")));
+    }
     html.push_str("</section>\n");
     html
 }

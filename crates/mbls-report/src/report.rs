@@ -1,3 +1,4 @@
+use crate::FurtherTable;
 use mbls_core::bootstrap::Interval;
 use mbls_core::metric::Reliability;
 use std::collections::BTreeMap;
@@ -32,6 +33,8 @@ pub struct SuiteReport {
     pub seeds: usize,
     /// The losses; the first one is the baseline that the others are compared with.
     pub losses: Vec<LossReport>,
+    /// Tables that follow.
+    pub further: Vec<FurtherTable>,
 }
 
 /// What one loss reached.

@@ -68,8 +68,8 @@ fn unknown_names() {
     assert!(text.contains("--loss mlbs") && text.contains("mbls"), "{text}");
     let text = fail(program(&["bench", "digits", "--model", "resnet21", "--out", out]));
     assert!(text.contains("resnet21") && text.contains("resnet20"), "{text}");
-    let text = fail(program(&["bench", "digits", "--model", "resnet20", "--out", out]));
-    assert!(text.contains("resnet20") && text.contains("3 channels"), "{text}");
+    let text = fail(program(&["bench", "digits", "--model", "resnet50", "--out", out]));
+    assert!(text.contains("resnet50: pictures of 8x8, expected at least 32x32"), "{text}");
     let text = fail(program(&["bench-all", "--profile", "huge", "--out", out]));
     assert!(text.contains("--profile huge") && text.contains("local"), "{text}");
     let text = fail(program(&["bench", "cifar10", "--out", out]));

@@ -29,6 +29,30 @@ fn command(out: &Path) -> std::process::Command {
 
 #[test]
 fn killed_five_times_ends_with_the_same_bytes() {
+    killed_ends_with_the_same_bytes(command);
+}
+
+/// Masks of dropout depend on the number of passes before, and partners of mixed pictures on the epoch.
+#[test]
+fn killed_five_times_with_dropout_and_mixed_pictures() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = include_str!("../../suites/digits-noisy.toml");
+    let text = text.replace("bins = 15", "bins = 15\ndropout = 0.3\nmix = { kind = \"mixup\", alpha = 0.4 }");
+    let path = folder.path().join("mixed.toml");
+    std::fs::write(&path, text).expect("a file");
+    killed_ends_with_the_same_bytes(|out| {
+        let mut changed = program(&[]);
+        let arguments = command(out);
+        let arguments = arguments.get_args().map(|argument| match argument.to_str() {
+            Some("digits-noisy") => path.as_os_str(),
+            _ => argument,
+        });
+        changed.args(arguments);
+        changed
+    });
+}
+
+fn killed_ends_with_the_same_bytes(command: impl Fn(&Path) -> std::process::Command) {
     let folder = tempfile::tempdir().expect("a folder");
     let [undisturbed, killed] = ["undisturbed", "killed"].map(|name| folder.path().join(name));
     let started = Instant::now();

@@ -44,6 +44,7 @@ pub(crate) fn suite(losses: Vec<LossReport>) -> SuiteReport {
         n_test: 1234,
         seeds: 3,
         losses,
+        further: vec![],
     }
 }
 

@@ -1,7 +1,7 @@
 //! The Markdown table.
 
 use crate::fixture::{full, loss, plain, suite};
-use mbls_report::markdown;
+use mbls_report::{FurtherTable, markdown};
 
 #[test]
 fn golden() {
@@ -62,4 +62,19 @@ fn a_title_cannot_break_the_table() {
 fn no_losses() {
     let text = markdown(&suite(vec![]));
     assert_eq!(text.lines().count(), 4, "{text}");
+}
+
+/// A table beside that of the losses: names as they are, fractions in percent, what is missing as a dash.
+#[test]
+fn further_tables_follow() {
+    let mut suite = suite(vec![]);
+    suite.further = vec![FurtherTable {
+        title: "Under | shift".to_string(),
+        note: "ECE in percent.".to_string(),
+        columns: ["Loss", "Kind", "0", "1"].map(str::to_string).to_vec(),
+        rows: vec![(vec!["MbLS".to_string(), "blur".to_string()], vec![Some(0.01234), None])],
+    }];
+    let text = markdown(&suite);
+    let table = "**Under \\| shift**\n\n| Loss | Kind | 0 | 1 |\n|---|---|---:|---:|\n| MbLS | blur | 1.23 | – |\n\nECE in percent.\n";
+    assert!(text.ends_with(table), "{text}");
 }

@@ -4,7 +4,7 @@ use crate::fixture::{complete, full, loss, plain, report, suite};
 use crate::well_formed::check;
 use mbls_core::bootstrap::Interval;
 use mbls_core::metric::{Reliability, ReliabilityBin};
-use mbls_report::{COLUMNS, LossReport, Report, SuiteReport, Summary, html};
+use mbls_report::{COLUMNS, FurtherTable, LossReport, Report, SuiteReport, Summary, html};
 use proptest::prelude::*;
 
 /// The cells of the table's row whose head starts with the title, without tags.
@@ -198,10 +198,18 @@ fn any_loss() -> impl Strategy<Value = LossReport> {
     )
 }
 
+fn any_further() -> impl Strategy<Value = FurtherTable> {
+    let values = proptest::collection::vec(proptest::option::of(number()), 2);
+    let rows = proptest::collection::vec((proptest::collection::vec(any::<String>(), 1), values), 0..3);
+    (any::<String>(), any::<String>(), proptest::collection::vec(any::<String>(), 3), rows)
+        .prop_map(|(title, note, columns, rows)| FurtherTable { title, note, columns, rows })
+}
+
 fn any_suite() -> impl Strategy<Value = SuiteReport> {
     let texts = (any::<String>(), any::<String>(), any::<String>(), proptest::collection::vec(any::<String>(), 0..3));
-    (texts, any::<u64>(), any::<usize>(), proptest::collection::vec(any_loss(), 0..4)).prop_map(
-        |((title, description, model, notes), n_test, seeds, losses)| SuiteReport {
+    let losses = proptest::collection::vec(any_loss(), 0..4);
+    (texts, any::<u64>(), any::<usize>(), losses, proptest::collection::vec(any_further(), 0..3)).prop_map(
+        |((title, description, model, notes), n_test, seeds, losses, further)| SuiteReport {
             name: String::new(),
             title,
             description,
@@ -210,6 +218,7 @@ fn any_suite() -> impl Strategy<Value = SuiteReport> {
             n_test,
             seeds,
             losses,
+            further,
         },
     )
 }

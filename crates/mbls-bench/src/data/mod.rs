@@ -1,0 +1,9 @@
+//! Where a suite's data comes from, and its splits.
+
+mod source;
+mod spec;
+mod splits;
+
+pub(crate) use source::{Sizes, Source};
+pub(crate) use spec::{DataSpec, locate, missing};
+pub(crate) use splits::for_testing;

@@ -1,0 +1,182 @@
+//! A suite's pictures, and how many of them each part takes.
+
+use super::DataSpec;
+use crate::suite::{Amount, Scale};
+use anyhow::{Context, Result, ensure};
+use mbls_data::Seed;
+use mbls_vision::dataset::tiny_imagenet::ClassOrder;
+use mbls_vision::dataset::{
+    Split, cifar10, cifar100, cub, digits, fashion_mnist, image_folder, mnist, svhn, tiny_imagenet,
+};
+use mbls_vision::{FilesConfig, ImageFiles, ImageSource};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Some pictures of an [`ImageSource`].
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    /// Where they are.
+    pub(super) images: Arc<dyn ImageSource>,
+    /// Which.
+    pub(super) indices: Vec<usize>,
+}
+
+/// The pictures that a suite has, in the parts in which they come.
+pub(crate) struct Source {
+    /// What is trained on, and split where another part is missing.
+    pub(super) train: Part,
+    /// The part for validation, where the data set has one of its own.
+    pub(super) validation: Option<Part>,
+    /// The part for testing, where the data set has one of its own.
+    pub(super) test: Option<Part>,
+}
+
+/// How many pictures each split of a suite has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    /// To learn from.
+    pub(crate) train: usize,
+    /// To choose the epoch and the temperature on.
+    pub(crate) validation: usize,
+    /// To report on.
+    pub(crate) test: usize,
+}
+
+impl Part {
+    fn whole(images: impl ImageSource + 'static) -> Self {
+        let indices = (0..images.labels().len()).collect();
+        Self { images: Arc::new(images), indices }
+    }
+
+    /// The classes of its pictures.
+    pub(super) fn labels(&self) -> Vec<u32> {
+        self.indices.iter().map(|&index| self.images.labels()[index]).collect()
+    }
+}
+
+impl Source {
+    /// Reads the pictures, or where they are in files of their own finds them.
+    ///
+    /// # Errors
+    ///
+    /// Files that are missing, truncated, oversized or hold labels out of range, each named.
+    pub(crate) fn load(spec: &DataSpec, folder: &Path, files: FilesConfig) -> Result<Self> {
+        let official = |train: Part, test: Part| Self { train, validation: None, test: Some(test) };
+        Ok(match spec {
+            DataSpec::Digits { .. } => {
+                Self { train: Part::whole(digits::load(folder.join("digits.csv.gz"))?), validation: None, test: None }
+            }
+            DataSpec::Mnist => official(
+                Part::whole(mnist::load(folder, Split::Train)?),
+                Part::whole(mnist::load(folder, Split::Test)?),
+            ),
+            DataSpec::FashionMnist => official(
+                Part::whole(fashion_mnist::load(folder, Split::Train)?),
+                Part::whole(fashion_mnist::load(folder, Split::Test)?),
+            ),
+            DataSpec::Cifar10 => official(
+                Part::whole(cifar10::load(folder, Split::Train)?),
+                Part::whole(cifar10::load(folder, Split::Test)?),
+            ),
+            DataSpec::Cifar100 => official(
+                Part::whole(cifar100::load(folder, Split::Train, cifar100::Labels::Fine)?),
+                Part::whole(cifar100::load(folder, Split::Test, cifar100::Labels::Fine)?),
+            ),
+            DataSpec::Svhn => {
+                official(Part::whole(svhn::load(folder, Split::Train)?), Part::whole(svhn::load(folder, Split::Test)?))
+            }
+            DataSpec::TinyImagenet => {
+                let part = |split| tiny_imagenet::load(folder, split, ClassOrder::Sorted, files).map(Part::whole);
+                official(part(Split::Train)?, part(Split::Test)?)
+            }
+            DataSpec::Cub => {
+                let cub::Cub { images, train, test } = cub::load(folder, files)?;
+                let images: Arc<dyn ImageSource> = Arc::new(images);
+                official(Part { images: images.clone(), indices: train }, Part { images, indices: test })
+            }
+            DataSpec::Imagefolder => Self::folders(folder, files)?,
+        })
+    }
+
+    /// The test pictures alone, for a data set that only tests.
+    ///
+    /// # Errors
+    ///
+    /// As [`Source::load`]; a data set without a test part.
+    pub(crate) fn load_test(spec: &DataSpec, folder: &Path, files: FilesConfig) -> Result<Arc<dyn ImageSource>> {
+        // Those whose training part is large and of no use here.
+        Ok(match spec {
+            DataSpec::Svhn => Arc::new(svhn::load(folder, Split::Test)?),
+            DataSpec::Cifar10 => Arc::new(cifar10::load(folder, Split::Test)?),
+            DataSpec::Cifar100 => Arc::new(cifar100::load(folder, Split::Test, cifar100::Labels::Fine)?),
+            other => Self::load(other, folder, files)?.test.context("the data set has no test part of its own")?.images,
+        })
+    }
+
+    fn folders(folder: &Path, files: FilesConfig) -> Result<Self> {
+        let named = |name: &str| Some(folder.join(name)).filter(|part| part.is_dir());
+        let train = named("train").unwrap_or_else(|| folder.to_owned());
+        let split = train != folder;
+        let train = image_folder::load(&train, None, files)?;
+        let names = train.class_names().to_vec();
+        let part = |name: &str| -> Result<Option<Part>> {
+            let Some(path) = named(name).filter(|_| split) else { return Ok(None) };
+            let images = image_folder::load(&path, Some(&names), files)?;
+            say_skipped(&images);
+            Ok(Some(Part::whole(images)))
+        };
+        let (validation, test) = (part("val")?, part("test")?);
+        say_skipped(&train);
+        Ok(Self { train: Part::whole(train), validation, test })
+    }
+
+    /// Number of classes.
+    pub(crate) fn classes(&self) -> usize {
+        self.train.images.classes()
+    }
+
+    /// A number that changes with any pixel or label, or where pictures are in files of their own with any path, size or label, to tell
+    /// data sets apart.
+    pub(crate) fn digest(&self) -> u64 {
+        let parts = [Some(&self.train), self.validation.as_ref(), self.test.as_ref()];
+        parts.into_iter().flatten().fold(0, |digest, part| Seed(digest).at(part.images.digest()).0)
+    }
+
+    /// How many pictures each split takes: a number as it is; a fraction of the training part for a split that the data set does not have
+    /// as a part of its own, all of it where it does, and for training of what the others leave.
+    ///
+    /// # Errors
+    ///
+    /// More than there are, or none.
+    pub(crate) fn sizes(&self, scale: &Scale) -> Result<Sizes> {
+        let all = self.train.indices.len();
+        let share = |name: &str, amount: Amount, part: Option<&Part>, of: usize| {
+            let size = match (amount, part) {
+                (Amount::Count(count), _) => count,
+                (Amount::Fraction(_), Some(part)) => part.indices.len(),
+                (Amount::Fraction(fraction), None) => (fraction * of as f64).round() as usize,
+            };
+            ensure!(size > 0, "{name} = {amount}: no picture of {of}");
+            let available = part.map_or(of, |part| part.indices.len());
+            ensure!(size <= available, "{name} = {amount}: there are {available} pictures");
+            Ok(size)
+        };
+        let validation = share("validation", scale.validation, self.validation.as_ref(), all)?;
+        let test = share("test", scale.test, self.test.as_ref(), all)?;
+        let taken = |size: usize, part: &Option<Part>| if part.is_none() { size } else { 0 };
+        let rest = all.saturating_sub(taken(validation, &self.validation) + taken(test, &self.test));
+        Ok(Sizes { train: share("train", scale.train, None, rest)?, validation, test })
+    }
+}
+
+/// Pictures that are left out are counted where everybody sees it, and named up to a number.
+fn say_skipped(images: &ImageFiles) {
+    let skipped = images.skipped();
+    if skipped.is_empty() {
+        return;
+    }
+    mbls_train::say(&format!("{}: {} pictures do not decode and are left out", images.name(), skipped.len()));
+    for picture in skipped.iter().take(10) {
+        mbls_train::say(&format!("  {}: {}", picture.path.display(), picture.reason));
+    }
+}

@@ -1,0 +1,104 @@
+//! Data sets by name: where their files are, and how their pictures are normalised.
+
+use mbls_vision::transform::Normalise;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// A data set and how it is made harder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum DataSpec {
+    /// The repository's 1,797 digits of 8x8 pixels; splits are stratified.
+    Digits {
+        /// Standard deviation of the Gaussian noise on each picture, as a fraction of the full range.
+        noise: f64,
+    },
+    /// MNIST.
+    Mnist,
+    /// Fashion-MNIST.
+    FashionMnist,
+    /// CIFAR-10.
+    Cifar10,
+    /// CIFAR-100 with its 100 fine labels.
+    Cifar100,
+    /// The house numbers, cropped.
+    Svhn,
+    /// Tiny-ImageNet, classes in the order of their WordNet ids.
+    TinyImagenet,
+    /// CUB-200-2011.
+    Cub,
+    /// Anybody's pictures: a folder with one folder per class, or with parts `train`, `val` and `test` of such folders.
+    Imagefolder,
+}
+
+impl DataSpec {
+    /// Its name in suites.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Digits { .. } => "digits",
+            Self::Mnist => "mnist",
+            Self::FashionMnist => "fashion-mnist",
+            Self::Cifar10 => "cifar10",
+            Self::Cifar100 => "cifar100",
+            Self::Svhn => "svhn",
+            Self::TinyImagenet => "tiny-imagenet",
+            Self::Cub => "cub",
+            Self::Imagefolder => "imagefolder",
+        }
+    }
+
+    /// Whether each picture is in a file of its own, which has to be decoded.
+    pub(crate) fn is_in_files(&self) -> bool {
+        matches!(self, Self::TinyImagenet | Self::Cub | Self::Imagefolder)
+    }
+
+    /// The name of the folder in `--data`; none for the repository's own, and an empty one where `--data` is the folder itself.
+    fn folder(&self) -> Option<&'static str> {
+        match self {
+            Self::Digits { .. } => None,
+            Self::Mnist => Some("mnist"),
+            Self::FashionMnist => Some("fashion-mnist"),
+            Self::Cifar10 => Some("cifar-10-batches-bin"),
+            Self::Cifar100 => Some("cifar-100-binary"),
+            Self::Svhn => Some("svhn"),
+            Self::TinyImagenet => Some("tiny-imagenet-200"),
+            Self::Cub => Some("CUB_200_2011"),
+            Self::Imagefolder => Some(""),
+        }
+    }
+
+    /// The normalisation of its pictures.
+    pub(super) fn normalisation(&self) -> Normalise {
+        match self {
+            Self::Digits { .. } => Normalise::digits(),
+            Self::Mnist => Normalise::mnist(),
+            Self::FashionMnist => Normalise::fashion_mnist(),
+            Self::Cifar10 => Normalise::cifar10(),
+            Self::Cifar100 => Normalise::cifar100(),
+            Self::Svhn => Normalise::svhn(),
+            Self::TinyImagenet | Self::Cub | Self::Imagefolder => Normalise::imagenet(),
+        }
+    }
+}
+
+/// The folder that holds a data set's files, where it is at hand.
+///
+/// The digits are the repository's own. Others are looked for in `data`.
+pub(crate) fn locate(spec: &DataSpec, data: Option<&Path>) -> Option<PathBuf> {
+    match spec.folder() {
+        None => Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/digits")),
+        Some(folder) => data.map(|data| data.join(folder)).filter(|folder| folder.is_dir()),
+    }
+}
+
+/// What to say where [`locate`] finds nothing.
+pub(crate) fn missing(spec: &DataSpec, data: Option<&Path>) -> String {
+    match (spec.folder(), data) {
+        (Some(folder), Some(data)) => format!("the folder {} does not exist", data.join(folder).display()),
+        (Some(""), None) => "the folder of the pictures is given by --data DIR".to_owned(),
+        (folder, _) => {
+            let folder = folder.unwrap_or("fixtures/digits");
+            format!("its folder {folder} is looked for in --data DIR or MBLS_DATA_DIR, and neither is given")
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! A file of weights that training starts from.
+
+use anyhow::{Context, Result};
+use mbls_nn::{Checkpoint, ParamStore};
+use mbls_vision::model::pretrained::{self, Head};
+use std::path::{Path, PathBuf};
+
+/// A checkpoint of PyTorch or safetensors with the network's parameter names.
+pub(crate) struct PretrainedFile {
+    path: PathBuf,
+    checkpoint: Checkpoint,
+    digest: String,
+}
+
+impl PretrainedFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// A file that is missing or no checkpoint.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read the weights {}", path.display()))?;
+        let fnv = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        let digest = format!("{:016x}", bytes.iter().fold(0xcbf2_9ce4_8422_2325, fnv));
+        let checkpoint = Checkpoint::from_bytes(bytes).with_context(|| path.display().to_string())?;
+        Ok(Self { path: path.to_owned(), checkpoint, digest })
+    }
+
+    /// The 64-bit FNV-1a hash of the file, to tell trainings apart.
+    pub(crate) fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Sets a network's weights, but for a classifier `head` of another number of classes, which stays as initialised.
+    ///
+    /// # Errors
+    ///
+    /// A checkpoint of another network.
+    pub(crate) fn load(&self, store: &ParamStore, head: &str) -> Result<()> {
+        let report = pretrained::load(store, &self.checkpoint, head, Head::IfItFits)
+            .with_context(|| format!("the weights {} do not fit the network", self.path.display()))?;
+        mbls_train::say(&format!("{}: {report}", self.path.display()));
+        Ok(())
+    }
+}

@@ -1,0 +1,170 @@
+//! Networks under shift: their test pictures corrupted, and pictures of other data sets.
+
+use crate::cell::{CellPlan, predict};
+use crate::data::{DataSpec, Source, for_testing, locate, missing};
+use crate::predictions::LabelledLogits;
+use crate::results::{CorruptedTest, OutsideTest, SCHEMA, Shift, ShiftFile, report, write_json};
+use anyhow::{Context, Result, ensure};
+use candle_core::Device;
+use mbls_core::metric::{Metric, OodDetection, OodScore, OodScores, Predictions};
+use mbls_data::{Order, Seed};
+use mbls_train::RunDirectory;
+use mbls_train::checkpoint::Checkpoint;
+use mbls_vision::transform::Corruption;
+use mbls_vision::{AugmentedImages, Corrupted, FilesConfig, ImageSource};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::sync::Arc;
+
+/// What the trained networks of a suite are tested on besides its test pictures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ShiftSpec {
+    /// Pictures of each test: the first ones.
+    pub(crate) pictures: usize,
+    /// Whether the test pictures are corrupted in every way at every severity.
+    #[serde(default)]
+    pub(crate) corruptions: bool,
+    /// Data sets whose test pictures are to be told from the suite's own.
+    #[serde(default)]
+    pub(crate) outside: Vec<DataSpec>,
+}
+
+impl ShiftSpec {
+    /// Checks what reading does not.
+    ///
+    /// # Errors
+    ///
+    /// The field and what was expected.
+    pub(crate) fn validate(&self) -> Result<()> {
+        ensure!(self.pictures > 0, "pictures = 0: expected a positive number");
+        Ok(())
+    }
+}
+
+/// A [`ShiftSpec`] with the pictures of other data sets that are at hand.
+pub(crate) struct ShiftSource<'a> {
+    spec: &'a ShiftSpec,
+    outside: Vec<(&'static str, Arc<dyn ImageSource>)>,
+}
+
+impl<'a> ShiftSource<'a> {
+    /// Reads the other data sets; says which are not at hand.
+    ///
+    /// # Errors
+    ///
+    /// Files that are no such data set.
+    pub(crate) fn load(spec: &'a ShiftSpec, suite: &str, data: Option<&Path>, files: FilesConfig) -> Result<Self> {
+        let mut outside = Vec::new();
+        for other in &spec.outside {
+            match locate(other, data) {
+                Some(folder) => outside.push((other.name(), Source::load_test(other, &folder, files)?)),
+                None => {
+                    mbls_train::say(&format!("{suite}: not told from {}: {}", other.name(), missing(other, data)));
+                }
+            }
+        }
+        Ok(Self { spec, outside })
+    }
+
+    /// Everything that decides the results of a cell of that identity.
+    fn identity(&self, cell: &str) -> Result<String> {
+        let outside: Vec<_> = self.outside.iter().map(|(name, images)| (name, images.digest())).collect();
+        let ShiftSpec { pictures, corruptions, .. } = self.spec;
+        let identity = serde_json::json!({
+            "cell": cell, "pictures": pictures, "corruptions": corruptions, "outside": outside,
+        });
+        serde_json::to_string(&identity).context("cannot encode the identity of a test under shift")
+    }
+
+    /// What was measured before, if it is that of a cell of that identity; other tests are made again.
+    ///
+    /// # Errors
+    ///
+    /// A file that is no result.
+    pub(crate) fn finished(&self, folder: &Path, cell: &str) -> Result<Option<Shift>> {
+        let file = ShiftFile::read(&folder.join("shift.json"))?;
+        let identity = self.identity(cell)?;
+        Ok(file.filter(|file| file.identity == identity).map(|file| file.shift))
+    }
+
+    /// Tests the network of a finished cell.
+    ///
+    /// # Errors
+    ///
+    /// A checkpoint of another training, pictures of another shape than the network takes.
+    pub(crate) fn run(
+        &self,
+        plan: &CellPlan,
+        source: &Source,
+        cell: &str,
+        folder: &Path,
+        device: &Device,
+    ) -> Result<Shift> {
+        let suite = plan.suite;
+        let splits = source.splits(&suite.data, &suite.recipe, plan.scale.split, plan.sizes, Seed(plan.seed))?;
+        let (store, task) = plan.network(source.classes(), &splits.test, device)?;
+        let best = Checkpoint::load(&RunDirectory::create(folder)?.best(), cell, device)?;
+        store.load_state(&best.model)?;
+        let bins = suite.recipe.bins;
+        let indices: Vec<usize> = splits.test.indices().iter().copied().take(self.spec.pictures).collect();
+        let test = |images: &Arc<dyn ImageSource>, indices: Vec<usize>| {
+            let data: AugmentedImages = for_testing(images, indices, &suite.data, &suite.recipe)?;
+            predict(&task, &plan.loader(&Arc::new(data), Order::Sequential)?)
+        };
+        let clean = test(splits.test.images(), indices.clone())?;
+        let mut shift =
+            Shift { pictures: indices.len(), corrupted: vec![corrupted(None, &clean, bins)?], outside: vec![] };
+        for corruption in Corruption::all().filter(|_| self.spec.corruptions) {
+            let images: Arc<dyn ImageSource> = Arc::new(Corrupted::new(splits.test.images().clone(), corruption)?);
+            shift.corrupted.push(corrupted(Some(corruption), &test(&images, indices.clone())?, bins)?);
+        }
+        for (name, images) in &self.outside {
+            let pictures = images.labels().len().min(self.spec.pictures);
+            let logits = test(images, (0..pictures).collect())
+                .with_context(|| format!("the pictures of {name}, which are to be told from the suite's own"))?;
+            shift.outside.push(outside(name, &clean, &logits)?);
+        }
+        let file = ShiftFile { schema: SCHEMA, identity: self.identity(cell)?, shift };
+        write_json(&folder.join("shift.json"), &file)?;
+        Ok(file.shift)
+    }
+}
+
+fn corrupted(corruption: Option<Corruption>, found: &LabelledLogits, bins: usize) -> Result<CorruptedTest> {
+    let LabelledLogits { logits, classes, labels } = found;
+    let measured = report(&Predictions::from_logits(logits, *classes, labels)?, bins)?;
+    Ok(CorruptedTest {
+        kind: corruption.map_or("none", |corruption| corruption.kind.name()).to_owned(),
+        severity: corruption.map_or(0, |corruption| corruption.severity),
+        accuracy: measured.accuracy,
+        nll: measured.nll,
+        ece: measured.ece,
+        aece: measured.aece,
+    })
+}
+
+/// How well confidence and entropy tell the rows of both.
+fn outside(name: &str, inside: &LabelledLogits, outside: &LabelledLogits) -> Result<OutsideTest> {
+    let predictions = |found: &LabelledLogits| {
+        // Labels play no part, and those of another data set may not be classes of this one.
+        Predictions::from_logits(&found.logits, found.classes, &vec![0; found.labels.len()])
+            .map(Predictions::into_owned)
+    };
+    let [inside, outside] = [predictions(inside)?, predictions(outside)?];
+    let detect = |score: OodScore| {
+        let mut detection = OodDetection::new();
+        detection.update(OodScores::inside(&score.of(&inside))?)?;
+        detection.update(OodScores::outside(&score.of(&outside))?)?;
+        detection.value().context("there are no pictures to tell apart")
+    };
+    let (confidence, entropy) = (detect(OodScore::Confidence)?, detect(OodScore::EntropyReference)?);
+    Ok(OutsideTest {
+        data: name.to_owned(),
+        pictures: outside.rows(),
+        auroc_confidence: confidence.auroc,
+        auroc_entropy: entropy.auroc,
+        fpr95_confidence: confidence.fpr_at_95_tpr,
+        fpr95_entropy: entropy.fpr_at_95_tpr,
+    })
+}
