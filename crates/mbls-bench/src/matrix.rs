@@ -101,7 +101,7 @@ impl SuiteRun {
 
     /// The weights that training starts from: those of the command line, or the recipe's in the folder of the data.
     fn pretrained(&self, selection: &Selection) -> Result<Option<PretrainedFile>> {
-        let of_recipe = self.suite.recipe.pretrained.as_ref();
+        let of_recipe = self.suite.recipe.pretrained.as_ref().filter(|name| !name.is_empty());
         let path = selection.pretrained.clone().or_else(|| {
             of_recipe.map(|name| selection.data.as_ref().map_or_else(|| name.into(), |data| data.join(name)))
         });

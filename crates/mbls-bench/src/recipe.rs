@@ -40,7 +40,7 @@ pub(crate) struct Recipe {
     /// The share of its inputs that the classifier loses in training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) dropout: Option<f64>,
-    /// A file of weights in the folder `--data` that training starts from; `--pretrained` names another.
+    /// A file of weights in the folder `--data` that training starts from; `--pretrained` names another, an empty name none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pretrained: Option<String>,
     /// Parameters with a learning rate or a weight decay of their own: `[[recipe.groups]]`, each with a condition (`prefix`,
