@@ -105,3 +105,50 @@ pub(crate) fn to_slices(step: &Step) -> Result<(Vec<f32>, usize, Vec<u32>)> {
     let logits = step.logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
     Ok((logits, classes, step.labels.to_vec1::<u32>()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mbls_core::loss::LossSpec;
+
+    struct Unused;
+
+    impl ModuleT for Unused {
+        fn forward_t(&self, x: &Tensor, _train: bool) -> candle_core::Result<Tensor> {
+            Ok(x.clone())
+        }
+    }
+
+    /// Cross-entropy with the soft target, and a penalty that does not depend on it.
+    #[test]
+    fn the_loss_of_mixed_pictures_is_that_of_the_soft_target() {
+        let rows = [[2.0f32, -1.0, 0.5], [0.0, 3.0, 1.0]];
+        let (labels, partners) = ([0u32, 1], [(2u32, 0.25f32), (1, 0.0)]);
+        let device = Device::Cpu;
+        let logits = Tensor::new(&rows, &device).unwrap();
+        let task = ClassificationTask {
+            model: Box::new(Unused),
+            head: "fc",
+            dropout: None,
+            loss: LossSpec::margin(1.0, 0.5).build().unwrap(),
+            device: device.clone(),
+            metrics: ClassificationMetrics::new(15).unwrap(),
+        };
+        let partners = partners.map(|(label, weight)| Partner { label, weight });
+        let found = task.mixed(&logits, &Tensor::new(&labels, &device).unwrap(), &partners).unwrap();
+        let (mut cross_entropy, mut penalty) = (0.0, 0.0);
+        for ((row, label), partner) in rows.iter().zip(labels).zip(&partners) {
+            let row = row.map(f64::from);
+            let normaliser = row.iter().map(|l| l.exp()).sum::<f64>().ln();
+            let weight = f64::from(partner.weight);
+            let of = |label: u32| normaliser - row[label as usize];
+            cross_entropy += ((1.0 - weight) * of(label) + weight * of(partner.label)) / 2.0;
+            let max = row.iter().copied().fold(f64::MIN, f64::max);
+            penalty += row.iter().map(|l| (max - l - 1.0).max(0.0)).sum::<f64>() / 6.0;
+        }
+        let value = |tensor: &Tensor| f64::from(tensor.to_scalar::<f32>().unwrap());
+        assert!((value(&found.total) - (cross_entropy + 0.5 * penalty)).abs() < 1e-6, "{found:?}");
+        assert!((value(&found.terms[0].value) - cross_entropy).abs() < 1e-6, "{found:?}");
+        assert!((value(&found.terms[1].value) - penalty).abs() < 1e-6, "{found:?}");
+    }
+}
