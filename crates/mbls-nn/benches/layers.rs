@@ -46,7 +46,11 @@ fn main() -> Result<()> {
                 Some("tf32") => mbls_nn::cuda::allow_tf32(true),
                 _ => return Err("--precision needs f32, bf16 or, with the feature `cuda`, tf32".into()),
             },
-            "--cuda" => device = Device::new_cuda(0)?,
+            "--cuda" => {
+                device = Device::new_cuda(0)?;
+                #[cfg(feature = "cuda")]
+                mbls_nn::cuda::keep_memory(&device, u64::MAX)?;
+            }
             // What `cargo bench` adds.
             "--bench" => {}
             _ => items.push(argument),

@@ -31,6 +31,7 @@ pub mod cpu;
 pub mod cuda;
 mod error;
 mod fit;
+mod graph;
 pub mod init;
 mod layer;
 pub mod optim;
@@ -42,6 +43,7 @@ mod window;
 pub use checkpoint::Checkpoint;
 pub use error::{Error, Result};
 pub use fit::{Fit, LoadReport, MisShaped};
+pub use graph::no_grad;
 pub use layer::{
     AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool, AdaptiveMaxPool1d, AdaptiveMaxPool2d,
     AvgPool, AvgPool1d, AvgPool2d, BatchNorm, BatchNorm1d, BatchNorm2d, BatchNormConfig, Bilinear2d, Conv, Conv1d,

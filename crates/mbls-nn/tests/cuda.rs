@@ -9,8 +9,9 @@ use candle_nn::ModuleT;
 use common::{bits, difference, noise};
 use mbls_nn::portable::BatchNormOutput;
 use mbls_nn::{
-    AdaptiveAvgPool2d, BatchNorm2d, Bilinear2d, Conv2d, Conv2dConfig, ConvConfig, ConvInit, Embedding, GlobalAvgPool2d,
-    Linear, MaxPool2d, ParamStore, PoolSize, Relu, cuda, portable,
+    AdamConfig, AdamWConfig, AdaptiveAvgPool2d, BatchNorm2d, Bilinear2d, Conv2d, Conv2dConfig, ConvConfig, ConvInit,
+    Embedding, GlobalAvgPool2d, Linear, MaxPool2d, OptimizerConfig, ParamStore, PoolSize, Relu, SgdConfig,
+    clip_grad_norm, cuda, portable,
 };
 use std::panic::catch_unwind;
 
@@ -229,6 +230,76 @@ fn rectifier_and_embedding_equal_the_portable_form() -> Result<()> {
             |t| cuda::embedding(&t[0], &indices.to_device(t[0].device())?, padding),
             |t| portable::embedding(&t[0], &indices, padding),
         )?;
+    }
+    Ok(())
+}
+
+/// Parameters after steps of an optimizer on a device, and the norms of the gradients that it clipped.
+fn trained(optimizer: &OptimizerConfig, dtype: DType, device: &Device) -> Result<(Vec<Tensor>, Vec<f64>)> {
+    // Types as in a network of half precision, whose batch norm is kept in f32.
+    let wide = if dtype == DType::F64 { DType::F64 } else { DType::F32 };
+    // More numbers than a launch has threads, in one type.
+    let large = if dtype == DType::F32 { vec![2100, 2000] } else { vec![70, 90] };
+    let shapes = [(vec![7], wide), (vec![3, 5, 2], dtype), (large, dtype)];
+    let place = |t: Tensor, dtype| t.to_dtype(dtype)?.to_device(device);
+    let named = shapes
+        .iter()
+        .enumerate()
+        .map(|(i, (shape, dtype))| Ok((format!("p{i}"), Var::from_tensor(&place(noise(shape, i as u64)?, *dtype)?)?)));
+    let parameters = named.collect::<Result<Vec<_>>>()?;
+    let failed = |error: mbls_nn::Error| candle_core::Error::Msg(error.to_string());
+    let mut optimizer = optimizer.build(parameters.clone()).map_err(failed)?;
+    let mut norms = Vec::new();
+    // So that the gradients are clipped.
+    let scale = if dtype == DType::F32 { 0.1 } else { 10.0 };
+    for step in 0..3 {
+        let products = parameters.iter().zip(&shapes).map(|((_, p), (shape, dtype))| {
+            let slope = place((noise(shape, 10 + step)? * scale)?, *dtype)?;
+            p.mul(&slope)?.to_dtype(wide)?.sum_all()
+        });
+        let total = products.reduce(|a, b| &a? + &b?).expect("parameters")?;
+        let mut grads = total.backward()?;
+        norms.push(clip_grad_norm(&parameters, &mut grads, 100.0).map_err(failed)?);
+        optimizer.step(&grads, 0.01).map_err(failed)?;
+        if step == 1 {
+            // From here on the master weights begin anew.
+            parameters[1].1.set(&parameters[1].1.affine(2.0, 0.0)?)?;
+        }
+    }
+    let values = parameters.iter().map(|(_, p)| p.to_device(&Device::Cpu));
+    Ok((values.collect::<Result<_>>()?, norms))
+}
+
+#[test]
+fn optimizers_equal_those_of_the_cpu() -> Result<()> {
+    let Some(device) = device()? else { return Ok(()) };
+    let sgd = SgdConfig { weight_decay: 0.1, ..SgdConfig::default() };
+    let optimizers = [
+        OptimizerConfig::Sgd(sgd),
+        OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, ..sgd }),
+        OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, dampening: 0.3, ..sgd }),
+        OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, nesterov: true, ..sgd }),
+        OptimizerConfig::Adam(AdamConfig { weight_decay: 0.1, ..AdamConfig::default() }),
+        OptimizerConfig::AdamW(AdamWConfig { weight_decay: 0.1, ..AdamWConfig::default() }),
+    ];
+    for optimizer in &optimizers {
+        // Each number is rounded once, so the two differ by a rounding at most, but for what the clipping makes of the gradients.
+        for (dtype, bound) in [(DType::F64, 1e-12), (DType::F32, 1e-6), (DType::F16, 2e-3), (DType::BF16, 2e-2)] {
+            let (found, norms) = trained(optimizer, dtype, &device)?;
+            let (expected, expected_norms) = trained(optimizer, dtype, &Device::Cpu)?;
+            for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                let gap = difference(found, expected)?;
+                assert!(gap <= bound, "{optimizer:?}, {dtype:?}, parameter {i}: {gap}");
+            }
+            for (found, expected) in norms.iter().zip(&expected_norms) {
+                assert!((found / expected - 1.0).abs() < 1e-9, "{dtype:?}: norm {found}, expected {expected}");
+            }
+            let again = trained(optimizer, dtype, &device)?.0;
+            for (found, again) in found.iter().zip(&again) {
+                let wide = |t: &Tensor| bits(&t.to_dtype(DType::F64)?);
+                assert_eq!(wide(found)?, wide(again)?, "{optimizer:?}, {dtype:?}: bits of two runs");
+            }
+        }
     }
     Ok(())
 }

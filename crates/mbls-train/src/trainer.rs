@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use indicatif::ProgressBar;
 use mbls_core::metric::Metric;
 use mbls_data::{Collate, DataLoader, Dataset};
-use mbls_nn::{Ema, EmaConfig, Optimizer, ParamStore, Schedule, SwappedIn, clip_grad_norm};
+use mbls_nn::{Ema, EmaConfig, Optimizer, ParamStore, Schedule, SwappedIn, clip_grad_norm, no_grad};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -304,7 +304,8 @@ where
 {
     let mut metrics = task.metrics();
     for batch in data.epoch(0) {
-        let step = task.forward(&batch?, Mode::Evaluate)?;
+        // Without the graph, whose activations would be kept until the logits are dropped.
+        let step = no_grad(|| task.forward(&batch?, Mode::Evaluate))?;
         task.observe(&step, &mut metrics)?;
         visit(&step)?;
     }

@@ -2,10 +2,11 @@
 
 use super::kernel::sum::{self, gated};
 use super::relu::gate;
-use super::values::{Float, chunk, dtype, for_float, held, narrow, storage, stored, written};
+use super::values::{Float, chunk, for_float, held, narrow, storage, stored, written};
+use crate::graph::{self, Gradients, Input, Keep, Operation};
 use crate::layer::{check_batch_norm, check_residual};
 use crate::portable::BatchNormOutput;
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor};
+use candle_core::{DType, Result, Shape, Storage, Tensor};
 use rayon::prelude::*;
 
 /// Entries that a task is to have.
@@ -140,10 +141,13 @@ fn normalise(
     let rectified = matches!(then, Then::Relu(_));
     let op = Normalise { plane: plane(x), mean, inverse, own_statistics, rectified };
     match then {
-        Then::Nothing | Then::Relu(None) => x.apply_op2(&affine, op),
+        Then::Nothing | Then::Relu(None) => {
+            graph::apply(op, [x, &affine], Keep { inputs: [true, true], result: rectified })
+        }
         Then::Relu(Some(residual)) => {
             check_residual(x, residual)?;
-            x.apply_op3(&affine, &residual.contiguous()?, op)
+            let keep = Keep { inputs: [true, true, false], result: true };
+            graph::apply(op, [x, &affine, &residual.contiguous()?], keep)
         }
     }
 }
@@ -158,69 +162,36 @@ struct Normalise {
     rectified: bool,
 }
 
-impl CustomOp2 for Normalise {
+impl Operation for Normalise {
     fn name(&self) -> &'static str {
         "batch norm"
     }
 
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        affine: &CpuStorage,
-        affine_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let y = for_float!(dtype(x), T => {
-            let (x, affine) = (stored::<T>(x, x_layout)?, stored::<T>(affine, affine_layout)?);
-            storage::<T>(match self.rectified {
-                true => self.forward::<T, false, true>(x, affine, x),
-                false => self.forward::<T, false, false>(x, affine, x),
+    fn forward(&self, inputs: &[Input]) -> Result<(Storage, Shape)> {
+        let y = for_float!(inputs[0].storage.dtype(), T => {
+            let (x, affine) = (stored::<T>(&inputs[0])?, stored::<T>(&inputs[1])?);
+            storage::<T>(match (inputs.get(2), self.rectified) {
+                (Some(residual), _) => self.forward::<T, true, true>(x, affine, stored(residual)?),
+                (None, true) => self.forward::<T, false, true>(x, affine, x),
+                (None, false) => self.forward::<T, false, false>(x, affine, x),
             })
         });
-        Ok((y, x_layout.shape().clone()))
+        Ok((y, inputs[0].layout.shape().clone()))
     }
 
-    fn bwd(&self, x: &Tensor, affine: &Tensor, y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        match self.rectified {
-            true => self.gradients::<true>(x, affine, y, &grad.contiguous()?),
-            false => self.gradients::<false>(x, affine, y, &grad.contiguous()?),
+    fn backward(&self, inputs: &[&Tensor], y: &Tensor, grad: &Tensor) -> Result<Gradients> {
+        let (x, affine, grad) = (inputs[0], inputs[1], grad.contiguous()?);
+        if inputs.len() == 3 {
+            // The gradient of what was added is that of the sum, from which all others follow.
+            let grad = gate(y, &grad)?;
+            let (dx, daffine) = self.gradients::<false>(x, affine, &grad, &grad)?;
+            return Ok(vec![dx, daffine, Some(grad)]);
         }
-    }
-}
-
-impl CustomOp3 for Normalise {
-    fn name(&self) -> &'static str {
-        "batch norm with addition"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        affine: &CpuStorage,
-        affine_layout: &Layout,
-        residual: &CpuStorage,
-        residual_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let y = for_float!(dtype(x), T => {
-            let (x, affine) = (stored::<T>(x, x_layout)?, stored::<T>(affine, affine_layout)?);
-            storage::<T>(self.forward::<T, true, true>(x, affine, stored(residual, residual_layout)?))
-        });
-        Ok((y, x_layout.shape().clone()))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        affine: &Tensor,
-        _residual: &Tensor,
-        y: &Tensor,
-        grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        // The gradient of what was added is that of the sum, from which all others follow.
-        let grad = gate(y, &grad.contiguous()?)?;
-        let (dx, daffine) = self.gradients::<false>(x, affine, y, &grad)?;
-        Ok((dx, daffine, Some(grad)))
+        let (dx, daffine) = match self.rectified {
+            true => self.gradients::<true>(x, affine, y, &grad)?,
+            false => self.gradients::<false>(x, affine, &grad, &grad)?,
+        };
+        Ok(vec![dx, daffine])
     }
 }
 

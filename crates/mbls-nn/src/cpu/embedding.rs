@@ -1,8 +1,9 @@
 //! Rows of a table by index.
 
-use super::values::{Float, dtype, for_float, held, storage, stored};
+use super::values::{Float, for_float, held, storage, stored};
+use crate::graph::{self, Gradients, Input, Keep, Operation};
 use crate::layer::check_indices;
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use candle_core::{Result, Shape, Storage, Tensor};
 
 /// As [`portable::embedding`](crate::portable::embedding).
 ///
@@ -17,7 +18,8 @@ pub fn embedding(weight: &Tensor, indices: &Tensor, padding_idx: Option<u32>) ->
     let values = check_indices(weight, indices)?;
     let mut shape = indices.dims().to_vec();
     shape.push(weight.dim(1)?);
-    weight.contiguous()?.apply_op1(Rows { indices: values, padding_idx, shape })
+    let op = Rows { indices: values, padding_idx, shape };
+    graph::apply(op, [&weight.contiguous()?], Keep { inputs: [true], result: false })
 }
 
 struct Rows {
@@ -45,24 +47,24 @@ impl Rows {
     }
 }
 
-impl CustomOp1 for Rows {
+impl Operation for Rows {
     fn name(&self) -> &'static str {
         "embedding"
     }
 
-    fn cpu_fwd(&self, weight: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (_, size) = layout.shape().dims2()?;
-        let y = for_float!(dtype(weight), T => storage::<T>(self.forward::<T>(stored(weight, layout)?, size)));
+    fn forward(&self, inputs: &[Input]) -> Result<(Storage, Shape)> {
+        let (_, size) = inputs[0].layout.shape().dims2()?;
+        let y = for_float!(inputs[0].storage.dtype(), T => storage::<T>(self.forward::<T>(stored(&inputs[0])?, size)));
         Ok((y, Shape::from(self.shape.clone())))
     }
 
-    fn bwd(&self, weight: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let grad = grad.contiguous()?;
+    fn backward(&self, inputs: &[&Tensor], _result: &Tensor, grad: &Tensor) -> Result<Gradients> {
+        let (weight, grad) = (inputs[0], grad.contiguous()?);
         let (rows, size) = weight.dims2()?;
         for_float!(weight.dtype(), T => {
             let grad_held = grad.storage_and_layout();
             let dw = self.backward(held::<T>(&grad_held)?, rows, size);
-            Tensor::from_vec(dw, weight.shape(), weight.device()).map(Some)
+            Ok(vec![Some(Tensor::from_vec(dw, weight.shape(), weight.device())?)])
         })
     }
 }

@@ -2,11 +2,12 @@
 
 use super::kernel::sum;
 use super::resample::resample;
-use super::values::{Float, dtype, for_float, held, storage, stored};
+use super::values::{Float, for_float, held, storage, stored};
 use crate::axis::{Planes, Spans, output_shape};
+use crate::graph::{self, Gradients, Input, Keep, Operation};
 use crate::layer::PoolSize;
 use crate::window::image_dims;
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -87,8 +88,11 @@ pub fn adaptive_avg_pool<const D: usize>(x: &Tensor, output: [usize; D]) -> Resu
 /// Where the input is empty or has other than four dimensions.
 pub fn global_avg_pool2d(x: &Tensor) -> Result<Tensor> {
     let (n, c, h, w) = image_dims(x, "global average pool")?;
-    x.contiguous()?.apply_op1(GlobalMean { shape: [n, c], plane: h * w })
+    graph::apply(GlobalMean { shape: [n, c], plane: h * w, input: x.shape().clone() }, [&x.contiguous()?], KEEP)
 }
+
+/// Neither inputs nor results are read again.
+const KEEP: Keep<1> = Keep { inputs: [false], result: false };
 
 /// The places of the maxima, which the forward pass fills in and the backward pass reads.
 type Places = Arc<OnceLock<Vec<u32>>>;
@@ -96,7 +100,8 @@ type Places = Arc<OnceLock<Vec<u32>>>;
 fn maxima(x: &Tensor, planes: Planes<Spans>) -> Result<(Tensor, Places)> {
     let shape = output_shape(x, planes.rows.output(), planes.columns.output());
     let places = Places::default();
-    Ok((x.contiguous()?.apply_op1(Maxima { planes, shape, places: places.clone() })?, places))
+    let op = Maxima { planes, shape, places: places.clone(), input: x.shape().clone() };
+    Ok((graph::apply(op, [&x.contiguous()?], KEEP)?, places))
 }
 
 fn with_indices((y, places): (Tensor, Places)) -> Result<(Tensor, Tensor)> {
@@ -115,6 +120,7 @@ struct Maxima {
     planes: Planes<Spans>,
     shape: Vec<usize>,
     places: Places,
+    input: Shape,
 }
 
 /// Whether `new` takes the place of `best`: the first maximum stays, the last NaN wins, as in PyTorch.
@@ -220,14 +226,14 @@ impl Maxima {
     }
 }
 
-impl CustomOp1 for Maxima {
+impl Operation for Maxima {
     fn name(&self) -> &'static str {
         "max pool"
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let y = for_float!(dtype(x), T => {
-            let (y, places) = self.forward::<T>(stored(x, layout)?);
+    fn forward(&self, inputs: &[Input]) -> Result<(Storage, Shape)> {
+        let y = for_float!(inputs[0].storage.dtype(), T => {
+            let (y, places) = self.forward::<T>(stored(&inputs[0])?);
             // An operation runs forward once.
             self.places.get_or_init(|| places);
             storage::<T>(y)
@@ -235,12 +241,12 @@ impl CustomOp1 for Maxima {
         Ok((y, Shape::from(self.shape.clone())))
     }
 
-    fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+    fn backward(&self, _inputs: &[&Tensor], _result: &Tensor, grad: &Tensor) -> Result<Gradients> {
         let grad = grad.contiguous()?;
-        for_float!(x.dtype(), T => {
+        for_float!(grad.dtype(), T => {
             let grad_held = grad.storage_and_layout();
             let dx = self.backward(filled(&self.places)?, held::<T>(&grad_held)?);
-            Tensor::from_vec(dx, x.shape(), x.device()).map(Some)
+            Ok(vec![Some(Tensor::from_vec(dx, &self.input, grad.device())?)])
         })
     }
 }
@@ -248,6 +254,7 @@ impl CustomOp1 for Maxima {
 struct GlobalMean {
     shape: [usize; 2],
     plane: usize,
+    input: Shape,
 }
 
 impl GlobalMean {
@@ -263,21 +270,21 @@ impl GlobalMean {
     }
 }
 
-impl CustomOp1 for GlobalMean {
+impl Operation for GlobalMean {
     fn name(&self) -> &'static str {
         "global average pool"
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let y = for_float!(dtype(x), T => storage::<T>(self.forward::<T>(stored(x, layout)?)));
+    fn forward(&self, inputs: &[Input]) -> Result<(Storage, Shape)> {
+        let y = for_float!(inputs[0].storage.dtype(), T => storage::<T>(self.forward::<T>(stored(&inputs[0])?)));
         Ok((y, Shape::from(self.shape.to_vec())))
     }
 
-    fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+    fn backward(&self, _inputs: &[&Tensor], _result: &Tensor, grad: &Tensor) -> Result<Gradients> {
         let grad = grad.contiguous()?;
-        for_float!(x.dtype(), T => {
+        for_float!(grad.dtype(), T => {
             let grad_held = grad.storage_and_layout();
-            Tensor::from_vec(self.backward(held::<T>(&grad_held)?), x.shape(), x.device()).map(Some)
+            Ok(vec![Some(Tensor::from_vec(self.backward(held::<T>(&grad_held)?), &self.input, grad.device())?)])
         })
     }
 }

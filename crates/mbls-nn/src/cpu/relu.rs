@@ -1,7 +1,8 @@
 //! Rectifier.
 
-use super::values::{Float, chunk, dtype, for_float, held, storage, stored, written};
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use super::values::{Float, chunk, for_float, held, storage, stored, written};
+use crate::graph::{self, Gradients, Input, Keep, Operation};
+use candle_core::{Result, Shape, Storage, Tensor};
 
 /// Entries per task.
 const CHUNK: usize = 1 << 15;
@@ -12,26 +13,26 @@ const CHUNK: usize = 1 << 15;
 ///
 /// Where the type is neither `f32` nor `f64`.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Relu)
+    graph::apply(Relu, [&x.contiguous()?], Keep { inputs: [false], result: true })
 }
 
 struct Relu;
 
-impl CustomOp1 for Relu {
+impl Operation for Relu {
     fn name(&self) -> &'static str {
         "relu"
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let y = for_float!(dtype(x), T => {
-            let x = stored::<T>(x, layout)?;
+    fn forward(&self, inputs: &[Input]) -> Result<(Storage, Shape)> {
+        let y = for_float!(inputs[0].storage.dtype(), T => {
+            let x = stored::<T>(&inputs[0])?;
             storage::<T>(select(x, x))
         });
-        Ok((y, layout.shape().clone()))
+        Ok((y, inputs[0].layout.shape().clone()))
     }
 
-    fn bwd(&self, _x: &Tensor, y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        gate(y, &grad.contiguous()?).map(Some)
+    fn backward(&self, _inputs: &[&Tensor], y: &Tensor, grad: &Tensor) -> Result<Gradients> {
+        Ok(vec![Some(gate(y, &grad.contiguous()?)?)])
     }
 }
 

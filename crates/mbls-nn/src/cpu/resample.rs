@@ -1,9 +1,10 @@
 //! Weighted sums of neighbours along both axes, plane by plane: average pooling and bilinear resampling.
 
-use super::values::{Float, dtype, for_float, held, storage, stored};
+use super::values::{Float, for_float, held, storage, stored};
 use crate::axis::{Planes, Taps, output_shape};
+use crate::graph::{self, Gradients, Input, Keep, Operation};
 use crate::portable::bilinear_taps;
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use candle_core::{Result, Shape, Storage, Tensor};
 use rayon::prelude::*;
 
 /// As [`portable::bilinear2d`](crate::portable::bilinear2d).
@@ -21,12 +22,14 @@ pub fn bilinear2d(x: &Tensor, output: [usize; 2], align_corners: bool) -> Result
 
 pub(super) fn resample(x: &Tensor, planes: Planes<Taps>) -> Result<Tensor> {
     let shape = output_shape(x, planes.rows.output(), planes.columns.output());
-    x.contiguous()?.apply_op1(Resample { planes, shape })
+    let op = Resample { planes, shape, input: x.shape().clone() };
+    graph::apply(op, [&x.contiguous()?], Keep { inputs: [false], result: false })
 }
 
 struct Resample {
     planes: Planes<Taps>,
     shape: Vec<usize>,
+    input: Shape,
 }
 
 /// One axis' taps with weights of type `T`.
@@ -96,21 +99,21 @@ impl Resample {
     }
 }
 
-impl CustomOp1 for Resample {
+impl Operation for Resample {
     fn name(&self) -> &'static str {
         "resample"
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let y = for_float!(dtype(x), T => storage::<T>(self.forward::<T>(stored(x, layout)?)));
+    fn forward(&self, inputs: &[Input]) -> Result<(Storage, Shape)> {
+        let y = for_float!(inputs[0].storage.dtype(), T => storage::<T>(self.forward::<T>(stored(&inputs[0])?)));
         Ok((y, Shape::from(self.shape.clone())))
     }
 
-    fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+    fn backward(&self, _inputs: &[&Tensor], _result: &Tensor, grad: &Tensor) -> Result<Gradients> {
         let grad = grad.contiguous()?;
-        for_float!(x.dtype(), T => {
+        for_float!(grad.dtype(), T => {
             let grad_held = grad.storage_and_layout();
-            Tensor::from_vec(self.backward(held::<T>(&grad_held)?), x.shape(), x.device()).map(Some)
+            Ok(vec![Some(Tensor::from_vec(self.backward(held::<T>(&grad_held)?), &self.input, grad.device())?)])
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Access to a tensor's numbers.
 
-use candle_core::{CpuStorage, DType, Layout, Result, Storage, StorageRef, Tensor, WithDType, bail};
+use crate::graph::Input;
+use candle_core::{DType, Layout, Result, Storage, StorageRef, Tensor, WithDType, bail};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
@@ -35,7 +36,9 @@ macro_rules! for_float {
 pub(super) use for_float;
 
 /// The numbers of a contiguous tensor within its storage.
-pub(super) fn stored<'a, T: Float>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [T]> {
+pub(super) fn stored<'a, T: Float>(input: &Input<'a>) -> Result<&'a [T]> {
+    let Input { storage, layout } = *input;
+    let Storage::Cpu(storage) = storage else { bail!("the CPU operations need tensors on the CPU") };
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&T::cpu_storage_as_slice(storage)?[start..end]),
         None => bail!("the CPU operations need contiguous tensors, got {layout:?}"),
@@ -44,20 +47,12 @@ pub(super) fn stored<'a, T: Float>(storage: &'a CpuStorage, layout: &Layout) -> 
 
 /// The numbers of a contiguous tensor whose storage is held.
 pub(super) fn held<'a, T: Float>(held: &'a (StorageRef<'_>, &Layout)) -> Result<&'a [T]> {
-    match &*held.0 {
-        Storage::Cpu(storage) => stored(storage, held.1),
-        _ => bail!("the CPU operations need tensors on the CPU"),
-    }
-}
-
-/// The type of a storage.
-pub(super) fn dtype(storage: &CpuStorage) -> DType {
-    candle_core::backend::BackendStorage::dtype(storage)
+    stored(&Input { storage: &held.0, layout: held.1 })
 }
 
 /// Numbers as a storage.
-pub(super) fn storage<T: Float>(values: Vec<T>) -> CpuStorage {
-    T::to_cpu_storage_owned(values)
+pub(super) fn storage<T: Float>(values: Vec<T>) -> Storage {
+    Storage::Cpu(T::to_cpu_storage_owned(values))
 }
 
 /// A number rounded to `T`.

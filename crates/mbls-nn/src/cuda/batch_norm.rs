@@ -1,14 +1,15 @@
 //! Batch normalisation.
 
 use super::channels::{Channels, expect};
-use super::device::{Element, compute, device, for_element, held, kernel, spread, stored, tensor};
-use super::relu::relu;
-use crate::layer::check_batch_norm;
-use crate::portable::{BatchNormOutput, add_and_rectify};
-use candle_core::backend::BackendStorage;
+use super::device::{
+    Element, compute, device, device_of, for_element, held, kernel, spread_packs, storage, stored, tensor,
+};
+use crate::graph::{self, Gradients, Input, Keep, Operation};
+use crate::layer::{check_batch_norm, check_residual};
+use crate::portable::BatchNormOutput;
 use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::PushKernelArg;
-use candle_core::{CpuStorage, CudaStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Result, Shape, Storage, Tensor};
 
 /// As [`portable::batch_norm_train`](crate::portable::batch_norm_train). Reads the input once for the statistics, once to
 /// normalise, and twice backward.
@@ -21,12 +22,7 @@ use candle_core::{CpuStorage, CudaStorage, CustomOp3, Layout, Result, Shape, Ten
 ///
 /// Where the shapes do not fit, the input is empty, or a channel has a single value (`N` times the spatial sizes is 1).
 pub fn batch_norm_train(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<BatchNormOutput> {
-    check_batch_norm(x, &[weight, bias], true)?;
-    let x = x.contiguous()?;
-    let statistics = for_element!(x.dtype(), T => moments::<T>(&x, eps)?);
-    let [mean, variance, inverse] = [statistics.get(0)?, statistics.get(1)?, statistics.get(2)?];
-    let output = normalise(&x, weight, bias, &mean, inverse, true)?;
-    Ok(BatchNormOutput { output, mean, variance })
+    train(x, weight, bias, eps, Then::Nothing)
 }
 
 /// As [`portable::batch_norm`](crate::portable::batch_norm).
@@ -46,10 +42,7 @@ pub fn batch_norm(
     variance: &Tensor,
     eps: f64,
 ) -> Result<Tensor> {
-    check_batch_norm(x, &[weight, bias, mean, variance], false)?;
-    let statistic = |t: &Tensor| t.detach().to_dtype(compute(x.dtype()))?.contiguous();
-    let inverse = (statistic(variance)? + eps)?.sqrt()?.recip()?;
-    normalise(&x.contiguous()?, weight, bias, &statistic(mean)?, inverse, false)
+    given(x, weight, bias, mean, variance, eps, Then::Nothing)
 }
 
 /// `relu(y + residual)`, `y` being [`batch_norm_train`]'s result; without `residual` `relu(y)`.
@@ -64,8 +57,7 @@ pub fn batch_norm_relu_train(
     bias: &Tensor,
     eps: f64,
 ) -> Result<BatchNormOutput> {
-    let batch = batch_norm_train(x, weight, bias, eps)?;
-    Ok(BatchNormOutput { output: add_and_rectify(batch.output, residual, relu)?, ..batch })
+    train(x, weight, bias, eps, Then::Relu(residual))
 }
 
 /// `relu(y + residual)`, `y` being [`batch_norm`]'s result; without `residual` `relu(y)`.
@@ -82,20 +74,63 @@ pub fn batch_norm_relu(
     variance: &Tensor,
     eps: f64,
 ) -> Result<Tensor> {
-    add_and_rectify(batch_norm(x, weight, bias, mean, variance, eps)?, residual, relu)
+    given(x, weight, bias, mean, variance, eps, Then::Relu(residual))
 }
 
-fn normalise(
+/// What is done to the normalised input.
+#[derive(Clone, Copy)]
+enum Then<'a> {
+    Nothing,
+    /// A sum, where there is something to add, and the rectifier.
+    Relu(Option<&'a Tensor>),
+}
+
+fn train(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64, then: Then) -> Result<BatchNormOutput> {
+    check_batch_norm(x, &[weight, bias], true)?;
+    let x = x.contiguous()?;
+    let statistics = for_element!(x.dtype(), T => moments::<T>(&x, eps)?);
+    let [mean, variance, inverse] = [statistics.get(0)?, statistics.get(1)?, statistics.get(2)?];
+    let output = normalise(&x, [weight, bias], [mean.clone(), inverse], true, then)?;
+    Ok(BatchNormOutput { output, mean, variance })
+}
+
+fn given(
     x: &Tensor,
     weight: &Tensor,
     bias: &Tensor,
     mean: &Tensor,
-    inverse: Tensor,
+    variance: &Tensor,
+    eps: f64,
+    then: Then,
+) -> Result<Tensor> {
+    check_batch_norm(x, &[weight, bias, mean, variance], false)?;
+    let statistic = |t: &Tensor| t.detach().to_dtype(compute(x.dtype()))?.contiguous();
+    let inverse = (statistic(variance)? + eps)?.sqrt()?.recip()?;
+    normalise(&x.contiguous()?, [weight, bias], [statistic(mean)?, inverse], false, then)
+}
+
+fn normalise(
+    x: &Tensor,
+    affine: [&Tensor; 2],
+    [mean, inverse]: [Tensor; 2],
     own_statistics: bool,
+    then: Then,
 ) -> Result<Tensor> {
     let wide = |t: &Tensor| t.to_dtype(compute(x.dtype()))?.contiguous();
-    let op = Normalise { shape: Channels::new(x.dims())?, mean: mean.clone(), inverse, own_statistics };
-    x.apply_op3(&wide(weight)?, &wide(bias)?, op)
+    let (weight, bias) = (wide(affine[0])?, wide(affine[1])?);
+    let rectified = matches!(then, Then::Relu(_));
+    let op = Normalise { shape: Channels::new(x.dims())?, mean, inverse, own_statistics, rectified };
+    match then {
+        Then::Nothing | Then::Relu(None) => {
+            let keep = Keep { inputs: [true, true, rectified], result: false };
+            graph::apply(op, [x, &weight, &bias], keep)
+        }
+        Then::Relu(Some(residual)) => {
+            check_residual(x, residual)?;
+            let keep = Keep { inputs: [true, true, true, false], result: true };
+            graph::apply(op, [x, &weight, &bias, &residual.contiguous()?], keep)
+        }
+    }
 }
 
 /// Mean, biased variance and `1 / sqrt(variance + eps)` of each channel, `[3, C]`.
@@ -120,138 +155,157 @@ fn moments<T: Element>(x: &Tensor, eps: f64) -> Result<Tensor> {
     Ok(tensor(statistics, device, (3, channels)))
 }
 
-/// `y = (x - mean) inverse weight + bias` per channel.
+/// `y = (x - mean) inverse weight + bias` per channel, to which a fourth input may be added, rectified where that is wanted.
 struct Normalise {
     shape: Channels,
     mean: Tensor,
     inverse: Tensor,
     /// Whether the statistics are those of `x`, so that the gradient flows through them.
     own_statistics: bool,
+    rectified: bool,
 }
 
-impl CustomOp3 for Normalise {
+/// `Gate` of the source.
+#[derive(Clone, Copy, PartialEq)]
+#[repr(u32)]
+enum Gate {
+    NoRectifier = 0,
+    ByResult = 1,
+    ByLine = 2,
+}
+
+/// A null pointer, for a tensor that a kernel can do without.
+const NOTHING: u64 = 0;
+
+impl Operation for Normalise {
     fn name(&self) -> &'static str {
         "batch norm"
     }
 
-    fn cpu_fwd(
-        &self,
-        _: &CpuStorage,
-        _: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        bail!("batch norm: the CUDA operation of a tensor on the CPU")
+    fn forward(&self, inputs: &[Input]) -> Result<(Storage, Shape)> {
+        let y = for_element!(inputs[0].storage.dtype(), T => self.result::<T>(inputs)?);
+        Ok((y, inputs[0].layout.shape().clone()))
     }
 
-    fn cuda_fwd(
-        &self,
-        x: &CudaStorage,
-        x_layout: &Layout,
-        weight: &CudaStorage,
-        weight_layout: &Layout,
-        bias: &CudaStorage,
-        bias_layout: &Layout,
-    ) -> Result<(CudaStorage, Shape)> {
-        let y = for_element!(x.dtype(), T => {
-            self.forward::<T>((x, x_layout), (weight, weight_layout), (bias, bias_layout))?
-        });
-        Ok((y, x_layout.shape().clone()))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        _bias: &Tensor,
-        _y: &Tensor,
-        grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+    fn backward(&self, inputs: &[&Tensor], y: &Tensor, grad: &Tensor) -> Result<Gradients> {
+        let gate = match (self.rectified, inputs.len()) {
+            (false, _) => Gate::NoRectifier,
+            (true, 4) => Gate::ByResult,
+            (true, _) => Gate::ByLine,
+        };
         let grad = grad.contiguous()?;
-        for_element!(x.dtype(), T => {
-            let rows = self.gradient_rows::<T>(x, weight, &grad)?;
-            let dx = match x.track_op() {
-                true => Some(self.backward::<T>(x, &grad, &rows)?),
-                false => None,
-            };
-            // A copy each: the rows need not outlive the backward pass.
-            Ok((dx, Some(rows.get(1)?.copy()?), Some(rows.get(0)?.copy()?)))
-        })
+        for_element!(grad.dtype(), T => self.gradients::<T>(inputs, y, grad, gate))
     }
 }
 
 impl Normalise {
-    fn forward<T: Element>(
-        &self,
-        (x, x_layout): (&CudaStorage, &Layout),
-        (weight, weight_layout): (&CudaStorage, &Layout),
-        (bias, bias_layout): (&CudaStorage, &Layout),
-    ) -> Result<CudaStorage> {
-        let (device, channels) = (&x.device, self.shape.channels as usize);
+    fn result<T: Element>(&self, inputs: &[Input]) -> Result<Storage> {
+        let (device, channels) = (device_of(&inputs[0])?, self.shape.channels as usize);
         let statistics_held = (self.mean.storage_and_layout(), self.inverse.storage_and_layout());
         let mean = held::<T::Compute>(&statistics_held.0)?;
         let inverse = held::<T::Compute>(&statistics_held.1)?;
-        let x = stored::<T>(x, x_layout)?;
-        let weight = stored::<T::Compute>(weight, weight_layout)?;
-        let bias = stored::<T::Compute>(bias, bias_layout)?;
-        expect("batch norm: input", &x, self.shape.entries())?;
+        let x = stored::<T>(&inputs[0])?;
+        let (weight, bias) = (stored::<T::Compute>(&inputs[1])?, stored::<T::Compute>(&inputs[2])?);
+        let residual = inputs.get(3).map(stored::<T>).transpose()?;
+        for values in std::iter::once(&x).chain(&residual) {
+            expect("batch norm: input", values, self.shape.entries())?;
+        }
         for values in [&mean, &inverse, &weight, &bias] {
             expect("batch norm: channels", values, channels)?;
         }
         // SAFETY: the kernel writes every number.
         let mut y = unsafe { device.alloc::<T>(x.len())? };
         let (kernel, stream) = (kernel::<T>(device, "normalise")?, device.cuda_stream());
+        let rectified = u32::from(self.rectified);
         let mut launch = stream.launch_builder(&kernel);
-        launch.arg(&x).arg(&mean).arg(&inverse).arg(&weight).arg(&bias).arg(&self.shape).arg(&mut y);
+        launch.arg(&x);
+        match &residual {
+            Some(residual) => launch.arg(residual),
+            None => launch.arg(&NOTHING),
+        };
+        launch.arg(&mean).arg(&inverse).arg(&weight).arg(&bias).arg(&self.shape).arg(&rectified).arg(&mut y);
         // SAFETY: the arguments are those of the kernel, with as many numbers as the shape says.
-        unsafe { launch.launch(spread(x.len())) }.w()?;
-        Ok(CudaStorage::wrap_cuda_slice(y, device.clone()))
+        unsafe { launch.launch(spread_packs::<T>(x.len())) }.w()?;
+        Ok(storage(y, device))
     }
 
-    /// The gradients of bias and weight, and three factors of the gradient of `x`, `[5, C]`.
-    fn gradient_rows<T: Element>(&self, x: &Tensor, weight: &Tensor, grad: &Tensor) -> Result<Tensor> {
-        let (device, shape, channels) = (device(x)?, self.shape, self.shape.channels as usize);
-        let tensors_held = (x.storage_and_layout(), grad.storage_and_layout());
-        let (xs, grads) = (held::<T>(&tensors_held.0)?, held::<T>(&tensors_held.1)?);
-        let channels_held =
-            (self.mean.storage_and_layout(), self.inverse.storage_and_layout(), weight.storage_and_layout());
-        let mean = held::<T::Compute>(&channels_held.0)?;
-        let inverse = held::<T::Compute>(&channels_held.1)?;
-        let weights = held::<T::Compute>(&channels_held.2)?;
-        expect("batch norm: gradient", &grads, shape.entries())?;
-        let (mut parts, stream) = (shape.parts(device)?, device.cuda_stream());
+    fn gradients<T: Element>(&self, inputs: &[&Tensor], y: &Tensor, grad: Tensor, gate: Gate) -> Result<Gradients> {
+        let (x, shape) = (inputs[0], self.shape);
+        let (device, channels) = (device(x)?, shape.channels as usize);
+        // What the line needs is there where the line is asked.
+        let bias = if gate == Gate::NoRectifier { inputs[1] } else { inputs[2] };
+        let tensors_held = [x, y, &grad].map(Tensor::storage_and_layout);
+        let (xs, gs) = (held::<T>(&tensors_held[0])?, held::<T>(&tensors_held[2])?);
+        let channels_held = [&self.mean, &self.inverse, inputs[1], bias].map(Tensor::storage_and_layout);
+        let [mean, inverse, weight, bias] = channels_held.each_ref().map(held::<T::Compute>);
+        let (mean, inverse, weight, bias) = (mean?, inverse?, weight?, bias?);
+        for values in [&xs, &gs] {
+            expect("batch norm: gradient", values, shape.entries())?;
+        }
+        for values in [&mean, &inverse, &weight, &bias] {
+            expect("batch norm: channels", values, channels)?;
+        }
+        let (stream, gate_number, own) = (device.cuda_stream(), gate as u32, u32::from(self.own_statistics));
+        let ys = match gate {
+            Gate::ByResult => Some(held::<T>(&tensors_held[1])?),
+            _ => None,
+        };
+        // SAFETY: the kernel writes every number.
+        let mut let_through = match &ys {
+            Some(ys) => {
+                expect("batch norm: result", ys, shape.entries())?;
+                Some(unsafe { device.alloc::<T>(xs.len())? })
+            }
+            None => None,
+        };
+        let mut parts = shape.parts(device)?;
         let first = kernel::<T>(device, "gradient_parts")?;
         let mut launch = stream.launch_builder(&first);
-        launch.arg(&xs).arg(&grads).arg(&mean).arg(&shape).arg(&mut parts);
+        launch.arg(&xs);
+        match &ys {
+            Some(ys) => launch.arg(ys),
+            None => launch.arg(&NOTHING),
+        };
+        launch.arg(&gs).arg(&mean).arg(&inverse).arg(&weight).arg(&bias).arg(&shape).arg(&gate_number);
+        match &mut let_through {
+            Some(let_through) => launch.arg(let_through),
+            None => launch.arg(&NOTHING),
+        };
+        launch.arg(&mut parts);
         // SAFETY: the arguments are those of the kernel, with as many numbers as the shape says, and two for each block.
         unsafe { launch.launch(shape.of_parts()) }.w()?;
         // SAFETY: the kernel writes five numbers for each channel.
         let mut rows = unsafe { device.alloc::<T::Compute>(5 * channels)? };
-        let (second, own) = (kernel::<T>(device, "gradients")?, u32::from(self.own_statistics));
+        let second = kernel::<T>(device, "gradients")?;
         let mut launch = stream.launch_builder(&second);
-        launch.arg(&parts).arg(&inverse).arg(&weights).arg(&shape).arg(&own).arg(&mut rows);
+        launch.arg(&parts).arg(&inverse).arg(&weight).arg(&shape).arg(&own).arg(&mut rows);
         // SAFETY: the arguments are those of the kernel, one block for each channel.
         unsafe { launch.launch(shape.of_channels()) }.w()?;
-        Ok(tensor(rows, device, (5, channels)))
-    }
-
-    fn backward<T: Element>(&self, x: &Tensor, grad: &Tensor, rows: &Tensor) -> Result<Tensor> {
-        let (device, shape) = (device(x)?, self.shape);
-        let tensors_held = (x.storage_and_layout(), grad.storage_and_layout());
-        let (xs, grads) = (held::<T>(&tensors_held.0)?, held::<T>(&tensors_held.1)?);
-        let channels_held = (self.mean.storage_and_layout(), rows.storage_and_layout());
-        let mean = held::<T::Compute>(&channels_held.0)?;
-        let factors = held::<T::Compute>(&channels_held.1)?;
-        // SAFETY: the kernel writes every number.
-        let mut dx = unsafe { device.alloc::<T>(xs.len())? };
-        let (kernel, own) = (kernel::<T>(device, "normalise_backward")?, u32::from(self.own_statistics));
-        let stream = device.cuda_stream();
-        let mut launch = stream.launch_builder(&kernel);
-        launch.arg(&xs).arg(&grads).arg(&mean).arg(&factors).arg(&shape).arg(&own).arg(&mut dx);
-        // SAFETY: the arguments are those of the kernel; `gradient_rows` has checked the sizes of the same tensors.
-        unsafe { launch.launch(spread(xs.len())) }.w()?;
-        Ok(tensor(dx, device, x.shape()))
+        let dx = if x.track_op() {
+            // SAFETY: the kernel writes every number.
+            let mut dx = unsafe { device.alloc::<T>(xs.len())? };
+            // Where the result tells, what is let through has been written down.
+            let gate = if gate == Gate::ByResult { Gate::NoRectifier } else { gate } as u32;
+            let third = kernel::<T>(device, "normalise_backward")?;
+            let mut launch = stream.launch_builder(&third);
+            launch.arg(&xs);
+            match &let_through {
+                Some(let_through) => launch.arg(let_through),
+                None => launch.arg(&gs),
+            };
+            launch.arg(&mean).arg(&inverse).arg(&weight).arg(&bias).arg(&rows).arg(&shape).arg(&gate).arg(&own);
+            launch.arg(&mut dx);
+            // SAFETY: the arguments are those of the kernel, with as many numbers as the shape says.
+            unsafe { launch.launch(spread_packs::<T>(xs.len())) }.w()?;
+            Some(tensor(dx, device, x.shape()))
+        } else {
+            None
+        };
+        let rows = tensor(rows, device, (5, channels));
+        let mut gradients = vec![dx, Some(rows.get(0)?), Some(rows.get(1)?)];
+        if inputs.len() == 4 {
+            gradients.push(let_through.map(|values| tensor(values, device, x.shape())));
+        }
+        Ok(gradients)
     }
 }

@@ -1,10 +1,12 @@
 //! What is done per channel, apart from batch normalisation.
 
-use super::device::{ENTRIES_OF_A_BLOCK, Element, device, for_element, grid, held, kernel, spread, stored, tensor};
-use candle_core::backend::BackendStorage;
+use super::device::{
+    ENTRIES_OF_A_BLOCK, Element, device, device_of, for_element, grid, held, kernel, spread, storage, stored, tensor,
+};
+use crate::graph::{self, Gradients, Input, Keep, Operation};
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, DeviceRepr, LaunchConfig, PushKernelArg};
 use candle_core::cuda_backend::{CudaDevice, WrapErr};
-use candle_core::{CpuStorage, CudaStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Result, Shape, Storage, Tensor, bail};
 
 /// `Channels` of the source: a tensor `[outer, channels, plane]`.
 #[derive(Clone, Copy)]
@@ -68,24 +70,21 @@ pub(super) fn expect<T>(what: &str, values: &CudaView<T>, expected: usize) -> Re
 /// `x + bias` per channel of `[N, C, ..]`; both of one type.
 pub(super) fn add_bias(x: &Tensor, bias: &Tensor) -> Result<Tensor> {
     let shape = Channels::new(x.dims())?;
-    x.contiguous()?.apply_op2(&bias.contiguous()?, AddBias(shape))
+    let keep = Keep { inputs: [false, false], result: false };
+    graph::apply(AddBias(shape), [&x.contiguous()?, &bias.contiguous()?], keep)
 }
 
 struct AddBias(Channels);
 
-impl CustomOp2 for AddBias {
+impl Operation for AddBias {
     fn name(&self) -> &'static str {
         "bias"
     }
 
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-        bail!("bias: the CUDA operation of a tensor on the CPU")
-    }
-
-    fn cuda_fwd(&self, x: &CudaStorage, lx: &Layout, bias: &CudaStorage, lb: &Layout) -> Result<(CudaStorage, Shape)> {
-        let (device, shape) = (&x.device, self.0);
-        let y = for_element!(x.dtype(), T => {
-            let (x, bias) = (stored::<T>(x, lx)?, stored::<T>(bias, lb)?);
+    fn forward(&self, inputs: &[Input]) -> Result<(Storage, Shape)> {
+        let (device, shape) = (device_of(&inputs[0])?, self.0);
+        let y = for_element!(inputs[0].storage.dtype(), T => {
+            let (x, bias) = (stored::<T>(&inputs[0])?, stored::<T>(&inputs[1])?);
             expect("bias: input", &x, shape.entries())?;
             expect("bias", &bias, shape.channels as usize)?;
             // SAFETY: the kernel writes every number.
@@ -95,15 +94,15 @@ impl CustomOp2 for AddBias {
             launch.arg(&x).arg(&bias).arg(&shape).arg(&mut y);
             // SAFETY: the arguments are those of the kernel, with as many numbers as the shape says.
             unsafe { launch.launch(spread(x.len())) }.w()?;
-            CudaStorage::wrap_cuda_slice(y, device.clone())
+            storage(y, device)
         });
-        Ok((y, lx.shape().clone()))
+        Ok((y, inputs[0].layout.shape().clone()))
     }
 
-    fn bwd(&self, _x: &Tensor, _bias: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn backward(&self, _inputs: &[&Tensor], _result: &Tensor, grad: &Tensor) -> Result<Gradients> {
         let grad = grad.contiguous()?;
         let sums = for_element!(grad.dtype(), T => self.sums::<T>(&grad)?);
-        Ok((Some(grad), Some(sums)))
+        Ok(vec![Some(grad), Some(sums)])
     }
 }
 

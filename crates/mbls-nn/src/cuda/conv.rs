@@ -2,12 +2,12 @@
 
 use super::channels::add_bias;
 use super::cudnn::{self, Pass, Problem};
-use super::device::{Element, device, for_element, held, stored, tensor};
+use super::device::{Element, device, device_of, for_element, held, storage, stored, tensor};
 use super::precision::tf32_allowed;
+use crate::graph::{self, Gradients, Input, Keep, Operation};
 use crate::layer::{ConvConfig, ConvDims};
-use candle_core::backend::BackendStorage;
 use candle_core::cuda_backend::cudarc::cudnn::CudnnDataType;
-use candle_core::{CpuStorage, CudaStorage, CustomOp2, DType, Layout, Result, Shape, Tensor, bail};
+use candle_core::{DType, Result, Shape, Storage, Tensor, bail};
 use std::ffi::c_int;
 
 /// Cross-correlation of images or sequences with kernels, as [`portable::conv`](crate::portable::conv).
@@ -38,7 +38,8 @@ pub fn conv<const D: usize>(
         );
     };
     let op = Convolution { problem, shape: Shape::from(dims.out_shape::<D>()) };
-    let y = x.contiguous()?.apply_op2(&weight.contiguous()?, op)?;
+    let keep = Keep { inputs: [true, true], result: false };
+    let y = graph::apply(op, [&x.contiguous()?, &weight.contiguous()?], keep)?;
     match bias {
         Some(bias) => add_bias(&y, bias),
         None => Ok(y),
@@ -92,25 +93,22 @@ impl Convolution {
     }
 }
 
-impl CustomOp2 for Convolution {
+impl Operation for Convolution {
     fn name(&self) -> &'static str {
         "convolution"
     }
 
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-        bail!("convolution: the CUDA operation of a tensor on the CPU")
-    }
-
-    fn cuda_fwd(&self, x: &CudaStorage, lx: &Layout, w: &CudaStorage, lw: &Layout) -> Result<(CudaStorage, Shape)> {
-        let y = for_element!(x.dtype(), T => {
-            let inputs = [&stored::<T>(x, lx)?, &stored::<T>(w, lw)?];
-            CudaStorage::wrap_cuda_slice(cudnn::run(&x.device, &self.problem, Pass::Forward, inputs)?, x.device.clone())
+    fn forward(&self, inputs: &[Input]) -> Result<(Storage, Shape)> {
+        let device = device_of(&inputs[0])?;
+        let y = for_element!(inputs[0].storage.dtype(), T => {
+            let inputs = [&stored::<T>(&inputs[0])?, &stored::<T>(&inputs[1])?];
+            storage(cudnn::run(device, &self.problem, Pass::Forward, inputs)?, device)
         });
         Ok((y, self.shape.clone()))
     }
 
-    fn bwd(&self, x: &Tensor, w: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let dy = grad.contiguous()?;
+    fn backward(&self, inputs: &[&Tensor], _result: &Tensor, grad: &Tensor) -> Result<Gradients> {
+        let (x, w, dy) = (inputs[0], inputs[1], grad.contiguous()?);
         for_element!(x.dtype(), T => {
             let dx = match x.track_op() {
                 true => Some(self.gradient::<T>(Pass::Data, w, &dy, x)?),
@@ -120,7 +118,7 @@ impl CustomOp2 for Convolution {
                 true => Some(self.gradient::<T>(Pass::Filter, x, &dy, w)?),
                 false => None,
             };
-            Ok((dx, dw))
+            Ok(vec![dx, dw])
         })
     }
 }

@@ -99,6 +99,12 @@ owned!(
     result::destroy_convolution_descriptor
 );
 
+/// A pass of a problem, ready to run.
+struct Plan {
+    descriptors: Descriptors,
+    choice: Choice,
+}
+
 /// A problem in cuDNN's terms.
 struct Descriptors {
     x: TensorShape,
@@ -149,7 +155,9 @@ impl Problem {
 struct Context {
     handle: Handle,
     stream: Arc<CudaStream>,
-    choices: RefCell<HashMap<(Problem, Pass), Choice>>,
+    plans: RefCell<HashMap<(Problem, Pass), Rc<Plan>>>,
+    /// What the algorithms work in, one after the other, as the stream runs them.
+    workspace: RefCell<CudaSlice<u8>>,
 }
 
 thread_local! {
@@ -176,17 +184,19 @@ impl Context {
             let handle = handle?;
             // SAFETY: both live; the stream lives as long as the handle.
             unsafe { result::set_stream(handle.0, stream.cu_stream().cast())? };
-            let context = Rc::new(Self { handle, stream, choices: RefCell::default() });
+            let workspace = RefCell::new(device.alloc_zeros::<u8>(1)?);
+            let context = Rc::new(Self { handle, stream, plans: RefCell::default(), workspace });
             contexts.insert(device.id(), context.clone());
             Ok(context)
         })
     }
 
-    fn choice(&self, p: &Problem, pass: Pass, d: &Descriptors) -> Result<Choice> {
-        if let Some(&choice) = self.choices.borrow().get(&(*p, pass)) {
-            return Ok(choice);
+    fn plan(&self, p: &Problem, pass: Pass) -> Result<Rc<Plan>> {
+        if let Some(plan) = self.plans.borrow().get(&(*p, pass)) {
+            return Ok(plan.clone());
         }
-        let found = self.candidates(pass, d).map_err(|error| refused(p, pass, error))?;
+        let descriptors = Descriptors::new(p).map_err(|error| refused(p, pass, error))?;
+        let found = self.candidates(pass, &descriptors).map_err(|error| refused(p, pass, error))?;
         let Some(mut choice) = found.into_iter().find(|choice| choice.workspace <= WORKSPACE) else {
             bail!("cuDNN has no deterministic algorithm within {WORKSPACE} bytes for the pass {pass:?} of {p:?}");
         };
@@ -194,8 +204,12 @@ impl Context {
         if p.math() == sys::cudnnMathType_t::CUDNN_FMA_MATH {
             choice.math = p.math();
         }
-        self.choices.borrow_mut().insert((*p, pass), choice);
-        Ok(choice)
+        // SAFETY: the descriptor lives.
+        let set = unsafe { result::set_convolution_math_type(descriptors.window.0, choice.math) };
+        set.map_err(|error| refused(p, pass, error))?;
+        let plan = Rc::new(Plan { descriptors, choice });
+        self.plans.borrow_mut().insert((*p, pass), plan.clone());
+        Ok(plan)
     }
 
     /// The deterministic algorithms, the fastest expected first.
@@ -248,11 +262,14 @@ pub(super) fn run<T: Element>(
         bail!("convolution of {} and {} numbers, expected {inputs:?} for {p:?}", first.len(), second.len());
     }
     let context = Context::of(device)?;
-    let d = Descriptors::new(p).map_err(|error| refused(p, pass, error))?;
-    let choice = context.choice(p, pass, &d)?;
-    // SAFETY: cuDNN reads of the workspace what it has written there, and with a factor of 0 nothing of the result.
-    let (mut result, mut workspace) =
-        unsafe { (device.alloc::<T>(output)?, device.alloc::<u8>(choice.workspace.max(1))?) };
+    let plan = context.plan(p, pass)?;
+    let mut workspace = context.workspace.borrow_mut();
+    if workspace.len() < plan.choice.workspace {
+        // SAFETY: cuDNN reads of it what it has written there.
+        *workspace = unsafe { device.alloc::<u8>(plan.choice.workspace)? };
+    }
+    // SAFETY: with a factor of 0 cuDNN reads nothing of the result, and writes all of it.
+    let mut result = unsafe { device.alloc::<T>(output)? };
     let launched = {
         let (first, _first) = first.device_ptr(&context.stream);
         let (second, _second) = second.device_ptr(&context.stream);
@@ -260,7 +277,7 @@ pub(super) fn run<T: Element>(
         let (work, _work) = workspace.device_ptr_mut(&context.stream);
         // SAFETY: the buffers have the numbers that the descriptors say and live until the guards are dropped, and the
         // workspace is as large as cuDNN wants it.
-        unsafe { launch::<T>(&context, choice, &d, [first, second].map(|a| a as *const c_void), out as _, work as _) }
+        unsafe { launch::<T>(&context, &plan, [first, second].map(|a| a as *const c_void), out as _, work as _) }
     };
     launched.map_err(|error| refused(p, pass, error))?;
     Ok(result)
@@ -268,15 +285,15 @@ pub(super) fn run<T: Element>(
 
 /// # Safety
 ///
-/// The pointers are those of buffers that fit the descriptors and the choice, on the device of the context.
+/// The pointers are those of buffers that fit the plan, on the device of the context.
 unsafe fn launch<T: Element>(
     context: &Context,
-    choice: Choice,
-    d: &Descriptors,
+    plan: &Plan,
     [first, second]: [*const c_void; 2],
     out: *mut c_void,
     work: *mut c_void,
 ) -> std::result::Result<(), CudnnError> {
+    let (d, choice) = (&plan.descriptors, plan.choice);
     let (x, weight, y, window) = (d.x.0, d.weight.0, d.y.0, d.window.0);
     // Factors have the type of sums.
     let (one, zero) = (T::Compute::from_f64(1.0), T::Compute::from_f64(0.0));
@@ -285,7 +302,6 @@ unsafe fn launch<T: Element>(
     let work = if size == 0 { null_mut() } else { work };
     // SAFETY: descriptors and handle live, the pointers fit them, see above.
     unsafe {
-        result::set_convolution_math_type(window, choice.math)?;
         match choice.algorithm {
             Algorithm::Forward(algorithm) => result::convolution_forward(
                 handle, one, x, first, weight, second, window, algorithm, work, size, zero, y, out,

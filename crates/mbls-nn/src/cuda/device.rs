@@ -1,14 +1,18 @@
 //! Access to a tensor's numbers in the memory of a device, and the kernels of the folder `kernel`.
 
+use crate::graph::Input;
+use candle_core::backend::BackendStorage;
 use candle_core::cuda_backend::cudarc::cudnn::CudnnDataType;
 use candle_core::cuda_backend::cudarc::driver::{
     CudaFunction, CudaSlice, CudaView, DeviceRepr, LaunchConfig, ValidAsZeroBits,
 };
 use candle_core::cuda_backend::cudarc::nvrtc::{CompileError, CompileOptions, compile_ptx_with_opts};
-use candle_core::cuda_backend::{CudaDType, CudaDevice};
+use candle_core::cuda_backend::{CudaDType, CudaDevice, DeviceId};
 use candle_core::op::BackpropOp;
 use candle_core::{CudaStorage, DType, Device, Layout, Result, Shape, Storage, StorageRef, Tensor, WithDType, bail};
 use half::{bf16, f16};
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::panic::catch_unwind;
 use std::sync::OnceLock;
 
@@ -17,6 +21,7 @@ const SOURCE: &str = concat!(
     include_str!("kernel/channels.cu"),
     include_str!("kernel/planes.cu"),
     include_str!("kernel/rows.cu"),
+    include_str!("kernel/updates.cu"),
 );
 
 /// Threads per block, `MAX_THREADS` of the source.
@@ -94,7 +99,9 @@ pub(super) fn compute(dtype: DType) -> DType {
 }
 
 /// The numbers of a contiguous tensor within its storage.
-pub(super) fn stored<'a, T: CudaDType>(storage: &'a CudaStorage, layout: &Layout) -> Result<CudaView<'a, T>> {
+pub(super) fn stored<'a, T: CudaDType>(input: &Input<'a>) -> Result<CudaView<'a, T>> {
+    let Input { storage, layout } = *input;
+    let Storage::Cuda(storage) = storage else { bail!("the CUDA operations need tensors on a CUDA device") };
     let Some((start, end)) = layout.contiguous_offsets() else {
         bail!("the CUDA operations need contiguous tensors, got {layout:?}");
     };
@@ -106,16 +113,25 @@ pub(super) fn stored<'a, T: CudaDType>(storage: &'a CudaStorage, layout: &Layout
 
 /// The numbers of a contiguous tensor whose storage is held.
 pub(super) fn held<'a, T: CudaDType>(held: &'a (StorageRef<'_>, &Layout)) -> Result<CudaView<'a, T>> {
-    match &*held.0 {
-        Storage::Cuda(storage) => stored(storage, held.1),
-        _ => bail!("the CUDA operations need tensors on a CUDA device"),
+    stored(&Input { storage: &held.0, layout: held.1 })
+}
+
+/// The device of an operation's inputs.
+pub(super) fn device_of<'a>(input: &Input<'a>) -> Result<&'a CudaDevice> {
+    match input.storage {
+        Storage::Cuda(storage) => Ok(storage.device()),
+        other => bail!("the CUDA operations need tensors on a CUDA device, got {:?}", other.device().location()),
     }
+}
+
+/// Numbers as a storage.
+pub(super) fn storage<T: CudaDType>(values: CudaSlice<T>, device: &CudaDevice) -> Storage {
+    Storage::Cuda(CudaStorage::wrap_cuda_slice(values, device.clone()))
 }
 
 /// Numbers as a tensor without history.
 pub(super) fn tensor<T: CudaDType>(values: CudaSlice<T>, device: &CudaDevice, shape: impl Into<Shape>) -> Tensor {
-    let storage = Storage::Cuda(CudaStorage::wrap_cuda_slice(values, device.clone()));
-    Tensor::from_storage(storage, shape, BackpropOp::none(), false)
+    Tensor::from_storage(storage(values, device), shape, BackpropOp::none(), false)
 }
 
 /// The device of a tensor.
@@ -132,6 +148,11 @@ pub(super) fn spread(work: usize) -> LaunchConfig {
     grid(blocks as u32)
 }
 
+/// One thread for each 16 bytes of `count` numbers.
+pub(super) fn spread_packs<T>(count: usize) -> LaunchConfig {
+    spread(count.div_ceil(16 / size_of::<T>()))
+}
+
 /// As many warps as items, or several items for each where there are more.
 pub(super) fn spread_warps(work: usize) -> LaunchConfig {
     let blocks = (work as u64).div_ceil(u64::from(THREADS / 32)).clamp(1, MAX_BLOCKS);
@@ -146,8 +167,21 @@ pub(super) fn grid(blocks: u32) -> LaunchConfig {
 /// Entries of a channel that one block sums: 32 for each of its threads.
 pub(super) const ENTRIES_OF_A_BLOCK: usize = 32 * THREADS as usize;
 
-/// A kernel for tensors of `T`.
-pub(super) fn kernel<T: Element>(device: &CudaDevice, name: &str) -> Result<CudaFunction> {
+/// A kernel for tensors of `T`; found once for each thread, type and device.
+pub(super) fn kernel<T: Element>(device: &CudaDevice, name: &'static str) -> Result<CudaFunction> {
+    thread_local! {
+        static FOUND: RefCell<HashMap<(DeviceId, &'static str, &'static str), CudaFunction>> = RefCell::default();
+    }
+    let key = (device.id(), T::NAME, name);
+    if let Some(function) = FOUND.with_borrow(|found| found.get(&key).cloned()) {
+        return Ok(function);
+    }
+    let function = load::<T>(device, name)?;
+    FOUND.with_borrow_mut(|found| found.insert(key, function.clone()));
+    Ok(function)
+}
+
+fn load<T: Element>(device: &CudaDevice, name: &str) -> Result<CudaFunction> {
     let ptx = match T::ptx().get() {
         Some(ptx) => ptx,
         None => {
@@ -194,6 +228,7 @@ mod tests {
             let mut found: Vec<&str> = entries.collect();
             found.sort_unstable();
             let expected = [
+                "adam",
                 "add_bias",
                 "channel_parts",
                 "channel_sums",
@@ -211,6 +246,10 @@ mod tests {
                 "plane_means",
                 "plane_means_backward",
                 "resample",
+                "running",
+                "sgd",
+                "square_parts",
+                "sum_parts",
             ];
             assert_eq!(found, expected, "{element}");
         }

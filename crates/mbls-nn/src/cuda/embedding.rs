@@ -1,12 +1,12 @@
 //! Rows of a table by index.
 
 use super::channels::expect;
-use super::device::{Element, device, for_element, held, kernel, spread, stored, tensor};
+use super::device::{Element, device, device_of, for_element, held, kernel, spread, storage, stored, tensor};
+use crate::graph::{self, Gradients, Input, Keep, Operation};
 use crate::layer::check_indices;
-use candle_core::backend::BackendStorage;
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, PushKernelArg};
 use candle_core::cuda_backend::{CudaDevice, WrapErr};
-use candle_core::{CpuStorage, CudaStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Result, Shape, Storage, Tensor, bail};
 
 /// As [`portable::embedding`](crate::portable::embedding). Waits for the indices, which are checked on the host.
 ///
@@ -21,7 +21,8 @@ pub fn embedding(weight: &Tensor, indices: &Tensor, padding_idx: Option<u32>) ->
     let values = check_indices(weight, indices)?;
     let mut shape = indices.dims().to_vec();
     shape.push(weight.dim(1)?);
-    weight.contiguous()?.apply_op1(Rows { indices: values, padding_idx, shape })
+    let op = Rows { indices: values, padding_idx, shape };
+    graph::apply(op, [&weight.contiguous()?], Keep { inputs: [true], result: false })
 }
 
 struct Rows {
@@ -99,28 +100,24 @@ impl Rows {
     }
 }
 
-impl CustomOp1 for Rows {
+impl Operation for Rows {
     fn name(&self) -> &'static str {
         "embedding"
     }
 
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-        bail!("embedding: the CUDA operation of a tensor on the CPU")
-    }
-
-    fn cuda_fwd(&self, weight: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
-        let (_, size) = layout.shape().dims2()?;
-        let y = for_element!(weight.dtype(), T => {
-            let y = self.forward(&weight.device, &stored::<T>(weight, layout)?, size)?;
-            CudaStorage::wrap_cuda_slice(y, weight.device.clone())
+    fn forward(&self, inputs: &[Input]) -> Result<(Storage, Shape)> {
+        let (device, (_, size)) = (device_of(&inputs[0])?, inputs[0].layout.shape().dims2()?);
+        let y = for_element!(inputs[0].storage.dtype(), T => {
+            storage(self.forward(device, &stored::<T>(&inputs[0])?, size)?, device)
         });
         Ok((y, Shape::from(self.shape.clone())))
     }
 
-    fn bwd(&self, weight: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let (grad, (rows, size)) = (grad.contiguous()?, weight.dims2()?);
+    fn backward(&self, inputs: &[&Tensor], _result: &Tensor, grad: &Tensor) -> Result<Gradients> {
+        let (weight, grad) = (inputs[0], grad.contiguous()?);
+        let (rows, size) = weight.dims2()?;
         for_element!(grad.dtype(), T => {
-            Ok(Some(tensor(self.backward::<T>(&grad, rows, size)?, device(weight)?, weight.shape())))
+            Ok(vec![Some(tensor(self.backward::<T>(&grad, rows, size)?, device(weight)?, weight.shape()))])
         })
     }
 }

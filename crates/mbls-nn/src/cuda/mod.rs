@@ -14,16 +14,20 @@ mod cudnn;
 mod device;
 mod embedding;
 mod linear;
+mod memory;
+mod norm;
 mod planes;
 mod pool;
 mod precision;
 mod relu;
 mod resample;
+mod update;
 
 pub use batch_norm::{batch_norm, batch_norm_relu, batch_norm_relu_train, batch_norm_train};
 pub use conv::conv;
 pub use embedding::embedding;
 pub use linear::linear;
+pub use memory::keep_memory;
 pub use pool::{
     adaptive_avg_pool, adaptive_max_pool_with_indices, avg_pool, global_avg_pool2d, max_pool, max_pool_with_indices,
 };
@@ -32,3 +36,5 @@ pub use relu::relu;
 pub use resample::bilinear2d;
 
 pub(crate) use device::supports;
+pub(crate) use norm::sum_of_squares;
+pub(crate) use update::{Adam, Rule, Running, Sgd, update};

@@ -1,16 +1,18 @@
 //! Pooling.
 
 use super::channels::expect;
-use super::device::{Element, device, for_element, held, kernel, spread, spread_warps, stored, tensor};
+use super::device::{
+    Element, device, device_of, for_element, held, kernel, spread, spread_warps, storage, stored, tensor,
+};
 use super::planes::{Sizes, upload};
 use super::resample::resample;
 use crate::axis::{Planes, Spans, output_shape};
+use crate::graph::{self, Gradients, Input, Keep, Operation};
 use crate::layer::PoolSize;
 use crate::window::image_dims;
-use candle_core::backend::BackendStorage;
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, PushKernelArg};
 use candle_core::cuda_backend::{CudaDevice, WrapErr};
-use candle_core::{CpuStorage, CudaStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Result, Shape, Storage, Tensor, bail};
 use std::sync::{Arc, OnceLock};
 
 /// As [`portable::max_pool`](crate::portable::max_pool).
@@ -89,8 +91,11 @@ pub fn adaptive_avg_pool<const D: usize>(x: &Tensor, output: [usize; D]) -> Resu
 /// Where the input is empty or has other than four dimensions.
 pub fn global_avg_pool2d(x: &Tensor) -> Result<Tensor> {
     let (n, c, h, w) = image_dims(x, "global average pool")?;
-    x.contiguous()?.apply_op1(GlobalMean { shape: [n, c], plane: h * w })
+    graph::apply(GlobalMean { shape: [n, c], plane: h * w, input: x.shape().clone() }, [&x.contiguous()?], KEEP)
 }
+
+/// Neither inputs nor results are read again.
+const KEEP: Keep<1> = Keep { inputs: [false], result: false };
 
 /// The places of the maxima, which the forward pass fills in and the backward pass reads.
 type Places = Arc<OnceLock<Tensor>>;
@@ -98,7 +103,8 @@ type Places = Arc<OnceLock<Tensor>>;
 fn maxima(x: &Tensor, planes: Planes<Spans>) -> Result<(Tensor, Places)> {
     let shape = output_shape(x, planes.rows.output(), planes.columns.output());
     let places = Places::default();
-    Ok((x.contiguous()?.apply_op1(Maxima { planes, shape, places: places.clone() })?, places))
+    let op = Maxima { planes, shape, places: places.clone(), input: x.shape().clone() };
+    Ok((graph::apply(op, [&x.contiguous()?], KEEP)?, places))
 }
 
 fn with_indices((y, places): (Tensor, Places)) -> Result<(Tensor, Tensor)> {
@@ -116,6 +122,7 @@ struct Maxima {
     planes: Planes<Spans>,
     shape: Vec<usize>,
     places: Places,
+    input: Shape,
 }
 
 impl Maxima {
@@ -160,34 +167,33 @@ impl Maxima {
     }
 }
 
-impl CustomOp1 for Maxima {
+impl Operation for Maxima {
     fn name(&self) -> &'static str {
         "max pool"
     }
 
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-        bail!("max pool: the CUDA operation of a tensor on the CPU")
-    }
-
-    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
-        let y = for_element!(x.dtype(), T => {
-            let (y, places) = self.forward(&x.device, &stored::<T>(x, layout)?)?;
+    fn forward(&self, inputs: &[Input]) -> Result<(Storage, Shape)> {
+        let device = device_of(&inputs[0])?;
+        let y = for_element!(inputs[0].storage.dtype(), T => {
+            let (y, places) = self.forward(device, &stored::<T>(&inputs[0])?)?;
             // An operation runs forward once.
-            self.places.get_or_init(|| tensor(places, &x.device, self.shape.clone()));
-            CudaStorage::wrap_cuda_slice(y, x.device.clone())
+            self.places.get_or_init(|| tensor(places, device, self.shape.clone()));
+            storage(y, device)
         });
         Ok((y, Shape::from(self.shape.clone())))
     }
 
-    fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+    fn backward(&self, _inputs: &[&Tensor], _result: &Tensor, grad: &Tensor) -> Result<Gradients> {
         let grad = grad.contiguous()?;
-        for_element!(grad.dtype(), T => Ok(Some(tensor(self.backward::<T>(&grad)?, device(x)?, x.shape()))))
+        let dx = for_element!(grad.dtype(), T => tensor(self.backward::<T>(&grad)?, device(&grad)?, &self.input));
+        Ok(vec![Some(dx)])
     }
 }
 
 struct GlobalMean {
     shape: [usize; 2],
     plane: usize,
+    input: Shape,
 }
 
 impl GlobalMean {
@@ -212,28 +218,24 @@ impl GlobalMean {
     }
 }
 
-impl CustomOp1 for GlobalMean {
+impl Operation for GlobalMean {
     fn name(&self) -> &'static str {
         "global average pool"
     }
 
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-        bail!("global average pool: the CUDA operation of a tensor on the CPU")
-    }
-
-    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
-        let y = for_element!(x.dtype(), T => {
-            let y = self.run(&x.device, &stored::<T>(x, layout)?, false)?;
-            CudaStorage::wrap_cuda_slice(y, x.device.clone())
+    fn forward(&self, inputs: &[Input]) -> Result<(Storage, Shape)> {
+        let device = device_of(&inputs[0])?;
+        let y = for_element!(inputs[0].storage.dtype(), T => {
+            storage(self.run(device, &stored::<T>(&inputs[0])?, false)?, device)
         });
         Ok((y, Shape::from(self.shape.to_vec())))
     }
 
-    fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let (grad, device) = (grad.contiguous()?, device(x)?);
+    fn backward(&self, _inputs: &[&Tensor], _result: &Tensor, grad: &Tensor) -> Result<Gradients> {
+        let (grad, device) = (grad.contiguous()?, device(grad)?);
         for_element!(grad.dtype(), T => {
             let grad_held = grad.storage_and_layout();
-            Ok(Some(tensor(self.run(device, &held::<T>(&grad_held)?, true)?, device, x.shape())))
+            Ok(vec![Some(tensor(self.run(device, &held::<T>(&grad_held)?, true)?, device, &self.input))])
         })
     }
 }

@@ -1,10 +1,10 @@
 //! Rectifier.
 
-use super::device::{Element, device, for_element, held, kernel, spread, stored, tensor};
-use candle_core::backend::BackendStorage;
+use super::device::{Element, device, device_of, for_element, held, kernel, spread, storage, stored, tensor};
+use crate::graph::{self, Gradients, Input, Keep, Operation};
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, PushKernelArg};
 use candle_core::cuda_backend::{CudaDevice, WrapErr};
-use candle_core::{CpuStorage, CudaStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Result, Shape, Storage, Tensor, bail};
 
 /// `max(x, 0)` with derivative 0 at 0; NaN stays NaN.
 ///
@@ -12,34 +12,31 @@ use candle_core::{CpuStorage, CudaStorage, CustomOp1, Layout, Result, Shape, Ten
 ///
 /// Where the type is not a floating-point type.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Relu)
+    graph::apply(Relu, [&x.contiguous()?], Keep { inputs: [false], result: true })
 }
 
 struct Relu;
 
-impl CustomOp1 for Relu {
+impl Operation for Relu {
     fn name(&self) -> &'static str {
         "relu"
     }
 
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-        bail!("relu: the CUDA operation of a tensor on the CPU")
-    }
-
-    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
-        let y = for_element!(x.dtype(), T => {
-            let values = stored::<T>(x, layout)?;
-            CudaStorage::wrap_cuda_slice(gate(&x.device, &values, &values)?, x.device.clone())
+    fn forward(&self, inputs: &[Input]) -> Result<(Storage, Shape)> {
+        let (x, device) = (&inputs[0], device_of(&inputs[0])?);
+        let y = for_element!(x.storage.dtype(), T => {
+            let values = stored::<T>(x)?;
+            storage(gate(device, &values, &values)?, device)
         });
-        Ok((y, layout.shape().clone()))
+        Ok((y, x.layout.shape().clone()))
     }
 
-    fn bwd(&self, _x: &Tensor, y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+    fn backward(&self, _inputs: &[&Tensor], y: &Tensor, grad: &Tensor) -> Result<Gradients> {
         let (grad, device) = (grad.contiguous()?, device(y)?);
         for_element!(y.dtype(), T => {
             let (y_held, grad_held) = (y.storage_and_layout(), grad.storage_and_layout());
             let values = gate(device, &held::<T>(&y_held)?, &held::<T>(&grad_held)?)?;
-            Ok(Some(tensor(values, device, y.shape())))
+            Ok(vec![Some(tensor(values, device, y.shape()))])
         })
     }
 }

@@ -1,14 +1,14 @@
 //! Weighted sums of neighbours along both axes: average pooling and bilinear resampling.
 
 use super::channels::expect;
-use super::device::{Element, device, for_element, held, kernel, spread, stored, tensor};
+use super::device::{Element, device, device_of, for_element, held, kernel, spread, storage, stored, tensor};
 use super::planes::{Sizes, upload};
 use crate::axis::{Planes, Taps, output_shape};
+use crate::graph::{self, Gradients, Input, Keep, Operation};
 use crate::portable::bilinear_taps;
-use candle_core::backend::BackendStorage;
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, PushKernelArg};
 use candle_core::cuda_backend::{CudaDevice, WrapErr};
-use candle_core::{CpuStorage, CudaStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType, bail};
+use candle_core::{Result, Shape, Storage, Tensor, WithDType};
 
 /// As [`portable::bilinear2d`](crate::portable::bilinear2d).
 ///
@@ -25,38 +25,36 @@ pub fn bilinear2d(x: &Tensor, output: [usize; 2], align_corners: bool) -> Result
 
 pub(super) fn resample(x: &Tensor, planes: Planes<Taps>) -> Result<Tensor> {
     let shape = output_shape(x, planes.rows.output(), planes.columns.output());
-    x.contiguous()?.apply_op1(Resample { planes, shape })
+    let op = Resample { planes, shape, input: x.shape().clone() };
+    graph::apply(op, [&x.contiguous()?], Keep { inputs: [false], result: false })
 }
 
 struct Resample {
     planes: Planes<Taps>,
     shape: Vec<usize>,
+    input: Shape,
 }
 
-impl CustomOp1 for Resample {
+impl Operation for Resample {
     fn name(&self) -> &'static str {
         "resample"
     }
 
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-        bail!("resample: the CUDA operation of a tensor on the CPU")
-    }
-
-    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
-        let y = for_element!(x.dtype(), T => {
-            let y = apply(&x.device, &stored::<T>(x, layout)?, &self.planes)?;
-            CudaStorage::wrap_cuda_slice(y, x.device.clone())
+    fn forward(&self, inputs: &[Input]) -> Result<(Storage, Shape)> {
+        let device = device_of(&inputs[0])?;
+        let y = for_element!(inputs[0].storage.dtype(), T => {
+            storage(apply(device, &stored::<T>(&inputs[0])?, &self.planes)?, device)
         });
         Ok((y, Shape::from(self.shape.clone())))
     }
 
-    fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let (grad, device) = (grad.contiguous()?, device(x)?);
+    fn backward(&self, _inputs: &[&Tensor], _result: &Tensor, grad: &Tensor) -> Result<Gradients> {
+        let (grad, device) = (grad.contiguous()?, device(grad)?);
         let transposed = Planes { rows: self.planes.rows.transpose(), columns: self.planes.columns.transpose() };
         for_element!(grad.dtype(), T => {
             let grad_held = grad.storage_and_layout();
             let dx = apply(device, &held::<T>(&grad_held)?, &transposed)?;
-            Ok(Some(tensor(dx, device, x.shape())))
+            Ok(vec![Some(tensor(dx, device, &self.input))])
         })
     }
 }

@@ -2,6 +2,8 @@
 
 use super::dispatch;
 use super::place::check_places;
+#[cfg(feature = "cuda")]
+use crate::cuda;
 use crate::portable::BatchNormOutput;
 use candle_core::{DType, Result, Tensor, Var, bail};
 use candle_nn::{Init, ModuleT, VarBuilder};
@@ -235,6 +237,10 @@ impl Share {
 
 /// `running <- (1 - share) running + share factor batch`.
 fn update(running: &Var, batch: &Tensor, factor: f64, share: f64) -> Result<()> {
+    #[cfg(feature = "cuda")]
+    if cuda::supports(running) && running.dtype() == batch.dtype() {
+        return cuda::update(running, batch, [None; 3], &cuda::Running { share, factor });
+    }
     let old = running.as_detached_tensor();
     let new = (batch.to_dtype(old.dtype())? * (share * factor))?;
     running.set(&((old * (1.0 - share))? + new)?)

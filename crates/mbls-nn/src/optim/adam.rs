@@ -2,6 +2,8 @@
 
 use super::parameters::{Parameters, Trained};
 use super::{Optimizer, at_least_zero, elementwise, gradients, setting, tensors};
+#[cfg(feature = "cuda")]
+use crate::cuda;
 use crate::{Fit, Result, state};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
@@ -98,6 +100,14 @@ struct Factors {
     root: f64,
 }
 
+#[cfg(feature = "cuda")]
+impl Factors {
+    fn on_cuda(&self) -> cuda::Adam {
+        let &Self { beta1, beta2, eps, decay, shrink, step_size, root } = self;
+        cuda::Adam { beta1, beta2, eps, decay, shrink, step_size, root }
+    }
+}
+
 impl Adam {
     /// An optimizer of these parameters.
     ///
@@ -150,6 +160,11 @@ impl Optimizer for Adam {
             let t = step.to_scalar::<i64>()?.saturating_add(1);
             step.set(&Tensor::new(t, &Device::Cpu)?)?;
             let factors = self.factors(parameter, learning_rate, t);
+            #[cfg(feature = "cuda")]
+            if cuda::supports(&parameter.var) {
+                parameter.update_on_cuda(&g, [Some(m), Some(s)], &factors.on_cuda())?;
+                continue;
+            }
             parameter.update(&g, |p, g| match elementwise::supports(p) {
                 true => step_elements(p, m, s, g, &factors),
                 false => step_tensors(p, m, s, g, &factors),

@@ -2,6 +2,8 @@
 
 use super::setting;
 use crate::Result;
+#[cfg(feature = "cuda")]
+use crate::cuda;
 use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, DType, Storage, Tensor, Var};
 use rayon::prelude::*;
@@ -14,7 +16,7 @@ const LANES: usize = 16;
 
 /// Scales all gradients by `min(1, max_norm / (norm + 1e-6))` and returns `norm`, their joint Euclidean norm before that.
 ///
-/// As `torch.nn.utils.clip_grad_norm_`, but accumulated in `f64` on the CPU. A norm that is not finite is returned, and the
+/// As `torch.nn.utils.clip_grad_norm_`, but accumulated in `f64` on the CPU and on CUDA devices. A norm that is not finite is returned, and the
 /// gradients stay as they are: what to do then is the caller's decision. Parameters without gradient are left out.
 ///
 /// # Errors
@@ -35,11 +37,7 @@ const LANES: usize = 16;
 pub fn clip_grad_norm(parameters: &[(String, Var)], grads: &mut GradStore, max_norm: f64) -> Result<f64> {
     setting("max_norm", max_norm, max_norm >= 0.0, "at least 0")?;
     let gradients = super::gradients(parameters.iter().map(|(name, var)| (name, var)), grads, [])?;
-    let mut sum = 0.0;
-    for grad in gradients.iter().flatten() {
-        sum += sum_of_squares(grad)?;
-    }
-    let norm = sum.sqrt();
+    let norm = sum_of_squares(gradients.iter().flatten())?.sqrt();
     let coefficient = max_norm / (norm + 1e-6);
     if norm.is_finite() && coefficient < 1.0 {
         for ((_, var), grad) in parameters.iter().zip(gradients) {
@@ -79,7 +77,20 @@ pub fn clip_grad_value(parameters: &[(String, Var)], grads: &mut GradStore, limi
     Ok(())
 }
 
-fn sum_of_squares(grad: &Tensor) -> candle_core::Result<f64> {
+/// Of all numbers of all gradients, which are contiguous.
+fn sum_of_squares<'a>(grads: impl Iterator<Item = &'a Tensor>) -> candle_core::Result<f64> {
+    #[cfg(feature = "cuda")]
+    let grads = {
+        let (there, here): (Vec<_>, Vec<_>) = grads.partition(|grad| cuda::supports(grad));
+        if here.is_empty() {
+            return cuda::sum_of_squares(&there);
+        }
+        there.into_iter().chain(here)
+    };
+    grads.map(squares_of_one).try_fold(0.0, |sum, squares| Ok(sum + squares?))
+}
+
+fn squares_of_one(grad: &Tensor) -> candle_core::Result<f64> {
     if !grad.device().is_cpu() {
         // Some devices have no f64.
         return Ok(f64::from(grad.to_dtype(DType::F32)?.sqr()?.sum_all()?.to_scalar::<f32>()?));

@@ -1,6 +1,8 @@
 //! What an optimizer trains, and which parameters it treats differently from the rest.
 
 use super::at_least_zero;
+#[cfg(feature = "cuda")]
+use crate::cuda;
 use crate::{Error, Result};
 use candle_core::{DType, Tensor, Var};
 use serde::{Deserialize, Serialize};
@@ -246,6 +248,13 @@ impl Trained {
     /// The variables that a step writes, besides the optimizer's own.
     pub(super) fn vars(&self) -> impl Iterator<Item = &Var> {
         std::iter::once(&self.var).chain(&self.master)
+    }
+
+    /// One step on a CUDA device, by one kernel.
+    #[cfg(feature = "cuda")]
+    pub(super) fn update_on_cuda<R: cuda::Rule>(&self, g: &Tensor, moments: [Option<&Var>; 2], rule: &R) -> Result<()> {
+        let [first, second] = moments;
+        Ok(cuda::update(&self.var, g, [self.master.as_ref(), first, second], rule)?)
     }
 
     /// Calls `step` with what is to be stepped and the gradient in its type.

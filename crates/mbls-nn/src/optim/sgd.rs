@@ -2,6 +2,8 @@
 
 use super::parameters::{Parameters, Trained};
 use super::{Optimizer, at_least_zero, elementwise, gradients, tensors};
+#[cfg(feature = "cuda")]
+use crate::cuda;
 use crate::{Error, Fit, Result, state};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
@@ -68,6 +70,14 @@ struct Factors {
     nesterov: bool,
 }
 
+#[cfg(feature = "cuda")]
+impl Factors {
+    fn on_cuda(&self) -> cuda::Sgd {
+        let &Self { learning_rate, momentum, share, weight_decay, nesterov } = self;
+        cuda::Sgd { learning_rate, momentum, share, weight_decay, nesterov: nesterov.into() }
+    }
+}
+
 impl Sgd {
     /// An optimizer of these parameters.
     ///
@@ -123,6 +133,11 @@ impl Optimizer for Sgd {
             let learning_rate = learning_rate * parameter.learning_rate_factor;
             let factors = Factors { learning_rate, momentum, share, weight_decay: parameter.weight_decay, nesterov };
             let v = self.momentum.get(i);
+            #[cfg(feature = "cuda")]
+            if cuda::supports(&parameter.var) {
+                parameter.update_on_cuda(&g, [v, None], &factors.on_cuda())?;
+                continue;
+            }
             parameter.update(&g, |p, g| match elementwise::supports(p) {
                 true => step_elements(p, v, g, &factors),
                 false => step_tensors(p, v, g, &factors),

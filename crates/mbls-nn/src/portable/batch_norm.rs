@@ -105,11 +105,7 @@ pub fn batch_norm_relu(
 }
 
 /// `relu(y + residual)` by operations of their own, with the rectifier of the caller's device.
-pub(crate) fn add_and_rectify(
-    y: Tensor,
-    residual: Option<&Tensor>,
-    relu: impl Fn(&Tensor) -> Result<Tensor>,
-) -> Result<Tensor> {
+fn add_and_rectify(y: Tensor, residual: Option<&Tensor>, relu: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
     let Some(residual) = residual else { return relu(&y) };
     check_residual(&y, residual)?;
     relu(&(y + residual)?)

@@ -21,6 +21,4 @@ pub use pool::{
 pub use relu::relu;
 pub use resample::bilinear2d;
 
-#[cfg(feature = "cuda")]
-pub(crate) use batch_norm::add_and_rectify;
 pub(crate) use resample::bilinear_taps;

@@ -5,14 +5,14 @@
 //! 1e-7 of their size, ends in one of two places, whose gradient norms in the third step are 6.5e-4 apart (6 and 10 of 16 runs).
 
 use crate::named::{classes, gap, keys, network};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use candle_nn::ModuleT;
 use mbls_core::loss::{LogitBatch, LossSpec};
 use mbls_nn::checkpoint::Value as Saved;
 use mbls_nn::{
     AdamConfig, Checkpoint, Fit, Optimizer, OptimizerConfig, ParamStore, SgdConfig, checkpoint, clip_grad_norm,
 };
-use mbls_testkit::golden;
+use mbls_testkit::{device, golden};
 use mbls_vision::model::Options;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -37,7 +37,7 @@ impl Case {
     }
 
     fn forward(&self, train: bool) -> Result<Tensor> {
-        Ok(self.model.forward_t(&self.io["input"].to_dtype(self.dtype)?, train)?)
+        Ok(self.model.forward_t(&self.io["input"].to_dtype(self.dtype)?.to_device(&device())?, train)?)
     }
 
     /// A setting of the checkpoint's optimizer.
@@ -89,7 +89,7 @@ fn each_case(test: impl Fn(&Case) -> Result<()>) -> Result<()> {
         let path = golden::directory().join("models").join(entry["checkpoint"].as_str().expect("a path"));
         for dtype in [DType::F64, DType::F32] {
             let Some(network) = network(&name, classes(&keys(&entry["keys"]))) else { break };
-            let (store, checkpoint) = (ParamStore::new(0, dtype, &Device::Cpu), Checkpoint::read(&path)?);
+            let (store, checkpoint) = (ParamStore::new(0, dtype, &device()), Checkpoint::read(&path)?);
             let model = network.build(Options::default(), store.var_builder())?;
             let report = store.load(&checkpoint, Fit::Strict)?;
             assert!(report.fits(), "{name}: {report}");
@@ -129,7 +129,7 @@ fn three_training_steps_from_checkpoints() -> Result<()> {
     each_case(|case| {
         let (name, dtype) = (&case.name, case.dtype);
         let loss = LossSpec::margin(case.number("margin"), case.number("alpha")).build()?;
-        let labels = case.io["labels"].to_dtype(DType::U32)?;
+        let labels = case.io["labels"].to_dtype(DType::U32)?.to_device(&device())?;
         let mut optimizer = case.optimizer()?;
         let learning_rate = case.setting("lr").and_then(|lr| lr.as_f64()).expect("lr");
         assert_eq!(learning_rate, case.number("lr"), "{name}");

@@ -1,6 +1,6 @@
 //! The network that a name in the golden files means.
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 use mbls_vision::model::{DenseNetConfig, Network, ResNetConfig};
 use serde_json::Value;
 
@@ -65,8 +65,9 @@ pub(crate) fn classes(keys: &[Key]) -> usize {
     keys.last().expect("a key").shape[0]
 }
 
-/// The largest difference.
+/// The largest difference, of tensors on any device.
 pub(crate) fn gap(a: &Tensor, b: &Tensor) -> Result<f64> {
     assert_eq!(a.dims(), b.dims());
-    (a.to_dtype(DType::F64)? - b.to_dtype(DType::F64)?)?.abs()?.max_all()?.to_scalar()
+    let wide = |t: &Tensor| t.to_device(&Device::Cpu)?.to_dtype(DType::F64);
+    (wide(a)? - wide(b)?)?.abs()?.max_all()?.to_scalar()
 }

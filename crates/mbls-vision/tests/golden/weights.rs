@@ -3,6 +3,7 @@
 use candle_core::{DType, Device, Result, Shape, Tensor, Var};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
+use mbls_testkit::device;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -19,16 +20,16 @@ impl Procedural {
     }
 
     pub(crate) fn var_builder(&self, dtype: DType) -> VarBuilder<'static> {
-        VarBuilder::from_backend(Box::new(self.clone()), dtype, Device::Cpu)
+        VarBuilder::from_backend(Box::new(self.clone()), dtype, device())
     }
 }
 
 impl SimpleBackend for Procedural {
-    fn get(&self, shape: Shape, name: &str, _init: Init, dtype: DType, _device: &Device) -> Result<Tensor> {
+    fn get(&self, shape: Shape, name: &str, _init: Init, dtype: DType, device: &Device) -> Result<Tensor> {
         let value = values(name, shape.dims());
         let numbers = units(&format!("{}{name}", self.salt)).take(shape.elem_count());
         let tensor = Tensor::from_iter(numbers.map(|u| value(u) as f32), &Device::Cpu)?;
-        let var = Var::from_tensor(&tensor.reshape(shape)?.to_dtype(dtype)?)?;
+        let var = Var::from_tensor(&tensor.reshape(shape)?.to_dtype(dtype)?.to_device(device)?)?;
         assert!(self.vars.lock().expect("variables").insert(name.to_owned(), var.clone()).is_none(), "{name} twice");
         Ok(var.into_inner())
     }
@@ -45,7 +46,9 @@ impl SimpleBackend for Procedural {
 /// An input: `(2u - 1) * 1.7`.
 pub(crate) fn input(salt: &str, shape: &[usize]) -> Result<Tensor> {
     let numbers = units(&format!("{salt}input")).take(shape.iter().product());
-    Tensor::from_iter(numbers.map(|u| ((2.0 * u - 1.0) * 1.7) as f32), &Device::Cpu)?.reshape(shape)
+    Tensor::from_iter(numbers.map(|u| ((2.0 * u - 1.0) * 1.7) as f32), &Device::Cpu)?
+        .reshape(shape)?
+        .to_device(&device())
 }
 
 /// How a number of [0, 1) becomes one of this variable's.

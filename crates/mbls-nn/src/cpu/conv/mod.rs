@@ -10,9 +10,10 @@ mod winograd;
 
 use super::kernel::columns::Grid;
 use super::kernel::sum;
-use super::values::{Float, dtype, for_float, held, narrow, storage, stored};
+use super::values::{Float, for_float, held, narrow, storage, stored};
+use crate::graph::{self, Gradients, Input, Keep, Operation};
 use crate::layer::{ConvConfig, ConvDims};
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
+use candle_core::{Result, Shape, Storage, Tensor};
 use offsets::Offsets;
 use plan::{Plan, flip};
 use winograd::Winograd;
@@ -39,8 +40,11 @@ pub fn conv<const D: usize>(
     let op = Convolution::<D>(ConvDims::new(x, weight, bias, config)?);
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
     match bias {
-        Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, op),
-        None => x.apply_op2(&weight, op),
+        Some(bias) => {
+            let keep = Keep { inputs: [true, true, false], result: false };
+            graph::apply(op, [&x, &weight, &bias.contiguous()?], keep)
+        }
+        None => graph::apply(op, [&x, &weight], Keep { inputs: [true, true], result: false }),
     }
 }
 
@@ -117,53 +121,26 @@ impl<const D: usize> Convolution<D> {
     }
 }
 
-impl<const D: usize> CustomOp2 for Convolution<D> {
+impl<const D: usize> Operation for Convolution<D> {
     fn name(&self) -> &'static str {
         "convolution"
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, w: &CpuStorage, lw: &Layout) -> Result<(CpuStorage, Shape)> {
-        let y = for_float!(dtype(x), T => {
-            storage::<T>(self.forward::<T>(stored(x, lx)?, stored(w, lw)?, None))
+    fn forward(&self, inputs: &[Input]) -> Result<(Storage, Shape)> {
+        let y = for_float!(inputs[0].storage.dtype(), T => {
+            let bias = inputs.get(2).map(stored::<T>).transpose()?;
+            storage::<T>(self.forward::<T>(stored(&inputs[0])?, stored(&inputs[1])?, bias))
         });
         Ok((y, self.out_shape()))
     }
 
-    fn bwd(&self, x: &Tensor, w: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        self.gradients(x, w, &grad.contiguous()?)
-    }
-}
-
-impl<const D: usize> CustomOp3 for Convolution<D> {
-    fn name(&self) -> &'static str {
-        "convolution with bias"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        lx: &Layout,
-        w: &CpuStorage,
-        lw: &Layout,
-        b: &CpuStorage,
-        lb: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let y = for_float!(dtype(x), T => {
-            storage::<T>(self.forward::<T>(stored(x, lx)?, stored(w, lw)?, Some(stored(b, lb)?)))
-        });
-        Ok((y, self.out_shape()))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        w: &Tensor,
-        _b: &Tensor,
-        _y: &Tensor,
-        grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+    fn backward(&self, inputs: &[&Tensor], _result: &Tensor, grad: &Tensor) -> Result<Gradients> {
         let grad = grad.contiguous()?;
-        let (dx, dw) = self.gradients(x, w, &grad)?;
-        Ok((dx, dw, Some(self.bias_gradient(&grad)?)))
+        let (dx, dw) = self.gradients(inputs[0], inputs[1], &grad)?;
+        let mut gradients = vec![dx, dw];
+        if inputs.len() == 3 {
+            gradients.push(Some(self.bias_gradient(&grad)?));
+        }
+        Ok(gradients)
     }
 }

@@ -15,7 +15,26 @@ static_assert(sizeof(Channels) == 32, "the host passes this size");
 
 __device__ u64 entries(const Channels& shape) { return shape.outer * shape.channels * shape.plane; }
 
-// The entries of all channels in turn, each with its channel.
+// Entries that are read and written together: 16 bytes, or one.
+#define PACK ((u32)(16 / sizeof(Stored)))
+
+template <u32 N> struct alignas(N * sizeof(Stored)) Pack {
+    Stored at[N];
+};
+
+// Whether packs are possible: those of a plane belong to one channel, and each tensor (or null) begins at a multiple of 16.
+__device__ bool packed(const Channels& shape, const void* a, const void* b = 0, const void* c = 0, const void* d = 0) {
+    return shape.plane % PACK == 0 && ((u64)a | (u64)b | (u64)c | (u64)d) % 16 == 0;
+}
+
+template <u32 N> __device__ Pack<N> pack(const Stored* values, u64 at) { return ((const Pack<N>*)values)[at]; }
+
+template <u32 N> __device__ Channels in_packs(Channels shape) {
+    shape.plane /= N;
+    return shape;
+}
+
+// The entries of all channels in turn, or their packs, each with its channel.
 struct Everywhere : Walk {
     u64 channels;
     u64 channel;
@@ -33,9 +52,9 @@ struct Everywhere : Walk {
     }
 };
 
-// The block's share of a channel: its entries' places in the tensor.
+// The block's share of a channel: the places of its entries or packs in the tensor.
 struct Share {
-    const Channels& shape;
+    const Channels shape;
     u64 channel;
     u64 count;
     Walk walk;
@@ -68,27 +87,34 @@ __device__ Pair add_parts(const double* parts, const Channels& shape) {
     return block_sum(sum);
 }
 
-// Sums and sums of squares around the channel's first entry.
-KERNEL moment_parts(const Stored* x, const Channels shape, double* parts) {
-    Share share(shape);
+template <u32 N> __device__ Pair moments_of_share(const Stored* x, const Channels& shape) {
+    Share share(in_packs<N>(shape));
     Pair sum = {0, 0};
     if (share.inside()) {
         double origin = (double)load(x[share.channel * shape.plane]);
         // Around an entry of its own no thread loses digits to a mean far from 0.
-        Compute centre = load(x[share.place()]);
+        Compute centre = load(pack<N>(x, share.place()).at[0]);
         Compute plain = 0, squares = 0;
         double count = 0;
         for (; share.inside(); share.walk.next()) {
-            Compute distance = load(x[share.place()]) - centre;
-            plain += distance;
-            squares += distance * distance;
-            count += 1;
+            Pack<N> values = pack<N>(x, share.place());
+            for (u32 k = 0; k < N; ++k) {
+                Compute distance = load(values.at[k]) - centre;
+                plain += distance;
+                squares += distance * distance;
+            }
+            count += N;
         }
         double shift = (double)centre - origin;
         sum.first = (double)plain + count * shift;
         sum.second = (double)squares + shift * (2 * (double)plain + count * shift);
     }
-    write_part(sum, parts);
+    return sum;
+}
+
+// Sums and sums of squares around the channel's first entry.
+KERNEL moment_parts(const Stored* x, const Channels shape, double* parts) {
+    write_part(packed(shape, x) ? moments_of_share<PACK>(x, shape) : moments_of_share<1>(x, shape), parts);
 }
 
 // Rows of `statistics`: mean, biased variance, 1 / sqrt(variance + eps).
@@ -107,29 +133,92 @@ KERNEL moments(const double* parts, const Stored* x, const Channels shape, doubl
 }
 
 // `y = (x - mean) inverse weight + bias`.
-KERNEL normalise(const Stored* x, const Compute* mean, const Compute* inverse, const Compute* weight, const Compute* bias,
-                 const Channels shape, Stored* y) {
-    u64 count = entries(shape);
-    for (Everywhere walk(shape); walk.at < count; walk.next()) {
-        u64 c = walk.channel;
-        y[walk.at] = store((load(x[walk.at]) - mean[c]) * (inverse[c] * weight[c]) + bias[c]);
+struct Line {
+    Compute mean;
+    Compute scale;
+    Compute shift;
+
+    __device__ Compute at(Compute x) const { return (x - mean) * scale + shift; }
+};
+
+__device__ Line line(const Compute* mean, const Compute* inverse, const Compute* weight, const Compute* bias, u64 c) {
+    return {mean[c], inverse[c] * weight[c], bias[c]};
+}
+
+// A rectifier lets through what is above 0, or NaN.
+__device__ bool open(Compute value) { return !(value <= (Compute)0); }
+
+template <u32 N>
+__device__ void normalise_all(const Stored* x, const Stored* residual, const Compute* mean, const Compute* inverse, const Compute* weight,
+                              const Compute* bias, const Channels& shape, u32 rectified, Stored* y) {
+    Channels packs = in_packs<N>(shape);
+    u64 count = entries(packs);
+    for (Everywhere walk(packs); walk.at < count; walk.next()) {
+        Line to = line(mean, inverse, weight, bias, walk.channel);
+        Pack<N> values = pack<N>(x, walk.at), added;
+        if (residual) added = pack<N>(residual, walk.at);
+        for (u32 k = 0; k < N; ++k) {
+            Compute value = to.at(load(values.at[k]));
+            if (residual) value += load(added.at[k]);
+            values.at[k] = store(rectified && !open(value) ? (Compute)0 : value);
+        }
+        ((Pack<N>*)y)[walk.at] = values;
     }
 }
 
-// Sums of `g` and of `g (x - mean)`.
-KERNEL gradient_parts(const Stored* x, const Stored* g, const Compute* mean, const Channels shape, double* parts) {
-    Share share(shape);
-    Compute centre = mean[share.channel];
+// The line, with `residual` where it is not null, and rectified where that is wanted.
+KERNEL normalise(const Stored* x, const Stored* residual, const Compute* mean, const Compute* inverse, const Compute* weight,
+                 const Compute* bias, const Channels shape, u32 rectified, Stored* y) {
+    if (packed(shape, x, residual, y)) {
+        normalise_all<PACK>(x, residual, mean, inverse, weight, bias, shape, rectified, y);
+    } else {
+        normalise_all<1>(x, residual, mean, inverse, weight, bias, shape, rectified, y);
+    }
+}
+
+// What a rectifier lets through of the gradient.
+enum Gate : u32 {
+    NO_RECTIFIER = 0,
+    // The result tells: with an addition it is not known from `x` alone. What is let through is the gradient of what was added.
+    BY_RESULT = 1,
+    // The line tells, so that the result need not be read.
+    BY_LINE = 2,
+};
+
+template <u32 N>
+__device__ Pair gradients_of_share(const Stored* x, const Stored* y, const Stored* g, const Compute* mean, const Compute* inverse,
+                                   const Compute* weight, const Compute* bias, const Channels& shape, u32 gate, Stored* let_through) {
+    Share share(in_packs<N>(shape));
+    Line to = line(mean, inverse, weight, bias, share.channel);
     Compute plain = 0, products = 0;
     for (; share.inside(); share.walk.next()) {
-        Compute slope = load(g[share.place()]);
-        plain += slope;
-        products += slope * (load(x[share.place()]) - centre);
+        u64 at = share.place();
+        Pack<N> slopes = pack<N>(g, at), values = pack<N>(x, at), results;
+        if (gate == BY_RESULT) results = pack<N>(y, at);
+        for (u32 k = 0; k < N; ++k) {
+            Compute slope = load(slopes.at[k]), value = load(values.at[k]);
+            // As the forward pass has rounded it.
+            if (gate == BY_LINE && !open(load(store(to.at(value))))) slope = 0;
+            if (gate == BY_RESULT && !open(load(results.at[k]))) slope = 0;
+            slopes.at[k] = store(slope);
+            plain += slope;
+            products += slope * (value - to.mean);
+        }
+        if (gate == BY_RESULT) ((Pack<N>*)let_through)[at] = slopes;
     }
-    write_part({(double)plain, (double)products}, parts);
+    return {(double)plain, (double)products};
 }
 
-// Rows of `rows`: the gradients of bias and weight, then `scale`, `slope` and `offset` of `normalise_backward`.
+// Sums of what is let through of `g`, and of its products with `x - mean`.
+KERNEL gradient_parts(const Stored* x, const Stored* y, const Stored* g, const Compute* mean, const Compute* inverse,
+                      const Compute* weight, const Compute* bias, const Channels shape, u32 gate, Stored* let_through, double* parts) {
+    bool packs = packed(shape, x, y, g, let_through);
+    write_part(packs ? gradients_of_share<PACK>(x, y, g, mean, inverse, weight, bias, shape, gate, let_through)
+                     : gradients_of_share<1>(x, y, g, mean, inverse, weight, bias, shape, gate, let_through),
+               parts);
+}
+
+// Rows of `rows`: the gradients of weight and bias, then `scale`, `slope` and `offset` of `normalise_backward`.
 KERNEL gradients(const double* parts, const Compute* inverse, const Compute* weight, const Channels shape, u32 own, Compute* rows) {
     Pair sum = add_parts(parts, shape);
     if (threadIdx.x == 0) {
@@ -137,26 +226,44 @@ KERNEL gradients(const double* parts, const Compute* inverse, const Compute* wei
         double count = (double)(shape.outer * shape.plane);
         double inv = (double)inverse[c];
         double scale = inv * (double)weight[c];
-        rows[c] = (Compute)sum.first;
-        rows[shape.channels + c] = (Compute)(sum.second * inv);
+        rows[c] = (Compute)(sum.second * inv);
+        rows[shape.channels + c] = (Compute)sum.first;
         rows[2 * shape.channels + c] = (Compute)scale;
         rows[3 * shape.channels + c] = own ? (Compute)(-scale * inv * inv * sum.second / count) : (Compute)0;
         rows[4 * shape.channels + c] = own ? (Compute)(-scale * sum.first / count) : (Compute)0;
     }
 }
 
-// `dx = scale g + slope (x - mean) + offset`, the latter two where the statistics are the batch's own.
-KERNEL normalise_backward(const Stored* x, const Stored* g, const Compute* mean, const Compute* rows, const Channels shape, u32 own,
-                          Stored* dx) {
-    const Compute* scale = rows + 2 * shape.channels;
-    const Compute* slope = rows + 3 * shape.channels;
-    const Compute* offset = rows + 4 * shape.channels;
-    u64 count = entries(shape);
-    for (Everywhere walk(shape); walk.at < count; walk.next()) {
+template <u32 N>
+__device__ void normalise_backward_all(const Stored* x, const Stored* g, const Compute* mean, const Compute* inverse,
+                                       const Compute* weight, const Compute* bias, const Compute* rows, const Channels& shape, u32 gate,
+                                       u32 own, Stored* dx) {
+    Channels packs = in_packs<N>(shape);
+    u64 count = entries(packs), channels = shape.channels;
+    for (Everywhere walk(packs); walk.at < count; walk.next()) {
         u64 c = walk.channel;
-        Compute value = scale[c] * load(g[walk.at]);
-        if (own) value += slope[c] * (load(x[walk.at]) - mean[c]) + offset[c];
-        dx[walk.at] = store(value);
+        Compute scale = rows[2 * channels + c], slope = rows[3 * channels + c], offset = rows[4 * channels + c];
+        Line to = line(mean, inverse, weight, bias, c);
+        Pack<N> values = pack<N>(g, walk.at), inputs;
+        if (own || gate == BY_LINE) inputs = pack<N>(x, walk.at);
+        for (u32 k = 0; k < N; ++k) {
+            Compute value = load(values.at[k]);
+            if (gate == BY_LINE && !open(load(store(to.at(load(inputs.at[k])))))) value = 0;
+            value *= scale;
+            if (own) value += slope * (load(inputs.at[k]) - to.mean) + offset;
+            values.at[k] = store(value);
+        }
+        ((Pack<N>*)dx)[walk.at] = values;
+    }
+}
+
+// `dx = scale g + slope (x - mean) + offset`, the latter two where the statistics are the batch's own.
+KERNEL normalise_backward(const Stored* x, const Stored* g, const Compute* mean, const Compute* inverse, const Compute* weight,
+                          const Compute* bias, const Compute* rows, const Channels shape, u32 gate, u32 own, Stored* dx) {
+    if (packed(shape, x, g, dx)) {
+        normalise_backward_all<PACK>(x, g, mean, inverse, weight, bias, rows, shape, gate, own, dx);
+    } else {
+        normalise_backward_all<1>(x, g, mean, inverse, weight, bias, rows, shape, gate, own, dx);
     }
 }
 
