@@ -12,7 +12,7 @@ use crate::results::{Cell, CellFile, SCHEMA, measures, write_json};
 use crate::suite::{LossEntry, Scale, SplitRule, Suite};
 use crate::task::{ClassificationTask, to_slices};
 use anyhow::{Context, Result};
-use candle_core::{DType, Device};
+use candle_core::Device;
 use mbls_core::calibration::TemperatureScaling;
 use mbls_core::loss::LossSpec;
 use mbls_core::metric::{ClassificationMetrics, Predictions};
@@ -199,13 +199,14 @@ impl CellPlan<'_> {
         let shape = data.sample_shape().with_context(|| {
             format!("in {}: the pictures have several sizes, and recipe.test_transforms leave them", self.suite.origin)
         })?;
-        let store = ParamStore::new(seed.derive("parameters").0, DType::F32, device);
+        let store = ParamStore::new(seed.derive("parameters").0, recipe.precision.dtype(), device);
         let dropout = recipe.dropout.map(|p| Dropout::new(p, seed.derive("dropout").0)).transpose()?;
         let network = self.model.architecture().network(classes, shape)?;
         let head = network.head();
         let model = network.build(Options { dropout: dropout.clone() }, store.var_builder())?;
         let (loss, metrics) = (self.loss.spec.build()?, ClassificationMetrics::new(recipe.bins)?);
-        Ok((store, ClassificationTask { model, head, dropout, loss, device: device.clone(), metrics }))
+        let (dtype, device) = (recipe.precision.dtype(), device.clone());
+        Ok((store, ClassificationTask { model, head, dropout, loss, dtype, device, metrics }))
     }
 
     /// A loader of batches of the recipe's size.

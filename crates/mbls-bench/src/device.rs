@@ -25,7 +25,12 @@ impl DeviceChoice {
     pub(crate) fn open(self) -> Result<(Device, &'static str)> {
         match self {
             Self::Cpu => Ok((Device::Cpu, "cpu")),
-            Self::Cuda => Ok((Device::new_cuda(0).context("--device cuda: no CUDA device can be used")?, "cuda")),
+            Self::Cuda => {
+                let device = Device::new_cuda(0).context("--device cuda: no CUDA device can be used")?;
+                #[cfg(feature = "cuda")]
+                mbls_nn::cuda::keep_memory(&device, u64::MAX)?;
+                Ok((device, "cuda"))
+            }
             Self::Metal => Ok((Device::new_metal(0).context("--device metal: no Metal device can be used")?, "metal")),
             Self::Auto if cfg!(feature = "cuda") => Self::Cuda.open(),
             Self::Auto if cfg!(feature = "metal") => Self::Metal.open(),

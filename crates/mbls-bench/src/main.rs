@@ -9,6 +9,7 @@ mod jobs;
 mod matrix;
 mod model;
 mod options;
+mod precision;
 mod predictions;
 mod pretrained;
 mod recipe;

@@ -96,7 +96,9 @@ impl SuiteRun {
         scale.epochs = selection.epochs.unwrap_or(scale.epochs);
         scale.seeds = selection.seeds.unwrap_or(scale.seeds);
         let model = selection.model.or(scale.model).unwrap_or(suite.model);
-        Ok(Self { model, suite: suite.at(profile), scale })
+        let mut suite = suite.at(profile);
+        suite.recipe.precision = selection.precision.unwrap_or(suite.recipe.precision);
+        Ok(Self { model, suite, scale })
     }
 
     /// The weights that training starts from: those of the command line, or the recipe's in the folder of the data.
@@ -114,6 +116,7 @@ impl SuiteRun {
 
     /// Runs the cells that are not finished; returns all.
     fn cells(&self, selection: &Selection, device: &Device, device_name: &str) -> Result<Vec<Cell>> {
+        self.suite.recipe.precision.prepare(device).with_context(|| format!("in {}", self.suite.origin))?;
         let spec = &self.suite.data;
         let folder = data::locate(spec, selection.data.as_deref())
             .with_context(|| format!("{}: {}", self.suite.name, data::missing(spec, selection.data.as_deref())))?;

@@ -2,6 +2,7 @@
 
 use crate::device::DeviceChoice;
 use crate::model::ModelName;
+use crate::precision::Precision;
 use crate::suite::DEFAULT_PROFILE;
 use clap::{Args, Parser, Subcommand};
 use mbls_vision::{FilesConfig, OnError};
@@ -50,6 +51,9 @@ pub(crate) struct Selection {
     /// Where to train.
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: DeviceChoice,
+    /// What the network is computed in, instead of the recipe's; tf32 and bf16 are for NVIDIA's GPUs.
+    #[arg(long, value_name = "P")]
+    pub(crate) precision: Option<Precision>,
     /// Cells trained side by side; they share the threads. On a CPU as many as threads, at most 4; on a GPU 1.
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(crate) jobs: Option<usize>,

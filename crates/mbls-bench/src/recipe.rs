@@ -1,5 +1,6 @@
 //! What every loss of a suite is trained with, and what a profile changes in it.
 
+use crate::precision::Precision;
 use crate::task::ClassificationTask;
 use anyhow::{Context, Result, ensure};
 use mbls_nn::{Ema, EmaConfig, OptimizerConfig, ParamGroup, PlateauMode, ReduceOnPlateau, Schedule};
@@ -51,6 +52,9 @@ pub(crate) struct Recipe {
     /// absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ema: Option<EmaConfig>,
+    /// What the network is computed in: `f32`, or on an NVIDIA GPU `tf32` or `bf16`.
+    #[serde(default, skip_serializing_if = "Precision::is_default")]
+    pub(crate) precision: Precision,
 }
 
 impl Recipe {

@@ -17,6 +17,8 @@ pub(crate) struct ClassificationTask {
     pub(crate) dropout: Option<Dropout>,
     /// What it is trained with.
     pub(crate) loss: Box<dyn Loss>,
+    /// The type that the network is computed in.
+    pub(crate) dtype: DType,
     /// Where it runs.
     pub(crate) device: Device,
     /// What is measured, before it has seen anything.
@@ -63,9 +65,9 @@ impl Task for ClassificationTask {
     type Metrics = ClassificationMetrics;
 
     fn forward(&self, batch: &ImageBatch, mode: Mode) -> Result<Step> {
-        let pixels = batch.images(&self.device)?;
+        let pixels = batch.images(&self.device)?.to_dtype(self.dtype)?;
         let labels = batch.labels(&self.device)?;
-        let logits = self.model.forward_t(&pixels, mode.is_train())?;
+        let logits = self.model.forward_t(&pixels, mode.is_train())?.to_dtype(DType::F32)?;
         let loss = match &batch.partners {
             None => self.loss.forward(&LogitBatch::new(&logits, &labels, None)?)?,
             Some(partners) => self.mixed(&logits, &labels, partners)?,
@@ -131,6 +133,7 @@ mod tests {
             head: "fc",
             dropout: None,
             loss: LossSpec::margin(1.0, 0.5).build().unwrap(),
+            dtype: DType::F32,
             device: device.clone(),
             metrics: ClassificationMetrics::new(15).unwrap(),
         };

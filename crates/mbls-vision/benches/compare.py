@@ -2,11 +2,15 @@
 
     pip install torch
     python crates/mbls-vision/benches/compare.py [--model resnet20] [--batch 128] [--mode train] [--rounds 3] [--threads T] [--seconds 5]
+    python crates/mbls-vision/benches/compare.py --model resnet50-cifar --batch 512 --threads 1 --cuda --precision tf32  # or f32, bf16
 
 Run from the workspace's folder on an otherwise idle machine. A step is forward, MbLS, backward, clipping and SGD with momentum, in
 f32; inference is forward alone, of PyTorch in eval() under inference_mode. Ours runs in the benchmark `step`, the other side is plain
 PyTorch with the same network (shortcuts of 1x1 convolutions), which has to have as many parameters. Each run is a process of its own; its memory is the
 most that the process has had, PyTorch's own libraries and ours included.
+
+On a GPU PyTorch is as it is usual there: eager, pictures with the channels last, the fused form of SGD, and for bf16 the weights in f32 under autocast,
+as ours has master weights in f32; TF32 is allowed to convolutions and products. The memory is still that of the host.
 """
 import argparse
 import json
@@ -21,8 +25,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # else OpenMP spins between
 os.environ.setdefault("CANDLE_NUM_THREADS", "1")  # else candle's own threads spin beside those that compute
 
 
-def build():
+def build(cuda):
     command = ["cargo", "bench", "--package", "mbls-vision", "--bench", "step", "--no-run", "--message-format", "json"]
+    command += ["--features", "cuda,mbls-core/cuda"] if cuda else []
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     messages = [json.loads(line) for line in lines]
     return next(m["executable"] for m in messages if m.get("executable") and m["target"]["name"] == "step")
@@ -86,14 +91,22 @@ def run_peer(arguments):
 
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
+    cuda, place = arguments.cuda, "cuda" if arguments.cuda else "cpu"
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = arguments.precision == "tf32"
+    last = {"memory_format": torch.channels_last} if cuda else {}
+    synchronize = torch.cuda.synchronize if cuda else lambda: None
+    half = lambda: torch.autocast(place, dtype=torch.bfloat16, enabled=arguments.precision == "bf16")
     *network, classes, size = MODELS[arguments.model]
-    model = residual_network(*network, classes)
-    images, labels = torch.randn(arguments.batch, 3, size, size), torch.arange(arguments.batch) % classes
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+    model = residual_network(*network, classes).to(place, **last)
+    images = torch.randn(arguments.batch, 3, size, size).to(place, **last)
+    labels = (torch.arange(arguments.batch) % classes).to(place)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4, **({"fused": True} if cuda else {}))
 
     def train():
         optimizer.zero_grad(set_to_none=True)
-        logits = model(images)
+        with half():
+            logits = model(images)
+        logits = logits.float()
         distances = logits.max(dim=1, keepdim=True).values - logits
         loss = F.cross_entropy(logits, labels) + 0.1 * F.relu(distances - 6).mean()
         loss.backward()
@@ -102,15 +115,18 @@ def run_peer(arguments):
 
     @torch.inference_mode()
     def infer():
-        model(images)
+        with half():
+            model(images)
 
     step = train if arguments.mode == "train" else infer
     model.train(arguments.mode == "train")
     step()
+    synchronize()
     times, started = [], time.perf_counter()
     while len(times) < 3 or time.perf_counter() - started < arguments.seconds:
         begin = time.perf_counter()
         step()
+        synchronize()
         times.append(time.perf_counter() - begin)
     status = dict(line.split(":", 1) for line in open("/proc/self/status"))
     memory = int(status["VmHWM"].split()[0])
@@ -128,14 +144,17 @@ def main():
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--ours", help="a benchmark that is built already")
     parser.add_argument("--under", default="", help="a command that each process runs under, such as 'taskset -c 0'")
+    parser.add_argument("--precision", choices=["f32", "tf32", "bf16"], default="f32")
+    parser.add_argument("--cuda", action="store_true", help="on the first GPU")
     parser.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peer:
         return run_peer(arguments)
     under = shlex.split(arguments.under)
-    sides = [[*under, arguments.ours or build()], [*under, sys.executable, __file__, "--peer"]]
+    sides = [[*under, arguments.ours or build(arguments.cuda)], [*under, sys.executable, __file__, "--peer"]]
     what, batch = ["--model", arguments.model, "--batch", str(arguments.batch), "--mode", arguments.mode], arguments.batch
-    print(f"{arguments.model}, batch {batch}, {arguments.mode}\n")
+    what += ["--precision", arguments.precision] + (["--cuda"] if arguments.cuda else [])
+    print(f"{arguments.model}, batch {batch}, {arguments.mode}, {arguments.precision}{', GPU' if arguments.cuda else ''}\n")
     print("| threads | mbls, median step | PyTorch | ratio | mbls, pictures/s | PyTorch | mbls, memory | PyTorch | steps |")
     print("|---:|---:|---:|---:|---:|---:|---:|---:|---|")
     for threads in [arguments.threads] if arguments.threads else [1, 2]:

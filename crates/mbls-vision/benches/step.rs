@@ -1,14 +1,15 @@
 //! Times training steps or inference of a network, by default steps of ResNet-20 on batches of 128:
-//! `step [--model NAME] [--batch N] [--mode train|inference] [--threads T] [--seconds S] [--shortcut identity|projection]`.
+//! `step [--model NAME] [--batch N] [--mode train|inference] [--threads T] [--seconds S] [--shortcut identity|projection] [--precision P]
+//! [--cuda] [--parts]`; precision is `f32`, `bf16` or, on a CUDA device, `tf32`.
 //!
 //! A step is forward, MbLS, backward, clipping and SGD with momentum; inference is forward alone, by running statistics and without a
 //! graph. Names are those of `Architecture`; the shortcut is that of He's networks for CIFAR. Prints one JSON line: the number of
-//! parameters, the median and least time, and the most memory that the process has had. `compare.py` calls this in turn with PyTorch.
+//! parameters, the median and least time, and the most memory that the process has had. With `--parts` a line to standard error has the medians of
+//! the parts of a training step, each waited for. `compare.py` calls this in turn with PyTorch.
 
 use candle_core::{DType, Device, Tensor};
-use candle_nn::VarBuilder;
 use mbls_core::loss::{LogitBatch, LossSpec};
-use mbls_nn::{OptimizerConfig, ParamStore, SgdConfig, clip_grad_norm};
+use mbls_nn::{OptimizerConfig, ParamStore, SgdConfig, clip_grad_norm, no_grad};
 use mbls_vision::model::{Architecture, Network, Options, Shortcut};
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -26,12 +27,16 @@ struct Work {
     shortcut: Shortcut,
     batch: usize,
     train: bool,
+    dtype: DType,
+    device: Device,
+    parts: bool,
 }
 
 fn main() -> Result<()> {
     let (mut threads, mut seconds) = (1, 5.0);
     let architecture = "resnet20".parse()?;
-    let mut work = Work { architecture, shortcut: Shortcut::Projection, batch: 128, train: true };
+    let (shortcut, dtype, device) = (Shortcut::Projection, DType::F32, Device::Cpu);
+    let mut work = Work { architecture, shortcut, batch: 128, train: true, dtype, device, parts: false };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
@@ -54,6 +59,23 @@ fn main() -> Result<()> {
                     other => return Err(format!("--shortcut {other}: expected identity or projection").into()),
                 }
             }
+            "--precision" => match value()?.as_str() {
+                "f32" => {}
+                "bf16" => work.dtype = DType::BF16,
+                #[cfg(feature = "cuda")]
+                "tf32" => mbls_nn::cuda::allow_tf32(true),
+                other => {
+                    return Err(
+                        format!("--precision {other}: expected f32, bf16 or, with the feature cuda, tf32").into()
+                    );
+                }
+            },
+            "--cuda" => {
+                work.device = Device::new_cuda(0)?;
+                #[cfg(feature = "cuda")]
+                mbls_nn::cuda::keep_memory(&work.device, u64::MAX)?;
+            }
+            "--parts" => work.parts = true,
             // What `cargo bench` adds.
             "--bench" => {}
             _ => return Err(format!("unknown argument {argument}").into()),
@@ -94,19 +116,16 @@ impl Work {
 
 /// The number of parameters, and the times of at least 3 passes and of those that begin within the limit, in order; one more warms up.
 fn run(work: &Work, limit: Duration) -> Result<(usize, Vec<f64>)> {
-    let store = ParamStore::new(0, DType::F32, &Device::Cpu);
+    let (dtype, device) = (work.dtype, &work.device);
+    let store = ParamStore::new(0, dtype, device);
     let model = work.network()?.build(Options::default(), store.var_builder())?;
     let parameters = store.parameters().iter().map(|(_, var)| var.elem_count()).sum();
     let (classes, [channels, height, width]) = work.data();
-    let images = Tensor::randn(0f32, 1f32, (work.batch, channels, height, width), &Device::Cpu)?;
+    let images = Tensor::randn(0f32, 1f32, (work.batch, channels, height, width), device)?.to_dtype(dtype)?;
     if !work.train {
-        // Of tensors that are no variables, so that nothing is kept for a backward pass.
-        let state = store.state().into_iter().collect();
-        let vb = VarBuilder::from_tensors(state, DType::F32, &Device::Cpu);
-        let model = work.network()?.build(Options::default(), vb)?;
         let times = times(limit, || {
-            model.forward_t(&images, false)?;
-            Ok(())
+            no_grad(|| model.forward_t(&images, false))?;
+            Ok(device.synchronize()?)
         })?;
         return Ok((parameters, times));
     }
@@ -114,14 +133,36 @@ fn run(work: &Work, limit: Duration) -> Result<(usize, Vec<f64>)> {
     let sgd = SgdConfig { momentum: 0.9, weight_decay: 5e-4, ..Default::default() };
     let mut optimizer = OptimizerConfig::Sgd(sgd).build(store.parameters())?;
     let labels = (0..work.batch).map(|i| (i % classes) as u32).collect();
-    let labels = Tensor::from_vec(labels, work.batch, &Device::Cpu)?;
+    let labels = Tensor::from_vec(labels, work.batch, device)?;
+    let mut parts: [Vec<f64>; 4] = Default::default();
     let times = times(limit, || {
+        let mut begin = Instant::now();
+        let mut part = |i: usize| -> Result<()> {
+            if work.parts {
+                device.synchronize()?;
+                parts[i].push(begin.elapsed().as_secs_f64());
+                begin = Instant::now();
+            }
+            Ok(())
+        };
         let logits = model.forward_t(&images, true)?;
         let value = loss.forward(&LogitBatch::new(&logits, &labels, None)?)?;
+        part(0)?;
         let mut gradients = value.total.backward()?;
+        part(1)?;
         clip_grad_norm(&store.parameters(), &mut gradients, 2.0)?;
-        Ok(optimizer.step(&gradients, 0.01)?)
+        part(2)?;
+        optimizer.step(&gradients, 0.01)?;
+        part(3)?;
+        Ok(device.synchronize()?)
     })?;
+    if work.parts {
+        let [forward, backward, clip, optimizer] = parts.map(|mut times| {
+            times.sort_by(f64::total_cmp);
+            times[times.len() / 2]
+        });
+        eprintln!(r#"{{"forward": {forward}, "backward": {backward}, "clip": {clip}, "optimizer": {optimizer}}}"#);
+    }
     Ok((parameters, times))
 }
 

@@ -131,3 +131,18 @@ fn a_disk_that_fills_up_while_a_checkpoint_is_written() {
     // With room again, the run goes on.
     run(limited("1", "unlimited"));
 }
+
+/// Better a refusal than a result that was computed otherwise than it says.
+#[test]
+fn precisions_that_the_device_does_not_have() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    let out = out.to_str().expect("UTF-8");
+    for precision in ["tf32", "bf16"] {
+        let text = fail(program(&["bench", "digits", "--out", out, "--device", "cpu", "--precision", precision]));
+        let field = format!("recipe.precision = \"{precision}\"");
+        assert!(text.contains(&field) && text.contains("\"f32\"") && text.contains("cpu"), "{text}");
+    }
+    let text = fail(program(&["bench", "digits", "--out", out, "--device", "cpu", "--precision", "f16"]));
+    assert!(text.contains("--precision") && text.contains("bf16"), "{text}");
+}
