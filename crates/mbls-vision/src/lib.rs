@@ -4,6 +4,8 @@
 //! for. Readers of the usual data sets are in [`dataset`], networks in [`model`].
 
 mod augmented;
+#[cfg(feature = "candle-datasets")]
+pub mod candle_datasets;
 mod corrupted;
 pub mod dataset;
 mod decode;

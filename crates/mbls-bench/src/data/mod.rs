@@ -5,5 +5,6 @@ mod spec;
 mod splits;
 
 pub(crate) use source::{Sizes, Source};
+use spec::{CandleOrigin, CandleSet};
 pub(crate) use spec::{DataSpec, locate, missing};
 pub(crate) use splits::for_testing;

@@ -1,6 +1,6 @@
 //! A suite's pictures, and how many of them each part takes.
 
-use super::DataSpec;
+use super::{CandleOrigin, CandleSet, DataSpec};
 use crate::suite::{Amount, Scale};
 use anyhow::{Context, Result, ensure};
 use mbls_data::Seed;
@@ -94,6 +94,7 @@ impl Source {
                 let images: Arc<dyn ImageSource> = Arc::new(images);
                 official(Part { images: images.clone(), indices: train }, Part { images, indices: test })
             }
+            &DataSpec::CandleDatasets { set, from } => Self::candle(set, from, folder)?,
             DataSpec::Imagefolder => Self::folders(folder, files)?,
         })
     }
@@ -111,6 +112,26 @@ impl Source {
             DataSpec::Cifar100 => Arc::new(cifar100::load(folder, Split::Test, cifar100::Labels::Fine)?),
             other => Self::load(other, folder, files)?.test.context("the data set has no test part of its own")?.images,
         })
+    }
+
+    #[cfg(feature = "candle-datasets")]
+    fn candle(set: CandleSet, from: CandleOrigin, folder: &Path) -> Result<Self> {
+        use mbls_vision::candle_datasets::CandleSet as Set;
+        let set = match set {
+            CandleSet::Mnist => Set::Mnist,
+            CandleSet::FashionMnist => Set::FashionMnist,
+            CandleSet::Cifar10 => Set::Cifar10,
+        };
+        let (train, test) = match from {
+            CandleOrigin::Folder => set.load_dir(folder)?,
+            CandleOrigin::Hub => set.load_hub()?,
+        };
+        Ok(Self { train: Part::whole(train), validation: None, test: Some(Part::whole(test)) })
+    }
+
+    #[cfg(not(feature = "candle-datasets"))]
+    fn candle(_: CandleSet, _: CandleOrigin, _: &Path) -> Result<Self> {
+        anyhow::bail!("data.kind = \"candle-datasets\": this program was built without the feature candle-datasets")
     }
 
     fn folders(folder: &Path, files: FilesConfig) -> Result<Self> {

@@ -27,8 +27,48 @@ pub(crate) enum DataSpec {
     TinyImagenet,
     /// CUB-200-2011.
     Cub,
+    /// A data set that the crate candle-datasets loads.
+    CandleDatasets {
+        /// Which.
+        set: CandleSet,
+        /// From where.
+        from: CandleOrigin,
+    },
     /// Anybody's pictures: a folder with one folder per class, or with parts `train`, `val` and `test` of such folders.
     Imagefolder,
+}
+
+/// A data set of candle-datasets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum CandleSet {
+    /// MNIST.
+    Mnist,
+    /// Fashion-MNIST.
+    FashionMnist,
+    /// CIFAR-10.
+    Cifar10,
+}
+
+/// Where candle-datasets takes a data set from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum CandleOrigin {
+    /// The folder in which our own reader looks for it.
+    Folder,
+    /// The hub, over the network unless its cache has the files.
+    Hub,
+}
+
+impl CandleSet {
+    /// The same data set as our own reader loads it.
+    fn own(self) -> DataSpec {
+        match self {
+            Self::Mnist => DataSpec::Mnist,
+            Self::FashionMnist => DataSpec::FashionMnist,
+            Self::Cifar10 => DataSpec::Cifar10,
+        }
+    }
 }
 
 impl DataSpec {
@@ -43,6 +83,7 @@ impl DataSpec {
             Self::Svhn => "svhn",
             Self::TinyImagenet => "tiny-imagenet",
             Self::Cub => "cub",
+            Self::CandleDatasets { set, .. } => set.own().name(),
             Self::Imagefolder => "imagefolder",
         }
     }
@@ -63,6 +104,7 @@ impl DataSpec {
             Self::Svhn => Some("svhn"),
             Self::TinyImagenet => Some("tiny-imagenet-200"),
             Self::Cub => Some("CUB_200_2011"),
+            Self::CandleDatasets { set, .. } => set.own().folder(),
             Self::Imagefolder => Some(""),
         }
     }
@@ -76,6 +118,7 @@ impl DataSpec {
             Self::Cifar10 => Normalise::cifar10(),
             Self::Cifar100 => Normalise::cifar100(),
             Self::Svhn => Normalise::svhn(),
+            Self::CandleDatasets { set, .. } => set.own().normalisation(),
             Self::TinyImagenet | Self::Cub | Self::Imagefolder => Normalise::imagenet(),
         }
     }
@@ -85,6 +128,9 @@ impl DataSpec {
 ///
 /// The digits are the repository's own. Others are looked for in `data`.
 pub(crate) fn locate(spec: &DataSpec, data: Option<&Path>) -> Option<PathBuf> {
+    if matches!(spec, DataSpec::CandleDatasets { from: CandleOrigin::Hub, .. }) {
+        return Some(PathBuf::new());
+    }
     match spec.folder() {
         None => Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/digits")),
         Some(folder) => data.map(|data| data.join(folder)).filter(|folder| folder.is_dir()),

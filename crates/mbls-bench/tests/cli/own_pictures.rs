@@ -194,10 +194,8 @@ fn idx(path: &Path, sizes: &[u32], values: impl Iterator<Item = u8>) {
     std::fs::write(path, header.chain(values).collect::<Vec<_>>()).expect("a file");
 }
 
-#[test]
-fn pictures_from_elsewhere_are_told_apart() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (data, out) = (folder.path().join("data"), folder.path().join("out"));
+/// Small sets in the formats of MNIST and Fashion-MNIST.
+fn idx_sets(data: &Path) {
     for (name, step) in [("mnist", 7), ("fashion-mnist", 11)] {
         let folder = data.join(name);
         std::fs::create_dir_all(&folder).expect("a folder");
@@ -207,15 +205,31 @@ fn pictures_from_elsewhere_are_told_apart() {
             idx(&folder.join(format!("{part}-labels-idx1-ubyte")), &[count], (0..count).map(|i| (i % 10) as u8));
         }
     }
+}
+
+/// The recipe of MNIST on such a set, with something added to the suite.
+fn of_mnist(folder: &Path, data: &str, added: &str) -> PathBuf {
     let mnist = include_str!("../../suites/mnist.toml");
     let start = mnist.find("[profile.local]").expect("a profile");
+    assert!(mnist.contains("kind = \"mnist\"") && mnist.contains("batch_size = "));
     let text = format!(
-        "{}[shift]\npictures = 15\noutside = [{{ kind = \"fashion-mnist\" }}, {{ kind = \"svhn\" }}]\n[profile.default]\nepochs = 1\nseeds = 1\n\
-         train = 40\nvalidation = 20\ntest = 20\n[[loss]]\nid = \"ce\"\ntitle = \"CE\"\nspec = {{ kind = \"cross-entropy\" }}\n",
+        "{}{added}\n[profile.default]\nepochs = 1\nseeds = 1\ntrain = 40\nvalidation = 20\ntest = 20\n[[loss]]\nid = \"ce\"\n\
+         title = \"CE\"\nspec = {{ kind = \"cross-entropy\" }}\n",
         &mnist[..start]
     );
-    let path = folder.path().join("shifted.toml");
-    std::fs::write(&path, text.replace("batch_size = ", "batch_size = 8 #")).expect("a file");
+    let path = folder.join("shifted.toml");
+    let text = text.replace("kind = \"mnist\"", data).replace("batch_size = ", "batch_size = 8 #");
+    std::fs::write(&path, text).expect("a file");
+    path
+}
+
+#[test]
+fn pictures_from_elsewhere_are_told_apart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, out) = (folder.path().join("data"), folder.path().join("out"));
+    idx_sets(&data);
+    let shift = "[shift]\npictures = 15\noutside = [{ kind = \"fashion-mnist\" }, { kind = \"svhn\" }]";
+    let path = of_mnist(folder.path(), "kind = \"mnist\"", shift);
     let said = crate::support::text(&run(bench(&path, &data, &out)));
     assert!(said.contains("not told from svhn"), "{said}");
     let found = results(&out);
@@ -226,4 +240,49 @@ fn pictures_from_elsewhere_are_told_apart() {
         assert!(outside[0][name].as_f64().is_some_and(|value| (0.0..=1.0).contains(&value)), "{name}: {found}");
     }
     assert!(said.contains("**Pictures from elsewhere**"), "{said}");
+}
+
+/// What candle-datasets loads is what our own reader loads, and trains to the same bytes.
+#[cfg(feature = "candle-datasets")]
+#[test]
+fn candle_datasets_trains_to_the_same_bytes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    idx_sets(&data);
+    let trained = |name: &str, spec: &str| {
+        let out = folder.path().join(name);
+        run(bench(&of_mnist(folder.path(), spec, ""), &data, &out));
+        std::fs::read(out.join("mnist/small-cnn/ce/seed-0/predictions.safetensors")).expect("predictions")
+    };
+    let candle = "kind = \"candle-datasets\"\nset = \"mnist\"\nfrom = \"folder\"";
+    let ours = trained("ours", "kind = \"mnist\"");
+    assert!(trained("candle", candle) == ours);
+    std::fs::write(data.join("mnist/train-labels-idx1-ubyte"), [0, 0, 8, 1]).expect("a file");
+    let said = fail(bench(&of_mnist(folder.path(), candle, ""), &data, &folder.path().join("out")));
+    assert!(said.contains("Error: mnist from"), "{said}");
+}
+
+/// What a suite says to take pictures from the hub.
+const HUB: &str = "kind = \"candle-datasets\"\nset = \"cifar10\"\nfrom = \"hub\"";
+
+/// Those of the hub's cache in the repository are too few to train on, and counted.
+#[cfg(feature = "candle-datasets")]
+#[test]
+fn a_suite_takes_pictures_of_the_hub() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let suite = of_mnist(folder.path(), HUB, "");
+    let mut command = bench(&suite, folder.path(), &folder.path().join("out"));
+    let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/candle-datasets/hub");
+    command.env("HF_HUB_CACHE", cache).env("HF_ENDPOINT", "http://127.0.0.1:9");
+    let said = fail(command);
+    assert!(said.contains("validation = 20: there are 4 pictures"), "{said}");
+}
+
+#[cfg(not(feature = "candle-datasets"))]
+#[test]
+fn a_program_without_candle_datasets_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let suite = of_mnist(folder.path(), HUB, "");
+    let said = fail(bench(&suite, folder.path(), &folder.path().join("out")));
+    assert!(said.contains("built without the feature candle-datasets"), "{said}");
 }
