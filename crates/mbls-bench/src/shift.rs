@@ -168,3 +168,38 @@ fn outside(name: &str, inside: &LabelledLogits, outside: &LabelledLogits) -> Res
         fpr95_entropy: entropy.fpr_at_95_tpr,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(rows: &[[f32; 3]], labels: &[u32]) -> LabelledLogits {
+        LabelledLogits { logits: rows.concat(), classes: 3, labels: labels.to_vec() }
+    }
+
+    #[test]
+    fn pictures_that_the_network_is_sure_of_are_its_own() {
+        let sure = rows(&[[9.0, 0.0, 0.0], [0.0, 8.0, 0.0]], &[0, 1]);
+        let unsure = rows(&[[0.1, 0.0, 0.0], [0.0, 0.0, 0.2], [0.1, 0.1, 0.0]], &[0, 0, 0]);
+        let found = outside("other", &sure, &unsure).unwrap();
+        assert_eq!((found.data.as_str(), found.pictures), ("other", 3));
+        assert_eq!((found.auroc_confidence, found.auroc_entropy), (1.0, 1.0));
+        assert_eq!((found.fpr95_confidence, found.fpr95_entropy), (0.0, 0.0));
+        let turned = outside("other", &unsure, &sure).unwrap();
+        assert_eq!((turned.auroc_confidence, turned.fpr95_entropy), (0.0, 1.0));
+    }
+
+    #[test]
+    fn a_corrupted_test_says_what_it_was() {
+        let found = rows(&[[9.0, 0.0, 0.0], [0.0, 9.0, 0.0], [0.0, 0.0, 9.0], [9.0, 0.0, 0.0]], &[0, 1, 2, 1]);
+        let clean = corrupted(None, &found, 15).unwrap();
+        assert_eq!((clean.kind.as_str(), clean.severity, clean.accuracy), ("none", 0, 0.75));
+        // All are as sure as the softmax of 9 to 0 and 0.
+        let confidence = 1.0 / (1.0 + 2.0 * (-9f64).exp());
+        assert!((clean.ece - (confidence - 0.75)).abs() < 1e-6, "{}", clean.ece);
+        for corruption in Corruption::all() {
+            let test = corrupted(Some(corruption), &found, 15).unwrap();
+            assert_eq!((test.kind.as_str(), test.severity), (corruption.kind.name(), corruption.severity));
+        }
+    }
+}

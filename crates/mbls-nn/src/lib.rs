@@ -8,6 +8,9 @@
 //! own for `f32` and `f64` on the CPU ([`cpu`]) and, with the feature `cuda`, for these and half precision on NVIDIA GPUs
 //! (`cuda`). Results do not depend on the number of threads.
 //!
+//! Between the latter, gradients of activations pass beside candle's graph, which saves its zeros and sums; a graph must not be
+//! differentiated by two threads at once, nor once more after a backward pass through it has failed. [`no_grad`] keeps no graph.
+//!
 //! ```
 //! use candle_core::{DType, Device, Module, Tensor};
 //! use mbls_nn::{Linear, Optimizer, ParamStore, Sgd, SgdConfig};
