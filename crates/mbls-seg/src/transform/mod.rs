@@ -1,0 +1,1 @@
+//! Transforms of an image and its mask together.
