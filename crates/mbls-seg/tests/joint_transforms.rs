@@ -222,6 +222,10 @@ fn the_papers_chains_have_the_papers_sizes() {
     assert_eq!(common_size(&JointTransform::voc_validation()), Some([480, 480]));
     assert_eq!(common_size(&train[..2]), None);
     assert_eq!(common_size(&[]), None);
+    for (probability, size) in [(0.5, None), (1.0, Some([8, 8]))] {
+        let jitter = ScaleJitter { scale: [2.0; 2], probability };
+        assert_eq!(common_size(&[RandomCrop { size: 4 }.into(), jitter.into()]), size);
+    }
     let result = apply_all(&train, sample(37, 50), Seed(5)).unwrap();
     assert_eq!(result.size(), [512, 512]);
     let validation = JointTransform::voc_validation();
@@ -244,6 +248,12 @@ fn settings_are_read_and_checked() {
     let transforms: Vec<JointTransform> = JointTransform::voc_train();
     let text = serde_json::to_string(&transforms).unwrap();
     assert_eq!(serde_json::from_str::<Vec<JointTransform>>(&text).unwrap(), transforms);
+    // As in docs/datasets.md.
+    let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/datasets.md")).unwrap();
+    let suite = guide.split("```toml\n# VOC as published").nth(1).unwrap().split("```").next().unwrap();
+    let suite: HashMap<String, Vec<JointTransform>> = toml::from_str(&format!("#{suite}")).unwrap();
+    assert_eq!(suite["train"], transforms);
+    assert_eq!(suite["test"], JointTransform::voc_validation());
     let read = |text: &str| serde_json::from_str::<JointTransform>(text);
     assert_eq!(
         read(r#"{"kind": "scale-jitter"}"#).unwrap(),

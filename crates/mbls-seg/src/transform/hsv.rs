@@ -1,25 +1,44 @@
 //! OpenCV's 8-bit colours: hue in steps of two degrees, 0..180, saturation and value 0..=255.
 
 /// `cvtColor(.., COLOR_RGB2HSV)`, in integers as there: fractions of 2^12.
-pub(super) fn from_rgb([red, green, blue]: [u8; 3]) -> [u8; 3] {
+pub(super) struct FromRgb {
+    /// `255 / value`.
+    saturation: [i32; 256],
+    /// `30 / range`.
+    hue: [i32; 256],
+}
+
+impl FromRgb {
     const SHIFT: i32 = 12;
-    let [r, g, b] = [red, green, blue].map(i32::from);
-    let value = r.max(g).max(b);
-    let range = value - r.min(g).min(b);
-    // `steps / by`, rounded, halves to even; 0 where there is nothing to divide by.
-    let part = |steps: f64, by: i32| if by == 0 { 0 } else { (steps / f64::from(by)).round_ties_even() as i32 };
-    let rounded = |x: i32| (x + (1 << (SHIFT - 1))) >> SHIFT;
-    let sixth = if value == r {
-        g - b
-    } else if value == g {
-        b - r + 2 * range
-    } else {
-        r - g + 4 * range
-    };
-    let saturation = rounded(range * part(f64::from(255 << SHIFT), value));
-    let hue = rounded(sixth * part(f64::from(180 << SHIFT) / 6.0, range));
-    let hue = if hue < 0 { hue + 180 } else { hue };
-    [hue.clamp(0, 255) as u8, saturation as u8, value as u8]
+
+    pub(super) fn new() -> Self {
+        // Halves go to the even number; 0 where there is nothing to divide by.
+        let parts = |whole: i32| {
+            std::array::from_fn(|by| match by {
+                0 => 0,
+                _ => (f64::from(whole << Self::SHIFT) / by as f64).round_ties_even() as i32,
+            })
+        };
+        Self { saturation: parts(255), hue: parts(180 / 6) }
+    }
+
+    pub(super) fn apply(&self, [red, green, blue]: [u8; 3]) -> [u8; 3] {
+        let most = red.max(green).max(blue);
+        let range = most - red.min(green).min(blue);
+        let (saturation, hue) = (self.saturation[usize::from(most)], self.hue[usize::from(range)]);
+        let [r, g, b, range] = [red, green, blue, range].map(i32::from);
+        let sixth = if most == red {
+            g - b
+        } else if most == green {
+            b - r + 2 * range
+        } else {
+            r - g + 4 * range
+        };
+        let rounded = |x: i32| (x + (1 << (Self::SHIFT - 1))) >> Self::SHIFT;
+        let hue = rounded(sixth * hue);
+        let hue = if hue < 0 { hue + 180 } else { hue };
+        [hue as u8, rounded(range * saturation) as u8, most]
+    }
 }
 
 /// `cvtColor(.., COLOR_HSV2RGB)`, in f32 as there; hue is below 180.

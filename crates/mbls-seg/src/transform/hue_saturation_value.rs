@@ -1,6 +1,6 @@
 //! Random hue, saturation and value.
 
-use super::hsv::{from_rgb, to_rgb};
+use super::hsv::{FromRgb, to_rgb};
 use super::step::{Step, half, validate_number};
 use crate::dataset::SegmentationSample;
 use mbls_data::{Result, Seed};
@@ -47,10 +47,11 @@ pub fn shift_hsv(image: &mut Image, [hue, saturation, value]: [f64; 3]) {
     // The conversion cuts off.
     let saturations = table(&|x| x + saturation);
     let values = table(&|x| x + value);
+    let from_rgb = FromRgb::new();
     let (red, rest) = image.pixels.split_at_mut(plane);
     let (green, blue) = rest.split_at_mut(plane);
     for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
-        let [h, s, v] = from_rgb([*red, *green, *blue]).map(usize::from);
+        let [h, s, v] = from_rgb.apply([*red, *green, *blue]).map(usize::from);
         [*red, *green, *blue] = to_rgb([hues[h], saturations[s], values[v]]);
     }
 }

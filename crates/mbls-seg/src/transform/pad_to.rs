@@ -48,19 +48,20 @@ impl Step for PadTo {
         }
         let offsets = self.offsets(size);
         let SegmentationSample { image, mask } = sample;
-        let pixels = image.pixels.chunks(size[0] * size[1]);
-        let pixels = pixels.flat_map(|plane| bordered(plane, size, [height, width], offsets, self.value)).collect();
-        let classes = bordered(&mask.classes, size, [height, width], offsets, VOID);
+        let mut pixels = vec![self.value; image.channels * height * width];
+        for (plane, wide) in image.pixels.chunks(size[0] * size[1]).zip(pixels.chunks_mut(height * width)) {
+            place(plane, size[1], wide, width, offsets);
+        }
+        let mut classes = vec![VOID; height * width];
+        place(&mask.classes, size[1], &mut classes, width, offsets);
         let image = Image { channels: image.channels, height, width, pixels };
         Ok(SegmentationSample { image, mask: Mask { height, width, classes } })
     }
 }
 
-/// A plane of `to` full of `value`, in which the given one of `from` is at `offsets`.
-fn bordered(plane: &[u8], from: [usize; 2], to: [usize; 2], [top, left]: [usize; 2], value: u8) -> Vec<u8> {
-    let mut bordered = vec![value; to[0] * to[1]];
-    for (row, wide) in plane.chunks(from[1]).zip(bordered.chunks_mut(to[1]).skip(top)) {
-        wide[left..left + from[1]].copy_from_slice(row);
+/// Copies a plane of rows of `from` values into one of rows of `to` values, at `top` and `left`.
+fn place(plane: &[u8], from: usize, wide: &mut [u8], to: usize, [top, left]: [usize; 2]) {
+    for (row, wide) in plane.chunks(from).zip(wide.chunks_mut(to).skip(top)) {
+        wide[left..left + from].copy_from_slice(row);
     }
-    bordered
 }
