@@ -17,7 +17,7 @@ use std::path::Path;
 ///
 /// [`Error::TooLarge`] for a file above `max_bytes`; [`Error::Format`] with the file's name for a picture of more than `max_pixels`, which is
 /// not decoded, and for one that is empty, truncated, damaged or of no known format; [`Error::Io`].
-pub(crate) fn decode(path: &Path, max_bytes: u64, max_pixels: u64) -> Result<Image> {
+pub fn decode(path: &Path, max_bytes: u64, max_pixels: u64) -> Result<Image> {
     let bytes = read_bounded(path, max_bytes)?;
     if bytes.is_empty() {
         return Err(Error::format(path, "size", "at least 1 byte", 0));

@@ -1,10 +1,10 @@
 //! Labelled pictures in files.
 
+use crate::dataset::listing::{self, is_below};
 use crate::decode::decode;
 use crate::{Error, Image, ImageSource, Result};
 use rayon::prelude::*;
-use std::collections::HashMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -125,7 +125,7 @@ impl ImageFiles {
                 return error(field("path"), format!("one below {}", root.display()), path.display().to_string());
             }
         }
-        let sizes = sizes(&root, &pictures)?;
+        let sizes = listing::regular_files(&root, pictures.iter().map(|(path, _)| path.as_path()))?;
         let (paths, labels): (Vec<PathBuf>, Vec<u32>) = pictures.into_iter().unzip();
         let cache = paths.iter().map(|_| OnceLock::new()).collect();
         let mut images = Self {
@@ -291,44 +291,6 @@ impl std::fmt::Debug for ImageFiles {
             .field("skipped", &self.skipped.len())
             .finish_non_exhaustive()
     }
-}
-
-/// Whether a path stays below the folder it is relative to, by its words alone.
-pub(crate) fn is_below(path: &Path) -> bool {
-    path.components().next().is_some() && path.components().all(|part| matches!(part, Component::Normal(_)))
-}
-
-/// The size of every file, once it is known to be a regular one in the folder.
-fn sizes(root: &Path, pictures: &[(PathBuf, u32)]) -> Result<Vec<u64>> {
-    let canonical = |path: &Path| path.canonicalize().map_err(Error::io("open", path));
-    let real_root = canonical(root)?;
-    let mut folders = HashMap::<PathBuf, PathBuf>::new();
-    let size = |(relative, _): &(PathBuf, u32)| {
-        let path = root.join(relative);
-        let (Some(folder), Some(file)) = (path.parent(), path.file_name()) else {
-            return Err(Error::value("path of a picture", "a file's", path.display()));
-        };
-        if !folders.contains_key(folder) {
-            folders.insert(folder.to_owned(), canonical(folder)?);
-        }
-        // As long as the file itself is no link, it is where its folder is.
-        let link = path.symlink_metadata().map_err(Error::io("open", &path))?.is_symlink();
-        let real = if link { canonical(&path)? } else { folders[folder].join(file) };
-        if !real.starts_with(&real_root) {
-            return Err(Error::format(
-                &path,
-                "where the link leads",
-                format!("below {}", root.display()),
-                real.display(),
-            ));
-        }
-        let metadata = path.metadata().map_err(Error::io("open", &path))?;
-        match metadata.is_file() {
-            true => Ok(metadata.len()),
-            false => Err(Error::format(&path, "file type", "a regular file", "another")),
-        }
-    };
-    pictures.iter().map(size).collect()
 }
 
 fn digest(paths: &[PathBuf], sizes: &[u64], labels: &[u32]) -> u64 {

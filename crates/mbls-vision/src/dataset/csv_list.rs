@@ -1,6 +1,6 @@
 //! Any pictures that a CSV file lists with their labels.
 
-use crate::files::is_below;
+use super::listing::is_below;
 use crate::{Error, FilesConfig, ImageFiles, Result};
 use csv::StringRecord;
 use mbls_data::file::read_bounded;

@@ -5,7 +5,6 @@
 //! Wah, Branson, Welinder, Perona, Belongie: The Caltech-UCSD Birds-200-2011 Dataset (2011).
 
 use super::{Parts, listing};
-use crate::files::is_below;
 use crate::{Error, FilesConfig, ImageFiles, ImageSource, Result};
 use mbls_data::{Seed, stratified_split};
 use std::collections::HashSet;
@@ -64,7 +63,7 @@ impl Lists {
         for (i, (file, &label)) in files.iter().zip(&labels).enumerate() {
             let class = &class_names[label as usize];
             let expected = match () {
-                () if !is_below(file) => "one below the folder images".to_owned(),
+                () if !listing::is_below(file) => "one below the folder images".to_owned(),
                 () if file.parent() != Some(Path::new(class)) => format!("one in the folder of its class, {class}"),
                 () if !seen.insert(file) => "one that was not there before".to_owned(),
                 () => continue,

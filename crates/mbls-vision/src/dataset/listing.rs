@@ -1,10 +1,10 @@
-//! What readers of pictures in files share: text files of lines, and folders of pictures.
+//! What readers of pictures in files share: text files of lines, folders of pictures, and files that stay in their folder.
 
 use crate::{Error, Result};
 use mbls_data::file::read_bounded;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::FileType;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Endings of the formats that are decoded.
 const ENDINGS: [&str; 12] = ["jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", "webp", "pnm", "ppm", "pgm", "pbm"];
@@ -12,7 +12,11 @@ const ENDINGS: [&str; 12] = ["jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", 
 const MAX_TEXT_BYTES: u64 = 256 << 20;
 
 /// The lines of a text file, without white space at their ends; an empty last one is none.
-pub(super) fn lines(path: &Path) -> Result<Vec<String>> {
+///
+/// # Errors
+///
+/// [`Error::Format`] for bytes that are no UTF-8, [`Error::TooLarge`] above 256 MiB, [`Error::Io`].
+pub fn lines(path: &Path) -> Result<Vec<String>> {
     let content = read_bounded(path, MAX_TEXT_BYTES)?;
     let text = std::str::from_utf8(&content).map_err(|error| {
         Error::format(path, format!("byte {}", error.valid_up_to()), "text in UTF-8", "other bytes")
@@ -20,8 +24,12 @@ pub(super) fn lines(path: &Path) -> Result<Vec<String>> {
     Ok(text.lines().map(|line| line.trim_end().to_owned()).collect())
 }
 
-/// The lines of a file that names one thing in each.
-pub(super) fn names(path: &Path, expected: Option<usize>) -> Result<Vec<String>> {
+/// The lines of a file that names one thing in each, `expected` of them or at least one.
+///
+/// # Errors
+///
+/// [`Error::Format`] for a line that is empty or was there before, and for another number of lines; as [`lines`].
+pub fn names(path: &Path, expected: Option<usize>) -> Result<Vec<String>> {
     let names = lines(path)?;
     let mut seen = HashSet::new();
     for (i, name) in names.iter().enumerate() {
@@ -40,20 +48,27 @@ pub(super) fn names(path: &Path, expected: Option<usize>) -> Result<Vec<String>>
 }
 
 /// Whether the ending is one of a picture that can be decoded.
-pub(super) fn is_picture(path: &Path) -> bool {
+pub fn is_picture(path: &Path) -> bool {
     let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
     ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
 }
 
 /// An entry of a folder.
-pub(super) struct Entry {
-    pub(super) name: String,
-    pub(super) is_folder: bool,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// Whether it is a folder, or a link to one.
+    pub is_folder: bool,
 }
 
 /// The entries of a folder in the order of their names, without those that begin with a dot. Links that do not lead below `root`, a
 /// real path, are an error.
-pub(super) fn entries(folder: &Path, root: &Path) -> Result<Vec<Entry>> {
+///
+/// # Errors
+///
+/// Also where the folder cannot be read, or a name is no UTF-8.
+pub fn entries(folder: &Path, root: &Path) -> Result<Vec<Entry>> {
     let error = || Error::io("read the folder", folder);
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(error())? {
@@ -83,7 +98,11 @@ fn kind_behind_link(path: &Path, root: &Path) -> Result<FileType> {
 }
 
 /// The real path of a data set's folder.
-pub(super) fn real(folder: &Path) -> Result<PathBuf> {
+///
+/// # Errors
+///
+/// Where there is no such folder.
+pub fn real(folder: &Path) -> Result<PathBuf> {
     let path = folder.canonicalize().map_err(Error::io("open", folder))?;
     match path.is_dir() {
         true => Ok(path),
@@ -91,8 +110,12 @@ pub(super) fn real(folder: &Path) -> Result<PathBuf> {
     }
 }
 
-/// The pictures of `root/folder` alone, in the order of their names, as paths below `root`; anything else in it is an error.
-pub(super) fn pictures(root: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
+/// The pictures of `root/folder` alone, in the order of their names, as paths below `root`.
+///
+/// # Errors
+///
+/// Where anything else is in it; as [`entries`].
+pub fn pictures(root: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
     let (path, real) = (root.join(folder), real(root)?);
     let mut found = Vec::new();
     for entry in entries(&path, &real)? {
@@ -102,4 +125,53 @@ pub(super) fn pictures(root: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
         found.push(folder.join(entry.name));
     }
     Ok(found)
+}
+
+/// Whether a path stays below the folder it is relative to, by its words alone.
+///
+/// ```
+/// use mbls_vision::dataset::listing::is_below;
+///
+/// assert!(is_below("cat/1.jpg".as_ref()));
+/// assert!(!is_below("../1.jpg".as_ref()) && !is_below("/1.jpg".as_ref()));
+/// ```
+pub fn is_below(path: &Path) -> bool {
+    path.components().next().is_some() && path.components().all(|part| matches!(part, Component::Normal(_)))
+}
+
+/// The size of every file, given by its path below `root`, once it is known to be a regular one in that folder.
+///
+/// # Errors
+///
+/// Where one is missing, is no regular file, or leads out of the folder through a link.
+pub fn regular_files<'a>(root: &Path, paths: impl IntoIterator<Item = &'a Path>) -> Result<Vec<u64>> {
+    let canonical = |path: &Path| path.canonicalize().map_err(Error::io("open", path));
+    let real_root = canonical(root)?;
+    let mut folders = HashMap::<PathBuf, PathBuf>::new();
+    let size = |relative: &Path| {
+        let path = root.join(relative);
+        let (Some(folder), Some(file)) = (path.parent(), path.file_name()) else {
+            return Err(Error::value("path of a picture", "a file's", path.display()));
+        };
+        if !folders.contains_key(folder) {
+            folders.insert(folder.to_owned(), canonical(folder)?);
+        }
+        // As long as the file itself is no link, it is where its folder is.
+        let link = path.symlink_metadata().map_err(Error::io("open", &path))?.is_symlink();
+        let real = if link { canonical(&path)? } else { folders[folder].join(file) };
+        if !real.starts_with(&real_root) {
+            return Err(Error::format(
+                &path,
+                "where the link leads",
+                format!("below {}", root.display()),
+                real.display(),
+            ));
+        }
+        let metadata = path.metadata().map_err(Error::io("open", &path))?;
+        match metadata.is_file() {
+            true => Ok(metadata.len()),
+            false => Err(Error::format(&path, "file type", "a regular file", "another")),
+        }
+    };
+    paths.into_iter().map(size).collect()
 }

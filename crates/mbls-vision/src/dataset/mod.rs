@@ -12,7 +12,7 @@ pub mod digits;
 pub mod fashion_mnist;
 mod idx;
 pub mod image_folder;
-mod listing;
+pub mod listing;
 mod mat5;
 pub mod mnist;
 mod published;

@@ -1,0 +1,269 @@
+//! Pictures and masks in files.
+
+use super::{ClassList, Mask, SegmentationSample, VOID, decode_mask};
+use mbls_data::{Dataset, Error, Result, Seed};
+use mbls_vision::dataset::listing::{is_below, regular_files};
+use mbls_vision::decode;
+use rayon::prelude::*;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Settings of [`SegmentationFiles`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentationConfig {
+    /// Decoded pairs are kept in memory while they take no more than this, 4 bytes per pixel. There is no replacement.
+    pub cache_bytes: u64,
+    /// The largest picture or mask that is decoded.
+    pub max_pixels: u64,
+    /// The largest file that is read.
+    pub max_file_bytes: u64,
+}
+
+impl Default for SegmentationConfig {
+    /// 2 GiB of decoded pairs, which holds VOC 2012's training part; files of up to 256 MiB; up to 89,478,485 pixels: as
+    /// [`FilesConfig`](mbls_vision::FilesConfig).
+    fn default() -> Self {
+        Self { cache_bytes: 2 << 30, max_pixels: 89_478_485, max_file_bytes: 256 << 20 }
+    }
+}
+
+/// The files of a picture and its mask, below their folders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PairPaths {
+    /// The picture's.
+    pub image: PathBuf,
+    /// The mask's.
+    pub mask: PathBuf,
+}
+
+/// Number of pixels of each class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelCounts {
+    /// Of the classes 0, 1, ...
+    pub classes: Vec<u64>,
+    /// Of [`VOID`].
+    pub void: u64,
+}
+
+/// Pictures with masks in the files of two folders, of any size, decoded when they are asked for and kept in memory as far as a budget
+/// allows.
+///
+/// Any number of threads may ask at once. Pictures are decoded as by [`mbls_vision::decode()`], masks as by [`decode_mask`].
+///
+/// ```
+/// use mbls_data::{Dataset, Seed};
+/// use mbls_seg::dataset::{ClassList, PairPaths, SegmentationFiles};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let dir = folder.path();
+/// // 2 x 1 pixels.
+/// std::fs::write(dir.join("a.ppm"), b"P6 2 1 255 abcdef")?;
+/// # let mut encoder = png::Encoder::new(std::fs::File::create(dir.join("a.png"))?, 2, 1);
+/// # encoder.set_color(png::ColorType::Grayscale);
+/// # encoder.write_header()?.write_image_data(&[1, 255])?;
+/// let pairs = vec![PairPaths { image: "a.ppm".into(), mask: "a.png".into() }];
+/// let files = SegmentationFiles::new("tiny", [dir, dir], pairs, ClassList::voc(), Default::default())?;
+/// assert_eq!(files.get(0, Seed(0))?.mask.classes, [1, 255]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct SegmentationFiles {
+    name: String,
+    /// Of pictures and masks.
+    roots: [PathBuf; 2],
+    pairs: Vec<PairPaths>,
+    classes: ClassList,
+    config: SegmentationConfig,
+    digest: u64,
+    cache: Vec<OnceLock<SegmentationSample>>,
+    cached_bytes: AtomicU64,
+}
+
+impl SegmentationFiles {
+    /// The `pairs`, whose paths are below the folders `roots` of pictures and masks.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no pair; where a path is absolute, has `..` in it or leads out of its folder through a link, or a file is missing, empty or not a
+    /// regular file. What is in the files is looked at when they are asked for; [`SegmentationFiles::preload`] asks for all.
+    pub fn new(
+        name: impl Into<String>,
+        roots: [&Path; 2],
+        pairs: Vec<PairPaths>,
+        classes: ClassList,
+        config: SegmentationConfig,
+    ) -> Result<Self> {
+        let name = name.into();
+        if pairs.is_empty() {
+            return Err(Error::value(format!("data set {name}: pictures"), "at least 1", 0));
+        }
+        let sizes = |root: &Path, path: fn(&PairPaths) -> &Path| {
+            if let Some(path) = pairs.iter().map(path).find(|path| !is_below(path)) {
+                let field = format!("data set {name}: path {}", path.display());
+                return Err(Error::value(field, format!("one below {}", root.display()), path.display()));
+            }
+            let sizes = regular_files(root, pairs.iter().map(path))?;
+            match pairs.iter().zip(&sizes).find(|&(_, &size)| size == 0) {
+                Some((pair, _)) => Err(Error::format(root.join(path(pair)), "size", "at least 1 byte", 0)),
+                None => Ok(sizes),
+            }
+        };
+        let sizes = [sizes(roots[0], |pair| &pair.image)?, sizes(roots[1], |pair| &pair.mask)?];
+        Ok(Self {
+            digest: digest(&pairs, &sizes, classes.len()),
+            name,
+            roots: roots.map(Path::to_owned),
+            cache: pairs.iter().map(|_| OnceLock::new()).collect(),
+            pairs,
+            classes,
+            config,
+            cached_bytes: AtomicU64::new(0),
+        })
+    }
+
+    /// The data set's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The classes.
+    pub fn classes(&self) -> &ClassList {
+        &self.classes
+    }
+
+    /// The files of each picture and mask, below [`roots`](Self::roots).
+    pub fn pairs(&self) -> &[PairPaths] {
+        &self.pairs
+    }
+
+    /// The folders of the pictures and of the masks.
+    pub fn roots(&self) -> [&Path; 2] {
+        [&self.roots[0], &self.roots[1]]
+    }
+
+    /// A number that tells data sets apart: the 64-bit FNV-1a hash of paths, sizes of files and the number of classes.
+    pub fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    /// Decodes pairs in parallel until the budget for decoded ones is spent; the number of those in memory.
+    ///
+    /// # Errors
+    ///
+    /// That of the first pair, by index, that does not decode.
+    pub fn preload(&self) -> Result<usize> {
+        let failure = (0..self.pairs.len()).into_par_iter().find_map_first(|index| {
+            let full = self.cached_bytes.load(Ordering::Relaxed) >= self.config.cache_bytes;
+            if full || self.cache[index].get().is_some() { None } else { self.sample(index).err() }
+        });
+        match failure {
+            Some(error) => Err(error),
+            None => Ok(self.cache.iter().filter(|pair| pair.get().is_some()).count()),
+        }
+    }
+
+    /// Number of pixels of each class in all masks, which are decoded in parallel.
+    ///
+    /// # Errors
+    ///
+    /// That of the first mask, by index, that does not decode or has a class that is not in the list.
+    pub fn label_counts(&self) -> Result<LabelCounts> {
+        // Results in order first: the first error does not depend on threads.
+        let masks: Vec<Result<[u64; 256]>> = (0..self.pairs.len())
+            .into_par_iter()
+            .map(|index| match self.cache[index].get() {
+                Some(sample) => Ok(histogram(&sample.mask)),
+                None => self.mask(index).map(|mask| histogram(&mask)),
+            })
+            .collect();
+        let mut counts = [0; 256];
+        for mask in masks {
+            counts.iter_mut().zip(mask?).for_each(|(sum, count)| *sum += count);
+        }
+        Ok(LabelCounts { classes: counts[..self.classes.len()].to_vec(), void: counts[usize::from(VOID)] })
+    }
+
+    fn mask_path(&self, index: usize) -> PathBuf {
+        self.roots[1].join(&self.pairs[index].mask)
+    }
+
+    fn mask(&self, index: usize) -> Result<Mask> {
+        let path = self.mask_path(index);
+        let mask = decode_mask(&path, self.config.max_file_bytes, self.config.max_pixels)?;
+        let classes = self.classes.len();
+        let unknown = mask.classes.iter().position(|&class| usize::from(class) >= classes && class != VOID);
+        let Some(at) = unknown else { return Ok(mask) };
+        let field = format!("class of the pixel in row {}, column {}", at / mask.width, at % mask.width);
+        Err(Error::format(&path, field, format!("0..={} or {VOID}", classes - 1), mask.classes[at]))
+    }
+
+    fn sample(&self, index: usize) -> Result<SegmentationSample> {
+        let path = self.roots[0].join(&self.pairs[index].image);
+        let image = decode(&path, self.config.max_file_bytes, self.config.max_pixels)?;
+        let mask = self.mask(index)?;
+        if [mask.height, mask.width] != [image.height, image.width] {
+            let expected = format!("{} x {}, as of {}", image.height, image.width, path.display());
+            let found = format!("{} x {}", mask.height, mask.width);
+            return Err(Error::format(self.mask_path(index), "height and width", expected, found));
+        }
+        let sample = SegmentationSample { image, mask };
+        self.keep(index, &sample);
+        Ok(sample)
+    }
+
+    fn keep(&self, index: usize, sample: &SegmentationSample) {
+        let bytes = (sample.image.pixels.len() + sample.mask.classes.len()) as u64;
+        let room = |used: u64| used.checked_add(bytes).filter(|&total| total <= self.config.cache_bytes);
+        let reserved = self.cached_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok();
+        // Another thread may have been faster.
+        if reserved && self.cache[index].set(sample.clone()).is_err() {
+            self.cached_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Dataset for SegmentationFiles {
+    type Item = SegmentationSample;
+
+    fn len(&self) -> usize {
+        self.pairs.len()
+    }
+
+    fn get(&self, index: usize, _seed: Seed) -> Result<SegmentationSample> {
+        let cached = self.cache.get(index).ok_or(Error::Index { index, len: self.pairs.len() })?;
+        cached.get().map_or_else(|| self.sample(index), |sample| Ok(sample.clone()))
+    }
+}
+
+impl std::fmt::Debug for SegmentationFiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SegmentationFiles")
+            .field("name", &self.name)
+            .field("roots", &self.roots)
+            .field("pairs", &self.pairs.len())
+            .field("classes", &self.classes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn histogram(mask: &Mask) -> [u64; 256] {
+    let mut counts = [0; 256];
+    mask.classes.iter().for_each(|&class| counts[usize::from(class)] += 1);
+    counts
+}
+
+fn digest(pairs: &[PairPaths], sizes: &[Vec<u64>; 2], classes: usize) -> u64 {
+    let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    let mut hash = (classes as u64).to_le_bytes().into_iter().fold(0xcbf2_9ce4_8422_2325, fnv);
+    for (i, pair) in pairs.iter().enumerate() {
+        for (path, size) in [(&pair.image, sizes[0][i]), (&pair.mask, sizes[1][i])] {
+            // The same on every system.
+            let parts = path.components().flat_map(|part| {
+                let part = part.as_os_str().to_string_lossy().into_owned();
+                part.into_bytes().into_iter().chain(std::iter::once(b'/'))
+            });
+            hash = parts.chain(size.to_le_bytes()).fold(hash, fnv);
+        }
+    }
+    hash
+}

@@ -1,0 +1,21 @@
+//! Pictures with masks: readers, samples, batches.
+//!
+//! A mask is a class for each pixel, or [`VOID`]. Readers give [`SegmentationFiles`], a data set of 8-bit [`SegmentationSample`]s; [`Transformed`]
+//! changes picture and mask together; [`SegmentationCollate`] makes normalised floats and labels of them.
+
+mod batch;
+mod class_list;
+mod files;
+pub mod folders;
+mod mask_file;
+mod sample;
+mod transformed;
+pub mod voc;
+pub mod voc_layout;
+
+pub use batch::{SegmentationBatch, SegmentationCollate};
+pub use class_list::ClassList;
+pub use files::{LabelCounts, PairPaths, SegmentationConfig, SegmentationFiles};
+pub use mask_file::decode_mask;
+pub use sample::{Mask, SegmentationSample, VOID};
+pub use transformed::Transformed;

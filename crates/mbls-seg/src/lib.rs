@@ -1,0 +1,6 @@
+//! Semantic segmentation: networks, data sets of images and masks, joint transforms, and metrics that never store logits.
+
+pub mod dataset;
+pub mod metric;
+pub mod model;
+pub mod transform;

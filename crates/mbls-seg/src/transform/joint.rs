@@ -1,0 +1,163 @@
+//! The joint transforms, by name.
+
+use super::step::{Sides, Step};
+use super::{BrightnessContrast, HorizontalFlip, HueSaturationValue, LongestSide, PadTo, RandomCrop, ScaleJitter};
+use crate::dataset::SegmentationSample;
+use mbls_data::{Result, Seed};
+use serde::{Deserialize, Serialize};
+
+/// One transform of a picture and its mask, a pure function of the sample and a seed; a list of them is a pipeline.
+///
+/// In settings `kind` names it, the rest is what the type of that name takes:
+///
+/// ```
+/// use mbls_data::Seed;
+/// use mbls_seg::dataset::{Mask, SegmentationSample, VOID};
+/// use mbls_seg::transform::{JointTransform, apply_all, common_size};
+/// use mbls_vision::Image;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Settings {
+///     transforms: Vec<JointTransform>,
+/// }
+/// let settings: Settings = toml::from_str(r#"
+///     transforms = [
+///         { kind = "longest-side", size = 6 },
+///         { kind = "pad", size = 8 },
+///         { kind = "horizontal-flip" },
+///     ]
+/// "#)?;
+/// let image = Image { channels: 3, height: 2, width: 3, pixels: vec![100; 3 * 2 * 3] };
+/// let sample = SegmentationSample { image, mask: Mask { height: 2, width: 3, classes: vec![1; 6] } };
+/// let sample = apply_all(&settings.transforms, sample, Seed(1))?;
+/// assert_eq!(sample.size(), [8, 8]);
+/// assert_eq!(common_size(&settings.transforms), Some([8, 8]));
+/// // 4 x 6 of the picture, and a border around it.
+/// assert_eq!(sample.mask.valid_pixels(), 24);
+/// assert_eq!((sample.image.pixels[0], sample.mask.classes[0]), (0, VOID));
+/// assert!(toml::from_str::<Settings>(r#"transforms = [{ kind = "pad", sise = 8 }]"#).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum JointTransform {
+    /// `longest-side`.
+    LongestSide(LongestSide),
+    /// `pad`.
+    Pad(PadTo),
+    /// `random-crop`.
+    RandomCrop(RandomCrop),
+    /// `horizontal-flip`.
+    HorizontalFlip(HorizontalFlip),
+    /// `brightness-contrast`.
+    BrightnessContrast(BrightnessContrast),
+    /// `hue-saturation-value`.
+    HueSaturationValue(HueSaturationValue),
+    /// `scale-jitter`.
+    ScaleJitter(ScaleJitter),
+}
+
+impl JointTransform {
+    /// The paper's transforms of VOC 2012's training part, which make samples of 512x512.
+    pub fn voc_train() -> Vec<Self> {
+        vec![
+            Self::LongestSide(LongestSide { size: 640 }),
+            Self::Pad(PadTo { size: 512, value: 0 }),
+            Self::RandomCrop(RandomCrop { size: 512 }),
+            Self::HorizontalFlip(HorizontalFlip { probability: 0.5 }),
+            Self::BrightnessContrast(BrightnessContrast { brightness: 0.3, contrast: 0.3, probability: 0.5 }),
+            Self::HueSaturationValue(HueSaturationValue { hue: 20.0, saturation: 30.0, value: 20.0, probability: 0.5 }),
+        ]
+    }
+
+    /// The paper's transforms of VOC 2012's validation part, which make samples of 480x480; nothing in them is random.
+    pub fn voc_validation() -> Vec<Self> {
+        vec![Self::LongestSide(LongestSide { size: 480 }), Self::Pad(PadTo { size: 480, value: 0 })]
+    }
+
+    /// Its name in settings.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::LongestSide(_) => "longest-side",
+            Self::Pad(_) => "pad",
+            Self::RandomCrop(_) => "random-crop",
+            Self::HorizontalFlip(_) => "horizontal-flip",
+            Self::BrightnessContrast(_) => "brightness-contrast",
+            Self::HueSaturationValue(_) => "hue-saturation-value",
+            Self::ScaleJitter(_) => "scale-jitter",
+        }
+    }
+
+    fn step(&self) -> &dyn Step {
+        match self {
+            Self::LongestSide(step) => step,
+            Self::Pad(step) => step,
+            Self::RandomCrop(step) => step,
+            Self::HorizontalFlip(step) => step,
+            Self::BrightnessContrast(step) => step,
+            Self::HueSaturationValue(step) => step,
+            Self::ScaleJitter(step) => step,
+        }
+    }
+
+    /// Whether its settings are allowed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Value`](mbls_data::Error::Value) that names transform and setting.
+    pub fn validate(&self) -> Result<()> {
+        self.step().validate()
+    }
+
+    /// The transformed sample.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Value`](mbls_data::Error::Value) for settings that are not allowed, a sample whose mask is not of its picture's size or that does not
+    /// fit, such as one smaller than a crop of it, and a result of more than 89,478,485 pixels.
+    pub fn apply(&self, sample: SegmentationSample, seed: Seed) -> Result<SegmentationSample> {
+        self.validate()?;
+        sample.validate()?;
+        self.step().run(sample, seed)
+    }
+}
+
+/// The sample after all `transforms`, one after the other; each draws from `seed.derive(kind).at(its place in the list)`.
+///
+/// # Errors
+///
+/// As [`JointTransform::apply`].
+pub fn apply_all(transforms: &[JointTransform], sample: SegmentationSample, seed: Seed) -> Result<SegmentationSample> {
+    transforms
+        .iter()
+        .zip(0..)
+        .try_fold(sample, |sample, (transform, place)| transform.apply(sample, seed.derive(transform.kind()).at(place)))
+}
+
+/// Height and width of every sample after all `transforms`, where these decide them, whatever the sample's own are.
+pub fn common_size(transforms: &[JointTransform]) -> Option<[usize; 2]> {
+    // Nothing is said of height or width alone, nor of a sample's own.
+    let any = Sides { least: 1, most: usize::MAX };
+    let Sides { least, most } = transforms.iter().fold(any, |sides, transform| transform.step().side(sides));
+    (least == most).then_some([least, least])
+}
+
+macro_rules! from {
+    ($($kind:ident($step:ident)),*) => {$(
+        impl From<$step> for JointTransform {
+            fn from(step: $step) -> Self {
+                Self::$kind(step)
+            }
+        }
+    )*};
+}
+
+from!(
+    LongestSide(LongestSide),
+    Pad(PadTo),
+    RandomCrop(RandomCrop),
+    HorizontalFlip(HorizontalFlip),
+    BrightnessContrast(BrightnessContrast),
+    HueSaturationValue(HueSaturationValue),
+    ScaleJitter(ScaleJitter)
+);

@@ -1,0 +1,3 @@
+//! Segmentation against the published code and what it is built on.
+
+mod transforms;
