@@ -6,6 +6,7 @@ use mbls_core::metric::{
     Predictions, SegmentationBatch, SegmentationCalibration, SegmentationProtocol,
 };
 use proptest::prelude::*;
+use rayon::iter::ParallelIterator as _;
 use serde_json::json;
 
 const IGNORED: u32 = 255;
@@ -320,4 +321,25 @@ fn full_matrices_take_no_more() {
     assert!(matches!(confusion.update(&input), Err(Error::Accumulator { .. })));
     assert!(matches!(confusion.merge(before.clone()), Err(Error::Accumulator { .. })));
     assert_eq!(confusion, before);
+}
+
+/// Images of a batch are batches of their own, and all threads see the chunks that one sees.
+#[test]
+fn images_are_batches() {
+    let (images, classes, area) = (3, 4, 70_000);
+    let logits: Vec<f32> = (0..images * classes * area).map(|i| (i * 31 % 1009) as f32).collect();
+    let labels: Vec<u32> = (0..images * area).map(|i| (i * 7 % 5) as u32).collect();
+    let whole = SegmentationBatch::new(&logits, [images, classes, 7, area / 7], &labels, &[4]).unwrap();
+    assert_eq!(whole.images(), images);
+    for image in 0..images {
+        let (own_logits, own_labels) =
+            (&logits[image * classes * area..][..classes * area], &labels[image * area..][..area]);
+        let own = SegmentationBatch::new(own_logits, [1, classes, area, 1], own_labels, &[4]).unwrap();
+        let found: Vec<_> = whole.image(image).chunks().collect();
+        assert!(found.len() > 1);
+        assert_eq!((whole.image(image).images(), found), (1, own.chunks().collect()));
+    }
+    let mut chunks: Vec<_> = whole.par_chunks().collect();
+    chunks.sort_by_key(|rows| rows.pixels[0]);
+    assert_eq!(chunks, whole.chunks().collect::<Vec<_>>());
 }
