@@ -154,8 +154,27 @@ impl<'a> SegmentationBatch<'a> {
         let last = (first + self.block_pixels()).min(self.labels.len());
         let (pixels, labels): (Vec<usize>, Vec<u32>) =
             self.counted(first..last).filter(|(_, label)| keep(*label)).unzip();
-        let logits = pixels.iter().flat_map(|&pixel| self.scores(pixel)).copied().collect();
-        PixelRows { logits, classes: self.classes, labels, pixels }
+        PixelRows { logits: self.rows_of(&pixels), classes: self.classes, labels, pixels }
+    }
+
+    /// The logits of pixels, row by row.
+    ///
+    /// Class by class for a few pixels: planes are often a multiple of 4096 bytes apart, and their lines then push each other out
+    /// of the cache where a pixel is read from all of them.
+    fn rows_of(&self, pixels: &[usize]) -> Vec<f32> {
+        const TILE: usize = 256;
+        let mut rows = vec![0.0; pixels.len() * self.classes];
+        let mut places = Vec::with_capacity(TILE);
+        for (pixels, rows) in pixels.chunks(TILE).zip(rows.chunks_mut(TILE * self.classes)) {
+            places.clear();
+            places.extend(pixels.iter().map(|pixel| pixel / self.area * self.classes * self.area + pixel % self.area));
+            for class in 0..self.classes {
+                let logits = &self.logits[class * self.area..];
+                let row = rows.iter_mut().skip(class).step_by(self.classes);
+                row.zip(&places).for_each(|(score, &place)| *score = logits[place]);
+            }
+        }
+        rows
     }
 
     /// Index and label of the pixels of a range that count.

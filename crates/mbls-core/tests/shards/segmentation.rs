@@ -51,7 +51,11 @@ proptest! {
         by_masks.add_masks(&predicted(&all), &rows.labels, &[]).unwrap();
         let mut by_rows = ConfusionMatrix::new(rows.classes).unwrap();
         by_rows.update(&rows.all()).unwrap();
-        prop_assert_eq!(by_masks, by_rows);
+        prop_assert_eq!(&by_masks, &by_rows);
+        let classes = 0..rows.classes;
+        let counts = classes.clone().flat_map(|label| classes.clone().map(move |predicted| (label, predicted)));
+        let counts: Vec<u64> = counts.map(|(label, predicted)| by_rows.count(label, predicted)).collect();
+        prop_assert_eq!(ConfusionMatrix::from_counts(rows.classes, &counts).unwrap(), by_rows);
 
         let pooled = SegmentationCalibration::new(bins, SegmentationProtocol::Pooled).unwrap();
         check(pooled, &batches, |m, b| add(m, &rows, b));
@@ -244,6 +248,11 @@ fn wrong_input_is_refused() {
     for classes in [1, 4097] {
         let message = ConfusionMatrix::new(classes).unwrap_err().to_string();
         assert_eq!(message, format!("classes = {classes}: expected from 2 to 4096"));
+    }
+    let message = ConfusionMatrix::from_counts(2, &[0; 5]).unwrap_err().to_string();
+    assert_eq!(message, "confusion matrix: expected 2 x 2 counts, found 5 counts");
+    for counts in [[1 << 47, 1, 0, 0], [u64::MAX; 4]] {
+        assert!(matches!(ConfusionMatrix::from_counts(2, &counts), Err(Error::Accumulator { .. })));
     }
     let message = confusion.merge(ConfusionMatrix::new(3).unwrap()).unwrap_err().to_string();
     assert_eq!(message, "cannot merge metrics of different settings: classes is 2 and 3");

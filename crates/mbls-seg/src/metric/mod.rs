@@ -20,7 +20,7 @@ pub use bands::DistanceBands;
 pub use boundary::{VoidEdges, boundary_distances};
 pub use maps::PictureMaps;
 pub use report::{
-    BandReport, ClassMean, ClassReport, OverlapReport, PictureReport, PublishedReport, SegmentationReport,
+    BandReport, ClassMean, ClassReport, OverlapReport, PictureReport, PooledReport, PublishedReport, SegmentationReport,
 };
 pub use settings::SegmentationSettings;
 pub use summary::Quantiles;

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub(super) struct Parts {
     pub(super) nll: NegativeLogLikelihood,
-    pub(super) classwise: ClasswiseEce,
+    /// Where it was asked for.
+    pub(super) classwise: Option<ClasswiseEce>,
     /// By band.
     pub(super) confusion: Vec<ConfusionMatrix>,
     /// By band and predicted class.
@@ -23,9 +24,10 @@ impl Parts {
     pub(super) fn new(classes: usize, settings: &SegmentationSettings) -> Result<Self> {
         let bands = settings.bands.len();
         let confusion = ConfusionMatrix::new(classes)?;
+        let classwise = || ClasswiseEce::new(settings.bins, ClasswiseConvention::Default);
         Ok(Self {
             nll: NegativeLogLikelihood::new(),
-            classwise: ClasswiseEce::new(settings.bins, ClasswiseConvention::Default)?,
+            classwise: settings.classwise.then(classwise).transpose()?,
             confusion: vec![confusion; bands],
             reliability: GroupedReliability::new(bands * classes, settings.bins)?,
         })
@@ -57,18 +59,19 @@ impl Parts {
             }
             error
         })?;
-        self.classwise.update(&input)?;
-        let predicted: Vec<u32> = (0..input.rows()).map(|row| input.predicted(row)).collect();
-        let mut masks = vec![(Vec::new(), Vec::new()); self.confusion.len()];
-        let mut groups = Vec::with_capacity(predicted.len());
-        for ((&pixel, &predicted), &label) in rows.pixels.iter().zip(&predicted).zip(&rows.labels) {
-            let band = bands[pixel];
-            masks[usize::from(band)].0.push(predicted);
-            masks[usize::from(band)].1.push(label);
-            groups.push(u32::from(band) * rows.classes as u32 + predicted);
+        if let Some(classwise) = &mut self.classwise {
+            classwise.update(&input)?;
         }
-        for (confusion, (predicted, labels)) in self.confusion.iter_mut().zip(&masks) {
-            confusion.add_masks(predicted, labels, &[])?;
+        let classes = rows.classes;
+        let mut counts = vec![0; self.confusion.len() * classes * classes];
+        let mut groups = Vec::with_capacity(rows.labels.len());
+        for (row, (&pixel, &label)) in rows.pixels.iter().zip(&rows.labels).enumerate() {
+            let (band, predicted) = (usize::from(bands[pixel]), input.predicted(row));
+            counts[(band * classes + label as usize) * classes + predicted as usize] += 1;
+            groups.push((band * classes) as u32 + predicted);
+        }
+        for (confusion, counts) in self.confusion.iter_mut().zip(counts.chunks(classes * classes)) {
+            confusion.merge(ConfusionMatrix::from_counts(classes, counts)?)?;
         }
         self.reliability.update(GroupedRows::new(&input, &groups)?)
     }
@@ -77,7 +80,9 @@ impl Parts {
     /// none of the parts is ahead of another afterwards.
     pub(super) fn merge(&mut self, other: Self) -> Result<()> {
         self.nll.merge(other.nll)?;
-        self.classwise.merge(other.classwise)?;
+        if let (Some(mine), Some(other)) = (&mut self.classwise, other.classwise) {
+            mine.merge(other)?;
+        }
         self.confusion.iter_mut().zip(other.confusion).try_for_each(|(mine, other)| mine.merge(other))?;
         self.reliability.merge(other.reliability)
     }

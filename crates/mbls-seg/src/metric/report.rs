@@ -1,8 +1,8 @@
 use super::Quantiles;
 use super::accumulator::State;
 use mbls_core::metric::{
-    AbsentClasses, Background, ConfusionMatrix, Metric, Overlap, Reliability, ReliabilityBins,
-    SegmentationCalibrationReport, SegmentationProtocol,
+    AbsentClasses, Background, ClasswiseEce, ConfusionMatrix, Metric, Overlap, Reliability, ReliabilityBins,
+    SegmentationCalibrationReport,
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ pub struct SegmentationReport {
     /// How far predictions and labels overlap.
     pub overlap: Option<OverlapReport>,
     /// Calibration of all pixels in one histogram, in the default conventions.
-    pub calibration: Option<SegmentationCalibrationReport>,
+    pub calibration: Option<PooledReport>,
     /// The published protocol, where it was asked for.
     pub published: Option<PublishedReport>,
     /// By class.
@@ -59,6 +59,21 @@ pub struct ClassMean {
     pub published: Option<f64>,
 }
 
+/// The calibration of all pixels in one histogram.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PooledReport {
+    /// Mean negative log-likelihood of the labels.
+    pub nll: f64,
+    /// Expected calibration error.
+    pub ece: f64,
+    /// Maximum calibration error.
+    pub mce: f64,
+    /// Classwise expected calibration error over all classes, where it was asked for.
+    pub cece: Option<f64>,
+    /// Confidence and accuracy in bins.
+    pub reliability: Reliability,
+}
+
 /// The published protocol: calibration per batch, without pixels of label 0, meaned over batches by their pixels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PublishedReport {
@@ -83,7 +98,8 @@ pub struct ClassReport {
     pub dice: Option<f64>,
     /// The share of its pixels that are predicted right.
     pub accuracy: Option<f64>,
-    /// Expected calibration error of its probability over all pixels, whose mean over the classes is the classwise error.
+    /// Expected calibration error of its probability over all pixels, whose mean over the classes is the classwise error,
+    /// where that was asked for.
     pub ece: Option<f64>,
     /// Expected calibration error of the confidence where it is predicted.
     pub predicted_ece: Option<f64>,
@@ -155,21 +171,19 @@ impl SegmentationReport {
     }
 }
 
-fn pooled(state: &State) -> Option<SegmentationCalibrationReport> {
+fn pooled(state: &State) -> Option<PooledReport> {
     let reliability = state.parts.whole_reliability().value()?;
-    Some(SegmentationCalibrationReport {
-        protocol: SegmentationProtocol::Pooled,
-        n: reliability.n,
+    Some(PooledReport {
         nll: state.parts.nll.value()?,
         ece: reliability.ece(),
-        aece: None,
-        cece: state.parts.classwise.value()?,
-        reliability: Some(reliability),
+        mce: reliability.mce(),
+        cece: state.parts.classwise.as_ref().and_then(Metric::value),
+        reliability,
     })
 }
 
 fn classes(state: &State, overlap: Option<&Overlap>) -> Vec<ClassReport> {
-    let diagrams = state.parts.classwise.diagrams();
+    let diagrams = state.parts.classwise.as_ref().map(ClasswiseEce::diagrams).unwrap_or_default();
     let class = |class: usize| {
         let areas = overlap.map(|overlap| overlap.classes[class]);
         let reliability = state.parts.reliability_of_predicted(class).value();

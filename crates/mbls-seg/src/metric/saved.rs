@@ -58,9 +58,14 @@ impl TryFrom<Saved> for SegmentationMetrics {
         let (parts, bins, n) = (&state.parts, state.settings.bins, state.parts.nll.n());
         agree("bands of the settings and matrices", empty.parts.confusion.len(), parts.confusion.len())?;
         agree("groups", empty.parts.reliability.groups(), parts.reliability.groups())?;
-        agree("bins", (bins, bins), (parts.reliability.bins(), parts.classwise.bins()))?;
-        agree("convention", ClasswiseConvention::Default, parts.classwise.convention())?;
-        agree("classes", parts.classwise.classes().unwrap_or(state.classes), state.classes)?;
+        agree("bins", bins, parts.reliability.bins())?;
+        agree("classwise errors", state.settings.classwise, parts.classwise.is_some())?;
+        if let Some(classwise) = &parts.classwise {
+            agree("bins of a class", bins, classwise.bins())?;
+            agree("convention", ClasswiseConvention::Default, classwise.convention())?;
+            agree("classes", classwise.classes().unwrap_or(state.classes), state.classes)?;
+            agree("pixels of the classes", n, classwise.n())?;
+        }
         for (band, confusion) in parts.confusion.iter().enumerate() {
             agree("classes of a band", state.classes, confusion.classes())?;
             for class in 0..state.classes {
@@ -69,7 +74,7 @@ impl TryFrom<Saved> for SegmentationMetrics {
                 agree("pixels of a band predicted as a class", u128::from(predicted.n()), counted)?;
             }
         }
-        agree("pixels", (n, n), (parts.reliability.n(), parts.classwise.n()))?;
+        agree("pixels", n, parts.reliability.n())?;
 
         let mut sum = ReliabilityBins::new(bins)?;
         for picture in state.pictures.values() {

@@ -13,11 +13,14 @@ pub struct SegmentationSettings {
     pub bands: DistanceBands,
     /// Whether the border of void is a boundary.
     pub void_edges: VoidEdges,
+    /// Whether the probabilities of all classes are held against their labels, which takes as long as all else.
+    pub classwise: bool,
     /// Whether the published protocol is computed beside the pooled one, for another look at the pixels whose label is not 0.
     pub published: bool,
 }
 
-/// 15 bins, 255 is void and its border no boundary, the bands of [`DistanceBands::default`], both protocols.
+/// 15 bins, 255 is void and its border no boundary, the bands of [`DistanceBands::default`], all classes and both
+/// protocols.
 impl Default for SegmentationSettings {
     fn default() -> Self {
         Self {
@@ -25,6 +28,7 @@ impl Default for SegmentationSettings {
             void: vec![255],
             bands: DistanceBands::default(),
             void_edges: VoidEdges::default(),
+            classwise: true,
             published: true,
         }
     }

@@ -129,7 +129,7 @@ fn check_calibration(pixels: &[Pixel], bins: usize, report: &SegmentationReport)
         close("ECE where a class is predicted", class.predicted_ece, ece(&predicted, bins));
         assert_eq!(class.reliability.as_ref().map_or(0, |r| r.n), predicted.len() as u64);
     }
-    close("classwise ECE", pooled.map(|pooled| pooled.cece), mean(&errors));
+    close("classwise ECE", pooled.and_then(|pooled| pooled.cece), mean(&errors));
 }
 
 fn check_parts(pixels: &[Pixel], set: &Set, settings: &SegmentationSettings, report: &SegmentationReport) {
@@ -182,6 +182,13 @@ proptest! {
         check_overlap(&pixels, &report);
         check_calibration(&pixels, bins, &report);
         check_parts(&pixels, &set, &settings, &report);
+        // Without the classes all else is the same.
+        let mut fewer = SegmentationMetrics::new(set.classes, SegmentationSettings { classwise: false, ..settings }).unwrap();
+        set.add(&mut fewer, &set.indices()).unwrap();
+        let mut expected = report.clone();
+        expected.classes.iter_mut().for_each(|class| class.ece = None);
+        expected.calibration.iter_mut().for_each(|pooled| pooled.cece = None);
+        prop_assert_eq!(fewer.value().unwrap(), expected);
         let text = serde_json::to_string(&report).unwrap();
         prop_assert_eq!(serde_json::from_str::<SegmentationReport>(&text).unwrap(), report);
     }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn metrics(set: &Set, published: bool) -> SegmentationMetrics {
-    let settings = SegmentationSettings { bins: 5, published, ..Default::default() };
+    let settings = SegmentationSettings { bins: 5, published, classwise: set.classes != 3, ..Default::default() };
     SegmentationMetrics::new(set.classes, settings).unwrap()
 }
 
@@ -156,17 +156,19 @@ fn states_that_contradict_themselves_are_refused() {
         ("/state/classes", json!(1), "classes = 1"),
         ("/state/classes", json!(3), "groups: 12 and 8"),
         ("/state/settings/bins", json!(0), "bins = 0"),
-        ("/state/settings/bins", json!(6), "bins: (6, 6) and (5, 5)"),
+        ("/state/settings/bins", json!(6), "bins: 6 and 5"),
         ("/state/settings/bands", json!([3, 2]), "distance bands"),
         ("/state/settings/bands", json!([3]), "bands of the settings and matrices: 2 and 4"),
         ("/state/settings/published", json!(false), "published protocol: false and true"),
+        ("/state/settings/classwise", json!(false), "classwise errors: false and true"),
+        ("/state/parts/classwise", json!(null), "classwise errors: true and false"),
         ("/state/published", json!(null), "published protocol: true and false"),
         ("/state/published/batches", json!(2), "2 batches of 6 pixels, 0 empty, 1 pictures"),
         ("/state/published/batches", json!(0), "0 batches of 6 pixels"),
         ("/state/published/empty_batches", json!(u64::MAX), "18446744073709551615 empty"),
         ("/state/pictures", json!({}), "the diagrams of its 0 pictures are not that of all"),
-        ("/state/parts/nll", other["state"]["parts"]["nll"].clone(), "pixels: (23, 23) and (11, 11)"),
-        ("/state/parts/classwise", other["state"]["parts"]["classwise"].clone(), "pixels: (11, 11) and (11, 23)"),
+        ("/state/parts/nll", other["state"]["parts"]["nll"].clone(), "pixels of the classes: 23 and 11"),
+        ("/state/parts/classwise", other["state"]["parts"]["classwise"].clone(), "pixels of the classes: 11 and 23"),
         (
             "/state/parts/confusion/0",
             other["state"]["parts"]["confusion"][3].clone(),
@@ -199,7 +201,8 @@ fn accumulators_of_other_settings_do_not_merge() {
         (SegmentationMetrics::new(3, settings.clone()), "classes is 2 and 3"),
         (SegmentationMetrics::new(2, SegmentationSettings { bins: 6, ..settings.clone() }), "settings is"),
         (SegmentationMetrics::new(2, SegmentationSettings { void: vec![], ..settings.clone() }), "settings is"),
-        (SegmentationMetrics::new(2, SegmentationSettings { published: false, ..settings }), "settings is"),
+        (SegmentationMetrics::new(2, SegmentationSettings { published: false, ..settings.clone() }), "settings is"),
+        (SegmentationMetrics::new(2, SegmentationSettings { classwise: false, ..settings }), "settings is"),
     ];
     for (other, expected) in others {
         let message = full.merge(other.unwrap()).unwrap_err().to_string();
