@@ -7,6 +7,10 @@ Run from the workspace's folder on an otherwise idle machine. Ours is the benchm
 the other side is torchmetrics as its users write it, a MetricCollection of the same scores updated picture by picture: IoU, Dice
 and accuracy per class, and the calibration error of the top label. Pictures come from a file of a few, read in turn by both; reading
 is not timed. Prints the seconds of the metrics alone, the peaks of memory, and the values of both.
+
+`common` is ours without the classes' own calibration, `all` torchmetrics' metrics above; `pooled` is ours with the classes, and
+`classes` torchmetrics with a BinaryCalibrationError of each class beside the others, on fewer pictures, since it keeps every
+probability; `both` adds the published protocol; `none` reads pictures and measures nothing.
 """
 import argparse
 import json
@@ -46,7 +50,8 @@ def run_peer(path, pictures, threads, what):
     import numpy as np
     import torch
     import torchmetrics
-    from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibrationError, MulticlassF1Score, MulticlassJaccardIndex
+    from torchmetrics.classification import BinaryCalibrationError, MulticlassAccuracy, MulticlassCalibrationError
+    from torchmetrics.classification import MulticlassF1Score, MulticlassJaccardIndex
 
     torch.set_num_threads(threads)
     common = dict(num_classes=CLASSES, ignore_index=VOID, validate_args=False)
@@ -56,7 +61,8 @@ def run_peer(path, pictures, threads, what):
         "accuracy": MulticlassAccuracy(average="none", **common),
     }
     ece = {"ece": MulticlassCalibrationError(n_bins=15, norm="l1", **common)}
-    metrics = torchmetrics.MetricCollection({"overlap": overlap, "ece": ece, "all": overlap | ece}[what])
+    metrics = torchmetrics.MetricCollection(overlap | ece)
+    by_class = [BinaryCalibrationError(n_bins=15, norm="l1", ignore_index=VOID, validate_args=False) for _ in range(CLASSES)]
     area, times = HEIGHT * WIDTH, []
     raw = np.memmap(path, np.uint8, "r").reshape(DISTINCT, -1)
     for index in range(pictures):
@@ -65,15 +71,18 @@ def run_peer(path, pictures, threads, what):
         labels = torch.from_numpy(picture[4 * CLASSES * area :].reshape(1, HEIGHT, WIDTH).astype(np.int64))
         begin = time.perf_counter()
         metrics.update(logits, labels)
+        if what == "classes":
+            probs = logits.softmax(1)
+            for k, metric in enumerate(by_class):
+                metric.update(probs[:, k], torch.where(labels == VOID, VOID, (labels == k).long()))
         times.append(time.perf_counter() - begin)
     begin = time.perf_counter()
     values = metrics.compute()
+    if what == "classes":
+        values["cece"] = sum(metric.compute() for metric in by_class) / CLASSES
     times.append(time.perf_counter() - begin)
-    result = {"seconds": sum(times), "peak_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
-    if "ece" in values:
-        result["ece"] = values["ece"].item()
-    if "iou" in values:
-        result["mean_iou"], result["mean_dice"] = values["iou"].mean().item(), values["dice"].mean().item()
+    result = {"pictures": pictures, "seconds": sum(times), "peak_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
+    result |= {"ece": values["ece"].item(), "mean_iou": values["iou"].mean().item(), "mean_dice": values["dice"].mean().item()}
     print(json.dumps(result | {"torch": torch.__version__, "torchmetrics": torchmetrics.__version__}))
 
 
@@ -97,6 +106,7 @@ def main():
     parser.add_argument("--threads", type=int, action="append")
     parser.add_argument("--profile", help="cargo's profile, by default that of benchmarks")
     parser.add_argument("--program", help="a benchmark `evaluation` that was built before")
+    parser.add_argument("--only", help="one of the sets of metrics")
     parser.add_argument("--peer", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peer:
@@ -108,19 +118,26 @@ def main():
         make(path)
         size = [CLASSES, HEIGHT, WIDTH, arguments.pictures]
         ours = lambda what, threads: run([program, path, *map(str, size), what, str(threads)])
-        peer = lambda what, threads: run([sys.executable, __file__, "--peer", path, what, "--pictures", str(arguments.pictures), "--threads", str(threads)])
+
+        def peer(what, threads):
+            pictures = min(arguments.pictures, 8) if what == "classes" else arguments.pictures
+            command = [sys.executable, __file__, "--peer", path, what, "--pictures", str(pictures)]
+            return run(command + ["--threads", str(threads)])
+
         print("| metrics | threads | ms a picture | peak MiB |\n|---|---:|---:|---:|")
         for threads in arguments.threads or [1, 2]:
-            sides = [("ours", ours, "pooled"), ("torchmetrics", peer, "all"), ("ours", ours, "both"), ("ours", ours, "none")]
+            sides = [("ours", ours, "common"), ("torchmetrics", peer, "all"), ("ours", ours, "pooled")]
+            sides += [("torchmetrics", peer, "classes"), ("ours", ours, "both"), ("ours", ours, "none")]
+            sides = [side for side in sides if arguments.only in (None, side[2])]
             seen = {}
             for _ in range(arguments.rounds):
                 for name, side, what in sides:
                     seen.setdefault((name, what), []).append(side(what, threads))
             for (name, what), runs in seen.items():
-                ms = statistics.median(run["seconds"] for run in runs) / arguments.pictures * 1e3
+                ms = statistics.median(run["seconds"] / run["pictures"] for run in runs) * 1e3
                 print(f"| {name}, {what} | {threads} | {ms:.4g} | {max(run['peak_kib'] for run in runs) / 1024:.0f} |", flush=True)
         for key, runs in seen.items():
-            print(*key, {k: v for k, v in runs[-1].items() if k not in ("seconds", "peak_kib")})
+            print(*key, {k: v for k, v in runs[-1].items() if k not in ("seconds", "median_picture", "peak_kib")})
 
 
 if __name__ == "__main__":

@@ -168,10 +168,16 @@ impl<'a> SegmentationBatch<'a> {
         for (pixels, rows) in pixels.chunks(TILE).zip(rows.chunks_mut(TILE * self.classes)) {
             places.clear();
             places.extend(pixels.iter().map(|pixel| pixel / self.area * self.classes * self.area + pixel % self.area));
+            let (first, last) = (places[0], places[places.len() - 1]);
             for class in 0..self.classes {
                 let logits = &self.logits[class * self.area..];
-                let row = rows.iter_mut().skip(class).step_by(self.classes);
-                row.zip(&places).for_each(|(score, &place)| *score = logits[place]);
+                let rows = rows.chunks_exact_mut(self.classes);
+                if last - first < places.len() {
+                    // Without void among them, nearly always.
+                    rows.zip(&logits[first..=last]).for_each(|(row, logit)| row[class] = *logit);
+                } else {
+                    rows.zip(&places).for_each(|(row, &place)| row[class] = logits[place]);
+                }
             }
         }
         rows

@@ -337,7 +337,7 @@ fn full_matrices_take_no_more() {
 fn images_are_batches() {
     let (images, classes, area) = (3, 4, 70_000);
     let logits: Vec<f32> = (0..images * classes * area).map(|i| (i * 31 % 1009) as f32).collect();
-    let labels: Vec<u32> = (0..images * area).map(|i| (i * 7 % 5) as u32).collect();
+    let labels: Vec<u32> = (0..images * area).map(|i| ((i * 7 + i / area) % 5) as u32).collect();
     let whole = SegmentationBatch::new(&logits, [images, classes, 7, area / 7], &labels, &[4]).unwrap();
     assert_eq!(whole.images(), images);
     for image in 0..images {
