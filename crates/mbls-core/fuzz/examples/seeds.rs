@@ -7,10 +7,10 @@ use mbls_core::calibration::{
 };
 use mbls_core::metric::{
     Accuracy, AdaptiveConvention, AdaptiveEce, BalancedAccuracy, Binning, Brier, CalibrationBins,
-    ClassificationMetrics, ClasswiseConvention, ClasswiseEce, ConfusionMatrix, LogitDistanceTail, LogitRows,
-    LogitStatistics, Metric, NegativeLogLikelihood, OodDetection, OodScores, Predictions, ProbabilityStatistics,
-    ReliabilityBins, SegmentationBatch, SegmentationCalibration, SegmentationProtocol, Target, TopKAccuracy,
-    TopLabelSamples,
+    ClassificationMetrics, ClasswiseConvention, ClasswiseEce, ConfusionMatrix, GroupedReliability, GroupedRows,
+    LogitDistanceTail, LogitRows, LogitStatistics, Metric, NegativeLogLikelihood, OodDetection, OodScores, Predictions,
+    ProbabilityStatistics, ReliabilityBins, SegmentationBatch, SegmentationCalibration, SegmentationProtocol, Target,
+    TopKAccuracy, TopLabelSamples,
 };
 use serde::Serialize;
 use std::path::Path;
@@ -73,6 +73,7 @@ fn main() -> Result<()> {
     save("brier", Brier::new(), rows)?;
     save("nll", NegativeLogLikelihood::new(), rows)?;
     save("reliability", ReliabilityBins::new(3)?, rows)?;
+    save("grouped", GroupedReliability::new(2, 3)?, GroupedRows::new(rows, &[1, 0, 1])?)?;
     save("top-labels", TopLabelSamples::new(), rows)?;
     save("confusion", ConfusionMatrix::new(3)?, rows)?;
     save("probabilities", ProbabilityStatistics::new(), rows)?;

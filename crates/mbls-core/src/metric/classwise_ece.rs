@@ -3,7 +3,7 @@ use super::classwise_cells;
 use super::edges::Edges;
 use super::fixed_sum::{unit_interval_units, units_to_f64};
 use super::saved::{self, Saved};
-use super::{Metric, Predictions, add_counts, same, same_classes};
+use super::{Metric, Predictions, Reliability, add_counts, same, same_classes};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +83,15 @@ impl ClasswiseEce {
     /// The number of rows.
     pub fn n(&self) -> u64 {
         self.state.n
+    }
+
+    /// The reliability diagram of each class: its probability beside the share of rows with that label. None before the first row.
+    ///
+    /// In the default convention their mean [`ece`](Reliability::ece) is the value; in the reference convention a diagram lacks
+    /// the probabilities of 0, and is that of no row where all are.
+    pub fn diagrams(&self) -> Vec<Reliability> {
+        let of = |cells: &[Cell]| Reliability::of_cells(self.edges.intervals(), cells);
+        self.state.cells.chunks(self.state.bins).map(of).collect()
     }
 
     /// An error where a batch has another number of classes than those before it.

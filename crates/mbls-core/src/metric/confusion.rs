@@ -56,6 +56,25 @@ impl ConfusionMatrix {
         Ok(Self { state: State { classes, counts: vec![0; classes * classes] } })
     }
 
+    /// That of given counts.
+    ///
+    /// # Shapes
+    ///
+    /// `counts` `[classes, classes]`, row-major `[label, prediction]`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`new`](Self::new), [`Error::Shape`] for another number of counts, [`Error::Accumulator`] for more than 2^47 rows.
+    pub fn from_counts(classes: usize, counts: &[u64]) -> Result<Self> {
+        let classes = check_classes(classes)?;
+        if counts.len() != classes * classes {
+            let (expected, found) = (format!("{classes} x {classes} counts"), format!("{} counts", counts.len()));
+            return Err(Error::Shape { what: "confusion matrix", expected, found });
+        }
+        counts.iter().try_fold(0, |sum, &count| add_counts(sum, count))?;
+        Ok(Self { state: State { classes, counts: counts.to_vec() } })
+    }
+
     /// The number of classes.
     pub fn classes(&self) -> usize {
         self.state.classes

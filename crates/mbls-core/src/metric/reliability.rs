@@ -44,6 +44,11 @@ impl ReliabilityBins {
         Ok(Self { edges: Edges::new(bins)?, cells: vec![Cell::default(); bins] })
     }
 
+    /// Those of given cells, as many as there are bins.
+    pub(super) fn of_cells(edges: Edges, cells: Vec<Cell>) -> Self {
+        Self { edges, cells }
+    }
+
     /// The number of bins.
     pub fn bins(&self) -> usize {
         self.cells.len()

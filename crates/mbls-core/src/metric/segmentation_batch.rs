@@ -1,6 +1,7 @@
 use super::logit_rows::check_classes;
-use super::{LogitRows, Predictions};
+use super::{LogitRows, Predictions, softmax};
 use crate::{Error, Result};
+use rayon::prelude::*;
 use std::ops::Range;
 
 /// A validated batch of a segmentation: the logits of each pixel, its label, and the labels that do not count.
@@ -25,6 +26,7 @@ use std::ops::Range;
 #[derive(Clone, Copy, Debug)]
 pub struct SegmentationBatch<'a> {
     logits: &'a [f32],
+    images: usize,
     classes: usize,
     /// Pixels per image.
     area: usize,
@@ -88,9 +90,9 @@ impl<'a> SegmentationBatch<'a> {
         }
         // Height times width, which no images need not have as a number.
         let area = labels.len().checked_div(images).unwrap_or(0);
-        let batch = Self { logits, classes, area, labels, ignored };
+        let batch = Self { logits, images, classes, area, labels, ignored };
         // Nearly always; else only the pixels that count have a say.
-        let all_finite = logits.iter().all(|logit| logit.is_finite());
+        let all_finite = softmax::all_finite(logits);
         for (pixel, label) in batch.counted(0..labels.len()) {
             if label as usize >= classes {
                 return Err(Error::Label { label: label.into(), row: pixel, classes });
@@ -109,9 +111,32 @@ impl<'a> SegmentationBatch<'a> {
         self.classes
     }
 
+    /// The number of images.
+    pub fn images(&self) -> usize {
+        self.images
+    }
+
+    /// One image alone, a batch of its own.
+    ///
+    /// # Panics
+    ///
+    /// As indexing does, where `image` is not below [`images`](Self::images).
+    #[must_use]
+    pub fn image(&self, image: usize) -> Self {
+        let (area, scores) = (self.area, self.area * self.classes);
+        let (logits, labels) = (&self.logits[image * scores..][..scores], &self.labels[image * area..][..area]);
+        Self { logits, images: 1, labels, ..*self }
+    }
+
     /// The pixels that count, as rows: at most `2^18 / classes` of them at a time (or one), whatever the size of the batch.
     pub fn chunks(self) -> impl Iterator<Item = PixelRows> + 'a {
         (0..self.blocks()).map(move |block| self.block(block, |_| true)).filter(|rows| !rows.labels.is_empty())
+    }
+
+    /// The same as [`chunks`](Self::chunks), for all threads of the current rayon pool.
+    pub fn par_chunks(self) -> impl ParallelIterator<Item = PixelRows> + 'a {
+        let chunks = (0..self.blocks()).into_par_iter().map(move |block| self.block(block, |_| true));
+        chunks.filter(|rows| !rows.labels.is_empty())
     }
 
     /// The number of blocks of pixels.
@@ -129,8 +154,33 @@ impl<'a> SegmentationBatch<'a> {
         let last = (first + self.block_pixels()).min(self.labels.len());
         let (pixels, labels): (Vec<usize>, Vec<u32>) =
             self.counted(first..last).filter(|(_, label)| keep(*label)).unzip();
-        let logits = pixels.iter().flat_map(|&pixel| self.scores(pixel)).copied().collect();
-        PixelRows { logits, classes: self.classes, labels, pixels }
+        PixelRows { logits: self.rows_of(&pixels), classes: self.classes, labels, pixels }
+    }
+
+    /// The logits of pixels, row by row.
+    ///
+    /// Class by class for a few pixels: planes are often a multiple of 4096 bytes apart, and their lines then push each other out
+    /// of the cache where a pixel is read from all of them.
+    fn rows_of(&self, pixels: &[usize]) -> Vec<f32> {
+        const TILE: usize = 256;
+        let mut rows = vec![0.0; pixels.len() * self.classes];
+        let mut places = Vec::with_capacity(TILE);
+        for (pixels, rows) in pixels.chunks(TILE).zip(rows.chunks_mut(TILE * self.classes)) {
+            places.clear();
+            places.extend(pixels.iter().map(|pixel| pixel / self.area * self.classes * self.area + pixel % self.area));
+            let (first, last) = (places[0], places[places.len() - 1]);
+            for class in 0..self.classes {
+                let logits = &self.logits[class * self.area..];
+                let rows = rows.chunks_exact_mut(self.classes);
+                if last - first < places.len() {
+                    // Without void among them, nearly always.
+                    rows.zip(&logits[first..=last]).for_each(|(row, logit)| row[class] = *logit);
+                } else {
+                    rows.zip(&places).for_each(|(row, &place)| row[class] = logits[place]);
+                }
+            }
+        }
+        rows
     }
 
     /// Index and label of the pixels of a range that count.

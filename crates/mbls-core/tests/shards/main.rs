@@ -1,6 +1,7 @@
 //! Metrics whose states merge: the order of the rows, batches, shards, and saving and loading between them do not change a bit.
 
 mod classification;
+mod grouped;
 mod logits;
 mod ranking;
 mod segmentation;

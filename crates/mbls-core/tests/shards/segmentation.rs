@@ -6,6 +6,7 @@ use mbls_core::metric::{
     Predictions, SegmentationBatch, SegmentationCalibration, SegmentationProtocol,
 };
 use proptest::prelude::*;
+use rayon::iter::ParallelIterator as _;
 use serde_json::json;
 
 const IGNORED: u32 = 255;
@@ -50,7 +51,11 @@ proptest! {
         by_masks.add_masks(&predicted(&all), &rows.labels, &[]).unwrap();
         let mut by_rows = ConfusionMatrix::new(rows.classes).unwrap();
         by_rows.update(&rows.all()).unwrap();
-        prop_assert_eq!(by_masks, by_rows);
+        prop_assert_eq!(&by_masks, &by_rows);
+        let classes = 0..rows.classes;
+        let counts = classes.clone().flat_map(|label| classes.clone().map(move |predicted| (label, predicted)));
+        let counts: Vec<u64> = counts.map(|(label, predicted)| by_rows.count(label, predicted)).collect();
+        prop_assert_eq!(ConfusionMatrix::from_counts(rows.classes, &counts).unwrap(), by_rows);
 
         let pooled = SegmentationCalibration::new(bins, SegmentationProtocol::Pooled).unwrap();
         check(pooled, &batches, |m, b| add(m, &rows, b));
@@ -244,6 +249,11 @@ fn wrong_input_is_refused() {
         let message = ConfusionMatrix::new(classes).unwrap_err().to_string();
         assert_eq!(message, format!("classes = {classes}: expected from 2 to 4096"));
     }
+    let message = ConfusionMatrix::from_counts(2, &[0; 5]).unwrap_err().to_string();
+    assert_eq!(message, "confusion matrix: expected 2 x 2 counts, found 5 counts");
+    for counts in [[1 << 47, 1, 0, 0], [u64::MAX; 4]] {
+        assert!(matches!(ConfusionMatrix::from_counts(2, &counts), Err(Error::Accumulator { .. })));
+    }
     let message = confusion.merge(ConfusionMatrix::new(3).unwrap()).unwrap_err().to_string();
     assert_eq!(message, "cannot merge metrics of different settings: classes is 2 and 3");
 
@@ -320,4 +330,25 @@ fn full_matrices_take_no_more() {
     assert!(matches!(confusion.update(&input), Err(Error::Accumulator { .. })));
     assert!(matches!(confusion.merge(before.clone()), Err(Error::Accumulator { .. })));
     assert_eq!(confusion, before);
+}
+
+/// Images of a batch are batches of their own, and all threads see the chunks that one sees.
+#[test]
+fn images_are_batches() {
+    let (images, classes, area) = (3, 4, 70_000);
+    let logits: Vec<f32> = (0..images * classes * area).map(|i| (i * 31 % 1009) as f32).collect();
+    let labels: Vec<u32> = (0..images * area).map(|i| ((i * 7 + i / area) % 5) as u32).collect();
+    let whole = SegmentationBatch::new(&logits, [images, classes, 7, area / 7], &labels, &[4]).unwrap();
+    assert_eq!(whole.images(), images);
+    for image in 0..images {
+        let (own_logits, own_labels) =
+            (&logits[image * classes * area..][..classes * area], &labels[image * area..][..area]);
+        let own = SegmentationBatch::new(own_logits, [1, classes, area, 1], own_labels, &[4]).unwrap();
+        let found: Vec<_> = whole.image(image).chunks().collect();
+        assert!(found.len() > 1);
+        assert_eq!((whole.image(image).images(), found), (1, own.chunks().collect()));
+    }
+    let mut chunks: Vec<_> = whole.par_chunks().collect();
+    chunks.sort_by_key(|rows| rows.pixels[0]);
+    assert_eq!(chunks, whole.chunks().collect::<Vec<_>>());
 }

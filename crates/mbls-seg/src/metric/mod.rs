@@ -1,1 +1,26 @@
-//! What is measured of dense predictions.
+//! What is measured of dense predictions, picture by picture: no logits are kept.
+//!
+//! [`SegmentationMetrics`] adapts the exact accumulators of [`mbls_core::metric`] to pictures: one pass gives overlap, calibration
+//! by the pooled and the published protocol, calibration by class, by picture and by distance from the class boundaries.
+//! [`PictureMaps`] shows one picture's confidence and errors.
+
+mod accumulator;
+mod bands;
+mod boundary;
+mod maps;
+mod parts;
+mod report;
+mod saved;
+mod settings;
+mod summary;
+mod tensors;
+
+pub use accumulator::{Pictures, SegmentationMetrics};
+pub use bands::DistanceBands;
+pub use boundary::{VoidEdges, boundary_distances};
+pub use maps::PictureMaps;
+pub use report::{
+    BandReport, ClassMean, ClassReport, OverlapReport, PictureReport, PooledReport, PublishedReport, SegmentationReport,
+};
+pub use settings::SegmentationSettings;
+pub use summary::Quantiles;

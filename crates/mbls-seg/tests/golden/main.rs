@@ -1,3 +1,4 @@
-//! Segmentation against the published code and what it is built on.
+//! Golden values of the published code, segmentation_models_pytorch, torchvision, albumentations and OpenCV.
 
+mod metrics;
 mod transforms;

@@ -1,0 +1,239 @@
+use super::SegmentationSettings;
+use super::parts::Parts;
+use super::report::SegmentationReport;
+use super::saved::Saved;
+use mbls_core::metric::{
+    Metric, Reliability, ReliabilityBins, SegmentationBatch, SegmentationCalibration, SegmentationProtocol,
+};
+use mbls_core::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+/// The metrics of a segmentation, in one pass over full-resolution logits that are not kept: overlap, calibration by both
+/// protocols, by class, by picture and by distance from the class boundaries.
+///
+/// The state is integers: the same bits for any order of the pictures, any sharding, any number of threads and, but for the
+/// published protocol, which is about batches, any batch size. Beside a few counts per class, band and bin it keeps a
+/// reliability diagram per picture, about 1 KB in 15 bins; updating needs 20 bytes per pixel of one picture more.
+///
+/// A pixel whose label is void counts nowhere. A picture of void alone is counted, skipped and undefined; so is, for the published
+/// protocol, a batch without a pixel of a label above 0, on which published code fails.
+///
+/// ```
+/// use mbls_core::metric::Metric;
+/// use mbls_seg::metric::{Pictures, SegmentationMetrics, SegmentationSettings};
+///
+/// // One picture of 1 x 3 pixels with two classes; the last pixel is void.
+/// let logits = [2.0, 0.0, 0.0, 0.0, 1.0, 0.0];
+/// let mut metrics = SegmentationMetrics::new(2, SegmentationSettings::default())?;
+/// metrics.update(Pictures { logits: &logits, shape: [1, 2, 1, 3], labels: &[0, 0, 255], indices: &[0] })?;
+/// let report = metrics.value().expect("a picture was added");
+/// assert_eq!((report.pictures, report.pixels, report.void_pixels), (1, 2, 1));
+/// assert_eq!(report.overlap.expect("two pixels count").pixel_accuracy, 0.5);
+/// // No label above 0: nothing that the published protocol would count.
+/// let published = report.published.expect("asked for by default");
+/// assert_eq!((published.calibration, published.empty_batches), (None, 1));
+/// # Ok::<(), mbls_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Saved", into = "Saved")]
+pub struct SegmentationMetrics {
+    pub(super) state: State,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct State {
+    pub(super) settings: SegmentationSettings,
+    pub(super) classes: usize,
+    pub(super) parts: Parts,
+    /// By index.
+    pub(super) pictures: BTreeMap<u64, ReliabilityBins>,
+    pub(super) void_pixels: u64,
+    pub(super) published: Option<Published>,
+}
+
+/// The published protocol.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Published {
+    pub(super) calibration: SegmentationCalibration,
+    /// Batches that added to it, and such as had no pixel that counts.
+    pub(super) batches: u64,
+    pub(super) empty_batches: u64,
+}
+
+/// A batch of pictures: the logits and labels of their pixels, and which of the data set they are.
+///
+/// # Shapes
+///
+/// `shape` is `[N, C, H, W]`, that of `logits`; `labels` `[N, H, W]`; `indices` `[N]`. All in row-major order.
+#[derive(Clone, Copy, Debug)]
+pub struct Pictures<'a> {
+    /// Full-resolution logits.
+    pub logits: &'a [f32],
+    /// Their shape.
+    pub shape: [usize; 4],
+    /// Classes and void.
+    pub labels: &'a [u32],
+    /// The picture's place in the data set, by which it is reported: each may come once.
+    pub indices: &'a [u64],
+}
+
+impl SegmentationMetrics {
+    /// No pictures yet, of a number of classes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for fewer than 2 classes and more than 4096, for no bins and more than 65536, and where bands times
+    /// classes times bins are more than 2^22.
+    pub fn new(classes: usize, settings: SegmentationSettings) -> Result<Self> {
+        let parts = Parts::new(classes, &settings)?;
+        let published = settings.published.then(|| Published::new(settings.bins)).transpose()?;
+        let pictures = BTreeMap::new();
+        Ok(Self { state: State { settings, classes, parts, pictures, void_pixels: 0, published } })
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &SegmentationSettings {
+        &self.state.settings
+    }
+
+    /// The number of classes.
+    pub fn classes(&self) -> usize {
+        self.state.classes
+    }
+
+    /// The number of pictures.
+    pub fn pictures(&self) -> usize {
+        self.state.pictures.len()
+    }
+
+    /// The number of pixels that count.
+    pub fn pixels(&self) -> u64 {
+        self.state.parts.nll.n()
+    }
+
+    /// The reliability diagram of a picture, by its index; `None` for a picture that was not added, or is void.
+    pub fn reliability_of(&self, picture: u64) -> Option<Reliability> {
+        self.state.pictures.get(&picture)?.value()
+    }
+
+    fn empty(&self) -> Result<Self> {
+        Self::new(self.state.classes, self.state.settings.clone())
+    }
+
+    /// Adds the picture at `image` of a batch.
+    fn add_picture(&mut self, batch: SegmentationBatch<'_>, image: usize, input: Pictures<'_>) -> Result<()> {
+        let State { settings, parts, pictures, void_pixels, .. } = &mut self.state;
+        let index = input.indices[image];
+        let Entry::Vacant(place) = pictures.entry(index) else { return Err(twice(index)) };
+        let [_, _, height, width] = input.shape;
+        let area = height * width;
+        let labels = &input.labels[image * area..][..area];
+        let picture = Parts::of_picture(batch.image(image), labels, width, settings, image * area)?;
+        *void_pixels += area as u64 - picture.nll.n();
+        place.insert(picture.whole_reliability());
+        parts.merge(picture)
+    }
+}
+
+fn twice(picture: u64) -> Error {
+    Error::Setting { name: "picture", value: picture.to_string(), expected: "one that was not added before" }
+}
+
+impl Published {
+    fn new(bins: usize) -> Result<Self> {
+        let calibration = SegmentationCalibration::new(bins, SegmentationProtocol::Reference)?;
+        Ok(Self { calibration, batches: 0, empty_batches: 0 })
+    }
+
+    fn update(&mut self, batch: SegmentationBatch<'_>) -> Result<()> {
+        let before = self.calibration.n();
+        self.calibration.update(batch)?;
+        let batches = if self.calibration.n() > before { &mut self.batches } else { &mut self.empty_batches };
+        *batches += 1;
+        Ok(())
+    }
+
+    fn merge(&mut self, other: Self) -> Result<()> {
+        self.calibration.merge(other.calibration)?;
+        self.batches = self.batches.saturating_add(other.batches);
+        self.empty_batches = self.empty_batches.saturating_add(other.empty_batches);
+        Ok(())
+    }
+}
+
+/// An error where a setting of two accumulators differs.
+fn same<T: PartialEq + std::fmt::Debug>(name: &'static str, left: &T, right: &T) -> Result<()> {
+    if left == right {
+        return Ok(());
+    }
+    Err(Error::Merge { name, left: format!("{left:?}"), right: format!("{right:?}") })
+}
+
+impl Metric for SegmentationMetrics {
+    type Input<'a> = Pictures<'a>;
+    type Value = SegmentationReport;
+
+    /// Adds a batch of pictures, on all threads of the current rayon pool.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SegmentationBatch::new`]; [`Error::Shape`] for another number of classes, or of indices than of pictures;
+    /// [`Error::Setting`] for a picture that was added before; [`Error::Value`] where a negative log-likelihood is 2^66 or more.
+    fn update(&mut self, input: Pictures<'_>) -> Result<()> {
+        let void = self.state.settings.void.clone();
+        let batch = SegmentationBatch::new(input.logits, input.shape, input.labels, &void)?;
+        let shape = |what, expected, found| Err(Error::Shape { what, expected, found });
+        if batch.classes() != self.state.classes {
+            let (expected, found) = (format!("{} classes", self.state.classes), format!("{} classes", batch.classes()));
+            return shape("logits", expected, found);
+        }
+        if batch.images() != input.indices.len() {
+            let (expected, found) =
+                (format!("{} pictures", batch.images()), format!("{} indices", input.indices.len()));
+            return shape("indices", expected, found);
+        }
+        if input.indices.is_empty() {
+            return Ok(());
+        }
+        if let Some(&index) = input.indices.iter().find(|index| self.state.pictures.contains_key(index)) {
+            return Err(twice(index));
+        }
+        let mut added = self.empty()?;
+        (0..batch.images()).try_for_each(|image| added.add_picture(batch, image, input))?;
+        if let Some(published) = &mut added.state.published {
+            published.update(batch)?;
+        }
+        self.merge(added)
+    }
+
+    /// Adds what another saw.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Merge`] where classes or settings differ, [`Error::Setting`] where both saw a picture.
+    fn merge(&mut self, other: Self) -> Result<()> {
+        let (mine, other) = (&mut self.state, other.state);
+        same("classes", &mine.classes, &other.classes)?;
+        same("settings", &mine.settings, &other.settings)?;
+        if let Some(&index) = other.pictures.keys().find(|index| mine.pictures.contains_key(index)) {
+            return Err(twice(index));
+        }
+        // The published protocol sees fewer pixels than the parts: where these fit, it fits.
+        mine.parts.merge(other.parts)?;
+        if let (Some(mine), Some(other)) = (&mut mine.published, other.published) {
+            mine.merge(other)?;
+        }
+        mine.void_pixels = mine.void_pixels.saturating_add(other.void_pixels);
+        mine.pictures.extend(other.pictures);
+        Ok(())
+    }
+
+    /// `None` before the first picture.
+    fn value(&self) -> Option<SegmentationReport> {
+        (!self.state.pictures.is_empty()).then(|| SegmentationReport::of(&self.state))
+    }
+}

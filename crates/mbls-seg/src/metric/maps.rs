@@ -1,0 +1,125 @@
+use super::accumulator::Pictures;
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder};
+use mbls_core::metric::SegmentationBatch;
+use mbls_data::Error;
+use std::path::Path;
+
+/// Where a picture's network was sure, and where it was wrong.
+///
+/// The maps are 8-bit grey with transparency. In the map of confidences grey is `round(255 confidence)`, so that black is sure
+/// of nothing and white of all; in the map of errors white is wrong and black right. Void is transparent in both.
+///
+/// ```
+/// use mbls_seg::metric::PictureMaps;
+///
+/// let maps = PictureMaps::new(&[2.0, 0.0, 0.0, 0.0, 1.0, 0.0], [2, 1, 3], &[0, 0, 255], &[255])?;
+/// assert_eq!(maps.confidences()[1], Some(0.731_058_6));
+/// assert_eq!(maps.errors(), [Some(false), Some(true), None]);
+/// let png = maps.error_png()?;
+/// assert_eq!(&png[1..4], b"PNG");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct PictureMaps {
+    width: u32,
+    height: u32,
+    confidences: Vec<Option<f32>>,
+    errors: Vec<Option<bool>>,
+}
+
+impl PictureMaps {
+    /// The maps of one picture.
+    ///
+    /// # Shapes
+    ///
+    /// `shape` is `[C, H, W]`, that of `logits`; `labels` `[H, W]`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SegmentationBatch::new`]; [`mbls_core::Error::Shape`] for a picture without pixels, or of more than 2^32 - 1 rows
+    /// or columns.
+    pub fn new(logits: &[f32], shape: [usize; 3], labels: &[u32], void: &[u32]) -> mbls_core::Result<Self> {
+        let [classes, height, width] = shape;
+        let batch = SegmentationBatch::new(logits, [1, classes, height, width], labels, void)?;
+        let (Ok(rows @ 1..), Ok(columns @ 1..)) = (u32::try_from(height), u32::try_from(width)) else {
+            let (expected, found) = ("from 1 to 2^32 - 1 rows and columns".into(), format!("{height} x {width}"));
+            return Err(mbls_core::Error::Shape { what: "picture", expected, found });
+        };
+        let (mut confidences, mut errors) = (vec![None; labels.len()], vec![None; labels.len()]);
+        for chunk in batch.chunks() {
+            let predictions = chunk.predictions()?;
+            for (row, &pixel) in chunk.pixels.iter().enumerate() {
+                confidences[pixel] = Some(predictions.confidence(row) as f32);
+                errors[pixel] = Some(!predictions.correct(row));
+            }
+        }
+        Ok(Self { width: columns, height: rows, confidences, errors })
+    }
+
+    /// The maps of the pictures of a batch, in their order.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn of_batch(pictures: Pictures<'_>, void: &[u32]) -> mbls_core::Result<Vec<Self>> {
+        let [images, classes, height, width] = pictures.shape;
+        SegmentationBatch::new(pictures.logits, pictures.shape, pictures.labels, void)?;
+        let area = height.saturating_mul(width);
+        let of = |image: usize| {
+            let scores = &pictures.logits[image * classes * area..][..classes * area];
+            Self::new(scores, [classes, height, width], &pictures.labels[image * area..][..area], void)
+        };
+        (0..images).map(of).collect()
+    }
+
+    /// The confidence of each pixel `[H, W]`, `None` for void.
+    pub fn confidences(&self) -> &[Option<f32>] {
+        &self.confidences
+    }
+
+    /// Whether each pixel `[H, W]` is predicted wrong, `None` for void.
+    pub fn errors(&self) -> &[Option<bool>] {
+        &self.errors
+    }
+
+    /// The map of confidences as a PNG file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Other`] where the file would be too large for the format.
+    pub fn confidence_png(&self) -> mbls_data::Result<Vec<u8>> {
+        self.png(self.confidences.iter().map(|confidence| confidence.map(|p| (255.0 * p).round() as u8)))
+    }
+
+    /// The map of errors as a PNG file.
+    ///
+    /// # Errors
+    ///
+    /// As [`confidence_png`](Self::confidence_png).
+    pub fn error_png(&self) -> mbls_data::Result<Vec<u8>> {
+        self.png(self.errors.iter().map(|error| error.map(|wrong| if wrong { 255 } else { 0 })))
+    }
+
+    /// Writes `NAME.confidence.png` and `NAME.errors.png` to a folder, each whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`confidence_png`](Self::confidence_png) and of [`mbls_nn::atomic::write`].
+    pub fn write(&self, folder: &Path, name: &str) -> mbls_data::Result<()> {
+        for (what, png) in [("confidence", self.confidence_png()?), ("errors", self.error_png()?)] {
+            let path = folder.join(format!("{name}.{what}.png"));
+            mbls_nn::atomic::write(&path, &png).map_err(|error| Error::Other(Box::new(error)))?;
+        }
+        Ok(())
+    }
+
+    fn png(&self, grey: impl Iterator<Item = Option<u8>>) -> mbls_data::Result<Vec<u8>> {
+        let pixels: Vec<u8> = grey.flat_map(|grey| [grey.unwrap_or(0), if grey.is_some() { 255 } else { 0 }]).collect();
+        let mut file = Vec::new();
+        let encoder = PngEncoder::new(&mut file);
+        let written = encoder.write_image(&pixels, self.width, self.height, ExtendedColorType::La8);
+        written.map_err(|error| Error::Other(Box::new(error)))?;
+        Ok(file)
+    }
+}

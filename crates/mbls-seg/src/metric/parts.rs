@@ -1,0 +1,113 @@
+use super::{SegmentationSettings, boundary_distances};
+use mbls_core::metric::{
+    ClasswiseConvention, ClasswiseEce, ConfusionMatrix, GroupedReliability, GroupedRows, Metric, NegativeLogLikelihood,
+    PixelRows, ReliabilityBins, SegmentationBatch,
+};
+use mbls_core::{Error, Result};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// What is kept of pixels, whatever their picture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Parts {
+    pub(super) nll: NegativeLogLikelihood,
+    /// Where it was asked for.
+    pub(super) classwise: Option<ClasswiseEce>,
+    /// By band.
+    pub(super) confusion: Vec<ConfusionMatrix>,
+    /// By band and predicted class.
+    pub(super) reliability: GroupedReliability,
+}
+
+impl Parts {
+    pub(super) fn new(classes: usize, settings: &SegmentationSettings) -> Result<Self> {
+        let bands = settings.bands.len();
+        let confusion = ConfusionMatrix::new(classes)?;
+        let classwise = || ClasswiseEce::new(settings.bins, ClasswiseConvention::Default);
+        Ok(Self {
+            nll: NegativeLogLikelihood::new(),
+            classwise: settings.classwise.then(classwise).transpose()?,
+            confusion: vec![confusion; bands],
+            reliability: GroupedReliability::new(bands * classes, settings.bins)?,
+        })
+    }
+
+    /// Those of one picture, on all threads of the current rayon pool; `first` is the index of its first pixel among the batch's.
+    pub(super) fn of_picture(
+        picture: SegmentationBatch<'_>,
+        labels: &[u32],
+        width: usize,
+        settings: &SegmentationSettings,
+        first: usize,
+    ) -> Result<Self> {
+        let empty = Self::new(picture.classes(), settings)?;
+        let distances = boundary_distances(labels, width, &settings.void, settings.void_edges)?;
+        let bands: Vec<u8> = distances.into_iter().map(|distance| settings.bands.band(distance) as u8).collect();
+        let add = |mut parts: Self, rows: PixelRows| parts.add(&rows, &bands, first).map(|()| parts);
+        let merge = |mut a: Self, b: Self| a.merge(b).map(|()| a);
+        let all = picture.par_chunks().try_fold(|| empty.clone(), add).try_reduce(|| empty.clone(), merge);
+        // Which of several errors comes first among threads is chance.
+        all.or_else(|_| picture.chunks().try_fold(empty.clone(), add))
+    }
+
+    fn add(&mut self, rows: &PixelRows, bands: &[u8], first: usize) -> Result<()> {
+        let input = rows.predictions()?;
+        self.nll.update(&input).map_err(|mut error| {
+            if let Error::Value { row, .. } = &mut error {
+                *row = first + rows.pixels[*row];
+            }
+            error
+        })?;
+        if let Some(classwise) = &mut self.classwise {
+            classwise.update(&input)?;
+        }
+        let classes = rows.classes;
+        let mut counts = vec![0; self.confusion.len() * classes * classes];
+        let mut groups = Vec::with_capacity(rows.labels.len());
+        for (row, (&pixel, &label)) in rows.pixels.iter().zip(&rows.labels).enumerate() {
+            let (band, predicted) = (usize::from(bands[pixel]), input.predicted(row));
+            counts[(band * classes + label as usize) * classes + predicted as usize] += 1;
+            groups.push((band * classes) as u32 + predicted);
+        }
+        for (confusion, counts) in self.confusion.iter_mut().zip(counts.chunks(classes * classes)) {
+            confusion.merge(ConfusionMatrix::from_counts(classes, counts)?)?;
+        }
+        self.reliability.update(GroupedRows::new(&input, &groups)?)
+    }
+
+    /// Adds those of the same settings. What can fail, the sum of log-likelihoods and the number of pixels, comes first, so that
+    /// none of the parts is ahead of another afterwards.
+    pub(super) fn merge(&mut self, other: Self) -> Result<()> {
+        self.nll.merge(other.nll)?;
+        if let (Some(mine), Some(other)) = (&mut self.classwise, other.classwise) {
+            mine.merge(other)?;
+        }
+        self.confusion.iter_mut().zip(other.confusion).try_for_each(|(mine, other)| mine.merge(other))?;
+        self.reliability.merge(other.reliability)
+    }
+
+    /// All bands in one matrix.
+    pub(super) fn whole_confusion(&self) -> Option<ConfusionMatrix> {
+        let mut bands = self.confusion.iter().cloned();
+        let first = bands.next()?;
+        bands.try_fold(first, |mut sum, band| sum.merge(band).map(|()| sum)).ok()
+    }
+
+    /// The pixels of a band.
+    pub(super) fn reliability_of_band(&self, band: usize) -> ReliabilityBins {
+        let classes = self.reliability.groups() / self.confusion.len();
+        self.reliability.of(|group| group / classes == band)
+    }
+
+    /// The pixels that are predicted as a class.
+    pub(super) fn reliability_of_predicted(&self, class: usize) -> ReliabilityBins {
+        let classes = self.reliability.groups() / self.confusion.len();
+        self.reliability.of(|group| group % classes == class)
+    }
+
+    /// All pixels.
+    pub(super) fn whole_reliability(&self) -> ReliabilityBins {
+        self.reliability.of(|_| true)
+    }
+}

@@ -1,0 +1,212 @@
+//! The scores and the calibration of segmentations, by both protocols.
+
+use mbls_core::metric::{Metric, Predictions, SegmentationCalibrationReport};
+use mbls_seg::metric::{Pictures, SegmentationMetrics, SegmentationReport, SegmentationSettings};
+use mbls_testkit::golden;
+use serde_json::Value;
+
+const TOLERANCE: f64 = 1e-6;
+
+struct Batch {
+    logits: Vec<f32>,
+    shape: [usize; 4],
+    labels: Vec<u32>,
+}
+
+impl Batch {
+    fn read(name: &str, labels: &str) -> Self {
+        let tensors = golden::tensors("seg.safetensors");
+        let (logits, labels) = (&tensors[&format!("{name}/logits")], &tensors[labels]);
+        let (n, classes, height, width) = logits.dims4().unwrap();
+        let labels: Vec<i64> = labels.flatten_all().unwrap().to_vec1().unwrap();
+        Self {
+            logits: logits.flatten_all().unwrap().to_vec1().unwrap(),
+            shape: [n, classes, height, width],
+            labels: labels.into_iter().map(|label| label.try_into().unwrap()).collect(),
+        }
+    }
+
+    fn classes(&self) -> usize {
+        self.shape[1]
+    }
+}
+
+struct Case {
+    name: String,
+    values: Value,
+    batches: Vec<Batch>,
+}
+
+fn cases() -> Vec<Case> {
+    let json = golden::json("seg.json");
+    let cases = json["cases"].as_object().unwrap().iter().filter_map(|(name, values)| {
+        let batches = 0..values["batches"].as_u64()?;
+        let batch = |b| Batch::read(&format!("{name}/b{b}"), &format!("{name}/b{b}/labels"));
+        Some(Case { name: name.clone(), values: values.clone(), batches: batches.map(batch).collect() })
+    });
+    let cases: Vec<Case> = cases.collect();
+    assert!(!cases.is_empty());
+    cases
+}
+
+fn measure<'a>(
+    bins: usize,
+    void: &[u32],
+    batches: impl IntoIterator<Item = &'a Batch>,
+) -> (SegmentationMetrics, SegmentationReport) {
+    let mut metrics: Option<SegmentationMetrics> = None;
+    for batch in batches {
+        let settings = SegmentationSettings { bins, void: void.to_vec(), ..Default::default() };
+        let metrics = metrics.get_or_insert_with(|| SegmentationMetrics::new(batch.classes(), settings).unwrap());
+        let first = metrics.pictures() as u64;
+        let indices: Vec<u64> = (first..first + batch.shape[0] as u64).collect();
+        let (logits, labels) = (&batch.logits, &batch.labels);
+        metrics.update(Pictures { logits, shape: batch.shape, labels, indices: &indices }).unwrap();
+    }
+    let metrics = metrics.unwrap();
+    let report = metrics.value().unwrap();
+    (metrics, report)
+}
+
+impl Case {
+    fn bins(&self) -> usize {
+        self.values["bins"].as_u64().unwrap() as usize
+    }
+
+    fn ignored(&self) -> u32 {
+        self.values["ignore_index"].as_u64().unwrap() as u32
+    }
+
+    fn check(&self, what: &str, found: f64, expected: &Value) {
+        let expected = expected.as_f64().unwrap();
+        let tolerance = TOLERANCE * expected.abs().max(1.0);
+        assert!((found - expected).abs() <= tolerance, "{}: {what} is {found}, expected {expected}", self.name);
+    }
+
+    fn check_published(&self, found: &SegmentationCalibrationReport, expected: impl Fn(&str) -> Value) {
+        self.check("NLL", found.nll, &expected("nll"));
+        self.check("ECE", found.ece, &expected("ece"));
+        self.check("adaptive ECE", found.aece.unwrap(), &expected("aece"));
+        self.check("classwise ECE", found.cece, &expected("cece"));
+    }
+}
+
+#[test]
+fn overlap() {
+    for case in cases() {
+        let (_, report) = measure(case.bins(), &[case.ignored()], &case.batches);
+        let (overlap, expected) = (report.overlap.unwrap(), &case.values["segment_evaluator"]);
+        case.check("mdsc", overlap.mean_dice.published.unwrap(), &expected["mdsc"]);
+        case.check("miou", overlap.mean_iou.published.unwrap(), &expected["miou"]);
+        case.check("macc", overlap.mean_accuracy.published.unwrap(), &expected["macc"]);
+        let sum = |key: &str, from: usize| {
+            let areas = case.values[key].as_array().unwrap().iter().skip(from);
+            areas.map(|area| area.as_f64().unwrap()).sum::<f64>()
+        };
+        let accuracy = |from: usize| (sum("area_inter", from) / sum("area_target", from)).into();
+        case.check("pixel accuracy", overlap.pixel_accuracy, &accuracy(0));
+        case.check("foreground accuracy", overlap.foreground_accuracy.unwrap(), &accuracy(1));
+        let mut ious = Vec::new();
+        for (k, class) in report.classes.iter().enumerate() {
+            let area = |key: &str| case.values[key][k].as_f64().unwrap();
+            assert_eq!((class.labelled as f64, class.predicted as f64), (area("area_target"), area("area_pred")));
+            let (both, either) = (area("area_inter"), area("area_union"));
+            assert_eq!(class.iou, (either > 0.0).then(|| both / either), "{}: class {k}", case.name);
+            ious.extend(class.iou);
+        }
+        let mean = ious.iter().sum::<f64>() / ious.len() as f64;
+        case.check("mean IoU", overlap.mean_iou.with_background.unwrap(), &mean.into());
+    }
+}
+
+#[test]
+fn calibration_of_the_published_protocol() {
+    for case in cases() {
+        let (_, report) = measure(case.bins(), &[case.ignored()], &case.batches);
+        let published = report.published.unwrap();
+        assert_eq!((published.batches, published.empty_batches), (case.batches.len() as u64, 0), "{}", case.name);
+        let expected = &case.values["calibrate_evaluator_batch_averaged"];
+        case.check_published(&published.calibration.unwrap(), |key| expected[key].clone());
+        for (i, batch) in case.batches.iter().enumerate() {
+            let (_, report) = measure(case.bins(), &[case.ignored()], [batch]);
+            let (found, expected) = (report.published.unwrap(), &case.values["calibrate_per_batch"]);
+            let found = found.calibration.unwrap();
+            assert_eq!(found.n, expected["count"][i].as_u64().unwrap(), "{}", case.name);
+            case.check_published(&found, |key| expected[key][i].clone());
+        }
+    }
+}
+
+/// All pictures in one histogram, with and without the background; its parts are the bands, the pictures and the classes.
+#[test]
+fn calibration_of_the_pooled_protocol() {
+    for case in cases() {
+        let sets =
+            [("pooled_no_ignored", vec![case.ignored()]), ("pooled_no_ignored_no_background", vec![case.ignored(), 0])];
+        for (key, void) in sets {
+            let (metrics, report) = measure(case.bins(), &void, &case.batches);
+            let (pooled, expected) = (report.calibration.unwrap(), &case.values[key]);
+            let n = expected["count"].as_u64().unwrap();
+            assert_eq!((pooled.reliability.n, report.pixels), (n, n), "{}", case.name);
+            case.check("NLL", pooled.nll, &expected["nll_f64"]);
+            case.check("ECE", pooled.ece, &expected["ece_f64"]);
+            let pixels = case.batches.iter().map(|batch| batch.labels.len() as u64).sum::<u64>();
+            assert_eq!(report.pixels + report.void_pixels, pixels);
+            assert_eq!(report.bands.iter().map(|band| band.pixels).sum::<u64>(), n);
+            assert_eq!(report.by_picture.iter().map(|picture| picture.pixels).sum::<u64>(), n);
+            let classes = report.classes.iter();
+            let mean = classes.map(|class| class.ece.unwrap()).sum::<f64>() / report.classes.len() as f64;
+            case.check("mean of the classes", mean, &pooled.cece.unwrap().into());
+            for picture in &report.by_picture {
+                assert_eq!(picture.ece, metrics.reliability_of(picture.index).map(|reliability| reliability.ece()));
+            }
+        }
+    }
+}
+
+/// A batch of one picture has the error of its picture.
+#[test]
+fn single_pictures() {
+    for case in cases() {
+        for batch in case.batches.iter().filter(|batch| batch.shape[0] == 1) {
+            let (_, report) = measure(case.bins(), &[case.ignored(), 0], [batch]);
+            assert_eq!(report.by_picture[0].ece, Some(report.calibration.unwrap().ece));
+            // Without its background the picture is what the published protocol sees of it.
+            case.check(
+                "ECE",
+                report.by_picture[0].ece.unwrap(),
+                &report.published.unwrap().calibration.unwrap().ece.into(),
+            );
+        }
+    }
+}
+
+/// Label maps that the published code fails on: with fewer than two pixels that count.
+#[test]
+fn almost_no_pixels() {
+    let (json, tensors) = (golden::json("seg.json"), golden::tensors("seg.safetensors"));
+    for (name, _) in json["cases"].as_object().unwrap().iter().filter(|(_, values)| values.get("batches").is_none()) {
+        let maps: Vec<&String> = tensors.keys().filter(|key| key.starts_with(&format!("{name}/labels"))).collect();
+        assert!(!maps.is_empty(), "{name}");
+        for map in maps {
+            let batch = Batch::read(name, map);
+            let (classes, area) = (batch.classes() as u32, batch.labels.len());
+            let void: Vec<u32> = batch.labels.iter().copied().filter(|&label| label >= classes).collect();
+            let (_, report) = measure(15, &void, [&batch]);
+            let published = report.published.unwrap();
+            let foreground: Vec<usize> = (0..area).filter(|&p| (1..classes).contains(&batch.labels[p])).collect();
+            match foreground[..] {
+                [] => assert_eq!((published.calibration, published.empty_batches), (None, 1), "{map}"),
+                [pixel] => {
+                    let scores: Vec<f32> = batch.logits.iter().skip(pixel).step_by(area).copied().collect();
+                    let label = [batch.labels[pixel]];
+                    let one = Predictions::from_logits(&scores, scores.len(), &label).unwrap();
+                    let error = (f64::from(u8::from(one.correct(0))) - one.confidence(0)).abs();
+                    let found = published.calibration.unwrap();
+                    assert!(found.n == 1 && (found.ece - error).abs() < TOLERANCE, "{map}");
+                }
+                _ => panic!("{map} has {} pixels that count", foreground.len()),
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The metrics of segmentations against slow definitions, other libraries and themselves in another order.
+
+mod boundaries;
+mod definitions;
+mod input;
+mod maps;
+mod peers;
+mod state;
+
+use mbls_core::metric::Metric;
+use mbls_seg::metric::{Pictures, SegmentationMetrics};
+use proptest::prelude::*;
+
+const VOID: u32 = 255;
+
+/// A data set of pictures of one size.
+#[derive(Clone, Debug)]
+struct Set {
+    classes: usize,
+    height: usize,
+    width: usize,
+    /// By picture: logits `[C, H, W]` and labels `[H, W]`.
+    pictures: Vec<(Vec<f32>, Vec<u32>)>,
+}
+
+impl Set {
+    fn area(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// Adds the pictures at `indices` as one batch.
+    fn add(&self, metrics: &mut SegmentationMetrics, indices: &[u64]) -> mbls_core::Result<()> {
+        let pictures = || indices.iter().map(|&index| &self.pictures[index as usize]);
+        let logits: Vec<f32> = pictures().flat_map(|(logits, _)| logits).copied().collect();
+        let labels: Vec<u32> = pictures().flat_map(|(_, labels)| labels).copied().collect();
+        let shape = [indices.len(), self.classes, self.height, self.width];
+        metrics.update(Pictures { logits: &logits, shape, labels: &labels, indices })
+    }
+
+    fn indices(&self) -> Vec<u64> {
+        (0..self.pictures.len() as u64).collect()
+    }
+}
+
+/// Labels of a picture: regions, so that there are distances, with void in it; some pictures are void alone, some of one class.
+fn labels(classes: usize, height: usize, width: usize) -> impl Strategy<Value = Vec<u32>> {
+    let label = move || prop_oneof![4 => 0..classes as u32, 1 => Just(VOID)];
+    let spots = prop::collection::vec((0..height, 0..width, 1usize..4, label()), 0..5);
+    (label(), spots).prop_map(move |(ground, spots)| {
+        let mut labels = vec![ground; height * width];
+        for (y, x, size, label) in spots {
+            for y in y..(y + size).min(height) {
+                labels[y * width + x..y * width + (x + size).min(width)].fill(label);
+            }
+        }
+        labels
+    })
+}
+
+fn sets(pictures: std::ops::Range<usize>) -> impl Strategy<Value = Set> {
+    (2usize..6, 1usize..14, 1usize..14, pictures).prop_flat_map(|(classes, height, width, pictures)| {
+        let logits = prop::collection::vec((-400i16..400).prop_map(|l| f32::from(l) / 64.0), classes * height * width);
+        let pictures = prop::collection::vec((logits, labels(classes, height, width)), pictures);
+        pictures.prop_map(move |pictures| Set { classes, height, width, pictures })
+    })
+}
