@@ -129,6 +129,16 @@ impl Taps {
         Ok(Self { input, taps: (0..output).map(tap).collect() })
     }
 
+    /// The entry before each of `output` positions, as in PyTorch: `floor(o in / out)`, in `f32`.
+    pub(crate) fn nearest(input: usize, output: usize, what: &str) -> Result<Self> {
+        if output == 0 {
+            bail!("{what}: output size = 0, expected at least 1");
+        }
+        let scale = input as f32 / output as f32;
+        let tap = |o: usize| (((o as f32 * scale) as usize).min(input - 1), vec![1.0]);
+        Ok(Self { input, taps: (0..output).map(tap).collect() })
+    }
+
     /// The number of output positions.
     pub(crate) fn output(&self) -> usize {
         self.taps.len()

@@ -155,8 +155,20 @@ impl ParamStore {
 
     /// Sets the variables to the tensors of their names in `state`; none of them where these do not fit as `fit` demands.
     pub(crate) fn fit_state(&self, what: &str, state: &BTreeMap<String, Tensor>, fit: Fit) -> Result<LoadReport> {
+        self.fit_part("", what, state, fit)
+    }
+
+    /// As [`fit_state`](Self::fit_state), for the variables whose names begin with `prefix`, by the rest of these.
+    pub(crate) fn fit_part(
+        &self,
+        prefix: &str,
+        what: &str,
+        state: &BTreeMap<String, Tensor>,
+        fit: Fit,
+    ) -> Result<LoadReport> {
         let vars = self.lock();
-        let slots: Vec<(String, &Var)> = vars.by_name.iter().map(|(name, var)| (name.clone(), var)).collect();
+        let slot = |(name, var): (&String, _)| Some((name.strip_prefix(prefix)?.to_owned(), var));
+        let slots: Vec<(String, &Var)> = vars.by_name.iter().filter_map(|(name, var)| slot((name, var))).collect();
         state::restore(what, &slots, state, fit)
     }
 

@@ -193,6 +193,7 @@ fn pools_and_resampling_equal_the_portable_form() -> Result<()> {
                 |t| maximum(cuda::adaptive_max_pool_with_indices(&t[0], out)),
                 |t| maximum(portable::adaptive_max_pool_with_indices(&t[0], out)),
             )?;
+            check(&what, &x, |t| cuda::nearest2d(&t[0], out), |t| portable::nearest2d(&t[0], out))?;
             for align in [false, true] {
                 check(&what, &x, |t| cuda::bilinear2d(&t[0], out, align), |t| portable::bilinear2d(&t[0], out, align))?;
             }

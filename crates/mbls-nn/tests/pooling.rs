@@ -4,7 +4,9 @@ mod common;
 
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
 use common::{bits, difference, noise, weighted_sum};
-use mbls_nn::{AdaptiveAvgPool1d, AdaptiveMaxPool2d, Bilinear2d, MaxPool1d, MaxPool2d, PoolSize, cpu, portable};
+use mbls_nn::{
+    AdaptiveAvgPool1d, AdaptiveMaxPool2d, Bilinear2d, MaxPool1d, MaxPool2d, Nearest2d, PoolSize, cpu, portable,
+};
 use mbls_testkit::gradient;
 use proptest::prelude::*;
 
@@ -23,6 +25,7 @@ fn forms(size: PoolSize<2>, output: [usize; 2]) -> Vec<(Form, Form)> {
             Box::new(move |x| cpu::adaptive_avg_pool(x, output)),
             Box::new(move |x| portable::adaptive_avg_pool(x, output)),
         ),
+        (Box::new(move |x| cpu::nearest2d(x, output)), Box::new(move |x| portable::nearest2d(x, output))),
     ];
     for flag in [false, true] {
         forms.push((
@@ -124,7 +127,7 @@ fn transposed_and_broadcast_inputs_are_read_as_they_are_seen() -> Result<()> {
 fn a_nan_reaches_the_windows_that_see_it_and_no_other() -> Result<()> {
     let size = PoolSize { ceil_mode: true, ..PoolSize::new(3, 2, 1) };
     let mut values = noise(&[1, 1, 6, 7], 1)?.flatten_all()?.to_vec1::<f64>()?;
-    values[3 * 7 + 6] = f64::NAN;
+    values[3 * 7 + 4] = f64::NAN;
     let x = Tensor::from_vec(values, (1, 1, 6, 7), &Device::Cpu)?;
     for (i, (fast, slow)) in forms(size, [4, 3]).iter().enumerate() {
         let nan = |y: Tensor| {
@@ -181,6 +184,8 @@ fn bad_input_is_named() -> Result<()> {
         (AdaptiveMaxPool2d { output: [1, 1] }.forward(&zeros(&[0, 1, 5, 5])?), "empty"),
         (Bilinear2d { output: [3, 0], align_corners: true }.forward(&zeros(&[1, 1, 5, 5])?), "output size = 0"),
         (Bilinear2d { output: [3, 3], align_corners: true }.forward(&zeros(&[1, 1, 0, 5])?), "empty"),
+        (Nearest2d { output: [0, 3] }.forward(&zeros(&[1, 1, 5, 5])?), "output size = 0"),
+        (Nearest2d { output: [3, 3] }.forward(&zeros(&[1, 5, 5])?), "[N, C, H, W]"),
     ];
     for (i, (result, part)) in cases.into_iter().enumerate() {
         let message = result.expect_err(part).to_string();

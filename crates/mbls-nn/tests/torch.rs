@@ -84,13 +84,18 @@ fn check_axes<const D: usize>(case: &Value) -> Result<()> {
             check(case, |x| cpu::bilinear2d(x, output, align).map(alone))?;
             check(case, |x| portable::bilinear2d(x, output, align).map(alone))
         }
+        "nearest" => {
+            let output = sizes(&case["output"]);
+            check(case, |x| cpu::nearest2d(x, output).map(alone))?;
+            check(case, |x| portable::nearest2d(x, output).map(alone))
+        }
         other => panic!("{other}"),
     }
 }
 
 #[test]
 fn pools_and_resampling_agree_with_pytorch() -> Result<()> {
-    for case in cases(&["max", "avg", "adaptive_max", "adaptive_avg", "bilinear"]) {
+    for case in cases(&["max", "avg", "adaptive_max", "adaptive_avg", "bilinear", "nearest"]) {
         match case["shape"].as_array().expect("shape").len() {
             3 => check_axes::<1>(&case)?,
             _ => check_axes::<2>(&case)?,

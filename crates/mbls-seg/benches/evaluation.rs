@@ -1,5 +1,5 @@
 //! Evaluation of a set of pictures whose logits come one by one: pixels per second, and the peak of memory with and without the
-//! metric. `compare.py` runs it.
+//! metric. `compare_evaluation.py` runs it.
 //!
 //!     cargo bench -p mbls-seg --bench evaluation -- FILE CLASSES HEIGHT WIDTH PICTURES [none | common | pooled | both] [THREADS]
 //!

@@ -1,6 +1,8 @@
 //! Checks gradients against central differences in f64.
 
-use candle_core::{DType, Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Tensor, Var};
+use candle_nn::{ModuleT, VarBuilder};
+use std::collections::HashMap;
 
 /// Compares the gradient of `f` with respect to every element of every input with central differences.
 ///
@@ -40,4 +42,32 @@ pub fn check(inputs: &[Tensor], tolerance: f64, f: impl Fn(&[Tensor]) -> Result<
         }
     }
     Ok(())
+}
+
+/// As [`check`] for the network that `build` makes, in train mode: the gradient of every parameter and of the images, each logit having
+/// another weight in the sum.
+///
+/// `parameters` and `buffers` are the network's variables, in f64.
+///
+/// # Errors
+///
+/// As [`check`].
+pub fn check_network<M: ModuleT + ?Sized>(
+    parameters: &[(String, Var)],
+    buffers: &[(String, Var)],
+    images: &Tensor,
+    build: impl Fn(VarBuilder) -> Result<Box<M>>,
+) -> Result<()> {
+    let mut inputs: Vec<Tensor> = parameters.iter().map(|(_, var)| var.as_detached_tensor()).collect();
+    inputs.push(images.clone());
+    check(&inputs, 1e-6, |tensors| {
+        let (images, tensors) = tensors.split_last().expect("the images are last");
+        let mut all: HashMap<String, Tensor> =
+            buffers.iter().map(|(name, var)| (name.clone(), var.as_detached_tensor())).collect();
+        all.extend(parameters.iter().zip(tensors).map(|((name, _), tensor)| (name.clone(), tensor.clone())));
+        let model = build(VarBuilder::from_tensors(all, DType::F64, &Device::Cpu))?;
+        let logits = model.forward_t(images, true)?;
+        let weights: Vec<f64> = (0..logits.elem_count()).map(|k| (0.37 * k as f64).cos()).collect();
+        (&logits * Tensor::from_vec(weights, logits.shape(), &Device::Cpu)?)?.sum_all()
+    })
 }

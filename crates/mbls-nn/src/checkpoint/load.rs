@@ -20,6 +20,41 @@ impl ParamStore {
         self.fit_state(&checkpoint.name, &checkpoint.weights(kept)?, fit)
     }
 
+    /// As [`load`](Self::load), for the variables of the network's part `part` alone, whose names in the checkpoint are those without
+    /// `part` and its point: an encoder `encoder.conv1.weight` from a file that has `conv1.weight`.
+    ///
+    /// The report and `fit` name what the checkpoint names.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] where the network has no such part; otherwise as [`load`](Self::load).
+    ///
+    /// ```
+    /// use candle_core::{DType, Device};
+    /// use mbls_nn::{BatchNorm2d, Checkpoint, Fit, Linear, ParamStore};
+    ///
+    /// let store = || ParamStore::new(1, DType::F32, &Device::Cpu);
+    /// let (classifier, network) = (store(), store());
+    /// BatchNorm2d::new(2, classifier.var_builder().pp("bn"))?;
+    /// Linear::new(2, 3, classifier.var_builder().pp("fc"))?;
+    /// BatchNorm2d::new(2, network.var_builder().pp("encoder.bn"))?;
+    /// let checkpoint = Checkpoint::from_bytes(classifier.to_safetensors()?)?;
+    /// let report = network.load_part("encoder", &checkpoint, Fit::Except(&["fc"]))?;
+    /// assert_eq!((report.loaded.len(), report.unexpected), (4, vec!["fc.bias".into(), "fc.weight".into()]));
+    /// # Ok::<(), mbls_nn::Error>(())
+    /// ```
+    pub fn load_part(&self, part: &str, checkpoint: &Checkpoint, fit: Fit) -> Result<LoadReport> {
+        let prefix = format!("{part}.");
+        let names: Vec<String> =
+            self.names().into_iter().filter_map(|name| name.strip_prefix(&prefix).map(str::to_owned)).collect();
+        if names.is_empty() {
+            let expected = "the name of a part of the network";
+            return Err(Error::Setting { field: "part", value: part.to_owned(), expected });
+        }
+        let kept = |wrapper: &str| names.iter().all(|name| name.starts_with(wrapper));
+        self.fit_part(&prefix, &checkpoint.name, &checkpoint.weights(kept)?, fit)
+    }
+
     /// Writes parameters and buffers to a safetensors file, which [`Checkpoint::read`] and PyTorch's `safetensors` read: whole or
     /// not at all, as [`atomic::write`] says.
     ///

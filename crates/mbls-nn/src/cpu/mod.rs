@@ -22,6 +22,6 @@ pub use pool::{
     adaptive_avg_pool, adaptive_max_pool_with_indices, avg_pool, global_avg_pool2d, max_pool, max_pool_with_indices,
 };
 pub use relu::relu;
-pub use resample::bilinear2d;
+pub use resample::{bilinear2d, nearest2d};
 
 pub(crate) use values::supports;

@@ -1,9 +1,9 @@
-//! Weighted sums of neighbours along both axes, plane by plane: average pooling and bilinear resampling.
+//! Weighted sums of neighbours along both axes, plane by plane: average pooling, bilinear and nearest resampling.
 
 use super::values::{Float, for_float, held, storage, stored};
 use crate::axis::{Planes, Taps, output_shape};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
-use crate::portable::bilinear_taps;
+use crate::portable::{bilinear_taps, nearest_taps};
 use candle_core::{Result, Shape, Storage, Tensor};
 use rayon::prelude::*;
 
@@ -18,6 +18,19 @@ use rayon::prelude::*;
 /// Where the input is empty or has other than four dimensions, or an output size is 0.
 pub fn bilinear2d(x: &Tensor, output: [usize; 2], align_corners: bool) -> Result<Tensor> {
     resample(x, bilinear_taps(x, output, align_corners)?)
+}
+
+/// As [`portable::nearest2d`](crate::portable::nearest2d).
+///
+/// # Shapes
+///
+/// `x` `[N, C, H, W]`; the result `[N, C, output[0], output[1]]`.
+///
+/// # Errors
+///
+/// Where the input is empty or has other than four dimensions, or an output size is 0.
+pub fn nearest2d(x: &Tensor, output: [usize; 2]) -> Result<Tensor> {
+    resample(x, nearest_taps(x, output)?)
 }
 
 pub(super) fn resample(x: &Tensor, planes: Planes<Taps>) -> Result<Tensor> {

@@ -33,7 +33,7 @@ pub use pool::{
 };
 pub use precision::{allow_tf32, tf32_allowed};
 pub use relu::relu;
-pub use resample::bilinear2d;
+pub use resample::{bilinear2d, nearest2d};
 
 pub(crate) use device::supports;
 pub(crate) use norm::sum_of_squares;

@@ -5,7 +5,8 @@ use super::place::check_places;
 use crate::init;
 use crate::window::Window;
 use candle_core::{Module, Result, Tensor, bail};
-use candle_nn::VarBuilder;
+use candle_nn::init::{FanInOut, NonLinearity};
+use candle_nn::{Init, VarBuilder};
 
 /// How the kernels of a [`Conv`] move, axis by axis: height before width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub struct ConvConfig<const D: usize> {
     pub groups: usize,
     /// Whether a bias is added.
     pub bias: bool,
-    /// What the weight starts from.
+    /// What weight and bias start from.
     pub init: ConvInit,
 }
 
@@ -30,13 +31,20 @@ pub type Conv1dConfig = ConvConfig<1>;
 /// How the kernels of a [`Conv2d`] move.
 pub type Conv2dConfig = ConvConfig<2>;
 
-/// What the weight of a convolution starts from; its bias starts uniform within `1 / sqrt(fan_in)` always.
+/// What weight and bias of a convolution start from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConvInit {
     /// Normal with variance `2 / (out * kernel)`, as in torchvision's residual networks
-    /// ([`KAIMING_NORMAL_FAN_OUT`](init::KAIMING_NORMAL_FAN_OUT)).
+    /// ([`KAIMING_NORMAL_FAN_OUT`](init::KAIMING_NORMAL_FAN_OUT)); the bias as of `TorchUniform`.
     KaimingNormalFanOut,
-    /// Uniform within `1 / sqrt(in / groups * kernel)`, PyTorch's default ([`torch_uniform`](init::torch_uniform)).
+    /// Uniform within `sqrt(6 / (in / groups * kernel))`, the bias zeros: as in the decoders of segmentation_models_pytorch
+    /// ([`kaiming_uniform`](init::kaiming_uniform)).
+    KaimingUniformFanIn,
+    /// Uniform within `sqrt(6 / ((in / groups + out) * kernel))`, the bias zeros: as in the heads of segmentation_models_pytorch
+    /// ([`xavier_uniform`](init::xavier_uniform)).
+    XavierUniform,
+    /// Uniform within `1 / sqrt(in / groups * kernel)`, and the bias too: PyTorch's default
+    /// ([`torch_uniform`](init::torch_uniform)).
     TorchUniform,
 }
 
@@ -66,7 +74,7 @@ impl Default for Conv2dConfig {
 /// `y[n, o, i, j] = b[o] + sum_{c, u, v} w[o, c, u, v] x[n, c', i s0 + u d0 - p0, j s1 + v d1 - p1]`, `c'` being the `c`-th
 /// input channel of `o`'s group; in one dimension likewise, with a single position and offset.
 ///
-/// The weight starts as [`ConvInit`] says, the bias uniform within `1 / sqrt(in / groups * kernel)`, PyTorch's default.
+/// Weight and bias start as [`ConvInit`] says.
 ///
 /// # Shapes
 ///
@@ -138,11 +146,17 @@ impl<const D: usize> Conv<D> {
         let shape = [&[outputs, per_group], &kernel[..]].concat();
         let init = match config.init {
             ConvInit::KaimingNormalFanOut => init::KAIMING_NORMAL_FAN_OUT,
+            ConvInit::KaimingUniformFanIn => init::kaiming_uniform(FanInOut::FanIn, NonLinearity::ReLU),
+            ConvInit::XavierUniform => init::xavier_uniform(shape.as_slice(), 1.0)?,
             ConvInit::TorchUniform => init::torch_uniform(fan_in),
+        };
+        let bias_init = match config.init {
+            ConvInit::KaimingUniformFanIn | ConvInit::XavierUniform => Init::Const(0.0),
+            ConvInit::KaimingNormalFanOut | ConvInit::TorchUniform => init::torch_uniform(fan_in),
         };
         let weight = vb.get_with_hints(shape, "weight", init)?;
         let bias = match config.bias {
-            true => Some(vb.get_with_hints(outputs, "bias", init::torch_uniform(fan_in))?),
+            true => Some(vb.get_with_hints(outputs, "bias", bias_init)?),
             false => None,
         };
         Ok(Self { weight, bias, config })

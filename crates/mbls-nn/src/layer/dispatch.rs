@@ -36,6 +36,7 @@ dispatch!(adaptive_max_pool_with_indices<const D>(x, output: [usize; D]) -> (Ten
 dispatch!(avg_pool<const D>(x, size: &PoolSize<D>, count_include_pad: bool) -> Tensor);
 dispatch!(adaptive_avg_pool<const D>(x, output: [usize; D]) -> Tensor);
 dispatch!(bilinear2d(x, output: [usize; 2], align_corners: bool) -> Tensor);
+dispatch!(nearest2d(x, output: [usize; 2]) -> Tensor);
 dispatch!(global_avg_pool2d(x) -> Tensor);
 dispatch!(relu(x) -> Tensor);
 dispatch!(embedding(weight, indices: &Tensor, padding_idx: Option<u32>) -> Tensor);

@@ -20,7 +20,7 @@ pub use pool::{AvgPool, AvgPool1d, AvgPool2d, GlobalAvgPool2d, MaxPool, MaxPool1
 pub use relu::Relu;
 pub use resample::{
     AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool, AdaptiveMaxPool1d, AdaptiveMaxPool2d,
-    Bilinear2d,
+    Bilinear2d, Nearest2d,
 };
 
 pub(crate) use batch_norm::{check_batch_norm, check_residual};

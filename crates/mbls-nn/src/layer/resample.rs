@@ -1,4 +1,4 @@
-//! Layers to any output size: adaptive pooling and bilinear resampling.
+//! Layers to any output size: adaptive pooling, bilinear and nearest resampling.
 
 use super::dispatch;
 use candle_core::{Module, Result, Tensor};
@@ -76,5 +76,34 @@ pub struct Bilinear2d {
 impl Module for Bilinear2d {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         dispatch::bilinear2d(x, self.output, self.align_corners)
+    }
+}
+
+/// Interpolation to any size, larger or smaller, by the nearest entry: as PyTorch's `interpolate(size=.., mode="nearest")`.
+///
+/// Row `i` of the result is row `floor(i H / output[0])` of the input, columns likewise. The gradient of an entry is the sum over
+/// its copies.
+///
+/// # Shapes
+///
+/// `[N, C, H, W]` to `[N, C, output[0], output[1]]`.
+///
+/// ```
+/// use candle_core::{Device, Module, Tensor};
+///
+/// let x = Tensor::new(&[1f32, 2.0], &Device::Cpu)?.reshape((1, 1, 1, 2))?;
+/// let y = mbls_nn::Nearest2d { output: [2, 3] }.forward(&x)?;
+/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [1.0, 1.0, 2.0, 1.0, 1.0, 2.0]);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nearest2d {
+    /// Height and width of the result.
+    pub output: [usize; 2],
+}
+
+impl Module for Nearest2d {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        dispatch::nearest2d(x, self.output)
     }
 }

@@ -22,6 +22,25 @@ pub(crate) fn bilinear_taps(x: &Tensor, output: [usize; 2], align_corners: bool)
     Ok(Planes { rows, columns: Taps::linear(width, output[1], align_corners, "bilinear")? })
 }
 
+/// Interpolation to any size by the nearest entry.
+///
+/// # Shapes
+///
+/// `x` `[N, C, H, W]`; the result `[N, C, output[0], output[1]]`.
+///
+/// # Errors
+///
+/// As [`bilinear2d`].
+pub fn nearest2d(x: &Tensor, output: [usize; 2]) -> Result<Tensor> {
+    resample(x, &nearest_taps(x, output)?)
+}
+
+pub(crate) fn nearest_taps(x: &Tensor, output: [usize; 2]) -> Result<Planes<Taps>> {
+    let [height, width] = spatial::<2>(x, "nearest")?;
+    let rows = Taps::nearest(height, output[0], "nearest")?;
+    Ok(Planes { rows, columns: Taps::nearest(width, output[1], "nearest")? })
+}
+
 /// Half-precision inputs are summed in `f32`.
 pub(super) fn resample(x: &Tensor, p: &Planes<Taps>) -> Result<Tensor> {
     let wide = if x.dtype() == DType::F64 { x.clone() } else { x.to_dtype(DType::F32)? };

@@ -155,3 +155,37 @@ proptest! {
         prop_assert_eq!(stores[1].to_safetensors().expect("bytes"), bytes);
     }
 }
+
+#[test]
+fn a_part_is_loaded_by_the_names_behind_its_own() -> Result<()> {
+    let checkpoint = Checkpoint::read(&path("zip-protocol-2.pth"))?;
+    let file = checkpoint.state_dict()?;
+    let store = ParamStore::new(5, DType::F32, &Device::Cpu);
+    BatchNorm1d::new(2, store.var_builder().pp("encoder.bn"))?;
+    // Neither of them is a part of `encoder`.
+    Linear::new(2, 3, store.var_builder().pp("fc"))?;
+    Linear::new(2, 3, store.var_builder().pp("encoder2.fc"))?;
+    let before = values(&store)?;
+    for (part, fit, expected) in [
+        ("encoder", Fit::Strict, "2 unexpected [fc.bias, fc.weight]"),
+        ("encoder", Fit::Except(&["encoder.fc", "f"]), "2 unexpected [fc.bias, fc.weight]"),
+        ("encoder2", Fit::Except(&["fc"]), "unexpected [bn.bias"),
+        ("enc", Fit::Lenient, "part = enc: expected the name of a part of the network"),
+        ("fc.weight", Fit::Lenient, "part = fc.weight: expected"),
+    ] {
+        let message = store.load_part(part, &checkpoint, fit).expect_err("a misfit").to_string();
+        assert!(message.contains(expected), "{part}: {message}");
+        assert_eq!(values(&store)?, before);
+    }
+    let report = store.load_part("encoder", &checkpoint, Fit::Except(&["fc"]))?;
+    assert_eq!(report.loaded, ["bn.bias", "bn.running_mean", "bn.running_var", "bn.weight"]);
+    assert_eq!(report.unexpected, ["fc.bias", "fc.weight"]);
+    for (name, found) in values(&store)? {
+        let expected = match name.strip_prefix("encoder.") {
+            Some(name) => file[name].to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?,
+            None => before[&name].clone(),
+        };
+        assert_eq!(found, expected, "{name}");
+    }
+    Ok(())
+}

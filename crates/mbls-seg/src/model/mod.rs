@@ -1,1 +1,55 @@
 //! Networks.
+//!
+//! Every network takes a [`VarBuilder`](candle_nn::VarBuilder) and implements [`ModuleT`](candle_nn::ModuleT): images
+//! `[N, C, H, W]` in, logits `[N, classes, H, W]` out. The encoders are the residual networks of `mbls-vision`. [`Architecture`] makes
+//! networks by name, [`Network`] also loads what others have trained.
+
+mod architecture;
+mod aspp;
+mod block;
+mod classifier;
+mod deeplabv3;
+mod deeplabv3_plus;
+mod origin;
+mod unet;
+
+pub use architecture::{Architecture, Family, Network, Options};
+pub use aspp::AsppConfig;
+pub use deeplabv3::{DeepLabV3, DeepLabV3Config};
+pub use deeplabv3_plus::{DeepLabV3Plus, DeepLabV3PlusConfig};
+pub use origin::Origin;
+pub use unet::{UNet, UNetConfig};
+
+use candle_core::{Result, Tensor, bail};
+use mbls_vision::model::{ResNetConfig, StageDilation};
+
+/// The dropout of the originals' spatial pyramid.
+pub const DROPOUT: f64 = 0.5;
+
+/// Wide enough for every network; keeps sums and products of sizes from overflowing.
+const WIDEST: usize = 1 << 16;
+
+fn check_size(network: &str, field: &str, value: usize) -> Result<()> {
+    if !(1..=WIDEST).contains(&value) {
+        bail!("{network}: {field} = {value}, expected 1 to {WIDEST}");
+    }
+    Ok(())
+}
+
+/// Has the last stages look further in place of halving, so that a picture has `output_stride` rows for one of the last stage.
+fn dilate(network: &str, encoder: &mut ResNetConfig, output_stride: usize, how: StageDilation) -> Result<()> {
+    let halved = match output_stride {
+        8 => 2,
+        16 => 3,
+        _ => bail!("{network}: output_stride = {output_stride}, expected 8 or 16"),
+    };
+    let stage = |i| if i < halved { StageDilation::Stride } else { how };
+    encoder.dilation = (0..encoder.stages.len()).map(stage).collect();
+    Ok(())
+}
+
+/// Rows and columns of pictures or maps `[N, C, H, W]`.
+fn size_of(x: &Tensor) -> Result<[usize; 2]> {
+    let (_, _, height, width) = x.dims4()?;
+    Ok([height, width])
+}

@@ -1,8 +1,9 @@
 //! The blocks of residual networks.
 
+use super::ConvNorm;
 use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{AvgPool2d, BatchNorm2d, Conv2d, Conv2dConfig, ConvInit};
+use mbls_nn::{AvgPool2d, Conv2dConfig, ConvInit};
 
 /// What a residual network consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,45 +53,11 @@ pub(super) struct BlockShape {
     pub(super) init: ConvInit,
 }
 
-/// A convolution that keeps the size up to its stride, without bias, and the batch norm that follows.
-#[derive(Clone, Debug)]
-pub(super) struct Unit {
-    conv: Conv2d,
-    norm: BatchNorm2d,
-}
-
-impl Unit {
-    /// `kernel` is a single odd side.
-    pub(super) fn new(
-        channels: [usize; 2],
-        kernel: usize,
-        config: Conv2dConfig,
-        conv: VarBuilder,
-        norm: VarBuilder,
-    ) -> Result<Self> {
-        let [inputs, outputs] = channels;
-        let padding = config.dilation.map(|dilation| kernel / 2 * dilation);
-        let conv = Conv2d::new(inputs, outputs, [kernel; 2], Conv2dConfig { padding, ..config }, conv)?;
-        Ok(Self { conv, norm: BatchNorm2d::new(outputs, norm)? })
-    }
-
-    /// `relu(norm(conv(x)) + residual)`.
-    pub(super) fn forward_relu(&self, x: &Tensor, residual: Option<&Tensor>, train: bool) -> Result<Tensor> {
-        self.norm.forward_relu(&self.conv.forward(x)?, residual, train)
-    }
-}
-
-impl ModuleT for Unit {
-    fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        self.norm.forward_t(&self.conv.forward(x)?, train)
-    }
-}
-
 /// `relu(unit_n(.. relu(unit_1(x))) + skip(x))`.
 #[derive(Clone, Debug)]
 pub(super) struct ResidualBlock {
-    units: Vec<Unit>,
-    last: Unit,
+    units: Vec<ConvNorm>,
+    last: ConvNorm,
     skip: Skip,
 }
 
@@ -98,7 +65,7 @@ pub(super) struct ResidualBlock {
 enum Skip {
     Same,
     Padded { stride: usize, before: usize, after: usize },
-    Projection(Unit),
+    Projection(ConvNorm),
 }
 
 impl ResidualBlock {
@@ -108,7 +75,7 @@ impl ResidualBlock {
         let strided = Conv2dConfig { stride: [shape.stride; 2], ..plain };
         let dilated = Conv2dConfig { dilation: [shape.dilation; 2], groups: shape.groups, ..plain };
         let unit = |number: usize, channels, kernel, config| {
-            Unit::new(channels, kernel, config, vb.pp(format!("conv{number}")), vb.pp(format!("bn{number}")))
+            ConvNorm::new(channels, kernel, config, vb.pp(format!("conv{number}")), vb.pp(format!("bn{number}")))
         };
         let middle = Conv2dConfig { stride: strided.stride, ..dilated };
         let (units, last) = match shape.block {
@@ -120,7 +87,7 @@ impl ResidualBlock {
         };
         let projection = |name: &str| {
             let vb = vb.pp(name);
-            Unit::new([inputs, outputs], 1, strided, vb.pp("0"), vb.pp("1")).map(Skip::Projection)
+            ConvNorm::new([inputs, outputs], 1, strided, vb.pp("0"), vb.pp("1")).map(Skip::Projection)
         };
         let skip = match shape.shortcut {
             _ if inputs == outputs && shape.stride == 1 => Skip::Same,

@@ -7,6 +7,7 @@
 mod architecture;
 mod block;
 mod cifar_resnet;
+mod conv_norm;
 mod densenet;
 mod head;
 pub mod pretrained;
@@ -17,6 +18,7 @@ mod small_cnn;
 pub use architecture::{Architecture, Network, Options};
 pub use block::{Block, Shortcut};
 pub use cifar_resnet::{CifarResNet, CifarResNetConfig};
+pub use conv_norm::ConvNorm;
 pub use densenet::{DenseNet, DenseNetConfig};
 pub use resnet::{ResNet, ResNetEncoder};
 pub use resnet_config::{ResNetConfig, StageDilation, Stem};

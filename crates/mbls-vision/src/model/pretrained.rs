@@ -47,11 +47,11 @@ pub struct Pretrained {
     pub taken: Vec<String>,
     /// The classifier's name, if it stayed as initialised.
     pub new_head: Option<String>,
-    /// The classifier's tensors that the checkpoint has with another shape.
+    /// The tensors of the classifier and of parts beside it that the checkpoint has with another shape.
     pub mis_shaped: Vec<MisShaped>,
-    /// The classifier's tensors that the checkpoint lacks.
+    /// The tensors of the same parts that the checkpoint lacks.
     pub missing: Vec<String>,
-    /// Tensors of the checkpoint under the classifier's name that the network has no use for.
+    /// Tensors of the checkpoint under the names of these parts that the network has no use for.
     pub unused: Vec<String>,
 }
 
@@ -64,17 +64,36 @@ pub struct Pretrained {
 /// [`Error::Setting`] where the network has no part `head`; [`Error::Checkpoint`] where no weights are found; [`Error::State`]
 /// where anything outside `head` is missing, unexpected or of another shape. No variable has changed then.
 pub fn load(store: &ParamStore, checkpoint: &Checkpoint, head: &str, choice: Head) -> Result<Pretrained> {
-    let within = |name: &str| name.strip_prefix(head).is_some_and(|rest| rest.starts_with('.'));
-    let parameters: Vec<_> = store.parameters().into_iter().filter(|(name, _)| within(name)).collect();
-    if parameters.is_empty() {
+    load_beside(store, checkpoint, head, &[], choice)
+}
+
+/// As [`load`], of a network or checkpoint that may have `others` beside its classifier, such as one that training alone used.
+///
+/// Each of them is taken or not by itself, as the classifier is, and may be missing on either side.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_beside(
+    store: &ParamStore,
+    checkpoint: &Checkpoint,
+    head: &str,
+    others: &[&str],
+    choice: Head,
+) -> Result<Pretrained> {
+    let variables = [store.parameters(), store.buffers()].concat();
+    if !variables.iter().any(|(name, _)| within(head, name)) {
         let expected = "the name of a part of the network";
         return Err(Error::Setting { field: "head", value: head.to_owned(), expected });
     }
+    let heads = [&[head], others].concat();
     // Copies before anything changes, so that what follows the load cannot fail for another reason.
-    let initial =
-        parameters.iter().map(|(_, var)| var.as_detached_tensor().copy()).collect::<candle_core::Result<Vec<_>>>()?;
-    let report = store.load(checkpoint, Fit::Except(&[head]))?;
-    let fits = report.missing.is_empty() && report.mis_shaped.is_empty();
+    let initial = variables
+        .into_iter()
+        .filter(|(name, _)| heads.iter().any(|head| within(head, name)))
+        .map(|(name, var)| Ok((name, var.as_detached_tensor().copy()?, var)))
+        .collect::<candle_core::Result<Vec<_>>>()?;
+    let report = store.load(checkpoint, Fit::Except(&heads))?;
     let mut pretrained = Pretrained {
         taken: report.loaded,
         new_head: None,
@@ -82,14 +101,60 @@ pub fn load(store: &ParamStore, checkpoint: &Checkpoint, head: &str, choice: Hea
         missing: report.missing,
         unused: report.unexpected,
     };
-    if choice == Head::New || !fits {
-        for ((_, var), initial) in parameters.iter().zip(&initial) {
+    for part in heads {
+        let misfits = pretrained.mis_shaped.iter().map(|tensor| &tensor.name).chain(&pretrained.missing);
+        if choice == Head::IfItFits && !misfits.into_iter().any(|name| within(part, name)) {
+            continue;
+        }
+        for (_, initial, var) in initial.iter().filter(|(name, ..)| within(part, name)) {
             var.set(initial)?;
         }
-        pretrained.taken.retain(|name| !within(name));
-        pretrained.new_head = Some(head.to_owned());
+        pretrained.taken.retain(|name| !within(part, name));
+        if part == head {
+            pretrained.new_head = Some(head.to_owned());
+        }
     }
     Ok(pretrained)
+}
+
+/// Sets the network's part `encoder` in `store` to the weights of a classifier, whose own part `head` is left out: an encoder of a
+/// segmentation network that begins as torchvision's network for ImageNet, where `head` is `fc`.
+///
+/// # Errors
+///
+/// [`Error::Setting`] where the network has no part `encoder`; [`Error::Checkpoint`] where no weights are found; [`Error::State`]
+/// where anything but `head` is missing, unexpected or of another shape. No variable has changed then.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use mbls_nn::{Checkpoint, ParamStore};
+/// use mbls_vision::model::{ResNet, ResNetConfig, ResNetEncoder, pretrained};
+///
+/// let store = |seed| ParamStore::new(seed, DType::F32, &Device::Cpu);
+/// let config = ResNetConfig::torchvision(18, 10)?;
+/// let (classifier, network) = (store(1), store(2));
+/// ResNet::new(config.clone(), classifier.var_builder())?;
+/// ResNetEncoder::new(&config, network.var_builder().pp("encoder"))?;
+/// // Of a file: Checkpoint::read("resnet18-f37072fd.pth".as_ref())?
+/// let checkpoint = Checkpoint::from_bytes(classifier.to_safetensors()?)?;
+/// let report = pretrained::load_encoder(&network, "encoder", &checkpoint, "fc")?;
+/// assert_eq!((report.taken.len(), report.unused), (100, vec!["fc.bias".into(), "fc.weight".into()]));
+/// # Ok::<(), mbls_nn::Error>(())
+/// ```
+pub fn load_encoder(store: &ParamStore, encoder: &str, checkpoint: &Checkpoint, head: &str) -> Result<Pretrained> {
+    let report = store.load_part(encoder, checkpoint, Fit::Except(&[head]))?;
+    Ok(Pretrained {
+        taken: report.loaded,
+        new_head: None,
+        mis_shaped: report.mis_shaped,
+        missing: report.missing,
+        unused: report.unexpected,
+    })
+}
+
+/// Whether a tensor belongs to a part.
+fn within(part: &str, name: &str) -> bool {
+    name.strip_prefix(part).is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// How many were taken, and what became of the classifier.

@@ -1,8 +1,8 @@
 //! Residual networks: the features, and the classifier on them.
 
-use super::block::{BlockShape, ResidualBlock, Unit};
+use super::block::{BlockShape, ResidualBlock};
 use super::head::Head;
-use super::{ResNetConfig, StageDilation, Stem, check_pictures};
+use super::{ConvNorm, ResNetConfig, StageDilation, Stem, check_pictures};
 use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::{ModuleT, VarBuilder};
 use mbls_nn::{AdaptiveAvgPool2d, Conv2dConfig, Dropout, GlobalAvgPool2d, MaxPool2d};
@@ -32,7 +32,7 @@ use mbls_nn::{AdaptiveAvgPool2d, Conv2dConfig, Dropout, GlobalAvgPool2d, MaxPool
 /// ```
 #[derive(Clone, Debug)]
 pub struct ResNetEncoder {
-    stem: Unit,
+    stem: ConvNorm,
     stages: Vec<Vec<ResidualBlock>>,
     config: ResNetConfig,
 }
@@ -48,7 +48,7 @@ impl ResNetEncoder {
         let (kernel, stride) = if config.stem == Stem::Large { (7, 2) } else { (3, 1) };
         let convolution = Conv2dConfig { stride: [stride; 2], init: config.init, ..Conv2dConfig::default() };
         let channels = [config.in_channels, config.stem_width];
-        let stem = Unit::new(channels, kernel, convolution, vb.pp("conv1"), vb.pp("bn1"))?;
+        let stem = ConvNorm::new(channels, kernel, convolution, vb.pp("conv1"), vb.pp("bn1"))?;
         let (mut inputs, mut dilation, mut stages) = (config.stem_width, 1, Vec::new());
         for (stage, &count) in config.stages.iter().enumerate() {
             let [inner, outputs] = config.channels(stage);

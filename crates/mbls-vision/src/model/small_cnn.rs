@@ -1,6 +1,6 @@
 //! A small convolutional network.
 
-use super::block::Unit;
+use super::ConvNorm;
 use super::head::Head;
 use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::{ModuleT, VarBuilder};
@@ -56,7 +56,7 @@ impl SmallCnnConfig {
 /// ```
 #[derive(Clone, Debug)]
 pub struct SmallCnn {
-    convolutions: [Unit; 3],
+    convolutions: [ConvNorm; 3],
     fc: Head,
     config: SmallCnnConfig,
 }
@@ -76,7 +76,7 @@ impl SmallCnn {
         let [first, second, third] = config.channels;
         let layer = |number: usize, inputs, outputs| {
             let (conv, norm) = (vb.pp(format!("conv{number}")), vb.pp(format!("bn{number}")));
-            Unit::new([inputs, outputs], 3, Conv2dConfig::default(), conv, norm)
+            ConvNorm::new([inputs, outputs], 3, Conv2dConfig::default(), conv, norm)
         };
         let convolutions = [layer(1, inputs, first)?, layer(2, first, second)?, layer(3, second, third)?];
         let fc = Head::new(third * (height / shrink) * (width / shrink), config.classes, vb.pp("fc"))?;

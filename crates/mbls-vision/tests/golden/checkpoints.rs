@@ -4,7 +4,7 @@
 //! within rounding of 0, its gradient is there or not. PyTorch's own run of `densenet_2222_g8`, started from weights that are off by
 //! 1e-7 of their size, ends in one of two places, whose gradient norms in the third step are 6.5e-4 apart (6 and 10 of 16 runs).
 
-use crate::named::{classes, gap, keys, network};
+use crate::named::{classes, network};
 use candle_core::{DType, Tensor};
 use candle_nn::ModuleT;
 use mbls_core::loss::{LogitBatch, LossSpec};
@@ -12,7 +12,8 @@ use mbls_nn::checkpoint::Value as Saved;
 use mbls_nn::{
     AdamConfig, Checkpoint, Fit, Optimizer, OptimizerConfig, ParamStore, SgdConfig, checkpoint, clip_grad_norm,
 };
-use mbls_testkit::{device, golden};
+use mbls_testkit::device;
+use mbls_testkit::golden::{self, gap, keys};
 use mbls_vision::model::Options;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};

@@ -4,4 +4,3 @@ mod checkpoints;
 mod keys;
 mod named;
 mod procedural;
-mod weights;

@@ -1,29 +1,10 @@
 //! The network that a name in the golden files means.
 
-use candle_core::{DType, Device, Result, Tensor};
+use mbls_testkit::golden::Key;
 use mbls_vision::model::{DenseNetConfig, Network, ResNetConfig};
-use serde_json::Value;
 
 /// Networks for other tasks, which other crates have.
 const OTHERS: [&str; 3] = ["ng_model", "smp", "gpcnn"];
-
-/// The name and shape of every tensor of a state, in order, with its type.
-pub(crate) struct Key {
-    pub(crate) name: String,
-    pub(crate) shape: Vec<usize>,
-    pub(crate) dtype: String,
-}
-
-/// Reads a list of `[name, shape, dtype]`.
-pub(crate) fn keys(list: &Value) -> Vec<Key> {
-    let size = |size: &Value| size.as_u64().expect("a size") as usize;
-    let one = |key: &Value| Key {
-        name: key[0].as_str().expect("a name").to_owned(),
-        shape: key[1].as_array().expect("a shape").iter().map(size).collect(),
-        dtype: key[2].as_str().expect("a type").to_owned(),
-    };
-    list.as_array().expect("a list of keys").iter().map(one).collect()
-}
 
 /// The shape of the network called `name`; `None`, said aloud, for those of other tasks.
 pub(crate) fn network(name: &str, classes: usize) -> Option<Network> {
@@ -63,11 +44,4 @@ fn numbers(text: &str) -> Vec<usize> {
 /// The number of classes: the rows of the last tensor.
 pub(crate) fn classes(keys: &[Key]) -> usize {
     keys.last().expect("a key").shape[0]
-}
-
-/// The largest difference, of tensors on any device.
-pub(crate) fn gap(a: &Tensor, b: &Tensor) -> Result<f64> {
-    assert_eq!(a.dims(), b.dims());
-    let wide = |t: &Tensor| t.to_device(&Device::Cpu)?.to_dtype(DType::F64);
-    (wide(a)? - wide(b)?)?.abs()?.max_all()?.to_scalar()
 }

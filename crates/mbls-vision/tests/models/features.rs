@@ -1,9 +1,9 @@
 //! Features of stages, halved or dilated, as torchvision's networks give them (fixtures/resnet-features).
 
-use crate::weights::{Procedural, input};
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::ModuleT;
 use mbls_nn::ParamStore;
+use mbls_testkit::procedural::{Procedural, input};
 use mbls_vision::model::{Block, ResNetConfig, ResNetEncoder, StageDilation};
 use serde_json::Value;
 

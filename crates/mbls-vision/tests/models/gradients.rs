@@ -9,7 +9,6 @@ use mbls_vision::model::{
     Block, CifarResNet, CifarResNetConfig, DenseNet, DenseNetConfig, ResNet, ResNetConfig, Shortcut, SmallCnn,
     SmallCnnConfig, StageDilation, Stem,
 };
-use std::collections::HashMap;
 
 /// Compares every parameter's gradient with finite differences, in train mode.
 fn check_gradients(
@@ -18,19 +17,7 @@ fn check_gradients(
     network: impl Fn(VarBuilder) -> Result<Box<dyn ModuleT>>,
 ) -> Result<()> {
     network(store.var_builder())?;
-    let parameters = store.parameters();
-    let mut inputs: Vec<Tensor> = parameters.iter().map(|(_, var)| var.as_detached_tensor()).collect();
-    inputs.push(images.clone());
-    gradient::check(&inputs, 1e-6, |tensors| {
-        let (images, tensors) = tensors.split_last().expect("the images are last");
-        let mut all: HashMap<String, Tensor> =
-            store.buffers().into_iter().map(|(name, var)| (name, var.as_detached_tensor())).collect();
-        all.extend(parameters.iter().zip(tensors).map(|((name, _), tensor)| (name.clone(), tensor.clone())));
-        let model = network(VarBuilder::from_tensors(all, DType::F64, &Device::Cpu))?;
-        let logits = model.forward_t(images, true)?;
-        // Another weight at every place.
-        (&logits * noise(logits.dims(), 9))?.sum_all()
-    })
+    gradient::check_network(&store.parameters(), &store.buffers(), images, network)
 }
 
 #[test]

@@ -5,8 +5,6 @@ mod features;
 mod gradients;
 mod networks;
 mod pretrained;
-#[path = "../golden/weights.rs"]
-mod weights;
 
 use candle_core::{DType, Device, Tensor, Var};
 use mbls_data::Seed;

@@ -1,9 +1,9 @@
 //! Weights of others, with and without their classifier.
 
 use candle_core::{DType, Device, Tensor};
-use mbls_nn::{Checkpoint, OptimizerConfig, ParamGroup, ParamStore, Parameters, SgdConfig};
+use mbls_nn::{BatchNorm2d, Checkpoint, Linear, OptimizerConfig, ParamGroup, ParamStore, Parameters, SgdConfig};
 use mbls_vision::model::pretrained::{self, Head};
-use mbls_vision::model::{DenseNetConfig, Network, Options, ResNetConfig};
+use mbls_vision::model::{DenseNetConfig, Network, Options, ResNetConfig, ResNetEncoder};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
@@ -157,6 +157,73 @@ fn the_head_learns_at_a_rate_of_its_own() -> Result<()> {
         let moved = if name.starts_with("fc.") { 5.0 } else { 0.5 };
         let after = store.state()[&name].flatten_all()?.to_vec1::<f32>()?;
         assert!(before[&name].iter().zip(after).all(|(a, b)| (a - b - moved).abs() < 1e-5), "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn parts_beside_the_classifier_are_taken_or_not_by_themselves() -> Result<()> {
+    // A network with two classifiers, of these numbers of classes; 0 means none.
+    let network = |classes: [usize; 2], seed: u64| {
+        let store = ParamStore::new(seed, DType::F32, &Device::Cpu);
+        BatchNorm2d::new(2, store.var_builder().pp("bn"))?;
+        for (name, classes) in ["fc", "aux"].into_iter().zip(classes).filter(|(_, classes)| *classes > 0) {
+            let vb = store.var_builder().pp(name);
+            BatchNorm2d::new(2, vb.pp("0"))?;
+            Linear::new(2, classes, vb.pp("1"))?;
+        }
+        Ok::<_, Box<dyn Error>>(store)
+    };
+    let file = network([3, 3], 1)?;
+    let ones = Tensor::ones(2, DType::F32, &Device::Cpu)?;
+    for (_, buffer) in file.buffers() {
+        buffer.set(&(&ones * 7.0)?)?;
+    }
+    let checkpoint = Checkpoint::from_bytes(file.to_safetensors()?)?;
+    let file = values(file.state())?;
+    for (classes, choice, taken, new) in [
+        ([3, 3], Head::IfItFits, &["fc", "aux"][..], None),
+        ([3, 0], Head::IfItFits, &["fc"], None),
+        ([3, 4], Head::IfItFits, &["fc"], None),
+        ([4, 3], Head::IfItFits, &["aux"], Some("fc")),
+        ([4, 0], Head::IfItFits, &[], Some("fc")),
+        ([3, 3], Head::New, &[], Some("fc")),
+    ] {
+        let store = network(classes, 2)?;
+        let before = values(store.state())?;
+        let report = pretrained::load_beside(&store, &checkpoint, "fc", &["aux", "absent"], choice)?;
+        assert_eq!(report.new_head.as_deref(), new, "{classes:?}: {report}");
+        for (name, found) in values(store.state())? {
+            let part = name.split('.').next().unwrap_or_default();
+            let from_file = part == "bn" || taken.contains(&part);
+            assert_eq!(report.taken.contains(&name), from_file, "{classes:?}: {name}");
+            let expected = if from_file { &file[&name] } else { &before[&name] };
+            assert_eq!(&found, expected, "{classes:?}: {name}");
+        }
+    }
+    // Without a word about them they have to fit.
+    let error = pretrained::load(&network([3, 0], 2)?, &checkpoint, "fc", Head::IfItFits).unwrap_err().to_string();
+    assert!(error.contains("unexpected [aux.0.bias"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn an_encoder_takes_a_classifier_without_its_head() -> Result<()> {
+    let checkpoint = Checkpoint::read(Path::new(FILE))?;
+    let file = checkpoint.state_dict()?;
+    let store = ParamStore::new(5, DType::F32, &Device::Cpu);
+    ResNetEncoder::new(&ResNetConfig::wide_cifar(8, 1, 0)?, store.var_builder().pp("backbone"))?;
+    let report = pretrained::load_encoder(&store, "backbone", &checkpoint, "fc")?;
+    assert_eq!((report.new_head.as_ref(), report.missing.len()), (None, 0));
+    assert_eq!(report.unused, ["fc.bias", "fc.weight"]);
+    for (name, found) in values(store.state())? {
+        let name = name.strip_prefix("backbone.").expect("of the encoder");
+        assert_eq!(found, file[name].flatten_all()?.to_vec1::<f32>()?, "{name}");
+        assert!(report.taken.iter().any(|taken| taken == name), "{name}");
+    }
+    for (part, head, expected) in [("encoder", "fc", "part = encoder"), ("backbone", "linear", "unexpected [fc.bias")] {
+        let error = pretrained::load_encoder(&store, part, &checkpoint, head).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
     }
     Ok(())
 }

@@ -1,0 +1,61 @@
+//! What every decoder consists of.
+
+use candle_core::{Module, Result, Tensor};
+use candle_nn::{ModuleT, VarBuilder};
+use mbls_nn::{Conv2d, Conv2dConfig, ConvInit};
+use mbls_vision::model::ConvNorm;
+
+/// `relu(norm(conv(x)))` of the input's size; a separable convolution first looks around in every channel, then mixes these.
+#[derive(Clone, Debug)]
+pub(super) struct Block {
+    depthwise: Option<Conv2d>,
+    unit: ConvNorm,
+}
+
+/// The shape of a [`Block`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BlockShape {
+    pub(super) channels: [usize; 2],
+    /// One odd side.
+    pub(super) kernel: usize,
+    pub(super) dilation: usize,
+    pub(super) separable: bool,
+    pub(super) init: ConvInit,
+}
+
+impl BlockShape {
+    /// A convolution that starts as PyTorch's do.
+    pub(super) fn new(channels: [usize; 2], kernel: usize) -> Self {
+        Self { channels, kernel, dilation: 1, separable: false, init: ConvInit::TorchUniform }
+    }
+}
+
+impl Block {
+    /// A separable convolution's parts are `0` and `1` of `conv`.
+    pub(super) fn new(shape: BlockShape, conv: VarBuilder, norm: VarBuilder) -> Result<Self> {
+        let BlockShape { channels, kernel, dilation, separable, init } = shape;
+        let plain = Conv2dConfig { init, ..Conv2dConfig::default() };
+        let dilated = Conv2dConfig { dilation: [dilation; 2], ..plain };
+        if !separable {
+            return Ok(Self { depthwise: None, unit: ConvNorm::new(channels, kernel, dilated, conv, norm)? });
+        }
+        let padding = [kernel / 2 * dilation; 2];
+        let apart = Conv2dConfig { groups: channels[0], padding, ..dilated };
+        let depthwise = Conv2d::new(channels[0], channels[0], [kernel; 2], apart, conv.pp("0"))?;
+        Ok(Self { depthwise: Some(depthwise), unit: ConvNorm::new(channels, 1, plain, conv.pp("1"), norm)? })
+    }
+
+    /// Parts `0` and `1` of one builder.
+    pub(super) fn sequence(shape: BlockShape, vb: VarBuilder) -> Result<Self> {
+        Self::new(shape, vb.pp("0"), vb.pp("1"))
+    }
+}
+
+impl ModuleT for Block {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        match &self.depthwise {
+            Some(depthwise) => self.unit.forward_relu(&depthwise.forward(x)?, None, train),
+            None => self.unit.forward_relu(x, None, train),
+        }
+    }
+}

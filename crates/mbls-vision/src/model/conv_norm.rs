@@ -1,0 +1,65 @@
+//! A convolution with batch norm.
+
+use candle_core::{Module, Result, Tensor};
+use candle_nn::{ModuleT, VarBuilder};
+use mbls_nn::{BatchNorm2d, Conv2d, Conv2dConfig};
+
+/// `norm(conv(x))`, the convolution keeping the size up to its stride: what residual networks and the heads on them consist of.
+///
+/// # Shapes
+///
+/// `[N, channels[0], H, W]` to `[N, channels[1], H', W']`, `H'` being `H` over the stride, rounded up. Parameters of the
+/// convolution in one builder, of the batch norm in another.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use mbls_nn::{Conv2dConfig, ParamStore};
+/// use mbls_vision::model::ConvNorm;
+///
+/// let vb = ParamStore::new(1, DType::F32, &Device::Cpu).var_builder();
+/// let config = Conv2dConfig { dilation: [6; 2], ..Conv2dConfig::default() };
+/// let layer = ConvNorm::new([3, 8], 3, config, vb.pp("conv"), vb.pp("bn"))?;
+/// let y = layer.forward_relu(&Tensor::zeros((2, 3, 9, 7), DType::F32, &Device::Cpu)?, None, true)?;
+/// assert_eq!(y.dims(), [2, 8, 9, 7]);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ConvNorm {
+    conv: Conv2d,
+    norm: BatchNorm2d,
+}
+
+impl ConvNorm {
+    /// A layer whose `kernel` is a single odd side; the padding follows from it and the dilation.
+    ///
+    /// # Errors
+    ///
+    /// Where a size is 0, the groups do not divide the channels, or a builder has no such tensors.
+    pub fn new(
+        channels: [usize; 2],
+        kernel: usize,
+        config: Conv2dConfig,
+        conv: VarBuilder,
+        norm: VarBuilder,
+    ) -> Result<Self> {
+        let [inputs, outputs] = channels;
+        let padding = config.dilation.map(|dilation| (kernel / 2).saturating_mul(dilation));
+        let conv = Conv2d::new(inputs, outputs, [kernel; 2], Conv2dConfig { padding, ..config }, conv)?;
+        Ok(Self { conv, norm: BatchNorm2d::new(outputs, norm)? })
+    }
+
+    /// `relu(norm(conv(x)) + residual)`, without a residual `relu(norm(conv(x)))`.
+    ///
+    /// # Errors
+    ///
+    /// As the two layers.
+    pub fn forward_relu(&self, x: &Tensor, residual: Option<&Tensor>, train: bool) -> Result<Tensor> {
+        self.norm.forward_relu(&self.conv.forward(x)?, residual, train)
+    }
+}
+
+impl ModuleT for ConvNorm {
+    fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        self.norm.forward_t(&self.conv.forward(x)?, train)
+    }
+}
