@@ -86,8 +86,8 @@ impl SegmentationMetrics {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for fewer than 2 classes and more than 4096, for no bins and more than 65536, and where bands times
-    /// classes times bins are more than 2^22.
+    /// [`Error::Setting`] for fewer than 2 classes and more than 4096, for no bins and more than 65536, where bands times classes
+    /// times bins are more than 2^22, and where bands times the square of the classes are more than 2^24.
     pub fn new(classes: usize, settings: SegmentationSettings) -> Result<Self> {
         let parts = Parts::new(classes, &settings)?;
         let published = settings.published.then(|| Published::new(settings.bins)).transpose()?;

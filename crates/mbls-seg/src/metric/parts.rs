@@ -20,9 +20,16 @@ pub(super) struct Parts {
     pub(super) reliability: GroupedReliability,
 }
 
+/// The most counts of all bands, 128 MiB of them: a bound on what a saved state can make us allocate.
+const MAX_COUNTS: usize = 1 << 24;
+
 impl Parts {
     pub(super) fn new(classes: usize, settings: &SegmentationSettings) -> Result<Self> {
         let bands = settings.bands.len();
+        if classes.saturating_pow(2).saturating_mul(bands) > MAX_COUNTS {
+            let (value, expected) = (format!("{bands} for {classes} classes"), "at most 2^24 / classes^2");
+            return Err(Error::Setting { name: "distance bands", value, expected });
+        }
         let confusion = ConfusionMatrix::new(classes)?;
         let classwise = || ClasswiseEce::new(settings.bins, ClasswiseConvention::Default);
         Ok(Self {

@@ -1,7 +1,7 @@
 use crate::VOID;
 use candle_core::{DType, Device, Tensor};
 use mbls_core::metric::Metric;
-use mbls_seg::metric::{Pictures, SegmentationMetrics, SegmentationSettings};
+use mbls_seg::metric::{DistanceBands, Pictures, SegmentationMetrics, SegmentationSettings};
 
 fn metrics(classes: usize) -> SegmentationMetrics {
     SegmentationMetrics::new(classes, SegmentationSettings::default()).unwrap()
@@ -60,13 +60,20 @@ fn wrong_batches_are_refused_and_leave_no_trace() {
 fn wrong_settings_are_refused() {
     let message = |classes, settings| SegmentationMetrics::new(classes, settings).unwrap_err().to_string();
     let settings = SegmentationSettings::default();
-    for classes in [0, 1, 4097] {
+    assert_eq!(
+        message(4096, settings.clone()),
+        "distance bands = 4 for 4096 classes: expected at most 2^24 / classes^2"
+    );
+    for classes in [0, 1] {
         assert_eq!(message(classes, settings.clone()), format!("classes = {classes}: expected from 2 to 4096"));
     }
     for bins in [0, 65_537] {
         let settings = SegmentationSettings { bins, ..settings.clone() };
         assert_eq!(message(2, settings), format!("bins = {bins}: expected from 1 to 65536"));
     }
+    let one_band = SegmentationSettings { bands: DistanceBands::new(&[]).unwrap(), ..settings.clone() };
+    assert!(message(4097, one_band.clone()).starts_with("distance bands = 1 for 4097 classes"));
+    assert!(SegmentationMetrics::new(4096, one_band).is_ok());
     let many = SegmentationSettings { bins: 65_536, ..settings };
     assert!(message(21, many).starts_with("groups = 84: expected"));
 }
