@@ -81,3 +81,14 @@ pub fn gap(a: &Tensor, b: &Tensor) -> Result<f64> {
     let wide = |t: &Tensor| t.to_device(&Device::Cpu)?.to_dtype(DType::F64);
     (wide(a)? - wide(b)?)?.abs()?.max_all()?.to_scalar()
 }
+
+/// One batch of `seg.safetensors`: the logits called `name`, their shape `[N, C, H, W]`, and the tensor `labels`.
+pub fn segmentation(name: &str, labels: &str) -> (Vec<f32>, [usize; 4], Vec<u32>) {
+    let tensors = tensors("seg.safetensors");
+    let (logits, labels) = (&tensors[&format!("{name}/logits")], &tensors[labels]);
+    let (n, classes, height, width) = logits.dims4().expect("logits [N, C, H, W]");
+    let flat = logits.flatten_all().and_then(|logits| logits.to_vec1()).expect("logits in f32");
+    let labels: Vec<i64> = labels.flatten_all().and_then(|labels| labels.to_vec1()).expect("labels in i64");
+    let labels = labels.into_iter().map(|label| label.try_into().expect("a label")).collect();
+    (flat, [n, classes, height, width], labels)
+}

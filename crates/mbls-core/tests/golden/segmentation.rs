@@ -19,15 +19,8 @@ struct Batch {
 impl Batch {
     /// The logits of a name, and a tensor of labels.
     fn read(name: &str, labels: &str) -> Self {
-        let tensors = golden::tensors("seg.safetensors");
-        let (logits, labels) = (&tensors[&format!("{name}/logits")], &tensors[labels]);
-        let (n, classes, height, width) = logits.dims4().unwrap();
-        let labels: Vec<i64> = labels.flatten_all().unwrap().to_vec1().unwrap();
-        Self {
-            logits: logits.flatten_all().unwrap().to_vec1().unwrap(),
-            shape: [n, classes, height, width],
-            labels: labels.into_iter().map(|label| label.try_into().unwrap()).collect(),
-        }
+        let (logits, shape, labels) = golden::segmentation(name, labels);
+        Self { logits, shape, labels }
     }
 
     fn input<'a>(&'a self, ignored: &'a [u32]) -> SegmentationBatch<'a> {
