@@ -4,7 +4,7 @@ use super::kernel::sum::{self, gated};
 use super::relu::gate;
 use super::values::{Float, chunk, for_float, held, narrow, storage, stored, written};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
-use crate::layer::{check_batch_norm, check_residual};
+use crate::layer::{Then, check_batch_norm, check_residual};
 use crate::portable::BatchNormOutput;
 use candle_core::{DType, Result, Shape, Storage, Tensor};
 use rayon::prelude::*;
@@ -84,14 +84,6 @@ pub fn batch_norm_relu(
     eps: f64,
 ) -> Result<Tensor> {
     given(x, weight, bias, mean, variance, eps, Then::Relu(residual))
-}
-
-/// What is done to the normalised input.
-#[derive(Clone, Copy)]
-enum Then<'a> {
-    Nothing,
-    /// A sum, where there is something to add, and the rectifier.
-    Relu(Option<&'a Tensor>),
 }
 
 fn train(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64, then: Then) -> Result<BatchNormOutput> {

@@ -5,7 +5,7 @@ use super::device::{
     Element, compute, device, device_of, for_element, held, kernel, spread_packs, storage, stored, tensor,
 };
 use crate::graph::{self, Gradients, Input, Keep, Operation};
-use crate::layer::{check_batch_norm, check_residual};
+use crate::layer::{Then, check_batch_norm, check_residual};
 use crate::portable::BatchNormOutput;
 use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::PushKernelArg;
@@ -75,14 +75,6 @@ pub fn batch_norm_relu(
     eps: f64,
 ) -> Result<Tensor> {
     given(x, weight, bias, mean, variance, eps, Then::Relu(residual))
-}
-
-/// What is done to the normalised input.
-#[derive(Clone, Copy)]
-enum Then<'a> {
-    Nothing,
-    /// A sum, where there is something to add, and the rectifier.
-    Relu(Option<&'a Tensor>),
 }
 
 fn train(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64, then: Then) -> Result<BatchNormOutput> {

@@ -265,6 +265,14 @@ fn statistics_type(dtype: DType) -> DType {
     }
 }
 
+/// What an operation does to the normalised input besides.
+#[derive(Clone, Copy)]
+pub(crate) enum Then<'a> {
+    Nothing,
+    /// A sum, where there is something to add, and the rectifier.
+    Relu(Option<&'a Tensor>),
+}
+
 /// Checks that every per-channel tensor fits the input, and that a training batch has a variance.
 pub(crate) fn check_batch_norm(x: &Tensor, per_channel: &[&Tensor], train: bool) -> Result<()> {
     if x.rank() < 2 {

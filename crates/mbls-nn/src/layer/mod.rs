@@ -23,7 +23,7 @@ pub use resample::{
     Bilinear2d, Nearest2d,
 };
 
-pub(crate) use batch_norm::{check_batch_norm, check_residual};
+pub(crate) use batch_norm::{Then, check_batch_norm, check_residual};
 pub(crate) use conv::ConvDims;
 pub(crate) use embedding::check_indices;
 pub(crate) use linear::linear_dims;
