@@ -1,0 +1,4 @@
+//! Text classification: tokenizers, word vectors, networks and data sets.
+
+pub mod model;
+pub mod text;

@@ -1,0 +1,1 @@
+//! Networks: sequences of word numbers to logits.
