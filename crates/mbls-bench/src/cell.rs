@@ -3,26 +3,21 @@
 //! A cell's folder is `<out>/<suite>/<model>/<loss>/seed-<n>`. It is finished when it has `result.json`, which is written last;
 //! until then the checkpoints say how far it has come.
 
-use crate::data::{DataSpec, Sizes, Source};
+use crate::data::{DataSpec, Sizes};
 use crate::model::ModelName;
-use crate::predictions::{LabelledLogits, SavedPredictions};
 use crate::pretrained::PretrainedFile;
 use crate::recipe::Recipe;
-use crate::results::{Cell, CellFile, SCHEMA, measures, write_json};
+use crate::results::{Cell, CellFile, SCHEMA, write_json};
 use crate::suite::{LossEntry, Scale, SplitRule, Suite};
-use crate::task::{ClassificationTask, to_slices};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use candle_core::Device;
-use mbls_core::calibration::TemperatureScaling;
 use mbls_core::loss::LossSpec;
-use mbls_core::metric::{ClassificationMetrics, Predictions};
-use mbls_data::{DataLoader, Dataset, LoaderConfig, Order, Seed};
-use mbls_nn::{Dropout, ParamStore, Parameters};
+use mbls_data::{Collate, DataLoader, Dataset, LoaderConfig, Order, Seed};
+use mbls_nn::{ParamStore, Parameters};
 use mbls_train::event::{self, Event};
-use mbls_train::{RunDirectory, Trainer, TrainerConfig, evaluate};
-use mbls_vision::model::Options;
-use mbls_vision::{AugmentedImages, ImageCollate, Mixed, Sample};
+use mbls_train::{RunDirectory, Task, Trainer, TrainerConfig};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -42,7 +37,7 @@ pub(crate) struct CellKey {
 impl CellKey {
     /// The cell's folder in the output folder.
     pub(crate) fn folder(&self, out: &Path) -> PathBuf {
-        out.join(&self.suite).join(self.model.as_str()).join(&self.loss).join(format!("seed-{}", self.seed))
+        out.join(&self.suite).join(self.model.to_string()).join(&self.loss).join(format!("seed-{}", self.seed))
     }
 }
 
@@ -64,6 +59,27 @@ pub(crate) struct CellPlan<'a> {
     pub(crate) pretrained: Option<&'a PretrainedFile>,
     /// Threads that prepare batches.
     pub(crate) workers: usize,
+}
+
+/// Where a cell is run.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// Everything that decides the result, as JSON.
+    pub(crate) identity: &'a str,
+    /// The cell's folder.
+    pub(crate) folder: &'a Path,
+    /// The device.
+    pub(crate) device: &'a Device,
+}
+
+/// What a cell was measured to be.
+pub(crate) struct Measured {
+    /// Samples measured.
+    pub(crate) n: u64,
+    /// On the test data.
+    pub(crate) test: BTreeMap<String, f64>,
+    /// On the validation data.
+    pub(crate) validation: BTreeMap<String, f64>,
 }
 
 /// Everything that decides a result. Its JSON is the identity by which results and checkpoints are told apart.
@@ -98,13 +114,13 @@ impl CellPlan<'_> {
     /// # Errors
     ///
     /// None that a suite can cause.
-    pub(crate) fn identity(&self, source: &Source, device: &str) -> Result<String> {
+    pub(crate) fn identity(&self, digest: u64, device: &str) -> Result<String> {
         let (Scale { epochs, split, .. }, Sizes { train, validation, test }) = (self.scale, self.sizes);
         let (suite, seed) = (self.suite, self.seed);
         serde_json::to_string(&Identity {
             suite: &suite.name,
             data: &suite.data,
-            digest: source.digest(),
+            digest,
             model: self.model,
             loss: &self.loss.spec,
             recipe: &suite.recipe,
@@ -120,103 +136,15 @@ impl CellPlan<'_> {
         .context("cannot encode the identity of a cell")
     }
 
-    /// Trains, measures and writes the cell into `folder`; goes on where an earlier process stopped.
-    ///
-    /// # Errors
-    ///
-    /// What training reports, with the cell's place.
-    pub(crate) fn run(&self, source: &Source, identity: String, folder: &Path, device: &Device) -> Result<Cell> {
-        let seed = Seed(self.seed);
-        let recipe = &self.suite.recipe;
-        let splits = source
-            .splits(&self.suite.data, recipe, self.scale.split, self.sizes, seed)
-            .with_context(|| format!("in {}", self.suite.origin))?;
-        let (store, mut task) = self.network(source.classes(), &splits.test, device)?;
-        if let Some(file) = self.pretrained {
-            file.load(&store, task.head)?;
-        }
-        let parameters = Parameters::from(store.parameters())
-            .with_groups(&recipe.groups)
-            .with_context(|| format!("in {}: recipe.groups", self.suite.origin))?;
-        let optimizer = recipe.optimizer.build(parameters)?;
-        let run = RunDirectory::create(folder)?;
-        let key = self.key();
-        let config = TrainerConfig {
-            epochs: self.scale.epochs,
-            learning_rate: recipe.learning_rate,
-            schedule: recipe.schedule.for_epochs(self.scale.epochs),
-            schedule_metric: recipe.schedule.metric().map(str::to_owned),
-            clip_norm: recipe.clip_norm,
-            ema: recipe.ema,
-            identity: identity.clone(),
-            progress: Some(format!("{} {} {} seed {}", key.suite, key.model.as_str(), key.loss, key.seed)),
-        };
-        let [validation, test] = [&splits.validation, &splits.test].map(|part| self.loader(part, Order::Sequential));
-        let (validation, test) = (validation?, test?);
-        let mut trainer = Trainer::new(&store, optimizer, device, config, run.clone())?;
-        let outcome = match recipe.mix {
-            None => trainer.fit(&mut task, &self.loader(&splits.train, Order::Shuffled)?, &validation)?,
-            Some(mix) => {
-                let mixed = Arc::new(Mixed::new(splits.train, mix)?);
-                trainer.fit(&mut task, &self.loader(&mixed, Order::Shuffled)?, &validation)?
-            }
-        };
-
-        let saved = SavedPredictions { validation: predict(&task, &validation)?, test: predict(&task, &test)? };
-        saved.save(&folder.join("predictions.safetensors"))?;
-        let temperature = fit_temperature(&saved)?;
-        let measured = |split: &LabelledLogits| -> Result<_> {
-            let predictions = scaled(split, &temperature)?;
-            measures(&predictions, &temperature, recipe.bins)
-        };
-        let cell = Cell {
-            key,
-            split: "test".to_owned(),
-            n: saved.test.labels.len() as u64,
-            seconds: trained_seconds(&run)?,
-            epochs: self.scale.epochs,
-            best_epoch: outcome.best.epoch,
-            metrics: measured(&saved.test)?,
-            validation: measured(&saved.validation)?,
-            shift: None,
-        };
-        write_json(&folder.join("result.json"), &CellFile { schema: SCHEMA, identity, cell: cell.clone() })?;
-        Ok(cell)
-    }
-
-    /// The network for pictures like those of `data`, as it is initialised, with what it is trained and measured with.
-    ///
-    /// # Errors
-    ///
-    /// Pictures that come in several sizes, or are too small for the network.
-    pub(crate) fn network(
-        &self,
-        classes: usize,
-        data: &AugmentedImages,
-        device: &Device,
-    ) -> Result<(ParamStore, ClassificationTask)> {
-        let (seed, recipe) = (Seed(self.seed), &self.suite.recipe);
-        let shape = data.sample_shape().with_context(|| {
-            format!("in {}: the pictures have several sizes, and recipe.test_transforms leave them", self.suite.origin)
-        })?;
-        let store = ParamStore::new(seed.derive("parameters").0, recipe.precision.dtype(), device);
-        let dropout = recipe.dropout.map(|p| Dropout::new(p, seed.derive("dropout").0)).transpose()?;
-        let network = self.model.architecture().network(classes, shape)?;
-        let head = network.head();
-        let model = network.build(Options { dropout: dropout.clone() }, store.var_builder())?;
-        let (loss, metrics) = (self.loss.spec.build()?, ClassificationMetrics::new(recipe.bins)?);
-        let (dtype, device) = (recipe.precision.dtype(), device.clone());
-        Ok((store, ClassificationTask { model, head, dropout, loss, dtype, device, metrics }))
-    }
-
     /// A loader of batches of the recipe's size.
     ///
     /// # Errors
     ///
     /// None that a checked recipe causes.
-    pub(crate) fn loader<D>(&self, data: &Arc<D>, order: Order) -> Result<DataLoader<D, ImageCollate>>
+    pub(crate) fn loader<D, C>(&self, data: &Arc<D>, collate: C, order: Order) -> Result<DataLoader<D, C>>
     where
-        D: Dataset<Item = Sample>,
+        D: Dataset + 'static,
+        C: Collate<D::Item> + 'static,
     {
         let config = LoaderConfig {
             batch_size: self.suite.recipe.batch_size,
@@ -225,49 +153,112 @@ impl CellPlan<'_> {
             workers: self.workers,
             seed: Seed(self.seed).derive("loader"),
         };
-        Ok(DataLoader::new(data.clone(), Arc::new(ImageCollate), config)?)
+        Ok(DataLoader::new(data.clone(), Arc::new(collate), config)?)
+    }
+
+    /// Trains to the last epoch, or goes on where an earlier process stopped; returns the number of the best epoch, whose weights are in the model.
+    ///
+    /// # Errors
+    ///
+    /// What training reports, with the field of the recipe where one is the reason.
+    pub(crate) fn train<T, D, C, E, F>(
+        &self,
+        place: Place,
+        store: &ParamStore,
+        task: &mut T,
+        train: &DataLoader<D, C>,
+        validation: &DataLoader<E, F>,
+    ) -> Result<usize>
+    where
+        T: Task,
+        D: Dataset + 'static,
+        C: Collate<D::Item, Batch = T::Batch> + 'static,
+        E: Dataset + 'static,
+        F: Collate<E::Item, Batch = T::Batch> + 'static,
+    {
+        let recipe = &self.suite.recipe;
+        let parameters = Parameters::from(store.parameters())
+            .with_groups(&recipe.groups)
+            .with_context(|| format!("in {}: recipe.groups", self.suite.origin))?;
+        let optimizer = recipe.optimizer.build(parameters)?;
+        let key = self.key();
+        let config = TrainerConfig {
+            epochs: self.scale.epochs,
+            learning_rate: recipe.learning_rate,
+            schedule: recipe.schedule.for_epochs(self.scale.epochs),
+            schedule_metric: recipe.schedule.metric().map(str::to_owned),
+            clip_norm: recipe.clip_norm,
+            ema: recipe.ema,
+            identity: place.identity.to_owned(),
+            progress: Some(format!("{} {} {} seed {}", key.suite, key.model, key.loss, key.seed)),
+        };
+        let mut trainer = Trainer::new(store, optimizer, place.device, config, RunDirectory::create(place.folder)?)?;
+        Ok(trainer.fit(task, train, validation)?.best.epoch)
+    }
+
+    /// Writes what was measured; the cell is finished then.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be written.
+    pub(crate) fn finish(&self, place: Place, best_epoch: usize, measured: Measured) -> Result<Cell> {
+        let cell = Cell {
+            key: self.key(),
+            split: "test".to_owned(),
+            n: measured.n,
+            seconds: trained_seconds(&RunDirectory::create(place.folder)?)?,
+            epochs: self.scale.epochs,
+            best_epoch,
+            metrics: measured.test,
+            validation: measured.validation,
+            shift: None,
+        };
+        let file = CellFile { schema: SCHEMA, identity: place.identity.to_owned(), cell: cell.clone() };
+        write_json(&place.folder.join("result.json"), &file)?;
+        announce(&cell, self.sizes.train);
+        Ok(cell)
     }
 }
 
-/// The temperature with the lowest NLL on the validation data.
+/// The result in `folder`, if it is there and is that of `identity`.
 ///
 /// # Errors
 ///
-/// Logits that are not finite.
-pub(crate) fn fit_temperature(saved: &SavedPredictions) -> Result<TemperatureScaling> {
-    let LabelledLogits { logits, classes, labels } = &saved.validation;
-    Ok(TemperatureScaling::fit(logits, *classes, labels)?)
+/// The result of another identity.
+pub(crate) fn finished(folder: &Path, identity: &str) -> Result<Option<Cell>> {
+    let path = folder.join("result.json");
+    let Some(file) = CellFile::read(&path)? else {
+        return Ok(None);
+    };
+    if file.identity != identity {
+        bail!(
+            "{}: identity: this result belongs to other settings or data; delete the folder {} or choose another --out\n  \
+             expected {identity}\n  found    {}",
+            path.display(),
+            folder.display(),
+            file.identity
+        );
+    }
+    Ok(Some(file.cell))
 }
 
-/// Predictions before and after temperature scaling.
-///
-/// # Errors
-///
-/// Logits that are not finite.
-pub(crate) fn scaled<'a>(split: &'a LabelledLogits, temperature: &TemperatureScaling) -> Result<[Predictions<'a>; 2]> {
-    let LabelledLogits { logits, classes, labels } = split;
-    let after = Predictions::from_logits_at(logits, *classes, labels, temperature.temperature())?;
-    Ok([Predictions::from_logits(logits, *classes, labels)?, after])
+/// A cell's place in the matrix, in words.
+pub(crate) fn describe(key: &CellKey) -> String {
+    format!("{}, {}, {}, seed {}", key.suite, key.model, key.loss, key.seed)
 }
 
-/// The logits of all pictures of `data`, in its order.
-///
-/// # Errors
-///
-/// Pictures that cannot be read, logits that cannot be measured.
-pub(crate) fn predict(
-    task: &ClassificationTask,
-    data: &DataLoader<AugmentedImages, ImageCollate>,
-) -> Result<LabelledLogits> {
-    let mut all = LabelledLogits::default();
-    evaluate(task, data, |step| {
-        let (logits, classes, labels) = to_slices(step)?;
-        all.logits.extend(logits);
-        all.labels.extend(labels);
-        all.classes = classes;
-        Ok(())
-    })?;
-    Ok(all)
+fn announce(cell: &Cell, samples: usize) {
+    let value = |name: &str| cell.metrics.get(name).copied();
+    let overlap = value("miou").map(|miou| format!("mIoU {:.2} %, ", 100.0 * miou)).unwrap_or_default();
+    mbls_train::say(&format!(
+        "{}: {overlap}accuracy {:.2} %, ECE {:.2} % on {} samples; {:.1} s, {:.1} samples/s",
+        describe(&cell.key),
+        100.0 * value("accuracy").unwrap_or(f64::NAN),
+        100.0 * value("ece").unwrap_or(f64::NAN),
+        cell.n,
+        cell.seconds,
+        (samples * cell.epochs) as f64 / cell.seconds
+    ));
 }
 
 /// From the event log, because a resumed process has seen only a part.

@@ -3,6 +3,7 @@
 //! `cargo xtask bench-all` and `cargo xtask bench` build this program for the right device and run it.
 
 mod cell;
+mod classification;
 mod data;
 mod device;
 mod jobs;
@@ -14,11 +15,13 @@ mod predictions;
 mod pretrained;
 mod recipe;
 mod results;
+mod segmentation;
 mod shift;
 mod suite;
 mod summary;
 mod task;
 mod under_shift;
+mod workload;
 
 use anyhow::Result;
 use clap::Parser;

@@ -1,14 +1,13 @@
 //! The matrix of suites, losses and seeds: runs what is not finished, then writes results and report.
 
-use crate::cell::{CellKey, CellPlan};
-use crate::data::{self, DataSpec, Source};
+use crate::cell::{CellPlan, Place, describe};
+use crate::data;
 use crate::model::ModelName;
 use crate::options::{Command, Selection};
 use crate::pretrained::PretrainedFile;
-use crate::results::{Cell, CellFile, Results, SCHEMA, write_json};
-use crate::shift::ShiftSource;
+use crate::results::{Cell, Results, SCHEMA, write_json};
 use crate::suite::{DEFAULT_PROFILE, LossEntry, Scale, Suite};
-use crate::{jobs, summary};
+use crate::{jobs, summary, workload};
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
 use std::fs::{File, TryLockError};
@@ -66,8 +65,8 @@ fn at_hand(selection: &Selection) -> Result<Vec<Suite>> {
     );
     let mut chosen = Vec::new();
     for suite in suites {
-        // The pictures of somebody's own are no data set that may lie in a folder of data sets.
-        if suite.scale(&selection.profile).is_none() || suite.data == DataSpec::Imagefolder {
+        // What is somebody's own is no data set that may lie in a folder of data sets.
+        if suite.scale(&selection.profile).is_none() || suite.data.is_ones_own() {
             continue;
         }
         match data::locate(&suite.data, selection.data.as_deref()) {
@@ -96,6 +95,7 @@ impl SuiteRun {
         scale.epochs = selection.epochs.unwrap_or(scale.epochs);
         scale.seeds = selection.seeds.unwrap_or(scale.seeds);
         let model = selection.model.or(scale.model).unwrap_or(suite.model);
+        suite.check_model(model)?;
         let mut suite = suite.at(profile);
         suite.recipe.precision = selection.precision.unwrap_or(suite.recipe.precision);
         Ok(Self { model, suite, scale })
@@ -117,20 +117,12 @@ impl SuiteRun {
     /// Runs the cells that are not finished; returns all.
     fn cells(&self, selection: &Selection, device: &Device, device_name: &str) -> Result<Vec<Cell>> {
         self.suite.recipe.precision.prepare(device).with_context(|| format!("in {}", self.suite.origin))?;
-        let spec = &self.suite.data;
-        let folder = data::locate(spec, selection.data.as_deref())
-            .with_context(|| format!("{}: {}", self.suite.name, data::missing(spec, selection.data.as_deref())))?;
-        let files = selection.files();
-        let source = &Source::load(spec, &folder, files)?;
-        let sizes = source.sizes(&self.scale).with_context(|| format!("in {}", self.suite.origin))?;
+        let work = &*workload::load(&self.suite, selection)?;
+        let sizes = work.sizes(&self.scale).with_context(|| format!("in {}", self.suite.origin))?;
+        let digest = work.digest();
         let pretrained = self.pretrained(selection)?;
-        let shift = match &self.suite.shift {
-            Some(spec) => Some(ShiftSource::load(spec, &self.suite.name, selection.data.as_deref(), files)?),
-            None => None,
-        };
-        let shift = shift.as_ref();
         let threads = rayon::current_num_threads();
-        let workers = selection.workers.unwrap_or(if spec.is_in_files() { threads } else { 1 });
+        let workers = selection.workers.unwrap_or(if self.suite.data.is_in_files() { threads } else { 1 });
         let plans: Vec<CellPlan> = self
             .losses(selection)
             .flat_map(|loss| (0..self.scale.seeds).map(move |seed| (loss, seed)))
@@ -149,74 +141,21 @@ impl SuiteRun {
         let mut cells = Vec::new();
         for plan in &plans {
             let folder = plan.key().folder(&selection.out);
-            let identity = plan.identity(source, device_name)?;
-            let trained = finished(&folder, &identity)?;
-            let tested = match (&trained, shift) {
-                (Some(_), Some(shift)) => shift.finished(&folder, &identity)?,
-                _ => None,
-            };
-            if let Some(cell) = &trained
-                && tested.is_some() == shift.is_some()
-            {
-                cells.push(Some(Cell { shift: tested, ..cell.clone() }));
-                continue;
+            let identity = plan.identity(digest, device_name)?;
+            let before = work.finished(&folder, &identity)?;
+            if before.is_none() {
+                unfinished.push(move || {
+                    let place = Place { identity: &identity, folder: &folder, device };
+                    work.run(plan, place)
+                        .with_context(|| format!("{} (in {})", describe(&plan.key()), folder.display()))
+                });
             }
-            cells.push(None);
-            unfinished.push(move || {
-                let context = || format!("{} (in {})", describe(&plan.key()), folder.display());
-                let mut cell = match trained {
-                    Some(cell) => cell,
-                    None => {
-                        let cell = plan.run(source, identity.clone(), &folder, device).with_context(context)?;
-                        announce(&cell, plan.sizes.train);
-                        cell
-                    }
-                };
-                if let Some(shift) = shift {
-                    cell.shift = Some(shift.run(plan, source, &identity, &folder, device).with_context(context)?);
-                }
-                Ok(cell)
-            });
+            cells.push(before);
         }
         let side_by_side = if device.is_cpu() { threads.min(MOST_JOBS) } else { 1 };
         let mut trained = jobs::run(unfinished, selection.jobs.unwrap_or(side_by_side))?.into_iter();
         cells.into_iter().map(|cell| cell.or_else(|| trained.next()).context("a cell is missing")).collect()
     }
-}
-
-/// The result in `folder`, if it is there and is that of `identity`.
-fn finished(folder: &Path, identity: &str) -> Result<Option<Cell>> {
-    let path = folder.join("result.json");
-    let Some(file) = CellFile::read(&path)? else {
-        return Ok(None);
-    };
-    if file.identity != identity {
-        bail!(
-            "{}: identity: this result belongs to other settings or data; delete the folder {} or choose another --out\n  \
-             expected {identity}\n  found    {}",
-            path.display(),
-            folder.display(),
-            file.identity
-        );
-    }
-    Ok(Some(file.cell))
-}
-
-fn describe(key: &CellKey) -> String {
-    format!("{}, {}, {}, seed {}", key.suite, key.model.as_str(), key.loss, key.seed)
-}
-
-fn announce(cell: &Cell, pictures: usize) {
-    let value = |name: &str| cell.metrics.get(name).copied().unwrap_or(f64::NAN);
-    mbls_train::say(&format!(
-        "{}: accuracy {:.2} %, ECE {:.2} % on {} pictures; {:.1} s, {:.0} pictures/s",
-        describe(&cell.key),
-        100.0 * value("accuracy"),
-        100.0 * value("ece"),
-        cell.n,
-        cell.seconds,
-        (pictures * cell.epochs) as f64 / cell.seconds
-    ));
 }
 
 /// One process at a time writes into an output folder. The lock goes with the process, however it ends.

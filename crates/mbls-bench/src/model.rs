@@ -1,51 +1,83 @@
 //! Models by the name that suites, results and the command line know.
 
-use mbls_vision::model::Architecture;
+use anyhow::{Result, bail};
+use mbls_data::Error;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A model of mbls-vision by its name.
+/// A network by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub(crate) struct ModelName(Architecture);
+pub(crate) enum ModelName {
+    /// One that classifies pictures.
+    Classifier(mbls_vision::model::Architecture),
+    /// One that classifies pixels.
+    Segmentation(mbls_seg::model::Architecture),
+}
 
 impl ModelName {
-    /// The name in results and directories.
-    pub(crate) fn as_str(self) -> &'static str {
-        self.0.name()
+    /// The classifier of pictures that it names.
+    ///
+    /// # Errors
+    ///
+    /// Where it names a network for something else.
+    pub(crate) fn classifier(self) -> Result<mbls_vision::model::Architecture> {
+        match self {
+            Self::Classifier(architecture) => Ok(architecture),
+            other => bail!("the model {other} classifies pixels: expected one that classifies pictures"),
+        }
     }
 
-    /// What it names.
-    pub(crate) fn architecture(self) -> Architecture {
-        self.0
+    /// The classifier of pixels that it names.
+    ///
+    /// # Errors
+    ///
+    /// Where it names a network for something else.
+    pub(crate) fn segmentation(self) -> Result<mbls_seg::model::Architecture> {
+        match self {
+            Self::Segmentation(architecture) => Ok(architecture),
+            other => bail!("the model {other} classifies pictures: expected one that classifies pixels"),
+        }
     }
 }
 
 impl FromStr for ModelName {
-    type Err = mbls_vision::Error;
+    type Err = Error;
 
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        name.parse().map(Self)
+    fn from_str(name: &str) -> Result<Self, Error> {
+        if let Ok(architecture) = name.parse() {
+            return Ok(Self::Classifier(architecture));
+        }
+        if let Ok(architecture) = name.parse() {
+            return Ok(Self::Segmentation(architecture));
+        }
+        let classifiers = mbls_vision::model::Architecture::all().map(|architecture| architecture.to_string());
+        let segmentation = mbls_seg::model::Architecture::all().map(|architecture| architecture.to_string());
+        let known = classifiers.chain(segmentation).collect::<Vec<_>>().join(", ");
+        Err(Error::value("model", format!("one of {known}"), format!("{name:?}")))
     }
 }
 
 impl TryFrom<String> for ModelName {
-    type Error = mbls_vision::Error;
+    type Error = Error;
 
-    fn try_from(name: String) -> Result<Self, Self::Error> {
+    fn try_from(name: String) -> Result<Self, Error> {
         name.parse()
     }
 }
 
 impl From<ModelName> for String {
     fn from(name: ModelName) -> Self {
-        name.as_str().to_owned()
+        name.to_string()
     }
 }
 
 impl fmt::Display for ModelName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        match self {
+            Self::Classifier(architecture) => architecture.fmt(f),
+            Self::Segmentation(architecture) => architecture.fmt(f),
+        }
     }
 }

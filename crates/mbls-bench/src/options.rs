@@ -5,6 +5,7 @@ use crate::model::ModelName;
 use crate::precision::Precision;
 use crate::suite::DEFAULT_PROFILE;
 use clap::{Args, Parser, Subcommand};
+use mbls_seg::dataset::SegmentationConfig;
 use mbls_vision::{FilesConfig, OnError};
 use std::path::PathBuf;
 
@@ -24,8 +25,8 @@ pub(crate) enum Command {
     BenchAll(Selection),
     /// Run one suite.
     Bench {
-        /// A suite's name (digits, digits-noisy, mnist, cifar10, cifar100, tiny-imagenet, cub, or imagefolder for pictures of your own), or a
-        /// suite file that ends in .toml.
+        /// A suite's name (digits, digits-noisy, mnist, cifar10, cifar100, tiny-imagenet, cub, voc2012, camvid; for your own pictures imagefolder,
+        /// with masks vocfolder), or a suite file that ends in .toml.
         suite: String,
         /// What of it.
         #[command(flatten)]
@@ -61,7 +62,8 @@ pub(crate) struct Selection {
     #[arg(long, value_name = "DIR", default_value = "out/bench")]
     pub(crate) out: PathBuf,
     /// The folder with the data sets that the repository does not carry: DIR/mnist, DIR/cifar-10-batches-bin; for imagefolder, that of the
-    /// pictures: a folder per class, or train, val and test with a folder per class in each.
+    /// pictures: a folder per class, or train, val and test with a folder per class in each; for vocfolder, that of JPEGImages,
+    /// SegmentationClass, ImageSets and classes.txt.
     #[arg(long, value_name = "DIR", env = "MBLS_DATA_DIR")]
     pub(crate) data: Option<PathBuf>,
     /// How much is run: default, local (a size that two cores finish) or paper (published settings).
@@ -83,6 +85,11 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
+    /// How pictures with masks are read.
+    pub(crate) fn pairs(&self) -> SegmentationConfig {
+        SegmentationConfig { cache_bytes: self.cache_mib.saturating_mul(1 << 20), ..SegmentationConfig::default() }
+    }
+
     /// How pictures in files of their own are read.
     pub(crate) fn files(&self) -> FilesConfig {
         FilesConfig {

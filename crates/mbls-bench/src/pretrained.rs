@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use mbls_nn::{Checkpoint, ParamStore};
+use mbls_seg::model::Network;
 use mbls_vision::model::pretrained::{self, Head};
 use std::path::{Path, PathBuf};
 
@@ -40,6 +41,24 @@ impl PretrainedFile {
         let report = pretrained::load(store, &self.checkpoint, head, Head::IfItFits)
             .with_context(|| format!("the weights {} do not fit the network", self.path.display()))?;
         mbls_train::say(&format!("{}: {report}", self.path.display()));
+        Ok(())
+    }
+
+    /// Sets the weights of a segmentation network: all of them where the file has one of that origin, with the classifier as in [`Self::load`];
+    /// those of its encoder where it has a classifier of pictures.
+    ///
+    /// # Errors
+    ///
+    /// A checkpoint of another network.
+    pub(crate) fn load_segmentation(&self, store: &ParamStore, network: &Network) -> Result<()> {
+        let context = || format!("the weights {} do not fit the network", self.path.display());
+        let prefix = format!("{}.", network.encoder());
+        let whole = self.checkpoint.state_dict().with_context(context)?.keys().any(|name| name.starts_with(&prefix));
+        let report = match whole {
+            true => network.load(store, &self.checkpoint, Head::IfItFits),
+            false => network.load_encoder(store, &self.checkpoint),
+        };
+        mbls_train::say(&format!("{}: {}", self.path.display(), report.with_context(context)?));
         Ok(())
     }
 }

@@ -1,8 +1,9 @@
 //! What every loss of a suite is trained with, and what a profile changes in it.
 
 use crate::precision::Precision;
+use crate::segmentation::{SegmentationRecipe, SegmentationTask};
 use crate::task::ClassificationTask;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use mbls_nn::{Ema, EmaConfig, OptimizerConfig, ParamGroup, PlateauMode, ReduceOnPlateau, Schedule};
 use mbls_vision::Mix;
 use mbls_vision::transform::ImageTransform;
@@ -52,21 +53,40 @@ pub(crate) struct Recipe {
     /// absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ema: Option<EmaConfig>,
+    /// What is done to pictures with masks, and how it is judged: for such data alone, in place of `transforms` and all that changes pictures alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) segmentation: Option<SegmentationRecipe>,
     /// What the network is computed in: `f32`, or on an NVIDIA GPU `tf32` or `bf16`.
     #[serde(default, skip_serializing_if = "Precision::is_default")]
     pub(crate) precision: Precision,
 }
 
 impl Recipe {
-    /// Checks what reading does not.
+    /// Checks what reading does not, for data with masks or without.
     ///
     /// # Errors
     ///
     /// The field, its value and what was expected.
-    pub(crate) fn validate(&self) -> Result<()> {
+    pub(crate) fn validate(&self, segmentation: bool) -> Result<()> {
         ensure!(self.batch_size > 0, "recipe.batch_size = 0: expected a positive number");
         ensure!(self.bins > 0, "recipe.bins = 0: expected a positive number");
-        self.schedule.validate()?;
+        let known = if segmentation { &SegmentationTask::SUMMARY } else { &ClassificationTask::SUMMARY };
+        self.schedule.validate(known)?;
+        match &self.segmentation {
+            Some(recipe) if segmentation => {
+                recipe.validate()?;
+                let transformed = !(self.transforms.is_empty() && self.test_transforms.is_empty());
+                let changed = transformed || self.crop_padding.is_some() || self.flip || self.mix.is_some();
+                ensure!(
+                    !changed,
+                    "recipe: transforms, test_transforms, crop_padding, flip and mix change pictures without their masks: expected none \
+                     beside recipe.segmentation"
+                );
+            }
+            None if segmentation => bail!("recipe.segmentation: expected for a data set of pictures with masks"),
+            Some(_) => bail!("recipe.segmentation: expected none for a data set of pictures without masks"),
+            None => {}
+        }
         for (name, transforms) in [("transforms", &self.transforms), ("test_transforms", &self.test_transforms)] {
             transforms.iter().try_for_each(ImageTransform::validate).with_context(|| format!("recipe.{name}"))?;
         }
@@ -103,7 +123,7 @@ pub(crate) enum RecipeSchedule {
     },
     /// Multiplied by a factor whenever a number measured on the validation data has not become better for some epochs.
     ReduceOnPlateau {
-        /// The number: `accuracy`, `nll`, `brier` or `ece`.
+        /// The number: `accuracy`, `nll`, `brier` or `ece`; of pictures with masks `miou`, `accuracy`, `nll` or `ece`.
         metric: String,
         /// `mode`, `factor`, `patience` and the other settings; PyTorch's where absent. The mode has to be the metric's.
         #[serde(default)]
@@ -121,10 +141,9 @@ impl RecipeSchedule {
     }
 
     /// Checks the settings, and that what is followed is measured and followed in its own direction.
-    fn validate(&self) -> Result<()> {
+    fn validate(&self, known: &[&str]) -> Result<()> {
         self.for_epochs(1).validate().context("recipe.schedule")?;
         let Self::ReduceOnPlateau { metric, settings } = self else { return Ok(()) };
-        let known = ClassificationTask::SUMMARY;
         ensure!(
             known.contains(&metric.as_str()),
             "recipe.schedule.metric = {metric:?}: expected one of {}",
@@ -132,7 +151,7 @@ impl RecipeSchedule {
         );
         // PyTorch's default would take every epoch that classifies better for one that does not.
         let (mode, expected, better) = match metric.as_str() {
-            "accuracy" => (PlateauMode::Max, "max", "more"),
+            "accuracy" | "miou" => (PlateauMode::Max, "max", "more"),
             _ => (PlateauMode::Min, "min", "less"),
         };
         ensure!(

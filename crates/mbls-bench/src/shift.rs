@@ -1,17 +1,17 @@
 //! Networks under shift: their test pictures corrupted, and pictures of other data sets.
 
-use crate::cell::{CellPlan, predict};
+use crate::cell::{CellPlan, Place};
+use crate::classification::{network, predict};
 use crate::data::{DataSpec, Source, for_testing, locate, missing};
 use crate::predictions::LabelledLogits;
 use crate::results::{CorruptedTest, OutsideTest, SCHEMA, Shift, ShiftFile, report, write_json};
 use anyhow::{Context, Result, ensure};
-use candle_core::Device;
 use mbls_core::metric::{Metric, OodDetection, OodScore, OodScores, Predictions};
 use mbls_data::{Order, Seed};
 use mbls_train::RunDirectory;
 use mbls_train::checkpoint::Checkpoint;
 use mbls_vision::transform::Corruption;
-use mbls_vision::{AugmentedImages, Corrupted, FilesConfig, ImageSource};
+use mbls_vision::{AugmentedImages, Corrupted, FilesConfig, ImageCollate, ImageSource};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
@@ -93,24 +93,18 @@ impl<'a> ShiftSource<'a> {
     /// # Errors
     ///
     /// A checkpoint of another training, pictures of another shape than the network takes.
-    pub(crate) fn run(
-        &self,
-        plan: &CellPlan,
-        source: &Source,
-        cell: &str,
-        folder: &Path,
-        device: &Device,
-    ) -> Result<Shift> {
+    pub(crate) fn run(&self, plan: &CellPlan, source: &Source, place: Place) -> Result<Shift> {
+        let Place { identity: cell, folder, device } = place;
         let suite = plan.suite;
         let splits = source.splits(&suite.data, &suite.recipe, plan.scale.split, plan.sizes, Seed(plan.seed))?;
-        let (store, task) = plan.network(source.classes(), &splits.test, device)?;
+        let (store, task) = network(plan, source.classes(), &splits.test, device)?;
         let best = Checkpoint::load(&RunDirectory::create(folder)?.best(), cell, device)?;
         store.load_state(&best.model)?;
         let bins = suite.recipe.bins;
         let indices: Vec<usize> = splits.test.indices().iter().copied().take(self.spec.pictures).collect();
         let test = |images: &Arc<dyn ImageSource>, indices: Vec<usize>| {
             let data: AugmentedImages = for_testing(images, indices, &suite.data, &suite.recipe)?;
-            predict(&task, &plan.loader(&Arc::new(data), Order::Sequential)?)
+            predict(&task, &plan.loader(&Arc::new(data), ImageCollate, Order::Sequential)?)
         };
         let clean = test(splits.test.images(), indices.clone())?;
         let mut shift =

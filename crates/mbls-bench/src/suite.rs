@@ -12,7 +12,7 @@ use std::fmt;
 use std::path::Path;
 
 /// The suites that the program carries, in the order in which they run.
-const BUILT_IN: [&str; 8] = [
+const BUILT_IN: [&str; 11] = [
     include_str!("../suites/digits.toml"),
     include_str!("../suites/digits-noisy.toml"),
     include_str!("../suites/mnist.toml"),
@@ -21,6 +21,9 @@ const BUILT_IN: [&str; 8] = [
     include_str!("../suites/tiny-imagenet.toml"),
     include_str!("../suites/cub.toml"),
     include_str!("../suites/imagefolder.toml"),
+    include_str!("../suites/voc2012.toml"),
+    include_str!("../suites/camvid.toml"),
+    include_str!("../suites/vocfolder.toml"),
 ];
 
 /// The profile that needs no data but the repository's own and finishes in minutes.
@@ -231,11 +234,28 @@ impl Suite {
         if let Some(shift) = &suite.shift {
             shift.validate().context("shift")?;
         }
-        suite.recipe.validate()?;
+        let segmentation = suite.data.is_segmentation();
+        ensure!(!segmentation || suite.shift.is_none(), "shift: expected none for a data set of pictures with masks");
+        suite.check_model(suite.model)?;
+        suite.recipe.validate(segmentation)?;
         for (name, recipe) in &suite.recipes {
-            recipe.validate().with_context(|| format!("profile.{name}"))?;
+            recipe.validate(segmentation).with_context(|| format!("profile.{name}"))?;
+        }
+        for (name, scale) in &suite.profile {
+            scale.model.map_or(Ok(()), |model| suite.check_model(model)).with_context(|| format!("profile.{name}"))?;
         }
         Ok(suite)
+    }
+
+    /// Whether a model is made for the suite's data.
+    ///
+    /// # Errors
+    ///
+    /// Where it is made for other data.
+    pub(crate) fn check_model(&self, model: ModelName) -> Result<()> {
+        let suits =
+            if self.data.is_segmentation() { model.segmentation().map(drop) } else { model.classifier().map(drop) };
+        suits.with_context(|| format!("the suite {}", self.name))
     }
 
     /// How much `profile` runs: its own scale, or the default one of a suite that always runs.
@@ -276,8 +296,8 @@ mod tests {
         let suites = Suite::built_in().unwrap();
         let names: Vec<_> = suites.iter().map(|suite| suite.name.as_str()).collect();
         let expected =
-            ["digits", "digits-noisy", "mnist", "cifar10", "cifar100", "tiny-imagenet", "cub", "imagefolder"];
-        assert_eq!(names, expected);
+            "digits digits-noisy mnist cifar10 cifar100 tiny-imagenet cub imagefolder voc2012 camvid vocfolder";
+        assert_eq!(names.join(" "), expected);
         for suite in &suites {
             assert_eq!(suite.loss[0].spec, LossSpec::CrossEntropy, "{}: the baseline", suite.name);
             assert!(

@@ -4,7 +4,7 @@ use crate::cell::CellKey;
 use crate::predictions::SavedPredictions;
 use crate::results::{Cell, Results};
 use crate::suite::{LossEntry, Suite};
-use crate::under_shift;
+use crate::{segmentation, under_shift};
 use anyhow::{Context, Result};
 use mbls_core::bootstrap::{Interval, percentile_interval};
 use mbls_core::metric::{
@@ -35,11 +35,14 @@ pub(crate) fn report(results: &Results, suites: &[&Suite], out: &Path) -> Result
                 title: suite.title.clone(),
                 description: suite.description.clone(),
                 notes: suite.notes.clone(),
-                model: first.key.model.as_str().to_owned(),
+                model: first.key.model.to_string(),
                 n_test: first.n,
                 seeds: cells.iter().filter(|cell| cell.key.loss == first.key.loss).count(),
                 losses: losses.collect::<Result<_>>()?,
-                further: under_shift::tables(suite, &cells),
+                further: match suite.data.is_segmentation() {
+                    true => segmentation::tables(suite, &cells, out)?,
+                    false => under_shift::tables(suite, &cells),
+                },
             });
         }
     }
@@ -53,19 +56,15 @@ pub(crate) fn report(results: &Results, suites: &[&Suite], out: &Path) -> Result
 
 /// One loss over its seeds; `None` where it was not run.
 fn loss_report(suite: &Suite, loss: &LossEntry, cells: &[&Cell], out: &Path) -> Result<Option<LossReport>> {
-    let cells: Vec<_> = cells.iter().filter(|cell| cell.key.loss == loss.id).collect();
+    let cells: Vec<_> = cells.iter().copied().filter(|cell| cell.key.loss == loss.id).collect();
     if cells.is_empty() {
         return Ok(None);
     }
+    if suite.data.is_segmentation() {
+        return segmentation::loss_report(loss, &cells, out).map(Some);
+    }
     let bins = suite.recipe.bins;
     let predictions = cells.iter().map(|cell| load(&cell.key, out)).collect::<Result<Vec<_>>>()?;
-    let intervals = intervals(&predictions, bins)?;
-    let mut metrics = BTreeMap::new();
-    for name in cells[0].metrics.keys() {
-        let values: Vec<f64> = cells.iter().filter_map(|cell| cell.metrics.get(name).copied()).collect();
-        let (mean, std) = mean_and_deviation(&values);
-        metrics.insert(name.clone(), Summary { mean, std, interval: intervals.get(name.as_str()).copied() });
-    }
     let reliability = |after: usize| {
         let mut all = ReliabilityBins::new(bins)?;
         predictions.iter().try_for_each(|pair| all.update(&pair[after]))?;
@@ -75,16 +74,32 @@ fn loss_report(suite: &Suite, loss: &LossEntry, cells: &[&Cell], out: &Path) -> 
         id: loss.id.clone(),
         title: loss.title.clone(),
         settings: loss.settings(),
-        metrics,
+        metrics: summaries(&cells, &intervals(&predictions, bins)?),
         before: reliability(0)?,
         after: reliability(1)?,
     }))
 }
 
+/// Every measure of the cells of one loss over its seeds.
+pub(crate) fn summaries(cells: &[&Cell], intervals: &BTreeMap<&str, Interval>) -> BTreeMap<String, Summary> {
+    let mut metrics = BTreeMap::new();
+    for name in cells.iter().flat_map(|cell| cell.metrics.keys()) {
+        let values: Vec<f64> = cells.iter().filter_map(|cell| cell.metrics.get(name).copied()).collect();
+        let (mean, std) = mean_and_deviation(&values);
+        metrics.insert(name.clone(), Summary { mean, std, interval: intervals.get(name.as_str()).copied() });
+    }
+    metrics
+}
+
+/// The bootstrap interval of a measure over samples; `None` where it is undefined for any resample.
+pub(crate) fn interval(n: usize, measure: impl Fn(&[u32]) -> Option<f64> + Sync) -> Option<Interval> {
+    percentile_interval(n, RESAMPLES, LEVEL, BOOTSTRAP_SEED, |indices| measure(indices).unwrap_or(f64::NAN))
+}
+
 /// A cell's test predictions before and after temperature scaling.
 fn load(key: &CellKey, out: &Path) -> Result<[Predictions<'static>; 2]> {
     let saved = SavedPredictions::load(&key.folder(out).join("predictions.safetensors"))?;
-    let scaled = crate::cell::scaled(&saved.test, &crate::cell::fit_temperature(&saved)?)?;
+    let scaled = crate::classification::scaled(&saved.test, &crate::classification::fit_temperature(&saved)?)?;
     Ok(scaled.map(Predictions::into_owned))
 }
 
@@ -101,10 +116,9 @@ fn mean_and_deviation(values: &[f64]) -> (f64, Option<f64>) {
 fn intervals(predictions: &[[Predictions; 2]], bins: usize) -> Result<BTreeMap<&'static str, Interval>> {
     let bootstrap = |after: usize, measure: &(dyn Fn(&Predictions) -> Option<f64> + Sync)| {
         let rows = predictions.iter().map(|pair| pair[after].rows()).min().unwrap_or(0);
-        percentile_interval(rows, RESAMPLES, LEVEL, BOOTSTRAP_SEED, |indices| {
+        interval(rows, |indices| {
             let values = predictions.iter().map(|pair| measure(&pair[after].select(indices)));
-            // An undefined measure has no interval.
-            values.sum::<Option<f64>>().map_or(f64::NAN, |sum| sum / predictions.len() as f64)
+            values.sum::<Option<f64>>().map(|sum| sum / predictions.len() as f64)
         })
     };
     let reliability = ReliabilityBins::new(bins)?;

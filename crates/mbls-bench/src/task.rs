@@ -72,7 +72,7 @@ impl Task for ClassificationTask {
             None => self.loss.forward(&LogitBatch::new(&logits, &labels, None)?)?,
             Some(partners) => self.mixed(&logits, &labels, partners)?,
         };
-        Ok(Step { logits, labels, loss })
+        Ok(Step { logits, labels, loss: Some(loss) })
     }
 
     fn metrics(&self) -> ClassificationMetrics {

@@ -52,8 +52,26 @@ pub(crate) const ECE: Column = Column {
     compact: true,
 };
 
-/// The columns of the tables, in their order.
-pub const COLUMNS: [Column; 9] = [
+/// The columns of the tables, in their order. A table leaves out those of which no loss of its suite has an entry.
+pub const COLUMNS: [Column; 12] = [
+    Column {
+        key: "miou",
+        title: "mIoU",
+        meaning: "Intersection over union of predicted and true pixels, averaged over the classes.",
+        unit: Unit::Percent,
+        digits: 2,
+        better: Direction::Higher,
+        compact: true,
+    },
+    Column {
+        key: "miou_published",
+        title: "mIoU without class 0",
+        meaning: "The same without class 0, which published numbers take for the background; a class that is nowhere counts as 0.",
+        unit: Unit::Percent,
+        digits: 2,
+        better: Direction::Higher,
+        compact: false,
+    },
     Column {
         key: "accuracy",
         title: "Accuracy",
@@ -82,6 +100,16 @@ pub const COLUMNS: [Column; 9] = [
         compact: false,
     },
     ECE,
+    Column {
+        key: "ece_per_batch",
+        title: "ECE per batch",
+        meaning: "ECE as published for segmentation: of each batch of pictures by itself, without class 0, averaged over the batches by \
+                  their pixels. It depends on the batch size.",
+        unit: Unit::Percent,
+        digits: 2,
+        better: Direction::Lower,
+        compact: true,
+    },
     Column {
         key: "aece",
         title: "AECE",
@@ -129,6 +157,11 @@ pub const COLUMNS: [Column; 9] = [
         compact: true,
     },
 ];
+
+/// The columns of which a loss has an entry.
+pub(crate) fn columns_of<'a>(losses: impl Iterator<Item = &'a LossReport> + Clone) -> Vec<&'static Column> {
+    COLUMNS.iter().filter(|column| losses.clone().any(|loss| column.of(loss).is_some())).collect()
+}
 
 impl Column {
     /// A value in the column's unit and digits; "–" where it is not finite.

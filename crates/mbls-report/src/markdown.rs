@@ -1,4 +1,4 @@
-use crate::column::{COLUMNS, Column, ECE, Unit};
+use crate::column::{Column, ECE, Unit, columns_of};
 use crate::escape;
 use crate::findings::findings;
 use crate::format;
@@ -9,7 +9,7 @@ use crate::table::{intervals, seeds};
 ///
 /// The best value of a column is bold; only the ECE has its standard deviation and its interval, for want of room.
 pub fn markdown(suite: &SuiteReport) -> String {
-    let columns: Vec<&Column> = COLUMNS.iter().filter(|column| column.compact).collect();
+    let columns: Vec<&Column> = columns_of(suite.losses.iter()).into_iter().filter(|column| column.compact).collect();
     let mut text = String::from("| Loss |");
     for column in &columns {
         text.push_str(&format!(" {} |", head(column, suite)));

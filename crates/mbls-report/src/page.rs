@@ -1,4 +1,4 @@
-use crate::column::COLUMNS;
+use crate::column::columns_of;
 use crate::escape;
 use crate::findings::{Tone, sentences};
 use crate::format::{ABSENT, count, percent};
@@ -33,7 +33,7 @@ pub fn html(report: &Report) -> String {
         html.push_str(&section(suite, index));
     }
     html.push_str("</main>\n");
-    html.push_str(&guide());
+    html.push_str(&guide(report));
     html.push_str("</body>\n</html>\n");
     html
 }
@@ -132,9 +132,9 @@ fn figure(loss: &LossReport, reliability: &Reliability, moment: &str, id: &str) 
 }
 
 /// What the columns and the drawings mean.
-fn guide() -> String {
+fn guide(report: &Report) -> String {
     let mut html = String::from("<footer>\n<h2>How to read this</h2>\n<dl class=\"guide\">\n");
-    for column in &COLUMNS {
+    for column in columns_of(report.suites.iter().flat_map(|suite| &suite.losses)) {
         html.push_str(&format!("<dt>{}</dt><dd>{}</dd>\n", column.title, escape::html(column.meaning)));
     }
     html.push_str("</dl>\n");

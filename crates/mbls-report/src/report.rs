@@ -46,8 +46,8 @@ pub struct LossReport {
     pub title: String,
     /// Its settings, such as `alpha = 0.1`; may be empty.
     pub settings: String,
-    /// The metrics by the keys of [`COLUMNS`](crate::COLUMNS), as fractions. A column without an entry prints "–"; an entry
-    /// whose key no column has is left out of the tables.
+    /// The metrics by the keys of [`COLUMNS`](crate::COLUMNS), as fractions. A column without an entry prints "–", or is
+    /// left out where no loss has one; an entry whose key no column has is left out of the tables.
     pub metrics: BTreeMap<String, Summary>,
     /// The reliability diagram of the model as it was trained, usually over the samples of all seeds.
     pub before: Reliability,

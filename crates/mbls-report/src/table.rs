@@ -1,6 +1,6 @@
 //! The table of a suite as HTML.
 
-use crate::column::{COLUMNS, Column, ECE};
+use crate::column::{COLUMNS, Column, ECE, columns_of};
 use crate::escape;
 use crate::findings::{Verdict, verdict};
 use crate::format;
@@ -13,20 +13,21 @@ pub(crate) fn table(suite: &SuiteReport) -> String {
         caption(suite)
     );
     html.push_str("<th scope=\"col\">Calibration <span class=\"unit\">ECE against the baseline, points</span></th>");
-    for column in &COLUMNS {
+    let columns = columns_of(suite.losses.iter());
+    for column in &columns {
         let legend = column.legend();
         let unit = if legend.is_empty() { String::new() } else { format!(" <span class=\"unit\">{legend}</span>") };
         html.push_str(&format!("<th scope=\"col\">{}{unit}</th>", column.title));
     }
     html.push_str("</tr>\n</thead>\n<tbody>\n");
-    let best: Vec<Option<String>> = COLUMNS.iter().map(|column| column.best(suite)).collect();
+    let best: Vec<Option<String>> = columns.iter().map(|column| column.best(suite)).collect();
     for (index, loss) in suite.losses.iter().enumerate() {
         html.push_str(&format!("<tr><th scope=\"row\">{}", escape::html(&loss.title)));
         if !loss.settings.is_empty() {
             html.push_str(&format!(" <span class=\"settings\">{}</span>", escape::html(&loss.settings)));
         }
         html.push_str(&format!("</th><td>{}</td>", mark(suite, index)));
-        for (column, best) in COLUMNS.iter().zip(&best) {
+        for (column, best) in columns.iter().zip(&best) {
             html.push_str(&cell(column, loss, best.as_deref()));
         }
         html.push_str("</tr>\n");

@@ -33,6 +33,9 @@ pub enum Event {
         /// The largest gradient norm before clipping.
         #[serde(with = "number")]
         gradient_norm: f64,
+        /// Steps that were left out, because no label of their batch counts.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        steps_without_loss: usize,
         /// The metrics on the validation data.
         #[serde(with = "number::by_name")]
         validation: BTreeMap<String, f64>,
@@ -113,6 +116,10 @@ pub fn read(path: &Path) -> Result<Vec<Event>> {
     Ok(bytes.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
 }
 
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
 fn line(event: &Event) -> Result<String> {
     let mut line = serde_json::to_string(event).map_err(|source| Error::Encode { what: "an event", source })?;
     line.push('\n');
@@ -131,6 +138,7 @@ mod tests {
             learning_rate: 0.1,
             train: named(0.25),
             gradient_norm: f64::INFINITY,
+            steps_without_loss: 3,
             validation: named(f64::NAN),
             best: true,
             seconds: 1.0,

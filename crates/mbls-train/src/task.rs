@@ -27,8 +27,8 @@ pub struct Step {
     pub logits: Tensor,
     /// The labels, on the logits' device.
     pub labels: Tensor,
-    /// The loss of the batch.
-    pub loss: LossOutput,
+    /// The loss of the batch; `None` where no label of it counts, so that there is none: training leaves the step out and counts it.
+    pub loss: Option<LossOutput>,
 }
 
 /// How a batch becomes logits and a loss, and what is measured.
@@ -42,7 +42,7 @@ pub trait Task {
     ///
     /// # Errors
     ///
-    /// Where the batch does not fit the model or the loss is undefined.
+    /// Where the batch does not fit the model.
     fn forward(&self, batch: &Self::Batch, mode: Mode) -> Result<Step>;
 
     /// Metrics that have seen nothing.

@@ -58,6 +58,15 @@ pub struct Outcome {
     pub resumed_after: usize,
 }
 
+/// One pass over the training data.
+struct TrainedEpoch {
+    /// The means for the log.
+    values: BTreeMap<String, f64>,
+    /// The largest.
+    gradient_norm: f64,
+    steps_without_loss: usize,
+}
+
 /// Trains a model: owns the loop, knows no task.
 pub struct Trainer<'a> {
     store: &'a ParamStore,
@@ -158,7 +167,8 @@ impl<'a> Trainer<'a> {
         for epoch in resumed_after..epochs {
             let started = Instant::now();
             let learning_rate = self.config.schedule.learning_rate(self.config.learning_rate, epoch, &progress.metrics);
-            let (train_values, gradient_norm) = self.train_epoch(task, train, epoch, learning_rate, &bar)?;
+            let TrainedEpoch { values, gradient_norm, steps_without_loss } =
+                self.train_epoch(task, train, epoch, learning_rate, &bar)?;
             let train_seconds = started.elapsed().as_secs_f64();
             let averaged = self.ema.as_mut().map(Ema::swap_in).transpose()?;
             let metrics = evaluate(task, validation, |_| Ok(()))?;
@@ -184,8 +194,9 @@ impl<'a> Trainer<'a> {
             log.write(&Event::Epoch {
                 epoch,
                 learning_rate,
-                train: train_values,
+                train: values,
                 gradient_norm,
+                steps_without_loss,
                 validation: summary,
                 best,
                 seconds,
@@ -199,7 +210,7 @@ impl<'a> Trainer<'a> {
         Ok(Outcome { best, resumed_after })
     }
 
-    /// One pass over the training data: the means for the log, and the largest gradient norm.
+    /// One pass over the training data.
     fn train_epoch<T, D, C>(
         &mut self,
         task: &T,
@@ -207,7 +218,7 @@ impl<'a> Trainer<'a> {
         epoch: usize,
         learning_rate: f64,
         bar: &ProgressBar,
-    ) -> Result<(BTreeMap<String, f64>, f64)>
+    ) -> Result<TrainedEpoch>
     where
         T: Task,
         D: Dataset + 'static,
@@ -216,15 +227,22 @@ impl<'a> Trainer<'a> {
         let parameters = self.store.parameters();
         let mut metrics = task.metrics();
         let mut sums = BTreeMap::<String, f64>::new();
-        let (mut steps, mut largest_norm) = (0usize, 0f64);
+        let (mut steps, mut steps_without_loss, mut gradient_norm) = (0usize, 0usize, 0f64);
         for batch in train.epoch(epoch) {
-            let non_finite = |what, value| Error::NonFinite { what, value, epoch, step: steps, learning_rate };
+            let step = steps + steps_without_loss;
+            let non_finite = |what, value| Error::NonFinite { what, value, epoch, step, learning_rate };
             let output = task.forward(&batch?, Mode::Train)?;
-            let loss = scalar(&output.loss.total)?;
+            bar.inc(1);
+            let Some(output_loss) = &output.loss else {
+                task.observe(&output, &mut metrics)?;
+                steps_without_loss += 1;
+                continue;
+            };
+            let loss = scalar(&output_loss.total)?;
             if !loss.is_finite() {
                 return Err(non_finite("loss", loss));
             }
-            let mut grads = output.loss.total.backward()?;
+            let mut grads = output_loss.total.backward()?;
             let norm = clip_grad_norm(&parameters, &mut grads, self.config.clip_norm.unwrap_or(f64::INFINITY))?;
             if !norm.is_finite() {
                 return Err(non_finite("gradient norm", norm));
@@ -233,17 +251,16 @@ impl<'a> Trainer<'a> {
             self.ema.as_mut().map_or(Ok(()), Ema::update)?;
             task.observe(&output, &mut metrics)?;
             *sums.entry("loss".to_owned()).or_default() += loss;
-            for term in &output.loss.terms {
+            for term in &output_loss.terms {
                 *sums.entry(format!("loss_{}", term.name)).or_default() += scalar(&term.value)?;
             }
-            largest_norm = largest_norm.max(norm);
+            gradient_norm = gradient_norm.max(norm);
             steps += 1;
-            bar.inc(1);
         }
-        let value = metrics.value().ok_or(Error::Empty { part: "training" })?;
+        let value = metrics.value().filter(|_| steps > 0).ok_or(Error::Empty { part: "training" })?;
         sums.values_mut().for_each(|sum| *sum /= steps as f64);
         sums.extend(named(task.summary(&value)));
-        Ok((sums, largest_norm))
+        Ok(TrainedEpoch { values: sums, gradient_norm, steps_without_loss })
     }
 
     /// Takes model, optimizer and average from the last checkpoint, or begins anew where there is none.

@@ -1,8 +1,8 @@
 //! A suite's pictures, and how many of them each part takes.
 
-use super::{CandleOrigin, CandleSet, DataSpec};
-use crate::suite::{Amount, Scale};
-use anyhow::{Context, Result, ensure};
+use super::{CandleOrigin, CandleSet, DataSpec, Sizes};
+use crate::suite::Scale;
+use anyhow::{Context, Result, bail};
 use mbls_data::Seed;
 use mbls_vision::dataset::tiny_imagenet::ClassOrder;
 use mbls_vision::dataset::{
@@ -29,17 +29,6 @@ pub(crate) struct Source {
     pub(super) validation: Option<Part>,
     /// The part for testing, where the data set has one of its own.
     pub(super) test: Option<Part>,
-}
-
-/// How many pictures each split of a suite has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sizes {
-    /// To learn from.
-    pub(crate) train: usize,
-    /// To choose the epoch and the temperature on.
-    pub(crate) validation: usize,
-    /// To report on.
-    pub(crate) test: usize,
 }
 
 impl Part {
@@ -96,6 +85,9 @@ impl Source {
             }
             &DataSpec::CandleDatasets { set, from } => Self::candle(set, from, folder)?,
             DataSpec::Imagefolder => Self::folders(folder, files)?,
+            DataSpec::Voc2012 | DataSpec::Camvid | DataSpec::Vocfolder => {
+                bail!("{} is a data set of pictures with masks: expected one of pictures with classes", spec.name())
+            }
         })
     }
 
@@ -131,7 +123,7 @@ impl Source {
 
     #[cfg(not(feature = "candle-datasets"))]
     fn candle(_: CandleSet, _: CandleOrigin, _: &Path) -> Result<Self> {
-        anyhow::bail!("data.kind = \"candle-datasets\": this program was built without the feature candle-datasets")
+        bail!("data.kind = \"candle-datasets\": this program was built without the feature candle-datasets")
     }
 
     fn folders(folder: &Path, files: FilesConfig) -> Result<Self> {
@@ -163,30 +155,14 @@ impl Source {
         parts.into_iter().flatten().fold(0, |digest, part| Seed(digest).at(part.images.digest()).0)
     }
 
-    /// How many pictures each split takes: a number as it is; a fraction of the training part for a split that the data set does not have
-    /// as a part of its own, all of it where it does, and for training of what the others leave.
+    /// How many pictures each split takes.
     ///
     /// # Errors
     ///
     /// More than there are, or none.
     pub(crate) fn sizes(&self, scale: &Scale) -> Result<Sizes> {
-        let all = self.train.indices.len();
-        let share = |name: &str, amount: Amount, part: Option<&Part>, of: usize| {
-            let size = match (amount, part) {
-                (Amount::Count(count), _) => count,
-                (Amount::Fraction(_), Some(part)) => part.indices.len(),
-                (Amount::Fraction(fraction), None) => (fraction * of as f64).round() as usize,
-            };
-            ensure!(size > 0, "{name} = {amount}: no picture of {of}");
-            let available = part.map_or(of, |part| part.indices.len());
-            ensure!(size <= available, "{name} = {amount}: there are {available} pictures");
-            Ok(size)
-        };
-        let validation = share("validation", scale.validation, self.validation.as_ref(), all)?;
-        let test = share("test", scale.test, self.test.as_ref(), all)?;
-        let taken = |size: usize, part: &Option<Part>| if part.is_none() { size } else { 0 };
-        let rest = all.saturating_sub(taken(validation, &self.validation) + taken(test, &self.test));
-        Ok(Sizes { train: share("train", scale.train, None, rest)?, validation, test })
+        let len = |part: &Option<Part>| part.as_ref().map(|part| part.indices.len());
+        Sizes::of(scale, self.train.indices.len(), len(&self.validation), len(&self.test))
     }
 }
 

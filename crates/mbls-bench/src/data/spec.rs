@@ -36,6 +36,12 @@ pub(crate) enum DataSpec {
     },
     /// Anybody's pictures: a folder with one folder per class, or with parts `train`, `val` and `test` of such folders.
     Imagefolder,
+    /// PASCAL VOC 2012, with masks.
+    Voc2012,
+    /// CamVid in the folders and lists of VOC, with masks and `classes.txt`.
+    Camvid,
+    /// Anybody's pictures with masks in the folders and lists of VOC, with `classes.txt`.
+    Vocfolder,
 }
 
 /// A data set of candle-datasets.
@@ -85,12 +91,25 @@ impl DataSpec {
             Self::Cub => "cub",
             Self::CandleDatasets { set, .. } => set.own().name(),
             Self::Imagefolder => "imagefolder",
+            Self::Voc2012 => "voc2012",
+            Self::Camvid => "camvid",
+            Self::Vocfolder => "vocfolder",
         }
     }
 
     /// Whether each picture is in a file of its own, which has to be decoded.
     pub(crate) fn is_in_files(&self) -> bool {
-        matches!(self, Self::TinyImagenet | Self::Cub | Self::Imagefolder)
+        matches!(self, Self::TinyImagenet | Self::Cub | Self::Imagefolder) || self.is_segmentation()
+    }
+
+    /// Whether its pictures have masks.
+    pub(crate) fn is_segmentation(&self) -> bool {
+        matches!(self, Self::Voc2012 | Self::Camvid | Self::Vocfolder)
+    }
+
+    /// Whether it is what somebody brings, in the folder `--data` itself.
+    pub(crate) fn is_ones_own(&self) -> bool {
+        self.folder() == Some("")
     }
 
     /// The name of the folder in `--data`; none for the repository's own, and an empty one where `--data` is the folder itself.
@@ -105,12 +124,14 @@ impl DataSpec {
             Self::TinyImagenet => Some("tiny-imagenet-200"),
             Self::Cub => Some("CUB_200_2011"),
             Self::CandleDatasets { set, .. } => set.own().folder(),
-            Self::Imagefolder => Some(""),
+            Self::Voc2012 => Some("VOCdevkit/VOC2012"),
+            Self::Camvid => Some("camvid-voc"),
+            Self::Imagefolder | Self::Vocfolder => Some(""),
         }
     }
 
     /// The normalisation of its pictures.
-    pub(super) fn normalisation(&self) -> Normalise {
+    pub(crate) fn normalisation(&self) -> Normalise {
         match self {
             Self::Digits { .. } => Normalise::digits(),
             Self::Mnist => Normalise::mnist(),
@@ -120,6 +141,7 @@ impl DataSpec {
             Self::Svhn => Normalise::svhn(),
             Self::CandleDatasets { set, .. } => set.own().normalisation(),
             Self::TinyImagenet | Self::Cub | Self::Imagefolder => Normalise::imagenet(),
+            Self::Voc2012 | Self::Camvid | Self::Vocfolder => Normalise::imagenet(),
         }
     }
 }

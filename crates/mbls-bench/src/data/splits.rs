@@ -1,7 +1,7 @@
 //! The pictures of one seed, made ready for the network.
 
-use super::DataSpec;
-use super::source::{Part, Sizes, Source};
+use super::source::{Part, Source};
+use super::{DataSpec, Sizes};
 use crate::recipe::Recipe;
 use crate::suite::SplitRule;
 use anyhow::{Context, Result, bail, ensure};

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod interruption;
+mod own_masks;
 mod own_pictures;
 mod recipes;
 mod support;

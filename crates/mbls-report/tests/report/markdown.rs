@@ -1,7 +1,7 @@
 //! The Markdown table.
 
-use crate::fixture::{full, loss, plain, suite};
-use mbls_report::{FurtherTable, markdown};
+use crate::fixture::{full, loss, plain, report, suite};
+use mbls_report::{FurtherTable, html, markdown};
 
 #[test]
 fn golden() {
@@ -53,9 +53,26 @@ fn one_seed_has_no_deviation() {
 
 #[test]
 fn a_title_cannot_break_the_table() {
-    let text = markdown(&suite(vec![loss("a\nb|c`d\r\n<script>", &[])]));
+    let text = markdown(&suite(vec![loss("a\nb|c`d\r\n<script>", &[("nll", plain(f64::NAN))])]));
     let row = text.lines().nth(2).unwrap();
     assert!(row.starts_with("| a b\\|c\\`d  &lt;script&gt; | – |"), "{row}");
+}
+
+/// What no loss of the suite has is no column: a segmentation has mIoU and no Brier score, a classification the other way round.
+#[test]
+fn columns_that_no_loss_has_are_left_out() {
+    let segmentation = suite(vec![
+        loss("CE", &[("miou", plain(0.5)), ("miou_published", plain(0.4)), ("ece", plain(0.02))]),
+        loss("LS", &[("ece", plain(0.03)), ("ece_per_batch", plain(0.04))]),
+    ]);
+    let text = markdown(&segmentation);
+    let head = "| Loss | mIoU % | ECE % | ECE per batch % |\n|---|---:|---:|---:|\n| CE | 50.00 | **2.00** | – |\n";
+    assert!(text.starts_with(head), "{text}");
+    let page = html(&report(vec![segmentation]));
+    for (column, there) in [("mIoU", true), ("mIoU without class 0", true), ("ECE per batch", true), ("Brier", false)] {
+        assert_eq!(page.contains(&format!("<th scope=\"col\">{column} <")), there, "{column}");
+        assert_eq!(page.contains(&format!("<dt>{column}</dt>")), there, "{column}");
+    }
 }
 
 #[test]

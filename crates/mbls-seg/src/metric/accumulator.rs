@@ -3,7 +3,8 @@ use super::parts::Parts;
 use super::report::SegmentationReport;
 use super::saved::Saved;
 use mbls_core::metric::{
-    Metric, Reliability, ReliabilityBins, SegmentationBatch, SegmentationCalibration, SegmentationProtocol,
+    ConfusionMatrix, Metric, Reliability, ReliabilityBins, SegmentationBatch, SegmentationCalibration,
+    SegmentationProtocol,
 };
 use mbls_core::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -118,6 +119,16 @@ impl SegmentationMetrics {
     /// The reliability diagram of a picture, by its index; `None` for a picture that was not added, or is void.
     pub fn reliability_of(&self, picture: u64) -> Option<Reliability> {
         self.state.pictures.get(&picture)?.value()
+    }
+
+    /// How often each label was given each prediction; `None` before the first picture.
+    pub fn confusion(&self) -> Option<ConfusionMatrix> {
+        if self.state.pictures.is_empty() { None } else { self.state.parts.whole_confusion() }
+    }
+
+    /// What the reliability diagrams of pictures are made of, by their index: for a picture of void alone, of nothing.
+    pub fn picture_bins(&self) -> impl Iterator<Item = (u64, &ReliabilityBins)> {
+        self.state.pictures.iter().map(|(&index, bins)| (index, bins))
     }
 
     fn empty(&self) -> Result<Self> {

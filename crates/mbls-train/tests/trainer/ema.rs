@@ -35,7 +35,7 @@ fn by_hand(decay: f64, average_buffers: bool) -> Vec<Epoch> {
     let epoch = |epoch| {
         let rate = Schedule::Cosine { epochs: EPOCHS, minimum: 0.0 }.learning_rate(0.1, epoch, &[]);
         for batch in training.epoch(epoch) {
-            let mut grads = task.forward(&batch.unwrap(), Mode::Train).unwrap().loss.total.backward().unwrap();
+            let mut grads = task.forward(&batch.unwrap(), Mode::Train).unwrap().loss.unwrap().total.backward().unwrap();
             clip_grad_norm(&store.parameters(), &mut grads, 1.0).unwrap();
             optimizer.step(&grads, rate).unwrap();
             for (name, tensor) in store.state() {

@@ -2,6 +2,7 @@
 
 mod ema;
 mod support;
+mod without_loss;
 
 use candle_core::{DType, Device};
 use mbls_data::Order;
@@ -89,7 +90,7 @@ fn a_checkpoint_of_another_training_or_model_is_refused() {
     let store = ParamStore::new(7, DType::F32, &Device::Cpu);
     let linear = Linear::new(3, 2, store.var_builder().pp("fc")).unwrap();
     let norm = BatchNorm2d::new(2, store.var_builder().pp("bn")).unwrap();
-    let mut task = PointTask { norm, linear, poison: None, epoch: 0 };
+    let mut task = PointTask { norm, linear, poison: None, without_loss: None, epoch: 0 };
     let optimizer = OptimizerConfig::Sgd(SgdConfig::default()).build(store.parameters()).unwrap();
     let run = RunDirectory::create(folder.path()).unwrap();
     let mut trainer = Trainer::new(&store, optimizer, &Device::Cpu, config("points"), run).unwrap();

@@ -43,6 +43,8 @@ pub(crate) struct PointTask {
     pub(crate) norm: BatchNorm2d,
     pub(crate) linear: Linear,
     pub(crate) poison: Option<usize>,
+    /// Labels of a training batch's first point for which the batch has no loss.
+    pub(crate) without_loss: Option<&'static [u32]>,
     pub(crate) epoch: usize,
 }
 
@@ -59,7 +61,9 @@ impl Task for PointTask {
         if mode == Mode::Train && self.poison == Some(self.epoch) {
             loss.total = (loss.total * f64::NAN)?;
         }
-        Ok(Step { logits, labels, loss })
+        let first = labels.get(0)?.to_scalar()?;
+        let without = mode == Mode::Train && self.without_loss.as_ref().is_some_and(|labels| labels.contains(&first));
+        Ok(Step { logits, labels, loss: (!without).then_some(loss) })
     }
 
     fn metrics(&self) -> Accuracy {
@@ -111,7 +115,7 @@ pub(crate) fn parts(poison: Option<usize>) -> Result<(ParamStore, PointTask, Box
     let (norm, linear) = (BatchNorm2d::new(2, vb.pp("bn"))?, Linear::new(2, 2, vb.pp("fc"))?);
     let config = OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, ..Default::default() });
     let optimizer = config.build(store.parameters())?;
-    Ok((store, PointTask { norm, linear, poison, epoch: 0 }, optimizer))
+    Ok((store, PointTask { norm, linear, poison, without_loss: None, epoch: 0 }, optimizer))
 }
 
 /// Training and validation data.

@@ -1,0 +1,159 @@
+//! Cells that classify pictures.
+
+use crate::cell::{self, CellPlan, Measured, Place};
+use crate::data::{Sizes, Source};
+use crate::predictions::{LabelledLogits, SavedPredictions};
+use crate::results::{Cell, measures};
+use crate::shift::ShiftSource;
+use crate::suite::Scale;
+use crate::task::{ClassificationTask, to_slices};
+use crate::workload::Workload;
+use anyhow::{Context, Result};
+use candle_core::Device;
+use mbls_core::calibration::TemperatureScaling;
+use mbls_core::metric::{ClassificationMetrics, Predictions};
+use mbls_data::{DataLoader, Order, Seed};
+use mbls_nn::{Dropout, ParamStore};
+use mbls_train::evaluate;
+use mbls_vision::model::Options;
+use mbls_vision::{AugmentedImages, ImageCollate, Mixed};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Pictures of classes, and what the networks are tested on besides.
+pub(crate) struct Classification<'a> {
+    /// The pictures.
+    pub(crate) source: Source,
+    /// What else is tested, where anything.
+    pub(crate) shift: Option<ShiftSource<'a>>,
+}
+
+impl Workload for Classification<'_> {
+    fn digest(&self) -> u64 {
+        self.source.digest()
+    }
+
+    fn sizes(&self, scale: &Scale) -> Result<Sizes> {
+        self.source.sizes(scale)
+    }
+
+    fn finished(&self, folder: &Path, identity: &str) -> Result<Option<Cell>> {
+        let Some(trained) = cell::finished(folder, identity)? else { return Ok(None) };
+        let Some(shift) = &self.shift else { return Ok(Some(trained)) };
+        let tested = shift.finished(folder, identity)?;
+        Ok(tested.map(|tested| Cell { shift: Some(tested), ..trained }))
+    }
+
+    fn run(&self, plan: &CellPlan, place: Place) -> Result<Cell> {
+        let mut cell = match cell::finished(place.folder, place.identity)? {
+            Some(trained) => trained,
+            None => train(plan, &self.source, place)?,
+        };
+        if let Some(shift) = &self.shift {
+            cell.shift = Some(shift.run(plan, &self.source, place)?);
+        }
+        Ok(cell)
+    }
+}
+
+/// Trains, measures and writes a cell; goes on where an earlier process stopped.
+fn train(plan: &CellPlan, source: &Source, place: Place) -> Result<Cell> {
+    let recipe = &plan.suite.recipe;
+    let splits = source
+        .splits(&plan.suite.data, recipe, plan.scale.split, plan.sizes, Seed(plan.seed))
+        .with_context(|| format!("in {}", plan.suite.origin))?;
+    let (store, mut task) = network(plan, source.classes(), &splits.test, place.device)?;
+    if let Some(file) = plan.pretrained {
+        file.load(&store, task.head)?;
+    }
+    let [validation, test] =
+        [&splits.validation, &splits.test].map(|part| plan.loader(part, ImageCollate, Order::Sequential));
+    let (validation, test) = (validation?, test?);
+    let best_epoch = match recipe.mix {
+        None => {
+            let train = plan.loader(&splits.train, ImageCollate, Order::Shuffled)?;
+            plan.train(place, &store, &mut task, &train, &validation)?
+        }
+        Some(mix) => {
+            let mixed = Arc::new(Mixed::new(splits.train, mix)?);
+            let train = plan.loader(&mixed, ImageCollate, Order::Shuffled)?;
+            plan.train(place, &store, &mut task, &train, &validation)?
+        }
+    };
+
+    let saved = SavedPredictions { validation: predict(&task, &validation)?, test: predict(&task, &test)? };
+    saved.save(&place.folder.join("predictions.safetensors"))?;
+    let temperature = fit_temperature(&saved)?;
+    let measured = |split: &LabelledLogits| -> Result<_> {
+        let predictions = scaled(split, &temperature)?;
+        measures(&predictions, &temperature, recipe.bins)
+    };
+    let (n, test, validation) = (saved.test.labels.len() as u64, measured(&saved.test)?, measured(&saved.validation)?);
+    plan.finish(place, best_epoch, Measured { n, test, validation })
+}
+
+/// The network for pictures like those of `data`, as it is initialised, with what it is trained and measured with.
+///
+/// # Errors
+///
+/// A network for something else; pictures that come in several sizes, or are too small for the network.
+pub(crate) fn network(
+    plan: &CellPlan,
+    classes: usize,
+    data: &AugmentedImages,
+    device: &Device,
+) -> Result<(ParamStore, ClassificationTask)> {
+    let (seed, recipe) = (Seed(plan.seed), &plan.suite.recipe);
+    let shape = data.sample_shape().with_context(|| {
+        format!("in {}: the pictures have several sizes, and recipe.test_transforms leave them", plan.suite.origin)
+    })?;
+    let store = ParamStore::new(seed.derive("parameters").0, recipe.precision.dtype(), device);
+    let dropout = recipe.dropout.map(|p| Dropout::new(p, seed.derive("dropout").0)).transpose()?;
+    let network = plan.model.classifier()?.network(classes, shape)?;
+    let head = network.head();
+    let model = network.build(Options { dropout: dropout.clone() }, store.var_builder())?;
+    let (loss, metrics) = (plan.loss.spec.build()?, ClassificationMetrics::new(recipe.bins)?);
+    let (dtype, device) = (recipe.precision.dtype(), device.clone());
+    Ok((store, ClassificationTask { model, head, dropout, loss, dtype, device, metrics }))
+}
+
+/// The temperature with the lowest NLL on the validation data.
+///
+/// # Errors
+///
+/// Logits that are not finite.
+pub(crate) fn fit_temperature(saved: &SavedPredictions) -> Result<TemperatureScaling> {
+    let LabelledLogits { logits, classes, labels } = &saved.validation;
+    Ok(TemperatureScaling::fit(logits, *classes, labels)?)
+}
+
+/// Predictions before and after temperature scaling.
+///
+/// # Errors
+///
+/// Logits that are not finite.
+pub(crate) fn scaled<'a>(split: &'a LabelledLogits, temperature: &TemperatureScaling) -> Result<[Predictions<'a>; 2]> {
+    let LabelledLogits { logits, classes, labels } = split;
+    let after = Predictions::from_logits_at(logits, *classes, labels, temperature.temperature())?;
+    Ok([Predictions::from_logits(logits, *classes, labels)?, after])
+}
+
+/// The logits of all pictures of `data`, in its order.
+///
+/// # Errors
+///
+/// Pictures that cannot be read, logits that cannot be measured.
+pub(crate) fn predict(
+    task: &ClassificationTask,
+    data: &DataLoader<AugmentedImages, ImageCollate>,
+) -> Result<LabelledLogits> {
+    let mut all = LabelledLogits::default();
+    evaluate(task, data, |step| {
+        let (logits, classes, labels) = to_slices(step)?;
+        all.logits.extend(logits);
+        all.labels.extend(labels);
+        all.classes = classes;
+        Ok(())
+    })?;
+    Ok(all)
+}

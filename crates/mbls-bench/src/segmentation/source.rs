@@ -1,0 +1,116 @@
+//! A suite's pictures with masks, and their splits.
+
+use crate::data::{DataSpec, Sizes};
+use crate::suite::{Scale, SplitRule};
+use anyhow::{Context, Result, bail, ensure};
+use mbls_data::{Seed, Subset, random_split};
+use mbls_seg::dataset::{ClassList, SegmentationConfig, SegmentationFiles, voc, voc_layout};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The pictures with masks that a suite has, in the parts in which they come.
+pub(crate) struct Segmentation {
+    /// What is trained on, and split where another part is missing.
+    train: Arc<SegmentationFiles>,
+    /// The part for validation, where the data set has one of its own.
+    validation: Option<Arc<SegmentationFiles>>,
+    /// The part for testing, where the data set has one of its own.
+    test: Option<Arc<SegmentationFiles>>,
+}
+
+/// What one training uses.
+pub(super) struct Splits {
+    pub(super) train: Subset<SegmentationFiles>,
+    pub(super) validation: Subset<SegmentationFiles>,
+    pub(super) test: Subset<SegmentationFiles>,
+    /// The test pictures' files.
+    pub(super) test_names: Vec<String>,
+}
+
+impl Segmentation {
+    /// Finds the pictures and masks.
+    ///
+    /// # Errors
+    ///
+    /// Lists, pictures or masks that are missing, each named.
+    pub(crate) fn load(spec: &DataSpec, folder: &Path, config: SegmentationConfig) -> Result<Self> {
+        match spec {
+            DataSpec::Voc2012 => {
+                let part = |split| voc::load(folder, split, config).map(Arc::new);
+                // The official test masks are not public: what is published was measured on the validation part.
+                Ok(Self { train: part("train")?, validation: None, test: Some(part("val")?) })
+            }
+            DataSpec::Camvid | DataSpec::Vocfolder => {
+                let classes = ClassList::read(folder.join("classes.txt"))?;
+                let part = |split: &str| voc_layout::load(folder, split, classes.clone(), config).map(Arc::new);
+                let optional = |split: &str| {
+                    let list = folder.join("ImageSets/Segmentation").join(format!("{split}.txt"));
+                    list.exists().then(|| part(split)).transpose()
+                };
+                Ok(Self { train: part("train")?, validation: optional("val")?, test: optional("test")? })
+            }
+            other => {
+                bail!("{} is a data set of pictures with classes: expected one of pictures with masks", other.name())
+            }
+        }
+    }
+
+    /// The classes.
+    pub(super) fn classes(&self) -> &ClassList {
+        self.train.classes()
+    }
+
+    /// A number that changes with any path or size of a file, to tell data sets apart.
+    pub(super) fn digest(&self) -> u64 {
+        let parts = [Some(&self.train), self.validation.as_ref(), self.test.as_ref()];
+        parts.into_iter().flatten().fold(0, |digest, part| Seed(digest).at(part.digest()).0)
+    }
+
+    /// How many pictures each split takes.
+    ///
+    /// # Errors
+    ///
+    /// More than there are, or none.
+    pub(super) fn sizes(&self, scale: &Scale) -> Result<Sizes> {
+        let len = |part: &Option<Arc<SegmentationFiles>>| part.as_ref().map(|part| part.pairs().len());
+        Sizes::of(scale, self.train.pairs().len(), len(&self.validation), len(&self.test))
+    }
+
+    /// The splits of one seed: pictures of the training part by the seed, the first ones of parts for validation and tests. The published
+    /// split validates on the test pictures.
+    ///
+    /// # Errors
+    ///
+    /// Sizes that the data set does not have.
+    pub(super) fn splits(&self, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<Splits> {
+        let first = |part: &Arc<SegmentationFiles>, size: usize| Subset::new(part.clone(), (0..size).collect());
+        let published = rule == SplitRule::Published;
+        let validation = if published { self.test.as_ref() } else { self.validation.as_ref() };
+        if published {
+            ensure!(validation.is_some(), "split = \"published\": the data set has no test part of its own");
+            let (validation, test) = (sizes.validation, sizes.test);
+            ensure!(
+                validation == test,
+                "split = \"published\" validates on the {test} test pictures, the profile on {validation}"
+            );
+        }
+        let split_off = |part: Option<&Arc<SegmentationFiles>>, size: usize| if part.is_none() { size } else { 0 };
+        let parts = [sizes.train, split_off(validation, sizes.validation), split_off(self.test.as_ref(), sizes.test)];
+        let all = self.train.pairs().len();
+        let mut of_train = random_split(all, &parts, seed.derive("split"))
+            .with_context(|| format!("cannot split {all} pictures into {parts:?}"))?
+            .into_iter();
+        let mut next = || of_train.next().context("a split is missing");
+        let (train, split_validation, split_test) = (next()?, next()?, next()?);
+        let held_out = |part: Option<&Arc<SegmentationFiles>>, size, split| match part {
+            Some(part) => first(part, size),
+            None => Subset::new(self.train.clone(), split),
+        };
+        let test = held_out(self.test.as_ref(), sizes.test, split_test)?;
+        let files = self.test.as_ref().unwrap_or(&self.train);
+        let name = |&index: &usize| files.pairs()[index].image.with_extension("").display().to_string();
+        let test_names = test.indices().iter().map(name).collect();
+        let validation = held_out(validation, sizes.validation, split_validation)?;
+        Ok(Splits { train: Subset::new(self.train.clone(), train)?, validation, test, test_names })
+    }
+}

@@ -1,0 +1,216 @@
+//! Pictures with masks of somebody's own, from files to report: split, transformed, trained, measured, drawn.
+
+use crate::support::{fail, program, results, run, tensors, text};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const SIDE: usize = 64;
+
+fn png(path: &Path, colour: png::ColorType, pixels: &[u8]) {
+    let file = std::fs::File::create(path).expect("a file");
+    let mut encoder = png::Encoder::new(file, SIDE as u32, SIDE as u32);
+    encoder.set_color(colour);
+    encoder.write_header().and_then(|mut writer| writer.write_image_data(pixels)).expect("a picture");
+}
+
+/// Pictures of a bright half on a dark ground, with the ground as class 0; of every fourth no pixel has a class.
+fn pictures(folder: &Path, lists: &[(&str, usize)]) {
+    let [images, masks, sets] =
+        ["JPEGImages", "SegmentationClass", "ImageSets/Segmentation"].map(|part| folder.join(part));
+    [&images, &masks, &sets].into_iter().for_each(|part| std::fs::create_dir_all(part).expect("a folder"));
+    std::fs::write(folder.join("classes.txt"), "0 ground\n1 thing\n").expect("a file");
+    for &(list, count) in lists {
+        let names: Vec<String> = (0..count).map(|i| format!("{list}{i}")).collect();
+        std::fs::write(sets.join(format!("{list}.txt")), names.join("\n") + "\n").expect("a file");
+        for (i, name) in names.iter().enumerate() {
+            let edge = 16 + (i * 7) % 32;
+            let thing = |pixel: usize| pixel % SIDE > edge;
+            let level = |pixel: usize| (if thing(pixel) { 180 } else { 50 }) + ((pixel * 31 + i * 17) % 50) as u8;
+            let class = |pixel: usize| match i % 4 {
+                3 => 255,
+                _ if pixel < SIDE => 255,
+                _ => u8::from(thing(pixel)),
+            };
+            let all = 0..SIDE * SIDE;
+            let rgb: Vec<u8> = all.clone().flat_map(|pixel| [level(pixel), level(pixel), 90]).collect();
+            png(&images.join(format!("{name}.png")), png::ColorType::Rgb, &rgb);
+            png(&masks.join(format!("{name}.png")), png::ColorType::Grayscale, &all.map(class).collect::<Vec<_>>());
+        }
+    }
+}
+
+/// A suite of such pictures, with something changed.
+fn suite(folder: &Path, from: &str, to: &str) -> PathBuf {
+    let path = folder.join("masks.toml");
+    let text = r#"
+        name = "masks"
+        title = "Masks"
+        description = "A bright half."
+        model = "unet-r18"
+        data = { kind = "vocfolder" }
+        [recipe]
+        batch_size = 1
+        learning_rate = 0.05
+        schedule = { kind = "reduce-on-plateau", metric = "miou", settings = { mode = "max" } }
+        optimizer = { kind = "sgd" }
+        bins = 5
+        [recipe.segmentation]
+        transforms = [{ kind = "horizontal-flip" }]
+        maps = 2
+        [profile.default]
+        epochs = 1
+        seeds = 1
+        train = 1.0
+        validation = 0.25
+        test = 0.25
+        [[loss]]
+        id = "ce"
+        title = "Cross-entropy"
+        spec = { kind = "cross-entropy" }
+        [[loss]]
+        id = "svls"
+        title = "SVLS"
+        spec = { kind = "spatial-label-smoothing", sigma = 1.0 }
+        [[loss]]
+        id = "neighbour"
+        title = "Neighbour"
+        spec = { kind = "neighbour-penalty", alpha = 0.1 }
+    "#;
+    assert!(text.contains(from), "{from}");
+    std::fs::write(&path, text.replacen(from, to, 1)).expect("a file");
+    path
+}
+
+fn bench(suite: &Path, data: &Path, out: &Path) -> Command {
+    let [suite, data, out] = [suite, data, out].map(|path| path.to_str().expect("UTF-8"));
+    program(&["bench", suite, "--data", data, "--out", out, "--device", "cpu"])
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).expect("a file")).expect("JSON")
+}
+
+#[test]
+fn a_folder_becomes_a_report() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, out) = (folder.path().join("data"), folder.path().join("out"));
+    pictures(&data, &[("train", 4), ("val", 2), ("test", 5)]);
+    let suite = suite(folder.path(), "masks", "masks");
+    let said = text(&run(bench(&suite, &data, &out)));
+    for part in ["| Loss | mIoU % |", "ECE per batch %", "**By class**", "| SVLS | thing |", "**Single pictures**"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(!said.contains("Brier") && !said.contains("NaN"), "{said}");
+    let found = results(&out);
+    let cells = found["cells"].as_array().expect("cells");
+    assert_eq!(cells.len(), 3);
+    for cell in cells {
+        assert_eq!((cell["n"].as_u64(), cell["model"].as_str()), (Some(5), Some("unet-r18")), "{cell}");
+        let cell_folder = out.join("masks/unet-r18").join(cell["loss"].as_str().expect("a loss")).join("seed-0");
+        // One of the training pictures has no class, and a batch is one picture.
+        let log = std::fs::read_to_string(cell_folder.join("events.jsonl")).expect("a log");
+        assert_eq!(log.matches("\"steps_without_loss\":1").count(), 1, "{log}");
+        for map in ["test0.confidence.png", "test1.errors.png"] {
+            assert!(cell_folder.join("maps").join(map).is_file(), "{map}");
+        }
+        assert_eq!(std::fs::read_dir(cell_folder.join("maps")).expect("maps").count(), 4);
+        agrees(cell, &json(&cell_folder.join("evaluation.json")));
+    }
+
+    // Another number of threads changes nothing.
+    let other = folder.path().join("other");
+    let mut command = bench(&suite, &data, &other);
+    command.args(["--workers", "3", "--jobs", "1", "--cache-mib", "0", "--loss", "svls"]);
+    run(command);
+    assert_eq!(results(&other)["cells"][0], found["cells"][1]);
+    let place = Path::new("masks/unet-r18/svls/seed-0");
+    assert_eq!(json(&other.join(place).join("evaluation.json")), json(&out.join(place).join("evaluation.json")));
+    assert!(tensors(&other.join(place)) == tensors(&out.join(place)), "checkpoints differ");
+}
+
+/// What a cell reports is what its pictures and batches add up to.
+fn agrees(cell: &Value, evaluation: &Value) {
+    let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("a number: {value}"));
+    let array = |value: &Value| value.as_array().cloned().unwrap_or_else(|| panic!("an array: {value}"));
+    let close = |name: &str, expected: f64| {
+        let found = number(&cell["metrics"][name]);
+        assert!((found - expected).abs() < 1e-12, "{name}: {found}, expected {expected}");
+    };
+    let pictures = array(&evaluation["pictures"]);
+    assert_eq!(array(&evaluation["names"])[4], "test4");
+    let mut counts = [0.0; 4];
+    for picture in &pictures {
+        let of_picture = array(&picture["confusion"]["state"]["counts"]);
+        counts.iter_mut().zip(&of_picture).for_each(|(sum, count)| *sum += number(count));
+    }
+    // Four pictures, without their first rows.
+    assert_eq!(counts.iter().sum::<f64>(), (4 * SIDE * (SIDE - 1)) as f64);
+    let iou = |class: usize| counts[3 * class] / (counts[1] + counts[2] + counts[3 * class]);
+    close("miou", (iou(0) + iou(1)) / 2.0);
+    close("miou_published", iou(1));
+    close("accuracy", (counts[0] + counts[3]) / counts.iter().sum::<f64>());
+    // The picture without a class is in no batch of the published protocol.
+    let batches = array(&evaluation["batches"]);
+    assert_eq!((batches.len(), evaluation["before"]["published"]["empty_batches"].as_u64()), (4, Some(1)));
+    let pixels: f64 = batches.iter().map(|batch| number(&batch["pixels"])).sum();
+    let mean = |name: &str| batches.iter().map(|b| number(&b["pixels"]) * number(&b[name])).sum::<f64>() / pixels;
+    close("ece_per_batch", mean("ece"));
+    close("ece_per_batch_scaled", mean("ece_scaled"));
+    assert_ne!(number(&cell["metrics"]["nll"]), number(&cell["metrics"]["nll_scaled"]));
+    assert_eq!(number(&cell["metrics"]["temperature"]), number(&evaluation["temperature"]));
+}
+
+#[test]
+fn parts_that_are_missing_are_split_off() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, out) = (folder.path().join("data"), folder.path().join("out"));
+    pictures(&data, &[("train", 8)]);
+    let suite = suite(folder.path(), "masks", "masks");
+    let mut command = bench(&suite, &data, &out);
+    command.args(["--loss", "ce"]);
+    run(command);
+    let found = results(&out);
+    assert_eq!(found["cells"][0]["n"], 2, "{found}");
+    let names = json(&out.join("masks/unet-r18/ce/seed-0/evaluation.json"))["names"].clone();
+    assert_eq!(names.as_array().map(Vec::len), Some(2), "{names}");
+}
+
+#[test]
+fn what_does_not_fit_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, out) = (folder.path().join("data"), folder.path().join("out"));
+    pictures(&data, &[("train", 4), ("val", 2), ("test", 5)]);
+    for (from, to, part) in [
+        ("\"unet-r18\"", "\"resnet20\"", "the model resnet20 classifies pictures: expected one that classifies pixels"),
+        ("\"unet-r18\"", "\"unet-r19\"", "unet-r19"),
+        ("metric = \"miou\"", "metric = \"brier\"", "expected one of miou, accuracy, nll, ece"),
+        ("mode = \"max\"", "mode = \"min\"", "because more miou is better"),
+        ("bins = 5", "bins = 5\nflip = true", "change pictures without their masks"),
+        ("[recipe.segmentation]", "[recipe.segmantation]", "segmantation"),
+        ("kind = \"horizontal-flip\"", "kind = \"random-crop\", size = 0", "recipe.segmentation.transforms"),
+        ("kind = \"horizontal-flip\"", "kind = \"random-crop\", size = 65", "65"),
+        ("kind = \"vocfolder\"", "kind = \"imagefolder\"", "the model unet-r18 classifies pixels"),
+        ("bins = 5", "bins = 5\ndropout = 0.5", "the model unet-r18"),
+        ("test = 0.25", "test = 6", "test = 6: there are 5 pictures"),
+        ("test = 0.25", "test = 0.25\nsplit = \"published\"", "validates on the 5 test pictures"),
+    ] {
+        let said = fail(bench(&suite(folder.path(), from, to), &data, &out));
+        assert!(said.contains(part), "{to}: {said}");
+    }
+    // Masks and lists, each with its file.
+    let suite = suite(folder.path(), "masks", "masks");
+    let mask = data.join("SegmentationClass/train2.png");
+    png(&mask, png::ColorType::Rgb, &vec![0; 3 * SIDE * SIDE]);
+    let said = fail(bench(&suite, &data, &out));
+    assert!(said.contains("train2.png") && said.to_lowercase().contains("rgb"), "{said}");
+    png(&mask, png::ColorType::Grayscale, &vec![2; SIDE * SIDE]);
+    let said = fail(bench(&suite, &data, &out));
+    assert!(said.contains("train2.png") && said.contains("0..=1 or 255"), "{said}");
+    std::fs::remove_file(&mask).expect("a file");
+    let said = fail(bench(&suite, &data, &out));
+    assert!(said.contains("train.txt: line 3: mask"), "{said}");
+    std::fs::remove_file(data.join("classes.txt")).expect("a file");
+    let said = fail(bench(&suite, &data, &out));
+    assert!(said.contains("classes.txt"), "{said}");
+}
