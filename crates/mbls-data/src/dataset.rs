@@ -64,6 +64,11 @@ impl<D: Dataset> Subset<D> {
         }
     }
 
+    /// The data set that the items are taken from.
+    pub fn dataset(&self) -> &Arc<D> {
+        &self.dataset
+    }
+
     /// Where the items are in the data set they are taken from.
     pub fn indices(&self) -> &[usize] {
         &self.indices

@@ -61,3 +61,55 @@ pub(super) fn sum<'a, M: Metric + 'a>(mut of: impl Iterator<Item = &'a M>) -> Op
     of.try_for_each(|other| sum.merge(other.clone())).ok()?;
     Some(sum)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mbls_core::metric::Predictions;
+
+    /// A picture of given labels, predicted as given with a confidence of 0.75 and after scaling of 0.5.
+    fn picture(labels: &[u32], predicted: &[u32]) -> PictureResult {
+        let bins = |confidence: f32| {
+            let probs: Vec<f32> = predicted
+                .iter()
+                .flat_map(
+                    |&class| if class == 0 { [confidence, 1.0 - confidence] } else { [1.0 - confidence, confidence] },
+                )
+                .collect();
+            let mut bins = ReliabilityBins::new(10).unwrap();
+            bins.update(&Predictions::from_probs(&probs, 2, labels).unwrap()).unwrap();
+            bins
+        };
+        let mut confusion = ConfusionMatrix::new(2).unwrap();
+        confusion.add_masks(predicted, labels, &[]).unwrap();
+        PictureResult { confusion, before: bins(0.75), after: bins(0.625) }
+    }
+
+    #[test]
+    fn pictures_are_taken_as_often_as_they_are_drawn() {
+        // All right; one of two right; a picture of void.
+        let pictures = [picture(&[0, 0, 1, 1], &[0, 0, 1, 1]), picture(&[0, 1], &[1, 1]), picture(&[], &[])];
+        let close = |found: Option<f64>, expected: f64| assert!((found.unwrap() - expected).abs() < 1e-9, "{found:?}");
+        close(overlap(&pictures, &[0, 1, 1]).unwrap().pixel_accuracy(), 6.0 / 8.0);
+        // Of class 0: 2 of 4; of class 1: 4 of 6.
+        close(mean_iou(&pictures, &[0, 1, 1], false), (0.5 + 4.0 / 6.0) / 2.0);
+        close(mean_iou(&pictures, &[0, 1, 1], true), 4.0 / 6.0);
+        let ece = |indices: &[u32], bins: fn(&PictureResult) -> &ReliabilityBins| {
+            reliability(&pictures, indices, bins).map(|reliability| reliability.ece())
+        };
+        close(ece(&[0, 1, 1], |picture| &picture.before), 0.0);
+        close(ece(&[0, 1, 2], |picture| &picture.before), 5.0 / 6.0 - 0.75);
+        close(ece(&[0, 2], |picture| &picture.after), 0.375);
+        assert!(overlap(&pictures, &[2, 2]).is_none() && mean_iou(&pictures, &[2], false).is_none());
+        assert!(ece(&[2], |picture| &picture.before).is_none() && ece(&[], |picture| &picture.before).is_none());
+    }
+
+    #[test]
+    fn batches_weigh_as_much_as_their_pixels() {
+        let batch = |pixels, ece| BatchResult { pixels, ece, ece_scaled: ece / 2.0 };
+        let batches = [batch(30, 0.1), batch(10, 0.5)];
+        assert!((batch_mean(&batches, &[0, 1], |batch| batch.ece).unwrap() - 0.2).abs() < 1e-15);
+        assert!((batch_mean(&batches, &[1, 1], |batch| batch.ece_scaled).unwrap() - 0.25).abs() < 1e-15);
+        assert_eq!(batch_mean(&batches, &[], |batch| batch.ece), None);
+    }
+}

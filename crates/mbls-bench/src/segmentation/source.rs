@@ -114,3 +114,67 @@ impl Segmentation {
         Ok(Splits { train: Subset::new(self.train.clone(), train)?, validation, test, test_names })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder with lists of so many pictures; nothing of them is read here.
+    fn folder(lists: &[(&str, usize)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: String| folder.path().join(name);
+        for part in ["JPEGImages", "SegmentationClass", "ImageSets/Segmentation"] {
+            std::fs::create_dir_all(path(part.to_owned())).unwrap();
+        }
+        std::fs::write(path("classes.txt".to_owned()), "0 ground\n1 thing\n").unwrap();
+        for &(list, count) in lists {
+            let names: Vec<String> = (0..count).map(|i| format!("{list}{i}")).collect();
+            std::fs::write(path(format!("ImageSets/Segmentation/{list}.txt")), names.join("\n") + "\n").unwrap();
+            for name in names {
+                std::fs::write(path(format!("JPEGImages/{name}.jpg")), "picture").unwrap();
+                std::fs::write(path(format!("SegmentationClass/{name}.png")), "mask").unwrap();
+            }
+        }
+        folder
+    }
+
+    fn load(folder: &tempfile::TempDir) -> Segmentation {
+        Segmentation::load(&DataSpec::Vocfolder, folder.path(), SegmentationConfig::default()).unwrap()
+    }
+
+    fn sizes(train: usize, validation: usize, test: usize) -> Sizes {
+        Sizes { train, validation, test }
+    }
+
+    #[test]
+    fn parts_are_apart_and_decided_by_the_seed() {
+        let folder = folder(&[("train", 20)]);
+        let source = load(&folder);
+        let of = |seed| source.splits(SplitRule::Stratified, sizes(10, 4, 6), Seed(seed)).unwrap();
+        let (one, again, other) = (of(1), of(1), of(2));
+        let all =
+            |splits: &Splits| [&splits.train, &splits.validation, &splits.test].map(|part| part.indices().to_vec());
+        assert_eq!(all(&one), all(&again));
+        assert_ne!(all(&one), all(&other));
+        let mut together = all(&one).concat();
+        together.sort_unstable();
+        assert_eq!(together, (0..20).collect::<Vec<_>>());
+        let names: Vec<String> = one.test.indices().iter().map(|index| format!("train{index}")).collect();
+        assert_eq!(one.test_names, names);
+        assert!(source.splits(SplitRule::Stratified, sizes(11, 4, 6), Seed(1)).is_err());
+    }
+
+    #[test]
+    fn parts_of_their_own_are_taken_from_the_beginning() {
+        let folder = folder(&[("train", 6), ("val", 5), ("test", 4)]);
+        let source = load(&folder);
+        let splits = source.splits(SplitRule::Stratified, sizes(6, 3, 2), Seed(1)).unwrap();
+        assert_eq!((splits.train.indices(), splits.validation.indices()), (&[0, 1, 2, 3, 4, 5][..], &[0, 1, 2][..]));
+        assert_eq!(splits.test_names, ["test0", "test1"]);
+        let published = source.splits(SplitRule::Published, sizes(6, 4, 4), Seed(1)).unwrap();
+        let file = |part: &Subset<SegmentationFiles>| part.dataset().pairs()[0].image.display().to_string();
+        assert_eq!((file(&published.validation), published.validation.indices().len()), ("test0.jpg".to_owned(), 4));
+        assert_eq!(file(&splits.validation), "val0.jpg");
+        assert!(source.splits(SplitRule::Published, sizes(6, 3, 4), Seed(1)).is_err());
+    }
+}
