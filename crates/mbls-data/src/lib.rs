@@ -2,13 +2,15 @@
 //!
 //! A [`Dataset`] gives one item for an index and a [`Seed`]; a [`Collate`] makes a batch of items; the [`DataLoader`] walks
 //! the data set epoch by epoch, in worker threads where asked to. Whatever is random is a function of a seed and an index,
-//! so one seed gives one sequence of batches, whoever computes them. [`mod@file`] holds what readers of data files share.
+//! so one seed gives one sequence of batches, whoever computes them. [`mod@file`] and [`listing`] hold what readers of data files share.
 
 mod dataset;
 mod epoch;
 mod error;
 pub mod file;
+mod label_column;
 mod legacy_shuffle;
+pub mod listing;
 mod loader;
 mod seed;
 mod split;
@@ -16,6 +18,7 @@ mod split;
 pub use dataset::{Dataset, Subset};
 pub use epoch::Epoch;
 pub use error::{Error, Result};
+pub use label_column::LabelColumn;
 pub use legacy_shuffle::LegacyShuffle;
 pub use loader::{Collate, DataLoader, LoaderConfig, Order};
 pub use seed::Seed;

@@ -1,4 +1,8 @@
 //! Text classification: tokenizers, word vectors, networks and data sets.
 
+pub mod dataset;
+pub mod embedding;
 pub mod model;
 pub mod text;
+
+pub use mbls_data::{Error, Result};

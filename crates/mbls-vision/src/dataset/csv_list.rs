@@ -3,13 +3,12 @@
 use super::listing::is_below;
 use crate::{Error, FilesConfig, ImageFiles, Result};
 use csv::StringRecord;
+use mbls_data::LabelColumn;
 use mbls_data::file::read_bounded;
 use std::path::{Path, PathBuf};
 
 /// The largest list that is read.
 const MAX_BYTES: u64 = 256 << 20;
-/// The most classes that numbers may name.
-const MAX_CLASSES: usize = 1 << 20;
 
 /// The pictures that the columns `path` and `label` of a CSV file with a header list, in the file's order; other columns are ignored.
 ///
@@ -24,9 +23,10 @@ const MAX_CLASSES: usize = 1 << 20;
 pub fn load(list: impl AsRef<Path>, classes: Option<&[String]>, config: FilesConfig) -> Result<ImageFiles> {
     let path = list.as_ref();
     let (files, labels, places) = columns(path)?;
+    let column = LabelColumn { path, labels: &labels, lines: &places, items: "pictures" };
     let (labels, names) = match classes {
-        Some(classes) => (given(path, &labels, &places, classes)?, classes.to_vec()),
-        None => found(path, &labels)?,
+        Some(classes) => (column.of_classes(classes)?, classes.to_vec()),
+        None => column.found()?,
     };
     let root = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -72,37 +72,4 @@ fn columns(path: &Path) -> Result<(Vec<PathBuf>, Vec<String>, Vec<u64>)> {
         true => Err(Error::format(path, "number of pictures", "at least 1", 0)),
         false => Ok((files, labels, places)),
     }
-}
-
-fn given(path: &Path, labels: &[String], places: &[u64], classes: &[String]) -> Result<Vec<u32>> {
-    let number = |(label, line): (&String, &u64)| {
-        let place = classes.iter().position(|class| class == label);
-        let place = place.or_else(|| label.parse().ok().filter(|&place| place < classes.len()));
-        place.map(|place| place as u32).ok_or_else(|| {
-            let expected = format!("one of the {} classes of the list", classes.len());
-            Error::format(path, format!("line {line}: label"), expected, format!("{label:?}"))
-        })
-    };
-    labels.iter().zip(places).map(number).collect()
-}
-
-fn found(path: &Path, labels: &[String]) -> Result<(Vec<u32>, Vec<String>)> {
-    let numbers: Option<Vec<usize>> = labels.iter().map(|label| label.parse().ok()).collect();
-    let Some(numbers) = numbers else {
-        let mut names = labels.to_vec();
-        names.sort_unstable();
-        names.dedup();
-        let places = labels.iter().map(|label| names.partition_point(|name| name < label) as u32).collect();
-        return Ok((places, names));
-    };
-    let classes = numbers.iter().max().map_or(0, |&largest| largest.saturating_add(1));
-    if classes > MAX_CLASSES {
-        return Err(Error::format(path, "largest label", format!("below {MAX_CLASSES}"), classes - 1));
-    }
-    let mut occurs = vec![false; classes];
-    numbers.iter().for_each(|&label| occurs[label] = true);
-    if let Some(class) = occurs.iter().position(|&occurs| !occurs) {
-        return Err(Error::format(path, format!("pictures of class {class}"), "at least 1", 0));
-    }
-    Ok((numbers.into_iter().map(|label| label as u32).collect(), (0..classes).map(|class| class.to_string()).collect()))
 }

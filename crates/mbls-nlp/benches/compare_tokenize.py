@@ -1,0 +1,110 @@
+"""Times the way from the messages of 20 Newsgroups to rows of numbers beside Keras' tokenizer, in turn: A B A B, ratios.
+
+    pip install Keras-Preprocessing==1.1.2 "numpy<2"
+    python crates/mbls-nlp/benches/compare_tokenize.py 20_newsgroups.tar.gz [--rounds 3] [--threads 2] [--num-words 2000] [--length 1000]
+
+Run from the workspace's folder on an otherwise idle machine. Ours is the benchmark `tokenize`, as built before the first round; the
+other side is the published code's: Tokenizer, fit_on_texts, texts_to_sequences, pad_sequences. `memory` begins with the texts, `archive` with the
+packed file, which Keras' side reads by tarfile. Before any time is printed, words with their counts, sequences and rows of both are compared, byte by byte.
+"""
+import argparse
+import filecmp
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+
+
+def run_keras(file, num_words, length, out):
+    import numpy as np
+    from keras_preprocessing.sequence import pad_sequences
+    from keras_preprocessing.text import Tokenizer
+
+    clock = [time.perf_counter()]
+    messages = {}
+    with tarfile.open(file) as archive:
+        for member in archive:
+            if member.isfile():
+                messages[tuple(member.name.split("/"))] = archive.extractfile(member).read()
+    texts = []
+    for name in sorted(messages):
+        # As open(file, encoding="latin-1") reads it.
+        text = messages[name].decode("latin-1").replace("\r\n", "\n").replace("\r", "\n")
+        blank = text.find("\n\n")
+        texts.append(text[blank:] if 0 < blank else text)
+    clock.append(time.perf_counter())
+    tokenizer = Tokenizer(num_words=num_words)
+    tokenizer.fit_on_texts(texts)
+    clock.append(time.perf_counter())
+    sequences = tokenizer.texts_to_sequences(texts)
+    clock.append(time.perf_counter())
+    rows = pad_sequences(sequences, maxlen=length)
+    clock.append(time.perf_counter())
+    if out:
+        out = pathlib.Path(out)
+        words = "".join(f"{word}\t{tokenizer.word_counts[word]}\n" for word in tokenizer.word_index)
+        (out / "words.tsv").write_bytes(words.encode())
+        (out / "sequences.bin").write_bytes(b"".join(np.array([len(s), *s], "<u4").tobytes() for s in sequences))
+        (out / "rows.bin").write_bytes(rows.astype("<u4").tobytes())
+    steps = dict(zip(["read", "count", "encode", "pad"], (b - a for a, b in zip(clock, clock[1:]))))
+    totals = {"memory": clock[-1] - clock[1], "archive": clock[-1] - clock[0]}
+    print(json.dumps({"texts": len(texts), "words": len(tokenizer.word_index)} | steps | totals))
+
+
+def build(profile):
+    command = ["cargo", "bench", "-p", "mbls-nlp", "--bench", "tokenize", "--no-run", "--message-format", "json"]
+    if profile:
+        command += ["--profile", profile]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    artifacts = [json.loads(line) for line in lines if '"executable"' in line]
+    return [a["executable"] for a in artifacts if a["target"]["name"] == "tokenize"][-1]
+
+
+def run(command):
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("file")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--num-words", type=int, default=2000)
+    parser.add_argument("--length", type=int, default=1000)
+    parser.add_argument("--profile", help="cargo's profile, by default that of benchmarks")
+    parser.add_argument("--program", help="a benchmark `tokenize` that was built before")
+    parser.add_argument("--keras", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--out", default="", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.keras:
+        return run_keras(arguments.file, arguments.num_words, arguments.length, arguments.out)
+    program = arguments.program or build(arguments.profile)
+    settings = [arguments.file, str(arguments.num_words), str(arguments.length), str(arguments.threads)]
+    keras = [sys.executable, __file__, arguments.file, "--num-words", settings[1], "--length", settings[2], "--keras"]
+    with tempfile.TemporaryDirectory() as folder:
+        folders = [pathlib.Path(folder) / side for side in ("ours", "keras")]
+        for path in folders:
+            path.mkdir()
+        run([program, *settings, str(folders[0])])
+        run([*keras, "--out", str(folders[1])])
+        files = ["words.tsv", "sequences.bin", "rows.bin"]
+        same, different, missing = filecmp.cmpfiles(*folders, files, shallow=False)
+        if different or missing:
+            sys.exit(f"not the same: {different + missing}")
+        print(f"the same: {', '.join(f'{name} ({(folders[0] / name).stat().st_size} bytes)' for name in same)}")
+    seen = {"ours": [], "keras": []}
+    for _ in range(arguments.rounds):
+        seen["ours"].append(run([program, *settings]))
+        seen["keras"].append(run(keras))
+    print("| step | ours, s | keras, s | ratio |\n|---|---:|---:|---:|")
+    for step in ["read", "count", "encode", "pad", "memory", "archive"]:
+        ours, keras = (statistics.median(run[step] for run in seen[side]) for side in ("ours", "keras"))
+        print(f"| {step} | {ours:.3f} | {keras:.3f} | {keras / ours:.1f} |")
+
+
+if __name__ == "__main__":
+    main()

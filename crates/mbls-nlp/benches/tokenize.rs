@@ -1,0 +1,72 @@
+//! From the messages of 20 Newsgroups to rows of numbers: reading, counting the words, looking them up, padding. `compare_tokenize.py`
+//! runs it.
+//!
+//!     cargo bench -p mbls-nlp --bench tokenize -- FILE.tar.gz NUM_WORDS LENGTH THREADS [OUT]
+//!
+//! Prints JSON: the seconds of each step and those of `memory` (all but reading) and `archive` (all). In the folder OUT it leaves `words.tsv`,
+//! the vocabulary before it is cut with its counts, `sequences.bin`, for each message the number of its words and their numbers, and `rows.bin`, all as
+//! 32-bit numbers, little endian.
+
+use mbls_nlp::dataset::newsgroups;
+use mbls_nlp::text::{Tokenizer, Vocabulary, WordRule, WordTokenizer, pad};
+use rayon::prelude::*;
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Instant;
+
+fn bytes(numbers: impl IntoIterator<Item = u32>) -> Vec<u8> {
+    numbers.into_iter().flat_map(u32::to_le_bytes).collect()
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // `cargo test --benches` and `cargo bench` add options of their own.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let [file, num_words, length, threads, out @ ..] = &arguments[..] else {
+        eprintln!("nothing to tokenise: FILE.tar.gz NUM_WORDS LENGTH THREADS [OUT]");
+        return Ok(());
+    };
+    let (num_words, length): (usize, usize) = (num_words.parse()?, length.parse()?);
+    rayon::ThreadPoolBuilder::new().num_threads(threads.parse()?).build_global()?;
+    let start = Instant::now();
+    let set = newsgroups::load(file)?;
+    let texts = set.texts.texts();
+    let read = start.elapsed().as_secs_f64();
+
+    let start = Instant::now();
+    let vocabulary = Vocabulary::count(WordRule::Keras, texts);
+    let words = vocabulary.len();
+    let tokenizer = WordTokenizer::new(WordRule::Keras, vocabulary.clone(), Some(num_words))?;
+    let count = start.elapsed().as_secs_f64();
+
+    let start = Instant::now();
+    let sequences = tokenizer.encode_all(texts)?;
+    let encode = start.elapsed().as_secs_f64();
+
+    let start = Instant::now();
+    let mut rows = vec![0; texts.len() * length];
+    rows.par_chunks_mut(length).zip(&sequences).for_each(|(row, sequence)| pad(sequence, 0, row));
+    let padding = start.elapsed().as_secs_f64();
+
+    if let [out] = out {
+        let out = Path::new(out);
+        let mut text = String::new();
+        vocabulary.words().try_for_each(|(word, count)| writeln!(text, "{word}\t{count}"))?;
+        std::fs::write(out.join("words.tsv"), text)?;
+        let sequence = |sequence: &Vec<u32>| std::iter::once(sequence.len() as u32).chain(sequence.clone());
+        std::fs::write(out.join("sequences.bin"), bytes(sequences.iter().flat_map(sequence)))?;
+        std::fs::write(out.join("rows.bin"), bytes(rows))?;
+    }
+    let memory = count + encode + padding;
+    let report = serde_json::json!({
+        "texts": texts.len(),
+        "words": words,
+        "read": read,
+        "count": count,
+        "encode": encode,
+        "pad": padding,
+        "memory": memory,
+        "archive": read + memory,
+    });
+    println!("{report}");
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! Messages in a packed archive, read as a stream: nothing is unpacked to the disk.
+
+use super::message_folder::{MAX_MESSAGE_BYTES, Message, is_number};
+use crate::{Error, Result};
+use flate2::read::MultiGzDecoder;
+use mbls_data::file::open;
+use mbls_data::listing::is_below;
+use std::io::{BufReader, ErrorKind, Read};
+use std::path::Path;
+use tar::{Archive, Entry, EntryType};
+
+/// The most that an archive may unpack to; the data set takes 57 MiB.
+const MAX_BYTES: u64 = 512 << 20;
+
+/// All messages of a `.tar.gz`. The root of a message is the first of its folders that `is_root` knows, or else the outermost.
+pub(super) fn read(path: &Path, is_root: impl Fn(&str) -> bool, messages: &mut Vec<Message>) -> Result<()> {
+    read_at_most(path, MAX_BYTES, is_root, messages)
+}
+
+fn read_at_most(
+    path: &Path,
+    max_bytes: u64,
+    is_root: impl Fn(&str) -> bool,
+    messages: &mut Vec<Message>,
+) -> Result<()> {
+    let (file, _) = open(path)?;
+    let mut unpacked = MultiGzDecoder::new(BufReader::new(file)).take(max_bytes.saturating_add(1));
+    let result = walk(path, &mut unpacked, is_root, messages);
+    // What is cut off at the limit looks like an archive that ends too early.
+    if unpacked.limit() == 0 {
+        return Err(Error::TooLarge { path: path.to_owned(), what: "the unpacked archive", limit: max_bytes });
+    }
+    result
+}
+
+fn walk(
+    path: &Path,
+    unpacked: &mut impl Read,
+    is_root: impl Fn(&str) -> bool,
+    messages: &mut Vec<Message>,
+) -> Result<()> {
+    let mut archive = Archive::new(&mut *unpacked);
+    for entry in archive.entries().map_err(broken(path))? {
+        let mut entry = entry.map_err(broken(path))?;
+        let Some([root, group, name]) = place(path, &entry, &is_root)? else { continue };
+        if entry.size() > MAX_MESSAGE_BYTES {
+            return Err(Error::TooLarge {
+                path: path.join(root).join(group).join(name),
+                what: "the message",
+                limit: MAX_MESSAGE_BYTES,
+            });
+        }
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).map_err(broken(path))?;
+        messages.push(Message::new(&root, &group, &name, &bytes));
+    }
+    // To the end, where the check sum is.
+    std::io::copy(unpacked, &mut std::io::sink()).map_err(broken(path))?;
+    Ok(())
+}
+
+/// Root, group and name of a message; `None` for folders and for what lies beside the groups.
+fn place<R: Read>(path: &Path, entry: &Entry<'_, R>, is_root: impl Fn(&str) -> bool) -> Result<Option<[String; 3]>> {
+    let bytes = entry.path_bytes();
+    let shown = String::from_utf8_lossy(&bytes);
+    let wrong = |field: &str, expected: &str, found: String| {
+        Err(Error::format(path, format!("{field} of the entry {shown:?}"), expected, found))
+    };
+    let kind = entry.header().entry_type();
+    if kind == EntryType::XGlobalHeader {
+        return Ok(None);
+    }
+    let Ok(name) = std::str::from_utf8(&bytes) else { return wrong("name", "UTF-8", "other bytes".into()) };
+    let name = name.strip_prefix("./").unwrap_or(name);
+    if !name.is_empty() && !is_below(Path::new(name)) {
+        return wrong("name", "one below the archive's folder", format!("{name:?}"));
+    }
+    if !matches!(kind, EntryType::Regular | EntryType::Directory) {
+        return wrong("type", "a file or a folder", format!("{kind:?}"));
+    }
+    let parts: Vec<&str> = name.split('/').filter(|part| !part.is_empty()).collect();
+    if kind == EntryType::Directory || parts.iter().any(|part| part.starts_with('.')) {
+        return Ok(None);
+    }
+    let root = parts.iter().position(|part| is_root(part)).unwrap_or(0);
+    match parts[root..] {
+        [root, group, name] if is_number(name) => Ok(Some([root, group, name].map(str::to_owned))),
+        [_, _, _, ..] => wrong("name", "<group>/<number> below the data set's folder", format!("{name:?}")),
+        _ => Ok(None),
+    }
+}
+
+fn broken(path: &Path) -> impl Fn(std::io::Error) -> Error {
+    move |error| {
+        let reason = match error.kind() {
+            ErrorKind::UnexpectedEof => "truncated".to_owned(),
+            ErrorKind::InvalidInput | ErrorKind::InvalidData => error.to_string(),
+            _ => return Error::format(path, "content", "a packed tar archive", error),
+        };
+        Error::Gzip { path: path.to_owned(), reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    #[test]
+    fn what_unpacks_to_more_than_the_limit_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut builder = tar::Builder::new(GzEncoder::new(file.reopen().unwrap(), Compression::best()));
+        for name in ["r/a/1", "r/b/2"] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(1 << 20);
+            builder.append_data(&mut header, name, std::io::repeat(b' ').take(1 << 20)).unwrap();
+        }
+        builder.into_inner().unwrap().finish().unwrap();
+        let whole = (2 << 20) + 4 * 512;
+        let read = |limit| read_at_most(file.path(), limit, |_| false, &mut Vec::new());
+        for limit in [0, 700, 1 << 20, whole - 1] {
+            let message = read(limit).unwrap_err().to_string();
+            assert!(
+                message.ends_with(&format!("the unpacked archive exceeds the limit of {limit} bytes")),
+                "{message}"
+            );
+        }
+        read(whole).unwrap();
+    }
+}

@@ -1,0 +1,22 @@
+//! Texts with labels: readers, splits, tokenised sets, batches.
+//!
+//! Readers give [`LabelledTexts`]; a [`Protocol`] divides them into [`Parts`]; [`TokenisedTexts`] is the [`mbls_data::Dataset`] of their
+//! sequences, and [`TextCollate`] pads those of a batch.
+
+mod archive;
+mod batch;
+mod duplicates;
+pub mod labelled_file;
+mod message_folder;
+pub mod newsgroups;
+mod parts;
+mod protocol;
+mod texts;
+mod tokenised;
+
+pub use batch::{TextBatch, TextCollate};
+pub use duplicates::{DuplicateConfig, duplicate_groups};
+pub use parts::Parts;
+pub use protocol::{Protocol, grouped_split, published_split};
+pub use texts::LabelledTexts;
+pub use tokenised::{TokenisedText, TokenisedTexts};

@@ -1,0 +1,117 @@
+//! 20 Newsgroups: 19,997 messages of 20 groups, or the 18,846 that are divided by date.
+//!
+//! # References
+//!
+//! Lang: NewsWeeder: Learning to Filter Netnews (ICML 1995); <http://qwone.com/~jason/20Newsgroups/>.
+
+use super::message_folder::{self, Message};
+use super::protocol::official_split;
+use super::{LabelledTexts, Parts, Protocol, archive};
+use crate::{Error, Result};
+use std::path::Path;
+
+/// Folders that hold all messages.
+const WHOLE: [&str; 3] = ["20_newsgroups", "20_newsgroup", "20news-18828"];
+/// Folders that hold the messages for training and for testing.
+const BY_DATE: [&str; 2] = ["20news-bydate-train", "20news-bydate-test"];
+
+/// The data set.
+#[derive(Clone, Debug)]
+pub struct Newsgroups {
+    /// The messages without their headers; classes are the groups in sorted order.
+    pub texts: LabelledTexts,
+    /// Group and number of each message, `sci.space/60123`.
+    pub names: Vec<String>,
+    /// How many are for training, where the set is divided by date: the first.
+    pub official_train: Option<usize>,
+}
+
+/// Reads the messages from a folder or a `.tar.gz`: `<group>/<number>` in `20_newsgroups`, `20_newsgroup` or `20news-18828`, in both of
+/// `20news-bydate-train` and `20news-bydate-test`, or in the folder itself. Bytes are latin-1; the order is that of the sorted paths, training
+/// before testing. Names that begin with a dot, and files beside the groups, are ignored. Excerpts are accepted.
+///
+/// # Errors
+///
+/// Where there is no message or one group alone, a name is no number, one of the two parts is missing, a group of the test part has none for
+/// training; [`Error::TooLarge`] for a message above 4 MiB and an archive that unpacks to more than 512 MiB; for an archive that is damaged, has a
+/// file twice, or anything but files and folders below it; [`Error::Io`].
+pub fn load(path: impl AsRef<Path>) -> Result<Newsgroups> {
+    let path = path.as_ref();
+    let mut messages = Vec::new();
+    if path.is_file() {
+        archive::read(path, |name| WHOLE.contains(&name) || BY_DATE.contains(&name), &mut messages)?;
+    } else {
+        let there = |name: &&str| path.join(name).is_dir();
+        let mut roots: Vec<&str> = BY_DATE.into_iter().filter(there).collect();
+        if roots.is_empty() {
+            roots.extend(WHOLE.into_iter().find(there));
+        }
+        for root in &roots {
+            message_folder::read(&path.join(root), root, &mut messages)?;
+        }
+        if roots.is_empty() {
+            message_folder::read(path, "", &mut messages)?;
+        }
+    }
+    assemble(path, messages)
+}
+
+fn assemble(path: &Path, mut messages: Vec<Message>) -> Result<Newsgroups> {
+    // Training before testing, which is the other way round by name.
+    let is_test = |message: &Message| message.root == BY_DATE[1];
+    messages.sort_by(|a, b| (is_test(a), a).cmp(&(is_test(b), b)));
+    let place = |message: &Message| format!("{}/{}/{}", message.root, message.group, message.name);
+    if let Some(pair) = messages.windows(2).find(|pair| place(&pair[0]) == place(&pair[1])) {
+        return Err(Error::format(path, "messages", "each once", format!("{} twice", place(&pair[0]))));
+    }
+    let mut roots: Vec<&str> = messages.iter().map(|message| message.root.as_str()).collect();
+    roots.dedup();
+    let by_date = match roots[..] {
+        [] => return Err(Error::format(path, "number of messages", "at least 1", 0)),
+        [root] if !BY_DATE.contains(&root) => false,
+        [first, second] if [first, second] == BY_DATE => true,
+        _ => {
+            let expected = format!("one folder of groups, or both of {} and {}", BY_DATE[0], BY_DATE[1]);
+            return Err(Error::format(path, "folders", expected, roots.join(", ")));
+        }
+    };
+    let train = messages.iter().filter(|message| !is_test(message)).count();
+    let mut groups: Vec<String> = messages[..train].iter().map(|message| message.group.clone()).collect();
+    // They are sorted.
+    groups.dedup();
+    if groups.len() < 2 {
+        return Err(Error::format(path, "number of groups", "at least 2", format!("{}: {groups:?}", groups.len())));
+    }
+    let mut labels = Vec::with_capacity(messages.len());
+    for message in &messages {
+        let Ok(label) = groups.binary_search(&message.group) else {
+            let expected = format!("one of the {} for training", groups.len());
+            return Err(Error::format(path, format!("group of {}", place(message)), expected, &message.group));
+        };
+        labels.push(label as u32);
+    }
+    let names = messages.iter().map(|message| format!("{}/{}", message.group, message.name)).collect();
+    let texts = messages.into_iter().map(|message| message.text).collect();
+    let texts = LabelledTexts::new("20newsgroups", texts, labels, groups)?;
+    Ok(Newsgroups { texts, names, official_train: by_date.then_some(train) })
+}
+
+impl Newsgroups {
+    /// The parts of a protocol. Where the set is divided by date, its test part is the official one: [`Protocol::Correct`] then takes a validation part out of
+    /// the training part and leaves out what has a duplicate in the test part, and `test` is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Value`] for [`Protocol::Published`] of a set that is divided by date; what [`Protocol::parts`] reports.
+    pub fn parts(&self, protocol: &Protocol) -> Result<Parts> {
+        match (self.official_train, protocol) {
+            (None, _) => protocol.parts(&self.texts),
+            (Some(train), Protocol::Correct { validation, duplicates, seed, .. }) => {
+                official_split(&self.texts, train, *validation, duplicates, *seed)
+            }
+            (Some(_), Protocol::Published { .. }) => {
+                Err(Error::value("protocol", "correct, for a set that is divided by date", "published"))
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What is trained, chosen and tested on.
+
+use super::{DuplicateConfig, LabelledTexts, Parts, duplicate_groups};
+use crate::{Error, Result};
+use mbls_data::{LegacyShuffle, Seed, stratified_split};
+use rand::RngExt;
+use rand::seq::SliceRandom;
+use std::collections::BTreeMap;
+
+/// Validation texts of the published split.
+const PUBLISHED_VALIDATION: usize = 900;
+
+/// How texts are divided, and which of them the vocabulary is counted over.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Protocol {
+    /// [`published_split`]; the vocabulary is counted over all texts, those for testing too, and copies of a text are in several parts.
+    Published {
+        /// The run's seed, 1 by default.
+        seed: u32,
+    },
+    /// Copies and near copies of a text are in one part, every part has the same share of every class ([`grouped_split`]), and the vocabulary is
+    /// that of the training part.
+    Correct {
+        /// Number of texts to choose the epoch on.
+        validation: usize,
+        /// Number of texts to test on.
+        test: usize,
+        /// What a near copy is.
+        duplicates: DuplicateConfig,
+        /// Which ones.
+        seed: Seed,
+    },
+}
+
+impl Protocol {
+    /// The parts of `texts`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Split`] where a part would be empty or is too small for the classes; what [`duplicate_groups`] reports.
+    pub fn parts(&self, texts: &LabelledTexts) -> Result<Parts> {
+        match self {
+            Self::Published { seed } => published_split(texts.len(), *seed),
+            Self::Correct { validation, test, duplicates, seed } => {
+                let groups = duplicate_groups(texts.texts(), duplicates)?;
+                grouped_split(texts.labels(), &groups, *validation, *test, *seed)
+            }
+        }
+    }
+
+    /// The texts whose words make the vocabulary.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Index`] for parts of other texts.
+    pub fn vocabulary_texts<'a>(&self, texts: &'a LabelledTexts, parts: &Parts) -> Result<Vec<&'a str>> {
+        match self {
+            Self::Published { .. } => Ok(texts.texts().iter().map(String::as_str).collect()),
+            Self::Correct { .. } => texts.select(&parts.train),
+        }
+    }
+}
+
+/// The split of the published code: all `n` indices shuffled by numpy's legacy generator, the last fifth for testing, the 900 before them for
+/// validation, the rest for training. For the 19,997 of 20 Newsgroups that is 15,098, 900 and 3,999.
+///
+/// # Errors
+///
+/// [`Error::Split`] where a part would be empty.
+///
+/// # References
+///
+/// by-liu/MbLS, `calibrate/data/newsgroup.py` (`ng_loader`).
+///
+/// ```
+/// let parts = mbls_nlp::dataset::published_split(19_997, 1)?;
+/// assert_eq!((parts.train.len(), parts.validation.len(), parts.test.len()), (15_098, 900, 3_999));
+/// # Ok::<(), mbls_nlp::Error>(())
+/// ```
+pub fn published_split(n: usize, seed: u32) -> Result<Parts> {
+    let test = n / 5;
+    let train = (n - test).saturating_sub(PUBLISHED_VALIDATION);
+    if test == 0 || train == 0 {
+        return Err(Error::Split(format!("a fifth and {PUBLISHED_VALIDATION} of {n} texts leave a part empty")));
+    }
+    let mut train_part = LegacyShuffle::new(seed).permutation(n)?;
+    let test_part = train_part.split_off(n - test);
+    let validation_part = train_part.split_off(train);
+    Ok(Parts { train: train_part, validation: validation_part, test: test_part }.sorted())
+}
+
+/// A random split with the same share of every class in each part that keeps items of one group, by its number, in one part.
+///
+/// Places of each class are those of [`stratified_split`]. Groups of several are dealt first, the larger ones before the others, each to a part that
+/// has a place for every member, with a probability in proportion to the places it still has for them, or to training where none has; then single items
+/// fill what is left. Parts are of exactly the sizes asked for as long as there are single items enough; `test` may be 0.
+///
+/// # Errors
+///
+/// [`Error::Split`] where the sizes leave nothing for training, or groups nothing for a part; what [`stratified_split`] reports.
+pub fn grouped_split(labels: &[u32], groups: &[usize], validation: usize, test: usize, seed: Seed) -> Result<Parts> {
+    let all = labels.len();
+    if groups.len() != all {
+        return Err(Error::value("groups", format!("{all}, one of each label"), groups.len()));
+    }
+    let train = all.saturating_sub(validation).saturating_sub(test);
+    if validation == 0 || train == 0 {
+        return Err(Error::Split(format!("{validation} and {test} of {all} texts leave a part empty")));
+    }
+    let classes = labels.iter().max().map_or(0, |&label| label as usize + 1);
+    let count = |part: Vec<usize>| {
+        let mut places = vec![0usize; classes];
+        part.into_iter().for_each(|index| places[labels[index] as usize] += 1);
+        places
+    };
+    let sizes = [train, validation, test];
+    let mut places: Vec<Vec<usize>> =
+        stratified_split(labels, &sizes, seed.derive("places"))?.into_iter().map(count).collect();
+    let mut members = BTreeMap::<usize, Vec<usize>>::new();
+    groups.iter().enumerate().for_each(|(index, &group)| members.entry(group).or_default().push(index));
+    let (mut several, mut single): (Vec<_>, Vec<_>) = members.into_values().partition(|group| group.len() > 1);
+    several.shuffle(&mut seed.derive("groups").rng());
+    several.sort_by_key(|group| std::cmp::Reverse(group.len()));
+    let mut parts = [const { Vec::new() }; 3];
+    let mut rng = seed.derive("deal").rng();
+    for group in several {
+        let weights: Vec<usize> = places.iter().map(|places| weight(&group, labels, places)).collect();
+        let total: usize = weights.iter().sum();
+        let mut drawn = if total == 0 { 0 } else { rng.random_range(0..total) };
+        let part = weights.iter().position(|&weight| {
+            let here = drawn < weight;
+            drawn = drawn.saturating_sub(weight);
+            here
+        });
+        let part = part.unwrap_or(0);
+        for &index in &group {
+            let place = &mut places[part][labels[index] as usize];
+            *place = place.saturating_sub(1);
+        }
+        parts[part].extend(group);
+    }
+    single.shuffle(&mut seed.derive("single").rng());
+    for index in single.into_iter().flatten() {
+        let class = labels[index] as usize;
+        // Those for testing and validation are few: they come first.
+        let part = (0..3).rev().find(|&part| places[part][class] > 0).unwrap_or(0);
+        places[part][class] = places[part][class].saturating_sub(1);
+        parts[part].push(index);
+    }
+    if parts.iter().zip(sizes).any(|(part, size)| part.is_empty() && size > 0) {
+        return Err(Error::Split(format!("copies of texts, kept together, leave nothing for one of {sizes:?} texts")));
+    }
+    let [train, validation, test] = parts;
+    Ok(Parts { train, validation, test }.sorted())
+}
+
+/// The places that a part has for the classes of a group's members; 0 where one of them finds none.
+fn weight(group: &[usize], labels: &[u32], places: &[usize]) -> usize {
+    let mut left = places.to_vec();
+    let mut sum = 0;
+    for &index in group {
+        let class = labels[index] as usize;
+        if left[class] == 0 {
+            return 0;
+        }
+        left[class] -= 1;
+        sum += places[class];
+    }
+    sum
+}
+
+/// The parts of a set whose first `train` texts are for training by its makers: those of them that have a copy in the test part are left out, and the
+/// rest is divided by [`grouped_split`].
+pub(super) fn official_split(
+    texts: &LabelledTexts,
+    train: usize,
+    validation: usize,
+    duplicates: &DuplicateConfig,
+    seed: Seed,
+) -> Result<Parts> {
+    let groups = duplicate_groups(texts.texts(), duplicates)?;
+    let mut tested: Vec<usize> = groups[train..].to_vec();
+    tested.sort_unstable();
+    let kept: Vec<usize> = (0..train).filter(|&index| tested.binary_search(&groups[index]).is_err()).collect();
+    let labels: Vec<u32> = kept.iter().map(|&index| texts.labels()[index]).collect();
+    let kept_groups: Vec<usize> = kept.iter().map(|&index| groups[index]).collect();
+    let inner = grouped_split(&labels, &kept_groups, validation, 0, seed)?;
+    let outer = |part: Vec<usize>| part.into_iter().map(|place| kept[place]).collect();
+    Ok(Parts { train: outer(inner.train), validation: outer(inner.validation), test: (train..texts.len()).collect() })
+}

@@ -1,0 +1,96 @@
+//! Tables that were read before.
+
+use super::glove::GloveFile;
+use super::table::{EmbeddingTable, Missing};
+use crate::text::Vocabulary;
+use crate::{Error, Result};
+use mbls_data::Seed;
+use mbls_data::file::{open, read_bounded};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde_json::json;
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+/// The name of the values in the file.
+const VALUES: &str = "embedding";
+/// The one entry of its header: the order of several is random.
+const IDENTITY: &str = "identity";
+/// The largest cache that is read.
+const MAX_BYTES: u64 = 16 << 30;
+
+/// What became of a cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CacheUse {
+    /// It held the table.
+    Used,
+    /// There was none; it was written.
+    Written,
+    /// It was damaged or held another table; it was replaced.
+    Replaced {
+        /// What was wrong with it.
+        reason: String,
+    },
+}
+
+/// What decides a table.
+pub(super) fn identity(file: &GloveFile, vocabulary: &Vocabulary, missing: Missing) -> Result<String> {
+    let (opened, bytes) = open(&file.path)?;
+    let changed =
+        opened.metadata().and_then(|metadata| metadata.modified()).map_err(Error::io("look at", &file.path))?;
+    let changed = changed.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let words = vocabulary.words().fold(Seed(0), |seed, (word, _)| seed.at(0).derive(word)).0;
+    let name = file.path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    // Numbers of 64 bits and more as text: readers of JSON may round them.
+    let identity = json!({
+        "format": 1,
+        "file": {"name": name, "bytes": bytes, "changed": changed.to_string(), "dimension": file.dimension},
+        "words": {"count": vocabulary.len(), "hash": format!("{words:016x}")},
+        "missing": missing,
+    });
+    Ok(identity.to_string())
+}
+
+/// The table of a cache, or what is to be said of it.
+pub(super) fn load(path: &Path, identity: &str, rows: usize) -> Result<EmbeddingTable, CacheUse> {
+    if !path.exists() {
+        return Err(CacheUse::Written);
+    }
+    read(path, identity, rows).map_err(|reason| CacheUse::Replaced { reason })
+}
+
+fn read(path: &Path, identity: &str, rows: usize) -> Result<EmbeddingTable, String> {
+    let bytes = read_bounded(path, MAX_BYTES).map_err(|error| error.to_string())?;
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| error.to_string())?;
+    let saved = header.metadata().as_ref().and_then(|entries| entries.get(IDENTITY)).ok_or("it has no identity")?;
+    let (saved, found) = saved.rsplit_once(' ').ok_or("it has no identity")?;
+    if saved != identity {
+        return Err(format!("it is of {saved}"));
+    }
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| error.to_string())?;
+    let tensor = tensors.tensor(VALUES).map_err(|error| error.to_string())?;
+    let (found, &[saved_rows, dimension]) = (found.parse::<usize>(), tensor.shape()) else {
+        return Err(format!("its values are of shape {:?}", tensor.shape()));
+    };
+    let found = found.ok().filter(|&found| found < rows).ok_or("its number of words is none")?;
+    if tensor.dtype() != Dtype::F32 || saved_rows != rows {
+        return Err(format!("it has {saved_rows} rows of {:?}", tensor.dtype()));
+    }
+    let (values, _) = tensor.data().as_chunks();
+    let values: Vec<f32> = values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    if values.iter().any(|value| !value.is_finite()) {
+        return Err("it has values that are not finite".to_owned());
+    }
+    Ok(EmbeddingTable { rows, dimension, values, found })
+}
+
+/// Writes a table whole or not at all.
+pub(super) fn save(path: &Path, identity: &str, table: &EmbeddingTable) -> Result<()> {
+    let bytes: Vec<u8> = table.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let other = |error: Box<dyn std::error::Error + Send + Sync>| Error::Other(error);
+    let view =
+        TensorView::new(Dtype::F32, vec![table.rows, table.dimension], &bytes).map_err(|error| other(error.into()))?;
+    let header = HashMap::from([(IDENTITY.to_owned(), format!("{identity} {}", table.found))]);
+    let content = safetensors::serialize([(VALUES, view)], Some(header)).map_err(|error| other(error.into()))?;
+    mbls_nn::atomic::write(path, &content).map_err(|error| other(error.into()))
+}

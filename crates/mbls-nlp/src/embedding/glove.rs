@@ -1,0 +1,204 @@
+//! GloVe's text files.
+
+use crate::{Error, Result};
+use flate2::read::MultiGzDecoder;
+use mbls_data::file::open;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek};
+use std::path::{Path, PathBuf};
+
+/// The longest line that is read; of 300 values it has some 3,000 bytes.
+const MAX_LINE: u64 = 1 << 20;
+/// The most values of a word that are read.
+const MAX_DIMENSION: usize = 1 << 16;
+
+/// A file of word vectors: a word and its values in each line, between blanks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GloveFile {
+    /// The file, packed by gzip or not.
+    pub path: PathBuf,
+    /// Values of each word, by default those of the first line.
+    pub dimension: Option<usize>,
+}
+
+impl GloveFile {
+    /// A file with as many values as its first line has.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), dimension: None }
+    }
+}
+
+/// Reads a file once, as a stream of any size, and calls `found` with the place and the values of each word that `place` gives one; of a word that is
+/// there twice, with the first. Returns the number of values of each word.
+///
+/// Values are counted from the right, so that words may contain blanks, as some of glove.840B do. A first line of two whole numbers, as in
+/// files converted for word2vec, is passed over. Values of words that are not asked for are counted and not looked at.
+///
+/// # Errors
+///
+/// [`Error::Format`] with line and word for another number of values, a value that is no finite number, a word that is no UTF-8, a line above
+/// 1 MiB, a file without words; [`Error::Gzip`]; [`Error::Io`]; what `found` reports.
+pub fn read_vectors(
+    file: &GloveFile,
+    mut place: impl FnMut(&str) -> Option<usize>,
+    mut found: impl FnMut(usize, &[f32]) -> Result<()>,
+) -> Result<usize> {
+    let path = &file.path;
+    let mut lines = Lines::open(path)?;
+    let mut dimension = file.dimension;
+    if let Some(wrong @ (0 | MAX_DIMENSION..)) = dimension {
+        return Err(Error::value("dimension of word vectors", format!("1..{MAX_DIMENSION}"), wrong));
+    }
+    let (mut values, mut seen) = (Vec::new(), Vec::new());
+    while let Some((number, line)) = lines.next()? {
+        if number == 1 && is_header(line) {
+            continue;
+        }
+        let line = Line { path, number, content: line };
+        let dimension = match dimension {
+            Some(dimension) => dimension,
+            None => *dimension.insert(line.dimension()?),
+        };
+        let (word, numbers) = line.split(dimension)?;
+        let Some(place) = place(word) else { continue };
+        if seen.len() <= place {
+            seen.resize(place + 1, false);
+        }
+        if !std::mem::replace(&mut seen[place], true) {
+            line.values(word, numbers, &mut values)?;
+            found(place, &values)?;
+        }
+    }
+    match dimension {
+        Some(dimension) if lines.number > 0 => Ok(dimension),
+        _ => Err(Error::format(path, "number of words", "at least 1", 0)),
+    }
+}
+
+fn is_header(line: &[u8]) -> bool {
+    let mut fields = line.split(|&byte| byte == b' ');
+    let is_number =
+        |field: Option<&[u8]>| field.is_some_and(|field| !field.is_empty() && field.iter().all(u8::is_ascii_digit));
+    is_number(fields.next()) && is_number(fields.next()) && fields.next().is_none()
+}
+
+/// One line of a file.
+struct Line<'a> {
+    path: &'a Path,
+    number: u64,
+    content: &'a [u8],
+}
+
+impl<'a> Line<'a> {
+    /// The number of values at the end, at least one field being the word.
+    fn dimension(&self) -> Result<usize> {
+        let fields: Vec<&[u8]> = self.content.split(|&byte| byte == b' ').collect();
+        match fields[1..].iter().rev().take_while(|field| number(field).is_some()).count() {
+            count @ 1..MAX_DIMENSION => Ok(count),
+            count => Err(self.wrong_count(fields[0], format!("1..{MAX_DIMENSION}"), count)),
+        }
+    }
+
+    /// The word and its values, which are `dimension` fields.
+    fn split(&self, dimension: usize) -> Result<(&'a str, &'a [u8])> {
+        let blanks = self.content.iter().enumerate().rev().filter(|(_, byte)| **byte == b' ');
+        let Some((blank, _)) = blanks.take(dimension).nth(dimension - 1) else {
+            let mut fields = self.content.split(|&byte| byte == b' ');
+            let word = fields.next().unwrap_or_default();
+            return Err(self.wrong_count(word, dimension, fields.count()));
+        };
+        let (word, numbers) = (&self.content[..blank], &self.content[blank + 1..]);
+        // A number before the values is one value too many, unless it is the whole word.
+        if let Some(last) = word.iter().rposition(|&byte| byte == b' ')
+            && number(&word[last + 1..]).is_some()
+        {
+            let fields: Vec<&[u8]> = self.content.split(|&byte| byte == b' ').collect();
+            let count = fields[1..].iter().rev().take_while(|field| number(field).is_some()).count();
+            return Err(self.wrong_count(fields[0], dimension, count));
+        }
+        match std::str::from_utf8(word) {
+            Ok("") => {
+                Err(Error::format(self.path, format!("line {}: word", self.number), "at least one character", "none"))
+            }
+            Ok(word) => Ok((word, numbers)),
+            Err(_) => Err(Error::format(
+                self.path,
+                format!("line {}: word", self.number),
+                "text in UTF-8",
+                format!("{:?}", String::from_utf8_lossy(word)),
+            )),
+        }
+    }
+
+    fn values(&self, word: &str, numbers: &[u8], values: &mut Vec<f32>) -> Result<()> {
+        values.clear();
+        for (i, field) in numbers.split(|&byte| byte == b' ').enumerate() {
+            let Some(value) = number(field).filter(|value| value.is_finite()) else {
+                let place = format!("line {}: value {} of {word:?}", self.number, i + 1);
+                return Err(Error::format(
+                    self.path,
+                    place,
+                    "a finite number",
+                    format!("{:?}", String::from_utf8_lossy(field)),
+                ));
+            };
+            values.push(value);
+        }
+        Ok(())
+    }
+
+    fn wrong_count(&self, word: &[u8], expected: impl ToString, found: usize) -> Error {
+        let word = String::from_utf8_lossy(word);
+        Error::format(self.path, format!("line {}: number of values of {word:?}", self.number), expected, found)
+    }
+}
+
+fn number(field: &[u8]) -> Option<f32> {
+    std::str::from_utf8(field).ok()?.parse().ok()
+}
+
+/// The lines of a file, one at a time.
+struct Lines {
+    path: PathBuf,
+    reader: BufReader<Box<dyn Read>>,
+    is_packed: bool,
+    line: Vec<u8>,
+    /// Of the line given last, from 1.
+    number: u64,
+}
+
+impl Lines {
+    fn open(path: &Path) -> Result<Self> {
+        let (mut file, _) = open(path)?;
+        let mut magic = Vec::new();
+        file.by_ref().take(2).read_to_end(&mut magic).map_err(Error::io("read", path))?;
+        file.rewind().map_err(Error::io("read", path))?;
+        let is_packed = magic == [0x1F, 0x8B];
+        let reader: Box<dyn Read> =
+            if is_packed { Box::new(MultiGzDecoder::new(BufReader::new(file))) } else { Box::new(file) };
+        let reader = BufReader::with_capacity(1 << 18, reader);
+        Ok(Self { path: path.to_owned(), reader, is_packed, line: Vec::new(), number: 0 })
+    }
+
+    /// The number and the content of the next line, without its end and the blanks before it.
+    fn next(&mut self) -> Result<Option<(u64, &[u8])>> {
+        self.line.clear();
+        let read = self.reader.by_ref().take(MAX_LINE + 1).read_until(b'\n', &mut self.line);
+        let read = read.map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof | ErrorKind::InvalidInput | ErrorKind::InvalidData if self.is_packed => {
+                let is_short = error.kind() == ErrorKind::UnexpectedEof;
+                let reason = if is_short { "truncated".to_owned() } else { error.to_string() };
+                Error::Gzip { path: self.path.clone(), reason }
+            }
+            _ => Error::io("read", &self.path)(error),
+        })?;
+        if read == 0 {
+            return Ok(None);
+        }
+        self.number += 1;
+        if read as u64 > MAX_LINE {
+            let place = format!("line {}", self.number);
+            return Err(Error::format(&self.path, place, format!("at most {MAX_LINE} bytes"), "more"));
+        }
+        Ok(Some((self.number, self.line.trim_ascii_end())))
+    }
+}

@@ -1,0 +1,51 @@
+//! Counting words with all cores.
+
+use super::WordRule;
+use rayon::prelude::*;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+/// Texts that a thread counts before it hands over what it found.
+const BLOCK: usize = 256;
+
+/// The words of one block of texts, each with its count, in the order in which they first appear.
+fn count_block<T: AsRef<str>>(rule: WordRule, texts: &[T]) -> Vec<(String, u64)> {
+    let mut places = HashMap::<String, usize>::new();
+    let mut counts: Vec<u64> = Vec::new();
+    for text in texts {
+        rule.each(text.as_ref(), |word| match places.get(word) {
+            Some(&place) => counts[place] += 1,
+            None => {
+                places.insert(word.to_owned(), counts.len());
+                counts.push(1);
+            }
+        });
+    }
+    let mut words: Vec<(String, u64)> = vec![Default::default(); counts.len()];
+    for (word, place) in places {
+        words[place] = (word, counts[place]);
+    }
+    words
+}
+
+/// The words of all texts, each with its count, in the order in which they first appear. Blocks are added in their order, so that the
+/// result is that of one pass.
+pub(super) fn count<T: AsRef<str> + Sync>(rule: WordRule, texts: &[T]) -> Vec<(String, u64)> {
+    let blocks: Vec<Vec<(String, u64)>> = texts.par_chunks(BLOCK).map(|block| count_block(rule, block)).collect();
+    let mut places = HashMap::<String, usize>::new();
+    let mut counts = Vec::new();
+    for (word, count) in blocks.into_iter().flatten() {
+        match places.entry(word) {
+            Entry::Occupied(place) => counts[*place.get()] += count,
+            Entry::Vacant(place) => {
+                place.insert(counts.len());
+                counts.push(count);
+            }
+        }
+    }
+    let mut words: Vec<(String, u64)> = vec![Default::default(); counts.len()];
+    for (word, place) in places {
+        words[place] = (word, counts[place]);
+    }
+    words
+}

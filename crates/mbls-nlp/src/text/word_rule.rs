@@ -1,0 +1,71 @@
+//! What is a word.
+
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use unicode_segmentation::UnicodeSegmentation;
+
+/// The rule by which a text is cut into words. Both rules write it in lower case first.
+///
+/// ```
+/// use mbls_nlp::text::WordRule;
+///
+/// let text = "Don't e-mail “Zoë” …";
+/// assert_eq!(WordRule::Keras.words(text), ["don't", "e", "mail", "“zoë”", "…"]);
+/// assert_eq!(WordRule::Unicode.words(text), ["don't", "e", "mail", "zoë"]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WordRule {
+    /// That of Keras' `Tokenizer`: what stands between blanks, tabs, line feeds and ASCII punctuation other than the apostrophe. Other
+    /// white space, a carriage return for one, is a part of words.
+    ///
+    /// # References
+    ///
+    /// keras_preprocessing 1.1.2, `text_to_word_sequence`.
+    Keras,
+    /// The words of Unicode Standard Annex #29 that have a letter or a digit in them.
+    Unicode,
+}
+
+/// What separates words for Keras: its filter characters, which become blanks, and the blank.
+const KERAS: [bool; 256] = {
+    let mut table = [false; 256];
+    let separators = b" !\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n";
+    let mut i = 0;
+    while i < separators.len() {
+        table[separators[i] as usize] = true;
+        i += 1;
+    }
+    table
+};
+
+impl WordRule {
+    /// The words of a text, in order.
+    pub fn words(self, text: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        self.each(text, |word| words.push(word.to_owned()));
+        words
+    }
+
+    /// Calls `f` with each word of a text, in order.
+    pub fn each(self, text: &str, mut f: impl FnMut(&str)) {
+        let lower = lower(text);
+        match self {
+            Self::Keras => {
+                // Separators are ASCII: a cut there is one between characters.
+                let is_separator = |c: char| c.is_ascii() && KERAS[c as usize];
+                lower.split(is_separator).filter(|word| !word.is_empty()).for_each(f);
+            }
+            Self::Unicode => lower.unicode_words().for_each(&mut f),
+        }
+    }
+}
+
+/// The whole text before it is cut, since the lower case of a Greek sigma depends on what stands around it.
+fn lower(text: &str) -> Cow<'_, str> {
+    match text.is_ascii() {
+        true if text.bytes().any(|byte| byte.is_ascii_uppercase()) => Cow::Owned(text.to_ascii_lowercase()),
+        true => Cow::Borrowed(text),
+        false => Cow::Owned(text.to_lowercase()),
+    }
+}
