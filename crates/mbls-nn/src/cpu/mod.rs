@@ -12,6 +12,7 @@ mod linear;
 mod pool;
 mod relu;
 mod resample;
+mod time_conv;
 mod values;
 
 pub use batch_norm::{batch_norm, batch_norm_relu, batch_norm_relu_train, batch_norm_train};
@@ -23,5 +24,6 @@ pub use pool::{
 };
 pub use relu::relu;
 pub use resample::{bilinear2d, nearest2d};
+pub use time_conv::time_conv;
 
 pub(crate) use values::supports;

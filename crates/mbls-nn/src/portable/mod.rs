@@ -10,6 +10,7 @@ mod linear;
 mod pool;
 mod relu;
 mod resample;
+mod time_conv;
 
 pub use batch_norm::{BatchNormOutput, batch_norm, batch_norm_relu, batch_norm_relu_train, batch_norm_train};
 pub use conv::conv;
@@ -20,5 +21,7 @@ pub use pool::{
 };
 pub use relu::relu;
 pub use resample::{bilinear2d, nearest2d};
+pub use time_conv::time_conv;
 
 pub(crate) use resample::{bilinear_taps, nearest_taps};
+pub(crate) use time_conv::{Forms as TimeConvForms, compose as compose_time_conv};
