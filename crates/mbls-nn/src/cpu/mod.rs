@@ -7,6 +7,7 @@
 mod batch_norm;
 mod conv;
 mod embedding;
+mod gru;
 mod kernel;
 mod linear;
 mod pool;
@@ -18,6 +19,7 @@ mod values;
 pub use batch_norm::{batch_norm, batch_norm_relu, batch_norm_relu_train, batch_norm_train};
 pub use conv::conv;
 pub use embedding::embedding;
+pub use gru::gru;
 pub use linear::linear;
 pub use pool::{
     adaptive_avg_pool, adaptive_max_pool_with_indices, avg_pool, global_avg_pool2d, max_pool, max_pool_with_indices,

@@ -51,3 +51,17 @@ pub(super) fn time_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, then: AfterT
         }
     }
 }
+
+/// Elsewhere than on the CPU the portable form, whose backward pass suits short sequences.
+pub(super) fn gru(
+    gates: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    padding: &[usize],
+    backwards: bool,
+) -> Result<Tensor> {
+    match cpu::supports(gates) {
+        true => cpu::gru(gates, weight, bias, padding, backwards),
+        false => portable::gru(gates, weight, bias, padding, backwards),
+    }
+}

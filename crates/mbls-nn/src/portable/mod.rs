@@ -6,6 +6,7 @@
 mod batch_norm;
 mod conv;
 mod embedding;
+mod gru;
 mod linear;
 mod pool;
 mod relu;
@@ -15,6 +16,7 @@ mod time_conv;
 pub use batch_norm::{BatchNormOutput, batch_norm, batch_norm_relu, batch_norm_relu_train, batch_norm_train};
 pub use conv::conv;
 pub use embedding::embedding;
+pub use gru::gru;
 pub use linear::linear;
 pub use pool::{
     adaptive_avg_pool, adaptive_max_pool_with_indices, avg_pool, global_avg_pool2d, max_pool, max_pool_with_indices,
