@@ -89,6 +89,11 @@ pub(crate) struct Keep<const N: usize> {
     pub(crate) result: bool,
 }
 
+/// Whether the result of an operation of these inputs has a history.
+pub(crate) fn tracks(inputs: &[&Tensor]) -> bool {
+    !WITHOUT.get() && inputs.iter().any(|input| input.track_op())
+}
+
 /// The result of an operation of one to four inputs.
 ///
 /// # Errors
@@ -106,7 +111,7 @@ pub(crate) fn apply<const N: usize>(op: impl Operation, inputs: [&Tensor; N], ke
         let held = inputs.map(Tensor::storage_and_layout);
         op.forward(&held.each_ref().map(|(storage, layout)| Input { storage, layout }))?
     };
-    if WITHOUT.get() || !inputs.iter().any(|input| input.track_op()) {
+    if !tracks(&inputs) {
         return Ok(Tensor::from_storage(value, shape, BackpropOp::none(), false));
     }
     let sources: Vec<Source> = inputs.iter().zip(keep.inputs).map(|(input, keep)| Source::new(input, keep)).collect();

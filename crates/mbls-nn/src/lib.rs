@@ -49,9 +49,9 @@ pub use fit::{Fit, LoadReport, MisShaped};
 pub use graph::no_grad;
 pub use layer::{
     AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool, AdaptiveMaxPool1d, AdaptiveMaxPool2d,
-    AvgPool, AvgPool1d, AvgPool2d, BatchNorm, BatchNorm1d, BatchNorm2d, BatchNormConfig, Bilinear2d, Conv, Conv1d,
-    Conv1dConfig, Conv2d, Conv2dConfig, ConvConfig, ConvInit, Dropout, Embedding, GlobalAvgPool2d, Linear, MaxPool,
-    MaxPool1d, MaxPool2d, Nearest2d, PoolSize, Relu,
+    AfterTimeConv, AvgPool, AvgPool1d, AvgPool2d, BatchNorm, BatchNorm1d, BatchNorm2d, BatchNormConfig, Bilinear2d,
+    Conv, Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, ConvConfig, ConvInit, Dropout, Embedding, GlobalAvgPool2d, Gru,
+    GruOutput, Linear, MaxPool, MaxPool1d, MaxPool2d, Nearest2d, PoolSize, Relu, TimeConv,
 };
 pub use optim::{
     Adam, AdamConfig, AdamW, AdamWConfig, Ema, EmaConfig, Optimizer, OptimizerConfig, ParamGroup, Parameters,

@@ -1,6 +1,6 @@
 //! Chooses among the forms of each operation: the fast one of the device where there is one for the type, else the portable one.
 
-use super::{ConvConfig, PoolSize};
+use super::{AfterTimeConv, ConvConfig, PoolSize};
 #[cfg(feature = "cuda")]
 use crate::cuda;
 use crate::portable::BatchNormOutput;
@@ -40,3 +40,28 @@ dispatch!(nearest2d(x, output: [usize; 2]) -> Tensor);
 dispatch!(global_avg_pool2d(x) -> Tensor);
 dispatch!(relu(x) -> Tensor);
 dispatch!(embedding(weight, indices: &Tensor, padding_idx: Option<u32>) -> Tensor);
+
+/// Elsewhere than on the CPU of the device's own operations.
+pub(super) fn time_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, then: AfterTimeConv) -> Result<Tensor> {
+    match cpu::supports(x) {
+        true => cpu::time_conv(x, weight, bias, then),
+        false => {
+            let forms = portable::TimeConvForms { conv: conv::<1>, relu, max_pool: max_pool::<1> };
+            portable::compose_time_conv(x, weight, bias, then, &forms)
+        }
+    }
+}
+
+/// Elsewhere than on the CPU the portable form, whose backward pass suits short sequences.
+pub(super) fn gru(
+    gates: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    padding: &[usize],
+    backwards: bool,
+) -> Result<Tensor> {
+    match cpu::supports(gates) {
+        true => cpu::gru(gates, weight, bias, padding, backwards),
+        false => portable::gru(gates, weight, bias, padding, backwards),
+    }
+}

@@ -3,4 +3,5 @@
 pub(super) mod columns;
 pub(super) mod matrix;
 pub(super) mod sum;
+pub(super) mod time;
 pub(super) mod winograd;

@@ -1,0 +1,150 @@
+//! Networks by name.
+
+use super::{BiGru, BiGruConfig, GlobalPoolingCnn, GlobalPoolingCnnConfig, SequenceNetwork, TextCnn, TextCnnConfig};
+use candle_core::Result;
+use candle_nn::VarBuilder;
+use mbls_data::Error;
+use mbls_nn::Dropout;
+use std::fmt;
+use std::str::FromStr;
+
+/// A network by its name, such as `global-pooling-cnn`: what a recipe names and a program builds.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use mbls_nlp::model::{Architecture, Options};
+/// use mbls_nn::{Dropout, ParamStore};
+///
+/// let architecture: Architecture = "text-cnn".parse()?;
+/// let network = architecture.network(20, 100);
+/// let dropout = network.dropout().map(|p| Dropout::new(p, 7)).transpose()?;
+/// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
+/// let model = network.build(Options { dropout }, store.var_builder())?;
+/// let logits = model.forward_t(&Tensor::zeros((2, 30, 100), DType::F32, &Device::Cpu)?, true)?;
+/// assert_eq!(logits.dims(), [2, 20]);
+/// assert!("text-rnn".parse::<Architecture>().is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Architecture {
+    /// The published code's [`GlobalPoolingCnn`].
+    GlobalPoolingCnn,
+    /// Kim's [`TextCnn`].
+    TextCnn,
+    /// A [`BiGru`].
+    BiGru,
+}
+
+/// The shape of a network that [`Architecture`] names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// A [`GlobalPoolingCnn`].
+    GlobalPoolingCnn(GlobalPoolingCnnConfig),
+    /// A [`TextCnn`].
+    TextCnn(TextCnnConfig),
+    /// A [`BiGru`].
+    BiGru(BiGruConfig),
+}
+
+/// What a network may have besides its shape.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Dropout before the last layer; [`Network::dropout`] says how much the original has.
+    pub dropout: Option<Dropout>,
+}
+
+impl Architecture {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        [Self::GlobalPoolingCnn, Self::TextCnn, Self::BiGru].into_iter()
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GlobalPoolingCnn => "global-pooling-cnn",
+            Self::TextCnn => "text-cnn",
+            Self::BiGru => "bi-gru",
+        }
+    }
+
+    /// Its shape for word vectors of `dim` numbers.
+    pub fn network(self, classes: usize, dim: usize) -> Network {
+        match self {
+            Self::GlobalPoolingCnn => Network::GlobalPoolingCnn(GlobalPoolingCnnConfig::new(dim, classes)),
+            Self::TextCnn => Network::TextCnn(TextCnnConfig::new(dim, classes)),
+            Self::BiGru => Network::BiGru(BiGruConfig::new(dim, classes)),
+        }
+    }
+
+    /// The network for word vectors of `dim` numbers, its variables from `vb`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Network::build`].
+    pub fn build(
+        self,
+        classes: usize,
+        dim: usize,
+        options: Options,
+        vb: VarBuilder,
+    ) -> Result<Box<dyn SequenceNetwork>> {
+        self.network(classes, dim).build(options, vb)
+    }
+}
+
+impl Network {
+    /// The network of this shape, its variables from `vb`.
+    ///
+    /// # Errors
+    ///
+    /// Where a size is 0 or too large, or the builder has no such tensors.
+    pub fn build(self, options: Options, vb: VarBuilder) -> Result<Box<dyn SequenceNetwork>> {
+        macro_rules! build {
+            ($network:ident, $config:ident) => {{
+                let network = $network::new($config, vb)?;
+                match options.dropout {
+                    Some(dropout) => Ok(Box::new(network.with_dropout(dropout))),
+                    None => Ok(Box::new(network)),
+                }
+            }};
+        }
+        match self {
+            Self::GlobalPoolingCnn(config) => build!(GlobalPoolingCnn, config),
+            Self::TextCnn(config) => build!(TextCnn, config),
+            Self::BiGru(config) => build!(BiGru, config),
+        }
+    }
+
+    /// The usual dropout; `None` where the original has none.
+    pub fn dropout(&self) -> Option<f64> {
+        match self {
+            Self::GlobalPoolingCnn(_) => None,
+            Self::TextCnn(_) | Self::BiGru(_) => Some(0.5),
+        }
+    }
+
+    /// The name of its classifier, whose tensors are `{head}.weight` and `{head}.bias`.
+    pub fn head(&self) -> &'static str {
+        match self {
+            Self::GlobalPoolingCnn(_) => "fc2",
+            Self::TextCnn(_) | Self::BiGru(_) => "fc",
+        }
+    }
+}
+
+impl FromStr for Architecture {
+    type Err = Error;
+
+    fn from_str(name: &str) -> mbls_data::Result<Self> {
+        let known = || Self::all().map(Self::name).collect::<Vec<_>>().join(", ");
+        let found = Self::all().find(|architecture| architecture.name() == name);
+        found.ok_or_else(|| Error::value("model", format!("one of {}", known()), format!("{name:?}")))
+    }
+}
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

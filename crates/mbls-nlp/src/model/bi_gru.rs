@@ -1,0 +1,107 @@
+//! A recurrent network that reads a text from both ends.
+
+use super::{SequenceNetwork, check_size, check_vectors};
+use candle_core::{Module, Result, Tensor};
+use candle_nn::{ModuleT, VarBuilder};
+use mbls_nn::{Dropout, Gru, Linear};
+
+const NAME: &str = "bidirectional GRU";
+
+/// Shape of a [`BiGru`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BiGruConfig {
+    /// Numbers of a word vector.
+    pub dim: usize,
+    /// Numbers of the state of each direction.
+    pub hidden: usize,
+    /// Number of classes.
+    pub classes: usize,
+}
+
+impl BiGruConfig {
+    /// States of 128 numbers.
+    pub fn new(dim: usize, classes: usize) -> Self {
+        Self { dim, hidden: 128, classes }
+    }
+
+    fn validate(&self) -> Result<()> {
+        let fields = [("dim", self.dim), ("hidden", self.hidden), ("classes", self.classes)];
+        fields.into_iter().try_for_each(|(field, value)| check_size(NAME, field, value))
+    }
+}
+
+/// One layer of gated recurrent units in both directions, its two states after the whole text; dropout; one linear layer.
+///
+/// With [`forward_padded`](SequenceNetwork::forward_padded) padding is not read at all: the states begin behind it and end there, so that a text has the
+/// same logits however long it is padded. A text of nothing but padding has the states' zeros, and the logits are the linear layer's bias.
+///
+/// # Shapes
+///
+/// `[N, L, dim]` to `[N, classes]`. Parameters `gru` with PyTorch's names (see [`Gru`]) and `fc`.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use mbls_nlp::model::{BiGru, BiGruConfig, SequenceNetwork};
+/// use mbls_nn::ParamStore;
+///
+/// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
+/// let model = BiGru::new(BiGruConfig::new(50, 20), store.var_builder())?;
+/// let vectors = Tensor::ones((2, 7, 50), DType::F32, &Device::Cpu)?;
+/// let logits = model.forward_padded(&vectors, &[0, 4], false)?;
+/// assert_eq!(logits.dims(), [2, 20]);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct BiGru {
+    gru: Gru,
+    fc: Linear,
+    dropout: Option<Dropout>,
+    config: BiGruConfig,
+}
+
+impl BiGru {
+    /// The network that `config` describes.
+    ///
+    /// # Errors
+    ///
+    /// Where a size is 0 or too large, or the builder has no such tensors.
+    pub fn new(config: BiGruConfig, vb: VarBuilder) -> Result<Self> {
+        config.validate()?;
+        let gru = Gru::new(config.dim, config.hidden, true, vb.pp("gru"))?;
+        let fc = Linear::new(2 * config.hidden, config.classes, vb.pp("fc"))?;
+        Ok(Self { gru, fc, dropout: None, config })
+    }
+
+    /// The network with dropout before its linear layer; a clone of `dropout` knows the position of its masks.
+    pub fn with_dropout(mut self, dropout: Dropout) -> Self {
+        self.dropout = Some(dropout);
+        self
+    }
+
+    /// Its shape.
+    pub fn config(&self) -> &BiGruConfig {
+        &self.config
+    }
+}
+
+impl ModuleT for BiGru {
+    fn forward_t(&self, vectors: &Tensor, train: bool) -> Result<Tensor> {
+        check_vectors(NAME, vectors, self.config.dim, 1)?;
+        self.forward_padded(vectors, &vec![0; vectors.dim(0)?], train)
+    }
+}
+
+impl SequenceNetwork for BiGru {
+    fn forward_padded(&self, vectors: &Tensor, padding: &[usize], train: bool) -> Result<Tensor> {
+        check_vectors(NAME, vectors, self.config.dim, 1)?;
+        let x = self.gru.forward_padded(vectors, padding)?.last;
+        match &self.dropout {
+            Some(dropout) => self.fc.forward(&dropout.forward_t(&x, train)?),
+            None => self.fc.forward(&x),
+        }
+    }
+
+    fn shortest(&self) -> usize {
+        1
+    }
+}

@@ -1,0 +1,139 @@
+//! The published code's network for texts.
+
+use super::{SequenceNetwork, check_padding, check_size, check_vectors};
+use candle_core::{Module, Result, Tensor};
+use candle_nn::{ModuleT, VarBuilder};
+use mbls_nn::{AfterTimeConv, Dropout, Linear, Relu, TimeConv};
+
+const NAME: &str = "GlobalPoolingCNN";
+
+/// Shape of a [`GlobalPoolingCnn`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GlobalPoolingCnnConfig {
+    /// Numbers of a word vector.
+    pub dim: usize,
+    /// Channels of each convolution.
+    pub channels: usize,
+    /// Words that a kernel of the first convolution sees, and entries that those of the others do.
+    pub kernel: usize,
+    /// Neighbours whose maximum is taken after the first and the second convolution, at every position; at most 256.
+    pub pool: usize,
+    /// Features between the two linear layers.
+    pub hidden: usize,
+    /// Number of classes.
+    pub classes: usize,
+}
+
+impl GlobalPoolingCnnConfig {
+    /// The published network: 128 channels and features, kernels and pools of 5.
+    pub fn new(dim: usize, classes: usize) -> Self {
+        Self { dim, channels: 128, kernel: 5, pool: 5, hidden: 128, classes }
+    }
+
+    /// The least number of entries of a sequence.
+    pub fn shortest(&self) -> usize {
+        3 * self.kernel.saturating_sub(1) + 2 * self.pool.saturating_sub(1) + 1
+    }
+
+    fn validate(&self) -> Result<()> {
+        let fields = [
+            ("dim", self.dim),
+            ("channels", self.channels),
+            ("kernel", self.kernel),
+            ("pool", self.pool),
+            ("hidden", self.hidden),
+            ("classes", self.classes),
+        ];
+        fields.into_iter().try_for_each(|(field, value)| check_size(NAME, field, value))
+    }
+}
+
+/// Three convolutions over time, each with ReLU; after the first two the maximum of every 5 neighbours, after the third that over all of
+/// the time; two linear layers with ReLU between them.
+///
+/// Pools move by one entry, so that a text of 1,000 words is still 980 entries long at the end. Padding is seen as the zero vectors that it is, as
+/// in the published code, with [`forward_padded`](SequenceNetwork::forward_padded) too.
+///
+/// # Shapes
+///
+/// `[N, L, dim]` to `[N, classes]`, L at least [`shortest`](GlobalPoolingCnnConfig::shortest) (21). Parameters `conv1`, `conv2`, `conv3`, `fc1` and
+/// `fc2`, as in the published code; the word vectors are not among them.
+///
+/// # References
+///
+/// Liu et al., The devil is in the margin, 2022: `GlobalPoolingCNN` of its code.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use candle_nn::ModuleT;
+/// use mbls_nlp::model::{GlobalPoolingCnn, GlobalPoolingCnnConfig};
+/// use mbls_nn::ParamStore;
+///
+/// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
+/// let model = GlobalPoolingCnn::new(GlobalPoolingCnnConfig::new(100, 20), store.var_builder())?;
+/// let logits = model.forward_t(&Tensor::zeros((2, 50, 100), DType::F32, &Device::Cpu)?, false)?;
+/// assert_eq!(logits.dims(), [2, 20]);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct GlobalPoolingCnn {
+    convolutions: [TimeConv; 3],
+    fc1: Linear,
+    fc2: Linear,
+    dropout: Option<Dropout>,
+    config: GlobalPoolingCnnConfig,
+}
+
+impl GlobalPoolingCnn {
+    /// The network that `config` describes.
+    ///
+    /// # Errors
+    ///
+    /// Where a size is 0 or too large, or the builder has no such tensors.
+    pub fn new(config: GlobalPoolingCnnConfig, vb: VarBuilder) -> Result<Self> {
+        config.validate()?;
+        let GlobalPoolingCnnConfig { dim, channels, kernel, hidden, classes, .. } = config;
+        let conv = |name: &str, inputs| TimeConv::new(inputs, channels, kernel, vb.pp(name));
+        let convolutions = [conv("conv1", dim)?, conv("conv2", channels)?, conv("conv3", channels)?];
+        let fc1 = Linear::new(channels, hidden, vb.pp("fc1"))?;
+        let fc2 = Linear::new(hidden, classes, vb.pp("fc2"))?;
+        Ok(Self { convolutions, fc1, fc2, dropout: None, config })
+    }
+
+    /// The network with dropout before its last layer; a clone of `dropout` knows the position of its masks.
+    pub fn with_dropout(mut self, dropout: Dropout) -> Self {
+        self.dropout = Some(dropout);
+        self
+    }
+
+    /// Its shape.
+    pub fn config(&self) -> &GlobalPoolingCnnConfig {
+        &self.config
+    }
+}
+
+impl ModuleT for GlobalPoolingCnn {
+    fn forward_t(&self, vectors: &Tensor, train: bool) -> Result<Tensor> {
+        check_vectors(NAME, vectors, self.config.dim, self.config.shortest())?;
+        let [first, second, third] = &self.convolutions;
+        let pool = AfterTimeConv::ReluMaxPool(self.config.pool);
+        let x = second.forward_then(&first.forward_then(vectors, pool)?, pool)?;
+        let x = third.forward_then(&x, AfterTimeConv::ReluMax)?;
+        let x = Relu.forward(&self.fc1.forward(&x)?)?;
+        match &self.dropout {
+            Some(dropout) => self.fc2.forward(&dropout.forward_t(&x, train)?),
+            None => self.fc2.forward(&x),
+        }
+    }
+}
+
+impl SequenceNetwork for GlobalPoolingCnn {
+    fn forward_padded(&self, vectors: &Tensor, padding: &[usize], train: bool) -> Result<Tensor> {
+        check_padding(NAME, vectors, padding)?;
+        self.forward_t(vectors, train)
+    }
+
+    fn shortest(&self) -> usize {
+        self.config.shortest()
+    }
+}

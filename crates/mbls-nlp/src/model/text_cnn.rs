@@ -1,0 +1,124 @@
+//! Kim's convolutional network for sentences.
+
+use super::{SequenceNetwork, check_padding, check_size, check_vectors};
+use candle_core::{Module, Result, Tensor, bail};
+use candle_nn::{ModuleT, VarBuilder};
+use mbls_nn::{AfterTimeConv, Dropout, Linear, TimeConv};
+
+const NAME: &str = "TextCNN";
+
+/// Shape of a [`TextCnn`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextCnnConfig {
+    /// Numbers of a word vector.
+    pub dim: usize,
+    /// Words that the kernels of each convolution see.
+    pub kernels: Vec<usize>,
+    /// Channels of each convolution.
+    pub channels: usize,
+    /// Number of classes.
+    pub classes: usize,
+}
+
+impl TextCnnConfig {
+    /// The paper's network: 100 channels each for kernels of 3, 4 and 5 words.
+    pub fn new(dim: usize, classes: usize) -> Self {
+        Self { dim, kernels: vec![3, 4, 5], channels: 100, classes }
+    }
+
+    /// The least number of words of a sequence: those of the widest kernel.
+    pub fn shortest(&self) -> usize {
+        self.kernels.iter().copied().max().unwrap_or(1)
+    }
+
+    fn validate(&self) -> Result<()> {
+        if !(1..=16).contains(&self.kernels.len()) {
+            bail!("{NAME}: kernels = {:?}, expected 1 to 16 of them", self.kernels);
+        }
+        let fields = [("dim", self.dim), ("channels", self.channels), ("classes", self.classes)];
+        let kernels = self.kernels.iter().map(|&kernel| ("a kernel", kernel));
+        fields.into_iter().chain(kernels).try_for_each(|(field, value)| check_size(NAME, field, value))
+    }
+}
+
+/// Convolutions of several widths side by side, each with ReLU and the maximum over time; dropout; one linear layer.
+///
+/// Padding is seen as the zero vectors that it is, with [`forward_padded`](SequenceNetwork::forward_padded) too.
+///
+/// # Shapes
+///
+/// `[N, L, dim]` to `[N, classes]`, L at least as long as the widest kernel. Parameters `convs.0`, `convs.1`, .. and `fc`.
+///
+/// # References
+///
+/// Kim, Convolutional neural networks for sentence classification, 2014; its dropout is 0.5, its limit on the norm of the last layer's rows is
+/// left out.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use candle_nn::ModuleT;
+/// use mbls_nlp::model::{TextCnn, TextCnnConfig};
+/// use mbls_nn::ParamStore;
+///
+/// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
+/// let model = TextCnn::new(TextCnnConfig::new(100, 20), store.var_builder())?;
+/// let logits = model.forward_t(&Tensor::zeros((2, 50, 100), DType::F32, &Device::Cpu)?, false)?;
+/// assert_eq!(logits.dims(), [2, 20]);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct TextCnn {
+    convolutions: Vec<TimeConv>,
+    fc: Linear,
+    dropout: Option<Dropout>,
+    config: TextCnnConfig,
+}
+
+impl TextCnn {
+    /// The network that `config` describes.
+    ///
+    /// # Errors
+    ///
+    /// Where a size is 0 or too large, or the builder has no such tensors.
+    pub fn new(config: TextCnnConfig, vb: VarBuilder) -> Result<Self> {
+        config.validate()?;
+        let conv = |(i, &kernel)| TimeConv::new(config.dim, config.channels, kernel, vb.pp("convs").pp(i));
+        let convolutions = config.kernels.iter().enumerate().map(conv).collect::<Result<Vec<_>>>()?;
+        let fc = Linear::new(config.kernels.len() * config.channels, config.classes, vb.pp("fc"))?;
+        Ok(Self { convolutions, fc, dropout: None, config })
+    }
+
+    /// The network with dropout before its linear layer; a clone of `dropout` knows the position of its masks.
+    pub fn with_dropout(mut self, dropout: Dropout) -> Self {
+        self.dropout = Some(dropout);
+        self
+    }
+
+    /// Its shape.
+    pub fn config(&self) -> &TextCnnConfig {
+        &self.config
+    }
+}
+
+impl ModuleT for TextCnn {
+    fn forward_t(&self, vectors: &Tensor, train: bool) -> Result<Tensor> {
+        check_vectors(NAME, vectors, self.config.dim, self.config.shortest())?;
+        let features = self.convolutions.iter().map(|conv| conv.forward_then(vectors, AfterTimeConv::ReluMax));
+        let x = Tensor::cat(&features.collect::<Result<Vec<_>>>()?, 1)?;
+        match &self.dropout {
+            Some(dropout) => self.fc.forward(&dropout.forward_t(&x, train)?),
+            None => self.fc.forward(&x),
+        }
+    }
+}
+
+impl SequenceNetwork for TextCnn {
+    fn forward_padded(&self, vectors: &Tensor, padding: &[usize], train: bool) -> Result<Tensor> {
+        check_padding(NAME, vectors, padding)?;
+        self.forward_t(vectors, train)
+    }
+
+    fn shortest(&self) -> usize {
+        self.config.shortest()
+    }
+}

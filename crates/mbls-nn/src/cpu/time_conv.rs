@@ -1,0 +1,297 @@
+//! Convolution over time with channels last: products of overlapping rows, with nothing gathered.
+//!
+//! The window at time `t` is `k` rows of the input one behind the other, `x[t * C ..][.. k * C]`: a matrix of all windows is the input itself
+//! with rows `C` apart. The gradient of the input has the same form, over the gradient of the result between zeros.
+
+use super::kernel::matrix::{Matrix, multiply};
+use super::kernel::{sum::gated, time};
+use super::values::{Float, for_float, held, narrow, storage, stored};
+use crate::graph::{self, Gradients, Input, Keep, Operation};
+use crate::layer::{AfterTimeConv, TimeConvDims};
+use candle_core::{Result, Shape, Storage, Tensor, bail};
+use rayon::prelude::*;
+use std::sync::{Arc, OnceLock};
+
+/// Tasks of a backward pass, each with a gradient of the weight of its own. Fixed, so that the bits do not depend on the number of threads.
+const BLOCKS: usize = 32;
+
+/// Entries of those gradients; fewer tasks where that is more.
+const SUMS: usize = 1 << 22;
+
+/// As [`portable::time_conv`](crate::portable::time_conv).
+///
+/// # Shapes
+///
+/// `x` `[N, L, C]`, `weight` `[O, C, k]`, `bias` `[O]`; the result `[N, L', O]`, after [`AfterTimeConv::ReluMax`] `[N, O]`.
+///
+/// # Errors
+///
+/// As there.
+pub fn time_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, then: AfterTimeConv) -> Result<Tensor> {
+    let dims = TimeConvDims::new(x, weight, bias, then)?;
+    let inputs = [&x.contiguous()?, &weight.contiguous()?, &bias.contiguous()?];
+    let op = Convolution { dims, then, tracked: graph::tracks(&inputs), places: Arc::default() };
+    let keep = Keep { inputs: [true, true, false], result: then != AfterTimeConv::Nothing };
+    graph::apply(op, inputs, keep)
+}
+
+/// Where the maxima are: their offsets within windows, or their times.
+enum Places {
+    None,
+    Offsets(Vec<u8>),
+    Times(Vec<u32>),
+}
+
+struct Convolution {
+    dims: TimeConvDims,
+    then: AfterTimeConv,
+    /// Whether a backward pass may follow.
+    tracked: bool,
+    /// Filled in by the forward pass.
+    places: Arc<OnceLock<Places>>,
+}
+
+/// The gradients of input, weight and bias; an empty one where it is not wanted.
+struct Found<T> {
+    dx: Vec<T>,
+    dw: Vec<T>,
+    db: Vec<T>,
+}
+
+impl Convolution {
+    /// Entries of a window.
+    fn depth(&self) -> usize {
+        self.dims.kernel * self.dims.inputs
+    }
+
+    /// The windows of one sequence, row by row.
+    fn windows<'a, T>(&self, x: &'a [T]) -> Matrix<'a, T> {
+        Matrix::strided(x, self.dims.positions, self.depth(), self.dims.inputs)
+    }
+
+    /// The weight `[O, C, k]` as `[O, k, C]`: every row as a window is.
+    fn rows<T: Float>(&self, weight: &[T]) -> Vec<T> {
+        transpose_each(weight, self.dims.inputs, self.dims.kernel)
+    }
+
+    fn forward<T: Float>(&self, x: &[T], weight: &[T], bias: &[T]) -> (Vec<T>, Places) {
+        let TimeConvDims { sequences, length, inputs, outputs, positions, pooled, .. } = self.dims;
+        let weight = transpose_each(&self.rows(weight), outputs, self.depth());
+        let weight = Matrix::new(&weight, self.depth(), outputs);
+        let mut y = vec![T::zero(); sequences * pooled * outputs];
+        let convolve = |x: &[T], y: &mut [T]| {
+            y.chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(bias));
+            multiply(y, self.windows(x), weight, true);
+        };
+        let each = y.par_chunks_mut(pooled * outputs).zip(x.par_chunks(length * inputs));
+        let scratch = || (vec![T::zero(); positions * outputs], Vec::new());
+        let places = match self.then {
+            AfterTimeConv::Nothing => {
+                each.for_each(|(y, x)| convolve(x, y));
+                Places::None
+            }
+            AfterTimeConv::Relu => {
+                each.for_each(|(y, x)| {
+                    convolve(x, y);
+                    time::rectify(y);
+                });
+                Places::None
+            }
+            AfterTimeConv::ReluMaxPool(pool) => {
+                let mut offsets = vec![0u8; if self.tracked { sequences * pooled * outputs } else { 0 }];
+                let mut parts: Vec<&mut [u8]> = offsets.chunks_mut(pooled * outputs).collect();
+                parts.resize_with(sequences, Default::default);
+                each.zip(parts).for_each_init(scratch, |(all, at), ((y, x), places)| {
+                    convolve(x, all);
+                    time::sliding_maxima(all, outputs, pool, y, places, at);
+                });
+                Places::Offsets(offsets)
+            }
+            AfterTimeConv::ReluMax => {
+                let mut times = vec![0u32; sequences * outputs];
+                each.zip(times.par_chunks_mut(outputs)).for_each_init(scratch, |(all, _), ((y, x), times)| {
+                    convolve(x, all);
+                    time::maxima(all, outputs, y, times);
+                });
+                Places::Times(times)
+            }
+        };
+        (y, places)
+    }
+
+    fn backward<T: Float>(&self, x: &[T], weight: &[T], y: &[T], grad: &[T], want: (bool, bool)) -> Result<Found<T>> {
+        match self.places.get() {
+            Some(Places::Times(times)) => Ok(self.backward_of_maxima(x, weight, y, grad, times, want)),
+            Some(Places::Offsets(offsets)) => Ok(self.backward_of_rows(x, weight, y, grad, offsets, want)),
+            Some(Places::None) => Ok(self.backward_of_rows(x, weight, y, grad, &[], want)),
+            None => bail!("time convolution: the places of the maxima are not known before the forward pass"),
+        }
+    }
+
+    /// Where the result has many rows.
+    fn backward_of_rows<T: Float>(
+        &self,
+        x: &[T],
+        weight: &[T],
+        y: &[T],
+        grad: &[T],
+        offsets: &[u8],
+        want: (bool, bool),
+    ) -> Found<T> {
+        let TimeConvDims { length, inputs, outputs, kernel, positions, pooled, .. } = self.dims;
+        let size = pooled * outputs;
+        let border = (kernel - 1) * outputs;
+        // [k, O, C], the kernels from their ends.
+        let turned = if want.0 { self.turned(weight) } else { Vec::new() };
+        let scratch = || (vec![T::zero(); positions * outputs + 2 * border], Vec::new());
+        let one = |(padded, partial): &mut (Vec<T>, Vec<T>), n: usize, dx: &mut [T], dw: &mut [T], db: &mut [f64]| {
+            let dy = &mut padded[border..][..positions * outputs];
+            let grad = &grad[n * size..][..size];
+            match self.then {
+                AfterTimeConv::Nothing => dy.copy_from_slice(grad),
+                AfterTimeConv::ReluMaxPool(pool) => {
+                    dy.fill(T::zero());
+                    time::spread(&y[n * size..][..size], grad, &offsets[n * size..][..size], outputs, pool, dy);
+                }
+                _ => {
+                    let gates = grad.iter().zip(&y[n * size..]);
+                    dy.iter_mut().zip(gates).for_each(|(d, (&g, &y))| *d = gated::<T, true>(g, y));
+                }
+            }
+            time::add_column_sums(dy, outputs, db, partial);
+            if want.1 {
+                let windows = self.windows(&x[n * length * inputs..][..length * inputs]);
+                multiply(dw, windows.transpose(), Matrix::new(dy, positions, outputs), true);
+            }
+            if want.0 {
+                let windows = Matrix::strided(padded, length, kernel * outputs, outputs);
+                multiply(dx, windows, Matrix::new(&turned, kernel * outputs, inputs), false);
+            }
+        };
+        let (dx, dw, db) = self.in_blocks(want, scratch, one);
+        Found { dx, dw: self.straight(&transpose_each(&dw, self.depth(), outputs)), db }
+    }
+
+    /// Where the result is the maxima over all of the time: each comes from one window.
+    fn backward_of_maxima<T: Float>(
+        &self,
+        x: &[T],
+        weight: &[T],
+        y: &[T],
+        grad: &[T],
+        times: &[u32],
+        want: (bool, bool),
+    ) -> Found<T> {
+        let TimeConvDims { length, inputs, outputs, .. } = self.dims;
+        let depth = self.depth();
+        let rows = if want.0 { self.rows(weight) } else { Vec::new() };
+        let one = |(): &mut (), n: usize, dx: &mut [T], dw: &mut [T], db: &mut [f64]| {
+            let x = &x[n * length * inputs..][..length * inputs];
+            for o in 0..outputs {
+                let at = n * outputs + o;
+                let g = gated::<T, true>(grad[at], y[at]);
+                let start = times[at] as usize * inputs;
+                db[o] += g.to_f64();
+                let add = |to: &mut [T], from: &[T]| to.iter_mut().zip(from).for_each(|(t, &f)| *t += g * f);
+                if want.1 {
+                    add(&mut dw[o * depth..][..depth], &x[start..][..depth]);
+                }
+                if want.0 {
+                    add(&mut dx[start..][..depth], &rows[o * depth..][..depth]);
+                }
+            }
+        };
+        let (dx, dw, db) = self.in_blocks(want, || (), one);
+        Found { dx, dw: self.straight(&dw), db }
+    }
+
+    /// Calls `one` for every sequence, with its part of the input's gradient and with gradients of weight and bias to add to, which are
+    /// added up in the order of the sequences.
+    fn in_blocks<T: Float, S>(
+        &self,
+        want: (bool, bool),
+        scratch: impl Fn() -> S + Send + Sync,
+        one: impl Fn(&mut S, usize, &mut [T], &mut [T], &mut [f64]) + Send + Sync,
+    ) -> (Vec<T>, Vec<T>, Vec<T>) {
+        let TimeConvDims { sequences, length, inputs, outputs, .. } = self.dims;
+        let weights = if want.1 { outputs * self.depth() } else { 0 };
+        let blocks = (SUMS / weights.max(1)).clamp(BLOCKS / 4, BLOCKS);
+        let (block, size) = (sequences.div_ceil(blocks), length * inputs);
+        let mut dx = vec![T::zero(); if want.0 { sequences * size } else { 0 }];
+        let mut parts: Vec<&mut [T]> = dx.chunks_mut(block * size).collect();
+        parts.resize_with(sequences.div_ceil(block), Default::default);
+        let sums = parts.into_par_iter().enumerate().map_init(scratch, |scratch, (i, dx)| {
+            let (mut dw, mut db) = (vec![T::zero(); weights], vec![0.0; outputs]);
+            let mut each = dx.chunks_mut(size);
+            for n in i * block..sequences.min((i + 1) * block) {
+                one(scratch, n, each.next().unwrap_or_default(), &mut dw, &mut db);
+            }
+            (dw, db)
+        });
+        let sums: Vec<_> = sums.collect();
+        let (mut dw, mut db) = (vec![T::zero(); weights], vec![0.0; outputs]);
+        for (part, bias) in &sums {
+            dw.iter_mut().zip(part).for_each(|(sum, &term)| *sum += term);
+            db.iter_mut().zip(bias).for_each(|(sum, &term)| *sum += term);
+        }
+        (dx, dw, db.into_iter().map(narrow::<T>).collect())
+    }
+
+    /// The weight `[O, C, k]` as `[k, O, C]`, the kernels from their ends.
+    fn turned<T: Float>(&self, weight: &[T]) -> Vec<T> {
+        let TimeConvDims { inputs, outputs, kernel, .. } = self.dims;
+        let mut turned = vec![T::zero(); weight.len()];
+        for (i, taps) in weight.chunks_exact(kernel).enumerate() {
+            taps.iter().rev().enumerate().for_each(|(v, &w)| turned[v * outputs * inputs + i] = w);
+        }
+        turned
+    }
+
+    /// `[O, k, C]` as the weight is.
+    fn straight<T: Float>(&self, rows: &[T]) -> Vec<T> {
+        transpose_each(rows, self.dims.kernel, self.dims.inputs)
+    }
+}
+
+/// The transposes of matrices of `rows` rows and `columns` columns that follow one another.
+fn transpose_each<T: Float>(values: &[T], rows: usize, columns: usize) -> Vec<T> {
+    let mut out = vec![T::zero(); values.len()];
+    for (from, to) in values.chunks_exact(rows * columns).zip(out.chunks_exact_mut(rows * columns)) {
+        for (j, to) in to.chunks_exact_mut(rows).enumerate() {
+            to.iter_mut().zip(from[j..].iter().step_by(columns)).for_each(|(t, &f)| *t = f);
+        }
+    }
+    out
+}
+
+impl Operation for Convolution {
+    fn name(&self) -> &'static str {
+        "time convolution"
+    }
+
+    fn forward(&self, inputs: &[Input]) -> Result<(Storage, Shape)> {
+        let y = for_float!(inputs[0].storage.dtype(), T => {
+            let (y, places) = self.forward::<T>(stored(&inputs[0])?, stored(&inputs[1])?, stored(&inputs[2])?);
+            // An operation runs forward once.
+            self.places.get_or_init(|| places);
+            storage::<T>(y)
+        });
+        Ok((y, Shape::from(self.dims.out_shape(self.then))))
+    }
+
+    fn backward(&self, inputs: &[&Tensor], result: &Tensor, grad: &Tensor) -> Result<Gradients> {
+        let (x, weight, grad) = (inputs[0], inputs[1], grad.contiguous()?);
+        for_float!(x.dtype(), T => {
+            let held_tensors = [x, weight, &grad].map(Tensor::storage_and_layout);
+            let [xs, weights, grads] = held_tensors.each_ref().map(held::<T>);
+            let want = (x.track_op(), weight.track_op());
+            let found = match self.then {
+                AfterTimeConv::Nothing => self.backward::<T>(xs?, weights?, &[], grads?, want)?,
+                _ => self.backward::<T>(xs?, weights?, held(&result.storage_and_layout())?, grads?, want)?,
+            };
+            let dx = want.0.then(|| Tensor::from_vec(found.dx, x.shape(), x.device())).transpose()?;
+            let dw = want.1.then(|| Tensor::from_vec(found.dw, weight.shape(), x.device())).transpose()?;
+            Ok(vec![dx, dw, Some(Tensor::from_vec(found.db, self.dims.outputs, x.device())?)])
+        })
+    }
+}

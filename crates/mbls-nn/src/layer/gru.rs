@@ -1,0 +1,172 @@
+//! Gated recurrent units.
+
+use super::dispatch;
+use super::place::check_places;
+use crate::init;
+use candle_core::{D, Module, Result, Tensor, bail};
+use candle_nn::VarBuilder;
+
+/// The widest state; keeps sums and products of sizes from overflowing.
+const WIDEST: usize = 1 << 16;
+
+/// One layer of gated recurrent units, in one direction or in both: PyTorch's `GRU(.., batch_first=True)`.
+///
+/// With `a = W_i x_t + b_i` and `c = W_h h + b_h`, each in three parts, and `h` the state before:
+///
+/// ```text
+/// r = sigmoid(a_r + c_r)    z = sigmoid(a_z + c_z)    n = tanh(a_n + r c_n)    h_t = (1 - z) n + z h
+/// ```
+///
+/// The state starts at zeros. The first `padding[n]` entries of a sequence are left out of it: their results are zeros, one direction starts
+/// behind them and the other ends there. PyTorch gives the same for packed sequences, which are padded behind.
+///
+/// # Shapes
+///
+/// `[N, L, in]` to results `[N, L, directions * hidden]`, and to the states after the whole sequence `[N, directions * hidden]`. Parameters
+/// `weight_ih_l0` `[3 hidden, in]`, `weight_hh_l0` `[3 hidden, hidden]`, `bias_ih_l0`, `bias_hh_l0` `[3 hidden]`, the rows in the order r, z, n, and the
+/// same with `_reverse` for the other direction; all start uniform within `1 / sqrt(hidden)`, as PyTorch's do.
+///
+/// # References
+///
+/// Cho et al., Learning phrase representations using RNN encoder-decoder, 2014.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use mbls_nn::{Gru, ParamStore};
+///
+/// let store = ParamStore::new(0, DType::F32, &Device::Cpu);
+/// let layer = Gru::new(8, 16, true, store.var_builder().pp("gru"))?;
+/// let x = Tensor::ones((2, 5, 8), DType::F32, &Device::Cpu)?;
+/// let found = layer.forward_padded(&x, &[0, 3])?;
+/// assert_eq!((found.results.dims(), found.last.dims()), (&[2, 5, 32][..], &[2, 32][..]));
+/// assert_eq!(found.results.get(1)?.get(2)?.to_vec1::<f32>()?, [0.0; 32]);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Gru {
+    directions: Vec<Direction>,
+    inputs: usize,
+    hidden: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Direction {
+    input: [Tensor; 2],
+    state: [Tensor; 2],
+}
+
+/// What a [`Gru`] gives.
+#[derive(Clone, Debug)]
+pub struct GruOutput {
+    /// The state after every entry, `[N, L, directions * hidden]`.
+    pub results: Tensor,
+    /// The state after the whole sequence, `[N, directions * hidden]`: of the forward direction behind the last entry, of the other behind the first.
+    pub last: Tensor,
+}
+
+impl Gru {
+    /// A layer with states of `hidden` numbers in each direction.
+    ///
+    /// # Errors
+    ///
+    /// Where a size is 0 or too large, or the builder has no such tensors.
+    pub fn new(inputs: usize, hidden: usize, bidirectional: bool, vb: VarBuilder) -> Result<Self> {
+        for (field, value) in [("inputs", inputs), ("hidden", hidden)] {
+            if !(1..=WIDEST).contains(&value) {
+                bail!("GRU: {field} = {value}, expected 1 to {WIDEST}");
+            }
+        }
+        let init = init::torch_uniform(hidden);
+        let direction = |suffix: &str| {
+            let matrix =
+                |name: &str, columns| vb.get_with_hints((3 * hidden, columns), &format!("{name}_l0{suffix}"), init);
+            let vector = |name: &str| vb.get_with_hints(3 * hidden, &format!("{name}_l0{suffix}"), init);
+            // In PyTorch's order.
+            let (weight_ih, weight_hh) = (matrix("weight_ih", inputs)?, matrix("weight_hh", hidden)?);
+            let (bias_ih, bias_hh) = (vector("bias_ih")?, vector("bias_hh")?);
+            Ok(Direction { input: [weight_ih, bias_ih], state: [weight_hh, bias_hh] })
+        };
+        let suffixes: &[&str] = if bidirectional { &["", "_reverse"] } else { &[""] };
+        let directions = suffixes.iter().map(|suffix| direction(suffix)).collect::<Result<_>>()?;
+        Ok(Self { directions, inputs, hidden })
+    }
+
+    /// Results and last states of sequences whose first `padding[n]` entries are left out.
+    ///
+    /// # Errors
+    ///
+    /// Where the shapes or types do not fit, or `padding` has not a number for each sequence, at most its length.
+    pub fn forward_padded(&self, x: &Tensor, padding: &[usize]) -> Result<GruOutput> {
+        let &[sequences, length, inputs] = x.dims() else {
+            bail!("GRU: input of shape {:?}, expected [N, L, {}]", x.shape(), self.inputs);
+        };
+        if inputs != self.inputs || x.elem_count() == 0 {
+            bail!("GRU: input of shape {:?}, expected [N, L, {}] and nothing empty", x.shape(), self.inputs);
+        }
+        let (mut results, mut lasts) = (Vec::new(), Vec::new());
+        for (direction, backwards) in self.directions.iter().zip([false, true]) {
+            let [weight, bias] = &direction.input;
+            let gates = dispatch::linear(x, weight, Some(bias))?;
+            let [weight, bias] = &direction.state;
+            let y = dispatch::gru(&gates, weight, bias, padding, backwards)?;
+            let last = match backwards {
+                false => y.narrow(1, length - 1, 1)?.squeeze(1)?,
+                true => {
+                    // A sequence of nothing but padding has zeros everywhere.
+                    let first = |(n, &count): (usize, &usize)| (n * length + count.min(length - 1)) as u32;
+                    let first: Vec<u32> = padding.iter().enumerate().map(first).collect();
+                    let rows = y.reshape((sequences * length, self.hidden))?;
+                    rows.index_select(&Tensor::new(first, x.device())?, 0)?
+                }
+            };
+            results.push(y);
+            lasts.push(last);
+        }
+        match (&results[..], &lasts[..]) {
+            ([results], [last]) => Ok(GruOutput { results: results.clone(), last: last.clone() }),
+            _ => Ok(GruOutput { results: Tensor::cat(&results, D::Minus1)?, last: Tensor::cat(&lasts, D::Minus1)? }),
+        }
+    }
+}
+
+impl Module for Gru {
+    /// The results of sequences without padding.
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(self.forward_padded(x, &vec![0; x.dims().first().copied().unwrap_or(0)])?.results)
+    }
+}
+
+/// The sizes of a recurrence whose shapes fit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GruDims {
+    pub(crate) sequences: usize,
+    pub(crate) length: usize,
+    pub(crate) hidden: usize,
+}
+
+impl GruDims {
+    pub(crate) fn new(gates: &Tensor, weight: &Tensor, bias: &Tensor, padding: &[usize]) -> Result<Self> {
+        const NAME: &str = "GRU";
+        let (&[sequences, length, rows], &[outputs, hidden]) = (gates.dims(), weight.dims()) else {
+            bail!(
+                "{NAME}: gates of shape {:?} and weight of shape {:?}, expected [N, L, 3 hidden] and [3 hidden, hidden]",
+                gates.shape(),
+                weight.shape()
+            );
+        };
+        let empty = gates.elem_count() == 0 || weight.elem_count() == 0;
+        if empty || hidden > WIDEST || rows != 3 * hidden || outputs != rows || bias.dims() != [rows] {
+            bail!(
+                "{NAME}: gates of shape {:?}, weight {:?} and bias {:?}, expected [N, L, 3 hidden], [3 hidden, hidden] and [3 hidden]",
+                gates.shape(),
+                weight.shape(),
+                bias.shape()
+            );
+        }
+        check_places(NAME, gates, &[gates.dtype()], &[("weight", Some(weight)), ("bias", Some(bias))])?;
+        if padding.len() != sequences || padding.iter().any(|&count| count > length) {
+            bail!("{NAME}: padding = {padding:?}, expected {sequences} numbers of at most {length}");
+        }
+        Ok(Self { sequences, length, hidden })
+    }
+}
