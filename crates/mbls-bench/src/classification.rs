@@ -1,4 +1,4 @@
-//! Cells that classify pictures.
+//! Cells that classify pictures, and what cells of texts share with them.
 
 use crate::cell::{self, CellPlan, Measured, Place};
 use crate::data::{Sizes, Source};
@@ -6,17 +6,18 @@ use crate::predictions::{LabelledLogits, SavedPredictions};
 use crate::results::{Cell, measures};
 use crate::shift::ShiftSource;
 use crate::suite::Scale;
-use crate::task::{ClassificationTask, to_slices};
+use crate::task::{ClassificationTask, LabelledBatch, to_slices};
 use crate::workload::Workload;
 use anyhow::{Context, Result};
 use candle_core::Device;
 use mbls_core::calibration::TemperatureScaling;
 use mbls_core::metric::{ClassificationMetrics, Predictions};
-use mbls_data::{DataLoader, Order, Seed};
+use mbls_data::{Collate, DataLoader, Dataset, Order, Seed};
 use mbls_nn::{Dropout, ParamStore};
 use mbls_train::evaluate;
 use mbls_vision::model::Options;
-use mbls_vision::{AugmentedImages, ImageCollate, Mixed};
+use mbls_vision::{AugmentedImages, ImageBatch, ImageCollate, Mixed};
+use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -62,9 +63,9 @@ fn train(plan: &CellPlan, source: &Source, place: Place) -> Result<Cell> {
     let splits = source
         .splits(&plan.suite.data, recipe, plan.scale.split, plan.sizes, Seed(plan.seed))
         .with_context(|| format!("in {}", plan.suite.origin))?;
-    let (store, mut task) = network(plan, source.classes(), &splits.test, place.device)?;
+    let (store, head, mut task) = network(plan, source.classes(), &splits.test, place.device)?;
     if let Some(file) = plan.pretrained {
-        file.load(&store, task.head)?;
+        file.load(&store, head)?;
     }
     let [validation, test] =
         [&splits.validation, &splits.test].map(|part| plan.loader(part, ImageCollate, Order::Sequential));
@@ -81,18 +82,33 @@ fn train(plan: &CellPlan, source: &Source, place: Place) -> Result<Cell> {
         }
     };
 
-    let saved = SavedPredictions { validation: predict(&task, &validation)?, test: predict(&task, &test)? };
+    measure(plan, place, best_epoch, predict(&task, &validation)?, predict(&task, &test)?)
+}
+
+/// Measures and saves predictions of a trained network; the cell is finished then.
+///
+/// # Errors
+///
+/// Logits that cannot be measured, files that cannot be written.
+pub(crate) fn measure(
+    plan: &CellPlan,
+    place: Place,
+    best_epoch: usize,
+    validation: LabelledLogits,
+    test: LabelledLogits,
+) -> Result<Cell> {
+    let saved = SavedPredictions { validation, test };
     saved.save(&place.folder.join("predictions.safetensors"))?;
     let temperature = fit_temperature(&saved)?;
     let measured = |split: &LabelledLogits| -> Result<_> {
         let predictions = scaled(split, &temperature)?;
-        measures(&predictions, &temperature, recipe.bins)
+        measures(&predictions, &temperature, plan.suite.recipe.bins)
     };
     let (n, test, validation) = (saved.test.labels.len() as u64, measured(&saved.test)?, measured(&saved.validation)?);
     plan.finish(place, best_epoch, Measured { n, test, validation })
 }
 
-/// The network for pictures like those of `data`, as it is initialised, with what it is trained and measured with.
+/// The network for pictures like those of `data`, as it is initialised, the name of its classifier, and what it is trained and measured with.
 ///
 /// # Errors
 ///
@@ -102,7 +118,7 @@ pub(crate) fn network(
     classes: usize,
     data: &AugmentedImages,
     device: &Device,
-) -> Result<(ParamStore, ClassificationTask)> {
+) -> Result<(ParamStore, &'static str, ClassificationTask<ImageBatch>)> {
     let (seed, recipe) = (Seed(plan.seed), &plan.suite.recipe);
     let shape = data.sample_shape().with_context(|| {
         format!("in {}: the pictures have several sizes, and recipe.test_transforms leave them", plan.suite.origin)
@@ -114,7 +130,7 @@ pub(crate) fn network(
     let model = network.build(Options { dropout: dropout.clone() }, store.var_builder())?;
     let (loss, metrics) = (plan.loss.spec.build()?, ClassificationMetrics::new(recipe.bins)?);
     let (dtype, device) = (recipe.precision.dtype(), device.clone());
-    Ok((store, ClassificationTask { model, head, dropout, loss, dtype, device, metrics }))
+    Ok((store, head, ClassificationTask { model, dropout, loss, dtype, device, metrics, batch: PhantomData }))
 }
 
 /// The temperature with the lowest NLL on the validation data.
@@ -138,15 +154,17 @@ pub(crate) fn scaled<'a>(split: &'a LabelledLogits, temperature: &TemperatureSca
     Ok([Predictions::from_logits(logits, *classes, labels)?, after])
 }
 
-/// The logits of all pictures of `data`, in its order.
+/// The logits of all samples of `data`, in its order.
 ///
 /// # Errors
 ///
-/// Pictures that cannot be read, logits that cannot be measured.
-pub(crate) fn predict(
-    task: &ClassificationTask,
-    data: &DataLoader<AugmentedImages, ImageCollate>,
-) -> Result<LabelledLogits> {
+/// Samples that cannot be read, logits that cannot be measured.
+pub(crate) fn predict<B, D, C>(task: &ClassificationTask<B>, data: &DataLoader<D, C>) -> Result<LabelledLogits>
+where
+    B: LabelledBatch,
+    D: Dataset + 'static,
+    C: Collate<D::Item, Batch = B> + 'static,
+{
     let mut all = LabelledLogits::default();
     evaluate(task, data, |step| {
         let (logits, classes, labels) = to_slices(step)?;

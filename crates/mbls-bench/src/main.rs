@@ -20,6 +20,7 @@ mod shift;
 mod suite;
 mod summary;
 mod task;
+mod texts;
 mod under_shift;
 mod workload;
 

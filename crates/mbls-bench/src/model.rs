@@ -14,6 +14,8 @@ pub(crate) enum ModelName {
     Classifier(mbls_vision::model::Architecture),
     /// One that classifies pixels.
     Segmentation(mbls_seg::model::Architecture),
+    /// One that classifies texts.
+    Text(mbls_nlp::model::Architecture),
 }
 
 impl ModelName {
@@ -25,7 +27,9 @@ impl ModelName {
     pub(crate) fn classifier(self) -> Result<mbls_vision::model::Architecture> {
         match self {
             Self::Classifier(architecture) => Ok(architecture),
-            other => bail!("the model {other} classifies pixels: expected one that classifies pictures"),
+            other => {
+                bail!("the model {other} classifies {}: expected one that classifies pictures", other.classifies())
+            }
         }
     }
 
@@ -37,7 +41,27 @@ impl ModelName {
     pub(crate) fn segmentation(self) -> Result<mbls_seg::model::Architecture> {
         match self {
             Self::Segmentation(architecture) => Ok(architecture),
-            other => bail!("the model {other} classifies pictures: expected one that classifies pixels"),
+            other => bail!("the model {other} classifies {}: expected one that classifies pixels", other.classifies()),
+        }
+    }
+
+    /// The classifier of texts that it names.
+    ///
+    /// # Errors
+    ///
+    /// Where it names a network for something else.
+    pub(crate) fn text(self) -> Result<mbls_nlp::model::Architecture> {
+        match self {
+            Self::Text(architecture) => Ok(architecture),
+            other => bail!("the model {other} classifies {}: expected one that classifies texts", other.classifies()),
+        }
+    }
+
+    fn classifies(self) -> &'static str {
+        match self {
+            Self::Classifier(_) => "pictures",
+            Self::Segmentation(_) => "pixels",
+            Self::Text(_) => "texts",
         }
     }
 }
@@ -52,9 +76,13 @@ impl FromStr for ModelName {
         if let Ok(architecture) = name.parse() {
             return Ok(Self::Segmentation(architecture));
         }
+        if let Ok(architecture) = name.parse() {
+            return Ok(Self::Text(architecture));
+        }
         let classifiers = mbls_vision::model::Architecture::all().map(|architecture| architecture.to_string());
         let segmentation = mbls_seg::model::Architecture::all().map(|architecture| architecture.to_string());
-        let known = classifiers.chain(segmentation).collect::<Vec<_>>().join(", ");
+        let text = mbls_nlp::model::Architecture::all().map(|architecture| architecture.to_string());
+        let known = classifiers.chain(segmentation).chain(text).collect::<Vec<_>>().join(", ");
         Err(Error::value("model", format!("one of {known}"), format!("{name:?}")))
     }
 }
@@ -78,6 +106,7 @@ impl fmt::Display for ModelName {
         match self {
             Self::Classifier(architecture) => architecture.fmt(f),
             Self::Segmentation(architecture) => architecture.fmt(f),
+            Self::Text(architecture) => architecture.fmt(f),
         }
     }
 }

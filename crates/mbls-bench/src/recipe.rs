@@ -1,8 +1,10 @@
 //! What every loss of a suite is trained with, and what a profile changes in it.
 
+use crate::data::TaskKind;
 use crate::precision::Precision;
 use crate::segmentation::{SegmentationRecipe, SegmentationTask};
-use crate::task::ClassificationTask;
+use crate::task;
+use crate::texts::TextRecipe;
 use anyhow::{Context, Result, bail, ensure};
 use mbls_nn::{Ema, EmaConfig, OptimizerConfig, ParamGroup, PlateauMode, ReduceOnPlateau, Schedule};
 use mbls_vision::Mix;
@@ -56,37 +58,44 @@ pub(crate) struct Recipe {
     /// What is done to pictures with masks, and how it is judged: for such data alone, in place of `transforms` and all that changes pictures alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) segmentation: Option<SegmentationRecipe>,
+    /// How texts become sequences of vectors: for such data alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) text: Option<TextRecipe>,
     /// What the network is computed in: `f32`, or on an NVIDIA GPU `tf32` or `bf16`.
     #[serde(default, skip_serializing_if = "Precision::is_default")]
     pub(crate) precision: Precision,
 }
 
 impl Recipe {
-    /// Checks what reading does not, for data with masks or without.
+    /// Checks what reading does not, for data of that kind.
     ///
     /// # Errors
     ///
     /// The field, its value and what was expected.
-    pub(crate) fn validate(&self, segmentation: bool) -> Result<()> {
+    pub(crate) fn validate(&self, kind: TaskKind) -> Result<()> {
         ensure!(self.batch_size > 0, "recipe.batch_size = 0: expected a positive number");
         ensure!(self.bins > 0, "recipe.bins = 0: expected a positive number");
-        let known = if segmentation { &SegmentationTask::SUMMARY } else { &ClassificationTask::SUMMARY };
+        let segmentation = kind == TaskKind::Segmentation;
+        let known = if segmentation { &SegmentationTask::SUMMARY } else { &task::SUMMARY };
         self.schedule.validate(known)?;
-        match &self.segmentation {
-            Some(recipe) if segmentation => {
-                recipe.validate()?;
-                let transformed = !(self.transforms.is_empty() && self.test_transforms.is_empty());
-                let changed = transformed || self.crop_padding.is_some() || self.flip || self.mix.is_some();
-                ensure!(
-                    !changed,
-                    "recipe: transforms, test_transforms, crop_padding, flip and mix change pictures without their masks: expected none \
-                     beside recipe.segmentation"
-                );
+        match (kind, &self.segmentation, &self.text) {
+            (TaskKind::Pictures, None, None) => {}
+            (TaskKind::Segmentation, Some(recipe), None) => recipe.validate()?,
+            (TaskKind::Texts, None, Some(recipe)) => recipe.validate()?,
+            (TaskKind::Pictures, ..) => {
+                bail!("recipe: expected neither segmentation nor text for a data set of pictures")
             }
-            None if segmentation => bail!("recipe.segmentation: expected for a data set of pictures with masks"),
-            Some(_) => bail!("recipe.segmentation: expected none for a data set of pictures without masks"),
-            None => {}
+            (TaskKind::Segmentation, ..) => {
+                bail!("recipe: expected segmentation, and no text, for pictures with masks")
+            }
+            (TaskKind::Texts, ..) => bail!("recipe: expected text, and no segmentation, for a data set of texts"),
         }
+        let transformed = !(self.transforms.is_empty() && self.test_transforms.is_empty());
+        let changed = transformed || self.crop_padding.is_some() || self.flip || self.mix.is_some();
+        ensure!(
+            kind == TaskKind::Pictures || !changed,
+            "recipe: transforms, test_transforms, crop_padding, flip and mix are for pictures with classes: expected none"
+        );
         for (name, transforms) in [("transforms", &self.transforms), ("test_transforms", &self.test_transforms)] {
             transforms.iter().try_for_each(ImageTransform::validate).with_context(|| format!("recipe.{name}"))?;
         }

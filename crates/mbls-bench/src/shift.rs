@@ -97,7 +97,7 @@ impl<'a> ShiftSource<'a> {
         let Place { identity: cell, folder, device } = place;
         let suite = plan.suite;
         let splits = source.splits(&suite.data, &suite.recipe, plan.scale.split, plan.sizes, Seed(plan.seed))?;
-        let (store, task) = network(plan, source.classes(), &splits.test, device)?;
+        let (store, _, task) = network(plan, source.classes(), &splits.test, device)?;
         let best = Checkpoint::load(&RunDirectory::create(folder)?.best(), cell, device)?;
         store.load_state(&best.model)?;
         let bins = suite.recipe.bins;

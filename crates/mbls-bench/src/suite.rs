@@ -1,6 +1,6 @@
 //! Suites: what the benchmark trains and measures, as data. One TOML file each, in `suites/`.
 
-use crate::data::DataSpec;
+use crate::data::{DataSpec, TaskKind};
 use crate::model::ModelName;
 use crate::recipe::Recipe;
 use crate::shift::ShiftSpec;
@@ -12,7 +12,7 @@ use std::fmt;
 use std::path::Path;
 
 /// The suites that the program carries, in the order in which they run.
-const BUILT_IN: [&str; 11] = [
+const BUILT_IN: [&str; 13] = [
     include_str!("../suites/digits.toml"),
     include_str!("../suites/digits-noisy.toml"),
     include_str!("../suites/mnist.toml"),
@@ -24,6 +24,8 @@ const BUILT_IN: [&str; 11] = [
     include_str!("../suites/voc2012.toml"),
     include_str!("../suites/camvid.toml"),
     include_str!("../suites/vocfolder.toml"),
+    include_str!("../suites/20newsgroups.toml"),
+    include_str!("../suites/textfile.toml"),
 ];
 
 /// The profile that needs no data but the repository's own and finishes in minutes.
@@ -234,12 +236,15 @@ impl Suite {
         if let Some(shift) = &suite.shift {
             shift.validate().context("shift")?;
         }
-        let segmentation = suite.data.is_segmentation();
-        ensure!(!segmentation || suite.shift.is_none(), "shift: expected none for a data set of pictures with masks");
+        let kind = suite.data.task();
+        ensure!(
+            kind == TaskKind::Pictures || suite.shift.is_none(),
+            "shift: expected none but for pictures with classes"
+        );
         suite.check_model(suite.model)?;
-        suite.recipe.validate(segmentation)?;
+        suite.recipe.validate(kind)?;
         for (name, recipe) in &suite.recipes {
-            recipe.validate(segmentation).with_context(|| format!("profile.{name}"))?;
+            recipe.validate(kind).with_context(|| format!("profile.{name}"))?;
         }
         for (name, scale) in &suite.profile {
             scale.model.map_or(Ok(()), |model| suite.check_model(model)).with_context(|| format!("profile.{name}"))?;
@@ -253,8 +258,11 @@ impl Suite {
     ///
     /// Where it is made for other data.
     pub(crate) fn check_model(&self, model: ModelName) -> Result<()> {
-        let suits =
-            if self.data.is_segmentation() { model.segmentation().map(drop) } else { model.classifier().map(drop) };
+        let suits = match self.data.task() {
+            TaskKind::Pictures => model.classifier().map(drop),
+            TaskKind::Segmentation => model.segmentation().map(drop),
+            TaskKind::Texts => model.text().map(drop),
+        };
         suits.with_context(|| format!("the suite {}", self.name))
     }
 
@@ -295,8 +303,7 @@ mod tests {
     fn built_in_suites_are_valid() {
         let suites = Suite::built_in().unwrap();
         let names: Vec<_> = suites.iter().map(|suite| suite.name.as_str()).collect();
-        let expected =
-            "digits digits-noisy mnist cifar10 cifar100 tiny-imagenet cub imagefolder voc2012 camvid vocfolder";
+        let expected = "digits digits-noisy mnist cifar10 cifar100 tiny-imagenet cub imagefolder voc2012 camvid vocfolder 20newsgroups textfile";
         assert_eq!(names.join(" "), expected);
         for suite in &suites {
             assert_eq!(suite.loss[0].spec, LossSpec::CrossEntropy, "{}: the baseline", suite.name);

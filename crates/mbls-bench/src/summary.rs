@@ -1,6 +1,7 @@
 //! From finished cells to the report: means and deviations over seeds, bootstrap intervals over test pictures.
 
 use crate::cell::CellKey;
+use crate::data::TaskKind;
 use crate::predictions::SavedPredictions;
 use crate::results::{Cell, Results};
 use crate::suite::{LossEntry, Suite};
@@ -39,9 +40,9 @@ pub(crate) fn report(results: &Results, suites: &[&Suite], out: &Path) -> Result
                 n_test: first.n,
                 seeds: cells.iter().filter(|cell| cell.key.loss == first.key.loss).count(),
                 losses: losses.collect::<Result<_>>()?,
-                further: match suite.data.is_segmentation() {
-                    true => segmentation::tables(suite, &cells, out)?,
-                    false => under_shift::tables(suite, &cells),
+                further: match suite.data.task() {
+                    TaskKind::Segmentation => segmentation::tables(suite, &cells, out)?,
+                    TaskKind::Pictures | TaskKind::Texts => under_shift::tables(suite, &cells),
                 },
             });
         }
@@ -60,7 +61,7 @@ fn loss_report(suite: &Suite, loss: &LossEntry, cells: &[&Cell], out: &Path) -> 
     if cells.is_empty() {
         return Ok(None);
     }
-    if suite.data.is_segmentation() {
+    if suite.data.task() == TaskKind::Segmentation {
         return segmentation::loss_report(loss, &cells, out).map(Some);
     }
     let bins = suite.recipe.bins;

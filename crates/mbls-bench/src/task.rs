@@ -1,18 +1,58 @@
-//! Classification of pictures, as the trainer sees it.
+//! Classification of pictures and of texts, as the trainer sees it.
 
 use candle_core::{DType, Device, ModuleT, Tensor};
 use mbls_core::loss::{LogitBatch, Loss, LossOutput, Reduction, Term};
 use mbls_core::metric::{ClassificationMetrics, ClassificationReport, Metric, Predictions};
+use mbls_nlp::dataset::TextBatch;
 use mbls_nn::Dropout;
 use mbls_train::{Mode, Result, Step, Task};
 use mbls_vision::{ImageBatch, Partner};
+use std::marker::PhantomData;
+
+/// Samples with classes, as a network takes them.
+pub(crate) trait LabelledBatch: Send {
+    /// What the network takes.
+    fn inputs(&self, dtype: DType, device: &Device) -> candle_core::Result<Tensor>;
+
+    /// The classes `[N]`.
+    fn labels(&self, device: &Device) -> candle_core::Result<Tensor>;
+
+    /// What each sample was mixed with, where any was.
+    fn partners(&self) -> Option<&[Partner]>;
+}
+
+impl LabelledBatch for ImageBatch {
+    fn inputs(&self, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
+        self.images(device)?.to_dtype(dtype)
+    }
+
+    fn labels(&self, device: &Device) -> candle_core::Result<Tensor> {
+        self.labels(device)
+    }
+
+    fn partners(&self) -> Option<&[Partner]> {
+        self.partners.as_deref()
+    }
+}
+
+impl LabelledBatch for TextBatch {
+    fn inputs(&self, _dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
+        self.ids(device)
+    }
+
+    fn labels(&self, device: &Device) -> candle_core::Result<Tensor> {
+        self.labels(device)
+    }
+
+    fn partners(&self) -> Option<&[Partner]> {
+        None
+    }
+}
 
 /// A model with a loss, measured by all classification metrics.
-pub(crate) struct ClassificationTask {
-    /// The network: pictures to logits.
+pub(crate) struct ClassificationTask<B> {
+    /// The network: samples to logits.
     pub(crate) model: Box<dyn ModuleT + Send + Sync>,
-    /// The name of its classifier.
-    pub(crate) head: &'static str,
     /// Its dropout, whose masks depend on the number of passes; none where it has none.
     pub(crate) dropout: Option<Dropout>,
     /// What it is trained with.
@@ -23,12 +63,14 @@ pub(crate) struct ClassificationTask {
     pub(crate) device: Device,
     /// What is measured, before it has seen anything.
     pub(crate) metrics: ClassificationMetrics,
+    /// What it takes.
+    pub(crate) batch: PhantomData<fn(B)>,
 }
 
-impl ClassificationTask {
-    /// The names of what [`Task::summary`] reports.
-    pub(crate) const SUMMARY: [&'static str; 4] = ["accuracy", "nll", "brier", "ece"];
+/// The names of what the summary of a classification reports.
+pub(crate) const SUMMARY: [&str; 4] = ["accuracy", "nll", "brier", "ece"];
 
+impl<B> ClassificationTask<B> {
     /// The loss of mixed pictures: the mean over them of `(1 - w) L(l, y) + w L(l, y')` with a partner of label `y'` and weight `w`.
     ///
     /// For losses that are linear in the distribution of the target, such as cross-entropy, label smoothing and their sums with a
@@ -60,15 +102,15 @@ impl ClassificationTask {
     }
 }
 
-impl Task for ClassificationTask {
-    type Batch = ImageBatch;
+impl<B: LabelledBatch> Task for ClassificationTask<B> {
+    type Batch = B;
     type Metrics = ClassificationMetrics;
 
-    fn forward(&self, batch: &ImageBatch, mode: Mode) -> Result<Step> {
-        let pixels = batch.images(&self.device)?.to_dtype(self.dtype)?;
+    fn forward(&self, batch: &B, mode: Mode) -> Result<Step> {
+        let inputs = batch.inputs(self.dtype, &self.device)?;
         let labels = batch.labels(&self.device)?;
-        let logits = self.model.forward_t(&pixels, mode.is_train())?.to_dtype(DType::F32)?;
-        let loss = match &batch.partners {
+        let logits = self.model.forward_t(&inputs, mode.is_train())?.to_dtype(DType::F32)?;
+        let loss = match batch.partners() {
             None => self.loss.forward(&LogitBatch::new(&logits, &labels, None)?)?,
             Some(partners) => self.mixed(&logits, &labels, partners)?,
         };
@@ -89,7 +131,7 @@ impl Task for ClassificationTask {
     }
 
     fn summary(&self, value: &ClassificationReport) -> Vec<(&'static str, f64)> {
-        Self::SUMMARY.into_iter().zip([value.accuracy, value.nll, value.brier, value.ece]).collect()
+        SUMMARY.into_iter().zip([value.accuracy, value.nll, value.brier, value.ece]).collect()
     }
 
     fn end_epoch(&mut self, epoch: usize) {
@@ -128,14 +170,14 @@ mod tests {
         let (labels, partners) = ([0u32, 1], [(2u32, 0.25f32), (1, 0.0)]);
         let device = Device::Cpu;
         let logits = Tensor::new(&rows, &device).unwrap();
-        let task = ClassificationTask {
+        let task = ClassificationTask::<ImageBatch> {
             model: Box::new(Unused),
-            head: "fc",
             dropout: None,
             loss: LossSpec::margin(1.0, 0.5).build().unwrap(),
             dtype: DType::F32,
             device: device.clone(),
             metrics: ClassificationMetrics::new(15).unwrap(),
+            batch: PhantomData,
         };
         let partners = partners.map(|(label, weight)| Partner { label, weight });
         let found = task.mixed(&logits, &Tensor::new(&labels, &device).unwrap(), &partners).unwrap();

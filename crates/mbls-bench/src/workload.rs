@@ -2,12 +2,13 @@
 
 use crate::cell::{self, CellPlan, Place};
 use crate::classification::Classification;
-use crate::data::{Sizes, Source, locate, missing};
+use crate::data::{Sizes, Source, TaskKind, locate, missing};
 use crate::options::Selection;
 use crate::results::Cell;
 use crate::segmentation::Segmentation;
 use crate::shift::ShiftSource;
 use crate::suite::{Scale, Suite};
+use crate::texts::Texts;
 use anyhow::{Context, Result};
 use std::path::Path;
 
@@ -48,8 +49,10 @@ pub(crate) trait Workload: Sync {
 pub(crate) fn load<'a>(suite: &'a Suite, selection: &Selection) -> Result<Box<dyn Workload + 'a>> {
     let (spec, data) = (&suite.data, selection.data.as_deref());
     let folder = locate(spec, data).with_context(|| format!("{}: {}", suite.name, missing(spec, data)))?;
-    if spec.is_segmentation() {
-        return Ok(Box::new(Segmentation::load(spec, &folder, selection.pairs())?));
+    match spec.task() {
+        TaskKind::Segmentation => return Ok(Box::new(Segmentation::load(spec, &folder, selection.pairs())?)),
+        TaskKind::Texts => return Ok(Box::new(Texts::load(suite, spec, &folder, data)?)),
+        TaskKind::Pictures => {}
     }
     let files = selection.files();
     let source = Source::load(spec, &folder, files)?;

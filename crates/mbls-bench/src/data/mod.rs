@@ -8,5 +8,5 @@ mod splits;
 pub(crate) use sizes::Sizes;
 pub(crate) use source::Source;
 use spec::{CandleOrigin, CandleSet};
-pub(crate) use spec::{DataSpec, locate, missing};
+pub(crate) use spec::{DataSpec, TaskKind, locate, missing};
 pub(crate) use splits::for_testing;

@@ -85,9 +85,11 @@ impl Source {
             }
             &DataSpec::CandleDatasets { set, from } => Self::candle(set, from, folder)?,
             DataSpec::Imagefolder => Self::folders(folder, files)?,
-            DataSpec::Voc2012 | DataSpec::Camvid | DataSpec::Vocfolder => {
-                bail!("{} is a data set of pictures with masks: expected one of pictures with classes", spec.name())
-            }
+            DataSpec::Voc2012
+            | DataSpec::Camvid
+            | DataSpec::Vocfolder
+            | DataSpec::Newsgroups
+            | DataSpec::Textfile { .. } => bail!("{}: expected a data set of pictures with classes", spec.name()),
         })
     }
 

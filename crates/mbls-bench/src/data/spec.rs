@@ -1,5 +1,6 @@
 //! Data sets by name: where their files are, and how their pictures are normalised.
 
+use mbls_nlp::dataset::labelled_file::LabelledFileConfig;
 use mbls_vision::transform::Normalise;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -42,6 +43,26 @@ pub(crate) enum DataSpec {
     Camvid,
     /// Anybody's pictures with masks in the folders and lists of VOC, with `classes.txt`.
     Vocfolder,
+    /// 20 Newsgroups.
+    #[serde(rename = "20newsgroups")]
+    Newsgroups,
+    /// Anybody's texts with labels: a file, or a folder with `train`, `val` and `test` of such.
+    Textfile {
+        /// What the columns are called.
+        #[serde(default)]
+        columns: LabelledFileConfig,
+    },
+}
+
+/// What a network makes of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TaskKind {
+    /// A class for each picture.
+    Pictures,
+    /// A class for each pixel.
+    Segmentation,
+    /// A class for each text.
+    Texts,
 }
 
 /// A data set of candle-datasets.
@@ -94,17 +115,23 @@ impl DataSpec {
             Self::Voc2012 => "voc2012",
             Self::Camvid => "camvid",
             Self::Vocfolder => "vocfolder",
+            Self::Newsgroups => "20newsgroups",
+            Self::Textfile { .. } => "textfile",
         }
     }
 
     /// Whether each picture is in a file of its own, which has to be decoded.
     pub(crate) fn is_in_files(&self) -> bool {
-        matches!(self, Self::TinyImagenet | Self::Cub | Self::Imagefolder) || self.is_segmentation()
+        matches!(self, Self::TinyImagenet | Self::Cub | Self::Imagefolder) || self.task() == TaskKind::Segmentation
     }
 
-    /// Whether its pictures have masks.
-    pub(crate) fn is_segmentation(&self) -> bool {
-        matches!(self, Self::Voc2012 | Self::Camvid | Self::Vocfolder)
+    /// What a network makes of it.
+    pub(crate) fn task(&self) -> TaskKind {
+        match self {
+            Self::Voc2012 | Self::Camvid | Self::Vocfolder => TaskKind::Segmentation,
+            Self::Newsgroups | Self::Textfile { .. } => TaskKind::Texts,
+            _ => TaskKind::Pictures,
+        }
     }
 
     /// Whether it is what somebody brings, in the folder `--data` itself.
@@ -126,23 +153,25 @@ impl DataSpec {
             Self::CandleDatasets { set, .. } => set.own().folder(),
             Self::Voc2012 => Some("VOCdevkit/VOC2012"),
             Self::Camvid => Some("camvid-voc"),
-            Self::Imagefolder | Self::Vocfolder => Some(""),
+            Self::Newsgroups => Some("20newsgroups"),
+            Self::Imagefolder | Self::Vocfolder | Self::Textfile { .. } => Some(""),
         }
     }
 
-    /// The normalisation of its pictures.
-    pub(crate) fn normalisation(&self) -> Normalise {
-        match self {
+    /// The normalisation of its pictures; `None` for texts.
+    pub(crate) fn normalisation(&self) -> Option<Normalise> {
+        Some(match self {
             Self::Digits { .. } => Normalise::digits(),
             Self::Mnist => Normalise::mnist(),
             Self::FashionMnist => Normalise::fashion_mnist(),
             Self::Cifar10 => Normalise::cifar10(),
             Self::Cifar100 => Normalise::cifar100(),
             Self::Svhn => Normalise::svhn(),
-            Self::CandleDatasets { set, .. } => set.own().normalisation(),
+            Self::CandleDatasets { set, .. } => set.own().normalisation()?,
             Self::TinyImagenet | Self::Cub | Self::Imagefolder => Normalise::imagenet(),
             Self::Voc2012 | Self::Camvid | Self::Vocfolder => Normalise::imagenet(),
-        }
+            Self::Newsgroups | Self::Textfile { .. } => return None,
+        })
     }
 }
 
@@ -155,6 +184,7 @@ pub(crate) fn locate(spec: &DataSpec, data: Option<&Path>) -> Option<PathBuf> {
     }
     match spec.folder() {
         None => Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/digits")),
+        Some("") => data.filter(|data| data.exists()).map(Path::to_owned),
         Some(folder) => data.map(|data| data.join(folder)).filter(|folder| folder.is_dir()),
     }
 }
@@ -162,8 +192,9 @@ pub(crate) fn locate(spec: &DataSpec, data: Option<&Path>) -> Option<PathBuf> {
 /// What to say where [`locate`] finds nothing.
 pub(crate) fn missing(spec: &DataSpec, data: Option<&Path>) -> String {
     match (spec.folder(), data) {
+        (Some(""), Some(data)) => format!("{} does not exist", data.display()),
         (Some(folder), Some(data)) => format!("the folder {} does not exist", data.join(folder).display()),
-        (Some(""), None) => "the folder of the pictures is given by --data DIR".to_owned(),
+        (Some(""), None) => "where the data is is given by --data".to_owned(),
         (folder, _) => {
             let folder = folder.unwrap_or("fixtures/digits");
             format!("its folder {folder} is looked for in --data DIR or MBLS_DATA_DIR, and neither is given")

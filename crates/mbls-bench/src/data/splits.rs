@@ -126,7 +126,7 @@ pub(crate) fn for_testing(
 /// Normalised pictures, noisy ones where the data set is made harder.
 fn prepared(part: &Part, spec: &DataSpec) -> Result<AugmentedImages> {
     let images = AugmentedImages::new(part.images.clone(), part.indices.clone())?;
-    let images = images.with_normalisation(spec.normalisation())?;
+    let images = images.with_normalisation(spec.normalisation().context("a data set of texts has no pictures")?)?;
     Ok(match spec {
         DataSpec::Digits { noise } if *noise > 0.0 => images.with_noise(Noise::new(*noise, NOISE_SEED)?),
         _ => images,

@@ -48,9 +48,11 @@ impl Workload for Segmentation {
         let seed = Seed(plan.seed);
         let splits =
             self.splits(plan.scale.split, plan.sizes, seed).with_context(|| format!("in {}", plan.suite.origin))?;
+        let normalisation = plan.suite.data.normalisation().context("a data set of texts has no pictures")?;
+        let collate = SegmentationCollate::new(&normalisation)?;
         let loader = |pictures: Subset<SegmentationFiles>, transforms: &[JointTransform], order| -> Result<Loader> {
             let pictures = Arc::new(Transformed::new(Arc::new(pictures), transforms.to_vec())?);
-            plan.loader(&pictures, SegmentationCollate::new(&plan.suite.data.normalisation())?, order)
+            plan.loader(&pictures, collate.clone(), order)
         };
         let train = loader(splits.train, &settings.transforms, Order::Shuffled)?;
         let names = splits.test_names;

@@ -50,7 +50,7 @@ impl Segmentation {
                 Ok(Self { train: part("train")?, validation: optional("val")?, test: optional("test")? })
             }
             other => {
-                bail!("{} is a data set of pictures with classes: expected one of pictures with masks", other.name())
+                bail!("{}: expected a data set of pictures with masks", other.name())
             }
         }
     }

@@ -4,6 +4,7 @@ mod bad_input;
 mod interruption;
 mod own_masks;
 mod own_pictures;
+mod own_texts;
 mod recipes;
 mod support;
 mod threads;

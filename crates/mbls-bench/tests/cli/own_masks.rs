@@ -189,7 +189,7 @@ fn what_does_not_fit_is_named() {
         ("\"unet-r18\"", "\"unet-r19\"", "unet-r19"),
         ("metric = \"miou\"", "metric = \"brier\"", "expected one of miou, accuracy, nll, ece"),
         ("mode = \"max\"", "mode = \"min\"", "because more miou is better"),
-        ("bins = 5", "bins = 5\nflip = true", "change pictures without their masks"),
+        ("bins = 5", "bins = 5\nflip = true", "are for pictures with classes: expected none"),
         ("[recipe.segmentation]", "[recipe.segmantation]", "segmantation"),
         ("kind = \"horizontal-flip\"", "kind = \"random-crop\", size = 0", "recipe.segmentation.transforms"),
         ("kind = \"horizontal-flip\"", "kind = \"random-crop\", size = 65", "65"),

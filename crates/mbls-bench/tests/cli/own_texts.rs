@@ -1,0 +1,149 @@
+//! Texts of somebody's own, from files to report: split, tokenised, trained from given vectors, measured.
+
+use crate::support::{fail, program, results, run, tensors, text};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Texts of two classes, told by their words; some words are of both.
+fn csv(path: &Path, count: usize) {
+    let mut rows = String::from("label,text\n");
+    for i in 0..count {
+        let (label, words) =
+            if i % 2 == 0 { ("good", ["fine", "warm", "kind"]) } else { ("bad", ["poor", "cold", "rude"]) };
+        let filler = ["the", "a", "one", "it", "was"][i % 5];
+        rows += &format!("{label},\"{filler} {}, {} number {i} and {}\"\n", words[i % 3], words[(i / 3) % 3], filler);
+    }
+    std::fs::write(path, rows).expect("a file");
+}
+
+/// A suite of such texts, with something changed.
+fn suite(folder: &Path, from: &str, to: &str) -> PathBuf {
+    let path = folder.join("words.toml");
+    let text = r#"
+        name = "words"
+        title = "Words"
+        description = "Good and bad."
+        model = "text-cnn"
+        data = { kind = "textfile" }
+        [recipe]
+        batch_size = 4
+        learning_rate = 0.01
+        schedule = { kind = "cosine" }
+        optimizer = { kind = "adam" }
+        bins = 5
+        [recipe.text]
+        rule = "unicode"
+        num_words = 20
+        length = 8
+        dimension = 4
+        [profile.default]
+        epochs = 2
+        seeds = 1
+        train = 1.0
+        validation = 0.25
+        test = 0.25
+        [[loss]]
+        id = "ce"
+        title = "Cross-entropy"
+        spec = { kind = "cross-entropy" }
+        [[loss]]
+        id = "mbls"
+        title = "MbLS"
+        spec = { kind = "margin", margin = 2.0, alpha = 0.1 }
+    "#;
+    assert!(text.contains(from), "{from}");
+    std::fs::write(&path, text.replacen(from, to, 1)).expect("a file");
+    path
+}
+
+fn bench(suite: &Path, data: &Path, out: &Path) -> Command {
+    let [suite, data, out] = [suite, data, out].map(|path| path.to_str().expect("UTF-8"));
+    program(&["bench", suite, "--data", data, "--out", out, "--device", "cpu"])
+}
+
+#[test]
+fn a_file_becomes_a_report() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, out) = (folder.path().join("reviews.csv"), folder.path().join("out"));
+    csv(&data, 48);
+    let suite = suite(folder.path(), "words", "words");
+    run(bench(&suite, &data, &out));
+    let found = results(&out);
+    let cells = found["cells"].as_array().expect("cells");
+    assert_eq!(cells.len(), 2);
+    for cell in cells {
+        assert_eq!((cell["n"].as_u64(), cell["model"].as_str()), (Some(12), Some("text-cnn")), "{cell}");
+        for name in ["accuracy", "nll", "ece", "temperature", "ece_scaled"] {
+            assert!(cell["metrics"][name].as_f64().is_some_and(f64::is_finite), "{name}: {cell}");
+        }
+    }
+    // Another number of threads changes nothing.
+    let other = folder.path().join("other");
+    let mut command = bench(&suite, &data, &other);
+    command.args(["--workers", "3", "--jobs", "1"]);
+    run(command);
+    assert_eq!(results(&other), found);
+    assert!(tensors(&other) == tensors(&out), "checkpoints or predictions differ");
+}
+
+/// Parts of their own, and vectors that others have trained, which stay as they are.
+#[test]
+fn parts_and_vectors_are_taken_as_they_are() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, out) = (folder.path().join("data"), folder.path().join("out"));
+    std::fs::create_dir(&data).expect("a folder");
+    for (part, count) in [("train", 24), ("val", 8), ("test", 10)] {
+        csv(&data.join(format!("{part}.csv")), count);
+    }
+    std::fs::write(data.join("vectors.txt"), "fine 1 0 0 0\ncold 0 1 0 0\nelsewhere 5 5 5 5\n").expect("a file");
+    let frozen = suite(folder.path(), "dimension = 4", "dimension = 4\nvectors = \"vectors.txt\"\nfrozen = true");
+    let said = text(&run(bench(&frozen, &data, &out)));
+    assert!(said.contains("vectors.txt: vectors of 2 of 19 words"), "{said}");
+    let found = results(&out);
+    assert!(found["cells"].as_array().expect("cells").iter().all(|cell| cell["n"] == 10), "{found}");
+    let checkpoint = std::fs::read(out.join("words/text-cnn/ce/seed-0/best.safetensors")).expect("a file");
+    assert!(!String::from_utf8_lossy(&checkpoint).contains("embedding"), "a frozen table is in the checkpoint");
+    // Trained ones are in it.
+    let trained = suite(folder.path(), "dimension = 4", "dimension = 4\nvectors = \"vectors.txt\"");
+    let again = folder.path().join("again");
+    run(bench(&trained, &data, &again));
+    let checkpoint = std::fs::read(again.join("words/text-cnn/ce/seed-0/best.safetensors")).expect("a file");
+    assert!(String::from_utf8_lossy(&checkpoint).contains("embedding.weight"));
+    assert_ne!(results(&again)["cells"], found["cells"]);
+    // A label of the test part that training has never seen.
+    std::fs::write(data.join("test.csv"), "label,text\nugly,words\n").expect("a file");
+    let said = fail(bench(&trained, &data, &folder.path().join("third")));
+    assert!(said.contains("test.csv") && said.contains("ugly"), "{said}");
+}
+
+#[test]
+fn what_does_not_fit_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, out) = (folder.path().join("reviews.csv"), folder.path().join("out"));
+    csv(&data, 48);
+    for (from, to, part) in [
+        ("\"text-cnn\"", "\"resnet20\"", "the model resnet20 classifies pictures: expected one that classifies texts"),
+        ("[recipe.text]", "[recipe.texts]", "texts"),
+        ("length = 8", "length = 0", "recipe.text.length = 0"),
+        ("num_words = 20", "num_words = 1", "recipe.text.num_words = 1"),
+        ("dimension = 4", "dimension = 4\nfrozen = true", "recipe.text.frozen: expected vectors"),
+        ("dimension = 4", "dimension = 4\nvectors = \"none.txt\"", "none.txt"),
+        ("dimension = 4", "dimension = 4\nmissing_deviation = -1.0", "recipe.text.missing_deviation = -1"),
+        ("bins = 5", "bins = 5\nflip = true", "are for pictures with classes"),
+        ("kind = \"textfile\"", "kind = \"textfile\", columns = { text = \"body\" }", "body"),
+        ("validation = 0.25", "validation = 47", "leave a part empty"),
+        ("test = 0.25", "test = 0.25\nsplit = \"published\"", "published"),
+        ("bins = 5", "bins = 5\n[shift]\npictures = 5", "shift"),
+    ] {
+        let said = fail(bench(&suite(folder.path(), from, to), &data, &out));
+        assert!(said.contains(part), "{to}: {said}");
+    }
+    let suite = suite(folder.path(), "words", "words");
+    std::fs::write(&data, "label,text\ngood,one\ngood,two\n").expect("a file");
+    let said = fail(bench(&suite, &data, &out));
+    assert!(said.contains("classes") && said.contains("at least 2"), "{said}");
+    let said = fail(bench(&suite, &folder.path().join("none.csv"), &out));
+    assert!(said.contains("none.csv does not exist"), "{said}");
+    let said = fail(bench(&suite, folder.path(), &out));
+    assert!(said.contains("expected a file train.csv"), "{said}");
+}
