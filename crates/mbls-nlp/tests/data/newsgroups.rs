@@ -49,18 +49,20 @@ fn the_division_by_date_is_kept() {
         files.push((format!("20news-bydate-train/{}/{i}", ["a", "b"][i % 2]), text(i)));
         files.push((format!("20news-bydate-test/{}/{i}", ["a", "b"][i % 2]), text(100 + i)));
     }
-    // A copy of a message for testing, in the other group, with another header.
-    files.push(("20news-bydate-train/b/99".into(), [b"Xref: y\n\n> ", &text(104)[9..]].concat()));
+    // Copies of a message for testing, one of them in the other group, with another header.
+    for name in ["a/98", "b/99"] {
+        files.push((format!("20news-bydate-train/{name}"), [b"Xref: y\n\n> ", &text(104)[9..]].concat()));
+    }
     let files: Vec<(&str, &[u8])> = files.iter().map(|(name, content)| (name.as_str(), content.as_slice())).collect();
     let dir = folder(&files);
     let set = load(dir.path()).unwrap();
-    assert_eq!((set.texts.len(), set.official_train), (49, Some(25)));
-    assert_eq!(set.names[24], "b/99");
+    assert_eq!((set.texts.len(), set.official_train), (50, Some(26)));
+    let copies = ["a/98", "b/99"].map(|name| set.names.iter().position(|other| other == name).unwrap());
     let protocol = Protocol::Correct { validation: 4, test: 0, duplicates: DuplicateConfig::default(), seed: Seed(1) };
     let parts = set.parts(&protocol).unwrap();
     assert_eq!((parts.train.len(), parts.validation.len()), (20, 4));
-    assert_eq!(parts.test, (25..49).collect::<Vec<_>>());
-    assert!(!parts.train.contains(&24) && !parts.validation.contains(&24));
+    assert_eq!(parts.test, (26..50).collect::<Vec<_>>());
+    assert!(copies.iter().all(|copy| !parts.train.contains(copy) && !parts.validation.contains(copy)));
     assert_eq!(protocol.vocabulary_texts(&set.texts, &parts).unwrap().len(), 20);
     let error = set.parts(&Protocol::Published { seed: 1 }).unwrap_err().to_string();
     assert!(error.starts_with("protocol: expected correct"), "{error}");
