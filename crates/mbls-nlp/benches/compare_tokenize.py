@@ -52,7 +52,7 @@ def run_keras(file, num_words, length, out):
         (out / "rows.bin").write_bytes(rows.astype("<u4").tobytes())
     steps = dict(zip(["read", "count", "encode", "pad"], (b - a for a, b in zip(clock, clock[1:]))))
     totals = {"memory": clock[-1] - clock[1], "archive": clock[-1] - clock[0]}
-    print(json.dumps({"texts": len(texts), "words": len(tokenizer.word_index)} | steps | totals))
+    print(json.dumps({"texts": len(texts), "ids": num_words} | steps | totals))
 
 
 def build(profile):

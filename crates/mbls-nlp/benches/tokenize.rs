@@ -4,7 +4,7 @@
 //!     cargo bench -p mbls-nlp --bench tokenize -- FILE.tar.gz NUM_WORDS LENGTH THREADS [OUT]
 //!
 //! Prints JSON: the seconds of each step and those of `memory` (all but reading) and `archive` (all). In the folder OUT it leaves `words.tsv`,
-//! the vocabulary before it is cut with its counts, `sequences.bin`, for each message the number of its words and their numbers, and `rows.bin`, all as
+//! all words with their counts, `sequences.bin`, for each message the number of its words and their numbers, and `rows.bin`, all as
 //! 32-bit numbers, little endian.
 
 use mbls_nlp::dataset::newsgroups;
@@ -33,9 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let read = start.elapsed().as_secs_f64();
 
     let start = Instant::now();
-    let vocabulary = Vocabulary::count(WordRule::Keras, texts);
-    let words = vocabulary.len();
-    let tokenizer = WordTokenizer::new(WordRule::Keras, vocabulary.clone(), Some(num_words))?;
+    let tokenizer = WordTokenizer::fit(WordRule::Keras, texts, Some(num_words))?;
     let count = start.elapsed().as_secs_f64();
 
     let start = Instant::now();
@@ -50,7 +48,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if let [out] = out {
         let out = Path::new(out);
         let mut text = String::new();
-        vocabulary.words().try_for_each(|(word, count)| writeln!(text, "{word}\t{count}"))?;
+        Vocabulary::count(WordRule::Keras, texts)
+            .words()
+            .try_for_each(|(word, count)| writeln!(text, "{word}\t{count}"))?;
         std::fs::write(out.join("words.tsv"), text)?;
         let sequence = |sequence: &Vec<u32>| std::iter::once(sequence.len() as u32).chain(sequence.clone());
         std::fs::write(out.join("sequences.bin"), bytes(sequences.iter().flat_map(sequence)))?;
@@ -59,7 +59,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let memory = count + encode + padding;
     let report = serde_json::json!({
         "texts": texts.len(),
-        "words": words,
+        "ids": tokenizer.ids(),
         "read": read,
         "count": count,
         "encode": encode,

@@ -52,6 +52,10 @@ fn walk(
         }
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).map_err(broken(path))?;
+        if bytes.len() as u64 != entry.size() {
+            let field = format!("number of bytes of the entry \"{root}/{group}/{name}\"");
+            return Err(Error::format(path, field, entry.size(), bytes.len()));
+        }
         messages.push(Message::new(&root, &group, &name, &bytes));
     }
     // To the end, where the check sum is.

@@ -2,10 +2,10 @@
 
 use crate::text::WordRule;
 use crate::{Error, Result};
+use hashbrown::HashMap;
 use mbls_data::Seed;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 
 /// What a near copy is.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

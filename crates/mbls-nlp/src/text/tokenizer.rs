@@ -67,7 +67,8 @@ impl WordTokenizer {
     ///
     /// [`Error::Value`] for fewer than two `num_words`, which leave no word.
     pub fn fit<T: AsRef<str> + Sync>(rule: WordRule, texts: &[T], num_words: Option<usize>) -> Result<Self> {
-        Self::new(rule, Vocabulary::count(rule, texts), num_words)
+        let vocabulary = Vocabulary::count_first(rule, texts, words_of(num_words)?);
+        Ok(Self { rule, vocabulary })
     }
 
     /// With the first `num_words - 1` words of a vocabulary, or with all of them.
@@ -76,12 +77,7 @@ impl WordTokenizer {
     ///
     /// [`Error::Value`] for fewer than two `num_words`, which leave no word.
     pub fn new(rule: WordRule, vocabulary: Vocabulary, num_words: Option<usize>) -> Result<Self> {
-        let vocabulary = match num_words {
-            Some(few @ ..2) => return Err(Error::value("num_words", "at least 2, as 0 is no word", few)),
-            Some(num_words) => vocabulary.truncated(num_words - 1),
-            None => vocabulary,
-        };
-        Ok(Self { rule, vocabulary })
+        Ok(Self { rule, vocabulary: vocabulary.truncated(words_of(num_words)?) })
     }
 
     /// The rule by which texts are cut.
@@ -92,6 +88,15 @@ impl WordTokenizer {
     /// The words that have an id.
     pub fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
+    }
+}
+
+/// The words that have an id below `num_words`, as 0 is no word.
+fn words_of(num_words: Option<usize>) -> Result<usize> {
+    match num_words {
+        Some(few @ ..2) => Err(Error::value("num_words", "at least 2, as 0 is no word", few)),
+        Some(num_words) => Ok(num_words - 1),
+        None => Ok(usize::MAX),
     }
 }
 

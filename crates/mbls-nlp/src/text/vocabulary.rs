@@ -2,9 +2,9 @@
 
 use super::WordRule;
 use super::counting::count;
+use hashbrown::HashMap;
 use mbls_data::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 
 /// Words by how often they occur, the most frequent first, equals in the order in which the texts have them first.
 ///
@@ -27,9 +27,15 @@ pub struct Vocabulary {
 impl Vocabulary {
     /// The words of `texts`, counted with all cores; the number of threads changes nothing.
     pub fn count<T: AsRef<str> + Sync>(rule: WordRule, texts: &[T]) -> Self {
+        Self::count_first(rule, texts, usize::MAX)
+    }
+
+    /// The first `len` of these words.
+    pub(super) fn count_first<T: AsRef<str> + Sync>(rule: WordRule, texts: &[T], len: usize) -> Self {
         let mut words = count(rule, texts);
         // The sort is stable: equals stay in their order.
         words.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+        words.truncate(len);
         // Texts in memory have fewer than 2^32 words; what is beyond would get no id.
         Self { ids: ids(&words), words }
     }

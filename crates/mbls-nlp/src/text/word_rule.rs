@@ -52,9 +52,15 @@ impl WordRule {
         let lower = lower(text);
         match self {
             Self::Keras => {
-                // Separators are ASCII: a cut there is one between characters.
-                let is_separator = |c: char| c.is_ascii() && KERAS[c as usize];
-                lower.split(is_separator).filter(|word| !word.is_empty()).for_each(f);
+                let mut start = 0;
+                for (end, &byte) in lower.as_bytes().iter().enumerate() {
+                    if KERAS[usize::from(byte)] {
+                        // Separators are ASCII: a cut there is one between characters.
+                        lower.get(start..end).filter(|word| !word.is_empty()).into_iter().for_each(&mut f);
+                        start = end + 1;
+                    }
+                }
+                lower.get(start..).filter(|word| !word.is_empty()).into_iter().for_each(f);
             }
             Self::Unicode => lower.unicode_words().for_each(&mut f),
         }

@@ -1,0 +1,8 @@
+//! Labelled texts: readers, splits, duplicates, batches.
+
+mod bad_input;
+mod batches;
+mod labelled_files;
+mod newsgroups;
+mod splits;
+mod support;

@@ -1,0 +1,129 @@
+//! Word vectors.
+
+use flate2::{Compression, write::GzEncoder};
+use mbls_nlp::embedding::{CacheUse, EmbeddingTable, GloveFile, Missing};
+use mbls_nlp::text::Vocabulary;
+use std::io::Write;
+use std::path::Path;
+
+fn words(words: &[&str]) -> Vocabulary {
+    Vocabulary::new(words.iter().map(|word| ((*word).to_owned(), 1)).collect()).unwrap()
+}
+
+fn read(content: &[u8], dimension: Option<usize>, vocabulary: &[&str]) -> Result<EmbeddingTable, String> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, content).unwrap();
+    let glove = GloveFile { path: file.path().to_owned(), dimension };
+    EmbeddingTable::read(&glove, &words(vocabulary), Missing::Zero).map_err(|error| error.to_string())
+}
+
+#[test]
+fn rows_are_those_of_the_words_and_the_padding_is_zeros() {
+    // The last word twice: the first counts.
+    let content = b"the 0.5 -1 2e-1\nfox 1 2 3\n. . . 7 8 9\nthe 4 4 4";
+    let table = read(content, None, &["fox", "cat", "the", ". . ."]).unwrap();
+    assert_eq!((table.rows(), table.dimension(), table.found()), (5, 3, 3));
+    assert_eq!(table.values(), [0., 0., 0., 1., 2., 3., 0., 0., 0., 0.5, -1., 0.2, 7., 8., 9.]);
+    let tensor = table.tensor(&candle_core::Device::Cpu).unwrap();
+    assert_eq!(tensor.to_vec2::<f32>().unwrap()[4], [7., 8., 9.]);
+
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(content).unwrap();
+    let packed = packed.finish().unwrap();
+    assert_eq!(read(&packed, None, &["fox", "cat", "the", ". . ."]).unwrap(), table);
+    assert!(
+        read(&packed[..packed.len() - 6], None, &["fox"]).unwrap_err().ends_with("not a whole gzip file: truncated")
+    );
+    // word2vec's header, Windows' line ends, blanks at the end, a word that is a number, the first word with blanks.
+    let table = read(b"2 2\r\n. . 1 2 \r\n7 3 4\r\n", None, &["7", ". ."]).unwrap();
+    assert_eq!(table.values(), [0., 0., 3., 4., 1., 2.]);
+}
+
+#[test]
+fn lines_that_do_not_fit_are_named() {
+    let error = |content: &[u8], dimension| read(content, dimension, &["the", "a"]).unwrap_err();
+    for (content, dimension, expected) in [
+        (&b"the 1 2 3\na 1 2\n"[..], None, "line 2: number of values of \"a\": expected 3, found 2"),
+        (b"the 1 2 3\nb 1 2\n", None, "line 2: number of values of \"b\": expected 3, found 2"),
+        (b"the 1 2\na 1 2 3\n", None, "line 2: number of values of \"a\": expected 2, found 3"),
+        (b"the 1 2\n", Some(3), "line 1: number of values of \"the\": expected 3, found 2"),
+        (b"the\n", None, "line 1: number of values of \"the\": expected 1..65536, found 0"),
+        (b"the 1 2\n\na 1 2\n", None, "line 2: number of values of \"\": expected 2, found 0"),
+        (b"the 1 2\na 1 x\n", None, "line 2: value 2 of \"a\": expected a finite number, found \"x\""),
+        (b"the 1 2\na nan 1\n", None, "line 2: value 1 of \"a\": expected a finite number, found \"nan\""),
+        (b"the 1 2\na 1e60 1\n", None, "line 2: value 1 of \"a\": expected a finite number, found \"1e60\""),
+        (b"the 1 2\n\xff 1 2\n", None, "line 2: word: expected text in UTF-8"),
+        (b"", None, "number of words: expected at least 1, found 0"),
+        (b"the 1 2\n", Some(0), "dimension of word vectors: expected 1..65536, found 0"),
+    ] {
+        let found = error(content, dimension);
+        assert!(found.contains(expected), "{found}");
+    }
+    let long = [b"the 1 2\n", vec![b'x'; (1 << 20) + 1].as_slice()].concat();
+    assert!(error(&long, None).contains("line 2: expected at most 1048576 bytes, found more"));
+}
+
+#[test]
+fn missing_words_have_values_of_their_own() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let line: String = (0..400).map(|_| " 1").collect();
+    std::fs::write(&file, format!("the{line}\n")).unwrap();
+    let read = |vocabulary: &[&str], seed, deviation| {
+        let missing = Missing::Random { seed, deviation };
+        EmbeddingTable::read(&GloveFile::new(file.path()), &words(vocabulary), missing)
+    };
+    let table = read(&["the", "fox", "dog"], 1, 0.4).unwrap();
+    let rows: Vec<&[f32]> = table.values().chunks(400).collect();
+    assert!(rows[0].iter().all(|&value| value == 0.0) && rows[1].iter().all(|&value| value == 1.0));
+    let deviation = |row: &[f32]| (row.iter().map(|value| value * value).sum::<f32>() / 400.0).sqrt();
+    let mean = |row: &[f32]| row.iter().sum::<f32>() / 400.0;
+    assert!(rows[2..].iter().all(|row| (deviation(row) - 0.4).abs() < 0.04 && mean(row).abs() < 0.08));
+    assert_ne!(rows[2], rows[3]);
+    // Wherever the word is, and not with another seed.
+    assert_eq!(&read(&["dog", "a"], 1, 0.4).unwrap().values()[400..800], rows[3]);
+    assert_ne!(&read(&["dog", "a"], 2, 0.4).unwrap().values()[400..800], rows[3]);
+    for deviation in [-1.0, f32::NAN, f32::INFINITY] {
+        assert!(read(&["dog"], 1, deviation).unwrap_err().to_string().starts_with("deviation of missing words"));
+    }
+}
+
+#[test]
+fn a_cache_is_used_for_what_it_belongs_to_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, cache) = (dir.path().join("glove.txt"), dir.path().join("cache.safetensors"));
+    std::fs::write(&path, "the 1 2\nfox 3 4\n").unwrap();
+    let file = GloveFile::new(&path);
+    let read = |vocabulary: &[&str], missing| {
+        let (table, usage) = EmbeddingTable::cached(&file, &words(vocabulary), missing, &cache).unwrap();
+        assert_eq!(table, EmbeddingTable::read(&file, &words(vocabulary), missing).unwrap(), "{usage:?}");
+        usage
+    };
+    let replaced = |usage: CacheUse| matches!(usage, CacheUse::Replaced { .. });
+    let random = Missing::Random { seed: 1, deviation: 0.5 };
+    assert_eq!(read(&["the", "fox", "cat"], random), CacheUse::Written);
+    let bytes = std::fs::read(&cache).unwrap();
+    assert_eq!(read(&["the", "fox", "cat"], random), CacheUse::Used);
+    assert!(replaced(read(&["fox", "the", "cat"], random)));
+    assert!(replaced(read(&["fox", "the", "cat"], Missing::Zero)));
+    assert!(replaced(read(&["the", "fox", "cat"], random)));
+    assert_eq!(std::fs::read(&cache).unwrap(), bytes);
+    // The same size at another time.
+    std::fs::write(&path, "the 9 2\nfox 3 4\n").unwrap();
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
+    assert!(replaced(read(&["the", "fox", "cat"], random)));
+    let damaged = |bytes: &[u8]| {
+        std::fs::write(&cache, bytes).unwrap();
+        replaced(read(&["the", "fox", "cat"], random))
+    };
+    let bytes = std::fs::read(&cache).unwrap();
+    assert!(damaged(b"") && damaged(&bytes[..bytes.len() - 1]) && damaged(&[0xff; 64]));
+    let mut nan = bytes.clone();
+    let end = nan.len();
+    nan[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    assert!(damaged(&nan));
+    let nowhere = Path::new("/nowhere/at/all");
+    assert!(
+        EmbeddingTable::cached(&file, &words(&["the"]), random, nowhere).unwrap_err().to_string().contains("cannot")
+    );
+}

@@ -1,0 +1,6 @@
+//! Tokenizers, vocabularies, word vectors.
+
+mod embedding;
+#[cfg(feature = "tokenizers")]
+mod subword;
+mod words;
