@@ -30,9 +30,9 @@ impl Sizes {
                 (Amount::Fraction(_), Some(part)) => part,
                 (Amount::Fraction(fraction), None) => (fraction * of as f64).round() as usize,
             };
-            ensure!(size > 0, "{name} = {amount}: no picture of {of}");
+            ensure!(size > 0, "{name} = {amount}: no sample of {of}");
             let available = part.unwrap_or(of);
-            ensure!(size <= available, "{name} = {amount}: there are {available} pictures");
+            ensure!(size <= available, "{name} = {amount}: there are {available} samples");
             Ok(size)
         };
         let validation_size = share("validation", scale.validation, validation, train)?;

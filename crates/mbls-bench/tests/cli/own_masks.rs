@@ -195,7 +195,7 @@ fn what_does_not_fit_is_named() {
         ("kind = \"horizontal-flip\"", "kind = \"random-crop\", size = 65", "65"),
         ("kind = \"vocfolder\"", "kind = \"imagefolder\"", "the model unet-r18 classifies pixels"),
         ("bins = 5", "bins = 5\ndropout = 0.5", "the model unet-r18"),
-        ("test = 0.25", "test = 6", "test = 6: there are 5 pictures"),
+        ("test = 0.25", "test = 6", "test = 6: there are 5 samples"),
         ("test = 0.25", "test = 0.25\nsplit = \"published\"", "validates on the 5 test pictures"),
     ] {
         let said = fail(bench(&suite(folder.path(), from, to), &data, &out));

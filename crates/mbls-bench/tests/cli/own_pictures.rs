@@ -175,7 +175,7 @@ fn sizes_and_transforms_that_do_not_fit() {
         fail(bench(&path, &data, &out))
     };
     for (from, to, part) in [
-        ("train = 1.0", "train = 13", "train = 13: there are 12 pictures"),
+        ("train = 1.0", "train = 13", "train = 13: there are 12 samples"),
         ("validation = 0.25", "validation = 0.0", "profile.default"),
         ("test = 0.25", "test = 0.25\nsplit = \"published\"", "no test part of its own"),
         ("[{ kind = \"resize\", size = [8, 8] }]", "[]", "recipe.test_transforms"),
@@ -275,7 +275,7 @@ fn a_suite_takes_pictures_of_the_hub() {
     let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/candle-datasets/hub");
     command.env("HF_HUB_CACHE", cache).env("HF_ENDPOINT", "http://127.0.0.1:9");
     let said = fail(command);
-    assert!(said.contains("validation = 20: there are 4 pictures"), "{said}");
+    assert!(said.contains("validation = 20: there are 4 samples"), "{said}");
 }
 
 #[cfg(not(feature = "candle-datasets"))]

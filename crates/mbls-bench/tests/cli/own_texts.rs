@@ -131,7 +131,7 @@ fn what_does_not_fit_is_named() {
         ("dimension = 4", "dimension = 4\nmissing_deviation = -1.0", "recipe.text.missing_deviation = -1"),
         ("bins = 5", "bins = 5\nflip = true", "are for pictures with classes"),
         ("kind = \"textfile\"", "kind = \"textfile\", columns = { text = \"body\" }", "body"),
-        ("validation = 0.25", "validation = 47", "leave a part empty"),
+        ("validation = 0.25", "validation = 49", "validation = 49: there are 48 samples"),
         ("test = 0.25", "test = 0.25\nsplit = \"published\"", "published"),
         ("bins = 5", "bins = 5\n[shift]\npictures = 5", "shift"),
     ] {
