@@ -9,6 +9,8 @@ mod bi_gru;
 mod classifier;
 mod global_pooling_cnn;
 mod text_cnn;
+#[cfg(feature = "transformers")]
+mod transformer;
 mod words;
 
 pub use architecture::{Architecture, Network, Options};
@@ -16,6 +18,8 @@ pub use bi_gru::{BiGru, BiGruConfig};
 pub use classifier::TextClassifier;
 pub use global_pooling_cnn::{GlobalPoolingCnn, GlobalPoolingCnnConfig};
 pub use text_cnn::{TextCnn, TextCnnConfig};
+#[cfg(feature = "transformers")]
+pub use transformer::{FrozenEncoder, TransformerClassifier};
 pub use words::WordTable;
 
 use candle_core::{Result, Tensor, bail};

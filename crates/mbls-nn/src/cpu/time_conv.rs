@@ -84,7 +84,7 @@ impl Convolution {
             multiply(y, self.windows(x), weight, true);
         };
         let each = y.par_chunks_mut(pooled * outputs).zip(x.par_chunks(length * inputs));
-        let scratch = || (vec![T::zero(); positions * outputs], Vec::new());
+        let scratch = || (vec![T::zero(); positions * outputs], time::Best::new(outputs));
         let places = match self.then {
             AfterTimeConv::Nothing => {
                 each.for_each(|(y, x)| convolve(x, y));
@@ -101,17 +101,17 @@ impl Convolution {
                 let mut offsets = vec![0u8; if self.tracked { sequences * pooled * outputs } else { 0 }];
                 let mut parts: Vec<&mut [u8]> = offsets.chunks_mut(pooled * outputs).collect();
                 parts.resize_with(sequences, Default::default);
-                each.zip(parts).for_each_init(scratch, |(all, at), ((y, x), places)| {
+                each.zip(parts).for_each_init(scratch, |(all, best), ((y, x), places)| {
                     convolve(x, all);
-                    time::sliding_maxima(all, outputs, pool, y, places, at);
+                    time::sliding_maxima(all, outputs, pool, y, places, best);
                 });
                 Places::Offsets(offsets)
             }
             AfterTimeConv::ReluMax => {
                 let mut times = vec![0u32; sequences * outputs];
-                each.zip(times.par_chunks_mut(outputs)).for_each_init(scratch, |(all, _), ((y, x), times)| {
+                each.zip(times.par_chunks_mut(outputs)).for_each_init(scratch, |(all, best), ((y, x), times)| {
                     convolve(x, all);
-                    time::maxima(all, outputs, y, times);
+                    time::maxima(all, y, times, best);
                 });
                 Places::Times(times)
             }

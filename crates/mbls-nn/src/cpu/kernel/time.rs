@@ -18,6 +18,50 @@ pub(in crate::cpu) fn rectify<T: Float>(values: &mut [T]) {
     values.iter_mut().for_each(|v| *v = gated::<T, true>(*v, *v));
 }
 
+/// Memory for the best of a row of channels so far and for where they are.
+pub(in crate::cpu) struct Best<T> {
+    values: [Vec<T>; 2],
+    places: [Vec<u32>; 2],
+}
+
+impl<T: Float> Best<T> {
+    pub(in crate::cpu) fn new(channels: usize) -> Self {
+        let (values, places) = (vec![T::zero(); channels], vec![0; channels]);
+        Self { values: [values.clone(), values], places: [places.clone(), places] }
+    }
+
+    /// The first maximum of each channel over the rows of `y`, and its row.
+    fn find(&mut self, y: &[T]) -> (&[T], &[u32]) {
+        let ([values, new_values], [places, new_places]) = (&mut self.values, &mut self.places);
+        let mut rows = (0..).zip(y.chunks_exact(values.len()));
+        if let Some((_, first)) = rows.next() {
+            values.copy_from_slice(first);
+            places.fill(0);
+        }
+        for (place, row) in rows {
+            take_better((values, places), (row, place), (new_values, new_places));
+            std::mem::swap(values, new_values);
+            std::mem::swap(places, new_places);
+        }
+        (values, places)
+    }
+}
+
+/// The better of `best` and a row of that place. Written elsewhere than they are read: in place, stores would become conditional and not be vectorised.
+#[inline(never)]
+fn take_better<T: Float>(
+    (best, at): (&[T], &[u32]),
+    (row, place): (&[T], u32),
+    (new_best, new_at): (&mut [T], &mut [u32]),
+) {
+    let results = new_best.iter_mut().zip(new_at.iter_mut());
+    for (((new_best, new_at), (&best, &at)), &new) in results.zip(best.iter().zip(at)).zip(row) {
+        let take = better(new, best);
+        *new_best = if take { new } else { best };
+        *new_at = if take { place } else { at };
+    }
+}
+
 /// The rectified maxima of `pool` neighbouring rows of `y`, and in `places`, unless it is empty, which of them each is.
 pub(in crate::cpu) fn sliding_maxima<T: Float>(
     y: &[T],
@@ -25,33 +69,15 @@ pub(in crate::cpu) fn sliding_maxima<T: Float>(
     pool: usize,
     out: &mut [T],
     places: &mut [u8],
-    at: &mut Vec<u32>,
+    best: &mut Best<T>,
 ) {
-    at.resize(channels, 0);
     let mut places = places.chunks_exact_mut(channels);
-    for (t, best) in out.chunks_exact_mut(channels).enumerate() {
-        let rows = &y[t * channels..][..pool * channels];
-        best.copy_from_slice(&rows[..channels]);
-        let place = places.next();
-        match &place {
-            Some(_) => at.fill(0),
-            None => {
-                for row in rows.chunks_exact(channels).skip(1) {
-                    best.iter_mut().zip(row).for_each(|(b, &v)| *b = if better(v, *b) { v } else { *b });
-                }
-            }
+    for (t, out) in out.chunks_exact_mut(channels).enumerate() {
+        let (values, at) = best.find(&y[t * channels..][..pool * channels]);
+        out.iter_mut().zip(values).for_each(|(out, &v)| *out = gated::<T, true>(v, v));
+        if let Some(places) = places.next() {
+            places.iter_mut().zip(at).for_each(|(place, &at)| *place = at as u8);
         }
-        if let Some(place) = place {
-            for (k, row) in (0u32..).zip(rows.chunks_exact(channels)).skip(1) {
-                for ((b, at), &v) in best.iter_mut().zip(at.iter_mut()).zip(row) {
-                    let take = better(v, *b);
-                    *b = if take { v } else { *b };
-                    *at = if take { k } else { *at };
-                }
-            }
-            place.iter_mut().zip(&*at).for_each(|(place, &at)| *place = at as u8);
-        }
-        rectify(best);
     }
 }
 
@@ -68,17 +94,10 @@ pub(in crate::cpu) fn spread<T: Float>(y: &[T], grad: &[T], places: &[u8], chann
 }
 
 /// The rectified maxima of the columns of `y` and their rows.
-pub(in crate::cpu) fn maxima<T: Float>(y: &[T], channels: usize, out: &mut [T], places: &mut [u32]) {
-    out.copy_from_slice(&y[..channels]);
-    places.fill(0);
-    for (t, row) in (0u32..).zip(y.chunks_exact(channels)).skip(1) {
-        for ((best, at), &v) in out.iter_mut().zip(places.iter_mut()).zip(row) {
-            let take = better(v, *best);
-            *best = if take { v } else { *best };
-            *at = if take { t } else { *at };
-        }
-    }
-    rectify(out);
+pub(in crate::cpu) fn maxima<T: Float>(y: &[T], out: &mut [T], places: &mut [u32], best: &mut Best<T>) {
+    let (values, at) = best.find(y);
+    out.iter_mut().zip(values).for_each(|(out, &v)| *out = gated::<T, true>(v, v));
+    places.copy_from_slice(at);
 }
 
 /// Adds the sums of the columns of `values` to `sums`; `partial` is memory for them.
