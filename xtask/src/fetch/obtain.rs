@@ -30,13 +30,18 @@ pub(crate) enum Outcome {
 /// Where something else is there, a download fails, or an archive is not what it should be; nothing is at the place then that was not there before.
 pub(crate) fn obtain(name: &str, set: &DataSet, store: &Store, all: &Downloads, keep: bool) -> Result<Outcome> {
     // Most often all is there; then nothing is written, not even a lock.
-    if let State::Current(stamp) = store.state(set)? {
+    if let State::Current(stamp) = store.state(set)?
+        && store.is_tidy(set, &stamp)
+    {
         return Ok(Outcome::There(stamp));
     }
     let waiting = || all.progress.say(&format!("{name}: another run works on it; waiting"));
     let _lock = store.lock(waiting)?;
     match store.state(set)? {
-        State::Current(stamp) => return Ok(Outcome::There(stamp)),
+        State::Current(stamp) => {
+            store.tidy(set, &stamp)?;
+            return Ok(Outcome::There(stamp));
+        }
         State::Foreign => {
             check_foreign(set, store).with_context(|| format!("{name}: {}", store.target().display()))?;
             return Ok(Outcome::Foreign);
@@ -57,13 +62,8 @@ pub(crate) fn obtain(name: &str, set: &DataSet, store: &Store, all: &Downloads, 
         // The error is what counts; the next run clears as well.
         let _ = store.clear();
     })?;
-    let stamp = store.place(set, &files).with_context(|| name.to_owned())?;
-    if !keep {
-        for download in &downloads {
-            std::fs::remove_file(&download.path)
-                .with_context(|| format!("cannot remove {}", download.path.display()))?;
-        }
-    }
+    let stamp = store.place(set, &files, keep).with_context(|| name.to_owned())?;
+    store.tidy(set, &stamp)?;
     Ok(Outcome::Fetched(stamp))
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Stamp {
     pub(crate) files: u64,
     /// Bytes of them.
     pub(crate) bytes: u64,
+    /// Whether its downloads stay.
+    pub(crate) keep: bool,
 }
 
 /// What there is of a data set.
@@ -121,7 +123,7 @@ impl Store {
     /// # Errors
     ///
     /// Where a step fails.
-    pub(crate) fn place(&self, set: &DataSet, files: &[FileRecord]) -> Result<Stamp> {
+    pub(crate) fn place(&self, set: &DataSet, files: &[FileRecord], keep: bool) -> Result<Stamp> {
         let parent = self.target.parent().context("the target has no folder")?;
         std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
         if self.target.symlink_metadata().is_ok() {
@@ -129,14 +131,32 @@ impl Store {
             atomic::sync_folder(parent)?;
         }
         let bytes = files.iter().map(|file| file.bytes).sum();
-        let stamp = Stamp { identity: set.identity()?, files: files.len() as u64, bytes };
+        let stamp = Stamp { identity: set.identity()?, files: files.len() as u64, bytes, keep };
         let lines: String =
             files.iter().map(|file| format!("{}  {}\n", file.sha256, below(&set.target, &file.path))).collect();
         atomic::write(&self.listing(), lines.as_bytes())?;
         atomic::write(&self.stamp(), toml::to_string(&stamp)?.as_bytes())?;
         atomic::rename(&self.new_target(), &self.target)?;
-        remove(&self.old_target())?;
         Ok(stamp)
+    }
+
+    /// Removes what is needed no longer once the data set is in its place.
+    ///
+    /// # Errors
+    ///
+    /// Where that cannot be.
+    pub(crate) fn tidy(&self, set: &DataSet, stamp: &Stamp) -> Result<()> {
+        self.leftovers(set, stamp).iter().try_for_each(|path| remove(path))
+    }
+
+    /// Whether there is something to tidy: a run was killed before it could.
+    pub(crate) fn is_tidy(&self, set: &DataSet, stamp: &Stamp) -> bool {
+        self.leftovers(set, stamp).iter().all(|path| path.symlink_metadata().is_err())
+    }
+
+    fn leftovers(&self, set: &DataSet, stamp: &Stamp) -> Vec<PathBuf> {
+        let downloads = set.files.iter().filter(|_| !stamp.keep).map(|source| self.download(source.download_name()));
+        downloads.chain([self.new_target(), self.old_target()]).collect()
     }
 
     /// The files of the data set by their paths in the data folder, with their SHA-256 sums, as `sha256sum --check` reads them.
