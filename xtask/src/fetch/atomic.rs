@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Replaces the content of `path`.
 ///
@@ -12,14 +12,20 @@ use std::path::Path;
 ///
 /// Where a step fails; the old content is intact then.
 pub(crate) fn write(path: &Path, content: &[u8]) -> Result<()> {
-    let mut temporary = OsString::from(path);
-    temporary.push(".tmp");
+    let temporary = temporary(path);
     let written = File::create(&temporary).and_then(|mut file| {
         file.write_all(content)?;
         file.sync_all()
     });
     written.with_context(|| format!("cannot write {}", path.display()))?;
-    rename(Path::new(&temporary), path)
+    rename(&temporary, path)
+}
+
+/// Where the content of a file is until it is whole.
+pub(crate) fn temporary(path: &Path) -> PathBuf {
+    let mut temporary = OsString::from(path);
+    temporary.push(".tmp");
+    temporary.into()
 }
 
 /// Renames, and flushes the folder that has the new name.

@@ -57,12 +57,11 @@ pub(crate) fn obtain(name: &str, set: &DataSet, store: &Store, all: &Downloads, 
     });
     let downloads = downloads.into_iter().collect::<Result<Vec<_>>>()?;
     store.clear()?;
-    let files = unpack(name, set, store, all, &downloads).with_context(|| name.to_owned());
-    let files = files.inspect_err(|_| {
+    let placed = unpack(name, set, store, all, &downloads).and_then(|files| store.place(set, &files, keep));
+    let stamp = placed.with_context(|| name.to_owned()).inspect_err(|_| {
         // The error is what counts; the next run clears as well.
         let _ = store.clear();
     })?;
-    let stamp = store.place(set, &files, keep).with_context(|| name.to_owned())?;
     store.tidy(set, &stamp)?;
     Ok(Outcome::Fetched(stamp))
 }

@@ -51,6 +51,11 @@ impl Part {
         &self.path
     }
 
+    /// All files that there may be.
+    pub(crate) fn files(&self) -> [PathBuf; 3] {
+        [self.path.clone(), self.origin.clone(), atomic::temporary(&self.origin)]
+    }
+
     /// How much of it is there.
     pub(crate) fn len(&self) -> u64 {
         self.path.metadata().map_or(0, |found| found.len())

@@ -3,6 +3,7 @@
 use super::atomic;
 use super::layout::FileRecord;
 use super::manifest::DataSet;
+use super::part::Part;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
@@ -155,8 +156,14 @@ impl Store {
     }
 
     fn leftovers(&self, set: &DataSet, stamp: &Stamp) -> Vec<PathBuf> {
-        let downloads = set.files.iter().filter(|_| !stamp.keep).map(|source| self.download(source.download_name()));
-        downloads.chain([self.new_target(), self.old_target()]).collect()
+        let mut paths = vec![self.new_target(), self.old_target()];
+        paths.extend([self.stamp(), self.listing()].map(|path| atomic::temporary(&path)));
+        for source in &set.files {
+            let download = self.download(source.download_name());
+            paths.extend(Part::of(&download).files());
+            paths.extend((!stamp.keep).then_some(download));
+        }
+        paths
     }
 
     /// The files of the data set by their paths in the data folder, with their SHA-256 sums, as `sha256sum --check` reads them.

@@ -195,6 +195,8 @@ fn truncated_archives_are_refused_at_every_place() {
             assert!(text.contains("\"a\"") || text.contains("\"b\""), "{length}: {text}");
         }
     }
+    let text = put("", "kind = 'tar'", &whole[..2565]).refused(&["--offline"], "truncated");
+    assert!(text.contains("entry \"b\": expected 10 bytes, found 5: truncated"), "{text}");
     assert!(put("", "kind = 'tar'", &whole).run(&["--offline"]).is_right);
     let packed = gz(&whole);
     for length in [0, 1, 9, 10, 11, packed.len() / 2, packed.len() - 9, packed.len() - 8, packed.len() - 1] {

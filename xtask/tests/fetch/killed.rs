@@ -102,3 +102,29 @@ fn killed_runs_do_no_harm() {
     // Before anything, while it downloads, while it unpacks, at the end.
     eprintln!("killed at {moments:?}");
 }
+
+/// A crash between two steps of putting things in place, which no kill hits for certain.
+#[test]
+fn nothing_is_in_place_without_its_stamp() {
+    let (body, other) = (noise(1000, 1), noise(1000, 2));
+    let server = Server::start({
+        let (body, other) = (body.clone(), other.clone());
+        move |_, request| Reply::whole(if request.path == "/f" { &body } else { &other })
+    });
+    for obstacle in ["files.sha256.tmp", "stamp.toml.tmp"] {
+        let sandbox = Sandbox::of("", &source(&server.url("f"), &body));
+        std::fs::create_dir_all(sandbox.own(obstacle)).unwrap();
+        sandbox.refused(&[], obstacle.strip_suffix(".tmp").unwrap());
+        std::fs::remove_dir(sandbox.own(obstacle)).unwrap();
+        sandbox.fetch();
+        // Instead of something older: gone, or as it was.
+        sandbox.manifest("", &source(&server.url("g"), &other));
+        std::fs::create_dir_all(sandbox.own(obstacle)).unwrap();
+        assert!(!sandbox.run(&[]).is_right);
+        assert!(!sandbox.data("target").exists() || sandbox.content() == body);
+        std::fs::remove_dir(sandbox.own(obstacle)).unwrap();
+        sandbox.fetch();
+        assert_eq!(sandbox.content(), other);
+        assert!(sandbox.run(&["--verify"]).is_right);
+    }
+}

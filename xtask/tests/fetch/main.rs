@@ -7,6 +7,7 @@ mod redirects;
 mod runs;
 mod sandbox;
 mod server;
+mod tls;
 mod trust;
 mod zip_archives;
 
