@@ -57,6 +57,11 @@ fn layouts_are_checked() {
     assert!(run("files = '*.jpg', count = 2").run(&["--offline"]).is_right);
     assert!(run("files = '**/*.jpg', count = 3").run(&["--offline"]).is_right);
     run("files = '*.jpg', count = 3").refused(&["--offline"], "number of files *.jpg: expected 3, found 2");
+    // A target that is a file has no name below itself.
+    let file = |rule: &str| put(&format!("layout = [{{ {rule} }}]"), "kind = 'file'", b"abc");
+    let sandbox = file("files = '', count = 1, bytes = 3");
+    assert!(sandbox.run(&["--offline"]).is_right && sandbox.run(&["--verify"]).is_right);
+    file("files = '', count = 1, bytes = 4").refused(&["--offline"], "expected 4 bytes, found 3");
     run("files = 'd/*', count = 1, bytes = 31").refused(&["--offline"], "d/c.jpg: expected 31 bytes, found 30");
 }
 
