@@ -16,7 +16,8 @@ fn what_is_there_is_left_alone() {
     assert!(text.contains("some terms") && text.contains("Some set"), "{text}");
     let start = Instant::now();
     let text = sandbox.fetch();
-    assert!(start.elapsed() < Duration::from_secs(1));
+    // Some 10 ms, on a machine that does nothing else.
+    assert!(start.elapsed() < Duration::from_secs(5));
     assert!(text.contains("was there") && !text.contains("some terms"), "{text}");
     assert_eq!(server.requests().len(), 1);
     // Another address of the same bytes changes nothing, another sum does.

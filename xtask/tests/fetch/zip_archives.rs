@@ -139,5 +139,5 @@ fn bombs_are_refused_early() {
     put("", "kind = 'zip'", &bomb(u64::MAX)).refused(OFFLINE, "entry \"bomb\": size: expected at most 1000000");
     put("", "kind = 'zip'", &bomb(1000))
         .refused(OFFLINE, "entry \"bomb\": cannot be unpacked: File is larger than its declared");
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
 }
