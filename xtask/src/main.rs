@@ -1,8 +1,11 @@
 //! The project's chores. `cargo xtask bench-all` and `cargo xtask bench SUITE` build the benchmark for the device that is
-//! asked for and run it; every option goes to it unchanged.
+//! asked for and run it; every option goes to it unchanged. `cargo xtask fetch-data` brings the data sets.
 
-use anyhow::{Context, Result, bail};
-use std::process::{Command, ExitCode};
+mod bench;
+mod fetch;
+
+use anyhow::{Result, bail};
+use std::process::ExitCode;
 
 const USAGE: &str = "\
 The project's chores.
@@ -10,88 +13,22 @@ The project's chores.
 Usage: cargo xtask <COMMAND> [OPTIONS]
 
 Commands:
-  bench-all    Run every benchmark suite whose data is at hand
-  bench SUITE  Run one suite
+  bench-all           Run every benchmark suite whose data is at hand
+  bench SUITE         Run one suite
+  fetch-data [NAMES]  Bring data sets and pretrained weights
 
-`cargo xtask bench --help` lists the options of both.";
+`cargo xtask bench --help` lists the options of the first two, `cargo xtask fetch-data --help` those of the third.";
 
 fn main() -> Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
-        Some("bench-all" | "bench") => benchmark(&arguments),
+        Some("bench-all" | "bench") => bench::run(&arguments),
+        Some("fetch-data") => fetch::run(&arguments[1..]),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");
             Ok(ExitCode::SUCCESS)
         }
         Some(other) => bail!("there is no command \"{other}\"\n\n{USAGE}"),
         None => bail!("no command was given\n\n{USAGE}"),
-    }
-}
-
-/// Runs the benchmark through cargo, built with the feature of the device.
-fn benchmark(arguments: &[String]) -> Result<ExitCode> {
-    let feature = feature(arguments)?;
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["run", "--quiet", "--package", "mbls-bench"]);
-    // The workspace of this program, wherever it is called from; results go to the caller's directory.
-    cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")]);
-    if let Some(feature) = feature {
-        cargo.args(["--features", feature]);
-    }
-    if std::env::var_os("CANDLE_NUM_THREADS").is_none() {
-        // candle's own threads spin at a barrier for every large sum of tensors, and take the cores from the trainings.
-        cargo.env("CANDLE_NUM_THREADS", "1");
-    }
-    eprintln!("building the benchmark for {} (some minutes the first time)", feature.unwrap_or("cpu"));
-    let status = cargo.arg("--").args(arguments).status().context("cannot start cargo")?;
-    // Killed by a signal, it has no code of its own.
-    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
-}
-
-/// The cargo feature of the device in `--device`.
-fn feature(arguments: &[String]) -> Result<Option<&'static str>> {
-    match device(arguments)? {
-        "cpu" => Ok(None),
-        "cuda" => Ok(Some("cuda")),
-        "metal" => Ok(Some("metal")),
-        "auto" if cfg!(all(target_os = "macos", target_arch = "aarch64")) => Ok(Some("metal")),
-        "auto" if has_cuda_toolkit() => Ok(Some("cuda")),
-        "auto" => Ok(None),
-        other => bail!("--device {other}: expected cpu, cuda, metal or auto"),
-    }
-}
-
-fn device(arguments: &[String]) -> Result<&str> {
-    for (i, argument) in arguments.iter().enumerate() {
-        if let Some(device) = argument.strip_prefix("--device=") {
-            return Ok(device);
-        }
-        if argument == "--device" {
-            return arguments.get(i + 1).map(String::as_str).context("--device: expected cpu, cuda, metal or auto");
-        }
-    }
-    Ok("auto")
-}
-
-/// Whether the benchmark can be built for CUDA here and has a GPU to run on: a toolkit's compiler, and the driver's tool.
-fn has_cuda_toolkit() -> bool {
-    let answers = |program: &str, argument: &str| {
-        Command::new(program).arg(argument).output().is_ok_and(|output| output.status.success())
-    };
-    answers("nvcc", "--version") && answers("nvidia-smi", "--list-gpus")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn device_decides_the_feature() {
-        let feature = |text: &str| feature(&text.split(' ').map(str::to_owned).collect::<Vec<_>>());
-        assert_eq!(feature("bench digits --device cuda").unwrap(), Some("cuda"));
-        assert_eq!(feature("bench digits --device=metal --seeds 1").unwrap(), Some("metal"));
-        assert_eq!(feature("bench-all --device cpu").unwrap(), None);
-        assert!(feature("bench-all --device").is_err());
-        assert!(feature("bench-all --device tpu").unwrap_err().to_string().contains("tpu"));
     }
 }

@@ -1,0 +1,146 @@
+//! Where redirects may lead, and files that change under a download.
+
+use crate::sandbox::{Sandbox, noise};
+use crate::server::{Reply, Server};
+use crate::{sha256, source};
+
+const BYTES: usize = 50_000;
+
+fn redirect(to: &str) -> Reply {
+    Reply::status(302).header("Location", to)
+}
+
+#[test]
+fn redirects_are_followed() {
+    let body = noise(BYTES, 1);
+    let server = Server::of(&body);
+    for to in ["/other", "other"] {
+        let content = body.clone();
+        let server = Server::start(move |_, request| match request.path.as_str() {
+            "/f" => redirect(to),
+            "/other" => Reply::file(request, &content, "\"one\""),
+            _ => Reply::status(404),
+        });
+        let sandbox = Sandbox::of("", &source(&server.url("f"), &body));
+        sandbox.fetch();
+        assert_eq!(sandbox.content(), body);
+    }
+    let to = server.url("elsewhere");
+    let other = Server::start(move |_, _| redirect(&to));
+    let sandbox = Sandbox::of("", &source(&other.url("f"), &body));
+    sandbox.fetch();
+    assert_eq!(sandbox.content(), body);
+}
+
+#[test]
+fn the_rest_is_asked_for_behind_a_redirect_too() {
+    let body = noise(BYTES, 2);
+    let content = body.clone();
+    let server = Server::start(move |number, request| match (request.path.as_str(), number) {
+        ("/f", _) => redirect("/other"),
+        (_, 1) => Reply::file(request, &content, "\"one\"").cut_body(BYTES / 2),
+        _ => Reply::file(request, &content, "\"one\""),
+    });
+    let sandbox = Sandbox::of("", &source(&server.url("f"), &body));
+    sandbox.fetch();
+    assert_eq!(sandbox.content(), body);
+    assert_eq!(server.requests()[3].range(), Some(BYTES / 2));
+}
+
+#[test]
+fn other_schemes_and_circles_are_refused() {
+    let body = noise(BYTES, 3);
+    for to in ["ftp://127.0.0.1/f", "file:///etc/passwd", "/f", "http://"] {
+        let server = Server::start(move |_, _| redirect(to));
+        let sandbox = Sandbox::of("", &source(&server.url("f"), &body));
+        sandbox.refused(&["--attempts", "2"], &server.url("f"));
+        assert!(server.requests().len() < 30);
+    }
+}
+
+/// A source without a sum: nothing but the server's marks tells versions apart.
+fn unknown(url: &str) -> String {
+    format!("urls = ['{url}']\nkind = 'file'")
+}
+
+/// The first request gets half of one version; what the others get decides `later`.
+fn changed(
+    mark: (&'static str, &'static str),
+    later: impl Fn(&crate::server::Request, &[u8]) -> Reply + Send + Sync + 'static,
+) {
+    let (old, new) = (noise(BYTES, 4), noise(BYTES, 5));
+    let content = new.clone();
+    let server = Server::start(move |number, request| match number {
+        0 => Reply::whole(&old).header(mark.0, mark.1).cut_body(BYTES / 2),
+        _ => later(request, &content),
+    });
+    let sandbox = Sandbox::of("", &unknown(&server.url("f")));
+    let run = sandbox.run(&[]);
+    assert!(run.is_right, "{}", run.text);
+    assert!(sandbox.content() == new, "bytes of two versions");
+}
+
+#[test]
+fn changed_files_begin_anew() {
+    const ONE: (&str, &str) = ("ETag", "\"one\"");
+    // A server that knows what If-Range means.
+    changed(ONE, |request, new| Reply::file(request, new, "\"two\""));
+    // One that does not, but says which version it sends.
+    let rest = |request: &crate::server::Request, new: &[u8], name: &str, value: &str| match request.range() {
+        Some(begin) => {
+            let range = format!("bytes {begin}-{}/{}", new.len() - 1, new.len());
+            Reply { status: 206, ..Reply::whole(&new[begin..]) }.header("Content-Range", range).header(name, value)
+        }
+        None => Reply::whole(new).header(name, value),
+    };
+    changed(ONE, move |request, new| rest(request, new, "ETag", "\"two\""));
+    let date = |second: u32| format!("Fri, 27 Nov 2026 10:00:0{second} GMT");
+    changed(("Last-Modified", "Fri, 27 Nov 2026 10:00:00 GMT"), move |request, new| {
+        rest(request, new, "Last-Modified", &date(1))
+    });
+    // A mark that says only that versions mean the same, and none at all: the rest is not even asked for.
+    changed(("ETag", "W/\"one\""), move |request, new| rest(request, new, "ETag", "W/\"one\""));
+    changed(("Server", "x"), move |request, new| rest(request, new, "Server", "x"));
+    // Another rest than the one that was asked for.
+    changed(ONE, |request, new| match request.range() {
+        Some(_) => {
+            let range = format!("bytes 10-{}/{}", new.len() - 1, new.len());
+            Reply { status: 206, ..Reply::whole(&new[10..]) }.header("Content-Range", range).header("ETag", "\"one\"")
+        }
+        None => Reply::whole(new).header("ETag", "\"one\""),
+    });
+    // It has become shorter than what is there.
+    changed(ONE, |request, new| match request.range() {
+        Some(_) => Reply::status(416).header("Content-Range", "bytes */3"),
+        None => Reply::whole(new),
+    });
+}
+
+#[test]
+fn lies_about_versions_are_found_by_the_sum() {
+    let (old, new) = (noise(BYTES, 6), noise(BYTES, 7));
+    let content = new.clone();
+    let server = Server::start(move |number, request| match number {
+        0 => Reply::file(request, &old, "\"one\"").cut_body(BYTES / 2),
+        _ => Reply::file(request, &content, "\"one\""),
+    });
+    let sandbox = Sandbox::of("", &source(&server.url("f"), &new));
+    let text = sandbox.fetch();
+    assert_eq!(sandbox.content(), new);
+    assert!(text.contains("from the beginning once more"), "{text}");
+    let ranges: Vec<_> = server.requests().iter().map(|request| request.range()).collect();
+    assert_eq!(ranges, [None, Some(BYTES / 2), None]);
+}
+
+#[test]
+fn packed_transfers_are_taken_as_they_are() {
+    // Some servers call an archive an encoding of its content.
+    let body = noise(BYTES, 8);
+    let content = body.clone();
+    let server =
+        Server::start(move |_, request| Reply::file(request, &content, "\"a\"").header("Content-Encoding", "x-gzip"));
+    let sandbox = Sandbox::of("", &source(&server.url("f"), &body));
+    sandbox.fetch();
+    assert_eq!(sha256(&sandbox.content()), sha256(&body));
+    assert_eq!(server.requests()[0].headers["accept-encoding"], "identity");
+}
