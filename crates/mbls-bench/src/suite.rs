@@ -122,7 +122,7 @@ pub(crate) enum SplitRule {
     /// By the seed, with the same share of every class; tests are never validated on.
     #[default]
     Stratified,
-    /// As the published code splits them, picture by picture; for CUB-200-2011 that validates on the test pictures.
+    /// As the published code splits them, picture by picture; for CUB-200-2011 and VOC 2012 that validates on the test pictures.
     Published,
 }
 

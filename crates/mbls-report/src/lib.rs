@@ -34,7 +34,7 @@
 //!     losses: vec![loss],
 //!     further: vec![],
 //! };
-//! assert!(mbls_report::markdown(&suite).contains("| Cross-entropy | – | – | 25.00 [25.00, 75.00] |"));
+//! assert!(mbls_report::markdown(&suite).contains("| Cross-entropy | 25.00 [25.00, 75.00] |"));
 //! let report = Report { title: "A report".into(), provenance: vec![], suites: vec![suite] };
 //! assert!(mbls_report::html(&report).starts_with("<!DOCTYPE html>"));
 //! # Ok::<(), mbls_core::Error>(())

@@ -22,6 +22,8 @@ use mbls_nlp::model::{Options, TextClassifier, WordTable};
 use mbls_nlp::text::{PadConfig, Tokenizer, Vocabulary, WordTokenizer};
 use mbls_nn::{Dropout, ParamStore};
 use source::TextSource;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,7 +34,7 @@ const WORDS: &str = "embedding";
 /// Texts of classes, and the vectors that words begin with.
 pub(crate) struct Texts {
     source: TextSource,
-    /// Where there is a file of them, with its size.
+    /// Where there is a file of them, with its digest.
     vectors: Option<(PathBuf, u64)>,
 }
 
@@ -46,10 +48,9 @@ impl Texts {
         let vectors = match &recipe_of(suite)?.vectors {
             Some(name) => {
                 let file = data.map_or_else(|| PathBuf::from(name), |data| data.join(name));
-                let size = std::fs::metadata(&file)
-                    .with_context(|| format!("cannot find the word vectors {} (recipe.text.vectors)", file.display()))?
-                    .len();
-                Some((file, size))
+                let digest = digest(&file)
+                    .with_context(|| format!("cannot read the word vectors {} (recipe.text.vectors)", file.display()))?;
+                Some((file, digest))
             }
             None => None,
         };
@@ -114,8 +115,8 @@ impl Texts {
 
 impl Workload for Texts {
     fn digest(&self) -> u64 {
-        let size = self.vectors.as_ref().map_or(0, |(_, size)| *size);
-        Seed(self.source.digest()).at(size).0
+        let vectors = self.vectors.as_ref().map_or(0, |(_, digest)| *digest);
+        Seed(self.source.digest()).at(vectors).0
     }
 
     fn sizes(&self, scale: &Scale) -> Result<Sizes> {
@@ -145,6 +146,21 @@ impl Workload for Texts {
         let (store, mut task) = self.network(plan, &tokenizer, place.device)?;
         let best_epoch = plan.train(place, &store, &mut task, &train, &validation)?;
         measure(plan, place, best_epoch, predict(&task, &validation)?, predict(&task, &test)?)
+    }
+}
+
+/// The 64-bit FNV-1a hash of a file of any size.
+fn digest(path: &Path) -> std::io::Result<u64> {
+    let mut file = BufReader::with_capacity(1 << 16, File::open(path)?);
+    let mut hash = 0xcbf2_9ce4_8422_2325;
+    loop {
+        let block = file.fill_buf()?;
+        if block.is_empty() {
+            return Ok(hash);
+        }
+        hash = block.iter().fold(hash, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+        let read = block.len();
+        file.consume(read);
     }
 }
 

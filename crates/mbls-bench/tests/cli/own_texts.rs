@@ -132,7 +132,7 @@ fn what_does_not_fit_is_named() {
         ("bins = 5", "bins = 5\nflip = true", "are for pictures with classes"),
         ("kind = \"textfile\"", "kind = \"textfile\", columns = { text = \"body\" }", "body"),
         ("validation = 0.25", "validation = 49", "validation = 49: there are 48 samples"),
-        ("test = 0.25", "test = 0.25\nsplit = \"published\"", "published"),
+        ("test = 0.25", "test = 0.25\nsplit = \"published\"", "a fifth and 900 of 48 texts"),
         ("bins = 5", "bins = 5\n[shift]\npictures = 5", "shift"),
     ] {
         let said = fail(bench(&suite(folder.path(), from, to), &data, &out));
