@@ -210,7 +210,7 @@ fn settings_and_tensors_are_checked_before_they_are_saved() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     /// Any change of a byte ends in a classifier or an error.
     #[test]
