@@ -82,10 +82,12 @@ fn train(plan: &CellPlan, source: &Source, place: Place) -> Result<Cell> {
         }
     };
 
-    measure(plan, place, best_epoch, predict(&task, &validation)?, predict(&task, &test)?)
+    let predictions = SavedPredictions { validation: predict(&task, &validation)?, test: predict(&task, &test)? };
+    let (measured, _) = measure(plan, place, &predictions)?;
+    plan.finish(place, best_epoch, measured)
 }
 
-/// Measures and saves predictions of a trained network; the cell is finished then.
+/// Saves and measures predictions of a trained network; returns the temperature too, which is fitted to those of the validation data.
 ///
 /// # Errors
 ///
@@ -93,19 +95,16 @@ fn train(plan: &CellPlan, source: &Source, place: Place) -> Result<Cell> {
 pub(crate) fn measure(
     plan: &CellPlan,
     place: Place,
-    best_epoch: usize,
-    validation: LabelledLogits,
-    test: LabelledLogits,
-) -> Result<Cell> {
-    let saved = SavedPredictions { validation, test };
+    saved: &SavedPredictions,
+) -> Result<(Measured, TemperatureScaling)> {
     saved.save(&place.folder.join("predictions.safetensors"))?;
-    let temperature = fit_temperature(&saved)?;
+    let temperature = fit_temperature(saved)?;
     let measured = |split: &LabelledLogits| -> Result<_> {
         let predictions = scaled(split, &temperature)?;
         measures(&predictions, &temperature, plan.suite.recipe.bins)
     };
     let (n, test, validation) = (saved.test.labels.len() as u64, measured(&saved.test)?, measured(&saved.validation)?);
-    plan.finish(place, best_epoch, Measured { n, test, validation })
+    Ok((Measured { n, test, validation }, temperature))
 }
 
 /// The network for pictures like those of `data`, as it is initialised, the name of its classifier, and what it is trained and measured with.

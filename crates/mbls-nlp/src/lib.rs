@@ -1,5 +1,6 @@
 //! Text classification: tokenizers, word vectors, networks and data sets.
 
+pub mod classifier;
 pub mod dataset;
 pub mod embedding;
 pub mod model;

@@ -6,19 +6,21 @@ mod source;
 pub(crate) use recipe::TextRecipe;
 
 use crate::cell::{CellPlan, Place};
-use crate::classification::{measure, predict};
+use crate::classification::{measure, predict, scaled};
 use crate::data::{DataSpec, Sizes};
+use crate::predictions::SavedPredictions;
 use crate::results::Cell;
 use crate::suite::{Scale, Suite};
 use crate::task::ClassificationTask;
 use crate::workload::Workload;
 use anyhow::{Context, Result};
 use candle_core::Device;
-use mbls_core::metric::ClassificationMetrics;
+use mbls_core::metric::{ClassificationMetrics, Metric, ReliabilityBins};
 use mbls_data::{Order, Seed, Subset};
+use mbls_nlp::classifier::{CalibratedClassifier, ClassifierSettings};
 use mbls_nlp::dataset::{TextBatch, TextCollate, TokenisedTexts};
 use mbls_nlp::embedding::{EmbeddingTable, GloveFile, Missing};
-use mbls_nlp::model::{Options, TextClassifier, WordTable};
+use mbls_nlp::model::{Network, Options, TextClassifier, WordTable};
 use mbls_nlp::text::{PadConfig, Tokenizer, Vocabulary, WordTokenizer};
 use mbls_nn::{Dropout, ParamStore};
 use source::TextSource;
@@ -38,6 +40,14 @@ pub(crate) struct Texts {
     vectors: Option<(PathBuf, u64)>,
 }
 
+/// A network, with what it is trained, measured and saved with.
+struct Built {
+    store: ParamStore,
+    task: ClassificationTask<TextBatch>,
+    words: WordTable,
+    shape: Network,
+}
+
 impl Texts {
     /// Reads the texts; the vectors are read with each cell's vocabulary.
     ///
@@ -48,8 +58,9 @@ impl Texts {
         let vectors = match &recipe_of(suite)?.vectors {
             Some(name) => {
                 let file = data.map_or_else(|| PathBuf::from(name), |data| data.join(name));
-                let digest = digest(&file)
-                    .with_context(|| format!("cannot read the word vectors {} (recipe.text.vectors)", file.display()))?;
+                let digest = digest(&file).with_context(|| {
+                    format!("cannot read the word vectors {} (recipe.text.vectors)", file.display())
+                })?;
                 Some((file, digest))
             }
             None => None,
@@ -58,12 +69,7 @@ impl Texts {
     }
 
     /// The network as it is initialised, with what it is trained and measured with.
-    fn network(
-        &self,
-        plan: &CellPlan,
-        tokenizer: &WordTokenizer,
-        device: &Device,
-    ) -> Result<(ParamStore, ClassificationTask<TextBatch>)> {
+    fn network(&self, plan: &CellPlan, tokenizer: &WordTokenizer, device: &Device) -> Result<Built> {
         let (seed, recipe, settings) = (Seed(plan.seed), &plan.suite.recipe, recipe_of(plan.suite)?);
         let dtype = recipe.precision.dtype();
         let store = ParamStore::new(seed.derive("parameters").0, dtype, device);
@@ -78,16 +84,16 @@ impl Texts {
             }
             None => WordTable::trained(tokenizer.ids(), settings.dimension, vb.pp(WORDS))?,
         };
-        let network = plan.model.text()?.network(self.source.texts.classes(), settings.dimension);
-        let dropout = recipe.dropout.or(network.dropout());
+        let shape = plan.model.text()?.network(self.source.texts.classes(), settings.dimension);
+        let dropout = recipe.dropout.or(shape.dropout());
         let dropout = dropout.map(|p| Dropout::new(p, seed.derive("dropout").0)).transpose()?;
-        let head = network.head();
-        let network = network.build(Options { dropout: dropout.clone() }, vb)?;
+        let head = shape.head();
+        let network = shape.clone().build(Options { dropout: dropout.clone() }, vb)?;
         if let Some(file) = plan.pretrained {
             file.load(&store, head)?;
         }
         let task = ClassificationTask {
-            model: Box::new(TextClassifier::new(words, network)),
+            model: Box::new(TextClassifier::new(words.clone(), network)),
             dropout,
             loss: plan.loss.spec.build()?,
             dtype,
@@ -95,7 +101,7 @@ impl Texts {
             metrics: ClassificationMetrics::new(recipe.bins)?,
             batch: PhantomData,
         };
-        Ok((store, task))
+        Ok(Built { store, task, words, shape })
     }
 
     /// What the words of a vocabulary begin as; `None` where the recipe has no file of vectors.
@@ -143,9 +149,25 @@ impl Workload for Texts {
         let train = loader(parts.train, Order::Shuffled)?;
         let validation = loader(parts.validation, Order::Sequential)?;
         let test = loader(parts.test, Order::Sequential)?;
-        let (store, mut task) = self.network(plan, &tokenizer, place.device)?;
+        let Built { store, mut task, words, shape } = self.network(plan, &tokenizer, place.device)?;
         let best_epoch = plan.train(place, &store, &mut task, &train, &validation)?;
-        measure(plan, place, best_epoch, predict(&task, &validation)?, predict(&task, &test)?)
+        let predictions = SavedPredictions { validation: predict(&task, &validation)?, test: predict(&task, &test)? };
+        let (measured, calibration) = measure(plan, place, &predictions)?;
+        let [_, test] = scaled(&predictions.test, &calibration)?;
+        let mut reliability = ReliabilityBins::new(plan.suite.recipe.bins)?;
+        reliability.update(&test)?;
+        let settings = ClassifierSettings {
+            network: shape,
+            classes: texts.class_names().to_vec(),
+            tokenizer,
+            length: settings.length,
+            calibration,
+            reliability,
+        };
+        // Before the result, which says that the cell is finished.
+        CalibratedClassifier::new(settings, words.vectors(), &store.state(), place.device)?
+            .save(place.folder.join("classifier"))?;
+        plan.finish(place, best_epoch, measured)
     }
 }
 

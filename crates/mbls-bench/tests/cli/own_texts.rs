@@ -1,19 +1,23 @@
 //! Texts of somebody's own, from files to report: split, tokenised, trained from given vectors, measured.
 
 use crate::support::{fail, program, results, run, tensors, text};
+use candle_core::Device;
+use mbls_nlp::classifier::CalibratedClassifier;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Texts of two classes, told by their words; some words are of both.
+/// A text with its class, which is told by its words; some words are of both classes.
+fn review(i: usize) -> (&'static str, String) {
+    let (label, words) =
+        if i.is_multiple_of(2) { ("good", ["fine", "warm", "kind"]) } else { ("bad", ["poor", "cold", "rude"]) };
+    let filler = ["the", "a", "one", "it", "was"][i % 5];
+    (label, format!("{filler} {}, {} number {i} and {filler}", words[i % 3], words[(i / 3) % 3]))
+}
+
 fn csv(path: &Path, count: usize) {
-    let mut rows = String::from("label,text\n");
-    for i in 0..count {
-        let (label, words) =
-            if i % 2 == 0 { ("good", ["fine", "warm", "kind"]) } else { ("bad", ["poor", "cold", "rude"]) };
-        let filler = ["the", "a", "one", "it", "was"][i % 5];
-        rows += &format!("{label},\"{filler} {}, {} number {i} and {}\"\n", words[i % 3], words[(i / 3) % 3], filler);
-    }
-    std::fs::write(path, rows).expect("a file");
+    let rows = (0..count).map(review).map(|(label, text)| format!("{label},\"{text}\"\n"));
+    std::fs::write(path, format!("label,text\n{}", rows.collect::<String>())).expect("a file");
 }
 
 /// A suite of such texts, with something changed.
@@ -86,6 +90,40 @@ fn a_file_becomes_a_report() {
     assert!(tensors(&other) == tensors(&out), "checkpoints or predictions differ");
 }
 
+/// The saved classifier says of the test texts what the predictions imply, and counts them in its bins.
+fn check_classifier(folder: &Path, cell: &Value) {
+    assert_eq!(cell["loss"], folder.parent().and_then(Path::file_name).and_then(|name| name.to_str()).expect("a name"));
+    let classifier = CalibratedClassifier::load(folder.join("classifier"), &Device::Cpu).expect("a classifier");
+    let predictions =
+        candle_core::safetensors::load(folder.join("predictions.safetensors"), &Device::Cpu).expect("tensors");
+    let logits: Vec<Vec<f32>> = predictions["test.logits"].to_vec2().expect("logits");
+    let labels: Vec<u32> = predictions["test.labels"].to_vec1().expect("labels");
+    let temperature = cell["metrics"]["temperature"].as_f64().expect("a temperature");
+    let texts: Vec<String> = (0..logits.len()).map(|i| review(i).1).collect();
+    let found = classifier.classify_all(&texts).expect("classes");
+    for ((i, found), row) in found.iter().enumerate().zip(&logits) {
+        assert_eq!(classifier.settings().classes[labels[i] as usize], review(i).0);
+        let max = row[0].max(row[1]);
+        let powers: Vec<f64> = row.iter().map(|&logit| (f64::from(logit - max) / temperature).exp()).collect();
+        let total: f64 = powers.iter().sum();
+        for (found, power) in found.probabilities.iter().zip(&powers) {
+            // Batches of another size may be summed in another order; a small temperature shows that more.
+            assert!(
+                (found - power / total).abs() < 1e-6 / temperature.min(1.0),
+                "text {i}: {found}, expected {}",
+                power / total
+            );
+        }
+        assert_eq!(found.name, classifier.settings().classes[usize::from(row[1] > row[0])]);
+        assert!(found.words == 7 && found.known_words > 0, "{found:?}");
+    }
+    let accuracy = cell["metrics"]["accuracy"].as_f64().expect("an accuracy");
+    assert_eq!((classifier.reliability().n, classifier.reliability().bins.len()), (10, 5));
+    assert!((classifier.reliability().accuracy() - accuracy).abs() < 1e-12);
+    let ece = cell["metrics"]["ece_scaled"].as_f64().expect("an ECE");
+    assert!((classifier.reliability().ece() - ece).abs() < 1e-12);
+}
+
 /// Parts of their own, and vectors that others have trained, which stay as they are.
 #[test]
 fn parts_and_vectors_are_taken_as_they_are() {
@@ -103,6 +141,9 @@ fn parts_and_vectors_are_taken_as_they_are() {
     assert!(found["cells"].as_array().expect("cells").iter().all(|cell| cell["n"] == 10), "{found}");
     let checkpoint = std::fs::read(out.join("words/text-cnn/ce/seed-0/best.safetensors")).expect("a file");
     assert!(!String::from_utf8_lossy(&checkpoint).contains("embedding"), "a frozen table is in the checkpoint");
+    for (cell, loss) in found["cells"].as_array().expect("cells").iter().zip(["ce", "mbls"]) {
+        check_classifier(&out.join("words/text-cnn").join(loss).join("seed-0"), cell);
+    }
     // Trained ones are in it.
     let trained = suite(folder.path(), "dimension = 4", "dimension = 4\nvectors = \"vectors.txt\"");
     let again = folder.path().join("again");

@@ -5,6 +5,7 @@ use candle_core::Result;
 use candle_nn::VarBuilder;
 use mbls_data::Error;
 use mbls_nn::Dropout;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
@@ -35,8 +36,9 @@ pub enum Architecture {
     BiGru,
 }
 
-/// The shape of a network that [`Architecture`] names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The shape of a network that [`Architecture`] names; as JSON its name is the field `kind`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Network {
     /// A [`GlobalPoolingCnn`].
     GlobalPoolingCnn(GlobalPoolingCnnConfig),
@@ -113,6 +115,56 @@ impl Network {
             Self::GlobalPoolingCnn(config) => build!(GlobalPoolingCnn, config),
             Self::TextCnn(config) => build!(TextCnn, config),
             Self::BiGru(config) => build!(BiGru, config),
+        }
+    }
+
+    /// Whether every size is one that a network can have.
+    ///
+    /// # Errors
+    ///
+    /// The size, its value and its range.
+    pub fn validate(&self) -> Result<()> {
+        match self {
+            Self::GlobalPoolingCnn(config) => config.validate(),
+            Self::TextCnn(config) => config.validate(),
+            Self::BiGru(config) => config.validate(),
+        }
+    }
+
+    /// Numbers of a word vector.
+    pub fn dim(&self) -> usize {
+        match self {
+            Self::GlobalPoolingCnn(config) => config.dim,
+            Self::TextCnn(config) => config.dim,
+            Self::BiGru(config) => config.dim,
+        }
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        match self {
+            Self::GlobalPoolingCnn(config) => config.classes,
+            Self::TextCnn(config) => config.classes,
+            Self::BiGru(config) => config.classes,
+        }
+    }
+
+    /// The least number of entries of a sequence; of sizes that are [valid](Self::validate).
+    pub fn shortest(&self) -> usize {
+        match self {
+            Self::GlobalPoolingCnn(config) => config.shortest(),
+            Self::TextCnn(config) => config.shortest(),
+            Self::BiGru(_) => 1,
+        }
+    }
+
+    /// The most numbers that a layer makes of an entry of a sequence; of sizes that are [valid](Self::validate).
+    pub(crate) fn widest(&self) -> usize {
+        match self {
+            Self::GlobalPoolingCnn(config) => config.dim.max(config.channels),
+            Self::TextCnn(config) => config.dim.max(config.channels),
+            // Three gates of each state.
+            Self::BiGru(config) => config.dim.max(3 * config.hidden),
         }
     }
 

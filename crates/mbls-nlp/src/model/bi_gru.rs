@@ -4,11 +4,13 @@ use super::{SequenceNetwork, check_size, check_vectors};
 use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
 use mbls_nn::{Dropout, Gru, Linear};
+use serde::{Deserialize, Serialize};
 
 const NAME: &str = "bidirectional GRU";
 
 /// Shape of a [`BiGru`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BiGruConfig {
     /// Numbers of a word vector.
     pub dim: usize,
@@ -24,7 +26,7 @@ impl BiGruConfig {
         Self { dim, hidden: 128, classes }
     }
 
-    fn validate(&self) -> Result<()> {
+    pub(super) fn validate(&self) -> Result<()> {
         let fields = [("dim", self.dim), ("hidden", self.hidden), ("classes", self.classes)];
         fields.into_iter().try_for_each(|(field, value)| check_size(NAME, field, value))
     }

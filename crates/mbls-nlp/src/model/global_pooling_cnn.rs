@@ -1,14 +1,19 @@
 //! The published code's network for texts.
 
 use super::{SequenceNetwork, check_padding, check_size, check_vectors};
-use candle_core::{Module, Result, Tensor};
+use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::{ModuleT, VarBuilder};
 use mbls_nn::{AfterTimeConv, Dropout, Linear, Relu, TimeConv};
+use serde::{Deserialize, Serialize};
 
 const NAME: &str = "GlobalPoolingCNN";
 
+/// The widest pool that [`TimeConv`] takes.
+const WIDEST_POOL: usize = 256;
+
 /// Shape of a [`GlobalPoolingCnn`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GlobalPoolingCnnConfig {
     /// Numbers of a word vector.
     pub dim: usize,
@@ -35,7 +40,7 @@ impl GlobalPoolingCnnConfig {
         3 * self.kernel.saturating_sub(1) + 2 * self.pool.saturating_sub(1) + 1
     }
 
-    fn validate(&self) -> Result<()> {
+    pub(super) fn validate(&self) -> Result<()> {
         let fields = [
             ("dim", self.dim),
             ("channels", self.channels),
@@ -44,7 +49,11 @@ impl GlobalPoolingCnnConfig {
             ("hidden", self.hidden),
             ("classes", self.classes),
         ];
-        fields.into_iter().try_for_each(|(field, value)| check_size(NAME, field, value))
+        fields.into_iter().try_for_each(|(field, value)| check_size(NAME, field, value))?;
+        if self.pool > WIDEST_POOL {
+            bail!("{NAME}: pool = {}, expected 1 to {WIDEST_POOL}", self.pool);
+        }
+        Ok(())
     }
 }
 

@@ -4,11 +4,13 @@ use super::{SequenceNetwork, check_padding, check_size, check_vectors};
 use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::{ModuleT, VarBuilder};
 use mbls_nn::{AfterTimeConv, Dropout, Linear, TimeConv};
+use serde::{Deserialize, Serialize};
 
 const NAME: &str = "TextCNN";
 
 /// Shape of a [`TextCnn`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TextCnnConfig {
     /// Numbers of a word vector.
     pub dim: usize,
@@ -31,7 +33,7 @@ impl TextCnnConfig {
         self.kernels.iter().copied().max().unwrap_or(1)
     }
 
-    fn validate(&self) -> Result<()> {
+    pub(super) fn validate(&self) -> Result<()> {
         if !(1..=16).contains(&self.kernels.len()) {
             bail!("{NAME}: kernels = {:?}, expected 1 to 16 of them", self.kernels);
         }

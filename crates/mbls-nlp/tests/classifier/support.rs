@@ -1,0 +1,79 @@
+//! A small trained network, as training leaves it.
+
+use candle_core::{DType, Device, Tensor};
+use mbls_core::calibration::TemperatureScaling;
+use mbls_core::metric::{Metric, Predictions, ReliabilityBins};
+use mbls_nlp::classifier::{CalibratedClassifier, ClassifierSettings};
+use mbls_nlp::model::{Network, Options, TextClassifier, WordTable};
+use mbls_nlp::text::{WordRule, WordTokenizer};
+use mbls_nn::ParamStore;
+
+/// The classes of [`trained`].
+pub(crate) const CLASSES: [&str; 3] = ["sci", "rec", "misc"];
+/// The temperature.
+pub(crate) const TEMPERATURE: f64 = 0.37;
+/// Confidences of the predicted class, and whether it was right.
+pub(crate) const TESTED: [(f64, bool); 9] = [
+    (0.4, true),
+    (0.45, false),
+    (0.5, true),
+    (0.52, false),
+    (0.6, true),
+    (0.6, true),
+    (0.75, false),
+    (0.9, true),
+    (1.0, true),
+];
+
+/// A network with what it was trained from.
+pub(crate) struct Trained {
+    pub(crate) store: ParamStore,
+    pub(crate) words: WordTable,
+    pub(crate) model: TextClassifier,
+    pub(crate) settings: ClassifierSettings,
+}
+
+impl Trained {
+    pub(crate) fn classifier(&self) -> CalibratedClassifier {
+        let settings = self.settings.clone();
+        CalibratedClassifier::new(settings, self.words.vectors(), &self.store.state(), &Device::Cpu).unwrap()
+    }
+}
+
+/// The bins of [`TESTED`].
+pub(crate) fn reliability(bins: usize) -> ReliabilityBins {
+    let probs: Vec<f64> = TESTED.iter().flat_map(|(c, _)| [*c, (1.0 - c) / 2.0, (1.0 - c) / 2.0]).collect();
+    let labels: Vec<u32> = TESTED.iter().map(|(_, correct)| u32::from(!correct)).collect();
+    let mut reliability = ReliabilityBins::new(bins).unwrap();
+    reliability.update(&Predictions::from_probs(&probs, 3, &labels).unwrap()).unwrap();
+    reliability
+}
+
+/// A network as `seed` initialises it, over frozen vectors or trained ones.
+pub(crate) fn trained(network: Network, frozen: bool, length: usize, seed: u64) -> Trained {
+    let texts = ["the fox, the dog and the cat", "a fox", "the moon and mars", "a dog"];
+    let tokenizer = WordTokenizer::fit(WordRule::Keras, &texts, Some(8)).unwrap();
+    let store = ParamStore::new(seed, DType::F32, &Device::Cpu);
+    let rows = tokenizer.vocabulary().len() + 1;
+    let words = match frozen {
+        false => WordTable::trained(rows, network.dim(), store.var_builder().pp("embedding")).unwrap(),
+        true => {
+            let values = (0..rows * network.dim()).map(|i| match i / network.dim() {
+                0 => 0.0,
+                _ => ((i as f32 + seed as f32) * 0.7).sin(),
+            });
+            let values = Tensor::from_iter(values, &Device::Cpu).unwrap();
+            WordTable::frozen(&values.reshape((rows, network.dim())).unwrap()).unwrap()
+        }
+    };
+    let built = network.clone().build(Options::default(), store.var_builder()).unwrap();
+    let settings = ClassifierSettings {
+        network,
+        classes: CLASSES.map(str::to_owned).to_vec(),
+        tokenizer,
+        length,
+        calibration: TemperatureScaling::new(TEMPERATURE).unwrap(),
+        reliability: reliability(5),
+    };
+    Trained { store, words: words.clone(), model: TextClassifier::new(words, built), settings }
+}
