@@ -105,7 +105,8 @@ fn a_frozen_table_gets_no_gradient_and_a_trained_one_does_but_for_padding() -> R
                 if name == "embedding.weight" {
                     assert_eq!(values(&gradient.i(0)?)?, [0.0; 3]);
                     assert_eq!(values(&gradient.i(5)?)?, [0.0; 3]);
-                    assert!(values(&gradient.i(1)?)?.iter().any(|&g| g > 0.0));
+                    // Maxima leave words out; this one is in a window that is the largest.
+                    assert!(values(&gradient.i(2)?)?.iter().all(|&g| g > 0.0));
                 }
             }
             assert_eq!(store.names().iter().filter(|name| name.starts_with("embedding")).count(), usize::from(!frozen));

@@ -28,7 +28,7 @@ fn inputs([n, l, c, o, k]: [usize; 5]) -> Result<[Tensor; 3]> {
 
 /// The result and the gradients of all inputs.
 fn all(form: Form, inputs: &[Tensor; 3], then: AfterTimeConv) -> Result<Vec<Tensor>> {
-    let vars = inputs.each_ref().map(|t| Var::from_tensor(t));
+    let vars = inputs.each_ref().map(Var::from_tensor);
     let [x, weight, bias] = vars.each_ref().map(|v| v.as_ref().expect("a variable"));
     let y = form(x, weight, bias, then)?;
     let grads = weighted_sum(&y)?.backward()?;

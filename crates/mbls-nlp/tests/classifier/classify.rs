@@ -22,7 +22,8 @@ fn row(trained: &Trained, text: &str) -> (Vec<u32>, usize) {
 }
 
 fn expected(trained: &Trained, row: &[u32]) -> Vec<f64> {
-    let logits = trained.model.forward_t(&Tensor::new(&[row], &Device::Cpu).unwrap(), false).unwrap();
+    let logits =
+        trained.model.forward_t(&Tensor::new(row, &Device::Cpu).unwrap().unsqueeze(0).unwrap(), false).unwrap();
     let powers: Vec<f64> =
         logits.to_vec2::<f32>().unwrap()[0].iter().map(|&logit| (f64::from(logit) / TEMPERATURE).exp()).collect();
     powers.iter().map(|power| power / powers.iter().sum::<f64>()).collect()

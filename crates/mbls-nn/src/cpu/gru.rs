@@ -145,7 +145,8 @@ impl Recurrence {
         let mut da = vec![T::zero(); sequences * length * 3 * hidden];
         let size = BLOCK * length * hidden;
         let blocks = da.par_chunks_mut(3 * size).zip(y.par_chunks(size)).zip(grad.par_chunks(size)).zip(kept);
-        let one = |(block, (((da, y), grad), kept)): (usize, (((&mut [T], &[T]), &[T]), &Vec<T>))| {
+        type Block<'a, T> = (((&'a mut [T], &'a [T]), &'a [T]), &'a Vec<T>);
+        let one = |(block, (((da, y), grad), kept)): (usize, Block<T>)| {
             let padding = &self.padding[block * BLOCK..];
             let count = y.len() / (length * hidden);
             // The gradients of what the gates see of the states, and the states before them.

@@ -87,7 +87,7 @@ pub(in crate::cpu) fn spread<T: Float>(y: &[T], grad: &[T], places: &[u8], chann
     for (t, ((y, grad), places)) in rows.enumerate() {
         for (k, dy) in (0..pool).zip(dy[t * channels..].chunks_exact_mut(channels)) {
             for (((dy, &y), &g), &place) in dy.iter_mut().zip(y).zip(grad).zip(places) {
-                *dy += if (usize::from(place) == k) & !(y <= T::zero()) { g } else { T::zero() };
+                *dy += if (usize::from(place) == k) & better(y, T::zero()) { g } else { T::zero() };
             }
         }
     }
