@@ -26,7 +26,7 @@ fn configs() -> [Value; 2] {
 }
 
 fn tokens(rows: &[[u32; 5]]) -> Result<Tensor> {
-    Ok(Tensor::new(rows, &Device::Cpu)?)
+    Ok(Tensor::from_slice(rows.as_flattened(), (rows.len(), 5), &Device::Cpu)?)
 }
 
 /// The hidden states that candle's model of this configuration gives, with variables of `store`.
