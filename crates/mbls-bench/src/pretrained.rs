@@ -1,5 +1,6 @@
 //! A file of weights that training starts from.
 
+use crate::fnv;
 use anyhow::{Context, Result};
 use mbls_nn::{Checkpoint, ParamStore};
 use mbls_seg::model::Network;
@@ -21,8 +22,7 @@ impl PretrainedFile {
     /// A file that is missing or no checkpoint.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).with_context(|| format!("cannot read the weights {}", path.display()))?;
-        let fnv = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        let digest = format!("{:016x}", bytes.iter().fold(0xcbf2_9ce4_8422_2325, fnv));
+        let digest = format!("{:016x}", fnv::extend(fnv::EMPTY, &bytes));
         let checkpoint = Checkpoint::from_bytes(bytes).with_context(|| path.display().to_string())?;
         Ok(Self { path: path.to_owned(), checkpoint, digest })
     }

@@ -8,6 +8,7 @@ pub(crate) use recipe::TextRecipe;
 use crate::cell::{CellPlan, Place};
 use crate::classification::{measure, predict, scaled};
 use crate::data::{DataSpec, Sizes};
+use crate::fnv;
 use crate::predictions::SavedPredictions;
 use crate::results::Cell;
 use crate::suite::{Scale, Suite};
@@ -174,13 +175,13 @@ impl Workload for Texts {
 /// The 64-bit FNV-1a hash of a file of any size.
 fn digest(path: &Path) -> std::io::Result<u64> {
     let mut file = BufReader::with_capacity(1 << 16, File::open(path)?);
-    let mut hash = 0xcbf2_9ce4_8422_2325;
+    let mut hash = fnv::EMPTY;
     loop {
         let block = file.fill_buf()?;
         if block.is_empty() {
             return Ok(hash);
         }
-        hash = block.iter().fold(hash, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+        hash = fnv::extend(hash, block);
         let read = block.len();
         file.consume(read);
     }

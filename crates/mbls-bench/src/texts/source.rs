@@ -1,6 +1,7 @@
 //! A suite's texts, and their splits.
 
 use crate::data::{DataSpec, Sizes};
+use crate::fnv;
 use crate::suite::{Scale, SplitRule};
 use anyhow::{Context, Result, bail, ensure};
 use mbls_data::{Seed, random_split};
@@ -78,11 +79,10 @@ impl TextSource {
 
     /// A number that changes with any text or label, to tell data sets apart.
     pub(super) fn digest(&self) -> u64 {
-        let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         let of = |hash: u64, (text, label): (&String, &u32)| {
-            text.bytes().chain(std::iter::once(0)).chain(label.to_le_bytes()).fold(hash, fnv)
+            fnv::extend(fnv::extend(fnv::extend(hash, text.as_bytes()), &[0]), &label.to_le_bytes())
         };
-        self.texts.texts().iter().zip(self.texts.labels()).fold(0xcbf2_9ce4_8422_2325, of)
+        self.texts.texts().iter().zip(self.texts.labels()).fold(fnv::EMPTY, of)
     }
 
     /// How many texts each split takes.
