@@ -28,7 +28,11 @@ impl DeviceChoice {
             Self::Cuda => {
                 let device = Device::new_cuda(0).context("--device cuda: no CUDA device can be used")?;
                 #[cfg(feature = "cuda")]
-                mbls_nn::cuda::keep_memory(&device, u64::MAX)?;
+                {
+                    mbls_nn::cuda::keep_memory(&device, u64::MAX)?;
+                    // SAFETY: nothing here opens a second stream.
+                    unsafe { mbls_nn::cuda::without_events(&device)? };
+                }
                 Ok((device, "cuda"))
             }
             Self::Metal => Ok((Device::new_metal(0).context("--device metal: no Metal device can be used")?, "metal")),

@@ -73,7 +73,11 @@ fn main() -> Result<()> {
             "--cuda" => {
                 work.device = Device::new_cuda(0)?;
                 #[cfg(feature = "cuda")]
-                mbls_nn::cuda::keep_memory(&work.device, u64::MAX)?;
+                {
+                    mbls_nn::cuda::keep_memory(&work.device, u64::MAX)?;
+                    // SAFETY: nothing here opens a second stream.
+                    unsafe { mbls_nn::cuda::without_events(&work.device)? };
+                }
             }
             "--parts" => work.parts = true,
             // What `cargo bench` adds.

@@ -28,3 +28,26 @@ pub fn keep_memory(device: &Device, bytes: u64) -> Result<()> {
         result::mem_pool::set_attribute(pool, attribute, (&raw mut bytes).cast()).w()
     }
 }
+
+/// Ends the tracking of tensors by events, of which each tensor that is made after this has two otherwise: creating and
+/// destroying them is a tenth of the driver's calls in a training step, and with one stream nobody waits for them.
+///
+/// # Errors
+///
+/// Where the device is no CUDA device, or its context has further streams already.
+///
+/// # Safety
+///
+/// While tensors of the device live, its context must not be given another stream that uses them, by candle or otherwise: a
+/// tensor's memory would be given back, or written, while the other stream still reads it.
+pub unsafe fn without_events(device: &Device) -> Result<()> {
+    let Device::Cuda(device) = device else {
+        bail!("without_events: expected a CUDA device, got {:?}", device.location());
+    };
+    if device.cuda_stream().context().is_in_multi_stream_mode() {
+        bail!("without_events: expected a context with one stream");
+    }
+    // SAFETY: there is no other stream now, and the caller opens none.
+    unsafe { device.disable_event_tracking() };
+    Ok(())
+}

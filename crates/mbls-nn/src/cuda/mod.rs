@@ -27,7 +27,7 @@ pub use batch_norm::{batch_norm, batch_norm_relu, batch_norm_relu_train, batch_n
 pub use conv::conv;
 pub use embedding::embedding;
 pub use linear::linear;
-pub use memory::keep_memory;
+pub use memory::{keep_memory, without_events};
 pub use pool::{
     adaptive_avg_pool, adaptive_max_pool_with_indices, avg_pool, global_avg_pool2d, max_pool, max_pool_with_indices,
 };
