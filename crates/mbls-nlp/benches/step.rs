@@ -9,7 +9,7 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::ModuleT;
 use mbls_core::loss::{LogitBatch, LossSpec};
 use mbls_nlp::model::{Architecture, Options, TextClassifier, WordTable};
-use mbls_nn::{Dropout, OptimizerConfig, ParamStore, SgdConfig, no_grad};
+use mbls_nn::{Dropout, OptimizerConfig, ParamStore, SgdConfig, backward, no_grad};
 use std::error::Error;
 use std::time::{Duration, Instant};
 
@@ -122,7 +122,7 @@ fn run(work: &Work, limit: Duration) -> Result<(usize, Vec<f64>)> {
     let times = times(limit, || {
         let logits = model.forward_t(&texts, true)?;
         let value = loss.forward(&LogitBatch::new(&logits, &labels, None)?)?;
-        optimizer.step(&value.total.backward()?, 0.01)?;
+        optimizer.step(&backward(&value.total)?, 0.01)?;
         Ok(device.synchronize()?)
     })?;
     Ok((parameters, times))

@@ -4,7 +4,8 @@
 //! memory four times where once would do. What enters candle's graph here is an empty *handle* for each result; the
 //! gradients of the results themselves pass from operation to operation in a slot that both know, and are added only where
 //! there is something to add them to. Candle's order of the graph sees to it that all who read a result have left their
-//! gradient when the turn of the operation that made it comes.
+//! gradient when the turn of the operation that made it comes. Those of variables pass beside the graph too within
+//! [`backward`](backward::backward).
 //!
 //! ```text
 //! x ── Node ──> handle ── Value ──> y       what other operations do with y goes back by way of y,
@@ -13,6 +14,7 @@
 //!
 //! A graph must not be differentiated by two threads at once, nor once more after a backward pass through it has failed.
 
+use crate::backward;
 use candle_core::op::BackpropOp;
 use candle_core::{
     CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor, TensorId, bail,
@@ -198,27 +200,45 @@ fn links() -> MutexGuard<'static, HashMap<TensorId, Weak<Link>>> {
 
 /// Where an input comes from.
 struct Source {
-    /// Where it is one of our results.
-    link: Option<Arc<Link>>,
+    origin: Origin,
     kept: Option<Tensor>,
+}
+
+enum Origin {
+    /// One of our results.
+    Link(Arc<Link>),
+    /// A variable, which candle's graph ends with: no operation waits for its gradient.
+    Variable(TensorId),
+    /// A result of candle's, or a tensor that needs no gradient.
+    Candle,
 }
 
 impl Source {
     fn new(input: &Tensor, keep: bool) -> Self {
         // Let go of the lock first: where the last reference is dropped here, the link wants it too.
         let link = links().get(&input.id()).cloned();
-        Self { link: link.as_ref().and_then(Weak::upgrade), kept: keep.then(|| input.clone()) }
+        let origin = match link.as_ref().and_then(Weak::upgrade) {
+            Some(link) => Origin::Link(link),
+            None if input.is_variable() => Origin::Variable(input.id()),
+            None => Origin::Candle,
+        };
+        Self { origin, kept: keep.then(|| input.clone()) }
     }
 
     /// What stands for the input in candle's graph.
     fn argument(&self, input: &Tensor) -> Tensor {
-        self.link.as_ref().map_or(input, |link| &link.handle).clone()
+        match &self.origin {
+            Origin::Link(link) => link.handle.clone(),
+            Origin::Variable(_) | Origin::Candle => input.clone(),
+        }
     }
 
-    fn give(&self, grad: Option<Tensor>) -> Result<Option<Tensor>> {
-        match (&self.link, grad) {
-            (Some(link), Some(grad)) => link.give(grad).map(Some),
-            (_, grad) => Ok(grad),
+    /// Leaves a gradient where that is possible; returns what candle is to be told.
+    fn give(&self, node: &Tensor, grad: Tensor) -> Result<Option<Tensor>> {
+        match &self.origin {
+            Origin::Link(link) => link.give(grad).map(Some),
+            Origin::Variable(id) => backward::leave(node, *id, grad),
+            Origin::Candle => Ok(Some(grad)),
         }
     }
 }
@@ -243,7 +263,11 @@ impl Node {
         let kept = self.sources.iter().zip(places);
         let inputs: Vec<&Tensor> = kept.map(|(source, argument)| source.kept.as_ref().unwrap_or(argument)).collect();
         let grads = self.op.backward(&inputs, self.result.get().unwrap_or(handle), &grad)?;
-        let given = self.sources.iter().zip(grads).map(|(source, grad)| source.give(grad));
+        let one = |(source, grad): (&Source, Option<Tensor>)| match grad {
+            Some(grad) => source.give(handle, grad),
+            None => Ok(None),
+        };
+        let given = self.sources.iter().zip(grads).map(one);
         let mut given = given.collect::<Result<Vec<_>>>()?;
         if let Some((pair, gradients)) = &self.pair
             && given.len() == 4

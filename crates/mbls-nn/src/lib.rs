@@ -8,12 +8,13 @@
 //! own for `f32` and `f64` on the CPU ([`cpu`]) and, with the feature `cuda`, for these and half precision on NVIDIA GPUs
 //! (`cuda`). Results do not depend on the number of threads.
 //!
-//! Between the latter, gradients of activations pass beside candle's graph, which saves its zeros and sums; a graph must not be
-//! differentiated by two threads at once, nor once more after a backward pass through it has failed. [`no_grad`] keeps no graph.
+//! Between the latter, gradients of activations pass beside candle's graph, which saves its zeros and sums; so do those of parameters
+//! with [`backward()`] in the place of candle's own. A graph must not be differentiated by two threads at once, nor once more after
+//! a backward pass through it has failed. [`no_grad`] keeps no graph.
 //!
 //! ```
 //! use candle_core::{DType, Device, Module, Tensor};
-//! use mbls_nn::{Linear, Optimizer, ParamStore, Sgd, SgdConfig};
+//! use mbls_nn::{Linear, Optimizer, ParamStore, Sgd, SgdConfig, backward};
 //!
 //! let store = ParamStore::new(7, DType::F32, &Device::Cpu);
 //! let layer = Linear::new(3, 2, store.var_builder().pp("fc"))?;
@@ -21,13 +22,14 @@
 //! let x = Tensor::ones((4, 3), DType::F32, &Device::Cpu)?;
 //! let loss = |layer: &Linear| layer.forward(&x)?.sqr()?.mean_all();
 //! let before = loss(&layer)?;
-//! optimizer.step(&before.backward()?, 0.1)?;
+//! optimizer.step(&backward(&before)?, 0.1)?;
 //! assert!(loss(&layer)?.to_scalar::<f32>()? < before.to_scalar::<f32>()?);
 //! # Ok::<(), mbls_nn::Error>(())
 //! ```
 
 pub mod atomic;
 mod axis;
+mod backward;
 pub mod checkpoint;
 pub mod cpu;
 #[cfg(feature = "cuda")]
@@ -43,6 +45,7 @@ pub mod portable;
 mod state;
 mod window;
 
+pub use backward::backward;
 pub use checkpoint::Checkpoint;
 pub use error::{Error, Result};
 pub use fit::{Fit, LoadReport, MisShaped};

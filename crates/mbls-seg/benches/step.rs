@@ -8,7 +8,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use mbls_core::loss::{LogitBatch, LossSpec};
-use mbls_nn::{Dropout, OptimizerConfig, ParamStore, SgdConfig, clip_grad_norm, no_grad};
+use mbls_nn::{Dropout, OptimizerConfig, ParamStore, SgdConfig, backward, clip_grad_norm, no_grad};
 use mbls_seg::model::{Architecture, Options};
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -116,7 +116,7 @@ fn run(work: &Work, limit: Duration) -> Result<(usize, Vec<f64>)> {
     let times = times(limit, || {
         let logits = model.forward_t(&images, true)?;
         let value = loss.forward(&LogitBatch::new(&logits, &labels, Some(UNLABELLED))?)?;
-        let mut gradients = value.total.backward()?;
+        let mut gradients = backward(&value.total)?;
         clip_grad_norm(&store.parameters(), &mut gradients, 2.0)?;
         optimizer.step(&gradients, 0.01)?;
         Ok(device.synchronize()?)

@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use indicatif::ProgressBar;
 use mbls_core::metric::Metric;
 use mbls_data::{Collate, DataLoader, Dataset};
-use mbls_nn::{Ema, EmaConfig, Optimizer, ParamStore, Schedule, SwappedIn, clip_grad_norm, no_grad};
+use mbls_nn::{Ema, EmaConfig, Optimizer, ParamStore, Schedule, SwappedIn, backward, clip_grad_norm, no_grad};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -242,7 +242,7 @@ impl<'a> Trainer<'a> {
             if !loss.is_finite() {
                 return Err(non_finite("loss", loss));
             }
-            let mut grads = output_loss.total.backward()?;
+            let mut grads = backward(&output_loss.total)?;
             let norm = clip_grad_norm(&parameters, &mut grads, self.config.clip_norm.unwrap_or(f64::INFINITY))?;
             if !norm.is_finite() {
                 return Err(non_finite("gradient norm", norm));

@@ -9,7 +9,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use mbls_core::loss::{LogitBatch, LossSpec};
-use mbls_nn::{OptimizerConfig, ParamStore, SgdConfig, clip_grad_norm, no_grad};
+use mbls_nn::{OptimizerConfig, ParamStore, SgdConfig, backward, clip_grad_norm, no_grad};
 use mbls_vision::model::{Architecture, Network, Options, Shortcut};
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -152,7 +152,7 @@ fn run(work: &Work, limit: Duration) -> Result<(usize, Vec<f64>)> {
         let logits = model.forward_t(&images, true)?;
         let value = loss.forward(&LogitBatch::new(&logits, &labels, None)?)?;
         part(0)?;
-        let mut gradients = value.total.backward()?;
+        let mut gradients = backward(&value.total)?;
         part(1)?;
         clip_grad_norm(&store.parameters(), &mut gradients, 2.0)?;
         part(2)?;
