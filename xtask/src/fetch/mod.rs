@@ -18,8 +18,12 @@ mod proof;
 mod store;
 mod tar_archive;
 mod trust;
+mod unpacking;
 mod verify;
 mod zip_archive;
+
+pub use layout::FileRecord;
+pub use unpacking::unpack;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
