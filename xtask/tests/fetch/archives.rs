@@ -315,7 +315,7 @@ fn the_library_unpacks_as_the_program_does() {
         (list("") + "\nsize = 3", "good", "expected 3 bytes"),
         (list("") + "\n[[set.files]]\nurls = ['http://host/b']\nkind = 'tar'", "good", "files: expected one, found 2"),
         (
-            list("") + &list("").replace("set", "two").replace("target'", "other'"),
+            list("") + "\n" + &list("").replace("set", "two").replace("target'", "other'"),
             "good",
             "expected one data set, found 2",
         ),
