@@ -5,9 +5,9 @@ use anyhow::anyhow;
 use std::time::Duration;
 use ureq::http::{Response, StatusCode, header};
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, Proxy};
 
-/// Answers a request, through a proxy where `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY` name one and `NO_PROXY` does not exclude the host.
+/// Answers a request, through a proxy where there is one and it does not exclude the host.
 #[derive(Debug)]
 pub(crate) struct Client {
     secure: Agent,
@@ -43,7 +43,7 @@ pub(crate) struct Answer {
 impl Client {
     /// A client that gives a server `timeout` to connect, to answer and for each piece of an answer. A redirect from https to http is an error
     /// unless it `may_downgrade`.
-    pub(crate) fn new(timeout: Duration, may_downgrade: bool) -> Self {
+    pub(crate) fn new(timeout: Duration, may_downgrade: bool, proxy: Option<Proxy>) -> Self {
         // Already there in a second client, which changes nothing.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let agent = |https_only| {
@@ -53,6 +53,7 @@ impl Client {
                     .https_only(https_only)
                     .http_status_as_error(false)
                     .tls_config(tls)
+                    .proxy(proxy.clone())
                     .timeout_connect(Some(timeout))
                     .timeout_resolve(Some(timeout))
                     .timeout_recv_response(Some(timeout))
@@ -174,7 +175,7 @@ mod tests {
     // On the loopback there is no certificate to be had: the rule itself is asked.
     #[test]
     fn https_stays_https() {
-        let client = Client::new(Duration::from_secs(1), false);
+        let client = Client::new(Duration::from_secs(1), false, None);
         let error = client.secure.get("http://127.0.0.1:1/").call().unwrap_err();
         let Failure::Lasting(error) = failure(error) else { panic!("another try would not help") };
         assert!(error.to_string().contains("--allow-downgrade"), "{error}");

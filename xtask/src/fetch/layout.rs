@@ -5,13 +5,13 @@ use anyhow::{Result, bail};
 
 /// A file below a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FileRecord {
+pub struct FileRecord {
     /// Its path below the target, between slashes; empty where the target is the file.
-    pub(crate) path: String,
+    pub path: String,
     /// Its size.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// The SHA-256 sum of its content; empty where nobody computed it.
-    pub(crate) sha256: String,
+    pub sha256: String,
 }
 
 /// Holds the files against the rules.

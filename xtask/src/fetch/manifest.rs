@@ -151,7 +151,12 @@ impl Manifest {
         Self::parse(&text).with_context(|| path.display().to_string())
     }
 
-    fn parse(text: &str) -> Result<Self> {
+    /// Reads a list.
+    ///
+    /// # Errors
+    ///
+    /// As [`Manifest::read`].
+    pub(crate) fn parse(text: &str) -> Result<Self> {
         let manifest: Self = toml::from_str(text)?;
         let mut targets: Vec<(&str, &str)> = Vec::new();
         for (name, set) in &manifest.sets {

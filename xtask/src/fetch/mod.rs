@@ -18,8 +18,12 @@ mod proof;
 mod store;
 mod tar_archive;
 mod trust;
+mod unpacking;
 mod verify;
 mod zip_archive;
+
+pub use layout::FileRecord;
+pub use unpacking::unpack;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
@@ -33,6 +37,7 @@ use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 use store::{OWN, Stamp, State, Store};
 use trust::TrustFile;
+use ureq::Proxy;
 
 type Chosen<'a> = [(&'a str, &'a DataSet)];
 
@@ -65,9 +70,11 @@ fn fetch(chosen: &Chosen, options: &Options) -> Result<ExitCode> {
     std::fs::create_dir_all(&own).with_context(|| format!("cannot make {}", own.display()))?;
     let progress = Progress::default();
     announce(chosen, options, &progress);
+    // ALL_PROXY, HTTPS_PROXY or HTTP_PROXY, less what NO_PROXY names.
+    let proxy = if options.no_proxy { None } else { Proxy::try_from_env() };
     let trust = options.lock.clone().unwrap_or_else(|| options.data.join("fetch-data.lock"));
     let downloads = Downloads {
-        client: (!options.offline).then(|| Client::new(options.timeout(), options.allow_downgrade)),
+        client: (!options.offline).then(|| Client::new(options.timeout(), options.allow_downgrade, proxy)),
         hosts: hosts::Hosts::default(),
         trust: TrustFile::new(trust, &own),
         attempts: options.attempts,

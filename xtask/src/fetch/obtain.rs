@@ -1,16 +1,13 @@
 //! One data set, from nothing to its place.
 
 use super::download::{Downloaded, Downloads};
-use super::extraction::{Extraction, Selection, sync};
+use super::extraction::sync;
 use super::layout::{self, FileRecord};
-use super::manifest::{DataSet, Kind, Source};
+use super::manifest::DataSet;
 use super::progress::shown;
 use super::store::{Stamp, State, Store};
-use super::{tar_archive, zip_archive};
+use super::unpacking;
 use anyhow::{Context, Result, anyhow, ensure};
-use flate2::read::MultiGzDecoder;
-use std::fs::File;
-use std::io::BufReader;
 
 /// What a run found or did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,26 +74,9 @@ fn unpack(
     all.progress.say(&format!("{name}: {} are here and checked; unpacking", shown(packed)));
     let bar = all.progress.bar(&format!("{name}: unpacking"), None);
     let folder = store.new_target();
-    let mut extraction = Extraction::new(&folder, set, |bytes| bar.advance(bytes))?;
-    for (source, download) in set.files.iter().zip(downloads) {
-        unpack_one(source, download, &mut extraction).with_context(|| source.download_name().to_owned())?;
-    }
-    let files = extraction.finish();
-    layout::check(&set.layout, &files)?;
+    let files = unpacking::all(set, downloads, &folder, |bytes| bar.advance(bytes))?;
     sync(&folder, &files)?;
     Ok(files)
-}
-
-fn unpack_one(source: &Source, download: &Downloaded, into: &mut Extraction) -> Result<()> {
-    let selection = Selection::of(source);
-    let open = || File::open(&download.path).map(BufReader::new).context("cannot be read");
-    match source.kind {
-        Kind::File => into.adopt(source.name.as_deref(), &download.path, download.sums.bytes, &download.sums.sha256),
-        Kind::Gz => into.single(source.name.as_deref(), MultiGzDecoder::new(open()?)).context("not a whole gzip file"),
-        Kind::Tar => tar_archive::unpack(open()?, into, selection),
-        Kind::TarGz => tar_archive::unpack(MultiGzDecoder::new(open()?), into, selection),
-        Kind::Zip => zip_archive::unpack(&download.path, into, selection),
-    }
 }
 
 /// Something is at the place that has no stamp: it is left alone, and good if it has the right files.

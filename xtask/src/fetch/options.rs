@@ -37,6 +37,9 @@ pub(crate) struct Options {
     /// Permits a server to redirect from https to http.
     #[arg(long)]
     pub(crate) allow_downgrade: bool,
+    /// Asks servers themselves, whatever ALL_PROXY, HTTPS_PROXY and HTTP_PROXY say.
+    #[arg(long)]
+    pub(crate) no_proxy: bool,
     /// Seconds that a server has to connect, to answer, and for each piece of an answer.
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     timeout: f64,

@@ -292,3 +292,36 @@ fn archives_of_the_usual_tool_are_read() {
     assert!(run.is_right, "{}", run.text);
     assert_eq!(tree(&sandbox.data("target")), [("d/f".to_owned(), b"content".to_vec())]);
 }
+
+#[test]
+fn the_library_unpacks_as_the_program_does() {
+    let list = |rest: &str| {
+        format!(
+            "[set]\ntitle = ''\nterms = ''\ntarget = 'target'\nmax-bytes = 1000\nmax-entries = 2\n{rest}\n[[set.files]]\nurls = ['http://host/a']\n\
+             kind = 'tar'\nroot = ['top']"
+        )
+    };
+    let temporary = tempfile::tempdir().unwrap();
+    let path = |name: &str| temporary.path().join(name);
+    std::fs::write(path("good"), Tar::new().file("top/a", b"1").file("top/b/c", b"23").end()).unwrap();
+    std::fs::write(path("bad"), Tar::new().file("top/../../a", b"1").end()).unwrap();
+    let files = xtask::unpack(&list("layout = [{ files = '**', count = 2 }]"), &path("good"), &path("new")).unwrap();
+    let found: Vec<_> = files.iter().map(|file| (file.path.as_str(), file.bytes, file.sha256.clone())).collect();
+    assert_eq!(found, [("a", 1, crate::sha256(b"1")), ("b/c", 2, crate::sha256(b"23"))]);
+    assert_eq!(tree(&path("new")), [("a".to_owned(), b"1".to_vec()), ("b/c".to_owned(), b"23".to_vec())]);
+    for (list, packed, expected) in [
+        (list("layout = [{ files = '**', count = 3 }]"), "good", "number of files **: expected 3, found 2"),
+        (list(""), "bad", "a path that does not climb"),
+        (list("") + "\nsize = 3", "good", "expected 3 bytes"),
+        (list("") + "\n[[set.files]]\nurls = ['http://host/b']\nkind = 'tar'", "good", "files: expected one, found 2"),
+        (
+            list("") + "\n" + &list("").replace("set", "two").replace("target'", "other'"),
+            "good",
+            "expected one data set, found 2",
+        ),
+    ] {
+        let _ = std::fs::remove_dir_all(path("new"));
+        let error = format!("{:#}", xtask::unpack(&list, &path(packed), &path("new")).unwrap_err());
+        assert!(error.contains(expected), "expected {expected}, found {error}");
+    }
+}

@@ -275,4 +275,10 @@ fn proxies_of_the_environment_are_used() {
     command.env("HTTP_PROXY", proxy.url("")).env("NO_PROXY", "127.0.0.1");
     assert!(crate::sandbox::Run::of(command).is_right);
     assert_eq!((proxy.requests().len(), server.requests().len()), (1, 1));
+    // Nor where none is wanted.
+    std::fs::remove_dir_all(sandbox.path("data")).unwrap();
+    let mut command = sandbox.command(&["--no-proxy"]);
+    command.env("HTTP_PROXY", proxy.url(""));
+    assert!(crate::sandbox::Run::of(command).is_right);
+    assert_eq!((proxy.requests().len(), server.requests().len()), (1, 2));
 }
