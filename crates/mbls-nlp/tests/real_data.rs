@@ -41,10 +41,10 @@ fn newsgroups_are_whole_and_have_keras_numbers() {
     groups.iter().for_each(|&group| *sizes.entry(group).or_default() += 1);
     // Messages that were posted to several groups, or more than once.
     assert_eq!((19_997 - sizes.len(), sizes.values().max().copied()), (872, Some(42)));
-    let published = Protocol::Published { seed: 1 }.parts(&set.texts).unwrap();
+    let published = set.parts(&Protocol::Published { seed: 1 }).unwrap();
     let protocol =
         Protocol::Correct { validation: 900, test: 3999, duplicates: DuplicateConfig::default(), seed: Seed(1) };
-    let correct = protocol.parts(&set.texts).unwrap();
+    let correct = set.parts(&protocol).unwrap();
     let shared = |part: &[usize], train: &[usize]| {
         let train: Vec<usize> = train.iter().map(|&index| groups[index]).collect();
         part.iter().filter(|&&index| train.contains(&groups[index])).count()

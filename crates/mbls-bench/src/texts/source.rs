@@ -6,7 +6,7 @@ use crate::suite::{Scale, SplitRule};
 use anyhow::{Context, Result, bail, ensure};
 use mbls_data::{Seed, random_split};
 use mbls_nlp::dataset::{
-    DuplicateConfig, LabelledTexts, Parts, duplicate_groups, grouped_split, labelled_file, newsgroups, published_split,
+    Division, DuplicateConfig, LabelledTexts, Parts, duplicate_groups, labelled_file, newsgroups, published_split,
 };
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -15,12 +15,7 @@ use std::sync::OnceLock;
 /// The texts that a suite has, one part after the other.
 pub(crate) struct TextSource {
     pub(super) texts: LabelledTexts,
-    /// What is trained on, and split where another part is missing.
-    train: Range<usize>,
-    /// The part for validation, where the data set has one of its own.
-    validation: Option<Range<usize>>,
-    /// The part for testing, where the data set has one of its own.
-    test: Option<Range<usize>>,
+    division: Division,
     /// The texts that are copies of one another.
     groups: OnceLock<Vec<usize>>,
 }
@@ -39,15 +34,13 @@ impl TextSource {
             DataSpec::Newsgroups => {
                 let archive = path.join("20_newsgroups.tar.gz");
                 let set = newsgroups::load(if archive.is_file() { &archive } else { path })?;
-                let (all, train) = (set.texts.len(), set.official_train);
-                let test = train.map(|train| train..all);
-                Ok(Self::new(set.texts, 0..train.unwrap_or(all), None, test))
+                Ok(Self::new(set.texts, set.division))
             }
             DataSpec::Textfile { columns } => {
                 if !path.is_dir() {
                     let texts = labelled_file::load(path, None, columns)?;
                     let all = texts.len();
-                    return Ok(Self::new(texts, 0..all, None, None));
+                    return Ok(Self::new(texts, Division::whole(all)));
                 }
                 let file = part_file(path, "train")?.with_context(|| {
                     format!("{}: expected a file train.csv, train.tsv or train.jsonl", path.display())
@@ -62,19 +55,14 @@ impl TextSource {
                     Ok(Some(range))
                 };
                 let (validation, test) = (part("val")?, part("test")?);
-                Ok(Self::new(all, train, validation, test))
+                Ok(Self::new(all, Division { train, validation, test }))
             }
             other => bail!("{}: expected a data set of texts", other.name()),
         }
     }
 
-    fn new(
-        texts: LabelledTexts,
-        train: Range<usize>,
-        validation: Option<Range<usize>>,
-        test: Option<Range<usize>>,
-    ) -> Self {
-        Self { texts, train, validation, test, groups: OnceLock::new() }
+    fn new(texts: LabelledTexts, division: Division) -> Self {
+        Self { texts, division, groups: OnceLock::new() }
     }
 
     /// A number that changes with any text or label, to tell data sets apart.
@@ -91,8 +79,9 @@ impl TextSource {
     ///
     /// More than there are, or none.
     pub(super) fn sizes(&self, scale: &Scale) -> Result<Sizes> {
+        let Division { train, validation, test } = &self.division;
         let len = |part: &Option<Range<usize>>| part.as_ref().map(Range::len);
-        Sizes::of(scale, self.train.len(), len(&self.validation), len(&self.test))
+        Sizes::of(scale, train.len(), len(validation), len(test))
     }
 
     /// The splits of one seed. What is missing is split off the training part, with copies of a text kept together and the same share of
@@ -103,10 +92,7 @@ impl TextSource {
     /// Sizes that the data set does not have.
     pub(super) fn splits(&self, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<Parts> {
         if rule == SplitRule::Published {
-            ensure!(
-                self.validation.is_none() && self.test.is_none(),
-                "split = \"published\": expected a data set that comes in one part"
-            );
+            ensure!(self.division.is_whole(), "split = \"published\": expected a data set that comes in one part");
             let numpy = u32::try_from(seed.0).ok().and_then(|seed| seed.checked_add(1));
             let parts = published_split(self.texts.len(), numpy.context("seed: expected below 2^32")?)?;
             let [train, validation, test] = [&parts.train, &parts.validation, &parts.test].map(Vec::len);
@@ -114,47 +100,13 @@ impl TextSource {
             ensure!(found == sizes, "split = \"published\" has {found:?}, the profile {sizes:?}");
             return Ok(parts);
         }
-        let groups = self.groups()?;
-        let own = |part: &Option<Range<usize>>, size: usize| {
-            part.as_ref().map(|part| part.clone().take(size).collect::<Vec<usize>>())
-        };
-        let (validation, test) = (own(&self.validation, sizes.validation), own(&self.test, sizes.test));
-        let held_out = validation.iter().chain(&test).flatten();
-        let mut held_out: Vec<usize> = held_out.map(|&index| groups[index]).collect();
-        held_out.sort_unstable();
-        let kept: Vec<usize> =
-            self.train.clone().filter(|&index| held_out.binary_search(&groups[index]).is_err()).collect();
-        let of = |values: &[u32]| kept.iter().map(|&index| values[index]).collect::<Vec<_>>();
-        let split_off = |part: &Option<Vec<usize>>, size: usize| if part.is_none() { size } else { 0 };
-        let parts = match (&validation, &test) {
-            (Some(_), Some(_)) => Parts { train: (0..kept.len()).collect(), ..Parts::default() },
-            // A part for validation of their own is as rare as one for tests is usual.
-            (Some(_), None) => {
-                let split = self.grouped(&of(self.texts.labels()), &kept, sizes.test, 0, seed)?;
-                Parts { test: split.validation, validation: Vec::new(), train: split.train }
-            }
-            (None, _) => {
-                let test = split_off(&test, sizes.test);
-                self.grouped(&of(self.texts.labels()), &kept, sizes.validation, test, seed)?
-            }
-        };
-        let outer = |places: Vec<usize>| places.into_iter().map(|place| kept[place]).collect::<Vec<_>>();
-        let mut train = outer(parts.train);
+        let (labels, Sizes { train, validation, test }) = (self.texts.labels(), sizes);
+        let mut parts = self.division.split(labels, self.groups()?, validation, test, seed.derive("split"))?;
         // Copies leave less than was asked for; a profile may ask for less than all.
-        let size = sizes.train.min(train.len());
-        let chosen = random_split(train.len(), &[size], seed.derive("train"))?.pop().context("a split is missing")?;
-        train = chosen.into_iter().map(|place| train[place]).collect();
-        Ok(Parts {
-            train,
-            validation: validation.unwrap_or_else(|| outer(parts.validation)),
-            test: test.unwrap_or_else(|| outer(parts.test)),
-        })
-    }
-
-    fn grouped(&self, labels: &[u32], kept: &[usize], validation: usize, test: usize, seed: Seed) -> Result<Parts> {
-        let groups = self.groups()?;
-        let groups: Vec<usize> = kept.iter().map(|&index| groups[index]).collect();
-        Ok(grouped_split(labels, &groups, validation, test, seed.derive("split"))?)
+        let (all, size) = (parts.train.len(), train.min(parts.train.len()));
+        let chosen = random_split(all, &[size], seed.derive("train"))?.pop().context("a split is missing")?;
+        parts.train = chosen.into_iter().map(|place| parts.train[place]).collect();
+        Ok(parts)
     }
 
     /// They do not depend on a seed, and take their time.
@@ -198,7 +150,7 @@ mod tests {
         let labels = (0..count as u32).map(|i| i % 2).collect();
         let texts = LabelledTexts::new("made", texts, labels, vec!["even".to_owned(), "odd".to_owned()]).unwrap();
         let train = 0..validation.iter().chain(&test).map(|part| part.start).min().unwrap_or(count);
-        TextSource::new(texts, train, validation, test)
+        TextSource::new(texts, Division { train, validation, test })
     }
 
     fn sizes(train: usize, validation: usize, test: usize) -> Sizes {
@@ -220,7 +172,9 @@ mod tests {
             (Some(30..34), Some(34..40), [30, 4, 6]),
         ] {
             let source = source(40, validation.clone(), test.clone());
-            let of = |seed| source.splits(SplitRule::Stratified, sizes(30, 8, 12), Seed(seed)).unwrap();
+            let [train, held_out @ ..] = lengths;
+            let sizes = sizes(train, held_out[0], held_out[1]);
+            let of = |seed| source.splits(SplitRule::Stratified, sizes, Seed(seed)).unwrap();
             let parts = of(1);
             assert_eq!([&parts.train, &parts.validation, &parts.test].map(Vec::len), lengths);
             assert_eq!(all(&parts), (0..40).collect::<Vec<_>>(), "{parts:?}");

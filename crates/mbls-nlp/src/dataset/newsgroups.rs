@@ -5,8 +5,7 @@
 //! Lang: NewsWeeder: Learning to Filter Netnews (ICML 1995); <http://qwone.com/~jason/20Newsgroups/>.
 
 use super::message_folder::{self, Message};
-use super::protocol::official_split;
-use super::{LabelledTexts, Parts, Protocol, archive};
+use super::{Division, LabelledTexts, Parts, Protocol, archive};
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -22,8 +21,8 @@ pub struct Newsgroups {
     pub texts: LabelledTexts,
     /// Group and number of each message, `sci.space/60123`.
     pub names: Vec<String>,
-    /// How many are for training, where the set is divided by date: the first.
-    pub official_train: Option<usize>,
+    /// What they are for: all in one part, or those before a date to train on, the later ones to test on.
+    pub division: Division,
 }
 
 /// Reads the messages from a folder or a `.tar.gz`: `<group>/<number>` in `20_newsgroups`, `20_newsgroup` or `20news-18828`, in both of
@@ -93,25 +92,21 @@ fn assemble(path: &Path, mut messages: Vec<Message>) -> Result<Newsgroups> {
     let names = messages.iter().map(|message| format!("{}/{}", message.group, message.name)).collect();
     let texts = messages.into_iter().map(|message| message.text).collect();
     let texts = LabelledTexts::new("20newsgroups", texts, labels, groups)?;
-    Ok(Newsgroups { texts, names, official_train: by_date.then_some(train) })
+    let all = texts.len();
+    let division = match by_date {
+        true => Division { train: 0..train, validation: None, test: Some(train..all) },
+        false => Division::whole(all),
+    };
+    Ok(Newsgroups { texts, names, division })
 }
 
 impl Newsgroups {
-    /// The parts of a protocol. Where the set is divided by date, its test part is the official one: [`Protocol::Correct`] then takes a validation part out of
-    /// the training part and leaves out what has a duplicate in the test part, and `test` is not looked at.
+    /// The parts of a protocol.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] for [`Protocol::Published`] of a set that is divided by date; what [`Protocol::parts`] reports.
+    /// What [`Protocol::parts`] reports.
     pub fn parts(&self, protocol: &Protocol) -> Result<Parts> {
-        match (self.official_train, protocol) {
-            (None, _) => protocol.parts(&self.texts),
-            (Some(train), Protocol::Correct { validation, duplicates, seed, .. }) => {
-                official_split(&self.texts, train, *validation, duplicates, *seed)
-            }
-            (Some(_), Protocol::Published { .. }) => {
-                Err(Error::value("protocol", "correct, for a set that is divided by date", "published"))
-            }
-        }
+        protocol.parts(&self.texts, &self.division)
     }
 }

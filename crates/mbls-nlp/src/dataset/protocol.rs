@@ -1,6 +1,6 @@
 //! What is trained, chosen and tested on.
 
-use super::{DuplicateConfig, LabelledTexts, Parts, duplicate_groups};
+use super::{Division, DuplicateConfig, LabelledTexts, Parts, duplicate_groups};
 use crate::{Error, Result};
 use mbls_data::{LegacyShuffle, Seed, stratified_split};
 use rand::RngExt;
@@ -18,8 +18,8 @@ pub enum Protocol {
         /// The run's seed, 1 by default.
         seed: u32,
     },
-    /// Copies and near copies of a text are in one part, every part has the same share of every class ([`grouped_split`]), and the vocabulary is
-    /// that of the training part.
+    /// Copies and near copies of a text are in one part, every part that is split off has the same share of every class ([`Division::split`]), and
+    /// the vocabulary is that of the training part.
     Correct {
         /// Number of texts to choose the epoch on.
         validation: usize,
@@ -33,17 +33,21 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// The parts of `texts`.
+    /// The parts of texts that their makers divided so.
     ///
     /// # Errors
     ///
-    /// [`Error::Split`] where a part would be empty or is too small for the classes; what [`duplicate_groups`] reports.
-    pub fn parts(&self, texts: &LabelledTexts) -> Result<Parts> {
+    /// [`Error::Value`] for [`Protocol::Published`] of a set that is in parts; [`Error::Split`] where a part would be empty or is too small for the
+    /// classes; what [`duplicate_groups`] and [`Division::split`] report.
+    pub fn parts(&self, texts: &LabelledTexts, division: &Division) -> Result<Parts> {
         match self {
+            Self::Published { .. } if !division.is_whole() => {
+                Err(Error::value("protocol", "correct, for a set that is in parts", "published"))
+            }
             Self::Published { seed } => published_split(texts.len(), *seed),
             Self::Correct { validation, test, duplicates, seed } => {
                 let groups = duplicate_groups(texts.texts(), duplicates)?;
-                grouped_split(texts.labels(), &groups, *validation, *test, *seed)
+                division.split(texts.labels(), &groups, *validation, *test, *seed)
             }
         }
     }
@@ -167,24 +171,4 @@ fn weight(group: &[usize], labels: &[u32], places: &[usize]) -> usize {
         sum += places[class];
     }
     sum
-}
-
-/// The parts of a set whose first `train` texts are for training by its makers: those of them that have a copy in the test part are left out, and the
-/// rest is divided by [`grouped_split`].
-pub(super) fn official_split(
-    texts: &LabelledTexts,
-    train: usize,
-    validation: usize,
-    duplicates: &DuplicateConfig,
-    seed: Seed,
-) -> Result<Parts> {
-    let groups = duplicate_groups(texts.texts(), duplicates)?;
-    let mut tested: Vec<usize> = groups[train..].to_vec();
-    tested.sort_unstable();
-    let kept: Vec<usize> = (0..train).filter(|&index| tested.binary_search(&groups[index]).is_err()).collect();
-    let labels: Vec<u32> = kept.iter().map(|&index| texts.labels()[index]).collect();
-    let kept_groups: Vec<usize> = kept.iter().map(|&index| groups[index]).collect();
-    let inner = grouped_split(&labels, &kept_groups, validation, 0, seed)?;
-    let outer = |part: Vec<usize>| part.into_iter().map(|place| kept[place]).collect();
-    Ok(Parts { train: outer(inner.train), validation: outer(inner.validation), test: (train..texts.len()).collect() })
 }

@@ -19,7 +19,7 @@ fn assert_whole(set: &Newsgroups) {
     assert_eq!(set.texts.texts(), ["\n\ncafé\n\nend", "no header", "\n\nto the moon\n"]);
     assert_eq!(set.texts.labels(), [0, 1, 1]);
     assert_eq!(set.texts.class_names(), ["alt.atheism", "sci.space"]);
-    assert_eq!(set.official_train, None);
+    assert!(set.division.is_whole());
 }
 
 #[test]
@@ -56,9 +56,9 @@ fn the_division_by_date_is_kept() {
     let files: Vec<(&str, &[u8])> = files.iter().map(|(name, content)| (name.as_str(), content.as_slice())).collect();
     let dir = folder(&files);
     let set = load(dir.path()).unwrap();
-    assert_eq!((set.texts.len(), set.official_train), (50, Some(26)));
+    assert_eq!((set.texts.len(), &set.division.train, &set.division.test), (50, &(0..26), &Some(26..50)));
     let copies = ["a/98", "b/99"].map(|name| set.names.iter().position(|other| other == name).unwrap());
-    let protocol = Protocol::Correct { validation: 4, test: 0, duplicates: DuplicateConfig::default(), seed: Seed(1) };
+    let protocol = Protocol::Correct { validation: 4, test: 24, duplicates: DuplicateConfig::default(), seed: Seed(1) };
     let parts = set.parts(&protocol).unwrap();
     assert_eq!((parts.train.len(), parts.validation.len()), (20, 4));
     assert_eq!(parts.test, (26..50).collect::<Vec<_>>());

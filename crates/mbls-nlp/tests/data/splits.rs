@@ -1,7 +1,7 @@
 //! Splits against numpy (`fixtures/splits`), near copies against all pairs.
 
 use mbls_data::Seed;
-use mbls_nlp::dataset::{DuplicateConfig, Parts, duplicate_groups, grouped_split, published_split};
+use mbls_nlp::dataset::{Division, DuplicateConfig, Parts, duplicate_groups, grouped_split, published_split};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -143,4 +143,40 @@ fn splits_and_similarities_that_cannot_be_are_refused() {
         assert!(duplicate_groups(&["a"], &DuplicateConfig { shingle, similarity }).is_err());
     }
     assert_eq!(duplicate_groups(&[""; 3], &DuplicateConfig::default()).unwrap(), [0, 0, 0]);
+}
+
+#[test]
+fn parts_of_a_set_are_kept_and_what_they_lack_is_split_off() {
+    let labels: Vec<u32> = (0..40).map(|i| i % 2).collect();
+    // 3 is a copy of 35, and 5 of 36.
+    let groups: Vec<usize> = (0..40)
+        .map(|i| {
+            if i == 3 {
+                35
+            } else if i == 5 {
+                36
+            } else {
+                i
+            }
+        })
+        .collect();
+    let division = |validation, test| Division { train: 0..30, validation, test };
+    let split = |division: &Division, sizes: [usize; 2]| division.split(&labels, &groups, sizes[0], sizes[1], Seed(1));
+
+    let parts = split(&division(Some(30..34), Some(34..40)), [4, 6]).unwrap();
+    assert_eq!((parts.validation, parts.test), ((30..34).collect(), (34..40).collect()));
+    assert_eq!(parts.train, (0..30).filter(|i| ![3, 5].contains(i)).collect::<Vec<_>>());
+    // Fewer of them, so that 36 is not tested on.
+    let parts = split(&division(None, Some(34..40)), [4, 2]).unwrap();
+    assert_eq!((parts.train.len(), parts.validation.len(), parts.test), (25, 4, vec![34, 35]));
+    let parts = split(&division(Some(30..34), None), [4, 6]).unwrap();
+    assert_eq!((parts.train.len(), parts.validation, parts.test.len()), (24, (30..34).collect(), 6));
+    assert_eq!(split(&Division::whole(40), [4, 6]).unwrap(), grouped_split(&labels, &groups, 4, 6, Seed(1)).unwrap());
+
+    let error = |division: &Division, sizes| split(division, sizes).unwrap_err().to_string();
+    assert_eq!(error(&division(None, Some(34..40)), [4, 7]), "test: expected at most 6 within 40 texts, found 7");
+    assert_eq!(error(&division(Some(38..44), None), [6, 2]), "validation: expected at most 6 within 40 texts, found 6");
+    assert!(error(&Division::whole(41), [4, 6]).starts_with("train: expected texts below 40"));
+    let few = Division::whole(40).split(&labels, &groups[1..], 4, 6, Seed(1)).unwrap_err().to_string();
+    assert_eq!(few, "groups: expected 40, one of each label, found 39");
 }
