@@ -1,7 +1,6 @@
 //! Bytes as a checkpoint: whatever is read without an error can be looked through, loaded, saved and read again.
 //!
-//! The first inputs are the test's: `cargo +nightly fuzz run checkpoints fuzz/corpus/checkpoints ../../fixtures/checkpoints --
-//! -max_total_time=300 -max_len=16384`, from `crates/mbls-nn` with that folder of the corpus made before.
+//! The first inputs are the test's, `fixtures/checkpoints`.
 
 #![no_main]
 
