@@ -48,7 +48,7 @@ pub fn read_vectors(
     if let Some(wrong @ (0 | MAX_DIMENSION..)) = dimension {
         return Err(Error::value("dimension of word vectors", format!("1..{MAX_DIMENSION}"), wrong));
     }
-    let (mut values, mut seen) = (Vec::new(), Vec::new());
+    let (mut values, mut seen, mut words) = (Vec::new(), Vec::new(), 0u64);
     while let Some((number, line)) = lines.next()? {
         if number == 1 && is_header(line) {
             continue;
@@ -59,6 +59,7 @@ pub fn read_vectors(
             None => *dimension.insert(line.dimension()?),
         };
         let (word, numbers) = line.split(dimension)?;
+        words += 1;
         let Some(place) = place(word) else { continue };
         if seen.len() <= place {
             seen.resize(place + 1, false);
@@ -69,7 +70,7 @@ pub fn read_vectors(
         }
     }
     match dimension {
-        Some(dimension) if lines.number > 0 => Ok(dimension),
+        Some(dimension) if words > 0 => Ok(dimension),
         _ => Err(Error::format(path, "number of words", "at least 1", 0)),
     }
 }

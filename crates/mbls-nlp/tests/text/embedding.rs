@@ -54,6 +54,8 @@ fn lines_that_do_not_fit_are_named() {
         (b"the 1 2\na 1e60 1\n", None, "line 2: value 1 of \"a\": expected a finite number, found \"1e60\""),
         (b"the 1 2\n\xff 1 2\n", None, "line 2: word: expected text in UTF-8"),
         (b"", None, "number of words: expected at least 1, found 0"),
+        // A header of word2vec and nothing behind it.
+        (b"0 3\n", Some(3), "number of words: expected at least 1, found 0"),
         (b"the 1 2\n", Some(0), "dimension of word vectors: expected 1..65536, found 0"),
     ] {
         let found = error(content, dimension);
