@@ -174,8 +174,9 @@ fn parse(file: &[u8]) -> Parsed<(Values, Id)> {
     match file {
         [] => Err("the file is empty".into()),
         [b'P', b'K', 3, 4, ..] => archive::read(file, limit),
-        [0x80, 2..=5, ..] => legacy::read(file, limit),
+        // Before the pickles: the size of a header may begin as they do, but their ninth byte is another.
         [_, _, _, _, _, _, _, _, b'{', ..] => safetensors::read(file, limit),
+        [0x80, 2..=5, ..] => legacy::read(file, limit),
         _ => Err(format!("{}, expected a file of torch.save or safetensors", kind(file))),
     }
 }

@@ -128,6 +128,22 @@ fn the_name_that_safetensors_reserves_is_refused() -> Result<()> {
     Ok(())
 }
 
+/// Found by fuzzing.
+#[test]
+fn a_header_whose_size_begins_as_a_pickle_is_read() -> Result<()> {
+    for protocol in 2..=5 {
+        let bytes = usize::from(protocol) * 256 + 0x80;
+        let store = ParamStore::new(1, DType::F32, &Device::Cpu);
+        // What is beside the name takes 53 bytes, and the header is filled up to a multiple of 8.
+        store.var_builder().get(2, &"n".repeat(bytes - 56))?;
+        let saved = store.to_safetensors()?;
+        assert_eq!(saved[..3], [0x80, protocol, 0]);
+        let report = store.load(&Checkpoint::from_bytes(saved)?, Fit::Strict)?;
+        assert_eq!(report.loaded.len(), 1);
+    }
+    Ok(())
+}
+
 fn name() -> impl Strategy<Value = String> {
     proptest::collection::vec("[a-z0-9_é]{1,5}", 1..4).prop_map(|parts| parts.join("."))
 }
