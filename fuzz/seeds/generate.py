@@ -45,6 +45,7 @@ def idx():
     seed("packed", (1, 1), packed(labels), packed(images))
     seed("packed-by-the-target", (2, 3), labels, images)
     seed("cut-off", (0, 2), labels[:9], images)
+    seed("no-records", (0, 0), struct.pack(">4BI", 0, 0, 8, 1, 0), struct.pack(">4B3I", 0, 0, 8, 3, 0, 28, 28))
 
 
 def mat5():
