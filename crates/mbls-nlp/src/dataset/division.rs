@@ -6,6 +6,19 @@ use mbls_data::Seed;
 use std::ops::Range;
 
 /// What the makers of a set meant its texts for, by their numbers; a part that they left out is split off the training part.
+///
+/// ```
+/// use mbls_data::Seed;
+/// use mbls_nlp::dataset::Division;
+///
+/// // The last four of ten texts are for testing; text 2 is a copy of text 7.
+/// let division = Division { train: 0..6, validation: None, test: Some(6..10) };
+/// let labels = [0, 1, 0, 1, 0, 1, 0, 1, 0, 1];
+/// let parts = division.split(&labels, &[0, 1, 7, 3, 4, 5, 6, 7, 8, 9], 2, 4, Seed(1))?;
+/// assert_eq!((parts.train.len(), parts.validation.len(), parts.test), (3, 2, vec![6, 7, 8, 9]));
+/// assert!(!parts.train.contains(&2));
+/// # Ok::<(), mbls_nlp::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Division {
     /// Those to train on, and to split the others off where they are missing.
@@ -27,12 +40,14 @@ impl Division {
         self.validation.is_none() && self.test.is_none()
     }
 
-    /// The parts, each with as many texts as asked for: the first ones of a part that the set has, others by [`grouped_split`] of those of the training part that are in
-    /// no group with what is held out; the rest is for training. `groups` are the numbers of [`duplicate_groups`](super::duplicate_groups).
+    /// The parts, each with as many texts as asked for: the first ones of a part that the set has, others by [`grouped_split`] of those of
+    /// the training part that are in no group with what is held out; the rest is for training. `groups` are the numbers of
+    /// [`duplicate_groups`](super::duplicate_groups).
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] where texts and groups are not as many, or a part has fewer texts than asked for or leaves the set; what [`grouped_split`] reports.
+    /// [`Error::Value`] where texts and groups are not as many, or a part has fewer texts than asked for or leaves the set; what
+    /// [`grouped_split`] reports.
     pub fn split(&self, labels: &[u32], groups: &[usize], validation: usize, test: usize, seed: Seed) -> Result<Parts> {
         let all = labels.len();
         if groups.len() != all {
