@@ -1,11 +1,11 @@
 //! Cells that classify pictures, and what cells of texts share with them.
 
 use crate::cell::{self, CellPlan, Measured, Place};
-use crate::data::{Sizes, Source};
+use crate::data::{ClassCounts, Sizes, Source};
 use crate::predictions::{LabelledLogits, SavedPredictions};
 use crate::results::{Cell, measures};
 use crate::shift::ShiftSource;
-use crate::suite::Scale;
+use crate::suite::{Scale, SplitRule, Suite};
 use crate::task::{ClassificationTask, LabelledBatch, to_slices};
 use crate::workload::Workload;
 use anyhow::{Context, Result};
@@ -36,6 +36,14 @@ impl Workload for Classification<'_> {
 
     fn sizes(&self, scale: &Scale) -> Result<Sizes> {
         self.source.sizes(scale)
+    }
+
+    fn class_counts(&self, suite: &Suite, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<ClassCounts> {
+        self.source.class_counts(&suite.data, rule, sizes, seed)
+    }
+
+    fn notes(&self) -> &[String] {
+        self.source.notes()
     }
 
     fn finished(&self, folder: &Path, identity: &str) -> Result<Option<Cell>> {

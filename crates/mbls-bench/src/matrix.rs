@@ -1,15 +1,17 @@
 //! The matrix of suites, losses and seeds: runs what is not finished, then writes results and report.
 
 use crate::cell::{CellPlan, Place, describe};
-use crate::data;
+use crate::data::{self, Counted, Sizes};
 use crate::model::ModelName;
 use crate::options::{Command, Selection};
 use crate::pretrained::PretrainedFile;
-use crate::results::{Cell, Results, SCHEMA, write_json};
+use crate::results::{Cell, DataSummary, Results, SCHEMA, write_json};
 use crate::suite::{DEFAULT_PROFILE, LossEntry, Scale, Suite};
-use crate::{jobs, summary, workload};
+use crate::workload::{self, Workload};
+use crate::{jobs, summary};
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
+use mbls_data::Seed;
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
@@ -38,11 +40,13 @@ pub(crate) fn run(command: &Command) -> Result<()> {
     let out = &selection.out;
     std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
     let _lock = lock(out)?;
-    let mut finished = Vec::new();
+    let (mut finished, mut data) = (Vec::new(), Vec::new());
     for run in &runs {
-        finished.extend(run.cells(selection, &device, device_name)?);
+        let (cells, summary) = run.cells(selection, &device, device_name)?;
+        finished.extend(cells);
+        data.push(summary);
     }
-    let results = Results { schema: SCHEMA, commit: commit(), device: device_name.to_owned(), cells: finished };
+    let results = Results { schema: SCHEMA, commit: commit(), device: device_name.to_owned(), data, cells: finished };
     write_json(&out.join("results.json"), &results)?;
     let shown: Vec<_> = runs.iter().map(|run| &run.suite).collect();
     let report = summary::report(&results, &shown, out)?;
@@ -114,11 +118,53 @@ impl SuiteRun {
         self.suite.loss.iter().filter(|loss| selection.losses.is_empty() || selection.losses.contains(&loss.id))
     }
 
-    /// Runs the cells that are not finished; returns all.
-    fn cells(&self, selection: &Selection, device: &Device, device_name: &str) -> Result<Vec<Cell>> {
+    /// Counts what the parts of every seed hold, and says so before anything is trained.
+    ///
+    /// # Errors
+    ///
+    /// A training part smaller than a batch; in user-supplied data a class without anything to learn
+    /// from.
+    fn examine(&self, work: &dyn Workload, sizes: Sizes) -> Result<DataSummary> {
+        let (suite, rule) = (&self.suite, self.scale.split);
+        let batch_size = suite.recipe.batch_size;
+        let (mut first, mut notes, mut warnings) = (None, work.notes().to_vec(), Vec::new());
+        for seed in 0..self.scale.seeds {
+            let counts = work.class_counts(suite, rule, sizes, Seed(seed))?;
+            let found = counts.check(suite.data.is_ones_own()).with_context(|| format!("the data of seed {seed}"))?;
+            let new = found.into_iter().filter(|warning| !warnings.contains(warning)).collect::<Vec<_>>();
+            warnings.extend(new);
+            if counts.counted != Counted::Pixels {
+                let train: u64 = counts.train.classes.iter().sum();
+                if train < sizes.train as u64 && first.is_none() {
+                    let all = sizes.train;
+                    notes.push(format!(
+                        "{train} of {all} texts are trained on: the others are copies of validation or test texts"
+                    ));
+                }
+                ensure!(
+                    train >= batch_size as u64,
+                    "the training part has {train} samples, fewer than the {batch_size} of one batch (recipe.batch_size)"
+                );
+            }
+            first.get_or_insert(counts);
+        }
+        ensure!(
+            sizes.train >= batch_size,
+            "the training part has {} samples, fewer than the {batch_size} of one batch (recipe.batch_size)",
+            sizes.train
+        );
+        let counts = first.context("expected at least one seed")?;
+        let summary = DataSummary { suite: suite.name.clone(), seeds: self.scale.seeds, counts, notes, warnings };
+        summary.lines(suite.data.is_ones_own()).iter().for_each(|line| mbls_train::say(line));
+        Ok(summary)
+    }
+
+    /// Runs the cells that are not finished; returns all, and what their data is.
+    fn cells(&self, selection: &Selection, device: &Device, device_name: &str) -> Result<(Vec<Cell>, DataSummary)> {
         self.suite.recipe.precision.prepare(device).with_context(|| format!("in {}", self.suite.origin))?;
         let work = &*workload::load(&self.suite, selection)?;
         let sizes = work.sizes(&self.scale).with_context(|| format!("in {}", self.suite.origin))?;
+        let summary = self.examine(work, sizes).with_context(|| format!("in {}", self.suite.origin))?;
         let digest = work.digest();
         let pretrained = self.pretrained(selection)?;
         let threads = rayon::current_num_threads();
@@ -154,7 +200,8 @@ impl SuiteRun {
         }
         let side_by_side = if device.is_cpu() { threads.min(MOST_JOBS) } else { 1 };
         let mut trained = jobs::run(unfinished, selection.jobs.unwrap_or(side_by_side))?.into_iter();
-        cells.into_iter().map(|cell| cell.or_else(|| trained.next()).context("a cell is missing")).collect()
+        let all = cells.into_iter().map(|cell| cell.or_else(|| trained.next()).context("a cell is missing"));
+        Ok((all.collect::<Result<_>>()?, summary))
     }
 }
 

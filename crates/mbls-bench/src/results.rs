@@ -1,9 +1,11 @@
 //! The result files: `result.json` of a cell and `results.json` of all. `docs/benchmarks.md` documents them.
 
 use crate::cell::CellKey;
+use crate::data::ClassCounts;
 use anyhow::{Context, Result, ensure};
 use mbls_core::calibration::TemperatureScaling;
 use mbls_core::metric::{ClassificationMetrics, ClassificationReport, Metric, Predictions};
+use mbls_report::FurtherTable;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -21,8 +23,52 @@ pub(crate) struct Results {
     pub(crate) commit: String,
     /// The device of the last run.
     pub(crate) device: String,
+    /// What the suites of the last run were trained and tested on; none in files of earlier versions.
+    #[serde(default)]
+    pub(crate) data: Vec<DataSummary>,
     /// The cells, in the order of suites, models, losses and seeds.
     pub(crate) cells: Vec<Cell>,
+}
+
+/// What a suite is trained and tested on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DataSummary {
+    /// The suite.
+    pub(crate) suite: String,
+    /// Number of seeds.
+    pub(crate) seeds: u64,
+    /// How much of each class the parts of seed 0 have.
+    pub(crate) counts: ClassCounts,
+    /// How the data was read, and what of it is not used.
+    pub(crate) notes: Vec<String>,
+    /// What is suspicious, in any seed.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl DataSummary {
+    /// What is said before training: a line of sums, or the `whole` table; notes; warnings.
+    pub(crate) fn lines(&self, whole: bool) -> Vec<String> {
+        let mut lines = vec![format!("{}: {}", self.suite, self.counts.summary())];
+        if whole {
+            lines.push(self.table().markdown());
+        }
+        lines.extend(self.notes.iter().cloned());
+        lines.extend(self.warnings());
+        lines
+    }
+
+    /// The warnings, called so.
+    pub(crate) fn warnings(&self) -> impl Iterator<Item = String> {
+        self.warnings.iter().map(|warning| format!("Warning: {warning}"))
+    }
+
+    /// The table of the report.
+    pub(crate) fn table(&self) -> FurtherTable {
+        self.counts.table(match self.seeds {
+            1 => "",
+            _ => "Of seed 0; where parts are split off, other seeds have others.",
+        })
+    }
 }
 
 /// One training, measured on one split.

@@ -3,7 +3,7 @@
 use crate::cell::CellKey;
 use crate::data::TaskKind;
 use crate::predictions::SavedPredictions;
-use crate::results::{Cell, Results};
+use crate::results::{Cell, DataSummary, Results};
 use crate::suite::{LossEntry, Suite};
 use crate::{segmentation, under_shift};
 use anyhow::{Context, Result};
@@ -30,20 +30,23 @@ pub(crate) fn report(results: &Results, suites: &[&Suite], out: &Path) -> Result
     for suite in suites {
         let cells: Vec<_> = results.cells.iter().filter(|cell| cell.key.suite == suite.name).collect();
         if let Some(first) = cells.first() {
+            let data = results.data.iter().find(|data| data.suite == suite.name);
+            let said = data.into_iter().flat_map(|data| data.notes.iter().cloned().chain(data.warnings()));
+            let tables = match suite.data.task() {
+                TaskKind::Segmentation => segmentation::tables(suite, &cells, out)?,
+                TaskKind::Pictures | TaskKind::Texts => under_shift::tables(suite, &cells),
+            };
             let losses = suite.loss.iter().filter_map(|loss| loss_report(suite, loss, &cells, out).transpose());
             reports.push(SuiteReport {
                 name: suite.name.clone(),
                 title: suite.title.clone(),
                 description: suite.description.clone(),
-                notes: suite.notes.clone(),
+                notes: suite.notes.iter().cloned().chain(said).collect(),
                 model: first.key.model.to_string(),
                 n_test: first.n,
                 seeds: cells.iter().filter(|cell| cell.key.loss == first.key.loss).count(),
                 losses: losses.collect::<Result<_>>()?,
-                further: match suite.data.task() {
-                    TaskKind::Segmentation => segmentation::tables(suite, &cells, out)?,
-                    TaskKind::Pictures | TaskKind::Texts => under_shift::tables(suite, &cells),
-                },
+                further: data.map(DataSummary::table).into_iter().chain(tables).collect(),
             });
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::results::{Cell, CorruptedTest, OutsideTest, Shift};
 use crate::suite::Suite;
-use mbls_report::FurtherTable;
+use mbls_report::{FurtherTable, Unit};
 use mbls_vision::transform::CorruptionKind;
 
 /// One table of the calibration and one of the accuracy under corruption, and one of how pictures from elsewhere are told apart; those that
@@ -51,6 +51,7 @@ fn corrupted(
             "{measure} in percent by severity, 0 the pictures as they are; {} test pictures, mean over seeds.",
             pictures(tested)
         ),
+        unit: Unit::Percent,
         columns: ["Loss", "Corruption", "0", "1", "2", "3", "4", "5"].map(str::to_owned).to_vec(),
         rows,
     }
@@ -86,6 +87,7 @@ fn outside(tested: &[(&str, Vec<&Shift>)]) -> FurtherTable {
             "In percent; up to {} pictures on each side, mean over seeds; entropy as the published code computes it.",
             pictures(tested)
         ),
+        unit: Unit::Percent,
         columns: columns.map(str::to_owned).to_vec(),
         rows,
     }

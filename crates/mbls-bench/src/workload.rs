@@ -2,14 +2,15 @@
 
 use crate::cell::{self, CellPlan, Place};
 use crate::classification::Classification;
-use crate::data::{Sizes, Source, TaskKind, locate, missing};
+use crate::data::{ClassCounts, Sizes, Source, TaskKind, locate, missing};
 use crate::options::Selection;
 use crate::results::Cell;
 use crate::segmentation::Segmentation;
 use crate::shift::ShiftSource;
-use crate::suite::{Scale, Suite};
+use crate::suite::{Scale, SplitRule, Suite};
 use crate::texts::Texts;
 use anyhow::{Context, Result};
+use mbls_data::Seed;
 use std::path::Path;
 
 /// A suite's data, read once for all of its cells, and how a cell is made from it.
@@ -23,6 +24,16 @@ pub(crate) trait Workload: Sync {
     ///
     /// More than there are, or none.
     fn sizes(&self, scale: &Scale) -> Result<Sizes>;
+
+    /// How much of each class the parts of one seed have.
+    ///
+    /// # Errors
+    ///
+    /// Sizes that the data set does not have; what reading masks reports.
+    fn class_counts(&self, suite: &Suite, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<ClassCounts>;
+
+    /// What the readers of the data say of it: how it was read, and what of it is not used.
+    fn notes(&self) -> &[String];
 
     /// The cell of that identity in `folder`; `None` where anything of it is still to be done.
     ///

@@ -12,6 +12,7 @@ mod label_column;
 mod legacy_shuffle;
 pub mod listing;
 mod loader;
+mod part_names;
 mod seed;
 mod split;
 
@@ -21,5 +22,6 @@ pub use error::{Error, Result};
 pub use label_column::LabelColumn;
 pub use legacy_shuffle::LegacyShuffle;
 pub use loader::{Collate, DataLoader, LoaderConfig, Order};
+pub use part_names::{PartEntries, PartName};
 pub use seed::Seed;
 pub use split::{random_split, stratified_split};

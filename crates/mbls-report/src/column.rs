@@ -6,6 +6,8 @@ use crate::report::{LossReport, SuiteReport, Summary};
 pub enum Unit {
     /// A fraction, printed times 100.
     Percent,
+    /// A whole number, printed with a comma every three digits.
+    Count,
     /// As it is.
     Plain,
 }
@@ -178,7 +180,7 @@ impl Column {
     pub(crate) fn legend(&self) -> String {
         let unit = match self.unit {
             Unit::Percent => "%",
-            Unit::Plain => "",
+            Unit::Count | Unit::Plain => "",
         };
         let better = match self.better {
             Direction::Higher => "higher is better",
@@ -210,7 +212,7 @@ impl Column {
     fn scale(&self, value: f64) -> f64 {
         match self.unit {
             Unit::Percent => value * 100.0,
-            Unit::Plain => value,
+            Unit::Count | Unit::Plain => value,
         }
     }
 }

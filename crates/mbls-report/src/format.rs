@@ -52,6 +52,11 @@ pub(crate) fn count(count: u64) -> String {
     text
 }
 
+/// A count that is kept as a number; "–" where it is none.
+pub(crate) fn whole(value: f64) -> String {
+    if value.is_finite() && value >= 0.0 { count(value.round() as u64) } else { ABSENT.to_string() }
+}
+
 /// A count with its noun: `1 seed`, `3 seeds`.
 pub(crate) fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })

@@ -1,9 +1,10 @@
 //! A suite's pictures, and how many of them each part takes.
 
-use super::{CandleOrigin, CandleSet, DataSpec, Sizes};
+use super::{CandleOrigin, CandleSet, DataSpec, FolderParts, Sizes, unused};
 use crate::suite::Scale;
 use anyhow::{Context, Result, bail};
-use mbls_data::Seed;
+use mbls_data::listing::{entries, real};
+use mbls_data::{PartEntries, Seed};
 use mbls_vision::dataset::tiny_imagenet::ClassOrder;
 use mbls_vision::dataset::{
     Split, cifar10, cifar100, cub, digits, fashion_mnist, image_folder, mnist, svhn, tiny_imagenet,
@@ -29,6 +30,8 @@ pub(crate) struct Source {
     pub(super) validation: Option<Part>,
     /// The part for testing, where the data set has one of its own.
     pub(super) test: Option<Part>,
+    /// What a reader of the results has to know of the data: what of it is not used.
+    pub(super) notes: Vec<String>,
 }
 
 impl Part {
@@ -50,11 +53,14 @@ impl Source {
     ///
     /// Files that are missing, truncated, oversized or hold labels out of range, each named.
     pub(crate) fn load(spec: &DataSpec, folder: &Path, files: FilesConfig) -> Result<Self> {
-        let official = |train: Part, test: Part| Self { train, validation: None, test: Some(test) };
+        let official = |train: Part, test: Part| Self { train, validation: None, test: Some(test), notes: Vec::new() };
         Ok(match spec {
-            DataSpec::Digits { .. } => {
-                Self { train: Part::whole(digits::load(folder.join("digits.csv.gz"))?), validation: None, test: None }
-            }
+            DataSpec::Digits { .. } => Self {
+                train: Part::whole(digits::load(folder.join("digits.csv.gz"))?),
+                validation: None,
+                test: None,
+                notes: Vec::new(),
+            },
             DataSpec::Mnist => official(
                 Part::whole(mnist::load(folder, Split::Train)?),
                 Part::whole(mnist::load(folder, Split::Test)?),
@@ -84,7 +90,7 @@ impl Source {
                 official(Part { images: images.clone(), indices: train }, Part { images, indices: test })
             }
             &DataSpec::CandleDatasets { set, from } => Self::candle(set, from, folder)?,
-            DataSpec::Imagefolder => Self::folders(folder, files)?,
+            &DataSpec::Imagefolder { parts } => Self::folders(folder, parts, files)?,
             DataSpec::Voc2012
             | DataSpec::Camvid
             | DataSpec::Vocfolder
@@ -120,7 +126,7 @@ impl Source {
             CandleOrigin::Folder => set.load_dir(folder)?,
             CandleOrigin::Hub => set.load_hub()?,
         };
-        Ok(Self { train: Part::whole(train), validation: None, test: Some(Part::whole(test)) })
+        Ok(Self { train: Part::whole(train), validation: None, test: Some(Part::whole(test)), notes: Vec::new() })
     }
 
     #[cfg(not(feature = "candle-datasets"))]
@@ -128,21 +134,53 @@ impl Source {
         bail!("data.kind = \"candle-datasets\": this program was built without the feature candle-datasets")
     }
 
-    fn folders(folder: &Path, files: FilesConfig) -> Result<Self> {
-        let named = |name: &str| Some(folder.join(name)).filter(|part| part.is_dir());
-        let train = named("train").unwrap_or_else(|| folder.to_owned());
-        let split = train != folder;
-        let train = image_folder::load(&train, None, files)?;
+    /// A folder of classes, or of parts with such folders.
+    fn folders(folder: &Path, parts: FolderParts, files: FilesConfig) -> Result<Self> {
+        let (folders, others): (Vec<_>, Vec<_>) =
+            entries(folder, &real(folder)?)?.into_iter().partition(|entry| entry.is_folder);
+        let others = others.into_iter().map(|entry| entry.name);
+        let folders = folders.into_iter().map(|entry| entry.name);
+        let found = match parts {
+            FolderParts::ByName => PartEntries::find(folder, folders, |name| Some(name)).context(
+                "data.parts: \"none\" in the suite file reads every folder as a class, whatever it is called",
+            )?,
+            FolderParts::None => PartEntries { others: folders.collect(), ..PartEntries::default() },
+        };
+        let Some(train) = &found.train else {
+            if let Some(part) = found.validation.or(found.test) {
+                bail!(
+                    "{}: the folder {part} looks like a part, and there is none for training: expected train beside it, or \
+                     data.parts = \"none\" in the suite file where it is a class",
+                    folder.display()
+                );
+            }
+            let train = image_folder::load(folder, None, files)?;
+            say_skipped(&train);
+            let notes = unused(folder, others);
+            return Ok(Self { train: Part::whole(train), validation: None, test: None, notes });
+        };
+        let train = image_folder::load(folder.join(train), None, files).with_context(|| {
+            format!(
+                "{} is read as the training part (data.parts = \"none\" in the suite file reads it as a class)",
+                train
+            )
+        })?;
         let names = train.class_names().to_vec();
-        let part = |name: &str| -> Result<Option<Part>> {
-            let Some(path) = named(name).filter(|_| split) else { return Ok(None) };
-            let images = image_folder::load(&path, Some(&names), files)?;
+        let part = |name: &Option<String>| -> Result<Option<Part>> {
+            let Some(name) = name else { return Ok(None) };
+            let images = image_folder::load(folder.join(name), Some(&names), files)?;
             say_skipped(&images);
             Ok(Some(Part::whole(images)))
         };
-        let (validation, test) = (part("val")?, part("test")?);
+        let (validation, test) = (part(&found.validation)?, part(&found.test)?);
         say_skipped(&train);
-        Ok(Self { train: Part::whole(train), validation, test })
+        let notes = unused(folder, found.others.into_iter().chain(others));
+        Ok(Self { train: Part::whole(train), validation, test, notes })
+    }
+
+    /// What a reader of the results has to know of the data.
+    pub(crate) fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Number of classes.

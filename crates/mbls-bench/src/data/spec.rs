@@ -35,8 +35,12 @@ pub(crate) enum DataSpec {
         /// From where.
         from: CandleOrigin,
     },
-    /// Anybody's pictures: a folder with one folder per class, or with parts `train`, `val` and `test` of such folders.
-    Imagefolder,
+    /// User-supplied images: a folder with one folder per class, or with parts `train`, `val` and `test` of such folders.
+    Imagefolder {
+        /// Whether there may be parts.
+        #[serde(default, skip_serializing_if = "FolderParts::is_default")]
+        parts: FolderParts,
+    },
     /// PASCAL VOC 2012, with masks.
     Voc2012,
     /// CamVid in the folders and lists of VOC, with masks and `classes.txt`.
@@ -63,6 +67,24 @@ pub(crate) enum TaskKind {
     Segmentation,
     /// A class for each text.
     Texts,
+}
+
+/// How folders called like parts are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum FolderParts {
+    /// As parts.
+    #[default]
+    ByName,
+    /// As classes.
+    None,
+}
+
+impl FolderParts {
+    /// Whether it is the one that is not mentioned.
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A data set of candle-datasets.
@@ -111,7 +133,7 @@ impl DataSpec {
             Self::TinyImagenet => "tiny-imagenet",
             Self::Cub => "cub",
             Self::CandleDatasets { set, .. } => set.own().name(),
-            Self::Imagefolder => "imagefolder",
+            Self::Imagefolder { .. } => "imagefolder",
             Self::Voc2012 => "voc2012",
             Self::Camvid => "camvid",
             Self::Vocfolder => "vocfolder",
@@ -122,7 +144,8 @@ impl DataSpec {
 
     /// Whether each picture is in a file of its own, which has to be decoded.
     pub(crate) fn is_in_files(&self) -> bool {
-        matches!(self, Self::TinyImagenet | Self::Cub | Self::Imagefolder) || self.task() == TaskKind::Segmentation
+        matches!(self, Self::TinyImagenet | Self::Cub | Self::Imagefolder { .. })
+            || self.task() == TaskKind::Segmentation
     }
 
     /// What a network makes of it.
@@ -154,7 +177,7 @@ impl DataSpec {
             Self::Voc2012 => Some("VOCdevkit/VOC2012"),
             Self::Camvid => Some("camvid-voc"),
             Self::Newsgroups => Some("20newsgroups"),
-            Self::Imagefolder | Self::Vocfolder | Self::Textfile { .. } => Some(""),
+            Self::Imagefolder { .. } | Self::Vocfolder | Self::Textfile { .. } => Some(""),
         }
     }
 
@@ -168,7 +191,7 @@ impl DataSpec {
             Self::Cifar100 => Normalise::cifar100(),
             Self::Svhn => Normalise::svhn(),
             Self::CandleDatasets { set, .. } => set.own().normalisation()?,
-            Self::TinyImagenet | Self::Cub | Self::Imagefolder => Normalise::imagenet(),
+            Self::TinyImagenet | Self::Cub | Self::Imagefolder { .. } => Normalise::imagenet(),
             Self::Voc2012 | Self::Camvid | Self::Vocfolder => Normalise::imagenet(),
             Self::Newsgroups | Self::Textfile { .. } => return None,
         })

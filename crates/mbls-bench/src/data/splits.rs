@@ -1,7 +1,7 @@
 //! The pictures of one seed, made ready for the network.
 
 use super::source::{Part, Source};
-use super::{DataSpec, Sizes};
+use super::{ClassCounts, Counted, DataSpec, PartCounts, Sizes};
 use crate::recipe::Recipe;
 use crate::suite::SplitRule;
 use anyhow::{Context, Result, bail, ensure};
@@ -41,14 +41,7 @@ impl Source {
         sizes: Sizes,
         seed: Seed,
     ) -> Result<Splits> {
-        let [train, validation, test] = match rule {
-            SplitRule::Stratified => self.stratified(sizes, seed)?,
-            SplitRule::Published => self.published(spec, sizes, seed)?,
-        };
-        let test = match (&self.test, rule) {
-            (Some(part), _) => Part { indices: part.indices[..sizes.test].to_vec(), ..part.clone() },
-            (None, _) => test,
-        };
+        let [train, validation, test] = self.parts(spec, rule, sizes, seed)?;
         let mut train = prepared(&train, spec)?.with_transforms(recipe.transforms.clone())?;
         let padding = recipe.crop_padding.unwrap_or(0);
         if padding > 0 || recipe.flip {
@@ -57,6 +50,44 @@ impl Source {
         let held_out =
             |part: &Part| anyhow::Ok(Arc::new(for_testing(&part.images, part.indices.clone(), spec, recipe)?));
         Ok(Splits { train: Arc::new(train), validation: held_out(&validation)?, test: held_out(&test)? })
+    }
+
+    /// The images of one seed for training, validation and tests.
+    ///
+    /// # Errors
+    ///
+    /// Sizes that the data set does not have.
+    pub(crate) fn parts(&self, spec: &DataSpec, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<[Part; 3]> {
+        let [train, validation, test] = match rule {
+            SplitRule::Stratified => self.stratified(sizes, seed)?,
+            SplitRule::Published => self.published(spec, sizes, seed)?,
+        };
+        let test = match &self.test {
+            Some(part) => Part { indices: part.indices[..sizes.test].to_vec(), ..part.clone() },
+            None => test,
+        };
+        Ok([train, validation, test])
+    }
+
+    /// How much of each class the parts of one seed have.
+    ///
+    /// # Errors
+    ///
+    /// As [`Source::parts`].
+    pub(crate) fn class_counts(
+        &self,
+        spec: &DataSpec,
+        rule: SplitRule,
+        sizes: Sizes,
+        seed: Seed,
+    ) -> Result<ClassCounts> {
+        let classes = self.classes();
+        let named = self.train.images.class_names();
+        let names =
+            if named.is_empty() { (0..classes).map(|class| class.to_string()).collect() } else { named.to_vec() };
+        let of = |part: Part| PartCounts::of_labels(part.labels(), classes);
+        let [train, validation, test] = self.parts(spec, rule, sizes, seed)?.map(of);
+        Ok(ClassCounts { counted: Counted::Images, names, train, validation, test, void_value: None })
     }
 
     /// Training, validation and, where there is no part for it, test pictures; what is missing is split off the training part.

@@ -17,9 +17,9 @@ pub(crate) use tables::tables;
 pub(crate) use task::SegmentationTask;
 
 use crate::cell::{CellPlan, Measured, Place};
-use crate::data::Sizes;
+use crate::data::{ClassCounts, Sizes};
 use crate::results::{Cell, write_json};
-use crate::suite::Scale;
+use crate::suite::{Scale, SplitRule, Suite};
 use crate::workload::Workload;
 use anyhow::{Context, Result};
 use evaluation::{EvaluationFile, evaluate};
@@ -41,6 +41,14 @@ impl Workload for Segmentation {
 
     fn sizes(&self, scale: &Scale) -> Result<Sizes> {
         Segmentation::sizes(self, scale)
+    }
+
+    fn class_counts(&self, _: &Suite, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<ClassCounts> {
+        Segmentation::class_counts(self, rule, sizes, seed)
+    }
+
+    fn notes(&self) -> &[String] {
+        Segmentation::notes(self)
     }
 
     fn run(&self, plan: &CellPlan, place: Place) -> Result<Cell> {

@@ -1,10 +1,11 @@
 //! A suite's pictures with masks, and their splits.
 
-use crate::data::{DataSpec, Sizes};
+use crate::data::{ClassCounts, Counted, DataSpec, PartCounts, Sizes, unused};
 use crate::suite::{Scale, SplitRule};
 use anyhow::{Context, Result, bail, ensure};
-use mbls_data::{Seed, Subset, random_split};
-use mbls_seg::dataset::{ClassList, SegmentationConfig, SegmentationFiles, voc, voc_layout};
+use mbls_data::listing::{entries, real};
+use mbls_data::{PartEntries, Seed, Subset, random_split};
+use mbls_seg::dataset::{ClassList, LabelCounts, SegmentationConfig, SegmentationFiles, voc, voc_layout};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,6 +17,8 @@ pub(crate) struct Segmentation {
     validation: Option<Arc<SegmentationFiles>>,
     /// The part for testing, where the data set has one of its own.
     test: Option<Arc<SegmentationFiles>>,
+    /// What a reader of the results has to know of the data.
+    notes: Vec<String>,
 }
 
 /// What one training uses.
@@ -38,16 +41,19 @@ impl Segmentation {
             DataSpec::Voc2012 => {
                 let part = |split| voc::load(folder, split, config).map(Arc::new);
                 // The official test masks are not public: what is published was measured on the validation part.
-                Ok(Self { train: part("train")?, validation: None, test: Some(part("val")?) })
+                Ok(Self { train: part("train")?, validation: None, test: Some(part("val")?), notes: Vec::new() })
             }
             DataSpec::Camvid | DataSpec::Vocfolder => {
                 let classes = ClassList::read(folder.join("classes.txt"))?;
                 let part = |split: &str| voc_layout::load(folder, split, classes.clone(), config).map(Arc::new);
-                let optional = |split: &str| {
-                    let list = folder.join("ImageSets/Segmentation").join(format!("{split}.txt"));
-                    list.exists().then(|| part(split)).transpose()
-                };
-                Ok(Self { train: part("train")?, validation: optional("val")?, test: optional("test")? })
+                let lists = folder.join("ImageSets/Segmentation");
+                let names = entries(&lists, &real(&lists)?)?.into_iter().map(|entry| entry.name);
+                let found = PartEntries::find(&lists, names, list_name)?;
+                // Missing, it is an error that names the usual list.
+                let train = part(found.train.as_deref().and_then(list_name).unwrap_or("train"))?;
+                let optional = |list: &Option<String>| list.as_deref().and_then(list_name).map(part).transpose();
+                let (validation, test) = (optional(&found.validation)?, optional(&found.test)?);
+                Ok(Self { train, validation, test, notes: unused(&lists, found.others) })
             }
             other => {
                 bail!("{}: expected a data set of pictures with masks", other.name())
@@ -58,6 +64,32 @@ impl Segmentation {
     /// The classes.
     pub(super) fn classes(&self) -> &ClassList {
         self.train.classes()
+    }
+
+    /// What a reader of the results has to know of the data.
+    pub(super) fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// How many pixels of each class the parts of one seed have.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segmentation::splits`]; masks that do not decode.
+    pub(super) fn class_counts(&self, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<ClassCounts> {
+        let Splits { train, validation, test, .. } = self.splits(rule, sizes, seed)?;
+        let of = |part: &Subset<SegmentationFiles>| -> Result<PartCounts> {
+            let LabelCounts { classes, void } = part.dataset().label_counts()?;
+            Ok(PartCounts { classes, void })
+        };
+        Ok(ClassCounts {
+            counted: Counted::Pixels,
+            names: self.classes().names().to_vec(),
+            train: of(&train)?,
+            validation: of(&validation)?,
+            test: of(&test)?,
+            void_value: None,
+        })
     }
 
     /// A number that changes with any path or size of a file, to tell data sets apart.
@@ -113,6 +145,12 @@ impl Segmentation {
         let validation = held_out(validation, sizes.validation, split_validation)?;
         Ok(Splits { train: Subset::new(self.train.clone(), train)?, validation, test, test_names })
     }
+}
+
+/// The name of a list of images without its ending.
+fn list_name(file: &str) -> Option<&str> {
+    let (name, ending) = file.rsplit_once('.')?;
+    ending.eq_ignore_ascii_case("txt").then_some(name)
 }
 
 #[cfg(test)]

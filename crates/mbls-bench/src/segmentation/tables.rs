@@ -4,7 +4,7 @@ use super::evaluation::{Evaluation, EvaluationFile};
 use crate::results::Cell;
 use crate::suite::Suite;
 use anyhow::Result;
-use mbls_report::FurtherTable;
+use mbls_report::{FurtherTable, Unit};
 use std::path::Path;
 
 /// The losses that were run, with what was measured of their seeds.
@@ -52,6 +52,7 @@ fn by_class(evaluated: &Evaluated, classes: &[String]) -> FurtherTable {
         title: "By class".to_owned(),
         note: "In percent, mean over seeds. Accuracy: of the pixels of that class. ECE: of the confidence where the class is predicted."
             .to_owned(),
+        unit: Unit::Percent,
         columns: columns.map(str::to_owned).to_vec(),
         rows,
     }
@@ -78,6 +79,7 @@ fn by_band(evaluated: &Evaluated) -> FurtherTable {
     FurtherTable {
         title: "By distance from the class boundaries".to_owned(),
         note: "In percent, mean over seeds; distances in pixels.".to_owned(),
+        unit: Unit::Percent,
         columns: columns.map(str::to_owned).to_vec(),
         rows,
     }
@@ -96,6 +98,7 @@ fn by_picture(evaluated: &Evaluated) -> FurtherTable {
     FurtherTable {
         title: "Single pictures".to_owned(),
         note: "ECE of each picture by itself, in percent; mean over seeds.".to_owned(),
+        unit: Unit::Percent,
         columns: columns.map(str::to_owned).to_vec(),
         rows: evaluated.iter().map(row).collect(),
     }

@@ -7,11 +7,11 @@ pub(crate) use recipe::TextRecipe;
 
 use crate::cell::{CellPlan, Place};
 use crate::classification::{measure, predict, scaled};
-use crate::data::{DataSpec, Sizes};
+use crate::data::{ClassCounts, DataSpec, Sizes};
 use crate::fnv;
 use crate::predictions::SavedPredictions;
 use crate::results::Cell;
-use crate::suite::{Scale, Suite};
+use crate::suite::{Scale, SplitRule, Suite};
 use crate::task::ClassificationTask;
 use crate::workload::Workload;
 use anyhow::{Context, Result};
@@ -128,6 +128,14 @@ impl Workload for Texts {
 
     fn sizes(&self, scale: &Scale) -> Result<Sizes> {
         self.source.sizes(scale)
+    }
+
+    fn class_counts(&self, _: &Suite, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<ClassCounts> {
+        self.source.class_counts(rule, sizes, seed)
+    }
+
+    fn notes(&self) -> &[String] {
+        self.source.notes()
     }
 
     fn run(&self, plan: &CellPlan, place: Place) -> Result<Cell> {

@@ -1,15 +1,16 @@
 //! A suite's texts, and their splits.
 
-use crate::data::{DataSpec, Sizes};
+use crate::data::{ClassCounts, Counted, DataSpec, PartCounts, Sizes, unused};
 use crate::fnv;
 use crate::suite::{Scale, SplitRule};
 use anyhow::{Context, Result, bail, ensure};
-use mbls_data::{Seed, random_split};
+use mbls_data::listing::{entries, real};
+use mbls_data::{PartEntries, Seed, random_split};
 use mbls_nlp::dataset::{
     Division, DuplicateConfig, LabelledTexts, Parts, duplicate_groups, labelled_file, newsgroups, published_split,
 };
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 
 /// The texts that a suite has, one part after the other.
@@ -18,6 +19,8 @@ pub(crate) struct TextSource {
     division: Division,
     /// The texts that are copies of one another.
     groups: OnceLock<Vec<usize>>,
+    /// What a reader of the results has to know of the data.
+    notes: Vec<String>,
 }
 
 /// The endings of files of labelled texts.
@@ -42,27 +45,58 @@ impl TextSource {
                     let all = texts.len();
                     return Ok(Self::new(texts, Division::whole(all)));
                 }
-                let file = part_file(path, "train")?.with_context(|| {
+                let (readable, mut others): (Vec<_>, Vec<_>) = entries(path, &real(path)?)?
+                    .into_iter()
+                    .partition(|entry| !entry.is_folder && file_name(&entry.name).is_some());
+                let readable = readable.into_iter().map(|entry| entry.name);
+                let found = PartEntries::find(path, readable, file_name)?;
+                let file = found.train.with_context(|| {
                     format!("{}: expected a file train.csv, train.tsv or train.jsonl", path.display())
                 })?;
-                let mut all = labelled_file::load(file, None, columns)?;
+                let mut all = labelled_file::load(path.join(file), None, columns)?;
                 let train = 0..all.len();
-                let mut part = |name: &str| -> Result<Option<Range<usize>>> {
-                    let Some(file) = part_file(path, name)? else { return Ok(None) };
-                    let texts = labelled_file::load(file, Some(all.class_names()), columns)?;
+                let mut part = |file: Option<String>| -> Result<Option<Range<usize>>> {
+                    let Some(file) = file else { return Ok(None) };
+                    let texts = labelled_file::load(path.join(file), Some(all.class_names()), columns)?;
                     let range = all.len()..all.len() + texts.len();
                     all = joined(&all, &texts)?;
                     Ok(Some(range))
                 };
-                let (validation, test) = (part("val")?, part("test")?);
-                Ok(Self::new(all, Division { train, validation, test }))
+                let (validation, test) = (part(found.validation)?, part(found.test)?);
+                let others = found.others.into_iter().chain(others.drain(..).map(|entry| entry.name));
+                let notes = unused(path, others);
+                Ok(Self { notes, ..Self::new(all, Division { train, validation, test }) })
             }
             other => bail!("{}: expected a data set of texts", other.name()),
         }
     }
 
     fn new(texts: LabelledTexts, division: Division) -> Self {
-        Self { texts, division, groups: OnceLock::new() }
+        Self { texts, division, groups: OnceLock::new(), notes: Vec::new() }
+    }
+
+    /// What a reader of the results has to know of the data.
+    pub(super) fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// How many texts of each class the parts of one seed have.
+    ///
+    /// # Errors
+    ///
+    /// As [`TextSource::splits`].
+    pub(super) fn class_counts(&self, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<ClassCounts> {
+        let parts = self.splits(rule, sizes, seed)?;
+        let labels = self.texts.labels();
+        let of = |part: &[usize]| PartCounts::of_labels(part.iter().map(|&text| labels[text]), self.texts.classes());
+        Ok(ClassCounts {
+            counted: Counted::Texts,
+            names: self.texts.class_names().to_vec(),
+            train: of(&parts.train),
+            validation: of(&parts.validation),
+            test: of(&parts.test),
+            void_value: None,
+        })
     }
 
     /// A number that changes with any text or label, to tell data sets apart.
@@ -119,17 +153,15 @@ impl TextSource {
     }
 }
 
-/// `<part>.csv` or the like in a folder, packed or not; `None` where there is none.
-fn part_file(folder: &Path, part: &str) -> Result<Option<PathBuf>> {
-    let names = ENDINGS.iter().flat_map(|ending| [format!("{part}.{ending}"), format!("{part}.{ending}.gz")]);
-    let found: Vec<PathBuf> = names.map(|name| folder.join(name)).filter(|file| file.is_file()).collect();
-    match &found[..] {
-        [] => Ok(None),
-        [file] => Ok(Some(file.clone())),
-        [first, second, ..] => {
-            bail!("{} and {}: expected one file of the part {part}", first.display(), second.display())
-        }
-    }
+/// The name of a file of labelled texts without its ending; `None` for any other file.
+fn file_name(file: &str) -> Option<&str> {
+    let cut = |file: &str, ending: &str| -> Option<usize> {
+        let rest = file.len().checked_sub(ending.len() + 1).filter(|&rest| rest > 0)?;
+        let (_, end) = file.split_at_checked(rest)?;
+        end.strip_prefix('.')?.eq_ignore_ascii_case(ending).then_some(rest)
+    };
+    let unpacked = cut(file, "gz").map_or(file, |rest| &file[..rest]);
+    ENDINGS.iter().find_map(|ending| cut(unpacked, ending)).map(|rest| &file[..rest])
 }
 
 /// Texts of the same classes, one after the other.
@@ -161,6 +193,22 @@ mod tests {
         let mut all = [&parts.train[..], &parts.validation, &parts.test].concat();
         all.sort_unstable();
         all
+    }
+
+    #[test]
+    fn names_of_files() {
+        for (file, name) in [
+            ("train.csv", Some("train")),
+            ("Train.TSV.GZ", Some("Train")),
+            ("dev.part.jsonl", Some("dev.part")),
+            ("notes.txt", None),
+            (".csv", None),
+            ("csv", None),
+            ("train.gz", None),
+            ("\u{fc}.ndjson", Some("\u{fc}")),
+        ] {
+            assert_eq!(file_name(file), name, "{file}");
+        }
     }
 
     #[test]

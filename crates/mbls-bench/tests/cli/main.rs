@@ -5,6 +5,7 @@ mod interruption;
 mod own_masks;
 mod own_pictures;
 mod own_texts;
+mod parts;
 mod recipes;
 mod support;
 mod threads;

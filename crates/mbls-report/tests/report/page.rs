@@ -4,7 +4,7 @@ use crate::fixture::{complete, full, loss, plain, report, suite};
 use crate::well_formed::check;
 use mbls_core::bootstrap::Interval;
 use mbls_core::metric::{Reliability, ReliabilityBin};
-use mbls_report::{COLUMNS, FurtherTable, LossReport, Report, SuiteReport, Summary, html};
+use mbls_report::{COLUMNS, FurtherTable, LossReport, Report, SuiteReport, Summary, Unit, html};
 use proptest::prelude::*;
 
 /// The cells of the table's row whose head starts with the title, without tags.
@@ -201,8 +201,9 @@ fn any_loss() -> impl Strategy<Value = LossReport> {
 fn any_further() -> impl Strategy<Value = FurtherTable> {
     let values = proptest::collection::vec(proptest::option::of(number()), 2);
     let rows = proptest::collection::vec((proptest::collection::vec(any::<String>(), 1), values), 0..3);
-    (any::<String>(), any::<String>(), proptest::collection::vec(any::<String>(), 3), rows)
-        .prop_map(|(title, note, columns, rows)| FurtherTable { title, note, columns, rows })
+    let unit = proptest::sample::select(vec![Unit::Percent, Unit::Count, Unit::Plain]);
+    (any::<String>(), any::<String>(), unit, proptest::collection::vec(any::<String>(), 3), rows)
+        .prop_map(|(title, note, unit, columns, rows)| FurtherTable { title, note, unit, columns, rows })
 }
 
 fn any_suite() -> impl Strategy<Value = SuiteReport> {

@@ -1,0 +1,18 @@
+//! What lies beside the parts of a data set.
+
+use std::path::Path;
+
+/// A sentence that names what of a folder is not used; none where nothing is left.
+pub(crate) fn unused(folder: &Path, names: impl IntoIterator<Item = String>) -> Vec<String> {
+    const SHOWN: usize = 10;
+    let names: Vec<String> = names.into_iter().collect();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    let more = match names.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} others"),
+    };
+    vec![format!("{}: not used: {shown}{more}", folder.display())]
+}
