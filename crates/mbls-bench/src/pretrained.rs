@@ -53,7 +53,9 @@ impl PretrainedFile {
     pub(crate) fn load_segmentation(&self, store: &ParamStore, network: &Network) -> Result<()> {
         let context = || format!("the weights {} do not fit the network", self.path.display());
         let prefix = format!("{}.", network.encoder());
-        let whole = self.checkpoint.state_dict().with_context(context)?.keys().any(|name| name.starts_with(&prefix));
+        // Behind a wrapper's prefix too.
+        let within = |name: &String| name.starts_with(&prefix) || name.contains(&format!(".{prefix}"));
+        let whole = self.checkpoint.state_dict().with_context(context)?.keys().any(within);
         let report = match whole {
             true => network.load(store, &self.checkpoint, Head::IfItFits),
             false => network.load_encoder(store, &self.checkpoint),

@@ -37,7 +37,7 @@ fn losses(criterion: &mut Criterion) {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         for shape in [&[128, 10][..], &[128, 200], &[1024, 1000], &[8, 21, 512, 512]] {
             let (logits, labels) = batch(shape).expect("a batch");
-            let ignore = (shape.len() > 2).then_some(IGNORED);
+            let ignore = (shape.len() > 2).then_some(IGNORED.into());
             for (name, spec) in &specs {
                 let loss = spec.build().expect("settings in range");
                 for form in ["fused", "composed"] {

@@ -31,8 +31,8 @@ pub enum Error {
     /// A label is no class of the logits.
     #[error("label {label} at row {row} is out of range: the logits have {classes} classes")]
     Label {
-        /// The label.
-        label: i64,
+        /// The label, whatever its type.
+        label: i128,
         /// Its row.
         row: usize,
         /// Number of classes.

@@ -1,6 +1,6 @@
 //! How saved tensors fit the variables of a network, and how well they have to.
 
-use crate::{Error, Result};
+use crate::{Error, Result, wrapper};
 use candle_core::{Shape, Tensor};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,11 +30,15 @@ pub enum Fit<'a> {
 /// The counters `num_batches_tracked` that PyTorch saves are not unexpected where the network has no use for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadReport {
+    /// What was taken off the checkpoint's names, such as `module.`; empty where nothing was. The
+    /// names below are without it.
+    pub prefix: String,
     /// Those of the same shape.
     pub loaded: Vec<String>,
     /// Those that only the network has; they keep their values.
     pub missing: Vec<String>,
-    /// Those that only the checkpoint has.
+    /// Those that only the checkpoint has. The counts of an average, such as PyTorch's
+    /// `n_averaged`, are among them, but are not refused however well the rest has to fit.
     pub unexpected: Vec<String>,
     /// Those of another shape; the network's keep their values.
     pub mis_shaped: Vec<MisShaped>,
@@ -62,7 +66,7 @@ impl Fit<'_> {
         let report = LoadReport::new(&expected.collect(), found);
         let mut refused = report.clone();
         refused.missing.retain(|name| self.refuses(name));
-        refused.unexpected.retain(|name| self.refuses(name));
+        refused.unexpected.retain(|name| self.refuses(name) && !is_count(name, found));
         refused.mis_shaped.retain(|tensor| self.refuses(&tensor.name));
         if !refused.fits() {
             return Err(Error::State { what: what.to_owned(), report: Box::new(refused) });
@@ -85,6 +89,11 @@ impl Fit<'_> {
             Self::Lenient => false,
         }
     }
+}
+
+/// Whether a saved tensor is the count of a wrapper.
+fn is_count(name: &str, found: &BTreeMap<String, Tensor>) -> bool {
+    wrapper::is_bookkeeping(name) && found.get(name).is_some_and(|tensor| tensor.elem_count() == 1)
 }
 
 impl LoadReport {
@@ -113,10 +122,13 @@ impl LoadReport {
     }
 }
 
-/// How many were loaded, then the names of those that were not.
+/// How many were loaded, without which prefix, then the names of those that were not.
 impl fmt::Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} loaded", self.loaded.len())?;
+        if !self.prefix.is_empty() {
+            write!(f, ", without the prefix {:?} of the names", self.prefix)?;
+        }
         list(f, "missing", &self.missing)?;
         list(f, "unexpected", &self.unexpected)?;
         list(f, "of another shape", &self.mis_shaped)

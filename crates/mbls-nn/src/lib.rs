@@ -44,6 +44,7 @@ mod param_store;
 pub mod portable;
 mod state;
 mod window;
+mod wrapper;
 
 pub use backward::backward;
 pub use checkpoint::Checkpoint;

@@ -1,7 +1,7 @@
 //! The variables of a network, by name.
 
 use crate::init::{self, TruncatedNormal};
-use crate::{Error, Fit, LoadReport, Result, state};
+use crate::{Error, Fit, LoadReport, Result, state, wrapper};
 use candle_core::{DType, Device, Shape, Tensor, Var};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
@@ -145,31 +145,40 @@ impl ParamStore {
 
     /// Sets every variable to its tensor in `state`, converted to the store's type and device.
     ///
+    /// Names may be those of a [wrapper](Self::load#wrappers): the state of an [`Ema`](crate::Ema)
+    /// is one.
+    ///
     /// # Errors
     ///
     /// [`Error::State`](crate::Error::State) lists names that are missing, unexpected or of another shape,
     /// [`Error::Values`](crate::Error::Values) integers in place of floating-point numbers; no variable has changed then.
-    pub fn load_state(&self, state: &BTreeMap<String, Tensor>) -> Result<()> {
-        self.fit_state("the state of the network", state, Fit::Strict).map(drop)
+    pub fn load_state(&self, state: &BTreeMap<String, Tensor>) -> Result<LoadReport> {
+        self.fit_part("", "the state of the network", state.clone(), Fit::Strict)
     }
 
-    /// Sets the variables to the tensors of their names in `state`; none of them where these do not fit as `fit` demands.
-    pub(crate) fn fit_state(&self, what: &str, state: &BTreeMap<String, Tensor>, fit: Fit) -> Result<LoadReport> {
-        self.fit_part("", what, state, fit)
-    }
-
-    /// As [`fit_state`](Self::fit_state), for the variables whose names begin with `prefix`, by the rest of these.
+    /// Sets the variables whose names begin with `part` to the tensors of the rest of these names
+    /// in `state`; none of them where these do not fit as `fit` demands.
     pub(crate) fn fit_part(
         &self,
-        prefix: &str,
+        part: &str,
         what: &str,
-        state: &BTreeMap<String, Tensor>,
+        state: BTreeMap<String, Tensor>,
         fit: Fit,
     ) -> Result<LoadReport> {
         let vars = self.lock();
-        let slot = |(name, var): (&String, _)| Some((name.strip_prefix(prefix)?.to_owned(), var));
-        let slots: Vec<(String, &Var)> = vars.by_name.iter().filter_map(|(name, var)| slot((name, var))).collect();
-        state::restore(what, &slots, state, fit)
+        let slot = |(name, var): (&String, _)| Some((name.strip_prefix(part)?.to_owned(), var));
+        let slots: BTreeMap<String, &Var> = vars.by_name.iter().filter_map(|(name, var)| slot((name, var))).collect();
+        let prefix = wrapper::prefix(&state, |name| slots.contains_key(name));
+        let state = wrapper::without(&prefix, state);
+        let slots: Vec<(String, &Var)> = slots.into_iter().collect();
+        match state::restore(what, &slots, &state, fit) {
+            Ok(report) => Ok(LoadReport { prefix, ..report }),
+            Err(Error::State { what, mut report }) => {
+                report.prefix = prefix;
+                Err(Error::State { what, report })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn select(&self, wanted: impl Fn(&str) -> bool) -> Vec<(String, Var)> {

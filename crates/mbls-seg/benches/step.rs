@@ -115,7 +115,7 @@ fn run(work: &Work, limit: Duration) -> Result<(usize, Vec<f64>)> {
     let labels = Tensor::from_vec((0..batch * size * size).map(label).collect(), (batch, size, size), device)?;
     let times = times(limit, || {
         let logits = model.forward_t(&images, true)?;
-        let value = loss.forward(&LogitBatch::new(&logits, &labels, Some(UNLABELLED))?)?;
+        let value = loss.forward(&LogitBatch::new(&logits, &labels, Some(UNLABELLED.into()))?)?;
         let mut gradients = backward(&value.total)?;
         clip_grad_norm(&store.parameters(), &mut gradients, 2.0)?;
         optimizer.step(&gradients, 0.01)?;

@@ -295,7 +295,7 @@ impl<'a> Trainer<'a> {
     fn load_model(&self, path: &std::path::Path) -> Result<()> {
         let checkpoint = Checkpoint::load(path, &self.config.identity, &self.device)?;
         let misfit = |source| Error::Misfit { path: path.to_owned(), part: "model", source: Box::new(source) };
-        self.store.load_state(&checkpoint.model).map_err(misfit)
+        self.store.load_state(&checkpoint.model).map(drop).map_err(misfit)
     }
 
     fn checkpoint(&self, progress: Progress) -> Checkpoint {

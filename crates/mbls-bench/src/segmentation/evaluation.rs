@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-const IGNORED: [u32; 1] = [VOID as u32];
+const IGNORED: [i64; 1] = [VOID as i64];
 
 /// `evaluation.json`: everything that was measured of a finished cell's test pictures.
 #[derive(Debug, Serialize, Deserialize)]
@@ -112,7 +112,7 @@ impl Measuring {
             let picture = Pictures {
                 logits: &logits[image * classes * area..][..classes * area],
                 shape: [1, classes, height, width],
-                labels: &batch.labels[image * area..][..area],
+                labels: batch.labels.range(image * area..(image + 1) * area),
                 indices: &batch.indices[image..=image],
             };
             let mut one = SegmentationMetrics::new(classes, self.metrics.settings().clone())?;
@@ -159,7 +159,7 @@ pub(super) fn evaluate(
         let mut add = || -> Result<()> {
             let (logits, shape, labels) = on_host(step)?;
             let indices = next_indices(&before.metrics, step)?;
-            let batch = Pictures { logits: &logits, shape, labels: &labels, indices: &indices };
+            let batch = Pictures { logits: &logits, shape, labels: (&labels).into(), indices: &indices };
             draw(batch, maps)?;
             let added = before.add(batch)?;
             confusions.extend(added.confusions);

@@ -60,7 +60,7 @@ impl Task for SegmentationTask {
         let logits = self.model.forward_t(&pixels, mode.is_train())?.to_dtype(DType::F32)?;
         let loss = match batch.is_all_void() {
             true => None,
-            false => Some(self.loss.forward(&LogitBatch::new(&logits, &labels, Some(u32::from(VOID)))?)?),
+            false => Some(self.loss.forward(&LogitBatch::new(&logits, &labels, Some(VOID.into()))?)?),
         };
         Ok(Step { logits, labels, loss })
     }

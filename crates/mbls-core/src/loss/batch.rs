@@ -1,3 +1,4 @@
+use super::mask;
 use super::ops::from_host;
 use super::targets::{self, IGNORED};
 use crate::{Error, Result};
@@ -55,7 +56,8 @@ pub enum Reduction {
 }
 
 impl LogitBatch {
-    /// Checks a batch; rows labelled `ignore` will not count.
+    /// Checks a batch; rows labelled `ignore`, any integer, will not count: `Some(-100)` is
+    /// PyTorch's default.
     ///
     /// The logits stay as they are: their layout is changed when [`logits`](Self::logits) is first called. The labels are
     /// read on the host: where they lie on the CPU already, no device is waited for.
@@ -69,7 +71,7 @@ impl LogitBatch {
     ///
     /// [`Error::Shape`] and [`Error::ElementType`] for other inputs, [`Error::Label`] for a label that is neither a class
     /// nor `ignore`, [`Error::AllIgnored`] where no row is left.
-    pub fn new(logits: &Tensor, labels: &Tensor, ignore: Option<u32>) -> Result<Self> {
+    pub fn new(logits: &Tensor, labels: &Tensor, ignore: Option<i64>) -> Result<Self> {
         let (dims, found) = (logits.dims(), labels.dims());
         if dims.len() < 2 || dims[1] < 2 {
             return Err(Error::Shape {
@@ -218,7 +220,9 @@ impl LogitBatch {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] for values of another shape, or where candle fails.
+    /// [`Error::Shape`] for values of another shape; [`Error::Value`] on the CPU, where the result
+    /// is not finite because of a masked class, one whose logit is minus infinity; or where candle
+    /// fails.
     pub fn reduce(&self, per_row: &Tensor) -> Result<Tensor> {
         if per_row.dims() != [self.rows] {
             return Err(Error::Shape {
@@ -232,7 +236,7 @@ impl LogitBatch {
             Some(weights) => (per_row * from_host(weights, self.rows, per_row)?)?,
             None => per_row.clone(),
         };
-        Ok(match self.reduction {
+        let reduced = match self.reduction {
             Reduction::Mean => {
                 let total = weights.map_or(self.rows as f64, |weights| weights.iter().sum());
                 weighted.sum_all()?.affine(1.0 / total, 0.0)?
@@ -245,7 +249,9 @@ impl LogitBatch {
                 }
                 None => weighted.reshape(self.shape.as_slice())?,
             },
-        })
+        };
+        mask::check(self, &reduced)?;
+        Ok(reduced)
     }
 
     /// The value of the batch from a statistic of all its rows, a scalar: itself for the mean, `rows` times it for the sum.
@@ -261,6 +267,7 @@ impl LogitBatch {
                 expected: "none: the loss is a statistic of the whole batch",
             });
         }
+        mask::check(self, statistic)?;
         match self.reduction {
             Reduction::Mean => Ok(statistic.clone()),
             Reduction::Sum => Ok(statistic.affine(self.rows as f64, 0.0)?),

@@ -1,13 +1,17 @@
 use super::cross_entropy::{TERM, negative_log_likelihood};
-use super::ops::log_softmax;
+use super::ops::{constant, log_softmax};
 use super::{LogitBatch, Loss, LossOutput, setting};
 use crate::Result;
-use candle_core::{D, Tensor};
+use candle_core::{D, DType, Tensor};
+use half::f16;
 
 /// Cross-entropy of normalised logits: `CE(l / (tau (|l| + 1e-7)))`, |l| the Euclidean norm of a row.
 ///
 /// Only the direction of a row is trained; its norm, and so overconfidence, cannot grow to lower the loss. Probabilities
 /// of such a model are those of the normalised logits.
+///
+/// The gradient of a row near 0 is large: by up to `1 / (1e-7 tau)`. Of logits in f16 that factor
+/// is at most 65504, the greatest number of the type; the direction of the gradient stays.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -51,9 +55,48 @@ impl Loss for LogitNorm {
     }
 
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
-        let logits = batch.logits()?;
-        let scaled = logits.broadcast_div(&norm(logits)?.affine(self.tau, self.tau * EPSILON)?)?;
-        LossOutput::new(TERM, 1.0, &batch.reduce(&negative_log_likelihood(&log_softmax(&scaled)?, batch)?)?)
+        let mut normalised = self.normalised(batch.logits()?)?;
+        if batch.source().dtype() == DType::F16 {
+            normalised = normalised.with_slope_of_at_most(f16::MAX.to_f64())?;
+        }
+        let log_probs = log_softmax(&normalised.logits)?;
+        LossOutput::new(TERM, 1.0, &batch.reduce(&negative_log_likelihood(&log_probs, batch)?)?)
+    }
+}
+
+/// Normalised logits `[rows, classes]`, and by what they were divided `[rows, 1]`.
+struct Normalised {
+    logits: Tensor,
+    divisor: Tensor,
+}
+
+impl LogitNorm {
+    /// `l / (tau (|l| + 1e-7))`.
+    ///
+    /// A row is divided by its greatest absolute value first, whose square may be out of range.
+    /// What is smaller than the addend to the norm is not: the quotient of both then stays within
+    /// range.
+    fn normalised(&self, logits: &Tensor) -> candle_core::Result<Normalised> {
+        let scale = logits.detach().abs()?.max_keepdim(D::Minus1)?;
+        // False for NaN, which so stays.
+        let scale = scale.lt(EPSILON)?.where_cond(&constant(EPSILON, &scale)?, &scale)?;
+        let unit = logits.broadcast_div(&scale)?;
+        let divisor = ((norm(&unit)? + constant(EPSILON, &scale)?.div(&scale)?)? * self.tau)?;
+        Ok(Normalised { logits: unit.broadcast_div(&divisor)?, divisor: (divisor.detach() * scale)? })
+    }
+}
+
+impl Normalised {
+    /// The same values, with the gradient of a row scaled down so that its derivative by the logits
+    /// is at most `slope` times that by the normalised ones. Without it the gradient of a row near
+    /// 0 is beyond the range of f16.
+    fn with_slope_of_at_most(self, slope: f64) -> candle_core::Result<Self> {
+        let factor = self.divisor.affine(slope, 0.0)?;
+        let factor = factor.gt(1.0)?.where_cond(&factor.ones_like()?, &factor)?;
+        let values = self.logits.detach();
+        // The difference is 0 and has the gradient.
+        let logits = (&values + (&self.logits - &values)?.broadcast_mul(&factor)?)?;
+        Ok(Self { logits, ..self })
     }
 }
 

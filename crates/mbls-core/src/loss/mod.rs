@@ -32,6 +32,7 @@ mod label_smoothing;
 mod logit_norm;
 mod logit_penalty;
 mod margin;
+mod mask;
 mod mdca;
 mod measured;
 mod mmce;
@@ -78,11 +79,14 @@ pub trait Loss: Send + Sync {
     /// The loss of a batch: a scalar that can be differentiated, and the terms it is the weighted sum of; in the shape of
     /// the labels for [`Reduction::None`].
     ///
-    /// Logits that are not finite give a loss that is not finite, no error.
+    /// Logits that are NaN or plus infinity give a loss that is not finite, no error. A logit of
+    /// minus infinity masks its class, whose probability is 0: the gradient there is 0 where the
+    /// loss is defined for it.
     ///
     /// # Errors
     ///
-    /// Where candle fails, out of memory for example.
+    /// [`Error::Value`] on the CPU where the loss is not finite because a class is masked: the
+    /// label's, or any in a loss of all logits. Where candle fails, out of memory for example.
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput>;
 
     /// Learns from a batch of validation data, for losses with multipliers; nothing for others.

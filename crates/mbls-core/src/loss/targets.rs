@@ -1,57 +1,53 @@
+use crate::metric::{Label, not_a_class, of_type};
 use crate::{Error, Result};
-use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
+use candle_core::{CpuStorage, Device, Storage, Tensor};
 use std::sync::Arc;
 
 /// The target of a row that does not count.
 pub(crate) const IGNORED: u32 = u32::MAX;
 
 /// The labels on the host, in row-major order, [`IGNORED`] in the place of `ignore`, and how many of them count.
-pub(super) fn read(labels: &Tensor, classes: usize, ignore: Option<u32>) -> Result<(Arc<[u32]>, usize)> {
+pub(super) fn read(labels: &Tensor, classes: usize, ignore: Option<i64>) -> Result<(Arc<[u32]>, usize)> {
     let element = labels.dtype();
+    let wrong_type = || Error::ElementType { what: "labels", expected: "an integer type", found: element.as_str() };
     if !element.is_int() {
-        return Err(Error::ElementType { what: "labels", expected: "an integer type", found: element.as_str() });
+        return Err(wrong_type());
     }
-    let mut labels = labels.to_device(&Device::Cpu)?.contiguous()?;
-    if !matches!(element, DType::U8 | DType::U32) {
-        labels = labels.to_dtype(DType::I64)?;
-    }
+    let labels = labels.to_device(&Device::Cpu)?.contiguous()?;
     let (storage, layout) = labels.storage_and_layout();
     let range = layout.start_offset()..layout.start_offset() + labels.elem_count();
-    let read = Targets { classes: classes as i64, ignore: ignore.map(i64::from) };
     match &*storage {
-        Storage::Cpu(CpuStorage::U8(labels)) => read.all(&labels[range]),
-        Storage::Cpu(CpuStorage::U32(labels)) => read.all(&labels[range]),
-        Storage::Cpu(CpuStorage::I64(labels)) => read.all(&labels[range]),
-        _ => Err(candle_core::Error::Msg(format!("labels of type {} did not become i64", element.as_str())).into()),
+        Storage::Cpu(CpuStorage::U8(labels)) => targets(&labels[range], classes, ignore),
+        Storage::Cpu(CpuStorage::U32(labels)) => targets(&labels[range], classes, ignore),
+        Storage::Cpu(CpuStorage::I16(labels)) => targets(&labels[range], classes, ignore),
+        Storage::Cpu(CpuStorage::I32(labels)) => targets(&labels[range], classes, ignore),
+        Storage::Cpu(CpuStorage::I64(labels)) => targets(&labels[range], classes, ignore),
+        _ => Err(wrong_type()),
     }
 }
 
-struct Targets {
-    classes: i64,
-    ignore: Option<i64>,
-}
-
-impl Targets {
-    fn all<T: Copy + Into<i64>>(&self, labels: &[T]) -> Result<(Arc<[u32]>, usize)> {
-        let mut counted = 0;
-        let mut wrong = None;
-        let target = |(row, &label): (usize, &T)| {
-            let label = label.into();
-            if Some(label) == self.ignore {
-                return IGNORED;
-            }
-            if !(0..self.classes.min(i64::from(IGNORED))).contains(&label) {
-                wrong = wrong.or(Some((row, label)));
-                return IGNORED;
-            }
-            counted += 1;
-            label as u32
-        };
-        // Of known length, so that they are written where they stay.
-        let targets: Arc<[u32]> = labels.iter().enumerate().map(target).collect();
-        match wrong {
-            Some((row, label)) => Err(Error::Label { label, row, classes: self.classes as usize }),
-            None => Ok((targets, counted)),
+fn targets<L: Label>(labels: &[L], classes: usize, ignore: Option<i64>) -> Result<(Arc<[u32]>, usize)> {
+    // A number that the type does not have ignores nothing.
+    let ignore = of_type::<L>(ignore.as_slice()).first().copied();
+    // So that no class is `IGNORED`.
+    let most = classes.min(IGNORED as usize);
+    let mut counted = 0;
+    let mut wrong = None;
+    let target = |(row, &label): (usize, &L)| {
+        if Some(label) == ignore {
+            return IGNORED;
         }
+        let Some(class) = label.class(most) else {
+            wrong = wrong.or(Some((label, row)));
+            return IGNORED;
+        };
+        counted += 1;
+        class
+    };
+    // Of known length, so that they are written where they stay.
+    let targets: Arc<[u32]> = labels.iter().enumerate().map(target).collect();
+    match wrong {
+        Some((label, row)) => Err(not_a_class(label, row, classes)),
+        None => Ok((targets, counted)),
     }
 }

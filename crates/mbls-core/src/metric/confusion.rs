@@ -1,5 +1,6 @@
+use super::label::{not_a_class, of_type};
 use super::saved::{self, Saved};
-use super::{MAX_ROWS, Metric, Overlap, Predictions, add_counts, same};
+use super::{Label, MAX_ROWS, Metric, Overlap, Predictions, add_counts, same};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -98,13 +99,13 @@ impl ConfusionMatrix {
     ///
     /// # Shapes
     ///
-    /// `predicted` and `labels` of the same length, in the same order.
+    /// `predicted` and `labels` of the same length, in the same order, each of any integer type.
     ///
     /// # Errors
     ///
     /// [`Error::Shape`] where the lengths differ, [`Error::Label`] for a label, or a prediction of a pixel that is not ignored,
     /// that is no class.
-    pub fn add_masks(&mut self, predicted: &[u32], labels: &[u32], ignored: &[u32]) -> Result<()> {
+    pub fn add_masks<L: Label>(&mut self, predicted: &[impl Label], labels: &[L], ignored: &[i64]) -> Result<()> {
         if predicted.len() != labels.len() {
             return Err(Error::Shape {
                 what: "predicted mask",
@@ -113,17 +114,19 @@ impl ConfusionMatrix {
             });
         }
         let classes = self.state.classes;
-        let pixels = || predicted.iter().zip(labels).enumerate().filter(|(_, (_, label))| !ignored.contains(label));
-        for (row, (&predicted, &label)) in pixels() {
-            if let Some(&wrong) = [label, predicted].iter().find(|&&class| class as usize >= classes) {
-                return Err(Error::Label { label: wrong.into(), row, classes });
-            }
-        }
+        let ignored = of_type::<L>(ignored);
+        let pixels = || {
+            let counted = predicted.iter().zip(labels).enumerate().filter(|(_, (_, label))| !ignored.contains(label));
+            counted.map(|(row, (&predicted, &label))| {
+                let label = label.class(classes).ok_or_else(|| not_a_class(label, row, classes))?;
+                let predicted = predicted.class(classes).ok_or_else(|| not_a_class(predicted, row, classes))?;
+                Ok((label as usize, predicted as usize))
+            })
+        };
+        pixels().try_for_each(|pixel| pixel.map(drop))?;
         add_counts(self.n(), labels.len() as u64)?;
-        for (_, (&predicted, &label)) in pixels() {
-            self.state.counts[label as usize * classes + predicted as usize] += 1;
-        }
-        Ok(())
+        pixels()
+            .try_for_each(|pixel| pixel.map(|(label, predicted)| self.state.counts[label * classes + predicted] += 1))
     }
 
     fn check_update(&self, classes: usize) -> Result<()> {

@@ -1,6 +1,6 @@
 use super::predictions::check_shape;
 use super::softmax::BLOCK;
-use super::{Metric, Predictions, Score};
+use super::{Label, Metric, Predictions, Score};
 use crate::{Error, Result};
 use rayon::prelude::*;
 
@@ -20,12 +20,13 @@ use rayon::prelude::*;
 ///
 /// # Shapes
 ///
-/// `logits` `[rows, classes]` in row-major order, f32 or f64; `labels` `[rows]`.
+/// `logits` `[rows, classes]` in row-major order, f32 or f64; `labels` `[rows]` of any integer
+/// type.
 ///
 /// # Errors
 ///
 /// Those of [`Predictions::from_logits`] and of the metric, for the first row that has one.
-pub fn measure_logits<M, T>(empty: &M, logits: &[T], classes: usize, labels: &[u32]) -> Result<M>
+pub fn measure_logits<M, T>(empty: &M, logits: &[T], classes: usize, labels: &[impl Label]) -> Result<M>
 where
     M: for<'a> Metric<Input<'a> = &'a Predictions<'a>> + Sync,
     T: Score,
@@ -38,12 +39,18 @@ where
 /// # Errors
 ///
 /// Those of [`Predictions::from_logits_at`] and of the metric, for the first row that has one.
-pub fn measure_logits_at<M, T>(empty: &M, logits: &[T], classes: usize, labels: &[u32], temperature: f64) -> Result<M>
+pub fn measure_logits_at<M, T>(
+    empty: &M,
+    logits: &[T],
+    classes: usize,
+    labels: &[impl Label],
+    temperature: f64,
+) -> Result<M>
 where
     M: for<'a> Metric<Input<'a> = &'a Predictions<'a>> + Sync,
     T: Score,
 {
-    check_shape("logits", logits.len(), classes, labels)?;
+    let labels = &check_shape("logits", logits.len(), classes, labels)?;
     measure(empty, logits, classes, labels, |logits, labels| {
         Predictions::from_logits_at(logits, classes, labels, temperature)
     })
@@ -54,12 +61,12 @@ where
 /// # Errors
 ///
 /// Those of [`Predictions::from_probs`] and of the metric, for the first row that has one.
-pub fn measure_probs<M, T>(empty: &M, probs: &[T], classes: usize, labels: &[u32]) -> Result<M>
+pub fn measure_probs<M, T>(empty: &M, probs: &[T], classes: usize, labels: &[impl Label]) -> Result<M>
 where
     M: for<'a> Metric<Input<'a> = &'a Predictions<'a>> + Sync,
     T: Score,
 {
-    check_shape("probabilities", probs.len(), classes, labels)?;
+    let labels = &check_shape("probabilities", probs.len(), classes, labels)?;
     measure(empty, probs, classes, labels, |probs, labels| Predictions::from_probs(probs, classes, labels))
 }
 

@@ -1,3 +1,5 @@
+use super::Label;
+use super::label::{classes_of, not_a_class};
 use super::score::Score;
 use super::softmax::{self, GROUP, Rows};
 use crate::{Error, Result};
@@ -65,7 +67,7 @@ impl<'a> Predictions<'a> {
     ///
     /// [`Error::Shape`] where the lengths do not fit, [`Error::Label`] for a label that is no class, [`Error::Value`] for a
     /// logit that is not finite.
-    pub fn from_logits<T: Score>(logits: &'a [T], classes: usize, labels: &'a [u32]) -> Result<Self> {
+    pub fn from_logits<T: Score>(logits: &'a [T], classes: usize, labels: &'a [impl Label]) -> Result<Self> {
         Self::from_logits_at(logits, classes, labels, 1.0)
     }
 
@@ -78,16 +80,16 @@ impl<'a> Predictions<'a> {
     pub fn from_logits_at<T: Score>(
         logits: &'a [T],
         classes: usize,
-        labels: &'a [u32],
+        labels: &'a [impl Label],
         temperature: f64,
     ) -> Result<Self> {
         let inverse_temperature = 1.0 / check_temperature(temperature)?;
-        check_shape("logits", logits.len(), classes, labels)?;
+        let labels = check_shape("logits", logits.len(), classes, labels)?;
         if !softmax::all_finite(logits) {
             let at = logits.iter().position(|logit| !logit.is_finite()).unwrap_or(0);
             return Err(not_finite(logits[at].into(), at, classes));
         }
-        let (labels, scores) = (Cow::Borrowed(labels), T::keep(logits));
+        let scores = T::keep(logits);
         Ok(Self { classes, labels, rows: OnceLock::new(), scores, inverse_temperature, probs: OnceLock::new() })
     }
 
@@ -101,11 +103,11 @@ impl<'a> Predictions<'a> {
     ///
     /// [`Error::Shape`] where the lengths do not fit, [`Error::Label`] for a label that is no class, [`Error::Value`] for a
     /// probability outside of `[0, 1]`, [`Error::ProbabilitySum`] for a row whose sum is further than 1e-3 from 1.
-    pub fn from_probs<T: Score>(probs: &[T], classes: usize, labels: &'a [u32]) -> Result<Self> {
-        check_shape("probabilities", probs.len(), classes, labels)?;
+    pub fn from_probs<T: Score>(probs: &[T], classes: usize, labels: &'a [impl Label]) -> Result<Self> {
+        let labels = check_shape("probabilities", probs.len(), classes, labels)?;
         let probs: Vec<f64> = probs.iter().map(|&p| p.into()).collect();
         let mut rows = Rows::with_capacity(labels.len());
-        for (index, (row, &label)) in probs.chunks_exact(classes).zip(labels).enumerate() {
+        for (index, (row, &label)) in probs.chunks_exact(classes).zip(&*labels).enumerate() {
             if let Some(class) = row.iter().position(|p| !(0.0..=1.0).contains(p)) {
                 let (value, expected) = (row[class], "a number from 0 to 1");
                 return Err(Error::Value { what: "probability", value, row: index, class, expected });
@@ -124,7 +126,7 @@ impl<'a> Predictions<'a> {
             rows.brier.push(row.iter().enumerate().map(error).map(|e| e * e).sum());
         }
         let rows = OnceLock::from(rows);
-        let (labels, probs) = (Cow::Borrowed(labels), OnceLock::from(probs));
+        let probs = OnceLock::from(probs);
         Ok(Self { classes, labels, rows, scores: Scores::None, inverse_temperature: 1.0, probs })
     }
 
@@ -278,8 +280,13 @@ fn not_finite(value: f64, at: usize, classes: usize) -> Error {
     Error::Value { what: "logit", value, row, class, expected: "a finite number" }
 }
 
-/// An error where labels and a number of scores are no batch.
-pub(super) fn check_shape(what: &'static str, scores: usize, classes: usize, labels: &[u32]) -> Result<()> {
+/// The classes of labels, which together with a number of scores must be a batch.
+pub(super) fn check_shape<'a>(
+    what: &'static str,
+    scores: usize,
+    classes: usize,
+    labels: &'a [impl Label],
+) -> Result<Cow<'a, [u32]>> {
     let rows = labels.len();
     // A class must fit into u32, the type of a label.
     if classes < 2 || u32::try_from(classes).is_err() {
@@ -293,9 +300,10 @@ pub(super) fn check_shape(what: &'static str, scores: usize, classes: usize, lab
             found: format!("{scores} values"),
         });
     }
+    let labels = classes_of(labels, classes)?;
     match labels.iter().position(|&label| label as usize >= classes) {
-        Some(row) => Err(Error::Label { label: labels[row].into(), row, classes }),
-        None => Ok(()),
+        Some(row) => Err(not_a_class(labels[row], row, classes)),
+        None => Ok(labels),
     }
 }
 

@@ -1,5 +1,6 @@
+use super::label::{not_a_class, of_type, with_slice};
 use super::logit_rows::check_classes;
-use super::{LogitRows, Predictions, softmax};
+use super::{Label, Labels, LogitRows, Predictions, softmax};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -8,7 +9,8 @@ use std::ops::Range;
 ///
 /// # Shapes
 ///
-/// `logits` `[N, C, H, W]` and `labels` `[N, H, W]`, both in row-major order.
+/// `logits` `[N, C, H, W]` and `labels` `[N, H, W]`, both in row-major order. Labels may be of any
+/// integer type, see [`Label`]; they are not copied.
 ///
 /// ```
 /// use mbls_core::metric::{Accuracy, Metric, SegmentationBatch};
@@ -30,8 +32,8 @@ pub struct SegmentationBatch<'a> {
     classes: usize,
     /// Pixels per image.
     area: usize,
-    labels: &'a [u32],
-    ignored: &'a [u32],
+    labels: Labels<'a>,
+    ignored: &'a [i64],
 }
 
 /// Pixels times classes of a block: few enough for the cache of a core, many enough to divide a batch among threads.
@@ -78,7 +80,13 @@ impl<'a> SegmentationBatch<'a> {
     /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where a length does not fit the shape, [`Error::Label`]
     /// for a label that is neither a class nor ignored, [`Error::Value`] for a logit that is not finite. Rows in the messages
     /// are indices of `labels`.
-    pub fn new(logits: &'a [f32], shape: [usize; 4], labels: &'a [u32], ignored: &'a [u32]) -> Result<Self> {
+    pub fn new(
+        logits: &'a [f32],
+        shape: [usize; 4],
+        labels: impl Into<Labels<'a>>,
+        ignored: &'a [i64],
+    ) -> Result<Self> {
+        let labels = labels.into();
         let [images, classes, height, width] = shape;
         check_classes(classes)?;
         let sizes = [("logits", &shape[..], logits.len()), ("labels", &[images, height, width], labels.len())];
@@ -91,19 +99,24 @@ impl<'a> SegmentationBatch<'a> {
         // Height times width, which no images need not have as a number.
         let area = labels.len().checked_div(images).unwrap_or(0);
         let batch = Self { logits, images, classes, area, labels, ignored };
+        with_slice!(labels, labels => batch.check(labels))?;
+        Ok(batch)
+    }
+
+    fn check(&self, labels: &[impl Label]) -> Result<()> {
         // Nearly always; else only the pixels that count have a say.
-        let all_finite = softmax::all_finite(logits);
-        for (pixel, label) in batch.counted(0..labels.len()) {
-            if label as usize >= classes {
-                return Err(Error::Label { label: label.into(), row: pixel, classes });
+        let all_finite = softmax::all_finite(self.logits);
+        for (pixel, label) in self.counted(labels, 0..labels.len()) {
+            if label.class(self.classes).is_none() {
+                return Err(not_a_class(label, pixel, self.classes));
             }
-            let wrong = || batch.scores(pixel).enumerate().find(|(_, logit)| !logit.is_finite());
+            let wrong = || self.scores(pixel).enumerate().find(|(_, logit)| !logit.is_finite());
             if !all_finite && let Some((class, &value)) = wrong() {
                 let (value, expected) = (value.into(), "a finite number");
                 return Err(Error::Value { what: "logit", value, row: pixel, class, expected });
             }
         }
-        Ok(batch)
+        Ok(())
     }
 
     /// The number of classes.
@@ -124,8 +137,8 @@ impl<'a> SegmentationBatch<'a> {
     #[must_use]
     pub fn image(&self, image: usize) -> Self {
         let (area, scores) = (self.area, self.area * self.classes);
-        let (logits, labels) = (&self.logits[image * scores..][..scores], &self.labels[image * area..][..area]);
-        Self { logits, images: 1, labels, ..*self }
+        let labels = self.labels.range(image * area..(image + 1) * area);
+        Self { logits: &self.logits[image * scores..][..scores], images: 1, labels, ..*self }
     }
 
     /// The pixels that count, as rows: at most `2^18 / classes` of them at a time (or one), whatever the size of the batch.
@@ -152,8 +165,7 @@ impl<'a> SegmentationBatch<'a> {
     pub(super) fn block(self, block: usize, keep: impl Fn(u32) -> bool) -> PixelRows {
         let first = block * self.block_pixels();
         let last = (first + self.block_pixels()).min(self.labels.len());
-        let (pixels, labels): (Vec<usize>, Vec<u32>) =
-            self.counted(first..last).filter(|(_, label)| keep(*label)).unzip();
+        let (pixels, labels) = with_slice!(self.labels, labels => self.classes_of(labels, first..last, keep));
         PixelRows { logits: self.rows_of(&pixels), classes: self.classes, labels, pixels }
     }
 
@@ -183,10 +195,24 @@ impl<'a> SegmentationBatch<'a> {
         rows
     }
 
+    /// Index and class of the pixels of a range that count and whose class meets a condition.
+    fn classes_of(
+        &self,
+        labels: &[impl Label],
+        range: Range<usize>,
+        keep: impl Fn(u32) -> bool,
+    ) -> (Vec<usize>, Vec<u32>) {
+        // All that count are classes, as `check` has seen.
+        let classes =
+            self.counted(labels, range).filter_map(|(pixel, label)| Some((pixel, label.class(self.classes)?)));
+        classes.filter(|(_, class)| keep(*class)).unzip()
+    }
+
     /// Index and label of the pixels of a range that count.
-    fn counted(self, range: Range<usize>) -> impl Iterator<Item = (usize, u32)> + 'a {
-        let pixels = range.clone().zip(self.labels[range].iter().copied());
-        pixels.filter(move |(_, label)| !self.ignored.contains(label))
+    fn counted<L: Label>(&self, labels: &[L], range: Range<usize>) -> impl Iterator<Item = (usize, L)> {
+        let ignored = of_type(self.ignored);
+        let pixels = range.clone().zip(labels[range].iter().copied());
+        pixels.filter(move |(_, label)| !ignored.contains(label))
     }
 
     /// The logits of a pixel, one per class.

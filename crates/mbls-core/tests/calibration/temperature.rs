@@ -156,8 +156,8 @@ fn pixels_are_rows() {
     let message = TemperatureScaling::fit_pixels(&[0.0, 1.0], [1, 2, 1, 1], &[9], Some(9)).unwrap_err().to_string();
     assert_eq!(message, "temperature scaling: there are no rows to fit to");
     let none: [f32; 0] = [];
-    assert!(TemperatureScaling::fit_pixels(&none, [0, 2, 1, 1], &[], None).is_err());
-    assert!(TemperatureScaling::fit_pixels(&none, [1, 2, 0, 1], &[], None).is_err());
+    assert!(TemperatureScaling::fit_pixels(&none, [0, 2, 1, 1], &[0u32; 0], None).is_err());
+    assert!(TemperatureScaling::fit_pixels(&none, [1, 2, 0, 1], &[0u32; 0], None).is_err());
     // A valid row with a NaN, numbered through the images.
     let message = TemperatureScaling::fit_pixels(&[0.0, 0.0, 0.0, f32::NAN], [2, 2, 1, 1], &[0, 0], None).unwrap_err();
     assert_eq!(message.to_string(), "logit NaN at row 1, class 1: expected a finite number");

@@ -44,12 +44,12 @@ fn numbers(values: &Value) -> Vec<f64> {
     list.iter().map(|v| number(v).unwrap_or_else(|| panic!("no number: {v}"))).collect()
 }
 
-/// One case's input: the reference's label -100 becomes a label that a `u32` can name.
+/// One case's input.
 struct Case {
     name: String,
     logits: Tensor,
     labels: Tensor,
-    ignore: u32,
+    ignore: i64,
     /// The rows that count, in f64.
     rows: Vec<(Vec<f64>, usize)>,
     ignored: usize,
@@ -58,9 +58,7 @@ struct Case {
 
 impl Case {
     fn new(name: &str, logits: &Tensor, labels: &Tensor, ignore_index: i64) -> candle_core::Result<Self> {
-        let ignore = u32::try_from(ignore_index).unwrap_or(u32::MAX);
         let values: Vec<i64> = labels.flatten_all()?.to_vec1()?;
-        let named = values.iter().map(|&v| if v == ignore_index { i64::from(ignore) } else { v }).collect();
         let classes = logits.dims()[1];
         let flattened = logits.to_dtype(DType::F64)?.reshape((logits.dims()[0], classes, ()))?;
         let flattened = flattened.transpose(1, 2)?.contiguous()?.reshape(((), classes))?.to_vec2::<f64>()?;
@@ -68,8 +66,8 @@ impl Case {
         Ok(Self {
             name: name.into(),
             logits: logits.clone(),
-            labels: Tensor::from_vec::<_, i64>(named, labels.shape(), &Device::Cpu)?,
-            ignore,
+            labels: labels.clone(),
+            ignore: ignore_index,
             ignored: values.len() - rows.len(),
             finite: rows.iter().all(|(row, _)| row.iter().all(|l| l.is_finite())),
             rows: rows.into_iter().map(|(row, &label)| (row, label as usize)).collect(),

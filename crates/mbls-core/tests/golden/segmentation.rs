@@ -23,7 +23,7 @@ impl Batch {
         Self { logits, shape, labels }
     }
 
-    fn input<'a>(&'a self, ignored: &'a [u32]) -> SegmentationBatch<'a> {
+    fn input<'a>(&'a self, ignored: &'a [i64]) -> SegmentationBatch<'a> {
         SegmentationBatch::new(&self.logits, self.shape, &self.labels, ignored).unwrap()
     }
 }
@@ -32,7 +32,7 @@ struct Case {
     name: String,
     values: Value,
     batches: Vec<Batch>,
-    ignore: u32,
+    ignore: i64,
 }
 
 /// The cases with values; the others hold what the published code fails on.
@@ -45,7 +45,7 @@ fn cases() -> Vec<Case> {
             name: name.clone(),
             values: values.clone(),
             batches: batches.map(batch).collect(),
-            ignore: values["ignore_index"].as_u64().unwrap() as u32,
+            ignore: values["ignore_index"].as_i64().unwrap(),
         })
     });
     let cases: Vec<Case> = cases.collect();
@@ -65,7 +65,7 @@ impl Case {
     }
 
     /// The sum of what a metric of predictions saw in all batches.
-    fn pooled<M: for<'a> Metric<Input<'a> = &'a Predictions<'a>>>(&self, mut metric: M, ignored: &[u32]) -> M {
+    fn pooled<M: for<'a> Metric<Input<'a> = &'a Predictions<'a>>>(&self, mut metric: M, ignored: &[i64]) -> M {
         for batch in &self.batches {
             for rows in batch.input(ignored).chunks() {
                 metric.update(&rows.predictions().unwrap()).unwrap();
@@ -74,13 +74,13 @@ impl Case {
         metric
     }
 
-    fn calibration(&self, mut metric: SegmentationCalibration, ignored: &[u32]) -> SegmentationCalibrationReport {
+    fn calibration(&self, mut metric: SegmentationCalibration, ignored: &[i64]) -> SegmentationCalibrationReport {
         self.batches.iter().for_each(|batch| metric.update(batch.input(ignored)).unwrap());
         metric.value().unwrap()
     }
 }
 
-fn confusion(batch: &Batch, ignored: &[u32]) -> ConfusionMatrix {
+fn confusion(batch: &Batch, ignored: &[i64]) -> ConfusionMatrix {
     let mut confusion = ConfusionMatrix::new(batch.shape[1]).unwrap();
     for rows in batch.input(ignored).chunks() {
         confusion.update(&rows.predictions().unwrap()).unwrap();
@@ -189,7 +189,7 @@ fn almost_no_pixels() {
     for (name, map) in maps {
         let batch = Batch::read(name, map);
         let classes = batch.shape[1] as u32;
-        let ignored: Vec<u32> = batch.labels.iter().copied().filter(|&label| label >= classes).collect();
+        let ignored: Vec<i64> = batch.labels.iter().copied().filter(|&label| label >= classes).map(i64::from).collect();
         let mut metric = SegmentationCalibration::new(15, SegmentationProtocol::Reference).unwrap();
         metric.update(batch.input(&ignored)).unwrap();
         let area = batch.labels.len();

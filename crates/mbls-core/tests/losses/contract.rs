@@ -10,7 +10,7 @@ use mbls_core::loss::{
 
 const CPU: Device = Device::Cpu;
 
-fn error(logits: &Tensor, labels: &Tensor, ignore: Option<u32>) -> String {
+fn error(logits: &Tensor, labels: &Tensor, ignore: Option<i64>) -> String {
     LogitBatch::new(logits, labels, ignore).expect_err("a wrong batch").to_string()
 }
 

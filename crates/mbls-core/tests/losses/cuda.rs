@@ -46,7 +46,7 @@ fn check(
 }
 
 fn with_ignored(labels: &Tensor) -> impl Fn(&Tensor) -> Result<LogitBatch> {
-    |logits| LogitBatch::new(logits, labels, Some(IGNORED))
+    |logits| LogitBatch::new(logits, labels, Some(IGNORED.into()))
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn equal_the_cpu_with_weights_and_sums() -> Result<()> {
         let weights: Vec<f64> = (0..shape[1]).map(|k| [0.5, 2.0, 0.0][k % 3]).collect();
         for reduction in [Reduction::Mean, Reduction::Sum] {
             let batch = |logits: &Tensor| {
-                let batch = LogitBatch::new(logits, &labels, Some(IGNORED))?;
+                let batch = LogitBatch::new(logits, &labels, Some(IGNORED.into()))?;
                 Ok(batch.with_class_weights(&weights)?.with_reduction(reduction))
             };
             check(&device, &logits(shape), batch, 1e-11)?;
@@ -106,9 +106,9 @@ fn equal_the_cpu_where_logits_tie() -> Result<()> {
 fn equal_the_cpu_of_a_view() -> Result<()> {
     let Some(device) = device()? else { return Ok(()) };
     let labels = labels(&[6, 4])?;
-    let transposed = |logits: &Tensor| LogitBatch::new(&logits.narrow(1, 2, 6)?.t()?, &labels, Some(IGNORED));
+    let transposed = |logits: &Tensor| LogitBatch::new(&logits.narrow(1, 2, 6)?.t()?, &labels, Some(IGNORED.into()));
     check(&device, &logits(&[4, 9]), transposed, 1e-11)?;
-    let shifted = |logits: &Tensor| LogitBatch::new(&logits.narrow(0, 3, 6)?, &labels, Some(IGNORED));
+    let shifted = |logits: &Tensor| LogitBatch::new(&logits.narrow(0, 3, 6)?, &labels, Some(IGNORED.into()));
     check(&device, &logits(&[9, 4]), shifted, 1e-11)
 }
 
@@ -126,7 +126,7 @@ fn bits_are_the_same_in_every_run() -> Result<()> {
         let var = Var::from_tensor(&logits(shape).to_dtype(DType::F32)?.to_device(&device)?)?;
         for loss in losses(shape[1])? {
             let run = || -> Result<_> {
-                let batch = LogitBatch::new(&var, &labels, Some(IGNORED))?;
+                let batch = LogitBatch::new(&var, &labels, Some(IGNORED.into()))?;
                 let (values, gradient) = evaluate(loss.as_ref(), &batch, &var)?;
                 Ok((values, flat(&gradient)))
             };
@@ -141,7 +141,7 @@ fn a_graph_can_be_differentiated_twice() -> Result<()> {
     let Some(device) = device()? else { return Ok(()) };
     let (labels, var) = (labels(&[7, 5])?, Var::from_tensor(&logits(&[7, 5]).to_device(&device)?)?);
     for loss in losses(5)? {
-        let total = loss.forward(&LogitBatch::new(&var, &labels, Some(IGNORED))?)?.total;
+        let total = loss.forward(&LogitBatch::new(&var, &labels, Some(IGNORED.into()))?)?.total;
         let gradient = || -> Result<_> { Ok(flat(total.backward()?.get(&var).expect("a gradient"))) };
         assert_eq!(gradient()?, gradient()?, "{}", loss.name());
     }

@@ -14,7 +14,7 @@ impl Evaluated {
         spec: &LossSpec,
         logits: &Tensor,
         labels: &Tensor,
-        ignore: Option<u32>,
+        ignore: Option<i64>,
     ) -> mbls_core::Result<Self> {
         Self::of(spec.build()?.as_ref(), logits, |logits| LogitBatch::new(logits, labels, ignore))
     }

@@ -99,9 +99,9 @@ fn check(logits: &Tensor, batch: impl Fn(&Tensor) -> Result<LogitBatch>, toleran
 fn equal_the_composed_losses_in_every_shape() -> Result<()> {
     for shape in SHAPES {
         let labels = labels(shape)?;
-        check(&logits(shape), |logits| LogitBatch::new(logits, &labels, Some(IGNORED)), 1e-11)?;
+        check(&logits(shape), |logits| LogitBatch::new(logits, &labels, Some(IGNORED.into())), 1e-11)?;
         let single = logits(shape).to_dtype(DType::F32)?;
-        check(&single, |logits| LogitBatch::new(logits, &labels, Some(IGNORED)), 1e-5)?;
+        check(&single, |logits| LogitBatch::new(logits, &labels, Some(IGNORED.into())), 1e-5)?;
     }
     Ok(())
 }
@@ -112,7 +112,7 @@ fn equal_the_composed_losses_where_logits_tie() -> Result<()> {
     for shape in [&[40, 16][..], &[30, 100], &[2, 40, 7]] {
         let labels = labels(shape)?;
         let tied = logits(shape).round()?;
-        check(&tied, |logits| LogitBatch::new(logits, &labels, Some(IGNORED)), 1e-11)?;
+        check(&tied, |logits| LogitBatch::new(logits, &labels, Some(IGNORED.into())), 1e-11)?;
     }
     Ok(())
 }
@@ -123,7 +123,7 @@ fn equal_the_composed_losses_in_half_precision() -> Result<()> {
         let labels = labels(shape)?;
         for (dtype, tolerance) in [(DType::F16, 2e-3), (DType::BF16, 1e-2)] {
             let half = logits(shape).to_dtype(dtype)?;
-            check(&half, |logits| LogitBatch::new(logits, &labels, Some(IGNORED)), tolerance)?;
+            check(&half, |logits| LogitBatch::new(logits, &labels, Some(IGNORED.into())), tolerance)?;
         }
     }
     Ok(())
@@ -136,7 +136,7 @@ fn equal_the_composed_losses_with_weights_and_sums() -> Result<()> {
         let weights: Vec<f64> = (0..shape[1]).map(|k| [0.5, 2.0, 0.0][k % 3]).collect();
         for reduction in [Reduction::Mean, Reduction::Sum] {
             let batch = |logits: &Tensor| {
-                let batch = LogitBatch::new(logits, &labels, Some(IGNORED))?;
+                let batch = LogitBatch::new(logits, &labels, Some(IGNORED.into()))?;
                 Ok(batch.with_class_weights(&weights)?.with_reduction(reduction))
             };
             check(&logits(shape), batch, 1e-11)?;
@@ -150,7 +150,7 @@ fn equal_the_composed_losses_with_weights_and_sums() -> Result<()> {
 fn equal_the_composed_losses_of_a_view() -> Result<()> {
     let labels = labels(&[6, 4])?;
     let whole = logits(&[4, 9]);
-    check(&whole, |logits| LogitBatch::new(&logits.narrow(1, 2, 6)?.t()?, &labels, Some(IGNORED)), 1e-11)
+    check(&whole, |logits| LogitBatch::new(&logits.narrow(1, 2, 6)?.t()?, &labels, Some(IGNORED.into())), 1e-11)
 }
 
 /// What an ignored row holds is never read into a value, and a row that counts is not hidden.
@@ -164,7 +164,7 @@ pub(crate) fn check_that_only_rows_that_count_can_spoil_a_loss(device: &Device) 
                 values[row / positions * 5 * positions + 2 * positions + row % positions] = wrong;
                 let spoilt = Var::from_vec(values, shape, device)?;
                 for loss in losses(5)? {
-                    let total = loss.forward(&LogitBatch::new(&spoilt, &labels, Some(IGNORED))?)?.total;
+                    let total = loss.forward(&LogitBatch::new(&spoilt, &labels, Some(IGNORED.into()))?)?.total;
                     assert_eq!(total.to_scalar::<f64>()?.is_finite(), !counts, "{} {wrong}", loss.name());
                     let gradient = flat(total.backward()?.get(&spoilt).expect("a gradient"));
                     assert_eq!(gradient.iter().all(|g| g.is_finite()), !counts, "{} {wrong}", loss.name());
@@ -187,7 +187,8 @@ fn bits_do_not_depend_on_the_number_of_threads() -> Result<()> {
         let run = |threads| -> Result<_> {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
             pool.install(|| {
-                let loss = MarginLoss::new(1.5, 0.1)?.forward(&LogitBatch::new(&logits, &labels, Some(IGNORED))?)?;
+                let loss =
+                    MarginLoss::new(1.5, 0.1)?.forward(&LogitBatch::new(&logits, &labels, Some(IGNORED.into()))?)?;
                 let gradient = flat(loss.total.backward()?.get(&logits).expect("a gradient"));
                 Ok((loss.total.to_scalar::<f32>()?.to_bits(), gradient))
             })
@@ -203,7 +204,7 @@ fn logits_without_a_gradient_have_the_same_value() -> Result<()> {
         let (logits, labels) = (logits(shape), labels(shape)?);
         for loss in losses(shape[1])? {
             let value = |logits: &Tensor| -> Result<f64> {
-                let batch = LogitBatch::new(logits, &labels, Some(IGNORED))?;
+                let batch = LogitBatch::new(logits, &labels, Some(IGNORED.into()))?;
                 Ok(loss.forward(&batch)?.total.to_scalar()?)
             };
             assert_eq!(value(&logits)?, value(Var::from_tensor(&logits)?.as_tensor())?);

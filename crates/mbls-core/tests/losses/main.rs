@@ -4,10 +4,13 @@
 mod contract;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod degenerate;
 mod evaluated;
 mod fused;
 mod gradients;
+mod labels;
 mod learnt;
+mod masks;
 mod properties;
 mod pytorch;
 mod reductions;

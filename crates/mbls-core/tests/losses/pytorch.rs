@@ -22,7 +22,7 @@ struct Case {
     shape: Vec<usize>,
     logits: Vec<f64>,
     labels: Vec<u32>,
-    ignore: Option<u32>,
+    ignore: Option<i64>,
     class_weights: Option<Vec<f64>>,
     reduction: Reduction,
     total: Vec<f64>,

@@ -35,7 +35,7 @@ fn evaluate(
     reduction: Reduction,
 ) -> mbls_core::Result<Evaluated> {
     Evaluated::of(spec.build()?.as_ref(), logits, |logits| {
-        let batch = LogitBatch::new(logits, labels, Some(IGNORED))?.with_reduction(reduction);
+        let batch = LogitBatch::new(logits, labels, Some(IGNORED.into()))?.with_reduction(reduction);
         if has_rows(spec) { batch.with_class_weights(&WEIGHTS) } else { Ok(batch) }
     })
 }
@@ -123,7 +123,7 @@ fn statistics_of_a_batch_have_neither_rows_nor_class_weights() -> mbls_core::Res
         let none = evaluate(&spec, layout, Reduction::None).err().map(|error| error.to_string());
         let expected = "reduction = none: expected mean or sum: the loss is a statistic of the whole batch";
         assert_eq!(none.as_deref(), Some(expected), "{spec:?}");
-        let batch = LogitBatch::new(&layout.0, &layout.1, Some(IGNORED))?.with_class_weights(&WEIGHTS)?;
+        let batch = LogitBatch::new(&layout.0, &layout.1, Some(IGNORED.into()))?.with_class_weights(&WEIGHTS)?;
         assert!(matches!(spec.build()?.forward(&batch), Err(Error::Setting { name: "class weights", .. })), "{spec:?}");
     }
     Ok(())
@@ -132,7 +132,7 @@ fn statistics_of_a_batch_have_neither_rows_nor_class_weights() -> mbls_core::Res
 #[test]
 fn values_to_reduce_are_one_per_row() -> mbls_core::Result<()> {
     let (logits, labels) = &layouts()?[0];
-    let batch = LogitBatch::new(logits, labels, Some(IGNORED))?;
+    let batch = LogitBatch::new(logits, labels, Some(IGNORED.into()))?;
     let error = batch.reduce(&Tensor::zeros(6, candle_core::DType::F64, &CPU)?).expect_err("one row is ignored");
     assert_eq!(error.to_string(), "values of rows: expected [5], one per row that counts, found [6]");
     Ok(())

@@ -98,7 +98,7 @@ proptest! {
                 expected(&spec, row, map.labels[*n] as usize, &map.window(*n))
             };
             let expected = kept.iter().map(value).sum::<f64>() / kept.len() as f64;
-            let found = Evaluated::new(&spec, &logits, &labels, Some(IGNORED)).expect("a valid batch").total();
+            let found = Evaluated::new(&spec, &logits, &labels, Some(IGNORED.into())).expect("a valid batch").total();
             prop_assert!((found - expected).abs() <= 1e-12 * expected.abs(), "{spec:?}: {found}, expected {expected}");
         }
     }

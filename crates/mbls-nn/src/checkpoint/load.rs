@@ -7,17 +7,25 @@ use std::path::Path;
 impl ParamStore {
     /// Sets the variables to a checkpoint's weights of the same names, converted to the store's type and device.
     ///
-    /// The network has to be built before, for the store to know its variables. A prefix `module.` that all of the checkpoint's
-    /// names have is left out, unless all of the store's have it too.
+    /// The network has to be built before, for the store to know its variables.
+    ///
+    /// # Wrappers
+    ///
+    /// A prefix of the checkpoint's names is taken off where more of them are then names of the
+    /// network: `module.` (`DataParallel`, `AveragedModel`), `_orig_mod.` (`torch.compile`),
+    /// `model.`, `net.` and `encoder.` (attributes that hold the network), or several in one
+    /// another such as `module._orig_mod.`. It stays where two tensors would get the same name.
+    /// [`LoadReport::prefix`] says what was taken off, and all names in the report are without it.
+    ///
+    /// What wrappers save beside the weights, such as the `n_averaged` of an average, is unexpected
+    /// but never refused.
     ///
     /// # Errors
     ///
     /// [`Error::Checkpoint`] where no weights are found; [`Error::State`] where
     /// they do not fit as `fit` demands, or none fits. No variable has changed then.
     pub fn load(&self, checkpoint: &Checkpoint, fit: Fit) -> Result<LoadReport> {
-        let names = self.state();
-        let kept = |prefix: &str| !names.is_empty() && names.keys().all(|name| name.starts_with(prefix));
-        self.fit_state(&checkpoint.name, &checkpoint.weights(kept)?, fit)
+        self.fit_part("", &checkpoint.name, checkpoint.weights()?, fit)
     }
 
     /// As [`load`](Self::load), for the variables of the network's part `part` alone, whose names in the checkpoint are those without
@@ -45,14 +53,11 @@ impl ParamStore {
     /// ```
     pub fn load_part(&self, part: &str, checkpoint: &Checkpoint, fit: Fit) -> Result<LoadReport> {
         let prefix = format!("{part}.");
-        let names: Vec<String> =
-            self.names().into_iter().filter_map(|name| name.strip_prefix(&prefix).map(str::to_owned)).collect();
-        if names.is_empty() {
+        if !self.names().iter().any(|name| name.starts_with(&prefix)) {
             let expected = "the name of a part of the network";
             return Err(Error::Setting { field: "part", value: part.to_owned(), expected });
         }
-        let kept = |wrapper: &str| names.iter().all(|name| name.starts_with(wrapper));
-        self.fit_part(&prefix, &checkpoint.name, &checkpoint.weights(kept)?, fit)
+        self.fit_part(&prefix, &checkpoint.name, checkpoint.weights()?, fit)
     }
 
     /// Writes parameters and buffers to a safetensors file, which [`Checkpoint::read`] and PyTorch's `safetensors` read: whole or

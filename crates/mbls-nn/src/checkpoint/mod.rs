@@ -30,9 +30,11 @@
 //! - files of `torch.save`: the zip archive that it writes since version 1.6, and the older format; pickle protocols 2 to 5;
 //! - safetensors.
 //!
-//! The weights may be the object itself or lie one or two levels deep under a usual key (`state_dict`, `model`, ..); a prefix
-//! `module.` or `_orig_mod.` that all names have is left out. A file in which no weights are found, or two sets of them, is an
-//! error that says what it holds; [`Checkpoint::at`] then chooses.
+//! The weights may be the object itself or lie one or two levels deep under a usual key
+//! (`state_dict`, `model`, ..). What wrappers put before the names is taken off where more of them
+//! then fit the network, as [`ParamStore::load`](crate::ParamStore::load) says. A file in which no
+//! weights are found, or two sets of them, is an error that says what it holds; [`Checkpoint::at`]
+//! then chooses.
 //!
 //! # What is not run
 //!
@@ -61,7 +63,7 @@ mod weights;
 
 pub use value::{Key, Value};
 
-use crate::{Error, Result};
+use crate::{Error, Result, wrapper};
 use candle_core::Tensor;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -135,16 +137,20 @@ impl Checkpoint {
 
     /// The weights by name, on the CPU and in the [types](#types) of the file.
     ///
+    /// A prefix `module.` or `_orig_mod.` that all names have (but for the counts of an average,
+    /// such as `n_averaged`) is left out, and so is one within the other.
+    ///
     /// # Errors
     ///
     /// [`Error::Checkpoint`] where no weights or two sets of them are found, and where one cannot be read.
     pub fn state_dict(&self) -> Result<BTreeMap<String, Tensor>> {
-        self.weights(|_| false)
+        let weights = self.weights()?;
+        Ok(wrapper::without(&wrapper::common(&weights), weights))
     }
 
-    /// The weights, less the prefixes that are not `kept`.
-    fn weights(&self, kept: impl Fn(&str) -> bool) -> Result<BTreeMap<String, Tensor>> {
-        let weights = weights::find(&self.values, self.root, kept)
+    /// The weights by the names that they have in the file.
+    fn weights(&self) -> Result<BTreeMap<String, Tensor>> {
+        let weights = weights::find(&self.values, self.root)
             .and_then(|weights| weights::read(&self.values, &weights, self.limit(), &self.file));
         weights.map_err(|problem| self.error(problem))
     }

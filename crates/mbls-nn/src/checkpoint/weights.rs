@@ -25,14 +25,11 @@ const AVERAGED_KEYS: [&str; 6] = ["ema", "ema_state_dict", "state_dict_ema", "mo
 /// Deep enough for `{"model": {"state_dict": {..}}}`.
 const DEPTH: usize = 2;
 
-/// What wrappers put before every name: data parallel and compiled modules.
-const PREFIXES: [&str; 2] = ["module.", "_orig_mod."];
-
 /// The most entries that a message lists.
 const LISTED: usize = 12;
 
-/// The weights by name. A prefix of wrappers is left out, unless `kept` says that the network has it too.
-pub(super) fn find(values: &Values, root: Id, kept: impl Fn(&str) -> bool) -> Parsed<BTreeMap<String, TensorRef>> {
+/// The weights by name.
+pub(super) fn find(values: &Values, root: Id) -> Parsed<BTreeMap<String, TensorRef>> {
     let mut found = Vec::new();
     search(values, root, &KEYS, "", DEPTH, &mut found);
     if found.is_empty() {
@@ -51,11 +48,6 @@ pub(super) fn find(values: &Values, root: Id, kept: impl Fn(&str) -> bool) -> Pa
         if let (Some(name), &Node::Tensor(tensor)) = (values.str(key), values.node(value)) {
             weights.insert(name.to_owned(), values.tensors[tensor as usize]);
         }
-    }
-    while let Some(prefix) =
-        PREFIXES.iter().find(|prefix| !kept(prefix) && weights.keys().all(|name| name.starts_with(**prefix)))
-    {
-        weights = weights.into_iter().map(|(name, tensor)| (name[prefix.len()..].to_owned(), tensor)).collect();
     }
     Ok(weights)
 }

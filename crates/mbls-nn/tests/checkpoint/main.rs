@@ -5,3 +5,4 @@ mod hostile;
 mod load;
 mod save;
 mod torch;
+mod wrapped;

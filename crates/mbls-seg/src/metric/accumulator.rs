@@ -3,7 +3,7 @@ use super::parts::Parts;
 use super::report::SegmentationReport;
 use super::saved::Saved;
 use mbls_core::metric::{
-    ConfusionMatrix, Metric, Reliability, ReliabilityBins, SegmentationBatch, SegmentationCalibration,
+    ConfusionMatrix, Labels, Metric, Reliability, ReliabilityBins, SegmentationBatch, SegmentationCalibration,
     SegmentationProtocol,
 };
 use mbls_core::{Error, Result};
@@ -28,7 +28,7 @@ use std::collections::btree_map::Entry;
 /// // One picture of 1 x 3 pixels with two classes; the last pixel is void.
 /// let logits = [2.0, 0.0, 0.0, 0.0, 1.0, 0.0];
 /// let mut metrics = SegmentationMetrics::new(2, SegmentationSettings::default())?;
-/// metrics.update(Pictures { logits: &logits, shape: [1, 2, 1, 3], labels: &[0, 0, 255], indices: &[0] })?;
+/// metrics.update(Pictures { logits: &logits, shape: [1, 2, 1, 3], labels: (&[0, 0, 255]).into(), indices: &[0] })?;
 /// let report = metrics.value().expect("a picture was added");
 /// assert_eq!((report.pictures, report.pixels, report.void_pixels), (1, 2, 1));
 /// assert_eq!(report.overlap.expect("two pixels count").pixel_accuracy, 0.5);
@@ -76,8 +76,8 @@ pub struct Pictures<'a> {
     pub logits: &'a [f32],
     /// Their shape.
     pub shape: [usize; 4],
-    /// Classes and void.
-    pub labels: &'a [u32],
+    /// Classes and void, of any integer type: `(&labels).into()`.
+    pub labels: Labels<'a>,
     /// The picture's place in the data set, by which it is reported: each may come once.
     pub indices: &'a [u64],
 }
@@ -142,7 +142,7 @@ impl SegmentationMetrics {
         let Entry::Vacant(place) = pictures.entry(index) else { return Err(twice(index)) };
         let [_, _, height, width] = input.shape;
         let area = height * width;
-        let labels = &input.labels[image * area..][..area];
+        let labels = input.labels.range(image * area..(image + 1) * area);
         let picture = Parts::of_picture(batch.image(image), labels, width, settings, image * area)?;
         *void_pixels += area as u64 - picture.nll.n();
         place.insert(picture.whole_reliability());

@@ -1,3 +1,4 @@
+use mbls_core::metric::Labels;
 use mbls_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -32,16 +33,23 @@ pub enum VoidEdges {
 ///
 /// # Shapes
 ///
-/// `labels` `[height, width]` in row-major order, and so the distances.
+/// `labels` `[height, width]` in row-major order, of any integer type, and so the distances.
 ///
 /// # Errors
 ///
-/// [`Error::Shape`] where the labels are no whole rows of `width` pixels.
+/// [`Error::Shape`] where the labels are no whole rows of `width` pixels, [`Error::Setting`] for a
+/// label that is neither void nor from 0 to 2^32 - 2.
 ///
 /// # References
 ///
 /// Rosenfeld and Pfaltz, Distance functions on digital pictures, Pattern Recognition 1, 1968: two passes are exact.
-pub fn boundary_distances(labels: &[u32], width: usize, void: &[u32], edges: VoidEdges) -> Result<Vec<u32>> {
+pub fn boundary_distances<'a>(
+    labels: impl Into<Labels<'a>>,
+    width: usize,
+    void: &[i64],
+    edges: VoidEdges,
+) -> Result<Vec<u32>> {
+    let labels = labels.into();
     if labels.is_empty() {
         return Ok(Vec::new());
     }
@@ -49,7 +57,7 @@ pub fn boundary_distances(labels: &[u32], width: usize, void: &[u32], edges: Voi
         let (expected, found) = (format!("rows of {width} pixels"), format!("{} labels", labels.len()));
         return Err(Error::Shape { what: "label map", expected, found });
     }
-    let mut distances = boundary_pixels(labels, width, void, edges);
+    let mut distances = boundary_pixels(&labels.to_u32(void)?, width, edges);
     descend(&mut distances, width);
     // The other pass is the same one upside down.
     distances.reverse();
@@ -58,14 +66,13 @@ pub fn boundary_distances(labels: &[u32], width: usize, void: &[u32], edges: Voi
     Ok(distances)
 }
 
-/// What void is as a class.
+/// What void is as a class, see [`Labels::to_u32`].
 const VOID: u32 = u32::MAX;
 
 /// 0 for boundary pixels, `u32::MAX` for the others.
-fn boundary_pixels(labels: &[u32], width: usize, void: &[u32], edges: VoidEdges) -> Vec<u32> {
-    let classes: Vec<u32> = labels.iter().map(|label| if void.contains(label) { VOID } else { *label }).collect();
+fn boundary_pixels(classes: &[u32], width: usize, edges: VoidEdges) -> Vec<u32> {
     let parts = |a: u32, b: u32| a != b && (edges == VoidEdges::Counted || (a != VOID && b != VOID));
-    let mut distances = vec![u32::MAX; labels.len()];
+    let mut distances = vec![u32::MAX; classes.len()];
     let mut mark = |first: usize, second: usize, count: usize| {
         for (a, b) in (first..first + count).zip(second..) {
             if parts(classes[a], classes[b]) {
@@ -73,10 +80,10 @@ fn boundary_pixels(labels: &[u32], width: usize, void: &[u32], edges: VoidEdges)
             }
         }
     };
-    for row in (0..labels.len()).step_by(width) {
+    for row in (0..classes.len()).step_by(width) {
         mark(row, row + 1, width - 1);
         let below = row + width;
-        if below < labels.len() {
+        if below < classes.len() {
             mark(row, below, width);
             mark(row, below + 1, width - 1);
             mark(row + 1, below, width - 1);

@@ -1,7 +1,7 @@
 use super::accumulator::Pictures;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
-use mbls_core::metric::SegmentationBatch;
+use mbls_core::metric::{Labels, SegmentationBatch};
 use mbls_data::Error;
 use std::path::Path;
 
@@ -33,13 +33,19 @@ impl PictureMaps {
     ///
     /// # Shapes
     ///
-    /// `shape` is `[C, H, W]`, that of `logits`; `labels` `[H, W]`.
+    /// `shape` is `[C, H, W]`, that of `logits`; `labels` `[H, W]` of any integer type.
     ///
     /// # Errors
     ///
     /// Those of [`SegmentationBatch::new`]; [`mbls_core::Error::Shape`] for a picture without pixels, or of more than 2^32 - 1 rows
     /// or columns.
-    pub fn new(logits: &[f32], shape: [usize; 3], labels: &[u32], void: &[u32]) -> mbls_core::Result<Self> {
+    pub fn new<'a>(
+        logits: &'a [f32],
+        shape: [usize; 3],
+        labels: impl Into<Labels<'a>>,
+        void: &'a [i64],
+    ) -> mbls_core::Result<Self> {
+        let labels = labels.into();
         let [classes, height, width] = shape;
         let batch = SegmentationBatch::new(logits, [1, classes, height, width], labels, void)?;
         let (Ok(rows @ 1..), Ok(columns @ 1..)) = (u32::try_from(height), u32::try_from(width)) else {
@@ -62,13 +68,13 @@ impl PictureMaps {
     /// # Errors
     ///
     /// As [`new`](Self::new).
-    pub fn of_batch(pictures: Pictures<'_>, void: &[u32]) -> mbls_core::Result<Vec<Self>> {
+    pub fn of_batch(pictures: Pictures<'_>, void: &[i64]) -> mbls_core::Result<Vec<Self>> {
         let [images, classes, height, width] = pictures.shape;
         SegmentationBatch::new(pictures.logits, pictures.shape, pictures.labels, void)?;
         let area = height.saturating_mul(width);
         let of = |image: usize| {
             let scores = &pictures.logits[image * classes * area..][..classes * area];
-            Self::new(scores, [classes, height, width], &pictures.labels[image * area..][..area], void)
+            Self::new(scores, [classes, height, width], pictures.labels.range(image * area..(image + 1) * area), void)
         };
         (0..images).map(of).collect()
     }

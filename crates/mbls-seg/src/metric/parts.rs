@@ -1,7 +1,7 @@
 use super::{SegmentationSettings, boundary_distances};
 use mbls_core::metric::{
-    ClasswiseConvention, ClasswiseEce, ConfusionMatrix, GroupedReliability, GroupedRows, Metric, NegativeLogLikelihood,
-    PixelRows, ReliabilityBins, SegmentationBatch,
+    ClasswiseConvention, ClasswiseEce, ConfusionMatrix, GroupedReliability, GroupedRows, Labels, Metric,
+    NegativeLogLikelihood, PixelRows, ReliabilityBins, SegmentationBatch,
 };
 use mbls_core::{Error, Result};
 use rayon::prelude::*;
@@ -43,7 +43,7 @@ impl Parts {
     /// Those of one picture, on all threads of the current rayon pool; `first` is the index of its first pixel among the batch's.
     pub(super) fn of_picture(
         picture: SegmentationBatch<'_>,
-        labels: &[u32],
+        labels: Labels<'_>,
         width: usize,
         settings: &SegmentationSettings,
         first: usize,

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 pub struct SegmentationSettings {
     /// Bins of confidence; 15 is usual.
     pub bins: usize,
-    /// Labels whose pixels count nowhere; whatever the logits say there.
-    pub void: Vec<u32>,
+    /// Labels whose pixels count nowhere, any integers such as 255 or -100; whatever the logits say
+    /// there.
+    pub void: Vec<i64>,
     /// Distances from the class boundaries that are told apart.
     pub bands: DistanceBands,
     /// Whether the border of void is a boundary.

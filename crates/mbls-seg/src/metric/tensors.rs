@@ -1,6 +1,6 @@
 use super::{Pictures, SegmentationMetrics};
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
-use mbls_core::metric::Metric;
+use mbls_core::metric::{Labels, Metric};
 use mbls_core::{Error, Result};
 
 impl SegmentationMetrics {
@@ -10,12 +10,13 @@ impl SegmentationMetrics {
     ///
     /// # Shapes
     ///
-    /// `logits` `[N, C, H, W]` of any float type, `labels` `[N, H, W]` of u8, u32 or i64, `indices` `[N]`.
+    /// `logits` `[N, C, H, W]` of any float type, `labels` `[N, H, W]` of any integer type,
+    /// `indices` `[N]`.
     ///
     /// # Errors
     ///
     /// Those of [`update`](Metric::update); [`Error::Shape`] for tensors of other ranks, [`Error::ElementType`] for labels of
-    /// another type, [`Error::Label`] for a negative label, [`Error::Candle`] where candle fails.
+    /// another type, [`Error::Candle`] where candle fails.
     pub fn update_tensors(&mut self, logits: &Tensor, labels: &Tensor, indices: &[u64]) -> Result<()> {
         let &[images, classes, height, width] = logits.dims() else {
             return Err(wrong_shape("logits", "[N, C, H, W]".into(), logits));
@@ -23,7 +24,17 @@ impl SegmentationMetrics {
         if labels.dims() != [images, height, width] {
             return Err(wrong_shape("labels", format!("{:?}", [images, height, width]), labels));
         }
-        let labels = labels_on_host(labels, classes)?;
+        if !labels.dtype().is_int() {
+            let found = labels.dtype().as_str();
+            return Err(Error::ElementType { what: "labels", expected: "an integer type", found });
+        }
+        // The type that all others fit into, and the usual one as it is.
+        let labels = labels.flatten_all()?;
+        let (unsigned, signed): (Vec<u32>, Vec<i64>) = match labels.dtype() {
+            DType::U32 => (labels.to_vec1()?, Vec::new()),
+            _ => (Vec::new(), labels.to_dtype(DType::I64)?.to_vec1()?),
+        };
+        let labels = if labels.dtype() == DType::U32 { Labels::from(&unsigned) } else { Labels::from(&signed) };
         let logits = logits.detach().to_device(&Device::Cpu)?.to_dtype(DType::F32)?.contiguous()?;
         let (storage, layout) = logits.storage_and_layout();
         let Storage::Cpu(CpuStorage::F32(values)) = &*storage else {
@@ -31,23 +42,10 @@ impl SegmentationMetrics {
         };
         let start = layout.start_offset();
         let logits = &values[start..start + images * classes * height * width];
-        self.update(Pictures { logits, shape: [images, classes, height, width], labels: &labels, indices })
+        self.update(Pictures { logits, shape: [images, classes, height, width], labels, indices })
     }
 }
 
 fn wrong_shape(what: &'static str, expected: String, found: &Tensor) -> Error {
     Error::Shape { what, expected, found: format!("{:?}", found.dims()) }
-}
-
-fn labels_on_host(labels: &Tensor, classes: usize) -> Result<Vec<u32>> {
-    match labels.dtype() {
-        DType::U8 | DType::U32 => Ok(labels.flatten_all()?.to_dtype(DType::U32)?.to_vec1()?),
-        DType::I64 => {
-            let labels: Vec<i64> = labels.flatten_all()?.to_vec1()?;
-            let convert =
-                |(row, label): (usize, i64)| u32::try_from(label).map_err(|_| Error::Label { label, row, classes });
-            labels.into_iter().enumerate().map(convert).collect()
-        }
-        other => Err(Error::ElementType { what: "labels", expected: "u8, u32 or i64", found: other.as_str() }),
-    }
 }

@@ -44,7 +44,7 @@ fn cases() -> Vec<Case> {
 
 fn measure<'a>(
     bins: usize,
-    void: &[u32],
+    void: &[i64],
     batches: impl IntoIterator<Item = &'a Batch>,
 ) -> (SegmentationMetrics, SegmentationReport) {
     let mut metrics: Option<SegmentationMetrics> = None;
@@ -54,7 +54,7 @@ fn measure<'a>(
         let first = metrics.pictures() as u64;
         let indices: Vec<u64> = (first..first + batch.shape[0] as u64).collect();
         let (logits, labels) = (&batch.logits, &batch.labels);
-        metrics.update(Pictures { logits, shape: batch.shape, labels, indices: &indices }).unwrap();
+        metrics.update(Pictures { logits, shape: batch.shape, labels: labels.into(), indices: &indices }).unwrap();
     }
     let metrics = metrics.unwrap();
     let report = metrics.value().unwrap();
@@ -66,8 +66,8 @@ impl Case {
         self.values["bins"].as_u64().unwrap() as usize
     }
 
-    fn ignored(&self) -> u32 {
-        self.values["ignore_index"].as_u64().unwrap() as u32
+    fn ignored(&self) -> i64 {
+        self.values["ignore_index"].as_i64().unwrap()
     }
 
     fn check(&self, what: &str, found: f64, expected: &Value) {
@@ -184,7 +184,8 @@ fn almost_no_pixels() {
         for map in maps {
             let batch = Batch::read(name, map);
             let (classes, area) = (batch.classes() as u32, batch.labels.len());
-            let void: Vec<u32> = batch.labels.iter().copied().filter(|&label| label >= classes).collect();
+            let void: Vec<i64> =
+                batch.labels.iter().copied().filter(|&label| label >= classes).map(i64::from).collect();
             let (_, report) = measure(15, &void, [&batch]);
             let published = report.published.unwrap();
             let foreground: Vec<usize> = (0..area).filter(|&p| (1..classes).contains(&batch.labels[p])).collect();

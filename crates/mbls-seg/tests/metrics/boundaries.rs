@@ -24,12 +24,12 @@ proptest! {
         (width, labels) in (1usize..14, 1usize..14).prop_flat_map(|(h, w)| (Just(w), labels(4, h, w))),
     ) {
         for edges in [VoidEdges::Ignored, VoidEdges::Counted] {
-            let found = boundary_distances(&labels, width, &[VOID], edges).unwrap();
+            let found = boundary_distances(&labels, width, &[VOID.into()], edges).unwrap();
             prop_assert_eq!(found, slow_distances(&labels, width, edges));
         }
         // Several labels may be void, and are one.
         let merged: Vec<u32> = labels.iter().map(|&label| if label == 3 { VOID } else { label }).collect();
-        let found = boundary_distances(&labels, width, &[3, VOID], VoidEdges::Counted).unwrap();
+        let found = boundary_distances(&labels, width, &[3, VOID.into()], VoidEdges::Counted).unwrap();
         prop_assert_eq!(found, slow_distances(&merged, width, VoidEdges::Counted));
     }
 

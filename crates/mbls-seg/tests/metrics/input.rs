@@ -10,7 +10,7 @@ fn metrics(classes: usize) -> SegmentationMetrics {
 #[test]
 fn wrong_batches_are_refused_and_leave_no_trace() {
     let mut metrics = metrics(2);
-    let seen = Pictures { logits: &[0.0, 1.0, 2.0, 0.5], shape: [1, 2, 1, 2], labels: &[0, 1], indices: &[7] };
+    let seen = Pictures { logits: &[0.0, 1.0, 2.0, 0.5], shape: [1, 2, 1, 2], labels: (&[0, 1]).into(), indices: &[7] };
     metrics.update(seen).unwrap();
     let before = metrics.clone();
     let zeros = [0.0f32; 12];
@@ -19,20 +19,29 @@ fn wrong_batches_are_refused_and_leave_no_trace() {
     let mut infinite = zeros;
     infinite[5] = f32::INFINITY;
     let shape = [2, 2, 1, 3];
-    let good = Pictures { logits: &zeros, shape, labels: &[0, 1, 1, VOID, 0, 1], indices: &[0, 1] };
+    let good = Pictures { logits: &zeros, shape, labels: (&[0, 1, 1, VOID, 0, 1]).into(), indices: &[0, 1] };
     let cases = [
         (Pictures { logits: &zeros[..11], ..good }, "logits: expected [2, 2, 1, 3], found 11 values"),
-        (Pictures { labels: &[0; 5], ..good }, "labels: expected [2, 1, 3], found 5 values"),
-        (Pictures { shape: [2, 3, 1, 2], labels: &[0; 4], ..good }, "logits: expected 2 classes, found 3 classes"),
-        (Pictures { shape: [4, 1, 1, 3], labels: &[0; 12], ..good }, "classes = 1: expected from 2 to 2^32 - 1"),
+        (Pictures { labels: (&[0; 5]).into(), ..good }, "labels: expected [2, 1, 3], found 5 values"),
+        (
+            Pictures { shape: [2, 3, 1, 2], labels: (&[0; 4]).into(), ..good },
+            "logits: expected 2 classes, found 3 classes",
+        ),
+        (
+            Pictures { shape: [4, 1, 1, 3], labels: (&[0; 12]).into(), ..good },
+            "classes = 1: expected from 2 to 2^32 - 1",
+        ),
         (Pictures { indices: &[0], ..good }, "indices: expected 2 pictures, found 1 indices"),
         (Pictures { indices: &[3, 3], ..good }, "picture = 3: expected one that was not added before"),
         (Pictures { indices: &[0, 7], ..good }, "picture = 7: expected one that was not added before"),
         (
-            Pictures { labels: &[0, 1, 1, VOID, 2, 1], ..good },
+            Pictures { labels: (&[0, 1, 1, VOID, 2, 1]).into(), ..good },
             "label 2 at row 4 is out of range: the logits have 2 classes",
         ),
-        (Pictures { logits: &nan, labels: &[0; 6], ..good }, "logit NaN at row 5, class 0: expected a finite number"),
+        (
+            Pictures { logits: &nan, labels: (&[0; 6]).into(), ..good },
+            "logit NaN at row 5, class 0: expected a finite number",
+        ),
         (Pictures { logits: &infinite, ..good }, "logit inf at row 2, class 1: expected a finite number"),
     ];
     for (input, expected) in cases {
@@ -41,7 +50,7 @@ fn wrong_batches_are_refused_and_leave_no_trace() {
     }
     let mut huge = zeros;
     huge[7] = 3e38;
-    let message = metrics.update(Pictures { logits: &huge, labels: &[1; 6], ..good }).unwrap_err().to_string();
+    let message = metrics.update(Pictures { logits: &huge, labels: (&[1; 6]).into(), ..good }).unwrap_err().to_string();
     assert!(message.starts_with("negative log-likelihood 3") && message.contains("at row 4, class 1"), "{message}");
     assert_eq!(metrics, before);
 
@@ -50,7 +59,7 @@ fn wrong_batches_are_refused_and_leave_no_trace() {
     nan[6] = f32::NAN;
     metrics.update(Pictures { logits: &nan, ..good }).unwrap();
     assert_eq!((metrics.pictures(), metrics.pixels()), (3, 7));
-    let nothing = Pictures { logits: &[], shape: [0, 2, 5, 5], labels: &[], indices: &[] };
+    let nothing = Pictures { logits: &[], shape: [0, 2, 5, 5], labels: (&[0u32; 0]).into(), indices: &[] };
     let before = metrics.clone();
     metrics.update(nothing).unwrap();
     assert_eq!(metrics, before);
@@ -83,7 +92,9 @@ fn wrong_settings_are_refused() {
 fn pictures_of_void_alone_are_counted_and_skipped() {
     let mut metrics = metrics(3);
     let logits = [f32::NAN; 3 * 8];
-    metrics.update(Pictures { logits: &logits, shape: [2, 3, 2, 2], labels: &[VOID; 8], indices: &[0, 1] }).unwrap();
+    metrics
+        .update(Pictures { logits: &logits, shape: [2, 3, 2, 2], labels: (&[VOID; 8]).into(), indices: &[0, 1] })
+        .unwrap();
     let report = metrics.value().unwrap();
     assert_eq!((report.pictures, report.void_pictures, report.pixels, report.void_pixels), (2, 2, 0, 8));
     assert!(report.overlap.is_none() && report.calibration.is_none() && report.picture_ece.is_none());
@@ -97,7 +108,7 @@ fn pictures_of_void_alone_are_counted_and_skipped() {
 
     // A picture that counts is not changed by them.
     let logits: Vec<f32> = (0..12).map(|i| (i * 5 % 7) as f32).collect();
-    let one = Pictures { logits: &logits, shape: [1, 3, 2, 2], labels: &[0, 1, 2, 2], indices: &[2] };
+    let one = Pictures { logits: &logits, shape: [1, 3, 2, 2], labels: (&[0, 1, 2, 2]).into(), indices: &[2] };
     metrics.update(one).unwrap();
     let mut alone = self::metrics(3);
     alone.update(one).unwrap();
@@ -105,7 +116,7 @@ fn pictures_of_void_alone_are_counted_and_skipped() {
     assert_eq!((with.overlap, with.calibration, with.bands), (alone.overlap, alone.calibration, alone.bands));
     assert_eq!(with.picture_ece, alone.picture_ece);
     // Without pixels.
-    metrics.update(Pictures { logits: &[], shape: [1, 3, 0, 2], labels: &[], indices: &[3] }).unwrap();
+    metrics.update(Pictures { logits: &[], shape: [1, 3, 0, 2], labels: (&[0u32; 0]).into(), indices: &[3] }).unwrap();
     assert_eq!(metrics.value().unwrap().void_pictures, 3);
 }
 
@@ -116,7 +127,7 @@ fn tensors_are_their_slices() {
     let logits: Vec<f32> = (0..48).map(|i| (i * 31 % 17) as f32 / 4.0).collect();
     let labels: Vec<u32> = (0..16).map(|i| if i % 5 == 4 { VOID } else { i * 7 % 3 }).collect();
     let mut expected = metrics(3);
-    expected.update(Pictures { logits: &logits, shape, labels: &labels, indices: &[4, 9] }).unwrap();
+    expected.update(Pictures { logits: &logits, shape, labels: (&labels).into(), indices: &[4, 9] }).unwrap();
 
     let device = &Device::Cpu;
     let tensor = Tensor::from_slice(&logits, &shape, device).unwrap();
@@ -127,7 +138,9 @@ fn tensors_are_their_slices() {
     for logits in
         [&tensor, &strided, &part, &tensor.to_dtype(DType::F64).unwrap(), &tensor.to_dtype(DType::BF16).unwrap()]
     {
-        for labels in [DType::U8, DType::U32, DType::I64].map(|dtype| map.to_dtype(dtype).unwrap()) {
+        for labels in
+            [DType::U8, DType::U32, DType::I16, DType::I32, DType::I64].map(|dtype| map.to_dtype(dtype).unwrap())
+        {
             let mut found = metrics(3);
             found.update_tensors(logits, &labels, &[4, 9]).unwrap();
             assert_eq!(found, expected);
@@ -138,7 +151,16 @@ fn tensors_are_their_slices() {
     let flat = tensor.flatten_all().unwrap();
     assert_eq!(refused(&flat, &map), "logits: expected [N, C, H, W], found [48]");
     assert_eq!(refused(&tensor, &map.narrow(1, 0, 1).unwrap()), "labels: expected [2, 2, 4], found [2, 1, 4]");
-    assert_eq!(refused(&tensor, &map.to_dtype(DType::F32).unwrap()), "labels: expected u8, u32 or i64, found f32");
+    assert_eq!(refused(&tensor, &map.to_dtype(DType::F32).unwrap()), "labels: expected an integer type, found f32");
+    // PyTorch's -100 in the place of void, once it is said to be.
+    let signed = map.to_dtype(DType::I64).unwrap();
+    let void = signed.eq(i64::from(VOID)).unwrap();
+    let unlabelled = void.where_cond(&Tensor::full(-100i64, (2, 2, 4), device).unwrap(), &signed).unwrap();
+    let settings = SegmentationSettings { void: vec![-100], ..Default::default() };
+    let (mut found, expected) = (SegmentationMetrics::new(3, settings).unwrap(), expected.value());
+    found.update_tensors(&tensor, &unlabelled, &[4, 9]).unwrap();
+    assert_eq!(found.value(), expected);
+    assert_eq!(refused(&tensor, &unlabelled), "label -100 at row 4 is out of range: the logits have 3 classes");
     let negative = (map.to_dtype(DType::I64).unwrap() - 100.0).unwrap();
     assert_eq!(refused(&tensor, &negative), "label -100 at row 0 is out of range: the logits have 3 classes");
 }

@@ -33,7 +33,7 @@ fn set(case: &Value) -> Set {
 fn torchmetrics_and_scipy() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/segmentation-metrics/values.json");
     let values: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let (bins, void) = (values["bins"].as_u64().unwrap() as usize, values["void"].as_u64().unwrap() as u32);
+    let (bins, void) = (values["bins"].as_u64().unwrap() as usize, values["void"].as_i64().unwrap());
     let mut with_distances = 0;
     for case in values["cases"].as_array().unwrap() {
         let set = set(case);

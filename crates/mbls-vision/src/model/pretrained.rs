@@ -43,6 +43,9 @@ pub enum Head {
 /// What was taken from a checkpoint, and what was not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pretrained {
+    /// What was taken off the checkpoint's names, as [`ParamStore::load`] says; empty where nothing
+    /// was.
+    pub prefix: String,
     /// The tensors that were taken, sorted.
     pub taken: Vec<String>,
     /// The classifier's name, if it stayed as initialised.
@@ -95,6 +98,7 @@ pub fn load_beside(
         .collect::<candle_core::Result<Vec<_>>>()?;
     let report = store.load(checkpoint, Fit::Except(&heads))?;
     let mut pretrained = Pretrained {
+        prefix: report.prefix,
         taken: report.loaded,
         new_head: None,
         mis_shaped: report.mis_shaped,
@@ -144,6 +148,7 @@ pub fn load_beside(
 pub fn load_encoder(store: &ParamStore, encoder: &str, checkpoint: &Checkpoint, head: &str) -> Result<Pretrained> {
     let report = store.load_part(encoder, checkpoint, Fit::Except(&[head]))?;
     Ok(Pretrained {
+        prefix: report.prefix,
         taken: report.loaded,
         new_head: None,
         mis_shaped: report.mis_shaped,
@@ -161,6 +166,9 @@ fn within(part: &str, name: &str) -> bool {
 impl fmt::Display for Pretrained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} taken from the checkpoint", self.taken.len())?;
+        if !self.prefix.is_empty() {
+            write!(f, ", without the prefix {:?} of its names", self.prefix)?;
+        }
         if let Some(head) = &self.new_head {
             write!(f, "; {head} as initialised")?;
         }

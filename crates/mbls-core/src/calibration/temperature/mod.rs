@@ -3,7 +3,7 @@ mod rows;
 
 use super::scores::softmax;
 use super::{Calibrator, ScoreKind, Scores};
-use crate::metric::{Predictions, Score, check_temperature};
+use crate::metric::{Label, Predictions, Score, check_temperature, classes_of, counted_classes_of};
 use crate::{Error, Result};
 use optimum::optimum;
 use rows::Rows;
@@ -81,8 +81,8 @@ impl TemperatureScaling {
     ///
     /// [`Error::NoRows`], those of [`Predictions::from_logits`], and [`Error::Accumulator`] for logits further apart than 1e17,
     /// whose sums leave the range of [`FixedSum`](crate::metric::FixedSum).
-    pub fn fit<T: Score>(logits: &[T], classes: usize, labels: &[u32]) -> Result<Self> {
-        Self::fit_rows(&Rows::new(logits, [labels.len(), classes, 1], labels, None)?)
+    pub fn fit<T: Score>(logits: &[T], classes: usize, labels: &[impl Label]) -> Result<Self> {
+        Self::fit_rows(&Rows::new(logits, [labels.len(), classes, 1], &classes_of(labels, classes)?, None)?)
     }
 
     /// Fits the temperature of dense predictions, one row per pixel, leaving out the pixels labelled `ignore`.
@@ -91,20 +91,27 @@ impl TemperatureScaling {
     ///
     /// # Shapes
     ///
-    /// `logits` `[images, classes, height, width]` in row-major order, as `shape` says, `labels` `[images, height, width]`.
+    /// `logits` `[images, classes, height, width]` in row-major order, as `shape` says, `labels`
+    /// `[images, height, width]` of any integer type.
     ///
     /// # Errors
     ///
     /// [`Error::Shape`] where the lengths do not fit, [`Error::NoRows`] where all pixels are ignored, and for the pixels that
     /// are not, numbered through all images, [`Error::Label`] and [`Error::Value`].
-    pub fn fit_pixels<T: Score>(logits: &[T], shape: [usize; 4], labels: &[u32], ignore: Option<u32>) -> Result<Self> {
+    pub fn fit_pixels<T: Score>(
+        logits: &[T],
+        shape: [usize; 4],
+        labels: &[impl Label],
+        ignore: Option<i64>,
+    ) -> Result<Self> {
         let [images, classes, height, width] = shape;
         let positions = height.checked_mul(width).ok_or_else(|| Error::Shape {
             what: "temperature scaling",
             expected: "an image whose pixels can be counted".into(),
             found: format!("{height} x {width}"),
         })?;
-        Self::fit_rows(&Rows::new(logits, [images, classes, positions], labels, ignore)?)
+        let (labels, ignore) = counted_classes_of(labels, ignore, classes)?;
+        Self::fit_rows(&Rows::new(logits, [images, classes, positions], &labels, ignore)?)
     }
 
     /// Fits to scores; of probabilities the logarithms are the logits.
@@ -133,7 +140,13 @@ impl TemperatureScaling {
     /// # References
     ///
     /// The code of Mukhoti et al., NeurIPS 2020 (arXiv 2002.09437).
-    pub fn fit_grid<T: Score>(logits: &[T], classes: usize, labels: &[u32], objective: GridObjective) -> Result<Self> {
+    pub fn fit_grid<T: Score>(
+        logits: &[T],
+        classes: usize,
+        labels: &[impl Label],
+        objective: GridObjective,
+    ) -> Result<Self> {
+        let labels = &classes_of(labels, classes)?;
         let rows = Rows::new(logits, [labels.len(), classes, 1], labels, None)?;
         let mut temperature = 0.1;
         let mut best = (temperature, f64::INFINITY);
@@ -164,7 +177,12 @@ impl TemperatureScaling {
     /// # Errors
     ///
     /// Those of [`Predictions::from_logits`].
-    pub fn apply<'a, T: Score>(&self, logits: &'a [T], classes: usize, labels: &'a [u32]) -> Result<Predictions<'a>> {
+    pub fn apply<'a, T: Score>(
+        &self,
+        logits: &'a [T],
+        classes: usize,
+        labels: &'a [impl Label],
+    ) -> Result<Predictions<'a>> {
         Predictions::from_logits_at(logits, classes, labels, self.temperature)
     }
 }

@@ -17,7 +17,7 @@ mod tiles;
 
 pub(super) use plan::{Base, Gamma, Plan, Second};
 
-use super::{LogitBatch, LossOutput, Reduction, Term};
+use super::{LogitBatch, LossOutput, Reduction, Term, mask};
 use crate::Result;
 use candle_core::Device;
 use std::ops::AddAssign;
@@ -57,6 +57,7 @@ pub(super) fn forward(batch: &LogitBatch, plan: &Plan) -> Result<Option<LossOutp
         return Ok(None);
     }
     let op::Values { total, terms } = op::apply(batch, plan)?;
+    mask::check(batch, &total)?;
     let terms = plan.terms().into_iter().zip(terms).filter_map(|(term, value)| {
         let (name, weight) = term?;
         Some(Term { name, weight, value })
