@@ -2,7 +2,7 @@
 
 use crate::cell::CellKey;
 use anyhow::{Context, Result, ensure};
-use mbls_core::calibration::TemperatureScaling;
+use mbls_core::calibration::{TemperatureBound, TemperatureScaling};
 use mbls_core::metric::{ClassificationMetrics, ClassificationReport, Metric, Predictions};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -42,8 +42,10 @@ pub(crate) struct Cell {
     /// The epoch, from 0, whose weights were measured: the last with the best validation accuracy.
     pub(crate) best_epoch: usize,
     /// The measures, as fractions.
+    #[serde(with = "mbls_core::number::by_name")]
     pub(crate) metrics: BTreeMap<String, f64>,
     /// The same on the validation data, on which settings are chosen; the temperature is fitted there.
+    #[serde(with = "mbls_core::number::by_name")]
     pub(crate) validation: BTreeMap<String, f64>,
     /// What the network does under shift, where the suite tests that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,6 +71,7 @@ pub(crate) struct CorruptedTest {
     /// 1 to 5; 0 for the pictures as they are.
     pub(crate) severity: u8,
     pub(crate) accuracy: f64,
+    #[serde(with = "mbls_core::number")]
     pub(crate) nll: f64,
     pub(crate) ece: f64,
     pub(crate) aece: f64,
@@ -161,7 +164,8 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     Ok(())
 }
 
-/// Every measure of predictions before and after temperature scaling, under the names of `results.json`.
+/// Every measure of predictions before and after temperature scaling, under the names of `results.json`: `temperature_bound` and
+/// `infinite_nll_rows` only where they are not 0.
 ///
 /// # Errors
 ///
@@ -172,7 +176,7 @@ pub(crate) fn measures(
     bins: usize,
 ) -> Result<BTreeMap<String, f64>> {
     let [before, after] = [report(&predictions[0], bins)?, report(&predictions[1], bins)?];
-    Ok(BTreeMap::from(
+    let mut measures = BTreeMap::from(
         [
             ("accuracy", before.accuracy),
             ("nll", before.nll),
@@ -190,8 +194,24 @@ pub(crate) fn measures(
             ("mce_scaled", after.mce),
         ]
         .map(|(name, value)| (name.to_owned(), value)),
-    ))
+    );
+    let counts = [("infinite_nll_rows", &before), ("infinite_nll_rows_scaled", &after)];
+    let counts = counts.map(|(name, report)| (name, report.infinite_nll_rows as f64));
+    let bound = ("temperature_bound", bound_sign(temperature));
+    let noted = counts.into_iter().chain([bound]).filter(|(_, value)| *value != 0.0);
+    measures.extend(noted.map(|(name, value)| (name.to_owned(), value)));
+    Ok(measures)
 }
+
+/// -1 for a temperature at its lower bound, 1 at the upper, 0 elsewhere.
+pub(crate) fn bound_sign(temperature: &TemperatureScaling) -> f64 {
+    match temperature.bound() {
+        Some(TemperatureBound::Lower) => -1.0,
+        Some(TemperatureBound::Upper) => 1.0,
+        None => 0.0,
+    }
+}
+
 
 /// All classification metrics of predictions.
 ///

@@ -1,6 +1,6 @@
 use super::predictions::check_shape;
 use super::softmax::BLOCK;
-use super::{Metric, Predictions, Score};
+use super::{Metric, Precision, Predictions, Score};
 use crate::{Error, Result};
 use rayon::prelude::*;
 
@@ -20,7 +20,7 @@ use rayon::prelude::*;
 ///
 /// # Shapes
 ///
-/// `logits` `[rows, classes]` in row-major order, f32 or f64; `labels` `[rows]`.
+/// `logits` `[rows, classes]` in row-major order, of any type that is a [`Score`]; `labels` `[rows]`.
 ///
 /// # Errors
 ///
@@ -59,8 +59,23 @@ where
     M: for<'a> Metric<Input<'a> = &'a Predictions<'a>> + Sync,
     T: Score,
 {
+    measure_probs_in(empty, probs, classes, labels, T::PRECISION)
+}
+
+/// Measures rows of probabilities that were computed in a precision of their own, as [`measure_logits`] does.
+///
+/// # Errors
+///
+/// Those of [`Predictions::from_probs_in`] and of the metric, for the first row that has one.
+pub fn measure_probs_in<M, T>(empty: &M, probs: &[T], classes: usize, labels: &[u32], precision: Precision) -> Result<M>
+where
+    M: for<'a> Metric<Input<'a> = &'a Predictions<'a>> + Sync,
+    T: Score,
+{
     check_shape("probabilities", probs.len(), classes, labels)?;
-    measure(empty, probs, classes, labels, |probs, labels| Predictions::from_probs(probs, classes, labels))
+    measure(empty, probs, classes, labels, |probs, labels| {
+        Predictions::from_probs_in(probs, classes, labels, precision)
+    })
 }
 
 fn measure<'a, M, T>(

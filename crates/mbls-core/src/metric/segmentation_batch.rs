@@ -1,4 +1,5 @@
 use super::logit_rows::check_classes;
+use super::masked::check_row;
 use super::{LogitRows, Predictions, softmax};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -76,8 +77,8 @@ impl<'a> SegmentationBatch<'a> {
     /// # Errors
     ///
     /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where a length does not fit the shape, [`Error::Label`]
-    /// for a label that is neither a class nor ignored, [`Error::Value`] for a logit that is not finite. Rows in the messages
-    /// are indices of `labels`.
+    /// for a label that is neither a class nor ignored, [`Error::Value`] for a logit of NaN or plus infinity and for a pixel
+    /// whose logits are all minus infinity. Rows in the messages are indices of `labels`.
     pub fn new(logits: &'a [f32], shape: [usize; 4], labels: &'a [u32], ignored: &'a [u32]) -> Result<Self> {
         let [images, classes, height, width] = shape;
         check_classes(classes)?;
@@ -92,15 +93,13 @@ impl<'a> SegmentationBatch<'a> {
         let area = labels.len().checked_div(images).unwrap_or(0);
         let batch = Self { logits, images, classes, area, labels, ignored };
         // Nearly always; else only the pixels that count have a say.
-        let all_finite = softmax::all_finite(logits);
+        let all_ordinary = softmax::all_ordinary(logits);
         for (pixel, label) in batch.counted(0..labels.len()) {
             if label as usize >= classes {
                 return Err(Error::Label { label: label.into(), row: pixel, classes });
             }
-            let wrong = || batch.scores(pixel).enumerate().find(|(_, logit)| !logit.is_finite());
-            if !all_finite && let Some((class, &value)) = wrong() {
-                let (value, expected) = (value.into(), "a finite number");
-                return Err(Error::Value { what: "logit", value, row: pixel, class, expected });
+            if !all_ordinary {
+                check_row(pixel, batch.scores(pixel).map(|&logit| logit.into()))?;
             }
         }
         Ok(batch)
