@@ -197,21 +197,20 @@ pub(crate) fn measures(
     );
     let counts = [("infinite_nll_rows", &before), ("infinite_nll_rows_scaled", &after)];
     let counts = counts.map(|(name, report)| (name, report.infinite_nll_rows as f64));
-    let bound = ("temperature_bound", bound_sign(temperature));
+    let bound = ("temperature_bound", bound_sign(temperature.bound()));
     let noted = counts.into_iter().chain([bound]).filter(|(_, value)| *value != 0.0);
     measures.extend(noted.map(|(name, value)| (name.to_owned(), value)));
     Ok(measures)
 }
 
 /// -1 for a temperature at its lower bound, 1 at the upper, 0 elsewhere.
-pub(crate) fn bound_sign(temperature: &TemperatureScaling) -> f64 {
-    match temperature.bound() {
+pub(crate) fn bound_sign(bound: Option<TemperatureBound>) -> f64 {
+    match bound {
         Some(TemperatureBound::Lower) => -1.0,
         Some(TemperatureBound::Upper) => 1.0,
         None => 0.0,
     }
 }
-
 
 /// All classification metrics of predictions.
 ///
@@ -222,4 +221,49 @@ pub(crate) fn report(predictions: &Predictions, bins: usize) -> Result<Classific
     let mut metrics = ClassificationMetrics::new(bins)?;
     metrics.update(predictions)?;
     metrics.value().context("there are no predictions to measure")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A label of probability 0 makes the NLL infinite, which JSON has no number for.
+    #[test]
+    fn infinite_measures_are_read_back() {
+        let labels = [0, 1];
+        let predictions = || Predictions::from_logits(&[3.0, f32::NEG_INFINITY, 2.0, f32::NEG_INFINITY], 2, &labels);
+        let temperature = TemperatureScaling::fit(&[3.0, 0.0, 2.0, 0.0], 2, &[0, 0]).unwrap();
+        let measured = measures(&[predictions().unwrap(), predictions().unwrap()], &temperature, 15).unwrap();
+        assert_eq!((measured["nll"], measured["infinite_nll_rows"]), (f64::INFINITY, 1.0));
+        assert_eq!(measured["temperature_bound"], -1.0);
+        let test = CorruptedTest {
+            kind: "none".to_owned(),
+            severity: 0,
+            accuracy: 0.5,
+            nll: f64::INFINITY,
+            ece: 0.5,
+            aece: 0.5,
+        };
+        let cell = Cell {
+            key: CellKey { suite: "digits".into(), model: "resnet20".parse().unwrap(), loss: "ce".into(), seed: 0 },
+            split: "test".to_owned(),
+            n: 2,
+            seconds: 1.0,
+            epochs: 1,
+            best_epoch: 0,
+            metrics: measured.clone(),
+            validation: measured.clone(),
+            shift: Some(Shift { pictures: 2, corrupted: vec![test], outside: Vec::new() }),
+        };
+        let text = serde_json::to_string(&CellFile { schema: SCHEMA, identity: String::new(), cell }).unwrap();
+        assert!(text.contains(r#""nll":"inf""#), "{text}");
+        let read: CellFile = serde_json::from_str(&text).unwrap();
+        assert_eq!((&read.cell.metrics, &read.cell.validation), (&measured, &measured));
+        assert_eq!(read.cell.shift.unwrap().corrupted[0].nll, f64::INFINITY);
+        // What older files lack is not there.
+        let plain = TemperatureScaling::fit(&[3.0, 0.0].repeat(4), 2, &[0, 0, 0, 1]).unwrap();
+        let finite = || Predictions::from_logits(&[3.0, 0.0, 2.0, 0.0], 2, &labels).unwrap();
+        let measured = measures(&[finite(), finite()], &plain, 15).unwrap();
+        assert_eq!(measured.len(), 14, "{measured:?}");
+    }
 }

@@ -18,7 +18,8 @@
 //! assert!(serde_json::to_string(&Report { nll: f64::NAN }).is_err());
 //! ```
 
-use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
 use serde::ser::{Error as _, Serialize, Serializer};
 use std::fmt;
 
