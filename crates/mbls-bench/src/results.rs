@@ -3,7 +3,7 @@
 use crate::cell::CellKey;
 use crate::data::ClassCounts;
 use anyhow::{Context, Result, ensure};
-use mbls_core::calibration::TemperatureScaling;
+use mbls_core::calibration::{TemperatureBound, TemperatureScaling};
 use mbls_core::metric::{ClassificationMetrics, ClassificationReport, Metric, Predictions};
 use mbls_report::FurtherTable;
 use serde::de::DeserializeOwned;
@@ -88,8 +88,10 @@ pub(crate) struct Cell {
     /// The epoch, from 0, whose weights were measured: the last with the best validation accuracy.
     pub(crate) best_epoch: usize,
     /// The measures, as fractions.
+    #[serde(with = "mbls_core::number::by_name")]
     pub(crate) metrics: BTreeMap<String, f64>,
     /// The same on the validation data, on which settings are chosen; the temperature is fitted there.
+    #[serde(with = "mbls_core::number::by_name")]
     pub(crate) validation: BTreeMap<String, f64>,
     /// What the network does under shift, where the suite tests that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,6 +117,7 @@ pub(crate) struct CorruptedTest {
     /// 1 to 5; 0 for the pictures as they are.
     pub(crate) severity: u8,
     pub(crate) accuracy: f64,
+    #[serde(with = "mbls_core::number")]
     pub(crate) nll: f64,
     pub(crate) ece: f64,
     pub(crate) aece: f64,
@@ -207,7 +210,8 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     Ok(())
 }
 
-/// Every measure of predictions before and after temperature scaling, under the names of `results.json`.
+/// Every measure of predictions before and after temperature scaling, under the names of `results.json`: `temperature_bound` and
+/// `infinite_nll_rows` only where they are not 0.
 ///
 /// # Errors
 ///
@@ -218,7 +222,7 @@ pub(crate) fn measures(
     bins: usize,
 ) -> Result<BTreeMap<String, f64>> {
     let [before, after] = [report(&predictions[0], bins)?, report(&predictions[1], bins)?];
-    Ok(BTreeMap::from(
+    let mut measures = BTreeMap::from(
         [
             ("accuracy", before.accuracy),
             ("nll", before.nll),
@@ -236,7 +240,22 @@ pub(crate) fn measures(
             ("mce_scaled", after.mce),
         ]
         .map(|(name, value)| (name.to_owned(), value)),
-    ))
+    );
+    let counts = [("infinite_nll_rows", &before), ("infinite_nll_rows_scaled", &after)];
+    let counts = counts.map(|(name, report)| (name, report.infinite_nll_rows as f64));
+    let bound = ("temperature_bound", bound_sign(temperature.bound()));
+    let noted = counts.into_iter().chain([bound]).filter(|(_, value)| *value != 0.0);
+    measures.extend(noted.map(|(name, value)| (name.to_owned(), value)));
+    Ok(measures)
+}
+
+/// -1 for a temperature at its lower bound, 1 at the upper, 0 elsewhere.
+pub(crate) fn bound_sign(bound: Option<TemperatureBound>) -> f64 {
+    match bound {
+        Some(TemperatureBound::Lower) => -1.0,
+        Some(TemperatureBound::Upper) => 1.0,
+        None => 0.0,
+    }
 }
 
 /// All classification metrics of predictions.
@@ -248,4 +267,49 @@ pub(crate) fn report(predictions: &Predictions, bins: usize) -> Result<Classific
     let mut metrics = ClassificationMetrics::new(bins)?;
     metrics.update(predictions)?;
     metrics.value().context("there are no predictions to measure")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A label of probability 0 makes the NLL infinite, which JSON has no number for.
+    #[test]
+    fn infinite_measures_are_read_back() {
+        let labels = [0, 1];
+        let predictions = || Predictions::from_logits(&[3.0, f32::NEG_INFINITY, 2.0, f32::NEG_INFINITY], 2, &labels);
+        let temperature = TemperatureScaling::fit(&[3.0, 0.0, 2.0, 0.0], 2, &[0, 0]).unwrap();
+        let measured = measures(&[predictions().unwrap(), predictions().unwrap()], &temperature, 15).unwrap();
+        assert_eq!((measured["nll"], measured["infinite_nll_rows"]), (f64::INFINITY, 1.0));
+        assert_eq!(measured["temperature_bound"], -1.0);
+        let test = CorruptedTest {
+            kind: "none".to_owned(),
+            severity: 0,
+            accuracy: 0.5,
+            nll: f64::INFINITY,
+            ece: 0.5,
+            aece: 0.5,
+        };
+        let cell = Cell {
+            key: CellKey { suite: "digits".into(), model: "resnet20".parse().unwrap(), loss: "ce".into(), seed: 0 },
+            split: "test".to_owned(),
+            n: 2,
+            seconds: 1.0,
+            epochs: 1,
+            best_epoch: 0,
+            metrics: measured.clone(),
+            validation: measured.clone(),
+            shift: Some(Shift { pictures: 2, corrupted: vec![test], outside: Vec::new() }),
+        };
+        let text = serde_json::to_string(&CellFile { schema: SCHEMA, identity: String::new(), cell }).unwrap();
+        assert!(text.contains(r#""nll":"inf""#), "{text}");
+        let read: CellFile = serde_json::from_str(&text).unwrap();
+        assert_eq!((&read.cell.metrics, &read.cell.validation), (&measured, &measured));
+        assert_eq!(read.cell.shift.unwrap().corrupted[0].nll, f64::INFINITY);
+        // What older files lack is not there.
+        let plain = TemperatureScaling::fit(&[3.0, 0.0].repeat(4), 2, &[0, 0, 0, 1]).unwrap();
+        let finite = || Predictions::from_logits(&[3.0, 0.0, 2.0, 0.0], 2, &labels).unwrap();
+        let measured = measures(&[finite(), finite()], &plain, 15).unwrap();
+        assert_eq!(measured.len(), 14, "{measured:?}");
+    }
 }

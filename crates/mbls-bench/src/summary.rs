@@ -8,6 +8,7 @@ use crate::suite::{LossEntry, Suite};
 use crate::{segmentation, under_shift};
 use anyhow::{Context, Result};
 use mbls_core::bootstrap::{Interval, percentile_interval};
+use mbls_core::calibration::TemperatureBound;
 use mbls_core::metric::{
     Accuracy, AdaptiveConvention, AdaptiveEce, Brier, ClasswiseConvention, ClasswiseEce, Metric, NegativeLogLikelihood,
     Predictions, ReliabilityBins,
@@ -41,7 +42,7 @@ pub(crate) fn report(results: &Results, suites: &[&Suite], out: &Path) -> Result
                 name: suite.name.clone(),
                 title: suite.title.clone(),
                 description: suite.description.clone(),
-                notes: suite.notes.iter().cloned().chain(said).collect(),
+                notes: notes(suite, &cells).into_iter().chain(said).collect(),
                 model: first.key.model.to_string(),
                 n_test: first.n,
                 seeds: cells.iter().filter(|cell| cell.key.loss == first.key.loss).count(),
@@ -56,6 +57,25 @@ pub(crate) fn report(results: &Results, suites: &[&Suite], out: &Path) -> Result
         provenance: provenance.map(|(name, value)| (name.to_owned(), value)).into(),
         suites: reports,
     })
+}
+
+/// The suite's notes, and what one has to know of the numbers of its cells.
+fn notes(suite: &Suite, cells: &[&Cell]) -> Vec<String> {
+    let mut notes = suite.notes.clone();
+    for cell in cells {
+        let measure = |name: &str| cell.metrics.get(name).copied().unwrap_or_default();
+        let of = format!("{}, seed {}", cell.key.loss, cell.key.seed);
+        let bound = measure("temperature_bound");
+        if bound != 0.0 {
+            let bound = if bound < 0.0 { TemperatureBound::Lower } else { TemperatureBound::Upper };
+            notes.push(format!("{of}: the temperature is {bound}."));
+        }
+        let rows = measure("infinite_nll_rows");
+        if rows > 0.0 {
+            notes.push(format!("{of}: the NLL of {rows} test samples is infinite: their label has the probability 0."));
+        }
+    }
+    notes
 }
 
 /// One loss over its seeds; `None` where it was not run.
@@ -112,7 +132,8 @@ fn mean_and_deviation(values: &[f64]) -> (f64, Option<f64>) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (mean, (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt()))
+    // Of infinite values there is none.
+    (mean, (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt()).filter(|std| std.is_finite()))
 }
 
 /// Bootstrap intervals of the mean over seeds, by measure. Test pictures are resampled, models and temperatures are not; the

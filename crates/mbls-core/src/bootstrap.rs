@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// Its lower end.
+    #[serde(with = "crate::number")]
     pub low: f64,
     /// Its upper end.
+    #[serde(with = "crate::number")]
     pub high: f64,
     /// The share of such intervals that should hold the true value, 0.95 for example.
     pub level: f64,
@@ -50,6 +52,7 @@ pub fn percentile_interval(
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PairedDifference {
     /// The difference on the rows themselves, left less right.
+    #[serde(with = "crate::number")]
     pub observed: f64,
     /// Its percentile bootstrap interval.
     pub interval: Interval,

@@ -80,6 +80,7 @@ mod error;
 #[cfg(feature = "candle")]
 pub mod loss;
 pub mod metric;
+pub mod number;
 mod simd;
 
 pub use error::{Error, Result};

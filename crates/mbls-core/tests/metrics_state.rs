@@ -199,13 +199,9 @@ fn errors_leave_the_state() {
     let three = Predictions::from_logits(&[0.0, 1.0, 2.0], 3, &[0]).unwrap();
     let message = metrics.update(&three).unwrap_err().to_string();
     assert_eq!(message, "predictions: expected 2 classes, as before, found 3 classes");
-    let beyond = Predictions::from_logits(&[0.0, 1.0, 1e38f32, 0.0], 2, &[0, 1]).unwrap();
-    let message = metrics.update(&beyond).unwrap_err().to_string();
-    assert!(
-        message.starts_with("negative log-likelihood 99999996802856920000") && message.contains("row 1"),
-        "{message}"
-    );
     assert!(metrics.merge(ClassificationMetrics::new(4).unwrap()).is_err());
+    let clipped = ClassificationMetrics::new(15).unwrap().with_clipped_nll(1e-9).unwrap();
+    assert!(metrics.merge(clipped).is_err());
     assert_eq!(metrics, before);
 }
 

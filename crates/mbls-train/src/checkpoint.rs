@@ -4,8 +4,9 @@
 //! JSON object with the [`Progress`]. One entry, because the order of several is random and a checkpoint's bytes must depend on
 //! its content alone.
 
-use crate::{Error, Result, number};
+use crate::{Error, Result};
 use candle_core::{Device, Tensor};
+use mbls_core::number;
 use mbls_nn::atomic;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
@@ -32,7 +33,7 @@ pub struct Progress {
     /// The best epoch so far.
     pub best: Option<Best>,
     /// What the schedule's metric was after each epoch; empty where the schedule follows none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "number::list")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "number::or_null::list")]
     pub metrics: Vec<f64>,
 }
 
@@ -42,7 +43,7 @@ pub struct Best {
     /// Its number, from 0.
     pub epoch: usize,
     /// Its score.
-    #[serde(with = "number")]
+    #[serde(with = "number::or_null")]
     pub score: f64,
 }
 

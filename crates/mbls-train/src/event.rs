@@ -1,6 +1,7 @@
 //! The event log: one JSON object a line, for people, plots and trackers.
 
-use crate::{Error, Result, number};
+use crate::{Error, Result};
+use mbls_core::number;
 use mbls_nn::atomic;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,16 +29,16 @@ pub enum Event {
         /// The learning rate it ran with.
         learning_rate: f64,
         /// Means over the training batches: the loss, its terms, and the training metrics.
-        #[serde(with = "number::by_name")]
+        #[serde(with = "number::or_null::by_name")]
         train: BTreeMap<String, f64>,
         /// The largest gradient norm before clipping.
-        #[serde(with = "number")]
+        #[serde(with = "number::or_null")]
         gradient_norm: f64,
         /// Steps that were left out, because no label of their batch counts.
         #[serde(default, skip_serializing_if = "is_zero")]
         steps_without_loss: usize,
         /// The metrics on the validation data.
-        #[serde(with = "number::by_name")]
+        #[serde(with = "number::or_null::by_name")]
         validation: BTreeMap<String, f64>,
         /// Whether it is the best epoch so far.
         best: bool,
@@ -56,7 +57,7 @@ pub enum Event {
         /// The best epoch.
         best_epoch: usize,
         /// Its validation score.
-        #[serde(with = "number")]
+        #[serde(with = "number::or_null")]
         best_score: f64,
     },
 }

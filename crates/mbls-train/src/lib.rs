@@ -17,7 +17,6 @@
 pub mod checkpoint;
 mod error;
 pub mod event;
-mod number;
 mod progress;
 mod run;
 pub mod task;

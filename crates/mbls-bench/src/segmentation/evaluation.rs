@@ -3,16 +3,16 @@
 use super::pictures::{BatchResult, PictureResult};
 use super::task::next_indices;
 use super::{Loader, SegmentationTask};
-use crate::results::SCHEMA;
+use crate::results::{SCHEMA, bound_sign};
 use anyhow::{Context, Result, ensure};
 use candle_core::DType;
-use mbls_core::calibration::TemperatureScaling;
+use mbls_core::calibration::{TemperatureBound, TemperatureScaling};
 use mbls_core::metric::{
     ConfusionMatrix, Metric, ReliabilityBins, SegmentationBatch, SegmentationCalibration, SegmentationProtocol,
 };
 use mbls_seg::dataset::VOID;
 use mbls_seg::metric::{
-    PictureMaps, Pictures, PublishedReport, SegmentationMetrics, SegmentationReport, SegmentationSettings,
+    PictureMaps, Pictures, PooledReport, PublishedReport, SegmentationMetrics, SegmentationReport, SegmentationSettings,
 };
 use mbls_train::Step;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,9 @@ pub(crate) struct EvaluationFile {
 pub(crate) struct Evaluation {
     /// The temperature.
     pub(super) temperature: f64,
+    /// The bound at which its fit stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) temperature_bound: Option<TemperatureBound>,
     /// As the network was trained.
     pub(super) before: SegmentationReport,
     /// After temperature scaling.
@@ -147,7 +150,7 @@ pub(super) fn evaluate(
     bins: usize,
     maps: Option<(&Path, &[String])>,
 ) -> Result<Evaluation> {
-    let temperature = temperature.temperature();
+    let (temperature, temperature_bound) = (temperature.temperature(), temperature.bound());
     let mut before = Measuring::new(task.classes, bins, 1.0)?;
     let mut after = Measuring::new(task.classes, bins, temperature)?;
     let (mut confusions, mut batches, mut empty_batches) = (Vec::new(), Vec::new(), 0);
@@ -177,7 +180,7 @@ pub(super) fn evaluate(
     let bins = bins_before.into_iter().zip(bins_after);
     let pictures = confusions.into_iter().zip(bins);
     let pictures = pictures.map(|(confusion, (before, after))| PictureResult { confusion, before, after });
-    Ok(Evaluation { temperature, before, after, pictures: pictures.collect(), batches })
+    Ok(Evaluation { temperature, temperature_bound, before, after, pictures: pictures.collect(), batches })
 }
 
 /// Draws those pictures of a batch that have a name.
@@ -213,6 +216,9 @@ impl Evaluation {
         let overlap = self.before.overlap.as_ref();
         let published = |report: &SegmentationReport| report.published.as_ref()?.calibration.clone();
         let [before, after] = [&self.before, &self.after].map(|report| report.calibration.as_ref());
+        let infinite = |report: Option<&PooledReport>| {
+            report.map(|report| report.infinite_nll_pixels as f64).filter(|pixels| *pixels > 0.0)
+        };
         let measures = [
             ("miou", overlap.and_then(|overlap| overlap.mean_iou.with_background)),
             ("miou_published", overlap.and_then(|overlap| overlap.mean_iou.published)),
@@ -234,6 +240,9 @@ impl Evaluation {
             ("mce_scaled", after.map(|report| report.mce)),
             ("cece_scaled", after.and_then(|report| report.cece)),
             ("ece_per_batch_scaled", published(&self.after).map(|report| report.ece)),
+            ("temperature_bound", self.temperature_bound.map(|bound| bound_sign(Some(bound)))),
+            ("infinite_nll_rows", infinite(before)),
+            ("infinite_nll_rows_scaled", infinite(after)),
         ];
         measures.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }

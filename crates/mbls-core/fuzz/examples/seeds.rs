@@ -7,10 +7,10 @@ use mbls_core::calibration::{
 };
 use mbls_core::metric::{
     Accuracy, AdaptiveConvention, AdaptiveEce, BalancedAccuracy, Binning, Brier, CalibrationBins,
-    ClassificationMetrics, ClasswiseConvention, ClasswiseEce, ConfusionMatrix, GroupedReliability, GroupedRows,
-    LogitDistanceTail, LogitRows, LogitStatistics, Metric, NegativeLogLikelihood, OodDetection, OodScores, Predictions,
-    ProbabilityStatistics, ReliabilityBins, SegmentationBatch, SegmentationCalibration, SegmentationProtocol, Target,
-    TopKAccuracy, TopLabelSamples,
+    ClassificationMetrics, ClasswiseConvention, ClasswiseEce, ClippedNegativeLogLikelihood, ConfusionMatrix,
+    GroupedReliability, GroupedRows, LogitDistanceTail, LogitRows, LogitStatistics, Metric, NegativeLogLikelihood,
+    OodDetection, OodScores, Predictions, ProbabilityStatistics, ReliabilityBins, SegmentationBatch,
+    SegmentationCalibration, SegmentationProtocol, Target, TopKAccuracy, TopLabelSamples,
 };
 use serde::Serialize;
 use std::path::Path;
@@ -72,6 +72,11 @@ fn main() -> Result<()> {
     save("balanced-accuracy", BalancedAccuracy::new(), rows)?;
     save("brier", Brier::new(), rows)?;
     save("nll", NegativeLogLikelihood::new(), rows)?;
+    let huge = [0.0f64, 1e300];
+    save("nll-large", NegativeLogLikelihood::new(), &Predictions::from_logits(&huge, 2, &[0])?)?;
+    save("nll-clipped", ClippedNegativeLogLikelihood::new(1e-9)?, rows)?;
+    let masked = LogitRows::new(&[1.0, 0.0, f32::NEG_INFINITY], 3)?;
+    save("logits-masked", LogitStatistics::new(1.0)?, masked)?;
     save("reliability", ReliabilityBins::new(3)?, rows)?;
     save("grouped", GroupedReliability::new(2, 3)?, GroupedRows::new(rows, &[1, 0, 1])?)?;
     save("top-labels", TopLabelSamples::new(), rows)?;

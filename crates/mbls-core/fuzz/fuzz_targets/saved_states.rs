@@ -7,8 +7,9 @@ mod json;
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use mbls_core::metric::{
     Accuracy, AdaptiveEce, BalancedAccuracy, Brier, CalibrationBins, ClassificationMetrics, ClasswiseEce,
-    ConfusionMatrix, GroupedReliability, LogitDistanceTail, LogitStatistics, Metric, NegativeLogLikelihood,
-    OodDetection, ProbabilityStatistics, ReliabilityBins, SegmentationCalibration, TopKAccuracy, TopLabelSamples,
+    ClippedNegativeLogLikelihood, ConfusionMatrix, GroupedReliability, LogitDistanceTail, LogitStatistics, Metric,
+    NegativeLogLikelihood, OodDetection, ProbabilityStatistics, ReliabilityBins, SegmentationCalibration, TopKAccuracy,
+    TopLabelSamples,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
@@ -52,6 +53,7 @@ fuzz_target!(|json: &[u8]| {
         CalibrationBins,
         ClassificationMetrics,
         ClasswiseEce,
+        ClippedNegativeLogLikelihood,
         ConfusionMatrix,
         GroupedReliability,
         LogitDistanceTail,

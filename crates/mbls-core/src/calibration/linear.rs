@@ -161,7 +161,7 @@ impl Saved {
 /// The logits, an error where the scores are probabilities: a row's offset changes what the map makes of it.
 fn logits<'a>(what: &'static str, scores: &'a Scores) -> Result<&'a [f64]> {
     match scores.kind() {
-        ScoreKind::Logits => Ok(scores.values()),
+        ScoreKind::Logits => scores.check_unmasked().map(|()| scores.values()),
         ScoreKind::Probabilities => {
             Err(Error::Shape { what, expected: "logits".into(), found: "probabilities".into() })
         }
@@ -246,6 +246,7 @@ impl DirichletCalibration {
     /// Those of [`MatrixScaling::fit`], but for the one of probabilities.
     pub fn fit(scores: &Scores, labels: &[u32], odir: Odir) -> Result<Self> {
         scores.check_labels(DIRICHLET, labels)?;
+        scores.check_unmasked()?;
         Saved::fit(DIRICHLET, Form::Full, &scores.log_probs(), labels, odir).map(Self)
     }
 
@@ -286,6 +287,7 @@ impl Calibrator for DirichletCalibration {
     }
 
     fn probs(&self, scores: &Scores) -> Result<Vec<f64>> {
+        scores.check_unmasked()?;
         self.0.apply(DIRICHLET, scores, &scores.log_probs())
     }
 }

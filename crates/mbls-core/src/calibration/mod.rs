@@ -51,4 +51,4 @@ pub use multiclass::{Multiclass, Reduction};
 pub use platt::{PlattScaling, PlattTargets};
 pub use scores::{ScoreKind, Scores};
 pub use spec::CalibratorSpec;
-pub use temperature::{GridObjective, TemperatureScaling};
+pub use temperature::{GridObjective, TemperatureBound, TemperatureScaling};

@@ -1,4 +1,4 @@
-use crate::metric::{SUM_TOLERANCE, Score, check_classes};
+use crate::metric::{Precision, Score, check_classes, check_logits, check_probs};
 use crate::simd::{exp, ln};
 use crate::{Error, Result};
 use std::borrow::Cow;
@@ -22,12 +22,13 @@ pub struct Scores {
     kind: ScoreKind,
     classes: usize,
     values: Vec<f64>,
+    clipped: u64,
 }
 
 /// What the numbers of [`Scores`] are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScoreKind {
-    /// Any finite numbers; their softmax is the model's probabilities.
+    /// Finite numbers, whose softmax is the model's probabilities, and minus infinity for classes that are masked.
     Logits,
     /// Numbers from 0 to 1 that sum to 1 in each row.
     Probabilities,
@@ -46,14 +47,15 @@ impl Scores {
     /// # Errors
     ///
     /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is no multiple of them,
-    /// [`Error::Value`] for a logit that is not finite.
+    /// [`Error::Value`] for a logit of NaN or plus infinity and for a row whose logits are all minus infinity.
     pub fn from_logits<T: Score>(logits: &[T], classes: usize) -> Result<Self> {
         let scores = Self::new(ScoreKind::Logits, logits, classes)?;
-        scores.check_values("logit", "a finite number", f64::is_finite)?;
+        check_logits(&scores.values, classes)?;
         Ok(scores)
     }
 
-    /// Takes probabilities as they are.
+    /// Takes probabilities in the precision of their type, values that rounding has taken out of `[0, 1]` clipped and
+    /// [counted](Self::clipped).
     ///
     /// # Shapes
     ///
@@ -63,16 +65,19 @@ impl Scores {
     ///
     /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is no multiple of them,
     /// [`Error::Value`] for a probability outside of `[0, 1]`, [`Error::ProbabilitySum`] for a row whose sum is further than
-    /// 1e-3 from 1.
+    /// [`Precision::sum_tolerance`] from 1.
     pub fn from_probs<T: Score>(probs: &[T], classes: usize) -> Result<Self> {
-        let scores = Self::new(ScoreKind::Probabilities, probs, classes)?;
-        scores.check_values("probability", "a number from 0 to 1", |p| (0.0..=1.0).contains(&p))?;
-        for (row, values) in scores.values.chunks_exact(classes).enumerate() {
-            let sum: f64 = values.iter().sum();
-            if (sum - 1.0).abs() > SUM_TOLERANCE {
-                return Err(Error::ProbabilitySum { row, sum });
-            }
-        }
+        Self::from_probs_in(probs, classes, T::PRECISION)
+    }
+
+    /// Takes probabilities that were computed in a precision of their own, as of a model in bf16 whose output was saved as f32.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_probs`](Self::from_probs).
+    pub fn from_probs_in<T: Score>(probs: &[T], classes: usize, precision: Precision) -> Result<Self> {
+        let mut scores = Self::new(ScoreKind::Probabilities, probs, classes)?;
+        scores.clipped = check_probs(&mut scores.values, classes, precision)?;
         Ok(scores)
     }
 
@@ -82,17 +87,7 @@ impl Scores {
             let expected = format!("a multiple of {classes} classes");
             return Err(Error::Shape { what: "scores", expected, found: format!("{} values", values.len()) });
         }
-        Ok(Self { kind, classes, values: values.iter().map(|&value| value.into()).collect() })
-    }
-
-    fn check_values(&self, what: &'static str, expected: &'static str, valid: impl Fn(f64) -> bool) -> Result<()> {
-        match self.values.iter().position(|&value| !valid(value)) {
-            None => Ok(()),
-            Some(at) => {
-                let (row, class) = (at / self.classes, at % self.classes);
-                Err(Error::Value { what, value: self.values[at], row, class, expected })
-            }
-        }
+        Ok(Self { kind, classes, values: values.iter().map(|&value| value.into()).collect(), clipped: 0 })
     }
 
     /// Whether they are logits or probabilities.
@@ -110,7 +105,12 @@ impl Scores {
         self.classes
     }
 
-    /// The numbers as they were given, `[rows, classes]`.
+    /// The number of probabilities that were below 0 or above 1 by rounding, and were clipped.
+    pub fn clipped(&self) -> u64 {
+        self.clipped
+    }
+
+    /// The numbers, `[rows, classes]`.
     pub(super) fn values(&self) -> &[f64] {
         &self.values
     }
@@ -128,7 +128,7 @@ impl Scores {
     }
 
     /// The logarithms of the probabilities, `[rows, classes]`: of logits their exact log-softmax, of probabilities at least
-    /// that of the smallest normal f32.
+    /// that of the smallest normal f32. Those of masked classes are minus infinity.
     pub(super) fn log_probs(&self) -> Vec<f64> {
         let mut logs = self.values.clone();
         match self.kind {
@@ -136,11 +136,27 @@ impl Scores {
             ScoreKind::Logits => {
                 for row in logs.chunks_exact_mut(self.classes) {
                     let log_sum = log_sum_exp(row);
-                    row.iter_mut().for_each(|logit| *logit -= log_sum);
+                    let finite = row.iter_mut().filter(|logit| logit.is_finite());
+                    // Finite logits have finite logarithms, though their difference may be beyond f64.
+                    finite.for_each(|logit| *logit = (*logit - log_sum).max(-f64::MAX));
                 }
             }
         }
         logs
+    }
+
+    /// An error where a class is masked, of whose logit a linear map is undefined.
+    pub(super) fn check_unmasked(&self) -> Result<()> {
+        match self.values.iter().position(|&value| value == f64::NEG_INFINITY) {
+            None => Ok(()),
+            Some(at) => Err(Error::Value {
+                what: "logit",
+                value: self.values[at],
+                row: at / self.classes,
+                class: at % self.classes,
+                expected: "a finite number: a linear map of a masked class is undefined",
+            }),
+        }
     }
 
     /// An error where the labels are not one class per row, or there are no rows to fit `what` to.

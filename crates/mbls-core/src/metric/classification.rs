@@ -1,8 +1,10 @@
 use super::saved::{self, Saved};
 use super::{
-    Accuracy, AdaptiveConvention, AdaptiveEce, BalancedAccuracy, Brier, ClasswiseConvention, ClasswiseEce, Metric,
-    NegativeLogLikelihood, Predictions, Reliability, ReliabilityBins, TopKAccuracy,
+    Accuracy, AdaptiveConvention, AdaptiveEce, BalancedAccuracy, Brier, ClasswiseConvention, ClasswiseEce,
+    ClippedNegativeLogLikelihood, ClippedNll, Metric, NegativeLogLikelihood, Predictions, Reliability, ReliabilityBins,
+    TopKAccuracy, same,
 };
+use crate::number::is_zero;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +26,11 @@ struct Parts {
     reliability: ReliabilityBins,
     adaptive: AdaptiveEce,
     classwise: ClasswiseEce,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    clipped_nll: Option<ClippedNegativeLogLikelihood>,
+    /// Probabilities that were out of [0, 1] by rounding.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    clipped_probabilities: u64,
 }
 
 /// The largest scores that [`ClassificationReport::top5_accuracy`] looks at.
@@ -41,7 +48,17 @@ pub struct ClassificationReport {
     /// Value of [`BalancedAccuracy`].
     pub balanced_accuracy: f64,
     /// Value of [`NegativeLogLikelihood`]; infinite where a label has the probability 0.
+    #[serde(with = "crate::number")]
     pub nll: f64,
+    /// The rows whose label has the probability 0, [`NegativeLogLikelihood::infinite`]; saved where there are any.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub infinite_nll_rows: u64,
+    /// Value of [`ClippedNegativeLogLikelihood`], where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clipped_nll: Option<ClippedNll>,
+    /// The given probabilities that were clipped, [`Predictions::clipped`]; saved where there are any.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub clipped_probabilities: u64,
     /// Value of [`Brier`].
     pub brier: f64,
     /// Expected calibration error, [`Reliability::ece`].
@@ -85,8 +102,22 @@ impl ClassificationMetrics {
             reliability: ReliabilityBins::new(bins)?,
             adaptive: AdaptiveEce::new(bins, adaptive)?,
             classwise: ClasswiseEce::new(bins, classwise)?,
+            clipped_nll: None,
+            clipped_probabilities: 0,
         };
         Ok(Self { parts })
+    }
+
+    /// These metrics, without rows, and the negative log-likelihood of probabilities of at least `epsilon`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ClippedNegativeLogLikelihood::new`].
+    pub fn with_clipped_nll(self, epsilon: f64) -> Result<Self> {
+        let Parts { adaptive, classwise, .. } = &self.parts;
+        let mut empty = Self::with_conventions(self.bins(), adaptive.convention(), classwise.convention())?;
+        empty.parts.clipped_nll = Some(ClippedNegativeLogLikelihood::new(epsilon)?);
+        Ok(empty)
     }
 
     /// The number of bins.
@@ -103,6 +134,7 @@ impl Metric for ClassificationMetrics {
         let mine = &mut self.parts;
         // What a batch can fail at comes first, so that none of the parts is ahead of another afterwards.
         mine.classwise.check_update(input)?;
+        let clipped = add_counts_of_values(mine.clipped_probabilities, input.clipped())?;
         mine.nll.update(input)?;
         mine.accuracy.update(input)?;
         mine.top5.update(input)?;
@@ -110,6 +142,10 @@ impl Metric for ClassificationMetrics {
         mine.brier.update(input)?;
         mine.reliability.update(input)?;
         mine.adaptive.update(input)?;
+        if let Some(nll) = &mut mine.clipped_nll {
+            nll.update(input)?;
+        }
+        mine.clipped_probabilities = clipped;
         mine.classwise.update(input)
     }
 
@@ -118,6 +154,9 @@ impl Metric for ClassificationMetrics {
         mine.reliability.check_merge(&other.parts.reliability)?;
         mine.adaptive.check_merge(&other.parts.adaptive)?;
         mine.classwise.check_merge(&other.parts.classwise)?;
+        let epsilon = |parts: &Parts| parts.clipped_nll.as_ref().map(ClippedNegativeLogLikelihood::epsilon);
+        same("epsilon of the clipped negative log-likelihood", epsilon(mine), epsilon(&other.parts))?;
+        let clipped = add_counts_of_values(mine.clipped_probabilities, other.parts.clipped_probabilities)?;
         mine.nll.merge(other.parts.nll)?;
         mine.accuracy.merge(other.parts.accuracy)?;
         mine.top5.merge(other.parts.top5)?;
@@ -125,6 +164,10 @@ impl Metric for ClassificationMetrics {
         mine.brier.merge(other.parts.brier)?;
         mine.reliability.merge(other.parts.reliability)?;
         mine.adaptive.merge(other.parts.adaptive)?;
+        if let (Some(mine), Some(other)) = (&mut mine.clipped_nll, other.parts.clipped_nll) {
+            mine.merge(other)?;
+        }
+        mine.clipped_probabilities = clipped;
         mine.classwise.merge(other.parts.classwise)
     }
 
@@ -137,6 +180,9 @@ impl Metric for ClassificationMetrics {
             top5_accuracy: mine.top5.value()?,
             balanced_accuracy: mine.balanced.value()?,
             nll: mine.nll.value()?,
+            infinite_nll_rows: mine.nll.infinite(),
+            clipped_nll: mine.clipped_nll.as_ref().and_then(Metric::value),
+            clipped_probabilities: mine.clipped_probabilities,
             brier: mine.brier.value()?,
             ece: reliability.ece(),
             aece: mine.adaptive.value()?,
@@ -147,6 +193,15 @@ impl Metric for ClassificationMetrics {
             reliability,
         })
     }
+}
+
+/// The sum of two counts of probabilities, of which there are more than rows.
+fn add_counts_of_values(a: u64, b: u64) -> Result<u64> {
+    a.checked_add(b).ok_or_else(|| Error::Accumulator {
+        what: "count of clipped probabilities",
+        value: format!("{a} + {b}"),
+        expected: "below 2^64",
+    })
 }
 
 impl saved::State for Parts {
@@ -170,6 +225,11 @@ impl TryFrom<Saved<Parts>> for ClassificationMetrics {
         ];
         if rows.iter().any(|n| *n != parts.accuracy.n()) {
             return invalid(format!("its parts have {} and {rows:?} rows", parts.accuracy.n()));
+        }
+        if let Some(clipped) = &parts.clipped_nll
+            && clipped.n() != parts.accuracy.n()
+        {
+            return invalid(format!("its parts have {} and {} rows", parts.accuracy.n(), clipped.n()));
         }
         if parts.top5.k() != TOP {
             return invalid(format!("the k of its top-k accuracy is {}, not {TOP}", parts.top5.k()));

@@ -13,8 +13,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Consistency {
     /// The statistic of the rows.
+    #[serde(with = "crate::number")]
     pub observed: f64,
     /// Its mean for a calibrated model.
+    #[serde(with = "crate::number")]
     pub mean: f64,
     /// Where it lies for a calibrated model.
     pub interval: Interval,

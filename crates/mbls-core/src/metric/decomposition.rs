@@ -53,8 +53,10 @@ pub struct LogLossDecomposition {
     /// Number of rows.
     pub n: u64,
     /// The loss of the binned probabilities.
+    #[serde(with = "crate::number")]
     pub binned: f64,
     /// The error of calibration.
+    #[serde(with = "crate::number")]
     pub calibration: f64,
     /// The loss that remains after calibration.
     pub refinement: f64,

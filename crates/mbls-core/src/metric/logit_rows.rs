@@ -1,6 +1,7 @@
+use super::masked::check_logits;
 use crate::{Error, Result};
 
-/// Validated rows of logits without labels.
+/// Validated rows of logits without labels. A logit of minus infinity masks its class in that row.
 ///
 /// # Shapes
 ///
@@ -33,23 +34,15 @@ impl<'a> LogitRows<'a> {
     /// # Errors
     ///
     /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is no multiple of them,
-    /// [`Error::Value`] for a logit that is not finite.
+    /// [`Error::Value`] for a logit of NaN or plus infinity and for a row whose logits are all minus infinity.
     pub fn new(logits: &'a [f32], classes: usize) -> Result<Self> {
         check_classes(classes)?;
         if !logits.len().is_multiple_of(classes) {
             let (expected, found) = (format!("rows of {classes} classes"), format!("{} values", logits.len()));
             return Err(Error::Shape { what: "logits", expected, found });
         }
-        match logits.iter().position(|logit| !logit.is_finite()) {
-            None => Ok(Self { logits, classes }),
-            Some(at) => Err(Error::Value {
-                what: "logit",
-                value: logits[at].into(),
-                row: at / classes,
-                class: at % classes,
-                expected: "a finite number",
-            }),
-        }
+        check_logits(logits, classes)?;
+        Ok(Self { logits, classes })
     }
 
     /// The number of rows.
@@ -77,9 +70,10 @@ impl<'a> LogitRows<'a> {
     }
 }
 
-/// The largest logit of a row, how far the next one is below it, and how far the smallest one.
+/// The largest logit of a row, how far the next one is below it, and how far the smallest one that is not masked.
 pub(super) struct Spread {
     pub(super) max: f64,
+    /// Infinite where all other classes are masked.
     pub(super) gap: f64,
     pub(super) range: f64,
 }
@@ -89,7 +83,7 @@ impl Spread {
         let (mut first, mut second, mut last) = (f32::NEG_INFINITY, f32::NEG_INFINITY, f32::INFINITY);
         for &logit in row {
             (first, second) = if logit > first { (logit, first) } else { (first, second.max(logit)) };
-            last = last.min(logit);
+            last = if logit > f32::NEG_INFINITY { last.min(logit) } else { last };
         }
         let max = f64::from(first);
         Self { max, gap: max - f64::from(second), range: max - f64::from(last) }

@@ -1,6 +1,7 @@
 use super::logit_rows::{Spread, check_classes};
 use super::saved::{self, Saved};
 use super::{FixedSum, LogitRows, MAX_ROWS, Metric, add_counts, same, same_classes};
+use crate::number::is_zero;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,10 @@ use serde::{Deserialize, Serialize};
 /// With the distances `d_k = max_j l_j - l_k` of a row, of which the winner's is 0: means over rows of `sum_k d_k / (C - 1)`,
 /// of `max_k d_k`, of the distance of the two largest logits, and of the norm `sqrt(sum_k l_k^2)`; and the share of the
 /// `C - 1` distances to the winner that are beyond a margin, on which its penalty acts.
+///
+/// A class masked by a logit of minus infinity is none of the row's classes: C is the number of the others, and neither
+/// distances nor norm know it. A row with a single class left has no distance: it counts nowhere but in
+/// [`LogitReport::single_class_rows`].
 ///
 /// # References
 ///
@@ -43,12 +48,18 @@ struct State {
     max_distance: FixedSum,
     gap: FixedSum,
     norm: FixedSum,
+    /// Masked classes of the rows that count.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    masked: u64,
+    /// Rows that do not count, since all classes but one are masked.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    single: u64,
 }
 
 /// The distances of the logits on a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogitReport {
-    /// Number of rows.
+    /// Number of rows that have a distance.
     pub n: u64,
     /// Mean of the mean distance to the winner, over the other classes.
     pub mean_distance: f64,
@@ -62,6 +73,9 @@ pub struct LogitReport {
     pub margin: f64,
     /// The share of the distances to the winner that are greater than the margin.
     pub share_beyond_margin: f64,
+    /// The rows in which all classes but one are masked, and which count nowhere; saved where there are any.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub single_class_rows: u64,
 }
 
 impl LogitStatistics {
@@ -83,7 +97,7 @@ impl LogitStatistics {
         self.state.margin
     }
 
-    /// The number of rows.
+    /// The number of rows that have a distance.
     pub fn n(&self) -> u64 {
         self.state.n
     }
@@ -92,33 +106,52 @@ impl LogitStatistics {
 impl State {
     fn new(margin: f64) -> Self {
         let zero = FixedSum::default();
-        Self { margin, classes: 0, n: 0, beyond: 0, mean_distance: zero, max_distance: zero, gap: zero, norm: zero }
+        Self {
+            margin,
+            classes: 0,
+            n: 0,
+            beyond: 0,
+            mean_distance: zero,
+            max_distance: zero,
+            gap: zero,
+            norm: zero,
+            masked: 0,
+            single: 0,
+        }
     }
 
     fn add(&mut self, row: &[f32]) -> Result<()> {
         let Spread { max, gap, range } = Spread::of(row);
-        let distances = || row.iter().map(|&logit| max - f64::from(logit));
+        let logits = || row.iter().filter(|logit| **logit > f32::NEG_INFINITY).map(|&logit| f64::from(logit));
+        let (distances, classes) = (|| logits().map(|logit| max - logit), logits().count());
+        if classes == 1 {
+            self.single += 1;
+            return Ok(());
+        }
         self.n += 1;
+        self.masked += (row.len() - classes) as u64;
         self.beyond += distances().filter(|&distance| distance > self.margin).count() as u64;
-        self.mean_distance.add(distances().sum::<f64>() / (row.len() - 1) as f64)?;
+        self.mean_distance.add(distances().sum::<f64>() / (classes - 1) as f64)?;
         self.max_distance.add(range)?;
         self.gap.add(gap)?;
-        self.norm.add(row.iter().map(|&logit| f64::from(logit).powi(2)).sum::<f64>().sqrt())
+        self.norm.add(logits().map(|logit| logit.powi(2)).sum::<f64>().sqrt())
     }
 
     fn merged(&self, other: &Self) -> Result<Self> {
         same("margin", self.margin, other.margin)?;
-        if self.n > 0 && other.n > 0 {
+        if self.classes > 0 && other.classes > 0 {
             same("classes", self.classes, other.classes)?;
         }
+        let sum = |what: &'static str, a: u64, b: u64| {
+            let beyond = || Error::Accumulator { what, value: format!("{a} + {b}"), expected: "below 2^64" };
+            a.checked_add(b).ok_or_else(beyond)
+        };
         let mut merged = *self;
         merged.classes = self.classes.max(other.classes);
         merged.n = add_counts(self.n, other.n)?;
-        merged.beyond = self.beyond.checked_add(other.beyond).ok_or_else(|| Error::Accumulator {
-            what: "count of distances",
-            value: format!("{} + {}", self.beyond, other.beyond),
-            expected: "below 2^64",
-        })?;
+        merged.single = add_counts(self.single, other.single)?;
+        merged.beyond = sum("count of distances", self.beyond, other.beyond)?;
+        merged.masked = sum("count of masked classes", self.masked, other.masked)?;
         merged.mean_distance.merge(other.mean_distance)?;
         merged.max_distance.merge(other.max_distance)?;
         merged.gap.merge(other.gap)?;
@@ -140,8 +173,8 @@ impl Metric for LogitStatistics {
     type Value = LogitReport;
 
     fn update(&mut self, input: LogitRows<'_>) -> Result<()> {
-        let State { margin, classes, n, .. } = self.state;
-        same_classes("logits", (n > 0).then_some(classes), input.classes())?;
+        let State { margin, classes, .. } = self.state;
+        same_classes("logits", (classes > 0).then_some(classes), input.classes())?;
         if input.rows() == 0 {
             return Ok(());
         }
@@ -159,7 +192,8 @@ impl Metric for LogitStatistics {
     }
 
     fn value(&self) -> Option<LogitReport> {
-        let State { margin, classes, n, beyond, .. } = self.state;
+        let State { margin, classes, n, beyond, masked, single, .. } = self.state;
+        let distances = n as f64 * classes.saturating_sub(1) as f64 - masked as f64;
         (n > 0).then(|| LogitReport {
             n,
             mean_distance: self.state.mean_distance.mean(n),
@@ -167,7 +201,8 @@ impl Metric for LogitStatistics {
             top_two_gap: self.state.gap.mean(n),
             norm: self.state.norm.mean(n),
             margin,
-            share_beyond_margin: beyond as f64 / (n as f64 * (classes - 1) as f64),
+            share_beyond_margin: beyond as f64 / distances,
+            single_class_rows: single,
         })
     }
 }
@@ -183,13 +218,17 @@ impl TryFrom<Saved<State>> for LogitStatistics {
         let state = saved.into_state();
         let invalid = |problem: String| Err(<State as saved::State>::invalid(problem));
         Self::new(state.margin)?;
-        let State { classes, n, beyond, .. } = state;
+        let State { classes, n, beyond, masked, single, .. } = state;
         if n == 0 {
-            let empty = State::new(state.margin);
-            return if state == empty { Ok(Self { state }) } else { invalid("sums of no rows".into()) };
+            let empty = State { single, classes, ..State::new(state.margin) };
+            let valid = state == empty && (single == 0) == (classes == 0) && single <= MAX_ROWS;
+            return if valid { Ok(Self { state }) } else { invalid("sums of no rows".into()) };
         }
         check_classes(classes)?;
-        if n > MAX_ROWS || u128::from(beyond) > u128::from(n) * (classes as u128 - 1) {
+        // A row that counts has at least one distance.
+        let most = u128::from(n) * (classes as u128 - 1);
+        let wrong = u128::from(masked) > most - u128::from(n) || u128::from(beyond) > most - u128::from(masked);
+        if n > MAX_ROWS || single > MAX_ROWS || wrong {
             return invalid(format!("{beyond} distances beyond the margin in {n} rows of {classes} classes"));
         }
         let sums = [state.mean_distance, state.gap, state.max_distance, state.norm].map(FixedSum::units);

@@ -1,6 +1,6 @@
 use super::predictions::check_shape;
 use super::softmax::BLOCK;
-use super::{Label, Metric, Predictions, Score};
+use super::{Label, Metric, Precision, Predictions, Score};
 use crate::{Error, Result};
 use rayon::prelude::*;
 
@@ -20,8 +20,8 @@ use rayon::prelude::*;
 ///
 /// # Shapes
 ///
-/// `logits` `[rows, classes]` in row-major order, f32 or f64; `labels` `[rows]` of any integer
-/// type.
+/// `logits` `[rows, classes]` in row-major order, of any type that is a [`Score`]; `labels` `[rows]` of
+/// any integer type.
 ///
 /// # Errors
 ///
@@ -66,8 +66,29 @@ where
     M: for<'a> Metric<Input<'a> = &'a Predictions<'a>> + Sync,
     T: Score,
 {
+    measure_probs_in(empty, probs, classes, labels, T::PRECISION)
+}
+
+/// Measures rows of probabilities that were computed in a precision of their own, as [`measure_logits`] does.
+///
+/// # Errors
+///
+/// Those of [`Predictions::from_probs_in`] and of the metric, for the first row that has one.
+pub fn measure_probs_in<M, T>(
+    empty: &M,
+    probs: &[T],
+    classes: usize,
+    labels: &[impl Label],
+    precision: Precision,
+) -> Result<M>
+where
+    M: for<'a> Metric<Input<'a> = &'a Predictions<'a>> + Sync,
+    T: Score,
+{
     let labels = &check_shape("probabilities", probs.len(), classes, labels)?;
-    measure(empty, probs, classes, labels, |probs, labels| Predictions::from_probs(probs, classes, labels))
+    measure(empty, probs, classes, labels, |probs, labels| {
+        Predictions::from_probs_in(probs, classes, labels, precision)
+    })
 }
 
 fn measure<'a, M, T>(

@@ -1,3 +1,4 @@
+use super::large_sum::LargeSum;
 use super::saved::{self, Saved};
 use super::{FixedSum, MAX_ROWS, Metric, Predictions, add_counts};
 use crate::{Error, Result};
@@ -5,20 +6,25 @@ use serde::{Deserialize, Serialize};
 
 /// The mean negative log-likelihood of the labels: `mean_n -log p_n[y_n]`.
 ///
-/// A label of probability 0 makes it infinite; only [`Predictions::from_probs`] and extreme temperatures know such labels.
+/// A label of probability 0 makes it infinite: one that was given so, or whose class is masked. How many rows those are is in
+/// [`infinite`](Self::infinite); [`ClippedNegativeLogLikelihood`](super::ClippedNegativeLogLikelihood) is finite for them too.
+/// Logits that are finite never do: where the value is beyond f64, it is the largest one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Saved<State>", into = "Saved<State>")]
 pub struct NegativeLogLikelihood {
     state: State,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct State {
     n: u64,
-    /// Rows whose label has the probability 0: the sum cannot hold them.
+    /// Rows whose label has the probability 0: no sum can hold them.
     infinite: u64,
     sum: FixedSum,
+    /// Of rows for which `sum` has no room.
+    #[serde(default, skip_serializing_if = "LargeSum::is_empty")]
+    large: LargeSum,
 }
 
 impl NegativeLogLikelihood {
@@ -31,6 +37,11 @@ impl NegativeLogLikelihood {
     pub fn n(&self) -> u64 {
         self.state.n
     }
+
+    /// The number of rows whose label has the probability 0, so that their negative log-likelihood is infinite.
+    pub fn infinite(&self) -> u64 {
+        self.state.infinite
+    }
 }
 
 impl Metric for NegativeLogLikelihood {
@@ -39,23 +50,31 @@ impl Metric for NegativeLogLikelihood {
 
     fn update(&mut self, input: &Predictions) -> Result<()> {
         let log_probs = &input.all_rows().log_prob;
-        let infinite = log_probs.iter().filter(|value| **value == f64::NEG_INFINITY).count();
-        let mut sum = FixedSum::default();
-        let added = if infinite == 0 {
-            sum.add_all(log_probs)
+        let mut batch = State { n: input.rows() as u64, ..State::default() };
+        // Without a branch per row; nearly always.
+        let added = if log_probs.iter().fold(true, |all, value| all & (*value > -LargeSum::LEAST)) {
+            batch.sum.add_all(log_probs)
         } else {
-            let finite: Vec<f64> =
-                log_probs.iter().map(|&value| if value == f64::NEG_INFINITY { 0.0 } else { value }).collect();
-            sum.add_all(&finite)
+            log_probs.iter().enumerate().try_for_each(|(row, &value)| match value {
+                f64::NEG_INFINITY => {
+                    batch.infinite += 1;
+                    Ok(())
+                }
+                value if value <= -LargeSum::LEAST => {
+                    batch.large.add(-value);
+                    Ok(())
+                }
+                value => batch.sum.add(value).map_err(|_| row),
+            })
         };
         added.map_err(|row| Error::Value {
             what: "negative log-likelihood",
             value: -input.log_prob_of_label(row),
             row,
             class: input.label(row) as usize,
-            expected: "one below 2^66, a sum below 2^67",
+            expected: "a number",
         })?;
-        let batch = State { n: input.rows() as u64, infinite: infinite as u64, sum: sum.negative() };
+        batch.sum = batch.sum.negative();
         self.merge(Self { state: batch })
     }
 
@@ -63,15 +82,17 @@ impl Metric for NegativeLogLikelihood {
         let (mine, other) = (&mut self.state, other.state);
         let (n, infinite) = (add_counts(mine.n, other.n)?, add_counts(mine.infinite, other.infinite)?);
         mine.sum.merge(other.sum)?;
+        mine.large.merge(other.large);
         (mine.n, mine.infinite) = (n, infinite);
         Ok(())
     }
 
     fn value(&self) -> Option<f64> {
-        let State { n, infinite, sum } = self.state;
-        match (n, infinite) {
+        let State { n, infinite, sum, large } = &self.state;
+        match (*n, infinite) {
             (0, _) => None,
-            (n, 0) => Some(sum.mean(n)),
+            (n, 0) if large.is_empty() => Some(sum.mean(n)),
+            (n, 0) => Some((large.mean(n) + sum.mean(n)).min(f64::MAX)),
             _ => Some(f64::INFINITY),
         }
     }
@@ -93,6 +114,9 @@ impl TryFrom<Saved<State>> for NegativeLogLikelihood {
         let (finite, sum) = (state.n - state.infinite, state.sum.units());
         if sum < 0 || (finite == 0 && sum > 0) {
             return invalid(format!("{finite} finite rows have the sum {}", state.sum.to_f64()));
+        }
+        if !state.large.is_of(finite) {
+            return invalid(format!("the sum of the largest of {finite} finite rows is not one of so many"));
         }
         Ok(Self { state })
     }

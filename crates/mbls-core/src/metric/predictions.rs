@@ -1,5 +1,7 @@
-use super::Label;
 use super::label::{classes_of, not_a_class};
+use super::masked::{Extremes, check_logits};
+use super::probability_rows::check_probs;
+use super::{Label, Precision};
 use super::score::Score;
 use super::softmax::{self, GROUP, Rows};
 use crate::{Error, Result};
@@ -9,8 +11,9 @@ use std::sync::OnceLock;
 /// A validated batch of scored rows: the label of each row, and what its probabilities say about it.
 ///
 /// Probabilities are f64: of logits `p_k = exp((l_k - max_j l_j) / T) / sum_j exp((l_j - max) / T)`, with the log-probability
-/// of the label from the log-sum-exp, exact where the probability itself is 0. The prediction is the first of the largest
-/// scores. Logits are borrowed, not copied, and their probabilities are computed in one pass and not kept; a metric that asks for
+/// of the label from the log-sum-exp, exact where the probability itself is 0: it is minus infinity only for a class that is
+/// masked, by a logit of minus infinity, or that was given the probability 0. Below the least f64 it is that number. The
+/// prediction is the first of the largest scores. Logits are borrowed, not copied, and their probabilities are computed in one pass and not kept; a metric that asks for
 /// [`probs`](Self::probs) makes them be. [`into_owned`](Self::into_owned) copies what is borrowed.
 ///
 /// ```
@@ -20,6 +23,9 @@ use std::sync::OnceLock;
 /// assert_eq!((batch.predicted(0), batch.confidence(0), batch.correct(0)), (0, 1.0, false));
 /// assert_eq!(batch.log_prob_of_label(0), -1e4);
 /// assert_eq!((batch.predicted(1), batch.correct(1)), (0, true));
+///
+/// let masked = Predictions::from_logits(&[1.0, f32::NEG_INFINITY, 1.0], 3, &[1])?;
+/// assert_eq!((masked.probs(0), masked.log_prob_of_label(0)), (&[0.5, 0.0, 0.5][..], f64::NEG_INFINITY));
 ///
 /// let error = Predictions::from_logits(&[0.0, f32::NAN], 2, &[0]).unwrap_err();
 /// assert_eq!(error.to_string(), "logit NaN at row 0, class 1: expected a finite number");
@@ -35,6 +41,8 @@ pub struct Predictions<'a> {
     inverse_temperature: f64,
     /// Given ones, or those of the logits once somebody asked for them.
     probs: OnceLock<Vec<f64>>,
+    /// How many given probabilities were clipped.
+    clipped: u64,
 }
 
 /// What probabilities are made of when they are asked for.
@@ -46,6 +54,20 @@ pub enum Scores<'a> {
     F64(Cow<'a, [f64]>),
 }
 
+impl Scores<'_> {
+    /// Scores whose differences are finite, and the inverse temperature by which they have the same softmax.
+    fn within_f64(self, inverse_temperature: f64) -> (Self, f64) {
+        const LARGEST: f64 = f64::MAX / 2.0;
+        match &self {
+            Self::F64(logits) if logits.iter().any(|logit| logit.is_finite() && logit.abs() > LARGEST) => {
+                let quarters = logits.iter().map(|logit| 0.25 * logit).collect();
+                (Self::F64(quarters), (4.0 * inverse_temperature).min(f64::MAX))
+            }
+            _ => (self, inverse_temperature),
+        }
+    }
+}
+
 /// Equality of labels and probabilities.
 impl PartialEq for Predictions<'_> {
     fn eq(&self, other: &Self) -> bool {
@@ -53,20 +75,18 @@ impl PartialEq for Predictions<'_> {
     }
 }
 
-/// How far the probabilities of a row may sum from 1: what models in half precision write still passes.
-pub(crate) const SUM_TOLERANCE: f64 = 1e-3;
-
 impl<'a> Predictions<'a> {
     /// Scores rows by the softmax of their logits.
     ///
     /// # Shapes
     ///
-    /// `logits` `[rows, classes]` in row-major order, f32 or f64; `labels` `[rows]`; at least two classes, any number of rows.
+    /// `logits` `[rows, classes]` in row-major order, of any type that is a [`Score`]; `labels` `[rows]`; at least two classes,
+    /// any number of rows.
     ///
     /// # Errors
     ///
     /// [`Error::Shape`] where the lengths do not fit, [`Error::Label`] for a label that is no class, [`Error::Value`] for a
-    /// logit that is not finite.
+    /// logit of NaN or plus infinity and for a row whose logits are all minus infinity.
     pub fn from_logits<T: Score>(logits: &'a [T], classes: usize, labels: &'a [impl Label]) -> Result<Self> {
         Self::from_logits_at(logits, classes, labels, 1.0)
     }
@@ -85,37 +105,49 @@ impl<'a> Predictions<'a> {
     ) -> Result<Self> {
         let inverse_temperature = 1.0 / check_temperature(temperature)?;
         let labels = check_shape("logits", logits.len(), classes, labels)?;
-        if !softmax::all_finite(logits) {
-            let at = logits.iter().position(|logit| !logit.is_finite()).unwrap_or(0);
-            return Err(not_finite(logits[at].into(), at, classes));
-        }
-        let scores = T::keep(logits);
-        Ok(Self { classes, labels, rows: OnceLock::new(), scores, inverse_temperature, probs: OnceLock::new() })
+        let (scores, inverse_temperature) = match check_logits(logits, classes)? {
+            Extremes::None => (T::keep(logits), inverse_temperature),
+            Extremes::Some => T::keep(logits).within_f64(inverse_temperature),
+        };
+        let (rows, probs) = (OnceLock::new(), OnceLock::new());
+        Ok(Self { classes, labels, rows, scores, inverse_temperature, probs, clipped: 0 })
     }
 
-    /// Takes probabilities as they are; a label of probability 0 has the log-probability minus infinity.
+    /// Takes probabilities in the precision of their type; a label of probability 0 has the log-probability minus infinity.
+    ///
+    /// Values that rounding alone has taken below 0 or above 1, by up to [`Precision::rounding`], are clipped and
+    /// [counted](Self::clipped).
     ///
     /// # Shapes
     ///
-    /// `probs` `[rows, classes]` in row-major order, f32 or f64; `labels` `[rows]`; at least two classes, any number of rows.
+    /// `probs` `[rows, classes]` in row-major order, of any type that is a [`Score`]; `labels` `[rows]`; at least two classes,
+    /// any number of rows.
     ///
     /// # Errors
     ///
     /// [`Error::Shape`] where the lengths do not fit, [`Error::Label`] for a label that is no class, [`Error::Value`] for a
-    /// probability outside of `[0, 1]`, [`Error::ProbabilitySum`] for a row whose sum is further than 1e-3 from 1.
+    /// probability outside of `[0, 1]`, [`Error::ProbabilitySum`] for a row whose sum is further than
+    /// [`Precision::sum_tolerance`] from 1.
     pub fn from_probs<T: Score>(probs: &[T], classes: usize, labels: &'a [impl Label]) -> Result<Self> {
+        Self::from_probs_in(probs, classes, labels, T::PRECISION)
+    }
+
+    /// Takes probabilities that were computed in a precision of their own, as of a model in bf16 whose output was saved as f32.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_probs`](Self::from_probs).
+    pub fn from_probs_in<T: Score>(
+        probs: &[T],
+        classes: usize,
+        labels: &'a [impl Label],
+        precision: Precision,
+    ) -> Result<Self> {
         let labels = check_shape("probabilities", probs.len(), classes, labels)?;
-        let probs: Vec<f64> = probs.iter().map(|&p| p.into()).collect();
+        let mut probs: Vec<f64> = probs.iter().map(|&p| p.into()).collect();
+        let clipped = check_probs(&mut probs, classes, precision)?;
         let mut rows = Rows::with_capacity(labels.len());
-        for (index, (row, &label)) in probs.chunks_exact(classes).zip(&*labels).enumerate() {
-            if let Some(class) = row.iter().position(|p| !(0.0..=1.0).contains(p)) {
-                let (value, expected) = (row[class], "a number from 0 to 1");
-                return Err(Error::Value { what: "probability", value, row: index, class, expected });
-            }
-            let sum: f64 = row.iter().sum();
-            if (sum - 1.0).abs() > SUM_TOLERANCE {
-                return Err(Error::ProbabilitySum { row: index, sum });
-            }
+        for (row, &label) in probs.chunks_exact(classes).zip(&*labels) {
             let label = label as usize;
             let predicted = first_maximum(row);
             let error = |(k, &p): (usize, &f64)| if k == label { 1.0 - p } else { p };
@@ -127,10 +159,11 @@ impl<'a> Predictions<'a> {
         }
         let rows = OnceLock::from(rows);
         let probs = OnceLock::from(probs);
-        Ok(Self { classes, labels, rows, scores: Scores::None, inverse_temperature: 1.0, probs })
+        Ok(Self { classes, labels, rows, scores: Scores::None, inverse_temperature: 1.0, probs, clipped })
     }
 
-    /// The predictions at `rows`, in that order; a row may come more than once, as a bootstrap needs it.
+    /// The predictions at `rows`, in that order; a row may come more than once, as a bootstrap needs it. Nothing counts as
+    /// [clipped](Self::clipped) in them.
     ///
     /// # Panics
     ///
@@ -151,6 +184,7 @@ impl<'a> Predictions<'a> {
             scores,
             inverse_temperature: self.inverse_temperature,
             probs,
+            clipped: 0,
         }
     }
 
@@ -173,6 +207,11 @@ impl<'a> Predictions<'a> {
     /// The number of classes, at least 2.
     pub fn classes(&self) -> usize {
         self.classes
+    }
+
+    /// The number of given probabilities that were below 0 or above 1 by rounding, and were clipped.
+    pub fn clipped(&self) -> u64 {
+        self.clipped
     }
 
     /// The probabilities of a row, one per class.
@@ -224,9 +263,23 @@ impl<'a> Predictions<'a> {
         let b = self.inverse_temperature;
         self.rows.get_or_init(|| match &self.scores {
             Scores::None => Rows::default(),
-            Scores::F32(logits) => softmax::summarise(logits, self.classes, &self.labels, b),
-            Scores::F64(logits) => softmax::summarise(logits, self.classes, &self.labels, b),
+            // Of f32 no difference of two logits is beyond f64.
+            Scores::F32(logits) if b == 1.0 => softmax::summarise(logits, self.classes, &self.labels, b),
+            Scores::F32(logits) => self.summarise_within_f64(logits),
+            Scores::F64(logits) => self.summarise_within_f64(logits),
         })
+    }
+
+    /// The summary, in which an infinite log-probability is that of a masked class alone.
+    fn summarise_within_f64<T: Score>(&self, logits: &[T]) -> Rows {
+        let mut rows = softmax::summarise(logits, self.classes, &self.labels, self.inverse_temperature);
+        let log_probs = rows.log_prob.iter_mut().zip(logits.chunks_exact(self.classes).zip(self.labels.iter()));
+        for (log_prob, (row, &label)) in log_probs.filter(|(log_prob, _)| **log_prob == f64::NEG_INFINITY) {
+            if row[label as usize] > T::LOWEST {
+                *log_prob = -f64::MAX;
+            }
+        }
+        rows
     }
 
     /// The labels.
@@ -273,11 +326,6 @@ pub(crate) fn check_temperature(temperature: f64) -> Result<f64> {
         "a finite number greater than 0"
     };
     Err(Error::Setting { name: "temperature", value: temperature.to_string(), expected })
-}
-
-fn not_finite(value: f64, at: usize, classes: usize) -> Error {
-    let (row, class) = (at / classes, at % classes);
-    Error::Value { what: "logit", value, row, class, expected: "a finite number" }
 }
 
 /// The classes of labels, which together with a number of scores must be a batch.

@@ -1,5 +1,6 @@
 use super::label::{not_a_class, of_type, with_slice};
 use super::logit_rows::check_classes;
+use super::masked::check_row;
 use super::{Label, Labels, LogitRows, Predictions, softmax};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -78,8 +79,8 @@ impl<'a> SegmentationBatch<'a> {
     /// # Errors
     ///
     /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where a length does not fit the shape, [`Error::Label`]
-    /// for a label that is neither a class nor ignored, [`Error::Value`] for a logit that is not finite. Rows in the messages
-    /// are indices of `labels`.
+    /// for a label that is neither a class nor ignored, [`Error::Value`] for a logit of NaN or plus infinity and for a pixel
+    /// whose logits are all minus infinity. Rows in the messages are indices of `labels`.
     pub fn new(
         logits: &'a [f32],
         shape: [usize; 4],
@@ -105,15 +106,13 @@ impl<'a> SegmentationBatch<'a> {
 
     fn check(&self, labels: &[impl Label]) -> Result<()> {
         // Nearly always; else only the pixels that count have a say.
-        let all_finite = softmax::all_finite(self.logits);
+        let all_ordinary = softmax::all_ordinary(self.logits);
         for (pixel, label) in self.counted(labels, 0..labels.len()) {
             if label.class(self.classes).is_none() {
                 return Err(not_a_class(label, pixel, self.classes));
             }
-            let wrong = || self.scores(pixel).enumerate().find(|(_, logit)| !logit.is_finite());
-            if !all_finite && let Some((class, &value)) = wrong() {
-                let (value, expected) = (value.into(), "a finite number");
-                return Err(Error::Value { what: "logit", value, row: pixel, class, expected });
+            if !all_ordinary {
+                check_row(pixel, self.scores(pixel).map(|&logit| logit.into()))?;
             }
         }
         Ok(())

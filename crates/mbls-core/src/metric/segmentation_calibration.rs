@@ -3,6 +3,7 @@ use super::{
     AdaptiveConvention, AdaptiveEce, ClasswiseConvention, ClasswiseEce, FixedSum, Metric, NegativeLogLikelihood,
     PixelRows, Reliability, ReliabilityBins, SegmentationBatch, add_counts, same,
 };
+use crate::number::is_zero;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -69,8 +70,12 @@ pub struct SegmentationCalibrationReport {
     pub protocol: SegmentationProtocol,
     /// Number of pixels that count.
     pub n: u64,
-    /// Mean negative log-likelihood of the labels.
+    /// Mean negative log-likelihood of the labels; infinite where one has the probability 0.
+    #[serde(with = "crate::number")]
     pub nll: f64,
+    /// The pixels whose label has the probability 0; saved where there are any.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub infinite_nll_rows: u64,
     /// Expected calibration error.
     pub ece: f64,
     /// Adaptive expected calibration error, where it was asked for.
@@ -187,6 +192,7 @@ impl Parts {
             protocol: SegmentationProtocol::Pooled,
             n: reliability.n,
             nll: self.nll.value()?,
+            infinite_nll_rows: self.nll.infinite(),
             ece: reliability.ece(),
             aece: self.adaptive.as_ref().and_then(Metric::value),
             cece: self.classwise.value()?,
@@ -251,6 +257,7 @@ impl Means {
             protocol: SegmentationProtocol::Reference,
             n,
             nll: self.nll.value()?,
+            infinite_nll_rows: self.nll.infinite(),
             ece: self.ece.mean(n),
             aece: Some(self.aece.mean(n)),
             cece: self.cece.mean(n),

@@ -1,4 +1,5 @@
-use super::Predictions;
+use super::probability_rows::clip;
+use super::{Precision, Predictions};
 use crate::{Error, Result};
 
 /// The confidence of each row's prediction and whether it is correct: all that calibration of the top label needs.
@@ -20,10 +21,12 @@ use crate::{Error, Result};
 pub struct TopLabels {
     confidences: Vec<f64>,
     correct: Vec<bool>,
+    clipped: u64,
 }
 
 impl TopLabels {
-    /// Takes confidences and correctness as they are.
+    /// Takes confidences and correctness. What rounding of f64 has taken out of `[0, 1]` is clipped and
+    /// [counted](Self::clipped).
     ///
     /// # Shapes
     ///
@@ -33,6 +36,15 @@ impl TopLabels {
     ///
     /// [`Error::Shape`] where the lengths differ, [`Error::Confidence`] for a confidence outside of `[0, 1]`.
     pub fn new(confidences: &[f64], correct: &[bool]) -> Result<Self> {
+        Self::new_in(confidences, correct, Precision::F64)
+    }
+
+    /// Takes confidences that were computed in a precision of their own.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn new_in(confidences: &[f64], correct: &[bool], precision: Precision) -> Result<Self> {
         if confidences.len() != correct.len() {
             return Err(Error::Shape {
                 what: "correctness of the predictions",
@@ -40,10 +52,21 @@ impl TopLabels {
                 found: format!("{} values", correct.len()),
             });
         }
-        match confidences.iter().position(|confidence| !(0.0..=1.0).contains(confidence)) {
+        // How many classes there were is not known: at least two.
+        let rounding = precision.rounding(2);
+        match confidences.iter().position(|confidence| !(-rounding..=1.0 + rounding).contains(confidence)) {
             Some(row) => Err(Error::Confidence { value: confidences[row], row }),
-            None => Ok(Self { confidences: confidences.to_vec(), correct: correct.to_vec() }),
+            None => {
+                let mut confidences = confidences.to_vec();
+                let clipped = clip(&mut confidences);
+                Ok(Self { confidences, correct: correct.to_vec(), clipped })
+            }
         }
+    }
+
+    /// The number of confidences that were below 0 or above 1 by rounding, and were clipped.
+    pub fn clipped(&self) -> u64 {
+        self.clipped
     }
 
     /// The number of rows.
@@ -65,7 +88,8 @@ impl TopLabels {
         self.correct[row]
     }
 
-    /// The rows at `rows`, in that order; a row may come more than once, as a bootstrap needs it.
+    /// The rows at `rows`, in that order; a row may come more than once, as a bootstrap needs it. Nothing counts as
+    /// [clipped](Self::clipped) in them.
     ///
     /// # Panics
     ///
@@ -75,6 +99,7 @@ impl TopLabels {
         Self {
             confidences: rows.iter().map(|&row| self.confidences[row as usize]).collect(),
             correct: rows.iter().map(|&row| self.correct[row as usize]).collect(),
+            clipped: 0,
         }
     }
 
@@ -87,7 +112,7 @@ impl TopLabels {
 impl From<&Predictions<'_>> for TopLabels {
     fn from(predictions: &Predictions) -> Self {
         let (confidences, correct) = top_labels(predictions).unzip();
-        Self { confidences, correct }
+        Self { confidences, correct, clipped: 0 }
     }
 }
 

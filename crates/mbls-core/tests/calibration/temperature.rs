@@ -1,7 +1,9 @@
 //! Temperature scaling: the exact fit against its definition. The golden values of the grid are with the golden tests.
 
 use super::support::{in_pool, synthetic};
-use mbls_core::calibration::{Calibrator, CalibratorSpec, FittedCalibrator, GridObjective, Scores, TemperatureScaling};
+use mbls_core::calibration::{
+    Calibrator, CalibratorSpec, FittedCalibrator, GridObjective, Scores, TemperatureBound, TemperatureScaling,
+};
 use mbls_core::metric::{Metric, NegativeLogLikelihood, Predictions};
 use proptest::prelude::*;
 
@@ -50,15 +52,64 @@ fn fit_has_the_same_bits_for_any_number_of_threads() {
 }
 
 #[test]
-fn fit_stays_in_its_range() {
-    let fit = |logits: &[f32], labels: &[u32]| TemperatureScaling::fit(logits, 2, labels).unwrap().temperature();
-    // All right: the sharper the better. All wrong: the flatter.
-    assert_eq!(fit(&[1.0, 0.0, 0.0, 1.0], &[0, 1]), TemperatureScaling::MIN);
-    assert_eq!(fit(&[1.0, 0.0, 0.0, 1.0], &[1, 0]), TemperatureScaling::MAX);
-    assert_eq!(fit(&[1e4, -1e4, -1e4, 1e4], &[1, 0]), TemperatureScaling::MAX);
+fn a_fit_that_stops_at_a_bound_says_so() {
+    let fit = |logits: &[f32], labels: &[u32]| {
+        let fitted = TemperatureScaling::fit(logits, 2, labels).unwrap();
+        (fitted.temperature(), fitted.bound())
+    };
+    let (lower, upper) = (Some(TemperatureBound::Lower), Some(TemperatureBound::Upper));
+    // All right: the sharper the better. All wrong: the flatter. Ends are those of the ranges of the rows.
+    assert_eq!(fit(&[1.0, 0.0, 0.0, 1.0], &[0, 1]), (1e-4, lower));
+    assert_eq!(fit(&[1.0, 0.0, 0.0, 1.0], &[1, 0]), (1e4, upper));
+    assert_eq!(fit(&[1e4, -1e4, -1e4, 1e4], &[1, 0]), (2e8, upper));
+    assert_eq!(fit(&[1e4, -1e4], &[0]), (2.0, lower));
+    assert_eq!(fit(&[1e4, -1e4, 0.0, 1e-2], &[0, 1]), (f64::from(1e-2f32) / 1e4, lower));
     // Nothing to choose by.
-    assert_eq!(fit(&[3.0, 3.0], &[1]), 1.0);
-    assert_eq!(fit(&[1e4, -1e4], &[0]), 1.0);
+    assert_eq!(fit(&[3.0, 3.0], &[1]), (1.0, None));
+    // No better than at random.
+    assert_eq!(fit(&[1.0, 0.0, 1.0, 0.0], &[0, 1]), (1e4, upper));
+
+    let fitted = TemperatureScaling::fit(&[1.0, 0.0], 2, &[1]).unwrap();
+    let text = serde_json::to_string(&fitted).unwrap();
+    assert_eq!(text, r#"{"temperature":10000.0,"bound":"upper"}"#);
+    assert_eq!(serde_json::from_str::<TemperatureScaling>(&text).unwrap(), fitted);
+    assert_eq!(TemperatureBound::Upper.to_string(), "at its upper bound: rows are predicted no better than at random");
+    // The ends of the published grid are such ends too.
+    let grid = |labels: &[u32]| {
+        TemperatureScaling::fit_grid(&[1.0, 0.0, 0.0, 1.0], 2, labels, GridObjective::Nll).unwrap().bound()
+    };
+    assert_eq!((grid(&[0, 1]), grid(&[1, 0])), (lower, upper));
+    let grid = TemperatureScaling::fit_grid(&[4.0, 0.0].repeat(4), 2, &[0, 0, 0, 1], GridObjective::Nll).unwrap();
+    assert_eq!(grid.bound(), None);
+}
+
+/// Logits of another scale have a temperature of that scale, at a bound as inside.
+#[test]
+fn temperatures_scale_with_the_logits() {
+    let (logits, labels) = synthetic(400, 4, 1.7, 3);
+    let wide: Vec<f64> = logits.iter().map(|&logit| logit.into()).collect();
+    let best: Vec<u32> =
+        wide.chunks(4).map(|row| (0..4).fold(0, |a, b| if row[b] > row[a] { b } else { a }) as u32).collect();
+    for labels in [&labels, &best] {
+        let expected = TemperatureScaling::fit(&wide, 4, labels).unwrap();
+        for scale in [1e-300, 1e-100, 1e-12, 1e-6, 0.05, 1e6, 1e20, 1e100, 1e307] {
+            let scaled: Vec<f64> = wide.iter().map(|logit| logit * scale).collect();
+            let found = TemperatureScaling::fit(&scaled, 4, labels).unwrap();
+            assert_eq!(found.bound(), expected.bound(), "{scale}");
+            let ratio = found.temperature() / scale / expected.temperature();
+            assert!((ratio - 1.0).abs() < 1e-9, "{scale}: {found:?}, expected {scale} x {expected:?}");
+            let probs = found.probs(&Scores::from_logits(&scaled, 4).unwrap()).unwrap();
+            let unscaled = expected.probs(&Scores::from_logits(&wide, 4).unwrap()).unwrap();
+            assert!(probs.iter().zip(unscaled).all(|(a, b)| (a - b).abs() < 1e-6), "{scale}");
+        }
+    }
+    // One row far beyond the others.
+    let mut outlier = wide.clone();
+    outlier[0] = 1e12;
+    let labels: Vec<u32> = std::iter::once(0).chain(labels[1..].iter().copied()).collect();
+    let (found, expected) = (TemperatureScaling::fit(&outlier, 4, &labels), TemperatureScaling::fit(&wide, 4, &labels));
+    let (found, expected) = (found.unwrap(), expected.unwrap());
+    assert!((found.temperature() / expected.temperature() - 1.0).abs() < 0.05 && found.bound().is_none(), "{found:?}");
 }
 
 /// Logits of 1e4 that are right in three of four rows: calibrated where 1e4 / T = ln 3.
@@ -69,16 +120,18 @@ fn fit_of_huge_logits() {
     assert!((fitted / (1e4 / 3f64.ln()) - 1.0).abs() < 1e-9, "{fitted}");
 }
 
-/// Far beyond what a network writes, to the range of the sums.
+/// Far beyond what a network writes, to the ends of f64.
 #[test]
-fn logits_out_of_range_are_an_error() {
-    for scale in [1e9, 1e14] {
+fn fit_of_logits_beyond_all_networks() {
+    for scale in [1e9, 1e14, 1e30, 1e308] {
         let logits = [scale, 0.0f64].repeat(4);
         let fitted = TemperatureScaling::fit(&logits, 2, &[0, 0, 0, 1]).unwrap().temperature();
-        assert_eq!(fitted, TemperatureScaling::MAX, "{scale}");
+        assert!((fitted / (scale / 3f64.ln()) - 1.0).abs() < 1e-9, "{scale}: {fitted}");
     }
-    let error = TemperatureScaling::fit(&[1e38f32, 0.0], 2, &[1]).unwrap_err().to_string();
-    assert!(error.starts_with("cannot add to a fixed-point sum"), "{error}");
+    let fitted = TemperatureScaling::fit(&[1e38f32, 0.0], 2, &[1]).unwrap();
+    assert_eq!(fitted.bound(), Some(TemperatureBound::Upper));
+    let fitted = TemperatureScaling::fit(&[f64::MAX, -f64::MAX], 2, &[1]).unwrap();
+    assert_eq!((fitted.temperature(), fitted.bound()), (f64::MAX, Some(TemperatureBound::Upper)));
 }
 
 /// Of a probability of 0 the logarithm is that of the smallest normal f32.
@@ -186,16 +239,20 @@ proptest! {
     ) {
         let logits: Vec<f32> = rows.iter().flat_map(|(logits, _)| logits.clone()).collect();
         let labels: Vec<u32> = rows.iter().map(|(_, label)| *label).collect();
-        let fitted = TemperatureScaling::fit(&logits, 3, &labels).unwrap().temperature();
-        prop_assert!((TemperatureScaling::MIN..=TemperatureScaling::MAX).contains(&fitted));
+        let scaling = TemperatureScaling::fit(&logits, 3, &labels).unwrap();
+        let fitted = scaling.temperature();
         let at = |temperature: f64| nll(&logits, 3, &labels, temperature);
-        prop_assert!(at(fitted) <= at(1.0));
+        prop_assert!(scaling.bound().is_some() || at(fitted) <= at(1.0));
         // Convex in 1 / T: no worse than its neighbours is no worse than all.
         for factor in [0.9, 0.999, 1.001, 1.1] {
-            let other = (fitted * factor).clamp(TemperatureScaling::MIN, TemperatureScaling::MAX);
-            prop_assert!(at(fitted) <= at(other) + 1e-12, "T {} is worse than {}", fitted, other);
+            let (other, beyond) = (fitted * factor, match scaling.bound() {
+                Some(TemperatureBound::Lower) => factor < 1.0,
+                Some(TemperatureBound::Upper) => factor > 1.0,
+                None => false,
+            });
+            prop_assert!(beyond || at(fitted) <= at(other) + 1e-12, "T {} is worse than {}", fitted, other);
         }
-        if fitted > TemperatureScaling::MIN && fitted < TemperatureScaling::MAX {
+        if scaling.bound().is_none() {
             let slope = derivative(&logits, 3, &labels, fitted);
             prop_assert!(slope.abs() < 1e-9, "derivative {} at T {}", slope, fitted);
         }

@@ -3,6 +3,7 @@
 mod definitions;
 mod properties;
 mod published;
+mod smooth;
 mod state;
 
 use mbls_core::metric::{Binning, Predictions, Target};

@@ -193,7 +193,7 @@ impl Metric for SegmentationMetrics {
     /// # Errors
     ///
     /// Those of [`SegmentationBatch::new`]; [`Error::Shape`] for another number of classes, or of indices than of pictures;
-    /// [`Error::Setting`] for a picture that was added before; [`Error::Value`] where a negative log-likelihood is 2^66 or more.
+    /// [`Error::Setting`] for a picture that was added before.
     fn update(&mut self, input: Pictures<'_>) -> Result<()> {
         let void = self.state.settings.void.clone();
         let batch = SegmentationBatch::new(input.logits, input.shape, input.labels, &void)?;

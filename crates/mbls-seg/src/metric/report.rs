@@ -4,6 +4,7 @@ use mbls_core::metric::{
     AbsentClasses, Background, ClasswiseEce, ConfusionMatrix, Metric, Overlap, Reliability, ReliabilityBins,
     SegmentationCalibrationReport,
 };
+use mbls_core::number::is_zero;
 use serde::{Deserialize, Serialize};
 
 /// The metrics of a segmentation on a data set. What is undefined, since no pixel says anything of it, is `None`.
@@ -62,8 +63,12 @@ pub struct ClassMean {
 /// The calibration of all pixels in one histogram.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PooledReport {
-    /// Mean negative log-likelihood of the labels.
+    /// Mean negative log-likelihood of the labels; infinite where one has the probability 0.
+    #[serde(with = "mbls_core::number")]
     pub nll: f64,
+    /// The pixels whose label has the probability 0; saved where there are any.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub infinite_nll_pixels: u64,
     /// Expected calibration error.
     pub ece: f64,
     /// Maximum calibration error.
@@ -175,6 +180,7 @@ fn pooled(state: &State) -> Option<PooledReport> {
     let reliability = state.parts.whole_reliability().value()?;
     Some(PooledReport {
         nll: state.parts.nll.value()?,
+        infinite_nll_pixels: state.parts.nll.infinite(),
         ece: reliability.ece(),
         mce: reliability.mce(),
         cece: state.parts.classwise.as_ref().and_then(Metric::value),

@@ -1,10 +1,13 @@
+mod bound;
 mod optimum;
 mod rows;
 
 use super::scores::softmax;
 use super::{Calibrator, ScoreKind, Scores};
 use crate::metric::{Label, Predictions, Score, check_temperature, classes_of, counted_classes_of};
+use crate::number::is_zero;
 use crate::{Error, Result};
+pub use bound::TemperatureBound;
 use optimum::optimum;
 use rows::Rows;
 use serde::{Deserialize, Serialize};
@@ -30,12 +33,18 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "Saved", into = "Saved")]
 pub struct TemperatureScaling {
     temperature: f64,
+    bound: Option<TemperatureBound>,
+    masked_labels: u64,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Saved {
     temperature: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bound: Option<TemperatureBound>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    masked_labels: u64,
 }
 
 /// What a grid of temperatures is searched for.
@@ -48,12 +57,16 @@ pub enum GridObjective {
     Ece,
 }
 
+/// The number of temperatures of the published grid.
+const GRID_STEPS: u32 = 100;
+
 impl TemperatureScaling {
-    /// The least temperature that [`fit`](Self::fit) returns: for rows that are all predicted right the optimum is 0, which
-    /// would make every later error infinitely unlikely.
-    pub const MIN: f64 = 1e-2;
-    /// The greatest temperature that [`fit`](Self::fit) returns: for rows predicted worse than at random the optimum is infinite.
-    pub const MAX: f64 = 1e4;
+    /// How far [`fit`](Self::fit) goes beyond the ranges of the rows, a range being the distance of a row's largest logit from
+    /// its smallest: from the smallest range divided by this number to the largest times it.
+    ///
+    /// For rows that are all predicted right the optimum is 0, which would make every later error infinitely unlikely; for rows
+    /// predicted worse than at random it is infinite. Logits of any scale have bounds of that scale.
+    pub const RANGE: f64 = 1e4;
     /// The number of bins of [`GridObjective::Ece`].
     pub const GRID_BINS: usize = 15;
 
@@ -63,15 +76,18 @@ impl TemperatureScaling {
     ///
     /// [`Error::Setting`] where it is not finite and greater than 0.
     pub fn new(temperature: f64) -> Result<Self> {
-        Ok(Self { temperature: check_temperature(temperature)? })
+        Ok(Self { temperature: check_temperature(temperature)?, bound: None, masked_labels: 0 })
     }
 
-    /// Fits the temperature of least negative log-likelihood between [`MIN`](Self::MIN) and [`MAX`](Self::MAX).
+    /// Fits the temperature of least negative log-likelihood, or the end of the [range](Self::RANGE) where that lies beyond,
+    /// which [`bound`](Self::bound) tells.
     ///
     /// With `b = 1 / T` the likelihood is convex, and the root of its derivative `mean_n E_b[l_n] - l_n[y_n]` is found by
     /// Newton steps in `log b`, bracketed and bisected where they do not converge: to 1e-13 relative, or as far as f64 tells.
-    /// The likelihood of the rows it is fitted to is never worse than at `T = 1`. 1 where the temperature does not matter. Sums
-    /// over rows are in fixed point, so the order of the rows does not change a bit of it.
+    /// The likelihood of the rows it is fitted to is never worse than at `T = 1`, but at a bound. 1 where the temperature does
+    /// not matter. Sums over rows are in fixed point, so the order of the rows does not change a bit of it. A class masked by a
+    /// logit of minus infinity has the probability 0 at every temperature; rows whose label it is are left out and
+    /// [counted](Self::masked_labels).
     ///
     /// # Shapes
     ///
@@ -79,8 +95,7 @@ impl TemperatureScaling {
     ///
     /// # Errors
     ///
-    /// [`Error::NoRows`], those of [`Predictions::from_logits`], and [`Error::Accumulator`] for logits further apart than 1e17,
-    /// whose sums leave the range of [`FixedSum`](crate::metric::FixedSum).
+    /// [`Error::NoRows`], those of [`Predictions::from_logits`], and [`Error::Fit`] where the label of every row is masked.
     pub fn fit<T: Score>(logits: &[T], classes: usize, labels: &[impl Label]) -> Result<Self> {
         Self::fit_rows(&Rows::new(logits, [labels.len(), classes, 1], &classes_of(labels, classes)?, None)?)
     }
@@ -123,15 +138,18 @@ impl TemperatureScaling {
     }
 
     fn fit_rows<T: Score>(rows: &Rows<T>) -> Result<Self> {
-        let fitted = Self { temperature: optimum(rows)? };
-        let unscaled = Self { temperature: 1.0 };
+        rows.check_likelihood()?;
+        let (temperature, bound) = optimum(rows)?;
         // Where both differ by rounding alone, the comparison decides for the one that is not worse.
-        Ok(if rows.nll(fitted.temperature)? <= rows.nll(1.0)? { fitted } else { unscaled })
+        let unscaled = bound.is_none() && rows.nll(temperature)? > rows.nll(1.0)?;
+        let temperature = if unscaled { 1.0 } else { temperature };
+        Ok(Self { temperature, bound, masked_labels: rows.masked_labels() })
     }
 
     /// Takes the best of the published grid of temperatures.
     ///
-    /// Starts at 0.1 and adds 0.1 a hundred times, accumulating its rounding; the first minimum wins.
+    /// Starts at 0.1 and adds 0.1 a hundred times, accumulating its rounding; the first minimum wins. At the first and the last
+    /// of the grid [`bound`](Self::bound) says so.
     ///
     /// # Errors
     ///
@@ -148,24 +166,42 @@ impl TemperatureScaling {
     ) -> Result<Self> {
         let labels = &classes_of(labels, classes)?;
         let rows = Rows::new(logits, [labels.len(), classes, 1], labels, None)?;
+        if objective == GridObjective::Nll {
+            rows.check_likelihood()?;
+        }
         let mut temperature = 0.1;
-        let mut best = (temperature, f64::INFINITY);
-        for _ in 0..100 {
+        let mut best = (temperature, f64::INFINITY, 0);
+        for step in 0..GRID_STEPS {
             let value = match objective {
                 GridObjective::Nll => rows.nll(temperature)?,
                 GridObjective::Ece => rows.ece(temperature)?,
             };
             if value < best.1 {
-                best = (temperature, value);
+                best = (temperature, value, step);
             }
             temperature += 0.1;
         }
-        Ok(Self { temperature: best.0 })
+        let bound = match best.2 {
+            0 => Some(TemperatureBound::Lower),
+            step if step + 1 == GRID_STEPS => Some(TemperatureBound::Upper),
+            _ => None,
+        };
+        Ok(Self { temperature: best.0, bound, masked_labels: rows.masked_labels() })
     }
 
     /// The temperature.
     pub fn temperature(&self) -> f64 {
         self.temperature
+    }
+
+    /// The end of the range of temperatures at which the fit stopped; `None` where it found an optimum.
+    pub fn bound(&self) -> Option<TemperatureBound> {
+        self.bound
+    }
+
+    /// The number of rows that it was not fitted to since their label is a masked class.
+    pub fn masked_labels(&self) -> u64 {
+        self.masked_labels
     }
 
     /// Scores rows by their scaled logits.
@@ -191,13 +227,15 @@ impl TryFrom<Saved> for TemperatureScaling {
     type Error = Error;
 
     fn try_from(saved: Saved) -> Result<Self> {
-        Self::new(saved.temperature)
+        let Saved { temperature, bound, masked_labels } = saved;
+        Ok(Self { bound, masked_labels, ..Self::new(temperature)? })
     }
 }
 
 impl From<TemperatureScaling> for Saved {
     fn from(scaling: TemperatureScaling) -> Self {
-        Self { temperature: scaling.temperature }
+        let TemperatureScaling { temperature, bound, masked_labels } = scaling;
+        Self { temperature, bound, masked_labels }
     }
 }
 
@@ -214,7 +252,10 @@ impl Calibrator for TemperatureScaling {
         for row in probs.chunks_exact_mut(scores.classes()) {
             // Shifted before it is divided: the largest exponent is 0 at any temperature.
             let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            row.iter_mut().for_each(|logit| *logit = (*logit - max) / self.temperature);
+            let min = row.iter().copied().filter(|logit| logit.is_finite()).fold(f64::INFINITY, f64::min);
+            // In quarters, where the difference itself is beyond f64.
+            let unit = if (min - max).is_finite() { 1.0 } else { 0.25 };
+            row.iter_mut().for_each(|logit| *logit = (*logit * unit - max * unit) / self.temperature / unit);
             softmax(row);
         }
         Ok(probs)

@@ -1,34 +1,42 @@
-use super::TemperatureScaling;
 use super::rows::Rows;
+use super::{TemperatureBound, TemperatureScaling};
 use crate::Result;
 use crate::metric::Score;
 
 /// The temperature at which the derivative changes its sign, or the end of the range that it points to.
-pub(super) fn optimum<T: Score>(rows: &Rows<T>) -> Result<f64> {
-    let start = rows.derivatives(0.0)?;
+pub(super) fn optimum<T: Score>(rows: &Rows<T>) -> Result<(f64, Option<TemperatureBound>)> {
+    let Some((least, greatest)) = rows.ranges() else {
+        // No logit differs from another of its row.
+        return Ok((1.0, None));
+    };
+    // In the unit of the rows' logits. The derivative rises with b = 1 / T: it is negative at `low`, positive at `high`.
+    let ends = (least / TemperatureScaling::RANGE, greatest * TemperatureScaling::RANGE);
+    let (low, high) = (-libm::log(ends.1), -libm::log(ends.0));
+    let one = -libm::log(rows.unit());
+    let at = if low < one && one < high { one } else { 0.5 * (low + high) };
+    let start = rows.derivatives(at)?;
     if start[0] == 0.0 {
-        return Ok(1.0);
+        return Ok((rows.in_units(libm::exp(-at)), None));
     }
-    // The derivative rises with b: negative at `low`, positive at `high`.
-    let (mut low, mut high) = (-libm::log(TemperatureScaling::MAX), -libm::log(TemperatureScaling::MIN));
-    if start[0] > 0.0 {
+    let (low, high) = if start[0] > 0.0 {
         if rows.derivatives(low)?[0] >= 0.0 {
-            return Ok(TemperatureScaling::MAX);
+            return Ok((rows.in_units(ends.1), Some(TemperatureBound::Upper)));
         }
-        high = 0.0;
+        (low, at)
     } else {
         if rows.derivatives(high)?[0] <= 0.0 {
-            return Ok(TemperatureScaling::MIN);
+            return Ok((rows.in_units(ends.0), Some(TemperatureBound::Lower)));
         }
-        low = 0.0;
-    }
-    Ok(libm::exp(-root(rows, low, high, start)?).clamp(TemperatureScaling::MIN, TemperatureScaling::MAX))
+        (at, high)
+    };
+    let root = libm::exp(-root(rows, low, high, at, start)?);
+    Ok((rows.in_units(root.clamp(ends.0, ends.1)), None))
 }
 
-/// The root of the derivative in `log b` between `low` and `high`, from 0, where the derivatives are given.
-fn root<T: Score>(rows: &Rows<T>, mut low: f64, mut high: f64, start: [f64; 2]) -> Result<f64> {
+/// The root of the derivative in `log b` between `low` and `high`, from a place where the derivatives are given.
+fn root<T: Score>(rows: &Rows<T>, mut low: f64, mut high: f64, mut at: f64, start: [f64; 2]) -> Result<f64> {
     const TOLERANCE: f64 = 1e-13;
-    let (mut at, [mut first, mut second]) = (0.0, start);
+    let [mut first, mut second] = start;
     let mut last_step = high - low;
     loop {
         let newton = at - first / second;

@@ -1,5 +1,5 @@
 use super::TemperatureScaling;
-use crate::metric::{FixedSum, Metric, Predictions, ReliabilityBins, Score, check_classes};
+use crate::metric::{FixedSum, Metric, Predictions, ReliabilityBins, Score, check_classes, check_row};
 use crate::simd::{exp, ln};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -16,7 +16,15 @@ pub(super) struct Rows<'a, T> {
     ignore: Option<u32>,
     /// The number of rows that are not ignored.
     counted: u64,
+    /// Of those, the rows whose label is a masked class: infinitely unlikely at every temperature.
+    masked_labels: u64,
+    /// What logits are multiplied by, a power of two: 1 but where they are so large or small that their products are not
+    /// numbers.
+    unit: f64,
 }
+
+/// Powers of two between which the largest magnitude of logits may be without their being rescaled.
+const ORDINARY: i32 = 500;
 
 /// Rows per task. Sums are exact, so the number changes no result.
 const CHUNK: usize = 1024;
@@ -35,29 +43,78 @@ impl<'a, T: Score> Rows<'a, T> {
             let found = format!("{} logits and {} labels", logits.len(), labels.len());
             return Err(Error::Shape { what: "temperature scaling", expected, found });
         }
-        let mut rows = Self { logits, classes, positions, labels, ignore, counted: 0 };
+        let mut rows = Self { logits, classes, positions, labels, ignore, counted: 0, masked_labels: 0, unit: 1.0 };
+        let mut largest = 0.0;
         for row in 0..labels.len() {
-            rows.counted += u64::from(rows.check_row(row)?);
+            if Some(labels[row]) != ignore {
+                rows.check_row(row, &mut largest)?;
+            }
         }
         if rows.counted == 0 {
             return Err(Error::NoRows { what: "temperature scaling" });
         }
+        let power = libm::ilogb(largest);
+        if largest > 0.0 && power.abs() > ORDINARY {
+            // Within the powers that are normal numbers.
+            rows.unit = 2f64.powi(-power.clamp(-1000, 1000));
+        }
         Ok(rows)
     }
 
-    /// Whether a row counts, an error where it counts and is not valid.
-    fn check_row(&self, row: usize) -> Result<bool> {
+    /// Counts a row, an error where it is not valid.
+    fn check_row(&mut self, row: usize, largest: &mut f64) -> Result<()> {
         let label = self.labels[row];
-        if Some(label) == self.ignore {
-            return Ok(false);
-        }
         if label as usize >= self.classes {
             return Err(Error::Label { label: label.into(), row, classes: self.classes });
         }
-        match self.row(row).enumerate().find(|(_, logit)| !logit.is_finite()) {
-            None => Ok(true),
-            Some((class, value)) => Err(Error::Value { what: "logit", value, row, class, expected: "a finite number" }),
+        check_row(row, self.row(row))?;
+        let mut at_label = 0.0;
+        for (class, logit) in self.row(row).enumerate() {
+            at_label = if class == label as usize { logit } else { at_label };
+            *largest = if logit.is_finite() { largest.max(logit.abs()) } else { *largest };
         }
+        self.counted += 1;
+        self.masked_labels += u64::from(at_label == f64::NEG_INFINITY);
+        Ok(())
+    }
+
+    /// An error where no row has a likelihood.
+    pub(super) fn check_likelihood(&self) -> Result<()> {
+        if self.masked_labels < self.counted {
+            return Ok(());
+        }
+        let problem = format!("the label of each of the {} rows is a masked class", self.counted);
+        Err(Error::Fit { what: "temperature scaling", problem })
+    }
+
+    /// The number of rows whose label is a masked class.
+    pub(super) fn masked_labels(&self) -> u64 {
+        self.masked_labels
+    }
+
+    /// What logits are multiplied by before anything is computed of them.
+    pub(super) fn unit(&self) -> f64 {
+        self.unit
+    }
+
+    /// A temperature of the logits as they were given, from one of the multiplied ones.
+    pub(super) fn in_units(&self, temperature: f64) -> f64 {
+        (temperature / self.unit).clamp(f64::MIN_POSITIVE, f64::MAX)
+    }
+
+    /// The smallest and the largest distance of a row's largest logit from its smallest one, of rows that have one; `None`
+    /// where none has.
+    pub(super) fn ranges(&self) -> Option<(f64, f64)> {
+        let of_rows = |(logits, _): (Vec<f64>, Vec<u32>)| {
+            logits.chunks_exact(self.classes).fold(EMPTY, |(least, greatest), row| {
+                let finite = || row.iter().copied().filter(|logit| logit.is_finite());
+                let range = finite().fold(f64::NEG_INFINITY, f64::max) - finite().fold(f64::INFINITY, f64::min);
+                if range > 0.0 { (range.min(least), range.max(greatest)) } else { (least, greatest) }
+            })
+        };
+        const EMPTY: (f64, f64) = (f64::INFINITY, 0.0);
+        let (least, greatest) = self.chunks().map(of_rows).reduce(|| EMPTY, |a, b| (a.0.min(b.0), a.1.max(b.1)));
+        (greatest > 0.0).then_some((least, greatest))
     }
 
     fn row(&self, row: usize) -> impl Iterator<Item = f64> {
@@ -71,16 +128,19 @@ impl<'a, T: Score> Rows<'a, T> {
             let rows = chunk * CHUNK..self.labels.len().min((chunk + 1) * CHUNK);
             let counted = || rows.clone().filter(|&row| Some(self.labels[row]) != self.ignore);
             let mut logits = Vec::with_capacity(rows.len() * self.classes);
-            counted().for_each(|row| logits.extend(self.row(row)));
+            // A factor of 1 changes nothing.
+            counted().for_each(|row| logits.extend(self.row(row).map(|logit| logit * self.unit)));
             (logits, counted().map(|row| self.labels[row]).collect())
         })
     }
 
-    /// The means over rows of some quantities: they have the same bits for any order of the rows.
+    /// The means over rows of some quantities: they have the same bits for any order of the rows. Rows whose label is masked
+    /// have no part in them.
     fn means<const N: usize>(&self, of_row: impl Fn(&[f64], u32) -> [f64; N] + Sync) -> Result<[f64; N]> {
         let sums = self.chunks().map(|(logits, labels)| {
             let mut sums = [FixedSum::default(); N];
-            for (row, label) in logits.chunks_exact(self.classes).zip(labels) {
+            let rows = logits.chunks_exact(self.classes).zip(labels);
+            for (row, label) in rows.filter(|(row, label)| row[*label as usize] > f64::NEG_INFINITY) {
                 for (sum, value) in sums.iter_mut().zip(of_row(row, label)) {
                     sum.add(value)?;
                 }
@@ -92,22 +152,28 @@ impl<'a, T: Score> Rows<'a, T> {
             Ok(a)
         };
         let sums = sums.try_reduce(|| [FixedSum::default(); N], merge)?;
-        Ok(sums.map(|sum| sum.mean(self.counted)))
+        Ok(sums.map(|sum| sum.mean(self.counted - self.masked_labels)))
     }
 
-    /// The mean negative log-likelihood.
+    /// The mean negative log-likelihood at a temperature of the logits as they were given; infinite where the sum of the rows
+    /// is too large for fixed point.
     pub(super) fn nll(&self, temperature: f64) -> Result<f64> {
+        let temperature = temperature * self.unit;
         let of_row = |row: &[f64], label: u32| {
             let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let exponent = |logit: f64| (logit - max) / temperature;
             let sum: f64 = row.iter().map(|&logit| exp(exponent(logit))).sum();
             [ln(sum) - exponent(row[label as usize])]
         };
-        Ok(self.means(of_row)?[0])
+        match self.means(of_row) {
+            Err(Error::Accumulator { .. }) => Ok(f64::INFINITY),
+            means => Ok(means?[0]),
+        }
     }
 
     /// The expected calibration error of [`TemperatureScaling::GRID_BINS`] bins.
     pub(super) fn ece(&self, temperature: f64) -> Result<f64> {
+        let temperature = (temperature * self.unit).max(f64::MIN_POSITIVE);
         let empty = ReliabilityBins::new(TemperatureScaling::GRID_BINS)?;
         let bins = self.chunks().map(|(logits, labels)| {
             let mut bins = empty.clone();
@@ -123,7 +189,12 @@ impl<'a, T: Score> Rows<'a, T> {
     /// that vanishes at the optimum: `b (E_b[l] - l_y)` and `b^2 Var_b[l]`.
     pub(super) fn derivatives(&self, log_b: f64) -> Result<[f64; 2]> {
         let b = libm::exp(log_b);
-        self.means(|row, label| row_derivatives(row, label, b))
+        match self.means(|row, label| row_derivatives(row, label, b)) {
+            // Only a label far below the maximum takes the sum out of range: `b (max - E_b[l])` is less than the number of
+            // classes.
+            Err(Error::Accumulator { .. }) => Ok([f64::INFINITY, 1.0]),
+            means => means,
+        }
     }
 }
 
@@ -131,7 +202,8 @@ fn row_derivatives(row: &[f64], label: u32, b: f64) -> [f64; 2] {
     let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let (mut sum, mut mean, mut square) = (0.0, 0.0, 0.0);
     for logit in row {
-        let z = (logit - max) * b;
+        // Not infinite, for a masked class or a large b: nothing times infinity is no number.
+        let z = ((logit - max) * b).max(-f64::MAX);
         let weight = exp(z);
         sum += weight;
         mean += weight * z;

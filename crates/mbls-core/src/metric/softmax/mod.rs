@@ -69,7 +69,7 @@ pub(super) const BLOCK: usize = 1 << 15;
 /// The most classes that are read with one row per lane.
 pub(super) const FEW: usize = 64;
 
-/// What finite logits say, a row for every label.
+/// What logits say, a row for every label: finite ones, and minus infinity for some classes of a row.
 ///
 /// `p_k = exp(b (l_k - max l)) / sum_j exp(b (l_j - max l))` with the inverse temperature `b`.
 pub(super) fn summarise<T: Score>(logits: &[T], classes: usize, labels: &[u32], inverse_temperature: f64) -> Rows {
@@ -82,7 +82,7 @@ pub(super) fn summarise<T: Score>(logits: &[T], classes: usize, labels: &[u32], 
     rows
 }
 
-/// The probabilities of rows of finite logits.
+/// The probabilities of rows of such logits.
 pub(super) fn probabilities<T: Score>(logits: &[T], classes: usize, inverse_temperature: f64) -> Vec<f64> {
     let mut probs = vec![0.0; logits.len()];
     if classes <= FEW {
@@ -94,8 +94,8 @@ pub(super) fn probabilities<T: Score>(logits: &[T], classes: usize, inverse_temp
 }
 
 for_each_machine! {
-    /// Whether all logits are finite.
-    pub(super) fn all_finite<T: Score>(logits: &[T]) -> bool => T::all_finite
+    /// Whether all logits are finite, and no difference of two is beyond f64.
+    pub(super) fn all_ordinary<T: Score>(logits: &[T]) -> bool => T::all_ordinary
 }
 
 for_each_machine! {

@@ -1,0 +1,278 @@
+//! Numbers in files whose format has no infinities, as JSON.
+//!
+//! A finite number is written as it is, the infinities as the texts `"inf"` and `"-inf"`; both are read back to the bit. NaN is
+//! an error when it is written and when it is read: what is undefined is `None`. Binary formats, which hold every `f64`, get the
+//! number itself. For fields: `#[serde(with = "mbls_core::number")]`, and the modules below for those that hold several.
+//!
+//! ```
+//! #[derive(serde::Serialize, serde::Deserialize)]
+//! struct Report {
+//!     #[serde(with = "mbls_core::number")]
+//!     nll: f64,
+//! }
+//!
+//! let text = serde_json::to_string(&Report { nll: f64::INFINITY }).expect("an infinity is a text");
+//! assert_eq!(text, r#"{"nll":"inf"}"#);
+//! let read: Report = serde_json::from_str(&text).expect("it was written");
+//! assert_eq!(read.nll, f64::INFINITY);
+//! assert!(serde_json::to_string(&Report { nll: f64::NAN }).is_err());
+//! ```
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
+use serde::ser::{Error as _, Serialize, Serializer};
+use std::fmt;
+
+/// A number in the form for files.
+#[derive(Clone, Copy)]
+struct Number(f64);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            value if value.is_nan() => Err(S::Error::custom("NaN is not written: expected a number")),
+            value if value.is_finite() || !serializer.is_human_readable() => serializer.serialize_f64(value),
+            value if value > 0.0 => serializer.serialize_str("inf"),
+            _ => serializer.serialize_str("-inf"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = match deserializer.is_human_readable() {
+            true => deserializer.deserialize_any(NumberVisitor),
+            false => deserializer.deserialize_f64(NumberVisitor),
+        };
+        number.map(Self)
+    }
+}
+
+struct NumberVisitor;
+
+impl Visitor<'_> for NumberVisitor {
+    type Value = f64;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(r#"a number, "inf" or "-inf""#)
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<f64, E> {
+        match value.is_nan() {
+            true => Err(E::invalid_value(de::Unexpected::Float(value), &self)),
+            false => Ok(value),
+        }
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<f64, E> {
+        Ok(value as f64)
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<f64, E> {
+        Ok(value as f64)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<f64, E> {
+        match text {
+            "inf" => Ok(f64::INFINITY),
+            "-inf" => Ok(f64::NEG_INFINITY),
+            _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+        }
+    }
+}
+
+/// Writes a number.
+///
+/// # Errors
+///
+/// Those of the serializer, and one for NaN.
+pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    Number(*value).serialize(serializer)
+}
+
+/// Reads a number.
+///
+/// # Errors
+///
+/// Those of the deserializer, and one for what is neither a number nor `"inf"` nor `"-inf"`.
+pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Number::deserialize(deserializer)?.0)
+}
+
+/// Whether a count is 0: then `skip_serializing_if` leaves it out, and files stay those of versions that did not know it.
+pub fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// Numbers of which NaN says that they are undefined, as the mean of nothing: null in files.
+///
+/// For what keeps such numbers in memory; elsewhere what is undefined is `None`. The text `"NaN"`, which older files have, is
+/// read too.
+pub mod or_null {
+    use super::{Deserialize, Deserializer, Number, Serialize, Serializer};
+    use serde::de::Error as _;
+
+    struct OrNull(f64);
+
+    impl Serialize for OrNull {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            (!self.0.is_nan()).then_some(Number(self.0)).serialize(serializer)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for OrNull {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            #[derive(Deserialize)]
+            #[serde(untagged)]
+            enum Written {
+                Number(Number),
+                Text(String),
+                Null(()),
+            }
+            match Written::deserialize(deserializer)? {
+                Written::Number(number) => Ok(Self(number.0)),
+                Written::Null(()) => Ok(Self(f64::NAN)),
+                Written::Text(text) if text == "NaN" => Ok(Self(f64::NAN)),
+                Written::Text(text) => Err(D::Error::custom(format_args!("expected a number, found {text:?}"))),
+            }
+        }
+    }
+
+    /// Writes a number, NaN as null.
+    ///
+    /// # Errors
+    ///
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        OrNull(*value).serialize(serializer)
+    }
+
+    /// Reads a number, null as NaN.
+    ///
+    /// # Errors
+    ///
+    /// As [`deserialize`](super::deserialize).
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        Ok(OrNull::deserialize(deserializer)?.0)
+    }
+
+    /// Lists of such numbers, `Vec<f64>`.
+    pub mod list {
+        use super::{Deserialize, Deserializer, OrNull, Serializer};
+
+        /// Writes numbers in their order.
+        ///
+        /// # Errors
+        ///
+        /// Those of the serializer.
+        pub fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq(values.iter().map(|&value| OrNull(value)))
+        }
+
+        /// Reads numbers in their order.
+        ///
+        /// # Errors
+        ///
+        /// As [`deserialize`](super::deserialize).
+        pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+            Ok(Vec::<OrNull>::deserialize(deserializer)?.into_iter().map(|number| number.0).collect())
+        }
+    }
+
+    /// Such numbers with names, `BTreeMap<String, f64>`.
+    pub mod by_name {
+        use super::{Deserialize, Deserializer, OrNull, Serializer};
+        use std::collections::BTreeMap;
+
+        /// Writes numbers by their names.
+        ///
+        /// # Errors
+        ///
+        /// Those of the serializer.
+        pub fn serialize<S: Serializer>(values: &BTreeMap<String, f64>, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_map(values.iter().map(|(name, &value)| (name, OrNull(value))))
+        }
+
+        /// Reads numbers by their names.
+        ///
+        /// # Errors
+        ///
+        /// As [`deserialize`](super::deserialize).
+        pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, f64>, D::Error> {
+            let values = BTreeMap::<String, OrNull>::deserialize(deserializer)?;
+            Ok(values.into_iter().map(|(name, value)| (name, value.0)).collect())
+        }
+    }
+}
+
+/// Numbers that may be absent, `Option<f64>`; give the field `#[serde(default)]` where a file may lack it.
+pub mod option {
+    use super::{Deserialize, Deserializer, Number, Serialize, Serializer};
+
+    /// Writes a number or null.
+    ///
+    /// # Errors
+    ///
+    /// As [`serialize`](super::serialize).
+    pub fn serialize<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.map(Number).serialize(serializer)
+    }
+
+    /// Reads a number or null.
+    ///
+    /// # Errors
+    ///
+    /// As [`deserialize`](super::deserialize).
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+        Ok(Option::<Number>::deserialize(deserializer)?.map(|number| number.0))
+    }
+}
+
+/// Lists of numbers, `Vec<f64>`.
+pub mod list {
+    use super::{Deserialize, Deserializer, Number, Serializer};
+
+    /// Writes numbers in their order.
+    ///
+    /// # Errors
+    ///
+    /// As [`serialize`](super::serialize).
+    pub fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(values.iter().map(|&value| Number(value)))
+    }
+
+    /// Reads numbers in their order.
+    ///
+    /// # Errors
+    ///
+    /// As [`deserialize`](super::deserialize).
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+        let values = Vec::<Number>::deserialize(deserializer)?;
+        Ok(values.into_iter().map(|number| number.0).collect())
+    }
+}
+
+/// Numbers with names, `BTreeMap<String, f64>`.
+pub mod by_name {
+    use super::{Deserialize, Deserializer, Number, Serializer};
+    use std::collections::BTreeMap;
+
+    /// Writes numbers by their names.
+    ///
+    /// # Errors
+    ///
+    /// As [`serialize`](super::serialize).
+    pub fn serialize<S: Serializer>(values: &BTreeMap<String, f64>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(values.iter().map(|(name, &value)| (name, Number(value))))
+    }
+
+    /// Reads numbers by their names.
+    ///
+    /// # Errors
+    ///
+    /// As [`deserialize`](super::deserialize).
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, f64>, D::Error> {
+        let values = BTreeMap::<String, Number>::deserialize(deserializer)?;
+        Ok(values.into_iter().map(|(name, value)| (name, value.0)).collect())
+    }
+}
