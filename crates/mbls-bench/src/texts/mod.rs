@@ -113,7 +113,7 @@ impl Texts {
             0.0 => Missing::Zero,
             deviation => Missing::Random { seed, deviation },
         };
-        let file = GloveFile { path: path.clone(), dimension: Some(settings.dimension) };
+        let file = GloveFile { dimension: Some(settings.dimension), ..GloveFile::new(path) };
         let table = EmbeddingTable::read(&file, vocabulary, missing)?;
         mbls_train::say(&format!("{}: vectors of {} of {} words", path.display(), table.found(), vocabulary.len()));
         Ok(Some(table))

@@ -4,7 +4,7 @@ use crate::data::{DataSpec, Sizes};
 use crate::fnv;
 use crate::suite::{Scale, SplitRule};
 use anyhow::{Context, Result, bail, ensure};
-use mbls_data::{Seed, random_split};
+use mbls_data::{OnError, Seed, random_split};
 use mbls_nlp::dataset::{
     Division, DuplicateConfig, LabelledTexts, Parts, duplicate_groups, labelled_file, newsgroups, published_split,
 };
@@ -38,18 +38,18 @@ impl TextSource {
             }
             DataSpec::Textfile { columns } => {
                 if !path.is_dir() {
-                    let texts = labelled_file::load(path, None, columns)?;
+                    let texts = labelled_file::load(path, None, columns, OnError::Fail)?.texts;
                     let all = texts.len();
                     return Ok(Self::new(texts, Division::whole(all)));
                 }
                 let file = part_file(path, "train")?.with_context(|| {
                     format!("{}: expected a file train.csv, train.tsv or train.jsonl", path.display())
                 })?;
-                let mut all = labelled_file::load(file, None, columns)?;
+                let mut all = labelled_file::load(file, None, columns, OnError::Fail)?.texts;
                 let train = 0..all.len();
                 let mut part = |name: &str| -> Result<Option<Range<usize>>> {
                     let Some(file) = part_file(path, name)? else { return Ok(None) };
-                    let texts = labelled_file::load(file, Some(all.class_names()), columns)?;
+                    let texts = labelled_file::load(file, Some(all.class_names()), columns, OnError::Fail)?.texts;
                     let range = all.len()..all.len() + texts.len();
                     all = joined(&all, &texts)?;
                     Ok(Some(range))

@@ -7,6 +7,7 @@ mod archive;
 mod batch;
 mod division;
 mod duplicates;
+mod json_lines;
 pub mod labelled_file;
 mod message_folder;
 pub mod newsgroups;
