@@ -10,6 +10,7 @@ mod duplicates;
 mod json_lines;
 pub mod labelled_file;
 mod message_folder;
+mod near_sets;
 pub mod newsgroups;
 mod parts;
 mod protocol;
