@@ -5,8 +5,9 @@ use crate::model::ModelName;
 use crate::precision::Precision;
 use crate::suite::DEFAULT_PROFILE;
 use clap::{Args, Parser, Subcommand};
+use mbls_data::OnError;
 use mbls_seg::dataset::SegmentationConfig;
-use mbls_vision::{FilesConfig, OnError};
+use mbls_vision::FilesConfig;
 use std::path::PathBuf;
 
 /// Trains models with the losses of mbls, measures their calibration, writes results.json and report.html.
@@ -79,7 +80,7 @@ pub(crate) struct Selection {
     /// Mebibytes of decoded pictures that are kept in memory.
     #[arg(long, value_name = "N", default_value_t = 2048)]
     pub(crate) cache_mib: u64,
-    /// Leave out pictures that do not decode, and say how many, instead of stopping at the first.
+    /// Leave out images, records and words that do not decode, and say how many, instead of stopping at the first.
     #[arg(long)]
     pub(crate) skip_undecodable: bool,
 }
@@ -90,11 +91,16 @@ impl Selection {
         SegmentationConfig { cache_bytes: self.cache_mib.saturating_mul(1 << 20), ..SegmentationConfig::default() }
     }
 
+    /// What happens to what cannot be decoded.
+    pub(crate) fn on_error(&self) -> OnError {
+        if self.skip_undecodable { OnError::Skip } else { OnError::Fail }
+    }
+
     /// How pictures in files of their own are read.
     pub(crate) fn files(&self) -> FilesConfig {
         FilesConfig {
             cache_bytes: self.cache_mib.saturating_mul(1 << 20),
-            on_error: if self.skip_undecodable { OnError::Skip } else { OnError::Fail },
+            on_error: self.on_error(),
             ..FilesConfig::default()
         }
     }

@@ -62,7 +62,7 @@ pub(crate) fn load<'a>(suite: &'a Suite, selection: &Selection) -> Result<Box<dy
     let folder = locate(spec, data).with_context(|| format!("{}: {}", suite.name, missing(spec, data)))?;
     match spec.task() {
         TaskKind::Segmentation => return Ok(Box::new(Segmentation::load(spec, &folder, selection.pairs())?)),
-        TaskKind::Texts => return Ok(Box::new(Texts::load(suite, spec, &folder, data)?)),
+        TaskKind::Texts => return Ok(Box::new(Texts::load(suite, spec, &folder, data, selection.on_error())?)),
         TaskKind::Pictures => {}
     }
     let files = selection.files();

@@ -1,39 +1,21 @@
 //! Bounded reading: no file makes a reader take more memory than its format allows.
 
+use crate::gzip::{self, GzReader};
 use crate::{Error, Result};
-use flate2::read::MultiGzDecoder;
 use std::fs::File;
-use std::io::{BufReader, ErrorKind, Read};
+use std::io::Read;
 use std::path::Path;
 
-/// The contents of a gzip file.
+/// Reads the contents of a gzip file of which every byte counts; [`gzip::read`] can ignore what follows
+/// its end.
 ///
 /// # Errors
 ///
-/// [`Error::TooLarge`] where it unpacks to more than `max_bytes`; [`Error::Gzip`] for a file that is truncated, damaged or
-/// followed by something else; [`Error::Io`].
+/// [`Error::TooLarge`] where it unpacks to more than `max_bytes`; [`Error::Gzip`] for a file that is
+/// truncated, damaged or followed by something else; [`Error::Io`].
 pub fn read_gz(path: impl AsRef<Path>, max_bytes: u64) -> Result<Vec<u8>> {
     let path = path.as_ref();
-    let (file, size) = open(path)?;
-    if size == 0 {
-        // A stream of no members, which the decoder takes for an empty file.
-        return Err(Error::Gzip { path: path.to_owned(), reason: "the file is empty".to_owned() });
-    }
-    // Several members are one file by RFC 1952; anything else behind the first is an invalid header.
-    let mut content = Vec::new();
-    // One byte more than allowed: at the limit itself the decoder still reaches the end and checks the sum.
-    let result = MultiGzDecoder::new(BufReader::new(file)).take(max_bytes.saturating_add(1)).read_to_end(&mut content);
-    match result {
-        Ok(_) => within(path, "the unpacked content", content, max_bytes),
-        Err(error) => match error.kind() {
-            ErrorKind::UnexpectedEof | ErrorKind::InvalidInput | ErrorKind::InvalidData => {
-                let reason =
-                    if error.kind() == ErrorKind::UnexpectedEof { "truncated".into() } else { error.to_string() };
-                Err(Error::Gzip { path: path.to_owned(), reason })
-            }
-            _ => Err(Error::io("read", path)(error)),
-        },
-    }
+    Ok(gzip::read_all(path, GzReader::strict(path)?, max_bytes)?.0)
 }
 
 /// The contents of a file of at most `max_bytes`.

@@ -3,9 +3,10 @@
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use mbls_data::file::{read_bounded, read_exact_size, read_gz};
-use mbls_data::{Error, Result};
+use mbls_data::gzip::{self, GzReader};
+use mbls_data::{Error, OnError, Result};
 use proptest::prelude::*;
-use std::io::Write;
+use std::io::{Read, Write};
 
 fn gz(content: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
@@ -75,6 +76,45 @@ fn what_follows_a_gzip_file_is_refused() {
     let bytes = [gz(b"one "), gz(b"two")].concat();
     assert_eq!(with_file(&bytes, |path| read_gz(path, 1000)).unwrap(), b"one two");
     assert!(matches!(with_file(&bytes, |path| read_gz(path, 6)), Err(Error::TooLarge { .. })));
+}
+
+#[test]
+fn what_follows_a_gzip_file_can_be_ignored_and_is_counted() {
+    let whole = [gz(b"one "), gz(b""), gz(b"two")].concat();
+    let read = |behind: &[u8], on_error| {
+        with_file(&[&whole, behind].concat(), |path| gzip::read(path, 1000, on_error))
+            .map_err(|error| error.to_string())
+    };
+    for (behind, kind) in
+        [(&[0; 600][..], "zeros"), (b"\0", "zeros"), (b"garbage", "other bytes"), (b"\0\x1f", "other")]
+    {
+        assert_eq!(read(behind, OnError::Skip).unwrap(), (b"one two".to_vec(), behind.len() as u64));
+        let error = read(behind, OnError::Fail).unwrap_err();
+        let expected = format!("not a whole gzip file: {} bytes behind its end, {kind}", behind.len());
+        assert!(error.contains(&expected) && error.contains("`--skip-undecodable`"), "{error}");
+    }
+    assert_eq!(read(b"", OnError::Skip).unwrap(), (b"one two".to_vec(), 0));
+    // More zeros than a buffer holds, read in small pieces.
+    let (content, ignored) = with_file(&[&whole[..], &vec![0; 1 << 20]].concat(), |path| {
+        let mut reader = GzReader::open(path, OnError::Skip)?;
+        let mut content = Vec::new();
+        let mut byte = [0];
+        while reader.read(&mut byte).map_err(gzip::broken(path))? == 1 {
+            content.push(byte[0]);
+        }
+        Ok((content, reader.ignored()))
+    })
+    .unwrap();
+    assert_eq!((content, ignored), (b"one two".to_vec(), 1 << 20));
+    // A damaged member is no padding: it is data that would be lost.
+    let mut sum = gz(b"more");
+    let end = sum.len();
+    sum[end - 8] ^= 1;
+    for behind in [&gz(b"more")[..8], &sum, &[0x1f], &[0x1f, 0x8b], &[&gz(b"more")[..], b"\x1f"].concat()] {
+        assert!(read(behind, OnError::Skip).unwrap_err().contains("not a whole gzip file"), "{behind:?}");
+    }
+    assert!(with_file(b"garbage", |path| gzip::read(path, 1000, OnError::Skip)).is_err());
+    assert!(is_too_large(with_file(&whole, |path| Ok(gzip::read(path, 6, OnError::Skip)?.0))));
 }
 
 #[test]

@@ -3,19 +3,11 @@
 use crate::dataset::listing::{self, is_below};
 use crate::decode::decode;
 use crate::{Error, Image, ImageSource, Result};
+pub use mbls_data::OnError;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-/// What becomes of a picture that does not decode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnError {
-    /// It is an error, with the file's name, when the picture is asked for.
-    Fail,
-    /// All pictures are decoded once when the data set is opened; those that do not decode are left out and listed.
-    Skip,
-}
 
 /// Settings of [`ImageFiles`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,9 @@
 //! Somebody's own pictures: folders of classes and CSV lists.
 
-use mbls_vision::dataset::{csv_list, image_folder};
+use mbls_data::delimited::Quoting;
+use mbls_data::{Labels, Reading};
+use mbls_vision::dataset::csv_list::{self, ListConfig};
+use mbls_vision::dataset::image_folder;
 use mbls_vision::{FilesConfig, ImageFiles, ImageSource, OnError, Result};
 use std::fs;
 use std::path::Path;
@@ -111,14 +114,24 @@ fn links_lead_within_the_folder_alone() {
 }
 
 /// A list beside the pictures `a.jpg`, `b.jpg` and `sub/c.jpg`.
-fn list_with(content: &str, classes: Option<&[&str]>) -> Result<ImageFiles> {
+fn read_list(
+    content: &[u8],
+    classes: Option<&[&str]>,
+    config: ListConfig,
+    on_error: OnError,
+) -> Result<(ImageFiles, Reading)> {
     let folder = pictures(&["a.jpg", "b.jpg", "sub/c.jpg"]);
     let path = folder.path().join("list.csv");
     fs::write(&path, content).unwrap();
     let classes = classes.map(strings);
-    let images = csv_list::load(path, classes.as_deref(), FilesConfig::default())?;
-    images.preload()?;
-    Ok(images)
+    let files = FilesConfig { on_error, ..Default::default() };
+    let list = csv_list::load(path, classes.as_deref(), config, files)?;
+    list.images.preload()?;
+    Ok((list.images, list.reading))
+}
+
+fn list_with(content: &str, classes: Option<&[&str]>) -> Result<ImageFiles> {
+    Ok(read_list(content.as_bytes(), classes, ListConfig::default(), OnError::Fail)?.0)
 }
 
 fn list(content: &str) -> Result<ImageFiles> {
@@ -139,29 +152,26 @@ fn lists_have_names_or_numbers() {
     // Numbers are not sorted as text.
     let content: String = (0..11).map(|i| format!("a.jpg,{i}\n")).collect();
     assert_eq!(list(&format!("path,label\n{content}")).unwrap().labels(), (0..11).collect::<Vec<_>>());
-    // One label that is no number makes all of them names.
-    assert_eq!(list("path,label\na.jpg,10\nb.jpg,x\n").unwrap().class_names(), ["10", "x"]);
-    let images = list_with("path,label\na.jpg,dog\nb.jpg,2\n", Some(&["cat", "dog", "fox"])).unwrap();
-    assert_eq!((images.labels(), images.classes()), (&[1, 2][..], 3));
-    // A name goes before a place.
+    // They may begin anywhere and have gaps.
+    let images = list("path,label\na.jpg,4\nb.jpg,1\n").unwrap();
+    assert_eq!((images.labels(), images.class_names()), (&[1, 0][..], &strings(&["1", "4"])[..]));
+    // In a list of numbers, labels are these numbers.
     assert_eq!(list_with("path,label\na.jpg,0\n", Some(&["1", "0"])).unwrap().labels(), [1]);
 }
 
 #[test]
 fn wrong_lists_are_named() {
     let wrong = |content: &str, parts: &[&str]| assert_error(list(content), &[&["list.csv"], parts].concat());
-    wrong("", &["line 1", "one column path"]);
+    wrong("", &["line 1", "one column \"path\""]);
     wrong("path,label\n", &["number of pictures", "at least 1"]);
-    wrong("path,class\na.jpg,1\n", &["line 1", "one column label", "path,class"]);
-    wrong("path,label,path\na.jpg,1,b.jpg\n", &["line 1", "one column path"]);
-    wrong("a.jpg,1\nb.jpg,0\n", &["line 1", "one column path"]);
-    wrong("path,label\na.jpg,1\nb.jpg\n", &["CSV", "as many fields"]);
+    wrong("path,class\na.jpg,1\n", &["line 1", "one column \"label\"", "class"]);
+    wrong("path,label,path\na.jpg,1,b.jpg\n", &["line 1", "one column \"path\""]);
+    wrong("a.jpg,1\nb.jpg,0\n", &["line 1", "one column \"path\""]);
+    wrong("path,label\na.jpg,1\nb.jpg\n", &["line 3: number of fields", "2, as many as in the header", "found 1"]);
     wrong("path,label\na.jpg,x\nb.jpg,\n", &["line 3: label", "a name or a number"]);
     for path in ["../a.jpg", "/etc/passwd", "sub/../../a.jpg", "./a.jpg", ""] {
         wrong(&format!("path,label\na.jpg,0\n{path},1\n"), &["line 3: path", "below the folder of the list", path]);
     }
-    wrong("path,label\na.jpg,0\nb.jpg,2\n", &["pictures of class 1", "at least 1"]);
-    wrong("path,label\na.jpg,18446744073709551615\n", &["largest label", "below 1048576"]);
     assert_error(list("path,label\nd.jpg,0\n"), &["cannot open", "d.jpg"]);
     assert_error(list("path,label\nsub,0\n"), &["sub", "a regular file"]);
     let given = |label: &str| list_with(&format!("path,label\na.jpg,{label}\n"), Some(&["cat", "dog"]));
@@ -170,6 +180,64 @@ fn wrong_lists_are_named() {
     assert_error(given("-1"), &["line 2: label", "\"-1\""]);
     let folder = pictures(&[]);
     fs::write(folder.path().join("l.csv"), [b"path,label\n".as_slice(), &[0xff], b",1\n"].concat()).unwrap();
-    assert_error(csv_list::load(folder.path().join("l.csv"), None, FilesConfig::default()), &["l.csv", "UTF-8"]);
-    assert_error(csv_list::load(folder.path().join("m.csv"), None, FilesConfig::default()), &["m.csv", "cannot open"]);
+    let load = |name| csv_list::load(folder.path().join(name), None, ListConfig::default(), FilesConfig::default());
+    assert_error(load("l.csv"), &["l.csv", "UTF-8", "--skip-undecodable"]);
+    assert_error(load("m.csv"), &["m.csv", "cannot open"]);
+}
+
+#[test]
+fn quotation_marks_in_lists_are_closed_or_named() {
+    assert_error(
+        list("path,label\na.jpg,\"x\nb.jpg,y\n"),
+        &["list.csv: line 2: quotation mark", "end of the file in line 3"],
+    );
+    assert_error(list("path,label\na.jpg,\"x\nb.jpg,\"y\"\n"), &["list.csv: line 2: quotation mark", "in line 3"]);
+    assert_error(list("path,label\n\"a.jpg\" ,x\n"), &["line 2: quotation mark", "a delimiter or a line end"]);
+    // A label that would have marks in one row and none in the other.
+    assert_error(list("path,label\na.jpg, \"x\"\nb.jpg,x\n"), &["line 2: label", "no white space before"]);
+    let none = ListConfig { quoting: Quoting::None, ..Default::default() };
+    let read = |content: &str, config| read_list(content.as_bytes(), None, config, OnError::Fail);
+    assert_error(read("path,label\na.jpg,\"x\"\n", none), &["line 2: label", "without quotation marks"]);
+    let (images, reading) = read("path,label,note\na.jpg,x,\"1\nb.jpg,y,\"2\n", none).unwrap();
+    assert_eq!((images.labels(), reading.records, reading.literal_quotes), (&[0, 1][..], 2, 2));
+    let (_, reading) = read("path,label,note\n\"a.jpg\",x,\"1\n2\"\n", ListConfig::default()).unwrap();
+    assert_eq!(
+        reading.to_string(),
+        "1 record from 3 lines, quoting double, 1 record of several lines (line 2 to 3); \
+                                     labels are names of 1 class"
+    );
+}
+
+#[test]
+fn labels_of_lists_are_names_or_positions() {
+    let content = "path,label\na.jpg,3\nb.jpg,4\nsub/c.jpg,A\n";
+    let classes = ["0", "1", "2", "4", "A", "B"];
+    let both = &["list.csv: label: ", "\"3\" in line 2 and \"A\" in line 4", "labels = \"names\""];
+    assert_error(list_with(content, Some(&classes)), both);
+    assert_error(list(content), both);
+    assert_error(
+        list_with("path,label\na.jpg,dog\nb.jpg,2\n", Some(&["cat", "dog", "fox"])),
+        &["\"dog\" in line 2 and \"2\" in line 3"],
+    );
+    assert_error(list_with("path,label\na.jpg,4\n", Some(&classes)), &["line 2: label", "position of another, \"A\""]);
+    let read = |labels, classes: Option<&[&str]>| {
+        let config = ListConfig { labels, ..Default::default() };
+        read_list(b"path,label\na.jpg,4\nb.jpg,2\n", classes, config, OnError::Fail).map(|(images, _)| images)
+    };
+    assert_eq!(read(Labels::Names, Some(&classes)).unwrap().labels(), [3, 2]);
+    assert_eq!(read(Labels::Positions, Some(&classes)).unwrap().labels(), [4, 2]);
+    assert_error(read(Labels::Positions, None), &["line 2: label", "a position below 2"]);
+    let (_, reading) =
+        read_list(b"path,label\na.jpg,4\nb.jpg,2\n", None, ListConfig::default(), OnError::Fail).unwrap();
+    assert!(reading.to_string().ends_with("labels are numbers: 2 is class 0, 4 is class 1"), "{reading}");
+}
+
+#[test]
+fn records_that_are_not_text_are_left_out_like_pictures() {
+    let content = b"path,label,note\na.jpg,x,\nb.jpg,y,\xff\nsub/c.jpg,y,\n";
+    let read = |on_error| read_list(content, None, ListConfig::default(), on_error);
+    assert_error(read(OnError::Fail), &["line 3", "UTF-8"]);
+    let (images, reading) = read(OnError::Skip).unwrap();
+    assert_eq!((values(&images), images.labels()), (vec![0, 2], &[0, 1][..]));
+    assert_eq!((reading.left_out.records, reading.records, reading.lines), (1, 2, 4));
 }

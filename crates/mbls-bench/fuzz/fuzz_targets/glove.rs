@@ -38,7 +38,9 @@ fn slow(content: &[u8], mut dimension: Option<usize>) -> Option<(usize, Found)> 
     lines.pop_if(|line| line.is_empty());
     let (mut places, mut seen, mut found, mut words) = (Places::default(), HashSet::new(), Vec::new(), 0);
     for (i, line) in lines.into_iter().enumerate() {
-        let fields: Vec<&[u8]> = line.trim_ascii_end().split(|&byte| byte == b' ').collect();
+        let line = line.trim_ascii_end();
+        let line = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| i == 0).unwrap_or(line);
+        let fields: Vec<&[u8]> = line.split(|&byte| byte == b' ').collect();
         let is_count = |field: &&[u8]| !field.is_empty() && field.iter().all(u8::is_ascii_digit);
         if i == 0 && fields.len() == 2 && fields.iter().all(is_count) {
             continue;
@@ -85,7 +87,7 @@ fuzz_target!(|input: &[u8]| {
     let mut places = Places::default();
     let mut found = Found::new();
     let read = read_vectors(
-        &GloveFile { path, dimension },
+        &GloveFile { dimension, ..GloveFile::new(path) },
         |word| places.of(word),
         |place, values| {
             found.push((place, values.iter().map(|value| value.to_bits()).collect()));
@@ -93,5 +95,5 @@ fuzz_target!(|input: &[u8]| {
         },
     );
     let expected = content.and_then(|content| slow(&content, dimension));
-    assert_eq!(read.map(|dimension| (dimension, found)).map_err(|error| error.to_string()).ok(), expected);
+    assert_eq!(read.map(|read| (read.dimension, found)).map_err(|error| error.to_string()).ok(), expected);
 });

@@ -17,7 +17,7 @@ use crate::workload::Workload;
 use anyhow::{Context, Result};
 use candle_core::Device;
 use mbls_core::metric::{ClassificationMetrics, Metric, ReliabilityBins};
-use mbls_data::{Order, Seed, Subset};
+use mbls_data::{OnError, Order, Seed, Subset};
 use mbls_nlp::classifier::{CalibratedClassifier, ClassifierSettings};
 use mbls_nlp::dataset::{TextBatch, TextCollate, TokenisedTexts};
 use mbls_nlp::embedding::{EmbeddingTable, GloveFile, Missing};
@@ -39,6 +39,8 @@ pub(crate) struct Texts {
     source: TextSource,
     /// Where there is a file of them, with its digest.
     vectors: Option<(PathBuf, u64)>,
+    /// What happens to what cannot be decoded.
+    on_error: OnError,
 }
 
 /// A network, with what it is trained, measured and saved with.
@@ -55,7 +57,13 @@ impl Texts {
     /// # Errors
     ///
     /// Files that are missing or not of their format, each named.
-    pub(crate) fn load(suite: &Suite, spec: &DataSpec, path: &Path, data: Option<&Path>) -> Result<Self> {
+    pub(crate) fn load(
+        suite: &Suite,
+        spec: &DataSpec,
+        path: &Path,
+        data: Option<&Path>,
+        on_error: OnError,
+    ) -> Result<Self> {
         let vectors = match &recipe_of(suite)?.vectors {
             Some(name) => {
                 let file = data.map_or_else(|| PathBuf::from(name), |data| data.join(name));
@@ -66,7 +74,7 @@ impl Texts {
             }
             None => None,
         };
-        Ok(Self { source: TextSource::load(spec, path)?, vectors })
+        Ok(Self { source: TextSource::load(spec, path, on_error)?, vectors, on_error })
     }
 
     /// The network as it is initialised, with what it is trained and measured with.
@@ -113,9 +121,10 @@ impl Texts {
             0.0 => Missing::Zero,
             deviation => Missing::Random { seed, deviation },
         };
-        let file = GloveFile { path: path.clone(), dimension: Some(settings.dimension) };
+        let file = GloveFile { path: path.clone(), dimension: Some(settings.dimension), on_error: self.on_error };
         let table = EmbeddingTable::read(&file, vocabulary, missing)?;
-        mbls_train::say(&format!("{}: vectors of {} of {} words", path.display(), table.found(), vocabulary.len()));
+        let (file, words) = (path.display(), vocabulary.len());
+        mbls_train::say(&format!("{file}: vectors of {} of {words} words; {}", table.found(), table.reading()));
         Ok(Some(table))
     }
 }

@@ -5,7 +5,8 @@ use crate::fnv;
 use crate::suite::{Scale, SplitRule};
 use anyhow::{Context, Result, bail, ensure};
 use mbls_data::listing::{entries, real};
-use mbls_data::{PartEntries, Seed, random_split};
+use mbls_data::{OnError, PartEntries, Seed, random_split};
+use mbls_nlp::dataset::labelled_file::{LabelledFile, LabelledFileConfig};
 use mbls_nlp::dataset::{
     Division, DuplicateConfig, LabelledTexts, Parts, duplicate_groups, labelled_file, newsgroups, published_split,
 };
@@ -32,7 +33,7 @@ impl TextSource {
     /// # Errors
     ///
     /// Files that are missing or not of their format, each named.
-    pub(crate) fn load(spec: &DataSpec, path: &Path) -> Result<Self> {
+    pub(crate) fn load(spec: &DataSpec, path: &Path, on_error: OnError) -> Result<Self> {
         match spec {
             DataSpec::Newsgroups => {
                 let archive = path.join("20_newsgroups.tar.gz");
@@ -41,9 +42,10 @@ impl TextSource {
             }
             DataSpec::Textfile { columns } => {
                 if !path.is_dir() {
-                    let texts = labelled_file::load(path, None, columns)?;
+                    let mut notes = Vec::new();
+                    let texts = read(path, None, columns, on_error, &mut notes)?;
                     let all = texts.len();
-                    return Ok(Self::new(texts, Division::whole(all)));
+                    return Ok(Self { notes, ..Self::new(texts, Division::whole(all)) });
                 }
                 let (readable, mut others): (Vec<_>, Vec<_>) = entries(path, &real(path)?)?
                     .into_iter()
@@ -53,18 +55,19 @@ impl TextSource {
                 let file = found.train.with_context(|| {
                     format!("{}: expected a file train.csv, train.tsv or train.jsonl", path.display())
                 })?;
-                let mut all = labelled_file::load(path.join(file), None, columns)?;
+                let mut notes = Vec::new();
+                let mut all = read(&path.join(file), None, columns, on_error, &mut notes)?;
                 let train = 0..all.len();
                 let mut part = |file: Option<String>| -> Result<Option<Range<usize>>> {
                     let Some(file) = file else { return Ok(None) };
-                    let texts = labelled_file::load(path.join(file), Some(all.class_names()), columns)?;
+                    let texts = read(&path.join(file), Some(all.class_names()), columns, on_error, &mut notes)?;
                     let range = all.len()..all.len() + texts.len();
                     all = joined(&all, &texts)?;
                     Ok(Some(range))
                 };
                 let (validation, test) = (part(found.validation)?, part(found.test)?);
                 let others = found.others.into_iter().chain(others.drain(..).map(|entry| entry.name));
-                let notes = unused(path, others);
+                notes.extend(unused(path, others));
                 Ok(Self { notes, ..Self::new(all, Division { train, validation, test }) })
             }
             other => bail!("{}: expected a data set of texts", other.name()),
@@ -151,6 +154,19 @@ impl TextSource {
         let groups = duplicate_groups(self.texts.texts(), &DuplicateConfig::default())?;
         Ok(self.groups.get_or_init(|| groups))
     }
+}
+
+/// Reads a file of labelled texts, and notes how it was read.
+fn read(
+    file: &Path,
+    classes: Option<&[String]>,
+    columns: &LabelledFileConfig,
+    on_error: OnError,
+    notes: &mut Vec<String>,
+) -> Result<LabelledTexts> {
+    let LabelledFile { texts, reading } = labelled_file::load(file, classes, columns, on_error)?;
+    notes.push(format!("{}: {reading}", file.display()));
+    Ok(texts)
 }
 
 /// The name of a file of labelled texts without its ending; `None` for any other file.

@@ -1,9 +1,9 @@
 use super::label::{classes_of, not_a_class};
 use super::masked::{Extremes, check_logits};
 use super::probability_rows::check_probs;
-use super::{Label, Precision};
 use super::score::Score;
 use super::softmax::{self, GROUP, Rows};
+use super::{Label, Precision};
 use crate::{Error, Result};
 use std::borrow::Cow;
 use std::sync::OnceLock;

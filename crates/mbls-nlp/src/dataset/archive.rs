@@ -2,10 +2,9 @@
 
 use super::message_folder::{MAX_MESSAGE_BYTES, Message, is_number};
 use crate::{Error, Result};
-use flate2::read::MultiGzDecoder;
-use mbls_data::file::open;
+use mbls_data::gzip::GzReader;
 use mbls_data::listing::is_below;
-use std::io::{BufReader, ErrorKind, Read};
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 use tar::{Archive, Entry, EntryType};
 
@@ -23,8 +22,7 @@ fn read_at_most(
     is_root: impl Fn(&str) -> bool,
     messages: &mut Vec<Message>,
 ) -> Result<()> {
-    let (file, _) = open(path)?;
-    let mut unpacked = MultiGzDecoder::new(BufReader::new(file)).take(max_bytes.saturating_add(1));
+    let mut unpacked = GzReader::strict(path)?.take(max_bytes.saturating_add(1));
     let result = walk(path, &mut unpacked, is_root, messages);
     // What is cut off at the limit looks like an archive that ends too early.
     if unpacked.limit() == 0 {

@@ -1,11 +1,12 @@
-//! Texts that a file lists with their labels: comma- or tab-separated values, or one JSON object in each line.
+//! Texts that a file lists with their labels: comma- or tab-separated values, or one JSON object in each
+//! line.
 
-use super::LabelledTexts;
+use super::{LabelledTexts, json_lines};
 use crate::{Error, Result};
-use mbls_data::LabelColumn;
-use mbls_data::file::{read_bounded, read_gz};
+use mbls_data::delimited::{Delimited, Quoting};
+use mbls_data::file::read_bounded;
+use mbls_data::{Label, LabelColumn, Labels, OnError, Reading, gzip};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use std::path::Path;
 
 /// The largest file that is read, unpacked.
@@ -17,13 +18,13 @@ const MAX_BYTES: u64 = 1 << 30;
 pub enum Format {
     /// Comma-separated values with a header (RFC 4180).
     Csv,
-    /// The same with tabs.
+    /// Tab-separated values with a header.
     Tsv,
     /// A JSON object in each line; empty lines are ignored.
     JsonLines,
 }
 
-/// What a file's columns are called.
+/// What a file's columns are called, and how they are read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LabelledFileConfig {
@@ -33,25 +34,55 @@ pub struct LabelledFileConfig {
     pub label: String,
     /// By default what the file's ending says, before a `.gz`: `.csv`, `.tsv`, `.jsonl` or `.ndjson`.
     pub format: Option<Format>,
+    /// Whether fields can be quoted; by default in comma-separated values, not in tab-separated ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quoting: Option<Quoting>,
+    /// Whether labels are names or positions; by default what all of them can be.
+    #[serde(skip_serializing_if = "is_auto")]
+    pub labels: Labels,
 }
 
 impl Default for LabelledFileConfig {
     fn default() -> Self {
-        Self { text: "text".into(), label: "label".into(), format: None }
+        Self { text: "text".into(), label: "label".into(), format: None, quoting: None, labels: Labels::Auto }
     }
+}
+
+/// Suites that say nothing of labels stay as they were saved.
+fn is_auto(labels: &Labels) -> bool {
+    *labels == Labels::Auto
+}
+
+/// The texts of a file, and how it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelledFile {
+    /// The texts, in the file's order.
+    pub texts: LabelledTexts,
+    /// How many records were taken from how many lines, with which quoting, what was left out, and how
+    /// labels became classes.
+    pub reading: Reading,
 }
 
 /// Reads the texts of a file, in its order, packed as `.gz` or not.
 ///
-/// Without `classes`, labels that are all whole numbers are the classes themselves, and others are names, numbered in sorted order; every class must
-/// occur. With `classes`, those of the training part or of a list ([`class_list`]), a label is one of these names or, where it is none, its place in
-/// the list. A text may be empty, a label may not.
+/// The rules of records are those of [`Delimited`], those of labels [`LabelColumn::classes`]: without
+/// `classes`, the classes are those that occur; with `classes`, those of the training part or of a list
+/// ([`class_list`]). A text may be empty, a label may not. In JSON lines a label is a string, a whole
+/// number, or `true` or `false`, which are names. [`OnError::Skip`] leaves out records that are not UTF-8,
+/// lines of JSON with half of a surrogate pair, and what follows the end of a gzip file.
 ///
 /// # Errors
 ///
-/// [`Error::Format`] with the line where the file is not of its format or no UTF-8, has not one column of each name, a label is empty or not in the list;
-/// [`Error::Value`] for one class alone; [`Error::TooLarge`] above 1 GiB; [`Error::Gzip`]; [`Error::Io`].
-pub fn load(path: impl AsRef<Path>, classes: Option<&[String]>, config: &LabelledFileConfig) -> Result<LabelledTexts> {
+/// [`Error::Format`] with the line where the file is not of its format or cannot be decoded, has not one
+/// column of each name, a label is missing, or labels cannot be read in one way; [`Error::Value`] for one
+/// class alone, and for [`LabelledFileConfig::quoting`] of JSON lines; [`Error::TooLarge`] above 1 GiB;
+/// [`Error::Gzip`]; [`Error::Io`].
+pub fn load(
+    path: impl AsRef<Path>,
+    classes: Option<&[String]>,
+    config: &LabelledFileConfig,
+    on_error: OnError,
+) -> Result<LabelledFile> {
     let path = path.as_ref();
     let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
     let (stem, packed) = name.strip_suffix(".gz").map_or((name.as_str(), false), |stem| (stem, true));
@@ -62,30 +93,27 @@ pub fn load(path: impl AsRef<Path>, classes: Option<&[String]>, config: &Labelle
         (None, Some("jsonl" | "ndjson")) => Format::JsonLines,
         (None, _) => return Err(Error::format(path, "ending", ".csv, .tsv, .jsonl or .ndjson, or a format", name)),
     };
-    let bytes = if packed { read_gz(path, MAX_BYTES)? } else { read_bounded(path, MAX_BYTES)? };
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
-        Error::format(path, format!("line {line} (byte {})", error.valid_up_to()), "text in UTF-8", "other bytes")
-    })?;
-    // As editors of some systems begin a file.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let Columns { texts, labels, lines } = match format {
-        Format::Csv => separated(path, text, b',', config)?,
-        Format::Tsv => separated(path, text, b'\t', config)?,
-        Format::JsonLines => json_lines(path, text, config)?,
+    let (bytes, ignored_bytes) = match packed {
+        true => gzip::read(path, MAX_BYTES, on_error)?,
+        false => (read_bounded(path, MAX_BYTES)?, 0),
     };
+    let (texts, labels, mut reading) = match (format, config.quoting) {
+        (Format::Csv, quoting) => separated(path, &bytes, b',', quoting.unwrap_or(Quoting::Double), config, on_error)?,
+        (Format::Tsv, quoting) => separated(path, &bytes, b'\t', quoting.unwrap_or(Quoting::None), config, on_error)?,
+        (Format::JsonLines, None) => json_lines::read(path, &bytes, [&config.text, &config.label], on_error)?,
+        (Format::JsonLines, Some(quoting)) => {
+            return Err(Error::value("quoting", "none given for JSON lines", format!("{quoting:?}").to_lowercase()));
+        }
+    };
+    reading.ignored_bytes = ignored_bytes;
     if texts.is_empty() {
-        return Err(Error::format(path, "number of texts", "at least 1", 0));
+        return Err(Error::format(path, "number of texts", "at least 1", format!("0: {reading}")));
     }
-    if let Some(i) = labels.iter().position(|label| label.is_empty()) {
-        return Err(Error::format(path, format!("line {}: {}", lines[i], config.label), "a name or a number", "\"\""));
-    }
-    let column = LabelColumn { path, labels: &labels, lines: &lines, items: "texts" };
-    let (labels, names) = match classes {
-        Some(classes) => (column.of_classes(classes)?, classes.to_vec()),
-        None => column.found()?,
-    };
-    LabelledTexts::new(path.display().to_string(), texts, labels, names)
+    let column = LabelColumn { path, name: &config.label, labels: &labels, items: "texts" };
+    let classes = column.classes(classes, config.labels)?;
+    reading.labels = Some(classes.reading);
+    let texts = LabelledTexts::new(path.display().to_string(), texts, classes.labels, classes.names)?;
+    Ok(LabelledFile { texts, reading })
 }
 
 /// Reads a class list: one name in each line.
@@ -97,64 +125,20 @@ pub fn class_list(path: impl AsRef<Path>) -> Result<Vec<String>> {
     mbls_data::listing::names(path.as_ref(), None)
 }
 
-#[derive(Default)]
-struct Columns {
-    texts: Vec<String>,
-    labels: Vec<String>,
-    lines: Vec<u64>,
-}
-
-impl Columns {
-    fn push(&mut self, text: &str, label: &str, line: u64) {
-        self.texts.push(text.to_owned());
-        self.labels.push(label.trim().to_owned());
-        self.lines.push(line);
+fn separated(
+    path: &Path,
+    content: &[u8],
+    delimiter: u8,
+    quoting: Quoting,
+    config: &LabelledFileConfig,
+    on_error: OnError,
+) -> Result<(Vec<String>, Vec<Label>, Reading)> {
+    let mut records = Delimited::new(path, content, delimiter, quoting, on_error)?;
+    let (text, label) = (records.column(&config.text)?, records.column(&config.label)?);
+    let (mut texts, mut labels) = (Vec::new(), Vec::new());
+    while let Some(record) = records.next_record()? {
+        texts.push(record.field(text).to_owned());
+        labels.push(records.label(&record, label)?);
     }
-}
-
-fn separated(path: &Path, text: &str, separator: u8, config: &LabelledFileConfig) -> Result<Columns> {
-    let mut reader = csv::ReaderBuilder::new().delimiter(separator).from_reader(text.as_bytes());
-    let wrong =
-        |error: csv::Error| Error::format(path, "content", "as many fields in each line as in the header", error);
-    let header = reader.headers().map_err(wrong)?.clone();
-    let column = |name: &str| {
-        let mut places = header.iter().enumerate().filter(|(_, field)| field.trim() == name);
-        match (places.next(), places.next()) {
-            (Some((place, _)), None) => Ok(place),
-            _ => {
-                let found = format!("{:?}", header.iter().collect::<Vec<_>>());
-                Err(Error::format(path, "line 1", format!("a header with one column {name:?}"), found))
-            }
-        }
-    };
-    let (text_column, label_column) = (column(&config.text)?, column(&config.label)?);
-    let mut columns = Columns::default();
-    for record in reader.records() {
-        let record = record.map_err(wrong)?;
-        let line = record.position().map_or(0, csv::Position::line);
-        columns.push(&record[text_column], &record[label_column], line);
-    }
-    Ok(columns)
-}
-
-fn json_lines(path: &Path, text: &str, config: &LabelledFileConfig) -> Result<Columns> {
-    let mut columns = Columns::default();
-    for (content, line) in text.lines().zip(1..).filter(|(content, _)| !content.trim().is_empty()) {
-        let object: Map<String, Value> = serde_json::from_str(content)
-            .map_err(|error| Error::format(path, format!("line {line}"), "a JSON object", error))?;
-        let field = |name: &str, expected: &str, of: fn(&Value) -> Option<String>| {
-            let value = object.get(name);
-            value.and_then(of).ok_or_else(|| {
-                let found = value.map_or("none".to_owned(), Value::to_string);
-                Error::format(path, format!("line {line}: {name}"), expected, found)
-            })
-        };
-        let text = field(&config.text, "a text", |value| value.as_str().map(str::to_owned))?;
-        let label = field(&config.label, "a name or a whole number", |value| match value {
-            Value::String(name) => Some(name.clone()),
-            value => value.as_u64().map(|number| number.to_string()),
-        })?;
-        columns.push(&text, &label, line);
-    }
-    Ok(columns)
+    Ok((texts, labels, records.finish()))
 }

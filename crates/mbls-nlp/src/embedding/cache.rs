@@ -4,9 +4,10 @@ use super::glove::GloveFile;
 use super::table::{EmbeddingTable, Missing};
 use crate::text::Vocabulary;
 use crate::{Error, Result};
-use mbls_data::Seed;
 use mbls_data::file::{open, read_bounded};
+use mbls_data::{OnError, Reading, Seed};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::HashMap;
 use std::path::Path;
@@ -33,6 +34,14 @@ pub enum CacheUse {
     },
 }
 
+/// What a cache says of its table, beside what decides it.
+#[derive(Serialize, Deserialize)]
+struct Found {
+    /// Number of words that the file has.
+    words: usize,
+    reading: Reading,
+}
+
 /// What decides a table.
 pub(super) fn identity(file: &GloveFile, vocabulary: &Vocabulary, missing: Missing) -> Result<String> {
     let (opened, bytes) = open(&file.path)?;
@@ -43,8 +52,9 @@ pub(super) fn identity(file: &GloveFile, vocabulary: &Vocabulary, missing: Missi
     let name = file.path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     // Numbers of 64 bits and more as text: readers of JSON may round them.
     let identity = json!({
-        "format": 1,
+        "format": 2,
         "file": {"name": name, "bytes": bytes, "changed": changed.to_string(), "dimension": file.dimension},
+        "skip": file.on_error == OnError::Skip,
         "words": {"count": vocabulary.len(), "hash": format!("{words:016x}")},
         "missing": missing,
     });
@@ -63,16 +73,19 @@ fn read(path: &Path, identity: &str, rows: usize) -> Result<EmbeddingTable, Stri
     let bytes = read_bounded(path, MAX_BYTES).map_err(|error| error.to_string())?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| error.to_string())?;
     let saved = header.metadata().as_ref().and_then(|entries| entries.get(IDENTITY)).ok_or("it has no identity")?;
-    let (saved, found) = saved.rsplit_once(' ').ok_or("it has no identity")?;
+    let (saved, found) = saved.split_once('\n').ok_or("it is of an older format")?;
     if saved != identity {
         return Err(format!("it is of {saved}"));
     }
     let tensors = SafeTensors::deserialize(&bytes).map_err(|error| error.to_string())?;
     let tensor = tensors.tensor(VALUES).map_err(|error| error.to_string())?;
-    let (found, &[saved_rows, dimension]) = (found.parse::<usize>(), tensor.shape()) else {
+    let &[saved_rows, dimension] = tensor.shape() else {
         return Err(format!("its values are of shape {:?}", tensor.shape()));
     };
-    let found = found.ok().filter(|&found| found < rows).ok_or("its number of words is none")?;
+    let found: Found = serde_json::from_str(found).map_err(|error| error.to_string())?;
+    if found.words >= rows {
+        return Err(format!("it has {} words of {}", found.words, rows - 1));
+    }
     if tensor.dtype() != Dtype::F32 || saved_rows != rows {
         return Err(format!("it has {saved_rows} rows of {:?}", tensor.dtype()));
     }
@@ -81,7 +94,7 @@ fn read(path: &Path, identity: &str, rows: usize) -> Result<EmbeddingTable, Stri
     if values.iter().any(|value| !value.is_finite()) {
         return Err("it has values that are not finite".to_owned());
     }
-    Ok(EmbeddingTable { rows, dimension, values, found })
+    Ok(EmbeddingTable { rows, dimension, values, found: found.words, reading: found.reading })
 }
 
 /// Writes a table whole or not at all.
@@ -90,7 +103,9 @@ pub(super) fn save(path: &Path, identity: &str, table: &EmbeddingTable) -> Resul
     let other = |error: Box<dyn std::error::Error + Send + Sync>| Error::Other(error);
     let view =
         TensorView::new(Dtype::F32, vec![table.rows, table.dimension], &bytes).map_err(|error| other(error.into()))?;
-    let header = HashMap::from([(IDENTITY.to_owned(), format!("{identity} {}", table.found))]);
+    let found = Found { words: table.found, reading: table.reading.clone() };
+    let found = serde_json::to_string(&found).map_err(|error| other(error.into()))?;
+    let header = HashMap::from([(IDENTITY.to_owned(), format!("{identity}\n{found}"))]);
     let content = safetensors::serialize([(VALUES, view)], Some(header)).map_err(|error| other(error.into()))?;
     mbls_nn::atomic::write(path, &content).map_err(|error| other(error.into()))
 }

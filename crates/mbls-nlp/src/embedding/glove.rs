@@ -1,9 +1,11 @@
 //! GloVe's text files.
 
 use crate::{Error, Result};
-use flate2::read::MultiGzDecoder;
 use mbls_data::file::open;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Seek};
+use mbls_data::gzip::{self, GzReader};
+use mbls_data::{OnError, Reading};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
 /// The longest line that is read; of 300 values it has some 3,000 bytes.
@@ -18,38 +20,49 @@ pub struct GloveFile {
     pub path: PathBuf,
     /// Values of each word, by default those of the first line.
     pub dimension: Option<usize>,
+    /// What happens to a word that is not UTF-8, and to what follows the end of a gzip file.
+    pub on_error: OnError,
 }
 
 impl GloveFile {
-    /// A file with as many values as its first line has.
+    /// A file with as many values as its first line has, all of which can be decoded.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), dimension: None }
+        Self { path: path.into(), dimension: None, on_error: OnError::Fail }
     }
 }
 
+/// What [`read_vectors`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VectorsRead {
+    /// Values of each word.
+    pub dimension: usize,
+    /// How many words were taken from how many lines, and what was left out.
+    pub reading: Reading,
+}
+
 /// Reads a file once, as a stream of any size, and calls `found` with the place and the values of each word that `place` gives one; of a word that is
-/// there twice, with the first. Returns the number of values of each word.
+/// there twice, with the first.
 ///
 /// Values are counted from the right, so that words may contain blanks, as some of glove.840B do. A first line of two whole numbers, as in
-/// files converted for word2vec, is passed over. Values of words that are not asked for are counted and not looked at.
+/// files converted for word2vec, and a byte-order mark are passed over. Values of words that are not asked for are counted and not looked at.
 ///
 /// # Errors
 ///
-/// [`Error::Format`] with line and word for another number of values, a value that is no finite number, a word that is no UTF-8, a line above
-/// 1 MiB, a file without words; [`Error::Gzip`]; [`Error::Io`]; what `found` reports.
+/// [`Error::Format`] with line and word for another number of values, a value that is no finite number, a line above 1 MiB, with [`OnError::Fail`] a word that is no UTF-8, a file without words; [`Error::Gzip`]; [`Error::Io`]; what `found` reports.
 pub fn read_vectors(
     file: &GloveFile,
     mut place: impl FnMut(&str) -> Option<usize>,
     mut found: impl FnMut(usize, &[f32]) -> Result<()>,
-) -> Result<usize> {
+) -> Result<VectorsRead> {
     let path = &file.path;
-    let mut lines = Lines::open(path)?;
+    let mut lines = Lines::open(path, file.on_error)?;
     let mut dimension = file.dimension;
     if let Some(wrong @ (0 | MAX_DIMENSION..)) = dimension {
         return Err(Error::value("dimension of word vectors", format!("1..{MAX_DIMENSION}"), wrong));
     }
-    let (mut values, mut seen, mut words) = (Vec::new(), Vec::new(), 0u64);
+    let (mut values, mut seen, mut reading) = (Vec::new(), Vec::new(), Reading::default());
     while let Some((number, line)) = lines.next()? {
+        reading.lines = number;
         if number == 1 && is_header(line) {
             continue;
         }
@@ -59,7 +72,17 @@ pub fn read_vectors(
             None => *dimension.insert(line.dimension()?),
         };
         let (word, numbers) = line.split(dimension)?;
-        words += 1;
+        let Ok(word) = std::str::from_utf8(word) else {
+            let field = format!("line {number}: word");
+            let found = format!("{:?}", String::from_utf8_lossy(word));
+            if file.on_error == OnError::Fail {
+                let found = format!("{found} ({})", OnError::WAY_OUT);
+                return Err(Error::format(path, field, "text in UTF-8", found));
+            }
+            reading.left_out.count(number, format!("{found} instead of a word in UTF-8"));
+            continue;
+        };
+        reading.records += 1;
         let Some(place) = place(word) else { continue };
         if seen.len() <= place {
             seen.resize(place + 1, false);
@@ -70,7 +93,10 @@ pub fn read_vectors(
         }
     }
     match dimension {
-        Some(dimension) if words > 0 => Ok(dimension),
+        Some(dimension) if reading.records > 0 => {
+            reading.ignored_bytes = lines.ignored();
+            Ok(VectorsRead { dimension, reading })
+        }
         _ => Err(Error::format(path, "number of words", "at least 1", 0)),
     }
 }
@@ -100,7 +126,7 @@ impl<'a> Line<'a> {
     }
 
     /// The word and its values, which are `dimension` fields.
-    fn split(&self, dimension: usize) -> Result<(&'a str, &'a [u8])> {
+    fn split(&self, dimension: usize) -> Result<(&'a [u8], &'a [u8])> {
         let blanks = self.content.iter().enumerate().rev().filter(|(_, byte)| **byte == b' ');
         let Some((blank, _)) = blanks.take(dimension).nth(dimension - 1) else {
             let mut fields = self.content.split(|&byte| byte == b' ');
@@ -116,17 +142,11 @@ impl<'a> Line<'a> {
             let count = fields[1..].iter().rev().take_while(|field| number(field).is_some()).count();
             return Err(self.wrong_count(fields[0], dimension, count));
         }
-        match std::str::from_utf8(word) {
-            Ok("") => {
+        match word {
+            [] => {
                 Err(Error::format(self.path, format!("line {}: word", self.number), "at least one character", "none"))
             }
-            Ok(word) => Ok((word, numbers)),
-            Err(_) => Err(Error::format(
-                self.path,
-                format!("line {}: word", self.number),
-                "text in UTF-8",
-                format!("{:?}", String::from_utf8_lossy(word)),
-            )),
+            word => Ok((word, numbers)),
         }
     }
 
@@ -157,40 +177,51 @@ fn number(field: &[u8]) -> Option<f32> {
     std::str::from_utf8(field).ok()?.parse().ok()
 }
 
+/// The bytes of a file, unpacked.
+enum Source {
+    Plain(File),
+    Packed(GzReader),
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(file) => file.read(buffer),
+            Self::Packed(reader) => reader.read(buffer),
+        }
+    }
+}
+
 /// The lines of a file, one at a time.
 struct Lines {
     path: PathBuf,
-    reader: BufReader<Box<dyn Read>>,
-    is_packed: bool,
+    reader: BufReader<Source>,
     line: Vec<u8>,
     /// Of the line given last, from 1.
     number: u64,
 }
 
 impl Lines {
-    fn open(path: &Path) -> Result<Self> {
+    fn open(path: &Path, on_error: OnError) -> Result<Self> {
         let (mut file, _) = open(path)?;
         let mut magic = Vec::new();
         file.by_ref().take(2).read_to_end(&mut magic).map_err(Error::io("read", path))?;
         file.rewind().map_err(Error::io("read", path))?;
-        let is_packed = magic == [0x1F, 0x8B];
-        let reader: Box<dyn Read> =
-            if is_packed { Box::new(MultiGzDecoder::new(BufReader::new(file))) } else { Box::new(file) };
-        let reader = BufReader::with_capacity(1 << 18, reader);
-        Ok(Self { path: path.to_owned(), reader, is_packed, line: Vec::new(), number: 0 })
+        let source = match magic[..] {
+            [0x1F, 0x8B] => Source::Packed(GzReader::open(path, on_error)?),
+            _ => Source::Plain(file),
+        };
+        let reader = BufReader::with_capacity(1 << 18, source);
+        Ok(Self { path: path.to_owned(), reader, line: Vec::new(), number: 0 })
     }
 
     /// The number and the content of the next line, without its end and the blanks before it.
     fn next(&mut self) -> Result<Option<(u64, &[u8])>> {
         self.line.clear();
         let read = self.reader.by_ref().take(MAX_LINE + 1).read_until(b'\n', &mut self.line);
-        let read = read.map_err(|error| match error.kind() {
-            ErrorKind::UnexpectedEof | ErrorKind::InvalidInput | ErrorKind::InvalidData if self.is_packed => {
-                let is_short = error.kind() == ErrorKind::UnexpectedEof;
-                let reason = if is_short { "truncated".to_owned() } else { error.to_string() };
-                Error::Gzip { path: self.path.clone(), reason }
-            }
-            _ => Error::io("read", &self.path)(error),
+        let read = read.map_err(|error| match self.reader.get_ref() {
+            Source::Packed(_) => gzip::broken(&self.path)(error),
+            Source::Plain(_) => Error::io("read", &self.path)(error),
         })?;
         if read == 0 {
             return Ok(None);
@@ -200,6 +231,16 @@ impl Lines {
             let place = format!("line {}", self.number);
             return Err(Error::format(&self.path, place, format!("at most {MAX_LINE} bytes"), "more"));
         }
-        Ok(Some((self.number, self.line.trim_ascii_end())))
+        let line = self.line.trim_ascii_end();
+        let is_first = self.number == 1;
+        Ok(Some((self.number, line.strip_prefix(b"\xef\xbb\xbf").filter(|_| is_first).unwrap_or(line))))
+    }
+
+    /// The number of bytes that were ignored behind the end of a gzip file.
+    fn ignored(&self) -> u64 {
+        match self.reader.get_ref() {
+            Source::Plain(_) => 0,
+            Source::Packed(reader) => reader.ignored(),
+        }
     }
 }

@@ -5,5 +5,5 @@ mod glove;
 mod table;
 
 pub use cache::CacheUse;
-pub use glove::{GloveFile, read_vectors};
+pub use glove::{GloveFile, VectorsRead, read_vectors};
 pub use table::{EmbeddingTable, Missing};

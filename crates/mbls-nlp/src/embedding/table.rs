@@ -1,11 +1,11 @@
 //! The vectors of a vocabulary.
 
 use super::cache::{self, CacheUse};
-use super::glove::{GloveFile, read_vectors};
+use super::glove::{GloveFile, VectorsRead, read_vectors};
 use crate::text::Vocabulary;
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
-use mbls_data::Seed;
+use mbls_data::{Reading, Seed};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -33,6 +33,7 @@ pub struct EmbeddingTable {
     pub(super) dimension: usize,
     pub(super) values: Vec<f32>,
     pub(super) found: usize,
+    pub(super) reading: Reading,
 }
 
 impl EmbeddingTable {
@@ -49,7 +50,7 @@ impl EmbeddingTable {
         }
         let mut found: Vec<Option<Box<[f32]>>> = vec![None; vocabulary.len()];
         let place = |word: &str| vocabulary.id(word).map(|id| id as usize - 1);
-        let dimension = read_vectors(file, place, |place, values| {
+        let VectorsRead { dimension, reading } = read_vectors(file, place, |place, values| {
             found[place] = Some(values.into());
             Ok(())
         })?;
@@ -61,7 +62,7 @@ impl EmbeddingTable {
                 None => missing.extend(word, dimension, &mut values),
             }
         }
-        Ok(Self { rows, dimension, values, found: found.iter().flatten().count() })
+        Ok(Self { rows, dimension, values, found: found.iter().flatten().count(), reading })
     }
 
     /// As [`read`](Self::read), from `cache` where it holds what that would give; or else `cache`, a safetensors file, is written anew.
@@ -106,6 +107,11 @@ impl EmbeddingTable {
     /// Number of words that the file has.
     pub fn found(&self) -> usize {
         self.found
+    }
+
+    /// How many words were taken from how many lines of the file, and what was left out.
+    pub fn reading(&self) -> &Reading {
+        &self.reading
     }
 
     /// The table as an `f32` tensor of shape `[rows, dimension]`.

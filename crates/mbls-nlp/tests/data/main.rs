@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod batches;
+mod duplicates;
 mod labelled_files;
 mod newsgroups;
 mod splits;

@@ -1,6 +1,7 @@
 //! Word vectors.
 
 use flate2::{Compression, write::GzEncoder};
+use mbls_data::OnError;
 use mbls_nlp::embedding::{CacheUse, EmbeddingTable, GloveFile, Missing};
 use mbls_nlp::text::Vocabulary;
 use std::io::Write;
@@ -13,7 +14,7 @@ fn words(words: &[&str]) -> Vocabulary {
 fn read(content: &[u8], dimension: Option<usize>, vocabulary: &[&str]) -> Result<EmbeddingTable, String> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&file, content).unwrap();
-    let glove = GloveFile { path: file.path().to_owned(), dimension };
+    let glove = GloveFile { dimension, ..GloveFile::new(file.path()) };
     EmbeddingTable::read(&glove, &words(vocabulary), Missing::Zero).map_err(|error| error.to_string())
 }
 
@@ -63,6 +64,61 @@ fn lines_that_do_not_fit_are_named() {
     }
     let long = [b"the 1 2\n", vec![b'x'; (1 << 20) + 1].as_slice()].concat();
     assert!(error(&long, None).contains("line 2: expected at most 1048576 bytes, found more"));
+}
+
+#[test]
+fn a_word_that_is_not_text_is_left_out_and_counted() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let read = |content: &[u8], on_error| {
+        std::fs::write(&file, content).unwrap();
+        let glove = GloveFile { on_error, ..GloveFile::new(file.path()) };
+        EmbeddingTable::read(&glove, &words(&["the", "fox"]), Missing::Zero).map_err(|error| error.to_string())
+    };
+    // In the middle, in the first line, with blanks.
+    for content in
+        [&b"the 1 2\n\xff\xfe 5 6\nfox 3 4\n"[..], b"\xe9 5 6\nthe 1 2\nfox 3 4\n", b"the 1 2\n. \xff 5 6\nfox 3 4\n"]
+    {
+        let error = read(content, OnError::Fail).unwrap_err();
+        assert!(error.contains("word: expected text in UTF-8") && error.contains("`--skip-undecodable`"), "{error}");
+        let table = read(content, OnError::Skip).unwrap();
+        assert_eq!((table.values(), table.found()), (&[0., 0., 1., 2., 3., 4.][..], 2));
+        let reading = table.reading();
+        assert_eq!((reading.records, reading.lines, reading.left_out.records), (2, 3, 1));
+        assert!(reading.left_out.first[0].ends_with("instead of a word in UTF-8"), "{reading}");
+    }
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(b"the 1 2\nfox 3 4\n").unwrap();
+    let padded = [packed.finish().unwrap(), vec![0; 512]].concat();
+    let error = read(&padded, OnError::Fail).unwrap_err();
+    assert!(error.contains("not a whole gzip file: 512 bytes behind its end, zeros (`--skip-undecodable`"), "{error}");
+    let table = read(&padded, OnError::Skip).unwrap();
+    assert_eq!(
+        table.reading().to_string(),
+        "2 records from 2 lines, 512 bytes ignored behind the end of the gzip file"
+    );
+    // Values are no matter of decoding; nothing but undecodable words is no file of vectors.
+    assert!(read(b"the 1 2\nfox 3 x\n", OnError::Skip).is_err());
+    assert!(read(b"the 1 2\n\xff 3\n", OnError::Skip).is_err());
+    assert!(read(b"\xff 3 4\n", OnError::Skip).unwrap_err().contains("number of words"));
+    // A byte-order mark is not a part of the first word.
+    assert_eq!(read(b"\xef\xbb\xbfthe 1 2\n", OnError::Fail).unwrap().found(), 1);
+    assert_eq!(read(b"\xef\xbb\xbf1 2\r\nthe 1 2\r\n", OnError::Fail).unwrap().reading().records, 1);
+}
+
+#[test]
+fn a_cache_says_what_was_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, cache) = (dir.path().join("glove.txt"), dir.path().join("cache.safetensors"));
+    std::fs::write(&path, b"the 1 2\n\xff 3 4\n").unwrap();
+    let read = |on_error| {
+        let file = GloveFile { on_error, ..GloveFile::new(&path) };
+        EmbeddingTable::cached(&file, &words(&["the"]), Missing::Zero, &cache).map_err(|error| error.to_string())
+    };
+    let (table, usage) = read(OnError::Skip).unwrap();
+    assert_eq!((usage, table.reading().left_out.records), (CacheUse::Written, 1));
+    assert_eq!(read(OnError::Skip).unwrap(), (table, CacheUse::Used));
+    // It does not hide from others what they would refuse.
+    assert!(read(OnError::Fail).unwrap_err().contains("line 2: word: expected text in UTF-8"));
 }
 
 #[test]

@@ -2,74 +2,90 @@
 
 use super::listing::is_below;
 use crate::{Error, FilesConfig, ImageFiles, Result};
-use csv::StringRecord;
-use mbls_data::LabelColumn;
+use mbls_data::delimited::{Delimited, Quoting};
 use mbls_data::file::read_bounded;
+use mbls_data::{Label, LabelColumn, Labels, Reading};
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// The largest list that is read.
 const MAX_BYTES: u64 = 256 << 20;
 
+/// How a list is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListConfig {
+    /// Whether fields can be quoted.
+    pub quoting: Quoting,
+    /// Whether labels are names or positions; by default what all of them can be.
+    pub labels: Labels,
+}
+
+impl Default for ListConfig {
+    fn default() -> Self {
+        Self { quoting: Quoting::Double, labels: Labels::Auto }
+    }
+}
+
+/// The pictures of a list, and how it was read.
+#[derive(Debug)]
+pub struct ListedImages {
+    /// The pictures, in the list's order.
+    pub images: ImageFiles,
+    /// How many records were taken from how many lines, what was left out, and how labels became
+    /// classes.
+    pub reading: Reading,
+}
+
 /// The pictures that the columns `path` and `label` of a CSV file with a header list, in the file's order; other columns are ignored.
 ///
-/// Paths are below the folder of the CSV file. Without `classes`, labels that are all whole numbers are the classes themselves,
-/// and others are names, numbered in sorted order; every class must occur. With `classes`, such as those of the training part to
-/// read a test part, a label is one of these names or, where it is none, its place in the list.
+/// Paths are below the folder of the CSV file. The rules of records are those of [`Delimited`], those of labels
+/// [`LabelColumn::classes`]: without `classes`, the classes are those that occur; with `classes`, such as
+/// those of the training part to read a test part, they are these. White space around paths and labels is
+/// dropped. [`OnError::Skip`](crate::OnError::Skip) leaves out records that are not UTF-8, as it does
+/// pictures that do not decode.
 ///
 /// # Errors
 ///
-/// Where the file is not such a CSV file or has no line, a path is absolute or has `..` in it, a label is empty or not in the list, a number
-/// below the largest does not occur; what [`ImageFiles::new`] reports.
-pub fn load(list: impl AsRef<Path>, classes: Option<&[String]>, config: FilesConfig) -> Result<ImageFiles> {
+/// Where the file is not such a CSV file or has no record, a path is absolute or has `..` in it, a label is
+/// missing, or labels cannot be read in one way; what [`ImageFiles::new`] reports.
+pub fn load(
+    list: impl AsRef<Path>,
+    classes: Option<&[String]>,
+    config: ListConfig,
+    files: FilesConfig,
+) -> Result<ListedImages> {
     let path = list.as_ref();
-    let (files, labels, places) = columns(path)?;
-    let column = LabelColumn { path, labels: &labels, lines: &places, items: "pictures" };
-    let (labels, names) = match classes {
-        Some(classes) => (column.of_classes(classes)?, classes.to_vec()),
-        None => column.found()?,
-    };
+    let (pictures, labels, mut reading) = columns(path, config.quoting, &files)?;
+    let column = LabelColumn { path, name: "label", labels: &labels, items: "pictures" };
+    let classes = column.classes(classes, config.labels)?;
+    reading.labels = Some(classes.reading);
     let root = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    ImageFiles::new("csv", root, files.into_iter().zip(labels).collect(), names, config)
+    let pictures = pictures.into_iter().zip(classes.labels).collect();
+    Ok(ListedImages { images: ImageFiles::new("csv", root, pictures, classes.names, files)?, reading })
 }
 
-/// Paths, labels and line numbers.
-fn columns(path: &Path) -> Result<(Vec<PathBuf>, Vec<String>, Vec<u64>)> {
+/// Paths and labels.
+fn columns(path: &Path, quoting: Quoting, files: &FilesConfig) -> Result<(Vec<PathBuf>, Vec<Label>, Reading)> {
     let bytes = read_bounded(path, MAX_BYTES)?;
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes.as_slice());
-    let wrong =
-        |error: csv::Error| Error::format(path, "content", "CSV in UTF-8 with as many fields in each line", error);
-    let header = reader.headers().map_err(wrong)?.clone();
-    let column = |name: &str| match header.iter().filter(|field| *field == name).count() {
-        1 => Ok(header.iter().position(|field| field == name).unwrap_or_default()),
-        _ => {
-            let found = header.iter().collect::<Vec<_>>().join(",");
-            Err(Error::format(path, "line 1", format!("a header with one column {name}"), format!("{found:?}")))
-        }
-    };
-    let (file_column, label_column) = (column("path")?, column("label")?);
-    let (mut files, mut labels, mut places) = (Vec::new(), Vec::new(), Vec::new());
-    for record in reader.into_records() {
-        let record: StringRecord = record.map_err(wrong)?;
-        let line = record.position().map_or(0, csv::Position::line);
-        let (file, label) = (&record[file_column], &record[label_column]);
-        let error = |field: &str, expected: &str, found: &str| {
-            Err(Error::format(path, format!("line {line}: {field}"), expected, format!("{found:?}")))
-        };
+    let mut records = Delimited::new(path, &bytes, b',', quoting, files.on_error)?;
+    let (file_column, label_column) = (records.column("path")?, records.column("label")?);
+    let (mut pictures, mut labels) = (Vec::new(), Vec::new());
+    while let Some(record) = records.next_record()? {
+        let file = record.field(file_column).trim();
         if !is_below(Path::new(file)) {
-            return error("path", "one below the folder of the list", file);
+            let (field, found) = (format!("line {}: path", record.line), format!("{file:?}"));
+            return Err(Error::format(path, field, "one below the folder of the list", found));
         }
-        if label.is_empty() {
-            return error("label", "a name or a number", label);
-        }
-        files.push(PathBuf::from(file));
-        labels.push(label.to_owned());
-        places.push(line);
+        labels.push(records.label(&record, label_column)?);
+        pictures.push(PathBuf::from(file));
     }
-    match files.is_empty() {
-        true => Err(Error::format(path, "number of pictures", "at least 1", 0)),
-        false => Ok((files, labels, places)),
+    let reading = records.finish();
+    match pictures.is_empty() {
+        true => Err(Error::format(path, "number of pictures", "at least 1", format!("0: {reading}"))),
+        false => Ok((pictures, labels, reading)),
     }
 }
