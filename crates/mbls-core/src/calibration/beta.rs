@@ -1,13 +1,14 @@
 use super::BinaryCalibrator;
-use super::binary::{check_finite, clipped, sorted_probs};
-use super::logistic::{self, sigmoid};
+use super::binary::{Outcomes, check_finite, clipped, sorted_probs};
+use super::logistic::{self, Groups, sigmoid};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Beta calibration: log-odds `a ln p - b ln (1 - p) + c` of a probability `p`, with `a, b >= 0`, so that it is monotone.
 ///
 /// `p` is clipped to `[2^-52, 1 - 2^-52]`. The fit is the map of least cross-entropy within these bounds: where the best
-/// without them has a negative `a` or `b`, one of them is 0, or both.
+/// without them has a negative `a` or `b`, one of them is 0, or both. Where all probabilities are the same, both are 0; of
+/// two probabilities, which many `a` and `b` map alike, the least of them are taken.
 ///
 /// ```
 /// use mbls_core::calibration::{BetaCalibration, BinaryCalibrator};
@@ -67,36 +68,40 @@ impl BinaryCalibrator for BetaCalibration {
     type Settings = ();
 
     fn fit(probs: &[f64], positive: &[bool], (): ()) -> Result<Self> {
-        let samples = sorted_probs(WHAT, probs, positive)?;
-        let targets: Vec<f64> = samples.iter().map(|&(_, positive)| f64::from(u8::from(positive))).collect();
-        let (of_one, of_other): (Vec<f64>, Vec<f64>) = samples.iter().map(|&(prob, _)| features(prob)).unzip();
-        let positives: f64 = targets.iter().sum();
-        let start = libm::log((positives + 1.0) / (targets.len() as f64 - positives + 1.0));
-        let fit = |features: &[&[f64]]| logistic::fit(WHAT, features, &targets, start);
-
-        // Whether the loss falls where a or b grows.
+        let mut samples = sorted_probs(WHAT, probs, positive)?;
+        // What is clipped to the same probability is one.
+        samples.iter_mut().for_each(|(prob, _)| *prob = clipped(*prob));
+        let outcomes = Outcomes::of(&samples);
+        let refused = |problem| Error::Fit { what: WHAT, problem };
+        let (of_one, of_other): (Vec<f64>, Vec<f64>) = outcomes.scores.iter().map(|&prob| features(prob)).unzip();
+        if let Some(problem) = outcomes.no_optimum(false) {
+            return Err(refused(problem));
+        }
+        let groups = Groups { positives: outcomes.positives, negatives: outcomes.negatives };
+        let fit = |features: &[&[f64]]| logistic::fit(features, &groups, groups.log_odds()).map_err(refused);
+        // Whether the loss falls where a or b grows, by more than rounding.
         let falls = |map: &Saved| {
-            let residual = |row: usize| sigmoid(map.a * of_one[row] + map.b * of_other[row] + map.c) - targets[row];
-            let slope = |feature: &[f64]| feature.iter().enumerate().map(|(row, f)| residual(row) * f).sum::<f64>();
-            (slope(&of_one) < 0.0, slope(&of_other) < 0.0)
+            let slopes = groups.slopes([&of_one, &of_other], [map.a, map.b], map.c);
+            slopes.map(|(slope, rounding)| slope < -rounding)
         };
         // The loss is convex: a map at a bound is the best where the loss does not fall away from it. Below 0 is rounding.
         let constant = Saved { a: 0.0, b: 0.0, c: fit(&[])?.intercept };
-        let (falls_with_a, falls_with_b) = falls(&constant);
+        let [falls_with_a, falls_with_b] = falls(&constant);
         if !falls_with_a && !falls_with_b {
             return constant.try_into();
         }
-        if falls_with_a {
+        // Of two probabilities many a and b make the same map, none of which is at a bound.
+        if falls_with_a && of_one.len() > 2 {
             let found = fit(&[&of_one])?;
             let only_a = Saved { a: found.weights[0].max(0.0), b: 0.0, c: found.intercept };
-            if !falls(&only_a).1 {
+            if !falls(&only_a)[1] {
                 return only_a.try_into();
             }
         }
-        if falls_with_b {
+        if falls_with_b && of_one.len() > 2 {
             let found = fit(&[&of_other])?;
             let only_b = Saved { a: 0.0, b: found.weights[0].max(0.0), c: found.intercept };
-            if !falls(&only_b).0 {
+            if !falls(&only_b)[0] {
                 return only_b.try_into();
             }
         }

@@ -56,6 +56,51 @@ pub(super) fn sorted_probs(what: &'static str, probs: &[f64], positive: &[bool])
     sorted_samples(what, probs, positive)
 }
 
+/// The distinct scores in ascending order, and how many rows of each are positive and how many are not.
+pub(super) struct Outcomes {
+    pub(super) scores: Vec<f64>,
+    pub(super) positives: Vec<f64>,
+    pub(super) negatives: Vec<f64>,
+}
+
+impl Outcomes {
+    /// Groups sorted samples.
+    pub(super) fn of(samples: &[(f64, bool)]) -> Self {
+        let mut outcomes = Self { scores: Vec::new(), positives: Vec::new(), negatives: Vec::new() };
+        for group in samples.chunk_by(|a, b| a.0 == b.0) {
+            let positives = group.iter().filter(|(_, positive)| *positive).count();
+            outcomes.scores.push(group[0].0);
+            outcomes.positives.push(positives as f64);
+            outcomes.negatives.push((group.len() - positives) as f64);
+        }
+        outcomes
+    }
+
+    /// Why a map of the scores to log-odds, rising or, where it may fall, any monotone one, has no optimum
+    /// of the likelihood: `None` where it has one.
+    pub(super) fn no_optimum(&self, may_fall: bool) -> Option<String> {
+        let range = |counts: &[f64]| {
+            let of = || self.scores.iter().zip(counts).filter(|(_, count)| **count > 0.0).map(|(score, _)| *score);
+            Some((of().next()?, of().next_back()?))
+        };
+        let (positive, negative) = match (range(&self.positives), range(&self.negatives)) {
+            (Some(positive), Some(negative)) => (positive, negative),
+            (None, _) => return Some("no row is positive: the intercept has no optimum".into()),
+            (_, None) => return Some("no row is negative: the intercept has no optimum".into()),
+        };
+        let separable = |[low, high]: [(f64, f64); 2], names: [&str; 2]| {
+            (low.1 <= high.0 && low.0 < high.1).then(|| {
+                format!(
+                    "no optimum: the rows are separable, {} ones up to {} and {} ones from {}",
+                    names[0], low.1, names[1], high.0
+                )
+            })
+        };
+        separable([negative, positive], ["negative", "positive"])
+            .or_else(|| may_fall.then(|| separable([positive, negative], ["positive", "negative"]))?)
+    }
+}
+
 /// An error where a saved parameter is not finite.
 pub(super) fn check_finite(name: &'static str, value: f64) -> Result<f64> {
     if value.is_finite() {

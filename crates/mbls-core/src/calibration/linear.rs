@@ -1,6 +1,6 @@
 use super::basis::Form;
 use super::scores::softmax;
-use super::softmax_regression::SoftmaxRegression;
+use super::softmax_regression::{Penalty, SoftmaxRegression};
 use super::{Calibrator, ScoreKind, Scores, newton};
 use crate::metric::check_classes;
 use crate::{Error, Result};
@@ -120,14 +120,31 @@ impl Saved {
         let classes = features.len() / labels.len();
         let odir = odir.check()?;
         let rows = labels.len() as f64;
-        if let Some(value) = features.iter().find(|value| !(*value * *value * rows).is_finite()) {
-            return Err(Error::Fit { what, problem: format!("{value:e} has a square beyond the range of f64") });
+        let refused = |problem: String| Error::Fit { what, problem };
+        if let Some(at) = features.iter().position(|value| !(*value * *value * rows).is_finite()) {
+            let (value, row, class) = (features[at], at / classes, at % classes);
+            if !value.is_finite() {
+                let expected = "a finite number, which this map multiplies by weights";
+                return Err(Error::Value { what: "logit", value, row, class, expected });
+            }
+            return Err(refused(format!("{value:e} has a square beyond the range of f64")));
+        }
+        let absent = (0..classes).find(|&class| !labels.contains(&(class as u32)));
+        // Its intercept falls without end, unless a penalty holds it.
+        if let Some(class) = absent.filter(|_| odir.intercept == 0.0) {
+            let remedy = if form == Form::Full { "; a penalty of intercepts may give it one" } else { "" };
+            return Err(refused(format!(
+                "no row is of class {class} of {classes}: its intercept has no optimum{remedy}"
+            )));
         }
         let pairs = classes as f64 * (classes - 1) as f64;
-        let objective =
-            SoftmaxRegression::new(form, features, labels, odir.off_diagonal / pairs, odir.intercept / classes as f64);
+        let penalty = Penalty { off_diagonal: odir.off_diagonal / pairs, intercept: odir.intercept / classes as f64 };
+        let objective = SoftmaxRegression::new(form, features, labels, penalty);
         // From uniform probabilities: where they are saturated, gradients vanish far from an optimum.
-        let found = newton::minimise(what, &objective, vec![0.0; objective.dim()])?;
+        let found = newton::minimise(&objective, vec![0.0; objective.dim()]).map_err(|problem| match absent {
+            Some(class) => refused(format!("no row is of class {class} of {classes}, and {problem}")),
+            None => refused(problem),
+        })?;
         let (weights, intercepts) = objective.weights(&found);
         Self { weights, intercepts }.check(what, form)
     }
@@ -175,7 +192,8 @@ const DIRICHLET: &str = "Dirichlet calibration";
 impl VectorScaling {
     /// Fits weights and intercepts of least negative log-likelihood.
     ///
-    /// Intercepts that differ by a constant are the same map; those of the result have the mean 0.
+    /// Intercepts that differ by a constant are the same map; those of the result have the mean 0. The
+    /// weight of a logit that is the same in all rows is 0.
     ///
     /// # Shapes
     ///
@@ -183,8 +201,9 @@ impl VectorScaling {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] for probabilities and where the lengths do not fit, [`Error::Label`], [`Error::NoRows`], and
-    /// [`Error::Fit`] where the likelihood has no optimum, as for rows that can be separated by class.
+    /// [`Error::Shape`] for probabilities and where the lengths do not fit, [`Error::Label`], [`Error::NoRows`],
+    /// [`Error::Value`] for a logit that is not finite, and [`Error::Fit`] where the likelihood has no
+    /// optimum: for a class without rows, which it names, and for rows that are separable.
     pub fn fit(scores: &Scores, labels: &[u32]) -> Result<Self> {
         scores.check_labels(VECTOR, labels)?;
         let mut saved = Saved::fit(VECTOR, Form::Diagonal, logits(VECTOR, scores)?, labels, Odir::NONE)?;
@@ -207,9 +226,10 @@ impl VectorScaling {
 impl MatrixScaling {
     /// Fits weights and intercepts of least negative log-likelihood plus penalty.
     ///
-    /// Without a penalty many parameters are the same map; the probabilities are unique all the same. Where there are not far
-    /// more rows than the `C^2 + C` parameters, rows are nearly separable and Newton steps slow: seconds for 10 classes can be
-    /// minutes for 100.
+    /// Without a penalty many parameters are the same map, of which the least is taken: the columns of the
+    /// weights have the mean 0, as the intercepts have, and directions in which the logits do not vary
+    /// have no weight. Where there are not far more rows than the `C^2 + C` parameters, rows are nearly
+    /// separable and Newton steps slow: seconds for 10 classes can be minutes for 100.
     ///
     /// # Shapes
     ///
@@ -217,7 +237,8 @@ impl MatrixScaling {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a weight of the penalty that is not finite or less than 0, and those of [`VectorScaling::fit`].
+    /// [`Error::Setting`] for a weight of the penalty that is not finite or less than 0, and those of
+    /// [`VectorScaling::fit`]; with a penalty of intercepts a class without rows may have a map.
     pub fn fit(scores: &Scores, labels: &[u32], odir: Odir) -> Result<Self> {
         scores.check_labels(MATRIX, labels)?;
         Saved::fit(MATRIX, Form::Full, logits(MATRIX, scores)?, labels, odir).map(Self)

@@ -25,7 +25,9 @@
 mod basis;
 mod beta;
 mod binary;
+mod blocks;
 mod calibrator;
+mod conjugate;
 mod fitted;
 mod histogram;
 mod isotonic;
@@ -36,8 +38,11 @@ mod newton;
 mod platt;
 mod rows;
 mod scores;
+mod separable;
 mod softmax_regression;
+mod softmax_row;
 mod spec;
+mod sums;
 mod temperature;
 
 pub use beta::BetaCalibration;

@@ -63,14 +63,14 @@ impl<C: BinaryCalibrator> Multiclass<C> {
     /// # Errors
     ///
     /// [`Error::Shape`] where the lengths do not fit and for [`Reduction::Binary`] of other than two classes, [`Error::Label`],
-    /// and those of [`BinaryCalibrator::fit`].
+    /// and those of [`BinaryCalibrator::fit`]; [`Error::Fit`] names the class of the map.
     pub fn fit(scores: &Scores, labels: &[u32], reduction: Reduction, settings: C::Settings) -> Result<Self> {
         scores.check_labels(WHAT, labels)?;
         let (classes, probs) = (scores.classes(), scores.probs());
         let of_class = |class: usize| {
             let probs: Vec<f64> = probs.iter().skip(class).step_by(classes).copied().collect();
             let positive: Vec<bool> = labels.iter().map(|&label| label as usize == class).collect();
-            C::fit(&probs, &positive, settings)
+            C::fit(&probs, &positive, settings).map_err(|error| of_map(error, &format!("class {class}")))
         };
         let maps = match reduction {
             Reduction::Binary => {
@@ -84,7 +84,8 @@ impl<C: BinaryCalibrator> Multiclass<C> {
                     (row[predicted], predicted == label as usize)
                 });
                 let (confidences, correct): (Vec<f64>, Vec<bool>) = top.unzip();
-                vec![C::fit(&confidences, &correct, settings)?]
+                let map = C::fit(&confidences, &correct, settings);
+                vec![map.map_err(|error| of_map(error, "the confidence (positive: predicted right)"))?]
             }
         };
         Saved { reduction, classes, maps }.try_into()
@@ -123,6 +124,14 @@ impl<C: BinaryCalibrator> Multiclass<C> {
                 row[predicted] = confidence;
             }
         }
+    }
+}
+
+/// Names the map that a fit failed for.
+fn of_map(error: Error, map: &str) -> Error {
+    match error {
+        Error::Fit { what, problem } => Error::Fit { what, problem: format!("the map of {map}: {problem}") },
+        other => other,
     }
 }
 

@@ -1,6 +1,6 @@
 use super::BinaryCalibrator;
-use super::binary::{check_finite, clipped, sorted_probs, sorted_samples};
-use super::logistic::{self, sigmoid};
+use super::binary::{Outcomes, check_finite, clipped, sorted_probs, sorted_samples};
+use super::logistic::{self, Groups, sigmoid};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -55,27 +55,29 @@ const WHAT: &str = "Platt scaling";
 impl PlattScaling {
     /// Fits slope and intercept of least cross-entropy to scores of any range, larger for rows of the class.
     ///
+    /// Where all scores are the same, the slope is 0.
+    ///
     /// # Shapes
     ///
     /// `scores` `[rows]`, `positive` `[rows]`; at least one row.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where the lengths differ, [`Error::NoRows`], [`Error::Score`] for a score that is not finite,
-    /// [`Error::Fit`] where there is no optimum.
+    /// [`Error::Shape`] where the lengths differ, [`Error::NoRows`], [`Error::Score`] for a score that is
+    /// not finite, [`Error::Fit`] where there is no optimum, which says why: with
+    /// [`PlattTargets::Labels`] where no row is positive or none negative, and where a threshold separates
+    /// the two.
     pub fn fit_scores(scores: &[f64], positive: &[bool], targets: PlattTargets) -> Result<Self> {
-        let samples = sorted_samples(WHAT, scores, positive)?;
-        let positives = samples.iter().filter(|(_, positive)| *positive).count() as f64;
-        let negatives = samples.len() as f64 - positives;
-        let (of_positive, of_negative) = match targets {
-            PlattTargets::Smoothed => ((positives + 1.0) / (positives + 2.0), 1.0 / (negatives + 2.0)),
-            PlattTargets::Labels => (1.0, 0.0),
+        let outcomes = Outcomes::of(&sorted_samples(WHAT, scores, positive)?);
+        let refused = |problem| Error::Fit { what: WHAT, problem };
+        let groups = match targets {
+            PlattTargets::Smoothed => smoothed(&outcomes),
+            PlattTargets::Labels => match outcomes.no_optimum(true) {
+                Some(problem) => return Err(refused(problem)),
+                None => Groups { positives: outcomes.positives, negatives: outcomes.negatives },
+            },
         };
-        let target = |&(_, positive): &(f64, bool)| if positive { of_positive } else { of_negative };
-        let targets: Vec<f64> = samples.iter().map(target).collect();
-        let scores: Vec<f64> = samples.iter().map(|(score, _)| *score).collect();
-        let start = libm::log((positives + 1.0) / (negatives + 1.0));
-        let fitted = logistic::fit(WHAT, &[&scores], &targets, start)?;
+        let fitted = logistic::fit(&[&outcomes.scores], &groups, groups.log_odds()).map_err(refused)?;
         Saved { slope: fitted.weights[0], intercept: fitted.intercept }.try_into()
     }
 
@@ -93,6 +95,21 @@ impl PlattScaling {
     pub fn intercept(&self) -> f64 {
         self.intercept
     }
+}
+
+/// Platt's targets as shares of rows: a positive row is `(n_pos + 1) / (n_pos + 2)` of one and the rest
+/// of a negative one.
+fn smoothed(outcomes: &Outcomes) -> Groups {
+    let shares = |counts: &[f64]| {
+        let count: f64 = counts.iter().sum();
+        ((count + 1.0) / (count + 2.0), 1.0 / (count + 2.0))
+    };
+    let (own, other) = (shares(&outcomes.positives), shares(&outcomes.negatives));
+    let masses = |of_positive: f64, of_negative: f64| {
+        let counts = outcomes.positives.iter().zip(&outcomes.negatives);
+        counts.map(|(positives, negatives)| of_positive * positives + of_negative * negatives).collect()
+    };
+    Groups { positives: masses(own.0, other.1), negatives: masses(own.1, other.0) }
 }
 
 fn log_odds(prob: f64) -> f64 {

@@ -185,15 +185,23 @@ fn same_bits_for_any_number_of_threads() {
 #[test]
 fn separable_rows_are_an_error() {
     let scores = Scores::from_logits(&[1.0, 0.0, 2.0, 0.0, 0.0, 1.0, 0.0, 3.0], 2).unwrap();
+    // Of three classes the first is apart, the others are not.
+    let partly = Scores::from_logits(&[5.0, 0.0, 0.0, 6.0, 0.0, 1.0, 0.0, 1.0, 2.0, 0.0, 2.0, 1.0, 0.0, 2.0, 1.0], 3);
+    let (partly, partly_labels) = (partly.unwrap(), [0, 0, 1, 2, 1]);
+    let penalty = Odir { off_diagonal: 0.1, intercept: 0.1 };
     let results = [
         VectorScaling::fit(&scores, &[0, 0, 1, 1]).err(),
         MatrixScaling::fit(&scores, &[0, 0, 1, 1], Odir::NONE).err(),
-        VectorScaling::fit(&scores, &[0, 0, 0, 0]).err(),
+        // The penalty leaves the diagonal free, which is enough for rows that are predicted right.
+        MatrixScaling::fit(&scores, &[0, 0, 1, 1], penalty).err(),
+        DirichletCalibration::fit(&scores, &[0, 0, 1, 1], penalty).err(),
+        VectorScaling::fit(&partly, &partly_labels).err(),
+        MatrixScaling::fit(&partly, &partly_labels, Odir::NONE).err(),
     ];
     for error in results {
         let error = error.unwrap();
         assert!(matches!(&error, Error::Fit { .. }), "{error}");
-        assert!(error.to_string().contains("scaling: no optimum found: the gradient is"), "{error}");
+        assert!(error.to_string().contains("no optimum: the rows are separable"), "{error}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod binary;
 mod linear;
+mod optimum;
 mod properties;
 mod real;
 mod saved;
