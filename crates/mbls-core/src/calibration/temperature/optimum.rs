@@ -3,6 +3,9 @@ use super::{TemperatureBound, TemperatureScaling};
 use crate::Result;
 use crate::metric::Score;
 
+/// The temperatures between which most optima lie, where a search in units of 1 begins.
+const USUAL: (f64, f64) = (1e-2, 1e4);
+
 /// The temperature at which the derivative changes its sign, or the end of the range that it points to.
 pub(super) fn optimum<T: Score>(rows: &Rows<T>) -> Result<(f64, Option<TemperatureBound>)> {
     let Some((least, greatest)) = rows.ranges() else {
@@ -18,16 +21,26 @@ pub(super) fn optimum<T: Score>(rows: &Rows<T>) -> Result<(f64, Option<Temperatu
     if start[0] == 0.0 {
         return Ok((rows.in_units(libm::exp(-at)), None));
     }
-    let (low, high) = if start[0] > 0.0 {
-        if rows.derivatives(low)?[0] >= 0.0 {
-            return Ok((rows.in_units(ends.1), Some(TemperatureBound::Upper)));
+    // The derivative is of the other sign at one of two ends, or at none. Most optima lie before the first.
+    let rises = start[0] < 0.0;
+    let usual = -libm::log(if rises { USUAL.0 } else { USUAL.1 });
+    let (end, bound, temperature) = match rises {
+        true => (high, TemperatureBound::Lower, ends.0),
+        false => (low, TemperatureBound::Upper, ends.1),
+    };
+    let between = at.min(end) < usual && usual < at.max(end);
+    let mut near = at;
+    let mut bracket = None;
+    for far in between.then_some(usual).into_iter().chain([end]) {
+        let first = rows.derivatives(far)?[0];
+        if (rises && first > 0.0) || (!rises && first < 0.0) {
+            bracket = Some((near.min(far), near.max(far)));
+            break;
         }
-        (low, at)
-    } else {
-        if rows.derivatives(high)?[0] <= 0.0 {
-            return Ok((rows.in_units(ends.0), Some(TemperatureBound::Lower)));
-        }
-        (at, high)
+        near = far;
+    }
+    let Some((low, high)) = bracket else {
+        return Ok((rows.in_units(temperature), Some(bound)));
     };
     let root = libm::exp(-root(rows, low, high, at, start)?);
     Ok((rows.in_units(root.clamp(ends.0, ends.1)), None))
