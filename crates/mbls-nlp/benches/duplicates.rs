@@ -1,6 +1,6 @@
-//! Seconds that `duplicate_groups` takes for families of texts in which one prefix leads to all others, and for the messages of 20 Newsgroups.
+//! Seconds that `duplicate_groups` takes for families of texts in which one prefix leads to all others, or for the messages of 20 Newsgroups.
 //!
-//!     cargo bench -p mbls-nlp --bench duplicates -- run [FILE.tar.gz]
+//!     cargo bench -p mbls-nlp --bench duplicates -- families|FILE.tar.gz
 
 use mbls_nlp::dataset::{DuplicateConfig, duplicate_groups, newsgroups};
 use std::collections::BTreeSet;
@@ -52,10 +52,15 @@ fn measure(texts: &[String]) -> Result<String, mbls_nlp::Error> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
-    if arguments.first().map(String::as_str) != Some("run") {
-        eprintln!("nothing to compare: run [FILE.tar.gz]");
-        return Ok(());
+    match arguments.first().map(String::as_str) {
+        None => eprintln!("nothing to compare: families, or FILE.tar.gz"),
+        Some("families") => families()?,
+        Some(file) => println!("{}", measure(newsgroups::load(file)?.texts.texts())?),
     }
+    Ok(())
+}
+
+fn families() -> Result<(), mbls_nlp::Error> {
     println!("| seconds (groups) | 4,000 | 8,000 | 16,000 | 32,000 |\n|---|---|---|---|---|");
     for (name, text) in FAMILIES {
         let mut row = format!("| {name} |");
@@ -64,9 +69,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             row += &format!(" {} |", measure(&texts)?);
         }
         println!("{row}");
-    }
-    if let Some(file) = arguments.get(1) {
-        println!("20 Newsgroups: {}", measure(newsgroups::load(file)?.texts.texts())?);
     }
     Ok(())
 }
