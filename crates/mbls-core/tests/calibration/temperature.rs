@@ -104,7 +104,7 @@ fn scaling_keeps_predictions() {
 
 #[test]
 fn wrong_input_is_refused() {
-    let message = TemperatureScaling::fit(&[0f32; 0], 3, &[]).unwrap_err().to_string();
+    let message = TemperatureScaling::fit(&[0f32; 0], 3, &[0u32; 0]).unwrap_err().to_string();
     assert_eq!(message, "temperature scaling: there are no rows to fit to");
     let message = TemperatureScaling::fit_grid(&[0.0, f32::NAN], 2, &[0], GridObjective::Ece).unwrap_err().to_string();
     assert_eq!(message, "logit NaN at row 0, class 1: expected a finite number");
