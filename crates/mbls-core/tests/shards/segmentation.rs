@@ -28,7 +28,7 @@ fn transposed(rows: &Rows, shape: [usize; 4]) -> Vec<f32> {
 fn add(metric: &mut SegmentationCalibration, rows: &Rows, batch: &[usize]) {
     let (logits, labels) = (rows.select_logits(batch), masked_labels(rows, batch));
     let shape = [batch.len(), rows.classes, 1, 1];
-    metric.update(SegmentationBatch::new(&logits, shape, &labels, &[IGNORED.into()]).unwrap()).unwrap();
+    metric.update(SegmentationBatch::new(&logits, shape, &labels, &[IGNORED as i64]).unwrap()).unwrap();
 }
 
 fn masked_labels(rows: &Rows, batch: &[usize]) -> Vec<u32> {
@@ -46,7 +46,7 @@ proptest! {
             (0..batch.len()).map(|row| input.predicted(row)).collect()
         };
         let mut by_masks = confusion.clone();
-        check(confusion, &batches, |m, b| m.add_masks(&predicted(b), &masked_labels(&rows, b), &[IGNORED.into()]).unwrap());
+        check(confusion, &batches, |m, b| m.add_masks(&predicted(b), &masked_labels(&rows, b), &[IGNORED as i64]).unwrap());
         let all: Vec<usize> = (0..batches.0).collect();
         by_masks.add_masks(&predicted(&all), &rows.labels, &[]).unwrap();
         let mut by_rows = ConfusionMatrix::new(rows.classes).unwrap();
@@ -108,7 +108,7 @@ proptest! {
         let rows = Rows { classes: rows.classes, logits: rows.select_logits(&all), labels: masked_labels(&rows, &all) };
         let shape = [images, rows.classes, 2, width];
         let logits = transposed(&rows, shape);
-        let batch = SegmentationBatch::new(&logits, shape, &rows.labels, &[IGNORED.into()]).unwrap();
+        let batch = SegmentationBatch::new(&logits, shape, &rows.labels, &[IGNORED as i64]).unwrap();
         let counted: Vec<usize> = all.into_iter().filter(|&row| rows.labels[row] != IGNORED).collect();
         let found: Vec<_> = batch.chunks().collect();
         prop_assert_eq!(found.iter().flat_map(|c| c.logits.clone()).collect::<Vec<_>>(), rows.select_logits(&counted));
@@ -180,7 +180,7 @@ fn errors_name_the_pixel_of_the_batch() {
     logits[290_000] = 1e38;
     let mut labels = vec![1; area];
     labels[..1000].fill(IGNORED);
-    let batch = SegmentationBatch::new(&logits, [1, classes, 1, area], &labels, &[IGNORED.into()]).unwrap();
+    let batch = SegmentationBatch::new(&logits, [1, classes, 1, area], &labels, &[IGNORED as i64]).unwrap();
     let mut metric = SegmentationCalibration::new(15, SegmentationProtocol::Pooled).unwrap();
     metric.update(batch).unwrap();
     assert!(metric.value().unwrap().nll > 1e32);
@@ -212,7 +212,7 @@ fn large_batches_come_in_bounded_chunks() {
 #[test]
 fn wrong_input_is_refused() {
     let message = |logits: &[f32], shape, labels: &[u32]| {
-        SegmentationBatch::new(logits, shape, labels, &[IGNORED.into()]).unwrap_err().to_string()
+        SegmentationBatch::new(logits, shape, labels, &[IGNORED as i64]).unwrap_err().to_string()
     };
     let cases = [
         (message(&[0.0; 5], [1, 2, 1, 3], &[0; 3]), "logits: expected [1, 2, 1, 3], found 5 values"),
@@ -237,14 +237,14 @@ fn wrong_input_is_refused() {
     }
     // What is ignored may be anything.
     let logits = [0.0, f32::NAN, 0.0, f32::INFINITY];
-    let batch = SegmentationBatch::new(&logits, [1, 2, 1, 2], &[1, IGNORED], &[IGNORED.into()]).unwrap();
+    let batch = SegmentationBatch::new(&logits, [1, 2, 1, 2], &[1, IGNORED], &[IGNORED as i64]).unwrap();
     assert_eq!(batch.chunks().map(|rows| rows.labels).collect::<Vec<_>>(), [[1]]);
 
     let mut confusion = ConfusionMatrix::new(2).unwrap();
     let message = confusion.add_masks(&[0, 1], &[0], &[]).unwrap_err().to_string();
     assert_eq!(message, "predicted mask: expected 1 pixels, as the labels have, found 2 pixels");
     for (predicted, labels) in [([0, 2], [0, 0]), ([0, 0], [0, 2])] {
-        let message = confusion.add_masks(&predicted, &labels, &[IGNORED.into()]).unwrap_err().to_string();
+        let message = confusion.add_masks(&predicted, &labels, &[IGNORED as i64]).unwrap_err().to_string();
         assert_eq!(message, "label 2 at row 1 is out of range: the logits have 2 classes");
     }
     assert_eq!(confusion, ConfusionMatrix::new(2).unwrap());
