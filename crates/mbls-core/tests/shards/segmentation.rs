@@ -185,7 +185,7 @@ fn errors_name_the_pixel_of_the_batch() {
     metric.update(batch).unwrap();
     assert!(metric.value().unwrap().nll > 1e32);
     logits[250_000] = f32::INFINITY;
-    let batch = SegmentationBatch::new(&logits, [1, classes, 1, area], &labels, &[IGNORED]);
+    let batch = SegmentationBatch::new(&logits, [1, classes, 1, area], &labels, &[IGNORED as i64]);
     let message = batch.unwrap_err().to_string();
     assert!(message.contains("at row 250000, class 0"), "{message}");
 }
