@@ -180,7 +180,7 @@ fn number(field: &[u8]) -> Option<f32> {
 /// The bytes of a file, unpacked.
 enum Source {
     Plain(File),
-    Packed(GzReader),
+    Packed(Box<GzReader>),
 }
 
 impl Read for Source {
@@ -208,7 +208,7 @@ impl Lines {
         file.by_ref().take(2).read_to_end(&mut magic).map_err(Error::io("read", path))?;
         file.rewind().map_err(Error::io("read", path))?;
         let source = match magic[..] {
-            [0x1F, 0x8B] => Source::Packed(GzReader::open(path, on_error)?),
+            [0x1F, 0x8B] => Source::Packed(Box::new(GzReader::open(path, on_error)?)),
             _ => Source::Plain(file),
         };
         let reader = BufReader::with_capacity(1 << 18, source);
