@@ -45,8 +45,8 @@ impl<'a, T: Score> Rows<'a, T> {
         }
         let mut rows = Self { logits, classes, positions, labels, ignore, counted: 0, masked_labels: 0, unit: 1.0 };
         let mut largest = 0.0;
-        for row in 0..labels.len() {
-            if Some(labels[row]) != ignore {
+        for (row, label) in labels.iter().enumerate() {
+            if Some(*label) != ignore {
                 rows.check_row(row, &mut largest)?;
             }
         }
