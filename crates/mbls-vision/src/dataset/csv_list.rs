@@ -1,6 +1,6 @@
 //! Any pictures that a CSV file lists with their labels.
 
-use super::listing::is_below;
+use super::listing::listed;
 use crate::{Error, FilesConfig, ImageFiles, Result};
 use csv::StringRecord;
 use mbls_data::LabelColumn;
@@ -18,7 +18,7 @@ const MAX_BYTES: u64 = 256 << 20;
 ///
 /// # Errors
 ///
-/// Where the file is not such a CSV file or has no line, a path is absolute or has `..` in it, a label is empty or not in the list, a number
+/// Where the file is not such a CSV file or has no line, a path is absolute or leads out of the folder, a label is empty or not in the list, a number
 /// below the largest does not occur; what [`ImageFiles::new`] reports.
 pub fn load(list: impl AsRef<Path>, classes: Option<&[String]>, config: FilesConfig) -> Result<ImageFiles> {
     let path = list.as_ref();
@@ -58,13 +58,18 @@ fn columns(path: &Path) -> Result<(Vec<PathBuf>, Vec<String>, Vec<u64>)> {
         let error = |field: &str, expected: &str, found: &str| {
             Err(Error::format(path, format!("line {line}: {field}"), expected, format!("{found:?}")))
         };
-        if !is_below(Path::new(file)) {
-            return error("path", "one below the folder of the list", file);
-        }
+        let normalised = match listed(file) {
+            Ok(normalised) => normalised,
+            Err(fault) => {
+                let expected = "one below the folder of the list";
+                let field = format!("line {line}: path");
+                return Err(Error::format(path, field, expected, format!("{file:?}, {fault}")));
+            }
+        };
         if label.is_empty() {
             return error("label", "a name or a number", label);
         }
-        files.push(PathBuf::from(file));
+        files.push(normalised);
         labels.push(label.to_owned());
         places.push(line);
     }
