@@ -80,6 +80,16 @@ pub enum Error {
     /// The parts of a split do not fit the data set.
     #[error("cannot split: {0}")]
     Split(String),
+    /// A class of a data set does not fit the parts of a split.
+    #[error("cannot split: class {} {reason}", named(*label, name.as_deref()))]
+    SplitClass {
+        /// The class.
+        label: u32,
+        /// Its name, where it is known.
+        name: Option<String>,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// An item could not be made.
     #[error("item {index}: {source}")]
     Item {
@@ -110,7 +120,34 @@ pub enum Error {
     Other(#[from] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// A class as messages show it: `3 (cat)`.
+fn named(label: u32, name: Option<&str>) -> String {
+    name.map_or_else(|| label.to_string(), |name| format!("{label} ({name})"))
+}
+
 impl Error {
+    /// Names the class that a split could not part, where there is a name for it.
+    ///
+    /// ```
+    /// use mbls_data::{Seed, stratified_split};
+    ///
+    /// let names = ["cat", "dog"].map(str::to_owned);
+    /// let error = stratified_split(&[0, 0, 1, 0], &[2, 2], Seed(1)).map_err(|error| error.with_class_names(&names));
+    /// assert_eq!(
+    ///     error.unwrap_err().to_string(),
+    ///     "cannot split: class 1 (dog) has 1 items, fewer than the 2 parts"
+    /// );
+    /// ```
+    #[must_use]
+    pub fn with_class_names(self, names: &[String]) -> Self {
+        match self {
+            Self::SplitClass { label, name, reason } => {
+                Self::SplitClass { label, name: name.or_else(|| names.get(label as usize).cloned()), reason }
+            }
+            other => other,
+        }
+    }
+
     /// An [`Error::Io`] for `map_err`.
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_owned();

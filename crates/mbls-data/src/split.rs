@@ -108,8 +108,8 @@ fn check_classes(classes: &BTreeMap<u32, Vec<usize>>, sizes: &[usize]) -> Result
         return Err(Error::Split(format!("a part of {size} items has no room for each of {} classes", classes.len())));
     }
     if let Some((label, members)) = classes.iter().find(|(_, members)| members.len() < parts) {
-        let found = members.len();
-        return Err(Error::Split(format!("class {label} has {found} items, fewer than the {parts} parts")));
+        let reason = format!("has {} items, fewer than the {parts} parts", members.len());
+        return Err(Error::SplitClass { label: *label, name: None, reason });
     }
     Ok(())
 }

@@ -1,23 +1,45 @@
 //! Decoding of picture files.
 
 use crate::{Error, Image, Result};
+use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use mbls_data::file::read_bounded;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-/// The picture in a file, as 8-bit RGB.
+/// Returns the image in a file, as 8-bit RGB, upright.
 ///
 /// What the bytes say decides the format, not the file's name. Grey values are repeated for the three channels; transparency is dropped,
-/// not blended; 16-bit values are scaled to 8; of an animation it is the first picture; what EXIF says about the orientation is
-/// not applied.
+/// not blended; 16-bit values are scaled to 8; of an animation it is the first image; the EXIF orientation is applied
+/// ([`decode_oriented`] says which).
 ///
 /// # Errors
 ///
 /// [`Error::TooLarge`] for a file above `max_bytes`; [`Error::Format`] with the file's name for a picture of more than `max_pixels`, which is
 /// not decoded, and for one that is empty, truncated, damaged or of no known format; [`Error::Io`].
 pub fn decode(path: &Path, max_bytes: u64, max_pixels: u64) -> Result<Image> {
+    Ok(decode_oriented(path, max_bytes, max_pixels)?.image)
+}
+
+/// An image after its EXIF orientation was applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Oriented {
+    /// The image, upright.
+    pub image: Image,
+    /// The orientation that the file names, 1 to 8: how its pixels had to be turned. 1, also where it names none, is not at all; 5 to 8
+    /// exchange height and width.
+    pub orientation: u8,
+}
+
+/// Returns the image in a file as [`decode`] does, and the EXIF orientation that was applied.
+///
+/// A file whose metadata are damaged has none.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn decode_oriented(path: &Path, max_bytes: u64, max_pixels: u64) -> Result<Oriented> {
     let bytes = read_bounded(path, max_bytes)?;
     if bytes.is_empty() {
         return Err(Error::format(path, "size", "at least 1 byte", 0));
@@ -50,7 +72,7 @@ impl From<ImageError> for Fault {
     }
 }
 
-fn decode_bytes(bytes: &[u8], max_pixels: u64) -> Result<Image, Fault> {
+fn decode_bytes(bytes: &[u8], max_pixels: u64) -> Result<Oriented, Fault> {
     let format = image::guess_format(bytes).map_err(|_| Fault {
         field: "content",
         expected: "a picture (BMP, GIF, JPEG, PNG, PNM, WebP)".into(),
@@ -65,8 +87,12 @@ fn decode_bytes(bytes: &[u8], max_pixels: u64) -> Result<Image, Fault> {
     // The most that a pixel takes (four 16-bit channels), once for the picture and once for what a decoder keeps beside it.
     limits.max_alloc = Some(max_pixels.saturating_mul(16).saturating_add(1 << 20));
     reader.limits(limits);
-    let decoder = reader.into_decoder()?;
-    let (width, height) = decoder.dimensions();
+    let mut decoder = reader.into_decoder()?;
+    let orientation = orientation(bytes, &mut decoder);
+    let (mut width, mut height) = decoder.dimensions();
+    if orientation.to_exif() >= 5 {
+        (width, height) = (height, width);
+    }
     if u64::from(width) * u64::from(height) > max_pixels {
         return Err(Fault {
             field: "number of pixels",
@@ -77,7 +103,23 @@ fn decode_bytes(bytes: &[u8], max_pixels: u64) -> Result<Image, Fault> {
     if width == 0 || height == 0 {
         return Err(Fault::damaged(format!("{width} x {height} pixels")));
     }
-    Ok(planes(DynamicImage::from_decoder(decoder)?))
+    let mut image = DynamicImage::from_decoder(decoder)?;
+    image.apply_orientation(orientation);
+    Ok(Oriented { image: planes(image), orientation: orientation.to_exif() })
+}
+
+/// What EXIF metadata begin with in JPEG files, and now and then in others.
+const EXIF: &[u8] = b"Exif\0\0";
+
+/// The orientation that EXIF metadata name.
+fn orientation(bytes: &[u8], decoder: &mut impl ImageDecoder) -> Orientation {
+    // Decoders go through the whole header once more: not for the many files that have no metadata.
+    if bytes.starts_with(&[0xFF, 0xD8]) && !jpeg_has_exif(&bytes[2..]) {
+        return Orientation::NoTransforms;
+    }
+    let exif = decoder.exif_metadata().ok().flatten().unwrap_or_default();
+    let exif = exif.strip_prefix(EXIF).unwrap_or(&exif);
+    Orientation::from_exif_chunk(exif).unwrap_or(Orientation::NoTransforms)
 }
 
 /// Channel by channel.
@@ -93,6 +135,22 @@ fn planes(picture: DynamicImage) -> Image {
         (0..3).for_each(|channel| pixels.extend(rgb.chunks_exact(3).map(|pixel| pixel[channel])));
     }
     Image { channels: 3, height, width, pixels }
+}
+
+/// Whether there are EXIF metadata among the segments of a JPEG file, behind its start marker.
+fn jpeg_has_exif(mut segments: &[u8]) -> bool {
+    while let [0xFF, marker, rest @ ..] = segments {
+        segments = match (marker, rest) {
+            // Compressed data.
+            (0xDA, _) => return false,
+            // A fill byte before a marker.
+            (0xFF, _) => &segments[1..],
+            (0xE1, [_, _, content @ ..]) if content.starts_with(EXIF) => return true,
+            (_, [high, low, ..]) => rest.get(usize::from(u16::from_be_bytes([*high, *low]))..).unwrap_or_default(),
+            _ => return false,
+        };
+    }
+    false
 }
 
 /// Whether the segments of a JPEG file lead to its end marker.

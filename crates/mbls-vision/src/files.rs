@@ -1,6 +1,6 @@
 //! Labelled pictures in files.
 
-use crate::dataset::listing::{self, is_below};
+use crate::dataset::listing;
 use crate::decode::decode;
 use crate::{Error, Image, ImageSource, Result};
 pub use mbls_data::OnError;
@@ -54,8 +54,8 @@ pub struct Skipped {
 /// as a budget allows.
 ///
 /// Any number of threads may ask at once. Grey pictures get three equal channels, transparency is dropped, CMYK becomes RGB,
-/// 16-bit values become 8-bit ones, EXIF orientation is not applied: what PIL's `convert("RGB")` does, and with it
-/// torchvision's loader.
+/// 16-bit values become 8-bit ones: what PIL's `convert("RGB")` does, and with it torchvision's loader. The EXIF orientation is
+/// applied, which torchvision's loader leaves to its caller.
 ///
 /// ```
 /// use mbls_vision::{FilesConfig, ImageFiles, ImageSource};
@@ -81,6 +81,7 @@ pub struct ImageFiles {
     cache: Vec<OnceLock<Image>>,
     cached_bytes: AtomicU64,
     skipped: Vec<Skipped>,
+    warnings: Vec<String>,
     /// Which of the pictures given are these.
     kept: Vec<usize>,
 }
@@ -90,12 +91,12 @@ impl ImageFiles {
     ///
     /// # Errors
     ///
-    /// Where there is no picture or no class, a label has no name, a path is absolute, has `..` in it or leads out of the folder through a
+    /// Where there is no picture or no class, a label has no name, a path is absolute or leads out of the folder, by its words or through a
     /// link, a file is missing or is not a regular file. With [`OnError::Skip`] also where nothing of a class is left.
     pub fn new(
         name: impl Into<String>,
         root: impl AsRef<Path>,
-        pictures: Vec<(PathBuf, u32)>,
+        mut pictures: Vec<(PathBuf, u32)>,
         class_names: Vec<String>,
         config: FilesConfig,
     ) -> Result<Self> {
@@ -108,13 +109,17 @@ impl ImageFiles {
             return error("pictures and classes".into(), "at least 1".into(), found);
         }
         let classes = class_names.len();
-        for (path, label) in &pictures {
+        for (path, label) in &mut pictures {
             let field = |what: &str| format!("{what} of picture {}", path.display());
             if *label as usize >= classes {
                 return error(field("label"), format!("0..={}", classes - 1), label.to_string());
             }
-            if !is_below(path) {
-                return error(field("path"), format!("one below {}", root.display()), path.display().to_string());
+            match listing::below(path) {
+                Ok(normalised) => *path = normalised,
+                Err(fault) => {
+                    let found = format!("{}, {fault}", path.display());
+                    return error(field("path"), format!("one below {}", root.display()), found);
+                }
             }
         }
         let sizes = listing::regular_files(&root, pictures.iter().map(|(path, _)| path.as_path()))?;
@@ -132,6 +137,7 @@ impl ImageFiles {
             cache,
             cached_bytes: AtomicU64::new(0),
             skipped: Vec::new(),
+            warnings: Vec::new(),
         };
         if config.on_error == OnError::Skip {
             images.skip_undecodable(&sizes)?;
@@ -158,7 +164,7 @@ impl ImageFiles {
         self.digest = digest(&self.paths, &sizes, &self.labels);
         let lost = self.skipped.iter().find(|skipped| !self.labels.contains(&skipped.label));
         let Some(Skipped { path, label, reason }) = lost else { return Ok(()) };
-        let class = format!("data set {}: class {} ({label})", self.name, self.class_names[*label as usize]);
+        let class = format!("data set {}: class {label} ({})", self.name, self.class_names[*label as usize]);
         let found = format!("none; among those left out, {}: {reason}", path.display());
         Err(Error::value(class, "at least 1 picture that decodes", found))
     }
@@ -177,6 +183,16 @@ impl ImageFiles {
             Some(error) => Err(error),
             None => Ok(self.cache.iter().filter(|picture| picture.get().is_some()).count()),
         }
+    }
+
+    /// What is no error, but should be said, such as a class of a test part whose folder is empty: a sentence each.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Adds what a reader noticed.
+    pub(crate) fn with_warnings(self, warnings: Vec<String>) -> Self {
+        Self { warnings, ..self }
     }
 
     /// The pictures that were left out.

@@ -1,6 +1,6 @@
 //! Labelled pictures, wherever they are.
 
-use crate::{Image, Result};
+use crate::{Error, Image, Result};
 
 /// Labelled pictures that can be had one by one: in memory, of one size ([`LabelledImages`](crate::LabelledImages)), or in files,
 /// of any size.
@@ -19,6 +19,20 @@ pub trait ImageSource: Send + Sync + std::fmt::Debug {
     /// The classes' names in the order of the labels; empty where the data set has none.
     fn class_names(&self) -> &[String] {
         &[]
+    }
+
+    /// Counts the images of each class among `indices`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Index`] past the end.
+    fn class_counts(&self, indices: &[usize]) -> Result<Vec<u64>> {
+        let (labels, mut counts) = (self.labels(), vec![0; self.classes()]);
+        for &index in indices {
+            let label = labels.get(index).ok_or(Error::Index { index, len: labels.len() })?;
+            counts[*label as usize] += 1;
+        }
+        Ok(counts)
     }
 
     /// Number of channels of every picture.

@@ -196,7 +196,7 @@ fn cifar_files_are_read_in_order() {
     let mut uneven = records(10_000);
     uneven[RECORD] = 7;
     std::fs::write(folder.join("test_batch.bin"), uneven).unwrap();
-    let parts = ["cifar-10-batches-bin", "pictures of class 1", "expected 1000, found 999"];
+    let parts = ["cifar-10-batches-bin", "pictures of class 1 (automobile)", "expected 1000, found 999"];
     assert_error(cifar10::load(directory.path(), Split::Test), &parts);
     assert_error(cifar10::load(directory.path(), Split::Train), &["data_batch_1.bin"]);
     for number in 1..=5 {

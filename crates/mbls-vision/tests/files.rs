@@ -49,7 +49,8 @@ fn every_format_gives_what_pil_gives() {
     for (file, expected) in values.as_object().unwrap() {
         let Some(expected) = expected.as_array() else { continue };
         let found = open(&fixtures(), &[file]).image(0).unwrap();
-        assert_eq!(found.shape(), [3, 14, 21], "{file}");
+        let shape = if file == "rotated.jpg" { [3, 21, 14] } else { [3, 14, 21] };
+        assert_eq!(found.shape(), shape, "{file}");
         let differences = found.pixels.iter().zip(expected).map(|(&x, y)| (i64::from(x) - y.as_i64().unwrap()).abs());
         let largest = differences.max().unwrap();
         // JPEG leaves the inverse cosine transform, the colours and the filter of halved ones to the decoder.
@@ -164,7 +165,8 @@ fn wrong_lists_of_pictures_are_refused() {
     assert_error(open("b.pgm", 0, &["a"]), &["cannot open", "b.pgm"]);
     assert_error(open("../out.pgm", 0, &["a"]), &["data set pets", "path", "../out.pgm"]);
     assert_error(open(folder.path().join("out.pgm").to_str().unwrap(), 0, &["a"]), &["path", "out.pgm"]);
-    assert_error(open("./a.pgm", 0, &["a"]), &["path"]);
+    assert!(open("./a.pgm", 0, &["a"]).is_ok() && open("b/.././a.pgm", 0, &["a"]).is_ok());
+    assert_error(open("b/..", 0, &["a"]), &["path", "which is the folder itself"]);
     assert_error(open("", 0, &["a"]), &["path"]);
     assert_error(ImageFiles::new("e", &root, vec![], vec!["a".into()], FilesConfig::default()), &["at least 1"]);
     std::fs::create_dir(root.join("b")).unwrap();
@@ -262,7 +264,7 @@ fn undecodable_pictures_are_skipped_and_counted() {
     assert!(other.skipped().is_empty());
     // A class of which nothing is left.
     let result = open_with(folder.path(), &["000.pgm", "003.pgm"], config);
-    assert_error(result, &["class b (1)", "at least 1 picture that decodes", "003.pgm"]);
+    assert_error(result, &["class 1 (b)", "at least 1 picture that decodes", "003.pgm"]);
 }
 
 #[test]

@@ -257,7 +257,7 @@ fn wrong_cub_sets_are_named() {
             let lines: String = (1..=12).map(|i| format!("{i} {}\n", u8::from(i <= 6))).collect();
             write(root, "train_test_split.txt", lines);
         },
-        &["pictures of class 001.Auk", "6 for training, 0 for testing"],
+        &["pictures of class 0 (001.Auk)", "6 for training, 0 for testing"],
     );
     after(
         &replace("images.txt", "001.Auk/bird_2.jpg", "../001.Auk/bird_2.jpg"),

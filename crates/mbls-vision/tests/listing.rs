@@ -1,6 +1,6 @@
 //! What readers of files share.
 
-use mbls_vision::dataset::listing::{is_below, regular_files};
+use mbls_vision::dataset::listing::regular_files;
 use mbls_vision::{FilesConfig, ImageFiles, ImageSource, decode};
 use std::fs;
 use std::path::Path;
@@ -22,15 +22,6 @@ fn files_are_regular_and_in_their_folder() {
     let inner = dir.path().join("inner/folder");
     let found = regular_files(&inner, [Path::new("..").join(name).as_path()]);
     assert!(found.unwrap_err().to_string().contains("where the link leads"));
-}
-
-#[test]
-fn paths_are_below_by_their_words() {
-    for (path, below) in
-        [("a", true), ("a/b.c", true), ("./a", false), ("a/./b", true), ("", false), ("/a", false), ("a/../b", false)]
-    {
-        assert_eq!(is_below(Path::new(path)), below, "{path}");
-    }
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-/// The path that a name means, below the folder it is unpacked in; empty for that folder itself.
+/// The path that a name means, below the folder it is unpacked in; empty for that folder itself. `./`, `//` and `/./` mean nothing; `..` is
+/// refused even where it stays inside, since no archiver writes it.
 ///
 /// # Errors
 ///
@@ -47,6 +48,7 @@ mod tests {
     #[test]
     fn names_stay_below() {
         assert_eq!(relative(b"./a//b/").unwrap(), PathBuf::from("a/b"));
+        assert_eq!(relative(b"././a/./b").unwrap(), PathBuf::from("a/b"));
         assert_eq!(relative(b"./").unwrap(), PathBuf::new());
         assert_eq!(relative(b"a/...b").unwrap(), PathBuf::from("a/...b"));
         for name in [
@@ -55,6 +57,7 @@ mod tests {
             b"a/../../b",
             b"..",
             b"a/..",
+            b"a/x/../b",
             b"..\\b",
             b"C:b",
             b"a\0b",

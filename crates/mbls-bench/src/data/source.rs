@@ -93,7 +93,7 @@ impl Source {
             &DataSpec::Imagefolder { parts } => Self::folders(folder, parts, files)?,
             DataSpec::Voc2012
             | DataSpec::Camvid
-            | DataSpec::Vocfolder
+            | DataSpec::Vocfolder { .. }
             | DataSpec::Newsgroups
             | DataSpec::Textfile { .. } => bail!("{}: expected a data set of pictures with classes", spec.name()),
         })
@@ -155,8 +155,8 @@ impl Source {
                 );
             }
             let train = image_folder::load(folder, None, files)?;
-            say_skipped(&train);
-            let notes = unused(folder, others);
+            let mut notes = notes_of(&train);
+            notes.extend(unused(folder, others));
             return Ok(Self { train: Part::whole(train), validation: None, test: None, notes });
         };
         let train = image_folder::load(folder.join(train), None, files).with_context(|| {
@@ -166,15 +166,15 @@ impl Source {
             )
         })?;
         let names = train.class_names().to_vec();
-        let part = |name: &Option<String>| -> Result<Option<Part>> {
+        let mut notes = notes_of(&train);
+        let mut part = |name: &Option<String>| -> Result<Option<Part>> {
             let Some(name) = name else { return Ok(None) };
             let images = image_folder::load(folder.join(name), Some(&names), files)?;
-            say_skipped(&images);
+            notes.extend(notes_of(&images));
             Ok(Some(Part::whole(images)))
         };
         let (validation, test) = (part(&found.validation)?, part(&found.test)?);
-        say_skipped(&train);
-        let notes = unused(folder, found.others.into_iter().chain(others));
+        notes.extend(unused(folder, found.others.into_iter().chain(others)));
         Ok(Self { train: Part::whole(train), validation, test, notes })
     }
 
@@ -206,14 +206,17 @@ impl Source {
     }
 }
 
-/// Pictures that are left out are counted where everybody sees it, and named up to a number.
-fn say_skipped(images: &ImageFiles) {
+/// What is no error, but has to be known: images that are left out, up to a number by name, and what
+/// their reader noticed.
+fn notes_of(images: &ImageFiles) -> Vec<String> {
+    const SHOWN: usize = 10;
+    let mut notes = images.warnings().to_vec();
     let skipped = images.skipped();
-    if skipped.is_empty() {
-        return;
+    if !skipped.is_empty() {
+        let names = skipped.iter().take(SHOWN).map(|image| format!("{}: {}", image.path.display(), image.reason));
+        let more = if skipped.len() > SHOWN { "; ..." } else { "" };
+        let (name, names) = (images.name(), names.collect::<Vec<_>>().join("; "));
+        notes.push(format!("{name}: {} images do not decode and are left out ({names}{more})", skipped.len()));
     }
-    mbls_train::say(&format!("{}: {} pictures do not decode and are left out", images.name(), skipped.len()));
-    for picture in skipped.iter().take(10) {
-        mbls_train::say(&format!("  {}: {}", picture.path.display(), picture.reason));
-    }
+    notes
 }

@@ -3,6 +3,7 @@
 use mbls_nlp::dataset::labelled_file::LabelledFileConfig;
 use mbls_vision::transform::Normalise;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// A data set and how it is made harder.
@@ -45,8 +46,12 @@ pub(crate) enum DataSpec {
     Voc2012,
     /// CamVid in the folders and lists of VOC, with masks and `classes.txt`.
     Camvid,
-    /// Anybody's pictures with masks in the folders and lists of VOC, with `classes.txt`.
-    Vocfolder,
+    /// User-supplied images with masks in the folders and lists of VOC.
+    Vocfolder {
+        /// What the values of the masks are called, in place of `classes.txt`.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        values: BTreeMap<String, String>,
+    },
     /// 20 Newsgroups.
     #[serde(rename = "20newsgroups")]
     Newsgroups,
@@ -136,7 +141,7 @@ impl DataSpec {
             Self::Imagefolder { .. } => "imagefolder",
             Self::Voc2012 => "voc2012",
             Self::Camvid => "camvid",
-            Self::Vocfolder => "vocfolder",
+            Self::Vocfolder { .. } => "vocfolder",
             Self::Newsgroups => "20newsgroups",
             Self::Textfile { .. } => "textfile",
         }
@@ -151,7 +156,7 @@ impl DataSpec {
     /// What a network makes of it.
     pub(crate) fn task(&self) -> TaskKind {
         match self {
-            Self::Voc2012 | Self::Camvid | Self::Vocfolder => TaskKind::Segmentation,
+            Self::Voc2012 | Self::Camvid | Self::Vocfolder { .. } => TaskKind::Segmentation,
             Self::Newsgroups | Self::Textfile { .. } => TaskKind::Texts,
             _ => TaskKind::Pictures,
         }
@@ -177,7 +182,7 @@ impl DataSpec {
             Self::Voc2012 => Some("VOCdevkit/VOC2012"),
             Self::Camvid => Some("camvid-voc"),
             Self::Newsgroups => Some("20newsgroups"),
-            Self::Imagefolder { .. } | Self::Vocfolder | Self::Textfile { .. } => Some(""),
+            Self::Imagefolder { .. } | Self::Vocfolder { .. } | Self::Textfile { .. } => Some(""),
         }
     }
 
@@ -192,7 +197,7 @@ impl DataSpec {
             Self::Svhn => Normalise::svhn(),
             Self::CandleDatasets { set, .. } => set.own().normalisation()?,
             Self::TinyImagenet | Self::Cub | Self::Imagefolder { .. } => Normalise::imagenet(),
-            Self::Voc2012 | Self::Camvid | Self::Vocfolder => Normalise::imagenet(),
+            Self::Voc2012 | Self::Camvid | Self::Vocfolder { .. } => Normalise::imagenet(),
             Self::Newsgroups | Self::Textfile { .. } => return None,
         })
     }

@@ -5,7 +5,7 @@ use crate::suite::{Scale, SplitRule};
 use anyhow::{Context, Result, bail, ensure};
 use mbls_data::listing::{entries, real};
 use mbls_data::{PartEntries, Seed, Subset, random_split};
-use mbls_seg::dataset::{ClassList, LabelCounts, SegmentationConfig, SegmentationFiles, voc, voc_layout};
+use mbls_seg::dataset::{ClassList, SegmentationConfig, SegmentationFiles, voc, voc_layout};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -43,8 +43,8 @@ impl Segmentation {
                 // The official test masks are not public: what is published was measured on the validation part.
                 Ok(Self { train: part("train")?, validation: None, test: Some(part("val")?), notes: Vec::new() })
             }
-            DataSpec::Camvid | DataSpec::Vocfolder => {
-                let classes = ClassList::read(folder.join("classes.txt"))?;
+            DataSpec::Camvid | DataSpec::Vocfolder { .. } => {
+                let classes = classes(spec, folder)?;
                 let part = |split: &str| voc_layout::load(folder, split, classes.clone(), config).map(Arc::new);
                 let lists = folder.join("ImageSets/Segmentation");
                 let names = entries(&lists, &real(&lists)?)?.into_iter().map(|entry| entry.name);
@@ -78,17 +78,18 @@ impl Segmentation {
     /// As [`Segmentation::splits`]; masks that do not decode.
     pub(super) fn class_counts(&self, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<ClassCounts> {
         let Splits { train, validation, test, .. } = self.splits(rule, sizes, seed)?;
-        let of = |part: &Subset<SegmentationFiles>| -> Result<PartCounts> {
-            let LabelCounts { classes, void } = part.dataset().label_counts()?;
-            Ok(PartCounts { classes, void })
-        };
+        let of = |part: &Subset<SegmentationFiles>| part.dataset().class_counts(part.indices());
+        let parts = [of(&train)?, of(&validation)?, of(&test)?];
+        let void_value = parts.iter().max_by_key(|part| part.void).and_then(|part| part.most_void);
+        let [train, validation, test] =
+            parts.map(|mbls_seg::dataset::ClassCounts { classes, void, .. }| PartCounts { classes, void });
         Ok(ClassCounts {
             counted: Counted::Pixels,
             names: self.classes().names().to_vec(),
-            train: of(&train)?,
-            validation: of(&validation)?,
-            test: of(&test)?,
-            void_value: None,
+            train,
+            validation,
+            test,
+            void_value,
         })
     }
 
@@ -147,6 +148,20 @@ impl Segmentation {
     }
 }
 
+/// The classes of a folder in the layout of VOC: those of the suite, or of `classes.txt`.
+fn classes(spec: &DataSpec, folder: &Path) -> Result<ClassList> {
+    let values = match spec {
+        DataSpec::Vocfolder { values } if !values.is_empty() => values,
+        _ => return Ok(ClassList::read(folder.join("classes.txt"))?),
+    };
+    let value = |(value, name): (&String, _)| {
+        let number = value.parse::<u8>().ok().filter(|number| number.to_string() == *value);
+        anyhow::Ok((number.with_context(|| format!("data.values: {value:?}: expected a value of 0 to 255"))?, name))
+    };
+    let values = values.iter().map(|(key, name)| value((key, name.as_str()))).collect::<Result<Vec<_>>>()?;
+    ClassList::with_values(&values, &[]).context("data.values")
+}
+
 /// The name of a list of images without its ending.
 fn list_name(file: &str) -> Option<&str> {
     let (name, ending) = file.rsplit_once('.')?;
@@ -156,6 +171,7 @@ fn list_name(file: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     /// A folder with lists of so many pictures; nothing of them is read here.
     fn folder(lists: &[(&str, usize)]) -> tempfile::TempDir {
@@ -177,7 +193,12 @@ mod tests {
     }
 
     fn load(folder: &tempfile::TempDir) -> Segmentation {
-        Segmentation::load(&DataSpec::Vocfolder, folder.path(), SegmentationConfig::default()).unwrap()
+        Segmentation::load(
+            &DataSpec::Vocfolder { values: BTreeMap::new() },
+            folder.path(),
+            SegmentationConfig::default(),
+        )
+        .unwrap()
     }
 
     fn sizes(train: usize, validation: usize, test: usize) -> Sizes {

@@ -179,6 +179,50 @@ fn parts_that_are_missing_are_split_off() {
     assert_eq!(names.as_array().map(Vec::len), Some(2), "{names}");
 }
 
+/// Binary masks as they are usual: 0 and 255, of which the last is void unless it is called something.
+#[test]
+fn the_values_of_binary_masks_are_classes_where_they_are_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, out) = (folder.path().join("data"), folder.path().join("out"));
+    pictures(&data, &[("train", 4), ("val", 2), ("test", 3)]);
+    for list in ["train", "val", "test"] {
+        for i in 0..4 {
+            let mask = data.join(format!("SegmentationClass/{list}{i}.png"));
+            let values: Vec<u8> = (0..SIDE * SIDE).map(|at| if at % SIDE > 20 + i { 255 } else { 0 }).collect();
+            png(&mask, png::ColorType::Grayscale, &values);
+        }
+    }
+    let plain = suite(folder.path(), "masks", "masks");
+    let said = fail(bench(&plain, &data, &out));
+    let part = "the training part has no pixels of 1 of 2 classes: \"thing\"";
+    assert!(said.contains(part) && said.contains("are void (value 255)"), "{said}");
+    // By the list of classes, or by the suite.
+    let named = suite(
+        folder.path(),
+        "data = { kind = \"vocfolder\" }",
+        "data = { kind = \"vocfolder\", values = { 0 = \"ground\", 255 = \"thing\" } }",
+    );
+    let mut command = bench(&named, &data, &out);
+    command.args(["--loss", "ce"]);
+    let said = text(&run(command));
+    assert!(said.contains("| ground | "), "{said}");
+    let found = results(&out);
+    let counts = &found["data"][0]["counts"];
+    assert_eq!((counts["counted"].as_str(), counts["names"][1].as_str()), (Some("pixels"), Some("thing")), "{counts}");
+    let pixels: u64 = counts["test"]["classes"].as_array().expect("counts").iter().filter_map(Value::as_u64).sum();
+    assert_eq!(pixels, (3 * SIDE * SIDE) as u64, "{counts}");
+    std::fs::write(data.join("classes.txt"), "0 ground\n255 thing\n").expect("a file");
+    let other = folder.path().join("other");
+    let mut command = bench(&suite(folder.path(), "masks", "masks"), &data, &other);
+    command.args(["--loss", "ce"]);
+    run(command);
+    assert_eq!(results(&other)["data"], found["data"]);
+    let wrong =
+        suite(folder.path(), "{ kind = \"vocfolder\" }", "{ kind = \"vocfolder\", values = { 256 = \"thing\" } }");
+    let said = fail(bench(&wrong, &data, &other));
+    assert!(said.contains("data.values") && said.contains("\"256\": expected a value of 0 to 255"), "{said}");
+}
+
 #[test]
 fn what_does_not_fit_is_named() {
     let folder = tempfile::tempdir().expect("a folder");

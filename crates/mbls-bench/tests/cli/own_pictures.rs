@@ -130,7 +130,7 @@ fn a_picture_that_does_not_decode() {
     let mut command = bench(&suite, &data, &out);
     command.arg("--skip-undecodable");
     let said = text(&run(command));
-    assert!(said.contains("1 pictures do not decode") && said.contains("004.ppm"), "{said}");
+    assert!(said.contains("1 images do not decode") && said.contains("004.ppm"), "{said}");
 }
 
 #[test]

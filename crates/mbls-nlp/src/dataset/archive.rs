@@ -3,7 +3,7 @@
 use super::message_folder::{MAX_MESSAGE_BYTES, Message, is_number};
 use crate::{Error, Result};
 use mbls_data::gzip::GzReader;
-use mbls_data::listing::is_below;
+use mbls_data::listing::{PathFault, below, is_ignored};
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 use tar::{Archive, Entry, EntryType};
@@ -73,15 +73,19 @@ fn place<R: Read>(path: &Path, entry: &Entry<'_, R>, is_root: impl Fn(&str) -> b
         return Ok(None);
     }
     let Ok(name) = std::str::from_utf8(&bytes) else { return wrong("name", "UTF-8", "other bytes".into()) };
-    let name = name.strip_prefix("./").unwrap_or(name);
-    if !name.is_empty() && !is_below(Path::new(name)) {
-        return wrong("name", "one below the archive's folder", format!("{name:?}"));
-    }
+    // No archiver writes `..`: refused even where it stays inside.
+    let climbs = name.split(['/', '\\']).any(|part| part == "..");
+    let normalised = match below(Path::new(name)) {
+        Ok(normalised) if !climbs => normalised,
+        // The archive's own folder, as `tar c .` begins with.
+        Err(PathFault::Folder) if !climbs => return Ok(None),
+        _ => return wrong("name", "one below the archive's folder", format!("{name:?}")),
+    };
     if !matches!(kind, EntryType::Regular | EntryType::Directory) {
         return wrong("type", "a file or a folder", format!("{kind:?}"));
     }
-    let parts: Vec<&str> = name.split('/').filter(|part| !part.is_empty()).collect();
-    if kind == EntryType::Directory || parts.iter().any(|part| part.starts_with('.')) {
+    let parts: Vec<&str> = normalised.iter().filter_map(|part| part.to_str()).collect();
+    if kind == EntryType::Directory || parts.iter().any(|part| is_ignored(part)) {
         return Ok(None);
     }
     let root = parts.iter().position(|part| is_root(part)).unwrap_or(0);

@@ -27,7 +27,7 @@ pub struct Newsgroups {
 
 /// Reads the messages from a folder or a `.tar.gz`: `<group>/<number>` in `20_newsgroups`, `20_newsgroup` or `20news-18828`, in both of
 /// `20news-bydate-train` and `20news-bydate-test`, or in the folder itself. Bytes are latin-1; the order is that of the sorted paths, training
-/// before testing. Names that begin with a dot, and files beside the groups, are ignored. Excerpts are accepted.
+/// before testing. What [`is_ignored`](mbls_data::listing::is_ignored) knows, and files beside the groups, are ignored. Excerpts are accepted.
 ///
 /// # Errors
 ///

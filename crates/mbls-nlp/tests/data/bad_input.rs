@@ -26,6 +26,8 @@ fn entries_that_do_not_belong_into_an_archive_are_refused() {
         ),
         (b"/20_newsgroups/a/9", EntryType::Regular, "expected one below the archive's folder"),
         (b"../a/9", EntryType::Directory, "expected one below the archive's folder"),
+        // Even where it stays inside.
+        (b"20_newsgroups/a/../a/9", EntryType::Regular, "expected one below the archive's folder"),
         (
             b"20_newsgroups/a/9",
             EntryType::Symlink,
@@ -46,6 +48,20 @@ fn entries_that_do_not_belong_into_an_archive_are_refused() {
         builder.into_inner().unwrap().finish().unwrap();
         assert_error(&path, expected);
     }
+}
+
+#[test]
+fn names_of_entries_are_normalised() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("set.tar.gz");
+    let mut builder = builder(&path);
+    entry(&mut builder, b"./", EntryType::Directory, b"");
+    entry(&mut builder, b"./20_newsgroups/a/1", EntryType::Regular, b"x");
+    entry(&mut builder, b"././20_newsgroups//b/./2", EntryType::Regular, b"y");
+    entry(&mut builder, b"20_newsgroups/a/Thumbs.db", EntryType::Regular, b"z");
+    entry(&mut builder, b"__MACOSX/20_newsgroups/a/._1", EntryType::Regular, b"z");
+    builder.into_inner().unwrap().finish().unwrap();
+    assert_eq!(load(&path).unwrap().names, ["a/1", "b/2"]);
 }
 
 #[test]

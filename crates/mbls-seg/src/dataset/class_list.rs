@@ -5,7 +5,10 @@ use mbls_data::{Error, Result};
 use mbls_vision::dataset::listing;
 use std::path::Path;
 
-/// The names of the classes 0, 1, ... of a data set.
+/// The names of the classes 0, 1, ... of a data set, and which values of its masks mean them.
+///
+/// Without values of their own, classes are the values 0, 1, ... and 255 is void: pixels that have no class. With values, in a file or
+/// by [`with_values`](Self::with_values), classes are numbered in the order of their values, which may be any and have gaps.
 ///
 /// ```
 /// use mbls_seg::dataset::ClassList;
@@ -14,11 +17,19 @@ use std::path::Path;
 /// std::fs::write(&file, "0 Sky 128 128 128\n1 Building 128 0 0\n255 Void 0 0 0\n")?;
 /// let classes = ClassList::read(&file)?;
 /// assert_eq!(classes.names(), ["Sky", "Building"]);
+/// // A binary mask: 255 is a class, since a line says so.
+/// std::fs::write(&file, "0 ground\n255 thing\n")?;
+/// let classes = ClassList::read(&file)?;
+/// assert_eq!((classes.values(), classes.void_values()), (vec![0, 255], vec![]));
 /// assert_eq!(ClassList::voc().len(), 21);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClassList(Vec<String>);
+pub struct ClassList {
+    names: Vec<String>,
+    /// What each value of a mask means: a class, [`VOID`], or nothing.
+    labels: [Option<u8>; 256],
+}
 
 const VOC: [&str; 21] = [
     "background",
@@ -44,13 +55,84 @@ const VOC: [&str; 21] = [
     "tvmonitor",
 ];
 
+/// Names that say void, in lower case and with letters alone.
+const VOID_NAMES: [&str; 8] = ["void", "ignore", "ignored", "unlabelled", "unlabeled", "unknown", "border", "dontcare"];
+
+/// Returns whether the name of a value says that its pixels have no class: "void", "ignore", "ignored", "unlabelled", "unlabeled",
+/// "unknown", "border" or "don't care", in capitals or not.
+fn says_void(name: &str) -> bool {
+    let separates = |letter: &char| !matches!(letter, ' ' | '_' | '-' | '\'' | '’');
+    let letters: String = name.chars().filter(separates).flat_map(char::to_lowercase).collect();
+    VOID_NAMES.contains(&letters.as_str())
+}
+
 impl ClassList {
-    /// Classes of these names, numbered from 0.
+    /// Returns classes of these names, whose values are 0, 1, ...; 255 is void.
     ///
     /// # Errors
     ///
     /// [`Error::Value`] where there is none or more than 255, and for a name that is empty or there twice.
     pub fn new(names: Vec<String>) -> Result<Self> {
+        // More than 255 are refused below.
+        let values: Vec<u8> = (0..VOID).take(names.len()).collect();
+        Self::of(names, &values, &[VOID])
+    }
+
+    /// The 21 classes of PASCAL VOC, the background first.
+    pub fn voc() -> Self {
+        let mut labels = [None; 256];
+        (0..VOC.len()).for_each(|class| labels[class] = Some(class as u8));
+        labels[usize::from(VOID)] = Some(VOID);
+        Self { names: VOC.map(str::to_owned).to_vec(), labels }
+    }
+
+    /// Returns the classes that these values of a mask mean, numbered in the order of the values; a value whose name says void ("void",
+    /// "ignore", "unlabelled", "unknown", "border", "don't care") is void, and so are those of `void`, and 255 where it is not named.
+    ///
+    /// ```
+    /// use mbls_seg::dataset::ClassList;
+    ///
+    /// let classes = ClassList::with_values(&[(255, "thing"), (0, "ground"), (7, "unlabelled")], &[128])?;
+    /// assert_eq!(classes.names(), ["ground", "thing"]);
+    /// assert_eq!(classes.void_values(), [7, 128]);
+    /// assert_eq!(classes.label(255), Some(1));
+    /// assert_eq!(classes.label(3), None);
+    /// # Ok::<(), mbls_data::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Value`] for a value that is there twice, also as void, for names as in [`ClassList::new`], and where no class or more
+    /// than 255 are left.
+    pub fn with_values(values: &[(u8, &str)], void: &[u8]) -> Result<Self> {
+        let mut classes: Vec<(u8, &str)> = Vec::with_capacity(values.len());
+        let mut unlabelled = Vec::new();
+        for (i, &(value, name)) in values.iter().enumerate() {
+            if let Some((_, other)) = values[..i].iter().find(|(before, _)| *before == value) {
+                let found = format!("{other} and {name}");
+                return Err(Error::value(format!("value {value} of the masks"), "one name", found));
+            }
+            match says_void(name) {
+                true => unlabelled.push(value),
+                false if void.contains(&value) => {
+                    let found = format!("{name} and void");
+                    return Err(Error::value(format!("value {value} of the masks"), "one name", found));
+                }
+                false => classes.push((value, name)),
+            }
+        }
+        unlabelled.extend_from_slice(void);
+        if !classes.iter().any(|&(value, _)| value == VOID) {
+            unlabelled.push(VOID);
+        }
+        classes.sort_unstable_by_key(|&(value, _)| value);
+        let (values, names): (Vec<u8>, Vec<String>) =
+            classes.into_iter().map(|(value, name)| (value, name.to_owned())).unzip();
+        Self::of(names, &values, &unlabelled)
+    }
+
+    /// Classes by their values.
+    fn of(names: Vec<String>, values: &[u8], void: &[u8]) -> Result<Self> {
         if !(1..=usize::from(VOID)).contains(&names.len()) {
             return Err(Error::value("number of classes", format!("1..={VOID}"), names.len()));
         }
@@ -63,66 +145,106 @@ impl ClassList {
                 return Err(Error::value(format!("name of class {i}"), expected, format!("{name:?}")));
             }
         }
-        Ok(Self(names))
+        let mut labels = [None; 256];
+        void.iter().for_each(|&value| labels[usize::from(value)] = Some(VOID));
+        values.iter().zip(0..).for_each(|(&value, class)| labels[usize::from(value)] = Some(class));
+        Ok(Self { names, labels })
     }
 
-    /// The 21 classes of PASCAL VOC, the background first.
-    pub fn voc() -> Self {
-        Self(VOC.map(str::to_owned).to_vec())
-    }
-
-    /// Reads a file of lines `<id> <name>` or `<id> <name> <red> <green> <blue>`: every id from 0 upwards once, in any order, and 255 for what has no
-    /// class, where the file names it. A name may have several words where colours follow, which are for people alone.
+    /// Reads a file of lines `<value> <name>` or `<value> <name> <red> <green> <blue>`, in any order: what each value of a mask means.
+    /// A name may have several words where colours follow, which are for people alone. Blank lines are ignored.
+    ///
+    /// Which values are void, and which class is which number, is as in [`with_values`](Self::with_values).
     ///
     /// # Errors
     ///
     /// [`Error::Format`] with file and line for anything else; what [`listing::lines`] reports.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let mut names = vec![None; usize::from(VOID) + 1];
-        for (i, line) in listing::lines(path)?.iter().enumerate() {
+        let mut values: Vec<(u8, String)> = Vec::new();
+        for (number, line) in listing::filled_lines(path)? {
             let error = |field: &str, expected: &str, found: &str| {
-                let field = format!("line {}{field}", i + 1);
+                let field = format!("line {number}{field}");
                 Err(Error::format(path, field, expected, format!("{found:?}")))
             };
             let fields: Vec<&str> = line.split_whitespace().collect();
             let (name, colours) = match fields.len() {
                 2 => (fields[1].to_owned(), &[][..]),
                 5.. => (fields[1..fields.len() - 3].join(" "), &fields[fields.len() - 3..]),
-                _ => return error("", "an id and a name, or an id, a name, red, green and blue", line),
+                _ if says_void(&fields[1..].join(" ")) => (fields[1..].join(" "), &[][..]),
+                _ => return error("", "a value and a name, or a value, a name, red, green and blue", &line),
             };
-            let Ok(id) = fields[0].parse::<u8>() else { return error(": id", "0..=255", fields[0]) };
+            let Ok(value) = fields[0].parse::<u8>() else { return error(": value", "0..=255", fields[0]) };
             if let Some(colour) = colours.iter().find(|colour| colour.parse::<u8>().is_err()) {
                 return error(": colour", "0..=255", colour);
             }
-            if names[usize::from(id)].is_some() {
-                return error(": id", "one that was not there before", fields[0]);
+            if values.iter().any(|(before, _)| *before == value) {
+                return error(": value", "one that was not there before", fields[0]);
             }
-            if names.iter().flatten().any(|before| *before == name) {
+            // Several values may be void by the same name.
+            if !says_void(&name) && values.iter().any(|(_, before)| *before == name) {
                 return error(": name", "one that was not there before", &name);
             }
-            names[usize::from(id)] = Some(name);
+            values.push((value, name));
         }
-        names.truncate(usize::from(VOID));
-        let classes = names.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
-        if classes == 0 {
-            return Err(Error::format(path, "number of classes", format!("1..={VOID}"), 0));
-        }
-        names.truncate(classes);
-        match names.iter().position(Option::is_none) {
-            Some(id) => Err(Error::format(path, "ids", format!("all of 0..={}", classes - 1), format!("no {id}"))),
-            None => Self::new(names.into_iter().flatten().collect()),
-        }
+        let values: Vec<(u8, &str)> = values.iter().map(|(value, name)| (*value, name.as_str())).collect();
+        Self::with_values(&values, &[]).map_err(|error| match error {
+            Error::Value { name, expected, found } => Error::format(path, name, expected, found),
+            other => other,
+        })
     }
 
     /// The names, by class.
     pub fn names(&self) -> &[String] {
-        &self.0
+        &self.names
     }
 
     /// Number of classes.
     #[expect(clippy::len_without_is_empty, reason = "there is at least one")]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.names.len()
+    }
+
+    /// Returns what a value of a mask means: a class, [`VOID`], or nothing.
+    pub fn label(&self, value: u8) -> Option<u8> {
+        self.labels[usize::from(value)]
+    }
+
+    /// Returns the value of each class.
+    pub fn values(&self) -> Vec<u8> {
+        self.values_where(|label| label != VOID)
+    }
+
+    /// Returns the values that are void, in ascending order.
+    pub fn void_values(&self) -> Vec<u8> {
+        self.values_where(|label| label == VOID)
+    }
+
+    fn values_where(&self, fits: impl Fn(u8) -> bool) -> Vec<u8> {
+        (0..=u8::MAX).filter(|&value| self.label(value).is_some_and(&fits)).collect()
+    }
+
+    /// Returns whether classes are the values 0, 1, ... and 255 alone is void.
+    pub fn is_default(&self) -> bool {
+        self.void_values() == [VOID] && self.values().iter().zip(0..).all(|(&value, class)| value == class)
+    }
+
+    /// Describes the values that mean something, such as `0..=20 or 255`.
+    pub(super) fn known_values(&self) -> String {
+        let known: Vec<u8> = self.values_where(|_| true);
+        // Neighbours as one range, but for void at the end of them.
+        let runs =
+            known.chunk_by(|&a, &b| a + 1 == b && (self.label(a) == Some(VOID)) == (self.label(b) == Some(VOID)));
+        let runs: Vec<String> = runs
+            .map(|run| match run {
+                [value] => value.to_string(),
+                [first, .., last] => format!("{first}..={last}"),
+                [] => String::new(),
+            })
+            .collect();
+        match runs.split_last() {
+            Some((last, before)) if !before.is_empty() => format!("{} or {last}", before.join(", ")),
+            _ => runs.concat(),
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! Pictures and masks in files.
 
-use super::{ClassList, Mask, SegmentationSample, VOID, decode_mask};
+use super::mask_values::{ClassCounts, ValueCounts, mapped};
+use super::{ClassList, Mask, SegmentationSample, decode_mask};
 use mbls_data::{Dataset, Error, Result, Seed};
-use mbls_vision::dataset::listing::{is_below, regular_files};
-use mbls_vision::decode;
+use mbls_vision::dataset::listing::{below, regular_files};
+use mbls_vision::{Oriented, decode_oriented};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -37,15 +38,6 @@ pub struct PairPaths {
     pub mask: PathBuf,
 }
 
-/// Number of pixels of each class.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LabelCounts {
-    /// Of the classes 0, 1, ...
-    pub classes: Vec<u64>,
-    /// Of [`VOID`].
-    pub void: u64,
-}
-
 /// Pictures with masks in the files of two folders, of any size, decoded when they are asked for and kept in memory as far as a budget
 /// allows.
 ///
@@ -76,6 +68,8 @@ pub struct SegmentationFiles {
     config: SegmentationConfig,
     digest: u64,
     cache: Vec<OnceLock<SegmentationSample>>,
+    /// How often each value is in each mask, once it was decoded.
+    values: Vec<OnceLock<ValueCounts>>,
     cached_bytes: AtomicU64,
 }
 
@@ -84,24 +78,29 @@ impl SegmentationFiles {
     ///
     /// # Errors
     ///
-    /// Where there is no pair; where a path is absolute, has `..` in it or leads out of its folder through a link, or a file is missing, empty or not a
+    /// Where there is no pair; where a path is absolute or leads out of its folder, by its words or through a link, or a file is missing, empty or not a
     /// regular file. What is in the files is looked at when they are asked for; [`SegmentationFiles::preload`] asks for all.
     pub fn new(
         name: impl Into<String>,
         roots: [&Path; 2],
-        pairs: Vec<PairPaths>,
+        mut pairs: Vec<PairPaths>,
         classes: ClassList,
         config: SegmentationConfig,
     ) -> Result<Self> {
         let name = name.into();
+        for pair in &mut pairs {
+            for (path, root) in [(&mut pair.image, roots[0]), (&mut pair.mask, roots[1])] {
+                *path = below(path).map_err(|fault| {
+                    let field = format!("data set {name}: path {}", path.display());
+                    let found = format!("{}, {fault}", path.display());
+                    Error::value(field, format!("one below {}", root.display()), found)
+                })?;
+            }
+        }
         if pairs.is_empty() {
             return Err(Error::value(format!("data set {name}: pictures"), "at least 1", 0));
         }
         let sizes = |root: &Path, path: fn(&PairPaths) -> &Path| {
-            if let Some(path) = pairs.iter().map(path).find(|path| !is_below(path)) {
-                let field = format!("data set {name}: path {}", path.display());
-                return Err(Error::value(field, format!("one below {}", root.display()), path.display()));
-            }
             let sizes = regular_files(root, pairs.iter().map(path))?;
             match pairs.iter().zip(&sizes).find(|&(_, &size)| size == 0) {
                 Some((pair, _)) => Err(Error::format(root.join(path(pair)), "size", "at least 1 byte", 0)),
@@ -110,10 +109,11 @@ impl SegmentationFiles {
         };
         let sizes = [sizes(roots[0], |pair| &pair.image)?, sizes(roots[1], |pair| &pair.mask)?];
         Ok(Self {
-            digest: digest(&pairs, &sizes, classes.len()),
+            digest: digest(&pairs, &sizes, &classes),
             name,
             roots: roots.map(Path::to_owned),
             cache: pairs.iter().map(|_| OnceLock::new()).collect(),
+            values: pairs.iter().map(|_| OnceLock::new()).collect(),
             pairs,
             classes,
             config,
@@ -141,7 +141,8 @@ impl SegmentationFiles {
         [&self.roots[0], &self.roots[1]]
     }
 
-    /// A number that tells data sets apart: the 64-bit FNV-1a hash of paths, sizes of files and the number of classes.
+    /// A number that tells data sets apart: the 64-bit FNV-1a hash of paths, sizes of files and the number of
+    /// classes, and of the classes' values where they are not 0, 1, ... with 255 for void.
     pub fn digest(&self) -> u64 {
         self.digest
     }
@@ -162,25 +163,28 @@ impl SegmentationFiles {
         }
     }
 
-    /// Number of pixels of each class in all masks, which are decoded in parallel.
+    /// Counts the pixels of each class in the masks of the pairs `indices`, which are decoded in parallel, and once: counts are kept.
     ///
     /// # Errors
     ///
-    /// That of the first mask, by index, that does not decode or has a class that is not in the list.
-    pub fn label_counts(&self) -> Result<LabelCounts> {
+    /// [`Error::Index`]; that of the first mask, in the order of `indices`, that does not decode or has a value that means nothing.
+    pub fn class_counts(&self, indices: &[usize]) -> Result<ClassCounts> {
         // Results in order first: the first error does not depend on threads.
-        let masks: Vec<Result<[u64; 256]>> = (0..self.pairs.len())
-            .into_par_iter()
-            .map(|index| match self.cache[index].get() {
-                Some(sample) => Ok(histogram(&sample.mask)),
-                None => self.mask(index).map(|mask| histogram(&mask)),
-            })
-            .collect();
+        let masks: Vec<Result<&ValueCounts>> = indices.par_iter().map(|&index| self.value_counts(index)).collect();
         let mut counts = [0; 256];
         for mask in masks {
-            counts.iter_mut().zip(mask?).for_each(|(sum, count)| *sum += count);
+            mask?.iter().for_each(|&(value, count)| counts[usize::from(value)] += count);
         }
-        Ok(LabelCounts { classes: counts[..self.classes.len()].to_vec(), void: counts[usize::from(VOID)] })
+        Ok(ClassCounts::new(&self.classes, &counts))
+    }
+
+    fn value_counts(&self, index: usize) -> Result<&ValueCounts> {
+        let counts = self.values.get(index).ok_or(Error::Index { index, len: self.pairs.len() })?;
+        if counts.get().is_none() {
+            self.mask(index)?;
+        }
+        // Set by the mask's decoding.
+        Ok(counts.get_or_init(Vec::new))
     }
 
     fn mask_path(&self, index: usize) -> PathBuf {
@@ -190,19 +194,23 @@ impl SegmentationFiles {
     fn mask(&self, index: usize) -> Result<Mask> {
         let path = self.mask_path(index);
         let mask = decode_mask(&path, self.config.max_file_bytes, self.config.max_pixels)?;
-        let classes = self.classes.len();
-        let unknown = mask.classes.iter().position(|&class| usize::from(class) >= classes && class != VOID);
-        let Some(at) = unknown else { return Ok(mask) };
-        let field = format!("class of the pixel in row {}, column {}", at / mask.width, at % mask.width);
-        Err(Error::format(&path, field, format!("0..={} or {VOID}", classes - 1), mask.classes[at]))
+        let (mask, counts) = mapped(&path, mask, &self.classes)?;
+        // Another thread may have been faster, with the same counts.
+        let _ = self.values[index].set(counts);
+        Ok(mask)
     }
 
     fn sample(&self, index: usize) -> Result<SegmentationSample> {
         let path = self.roots[0].join(&self.pairs[index].image);
-        let image = decode(&path, self.config.max_file_bytes, self.config.max_pixels)?;
+        let Oriented { image, orientation } =
+            decode_oriented(&path, self.config.max_file_bytes, self.config.max_pixels)?;
         let mask = self.mask(index)?;
-        if [mask.height, mask.width] != [image.height, image.width] {
-            let expected = format!("{} x {}, as of {}", image.height, image.width, path.display());
+        let (size, stored) = ([image.height, image.width], [image.width, image.height]);
+        if [mask.height, mask.width] != size {
+            let mut expected = format!("{} x {}, as of {}", image.height, image.width, path.display());
+            if orientation >= 5 && [mask.height, mask.width] == stored {
+                expected += &format!(" turned upright as its EXIF orientation {orientation} says");
+            }
             let found = format!("{} x {}", mask.height, mask.width);
             return Err(Error::format(self.mask_path(index), "height and width", expected, found));
         }
@@ -246,15 +254,9 @@ impl std::fmt::Debug for SegmentationFiles {
     }
 }
 
-fn histogram(mask: &Mask) -> [u64; 256] {
-    let mut counts = [0; 256];
-    mask.classes.iter().for_each(|&class| counts[usize::from(class)] += 1);
-    counts
-}
-
-fn digest(pairs: &[PairPaths], sizes: &[Vec<u64>; 2], classes: usize) -> u64 {
+fn digest(pairs: &[PairPaths], sizes: &[Vec<u64>; 2], classes: &ClassList) -> u64 {
     let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    let mut hash = (classes as u64).to_le_bytes().into_iter().fold(0xcbf2_9ce4_8422_2325, fnv);
+    let mut hash = (classes.len() as u64).to_le_bytes().into_iter().fold(0xcbf2_9ce4_8422_2325, fnv);
     for (i, pair) in pairs.iter().enumerate() {
         for (path, size) in [(&pair.image, sizes[0][i]), (&pair.mask, sizes[1][i])] {
             // The same on every system.
@@ -264,6 +266,10 @@ fn digest(pairs: &[PairPaths], sizes: &[Vec<u64>; 2], classes: usize) -> u64 {
             });
             hash = parts.chain(size.to_le_bytes()).fold(hash, fnv);
         }
+    }
+    if !classes.is_default() {
+        let marked = |mark: u8, values: Vec<u8>| values.into_iter().flat_map(move |value| [mark, value]);
+        hash = marked(b'c', classes.values()).chain(marked(b'v', classes.void_values())).fold(hash, fnv);
     }
     hash
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// All pictures in the folder `images`, with the masks in the folder `masks` that have their names and end in `.png`, in the order of the names.
 ///
-/// Names that begin with a dot are ignored.
+/// Entries that [`is_ignored`](mbls_vision::dataset::listing::is_ignored) knows are ignored.
 ///
 /// # Errors
 ///

@@ -8,6 +8,7 @@ mod class_list;
 mod files;
 pub mod folders;
 mod mask_file;
+mod mask_values;
 mod sample;
 mod transformed;
 pub mod voc;
@@ -15,7 +16,8 @@ pub mod voc_layout;
 
 pub use batch::{SegmentationBatch, SegmentationCollate};
 pub use class_list::ClassList;
-pub use files::{LabelCounts, PairPaths, SegmentationConfig, SegmentationFiles};
+pub use files::{PairPaths, SegmentationConfig, SegmentationFiles};
 pub use mask_file::decode_mask;
+pub use mask_values::ClassCounts;
 pub use sample::{Mask, SegmentationSample, VOID};
 pub use transformed::Transformed;

@@ -4,7 +4,8 @@
 
 use super::{ClassList, PairPaths, SegmentationConfig, SegmentationFiles};
 use mbls_data::{Error, Result};
-use mbls_vision::dataset::listing::{is_below, names, real};
+use mbls_vision::dataset::listing::{Endings, below, filled_lines, listed, real};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 const ENDINGS: [&str; 3] = ["jpg", "jpeg", "png"];
@@ -21,8 +22,8 @@ const ENDINGS: [&str; 3] = ["jpg", "jpeg", "png"];
 ///
 /// # Errors
 ///
-/// With file and line, where the list is missing or empty, has an empty line or a name twice, or names what leaves the folder, a
-/// missing picture or a missing mask; what [`SegmentationFiles::new`] reports.
+/// With file and line, where the list is missing or empty, has a name twice, or names what leaves the folder, a missing image or a
+/// missing mask; where several files fit one name; what [`SegmentationFiles::new`] reports.
 pub fn load(
     dir: impl AsRef<Path>,
     split: &str,
@@ -30,33 +31,79 @@ pub fn load(
     config: SegmentationConfig,
 ) -> Result<SegmentationFiles> {
     let dir = dir.as_ref();
-    if Path::new(split).components().count() != 1 || !is_below(Path::new(split)) {
-        return Err(Error::value("split", "the name of a list, such as train", format!("{split:?}")));
-    }
+    let split = match below(Path::new(split)) {
+        Ok(name) if name.iter().count() == 1 => name.display().to_string(),
+        _ => return Err(Error::value("split", "the name of a list, such as train", format!("{split:?}"))),
+    };
     let [images, masks] = ["JPEGImages", "SegmentationClass"].map(|folder| dir.join(folder));
     for folder in [&images, &masks] {
         real(folder)?;
     }
-    let list = dir.join("ImageSets/Segmentation").join(format!("{split}.txt"));
+    let lists = dir.join("ImageSets/Segmentation");
+    let found = Endings::read(&lists)?.file(&split, &["txt"])?.map(str::to_owned);
+    let list = lists.join(found.unwrap_or_else(|| format!("{split}.txt")));
+    let (mut image_files, mut mask_files) = (Files::of(&images), Files::of(&masks));
     let mut pairs = Vec::new();
-    for (i, name) in names(&list, None)?.iter().enumerate() {
-        let error = |field: &str, expected: String, found: &str| {
-            Err(Error::format(&list, format!("line {}: {field}", i + 1), expected, found))
+    let mut lines = BTreeMap::new();
+    for (line, name) in filled_lines(&list)? {
+        let error = |field: &str, expected: String, found: String| {
+            Err(Error::format(&list, format!("line {line}{field}"), expected, found))
         };
-        if !is_below(Path::new(name)) {
-            return error("name", "one below the folders of pictures and masks".into(), &format!("{name:?}"));
-        }
-        // A link that leads nowhere is there, and an error later.
-        let exists = |path: &Path| path.symlink_metadata().is_ok();
-        let file = |ending: &str| PathBuf::from(format!("{name}.{ending}"));
-        let Some(image) = ENDINGS.map(file).into_iter().find(|file| exists(&images.join(file))) else {
-            return error("picture", images.join(file("jpg")).display().to_string(), "no such file");
+        let path = match listed(&name) {
+            Ok(path) => path,
+            Err(fault) => {
+                let expected = "one below the folders of pictures and masks".into();
+                return error(": name", expected, format!("{name:?}, {fault}"));
+            }
         };
-        let mask = file("png");
-        if !exists(&masks.join(&mask)) {
-            return error("mask", masks.join(&mask).display().to_string(), "no such file");
+        if let Some(before) = lines.insert(path.clone(), line) {
+            return error("", "a name that was not there before".into(), format!("{name}, as in line {before}"));
         }
+        let expected = |folder: &Path, ending: &str| format!("{}.{ending}", folder.join(&path).display());
+        let missing = || match name.split_whitespace().last() {
+            // Lists of ImageSets/Main say of each image whether it shows a class.
+            Some("1" | "-1" | "0") if name.contains(char::is_whitespace) => {
+                format!(
+                    "{name:?}, as in a list of ImageSets/Main; a list of segmentations has a name alone in each line"
+                )
+            }
+            _ => "no such file".to_owned(),
+        };
+        let Some(image) = image_files.find(&path, &ENDINGS)? else {
+            return error(": picture", expected(&images, "jpg"), missing());
+        };
+        let Some(mask) = mask_files.find(&path, &["png"])? else {
+            return error(": mask", expected(&masks, "png"), missing());
+        };
         pairs.push(PairPaths { image, mask });
     }
+    if pairs.is_empty() {
+        return Err(Error::format(&list, "number of lines", "at least 1", 0));
+    }
     SegmentationFiles::new(format!("voc-layout-{split}"), [&images, &masks], pairs, classes, config)
+}
+
+/// The files of a folder and of those below it, each folder read once.
+struct Files<'a> {
+    root: &'a Path,
+    folders: HashMap<PathBuf, Endings>,
+}
+
+impl<'a> Files<'a> {
+    fn of(root: &'a Path) -> Self {
+        Self { root, folders: HashMap::new() }
+    }
+
+    /// The file whose path, without its ending, is `path`.
+    fn find(&mut self, path: &Path, endings: &[&str]) -> Result<Option<PathBuf>> {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+            return Ok(None);
+        };
+        if !self.folders.contains_key(folder) {
+            // A path joined to an empty one ends with a separator.
+            let whole = if folder.as_os_str().is_empty() { self.root.to_owned() } else { self.root.join(folder) };
+            self.folders.insert(folder.to_owned(), Endings::read(&whole)?);
+        }
+        Ok(self.folders[folder].file(name, endings)?.map(|file| folder.join(file)))
+    }
 }

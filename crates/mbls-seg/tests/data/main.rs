@@ -8,6 +8,8 @@ use tempfile::TempDir;
 mod bad_input;
 mod batches;
 mod readers;
+mod real_files;
+mod values;
 
 /// Files that PIL made, and one that names what is in them.
 fn fixtures() -> PathBuf {

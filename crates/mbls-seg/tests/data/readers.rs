@@ -3,7 +3,7 @@
 use crate::{fixtures, folder, load, mask, picture, voc, write};
 use mbls_data::{Dataset, Seed};
 use mbls_seg::dataset::{
-    ClassList, LabelCounts, SegmentationConfig, SegmentationFiles, decode_mask, folders, voc as voc_2012, voc_layout,
+    ClassCounts, ClassList, SegmentationConfig, SegmentationFiles, decode_mask, folders, voc as voc_2012, voc_layout,
 };
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,11 @@ fn the_voc_layout_is_read_in_the_order_of_its_list() {
 
     let mut classes = vec![0; 21];
     (classes[0], classes[1], classes[7], classes[20]) = (2, 1, 1, 2);
-    assert_eq!(train.label_counts().unwrap(), LabelCounts { classes, void: 2 });
+    let counts = ClassCounts { classes, void: 2, most_void: Some(255) };
+    assert_eq!(train.class_counts(&[0, 1]).unwrap(), counts);
+    let first = train.class_counts(&[0]).unwrap();
+    assert_eq!((first.classes[7], first.void, first.most_void, first.pixels()), (1, 0, None, 2));
+    assert!(train.class_counts(&[2]).is_err());
     assert_eq!(load(dir.path(), "val").unwrap().len(), 1);
 }
 
@@ -102,7 +106,7 @@ fn memory_is_kept_to_its_budget() {
         assert_eq!(files.preload().unwrap(), kept, "{budget}");
         let again: Vec<_> = (0..2).map(|i| files.get(i, Seed(9)).unwrap()).collect();
         assert_eq!(first, again);
-        assert_eq!(files.label_counts().unwrap().void, 2);
+        assert_eq!(files.class_counts(&[0, 1]).unwrap().void, 2);
     }
     // What is kept is not read again.
     let files = open(1 << 20);

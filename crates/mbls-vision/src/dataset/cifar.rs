@@ -49,12 +49,15 @@ impl Records {
         Ok(())
     }
 
-    /// Holds the numbers of pictures to those of the official set, in which all classes have the same.
-    pub(super) fn check_counts(&self, files: &Path, classes: usize) -> Result<()> {
+    /// Checks that all classes have the same number of images, as in the official set; `names` has one for each where it is there.
+    pub(super) fn check_counts(&self, files: &Path, classes: usize, names: Option<&[String]>) -> Result<()> {
         let (mut counts, expected) = (vec![0; classes], self.labels.len() / classes);
         self.labels.iter().for_each(|&label| counts[label as usize] += 1);
         match counts.iter().position(|&count| count != expected) {
-            Some(class) => Err(Error::format(files, format!("pictures of class {class}"), expected, counts[class])),
+            Some(class) => {
+                let name = names.map_or_else(String::new, |names| format!(" ({})", names[class]));
+                Err(Error::format(files, format!("pictures of class {class}{name}"), expected, counts[class]))
+            }
             None => Ok(()),
         }
     }

@@ -37,7 +37,7 @@ pub fn load(dir: impl AsRef<Path>, split: Split) -> Result<LabelledImages> {
     for file in files {
         records.read(&dir.join(file), Some(BATCH), &HEADS, 0)?;
     }
-    records.check_counts(dir, CLASS_NAMES.len())?;
+    records.check_counts(dir, CLASS_NAMES.len(), Some(&CLASS_NAMES.map(str::to_owned)))?;
     records.images(name, CLASS_NAMES.len())?.with_class_names(CLASS_NAMES)
 }
 

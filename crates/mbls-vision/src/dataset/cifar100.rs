@@ -33,15 +33,19 @@ pub fn load(dir: impl AsRef<Path>, split: Split, labels: Labels) -> Result<Label
         Split::Test => ("cifar100-test", "test.bin", 10_000),
     };
     let records = read(&dir.join(file), Some(records), labels)?;
-    records.check_counts(&dir.join(file), classes(labels))?;
-    let images = records.images(name, classes(labels))?;
-    let names = dir.join(match labels {
+    let list = dir.join(match labels {
         Labels::Fine => "fine_label_names.txt",
         Labels::Coarse => "coarse_label_names.txt",
     });
-    match names.try_exists().map_err(Error::io("look for", &names))? {
-        true => images.with_class_names(listing::names(&names, Some(classes(labels)))?),
-        false => Ok(images),
+    let names = match list.try_exists().map_err(Error::io("look for", &list))? {
+        true => Some(listing::names(&list, Some(classes(labels)))?),
+        false => None,
+    };
+    records.check_counts(&dir.join(file), classes(labels), names.as_deref())?;
+    let images = records.images(name, classes(labels))?;
+    match names {
+        Some(names) => images.with_class_names(names),
+        None => Ok(images),
     }
 }
 

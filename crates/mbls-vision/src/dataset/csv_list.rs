@@ -1,6 +1,6 @@
 //! Any pictures that a CSV file lists with their labels.
 
-use super::listing::is_below;
+use super::listing::listed;
 use crate::{Error, FilesConfig, ImageFiles, Result};
 use mbls_data::delimited::{Delimited, Quoting};
 use mbls_data::file::read_bounded;
@@ -47,8 +47,8 @@ pub struct ListedImages {
 ///
 /// # Errors
 ///
-/// Where the file is not such a CSV file or has no record, a path is absolute or has `..` in it, a label is
-/// missing, or labels cannot be read in one way; what [`ImageFiles::new`] reports.
+/// Where the file is not such a CSV file or has no record, a path is absolute or leads out of the folder, a
+/// label is missing, or labels cannot be read in one way; what [`ImageFiles::new`] reports.
 pub fn load(
     list: impl AsRef<Path>,
     classes: Option<&[String]>,
@@ -76,12 +76,12 @@ fn columns(path: &Path, quoting: Quoting, files: &FilesConfig) -> Result<(Vec<Pa
     let (mut pictures, mut labels) = (Vec::new(), Vec::new());
     while let Some(record) = records.next_record()? {
         let file = record.field(file_column).trim();
-        if !is_below(Path::new(file)) {
-            let (field, found) = (format!("line {}: path", record.line), format!("{file:?}"));
-            return Err(Error::format(path, field, "one below the folder of the list", found));
-        }
+        let normalised = listed(file).map_err(|fault| {
+            let (field, found) = (format!("line {}: path", record.line), format!("{file:?}, {fault}"));
+            Error::format(path, field, "one below the folder of the list", found)
+        })?;
         labels.push(records.label(&record, label_column)?);
-        pictures.push(PathBuf::from(file));
+        pictures.push(normalised);
     }
     let reading = records.finish();
     match pictures.is_empty() {

@@ -48,7 +48,13 @@ impl Lists {
         let dir = folder(dir.as_ref());
         let class_names: Vec<String> = numbered(&dir.join("classes.txt"), None)?;
         let images = dir.join("images.txt");
-        let files: Vec<PathBuf> = numbered(&images, None)?.into_iter().map(PathBuf::from).collect();
+        let mut files = Vec::new();
+        for (i, file) in numbered(&images, None)?.into_iter().enumerate() {
+            files.push(listing::listed(&file).map_err(|fault| {
+                let expected = "one below the folder images";
+                Error::format(&images, format!("line {}: path", i + 1), expected, format!("{file}, {fault}"))
+            })?);
+        }
         let list = dir.join("image_class_labels.txt");
         let mut labels = Vec::with_capacity(files.len());
         for (i, value) in numbered(&list, Some(files.len()))?.into_iter().enumerate() {
@@ -63,7 +69,6 @@ impl Lists {
         for (i, (file, &label)) in files.iter().zip(&labels).enumerate() {
             let class = &class_names[label as usize];
             let expected = match () {
-                () if !listing::is_below(file) => "one below the folder images".to_owned(),
                 () if file.parent() != Some(Path::new(class)) => format!("one in the folder of its class, {class}"),
                 () if !seen.insert(file) => "one that was not there before".to_owned(),
                 () => continue,
@@ -82,7 +87,7 @@ impl Lists {
         let mut counts = vec![[0; 2]; class_names.len()];
         labels.iter().zip(&is_train).for_each(|(&label, &train)| counts[label as usize][usize::from(train)] += 1);
         if let Some(class) = counts.iter().position(|count| count.contains(&0)) {
-            let field = format!("pictures of class {}", class_names[class]);
+            let field = format!("pictures of class {class} ({})", class_names[class]);
             let [test, train] = counts[class];
             let found = format!("{train} for training, {test} for testing");
             return Err(Error::format(&list, field, "at least 1 for training and 1 for testing", found));
@@ -137,7 +142,8 @@ impl Cub {
                     let all = labels.len();
                     return Err(Error::Split(format!("{validation} of {all} items for validation leave a part empty")));
                 }
-                let parts = stratified_split(&labels, &[rest, validation], seed)?;
+                let parts = stratified_split(&labels, &[rest, validation], seed)
+                    .map_err(|error| error.with_class_names(self.images.class_names()))?;
                 let mut parts = parts.into_iter().map(|part| part.into_iter().map(|i| self.train[i]).collect());
                 Ok(Parts { train: parts.next().unwrap_or_default(), validation: parts.next().unwrap_or_default() })
             }

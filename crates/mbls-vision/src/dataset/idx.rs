@@ -1,5 +1,6 @@
 //! The idx format: big-endian magic number (0, 0, element type, number of dimensions), sizes, elements.
 
+use super::listing::Endings;
 use crate::{Error, Result};
 use mbls_data::file::{read_bounded, read_gz};
 use std::path::{Path, PathBuf};
@@ -24,7 +25,8 @@ pub(super) fn read(directory: &Path, name: &str, record: &[usize], max_records: 
     let (path, mut bytes) = match plain.try_exists().map_err(Error::io("look for", &plain))? {
         true => (plain.clone(), read_bounded(&plain, max_bytes)?),
         false => {
-            let path = directory.join(format!("{name}.gz"));
+            let packed = Endings::read(directory)?.file(name, &["gz"])?.map(|file| directory.join(file));
+            let path = packed.unwrap_or_else(|| directory.join(format!("{name}.gz")));
             let bytes = read_gz(&path, max_bytes)?;
             (path, bytes)
         }

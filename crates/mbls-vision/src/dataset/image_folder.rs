@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 /// The pictures of `dir/<class>/...`, in the order of classes and paths.
 ///
 /// Without `classes` the class names are those of the folders, sorted; with it they are given, such as those of the training part to read a test
-/// part, which may then lack some. Folders within a class belong to it. Names that begin with a dot are ignored, and so are files beside
-/// the folders of the classes that are no pictures.
+/// part, which may then lack some. Folders within a class belong to it. Entries that [`listing::is_ignored`] knows are ignored, and so are
+/// files beside the folders of the classes that are not named like images. A folder without images is an error, with `classes` given a
+/// warning ([`ImageFiles::warnings`]).
 ///
 /// # Errors
 ///
-/// Where a folder cannot be read, there is no class, a class has no picture or is not one of `classes`, a link leads out of `dir` or back to
+/// Where a folder cannot be read, there is no class or no image at all, a class is not one of `classes`, a class without them given has no image, a link leads out of `dir` or back to
 /// a folder around it, a picture is beside the folders of the classes, or, with [`OnError::Fail`], a file in them is not named like a
 /// picture; what [`ImageFiles::new`] reports.
 pub fn load(dir: impl AsRef<Path>, classes: Option<&[String]>, config: FilesConfig) -> Result<ImageFiles> {
@@ -32,7 +33,7 @@ pub fn load(dir: impl AsRef<Path>, classes: Option<&[String]>, config: FilesConf
         return Err(Error::format(dir, "folders", "at least 1, one for each class", "none"));
     }
     let names = classes.map_or_else(|| found.clone(), <[String]>::to_vec);
-    let mut pictures = Vec::new();
+    let (mut pictures, mut warnings) = (Vec::new(), Vec::new());
     for class in found {
         let Some(label) = names.iter().position(|name| *name == class) else {
             return Err(Error::format(dir, "folders", format!("classes of the list {names:?}"), class));
@@ -40,11 +41,18 @@ pub fn load(dir: impl AsRef<Path>, classes: Option<&[String]>, config: FilesConf
         let before = pictures.len();
         let mut walk = Walk { dir, root: &root, above: vec![root.clone()], config: &config, label: label as u32 };
         walk.folder(Path::new(&class), &mut pictures)?;
-        if pictures.len() == before {
-            return Err(Error::format(dir.join(class), "number of pictures", "at least 1", 0));
+        match classes {
+            _ if pictures.len() > before => {}
+            None => return Err(Error::format(dir.join(class), "number of pictures", "at least 1", 0)),
+            Some(_) => {
+                warnings.push(format!("{}: no image of class {label} ({class})", dir.join(&class).display()));
+            }
         }
     }
-    ImageFiles::new("imagefolder", dir, pictures, names, config)
+    if pictures.is_empty() {
+        return Err(Error::format(dir, "number of pictures", "at least 1", 0));
+    }
+    Ok(ImageFiles::new("imagefolder", dir, pictures, names, config)?.with_warnings(warnings))
 }
 
 /// A way through the folders of one class.

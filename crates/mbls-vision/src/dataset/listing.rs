@@ -2,7 +2,9 @@
 //! stay in their folder.
 
 use crate::{Error, Result};
-pub use mbls_data::listing::{Entry, entries, is_below, lines, names, real};
+pub use mbls_data::listing::{
+    Endings, Entry, PathFault, below, entries, filled_lines, is_ignored, lines, listed, names, real,
+};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 

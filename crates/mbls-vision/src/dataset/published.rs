@@ -63,7 +63,8 @@ pub fn published_split_per_class(labels: &[u32], per_class: usize, seed: u32) ->
         let train = members.len().saturating_sub(per_class);
         if train == 0 || per_class == 0 {
             let found = members.len();
-            return Err(Error::Split(format!("{per_class} items of class {label} for validation: it has {found}")));
+            let reason = format!("has {found} items, too few for {per_class} of validation and one for training");
+            return Err(Error::SplitClass { label, name: None, reason });
         }
         let places = shuffle.permutation(members.len())?;
         parts.train.extend(places[..train].iter().map(|&place| members[place]));

@@ -81,13 +81,13 @@ fn train(root: &Path, labels: &HashMap<&str, u32>) -> Result<Vec<(PathBuf, u32)>
 fn test(root: &Path, labels: &HashMap<&str, u32>) -> Result<Vec<(PathBuf, u32)>> {
     let list = root.join("val/val_annotations.txt");
     let mut annotated = HashMap::new();
-    for (i, line) in listing::lines(&list)?.iter().enumerate() {
+    for (number, line) in listing::filled_lines(&list)? {
         let error = |field: &str, expected: &str, found: &str| {
-            Err(Error::format(&list, format!("line {}: {field}", i + 1), expected, format!("{found:?}")))
+            Err(Error::format(&list, format!("line {number}: {field}"), expected, format!("{found:?}")))
         };
         let mut fields = line.split('\t');
         let (Some(file), Some(wnid)) = (fields.next(), fields.next()) else {
-            return error("fields", "a file and a class between tabs", line);
+            return error("fields", "a file and a class between tabs", &line);
         };
         let Some(&label) = labels.get(wnid) else { return error("class", "one of wnids.txt", wnid) };
         if annotated.insert(file.to_owned(), label).is_some() {

@@ -3,6 +3,7 @@
 //! [`ImageTransform`] names those of 8-bit pictures, [`Corruption`] those that test a network under shift; [`Noise`],
 //! [`PadCropFlip`] and [`Normalise`] work on floats.
 
+mod bilinear;
 mod center_crop;
 mod colour;
 mod colour_jitter;

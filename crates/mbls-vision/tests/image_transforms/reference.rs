@@ -115,6 +115,34 @@ fn random_windows_have_torchvisions_distribution() {
     }
 }
 
+#[test]
+fn resize_without_antialias_is_opencvs_bit_by_bit() {
+    let text = std::fs::read_to_string(format!("{FOLDER}/opencv.json")).unwrap();
+    let values: Value = serde_json::from_str(&text).unwrap();
+    let cases: Vec<[u64; 6]> = serde_json::from_value(values["cases"].clone()).unwrap();
+    assert!(cases.len() >= 400);
+    for case @ [channels, height, width, new_height, new_width, expected] in cases {
+        let [channels, height, width] = [channels, height, width].map(|size| size as usize);
+        let value = |i: u64| (i.wrapping_mul(i).wrapping_mul(2_654_435_761) >> 13) as u8;
+        let pixels = (0..(channels * height * width) as u64).map(value).collect();
+        let size = Size::HeightWidth([new_height as usize, new_width as usize]);
+        let resize = ImageTransform::from(Resize { size, antialias: false });
+        let found = resize.apply(&Image { channels, height, width, pixels }, Seed(0)).unwrap();
+        let sum: u64 = found.pixels.iter().zip(1..).map(|(&value, i)| i * u64::from(value)).sum();
+        assert_eq!(sum, expected, "{case:?}");
+    }
+}
+
+#[test]
+fn halves_are_rounded_up() {
+    // Of 1 and 2 the mean is 1.5, of 2 and 3 it is 2.5: half to even would make 2 of both.
+    for (pixels, expected) in [([1, 2, 1, 2], 2), ([2, 3, 2, 3], 3), ([0, 0, 0, 2], 1), ([255, 254, 255, 254], 255)] {
+        let image = Image { channels: 1, height: 2, width: 2, pixels: pixels.to_vec() };
+        let half = ImageTransform::from(Resize { size: Size::HeightWidth([1, 1]), antialias: false });
+        assert_eq!(half.apply(&image, Seed(0)).unwrap().pixels, [expected], "{pixels:?}");
+    }
+}
+
 /// The golden transforms, if they are there.
 fn golden_pictures() -> Option<(Value, HashMap<String, Tensor>)> {
     if golden::directory().join("transforms.json").exists() {
@@ -144,7 +172,7 @@ fn resize_and_center_crop_match_the_golden_pictures() {
         let transforms = [resize.into(), CenterCrop { size: Size::Side(crop) }.into()];
         let found = apply_all(&transforms, image_of_rows(&tensors[&format!("{name}/image")]), Seed(0)).unwrap();
         let expected = image_of_rows(&tensors[&format!("{name}/out_image_u8")]);
-        assert!(distance(&found, &expected) <= 1, "{name}: {}", distance(&found, &expected));
+        assert_eq!(distance(&found, &expected), 0, "{name}");
         checked += 1;
     }
     assert!(checked > 0, "no golden picture was compared");
@@ -167,7 +195,7 @@ fn plain_resize_matches_the_golden_padded_pictures() {
         let found = resize.apply(&picture, Seed(0)).unwrap();
         let (top, left) = ((expected.height - size[0]) / 2, (expected.width - size[1]) / 2);
         let window = mbls_vision::transform::Window { top, left, height: size[0], width: size[1] };
-        assert!(distance(&found, &window.of(&expected).unwrap()) <= 1, "{name}");
+        assert_eq!(distance(&found, &window.of(&expected).unwrap()), 0, "{name}");
         checked += 1;
     }
     assert!(checked > 0, "no golden picture was compared");

@@ -1,0 +1,71 @@
+//! The entries of a folder.
+
+use crate::{Error, Result};
+use std::fs::FileType;
+use std::path::{Path, PathBuf};
+
+/// An entry of a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The name.
+    pub name: String,
+    /// Whether this is a folder, or a link to one.
+    pub is_folder: bool,
+}
+
+/// Files and folders that systems leave beside data, in lower case.
+const LEFT_BY_SYSTEMS: [&str; 4] = ["thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"];
+
+/// Returns whether an entry of a folder is never data: its name begins with a dot, or is one that Windows or macOS leaves
+/// beside files (`Thumbs.db`, `ehthumbs.db`, `desktop.ini`, `__MACOSX`, in capitals or not).
+pub fn is_ignored(name: &str) -> bool {
+    name.starts_with('.') || LEFT_BY_SYSTEMS.iter().any(|left| left.eq_ignore_ascii_case(name))
+}
+
+/// Returns the entries of a folder in the order of their names, without those that [`is_ignored`] knows. Links that do not
+/// lead below `root`, a real path, are an error.
+///
+/// # Errors
+///
+/// Also where the folder cannot be read, or a name is no UTF-8.
+pub fn entries(folder: &Path, root: &Path) -> Result<Vec<Entry>> {
+    let error = || Error::io("read the folder", folder);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(error())? {
+        let entry = entry.map_err(error())?;
+        let Ok(name) = entry.file_name().into_string() else {
+            return Err(Error::format(folder, "name of an entry", "UTF-8", format!("{:?}", entry.file_name())));
+        };
+        if is_ignored(&name) {
+            continue;
+        }
+        let path = entry.path();
+        let kind = entry.file_type().map_err(Error::io("look at", &path))?;
+        let kind = if kind.is_symlink() { kind_behind_link(&path, root)? } else { kind };
+        found.push(Entry { name, is_folder: kind.is_dir() });
+    }
+    found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
+fn kind_behind_link(path: &Path, root: &Path) -> Result<FileType> {
+    let target = path.canonicalize().map_err(Error::io("follow the link", path))?;
+    if !target.starts_with(root) {
+        let expected = format!("below {}", root.display());
+        return Err(Error::format(path, "where the link leads", expected, target.display()));
+    }
+    Ok(target.metadata().map_err(Error::io("look at", path))?.file_type())
+}
+
+/// Returns the real path of a data set's folder.
+///
+/// # Errors
+///
+/// Where there is no such folder.
+pub fn real(folder: &Path) -> Result<PathBuf> {
+    let path = folder.canonicalize().map_err(Error::io("open", folder))?;
+    match path.is_dir() {
+        true => Ok(path),
+        false => Err(Error::format(folder, "file type", "a folder", "a file")),
+    }
+}
