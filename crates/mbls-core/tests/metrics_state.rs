@@ -160,7 +160,7 @@ fn nothing_has_no_value() {
     for reference in [false, true] {
         let mut metrics = empty(reference);
         assert!(metrics.value().is_none());
-        metrics.update(&Predictions::from_logits::<f32>(&[], 3, &[]).unwrap()).unwrap();
+        metrics.update(&Predictions::from_logits::<f32>(&[], 3, &[0u32; 0]).unwrap()).unwrap();
         assert!(metrics.value().is_none());
         let text = serde_json::to_string(&metrics).unwrap();
         assert_eq!(serde_json::from_str::<ClassificationMetrics>(&text).unwrap(), metrics);

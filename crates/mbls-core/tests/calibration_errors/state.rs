@@ -95,7 +95,7 @@ proptest! {
 
 #[test]
 fn nothing_has_no_value() {
-    let none = Predictions::from_probs::<f64>(&[], 3, &[]).unwrap();
+    let none = Predictions::from_probs::<f64>(&[], 3, &[0u32; 0]).unwrap();
     for (target, binning) in TARGETS.iter().flat_map(|t| BINNINGS.map(|b| (*t, b))) {
         let mut metric = CalibrationBins::new(target, binning, 15).unwrap();
         metric.update(&none).unwrap();
