@@ -72,7 +72,7 @@ impl Task for PointTask {
 
     fn observe(&self, step: &Step, metrics: &mut Accuracy) -> Result<()> {
         let logits = step.logits.flatten_all()?.to_vec1::<f32>()?;
-        Ok(metrics.update(&Predictions::from_logits(&logits, 2, &step.labels.to_vec1()?)?)?)
+        Ok(metrics.update(&Predictions::from_logits(&logits, 2, &step.labels.to_vec1::<u32>()?)?)?)
     }
 
     fn score(&self, value: &f64) -> f64 {
