@@ -8,7 +8,7 @@ mod evaluated;
 #[path = "../losses/slow.rs"]
 mod slow;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use evaluated::{Evaluated, flat};
 use mbls_core::Error;
 use mbls_core::loss::{AlphaSchedule, Loss, LossSpec, MarginLoss, SampleDependentFocal};

@@ -73,7 +73,7 @@ fn what_no_softmax_has_stays_an_error() {
     assert_eq!(LogitRows::new(&[MASKED; 2], 2).unwrap_err().to_string(), expected);
     // Of pixels too, where they count.
     let logits = [0.0, MASKED, 1.0, MASKED];
-    let batch = |ignored: &'static [u32]| SegmentationBatch::new(&logits, [1, 2, 1, 2], &[1, 0], ignored);
+    let batch = |ignored: &'static [i64]| SegmentationBatch::new(&logits, [1, 2, 1, 2], &[1, 0], ignored);
     assert!(batch(&[]).unwrap_err().to_string().starts_with("logit -inf at row 1"));
     assert!(batch(&[0]).is_ok());
     assert!(SegmentationBatch::new(&[0.0, MASKED, 1.0, 2.0], [1, 2, 1, 2], &[1, 1], &[]).is_ok());
