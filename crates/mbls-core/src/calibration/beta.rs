@@ -1,6 +1,6 @@
 use super::BinaryCalibrator;
 use super::binary::{Outcomes, check_finite, clipped, sorted_probs};
-use super::logistic::{self, Groups, sigmoid};
+use super::logistic::{self, Fitted, Groups, sigmoid};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -84,28 +84,37 @@ impl BinaryCalibrator for BetaCalibration {
             let slopes = groups.slopes([&of_one, &of_other], [map.a, map.b], map.c);
             slopes.map(|(slope, rounding)| slope < -rounding)
         };
-        // The loss is convex: a map at a bound is the best where the loss does not fall away from it. Below 0 is rounding.
+        // The loss is convex: a map at a bound is the best where the loss does not fall away from it.
         let constant = Saved { a: 0.0, b: 0.0, c: fit(&[])?.intercept };
         let [falls_with_a, falls_with_b] = falls(&constant);
         if !falls_with_a && !falls_with_b {
             return constant.try_into();
         }
-        // Of two probabilities many a and b make the same map, none of which is at a bound.
-        if falls_with_a && of_one.len() > 2 {
+        // Mostly the best map is inside of the bounds. Without them there may be none.
+        let both = fit(&[&of_one, &of_other]);
+        if let Ok(Fitted { weights, intercept }) = &both
+            && let [a, b] = weights[..]
+            && a >= 0.0
+            && b >= 0.0
+        {
+            return Saved { a, b, c: *intercept }.try_into();
+        }
+        if falls_with_a {
             let found = fit(&[&of_one])?;
             let only_a = Saved { a: found.weights[0].max(0.0), b: 0.0, c: found.intercept };
             if !falls(&only_a)[1] {
                 return only_a.try_into();
             }
         }
-        if falls_with_b && of_one.len() > 2 {
+        if falls_with_b {
             let found = fit(&[&of_other])?;
             let only_b = Saved { a: 0.0, b: found.weights[0].max(0.0), c: found.intercept };
             if !falls(&only_b)[0] {
                 return only_b.try_into();
             }
         }
-        let found = fit(&[&of_one, &of_other])?;
+        // Below 0 by rounding.
+        let found = both?;
         let [a, b] = [0, 1].map(|i| found.weights[i].max(0.0));
         Saved { a, b, c: found.intercept }.try_into()
     }

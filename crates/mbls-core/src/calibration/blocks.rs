@@ -26,8 +26,7 @@ impl Factor {
             .max_by(|&a, &b| share(left[a], &rests).total_cmp(&share(left[b], &rests)).then(left[b].cmp(&left[a])))
         {
             let pivot = left.swap_remove(at);
-            // False for NaN.
-            if !(rests[pivot] > least(pivot)) {
+            if rests[pivot].is_nan() || rests[pivot] <= least(pivot) {
                 break;
             }
             let root = rests[pivot].sqrt();

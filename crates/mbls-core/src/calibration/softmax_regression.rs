@@ -6,7 +6,7 @@ use super::conjugate::newton_step;
 use super::newton::{Evaluation, Objective, Step};
 use super::rows::{CHUNK, sums_over_rows};
 use super::separable::SEPARATES;
-use super::softmax_row::row_loss;
+use super::softmax_row::{Row, row_of};
 use super::sums::{compensated_sums, sum};
 use rayon::prelude::*;
 
@@ -248,7 +248,7 @@ impl SoftmaxRegression {
         let own = classes <= OWN_GRAM;
         let grams = if own { classes } else { 1 };
         // Behind the Gram matrices the mean variance of each class.
-        let mut sums = compensated_sums(self.labels.len(), grams * width * width + classes, |row, sums| {
+        let mut sums = sums_over_rows(&self.features, width, grams * width * width + classes, |row, x, sums| {
             let (gram, variances) = sums.split_at_mut(grams * width * width);
             let mut total = 0.0;
             for (k, sum) in variances.iter_mut().enumerate() {
@@ -256,11 +256,11 @@ impl SoftmaxRegression {
                 *sum += v;
                 total += v;
                 if own {
-                    add_gram(v, self.row(row), &mut gram[k * width * width..][..width * width]);
+                    add_gram(v, x, &mut gram[k * width * width..][..width * width]);
                 }
             }
             if !own {
-                add_gram(total, self.row(row), gram);
+                add_gram(total, x, gram);
             }
         });
         sums.iter_mut().for_each(|sum| *sum /= n);
@@ -327,16 +327,13 @@ impl Objective for SoftmaxRegression {
     fn at(&self, variables: &[f64]) -> Evaluation<Point> {
         let (classes, n) = (self.classes, self.labels.len() as f64);
         let mut probs = vec![0.0; self.features.len() / self.width() * classes];
-        // Per row loss, size of the logits, likeliest class and lead of the label.
-        let rows: Vec<(f64, f64, (usize, f64), f64)> = probs
+        let rows: Vec<Row> = probs
             .par_chunks_mut(classes)
             .with_min_len(CHUNK)
             .enumerate()
             .map(|(row, z)| {
                 self.logits(variables, self.row(row), z);
-                let size = z.iter().fold(0.0f64, |most, z| most.max(z.abs()));
-                let (loss, likeliest, ahead) = row_loss(z, self.labels[row] as usize);
-                (loss, size, likeliest, ahead)
+                row_of(z, self.labels[row] as usize)
             })
             .collect();
         let mut gradient = compensated_sums(self.labels.len(), variables.len(), |row, sums| {
@@ -348,13 +345,13 @@ impl Objective for SoftmaxRegression {
             self.add_outer(&residual, self.row(row), sums);
         });
         gradient.iter_mut().for_each(|sum| *sum /= n);
-        let mut value = sum(rows.iter().map(|row| row.0)) / n;
-        let rounding = |(row, (loss, size, ..)): (usize, &(f64, f64, (usize, f64), f64))| {
-            let p = probs[row * classes + self.labels[row] as usize];
-            4.0 * loss + (1.0 - p) * size
+        let mut value = sum(rows.iter().map(|row| row.loss)) / n;
+        let rounding = |(n, row): (usize, &Row)| {
+            let p = probs[n * classes + self.labels[n] as usize];
+            4.0 * row.loss + (1.0 - p) * row.size
         };
         let mut rounding = sum(rows.iter().enumerate().map(rounding)) / n;
-        let separates = self.penalty.is_none() && rows.iter().all(|(_, size, _, ahead)| *ahead > SEPARATES * size);
+        let separates = self.penalty.is_none() && rows.iter().all(|row| row.ahead > SEPARATES * row.size);
         if !self.penalty.is_none() {
             let slope = self.penalty_times(variables);
             let penalty = 0.5 * sum(slope.iter().zip(variables).map(|(s, x)| s * x));
@@ -363,7 +360,7 @@ impl Objective for SoftmaxRegression {
             gradient.iter_mut().zip(slope).for_each(|(g, s)| *g += s);
         }
         self.project(&mut gradient);
-        let likeliest = rows.into_iter().map(|row| row.2).collect();
+        let likeliest = rows.into_iter().map(|row| (row.likeliest, row.rest)).collect();
         Evaluation { value, rounding: f64::EPSILON * rounding, point: Point { gradient, probs, likeliest, separates } }
     }
 

@@ -3,9 +3,21 @@
 use super::logistic::ln_1p;
 use crate::simd::exp;
 
-/// A row's loss, probabilities in place of its logits, the likeliest class with what is left for the
-/// others, and how far the label is ahead of the next.
-pub(super) fn row_loss(z: &mut [f64], label: usize) -> (f64, (usize, f64), f64) {
+/// What is known of a row beside its probabilities.
+pub(super) struct Row {
+    pub(super) loss: f64,
+    /// The largest magnitude of its logits.
+    pub(super) size: f64,
+    pub(super) likeliest: usize,
+    /// What the likeliest class leaves for the others.
+    pub(super) rest: f64,
+    /// How far the label's logit is ahead of the next.
+    pub(super) ahead: f64,
+}
+
+/// Puts probabilities in place of the logits of a row.
+pub(super) fn row_of(z: &mut [f64], label: usize) -> Row {
+    let size = z.iter().fold(0.0f64, |most, z| most.max(z.abs()));
     let likeliest = (1..z.len()).fold(0, |best, k| if z[k] > z[best] { k } else { best });
     let (most, own) = (z[likeliest], z[label]);
     let second = (0..z.len()).filter(|&k| k != likeliest).map(|k| z[k]).fold(f64::NEG_INFINITY, f64::max);
@@ -17,5 +29,5 @@ pub(super) fn row_loss(z: &mut [f64], label: usize) -> (f64, (usize, f64), f64) 
     let total = 1.0 + others;
     z.iter_mut().for_each(|z| *z /= total);
     z[likeliest] = 1.0 / total;
-    (ln_1p(others) + (most - own), (likeliest, others / total), ahead)
+    Row { loss: ln_1p(others) + (most - own), size, likeliest, rest: others / total, ahead }
 }

@@ -126,9 +126,9 @@ fn no_optimum(map: &Map, rising_only: bool) -> Option<&'static str> {
     by_threshold(&scores, &map.positive, rising_only).then_some("separable")
 }
 
-/// The worst of several maps.
-fn worst(distances: impl Iterator<Item = Distance>) -> Verdict {
-    match distances.filter(|distance| !distance.is_optimal()).next() {
+/// The first of several maps that is not optimal.
+fn worst(mut distances: impl Iterator<Item = Distance>) -> Verdict {
+    match distances.find(|distance| !distance.is_optimal()) {
         Some(distance) => Verdict::NotOptimal(distance),
         None => Verdict::Optimal,
     }
