@@ -30,10 +30,12 @@ pub struct SmoothEce {
     pub n: u64,
 }
 
-/// Steps of bisection for the bandwidth, from `(0, 1]`, of relplot.
-const REFERENCE_STEPS: usize = 10;
-/// Ours: where the error falls steeply with the bandwidth, a step too wide is a multiple of it in the error.
-const DEFAULT_STEPS: usize = 20;
+/// Steps of bisection for the bandwidth, from `(0, 1]`.
+const STEPS: usize = 10;
+/// The most steps where the error falls so steeply with the bandwidth that a step is a multiple of it in the error.
+const MOST_STEPS: usize = 20;
+/// By how much the errors at the ends of the last step may differ.
+const TOLERANCE: f64 = 5e-4;
 /// Bandwidths below are taken without a look at the error.
 const SMALLEST_BANDWIDTH: f64 = 1e-3;
 /// What keeps a density from being 0.
@@ -47,8 +49,9 @@ impl SortedTopLabels {
     /// spread by a Gaussian of deviation `s` reflected at 0 and 1, and `d_s` the sum of as many Gaussians of weight 1. The
     /// bandwidth is the one that the error at it does not exceed, by bisection: the error has no setting.
     ///
-    /// Confidences are put on a grid of at least 1001 points, that of the authors' package relplot 1.0.3, whose values
-    /// [`SmoothConvention::Reference`] gives, with its ten steps of bisection. Takes `O(n)` and `O(1 / s^2)` per step.
+    /// Confidences are put on a grid of at least 1001 points. Grid and ten steps of bisection are those of the authors' package
+    /// relplot 1.0.3, whose values [`SmoothConvention::Reference`] gives; by default there are more where the error falls
+    /// steeply. Takes `O(n)` and `O(1 / s^2)` per step.
     ///
     /// # References
     ///
@@ -57,13 +60,14 @@ impl SortedTopLabels {
     pub fn smooth_ece(&self, convention: SmoothConvention) -> SmoothEce {
         let error = |bandwidth| self.smooth_ece_at(bandwidth, convention);
         let suffices = |bandwidth| bandwidth < SMALLEST_BANDWIDTH || bandwidth < error(bandwidth);
+        // The error falls as the bandwidth grows, and equals it between the two.
+        let near = |below, above| below < SMALLEST_BANDWIDTH || error(below) - error(above) < TOLERANCE;
         let (mut above, mut below) = (1.0, 0.0);
         if !suffices(above) {
-            let steps = match convention {
-                SmoothConvention::Default => DEFAULT_STEPS,
-                SmoothConvention::Reference => REFERENCE_STEPS,
-            };
-            for _ in 0..steps {
+            for step in 0..MOST_STEPS {
+                if step >= STEPS && (convention == SmoothConvention::Reference || near(below, above)) {
+                    break;
+                }
                 let middle = (above + below) / 2.0;
                 if suffices(middle) {
                     below = middle;
