@@ -53,6 +53,7 @@ pub(crate) fn run(command: &Command) -> Result<()> {
     mbls_nn::atomic::write(&out.join("report.html"), mbls_report::html(&report).as_bytes())?;
     for suite in &report.suites {
         println!("\n{}\n\n{}", suite.title, mbls_report::markdown(suite));
+        suite.notes.iter().for_each(|note| println!("Note: {note}"));
     }
     println!("results: {}\nreport:  {}", out.join("results.json").display(), out.join("report.html").display());
     Ok(())
