@@ -188,3 +188,50 @@ fn what_does_not_fit_is_named() {
     let said = fail(bench(&suite, folder.path(), &out));
     assert!(said.contains("expected a file train.csv"), "{said}");
 }
+
+/// How a file was read is said and in the report: quotation marks, labels that begin at 1, what was left out.
+#[test]
+fn the_way_a_file_is_read_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    let suite_of = |columns: &str| {
+        let data = format!("data = {{ kind = \"textfile\"{columns} }}");
+        suite(folder.path(), "data = { kind = \"textfile\" }", &data)
+    };
+    // Tab-separated texts that begin with a quotation mark, labels 1 and 2.
+    let tsv = folder.path().join("news.tsv");
+    let row = |i: usize| {
+        let (label, text) = review(i);
+        let mark = if i.is_multiple_of(5) { "\"" } else { "" };
+        format!("{}\t{mark}{text}\n", if label == "good" { 1 } else { 2 })
+    };
+    std::fs::write(&tsv, format!("label\ttext\n{}", (0..48).map(row).collect::<String>())).expect("a file");
+    let once = |mut command: Command| {
+        command.args(["--loss", "ce", "--epochs", "1"]);
+        command
+    };
+    let said = text(&run(once(bench(&suite_of(""), &tsv, &out))));
+    let reading = "48 records from 49 lines, quoting none, quotation marks kept as text at the beginning of 10 fields; \
+                   labels are numbers: 1 is class 0, 2 is class 1";
+    assert!(said.contains(reading), "{said}");
+    let page = std::fs::read_to_string(out.join("report.html")).expect("a report");
+    assert!(page.contains("labels are numbers: 1 is class 0, 2 is class 1"), "{page}");
+    assert_eq!(results(&out)["data"][0]["counts"]["names"], serde_json::json!(["1", "2"]));
+    // The same marks would open fields that never close.
+    let said = fail(once(bench(&suite_of(", columns = { quoting = \"double\" }"), &tsv, &out)));
+    assert!(said.contains("news.tsv: line 2: quotation mark that opens field 2"), "{said}");
+    // Half of a surrogate pair in one line.
+    let json = folder.path().join("news.jsonl");
+    let line = |i: usize| {
+        let (label, text) = review(i);
+        let half = if i == 7 { "\\ud83d" } else { "" };
+        format!("{{\"label\":\"{label}\",\"text\":\"{text}{half}\"}}\n")
+    };
+    std::fs::write(&json, (0..48).map(line).collect::<String>()).expect("a file");
+    let said = fail(once(bench(&suite_of(""), &json, &out)));
+    assert!(said.contains("news.jsonl: line 8") && said.contains("--skip-undecodable"), "{said}");
+    let mut command = once(bench(&suite_of(""), &json, &folder.path().join("other")));
+    command.arg("--skip-undecodable");
+    let said = text(&run(command));
+    assert!(said.contains("47 records from 48 lines") && said.contains("1 record left out"), "{said}");
+}
