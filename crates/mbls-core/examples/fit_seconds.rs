@@ -1,7 +1,7 @@
 //! The seconds that fits take, the least of five; with `big` of 100 classes, once.
 //!
 //! ```text
-//! cargo run -p mbls-core --no-default-features --example fit_seconds [-- big]
+//! cargo run -p mbls-core --no-default-features --example fit_seconds [-- big | -- NAME]
 //! ```
 
 use mbls_core::calibration::{CalibratorSpec, Odir, PlattTargets, Reduction, Scores};
@@ -54,7 +54,12 @@ fn main() {
             ("Dirichlet, 100 x 10,000", 10_000, 100, CalibratorSpec::Dirichlet { odir }),
         ];
     }
+    // Those whose name begins with an argument.
+    let only = std::env::args().nth(1).filter(|argument| argument != "big");
     for (name, n, classes, spec) in jobs {
+        if only.as_ref().is_some_and(|only| !name.starts_with(only.as_str())) {
+            continue;
+        }
         let (scores, labels) = rows(n, classes, 1.0);
         let mut best = f64::INFINITY;
         let mut outcome = String::new();
