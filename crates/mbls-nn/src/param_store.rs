@@ -145,7 +145,7 @@ impl ParamStore {
 
     /// Sets every variable to its tensor in `state`, converted to the store's type and device.
     ///
-    /// Names may be those of a [wrapper](Self::load#wrappers): the state of an [`Ema`](crate::Ema)
+    /// Names may be those of a wrapper ([`load`](Self::load)): the state of an [`Ema`](crate::Ema)
     /// is one.
     ///
     /// # Errors
