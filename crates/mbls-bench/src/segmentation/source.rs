@@ -53,7 +53,14 @@ impl Segmentation {
                 let train = part(found.train.as_deref().and_then(list_name).unwrap_or("train"))?;
                 let optional = |list: &Option<String>| list.as_deref().and_then(list_name).map(part).transpose();
                 let (validation, test) = (optional(&found.validation)?, optional(&found.test)?);
-                Ok(Self { train, validation, test, notes: unused(&lists, found.others) })
+                let mut notes = unused(&lists, found.others);
+                if !classes.is_default() {
+                    let (values, void) = (classes.values(), classes.void_values());
+                    notes.push(format!(
+                        "masks: the values {values:?} are the classes in their order, {void:?} are void"
+                    ));
+                }
+                Ok(Self { train, validation, test, notes })
             }
             other => {
                 bail!("{}: expected a data set of pictures with masks", other.name())

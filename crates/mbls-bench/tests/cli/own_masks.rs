@@ -206,6 +206,7 @@ fn the_values_of_binary_masks_are_classes_where_they_are_named() {
     command.args(["--loss", "ce"]);
     let said = text(&run(command));
     assert!(said.contains("| ground | "), "{said}");
+    assert!(said.contains("masks: the values [0, 255] are the classes in their order, [] are void"), "{said}");
     let found = results(&out);
     let counts = &found["data"][0]["counts"];
     assert_eq!((counts["counted"].as_str(), counts["names"][1].as_str()), (Some("pixels"), Some("thing")), "{counts}");
