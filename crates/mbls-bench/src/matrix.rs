@@ -134,26 +134,23 @@ impl SuiteRun {
             let found = counts.check(suite.data.is_ones_own()).with_context(|| format!("the data of seed {seed}"))?;
             let new = found.into_iter().filter(|warning| !warnings.contains(warning)).collect::<Vec<_>>();
             warnings.extend(new);
-            if counts.counted != Counted::Pixels {
-                let train: u64 = counts.train.classes.iter().sum();
-                if train < sizes.train as u64 && first.is_none() {
-                    let all = sizes.train;
-                    notes.push(format!(
-                        "{train} of {all} texts are trained on: the others are copies of validation or test texts"
-                    ));
-                }
-                ensure!(
-                    train >= batch_size as u64,
-                    "the training part has {train} samples, fewer than the {batch_size} of one batch (recipe.batch_size)"
-                );
+            // Of masks pixels are counted, of all others what is trained on.
+            let train = match counts.counted {
+                Counted::Pixels => sizes.train,
+                Counted::Images | Counted::Texts => counts.train.total() as usize,
+            };
+            ensure!(
+                train >= batch_size,
+                "the training part has {train} samples, fewer than the {batch_size} of one batch (recipe.batch_size)"
+            );
+            if train < sizes.train && first.is_none() {
+                let all = sizes.train;
+                notes.push(format!(
+                    "{train} of {all} texts are trained on: the others are copies of validation or test texts"
+                ));
             }
             first.get_or_insert(counts);
         }
-        ensure!(
-            sizes.train >= batch_size,
-            "the training part has {} samples, fewer than the {batch_size} of one batch (recipe.batch_size)",
-            sizes.train
-        );
         let counts = first.context("expected at least one seed")?;
         let summary = DataSummary { suite: suite.name.clone(), seeds: self.scale.seeds, counts, notes, warnings };
         summary.lines(suite.data.is_ones_own()).iter().for_each(|line| mbls_train::say(line));

@@ -53,7 +53,8 @@ impl PartCounts {
         Self { classes: counts, void: 0 }
     }
 
-    fn total(&self) -> u64 {
+    /// All that has a class.
+    pub(crate) fn total(&self) -> u64 {
         self.classes.iter().sum()
     }
 }

@@ -85,8 +85,11 @@ impl Source {
         let named = self.train.images.class_names();
         let names =
             if named.is_empty() { (0..classes).map(|class| class.to_string()).collect() } else { named.to_vec() };
-        let of = |part: Part| PartCounts::of_labels(part.labels(), classes);
-        let [train, validation, test] = self.parts(spec, rule, sizes, seed)?.map(of);
+        let [train, validation, test] = self.parts(spec, rule, sizes, seed)?.map(|part| {
+            let classes = part.images.class_counts(&part.indices)?;
+            anyhow::Ok(PartCounts { classes, void: 0 })
+        });
+        let (train, validation, test) = (train?, validation?, test?);
         Ok(ClassCounts { counted: Counted::Images, names, train, validation, test, void_value: None })
     }
 
@@ -94,6 +97,7 @@ impl Source {
     fn stratified(&self, sizes: Sizes, seed: Seed) -> Result<[Part; 3]> {
         let of = |part: &Part, sizes: &[usize]| -> Result<Vec<Part>> {
             let parts = stratified_split(&part.labels(), sizes, seed.derive("split"))
+                .map_err(|error| error.with_class_names(part.images.class_names()))
                 .with_context(|| format!("cannot split {} pictures into {sizes:?}", part.indices.len()))?;
             let indices = |places: Vec<usize>| places.into_iter().map(|place| part.indices[place]).collect();
             Ok(parts.into_iter().map(|places| Part { indices: indices(places), ..part.clone() }).collect())
