@@ -6,6 +6,7 @@ use candle_transformers::models::{bert, distilbert};
 use mbls_nlp::model::{FrozenEncoder, TransformerClassifier};
 use mbls_nn::{Optimizer, ParamStore, Sgd, SgdConfig};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::error::Error;
 use std::path::Path;
 
@@ -96,6 +97,32 @@ fn the_features_are_those_of_candles_model_and_padding_behind_is_not_seen() -> R
         // Nothing but padding.
         let nothing = encoder.forward(&tokens(&[[0; 5]])?)?.to_vec2::<f32>()?;
         assert!(nothing[0].iter().all(|v| v.is_finite()));
+    }
+    Ok(())
+}
+
+/// Wrappers put their names before all others; BERT's own `encoder.` is not one of them.
+#[test]
+fn the_prefixes_of_wrappers_are_taken_off_and_said() -> Result<()> {
+    for config in configs() {
+        let kind = config["model_type"].as_str().expect("a name");
+        let directory = tempfile::tempdir()?;
+        let store = write(directory.path(), &config)?;
+        let texts = tokens(&[[1, 2, 3, 4, 5]])?;
+        let expected = read(directory.path())?.forward(&texts)?.to_vec2::<f32>()?;
+        for prefix in ["", "module.", "_orig_mod.", "model.", "net.", "encoder.", "model.module.", "module.encoder."] {
+            for own in [String::new(), format!("{kind}.")] {
+                let mut state: HashMap<String, Tensor> =
+                    store.state().into_iter().map(|(name, tensor)| (format!("{prefix}{own}{name}"), tensor)).collect();
+                // A head and a count beside it change nothing.
+                state.insert(format!("{prefix}classifier.bias"), Tensor::zeros(2, DType::F32, &Device::Cpu)?);
+                state.insert("n_averaged".into(), Tensor::new(3i64, &Device::Cpu)?);
+                candle_core::safetensors::save(&state, directory.path().join("model.safetensors"))?;
+                let encoder = read(directory.path()).map_err(|error| format!("{prefix}{own}: {error}"))?;
+                assert_eq!(encoder.prefix(), prefix, "{own}");
+                assert_eq!(encoder.forward(&texts)?.to_vec2::<f32>()?, expected, "{prefix}{own}");
+            }
+        }
     }
     Ok(())
 }

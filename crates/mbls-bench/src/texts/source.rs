@@ -138,7 +138,10 @@ impl TextSource {
             return Ok(parts);
         }
         let (labels, Sizes { train, validation, test }) = (self.texts.labels(), sizes);
-        let mut parts = self.division.split(labels, self.groups()?, validation, test, seed.derive("split"))?;
+        let mut parts = self
+            .division
+            .split(labels, self.groups()?, validation, test, seed.derive("split"))
+            .map_err(|error| error.with_class_names(self.texts.class_names()))?;
         // Copies leave less than was asked for; a profile may ask for less than all.
         let (all, size) = (parts.train.len(), train.min(parts.train.len()));
         let chosen = random_split(all, &[size], seed.derive("train"))?.pop().context("a split is missing")?;
@@ -248,6 +251,17 @@ mod tests {
                 assert!(own.is_none_or(|own| own.eq(part.iter().copied())), "{parts:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_class_with_too_few_texts_is_named() {
+        let mut source = source(40, None, None);
+        let mut labels = vec![0; 40];
+        labels[7] = 1;
+        let (texts, names) = (source.texts.texts().to_vec(), source.texts.class_names().to_vec());
+        source.texts = LabelledTexts::new("made", texts, labels, names).unwrap();
+        let error = source.splits(SplitRule::Stratified, sizes(20, 8, 12), Seed(1)).unwrap_err().to_string();
+        assert!(error.contains("class 1 (odd) has 1 items, fewer than the 3 parts"), "{error}");
     }
 
     #[test]

@@ -47,7 +47,9 @@ impl Protocol {
             Self::Published { seed } => published_split(texts.len(), *seed),
             Self::Correct { validation, test, duplicates, seed } => {
                 let groups = duplicate_groups(texts.texts(), duplicates)?;
-                division.split(texts.labels(), &groups, *validation, *test, *seed)
+                division
+                    .split(texts.labels(), &groups, *validation, *test, *seed)
+                    .map_err(|error| error.with_class_names(texts.class_names()))
             }
         }
     }

@@ -32,6 +32,7 @@ pub struct FrozenEncoder {
     words: usize,
     longest: usize,
     padding: u32,
+    prefix: String,
 }
 
 enum Model {
@@ -43,6 +44,8 @@ impl FrozenEncoder {
     /// The encoder that the `config.json` and the safetensors file of a model describe, in `f32`.
     ///
     /// `model_type` decides between `bert` and `distilbert`. Names with and without that prefix are understood, and heads are left out.
+    /// What wrappers put before the names (`module.`, `model.`, ..) is taken off as [`ParamStore::load`](mbls_nn::ParamStore::load) does;
+    /// [`prefix`](Self::prefix) says what was.
     ///
     /// # Errors
     ///
@@ -81,7 +84,9 @@ impl FrozenEncoder {
         };
         let unreadable =
             |error: &dyn std::fmt::Display| Error::format(weights, "the weights", format!("those of {kind}"), error);
-        let tensors = Checkpoint::read(weights).and_then(|c| c.state_dict()).map_err(|error| unreadable(&error))?;
+        let checkpoint = Checkpoint::read(weights).map_err(|error| unreadable(&error))?;
+        let of_encoder = |name: &str| is_of_encoder(&kind, name);
+        let (tensors, prefix) = checkpoint.state_dict_for(of_encoder).map_err(|error| unreadable(&error))?;
         let vb = VarBuilder::from_tensors(tensors.into_iter().collect(), DType::F32, device);
         let model = match kind.as_str() {
             "bert" => {
@@ -93,7 +98,12 @@ impl FrozenEncoder {
                 distilbert::DistilBertModel::load(vb, &config).map(|model| Model::DistilBert(Box::new(model)))
             }
         };
-        Ok(Self { model: model.map_err(|error| unreadable(&error))?, dim, words, longest, padding })
+        Ok(Self { model: model.map_err(|error| unreadable(&error))?, dim, words, longest, padding, prefix })
+    }
+
+    /// What was taken off the names of the file's tensors; empty where nothing was.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// Numbers of a feature vector.
@@ -110,6 +120,13 @@ impl FrozenEncoder {
     pub fn padding(&self) -> u32 {
         self.padding
     }
+}
+
+/// Whether a tensor of that name belongs to an encoder of that `model_type`, with or without the
+/// type before it.
+fn is_of_encoder(kind: &str, name: &str) -> bool {
+    let bare = name.strip_prefix(kind).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name);
+    ["embeddings.", "encoder.layer.", "transformer.layer.", "pooler."].iter().any(|part| bare.starts_with(part))
 }
 
 impl Module for FrozenEncoder {

@@ -148,6 +148,21 @@ impl Checkpoint {
         Ok(wrapper::without(&wrapper::common(&weights), weights))
     }
 
+    /// Returns the weights by name as [`state_dict`](Self::state_dict) does, without the prefix of
+    /// wrappers that makes the most names `expected`, and that prefix (empty where none does).
+    ///
+    /// For networks that are not built in a [`ParamStore`](crate::ParamStore), whose
+    /// [`load`](crate::ParamStore::load) takes prefixes off by the same rule.
+    ///
+    /// # Errors
+    ///
+    /// As [`state_dict`](Self::state_dict).
+    pub fn state_dict_for(&self, expected: impl Fn(&str) -> bool) -> Result<(BTreeMap<String, Tensor>, String)> {
+        let weights = self.weights()?;
+        let prefix = wrapper::prefix(&weights, expected);
+        Ok((wrapper::without(&prefix, weights), prefix))
+    }
+
     /// The weights by the names that they have in the file.
     fn weights(&self) -> Result<BTreeMap<String, Tensor>> {
         let weights = weights::find(&self.values, self.root)
