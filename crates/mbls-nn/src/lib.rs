@@ -27,7 +27,6 @@
 //! # Ok::<(), mbls_nn::Error>(())
 //! ```
 
-pub mod atomic;
 mod axis;
 mod backward;
 pub mod checkpoint;

@@ -1,7 +1,7 @@
 //! Checkpoints into a [`ParamStore`] and out of it.
 
 use super::{Checkpoint, safetensors};
-use crate::{Error, Fit, LoadReport, ParamStore, Result, atomic};
+use crate::{Error, Fit, LoadReport, ParamStore, Result};
 use std::path::Path;
 
 impl ParamStore {
@@ -55,17 +55,17 @@ impl ParamStore {
         let prefix = format!("{part}.");
         if !self.names().iter().any(|name| name.starts_with(&prefix)) {
             let expected = "the name of a part of the network";
-            return Err(Error::Setting { field: "part", value: part.to_owned(), expected });
+            return Err(Error::Setting { name: "part", value: part.to_owned(), expected });
         }
         self.fit_part(&prefix, &checkpoint.name, checkpoint.weights()?, fit)
     }
 
     /// Writes parameters and buffers to a safetensors file, which [`Checkpoint::read`] and PyTorch's `safetensors` read: whole or
-    /// not at all, as [`atomic::write`] says.
+    /// not at all, as [`mbls_io::atomic::write`] says.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where a step of the writing fails, and [`Error::Checkpoint`] as for [`to_safetensors`](Self::to_safetensors);
+    /// [`Error::File`] where a step of the writing fails, and [`Error::Checkpoint`] as for [`to_safetensors`](Self::to_safetensors);
     /// what was at `path` is intact.
     ///
     /// ```no_run
@@ -79,7 +79,7 @@ impl ParamStore {
     /// # Ok::<(), mbls_nn::Error>(())
     /// ```
     pub fn save(&self, path: &Path) -> Result<()> {
-        atomic::write(path, &self.to_safetensors()?)
+        Ok(mbls_io::atomic::write(path, &self.to_safetensors()?)?)
     }
 
     /// Parameters and buffers as a safetensors file with the same names.

@@ -94,9 +94,9 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where the file cannot be read, [`Error::Checkpoint`] where it is empty, cut off, damaged, or of another kind.
+    /// [`Error::File`] where the file cannot be read, [`Error::Checkpoint`] where it is empty, cut off, damaged, or of another kind.
     pub fn read(path: &Path) -> Result<Self> {
-        let file = std::fs::read(path).map_err(Error::io("read", path))?;
+        let file = std::fs::read(path).map_err(mbls_io::Error::io("read", path))?;
         Self::named(path.display().to_string(), file)
     }
 

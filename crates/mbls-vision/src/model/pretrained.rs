@@ -87,7 +87,7 @@ pub fn load_beside(
     let variables = [store.parameters(), store.buffers()].concat();
     if !variables.iter().any(|(name, _)| within(head, name)) {
         let expected = "the name of a part of the network";
-        return Err(Error::Setting { field: "head", value: head.to_owned(), expected });
+        return Err(Error::Setting { name: "head", value: head.to_owned(), expected });
     }
     let heads = [&[head], others].concat();
     // Copies before anything changes, so that what follows the load cannot fail for another reason.
