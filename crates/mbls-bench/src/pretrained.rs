@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use mbls_io::Fingerprint;
+use mbls_nn::checkpoint::StateDict;
 use mbls_nn::{Checkpoint, ParamStore};
 use mbls_seg::model::Network;
 use mbls_vision::model::pretrained::{self, Head};

@@ -75,6 +75,14 @@ pub enum Error {
         /// What it holds.
         found: String,
     },
+    /// A file is not a checkpoint, or not one that can be read.
+    #[error("{file}: {problem}")]
+    Checkpoint {
+        /// The file.
+        file: String,
+        /// What is wrong with it, and where.
+        problem: String,
+    },
     /// A value handed over in memory does not fit.
     #[error("{name}: expected {expected}, found {found}")]
     Value {

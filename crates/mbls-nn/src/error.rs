@@ -25,17 +25,9 @@ pub enum Error {
         /// Names with the found and the expected type or value.
         problems: Vec<String>,
     },
-    /// A file cannot be read or written.
+    /// A file cannot be read or written, or is not a checkpoint that can be read.
     #[error(transparent)]
     File(#[from] mbls_io::Error),
-    /// A file is no checkpoint, or not one that can be read.
-    #[error("{file}: {problem}")]
-    Checkpoint {
-        /// The file.
-        file: String,
-        /// What is wrong with it, and where.
-        problem: String,
-    },
     /// A setting lies outside its range.
     #[error("{name} = {value}: expected {expected}")]
     Setting {

@@ -38,6 +38,7 @@ mod fit;
 mod graph;
 pub mod init;
 mod layer;
+mod load;
 pub mod optim;
 mod param_store;
 pub mod portable;

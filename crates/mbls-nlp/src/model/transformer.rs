@@ -5,6 +5,7 @@ use candle_nn::{ModuleT, VarBuilder};
 use candle_transformers::models::{bert, distilbert};
 use mbls_data::Error;
 use mbls_io::file::read_bounded;
+use mbls_nn::checkpoint::StateDict;
 use mbls_nn::{Checkpoint, Dropout, Linear, Relu, no_grad};
 use serde_json::Value;
 use std::path::Path;

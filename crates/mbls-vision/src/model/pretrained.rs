@@ -64,7 +64,7 @@ pub struct Pretrained {
 ///
 /// # Errors
 ///
-/// [`Error::Setting`] where the network has no part `head`; [`Error::Checkpoint`] where no weights are found; [`Error::State`]
+/// [`Error::Setting`] where the network has no part `head`; [`mbls_io::Error::Checkpoint`] where no weights are found; [`Error::State`]
 /// where anything outside `head` is missing, unexpected or of another shape. No variable has changed then.
 pub fn load(store: &ParamStore, checkpoint: &Checkpoint, head: &str, choice: Head) -> Result<Pretrained> {
     load_beside(store, checkpoint, head, &[], choice)
@@ -126,7 +126,7 @@ pub fn load_beside(
 ///
 /// # Errors
 ///
-/// [`Error::Setting`] where the network has no part `encoder`; [`Error::Checkpoint`] where no weights are found; [`Error::State`]
+/// [`Error::Setting`] where the network has no part `encoder`; [`mbls_io::Error::Checkpoint`] where no weights are found; [`Error::State`]
 /// where anything but `head` is missing, unexpected or of another shape. No variable has changed then.
 ///
 /// ```

@@ -1,13 +1,10 @@
 //! Safetensors: a JSON header with names, types, shapes and places, then the bytes.
 
+use super::array::ElementType;
 use super::values::{Id, Node, Parsed, Values};
 use super::view::{Element, StorageRef, TensorRef};
-use candle_core::{DType, Tensor};
 use safetensors::{Dtype, SafeTensors};
 use std::collections::{BTreeMap, HashMap};
-
-/// The name in the header that means no tensor.
-pub(super) const RESERVED: &str = "__metadata__";
 
 /// Reads the file's tensors as one dict. The crate checks that the tensors fill the file without gap or overlap, and bounds the
 /// header.
@@ -47,22 +44,17 @@ pub(super) fn read(file: &[u8], limit: usize) -> Parsed<(Values, Id)> {
 
 fn element(dtype: Dtype) -> Element {
     match dtype {
-        Dtype::F64 => Element::Same(DType::F64),
-        Dtype::F32 => Element::Same(DType::F32),
-        Dtype::F16 => Element::Same(DType::F16),
-        Dtype::BF16 => Element::Same(DType::BF16),
-        Dtype::I64 => Element::Same(DType::I64),
-        Dtype::I32 => Element::Same(DType::I32),
-        Dtype::I16 => Element::Same(DType::I16),
-        Dtype::U32 => Element::Same(DType::U32),
-        Dtype::U8 => Element::Same(DType::U8),
-        Dtype::I8 => Element::I8,
-        Dtype::BOOL => Element::Bool,
+        Dtype::F64 => Element::Known(ElementType::F64),
+        Dtype::F32 => Element::Known(ElementType::F32),
+        Dtype::F16 => Element::Known(ElementType::F16),
+        Dtype::BF16 => Element::Known(ElementType::BF16),
+        Dtype::I64 => Element::Known(ElementType::I64),
+        Dtype::I32 => Element::Known(ElementType::I32),
+        Dtype::I16 => Element::Known(ElementType::I16),
+        Dtype::U32 => Element::Known(ElementType::U32),
+        Dtype::U8 => Element::Known(ElementType::U8),
+        Dtype::I8 => Element::Known(ElementType::I8),
+        Dtype::BOOL => Element::Known(ElementType::Bool),
         other => Element::Unknown(other.bitsize() / 8),
     }
-}
-
-/// Tensors as a safetensors file. The bytes depend on names and values alone.
-pub(super) fn write(tensors: &BTreeMap<String, Tensor>) -> candle_core::Result<Vec<u8>> {
-    Ok(safetensors::serialize(tensors, None)?)
 }

@@ -1,26 +1,13 @@
-//! Weights from and to files of PyTorch and safetensors.
+//! Files of PyTorch and safetensors, read without running anything and without a tensor library.
 //!
-//! Where a classifier is replaced, the rest is loaded:
+//! ```no_run
+//! use mbls_io::checkpoint::Checkpoint;
 //!
-//! ```
-//! use candle_core::{DType, Device};
-//! use mbls_nn::{BatchNorm1d, Checkpoint, Fit, Linear, ParamStore};
-//!
-//! let network = |classes, seed| {
-//!     let store = ParamStore::new(seed, DType::F32, &Device::Cpu);
-//!     BatchNorm1d::new(3, store.var_builder().pp("bn"))?;
-//!     Linear::new(3, classes, store.var_builder().pp("fc"))?;
-//!     Ok::<_, mbls_nn::Error>(store)
-//! };
-//! // Of a file: Checkpoint::read("network.pth".as_ref())?
-//! let checkpoint = Checkpoint::from_bytes(network(1000, 1)?.to_safetensors()?)?;
-//! let report = network(10, 2)?.load(&checkpoint, Fit::Except(&["fc"]))?;
-//! assert_eq!(report.loaded, ["bn.bias", "bn.running_mean", "bn.running_var", "bn.weight"]);
-//! assert_eq!(
-//!     report.to_string(),
-//!     "4 loaded, 2 of another shape [fc.bias: shape [1000], expected [10], fc.weight: shape [1000, 3], expected [10, 3]]"
-//! );
-//! # Ok::<(), mbls_nn::Error>(())
+//! let checkpoint = Checkpoint::read("network.pth".as_ref())?;
+//! for (name, array) in checkpoint.arrays()? {
+//!     println!("{name}: {:?} of {:?}", array.shape, array.element);
+//! }
+//! # Ok::<(), mbls_io::Error>(())
 //! ```
 //!
 //! # What is read
@@ -31,10 +18,8 @@
 //! - safetensors.
 //!
 //! The weights may be the object itself or lie one or two levels deep under a usual key
-//! (`state_dict`, `model`, ..). What wrappers put before the names is taken off where more of them
-//! then fit the network, as [`ParamStore::load`](crate::ParamStore::load) says. A file in which no
-//! weights are found, or two sets of them, is an error that says what it holds; [`Checkpoint::at`]
-//! then chooses.
+//! (`state_dict`, `model`, ..). A file in which no weights are found, or two sets of them,
+//! is an error that says what it holds; [`Checkpoint::at`] then chooses.
 //!
 //! # What is not run
 //!
@@ -51,9 +36,9 @@
 //! against its content; the other two formats have none, so that a changed weight in them cannot be noticed.
 
 mod archive;
+mod array;
 mod globals;
 mod legacy;
-mod load;
 mod pickle;
 mod safetensors;
 mod value;
@@ -61,13 +46,14 @@ mod values;
 mod view;
 mod weights;
 
+pub use array::{Array, ElementType};
 pub use value::{Key, Value};
 
-use crate::{Error, Result, wrapper};
-use candle_core::Tensor;
+use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 use values::{Id, Parsed, Values};
 
 /// How much larger than its file a tensor may be: broadcast tensors are stored once.
@@ -76,11 +62,6 @@ const SPARE: usize = 16 << 20;
 /// The objects of a file of PyTorch or safetensors; see [the module](self).
 ///
 /// The file is kept in memory; a tensor is copied out of it when asked for.
-///
-/// # Types
-///
-/// `f64`, `f32`, `f16`, `bf16`, `i64`, `i32`, `i16`, `u8` and (safetensors) `u32` stay what they are; `i8` becomes `i64`, bool
-/// becomes `u8` of 0 and 1. [`ParamStore::load`](crate::ParamStore::load) converts to the store's type.
 pub struct Checkpoint {
     /// Its path, for messages.
     name: String,
@@ -94,9 +75,9 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// [`Error::File`] where the file cannot be read, [`Error::Checkpoint`] where it is empty, cut off, damaged, or of another kind.
+    /// [`Error::Io`] where the file cannot be read, [`Error::Checkpoint`] where it is empty, cut off, damaged, or of another kind.
     pub fn read(path: &Path) -> Result<Self> {
-        let file = std::fs::read(path).map_err(mbls_io::Error::io("read", path))?;
+        let file = std::fs::read(path).map_err(Error::io("read", path))?;
         Self::named(path.display().to_string(), file)
     }
 
@@ -135,36 +116,17 @@ impl Checkpoint {
         Ok(self)
     }
 
-    /// The weights by name, on the CPU and in the [types](#types) of the file.
-    ///
-    /// A prefix `module.` or `_orig_mod.` that all names have (but for the counts of an average,
-    /// such as `n_averaged`) is left out, and so is one within the other.
+    /// Returns the path that the checkpoint was read from, for messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the weights by the names that they have in the file. A tensor that has two names there is read once.
     ///
     /// # Errors
     ///
     /// [`Error::Checkpoint`] where no weights or two sets of them are found, and where one cannot be read.
-    pub fn state_dict(&self) -> Result<BTreeMap<String, Tensor>> {
-        let weights = self.weights()?;
-        Ok(wrapper::without(&wrapper::common(&weights), weights))
-    }
-
-    /// Returns the weights by name as [`state_dict`](Self::state_dict) does, without the prefix of
-    /// wrappers that makes the most names `expected`, and that prefix (empty where none does).
-    ///
-    /// For networks that are not built in a [`ParamStore`](crate::ParamStore), whose
-    /// [`load`](crate::ParamStore::load) takes prefixes off by the same rule.
-    ///
-    /// # Errors
-    ///
-    /// As [`state_dict`](Self::state_dict).
-    pub fn state_dict_for(&self, expected: impl Fn(&str) -> bool) -> Result<(BTreeMap<String, Tensor>, String)> {
-        let weights = self.weights()?;
-        let prefix = wrapper::prefix(&weights, expected);
-        Ok((wrapper::without(&prefix, weights), prefix))
-    }
-
-    /// The weights by the names that they have in the file.
-    fn weights(&self) -> Result<BTreeMap<String, Tensor>> {
+    pub fn arrays(&self) -> Result<BTreeMap<String, Arc<Array<'_>>>> {
         let weights = weights::find(&self.values, self.root)
             .and_then(|weights| weights::read(&self.values, &weights, self.limit(), &self.file));
         weights.map_err(|problem| self.error(problem))

@@ -1,8 +1,11 @@
 //! Checkpoints into a [`ParamStore`] and out of it.
 
-use super::{Checkpoint, safetensors};
+use crate::checkpoint::{Checkpoint, weights};
 use crate::{Error, Fit, LoadReport, ParamStore, Result};
 use std::path::Path;
+
+/// The name in the header of a safetensors file that means no tensor.
+const RESERVED: &str = "__metadata__";
 
 impl ParamStore {
     /// Sets the variables to a checkpoint's weights of the same names, converted to the store's type and device.
@@ -22,10 +25,10 @@ impl ParamStore {
     ///
     /// # Errors
     ///
-    /// [`Error::Checkpoint`] where no weights are found; [`Error::State`] where
+    /// [`mbls_io::Error::Checkpoint`] where no weights are found; [`Error::State`] where
     /// they do not fit as `fit` demands, or none fits. No variable has changed then.
     pub fn load(&self, checkpoint: &Checkpoint, fit: Fit) -> Result<LoadReport> {
-        self.fit_part("", &checkpoint.name, checkpoint.weights()?, fit)
+        self.fit_part("", checkpoint.name(), weights(checkpoint)?, fit)
     }
 
     /// As [`load`](Self::load), for the variables of the network's part `part` alone, whose names in the checkpoint are those without
@@ -57,7 +60,7 @@ impl ParamStore {
             let expected = "the name of a part of the network";
             return Err(Error::Setting { name: "part", value: part.to_owned(), expected });
         }
-        self.fit_part(&prefix, &checkpoint.name, checkpoint.weights()?, fit)
+        self.fit_part(&prefix, checkpoint.name(), weights(checkpoint)?, fit)
     }
 
     /// Writes parameters and buffers to a safetensors file, which [`Checkpoint::read`] and PyTorch's `safetensors` read: whole or
@@ -65,7 +68,7 @@ impl ParamStore {
     ///
     /// # Errors
     ///
-    /// [`Error::File`] where a step of the writing fails, and [`Error::Checkpoint`] as for [`to_safetensors`](Self::to_safetensors);
+    /// [`Error::File`] where a step of the writing fails, and [`mbls_io::Error::Checkpoint`] as for [`to_safetensors`](Self::to_safetensors);
     /// what was at `path` is intact.
     ///
     /// ```no_run
@@ -88,15 +91,14 @@ impl ParamStore {
     ///
     /// # Errors
     ///
-    /// [`Error::Checkpoint`] for a variable named `__metadata__`, which the format keeps for itself; also where a tensor cannot be
+    /// [`mbls_io::Error::Checkpoint`] for a variable named `__metadata__`, which the format keeps for itself; also where a tensor cannot be
     /// copied from its device.
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
         let state = self.state();
-        if state.contains_key(safetensors::RESERVED) {
-            let problem =
-                format!("no tensor can have the name {}, which the format keeps for itself", safetensors::RESERVED);
-            return Err(Error::Checkpoint { file: "safetensors".into(), problem });
+        if state.contains_key(RESERVED) {
+            let problem = format!("no tensor can have the name {RESERVED}, which the format keeps for itself");
+            return Err(mbls_io::Error::Checkpoint { file: "safetensors".into(), problem }.into());
         }
-        Ok(safetensors::write(&state)?)
+        Ok(safetensors::serialize(&state, None).map_err(candle_core::Error::from)?)
     }
 }

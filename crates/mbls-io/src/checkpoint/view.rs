@@ -1,19 +1,16 @@
 //! Where the numbers of a tensor lie: a storage of bytes, and a strided view of it.
 
+use super::array::{Array, ElementType};
 use super::values::{Id, Parsed, Values};
-use candle_core::{DType, Device, Tensor};
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// A type of number as a file stores it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Element {
-    /// Kept as it is.
-    Same(DType),
-    /// Eight bits with a sign, which become an `i64`.
-    I8,
-    /// A byte that is not 0 for true, which becomes a `u8` of 0 or 1.
-    Bool,
-    /// Nothing of candle's, of this many bytes.
+    /// One that can be read.
+    Known(ElementType),
+    /// Another one, of this many bytes.
     Unknown(usize),
 }
 
@@ -21,16 +18,16 @@ impl Element {
     /// The element of a storage class of PyTorch.
     pub(super) fn of_storage(class: &str) -> Option<Self> {
         Some(match class {
-            "DoubleStorage" => Self::Same(DType::F64),
-            "FloatStorage" => Self::Same(DType::F32),
-            "HalfStorage" => Self::Same(DType::F16),
-            "BFloat16Storage" => Self::Same(DType::BF16),
-            "LongStorage" => Self::Same(DType::I64),
-            "IntStorage" => Self::Same(DType::I32),
-            "ShortStorage" => Self::Same(DType::I16),
-            "ByteStorage" | "UntypedStorage" | "_UntypedStorage" => Self::Same(DType::U8),
-            "CharStorage" => Self::I8,
-            "BoolStorage" => Self::Bool,
+            "DoubleStorage" => Self::Known(ElementType::F64),
+            "FloatStorage" => Self::Known(ElementType::F32),
+            "HalfStorage" => Self::Known(ElementType::F16),
+            "BFloat16Storage" => Self::Known(ElementType::BF16),
+            "LongStorage" => Self::Known(ElementType::I64),
+            "IntStorage" => Self::Known(ElementType::I32),
+            "ShortStorage" => Self::Known(ElementType::I16),
+            "ByteStorage" | "UntypedStorage" | "_UntypedStorage" => Self::Known(ElementType::U8),
+            "CharStorage" => Self::Known(ElementType::I8),
+            "BoolStorage" => Self::Known(ElementType::Bool),
             "QInt8Storage" | "QUInt8Storage" | "QUInt4x2Storage" | "QUInt2x4Storage" => Self::Unknown(1),
             "QInt32Storage" => Self::Unknown(4),
             "ComplexFloatStorage" => Self::Unknown(8),
@@ -41,24 +38,8 @@ impl Element {
 
     pub(super) fn size(self) -> usize {
         match self {
-            Self::Same(dtype) => dtype.size_in_bytes(),
-            Self::I8 | Self::Bool => 1,
+            Self::Known(element) => element.size(),
             Self::Unknown(size) => size,
-        }
-    }
-
-    fn tensor(self, bytes: &[u8], shape: &[usize]) -> candle_core::Result<Tensor> {
-        match self {
-            Self::Same(dtype) => Tensor::from_raw_buffer(bytes, dtype, shape, &Device::Cpu),
-            Self::I8 => {
-                let values: Vec<i64> = bytes.iter().map(|&byte| i64::from(byte as i8)).collect();
-                Tensor::from_vec(values, shape, &Device::Cpu)
-            }
-            Self::Bool => {
-                let values: Vec<u8> = bytes.iter().map(|&byte| u8::from(byte != 0)).collect();
-                Tensor::from_vec(values, shape, &Device::Cpu)
-            }
-            Self::Unknown(_) => candle_core::bail!("numbers of a type that candle lacks"),
         }
     }
 }
@@ -161,7 +142,7 @@ impl TensorRef {
         if shape.len() != stride.len() {
             return Err(format!("a tensor of shape {shape:?} has the strides {stride:?}"));
         }
-        // With an axis of size 0 the product is 0 whatever the others are, but candle multiplies them one after the other.
+        // With an axis of size 0 the product is 0 whatever the others are, but whoever multiplies them one after the other must not overflow.
         let spread = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size.max(1)));
         let storage = &values.storages[self.storage as usize];
         let bytes = spread.and_then(|count| count.checked_mul(storage.element.size()));
@@ -195,27 +176,27 @@ impl TensorRef {
         })
     }
 
-    /// The tensor, on the CPU, in the type of the file.
-    pub(super) fn read(&self, values: &Values, limit: usize, file: &[u8]) -> Parsed<Tensor> {
+    /// The numbers, in row-major order.
+    pub(super) fn read<'a>(&self, values: &Values, limit: usize, file: &'a [u8]) -> Parsed<Array<'a>> {
         let layout = self.layout(values, limit)?;
         let storage = &values.storages[self.storage as usize];
-        if let Element::Unknown(_) = storage.element {
+        let Element::Known(element) = storage.element else {
             return Err("its numbers are of a type that cannot be read (complex, quantized)".into());
-        }
+        };
         if self.marked {
             return Err("it is a lazily negated or conjugated view; save it after .resolve_neg()".into());
         }
         let bytes = file.get(storage.range.clone()).unwrap_or_default();
-        let size = storage.element.size();
-        let tensor = if layout.count == 0 {
-            storage.element.tensor(&[], &layout.shape)
+        let size = element.size();
+        let bytes = if layout.count == 0 {
+            Cow::Borrowed(&[][..])
         } else if layout.is_contiguous() {
             let start = self.offset * size;
-            storage.element.tensor(&bytes[start..start + layout.count * size], &layout.shape)
+            Cow::Borrowed(&bytes[start..start + layout.count * size])
         } else {
-            storage.element.tensor(&layout.gather(bytes, self.offset, size), &layout.shape)
+            Cow::Owned(layout.gather(bytes, self.offset, size))
         };
-        tensor.map_err(|e| e.to_string())
+        Ok(Array { element, shape: layout.shape, bytes })
     }
 }
 

@@ -1,9 +1,9 @@
 //! A read-only view of the objects in a checkpoint.
 
 use super::Checkpoint;
+use super::array::Array;
 use super::values::{Id, Node};
 use crate::Result;
-use candle_core::Tensor;
 use std::fmt;
 
 /// An object of a [`Checkpoint`]: a tensor, number, text, dict, list, or an object of a class that is not known here.
@@ -13,15 +13,15 @@ use std::fmt;
 /// What resuming a run of PyTorch needs beside the weights is found so:
 ///
 /// ```no_run
-/// use mbls_nn::Checkpoint;
+/// use mbls_io::checkpoint::Checkpoint;
 ///
 /// let checkpoint = Checkpoint::read("last.pth".as_ref())?;
 /// let optimizer = checkpoint.root().get("optimizer").expect("an optimizer");
 /// let group = optimizer.get("param_groups").and_then(|groups| groups.get(0));
 /// let learning_rate = group.and_then(|group| group.get("lr")?.as_f64());
 /// let state = optimizer.get("state").and_then(|state| state.get(0)).expect("a first parameter");
-/// let momentum = state.get("momentum_buffer").expect("a momentum").tensor()?;
-/// # Ok::<(), mbls_nn::Error>(())
+/// let momentum = state.get("momentum_buffer").expect("a momentum").array()?;
+/// # Ok::<(), mbls_io::Error>(())
 /// ```
 #[derive(Clone, Copy)]
 pub struct Value<'a> {
@@ -150,18 +150,18 @@ impl<'a> Value<'a> {
         matches!(self.node(), Node::Tensor(_))
     }
 
-    /// The tensor, on the CPU and in the type of the file; see [the types](Checkpoint#types).
+    /// Returns the numbers of a tensor.
     ///
     /// # Errors
     ///
-    /// [`Error::Checkpoint`](crate::Error::Checkpoint) for anything else, and for numbers that candle has no type for.
-    pub fn tensor(&self) -> Result<Tensor> {
+    /// [`Error::Checkpoint`](crate::Error::Checkpoint) for anything else, and for complex and quantized numbers.
+    pub fn array(&self) -> Result<Array<'a>> {
         let &Node::Tensor(index) = self.node() else {
             return Err(self.checkpoint.error(format!("{self}, expected a tensor")));
         };
         let Checkpoint { values, file, .. } = self.checkpoint;
-        let tensor = values.tensors[index as usize].read(values, self.checkpoint.limit(), file);
-        tensor.map_err(|problem| self.checkpoint.error(format!("a tensor cannot be read: {problem}")))
+        let array = values.tensors[index as usize].read(values, self.checkpoint.limit(), file);
+        array.map_err(|problem| self.checkpoint.error(format!("a tensor cannot be read: {problem}")))
     }
 }
 

@@ -1,9 +1,10 @@
 //! Which dict of a checkpoint holds the weights, and under which names.
 
+use super::array::Array;
 use super::values::{Id, Node, Parsed, Values, shortened};
 use super::view::TensorRef;
-use candle_core::Tensor;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// Keys that training programs store the weights under.
 const KEYS: [&str; 10] = [
@@ -52,27 +53,28 @@ pub(super) fn find(values: &Values, root: Id) -> Parsed<BTreeMap<String, TensorR
     Ok(weights)
 }
 
-/// Reads tensors; together they may take `limit` bytes, where the same view of the same storage counts once.
-pub(super) fn read(
+/// Reads tensors; together they may take `limit` bytes, where the same view of the same storage counts, and is read, once.
+pub(super) fn read<'a>(
     values: &Values,
     weights: &BTreeMap<String, TensorRef>,
     limit: usize,
-    file: &[u8],
-) -> Parsed<BTreeMap<String, Tensor>> {
-    let mut views = HashMap::new();
+    file: &'a [u8],
+) -> Parsed<BTreeMap<String, Arc<Array<'a>>>> {
+    let mut views: HashMap<_, Arc<Array>> = HashMap::new();
     let mut total = 0usize;
     let mut read = |name: &String, tensor: &TensorRef| {
         let view = tensor.view(values, limit)?;
-        if let Some(tensor) = views.get(&view) {
-            return Ok(Tensor::clone(tensor));
+        if let Some(array) = views.get(&view) {
+            return Ok(array.clone());
         }
         total = total.saturating_add(view.byte_count());
         if total > limit {
             return Err("together the tensors are larger than the file can hold".to_owned());
         }
-        let tensor = tensor.read(values, limit, file).map_err(|problem| format!("{}: {problem}", shortened(name)))?;
-        views.insert(view, tensor.clone());
-        Ok(tensor)
+        let array = tensor.read(values, limit, file).map_err(|problem| format!("{}: {problem}", shortened(name)))?;
+        let array = Arc::new(array);
+        views.insert(view, array.clone());
+        Ok(array)
     };
     weights.iter().map(|(name, tensor)| Ok((name.clone(), read(name, tensor)?))).collect()
 }
