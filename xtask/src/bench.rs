@@ -3,28 +3,43 @@
 use anyhow::{Context, Result, bail};
 use std::process::{Command, ExitCode};
 
-/// Runs the benchmark through cargo, built with the feature of the device.
+/// The feature, and the kind of data that needs it.
+const CANDLE_DATASETS: &str = "candle-datasets";
+
+/// Runs the benchmark through cargo, built with the features that the device and the suite need.
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
-    let feature = feature(arguments)?;
+    let device = device_feature(arguments)?;
+    let features: Vec<&str> = device.into_iter().chain(data_feature(arguments)).collect();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["run", "--quiet", "--package", "mbls-bench"]);
+    cargo.args(["run", "--package", "mbls-bench"]);
     // The workspace of this program, wherever it is called from; results go to the caller's directory.
     cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")]);
-    if let Some(feature) = feature {
-        cargo.args(["--features", feature]);
+    if !features.is_empty() {
+        cargo.args(["--features", &features.join(",")]);
     }
     if std::env::var_os("CANDLE_NUM_THREADS").is_none() {
         // candle's own threads spin at a barrier for every large sum of tensors, and take the cores from the trainings.
         cargo.env("CANDLE_NUM_THREADS", "1");
     }
-    eprintln!("building the benchmark for {} (some minutes the first time)", feature.unwrap_or("cpu"));
+    eprintln!("building the benchmark for {} (some minutes the first time)", device.unwrap_or("cpu"));
     let status = cargo.arg("--").args(arguments).status().context("cannot start cargo")?;
     // Killed by a signal, it has no code of its own.
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }
 
+/// The cargo feature of the data set of a suite in a file: what the crate candle-datasets loads needs 245 further crates.
+fn data_feature(arguments: &[String]) -> Option<&'static str> {
+    let suites = arguments.iter().skip(1).take_while(|argument| !argument.starts_with('-'));
+    // Files that are missing or no suites are the benchmark's to report.
+    let kind = |file: &String| -> Option<String> {
+        let suite: toml::Table = std::fs::read_to_string(file).ok()?.parse().ok()?;
+        Some(suite.get("data")?.get("kind")?.as_str()?.to_owned())
+    };
+    suites.filter_map(kind).any(|kind| kind == CANDLE_DATASETS).then_some(CANDLE_DATASETS)
+}
+
 /// The cargo feature of the device in `--device`.
-fn feature(arguments: &[String]) -> Result<Option<&'static str>> {
+fn device_feature(arguments: &[String]) -> Result<Option<&'static str>> {
     match device(arguments)? {
         "cpu" => Ok(None),
         "cuda" => Ok(Some("cuda")),
@@ -62,11 +77,25 @@ mod tests {
 
     #[test]
     fn device_decides_the_feature() {
-        let feature = |text: &str| feature(&text.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        let feature = |text: &str| device_feature(&text.split(' ').map(str::to_owned).collect::<Vec<_>>());
         assert_eq!(feature("bench digits --device cuda").unwrap(), Some("cuda"));
         assert_eq!(feature("bench digits --device=metal --seeds 1").unwrap(), Some("metal"));
         assert_eq!(feature("bench-all --device cpu").unwrap(), None);
         assert!(feature("bench-all --device").is_err());
         assert!(feature("bench-all --device tpu").unwrap_err().to_string().contains("tpu"));
+    }
+
+    #[test]
+    fn the_data_of_a_suite_decides_the_feature() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |text: &str| {
+            let path = folder.path().join("own.toml");
+            std::fs::write(&path, text).unwrap();
+            data_feature(&["bench".to_owned(), path.display().to_string(), "--seeds".to_owned(), "1".to_owned()])
+        };
+        assert_eq!(of("[data]\nkind = \"candle-datasets\"\nset = \"mnist\""), Some("candle-datasets"));
+        assert_eq!(of("data = { kind = \"mnist\" }"), None);
+        assert_eq!(of("not TOML"), None);
+        assert_eq!(data_feature(&["bench-all".to_owned()]), None);
     }
 }

@@ -1,9 +1,33 @@
-//! The program `cargo xtask`.
+//! The project's chores: `cargo xtask bench-all` and `cargo xtask bench SUITE` build the benchmark for the device that is asked
+//! for and run it; every option goes to it unchanged. `cargo xtask fetch-data` fetches data sets.
 
-use anyhow::Result;
+mod bench;
+
+use anyhow::{Result, bail};
 use std::process::ExitCode;
+
+const USAGE: &str = "\
+The project's chores.
+
+Usage: cargo xtask <COMMAND> [OPTIONS]
+
+Commands:
+  bench-all           Run every benchmark suite whose data is available
+  bench SUITE         Run one suite
+  fetch-data [NAMES]  Download data sets and pretrained weights
+
+`cargo xtask bench --help` lists the options of the first two, `cargo xtask fetch-data --help` those of the third.";
 
 fn main() -> Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    xtask::run(&arguments)
+    match arguments.first().map(String::as_str) {
+        Some("bench-all" | "bench") => bench::run(&arguments),
+        Some("fetch-data") => mbls_fetch::run(&arguments[1..]),
+        Some("help" | "--help" | "-h") => {
+            println!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(other) => bail!("there is no command \"{other}\"\n\n{USAGE}"),
+        None => bail!("no command was given\n\n{USAGE}"),
+    }
 }

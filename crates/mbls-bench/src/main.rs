@@ -6,7 +6,6 @@ mod cell;
 mod classification;
 mod data;
 mod device;
-mod fnv;
 mod jobs;
 mod matrix;
 mod model;

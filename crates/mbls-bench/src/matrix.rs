@@ -50,7 +50,7 @@ pub(crate) fn run(command: &Command) -> Result<()> {
     write_json(&out.join("results.json"), &results)?;
     let shown: Vec<_> = runs.iter().map(|run| &run.suite).collect();
     let report = summary::report(&results, &shown, out)?;
-    mbls_nn::atomic::write(&out.join("report.html"), mbls_report::html(&report).as_bytes())?;
+    mbls_io::atomic::write(&out.join("report.html"), mbls_report::html(&report).as_bytes())?;
     for suite in &report.suites {
         println!("\n{}\n\n{}", suite.title, mbls_report::markdown(suite));
         suite.notes.iter().for_each(|note| println!("Note: {note}"));

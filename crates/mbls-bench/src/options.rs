@@ -5,7 +5,7 @@ use crate::model::ModelName;
 use crate::precision::Precision;
 use crate::suite::DEFAULT_PROFILE;
 use clap::{Args, Parser, Subcommand};
-use mbls_data::OnError;
+use mbls_io::OnError;
 use mbls_seg::dataset::SegmentationConfig;
 use mbls_vision::FilesConfig;
 use std::path::PathBuf;

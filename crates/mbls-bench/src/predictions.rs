@@ -43,7 +43,7 @@ impl SavedPredictions {
         }
         let bytes = safetensors::serialize(tensors.iter().map(|(name, tensor)| (name, tensor)), None)
             .with_context(|| format!("cannot encode {}", path.display()))?;
-        Ok(mbls_nn::atomic::write(path, &bytes)?)
+        Ok(mbls_io::atomic::write(path, &bytes)?)
     }
 
     /// Reads them from `path`.

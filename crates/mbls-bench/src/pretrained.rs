@@ -1,7 +1,8 @@
 //! A file of weights that training starts from.
 
-use crate::fnv;
 use anyhow::{Context, Result};
+use mbls_io::Fingerprint;
+use mbls_nn::checkpoint::StateDict;
 use mbls_nn::{Checkpoint, ParamStore};
 use mbls_seg::model::Network;
 use mbls_vision::model::pretrained::{self, Head};
@@ -22,7 +23,7 @@ impl PretrainedFile {
     /// A file that is missing or no checkpoint.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).with_context(|| format!("cannot read the weights {}", path.display()))?;
-        let digest = format!("{:016x}", fnv::extend(fnv::EMPTY, &bytes));
+        let digest = format!("{:016x}", Fingerprint::of(&bytes).value());
         let checkpoint = Checkpoint::from_bytes(bytes).with_context(|| path.display().to_string())?;
         Ok(Self { path: path.to_owned(), checkpoint, digest })
     }

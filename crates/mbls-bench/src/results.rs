@@ -206,7 +206,7 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let mut text = serde_json::to_string_pretty(value).with_context(|| format!("cannot encode {}", path.display()))?;
     text.push('\n');
-    mbls_nn::atomic::write(path, text.as_bytes())?;
+    mbls_io::atomic::write(path, text.as_bytes())?;
     Ok(())
 }
 

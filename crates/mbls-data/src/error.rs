@@ -1,6 +1,6 @@
 //! The crate's error.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The result of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -9,66 +9,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system refused.
-    #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What the system reported.
-        source: std::io::Error,
-    },
-    /// A file has not the size that its format requires.
-    #[error("{}: expected {expected} bytes, found {found}", path.display())]
-    FileSize {
-        /// The file.
-        path: PathBuf,
-        /// The size it should have.
-        expected: u64,
-        /// The size it has.
-        found: u64,
-    },
-    /// A file, or what it unpacks to, is larger than its reader accepts.
-    #[error("{}: {what} exceeds the limit of {limit} bytes", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// What is too large.
-        what: &'static str,
-        /// The largest size accepted.
-        limit: u64,
-    },
-    /// A gzip file is damaged.
-    #[error("{}: not a whole gzip file: {reason}", path.display())]
-    Gzip {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A field of a file holds what its format does not allow.
-    #[error("{}: {field}: expected {expected}, found {found}", path.display())]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// The field, with its place.
-        field: String,
-        /// What it may hold.
-        expected: String,
-        /// What it holds.
-        found: String,
-    },
-    /// A value handed over in memory does not fit.
-    #[error("{name}: expected {expected}, found {found}")]
-    Value {
-        /// The value.
-        name: String,
-        /// What it may be.
-        expected: String,
-        /// What it is.
-        found: String,
-    },
+    /// A file, or a value handed over, is not what was expected.
+    #[error(transparent)]
+    Input(#[from] mbls_io::Error),
     /// An index is past the end of a data set.
     #[error("index {index} is out of range: the data set has {len} items")]
     Index {
@@ -91,7 +34,7 @@ pub enum Error {
         reason: String,
     },
     /// An item could not be made.
-    #[error("item {index}: {source}")]
+    #[error("item {index}")]
     Item {
         /// Its index.
         index: usize,
@@ -99,7 +42,7 @@ pub enum Error {
         source: Box<Error>,
     },
     /// Items could not be made into a batch.
-    #[error("batch {batch}: {source}")]
+    #[error("batch {batch}")]
     Batch {
         /// The batch's number in its epoch.
         batch: usize,
@@ -148,29 +91,24 @@ impl Error {
         }
     }
 
-    /// An [`Error::Io`] for `map_err`.
+    /// Makes an [`mbls_io::Error::Io`], to be used with `map_err`.
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.as_ref().to_owned();
-        move |source| Self::Io { action, path, source }
+        let error = mbls_io::Error::io(action, path);
+        move |source| error(source).into()
     }
 
-    /// An [`Error::Format`].
+    /// Makes an [`mbls_io::Error::Format`].
     pub fn format(
         path: impl AsRef<Path>,
         field: impl Into<String>,
         expected: impl ToString,
         found: impl ToString,
     ) -> Self {
-        Self::Format {
-            path: path.as_ref().to_owned(),
-            field: field.into(),
-            expected: expected.to_string(),
-            found: found.to_string(),
-        }
+        mbls_io::Error::format(path, field, expected, found).into()
     }
 
-    /// An [`Error::Value`].
+    /// Makes an [`mbls_io::Error::Value`].
     pub fn value(name: impl Into<String>, expected: impl ToString, found: impl ToString) -> Self {
-        Self::Value { name: name.into(), expected: expected.to_string(), found: found.to_string() }
+        mbls_io::Error::value(name, expected, found).into()
     }
 }

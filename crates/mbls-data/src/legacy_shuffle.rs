@@ -38,7 +38,7 @@ impl LegacyShuffle {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] for more than 2^32 items, for which numpy draws other numbers.
+    /// [`Error::Value`](mbls_io::Error::Value) for more than 2^32 items, for which numpy draws other numbers.
     pub fn permutation(&mut self, n: usize) -> Result<Vec<usize>> {
         let Ok(last) = u32::try_from(n.saturating_sub(1)) else {
             return Err(Error::value("items of a legacy shuffle", "at most 2^32", n));

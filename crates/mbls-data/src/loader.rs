@@ -88,7 +88,7 @@ impl<D: Dataset, C: Collate<D::Item>> DataLoader<D, C> {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] for batches of no items.
+    /// [`Error::Value`](mbls_io::Error::Value) for batches of no items.
     pub fn new(dataset: Arc<D>, collate: Arc<C>, config: LoaderConfig) -> Result<Self> {
         if config.batch_size == 0 {
             return Err(Error::value("batch_size", "at least 1", 0));

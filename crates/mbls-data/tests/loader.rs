@@ -1,6 +1,7 @@
 //! The loader: order, independence of the workers, errors, dropping.
 
 use mbls_data::{Collate, DataLoader, Dataset, Error, LoaderConfig, Order, Result, Seed, Subset};
+use mbls_io::with_causes;
 use proptest::prelude::*;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -134,7 +135,7 @@ fn an_error_arrives_in_its_place_and_ends_the_epoch() {
             let results: Vec<_> = loader(dataset, config(5, Order::Sequential, workers)).epoch(0).collect();
             assert_eq!(results.len(), 5, "{workers} workers");
             assert!(results[..4].iter().all(Result::is_ok));
-            let message = results[4].as_ref().unwrap_err().to_string();
+            let message = with_causes(results[4].as_ref().unwrap_err());
             let expected = match failure {
                 Failure::Error => "item 23: broken picture",
                 Failure::Panic => "item 23: panic: bad picture 23",
@@ -161,7 +162,7 @@ fn a_collate_error_names_the_batch() {
         let loader = DataLoader::new(Arc::new(numbers(30)), Arc::new(Strict), config(3, Order::Sequential, workers));
         let results: Vec<_> = loader.unwrap().epoch(0).collect();
         assert_eq!(results.len(), 3);
-        assert_eq!(results[2].as_ref().unwrap_err().to_string(), "batch 2: shapes differ");
+        assert_eq!(with_causes(results[2].as_ref().unwrap_err()), "batch 2: shapes differ");
     }
 }
 

@@ -1,10 +1,10 @@
 //! The errors of this crate.
 
 use crate::LoadReport;
-use std::path::{Path, PathBuf};
 
 /// What can go wrong here.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// Candle refused an operation.
     #[error(transparent)]
@@ -25,29 +25,14 @@ pub enum Error {
         /// Names with the found and the expected type or value.
         problems: Vec<String>,
     },
-    /// A file or directory cannot be read or written.
-    #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// The file or directory.
-        path: PathBuf,
-        /// Why it failed.
-        source: std::io::Error,
-    },
-    /// A file is no checkpoint, or not one that can be read.
-    #[error("{file}: {problem}")]
-    Checkpoint {
-        /// The file.
-        file: String,
-        /// What is wrong with it, and where.
-        problem: String,
-    },
+    /// A file cannot be read or written, or is not a checkpoint that can be read.
+    #[error(transparent)]
+    File(#[from] mbls_io::Error),
     /// A setting lies outside its range.
-    #[error("{field} = {value}: expected {expected}")]
+    #[error("{name} = {value}: expected {expected}")]
     Setting {
         /// The name of the setting.
-        field: &'static str,
+        name: &'static str,
         /// The value found.
         value: String,
         /// The values allowed.
@@ -71,13 +56,6 @@ pub enum Error {
         /// What the parameter is like.
         expected: String,
     },
-}
-
-impl Error {
-    /// An [`Error::Io`] for `path`, to be used with `map_err`.
-    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        move |source| Self::Io { action, path: path.to_owned(), source }
-    }
 }
 
 /// The result of this crate's fallible functions.

@@ -27,7 +27,6 @@
 //! # Ok::<(), mbls_nn::Error>(())
 //! ```
 
-pub mod atomic;
 mod axis;
 mod backward;
 pub mod checkpoint;
@@ -39,6 +38,7 @@ mod fit;
 mod graph;
 pub mod init;
 mod layer;
+mod load;
 pub mod optim;
 mod param_store;
 pub mod portable;

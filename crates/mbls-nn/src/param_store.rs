@@ -129,7 +129,7 @@ impl ParamStore {
 
     fn variable(&self, name: &str) -> Result<Var> {
         let unknown = || Error::Setting {
-            field: "variable to initialise",
+            name: "variable to initialise",
             value: name.to_owned(),
             expected: "a name that a layer of the store has asked for",
         };

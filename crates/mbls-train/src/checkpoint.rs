@@ -7,7 +7,7 @@
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use mbls_core::number;
-use mbls_nn::atomic;
+use mbls_io::atomic;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -97,10 +97,10 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where the file cannot be read, [`Error::Checkpoint`] where it is cut off, of another layout, or of
+    /// [`Error::File`] where the file cannot be read, [`Error::Checkpoint`] where it is cut off, of another layout, or of
     /// another training than `identity` names.
     pub fn load(path: &Path, identity: &str, device: &Device) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        let bytes = std::fs::read(path).map_err(mbls_io::Error::io("read", path))?;
         let wrong = |field, expected: &str, found: String| Error::Checkpoint {
             path: path.to_owned(),
             field,

@@ -1,6 +1,6 @@
 //! The crate's error.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The result of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -9,16 +9,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file or directory cannot be read or written.
-    #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// The file or directory.
-        path: PathBuf,
-        /// Why it failed.
-        source: std::io::Error,
-    },
+    /// A file or folder cannot be read or written.
+    #[error(transparent)]
+    File(#[from] mbls_io::Error),
     /// A checkpoint is no checkpoint of this program.
     #[error("{}: {field}: expected {expected}, found {found}", path.display())]
     Checkpoint {
@@ -32,7 +25,7 @@ pub enum Error {
         found: String,
     },
     /// A checkpoint's tensors are not those of this model, optimizer or average.
-    #[error("{}: the checkpoint does not fit the {part}: {source}", path.display())]
+    #[error("{}: the checkpoint does not fit the {part}", path.display())]
     Misfit {
         /// The file.
         path: PathBuf,
@@ -94,18 +87,11 @@ pub enum Error {
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
     /// An event or a checkpoint's progress cannot be encoded.
-    #[error("cannot encode {what}: {source}")]
+    #[error("cannot encode {what}")]
     Encode {
         /// What was encoded.
         what: &'static str,
         /// Why it failed.
         source: serde_json::Error,
     },
-}
-
-impl Error {
-    /// An [`Error::Io`] for `path`, to be used with `map_err`.
-    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        move |source| Self::Io { action, path: path.to_owned(), source }
-    }
 }

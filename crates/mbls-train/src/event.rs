@@ -2,7 +2,7 @@
 
 use crate::{Error, Result};
 use mbls_core::number;
-use mbls_nn::atomic;
+use mbls_io::atomic;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -89,7 +89,7 @@ impl EventLog {
             .map(|event| line(&event))
             .collect::<Result<String>>()?;
         atomic::write(path, kept.as_bytes())?;
-        let file = OpenOptions::new().append(true).open(path).map_err(Error::io("open", path))?;
+        let file = OpenOptions::new().append(true).open(path).map_err(mbls_io::Error::io("open", path))?;
         Ok(Self { path: path.to_owned(), file })
     }
 
@@ -97,9 +97,9 @@ impl EventLog {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where the file cannot be written.
+    /// [`Error::File`] where the file cannot be written.
     pub fn write(&mut self, event: &Event) -> Result<()> {
-        self.file.write_all(line(event)?.as_bytes()).map_err(Error::io("write", &self.path))
+        Ok(self.file.write_all(line(event)?.as_bytes()).map_err(mbls_io::Error::io("write", &self.path))?)
     }
 }
 
@@ -107,12 +107,12 @@ impl EventLog {
 ///
 /// # Errors
 ///
-/// [`Error::Io`] where the file cannot be read.
+/// [`Error::File`] where the file cannot be read.
 pub fn read(path: &Path) -> Result<Vec<Event>> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(Error::io("read", path)(source)),
+        Err(source) => return Err(mbls_io::Error::io("read", path)(source).into()),
     };
     Ok(bytes.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
 }

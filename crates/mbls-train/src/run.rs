@@ -1,6 +1,6 @@
 //! Where a run's files lie.
 
-use crate::{Error, Result};
+use crate::Result;
 use std::path::{Path, PathBuf};
 
 /// The directory of one run.
@@ -12,10 +12,10 @@ impl RunDirectory {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where it cannot be made.
+    /// [`Error::File`](crate::Error::File) where it cannot be made.
     pub fn create(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
-        std::fs::create_dir_all(&path).map_err(Error::io("make the directory", &path))?;
+        std::fs::create_dir_all(&path).map_err(mbls_io::Error::io("make the directory", &path))?;
         Ok(Self(path))
     }
 

@@ -267,7 +267,7 @@ impl<'a> Trainer<'a> {
     fn resume(&mut self) -> Result<Progress> {
         let path = self.run.last();
         let identity = &self.config.identity;
-        if !path.try_exists().map_err(Error::io("look for", &path))? {
+        if !path.try_exists().map_err(mbls_io::Error::io("look for", &path))? {
             let (identity, metrics) = (identity.clone(), Vec::new());
             return Ok(Progress { schema: SCHEMA, identity, epochs: 0, best: None, metrics });
         }

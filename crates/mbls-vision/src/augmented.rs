@@ -64,7 +64,7 @@ impl AugmentedImages {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] for settings that are not allowed, colours changed where a value other than 255 means 1, and, where all
+    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed, colours changed where a value other than 255 means 1, and, where all
     /// pictures have one shape, transforms that it does not fit.
     pub fn with_transforms(self, transforms: Vec<ImageTransform>) -> Result<Self> {
         pipeline_shape(&transforms, self.images.channels(), self.images.common_shape())?;
@@ -93,7 +93,7 @@ impl AugmentedImages {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] where `normalisation` is for another number of channels.
+    /// [`Error::Value`](mbls_io::Error::Value) where `normalisation` is for another number of channels.
     pub fn with_normalisation(self, normalisation: Normalise) -> Result<Self> {
         let channels = self.images.channels();
         if normalisation.channels() != channels {

@@ -49,7 +49,7 @@ impl CandleSet {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where a file is missing; what candle-datasets reports, with the folder; [`Error::Value`] as [`from_candle`].
+    /// [`Error::Io`](mbls_io::Error::Io) where a file is missing; what candle-datasets reports, with the folder; [`Error::Value`](mbls_io::Error::Value) as [`from_candle`].
     pub fn load_dir(self, folder: &Path) -> Result<(LabelledImages, LabelledImages)> {
         for name in self.files() {
             let path = folder.join(name);
@@ -66,7 +66,7 @@ impl CandleSet {
     ///
     /// # Errors
     ///
-    /// What candle-datasets reports; [`Error::Panic`] where it panics, as for a picture that does not decode; [`Error::Value`] as
+    /// What candle-datasets reports; [`Error::Panic`] where it panics, as for a picture that does not decode; [`Error::Value`](mbls_io::Error::Value) as
     /// [`from_candle`].
     pub fn load_hub(self) -> Result<(LabelledImages, LabelledImages)> {
         let loaded = caught(&format!("{} from the hub", self.name()), || match self {
@@ -136,7 +136,7 @@ const TOLERANCE: f32 = 1e-3;
 ///
 /// # Errors
 ///
-/// [`Error::Value`] for other shapes, a value that is not one of 256 between 0 and 1, a label that is not below `labels`; what candle
+/// [`Error::Value`](mbls_io::Error::Value) for other shapes, a value that is not one of 256 between 0 and 1, a label that is not below `labels`; what candle
 /// reports.
 pub fn from_candle(
     name: &str,
@@ -159,7 +159,7 @@ pub fn from_candle(
 ///
 /// # Errors
 ///
-/// [`Error::Value`] where the parts have different shapes or numbers of classes; what candle reports.
+/// [`Error::Value`](mbls_io::Error::Value) where the parts have different shapes or numbers of classes; what candle reports.
 pub fn to_candle(train: &LabelledImages, test: &LabelledImages) -> Result<Dataset> {
     if (train.shape(), train.classes()) != (test.shape(), test.classes()) {
         let of = |part: &LabelledImages| format!("pictures of shape {:?} in {} classes", part.shape(), part.classes());

@@ -30,7 +30,7 @@ impl Corrupted {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](crate::Error::Value) for another severity than 1..=5.
+    /// [`Error::Value`](mbls_io::Error::Value) for another severity than 1..=5.
     pub fn new(images: Arc<dyn ImageSource>, corruption: Corruption) -> Result<Self> {
         corruption.validate()?;
         let name = format!("{}, {} {}", images.name(), corruption.kind.name(), corruption.severity);

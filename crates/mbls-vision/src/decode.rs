@@ -3,7 +3,7 @@
 use crate::{Error, Image, Result};
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
-use mbls_data::file::read_bounded;
+use mbls_io::file::read_bounded;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -16,8 +16,8 @@ use std::path::Path;
 ///
 /// # Errors
 ///
-/// [`Error::TooLarge`] for a file above `max_bytes`; [`Error::Format`] with the file's name for a picture of more than `max_pixels`, which is
-/// not decoded, and for one that is empty, truncated, damaged or of no known format; [`Error::Io`].
+/// [`Error::TooLarge`](mbls_io::Error::TooLarge) for a file above `max_bytes`; [`Error::Format`](mbls_io::Error::Format) with the file's name for a picture of more than `max_pixels`, which is
+/// not decoded, and for one that is empty, truncated, damaged or of no known format; [`Error::Io`](mbls_io::Error::Io).
 pub fn decode(path: &Path, max_bytes: u64, max_pixels: u64) -> Result<Image> {
     Ok(decode_oriented(path, max_bytes, max_pixels)?.image)
 }

@@ -3,11 +3,10 @@
 use crate::dataset::listing;
 use crate::decode::decode;
 use crate::{Error, Image, ImageSource, Result};
-pub use mbls_data::OnError;
+pub use mbls_io::OnError;
+use mbls_io::{BudgetCache, Fingerprint};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Settings of [`ImageFiles`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,8 +77,7 @@ pub struct ImageFiles {
     class_names: Vec<String>,
     config: FilesConfig,
     digest: u64,
-    cache: Vec<OnceLock<Image>>,
-    cached_bytes: AtomicU64,
+    cache: BudgetCache<Image>,
     skipped: Vec<Skipped>,
     warnings: Vec<String>,
     /// Which of the pictures given are these.
@@ -124,7 +122,7 @@ impl ImageFiles {
         }
         let sizes = listing::regular_files(&root, pictures.iter().map(|(path, _)| path.as_path()))?;
         let (paths, labels): (Vec<PathBuf>, Vec<u32>) = pictures.into_iter().unzip();
-        let cache = paths.iter().map(|_| OnceLock::new()).collect();
+        let cache = BudgetCache::new(paths.len(), config.cache_bytes);
         let mut images = Self {
             kept: (0..paths.len()).collect(),
             digest: digest(&paths, &sizes, &labels),
@@ -135,7 +133,6 @@ impl ImageFiles {
             class_names,
             config,
             cache,
-            cached_bytes: AtomicU64::new(0),
             skipped: Vec::new(),
             warnings: Vec::new(),
         };
@@ -147,8 +144,10 @@ impl ImageFiles {
 
     /// Decodes every picture, in parallel, and drops those that fail.
     fn skip_undecodable(&mut self, sizes: &[u64]) -> Result<()> {
-        let failures: Vec<Option<String>> =
-            (0..self.paths.len()).into_par_iter().map(|i| self.fill(i).err().map(|error| error.to_string())).collect();
+        let failures: Vec<Option<String>> = (0..self.paths.len())
+            .into_par_iter()
+            .map(|i| self.fill(i).err().map(|error| mbls_io::with_causes(&error)))
+            .collect();
         let mut sizes = sizes.to_vec();
         for (i, reason) in failures.iter().enumerate() {
             if let Some(reason) = reason {
@@ -159,7 +158,7 @@ impl ImageFiles {
         retain(&mut self.paths, &failures);
         retain(&mut self.labels, &failures);
         retain(&mut self.kept, &failures);
-        retain(&mut self.cache, &failures);
+        self.cache.retain(|index| failures[index].is_none());
         retain(&mut sizes, &failures);
         self.digest = digest(&self.paths, &sizes, &self.labels);
         let lost = self.skipped.iter().find(|skipped| !self.labels.contains(&skipped.label));
@@ -175,13 +174,12 @@ impl ImageFiles {
     ///
     /// That of the first picture, by index, that does not decode.
     pub fn preload(&self) -> Result<usize> {
-        let failure = (0..self.paths.len()).into_par_iter().find_map_first(|index| {
-            let full = self.cached_bytes.load(Ordering::Relaxed) >= self.config.cache_bytes;
-            if full { None } else { self.fill(index).err() }
-        });
+        let failure = (0..self.paths.len())
+            .into_par_iter()
+            .find_map_first(|index| if self.cache.is_full() { None } else { self.fill(index).err() });
         match failure {
             Some(error) => Err(error),
-            None => Ok(self.cache.iter().filter(|picture| picture.get().is_some()).count()),
+            None => Ok(self.cache.len()),
         }
     }
 
@@ -217,7 +215,7 @@ impl ImageFiles {
 
     /// Makes sure that a picture decodes, and keeps it where the budget allows.
     fn fill(&self, index: usize) -> Result<()> {
-        if self.cache[index].get().is_none() {
+        if self.cache.get(index).is_none() {
             let picture = self.decode(index)?;
             self.keep(index, &picture);
         }
@@ -237,13 +235,7 @@ impl ImageFiles {
     }
 
     fn keep(&self, index: usize, picture: &Image) {
-        let bytes = picture.pixels.len() as u64;
-        let room = |used: u64| used.checked_add(bytes).filter(|&total| total <= self.config.cache_bytes);
-        let reserved = self.cached_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok();
-        // Another thread may have been faster.
-        if reserved && self.cache[index].set(picture.clone()).is_err() {
-            self.cached_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        }
+        self.cache.keep(index, picture.clone(), picture.pixels.len() as u64);
     }
 }
 
@@ -274,8 +266,10 @@ impl ImageSource for ImageFiles {
     }
 
     fn image(&self, index: usize) -> Result<Image> {
-        let cached = self.cache.get(index).ok_or(Error::Index { index, len: self.paths.len() })?;
-        if let Some(picture) = cached.get() {
+        if index >= self.paths.len() {
+            return Err(Error::Index { index, len: self.paths.len() });
+        }
+        if let Some(picture) = self.cache.get(index) {
             return Ok(picture.clone());
         }
         let picture = self.decode(index)?;
@@ -302,17 +296,11 @@ impl std::fmt::Debug for ImageFiles {
 }
 
 fn digest(paths: &[PathBuf], sizes: &[u64], labels: &[u32]) -> u64 {
-    let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    let mut hash = 0xcbf2_9ce4_8422_2325;
-    for ((path, size), label) in paths.iter().zip(sizes).zip(labels) {
-        // The same on every system.
-        let parts = path.components().flat_map(|part| {
-            let part = part.as_os_str().to_string_lossy().into_owned();
-            part.into_bytes().into_iter().chain(std::iter::once(b'/'))
-        });
-        hash = parts.chain(size.to_le_bytes()).chain(label.to_le_bytes()).fold(hash, fnv);
-    }
-    hash
+    let files = paths.iter().zip(sizes).zip(labels);
+    let one = |all: Fingerprint, ((path, size), label): ((&PathBuf, &u64), &u32)| {
+        all.with_path(path).with(&size.to_le_bytes()).with(&label.to_le_bytes())
+    };
+    files.fold(Fingerprint::default(), one).value()
 }
 
 /// Keeps the items that have no failure.

@@ -27,7 +27,7 @@ impl Image {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`].
+    /// [`Error::Value`](mbls_io::Error::Value).
     pub fn validate(&self) -> Result<()> {
         let len = self.shape().iter().try_fold(1usize, |len, &size| len.checked_mul(size));
         if len == Some(self.pixels.len()) && len != Some(0) {

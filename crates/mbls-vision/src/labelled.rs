@@ -2,6 +2,7 @@
 
 use crate::{Error, Image, ImageSource, Result, Sample};
 use mbls_data::{Dataset, Seed};
+use mbls_io::Fingerprint;
 
 /// Pictures of one shape with their labels, in memory as 8-bit values.
 ///
@@ -34,7 +35,7 @@ impl LabelledImages {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`], naming the data set and the field, where a size is 0, `pixels` is not `labels.len()` pictures, a label
+    /// [`Error::Value`](mbls_io::Error::Value), naming the data set and the field, where a size is 0, `pixels` is not `labels.len()` pictures, a label
     /// is not below `classes` or a value is above `full_scale`.
     pub fn new(
         name: impl Into<String>,
@@ -75,7 +76,7 @@ impl LabelledImages {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] where there is not one name for each class.
+    /// [`Error::Value`](mbls_io::Error::Value) where there is not one name for each class.
     pub fn with_class_names<S: Into<String>>(self, names: impl IntoIterator<Item = S>) -> Result<Self> {
         let class_names: Vec<String> = names.into_iter().map(Into::into).collect();
         if class_names.len() != self.classes {
@@ -140,10 +141,9 @@ impl ImageSource for LabelledImages {
 
     /// The 64-bit FNV-1a hash of shape, pixels and labels.
     fn digest(&self) -> u64 {
-        let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        let sizes = self.shape.iter().flat_map(|&size| (size as u64).to_le_bytes());
-        let labels = self.labels.iter().flat_map(|label| label.to_le_bytes());
-        sizes.chain(self.pixels.iter().copied()).chain(labels).fold(0xcbf2_9ce4_8422_2325, fnv)
+        let shape = self.shape.iter().fold(Fingerprint::default(), |all, &size| all.with(&(size as u64).to_le_bytes()));
+        let labels = |all: Fingerprint, label: &u32| all.with(&label.to_le_bytes());
+        self.labels.iter().fold(shape.with(&self.pixels), labels).value()
     }
 }
 

@@ -61,7 +61,7 @@ impl Mix {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] that names the setting.
+    /// [`Error::Value`](mbls_io::Error::Value) that names the setting.
     pub fn validate(&self) -> Result<()> {
         let (alpha, probability) = self.settings();
         if !(0.01..=100.0).contains(&alpha) {
@@ -101,7 +101,7 @@ impl<D: Dataset<Item = Sample>> Mixed<D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] for settings that are not allowed.
+    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed.
     pub fn new(dataset: Arc<D>, mix: Mix) -> Result<Self> {
         mix.validate()?;
         let (alpha, _) = mix.settings();

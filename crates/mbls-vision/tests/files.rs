@@ -280,7 +280,7 @@ fn a_bad_picture_ends_an_epoch_with_its_path_never_a_hang() {
         // Item 6 of the reversed order is in the second batch.
         assert_eq!(batches.len(), 2, "{workers} workers");
         assert!(batches[0].is_ok());
-        let message = batches[1].as_ref().unwrap_err().to_string();
+        let message = mbls_io::with_causes(batches[1].as_ref().unwrap_err());
         assert!(message.contains("item 6: ") && message.contains("013.pgm"), "{message}");
     }
 }

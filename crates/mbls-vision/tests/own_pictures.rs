@@ -1,7 +1,7 @@
 //! Somebody's own pictures: folders of classes and CSV lists.
 
-use mbls_data::delimited::Quoting;
-use mbls_data::{Labels, Reading};
+use mbls_io::delimited::Quoting;
+use mbls_io::{Labels, Reading};
 use mbls_vision::dataset::csv_list::{self, ListConfig};
 use mbls_vision::dataset::image_folder;
 use mbls_vision::{FilesConfig, ImageFiles, ImageSource, OnError, Result};

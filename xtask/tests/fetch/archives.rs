@@ -305,7 +305,8 @@ fn the_library_unpacks_as_the_program_does() {
     let path = |name: &str| temporary.path().join(name);
     std::fs::write(path("good"), Tar::new().file("top/a", b"1").file("top/b/c", b"23").end()).unwrap();
     std::fs::write(path("bad"), Tar::new().file("top/../../a", b"1").end()).unwrap();
-    let files = xtask::unpack(&list("layout = [{ files = '**', count = 2 }]"), &path("good"), &path("new")).unwrap();
+    let files =
+        mbls_fetch::unpack(&list("layout = [{ files = '**', count = 2 }]"), &path("good"), &path("new")).unwrap();
     let found: Vec<_> = files.iter().map(|file| (file.path.as_str(), file.bytes, file.sha256.clone())).collect();
     assert_eq!(found, [("a", 1, crate::sha256(b"1")), ("b/c", 2, crate::sha256(b"23"))]);
     assert_eq!(tree(&path("new")), [("a".to_owned(), b"1".to_vec()), ("b/c".to_owned(), b"23".to_vec())]);
@@ -321,7 +322,7 @@ fn the_library_unpacks_as_the_program_does() {
         ),
     ] {
         let _ = std::fs::remove_dir_all(path("new"));
-        let error = format!("{:#}", xtask::unpack(&list, &path(packed), &path("new")).unwrap_err());
+        let error = format!("{:#}", mbls_fetch::unpack(&list, &path(packed), &path("new")).unwrap_err());
         assert!(error.contains(expected), "expected {expected}, found {error}");
     }
 }

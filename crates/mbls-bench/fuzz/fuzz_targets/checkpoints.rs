@@ -6,7 +6,8 @@
 
 use candle_core::{DType, Device, Tensor};
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
-use mbls_nn::{Checkpoint, Fit, ParamStore, checkpoint::Value};
+use mbls_nn::checkpoint::{StateDict, ToTensor, Value};
+use mbls_nn::{Checkpoint, Fit, ParamStore};
 
 /// Looks at an object and, for two levels, at what is in it.
 fn look(value: Value, depth: usize) {

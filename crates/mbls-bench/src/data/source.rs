@@ -3,8 +3,9 @@
 use super::{CandleOrigin, CandleSet, DataSpec, FolderParts, Sizes, unused};
 use crate::suite::Scale;
 use anyhow::{Context, Result, bail};
-use mbls_data::listing::{entries, real};
-use mbls_data::{PartEntries, Seed};
+use mbls_data::Seed;
+use mbls_io::PartEntries;
+use mbls_io::listing::{entries, real};
 use mbls_vision::dataset::tiny_imagenet::ClassOrder;
 use mbls_vision::dataset::{
     Split, cifar10, cifar100, cub, digits, fashion_mnist, image_folder, mnist, svhn, tiny_imagenet,

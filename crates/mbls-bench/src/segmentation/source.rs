@@ -3,8 +3,9 @@
 use crate::data::{ClassCounts, Counted, DataSpec, PartCounts, Sizes, unused};
 use crate::suite::{Scale, SplitRule};
 use anyhow::{Context, Result, bail, ensure};
-use mbls_data::listing::{entries, real};
-use mbls_data::{PartEntries, Seed, Subset, random_split};
+use mbls_data::{Seed, Subset, random_split};
+use mbls_io::PartEntries;
+use mbls_io::listing::{entries, real};
 use mbls_seg::dataset::{ClassList, SegmentationConfig, SegmentationFiles, voc, voc_layout};
 use std::path::Path;
 use std::sync::Arc;

@@ -8,7 +8,6 @@ pub(crate) use recipe::TextRecipe;
 use crate::cell::{CellPlan, Place};
 use crate::classification::{measure, predict, scaled};
 use crate::data::{ClassCounts, DataSpec, Sizes};
-use crate::fnv;
 use crate::predictions::SavedPredictions;
 use crate::results::Cell;
 use crate::suite::{Scale, SplitRule, Suite};
@@ -17,7 +16,9 @@ use crate::workload::Workload;
 use anyhow::{Context, Result};
 use candle_core::Device;
 use mbls_core::metric::{ClassificationMetrics, Metric, ReliabilityBins};
-use mbls_data::{OnError, Order, Seed, Subset};
+use mbls_data::{Order, Seed, Subset};
+use mbls_io::Fingerprint;
+use mbls_io::OnError;
 use mbls_nlp::classifier::{CalibratedClassifier, ClassifierSettings};
 use mbls_nlp::dataset::{TextBatch, TextCollate, TokenisedTexts};
 use mbls_nlp::embedding::{EmbeddingTable, GloveFile, Missing};
@@ -192,13 +193,13 @@ impl Workload for Texts {
 /// The 64-bit FNV-1a hash of a file of any size.
 fn digest(path: &Path) -> std::io::Result<u64> {
     let mut file = BufReader::with_capacity(1 << 16, File::open(path)?);
-    let mut hash = fnv::EMPTY;
+    let mut hash = Fingerprint::default();
     loop {
         let block = file.fill_buf()?;
         if block.is_empty() {
-            return Ok(hash);
+            return Ok(hash.value());
         }
-        hash = fnv::extend(hash, block);
+        hash = hash.with(block);
         let read = block.len();
         file.consume(read);
     }

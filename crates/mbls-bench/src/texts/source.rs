@@ -1,11 +1,11 @@
 //! A suite's texts, and their splits.
 
 use crate::data::{ClassCounts, Counted, DataSpec, PartCounts, Sizes, unused};
-use crate::fnv;
 use crate::suite::{Scale, SplitRule};
 use anyhow::{Context, Result, bail, ensure};
-use mbls_data::listing::{entries, real};
-use mbls_data::{OnError, PartEntries, Seed, random_split};
+use mbls_data::{Seed, random_split};
+use mbls_io::listing::{entries, real};
+use mbls_io::{Fingerprint, OnError, PartEntries};
 use mbls_nlp::dataset::labelled_file::{LabelledFile, LabelledFileConfig};
 use mbls_nlp::dataset::{
     Division, DuplicateConfig, LabelledTexts, Parts, duplicate_groups, labelled_file, newsgroups, published_split,
@@ -104,10 +104,10 @@ impl TextSource {
 
     /// A number that changes with any text or label, to tell data sets apart.
     pub(super) fn digest(&self) -> u64 {
-        let of = |hash: u64, (text, label): (&String, &u32)| {
-            fnv::extend(fnv::extend(fnv::extend(hash, text.as_bytes()), &[0]), &label.to_le_bytes())
+        let of = |all: Fingerprint, (text, label): (&String, &u32)| {
+            all.with(text.as_bytes()).with(&[0]).with(&label.to_le_bytes())
         };
-        self.texts.texts().iter().zip(self.texts.labels()).fold(fnv::EMPTY, of)
+        self.texts.texts().iter().zip(self.texts.labels()).fold(Fingerprint::default(), of).value()
     }
 
     /// How many texts each split takes.

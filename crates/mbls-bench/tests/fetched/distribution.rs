@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use toml::{Table, Value};
 
 /// The list of sources of the program.
-const LIST: &str = include_str!("../../../../xtask/datasets.toml");
+const LIST: &str = include_str!("../../../mbls-fetch/datasets.toml");
 
 /// A sample of a data set in the archives of its distributor.
 pub(crate) struct Distribution {
@@ -43,8 +43,8 @@ pub(crate) fn fetch(samples: Vec<Distribution>) -> TempDir {
     std::fs::write(&manifest, text.to_string()).expect("a file");
     let [data, manifest] = [folder.path(), &manifest].map(|path| path.to_str().expect("UTF-8"));
     let options = ["--data", data, "--manifest", manifest, "--no-proxy", "--attempts", "1"];
-    let arguments = [&["fetch-data"][..], &names, &options].concat().into_iter().map(str::to_owned).collect::<Vec<_>>();
-    let code = xtask::run(&arguments).expect("fetch-data begins");
+    let arguments = [&names[..], &options].concat().into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let code = mbls_fetch::run(&arguments).expect("fetch-data begins");
     assert_eq!(format!("{code:?}"), format!("{:?}", std::process::ExitCode::SUCCESS), "{names:?} were not fetched");
     folder
 }

@@ -1,5 +1,5 @@
 //! From the archives of the distributors to a step of training: samples of the real data sets are packed as the distributors pack them, served on the
-//! loopback, fetched by `xtask` with the program's own list of sources, and trained on by the benchmark program with its own suites.
+//! loopback, fetched by `mbls-fetch` with the program's own list of sources, and trained on by the benchmark program with its own suites.
 //!
 //! Of the list only addresses, sizes, sums and numbers of files are changed, of the suites only network, sizes and number of epochs.
 

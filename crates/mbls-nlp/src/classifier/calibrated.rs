@@ -33,7 +33,7 @@ impl CalibratedClassifier {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] for settings that are not [valid](ClassifierSettings::validate), and for tensors that are missing, unexpected, of another shape,
+    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not [valid](ClassifierSettings::validate), and for tensors that are missing, unexpected, of another shape,
     /// or not finite.
     pub fn new(
         settings: ClassifierSettings,

@@ -3,7 +3,7 @@
 use super::{CalibratedClassifier, ClassifierSettings};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
-use mbls_data::file::{read_bounded, read_exact_size};
+use mbls_io::file::{read_bounded, read_exact_size};
 use safetensors::tensor::{Dtype, SafeTensors};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -72,7 +72,7 @@ impl CalibratedClassifier {
         let mut settings = serde_json::to_vec(&saved).map_err(|e| Error::Other(e.into()))?;
         settings.push(b'\n');
         let write = |name: &str, content: &[u8]| {
-            mbls_nn::atomic::write(&folder.join(name), content).map_err(|e| Error::Other(e.into()))
+            mbls_io::atomic::write(&folder.join(name), content).map_err(|e| Error::Other(e.into()))
         };
         write(TENSORS_FILE, &tensors)?;
         write(SETTINGS_FILE, &settings)
@@ -82,7 +82,7 @@ impl CalibratedClassifier {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] for files that cannot be read; [`Error::FileSize`], [`Error::TooLarge`] and [`Error::Format`] for files that were cut off or changed, are
+    /// [`Error::Io`](mbls_io::Error::Io) for files that cannot be read; [`Error::FileSize`](mbls_io::Error::FileSize), [`Error::TooLarge`](mbls_io::Error::TooLarge) and [`Error::Format`](mbls_io::Error::Format) for files that were cut off or changed, are
     /// of another version or of two classifiers, and for settings and tensors that do not fit one another or hold numbers that are not finite. The
     /// file and the field are named.
     pub fn load(folder: impl AsRef<Path>, device: &Device) -> Result<Self> {
@@ -106,7 +106,7 @@ impl CalibratedClassifier {
 /// Names the file that a value is of.
 fn in_file(path: &Path) -> impl Fn(Error) -> Error {
     move |error| match error {
-        Error::Value { name, expected, found } => Error::format(path, name, expected, found),
+        Error::Input(mbls_io::Error::Value { name, expected, found }) => Error::format(path, name, expected, found),
         error => error,
     }
 }

@@ -33,7 +33,7 @@ impl ClassifierSettings {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] for a network with a size out of range, another number of classes than the network's, fewer than two, sequences that are shorter
+    /// [`Error::Value`](mbls_io::Error::Value) for a network with a size out of range, another number of classes than the network's, fewer than two, sequences that are shorter
     /// than the network takes or so long that a layer would make more than 2^28 numbers of one, and for a reliability of no texts.
     pub fn validate(&self) -> Result<()> {
         let error = |field: &str, expected: String, found: usize| {

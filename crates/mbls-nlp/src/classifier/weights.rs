@@ -17,7 +17,7 @@ pub(super) const WORDS: &str = "embedding.weight";
 ///
 /// # Errors
 ///
-/// [`Error::Value`] for tensors that are missing, of another shape, not finite, or none of the network's.
+/// [`Error::Value`](mbls_io::Error::Value) for tensors that are missing, of another shape, not finite, or none of the network's.
 pub(super) fn network(
     settings: &ClassifierSettings,
     tensors: &BTreeMap<String, Tensor>,

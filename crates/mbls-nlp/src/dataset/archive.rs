@@ -2,8 +2,8 @@
 
 use super::message_folder::{MAX_MESSAGE_BYTES, Message, is_number};
 use crate::{Error, Result};
-use mbls_data::gzip::GzReader;
-use mbls_data::listing::{PathFault, below, is_ignored};
+use mbls_io::gzip::GzReader;
+use mbls_io::listing::{PathFault, below, is_ignored};
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 use tar::{Archive, Entry, EntryType};
@@ -26,7 +26,8 @@ fn read_at_most(
     let result = walk(path, &mut unpacked, is_root, messages);
     // What is cut off at the limit looks like an archive that ends too early.
     if unpacked.limit() == 0 {
-        return Err(Error::TooLarge { path: path.to_owned(), what: "the unpacked archive", limit: max_bytes });
+        let path = path.to_owned();
+        return Err(mbls_io::Error::TooLarge { path, what: "the unpacked archive", limit: max_bytes }.into());
     }
     result
 }
@@ -42,11 +43,8 @@ fn walk(
         let mut entry = entry.map_err(broken(path))?;
         let Some([root, group, name]) = place(path, &entry, &is_root)? else { continue };
         if entry.size() > MAX_MESSAGE_BYTES {
-            return Err(Error::TooLarge {
-                path: path.join(root).join(group).join(name),
-                what: "the message",
-                limit: MAX_MESSAGE_BYTES,
-            });
+            let path = path.join(root).join(group).join(name);
+            return Err(mbls_io::Error::TooLarge { path, what: "the message", limit: MAX_MESSAGE_BYTES }.into());
         }
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).map_err(broken(path))?;
@@ -103,7 +101,7 @@ fn broken(path: &Path) -> impl Fn(std::io::Error) -> Error {
             ErrorKind::InvalidInput | ErrorKind::InvalidData => error.to_string(),
             _ => return Error::format(path, "content", "a packed tar archive", error),
         };
-        Error::Gzip { path: path.to_owned(), reason }
+        mbls_io::Error::Gzip { path: path.to_owned(), reason }.into()
     }
 }
 

@@ -60,7 +60,7 @@ impl TextCollate {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] for a length of 0.
+    /// [`Error::Value`](mbls_io::Error::Value) for a length of 0.
     pub fn new(config: PadConfig) -> Result<Self> {
         config.validate()?;
         Ok(Self { config })

@@ -46,7 +46,7 @@ impl Division {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] where texts and groups are not as many, or a part has fewer texts than asked for or leaves the set; what
+    /// [`Error::Value`](mbls_io::Error::Value) where texts and groups are not as many, or a part has fewer texts than asked for or leaves the set; what
     /// [`grouped_split`] reports.
     pub fn split(&self, labels: &[u32], groups: &[usize], validation: usize, test: usize, seed: Seed) -> Result<Parts> {
         let all = labels.len();

@@ -32,7 +32,7 @@ impl Default for DuplicateConfig {
 ///
 /// # Errors
 ///
-/// [`Error::Value`] for a shingle of no words and a similarity outside of 0..=1 or of 0.
+/// [`Error::Value`](mbls_io::Error::Value) for a shingle of no words and a similarity outside of 0..=1 or of 0.
 ///
 /// # References
 ///

@@ -1,7 +1,7 @@
 //! Texts and labels of JSON objects, one in each line.
 
 use crate::{Error, Result};
-use mbls_data::{Label, OnError, Reading, Written};
+use mbls_io::{Label, OnError, Reading, Written};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use std::borrow::Cow;

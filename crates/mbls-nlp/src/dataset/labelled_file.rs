@@ -3,9 +3,9 @@
 
 use super::{LabelledTexts, json_lines};
 use crate::{Error, Result};
-use mbls_data::delimited::{Delimited, Quoting};
-use mbls_data::file::read_bounded;
-use mbls_data::{Label, LabelColumn, Labels, OnError, Reading, gzip};
+use mbls_io::delimited::{Delimited, Quoting};
+use mbls_io::file::read_bounded;
+use mbls_io::{Label, LabelColumn, Labels, OnError, Reading, gzip};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -73,10 +73,10 @@ pub struct LabelledFile {
 ///
 /// # Errors
 ///
-/// [`Error::Format`] with the line where the file is not of its format or cannot be decoded, has not one
-/// column of each name, a label is missing, or labels cannot be read in one way; [`Error::Value`] for one
-/// class alone, and for [`LabelledFileConfig::quoting`] of JSON lines; [`Error::TooLarge`] above 1 GiB;
-/// [`Error::Gzip`]; [`Error::Io`].
+/// [`Error::Format`](mbls_io::Error::Format) with the line where the file is not of its format or cannot be decoded, has not one
+/// column of each name, a label is missing, or labels cannot be read in one way; [`Error::Value`](mbls_io::Error::Value) for one
+/// class alone, and for [`LabelledFileConfig::quoting`] of JSON lines; [`Error::TooLarge`](mbls_io::Error::TooLarge) above 1 GiB;
+/// [`Error::Gzip`](mbls_io::Error::Gzip); [`Error::Io`](mbls_io::Error::Io).
 pub fn load(
     path: impl AsRef<Path>,
     classes: Option<&[String]>,
@@ -120,9 +120,9 @@ pub fn load(
 ///
 /// # Errors
 ///
-/// What [`names`](mbls_data::listing::names) reports.
+/// What [`names`](mbls_io::listing::names) reports.
 pub fn class_list(path: impl AsRef<Path>) -> Result<Vec<String>> {
-    mbls_data::listing::names(path.as_ref(), None)
+    Ok(mbls_io::listing::names(path.as_ref(), None)?)
 }
 
 fn separated(

@@ -2,8 +2,8 @@
 
 use crate::text::message::{from_latin1, without_header};
 use crate::{Error, Result};
-use mbls_data::file::read_bounded;
-use mbls_data::listing::{entries, real};
+use mbls_io::file::read_bounded;
+use mbls_io::listing::{entries, real};
 use std::path::Path;
 
 /// The largest message that is read; the largest of the data set has 161,040 bytes.

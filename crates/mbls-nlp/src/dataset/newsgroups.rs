@@ -27,13 +27,13 @@ pub struct Newsgroups {
 
 /// Reads the messages from a folder or a `.tar.gz`: `<group>/<number>` in `20_newsgroups`, `20_newsgroup` or `20news-18828`, in both of
 /// `20news-bydate-train` and `20news-bydate-test`, or in the folder itself. Bytes are latin-1; the order is that of the sorted paths, training
-/// before testing. What [`is_ignored`](mbls_data::listing::is_ignored) knows, and files beside the groups, are ignored. Excerpts are accepted.
+/// before testing. What [`is_ignored`](mbls_io::listing::is_ignored) knows, and files beside the groups, are ignored. Excerpts are accepted.
 ///
 /// # Errors
 ///
 /// Where there is no message or one group alone, a name is no number, one of the two parts is missing, a group of the test part has none for
-/// training; [`Error::TooLarge`] for a message above 4 MiB and an archive that unpacks to more than 512 MiB; for an archive that is damaged, has a
-/// file twice, or anything but files and folders below it; [`Error::Io`].
+/// training; [`Error::TooLarge`](mbls_io::Error::TooLarge) for a message above 4 MiB and an archive that unpacks to more than 512 MiB; for an archive that is damaged, has a
+/// file twice, or anything but files and folders below it; [`Error::Io`](mbls_io::Error::Io).
 pub fn load(path: impl AsRef<Path>) -> Result<Newsgroups> {
     let path = path.as_ref();
     let mut messages = Vec::new();

@@ -37,7 +37,7 @@ impl Protocol {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] for [`Protocol::Published`] of a set that is in parts; [`Error::Split`] where a part would be empty or is too small for the
+    /// [`Error::Value`](mbls_io::Error::Value) for [`Protocol::Published`] of a set that is in parts; [`Error::Split`] where a part would be empty or is too small for the
     /// classes; what [`duplicate_groups`] and [`Division::split`] report.
     pub fn parts(&self, texts: &LabelledTexts, division: &Division) -> Result<Parts> {
         match self {

@@ -25,7 +25,7 @@ impl LabelledTexts {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] where there is no text, another number of labels, fewer than two classes, or a label that is no class.
+    /// [`Error::Value`](mbls_io::Error::Value) where there is no text, another number of labels, fewer than two classes, or a label that is no class.
     pub fn new(
         name: impl Into<String>,
         texts: Vec<String>,

@@ -4,8 +4,9 @@ use super::glove::GloveFile;
 use super::table::{EmbeddingTable, Missing};
 use crate::text::Vocabulary;
 use crate::{Error, Result};
-use mbls_data::file::{open, read_bounded};
-use mbls_data::{OnError, Reading, Seed};
+use mbls_data::Seed;
+use mbls_io::file::{open, read_bounded};
+use mbls_io::{OnError, Reading};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -107,5 +108,5 @@ pub(super) fn save(path: &Path, identity: &str, table: &EmbeddingTable) -> Resul
     let found = serde_json::to_string(&found).map_err(|error| other(error.into()))?;
     let header = HashMap::from([(IDENTITY.to_owned(), format!("{identity}\n{found}"))]);
     let content = safetensors::serialize([(VALUES, view)], Some(header)).map_err(|error| other(error.into()))?;
-    mbls_nn::atomic::write(path, &content).map_err(|error| other(error.into()))
+    mbls_io::atomic::write(path, &content).map_err(|error| other(error.into()))
 }

@@ -1,9 +1,9 @@
 //! GloVe's text files.
 
 use crate::{Error, Result};
-use mbls_data::file::open;
-use mbls_data::gzip::{self, GzReader};
-use mbls_data::{OnError, Reading};
+use mbls_io::file::open;
+use mbls_io::gzip::{self, GzReader};
+use mbls_io::{OnError, Reading};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ pub struct VectorsRead {
 ///
 /// # Errors
 ///
-/// [`Error::Format`] with line and word for another number of values, a value that is no finite number, a line above 1 MiB, with [`OnError::Fail`] a word that is no UTF-8, a file without words; [`Error::Gzip`]; [`Error::Io`]; what `found` reports.
+/// [`Error::Format`](mbls_io::Error::Format) with line and word for another number of values, a value that is no finite number, a line above 1 MiB, with [`OnError::Fail`] a word that is no UTF-8, a file without words; [`Error::Gzip`](mbls_io::Error::Gzip); [`Error::Io`](mbls_io::Error::Io); what `found` reports.
 pub fn read_vectors(
     file: &GloveFile,
     mut place: impl FnMut(&str) -> Option<usize>,
@@ -220,7 +220,7 @@ impl Lines {
         self.line.clear();
         let read = self.reader.by_ref().take(MAX_LINE + 1).read_until(b'\n', &mut self.line);
         let read = read.map_err(|error| match self.reader.get_ref() {
-            Source::Packed(_) => gzip::broken(&self.path)(error),
+            Source::Packed(_) => gzip::broken(&self.path)(error).into(),
             Source::Plain(_) => Error::io("read", &self.path)(error),
         })?;
         if read == 0 {

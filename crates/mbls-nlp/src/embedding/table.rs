@@ -5,7 +5,8 @@ use super::glove::{GloveFile, VectorsRead, read_vectors};
 use crate::text::Vocabulary;
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
-use mbls_data::{Reading, Seed};
+use mbls_data::Seed;
+use mbls_io::Reading;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -41,7 +42,7 @@ impl EmbeddingTable {
     ///
     /// # Errors
     ///
-    /// What [`read_vectors`] reports; [`Error::Value`] where `missing` has a deviation that is negative or not finite.
+    /// What [`read_vectors`] reports; [`Error::Value`](mbls_io::Error::Value) where `missing` has a deviation that is negative or not finite.
     pub fn read(file: &GloveFile, vocabulary: &Vocabulary, missing: Missing) -> Result<Self> {
         if let Missing::Random { deviation, .. } = missing
             && !(deviation.is_finite() && deviation >= 0.0)

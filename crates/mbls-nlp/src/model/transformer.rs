@@ -3,7 +3,9 @@
 use candle_core::{DType, Device, IndexOp, Module, Result, Tensor, bail};
 use candle_nn::{ModuleT, VarBuilder};
 use candle_transformers::models::{bert, distilbert};
-use mbls_data::{Error, file::read_bounded};
+use mbls_data::Error;
+use mbls_io::file::read_bounded;
+use mbls_nn::checkpoint::StateDict;
 use mbls_nn::{Checkpoint, Dropout, Linear, Relu, no_grad};
 use serde_json::Value;
 use std::path::Path;
@@ -82,8 +84,9 @@ impl FrozenEncoder {
                 ));
             }
         };
-        let unreadable =
-            |error: &dyn std::fmt::Display| Error::format(weights, "the weights", format!("those of {kind}"), error);
+        let unreadable = |error: &dyn std::error::Error| {
+            Error::format(weights, "the weights", format!("those of {kind}"), mbls_io::with_causes(error))
+        };
         let checkpoint = Checkpoint::read(weights).map_err(|error| unreadable(&error))?;
         let of_encoder = |name: &str| is_of_encoder(&kind, name);
         let (tensors, prefix) = checkpoint.state_dict_for(of_encoder).map_err(|error| unreadable(&error))?;

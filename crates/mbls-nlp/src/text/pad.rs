@@ -25,7 +25,7 @@ impl PadConfig {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`].
+    /// [`Error::Value`](mbls_io::Error::Value).
     pub fn validate(&self) -> Result<()> {
         match self.length {
             0 => Err(Error::value("length of padded sequences", "at least 1", 0)),

@@ -1,8 +1,8 @@
 //! Vocabularies of subwords.
 
 use super::Tokenizer;
-use mbls_data::file::read_bounded;
 use mbls_data::{Error, Result};
+use mbls_io::file::read_bounded;
 use std::path::Path;
 
 /// The largest `tokenizer.json` that is read; the largest in use have 30 MiB.
@@ -31,8 +31,8 @@ impl SubwordTokenizer {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] for a file that is no such description or has no token `padding`; [`Error::TooLarge`] above 256 MiB;
-    /// [`Error::Io`].
+    /// [`Error::Format`](mbls_io::Error::Format) for a file that is no such description or has no token `padding`; [`Error::TooLarge`](mbls_io::Error::TooLarge) above 256 MiB;
+    /// [`Error::Io`](mbls_io::Error::Io).
     pub fn read(path: impl AsRef<Path>, padding: &str) -> Result<Self> {
         let path = path.as_ref();
         let bytes = read_bounded(path, MAX_BYTES)?;

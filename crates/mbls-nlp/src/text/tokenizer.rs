@@ -65,7 +65,7 @@ impl WordTokenizer {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] for fewer than two `num_words`, which leave no word.
+    /// [`Error::Value`](mbls_io::Error::Value) for fewer than two `num_words`, which leave no word.
     pub fn fit<T: AsRef<str> + Sync>(rule: WordRule, texts: &[T], num_words: Option<usize>) -> Result<Self> {
         let vocabulary = Vocabulary::count_first(rule, texts, words_of(num_words)?);
         Ok(Self { rule, vocabulary })
@@ -75,7 +75,7 @@ impl WordTokenizer {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] for fewer than two `num_words`, which leave no word.
+    /// [`Error::Value`](mbls_io::Error::Value) for fewer than two `num_words`, which leave no word.
     pub fn new(rule: WordRule, vocabulary: Vocabulary, num_words: Option<usize>) -> Result<Self> {
         Ok(Self { rule, vocabulary: vocabulary.truncated(words_of(num_words)?) })
     }

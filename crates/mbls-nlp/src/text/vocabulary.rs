@@ -44,7 +44,7 @@ impl Vocabulary {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] for a word that is empty or there twice, and a count that is 0 or above the one before it.
+    /// [`Error::Value`](mbls_io::Error::Value) for a word that is empty or there twice, and a count that is 0 or above the one before it.
     pub fn new(words: Vec<(String, u64)>) -> Result<Self> {
         let ids = ids(&words);
         for (i, (word, count)) in words.iter().enumerate() {

@@ -1,8 +1,8 @@
 //! Labelled texts in files of their own.
 
 use flate2::{Compression, write::GzEncoder};
-use mbls_data::delimited::Quoting;
-use mbls_data::{Labels, LeftOut, OnError, Reading};
+use mbls_io::delimited::Quoting;
+use mbls_io::{Labels, LeftOut, OnError, Reading};
 use mbls_nlp::dataset::LabelledTexts;
 use mbls_nlp::dataset::labelled_file::{Format, LabelledFile, LabelledFileConfig, class_list, load};
 use std::io::Write;

@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
 use mbls_core::loss::{LogitBatch, LossSpec};
 use mbls_nlp::model::{BiGruConfig, GlobalPoolingCnnConfig, Network, Options, SequenceNetwork, TextCnnConfig};
-use mbls_nn::checkpoint::Value as Saved;
+use mbls_nn::checkpoint::{ToTensor, Value as Saved};
 use mbls_nn::{
     AdamConfig, Checkpoint, Fit, Optimizer, OptimizerConfig, ParamStore, SgdConfig, checkpoint, clip_grad_norm,
 };

@@ -1,7 +1,7 @@
 //! Word vectors.
 
 use flate2::{Compression, write::GzEncoder};
-use mbls_data::OnError;
+use mbls_io::OnError;
 use mbls_nlp::embedding::{CacheUse, EmbeddingTable, GloveFile, Missing};
 use mbls_nlp::text::Vocabulary;
 use std::io::Write;

@@ -4,6 +4,7 @@ use super::TruncatedNormal;
 use candle_core::{DType, Device, Result, Shape, Tensor, bail};
 use candle_nn::Init;
 use candle_nn::init::NormalOrUniform;
+use mbls_io::Fingerprint;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -63,13 +64,8 @@ fn check(name: &str, shape: &Shape, init: Init) -> Result<()> {
 fn generator(seed: u64, name: &str) -> ChaCha8Rng {
     let mut key = [0u8; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
-    key[8..16].copy_from_slice(&fnv1a64(name).to_le_bytes());
+    key[8..16].copy_from_slice(&Fingerprint::of(name.as_bytes()).value().to_le_bytes());
     ChaCha8Rng::from_seed(key)
-}
-
-/// FNV-1a: a hash that is the same in every build, which the standard library's is not.
-fn fnv1a64(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn normal(rng: &mut ChaCha8Rng, mean: f64, std: f64, n: usize) -> Vec<f32> {
@@ -121,14 +117,6 @@ mod tests {
         let n = v.len() as f64;
         let mean = v.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
         (mean, (v.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / n).sqrt())
-    }
-
-    #[test]
-    fn the_hash_is_fnv1a64() {
-        // Published test vectors of the hash.
-        assert_eq!(fnv1a64(""), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(fnv1a64("a"), 0xaf63_dc4c_8601_ec8c);
-        assert_eq!(fnv1a64("foobar"), 0x8594_4171_f739_67e8);
     }
 
     #[test]

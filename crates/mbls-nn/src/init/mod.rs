@@ -157,7 +157,7 @@ impl TruncatedNormal {
         let fits = self.mean.is_finite() && (self.low..=self.high).contains(&self.mean);
         if !(fits && self.std > 0.0 && self.std.is_finite()) {
             let expected = "finite numbers, std above 0, low <= mean <= high";
-            return Err(Error::Setting { field: "truncated normal", value: format!("{self:?}"), expected });
+            return Err(Error::Setting { name: "truncated normal", value: format!("{self:?}"), expected });
         }
         Ok(draw::draw_truncated(seed, name, like, self)?)
     }

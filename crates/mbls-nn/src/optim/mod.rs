@@ -104,10 +104,10 @@ impl OptimizerConfig {
     }
 }
 
-fn setting(field: &'static str, value: f64, valid: bool, expected: &'static str) -> Result<()> {
+fn setting(name: &'static str, value: f64, valid: bool, expected: &'static str) -> Result<()> {
     match valid {
         true => Ok(()),
-        false => Err(Error::Setting { field, value: value.to_string(), expected }),
+        false => Err(Error::Setting { name, value: value.to_string(), expected }),
     }
 }
 

@@ -197,11 +197,11 @@ pub(super) fn distinct<'a>(variables: impl IntoIterator<Item = (&'a String, &'a 
     let mut ids = HashMap::new();
     for (name, var) in variables {
         if !names.insert(name) {
-            return Err(Error::Setting { field: "parameter", value: name.clone(), expected: "every name once" });
+            return Err(Error::Setting { name: "parameter", value: name.clone(), expected: "every name once" });
         }
         if let Some(other) = ids.insert(var.id(), name) {
             let value = format!("{other} and {name}");
-            return Err(Error::Setting { field: "parameter", value, expected: "every variable under one name" });
+            return Err(Error::Setting { name: "parameter", value, expected: "every variable under one name" });
         }
     }
     Ok(())

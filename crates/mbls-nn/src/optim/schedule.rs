@@ -73,7 +73,7 @@ impl Schedule {
         match *self {
             Self::Constant => Ok(()),
             Self::Step { size: 0, .. } => {
-                Err(Error::Setting { field: "size", value: "0".into(), expected: "at least 1" })
+                Err(Error::Setting { name: "size", value: "0".into(), expected: "at least 1" })
             }
             Self::Warmup { start, ref then, .. } => {
                 at_least_zero("start", start)?;
@@ -83,7 +83,7 @@ impl Schedule {
                 setting("gamma", gamma, gamma.is_finite() && gamma > 0.0, "a finite number above 0")
             }
             Self::Cosine { epochs: 0, .. } => {
-                Err(Error::Setting { field: "epochs", value: "0".into(), expected: "at least 1" })
+                Err(Error::Setting { name: "epochs", value: "0".into(), expected: "at least 1" })
             }
             Self::Cosine { minimum, .. } => at_least_zero("minimum", minimum),
             Self::ReduceOnPlateau(ref plateau) => plateau.validate(),

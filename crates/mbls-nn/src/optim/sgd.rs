@@ -91,7 +91,7 @@ impl Sgd {
         at_least_zero("weight_decay", config.weight_decay)?;
         if config.nesterov && (config.momentum == 0.0 || config.dampening != 0.0) {
             let expected = "false where momentum is 0 or dampening is not";
-            return Err(Error::Setting { field: "nesterov", value: "true".into(), expected });
+            return Err(Error::Setting { name: "nesterov", value: "true".into(), expected });
         }
         let parameters = parameters.into().trained(config.weight_decay)?;
         let (mut momentum, mut steps) = (Vec::new(), Vec::new());

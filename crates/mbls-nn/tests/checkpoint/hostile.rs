@@ -3,6 +3,7 @@
 use crate::files::{Entry, Pickle, archive, entries, legacy, zip};
 use crate::torch::path;
 use mbls_nn::Checkpoint;
+use mbls_nn::checkpoint::{StateDict, ToTensor};
 
 /// Reads a file and everything that can be asked of it.
 fn use_all(file: &[u8]) -> Result<(), String> {
@@ -40,7 +41,7 @@ fn small_files() -> Vec<(&'static str, Vec<u8>)> {
 fn the_files_written_by_hand_are_read() {
     let pickle = Pickle::dict_of_tensor(6, 1, &[2, 2], &[1, 2]);
     for file in [archive(&pickle), legacy(&pickle)] {
-        let weights = Checkpoint::from_bytes(file).and_then(|checkpoint| checkpoint.state_dict()).expect("weights");
+        let weights = Checkpoint::from_bytes(file).expect("a checkpoint").state_dict().expect("weights");
         assert_eq!(weights["w"].to_vec2::<f32>().expect("a matrix"), [[1.0, 3.0], [2.0, 4.0]]);
     }
 }
@@ -52,7 +53,7 @@ fn texts_of_python_2_and_parts_of_storages_are_read() {
     let part = storage.op(b"(").text("part").int(2).int(3).op(b"ttQ");
     let pickle = part.int(1).ints(&[2]).ints(&[1]).op(b"tRs.").0;
     for file in [archive(&pickle), legacy(&pickle)] {
-        let weights = Checkpoint::from_bytes(file).and_then(|checkpoint| checkpoint.state_dict()).expect("weights");
+        let weights = Checkpoint::from_bytes(file).expect("a checkpoint").state_dict().expect("weights");
         assert_eq!(weights["w"].to_vec1::<f32>().expect("a vector"), [3.0, 4.0]);
     }
 }

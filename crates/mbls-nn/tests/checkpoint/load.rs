@@ -2,6 +2,7 @@
 
 use crate::torch::path;
 use candle_core::{DType, Device, Tensor};
+use mbls_nn::checkpoint::StateDict;
 use mbls_nn::{BatchNorm1d, Checkpoint, Fit, Linear, ParamStore, Result};
 use proptest::prelude::*;
 use std::collections::BTreeMap;

@@ -2,7 +2,8 @@
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::Init;
-use mbls_nn::{BatchNorm1d, BatchNormConfig, Checkpoint, Fit, Linear, ParamStore, Result, atomic};
+use mbls_io::atomic;
+use mbls_nn::{BatchNorm1d, BatchNormConfig, Checkpoint, Fit, Linear, ParamStore, Result};
 
 fn network(seed: u64, dtype: DType) -> Result<ParamStore> {
     let store = ParamStore::new(seed, dtype, &Device::Cpu);

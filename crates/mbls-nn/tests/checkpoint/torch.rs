@@ -1,6 +1,7 @@
 //! Files that torch.save wrote, against the values that PyTorch saw in them.
 
 use candle_core::{DType, Tensor};
+use mbls_nn::checkpoint::{StateDict, ToTensor};
 use mbls_nn::{Checkpoint, Result, checkpoint};
 use serde_json::Value;
 use std::path::PathBuf;

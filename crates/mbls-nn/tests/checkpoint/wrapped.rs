@@ -2,6 +2,7 @@
 
 use crate::torch::path;
 use candle_core::{DType, Device, Tensor};
+use mbls_nn::checkpoint::StateDict;
 use mbls_nn::{BatchNorm1d, Checkpoint, Ema, EmaConfig, Error, Fit, Linear, LoadReport, ParamStore, Result};
 use std::collections::BTreeMap;
 
@@ -28,7 +29,7 @@ fn file(names: &[&str]) -> Result<Checkpoint> {
     };
     let store = ParamStore::new(9, DType::F32, &Device::Cpu);
     names.iter().try_for_each(|name| store.var_builder().get(shape(name), name).map(drop))?;
-    Checkpoint::from_bytes(store.to_safetensors()?)
+    Ok(Checkpoint::from_bytes(store.to_safetensors()?)?)
 }
 
 const NAMES: [&str; 6] = ["bn.bias", "bn.running_mean", "bn.running_var", "bn.weight", "fc.bias", "fc.weight"];

@@ -4,6 +4,7 @@ mod network;
 
 use candle_core::{D, DType, Device, Tensor};
 use candle_nn::ModuleT;
+use mbls_nn::checkpoint::{StateDict, ToTensor};
 use mbls_nn::{Checkpoint, Fit, Optimizer, ParamStore, Relu, Result, Sgd, SgdConfig, checkpoint, clip_grad_norm};
 use mbls_testkit::golden;
 use network::Shapes;

@@ -77,7 +77,7 @@ impl SegmentationCollate {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] for another number of channels.
+    /// [`Error::Value`](mbls_io::Error::Value) for another number of channels.
     pub fn new(normalisation: &Normalise) -> Result<Self> {
         if normalisation.channels() != 3 {
             return Err(Error::value("normalisation of pictures with masks", "3 channels", normalisation.channels()));

@@ -71,7 +71,7 @@ impl ClassList {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] where there is none or more than 255, and for a name that is empty or there twice.
+    /// [`Error::Value`](mbls_io::Error::Value) where there is none or more than 255, and for a name that is empty or there twice.
     pub fn new(names: Vec<String>) -> Result<Self> {
         // More than 255 are refused below.
         let values: Vec<u8> = (0..VOID).take(names.len()).collect();
@@ -102,7 +102,7 @@ impl ClassList {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] for a value that is there twice, also as void, for names as in [`ClassList::new`], and where no class or more
+    /// [`Error::Value`](mbls_io::Error::Value) for a value that is there twice, also as void, for names as in [`ClassList::new`], and where no class or more
     /// than 255 are left.
     pub fn with_values(values: &[(u8, &str)], void: &[u8]) -> Result<Self> {
         let mut classes: Vec<(u8, &str)> = Vec::with_capacity(values.len());
@@ -158,7 +158,7 @@ impl ClassList {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] with file and line for anything else; what [`listing::lines`] reports.
+    /// [`Error::Format`](mbls_io::Error::Format) with file and line for anything else; what [`listing::lines`] reports.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let mut values: Vec<(u8, String)> = Vec::new();
@@ -189,7 +189,7 @@ impl ClassList {
         }
         let values: Vec<(u8, &str)> = values.iter().map(|(value, name)| (*value, name.as_str())).collect();
         Self::with_values(&values, &[]).map_err(|error| match error {
-            Error::Value { name, expected, found } => Error::format(path, name, expected, found),
+            Error::Input(mbls_io::Error::Value { name, expected, found }) => Error::format(path, name, expected, found),
             other => other,
         })
     }

@@ -3,12 +3,12 @@
 use super::mask_values::{ClassCounts, ValueCounts, mapped};
 use super::{ClassList, Mask, SegmentationSample, decode_mask};
 use mbls_data::{Dataset, Error, Result, Seed};
+use mbls_io::{BudgetCache, Fingerprint};
 use mbls_vision::dataset::listing::{below, regular_files};
 use mbls_vision::{Oriented, decode_oriented};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Settings of [`SegmentationFiles`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,10 +67,9 @@ pub struct SegmentationFiles {
     classes: ClassList,
     config: SegmentationConfig,
     digest: u64,
-    cache: Vec<OnceLock<SegmentationSample>>,
+    cache: BudgetCache<SegmentationSample>,
     /// How often each value is in each mask, once it was decoded.
     values: Vec<OnceLock<ValueCounts>>,
-    cached_bytes: AtomicU64,
 }
 
 impl SegmentationFiles {
@@ -112,12 +111,11 @@ impl SegmentationFiles {
             digest: digest(&pairs, &sizes, &classes),
             name,
             roots: roots.map(Path::to_owned),
-            cache: pairs.iter().map(|_| OnceLock::new()).collect(),
+            cache: BudgetCache::new(pairs.len(), config.cache_bytes),
             values: pairs.iter().map(|_| OnceLock::new()).collect(),
             pairs,
             classes,
             config,
-            cached_bytes: AtomicU64::new(0),
         })
     }
 
@@ -154,12 +152,12 @@ impl SegmentationFiles {
     /// That of the first pair, by index, that does not decode.
     pub fn preload(&self) -> Result<usize> {
         let failure = (0..self.pairs.len()).into_par_iter().find_map_first(|index| {
-            let full = self.cached_bytes.load(Ordering::Relaxed) >= self.config.cache_bytes;
-            if full || self.cache[index].get().is_some() { None } else { self.sample(index).err() }
+            let done = self.cache.is_full() || self.cache.get(index).is_some();
+            if done { None } else { self.sample(index).err() }
         });
         match failure {
             Some(error) => Err(error),
-            None => Ok(self.cache.iter().filter(|pair| pair.get().is_some()).count()),
+            None => Ok(self.cache.len()),
         }
     }
 
@@ -215,18 +213,9 @@ impl SegmentationFiles {
             return Err(Error::format(self.mask_path(index), "height and width", expected, found));
         }
         let sample = SegmentationSample { image, mask };
-        self.keep(index, &sample);
+        let bytes = sample.image.pixels.len() + sample.mask.classes.len();
+        self.cache.keep(index, sample.clone(), bytes as u64);
         Ok(sample)
-    }
-
-    fn keep(&self, index: usize, sample: &SegmentationSample) {
-        let bytes = (sample.image.pixels.len() + sample.mask.classes.len()) as u64;
-        let room = |used: u64| used.checked_add(bytes).filter(|&total| total <= self.config.cache_bytes);
-        let reserved = self.cached_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok();
-        // Another thread may have been faster.
-        if reserved && self.cache[index].set(sample.clone()).is_err() {
-            self.cached_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        }
     }
 }
 
@@ -238,8 +227,10 @@ impl Dataset for SegmentationFiles {
     }
 
     fn get(&self, index: usize, _seed: Seed) -> Result<SegmentationSample> {
-        let cached = self.cache.get(index).ok_or(Error::Index { index, len: self.pairs.len() })?;
-        cached.get().map_or_else(|| self.sample(index), |sample| Ok(sample.clone()))
+        if index >= self.pairs.len() {
+            return Err(Error::Index { index, len: self.pairs.len() });
+        }
+        self.cache.get(index).map_or_else(|| self.sample(index), |sample| Ok(sample.clone()))
     }
 }
 
@@ -255,21 +246,17 @@ impl std::fmt::Debug for SegmentationFiles {
 }
 
 fn digest(pairs: &[PairPaths], sizes: &[Vec<u64>; 2], classes: &ClassList) -> u64 {
-    let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    let mut hash = (classes.len() as u64).to_le_bytes().into_iter().fold(0xcbf2_9ce4_8422_2325, fnv);
+    let mut all = Fingerprint::of(&(classes.len() as u64).to_le_bytes());
     for (i, pair) in pairs.iter().enumerate() {
         for (path, size) in [(&pair.image, sizes[0][i]), (&pair.mask, sizes[1][i])] {
-            // The same on every system.
-            let parts = path.components().flat_map(|part| {
-                let part = part.as_os_str().to_string_lossy().into_owned();
-                part.into_bytes().into_iter().chain(std::iter::once(b'/'))
-            });
-            hash = parts.chain(size.to_le_bytes()).fold(hash, fnv);
+            all = all.with_path(path).with(&size.to_le_bytes());
         }
     }
     if !classes.is_default() {
-        let marked = |mark: u8, values: Vec<u8>| values.into_iter().flat_map(move |value| [mark, value]);
-        hash = marked(b'c', classes.values()).chain(marked(b'v', classes.void_values())).fold(hash, fnv);
+        let marked = |all, mark: u8, values: Vec<u8>| {
+            values.into_iter().fold(all, |all: Fingerprint, value| all.with(&[mark, value]))
+        };
+        all = marked(marked(all, b'c', classes.values()), b'v', classes.void_values());
     }
-    hash
+    all.value()
 }

@@ -1,8 +1,8 @@
 //! Masks in PNG files.
 
 use super::Mask;
-use mbls_data::file::read_bounded;
 use mbls_data::{Error, Result};
+use mbls_io::file::read_bounded;
 use png::{BitDepth, ColorType, Decoder, DecodingError, Transformations};
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,8 +16,8 @@ const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 ///
 /// # Errors
 ///
-/// [`Error::TooLarge`] for a file above `max_bytes`; [`Error::Format`] with the file's name for more than `max_pixels`, which are not decoded, for
-/// a file that is empty, truncated, damaged or no PNG, and for colours, transparency or 16 bits; [`Error::Io`].
+/// [`Error::TooLarge`](mbls_io::Error::TooLarge) for a file above `max_bytes`; [`Error::Format`](mbls_io::Error::Format) with the file's name for more than `max_pixels`, which are not decoded, for
+/// a file that is empty, truncated, damaged or no PNG, and for colours, transparency or 16 bits; [`Error::Io`](mbls_io::Error::Io).
 pub fn decode_mask(path: impl AsRef<Path>, max_bytes: u64, max_pixels: u64) -> Result<Mask> {
     let path = path.as_ref();
     let bytes = read_bounded(path, max_bytes)?;

@@ -47,7 +47,7 @@ impl ClassCounts {
 ///
 /// # Errors
 ///
-/// [`Error::Format`] for the first pixel, row by row, whose value means nothing.
+/// [`Error::Format`](mbls_io::Error::Format) for the first pixel, row by row, whose value means nothing.
 pub(super) fn mapped(path: &Path, mut mask: Mask, classes: &ClassList) -> Result<(Mask, ValueCounts)> {
     let mut counts = [0; 256];
     mask.classes.iter().for_each(|&value| counts[usize::from(value)] += 1);

@@ -68,7 +68,7 @@ impl SegmentationSample {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`].
+    /// [`Error::Value`](mbls_io::Error::Value).
     pub fn validate(&self) -> Result<()> {
         self.image.validate()?;
         if self.image.channels != 3 {

@@ -20,7 +20,7 @@ impl<D: Dataset<Item = SegmentationSample>> Transformed<D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_data::Error::Value) for settings that are not allowed.
+    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed.
     pub fn new(dataset: Arc<D>, transforms: Vec<JointTransform>) -> Result<Self> {
         transforms.iter().try_for_each(JointTransform::validate)?;
         Ok(Self { dataset, transforms })

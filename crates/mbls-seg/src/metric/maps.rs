@@ -111,11 +111,11 @@ impl PictureMaps {
     ///
     /// # Errors
     ///
-    /// Those of [`confidence_png`](Self::confidence_png) and of [`mbls_nn::atomic::write`].
+    /// Those of [`confidence_png`](Self::confidence_png) and of [`mbls_io::atomic::write`].
     pub fn write(&self, folder: &Path, name: &str) -> mbls_data::Result<()> {
         for (what, png) in [("confidence", self.confidence_png()?), ("errors", self.error_png()?)] {
             let path = folder.join(format!("{name}.{what}.png"));
-            mbls_nn::atomic::write(&path, &png).map_err(|error| Error::Other(Box::new(error)))?;
+            mbls_io::atomic::write(&path, &png).map_err(|error| Error::Other(Box::new(error)))?;
         }
         Ok(())
     }

@@ -104,7 +104,7 @@ impl JointTransform {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_data::Error::Value) that names transform and setting.
+    /// [`Error::Value`](mbls_io::Error::Value) that names transform and setting.
     pub fn validate(&self) -> Result<()> {
         self.step().validate()
     }
@@ -113,7 +113,7 @@ impl JointTransform {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_data::Error::Value) for settings that are not allowed, a sample whose mask is not of its picture's size or that does not
+    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed, a sample whose mask is not of its picture's size or that does not
     /// fit, such as one smaller than a crop of it, and a result of more than 89,478,485 pixels.
     pub fn apply(&self, sample: SegmentationSample, seed: Seed) -> Result<SegmentationSample> {
         self.validate()?;

@@ -108,7 +108,7 @@ fn errors_of_items_reach_the_loader_with_their_file() {
         let loader = DataLoader::new(Arc::clone(&dataset), Arc::new(collate()), config).unwrap();
         let results: Vec<_> = loader.epoch(0).collect();
         assert_eq!(results.len(), 2);
-        let message = results[1].as_ref().unwrap_err().to_string();
+        let message = mbls_io::with_causes(results[1].as_ref().unwrap_err());
         assert!(message.starts_with("item 1: ") && message.contains("a.png: height and width"), "{message}");
     }
 }

@@ -96,7 +96,7 @@ fn a_checkpoint_of_another_training_or_model_is_refused() {
     let mut trainer = Trainer::new(&store, optimizer, &Device::Cpu, config("points"), run).unwrap();
     let error = trainer.fit(&mut task, &loader(64, Order::Shuffled), &loader(20, Order::Sequential)).unwrap_err();
     assert!(matches!(error, Error::Misfit { part: "model", .. }), "{error}");
-    let text = error.to_string();
+    let text = mbls_io::with_causes(&error);
     assert!(text.contains("last.safetensors") && text.contains("fc.weight"), "{text}");
     assert_eq!(bytes(folder.path()), before);
 }

@@ -1,7 +1,7 @@
 //! What both CIFAR sets share: records of labels of one byte each and 32x32 pixels, all red ones, all green ones, all blue ones.
 
 use crate::{Error, LabelledImages, Result};
-use mbls_data::file::{read_bounded, read_exact_size};
+use mbls_io::file::{read_bounded, read_exact_size};
 use std::path::Path;
 
 const SHAPE: [usize; 3] = [3, 32, 32];

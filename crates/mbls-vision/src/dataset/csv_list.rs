@@ -2,9 +2,9 @@
 
 use super::listing::listed;
 use crate::{Error, FilesConfig, ImageFiles, Result};
-use mbls_data::delimited::{Delimited, Quoting};
-use mbls_data::file::read_bounded;
-use mbls_data::{Label, LabelColumn, Labels, Reading};
+use mbls_io::delimited::{Delimited, Quoting};
+use mbls_io::file::read_bounded;
+use mbls_io::{Label, LabelColumn, Labels, Reading};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 

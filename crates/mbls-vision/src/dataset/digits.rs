@@ -8,7 +8,7 @@
 
 use super::DIGITS;
 use crate::{Error, LabelledImages, Result};
-use mbls_data::file::read_gz;
+use mbls_io::file::read_gz;
 use std::path::Path;
 
 const SIDE: usize = 8;

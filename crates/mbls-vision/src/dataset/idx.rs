@@ -2,7 +2,7 @@
 
 use super::listing::Endings;
 use crate::{Error, Result};
-use mbls_data::file::{read_bounded, read_gz};
+use mbls_io::file::{read_bounded, read_gz};
 use std::path::{Path, PathBuf};
 
 /// Code of `u8` elements.

@@ -1,8 +1,8 @@
-//! What readers of pictures in files share beside [`mbls_data::listing`], which is here as well: folders of pictures, and files that
+//! What readers of pictures in files share beside [`mbls_io::listing`], which is here as well: folders of pictures, and files that
 //! stay in their folder.
 
 use crate::{Error, Result};
-pub use mbls_data::listing::{
+pub use mbls_io::listing::{
     Endings, Entry, PathFault, below, entries, filled_lines, is_ignored, lines, listed, names, real,
 };
 use std::collections::HashMap;

@@ -10,7 +10,7 @@
 
 use crate::{Error, Result};
 use flate2::read::ZlibDecoder;
-use mbls_data::file::open;
+use mbls_io::file::open;
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::Path;
 

@@ -64,7 +64,7 @@ pub struct Pretrained {
 ///
 /// # Errors
 ///
-/// [`Error::Setting`] where the network has no part `head`; [`Error::Checkpoint`] where no weights are found; [`Error::State`]
+/// [`Error::Setting`] where the network has no part `head`; [`mbls_io::Error::Checkpoint`] where no weights are found; [`Error::State`]
 /// where anything outside `head` is missing, unexpected or of another shape. No variable has changed then.
 pub fn load(store: &ParamStore, checkpoint: &Checkpoint, head: &str, choice: Head) -> Result<Pretrained> {
     load_beside(store, checkpoint, head, &[], choice)
@@ -87,7 +87,7 @@ pub fn load_beside(
     let variables = [store.parameters(), store.buffers()].concat();
     if !variables.iter().any(|(name, _)| within(head, name)) {
         let expected = "the name of a part of the network";
-        return Err(Error::Setting { field: "head", value: head.to_owned(), expected });
+        return Err(Error::Setting { name: "head", value: head.to_owned(), expected });
     }
     let heads = [&[head], others].concat();
     // Copies before anything changes, so that what follows the load cannot fail for another reason.
@@ -126,7 +126,7 @@ pub fn load_beside(
 ///
 /// # Errors
 ///
-/// [`Error::Setting`] where the network has no part `encoder`; [`Error::Checkpoint`] where no weights are found; [`Error::State`]
+/// [`Error::Setting`] where the network has no part `encoder`; [`mbls_io::Error::Checkpoint`] where no weights are found; [`Error::State`]
 /// where anything but `head` is missing, unexpected or of another shape. No variable has changed then.
 ///
 /// ```

@@ -85,7 +85,7 @@ impl Corruption {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`].
+    /// [`Error::Value`](mbls_io::Error::Value).
     pub fn validate(&self) -> Result<()> {
         self.constant().map(|_| ())
     }
@@ -102,7 +102,7 @@ impl Corruption {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] for another severity than 1..=5, a full scale of 0 and pixels that do not fill the picture's shape.
+    /// [`Error::Value`](mbls_io::Error::Value) for another severity than 1..=5, a full scale of 0 and pixels that do not fill the picture's shape.
     pub fn apply(&self, image: &Image, full_scale: u8, index: usize) -> Result<Image> {
         let c = self.constant()?;
         image.validate()?;

@@ -87,7 +87,7 @@ impl ImageTransform {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](crate::Error::Value) that names transform and setting.
+    /// [`Error::Value`](mbls_io::Error::Value) that names transform and setting.
     pub fn validate(&self) -> Result<()> {
         self.step().validate()
     }
@@ -96,7 +96,7 @@ impl ImageTransform {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](crate::Error::Value) for settings that are not allowed, a picture that does not fit, such as one smaller
+    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed, a picture that does not fit, such as one smaller
     /// than a crop of it, and a result of more than 2^28 values.
     pub fn output_shape(&self, shape: [usize; 3]) -> Result<[usize; 3]> {
         self.validate()?;

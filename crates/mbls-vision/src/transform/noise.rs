@@ -19,7 +19,7 @@ impl Noise {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] where `std` is negative or not finite.
+    /// [`Error::Value`](mbls_io::Error::Value) where `std` is negative or not finite.
     pub fn new(std: f64, seed: Seed) -> Result<Self> {
         if std.is_finite() && std >= 0.0 {
             return Ok(Self { std, seed });

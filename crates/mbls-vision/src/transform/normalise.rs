@@ -23,7 +23,7 @@ impl Normalise {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] where there is no channel, the numbers of means and deviations differ, one is not finite, or a
+    /// [`Error::Value`](mbls_io::Error::Value) where there is no channel, the numbers of means and deviations differ, one is not finite, or a
     /// deviation is not above 0.
     pub fn new(mean: Vec<f32>, std: Vec<f32>) -> Result<Self> {
         if mean.is_empty() || mean.len() != std.len() {

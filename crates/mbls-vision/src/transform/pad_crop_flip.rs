@@ -25,7 +25,7 @@ impl PadCropFlip {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] where `pixels` does not fill `shape`, or `padding` exceeds the picture's smaller side.
+    /// [`Error::Value`](mbls_io::Error::Value) where `pixels` does not fill `shape`, or `padding` exceeds the picture's smaller side.
     pub fn apply<T: Copy + Default>(&self, pixels: &[T], shape: [usize; 3], seed: Seed) -> Result<Vec<T>> {
         let [_, height, width] = shape;
         if shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size)) != Some(pixels.len()) {

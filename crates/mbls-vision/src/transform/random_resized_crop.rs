@@ -58,7 +58,7 @@ impl RandomResizedCrop {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] for settings that are not allowed and for a picture without pixels.
+    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed and for a picture without pixels.
     pub fn window(&self, [height, width]: [usize; 2], seed: Seed) -> Result<Window> {
         self.validate()?;
         if height == 0 || width == 0 {

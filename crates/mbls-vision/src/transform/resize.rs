@@ -3,8 +3,9 @@
 use super::step::Step;
 use super::{Size, bilinear};
 use crate::{Error, Image, Result};
-use fast_image_resize::images::{Image as Target, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use mbls_data::Seed;
 use serde::{Deserialize, Serialize};
 
@@ -68,12 +69,13 @@ impl Step for Resize {
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
         let [from_height, from_width] = [side(image.height)?, side(image.width)?];
         let mut resizer = Resizer::new();
-        let mut target = Target::new(side(width)?, side(height)?, PixelType::U8);
+        let mut target = TypedImage::<U8>::new(side(width)?, side(height)?);
         let mut pixels = Vec::with_capacity(channels * height * width);
         for plane in image.pixels.chunks(image.height * image.width) {
-            let source = ImageRef::new(from_width, from_height, plane, PixelType::U8).map_err(boxed)?;
-            resizer.resize(&source, &mut target, &options).map_err(boxed)?;
-            pixels.extend_from_slice(target.buffer());
+            let source = TypedImageRef::<U8>::from_buffer(from_width, from_height, plane).map_err(boxed)?;
+            // `resize`, of any type, would compile the kernels of all 13 types into this crate.
+            resizer.resize_typed(&source, &mut target, &options).map_err(boxed)?;
+            pixels.extend(target.pixels().iter().map(|pixel| pixel.0));
         }
         Ok(Image { channels, height, width, pixels })
     }

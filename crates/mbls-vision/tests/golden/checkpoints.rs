@@ -8,7 +8,7 @@ use crate::named::{classes, network};
 use candle_core::{DType, Tensor};
 use candle_nn::ModuleT;
 use mbls_core::loss::{LogitBatch, LossSpec};
-use mbls_nn::checkpoint::Value as Saved;
+use mbls_nn::checkpoint::{ToTensor, Value as Saved};
 use mbls_nn::{
     AdamConfig, Checkpoint, Fit, Optimizer, OptimizerConfig, ParamStore, SgdConfig, checkpoint, clip_grad_norm,
 };

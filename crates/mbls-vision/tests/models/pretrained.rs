@@ -1,6 +1,7 @@
 //! Weights of others, with and without their classifier.
 
 use candle_core::{DType, Device, Tensor};
+use mbls_nn::checkpoint::StateDict;
 use mbls_nn::{BatchNorm2d, Checkpoint, Linear, OptimizerConfig, ParamGroup, ParamStore, Parameters, SgdConfig};
 use mbls_vision::model::pretrained::{self, Head};
 use mbls_vision::model::{DenseNetConfig, Network, Options, ResNetConfig, ResNetEncoder};

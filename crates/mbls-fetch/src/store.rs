@@ -1,0 +1,245 @@
+//! What the data folder keeps of each data set beside it, in `.fetch/<name>`: downloads, what is being unpacked, and a stamp.
+
+use crate::layout::FileRecord;
+use crate::manifest::DataSet;
+use crate::part::Part;
+use anyhow::{Context, Result, bail};
+use mbls_io::atomic;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+/// The folder of our own files in the data folder.
+pub(crate) const OWN: &str = ".fetch";
+
+/// The places of one data set.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    own: PathBuf,
+    target: PathBuf,
+}
+
+/// What is known of a data set that was put in place.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Stamp {
+    /// [`DataSet::identity`] of what it was made by.
+    pub(crate) identity: String,
+    /// Number of its files.
+    pub(crate) files: u64,
+    /// Bytes of them.
+    pub(crate) bytes: u64,
+    /// Whether its downloads stay.
+    pub(crate) keep: bool,
+}
+
+/// What there is of a data set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Nothing at its place.
+    Absent,
+    /// What the list of sources says.
+    Current(Stamp),
+    /// What another list of sources said.
+    Outdated,
+    /// Something that was not put there by this program.
+    Foreign,
+}
+
+impl Store {
+    /// The places of the data set `name` in the folder `data`.
+    pub(crate) fn new(data: &Path, name: &str, set: &DataSet) -> Self {
+        Self { own: data.join(OWN).join(name), target: data.join(&set.target) }
+    }
+
+    /// Where the data set is, once it is there.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Where a download lies once it is whole.
+    pub(crate) fn download(&self, file: &str) -> PathBuf {
+        self.own.join(file)
+    }
+
+    /// Where archives are unpacked.
+    pub(crate) fn new_target(&self) -> PathBuf {
+        self.own.join("new")
+    }
+
+    fn old_target(&self) -> PathBuf {
+        self.own.join("old")
+    }
+
+    fn stamp(&self) -> PathBuf {
+        self.own.join("stamp.toml")
+    }
+
+    fn listing(&self) -> PathBuf {
+        self.own.join("files.sha256")
+    }
+
+    /// Makes the folder of our own files, and waits until no other run works on this data set; `waiting` is called if one does.
+    ///
+    /// # Errors
+    ///
+    /// Where there can be no such folder, or no lock in it.
+    pub(crate) fn lock(&self, waiting: impl FnOnce()) -> Result<File> {
+        std::fs::create_dir_all(&self.own).with_context(|| format!("cannot make {}", self.own.display()))?;
+        lock(&self.own.join("lock"), waiting)
+    }
+
+    /// What there is.
+    ///
+    /// # Errors
+    ///
+    /// Where a stamp cannot be read.
+    pub(crate) fn state(&self, set: &DataSet) -> Result<State> {
+        let Ok(found) = self.target.symlink_metadata() else { return Ok(State::Absent) };
+        let text = match std::fs::read_to_string(self.stamp()) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(State::Foreign),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", self.stamp().display())),
+        };
+        let stamp: Stamp = toml::from_str(&text).with_context(|| self.stamp().display().to_string())?;
+        match stamp.identity == set.identity()? && found.is_file() == set.is_file() {
+            true => Ok(State::Current(stamp)),
+            false => Ok(State::Outdated),
+        }
+    }
+
+    /// Removes what a killed run left half done.
+    ///
+    /// # Errors
+    ///
+    /// Where that cannot be.
+    pub(crate) fn clear(&self) -> Result<()> {
+        remove(&self.new_target())?;
+        remove(&self.old_target())
+    }
+
+    /// Puts what was unpacked and flushed in its place, with its stamp. Killed between any two steps, the place holds the old content,
+    /// the new content, or nothing; and no stamp says otherwise.
+    ///
+    /// # Errors
+    ///
+    /// Where a step fails.
+    pub(crate) fn place(&self, set: &DataSet, files: &[FileRecord], keep: bool) -> Result<Stamp> {
+        let parent = self.target.parent().context("the target has no folder")?;
+        std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+        if self.target.symlink_metadata().is_ok() {
+            atomic::rename(&self.target, &self.old_target())?;
+            atomic::sync_folder(parent)?;
+        }
+        let bytes = files.iter().map(|file| file.bytes).sum();
+        let stamp = Stamp { identity: set.identity()?, files: files.len() as u64, bytes, keep };
+        let lines: String =
+            files.iter().map(|file| format!("{}  {}\n", file.sha256, below(&set.target, &file.path))).collect();
+        atomic::write(&self.listing(), lines.as_bytes())?;
+        atomic::write(&self.stamp(), toml::to_string(&stamp)?.as_bytes())?;
+        atomic::rename(&self.new_target(), &self.target)?;
+        Ok(stamp)
+    }
+
+    /// Removes what is needed no longer once the data set is in its place.
+    ///
+    /// # Errors
+    ///
+    /// Where that cannot be.
+    pub(crate) fn tidy(&self, set: &DataSet, stamp: &Stamp) -> Result<()> {
+        self.leftovers(set, stamp).iter().try_for_each(|path| remove(path))
+    }
+
+    /// Whether there is something to tidy: a run was killed before it could.
+    pub(crate) fn is_tidy(&self, set: &DataSet, stamp: &Stamp) -> bool {
+        self.leftovers(set, stamp).iter().all(|path| path.symlink_metadata().is_err())
+    }
+
+    fn leftovers(&self, set: &DataSet, stamp: &Stamp) -> Vec<PathBuf> {
+        let mut paths = vec![self.new_target(), self.old_target()];
+        paths.extend([self.stamp(), self.listing()].map(|path| atomic::temporary(&path)));
+        for source in &set.files {
+            let download = self.download(source.download_name());
+            paths.extend(Part::of(&download).files());
+            paths.extend((!stamp.keep).then_some(download));
+        }
+        paths
+    }
+
+    /// The files of the data set by their paths in the data folder, with their SHA-256 sums, as `sha256sum --check` reads them.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such list.
+    pub(crate) fn read_listing(&self) -> Result<Vec<(String, String)>> {
+        let path = self.listing();
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let fields = |line: &str| line.split_once("  ").map(|(sum, path)| (path.to_owned(), sum.to_owned()));
+        text.lines().map(|line| fields(line).with_context(|| format!("{}: {line}", path.display()))).collect()
+    }
+
+    /// All files at the target as they are on the disk, without their sums; folders and links that lead to files are followed, as the loaders do.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be read.
+    pub(crate) fn walk(&self) -> Result<Vec<FileRecord>> {
+        let mut files = Vec::new();
+        walk(&self.target, "", 0, &mut files)?;
+        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Ok(files)
+    }
+}
+
+/// A path below the target as one below the data folder.
+pub(crate) fn below(target: &str, path: &str) -> String {
+    if path.is_empty() { target.to_owned() } else { format!("{target}/{path}") }
+}
+
+/// Locks a file of no content; another process waits until this one drops it or dies.
+///
+/// # Errors
+///
+/// Where the file system has no locks.
+pub(crate) fn lock(path: &Path, waiting: impl FnOnce()) -> Result<File> {
+    let error = || format!("cannot lock {}", path.display());
+    let file = File::options().create(true).truncate(false).write(true).open(path).with_context(error)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            waiting();
+            file.lock().with_context(error)?;
+        }
+        Err(TryLockError::Error(cause)) => return Err(cause).with_context(error),
+    }
+    Ok(file)
+}
+
+/// Removes a file, or a folder with all that is in it, where there is one.
+fn remove(path: &Path) -> Result<()> {
+    let Ok(found) = path.symlink_metadata() else { return Ok(()) };
+    let removed = if found.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    removed.with_context(|| format!("cannot remove {}", path.display()))
+}
+
+/// Deeper folders are a circle of links.
+const MAX_DEPTH: usize = 32;
+
+fn walk(path: &Path, name: &str, depth: usize, files: &mut Vec<FileRecord>) -> Result<()> {
+    let error = || format!("cannot read {}", path.display());
+    let found = path.metadata().with_context(error)?;
+    if found.is_file() {
+        files.push(FileRecord { path: name.to_owned(), bytes: found.len(), sha256: String::new() });
+        return Ok(());
+    }
+    if depth > MAX_DEPTH {
+        bail!("{}: expected at most {MAX_DEPTH} folders in each other", path.display());
+    }
+    for entry in std::fs::read_dir(path).with_context(error)? {
+        let entry = entry.with_context(error)?;
+        let own = entry.file_name().to_string_lossy().into_owned();
+        let name = if name.is_empty() { own } else { format!("{name}/{own}") };
+        walk(&entry.path(), &name, depth + 1, files)?;
+    }
+    Ok(())
+}
