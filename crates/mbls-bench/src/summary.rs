@@ -11,7 +11,7 @@ use mbls_core::bootstrap::{Interval, percentile_interval};
 use mbls_core::calibration::TemperatureBound;
 use mbls_core::metric::{
     Accuracy, AdaptiveConvention, AdaptiveEce, Brier, ClasswiseConvention, ClasswiseEce, Metric, NegativeLogLikelihood,
-    Predictions, ReliabilityBins,
+    PredictionMetric, Predictions, ReliabilityBins,
 };
 use mbls_report::{LossReport, Report, SuiteReport, Summary};
 use std::collections::BTreeMap;
@@ -166,7 +166,7 @@ fn intervals(predictions: &[[Predictions; 2]], bins: usize) -> Result<BTreeMap<&
 /// The value of a metric on predictions; `None` where it is undefined.
 fn value<M>(mut metric: M, predictions: &Predictions) -> Option<M::Value>
 where
-    M: for<'a> Metric<Input<'a> = &'a Predictions<'a>>,
+    M: PredictionMetric,
 {
     metric.update(predictions).ok()?;
     metric.value()

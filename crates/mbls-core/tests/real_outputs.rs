@@ -9,8 +9,8 @@ use candle_core::npy::NpzTensors;
 use candle_core::{DType, Device, Tensor};
 use mbls_core::metric::{
     AdaptiveConvention, AdaptiveEce, Binning, Brier, CalibrationBins, ClasswiseConvention, ClasswiseEce, Metric,
-    NegativeLogLikelihood, Norm, Predictions, Reliability, ReliabilityBins, SmoothConvention, Target, TopLabelSamples,
-    TopLabels,
+    NegativeLogLikelihood, Norm, PredictionMetric, Predictions, Reliability, ReliabilityBins, SmoothConvention, Target,
+    TopLabelSamples, TopLabels,
 };
 use std::collections::HashMap;
 use std::fs;
@@ -124,7 +124,7 @@ fn reliability(rows: &TopLabels, bins: usize) -> Reliability {
 
 fn value<M>(mut metric: M, input: &Predictions) -> f64
 where
-    M: for<'a> Metric<Input<'a> = &'a Predictions<'a>, Value = f64>,
+    M: PredictionMetric + Metric<Value = f64>,
 {
     metric.update(input).unwrap();
     metric.value().unwrap()

@@ -81,7 +81,7 @@ fn main() -> Result<()> {
     save("grouped", GroupedReliability::new(2, 3)?, GroupedRows::new(rows, &[1, 0, 1])?)?;
     save("top-labels", TopLabelSamples::new(), rows)?;
     save("confusion", ConfusionMatrix::new(3)?, rows)?;
-    save("probabilities", ProbabilityStatistics::new(), rows)?;
+    save("probabilities", ProbabilityStatistics::new(), rows.unlabelled())?;
     save("logits", LogitStatistics::new(1.0)?, logits)?;
     save("logit-tail", LogitDistanceTail::new(0.5)?, logits)?;
     save("ood", OodDetection::new(), OodScores::inside(&[1.0, -0.5])?)?;

@@ -1,13 +1,9 @@
 //! Whether a direction shows that a softmax regression has no optimum.
 
 use super::rows::CHUNK;
-use super::softmax_regression::SoftmaxRegression;
+use super::softmax_regression::{SEPARATES, SoftmaxRegression};
 use super::sums::sum;
 use rayon::prelude::*;
-
-/// What is 0 to rounding, relative to the largest: along a direction that is said to separate a row's
-/// margins may fall by this share of the largest rise.
-pub(super) const SEPARATES: f64 = 1e-8;
 
 impl SoftmaxRegression {
     /// Whether, along a direction without a penalty, the label of no row loses against another class and

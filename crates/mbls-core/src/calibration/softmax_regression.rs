@@ -5,10 +5,13 @@ use super::blocks::Blocks;
 use super::conjugate::newton_step;
 use super::newton::{Evaluation, Objective, Step};
 use super::rows::{CHUNK, sums_over_rows};
-use super::separable::SEPARATES;
 use super::softmax_row::{Row, row_of};
 use super::sums::{compensated_sums, sum};
 use rayon::prelude::*;
+
+/// What is 0 to rounding, relative to the largest: along a direction that is said to separate a row's
+/// margins may fall by this share of the largest rise.
+pub(super) const SEPARATES: f64 = 1e-8;
 
 /// `1/n sum_n [logsumexp(z_n) - z_n[y_n]] + penalty` with `z_n = W x_n + b`.
 ///

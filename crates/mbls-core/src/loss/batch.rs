@@ -1,5 +1,5 @@
+use super::host::from_host;
 use super::mask;
-use super::ops::from_host;
 use super::targets::{self, IGNORED};
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
@@ -250,7 +250,7 @@ impl LogitBatch {
                 None => weighted.reshape(self.shape.as_slice())?,
             },
         };
-        mask::check(self, &reduced)?;
+        mask::check(&reduced, || self.logits(), self.targets())?;
         Ok(reduced)
     }
 
@@ -267,7 +267,7 @@ impl LogitBatch {
                 expected: "none: the loss is a statistic of the whole batch",
             });
         }
-        mask::check(self, statistic)?;
+        mask::check(statistic, || self.logits(), self.targets())?;
         match self.reduction {
             Reduction::Mean => Ok(statistic.clone()),
             Reduction::Sum => Ok(statistic.affine(self.rows as f64, 0.0)?),

@@ -3,12 +3,12 @@
 //! Whether a loss is defined for them shows in its value: where it is not, the value is not finite.
 //! So a loss of finite values costs one comparison more.
 
-use super::LogitBatch;
 use super::targets::IGNORED;
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
 
-/// An error that names a masked class where one is the reason for a value that is not finite.
+/// An error that names a masked class where one is the reason for a value that is not finite; `logits` and `targets` are those
+/// of the batch that the value is of.
 ///
 /// Values on a device are not looked at: nothing waits for it.
 ///
@@ -16,12 +16,12 @@ use candle_core::{DType, Tensor};
 ///
 /// [`Error::Value`] where a label, or another class, is masked and no logit is NaN or plus
 /// infinity.
-pub(super) fn check(batch: &LogitBatch, value: &Tensor) -> Result<()> {
+pub(super) fn check<'a>(value: &Tensor, logits: impl FnOnce() -> Result<&'a Tensor>, targets: &[u32]) -> Result<()> {
     if !value.device().is_cpu() || value.sum_all()?.to_dtype(DType::F64)?.to_scalar::<f64>()?.is_finite() {
         return Ok(());
     }
-    let logits = batch.logits()?.detach().to_dtype(DType::F64)?.to_vec2::<f64>()?;
-    let rows = batch.targets().iter().enumerate().filter(|(_, target)| **target != IGNORED);
+    let logits = logits()?.detach().to_dtype(DType::F64)?.to_vec2::<f64>()?;
+    let rows = targets.iter().enumerate().filter(|(_, target)| **target != IGNORED);
     let (mut masked_label, mut masked) = (None, None);
     for (logits, (row, &target)) in logits.iter().zip(rows) {
         if logits.iter().any(|logit| logit.is_nan() || *logit == f64::INFINITY) {

@@ -27,6 +27,7 @@ mod dual_focal;
 mod entropy_penalty;
 mod focal;
 mod fused;
+mod host;
 mod l1_penalty;
 mod label_smoothing;
 mod logit_norm;

@@ -1,7 +1,8 @@
 //! Tensor operations that several losses share.
 
 use super::LogitBatch;
-use candle_core::{D, Device, Result, Shape, Tensor};
+pub(super) use super::host::{constant, from_host};
+use candle_core::{D, Result, Tensor};
 
 /// `log p = l - max l - log sum_k exp(l_k - max l)` along the last dimension.
 ///
@@ -46,14 +47,4 @@ pub(super) fn abs(values: &Tensor) -> Result<Tensor> {
     let detached = values.detach();
     let sign = (detached.gt(0.0)?.to_dtype(values.dtype())? - detached.lt(0.0)?.to_dtype(values.dtype())?)?;
     values * sign
-}
-
-/// `values` in the element type and on the device of `like`; made on the CPU, since not every device has f64.
-pub(super) fn from_host(values: &[f64], shape: impl Into<Shape>, like: &Tensor) -> Result<Tensor> {
-    Tensor::from_slice(values, shape.into(), &Device::Cpu)?.to_dtype(like.dtype())?.to_device(like.device())
-}
-
-/// `value` in the shape, in the element type and on the device of `like`.
-pub(super) fn constant(value: f64, like: &Tensor) -> Result<Tensor> {
-    from_host(&[value], (), like)?.broadcast_as(like.shape())
 }

@@ -3,7 +3,7 @@
 use super::{BINNINGS, TARGETS, rows};
 use mbls_core::metric::{
     AdaptiveConvention, AdaptiveEce, Binning, CalibrationBins, CalibrationError, KernelEstimator, Metric, Norm,
-    Predictions, ReliabilityBins, Target, TopLabelSamples, TopLabels, kernel_calibration_error,
+    PredictionMetric, Predictions, ReliabilityBins, Target, TopLabelSamples, TopLabels, kernel_calibration_error,
 };
 use mbls_core::{Error, bootstrap};
 use proptest::prelude::*;
@@ -18,7 +18,7 @@ fn reloaded<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(metri
 /// Every state of a kind, by every way of adding the batches, gives the same value.
 fn same_by_every_way<M>(empty: &M, whole: &Predictions, batches: &[Predictions]) -> Result<(), TestCaseError>
 where
-    M: for<'a> Metric<Input<'a> = &'a Predictions<'a>> + Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
+    M: PredictionMetric + Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
     M::Value: PartialEq + std::fmt::Debug,
 {
     let mut at_once = empty.clone();

@@ -6,7 +6,8 @@
 
 use mbls_core::metric::{
     Accuracy, AdaptiveConvention, AdaptiveEce, Binning, CalibrationBins, ClassificationMetrics, ClasswiseConvention,
-    ClasswiseEce, Metric, NegativeLogLikelihood, Norm, Predictions, Reliability, ReliabilityBins, Target,
+    ClasswiseEce, Metric, NegativeLogLikelihood, Norm, PredictionMetric, Predictions, Reliability, ReliabilityBins,
+    Target,
 };
 use mbls_testkit::golden;
 use serde_json::Value;
@@ -77,7 +78,7 @@ fn cases() -> Vec<Case> {
 
 fn value<M>(mut metric: M, input: &Predictions) -> M::Value
 where
-    M: for<'a> Metric<Input<'a> = &'a Predictions<'a>>,
+    M: PredictionMetric,
 {
     metric.update(input).unwrap();
     metric.value().unwrap()

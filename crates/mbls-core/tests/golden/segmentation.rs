@@ -2,8 +2,8 @@
 
 use mbls_core::metric::{
     AbsentClasses, AdaptiveConvention, AdaptiveEce, Background, ClasswiseConvention, ClasswiseEce, ConfusionMatrix,
-    LogitDistanceTail, LogitStatistics, Metric, Overlap, Predictions, SegmentationBatch, SegmentationCalibration,
-    SegmentationCalibrationReport, SegmentationProtocol,
+    LogitDistanceTail, LogitStatistics, Metric, Overlap, PredictionMetric, Predictions, SegmentationBatch,
+    SegmentationCalibration, SegmentationCalibrationReport, SegmentationProtocol,
 };
 use mbls_testkit::golden;
 use serde_json::Value;
@@ -65,7 +65,7 @@ impl Case {
     }
 
     /// The sum of what a metric of predictions saw in all batches.
-    fn pooled<M: for<'a> Metric<Input<'a> = &'a Predictions<'a>>>(&self, mut metric: M, ignored: &[i64]) -> M {
+    fn pooled<M: PredictionMetric>(&self, mut metric: M, ignored: &[i64]) -> M {
         for batch in &self.batches {
             for rows in batch.input(ignored).chunks() {
                 metric.update(&rows.predictions().unwrap()).unwrap();

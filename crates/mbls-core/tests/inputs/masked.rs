@@ -26,15 +26,15 @@ fn masked_classes_have_the_probability_zero() {
     assert_close("log-probability", &found, &expected, 1e-14);
     let found: Vec<f64> = rows().map(|row| predictions.squared_error(row)).collect();
     assert_close("squared error", &found, &numbers_of(&case["brier"]), 1e-14);
-    let found: Vec<f64> = OodScore::Entropy.of(&predictions).into_iter().map(|entropy| -entropy).collect();
+    let found: Vec<f64> = OodScore::Entropy.of(predictions.unlabelled()).into_iter().map(|entropy| -entropy).collect();
     assert_close("entropy", &found, &numbers_of(&case["entropy"]), 1e-14);
     let energy = energy_scores(LogitRows::new(&logits, classes).unwrap(), 1.0).unwrap();
     assert_close("energy", &energy, &numbers_of(&case["energy"]), 1e-14);
     for score in [OodScore::Confidence, OodScore::EntropyReference, OodScore::Margin] {
-        assert!(score.of(&predictions).iter().all(|score| score.is_finite()), "{score:?}");
+        assert!(score.of(predictions.unlabelled()).iter().all(|score| score.is_finite()), "{score:?}");
     }
     let mut statistics = ProbabilityStatistics::new();
-    statistics.update(&predictions).unwrap();
+    statistics.update(predictions.unlabelled()).unwrap();
     assert!(statistics.value().unwrap().entropy.is_finite());
 
     let metrics = ClassificationMetrics::new(15).unwrap().with_clipped_nll(f64::EPSILON).unwrap();

@@ -40,6 +40,22 @@ impl Parts {
         })
     }
 
+    pub(super) fn empty(&self) -> Self {
+        Self {
+            nll: self.nll.empty(),
+            classwise: self.classwise.as_ref().map(Metric::empty),
+            confusion: self.confusion.iter().map(Metric::empty).collect(),
+            reliability: self.reliability.empty(),
+        }
+    }
+
+    /// Bytes that are allocated, or in the parts themselves.
+    pub(super) fn allocated(&self) -> usize {
+        let classwise = self.classwise.as_ref().map_or(0, Metric::size);
+        let confusion: usize = self.confusion.iter().map(Metric::size).sum();
+        self.nll.size() + classwise + confusion + self.reliability.size()
+    }
+
     /// Those of one picture, on all threads of the current rayon pool; `first` is the index of its first pixel among the batch's.
     pub(super) fn of_picture(
         picture: SegmentationBatch<'_>,

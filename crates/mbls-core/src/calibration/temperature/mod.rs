@@ -4,7 +4,7 @@ mod rows;
 
 use super::scores::softmax;
 use super::{Calibrator, ScoreKind, Scores};
-use crate::metric::{Label, Predictions, Score, check_temperature, classes_of, counted_classes_of};
+use crate::metric::{Label, Predictions, Score, UnlabelledRows, check_temperature, classes_of, counted_classes_of};
 use crate::number::is_zero;
 use crate::{Error, Result};
 pub use bound::TemperatureBound;
@@ -220,6 +220,19 @@ impl TemperatureScaling {
         labels: &'a [impl Label],
     ) -> Result<Predictions<'a>> {
         Predictions::from_logits_at(logits, classes, labels, self.temperature)
+    }
+
+    /// Scores rows without labels by their scaled logits.
+    ///
+    /// # Shapes
+    ///
+    /// `logits` `[rows, classes]` in row-major order, of any type that is a [`Score`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`UnlabelledRows::from_logits`].
+    pub fn apply_unlabelled<'a, T: Score>(&self, logits: &'a [T], classes: usize) -> Result<UnlabelledRows<'a>> {
+        UnlabelledRows::from_logits_at(logits, classes, self.temperature)
     }
 }
 
