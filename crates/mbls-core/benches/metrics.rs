@@ -2,8 +2,8 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use mbls_core::metric::{
-    Accuracy, AdaptiveConvention, AdaptiveEce, Brier, ClasswiseConvention, ClasswiseEce, Metric, NegativeLogLikelihood,
-    ReliabilityBins, TopKAccuracy, measure_logits,
+    Accuracy, AdaptiveConvention, AdaptiveEce, BrierScore, ClasswiseConvention, ClasswiseEce, Metric,
+    NegativeLogLikelihood, ReliabilityBins, TopKAccuracy, measure_logits,
 };
 use rand::{RngExt, SeedableRng};
 use std::hint::black_box;
@@ -31,11 +31,11 @@ fn metrics(criterion: &mut Criterion) {
         Accuracy::new(),
         TopKAccuracy::new(5).expect("5 is 1 or more"),
         NegativeLogLikelihood::new(),
-        Brier::new(),
+        BrierScore::new(),
         ReliabilityBins::new(15).expect("15 bins"),
-        AdaptiveEce::new(15, AdaptiveConvention::Default).expect("15 bins"),
+        AdaptiveEce::new(15, AdaptiveConvention::Definition).expect("15 bins"),
     );
-    let classwise = ClasswiseEce::new(15, ClasswiseConvention::Default).expect("15 bins");
+    let classwise = ClasswiseEce::new(15, ClasswiseConvention::Definition).expect("15 bins");
     let pools: Vec<_> = [1, 2]
         .map(|threads| (threads, rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads")))
         .into();

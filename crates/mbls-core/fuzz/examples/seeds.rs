@@ -3,10 +3,10 @@
 
 use mbls_core::Result;
 use mbls_core::calibration::{
-    CalibratorSpec, HistogramBins, HistogramEdges, Odir, PlattTargets, Reduction, SavedCalibrator, Scores,
+    CalibratorSpec, HistogramBins, HistogramEdges, Odir, PlattTargets, MulticlassReduction, SavedCalibrator, Scores,
 };
 use mbls_core::metric::{
-    Accuracy, AdaptiveConvention, AdaptiveEce, BalancedAccuracy, Binning, Brier, CalibrationBins,
+    Accuracy, AdaptiveConvention, AdaptiveEce, BalancedAccuracy, Binning, BrierScore, CalibrationBins,
     ClassificationMetrics, ClasswiseConvention, ClasswiseEce, ClippedNegativeLogLikelihood, ConfusionMatrix,
     GroupedReliability, GroupedRows, LogitDistanceTail, LogitRows, LogitStatistics, Metric, NegativeLogLikelihood,
     OodDetection, OodScores, Predictions, ProbabilityStatistics, ReliabilityBins, SegmentationBatch,
@@ -47,7 +47,7 @@ fn save_calibrators() -> Result<()> {
         CalibratorSpec::Matrix { odir },
         CalibratorSpec::Dirichlet { odir },
     ];
-    for reduction in [Reduction::OneVsRest, Reduction::TopLabel] {
+    for reduction in [MulticlassReduction::OneVsRest, MulticlassReduction::TopLabel] {
         specs.extend([
             CalibratorSpec::Platt { reduction, targets: PlattTargets::Smoothed },
             CalibratorSpec::Beta { reduction },
@@ -70,7 +70,7 @@ fn main() -> Result<()> {
     save("accuracy", Accuracy::new(), rows)?;
     save("top-k", TopKAccuracy::new(2)?, rows)?;
     save("balanced-accuracy", BalancedAccuracy::new(), rows)?;
-    save("brier", Brier::new(), rows)?;
+    save("brier", BrierScore::new(), rows)?;
     save("nll", NegativeLogLikelihood::new(), rows)?;
     let huge = [0.0f64, 1e300];
     save("nll-large", NegativeLogLikelihood::new(), &Predictions::from_logits(&huge, 2, &[0])?)?;
@@ -89,7 +89,7 @@ fn main() -> Result<()> {
     inside.update(OodScores::inside(&[1.0, -0.5])?)?;
     save("ood-inside", inside, OodScores::outside(&[-0.5, -3.0])?)?;
     for (name, adaptive, classwise) in [
-        ("default", AdaptiveConvention::Default, ClasswiseConvention::Default),
+        ("default", AdaptiveConvention::Definition, ClasswiseConvention::Definition),
         ("reference", AdaptiveConvention::Reference, ClasswiseConvention::Reference),
     ] {
         save(&format!("adaptive-{name}"), AdaptiveEce::new(3, adaptive)?, rows)?;

@@ -6,7 +6,7 @@ mod json;
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use mbls_core::metric::{
-    Accuracy, AdaptiveEce, BalancedAccuracy, Brier, CalibrationBins, ClassificationMetrics, ClasswiseEce,
+    Accuracy, AdaptiveEce, BalancedAccuracy, BrierScore, CalibrationBins, ClassificationMetrics, ClasswiseEce,
     ClippedNegativeLogLikelihood, ConfusionMatrix, GroupedReliability, LogitDistanceTail, LogitStatistics, Metric,
     NegativeLogLikelihood, OodDetection, ProbabilityStatistics, ReliabilityBins, SegmentationCalibration, TopKAccuracy,
     TopLabelSamples,
@@ -49,7 +49,7 @@ fuzz_target!(|json: &[u8]| {
         Accuracy,
         AdaptiveEce,
         BalancedAccuracy,
-        Brier,
+        BrierScore,
         CalibrationBins,
         ClassificationMetrics,
         ClasswiseEce,

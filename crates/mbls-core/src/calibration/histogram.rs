@@ -45,6 +45,7 @@ pub struct HistogramBins {
 /// Where the edges of [`HistogramBins`] lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum HistogramEdges {
     /// At `k / bins`.
     EqualWidth,

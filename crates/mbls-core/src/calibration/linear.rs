@@ -1,7 +1,7 @@
 use super::basis::Form;
 use super::scores::softmax;
 use super::softmax_regression::{Penalty, SoftmaxRegression};
-use super::{Calibrator, ScoreKind, Scores, newton};
+use super::{Calibrator, Fit, ScoreKind, Scores, newton};
 use crate::metric::check_classes;
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -189,7 +189,9 @@ const VECTOR: &str = "vector scaling";
 const MATRIX: &str = "matrix scaling";
 const DIRICHLET: &str = "Dirichlet calibration";
 
-impl VectorScaling {
+impl Fit for VectorScaling {
+    type Settings = ();
+
     /// Fits weights and intercepts of least negative log-likelihood.
     ///
     /// Intercepts that differ by a constant are the same map; those of the result have the mean 0. The
@@ -204,14 +206,16 @@ impl VectorScaling {
     /// [`Error::Shape`] for probabilities and where the lengths do not fit, [`Error::Label`], [`Error::NoRows`],
     /// [`Error::Value`] for a logit that is not finite, and [`Error::Fit`] where the likelihood has no
     /// optimum: for a class without rows, which it names, and for rows that are separable.
-    pub fn fit(scores: &Scores, labels: &[u32]) -> Result<Self> {
+    fn fit(scores: &Scores, labels: &[u32], (): ()) -> Result<Self> {
         scores.check_labels(VECTOR, labels)?;
         let mut saved = Saved::fit(VECTOR, Form::Diagonal, logits(VECTOR, scores)?, labels, Odir::NONE)?;
         let mean = saved.intercepts.iter().sum::<f64>() / saved.intercepts.len() as f64;
         saved.intercepts.iter_mut().for_each(|intercept| *intercept -= mean);
         Ok(Self(saved))
     }
+}
 
+impl VectorScaling {
     /// The weight of each class.
     pub fn weights(&self) -> &[f64] {
         &self.0.weights
@@ -223,7 +227,9 @@ impl VectorScaling {
     }
 }
 
-impl MatrixScaling {
+impl Fit for MatrixScaling {
+    type Settings = Odir;
+
     /// Fits weights and intercepts of least negative log-likelihood plus penalty.
     ///
     /// Without a penalty many parameters are the same map, of which the least is taken: the columns of the
@@ -239,11 +245,13 @@ impl MatrixScaling {
     ///
     /// [`Error::Setting`] for a weight of the penalty that is not finite or less than 0, and those of
     /// [`VectorScaling::fit`]; with a penalty of intercepts a class without rows may have a map.
-    pub fn fit(scores: &Scores, labels: &[u32], odir: Odir) -> Result<Self> {
+    fn fit(scores: &Scores, labels: &[u32], odir: Odir) -> Result<Self> {
         scores.check_labels(MATRIX, labels)?;
         Saved::fit(MATRIX, Form::Full, logits(MATRIX, scores)?, labels, odir).map(Self)
     }
+}
 
+impl MatrixScaling {
     /// The weights, `[classes, classes]` in row-major order: row `i` makes calibrated logit `i`.
     pub fn weights(&self) -> &[f64] {
         &self.0.weights
@@ -255,7 +263,9 @@ impl MatrixScaling {
     }
 }
 
-impl DirichletCalibration {
+impl Fit for DirichletCalibration {
+    type Settings = Odir;
+
     /// Fits weights and intercepts of least negative log-likelihood plus penalty.
     ///
     /// # Shapes
@@ -265,12 +275,14 @@ impl DirichletCalibration {
     /// # Errors
     ///
     /// Those of [`MatrixScaling::fit`], but for the one of probabilities.
-    pub fn fit(scores: &Scores, labels: &[u32], odir: Odir) -> Result<Self> {
+    fn fit(scores: &Scores, labels: &[u32], odir: Odir) -> Result<Self> {
         scores.check_labels(DIRICHLET, labels)?;
         scores.check_unmasked()?;
         Saved::fit(DIRICHLET, Form::Full, &scores.log_probs(), labels, odir).map(Self)
     }
+}
 
+impl DirichletCalibration {
     /// The weights, `[classes, classes]` in row-major order: row `i` makes calibrated logit `i`.
     pub fn weights(&self) -> &[f64] {
         &self.0.weights

@@ -1,4 +1,4 @@
-use super::{BinaryCalibrator, Calibrator, Scores};
+use super::{BinaryCalibrator, Calibrator, Fit, Scores};
 use crate::metric::{check_classes, first_maximum};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 /// How a [`BinaryCalibrator`] calibrates rows of several classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Reduction {
+#[non_exhaustive]
+pub enum MulticlassReduction {
     /// Two classes only: one map of the probability of class 1; class 0 gets the rest.
     Binary,
     /// A map per class, fitted to whether the label is that class; calibrated rows are divided by their sum. A row in which
@@ -21,10 +22,10 @@ pub enum Reduction {
 /// A [`BinaryCalibrator`] for rows of several classes.
 ///
 /// ```
-/// use mbls_core::calibration::{Calibrator, IsotonicRegression, Multiclass, Reduction, Scores};
+/// use mbls_core::calibration::{Calibrator, Fit, IsotonicRegression, Multiclass, MulticlassReduction, Scores};
 ///
 /// let scores = Scores::from_probs(&[0.8, 0.1, 0.1, 0.6, 0.3, 0.1, 0.0, 0.4, 0.6, 0.0, 0.0, 1.0], 3)?;
-/// let map = Multiclass::<IsotonicRegression>::fit(&scores, &[0, 1, 2, 2], Reduction::TopLabel, ())?;
+/// let map = Multiclass::<IsotonicRegression>::fit(&scores, &[0, 1, 2, 2], (MulticlassReduction::TopLabel, ()))?;
 /// // Confidences of 0.6 are right in one of two rows; the second class had three quarters of the rest.
 /// let found = map.probs(&scores)?;
 /// assert!(found[3..6].iter().zip([0.5, 0.375, 0.125]).all(|(a, b)| (a - b).abs() < 1e-12));
@@ -46,14 +47,17 @@ pub struct Multiclass<C>(Saved<C>);
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Saved<C> {
-    reduction: Reduction,
+    reduction: MulticlassReduction,
     classes: usize,
     maps: Vec<C>,
 }
 
 const WHAT: &str = "calibration of several classes";
 
-impl<C: BinaryCalibrator> Multiclass<C> {
+impl<C: BinaryCalibrator> Fit for Multiclass<C> {
+    /// How several classes are calibrated, and what each map has to be told.
+    type Settings = (MulticlassReduction, C::Settings);
+
     /// Fits one map, or one per class.
     ///
     /// # Shapes
@@ -62,9 +66,9 @@ impl<C: BinaryCalibrator> Multiclass<C> {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where the lengths do not fit and for [`Reduction::Binary`] of other than two classes, [`Error::Label`],
+    /// [`Error::Shape`] where the lengths do not fit and for [`MulticlassReduction::Binary`] of other than two classes, [`Error::Label`],
     /// and those of [`BinaryCalibrator::fit`]; [`Error::Fit`] names the class of the map.
-    pub fn fit(scores: &Scores, labels: &[u32], reduction: Reduction, settings: C::Settings) -> Result<Self> {
+    fn fit(scores: &Scores, labels: &[u32], (reduction, settings): Self::Settings) -> Result<Self> {
         scores.check_labels(WHAT, labels)?;
         let (classes, probs) = (scores.classes(), scores.probs());
         let of_class = |class: usize| {
@@ -73,12 +77,12 @@ impl<C: BinaryCalibrator> Multiclass<C> {
             C::fit(&probs, &positive, settings).map_err(|error| of_map(error, &format!("class {class}")))
         };
         let maps = match reduction {
-            Reduction::Binary => {
+            MulticlassReduction::Binary => {
                 check_binary(classes)?;
                 vec![of_class(1)?]
             }
-            Reduction::OneVsRest => (0..classes).map(of_class).collect::<Result<_>>()?,
-            Reduction::TopLabel => {
+            MulticlassReduction::OneVsRest => (0..classes).map(of_class).collect::<Result<_>>()?,
+            MulticlassReduction::TopLabel => {
                 let top = probs.chunks_exact(classes).zip(labels).map(|(row, &label)| {
                     let predicted = first_maximum(row);
                     (row[predicted], predicted == label as usize)
@@ -90,30 +94,32 @@ impl<C: BinaryCalibrator> Multiclass<C> {
         };
         Saved { reduction, classes, maps }.try_into()
     }
+}
 
+impl<C: BinaryCalibrator> Multiclass<C> {
     /// How the rows are calibrated.
-    pub fn reduction(&self) -> Reduction {
+    pub fn reduction(&self) -> MulticlassReduction {
         self.0.reduction
     }
 
-    /// The fitted maps: one per class for [`Reduction::OneVsRest`], else one.
+    /// The fitted maps: one per class for [`MulticlassReduction::OneVsRest`], else one.
     pub fn maps(&self) -> &[C] {
         &self.0.maps
     }
 
     fn calibrate(&self, row: &mut [f64]) {
         match self.0.reduction {
-            Reduction::Binary => {
+            MulticlassReduction::Binary => {
                 let positive = self.0.maps[0].prob(row[1]);
                 row.copy_from_slice(&[1.0 - positive, positive]);
             }
-            Reduction::OneVsRest => {
+            MulticlassReduction::OneVsRest => {
                 row.iter_mut().zip(&self.0.maps).for_each(|(p, map)| *p = map.prob(*p));
                 let sum: f64 = row.iter().sum();
                 let uniform = 1.0 / row.len() as f64;
                 row.iter_mut().for_each(|p| *p = if sum > 0.0 { *p / sum } else { uniform });
             }
-            Reduction::TopLabel => {
+            MulticlassReduction::TopLabel => {
                 let predicted = first_maximum(row);
                 let confidence = self.0.maps[0].prob(row[predicted]);
                 row[predicted] = 0.0;
@@ -161,12 +167,12 @@ impl<C> TryFrom<Saved<C>> for Multiclass<C> {
     fn try_from(saved: Saved<C>) -> Result<Self> {
         check_classes(saved.classes)?;
         let maps = match saved.reduction {
-            Reduction::Binary => {
+            MulticlassReduction::Binary => {
                 check_binary(saved.classes)?;
                 1
             }
-            Reduction::OneVsRest => saved.classes,
-            Reduction::TopLabel => 1,
+            MulticlassReduction::OneVsRest => saved.classes,
+            MulticlassReduction::TopLabel => 1,
         };
         if saved.maps.len() != maps {
             let (expected, found) = (format!("{maps} maps"), saved.maps.len().to_string());

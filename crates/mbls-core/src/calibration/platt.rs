@@ -41,6 +41,7 @@ struct Saved {
 /// What [`PlattScaling`] is fitted to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum PlattTargets {
     /// Platt's: `(n_pos + 1) / (n_pos + 2)` for the rows of the class, `1 / (n_neg + 2)` for the others. There always is an
     /// optimum.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The published code of MbLS (by-liu/MbLS, `LogitMarginL1.schedule_alpha`); the paper's results are without one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum AlphaSchedule {
     /// It stays.
     #[default]

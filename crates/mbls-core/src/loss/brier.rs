@@ -7,11 +7,11 @@ use candle_core::D;
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
-/// use mbls_core::loss::{Brier, LogitBatch, Loss};
+/// use mbls_core::loss::{BrierLoss, LogitBatch, Loss};
 ///
 /// let logits = Tensor::new(&[[1f64, 1., 1., 1.]], &Device::Cpu)?;
 /// let labels = Tensor::new(&[2u32], &Device::Cpu)?;
-/// let loss = Brier.forward(&LogitBatch::new(&logits, &labels, None)?)?;
+/// let loss = BrierLoss.forward(&LogitBatch::new(&logits, &labels, None)?)?;
 /// assert!((loss.total.to_scalar::<f64>()? - 0.75).abs() < 1e-12);
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
@@ -21,9 +21,9 @@ use candle_core::D;
 /// Brier, Verification of Forecasts Expressed in Terms of Probability, Monthly Weather Review, 1950; code
 /// by-liu/MbLS, `calibrate/losses/brier_score.py`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Brier;
+pub struct BrierLoss;
 
-impl Loss for Brier {
+impl Loss for BrierLoss {
     fn name(&self) -> &'static str {
         "brier"
     }

@@ -50,6 +50,7 @@ pub enum Margin {
 /// The logit from which distances are measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Anchor {
     /// The greatest of the row: the predicted class.
     #[default]
@@ -61,6 +62,7 @@ pub enum Anchor {
 /// What an excess e over the margin costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum PenaltyShape {
     /// e.
     #[default]

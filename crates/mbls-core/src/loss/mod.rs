@@ -51,7 +51,7 @@ pub use acls::Acls;
 pub use alpha_schedule::AlphaSchedule;
 pub use augmented_penalty::AugmentedPenalty;
 pub use batch::{LogitBatch, Reduction};
-pub use brier::Brier;
+pub use brier::BrierLoss;
 pub use class_adaptive::ClassAdaptive;
 pub use cross_entropy::CrossEntropy;
 pub use dual_focal::DualFocal;
@@ -64,7 +64,7 @@ pub use logit_penalty::{Anchor, ClassReduction, LogitPenalty, Margin, PenaltySha
 pub use margin::MarginLoss;
 pub use mdca::Mdca;
 pub use mmce::Mmce;
-pub use neighbour_penalty::{NeighbourPenalty, Norm};
+pub use neighbour_penalty::{NeighbourNorm, NeighbourPenalty};
 pub use output::{LossOutput, Term};
 pub use sample_dependent_focal::SampleDependentFocal;
 pub use spatial_label_smoothing::SpatialLabelSmoothing;

@@ -20,11 +20,11 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
-/// use mbls_core::loss::{LogitBatch, Loss, NeighbourPenalty, Norm};
+/// use mbls_core::loss::{LogitBatch, Loss, NeighbourPenalty, NeighbourNorm};
 ///
 /// let logits = Tensor::zeros((1, 2, 3), candle_core::DType::F64, &Device::Cpu)?;
 /// let labels = Tensor::new(&[[0u32, 0, 1]], &Device::Cpu)?;
-/// let loss = NeighbourPenalty::new(0.1, Norm::L1)?.forward(&LogitBatch::new(&logits, &labels, None)?)?;
+/// let loss = NeighbourPenalty::new(0.1, NeighbourNorm::L1)?.forward(&LogitBatch::new(&logits, &labels, None)?)?;
 /// // Shares sum to 1, so the mean distance of zeros from them is 1 / C.
 /// assert!((loss.terms[1].value.to_scalar::<f64>()? - 0.5).abs() < 1e-12);
 /// # Ok::<(), mbls_core::Error>(())
@@ -37,13 +37,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NeighbourPenalty {
     alpha: f64,
-    norm: Norm,
+    norm: NeighbourNorm,
 }
 
 /// How a distance is measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Norm {
+#[non_exhaustive]
+pub enum NeighbourNorm {
     /// The absolute value.
     #[default]
     L1,
@@ -52,12 +53,12 @@ pub enum Norm {
 }
 
 impl NeighbourPenalty {
-    /// Penalises distances with weight `alpha`, 0 or greater; published with 0.1 and [`Norm::L1`].
+    /// Penalises distances with weight `alpha`, 0 or greater; published with 0.1 and [`NeighbourNorm::L1`].
     ///
     /// # Errors
     ///
     /// [`Error::Setting`](crate::Error::Setting) for another `alpha`.
-    pub fn new(alpha: f64, norm: Norm) -> Result<Self> {
+    pub fn new(alpha: f64, norm: NeighbourNorm) -> Result<Self> {
         Ok(Self { alpha: setting::non_negative("alpha", alpha)?, norm })
     }
 }
@@ -72,8 +73,8 @@ impl Loss for NeighbourPenalty {
         let cross_entropy = batch.reduce(&negative_log_likelihood(&log_softmax(logits)?, batch)?)?;
         let difference = (shares(batch, logits)? - logits)?;
         let distances = match self.norm {
-            Norm::L1 => abs(&difference)?,
-            Norm::L2 => difference.sqr()?,
+            NeighbourNorm::L1 => abs(&difference)?,
+            NeighbourNorm::L2 => difference.sqr()?,
         };
         let penalty = batch.reduce(&mean_over_classes(&distances)?)?;
         LossOutput::new(TERM, 1.0, &cross_entropy)?.plus("neighbour-distance", self.alpha, &penalty)

@@ -109,7 +109,7 @@ pub trait Metric: Clone + Send {
 /// Every metric whose batches are [`Predictions`] is one; there is nothing to implement.
 ///
 /// ```
-/// use mbls_core::metric::{Accuracy, Brier, PredictionMetric, Predictions};
+/// use mbls_core::metric::{Accuracy, BrierScore, PredictionMetric, Predictions};
 ///
 /// fn value<M: PredictionMetric>(metric: &M, rows: &Predictions) -> mbls_core::Result<Option<M::Value>> {
 ///     let mut metric = metric.empty();
@@ -119,7 +119,7 @@ pub trait Metric: Clone + Send {
 ///
 /// let rows = Predictions::from_probs(&[0.75, 0.25], 2, &[0])?;
 /// assert_eq!(value(&Accuracy::new(), &rows)?, Some(1.0));
-/// assert_eq!(value(&Brier::new(), &rows)?, Some(0.125));
+/// assert_eq!(value(&BrierScore::new(), &rows)?, Some(0.125));
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
 pub trait PredictionMetric: for<'a> Metric<Input<'a> = &'a Predictions<'a>> {}

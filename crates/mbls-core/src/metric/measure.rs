@@ -1,5 +1,5 @@
 use super::contract::PredictionMetric;
-use super::input::{BLOCK, Label, LabelledScores, Precision, Score, at_place};
+use super::input::{BLOCK, Label, LabelledScores, Precision, ScoreType, at_place};
 use crate::Result;
 use rayon::prelude::*;
 
@@ -52,7 +52,7 @@ pub fn measure<M: PredictionMetric + Sync>(metric: &M, rows: LabelledScores<'_>)
 ///
 /// # Shapes
 ///
-/// `logits` `[rows, classes]` in row-major order, of any type that is a [`Score`]; `labels` `[rows]` of
+/// `logits` `[rows, classes]` in row-major order, of any type that is a [`ScoreType`]; `labels` `[rows]` of
 /// any integer type.
 ///
 /// # Errors
@@ -61,7 +61,7 @@ pub fn measure<M: PredictionMetric + Sync>(metric: &M, rows: LabelledScores<'_>)
 pub fn measure_logits<M, T>(metric: &M, logits: &[T], classes: usize, labels: &[impl Label]) -> Result<M>
 where
     M: PredictionMetric + Sync,
-    T: Score,
+    T: ScoreType,
 {
     measure_logits_at(metric, logits, classes, labels, 1.0)
 }
@@ -80,7 +80,7 @@ pub fn measure_logits_at<M, T>(
 ) -> Result<M>
 where
     M: PredictionMetric + Sync,
-    T: Score,
+    T: ScoreType,
 {
     measure(metric, LabelledScores::logits(logits, classes, labels).at_temperature(temperature))
 }
@@ -93,7 +93,7 @@ where
 pub fn measure_probs<M, T>(metric: &M, probs: &[T], classes: usize, labels: &[impl Label]) -> Result<M>
 where
     M: PredictionMetric + Sync,
-    T: Score,
+    T: ScoreType,
 {
     measure_probs_in(metric, probs, classes, labels, T::PRECISION)
 }
@@ -112,7 +112,7 @@ pub fn measure_probs_in<M, T>(
 ) -> Result<M>
 where
     M: PredictionMetric + Sync,
-    T: Score,
+    T: ScoreType,
 {
     measure(metric, LabelledScores::probs(probs, classes, labels).in_precision(precision))
 }

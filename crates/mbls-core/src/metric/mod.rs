@@ -18,9 +18,9 @@
 mod agreement;
 mod calibration;
 mod classification;
+mod combined;
 mod contract;
 mod exact;
-mod ignoring_labels;
 mod input;
 mod logits;
 mod measure;
@@ -28,23 +28,22 @@ mod proper;
 mod ranking;
 mod saved;
 mod segmentation;
-mod tuple;
 
 pub(crate) use calibration::check_bins;
 pub use calibration::{
     AdaptiveConvention, AdaptiveEce, Binning, BrierDecomposition, Calibration, CalibrationBins, CalibrationError,
-    ClasswiseConvention, ClasswiseEce, Consistency, ConsistencyBand, GroupedReliability, GroupedRows,
-    KernelCalibrationError, KernelEstimator, LogLossDecomposition, Norm, Reliability, ReliabilityBin, ReliabilityBins,
+    CalibrationNorm, ClasswiseConvention, ClasswiseEce, Consistency, ConsistencyBand, GroupedReliability, GroupedRows,
+    KernelCalibrationError, KernelEstimator, LogLossDecomposition, Reliability, ReliabilityBin, ReliabilityBins,
     SmoothConvention, SmoothEce, SortedTopLabels, Target, TopLabelSamples, kernel_calibration_error,
 };
 pub use classification::{Accuracy, BalancedAccuracy, ClassificationMetrics, ClassificationReport, TopKAccuracy};
+pub use combined::{AnyMetric, IgnoringLabels, MetricSet, MetricSpec, MetricValue, NamedValue};
 pub use contract::{Metric, PredictionMetric};
 pub use exact::FixedSum;
-pub use ignoring_labels::IgnoringLabels;
 pub(crate) use input::check_classes;
 pub(crate) use input::check_probs;
 pub use input::{
-    CountedRows, Label, LabelledScores, Labels, LogitRows, Precision, Predictions, Score, ScoreSlice, TopLabels,
+    CountedRows, Label, LabelledScores, Labels, LogitRows, Precision, Predictions, ScoreSlice, ScoreType, TopLabels,
     UnlabelledRows,
 };
 pub(crate) use input::{check_logits, check_row};
@@ -54,8 +53,11 @@ pub(crate) use input::{classes_of, counted_classes_of};
 pub(crate) use input::{not_a_class, of_type};
 pub use logits::{LogitDistanceTail, LogitReport, LogitStatistics, ProbabilityReport, ProbabilityStatistics};
 pub use measure::{measure, measure_logits, measure_logits_at, measure_probs, measure_probs_in};
-pub use proper::{Brier, ClippedNegativeLogLikelihood, ClippedNll, NegativeLogLikelihood};
-pub use ranking::{OodDetection, OodReport, OodScore, OodScores, RiskCoverageCurve, RiskCoveragePoint, energy_scores};
+pub use proper::{BrierScore, ClippedNegativeLogLikelihood, ClippedNll, NegativeLogLikelihood};
+pub use ranking::{
+    OodDetection, OodReport, OodScore, OodScores, RiskCoverageCurve, RiskCoveragePoint, TopLabelStatistic,
+    TopLabelStatistics, TopLabelValue, energy_scores,
+};
 pub use saved::{Saved, State};
 pub use segmentation::{
     AbsentClasses, Background, ClassOverlap, ConfusionMatrix, Overlap, PixelRows, SegmentationBatch,

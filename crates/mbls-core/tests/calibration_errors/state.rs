@@ -2,8 +2,9 @@
 
 use super::{BINNINGS, TARGETS, rows};
 use mbls_core::metric::{
-    AdaptiveConvention, AdaptiveEce, Binning, CalibrationBins, CalibrationError, KernelEstimator, Metric, Norm,
-    PredictionMetric, Predictions, ReliabilityBins, Target, TopLabelSamples, TopLabels, kernel_calibration_error,
+    AdaptiveConvention, AdaptiveEce, Binning, CalibrationBins, CalibrationError, CalibrationNorm, KernelEstimator,
+    Metric, PredictionMetric, Predictions, ReliabilityBins, Target, TopLabelSamples, TopLabels,
+    kernel_calibration_error,
 };
 use mbls_core::{Error, bootstrap};
 use proptest::prelude::*;
@@ -85,7 +86,7 @@ proptest! {
         }
         same!(ReliabilityBins::new(bins).unwrap());
         same!(TopLabelSamples::new());
-        for convention in [AdaptiveConvention::Default, AdaptiveConvention::Reference] {
+        for convention in [AdaptiveConvention::Definition, AdaptiveConvention::Reference] {
             same!(AdaptiveEce::new(bins, convention).unwrap());
         }
         let indices: Vec<u32> = rows.order.iter().map(|&i| i as u32).collect();
@@ -266,9 +267,9 @@ fn an_error_says_what_it_depends_on() {
         metric.update(&input).unwrap();
         metric.value().unwrap().error(norm)
     };
-    let top = error(Target::TopLabel, Binning::EqualWidth, Norm::L1);
+    let top = error(Target::TopLabel, Binning::EqualWidth, CalibrationNorm::L1);
     assert_eq!(top.to_string(), "0.25000 (L1, top label, 10 bins of equal width, n = 2)");
-    let thresholded = error(Target::Thresholded { above: 0.5 }, Binning::EqualMass, Norm::Average);
+    let thresholded = error(Target::Thresholded { above: 0.5 }, Binning::EqualMass, CalibrationNorm::Average);
     assert_eq!(
         thresholded.to_string(),
         "0.50000 (average over bins, classwise above 0.5, 10 bins of equal mass, n = 2)"

@@ -159,7 +159,7 @@ fn calibration_of_the_pooled_protocol() {
             case.check("ECE", report.ece, &expected["ece_f64"]);
             let with_adaptive = SegmentationCalibration::with_adaptive_ece(case.bins()).unwrap();
             let with_adaptive = case.calibration(with_adaptive, &ignored);
-            let default = AdaptiveEce::new(case.bins(), AdaptiveConvention::Default).unwrap();
+            let default = AdaptiveEce::new(case.bins(), AdaptiveConvention::Definition).unwrap();
             assert_eq!(with_adaptive.aece, case.pooled(default, &ignored).value());
             assert_eq!(SegmentationCalibrationReport { aece: None, ..with_adaptive }, report);
 

@@ -4,7 +4,7 @@ use half::{bf16, f16};
 use mbls_core::Error;
 use mbls_core::metric::{
     ClassificationMetrics, IgnoringLabels, LabelledScores, LogitDistanceTail, LogitRows, LogitStatistics, Metric,
-    OodDetection, OodScore, OodScores, Precision, Predictions, ProbabilityStatistics, Score, ScoreSlice,
+    OodDetection, OodScore, OodScores, Precision, Predictions, ProbabilityStatistics, ScoreSlice, ScoreType,
     SegmentationBatch, SegmentationCalibration, SegmentationProtocol, TopLabels, UnlabelledRows, measure,
     measure_logits, measure_probs,
 };
@@ -129,7 +129,7 @@ fn probabilities_of_class_1_are_rows_of_two_classes() {
     assert_eq!(error.to_string(), "probability 1.5 at row 2, class 1: expected a number from 0 to 1");
 }
 
-fn same_without_labels<T: Score>(scores: &[T], classes: usize, labels: &[u32]) {
+fn same_without_labels<T: ScoreType>(scores: &[T], classes: usize, labels: &[u32]) {
     let predictions = Predictions::from_logits(scores, classes, labels).unwrap();
     let rows = UnlabelledRows::from_logits(scores, classes).unwrap();
     for row in 0..rows.rows() {

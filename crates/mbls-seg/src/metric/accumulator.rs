@@ -1,5 +1,5 @@
 use super::SegmentationSettings;
-use super::parts::Parts;
+use super::parts::PixelState;
 use super::report::SegmentationReport;
 use super::state::{Published, State};
 use mbls_core::metric::{
@@ -67,7 +67,7 @@ impl SegmentationMetrics {
     /// [`Error::Setting`] for fewer than 2 classes and more than 4096, for no bins and more than 65536, where bands times classes
     /// times bins are more than 2^22, and where bands times the square of the classes are more than 2^24.
     pub fn new(classes: usize, settings: SegmentationSettings) -> Result<Self> {
-        let parts = Parts::new(classes, &settings)?;
+        let parts = PixelState::new(classes, &settings)?;
         let published = settings.published.then(|| Published::new(settings.bins)).transpose()?;
         let pictures = BTreeMap::new();
         Ok(Self { state: State { settings, classes, parts, pictures, void_pixels: 0, published } })
@@ -116,7 +116,7 @@ impl SegmentationMetrics {
         let [_, _, height, width] = input.shape;
         let area = height * width;
         let labels = input.labels.range(image * area..(image + 1) * area);
-        let picture = Parts::of_picture(batch.image(image), labels, width, settings, image * area)?;
+        let picture = PixelState::of_picture(batch.image(image), labels, width, settings, image * area)?;
         *void_pixels += area as u64 - picture.nll.n();
         place.insert(picture.whole_reliability());
         parts.merge(picture)

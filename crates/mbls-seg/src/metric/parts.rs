@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// What is kept of pixels, whatever their picture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Parts {
+pub(super) struct PixelState {
     pub(super) nll: NegativeLogLikelihood,
     /// Where it was asked for.
     pub(super) classwise: Option<ClasswiseEce>,
@@ -23,7 +23,7 @@ pub(super) struct Parts {
 /// The most counts of all bands, 128 MiB of them: a bound on what a saved state can make us allocate.
 const MAX_COUNTS: usize = 1 << 24;
 
-impl Parts {
+impl PixelState {
     pub(super) fn new(classes: usize, settings: &SegmentationSettings) -> Result<Self> {
         let bands = settings.bands.len();
         if classes.saturating_pow(2).saturating_mul(bands) > MAX_COUNTS {
@@ -31,7 +31,7 @@ impl Parts {
             return Err(Error::Setting { name: "distance bands", value, expected });
         }
         let confusion = ConfusionMatrix::new(classes)?;
-        let classwise = || ClasswiseEce::new(settings.bins, ClasswiseConvention::Default);
+        let classwise = || ClasswiseEce::new(settings.bins, ClasswiseConvention::Definition);
         Ok(Self {
             nll: NegativeLogLikelihood::new(),
             classwise: settings.classwise.then(classwise).transpose()?,

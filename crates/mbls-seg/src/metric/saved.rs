@@ -33,7 +33,7 @@ impl TryFrom<Saved<State>> for SegmentationMetrics {
         agree("classwise errors", state.settings.classwise, parts.classwise.is_some())?;
         if let Some(classwise) = &parts.classwise {
             agree("bins of a class", bins, classwise.bins())?;
-            agree("convention", ClasswiseConvention::Default, classwise.convention())?;
+            agree("convention", ClasswiseConvention::Definition, classwise.convention())?;
             agree("classes", classwise.classes().unwrap_or(state.classes), state.classes)?;
             agree("pixels of the classes", n, classwise.n())?;
         }

@@ -1,5 +1,5 @@
 use super::SegmentationSettings;
-use super::parts::Parts;
+use super::parts::PixelState;
 use mbls_core::Result;
 use mbls_core::metric::{
     self, Metric, ReliabilityBins, SegmentationBatch, SegmentationCalibration, SegmentationProtocol,
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 pub(super) struct State {
     pub(super) settings: SegmentationSettings,
     pub(super) classes: usize,
-    pub(super) parts: Parts,
+    pub(super) parts: PixelState,
     /// By index.
     pub(super) pictures: BTreeMap<u64, ReliabilityBins>,
     pub(super) void_pixels: u64,

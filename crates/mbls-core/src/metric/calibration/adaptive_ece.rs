@@ -70,7 +70,7 @@ impl AdaptiveEce {
     fn extend(&mut self, rows: impl ExactSizeIterator<Item = (f64, bool)>) -> Result<()> {
         let State { convention, samples, .. } = &mut self.state;
         samples.extend(rows.map(|(confidence, correct)| match convention {
-            AdaptiveConvention::Default => Sample::new(confidence, correct),
+            AdaptiveConvention::Definition => Sample::new(confidence, correct),
             AdaptiveConvention::Reference => Sample::new((confidence as f32).into(), correct),
         }))
     }
@@ -92,7 +92,7 @@ impl Metric for AdaptiveEce {
 
     fn update(&mut self, input: &Predictions) -> Result<()> {
         match self.state.convention {
-            AdaptiveConvention::Default => self.state.samples.extend(samples_of(input).into_iter()),
+            AdaptiveConvention::Definition => self.state.samples.extend(samples_of(input).into_iter()),
             AdaptiveConvention::Reference => self.extend(top_labels(input)),
         }
     }

@@ -6,6 +6,7 @@ use std::fmt;
 /// How probabilities are put into bins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Binning {
     /// Equally wide bins `(lower, upper]` with the f32 edges of `torch.linspace(0, 1, bins + 1)`; 0 belongs to the first.
     #[default]

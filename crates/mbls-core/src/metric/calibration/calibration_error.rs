@@ -1,5 +1,5 @@
 use super::binning::Binning;
-use super::norm::Norm;
+use super::norm::CalibrationNorm;
 use super::reliability::Reliability;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -7,6 +7,7 @@ use std::fmt;
 /// Which probabilities a calibration error compares with which events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Target {
     /// Each row's confidence with whether its prediction is correct.
     #[default]
@@ -43,7 +44,7 @@ pub struct CalibrationError {
     /// The error.
     pub value: f64,
     /// The norm.
-    pub norm: Norm,
+    pub norm: CalibrationNorm,
     /// Whether the bias of the plug-in estimate was taken off.
     pub debiased: bool,
     /// What was compared.
@@ -63,12 +64,14 @@ impl Calibration {
     ///
     /// Nixon et al., Measuring Calibration in Deep Learning, CVPR Workshops 2019 (arXiv 1904.01685); Kumar et al., Verified
     /// Uncertainty Calibration, NeurIPS 2019 (arXiv 1909.10155), definitions 2.1 to 2.4.
-    pub fn error(&self, norm: Norm) -> CalibrationError {
+    pub fn error(&self, norm: CalibrationNorm) -> CalibrationError {
         let value = match norm {
-            Norm::L1 => self.mean(|curve| curve.error(Norm::L1)),
-            Norm::L2 => self.mean(|curve| curve.error(Norm::L2).powi(2)).sqrt(),
-            Norm::Max => self.curves.iter().flatten().map(|curve| curve.error(Norm::Max)).fold(0.0, f64::max),
-            Norm::Average => {
+            CalibrationNorm::L1 => self.mean(|curve| curve.error(CalibrationNorm::L1)),
+            CalibrationNorm::L2 => self.mean(|curve| curve.error(CalibrationNorm::L2).powi(2)).sqrt(),
+            CalibrationNorm::Max => {
+                self.curves.iter().flatten().map(|curve| curve.error(CalibrationNorm::Max)).fold(0.0, f64::max)
+            }
+            CalibrationNorm::Average => {
                 let gaps = || self.curves.iter().flatten().flat_map(Reliability::gaps);
                 gaps().sum::<f64>() / gaps().count() as f64
             }
@@ -80,10 +83,10 @@ impl Calibration {
     /// that is negative.
     pub fn debiased_l2(&self) -> CalibrationError {
         let squared = self.mean(Reliability::debiased_squared_error);
-        self.named(squared.max(0.0).sqrt(), Norm::L2, true)
+        self.named(squared.max(0.0).sqrt(), CalibrationNorm::L2, true)
     }
 
-    fn named(&self, value: f64, norm: Norm, debiased: bool) -> CalibrationError {
+    fn named(&self, value: f64, norm: CalibrationNorm, debiased: bool) -> CalibrationError {
         let Self { target, binning, bins, n, .. } = *self;
         CalibrationError { value, norm, debiased, target, binning, bins, n }
     }
@@ -98,10 +101,10 @@ impl fmt::Display for CalibrationError {
     /// The value with all that it depends on, as in `0.25000 (L1, top label, 15 bins of equal width, n = 1000)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let norm = match self.norm {
-            Norm::L1 => "L1",
-            Norm::L2 => "L2",
-            Norm::Max => "maximum",
-            Norm::Average => "average over bins",
+            CalibrationNorm::L1 => "L1",
+            CalibrationNorm::L2 => "L2",
+            CalibrationNorm::Max => "maximum",
+            CalibrationNorm::Average => "average over bins",
         };
         let debiased = if self.debiased { "debiased " } else { "" };
         write!(f, "{:.5} ({debiased}{norm}, ", self.value)?;

@@ -12,10 +12,12 @@ use serde::{Deserialize, Serialize};
 /// Which classes and probabilities classwise ECE counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum ClasswiseConvention {
     /// The mean over all classes of the predictions; a probability of 0 belongs to the first bin.
     #[default]
-    Default,
+    #[serde(rename = "default")]
+    Definition,
     /// As published code computes it: the mean over the classes `0..=max(label)` alone, so that it depends on which labels
     /// occur; probabilities are rounded to f32, and one that is 0 then belongs to no bin.
     Reference,
@@ -123,7 +125,7 @@ impl Metric for ClasswiseEce {
         let labels = || (0..input.rows()).map(|row| input.label(row));
         *max_label = labels().fold(*max_label, u32::max);
         match convention {
-            ClasswiseConvention::Default => classwise_cells::add(cells, &self.edges, input),
+            ClasswiseConvention::Definition => classwise_cells::add(cells, &self.edges, input),
             ClasswiseConvention::Reference => {
                 for (row, label) in labels().enumerate() {
                     for (class, &probability) in input.probs(row).iter().enumerate() {
@@ -162,7 +164,7 @@ impl Metric for ClasswiseEce {
 
     fn value(&self) -> Option<f64> {
         let classes = match self.state.convention {
-            ClasswiseConvention::Default => self.classes()?,
+            ClasswiseConvention::Definition => self.classes()?,
             ClasswiseConvention::Reference => self.state.max_label as usize + 1,
         };
         let total = self.state.cells.iter().take(classes * self.state.bins).map(Cell::gap).sum();
@@ -199,7 +201,7 @@ impl TryFrom<Saved<State>> for ClasswiseEce {
             class.iter().try_for_each(|cell| cell.check(<State as saved::State>::METRIC))?;
             let rows: u128 = class.iter().map(|cell| u128::from(cell.count)).sum();
             let fits = match state.convention {
-                ClasswiseConvention::Default => rows == state.n.into(),
+                ClasswiseConvention::Definition => rows == state.n.into(),
                 ClasswiseConvention::Reference => rows <= state.n.into(),
             };
             if !fits {
@@ -210,7 +212,7 @@ impl TryFrom<Saved<State>> for ClasswiseEce {
         let labels: u128 = state.cells.iter().map(|cell| u128::from(cell.positive)).sum();
         let sum: f64 = state.cells.iter().map(|cell| cell.probability.to_f64()).sum();
         let labels_fit = match state.convention {
-            ClasswiseConvention::Default => labels == state.n.into(),
+            ClasswiseConvention::Definition => labels == state.n.into(),
             ClasswiseConvention::Reference => labels <= state.n.into(),
         };
         if !labels_fit || sum > 2.0 * state.n as f64 {

@@ -125,7 +125,7 @@ impl Reliability {
 
 impl Calibration {
     /// The parts of the Brier score: of the top label as [`Reliability::brier_decomposition`], classwise the sum over the
-    /// classes, which splits the score of all classes, [`Brier`](crate::metric::Brier), from 0 to 2. `None` above a threshold, where
+    /// classes, which splits the score of all classes, [`BrierScore`](crate::metric::BrierScore), from 0 to 2. `None` above a threshold, where
     /// part of the score is missing.
     pub fn brier_decomposition(&self) -> Option<BrierDecomposition> {
         if matches!(self.target, Target::Thresholded { .. }) {

@@ -37,7 +37,7 @@ pub(in crate::metric) fn equal_mass_bins(
     let edges = edges(samples, bins, convention);
     // The first bin has no lower edge by the default convention, by which every sample is in one.
     let first = match convention {
-        AdaptiveConvention::Default => 1,
+        AdaptiveConvention::Definition => 1,
         AdaptiveConvention::Reference => 0,
     };
     let intervals = Intervals::new(&edges[first..], bins, samples.len());
@@ -64,7 +64,7 @@ pub(in crate::metric) fn equal_mass_bins(
 
 /// The diagram of samples, at least one, in bins of equal mass by the default convention.
 pub(in crate::metric) fn equal_mass_reliability(samples: &[Sample], bins: usize) -> Reliability {
-    let bins = equal_mass_bins(samples, bins, AdaptiveConvention::Default);
+    let bins = equal_mass_bins(samples, bins, AdaptiveConvention::Definition);
     let (intervals, cells): (Vec<(f64, f64)>, Vec<Cell>) =
         bins.into_iter().map(|bin| ((bin.lower, bin.upper), bin.cell)).unzip();
     Reliability::of_cells(intervals, &cells)
@@ -132,7 +132,7 @@ fn edges(samples: &[Sample], bins: usize, convention: AdaptiveConvention) -> Vec
         low + (high - low) / bins * rest
     };
     let edge = |k: u128| match convention {
-        AdaptiveConvention::Default => exact(k),
+        AdaptiveConvention::Definition => exact(k),
         AdaptiveConvention::Reference => {
             let rounded = (units_to_f64(exact(k)) / bins as f64) as f32;
             u128::from(unit_interval_units(rounded.into())) * bins
@@ -196,14 +196,14 @@ mod tests {
             let (index, rest) = (k * sorted.len() / bins, k * sorted.len() % bins);
             let exact = units(index) * bins as u128 + (units(index + 1) - units(index)) * rest as u128;
             match convention {
-                AdaptiveConvention::Default => exact,
+                AdaptiveConvention::Definition => exact,
                 AdaptiveConvention::Reference => {
                     let rounded = (units_to_f64(exact) / bins as f64) as f32;
                     u128::from(unit_interval_units(rounded.into())) * bins as u128
                 }
             }
         };
-        let first = convention == AdaptiveConvention::Default;
+        let first = convention == AdaptiveConvention::Definition;
         let bin = |k: usize| {
             let inside = |sample: &&Sample| {
                 let units = u128::from(sample.units()) * bins as u128;
@@ -226,7 +226,7 @@ mod tests {
                 _ => ((i * 7919) % 10_007) as f64 / 10_007.0,
             };
             let samples: Vec<Sample> = (0..n).map(|i| Sample::new(confidence(i), i % 3 == 0)).collect();
-            for convention in [AdaptiveConvention::Default, AdaptiveConvention::Reference] {
+            for convention in [AdaptiveConvention::Definition, AdaptiveConvention::Reference] {
                 let found = equal_mass_bins(&samples, bins, convention).into_iter().map(|bin| {
                     let cell = bin.cell;
                     (cell.count, cell.positive, cell.probability.units() as u128)

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 /// How the squared kernel calibration error is estimated from `n` rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum KernelEstimator {
     /// `sum_ij h_ij / n^2`: never negative, too large by what `h_ii` adds. `O(n^2)`.
     Biased,

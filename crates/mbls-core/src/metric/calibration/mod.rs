@@ -28,7 +28,7 @@ pub use decomposition::{BrierDecomposition, LogLossDecomposition};
 pub(crate) use edges::check_bins;
 pub use grouped_reliability::{GroupedReliability, GroupedRows};
 pub use kernel_error::{KernelCalibrationError, KernelEstimator, kernel_calibration_error};
-pub use norm::Norm;
+pub use norm::CalibrationNorm;
 pub use reliability::{Reliability, ReliabilityBin, ReliabilityBins};
 pub use smooth_ece::{SmoothConvention, SmoothEce};
 pub use top_label_samples::{SortedTopLabels, TopLabelSamples};

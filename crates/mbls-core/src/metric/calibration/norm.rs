@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 /// share of its curve's probabilities that it holds, each of the K curves counting alike; a curve without any adds 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Norm {
+#[non_exhaustive]
+pub enum CalibrationNorm {
     /// `sum_kb w_kb g_kb`: the expected calibration error.
     #[default]
     L1,

@@ -1,5 +1,5 @@
 use super::edges::Edges;
-use super::norm::Norm;
+use super::norm::CalibrationNorm;
 use crate::metric::agreement::same;
 use crate::metric::contract::Metric;
 use crate::metric::exact::{Cell, Sample, Tally, add_counts, samples_of};
@@ -198,33 +198,33 @@ impl Reliability {
         Self { n: cells.iter().map(|cell| cell.count).sum(), bins: bins.collect() }
     }
 
-    /// The expected calibration error: `sum_b count_b / n |accuracy_b - confidence_b|`, the error of [`Norm::L1`].
+    /// The expected calibration error: `sum_b count_b / n |accuracy_b - confidence_b|`, the error of [`CalibrationNorm::L1`].
     ///
     /// # References
     ///
     /// Naeini et al., Obtaining Well Calibrated Probabilities Using Bayesian Binning, AAAI 2015; Guo et al., On Calibration
     /// of Modern Neural Networks, ICML 2017 (arXiv 1706.04599).
     pub fn ece(&self) -> f64 {
-        self.error(Norm::L1)
+        self.error(CalibrationNorm::L1)
     }
 
     /// The maximum calibration error: `max_b |accuracy_b - confidence_b|` over the bins that hold rows, the error of
-    /// [`Norm::Max`].
+    /// [`CalibrationNorm::Max`].
     ///
     /// # References
     ///
     /// Naeini et al., AAAI 2015.
     pub fn mce(&self) -> f64 {
-        self.error(Norm::Max)
+        self.error(CalibrationNorm::Max)
     }
 
     /// The calibration error in a norm of the gaps `g_b = |accuracy_b - confidence_b|` of the bins that hold rows.
-    pub fn error(&self, norm: Norm) -> f64 {
+    pub fn error(&self, norm: CalibrationNorm) -> f64 {
         match norm {
-            Norm::L1 => self.mean(|bin| bin.gap()),
-            Norm::L2 => self.mean(|bin| Some(bin.gap()?.powi(2))).sqrt(),
-            Norm::Max => self.gaps().fold(0.0, f64::max),
-            Norm::Average => self.gaps().sum::<f64>() / self.gaps().count() as f64,
+            CalibrationNorm::L1 => self.mean(|bin| bin.gap()),
+            CalibrationNorm::L2 => self.mean(|bin| Some(bin.gap()?.powi(2))).sqrt(),
+            CalibrationNorm::Max => self.gaps().fold(0.0, f64::max),
+            CalibrationNorm::Average => self.gaps().sum::<f64>() / self.gaps().count() as f64,
         }
     }
 

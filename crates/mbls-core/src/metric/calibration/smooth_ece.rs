@@ -5,11 +5,13 @@ use serde::{Deserialize, Serialize};
 /// How the smooth calibration error treats confidences of 0 and 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum SmoothConvention {
     /// As defined: the part of a Gaussian beyond 0 or 1 is reflected, as often as it takes, so that every row weighs the same.
     /// Integrals are those of the trapezoidal rule.
     #[default]
-    Default,
+    #[serde(rename = "default")]
+    Definition,
     /// As the authors' package relplot 1.0.3 computes it: a row of confidence 0 or 1 weighs half, as it is its own mirror
     /// image and counted once, and one within a cell of the grid in between. Where most rows are that confident, the value is
     /// far from the definition: 0.0707 instead of 0.0475 for a ResNet-110 on CIFAR-10. Nor does its kernel reach further than
@@ -83,14 +85,14 @@ impl SortedTopLabels {
     fn smooth_ece_at(&self, bandwidth: f64, convention: SmoothConvention) -> f64 {
         let points = ((10.0 / bandwidth).round_ties_even() as usize).max(200);
         let mut cells = ((20.0 / bandwidth).round_ties_even() as usize).max(2000) / 2 + 1;
-        if convention == SmoothConvention::Default {
+        if convention == SmoothConvention::Definition {
             // An even number of cells has no middle, and relplot's kernel is off by half a cell.
             cells |= 1;
         }
         let kernel = Kernel::new(bandwidth, cells, convention);
         let smooth = |weight: fn(f64, bool) -> f64| {
             let mut grid = self.on_grid(cells, weight);
-            if convention == SmoothConvention::Default {
+            if convention == SmoothConvention::Definition {
                 // The mirror image of the end cells are they themselves.
                 grid[0] *= 2.0;
                 grid[cells - 1] *= 2.0;
@@ -101,7 +103,7 @@ impl SortedTopLabels {
         let densities = smooth(|_, _| 1.0);
         // The trapezoidal rule weighs the ends half; relplot sums the points.
         let end_weight = match convention {
-            SmoothConvention::Default => 0.5,
+            SmoothConvention::Definition => 0.5,
             SmoothConvention::Reference => 1.0,
         };
         let (mut residual, mut density) = (0.0, 0.0);
@@ -146,7 +148,7 @@ impl Kernel {
         let reach = (10.0 * bandwidth * (cells - 1) as f64).ceil() as isize;
         let (width, middle) = ((cells - 1) as f64, (cells / 2) as isize);
         let (first, last) = match convention {
-            SmoothConvention::Default => (-reach, reach),
+            SmoothConvention::Definition => (-reach, reach),
             // relplot's kernel is as long as the grid, whose middle may be half a cell from the kernel's.
             SmoothConvention::Reference => (-reach.min(middle), reach.min(cells as isize - 1 - middle)),
         };

@@ -4,13 +4,13 @@ use super::label::{Labels, counted, with_slice};
 use super::precision::Precision;
 use super::predictions::Predictions;
 use super::score_slice::{ScoreSlice, with_scores};
-use super::score_type::Score;
+use super::score_type::ScoreType;
 use super::unlabelled_rows::UnlabelledRows;
 use crate::{Error, Result};
 
 /// Rows of scores and their labels as a program has them, and what they are: nothing is checked before they are read.
 ///
-/// Scores are logits, probabilities of all classes or, of two classes, those of class 1, in any type that is a [`Score`]; labels
+/// Scores are logits, probabilities of all classes or, of two classes, those of class 1, in any type that is a [`ScoreType`]; labels
 /// are of any integer type, and those of some rows may be numbers that say that the row does not count.
 ///
 /// ```
@@ -121,7 +121,7 @@ impl<'a> LabelledScores<'a> {
         Ok(Predictions::of(unlabelled, labels))
     }
 
-    fn unlabelled<'b, T: Score>(&self, scores: &'b [T]) -> Result<UnlabelledRows<'b>> {
+    fn unlabelled<'b, T: ScoreType>(&self, scores: &'b [T]) -> Result<UnlabelledRows<'b>> {
         match self.kind {
             Kind::Logits { temperature } => UnlabelledRows::from_logits_at(scores, self.classes, temperature),
             Kind::Probs { precision } => {

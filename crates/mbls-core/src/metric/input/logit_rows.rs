@@ -1,10 +1,10 @@
 use super::masked::check_logits;
 use super::score_slice::{ScoreSlice, with_scores};
-use super::score_type::Score;
+use super::score_type::ScoreType;
 use super::unlabelled_rows::check_rows;
 use crate::Result;
 
-/// Validated rows of logits without labels, of any type that is a [`Score`](super::Score). A logit of minus infinity masks its class
+/// Validated rows of logits without labels, of any type that is a [`ScoreType`](super::Score). A logit of minus infinity masks its class
 /// in that row.
 ///
 /// # Shapes
@@ -72,7 +72,7 @@ pub(in crate::metric) struct Spread {
 }
 
 impl Spread {
-    pub(in crate::metric) fn of<T: Score>(row: &[T]) -> Self {
+    pub(in crate::metric) fn of<T: ScoreType>(row: &[T]) -> Self {
         let (mut first, mut second, mut last) = (f64::NEG_INFINITY, f64::NEG_INFINITY, f64::INFINITY);
         for &logit in row {
             let logit: f64 = logit.into();

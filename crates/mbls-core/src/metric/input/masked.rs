@@ -1,6 +1,6 @@
 //! Logits that may be minus infinity: classes that a row cannot have, of probability 0.
 
-use super::score_type::Score;
+use super::score_type::ScoreType;
 use super::softmax;
 use crate::{Error, Result};
 
@@ -14,7 +14,7 @@ pub(crate) enum Extremes {
 }
 
 /// An error where logits have NaN or plus infinity, or a row has no finite one.
-pub(crate) fn check_logits<T: Score>(logits: &[T], classes: usize) -> Result<Extremes> {
+pub(crate) fn check_logits<T: ScoreType>(logits: &[T], classes: usize) -> Result<Extremes> {
     if softmax::all_ordinary(logits) {
         return Ok(Extremes::None);
     }

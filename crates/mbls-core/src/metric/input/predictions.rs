@@ -1,6 +1,6 @@
 use super::label::{Label, classes_of, not_a_class};
 use super::precision::Precision;
-use super::score_type::Score;
+use super::score_type::ScoreType;
 use super::softmax::{self, GROUP, Rows, TopClasses};
 use super::stored_scores::StoredScores;
 use super::unlabelled_rows::{UnlabelledRows, check_temperature, first_maximum};
@@ -51,14 +51,14 @@ impl<'a> Predictions<'a> {
     ///
     /// # Shapes
     ///
-    /// `logits` `[rows, classes]` in row-major order, of any type that is a [`Score`]; `labels` `[rows]`; at least two classes,
+    /// `logits` `[rows, classes]` in row-major order, of any type that is a [`ScoreType`]; `labels` `[rows]`; at least two classes,
     /// any number of rows.
     ///
     /// # Errors
     ///
     /// [`Error::Shape`] where the lengths do not fit, [`Error::Label`] for a label that is no class, [`Error::Value`] for a
     /// logit of NaN or plus infinity and for a row whose logits are all minus infinity.
-    pub fn from_logits<T: Score>(logits: &'a [T], classes: usize, labels: &'a [impl Label]) -> Result<Self> {
+    pub fn from_logits<T: ScoreType>(logits: &'a [T], classes: usize, labels: &'a [impl Label]) -> Result<Self> {
         Self::from_logits_at(logits, classes, labels, 1.0)
     }
 
@@ -68,7 +68,7 @@ impl<'a> Predictions<'a> {
     ///
     /// Those of [`from_logits`](Self::from_logits), and [`Error::Setting`] for a temperature that is not finite, or below the
     /// least normal number.
-    pub fn from_logits_at<T: Score>(
+    pub fn from_logits_at<T: ScoreType>(
         logits: &'a [T],
         classes: usize,
         labels: &'a [impl Label],
@@ -87,7 +87,7 @@ impl<'a> Predictions<'a> {
     ///
     /// # Shapes
     ///
-    /// `probs` `[rows, classes]` in row-major order, of any type that is a [`Score`]; `labels` `[rows]`; at least two classes,
+    /// `probs` `[rows, classes]` in row-major order, of any type that is a [`ScoreType`]; `labels` `[rows]`; at least two classes,
     /// any number of rows.
     ///
     /// # Errors
@@ -95,7 +95,7 @@ impl<'a> Predictions<'a> {
     /// [`Error::Shape`] where the lengths do not fit, [`Error::Label`] for a label that is no class, [`Error::Value`] for a
     /// probability outside of `[0, 1]`, [`Error::ProbabilitySum`] for a row whose sum is further than
     /// [`Precision::sum_tolerance`] from 1.
-    pub fn from_probs<T: Score>(probs: &[T], classes: usize, labels: &'a [impl Label]) -> Result<Self> {
+    pub fn from_probs<T: ScoreType>(probs: &[T], classes: usize, labels: &'a [impl Label]) -> Result<Self> {
         Self::from_probs_in(probs, classes, labels, T::PRECISION)
     }
 
@@ -104,7 +104,7 @@ impl<'a> Predictions<'a> {
     /// # Errors
     ///
     /// As [`from_probs`](Self::from_probs).
-    pub fn from_probs_in<T: Score>(
+    pub fn from_probs_in<T: ScoreType>(
         probs: &[T],
         classes: usize,
         labels: &'a [impl Label],
@@ -131,7 +131,7 @@ impl<'a> Predictions<'a> {
     /// # Errors
     ///
     /// As [`from_probs`](Self::from_probs).
-    pub fn from_binary<T: Score>(probs: &[T], labels: &'a [impl Label]) -> Result<Self> {
+    pub fn from_binary<T: ScoreType>(probs: &[T], labels: &'a [impl Label]) -> Result<Self> {
         Self::from_binary_in(probs, labels, T::PRECISION)
     }
 
@@ -140,7 +140,7 @@ impl<'a> Predictions<'a> {
     /// # Errors
     ///
     /// As [`from_probs`](Self::from_probs).
-    pub fn from_binary_in<T: Score>(probs: &[T], labels: &'a [impl Label], precision: Precision) -> Result<Self> {
+    pub fn from_binary_in<T: ScoreType>(probs: &[T], labels: &'a [impl Label], precision: Precision) -> Result<Self> {
         if probs.len() != labels.len() {
             let (expected, found) =
                 (format!("{} values, one per label", labels.len()), format!("{} values", probs.len()));
@@ -274,7 +274,7 @@ impl<'a> Predictions<'a> {
     }
 
     /// The summary, in which an infinite log-probability is that of a masked class alone.
-    fn summarise_within_f64<T: Score>(&self, logits: &[T], inverse_temperature: f64) -> Rows {
+    fn summarise_within_f64<T: ScoreType>(&self, logits: &[T], inverse_temperature: f64) -> Rows {
         let classes = self.classes();
         let mut rows = softmax::summarise(logits, classes, &self.labels, inverse_temperature);
         let log_probs = rows.log_prob.iter_mut().zip(logits.chunks_exact(classes).zip(self.labels.iter()));

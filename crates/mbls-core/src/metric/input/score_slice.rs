@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-/// Borrowed logits, probabilities or other scores of any type that is a [`Score`](crate::metric::Score).
+/// Borrowed logits, probabilities or other scores of any type that is a [`ScoreType`](crate::metric::ScoreType).
 ///
 /// ```
 /// use mbls_core::metric::ScoreSlice;

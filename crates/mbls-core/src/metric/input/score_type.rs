@@ -7,24 +7,24 @@ use std::borrow::Cow;
 /// A type that logits and probabilities may have: `f32`, `f64`, or [`half`]'s `f16` and `bf16`.
 ///
 /// Metrics compute in f64 whatever the scores are given in. Logits in half precision are copied as f32.
-pub trait Score: Number + sealed::Stored {
+pub trait ScoreType: Number + sealed::Stored {
     /// The type's precision: by it probabilities are checked where none is declared.
     const PRECISION: Precision;
 }
 
-impl Score for f32 {
+impl ScoreType for f32 {
     const PRECISION: Precision = Precision::F32;
 }
 
-impl Score for f64 {
+impl ScoreType for f64 {
     const PRECISION: Precision = Precision::F64;
 }
 
-impl Score for half::f16 {
+impl ScoreType for half::f16 {
     const PRECISION: Precision = Precision::F16;
 }
 
-impl Score for half::bf16 {
+impl ScoreType for half::bf16 {
     const PRECISION: Precision = Precision::Bf16;
 }
 
@@ -103,19 +103,19 @@ impl sealed::Stored for half::bf16 {
     }
 }
 
-impl<'a, T: Score> From<&'a [T]> for ScoreSlice<'a> {
+impl<'a, T: ScoreType> From<&'a [T]> for ScoreSlice<'a> {
     fn from(scores: &'a [T]) -> Self {
         sealed::Stored::slice(scores)
     }
 }
 
-impl<'a, T: Score> From<&'a Vec<T>> for ScoreSlice<'a> {
+impl<'a, T: ScoreType> From<&'a Vec<T>> for ScoreSlice<'a> {
     fn from(scores: &'a Vec<T>) -> Self {
         sealed::Stored::slice(scores)
     }
 }
 
-impl<'a, T: Score, const N: usize> From<&'a [T; N]> for ScoreSlice<'a> {
+impl<'a, T: ScoreType, const N: usize> From<&'a [T; N]> for ScoreSlice<'a> {
     fn from(scores: &'a [T; N]) -> Self {
         sealed::Stored::slice(scores)
     }

@@ -1,7 +1,7 @@
 use super::precision::Precision;
 use super::predictions::Predictions;
 use super::probability_rows::clip;
-use super::score_type::Score;
+use super::score_type::ScoreType;
 use crate::{Error, Result};
 
 /// The confidence of each row's prediction and whether it is correct: all that calibration of the top label needs.
@@ -37,7 +37,7 @@ impl TopLabels {
     /// # Errors
     ///
     /// [`Error::Shape`] where the lengths differ, [`Error::Confidence`] for a confidence outside of `[0, 1]`.
-    pub fn new<T: Score>(confidences: &[T], correct: &[bool]) -> Result<Self> {
+    pub fn new<T: ScoreType>(confidences: &[T], correct: &[bool]) -> Result<Self> {
         Self::new_in(confidences, correct, T::PRECISION)
     }
 
@@ -46,7 +46,7 @@ impl TopLabels {
     /// # Errors
     ///
     /// As [`new`](Self::new).
-    pub fn new_in<T: Score>(confidences: &[T], correct: &[bool], precision: Precision) -> Result<Self> {
+    pub fn new_in<T: ScoreType>(confidences: &[T], correct: &[bool], precision: Precision) -> Result<Self> {
         if confidences.len() != correct.len() {
             return Err(Error::Shape {
                 what: "correctness of the predictions",

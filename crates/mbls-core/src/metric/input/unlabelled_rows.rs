@@ -2,7 +2,7 @@ use super::classes::check_classes;
 use super::masked::{Extremes, check_logits};
 use super::precision::Precision;
 use super::probability_rows::{check_probs, clip};
-use super::score_type::Score;
+use super::score_type::ScoreType;
 use super::softmax::{self, GROUP, TopClasses};
 use super::stored_scores::StoredScores;
 use crate::{Error, Result};
@@ -48,13 +48,13 @@ impl<'a> UnlabelledRows<'a> {
     ///
     /// # Shapes
     ///
-    /// `logits` `[rows, classes]` in row-major order, of any type that is a [`Score`]; at least two classes, any number of rows.
+    /// `logits` `[rows, classes]` in row-major order, of any type that is a [`ScoreType`]; at least two classes, any number of rows.
     ///
     /// # Errors
     ///
     /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is no multiple of them,
     /// [`Error::Value`] for a logit of NaN or plus infinity and for a row whose logits are all minus infinity.
-    pub fn from_logits<T: Score>(logits: &'a [T], classes: usize) -> Result<Self> {
+    pub fn from_logits<T: ScoreType>(logits: &'a [T], classes: usize) -> Result<Self> {
         Self::from_logits_at(logits, classes, 1.0)
     }
 
@@ -64,7 +64,7 @@ impl<'a> UnlabelledRows<'a> {
     ///
     /// Those of [`from_logits`](Self::from_logits), and [`Error::Setting`] for a temperature that is not finite, or below the
     /// least normal number.
-    pub fn from_logits_at<T: Score>(logits: &'a [T], classes: usize, temperature: f64) -> Result<Self> {
+    pub fn from_logits_at<T: ScoreType>(logits: &'a [T], classes: usize, temperature: f64) -> Result<Self> {
         let inverse_temperature = 1.0 / check_temperature(temperature)?;
         check_rows("logits", logits.len(), classes)?;
         Self::of_logits(logits, classes, inverse_temperature)
@@ -75,14 +75,14 @@ impl<'a> UnlabelledRows<'a> {
     ///
     /// # Shapes
     ///
-    /// `probs` `[rows, classes]` in row-major order, of any type that is a [`Score`]; at least two classes, any number of rows.
+    /// `probs` `[rows, classes]` in row-major order, of any type that is a [`ScoreType`]; at least two classes, any number of rows.
     ///
     /// # Errors
     ///
     /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is no multiple of them,
     /// [`Error::Value`] for a probability outside of `[0, 1]`, [`Error::ProbabilitySum`] for a row whose sum is further than
     /// [`Precision::sum_tolerance`] from 1.
-    pub fn from_probs<T: Score>(probs: &[T], classes: usize) -> Result<Self> {
+    pub fn from_probs<T: ScoreType>(probs: &[T], classes: usize) -> Result<Self> {
         Self::from_probs_in(probs, classes, T::PRECISION)
     }
 
@@ -91,7 +91,7 @@ impl<'a> UnlabelledRows<'a> {
     /// # Errors
     ///
     /// As [`from_probs`](Self::from_probs).
-    pub fn from_probs_in<T: Score>(probs: &[T], classes: usize, precision: Precision) -> Result<Self> {
+    pub fn from_probs_in<T: ScoreType>(probs: &[T], classes: usize, precision: Precision) -> Result<Self> {
         check_rows("probabilities", probs.len(), classes)?;
         Self::of_probs(probs.iter().map(|&p| p.into()).collect(), classes, precision)
     }
@@ -105,7 +105,7 @@ impl<'a> UnlabelledRows<'a> {
     /// # Errors
     ///
     /// As [`from_probs`](Self::from_probs).
-    pub fn from_binary<T: Score>(probs: &[T]) -> Result<Self> {
+    pub fn from_binary<T: ScoreType>(probs: &[T]) -> Result<Self> {
         Self::from_binary_in(probs, T::PRECISION)
     }
 
@@ -114,7 +114,7 @@ impl<'a> UnlabelledRows<'a> {
     /// # Errors
     ///
     /// As [`from_probs`](Self::from_probs).
-    pub fn from_binary_in<T: Score>(probs: &[T], precision: Precision) -> Result<Self> {
+    pub fn from_binary_in<T: ScoreType>(probs: &[T], precision: Precision) -> Result<Self> {
         let rounding = precision.rounding(2);
         let mut probs: Vec<f64> = probs.iter().map(|&p| p.into()).collect();
         if let Some(row) = probs.iter().position(|p| !(-rounding..=1.0 + rounding).contains(p)) {
@@ -127,7 +127,7 @@ impl<'a> UnlabelledRows<'a> {
     }
 
     /// Takes logits whose number is a multiple of the classes.
-    pub(super) fn of_logits<T: Score>(logits: &'a [T], classes: usize, inverse_temperature: f64) -> Result<Self> {
+    pub(super) fn of_logits<T: ScoreType>(logits: &'a [T], classes: usize, inverse_temperature: f64) -> Result<Self> {
         let (scores, inverse_temperature) = match check_logits(logits, classes)? {
             Extremes::None => (T::keep(logits), inverse_temperature),
             Extremes::Some => T::keep(logits).within_f64(inverse_temperature),

@@ -1,7 +1,7 @@
 use crate::metric::agreement::{same, same_classes};
 use crate::metric::contract::Metric;
 use crate::metric::exact::{FixedSum, MAX_ROWS, add_counts};
-use crate::metric::input::{LogitRows, Score, Spread, check_classes, with_scores};
+use crate::metric::input::{LogitRows, ScoreType, Spread, check_classes, with_scores};
 use crate::metric::saved::{self, Saved};
 use crate::number::is_zero;
 use crate::{Error, Result};
@@ -122,7 +122,7 @@ impl State {
         }
     }
 
-    fn add<T: Score>(&mut self, row: &[T]) -> Result<()> {
+    fn add<T: ScoreType>(&mut self, row: &[T]) -> Result<()> {
         let Spread { max, gap, range } = Spread::of(row);
         let logits = || row.iter().map(|&logit| logit.into()).filter(|logit| *logit > f64::NEG_INFINITY);
         let (distances, classes) = (|| logits().map(|logit| max - logit), logits().count());
@@ -163,7 +163,7 @@ impl State {
 }
 
 /// The error that names the largest logit of a row whose distances or norm the sums do not hold.
-fn beyond_sums<T: Score>(index: usize, row: &[T]) -> Error {
+fn beyond_sums<T: ScoreType>(index: usize, row: &[T]) -> Error {
     let magnitude = |class: usize| row[class].into().abs();
     let larger = |class: usize, other: usize| if magnitude(other) > magnitude(class) { other } else { class };
     let class = (0..row.len()).fold(0, larger);

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// Brier, Verification of forecasts expressed in terms of probability, Monthly Weather Review 78, 1950.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Saved<State>", into = "Saved<State>")]
-pub struct Brier {
+pub struct BrierScore {
     state: State,
 }
 
@@ -25,7 +25,7 @@ struct State {
     sum: FixedSum,
 }
 
-impl Brier {
+impl BrierScore {
     /// No rows yet.
     pub fn new() -> Self {
         Self::default()
@@ -37,7 +37,7 @@ impl Brier {
     }
 }
 
-impl Metric for Brier {
+impl Metric for BrierScore {
     type Input<'a> = &'a Predictions<'a>;
     type Value = f64;
 
@@ -80,7 +80,7 @@ impl saved::State for State {
     const METRIC: &'static str = "brier";
 }
 
-impl TryFrom<Saved<State>> for Brier {
+impl TryFrom<Saved<State>> for BrierScore {
     type Error = Error;
 
     fn try_from(saved: Saved<State>) -> Result<Self> {
@@ -95,8 +95,8 @@ impl TryFrom<Saved<State>> for Brier {
     }
 }
 
-impl From<Brier> for Saved<State> {
-    fn from(metric: Brier) -> Self {
+impl From<BrierScore> for Saved<State> {
+    fn from(metric: BrierScore) -> Self {
         Self::new(metric.state)
     }
 }

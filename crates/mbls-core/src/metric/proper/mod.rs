@@ -2,6 +2,6 @@ mod brier;
 mod clipped_nll;
 mod nll;
 
-pub use brier::Brier;
+pub use brier::BrierScore;
 pub use clipped_nll::{ClippedNegativeLogLikelihood, ClippedNll};
 pub use nll::NegativeLogLikelihood;

@@ -59,7 +59,7 @@ pub struct OodReport {
 }
 
 impl<'a> OodScores<'a> {
-    /// Takes numbers of rows inside, of any type that is a [`Score`](crate::metric::Score).
+    /// Takes numbers of rows inside, of any type that is a [`ScoreType`](crate::metric::ScoreType).
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
 use crate::Result;
-use crate::metric::input::{LogitRows, Score, UnlabelledRows, check_temperature, with_scores};
+use crate::metric::input::{LogitRows, ScoreType, UnlabelledRows, check_temperature, with_scores};
 use crate::metric::logits::{REFERENCE_EPSILON, entropy};
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Scores of rows whose probabilities differ in the last bit do so too: ties are ties of the numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum OodScore {
     /// The largest probability (maximum softmax probability; Hendrycks and Gimpel, ICLR 2017).
     Confidence,
@@ -59,7 +60,7 @@ pub fn energy_scores(rows: LogitRows<'_>, temperature: f64) -> Result<Vec<f64>> 
     }))
 }
 
-fn energy_score<T: Score>(row: &[T], temperature: f64) -> f64 {
+fn energy_score<T: ScoreType>(row: &[T], temperature: f64) -> f64 {
     let logits = || row.iter().map(|&logit| -> f64 { logit.into() });
     let max = logits().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = logits().map(|logit| libm::exp((logit - max) / temperature)).sum();

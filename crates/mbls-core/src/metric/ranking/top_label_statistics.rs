@@ -1,6 +1,6 @@
 use crate::metric::agreement::same;
 use crate::metric::calibration::{
-    Binning, KernelEstimator, Norm, SmoothConvention, SortedTopLabels, TopLabelSamples, check_bins,
+    Binning, CalibrationNorm, KernelEstimator, SmoothConvention, SortedTopLabels, TopLabelSamples, check_bins,
 };
 use crate::metric::contract::Metric;
 use crate::metric::input::{Predictions, TopLabels};
@@ -39,7 +39,7 @@ pub enum TopLabelStatistic {
         bins: usize,
         /// How the gaps of the bins become one number.
         #[serde(default)]
-        norm: Norm,
+        norm: CalibrationNorm,
     },
     /// The area under the risk-coverage curve, [`RiskCoverageCurve::aurc`](crate::metric::RiskCoverageCurve::aurc).
     Aurc {},

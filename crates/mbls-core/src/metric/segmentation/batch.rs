@@ -1,5 +1,5 @@
 use crate::metric::input::{
-    Label, Labels, LogitRows, Predictions, Score, ScoreSlice, StoredScores, check_classes, check_row, not_a_class,
+    Label, Labels, LogitRows, Predictions, ScoreSlice, ScoreType, StoredScores, check_classes, check_row, not_a_class,
     of_type, softmax, with_scores, with_slice,
 };
 use crate::{Error, Result};
@@ -11,7 +11,7 @@ use std::ops::Range;
 /// # Shapes
 ///
 /// `logits` `[N, C, H, W]` and `labels` `[N, H, W]`, both in row-major order. Logits may be of any type that is a
-/// [`Score`](crate::metric::Score), labels of any integer type, see [`Label`]; neither is copied.
+/// [`ScoreType`](crate::metric::ScoreType), labels of any integer type, see [`Label`]; neither is copied.
 ///
 /// ```
 /// use mbls_core::metric::{Accuracy, Metric, SegmentationBatch};
@@ -186,7 +186,7 @@ impl<'a> SegmentationBatch<'a> {
     ///
     /// Class by class for a few pixels: planes are often a multiple of 4096 bytes apart, and their lines then push each other out
     /// of the cache where a pixel is read from all of them.
-    fn rows_of<T: Score>(&self, logits: &[T], pixels: &[usize]) -> StoredScores<'static> {
+    fn rows_of<T: ScoreType>(&self, logits: &[T], pixels: &[usize]) -> StoredScores<'static> {
         const TILE: usize = 256;
         let mut rows = vec![T::ZERO; pixels.len() * self.classes];
         let mut places = Vec::with_capacity(TILE);
@@ -229,7 +229,7 @@ impl<'a> SegmentationBatch<'a> {
     }
 
     /// The logits of a pixel, one per class.
-    fn scores<'b, T: Score>(&self, logits: &'b [T], pixel: usize) -> impl Iterator<Item = f64> + use<'b, T> {
+    fn scores<'b, T: ScoreType>(&self, logits: &'b [T], pixel: usize) -> impl Iterator<Item = f64> + use<'b, T> {
         let (image, place) = (pixel / self.area, pixel % self.area);
         logits[image * self.classes * self.area + place..]
             .iter()

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 /// Over what the calibration errors of a segmentation are taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum SegmentationProtocol {
     /// All pixels that are not ignored, in one histogram.
     #[default]
@@ -41,13 +42,13 @@ pub struct SegmentationCalibration {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum State {
-    Pooled(Parts),
+    Pooled(PooledState),
     Reference(Means),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Parts {
+struct PooledState {
     nll: NegativeLogLikelihood,
     reliability: ReliabilityBins,
     classwise: ClasswiseEce,
@@ -97,9 +98,9 @@ impl SegmentationCalibration {
     ///
     /// [`Error::Setting`] for no bins and for more than 65536.
     pub fn new(bins: usize, protocol: SegmentationProtocol) -> Result<Self> {
-        let parts = Parts::new(bins, AdaptiveConvention::Default, ClasswiseConvention::Default)?;
+        let parts = PooledState::new(bins, AdaptiveConvention::Definition, ClasswiseConvention::Definition)?;
         let state = match protocol {
-            SegmentationProtocol::Pooled => State::Pooled(Parts { adaptive: None, ..parts }),
+            SegmentationProtocol::Pooled => State::Pooled(PooledState { adaptive: None, ..parts }),
             SegmentationProtocol::Reference => State::Reference(Means::new(bins)),
         };
         Ok(Self { state })
@@ -111,7 +112,7 @@ impl SegmentationCalibration {
     ///
     /// As [`new`](Self::new).
     pub fn with_adaptive_ece(bins: usize) -> Result<Self> {
-        let parts = Parts::new(bins, AdaptiveConvention::Default, ClasswiseConvention::Default)?;
+        let parts = PooledState::new(bins, AdaptiveConvention::Definition, ClasswiseConvention::Definition)?;
         Ok(Self { state: State::Pooled(parts) })
     }
 
@@ -140,7 +141,7 @@ impl SegmentationCalibration {
     }
 }
 
-impl Parts {
+impl PooledState {
     fn new(bins: usize, adaptive: AdaptiveConvention, classwise: ClasswiseConvention) -> Result<Self> {
         Ok(Self {
             nll: NegativeLogLikelihood::new(),
@@ -231,7 +232,7 @@ impl Parts {
             return Err(invalid(format!("its parts have {rows:?} rows and {bins:?} bins")));
         }
         match conventions {
-            (ClasswiseConvention::Default, None | Some(AdaptiveConvention::Default)) => Ok(()),
+            (ClasswiseConvention::Definition, None | Some(AdaptiveConvention::Definition)) => Ok(()),
             _ => Err(invalid(format!("pooled errors of the conventions {conventions:?}"))),
         }
     }
@@ -245,7 +246,7 @@ impl Means {
 
     /// What one batch adds.
     fn of(bins: usize, batch: SegmentationBatch<'_>) -> Result<Self> {
-        let parts = Parts::new(bins, AdaptiveConvention::Reference, ClasswiseConvention::Reference)?;
+        let parts = PooledState::new(bins, AdaptiveConvention::Reference, ClasswiseConvention::Reference)?;
         let parts = parts.with(batch, |label| label != 0)?;
         let mut means = Self::new(bins);
         if let Some(report) = parts.report() {

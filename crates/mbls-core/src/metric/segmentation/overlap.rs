@@ -33,6 +33,7 @@ pub enum Background {
 /// What a class adds to a mean where its score is 0 / 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum AbsentClasses {
     /// Nothing: the mean is over the classes that have a score.
     #[default]

@@ -1,8 +1,8 @@
 //! Several metrics as one.
 
-use super::contract::Metric;
-use super::saved::{self, State};
 use crate::Result;
+use crate::metric::contract::Metric;
+use crate::metric::saved::{self, State};
 
 /// Implements [`Metric`] for a tuple of metrics of the same input, which reads each batch once for all of them.
 macro_rules! tuple {
@@ -11,9 +11,9 @@ macro_rules! tuple {
         /// where one cannot, none. Saved, it is the list of their saved states.
         ///
         /// ```
-        /// use mbls_core::metric::{Accuracy, Brier, Metric, measure_logits};
+        /// use mbls_core::metric::{Accuracy, BrierScore, Metric, measure_logits};
         ///
-        /// let metrics = (Accuracy::new(), Brier::new());
+        /// let metrics = (Accuracy::new(), BrierScore::new());
         /// let (accuracy, brier) = measure_logits(&metrics, &[2.0, 0.0], 2, &[0])?.value().expect("a row");
         /// assert_eq!(accuracy, Some(1.0));
         /// assert!(brier.is_some_and(|brier| brier < 0.03));

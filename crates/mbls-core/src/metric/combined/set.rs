@@ -1,9 +1,9 @@
-use super::agreement::same;
 use super::any::{AnyMetric, MetricValue};
-use super::contract::Metric;
-use super::input::Predictions;
-use super::saved::{self, Saved};
 use super::spec::MetricSpec;
+use crate::metric::agreement::same;
+use crate::metric::contract::Metric;
+use crate::metric::input::Predictions;
+use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 

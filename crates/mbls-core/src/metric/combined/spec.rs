@@ -1,20 +1,20 @@
 use super::any::AnyMetric;
-use super::calibration::{
-    AdaptiveConvention, AdaptiveEce, Binning, CalibrationBins, ClasswiseConvention, ClasswiseEce, ReliabilityBins, Target,
-    TopLabelSamples,
-};
-use super::classification::{Accuracy, BalancedAccuracy, ClassificationMetrics, TopKAccuracy};
 use super::ignoring_labels::IgnoringLabels;
-use super::logits::ProbabilityStatistics;
-use super::proper::{Brier, ClippedNegativeLogLikelihood, NegativeLogLikelihood};
-use super::ranking::{TopLabelStatistic, TopLabelStatistics};
-use super::segmentation::ConfusionMatrix;
 use crate::Result;
+use crate::metric::calibration::{
+    AdaptiveConvention, AdaptiveEce, Binning, CalibrationBins, ClasswiseConvention, ClasswiseEce, ReliabilityBins,
+    Target, TopLabelSamples,
+};
+use crate::metric::classification::{Accuracy, BalancedAccuracy, ClassificationMetrics, TopKAccuracy};
+use crate::metric::logits::ProbabilityStatistics;
+use crate::metric::proper::{BrierScore, ClippedNegativeLogLikelihood, NegativeLogLikelihood};
+use crate::metric::ranking::{TopLabelStatistic, TopLabelStatistics};
+use crate::metric::segmentation::ConfusionMatrix;
 use serde::{Deserialize, Serialize};
 
 /// Any metric of predictions and its settings, as a configuration file names them: `kind = "top-k-accuracy"`, `k = 5`.
 ///
-/// The kind is the [`name`](super::Metric::name) of the metric.
+/// The kind is the [`name`](crate::metric::Metric::name) of the metric.
 ///
 /// ```
 /// use mbls_core::metric::{Metric, MetricSpec, MetricValue, measure_logits};
@@ -47,7 +47,7 @@ pub enum MetricSpec {
         /// The least probability that counts.
         epsilon: f64,
     },
-    /// [`Brier`].
+    /// [`BrierScore`].
     Brier {},
     /// [`ReliabilityBins`], whose value gives ECE and MCE.
     Reliability {
@@ -139,7 +139,7 @@ impl MetricSpec {
             Self::ClippedNegativeLogLikelihood { epsilon } => {
                 AnyMetric::ClippedNegativeLogLikelihood(ClippedNegativeLogLikelihood::new(*epsilon)?)
             }
-            Self::Brier {} => AnyMetric::Brier(Brier::new()),
+            Self::Brier {} => AnyMetric::Brier(BrierScore::new()),
             Self::Reliability { bins } => AnyMetric::Reliability(ReliabilityBins::new(*bins)?),
             Self::AdaptiveEce { bins, convention } => AnyMetric::AdaptiveEce(AdaptiveEce::new(*bins, *convention)?),
             Self::ClasswiseEce { bins, convention } => AnyMetric::ClasswiseEce(ClasswiseEce::new(*bins, *convention)?),

@@ -1,16 +1,19 @@
-use super::agreement::same;
-use super::calibration::{
-    AdaptiveEce, Calibration, CalibrationBins, ClasswiseEce, Reliability, ReliabilityBins, SortedTopLabels, TopLabelSamples,
-};
-use super::classification::{Accuracy, BalancedAccuracy, ClassificationMetrics, ClassificationReport, TopKAccuracy};
-use super::contract::Metric;
 use super::ignoring_labels::IgnoringLabels;
-use super::input::Predictions;
-use super::logits::{ProbabilityReport, ProbabilityStatistics};
-use super::proper::{Brier, ClippedNegativeLogLikelihood, ClippedNll, NegativeLogLikelihood};
-use super::ranking::{RiskCoverageCurve, TopLabelStatistics, TopLabelValue};
-use super::segmentation::{ConfusionMatrix, Overlap};
 use crate::Result;
+use crate::metric::agreement::same;
+use crate::metric::calibration::{
+    AdaptiveEce, Calibration, CalibrationBins, ClasswiseEce, Reliability, ReliabilityBins, SortedTopLabels,
+    TopLabelSamples,
+};
+use crate::metric::classification::{
+    Accuracy, BalancedAccuracy, ClassificationMetrics, ClassificationReport, TopKAccuracy,
+};
+use crate::metric::contract::Metric;
+use crate::metric::input::Predictions;
+use crate::metric::logits::{ProbabilityReport, ProbabilityStatistics};
+use crate::metric::proper::{BrierScore, ClippedNegativeLogLikelihood, ClippedNll, NegativeLogLikelihood};
+use crate::metric::ranking::{RiskCoverageCurve, TopLabelStatistics, TopLabelValue};
+use crate::metric::segmentation::{ConfusionMatrix, Overlap};
 use serde::{Deserialize, Serialize, Serializer};
 
 /// What a metric of any kind says.
@@ -78,7 +81,7 @@ impl Serialize for MetricValue {
 
 macro_rules! any_metric {
     ($($(#[$doc:meta])+ $variant:ident($metric:ty), |$value:ident| $to:expr;)+) => {
-        /// A metric of predictions whose kind is known only when the program runs, see [`MetricSpec`](super::MetricSpec).
+        /// A metric of predictions whose kind is known only when the program runs, see [`MetricSpec`](crate::metric::MetricSpec).
         ///
         /// Saved, it is its kind and the saved state of the metric: `{"kind": "accuracy", "saved": {"metric": "accuracy", ..}}`.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -180,7 +183,7 @@ any_metric! {
     /// The negative log-likelihood of clipped probabilities.
     ClippedNegativeLogLikelihood(ClippedNegativeLogLikelihood), |value| MetricValue::ClippedNll(value);
     /// The Brier score.
-    Brier(Brier), |value| MetricValue::Number(value);
+    Brier(BrierScore), |value| MetricValue::Number(value);
     /// A reliability diagram.
     Reliability(ReliabilityBins), |value| MetricValue::Reliability(value);
     /// Adaptive ECE.

@@ -1,6 +1,6 @@
-use super::contract::Metric;
-use super::input::{Predictions, UnlabelledRows};
 use crate::Result;
+use crate::metric::contract::Metric;
+use crate::metric::input::{Predictions, UnlabelledRows};
 use serde::{Deserialize, Serialize};
 
 /// A metric of rows without labels as one of [`Predictions`], to be computed beside metrics that need the labels.
