@@ -3,14 +3,15 @@
 
 use mbls_core::Result;
 use mbls_core::calibration::{
-    CalibratorSpec, HistogramBins, HistogramEdges, Odir, PlattTargets, MulticlassReduction, SavedCalibrator, Scores,
+    CalibratorSpec, HistogramBins, HistogramEdges, MulticlassReduction, Odir, PlattTargets, SavedCalibrator, Scores,
 };
 use mbls_core::metric::{
-    Accuracy, AdaptiveConvention, AdaptiveEce, BalancedAccuracy, Binning, BrierScore, CalibrationBins,
+    Accuracy, AdaptiveConvention, AdaptiveEce, BalancedAccuracy, Binning, BrierScore, CalibrationBins, CalibrationNorm,
     ClassificationMetrics, ClasswiseConvention, ClasswiseEce, ClippedNegativeLogLikelihood, ConfusionMatrix,
-    GroupedReliability, GroupedRows, LogitDistanceTail, LogitRows, LogitStatistics, Metric, NegativeLogLikelihood,
-    OodDetection, OodScores, Predictions, ProbabilityStatistics, ReliabilityBins, SegmentationBatch,
-    SegmentationCalibration, SegmentationProtocol, Target, TopKAccuracy, TopLabelSamples,
+    GroupedReliability, GroupedRows, KernelEstimator, LogitDistanceTail, LogitRows, LogitStatistics, Metric, MetricSet,
+    MetricSpec, NegativeLogLikelihood, OodDetection, OodScores, Predictions, ProbabilityStatistics, ReliabilityBins,
+    SegmentationBatch, SegmentationCalibration, SegmentationProtocol, SmoothConvention, Target, TopKAccuracy,
+    TopLabelSamples, TopLabelStatistic, TopLabelStatistics,
 };
 use serde::Serialize;
 use std::path::Path;
@@ -81,6 +82,22 @@ fn main() -> Result<()> {
     save("grouped", GroupedReliability::new(2, 3)?, GroupedRows::new(rows, &[1, 0, 1])?)?;
     save("top-labels", TopLabelSamples::new(), rows)?;
     save("confusion", ConfusionMatrix::new(3)?, rows)?;
+    let statistics = vec![
+        TopLabelStatistic::SmoothEce { convention: SmoothConvention::Definition },
+        TopLabelStatistic::KolmogorovSmirnov {},
+        TopLabelStatistic::KernelCalibrationError { bandwidth: 0.5, estimator: KernelEstimator::Unbiased },
+        TopLabelStatistic::CalibrationError { binning: Binning::EqualMass, bins: 2, norm: CalibrationNorm::L2 },
+        TopLabelStatistic::Aurc {},
+        TopLabelStatistic::ExcessAurc {},
+    ];
+    save("statistics", TopLabelStatistics::new(statistics.clone())?, rows)?;
+    save("all-statistics", ClassificationMetrics::new(2)?.with_statistics(statistics)?, rows)?;
+    let specs = [
+        ("accuracy", MetricSpec::Accuracy {}),
+        ("confusion", MetricSpec::ConfusionMatrix { classes: 3 }),
+        ("probabilities", MetricSpec::ProbabilityStatistics {}),
+    ];
+    save("set", MetricSet::new(specs.map(|(name, spec)| (name.to_owned(), spec)))?, rows)?;
     save("probabilities", ProbabilityStatistics::new(), rows.unlabelled())?;
     save("logits", LogitStatistics::new(1.0)?, logits)?;
     save("logit-tail", LogitDistanceTail::new(0.5)?, logits)?;

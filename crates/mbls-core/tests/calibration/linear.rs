@@ -8,28 +8,28 @@ use mbls_core::calibration::{
 };
 use serde_json::Value;
 
-struct Fit {
+struct FittedMap {
     calibrator: Box<dyn Calibrator>,
     weights: Vec<f64>,
     intercepts: Vec<f64>,
 }
 
-fn fit(method: &str, scores: &Scores, labels: &[u32], odir: Odir) -> Fit {
+fn fit(method: &str, scores: &Scores, labels: &[u32], odir: Odir) -> FittedMap {
     match method {
         "vector" => {
             let fitted = VectorScaling::fit(scores, labels, ()).unwrap();
             let (weights, intercepts) = (fitted.weights().to_vec(), fitted.intercepts().to_vec());
-            Fit { calibrator: Box::new(fitted), weights, intercepts }
+            FittedMap { calibrator: Box::new(fitted), weights, intercepts }
         }
         "matrix" => {
             let fitted = MatrixScaling::fit(scores, labels, odir).unwrap();
             let (weights, intercepts) = (fitted.weights().to_vec(), fitted.intercepts().to_vec());
-            Fit { calibrator: Box::new(fitted), weights, intercepts }
+            FittedMap { calibrator: Box::new(fitted), weights, intercepts }
         }
         "dirichlet" => {
             let fitted = DirichletCalibration::fit(scores, labels, odir).unwrap();
             let (weights, intercepts) = (fitted.weights().to_vec(), fitted.intercepts().to_vec());
-            Fit { calibrator: Box::new(fitted), weights, intercepts }
+            FittedMap { calibrator: Box::new(fitted), weights, intercepts }
         }
         other => panic!("method {other}"),
     }
@@ -42,7 +42,7 @@ fn mean_nll(probs: &[f64], labels: &[u32]) -> f64 {
 }
 
 /// The objective as the paper writes it.
-fn objective(fit: &Fit, scores: &Scores, labels: &[u32], odir: Odir) -> f64 {
+fn objective(fit: &FittedMap, scores: &Scores, labels: &[u32], odir: Odir) -> f64 {
     let c = fit.intercepts.len();
     let off_diagonal: f64 = match fit.weights.len() {
         n if n == c => 0.0,
