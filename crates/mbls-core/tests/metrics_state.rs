@@ -176,10 +176,10 @@ fn metrics_of_different_settings_do_not_merge() {
     refused(ReliabilityBins::new(10).unwrap(), ReliabilityBins::new(15).unwrap(), "bins is 10 and 15");
     refused(empty(false), ClassificationMetrics::new(10).unwrap(), "bins is 15 and 10");
     let adaptive = |convention| AdaptiveEce::new(15, convention).unwrap();
-    let message = "adaptive convention is Default and Reference";
+    let message = "adaptive convention is Definition and Reference";
     refused(adaptive(AdaptiveConvention::Definition), adaptive(AdaptiveConvention::Reference), message);
     let classwise = |convention| ClasswiseEce::new(15, convention).unwrap();
-    let message = "classwise convention is Reference and Default";
+    let message = "classwise convention is Reference and Definition";
     refused(classwise(ClasswiseConvention::Reference), classwise(ClasswiseConvention::Definition), message);
 
     let of_classes = |classes: usize| {

@@ -66,6 +66,8 @@ pub trait Metric: Clone + Send {
 
     /// Checks whether [`update`](Self::update) would add a batch, without adding it.
     ///
+    /// By default a copy is updated; metrics whose updates fail only at counts look at those alone.
+    ///
     /// # Errors
     ///
     /// Those of [`update`](Self::update).

@@ -58,7 +58,7 @@ pub use ranking::{
     OodDetection, OodReport, OodScore, OodScores, RiskCoverageCurve, RiskCoveragePoint, TopLabelStatistic,
     TopLabelStatistics, TopLabelValue, energy_scores,
 };
-pub use saved::{Saved, State};
+pub use saved::{MetricState, Saved};
 pub use segmentation::{
     AbsentClasses, Background, ClassOverlap, ConfusionMatrix, Overlap, PixelRows, SegmentationBatch,
     SegmentationCalibration, SegmentationCalibrationReport, SegmentationProtocol,

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 /// The fields that a metric is saved as, and what tells them from those of other metrics and of other versions.
 ///
 /// See [`Saved`] for an example.
-pub trait State: Sized {
+pub trait MetricState: Sized {
     /// The metric, in kebab case.
     const METRIC: &'static str;
     /// The version of these fields and of what they mean; another one is an error, not a guess.
@@ -25,7 +25,7 @@ pub trait State: Sized {
 ///
 /// ```
 /// use mbls_core::Error;
-/// use mbls_core::metric::{Saved, State};
+/// use mbls_core::metric::{MetricState, Saved};
 /// use serde::{Deserialize, Serialize};
 ///
 /// /// A metric of somebody's own.
@@ -40,7 +40,7 @@ pub trait State: Sized {
 ///     wrong: u64,
 /// }
 ///
-/// impl State for Counts {
+/// impl MetricState for Counts {
 ///     const METRIC: &'static str = "errors";
 /// }
 ///
@@ -69,14 +69,14 @@ pub trait State: Sized {
 /// assert!(refused(saved.replace(":3", ":0")).starts_with("state of errors: 1 of 0 rows are wrong"));
 /// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, bound(deserialize = "S: State + Deserialize<'de>"))]
+#[serde(deny_unknown_fields, bound(deserialize = "S: MetricState + Deserialize<'de>"))]
 pub struct Saved<S> {
     metric: Name<S>,
     version: Version<S>,
     state: S,
 }
 
-impl<S: State> Saved<S> {
+impl<S: MetricState> Saved<S> {
     /// Wraps a state for saving.
     pub fn new(state: S) -> Self {
         Self { metric: Name(S::METRIC, PhantomData), version: Version(S::VERSION, PhantomData), state }
@@ -96,7 +96,7 @@ struct Name<S>(&'static str, #[serde(skip)] PhantomData<S>);
 #[serde(transparent)]
 struct Version<S>(u32, #[serde(skip)] PhantomData<S>);
 
-impl<'de, S: State> Deserialize<'de> for Name<S> {
+impl<'de, S: MetricState> Deserialize<'de> for Name<S> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
         if name == S::METRIC {
@@ -106,7 +106,7 @@ impl<'de, S: State> Deserialize<'de> for Name<S> {
     }
 }
 
-impl<'de, S: State> Deserialize<'de> for Version<S> {
+impl<'de, S: MetricState> Deserialize<'de> for Version<S> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let version = u32::deserialize(deserializer)?;
         if version == S::VERSION {
@@ -120,11 +120,11 @@ impl<'de, S: State> Deserialize<'de> for Version<S> {
 macro_rules! named_by {
     ($state:ty) => {
         fn name(&self) -> &'static str {
-            <$state as $crate::metric::saved::State>::METRIC
+            <$state as $crate::metric::saved::MetricState>::METRIC
         }
 
         fn version(&self) -> u32 {
-            <$state as $crate::metric::saved::State>::VERSION
+            <$state as $crate::metric::saved::MetricState>::VERSION
         }
     };
 }

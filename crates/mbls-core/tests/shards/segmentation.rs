@@ -304,7 +304,7 @@ fn states_that_contradict_themselves_are_refused() {
     assert!(calibration(pooled["state"].clone()).contains("[15, 15, 14] bins"));
     pooled["state"]["pooled"]["adaptive"]["state"]["bins"] = json!(15);
     pooled["state"]["pooled"]["adaptive"]["state"]["convention"] = json!("reference");
-    assert!(calibration(pooled["state"].clone()).contains("conventions (Default, Some(Reference))"));
+    assert!(calibration(pooled["state"].clone()).contains("conventions (Definition, Some(Reference))"));
     pooled["state"]["pooled"]["adaptive"] = json!(null);
     pooled["state"]["pooled"]["nll"]["state"]["n"] = json!(1);
     assert!(calibration(pooled["state"].clone()).contains("[1, 0, 0] rows"));

@@ -140,11 +140,11 @@ impl Metric for SegmentationMetrics {
     type Value = SegmentationReport;
 
     fn name(&self) -> &'static str {
-        <State as metric::State>::METRIC
+        <State as metric::MetricState>::METRIC
     }
 
     fn version(&self) -> u32 {
-        <State as metric::State>::VERSION
+        <State as metric::MetricState>::VERSION
     }
 
     fn empty(&self) -> Self {

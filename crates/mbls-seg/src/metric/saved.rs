@@ -10,7 +10,7 @@ impl From<SegmentationMetrics> for Saved<State> {
 }
 
 fn invalid(problem: String) -> Error {
-    <State as metric::State>::invalid(problem)
+    <State as metric::MetricState>::invalid(problem)
 }
 
 /// An error where two things of a state that must agree do not.

@@ -30,7 +30,7 @@ pub(super) struct Published {
     pub(super) empty_batches: u64,
 }
 
-impl metric::State for State {
+impl metric::MetricState for State {
     const METRIC: &'static str = "segmentation-metrics";
 }
 

@@ -123,7 +123,7 @@ impl Metric for AdaptiveEce {
     }
 }
 
-impl saved::State for State {
+impl saved::MetricState for State {
     const METRIC: &'static str = "adaptive-ece";
 }
 

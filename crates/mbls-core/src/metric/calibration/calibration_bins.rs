@@ -285,7 +285,7 @@ fn check_target(target: Target) -> Result<()> {
     }
 }
 
-impl saved::State for State {
+impl saved::MetricState for State {
     const METRIC: &'static str = "calibration-bins";
 }
 
@@ -294,7 +294,7 @@ impl TryFrom<Saved<State>> for CalibrationBins {
 
     fn try_from(saved: Saved<State>) -> Result<Self> {
         let state = saved.into_state();
-        let invalid = |problem: String| Err(<State as saved::State>::invalid(problem));
+        let invalid = |problem: String| Err(<State as saved::MetricState>::invalid(problem));
         check_target(state.target)?;
         check_bins(state.bins)?;
         let counts: Vec<u128> = match &state.curves {
@@ -302,7 +302,7 @@ impl TryFrom<Saved<State>> for CalibrationBins {
                 if !cells.len().is_multiple_of(state.bins) {
                     return invalid(format!("{} cells for {} bins per curve", cells.len(), state.bins));
                 }
-                cells.iter().try_for_each(|cell| cell.check(<State as saved::State>::METRIC))?;
+                cells.iter().try_for_each(|cell| cell.check(<State as saved::MetricState>::METRIC))?;
                 let count = |curve: &[Cell]| curve.iter().map(|cell| u128::from(cell.count)).sum();
                 cells.chunks(state.bins).map(count).collect()
             }

@@ -176,7 +176,7 @@ impl Metric for ClasswiseEce {
     }
 }
 
-impl saved::State for State {
+impl saved::MetricState for State {
     const METRIC: &'static str = "classwise-ece";
 }
 
@@ -185,7 +185,7 @@ impl TryFrom<Saved<State>> for ClasswiseEce {
 
     fn try_from(saved: Saved<State>) -> Result<Self> {
         let state = saved.into_state();
-        let invalid = |problem: String| Err(<State as saved::State>::invalid(problem));
+        let invalid = |problem: String| Err(<State as saved::MetricState>::invalid(problem));
         let edges = Edges::new(state.bins)?;
         let classes = state.cells.len() / state.bins;
         if !state.cells.len().is_multiple_of(state.bins) {
@@ -198,7 +198,7 @@ impl TryFrom<Saved<State>> for ClasswiseEce {
             return invalid(format!("label {} of {classes} classes", state.max_label));
         }
         for class in state.cells.chunks(state.bins) {
-            class.iter().try_for_each(|cell| cell.check(<State as saved::State>::METRIC))?;
+            class.iter().try_for_each(|cell| cell.check(<State as saved::MetricState>::METRIC))?;
             let rows: u128 = class.iter().map(|cell| u128::from(cell.count)).sum();
             let fits = match state.convention {
                 ClasswiseConvention::Definition => rows == state.n.into(),

@@ -176,7 +176,7 @@ impl Metric for GroupedReliability {
     }
 }
 
-impl saved::State for State {
+impl saved::MetricState for State {
     const METRIC: &'static str = "grouped-reliability";
 }
 
@@ -188,10 +188,10 @@ impl TryFrom<Saved<State>> for GroupedReliability {
         let edges = Edges::new(state.bins)?;
         if !state.cells.len().is_multiple_of(state.bins) {
             let problem = format!("{} cells for {} bins per group", state.cells.len(), state.bins);
-            return Err(<State as saved::State>::invalid(problem));
+            return Err(<State as saved::MetricState>::invalid(problem));
         }
         check_groups(state.cells.len() / state.bins, state.bins)?;
-        state.cells.iter().try_for_each(|cell| cell.check(<State as saved::State>::METRIC))?;
+        state.cells.iter().try_for_each(|cell| cell.check(<State as saved::MetricState>::METRIC))?;
         state.cells.iter().try_fold(0, |n, cell| add_counts(n, cell.count))?;
         Ok(Self { edges, state })
     }

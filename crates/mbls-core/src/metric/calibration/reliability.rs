@@ -126,7 +126,7 @@ impl Metric for ReliabilityBins {
 #[serde(transparent)]
 struct Cells(Vec<Cell>);
 
-impl saved::State for Cells {
+impl saved::MetricState for Cells {
     const METRIC: &'static str = "reliability";
 }
 
@@ -135,7 +135,7 @@ impl TryFrom<Saved<Cells>> for ReliabilityBins {
 
     fn try_from(saved: Saved<Cells>) -> Result<Self> {
         let Cells(cells) = saved.into_state();
-        cells.iter().try_for_each(|cell| cell.check(<Cells as saved::State>::METRIC))?;
+        cells.iter().try_for_each(|cell| cell.check(<Cells as saved::MetricState>::METRIC))?;
         cells.iter().try_fold(0, |n, cell| add_counts(n, cell.count))?;
         Ok(Self { edges: Edges::new(cells.len())?, cells })
     }

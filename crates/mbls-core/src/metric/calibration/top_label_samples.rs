@@ -143,7 +143,7 @@ impl SortedTopLabels {
     }
 }
 
-impl saved::State for State {
+impl saved::MetricState for State {
     const METRIC: &'static str = "top-label-samples";
 }
 

@@ -65,7 +65,7 @@ impl Metric for Accuracy {
     }
 }
 
-impl saved::State for State {
+impl saved::MetricState for State {
     const METRIC: &'static str = "accuracy";
 }
 
@@ -75,7 +75,10 @@ impl TryFrom<Saved<State>> for Accuracy {
     fn try_from(saved: Saved<State>) -> Result<Self> {
         let state = saved.into_state();
         if state.correct > state.n || state.n > MAX_ROWS {
-            return Err(<State as saved::State>::invalid(format!("{} correct of {} rows", state.correct, state.n)));
+            return Err(<State as saved::MetricState>::invalid(format!(
+                "{} correct of {} rows",
+                state.correct, state.n
+            )));
         }
         Ok(Self { state })
     }

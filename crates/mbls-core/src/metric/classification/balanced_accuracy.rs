@@ -117,7 +117,7 @@ impl Metric for BalancedAccuracy {
     }
 }
 
-impl saved::State for State {
+impl saved::MetricState for State {
     const METRIC: &'static str = "balanced-accuracy";
 }
 
@@ -126,7 +126,7 @@ impl TryFrom<Saved<State>> for BalancedAccuracy {
 
     fn try_from(saved: Saved<State>) -> Result<Self> {
         let state = saved.into_state();
-        let invalid = |problem: String| Err(<State as saved::State>::invalid(problem));
+        let invalid = |problem: String| Err(<State as saved::MetricState>::invalid(problem));
         if let Some(class) = state.0.iter().find(|class| class.correct > class.n) {
             return invalid(format!("{} correct of {} rows of a class", class.correct, class.n));
         }

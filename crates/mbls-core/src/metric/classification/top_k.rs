@@ -93,7 +93,7 @@ impl Metric for TopKAccuracy {
     }
 }
 
-impl saved::State for State {
+impl saved::MetricState for State {
     const METRIC: &'static str = "top-k-accuracy";
 }
 
@@ -104,7 +104,7 @@ impl TryFrom<Saved<State>> for TopKAccuracy {
         let state = saved.into_state();
         Self::new(state.k)?;
         if state.hits > state.n || state.n > MAX_ROWS {
-            return Err(<State as saved::State>::invalid(format!("{} hits in {} rows", state.hits, state.n)));
+            return Err(<State as saved::MetricState>::invalid(format!("{} hits in {} rows", state.hits, state.n)));
         }
         Ok(Self { state })
     }

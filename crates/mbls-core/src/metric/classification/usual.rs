@@ -295,7 +295,7 @@ fn add_counts_of_values(a: u64, b: u64) -> Result<u64> {
     })
 }
 
-impl saved::State for Components {
+impl saved::MetricState for Components {
     const METRIC: &'static str = "classification-metrics";
 }
 
@@ -304,7 +304,7 @@ impl TryFrom<Saved<Components>> for ClassificationMetrics {
 
     fn try_from(saved: Saved<Components>) -> Result<Self> {
         let parts = saved.into_state();
-        let invalid = |problem: String| Err(<Components as saved::State>::invalid(problem));
+        let invalid = |problem: String| Err(<Components as saved::MetricState>::invalid(problem));
         let rows = [
             parts.top5.n(),
             parts.balanced.n(),

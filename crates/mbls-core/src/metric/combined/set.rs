@@ -131,7 +131,7 @@ impl Metric for MetricSet {
     }
 }
 
-impl saved::State for State {
+impl saved::MetricState for State {
     const METRIC: &'static str = "metric-set";
 }
 

@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::metric::contract::Metric;
-use crate::metric::saved::{self, State};
+use crate::metric::saved::{self, MetricState};
 
 /// Implements [`Metric`] for a tuple of metrics of the same input, which reads each batch once for all of them.
 macro_rules! tuple {
@@ -77,7 +77,7 @@ macro_rules! tuple {
 /// What tuples are called.
 struct Tuple;
 
-impl State for Tuple {
+impl MetricState for Tuple {
     const METRIC: &'static str = "tuple";
 }
 

@@ -1,6 +1,6 @@
 use super::counts::{MAX_ROWS, add_counts};
 use crate::Result;
-use crate::metric::saved::State;
+use crate::metric::saved::MetricState;
 use serde::{Deserialize, Serialize};
 
 /// A finite number per row, in 8 bytes each: what metrics keep that rank rows by numbers that need not be probabilities.
@@ -58,7 +58,7 @@ impl Numbers {
     }
 
     /// An error where a number was not packed here.
-    pub(in crate::metric) fn check<S: State>(&self) -> Result<()> {
+    pub(in crate::metric) fn check<S: MetricState>(&self) -> Result<()> {
         if self.0.len() as u64 > MAX_ROWS {
             return Err(S::invalid(format!("{} numbers: expected at most 2^47", self.0.len())));
         }

@@ -2,7 +2,7 @@ use super::counts::{MAX_ROWS, add_counts};
 use super::fixed_sum::{unit_interval_units, unit_interval_units_by_parts, units_to_f64};
 use crate::Result;
 use crate::metric::input::Predictions;
-use crate::metric::saved::State;
+use crate::metric::saved::MetricState;
 use crate::simd::for_each_machine;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -103,7 +103,7 @@ impl Samples {
     }
 
     /// An error where a sample was not packed here.
-    pub(in crate::metric) fn check<S: State>(&self) -> Result<()> {
+    pub(in crate::metric) fn check<S: MetricState>(&self) -> Result<()> {
         if self.0.len() as u64 > MAX_ROWS {
             return Err(S::invalid(format!("{} samples: expected at most 2^47", self.0.len())));
         }

@@ -47,7 +47,7 @@ impl PartialEq for Predictions<'_> {
 }
 
 impl<'a> Predictions<'a> {
-    /// StoredScores rows by the softmax of their logits.
+    /// Scores rows by the softmax of their logits.
     ///
     /// # Shapes
     ///
@@ -62,7 +62,7 @@ impl<'a> Predictions<'a> {
         Self::from_logits_at(logits, classes, labels, 1.0)
     }
 
-    /// StoredScores rows by the softmax of their logits divided by a temperature.
+    /// Scores rows by the softmax of their logits divided by a temperature.
     ///
     /// # Errors
     ///

@@ -93,7 +93,7 @@ impl Metric for LogitDistanceTail {
     }
 }
 
-impl saved::State for State {
+impl saved::MetricState for State {
     const METRIC: &'static str = "logit-distance-tail";
 }
 
@@ -105,7 +105,9 @@ impl TryFrom<Saved<State>> for LogitDistanceTail {
         Self::new(state.share)?;
         state.distances.check::<State>()?;
         match state.distances.sorted().first() {
-            Some(least) if *least < 0.0 => Err(<State as saved::State>::invalid(format!("a distance of {least}"))),
+            Some(least) if *least < 0.0 => {
+                Err(<State as saved::MetricState>::invalid(format!("a distance of {least}")))
+            }
             _ => Ok(Self { state }),
         }
     }

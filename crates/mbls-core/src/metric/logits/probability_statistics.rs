@@ -128,7 +128,7 @@ impl Metric for ProbabilityStatistics {
     }
 }
 
-impl saved::State for State {
+impl saved::MetricState for State {
     const METRIC: &'static str = "probability-statistics";
 }
 
@@ -137,7 +137,7 @@ impl TryFrom<Saved<State>> for ProbabilityStatistics {
 
     fn try_from(saved: Saved<State>) -> Result<Self> {
         let state = saved.into_state();
-        let invalid = |problem: String| Err(<State as saved::State>::invalid(problem));
+        let invalid = |problem: String| Err(<State as saved::MetricState>::invalid(problem));
         if state.n > MAX_ROWS {
             return invalid(format!("{} rows", state.n));
         }

@@ -222,7 +222,7 @@ impl Metric for LogitStatistics {
     }
 }
 
-impl saved::State for State {
+impl saved::MetricState for State {
     const METRIC: &'static str = "logit-statistics";
 }
 
@@ -231,7 +231,7 @@ impl TryFrom<Saved<State>> for LogitStatistics {
 
     fn try_from(saved: Saved<State>) -> Result<Self> {
         let state = saved.into_state();
-        let invalid = |problem: String| Err(<State as saved::State>::invalid(problem));
+        let invalid = |problem: String| Err(<State as saved::MetricState>::invalid(problem));
         Self::new(state.margin)?;
         let State { classes, n, beyond, masked, single, .. } = state;
         if n == 0 {

@@ -76,7 +76,7 @@ impl Metric for BrierScore {
     }
 }
 
-impl saved::State for State {
+impl saved::MetricState for State {
     const METRIC: &'static str = "brier";
 }
 
@@ -89,7 +89,7 @@ impl TryFrom<Saved<State>> for BrierScore {
         let most = i128::from(3 * state.n.min(MAX_ROWS)) << FixedSum::FRACTION_BITS;
         if state.n > MAX_ROWS || !(0..=most).contains(&state.sum.units()) {
             let problem = format!("{} rows have squared errors of sum {}", state.n, state.sum.to_f64());
-            return Err(<State as saved::State>::invalid(problem));
+            return Err(<State as saved::MetricState>::invalid(problem));
         }
         Ok(Self { state })
     }

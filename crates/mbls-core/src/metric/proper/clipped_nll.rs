@@ -116,7 +116,7 @@ impl Metric for ClippedNegativeLogLikelihood {
     }
 }
 
-impl saved::State for State {
+impl saved::MetricState for State {
     const METRIC: &'static str = "clipped-negative-log-likelihood";
 }
 
@@ -126,7 +126,7 @@ impl TryFrom<Saved<State>> for ClippedNegativeLogLikelihood {
     fn try_from(saved: Saved<State>) -> Result<Self> {
         let state = saved.into_state();
         Self::new(state.epsilon)?;
-        let invalid = |problem: String| Err(<State as saved::State>::invalid(problem));
+        let invalid = |problem: String| Err(<State as saved::MetricState>::invalid(problem));
         if state.clipped > state.n || state.n > MAX_ROWS {
             return invalid(format!("{} of {} rows are clipped", state.clipped, state.n));
         }

@@ -113,7 +113,7 @@ impl Metric for NegativeLogLikelihood {
     }
 }
 
-impl saved::State for State {
+impl saved::MetricState for State {
     const METRIC: &'static str = "negative-log-likelihood";
 }
 
@@ -122,7 +122,7 @@ impl TryFrom<Saved<State>> for NegativeLogLikelihood {
 
     fn try_from(saved: Saved<State>) -> Result<Self> {
         let state = saved.into_state();
-        let invalid = |problem: String| Err(<State as saved::State>::invalid(problem));
+        let invalid = |problem: String| Err(<State as saved::MetricState>::invalid(problem));
         if state.infinite > state.n || state.n > MAX_ROWS {
             return invalid(format!("{} of {} rows are infinite", state.infinite, state.n));
         }

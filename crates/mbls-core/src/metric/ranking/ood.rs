@@ -207,7 +207,7 @@ fn fpr_at_95_tpr(ties: &[Tie], inside: u64, outside: u64) -> f64 {
     false_positives as f64 / outside as f64
 }
 
-impl saved::State for State {
+impl saved::MetricState for State {
     const METRIC: &'static str = "ood-detection";
 }
 
@@ -220,7 +220,7 @@ impl TryFrom<Saved<State>> for OodDetection {
         state.outside.check::<State>()?;
         let rows = state.inside.len() as u64 + state.outside.len() as u64;
         if rows > MAX_ROWS {
-            return Err(<State as saved::State>::invalid(format!("{rows} rows: expected at most 2^47")));
+            return Err(<State as saved::MetricState>::invalid(format!("{rows} rows: expected at most 2^47")));
         }
         Ok(Self { state })
     }

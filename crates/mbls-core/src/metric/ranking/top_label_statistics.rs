@@ -194,7 +194,7 @@ impl Metric for TopLabelStatistics {
     }
 }
 
-impl saved::State for State {
+impl saved::MetricState for State {
     const METRIC: &'static str = "top-label-statistics";
 }
 

@@ -352,10 +352,10 @@ impl Metric for SegmentationCalibration {
 }
 
 fn invalid(problem: String) -> Error {
-    <State as saved::State>::invalid(problem)
+    <State as saved::MetricState>::invalid(problem)
 }
 
-impl saved::State for State {
+impl saved::MetricState for State {
     const METRIC: &'static str = "segmentation-calibration";
 }
 

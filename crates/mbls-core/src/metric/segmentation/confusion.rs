@@ -182,7 +182,7 @@ impl Metric for ConfusionMatrix {
     }
 }
 
-impl saved::State for State {
+impl saved::MetricState for State {
     const METRIC: &'static str = "confusion-matrix";
 }
 
@@ -194,11 +194,11 @@ impl TryFrom<Saved<State>> for ConfusionMatrix {
         let classes = check_classes(state.classes)?;
         if state.counts.len() != classes * classes {
             let problem = format!("{} counts of {classes} classes", state.counts.len());
-            return Err(<State as saved::State>::invalid(problem));
+            return Err(<State as saved::MetricState>::invalid(problem));
         }
         let rows: u128 = state.counts.iter().map(|&count| u128::from(count)).sum();
         if rows > MAX_ROWS.into() {
-            return Err(<State as saved::State>::invalid(format!("{rows} rows: expected at most 2^47")));
+            return Err(<State as saved::MetricState>::invalid(format!("{rows} rows: expected at most 2^47")));
         }
         Ok(Self { state })
     }
