@@ -57,7 +57,7 @@ pub fn measure<M: PredictionMetric + Sync>(metric: &M, rows: LabelledScores<'_>)
 ///
 /// # Errors
 ///
-/// Those of [`Predictions::from_logits`](super::Predictions::from_logits) and of the metric, for the first row that has one.
+/// Those of [`Predictions::from_logits`](crate::metric::Predictions::from_logits) and of the metric, for the first row that has one.
 pub fn measure_logits<M, T>(metric: &M, logits: &[T], classes: usize, labels: &[impl Label]) -> Result<M>
 where
     M: PredictionMetric + Sync,
@@ -70,7 +70,7 @@ where
 ///
 /// # Errors
 ///
-/// Those of [`Predictions::from_logits_at`](super::Predictions::from_logits_at) and of the metric, for the first row that has one.
+/// Those of [`Predictions::from_logits_at`](crate::metric::Predictions::from_logits_at) and of the metric, for the first row that has one.
 pub fn measure_logits_at<M, T>(
     metric: &M,
     logits: &[T],
@@ -89,7 +89,7 @@ where
 ///
 /// # Errors
 ///
-/// Those of [`Predictions::from_probs`](super::Predictions::from_probs) and of the metric, for the first row that has one.
+/// Those of [`Predictions::from_probs`](crate::metric::Predictions::from_probs) and of the metric, for the first row that has one.
 pub fn measure_probs<M, T>(metric: &M, probs: &[T], classes: usize, labels: &[impl Label]) -> Result<M>
 where
     M: PredictionMetric + Sync,
@@ -102,7 +102,7 @@ where
 ///
 /// # Errors
 ///
-/// Those of [`Predictions::from_probs_in`](super::Predictions::from_probs_in) and of the metric, for the first row that has one.
+/// Those of [`Predictions::from_probs_in`](crate::metric::Predictions::from_probs_in) and of the metric, for the first row that has one.
 pub fn measure_probs_in<M, T>(
     metric: &M,
     probs: &[T],

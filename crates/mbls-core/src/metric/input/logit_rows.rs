@@ -4,7 +4,7 @@ use super::score_type::ScoreType;
 use super::unlabelled_rows::check_rows;
 use crate::Result;
 
-/// Validated rows of logits without labels, of any type that is a [`ScoreType`](super::Score). A logit of minus infinity masks its class
+/// Validated rows of logits without labels, of any type that is a [`ScoreType`](crate::metric::ScoreType). A logit of minus infinity masks its class
 /// in that row.
 ///
 /// # Shapes
