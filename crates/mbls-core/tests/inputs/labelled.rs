@@ -84,12 +84,13 @@ fn rows_of_ignored_labels_may_hold_anything() {
     let (rows, classes) = (50_000, 3);
     let (mut logits, labels) = (logits(rows, classes), labels(rows, classes));
     // Every third row does not count: blocks of rows begin and end with such rows.
-    let padded: Vec<i64> = labels.iter().enumerate().map(|(i, &l)| if i % 3 == 0 { -100 } else { l.into() }).collect();
+    let padded: Vec<i64> =
+        labels.iter().enumerate().map(|(i, &l)| if i.is_multiple_of(3) { -100 } else { l.into() }).collect();
     logits.chunks_mut(classes).step_by(3).for_each(|row| row.fill(f32::NAN));
     let metrics = ClassificationMetrics::new(15).unwrap();
-    let counted = |row: &(usize, &[f32])| row.0 % 3 != 0;
+    let counted = |row: &(usize, &[f32])| !row.0.is_multiple_of(3);
     let kept: Vec<f32> = logits.chunks(classes).enumerate().filter(counted).flat_map(|(_, row)| row.to_vec()).collect();
-    let kept_labels: Vec<u32> = (0..rows).filter(|i| i % 3 != 0).map(|i| labels[i]).collect();
+    let kept_labels: Vec<u32> = (0..rows).filter(|i: &usize| !i.is_multiple_of(3)).map(|i| labels[i]).collect();
     let expected = measure_logits(&metrics, &kept, classes, &kept_labels).unwrap();
 
     let described = LabelledScores::logits(&logits, classes, &padded).ignoring(&[-100]);

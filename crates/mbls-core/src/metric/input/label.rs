@@ -188,12 +188,15 @@ pub(crate) fn counted_classes_of<L: Label>(
     Ok((Cow::Owned(labels), ignore.map(|_| IGNORED)))
 }
 
-/// The classes of the labels that count and, where some do not, the rows of those that do.
+/// The classes of labels that count and, where some do not, the rows of those that do.
+pub(in crate::metric) type Counted<'a> = (Cow<'a, [u32]>, Option<Vec<usize>>);
+
+/// Leaves out the labels that are ignored.
 pub(in crate::metric) fn counted<'a, L: Label>(
     labels: &'a [L],
     ignored: &[i64],
     classes: usize,
-) -> Result<(Cow<'a, [u32]>, Option<Vec<usize>>)> {
+) -> Result<Counted<'a>> {
     let ignored = of_type::<L>(ignored);
     let counts = |label: &L| !ignored.contains(label);
     let wrong = |(_, label): &(usize, &L)| counts(label) && label.class(classes).is_none();

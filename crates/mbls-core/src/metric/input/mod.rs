@@ -31,7 +31,7 @@ pub use precision::Precision;
 pub use predictions::Predictions;
 pub(crate) use probability_rows::check_probs;
 pub use score_slice::ScoreSlice;
-pub(in crate::metric) use score_slice::with_scores;
+pub(in crate::metric) use score_slice::{numbers, with_scores};
 pub use score_type::ScoreType;
 pub(in crate::metric) use softmax::{BLOCK, GROUP};
 pub(in crate::metric) use stored_scores::StoredScores;

@@ -34,6 +34,11 @@ macro_rules! with_scores {
 
 pub(in crate::metric) use with_scores;
 
+/// Scores in f64, which holds every number of the other types.
+pub(in crate::metric) fn numbers<T: Copy + Into<f64>>(scores: &[T]) -> impl ExactSizeIterator<Item = f64> {
+    scores.iter().map(|&score| score.into())
+}
+
 impl<'a> ScoreSlice<'a> {
     /// Returns the number of scores.
     pub fn len(&self) -> usize {
@@ -70,6 +75,6 @@ impl<'a> ScoreSlice<'a> {
 
     /// Returns the scores in f64, which holds every number of the other types.
     pub fn to_f64(&self) -> Vec<f64> {
-        with_scores!(self, scores => scores.iter().map(|&score| score.into()).collect())
+        with_scores!(self, scores => numbers(scores).collect())
     }
 }

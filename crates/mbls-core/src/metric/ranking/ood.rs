@@ -1,6 +1,6 @@
 use crate::metric::contract::Metric;
 use crate::metric::exact::{MAX_ROWS, Numbers, add_counts};
-use crate::metric::input::{ScoreSlice, with_scores};
+use crate::metric::input::{ScoreSlice, numbers, with_scores};
 use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -78,8 +78,7 @@ impl<'a> OodScores<'a> {
     }
 
     fn new(scores: ScoreSlice<'a>, inside: bool) -> Result<Self> {
-        with_scores!(scores, scores => scores.iter().enumerate().try_for_each(|(row, &score)| {
-            let value: f64 = score.into();
+        with_scores!(scores, scores => numbers(scores).enumerate().try_for_each(|(row, value)| {
             if value.is_finite() { Ok(()) } else { Err(Error::Score { value, row }) }
         }))?;
         Ok(Self { scores, inside })
@@ -120,7 +119,7 @@ impl Metric for OodDetection {
     fn update(&mut self, input: OodScores<'_>) -> Result<()> {
         self.check_update(input)?;
         let side = if input.inside { &mut self.state.inside } else { &mut self.state.outside };
-        with_scores!(input.scores, scores => side.extend(scores.iter().map(|&score| score.into())))
+        with_scores!(input.scores, scores => side.extend(numbers(scores)))
     }
 
     fn check_merge(&self, other: &Self) -> Result<()> {
