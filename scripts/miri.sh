@@ -21,7 +21,7 @@ out=docs/results/miri.txt
 {
     cargo +nightly miri --version
     # Vector instructions (softmax), memory that is written before it counts as initialised (losses).
-    run -p mbls-core --lib -- metric::softmax loss::fused::run
+    run -p mbls-core --lib -- metric::input::softmax loss::fused::run
     # Memory that threads share, matrix products by the gemm crate, steps of optimizers.
     run -p mbls-nn --lib -- cpu::values cpu::kernel::matrix optim::adam optim::sgd
     # Both of the former, and Winograd's transforms.

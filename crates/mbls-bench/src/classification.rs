@@ -147,7 +147,7 @@ pub(crate) fn network(
 /// Logits that are not finite.
 pub(crate) fn fit_temperature(saved: &SavedPredictions) -> Result<TemperatureScaling> {
     let LabelledLogits { logits, classes, labels } = &saved.validation;
-    Ok(TemperatureScaling::fit(logits, *classes, labels)?)
+    Ok(TemperatureScaling::fit_logits(logits, *classes, labels)?)
 }
 
 /// Predictions before and after temperature scaling.

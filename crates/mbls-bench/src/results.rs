@@ -278,7 +278,7 @@ mod tests {
     fn infinite_measures_are_read_back() {
         let labels = [0, 1];
         let predictions = || Predictions::from_logits(&[3.0, f32::NEG_INFINITY, 2.0, f32::NEG_INFINITY], 2, &labels);
-        let temperature = TemperatureScaling::fit(&[3.0, 0.0, 2.0, 0.0], 2, &[0, 0]).unwrap();
+        let temperature = TemperatureScaling::fit_logits(&[3.0, 0.0, 2.0, 0.0], 2, &[0, 0]).unwrap();
         let measured = measures(&[predictions().unwrap(), predictions().unwrap()], &temperature, 15).unwrap();
         assert_eq!((measured["nll"], measured["infinite_nll_rows"]), (f64::INFINITY, 1.0));
         assert_eq!(measured["temperature_bound"], -1.0);
@@ -307,7 +307,7 @@ mod tests {
         assert_eq!((&read.cell.metrics, &read.cell.validation), (&measured, &measured));
         assert_eq!(read.cell.shift.unwrap().corrupted[0].nll, f64::INFINITY);
         // What older files lack is not there.
-        let plain = TemperatureScaling::fit(&[3.0, 0.0].repeat(4), 2, &[0, 0, 0, 1]).unwrap();
+        let plain = TemperatureScaling::fit_logits(&[3.0, 0.0].repeat(4), 2, &[0, 0, 0, 1]).unwrap();
         let finite = || Predictions::from_logits(&[3.0, 0.0, 2.0, 0.0], 2, &labels).unwrap();
         let measured = measures(&[finite(), finite()], &plain, 15).unwrap();
         assert_eq!(measured.len(), 14, "{measured:?}");

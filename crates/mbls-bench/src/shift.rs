@@ -6,7 +6,7 @@ use crate::data::{DataSpec, Source, for_testing, locate, missing};
 use crate::predictions::LabelledLogits;
 use crate::results::{CorruptedTest, OutsideTest, SCHEMA, Shift, ShiftFile, report, write_json};
 use anyhow::{Context, Result, ensure};
-use mbls_core::metric::{Metric, OodDetection, OodScore, OodScores, Predictions};
+use mbls_core::metric::{Metric, OodDetection, OodScore, OodScores, Predictions, UnlabelledRows};
 use mbls_data::{Order, Seed};
 use mbls_train::RunDirectory;
 use mbls_train::checkpoint::Checkpoint;
@@ -140,12 +140,10 @@ fn corrupted(corruption: Option<Corruption>, found: &LabelledLogits, bins: usize
 
 /// How well confidence and entropy tell the rows of both.
 fn outside(name: &str, inside: &LabelledLogits, outside: &LabelledLogits) -> Result<OutsideTest> {
-    let predictions = |found: &LabelledLogits| {
-        // Labels play no part, and those of another data set may not be classes of this one.
-        Predictions::from_logits(&found.logits, found.classes, &vec![0; found.labels.len()])
-            .map(Predictions::into_owned)
+    let rows = |found: &LabelledLogits| {
+        UnlabelledRows::from_logits(&found.logits, found.classes).map(UnlabelledRows::into_owned)
     };
-    let [inside, outside] = [predictions(inside)?, predictions(outside)?];
+    let [inside, outside] = [rows(inside)?, rows(outside)?];
     let detect = |score: OodScore| {
         let mut detection = OodDetection::new();
         detection.update(OodScores::inside(&score.of(&inside))?)?;

@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 use mbls_core::bootstrap::{Interval, percentile_interval};
 use mbls_core::calibration::TemperatureBound;
 use mbls_core::metric::{
-    Accuracy, AdaptiveConvention, AdaptiveEce, Brier, ClasswiseConvention, ClasswiseEce, Metric, NegativeLogLikelihood,
-    Predictions, ReliabilityBins,
+    Accuracy, AdaptiveConvention, AdaptiveEce, BrierScore, ClasswiseConvention, ClasswiseEce, Metric,
+    NegativeLogLikelihood, PredictionMetric, Predictions, ReliabilityBins,
 };
 use mbls_report::{LossReport, Report, SuiteReport, Summary};
 use std::collections::BTreeMap;
@@ -147,13 +147,13 @@ fn intervals(predictions: &[[Predictions; 2]], bins: usize) -> Result<BTreeMap<&
         })
     };
     let reliability = ReliabilityBins::new(bins)?;
-    let adaptive = AdaptiveEce::new(bins, AdaptiveConvention::Default)?;
-    let classwise = ClasswiseEce::new(bins, ClasswiseConvention::Default)?;
+    let adaptive = AdaptiveEce::new(bins, AdaptiveConvention::Definition)?;
+    let classwise = ClasswiseEce::new(bins, ClasswiseConvention::Definition)?;
     let ece = |p: &Predictions| Some(value(reliability.clone(), p)?.ece());
     let found = [
         ("accuracy", bootstrap(0, &|p| value(Accuracy::new(), p))),
         ("nll", bootstrap(0, &|p| value(NegativeLogLikelihood::new(), p))),
-        ("brier", bootstrap(0, &|p| value(Brier::new(), p))),
+        ("brier", bootstrap(0, &|p| value(BrierScore::new(), p))),
         ("ece", bootstrap(0, &ece)),
         ("aece", bootstrap(0, &|p| value(adaptive.clone(), p))),
         ("cece", bootstrap(0, &|p| value(classwise.clone(), p))),
@@ -166,7 +166,7 @@ fn intervals(predictions: &[[Predictions; 2]], bins: usize) -> Result<BTreeMap<&
 /// The value of a metric on predictions; `None` where it is undefined.
 fn value<M>(mut metric: M, predictions: &Predictions) -> Option<M::Value>
 where
-    M: for<'a> Metric<Input<'a> = &'a Predictions<'a>>,
+    M: PredictionMetric,
 {
     metric.update(predictions).ok()?;
     metric.value()

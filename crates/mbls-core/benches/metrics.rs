@@ -2,8 +2,8 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use mbls_core::metric::{
-    Accuracy, AdaptiveConvention, AdaptiveEce, Brier, ClasswiseConvention, ClasswiseEce, Metric, NegativeLogLikelihood,
-    Predictions, ReliabilityBins, TopKAccuracy, measure_logits,
+    Accuracy, AdaptiveConvention, AdaptiveEce, BrierScore, ClasswiseConvention, ClasswiseEce, Metric,
+    NegativeLogLikelihood, ReliabilityBins, TopKAccuracy, measure_logits,
 };
 use rand::{RngExt, SeedableRng};
 use std::hint::black_box;
@@ -26,55 +26,16 @@ fn batch(rows: usize, classes: usize) -> Batch {
     Batch { logits, classes, labels }
 }
 
-#[derive(Clone)]
-struct OnePass {
-    accuracy: Accuracy,
-    top5: TopKAccuracy,
-    nll: NegativeLogLikelihood,
-    brier: Brier,
-    reliability: ReliabilityBins,
-    adaptive: AdaptiveEce,
-}
-
-impl Metric for OnePass {
-    type Input<'a> = &'a Predictions<'a>;
-    type Value = [f64; 6];
-
-    fn update(&mut self, input: &Predictions) -> mbls_core::Result<()> {
-        self.accuracy.update(input)?;
-        self.top5.update(input)?;
-        self.nll.update(input)?;
-        self.brier.update(input)?;
-        self.reliability.update(input)?;
-        self.adaptive.update(input)
-    }
-
-    fn merge(&mut self, other: Self) -> mbls_core::Result<()> {
-        self.accuracy.merge(other.accuracy)?;
-        self.top5.merge(other.top5)?;
-        self.nll.merge(other.nll)?;
-        self.brier.merge(other.brier)?;
-        self.reliability.merge(other.reliability)?;
-        self.adaptive.merge(other.adaptive)
-    }
-
-    fn value(&self) -> Option<[f64; 6]> {
-        let reliability = self.reliability.value()?;
-        let [accuracy, nll, brier] = [self.accuracy.value()?, self.nll.value()?, self.brier.value()?];
-        Some([accuracy, self.top5.value()?, nll, brier, reliability.ece(), self.adaptive.value()?])
-    }
-}
-
 fn metrics(criterion: &mut Criterion) {
-    let one_pass = OnePass {
-        accuracy: Accuracy::new(),
-        top5: TopKAccuracy::new(5).expect("5 is 1 or more"),
-        nll: NegativeLogLikelihood::new(),
-        brier: Brier::new(),
-        reliability: ReliabilityBins::new(15).expect("15 bins"),
-        adaptive: AdaptiveEce::new(15, AdaptiveConvention::Default).expect("15 bins"),
-    };
-    let classwise = ClasswiseEce::new(15, ClasswiseConvention::Default).expect("15 bins");
+    let one_pass = (
+        Accuracy::new(),
+        TopKAccuracy::new(5).expect("5 is 1 or more"),
+        NegativeLogLikelihood::new(),
+        BrierScore::new(),
+        ReliabilityBins::new(15).expect("15 bins"),
+        AdaptiveEce::new(15, AdaptiveConvention::Definition).expect("15 bins"),
+    );
+    let classwise = ClasswiseEce::new(15, ClasswiseConvention::Definition).expect("15 bins");
     let pools: Vec<_> = [1, 2]
         .map(|threads| (threads, rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads")))
         .into();

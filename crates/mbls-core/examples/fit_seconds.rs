@@ -4,7 +4,7 @@
 //! cargo run -p mbls-core --no-default-features --example fit_seconds [-- big | -- NAME]
 //! ```
 
-use mbls_core::calibration::{CalibratorSpec, Odir, PlattTargets, Reduction, Scores};
+use mbls_core::calibration::{CalibratorSpec, MulticlassReduction, Odir, PlattTargets, Scores};
 use rand::{RngExt, SeedableRng};
 use std::time::Instant;
 
@@ -32,7 +32,7 @@ fn rows(n: usize, classes: usize, sharpness: f64) -> (Scores, Vec<u32>) {
 
 fn main() {
     let odir = Odir { off_diagonal: 0.01, intercept: 0.01 };
-    let (b, top) = (Reduction::Binary, Reduction::TopLabel);
+    let (b, top) = (MulticlassReduction::Binary, MulticlassReduction::TopLabel);
     let big = std::env::args().any(|a| a == "big");
     let mut jobs: Vec<(&str, usize, usize, CalibratorSpec)> = vec![
         (

@@ -58,7 +58,7 @@ fn measure<L: Label>(logits: &[f32], labels: &[L], ignored: i64) -> Result<Found
     confusion.add_masks(&predicted, labels, &[ignored])?;
     Ok(Found {
         at_two: measure_logits_at(&empty, counted.scores(), CLASSES, counted.labels(), 2.0)?,
-        temperature: TemperatureScaling::fit(counted.scores(), CLASSES, counted.labels())?,
+        temperature: TemperatureScaling::fit_logits(counted.scores(), CLASSES, counted.labels())?,
         of_pixels: TemperatureScaling::fit_pixels(&planes, shape, labels, Some(ignored))?,
         pooled: calibration(SegmentationProtocol::Pooled)?,
         published: calibration(SegmentationProtocol::Reference)?,
@@ -82,7 +82,7 @@ fn minus_100_leaves_rows_out_of_every_metric_and_fit() -> Result<()> {
     let scores: Vec<f32> = kept.iter().flat_map(|(i, _)| logits[i * CLASSES..][..CLASSES].to_vec()).collect();
     let classes: Vec<u32> = kept.iter().map(|(_, label)| *label).collect();
     assert_eq!(expected.metrics, measure_logits(&ClassificationMetrics::new(15)?, &scores, CLASSES, &classes)?);
-    assert_eq!(expected.temperature, TemperatureScaling::fit(&scores, CLASSES, &classes)?);
+    assert_eq!(expected.temperature, TemperatureScaling::fit_logits(&scores, CLASSES, &classes)?);
     assert_eq!(expected.of_pixels, expected.temperature);
     assert_eq!(expected.pixels, kept.iter().map(|(i, _)| *i).collect::<Vec<_>>());
     let mut confusion = ConfusionMatrix::new(CLASSES)?;
@@ -135,7 +135,7 @@ fn negative_labels_are_errors_and_never_wrap() {
             measure_logits(&empty, &logits, 2, &labels).map(drop),
             measure_logits_at(&empty, &logits, 2, &labels, 2.0).map(drop),
             measure_probs(&empty, &probs, 2, &labels).map(drop),
-            TemperatureScaling::fit(&logits, 2, &labels).map(drop),
+            TemperatureScaling::fit_logits(&logits, 2, &labels).map(drop),
             TemperatureScaling::fit_pixels(&logits, shape, &labels, None).map(drop),
             TemperatureScaling::fit_pixels(&logits, shape, &labels, Some(others[0])).map(drop),
             SegmentationBatch::new(&logits, shape, &labels, &[]).map(drop),

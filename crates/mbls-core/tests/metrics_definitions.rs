@@ -4,7 +4,7 @@
 //! arithmetic decides them exactly.
 
 use mbls_core::metric::{
-    AdaptiveConvention, AdaptiveEce, Brier, ClassificationMetrics, ClasswiseConvention, ClasswiseEce, Metric,
+    AdaptiveConvention, AdaptiveEce, BrierScore, ClassificationMetrics, ClasswiseConvention, ClasswiseEce, Metric,
     Predictions,
 };
 use proptest::prelude::*;
@@ -153,7 +153,7 @@ proptest! {
 #[test]
 fn perfect_and_worst_predictions() {
     for (label, expected) in [(0, 0.0), (1, 2.0)] {
-        let mut brier = Brier::new();
+        let mut brier = BrierScore::new();
         brier.update(&Predictions::from_probs(&[1.0, 0.0], 2, &[label]).unwrap()).unwrap();
         assert_eq!(brier.value(), Some(expected));
     }
@@ -167,7 +167,7 @@ fn adaptive_conventions_differ_in_the_lowest_confidence() {
         let labels = vec![1; rows];
         let input = Predictions::from_logits(&logits, 2, &labels).unwrap();
         for (convention, expected) in
-            [(AdaptiveConvention::Default, input.confidence(0)), (AdaptiveConvention::Reference, 0.0)]
+            [(AdaptiveConvention::Definition, input.confidence(0)), (AdaptiveConvention::Reference, 0.0)]
         {
             let mut metric = AdaptiveEce::new(15, convention).unwrap();
             metric.update(&input).unwrap();
@@ -190,7 +190,7 @@ fn adaptive_reference_convention_rounds_edges() {
     let expected = ((c[1] + c[2] - 1.0).abs() + (1.0 - c[3])) / 4.0;
     assert!((metric.value().unwrap() - expected).abs() < 1e-15);
     // Exact edges part them, and the lowest row counts.
-    let mut metric = AdaptiveEce::new(5, AdaptiveConvention::Default).unwrap();
+    let mut metric = AdaptiveEce::new(5, AdaptiveConvention::Definition).unwrap();
     metric.update(&input).unwrap();
     let expected = ((1.0 - c[0]) + (1.0 - c[1]) + c[2] + (1.0 - c[3])) / 4.0;
     assert!((metric.value().unwrap() - expected).abs() < 1e-15);

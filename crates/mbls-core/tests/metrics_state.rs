@@ -2,8 +2,8 @@
 
 use mbls_core::Error;
 use mbls_core::metric::{
-    Accuracy, AdaptiveConvention, AdaptiveEce, Brier, ClassificationMetrics, ClassificationReport, ClasswiseConvention,
-    ClasswiseEce, FixedSum, Metric, NegativeLogLikelihood, Predictions, ReliabilityBins,
+    Accuracy, AdaptiveConvention, AdaptiveEce, BrierScore, ClassificationMetrics, ClassificationReport,
+    ClasswiseConvention, ClasswiseEce, FixedSum, Metric, NegativeLogLikelihood, Predictions, ReliabilityBins,
 };
 use proptest::prelude::*;
 
@@ -176,11 +176,11 @@ fn metrics_of_different_settings_do_not_merge() {
     refused(ReliabilityBins::new(10).unwrap(), ReliabilityBins::new(15).unwrap(), "bins is 10 and 15");
     refused(empty(false), ClassificationMetrics::new(10).unwrap(), "bins is 15 and 10");
     let adaptive = |convention| AdaptiveEce::new(15, convention).unwrap();
-    let message = "adaptive convention is Default and Reference";
-    refused(adaptive(AdaptiveConvention::Default), adaptive(AdaptiveConvention::Reference), message);
+    let message = "adaptive convention is Definition and Reference";
+    refused(adaptive(AdaptiveConvention::Definition), adaptive(AdaptiveConvention::Reference), message);
     let classwise = |convention| ClasswiseEce::new(15, convention).unwrap();
-    let message = "classwise convention is Reference and Default";
-    refused(classwise(ClasswiseConvention::Reference), classwise(ClasswiseConvention::Default), message);
+    let message = "classwise convention is Reference and Definition";
+    refused(classwise(ClasswiseConvention::Reference), classwise(ClasswiseConvention::Definition), message);
 
     let of_classes = |classes: usize| {
         let mut metrics = empty(false);
@@ -229,7 +229,7 @@ fn input_that_is_no_batch_is_refused() {
     for bins in [0, 65537] {
         let message = format!("bins = {bins}: expected from 1 to 65536");
         assert_eq!(ClassificationMetrics::new(bins).unwrap_err().to_string(), message);
-        assert_eq!(AdaptiveEce::new(bins, AdaptiveConvention::Default).unwrap_err().to_string(), message);
+        assert_eq!(AdaptiveEce::new(bins, AdaptiveConvention::Definition).unwrap_err().to_string(), message);
     }
     // Half precision: a sum that is off by rounding passes.
     assert!(Predictions::from_probs(&[0.3335, 0.6660], 2, &[0]).is_ok());
@@ -255,9 +255,9 @@ fn saved_states_that_contradict_themselves_are_refused() {
     refused::<Accuracy>("accuracy", r#"{"n":1,"correct":2}"#, "2 correct of 1 rows");
     for sum in ["-1", "3458764513820540929", &i128::MAX.to_string()] {
         let state = format!(r#"{{"n":1,"sum":"{sum}"}}"#);
-        refused::<Brier>("brier", &state, "1 rows have squared errors of sum");
+        refused::<BrierScore>("brier", &state, "1 rows have squared errors of sum");
     }
-    refused::<Brier>("brier", r#"{"n":0,"sum":"1"}"#, "0 rows have squared errors of sum");
+    refused::<BrierScore>("brier", r#"{"n":0,"sum":"1"}"#, "0 rows have squared errors of sum");
     let nll = |n: u64, infinite: u64, sum: &str| format!(r#"{{"n":{n},"infinite":{infinite},"sum":"{sum}"}}"#);
     let name = "negative-log-likelihood";
     refused::<NegativeLogLikelihood>(name, &nll(1, 2, "0"), "2 of 1 rows are infinite");

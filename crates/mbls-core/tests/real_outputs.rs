@@ -8,9 +8,9 @@
 use candle_core::npy::NpzTensors;
 use candle_core::{DType, Device, Tensor};
 use mbls_core::metric::{
-    AdaptiveConvention, AdaptiveEce, Binning, Brier, CalibrationBins, ClasswiseConvention, ClasswiseEce, Metric,
-    NegativeLogLikelihood, Norm, Predictions, Reliability, ReliabilityBins, SmoothConvention, Target, TopLabelSamples,
-    TopLabels,
+    AdaptiveConvention, AdaptiveEce, Binning, BrierScore, CalibrationBins, CalibrationNorm, ClasswiseConvention,
+    ClasswiseEce, Metric, NegativeLogLikelihood, PredictionMetric, Predictions, Reliability, ReliabilityBins,
+    SmoothConvention, Target, TopLabelSamples, TopLabels,
 };
 use std::collections::HashMap;
 use std::fs;
@@ -124,7 +124,7 @@ fn reliability(rows: &TopLabels, bins: usize) -> Reliability {
 
 fn value<M>(mut metric: M, input: &Predictions) -> f64
 where
-    M: for<'a> Metric<Input<'a> = &'a Predictions<'a>, Value = f64>,
+    M: PredictionMetric + Metric<Value = f64>,
 {
     metric.update(input).unwrap();
     metric.value().unwrap()
@@ -174,10 +174,10 @@ fn metrics_that_numpy_computed() {
         if (0..predictions.rows()).all(|row| predictions.probs(row).iter().all(|p| *p > 0.0)) {
             let mut bins = CalibrationBins::new(Target::Classwise, Binning::EqualWidth, 15).unwrap();
             bins.update(&predictions).unwrap();
-            check("classwise_ece15", bins.value().unwrap().error(Norm::L1).value, TOLERANCE);
+            check("classwise_ece15", bins.value().unwrap().error(CalibrationNorm::L1).value, TOLERANCE);
         }
         check("nll", clipped_nll(&predictions), TOLERANCE);
-        check("brier", value(Brier::new(), &predictions), TOLERANCE);
+        check("brier", value(BrierScore::new(), &predictions), TOLERANCE);
     }
 }
 
@@ -224,7 +224,7 @@ fn errors_that_packages_computed() {
         }
         // Of the larger files the definition is not computed: it is slow.
         if let Some(expected) = expected["smooth_ece_by_definition"].as_f64() {
-            let ours = sorted.smooth_ece(SmoothConvention::Default).value;
+            let ours = sorted.smooth_ece(SmoothConvention::Definition).value;
             assert!(
                 (ours - expected).abs() < 1e-3 * expected,
                 "{file}: smooth ECE is {ours}, by definition {expected}"

@@ -64,7 +64,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let start = Instant::now();
         if what != "none" {
             let shape = [1, classes, height, width];
-            metrics.update(Pictures { logits: &logits, shape, labels: (&labels).into(), indices: &[index] })?;
+            metrics.update(Pictures {
+                logits: (&logits).into(),
+                shape,
+                labels: (&labels).into(),
+                indices: &[index],
+            })?;
         }
         times.push(start.elapsed());
     }

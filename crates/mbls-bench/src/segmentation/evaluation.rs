@@ -104,8 +104,9 @@ impl Measuring {
         let logits = match self.inverse_temperature {
             1.0 => batch.logits,
             factor => {
-                scaled = batch.logits.iter().map(|logit| logit * factor).collect();
-                &scaled
+                let logits = batch.logits.as_f32().context("logits that are not f32")?;
+                scaled = logits.iter().map(|logit| logit * factor).collect();
+                (&scaled).into()
             }
         };
         let [images, classes, height, width] = batch.shape;
@@ -113,7 +114,7 @@ impl Measuring {
         let mut confusions = Vec::with_capacity(images);
         for image in 0..images {
             let picture = Pictures {
-                logits: &logits[image * classes * area..][..classes * area],
+                logits: logits.range(image * classes * area..(image + 1) * classes * area),
                 shape: [1, classes, height, width],
                 labels: batch.labels.range(image * area..(image + 1) * area),
                 indices: &batch.indices[image..=image],
@@ -162,7 +163,7 @@ pub(super) fn evaluate(
         let mut add = || -> Result<()> {
             let (logits, shape, labels) = on_host(step)?;
             let indices = next_indices(&before.metrics, step)?;
-            let batch = Pictures { logits: &logits, shape, labels: (&labels).into(), indices: &indices };
+            let batch = Pictures { logits: (&logits).into(), shape, labels: (&labels).into(), indices: &indices };
             draw(batch, maps)?;
             let added = before.add(batch)?;
             confusions.extend(added.confusions);

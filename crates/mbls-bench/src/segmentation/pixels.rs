@@ -59,7 +59,7 @@ impl PixelSample {
     ///
     /// A sample of no pixels, logits that are not finite.
     pub(super) fn temperature(&self) -> Result<TemperatureScaling> {
-        TemperatureScaling::fit(&self.logits, self.classes, &self.labels)
+        TemperatureScaling::fit_logits(&self.logits, self.classes, &self.labels)
             .context("cannot fit a temperature on the pixels of the validation pictures")
     }
 }

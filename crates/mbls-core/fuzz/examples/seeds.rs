@@ -3,14 +3,15 @@
 
 use mbls_core::Result;
 use mbls_core::calibration::{
-    CalibratorSpec, HistogramBins, HistogramEdges, Odir, PlattTargets, Reduction, SavedCalibrator, Scores,
+    CalibratorSpec, HistogramBins, HistogramEdges, MulticlassReduction, Odir, PlattTargets, SavedCalibrator, Scores,
 };
 use mbls_core::metric::{
-    Accuracy, AdaptiveConvention, AdaptiveEce, BalancedAccuracy, Binning, Brier, CalibrationBins,
+    Accuracy, AdaptiveConvention, AdaptiveEce, BalancedAccuracy, Binning, BrierScore, CalibrationBins, CalibrationNorm,
     ClassificationMetrics, ClasswiseConvention, ClasswiseEce, ClippedNegativeLogLikelihood, ConfusionMatrix,
-    GroupedReliability, GroupedRows, LogitDistanceTail, LogitRows, LogitStatistics, Metric, NegativeLogLikelihood,
-    OodDetection, OodScores, Predictions, ProbabilityStatistics, ReliabilityBins, SegmentationBatch,
-    SegmentationCalibration, SegmentationProtocol, Target, TopKAccuracy, TopLabelSamples,
+    GroupedReliability, GroupedRows, KernelEstimator, LogitDistanceTail, LogitRows, LogitStatistics, Metric, MetricSet,
+    MetricSpec, NegativeLogLikelihood, OodDetection, OodScores, Predictions, ProbabilityStatistics, ReliabilityBins,
+    SegmentationBatch, SegmentationCalibration, SegmentationProtocol, SmoothConvention, Target, TopKAccuracy,
+    TopLabelSamples, TopLabelStatistic, TopLabelStatistics,
 };
 use serde::Serialize;
 use std::path::Path;
@@ -47,7 +48,7 @@ fn save_calibrators() -> Result<()> {
         CalibratorSpec::Matrix { odir },
         CalibratorSpec::Dirichlet { odir },
     ];
-    for reduction in [Reduction::OneVsRest, Reduction::TopLabel] {
+    for reduction in [MulticlassReduction::OneVsRest, MulticlassReduction::TopLabel] {
         specs.extend([
             CalibratorSpec::Platt { reduction, targets: PlattTargets::Smoothed },
             CalibratorSpec::Beta { reduction },
@@ -70,7 +71,7 @@ fn main() -> Result<()> {
     save("accuracy", Accuracy::new(), rows)?;
     save("top-k", TopKAccuracy::new(2)?, rows)?;
     save("balanced-accuracy", BalancedAccuracy::new(), rows)?;
-    save("brier", Brier::new(), rows)?;
+    save("brier", BrierScore::new(), rows)?;
     save("nll", NegativeLogLikelihood::new(), rows)?;
     let huge = [0.0f64, 1e300];
     save("nll-large", NegativeLogLikelihood::new(), &Predictions::from_logits(&huge, 2, &[0])?)?;
@@ -81,7 +82,23 @@ fn main() -> Result<()> {
     save("grouped", GroupedReliability::new(2, 3)?, GroupedRows::new(rows, &[1, 0, 1])?)?;
     save("top-labels", TopLabelSamples::new(), rows)?;
     save("confusion", ConfusionMatrix::new(3)?, rows)?;
-    save("probabilities", ProbabilityStatistics::new(), rows)?;
+    let statistics = vec![
+        TopLabelStatistic::SmoothEce { convention: SmoothConvention::Definition },
+        TopLabelStatistic::KolmogorovSmirnov {},
+        TopLabelStatistic::KernelCalibrationError { bandwidth: 0.5, estimator: KernelEstimator::Unbiased },
+        TopLabelStatistic::CalibrationError { binning: Binning::EqualMass, bins: 2, norm: CalibrationNorm::L2 },
+        TopLabelStatistic::Aurc {},
+        TopLabelStatistic::ExcessAurc {},
+    ];
+    save("statistics", TopLabelStatistics::new(statistics.clone())?, rows)?;
+    save("all-statistics", ClassificationMetrics::new(2)?.with_statistics(statistics)?, rows)?;
+    let specs = [
+        ("accuracy", MetricSpec::Accuracy {}),
+        ("confusion", MetricSpec::ConfusionMatrix { classes: 3 }),
+        ("probabilities", MetricSpec::ProbabilityStatistics {}),
+    ];
+    save("set", MetricSet::new(specs.map(|(name, spec)| (name.to_owned(), spec)))?, rows)?;
+    save("probabilities", ProbabilityStatistics::new(), rows.unlabelled())?;
     save("logits", LogitStatistics::new(1.0)?, logits)?;
     save("logit-tail", LogitDistanceTail::new(0.5)?, logits)?;
     save("ood", OodDetection::new(), OodScores::inside(&[1.0, -0.5])?)?;
@@ -89,7 +106,7 @@ fn main() -> Result<()> {
     inside.update(OodScores::inside(&[1.0, -0.5])?)?;
     save("ood-inside", inside, OodScores::outside(&[-0.5, -3.0])?)?;
     for (name, adaptive, classwise) in [
-        ("default", AdaptiveConvention::Default, ClasswiseConvention::Default),
+        ("default", AdaptiveConvention::Definition, ClasswiseConvention::Definition),
         ("reference", AdaptiveConvention::Reference, ClasswiseConvention::Reference),
     ] {
         save(&format!("adaptive-{name}"), AdaptiveEce::new(3, adaptive)?, rows)?;

@@ -6,10 +6,10 @@ mod json;
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use mbls_core::metric::{
-    Accuracy, AdaptiveEce, BalancedAccuracy, Brier, CalibrationBins, ClassificationMetrics, ClasswiseEce,
+    Accuracy, AdaptiveEce, BalancedAccuracy, BrierScore, CalibrationBins, ClassificationMetrics, ClasswiseEce,
     ClippedNegativeLogLikelihood, ConfusionMatrix, GroupedReliability, LogitDistanceTail, LogitStatistics, Metric,
-    NegativeLogLikelihood, OodDetection, ProbabilityStatistics, ReliabilityBins, SegmentationCalibration, TopKAccuracy,
-    TopLabelSamples,
+    MetricSet, NegativeLogLikelihood, OodDetection, ProbabilityStatistics, ReliabilityBins, SegmentationCalibration,
+    TopKAccuracy, TopLabelSamples, TopLabelStatistics,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
@@ -49,7 +49,7 @@ fuzz_target!(|json: &[u8]| {
         Accuracy,
         AdaptiveEce,
         BalancedAccuracy,
-        Brier,
+        BrierScore,
         CalibrationBins,
         ClassificationMetrics,
         ClasswiseEce,
@@ -58,6 +58,7 @@ fuzz_target!(|json: &[u8]| {
         GroupedReliability,
         LogitDistanceTail,
         LogitStatistics,
+        MetricSet,
         NegativeLogLikelihood,
         OodDetection,
         ProbabilityStatistics,
@@ -65,6 +66,7 @@ fuzz_target!(|json: &[u8]| {
         SegmentationCalibration,
         TopKAccuracy,
         TopLabelSamples,
+        TopLabelStatistics,
     );
 });
 

@@ -33,3 +33,35 @@ pub trait Calibrator: Send + Sync {
         Predictions::from_probs(&self.probs(scores)?, scores.classes(), labels)
     }
 }
+
+/// A [`Calibrator`] that is fitted to scores and the classes that are right: every one by this signature.
+///
+/// ```
+/// use mbls_core::calibration::{Calibrator, Fit, Scores, TemperatureScaling, VectorScaling};
+///
+/// fn fitted<C: Fit<Settings = ()>>(scores: &Scores) -> mbls_core::Result<Vec<f64>> {
+///     C::fit(scores, &[0, 1, 1, 0], ())?.probs(scores)
+/// }
+///
+/// let scores = Scores::from_logits(&[2.0, 0.0, 2.0, 0.0, 0.0, 2.0, 0.0, 2.0], 2)?;
+/// assert_eq!(fitted::<TemperatureScaling>(&scores)?.len(), fitted::<VectorScaling>(&scores)?.len());
+/// # Ok::<(), mbls_core::Error>(())
+/// ```
+pub trait Fit: Calibrator + Sized {
+    /// What has to be chosen before a fit.
+    type Settings;
+
+    /// Fits the calibrator.
+    ///
+    /// # Shapes
+    ///
+    /// `labels` `[rows]`, at least one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`](crate::Error::Shape) where the lengths do not fit and for a kind of scores that is not calibrated,
+    /// [`Error::Label`](crate::Error::Label), [`Error::NoRows`](crate::Error::NoRows),
+    /// [`Error::Setting`](crate::Error::Setting) for settings out of their range, [`Error::Fit`](crate::Error::Fit) where there
+    /// is no optimum.
+    fn fit(scores: &Scores, labels: &[u32], settings: Self::Settings) -> Result<Self>;
+}

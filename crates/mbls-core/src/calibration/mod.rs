@@ -9,11 +9,11 @@
 //! sorted rows in fixed chunks, and exponentials and logarithms are not those of the platform.
 //!
 //! ```
-//! use mbls_core::calibration::{Calibrator, CalibratorSpec, Reduction, Scores};
+//! use mbls_core::calibration::{Calibrator, CalibratorSpec, MulticlassReduction, Scores};
 //! use mbls_core::metric::{Metric, NegativeLogLikelihood};
 //!
 //! let validation = Scores::from_logits(&[3.0, 0.0, 0.0, 3.0, 3.0, 0.0, 0.0, 3.0], 2)?;
-//! let calibrator = CalibratorSpec::Isotonic { reduction: Reduction::TopLabel }.fit(&validation, &[0, 1, 0, 0])?;
+//! let calibrator = CalibratorSpec::Isotonic { reduction: MulticlassReduction::TopLabel }.fit(&validation, &[0, 1, 0, 0])?;
 //!
 //! let test = Scores::from_logits(&[3.0, 0.0], 2)?;
 //! let mut nll = NegativeLogLikelihood::new();
@@ -22,38 +22,22 @@
 //! # Ok::<(), mbls_core::Error>(())
 //! ```
 
-mod basis;
-mod beta;
 mod binary;
-mod blocks;
 mod calibrator;
-mod conjugate;
 mod fitted;
-mod histogram;
-mod isotonic;
 mod linear;
-mod logistic;
-mod multiclass;
-mod newton;
-mod platt;
-mod rows;
+mod numeric;
 mod scores;
-mod separable;
-mod softmax_regression;
-mod softmax_row;
 mod spec;
-mod sums;
 mod temperature;
 
-pub use beta::BetaCalibration;
-pub use binary::BinaryCalibrator;
-pub use calibrator::Calibrator;
+pub use binary::{
+    BetaCalibration, BinaryCalibrator, HistogramBinning, HistogramBins, HistogramEdges, IsotonicRegression, Multiclass,
+    MulticlassReduction, PlattScaling, PlattTargets,
+};
+pub use calibrator::{Calibrator, Fit};
 pub use fitted::{FittedCalibrator, SavedCalibrator};
-pub use histogram::{HistogramBinning, HistogramBins, HistogramEdges};
-pub use isotonic::IsotonicRegression;
 pub use linear::{DirichletCalibration, MatrixScaling, Odir, VectorScaling};
-pub use multiclass::{Multiclass, Reduction};
-pub use platt::{PlattScaling, PlattTargets};
 pub use scores::{ScoreKind, Scores};
 pub use spec::CalibratorSpec;
 pub use temperature::{GridObjective, TemperatureBound, TemperatureScaling};

@@ -1,4 +1,4 @@
-use crate::metric::{Precision, Score, check_classes, check_logits, check_probs};
+use crate::metric::{Precision, ScoreType, check_classes, check_logits, check_probs};
 use crate::simd::{exp, ln};
 use crate::{Error, Result};
 use std::borrow::Cow;
@@ -48,7 +48,7 @@ impl Scores {
     ///
     /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is no multiple of them,
     /// [`Error::Value`] for a logit of NaN or plus infinity and for a row whose logits are all minus infinity.
-    pub fn from_logits<T: Score>(logits: &[T], classes: usize) -> Result<Self> {
+    pub fn from_logits<T: ScoreType>(logits: &[T], classes: usize) -> Result<Self> {
         let scores = Self::new(ScoreKind::Logits, logits, classes)?;
         check_logits(&scores.values, classes)?;
         Ok(scores)
@@ -66,7 +66,7 @@ impl Scores {
     /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is no multiple of them,
     /// [`Error::Value`] for a probability outside of `[0, 1]`, [`Error::ProbabilitySum`] for a row whose sum is further than
     /// [`Precision::sum_tolerance`] from 1.
-    pub fn from_probs<T: Score>(probs: &[T], classes: usize) -> Result<Self> {
+    pub fn from_probs<T: ScoreType>(probs: &[T], classes: usize) -> Result<Self> {
         Self::from_probs_in(probs, classes, T::PRECISION)
     }
 
@@ -75,13 +75,13 @@ impl Scores {
     /// # Errors
     ///
     /// As [`from_probs`](Self::from_probs).
-    pub fn from_probs_in<T: Score>(probs: &[T], classes: usize, precision: Precision) -> Result<Self> {
+    pub fn from_probs_in<T: ScoreType>(probs: &[T], classes: usize, precision: Precision) -> Result<Self> {
         let mut scores = Self::new(ScoreKind::Probabilities, probs, classes)?;
         scores.clipped = check_probs(&mut scores.values, classes, precision)?;
         Ok(scores)
     }
 
-    fn new<T: Score>(kind: ScoreKind, values: &[T], classes: usize) -> Result<Self> {
+    fn new<T: ScoreType>(kind: ScoreKind, values: &[T], classes: usize) -> Result<Self> {
         check_classes(classes)?;
         if !values.len().is_multiple_of(classes) {
             let expected = format!("a multiple of {classes} classes");

@@ -1,6 +1,6 @@
 use super::{
-    DirichletCalibration, FittedCalibrator, HistogramBins, MatrixScaling, Multiclass, Odir, PlattTargets, Reduction,
-    Scores, TemperatureScaling, VectorScaling,
+    DirichletCalibration, Fit, FittedCalibrator, HistogramBins, MatrixScaling, Multiclass, MulticlassReduction, Odir,
+    PlattTargets, Scores, TemperatureScaling, VectorScaling,
 };
 use crate::Result;
 use serde::{Deserialize, Serialize};
@@ -22,8 +22,9 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum CalibratorSpec {
-    /// [`TemperatureScaling`], fitted by [`TemperatureScaling::fit`]; of probabilities the logarithms are the logits.
+    /// [`TemperatureScaling`], fitted by [`TemperatureScaling::fit_logits`]; of probabilities the logarithms are the logits.
     Temperature {},
     /// [`VectorScaling`].
     Vector {},
@@ -40,24 +41,24 @@ pub enum CalibratorSpec {
     /// [`PlattScaling`](super::PlattScaling).
     Platt {
         /// How several classes are calibrated.
-        reduction: Reduction,
+        reduction: MulticlassReduction,
         /// What it is fitted to.
         targets: PlattTargets,
     },
     /// [`BetaCalibration`](super::BetaCalibration).
     Beta {
         /// How several classes are calibrated.
-        reduction: Reduction,
+        reduction: MulticlassReduction,
     },
     /// [`IsotonicRegression`](super::IsotonicRegression).
     Isotonic {
         /// How several classes are calibrated.
-        reduction: Reduction,
+        reduction: MulticlassReduction,
     },
     /// [`HistogramBinning`](super::HistogramBinning).
     Histogram {
         /// How several classes are calibrated.
-        reduction: Reduction,
+        reduction: MulticlassReduction,
         /// The bins.
         bins: HistogramBins,
     },
@@ -76,14 +77,16 @@ impl CalibratorSpec {
     pub fn fit(&self, scores: &Scores, labels: &[u32]) -> Result<FittedCalibrator> {
         use FittedCalibrator as Fitted;
         Ok(match *self {
-            Self::Temperature {} => Fitted::Temperature(TemperatureScaling::fit_scores(scores, labels)?),
-            Self::Vector {} => Fitted::Vector(VectorScaling::fit(scores, labels)?),
+            Self::Temperature {} => Fitted::Temperature(TemperatureScaling::fit(scores, labels, ())?),
+            Self::Vector {} => Fitted::Vector(VectorScaling::fit(scores, labels, ())?),
             Self::Matrix { odir } => Fitted::Matrix(MatrixScaling::fit(scores, labels, odir)?),
             Self::Dirichlet { odir } => Fitted::Dirichlet(DirichletCalibration::fit(scores, labels, odir)?),
-            Self::Platt { reduction, targets } => Fitted::Platt(Multiclass::fit(scores, labels, reduction, targets)?),
-            Self::Beta { reduction } => Fitted::Beta(Multiclass::fit(scores, labels, reduction, ())?),
-            Self::Isotonic { reduction } => Fitted::Isotonic(Multiclass::fit(scores, labels, reduction, ())?),
-            Self::Histogram { reduction, bins } => Fitted::Histogram(Multiclass::fit(scores, labels, reduction, bins)?),
+            Self::Platt { reduction, targets } => Fitted::Platt(Multiclass::fit(scores, labels, (reduction, targets))?),
+            Self::Beta { reduction } => Fitted::Beta(Multiclass::fit(scores, labels, (reduction, ()))?),
+            Self::Isotonic { reduction } => Fitted::Isotonic(Multiclass::fit(scores, labels, (reduction, ()))?),
+            Self::Histogram { reduction, bins } => {
+                Fitted::Histogram(Multiclass::fit(scores, labels, (reduction, bins))?)
+            }
         })
     }
 }

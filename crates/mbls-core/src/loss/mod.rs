@@ -16,60 +16,30 @@
 //! # Ok::<(), mbls_core::Error>(())
 //! ```
 
-mod acls;
-mod alpha_schedule;
-mod augmented_penalty;
-mod batch;
-mod brier;
+mod calibration;
 mod class_adaptive;
-mod cross_entropy;
-mod dual_focal;
-mod entropy_penalty;
-mod focal;
 mod fused;
-mod l1_penalty;
-mod label_smoothing;
-mod logit_norm;
-mod logit_penalty;
-mod margin;
-mod mask;
-mod mdca;
-mod measured;
-mod mmce;
-mod neighbour_penalty;
-mod neighbourhood;
-mod ops;
-mod output;
-mod sample_dependent_focal;
-mod setting;
-mod spatial_label_smoothing;
+mod input;
+mod likelihood;
+mod penalty;
 mod spec;
-mod targets;
 
-pub use acls::Acls;
-pub use alpha_schedule::AlphaSchedule;
-pub use augmented_penalty::AugmentedPenalty;
-pub use batch::{LogitBatch, Reduction};
-pub use brier::Brier;
+pub use calibration::{Mdca, Mmce};
 pub use class_adaptive::ClassAdaptive;
-pub use cross_entropy::CrossEntropy;
-pub use dual_focal::DualFocal;
-pub use entropy_penalty::EntropyPenalty;
-pub use focal::Focal;
-pub use l1_penalty::L1Penalty;
-pub use label_smoothing::LabelSmoothing;
-pub use logit_norm::LogitNorm;
-pub use logit_penalty::{Anchor, ClassReduction, LogitPenalty, Margin, PenaltyShape};
-pub use margin::MarginLoss;
-pub use mdca::Mdca;
-pub use mmce::Mmce;
-pub use neighbour_penalty::{NeighbourPenalty, Norm};
-pub use output::{LossOutput, Term};
-pub use sample_dependent_focal::SampleDependentFocal;
-pub use spatial_label_smoothing::SpatialLabelSmoothing;
+pub use input::{LogitBatch, LossOutput, Reduction, Term};
+pub use likelihood::{
+    BrierLoss, CrossEntropy, DualFocal, Focal, LabelSmoothing, LogitNorm, SampleDependentFocal, SpatialLabelSmoothing,
+};
+pub use penalty::{
+    Acls, AlphaSchedule, Anchor, AugmentedPenalty, ClassReduction, EntropyPenalty, L1Penalty, LogitPenalty, Margin,
+    MarginLoss, NeighbourNorm, NeighbourPenalty, PenaltyShape,
+};
 pub use spec::LossSpec;
 
 use crate::{Error, Result};
+use input::{host, mask, neighbourhood, ops, setting, targets};
+use likelihood::{cross_entropy, focal};
+use penalty::logit_penalty;
 
 /// A loss on a batch of logits.
 pub trait Loss: Send + Sync {

@@ -1,7 +1,7 @@
 use super::{
-    Acls, AlphaSchedule, Anchor, AugmentedPenalty, Brier, ClassAdaptive, ClassReduction, CrossEntropy, DualFocal,
+    Acls, AlphaSchedule, Anchor, AugmentedPenalty, BrierLoss, ClassAdaptive, ClassReduction, CrossEntropy, DualFocal,
     EntropyPenalty, Focal, L1Penalty, LabelSmoothing, LogitNorm, LogitPenalty, Loss, MarginLoss, Mdca, Mmce,
-    NeighbourPenalty, Norm, PenaltyShape, SampleDependentFocal, SpatialLabelSmoothing,
+    NeighbourNorm, NeighbourPenalty, PenaltyShape, SampleDependentFocal, SpatialLabelSmoothing,
 };
 use crate::{Error, Result};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -61,7 +61,7 @@ pub enum LossSpec {
         /// The weight of the distance from uniform probabilities.
         alpha: f64,
     },
-    /// [`Brier`].
+    /// [`BrierLoss`].
     #[serde(deserialize_with = "no_settings")]
     Brier,
     /// [`Mmce`].
@@ -143,7 +143,7 @@ pub enum LossSpec {
         alpha: f64,
         /// How it is measured.
         #[serde(default)]
-        norm: Norm,
+        norm: NeighbourNorm,
     },
 }
 
@@ -176,7 +176,7 @@ impl LossSpec {
             Self::DualFocal { gamma } => Box::new(DualFocal::new(gamma)?),
             Self::EntropyPenalty { alpha } => Box::new(EntropyPenalty::new(alpha)?),
             Self::L1Penalty { alpha } => Box::new(L1Penalty::new(alpha)?),
-            Self::Brier => Box::new(Brier),
+            Self::Brier => Box::new(BrierLoss),
             Self::Mmce { lambda } => Box::new(Mmce::new(lambda)?),
             Self::WeightedMmce { lambda } => Box::new(Mmce::weighted(lambda)?),
             Self::Mdca { gamma, beta } => Box::new(Mdca::new(gamma, beta)?),

@@ -1,13 +1,45 @@
-use super::predictions::check_shape;
-use super::softmax::BLOCK;
-use super::{Label, Metric, Precision, Predictions, Score};
-use crate::{Error, Result};
+use super::contract::PredictionMetric;
+use super::input::{BLOCK, Label, LabelledScores, Precision, ScoreType, at_place};
+use crate::Result;
 use rayon::prelude::*;
 
-/// Measures rows of logits in one pass over them, on all threads of the current rayon pool.
+/// Measures rows in one pass over them, on all threads of the current rayon pool.
 ///
-/// The result is `empty`, a metric that has seen nothing, with all rows added: the same bits for any number of threads. Beside
-/// the metric's state it needs memory for a few thousand rows, not for all.
+/// The result is a metric of the settings of `metric` that has seen these rows and no others: what `metric` itself has seen is
+/// not in it. It has the same bits for any number of threads. Beside the metric's state it needs memory for a few thousand rows,
+/// not for all.
+///
+/// ```
+/// use mbls_core::metric::{LabelledScores, Metric, ReliabilityBins, measure};
+///
+/// let rows = LabelledScores::probs(&[0.75, 0.25, 0.25, 0.75], 2, &[0, -1]).ignoring(&[-1]);
+/// let bins = measure(&ReliabilityBins::new(15)?, rows)?;
+/// assert_eq!(bins.value().expect("one row").n, 1);
+/// # Ok::<(), mbls_core::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// Those of [`LabelledScores::predictions`] and of the metric, for the first row that has one.
+pub fn measure<M: PredictionMetric + Sync>(metric: &M, rows: LabelledScores<'_>) -> Result<M> {
+    rows.check_shape()?;
+    let block_rows = (BLOCK / rows.classes()).max(1);
+    let add = |mut state: M, block: usize| {
+        let first = block * block_rows;
+        let predictions = rows.range(first..(first + block_rows).min(rows.rows())).predictions();
+        match predictions.and_then(|predictions| state.update(&predictions)) {
+            Ok(()) => Ok(state),
+            Err(error) => Err(at_place(error, |row| first + row)),
+        }
+    };
+    let merge = |mut a: M, b: M| a.merge(b).map(|()| a);
+    let blocks = rows.rows().div_ceil(block_rows);
+    let all = (0..blocks).into_par_iter().try_fold(|| metric.empty(), add).try_reduce(|| metric.empty(), merge);
+    // Which of several errors comes first among threads is chance.
+    all.or_else(|_| (0..blocks).try_fold(metric.empty(), add))
+}
+
+/// Measures rows of logits as [`measure`] does.
 ///
 /// ```
 /// use mbls_core::metric::{Metric, ReliabilityBins, measure_logits};
@@ -20,110 +52,67 @@ use rayon::prelude::*;
 ///
 /// # Shapes
 ///
-/// `logits` `[rows, classes]` in row-major order, of any type that is a [`Score`]; `labels` `[rows]` of
+/// `logits` `[rows, classes]` in row-major order, of any type that is a [`ScoreType`]; `labels` `[rows]` of
 /// any integer type.
 ///
 /// # Errors
 ///
-/// Those of [`Predictions::from_logits`] and of the metric, for the first row that has one.
-pub fn measure_logits<M, T>(empty: &M, logits: &[T], classes: usize, labels: &[impl Label]) -> Result<M>
+/// Those of [`Predictions::from_logits`](crate::metric::Predictions::from_logits) and of the metric, for the first row that has one.
+pub fn measure_logits<M, T>(metric: &M, logits: &[T], classes: usize, labels: &[impl Label]) -> Result<M>
 where
-    M: for<'a> Metric<Input<'a> = &'a Predictions<'a>> + Sync,
-    T: Score,
+    M: PredictionMetric + Sync,
+    T: ScoreType,
 {
-    measure_logits_at(empty, logits, classes, labels, 1.0)
+    measure_logits_at(metric, logits, classes, labels, 1.0)
 }
 
 /// Measures rows of logits divided by a temperature, as [`measure_logits`] does.
 ///
 /// # Errors
 ///
-/// Those of [`Predictions::from_logits_at`] and of the metric, for the first row that has one.
+/// Those of [`Predictions::from_logits_at`](crate::metric::Predictions::from_logits_at) and of the metric, for the first row that has one.
 pub fn measure_logits_at<M, T>(
-    empty: &M,
+    metric: &M,
     logits: &[T],
     classes: usize,
     labels: &[impl Label],
     temperature: f64,
 ) -> Result<M>
 where
-    M: for<'a> Metric<Input<'a> = &'a Predictions<'a>> + Sync,
-    T: Score,
+    M: PredictionMetric + Sync,
+    T: ScoreType,
 {
-    let labels = &check_shape("logits", logits.len(), classes, labels)?;
-    measure(empty, logits, classes, labels, |logits, labels| {
-        Predictions::from_logits_at(logits, classes, labels, temperature)
-    })
+    measure(metric, LabelledScores::logits(logits, classes, labels).at_temperature(temperature))
 }
 
 /// Measures rows of probabilities, as [`measure_logits`] does.
 ///
 /// # Errors
 ///
-/// Those of [`Predictions::from_probs`] and of the metric, for the first row that has one.
-pub fn measure_probs<M, T>(empty: &M, probs: &[T], classes: usize, labels: &[impl Label]) -> Result<M>
+/// Those of [`Predictions::from_probs`](crate::metric::Predictions::from_probs) and of the metric, for the first row that has one.
+pub fn measure_probs<M, T>(metric: &M, probs: &[T], classes: usize, labels: &[impl Label]) -> Result<M>
 where
-    M: for<'a> Metric<Input<'a> = &'a Predictions<'a>> + Sync,
-    T: Score,
+    M: PredictionMetric + Sync,
+    T: ScoreType,
 {
-    measure_probs_in(empty, probs, classes, labels, T::PRECISION)
+    measure_probs_in(metric, probs, classes, labels, T::PRECISION)
 }
 
 /// Measures rows of probabilities that were computed in a precision of their own, as [`measure_logits`] does.
 ///
 /// # Errors
 ///
-/// Those of [`Predictions::from_probs_in`] and of the metric, for the first row that has one.
+/// Those of [`Predictions::from_probs_in`](crate::metric::Predictions::from_probs_in) and of the metric, for the first row that has one.
 pub fn measure_probs_in<M, T>(
-    empty: &M,
+    metric: &M,
     probs: &[T],
     classes: usize,
     labels: &[impl Label],
     precision: Precision,
 ) -> Result<M>
 where
-    M: for<'a> Metric<Input<'a> = &'a Predictions<'a>> + Sync,
-    T: Score,
+    M: PredictionMetric + Sync,
+    T: ScoreType,
 {
-    let labels = &check_shape("probabilities", probs.len(), classes, labels)?;
-    measure(empty, probs, classes, labels, |probs, labels| {
-        Predictions::from_probs_in(probs, classes, labels, precision)
-    })
-}
-
-fn measure<'a, M, T>(
-    empty: &M,
-    scores: &'a [T],
-    classes: usize,
-    labels: &'a [u32],
-    predict: impl Fn(&'a [T], &'a [u32]) -> Result<Predictions<'a>> + Sync,
-) -> Result<M>
-where
-    M: for<'b> Metric<Input<'b> = &'b Predictions<'b>> + Sync,
-    T: Score,
-{
-    let rows = (BLOCK / classes).max(1);
-    let add = |mut metric: M, block: usize| {
-        let first = block * rows;
-        let last = (first + rows).min(labels.len());
-        let predictions = predict(&scores[first * classes..last * classes], &labels[first..last]);
-        match predictions.and_then(|predictions| metric.update(&predictions)) {
-            Ok(()) => Ok(metric),
-            Err(error) => Err(in_block(error, first)),
-        }
-    };
-    let merge = |mut a: M, b: M| a.merge(b).map(|()| a);
-    let blocks = labels.len().div_ceil(rows);
-    let all = (0..blocks).into_par_iter().try_fold(|| empty.clone(), add).try_reduce(|| empty.clone(), merge);
-    // Which of several errors comes first among threads is chance.
-    all.or_else(|_| (0..blocks).try_fold(empty.clone(), add))
-}
-
-/// The error with the row it has among all.
-fn in_block(mut error: Error, first: usize) -> Error {
-    match &mut error {
-        Error::Value { row, .. } | Error::ProbabilitySum { row, .. } | Error::Label { row, .. } => *row += first,
-        _ => {}
-    }
-    error
+    measure(metric, LabelledScores::probs(probs, classes, labels).in_precision(precision))
 }

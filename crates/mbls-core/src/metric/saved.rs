@@ -3,14 +3,16 @@ use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
 
-/// The fields a metric is saved as, and what tells them from those of other metrics and other versions of this crate.
-pub(crate) trait State: Sized {
+/// The fields that a metric is saved as, and what tells them from those of other metrics and of other versions.
+///
+/// See [`Saved`] for an example.
+pub trait MetricState: Sized {
     /// The metric, in kebab case.
     const METRIC: &'static str;
     /// The version of these fields and of what they mean; another one is an error, not a guess.
     const VERSION: u32 = 1;
 
-    /// The error that says what is wrong with a state.
+    /// Returns the error that says what is wrong with a state.
     fn invalid(problem: impl Into<String>) -> Error {
         Error::State { metric: Self::METRIC, problem: problem.into() }
     }
@@ -18,34 +20,83 @@ pub(crate) trait State: Sized {
 
 /// A metric's state as it is saved: `{"metric": "accuracy", "version": 1, "state": {..}}`.
 ///
-/// Name and version are checked as they are read, so that a state of another kind is not reported as one with wrong fields.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields, bound(deserialize = "S: State + Deserialize<'de>"))]
-pub(crate) struct Saved<S> {
+/// Name and version are checked as they are read, so that a state of another metric, or one that a later version of the crate
+/// wrote, is reported as such and not as one with wrong fields. What the fields say is for the metric to check.
+///
+/// ```
+/// use mbls_core::Error;
+/// use mbls_core::metric::{MetricState, Saved};
+/// use serde::{Deserialize, Serialize};
+///
+/// /// A metric of somebody's own.
+/// #[derive(Clone, Serialize, Deserialize)]
+/// #[serde(try_from = "Saved<Counts>", into = "Saved<Counts>")]
+/// struct Errors(Counts);
+///
+/// #[derive(Clone, Serialize, Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct Counts {
+///     n: u64,
+///     wrong: u64,
+/// }
+///
+/// impl MetricState for Counts {
+///     const METRIC: &'static str = "errors";
+/// }
+///
+/// impl From<Errors> for Saved<Counts> {
+///     fn from(errors: Errors) -> Self {
+///         Self::new(errors.0)
+///     }
+/// }
+///
+/// impl TryFrom<Saved<Counts>> for Errors {
+///     type Error = Error;
+///
+///     fn try_from(saved: Saved<Counts>) -> Result<Self, Error> {
+///         let counts = saved.into_state();
+///         if counts.wrong > counts.n {
+///             return Err(Counts::invalid(format!("{} of {} rows are wrong", counts.wrong, counts.n)));
+///         }
+///         Ok(Self(counts))
+///     }
+/// }
+///
+/// let saved = serde_json::to_string(&Errors(Counts { n: 3, wrong: 1 })).expect("numbers");
+/// assert_eq!(saved, r#"{"metric":"errors","version":1,"state":{"n":3,"wrong":1}}"#);
+/// let refused = |text: String| serde_json::from_str::<Errors>(&text).err().expect("an error").to_string();
+/// assert!(refused(saved.replace(":1,\"s", ":2,\"s")).starts_with("version 2 of errors: expected 1"));
+/// assert!(refused(saved.replace(":3", ":0")).starts_with("state of errors: 1 of 0 rows are wrong"));
+/// ```
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, bound(deserialize = "S: MetricState + Deserialize<'de>"))]
+pub struct Saved<S> {
     metric: Name<S>,
     version: Version<S>,
     state: S,
 }
 
-impl<S: State> Saved<S> {
-    pub(crate) fn new(state: S) -> Self {
+impl<S: MetricState> Saved<S> {
+    /// Wraps a state for saving.
+    pub fn new(state: S) -> Self {
         Self { metric: Name(S::METRIC, PhantomData), version: Version(S::VERSION, PhantomData), state }
     }
 
-    pub(crate) fn into_state(self) -> S {
+    /// Returns the state, whose fields may still contradict each other.
+    pub fn into_state(self) -> S {
         self.state
     }
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
 struct Name<S>(&'static str, #[serde(skip)] PhantomData<S>);
 
-#[derive(Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
 struct Version<S>(u32, #[serde(skip)] PhantomData<S>);
 
-impl<'de, S: State> Deserialize<'de> for Name<S> {
+impl<'de, S: MetricState> Deserialize<'de> for Name<S> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
         if name == S::METRIC {
@@ -55,7 +106,7 @@ impl<'de, S: State> Deserialize<'de> for Name<S> {
     }
 }
 
-impl<'de, S: State> Deserialize<'de> for Version<S> {
+impl<'de, S: MetricState> Deserialize<'de> for Version<S> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let version = u32::deserialize(deserializer)?;
         if version == S::VERSION {
@@ -64,3 +115,18 @@ impl<'de, S: State> Deserialize<'de> for Version<S> {
         Err(D::Error::custom(format_args!("version {version} of {}: expected {}", S::METRIC, S::VERSION)))
     }
 }
+
+/// The methods of [`Metric`](super::Metric) that a state answers.
+macro_rules! named_by {
+    ($state:ty) => {
+        fn name(&self) -> &'static str {
+            <$state as $crate::metric::saved::MetricState>::METRIC
+        }
+
+        fn version(&self) -> u32 {
+            <$state as $crate::metric::saved::MetricState>::VERSION
+        }
+    };
+}
+
+pub(in crate::metric) use named_by;

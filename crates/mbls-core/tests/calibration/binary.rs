@@ -4,8 +4,8 @@
 use super::support::{assert_close, fixture, items, labels, numbers};
 use mbls_core::Error;
 use mbls_core::calibration::{
-    BetaCalibration, BinaryCalibrator, Calibrator, HistogramBinning, HistogramBins, HistogramEdges, IsotonicRegression,
-    Multiclass, PlattScaling, PlattTargets, Reduction, Scores,
+    BetaCalibration, BinaryCalibrator, Calibrator, Fit, HistogramBinning, HistogramBins, HistogramEdges,
+    IsotonicRegression, Multiclass, MulticlassReduction, PlattScaling, PlattTargets, Scores,
 };
 use serde_json::Value;
 
@@ -115,10 +115,12 @@ fn one_against_the_rest_is_that_of_scikit_learn_and_netcal() {
     let several = &fixture("binary.json")["several"];
     let (probs, labels) = (numbers(&several["probs"]), labels(&several["labels"]));
     let scores = Scores::from_probs(&probs, several["classes"].as_u64().unwrap() as usize).unwrap();
-    let isotonic = Multiclass::<IsotonicRegression>::fit(&scores, &labels, Reduction::OneVsRest, ()).unwrap();
+    let isotonic =
+        Multiclass::<IsotonicRegression>::fit(&scores, &labels, (MulticlassReduction::OneVsRest, ())).unwrap();
     assert_close("isotonic", &isotonic.probs(&scores).unwrap(), &numbers(&several["isotonic"]), 1e-12);
     let bins = HistogramBins { bins: 8, edges: HistogramEdges::EqualWidth };
-    let histogram = Multiclass::<HistogramBinning>::fit(&scores, &labels, Reduction::OneVsRest, bins).unwrap();
+    let histogram =
+        Multiclass::<HistogramBinning>::fit(&scores, &labels, (MulticlassReduction::OneVsRest, bins)).unwrap();
     assert_close("histogram", &histogram.probs(&scores).unwrap(), &numbers(&several["histogram_8"]), 1e-12);
 }
 
@@ -128,20 +130,22 @@ fn rows_without_any_mass() {
     let probs = [0.4, 0.3, 0.3, 0.9, 0.05, 0.05, 0.1, 0.8, 0.1, 0.1, 0.2, 0.7];
     let scores = Scores::from_probs(&probs, 3).unwrap();
     let bins = HistogramBins { bins: 2, edges: HistogramEdges::EqualWidth };
-    let map = Multiclass::<HistogramBinning>::fit(&scores, &[0, 0, 1, 2], Reduction::OneVsRest, bins).unwrap();
+    let map =
+        Multiclass::<HistogramBinning>::fit(&scores, &[0, 0, 1, 2], (MulticlassReduction::OneVsRest, bins)).unwrap();
     let low = Scores::from_probs(&[0.34, 0.33, 0.33], 3).unwrap();
     // Class 0 was right once in three rows of its lower bin.
     assert_close("mass", &map.probs(&low).unwrap(), &[1.0, 0.0, 0.0], 1e-12);
-    let map = Multiclass::<HistogramBinning>::fit(&scores, &[1, 0, 1, 2], Reduction::OneVsRest, bins).unwrap();
+    let map =
+        Multiclass::<HistogramBinning>::fit(&scores, &[1, 0, 1, 2], (MulticlassReduction::OneVsRest, bins)).unwrap();
     let one = Scores::from_probs(&[0.2, 0.4, 0.4], 3).unwrap();
     assert_close("one", &map.probs(&one).unwrap(), &[0.0, 1.0, 0.0], 1e-12);
     let right = Scores::from_probs(&[0.9, 0.05, 0.05, 0.1, 0.8, 0.1, 0.1, 0.2, 0.7], 3).unwrap();
-    let map = Multiclass::<HistogramBinning>::fit(&right, &[0, 1, 2], Reduction::OneVsRest, bins).unwrap();
+    let map = Multiclass::<HistogramBinning>::fit(&right, &[0, 1, 2], (MulticlassReduction::OneVsRest, bins)).unwrap();
     assert_close("none", &map.probs(&low).unwrap(), &[1.0 / 3.0; 3], 1e-12);
 
     // All of the mass on the prediction: the others share the rest equally.
     let sure = Scores::from_probs(&[1.0, 0.0, 0.0, 1.0, 0.0, 0.0], 3).unwrap();
-    let map = Multiclass::<IsotonicRegression>::fit(&sure, &[0, 1], Reduction::TopLabel, ()).unwrap();
+    let map = Multiclass::<IsotonicRegression>::fit(&sure, &[0, 1], (MulticlassReduction::TopLabel, ())).unwrap();
     assert_close("top label", &map.probs(&sure).unwrap(), &[0.5, 0.25, 0.25, 0.5, 0.25, 0.25], 1e-12);
 }
 
@@ -153,7 +157,8 @@ fn platt_scaling_of_two_classes_takes_the_difference_of_the_logits() {
     let positive = labels.map(|label| label == 1);
     let expected = PlattScaling::fit_scores(&differences, &positive, PlattTargets::Smoothed).unwrap();
     let scores = Scores::from_logits(&logits, 2).unwrap();
-    let map = Multiclass::<PlattScaling>::fit(&scores, &labels, Reduction::Binary, PlattTargets::Smoothed).unwrap();
+    let map = Multiclass::<PlattScaling>::fit(&scores, &labels, (MulticlassReduction::Binary, PlattTargets::Smoothed))
+        .unwrap();
     let found = [map.maps()[0].slope(), map.maps()[0].intercept()];
     assert_close("parameters", &found, &[expected.slope(), expected.intercept()], 1e-9);
     let probs = map.probs(&scores).unwrap();
@@ -282,6 +287,6 @@ fn wrong_input_is_refused() {
         assert_eq!(message(error), format!("bins = {bins}: expected from 1 to 65536"));
     }
     let scores = Scores::from_probs(&[0.2, 0.3, 0.5], 3).unwrap();
-    let error = Multiclass::<IsotonicRegression>::fit(&scores, &[0], Reduction::Binary, ()).unwrap_err();
+    let error = Multiclass::<IsotonicRegression>::fit(&scores, &[0], (MulticlassReduction::Binary, ())).unwrap_err();
     assert_eq!(message(error), "binary calibration: expected 2 classes, found 3");
 }

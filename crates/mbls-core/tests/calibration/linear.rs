@@ -3,33 +3,33 @@
 use super::support::{assert_close, fixture, in_pool, items, labels, numbers, synthetic};
 use mbls_core::Error;
 use mbls_core::calibration::{
-    Calibrator, DirichletCalibration, MatrixScaling, Odir, PlattScaling, PlattTargets, Scores, TemperatureScaling,
+    Calibrator, DirichletCalibration, Fit, MatrixScaling, Odir, PlattScaling, PlattTargets, Scores, TemperatureScaling,
     VectorScaling,
 };
 use serde_json::Value;
 
-struct Fit {
+struct FittedMap {
     calibrator: Box<dyn Calibrator>,
     weights: Vec<f64>,
     intercepts: Vec<f64>,
 }
 
-fn fit(method: &str, scores: &Scores, labels: &[u32], odir: Odir) -> Fit {
+fn fit(method: &str, scores: &Scores, labels: &[u32], odir: Odir) -> FittedMap {
     match method {
         "vector" => {
-            let fitted = VectorScaling::fit(scores, labels).unwrap();
+            let fitted = VectorScaling::fit(scores, labels, ()).unwrap();
             let (weights, intercepts) = (fitted.weights().to_vec(), fitted.intercepts().to_vec());
-            Fit { calibrator: Box::new(fitted), weights, intercepts }
+            FittedMap { calibrator: Box::new(fitted), weights, intercepts }
         }
         "matrix" => {
             let fitted = MatrixScaling::fit(scores, labels, odir).unwrap();
             let (weights, intercepts) = (fitted.weights().to_vec(), fitted.intercepts().to_vec());
-            Fit { calibrator: Box::new(fitted), weights, intercepts }
+            FittedMap { calibrator: Box::new(fitted), weights, intercepts }
         }
         "dirichlet" => {
             let fitted = DirichletCalibration::fit(scores, labels, odir).unwrap();
             let (weights, intercepts) = (fitted.weights().to_vec(), fitted.intercepts().to_vec());
-            Fit { calibrator: Box::new(fitted), weights, intercepts }
+            FittedMap { calibrator: Box::new(fitted), weights, intercepts }
         }
         other => panic!("method {other}"),
     }
@@ -42,7 +42,7 @@ fn mean_nll(probs: &[f64], labels: &[u32]) -> f64 {
 }
 
 /// The objective as the paper writes it.
-fn objective(fit: &Fit, scores: &Scores, labels: &[u32], odir: Odir) -> f64 {
+fn objective(fit: &FittedMap, scores: &Scores, labels: &[u32], odir: Odir) -> f64 {
     let c = fit.intercepts.len();
     let off_diagonal: f64 = match fit.weights.len() {
         n if n == c => 0.0,
@@ -117,16 +117,16 @@ fn a_strong_penalty_is_vector_scaling_without_intercepts() {
 #[test]
 fn huge_logits_and_far_offsets() {
     let (logits, labels) = synthetic(2000, 3, 1.0, 6);
-    let plain = VectorScaling::fit(&Scores::from_logits(&logits, 3).unwrap(), &labels).unwrap();
+    let plain = VectorScaling::fit(&Scores::from_logits(&logits, 3).unwrap(), &labels, ()).unwrap();
     let huge: Vec<f32> = logits.iter().map(|logit| logit * 1024.0).collect();
-    let scaled = VectorScaling::fit(&Scores::from_logits(&huge, 3).unwrap(), &labels).unwrap();
+    let scaled = VectorScaling::fit(&Scores::from_logits(&huge, 3).unwrap(), &labels, ()).unwrap();
     let back: Vec<f64> = scaled.weights().iter().map(|w| w * 1024.0).collect();
     assert_close("weights", &back, plain.weights(), 1e-6);
     assert_close("intercepts", scaled.intercepts(), plain.intercepts(), 1e-6);
 
     let shifted: Vec<f32> = logits.iter().map(|logit| logit + 64.0).collect();
     let scores = Scores::from_logits(&shifted, 3).unwrap();
-    let moved = VectorScaling::fit(&scores, &labels).unwrap();
+    let moved = VectorScaling::fit(&scores, &labels, ()).unwrap();
     let expected = plain.probs(&Scores::from_logits(&logits, 3).unwrap()).unwrap();
     // The offset is rounded to f32.
     assert_close("probabilities", &moved.probs(&scores).unwrap(), &expected, 1e-4);
@@ -145,7 +145,7 @@ fn logits_that_sum_to_zero() {
     };
     let fit = |scores: &Scores| MatrixScaling::fit(scores, &labels, Odir::NONE).unwrap().probs(scores).unwrap();
     let exact = fit(&centred(0.0));
-    let vector = VectorScaling::fit(&centred(0.0), &labels).unwrap().probs(&centred(0.0)).unwrap();
+    let vector = VectorScaling::fit(&centred(0.0), &labels, ()).unwrap().probs(&centred(0.0)).unwrap();
     assert!(mean_nll(&exact, &labels) <= mean_nll(&vector, &labels));
     // A sliver of a fourth dimension is one more feature, whatever its size.
     let (small, large) = (fit(&centred(1e-4)), fit(&centred(1e-2)));
@@ -164,7 +164,7 @@ fn two_opposite_logits_are_platt_scaling() {
     let opposite =
         Scores::from_logits(&scores.iter().flat_map(|s| [-0.5 * s, 0.5 * s]).collect::<Vec<f64>>(), 2).unwrap();
     let matrix = MatrixScaling::fit(&opposite, &labels, Odir::NONE).unwrap().probs(&opposite).unwrap();
-    let vector = VectorScaling::fit(&opposite, &labels).unwrap().probs(&opposite).unwrap();
+    let vector = VectorScaling::fit(&opposite, &labels, ()).unwrap().probs(&opposite).unwrap();
     for found in [matrix, vector] {
         let found: Vec<f64> = found.chunks(2).map(|row| row[1]).collect();
         assert_close("probabilities", &found, &expected, 1e-9);
@@ -176,7 +176,8 @@ fn same_bits_for_any_number_of_threads() {
     let (logits, labels) = synthetic(5000, 4, 2.0, 9);
     let scores = Scores::from_logits(&logits, 4).unwrap();
     let odir = Odir { off_diagonal: 0.1, intercept: 0.1 };
-    let fit = || (MatrixScaling::fit(&scores, &labels, odir).unwrap(), VectorScaling::fit(&scores, &labels).unwrap());
+    let fit =
+        || (MatrixScaling::fit(&scores, &labels, odir).unwrap(), VectorScaling::fit(&scores, &labels, ()).unwrap());
     assert_eq!(in_pool(1, fit), in_pool(2, fit));
     assert_eq!(in_pool(1, fit), in_pool(4, fit));
 }
@@ -190,12 +191,12 @@ fn separable_rows_are_an_error() {
     let (partly, partly_labels) = (partly.unwrap(), [0, 0, 1, 2, 1]);
     let penalty = Odir { off_diagonal: 0.1, intercept: 0.1 };
     let results = [
-        VectorScaling::fit(&scores, &[0, 0, 1, 1]).err(),
+        VectorScaling::fit(&scores, &[0, 0, 1, 1], ()).err(),
         MatrixScaling::fit(&scores, &[0, 0, 1, 1], Odir::NONE).err(),
         // The penalty leaves the diagonal free, which is enough for rows that are predicted right.
         MatrixScaling::fit(&scores, &[0, 0, 1, 1], penalty).err(),
         DirichletCalibration::fit(&scores, &[0, 0, 1, 1], penalty).err(),
-        VectorScaling::fit(&partly, &partly_labels).err(),
+        VectorScaling::fit(&partly, &partly_labels, ()).err(),
         MatrixScaling::fit(&partly, &partly_labels, Odir::NONE).err(),
     ];
     for error in results {
@@ -209,19 +210,19 @@ fn separable_rows_are_an_error() {
 fn wrong_input_is_refused() {
     let scores = Scores::from_logits(&[1.0, 0.0, 2.0, 0.0], 2).unwrap();
     let message = |error: Error| error.to_string();
-    let fit = |labels: &[u32]| message(VectorScaling::fit(&scores, labels).unwrap_err());
+    let fit = |labels: &[u32]| message(VectorScaling::fit(&scores, labels, ()).unwrap_err());
     assert_eq!(fit(&[0]), "vector scaling: expected 2 rows of scores, found 1 labels");
     assert_eq!(fit(&[0, 2]), "label 2 at row 1 is out of range: the logits have 2 classes");
     // Their squares are infinite: a fit would take them for numbers that do not matter.
     for huge in [1e160, -1e300] {
         let scores = Scores::from_logits(&[huge, 0.0, 0.0, 1.0, 1.0, 0.0], 2).unwrap();
-        let error = VectorScaling::fit(&scores, &[0, 1, 1]).unwrap_err().to_string();
+        let error = VectorScaling::fit(&scores, &[0, 1, 1], ()).unwrap_err().to_string();
         assert!(error.ends_with("has a square beyond the range of f64"), "{error}");
         let error = MatrixScaling::fit(&scores, &[0, 1, 1], Odir::NONE).unwrap_err().to_string();
         assert!(error.ends_with("has a square beyond the range of f64"), "{error}");
     }
     let none = Scores::from_logits::<f32>(&[], 2).unwrap();
-    assert_eq!(message(VectorScaling::fit(&none, &[]).unwrap_err()), "vector scaling: there are no rows to fit to");
+    assert_eq!(message(VectorScaling::fit(&none, &[], ()).unwrap_err()), "vector scaling: there are no rows to fit to");
     for (odir, expected) in [
         (Odir { off_diagonal: -1.0, intercept: 0.0 }, "off_diagonal = -1: expected a finite number, 0 or greater"),
         (Odir { off_diagonal: 0.0, intercept: f64::NAN }, "intercept = NaN: expected a finite number, 0 or greater"),
@@ -229,7 +230,7 @@ fn wrong_input_is_refused() {
         assert_eq!(message(MatrixScaling::fit(&scores, &[0, 1], odir).unwrap_err()), expected);
     }
     let probs = Scores::from_probs(&[1.0, 0.0, 0.5, 0.5], 2).unwrap();
-    let found = message(VectorScaling::fit(&probs, &[0, 1]).unwrap_err());
+    let found = message(VectorScaling::fit(&probs, &[0, 1], ()).unwrap_err());
     assert_eq!(found, "vector scaling: expected logits, found probabilities");
     let odir = Odir { off_diagonal: 1.0, intercept: 1.0 };
     let half = Scores::from_probs(&[0.5, 0.5, 0.5, 0.5], 2).unwrap();

@@ -2,8 +2,8 @@
 
 use super::support::{assert_close, fixture, items, labels, numbers, synthetic};
 use mbls_core::calibration::{
-    BetaCalibration, BinaryCalibrator, Calibrator, CalibratorSpec, DirichletCalibration, MatrixScaling, Multiclass,
-    Odir, PlattScaling, PlattTargets, Reduction, Scores, VectorScaling,
+    BetaCalibration, BinaryCalibrator, Calibrator, CalibratorSpec, DirichletCalibration, Fit, MatrixScaling,
+    Multiclass, MulticlassReduction, Odir, PlattScaling, PlattTargets, Scores, VectorScaling,
 };
 
 const BOTH: Odir = Odir { off_diagonal: 0.1, intercept: 0.1 };
@@ -148,7 +148,7 @@ fn vector_scaling_of_many_sizes() {
     for (rows, temperature, seed) in (1080..1120).map(|rows| (rows, 1.5, rows as u64)).chain(refused) {
         let (logits, labels) = synthetic(rows, 3, temperature, seed);
         let scores = Scores::from_logits(&logits, 3).unwrap();
-        let fitted = VectorScaling::fit(&scores, &labels).unwrap_or_else(|e| panic!("{rows} rows: {e}"));
+        let fitted = VectorScaling::fit(&scores, &labels, ()).unwrap_or_else(|e| panic!("{rows} rows: {e}"));
         assert!(fitted.intercepts().iter().sum::<f64>().abs() < 1e-14);
         let probs = fitted.probs(&scores).unwrap();
         for class in 0..3 {
@@ -168,7 +168,7 @@ fn weights_without_effect_are_the_least() {
         Scores::from_logits(&logits.chunks(3).flat_map(row).collect::<Vec<f32>>(), 3).unwrap()
     };
     let constant = with(|_| 0.3);
-    assert_eq!(VectorScaling::fit(&constant, &labels).unwrap().weights()[2], 0.0);
+    assert_eq!(VectorScaling::fit(&constant, &labels, ()).unwrap().weights()[2], 0.0);
     let matrix = MatrixScaling::fit(&constant, &labels, Odir::NONE).unwrap();
     assert!(matrix.weights().chunks(3).all(|row| row[2] == 0.0));
     let equal = MatrixScaling::fit(&with(|row| row[0]), &labels, Odir::NONE).unwrap();
@@ -195,7 +195,7 @@ fn no_objective_is_above_that_of_scipy() {
             let name = format!("{}: {method} with {odir:?}", case["name"]);
             let (probs, weights, intercepts) = match method {
                 "vector" => {
-                    let fitted = VectorScaling::fit(&scores, &labels).unwrap_or_else(|e| panic!("{name}: {e}"));
+                    let fitted = VectorScaling::fit(&scores, &labels, ()).unwrap_or_else(|e| panic!("{name}: {e}"));
                     (fitted.probs(&scores).unwrap(), vec![], vec![])
                 }
                 "matrix" => {
@@ -230,7 +230,7 @@ fn errors_name_class_map_and_cause() {
     let scores = Scores::from_logits(&logits, 3).unwrap();
     // Class 2 has no rows.
     let labels = [0, 1, 0, 1, 0, 1];
-    let one_vs_rest = Reduction::OneVsRest;
+    let one_vs_rest = MulticlassReduction::OneVsRest;
     let message = |spec: CalibratorSpec, labels: &[u32]| spec.fit(&scores, labels).unwrap_err().to_string();
     let absent = "no row is of class 2 of 3: its intercept has no optimum";
     assert_eq!(message(CalibratorSpec::Vector {}, &labels), format!("vector scaling: {absent}"));
@@ -251,10 +251,10 @@ fn errors_name_class_map_and_cause() {
     assert!(fitted.probs(&scores).unwrap().iter().all(|p| (0.0..1.0).contains(p)));
 
     let probs = Scores::from_probs(&[0.25, 0.75, 0.75, 0.25, 0.5, 0.5], 2).unwrap();
-    let beta = Multiclass::<BetaCalibration>::fit(&probs, &[1, 0, 0], Reduction::Binary, ()).unwrap_err();
+    let beta = Multiclass::<BetaCalibration>::fit(&probs, &[1, 0, 0], (MulticlassReduction::Binary, ())).unwrap_err();
     let separable = "no optimum: the rows are separable, negative ones up to 0.5 and positive ones from 0.75";
     assert_eq!(beta.to_string(), format!("beta calibration: the map of class 1: {separable}"));
-    let beta = Multiclass::<BetaCalibration>::fit(&probs, &[1, 0, 0], Reduction::TopLabel, ()).unwrap_err();
+    let beta = Multiclass::<BetaCalibration>::fit(&probs, &[1, 0, 0], (MulticlassReduction::TopLabel, ())).unwrap_err();
     let right =
         "the map of the confidence (positive: predicted right): no row is negative: the intercept has no optimum";
     assert_eq!(beta.to_string(), format!("beta calibration: {right}"));

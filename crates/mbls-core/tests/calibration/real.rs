@@ -1,7 +1,7 @@
 //! Calibrators of saved outputs of real networks, where `MBLS_DATA_DIR` has them.
 
 use super::support::{assert_close, fixture, items};
-use mbls_core::calibration::{Calibrator, CalibratorSpec, Odir, Reduction, Scores, TemperatureScaling};
+use mbls_core::calibration::{Calibrator, CalibratorSpec, MulticlassReduction, Odir, Scores, TemperatureScaling};
 use mbls_core::metric::{Metric, NegativeLogLikelihood, Predictions, ReliabilityBins};
 use std::path::PathBuf;
 
@@ -47,7 +47,7 @@ fn temperature_is_the_root_that_scipy_finds() {
         let Some(file) = data(set["file"].as_str().unwrap()) else { return };
         let (logits, labels) = network(&file);
         let classes = logits.len() / labels.len();
-        let fitted = TemperatureScaling::fit(&logits, classes, &labels).unwrap();
+        let fitted = TemperatureScaling::fit_logits(&logits, classes, &labels).unwrap();
         let expected = set["temperature"].as_f64().unwrap();
         assert!((fitted.temperature() / expected - 1.0).abs() < 1e-9, "{} and {expected}", fitted.temperature());
         let found = nll(&fitted.apply(&logits, classes, &labels).unwrap());
@@ -66,7 +66,7 @@ fn every_part_of_real_outputs_is_fitted() {
         for (part, (logits, labels)) in logits.chunks(1250 * classes).zip(labels.chunks(1250)).enumerate() {
             let name = format!("{}, part {part}", set["file"]);
             let scores = Scores::from_logits(logits, classes).unwrap();
-            let beta = CalibratorSpec::Beta { reduction: Reduction::TopLabel };
+            let beta = CalibratorSpec::Beta { reduction: MulticlassReduction::TopLabel };
             beta.fit(&scores, labels).unwrap_or_else(|e| panic!("{name}: {e}"));
             if part >= 2 {
                 continue;
@@ -93,7 +93,7 @@ fn every_part_of_real_outputs_is_fitted() {
 #[test]
 fn every_calibrator_helps_on_held_out_pictures() {
     let odir = Odir { off_diagonal: 0.01, intercept: 0.01 };
-    let (one_vs_rest, top_label) = (Reduction::OneVsRest, Reduction::TopLabel);
+    let (one_vs_rest, top_label) = (MulticlassReduction::OneVsRest, MulticlassReduction::TopLabel);
     let specs = [
         CalibratorSpec::Temperature {},
         CalibratorSpec::Vector {},

@@ -2,7 +2,8 @@
 
 use super::support::synthetic;
 use mbls_core::calibration::{
-    Calibrator, CalibratorSpec, HistogramBins, HistogramEdges, Odir, PlattTargets, Reduction, SavedCalibrator, Scores,
+    Calibrator, CalibratorSpec, HistogramBins, HistogramEdges, MulticlassReduction, Odir, PlattTargets,
+    SavedCalibrator, Scores,
 };
 
 /// Every calibrator, in every reduction that fits the classes.
@@ -14,8 +15,8 @@ pub(crate) fn specs(classes: usize) -> Vec<CalibratorSpec> {
         CalibratorSpec::Matrix { odir },
         CalibratorSpec::Dirichlet { odir },
     ];
-    for reduction in [Reduction::OneVsRest, Reduction::TopLabel, Reduction::Binary] {
-        if reduction == Reduction::Binary && classes != 2 {
+    for reduction in [MulticlassReduction::OneVsRest, MulticlassReduction::TopLabel, MulticlassReduction::Binary] {
+        if reduction == MulticlassReduction::Binary && classes != 2 {
             continue;
         }
         specs.extend([

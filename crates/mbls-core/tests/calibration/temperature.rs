@@ -36,7 +36,7 @@ fn grid_takes_the_first_of_equals() {
 fn fit_recovers_the_temperature_that_drew_the_labels() {
     for (seed, expected) in [0.3, 1.0, 1.7, 4.0].into_iter().enumerate() {
         let (logits, labels) = synthetic(20_000, 5, expected, seed as u64);
-        let found = TemperatureScaling::fit(&logits, 5, &labels).unwrap().temperature();
+        let found = TemperatureScaling::fit_logits(&logits, 5, &labels).unwrap().temperature();
         assert!((found / expected - 1.0).abs() < 0.05, "{found}, expected {expected}");
         let slope = derivative(&logits, 5, &labels, found);
         assert!(slope.abs() < 1e-10, "derivative {slope} at T {found}");
@@ -46,7 +46,7 @@ fn fit_recovers_the_temperature_that_drew_the_labels() {
 #[test]
 fn fit_has_the_same_bits_for_any_number_of_threads() {
     let (logits, labels) = synthetic(5000, 4, 2.0, 9);
-    let fit = || TemperatureScaling::fit(&logits, 4, &labels).unwrap().temperature().to_bits();
+    let fit = || TemperatureScaling::fit_logits(&logits, 4, &labels).unwrap().temperature().to_bits();
     assert_eq!(in_pool(1, fit), in_pool(2, fit));
     assert_eq!(in_pool(1, fit), in_pool(4, fit));
 }
@@ -54,7 +54,7 @@ fn fit_has_the_same_bits_for_any_number_of_threads() {
 #[test]
 fn a_fit_that_stops_at_a_bound_says_so() {
     let fit = |logits: &[f32], labels: &[u32]| {
-        let fitted = TemperatureScaling::fit(logits, 2, labels).unwrap();
+        let fitted = TemperatureScaling::fit_logits(logits, 2, labels).unwrap();
         (fitted.temperature(), fitted.bound())
     };
     let (lower, upper) = (Some(TemperatureBound::Lower), Some(TemperatureBound::Upper));
@@ -69,7 +69,7 @@ fn a_fit_that_stops_at_a_bound_says_so() {
     // No better than at random.
     assert_eq!(fit(&[1.0, 0.0, 1.0, 0.0], &[0, 1]), (1e4, upper));
 
-    let fitted = TemperatureScaling::fit(&[1.0, 0.0], 2, &[1]).unwrap();
+    let fitted = TemperatureScaling::fit_logits(&[1.0, 0.0], 2, &[1]).unwrap();
     let text = serde_json::to_string(&fitted).unwrap();
     assert_eq!(text, r#"{"temperature":10000.0,"bound":"upper"}"#);
     assert_eq!(serde_json::from_str::<TemperatureScaling>(&text).unwrap(), fitted);
@@ -91,10 +91,10 @@ fn temperatures_scale_with_the_logits() {
     let best: Vec<u32> =
         wide.chunks(4).map(|row| (0..4).fold(0, |a, b| if row[b] > row[a] { b } else { a }) as u32).collect();
     for labels in [&labels, &best] {
-        let expected = TemperatureScaling::fit(&wide, 4, labels).unwrap();
+        let expected = TemperatureScaling::fit_logits(&wide, 4, labels).unwrap();
         for scale in [1e-300, 1e-100, 1e-12, 1e-6, 0.05, 1e6, 1e20, 1e100, 1e307] {
             let scaled: Vec<f64> = wide.iter().map(|logit| logit * scale).collect();
-            let found = TemperatureScaling::fit(&scaled, 4, labels).unwrap();
+            let found = TemperatureScaling::fit_logits(&scaled, 4, labels).unwrap();
             assert_eq!(found.bound(), expected.bound(), "{scale}");
             let ratio = found.temperature() / scale / expected.temperature();
             assert!((ratio - 1.0).abs() < 1e-9, "{scale}: {found:?}, expected {scale} x {expected:?}");
@@ -107,7 +107,8 @@ fn temperatures_scale_with_the_logits() {
     let mut outlier = wide.clone();
     outlier[0] = 1e12;
     let labels: Vec<u32> = std::iter::once(0).chain(labels[1..].iter().copied()).collect();
-    let (found, expected) = (TemperatureScaling::fit(&outlier, 4, &labels), TemperatureScaling::fit(&wide, 4, &labels));
+    let (found, expected) =
+        (TemperatureScaling::fit_logits(&outlier, 4, &labels), TemperatureScaling::fit_logits(&wide, 4, &labels));
     let (found, expected) = (found.unwrap(), expected.unwrap());
     assert!((found.temperature() / expected.temperature() - 1.0).abs() < 0.05 && found.bound().is_none(), "{found:?}");
 }
@@ -116,7 +117,7 @@ fn temperatures_scale_with_the_logits() {
 #[test]
 fn fit_of_huge_logits() {
     let logits = [1e4, 0.0].repeat(4);
-    let fitted = TemperatureScaling::fit(&logits, 2, &[0, 0, 0, 1]).unwrap().temperature();
+    let fitted = TemperatureScaling::fit_logits(&logits, 2, &[0, 0, 0, 1]).unwrap().temperature();
     assert!((fitted / (1e4 / 3f64.ln()) - 1.0).abs() < 1e-9, "{fitted}");
 }
 
@@ -125,12 +126,12 @@ fn fit_of_huge_logits() {
 fn fit_of_logits_beyond_all_networks() {
     for scale in [1e9, 1e14, 1e30, 1e308] {
         let logits = [scale, 0.0f64].repeat(4);
-        let fitted = TemperatureScaling::fit(&logits, 2, &[0, 0, 0, 1]).unwrap().temperature();
+        let fitted = TemperatureScaling::fit_logits(&logits, 2, &[0, 0, 0, 1]).unwrap().temperature();
         assert!((fitted / (scale / 3f64.ln()) - 1.0).abs() < 1e-9, "{scale}: {fitted}");
     }
-    let fitted = TemperatureScaling::fit(&[1e38f32, 0.0], 2, &[1]).unwrap();
+    let fitted = TemperatureScaling::fit_logits(&[1e38f32, 0.0], 2, &[1]).unwrap();
     assert_eq!(fitted.bound(), Some(TemperatureBound::Upper));
-    let fitted = TemperatureScaling::fit(&[f64::MAX, -f64::MAX], 2, &[1]).unwrap();
+    let fitted = TemperatureScaling::fit_logits(&[f64::MAX, -f64::MAX], 2, &[1]).unwrap();
     assert_eq!((fitted.temperature(), fitted.bound()), (f64::MAX, Some(TemperatureBound::Upper)));
 }
 
@@ -157,7 +158,7 @@ fn scaling_keeps_predictions() {
 
 #[test]
 fn wrong_input_is_refused() {
-    let message = TemperatureScaling::fit(&[0f32; 0], 3, &[0u32; 0]).unwrap_err().to_string();
+    let message = TemperatureScaling::fit_logits(&[0f32; 0], 3, &[0u32; 0]).unwrap_err().to_string();
     assert_eq!(message, "temperature scaling: there are no rows to fit to");
     let message = TemperatureScaling::fit_grid(&[0.0, f32::NAN], 2, &[0], GridObjective::Ece).unwrap_err().to_string();
     assert_eq!(message, "logit NaN at row 0, class 1: expected a finite number");
@@ -193,7 +194,7 @@ fn dense(logits: &[f32], labels: &[u32], classes: usize, [images, positions]: [u
 fn pixels_are_rows() {
     let (logits, labels) = synthetic(3 * 700, 5, 2.5, 4);
     let (pixels, pixel_labels) = dense(&logits, &labels, 5, [3, 1400]);
-    let expected = TemperatureScaling::fit(&logits, 5, &labels).unwrap();
+    let expected = TemperatureScaling::fit_logits(&logits, 5, &labels).unwrap();
     let fit = |shape| TemperatureScaling::fit_pixels(&pixels, shape, &pixel_labels, Some(255));
     assert_eq!(fit([3, 5, 35, 40]).unwrap(), expected);
     assert_eq!(fit([3, 5, 1, 1400]).unwrap(), expected);
@@ -224,7 +225,7 @@ fn probabilities_have_the_temperature_of_their_logits() {
     let fit = |scores| CalibratorSpec::Temperature {}.fit(scores, &labels).unwrap();
     let (a, b) = (fit(&of_logits).probs(&of_logits).unwrap(), fit(&of_probs).probs(&of_probs).unwrap());
     assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-12));
-    let plain = TemperatureScaling::fit(&logits, 4, &labels).unwrap();
+    let plain = TemperatureScaling::fit_logits(&logits, 4, &labels).unwrap();
     assert_eq!(fit(&of_logits), FittedCalibrator::Temperature(plain));
     let predictions = plain.apply(&logits, 4, &labels).unwrap();
     for row in 0..500 {
@@ -239,7 +240,7 @@ proptest! {
     ) {
         let logits: Vec<f32> = rows.iter().flat_map(|(logits, _)| logits.clone()).collect();
         let labels: Vec<u32> = rows.iter().map(|(_, label)| *label).collect();
-        let scaling = TemperatureScaling::fit(&logits, 3, &labels).unwrap();
+        let scaling = TemperatureScaling::fit_logits(&logits, 3, &labels).unwrap();
         let fitted = scaling.temperature();
         let at = |temperature: f64| nll(&logits, 3, &labels, temperature);
         prop_assert!(scaling.bound().is_some() || at(fitted) <= at(1.0));

@@ -2,9 +2,9 @@
 
 use super::{BINNINGS, Rows, TARGETS, rows};
 use mbls_core::metric::{
-    AdaptiveConvention, AdaptiveEce, Binning, Brier, CalibrationBins, ClasswiseConvention, ClasswiseEce,
-    KernelEstimator, Metric, Norm, Predictions, Reliability, ReliabilityBins, SmoothConvention, SortedTopLabels,
-    Target, TopLabelSamples, kernel_calibration_error,
+    AdaptiveConvention, AdaptiveEce, Binning, BrierScore, CalibrationBins, CalibrationNorm, ClasswiseConvention,
+    ClasswiseEce, KernelEstimator, Metric, Predictions, Reliability, ReliabilityBins, SmoothConvention,
+    SortedTopLabels, Target, TopLabelSamples, kernel_calibration_error,
 };
 use proptest::prelude::*;
 
@@ -43,6 +43,7 @@ fn bins_of(events: &[Event], binning: Binning, bins: usize) -> Vec<usize> {
             return events.iter().map(|(p, _)| bin(*p)).collect();
         }
         Binning::EqualMass => mass_edges(events, bins),
+        other => panic!("{other:?} has no slow form"),
     };
     let inside = |k: usize, p: f64| (edges[k] < p && p <= edges[k + 1]) || (k == 0 && p == 0.0);
     events.iter().map(|(p, _)| (0..bins).position(|k| inside(k, *p)).unwrap()).collect()
@@ -58,6 +59,7 @@ fn curves(input: &Predictions, target: Target) -> Vec<Vec<Event>> {
         Target::Thresholded { above } => {
             (0..input.classes()).map(|class| of_class(class).filter(|(p, _)| *p > above).collect()).collect()
         }
+        other => panic!("{other:?} has no slow form"),
     }
 }
 
@@ -123,10 +125,10 @@ proptest! {
                 };
                 let gap = |bin: &SlowBin| (bin.mean - bin.frequency).abs();
                 let gaps: Vec<f64> = slow.iter().flatten().map(gap).collect();
-                close(found.error(Norm::L1).value, mean(&gap))?;
-                close(found.error(Norm::L2).value.powi(2), mean(&|bin| gap(bin).powi(2)))?;
-                close(found.error(Norm::Max).value, gaps.iter().copied().fold(0.0, f64::max))?;
-                close(found.error(Norm::Average).value, gaps.iter().sum::<f64>() / gaps.len() as f64)?;
+                close(found.error(CalibrationNorm::L1).value, mean(&gap))?;
+                close(found.error(CalibrationNorm::L2).value.powi(2), mean(&|bin| gap(bin).powi(2)))?;
+                close(found.error(CalibrationNorm::Max).value, gaps.iter().copied().fold(0.0, f64::max))?;
+                close(found.error(CalibrationNorm::Average).value, gaps.iter().sum::<f64>() / gaps.len() as f64)?;
                 let debiased = mean(&|bin| {
                     if bin.count < 2.0 { return 0.0 }
                     gap(bin).powi(2) - bin.frequency * (1.0 - bin.frequency) / (bin.count - 1.0)
@@ -142,17 +144,17 @@ proptest! {
         let l1 = |target, binning| {
             let mut metric = CalibrationBins::new(target, binning, bins).unwrap();
             metric.update(&input).unwrap();
-            metric.value().unwrap().error(Norm::L1).value
+            metric.value().unwrap().error(CalibrationNorm::L1).value
         };
         let mut equal_width = ReliabilityBins::new(bins).unwrap();
         equal_width.update(&input).unwrap();
         let diagram = equal_width.value().unwrap();
         prop_assert_eq!(l1(Target::TopLabel, Binning::EqualWidth), diagram.ece());
         prop_assert_eq!(sorted(&input).reliability(Binning::EqualWidth, bins).unwrap(), diagram);
-        let mut adaptive = AdaptiveEce::new(bins, AdaptiveConvention::Default).unwrap();
+        let mut adaptive = AdaptiveEce::new(bins, AdaptiveConvention::Definition).unwrap();
         adaptive.update(&input).unwrap();
         close(l1(Target::TopLabel, Binning::EqualMass), adaptive.value().unwrap())?;
-        let mut classwise = ClasswiseEce::new(bins, ClasswiseConvention::Default).unwrap();
+        let mut classwise = ClasswiseEce::new(bins, ClasswiseConvention::Definition).unwrap();
         classwise.update(&input).unwrap();
         close(l1(Target::Classwise, Binning::EqualWidth), classwise.value().unwrap())?;
     }
@@ -182,7 +184,7 @@ proptest! {
                 }
                 close(found.binned + variance - 2.0 * covariance, score)?;
                 if target == Target::Classwise {
-                    let mut brier = Brier::new();
+                    let mut brier = BrierScore::new();
                     brier.update(&input).unwrap();
                     close(score, brier.value().unwrap())?;
                 }
@@ -299,7 +301,7 @@ fn smooth_ece_is_its_definition() {
     let labels: Vec<u32> = (0..200).map(|i| u32::from(i % 3 == 0)).collect();
     let rows = sorted(&Predictions::from_probs(&probs, 2, &labels).unwrap());
     assert_eq!(rows.iter().last().map(|(confidence, _)| confidence), Some(1.0));
-    let found = rows.smooth_ece(SmoothConvention::Default);
+    let found = rows.smooth_ece(SmoothConvention::Definition);
     let gauss = |x: f64| (-x * x / (2.0 * found.bandwidth * found.bandwidth)).exp();
     let reflected = |c: f64, t: f64| {
         (-3..=3).map(|k| 2.0 * f64::from(k)).map(|shift| gauss(t - c - shift) + gauss(t + c - shift)).sum::<f64>()
@@ -309,7 +311,7 @@ fn smooth_ece_is_its_definition() {
     let density = |t: f64| rows.iter().map(|(c, _)| reflected(c, t)).sum::<f64>();
     let value = grid().map(residual).sum::<f64>() / grid().map(density).sum::<f64>();
     assert!((found.value - value).abs() < 1e-3 * value, "{found:?}, by definition {value}");
-    assert_eq!(found.convention, SmoothConvention::Default);
+    assert_eq!(found.convention, SmoothConvention::Definition);
     // The bandwidth is where the error crosses it, to a step of the bisection.
     assert!(found.bandwidth >= found.value && found.bandwidth - found.value < 2.0 / 1024.0, "{found:?}");
 }
@@ -328,7 +330,7 @@ fn debiasing_takes_off_the_expectation_of_the_noise() {
         rows.consistency(resamples, 0.95, 5, of).unwrap().mean
     };
     let noise = levels.iter().map(|c| c * (1.0 - c) / f64::from(per_level)).sum::<f64>() / 5.0;
-    let plug_in = expectation(|diagram| diagram.error(Norm::L2).powi(2));
+    let plug_in = expectation(|diagram| diagram.error(CalibrationNorm::L2).powi(2));
     let debiased = expectation(Reliability::debiased_squared_error);
     assert!((plug_in - noise).abs() < 0.05 * noise, "{plug_in}, expected {noise}");
     assert!(debiased.abs() < 0.05 * noise, "{debiased}, expected 0");

@@ -2,7 +2,7 @@
 
 use super::{BINNINGS, TARGETS, rows};
 use mbls_core::metric::{
-    Binning, CalibrationBins, KernelEstimator, Metric, Norm, Reliability, ReliabilityBin, SmoothConvention,
+    Binning, CalibrationBins, CalibrationNorm, KernelEstimator, Metric, Reliability, ReliabilityBin, SmoothConvention,
     SortedTopLabels, TopLabelSamples, TopLabels, kernel_calibration_error,
 };
 use proptest::prelude::*;
@@ -17,7 +17,7 @@ proptest! {
             metric.update(&rows.all()).unwrap();
             let Some(calibration) = metric.value() else { continue };
             let [l1, l2, max, average] =
-                [Norm::L1, Norm::L2, Norm::Max, Norm::Average].map(|norm| calibration.error(norm).value);
+                [CalibrationNorm::L1, CalibrationNorm::L2, CalibrationNorm::Max, CalibrationNorm::Average].map(|norm| calibration.error(norm).value);
             // Means of the same numbers may differ in the last bits.
             prop_assert!(0.0 <= l1 && l1 <= l2 + 1e-12 && l2 <= max + 1e-12 && max <= 1.0);
             prop_assert!(0.0 <= average && average <= max + 1e-12);
@@ -42,7 +42,7 @@ proptest! {
         let gap = (diagram.mean_confidence() - diagram.accuracy()).abs();
         let ks = sorted.kolmogorov_smirnov_error();
         prop_assert!(gap <= ks + 1e-12 && ks <= 1.0);
-        let smooth = sorted.smooth_ece(SmoothConvention::Default);
+        let smooth = sorted.smooth_ece(SmoothConvention::Definition);
         prop_assert!((0.0..=1.0).contains(&smooth.value) && (0.0..=1.0).contains(&smooth.bandwidth));
         prop_assert_eq!(smooth.n, rows.rows.len() as u64);
     }
@@ -112,7 +112,7 @@ fn same_bits_for_any_number_of_threads() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             (
-                rows.consistency(40, 0.9, 4, |rows| rows.smooth_ece(SmoothConvention::Default).value).unwrap(),
+                rows.consistency(40, 0.9, 4, |rows| rows.smooth_ece(SmoothConvention::Definition).value).unwrap(),
                 rows.consistency_band(Binning::EqualMass, 7, 200, 0.9, 4).unwrap().unwrap(),
                 rows.kernel_calibration_error(0.5, KernelEstimator::Biased).unwrap().unwrap(),
                 kernel_calibration_error(&predictions, 0.5, KernelEstimator::Unbiased).unwrap().unwrap(),
@@ -173,7 +173,7 @@ fn smooth_ece_does_not_change_in_a_mirror() {
                 let correct: Vec<bool> = (0..1000).map(|i| (i < correct) != mirrored).collect();
                 samples.add(&TopLabels::new(&[confidence; 1000], &correct).unwrap()).unwrap();
             }
-            samples.value().unwrap().smooth_ece(SmoothConvention::Default)
+            samples.value().unwrap().smooth_ece(SmoothConvention::Definition)
         };
         let (plain, mirrored) = (rows(false), rows(true));
         assert_eq!(plain.bandwidth, mirrored.bandwidth);

@@ -1,8 +1,8 @@
 //! Against values of published packages, see `fixtures/calibration-errors/generate.py`.
 
 use mbls_core::metric::{
-    Binning, Calibration, CalibrationBins, KernelEstimator, Metric, Norm, Predictions, Reliability, SmoothConvention,
-    SortedTopLabels, Target, TopLabelSamples, TopLabels, kernel_calibration_error,
+    Binning, Calibration, CalibrationBins, CalibrationNorm, KernelEstimator, Metric, Predictions, Reliability,
+    SmoothConvention, SortedTopLabels, Target, TopLabelSamples, TopLabels, kernel_calibration_error,
 };
 use serde_json::Value;
 
@@ -71,7 +71,9 @@ fn netcal() {
             2 => case.calibration(Target::Classwise, bins).curves.remove(1).unwrap(),
             _ => case.calibration(Target::TopLabel, bins).curves.remove(0).unwrap(),
         };
-        for (key, norm) in [("ece", Norm::L1), ("mce", Norm::Max), ("ace", Norm::Average)] {
+        for (key, norm) in
+            [("ece", CalibrationNorm::L1), ("mce", CalibrationNorm::Max), ("ace", CalibrationNorm::Average)]
+        {
             case.check(&format!("{key} of {bins} bins"), curve.error(norm), &expected[key], 1e-9);
         }
     });
@@ -81,7 +83,7 @@ fn netcal() {
 fn torchmetrics() {
     for_bins("torchmetrics", |case, bins, expected| {
         let calibration = case.calibration(Target::TopLabel, bins);
-        for (key, norm) in [("l1", Norm::L1), ("l2", Norm::L2), ("max", Norm::Max)] {
+        for (key, norm) in [("l1", CalibrationNorm::L1), ("l2", CalibrationNorm::L2), ("max", CalibrationNorm::Max)] {
             // It adds up in f32.
             case.check(&format!("{key} of {bins} bins"), calibration.error(norm).value, &expected[key], 1e-6);
         }
@@ -95,12 +97,12 @@ fn uncertainty_calibration() {
         let classwise = case.calibration(Target::Classwise, bins);
         let squares = classwise.curves.iter().flatten().map(Reliability::debiased_squared_error);
         for (key, ours) in [
-            ("l1", top_label.error(Norm::L1).value),
-            ("l2", top_label.error(Norm::L2).value),
+            ("l1", top_label.error(CalibrationNorm::L1).value),
+            ("l2", top_label.error(CalibrationNorm::L2).value),
             ("debiased_squared", top_label.curves[0].as_ref().unwrap().debiased_squared_error()),
             ("debiased_l2", top_label.debiased_l2().value),
-            ("classwise_l1", classwise.error(Norm::L1).value),
-            ("classwise_l2", classwise.error(Norm::L2).value),
+            ("classwise_l1", classwise.error(CalibrationNorm::L1).value),
+            ("classwise_l2", classwise.error(CalibrationNorm::L2).value),
             ("classwise_debiased_squared", squares.sum::<f64>() / case.input.classes() as f64),
         ] {
             case.check(&format!("{key} of {bins} bins"), ours, &expected[key], 1e-9);
@@ -115,7 +117,7 @@ fn thresholded() {
     for_bins("uncertainty_metrics", |case, bins, expected| {
         for (above, expected) in expected.as_object().unwrap() {
             let calibration = case.calibration(Target::Thresholded { above: above.parse().unwrap() }, bins);
-            case.check(&format!("error above {above}"), calibration.error(Norm::L1).value, expected, 1e-9);
+            case.check(&format!("error above {above}"), calibration.error(CalibrationNorm::L1).value, expected, 1e-9);
         }
     });
 }
@@ -128,7 +130,7 @@ fn decompositions() {
         let calibration = case.calibration(Target::TopLabel, bins);
         let curve = calibration.curves[0].as_ref().unwrap();
         let brier = curve.brier_decomposition();
-        check("binned Brier score", brier.binned, number("binned_brier"));
+        check("binned BrierScore score", brier.binned, number("binned_brier"));
         check("reliability", brier.reliability, number("binned_brier") - number("calibrated_brier"));
         check("resolution", brier.resolution, number("constant_brier") - number("calibrated_brier"));
         check("uncertainty", brier.uncertainty, number("constant_brier"));

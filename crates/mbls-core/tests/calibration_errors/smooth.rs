@@ -60,7 +60,7 @@ fn smooth_ece_is_right_for_every_error() {
     ];
     let mut errors = Vec::new();
     for (name, groups) in cases {
-        let (found, expected) = (rows(groups).smooth_ece(SmoothConvention::Default), definition(groups));
+        let (found, expected) = (rows(groups).smooth_ece(SmoothConvention::Definition), definition(groups));
         assert!((found.value - expected).abs() < 1e-3, "{name}: {found:?}, by definition {expected}");
         assert!((found.bandwidth - expected).abs() < 1e-3, "{name}: {found:?}, by definition {expected}");
         errors.push(found.value);

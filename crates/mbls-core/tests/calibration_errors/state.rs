@@ -2,8 +2,9 @@
 
 use super::{BINNINGS, TARGETS, rows};
 use mbls_core::metric::{
-    AdaptiveConvention, AdaptiveEce, Binning, CalibrationBins, CalibrationError, KernelEstimator, Metric, Norm,
-    Predictions, ReliabilityBins, Target, TopLabelSamples, TopLabels, kernel_calibration_error,
+    AdaptiveConvention, AdaptiveEce, Binning, CalibrationBins, CalibrationError, CalibrationNorm, KernelEstimator,
+    Metric, PredictionMetric, Predictions, ReliabilityBins, Target, TopLabelSamples, TopLabels,
+    kernel_calibration_error,
 };
 use mbls_core::{Error, bootstrap};
 use proptest::prelude::*;
@@ -18,7 +19,7 @@ fn reloaded<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(metri
 /// Every state of a kind, by every way of adding the batches, gives the same value.
 fn same_by_every_way<M>(empty: &M, whole: &Predictions, batches: &[Predictions]) -> Result<(), TestCaseError>
 where
-    M: for<'a> Metric<Input<'a> = &'a Predictions<'a>> + Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
+    M: PredictionMetric + Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
     M::Value: PartialEq + std::fmt::Debug,
 {
     let mut at_once = empty.clone();
@@ -85,7 +86,7 @@ proptest! {
         }
         same!(ReliabilityBins::new(bins).unwrap());
         same!(TopLabelSamples::new());
-        for convention in [AdaptiveConvention::Default, AdaptiveConvention::Reference] {
+        for convention in [AdaptiveConvention::Definition, AdaptiveConvention::Reference] {
             same!(AdaptiveEce::new(bins, convention).unwrap());
         }
         let indices: Vec<u32> = rows.order.iter().map(|&i| i as u32).collect();
@@ -266,9 +267,9 @@ fn an_error_says_what_it_depends_on() {
         metric.update(&input).unwrap();
         metric.value().unwrap().error(norm)
     };
-    let top = error(Target::TopLabel, Binning::EqualWidth, Norm::L1);
+    let top = error(Target::TopLabel, Binning::EqualWidth, CalibrationNorm::L1);
     assert_eq!(top.to_string(), "0.25000 (L1, top label, 10 bins of equal width, n = 2)");
-    let thresholded = error(Target::Thresholded { above: 0.5 }, Binning::EqualMass, Norm::Average);
+    let thresholded = error(Target::Thresholded { above: 0.5 }, Binning::EqualMass, CalibrationNorm::Average);
     assert_eq!(
         thresholded.to_string(),
         "0.50000 (average over bins, classwise above 0.5, 10 bins of equal mass, n = 2)"

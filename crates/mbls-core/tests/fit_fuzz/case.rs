@@ -1,6 +1,8 @@
 //! Random rows: sizes, scales, ties, duplicates and dependencies as real outputs have them.
 
-use mbls_core::calibration::{Calibrator, CalibratorSpec, Odir, PlattTargets, Reduction, Scores, TemperatureScaling};
+use mbls_core::calibration::{
+    Calibrator, CalibratorSpec, MulticlassReduction, Odir, PlattTargets, Scores, TemperatureScaling,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::fmt;
@@ -80,7 +82,8 @@ fn draw(rng: &mut ChaCha8Rng, probs: &[f64]) -> usize {
 }
 
 fn spec(rng: &mut ChaCha8Rng) -> CalibratorSpec {
-    let reduction = one_of(rng, &[Reduction::Binary, Reduction::OneVsRest, Reduction::TopLabel]);
+    let reduction =
+        one_of(rng, &[MulticlassReduction::Binary, MulticlassReduction::OneVsRest, MulticlassReduction::TopLabel]);
     let strength = log_uniform(rng, 1e-5, 10.0);
     let other = log_uniform(rng, 1e-5, 10.0);
     let odir = one_of(
@@ -108,7 +111,7 @@ fn spec(rng: &mut ChaCha8Rng) -> CalibratorSpec {
 fn size(rng: &mut ChaCha8Rng, spec: &CalibratorSpec) -> (usize, usize) {
     let (most_rows, most_classes) = match spec {
         CalibratorSpec::Platt { reduction, .. } | CalibratorSpec::Beta { reduction } => match reduction {
-            Reduction::Binary => (50_000.0, 2),
+            MulticlassReduction::Binary => (50_000.0, 2),
             _ => one_of(rng, &[(50_000.0, 3), (5_000.0, 10), (500.0, 200)]),
         },
         CalibratorSpec::Vector {} if rng.random_bool(0.03) => (400.0, 200),

@@ -4,7 +4,7 @@ use super::case::Case;
 use super::oracle::{Distance, Softmax, logistic};
 use super::separation::{by_direction, by_threshold};
 use mbls_core::calibration::{
-    BetaCalibration, CalibratorSpec, FittedCalibrator, Odir, PlattScaling, PlattTargets, Reduction,
+    BetaCalibration, CalibratorSpec, FittedCalibrator, MulticlassReduction, Odir, PlattScaling, PlattTargets,
 };
 
 /// The end of a case.
@@ -66,7 +66,7 @@ struct Map {
     positive: Vec<bool>,
 }
 
-fn maps(case: &Case, reduction: Reduction) -> Vec<Map> {
+fn maps(case: &Case, reduction: MulticlassReduction) -> Vec<Map> {
     let (probs, c) = (case.probs(), case.classes);
     let of_class = |class: usize| Map {
         class: Some(class),
@@ -74,9 +74,9 @@ fn maps(case: &Case, reduction: Reduction) -> Vec<Map> {
         positive: case.labels.iter().map(|&label| label as usize == class).collect(),
     };
     match reduction {
-        Reduction::Binary => vec![of_class(1)],
-        Reduction::OneVsRest => (0..c).map(of_class).collect(),
-        Reduction::TopLabel => {
+        MulticlassReduction::Binary => vec![of_class(1)],
+        MulticlassReduction::OneVsRest => (0..c).map(of_class).collect(),
+        MulticlassReduction::TopLabel => {
             let top = |row: &[f64]| (1..c).fold(0, |best, k| if row[k] > row[best] { k } else { best });
             let (probs, positive) = probs
                 .chunks_exact(c)
@@ -85,6 +85,7 @@ fn maps(case: &Case, reduction: Reduction) -> Vec<Map> {
                 .unzip();
             vec![Map { class: None, probs, positive }]
         }
+        other => panic!("{other:?} has no oracle"),
     }
 }
 
@@ -102,6 +103,7 @@ fn platt_distance(map: &Map, fitted: &PlattScaling, targets: PlattTargets) -> Di
     let (of_positive, of_negative) = match targets {
         PlattTargets::Smoothed => ((positives + 1.0) / (positives + 2.0), 1.0 / (negatives + 2.0)),
         PlattTargets::Labels => (1.0, 0.0),
+        other => panic!("{other:?} has no oracle"),
     };
     let targets: Vec<f64> = map.positive.iter().map(|&p| if p { of_positive } else { of_negative }).collect();
     let features = [map.probs.iter().map(|&p| log_odds(p)).collect()];
@@ -180,7 +182,7 @@ pub(crate) fn judge(case: &Case) -> Verdict {
     let found = case.fit.0.fit(&case.scores, &case.labels).map_err(|error| error.to_string());
     match case.fit.0 {
         CalibratorSpec::Platt { reduction, targets } => {
-            if reduction == Reduction::Binary && case.classes != 2 {
+            if reduction == MulticlassReduction::Binary && case.classes != 2 {
                 return if found.is_err() { Verdict::Refused } else { Verdict::Accepted };
             }
             let maps = maps(case, reduction);
@@ -193,6 +195,7 @@ pub(crate) fn judge(case: &Case) -> Verdict {
             let why = |map: &Map| match targets {
                 PlattTargets::Smoothed => None,
                 PlattTargets::Labels => no_optimum(map, false),
+                other => panic!("{other:?} has no oracle"),
             };
             of_maps(&maps, why, found.map(distances))
         }

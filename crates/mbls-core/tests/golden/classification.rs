@@ -122,7 +122,7 @@ fn statistics_of_logits() {
 fn statistics_of_probabilities() {
     for case in cases("probs_evaluator") {
         let (mut metric, input) = (ProbabilityStatistics::new(), case.input());
-        metric.update(&input).unwrap();
+        metric.update(input.unlabelled()).unwrap();
         let report = metric.value().unwrap();
         close(&case, "max_prob", report.confidence);
         close(&case, "kl_div", report.kl_from_uniform);

@@ -5,8 +5,9 @@
 //! are the input and the f32 values the expectation. All others start from the logits.
 
 use mbls_core::metric::{
-    Accuracy, AdaptiveConvention, AdaptiveEce, Binning, CalibrationBins, ClassificationMetrics, ClasswiseConvention,
-    ClasswiseEce, Metric, NegativeLogLikelihood, Norm, Predictions, Reliability, ReliabilityBins, Target,
+    Accuracy, AdaptiveConvention, AdaptiveEce, Binning, CalibrationBins, CalibrationNorm, ClassificationMetrics,
+    ClasswiseConvention, ClasswiseEce, Metric, NegativeLogLikelihood, PredictionMetric, Predictions, Reliability,
+    ReliabilityBins, Target,
 };
 use mbls_testkit::golden;
 use serde_json::Value;
@@ -77,7 +78,7 @@ fn cases() -> Vec<Case> {
 
 fn value<M>(mut metric: M, input: &Predictions) -> M::Value
 where
-    M: for<'a> Metric<Input<'a> = &'a Predictions<'a>>,
+    M: PredictionMetric,
 {
     metric.update(input).unwrap();
     metric.value().unwrap()
@@ -188,7 +189,7 @@ fn default_classwise_convention_where_nothing_drops_out() {
             continue;
         }
         for (bins, recorded) in case.by_bins("bins") {
-            let classwise = ClasswiseEce::new(bins, ClasswiseConvention::Default).unwrap();
+            let classwise = ClasswiseEce::new(bins, ClasswiseConvention::Definition).unwrap();
             let expected = recorded[if case.knife_edge { "cece" } else { "cece_f64" }].as_f64().unwrap();
             case.check("classwise ECE", value(classwise, &input), expected, TOLERANCE);
             compared += 1;
@@ -207,10 +208,10 @@ fn calibration_errors_of_bins_by_rounding_up() {
             // Only a confidence of exactly 0 is an error there, and no case has one.
             let calibration = value(metric, &case.input());
             for (key, norm) in [
-                ("expected_calibration_error", Norm::L1),
-                ("maximum_calibration_error", Norm::Max),
-                ("average_calibration_error", Norm::Average),
-                ("l2_error", Norm::L2),
+                ("expected_calibration_error", CalibrationNorm::L1),
+                ("maximum_calibration_error", CalibrationNorm::Max),
+                ("average_calibration_error", CalibrationNorm::Average),
+                ("l2_error", CalibrationNorm::L2),
             ] {
                 let expected = recorded[key].as_f64().unwrap_or_else(|| panic!("{}: {recorded}", case.name));
                 case.check(&format!("{key} of {bins} bins"), calibration.error(norm).value, expected, TOLERANCE);

@@ -3,7 +3,7 @@
 //! The published code ranks by an f32 softmax. Scores that are equal in exact arithmetic, or nearly so, are ordered by its
 //! rounding: each pair of them may move the area by as much as a pair is worth.
 
-use mbls_core::metric::{Metric, OodDetection, OodScore, OodScores, Predictions};
+use mbls_core::metric::{Metric, OodDetection, OodScore, OodScores, UnlabelledRows};
 use mbls_testkit::golden;
 
 /// How far rounding in f32 may move a score.
@@ -15,13 +15,13 @@ fn area_under_the_roc_curve() {
     let cases = json["ood"].as_object().unwrap();
     assert!(!cases.is_empty());
     for (name, values) in cases {
-        let predictions = |side: &str| {
+        let rows = |side: &str| {
             let logits = &tensors[&format!("{name}/{side}_logits")];
-            let (rows, classes) = logits.dims2().unwrap();
+            let (_, classes) = logits.dims2().unwrap();
             let logits: Vec<f32> = logits.flatten_all().unwrap().to_vec1().unwrap();
-            Predictions::from_logits(&logits, classes, &vec![0; rows]).unwrap().into_owned()
+            UnlabelledRows::from_logits(&logits, classes).unwrap().into_owned()
         };
-        let (inside, outside) = (predictions("in"), predictions("out"));
+        let (inside, outside) = (rows("in"), rows("out"));
         let scores = [
             ("auc_ent", OodScore::EntropyReference),
             ("auc_conf", OodScore::Confidence),

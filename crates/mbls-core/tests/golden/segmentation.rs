@@ -2,8 +2,8 @@
 
 use mbls_core::metric::{
     AbsentClasses, AdaptiveConvention, AdaptiveEce, Background, ClasswiseConvention, ClasswiseEce, ConfusionMatrix,
-    LogitDistanceTail, LogitStatistics, Metric, Overlap, Predictions, SegmentationBatch, SegmentationCalibration,
-    SegmentationCalibrationReport, SegmentationProtocol,
+    LogitDistanceTail, LogitStatistics, Metric, Overlap, PredictionMetric, Predictions, SegmentationBatch,
+    SegmentationCalibration, SegmentationCalibrationReport, SegmentationProtocol,
 };
 use mbls_testkit::golden;
 use serde_json::Value;
@@ -65,7 +65,7 @@ impl Case {
     }
 
     /// The sum of what a metric of predictions saw in all batches.
-    fn pooled<M: for<'a> Metric<Input<'a> = &'a Predictions<'a>>>(&self, mut metric: M, ignored: &[i64]) -> M {
+    fn pooled<M: PredictionMetric>(&self, mut metric: M, ignored: &[i64]) -> M {
         for batch in &self.batches {
             for rows in batch.input(ignored).chunks() {
                 metric.update(&rows.predictions().unwrap()).unwrap();
@@ -159,7 +159,7 @@ fn calibration_of_the_pooled_protocol() {
             case.check("ECE", report.ece, &expected["ece_f64"]);
             let with_adaptive = SegmentationCalibration::with_adaptive_ece(case.bins()).unwrap();
             let with_adaptive = case.calibration(with_adaptive, &ignored);
-            let default = AdaptiveEce::new(case.bins(), AdaptiveConvention::Default).unwrap();
+            let default = AdaptiveEce::new(case.bins(), AdaptiveConvention::Definition).unwrap();
             assert_eq!(with_adaptive.aece, case.pooled(default, &ignored).value());
             assert_eq!(SegmentationCalibrationReport { aece: None, ..with_adaptive }, report);
 

@@ -1,10 +1,10 @@
 //! Logits of minus infinity are classes of probability 0; finite logits have a finite likelihood, however large.
 
 use super::{assert_close, f32s, fixture, labels_of, numbers_of};
-use mbls_core::calibration::{Calibrator, CalibratorSpec, Odir, Reduction, Scores, TemperatureScaling};
+use mbls_core::calibration::{Calibrator, CalibratorSpec, MulticlassReduction, Odir, Scores, TemperatureScaling};
 use mbls_core::metric::{
     ClassificationMetrics, ClippedNegativeLogLikelihood, LogitDistanceTail, LogitRows, LogitStatistics, Metric,
-    NegativeLogLikelihood, OodScore, Predictions, ProbabilityStatistics, Score, SegmentationBatch, energy_scores,
+    NegativeLogLikelihood, OodScore, Predictions, ProbabilityStatistics, ScoreType, SegmentationBatch, energy_scores,
     measure_logits,
 };
 
@@ -26,15 +26,15 @@ fn masked_classes_have_the_probability_zero() {
     assert_close("log-probability", &found, &expected, 1e-14);
     let found: Vec<f64> = rows().map(|row| predictions.squared_error(row)).collect();
     assert_close("squared error", &found, &numbers_of(&case["brier"]), 1e-14);
-    let found: Vec<f64> = OodScore::Entropy.of(&predictions).into_iter().map(|entropy| -entropy).collect();
+    let found: Vec<f64> = OodScore::Entropy.of(predictions.unlabelled()).into_iter().map(|entropy| -entropy).collect();
     assert_close("entropy", &found, &numbers_of(&case["entropy"]), 1e-14);
     let energy = energy_scores(LogitRows::new(&logits, classes).unwrap(), 1.0).unwrap();
     assert_close("energy", &energy, &numbers_of(&case["energy"]), 1e-14);
     for score in [OodScore::Confidence, OodScore::EntropyReference, OodScore::Margin] {
-        assert!(score.of(&predictions).iter().all(|score| score.is_finite()), "{score:?}");
+        assert!(score.of(predictions.unlabelled()).iter().all(|score| score.is_finite()), "{score:?}");
     }
     let mut statistics = ProbabilityStatistics::new();
-    statistics.update(&predictions).unwrap();
+    statistics.update(predictions.unlabelled()).unwrap();
     assert!(statistics.value().unwrap().entropy.is_finite());
 
     let metrics = ClassificationMetrics::new(15).unwrap().with_clipped_nll(f64::EPSILON).unwrap();
@@ -54,11 +54,11 @@ fn masked_classes_have_the_probability_zero() {
 
 #[test]
 fn what_no_softmax_has_stays_an_error() {
-    fn errors<T: Score>(logits: &[T]) -> [String; 3] {
+    fn errors<T: ScoreType>(logits: &[T]) -> [String; 3] {
         [
             Predictions::from_logits(logits, 2, &[0]).map(|_| ()),
             Scores::from_logits(logits, 2).map(|_| ()),
-            TemperatureScaling::fit(logits, 2, &[0]).map(|_| ()),
+            TemperatureScaling::fit_logits(logits, 2, &[0]).map(|_| ()),
         ]
         .map(|result| result.unwrap_err().to_string())
     }
@@ -114,14 +114,14 @@ fn temperature_of_masked_classes() {
     let case = &document["masked"];
     let (logits, labels) = (f32s(&case["logits"]), labels_of(&case["labels"]));
     let expected = case["temperature"].as_f64().unwrap();
-    let fitted = TemperatureScaling::fit(&logits, 5, &labels).unwrap();
+    let fitted = TemperatureScaling::fit_logits(&logits, 5, &labels).unwrap();
     assert_eq!((fitted.masked_labels(), fitted.bound()), (1, None));
     assert!((fitted.temperature() / expected - 1.0).abs() < 1e-6, "{fitted:?}, SciPy {expected}");
     let text = serde_json::to_string(&fitted).unwrap();
     assert_eq!(serde_json::from_str::<TemperatureScaling>(&text).unwrap(), fitted);
     let scaled = fitted.apply(&logits, 5, &labels).unwrap();
     assert_eq!(scaled.log_prob_of_label(7), f64::NEG_INFINITY);
-    let error = TemperatureScaling::fit(&[0.0, MASKED], 2, &[1]).unwrap_err().to_string();
+    let error = TemperatureScaling::fit_logits(&[0.0, MASKED], 2, &[1]).unwrap_err().to_string();
     assert_eq!(error, "temperature scaling: the label of each of the 1 rows is a masked class");
 }
 
@@ -133,7 +133,7 @@ fn temperature_of_cosines() {
     let (logits, labels) = (f32s(&case["logits"]), labels_of(&case["labels"]));
     let expected = case["temperature"].as_f64().unwrap();
     assert!(expected < 0.01, "below the bound of old");
-    let fitted = TemperatureScaling::fit(&logits, 20, &labels).unwrap();
+    let fitted = TemperatureScaling::fit_logits(&logits, 20, &labels).unwrap();
     assert_eq!(fitted.bound(), None);
     assert!((fitted.temperature() / expected - 1.0).abs() < 1e-6, "{fitted:?}, SciPy {expected}");
     let mut nll = NegativeLogLikelihood::new();
@@ -148,7 +148,8 @@ fn calibrators_of_masked_classes() {
     let logits: Vec<f32> = (0..120).map(|i| if i % 7 == 3 { MASKED } else { (i * 37 % 23) as f32 / 5.0 }).collect();
     let labels: Vec<u32> = (0..40).map(|i| i * 5 % 3).collect();
     let scores = Scores::from_logits(&logits, 3).unwrap();
-    for spec in [CalibratorSpec::Temperature {}, CalibratorSpec::Isotonic { reduction: Reduction::OneVsRest }] {
+    for spec in [CalibratorSpec::Temperature {}, CalibratorSpec::Isotonic { reduction: MulticlassReduction::OneVsRest }]
+    {
         let predictions = spec.fit(&scores, &labels).unwrap().predictions(&scores, &labels).unwrap();
         assert!((0..40).all(|row| predictions.probs(row).iter().all(|p| (0.0..=1.0).contains(p))), "{spec:?}");
     }

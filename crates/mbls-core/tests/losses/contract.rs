@@ -4,8 +4,8 @@ use crate::{Evaluated, flat, has_rows, logits, margin_variants, one_of_each, spa
 use candle_core::{DType, Device, Tensor};
 use mbls_core::Error;
 use mbls_core::loss::{
-    AlphaSchedule, Anchor, AugmentedPenalty, ClassReduction, LogitBatch, LogitPenalty, LossSpec, MarginLoss, Norm,
-    PenaltyShape,
+    AlphaSchedule, Anchor, AugmentedPenalty, ClassReduction, LogitBatch, LogitPenalty, LossSpec, MarginLoss,
+    NeighbourNorm, PenaltyShape,
 };
 
 const CPU: Device = Device::Cpu;
@@ -186,7 +186,7 @@ fn settings_out_of_range_are_errors() {
             LossSpec::Acls { margin: 6.0, alpha: 0.1, pos_lambda: 1.0, neg_lambda: value },
             LossSpec::ClassAdaptive { margin: value, penalty: AugmentedPenalty::Phr },
             LossSpec::SpatialLabelSmoothing { sigma: value },
-            LossSpec::NeighbourPenalty { alpha: value, norm: Norm::L1 },
+            LossSpec::NeighbourPenalty { alpha: value, norm: NeighbourNorm::L1 },
         ]
     };
     for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.1] {

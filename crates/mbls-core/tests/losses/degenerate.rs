@@ -5,7 +5,7 @@ use crate::{Evaluated, flat, has_rows, margin_variants, one_of_each, slow, spati
 use candle_core::{DType, Device, Tensor};
 use half::f16;
 use mbls_core::Result;
-use mbls_core::loss::{AugmentedPenalty, LogitBatch, LossSpec, Norm, Reduction};
+use mbls_core::loss::{AugmentedPenalty, LogitBatch, LossSpec, NeighbourNorm, Reduction};
 
 const CPU: Device = Device::Cpu;
 const TYPES: [DType; 4] = [DType::F32, DType::F64, DType::F16, DType::BF16];
@@ -210,7 +210,7 @@ fn what_is_beyond_f16_is_known() -> Result<()> {
         let beyond = matches!(spec, LossSpec::ClassAdaptive { penalty: AugmentedPenalty::P2, .. });
         assert_eq!(gradient.iter().any(|g| !g.is_finite()), beyond, "{spec:?}: {gradient:?}");
     }
-    let large = LossSpec::NeighbourPenalty { alpha: 1.0, norm: Norm::L2 };
+    let large = LossSpec::NeighbourPenalty { alpha: 1.0, norm: NeighbourNorm::L2 };
     let (logits, labels) = batch(&[[1e4; CLASSES]], &[0])?;
     assert!(
         Evaluated::new(&large, &logits.to_dtype(DType::F16)?, &labels, None)?.gradient().iter().all(|g| g.is_finite())

@@ -19,7 +19,7 @@ mod spatial;
 
 use candle_core::{Device, Tensor};
 use evaluated::{Evaluated, flat};
-use mbls_core::loss::{AlphaSchedule, Anchor, AugmentedPenalty, ClassReduction, LossSpec, Norm, PenaltyShape};
+use mbls_core::loss::{AlphaSchedule, Anchor, AugmentedPenalty, ClassReduction, LossSpec, NeighbourNorm, PenaltyShape};
 
 /// One loss of each kind that takes rows alone, with settings at which no term vanishes.
 fn one_of_each() -> Vec<LossSpec> {
@@ -69,8 +69,8 @@ fn margin_variants() -> Vec<LossSpec> {
 fn spatial() -> Vec<LossSpec> {
     vec![
         LossSpec::SpatialLabelSmoothing { sigma: 1.0 },
-        LossSpec::NeighbourPenalty { alpha: 0.2, norm: Norm::L1 },
-        LossSpec::NeighbourPenalty { alpha: 0.2, norm: Norm::L2 },
+        LossSpec::NeighbourPenalty { alpha: 0.2, norm: NeighbourNorm::L1 },
+        LossSpec::NeighbourPenalty { alpha: 0.2, norm: NeighbourNorm::L2 },
     ]
 }
 

@@ -83,6 +83,7 @@ pub(crate) fn row_terms(spec: &LossSpec, logits: &[f64], label: usize) -> Vec<(f
                     PenaltyShape::Quadratic => excess.powi(2),
                     PenaltyShape::Huber { delta } if excess <= delta => excess.powi(2) / 2.0,
                     PenaltyShape::Huber { delta } => delta * (excess - delta / 2.0),
+                    other => panic!("{other:?} has no slow form"),
                 }
             };
             let factor = if class_reduction == ClassReduction::Sum { classes } else { 1.0 };

@@ -3,7 +3,7 @@
 use crate::{Evaluated, flat, logits, spatial};
 use candle_core::{DType, Device, Tensor};
 use mbls_core::Error;
-use mbls_core::loss::{LogitBatch, LossSpec, Norm};
+use mbls_core::loss::{LogitBatch, LossSpec, NeighbourNorm};
 use proptest::prelude::*;
 
 const IGNORED: u32 = 9;
@@ -67,7 +67,7 @@ fn expected(spec: &LossSpec, row: &[f64], label: usize, window: &[(f64, usize)])
         LossSpec::NeighbourPenalty { alpha, norm } => {
             let distance = |k: usize| {
                 let share = window.iter().filter(|(_, label)| *label == k).count() as f64 / window.len() as f64;
-                if norm == Norm::L1 { (share - row[k]).abs() } else { (share - row[k]).powi(2) }
+                if norm == NeighbourNorm::L1 { (share - row[k]).abs() } else { (share - row[k]).powi(2) }
             };
             -log_probs[label] + alpha * (0..CLASSES).map(distance).sum::<f64>() / CLASSES as f64
         }

@@ -1,5 +1,5 @@
 use crate::{batches, check, refused};
-use mbls_core::metric::{Accuracy, BalancedAccuracy, Metric, Predictions, TopKAccuracy};
+use mbls_core::metric::{Accuracy, BalancedAccuracy, Metric, PredictionMetric, Predictions, TopKAccuracy};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -46,7 +46,7 @@ pub(crate) fn rows_in_batches() -> impl Strategy<Value = (Rows, Batches)> {
     batches(1usize..60).prop_flat_map(|batches| (rows(batches.0), Just(batches)))
 }
 
-fn value<M: for<'a> Metric<Input<'a> = &'a Predictions<'a>>>(mut metric: M, input: &Predictions) -> M::Value {
+fn value<M: PredictionMetric>(mut metric: M, input: &Predictions) -> M::Value {
     metric.update(input).unwrap();
     metric.value().unwrap()
 }

@@ -37,7 +37,7 @@ proptest! {
     /// The mean over the classes of the errors of their diagrams is the classwise error.
     #[test]
     fn classwise_diagrams_have_the_classwise_error((rows, _) in rows_in_batches(), bins in 1usize..20) {
-        let mut classwise = ClasswiseEce::new(bins, ClasswiseConvention::Default).unwrap();
+        let mut classwise = ClasswiseEce::new(bins, ClasswiseConvention::Definition).unwrap();
         prop_assert_eq!(classwise.diagrams(), vec![]);
         classwise.update(&rows.all()).unwrap();
         let diagrams = classwise.diagrams();

@@ -1,6 +1,6 @@
 use crate::classification::{rows, rows_in_batches};
 use crate::{check, refused};
-use mbls_core::metric::{LogitDistanceTail, LogitRows, LogitStatistics, Metric, Predictions, ProbabilityStatistics};
+use mbls_core::metric::{LogitDistanceTail, LogitRows, LogitStatistics, Metric, ProbabilityStatistics, UnlabelledRows};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -14,7 +14,7 @@ proptest! {
         check(LogitDistanceTail::new(f64::from(share) / 10.0).unwrap(), &batches, |m, b| {
             m.update(LogitRows::new(&rows.select_logits(b), rows.classes).unwrap()).unwrap();
         });
-        check(ProbabilityStatistics::new(), &batches, |m, b| m.update(&rows.predictions(b)).unwrap());
+        check(ProbabilityStatistics::new(), &batches, |m, b| m.update(rows.predictions(b).unlabelled()).unwrap());
     }
 
     #[test]
@@ -58,7 +58,7 @@ proptest! {
     #[test]
     fn probability_statistics_are_their_definitions(rows in rows(20)) {
         let (mut metric, input) = (ProbabilityStatistics::new(), rows.all());
-        metric.update(&input).unwrap();
+        metric.update(input.unlabelled()).unwrap();
         let report = metric.value().unwrap();
         let classes = rows.classes as f64;
         let mean = |of: &dyn Fn(&[f64]) -> f64| (0..20).map(|row| of(input.probs(row))).sum::<f64>() / 20.0;
@@ -79,7 +79,7 @@ proptest! {
 #[test]
 fn one_hot_probabilities() {
     let mut metric = ProbabilityStatistics::new();
-    metric.update(&Predictions::from_probs(&[1.0, 0.0], 2, &[0]).unwrap()).unwrap();
+    metric.update(&UnlabelledRows::from_probs(&[1.0, 0.0], 2).unwrap()).unwrap();
     let report = metric.value().unwrap();
     assert_eq!((report.entropy, report.confidence, report.l1_from_uniform), (0.0, 1.0, 0.5));
     assert!((report.kl_from_uniform - (0.5f64.ln() + 5.0 * 10f64.ln())).abs() < 1e-9, "{}", report.kl_from_uniform);

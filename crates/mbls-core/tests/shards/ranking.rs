@@ -53,7 +53,7 @@ proptest! {
         prop_assume!(batches.0 > 1);
         let inside = |row: usize| row == 0 || (row + 1 < batches.0 && rows.labels[row] != 0);
         check(OodDetection::new(), &batches, |m, b| {
-            let scores = OodScore::Entropy.of(&rows.predictions(b));
+            let scores = OodScore::Entropy.of(rows.predictions(b).unlabelled());
             let side = |wanted| {
                 let of_side = b.iter().zip(&scores).filter(|(row, _)| inside(**row) == wanted);
                 of_side.map(|(_, score)| *score).collect::<Vec<_>>()
@@ -135,7 +135,7 @@ proptest! {
         let Rows { classes, logits, .. } = &rows;
         let input = rows.all();
         let found = [OodScore::Confidence, OodScore::Entropy, OodScore::EntropyReference, OodScore::Margin];
-        let found = found.map(|score| score.of(&input));
+        let found = found.map(|score| score.of(input.unlabelled()));
         let energies = energy_scores(LogitRows::new(logits, *classes).unwrap(), temperature).unwrap();
         for (row, logits) in logits.chunks(*classes).enumerate() {
             let mut p = input.probs(row).to_vec();
@@ -156,7 +156,7 @@ fn extreme_logits_have_finite_scores() {
     let logits = [3e38, -3e38, 0.0, 3e38, 3e38, 3e38];
     let input = Predictions::from_logits(&logits, 3, &[0, 0]).unwrap();
     for score in [OodScore::Confidence, OodScore::Entropy, OodScore::EntropyReference, OodScore::Margin] {
-        assert!(score.of(&input).iter().all(|score| score.is_finite()), "{score:?}");
+        assert!(score.of(input.unlabelled()).iter().all(|score| score.is_finite()), "{score:?}");
     }
     let rows = LogitRows::new(&logits, 3).unwrap();
     assert!(energy_scores(rows, 1e-3).unwrap().iter().all(|score| score.is_finite()));

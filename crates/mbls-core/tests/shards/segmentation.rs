@@ -111,7 +111,7 @@ proptest! {
         let batch = SegmentationBatch::new(&logits, shape, &rows.labels, &[IGNORED as i64]).unwrap();
         let counted: Vec<usize> = all.into_iter().filter(|&row| rows.labels[row] != IGNORED).collect();
         let found: Vec<_> = batch.chunks().collect();
-        prop_assert_eq!(found.iter().flat_map(|c| c.logits.clone()).collect::<Vec<_>>(), rows.select_logits(&counted));
+        prop_assert_eq!(found.iter().flat_map(|c| c.logits().as_f32().unwrap()).copied().collect::<Vec<_>>(), rows.select_logits(&counted));
         prop_assert_eq!(found.iter().flat_map(|c| c.labels.clone()).collect::<Vec<_>>(), rows.select_labels(&counted));
     }
 
@@ -199,8 +199,8 @@ fn large_batches_come_in_bounded_chunks() {
     let batch = SegmentationBatch::new(&logits, [1, classes, area, 1], &labels, &[3]).unwrap();
     let mut pixel = 0;
     for chunk in batch.chunks() {
-        assert!(chunk.logits.len() <= 1 << 18);
-        for (scores, &label) in chunk.logits.chunks(classes).zip(&chunk.labels) {
+        assert!(chunk.logits().len() <= 1 << 18);
+        for (scores, &label) in chunk.logits().as_f32().unwrap().chunks(classes).zip(&chunk.labels) {
             pixel += usize::from(pixel % 4 == 3);
             assert_eq!((label, scores[2]), ((pixel % 4) as u32, ((pixel + 2 * area) % 7) as f32));
             pixel += 1;
@@ -233,7 +233,7 @@ fn wrong_input_is_refused() {
     }
     // No pixels, whatever the product of the other sizes.
     for shape in [[0, 2, usize::MAX, usize::MAX], [3, 2, 0, usize::MAX], [3, 2, 5, 0]] {
-        assert_eq!(SegmentationBatch::new(&[], shape, &[0u32; 0], &[]).unwrap().chunks().count(), 0);
+        assert_eq!(SegmentationBatch::new(&[0f32; 0], shape, &[0u32; 0], &[]).unwrap().chunks().count(), 0);
     }
     // What is ignored may be anything.
     let logits = [0.0, f32::NAN, 0.0, f32::INFINITY];
@@ -304,7 +304,7 @@ fn states_that_contradict_themselves_are_refused() {
     assert!(calibration(pooled["state"].clone()).contains("[15, 15, 14] bins"));
     pooled["state"]["pooled"]["adaptive"]["state"]["bins"] = json!(15);
     pooled["state"]["pooled"]["adaptive"]["state"]["convention"] = json!("reference");
-    assert!(calibration(pooled["state"].clone()).contains("conventions (Default, Some(Reference))"));
+    assert!(calibration(pooled["state"].clone()).contains("conventions (Definition, Some(Reference))"));
     pooled["state"]["pooled"]["adaptive"] = json!(null);
     pooled["state"]["pooled"]["nll"]["state"]["n"] = json!(1);
     assert!(calibration(pooled["state"].clone()).contains("[1, 0, 0] rows"));

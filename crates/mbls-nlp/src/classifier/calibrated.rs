@@ -107,18 +107,17 @@ impl CalibratedClassifier {
             pad(ids, tokenizer.padding(), row);
         }
         let logits = self.logits(rows, texts.len()).map_err(other)?;
-        // Nothing that depends on a label is asked for. The probabilities are computed as those that the bins were counted from.
-        let labels = vec![0; texts.len()];
-        let predictions = calibration.apply(&logits, classes.len(), &labels).map_err(|e| Error::Other(e.into()))?;
+        // The probabilities are computed as those that the bins were counted from.
+        let rows = calibration.apply_unlabelled(&logits, classes.len()).map_err(|e| Error::Other(e.into()))?;
         let one = |(row, (text, ids)): (usize, (&T, &Vec<u32>))| {
-            let (class, confidence) = (predictions.predicted(row) as usize, predictions.confidence(row));
+            let (class, confidence) = (rows.predicted(row) as usize, rows.confidence(row));
             let mut words = 0;
             tokenizer.rule().each(text.as_ref(), |_| words += 1);
             Classification {
                 class,
                 name: classes[class].clone(),
                 confidence,
-                probabilities: predictions.probs(row).to_vec(),
+                probabilities: rows.probs(row).to_vec(),
                 bin: self.bin(confidence).clone(),
                 words,
                 known_words: ids.len(),

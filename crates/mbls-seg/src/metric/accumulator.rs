@@ -1,10 +1,9 @@
 use super::SegmentationSettings;
-use super::parts::Parts;
+use super::parts::PixelState;
 use super::report::SegmentationReport;
-use super::saved::Saved;
+use super::state::{Published, State};
 use mbls_core::metric::{
-    ConfusionMatrix, Labels, Metric, Reliability, ReliabilityBins, SegmentationBatch, SegmentationCalibration,
-    SegmentationProtocol,
+    self, ConfusionMatrix, Labels, Metric, Reliability, ReliabilityBins, Saved, ScoreSlice, SegmentationBatch,
 };
 use mbls_core::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -28,7 +27,7 @@ use std::collections::btree_map::Entry;
 /// // One picture of 1 x 3 pixels with two classes; the last pixel is void.
 /// let logits = [2.0, 0.0, 0.0, 0.0, 1.0, 0.0];
 /// let mut metrics = SegmentationMetrics::new(2, SegmentationSettings::default())?;
-/// metrics.update(Pictures { logits: &logits, shape: [1, 2, 1, 3], labels: (&[0, 0, 255]).into(), indices: &[0] })?;
+/// metrics.update(Pictures { logits: (&logits).into(), shape: [1, 2, 1, 3], labels: (&[0, 0, 255]).into(), indices: &[0] })?;
 /// let report = metrics.value().expect("a picture was added");
 /// assert_eq!((report.pictures, report.pixels, report.void_pixels), (1, 2, 1));
 /// assert_eq!(report.overlap.expect("two pixels count").pixel_accuracy, 0.5);
@@ -38,31 +37,9 @@ use std::collections::btree_map::Entry;
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Saved", into = "Saved")]
+#[serde(try_from = "Saved<State>", into = "Saved<State>")]
 pub struct SegmentationMetrics {
     pub(super) state: State,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct State {
-    pub(super) settings: SegmentationSettings,
-    pub(super) classes: usize,
-    pub(super) parts: Parts,
-    /// By index.
-    pub(super) pictures: BTreeMap<u64, ReliabilityBins>,
-    pub(super) void_pixels: u64,
-    pub(super) published: Option<Published>,
-}
-
-/// The published protocol.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Published {
-    pub(super) calibration: SegmentationCalibration,
-    /// Batches that added to it, and such as had no pixel that counts.
-    pub(super) batches: u64,
-    pub(super) empty_batches: u64,
 }
 
 /// A batch of pictures: the logits and labels of their pixels, and which of the data set they are.
@@ -72,8 +49,8 @@ pub(super) struct Published {
 /// `shape` is `[N, C, H, W]`, that of `logits`; `labels` `[N, H, W]`; `indices` `[N]`. All in row-major order.
 #[derive(Clone, Copy, Debug)]
 pub struct Pictures<'a> {
-    /// Full-resolution logits.
-    pub logits: &'a [f32],
+    /// Full-resolution logits, of f32, f64 or half precision: `(&logits).into()`.
+    pub logits: ScoreSlice<'a>,
     /// Their shape.
     pub shape: [usize; 4],
     /// Classes and void, of any integer type: `(&labels).into()`.
@@ -90,7 +67,7 @@ impl SegmentationMetrics {
     /// [`Error::Setting`] for fewer than 2 classes and more than 4096, for no bins and more than 65536, where bands times classes
     /// times bins are more than 2^22, and where bands times the square of the classes are more than 2^24.
     pub fn new(classes: usize, settings: SegmentationSettings) -> Result<Self> {
-        let parts = Parts::new(classes, &settings)?;
+        let parts = PixelState::new(classes, &settings)?;
         let published = settings.published.then(|| Published::new(settings.bins)).transpose()?;
         let pictures = BTreeMap::new();
         Ok(Self { state: State { settings, classes, parts, pictures, void_pixels: 0, published } })
@@ -131,10 +108,6 @@ impl SegmentationMetrics {
         self.state.pictures.iter().map(|(&index, bins)| (index, bins))
     }
 
-    fn empty(&self) -> Result<Self> {
-        Self::new(self.state.classes, self.state.settings.clone())
-    }
-
     /// Adds the picture at `image` of a batch.
     fn add_picture(&mut self, batch: SegmentationBatch<'_>, image: usize, input: Pictures<'_>) -> Result<()> {
         let State { settings, parts, pictures, void_pixels, .. } = &mut self.state;
@@ -143,7 +116,7 @@ impl SegmentationMetrics {
         let [_, _, height, width] = input.shape;
         let area = height * width;
         let labels = input.labels.range(image * area..(image + 1) * area);
-        let picture = Parts::of_picture(batch.image(image), labels, width, settings, image * area)?;
+        let picture = PixelState::of_picture(batch.image(image), labels, width, settings, image * area)?;
         *void_pixels += area as u64 - picture.nll.n();
         place.insert(picture.whole_reliability());
         parts.merge(picture)
@@ -152,28 +125,6 @@ impl SegmentationMetrics {
 
 fn twice(picture: u64) -> Error {
     Error::Setting { name: "picture", value: picture.to_string(), expected: "one that was not added before" }
-}
-
-impl Published {
-    fn new(bins: usize) -> Result<Self> {
-        let calibration = SegmentationCalibration::new(bins, SegmentationProtocol::Reference)?;
-        Ok(Self { calibration, batches: 0, empty_batches: 0 })
-    }
-
-    fn update(&mut self, batch: SegmentationBatch<'_>) -> Result<()> {
-        let before = self.calibration.n();
-        self.calibration.update(batch)?;
-        let batches = if self.calibration.n() > before { &mut self.batches } else { &mut self.empty_batches };
-        *batches += 1;
-        Ok(())
-    }
-
-    fn merge(&mut self, other: Self) -> Result<()> {
-        self.calibration.merge(other.calibration)?;
-        self.batches = self.batches.saturating_add(other.batches);
-        self.empty_batches = self.empty_batches.saturating_add(other.empty_batches);
-        Ok(())
-    }
 }
 
 /// An error where a setting of two accumulators differs.
@@ -187,6 +138,22 @@ fn same<T: PartialEq + std::fmt::Debug>(name: &'static str, left: &T, right: &T)
 impl Metric for SegmentationMetrics {
     type Input<'a> = Pictures<'a>;
     type Value = SegmentationReport;
+
+    fn name(&self) -> &'static str {
+        <State as metric::MetricState>::METRIC
+    }
+
+    fn version(&self) -> u32 {
+        <State as metric::MetricState>::VERSION
+    }
+
+    fn empty(&self) -> Self {
+        let State { settings, classes, parts, published, .. } = &self.state;
+        let published = published.as_ref().map(Published::empty);
+        let (settings, parts) = (settings.clone(), parts.empty());
+        let state = State { settings, classes: *classes, parts, pictures: BTreeMap::new(), void_pixels: 0, published };
+        Self { state }
+    }
 
     /// Adds a batch of pictures, on all threads of the current rayon pool.
     ///
@@ -213,7 +180,7 @@ impl Metric for SegmentationMetrics {
         if let Some(&index) = input.indices.iter().find(|index| self.state.pictures.contains_key(index)) {
             return Err(twice(index));
         }
-        let mut added = self.empty()?;
+        let mut added = self.empty();
         (0..batch.images()).try_for_each(|image| added.add_picture(batch, image, input))?;
         if let Some(published) = &mut added.state.published {
             published.update(batch)?;
@@ -246,5 +213,12 @@ impl Metric for SegmentationMetrics {
     /// `None` before the first picture.
     fn value(&self) -> Option<SegmentationReport> {
         (!self.state.pictures.is_empty()).then(|| SegmentationReport::of(&self.state))
+    }
+
+    fn size(&self) -> usize {
+        let State { settings, parts, pictures, published, .. } = &self.state;
+        let of_pictures: usize = pictures.values().map(|bins| size_of::<u64>() + bins.size()).sum();
+        let published = published.as_ref().map_or(0, |published| published.calibration.size());
+        size_of_val(self) + settings.void.capacity() * size_of::<i64>() + parts.allocated() + of_pictures + published
     }
 }

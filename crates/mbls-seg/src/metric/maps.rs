@@ -1,7 +1,7 @@
 use super::accumulator::Pictures;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
-use mbls_core::metric::{Labels, SegmentationBatch};
+use mbls_core::metric::{Labels, ScoreSlice, SegmentationBatch};
 use mbls_data::Error;
 use std::path::Path;
 
@@ -40,7 +40,7 @@ impl PictureMaps {
     /// Those of [`SegmentationBatch::new`]; [`mbls_core::Error::Shape`] for a picture without pixels, or of more than 2^32 - 1 rows
     /// or columns.
     pub fn new<'a>(
-        logits: &'a [f32],
+        logits: impl Into<ScoreSlice<'a>>,
         shape: [usize; 3],
         labels: impl Into<Labels<'a>>,
         void: &'a [i64],
@@ -73,7 +73,7 @@ impl PictureMaps {
         SegmentationBatch::new(pictures.logits, pictures.shape, pictures.labels, void)?;
         let area = height.saturating_mul(width);
         let of = |image: usize| {
-            let scores = &pictures.logits[image * classes * area..][..classes * area];
+            let scores = pictures.logits.range(image * classes * area..(image + 1) * classes * area);
             Self::new(scores, [classes, height, width], pictures.labels.range(image * area..(image + 1) * area), void)
         };
         (0..images).map(of).collect()

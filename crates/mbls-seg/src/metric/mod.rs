@@ -12,6 +12,7 @@ mod parts;
 mod report;
 mod saved;
 mod settings;
+mod state;
 mod summary;
 mod tensors;
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// What is kept of pixels, whatever their picture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Parts {
+pub(super) struct PixelState {
     pub(super) nll: NegativeLogLikelihood,
     /// Where it was asked for.
     pub(super) classwise: Option<ClasswiseEce>,
@@ -23,7 +23,7 @@ pub(super) struct Parts {
 /// The most counts of all bands, 128 MiB of them: a bound on what a saved state can make us allocate.
 const MAX_COUNTS: usize = 1 << 24;
 
-impl Parts {
+impl PixelState {
     pub(super) fn new(classes: usize, settings: &SegmentationSettings) -> Result<Self> {
         let bands = settings.bands.len();
         if classes.saturating_pow(2).saturating_mul(bands) > MAX_COUNTS {
@@ -31,13 +31,29 @@ impl Parts {
             return Err(Error::Setting { name: "distance bands", value, expected });
         }
         let confusion = ConfusionMatrix::new(classes)?;
-        let classwise = || ClasswiseEce::new(settings.bins, ClasswiseConvention::Default);
+        let classwise = || ClasswiseEce::new(settings.bins, ClasswiseConvention::Definition);
         Ok(Self {
             nll: NegativeLogLikelihood::new(),
             classwise: settings.classwise.then(classwise).transpose()?,
             confusion: vec![confusion; bands],
             reliability: GroupedReliability::new(bands * classes, settings.bins)?,
         })
+    }
+
+    pub(super) fn empty(&self) -> Self {
+        Self {
+            nll: self.nll.empty(),
+            classwise: self.classwise.as_ref().map(Metric::empty),
+            confusion: self.confusion.iter().map(Metric::empty).collect(),
+            reliability: self.reliability.empty(),
+        }
+    }
+
+    /// Bytes that are allocated, or in the parts themselves.
+    pub(super) fn allocated(&self) -> usize {
+        let classwise = self.classwise.as_ref().map_or(0, Metric::size);
+        let confusion: usize = self.confusion.iter().map(Metric::size).sum();
+        self.nll.size() + classwise + confusion + self.reliability.size()
     }
 
     /// Those of one picture, on all threads of the current rayon pool; `first` is the index of its first pixel among the batch's.

@@ -1,5 +1,5 @@
 use super::Quantiles;
-use super::accumulator::State;
+use super::state::State;
 use mbls_core::metric::{
     AbsentClasses, Background, ClasswiseEce, ConfusionMatrix, Metric, Overlap, Reliability, ReliabilityBins,
     SegmentationCalibrationReport,

@@ -1,45 +1,16 @@
 use super::SegmentationMetrics;
-use super::accumulator::State;
-use mbls_core::metric::{ClasswiseConvention, Metric, ReliabilityBins, SegmentationProtocol};
+use super::state::State;
+use mbls_core::metric::{self, ClasswiseConvention, Metric, ReliabilityBins, Saved, SegmentationProtocol};
 use mbls_core::{Error, Result};
-use serde::de::{Deserializer, Error as _};
-use serde::{Deserialize, Serialize};
 
-const METRIC: &str = "segmentation-metrics";
-const VERSION: u32 = 1;
-
-/// The state as it is saved, with what tells it from those of other metrics: `{"metric": .., "version": 1, "state": {..}}`.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Saved {
-    #[serde(deserialize_with = "metric")]
-    metric: String,
-    #[serde(deserialize_with = "version")]
-    version: u32,
-    state: State,
-}
-
-fn metric<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let name = String::deserialize(deserializer)?;
-    if name == METRIC { Ok(name) } else { Err(D::Error::custom(format_args!("metric {name:?}: expected {METRIC:?}"))) }
-}
-
-fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    let version = u32::deserialize(deserializer)?;
-    if version == VERSION {
-        return Ok(version);
-    }
-    Err(D::Error::custom(format_args!("version {version} of {METRIC}: expected {VERSION}")))
-}
-
-impl From<SegmentationMetrics> for Saved {
+impl From<SegmentationMetrics> for Saved<State> {
     fn from(metrics: SegmentationMetrics) -> Self {
-        Self { metric: METRIC.into(), version: VERSION, state: metrics.state }
+        Self::new(metrics.state)
     }
 }
 
 fn invalid(problem: String) -> Error {
-    Error::State { metric: METRIC, problem }
+    <State as metric::MetricState>::invalid(problem)
 }
 
 /// An error where two things of a state that must agree do not.
@@ -48,11 +19,11 @@ fn agree<T: PartialEq + std::fmt::Debug>(what: &str, left: T, right: T) -> Resul
 }
 
 /// Every part has checked itself when it was read; here they are held against each other.
-impl TryFrom<Saved> for SegmentationMetrics {
+impl TryFrom<Saved<State>> for SegmentationMetrics {
     type Error = Error;
 
-    fn try_from(saved: Saved) -> Result<Self> {
-        let state = saved.state;
+    fn try_from(saved: Saved<State>) -> Result<Self> {
+        let state = saved.into_state();
         // Refuses the settings, and says what sizes they lead to.
         let empty = Self::new(state.classes, state.settings.clone())?.state;
         let (parts, bins, n) = (&state.parts, state.settings.bins, state.parts.nll.n());
@@ -62,7 +33,7 @@ impl TryFrom<Saved> for SegmentationMetrics {
         agree("classwise errors", state.settings.classwise, parts.classwise.is_some())?;
         if let Some(classwise) = &parts.classwise {
             agree("bins of a class", bins, classwise.bins())?;
-            agree("convention", ClasswiseConvention::Default, classwise.convention())?;
+            agree("convention", ClasswiseConvention::Definition, classwise.convention())?;
             agree("classes", classwise.classes().unwrap_or(state.classes), state.classes)?;
             agree("pixels of the classes", n, classwise.n())?;
         }

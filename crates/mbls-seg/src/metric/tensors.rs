@@ -42,7 +42,7 @@ impl SegmentationMetrics {
         };
         let start = layout.start_offset();
         let logits = &values[start..start + images * classes * height * width];
-        self.update(Pictures { logits, shape: [images, classes, height, width], labels, indices })
+        self.update(Pictures { logits: logits.into(), shape: [images, classes, height, width], labels, indices })
     }
 }
 

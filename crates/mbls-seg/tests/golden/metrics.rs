@@ -54,7 +54,9 @@ fn measure<'a>(
         let first = metrics.pictures() as u64;
         let indices: Vec<u64> = (first..first + batch.shape[0] as u64).collect();
         let (logits, labels) = (&batch.logits, &batch.labels);
-        metrics.update(Pictures { logits, shape: batch.shape, labels: labels.into(), indices: &indices }).unwrap();
+        metrics
+            .update(Pictures { logits: logits.into(), shape: batch.shape, labels: labels.into(), indices: &indices })
+            .unwrap();
     }
     let metrics = metrics.unwrap();
     let report = metrics.value().unwrap();

@@ -10,7 +10,12 @@ fn metrics(classes: usize) -> SegmentationMetrics {
 #[test]
 fn wrong_batches_are_refused_and_leave_no_trace() {
     let mut metrics = metrics(2);
-    let seen = Pictures { logits: &[0.0, 1.0, 2.0, 0.5], shape: [1, 2, 1, 2], labels: (&[0, 1]).into(), indices: &[7] };
+    let seen = Pictures {
+        logits: (&[0.0, 1.0, 2.0, 0.5]).into(),
+        shape: [1, 2, 1, 2],
+        labels: (&[0, 1]).into(),
+        indices: &[7],
+    };
     metrics.update(seen).unwrap();
     let before = metrics.clone();
     let zeros = [0.0f32; 12];
@@ -19,9 +24,9 @@ fn wrong_batches_are_refused_and_leave_no_trace() {
     let mut infinite = zeros;
     infinite[5] = f32::INFINITY;
     let shape = [2, 2, 1, 3];
-    let good = Pictures { logits: &zeros, shape, labels: (&[0, 1, 1, VOID, 0, 1]).into(), indices: &[0, 1] };
+    let good = Pictures { logits: (&zeros).into(), shape, labels: (&[0, 1, 1, VOID, 0, 1]).into(), indices: &[0, 1] };
     let cases = [
-        (Pictures { logits: &zeros[..11], ..good }, "logits: expected [2, 2, 1, 3], found 11 values"),
+        (Pictures { logits: (&zeros[..11]).into(), ..good }, "logits: expected [2, 2, 1, 3], found 11 values"),
         (Pictures { labels: (&[0; 5]).into(), ..good }, "labels: expected [2, 1, 3], found 5 values"),
         (
             Pictures { shape: [2, 3, 1, 2], labels: (&[0; 4]).into(), ..good },
@@ -39,10 +44,10 @@ fn wrong_batches_are_refused_and_leave_no_trace() {
             "label 2 at row 4 is out of range: the logits have 2 classes",
         ),
         (
-            Pictures { logits: &nan, labels: (&[0; 6]).into(), ..good },
+            Pictures { logits: (&nan).into(), labels: (&[0; 6]).into(), ..good },
             "logit NaN at row 5, class 0: expected a finite number",
         ),
-        (Pictures { logits: &infinite, ..good }, "logit inf at row 2, class 1: expected a finite number"),
+        (Pictures { logits: (&infinite).into(), ..good }, "logit inf at row 2, class 1: expected a finite number"),
     ];
     for (input, expected) in cases {
         assert_eq!(metrics.update(input).unwrap_err().to_string(), expected);
@@ -52,16 +57,17 @@ fn wrong_batches_are_refused_and_leave_no_trace() {
     huge[7] = 3e38;
     // Finite logits have a finite likelihood, however large: one pixel of eight has the label of a logit 3e38 below.
     let mut large = metrics.clone();
-    large.update(Pictures { logits: &huge, labels: (&[1; 6]).into(), ..good }).unwrap();
+    large.update(Pictures { logits: (&huge).into(), labels: (&[1; 6]).into(), ..good }).unwrap();
     let nll = large.value().unwrap().calibration.unwrap().nll;
     assert!((nll / (f64::from(3e38f32) / 8.0) - 1.0).abs() < 1e-9, "{nll}");
 
     // The logits of void may be anything.
     nan[8] = 0.0;
     nan[6] = f32::NAN;
-    metrics.update(Pictures { logits: &nan, ..good }).unwrap();
+    metrics.update(Pictures { logits: (&nan).into(), ..good }).unwrap();
     assert_eq!((metrics.pictures(), metrics.pixels()), (3, 7));
-    let nothing = Pictures { logits: &[], shape: [0, 2, 5, 5], labels: (&[0u32; 0]).into(), indices: &[] };
+    let nothing =
+        Pictures { logits: (&[0f32; 0]).into(), shape: [0, 2, 5, 5], labels: (&[0u32; 0]).into(), indices: &[] };
     let before = metrics.clone();
     metrics.update(nothing).unwrap();
     assert_eq!(metrics, before);
@@ -95,7 +101,12 @@ fn pictures_of_void_alone_are_counted_and_skipped() {
     let mut metrics = metrics(3);
     let logits = [f32::NAN; 3 * 8];
     metrics
-        .update(Pictures { logits: &logits, shape: [2, 3, 2, 2], labels: (&[VOID; 8]).into(), indices: &[0, 1] })
+        .update(Pictures {
+            logits: (&logits).into(),
+            shape: [2, 3, 2, 2],
+            labels: (&[VOID; 8]).into(),
+            indices: &[0, 1],
+        })
         .unwrap();
     let report = metrics.value().unwrap();
     assert_eq!((report.pictures, report.void_pictures, report.pixels, report.void_pixels), (2, 2, 0, 8));
@@ -110,7 +121,7 @@ fn pictures_of_void_alone_are_counted_and_skipped() {
 
     // A picture that counts is not changed by them.
     let logits: Vec<f32> = (0..12).map(|i| (i * 5 % 7) as f32).collect();
-    let one = Pictures { logits: &logits, shape: [1, 3, 2, 2], labels: (&[0, 1, 2, 2]).into(), indices: &[2] };
+    let one = Pictures { logits: (&logits).into(), shape: [1, 3, 2, 2], labels: (&[0, 1, 2, 2]).into(), indices: &[2] };
     metrics.update(one).unwrap();
     let mut alone = self::metrics(3);
     alone.update(one).unwrap();
@@ -118,7 +129,14 @@ fn pictures_of_void_alone_are_counted_and_skipped() {
     assert_eq!((with.overlap, with.calibration, with.bands), (alone.overlap, alone.calibration, alone.bands));
     assert_eq!(with.picture_ece, alone.picture_ece);
     // Without pixels.
-    metrics.update(Pictures { logits: &[], shape: [1, 3, 0, 2], labels: (&[0u32; 0]).into(), indices: &[3] }).unwrap();
+    metrics
+        .update(Pictures {
+            logits: (&[0f32; 0]).into(),
+            shape: [1, 3, 0, 2],
+            labels: (&[0u32; 0]).into(),
+            indices: &[3],
+        })
+        .unwrap();
     assert_eq!(metrics.value().unwrap().void_pictures, 3);
 }
 
@@ -129,7 +147,7 @@ fn tensors_are_their_slices() {
     let logits: Vec<f32> = (0..48).map(|i| (i * 31 % 17) as f32 / 4.0).collect();
     let labels: Vec<u32> = (0..16).map(|i| if i % 5 == 4 { VOID } else { i * 7 % 3 }).collect();
     let mut expected = metrics(3);
-    expected.update(Pictures { logits: &logits, shape, labels: (&labels).into(), indices: &[4, 9] }).unwrap();
+    expected.update(Pictures { logits: (&logits).into(), shape, labels: (&labels).into(), indices: &[4, 9] }).unwrap();
 
     let device = &Device::Cpu;
     let tensor = Tensor::from_slice(&logits, &shape, device).unwrap();

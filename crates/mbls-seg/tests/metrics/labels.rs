@@ -16,7 +16,7 @@ fn report(
     let settings = SegmentationSettings { void: vec![void], ..Default::default() };
     let mut metrics = SegmentationMetrics::new(shape[1], settings)?;
     let indices: Vec<u64> = (0..shape[0] as u64).collect();
-    let pictures = Pictures { logits, shape, labels, indices: &indices };
+    let pictures = Pictures { logits: logits.into(), shape, labels, indices: &indices };
     metrics.update(pictures)?;
     // What is saved reads back the same.
     let text = serde_json::to_string(&metrics).expect("JSON");

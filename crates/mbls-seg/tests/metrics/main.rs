@@ -35,7 +35,7 @@ impl Set {
         let logits: Vec<f32> = pictures().flat_map(|(logits, _)| logits).copied().collect();
         let labels: Vec<u32> = pictures().flat_map(|(_, labels)| labels).copied().collect();
         let shape = [indices.len(), self.classes, self.height, self.width];
-        metrics.update(Pictures { logits: &logits, shape, labels: (&labels).into(), indices })
+        metrics.update(Pictures { logits: (&logits).into(), shape, labels: (&labels).into(), indices })
     }
 
     fn indices(&self) -> Vec<u64> {

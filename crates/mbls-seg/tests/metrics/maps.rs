@@ -20,7 +20,7 @@ proptest! {
         let logits: Vec<f32> = set.pictures.iter().flat_map(|(logits, _)| logits.clone()).collect();
         let labels: Vec<u32> = set.pictures.iter().flat_map(|(_, labels)| labels.clone()).collect();
         let shape = [set.pictures.len(), set.classes, set.height, set.width];
-        let all = PictureMaps::of_batch(Pictures { logits: &logits, shape, labels: (&labels).into(), indices: &[] }, &[VOID.into()]).unwrap();
+        let all = PictureMaps::of_batch(Pictures { logits: (&logits).into(), shape, labels: (&labels).into(), indices: &[] }, &[VOID.into()]).unwrap();
         prop_assert_eq!(all.len(), set.pictures.len());
         for (i, (maps, (logits, labels))) in all.iter().zip(&set.pictures).enumerate() {
             let name = format!("picture {i}");
@@ -60,7 +60,7 @@ fn wrong_pictures_and_folders_are_refused() {
     );
     assert_eq!(message(&[], [2, 0, 3], &[]), "picture: expected from 1 to 2^32 - 1 rows and columns, found 0 x 3");
     assert_eq!(message(&[], [2, 3, 0], &[]), "picture: expected from 1 to 2^32 - 1 rows and columns, found 3 x 0");
-    assert_eq!(SegmentationBatch::new(&[], [1, 2, 0, 3], &[0u32; 0], &[]).unwrap().images(), 1);
+    assert_eq!(SegmentationBatch::new(&[0f32; 0], [1, 2, 0, 3], &[0u32; 0], &[]).unwrap().images(), 1);
 
     let folder = tempfile::tempdir().unwrap();
     let maps = PictureMaps::new(&[0.0, 1.0], [2, 1, 1], &[0], &[VOID.into()]).unwrap();

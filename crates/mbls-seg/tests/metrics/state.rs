@@ -132,6 +132,28 @@ fn small_set() -> Set {
     Set { classes: 2, height: 2, width: 6, pictures: vec![(logits, vec![0, 0, 1, 1, VOID, 1, 0, 0, 0, 1, 1, 1])] }
 }
 
+/// What the code of commit 29671d3 saved is read, says what it said, and is saved as it was.
+#[test]
+fn saved_states_read_as_they_were() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/saved-states/segmentation.json");
+    let states: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let read = |name: &str| {
+        let text = states[name]["state"].as_str().unwrap();
+        let metrics: SegmentationMetrics = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&metrics).unwrap(), text, "{name}");
+        metrics
+    };
+    let (empty, full) = (read("segmentation-metrics-empty"), read("segmentation-metrics-full"));
+    assert_eq!(bits(&full), states["segmentation-metrics-full"]["value"].as_str().unwrap());
+    assert_eq!((full.empty(), full.name(), full.version()), (empty.clone(), "segmentation-metrics", 1));
+    assert!(empty.value().is_none() && full.size() > empty.size());
+    let mut merged = empty;
+    merged.check_merge(&full).unwrap();
+    merged.merge(full.clone()).unwrap();
+    assert_eq!(merged, full);
+    assert!(full.check_merge(&full).is_err(), "every picture was added before");
+}
+
 #[test]
 fn states_that_contradict_themselves_are_refused() {
     let set = small_set();

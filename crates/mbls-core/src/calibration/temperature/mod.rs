@@ -3,8 +3,8 @@ mod optimum;
 mod rows;
 
 use super::scores::softmax;
-use super::{Calibrator, ScoreKind, Scores};
-use crate::metric::{Label, Predictions, Score, check_temperature, classes_of, counted_classes_of};
+use super::{Calibrator, Fit, ScoreKind, Scores};
+use crate::metric::{Label, Predictions, ScoreType, UnlabelledRows, check_temperature, classes_of, counted_classes_of};
 use crate::number::is_zero;
 use crate::{Error, Result};
 pub use bound::TemperatureBound;
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// // Margins of 4 that are right in three of four rows: softmax is calibrated where 4 / T = ln 3.
 /// let logits = [4.0, 0.0, 4.0, 0.0, 4.0, 0.0, 4.0, 0.0];
 /// let labels = [0, 0, 0, 1];
-/// let scaling = TemperatureScaling::fit(&logits, 2, &labels)?;
+/// let scaling = TemperatureScaling::fit_logits(&logits, 2, &labels)?;
 /// assert!((scaling.temperature() - 4.0 / 3f64.ln()).abs() < 1e-9);
 /// assert!((scaling.apply(&logits, 2, &labels)?.confidence(0) - 0.75).abs() < 1e-9);
 /// # Ok::<(), mbls_core::Error>(())
@@ -50,6 +50,7 @@ struct Saved {
 /// What a grid of temperatures is searched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum GridObjective {
     /// The least negative log-likelihood.
     Nll,
@@ -61,7 +62,7 @@ pub enum GridObjective {
 const GRID_STEPS: u32 = 100;
 
 impl TemperatureScaling {
-    /// How far [`fit`](Self::fit) goes beyond the ranges of the rows, a range being the distance of a row's largest logit from
+    /// How far [`fit_logits`](Self::fit_logits) goes beyond the ranges of the rows, a range being the distance of a row's largest logit from
     /// its smallest: from the smallest range divided by this number to the largest times it.
     ///
     /// For rows that are all predicted right the optimum is 0, which would make every later error infinitely unlikely; for rows
@@ -96,7 +97,7 @@ impl TemperatureScaling {
     /// # Errors
     ///
     /// [`Error::NoRows`], those of [`Predictions::from_logits`], and [`Error::Fit`] where the label of every row is masked.
-    pub fn fit<T: Score>(logits: &[T], classes: usize, labels: &[impl Label]) -> Result<Self> {
+    pub fn fit_logits<T: ScoreType>(logits: &[T], classes: usize, labels: &[impl Label]) -> Result<Self> {
         Self::fit_rows(&Rows::new(logits, [labels.len(), classes, 1], &classes_of(labels, classes)?, None)?)
     }
 
@@ -113,7 +114,7 @@ impl TemperatureScaling {
     ///
     /// [`Error::Shape`] where the lengths do not fit, [`Error::NoRows`] where all pixels are ignored, and for the pixels that
     /// are not, numbered through all images, [`Error::Label`] and [`Error::Value`].
-    pub fn fit_pixels<T: Score>(
+    pub fn fit_pixels<T: ScoreType>(
         logits: &[T],
         shape: [usize; 4],
         labels: &[impl Label],
@@ -129,15 +130,7 @@ impl TemperatureScaling {
         Self::fit_rows(&Rows::new(logits, [images, classes, positions], &labels, ignore)?)
     }
 
-    /// Fits to scores; of probabilities the logarithms are the logits.
-    pub(super) fn fit_scores(scores: &Scores, labels: &[u32]) -> Result<Self> {
-        match scores.kind() {
-            ScoreKind::Logits => Self::fit(scores.values(), scores.classes(), labels),
-            ScoreKind::Probabilities => Self::fit(&scores.log_probs(), scores.classes(), labels),
-        }
-    }
-
-    fn fit_rows<T: Score>(rows: &Rows<T>) -> Result<Self> {
+    fn fit_rows<T: ScoreType>(rows: &Rows<T>) -> Result<Self> {
         rows.check_likelihood()?;
         let (temperature, bound) = optimum(rows)?;
         // Where both differ by rounding alone, the comparison decides for the one that is not worse.
@@ -153,12 +146,12 @@ impl TemperatureScaling {
     ///
     /// # Errors
     ///
-    /// As [`fit`](Self::fit).
+    /// As [`fit_logits`](Self::fit_logits).
     ///
     /// # References
     ///
     /// The code of Mukhoti et al., NeurIPS 2020 (arXiv 2002.09437).
-    pub fn fit_grid<T: Score>(
+    pub fn fit_grid<T: ScoreType>(
         logits: &[T],
         classes: usize,
         labels: &[impl Label],
@@ -213,13 +206,26 @@ impl TemperatureScaling {
     /// # Errors
     ///
     /// Those of [`Predictions::from_logits`].
-    pub fn apply<'a, T: Score>(
+    pub fn apply<'a, T: ScoreType>(
         &self,
         logits: &'a [T],
         classes: usize,
         labels: &'a [impl Label],
     ) -> Result<Predictions<'a>> {
         Predictions::from_logits_at(logits, classes, labels, self.temperature)
+    }
+
+    /// Scores rows without labels by their scaled logits.
+    ///
+    /// # Shapes
+    ///
+    /// `logits` `[rows, classes]` in row-major order, of any type that is a [`ScoreType`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`UnlabelledRows::from_logits`].
+    pub fn apply_unlabelled<'a, T: ScoreType>(&self, logits: &'a [T], classes: usize) -> Result<UnlabelledRows<'a>> {
+        UnlabelledRows::from_logits_at(logits, classes, self.temperature)
     }
 }
 
@@ -236,6 +242,18 @@ impl From<TemperatureScaling> for Saved {
     fn from(scaling: TemperatureScaling) -> Self {
         let TemperatureScaling { temperature, bound, masked_labels } = scaling;
         Self { temperature, bound, masked_labels }
+    }
+}
+
+impl Fit for TemperatureScaling {
+    type Settings = ();
+
+    /// Fits to scores as [`fit_logits`](Self::fit_logits) does; of probabilities the logarithms are the logits.
+    fn fit(scores: &Scores, labels: &[u32], (): ()) -> Result<Self> {
+        match scores.kind() {
+            ScoreKind::Logits => Self::fit_logits(scores.values(), scores.classes(), labels),
+            ScoreKind::Probabilities => Self::fit_logits(&scores.log_probs(), scores.classes(), labels),
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 use super::rows::Rows;
 use super::{TemperatureBound, TemperatureScaling};
 use crate::Result;
-use crate::metric::Score;
+use crate::metric::ScoreType;
 
 /// The temperatures between which most optima lie, where a search in units of 1 begins.
 const USUAL: (f64, f64) = (1e-2, 1e4);
 
 /// The temperature at which the derivative changes its sign, or the end of the range that it points to.
-pub(super) fn optimum<T: Score>(rows: &Rows<T>) -> Result<(f64, Option<TemperatureBound>)> {
+pub(super) fn optimum<T: ScoreType>(rows: &Rows<T>) -> Result<(f64, Option<TemperatureBound>)> {
     let Some((least, greatest)) = rows.ranges() else {
         // No logit differs from another of its row.
         return Ok((1.0, None));
@@ -47,7 +47,7 @@ pub(super) fn optimum<T: Score>(rows: &Rows<T>) -> Result<(f64, Option<Temperatu
 }
 
 /// The root of the derivative in `log b` between `low` and `high`, from a place where the derivatives are given.
-fn root<T: Score>(rows: &Rows<T>, mut low: f64, mut high: f64, mut at: f64, start: [f64; 2]) -> Result<f64> {
+fn root<T: ScoreType>(rows: &Rows<T>, mut low: f64, mut high: f64, mut at: f64, start: [f64; 2]) -> Result<f64> {
     const TOLERANCE: f64 = 1e-13;
     let [mut first, mut second] = start;
     let mut last_step = high - low;

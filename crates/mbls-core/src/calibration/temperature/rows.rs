@@ -1,5 +1,5 @@
 use super::TemperatureScaling;
-use crate::metric::{FixedSum, Metric, Predictions, ReliabilityBins, Score, check_classes, check_row};
+use crate::metric::{FixedSum, Metric, Predictions, ReliabilityBins, ScoreType, check_classes, check_row};
 use crate::simd::{exp, ln};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -29,7 +29,7 @@ const ORDINARY: i32 = 500;
 /// Rows per task. Sums are exact, so the number changes no result.
 const CHUNK: usize = 1024;
 
-impl<'a, T: Score> Rows<'a, T> {
+impl<'a, T: ScoreType> Rows<'a, T> {
     pub(super) fn new(
         logits: &'a [T],
         [images, classes, positions]: [usize; 3],

@@ -57,7 +57,7 @@ pub(super) fn forward(batch: &LogitBatch, plan: &Plan) -> Result<Option<LossOutp
         return Ok(None);
     }
     let op::Values { total, terms } = op::apply(batch, plan)?;
-    mask::check(batch, &total)?;
+    mask::check(&total, || batch.logits(), batch.targets())?;
     let terms = plan.terms().into_iter().zip(terms).filter_map(|(term, value)| {
         let (name, weight) = term?;
         Some(Term { name, weight, value })

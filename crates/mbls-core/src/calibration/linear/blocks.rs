@@ -1,0 +1,104 @@
+//! The blocks of a Hessian that belong to one class each: what conjugate gradients are preconditioned by.
+
+use rayon::prelude::*;
+
+/// A positive semidefinite matrix `L L^T`, of the rows and columns that do not depend on others.
+struct Factor {
+    /// The rows and columns in the order in which they were eliminated.
+    order: Vec<usize>,
+    /// Lower triangular, row `i` of `i + 1` numbers behind each other.
+    lower: Vec<f64>,
+}
+
+impl Factor {
+    /// Of a matrix `[size, size]` whose diagonal was summed up of `magnitudes`: what of it rounding alone
+    /// may have made is left out.
+    fn new(matrix: &[f64], magnitudes: &[f64]) -> Self {
+        let size = magnitudes.len();
+        let least = |i: usize| (size as f64 + 16.0) * f64::EPSILON * magnitudes[i];
+        let mut rests: Vec<f64> = (0..size).map(|i| matrix[i * size + i]).collect();
+        // Per index, the row of L as far as it is known.
+        let mut rows: Vec<Vec<f64>> = vec![Vec::new(); size];
+        let mut left: Vec<usize> = (0..size).collect();
+        let (mut order, mut lower) = (Vec::new(), Vec::new());
+        let share = |i: usize, rests: &[f64]| if magnitudes[i] > 0.0 { rests[i] / magnitudes[i] } else { 0.0 };
+        while let Some(at) = (0..left.len())
+            .max_by(|&a, &b| share(left[a], &rests).total_cmp(&share(left[b], &rests)).then(left[b].cmp(&left[a])))
+        {
+            let pivot = left.swap_remove(at);
+            if rests[pivot].is_nan() || rests[pivot] <= least(pivot) {
+                break;
+            }
+            let root = rests[pivot].sqrt();
+            let own = std::mem::take(&mut rows[pivot]);
+            for &i in &left {
+                let product: f64 = rows[i].iter().zip(&own).map(|(a, b)| a * b).sum();
+                let value = (matrix[i * size + pivot] - product) / root;
+                rests[i] -= value * value;
+                rows[i].push(value);
+            }
+            lower.extend(own);
+            lower.push(root);
+            order.push(pivot);
+        }
+        Self { order, lower }
+    }
+
+    fn row(&self, i: usize) -> &[f64] {
+        &self.lower[i * (i + 1) / 2..][..=i]
+    }
+
+    /// The solution of `L L^T x = b`; 0 where rows were left out.
+    fn solve(&self, b: &[f64]) -> Vec<f64> {
+        let n = self.order.len();
+        let mut y: Vec<f64> = self.order.iter().map(|&i| b[i]).collect();
+        for i in 0..n {
+            let row = self.row(i);
+            let product: f64 = row[..i].iter().zip(&y).map(|(l, y)| l * y).sum();
+            y[i] = (y[i] - product) / row[i];
+        }
+        for i in (0..n).rev() {
+            let row = self.row(i);
+            y[i] /= row[i];
+            let value = y[i];
+            y[..i].iter_mut().zip(row).for_each(|(y, l)| *y -= l * value);
+        }
+        let mut x = vec![0.0; b.len()];
+        self.order.iter().zip(y).for_each(|(&i, y)| x[i] = y);
+        x
+    }
+}
+
+/// One factor per class of the variables `[size, classes]`.
+pub(in crate::calibration) struct Blocks {
+    classes: usize,
+    factors: Vec<Factor>,
+}
+
+impl Blocks {
+    /// Of one matrix `[size, size]` per class, with the magnitudes that its diagonal was summed up of.
+    pub(in crate::calibration) fn new(classes: usize, block: impl Fn(usize) -> (Vec<f64>, Vec<f64>) + Sync) -> Self {
+        let factor = |class: usize| {
+            let (matrix, magnitudes) = block(class);
+            Factor::new(&matrix, &magnitudes)
+        };
+        Self { classes, factors: (0..classes).into_par_iter().map(factor).collect() }
+    }
+
+    pub(in crate::calibration) fn solve(&self, b: &[f64]) -> Vec<f64> {
+        let solutions: Vec<Vec<f64>> = self
+            .factors
+            .par_iter()
+            .enumerate()
+            .map(|(k, factor)| {
+                let own: Vec<f64> = b.iter().skip(k).step_by(self.classes).copied().collect();
+                factor.solve(&own)
+            })
+            .collect();
+        let mut x = vec![0.0; b.len()];
+        for (k, solution) in solutions.into_iter().enumerate() {
+            x.iter_mut().skip(k).step_by(self.classes).zip(solution).for_each(|(x, value)| *x = value);
+        }
+        x
+    }
+}

@@ -1,0 +1,54 @@
+//! Newton steps by conjugate gradients.
+
+use crate::calibration::numeric::newton::Step;
+use crate::calibration::numeric::sums::sum;
+
+/// A direction whose curvature is this share of that of its preconditioner is flat: rounding makes as
+/// much.
+const FLAT: f64 = 1e-13;
+
+/// The Newton step of a gradient, until the preconditioned square of the residual is `accuracy` of what
+/// it was.
+///
+/// `precondition` is about the inverse of the Hessian `times`; a direction that it maps to 0 has no part
+/// in the step.
+pub(in crate::calibration) fn newton_step(
+    gradient: &[f64],
+    accuracy: f64,
+    precondition: impl Fn(&[f64]) -> Vec<f64>,
+    times: impl Fn(&[f64]) -> Vec<f64>,
+) -> Step {
+    let n = gradient.len();
+    let mut step = vec![0.0; n];
+    let mut residual: Vec<f64> = gradient.iter().map(|g| -g).collect();
+    let mut direction = precondition(&residual);
+    let mut square = dot(&residual, &direction);
+    // The direction's square as the preconditioner measures it.
+    let mut size = square;
+    let enough = square * accuracy;
+    let mut decrement = 0.0;
+    for _ in 0..(2 * n + 20).min(1000) {
+        if square <= enough {
+            break;
+        }
+        let product = times(&direction);
+        let curvature = dot(&direction, &product);
+        if curvature <= FLAT * size {
+            break;
+        }
+        let length = square / curvature;
+        decrement += length * square;
+        step.iter_mut().zip(&direction).for_each(|(s, d)| *s += length * d);
+        residual.iter_mut().zip(&product).for_each(|(r, p)| *r -= length * p);
+        let preconditioned = precondition(&residual);
+        let next = dot(&residual, &preconditioned);
+        let turn = next / square;
+        direction.iter_mut().zip(&preconditioned).for_each(|(d, z)| *d = z + turn * *d);
+        (square, size) = (next, next + turn * turn * size);
+    }
+    Step { direction: step, decrement }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    sum(a.iter().zip(b).map(|(a, b)| a * b))
+}

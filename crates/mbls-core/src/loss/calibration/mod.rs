@@ -1,0 +1,7 @@
+//! Losses that measure calibration in a batch.
+
+pub(in crate::loss) mod mdca;
+pub(in crate::loss) mod mmce;
+
+pub use mdca::Mdca;
+pub use mmce::Mmce;

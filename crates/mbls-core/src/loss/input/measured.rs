@@ -1,0 +1,70 @@
+//! From tensors to metrics, which know slices alone.
+
+use crate::Result;
+use crate::loss::LogitBatch;
+use crate::metric::{PredictionMetric, Predictions, measure_logits};
+use candle_core::{CpuStorage, DType, Device, Storage};
+
+impl LogitBatch {
+    /// The rows that count as predictions, for a metric to be updated with; the logits are copied to the host.
+    ///
+    /// ```
+    /// use candle_core::{Device, Tensor};
+    /// use mbls_core::loss::LogitBatch;
+    /// use mbls_core::metric::{Accuracy, Metric};
+    ///
+    /// let logits = Tensor::new(&[[2f32, 0.], [0., 1.], [0., 3.]], &Device::Cpu)?;
+    /// let batch = LogitBatch::new(&logits, &Tensor::new(&[0u32, 255, 0], &Device::Cpu)?, Some(255))?;
+    /// let mut accuracy = Accuracy::new();
+    /// accuracy.update(&batch.predictions()?)?;
+    /// assert_eq!(accuracy.value(), Some(0.5));
+    /// # Ok::<(), mbls_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Value`](crate::Error::Value) for a logit that is not finite, or where candle fails.
+    pub fn predictions(&self) -> Result<Predictions<'static>> {
+        self.on_host(|logits, labels| match logits {
+            Host::Single(logits) => Ok(Predictions::from_logits(logits, self.classes(), labels)?.into_owned()),
+            Host::Double(logits) => Ok(Predictions::from_logits(logits, self.classes(), labels)?.into_owned()),
+        })
+    }
+
+    /// Measures the rows that count with a metric that has seen nothing, as [`measure_logits`] does: of a large batch no more
+    /// than the logits themselves is held.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`measure_logits`], or where candle fails.
+    pub fn measure<M>(&self, empty: &M) -> Result<M>
+    where
+        M: PredictionMetric + Sync,
+    {
+        self.on_host(|logits, labels| match logits {
+            Host::Single(logits) => measure_logits(empty, logits, self.classes(), labels),
+            Host::Double(logits) => measure_logits(empty, logits, self.classes(), labels),
+        })
+    }
+
+    fn on_host<R>(&self, read: impl FnOnce(Host, &[u32]) -> Result<R>) -> Result<R> {
+        let logits = self.logits()?.detach().to_device(&Device::Cpu)?;
+        let labels: Vec<u32> = self.kept_targets().copied().collect();
+        let (storage, layout) = logits.storage_and_layout();
+        let range = layout.start_offset()..layout.start_offset() + logits.elem_count();
+        match &*storage {
+            Storage::Cpu(CpuStorage::F32(values)) => read(Host::Single(&values[range]), &labels),
+            Storage::Cpu(CpuStorage::F64(values)) => read(Host::Double(&values[range]), &labels),
+            _ => {
+                let found = DType::as_str(&logits.dtype());
+                Err(candle_core::Error::Msg(format!("logits became {found} on the host: expected f32 or f64")).into())
+            }
+        }
+    }
+}
+
+/// Logits `[rows, classes]` on the host.
+enum Host<'a> {
+    Single(&'a [f32]),
+    Double(&'a [f64]),
+}

@@ -1,0 +1,24 @@
+//! What accumulators and batches must have in common.
+
+use crate::{Error, Result};
+
+/// An error where a batch has another number of classes than the batches before it.
+pub(in crate::metric) fn same_classes(what: &'static str, before: Option<usize>, found: usize) -> Result<()> {
+    match before {
+        Some(classes) if classes != found => Err(Error::Shape {
+            what,
+            expected: format!("{classes} classes, as before"),
+            found: format!("{found} classes"),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// An error where a setting of two accumulators differs.
+pub(in crate::metric) fn same<T: PartialEq + std::fmt::Debug>(name: &'static str, left: T, right: T) -> Result<()> {
+    if left == right {
+        Ok(())
+    } else {
+        Err(Error::Merge { name, left: format!("{left:?}"), right: format!("{right:?}") })
+    }
+}

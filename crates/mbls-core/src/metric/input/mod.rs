@@ -1,0 +1,41 @@
+mod classes;
+mod counted_rows;
+pub(in crate::metric) mod label;
+mod labelled_scores;
+mod logit_rows;
+mod masked;
+mod precision;
+mod predictions;
+mod probability_rows;
+pub(in crate::metric) mod score_slice;
+mod score_type;
+pub(in crate::metric) mod softmax;
+mod stored_scores;
+mod top_labels;
+mod unlabelled_rows;
+
+pub(crate) use classes::check_classes;
+pub use counted_rows::CountedRows;
+pub(in crate::metric) use label::with_slice;
+pub use label::{Label, Labels};
+pub(crate) use label::{classes_of, counted_classes_of};
+
+pub(crate) use label::{not_a_class, of_type};
+pub use labelled_scores::LabelledScores;
+pub(in crate::metric) use labelled_scores::at_place;
+pub use logit_rows::LogitRows;
+pub(in crate::metric) use logit_rows::Spread;
+
+pub(crate) use masked::{check_logits, check_row};
+pub use precision::Precision;
+pub use predictions::Predictions;
+pub(crate) use probability_rows::check_probs;
+pub use score_slice::ScoreSlice;
+pub(in crate::metric) use score_slice::{numbers, with_scores};
+pub use score_type::ScoreType;
+pub(in crate::metric) use softmax::{BLOCK, GROUP};
+pub(in crate::metric) use stored_scores::StoredScores;
+pub use top_labels::TopLabels;
+pub(in crate::metric) use top_labels::top_labels;
+pub use unlabelled_rows::UnlabelledRows;
+pub(crate) use unlabelled_rows::{check_temperature, first_maximum};

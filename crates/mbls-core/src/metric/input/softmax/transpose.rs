@@ -1,0 +1,27 @@
+//! Rows as columns.
+
+use super::number::Number;
+use super::{FEW, LANES};
+
+/// Up to eight rows as columns; lanes without a row repeat the first.
+#[inline(always)]
+pub(super) fn transposed<'a, T: Number>(
+    rows: &[T],
+    classes: usize,
+    columns: &'a mut [[T; LANES]; FEW],
+) -> &'a [[T; LANES]] {
+    let columns = &mut columns[..classes];
+    if rows.len() < LANES * classes || !T::transpose(rows, classes, columns) {
+        transpose_each(rows, classes, columns);
+    }
+    columns
+}
+
+fn transpose_each<T: Number>(rows: &[T], classes: usize, columns: &mut [[T; LANES]]) {
+    for lane in 0..LANES {
+        let start = if (lane + 1) * classes <= rows.len() { lane * classes } else { 0 };
+        for (column, &score) in columns.iter_mut().zip(&rows[start..start + classes]) {
+            column[lane] = score;
+        }
+    }
+}

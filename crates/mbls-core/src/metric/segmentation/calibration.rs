@@ -1,0 +1,379 @@
+use super::batch::{PixelRows, SegmentationBatch};
+use crate::metric::agreement::same;
+use crate::metric::calibration::{
+    AdaptiveConvention, AdaptiveEce, ClasswiseConvention, ClasswiseEce, Reliability, ReliabilityBins,
+};
+use crate::metric::contract::Metric;
+use crate::metric::exact::{FixedSum, add_counts};
+use crate::metric::proper::NegativeLogLikelihood;
+use crate::metric::saved::{self, Saved};
+use crate::number::is_zero;
+use crate::{Error, Result};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// Over what the calibration errors of a segmentation are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SegmentationProtocol {
+    /// All pixels that are not ignored, in one histogram.
+    #[default]
+    Pooled,
+    /// As published numbers were computed: pixels of label 0 are left out, each batch has errors of its own (in the reference
+    /// conventions), and the value is their mean, weighted by the numbers of pixels.
+    ///
+    /// It depends on how the data is cut into batches, and is larger than the pooled errors where a batch has few pixels per
+    /// bin. A batch without a pixel that counts adds nothing; published code fails there.
+    Reference,
+}
+
+/// The calibration of a segmentation, pixel by pixel, on all threads of the current rayon pool: the same bits for any number.
+///
+/// The state of [`SegmentationProtocol::Pooled`] has a size of bins times classes. Adaptive ECE, whose definition needs every
+/// confidence, takes 8 bytes per pixel more and is left out unless [`with_adaptive_ece`](Self::with_adaptive_ece) asks for it.
+/// The state of [`SegmentationProtocol::Reference`] is a few numbers; each update needs 8 bytes per pixel of its batch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Saved<State>", into = "Saved<State>")]
+pub struct SegmentationCalibration {
+    state: State,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum State {
+    Pooled(PooledState),
+    Reference(Means),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PooledState {
+    nll: NegativeLogLikelihood,
+    reliability: ReliabilityBins,
+    classwise: ClasswiseEce,
+    adaptive: Option<AdaptiveEce>,
+}
+
+/// Sums over batches of their errors times their pixels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Means {
+    bins: usize,
+    batches: u64,
+    /// The mean of batch means, weighted by their counts, is the mean.
+    nll: NegativeLogLikelihood,
+    ece: FixedSum,
+    aece: FixedSum,
+    cece: FixedSum,
+}
+
+/// The calibration of a segmentation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SegmentationCalibrationReport {
+    /// What the errors are taken over.
+    pub protocol: SegmentationProtocol,
+    /// Number of pixels that count.
+    pub n: u64,
+    /// Mean negative log-likelihood of the labels; infinite where one has the probability 0.
+    #[serde(with = "crate::number")]
+    pub nll: f64,
+    /// The pixels whose label has the probability 0; saved where there are any.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub infinite_nll_rows: u64,
+    /// Expected calibration error.
+    pub ece: f64,
+    /// Adaptive expected calibration error, where it was asked for.
+    pub aece: Option<f64>,
+    /// Classwise expected calibration error.
+    pub cece: f64,
+    /// The reliability diagram of the pooled pixels.
+    pub reliability: Option<Reliability>,
+}
+
+impl SegmentationCalibration {
+    /// No pixels yet, for `bins` bins (15 is usual). Pooled, it has no adaptive ECE.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for no bins and for more than 65536.
+    pub fn new(bins: usize, protocol: SegmentationProtocol) -> Result<Self> {
+        let parts = PooledState::new(bins, AdaptiveConvention::Definition, ClasswiseConvention::Definition)?;
+        let state = match protocol {
+            SegmentationProtocol::Pooled => State::Pooled(PooledState { adaptive: None, ..parts }),
+            SegmentationProtocol::Reference => State::Reference(Means::new(bins)),
+        };
+        Ok(Self { state })
+    }
+
+    /// No pixels yet: pooled, with adaptive ECE, for 8 bytes per pixel.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_adaptive_ece(bins: usize) -> Result<Self> {
+        let parts = PooledState::new(bins, AdaptiveConvention::Definition, ClasswiseConvention::Definition)?;
+        Ok(Self { state: State::Pooled(parts) })
+    }
+
+    /// The protocol.
+    pub fn protocol(&self) -> SegmentationProtocol {
+        match self.state {
+            State::Pooled(_) => SegmentationProtocol::Pooled,
+            State::Reference(_) => SegmentationProtocol::Reference,
+        }
+    }
+
+    /// The number of bins.
+    pub fn bins(&self) -> usize {
+        match &self.state {
+            State::Pooled(parts) => parts.reliability.bins(),
+            State::Reference(means) => means.bins,
+        }
+    }
+
+    /// The number of pixels that count.
+    pub fn n(&self) -> u64 {
+        match &self.state {
+            State::Pooled(parts) => parts.nll.n(),
+            State::Reference(means) => means.nll.n(),
+        }
+    }
+}
+
+impl PooledState {
+    fn new(bins: usize, adaptive: AdaptiveConvention, classwise: ClasswiseConvention) -> Result<Self> {
+        Ok(Self {
+            nll: NegativeLogLikelihood::new(),
+            reliability: ReliabilityBins::new(bins)?,
+            classwise: ClasswiseEce::new(bins, classwise)?,
+            adaptive: Some(AdaptiveEce::new(bins, adaptive)?),
+        })
+    }
+
+    fn empty(&self) -> Self {
+        Self {
+            nll: self.nll.empty(),
+            reliability: self.reliability.empty(),
+            classwise: self.classwise.empty(),
+            adaptive: self.adaptive.as_ref().map(Metric::empty),
+        }
+    }
+
+    /// Bytes that are allocated.
+    fn allocated(&self) -> usize {
+        let adaptive = self.adaptive.as_ref().map_or(0, Metric::size);
+        let all = self.nll.size() + self.reliability.size() + self.classwise.size() + adaptive;
+        let own = size_of_val(&self.nll) + size_of_val(&self.reliability) + size_of_val(&self.classwise);
+        all - own - self.adaptive.as_ref().map_or(0, size_of_val)
+    }
+
+    /// These parts, empty, with the pixels whose label meets a condition, on all threads of the current rayon pool.
+    fn with(&self, batch: SegmentationBatch<'_>, keep: impl Fn(u32) -> bool + Sync) -> Result<Self> {
+        let add = |mut parts: Self, block: usize| parts.update(&batch.block(block, &keep)).map(|()| parts);
+        let merge = |mut a: Self, b: Self| a.merge(b).map(|()| a);
+        let blocks = 0..batch.blocks();
+        let all = blocks.clone().into_par_iter().try_fold(|| self.clone(), add).try_reduce(|| self.clone(), merge);
+        // Which of several errors comes first among threads is chance.
+        all.or_else(|_| blocks.into_iter().try_fold(self.clone(), add))
+    }
+
+    fn update(&mut self, rows: &PixelRows) -> Result<()> {
+        let input = rows.predictions()?;
+        self.nll.update(&input).map_err(|mut error| {
+            if let Error::Value { row, .. } = &mut error {
+                *row = rows.pixels[*row];
+            }
+            error
+        })?;
+        self.reliability.update(&input)?;
+        self.classwise.update(&input)?;
+        match &mut self.adaptive {
+            Some(adaptive) => adaptive.update(&input),
+            None => Ok(()),
+        }
+    }
+
+    fn merge(&mut self, other: Self) -> Result<()> {
+        // What can fail comes first, so that none of the parts is ahead of another afterwards.
+        self.reliability.check_merge(&other.reliability)?;
+        self.classwise.check_merge(&other.classwise)?;
+        same("adaptive ECE", self.adaptive.is_some(), other.adaptive.is_some())?;
+        self.nll.merge(other.nll)?;
+        self.reliability.merge(other.reliability)?;
+        self.classwise.merge(other.classwise)?;
+        match (&mut self.adaptive, other.adaptive) {
+            (Some(adaptive), Some(other)) => adaptive.merge(other),
+            _ => Ok(()),
+        }
+    }
+
+    fn report(&self) -> Option<SegmentationCalibrationReport> {
+        let reliability = self.reliability.value()?;
+        Some(SegmentationCalibrationReport {
+            protocol: SegmentationProtocol::Pooled,
+            n: reliability.n,
+            nll: self.nll.value()?,
+            infinite_nll_rows: self.nll.infinite(),
+            ece: reliability.ece(),
+            aece: self.adaptive.as_ref().and_then(Metric::value),
+            cece: self.classwise.value()?,
+            reliability: Some(reliability),
+        })
+    }
+
+    fn check(&self) -> Result<()> {
+        let mut rows = vec![self.nll.n(), self.reliability.n(), self.classwise.n()];
+        let mut bins = vec![self.reliability.bins(), self.classwise.bins()];
+        rows.extend(self.adaptive.as_ref().map(AdaptiveEce::n));
+        bins.extend(self.adaptive.as_ref().map(AdaptiveEce::bins));
+        let conventions = (self.classwise.convention(), self.adaptive.as_ref().map(AdaptiveEce::convention));
+        if rows.iter().any(|n| *n != rows[0]) || bins.iter().any(|b| *b != bins[0]) {
+            return Err(invalid(format!("its parts have {rows:?} rows and {bins:?} bins")));
+        }
+        match conventions {
+            (ClasswiseConvention::Definition, None | Some(AdaptiveConvention::Definition)) => Ok(()),
+            _ => Err(invalid(format!("pooled errors of the conventions {conventions:?}"))),
+        }
+    }
+}
+
+impl Means {
+    fn new(bins: usize) -> Self {
+        let zero = FixedSum::default();
+        Self { bins, batches: 0, nll: NegativeLogLikelihood::new(), ece: zero, aece: zero, cece: zero }
+    }
+
+    /// What one batch adds.
+    fn of(bins: usize, batch: SegmentationBatch<'_>) -> Result<Self> {
+        let parts = PooledState::new(bins, AdaptiveConvention::Reference, ClasswiseConvention::Reference)?;
+        let parts = parts.with(batch, |label| label != 0)?;
+        let mut means = Self::new(bins);
+        if let Some(report) = parts.report() {
+            // An error of 1 may be rounded up, which a saved state must not be.
+            let weighted = |error: f64| error.min(1.0) * report.n as f64;
+            means.ece.add(weighted(report.ece))?;
+            means.aece.add(weighted(report.aece.unwrap_or_default()))?;
+            means.cece.add(weighted(report.cece))?;
+            means.batches = 1;
+            means.nll = parts.nll;
+        }
+        Ok(means)
+    }
+
+    fn merge(&mut self, other: Self) -> Result<()> {
+        same("bins", self.bins, other.bins)?;
+        let mut merged = self.clone();
+        merged.batches = add_counts(self.batches, other.batches)?;
+        merged.nll.merge(other.nll)?;
+        merged.ece.merge(other.ece)?;
+        merged.aece.merge(other.aece)?;
+        merged.cece.merge(other.cece)?;
+        *self = merged;
+        Ok(())
+    }
+
+    fn report(&self) -> Option<SegmentationCalibrationReport> {
+        let n = self.nll.n();
+        Some(SegmentationCalibrationReport {
+            protocol: SegmentationProtocol::Reference,
+            n,
+            nll: self.nll.value()?,
+            infinite_nll_rows: self.nll.infinite(),
+            ece: self.ece.mean(n),
+            aece: Some(self.aece.mean(n)),
+            cece: self.cece.mean(n),
+            reliability: None,
+        })
+    }
+
+    fn check(&self) -> Result<()> {
+        ReliabilityBins::new(self.bins)?;
+        let n = self.nll.n();
+        if self.batches > n || (self.batches == 0) != (n == 0) {
+            return Err(invalid(format!("{} batches of {n} pixels", self.batches)));
+        }
+        let most = i128::from(n) << FixedSum::FRACTION_BITS;
+        match [self.ece, self.aece, self.cece].iter().find(|sum| !(0..=most).contains(&sum.units())) {
+            None => Ok(()),
+            Some(sum) => Err(invalid(format!("errors of sum {} for {n} pixels", sum.to_f64()))),
+        }
+    }
+}
+
+impl Metric for SegmentationCalibration {
+    type Input<'a> = SegmentationBatch<'a>;
+    type Value = SegmentationCalibrationReport;
+
+    saved::named_by!(State);
+
+    fn empty(&self) -> Self {
+        let state = match &self.state {
+            State::Pooled(parts) => State::Pooled(parts.empty()),
+            State::Reference(means) => State::Reference(Means::new(means.bins)),
+        };
+        Self { state }
+    }
+
+    fn update(&mut self, input: SegmentationBatch<'_>) -> Result<()> {
+        match &mut self.state {
+            State::Pooled(parts) => {
+                let added = parts.empty().with(input, |_| true)?;
+                parts.merge(added)
+            }
+            State::Reference(means) => means.merge(Means::of(means.bins, input)?),
+        }
+    }
+
+    fn merge(&mut self, other: Self) -> Result<()> {
+        same("protocol", self.protocol(), other.protocol())?;
+        match (&mut self.state, other.state) {
+            (State::Pooled(parts), State::Pooled(other)) => parts.merge(other),
+            (State::Reference(means), State::Reference(other)) => means.merge(other),
+            // Their protocols would differ.
+            (State::Pooled(_), State::Reference(_)) | (State::Reference(_), State::Pooled(_)) => Ok(()),
+        }
+    }
+
+    fn value(&self) -> Option<SegmentationCalibrationReport> {
+        match &self.state {
+            State::Pooled(parts) => parts.report(),
+            State::Reference(means) => means.report(),
+        }
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self)
+            + match &self.state {
+                State::Pooled(parts) => parts.allocated(),
+                State::Reference(means) => means.nll.size() - size_of_val(&means.nll),
+            }
+    }
+}
+
+fn invalid(problem: String) -> Error {
+    <State as saved::MetricState>::invalid(problem)
+}
+
+impl saved::MetricState for State {
+    const METRIC: &'static str = "segmentation-calibration";
+}
+
+impl TryFrom<Saved<State>> for SegmentationCalibration {
+    type Error = Error;
+
+    fn try_from(saved: Saved<State>) -> Result<Self> {
+        let state = saved.into_state();
+        match &state {
+            State::Pooled(parts) => parts.check()?,
+            State::Reference(means) => means.check()?,
+        }
+        Ok(Self { state })
+    }
+}
+
+impl From<SegmentationCalibration> for Saved<State> {
+    fn from(calibration: SegmentationCalibration) -> Self {
+        Self::new(calibration.state)
+    }
+}
