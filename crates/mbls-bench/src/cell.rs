@@ -12,7 +12,7 @@ use crate::suite::{LossEntry, Scale, SplitRule, Suite};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use mbls_core::loss::LossSpec;
-use mbls_data::{Collate, DataLoader, Dataset, LoaderConfig, Order, Seed};
+use mbls_data::{Batches, Collate, DataLoader, Dataset, LoaderConfig, Order, Seed};
 use mbls_nn::{ParamStore, Parameters};
 use mbls_train::event::{self, Event};
 use mbls_train::{RunDirectory, Task, Trainer, TrainerConfig};
@@ -161,21 +161,14 @@ impl CellPlan<'_> {
     /// # Errors
     ///
     /// What training reports, with the field of the recipe where one is the reason.
-    pub(crate) fn train<T, D, C, E, F>(
+    pub(crate) fn train<T: Task>(
         &self,
         place: Place,
         store: &ParamStore,
         task: &mut T,
-        train: &DataLoader<D, C>,
-        validation: &DataLoader<E, F>,
-    ) -> Result<usize>
-    where
-        T: Task,
-        D: Dataset + 'static,
-        C: Collate<D::Item, Batch = T::Batch> + 'static,
-        E: Dataset + 'static,
-        F: Collate<E::Item, Batch = T::Batch> + 'static,
-    {
+        train: &dyn Batches<T::Batch>,
+        validation: &dyn Batches<T::Batch>,
+    ) -> Result<usize> {
         let recipe = &self.suite.recipe;
         let parameters = Parameters::from(store.parameters())
             .with_groups(&recipe.groups)
@@ -248,13 +241,12 @@ pub(crate) fn describe(key: &CellKey) -> String {
 }
 
 fn announce(cell: &Cell, samples: usize) {
-    let value = |name: &str| cell.metrics.get(name).copied();
-    let overlap = value("miou").map(|miou| format!("mIoU {:.2} %, ", 100.0 * miou)).unwrap_or_default();
+    let percent = |name: &str| cell.metrics.get(name).map(|value| format!("{:.2} %", 100.0 * value));
+    let overlap = percent("miou").map(|miou| format!("mIoU {miou}, ")).unwrap_or_default();
+    let [accuracy, ece] = ["accuracy", "ece"].map(|name| percent(name).unwrap_or_else(|| "undefined".to_owned()));
     mbls_train::say(&format!(
-        "{}: {overlap}accuracy {:.2} %, ECE {:.2} % on {} samples; {:.1} s, {:.1} samples/s",
+        "{}: {overlap}accuracy {accuracy}, ECE {ece} on {} samples; {:.1} s, {:.1} samples/s",
         describe(&cell.key),
-        100.0 * value("accuracy").unwrap_or(f64::NAN),
-        100.0 * value("ece").unwrap_or(f64::NAN),
         cell.n,
         cell.seconds,
         (samples * cell.epochs) as f64 / cell.seconds

@@ -104,7 +104,7 @@ impl<'a> ShiftSource<'a> {
         let indices: Vec<usize> = splits.test.indices().iter().copied().take(self.spec.pictures).collect();
         let test = |images: &Arc<dyn ImageSource>, indices: Vec<usize>| {
             let data: AugmentedImages = for_testing(images, indices, &suite.data, &suite.recipe)?;
-            predict(&task, &plan.loader(&Arc::new(data), ImageCollate, Order::Sequential)?)
+            anyhow::Ok(predict(&task, &plan.loader(&Arc::new(data), ImageCollate, Order::Sequential)?)?)
         };
         let clean = test(splits.test.images(), indices.clone())?;
         let mut shift =

@@ -5,6 +5,7 @@
 //! so one seed gives one sequence of batches, whoever computes them. [`mod@file`], [`mod@gzip`], [`delimited`], [`LabelColumn`] and
 //! [`listing`] hold what readers of data files share; a [`Reading`] says what such a reader found.
 
+mod batches;
 mod dataset;
 pub mod delimited;
 mod epoch;
@@ -21,6 +22,7 @@ mod reading;
 mod seed;
 mod split;
 
+pub use batches::Batches;
 pub use dataset::{Dataset, Subset};
 pub use epoch::Epoch;
 pub use error::{Error, Result};

@@ -31,15 +31,15 @@ pub enum Error {
         /// What it is.
         found: String,
     },
-    /// A checkpoint's tensors are not those of this model, optimizer or average.
+    /// What a checkpoint holds is not of this model, optimizer, average or loss.
     #[error("{}: the checkpoint does not fit the {part}: {source}", path.display())]
     Misfit {
         /// The file.
         path: PathBuf,
-        /// `model`, `optimizer` or `average of the weights`.
+        /// `model`, `optimizer`, `average of the weights` or `loss`.
         part: &'static str,
         /// Which tensors are missing, unexpected or of another shape.
-        source: Box<mbls_nn::Error>,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The loss or the gradient is NaN or infinite: going on would destroy the weights.
     #[error(
@@ -107,5 +107,13 @@ impl Error {
     /// An [`Error::Io`] for `path`, to be used with `map_err`.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { action, path: path.to_owned(), source }
+    }
+
+    /// An [`Error::Misfit`] of the checkpoint `path`, to be used with `map_err`.
+    pub(crate) fn misfit<E>(part: &'static str, path: &Path) -> impl FnOnce(E) -> Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        move |source| Self::Misfit { path: path.to_owned(), part, source: Box::new(source) }
     }
 }

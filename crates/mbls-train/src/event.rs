@@ -29,17 +29,16 @@ pub enum Event {
         /// The learning rate it ran with.
         learning_rate: f64,
         /// Means over the training batches: the loss, its terms, and the training metrics.
-        #[serde(with = "number::or_null::by_name")]
-        train: BTreeMap<String, f64>,
+        #[serde(with = "number::option::by_name")]
+        train: BTreeMap<String, Option<f64>>,
         /// The largest gradient norm before clipping.
-        #[serde(with = "number::or_null")]
         gradient_norm: f64,
         /// Steps that were left out, because no label of their batch counts.
         #[serde(default, skip_serializing_if = "is_zero")]
         steps_without_loss: usize,
-        /// The metrics on the validation data.
-        #[serde(with = "number::or_null::by_name")]
-        validation: BTreeMap<String, f64>,
+        /// The metrics on the validation data; null where one is undefined.
+        #[serde(with = "number::option::by_name")]
+        validation: BTreeMap<String, Option<f64>>,
         /// Whether it is the best epoch so far.
         best: bool,
         /// Its wall time: training, validation and checkpoints.
@@ -56,9 +55,9 @@ pub enum Event {
     End {
         /// The best epoch.
         best_epoch: usize,
-        /// Its validation score.
-        #[serde(with = "number::or_null")]
-        best_score: f64,
+        /// Its validation score; null where it is undefined.
+        #[serde(with = "number::option")]
+        best_score: Option<f64>,
     },
 }
 
@@ -132,26 +131,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_epoch_with_metrics_that_are_no_numbers_is_read_back() -> Result<()> {
-        let named = |value: f64| BTreeMap::from([("nll".to_owned(), value)]);
+    fn an_epoch_with_undefined_and_infinite_metrics_is_read_back() -> Result<()> {
+        let named = |value: Option<f64>| BTreeMap::from([("nll".to_owned(), value)]);
         let epoch = Event::Epoch {
             epoch: 0,
             learning_rate: 0.1,
-            train: named(0.25),
-            gradient_norm: f64::INFINITY,
+            train: named(Some(f64::INFINITY)),
+            gradient_norm: 2.5,
             steps_without_loss: 3,
-            validation: named(f64::NAN),
+            validation: named(None),
             best: true,
             seconds: 1.0,
             train_seconds: 0.5,
         };
-        let end = Event::End { best_epoch: 0, best_score: f64::NAN };
-        for event in [epoch, end] {
+        for event in [epoch, Event::End { best_epoch: 0, best_score: None }] {
             let line = line(&event)?;
             let read: Event =
                 serde_json::from_str(&line).map_err(|source| Error::Encode { what: "an event", source })?;
-            // NaN is not equal to itself.
-            assert_eq!(format!("{read:?}"), format!("{event:?}"), "{line}");
+            assert_eq!(read, event, "{line}");
         }
         Ok(())
     }

@@ -7,7 +7,7 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `last.safetensors` | the checkpoint after the last finished epoch: model, optimizer, average, progress |
+//! | `last.safetensors` | the checkpoint after the last finished epoch: model, optimizer, average, loss, progress |
 //! | `best.safetensors` | model after the epoch with the best validation score: its average, where one is kept |
 //! | `events.jsonl` | the event log, one JSON object a line |
 //!
@@ -17,13 +17,15 @@
 pub mod checkpoint;
 mod error;
 pub mod event;
+mod predict;
 mod progress;
 mod run;
 pub mod task;
 mod trainer;
 
 pub use error::{Error, Result};
+pub use predict::{Predicted, evaluate, predict};
 pub use progress::say;
 pub use run::RunDirectory;
-pub use task::{Mode, Step, Task};
-pub use trainer::{Outcome, Trainer, TrainerConfig, evaluate};
+pub use task::{Mode, Output, Task, TaskState};
+pub use trainer::{Outcome, Trainer, TrainerConfig};

@@ -2,16 +2,18 @@
 
 use crate::checkpoint::{Best, Checkpoint, Progress, SCHEMA};
 use crate::event::{Event, EventLog};
-use crate::{Error, Mode, Result, RunDirectory, Step, Task, progress};
+use crate::predict::walk;
+use crate::{Error, Mode, Predicted, Result, RunDirectory, Task, TaskState, progress};
 use candle_core::{Device, Tensor};
 use indicatif::ProgressBar;
 use mbls_core::metric::Metric;
-use mbls_data::{Collate, DataLoader, Dataset};
-use mbls_nn::{Ema, EmaConfig, Optimizer, ParamStore, Schedule, SwappedIn, backward, clip_grad_norm, no_grad};
+use mbls_data::Batches;
+use mbls_nn::{Ema, EmaConfig, Optimizer, ParamStore, PlateauMode, Schedule, SwappedIn, backward, clip_grad_norm};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// The settings of a training.
+/// The settings of a training; by default 100 epochs at a constant learning rate of 0.1, without clipping and without an average
+/// of the weights.
 #[derive(Clone, Debug)]
 pub struct TrainerConfig {
     /// Number of epochs.
@@ -38,14 +40,49 @@ pub struct TrainerConfig {
     pub progress: Option<String>,
 }
 
+impl Default for TrainerConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 100,
+            learning_rate: 0.1,
+            schedule: Schedule::Constant,
+            schedule_metric: None,
+            clip_norm: None,
+            ema: None,
+            identity: String::new(),
+            progress: None,
+        }
+    }
+}
+
 impl TrainerConfig {
     /// What the schedule is told of an epoch.
-    fn schedule_metric(&self, score: f64, summary: &BTreeMap<String, f64>) -> Result<f64> {
+    fn schedule_metric(&self, score: Option<f64>, summary: &BTreeMap<String, Option<f64>>) -> Result<Option<f64>> {
         let Some(name) = &self.schedule_metric else { return Ok(score) };
         summary.get(name).copied().ok_or_else(|| Error::Metric {
             name: name.clone(),
             known: summary.keys().cloned().collect::<Vec<_>>().join(", "),
         })
+    }
+
+    /// The learning rate of an epoch, after epochs with these metrics.
+    fn learning_rate_of(&self, epoch: usize, metrics: &[Option<f64>]) -> f64 {
+        // An undefined metric is no better than any other.
+        let worst = match plateau_mode(&self.schedule) {
+            PlateauMode::Min => f64::INFINITY,
+            PlateauMode::Max => f64::NEG_INFINITY,
+        };
+        let metrics: Vec<f64> = metrics.iter().map(|metric| metric.unwrap_or(worst)).collect();
+        self.schedule.learning_rate(self.learning_rate, epoch, &metrics)
+    }
+}
+
+/// What is better for a schedule that follows a metric; any answer for another.
+fn plateau_mode(schedule: &Schedule) -> PlateauMode {
+    match schedule {
+        Schedule::ReduceOnPlateau(plateau) => plateau.mode,
+        Schedule::Warmup { then, .. } => plateau_mode(then),
+        _ => PlateauMode::default(),
     }
 }
 
@@ -61,7 +98,7 @@ pub struct Outcome {
 /// One pass over the training data.
 struct TrainedEpoch {
     /// The means for the log.
-    values: BTreeMap<String, f64>,
+    values: BTreeMap<String, Option<f64>>,
     /// The largest.
     gradient_norm: f64,
     steps_without_loss: usize,
@@ -118,20 +155,13 @@ impl<'a> Trainer<'a> {
     ///
     /// [`Error::NonFinite`] where the loss or the gradient is; [`Error::Checkpoint`] and [`Error::Misfit`] where the directory
     /// holds a checkpoint of another training; what data, model and disk report. The last checkpoint is intact in every case.
-    pub fn fit<T, D, C, E, F>(
+    pub fn fit<T: Task>(
         &mut self,
         task: &mut T,
-        train: &DataLoader<D, C>,
-        validation: &DataLoader<E, F>,
-    ) -> Result<Outcome>
-    where
-        T: Task,
-        D: Dataset + 'static,
-        C: Collate<D::Item, Batch = T::Batch> + 'static,
-        E: Dataset + 'static,
-        F: Collate<E::Item, Batch = T::Batch> + 'static,
-    {
-        let mut progress = self.resume()?;
+        train: &dyn Batches<T::Batch>,
+        validation: &dyn Batches<T::Batch>,
+    ) -> Result<Outcome> {
+        let mut progress = self.resume(task)?;
         let mut log = EventLog::open(&self.run.events(), progress.epochs)?;
         let result = self.run_epochs(task, train, validation, &mut progress, &mut log);
         if let Err(error) = &result {
@@ -141,24 +171,16 @@ impl<'a> Trainer<'a> {
         result
     }
 
-    fn run_epochs<T, D, C, E, F>(
+    fn run_epochs<T: Task>(
         &mut self,
         task: &mut T,
-        train: &DataLoader<D, C>,
-        validation: &DataLoader<E, F>,
+        train: &dyn Batches<T::Batch>,
+        validation: &dyn Batches<T::Batch>,
         progress: &mut Progress,
         log: &mut EventLog,
-    ) -> Result<Outcome>
-    where
-        T: Task,
-        D: Dataset + 'static,
-        C: Collate<D::Item, Batch = T::Batch> + 'static,
-        E: Dataset + 'static,
-        F: Collate<E::Item, Batch = T::Batch> + 'static,
-    {
+    ) -> Result<Outcome> {
         let resumed_after = progress.epochs;
         let epochs = self.config.epochs;
-        (0..resumed_after).for_each(|epoch| task.end_epoch(epoch));
         if resumed_after < epochs {
             log.write(&Event::Start { identity: progress.identity.clone(), epoch: resumed_after, epochs })?;
         }
@@ -166,12 +188,13 @@ impl<'a> Trainer<'a> {
         let bar = progress::bar(self.config.progress.as_deref(), epochs * steps, resumed_after * steps);
         for epoch in resumed_after..epochs {
             let started = Instant::now();
-            let learning_rate = self.config.schedule.learning_rate(self.config.learning_rate, epoch, &progress.metrics);
+            let learning_rate = self.config.learning_rate_of(epoch, &progress.metrics);
+            task.begin_epoch(epoch);
             let TrainedEpoch { values, gradient_norm, steps_without_loss } =
                 self.train_epoch(task, train, epoch, learning_rate, &bar)?;
             let train_seconds = started.elapsed().as_secs_f64();
             let averaged = self.ema.as_mut().map(Ema::swap_in).transpose()?;
-            let metrics = evaluate(task, validation, |_| Ok(()))?;
+            let metrics = validate(task, validation)?;
             let value = metrics.value().ok_or(Error::Empty { part: "validation" })?;
             let score = task.score(&value);
             let summary = named(task.summary(&value));
@@ -189,7 +212,7 @@ impl<'a> Trainer<'a> {
             }
             averaged.map_or(Ok(()), SwappedIn::swap_out)?;
             task.end_epoch(epoch);
-            self.checkpoint(progress.clone()).save(&self.run.last())?;
+            self.checkpoint(progress.clone(), task.state()).save(&self.run.last())?;
             let seconds = started.elapsed().as_secs_f64();
             log.write(&Event::Epoch {
                 epoch,
@@ -211,30 +234,30 @@ impl<'a> Trainer<'a> {
     }
 
     /// One pass over the training data.
-    fn train_epoch<T, D, C>(
+    fn train_epoch<T: Task>(
         &mut self,
         task: &T,
-        train: &DataLoader<D, C>,
+        train: &dyn Batches<T::Batch>,
         epoch: usize,
         learning_rate: f64,
         bar: &ProgressBar,
-    ) -> Result<TrainedEpoch>
-    where
-        T: Task,
-        D: Dataset + 'static,
-        C: Collate<D::Item, Batch = T::Batch> + 'static,
-    {
+    ) -> Result<TrainedEpoch> {
         let parameters = self.store.parameters();
         let mut metrics = task.metrics();
         let mut sums = BTreeMap::<String, f64>::new();
         let (mut steps, mut steps_without_loss, mut gradient_norm) = (0usize, 0usize, 0f64);
+        let mut samples = 0;
         for batch in train.epoch(epoch) {
             let step = steps + steps_without_loss;
             let non_finite = |what, value| Error::NonFinite { what, value, epoch, step, learning_rate };
-            let output = task.forward(&batch?, Mode::Train)?;
+            let batch = batch?;
+            let output = task.forward(&batch, Mode::Train)?;
+            let output_loss = task.loss(&batch, &output)?;
             bar.inc(1);
-            let Some(output_loss) = &output.loss else {
-                task.observe(&output, &mut metrics)?;
+            let predicted = Predicted::of(&output, samples)?;
+            samples += predicted.samples();
+            let Some(output_loss) = output_loss else {
+                task.observe(&predicted, &mut metrics)?;
                 steps_without_loss += 1;
                 continue;
             };
@@ -249,7 +272,7 @@ impl<'a> Trainer<'a> {
             }
             self.optimizer.step(&grads, learning_rate)?;
             self.ema.as_mut().map_or(Ok(()), Ema::update)?;
-            task.observe(&output, &mut metrics)?;
+            task.observe(&predicted, &mut metrics)?;
             *sums.entry("loss".to_owned()).or_default() += loss;
             for term in &output_loss.terms {
                 *sums.entry(format!("loss_{}", term.name)).or_default() += scalar(&term.value)?;
@@ -258,13 +281,13 @@ impl<'a> Trainer<'a> {
             steps += 1;
         }
         let value = metrics.value().filter(|_| steps > 0).ok_or(Error::Empty { part: "training" })?;
-        sums.values_mut().for_each(|sum| *sum /= steps as f64);
-        sums.extend(named(task.summary(&value)));
-        Ok(TrainedEpoch { values: sums, gradient_norm, steps_without_loss })
+        let mut values = named(task.summary(&value));
+        values.extend(sums.into_iter().map(|(name, sum)| (name, Some(sum / steps as f64))));
+        Ok(TrainedEpoch { values, gradient_norm, steps_without_loss })
     }
 
-    /// Takes model, optimizer and average from the last checkpoint, or begins anew where there is none.
-    fn resume(&mut self) -> Result<Progress> {
+    /// Takes model, optimizer, average and task from the last checkpoint, or starts at the beginning where there is none.
+    fn resume<T: Task>(&mut self, task: &mut T) -> Result<Progress> {
         let path = self.run.last();
         let identity = &self.config.identity;
         if !path.try_exists().map_err(Error::io("look for", &path))? {
@@ -283,49 +306,35 @@ impl<'a> Trainer<'a> {
             let (expected, found) = (text(self.ema.is_some()), text(!checkpoint.ema.is_empty()));
             return Err(Error::Checkpoint { path, field: "ema", expected, found });
         }
-        let misfit = |part, source| Error::Misfit { path: self.run.last(), part, source: Box::new(source) };
-        self.store.load_state(&checkpoint.model).map_err(|source| misfit("model", source))?;
-        self.optimizer.load_state(&checkpoint.optimizer).map_err(|source| misfit("optimizer", source))?;
+        self.store.load_state(&checkpoint.model).map_err(Error::misfit("model", &path))?;
+        self.optimizer.load_state(&checkpoint.optimizer).map_err(Error::misfit("optimizer", &path))?;
         if let Some(ema) = &mut self.ema {
-            ema.load_state(&checkpoint.ema).map_err(|source| misfit("average of the weights", source))?;
+            ema.load_state(&checkpoint.ema).map_err(Error::misfit("average of the weights", &path))?;
         }
+        let state = TaskState { loss: checkpoint.loss, ..TaskState::default() };
+        task.restore(&state).map_err(Error::misfit("loss", &path))?;
         Ok(checkpoint.progress)
     }
 
     fn load_model(&self, path: &std::path::Path) -> Result<()> {
         let checkpoint = Checkpoint::load(path, &self.config.identity, &self.device)?;
-        let misfit = |source| Error::Misfit { path: path.to_owned(), part: "model", source: Box::new(source) };
-        self.store.load_state(&checkpoint.model).map(drop).map_err(misfit)
+        self.store.load_state(&checkpoint.model).map(drop).map_err(Error::misfit("model", path))
     }
 
-    fn checkpoint(&self, progress: Progress) -> Checkpoint {
+    fn checkpoint(&self, progress: Progress, task: TaskState) -> Checkpoint {
         let ema = self.ema.as_ref().map(Ema::state).unwrap_or_default();
-        Checkpoint { progress, model: self.store.state(), optimizer: self.optimizer.state(), ema }
+        let (model, optimizer) = (self.store.state(), self.optimizer.state());
+        Checkpoint { progress, model, optimizer, ema, loss: task.loss }
     }
 }
 
-/// Measures a task's model on `data`, in order; `visit` sees every step, to keep predictions for example.
-///
-/// # Errors
-///
-/// What data, model and `visit` report.
-pub fn evaluate<T, D, C>(
-    task: &T,
-    data: &DataLoader<D, C>,
-    mut visit: impl FnMut(&Step) -> Result<()>,
-) -> Result<T::Metrics>
-where
-    T: Task,
-    D: Dataset + 'static,
-    C: Collate<D::Item, Batch = T::Batch> + 'static,
-{
+/// Measures a task's model on the validation data, and hands the same logits to what the loss learns.
+fn validate<T: Task>(task: &mut T, data: &dyn Batches<T::Batch>) -> Result<T::Metrics> {
     let mut metrics = task.metrics();
-    for batch in data.epoch(0) {
-        // Without the graph, whose activations would be kept until the logits are dropped.
-        let step = no_grad(|| task.forward(&batch?, Mode::Evaluate))?;
-        task.observe(&step, &mut metrics)?;
-        visit(&step)?;
-    }
+    walk(task, data, |task, batch, output, predicted| {
+        task.observe(predicted, &mut metrics)?;
+        task.learn(batch, output)
+    })?;
     Ok(metrics)
 }
 
@@ -333,6 +342,6 @@ fn scalar(tensor: &Tensor) -> Result<f64> {
     Ok(tensor.to_dtype(candle_core::DType::F64)?.to_scalar::<f64>()?)
 }
 
-fn named(values: Vec<(&'static str, f64)>) -> BTreeMap<String, f64> {
+fn named(values: Vec<(&'static str, Option<f64>)>) -> BTreeMap<String, Option<f64>> {
     values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

@@ -16,6 +16,8 @@ fn command(out: &Path) -> std::process::Command {
         "ce",
         "--loss",
         "mbls",
+        "--loss",
+        "cals",
         "--seeds",
         "1",
         "--epochs",
@@ -79,8 +81,8 @@ fn killed_ends_with_the_same_bytes(command: impl Fn(&Path) -> std::process::Comm
 
     assert_eq!(results(&undisturbed), results(&killed));
     assert!(tensors(&undisturbed) == tensors(&killed), "checkpoints or predictions differ");
-    // Last and best checkpoint and the predictions of two cells.
-    assert_eq!(tensors(&killed).len(), 6);
+    // Last and best checkpoint and the predictions of three cells.
+    assert_eq!(tensors(&killed).len(), 9);
 }
 
 #[test]

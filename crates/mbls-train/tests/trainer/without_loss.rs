@@ -28,8 +28,11 @@ fn they_move_nothing_and_are_counted() {
     for epoch in 0..EPOCHS {
         let rate = Schedule::Cosine { epochs: EPOCHS, minimum: 0.0 }.learning_rate(0.1, epoch, &[]);
         let (mut without, mut all) = (0, Vec::new());
+        task.begin_epoch(epoch);
         for batch in training.epoch(epoch) {
-            let Some(loss) = task.forward(&batch.unwrap(), Mode::Train).unwrap().loss else {
+            let batch = batch.unwrap();
+            let output = task.forward(&batch, Mode::Train).unwrap();
+            let Some(loss) = task.loss(&batch, &output).unwrap() else {
                 without += 1;
                 continue;
             };
@@ -47,7 +50,7 @@ fn they_move_nothing_and_are_counted() {
     let found: Vec<(usize, f64)> = events
         .into_iter()
         .filter_map(|event| match event {
-            Event::Epoch { steps_without_loss, train, .. } => Some((steps_without_loss, train["loss"])),
+            Event::Epoch { steps_without_loss, train, .. } => Some((steps_without_loss, train["loss"].unwrap())),
             _ => None,
         })
         .collect();
