@@ -2,6 +2,7 @@
 
 use crate::cell::{self, CellPlan, Measured, Place};
 use crate::data::{ClassCounts, Sizes, Source};
+use crate::learning::Learning;
 use crate::predictions::{LabelledLogits, SavedPredictions};
 use crate::results::{Cell, measures};
 use crate::shift::ShiftSource;
@@ -72,7 +73,7 @@ fn train(plan: &CellPlan, source: &Source, place: Place) -> Result<Cell> {
         .with_context(|| format!("in {}", plan.suite.origin))?;
     let (store, head, mut task) = network(plan, source.classes(), &splits.test, place.device)?;
     if let Some(file) = plan.pretrained {
-        file.load(&store, head)?;
+        file.load(&store, head, plan.console)?;
     }
     let [validation, test] =
         [&splits.validation, &splits.test].map(|part| plan.loader(part, ImageCollate, Order::Sequential));
@@ -128,9 +129,10 @@ pub(crate) fn network(
     let network = plan.model.classifier()?.network(classes, shape)?;
     let head = network.head();
     let model = network.build(Options { dropout: dropout.clone() }, store.var_builder())?;
-    let (loss, metrics) = (plan.loss.spec.build()?, ClassificationMetrics::new(recipe.bins)?);
+    let learning = Learning { loss: plan.loss.spec.build()?, dropout };
+    let metrics = ClassificationMetrics::new(recipe.bins)?;
     let (dtype, device) = (recipe.precision.dtype(), device.clone());
-    Ok((store, head, ClassificationTask { model, dropout, loss, dtype, device, metrics, batch: PhantomData }))
+    Ok((store, head, ClassificationTask { model, learning, dtype, device, metrics, batch: PhantomData }))
 }
 
 /// The temperature with the lowest NLL on the validation data.

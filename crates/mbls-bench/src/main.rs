@@ -4,10 +4,12 @@
 
 mod cell;
 mod classification;
+mod console;
 mod data;
 mod device;
 mod fnv;
 mod jobs;
+mod learning;
 mod matrix;
 mod model;
 mod options;

@@ -2,6 +2,7 @@
 
 use crate::cell::{CellPlan, Place};
 use crate::classification::{network, predict};
+use crate::console::Console;
 use crate::data::{DataSpec, Source, for_testing, locate, missing};
 use crate::predictions::LabelledLogits;
 use crate::results::{CorruptedTest, OutsideTest, SCHEMA, Shift, ShiftFile, report, write_json};
@@ -54,13 +55,19 @@ impl<'a> ShiftSource<'a> {
     /// # Errors
     ///
     /// Files that are no such data set.
-    pub(crate) fn load(spec: &'a ShiftSpec, suite: &str, data: Option<&Path>, files: FilesConfig) -> Result<Self> {
+    pub(crate) fn load(
+        spec: &'a ShiftSpec,
+        suite: &str,
+        data: Option<&Path>,
+        files: FilesConfig,
+        console: &Console,
+    ) -> Result<Self> {
         let mut outside = Vec::new();
         for other in &spec.outside {
             match locate(other, data) {
                 Some(folder) => outside.push((other.name(), Source::load_test(other, &folder, files)?)),
                 None => {
-                    mbls_train::say(&format!("{suite}: not told from {}: {}", other.name(), missing(other, data)));
+                    console.say(&format!("{suite}: not told from {}: {}", other.name(), missing(other, data)));
                 }
             }
         }

@@ -1,10 +1,10 @@
 //! Classification of pictures and of texts, as the trainer sees it.
 
+use crate::learning::Learning;
 use candle_core::{DType, Device, ModuleT, Tensor};
-use mbls_core::loss::{LogitBatch, Loss, LossOutput, Reduction, Term};
+use mbls_core::loss::{LogitBatch, LossOutput, Reduction, Term};
 use mbls_core::metric::{ClassificationMetrics, ClassificationReport, Metric, Predictions};
 use mbls_nlp::dataset::TextBatch;
-use mbls_nn::Dropout;
 use mbls_train::{Mode, Output, Predicted, Result, Task, TaskState};
 use mbls_vision::{ImageBatch, Partner};
 use std::marker::PhantomData;
@@ -53,10 +53,8 @@ impl LabelledBatch for TextBatch {
 pub(crate) struct ClassificationTask<B> {
     /// The network: samples to logits.
     pub(crate) model: Box<dyn ModuleT + Send + Sync>,
-    /// Its dropout, whose masks depend on the number of passes; none where it has none.
-    pub(crate) dropout: Option<Dropout>,
-    /// What it is trained with.
-    pub(crate) loss: Box<dyn Loss>,
+    /// Its loss and its dropout.
+    pub(crate) learning: Learning,
     /// The type that the network is computed in.
     pub(crate) dtype: DType,
     /// Where it runs.
@@ -81,7 +79,7 @@ impl<B> ClassificationTask<B> {
     /// Losses that are statistics of a whole batch.
     fn mixed(&self, logits: &Tensor, labels: &Tensor, partners: &[Partner]) -> Result<LossOutput> {
         let per_row = |labels: &Tensor| {
-            self.loss.forward(&LogitBatch::new(logits, labels, None)?.with_reduction(Reduction::None))
+            self.learning.loss.forward(&LogitBatch::new(logits, labels, None)?.with_reduction(Reduction::None))
         };
         let device = logits.device();
         let others = Tensor::from_vec(partners.iter().map(|partner| partner.label).collect(), partners.len(), device)?;
@@ -115,13 +113,13 @@ impl<B: LabelledBatch> Task for ClassificationTask<B> {
 
     fn loss(&self, batch: &B, Output { logits, labels }: &Output) -> Result<Option<LossOutput>> {
         Ok(Some(match batch.partners() {
-            None => self.loss.forward(&LogitBatch::new(logits, labels, None)?)?,
+            None => self.learning.loss.forward(&LogitBatch::new(logits, labels, None)?)?,
             Some(partners) => self.mixed(logits, labels, partners)?,
         }))
     }
 
     fn learn(&mut self, _batch: &B, Output { logits, labels }: &Output) -> Result<()> {
-        Ok(self.loss.observe(&LogitBatch::new(logits, labels, None)?)?)
+        Ok(self.learning.loss.observe(&LogitBatch::new(logits, labels, None)?)?)
     }
 
     fn metrics(&self) -> ClassificationMetrics {
@@ -142,26 +140,19 @@ impl<B: LabelledBatch> Task for ClassificationTask<B> {
     }
 
     fn begin_epoch(&mut self, epoch: usize) {
-        if let Some(dropout) = &self.dropout {
-            // The same masks after an interruption: each epoch has places of its own.
-            dropout.set_position((epoch as u64) << 32);
-        }
+        self.learning.begin_epoch(epoch);
     }
 
     fn end_epoch(&mut self, epoch: usize) {
-        self.loss.end_epoch(epoch);
+        self.learning.end_epoch(epoch);
     }
 
     fn state(&self) -> TaskState {
-        TaskState { loss: self.loss.state(), dropout: self.dropout.as_ref().map_or(0, Dropout::position) }
+        self.learning.state()
     }
 
     fn restore(&mut self, state: &TaskState) -> Result<()> {
-        self.loss.restore(&state.loss)?;
-        if let Some(dropout) = &self.dropout {
-            dropout.set_position(state.dropout);
-        }
-        Ok(())
+        self.learning.restore(state)
     }
 }
 
@@ -187,8 +178,7 @@ mod tests {
         let logits = Tensor::new(&rows, &device).unwrap();
         let task = ClassificationTask::<ImageBatch> {
             model: Box::new(Unused),
-            dropout: None,
-            loss: LossSpec::margin(1.0, 0.5).build().unwrap(),
+            learning: Learning { loss: LossSpec::margin(1.0, 0.5).build().unwrap(), dropout: None },
             dtype: DType::F32,
             device: device.clone(),
             metrics: ClassificationMetrics::new(15).unwrap(),

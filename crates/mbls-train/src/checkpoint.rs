@@ -36,6 +36,28 @@ pub struct Progress {
     /// What the schedule's metric was after each epoch, `None` where it was undefined; empty where the schedule follows none.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "number::option::list")]
     pub metrics: Vec<Option<f64>>,
+    /// How far the epoch after the finished ones has come; `None` between two epochs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Within>,
+}
+
+/// How far an epoch has come.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Within {
+    /// Number of steps done, that is of batches taken from the loader.
+    pub step: usize,
+    /// Those of them that were left out, because no label of their batch counts.
+    pub steps_without_loss: usize,
+    /// The sums of the losses of the others, and of their terms.
+    #[serde(with = "number::by_name")]
+    pub sums: BTreeMap<String, f64>,
+    /// The largest gradient norm before clipping.
+    pub gradient_norm: f64,
+    /// The position of the masks of dropout.
+    pub dropout: u64,
+    /// The wall time of these steps.
+    pub seconds: f64,
 }
 
 /// The epoch with the best validation score, the last of equals.
@@ -55,7 +77,7 @@ impl Best {
     }
 }
 
-/// A run's state between two epochs.
+/// A run's state between two steps.
 #[derive(Debug)]
 pub struct Checkpoint {
     /// How far the run has come.
@@ -166,7 +188,11 @@ mod tests {
     fn infinite_and_undefined_metrics_survive() {
         let metrics = vec![Some(0.1), None, Some(f64::INFINITY), Some(f64::NEG_INFINITY), Some(2.0), Some(-1e-300)];
         let best = Some(Best { epoch: 0, score: None });
-        let progress = Progress { schema: SCHEMA, identity: "a".to_owned(), epochs: 6, best, metrics };
+        let sums = BTreeMap::from([("loss".to_owned(), 0.1)]);
+        let within =
+            Within { step: 3, sums, gradient_norm: 0.7, dropout: u64::MAX, seconds: 0.3, steps_without_loss: 1 };
+        let identity = "a".to_owned();
+        let progress = Progress { schema: SCHEMA, identity, epochs: 6, best, metrics, within: Some(within) };
         let json = serde_json::to_string(&progress).unwrap();
         assert_eq!(serde_json::from_str::<Progress>(&json).unwrap(), progress);
         let error = serde_json::from_str::<Progress>(&json.replace("-inf", "much")).unwrap_err().to_string();
@@ -177,8 +203,14 @@ mod tests {
     fn what_a_loss_has_learnt_keeps_its_bits() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("last.safetensors");
-        let progress =
-            Progress { schema: SCHEMA, identity: "a".to_owned(), epochs: 1, best: None, metrics: Vec::new() };
+        let progress = Progress {
+            schema: SCHEMA,
+            identity: "a".to_owned(),
+            epochs: 1,
+            best: None,
+            metrics: Vec::new(),
+            within: None,
+        };
         let learnt = vec![0.1, 1e-6, -3.5, f64::MIN_POSITIVE];
         let checkpoint = Checkpoint { loss: learnt.clone(), ..Checkpoint::of_model(progress, BTreeMap::new()) };
         checkpoint.save(&path).unwrap();

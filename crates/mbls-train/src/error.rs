@@ -93,6 +93,12 @@ pub enum Error {
     /// An error of candle.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+    /// An observer of the training failed.
+    #[error("an observer of the training failed")]
+    Observer {
+        /// What it reported.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// An event or a checkpoint's progress cannot be encoded.
     #[error("cannot encode {what}: {source}")]
     Encode {

@@ -1,10 +1,10 @@
 //! Segmentation, as the trainer sees it.
 
 use super::recipe::Score;
+use crate::learning::Learning;
 use candle_core::{DType, Device, ModuleT};
-use mbls_core::loss::{LogitBatch, Loss, LossOutput};
+use mbls_core::loss::{LogitBatch, LossOutput};
 use mbls_core::metric::Metric;
-use mbls_nn::Dropout;
 use mbls_seg::dataset::{SegmentationBatch, VOID};
 use mbls_seg::metric::{DistanceBands, Pictures, SegmentationMetrics, SegmentationReport, SegmentationSettings};
 use mbls_train::{Error, Mode, Output, Predicted, Result, Task, TaskState};
@@ -13,10 +13,8 @@ use mbls_train::{Error, Mode, Output, Predicted, Result, Task, TaskState};
 pub(crate) struct SegmentationTask {
     /// The network: pictures to logits of their size.
     pub(super) model: Box<dyn ModuleT + Send + Sync>,
-    /// Its dropout, whose masks depend on the number of passes; none where it has none.
-    pub(super) dropout: Option<Dropout>,
-    /// What it is trained with.
-    pub(super) loss: Box<dyn Loss>,
+    /// Its loss and its dropout.
+    pub(super) learning: Learning,
     /// The type that the network is computed in.
     pub(super) dtype: DType,
     /// Where it runs.
@@ -63,13 +61,13 @@ impl Task for SegmentationTask {
 
     /// A batch of void alone has no loss.
     fn loss(&self, batch: &SegmentationBatch, output: &Output) -> Result<Option<LossOutput>> {
-        logit_batch(batch, output)?.map(|batch| Ok(self.loss.forward(&batch)?)).transpose()
+        logit_batch(batch, output)?.map(|batch| Ok(self.learning.loss.forward(&batch)?)).transpose()
     }
 
     /// From a batch of void alone nothing is learnt.
     fn learn(&mut self, batch: &SegmentationBatch, output: &Output) -> Result<()> {
         match logit_batch(batch, output)? {
-            Some(batch) => Ok(self.loss.observe(&batch)?),
+            Some(batch) => Ok(self.learning.loss.observe(&batch)?),
             None => Ok(()),
         }
     }
@@ -99,26 +97,19 @@ impl Task for SegmentationTask {
     }
 
     fn begin_epoch(&mut self, epoch: usize) {
-        if let Some(dropout) = &self.dropout {
-            // The same masks after an interruption: each epoch has places of its own.
-            dropout.set_position((epoch as u64) << 32);
-        }
+        self.learning.begin_epoch(epoch);
     }
 
     fn end_epoch(&mut self, epoch: usize) {
-        self.loss.end_epoch(epoch);
+        self.learning.end_epoch(epoch);
     }
 
     fn state(&self) -> TaskState {
-        TaskState { loss: self.loss.state(), dropout: self.dropout.as_ref().map_or(0, Dropout::position) }
+        self.learning.state()
     }
 
     fn restore(&mut self, state: &TaskState) -> Result<()> {
-        self.loss.restore(&state.loss)?;
-        if let Some(dropout) = &self.dropout {
-            dropout.set_position(state.dropout);
-        }
-        Ok(())
+        self.learning.restore(state)
     }
 }
 

@@ -67,9 +67,14 @@ fn killed_ends_with_the_same_bytes(command: impl Fn(&Path) -> std::process::Comm
     println!("moments from seed {seed}");
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut interrupted = 0;
+    // Several checkpoints within an epoch.
+    let killable = || {
+        let mut command = command(&killed);
+        command.args(["--checkpoint-minutes", "0.001"]);
+        command
+    };
     for _ in 0..5 {
-        let mut process =
-            command(&killed).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+        let mut process = killable().stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
         let moment = whole.mul_f64(0.05 + 0.3 * f64::from(random.next_u32()) / f64::from(u32::MAX));
         std::thread::sleep(moment.max(Duration::from_millis(1)));
         // SIGKILL: no handler, no destructor.
@@ -77,7 +82,7 @@ fn killed_ends_with_the_same_bytes(command: impl Fn(&Path) -> std::process::Comm
         interrupted += usize::from(!process.wait().expect("the process is ours").success());
     }
     assert!(interrupted >= 1, "every process was finished before it was to be killed");
-    run(command(&killed));
+    run(killable());
 
     assert_eq!(results(&undisturbed), results(&killed));
     assert!(tensors(&undisturbed) == tensors(&killed), "checkpoints or predictions differ");

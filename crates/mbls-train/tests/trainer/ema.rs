@@ -15,7 +15,7 @@ fn averaged(ema: EmaConfig) -> TrainerConfig {
 
 /// The accuracy of each epoch, from the event log.
 fn accuracies(folder: &Path) -> Vec<f64> {
-    let accuracy = |event| if let Event::Epoch { validation, .. } = event { validation["accuracy"] } else { None };
+    let accuracy = |event| if let Event::Epoch(report) = event { report.validation["accuracy"] } else { None };
     event::read(&folder.join("events.jsonl")).unwrap().into_iter().filter_map(accuracy).collect()
 }
 

@@ -5,8 +5,8 @@ use mbls_core::loss::{AugmentedPenalty, ClassAdaptive, LogitBatch, Loss, LossOut
 use mbls_core::metric::{ClassificationMetrics, ClassificationReport, Metric, Predictions};
 use mbls_data::{Collate, DataLoader, Dataset, LoaderConfig, Seed, Subset, file};
 use mbls_nn::{Linear, OptimizerConfig, ParamStore, Relu, SgdConfig};
-use mbls_train::event::{self, Event};
-use mbls_train::{Mode, Output, Predicted, Result, RunDirectory, Task, TaskState, Trainer, TrainerConfig};
+use mbls_train::event::{self, EpochReport, Event};
+use mbls_train::{EventLog, Mode, Output, Predicted, Result, RunDirectory, Task, TaskState, Trainer, TrainerConfig};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -179,12 +179,15 @@ fn a_training_of_12_epochs_is_that_of_the_published_formulas() {
         let mut task = DigitTask { layers, loss, states: Vec::new() };
         let config = TrainerConfig { epochs: run.epochs.len(), ..TrainerConfig::default() };
         let directory = RunDirectory::create(folder.path()).unwrap();
-        let mut trainer = Trainer::new(&store, optimizer, &Device::Cpu, config, directory).unwrap();
-        trainer.fit(&mut task, &loader(0..1000), &loader(1000..1150)).unwrap();
+        let log = EventLog::new(directory.events());
+        let trainer = Trainer::new(&store, optimizer, &Device::Cpu, config, directory).unwrap();
+        trainer.with_observer(log).fit(&mut task, &loader(0..1000), &loader(1000..1150)).unwrap();
 
         let events = event::read(&folder.path().join("events.jsonl")).unwrap();
         let mut epochs = events.iter().filter_map(|event| match event {
-            Event::Epoch { train, validation, .. } => Some((train["loss"], validation["accuracy"], validation["nll"])),
+            Event::Epoch(EpochReport { train, validation, .. }) => {
+                Some((train["loss"], validation["accuracy"], validation["nll"]))
+            }
             _ => None,
         });
         assert_eq!((task.states.len(), run.epochs.len()), (12, 12));

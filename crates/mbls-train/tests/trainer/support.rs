@@ -4,9 +4,9 @@ use candle_core::{DType, Device, Module, Tensor};
 use mbls_core::loss::{CrossEntropy, LogitBatch, Loss, LossOutput};
 use mbls_core::metric::{Accuracy, Metric, Predictions};
 use mbls_data::{Collate, DataLoader, Dataset, LoaderConfig, Order, Seed};
-use mbls_nn::{BatchNorm2d, Linear, Optimizer, OptimizerConfig, ParamStore, Schedule, SgdConfig};
+use mbls_nn::{BatchNorm2d, Dropout, Linear, Optimizer, OptimizerConfig, ParamStore, Schedule, SgdConfig};
 use mbls_train::{
-    Mode, Outcome, Output, Predicted, Result, RunDirectory, Task, TaskState, Trainer, TrainerConfig, evaluate,
+    EventLog, Mode, Outcome, Output, Predicted, Result, RunDirectory, Task, TaskState, Trainer, TrainerConfig, evaluate,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -45,6 +45,8 @@ pub(crate) struct PointTask {
     pub(crate) norm: BatchNorm2d,
     pub(crate) linear: Linear,
     pub(crate) loss: Box<dyn Loss>,
+    /// Of the points, in training.
+    pub(crate) dropout: Option<Dropout>,
     pub(crate) poison: Option<usize>,
     /// Labels of a training batch's first point for which the batch has no loss.
     pub(crate) without_loss: Option<&'static [u32]>,
@@ -59,7 +61,12 @@ impl Task for PointTask {
         use candle_core::ModuleT;
         let points = Tensor::from_slice(points, (labels.len(), 2, 1, 1), &Device::Cpu)?;
         let labels = Tensor::from_slice(labels, labels.len(), &Device::Cpu)?;
-        let logits = self.linear.forward(&self.norm.forward_t(&points, mode.is_train())?.flatten_from(1)?)?;
+        let points = self.norm.forward_t(&points, mode.is_train())?.flatten_from(1)?;
+        let points = match &self.dropout {
+            Some(dropout) => dropout.forward_t(&points, mode.is_train())?,
+            None => points,
+        };
+        let logits = self.linear.forward(&points)?;
         Ok(Output { logits, labels })
     }
 
@@ -96,6 +103,9 @@ impl Task for PointTask {
 
     fn begin_epoch(&mut self, epoch: usize) {
         self.epoch = epoch;
+        if let Some(dropout) = &self.dropout {
+            dropout.set_position((epoch as u64) << 32);
+        }
     }
 
     fn end_epoch(&mut self, epoch: usize) {
@@ -103,10 +113,13 @@ impl Task for PointTask {
     }
 
     fn state(&self) -> TaskState {
-        TaskState { loss: self.loss.state(), ..TaskState::default() }
+        TaskState { loss: self.loss.state(), dropout: self.dropout.as_ref().map_or(0, Dropout::position) }
     }
 
     fn restore(&mut self, state: &TaskState) -> Result<()> {
+        if let Some(dropout) = &self.dropout {
+            dropout.set_position(state.dropout);
+        }
         Ok(self.loss.restore(&state.loss)?)
     }
 }
@@ -136,7 +149,7 @@ pub(crate) fn parts(poison: Option<usize>) -> Result<(ParamStore, PointTask, Box
     let config = OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, ..Default::default() });
     let optimizer = config.build(store.parameters())?;
     let loss = Box::new(CrossEntropy);
-    Ok((store, PointTask { norm, linear, loss, poison, without_loss: None, epoch: 0 }, optimizer))
+    Ok((store, PointTask { norm, linear, loss, dropout: None, poison, without_loss: None, epoch: 0 }, optimizer))
 }
 
 /// Training and validation data.
@@ -160,7 +173,9 @@ pub(crate) fn train_with(
     task.loss = loss;
     let run = RunDirectory::create(folder)?;
     let [training, validation] = data();
-    let outcome = Trainer::new(&store, optimizer, &Device::Cpu, config, run)?.fit(&mut task, &training, &validation)?;
+    let log = EventLog::new(run.events());
+    let mut trainer = Trainer::new(&store, optimizer, &Device::Cpu, config, run)?.with_observer(log);
+    let outcome = trainer.fit(&mut task, &training, &validation)?;
     let accuracy = evaluate(&task, &validation)?.value().unwrap();
     Ok((outcome, accuracy))
 }
