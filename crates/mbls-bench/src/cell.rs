@@ -3,8 +3,10 @@
 //! A cell's folder is `<out>/<suite>/<model>/<loss>/seed-<n>`. It is finished when it has `result.json`, which is written last;
 //! until then the checkpoints say how far it has come.
 
+use crate::console::Console;
 use crate::data::{DataSpec, Sizes};
 use crate::model::ModelName;
+use crate::options::TrainingOptions;
 use crate::pretrained::PretrainedFile;
 use crate::recipe::Recipe;
 use crate::results::{Cell, CellFile, SCHEMA, write_json};
@@ -12,10 +14,10 @@ use crate::suite::{LossEntry, Scale, SplitRule, Suite};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use mbls_core::loss::LossSpec;
-use mbls_data::{Collate, DataLoader, Dataset, LoaderConfig, Order, Seed};
+use mbls_data::{Batches, Collate, DataLoader, Dataset, LoaderConfig, Order, Seed};
 use mbls_nn::{ParamStore, Parameters};
 use mbls_train::event::{self, Event};
-use mbls_train::{RunDirectory, Task, Trainer, TrainerConfig};
+use mbls_train::{EventLog, RunDirectory, Task, TensorBoard, Trainer, TrainerConfig};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -59,6 +61,10 @@ pub(crate) struct CellPlan<'a> {
     pub(crate) pretrained: Option<&'a PretrainedFile>,
     /// Threads that prepare batches.
     pub(crate) workers: usize,
+    /// What of the training is written besides its result, and how often.
+    pub(crate) training: TrainingOptions,
+    /// Where lines and progress bars go.
+    pub(crate) console: &'a Console,
 }
 
 /// Where a cell is run.
@@ -161,21 +167,14 @@ impl CellPlan<'_> {
     /// # Errors
     ///
     /// What training reports, with the field of the recipe where one is the reason.
-    pub(crate) fn train<T, D, C, E, F>(
+    pub(crate) fn train<T: Task>(
         &self,
         place: Place,
         store: &ParamStore,
         task: &mut T,
-        train: &DataLoader<D, C>,
-        validation: &DataLoader<E, F>,
-    ) -> Result<usize>
-    where
-        T: Task,
-        D: Dataset + 'static,
-        C: Collate<D::Item, Batch = T::Batch> + 'static,
-        E: Dataset + 'static,
-        F: Collate<E::Item, Batch = T::Batch> + 'static,
-    {
+        train: &dyn Batches<T::Batch>,
+        validation: &dyn Batches<T::Batch>,
+    ) -> Result<usize> {
         let recipe = &self.suite.recipe;
         let parameters = Parameters::from(store.parameters())
             .with_groups(&recipe.groups)
@@ -190,9 +189,18 @@ impl CellPlan<'_> {
             clip_norm: recipe.clip_norm,
             ema: recipe.ema,
             identity: place.identity.to_owned(),
-            progress: Some(format!("{} {} {} seed {}", key.suite, key.model, key.loss, key.seed)),
+            checkpoint_every: Some(self.training.checkpoint_minutes),
+            train_metrics: self.training.train_metrics,
         };
-        let mut trainer = Trainer::new(store, optimizer, place.device, config, RunDirectory::create(place.folder)?)?;
+        let run = RunDirectory::create(place.folder)?;
+        let (log, bar) =
+            (EventLog::new(run.events()), format!("{} {} {} seed {}", key.suite, key.model, key.loss, key.seed));
+        let mut trainer = Trainer::new(store, optimizer, place.device, config, run)?
+            .with_observer(log)
+            .with_observer(self.console.bar(bar));
+        if self.training.tensorboard {
+            trainer = trainer.with_observer(TensorBoard::new(place.folder.join("tensorboard")));
+        }
         Ok(trainer.fit(task, train, validation)?.best.epoch)
     }
 
@@ -215,7 +223,7 @@ impl CellPlan<'_> {
         };
         let file = CellFile { schema: SCHEMA, identity: place.identity.to_owned(), cell: cell.clone() };
         write_json(&place.folder.join("result.json"), &file)?;
-        announce(&cell, self.sizes.train);
+        self.console.say(&announcement(&cell, self.sizes.train));
         Ok(cell)
     }
 }
@@ -247,22 +255,22 @@ pub(crate) fn describe(key: &CellKey) -> String {
     format!("{}, {}, {}, seed {}", key.suite, key.model, key.loss, key.seed)
 }
 
-fn announce(cell: &Cell, samples: usize) {
-    let value = |name: &str| cell.metrics.get(name).copied();
-    let overlap = value("miou").map(|miou| format!("mIoU {:.2} %, ", 100.0 * miou)).unwrap_or_default();
-    mbls_train::say(&format!(
-        "{}: {overlap}accuracy {:.2} %, ECE {:.2} % on {} samples; {:.1} s, {:.1} samples/s",
+/// A finished cell in a line.
+fn announcement(cell: &Cell, samples: usize) -> String {
+    let percent = |name: &str| cell.metrics.get(name).map(|value| format!("{:.2} %", 100.0 * value));
+    let overlap = percent("miou").map(|miou| format!("mIoU {miou}, ")).unwrap_or_default();
+    let [accuracy, ece] = ["accuracy", "ece"].map(|name| percent(name).unwrap_or_else(|| "undefined".to_owned()));
+    format!(
+        "{}: {overlap}accuracy {accuracy}, ECE {ece} on {} samples; {:.1} s, {:.1} samples/s",
         describe(&cell.key),
-        100.0 * value("accuracy").unwrap_or(f64::NAN),
-        100.0 * value("ece").unwrap_or(f64::NAN),
         cell.n,
         cell.seconds,
         (samples * cell.epochs) as f64 / cell.seconds
-    ));
+    )
 }
 
 /// From the event log, because a resumed process has seen only a part.
 fn trained_seconds(run: &RunDirectory) -> Result<f64> {
-    let seconds = |event: &Event| if let Event::Epoch { seconds, .. } = event { *seconds } else { 0.0 };
+    let seconds = |event: &Event| if let Event::Epoch(report) = event { report.seconds } else { 0.0 };
     Ok(event::read(&run.events())?.iter().map(seconds).sum())
 }

@@ -2,19 +2,19 @@
 
 use crate::cell::{self, CellPlan, Measured, Place};
 use crate::data::{ClassCounts, Sizes, Source};
+use crate::learning::Learning;
 use crate::predictions::{LabelledLogits, SavedPredictions};
 use crate::results::{Cell, measures};
 use crate::shift::ShiftSource;
 use crate::suite::{Scale, SplitRule, Suite};
-use crate::task::{ClassificationTask, LabelledBatch, to_slices};
+use crate::task::{ClassificationTask, LabelledBatch};
 use crate::workload::Workload;
 use anyhow::{Context, Result};
 use candle_core::Device;
 use mbls_core::calibration::TemperatureScaling;
 use mbls_core::metric::{ClassificationMetrics, Predictions};
-use mbls_data::{Collate, DataLoader, Dataset, Order, Seed};
+use mbls_data::{Batches, Order, Seed};
 use mbls_nn::{Dropout, ParamStore};
-use mbls_train::evaluate;
 use mbls_vision::model::Options;
 use mbls_vision::{AugmentedImages, ImageBatch, ImageCollate, Mixed};
 use std::marker::PhantomData;
@@ -73,22 +73,16 @@ fn train(plan: &CellPlan, source: &Source, place: Place) -> Result<Cell> {
         .with_context(|| format!("in {}", plan.suite.origin))?;
     let (store, head, mut task) = network(plan, source.classes(), &splits.test, place.device)?;
     if let Some(file) = plan.pretrained {
-        file.load(&store, head)?;
+        file.load(&store, head, plan.console)?;
     }
     let [validation, test] =
         [&splits.validation, &splits.test].map(|part| plan.loader(part, ImageCollate, Order::Sequential));
     let (validation, test) = (validation?, test?);
-    let best_epoch = match recipe.mix {
-        None => {
-            let train = plan.loader(&splits.train, ImageCollate, Order::Shuffled)?;
-            plan.train(place, &store, &mut task, &train, &validation)?
-        }
-        Some(mix) => {
-            let mixed = Arc::new(Mixed::new(splits.train, mix)?);
-            let train = plan.loader(&mixed, ImageCollate, Order::Shuffled)?;
-            plan.train(place, &store, &mut task, &train, &validation)?
-        }
+    let train: Box<dyn Batches<ImageBatch>> = match recipe.mix {
+        None => Box::new(plan.loader(&splits.train, ImageCollate, Order::Shuffled)?),
+        Some(mix) => Box::new(plan.loader(&Arc::new(Mixed::new(splits.train, mix)?), ImageCollate, Order::Shuffled)?),
     };
+    let best_epoch = plan.train(place, &store, &mut task, &*train, &validation)?;
 
     let predictions = SavedPredictions { validation: predict(&task, &validation)?, test: predict(&task, &test)? };
     let (measured, _) = measure(plan, place, &predictions)?;
@@ -135,9 +129,10 @@ pub(crate) fn network(
     let network = plan.model.classifier()?.network(classes, shape)?;
     let head = network.head();
     let model = network.build(Options { dropout: dropout.clone() }, store.var_builder())?;
-    let (loss, metrics) = (plan.loss.spec.build()?, ClassificationMetrics::new(recipe.bins)?);
+    let learning = Learning { loss: plan.loss.spec.build()?, dropout };
+    let metrics = ClassificationMetrics::new(recipe.bins)?;
     let (dtype, device) = (recipe.precision.dtype(), device.clone());
-    Ok((store, head, ClassificationTask { model, dropout, loss, dtype, device, metrics, batch: PhantomData }))
+    Ok((store, head, ClassificationTask { model, learning, dtype, device, metrics, batch: PhantomData }))
 }
 
 /// The temperature with the lowest NLL on the validation data.
@@ -165,19 +160,16 @@ pub(crate) fn scaled<'a>(split: &'a LabelledLogits, temperature: &TemperatureSca
 ///
 /// # Errors
 ///
-/// Samples that cannot be read, logits that cannot be measured.
-pub(crate) fn predict<B, D, C>(task: &ClassificationTask<B>, data: &DataLoader<D, C>) -> Result<LabelledLogits>
-where
-    B: LabelledBatch,
-    D: Dataset + 'static,
-    C: Collate<D::Item, Batch = B> + 'static,
-{
+/// Samples that cannot be read, a network that does not take them.
+pub(crate) fn predict<B: LabelledBatch>(
+    task: &ClassificationTask<B>,
+    data: &dyn Batches<B>,
+) -> mbls_train::Result<LabelledLogits> {
     let mut all = LabelledLogits::default();
-    evaluate(task, data, |step| {
-        let (logits, classes, labels) = to_slices(step)?;
-        all.logits.extend(logits);
-        all.labels.extend(labels);
-        all.classes = classes;
+    mbls_train::predict(task, data, |predicted| -> mbls_train::Result<()> {
+        all.logits.extend_from_slice(&predicted.logits);
+        all.labels.extend_from_slice(&predicted.labels);
+        all.classes = predicted.shape.last().copied().unwrap_or(0);
         Ok(())
     })?;
     Ok(all)

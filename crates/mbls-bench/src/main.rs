@@ -4,9 +4,11 @@
 
 mod cell;
 mod classification;
+mod console;
 mod data;
 mod device;
 mod jobs;
+mod learning;
 mod matrix;
 mod model;
 mod options;

@@ -1,6 +1,7 @@
 //! The matrix of suites, losses and seeds: runs what is not finished, then writes results and report.
 
 use crate::cell::{CellPlan, Place, describe};
+use crate::console::Console;
 use crate::data::{self, Counted, Sizes};
 use crate::model::ModelName;
 use crate::options::{Command, Selection};
@@ -40,9 +41,10 @@ pub(crate) fn run(command: &Command) -> Result<()> {
     let out = &selection.out;
     std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
     let _lock = lock(out)?;
+    let console = Console::new();
     let (mut finished, mut data) = (Vec::new(), Vec::new());
     for run in &runs {
-        let (cells, summary) = run.cells(selection, &device, device_name)?;
+        let (cells, summary) = run.cells(selection, &device, device_name, &console)?;
         finished.extend(cells);
         data.push(summary);
     }
@@ -125,7 +127,7 @@ impl SuiteRun {
     ///
     /// A training part smaller than a batch; in user-supplied data a class without anything to learn
     /// from.
-    fn examine(&self, work: &dyn Workload, sizes: Sizes) -> Result<DataSummary> {
+    fn examine(&self, work: &dyn Workload, sizes: Sizes, console: &Console) -> Result<DataSummary> {
         let (suite, rule) = (&self.suite, self.scale.split);
         let batch_size = suite.recipe.batch_size;
         let (mut first, mut notes, mut warnings) = (None, work.notes().to_vec(), Vec::new());
@@ -153,16 +155,22 @@ impl SuiteRun {
         }
         let counts = first.context("expected at least one seed")?;
         let summary = DataSummary { suite: suite.name.clone(), seeds: self.scale.seeds, counts, notes, warnings };
-        summary.lines(suite.data.is_ones_own()).iter().for_each(|line| mbls_train::say(line));
+        summary.lines(suite.data.is_ones_own()).iter().for_each(|line| console.say(line));
         Ok(summary)
     }
 
     /// Runs the cells that are not finished; returns all, and what their data is.
-    fn cells(&self, selection: &Selection, device: &Device, device_name: &str) -> Result<(Vec<Cell>, DataSummary)> {
+    fn cells(
+        &self,
+        selection: &Selection,
+        device: &Device,
+        device_name: &str,
+        console: &Console,
+    ) -> Result<(Vec<Cell>, DataSummary)> {
         self.suite.recipe.precision.prepare(device).with_context(|| format!("in {}", self.suite.origin))?;
-        let work = &*workload::load(&self.suite, selection)?;
+        let work = &*workload::load(&self.suite, selection, console)?;
         let sizes = work.sizes(&self.scale).with_context(|| format!("in {}", self.suite.origin))?;
-        let summary = self.examine(work, sizes).with_context(|| format!("in {}", self.suite.origin))?;
+        let summary = self.examine(work, sizes, console).with_context(|| format!("in {}", self.suite.origin))?;
         let digest = work.digest();
         let pretrained = self.pretrained(selection)?;
         let threads = rayon::current_num_threads();
@@ -179,6 +187,8 @@ impl SuiteRun {
                 sizes,
                 pretrained: pretrained.as_ref(),
                 workers,
+                training: selection.training,
+                console,
             })
             .collect();
         let mut unfinished = Vec::new();

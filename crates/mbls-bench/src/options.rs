@@ -9,6 +9,7 @@ use mbls_io::OnError;
 use mbls_seg::dataset::SegmentationConfig;
 use mbls_vision::FilesConfig;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Trains models with the losses of mbls, measures their calibration, writes results.json and report.html.
 #[derive(Debug, Parser)]
@@ -83,6 +84,23 @@ pub(crate) struct Selection {
     /// Leave out images, records and words that do not decode, and say how many, instead of stopping at the first.
     #[arg(long)]
     pub(crate) skip_undecodable: bool,
+    /// How trainings are run.
+    #[command(flatten)]
+    pub(crate) training: TrainingOptions,
+}
+
+/// What of a training is written besides its result, and how often: nothing of it changes a result.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct TrainingOptions {
+    /// Minutes after which a checkpoint is written within an epoch too: a process that is killed loses no more.
+    #[arg(long, value_name = "N", default_value = "10", value_parser = minutes)]
+    pub(crate) checkpoint_minutes: Duration,
+    /// Measure the training samples too, as they pass, for the event log.
+    #[arg(long)]
+    pub(crate) train_metrics: bool,
+    /// Write losses and metrics for TensorBoard, into the folder tensorboard of each cell.
+    #[arg(long)]
+    pub(crate) tensorboard: bool,
 }
 
 impl Selection {
@@ -104,6 +122,11 @@ impl Selection {
             ..FilesConfig::default()
         }
     }
+}
+
+fn minutes(text: &str) -> Result<Duration, String> {
+    let minutes = text.parse::<f64>().ok().map(|minutes| Duration::try_from_secs_f64(60.0 * minutes));
+    minutes.and_then(Result::ok).ok_or_else(|| "expected a number of minutes, 0 or more".to_owned())
 }
 
 fn positive(text: &str) -> Result<usize, String> {

@@ -1,5 +1,6 @@
 //! A file of weights that training starts from.
 
+use crate::console::Console;
 use anyhow::{Context, Result};
 use mbls_io::Fingerprint;
 use mbls_nn::checkpoint::StateDict;
@@ -38,10 +39,10 @@ impl PretrainedFile {
     /// # Errors
     ///
     /// A checkpoint of another network.
-    pub(crate) fn load(&self, store: &ParamStore, head: &str) -> Result<()> {
+    pub(crate) fn load(&self, store: &ParamStore, head: &str, console: &Console) -> Result<()> {
         let report = pretrained::load(store, &self.checkpoint, head, Head::IfItFits)
             .with_context(|| format!("the weights {} do not fit the network", self.path.display()))?;
-        mbls_train::say(&format!("{}: {report}", self.path.display()));
+        console.say(&format!("{}: {report}", self.path.display()));
         Ok(())
     }
 
@@ -51,7 +52,7 @@ impl PretrainedFile {
     /// # Errors
     ///
     /// A checkpoint of another network.
-    pub(crate) fn load_segmentation(&self, store: &ParamStore, network: &Network) -> Result<()> {
+    pub(crate) fn load_segmentation(&self, store: &ParamStore, network: &Network, console: &Console) -> Result<()> {
         let context = || format!("the weights {} do not fit the network", self.path.display());
         let prefix = format!("{}.", network.encoder());
         // Behind a wrapper's prefix too.
@@ -61,7 +62,7 @@ impl PretrainedFile {
             true => network.load(store, &self.checkpoint, Head::IfItFits),
             false => network.load_encoder(store, &self.checkpoint),
         };
-        mbls_train::say(&format!("{}: {}", self.path.display(), report.with_context(context)?));
+        console.say(&format!("{}: {}", self.path.display(), report.with_context(context)?));
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::cell::{CellPlan, Place};
 use crate::classification::{network, predict};
+use crate::console::Console;
 use crate::data::{DataSpec, Source, for_testing, locate, missing};
 use crate::predictions::LabelledLogits;
 use crate::results::{CorruptedTest, OutsideTest, SCHEMA, Shift, ShiftFile, report, write_json};
@@ -54,13 +55,19 @@ impl<'a> ShiftSource<'a> {
     /// # Errors
     ///
     /// Files that are no such data set.
-    pub(crate) fn load(spec: &'a ShiftSpec, suite: &str, data: Option<&Path>, files: FilesConfig) -> Result<Self> {
+    pub(crate) fn load(
+        spec: &'a ShiftSpec,
+        suite: &str,
+        data: Option<&Path>,
+        files: FilesConfig,
+        console: &Console,
+    ) -> Result<Self> {
         let mut outside = Vec::new();
         for other in &spec.outside {
             match locate(other, data) {
                 Some(folder) => outside.push((other.name(), Source::load_test(other, &folder, files)?)),
                 None => {
-                    mbls_train::say(&format!("{suite}: not told from {}: {}", other.name(), missing(other, data)));
+                    console.say(&format!("{suite}: not told from {}: {}", other.name(), missing(other, data)));
                 }
             }
         }
@@ -104,7 +111,7 @@ impl<'a> ShiftSource<'a> {
         let indices: Vec<usize> = splits.test.indices().iter().copied().take(self.spec.pictures).collect();
         let test = |images: &Arc<dyn ImageSource>, indices: Vec<usize>| {
             let data: AugmentedImages = for_testing(images, indices, &suite.data, &suite.recipe)?;
-            predict(&task, &plan.loader(&Arc::new(data), ImageCollate, Order::Sequential)?)
+            anyhow::Ok(predict(&task, &plan.loader(&Arc::new(data), ImageCollate, Order::Sequential)?)?)
         };
         let clean = test(splits.test.images(), indices.clone())?;
         let mut shift =

@@ -117,7 +117,7 @@ pub(crate) fn summaries(cells: &[&Cell], intervals: &BTreeMap<&str, Interval>) -
 
 /// The bootstrap interval of a measure over samples; `None` where it is undefined for any resample.
 pub(crate) fn interval(n: usize, measure: impl Fn(&[u32]) -> Option<f64> + Sync) -> Option<Interval> {
-    percentile_interval(n, RESAMPLES, LEVEL, BOOTSTRAP_SEED, |indices| measure(indices).unwrap_or(f64::NAN))
+    percentile_interval(n, RESAMPLES, LEVEL, BOOTSTRAP_SEED, measure)
 }
 
 /// A cell's test predictions before and after temperature scaling.

@@ -1,11 +1,11 @@
 //! Classification of pictures and of texts, as the trainer sees it.
 
+use crate::learning::Learning;
 use candle_core::{DType, Device, ModuleT, Tensor};
-use mbls_core::loss::{LogitBatch, Loss, LossOutput, Reduction, Term};
+use mbls_core::loss::{LogitBatch, LossOutput, Reduction, Term};
 use mbls_core::metric::{ClassificationMetrics, ClassificationReport, Metric, Predictions};
 use mbls_nlp::dataset::TextBatch;
-use mbls_nn::Dropout;
-use mbls_train::{Mode, Result, Step, Task};
+use mbls_train::{Mode, Output, Predicted, Result, Task, TaskState};
 use mbls_vision::{ImageBatch, Partner};
 use std::marker::PhantomData;
 
@@ -53,10 +53,8 @@ impl LabelledBatch for TextBatch {
 pub(crate) struct ClassificationTask<B> {
     /// The network: samples to logits.
     pub(crate) model: Box<dyn ModuleT + Send + Sync>,
-    /// Its dropout, whose masks depend on the number of passes; none where it has none.
-    pub(crate) dropout: Option<Dropout>,
-    /// What it is trained with.
-    pub(crate) loss: Box<dyn Loss>,
+    /// Its loss and its dropout.
+    pub(crate) learning: Learning,
     /// The type that the network is computed in.
     pub(crate) dtype: DType,
     /// Where it runs.
@@ -81,9 +79,9 @@ impl<B> ClassificationTask<B> {
     /// Losses that are statistics of a whole batch.
     fn mixed(&self, logits: &Tensor, labels: &Tensor, partners: &[Partner]) -> Result<LossOutput> {
         let per_row = |labels: &Tensor| {
-            self.loss.forward(&LogitBatch::new(logits, labels, None)?.with_reduction(Reduction::None))
+            self.learning.loss.forward(&LogitBatch::new(logits, labels, None)?.with_reduction(Reduction::None))
         };
-        let device = labels.device();
+        let device = logits.device();
         let others = Tensor::from_vec(partners.iter().map(|partner| partner.label).collect(), partners.len(), device)?;
         let (own, other) = (per_row(labels)?, per_row(&others)?);
         let weights: Vec<f32> = partners.iter().map(|partner| partner.weight).collect();
@@ -106,48 +104,56 @@ impl<B: LabelledBatch> Task for ClassificationTask<B> {
     type Batch = B;
     type Metrics = ClassificationMetrics;
 
-    fn forward(&self, batch: &B, mode: Mode) -> Result<Step> {
+    fn forward(&self, batch: &B, mode: Mode) -> Result<Output> {
         let inputs = batch.inputs(self.dtype, &self.device)?;
-        let labels = batch.labels(&self.device)?;
         let logits = self.model.forward_t(&inputs, mode.is_train())?.to_dtype(DType::F32)?;
-        let loss = match batch.partners() {
-            None => self.loss.forward(&LogitBatch::new(&logits, &labels, None)?)?,
-            Some(partners) => self.mixed(&logits, &labels, partners)?,
-        };
-        Ok(Step { logits, labels, loss: Some(loss) })
+        // Labels are read on the host.
+        Ok(Output { logits, labels: batch.labels(&Device::Cpu)? })
+    }
+
+    fn loss(&self, batch: &B, Output { logits, labels }: &Output) -> Result<Option<LossOutput>> {
+        Ok(Some(match batch.partners() {
+            None => self.learning.loss.forward(&LogitBatch::new(logits, labels, None)?)?,
+            Some(partners) => self.mixed(logits, labels, partners)?,
+        }))
+    }
+
+    fn learn(&mut self, _batch: &B, Output { logits, labels }: &Output) -> Result<()> {
+        Ok(self.learning.loss.observe(&LogitBatch::new(logits, labels, None)?)?)
     }
 
     fn metrics(&self) -> ClassificationMetrics {
         self.metrics.clone()
     }
 
-    fn observe(&self, step: &Step, metrics: &mut ClassificationMetrics) -> Result<()> {
-        let (logits, classes, labels) = to_slices(step)?;
-        Ok(metrics.update(&Predictions::from_logits(&logits, classes, &labels)?)?)
+    fn observe(&self, predicted: &Predicted, metrics: &mut ClassificationMetrics) -> Result<()> {
+        let classes = predicted.shape.last().copied().unwrap_or(0);
+        Ok(metrics.update(&Predictions::from_logits(&predicted.logits, classes, &predicted.labels)?)?)
     }
 
-    fn score(&self, value: &ClassificationReport) -> f64 {
-        value.accuracy
+    fn score(&self, value: &ClassificationReport) -> Option<f64> {
+        Some(value.accuracy)
     }
 
-    fn summary(&self, value: &ClassificationReport) -> Vec<(&'static str, f64)> {
-        SUMMARY.into_iter().zip([value.accuracy, value.nll, value.brier, value.ece]).collect()
+    fn summary(&self, value: &ClassificationReport) -> Vec<(&'static str, Option<f64>)> {
+        SUMMARY.into_iter().zip([value.accuracy, value.nll, value.brier, value.ece].map(Some)).collect()
+    }
+
+    fn begin_epoch(&mut self, epoch: usize) {
+        self.learning.begin_epoch(epoch);
     }
 
     fn end_epoch(&mut self, epoch: usize) {
-        self.loss.end_epoch(epoch);
-        if let Some(dropout) = &self.dropout {
-            // The same masks after an interruption: each epoch has places of its own.
-            dropout.set_position((epoch as u64 + 1) << 32);
-        }
+        self.learning.end_epoch(epoch);
     }
-}
 
-/// A step's logits, number of classes and labels on the host.
-pub(crate) fn to_slices(step: &Step) -> Result<(Vec<f32>, usize, Vec<u32>)> {
-    let (_, classes) = step.logits.dims2()?;
-    let logits = step.logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
-    Ok((logits, classes, step.labels.to_vec1::<u32>()?))
+    fn state(&self) -> TaskState {
+        self.learning.state()
+    }
+
+    fn restore(&mut self, state: &TaskState) -> Result<()> {
+        self.learning.restore(state)
+    }
 }
 
 #[cfg(test)]
@@ -172,8 +178,7 @@ mod tests {
         let logits = Tensor::new(&rows, &device).unwrap();
         let task = ClassificationTask::<ImageBatch> {
             model: Box::new(Unused),
-            dropout: None,
-            loss: LossSpec::margin(1.0, 0.5).build().unwrap(),
+            learning: Learning { loss: LossSpec::margin(1.0, 0.5).build().unwrap(), dropout: None },
             dtype: DType::F32,
             device: device.clone(),
             metrics: ClassificationMetrics::new(15).unwrap(),

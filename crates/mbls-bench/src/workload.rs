@@ -2,6 +2,7 @@
 
 use crate::cell::{self, CellPlan, Place};
 use crate::classification::Classification;
+use crate::console::Console;
 use crate::data::{ClassCounts, Sizes, Source, TaskKind, locate, missing};
 use crate::options::Selection;
 use crate::results::Cell;
@@ -57,7 +58,7 @@ pub(crate) trait Workload: Sync {
 /// # Errors
 ///
 /// Data that is not at hand or not as it should be.
-pub(crate) fn load<'a>(suite: &'a Suite, selection: &Selection) -> Result<Box<dyn Workload + 'a>> {
+pub(crate) fn load<'a>(suite: &'a Suite, selection: &Selection, console: &Console) -> Result<Box<dyn Workload + 'a>> {
     let (spec, data) = (&suite.data, selection.data.as_deref());
     let folder = locate(spec, data).with_context(|| format!("{}: {}", suite.name, missing(spec, data)))?;
     match spec.task() {
@@ -68,7 +69,7 @@ pub(crate) fn load<'a>(suite: &'a Suite, selection: &Selection) -> Result<Box<dy
     let files = selection.files();
     let source = Source::load(spec, &folder, files)?;
     let shift = match &suite.shift {
-        Some(shift) => Some(ShiftSource::load(shift, &suite.name, data, files)?),
+        Some(shift) => Some(ShiftSource::load(shift, &suite.name, data, files, console)?),
         None => None,
     };
     Ok(Box::new(Classification { source, shift }))

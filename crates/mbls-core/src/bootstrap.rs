@@ -23,7 +23,8 @@ pub struct Interval {
 /// `statistic` is called once per resample, with `n` indices drawn from `0..n` with replacement; the interval lies between the
 /// quantiles `(1 - level) / 2` and `(1 + level) / 2` of its values, by linear interpolation. Resample `r` draws from ChaCha8
 /// with the seed `seed` and the stream `r`, so the result has the same bits for any number of threads. `None` where the
-/// interval is undefined: no samples or 2^32 and more, no resamples, a level outside of (0, 1), a value that is not finite.
+/// interval is undefined: no samples or 2^32 and more, no resamples, a level outside of (0, 1), a value that is not finite or,
+/// from a statistic that returns an `Option`, `None`.
 ///
 /// ```
 /// use mbls_core::bootstrap::percentile_interval;
@@ -37,14 +38,16 @@ pub struct Interval {
 /// # References
 ///
 /// Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
-pub fn percentile_interval(
+pub fn percentile_interval<S: Into<Option<f64>>>(
     n: usize,
     resamples: usize,
     level: f64,
     seed: u64,
-    statistic: impl Fn(&[u32]) -> f64 + Sync,
+    statistic: impl Fn(&[u32]) -> S + Sync,
 ) -> Option<Interval> {
-    let (interval, _) = interval_of(bootstrap(n, resamples, seed, statistic)?, level)?;
+    let values: Option<Vec<f64>> =
+        bootstrap(n, resamples, seed, |indices| statistic(indices).into())?.into_iter().collect();
+    let (interval, _) = interval_of(values?, level)?;
     Some(interval)
 }
 
@@ -101,8 +104,8 @@ pub fn paired_difference(
     Some(PairedDifference { observed, interval, share_not_positive, resamples, n })
 }
 
-/// The statistic of every resample of `0..n`, `None` where it is undefined.
-fn bootstrap(n: usize, resamples: usize, seed: u64, statistic: impl Fn(&[u32]) -> f64 + Sync) -> Option<Vec<f64>> {
+/// The statistic of every resample of `0..n`, `None` where there is none.
+fn bootstrap<T: Send>(n: usize, resamples: usize, seed: u64, statistic: impl Fn(&[u32]) -> T + Sync) -> Option<Vec<T>> {
     let bound = u32::try_from(n).ok().filter(|&n| n > 0)?;
     let resample = |rng: &mut ChaCha8Rng, indices: &mut Vec<u32>| {
         indices.clear();

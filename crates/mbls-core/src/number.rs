@@ -104,107 +104,6 @@ pub fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// Numbers of which NaN says that they are undefined, as the mean of nothing: null in files.
-///
-/// For what keeps such numbers in memory; elsewhere what is undefined is `None`. The text `"NaN"`, which older files have, is
-/// read too.
-pub mod or_null {
-    use super::{Deserialize, Deserializer, Number, Serialize, Serializer};
-    use serde::de::Error as _;
-
-    struct OrNull(f64);
-
-    impl Serialize for OrNull {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            (!self.0.is_nan()).then_some(Number(self.0)).serialize(serializer)
-        }
-    }
-
-    impl<'de> Deserialize<'de> for OrNull {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            #[derive(Deserialize)]
-            #[serde(untagged)]
-            enum Written {
-                Number(Number),
-                Text(String),
-                Null(()),
-            }
-            match Written::deserialize(deserializer)? {
-                Written::Number(number) => Ok(Self(number.0)),
-                Written::Null(()) => Ok(Self(f64::NAN)),
-                Written::Text(text) if text == "NaN" => Ok(Self(f64::NAN)),
-                Written::Text(text) => Err(D::Error::custom(format_args!("expected a number, found {text:?}"))),
-            }
-        }
-    }
-
-    /// Writes a number, NaN as null.
-    ///
-    /// # Errors
-    ///
-    /// Those of the serializer.
-    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-        OrNull(*value).serialize(serializer)
-    }
-
-    /// Reads a number, null as NaN.
-    ///
-    /// # Errors
-    ///
-    /// As [`deserialize`](super::deserialize).
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-        Ok(OrNull::deserialize(deserializer)?.0)
-    }
-
-    /// Lists of such numbers, `Vec<f64>`.
-    pub mod list {
-        use super::{Deserialize, Deserializer, OrNull, Serializer};
-
-        /// Writes numbers in their order.
-        ///
-        /// # Errors
-        ///
-        /// Those of the serializer.
-        pub fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
-            serializer.collect_seq(values.iter().map(|&value| OrNull(value)))
-        }
-
-        /// Reads numbers in their order.
-        ///
-        /// # Errors
-        ///
-        /// As [`deserialize`](super::deserialize).
-        pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
-            Ok(Vec::<OrNull>::deserialize(deserializer)?.into_iter().map(|number| number.0).collect())
-        }
-    }
-
-    /// Such numbers with names, `BTreeMap<String, f64>`.
-    pub mod by_name {
-        use super::{Deserialize, Deserializer, OrNull, Serializer};
-        use std::collections::BTreeMap;
-
-        /// Writes numbers by their names.
-        ///
-        /// # Errors
-        ///
-        /// Those of the serializer.
-        pub fn serialize<S: Serializer>(values: &BTreeMap<String, f64>, serializer: S) -> Result<S::Ok, S::Error> {
-            serializer.collect_map(values.iter().map(|(name, &value)| (name, OrNull(value))))
-        }
-
-        /// Reads numbers by their names.
-        ///
-        /// # Errors
-        ///
-        /// As [`deserialize`](super::deserialize).
-        pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, f64>, D::Error> {
-            let values = BTreeMap::<String, OrNull>::deserialize(deserializer)?;
-            Ok(values.into_iter().map(|(name, value)| (name, value.0)).collect())
-        }
-    }
-}
-
 /// Numbers that may be absent, `Option<f64>`; give the field `#[serde(default)]` where a file may lack it.
 pub mod option {
     use super::{Deserialize, Deserializer, Number, Serialize, Serializer};
@@ -225,6 +124,60 @@ pub mod option {
     /// As [`deserialize`](super::deserialize).
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
         Ok(Option::<Number>::deserialize(deserializer)?.map(|number| number.0))
+    }
+
+    /// Lists of such numbers, `Vec<Option<f64>>`.
+    pub mod list {
+        use super::{Deserialize, Deserializer, Number, Serializer};
+
+        /// Writes numbers and nulls in their order.
+        ///
+        /// # Errors
+        ///
+        /// As [`serialize`](super::super::serialize).
+        pub fn serialize<S: Serializer>(values: &[Option<f64>], serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq(values.iter().map(|value| value.map(Number)))
+        }
+
+        /// Reads numbers and nulls in their order.
+        ///
+        /// # Errors
+        ///
+        /// As [`deserialize`](super::super::deserialize).
+        pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Option<f64>>, D::Error> {
+            let values = Vec::<Option<Number>>::deserialize(deserializer)?;
+            Ok(values.into_iter().map(|value| value.map(|number| number.0)).collect())
+        }
+    }
+
+    /// Such numbers with names, `BTreeMap<String, Option<f64>>`.
+    pub mod by_name {
+        use super::{Deserialize, Deserializer, Number, Serializer};
+        use std::collections::BTreeMap;
+
+        /// Writes numbers and nulls by their names.
+        ///
+        /// # Errors
+        ///
+        /// As [`serialize`](super::super::serialize).
+        pub fn serialize<S: Serializer>(
+            values: &BTreeMap<String, Option<f64>>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            serializer.collect_map(values.iter().map(|(name, value)| (name, value.map(Number))))
+        }
+
+        /// Reads numbers and nulls by their names.
+        ///
+        /// # Errors
+        ///
+        /// As [`deserialize`](super::super::deserialize).
+        pub fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<BTreeMap<String, Option<f64>>, D::Error> {
+            let values = BTreeMap::<String, Option<Number>>::deserialize(deserializer)?;
+            Ok(values.into_iter().map(|(name, value)| (name, value.map(|number| number.0))).collect())
+        }
     }
 }
 

@@ -16,6 +16,9 @@ pub(crate) struct Plan<D, C> {
     pub(crate) collate: Arc<C>,
     pub(crate) indices: Vec<usize>,
     pub(crate) batch_size: usize,
+    /// The first batch that is made.
+    pub(crate) first: usize,
+    /// The number after the last.
     pub(crate) batches: usize,
     pub(crate) seed: Seed,
 }
@@ -64,6 +67,7 @@ struct Worker<B> {
 /// The batches of one epoch, in order; made by [`DataLoader::epoch`](crate::DataLoader::epoch).
 pub struct Epoch<B> {
     source: Source<B>,
+    first: usize,
     next: usize,
     batches: usize,
     stop: Arc<AtomicBool>,
@@ -76,17 +80,18 @@ impl<B: Send + 'static> Epoch<B> {
         C: Collate<D::Item, Batch = B> + 'static,
     {
         let stop = Arc::new(AtomicBool::new(false));
-        let batches = plan.batches;
-        let mut epoch = Self { source: Source::Workers(Vec::new()), next: 0, batches, stop: Arc::clone(&stop) };
+        let (first, batches) = (plan.first, plan.batches);
+        let mut epoch =
+            Self { source: Source::Workers(Vec::new()), first, next: first, batches, stop: Arc::clone(&stop) };
         // A worker without a batch to make would be of no use.
-        let workers = workers.min(batches);
+        let workers = workers.min(batches - first);
         if workers == 0 {
             epoch.source = Source::Here(Box::new(move |number| plan.batch(number, &stop)));
             return epoch;
         }
         let plan = Arc::new(plan);
-        for first in 0..workers {
-            match spawn(Arc::clone(&plan), first, workers, Arc::clone(&stop)) {
+        for worker in 0..workers {
+            match spawn(Arc::clone(&plan), worker, workers, Arc::clone(&stop)) {
                 Ok(worker) => {
                     if let Source::Workers(running) = &mut epoch.source {
                         running.push(worker);
@@ -117,16 +122,16 @@ impl<B> Epoch<B> {
     }
 }
 
-/// Starts the worker that makes the batches `first`, `first + step`, ...
-fn spawn<D, C>(plan: Arc<Plan<D, C>>, first: usize, step: usize, stop: Arc<AtomicBool>) -> Result<Worker<C::Batch>>
+/// Starts worker `number` of `workers`, each of which makes every `workers`-th batch.
+fn spawn<D, C>(plan: Arc<Plan<D, C>>, number: usize, workers: usize, stop: Arc<AtomicBool>) -> Result<Worker<C::Batch>>
 where
     D: Dataset + 'static,
     C: Collate<D::Item> + 'static,
 {
     let (sender, batches) = sync_channel(PREFETCH);
     let work = move || {
-        for number in (first..plan.batches).step_by(step) {
-            let Some(batch) = plan.batch(number, &stop) else { return };
+        for batch in (plan.first + number..plan.batches).step_by(workers) {
+            let Some(batch) = plan.batch(batch, &stop) else { return };
             let failed = batch.is_err();
             if sender.send(batch).is_err() || failed {
                 return;
@@ -134,9 +139,9 @@ where
         }
     };
     let thread = std::thread::Builder::new()
-        .name(format!("loader-{first}"))
+        .name(format!("loader-{number}"))
         .spawn(work)
-        .map_err(|error| Error::Other(format!("cannot start loader thread {first}: {error}").into()))?;
+        .map_err(|error| Error::Other(format!("cannot start loader thread {number}: {error}").into()))?;
     Ok(Worker { batches, thread })
 }
 
@@ -150,7 +155,7 @@ impl<B> Iterator for Epoch<B> {
         let batch = match &mut self.source {
             Source::Here(make) => make(self.next)?,
             Source::Workers(workers) => {
-                let worker = &workers[self.next % workers.len()];
+                let worker = &workers[(self.next - self.first) % workers.len()];
                 worker.batches.recv().unwrap_or(Err(Error::WorkerLost { batch: self.next }))
             }
             Source::Failed(error) => Err(error.take()?),

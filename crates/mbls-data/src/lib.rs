@@ -4,6 +4,7 @@
 //! the data set epoch by epoch, in worker threads where asked to. Whatever is random is a function of a seed and an index,
 //! so one seed gives one sequence of batches, whoever computes them. Files are read with [`mbls_io`].
 
+mod batches;
 mod dataset;
 mod epoch;
 mod error;
@@ -12,6 +13,7 @@ mod loader;
 mod seed;
 mod split;
 
+pub use batches::Batches;
 pub use dataset::{Dataset, Subset};
 pub use epoch::Epoch;
 pub use error::{Error, Result};

@@ -19,15 +19,16 @@ pub trait Collate<I>: Send + Sync {
 }
 
 /// The order in which a loader goes through its data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
     /// By index.
+    #[default]
     Sequential,
     /// A random permutation, another one in each epoch.
     Shuffled,
 }
 
-/// Settings of a [`DataLoader`].
+/// Settings of a [`DataLoader`]; by default 32 items a batch, in order, to the last one, prepared by one thread, from seed 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoaderConfig {
     /// Items of a batch; the last one of an epoch has what is left.
@@ -42,13 +43,19 @@ pub struct LoaderConfig {
     pub seed: Seed,
 }
 
+impl Default for LoaderConfig {
+    fn default() -> Self {
+        Self { batch_size: 32, order: Order::default(), drop_last: false, workers: 1, seed: Seed(0) }
+    }
+}
+
 /// Makes batches of a data set, epoch by epoch, in advance where worker threads are asked for.
 ///
 /// The order is a function of (seed, epoch); what is random in an item is a function of (seed, epoch, its index): batches are
 /// the same for any number of workers.
 ///
 /// ```
-/// use mbls_data::{Collate, DataLoader, Dataset, LoaderConfig, Order, Result, Seed};
+/// use mbls_data::{Collate, DataLoader, Dataset, LoaderConfig, Result, Seed};
 /// use std::sync::Arc;
 ///
 /// struct Numbers;
@@ -69,7 +76,7 @@ pub struct LoaderConfig {
 ///     }
 /// }
 ///
-/// let config = LoaderConfig { batch_size: 4, order: Order::Sequential, drop_last: false, workers: 2, seed: Seed(1) };
+/// let config = LoaderConfig { batch_size: 4, workers: 2, ..LoaderConfig::default() };
 /// let loader = DataLoader::new(Arc::new(Numbers), Arc::new(Together), config)?;
 /// assert_eq!(loader.len(), 3);
 /// let batches = loader.epoch(0).collect::<Result<Vec<_>>>()?;
@@ -126,6 +133,16 @@ impl<D: Dataset, C: Collate<D::Item>> DataLoader<D, C> {
         D: 'static,
         C: 'static,
     {
+        self.epoch_from(epoch, 0)
+    }
+
+    /// The batches of one epoch from batch `first` on, as [`epoch`](Self::epoch) has them: a training that was stopped within
+    /// an epoch goes on there, and nothing before is read.
+    pub fn epoch_from(&self, epoch: usize, first: usize) -> Epoch<C::Batch>
+    where
+        D: 'static,
+        C: 'static,
+    {
         let LoaderConfig { batch_size, order, workers, seed, .. } = self.config;
         let mut indices: Vec<usize> = (0..self.dataset.len()).collect();
         if order == Order::Shuffled {
@@ -136,6 +153,7 @@ impl<D: Dataset, C: Collate<D::Item>> DataLoader<D, C> {
             collate: Arc::clone(&self.collate),
             indices,
             batch_size,
+            first: first.min(self.len()),
             batches: self.len(),
             seed: seed.derive("item").at(epoch as u64),
         };

@@ -86,6 +86,14 @@ proptest! {
         for workers in [1, 2, 4, 9] {
             prop_assert_eq!(&run(workers), &batches);
         }
+        // From any batch on they are the same, also from behind the last.
+        for first in [0, 1, batches.len() / 2, batches.len(), batches.len() + 3] {
+            for workers in [0, 1, 2, 9] {
+                let config = LoaderConfig { batch_size, order, drop_last, workers, seed: Seed(seed) };
+                let rest = loader(numbers(len), config).epoch_from(epoch, first).collect::<Result<Vec<_>>>().unwrap();
+                prop_assert_eq!(&rest[..], batches.get(first..).unwrap_or_default());
+            }
+        }
         let full = len / batch_size * batch_size;
         let expected = if drop_last { full } else { len };
         let indices: Vec<usize> = batches.iter().flatten().map(|item| item.0).collect();

@@ -1,7 +1,7 @@
 //! Checkpoints: tensors and progress in one safetensors file, written whole or not at all.
 //!
-//! Tensors are named `model.<parameter>`, `optimizer.<state>` and `ema.<state>`. The safetensors header carries one metadata entry, `mbls`, a
-//! JSON object with the [`Progress`]. One entry, because the order of several is random and a checkpoint's bytes must depend on
+//! Tensors are named `model.<parameter>`, `optimizer.<state>` and `ema.<state>`; `loss.state` is what the loss has learnt, where it
+//! learns. The safetensors header carries one metadata entry, `mbls`, a JSON object with the [`Progress`]. One entry, because the order of several is random and a checkpoint's bytes must depend on
 //! its content alone.
 
 use crate::{Error, Result};
@@ -14,11 +14,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 /// The version of the layout that this program writes, and the only one it reads.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 const METADATA_KEY: &str = "mbls";
 const MODEL: &str = "model.";
 const OPTIMIZER: &str = "optimizer.";
 const EMA: &str = "ema.";
+const LOSS: &str = "loss.state";
 
 /// How far a run has come.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,9 +33,31 @@ pub struct Progress {
     pub epochs: usize,
     /// The best epoch so far.
     pub best: Option<Best>,
-    /// What the schedule's metric was after each epoch; empty where the schedule follows none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "number::or_null::list")]
-    pub metrics: Vec<f64>,
+    /// What the schedule's metric was after each epoch, `None` where it was undefined; empty where the schedule follows none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "number::option::list")]
+    pub metrics: Vec<Option<f64>>,
+    /// How far the epoch after the finished ones has come; `None` between two epochs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Within>,
+}
+
+/// How far an epoch has come.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Within {
+    /// Number of steps done, that is of batches taken from the loader.
+    pub step: usize,
+    /// Those of them that were left out, because no label of their batch counts.
+    pub steps_without_loss: usize,
+    /// The sums of the losses of the others, and of their terms.
+    #[serde(with = "number::by_name")]
+    pub sums: BTreeMap<String, f64>,
+    /// The largest gradient norm before clipping.
+    pub gradient_norm: f64,
+    /// The position of the masks of dropout.
+    pub dropout: u64,
+    /// The wall time of these steps.
+    pub seconds: f64,
 }
 
 /// The epoch with the best validation score, the last of equals.
@@ -42,19 +65,19 @@ pub struct Progress {
 pub struct Best {
     /// Its number, from 0.
     pub epoch: usize,
-    /// Its score.
-    #[serde(with = "number::or_null")]
-    pub score: f64,
+    /// Its score; `None` where it is undefined.
+    #[serde(with = "number::option")]
+    pub score: Option<f64>,
 }
 
 impl Best {
-    /// Whether an epoch of that score takes its place: the last of equals does, and a score that is no number never stands.
-    pub(crate) fn yields_to(self, score: f64) -> bool {
-        score >= self.score || self.score.is_nan()
+    /// Whether an epoch of that score takes its place: the last of equals does, and an undefined score never stands.
+    pub(crate) fn yields_to(self, score: Option<f64>) -> bool {
+        self.score.is_none_or(|best| score.is_some_and(|score| score >= best))
     }
 }
 
-/// A run's state between two epochs.
+/// A run's state between two steps.
 #[derive(Debug)]
 pub struct Checkpoint {
     /// How far the run has come.
@@ -65,12 +88,14 @@ pub struct Checkpoint {
     pub optimizer: BTreeMap<String, Tensor>,
     /// The state of the weights' average by name; empty where the training keeps none, and where the checkpoint is only evaluated.
     pub ema: BTreeMap<String, Tensor>,
+    /// What the loss has learnt; empty where it learns nothing, and where the checkpoint is only evaluated.
+    pub loss: Vec<f64>,
 }
 
 impl Checkpoint {
     /// A checkpoint that is only evaluated.
     pub(crate) fn of_model(progress: Progress, model: BTreeMap<String, Tensor>) -> Self {
-        Self { progress, model, optimizer: BTreeMap::new(), ema: BTreeMap::new() }
+        Self { progress, model, optimizer: BTreeMap::new(), ema: BTreeMap::new(), loss: Vec::new() }
     }
 
     /// Writes the checkpoint to `path`, atomically.
@@ -87,6 +112,9 @@ impl Checkpoint {
         let mut tensors = prefixed(MODEL, &self.model);
         tensors.extend(prefixed(OPTIMIZER, &self.optimizer));
         tensors.extend(prefixed(EMA, &self.ema));
+        if !self.loss.is_empty() {
+            tensors.push((LOSS.to_owned(), Tensor::new(self.loss.as_slice(), &Device::Cpu)?));
+        }
         let metadata = HashMap::from([(METADATA_KEY.to_owned(), progress)]);
         let bytes = safetensors::serialize(tensors.iter().map(|(name, tensor)| (name, tensor)), Some(metadata))
             .map_err(candle_core::Error::from)?;
@@ -124,14 +152,20 @@ impl Checkpoint {
         let file = SafeTensors::deserialize(&bytes).map_err(not_safetensors)?;
         let mut checkpoint = Self::of_model(progress, BTreeMap::new());
         for (name, view) in file.iter() {
+            use candle_core::safetensors::Load;
+            if name == LOSS {
+                let state = view.load(&Device::Cpu)?;
+                let numbers = "a list of f64";
+                checkpoint.loss = state.to_vec1().map_err(|e| wrong(LOSS, numbers, e.to_string()))?;
+                continue;
+            }
             let parts =
                 [(MODEL, &mut checkpoint.model), (OPTIMIZER, &mut checkpoint.optimizer), (EMA, &mut checkpoint.ema)];
             let part = parts.into_iter().find_map(|(prefix, part)| Some((name.strip_prefix(prefix)?, part)));
             let Some((name, part)) = part else {
-                let expected = format!("names that begin with one of {}", [MODEL, OPTIMIZER, EMA].join(", "));
+                let expected = format!("{LOSS} and names that begin with {}", [MODEL, OPTIMIZER, EMA].join(", "));
                 return Err(wrong("tensors", &expected, name.to_owned()));
             };
-            use candle_core::safetensors::Load;
             part.insert(name.to_owned(), view.load(device)?);
         }
         Ok(checkpoint)
@@ -143,23 +177,47 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_score_that_is_no_number_is_not_the_best() {
+    fn an_undefined_score_is_not_the_best() {
         let best = |score| Best { epoch: 0, score };
-        assert!(best(0.5).yields_to(0.5) && best(0.5).yields_to(0.6) && !best(0.5).yields_to(0.4));
-        assert!(best(f64::NAN).yields_to(-1.0) && !best(0.5).yields_to(f64::NAN));
+        let yields = |score, other| best(score).yields_to(other);
+        assert!(yields(Some(0.5), Some(0.5)) && yields(Some(0.5), Some(0.6)) && !yields(Some(0.5), Some(0.4)));
+        assert!(yields(None, Some(-1.0)) && yields(None, None) && !yields(Some(0.5), None));
     }
 
     #[test]
-    fn metrics_that_are_no_numbers_survive() {
-        let metrics = vec![0.1, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 2.0, -1e-300];
-        let best = Some(Best { epoch: 0, score: f64::NAN });
-        let progress = Progress { schema: SCHEMA, identity: "a".to_owned(), epochs: 6, best, metrics };
+    fn infinite_and_undefined_metrics_survive() {
+        let metrics = vec![Some(0.1), None, Some(f64::INFINITY), Some(f64::NEG_INFINITY), Some(2.0), Some(-1e-300)];
+        let best = Some(Best { epoch: 0, score: None });
+        let sums = BTreeMap::from([("loss".to_owned(), 0.1)]);
+        let within =
+            Within { step: 3, sums, gradient_norm: 0.7, dropout: u64::MAX, seconds: 0.3, steps_without_loss: 1 };
+        let identity = "a".to_owned();
+        let progress = Progress { schema: SCHEMA, identity, epochs: 6, best, metrics, within: Some(within) };
         let json = serde_json::to_string(&progress).unwrap();
-        let read: Progress = serde_json::from_str(&json).unwrap();
-        let bits = |progress: &Progress| progress.metrics.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
-        assert_eq!(bits(&read), bits(&progress));
-        assert!(read.best.is_some_and(|best| best.epoch == 0 && best.score.is_nan()));
+        assert_eq!(serde_json::from_str::<Progress>(&json).unwrap(), progress);
         let error = serde_json::from_str::<Progress>(&json.replace("-inf", "much")).unwrap_err().to_string();
-        assert!(error.contains("expected a number, found \"much\""), "{error}");
+        assert!(error.contains("\"much\""), "{error}");
+    }
+
+    #[test]
+    fn what_a_loss_has_learnt_keeps_its_bits() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("last.safetensors");
+        let progress = Progress {
+            schema: SCHEMA,
+            identity: "a".to_owned(),
+            epochs: 1,
+            best: None,
+            metrics: Vec::new(),
+            within: None,
+        };
+        let learnt = vec![0.1, 1e-6, -3.5, f64::MIN_POSITIVE];
+        let checkpoint = Checkpoint { loss: learnt.clone(), ..Checkpoint::of_model(progress, BTreeMap::new()) };
+        checkpoint.save(&path).unwrap();
+        assert_eq!(Checkpoint::load(&path, "a", &Device::Cpu).unwrap().loss, learnt);
+        // The bytes depend on the content alone.
+        let bytes = std::fs::read(&path).unwrap();
+        checkpoint.save(&path).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
     }
 }

@@ -1,6 +1,6 @@
 //! The crate's error.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The result of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -24,15 +24,15 @@ pub enum Error {
         /// What it is.
         found: String,
     },
-    /// A checkpoint's tensors are not those of this model, optimizer or average.
+    /// What a checkpoint holds is not of this model, optimizer, average or loss.
     #[error("{}: the checkpoint does not fit the {part}", path.display())]
     Misfit {
         /// The file.
         path: PathBuf,
-        /// `model`, `optimizer` or `average of the weights`.
+        /// `model`, `optimizer`, `average of the weights` or `loss`.
         part: &'static str,
         /// Which tensors are missing, unexpected or of another shape.
-        source: Box<mbls_nn::Error>,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The loss or the gradient is NaN or infinite: going on would destroy the weights.
     #[error(
@@ -86,6 +86,12 @@ pub enum Error {
     /// An error of candle.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+    /// An observer of the training failed.
+    #[error("an observer of the training failed")]
+    Observer {
+        /// What it reported.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// An event or a checkpoint's progress cannot be encoded.
     #[error("cannot encode {what}")]
     Encode {
@@ -94,4 +100,14 @@ pub enum Error {
         /// Why it failed.
         source: serde_json::Error,
     },
+}
+
+impl Error {
+    /// Makes an [`Error::Misfit`] of the checkpoint `path`, to be used with `map_err`.
+    pub(crate) fn misfit<E>(part: &'static str, path: &Path) -> impl FnOnce(E) -> Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        move |source| Self::Misfit { path: path.to_owned(), part, source: Box::new(source) }
+    }
 }

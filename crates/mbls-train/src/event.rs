@@ -1,6 +1,6 @@
-//! The event log: one JSON object a line, for people, plots and trackers.
+//! What happens in a training, as [observers](crate::Observer) hear of it, and the event log: one JSON object a line.
 
-use crate::{Error, Result};
+use crate::{Error, Observer, Result};
 use mbls_core::number;
 use mbls_io::atomic;
 use serde::{Deserialize, Serialize};
@@ -9,101 +9,165 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Something that happened in a run.
+/// A run starts, or goes on after `epoch` finished epochs and `step` steps of the next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// What is trained.
+    pub identity: String,
+    /// The number of epochs done before.
+    pub epoch: usize,
+    /// The number of steps done before of the epoch that is trained next.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub step: usize,
+    /// The number of epochs in all.
+    pub epochs: usize,
+    /// The number of steps of an epoch.
+    #[serde(default)]
+    pub steps: usize,
+}
+
+/// A training step is done.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepReport {
+    /// The epoch, from 0.
+    pub epoch: usize,
+    /// The step in the epoch, from 0.
+    pub step: usize,
+    /// The number of steps of an epoch.
+    pub steps: usize,
+    /// The mean loss of the steps since the last one that had it; `None` after most steps, because losses are read together.
+    pub loss: Option<f64>,
+}
+
+/// An epoch is done: its steps, its validation and its checkpoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochReport {
+    /// Its number, from 0.
+    pub epoch: usize,
+    /// The learning rate it ran with.
+    pub learning_rate: f64,
+    /// Means over the training batches: the loss (`loss`), its terms (`loss_NAME`) and, where they are measured, the training
+    /// metrics; null for those of an epoch that was interrupted.
+    #[serde(with = "number::option::by_name")]
+    pub train: BTreeMap<String, Option<f64>>,
+    /// The largest gradient norm before clipping.
+    pub gradient_norm: f64,
+    /// Steps that were left out, because no label of their batch counts.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub steps_without_loss: usize,
+    /// The metrics on the validation data; null for those that are undefined.
+    #[serde(with = "number::option::by_name")]
+    pub validation: BTreeMap<String, Option<f64>>,
+    /// Whether it is the best epoch so far.
+    pub best: bool,
+    /// Its wall time: training, validation and checkpoints, in all processes that worked on it.
+    pub seconds: f64,
+    /// The part of it that trained.
+    pub train_seconds: f64,
+}
+
+/// The last checkpoint was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// The number of epochs done.
+    pub epoch: usize,
+    /// The number of steps done of the next epoch; 0 at the end of one.
+    pub step: usize,
+}
+
+/// The run failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    /// The error.
+    pub reason: String,
+}
+
+/// The run was finished.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct End {
+    /// The best epoch.
+    pub best_epoch: usize,
+    /// Its validation score; null where it is undefined.
+    #[serde(with = "number::option")]
+    pub best_score: Option<f64>,
+}
+
+/// A line of the event log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// The run began, or went on after `epoch` finished epochs.
-    Start {
-        /// What is trained.
-        identity: String,
-        /// Number of epochs done before.
-        epoch: usize,
-        /// Number of epochs in all.
-        epochs: usize,
-    },
-    /// An epoch was finished.
-    Epoch {
-        /// Its number, from 0.
-        epoch: usize,
-        /// The learning rate it ran with.
-        learning_rate: f64,
-        /// Means over the training batches: the loss, its terms, and the training metrics.
-        #[serde(with = "number::or_null::by_name")]
-        train: BTreeMap<String, f64>,
-        /// The largest gradient norm before clipping.
-        #[serde(with = "number::or_null")]
-        gradient_norm: f64,
-        /// Steps that were left out, because no label of their batch counts.
-        #[serde(default, skip_serializing_if = "is_zero")]
-        steps_without_loss: usize,
-        /// The metrics on the validation data.
-        #[serde(with = "number::or_null::by_name")]
-        validation: BTreeMap<String, f64>,
-        /// Whether it is the best epoch so far.
-        best: bool,
-        /// Its wall time: training, validation and checkpoints.
-        seconds: f64,
-        /// The part of it that trained.
-        train_seconds: f64,
-    },
+    /// The run started.
+    Start(Start),
+    /// An epoch is done.
+    Epoch(EpochReport),
     /// The run failed.
-    Stop {
-        /// The error.
-        reason: String,
-    },
+    Stop(Stop),
     /// The run was finished.
-    End {
-        /// The best epoch.
-        best_epoch: usize,
-        /// Its validation score.
-        #[serde(with = "number::or_null")]
-        best_score: f64,
-    },
+    End(End),
 }
 
-/// A run's event log.
+/// A run's event log, written as an observer.
 #[derive(Debug)]
 pub struct EventLog {
     path: PathBuf,
-    file: File,
+    file: Option<File>,
 }
 
 impl EventLog {
-    /// Opens the log at `path` for a run that has finished `epochs` epochs.
+    /// A log in the file `path`, which is opened when the run starts.
     ///
-    /// What an interrupted run wrote after its last checkpoint is going to happen again, so it is dropped: events of later
+    /// What an interrupted run wrote after its last checkpoint is going to happen again, so it is dropped then: events of later
     /// epochs, and a line that was cut off.
-    ///
-    /// # Errors
-    ///
-    /// Where the file cannot be read or written.
-    pub fn open(path: &Path, epochs: usize) -> Result<Self> {
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), file: None }
+    }
+
+    /// Opens the file for a run that has finished `epochs` epochs.
+    fn open(&mut self, epochs: usize) -> Result<()> {
+        let path = &self.path;
         let kept = read(path)?
             .into_iter()
             .filter(|event| match event {
-                Event::Epoch { epoch, .. } | Event::Start { epoch, .. } => *epoch < epochs,
-                Event::Stop { .. } => true,
-                Event::End { .. } => false,
+                Event::Epoch(EpochReport { epoch, .. }) | Event::Start(Start { epoch, .. }) => *epoch < epochs,
+                Event::Stop(_) => true,
+                Event::End(_) => false,
             })
             .map(|event| line(&event))
             .collect::<Result<String>>()?;
         atomic::write(path, kept.as_bytes())?;
-        let file = OpenOptions::new().append(true).open(path).map_err(mbls_io::Error::io("open", path))?;
-        Ok(Self { path: path.to_owned(), file })
+        self.file = Some(OpenOptions::new().append(true).open(path).map_err(mbls_io::Error::io("open", path))?);
+        Ok(())
     }
 
-    /// Appends an event.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::File`] where the file cannot be written.
-    pub fn write(&mut self, event: &Event) -> Result<()> {
-        Ok(self.file.write_all(line(event)?.as_bytes()).map_err(mbls_io::Error::io("write", &self.path))?)
+    /// Appends an event; before the run starts there is no file for it.
+    fn write(&mut self, event: &Event) -> Result<()> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        Ok(file.write_all(line(event)?.as_bytes()).map_err(mbls_io::Error::io("write", &self.path))?)
     }
 }
 
-/// The complete events of the log at `path`; none where there is no such file.
+impl Observer for EventLog {
+    fn start(&mut self, start: &Start) -> Result<()> {
+        self.open(start.epoch)?;
+        // A run that is finished does not start again.
+        if start.epoch < start.epochs { self.write(&Event::Start(start.clone())) } else { Ok(()) }
+    }
+
+    fn epoch(&mut self, report: &EpochReport) -> Result<()> {
+        self.write(&Event::Epoch(report.clone()))
+    }
+
+    fn end(&mut self, end: &End) -> Result<()> {
+        self.write(&Event::End(*end))
+    }
+
+    fn stop(&mut self, stop: &Stop) {
+        // The error that ends the run matters more than a log that cannot take it.
+        let _ = self.write(&Event::Stop(stop.clone()));
+    }
+}
+
+/// Returns the complete events of the log at `path`; none where there is no such file.
 ///
 /// # Errors
 ///
@@ -132,27 +196,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_epoch_with_metrics_that_are_no_numbers_is_read_back() -> Result<()> {
-        let named = |value: f64| BTreeMap::from([("nll".to_owned(), value)]);
-        let epoch = Event::Epoch {
+    fn an_epoch_with_undefined_and_infinite_metrics_is_read_back() -> Result<()> {
+        let named = |value: Option<f64>| BTreeMap::from([("nll".to_owned(), value)]);
+        let report = EpochReport {
             epoch: 0,
             learning_rate: 0.1,
-            train: named(0.25),
-            gradient_norm: f64::INFINITY,
+            train: named(Some(f64::INFINITY)),
+            gradient_norm: 2.5,
             steps_without_loss: 3,
-            validation: named(f64::NAN),
+            validation: named(None),
             best: true,
             seconds: 1.0,
             train_seconds: 0.5,
         };
-        let end = Event::End { best_epoch: 0, best_score: f64::NAN };
-        for event in [epoch, end] {
+        let start = Start { identity: "a".to_owned(), epoch: 1, step: 0, epochs: 3, steps: 7 };
+        for event in [
+            Event::Start(start.clone()),
+            Event::Start(Start { step: 5, ..start }),
+            Event::Epoch(report),
+            Event::End(End { best_epoch: 0, best_score: None }),
+        ] {
             let line = line(&event)?;
             let read: Event =
                 serde_json::from_str(&line).map_err(|source| Error::Encode { what: "an event", source })?;
-            // NaN is not equal to itself.
-            assert_eq!(format!("{read:?}"), format!("{event:?}"), "{line}");
+            assert_eq!(read, event, "{line}");
         }
         Ok(())
+    }
+
+    /// Lines of logs that were written before steps were in them.
+    #[test]
+    fn earlier_logs_are_read() {
+        let text = r#"{"event":"start","identity":"a","epoch":0,"epochs":2}"#;
+        let start = Start { identity: "a".to_owned(), epoch: 0, step: 0, epochs: 2, steps: 0 };
+        assert_eq!(serde_json::from_str::<Event>(text).unwrap(), Event::Start(start));
+        let text = concat!(
+            r#"{"event":"epoch","epoch":0,"learning_rate":0.1,"train":{"loss":0.5},"gradient_norm":1.0,"#,
+            r#""validation":{"nll":null},"best":true,"seconds":1.0,"train_seconds":0.5}"#
+        );
+        assert!(matches!(serde_json::from_str::<Event>(text).unwrap(), Event::Epoch(report) if report.best));
     }
 }

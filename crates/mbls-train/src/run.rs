@@ -24,7 +24,7 @@ impl RunDirectory {
         &self.0
     }
 
-    /// The checkpoint after the last finished epoch.
+    /// The last checkpoint: after the last finished epoch, or within the one that follows.
     pub fn last(&self) -> PathBuf {
         self.0.join("last.safetensors")
     }

@@ -1,53 +1,20 @@
 //! The training loop.
 
-use crate::checkpoint::{Best, Checkpoint, Progress, SCHEMA};
-use crate::event::{Event, EventLog};
-use crate::{Error, Mode, Result, RunDirectory, Step, Task, progress};
-use candle_core::{Device, Tensor};
-use indicatif::ProgressBar;
+use crate::checkpoint::{Best, Checkpoint, Progress, SCHEMA, Within};
+use crate::config::TrainerConfig;
+use crate::event::{End, EpochReport, Saved, Start, StepReport, Stop};
+use crate::loss_sums::{LossSums, NonFiniteLoss};
+use crate::predict::walk;
+use crate::{Error, Mode, Observer, Predicted, Result, RunDirectory, Task, TaskState};
+use candle_core::Device;
 use mbls_core::metric::Metric;
-use mbls_data::{Collate, DataLoader, Dataset};
-use mbls_nn::{Ema, EmaConfig, Optimizer, ParamStore, Schedule, SwappedIn, backward, clip_grad_norm, no_grad};
+use mbls_data::Batches;
+use mbls_nn::{Ema, Optimizer, ParamStore, SwappedIn, backward, clip_grad_norm};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// The settings of a training.
-#[derive(Clone, Debug)]
-pub struct TrainerConfig {
-    /// Number of epochs.
-    pub epochs: usize,
-    /// The learning rate before the schedule.
-    pub learning_rate: f64,
-    /// How the learning rate changes from epoch to epoch.
-    pub schedule: Schedule,
-    /// The number of [`Task::summary`] on the validation data that a schedule like [`Schedule::ReduceOnPlateau`] follows;
-    /// `None` is the [`Task::score`], of which more is better.
-    pub schedule_metric: Option<String>,
-    /// The gradient's norm over all parameters is scaled down to this where it is larger.
-    pub clip_norm: Option<f64>,
-    /// An average of the weights, moved after every step of the optimizer, that takes their place in all that training is for:
-    /// validation, the choice of the best epoch, `best.safetensors` and the model at the end. `None` keeps none.
-    ///
-    /// The weights that are trained know nothing of it, and the training metrics are theirs. Where a network has running
-    /// statistics, [`EmaConfig::average_buffers`] makes them as old as the averaged weights they are used with, as in timm and
-    /// torchvision's training scripts; without it they are the trained weights' own, as `torch.optim.swa_utils` has it.
-    pub ema: Option<EmaConfig>,
-    /// What is trained; a run only resumes from a checkpoint with the same words.
-    pub identity: String,
-    /// The progress bar's label; `None` shows no bar.
-    pub progress: Option<String>,
-}
-
-impl TrainerConfig {
-    /// What the schedule is told of an epoch.
-    fn schedule_metric(&self, score: f64, summary: &BTreeMap<String, f64>) -> Result<f64> {
-        let Some(name) = &self.schedule_metric else { return Ok(score) };
-        summary.get(name).copied().ok_or_else(|| Error::Metric {
-            name: name.clone(),
-            known: summary.keys().cloned().collect::<Vec<_>>().join(", "),
-        })
-    }
-}
+/// Steps whose losses are read together: as often as a progress line wants them.
+const READ_EVERY: usize = 50;
 
 /// What a training came to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,13 +28,26 @@ pub struct Outcome {
 /// One pass over the training data.
 struct TrainedEpoch {
     /// The means for the log.
-    values: BTreeMap<String, f64>,
-    /// The largest.
+    values: BTreeMap<String, Option<f64>>,
     gradient_norm: f64,
     steps_without_loss: usize,
 }
 
+/// An epoch that is being trained.
+struct RunningEpoch<'p> {
+    progress: &'p Progress,
+    /// When this process began it.
+    started: Instant,
+    /// Seconds that another process spent on it.
+    before: f64,
+    learning_rate: f64,
+}
+
 /// Trains a model: owns the loop, knows no task.
+///
+/// An epoch is a pass over the training data, one over the validation data, and a checkpoint; what happens is told to the
+/// [observers](Self::with_observer). A step takes nothing to the host but the norm of the gradient: losses stay on their device
+/// until some dozens are read together.
 pub struct Trainer<'a> {
     store: &'a ParamStore,
     optimizer: Box<dyn Optimizer>,
@@ -75,6 +55,9 @@ pub struct Trainer<'a> {
     device: Device,
     config: TrainerConfig,
     run: RunDirectory,
+    observers: Vec<Box<dyn Observer + 'a>>,
+    /// When the last checkpoint was written.
+    saved: Instant,
 }
 
 impl<'a> Trainer<'a> {
@@ -90,22 +73,17 @@ impl<'a> Trainer<'a> {
         config: TrainerConfig,
         run: RunDirectory,
     ) -> Result<Self> {
-        let wrong = |name, value: String, expected| Err(Error::Setting { name, value, expected });
-        if config.epochs == 0 {
-            return wrong("epochs", "0".to_owned(), "at least 1");
-        }
-        if !(config.learning_rate.is_finite() && config.learning_rate > 0.0) {
-            return wrong("learning_rate", config.learning_rate.to_string(), "a positive number");
-        }
-        if let Some(norm) = config.clip_norm.filter(|norm| !(norm.is_finite() && *norm > 0.0)) {
-            return wrong("clip_norm", norm.to_string(), "a positive number");
-        }
-        config.schedule.validate()?;
-        if let Some(name) = config.schedule_metric.as_ref().filter(|_| !config.schedule.follows_metric()) {
-            return wrong("schedule_metric", name.clone(), "none, because the schedule follows no metric");
-        }
+        config.validate()?;
         let ema = config.ema.map(|ema| Ema::new(store, ema)).transpose()?;
-        Ok(Self { store, optimizer, ema, device: device.clone(), config, run })
+        let (device, observers, saved) = (device.clone(), Vec::new(), Instant::now());
+        Ok(Self { store, optimizer, ema, device, config, run, observers, saved })
+    }
+
+    /// Adds an observer: a log, a progress bar.
+    #[must_use]
+    pub fn with_observer(mut self, observer: impl Observer + 'a) -> Self {
+        self.observers.push(Box::new(observer));
+        self
     }
 
     /// Trains to the last epoch, from the last checkpoint where the run directory has one, and leaves the best epoch's weights
@@ -117,61 +95,45 @@ impl<'a> Trainer<'a> {
     /// # Errors
     ///
     /// [`Error::NonFinite`] where the loss or the gradient is; [`Error::Checkpoint`] and [`Error::Misfit`] where the directory
-    /// holds a checkpoint of another training; what data, model and disk report. The last checkpoint is intact in every case.
-    pub fn fit<T, D, C, E, F>(
+    /// holds a checkpoint of another training; what data, model, disk and observers report. The last checkpoint is intact in
+    /// every case.
+    pub fn fit<T: Task>(
         &mut self,
         task: &mut T,
-        train: &DataLoader<D, C>,
-        validation: &DataLoader<E, F>,
-    ) -> Result<Outcome>
-    where
-        T: Task,
-        D: Dataset + 'static,
-        C: Collate<D::Item, Batch = T::Batch> + 'static,
-        E: Dataset + 'static,
-        F: Collate<E::Item, Batch = T::Batch> + 'static,
-    {
-        let mut progress = self.resume()?;
-        let mut log = EventLog::open(&self.run.events(), progress.epochs)?;
-        let result = self.run_epochs(task, train, validation, &mut progress, &mut log);
+        train: &dyn Batches<T::Batch>,
+        validation: &dyn Batches<T::Batch>,
+    ) -> Result<Outcome> {
+        let result = self.run_epochs(task, train, validation);
         if let Err(error) = &result {
-            // The error itself matters more than a log that cannot take it.
-            let _ = log.write(&Event::Stop { reason: error.to_string() });
+            let stop = Stop { reason: error.to_string() };
+            self.observers.iter_mut().for_each(|observer| observer.stop(&stop));
         }
         result
     }
 
-    fn run_epochs<T, D, C, E, F>(
+    fn run_epochs<T: Task>(
         &mut self,
         task: &mut T,
-        train: &DataLoader<D, C>,
-        validation: &DataLoader<E, F>,
-        progress: &mut Progress,
-        log: &mut EventLog,
-    ) -> Result<Outcome>
-    where
-        T: Task,
-        D: Dataset + 'static,
-        C: Collate<D::Item, Batch = T::Batch> + 'static,
-        E: Dataset + 'static,
-        F: Collate<E::Item, Batch = T::Batch> + 'static,
-    {
-        let resumed_after = progress.epochs;
-        let epochs = self.config.epochs;
-        (0..resumed_after).for_each(|epoch| task.end_epoch(epoch));
-        if resumed_after < epochs {
-            log.write(&Event::Start { identity: progress.identity.clone(), epoch: resumed_after, epochs })?;
-        }
-        let steps = train.len();
-        let bar = progress::bar(self.config.progress.as_deref(), epochs * steps, resumed_after * steps);
+        train: &dyn Batches<T::Batch>,
+        validation: &dyn Batches<T::Batch>,
+    ) -> Result<Outcome> {
+        let mut progress = self.resume(task, train.len())?;
+        let (resumed_after, epochs, steps) = (progress.epochs, self.config.epochs, train.len());
+        let step = progress.within.as_ref().map_or(0, |within| within.step);
+        let start = Start { identity: progress.identity.clone(), epoch: resumed_after, step, epochs, steps };
+        self.tell(|observer| observer.start(&start))?;
+        self.saved = Instant::now();
         for epoch in resumed_after..epochs {
             let started = Instant::now();
-            let learning_rate = self.config.schedule.learning_rate(self.config.learning_rate, epoch, &progress.metrics);
-            let TrainedEpoch { values, gradient_norm, steps_without_loss } =
-                self.train_epoch(task, train, epoch, learning_rate, &bar)?;
-            let train_seconds = started.elapsed().as_secs_f64();
+            let before = progress.within.as_ref().map_or(0.0, |within| within.seconds);
+            let learning_rate = self.config.learning_rate_of(epoch, &progress.metrics);
+            task.begin_epoch(epoch);
+            let running = RunningEpoch { progress: &progress, started, before, learning_rate };
+            let TrainedEpoch { values, gradient_norm, steps_without_loss } = self.train_epoch(task, train, &running)?;
+            progress.within = None;
+            let train_seconds = before + started.elapsed().as_secs_f64();
             let averaged = self.ema.as_mut().map(Ema::swap_in).transpose()?;
-            let metrics = evaluate(task, validation, |_| Ok(()))?;
+            let metrics = validate(task, validation)?;
             let value = metrics.value().ok_or(Error::Empty { part: "validation" })?;
             let score = task.score(&value);
             let summary = named(task.summary(&value));
@@ -189,9 +151,8 @@ impl<'a> Trainer<'a> {
             }
             averaged.map_or(Ok(()), SwappedIn::swap_out)?;
             task.end_epoch(epoch);
-            self.checkpoint(progress.clone()).save(&self.run.last())?;
-            let seconds = started.elapsed().as_secs_f64();
-            log.write(&Event::Epoch {
+            self.save(progress.clone(), task.state())?;
+            let report = EpochReport {
                 epoch,
                 learning_rate,
                 train: values,
@@ -199,140 +160,156 @@ impl<'a> Trainer<'a> {
                 steps_without_loss,
                 validation: summary,
                 best,
-                seconds,
+                seconds: before + started.elapsed().as_secs_f64(),
                 train_seconds,
-            })?;
+            };
+            self.tell(|observer| observer.epoch(&report))?;
         }
-        bar.finish_and_clear();
         let best = progress.best.ok_or(Error::Empty { part: "validation" })?;
         self.load_model(&self.run.best())?;
-        log.write(&Event::End { best_epoch: best.epoch, best_score: best.score })?;
+        self.tell(|observer| observer.end(&End { best_epoch: best.epoch, best_score: best.score }))?;
         Ok(Outcome { best, resumed_after })
     }
 
-    /// One pass over the training data.
-    fn train_epoch<T, D, C>(
+    /// One pass over the training data, from where the last checkpoint was written within it.
+    fn train_epoch<T: Task>(
         &mut self,
-        task: &T,
-        train: &DataLoader<D, C>,
-        epoch: usize,
-        learning_rate: f64,
-        bar: &ProgressBar,
-    ) -> Result<TrainedEpoch>
-    where
-        T: Task,
-        D: Dataset + 'static,
-        C: Collate<D::Item, Batch = T::Batch> + 'static,
-    {
-        let parameters = self.store.parameters();
-        let mut metrics = task.metrics();
-        let mut sums = BTreeMap::<String, f64>::new();
-        let (mut steps, mut steps_without_loss, mut gradient_norm) = (0usize, 0usize, 0f64);
-        for batch in train.epoch(epoch) {
-            let step = steps + steps_without_loss;
-            let non_finite = |what, value| Error::NonFinite { what, value, epoch, step, learning_rate };
-            let output = task.forward(&batch?, Mode::Train)?;
-            bar.inc(1);
-            let Some(output_loss) = &output.loss else {
-                task.observe(&output, &mut metrics)?;
-                steps_without_loss += 1;
-                continue;
-            };
-            let loss = scalar(&output_loss.total)?;
-            if !loss.is_finite() {
-                return Err(non_finite("loss", loss));
-            }
-            let mut grads = backward(&output_loss.total)?;
-            let norm = clip_grad_norm(&parameters, &mut grads, self.config.clip_norm.unwrap_or(f64::INFINITY))?;
-            if !norm.is_finite() {
-                return Err(non_finite("gradient norm", norm));
-            }
-            self.optimizer.step(&grads, learning_rate)?;
-            self.ema.as_mut().map_or(Ok(()), Ema::update)?;
-            task.observe(&output, &mut metrics)?;
-            *sums.entry("loss".to_owned()).or_default() += loss;
-            for term in &output_loss.terms {
-                *sums.entry(format!("loss_{}", term.name)).or_default() += scalar(&term.value)?;
-            }
-            gradient_norm = gradient_norm.max(norm);
-            steps += 1;
+        task: &mut T,
+        train: &dyn Batches<T::Batch>,
+        running: &RunningEpoch,
+    ) -> Result<TrainedEpoch> {
+        let (epoch, learning_rate) = (running.progress.epochs, running.learning_rate);
+        let within = running.progress.within.clone().unwrap_or_default();
+        if running.progress.within.is_some() {
+            // After the epoch was begun: the masks of dropout go on where they were.
+            let position = TaskState { dropout: within.dropout, ..task.state() };
+            task.restore(&position)?;
         }
-        let value = metrics.value().filter(|_| steps > 0).ok_or(Error::Empty { part: "training" })?;
-        sums.values_mut().for_each(|sum| *sum /= steps as f64);
-        sums.extend(named(task.summary(&value)));
-        Ok(TrainedEpoch { values: sums, gradient_norm, steps_without_loss })
+        let Within { step: first, mut steps_without_loss, mut gradient_norm, .. } = within;
+        let mut losses = LossSums::from_sums(within.sums);
+        let parameters = self.store.parameters();
+        let (mut metrics, mut samples) = (task.metrics(), 0);
+        let non_finite = |what, value, step| Error::NonFinite { what, value, epoch, step, learning_rate };
+        let of_loss = |NonFiniteLoss { step, value }| non_finite("loss", value, step);
+        let steps = train.len();
+        for (step, batch) in (first..).zip(train.epoch_from(epoch, first)) {
+            let batch = batch?;
+            let output = task.forward(&batch, Mode::Train)?;
+            match task.loss(&batch, &output)? {
+                None => steps_without_loss += 1,
+                Some(loss) => {
+                    losses.add(step, &loss);
+                    let mut grads = backward(&loss.total)?;
+                    let most = self.config.clip_norm.unwrap_or(f64::INFINITY);
+                    let norm = clip_grad_norm(&parameters, &mut grads, most)?;
+                    if !norm.is_finite() {
+                        // A loss that is not finite is the reason where there is one.
+                        losses.read()?.map_err(of_loss)?;
+                        return Err(non_finite("gradient norm", norm, step));
+                    }
+                    self.optimizer.step(&grads, learning_rate)?;
+                    self.ema.as_mut().map_or(Ok(()), Ema::update)?;
+                    gradient_norm = gradient_norm.max(norm);
+                }
+            }
+            if self.config.train_metrics {
+                let predicted = Predicted::of(&output, samples)?;
+                samples += predicted.samples();
+                task.observe(&predicted, &mut metrics)?;
+            }
+            let done = step + 1;
+            let is_due = |every| done < steps && self.saved.elapsed() >= every;
+            let is_due = self.config.checkpoint_every.is_some_and(is_due);
+            let read = is_due || done == steps || done.is_multiple_of(READ_EVERY);
+            let loss = if read { losses.read()?.map_err(of_loss)? } else { None };
+            self.tell(|observer| observer.step(&StepReport { epoch, step, steps, loss }))?;
+            if is_due {
+                let seconds = running.before + running.started.elapsed().as_secs_f64();
+                let (state, sums) = (task.state(), losses.sums().clone());
+                let within =
+                    Within { step: done, steps_without_loss, sums, gradient_norm, dropout: state.dropout, seconds };
+                self.save(Progress { within: Some(within), ..running.progress.clone() }, state)?;
+            }
+        }
+        let counted = steps.saturating_sub(steps_without_loss);
+        if counted == 0 {
+            return Err(Error::Empty { part: "training" });
+        }
+        let means = losses.sums().iter().map(|(name, sum)| (name.clone(), Some(sum / counted as f64)));
+        let mut values: BTreeMap<_, _> = means.collect();
+        if let Some(value) = metrics.value() {
+            // Of an epoch that was interrupted only a part was measured, which is not its metric.
+            let whole = |(name, value): (String, Option<f64>)| (name, value.filter(|_| first == 0));
+            values.extend(named(task.summary(&value)).into_iter().map(whole));
+        }
+        Ok(TrainedEpoch { values, gradient_norm, steps_without_loss })
     }
 
-    /// Takes model, optimizer and average from the last checkpoint, or begins anew where there is none.
-    fn resume(&mut self) -> Result<Progress> {
+    /// Takes model, optimizer, average and task from the last checkpoint, or starts at the beginning where there is none.
+    fn resume<T: Task>(&mut self, task: &mut T, steps: usize) -> Result<Progress> {
         let path = self.run.last();
         let identity = &self.config.identity;
         if !path.try_exists().map_err(mbls_io::Error::io("look for", &path))? {
             let (identity, metrics) = (identity.clone(), Vec::new());
-            return Ok(Progress { schema: SCHEMA, identity, epochs: 0, best: None, metrics });
+            return Ok(Progress { schema: SCHEMA, identity, epochs: 0, best: None, metrics, within: None });
         }
         let checkpoint = Checkpoint::load(&path, identity, &self.device)?;
-        let Progress { epochs, ref metrics, .. } = checkpoint.progress;
+        let Progress { epochs, ref metrics, ref within, .. } = checkpoint.progress;
         let expected = if self.config.schedule.follows_metric() { epochs } else { 0 };
         if metrics.len() != expected {
             let expected = format!("{expected} of the schedule's metric after {epochs} epochs");
             return Err(Error::Checkpoint { path, field: "metrics", expected, found: metrics.len().to_string() });
+        }
+        if let Some(step) = within.as_ref().map(|within| within.step).filter(|step| *step >= steps) {
+            let expected = format!("a step before {steps}, the number of an epoch's");
+            return Err(Error::Checkpoint { path, field: "within.step", expected, found: step.to_string() });
         }
         if checkpoint.ema.is_empty() != self.ema.is_none() {
             let text = |there: bool| if there { "an average of the weights" } else { "none" }.to_owned();
             let (expected, found) = (text(self.ema.is_some()), text(!checkpoint.ema.is_empty()));
             return Err(Error::Checkpoint { path, field: "ema", expected, found });
         }
-        let misfit = |part, source| Error::Misfit { path: self.run.last(), part, source: Box::new(source) };
-        self.store.load_state(&checkpoint.model).map_err(|source| misfit("model", source))?;
-        self.optimizer.load_state(&checkpoint.optimizer).map_err(|source| misfit("optimizer", source))?;
+        self.store.load_state(&checkpoint.model).map_err(Error::misfit("model", &path))?;
+        self.optimizer.load_state(&checkpoint.optimizer).map_err(Error::misfit("optimizer", &path))?;
         if let Some(ema) = &mut self.ema {
-            ema.load_state(&checkpoint.ema).map_err(|source| misfit("average of the weights", source))?;
+            ema.load_state(&checkpoint.ema).map_err(Error::misfit("average of the weights", &path))?;
         }
+        let state = TaskState { loss: checkpoint.loss, ..TaskState::default() };
+        task.restore(&state).map_err(Error::misfit("loss", &path))?;
         Ok(checkpoint.progress)
     }
 
     fn load_model(&self, path: &std::path::Path) -> Result<()> {
         let checkpoint = Checkpoint::load(path, &self.config.identity, &self.device)?;
-        let misfit = |source| Error::Misfit { path: path.to_owned(), part: "model", source: Box::new(source) };
-        self.store.load_state(&checkpoint.model).map(drop).map_err(misfit)
+        self.store.load_state(&checkpoint.model).map(drop).map_err(Error::misfit("model", path))
     }
 
-    fn checkpoint(&self, progress: Progress) -> Checkpoint {
+    /// Writes the last checkpoint.
+    fn save(&mut self, progress: Progress, task: TaskState) -> Result<()> {
         let ema = self.ema.as_ref().map(Ema::state).unwrap_or_default();
-        Checkpoint { progress, model: self.store.state(), optimizer: self.optimizer.state(), ema }
+        let (model, optimizer) = (self.store.state(), self.optimizer.state());
+        let path = self.run.last();
+        let saved = Saved { epoch: progress.epochs, step: progress.within.as_ref().map_or(0, |within| within.step) };
+        Checkpoint { progress, model, optimizer, ema, loss: task.loss }.save(&path)?;
+        self.saved = Instant::now();
+        self.tell(|observer| observer.checkpoint(&saved))
+    }
+
+    fn tell(&mut self, tell: impl Fn(&mut dyn Observer) -> Result<()>) -> Result<()> {
+        self.observers.iter_mut().try_for_each(|observer| tell(observer.as_mut()))
     }
 }
 
-/// Measures a task's model on `data`, in order; `visit` sees every step, to keep predictions for example.
-///
-/// # Errors
-///
-/// What data, model and `visit` report.
-pub fn evaluate<T, D, C>(
-    task: &T,
-    data: &DataLoader<D, C>,
-    mut visit: impl FnMut(&Step) -> Result<()>,
-) -> Result<T::Metrics>
-where
-    T: Task,
-    D: Dataset + 'static,
-    C: Collate<D::Item, Batch = T::Batch> + 'static,
-{
+/// Measures a task's model on the validation data, and hands the same logits to what the loss learns.
+fn validate<T: Task>(task: &mut T, data: &dyn Batches<T::Batch>) -> Result<T::Metrics> {
     let mut metrics = task.metrics();
-    for batch in data.epoch(0) {
-        // Without the graph, whose activations would be kept until the logits are dropped.
-        let step = no_grad(|| task.forward(&batch?, Mode::Evaluate))?;
-        task.observe(&step, &mut metrics)?;
-        visit(&step)?;
-    }
+    walk(task, data, |task, batch, output, predicted| {
+        task.observe(predicted, &mut metrics)?;
+        task.learn(batch, output)
+    })?;
     Ok(metrics)
 }
 
-fn scalar(tensor: &Tensor) -> Result<f64> {
-    Ok(tensor.to_dtype(candle_core::DType::F64)?.to_scalar::<f64>()?)
-}
-
-fn named(values: Vec<(&'static str, f64)>) -> BTreeMap<String, f64> {
+fn named(values: Vec<(&'static str, Option<f64>)>) -> BTreeMap<String, Option<f64>> {
     values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

@@ -1,11 +1,10 @@
 //! A trained network measured on pictures with masks, without keeping logits.
 
 use super::pictures::{BatchResult, PictureResult};
-use super::task::next_indices;
+use super::task::HostBatch;
 use super::{Loader, SegmentationTask};
 use crate::results::{SCHEMA, bound_sign};
 use anyhow::{Context, Result, ensure};
-use candle_core::DType;
 use mbls_core::calibration::{TemperatureBound, TemperatureScaling};
 use mbls_core::metric::{
     ConfusionMatrix, Metric, ReliabilityBins, SegmentationBatch, SegmentationCalibration, SegmentationProtocol,
@@ -14,7 +13,7 @@ use mbls_seg::dataset::VOID;
 use mbls_seg::metric::{
     PictureMaps, Pictures, PooledReport, PublishedReport, SegmentationMetrics, SegmentationReport, SegmentationSettings,
 };
-use mbls_train::Step;
+use mbls_train::predict;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -159,21 +158,16 @@ pub(super) fn evaluate(
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder {} of {} maps", folder.display(), names.len()))?;
     }
-    mbls_train::evaluate(task, pictures, |step| {
-        let mut add = || -> Result<()> {
-            let (logits, shape, labels) = on_host(step)?;
-            let indices = next_indices(&before.metrics, step)?;
-            let batch = Pictures { logits: (&logits).into(), shape, labels: (&labels).into(), indices: &indices };
-            draw(batch, maps)?;
-            let added = before.add(batch)?;
-            confusions.extend(added.confusions);
-            match (added.published, after.add(batch)?.published) {
-                (Some((pixels, ece)), Some((_, ece_scaled))) => batches.push(BatchResult { pixels, ece, ece_scaled }),
-                _ => empty_batches += 1,
-            }
-            Ok(())
-        };
-        add().map_err(|error| mbls_train::Error::Data(mbls_data::Error::Other(error.into())))
+    predict(task, pictures, |predicted| -> Result<()> {
+        let batch = HostBatch::of(predicted)?;
+        draw(batch.pictures(), maps)?;
+        let added = before.add(batch.pictures())?;
+        confusions.extend(added.confusions);
+        match (added.published, after.add(batch.pictures())?.published) {
+            (Some((pixels, ece)), Some((_, ece_scaled))) => batches.push(BatchResult { pixels, ece, ece_scaled }),
+            _ => empty_batches += 1,
+        }
+        Ok(())
     })?;
     let counts = (batches.len() as u64, empty_batches);
     let (before, bins_before) = before.finish(counts.0, counts.1)?;
@@ -198,17 +192,6 @@ fn draw(batch: Pictures, maps: Option<(&Path, &[String])>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A step's logits, their shape and its labels on the host.
-///
-/// # Errors
-///
-/// What candle reports.
-pub(super) fn on_host(step: &Step) -> mbls_train::Result<(Vec<f32>, [usize; 4], Vec<u32>)> {
-    let (images, classes, height, width) = step.logits.dims4()?;
-    let logits = step.logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
-    Ok((logits, [images, classes, height, width], step.labels.flatten_all()?.to_vec1::<u32>()?))
 }
 
 impl Evaluation {

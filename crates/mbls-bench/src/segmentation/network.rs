@@ -3,6 +3,7 @@
 use super::SegmentationTask;
 use super::recipe::recipe_of;
 use crate::cell::CellPlan;
+use crate::learning::Learning;
 use anyhow::{Context, Result};
 use candle_core::Device;
 use mbls_data::Seed;
@@ -30,12 +31,11 @@ pub(super) fn network(plan: &CellPlan, classes: usize, device: &Device) -> Resul
         .build(Options { dropout: dropout.clone() }, store.var_builder())
         .with_context(|| format!("the model {}", plan.model))?;
     if let Some(file) = plan.pretrained {
-        file.load_segmentation(&store, &network)?;
+        file.load_segmentation(&store, &network, plan.console)?;
     }
     let task = SegmentationTask {
         model,
-        dropout,
-        loss: plan.loss.spec.build()?,
+        learning: Learning { loss: plan.loss.spec.build()?, dropout },
         dtype,
         device: device.clone(),
         classes,

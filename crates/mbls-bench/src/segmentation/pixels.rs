@@ -1,12 +1,12 @@
 //! A sample of pixels, on which a temperature is fitted: a whole validation part may have billions.
 
+use super::task::HostBatch;
 use super::{Loader, SegmentationTask};
-use crate::segmentation::evaluation::on_host;
 use anyhow::{Context, Result};
 use mbls_core::calibration::TemperatureScaling;
 use mbls_data::Seed;
 use mbls_seg::dataset::VOID;
-use mbls_train::evaluate;
+use mbls_train::predict;
 use rand::seq::index;
 
 /// Pixels of a sample, at most: with 21 classes 22 MB.
@@ -28,14 +28,14 @@ pub(super) struct PixelSample {
 pub(super) fn sample(task: &SegmentationTask, pictures: &Loader, seed: Seed) -> Result<PixelSample> {
     let each = (MOST / pictures.dataset().dataset().indices().len().max(1)).max(1);
     let mut sample = PixelSample { classes: task.classes, ..PixelSample::default() };
-    let mut picture = 0;
-    evaluate(task, pictures, |step| {
-        let (logits, [pictures, classes, height, width], labels) = on_host(step)?;
+    predict(task, pictures, |predicted| -> Result<()> {
+        let batch = HostBatch::of(predicted)?;
+        let [pictures, classes, height, width] = batch.pictures().shape;
         let area = height * width;
         for at in 0..pictures {
-            let (logits, labels) = (&logits[at * classes * area..][..classes * area], &labels[at * area..][..area]);
-            sample.add(logits, labels, each, seed.at(picture));
-            picture += 1;
+            let logits = &predicted.logits[at * classes * area..][..classes * area];
+            let labels = &predicted.labels[at * area..][..area];
+            sample.add(logits, labels, each, seed.at((predicted.first + at) as u64));
         }
         Ok(())
     })?;

@@ -36,13 +36,12 @@ pub(crate) enum Score {
 }
 
 impl Score {
-    /// Its value; NaN where it is undefined, which is no better than anything.
-    pub(super) fn of(self, report: &SegmentationReport) -> f64 {
-        let mean = report.overlap.and_then(|overlap| match self {
+    /// Its value; `None` where it is undefined.
+    pub(super) fn of(self, report: &SegmentationReport) -> Option<f64> {
+        report.overlap.and_then(|overlap| match self {
             Self::MeanIou => overlap.mean_iou.with_background,
             Self::PublishedMeanIou => overlap.mean_iou.published,
-        });
-        mean.unwrap_or(f64::NAN)
+        })
     }
 }
 

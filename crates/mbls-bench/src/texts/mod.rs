@@ -8,6 +8,7 @@ pub(crate) use recipe::TextRecipe;
 use crate::cell::{CellPlan, Place};
 use crate::classification::{measure, predict, scaled};
 use crate::data::{ClassCounts, DataSpec, Sizes};
+use crate::learning::Learning;
 use crate::predictions::SavedPredictions;
 use crate::results::Cell;
 use crate::suite::{Scale, SplitRule, Suite};
@@ -100,12 +101,11 @@ impl Texts {
         let head = shape.head();
         let network = shape.clone().build(Options { dropout: dropout.clone() }, vb)?;
         if let Some(file) = plan.pretrained {
-            file.load(&store, head)?;
+            file.load(&store, head, plan.console)?;
         }
         let task = ClassificationTask {
             model: Box::new(TextClassifier::new(words.clone(), network)),
-            dropout,
-            loss: plan.loss.spec.build()?,
+            learning: Learning { loss: plan.loss.spec.build()?, dropout },
             dtype,
             device: device.clone(),
             metrics: ClassificationMetrics::new(recipe.bins)?,
@@ -125,7 +125,7 @@ impl Texts {
         let file = GloveFile { path: path.clone(), dimension: Some(settings.dimension), on_error: self.on_error };
         let table = EmbeddingTable::read(&file, vocabulary, missing)?;
         let (file, words) = (path.display(), vocabulary.len());
-        mbls_train::say(&format!("{file}: vectors of {} of {words} words; {}", table.found(), table.reading()));
+        plan.console.say(&format!("{file}: vectors of {} of {words} words; {}", table.found(), table.reading()));
         Ok(Some(table))
     }
 }

@@ -76,6 +76,10 @@ fn unknown_names() {
     assert!(text.contains("cifar-10-batches-bin") && text.contains("--data"), "{text}");
     let text = fail(program(&["bench", "digits", "--epochs", "0", "--out", out]));
     assert!(text.contains("--epochs"), "{text}");
+    for minutes in ["-1", "NaN", "soon"] {
+        let text = fail(program(&["bench", "digits", &format!("--checkpoint-minutes={minutes}"), "--out", out]));
+        assert!(text.contains("expected a number of minutes, 0 or more"), "{text}");
+    }
 }
 
 fn one_cell(out: &Path, epochs: &str) -> std::process::Command {

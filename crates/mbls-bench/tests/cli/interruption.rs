@@ -16,6 +16,8 @@ fn command(out: &Path) -> std::process::Command {
         "ce",
         "--loss",
         "mbls",
+        "--loss",
+        "cals",
         "--seeds",
         "1",
         "--epochs",
@@ -65,9 +67,14 @@ fn killed_ends_with_the_same_bytes(command: impl Fn(&Path) -> std::process::Comm
     println!("moments from seed {seed}");
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut interrupted = 0;
+    // Several checkpoints within an epoch.
+    let killable = || {
+        let mut command = command(&killed);
+        command.args(["--checkpoint-minutes", "0.001"]);
+        command
+    };
     for _ in 0..5 {
-        let mut process =
-            command(&killed).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+        let mut process = killable().stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
         let moment = whole.mul_f64(0.05 + 0.3 * f64::from(random.next_u32()) / f64::from(u32::MAX));
         std::thread::sleep(moment.max(Duration::from_millis(1)));
         // SIGKILL: no handler, no destructor.
@@ -75,12 +82,12 @@ fn killed_ends_with_the_same_bytes(command: impl Fn(&Path) -> std::process::Comm
         interrupted += usize::from(!process.wait().expect("the process is ours").success());
     }
     assert!(interrupted >= 1, "every process was finished before it was to be killed");
-    run(command(&killed));
+    run(killable());
 
     assert_eq!(results(&undisturbed), results(&killed));
     assert!(tensors(&undisturbed) == tensors(&killed), "checkpoints or predictions differ");
-    // Last and best checkpoint and the predictions of two cells.
-    assert_eq!(tensors(&killed).len(), 6);
+    // Last and best checkpoint and the predictions of three cells.
+    assert_eq!(tensors(&killed).len(), 9);
 }
 
 #[test]

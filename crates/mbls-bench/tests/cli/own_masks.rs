@@ -1,6 +1,6 @@
 //! Pictures with masks of somebody's own, from files to report: split, transformed, trained, measured, drawn.
 
-use crate::support::{fail, program, results, run, tensors, text};
+use crate::support::{fail, kill_after, program, results, run, tensors, text};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -76,6 +76,10 @@ fn suite(folder: &Path, from: &str, to: &str) -> PathBuf {
         id = "neighbour"
         title = "Neighbour"
         spec = { kind = "neighbour-penalty", alpha = 0.1 }
+        [[loss]]
+        id = "cals"
+        title = "CALS-ALM"
+        spec = { kind = "class-adaptive", margin = 2.0 }
     "#;
     assert!(text.contains(from), "{from}");
     std::fs::write(&path, text.replacen(from, to, 1)).expect("a file");
@@ -104,7 +108,7 @@ fn a_folder_becomes_a_report() {
     assert!(!said.contains("Brier") && !said.contains("NaN"), "{said}");
     let found = results(&out);
     let cells = found["cells"].as_array().expect("cells");
-    assert_eq!(cells.len(), 3);
+    assert_eq!(cells.len(), 4);
     for cell in cells {
         assert_eq!((cell["n"].as_u64(), cell["model"].as_str()), (Some(5), Some("unet-r18")), "{cell}");
         let cell_folder = out.join("masks/unet-r18").join(cell["loss"].as_str().expect("a loss")).join("seed-0");
@@ -127,6 +131,32 @@ fn a_folder_becomes_a_report() {
     let place = Path::new("masks/unet-r18/svls/seed-0");
     assert_eq!(json(&other.join(place).join("evaluation.json")), json(&out.join(place).join("evaluation.json")));
     assert!(tensors(&other.join(place)) == tensors(&out.join(place)), "checkpoints differ");
+}
+
+/// What a loss has learnt from the validation data survives; from an image without a class nothing is learnt.
+#[test]
+fn a_killed_run_with_a_loss_that_learns_ends_with_the_same_bytes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    pictures(&data, &[("train", 4), ("val", 4), ("test", 2)]);
+    let suite = suite(folder.path(), "epochs = 1", "epochs = 6");
+    let [whole, killed] = ["whole", "killed"].map(|name| folder.path().join(name));
+    let cals = |out: &Path| {
+        let mut command = bench(&suite, &data, out);
+        command.args(["--loss", "cals"]);
+        command
+    };
+    run(cals(&whole));
+    let cell = Path::new("masks/unet-r18/cals/seed-0");
+    for epochs in [1, 3] {
+        kill_after(cals(&killed), &killed.join(cell).join("events.jsonl"), epochs);
+    }
+    run(cals(&killed));
+    assert_eq!(results(&killed), results(&whole));
+    assert!(tensors(&killed) == tensors(&whole), "checkpoints differ");
+    let last = candle_core::safetensors::load(whole.join(cell).join("last.safetensors"), &candle_core::Device::Cpu);
+    let state: Vec<f64> = last.expect("tensors")["loss.state"].to_vec1().expect("numbers");
+    assert!(state.len() == 6 && state[..2].iter().any(|&multiplier| multiplier > 1e-6), "{state:?}");
 }
 
 /// What a cell reports is what its pictures and batches add up to.

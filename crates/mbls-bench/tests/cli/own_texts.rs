@@ -1,6 +1,6 @@
 //! Texts of somebody's own, from files to report: split, tokenised, trained from given vectors, measured.
 
-use crate::support::{fail, program, results, run, tensors, text};
+use crate::support::{fail, kill_after, program, results, run, tensors, text};
 use candle_core::Device;
 use mbls_nlp::classifier::CalibratedClassifier;
 use serde_json::Value;
@@ -54,6 +54,10 @@ fn suite(folder: &Path, from: &str, to: &str) -> PathBuf {
         id = "mbls"
         title = "MbLS"
         spec = { kind = "margin", margin = 2.0, alpha = 0.1 }
+        [[loss]]
+        id = "cals"
+        title = "CALS-ALM"
+        spec = { kind = "class-adaptive", margin = 0.5 }
     "#;
     assert!(text.contains(from), "{from}");
     std::fs::write(&path, text.replacen(from, to, 1)).expect("a file");
@@ -74,7 +78,7 @@ fn a_file_becomes_a_report() {
     run(bench(&suite, &data, &out));
     let found = results(&out);
     let cells = found["cells"].as_array().expect("cells");
-    assert_eq!(cells.len(), 2);
+    assert_eq!(cells.len(), 3);
     for cell in cells {
         assert_eq!((cell["n"].as_u64(), cell["model"].as_str()), (Some(12), Some("text-cnn")), "{cell}");
         for name in ["accuracy", "nll", "ece", "temperature", "ece_scaled"] {
@@ -88,6 +92,34 @@ fn a_file_becomes_a_report() {
     run(command);
     assert_eq!(results(&other), found);
     assert!(tensors(&other) == tensors(&out), "checkpoints or predictions differ");
+}
+
+/// What a loss has learnt from the validation data survives.
+#[test]
+fn a_killed_run_with_a_loss_that_learns_ends_with_the_same_bytes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("reviews.csv");
+    csv(&data, 48);
+    let suite = suite(folder.path(), "epochs = 2", "epochs = 400");
+    let [whole, killed] = ["whole", "killed"].map(|name| folder.path().join(name));
+    let cals = |out: &Path| {
+        let mut command = bench(&suite, &data, out);
+        command.args(["--loss", "cals"]);
+        command
+    };
+    run(cals(&whole));
+    let cell = Path::new("words/text-cnn/cals/seed-0");
+    for epochs in [1, 40, 90] {
+        kill_after(cals(&killed), &killed.join(cell).join("events.jsonl"), epochs);
+    }
+    run(cals(&killed));
+    assert_eq!(results(&killed), results(&whole));
+    assert!(tensors(&killed) == tensors(&whole), "checkpoints or predictions differ");
+    let last =
+        candle_core::safetensors::load(whole.join(cell).join("last.safetensors"), &Device::Cpu).expect("tensors");
+    // Multipliers, rho and constraints of two classes.
+    let state: Vec<f64> = last["loss.state"].to_vec1().expect("numbers");
+    assert!(state.len() == 6 && state[..2].iter().any(|&multiplier| multiplier > 1e-6), "{state:?}");
 }
 
 /// The saved classifier says of the test texts what the predictions imply, and counts them in its bins.
@@ -141,7 +173,7 @@ fn parts_and_vectors_are_taken_as_they_are() {
     assert!(found["cells"].as_array().expect("cells").iter().all(|cell| cell["n"] == 10), "{found}");
     let checkpoint = std::fs::read(out.join("words/text-cnn/ce/seed-0/best.safetensors")).expect("a file");
     assert!(!String::from_utf8_lossy(&checkpoint).contains("embedding"), "a frozen table is in the checkpoint");
-    for (cell, loss) in found["cells"].as_array().expect("cells").iter().zip(["ce", "mbls"]) {
+    for (cell, loss) in found["cells"].as_array().expect("cells").iter().zip(["ce", "mbls", "cals"]) {
         check_classifier(&out.join("words/text-cnn").join(loss).join("seed-0"), cell);
     }
     // Trained ones are in it.

@@ -1,6 +1,6 @@
 //! What a suite file's recipe says is done, and what it says wrong is named.
 
-use crate::support::{fail, program, run};
+use crate::support::{fail, program, results, run, tensors};
 use candle_core::{Device, Tensor};
 use std::collections::HashMap;
 use std::path::Path;
@@ -61,6 +61,31 @@ fn an_average_is_measured_in_place_of_the_weights() {
     let own = predictions("own", "");
     assert!(predictions("nothing kept", "ema = { decay = 0.0 }") == own, "other predictions");
     assert!(predictions("averaged", "ema = { decay = 0.9, average_buffers = true }") != own, "the same predictions");
+}
+
+/// What is written besides, and how often, changes nothing of the results.
+#[test]
+fn observers_are_options() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [plain, watched] = ["plain", "watched"].map(|name| folder.path().join(name));
+    run(bench("digits", "2", &plain));
+    let mut command = bench("digits", "2", &watched);
+    command.args(["--tensorboard", "--train-metrics", "--checkpoint-minutes", "0"]);
+    run(command);
+    assert_eq!(results(&watched), results(&plain));
+    assert!(tensors(&watched) == tensors(&plain), "checkpoints or predictions differ");
+    let events = |out: &Path| std::fs::read_to_string(out.join(CELL).join("events.jsonl")).expect("events");
+    for (out, measured) in [(&plain, 0), (&watched, 2)] {
+        let events = events(out);
+        assert_eq!(events.matches("\"train\":{\"accuracy\":").count(), measured, "{events}");
+    }
+    assert!(!plain.join(CELL).join("tensorboard").exists());
+    let files: Vec<_> = std::fs::read_dir(watched.join(CELL).join("tensorboard")).expect("a folder").collect();
+    let [Ok(file)] = &files[..] else { panic!("{files:?}") };
+    let bytes = std::fs::read(file.path()).expect("a file");
+    for tag in ["brain.Event:2", "train/loss_of_steps", "train/accuracy", "validation/nll", "learning_rate"] {
+        assert!(bytes.windows(tag.len()).any(|window| window == tag.as_bytes()), "{tag}");
+    }
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 /// The program with the environment of these tests.
 pub(crate) fn program(arguments: &[&str]) -> Command {
@@ -26,6 +27,18 @@ pub(crate) fn fail(mut command: Command) -> String {
     assert_eq!(output.status.code().map(|code| code != 0 && code != 101), Some(true), "{text}");
     assert!(!text.contains("panicked"), "{text}");
     text
+}
+
+/// Runs it until the event log at `log` has `epochs` epochs, and kills it: no handler runs, and no destructor.
+pub(crate) fn kill_after(mut command: Command, log: &Path, epochs: usize) {
+    let mut process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+    let done = || std::fs::read_to_string(log).is_ok_and(|log| log.matches("\"event\":\"epoch\"").count() >= epochs);
+    while !done() && process.try_wait().expect("the process is ours").is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    process.kill().expect("the process is ours");
+    let status = process.wait().expect("the process is ours");
+    assert!(!status.success(), "the program was finished before it was to be killed");
 }
 
 pub(crate) fn text(output: &Output) -> String {

@@ -4,7 +4,7 @@ use super::logit_penalty::per_class;
 use super::ops::{from_host, log_softmax, maximum, mean_over_classes};
 use super::{AugmentedPenalty, LogitBatch, Loss, LossOutput, setting, state_error};
 use crate::{Error, Result};
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 /// Class-adaptive label smoothing with learnt multipliers (CALS-ALM): `CE + mean_{n,k} P(h_nk; lambda_k, rho_k)`.
 ///
@@ -50,6 +50,8 @@ const RHOS: std::ops::RangeInclusive<f64> = 1.0..=10.0;
 const RHO_STEP: usize = 10;
 const RHO_GROWTH: f64 = 1.2;
 const TOLERANCE: f64 = 0.9;
+/// Rows that are observed at once: the pixels of a batch of large images would take gigabytes in f64.
+const BLOCK: usize = 1 << 16;
 
 /// What an epoch leaves to the next, by class.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,20 +128,16 @@ impl Loss for ClassAdaptive {
     fn observe(&mut self, batch: &LogitBatch) -> Result<()> {
         let logits = batch.logits()?.detach();
         let (lambda, rho) = self.parameters(&logits, batch.classes())?;
-        let h = self.constraints(&logits)?;
-        let derivative = self.penalty.derivative(&h, &lambda, &rho)?.clamp(*MULTIPLIERS.start(), *MULTIPLIERS.end())?;
         let weights = batch.row_weights();
-        let sums = |values: &Tensor| -> Result<Vec<f64>> {
-            // Sums of many rows need f64, which Metal does not have.
-            let element = if values.device().is_metal() { DType::F32 } else { DType::F64 };
-            let values = values.to_dtype(element)?;
-            let values = match &weights {
-                Some(weights) => values.broadcast_mul(&from_host(weights, (weights.len(), 1), &values)?)?,
-                None => values,
-            };
-            Ok(values.sum(0)?.to_device(&candle_core::Device::Cpu)?.to_dtype(DType::F64)?.to_vec1()?)
-        };
-        let (derivative, constraint) = (sums(&derivative)?, sums(&h)?);
+        let (mut derivative, mut constraint) = (vec![0.0; batch.classes()], vec![0.0; batch.classes()]);
+        for start in (0..batch.rows()).step_by(BLOCK) {
+            let rows = BLOCK.min(batch.rows() - start);
+            let h = self.constraints(&logits.narrow(0, start, rows)?)?;
+            let slope = self.penalty.derivative(&h, &lambda, &rho)?.clamp(*MULTIPLIERS.start(), *MULTIPLIERS.end())?;
+            let weights = weights.as_deref().map(|weights| &weights[start..start + rows]);
+            add(&mut derivative, &sums(&slope, weights)?);
+            add(&mut constraint, &sums(&h, weights)?);
+        }
         if let Some(sum) = derivative.iter().chain(&constraint).find(|sum| !sum.is_finite()) {
             return Err(Error::Accumulator {
                 what: "sum of the constraints",
@@ -213,6 +211,18 @@ impl Loss for ClassAdaptive {
         });
         Ok(())
     }
+}
+
+/// The sums over rows, by class, in f64; rows have these weights or all the same.
+fn sums(values: &Tensor, weights: Option<&[f64]>) -> Result<Vec<f64>> {
+    // Sums of many rows need f64, which Metal does not have.
+    let element = if values.device().is_metal() { DType::F32 } else { DType::F64 };
+    let values = values.to_dtype(element)?;
+    let values = match weights {
+        Some(weights) => values.broadcast_mul(&from_host(weights, (weights.len(), 1), &values)?)?,
+        None => values,
+    };
+    Ok(values.sum(0)?.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.to_vec1()?)
 }
 
 fn add(sums: &mut [f64], values: &[f64]) {

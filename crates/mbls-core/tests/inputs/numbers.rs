@@ -71,19 +71,19 @@ fn collections_of_numbers_come_back() {
     assert_eq!(text, expected);
     comes_back(&All { option: None, ..all });
     assert!(serde_json::from_str::<All>(r#"{"option":1,"list":["1.5"],"by_name":{}}"#).is_err());
-    // What may be undefined is null, and was a text.
-    #[derive(Serialize, serde::Deserialize)]
+    // What may be undefined is null.
+    #[derive(Debug, PartialEq, Serialize, serde::Deserialize)]
     struct Undefined {
-        #[serde(with = "mbls_core::number::or_null")]
-        one: f64,
-        #[serde(with = "mbls_core::number::or_null::list")]
-        list: Vec<f64>,
+        #[serde(with = "mbls_core::number::option::list")]
+        list: Vec<Option<f64>>,
+        #[serde(with = "mbls_core::number::option::by_name")]
+        by_name: std::collections::BTreeMap<String, Option<f64>>,
     }
-    let text = serde_json::to_string(&Undefined { one: f64::NAN, list: vec![1.0, f64::INFINITY, f64::NAN] }).unwrap();
-    assert_eq!(text, r#"{"one":null,"list":[1.0,"inf",null]}"#);
-    for text in [text, r#"{"one":"NaN","list":[1,"inf","NaN"]}"#.to_owned()] {
-        let read: Undefined = serde_json::from_str(&text).unwrap();
-        assert!(read.one.is_nan() && read.list[..2] == [1.0, f64::INFINITY] && read.list[2].is_nan(), "{text}");
+    let by_name = [("a".to_owned(), None), ("b".to_owned(), Some(f64::NEG_INFINITY))].into();
+    let text = comes_back(&Undefined { list: vec![Some(1.0), Some(f64::INFINITY), None], by_name });
+    assert_eq!(text, r#"{"list":[1.0,"inf",null],"by_name":{"a":null,"b":"-inf"}}"#);
+    for (from, to) in [("[1.0", "[\"NaN\""), ("\"-inf\"", "\"much\"")] {
+        assert!(serde_json::from_str::<Undefined>(&text.replace(from, to)).is_err(), "{to}");
     }
     // Whole numbers are numbers.
     let read: All = serde_json::from_str(r#"{"option":-1,"list":[2],"by_name":{}}"#).unwrap();

@@ -67,6 +67,37 @@ fn multipliers_do_not_depend_on_how_the_data_are_cut_into_batches() -> mbls_core
     Ok(())
 }
 
+/// More rows than are observed at once, with weights, some ignored.
+#[test]
+fn pixels_of_large_images_are_observed_block_by_block() -> mbls_core::Result<()> {
+    let side = 300;
+    let values: Vec<f32> = (0..3 * side * side).map(|i| ((i * 7919) % 1009) as f32 / 100.0).collect();
+    let labels: Vec<u32> = (0..side * side).map(|i| if i % 11 == 0 { 255 } else { (i % 3) as u32 }).collect();
+    let logits = Tensor::from_slice(&values, (1, 3, side, side), &CPU)?;
+    let targets = Tensor::from_slice(&labels, (1, side, side), &CPU)?;
+    let weights = [1.0, 0.5, 2.0];
+    let mut loss = adaptive()?;
+    loss.observe(&LogitBatch::new(&logits, &targets, Some(255))?.with_class_weights(&weights)?)?;
+    loss.end_epoch(0);
+    let (mut total, mut multipliers, mut constraints) = (0.0, [0.0; 3], [0.0; 3]);
+    for (pixel, &label) in labels.iter().enumerate().filter(|(_, label)| **label != 255) {
+        let row = [0, 1, 2].map(|class| f64::from(values[class * side * side + pixel]));
+        let max = row.iter().copied().fold(f64::MIN, f64::max);
+        total += weights[label as usize];
+        for (class, logit) in row.into_iter().enumerate() {
+            let h = (max - logit) / 2.0 - 1.0;
+            constraints[class] += weights[label as usize] * h;
+            multipliers[class] += weights[label as usize] * (1e-6 + h).clamp(1e-6, 1e6);
+        }
+    }
+    let expected = multipliers.into_iter().chain([total; 3]).chain(constraints).map(|sum| sum / total);
+    for (found, expected) in loss.state().iter().zip(expected) {
+        // The constraints of a row are f32.
+        assert!((found - expected).abs() <= 1e-6 * expected.abs(), "{found}, {expected}");
+    }
+    Ok(())
+}
+
 #[test]
 fn class_weights_and_ignored_rows_count_in_multipliers() -> mbls_core::Result<()> {
     let (logits, labels) = (logits(&[3, 4]), Tensor::new(&[1u32, 9, 2], &CPU)?);

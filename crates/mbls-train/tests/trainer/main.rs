@@ -1,14 +1,19 @@
 //! The training loop.
 
 mod ema;
+mod learnt;
+mod observers;
+mod published;
 mod support;
+mod within;
 mod without_loss;
 
 use candle_core::{DType, Device};
+use mbls_core::loss::CrossEntropy;
 use mbls_data::Order;
 use mbls_nn::{BatchNorm2d, Linear, OptimizerConfig, ParamStore, PlateauMode, ReduceOnPlateau, Schedule, SgdConfig};
-use mbls_train::event::{self, Event};
-use mbls_train::{Error, RunDirectory, Trainer, TrainerConfig};
+use mbls_train::event::{self, EpochReport, Event, Start, Stop};
+use mbls_train::{Error, EventLog, Observer, RunDirectory, Trainer, TrainerConfig};
 use std::path::Path;
 use support::{EPOCHS, PointTask, bytes, config, loader, train};
 
@@ -17,25 +22,23 @@ fn learns_and_leaves_the_best_epoch_in_the_model() {
     let folder = tempfile::tempdir().unwrap();
     let (outcome, accuracy) = train(folder.path(), config("points"), None).unwrap();
     assert_eq!(outcome.resumed_after, 0);
-    assert_eq!(outcome.best.score, accuracy, "the model does not carry the best epoch's weights");
+    assert_eq!(outcome.best.score, Some(accuracy), "the model does not carry the best epoch's weights");
     assert!(accuracy >= 0.75, "{accuracy}");
     let events = event::read(&folder.path().join("events.jsonl")).unwrap();
-    assert!(matches!(events[0], Event::Start { epoch: 0, epochs: EPOCHS, .. }));
+    assert!(matches!(events[0], Event::Start(Start { epoch: 0, step: 0, epochs: EPOCHS, steps: 8, .. })));
     let rates: Vec<f64> = events
         .iter()
-        .filter_map(|e| if let Event::Epoch { learning_rate, .. } = e { Some(*learning_rate) } else { None })
+        .filter_map(|e| if let Event::Epoch(report) = e { Some(report.learning_rate) } else { None })
         .collect();
     assert_eq!(rates.len(), EPOCHS);
     assert!(rates[0] == 0.1 && rates.windows(2).all(|pair| pair[1] < pair[0]), "{rates:?}");
     let scores: Vec<f64> = events
         .iter()
-        .filter_map(
-            |e| if let Event::Epoch { validation, .. } = e { validation.get("accuracy").copied() } else { None },
-        )
+        .filter_map(|e| if let Event::Epoch(report) = e { report.validation["accuracy"] } else { None })
         .collect();
     let best = scores.iter().copied().fold(0.0, f64::max);
     assert_eq!(outcome.best.epoch, scores.iter().rposition(|&score| score == best).unwrap());
-    assert!(matches!(events.last(), Some(Event::End { .. })));
+    assert!(matches!(events.last(), Some(Event::End(_))));
 }
 
 #[test]
@@ -50,7 +53,7 @@ fn a_non_finite_loss_stops_training_and_keeps_the_checkpoint() {
     assert!(value.is_nan());
     assert!(error.to_string().contains("loss is NaN in epoch 3, step 0"), "{error}");
     let events = event::read(&stopped.join("events.jsonl")).unwrap();
-    assert!(matches!(events.last(), Some(Event::Stop { reason }) if *reason == error.to_string()));
+    assert!(matches!(events.last(), Some(Event::Stop(Stop { reason })) if *reason == error.to_string()));
 
     // The three epochs before are kept: the run goes on from them to the same bytes.
     let (outcome, _) = train(&stopped, config("points"), None).unwrap();
@@ -58,7 +61,7 @@ fn a_non_finite_loss_stops_training_and_keeps_the_checkpoint() {
     assert_eq!(bytes(&stopped), bytes(&whole));
     let events = event::read(&stopped.join("events.jsonl")).unwrap();
     let epochs: Vec<usize> =
-        events.iter().filter_map(|e| if let Event::Epoch { epoch, .. } = e { Some(*epoch) } else { None }).collect();
+        events.iter().filter_map(|e| if let Event::Epoch(report) = e { Some(report.epoch) } else { None }).collect();
     assert_eq!(epochs, [0, 1, 2, 3, 4]);
 }
 
@@ -90,7 +93,15 @@ fn a_checkpoint_of_another_training_or_model_is_refused() {
     let store = ParamStore::new(7, DType::F32, &Device::Cpu);
     let linear = Linear::new(3, 2, store.var_builder().pp("fc")).unwrap();
     let norm = BatchNorm2d::new(2, store.var_builder().pp("bn")).unwrap();
-    let mut task = PointTask { norm, linear, poison: None, without_loss: None, epoch: 0 };
+    let mut task = PointTask {
+        norm,
+        linear,
+        loss: Box::new(CrossEntropy),
+        dropout: None,
+        poison: None,
+        without_loss: None,
+        epoch: 0,
+    };
     let optimizer = OptimizerConfig::Sgd(SgdConfig::default()).build(store.parameters()).unwrap();
     let run = RunDirectory::create(folder.path()).unwrap();
     let mut trainer = Trainer::new(&store, optimizer, &Device::Cpu, config("points"), run).unwrap();
@@ -103,7 +114,7 @@ fn a_checkpoint_of_another_training_or_model_is_refused() {
 
 /// The rates of the epochs, from the event log.
 fn rates(folder: &Path) -> Vec<f64> {
-    let rate = |event| if let Event::Epoch { learning_rate, .. } = event { Some(learning_rate) } else { None };
+    let rate = |event| if let Event::Epoch(report) = event { Some(report.learning_rate) } else { None };
     event::read(&folder.join("events.jsonl")).unwrap().into_iter().filter_map(rate).collect()
 }
 
@@ -122,6 +133,8 @@ fn a_schedule_that_follows_a_metric_goes_on_where_it_was() {
         (None, [0.1, 0.1, 0.05, 0.025, 0.0125]),
         (Some("accuracy"), [0.1, 0.1, 0.05, 0.025, 0.0125]),
         (Some("constant"), [0.1, 0.1, 0.05, 0.025, 0.0125]),
+        // What is undefined is no better than anything, not even at first.
+        (Some("undefined"), [0.1, 0.05, 0.025, 0.0125, 0.00625]),
     ] {
         let name = |part: &str| folder.path().join(format!("{part}-{}", metric.unwrap_or("score")));
         let (whole, stopped) = (name("whole"), name("stopped"));
@@ -162,7 +175,7 @@ fn settings_and_data_that_cannot_train_are_refused() {
     assert!(follows_none.contains("schedule_metric = loss: expected none"), "{follows_none}");
     let schedule = Schedule::ReduceOnPlateau(ReduceOnPlateau::default());
     let unknown = error(TrainerConfig { schedule, schedule_metric, ..config("points") });
-    assert!(unknown.contains("schedule_metric = loss: expected one of accuracy, constant"), "{unknown}");
+    assert!(unknown.contains("schedule_metric = loss: expected one of accuracy, constant, undefined"), "{unknown}");
 }
 
 #[test]
@@ -173,7 +186,12 @@ fn what_was_written_after_the_last_checkpoint_leaves_the_log() {
     let mut text = std::fs::read(&path).unwrap();
     text.extend(b"{\"event\":\"epo");
     std::fs::write(&path, text).unwrap();
-    drop(event::EventLog::open(&path, 2).unwrap());
+    // A run that was to have two epochs is finished: nothing is written.
+    let start = Start { identity: "points".to_owned(), epoch: 2, step: 0, epochs: 2, steps: 8 };
+    EventLog::new(&path).start(&start).unwrap();
     let events = event::read(&path).unwrap();
-    assert!(matches!(events[..], [Event::Start { .. }, Event::Epoch { epoch: 0, .. }, Event::Epoch { epoch: 1, .. }]));
+    assert!(matches!(
+        events[..],
+        [Event::Start(_), Event::Epoch(EpochReport { epoch: 0, .. }), Event::Epoch(EpochReport { epoch: 1, .. })]
+    ));
 }

@@ -1,11 +1,13 @@
 //! A task small enough to follow: two clouds of points and a linear classifier.
 
 use candle_core::{DType, Device, Module, Tensor};
-use mbls_core::loss::{CrossEntropy, LogitBatch, Loss};
+use mbls_core::loss::{CrossEntropy, LogitBatch, Loss, LossOutput};
 use mbls_core::metric::{Accuracy, Metric, Predictions};
 use mbls_data::{Collate, DataLoader, Dataset, LoaderConfig, Order, Seed};
-use mbls_nn::{BatchNorm2d, Linear, Optimizer, OptimizerConfig, ParamStore, Schedule, SgdConfig};
-use mbls_train::{Mode, Outcome, Result, RunDirectory, Step, Task, Trainer, TrainerConfig, evaluate};
+use mbls_nn::{BatchNorm2d, Dropout, Linear, Optimizer, OptimizerConfig, ParamStore, Schedule, SgdConfig};
+use mbls_train::{
+    EventLog, Mode, Outcome, Output, Predicted, Result, RunDirectory, Task, TaskState, Trainer, TrainerConfig, evaluate,
+};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -42,6 +44,9 @@ impl Collate<(Vec<f32>, u32)> for Rows {
 pub(crate) struct PointTask {
     pub(crate) norm: BatchNorm2d,
     pub(crate) linear: Linear,
+    pub(crate) loss: Box<dyn Loss>,
+    /// Of the points, in training.
+    pub(crate) dropout: Option<Dropout>,
     pub(crate) poison: Option<usize>,
     /// Labels of a training batch's first point for which the batch has no loss.
     pub(crate) without_loss: Option<&'static [u32]>,
@@ -52,44 +57,75 @@ impl Task for PointTask {
     type Batch = (Vec<f32>, Vec<u32>);
     type Metrics = Accuracy;
 
-    fn forward(&self, (points, labels): &Self::Batch, mode: Mode) -> Result<Step> {
+    fn forward(&self, (points, labels): &Self::Batch, mode: Mode) -> Result<Output> {
         use candle_core::ModuleT;
         let points = Tensor::from_slice(points, (labels.len(), 2, 1, 1), &Device::Cpu)?;
         let labels = Tensor::from_slice(labels, labels.len(), &Device::Cpu)?;
-        let logits = self.linear.forward(&self.norm.forward_t(&points, mode.is_train())?.flatten_from(1)?)?;
-        let mut loss = CrossEntropy.forward(&LogitBatch::new(&logits, &labels, None)?)?;
-        if mode == Mode::Train && self.poison == Some(self.epoch) {
+        let points = self.norm.forward_t(&points, mode.is_train())?.flatten_from(1)?;
+        let points = match &self.dropout {
+            Some(dropout) => dropout.forward_t(&points, mode.is_train())?,
+            None => points,
+        };
+        let logits = self.linear.forward(&points)?;
+        Ok(Output { logits, labels })
+    }
+
+    fn loss(&self, (_, labels): &Self::Batch, output: &Output) -> Result<Option<LossOutput>> {
+        if self.without_loss.is_some_and(|without| without.contains(&labels[0])) {
+            return Ok(None);
+        }
+        let mut loss = self.loss.forward(&LogitBatch::new(&output.logits, &output.labels, None)?)?;
+        if self.poison == Some(self.epoch) {
             loss.total = (loss.total * f64::NAN)?;
         }
-        let first = labels.get(0)?.to_scalar()?;
-        let without = mode == Mode::Train && self.without_loss.as_ref().is_some_and(|labels| labels.contains(&first));
-        Ok(Step { logits, labels, loss: (!without).then_some(loss) })
+        Ok(Some(loss))
+    }
+
+    fn learn(&mut self, _batch: &Self::Batch, output: &Output) -> Result<()> {
+        Ok(self.loss.observe(&LogitBatch::new(&output.logits, &output.labels, None)?)?)
     }
 
     fn metrics(&self) -> Accuracy {
         Accuracy::new()
     }
 
-    fn observe(&self, step: &Step, metrics: &mut Accuracy) -> Result<()> {
-        let logits = step.logits.flatten_all()?.to_vec1::<f32>()?;
-        Ok(metrics.update(&Predictions::from_logits(&logits, 2, &step.labels.to_vec1::<u32>()?)?)?)
+    fn observe(&self, predicted: &Predicted, metrics: &mut Accuracy) -> Result<()> {
+        Ok(metrics.update(&Predictions::from_logits(&predicted.logits, 2, &predicted.labels)?)?)
     }
 
-    fn score(&self, value: &f64) -> f64 {
-        *value
+    fn score(&self, value: &f64) -> Option<f64> {
+        Some(*value)
     }
 
-    fn summary(&self, value: &f64) -> Vec<(&'static str, f64)> {
-        vec![("accuracy", *value), ("constant", 0.5)]
+    fn summary(&self, value: &f64) -> Vec<(&'static str, Option<f64>)> {
+        vec![("accuracy", Some(*value)), ("constant", Some(0.5)), ("undefined", None)]
+    }
+
+    fn begin_epoch(&mut self, epoch: usize) {
+        self.epoch = epoch;
+        if let Some(dropout) = &self.dropout {
+            dropout.set_position((epoch as u64) << 32);
+        }
     }
 
     fn end_epoch(&mut self, epoch: usize) {
-        self.epoch = epoch + 1;
+        self.loss.end_epoch(epoch);
+    }
+
+    fn state(&self) -> TaskState {
+        TaskState { loss: self.loss.state(), dropout: self.dropout.as_ref().map_or(0, Dropout::position) }
+    }
+
+    fn restore(&mut self, state: &TaskState) -> Result<()> {
+        if let Some(dropout) = &self.dropout {
+            dropout.set_position(state.dropout);
+        }
+        Ok(self.loss.restore(&state.loss)?)
     }
 }
 
 pub(crate) fn loader(len: usize, order: Order) -> DataLoader<Points, Rows> {
-    let config = LoaderConfig { batch_size: 8, order, drop_last: false, workers: 1, seed: Seed(3) };
+    let config = LoaderConfig { batch_size: 8, order, seed: Seed(3), ..LoaderConfig::default() };
     DataLoader::new(Arc::new(Points(len)), Arc::new(Rows), config).unwrap()
 }
 
@@ -98,13 +134,10 @@ pub(crate) const EPOCHS: usize = 5;
 pub(crate) fn config(identity: &str) -> TrainerConfig {
     TrainerConfig {
         epochs: EPOCHS,
-        learning_rate: 0.1,
         schedule: Schedule::Cosine { epochs: EPOCHS, minimum: 0.0 },
-        schedule_metric: None,
         clip_norm: Some(1.0),
-        ema: None,
         identity: identity.to_owned(),
-        progress: None,
+        ..TrainerConfig::default()
     }
 }
 
@@ -115,7 +148,8 @@ pub(crate) fn parts(poison: Option<usize>) -> Result<(ParamStore, PointTask, Box
     let (norm, linear) = (BatchNorm2d::new(2, vb.pp("bn"))?, Linear::new(2, 2, vb.pp("fc"))?);
     let config = OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, ..Default::default() });
     let optimizer = config.build(store.parameters())?;
-    Ok((store, PointTask { norm, linear, poison, without_loss: None, epoch: 0 }, optimizer))
+    let loss = Box::new(CrossEntropy);
+    Ok((store, PointTask { norm, linear, loss, dropout: None, poison, without_loss: None, epoch: 0 }, optimizer))
 }
 
 /// Training and validation data.
@@ -125,11 +159,24 @@ pub(crate) fn data() -> [DataLoader<Points, Rows>; 2] {
 
 /// Trains in `folder`; the accuracy is that of the model at the end.
 pub(crate) fn train(folder: &Path, config: TrainerConfig, poison: Option<usize>) -> Result<(Outcome, f64)> {
+    train_with(folder, config, poison, Box::new(CrossEntropy))
+}
+
+/// The same with another loss.
+pub(crate) fn train_with(
+    folder: &Path,
+    config: TrainerConfig,
+    poison: Option<usize>,
+    loss: Box<dyn Loss>,
+) -> Result<(Outcome, f64)> {
     let (store, mut task, optimizer) = parts(poison)?;
+    task.loss = loss;
     let run = RunDirectory::create(folder)?;
     let [training, validation] = data();
-    let outcome = Trainer::new(&store, optimizer, &Device::Cpu, config, run)?.fit(&mut task, &training, &validation)?;
-    let accuracy = evaluate(&task, &validation, |_| Ok(()))?.value().unwrap();
+    let log = EventLog::new(run.events());
+    let mut trainer = Trainer::new(&store, optimizer, &Device::Cpu, config, run)?.with_observer(log);
+    let outcome = trainer.fit(&mut task, &training, &validation)?;
+    let accuracy = evaluate(&task, &validation)?.value().unwrap();
     Ok((outcome, accuracy))
 }
 

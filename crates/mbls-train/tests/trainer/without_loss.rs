@@ -4,7 +4,7 @@ use crate::support::{EPOCHS, config, data, numbers, parts, tensors};
 use candle_core::Device;
 use mbls_nn::{Schedule, clip_grad_norm};
 use mbls_train::event::{self, Event};
-use mbls_train::{Error, Mode, Outcome, Result, RunDirectory, Task, Trainer};
+use mbls_train::{Error, EventLog, Mode, Outcome, Result, RunDirectory, Task, Trainer};
 use std::path::Path;
 
 /// Trains where batches whose first point has one of `labels` have no loss.
@@ -13,7 +13,9 @@ fn train(folder: &Path, labels: &'static [u32]) -> Result<Outcome> {
     task.without_loss = Some(labels);
     let [training, validation] = data();
     let run = RunDirectory::create(folder)?;
-    Trainer::new(&store, optimizer, &Device::Cpu, config("points"), run)?.fit(&mut task, &training, &validation)
+    let log = EventLog::new(run.events());
+    let trainer = Trainer::new(&store, optimizer, &Device::Cpu, config("points"), run)?;
+    trainer.with_observer(log).fit(&mut task, &training, &validation)
 }
 
 #[test]
@@ -28,8 +30,11 @@ fn they_move_nothing_and_are_counted() {
     for epoch in 0..EPOCHS {
         let rate = Schedule::Cosine { epochs: EPOCHS, minimum: 0.0 }.learning_rate(0.1, epoch, &[]);
         let (mut without, mut all) = (0, Vec::new());
+        task.begin_epoch(epoch);
         for batch in training.epoch(epoch) {
-            let Some(loss) = task.forward(&batch.unwrap(), Mode::Train).unwrap().loss else {
+            let batch = batch.unwrap();
+            let output = task.forward(&batch, Mode::Train).unwrap();
+            let Some(loss) = task.loss(&batch, &output).unwrap() else {
                 without += 1;
                 continue;
             };
@@ -47,7 +52,7 @@ fn they_move_nothing_and_are_counted() {
     let found: Vec<(usize, f64)> = events
         .into_iter()
         .filter_map(|event| match event {
-            Event::Epoch { steps_without_loss, train, .. } => Some((steps_without_loss, train["loss"])),
+            Event::Epoch(report) => Some((report.steps_without_loss, report.train["loss"].unwrap())),
             _ => None,
         })
         .collect();
