@@ -105,7 +105,7 @@ impl<'a> Trainer<'a> {
     ) -> Result<Outcome> {
         let result = self.run_epochs(task, train, validation);
         if let Err(error) = &result {
-            let stop = Stop { reason: error.to_string() };
+            let stop = Stop { reason: mbls_io::with_causes(error) };
             self.observers.iter_mut().for_each(|observer| observer.stop(&stop));
         }
         result
