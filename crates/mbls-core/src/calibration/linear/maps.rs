@@ -44,11 +44,11 @@ impl Odir {
 /// Vector scaling: `p = softmax(w * l + b)` with a weight and an intercept per class.
 ///
 /// ```
-/// use mbls_core::calibration::{Calibrator, Scores, VectorScaling};
+/// use mbls_core::calibration::{Calibrator, Fit, Scores, VectorScaling};
 ///
 /// // The second class is predicted with odds of e^2 and right in one of four rows.
 /// let scores = Scores::from_logits(&[0.0, 2.0, 0.0, 2.0, 0.0, 2.0, 0.0, 2.0, 1.0, 0.0, 1.0, 0.0], 2)?;
-/// let scaling = VectorScaling::fit(&scores, &[0, 0, 0, 1, 0, 1])?;
+/// let scaling = VectorScaling::fit(&scores, &[0, 0, 0, 1, 0, 1], ())?;
 /// assert!((scaling.probs(&scores)?[1] - 0.25).abs() < 1e-8);
 /// # Ok::<(), mbls_core::Error>(())
 /// ```
@@ -74,7 +74,7 @@ pub struct MatrixScaling(Saved);
 /// Of logits `ln q` is the exact log-softmax; of probabilities the logarithm of at least the smallest normal f32.
 ///
 /// ```
-/// use mbls_core::calibration::{Calibrator, DirichletCalibration, Odir, Scores};
+/// use mbls_core::calibration::{Calibrator, DirichletCalibration, Fit, Odir, Scores};
 ///
 /// let scores = Scores::from_probs(&[0.9, 0.1, 0.9, 0.1, 0.2, 0.8, 0.2, 0.8], 2)?;
 /// let calibration = DirichletCalibration::fit(&scores, &[0, 1, 1, 0], Odir { off_diagonal: 0.1, intercept: 0.1 })?;
