@@ -1,5 +1,5 @@
 use super::{BOTTOM, Filled, LEFT, SPAN, Vertical, axes, line, open, rect};
-use crate::format::{counted, number, percent};
+use crate::format::{ABSENT, counted, number, percent};
 use mbls_core::metric::Reliability;
 
 const VERTICAL: Vertical = Vertical { top: 8.0, length: 80.0 };
@@ -14,7 +14,7 @@ pub(crate) fn histogram(reliability: &Reliability, id: &str, title: &str) -> Str
         mean.is_finite().then_some(mean.clamp(0.0, 1.0))
     };
     let (confidence, accuracy) = (mean(|bin| bin.confidence), mean(|bin| bin.accuracy));
-    let print = |mean: Option<f64>| percent(mean.unwrap_or(f64::NAN), 1);
+    let print = |mean: Option<f64>| mean.map_or_else(|| ABSENT.to_owned(), |mean| percent(mean, 1));
     let description = format!(
         "{}, mean confidence {} %, accuracy {} %.",
         counted(reliability.n, "sample"),
