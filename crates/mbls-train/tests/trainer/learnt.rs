@@ -79,7 +79,7 @@ fn what_another_loss_has_learnt_is_refused() {
     for loss in [Box::new(mbls_core::loss::CrossEntropy) as Box<dyn Loss>, scheduled()] {
         let error = train_with(&learnt, config("loss"), None, loss).unwrap_err();
         assert!(matches!(error, Error::Misfit { part: "loss", .. }), "{error}");
-        let text = error.to_string();
+        let text = mbls_io::with_causes(&error);
         assert!(text.contains("last.safetensors") && text.contains("found 6 numbers"), "{text}");
     }
     assert!(bytes(&learnt) == before, "the checkpoint has changed");

@@ -117,6 +117,6 @@ fn an_observer_that_fails_ends_the_training() {
     let error = error.unwrap();
     assert_eq!(error.to_string(), "an observer of the training failed");
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the disk is full");
-    assert_eq!(heard.last(), Some(&Heard::Stop(Stop { reason: error.to_string() })));
+    assert_eq!(heard.last(), Some(&Heard::Stop(Stop { reason: mbls_io::with_causes(&error) })));
     assert!(!heard.iter().any(|heard| matches!(heard, Heard::Epoch(report) if report.epoch > 1)));
 }
