@@ -2,8 +2,8 @@
 
 use crate::files::{Entry, Pickle, archive, entries, legacy, zip};
 use crate::torch::path;
-use mbls_nn::checkpoint::{StateDict, ToTensor};
 use mbls_nn::Checkpoint;
+use mbls_nn::checkpoint::{StateDict, ToTensor};
 
 /// Reads a file and everything that can be asked of it.
 fn use_all(file: &[u8]) -> Result<(), String> {
