@@ -43,16 +43,16 @@ fn main() -> Result<()> {
                 Some("f32") => {}
                 Some("bf16") => dtype = DType::BF16,
                 #[cfg(feature = "cuda")]
-                Some("tf32") => mbls_nn::cuda::allow_tf32(true),
+                Some("tf32") => mbls_nn::allow_tf32(true),
                 _ => return Err("--precision needs f32, bf16 or, with the feature `cuda`, tf32".into()),
             },
             "--cuda" => {
                 device = Device::new_cuda(0)?;
                 #[cfg(feature = "cuda")]
                 {
-                    mbls_nn::cuda::keep_memory(&device, u64::MAX)?;
+                    mbls_nn::keep_memory(&device, u64::MAX)?;
                     // SAFETY: nothing here opens a second stream.
-                    unsafe { mbls_nn::cuda::without_events(&device)? };
+                    unsafe { mbls_nn::without_events(&device)? };
                 }
             }
             // What `cargo bench` adds.

@@ -4,8 +4,8 @@ mod common;
 
 use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Module, Result, Shape, Tensor, Var, bail};
-use common::{bits, difference, noise, weighted_sum};
-use mbls_nn::{BatchNorm2d, Conv2dConfig, GlobalAvgPool2d, Linear, ParamStore, backward, cpu};
+use common::{bits, cpu, difference, noise, weighted_sum};
+use mbls_nn::{BatchNorm2d, Conv2dConfig, GlobalAvgPool2d, Linear, ParamStore, backward};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

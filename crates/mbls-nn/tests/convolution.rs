@@ -3,8 +3,8 @@
 mod common;
 
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
-use common::{bits, difference, noise, weighted_sum};
-use mbls_nn::{Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, ConvConfig, ConvInit, ParamStore, cpu, portable};
+use common::{bits, cpu, difference, noise, portable, weighted_sum};
+use mbls_nn::{Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, ConvConfig, ConvInit, ParamStore};
 use mbls_testkit::gradient;
 use proptest::prelude::*;
 

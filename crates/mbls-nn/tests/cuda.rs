@@ -6,12 +6,12 @@ mod common;
 
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
 use candle_nn::ModuleT;
-use common::{bits, difference, noise};
-use mbls_nn::portable::BatchNormOutput;
+use common::{bits, cuda, difference, noise, portable};
+use mbls_nn::op::BatchNormOutput;
 use mbls_nn::{
     AdamConfig, AdamWConfig, AdaptiveAvgPool2d, BatchNorm2d, Bilinear2d, Conv2d, Conv2dConfig, ConvConfig, ConvInit,
     Embedding, GlobalAvgPool2d, Linear, MaxPool2d, OptimizerConfig, ParamStore, PoolSize, Relu, SgdConfig,
-    clip_grad_norm, cuda, portable,
+    clip_grad_norm,
 };
 use std::panic::catch_unwind;
 

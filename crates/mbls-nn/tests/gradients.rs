@@ -3,8 +3,8 @@
 mod common;
 
 use candle_core::{Result, Tensor};
-use common::{noise, weighted_sum};
-use mbls_nn::{Conv2dConfig, PoolSize, cpu, portable};
+use common::{cpu, noise, portable, weighted_sum};
+use mbls_nn::{Conv2dConfig, PoolSize};
 use mbls_testkit::gradient;
 
 const TOLERANCE: f64 = 2e-7;

@@ -4,8 +4,8 @@ mod common;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Result, Tensor, Var};
-use common::{bits, difference, noise, weighted_sum};
-use mbls_nn::{Conv2dConfig, cpu, no_grad, portable};
+use common::{bits, cpu, difference, noise, portable, weighted_sum};
+use mbls_nn::{Conv2dConfig, no_grad};
 
 /// The operations of one form.
 struct Form {

@@ -4,10 +4,9 @@ mod common;
 
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
 use candle_nn::ModuleT;
-use common::{difference, noise, weighted_sum};
+use common::{cpu, difference, noise, portable, weighted_sum};
 use mbls_nn::{
-    AvgPool2d, BatchNorm2d, Conv2d, Conv2dConfig, GlobalAvgPool2d, Linear, MaxPool2d, ParamStore, PoolSize, Relu, cpu,
-    portable,
+    AvgPool2d, BatchNorm2d, Conv2d, Conv2dConfig, GlobalAvgPool2d, Linear, MaxPool2d, ParamStore, PoolSize, Relu,
 };
 use proptest::prelude::*;
 

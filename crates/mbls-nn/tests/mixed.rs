@@ -5,10 +5,9 @@ mod common;
 
 use candle_core::{D, DType, Device, Module, Result, Tensor, Var};
 use candle_nn::{ModuleT, VarBuilder, ops::log_softmax};
-use common::{difference, noise, weighted_sum};
+use common::{cpu, difference, noise, portable, weighted_sum};
 use mbls_nn::{
     BatchNorm2d, Conv2d, Conv2dConfig, GlobalAvgPool2d, Linear, MaxPool2d, Optimizer, ParamStore, Relu, Sgd, SgdConfig,
-    cpu, portable,
 };
 
 const BOUND: f64 = 2e-2;

@@ -3,8 +3,8 @@
 mod common;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
-use common::{bits, difference, noise, weighted_sum};
-use mbls_nn::{AfterTimeConv, ParamStore, TimeConv, cpu, no_grad, portable};
+use common::{bits, cpu, difference, noise, portable, weighted_sum};
+use mbls_nn::{AfterTimeConv, ParamStore, TimeConv, no_grad};
 use mbls_testkit::gradient;
 use serde_json::Value;
 

@@ -4,8 +4,8 @@ mod common;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{ModuleT, VarBuilder};
-use common::difference;
-use mbls_nn::{BatchNorm, BatchNormConfig, Checkpoint, Fit, ParamStore, PoolSize, cpu, portable};
+use common::{cpu, difference, portable};
+use mbls_nn::{BatchNorm, BatchNormConfig, Checkpoint, Fit, ParamStore, PoolSize};
 use serde_json::Value;
 
 fn cases(kinds: &[&str]) -> Vec<Value> {
@@ -169,7 +169,8 @@ fn check_cumulative<const D: usize>(case: &Value) -> Result<()> {
         // The count is part of what is saved: a network that goes on from a file moves as the one that was saved.
         let resumed = ParamStore::new(2, dtype, &Device::Cpu);
         let layer = BatchNorm::<D>::with_config(3, config, resumed.var_builder())?;
-        let saved = stores[0].to_safetensors().and_then(Checkpoint::from_bytes).map_err(candle_core::Error::wrap)?;
+        let bytes = stores[0].to_safetensors().map_err(candle_core::Error::wrap)?;
+        let saved = Checkpoint::from_bytes(bytes).map_err(candle_core::Error::wrap)?;
         resumed.load(&saved, Fit::Strict).map_err(candle_core::Error::wrap)?;
         layer.forward_t(&last, true)?;
         plain.forward_t(&last, true)?;

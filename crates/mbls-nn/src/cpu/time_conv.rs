@@ -7,7 +7,7 @@ use super::kernel::matrix::{Matrix, multiply};
 use super::kernel::{sum::gated, time};
 use super::values::{Float, for_float, held, narrow, storage, stored};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
-use crate::layer::{AfterTimeConv, TimeConvDims};
+use crate::shape::{AfterTimeConv, TimeConvDims};
 use candle_core::{Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 use std::sync::{Arc, OnceLock};
@@ -18,20 +18,10 @@ const BLOCKS: usize = 32;
 /// Entries of those gradients; fewer tasks where that is more.
 const SUMS: usize = 1 << 22;
 
-/// As [`portable::time_conv`](crate::portable::time_conv).
-///
-/// # Shapes
-///
-/// `x` `[N, L, C]`, `weight` `[O, C, k]`, `bias` `[O]`; the result `[N, L', O]`, after [`AfterTimeConv::ReluMax`] `[N, O]`.
-///
-/// # Errors
-///
-/// As there.
-pub fn time_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, then: AfterTimeConv) -> Result<Tensor> {
-    let dims = TimeConvDims::new(x, weight, bias, then)?;
+pub(super) fn time_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, dims: TimeConvDims) -> Result<Tensor> {
     let inputs = [&x.contiguous()?, &weight.contiguous()?, &bias.contiguous()?];
-    let op = Convolution { dims, then, tracked: graph::tracks(&inputs), places: Arc::default() };
-    let keep = Keep { inputs: [true, true, false], result: then != AfterTimeConv::Nothing };
+    let op = Convolution { dims, tracked: graph::tracks(&inputs), places: Arc::default() };
+    let keep = Keep { inputs: [true, true, false], result: dims.then != AfterTimeConv::Nothing };
     graph::apply(op, inputs, keep)
 }
 
@@ -44,7 +34,6 @@ enum Places {
 
 struct Convolution {
     dims: TimeConvDims,
-    then: AfterTimeConv,
     /// Whether a backward pass may follow.
     tracked: bool,
     /// Filled in by the forward pass.
@@ -85,7 +74,7 @@ impl Convolution {
         };
         let each = y.par_chunks_mut(pooled * outputs).zip(x.par_chunks(length * inputs));
         let scratch = || (vec![T::zero(); positions * outputs], time::Best::new(outputs));
-        let places = match self.then {
+        let places = match self.dims.then {
             AfterTimeConv::Nothing => {
                 each.for_each(|(y, x)| convolve(x, y));
                 Places::None
@@ -147,7 +136,7 @@ impl Convolution {
         let one = |(padded, partial): &mut (Vec<T>, Vec<T>), n: usize, dx: &mut [T], dw: &mut [T], db: &mut [f64]| {
             let dy = &mut padded[border..][..positions * outputs];
             let grad = &grad[n * size..][..size];
-            match self.then {
+            match self.dims.then {
                 AfterTimeConv::Nothing => dy.copy_from_slice(grad),
                 AfterTimeConv::ReluMaxPool(pool) => {
                     dy.fill(T::zero());
@@ -276,7 +265,7 @@ impl Operation for Convolution {
             self.places.get_or_init(|| places);
             storage::<T>(y)
         });
-        Ok((y, Shape::from(self.dims.out_shape(self.then))))
+        Ok((y, Shape::from(self.dims.out_shape())))
     }
 
     fn backward(&self, inputs: &[&Tensor], result: &Tensor, grad: &Tensor) -> Result<Gradients> {
@@ -285,7 +274,7 @@ impl Operation for Convolution {
             let held_tensors = [x, weight, &grad].map(Tensor::storage_and_layout);
             let [xs, weights, grads] = held_tensors.each_ref().map(held::<T>);
             let want = (x.track_op(), weight.track_op());
-            let found = match self.then {
+            let found = match self.dims.then {
                 AfterTimeConv::Nothing => self.backward::<T>(xs?, weights?, &[], grads?, want)?,
                 _ => self.backward::<T>(xs?, weights?, held(&result.storage_and_layout())?, grads?, want)?,
             };

@@ -1,6 +1,6 @@
 //! What pooling and resampling see along one axis.
 
-use crate::layer::PoolSize;
+use super::pool::PoolSize;
 use candle_core::{Result, Tensor, bail};
 use std::ops::Range;
 
