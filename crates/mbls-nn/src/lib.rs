@@ -14,7 +14,7 @@
 //!
 //! ```
 //! use candle_core::{DType, Device, Module, Tensor};
-//! use mbls_nn::{Linear, Optimizer, ParamStore, Sgd, SgdConfig, backward};
+//! use mbls_nn::{Optimizer, ParamStore, SgdConfig, Sgd, backward, Linear};
 //!
 //! let store = ParamStore::new(7, DType::F32, &Device::Cpu);
 //! let layer = Linear::new(3, 2, store.var_builder().pp("fc"))?;
@@ -58,12 +58,12 @@ pub use graph::no_grad;
 pub use layer::{
     AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool, AdaptiveMaxPool1d, AdaptiveMaxPool2d,
     AvgPool, AvgPool1d, AvgPool2d, BatchNorm, BatchNorm1d, BatchNorm2d, BatchNormConfig, Bilinear2d, Conv, Conv1d,
-    Conv2d, Dropout, Embedding, GlobalAvgPool2d, Gru, GruOutput, Linear, MaxPool, MaxPool1d, MaxPool2d, Nearest2d,
-    Relu, TimeConv,
+    Conv1dChannelsLast, Conv2d, Dropout, Embedding, GlobalAvgPool2d, Gru, GruOutput, Linear, MaxPool, MaxPool1d,
+    MaxPool2d, Nearest2d, Relu,
 };
 pub use optim::{
     Adam, AdamConfig, AdamW, AdamWConfig, Ema, EmaConfig, Optimizer, OptimizerConfig, ParamGroup, Parameters,
     PlateauMode, ReduceOnPlateau, Schedule, Sgd, SgdConfig, SwappedIn, ThresholdMode, clip_grad_norm, clip_grad_value,
 };
 pub use param_store::{BUFFER_NAMES, ParamStore};
-pub use shape::{AfterTimeConv, Conv1dConfig, Conv2dConfig, ConvConfig, ConvInit, PoolSize, Window};
+pub use shape::{ConvConfig, ConvEpilogue, ConvInit, PoolSize, Window};

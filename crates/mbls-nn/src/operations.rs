@@ -1,23 +1,26 @@
 //! The operations that a back end provides.
 
 use crate::shape::{
-    AfterTimeConv, BatchNormEpilogue, BatchNormOutput, ConvConfig, ConvDims, GruDims, LinearDims, Lookup, Planes,
-    PoolSize, Spans, Statistics, Taps, TimeConvDims,
+    BatchNormEpilogue, BatchNormOutput, ChannelsLastDims, ConvConfig, ConvDims, ConvEpilogue, GruDims, LinearDims,
+    Lookup, Planes, PoolSize, Spans, Statistics, Taps,
 };
 use candle_core::{D, Result, Tensor};
 
 /// The operations of one back end: portable, CPU or CUDA.
 ///
-/// Layers reach them through the fronts of [`Backend`](crate::op::Backend), which check shapes, types and devices and work out
-/// the sizes. An implementation may rely on that: what it gets here fits.
+/// Layers reach them through the fronts of [`Backend`](crate::op::Backend), which check shapes,
+/// types and devices and work out the sizes. An implementation may rely on that: what it gets here
+/// fits.
 pub(crate) trait Operations: Sync {
-    /// Cross-correlation: `x` `[N, C, H, W]` or `[N, C, L]`, `weight` `[O, C / groups, ..]`, `bias` `[O]`.
+    /// Cross-correlation: `x` `[N, C, H, W]` or `[N, C, L]`, `weight` `[O, C / groups, ..]`, `bias`
+    /// `[O]`.
     fn conv(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dims: ConvDims) -> Result<Tensor>;
 
     /// `x W^T + b`: `x` `[.., in]`, `weight` `[out, in]`, `bias` `[out]`.
     fn linear(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dims: LinearDims) -> Result<Tensor>;
 
-    /// Normalisation per channel with its epilogue: `x` and a residual `[N, C, ..]`, scale and shift `[C]`.
+    /// Normalisation per channel with its epilogue: `x` and a residual `[N, C, ..]`, scale and
+    /// shift `[C]`.
     fn batch_norm(
         &self,
         x: &Tensor,
@@ -27,7 +30,8 @@ pub(crate) trait Operations: Sync {
         eps: f64,
     ) -> Result<BatchNormOutput>;
 
-    /// The maximum over the spans of each plane; of equal values the first gets the gradient, a NaN yields NaN.
+    /// The maximum over the spans of each plane; of equal values the first gets the gradient, a NaN
+    /// yields NaN.
     fn max_pool(&self, x: &Tensor, planes: Planes<Spans>) -> Result<Tensor>;
 
     /// The same with the place of each maximum within its plane, row-major, as `u32`.
@@ -45,7 +49,8 @@ pub(crate) trait Operations: Sync {
     /// The rows of `weight` `[V, D]` that are looked up.
     fn embedding(&self, weight: &Tensor, lookup: Lookup) -> Result<Tensor>;
 
-    /// The states of gated recurrent units: `gates` `[N, L, 3 H]`, `weight` `[3 H, H]`, `bias` `[3 H]` to `[N, L, H]`.
+    /// The states of gated recurrent units: `gates` `[N, L, 3 H]`, `weight` `[3 H, H]`, `bias`
+    /// `[3 H]` to `[N, L, H]`.
     fn gru(
         &self,
         gates: &Tensor,
@@ -56,25 +61,32 @@ pub(crate) trait Operations: Sync {
         dims: GruDims,
     ) -> Result<Tensor>;
 
-    /// Cross-correlation over time with what follows it: `x` `[N, L, C]`, `weight` `[O, C, k]`, `bias` `[O]`.
+    /// Cross-correlation over time with what follows it: `x` `[N, L, C]`, `weight` `[O, C, k]`,
+    /// `bias` `[O]`.
     ///
     /// As given here composed of the back end's own convolution, rectifier and pool.
-    fn time_conv(&self, x: &Tensor, weight: &Tensor, bias: &Tensor, dims: TimeConvDims) -> Result<Tensor> {
+    fn conv1d_channels_last(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        dims: ChannelsLastDims,
+    ) -> Result<Tensor> {
         let turned = x.transpose(1, 2)?.contiguous()?;
         let conv = ConvDims::new(&turned, weight, Some(bias), &ConvConfig::<1>::default())?;
         let y = self.conv(&turned, weight, Some(bias), conv)?;
-        let kernel = match dims.then {
-            AfterTimeConv::Nothing | AfterTimeConv::Relu => 1,
-            AfterTimeConv::ReluMaxPool(kernel) => kernel,
-            AfterTimeConv::ReluMax => dims.positions,
+        let kernel = match dims.epilogue {
+            ConvEpilogue::Nothing | ConvEpilogue::Relu => 1,
+            ConvEpilogue::ReluMaxPool(kernel) => kernel,
+            ConvEpilogue::ReluMax => dims.positions,
         };
-        let y = if dims.then == AfterTimeConv::Nothing { y } else { self.relu(&y)? };
+        let y = if dims.epilogue == ConvEpilogue::Nothing { y } else { self.relu(&y)? };
         let y = match kernel {
             1 => y,
             _ => self.max_pool(&y, Planes::sliding(&y, &PoolSize::<1>::new(kernel, 1, 0), "max pool")?)?,
         };
-        match dims.then {
-            AfterTimeConv::ReluMax => y.squeeze(D::Minus1),
+        match dims.epilogue {
+            ConvEpilogue::ReluMax => y.squeeze(D::Minus1),
             _ => y.transpose(1, 2)?.contiguous(),
         }
     }

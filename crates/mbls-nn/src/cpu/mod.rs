@@ -6,6 +6,7 @@
 
 mod batch_norm;
 mod conv;
+mod conv1d_channels_last;
 mod embedding;
 mod gru;
 mod kernel;
@@ -13,13 +14,12 @@ mod linear;
 mod pool;
 mod relu;
 mod resample;
-mod time_conv;
 mod values;
 
 use crate::operations::Operations;
 use crate::shape::{
-    BatchNormEpilogue, BatchNormOutput, ConvDims, GruDims, LinearDims, Lookup, Planes, Spans, Statistics, Taps,
-    TimeConvDims,
+    BatchNormEpilogue, BatchNormOutput, ChannelsLastDims, ConvDims, GruDims, LinearDims, Lookup, Planes, Spans,
+    Statistics, Taps,
 };
 use candle_core::{Result, Tensor};
 
@@ -84,7 +84,13 @@ impl Operations for Cpu {
         gru::gru(gates, weight, bias, padding, backwards, dims)
     }
 
-    fn time_conv(&self, x: &Tensor, weight: &Tensor, bias: &Tensor, dims: TimeConvDims) -> Result<Tensor> {
-        time_conv::time_conv(x, weight, bias, dims)
+    fn conv1d_channels_last(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        dims: ChannelsLastDims,
+    ) -> Result<Tensor> {
+        conv1d_channels_last::conv1d_channels_last(x, weight, bias, dims)
     }
 }

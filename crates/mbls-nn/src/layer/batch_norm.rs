@@ -12,11 +12,13 @@ use candle_nn::{Init, ModuleT, VarBuilder};
 pub struct BatchNormConfig {
     /// Added to the variance, above 0.
     pub eps: f64,
-    /// The share of a new batch in the running statistics, from 0 to 1; `None`: they are the mean over all batches seen.
+    /// The share of a new batch in the running statistics, from 0 to 1; `None`: they are the mean
+    /// over all batches seen.
     pub momentum: Option<f64>,
     /// Whether the layer has a trained scale and shift.
     pub affine: bool,
-    /// Whether training too normalises by the running statistics, and leaves them as they are; scale and shift still train.
+    /// Whether training too normalises by the running statistics, and leaves them as they are;
+    /// scale and shift still train.
     pub frozen: bool,
 }
 
@@ -29,14 +31,16 @@ impl Default for BatchNormConfig {
 /// `y = (x - mean) / sqrt(var + eps) * weight + bias` per channel.
 ///
 /// Training normalises by the batch's mean and biased variance, and moves the running statistics by
-/// `r <- (1 - momentum) r + momentum s`, `s` being the batch's mean and unbiased variance; without a momentum, that of the
-/// `n`-th batch is `1 / n`. Evaluation normalises by the running statistics. As in PyTorch; `eps = 1e-5`, `momentum = 0.1`.
+/// `r <- (1 - momentum) r + momentum s`, `s` being the batch's mean and unbiased variance; without
+/// a momentum, that of the `n`-th batch is `1 / n`. Evaluation normalises by the running
+/// statistics. As in PyTorch; `eps = 1e-5`, `momentum = 0.1`.
 ///
 /// # Shapes
 ///
-/// [`BatchNorm1d`]: `[N, C]` or `[N, C, L]` to the same; [`BatchNorm2d`]: `[N, C, H, W]` to the same. Parameters `weight` (ones)
-/// and `bias` (zeros), buffers `running_mean` (zeros) and `running_var` (ones), all `[C]`; without a momentum also
-/// `num_batches_tracked`, the number of batches seen (an `i64` scalar).
+/// [`BatchNorm1d`]: `[N, C]` or `[N, C, L]` to the same; [`BatchNorm2d`]: `[N, C, H, W]` to the
+/// same. Parameters `weight` (ones) and `bias` (zeros), buffers `running_mean` (zeros) and
+/// `running_var` (ones), all `[C]`; without a momentum also `num_batches_tracked`, the number of
+/// batches seen (an `i64` scalar).
 ///
 /// # References
 ///
@@ -150,7 +154,8 @@ impl<const D: usize> BatchNorm<D> {
         &self.running_var
     }
 
-    /// How many batches the running statistics are the mean of, an `i64` scalar; only without a momentum.
+    /// How many batches the running statistics are the mean of, an `i64` scalar; only without a
+    /// momentum.
     pub fn num_batches_tracked(&self) -> Option<&Var> {
         match &self.share {
             Share::Fixed(_) => None,
@@ -160,8 +165,8 @@ impl<const D: usize> BatchNorm<D> {
 
     /// `relu(y + residual)`, `y` being the layer's result; without `residual` `relu(y)`.
     ///
-    /// On the CPU one operation, with the values and gradients of the three: it reads and writes less, and keeps its result
-    /// alone for the backward pass, not the normalised input or the sum.
+    /// On the CPU one operation, with the values and gradients of the three: it reads and writes
+    /// less, and keeps its result alone for the backward pass, not the normalised input or the sum.
     ///
     /// # Shapes
     ///
@@ -196,7 +201,8 @@ impl<const D: usize> BatchNorm<D> {
         Ok(())
     }
 
-    /// The normalised input with what follows; in training moves the running statistics, unless they are frozen.
+    /// The normalised input with what follows; in training moves the running statistics, unless
+    /// they are frozen.
     fn normalise(&self, x: &Tensor, epilogue: BatchNormEpilogue, train: bool) -> Result<Tensor> {
         self.check_rank(x)?;
         let (backend, affine, eps) = (Backend::of(x), [&self.weight, &self.bias], self.config.eps);

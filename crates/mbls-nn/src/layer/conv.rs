@@ -27,15 +27,15 @@ use candle_nn::{Init, VarBuilder};
 ///
 /// ```
 /// use candle_core::{DType, Device, Module, Tensor};
-/// use mbls_nn::{Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, ParamStore};
+/// use mbls_nn::{Conv2d, Conv1d, ParamStore, ConvConfig};
 ///
 /// let store = ParamStore::new(0, DType::F32, &Device::Cpu);
-/// let config = Conv2dConfig { stride: [2, 1], padding: [1, 0], ..Default::default() };
+/// let config = ConvConfig { stride: [2, 1], padding: [1, 0], ..ConvConfig::before_norm() };
 /// let layer = Conv2d::new(3, 16, [3, 5], config, store.var_builder().pp("conv1"))?;
 /// let y = layer.forward(&Tensor::zeros((2, 3, 8, 7), DType::F32, &Device::Cpu)?)?;
 /// assert_eq!(y.dims(), [2, 16, 4, 3]);
 ///
-/// let layer = Conv1d::new(100, 128, [5], Conv1dConfig::default(), store.var_builder().pp("conv2"))?;
+/// let layer = Conv1d::new(100, 128, [5], ConvConfig::<1>::default(), store.var_builder().pp("conv2"))?;
 /// let y = layer.forward(&Tensor::zeros((2, 100, 30), DType::F32, &Device::Cpu)?)?;
 /// assert_eq!(y.dims(), [2, 128, 26]);
 /// # Ok::<(), candle_core::Error>(())

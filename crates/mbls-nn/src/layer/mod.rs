@@ -2,6 +2,7 @@
 
 mod batch_norm;
 mod conv;
+mod conv1d_channels_last;
 mod dropout;
 mod embedding;
 mod gru;
@@ -9,10 +10,10 @@ mod linear;
 mod pool;
 mod relu;
 mod resample;
-mod time_conv;
 
 pub use batch_norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNormConfig};
 pub use conv::{Conv, Conv1d, Conv2d};
+pub use conv1d_channels_last::Conv1dChannelsLast;
 pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use gru::{Gru, GruOutput};
@@ -23,4 +24,3 @@ pub use resample::{
     AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool, AdaptiveMaxPool1d, AdaptiveMaxPool2d,
     Bilinear2d, Nearest2d,
 };
-pub use time_conv::TimeConv;

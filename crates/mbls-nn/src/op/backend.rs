@@ -8,7 +8,8 @@ use candle_core::Tensor;
 
 /// An implementation of the operations.
 ///
-/// All of them give the same results up to rounding; the portable one is what the others are tested against.
+/// All of them give the same results up to rounding; the portable one is what the others are tested
+/// against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
     /// Candle's operations, differentiated by candle: every device and floating-point type.

@@ -5,8 +5,8 @@ use crate::shape::{Planes, PoolSize, image_dims};
 use candle_core::{Result, Tensor};
 
 impl Backend {
-    /// The maximum of each window; padding counts as minus infinity. Of equal values the first in row-major order gets the
-    /// gradient; a NaN in the window yields NaN.
+    /// The maximum of each window; padding counts as minus infinity. Of equal values the first in
+    /// row-major order gets the gradient; a NaN in the window yields NaN.
     ///
     /// # Shapes
     ///
@@ -14,12 +14,14 @@ impl Backend {
     ///
     /// # Errors
     ///
-    /// Where the window does not fit, the padding exceeds half of it, or the input is empty or of another rank.
+    /// Where the window does not fit, the padding exceeds half of it, or the input is empty or of
+    /// another rank.
     pub fn max_pool<const D: usize>(self, x: &Tensor, size: &PoolSize<D>) -> Result<Tensor> {
         self.operations().max_pool(x, Planes::sliding(x, size, "max pool")?)
     }
 
-    /// As [`max_pool`](Self::max_pool), with the place of each maximum within its plane, row-major, as `u32`.
+    /// As [`max_pool`](Self::max_pool), with the place of each maximum within its plane, row-major,
+    /// as `u32`.
     ///
     /// # Errors
     ///
@@ -28,7 +30,8 @@ impl Backend {
         self.operations().max_pool_with_indices(x, Planes::sliding(x, size, "max pool")?)
     }
 
-    /// The maximum over PyTorch's adaptive windows, and its place within the plane, row-major, as `u32`.
+    /// The maximum over PyTorch's adaptive windows, and its place within the plane, row-major, as
+    /// `u32`.
     ///
     /// # Shapes
     ///

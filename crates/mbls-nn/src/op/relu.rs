@@ -4,7 +4,8 @@ use super::Backend;
 use candle_core::{Result, Tensor};
 
 impl Backend {
-    /// `max(x, 0)` with derivative 0 at 0; NaN stays NaN. Candle's own `relu` has derivative 1 at 0.
+    /// `max(x, 0)` with derivative 0 at 0; NaN stays NaN. Candle's own `relu` has derivative 1 at
+    /// 0.
     ///
     /// # Errors
     ///

@@ -55,8 +55,8 @@ pub(crate) fn statistics_type(dtype: DType) -> DType {
     }
 }
 
-/// Checks that the tensors of a batch normalisation fit its input, and that a batch that is normalised by its own statistics
-/// has a variance.
+/// Checks that the tensors of a batch normalisation fit its input, and that a batch that is
+/// normalised by its own statistics has a variance.
 pub(crate) fn check_batch_norm(
     x: &Tensor,
     affine: [&Tensor; 2],

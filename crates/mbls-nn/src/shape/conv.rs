@@ -21,23 +21,18 @@ pub struct ConvConfig<const D: usize> {
     pub init: ConvInit,
 }
 
-/// How the kernels of a [`Conv1d`](crate::Conv1d) move.
-pub type Conv1dConfig = ConvConfig<1>;
-
-/// How the kernels of a [`Conv2d`](crate::Conv2d) move.
-pub type Conv2dConfig = ConvConfig<2>;
-
 /// What weight and bias of a convolution start from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConvInit {
     /// Normal with variance `2 / (out * kernel)`, as in torchvision's residual networks
-    /// ([`KAIMING_NORMAL_FAN_OUT`](crate::init::KAIMING_NORMAL_FAN_OUT)); the bias as of `TorchUniform`.
+    /// ([`KAIMING_NORMAL_FAN_OUT`](crate::init::KAIMING_NORMAL_FAN_OUT)); the bias as of
+    /// `TorchUniform`.
     KaimingNormalFanOut,
-    /// Uniform within `sqrt(6 / (in / groups * kernel))`, the bias zeros: as in the decoders of segmentation_models_pytorch
-    /// ([`kaiming_uniform`](crate::init::kaiming_uniform)).
+    /// Uniform within `sqrt(6 / (in / groups * kernel))`, the bias zeros: as in the decoders of
+    /// segmentation_models_pytorch ([`kaiming_uniform`](crate::init::kaiming_uniform)).
     KaimingUniformFanIn,
-    /// Uniform within `sqrt(6 / ((in / groups + out) * kernel))`, the bias zeros: as in the heads of segmentation_models_pytorch
-    /// ([`xavier_uniform`](crate::init::xavier_uniform)).
+    /// Uniform within `sqrt(6 / ((in / groups + out) * kernel))`, the bias zeros: as in the heads
+    /// of segmentation_models_pytorch ([`xavier_uniform`](crate::init::xavier_uniform)).
     XavierUniform,
     /// Uniform within `1 / sqrt(in / groups * kernel)`, and the bias too: PyTorch's default
     /// ([`torch_uniform`](crate::init::torch_uniform)).
@@ -45,22 +40,26 @@ pub enum ConvInit {
 }
 
 impl<const D: usize> ConvConfig<D> {
-    const fn plain(init: ConvInit) -> Self {
-        Self { stride: [1; D], padding: [0; D], dilation: [1; D], groups: 1, bias: false, init }
+    /// Without a bias and with the weights of residual networks
+    /// ([`ConvInit::KaimingNormalFanOut`]), else as the default: for a convolution that a batch
+    /// norm follows, whose shift makes a bias useless.
+    pub const fn before_norm() -> Self {
+        Self {
+            stride: [1; D],
+            padding: [0; D],
+            dilation: [1; D],
+            groups: 1,
+            bias: false,
+            init: ConvInit::KaimingNormalFanOut,
+        }
     }
 }
 
-impl Default for Conv1dConfig {
-    /// Stride 1, no padding, dilation 1, one group, a bias, the weight as PyTorch starts it.
+impl<const D: usize> Default for ConvConfig<D> {
+    /// PyTorch's: stride 1, no padding, dilation 1, one group, a bias, uniform weights
+    /// ([`ConvInit::TorchUniform`]).
     fn default() -> Self {
-        Self { bias: true, ..Self::plain(ConvInit::TorchUniform) }
-    }
-}
-
-impl Default for Conv2dConfig {
-    /// Stride 1, no padding, dilation 1, one group, no bias, the weight as residual networks start it.
-    fn default() -> Self {
-        Self::plain(ConvInit::KaimingNormalFanOut)
+        Self { bias: true, init: ConvInit::TorchUniform, ..Self::before_norm() }
     }
 }
 

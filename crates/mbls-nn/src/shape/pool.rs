@@ -9,7 +9,8 @@ pub struct PoolSize<const D: usize> {
     pub stride: [usize; D],
     /// Entries added on either side, at most half of `kernel`.
     pub padding: [usize; D],
-    /// Whether a last window may stick out of the padded input, as long as it starts inside the input or the left padding.
+    /// Whether a last window may stick out of the padded input, as long as it starts inside the
+    /// input or the left padding.
     pub ceil_mode: bool,
 }
 

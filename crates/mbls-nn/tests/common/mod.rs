@@ -11,7 +11,7 @@ macro_rules! form {
         pub(crate) mod $form {
             use candle_core::{Result, Tensor};
             use mbls_nn::op::{Backend, BatchNormEpilogue, BatchNormOutput, Statistics};
-            use mbls_nn::{AfterTimeConv, ConvConfig, PoolSize};
+            use mbls_nn::{ConvConfig, ConvEpilogue, PoolSize};
 
             const BACKEND: Backend = Backend::$backend;
 
@@ -123,8 +123,8 @@ macro_rules! form {
                 BACKEND.gru(gates, weight, bias, padding, backwards)
             }
 
-            pub(crate) fn time_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, then: AfterTimeConv) -> Result<Tensor> {
-                BACKEND.time_conv(x, weight, bias, then)
+            pub(crate) fn conv1d_channels_last(x: &Tensor, weight: &Tensor, bias: &Tensor, epilogue: ConvEpilogue) -> Result<Tensor> {
+                BACKEND.conv1d_channels_last(x, weight, bias, epilogue)
             }
         }
     };
@@ -147,7 +147,8 @@ pub(crate) fn noise(shape: &[usize], salt: u64) -> Result<Tensor> {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         let u = ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64;
-        // A finite difference that crosses a kink would mislead: keep clear of 0.
+        // A finite difference that crosses 0, where ReLU has no derivative, would mislead: keep
+        // clear of 0.
         if u < 0.5 { -1.0 + 1.98 * u } else { 0.01 + 1.98 * (u - 0.5) }
     };
     Tensor::from_vec((0..n).map(value).collect::<Vec<f64>>(), shape, &Device::Cpu)

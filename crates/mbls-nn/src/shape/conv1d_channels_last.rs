@@ -1,4 +1,5 @@
-//! The sizes of a convolution over time of sequences that have their channels last, and what follows it.
+//! The sizes of a convolution over time of sequences that have their channels last, and what
+//! follows it.
 
 use super::place::check_places;
 use candle_core::{Result, Tensor, bail};
@@ -6,9 +7,9 @@ use candle_core::{Result, Tensor, bail};
 /// The widest window of a maximum: a place within it is kept as one byte.
 const WIDEST_POOL: usize = 256;
 
-/// What follows a [`TimeConv`](crate::TimeConv) in one operation with it.
+/// What follows a [`Conv1dChannelsLast`](crate::Conv1dChannelsLast) in one operation with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AfterTimeConv {
+pub enum ConvEpilogue {
     /// Nothing.
     Nothing,
     /// ReLU.
@@ -21,7 +22,7 @@ pub enum AfterTimeConv {
 
 /// The sizes of a convolution over time whose shapes fit.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct TimeConvDims {
+pub(crate) struct ChannelsLastDims {
     pub(crate) sequences: usize,
     /// Entries of a sequence.
     pub(crate) length: usize,
@@ -33,12 +34,12 @@ pub(crate) struct TimeConvDims {
     /// Positions of the result; 1 over all of the time.
     pub(crate) pooled: usize,
     /// What follows the convolution.
-    pub(crate) then: AfterTimeConv,
+    pub(crate) epilogue: ConvEpilogue,
 }
 
-impl TimeConvDims {
-    pub(crate) fn new(x: &Tensor, weight: &Tensor, bias: &Tensor, then: AfterTimeConv) -> Result<Self> {
-        const NAME: &str = "time convolution";
+impl ChannelsLastDims {
+    pub(crate) fn new(x: &Tensor, weight: &Tensor, bias: &Tensor, epilogue: ConvEpilogue) -> Result<Self> {
+        const NAME: &str = "channels-last conv1d";
         let (&[sequences, length, inputs], &[outputs, channels, kernel]) = (x.dims(), weight.dims()) else {
             bail!(
                 "{NAME}: input of shape {:?} and weight of shape {:?}, expected [N, L, C] and [O, C, k]",
@@ -57,8 +58,8 @@ impl TimeConvDims {
             bail!("{NAME}: bias of shape {:?}, expected [{outputs}]", bias.shape());
         }
         check_places(NAME, x, &[x.dtype()], &[("weight", Some(weight)), ("bias", Some(bias))])?;
-        let pool = match then {
-            AfterTimeConv::ReluMaxPool(pool) => pool,
+        let pool = match epilogue {
+            ConvEpilogue::ReluMaxPool(pool) => pool,
             _ => 1,
         };
         if !(1..=WIDEST_POOL).contains(&pool) {
@@ -78,14 +79,14 @@ impl TimeConvDims {
             bail!("{NAME}: input of shape {:?} with {outputs} output channels has too many results", x.shape());
         }
         let positions = length - (kernel - 1);
-        let pooled = if then == AfterTimeConv::ReluMax { 1 } else { positions - (pool - 1) };
-        Ok(Self { sequences, length, inputs, outputs, kernel, positions, pooled, then })
+        let pooled = if epilogue == ConvEpilogue::ReluMax { 1 } else { positions - (pool - 1) };
+        Ok(Self { sequences, length, inputs, outputs, kernel, positions, pooled, epilogue })
     }
 
     /// The shape of the result.
     pub(crate) fn out_shape(&self) -> Vec<usize> {
-        match self.then {
-            AfterTimeConv::ReluMax => vec![self.sequences, self.outputs],
+        match self.epilogue {
+            ConvEpilogue::ReluMax => vec![self.sequences, self.outputs],
             _ => vec![self.sequences, self.pooled, self.outputs],
         }
     }
