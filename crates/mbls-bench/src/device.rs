@@ -29,9 +29,9 @@ impl DeviceChoice {
                 let device = Device::new_cuda(0).context("--device cuda: no CUDA device can be used")?;
                 #[cfg(feature = "cuda")]
                 {
-                    mbls_nn::cuda::keep_memory(&device, u64::MAX)?;
+                    mbls_nn::keep_memory(&device, u64::MAX)?;
                     // SAFETY: nothing here opens a second stream.
-                    unsafe { mbls_nn::cuda::without_events(&device)? };
+                    unsafe { mbls_nn::without_events(&device)? };
                 }
                 Ok((device, "cuda"))
             }

@@ -44,7 +44,7 @@ impl Precision {
                 bail!("recipe.precision = \"{found}\": expected \"f32\" on the device {place}; the others are for cuda")
             }
             #[cfg(feature = "cuda")]
-            _ => mbls_nn::cuda::allow_tf32(self == Self::Tf32),
+            _ => mbls_nn::allow_tf32(self == Self::Tf32),
             #[cfg(not(feature = "cuda"))]
             _ => {}
         }

@@ -56,9 +56,9 @@ fn main() -> Result<()> {
                 work.device = Device::new_cuda(0)?;
                 #[cfg(feature = "cuda")]
                 {
-                    mbls_nn::cuda::keep_memory(&work.device, u64::MAX)?;
+                    mbls_nn::keep_memory(&work.device, u64::MAX)?;
                     // SAFETY: nothing here opens a second stream.
-                    unsafe { mbls_nn::cuda::without_events(&work.device)? };
+                    unsafe { mbls_nn::without_events(&work.device)? };
                 }
             }
             // What `cargo bench` adds.

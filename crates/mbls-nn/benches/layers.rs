@@ -18,8 +18,8 @@ use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Module, Tensor, Var};
 use candle_nn::ModuleT;
 use mbls_nn::{
-    AdaptiveMaxPool1d, BatchNorm2d, Bilinear2d, Conv, Conv1dConfig, Conv2dConfig, ConvInit, GlobalAvgPool2d, Linear,
-    MaxPool1d, MaxPool2d, OptimizerConfig, ParamStore, Relu, SgdConfig, clip_grad_norm,
+    AdaptiveMaxPool1d, BatchNorm2d, Bilinear2d, Conv, ConvConfig, ConvInit, GlobalAvgPool2d, Linear, MaxPool1d,
+    MaxPool2d, OptimizerConfig, ParamStore, Relu, SgdConfig, clip_grad_norm,
 };
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -43,16 +43,16 @@ fn main() -> Result<()> {
                 Some("f32") => {}
                 Some("bf16") => dtype = DType::BF16,
                 #[cfg(feature = "cuda")]
-                Some("tf32") => mbls_nn::cuda::allow_tf32(true),
+                Some("tf32") => mbls_nn::allow_tf32(true),
                 _ => return Err("--precision needs f32, bf16 or, with the feature `cuda`, tf32".into()),
             },
             "--cuda" => {
                 device = Device::new_cuda(0)?;
                 #[cfg(feature = "cuda")]
                 {
-                    mbls_nn::cuda::keep_memory(&device, u64::MAX)?;
+                    mbls_nn::keep_memory(&device, u64::MAX)?;
                     // SAFETY: nothing here opens a second stream.
-                    unsafe { mbls_nn::cuda::without_events(&device)? };
+                    unsafe { mbls_nn::without_events(&device)? };
                 }
             }
             // What `cargo bench` adds.
@@ -105,13 +105,12 @@ fn prepare(item: &str, dtype: DType, device: &Device) -> Result<Step> {
     Ok(match (kind, &options[..]) {
         ("conv1d", &[outputs, kernel, stride, padding, dilation, groups]) => {
             let (bias, init) = (true, ConvInit::TorchUniform);
-            let config =
-                Conv1dConfig { stride: [stride], padding: [padding], dilation: [dilation], groups, bias, init };
+            let config = ConvConfig { stride: [stride], padding: [padding], dilation: [dilation], groups, bias, init };
             layer(Conv::new(channels, outputs, [kernel], config, vb)?, x)
         }
         ("conv2d", &[outputs, kernel, stride, padding, dilation, groups]) => {
             let (stride, padding, dilation) = ([stride; 2], [padding; 2], [dilation; 2]);
-            let config = Conv2dConfig { stride, padding, dilation, groups, bias: false, init: ConvInit::TorchUniform };
+            let config = ConvConfig { stride, padding, dilation, groups, bias: false, init: ConvInit::TorchUniform };
             layer(Conv::new(channels, outputs, [kernel; 2], config, vb)?, x)
         }
         ("batch_norm", []) => {

@@ -4,17 +4,17 @@
 //!
 //! Layers take a [`VarBuilder`](candle_nn::VarBuilder), use PyTorch's parameter names and implement candle's
 //! [`Module`](candle_core::Module) or [`ModuleT`](candle_nn::ModuleT), so that any of them can stand alone in a candle
-//! program. Each exists twice: composed of candle's operations for every device ([`portable`]), and as an operation of its
-//! own for `f32` and `f64` on the CPU ([`cpu`]) and, with the feature `cuda`, for these and half precision on NVIDIA GPUs
-//! (`cuda`). Results do not depend on the number of threads.
+//! program. Each is composed of candle's operations for every device, and has an operation of its own for `f32` and `f64` on the
+//! CPU and, with the feature `cuda`, for these and half precision on NVIDIA GPUs. A layer chooses by the device and type of its
+//! input. Results do not depend on the number of threads.
 //!
-//! Between the latter, gradients of activations pass beside candle's graph, which saves its zeros and sums; so do those of parameters
+//! Between operations of their own, gradients of activations pass beside candle's graph, which saves its zeros and sums; so do those of parameters
 //! with [`backward()`] in the place of candle's own. A graph must not be differentiated by two threads at once, nor once more after
 //! a backward pass through it has failed. [`no_grad`] keeps no graph.
 //!
 //! ```
 //! use candle_core::{DType, Device, Module, Tensor};
-//! use mbls_nn::{Linear, Optimizer, ParamStore, Sgd, SgdConfig, backward};
+//! use mbls_nn::{Optimizer, ParamStore, SgdConfig, Sgd, backward, Linear};
 //!
 //! let store = ParamStore::new(7, DType::F32, &Device::Cpu);
 //! let layer = Linear::new(3, 2, store.var_builder().pp("fc"))?;
@@ -27,39 +27,43 @@
 //! # Ok::<(), mbls_nn::Error>(())
 //! ```
 
-mod axis;
 mod backward;
 pub mod checkpoint;
-pub mod cpu;
+mod cpu;
 #[cfg(feature = "cuda")]
-pub mod cuda;
+mod cuda;
 mod error;
 mod fit;
 mod graph;
 pub mod init;
 mod layer;
 mod load;
+#[doc(hidden)]
+pub mod op;
+mod operations;
 pub mod optim;
 mod param_store;
-pub mod portable;
+mod portable;
+mod shape;
 mod state;
-mod window;
 mod wrapper;
 
 pub use backward::backward;
 pub use checkpoint::Checkpoint;
+#[cfg(feature = "cuda")]
+pub use cuda::{allow_tf32, keep_memory, tf32_allowed, without_events};
 pub use error::{Error, Result};
 pub use fit::{Fit, LoadReport, MisShaped};
 pub use graph::no_grad;
 pub use layer::{
     AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool, AdaptiveMaxPool1d, AdaptiveMaxPool2d,
-    AfterTimeConv, AvgPool, AvgPool1d, AvgPool2d, BatchNorm, BatchNorm1d, BatchNorm2d, BatchNormConfig, Bilinear2d,
-    Conv, Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, ConvConfig, ConvInit, Dropout, Embedding, GlobalAvgPool2d, Gru,
-    GruOutput, Linear, MaxPool, MaxPool1d, MaxPool2d, Nearest2d, PoolSize, Relu, TimeConv,
+    AvgPool, AvgPool1d, AvgPool2d, BatchNorm, BatchNorm1d, BatchNorm2d, BatchNormConfig, Bilinear2d, Conv, Conv1d,
+    Conv1dChannelsLast, Conv2d, Dropout, Embedding, GlobalAvgPool2d, Gru, GruOutput, Linear, MaxPool, MaxPool1d,
+    MaxPool2d, Nearest2d, Relu,
 };
 pub use optim::{
     Adam, AdamConfig, AdamW, AdamWConfig, Ema, EmaConfig, Optimizer, OptimizerConfig, ParamGroup, Parameters,
     PlateauMode, ReduceOnPlateau, Schedule, Sgd, SgdConfig, SwappedIn, ThresholdMode, clip_grad_norm, clip_grad_value,
 };
 pub use param_store::{BUFFER_NAMES, ParamStore};
-pub use window::Window;
+pub use shape::{ConvConfig, ConvEpilogue, ConvInit, PoolSize, Window};

@@ -4,8 +4,8 @@ mod common;
 
 use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Module, Result, Shape, Tensor, Var, bail};
-use common::{bits, difference, noise, weighted_sum};
-use mbls_nn::{BatchNorm2d, Conv2dConfig, GlobalAvgPool2d, Linear, ParamStore, backward, cpu};
+use common::{bits, cpu, difference, noise, weighted_sum};
+use mbls_nn::{BatchNorm2d, ConvConfig, GlobalAvgPool2d, Linear, ParamStore, backward};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -31,7 +31,7 @@ fn a_network_has_the_gradients_of_candles_pass_to_the_bit() -> Result<()> {
     for dtype in [DType::F32, DType::F64] {
         let store = ParamStore::new(3, dtype, &Device::Cpu);
         let vb = store.var_builder();
-        let config = Conv2dConfig { padding: [1, 1], bias: true, ..Default::default() };
+        let config = ConvConfig { padding: [1, 1], bias: true, ..ConvConfig::before_norm() };
         let first = mbls_nn::Conv2d::new(3, 6, [3, 3], config, vb.pp("first"))?;
         let second = mbls_nn::Conv2d::new(6, 6, [3, 3], config, vb.pp("second"))?;
         let norms = [BatchNorm2d::new(6, vb.pp("bn1"))?, BatchNorm2d::new(6, vb.pp("bn2"))?];
@@ -107,11 +107,11 @@ fn losses_without_operations_of_ours() -> Result<()> {
 }
 
 /// The identity, whose backward pass is what it is told.
-struct Then<F>(F);
+struct WithBackward<F>(F);
 
-impl<F: Fn(&Tensor) -> Result<Tensor>> CustomOp1 for Then<F> {
+impl<F: Fn(&Tensor) -> Result<Tensor>> CustomOp1 for WithBackward<F> {
     fn name(&self) -> &'static str {
-        "then"
+        "with-backward"
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
@@ -138,7 +138,7 @@ fn a_pass_within_a_pass_has_its_own_gradients() -> Result<()> {
             Ok(grad.clone())
         };
         // The outer pass comes by the variable before and after the inner one.
-        let y = cpu::linear(&x, &w, None)?.apply_op1(Then(within))?;
+        let y = cpu::linear(&x, &w, None)?.apply_op1(WithBackward(within))?;
         let loss = weighted_sum(&cpu::linear(&y, &w, None)?)?;
         let (candle, ours) = (loss.backward()?, backward(&loss)?);
         assert_eq!(passes.load(Ordering::Relaxed), 2);
@@ -152,14 +152,14 @@ fn a_pass_within_a_pass_has_its_own_gradients() -> Result<()> {
 fn a_pass_that_fails_leaves_nothing_behind() -> Result<()> {
     let (x, w) = (noise(&[2, 3], 1)?, var(&[4, 3], 2)?);
     let failing = || -> Result<Tensor> {
-        let y = cpu::linear(&x, &w, None)?.apply_op1(Then(|_: &Tensor| bail!("as wanted")))?;
+        let y = cpu::linear(&x, &w, None)?.apply_op1(WithBackward(|_: &Tensor| bail!("as wanted")))?;
         // The second layer has left its gradient when the failing operation's turn comes.
         cpu::linear(&y, var(&[2, 4], 3)?.as_tensor(), None)?.sum_all()
     };
     let error = backward(&failing()?).expect_err("it fails").to_string();
     assert!(error.contains("as wanted"), "{error}");
     let panicking = || -> Result<Tensor> {
-        let y = cpu::linear(&x, &w, None)?.apply_op1(Then(|_: &Tensor| panic!("as wanted")))?;
+        let y = cpu::linear(&x, &w, None)?.apply_op1(WithBackward(|_: &Tensor| panic!("as wanted")))?;
         cpu::relu(&y)?.sum_all()
     };
     let loss = panicking()?;

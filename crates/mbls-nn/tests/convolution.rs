@@ -3,8 +3,8 @@
 mod common;
 
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
-use common::{bits, difference, noise, weighted_sum};
-use mbls_nn::{Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, ConvConfig, ConvInit, ParamStore, cpu, portable};
+use common::{bits, cpu, difference, noise, portable, weighted_sum};
+use mbls_nn::{Conv1d, Conv2d, ConvConfig, ConvInit, ParamStore};
 use mbls_testkit::gradient;
 use proptest::prelude::*;
 
@@ -331,17 +331,17 @@ fn weights_start_as_the_settings_say() -> Result<()> {
         Ok((square.sqrt(), v.iter().fold(0.0, |m, v| v.abs().max(m))))
     };
     // in / groups * kernel = 8 * 5 and 8 * 15; out * kernel = 64 * 15.
-    let line = Conv1d::new(16, 64, [5], Conv1dConfig { groups: 2, ..Default::default() }, vb.pp("line"))?;
+    let line = Conv1d::new(16, 64, [5], ConvConfig { groups: 2, ..Default::default() }, vb.pp("line"))?;
     let bound = 1.0 / 40f64.sqrt();
     let (std, largest) = spread(line.weight())?;
     assert!(largest <= bound && (std * 3f64.sqrt() / bound - 1.0).abs() < 0.03, "{std} {largest}");
     let largest = spread(line.bias().expect("a bias, as in PyTorch"))?.1;
     assert!(largest <= bound && largest > 0.8 * bound);
-    let plane = Conv2dConfig { groups: 2, bias: true, ..Default::default() };
+    let plane = ConvConfig { groups: 2, bias: true, ..ConvConfig::before_norm() };
     let (std, largest) = spread(Conv2d::new(16, 64, [3, 5], plane, vb.pp("plane"))?.weight())?;
     let expected = (2.0 / (64.0 * 15.0f64)).sqrt();
     assert!((std / expected - 1.0).abs() < 0.03 && largest > 2.0 * expected, "{std} {largest}");
-    let plane = Conv2dConfig { init: ConvInit::TorchUniform, ..plane };
+    let plane = ConvConfig { init: ConvInit::TorchUniform, ..plane };
     let (std, largest) = spread(Conv2d::new(16, 64, [3, 5], plane, vb.pp("uniform"))?.weight())?;
     let bound = 1.0 / 120f64.sqrt();
     assert!(largest <= bound && (std * 3f64.sqrt() / bound - 1.0).abs() < 0.03, "{std} {largest}");
@@ -355,7 +355,7 @@ fn weights_start_as_the_settings_say() -> Result<()> {
 fn bad_input_is_named() -> Result<()> {
     let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).expect("zeros");
     let store = ParamStore::new(0, DType::F32, &Device::Cpu);
-    let line = Conv1dConfig::default();
+    let line = ConvConfig::<1>::default();
     let new = |inputs, outputs, kernel, config| {
         Conv1d::new(inputs, outputs, [kernel], config, store.var_builder().pp("x")).map(|_| ())
     };
@@ -398,7 +398,7 @@ fn bad_input_is_named() -> Result<()> {
             ),
         ]);
     }
-    let plane = Conv2dConfig::default();
+    let plane = ConvConfig::<2>::before_norm();
     for (_, form) in forms::<2>() {
         let run = |x: &Tensor, config| form(x, &zeros(&[4, 3, 3, 2]), None, &config).map(|_| ());
         cases.extend([
@@ -421,7 +421,7 @@ fn bad_input_is_named() -> Result<()> {
 #[test]
 fn a_layer_is_its_function() -> Result<()> {
     let store = ParamStore::new(1, DType::F32, &Device::Cpu);
-    let config = Conv1dConfig { stride: [2], padding: [1], ..Default::default() };
+    let config = ConvConfig { stride: [2], padding: [1], ..Default::default() };
     let layer = Conv1d::new(6, 8, [3], config, store.var_builder().pp("conv"))?;
     let x = noise(&[2, 6, 9], 1)?.to_dtype(DType::F32)?;
     let y = layer.forward(&x)?;

@@ -6,12 +6,11 @@ mod common;
 
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
 use candle_nn::ModuleT;
-use common::{bits, difference, noise};
-use mbls_nn::portable::BatchNormOutput;
+use common::{bits, cuda, difference, noise, portable};
+use mbls_nn::op::BatchNormOutput;
 use mbls_nn::{
-    AdamConfig, AdamWConfig, AdaptiveAvgPool2d, BatchNorm2d, Bilinear2d, Conv2d, Conv2dConfig, ConvConfig, ConvInit,
-    Embedding, GlobalAvgPool2d, Linear, MaxPool2d, OptimizerConfig, ParamStore, PoolSize, Relu, SgdConfig,
-    clip_grad_norm, cuda, portable,
+    AdamConfig, AdamWConfig, AdaptiveAvgPool2d, BatchNorm2d, Bilinear2d, Conv2d, ConvConfig, ConvInit, Embedding,
+    GlobalAvgPool2d, Linear, MaxPool2d, OptimizerConfig, ParamStore, PoolSize, Relu, SgdConfig, clip_grad_norm,
 };
 use std::panic::catch_unwind;
 
@@ -80,7 +79,7 @@ fn convolutions_equal_the_portable_form() -> Result<()> {
         ([2, 3, 20, 20], (16, [7, 7]), ([2, 2], [3, 3], [1, 1], 1), true),
     ];
     for (x, (outputs, kernel), (stride, padding, dilation, groups), bias) in cases {
-        let config = Conv2dConfig { stride, padding, dilation, groups, bias, ..Default::default() };
+        let config = ConvConfig { stride, padding, dilation, groups, bias, ..ConvConfig::before_norm() };
         let mut inputs = vec![noise(&x, 1)?, noise(&[outputs, x[1] / groups, kernel[0], kernel[1]], 2)?];
         inputs.extend(bias.then(|| noise(&[outputs], 3)).transpose()?);
         check(
@@ -109,7 +108,7 @@ fn convolutions_equal_the_portable_form() -> Result<()> {
 
 #[test]
 fn transposed_views_equal_the_portable_form() -> Result<()> {
-    let config = Conv2dConfig { padding: [1, 1], ..Default::default() };
+    let config = ConvConfig { padding: [1, 1], ..ConvConfig::before_norm() };
     let inputs = [noise(&[5, 4, 2, 2], 1)?, noise(&[3, 3, 2, 3], 2)?];
     let turn = |t: &[Tensor]| Ok::<_, candle_core::Error>((t[0].permute((2, 3, 0, 1))?, t[1].transpose(1, 2)?));
     check(
@@ -309,7 +308,7 @@ fn optimizers_equal_those_of_the_cpu() -> Result<()> {
 fn errors(device: &Device) -> Result<Vec<String>> {
     let store = ParamStore::new(0, DType::F32, device);
     let (vb, zeros) = (store.var_builder(), |shape: &[usize]| Tensor::zeros(shape, DType::F32, device));
-    let conv = Conv2d::new(4, 2, [3, 3], Conv2dConfig::default(), vb.pp("conv"))?;
+    let conv = Conv2d::new(4, 2, [3, 3], ConvConfig::<2>::before_norm(), vb.pp("conv"))?;
     let linear = Linear::new(4, 2, vb.pp("linear"))?;
     let bn = BatchNorm2d::new(4, vb.pp("bn"))?;
     let embedding = Embedding::new(5, 3, None, vb.pp("embedding"))?;
@@ -348,7 +347,7 @@ fn a_network_in_bf16_equals_that_in_f32_on_the_cpu() -> Result<()> {
     let run = |dtype: DType, device: &Device| -> Result<Vec<Tensor>> {
         let store = ParamStore::new(5, dtype, device);
         let vb = store.var_builder();
-        let config = Conv2dConfig { padding: [1, 1], ..Default::default() };
+        let config = ConvConfig { padding: [1, 1], ..ConvConfig::before_norm() };
         let conv = Conv2d::new(3, 8, [3, 3], config, vb.pp("conv"))?;
         let (bn, linear) = (BatchNorm2d::new(8, vb.pp("bn"))?, Linear::new(8, 4, vb.pp("linear"))?);
         let x = noise(&[16, 3, 8, 8], 1)?.to_dtype(dtype)?.to_device(device)?;

@@ -3,8 +3,8 @@
 mod common;
 
 use candle_core::{Result, Tensor};
-use common::{noise, weighted_sum};
-use mbls_nn::{Conv2dConfig, PoolSize, cpu, portable};
+use common::{cpu, noise, portable, weighted_sum};
+use mbls_nn::{ConvConfig, PoolSize};
 use mbls_testkit::gradient;
 
 const TOLERANCE: f64 = 2e-7;
@@ -40,13 +40,13 @@ fn convolution() -> Result<()> {
         ([1, 1, 3, 2], (2, 3, 2), (1, 0, 1, 1), false),
     ];
     for (i, (x, (o, kh, kw), (stride, padding, dilation, groups), bias)) in cases.into_iter().enumerate() {
-        let config = Conv2dConfig {
+        let config = ConvConfig {
             stride: [stride; 2],
             padding: [padding; 2],
             dilation: [dilation; 2],
             groups,
             bias,
-            ..Default::default()
+            ..ConvConfig::before_norm()
         };
         let mut inputs = vec![noise(&x, 1)?, noise(&[o, x[1] / groups, kh, kw], 2)?];
         if bias {
@@ -64,7 +64,7 @@ fn convolution() -> Result<()> {
 
 #[test]
 fn convolution_of_a_transposed_input() -> Result<()> {
-    let config = Conv2dConfig { padding: [1, 1], ..Default::default() };
+    let config = ConvConfig { padding: [1, 1], ..ConvConfig::before_norm() };
     let inputs = [noise(&[5, 4, 2, 2], 1)?, noise(&[3, 3, 2, 3], 2)?];
     let turn = |t: &[Tensor]| Ok::<_, candle_core::Error>((t[0].permute((2, 3, 0, 1))?, t[1].transpose(1, 2)?));
     check(

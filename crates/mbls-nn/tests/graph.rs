@@ -4,12 +4,12 @@ mod common;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Result, Tensor, Var};
-use common::{bits, difference, noise, weighted_sum};
-use mbls_nn::{Conv2dConfig, cpu, no_grad, portable};
+use common::{bits, cpu, difference, noise, portable, weighted_sum};
+use mbls_nn::{ConvConfig, no_grad};
 
 /// The operations of one form.
 struct Form {
-    conv: fn(&Tensor, &Tensor, Option<&Tensor>, &Conv2dConfig) -> Result<Tensor>,
+    conv: fn(&Tensor, &Tensor, Option<&Tensor>, &ConvConfig<2>) -> Result<Tensor>,
     relu: fn(&Tensor) -> Result<Tensor>,
     linear: fn(&Tensor, &Tensor, Option<&Tensor>) -> Result<Tensor>,
 }
@@ -24,7 +24,7 @@ fn variables() -> Result<[Var; 3]> {
 
 /// A result that a convolution, a rectifier, candle's square, and a view of it read; the latter goes on to ours again.
 fn several_readers(form: &Form, [x, w, v]: &[Var; 3]) -> Result<(Tensor, Tensor)> {
-    let config = Conv2dConfig { padding: [1, 1], ..Default::default() };
+    let config = ConvConfig { padding: [1, 1], ..ConvConfig::before_norm() };
     let y = (form.relu)(&(form.conv)(x, w, None, &config)?)?;
     let read = [(form.conv)(&y, w, None, &config)?, (form.relu)(&(&y - 0.3)?)?, y.sqr()?, y.clone()];
     let all = read.into_iter().reduce(|a, b| (a + b).expect("one shape")).expect("readers");
@@ -102,7 +102,7 @@ fn nothing_is_tracked_without_variables() -> Result<()> {
 fn nothing_is_tracked_without_gradients() -> Result<()> {
     let [x, w, _] = variables()?;
     let y = cpu::relu(&x)?;
-    let config = Conv2dConfig::default();
+    let config = ConvConfig::<2>::before_norm();
     let inner = |y: &Tensor| cpu::conv(y, &w, None, &config);
     let z = no_grad(|| {
         // An inner end is not the outer one's.

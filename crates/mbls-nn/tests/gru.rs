@@ -4,8 +4,8 @@ mod common;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::VarBuilder;
-use common::{bits, difference, noise, weighted_sum};
-use mbls_nn::{Gru, ParamStore, cpu, no_grad, portable};
+use common::{bits, cpu, difference, noise, portable, weighted_sum};
+use mbls_nn::{Gru, ParamStore, no_grad};
 use mbls_testkit::gradient;
 use serde_json::Value;
 use std::collections::HashMap;

@@ -7,7 +7,7 @@ use candle_nn::Init;
 use candle_nn::init::{FanInOut, NonLinearity};
 use common::{bits, difference};
 use mbls_nn::init::{self, TruncatedNormal};
-use mbls_nn::{Conv, Conv2d, Conv2dConfig, ConvConfig, ConvInit, Embedding, Linear, ParamStore, Result};
+use mbls_nn::{Conv, Conv2d, ConvConfig, ConvInit, Embedding, Linear, ParamStore, Result};
 use serde_json::Value;
 
 fn fixture(part: &str) -> Vec<Value> {
@@ -208,7 +208,7 @@ fn convolutions_start_as_the_decoders_and_heads_of_others() -> Result<()> {
         (ConvInit::XavierUniform, init::xavier_uniform(shape.as_slice(), 1.0)?),
     ] {
         let store = store();
-        let config = Conv2dConfig { bias: true, groups: 2, init, ..Conv2dConfig::default() };
+        let config = ConvConfig { bias: true, groups: 2, init, ..ConvConfig::before_norm() };
         Conv2d::new(4, 6, [3; 2], config, store.var_builder())?;
         let values = |tensor: &Tensor| tensor.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>();
         assert_eq!(values(&store.state()["weight"])?, values(&hinted("weight", &shape, hint)?)?, "{init:?}");

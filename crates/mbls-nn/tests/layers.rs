@@ -1,13 +1,12 @@
-//! What the operations compute: fast against portable form, kinks, ties, NaN, bad input, running statistics.
+//! What the operations compute: fast against portable form, points without a derivative, ties, NaN, bad input, running statistics.
 
 mod common;
 
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
 use candle_nn::ModuleT;
-use common::{difference, noise, weighted_sum};
+use common::{cpu, difference, noise, portable, weighted_sum};
 use mbls_nn::{
-    AvgPool2d, BatchNorm2d, Conv2d, Conv2dConfig, GlobalAvgPool2d, Linear, MaxPool2d, ParamStore, PoolSize, Relu, cpu,
-    portable,
+    AvgPool2d, BatchNorm2d, Conv2d, ConvConfig, GlobalAvgPool2d, Linear, MaxPool2d, ParamStore, PoolSize, Relu,
 };
 use proptest::prelude::*;
 
@@ -125,7 +124,7 @@ fn together_as_apart(inputs: &[Tensor; 3], residual: &Tensor, own_statistics: bo
                 cpu::relu(&normalised(t)?)
             }
         };
-        // Two roundings of a number next to 0 may lie on either side of the kink, where the gradients differ by all.
+        // Two roundings of a number next to 0 may lie on either side of 0, where the gradients differ by all.
         let wide = inputs.iter().map(|t| t.to_dtype(DType::F64)).collect::<Result<Vec<_>>>()?;
         let nearest = normalised(&wide)?.abs()?.flatten_all()?.min(0)?.to_scalar::<f64>()?;
         let types = if nearest > 1e-5 { &TYPES[..] } else { &TYPES[..1] };
@@ -245,8 +244,13 @@ fn batch_statistics_survive_a_large_offset() -> Result<()> {
 fn half_precision_takes_the_portable_form() -> Result<()> {
     let store = ParamStore::new(3, DType::BF16, &Device::Cpu);
     let vb = store.var_builder();
-    let conv =
-        Conv2d::new(2, 4, [3, 3], Conv2dConfig { padding: [1, 1], bias: true, ..Default::default() }, vb.pp("conv"))?;
+    let conv = Conv2d::new(
+        2,
+        4,
+        [3, 3],
+        ConvConfig { padding: [1, 1], bias: true, ..ConvConfig::before_norm() },
+        vb.pp("conv"),
+    )?;
     let (bn, linear) = (BatchNorm2d::new(4, vb.pp("bn"))?, Linear::new(4, 3, vb.pp("linear"))?);
     let pool = MaxPool2d::new(3, 2, 1);
     let mean = AvgPool2d::new(2, 1, 0);
@@ -265,7 +269,7 @@ fn half_precision_takes_the_portable_form() -> Result<()> {
 fn sizes_that_do_not_fit_are_named() -> Result<()> {
     let store = ParamStore::new(0, DType::F32, &Device::Cpu);
     let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu);
-    let plain = Conv2dConfig::default();
+    let plain = ConvConfig::<2>::before_norm();
     let conv = Conv2d::new(4, 2, [3, 3], plain, store.var_builder().pp("conv"))?;
     let linear = Linear::new(4, 2, store.var_builder().pp("linear"))?;
     let bn = BatchNorm2d::new(4, store.var_builder().pp("bn"))?;
@@ -280,10 +284,10 @@ fn sizes_that_do_not_fit_are_named() -> Result<()> {
         (conv.forward(&zeros(&[4, 5, 5])?).map(|_| ()), "expected [N, C, H, W]"),
         (conv.forward(&zeros(&[1, 4, 2, 5])?).map(|_| ()), "height"),
         (conv.forward(&zeros(&[1, 4, 5, 2])?).map(|_| ()), "width"),
-        (new(4, 6, [3, 3], Conv2dConfig { groups: 3, ..plain }), "groups = 3"),
-        (new(4, 6, [3, 3], Conv2dConfig { groups: 0, ..plain }), "groups = 0"),
+        (new(4, 6, [3, 3], ConvConfig { groups: 3, ..plain }), "groups = 3"),
+        (new(4, 6, [3, 3], ConvConfig { groups: 0, ..plain }), "groups = 0"),
         (new(4, 6, [3, 0], plain), "kernel = [3, 0]"),
-        (new(4, 6, [3, 3], Conv2dConfig { stride: [0, 1], ..plain }), "stride = [0, 1]"),
+        (new(4, 6, [3, 3], ConvConfig { stride: [0, 1], ..plain }), "stride = [0, 1]"),
         (linear.forward(&zeros(&[2, 3])?).map(|_| ()), "last dimension to be 4"),
         (linear.forward(&zeros(&[0, 4])?).map(|_| ()), "empty"),
         (bn.forward_t(&zeros(&[2, 3, 4, 4])?, true).map(|_| ()), "channels"),

@@ -5,18 +5,17 @@ mod common;
 
 use candle_core::{D, DType, Device, Module, Result, Tensor, Var};
 use candle_nn::{ModuleT, VarBuilder, ops::log_softmax};
-use common::{difference, noise, weighted_sum};
+use common::{cpu, difference, noise, portable, weighted_sum};
 use mbls_nn::{
-    BatchNorm2d, Conv2d, Conv2dConfig, GlobalAvgPool2d, Linear, MaxPool2d, Optimizer, ParamStore, Relu, Sgd, SgdConfig,
-    cpu, portable,
+    BatchNorm2d, Conv2d, ConvConfig, GlobalAvgPool2d, Linear, MaxPool2d, Optimizer, ParamStore, Relu, Sgd, SgdConfig,
 };
 
 const BOUND: f64 = 2e-2;
 
 fn network(vb: VarBuilder) -> Result<impl Fn(&Tensor) -> Result<Tensor>> {
-    let config = Conv2dConfig { padding: [1, 1], ..Default::default() };
+    let config = ConvConfig { padding: [1, 1], ..ConvConfig::before_norm() };
     let first = Conv2d::new(3, 8, [3, 3], config, vb.pp("conv1"))?;
-    let second = Conv2d::new(8, 8, [3, 3], Conv2dConfig { bias: true, ..config }, vb.pp("conv2"))?;
+    let second = Conv2d::new(8, 8, [3, 3], ConvConfig { bias: true, ..config }, vb.pp("conv2"))?;
     let (bn1, bn2) = (BatchNorm2d::new(8, vb.pp("bn1"))?, BatchNorm2d::new(8, vb.pp("bn2"))?);
     let linear = Linear::new(8, 4, vb.pp("linear"))?;
     Ok(move |x: &Tensor| {
@@ -107,7 +106,7 @@ fn batch_norm_of_bf16_beside_f32_parameters() -> Result<()> {
 fn types_that_do_not_fit_are_named() -> Result<()> {
     let t = |shape: &[usize], dtype| Tensor::zeros(shape, dtype, &Device::Cpu);
     let (half, single, double) = (DType::BF16, DType::F32, DType::F64);
-    let config = Conv2dConfig::default();
+    let config = ConvConfig::<2>::before_norm();
     let bn = |x, w| -> Result<Tensor> {
         portable::batch_norm(&t(&[2, 3, 4], x)?, &t(&[3], w)?, &t(&[3], w)?, &t(&[3], single)?, &t(&[3], single)?, 1e-5)
     };

@@ -3,10 +3,8 @@
 mod common;
 
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
-use common::{bits, difference, noise, weighted_sum};
-use mbls_nn::{
-    AdaptiveAvgPool1d, AdaptiveMaxPool2d, Bilinear2d, MaxPool1d, MaxPool2d, Nearest2d, PoolSize, cpu, portable,
-};
+use common::{bits, cpu, difference, noise, portable, weighted_sum};
+use mbls_nn::{AdaptiveAvgPool1d, AdaptiveMaxPool2d, Bilinear2d, MaxPool1d, MaxPool2d, Nearest2d, PoolSize};
 use mbls_testkit::gradient;
 use proptest::prelude::*;
 

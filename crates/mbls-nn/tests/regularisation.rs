@@ -4,8 +4,8 @@ mod common;
 
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
 use candle_nn::ModuleT;
-use common::{bits, difference, noise, weighted_sum};
-use mbls_nn::{BatchNorm1d, BatchNorm2d, BatchNormConfig, Dropout, Embedding, ParamStore, cpu, portable};
+use common::{bits, cpu, difference, noise, portable, weighted_sum};
+use mbls_nn::{BatchNorm1d, BatchNorm2d, BatchNormConfig, Dropout, Embedding, ParamStore};
 use mbls_testkit::gradient;
 use proptest::prelude::*;
 

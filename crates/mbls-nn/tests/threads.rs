@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Module, Result, Tensor, Var};
 use candle_nn::ModuleT;
 use common::{bits, noise, weighted_sum};
 use mbls_nn::{
-    AdamConfig, AdamWConfig, AvgPool2d, BatchNorm2d, Conv2d, Conv2dConfig, Ema, EmaConfig, GlobalAvgPool2d, Linear,
+    AdamConfig, AdamWConfig, AvgPool2d, BatchNorm2d, Conv2d, ConvConfig, Ema, EmaConfig, GlobalAvgPool2d, Linear,
     MaxPool2d, Optimizer, OptimizerConfig, ParamStore, Relu, Sgd, SgdConfig, clip_grad_norm,
 };
 
@@ -15,12 +15,12 @@ use mbls_nn::{
 fn step(dtype: DType) -> Result<Vec<u64>> {
     let store = ParamStore::new(5, dtype, &Device::Cpu);
     let vb = store.var_builder();
-    let wide = Conv2dConfig { padding: [1, 1], bias: true, ..Default::default() };
-    let strided = Conv2dConfig { stride: [2, 2], padding: [1, 1], groups: 2, ..Default::default() };
+    let wide = ConvConfig { padding: [1, 1], bias: true, ..ConvConfig::before_norm() };
+    let strided = ConvConfig { stride: [2, 2], padding: [1, 1], groups: 2, ..ConvConfig::before_norm() };
     let first = Conv2d::new(3, 16, [3, 3], wide, vb.pp("first"))?;
     let bn = BatchNorm2d::new(16, vb.pp("bn"))?;
     let second = Conv2d::new(16, 32, [3, 3], strided, vb.pp("second"))?;
-    let third = Conv2d::new(32, 24, [1, 1], Conv2dConfig::default(), vb.pp("third"))?;
+    let third = Conv2d::new(32, 24, [1, 1], ConvConfig::<2>::before_norm(), vb.pp("third"))?;
     let fourth = Conv2d::new(24, 24, [3, 3], wide, vb.pp("fourth"))?;
     let linear = Linear::new(24, 10, vb.pp("linear"))?;
     let x = noise(&[70, 3, 19, 18], 1)?.to_dtype(dtype)?;

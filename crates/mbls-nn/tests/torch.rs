@@ -4,8 +4,8 @@ mod common;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{ModuleT, VarBuilder};
-use common::difference;
-use mbls_nn::{BatchNorm, BatchNormConfig, Checkpoint, Fit, ParamStore, PoolSize, cpu, portable};
+use common::{cpu, difference, portable};
+use mbls_nn::{BatchNorm, BatchNormConfig, Checkpoint, Fit, ParamStore, PoolSize};
 use serde_json::Value;
 
 fn cases(kinds: &[&str]) -> Vec<Value> {

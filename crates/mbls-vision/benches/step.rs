@@ -63,7 +63,7 @@ fn main() -> Result<()> {
                 "f32" => {}
                 "bf16" => work.dtype = DType::BF16,
                 #[cfg(feature = "cuda")]
-                "tf32" => mbls_nn::cuda::allow_tf32(true),
+                "tf32" => mbls_nn::allow_tf32(true),
                 other => {
                     return Err(
                         format!("--precision {other}: expected f32, bf16 or, with the feature cuda, tf32").into()
@@ -74,9 +74,9 @@ fn main() -> Result<()> {
                 work.device = Device::new_cuda(0)?;
                 #[cfg(feature = "cuda")]
                 {
-                    mbls_nn::cuda::keep_memory(&work.device, u64::MAX)?;
+                    mbls_nn::keep_memory(&work.device, u64::MAX)?;
                     // SAFETY: nothing here opens a second stream.
-                    unsafe { mbls_nn::cuda::without_events(&work.device)? };
+                    unsafe { mbls_nn::without_events(&work.device)? };
                 }
             }
             "--parts" => work.parts = true,

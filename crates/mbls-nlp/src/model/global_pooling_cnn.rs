@@ -3,12 +3,12 @@
 use super::{SequenceNetwork, check_padding, check_size, check_vectors};
 use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{AfterTimeConv, Dropout, Linear, Relu, TimeConv};
+use mbls_nn::{Conv1dChannelsLast, ConvEpilogue, Dropout, Linear, Relu};
 use serde::{Deserialize, Serialize};
 
 const NAME: &str = "GlobalPoolingCNN";
 
-/// The widest pool that [`TimeConv`] takes.
+/// The widest pool that [`Conv1dChannelsLast`] takes.
 const WIDEST_POOL: usize = 256;
 
 /// Shape of a [`GlobalPoolingCnn`].
@@ -86,7 +86,7 @@ impl GlobalPoolingCnnConfig {
 /// ```
 #[derive(Clone, Debug)]
 pub struct GlobalPoolingCnn {
-    convolutions: [TimeConv; 3],
+    convolutions: [Conv1dChannelsLast; 3],
     fc1: Linear,
     fc2: Linear,
     dropout: Option<Dropout>,
@@ -102,7 +102,7 @@ impl GlobalPoolingCnn {
     pub fn new(config: GlobalPoolingCnnConfig, vb: VarBuilder) -> Result<Self> {
         config.validate()?;
         let GlobalPoolingCnnConfig { dim, channels, kernel, hidden, classes, .. } = config;
-        let conv = |name: &str, inputs| TimeConv::new(inputs, channels, kernel, vb.pp(name));
+        let conv = |name: &str, inputs| Conv1dChannelsLast::new(inputs, channels, kernel, vb.pp(name));
         let convolutions = [conv("conv1", dim)?, conv("conv2", channels)?, conv("conv3", channels)?];
         let fc1 = Linear::new(channels, hidden, vb.pp("fc1"))?;
         let fc2 = Linear::new(hidden, classes, vb.pp("fc2"))?;
@@ -125,9 +125,9 @@ impl ModuleT for GlobalPoolingCnn {
     fn forward_t(&self, vectors: &Tensor, train: bool) -> Result<Tensor> {
         check_vectors(NAME, vectors, self.config.dim, self.config.shortest())?;
         let [first, second, third] = &self.convolutions;
-        let pool = AfterTimeConv::ReluMaxPool(self.config.pool);
-        let x = second.forward_then(&first.forward_then(vectors, pool)?, pool)?;
-        let x = third.forward_then(&x, AfterTimeConv::ReluMax)?;
+        let pool = ConvEpilogue::ReluMaxPool(self.config.pool);
+        let x = second.forward_with(&first.forward_with(vectors, pool)?, pool)?;
+        let x = third.forward_with(&x, ConvEpilogue::ReluMax)?;
         let x = Relu.forward(&self.fc1.forward(&x)?)?;
         match &self.dropout {
             Some(dropout) => self.fc2.forward(&dropout.forward_t(&x, train)?),

@@ -3,7 +3,7 @@
 use super::{SequenceNetwork, check_padding, check_size, check_vectors};
 use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{AfterTimeConv, Dropout, Linear, TimeConv};
+use mbls_nn::{Conv1dChannelsLast, ConvEpilogue, Dropout, Linear};
 use serde::{Deserialize, Serialize};
 
 const NAME: &str = "TextCNN";
@@ -70,7 +70,7 @@ impl TextCnnConfig {
 /// ```
 #[derive(Clone, Debug)]
 pub struct TextCnn {
-    convolutions: Vec<TimeConv>,
+    convolutions: Vec<Conv1dChannelsLast>,
     fc: Linear,
     dropout: Option<Dropout>,
     config: TextCnnConfig,
@@ -84,7 +84,7 @@ impl TextCnn {
     /// Where a size is 0 or too large, or the builder has no such tensors.
     pub fn new(config: TextCnnConfig, vb: VarBuilder) -> Result<Self> {
         config.validate()?;
-        let conv = |(i, &kernel)| TimeConv::new(config.dim, config.channels, kernel, vb.pp("convs").pp(i));
+        let conv = |(i, &kernel)| Conv1dChannelsLast::new(config.dim, config.channels, kernel, vb.pp("convs").pp(i));
         let convolutions = config.kernels.iter().enumerate().map(conv).collect::<Result<Vec<_>>>()?;
         let fc = Linear::new(config.kernels.len() * config.channels, config.classes, vb.pp("fc"))?;
         Ok(Self { convolutions, fc, dropout: None, config })
@@ -105,7 +105,7 @@ impl TextCnn {
 impl ModuleT for TextCnn {
     fn forward_t(&self, vectors: &Tensor, train: bool) -> Result<Tensor> {
         check_vectors(NAME, vectors, self.config.dim, self.config.shortest())?;
-        let features = self.convolutions.iter().map(|conv| conv.forward_then(vectors, AfterTimeConv::ReluMax));
+        let features = self.convolutions.iter().map(|conv| conv.forward_with(vectors, ConvEpilogue::ReluMax));
         let x = Tensor::cat(&features.collect::<Result<Vec<_>>>()?, 1)?;
         match &self.dropout {
             Some(dropout) => self.fc.forward(&dropout.forward_t(&x, train)?),

@@ -4,114 +4,40 @@ use super::kernel::sum::{self, gated};
 use super::relu::gate;
 use super::values::{Float, chunk, for_float, held, narrow, storage, stored, written};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
-use crate::layer::{Then, check_batch_norm, check_residual};
-use crate::portable::BatchNormOutput;
+use crate::shape::{BatchNormEpilogue, BatchNormOutput, Statistics};
 use candle_core::{DType, Result, Shape, Storage, Tensor};
 use rayon::prelude::*;
 
 /// Entries that a task is to have.
 const TASK: usize = 1 << 14;
 
-/// As [`portable::batch_norm_train`](crate::portable::batch_norm_train), with sums in `f64`.
-///
-/// # Shapes
-///
-/// `x` `[N, C, ..]`, `weight` and `bias` `[C]`.
-///
-/// # Errors
-///
-/// Where the shapes do not fit, the input is empty, or a channel has a single value (`N` times the spatial sizes is 1).
-pub fn batch_norm_train(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<BatchNormOutput> {
-    train(x, weight, bias, eps, Then::Nothing)
-}
-
-/// As [`portable::batch_norm_relu_train`](crate::portable::batch_norm_relu_train): values and gradients are those of the three
-/// operations apart, but neither the normalised input nor the sum is kept.
-///
-/// # Shapes
-///
-/// `x` and `residual` `[N, C, ..]`, `weight` and `bias` `[C]`.
-///
-/// # Errors
-///
-/// As [`batch_norm_train`], and where `residual` has another shape or type than `x`.
-pub fn batch_norm_relu_train(
+/// Sums are in `f64`; neither the normalised input nor the sum with a residual is kept.
+pub(super) fn batch_norm(
     x: &Tensor,
-    residual: Option<&Tensor>,
-    weight: &Tensor,
-    bias: &Tensor,
+    affine: [&Tensor; 2],
+    statistics: Statistics,
+    epilogue: BatchNormEpilogue,
     eps: f64,
 ) -> Result<BatchNormOutput> {
-    train(x, weight, bias, eps, Then::Relu(residual))
-}
-
-/// As [`portable::batch_norm`](crate::portable::batch_norm).
-///
-/// # Shapes
-///
-/// `x` `[N, C, ..]`, all others `[C]`.
-///
-/// # Errors
-///
-/// Where the shapes do not fit or the input is empty.
-pub fn batch_norm(
-    x: &Tensor,
-    weight: &Tensor,
-    bias: &Tensor,
-    mean: &Tensor,
-    variance: &Tensor,
-    eps: f64,
-) -> Result<Tensor> {
-    given(x, weight, bias, mean, variance, eps, Then::Nothing)
-}
-
-/// As [`portable::batch_norm_relu`](crate::portable::batch_norm_relu).
-///
-/// # Shapes
-///
-/// `x` and `residual` `[N, C, ..]`, all others `[C]`.
-///
-/// # Errors
-///
-/// As [`batch_norm`], and where `residual` has another shape or type than `x`.
-pub fn batch_norm_relu(
-    x: &Tensor,
-    residual: Option<&Tensor>,
-    weight: &Tensor,
-    bias: &Tensor,
-    mean: &Tensor,
-    variance: &Tensor,
-    eps: f64,
-) -> Result<Tensor> {
-    given(x, weight, bias, mean, variance, eps, Then::Relu(residual))
-}
-
-fn train(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64, then: Then) -> Result<BatchNormOutput> {
-    check_batch_norm(x, &[weight, bias], true)?;
     let x = x.contiguous()?;
-    let (channels, plane) = (x.dim(1)?, plane(&x));
-    let (mean, variance) = for_float!(x.dtype(), T => {
-        let x_held = x.storage_and_layout();
-        moments(held::<T>(&x_held)?, channels, plane)
-    });
-    let tensor = |values: &[f64]| Tensor::new(values, x.device())?.to_dtype(x.dtype());
-    let (mean_tensor, variance_tensor) = (tensor(&mean)?, tensor(&variance)?);
-    let output = normalise(&x, [weight, bias], (mean, &variance), eps, true, then)?;
-    Ok(BatchNormOutput { output, mean: mean_tensor, variance: variance_tensor })
-}
-
-fn given(
-    x: &Tensor,
-    weight: &Tensor,
-    bias: &Tensor,
-    mean: &Tensor,
-    variance: &Tensor,
-    eps: f64,
-    then: Then,
-) -> Result<Tensor> {
-    check_batch_norm(x, &[weight, bias, mean, variance], false)?;
-    let values = |t: &Tensor| t.to_dtype(DType::F64)?.to_vec1::<f64>();
-    normalise(&x.contiguous()?, [weight, bias], (values(mean)?, &values(variance)?), eps, false, then)
+    let (mean, variance, moments) = match statistics {
+        Statistics::OfBatch => {
+            let (channels, plane) = (x.dim(1)?, plane(&x));
+            let moments = for_float!(x.dtype(), T => {
+                let x_held = x.storage_and_layout();
+                moments(held::<T>(&x_held)?, channels, plane)
+            });
+            let tensor = |values: &[f64]| Tensor::new(values, x.device())?.to_dtype(x.dtype());
+            (tensor(&moments.0)?, tensor(&moments.1)?, moments)
+        }
+        Statistics::Given { mean, variance } => {
+            let values = |t: &Tensor| t.to_dtype(DType::F64)?.to_vec1::<f64>();
+            (mean.detach(), variance.detach(), (values(mean)?, values(variance)?))
+        }
+    };
+    let own_statistics = matches!(statistics, Statistics::OfBatch);
+    let output = normalise(&x, affine, moments, eps, own_statistics, epilogue)?;
+    Ok(BatchNormOutput { output, mean, variance })
 }
 
 /// Values per channel of one entry of the batch.
@@ -122,22 +48,21 @@ fn plane(x: &Tensor) -> usize {
 fn normalise(
     x: &Tensor,
     affine: [&Tensor; 2],
-    (mean, variance): (Vec<f64>, &[f64]),
+    (mean, variance): (Vec<f64>, Vec<f64>),
     eps: f64,
     own_statistics: bool,
-    then: Then,
+    epilogue: BatchNormEpilogue,
 ) -> Result<Tensor> {
     let inverse = variance.iter().map(|v| 1.0 / (v + eps).sqrt()).collect();
     // An operation has three inputs at most: scale and shift are one, so that there is room for what is added.
     let affine = Tensor::stack(&affine, 0)?;
-    let rectified = matches!(then, Then::Relu(_));
+    let rectified = matches!(epilogue, BatchNormEpilogue::Relu(_));
     let op = Normalise { plane: plane(x), mean, inverse, own_statistics, rectified };
-    match then {
-        Then::Nothing | Then::Relu(None) => {
+    match epilogue {
+        BatchNormEpilogue::Nothing | BatchNormEpilogue::Relu(None) => {
             graph::apply(op, [x, &affine], Keep { inputs: [true, true], result: rectified })
         }
-        Then::Relu(Some(residual)) => {
-            check_residual(x, residual)?;
+        BatchNormEpilogue::Relu(Some(residual)) => {
             let keep = Keep { inputs: [true, true, false], result: true };
             graph::apply(op, [x, &affine, &residual.contiguous()?], keep)
         }

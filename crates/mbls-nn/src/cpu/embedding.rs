@@ -2,44 +2,27 @@
 
 use super::values::{Float, for_float, held, storage, stored};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
-use crate::layer::check_indices;
+use crate::shape::Lookup;
 use candle_core::{Result, Shape, Storage, Tensor};
 
-/// As [`portable::embedding`](crate::portable::embedding).
-///
-/// # Shapes
-///
-/// `weight` `[V, D]`, `indices` `[..]` of `u32`; the result `[.., D]`.
-///
-/// # Errors
-///
-/// As there.
-pub fn embedding(weight: &Tensor, indices: &Tensor, padding_idx: Option<u32>) -> Result<Tensor> {
-    let values = check_indices(weight, indices)?;
-    let mut shape = indices.dims().to_vec();
-    shape.push(weight.dim(1)?);
-    let op = Rows { indices: values, padding_idx, shape };
-    graph::apply(op, [&weight.contiguous()?], Keep { inputs: [true], result: false })
+pub(super) fn embedding(weight: &Tensor, lookup: Lookup) -> Result<Tensor> {
+    graph::apply(Rows(lookup), [&weight.contiguous()?], Keep { inputs: [true], result: false })
 }
 
-struct Rows {
-    indices: Vec<u32>,
-    padding_idx: Option<u32>,
-    shape: Vec<usize>,
-}
+struct Rows(Lookup);
 
 impl Rows {
     fn forward<T: Float>(&self, weight: &[T], size: usize) -> Vec<T> {
-        let mut y = Vec::with_capacity(self.indices.len() * size);
-        self.indices.iter().for_each(|&i| y.extend_from_slice(&weight[i as usize * size..][..size]));
+        let mut y = Vec::with_capacity(self.0.indices.len() * size);
+        self.0.indices.iter().for_each(|&i| y.extend_from_slice(&weight[i as usize * size..][..size]));
         y
     }
 
     /// In the order of the indices, so that equal ones add up the same way every time.
     fn backward<T: Float>(&self, grad: &[T], rows: usize, size: usize) -> Vec<T> {
         let mut dw = vec![T::zero(); rows * size];
-        for (&i, grad) in self.indices.iter().zip(grad.chunks_exact(size)) {
-            if Some(i) != self.padding_idx {
+        for (&i, grad) in self.0.indices.iter().zip(grad.chunks_exact(size)) {
+            if Some(i) != self.0.padding_idx {
                 dw[i as usize * size..][..size].iter_mut().zip(grad).for_each(|(dw, &g)| *dw += g);
             }
         }
@@ -55,7 +38,7 @@ impl Operation for Rows {
     fn forward(&self, inputs: &[Input]) -> Result<(Storage, Shape)> {
         let (_, size) = inputs[0].layout.shape().dims2()?;
         let y = for_float!(inputs[0].storage.dtype(), T => storage::<T>(self.forward::<T>(stored(&inputs[0])?, size)));
-        Ok((y, Shape::from(self.shape.clone())))
+        Ok((y, Shape::from(self.0.shape.clone())))
     }
 
     fn backward(&self, inputs: &[&Tensor], _result: &Tensor, grad: &Tensor) -> Result<Gradients> {

@@ -4,7 +4,7 @@ use super::kernel::matrix::{Matrix, multiply};
 use super::kernel::time::add_column_sums;
 use super::values::{Float, for_float, held, narrow, storage, stored};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
-use crate::layer::GruDims;
+use crate::shape::GruDims;
 use candle_core::{Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 use std::sync::{Arc, OnceLock};
@@ -12,17 +12,14 @@ use std::sync::{Arc, OnceLock};
 /// Sequences of a task. Fixed, so that the bits do not depend on the number of threads.
 const BLOCK: usize = 16;
 
-/// As [`portable::gru`](crate::portable::gru).
-///
-/// # Shapes
-///
-/// `gates` `[N, L, 3 H]`, `weight` `[3 H, H]`, `bias` `[3 H]`; the result `[N, L, H]`.
-///
-/// # Errors
-///
-/// As there.
-pub fn gru(gates: &Tensor, weight: &Tensor, bias: &Tensor, padding: &[usize], backwards: bool) -> Result<Tensor> {
-    let dims = GruDims::new(gates, weight, bias, padding)?;
+pub(super) fn gru(
+    gates: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    padding: &[usize],
+    backwards: bool,
+    dims: GruDims,
+) -> Result<Tensor> {
     let inputs = [&gates.contiguous()?, &weight.contiguous()?, &bias.contiguous()?];
     let tracked = graph::tracks(&inputs);
     let op = Recurrence { dims, padding: padding.to_vec(), backwards, tracked, gates: Arc::default() };

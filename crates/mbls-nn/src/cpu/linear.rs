@@ -4,29 +4,15 @@ use super::kernel::matrix::{Matrix, multiply};
 use super::kernel::sum;
 use super::values::{Float, for_float, held, narrow, storage, stored};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
-use crate::layer::linear_dims;
+use crate::shape::LinearDims;
 use candle_core::{Result, Shape, Storage, Tensor};
 use rayon::prelude::*;
 
 /// Rows of a matrix that one task computes. Fixed, so that the bits do not depend on the number of threads.
 const ROWS: usize = 64;
 
-/// `y = x W^T + b`.
-///
-/// # Shapes
-///
-/// `x` `[.., in]`, `weight` `[out, in]`, `bias` `[out]`; the result `[.., out]`.
-///
-/// # Errors
-///
-/// Where the shapes do not fit or the input is empty.
-pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    let (rows, inputs, outputs) = linear_dims(x, weight, bias)?;
-    let mut shape = x.dims().to_vec();
-    if let Some(last) = shape.last_mut() {
-        *last = outputs;
-    }
-    let op = Affine { rows, inputs, outputs, shape: Shape::from(shape) };
+pub(super) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dims: LinearDims) -> Result<Tensor> {
+    let op = Affine(dims);
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
     match bias {
         Some(bias) => {
@@ -37,23 +23,18 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
     }
 }
 
-struct Affine {
-    rows: usize,
-    inputs: usize,
-    outputs: usize,
-    shape: Shape,
-}
+struct Affine(LinearDims);
 
 impl Affine {
     fn forward<T: Float>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
         let mut y = match bias {
-            Some(bias) => bias.repeat(self.rows),
-            None => vec![T::zero(); self.rows * self.outputs],
+            Some(bias) => bias.repeat(self.0.rows),
+            None => vec![T::zero(); self.0.rows * self.0.outputs],
         };
-        let weight = Matrix::new(weight, self.outputs, self.inputs).transpose();
-        let blocks = y.par_chunks_mut(ROWS * self.outputs).zip(x.par_chunks(ROWS * self.inputs));
+        let weight = Matrix::new(weight, self.0.outputs, self.0.inputs).transpose();
+        let blocks = y.par_chunks_mut(ROWS * self.0.outputs).zip(x.par_chunks(ROWS * self.0.inputs));
         blocks.for_each(|(y, x)| {
-            multiply(y, Matrix::new(x, x.len() / self.inputs, self.inputs), weight, bias.is_some());
+            multiply(y, Matrix::new(x, x.len() / self.0.inputs, self.0.inputs), weight, bias.is_some());
         });
         y
     }
@@ -76,11 +57,11 @@ impl Affine {
     }
 
     fn input_gradient<T: Float>(&self, weight: &[T], grad: &[T]) -> Vec<T> {
-        let mut dx = vec![T::zero(); self.rows * self.inputs];
-        let weight = Matrix::new(weight, self.outputs, self.inputs);
-        let blocks = dx.par_chunks_mut(ROWS * self.inputs).zip(grad.par_chunks(ROWS * self.outputs));
+        let mut dx = vec![T::zero(); self.0.rows * self.0.inputs];
+        let weight = Matrix::new(weight, self.0.outputs, self.0.inputs);
+        let blocks = dx.par_chunks_mut(ROWS * self.0.inputs).zip(grad.par_chunks(ROWS * self.0.outputs));
         blocks.for_each(|(dx, grad)| {
-            multiply(dx, Matrix::new(grad, grad.len() / self.outputs, self.outputs), weight, false);
+            multiply(dx, Matrix::new(grad, grad.len() / self.0.outputs, self.0.outputs), weight, false);
         });
         dx
     }
@@ -88,22 +69,22 @@ impl Affine {
     fn weight_gradient<T: Float>(&self, x: &[T], grad: &[T]) -> Vec<T> {
         // Blocks of the result's rows: every sum over the batch stays within one product.
         let mut turned = vec![T::zero(); grad.len()];
-        turned.par_chunks_mut(self.rows).enumerate().for_each(|(o, line)| {
-            line.iter_mut().zip(grad[o..].iter().step_by(self.outputs)).for_each(|(t, &g)| *t = g);
+        turned.par_chunks_mut(self.0.rows).enumerate().for_each(|(o, line)| {
+            line.iter_mut().zip(grad[o..].iter().step_by(self.0.outputs)).for_each(|(t, &g)| *t = g);
         });
-        let mut dw = vec![T::zero(); self.outputs * self.inputs];
-        let x = Matrix::new(x, self.rows, self.inputs);
-        let blocks = dw.par_chunks_mut(ROWS * self.inputs).zip(turned.par_chunks(ROWS * self.rows));
-        blocks.for_each(|(dw, grad)| multiply(dw, Matrix::new(grad, grad.len() / self.rows, self.rows), x, false));
+        let mut dw = vec![T::zero(); self.0.outputs * self.0.inputs];
+        let x = Matrix::new(x, self.0.rows, self.0.inputs);
+        let blocks = dw.par_chunks_mut(ROWS * self.0.inputs).zip(turned.par_chunks(ROWS * self.0.rows));
+        blocks.for_each(|(dw, grad)| multiply(dw, Matrix::new(grad, grad.len() / self.0.rows, self.0.rows), x, false));
         dw
     }
 
     fn bias_gradient(&self, grad: &Tensor) -> Result<Tensor> {
         for_float!(grad.dtype(), T => {
             let grad_held = grad.storage_and_layout();
-            let sums = sum::per_channel(held::<T>(&grad_held)?, self.outputs, 1);
+            let sums = sum::per_channel(held::<T>(&grad_held)?, self.0.outputs, 1);
             let values: Vec<T> = sums.into_iter().map(narrow::<T>).collect();
-            Tensor::from_vec(values, self.outputs, grad.device())
+            Tensor::from_vec(values, self.0.outputs, grad.device())
         })
     }
 }
@@ -118,7 +99,7 @@ impl Operation for Affine {
             let bias = inputs.get(2).map(stored::<T>).transpose()?;
             storage::<T>(self.forward::<T>(stored(&inputs[0])?, stored(&inputs[1])?, bias))
         });
-        Ok((y, self.shape.clone()))
+        Ok((y, self.0.shape.clone()))
     }
 
     fn backward(&self, inputs: &[&Tensor], _result: &Tensor, grad: &Tensor) -> Result<Gradients> {

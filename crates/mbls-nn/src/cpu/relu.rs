@@ -7,12 +7,7 @@ use candle_core::{Result, Shape, Storage, Tensor};
 /// Entries per task.
 const CHUNK: usize = 1 << 15;
 
-/// `max(x, 0)` with derivative 0 at 0; NaN stays NaN.
-///
-/// # Errors
-///
-/// Where the type is neither `f32` nor `f64`.
-pub fn relu(x: &Tensor) -> Result<Tensor> {
+pub(super) fn relu(x: &Tensor) -> Result<Tensor> {
     graph::apply(Relu, [&x.contiguous()?], Keep { inputs: [false], result: true })
 }
 

@@ -1,37 +1,10 @@
 //! Weighted sums of neighbours along both axes, plane by plane: average pooling, bilinear and nearest resampling.
 
 use super::values::{Float, for_float, held, storage, stored};
-use crate::axis::{Planes, Taps, output_shape};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
-use crate::portable::{bilinear_taps, nearest_taps};
+use crate::shape::{Planes, Taps, output_shape};
 use candle_core::{Result, Shape, Storage, Tensor};
 use rayon::prelude::*;
-
-/// As [`portable::bilinear2d`](crate::portable::bilinear2d).
-///
-/// # Shapes
-///
-/// `x` `[N, C, H, W]`; the result `[N, C, output[0], output[1]]`.
-///
-/// # Errors
-///
-/// Where the input is empty or has other than four dimensions, or an output size is 0.
-pub fn bilinear2d(x: &Tensor, output: [usize; 2], align_corners: bool) -> Result<Tensor> {
-    resample(x, bilinear_taps(x, output, align_corners)?)
-}
-
-/// As [`portable::nearest2d`](crate::portable::nearest2d).
-///
-/// # Shapes
-///
-/// `x` `[N, C, H, W]`; the result `[N, C, output[0], output[1]]`.
-///
-/// # Errors
-///
-/// Where the input is empty or has other than four dimensions, or an output size is 0.
-pub fn nearest2d(x: &Tensor, output: [usize; 2]) -> Result<Tensor> {
-    resample(x, nearest_taps(x, output)?)
-}
 
 pub(super) fn resample(x: &Tensor, planes: Planes<Taps>) -> Result<Tensor> {
     let shape = output_shape(x, planes.rows.output(), planes.columns.output());

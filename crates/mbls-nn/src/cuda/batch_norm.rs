@@ -5,100 +5,35 @@ use super::device::{
     Element, compute, device, device_of, for_element, held, kernel, spread_packs, storage, stored, tensor,
 };
 use crate::graph::{self, Gradients, Input, Keep, Operation};
-use crate::layer::{Then, check_batch_norm, check_residual};
-use crate::portable::BatchNormOutput;
+use crate::shape::{BatchNormEpilogue, BatchNormOutput, Statistics};
 use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::PushKernelArg;
 use candle_core::{Result, Shape, Storage, Tensor};
 
-/// As [`portable::batch_norm_train`](crate::portable::batch_norm_train). Reads the input once for the statistics, once to
-/// normalise, and twice backward.
-///
-/// # Shapes
-///
-/// `x` `[N, C, ..]`, `weight` and `bias` `[C]`.
-///
-/// # Errors
-///
-/// Where the shapes do not fit, the input is empty, or a channel has a single value (`N` times the spatial sizes is 1).
-pub fn batch_norm_train(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<BatchNormOutput> {
-    train(x, weight, bias, eps, Then::Nothing)
-}
-
-/// As [`portable::batch_norm`](crate::portable::batch_norm).
-///
-/// # Shapes
-///
-/// `x` `[N, C, ..]`, all others `[C]`.
-///
-/// # Errors
-///
-/// Where the shapes do not fit or the input is empty.
-pub fn batch_norm(
+/// Reads the input once for the statistics, once to normalise, and twice backward.
+pub(super) fn batch_norm(
     x: &Tensor,
-    weight: &Tensor,
-    bias: &Tensor,
-    mean: &Tensor,
-    variance: &Tensor,
-    eps: f64,
-) -> Result<Tensor> {
-    given(x, weight, bias, mean, variance, eps, Then::Nothing)
-}
-
-/// `relu(y + residual)`, `y` being [`batch_norm_train`]'s result; without `residual` `relu(y)`.
-///
-/// # Errors
-///
-/// As [`batch_norm_train`], and where `residual` has another shape or type than `x`.
-pub fn batch_norm_relu_train(
-    x: &Tensor,
-    residual: Option<&Tensor>,
-    weight: &Tensor,
-    bias: &Tensor,
+    affine: [&Tensor; 2],
+    statistics: Statistics,
+    epilogue: BatchNormEpilogue,
     eps: f64,
 ) -> Result<BatchNormOutput> {
-    train(x, weight, bias, eps, Then::Relu(residual))
-}
-
-/// `relu(y + residual)`, `y` being [`batch_norm`]'s result; without `residual` `relu(y)`.
-///
-/// # Errors
-///
-/// As [`batch_norm`], and where `residual` has another shape or type than `x`.
-pub fn batch_norm_relu(
-    x: &Tensor,
-    residual: Option<&Tensor>,
-    weight: &Tensor,
-    bias: &Tensor,
-    mean: &Tensor,
-    variance: &Tensor,
-    eps: f64,
-) -> Result<Tensor> {
-    given(x, weight, bias, mean, variance, eps, Then::Relu(residual))
-}
-
-fn train(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64, then: Then) -> Result<BatchNormOutput> {
-    check_batch_norm(x, &[weight, bias], true)?;
     let x = x.contiguous()?;
-    let statistics = for_element!(x.dtype(), T => moments::<T>(&x, eps)?);
-    let [mean, variance, inverse] = [statistics.get(0)?, statistics.get(1)?, statistics.get(2)?];
-    let output = normalise(&x, [weight, bias], [mean.clone(), inverse], true, then)?;
+    let (mean, variance, inverse) = match statistics {
+        Statistics::OfBatch => {
+            let moments = for_element!(x.dtype(), T => moments::<T>(&x, eps)?);
+            (moments.get(0)?, moments.get(1)?, moments.get(2)?)
+        }
+        Statistics::Given { mean, variance } => {
+            let statistic = |t: &Tensor| t.detach().to_dtype(compute(x.dtype()))?.contiguous();
+            let variance = statistic(variance)?;
+            let inverse = (&variance + eps)?.sqrt()?.recip()?;
+            (statistic(mean)?, variance, inverse)
+        }
+    };
+    let own_statistics = matches!(statistics, Statistics::OfBatch);
+    let output = normalise(&x, affine, [mean.clone(), inverse], own_statistics, epilogue)?;
     Ok(BatchNormOutput { output, mean, variance })
-}
-
-fn given(
-    x: &Tensor,
-    weight: &Tensor,
-    bias: &Tensor,
-    mean: &Tensor,
-    variance: &Tensor,
-    eps: f64,
-    then: Then,
-) -> Result<Tensor> {
-    check_batch_norm(x, &[weight, bias, mean, variance], false)?;
-    let statistic = |t: &Tensor| t.detach().to_dtype(compute(x.dtype()))?.contiguous();
-    let inverse = (statistic(variance)? + eps)?.sqrt()?.recip()?;
-    normalise(&x.contiguous()?, [weight, bias], [statistic(mean)?, inverse], false, then)
 }
 
 fn normalise(
@@ -106,19 +41,18 @@ fn normalise(
     affine: [&Tensor; 2],
     [mean, inverse]: [Tensor; 2],
     own_statistics: bool,
-    then: Then,
+    epilogue: BatchNormEpilogue,
 ) -> Result<Tensor> {
     let wide = |t: &Tensor| t.to_dtype(compute(x.dtype()))?.contiguous();
     let (weight, bias) = (wide(affine[0])?, wide(affine[1])?);
-    let rectified = matches!(then, Then::Relu(_));
+    let rectified = matches!(epilogue, BatchNormEpilogue::Relu(_));
     let op = Normalise { shape: Channels::new(x.dims())?, mean, inverse, own_statistics, rectified };
-    match then {
-        Then::Nothing | Then::Relu(None) => {
+    match epilogue {
+        BatchNormEpilogue::Nothing | BatchNormEpilogue::Relu(None) => {
             let keep = Keep { inputs: [true, true, rectified], result: false };
             graph::apply(op, [x, &weight, &bias], keep)
         }
-        Then::Relu(Some(residual)) => {
-            check_residual(x, residual)?;
+        BatchNormEpilogue::Relu(Some(residual)) => {
             let keep = Keep { inputs: [true, true, true, false], result: true };
             graph::apply(op, [x, &weight, &bias, &residual.contiguous()?], keep)
         }

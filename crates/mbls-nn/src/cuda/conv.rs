@@ -5,39 +5,21 @@ use super::cudnn::{self, Pass, Problem};
 use super::device::{Element, device, device_of, for_element, held, storage, stored, tensor};
 use super::precision::tf32_allowed;
 use crate::graph::{self, Gradients, Input, Keep, Operation};
-use crate::layer::{ConvConfig, ConvDims};
+use crate::shape::ConvDims;
 use candle_core::cuda_backend::cudarc::cudnn::CudnnDataType;
 use candle_core::{DType, Result, Shape, Storage, Tensor, bail};
 use std::ffi::c_int;
 
-/// Cross-correlation of images or sequences with kernels, as [`portable::conv`](crate::portable::conv).
-///
 /// Half precision is multiplied by tensor cores and summed in `f32`; `f32` is rounded to TF32 only where
 /// [`allow_tf32`](super::allow_tf32) says so.
-///
-/// # Shapes
-///
-/// `x` `[N, C, H, W]`, `weight` `[O, C / groups, kh, kw]`, `bias` `[O]`; the result `[N, O, H', W']`. In one dimension `[N, C, L]`,
-/// `[O, C / groups, k]`, `[O]` and `[N, O, L']`.
-///
-/// # Errors
-///
-/// Where the shapes or types do not fit, the input is empty, a tensor has more than 2^31 - 1 entries, or cuDNN has no
-/// deterministic algorithm for the sizes.
-pub fn conv<const D: usize>(
-    x: &Tensor,
-    weight: &Tensor,
-    bias: Option<&Tensor>,
-    config: &ConvConfig<D>,
-) -> Result<Tensor> {
-    let dims = ConvDims::new(x, weight, bias, config)?;
+pub(super) fn conv(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dims: ConvDims) -> Result<Tensor> {
     let Some(problem) = problem(&dims, x.dtype())? else {
         let (x, weight) = (x.shape(), weight.shape());
         bail!(
             "convolution of input of shape {x:?} and weight of shape {weight:?}: cuDNN takes at most 2^31 - 1 entries"
         );
     };
-    let op = Convolution { problem, shape: Shape::from(dims.out_shape::<D>()) };
+    let op = Convolution { problem, shape: Shape::from(dims.out_shape()) };
     let keep = Keep { inputs: [true, true], result: false };
     let y = graph::apply(op, [&x.contiguous()?, &weight.contiguous()?], keep)?;
     match bias {

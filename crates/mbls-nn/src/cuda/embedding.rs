@@ -3,33 +3,16 @@
 use super::channels::expect;
 use super::device::{Element, device, device_of, for_element, held, kernel, spread, storage, stored, tensor};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
-use crate::layer::check_indices;
+use crate::shape::Lookup;
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, PushKernelArg};
 use candle_core::cuda_backend::{CudaDevice, WrapErr};
 use candle_core::{Result, Shape, Storage, Tensor, bail};
 
-/// As [`portable::embedding`](crate::portable::embedding). Waits for the indices, which are checked on the host.
-///
-/// # Shapes
-///
-/// `weight` `[V, D]`, `indices` `[..]` of `u32`; the result `[.., D]`.
-///
-/// # Errors
-///
-/// As there.
-pub fn embedding(weight: &Tensor, indices: &Tensor, padding_idx: Option<u32>) -> Result<Tensor> {
-    let values = check_indices(weight, indices)?;
-    let mut shape = indices.dims().to_vec();
-    shape.push(weight.dim(1)?);
-    let op = Rows { indices: values, padding_idx, shape };
-    graph::apply(op, [&weight.contiguous()?], Keep { inputs: [true], result: false })
+pub(super) fn embedding(weight: &Tensor, lookup: Lookup) -> Result<Tensor> {
+    graph::apply(Rows(lookup), [&weight.contiguous()?], Keep { inputs: [true], result: false })
 }
 
-struct Rows {
-    indices: Vec<u32>,
-    padding_idx: Option<u32>,
-    shape: Vec<usize>,
-}
+struct Rows(Lookup);
 
 /// The positions that took each row, row by row.
 struct Readers {
@@ -61,19 +44,19 @@ impl Readers {
 
 impl Rows {
     fn forward<T: Element>(&self, device: &CudaDevice, weight: &CudaView<T>, size: usize) -> Result<CudaSlice<T>> {
-        let count = self.indices.len();
+        let count = self.0.indices.len();
         if count == 0 {
             // There are no allocations of nothing.
             return device.alloc_zeros::<T>(1);
         }
-        let indices = device.clone_htod(&self.indices)?;
+        let indices = device.clone_htod(&self.0.indices)?;
         // SAFETY: the kernel writes every number.
         let mut y = unsafe { device.alloc::<T>(count * size)? };
         let (kernel, stream) = (kernel::<T>(device, "gather_rows")?, device.cuda_stream());
         let (rows, columns) = (count as u64, size as u64);
         let mut launch = stream.launch_builder(&kernel);
         launch.arg(weight).arg(&indices).arg(&rows).arg(&columns).arg(&mut y);
-        // SAFETY: the arguments are those of the kernel; `check_indices` has seen that every index is a row of the table.
+        // SAFETY: the arguments are those of the kernel; `Lookup` has seen that every index is a row of the table.
         unsafe { launch.launch(spread(count * size)) }.w()?;
         Ok(y)
     }
@@ -81,9 +64,9 @@ impl Rows {
     fn backward<T: Element>(&self, grad: &Tensor, rows: usize, size: usize) -> Result<CudaSlice<T>> {
         let (device, grad_held) = (device(grad)?, grad.storage_and_layout());
         let grad = held::<T>(&grad_held)?;
-        expect("embedding: gradient", &grad, self.indices.len() * size)?;
+        expect("embedding: gradient", &grad, self.0.indices.len() * size)?;
         let mut dw = device.alloc_zeros::<T>(rows * size)?;
-        let readers = Readers::new(&self.indices, self.padding_idx)?;
+        let readers = Readers::new(&self.0.indices, self.0.padding_idx)?;
         let count = readers.rows.len();
         if count == 0 {
             return Ok(dw);
@@ -110,7 +93,7 @@ impl Operation for Rows {
         let y = for_element!(inputs[0].storage.dtype(), T => {
             storage(self.forward(device, &stored::<T>(&inputs[0])?, size)?, device)
         });
-        Ok((y, Shape::from(self.shape.clone())))
+        Ok((y, Shape::from(self.0.shape.clone())))
     }
 
     fn backward(&self, inputs: &[&Tensor], _result: &Tensor, grad: &Tensor) -> Result<Gradients> {

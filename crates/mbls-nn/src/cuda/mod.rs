@@ -1,9 +1,9 @@
-//! Layers as operations of their own, for `f16`, `bf16`, `f32` and `f64` on CUDA devices.
+//! The back end of `f16`, `bf16`, `f32` and `f64` on CUDA devices.
 //!
 //! Convolutions are cuDNN's, products cuBLAS's, all else are kernels of this crate, compiled by NVRTC at the first use of a
 //! type. Half precision is computed and summed in `f32`. Sums have one order, and of cuDNN's algorithms only those are taken
-//! that it calls deterministic: the same input gives the same bits on one device. The functions match those of
-//! [`portable`](crate::portable), against which they are tested.
+//! that it calls deterministic: the same input gives the same bits on one device. The operations are tested against
+//! [`portable`](crate::portable).
 //!
 //! Needs the libraries of CUDA and cuDNN 9 where the program runs; an error says so where they are not found.
 
@@ -23,18 +23,76 @@ mod relu;
 mod resample;
 mod update;
 
-pub use batch_norm::{batch_norm, batch_norm_relu, batch_norm_relu_train, batch_norm_train};
-pub use conv::conv;
-pub use embedding::embedding;
-pub use linear::linear;
-pub use memory::{keep_memory, without_events};
-pub use pool::{
-    adaptive_avg_pool, adaptive_max_pool_with_indices, avg_pool, global_avg_pool2d, max_pool, max_pool_with_indices,
+use crate::operations::Operations;
+use crate::portable;
+use crate::shape::{
+    BatchNormEpilogue, BatchNormOutput, ConvDims, GruDims, LinearDims, Lookup, Planes, Spans, Statistics, Taps,
 };
+use candle_core::{Result, Tensor};
+
+pub use memory::{keep_memory, without_events};
 pub use precision::{allow_tf32, tf32_allowed};
-pub use relu::relu;
-pub use resample::{bilinear2d, nearest2d};
 
 pub(crate) use device::supports;
 pub(crate) use norm::sum_of_squares;
 pub(crate) use update::{Adam, Rule, Running, Sgd, update};
+
+/// cuDNN, cuBLAS and the kernels of this crate.
+pub(crate) struct Cuda;
+
+impl Operations for Cuda {
+    fn conv(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dims: ConvDims) -> Result<Tensor> {
+        conv::conv(x, weight, bias, dims)
+    }
+
+    fn linear(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dims: LinearDims) -> Result<Tensor> {
+        linear::linear(x, weight, bias, dims)
+    }
+
+    fn batch_norm(
+        &self,
+        x: &Tensor,
+        affine: [&Tensor; 2],
+        statistics: Statistics,
+        epilogue: BatchNormEpilogue,
+        eps: f64,
+    ) -> Result<BatchNormOutput> {
+        batch_norm::batch_norm(x, affine, statistics, epilogue, eps)
+    }
+
+    fn max_pool(&self, x: &Tensor, planes: Planes<Spans>) -> Result<Tensor> {
+        pool::max_pool(x, planes)
+    }
+
+    fn max_pool_with_indices(&self, x: &Tensor, planes: Planes<Spans>) -> Result<(Tensor, Tensor)> {
+        pool::max_pool_with_indices(x, planes)
+    }
+
+    fn resample(&self, x: &Tensor, planes: Planes<Taps>) -> Result<Tensor> {
+        resample::resample(x, planes)
+    }
+
+    fn global_avg_pool2d(&self, x: &Tensor) -> Result<Tensor> {
+        pool::global_avg_pool2d(x)
+    }
+
+    fn relu(&self, x: &Tensor) -> Result<Tensor> {
+        relu::relu(x)
+    }
+
+    fn embedding(&self, weight: &Tensor, lookup: Lookup) -> Result<Tensor> {
+        embedding::embedding(weight, lookup)
+    }
+
+    fn gru(
+        &self,
+        gates: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        padding: &[usize],
+        backwards: bool,
+        dims: GruDims,
+    ) -> Result<Tensor> {
+        portable::gru(gates, weight, bias, padding, backwards, dims)
+    }
+}

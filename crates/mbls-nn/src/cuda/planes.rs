@@ -1,6 +1,6 @@
 //! What kernels of pools and resampling take: sizes, and ranges along both axes.
 
-use crate::axis::Planes;
+use crate::shape::Planes;
 use candle_core::cuda_backend::CudaDevice;
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, DeviceRepr};
 use candle_core::{Result, bail};

@@ -5,92 +5,23 @@ use super::device::{
     Element, device, device_of, for_element, held, kernel, spread, spread_warps, storage, stored, tensor,
 };
 use super::planes::{Sizes, upload};
-use super::resample::resample;
-use crate::axis::{Planes, Spans, output_shape};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
-use crate::layer::PoolSize;
-use crate::window::image_dims;
+use crate::shape::{Planes, Spans, output_shape};
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, PushKernelArg};
 use candle_core::cuda_backend::{CudaDevice, WrapErr};
 use candle_core::{Result, Shape, Storage, Tensor, bail};
 use std::sync::{Arc, OnceLock};
 
-/// As [`portable::max_pool`](crate::portable::max_pool).
-///
-/// # Shapes
-///
-/// `x` `[N, C, L]` or `[N, C, H, W]`; the result the same with the pooled sizes.
-///
-/// # Errors
-///
-/// As there.
-pub fn max_pool<const D: usize>(x: &Tensor, size: &PoolSize<D>) -> Result<Tensor> {
-    Ok(maxima(x, Planes::sliding(x, size, "max pool")?)?.0)
+pub(super) fn max_pool(x: &Tensor, planes: Planes<Spans>) -> Result<Tensor> {
+    Ok(maxima(x, planes)?.0)
 }
 
-/// As [`portable::max_pool_with_indices`](crate::portable::max_pool_with_indices).
-///
-/// # Shapes
-///
-/// `x` `[N, C, L]` or `[N, C, H, W]`; the result the same with the pooled sizes.
-///
-/// # Errors
-///
-/// As there.
-pub fn max_pool_with_indices<const D: usize>(x: &Tensor, size: &PoolSize<D>) -> Result<(Tensor, Tensor)> {
-    with_indices(maxima(x, Planes::sliding(x, size, "max pool")?)?)
+pub(super) fn max_pool_with_indices(x: &Tensor, planes: Planes<Spans>) -> Result<(Tensor, Tensor)> {
+    with_indices(maxima(x, planes)?)
 }
 
-/// As [`portable::adaptive_max_pool_with_indices`](crate::portable::adaptive_max_pool_with_indices).
-///
-/// # Shapes
-///
-/// `x` `[N, C, L]` or `[N, C, H, W]`; the result the same with the pooled sizes.
-///
-/// # Errors
-///
-/// As there.
-pub fn adaptive_max_pool_with_indices<const D: usize>(x: &Tensor, output: [usize; D]) -> Result<(Tensor, Tensor)> {
-    with_indices(maxima(x, Planes::adaptive(x, output, "adaptive max pool")?)?)
-}
-
-/// As [`portable::avg_pool`](crate::portable::avg_pool).
-///
-/// # Shapes
-///
-/// `x` `[N, C, L]` or `[N, C, H, W]`; the result the same with the pooled sizes.
-///
-/// # Errors
-///
-/// As there.
-pub fn avg_pool<const D: usize>(x: &Tensor, size: &PoolSize<D>, count_include_pad: bool) -> Result<Tensor> {
-    resample(x, Planes::sliding(x, size, "average pool")?.means(count_include_pad))
-}
-
-/// As [`portable::adaptive_avg_pool`](crate::portable::adaptive_avg_pool).
-///
-/// # Shapes
-///
-/// `x` `[N, C, L]` or `[N, C, H, W]`; the result the same with the pooled sizes.
-///
-/// # Errors
-///
-/// As there.
-pub fn adaptive_avg_pool<const D: usize>(x: &Tensor, output: [usize; D]) -> Result<Tensor> {
-    resample(x, Planes::adaptive(x, output, "adaptive average pool")?.means(false))
-}
-
-/// The mean over all positions.
-///
-/// # Shapes
-///
-/// `x` `[N, C, H, W]`; the result `[N, C]`.
-///
-/// # Errors
-///
-/// Where the input is empty or has other than four dimensions.
-pub fn global_avg_pool2d(x: &Tensor) -> Result<Tensor> {
-    let (n, c, h, w) = image_dims(x, "global average pool")?;
+pub(super) fn global_avg_pool2d(x: &Tensor) -> Result<Tensor> {
+    let (n, c, h, w) = x.dims4()?;
     graph::apply(GlobalMean { shape: [n, c], plane: h * w, input: x.shape().clone() }, [&x.contiguous()?], KEEP)
 }
 

@@ -6,12 +6,7 @@ use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, PushKernelA
 use candle_core::cuda_backend::{CudaDevice, WrapErr};
 use candle_core::{Result, Shape, Storage, Tensor, bail};
 
-/// `max(x, 0)` with derivative 0 at 0; NaN stays NaN.
-///
-/// # Errors
-///
-/// Where the type is not a floating-point type.
-pub fn relu(x: &Tensor) -> Result<Tensor> {
+pub(super) fn relu(x: &Tensor) -> Result<Tensor> {
     graph::apply(Relu, [&x.contiguous()?], Keep { inputs: [false], result: true })
 }
 

@@ -1,10 +1,9 @@
 //! Batch normalisation.
 
-use super::dispatch;
-use super::place::check_places;
 #[cfg(feature = "cuda")]
 use crate::cuda;
-use crate::portable::BatchNormOutput;
+use crate::op::{Backend, BatchNormEpilogue, Statistics};
+use crate::shape::statistics_type;
 use candle_core::{DType, Result, Tensor, Var, bail};
 use candle_nn::{Init, ModuleT, VarBuilder};
 
@@ -13,11 +12,13 @@ use candle_nn::{Init, ModuleT, VarBuilder};
 pub struct BatchNormConfig {
     /// Added to the variance, above 0.
     pub eps: f64,
-    /// The share of a new batch in the running statistics, from 0 to 1; `None`: they are the mean over all batches seen.
+    /// The share of a new batch in the running statistics, from 0 to 1; `None`: they are the mean
+    /// over all batches seen.
     pub momentum: Option<f64>,
     /// Whether the layer has a trained scale and shift.
     pub affine: bool,
-    /// Whether training too normalises by the running statistics, and leaves them as they are; scale and shift still train.
+    /// Whether training too normalises by the running statistics, and leaves them as they are;
+    /// scale and shift still train.
     pub frozen: bool,
 }
 
@@ -30,14 +31,16 @@ impl Default for BatchNormConfig {
 /// `y = (x - mean) / sqrt(var + eps) * weight + bias` per channel.
 ///
 /// Training normalises by the batch's mean and biased variance, and moves the running statistics by
-/// `r <- (1 - momentum) r + momentum s`, `s` being the batch's mean and unbiased variance; without a momentum, that of the
-/// `n`-th batch is `1 / n`. Evaluation normalises by the running statistics. As in PyTorch; `eps = 1e-5`, `momentum = 0.1`.
+/// `r <- (1 - momentum) r + momentum s`, `s` being the batch's mean and unbiased variance; without
+/// a momentum, that of the `n`-th batch is `1 / n`. Evaluation normalises by the running
+/// statistics. As in PyTorch; `eps = 1e-5`, `momentum = 0.1`.
 ///
 /// # Shapes
 ///
-/// [`BatchNorm1d`]: `[N, C]` or `[N, C, L]` to the same; [`BatchNorm2d`]: `[N, C, H, W]` to the same. Parameters `weight` (ones)
-/// and `bias` (zeros), buffers `running_mean` (zeros) and `running_var` (ones), all `[C]`; without a momentum also
-/// `num_batches_tracked`, the number of batches seen (an `i64` scalar).
+/// [`BatchNorm1d`]: `[N, C]` or `[N, C, L]` to the same; [`BatchNorm2d`]: `[N, C, H, W]` to the
+/// same. Parameters `weight` (ones) and `bias` (zeros), buffers `running_mean` (zeros) and
+/// `running_var` (ones), all `[C]`; without a momentum also `num_batches_tracked`, the number of
+/// batches seen (an `i64` scalar).
 ///
 /// # References
 ///
@@ -151,7 +154,8 @@ impl<const D: usize> BatchNorm<D> {
         &self.running_var
     }
 
-    /// How many batches the running statistics are the mean of, an `i64` scalar; only without a momentum.
+    /// How many batches the running statistics are the mean of, an `i64` scalar; only without a
+    /// momentum.
     pub fn num_batches_tracked(&self) -> Option<&Var> {
         match &self.share {
             Share::Fixed(_) => None,
@@ -161,8 +165,8 @@ impl<const D: usize> BatchNorm<D> {
 
     /// `relu(y + residual)`, `y` being the layer's result; without `residual` `relu(y)`.
     ///
-    /// On the CPU one operation, with the values and gradients of the three: it reads and writes less, and keeps its result
-    /// alone for the backward pass, not the normalised input or the sum.
+    /// On the CPU one operation, with the values and gradients of the three: it reads and writes
+    /// less, and keeps its result alone for the backward pass, not the normalised input or the sum.
     ///
     /// # Shapes
     ///
@@ -185,12 +189,7 @@ impl<const D: usize> BatchNorm<D> {
     /// # Ok::<(), candle_core::Error>(())
     /// ```
     pub fn forward_relu(&self, x: &Tensor, residual: Option<&Tensor>, train: bool) -> Result<Tensor> {
-        self.check_rank(x)?;
-        let (weight, bias, eps) = (&self.weight, &self.bias, self.config.eps);
-        match self.given_statistics(train) {
-            Some([mean, variance]) => dispatch::batch_norm_relu(x, residual, weight, bias, &mean, &variance, eps),
-            None => self.observe(x, dispatch::batch_norm_relu_train(x, residual, weight, bias, eps)?),
-        }
+        self.normalise(x, BatchNormEpilogue::Relu(residual), train)
     }
 
     fn check_rank(&self, x: &Tensor) -> Result<()> {
@@ -202,14 +201,17 @@ impl<const D: usize> BatchNorm<D> {
         Ok(())
     }
 
-    /// Mean and variance to normalise by, where they are not the batch's own.
-    fn given_statistics(&self, train: bool) -> Option<[Tensor; 2]> {
-        let given = !train || self.config.frozen;
-        given.then(|| [&self.running_mean, &self.running_var].map(|var| var.as_detached_tensor()))
-    }
-
-    /// Moves the running statistics by those of a batch, whose result it returns.
-    fn observe(&self, x: &Tensor, batch: BatchNormOutput) -> Result<Tensor> {
+    /// The normalised input with what follows; in training moves the running statistics, unless
+    /// they are frozen.
+    fn normalise(&self, x: &Tensor, epilogue: BatchNormEpilogue, train: bool) -> Result<Tensor> {
+        self.check_rank(x)?;
+        let (backend, affine, eps) = (Backend::of(x), [&self.weight, &self.bias], self.config.eps);
+        if !train || self.config.frozen {
+            let [mean, variance] = [&self.running_mean, &self.running_var].map(|var| var.as_detached_tensor());
+            let statistics = Statistics::Given { mean: &mean, variance: &variance };
+            return Ok(backend.batch_norm(x, affine, statistics, epilogue, eps)?.output);
+        }
+        let batch = backend.batch_norm(x, affine, Statistics::OfBatch, epilogue, eps)?;
         let count = (x.elem_count() / self.weight.elem_count()) as f64;
         let share = self.share.next()?;
         update(&self.running_mean, &batch.mean, 1.0, share)?;
@@ -248,63 +250,6 @@ fn update(running: &Var, batch: &Tensor, factor: f64, share: f64) -> Result<()> 
 
 impl<const D: usize> ModuleT for BatchNorm<D> {
     fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        self.check_rank(x)?;
-        let (weight, bias, eps) = (&self.weight, &self.bias, self.config.eps);
-        match self.given_statistics(train) {
-            Some([mean, variance]) => dispatch::batch_norm(x, weight, bias, &mean, &variance, eps),
-            None => self.observe(x, dispatch::batch_norm_train(x, weight, bias, eps)?),
-        }
+        self.normalise(x, BatchNormEpilogue::Nothing, train)
     }
-}
-
-/// The type of scale, shift and statistics beside activations of `dtype`.
-fn statistics_type(dtype: DType) -> DType {
-    match dtype {
-        DType::F16 | DType::BF16 => DType::F32,
-        other => other,
-    }
-}
-
-/// What an operation does to the normalised input besides.
-#[derive(Clone, Copy)]
-pub(crate) enum Then<'a> {
-    Nothing,
-    /// A sum, where there is something to add, and the rectifier.
-    Relu(Option<&'a Tensor>),
-}
-
-/// Checks that every per-channel tensor fits the input, and that a training batch has a variance.
-pub(crate) fn check_batch_norm(x: &Tensor, per_channel: &[&Tensor], train: bool) -> Result<()> {
-    if x.rank() < 2 {
-        bail!("batch norm: input of shape {:?}, expected [N, C, ..]", x.shape());
-    }
-    if x.elem_count() == 0 {
-        bail!("batch norm: input of shape {:?} is empty", x.shape());
-    }
-    let c = x.dim(1)?;
-    for tensor in per_channel {
-        if tensor.dims() != [c] {
-            bail!("batch norm: input of shape {:?}, but the layer has {:?} channels", x.shape(), tensor.shape());
-        }
-    }
-    let types = [x.dtype(), statistics_type(x.dtype())];
-    let types = if types[0] == types[1] { &types[..1] } else { &types };
-    for tensor in per_channel {
-        check_places("batch norm", x, types, &[("a tensor per channel", Some(tensor))])?;
-    }
-    if train && x.elem_count() == c {
-        bail!("batch norm: input of shape {:?}: training needs more than one value per channel", x.shape());
-    }
-    Ok(())
-}
-
-/// Checks that what is added to a normalised input fits it.
-pub(crate) fn check_residual(x: &Tensor, residual: &Tensor) -> Result<()> {
-    if residual.shape() != x.shape() {
-        bail!("batch norm: residual of shape {:?}, expected {:?} as the input's", residual.shape(), x.shape());
-    }
-    if residual.dtype() != x.dtype() {
-        bail!("batch norm: residual of type {:?}, expected {:?} as the input's", residual.dtype(), x.dtype());
-    }
-    Ok(())
 }

@@ -1,8 +1,8 @@
 //! Rows of a table by index.
 
-use super::dispatch;
 use crate::init;
-use candle_core::{DType, Module, Result, Tensor, Var, bail};
+use crate::op::Backend;
+use candle_core::{Module, Result, Tensor, Var, bail};
 use candle_nn::VarBuilder;
 
 /// Looks rows of a table up by index.
@@ -63,23 +63,6 @@ impl Embedding {
 
 impl Module for Embedding {
     fn forward(&self, indices: &Tensor) -> Result<Tensor> {
-        dispatch::embedding(&self.weight, indices, self.padding_idx)
-    }
-}
-
-/// The indices, each of them a row of `weight`.
-pub(crate) fn check_indices(weight: &Tensor, indices: &Tensor) -> Result<Vec<u32>> {
-    let (rows, _) = weight.dims2()?;
-    if indices.dtype() != DType::U32 {
-        bail!("embedding: indices of type {:?}, expected U32", indices.dtype());
-    }
-    let values = indices.flatten_all()?.to_vec1::<u32>()?;
-    match values.iter().position(|&v| v as usize >= rows) {
-        Some(at) => bail!(
-            "embedding: index {} at position {at} of {:?}, expected less than the {rows} rows",
-            values[at],
-            indices.shape()
-        ),
-        None => Ok(values),
+        Backend::of(&self.weight).embedding(&self.weight, indices, self.padding_idx)
     }
 }

@@ -1,13 +1,10 @@
 //! Gated recurrent units.
 
-use super::dispatch;
-use super::place::check_places;
 use crate::init;
+use crate::op::Backend;
+use crate::shape::WIDEST_STATE;
 use candle_core::{D, Module, Result, Tensor, bail};
 use candle_nn::VarBuilder;
-
-/// The widest state; keeps sums and products of sizes from overflowing.
-const WIDEST: usize = 1 << 16;
 
 /// One layer of gated recurrent units, in one direction or in both: PyTorch's `GRU(.., batch_first=True)`.
 ///
@@ -72,8 +69,8 @@ impl Gru {
     /// Where a size is 0 or too large, or the builder has no such tensors.
     pub fn new(inputs: usize, hidden: usize, bidirectional: bool, vb: VarBuilder) -> Result<Self> {
         for (field, value) in [("inputs", inputs), ("hidden", hidden)] {
-            if !(1..=WIDEST).contains(&value) {
-                bail!("GRU: {field} = {value}, expected 1 to {WIDEST}");
+            if !(1..=WIDEST_STATE).contains(&value) {
+                bail!("GRU: {field} = {value}, expected 1 to {WIDEST_STATE}");
             }
         }
         let init = init::torch_uniform(hidden);
@@ -106,9 +103,9 @@ impl Gru {
         let (mut results, mut lasts) = (Vec::new(), Vec::new());
         for (direction, backwards) in self.directions.iter().zip([false, true]) {
             let [weight, bias] = &direction.input;
-            let gates = dispatch::linear(x, weight, Some(bias))?;
+            let gates = Backend::of(x).linear(x, weight, Some(bias))?;
             let [weight, bias] = &direction.state;
-            let y = dispatch::gru(&gates, weight, bias, padding, backwards)?;
+            let y = Backend::of(&gates).gru(&gates, weight, bias, padding, backwards)?;
             let last = match backwards {
                 false => y.narrow(1, length - 1, 1)?.squeeze(1)?,
                 true => {
@@ -133,40 +130,5 @@ impl Module for Gru {
     /// The results of sequences without padding.
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         Ok(self.forward_padded(x, &vec![0; x.dims().first().copied().unwrap_or(0)])?.results)
-    }
-}
-
-/// The sizes of a recurrence whose shapes fit.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct GruDims {
-    pub(crate) sequences: usize,
-    pub(crate) length: usize,
-    pub(crate) hidden: usize,
-}
-
-impl GruDims {
-    pub(crate) fn new(gates: &Tensor, weight: &Tensor, bias: &Tensor, padding: &[usize]) -> Result<Self> {
-        const NAME: &str = "GRU";
-        let (&[sequences, length, rows], &[outputs, hidden]) = (gates.dims(), weight.dims()) else {
-            bail!(
-                "{NAME}: gates of shape {:?} and weight of shape {:?}, expected [N, L, 3 hidden] and [3 hidden, hidden]",
-                gates.shape(),
-                weight.shape()
-            );
-        };
-        let empty = gates.elem_count() == 0 || weight.elem_count() == 0;
-        if empty || hidden > WIDEST || rows != 3 * hidden || outputs != rows || bias.dims() != [rows] {
-            bail!(
-                "{NAME}: gates of shape {:?}, weight {:?} and bias {:?}, expected [N, L, 3 hidden], [3 hidden, hidden] and [3 hidden]",
-                gates.shape(),
-                weight.shape(),
-                bias.shape()
-            );
-        }
-        check_places(NAME, gates, &[gates.dtype()], &[("weight", Some(weight)), ("bias", Some(bias))])?;
-        if padding.len() != sequences || padding.iter().any(|&count| count > length) {
-            bail!("{NAME}: padding = {padding:?}, expected {sequences} numbers of at most {length}");
-        }
-        Ok(Self { sequences, length, hidden })
     }
 }

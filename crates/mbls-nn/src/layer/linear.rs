@@ -1,8 +1,7 @@
 //! Affine map.
 
-use super::dispatch;
-use super::place::check_places;
 use crate::init;
+use crate::op::Backend;
 use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
@@ -69,24 +68,6 @@ impl Linear {
 
 impl Module for Linear {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        dispatch::linear(x, &self.weight, self.bias.as_ref())
+        Backend::of(x).linear(x, &self.weight, self.bias.as_ref())
     }
-}
-
-/// `(rows, in, out)` of an affine map whose shapes fit.
-pub(crate) fn linear_dims(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<(usize, usize, usize)> {
-    let (outputs, inputs) = weight.dims2()?;
-    if x.dims().last() != Some(&inputs) {
-        bail!("linear: input of shape {:?}, expected the last dimension to be {inputs}", x.shape());
-    }
-    if x.elem_count() == 0 {
-        bail!("linear: input of shape {:?} is empty", x.shape());
-    }
-    if let Some(bias) = bias
-        && bias.dims() != [outputs]
-    {
-        bail!("linear: bias of shape {:?}, expected [{outputs}]", bias.shape());
-    }
-    check_places("linear", x, &[x.dtype()], &[("weight", Some(weight)), ("bias", bias)])?;
-    Ok((x.elem_count() / inputs, inputs, outputs))
 }

@@ -1,27 +1,8 @@
 //! Pooling over sliding windows.
 
-use super::dispatch;
+use crate::op::Backend;
+use crate::shape::PoolSize;
 use candle_core::{Module, Result, Tensor};
-
-/// The sliding window of a pool over `D` axes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PoolSize<const D: usize> {
-    /// Sides of the window.
-    pub kernel: [usize; D],
-    /// Distances between two windows.
-    pub stride: [usize; D],
-    /// Entries added on either side, at most half of `kernel`.
-    pub padding: [usize; D],
-    /// Whether a last window may stick out of the padded input, as long as it starts inside the input or the left padding.
-    pub ceil_mode: bool,
-}
-
-impl<const D: usize> PoolSize<D> {
-    /// The same along every axis, without `ceil_mode`.
-    pub const fn new(kernel: usize, stride: usize, padding: usize) -> Self {
-        Self { kernel: [kernel; D], stride: [stride; D], padding: [padding; D], ceil_mode: false }
-    }
-}
 
 /// The maximum of each window; padding counts as minus infinity. Of equal values the first in row-major order gets the
 /// gradient.
@@ -61,15 +42,15 @@ impl<const D: usize> MaxPool<D> {
     ///
     /// # Errors
     ///
-    /// As [`portable::max_pool`](crate::portable::max_pool).
+    /// Where the window does not fit, the padding exceeds half of it, or the input is empty or of another rank.
     pub fn forward_with_indices(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        dispatch::max_pool_with_indices(x, &self.size)
+        Backend::of(x).max_pool_with_indices(x, &self.size)
     }
 }
 
 impl<const D: usize> Module for MaxPool<D> {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        dispatch::max_pool(x, &self.size)
+        Backend::of(x).max_pool(x, &self.size)
     }
 }
 
@@ -101,7 +82,7 @@ impl<const D: usize> AvgPool<D> {
 
 impl<const D: usize> Module for AvgPool<D> {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        dispatch::avg_pool(x, &self.size, self.count_include_pad)
+        Backend::of(x).avg_pool(x, &self.size, self.count_include_pad)
     }
 }
 
@@ -115,6 +96,6 @@ pub struct GlobalAvgPool2d;
 
 impl Module for GlobalAvgPool2d {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        dispatch::global_avg_pool2d(x)
+        Backend::of(x).global_avg_pool2d(x)
     }
 }

@@ -1,6 +1,6 @@
 //! Rectifier.
 
-use super::dispatch;
+use crate::op::Backend;
 use candle_core::{Module, Result, Tensor};
 
 /// `max(x, 0)` with derivative 0 at 0, as in PyTorch; NaN stays NaN.
@@ -17,6 +17,6 @@ pub struct Relu;
 
 impl Module for Relu {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        dispatch::relu(x)
+        Backend::of(x).relu(x)
     }
 }

@@ -1,6 +1,6 @@
 //! Layers to any output size: adaptive pooling, bilinear and nearest resampling.
 
-use super::dispatch;
+use crate::op::Backend;
 use candle_core::{Module, Result, Tensor};
 
 /// The maximum over `floor(o in / out) .. ceil((o + 1) in / out)` along every axis, as in PyTorch.
@@ -26,7 +26,7 @@ impl<const D: usize> AdaptiveMaxPool<D> {
     ///
     /// Where the input is empty or of another rank, or an output size is 0.
     pub fn forward_with_indices(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        dispatch::adaptive_max_pool_with_indices(x, self.output)
+        Backend::of(x).adaptive_max_pool_with_indices(x, self.output)
     }
 }
 
@@ -54,7 +54,7 @@ pub type AdaptiveAvgPool2d = AdaptiveAvgPool<2>;
 
 impl<const D: usize> Module for AdaptiveAvgPool<D> {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        dispatch::adaptive_avg_pool(x, self.output)
+        Backend::of(x).adaptive_avg_pool(x, self.output)
     }
 }
 
@@ -75,7 +75,7 @@ pub struct Bilinear2d {
 
 impl Module for Bilinear2d {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        dispatch::bilinear2d(x, self.output, self.align_corners)
+        Backend::of(x).bilinear2d(x, self.output, self.align_corners)
     }
 }
 
@@ -104,6 +104,6 @@ pub struct Nearest2d {
 
 impl Module for Nearest2d {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        dispatch::nearest2d(x, self.output)
+        Backend::of(x).nearest2d(x, self.output)
     }
 }

@@ -1,25 +1,9 @@
 //! Convolution as one matrix product over gathered windows.
 
-use crate::layer::{ConvConfig, ConvDims};
+use crate::shape::ConvDims;
 use candle_core::{Result, Tensor};
 
-/// Cross-correlation of images or sequences with kernels, as [`cpu::conv`](crate::cpu::conv).
-///
-/// # Shapes
-///
-/// `x` `[N, C, H, W]`, `weight` `[O, C / groups, kh, kw]`, `bias` `[O]`; the result `[N, O, H', W']`. In one dimension `[N, C, L]`,
-/// `[O, C / groups, k]`, `[O]` and `[N, O, L']`.
-///
-/// # Errors
-///
-/// Where the shapes or types do not fit or the input is empty.
-pub fn conv<const D: usize>(
-    x: &Tensor,
-    weight: &Tensor,
-    bias: Option<&Tensor>,
-    config: &ConvConfig<D>,
-) -> Result<Tensor> {
-    let d = ConvDims::new(x, weight, bias, config)?;
+pub(super) fn conv(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, d: ConvDims) -> Result<Tensor> {
     let rows = Tensor::new(d.rows.indices(d.out_height), x.device())?;
     let columns = Tensor::new(d.columns.indices(d.out_width), x.device())?;
     let (c, o) = (d.in_channels / d.groups, d.out_channels / d.groups);
@@ -47,5 +31,5 @@ pub fn conv<const D: usize>(
         Some(bias) => y.broadcast_add(&bias.reshape((1, d.out_channels, 1, 1))?)?,
         None => y,
     };
-    y.reshape(d.out_shape::<D>())
+    y.reshape(d.out_shape())
 }

@@ -1,22 +1,18 @@
 //! The recurrence of gated units, step by step.
 
-use crate::layer::GruDims;
+use crate::shape::GruDims;
 use candle_core::{Result, Tensor};
 use candle_nn::ops::sigmoid;
 
-/// The states of gated recurrent units, from what their gates see of the input; as [`cpu::gru`](crate::cpu::gru).
-///
-/// `backwards` runs from the last entry to the first. The states of the first `padding[n]` entries are zeros and no others see them.
-///
-/// # Shapes
-///
-/// `gates` `[N, L, 3 H]` (`W_i x + b_i`, in the order r, z, n), `weight` `[3 H, H]`, `bias` `[3 H]`; the result `[N, L, H]`.
-///
-/// # Errors
-///
-/// Where the shapes or types do not fit, the input is empty, or `padding` has not a number for each sequence, at most its length.
-pub fn gru(gates: &Tensor, weight: &Tensor, bias: &Tensor, padding: &[usize], backwards: bool) -> Result<Tensor> {
-    let GruDims { sequences, length, hidden } = GruDims::new(gates, weight, bias, padding)?;
+pub(crate) fn gru(
+    gates: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    padding: &[usize],
+    backwards: bool,
+    dims: GruDims,
+) -> Result<Tensor> {
+    let GruDims { sequences, length, hidden } = dims;
     let weight = weight.t()?.contiguous()?;
     let mut state = Tensor::zeros((sequences, hidden), gates.dtype(), gates.device())?;
     let mut states = Vec::with_capacity(length);

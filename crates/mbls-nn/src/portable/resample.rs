@@ -1,45 +1,7 @@
 //! Weighted sums of neighbours along both axes.
 
-use crate::axis::{Planes, Taps, output_shape, spatial};
+use crate::shape::{Planes, Taps, output_shape};
 use candle_core::{DType, Result, Tensor};
-
-/// Bilinear interpolation to any size.
-///
-/// # Shapes
-///
-/// `x` `[N, C, H, W]`; the result `[N, C, output[0], output[1]]`.
-///
-/// # Errors
-///
-/// Where the input is empty or has other than four dimensions, or an output size is 0.
-pub fn bilinear2d(x: &Tensor, output: [usize; 2], align_corners: bool) -> Result<Tensor> {
-    resample(x, &bilinear_taps(x, output, align_corners)?)
-}
-
-pub(crate) fn bilinear_taps(x: &Tensor, output: [usize; 2], align_corners: bool) -> Result<Planes<Taps>> {
-    let [height, width] = spatial::<2>(x, "bilinear")?;
-    let rows = Taps::linear(height, output[0], align_corners, "bilinear")?;
-    Ok(Planes { rows, columns: Taps::linear(width, output[1], align_corners, "bilinear")? })
-}
-
-/// Interpolation to any size by the nearest entry.
-///
-/// # Shapes
-///
-/// `x` `[N, C, H, W]`; the result `[N, C, output[0], output[1]]`.
-///
-/// # Errors
-///
-/// As [`bilinear2d`].
-pub fn nearest2d(x: &Tensor, output: [usize; 2]) -> Result<Tensor> {
-    resample(x, &nearest_taps(x, output)?)
-}
-
-pub(crate) fn nearest_taps(x: &Tensor, output: [usize; 2]) -> Result<Planes<Taps>> {
-    let [height, width] = spatial::<2>(x, "nearest")?;
-    let rows = Taps::nearest(height, output[0], "nearest")?;
-    Ok(Planes { rows, columns: Taps::nearest(width, output[1], "nearest")? })
-}
 
 /// Half-precision inputs are summed in `f32`.
 pub(super) fn resample(x: &Tensor, p: &Planes<Taps>) -> Result<Tensor> {

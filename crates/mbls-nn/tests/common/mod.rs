@@ -4,6 +4,140 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 
+/// The operations of one back end as functions, so that a test can run over several.
+macro_rules! form {
+    ($(#[$attribute:meta])* $form:ident, $backend:ident) => {
+        $(#[$attribute])*
+        pub(crate) mod $form {
+            use candle_core::{Result, Tensor};
+            use mbls_nn::op::{Backend, BatchNormEpilogue, BatchNormOutput, Statistics};
+            use mbls_nn::{ConvConfig, ConvEpilogue, PoolSize};
+
+            const BACKEND: Backend = Backend::$backend;
+
+            pub(crate) fn conv<const D: usize>(
+                x: &Tensor,
+                weight: &Tensor,
+                bias: Option<&Tensor>,
+                config: &ConvConfig<D>,
+            ) -> Result<Tensor> {
+                BACKEND.conv(x, weight, bias, config)
+            }
+
+            pub(crate) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+                BACKEND.linear(x, weight, bias)
+            }
+
+            pub(crate) fn batch_norm_train(x: &Tensor, w: &Tensor, b: &Tensor, eps: f64) -> Result<BatchNormOutput> {
+                BACKEND.batch_norm(x, [w, b], Statistics::OfBatch, BatchNormEpilogue::Nothing, eps)
+            }
+
+            pub(crate) fn batch_norm_relu_train(
+                x: &Tensor,
+                residual: Option<&Tensor>,
+                w: &Tensor,
+                b: &Tensor,
+                eps: f64,
+            ) -> Result<BatchNormOutput> {
+                BACKEND.batch_norm(x, [w, b], Statistics::OfBatch, BatchNormEpilogue::Relu(residual), eps)
+            }
+
+            pub(crate) fn batch_norm(
+                x: &Tensor,
+                w: &Tensor,
+                b: &Tensor,
+                mean: &Tensor,
+                variance: &Tensor,
+                eps: f64,
+            ) -> Result<Tensor> {
+                let statistics = Statistics::Given { mean, variance };
+                Ok(BACKEND.batch_norm(x, [w, b], statistics, BatchNormEpilogue::Nothing, eps)?.output)
+            }
+
+            pub(crate) fn batch_norm_relu(
+                x: &Tensor,
+                residual: Option<&Tensor>,
+                w: &Tensor,
+                b: &Tensor,
+                mean: &Tensor,
+                variance: &Tensor,
+                eps: f64,
+            ) -> Result<Tensor> {
+                let statistics = Statistics::Given { mean, variance };
+                Ok(BACKEND.batch_norm(x, [w, b], statistics, BatchNormEpilogue::Relu(residual), eps)?.output)
+            }
+
+            pub(crate) fn max_pool<const D: usize>(x: &Tensor, size: &PoolSize<D>) -> Result<Tensor> {
+                BACKEND.max_pool(x, size)
+            }
+
+            pub(crate) fn max_pool_with_indices<const D: usize>(
+                x: &Tensor,
+                size: &PoolSize<D>,
+            ) -> Result<(Tensor, Tensor)> {
+                BACKEND.max_pool_with_indices(x, size)
+            }
+
+            pub(crate) fn adaptive_max_pool_with_indices<const D: usize>(
+                x: &Tensor,
+                output: [usize; D],
+            ) -> Result<(Tensor, Tensor)> {
+                BACKEND.adaptive_max_pool_with_indices(x, output)
+            }
+
+            pub(crate) fn avg_pool<const D: usize>(x: &Tensor, size: &PoolSize<D>, padding: bool) -> Result<Tensor> {
+                BACKEND.avg_pool(x, size, padding)
+            }
+
+            pub(crate) fn adaptive_avg_pool<const D: usize>(x: &Tensor, output: [usize; D]) -> Result<Tensor> {
+                BACKEND.adaptive_avg_pool(x, output)
+            }
+
+            pub(crate) fn global_avg_pool2d(x: &Tensor) -> Result<Tensor> {
+                BACKEND.global_avg_pool2d(x)
+            }
+
+            pub(crate) fn bilinear2d(x: &Tensor, output: [usize; 2], align_corners: bool) -> Result<Tensor> {
+                BACKEND.bilinear2d(x, output, align_corners)
+            }
+
+            pub(crate) fn nearest2d(x: &Tensor, output: [usize; 2]) -> Result<Tensor> {
+                BACKEND.nearest2d(x, output)
+            }
+
+            pub(crate) fn relu(x: &Tensor) -> Result<Tensor> {
+                BACKEND.relu(x)
+            }
+
+            pub(crate) fn embedding(weight: &Tensor, indices: &Tensor, padding_idx: Option<u32>) -> Result<Tensor> {
+                BACKEND.embedding(weight, indices, padding_idx)
+            }
+
+            pub(crate) fn gru(
+                gates: &Tensor,
+                weight: &Tensor,
+                bias: &Tensor,
+                padding: &[usize],
+                backwards: bool,
+            ) -> Result<Tensor> {
+                BACKEND.gru(gates, weight, bias, padding, backwards)
+            }
+
+            pub(crate) fn conv1d_channels_last(x: &Tensor, weight: &Tensor, bias: &Tensor, epilogue: ConvEpilogue) -> Result<Tensor> {
+                BACKEND.conv1d_channels_last(x, weight, bias, epilogue)
+            }
+        }
+    };
+}
+
+form!(portable, Portable);
+form!(cpu, Cpu);
+form!(
+    #[cfg(feature = "cuda")]
+    cuda,
+    Cuda
+);
+
 /// Numbers that look random, without ties and away from 0, in `(-1, 1)`.
 pub(crate) fn noise(shape: &[usize], salt: u64) -> Result<Tensor> {
     let n: usize = shape.iter().product();
@@ -13,7 +147,8 @@ pub(crate) fn noise(shape: &[usize], salt: u64) -> Result<Tensor> {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         let u = ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64;
-        // A finite difference that crosses a kink would mislead: keep clear of 0.
+        // A finite difference that crosses 0, where ReLU has no derivative, would mislead: keep
+        // clear of 0.
         if u < 0.5 { -1.0 + 1.98 * u } else { 0.01 + 1.98 * (u - 0.5) }
     };
     Tensor::from_vec((0..n).map(value).collect::<Vec<f64>>(), shape, &Device::Cpu)

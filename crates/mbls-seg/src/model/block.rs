@@ -2,7 +2,7 @@
 
 use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{Conv2d, Conv2dConfig, ConvInit};
+use mbls_nn::{Conv2d, ConvConfig, ConvInit};
 use mbls_vision::model::ConvNorm;
 
 /// `relu(norm(conv(x)))` of the input's size; a separable convolution first looks around in every channel, then mixes these.
@@ -34,13 +34,13 @@ impl Block {
     /// A separable convolution's parts are `0` and `1` of `conv`.
     pub(super) fn new(shape: BlockShape, conv: VarBuilder, norm: VarBuilder) -> Result<Self> {
         let BlockShape { channels, kernel, dilation, separable, init } = shape;
-        let plain = Conv2dConfig { init, ..Conv2dConfig::default() };
-        let dilated = Conv2dConfig { dilation: [dilation; 2], ..plain };
+        let plain = ConvConfig { init, ..ConvConfig::before_norm() };
+        let dilated = ConvConfig { dilation: [dilation; 2], ..plain };
         if !separable {
             return Ok(Self { depthwise: None, unit: ConvNorm::new(channels, kernel, dilated, conv, norm)? });
         }
         let padding = [kernel / 2 * dilation; 2];
-        let apart = Conv2dConfig { groups: channels[0], padding, ..dilated };
+        let apart = ConvConfig { groups: channels[0], padding, ..dilated };
         let depthwise = Conv2d::new(channels[0], channels[0], [kernel; 2], apart, conv.pp("0"))?;
         Ok(Self { depthwise: Some(depthwise), unit: ConvNorm::new(channels, 1, plain, conv.pp("1"), norm)? })
     }

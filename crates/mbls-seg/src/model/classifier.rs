@@ -3,7 +3,7 @@
 use super::size_of;
 use candle_core::{Module, Result, Tensor};
 use candle_nn::VarBuilder;
-use mbls_nn::{Bilinear2d, Conv2d, Conv2dConfig, ConvInit};
+use mbls_nn::{Bilinear2d, Conv2d, ConvConfig, ConvInit};
 
 /// A convolution with bias, whose result is brought to the size of the picture by bilinear interpolation.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ impl Classifier {
         vb: VarBuilder,
     ) -> Result<Self> {
         let [features, classes] = channels;
-        let config = Conv2dConfig { padding: [kernel / 2; 2], bias: true, init, ..Conv2dConfig::default() };
+        let config = ConvConfig { padding: [kernel / 2; 2], bias: true, init, ..ConvConfig::before_norm() };
         Ok(Self { conv: Conv2d::new(features, classes, [kernel; 2], config, vb)?, align_corners })
     }
 

@@ -3,7 +3,7 @@
 use super::ConvNorm;
 use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{AvgPool2d, Conv2dConfig, ConvInit};
+use mbls_nn::{AvgPool2d, ConvConfig, ConvInit};
 
 /// What a residual network consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,13 +71,13 @@ enum Skip {
 impl ResidualBlock {
     pub(super) fn new(shape: BlockShape, vb: VarBuilder) -> Result<Self> {
         let BlockShape { inputs, inner, outputs, .. } = shape;
-        let plain = Conv2dConfig { init: shape.init, ..Conv2dConfig::default() };
-        let strided = Conv2dConfig { stride: [shape.stride; 2], ..plain };
-        let dilated = Conv2dConfig { dilation: [shape.dilation; 2], groups: shape.groups, ..plain };
+        let plain = ConvConfig { init: shape.init, ..ConvConfig::before_norm() };
+        let strided = ConvConfig { stride: [shape.stride; 2], ..plain };
+        let dilated = ConvConfig { dilation: [shape.dilation; 2], groups: shape.groups, ..plain };
         let unit = |number: usize, channels, kernel, config| {
             ConvNorm::new(channels, kernel, config, vb.pp(format!("conv{number}")), vb.pp(format!("bn{number}")))
         };
-        let middle = Conv2dConfig { stride: strided.stride, ..dilated };
+        let middle = ConvConfig { stride: strided.stride, ..dilated };
         let (units, last) = match shape.block {
             Block::Basic => (vec![unit(1, [inputs, inner], 3, middle)?], unit(2, [inner, outputs], 3, dilated)?),
             Block::Bottleneck => (

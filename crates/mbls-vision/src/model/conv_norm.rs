@@ -2,7 +2,7 @@
 
 use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{BatchNorm2d, Conv2d, Conv2dConfig};
+use mbls_nn::{BatchNorm2d, Conv2d, ConvConfig};
 
 /// `norm(conv(x))`, the convolution keeping the size up to its stride: what residual networks and the heads on them consist of.
 ///
@@ -13,11 +13,11 @@ use mbls_nn::{BatchNorm2d, Conv2d, Conv2dConfig};
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
-/// use mbls_nn::{Conv2dConfig, ParamStore};
+/// use mbls_nn::{ConvConfig, ParamStore};
 /// use mbls_vision::model::ConvNorm;
 ///
 /// let vb = ParamStore::new(1, DType::F32, &Device::Cpu).var_builder();
-/// let config = Conv2dConfig { dilation: [6; 2], ..Conv2dConfig::default() };
+/// let config = ConvConfig { dilation: [6; 2], ..ConvConfig::before_norm() };
 /// let layer = ConvNorm::new([3, 8], 3, config, vb.pp("conv"), vb.pp("bn"))?;
 /// let y = layer.forward_relu(&Tensor::zeros((2, 3, 9, 7), DType::F32, &Device::Cpu)?, None, true)?;
 /// assert_eq!(y.dims(), [2, 8, 9, 7]);
@@ -38,13 +38,13 @@ impl ConvNorm {
     pub fn new(
         channels: [usize; 2],
         kernel: usize,
-        config: Conv2dConfig,
+        config: ConvConfig<2>,
         conv: VarBuilder,
         norm: VarBuilder,
     ) -> Result<Self> {
         let [inputs, outputs] = channels;
         let padding = config.dilation.map(|dilation| (kernel / 2).saturating_mul(dilation));
-        let conv = Conv2d::new(inputs, outputs, [kernel; 2], Conv2dConfig { padding, ..config }, conv)?;
+        let conv = Conv2d::new(inputs, outputs, [kernel; 2], ConvConfig { padding, ..config }, conv)?;
         Ok(Self { conv, norm: BatchNorm2d::new(outputs, norm)? })
     }
 

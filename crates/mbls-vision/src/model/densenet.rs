@@ -4,7 +4,7 @@ use super::check_pictures;
 use super::head::Head;
 use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{AvgPool2d, BatchNorm2d, Conv2d, Conv2dConfig, ConvInit, GlobalAvgPool2d};
+use mbls_nn::{AvgPool2d, BatchNorm2d, Conv2d, ConvConfig, ConvInit, GlobalAvgPool2d};
 
 /// Beyond every network; keeps sizes from overflowing.
 const WIDEST: usize = 1 << 16;
@@ -116,7 +116,7 @@ enum Part {
 }
 
 fn convolution(inputs: usize, outputs: usize, kernel: usize, vb: VarBuilder) -> Result<Conv2d> {
-    let config = Conv2dConfig { padding: [kernel / 2; 2], init: ConvInit::TorchUniform, ..Conv2dConfig::default() };
+    let config = ConvConfig { padding: [kernel / 2; 2], init: ConvInit::TorchUniform, ..ConvConfig::before_norm() };
     Conv2d::new(inputs, outputs, [kernel; 2], config, vb)
 }
 

@@ -5,7 +5,7 @@ use super::head::Head;
 use super::{ConvNorm, ResNetConfig, StageDilation, Stem, check_pictures};
 use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{AdaptiveAvgPool2d, Conv2dConfig, Dropout, GlobalAvgPool2d, MaxPool2d};
+use mbls_nn::{AdaptiveAvgPool2d, ConvConfig, Dropout, GlobalAvgPool2d, MaxPool2d};
 
 /// A residual network without its classifier: the stem and the stages, whose results a segmentation network builds on.
 ///
@@ -46,7 +46,7 @@ impl ResNetEncoder {
     pub fn new(config: &ResNetConfig, vb: VarBuilder) -> Result<Self> {
         config.validate()?;
         let (kernel, stride) = if config.stem == Stem::Large { (7, 2) } else { (3, 1) };
-        let convolution = Conv2dConfig { stride: [stride; 2], init: config.init, ..Conv2dConfig::default() };
+        let convolution = ConvConfig { stride: [stride; 2], init: config.init, ..ConvConfig::before_norm() };
         let channels = [config.in_channels, config.stem_width];
         let stem = ConvNorm::new(channels, kernel, convolution, vb.pp("conv1"), vb.pp("bn1"))?;
         let (mut inputs, mut dilation, mut stages) = (config.stem_width, 1, Vec::new());

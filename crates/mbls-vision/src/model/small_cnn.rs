@@ -4,7 +4,7 @@ use super::ConvNorm;
 use super::head::Head;
 use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{Conv2dConfig, Dropout, MaxPool2d};
+use mbls_nn::{ConvConfig, Dropout, MaxPool2d};
 
 /// Shape of a [`SmallCnn`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl SmallCnn {
         let [first, second, third] = config.channels;
         let layer = |number: usize, inputs, outputs| {
             let (conv, norm) = (vb.pp(format!("conv{number}")), vb.pp(format!("bn{number}")));
-            ConvNorm::new([inputs, outputs], 3, Conv2dConfig::default(), conv, norm)
+            ConvNorm::new([inputs, outputs], 3, ConvConfig::<2>::before_norm(), conv, norm)
         };
         let convolutions = [layer(1, inputs, first)?, layer(2, first, second)?, layer(3, second, third)?];
         let fc = Head::new(third * (height / shrink) * (width / shrink), config.classes, vb.pp("fc"))?;

@@ -9,20 +9,16 @@ use super::stored::Stored;
 use crate::simd::Real;
 use candle_core::backend::BackendStorage;
 use candle_core::cuda_backend::cudarc::driver::{
-    CudaFunction, CudaSlice, CudaView, DeviceRepr, LaunchArgs, LaunchConfig, PushKernelArg,
+    CudaFunction, CudaSlice, CudaView, DeviceRepr, LaunchArgs, PushKernelArg,
 };
-use candle_core::cuda_backend::cudarc::nvrtc::{CompileError, CompileOptions, compile_ptx_with_opts};
 use candle_core::cuda_backend::{CudaDType, CudaDevice, WrapErr};
 use candle_core::op::BackpropOp;
 use candle_core::{CpuStorage, CudaStorage, CustomOp2, DType, Layout, Result, Storage, Tensor, bail};
 use half::{bf16, f16};
-use std::panic::catch_unwind;
-use std::sync::{Arc, OnceLock};
+use mbls_cuda::{Module, THREADS, grid};
+use std::sync::Arc;
 
-const SOURCE: &str = include_str!("kernel.cu");
-
-/// Threads per block, `MAX_THREADS` of the source.
-const THREADS: u32 = 256;
+static LOSSES: Module = Module::new("mbls-fused-loss", "the fused losses", "kernel.cu", &[include_str!("kernel.cu")]);
 
 /// Blocks go on to further rows where there are more; the same number on every device, for the same bits.
 const MAX_BLOCKS: u64 = 4096;
@@ -31,31 +27,9 @@ const MAX_BLOCKS: u64 = 4096;
 const CLASSES_OF_A_WARP: u32 = 1024;
 
 /// A type that logits are stored in, on the device.
-trait Element: Stored<Compute: CudaDType + DeviceRepr> + CudaDType + DeviceRepr {
-    /// What names the type in the source and in the names of modules.
-    const NAME: &'static str;
+trait Element: Stored<Compute: CudaDType + DeviceRepr> + mbls_cuda::Element {}
 
-    /// The compiled source; it does not depend on the device.
-    fn ptx() -> &'static OnceLock<String>;
-}
-
-macro_rules! element {
-    ($type:ty, $name:literal) => {
-        impl Element for $type {
-            const NAME: &'static str = $name;
-
-            fn ptx() -> &'static OnceLock<String> {
-                static PTX: OnceLock<String> = OnceLock::new();
-                &PTX
-            }
-        }
-    };
-}
-
-element!(f64, "F64");
-element!(f32, "F32");
-element!(f16, "F16");
-element!(bf16, "BF16");
+impl<T: Stored<Compute: CudaDType + DeviceRepr> + mbls_cuda::Element> Element for T {}
 
 /// `Plan` of the source.
 #[derive(Clone, Copy)]
@@ -238,7 +212,7 @@ impl OnDevice {
         let blocks = self.blocks();
         // SAFETY: every block writes its three numbers before `add_terms` reads them.
         let mut partial = unsafe { device.alloc::<f64>(3 * blocks as usize)? };
-        let kernel = self.kernel::<T>(device, "terms")?;
+        let kernel = self.kernel::<T>(device, Pass::Terms)?;
         let mut launch = stream.launch_builder(&kernel);
         self.arguments::<T>(&mut launch, &logits)?.arg(&mut partial);
         // SAFETY: the arguments are those of the kernel, with as many numbers as the extent says: `view` has checked the
@@ -247,7 +221,7 @@ impl OnDevice {
 
         // SAFETY: the kernel writes all four.
         let (mut total, mut terms) = unsafe { (device.alloc::<T::Compute>(1)?, device.alloc::<T::Compute>(3)?) };
-        let kernel = function::<T>(device, "add_terms")?;
+        let kernel = LOSSES.kernel::<T>(device, "add_terms")?;
         let mut launch = stream.launch_builder(&kernel);
         launch.arg(&partial).arg(&blocks).arg(&self.scalars).arg(&mut total).arg(&mut terms);
         // SAFETY: the arguments are those of the kernel, three numbers a block, room for a total and three terms.
@@ -274,7 +248,7 @@ impl OnDevice {
         };
         // SAFETY: the kernel writes every number.
         let mut gradient = unsafe { device.alloc::<T>(layout.shape().elem_count())? };
-        let kernel = self.kernel::<T>(device, "gradient")?;
+        let kernel = self.kernel::<T>(device, Pass::Gradient)?;
         let mut launch = stream.launch_builder(&kernel);
         self.arguments::<T>(&mut launch, &logits)?.arg(&upstream).arg(&mut gradient);
         // SAFETY: as for the values; the gradient has as many numbers as the logits, and there is one upstream factor.
@@ -305,10 +279,18 @@ impl OnDevice {
         Ok(launch.arg(&self.scalars).arg(&self.extent))
     }
 
-    fn kernel<T: Element>(&self, device: &CudaDevice, what: &str) -> Result<CudaFunction> {
-        let layout = if self.extent.positions == 1 { "rows" } else { "columns" };
-        let penalty = if self.has_penalty { "_penalty" } else { "" };
-        function::<T>(device, &format!("{layout}_{what}{penalty}"))
+    fn kernel<T: Element>(&self, device: &CudaDevice, what: Pass) -> Result<CudaFunction> {
+        let name = match (self.extent.positions == 1, what, self.has_penalty) {
+            (true, Pass::Terms, false) => "rows_terms",
+            (true, Pass::Terms, true) => "rows_terms_penalty",
+            (true, Pass::Gradient, false) => "rows_gradient",
+            (true, Pass::Gradient, true) => "rows_gradient_penalty",
+            (false, Pass::Terms, false) => "columns_terms",
+            (false, Pass::Terms, true) => "columns_terms_penalty",
+            (false, Pass::Gradient, false) => "columns_gradient",
+            (false, Pass::Gradient, true) => "columns_gradient_penalty",
+        };
+        LOSSES.kernel::<T>(device, name)
     }
 
     fn blocks(&self) -> u32 {
@@ -354,61 +336,31 @@ impl CustomOp2 for Gradient {
     }
 }
 
-fn grid(blocks: u32) -> LaunchConfig {
-    LaunchConfig { grid_dim: (blocks, 1, 1), block_dim: (THREADS, 1, 1), shared_mem_bytes: 0 }
-}
-
-fn function<T: Element>(device: &CudaDevice, name: &str) -> Result<CudaFunction> {
-    let ptx = match T::ptx().get() {
-        Some(ptx) => ptx,
-        None => {
-            let compiled = compile(T::NAME)?;
-            T::ptx().get_or_init(|| compiled)
-        }
-    };
-    Ok(device.get_or_load_custom_func(name, &format!("mbls-fused-loss-{}", T::NAME), ptx)?.into_cuda_function())
-}
-
-fn compile(element: &str) -> Result<String> {
-    let options = CompileOptions {
-        options: vec![format!("--define-macro=STORED_{element}")],
-        name: Some("kernel.cu".into()),
-        ..CompileOptions::default()
-    };
-    // cudarc panics where it does not find the library.
-    match catch_unwind(|| compile_ptx_with_opts(SOURCE, options)) {
-        Ok(Ok(ptx)) => Ok(ptx.to_src()),
-        Ok(Err(CompileError::CompileError { nvrtc, log, .. })) => {
-            bail!("the kernels of the fused losses for {element}: {nvrtc:?}: {}", log.to_string_lossy())
-        }
-        Ok(Err(error)) => bail!("the kernels of the fused losses for {element}: {error}"),
-        Err(_) => {
-            bail!("the kernels of the fused losses need NVRTC, a library of the CUDA toolkit, which was not found")
-        }
-    }
+/// What a kernel computes of the rows.
+#[derive(Clone, Copy)]
+enum Pass {
+    /// The three terms of the loss.
+    Terms,
+    /// The gradient of the logits.
+    Gradient,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn entries(ptx: &str) -> Vec<&str> {
-        ptx.lines().filter_map(|line| line.strip_prefix(".visible .entry ")?.strip_suffix('(')).collect()
-    }
+    use mbls_cuda::{ELEMENTS, entry_points};
 
     /// Needs the compiler, not a device.
     #[test]
     fn every_kernel_compiles_for_every_type() {
-        for element in [f64::NAME, f32::NAME, f16::NAME, bf16::NAME] {
-            let ptx = match compile(element) {
+        for element in ELEMENTS {
+            let ptx = match LOSSES.compile(element) {
                 Err(error) if error.to_string().contains("was not found") => {
                     eprintln!("skipped: {error}");
                     return;
                 }
                 ptx => ptx.expect("a source that compiles"),
             };
-            let mut found = entries(&ptx);
-            found.sort_unstable();
             let expected = [
                 "add_terms",
                 "columns_gradient",
@@ -420,13 +372,13 @@ mod tests {
                 "rows_terms",
                 "rows_terms_penalty",
             ];
-            assert_eq!(found, expected, "{element}");
+            assert_eq!(entry_points(&ptx), expected, "{element}");
         }
     }
 
     #[test]
     fn a_source_that_does_not_compile_is_an_error_with_the_log() {
-        match compile("F8") {
+        match LOSSES.compile("F8") {
             Err(error) if error.to_string().contains("was not found") => eprintln!("skipped: {error}"),
             result => {
                 let error = result.expect_err("no such type").to_string();

@@ -12,32 +12,16 @@ use super::kernel::columns::Grid;
 use super::kernel::sum;
 use super::values::{Float, for_float, held, narrow, storage, stored};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
-use crate::layer::{ConvConfig, ConvDims};
+use crate::shape::ConvDims;
 use candle_core::{Result, Shape, Storage, Tensor};
 use offsets::Offsets;
 use plan::{Plan, flip};
 use winograd::Winograd;
 
-/// Cross-correlation of images or sequences with kernels, as [`portable::conv`](crate::portable::conv).
-///
 /// With 3x3 kernels at stride 1 and many channels, sums and differences of neighbouring inputs are multiplied: an infinite or
 /// NaN input makes not only the outputs that see it NaN, but also their neighbours within tiles of 2x2.
-///
-/// # Shapes
-///
-/// `x` `[N, C, H, W]`, `weight` `[O, C / groups, kh, kw]`, `bias` `[O]`; the result `[N, O, H', W']`. In one dimension `[N, C, L]`,
-/// `[O, C / groups, k]`, `[O]` and `[N, O, L']`.
-///
-/// # Errors
-///
-/// Where the shapes or types do not fit or the input is empty.
-pub fn conv<const D: usize>(
-    x: &Tensor,
-    weight: &Tensor,
-    bias: Option<&Tensor>,
-    config: &ConvConfig<D>,
-) -> Result<Tensor> {
-    let op = Convolution::<D>(ConvDims::new(x, weight, bias, config)?);
+pub(super) fn conv(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dims: ConvDims) -> Result<Tensor> {
+    let op = Convolution(dims);
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
     match bias {
         Some(bias) => {
@@ -48,9 +32,9 @@ pub fn conv<const D: usize>(
     }
 }
 
-struct Convolution<const D: usize>(ConvDims);
+struct Convolution(ConvDims);
 
-impl<const D: usize> Convolution<D> {
+impl Convolution {
     fn plan(&self) -> Plan {
         let d = &self.0;
         let grid = Grid {
@@ -65,7 +49,7 @@ impl<const D: usize> Convolution<D> {
     }
 
     fn out_shape(&self) -> Shape {
-        Shape::from(self.0.out_shape::<D>())
+        Shape::from(self.0.out_shape())
     }
 
     fn forward<T: Float>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
@@ -121,7 +105,7 @@ impl<const D: usize> Convolution<D> {
     }
 }
 
-impl<const D: usize> Operation for Convolution<D> {
+impl Operation for Convolution {
     fn name(&self) -> &'static str {
         "convolution"
     }

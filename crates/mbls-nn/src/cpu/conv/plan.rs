@@ -3,7 +3,7 @@
 use crate::cpu::kernel::columns::{Grid, gather, scatter_add};
 use crate::cpu::kernel::matrix::{GAP, Matrix, multiply, multiply_strided};
 use crate::cpu::values::Float;
-use crate::window::Window;
+use crate::shape::Window;
 use std::ops::Range;
 
 /// Entries of a column matrix: small enough for the second-level cache and for few enough memory pages.

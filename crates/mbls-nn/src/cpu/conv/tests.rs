@@ -5,7 +5,7 @@ use super::plan::{Plan, flip};
 use super::windows;
 use super::winograd::Winograd;
 use crate::cpu::kernel::columns::Grid;
-use crate::window::Window;
+use crate::shape::Window;
 
 /// The convolution of `x` and the gradients of `x` and `weight`, by the definition.
 fn defined(plan: &Plan, x: &[f64], weight: &[f64], bias: &[f64], dy: &[f64]) -> [Vec<f64>; 3] {

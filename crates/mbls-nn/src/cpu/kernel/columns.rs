@@ -1,7 +1,7 @@
 //! Windows of an image as the columns of a matrix, and back.
 
 use crate::cpu::values::Float;
-use crate::window::Window;
+use crate::shape::Window;
 use std::ops::Range;
 
 /// How windows lie in a plane.

@@ -2,7 +2,7 @@
 
 use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{AvgPool2d, BatchNorm2d, Conv2d, Conv2dConfig, GlobalAvgPool2d, Linear, Relu};
+use mbls_nn::{AvgPool2d, BatchNorm2d, Conv2d, ConvConfig, GlobalAvgPool2d, Linear, Relu};
 use std::collections::BTreeMap;
 
 /// Shape of every key of a `state_dict`.
@@ -22,7 +22,7 @@ pub(crate) fn build(shapes: &Shapes, vb: VarBuilder) -> Result<Option<Box<dyn Mo
 
 fn conv(shapes: &Shapes, name: &str, stride: usize, vb: &VarBuilder) -> Result<Conv2d> {
     let shape = &shapes[&format!("{name}.weight")];
-    let config = Conv2dConfig { stride: [stride; 2], padding: [shape[2] / 2; 2], ..Default::default() };
+    let config = ConvConfig { stride: [stride; 2], padding: [shape[2] / 2; 2], ..ConvConfig::before_norm() };
     Conv2d::new(shape[1], shape[0], [shape[2]; 2], config, vb.pp(name))
 }
 

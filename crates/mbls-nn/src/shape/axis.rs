@@ -1,6 +1,6 @@
 //! What pooling and resampling see along one axis.
 
-use crate::layer::PoolSize;
+use super::pool::PoolSize;
 use candle_core::{Result, Tensor, bail};
 use std::ops::Range;
 
@@ -19,7 +19,8 @@ pub(crate) struct Spans {
 }
 
 impl Spans {
-    /// A window that slides. With `ceil_mode` the last one may stick out, but starts inside the input or the left padding.
+    /// A window that slides. With `ceil_mode` the last one may stick out, but starts inside the
+    /// input or the left padding.
     fn sliding(input: usize, [kernel, stride, padding]: [usize; 3], ceil_mode: bool, what: &str) -> Result<Self> {
         for (field, value) in [("kernel", kernel), ("stride", stride)] {
             if value == 0 {
@@ -79,7 +80,8 @@ impl Spans {
         self.spans.iter().map(|span| (span.start + k).min(span.end - 1) as u32).collect()
     }
 
-    /// The output positions that see each input entry: neighbours, as neither ends of spans ever decrease.
+    /// The output positions that see each input entry: neighbours, as neither ends of spans ever
+    /// decrease.
     #[cfg(any(test, feature = "cuda"))]
     pub(crate) fn readers(&self) -> Vec<Range<usize>> {
         readers(&self.spans, self.input)
@@ -105,8 +107,9 @@ pub(crate) struct Taps {
 }
 
 impl Taps {
-    /// Linear interpolation to `output` positions, as in PyTorch: with `align_corners` the first and last entries
-    /// coincide, else the pixels' outer edges do, and positions before the first centre take the first entry.
+    /// Linear interpolation to `output` positions, as in PyTorch: with `align_corners` the first
+    /// and last entries coincide, else the pixels' outer edges do, and positions before the first
+    /// centre take the first entry.
     pub(crate) fn linear(input: usize, output: usize, align_corners: bool, what: &str) -> Result<Self> {
         if output == 0 {
             bail!("{what}: output size = 0, expected at least 1");
@@ -178,7 +181,8 @@ fn readers(spans: &[Range<usize>], input: usize) -> Vec<Range<usize>> {
     readers
 }
 
-/// The planes of `[N, C, L]` or `[N, C, H, W]`, whose spatial rank is `D`, and what is done along both axes.
+/// The planes of `[N, C, L]` or `[N, C, H, W]`, whose spatial rank is `D`, and what is done along
+/// both axes.
 #[derive(Clone, Debug)]
 pub(crate) struct Planes<A> {
     pub(crate) rows: A,

@@ -7,7 +7,7 @@ use super::kernel::matrix::{Matrix, multiply};
 use super::kernel::{sum::gated, time};
 use super::values::{Float, for_float, held, narrow, storage, stored};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
-use crate::layer::{AfterTimeConv, TimeConvDims};
+use crate::shape::{ChannelsLastDims, ConvEpilogue};
 use candle_core::{Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 use std::sync::{Arc, OnceLock};
@@ -18,20 +18,15 @@ const BLOCKS: usize = 32;
 /// Entries of those gradients; fewer tasks where that is more.
 const SUMS: usize = 1 << 22;
 
-/// As [`portable::time_conv`](crate::portable::time_conv).
-///
-/// # Shapes
-///
-/// `x` `[N, L, C]`, `weight` `[O, C, k]`, `bias` `[O]`; the result `[N, L', O]`, after [`AfterTimeConv::ReluMax`] `[N, O]`.
-///
-/// # Errors
-///
-/// As there.
-pub fn time_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, then: AfterTimeConv) -> Result<Tensor> {
-    let dims = TimeConvDims::new(x, weight, bias, then)?;
+pub(super) fn conv1d_channels_last(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    dims: ChannelsLastDims,
+) -> Result<Tensor> {
     let inputs = [&x.contiguous()?, &weight.contiguous()?, &bias.contiguous()?];
-    let op = Convolution { dims, then, tracked: graph::tracks(&inputs), places: Arc::default() };
-    let keep = Keep { inputs: [true, true, false], result: then != AfterTimeConv::Nothing };
+    let op = Convolution { dims, tracked: graph::tracks(&inputs), places: Arc::default() };
+    let keep = Keep { inputs: [true, true, false], result: dims.epilogue != ConvEpilogue::Nothing };
     graph::apply(op, inputs, keep)
 }
 
@@ -43,8 +38,7 @@ enum Places {
 }
 
 struct Convolution {
-    dims: TimeConvDims,
-    then: AfterTimeConv,
+    dims: ChannelsLastDims,
     /// Whether a backward pass may follow.
     tracked: bool,
     /// Filled in by the forward pass.
@@ -75,7 +69,7 @@ impl Convolution {
     }
 
     fn forward<T: Float>(&self, x: &[T], weight: &[T], bias: &[T]) -> (Vec<T>, Places) {
-        let TimeConvDims { sequences, length, inputs, outputs, positions, pooled, .. } = self.dims;
+        let ChannelsLastDims { sequences, length, inputs, outputs, positions, pooled, .. } = self.dims;
         let weight = transpose_each(&self.rows(weight), outputs, self.depth());
         let weight = Matrix::new(&weight, self.depth(), outputs);
         let mut y = vec![T::zero(); sequences * pooled * outputs];
@@ -85,19 +79,19 @@ impl Convolution {
         };
         let each = y.par_chunks_mut(pooled * outputs).zip(x.par_chunks(length * inputs));
         let scratch = || (vec![T::zero(); positions * outputs], time::Best::new(outputs));
-        let places = match self.then {
-            AfterTimeConv::Nothing => {
+        let places = match self.dims.epilogue {
+            ConvEpilogue::Nothing => {
                 each.for_each(|(y, x)| convolve(x, y));
                 Places::None
             }
-            AfterTimeConv::Relu => {
+            ConvEpilogue::Relu => {
                 each.for_each(|(y, x)| {
                     convolve(x, y);
                     time::rectify(y);
                 });
                 Places::None
             }
-            AfterTimeConv::ReluMaxPool(pool) => {
+            ConvEpilogue::ReluMaxPool(pool) => {
                 let mut offsets = vec![0u8; if self.tracked { sequences * pooled * outputs } else { 0 }];
                 let mut parts: Vec<&mut [u8]> = offsets.chunks_mut(pooled * outputs).collect();
                 parts.resize_with(sequences, Default::default);
@@ -107,7 +101,7 @@ impl Convolution {
                 });
                 Places::Offsets(offsets)
             }
-            AfterTimeConv::ReluMax => {
+            ConvEpilogue::ReluMax => {
                 let mut times = vec![0u32; sequences * outputs];
                 each.zip(times.par_chunks_mut(outputs)).for_each_init(scratch, |(all, best), ((y, x), times)| {
                     convolve(x, all);
@@ -124,7 +118,7 @@ impl Convolution {
             Some(Places::Times(times)) => Ok(self.backward_of_maxima(x, weight, y, grad, times, want)),
             Some(Places::Offsets(offsets)) => Ok(self.backward_of_rows(x, weight, y, grad, offsets, want)),
             Some(Places::None) => Ok(self.backward_of_rows(x, weight, y, grad, &[], want)),
-            None => bail!("time convolution: the places of the maxima are not known before the forward pass"),
+            None => bail!("channels-last conv1d: the places of the maxima are not known before the forward pass"),
         }
     }
 
@@ -138,7 +132,7 @@ impl Convolution {
         offsets: &[u8],
         want: (bool, bool),
     ) -> Found<T> {
-        let TimeConvDims { length, inputs, outputs, kernel, positions, pooled, .. } = self.dims;
+        let ChannelsLastDims { length, inputs, outputs, kernel, positions, pooled, .. } = self.dims;
         let size = pooled * outputs;
         let border = (kernel - 1) * outputs;
         // [k, O, C], the kernels from their ends.
@@ -147,9 +141,9 @@ impl Convolution {
         let one = |(padded, partial): &mut (Vec<T>, Vec<T>), n: usize, dx: &mut [T], dw: &mut [T], db: &mut [f64]| {
             let dy = &mut padded[border..][..positions * outputs];
             let grad = &grad[n * size..][..size];
-            match self.then {
-                AfterTimeConv::Nothing => dy.copy_from_slice(grad),
-                AfterTimeConv::ReluMaxPool(pool) => {
+            match self.dims.epilogue {
+                ConvEpilogue::Nothing => dy.copy_from_slice(grad),
+                ConvEpilogue::ReluMaxPool(pool) => {
                     dy.fill(T::zero());
                     time::spread(&y[n * size..][..size], grad, &offsets[n * size..][..size], outputs, pool, dy);
                 }
@@ -182,7 +176,7 @@ impl Convolution {
         times: &[u32],
         want: (bool, bool),
     ) -> Found<T> {
-        let TimeConvDims { length, inputs, outputs, .. } = self.dims;
+        let ChannelsLastDims { length, inputs, outputs, .. } = self.dims;
         let depth = self.depth();
         let rows = if want.0 { self.rows(weight) } else { Vec::new() };
         let one = |(): &mut (), n: usize, dx: &mut [T], dw: &mut [T], db: &mut [f64]| {
@@ -213,7 +207,7 @@ impl Convolution {
         scratch: impl Fn() -> S + Send + Sync,
         one: impl Fn(&mut S, usize, &mut [T], &mut [T], &mut [f64]) + Send + Sync,
     ) -> (Vec<T>, Vec<T>, Vec<T>) {
-        let TimeConvDims { sequences, length, inputs, outputs, .. } = self.dims;
+        let ChannelsLastDims { sequences, length, inputs, outputs, .. } = self.dims;
         let weights = if want.1 { outputs * self.depth() } else { 0 };
         let blocks = (SUMS / weights.max(1)).clamp(BLOCKS / 4, BLOCKS);
         let (block, size) = (sequences.div_ceil(blocks), length * inputs);
@@ -239,7 +233,7 @@ impl Convolution {
 
     /// The weight `[O, C, k]` as `[k, O, C]`, the kernels from their ends.
     fn turned<T: Float>(&self, weight: &[T]) -> Vec<T> {
-        let TimeConvDims { inputs, outputs, kernel, .. } = self.dims;
+        let ChannelsLastDims { inputs, outputs, kernel, .. } = self.dims;
         let mut turned = vec![T::zero(); weight.len()];
         for (i, taps) in weight.chunks_exact(kernel).enumerate() {
             taps.iter().rev().enumerate().for_each(|(v, &w)| turned[v * outputs * inputs + i] = w);
@@ -266,7 +260,7 @@ fn transpose_each<T: Float>(values: &[T], rows: usize, columns: usize) -> Vec<T>
 
 impl Operation for Convolution {
     fn name(&self) -> &'static str {
-        "time convolution"
+        "channels-last conv1d"
     }
 
     fn forward(&self, inputs: &[Input]) -> Result<(Storage, Shape)> {
@@ -276,7 +270,7 @@ impl Operation for Convolution {
             self.places.get_or_init(|| places);
             storage::<T>(y)
         });
-        Ok((y, Shape::from(self.dims.out_shape(self.then))))
+        Ok((y, Shape::from(self.dims.out_shape())))
     }
 
     fn backward(&self, inputs: &[&Tensor], result: &Tensor, grad: &Tensor) -> Result<Gradients> {
@@ -285,8 +279,8 @@ impl Operation for Convolution {
             let held_tensors = [x, weight, &grad].map(Tensor::storage_and_layout);
             let [xs, weights, grads] = held_tensors.each_ref().map(held::<T>);
             let want = (x.track_op(), weight.track_op());
-            let found = match self.then {
-                AfterTimeConv::Nothing => self.backward::<T>(xs?, weights?, &[], grads?, want)?,
+            let found = match self.dims.epilogue {
+                ConvEpilogue::Nothing => self.backward::<T>(xs?, weights?, &[], grads?, want)?,
                 _ => self.backward::<T>(xs?, weights?, held(&result.storage_and_layout())?, grads?, want)?,
             };
             let dx = want.0.then(|| Tensor::from_vec(found.dx, x.shape(), x.device())).transpose()?;

@@ -3,7 +3,7 @@
 use candle_core::{DType, Result, Tensor, bail};
 
 /// Checks that tensors lie on the device of `x` and have one of `types`.
-pub(crate) fn check_places(
+pub(super) fn check_places(
     layer: &str,
     x: &Tensor,
     types: &[DType],

@@ -4,7 +4,8 @@ use candle_core::{Result, bail};
 
 /// A window that slides over one spatial dimension.
 ///
-/// Output position `o` sees the inputs `o * stride + k * dilation - padding` for `k` in `0..kernel`.
+/// Output position `o` sees the inputs `o * stride + k * dilation - padding` for `k` in
+/// `0..kernel`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// Number of inputs a position sees.
@@ -18,11 +19,13 @@ pub struct Window {
 }
 
 impl Window {
-    /// Number of positions over `input` entries: `(input + 2 padding - dilation (kernel - 1) - 1) / stride + 1`.
+    /// Number of positions over `input` entries:
+    /// `(input + 2 padding - dilation (kernel - 1) - 1) / stride + 1`.
     ///
     /// # Errors
     ///
-    /// Where `kernel`, `stride` or `dilation` is 0, the input is empty, or the window is larger than the padded input.
+    /// Where `kernel`, `stride` or `dilation` is 0, the input is empty, or the window is larger
+    /// than the padded input.
     pub fn output(&self, input: usize, what: &str) -> Result<usize> {
         let Self { kernel, stride, padding, dilation } = *self;
         for (field, value) in [("kernel", kernel), ("stride", stride), ("dilation", dilation), ("input size", input)] {
@@ -45,7 +48,8 @@ impl Window {
         (0..output).flat_map(|o| (0..self.kernel).map(move |k| (o * self.stride + k * self.dilation) as u32)).collect()
     }
 
-    /// The outputs `low..high` for which kernel offset `k` meets the input itself rather than its padding.
+    /// The outputs `low..high` for which kernel offset `k` meets the input itself rather than its
+    /// padding.
     pub(crate) fn inside(&self, k: usize, input: usize, output: usize) -> (usize, usize) {
         let shift = k * self.dilation;
         let low = self.padding.saturating_sub(shift).div_ceil(self.stride).min(output);

@@ -3,22 +3,22 @@
 mod common;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
-use common::{bits, difference, noise, weighted_sum};
-use mbls_nn::{AfterTimeConv, ParamStore, TimeConv, cpu, no_grad, portable};
+use common::{bits, cpu, difference, noise, portable, weighted_sum};
+use mbls_nn::{Conv1dChannelsLast, ConvEpilogue, ParamStore, no_grad};
 use mbls_testkit::gradient;
 use serde_json::Value;
 
-type Form = fn(&Tensor, &Tensor, &Tensor, AfterTimeConv) -> Result<Tensor>;
+type Form = fn(&Tensor, &Tensor, &Tensor, ConvEpilogue) -> Result<Tensor>;
 
-const FORMS: [Form; 2] = [cpu::time_conv, portable::time_conv];
+const FORMS: [Form; 2] = [cpu::conv1d_channels_last, portable::conv1d_channels_last];
 
-const AFTER: [AfterTimeConv; 6] = [
-    AfterTimeConv::Nothing,
-    AfterTimeConv::Relu,
-    AfterTimeConv::ReluMaxPool(1),
-    AfterTimeConv::ReluMaxPool(2),
-    AfterTimeConv::ReluMaxPool(4),
-    AfterTimeConv::ReluMax,
+const AFTER: [ConvEpilogue; 6] = [
+    ConvEpilogue::Nothing,
+    ConvEpilogue::Relu,
+    ConvEpilogue::ReluMaxPool(1),
+    ConvEpilogue::ReluMaxPool(2),
+    ConvEpilogue::ReluMaxPool(4),
+    ConvEpilogue::ReluMax,
 ];
 
 /// `x`, weight and bias of `[N, L, C, O, k]`.
@@ -27,7 +27,7 @@ fn inputs([n, l, c, o, k]: [usize; 5]) -> Result<[Tensor; 3]> {
 }
 
 /// The result and the gradients of all inputs.
-fn all(form: Form, inputs: &[Tensor; 3], then: AfterTimeConv) -> Result<Vec<Tensor>> {
+fn all(form: Form, inputs: &[Tensor; 3], then: ConvEpilogue) -> Result<Vec<Tensor>> {
     let vars = inputs.each_ref().map(Var::from_tensor);
     let [x, weight, bias] = vars.each_ref().map(|v| v.as_ref().expect("a variable"));
     let y = form(x, weight, bias, then)?;
@@ -53,7 +53,7 @@ fn both_forms_agree_with_finite_differences() -> Result<()> {
 fn both_forms_agree_at_sizes_that_are_cut() -> Result<()> {
     // More sequences than tasks, channels that fill no vector, and a kernel as long as the sequence.
     for sizes in [[67, 23, 5, 19, 4], [2, 40, 17, 33, 5], [33, 9, 3, 2, 1], [2, 5, 3, 8, 5]] {
-        for then in AFTER.into_iter().filter(|&then| sizes[1] > 5 || then == AfterTimeConv::ReluMax) {
+        for then in AFTER.into_iter().filter(|&then| sizes[1] > 5 || then == ConvEpilogue::ReluMax) {
             let [found, expected] = FORMS.map(|form| all(form, &inputs(sizes)?, then));
             for (i, (found, expected)) in found?.iter().zip(&expected?).enumerate() {
                 let gap = difference(found, expected)?;
@@ -77,10 +77,10 @@ fn pytorch_agrees() -> Result<()> {
             Tensor::from_vec(numbers.collect::<Vec<f64>>(), shape.collect::<Vec<_>>(), &Device::Cpu)
         };
         let then = match case["then"].as_str().expect("then") {
-            "nothing" => AfterTimeConv::Nothing,
-            "relu" => AfterTimeConv::Relu,
-            "max_pool" => AfterTimeConv::ReluMaxPool(case["pool"].as_u64().expect("a size") as usize),
-            _ => AfterTimeConv::ReluMax,
+            "nothing" => ConvEpilogue::Nothing,
+            "relu" => ConvEpilogue::Relu,
+            "max_pool" => ConvEpilogue::ReluMaxPool(case["pool"].as_u64().expect("a size") as usize),
+            _ => ConvEpilogue::ReluMax,
         };
         for form in FORMS {
             let names = ["x", "weight", "bias"];
@@ -107,13 +107,13 @@ fn bits_do_not_depend_on_the_number_of_threads_or_on_a_history() -> Result<()> {
         let on = |threads: usize| -> Result<Vec<Vec<u64>>> {
             let pool =
                 rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(candle_core::Error::wrap)?;
-            pool.install(|| all(cpu::time_conv, &inputs, then)?.iter().map(bits).collect())
+            pool.install(|| all(cpu::conv1d_channels_last, &inputs, then)?.iter().map(bits).collect())
         };
         let one = on(1)?;
         assert!(on(2)? == one && on(5)? == one, "{then:?}");
         let [x, weight, bias] = &inputs;
         let var = Var::from_tensor(weight)?;
-        let without = no_grad(|| cpu::time_conv(x, &var, bias, then))?;
+        let without = no_grad(|| cpu::conv1d_channels_last(x, &var, bias, then))?;
         assert!(!without.track_op() && bits(&without)? == one[0], "{then:?}");
     }
     Ok(())
@@ -123,11 +123,11 @@ fn bits_do_not_depend_on_the_number_of_threads_or_on_a_history() -> Result<()> {
 fn gradients_that_nobody_wants_are_not_made() -> Result<()> {
     let [x, weight, bias] = inputs([3, 8, 2, 4, 3])?;
     for then in AFTER {
-        let expected = all(cpu::time_conv, &[x.clone(), weight.clone(), bias.clone()], then)?;
+        let expected = all(cpu::conv1d_channels_last, &[x.clone(), weight.clone(), bias.clone()], then)?;
         for wanted in 0..3 {
             let vars = [&x, &weight, &bias].map(|t| Var::from_tensor(t).expect("a variable"));
             let pick = |i: usize| if i == wanted { vars[i].as_tensor().clone() } else { vars[i].as_detached_tensor() };
-            let grads = weighted_sum(&cpu::time_conv(&pick(0), &pick(1), &pick(2), then)?)?.backward()?;
+            let grads = weighted_sum(&cpu::conv1d_channels_last(&pick(0), &pick(1), &pick(2), then)?)?.backward()?;
             for (i, var) in vars.iter().enumerate() {
                 match grads.get(var) {
                     Some(grad) if i == wanted => assert_eq!(bits(grad)?, bits(&expected[1 + i])?, "{then:?} {i}"),
@@ -146,10 +146,10 @@ fn infinities_and_nan_go_where_they_should() -> Result<()> {
     let [weight, bias] =
         [Tensor::ones((1, 1, 1), DType::F64, &Device::Cpu)?, Tensor::zeros(1, DType::F64, &Device::Cpu)?];
     for form in FORMS {
-        let y = form(&x, &weight, &bias, AfterTimeConv::ReluMaxPool(2))?.flatten_all()?.to_vec1::<f64>()?;
+        let y = form(&x, &weight, &bias, ConvEpilogue::ReluMaxPool(2))?.flatten_all()?.to_vec1::<f64>()?;
         assert!(y[0].is_nan() && y[1].is_nan());
         assert_eq!(y[2..], [0.0, 3.0, 4.0]);
-        assert!(form(&x, &weight, &bias, AfterTimeConv::ReluMax)?.to_vec2::<f64>()?[0][0].is_nan());
+        assert!(form(&x, &weight, &bias, ConvEpilogue::ReluMax)?.to_vec2::<f64>()?[0][0].is_nan());
     }
     Ok(())
 }
@@ -158,7 +158,7 @@ fn infinities_and_nan_go_where_they_should() -> Result<()> {
 fn what_does_not_fit_is_named() -> Result<()> {
     let [x, weight, bias] = inputs([2, 6, 3, 4, 3])?;
     let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F64, &Device::Cpu);
-    let plain = AfterTimeConv::Nothing;
+    let plain = ConvEpilogue::Nothing;
     for form in FORMS {
         for (result, expected) in [
             (form(&zeros(&[6, 3])?, &weight, &bias, plain), "input of shape [6, 3]"),
@@ -167,17 +167,17 @@ fn what_does_not_fit_is_named() -> Result<()> {
             (form(&x, &weight, &zeros(&[3])?, plain), "bias of shape [3], expected [4]"),
             (form(&x.to_dtype(DType::F32)?, &weight, &bias, plain), "weight in F64"),
             (form(&zeros(&[2, 2, 3])?, &weight, &bias, plain), "sequences of 2 entries, expected at least 3"),
-            (form(&x, &weight, &bias, AfterTimeConv::ReluMaxPool(5)), "sequences of 6 entries, expected at least 7"),
-            (form(&x, &weight, &bias, AfterTimeConv::ReluMaxPool(0)), "maxima of 0 neighbours, expected 1 to 256"),
-            (form(&x, &weight, &bias, AfterTimeConv::ReluMaxPool(257)), "maxima of 257 neighbours"),
+            (form(&x, &weight, &bias, ConvEpilogue::ReluMaxPool(5)), "sequences of 6 entries, expected at least 7"),
+            (form(&x, &weight, &bias, ConvEpilogue::ReluMaxPool(0)), "maxima of 0 neighbours, expected 1 to 256"),
+            (form(&x, &weight, &bias, ConvEpilogue::ReluMaxPool(257)), "maxima of 257 neighbours"),
         ] {
             let error = result.expect_err(expected).to_string();
             assert!(error.contains(expected), "{error}, expected {expected}");
         }
     }
     let store = ParamStore::new(0, DType::F32, &Device::Cpu);
-    assert!(TimeConv::new(0, 1, 1, store.var_builder()).is_err());
-    assert!(TimeConv::new(usize::MAX, 1, 2, store.var_builder()).is_err());
+    assert!(Conv1dChannelsLast::new(0, 1, 1, store.var_builder()).is_err());
+    assert!(Conv1dChannelsLast::new(usize::MAX, 1, 2, store.var_builder()).is_err());
     Ok(())
 }
 
@@ -185,9 +185,9 @@ fn what_does_not_fit_is_named() -> Result<()> {
 #[test]
 fn other_types_take_the_portable_form() -> Result<()> {
     let store = ParamStore::new(0, DType::BF16, &Device::Cpu);
-    let layer = TimeConv::new(3, 4, 3, store.var_builder())?;
+    let layer = Conv1dChannelsLast::new(3, 4, 3, store.var_builder())?;
     let x = noise(&[2, 6, 3], 1)?.to_dtype(DType::BF16)?;
-    let y = layer.forward_then(&x, AfterTimeConv::ReluMaxPool(2))?;
+    let y = layer.forward_with(&x, ConvEpilogue::ReluMaxPool(2))?;
     assert_eq!((y.dims(), y.dtype()), (&[2, 3, 4][..], DType::BF16));
     Ok(())
 }

@@ -1,0 +1,34 @@
+//! Convolution.
+
+use super::Backend;
+use crate::shape::{ConvConfig, ConvDims};
+use candle_core::{Result, Tensor};
+
+impl Backend {
+    /// Cross-correlation of images or sequences with kernels.
+    ///
+    /// With 3x3 kernels at stride 1 and many channels, the CPU multiplies sums and differences of
+    /// neighbouring inputs: an infinite or NaN input makes not only the outputs that see it NaN,
+    /// but also their neighbours within tiles of 2x2.
+    ///
+    /// # Shapes
+    ///
+    /// `x` `[N, C, H, W]`, `weight` `[O, C / groups, kh, kw]`, `bias` `[O]`; the result
+    /// `[N, O, H', W']`. In one dimension `[N, C, L]`, `[O, C / groups, k]`, `[O]` and
+    /// `[N, O, L']`.
+    ///
+    /// # Errors
+    ///
+    /// Where the shapes or types do not fit or the input is empty; on a CUDA device also where a
+    /// tensor has more than 2^31 - 1 entries, or cuDNN has no deterministic algorithm for the
+    /// sizes.
+    pub fn conv<const D: usize>(
+        self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        config: &ConvConfig<D>,
+    ) -> Result<Tensor> {
+        self.operations().conv(x, weight, bias, ConvDims::new(x, weight, bias, config)?)
+    }
+}

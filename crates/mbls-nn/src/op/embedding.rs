@@ -1,0 +1,22 @@
+//! Rows of a table by index.
+
+use super::Backend;
+use crate::shape::Lookup;
+use candle_core::{Result, Tensor};
+
+impl Backend {
+    /// The rows of `weight` at `indices`; the row `padding_idx` gets no gradient.
+    ///
+    /// Indices are checked on the host, which on a CUDA device waits for them.
+    ///
+    /// # Shapes
+    ///
+    /// `weight` `[V, D]`, `indices` `[..]` of `u32`; the result `[.., D]`.
+    ///
+    /// # Errors
+    ///
+    /// Where an index is not a row (the message names value and position) or has another type.
+    pub fn embedding(self, weight: &Tensor, indices: &Tensor, padding_idx: Option<u32>) -> Result<Tensor> {
+        self.operations().embedding(weight, Lookup::new(weight, indices, padding_idx)?)
+    }
+}

@@ -1,0 +1,20 @@
+//! Affine map.
+
+use super::Backend;
+use crate::shape::LinearDims;
+use candle_core::{Result, Tensor};
+
+impl Backend {
+    /// `y = x W^T + b`.
+    ///
+    /// # Shapes
+    ///
+    /// `x` `[.., in]`, `weight` `[out, in]`, `bias` `[out]`; the result `[.., out]`.
+    ///
+    /// # Errors
+    ///
+    /// Where the shapes or types do not fit or the input is empty.
+    pub fn linear(self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        self.operations().linear(x, weight, bias, LinearDims::new(x, weight, bias)?)
+    }
+}

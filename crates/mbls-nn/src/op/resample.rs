@@ -1,0 +1,39 @@
+//! Interpolation.
+
+use super::Backend;
+use crate::shape::{Planes, Taps, spatial};
+use candle_core::{Result, Tensor};
+
+impl Backend {
+    /// Bilinear interpolation to any size.
+    ///
+    /// # Shapes
+    ///
+    /// `x` `[N, C, H, W]`; the result `[N, C, output[0], output[1]]`.
+    ///
+    /// # Errors
+    ///
+    /// Where the input is empty or has other than four dimensions, or an output size is 0.
+    pub fn bilinear2d(self, x: &Tensor, output: [usize; 2], align_corners: bool) -> Result<Tensor> {
+        let [height, width] = spatial::<2>(x, "bilinear")?;
+        let rows = Taps::linear(height, output[0], align_corners, "bilinear")?;
+        let columns = Taps::linear(width, output[1], align_corners, "bilinear")?;
+        self.operations().resample(x, Planes { rows, columns })
+    }
+
+    /// Interpolation to any size by the nearest entry.
+    ///
+    /// # Shapes
+    ///
+    /// `x` `[N, C, H, W]`; the result `[N, C, output[0], output[1]]`.
+    ///
+    /// # Errors
+    ///
+    /// As [`bilinear2d`](Self::bilinear2d).
+    pub fn nearest2d(self, x: &Tensor, output: [usize; 2]) -> Result<Tensor> {
+        let [height, width] = spatial::<2>(x, "nearest")?;
+        let rows = Taps::nearest(height, output[0], "nearest")?;
+        let columns = Taps::nearest(width, output[1], "nearest")?;
+        self.operations().resample(x, Planes { rows, columns })
+    }
+}
