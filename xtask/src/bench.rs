@@ -29,7 +29,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
 
 /// The cargo feature of the data set of a suite in a file: what the crate candle-datasets loads needs 245 further crates.
 fn data_feature(arguments: &[String]) -> Option<&'static str> {
-    let suites = arguments.iter().skip(1).take_while(|argument| !argument.starts_with('-'));
+    // Options may stand before the suite.
+    let suites = arguments.iter().filter(|argument| argument.ends_with(".toml"));
     // Files that are missing or no suites are the benchmark's to report.
     let kind = |file: &String| -> Option<String> {
         let suite: toml::Table = std::fs::read_to_string(file).ok()?.parse().ok()?;
@@ -91,7 +92,8 @@ mod tests {
         let of = |text: &str| {
             let path = folder.path().join("own.toml");
             std::fs::write(&path, text).unwrap();
-            data_feature(&["bench".to_owned(), path.display().to_string(), "--seeds".to_owned(), "1".to_owned()])
+            let path = path.display().to_string();
+            data_feature(&["bench", "--seeds", "1", &path].map(str::to_owned))
         };
         assert_eq!(of("[data]\nkind = \"candle-datasets\"\nset = \"mnist\""), Some("candle-datasets"));
         assert_eq!(of("data = { kind = \"mnist\" }"), None);

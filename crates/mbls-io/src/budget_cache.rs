@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// use mbls_io::BudgetCache;
 ///
 /// let cache = BudgetCache::new(2, 10);
-/// assert!(cache.keep(0, "decoded", 7) && !cache.keep(1, "too much", 8));
+/// assert!(cache.keep(0, &"decoded", 7) && !cache.keep(1, &"too much", 8));
 /// assert_eq!((cache.get(0), cache.get(1), cache.len()), (Some(&"decoded"), None, 1));
 /// ```
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub struct BudgetCache<T> {
     budget: u64,
 }
 
-impl<T> BudgetCache<T> {
+impl<T: Clone> BudgetCache<T> {
     /// Makes an empty cache of `items` items and a budget in bytes.
     pub fn new(items: usize, budget: u64) -> Self {
         let values = std::iter::repeat_with(OnceLock::new).take(items).collect();
@@ -34,13 +34,15 @@ impl<T> BudgetCache<T> {
         self.values.get(index)?.get()
     }
 
-    /// Keeps the value of an item, which takes `bytes`, where the budget has room; whether it is kept now.
-    pub fn keep(&self, index: usize, value: T, bytes: u64) -> bool {
+    /// Keeps a copy of the value of an item, which takes `bytes`, where the budget has room; whether it is kept now.
+    ///
+    /// Nothing is copied where there is no room.
+    pub fn keep(&self, index: usize, value: &T, bytes: u64) -> bool {
         let Some(slot) = self.values.get(index) else { return false };
         let room = |used: u64| used.checked_add(bytes).filter(|&total| total <= self.budget);
         let reserved = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok();
         // Another thread may have been faster.
-        if reserved && slot.set(value).is_err() {
+        if reserved && slot.set(value.clone()).is_err() {
             self.bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
         slot.get().is_some()

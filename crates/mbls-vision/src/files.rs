@@ -235,7 +235,7 @@ impl ImageFiles {
     }
 
     fn keep(&self, index: usize, picture: &Image) {
-        self.cache.keep(index, picture.clone(), picture.pixels.len() as u64);
+        self.cache.keep(index, picture, picture.pixels.len() as u64);
     }
 }
 

@@ -214,7 +214,7 @@ impl SegmentationFiles {
         }
         let sample = SegmentationSample { image, mask };
         let bytes = sample.image.pixels.len() + sample.mask.classes.len();
-        self.cache.keep(index, sample.clone(), bytes as u64);
+        self.cache.keep(index, &sample, bytes as u64);
         Ok(sample)
     }
 }
