@@ -1,5 +1,6 @@
 //! `bench` and `bench-all`: builds the benchmark for the device that is asked for and runs it.
 
+use crate::cargo;
 use anyhow::{Context, Result, bail};
 use std::process::{Command, ExitCode};
 
@@ -10,21 +11,13 @@ const CANDLE_DATASETS: &str = "candle-datasets";
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let device = device_feature(arguments)?;
     let features: Vec<&str> = device.into_iter().chain(data_feature(arguments)).collect();
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["run", "--package", "mbls-bench"]);
-    // The workspace of this program, wherever it is called from; results go to the caller's directory.
-    cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")]);
-    if !features.is_empty() {
-        cargo.args(["--features", &features.join(",")]);
-    }
+    let mut cargo = cargo::run("mbls-bench", &features, arguments);
     if std::env::var_os("CANDLE_NUM_THREADS").is_none() {
         // candle's own threads spin at a barrier for every large sum of tensors, and take the cores from the trainings.
         cargo.env("CANDLE_NUM_THREADS", "1");
     }
     eprintln!("building the benchmark for {} (some minutes the first time)", device.unwrap_or("cpu"));
-    let status = cargo.arg("--").args(arguments).status().context("cannot start cargo")?;
-    // Killed by a signal, it has no code of its own.
-    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+    cargo::wait(cargo)
 }
 
 /// The cargo feature of the data set of a suite in a file: what the crate candle-datasets loads needs 245 further crates.

@@ -1,7 +1,8 @@
 //! The project's chores: `cargo xtask bench-all` and `cargo xtask bench SUITE` build the benchmark for the device that is asked
-//! for and run it; every option goes to it unchanged. `cargo xtask fetch-data` fetches data sets.
+//! for and run it; `cargo xtask fetch-data` builds the program that fetches data sets. Every option goes to them unchanged.
 
 mod bench;
+mod cargo;
 
 use anyhow::{Result, bail};
 use std::process::ExitCode;
@@ -22,7 +23,10 @@ fn main() -> Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some("bench-all" | "bench") => bench::run(&arguments),
-        Some("fetch-data") => mbls_fetch::run(&arguments[1..]),
+        Some("fetch-data") => {
+            eprintln!("building the program that fetches (a minute the first time)");
+            cargo::wait(cargo::run("mbls-fetch", &[], &arguments[1..]))
+        }
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");
             Ok(ExitCode::SUCCESS)

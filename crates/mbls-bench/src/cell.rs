@@ -4,13 +4,11 @@
 //! until then the checkpoints say how far it has come.
 
 use crate::console::Console;
-use crate::data::{DataSpec, Sizes};
-use crate::model::ModelName;
+use crate::data::Sizes;
 use crate::options::TrainingOptions;
 use crate::pretrained::PretrainedFile;
-use crate::recipe::Recipe;
 use crate::results::{Cell, CellFile, SCHEMA, write_json};
-use crate::suite::{LossEntry, Scale, SplitRule, Suite};
+use crate::spec::{CellKey, DataSpec, LossEntry, ModelName, Recipe, Scale, SplitRule, Suite};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use mbls_core::loss::LossSpec;
@@ -18,30 +16,10 @@ use mbls_data::{Batches, Collate, DataLoader, Dataset, LoaderConfig, Order, Seed
 use mbls_nn::{ParamStore, Parameters};
 use mbls_train::event::{self, Event};
 use mbls_train::{EventLog, RunDirectory, Task, TensorBoard, Trainer, TrainerConfig};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-
-/// Where a cell stands in the matrix.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct CellKey {
-    /// The suite's name.
-    pub(crate) suite: String,
-    /// The model.
-    pub(crate) model: ModelName,
-    /// The loss's name in the suite.
-    pub(crate) loss: String,
-    /// The seed of split, initial weights, order and augmentation.
-    pub(crate) seed: u64,
-}
-
-impl CellKey {
-    /// The cell's folder in the output folder.
-    pub(crate) fn folder(&self, out: &Path) -> PathBuf {
-        out.join(&self.suite).join(self.model.to_string()).join(&self.loss).join(format!("seed-{}", self.seed))
-    }
-}
 
 /// A cell that is to be run.
 pub(crate) struct CellPlan<'a> {
@@ -86,6 +64,8 @@ pub(crate) struct Measured {
     pub(crate) test: BTreeMap<String, f64>,
     /// On the validation data.
     pub(crate) validation: BTreeMap<String, f64>,
+    /// What sums the test data up, in words.
+    pub(crate) headline: String,
 }
 
 /// Everything that decides a result. Its JSON is the identity by which results and checkpoints are told apart.
@@ -185,7 +165,7 @@ impl CellPlan<'_> {
             epochs: self.scale.epochs,
             learning_rate: recipe.learning_rate,
             schedule: recipe.schedule.for_epochs(self.scale.epochs),
-            schedule_metric: recipe.schedule.metric().map(str::to_owned),
+            schedule_metric: recipe.schedule.followed().map(|(metric, _)| metric.to_owned()),
             clip_norm: recipe.clip_norm,
             ema: recipe.ema,
             identity: place.identity.to_owned(),
@@ -223,7 +203,7 @@ impl CellPlan<'_> {
         };
         let file = CellFile { schema: SCHEMA, identity: place.identity.to_owned(), cell: cell.clone() };
         write_json(&place.folder.join("result.json"), &file)?;
-        self.console.say(&announcement(&cell, self.sizes.train));
+        self.console.say(&announcement(&cell, &measured.headline, self.sizes.train));
         Ok(cell)
     }
 }
@@ -250,19 +230,11 @@ pub(crate) fn finished(folder: &Path, identity: &str) -> Result<Option<Cell>> {
     Ok(Some(file.cell))
 }
 
-/// A cell's place in the matrix, in words.
-pub(crate) fn describe(key: &CellKey) -> String {
-    format!("{}, {}, {}, seed {}", key.suite, key.model, key.loss, key.seed)
-}
-
-/// A finished cell in a line.
-fn announcement(cell: &Cell, samples: usize) -> String {
-    let percent = |name: &str| cell.metrics.get(name).map(|value| format!("{:.2} %", 100.0 * value));
-    let overlap = percent("miou").map(|miou| format!("mIoU {miou}, ")).unwrap_or_default();
-    let [accuracy, ece] = ["accuracy", "ece"].map(|name| percent(name).unwrap_or_else(|| "undefined".to_owned()));
+/// A finished run in a line.
+fn announcement(cell: &Cell, headline: &str, samples: usize) -> String {
     format!(
-        "{}: {overlap}accuracy {accuracy}, ECE {ece} on {} samples; {:.1} s, {:.1} samples/s",
-        describe(&cell.key),
+        "{}: {headline} on {} samples; {:.1} s, {:.1} samples/s",
+        cell.key,
         cell.n,
         cell.seconds,
         (samples * cell.epochs) as f64 / cell.seconds

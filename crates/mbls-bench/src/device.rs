@@ -1,6 +1,7 @@
 //! The device a benchmark runs on.
 
-use anyhow::{Context, Result};
+use crate::spec::Precision;
+use anyhow::{Context, Result, bail};
 use candle_core::Device;
 
 /// What the command line may ask for.
@@ -41,4 +42,24 @@ impl DeviceChoice {
             Self::Auto => Self::Cpu.open(),
         }
     }
+}
+
+/// Makes what runs on the device from here on run in this precision.
+///
+/// # Errors
+///
+/// Anything but 32 bits on a device other than an NVIDIA GPU.
+pub(crate) fn prepare(device: &Device, precision: Precision) -> Result<()> {
+    match precision {
+        Precision::Tf32 | Precision::Bf16 if !device.is_cuda() => {
+            let [found, place] =
+                [format!("{precision:?}").to_lowercase(), format!("{:?}", device.location()).to_lowercase()];
+            bail!("recipe.precision = \"{found}\": expected \"f32\" on the device {place}; the others are for cuda")
+        }
+        #[cfg(feature = "cuda")]
+        _ => mbls_nn::allow_tf32(precision == Precision::Tf32),
+        #[cfg(not(feature = "cuda"))]
+        _ => {}
+    }
+    Ok(())
 }

@@ -1,15 +1,17 @@
 //! The matrix of suites, losses and seeds: runs what is not finished, then writes results and report.
 
-use crate::cell::{CellPlan, Place, describe};
+use crate::cell::{CellPlan, Place};
 use crate::console::Console;
 use crate::data::{self, Counted, Sizes};
-use crate::model::ModelName;
+use crate::device::prepare;
+use crate::jobs;
 use crate::options::{Command, Selection};
 use crate::pretrained::PretrainedFile;
+use crate::report::report;
 use crate::results::{Cell, DataSummary, Results, SCHEMA, write_json};
-use crate::suite::{DEFAULT_PROFILE, LossEntry, Scale, Suite};
-use crate::workload::{self, Workload};
-use crate::{jobs, summary};
+use crate::spec::{DEFAULT_PROFILE, LossEntry, ModelName, Scale, Suite};
+use crate::tasks::family;
+use crate::workload::Workload;
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
 use mbls_data::Seed;
@@ -31,7 +33,7 @@ struct SuiteRun {
 /// # Errors
 ///
 /// The first thing that fails; finished cells stay finished.
-pub(crate) fn run(command: &Command) -> Result<()> {
+pub fn run(command: &Command) -> Result<()> {
     let (suites, selection) = match command {
         Command::Bench { suite, selection } => (vec![Suite::find(suite)?], selection),
         Command::BenchAll(selection) => (at_hand(selection)?, selection),
@@ -51,7 +53,7 @@ pub(crate) fn run(command: &Command) -> Result<()> {
     let results = Results { schema: SCHEMA, commit: commit(), device: device_name.to_owned(), data, cells: finished };
     write_json(&out.join("results.json"), &results)?;
     let shown: Vec<_> = runs.iter().map(|run| &run.suite).collect();
-    let report = summary::report(&results, &shown, out)?;
+    let report = report(&results, &shown, out)?;
     mbls_io::atomic::write(&out.join("report.html"), mbls_report::html(&report).as_bytes())?;
     for suite in &report.suites {
         println!("\n{}\n\n{}", suite.title, mbls_report::markdown(suite));
@@ -61,7 +63,7 @@ pub(crate) fn run(command: &Command) -> Result<()> {
     Ok(())
 }
 
-/// The suites of the profile whose data is at hand; says which are left out and why.
+/// The suites of the profile whose data is available; says which are left out and why.
 fn at_hand(selection: &Selection) -> Result<Vec<Suite>> {
     let suites = Suite::built_in()?;
     let known = |profile: &str| suites.iter().any(|suite| suite.profile.contains_key(profile));
@@ -72,7 +74,7 @@ fn at_hand(selection: &Selection) -> Result<Vec<Suite>> {
     );
     let mut chosen = Vec::new();
     for suite in suites {
-        // What is somebody's own is no data set that may lie in a folder of data sets.
+        // User-supplied data is not a data set that may lie in a folder of data sets.
         if suite.scale(&selection.profile).is_none() || suite.data.is_ones_own() {
             continue;
         }
@@ -103,6 +105,7 @@ impl SuiteRun {
         scale.seeds = selection.seeds.unwrap_or(scale.seeds);
         let model = selection.model.or(scale.model).unwrap_or(suite.model);
         suite.check_model(model)?;
+        family(suite.data.task()).check(&suite).with_context(|| format!("in {}", suite.origin))?;
         let mut suite = suite.at(profile);
         suite.recipe.precision = selection.precision.unwrap_or(suite.recipe.precision);
         Ok(Self { model, suite, scale })
@@ -121,6 +124,18 @@ impl SuiteRun {
         self.suite.loss.iter().filter(|loss| selection.losses.is_empty() || selection.losses.contains(&loss.id))
     }
 
+    /// Reads the suite's data.
+    ///
+    /// # Errors
+    ///
+    /// Data that is missing or not as it should be.
+    fn load(&self, selection: &Selection, console: &Console) -> Result<Box<dyn Workload + '_>> {
+        let (suite, data) = (&self.suite, selection.data.as_deref());
+        let folder = data::locate(&suite.data, data)
+            .with_context(|| format!("{}: {}", suite.name, data::missing(&suite.data, data)))?;
+        family(suite.data.task()).load(suite, &folder, selection, console)
+    }
+
     /// Counts what the parts of every seed hold, and says so before anything is trained.
     ///
     /// # Errors
@@ -132,7 +147,7 @@ impl SuiteRun {
         let batch_size = suite.recipe.batch_size;
         let (mut first, mut notes, mut warnings) = (None, work.notes().to_vec(), Vec::new());
         for seed in 0..self.scale.seeds {
-            let counts = work.class_counts(suite, rule, sizes, Seed(seed))?;
+            let counts = work.class_counts(rule, sizes, Seed(seed))?;
             let found = counts.check(suite.data.is_ones_own()).with_context(|| format!("the data of seed {seed}"))?;
             let new = found.into_iter().filter(|warning| !warnings.contains(warning)).collect::<Vec<_>>();
             warnings.extend(new);
@@ -167,8 +182,8 @@ impl SuiteRun {
         device_name: &str,
         console: &Console,
     ) -> Result<(Vec<Cell>, DataSummary)> {
-        self.suite.recipe.precision.prepare(device).with_context(|| format!("in {}", self.suite.origin))?;
-        let work = &*workload::load(&self.suite, selection, console)?;
+        prepare(device, self.suite.recipe.precision).with_context(|| format!("in {}", self.suite.origin))?;
+        let work = &*self.load(selection, console)?;
         let sizes = work.sizes(&self.scale).with_context(|| format!("in {}", self.suite.origin))?;
         let summary = self.examine(work, sizes, console).with_context(|| format!("in {}", self.suite.origin))?;
         let digest = work.digest();
@@ -200,8 +215,7 @@ impl SuiteRun {
             if before.is_none() {
                 unfinished.push(move || {
                     let place = Place { identity: &identity, folder: &folder, device };
-                    work.run(plan, place)
-                        .with_context(|| format!("{} (in {})", describe(&plan.key()), folder.display()))
+                    work.run(plan, place).with_context(|| format!("{} (in {})", plan.key(), folder.display()))
                 });
             }
             cells.push(before);

@@ -1,9 +1,7 @@
 //! The command line.
 
 use crate::device::DeviceChoice;
-use crate::model::ModelName;
-use crate::precision::Precision;
-use crate::suite::DEFAULT_PROFILE;
+use crate::spec::{DEFAULT_PROFILE, ModelName, Precision};
 use clap::{Args, Parser, Subcommand};
 use mbls_io::OnError;
 use mbls_seg::dataset::SegmentationConfig;
@@ -14,20 +12,20 @@ use std::time::Duration;
 /// Trains models with the losses of mbls, measures their calibration, writes results.json and report.html.
 #[derive(Debug, Parser)]
 #[command(name = "mbls-bench", bin_name = "cargo xtask", disable_help_subcommand = true)]
-pub(crate) struct Options {
+pub struct Options {
     /// What to run.
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub command: Command,
 }
 
 /// What to run.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    /// Run every suite of the profile whose data is at hand.
+pub enum Command {
+    /// Run every suite of the profile whose data is available.
     BenchAll(Selection),
     /// Run one suite.
     Bench {
-        /// A suite's name (digits, digits-noisy, mnist, cifar10, cifar100, tiny-imagenet, cub, voc2012, camvid; for your own pictures imagefolder,
+        /// A suite's name (digits, digits-noisy, mnist, cifar10, cifar100, tiny-imagenet, cub, voc2012, camvid; for your own images imagefolder,
         /// with masks vocfolder), or a suite file that ends in .toml.
         suite: String,
         /// What of it.
@@ -38,7 +36,7 @@ pub(crate) enum Command {
 
 /// Which part of the matrix, on what, and where results go.
 #[derive(Debug, Args)]
-pub(crate) struct Selection {
+pub struct Selection {
     /// The model, instead of the suite's own.
     #[arg(long, value_name = "M")]
     pub(crate) model: Option<ModelName>,
@@ -64,7 +62,7 @@ pub(crate) struct Selection {
     #[arg(long, value_name = "DIR", default_value = "out/bench")]
     pub(crate) out: PathBuf,
     /// The folder with the data sets that the repository does not carry: DIR/mnist, DIR/cifar-10-batches-bin; for imagefolder, that of the
-    /// pictures: a folder per class, or train, val and test with a folder per class in each; for vocfolder, that of JPEGImages,
+    /// images: a folder per class, or train, val and test with a folder per class in each; for vocfolder, that of JPEGImages,
     /// SegmentationClass, ImageSets and classes.txt.
     #[arg(long, value_name = "DIR", env = "MBLS_DATA_DIR")]
     pub(crate) data: Option<PathBuf>,
@@ -75,10 +73,10 @@ pub(crate) struct Selection {
     /// classes stays as initialised.
     #[arg(long, value_name = "FILE")]
     pub(crate) pretrained: Option<PathBuf>,
-    /// Threads of each training that prepare pictures; 1, or as many as threads where pictures have to be decoded.
+    /// Threads of each training that prepare images; 1, or as many as threads where images have to be decoded.
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(crate) workers: Option<usize>,
-    /// Mebibytes of decoded pictures that are kept in memory.
+    /// Mebibytes of decoded images that are kept in memory.
     #[arg(long, value_name = "N", default_value_t = 2048)]
     pub(crate) cache_mib: u64,
     /// Leave out images, records and words that do not decode, and say how many, instead of stopping at the first.
@@ -91,7 +89,7 @@ pub(crate) struct Selection {
 
 /// What of a training is written besides its result, and how often: nothing of it changes a result.
 #[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct TrainingOptions {
+pub struct TrainingOptions {
     /// Minutes after which a checkpoint is written within an epoch too: a process that is killed loses no more.
     #[arg(long, value_name = "N", default_value = "10", value_parser = minutes)]
     pub(crate) checkpoint_minutes: Duration,
@@ -104,7 +102,7 @@ pub(crate) struct TrainingOptions {
 }
 
 impl Selection {
-    /// How pictures with masks are read.
+    /// How images with masks are read.
     pub(crate) fn pairs(&self) -> SegmentationConfig {
         SegmentationConfig { cache_bytes: self.cache_mib.saturating_mul(1 << 20), ..SegmentationConfig::default() }
     }
@@ -114,7 +112,7 @@ impl Selection {
         if self.skip_undecodable { OnError::Skip } else { OnError::Fail }
     }
 
-    /// How pictures in files of their own are read.
+    /// How images in files of their own are read.
     pub(crate) fn files(&self) -> FilesConfig {
         FilesConfig {
             cache_bytes: self.cache_mib.saturating_mul(1 << 20),

@@ -47,7 +47,7 @@ impl PretrainedFile {
     }
 
     /// Sets the weights of a segmentation network: all of them where the file has one of that origin, with the classifier as in [`Self::load`];
-    /// those of its encoder where it has a classifier of pictures.
+    /// those of its encoder where it has a classifier of images.
     ///
     /// # Errors
     ///

@@ -1,10 +1,8 @@
 //! The result files: `result.json` of a cell and `results.json` of all. `docs/benchmarks.md` documents them.
 
-use crate::cell::CellKey;
 use crate::data::ClassCounts;
+use crate::spec::CellKey;
 use anyhow::{Context, Result, ensure};
-use mbls_core::calibration::{TemperatureBound, TemperatureScaling};
-use mbls_core::metric::{ClassificationMetrics, ClassificationReport, Metric, Predictions};
 use mbls_report::FurtherTable;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -79,7 +77,7 @@ pub(crate) struct Cell {
     pub(crate) key: CellKey,
     /// What was measured: always `test`.
     pub(crate) split: String,
-    /// Pictures measured.
+    /// Images measured.
     pub(crate) n: u64,
     /// Wall time of training, all processes that worked on it together.
     pub(crate) seconds: f64,
@@ -101,20 +99,20 @@ pub(crate) struct Cell {
 /// A network under shift.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Shift {
-    /// Test pictures used.
+    /// Test images used.
     pub(crate) pictures: usize,
-    /// On those pictures as they are, and corrupted.
+    /// On those images as they are, and corrupted.
     pub(crate) corrupted: Vec<CorruptedTest>,
-    /// Told from pictures of other data sets.
+    /// Told from images of other data sets.
     pub(crate) outside: Vec<OutsideTest>,
 }
 
-/// Measures on corrupted pictures, as fractions.
+/// Measures on corrupted images, as fractions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CorruptedTest {
-    /// The corruption, `none` for the pictures as they are.
+    /// The corruption, `none` for the images as they are.
     pub(crate) kind: String,
-    /// 1 to 5; 0 for the pictures as they are.
+    /// 1 to 5; 0 for the images as they are.
     pub(crate) severity: u8,
     pub(crate) accuracy: f64,
     #[serde(with = "mbls_core::number")]
@@ -123,12 +121,12 @@ pub(crate) struct CorruptedTest {
     pub(crate) aece: f64,
 }
 
-/// How well a network tells its own test pictures from others, as fractions.
+/// How well a network tells its own test images from others, as fractions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct OutsideTest {
     /// The other data set.
     pub(crate) data: String,
-    /// Pictures of it.
+    /// Images of it.
     pub(crate) pictures: usize,
     /// The area under the ROC curve of the largest probability.
     pub(crate) auroc_confidence: f64,
@@ -145,7 +143,7 @@ pub(crate) struct OutsideTest {
 pub(crate) struct ShiftFile {
     /// [`SCHEMA`].
     pub(crate) schema: u32,
-    /// Everything that decides the result; see [`crate::shift`].
+    /// Everything that decides the result, as JSON.
     pub(crate) identity: String,
     /// The result.
     pub(crate) shift: Shift,
@@ -156,7 +154,7 @@ impl ShiftFile {
     ///
     /// # Errors
     ///
-    /// A file that is no result.
+    /// A file that is not a result.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>> {
         let Some(file) = read_json::<Self>(path)? else { return Ok(None) };
         ensure!(file.schema == SCHEMA, "{}: schema: expected {SCHEMA}, found {}", path.display(), file.schema);
@@ -169,7 +167,7 @@ impl ShiftFile {
 pub(crate) struct CellFile {
     /// [`SCHEMA`].
     pub(crate) schema: u32,
-    /// Everything that decides the result; see [`crate::cell`].
+    /// Everything that decides the result; the JSON of model, loss, recipe, data, sizes and seed.
     pub(crate) identity: String,
     /// The result.
     pub(crate) cell: Cell,
@@ -180,7 +178,7 @@ impl CellFile {
     ///
     /// # Errors
     ///
-    /// A file that is no result.
+    /// A file that is not a result.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>> {
         let Some(file) = read_json::<Self>(path)? else { return Ok(None) };
         ensure!(file.schema == SCHEMA, "{}: schema: expected {SCHEMA}, found {}", path.display(), file.schema);
@@ -191,7 +189,7 @@ impl CellFile {
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     match std::fs::read(path) {
         Ok(bytes) => {
-            serde_json::from_slice(&bytes).with_context(|| format!("{} is no result of a cell", path.display()))
+            serde_json::from_slice(&bytes).with_context(|| format!("{} is not the result of a run", path.display()))
         }
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e).with_context(|| format!("cannot read {}", path.display())),
@@ -208,108 +206,4 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     text.push('\n');
     mbls_io::atomic::write(path, text.as_bytes())?;
     Ok(())
-}
-
-/// Every measure of predictions before and after temperature scaling, under the names of `results.json`: `temperature_bound` and
-/// `infinite_nll_rows` only where they are not 0.
-///
-/// # Errors
-///
-/// Empty predictions.
-pub(crate) fn measures(
-    predictions: &[Predictions; 2],
-    temperature: &TemperatureScaling,
-    bins: usize,
-) -> Result<BTreeMap<String, f64>> {
-    let [before, after] = [report(&predictions[0], bins)?, report(&predictions[1], bins)?];
-    let mut measures = BTreeMap::from(
-        [
-            ("accuracy", before.accuracy),
-            ("nll", before.nll),
-            ("brier", before.brier),
-            ("ece", before.ece),
-            ("aece", before.aece),
-            ("cece", before.cece),
-            ("mce", before.mce),
-            ("temperature", temperature.temperature()),
-            ("nll_scaled", after.nll),
-            ("brier_scaled", after.brier),
-            ("ece_scaled", after.ece),
-            ("aece_scaled", after.aece),
-            ("cece_scaled", after.cece),
-            ("mce_scaled", after.mce),
-        ]
-        .map(|(name, value)| (name.to_owned(), value)),
-    );
-    let counts = [("infinite_nll_rows", &before), ("infinite_nll_rows_scaled", &after)];
-    let counts = counts.map(|(name, report)| (name, report.infinite_nll_rows as f64));
-    let bound = ("temperature_bound", bound_sign(temperature.bound()));
-    let noted = counts.into_iter().chain([bound]).filter(|(_, value)| *value != 0.0);
-    measures.extend(noted.map(|(name, value)| (name.to_owned(), value)));
-    Ok(measures)
-}
-
-/// -1 for a temperature at its lower bound, 1 at the upper, 0 elsewhere.
-pub(crate) fn bound_sign(bound: Option<TemperatureBound>) -> f64 {
-    match bound {
-        Some(TemperatureBound::Lower) => -1.0,
-        Some(TemperatureBound::Upper) => 1.0,
-        None => 0.0,
-    }
-}
-
-/// All classification metrics of predictions.
-///
-/// # Errors
-///
-/// Empty predictions.
-pub(crate) fn report(predictions: &Predictions, bins: usize) -> Result<ClassificationReport> {
-    let mut metrics = ClassificationMetrics::new(bins)?;
-    metrics.update(predictions)?;
-    metrics.value().context("there are no predictions to measure")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A label of probability 0 makes the NLL infinite, which JSON has no number for.
-    #[test]
-    fn infinite_measures_are_read_back() {
-        let labels = [0, 1];
-        let predictions = || Predictions::from_logits(&[3.0, f32::NEG_INFINITY, 2.0, f32::NEG_INFINITY], 2, &labels);
-        let temperature = TemperatureScaling::fit_logits(&[3.0, 0.0, 2.0, 0.0], 2, &[0, 0]).unwrap();
-        let measured = measures(&[predictions().unwrap(), predictions().unwrap()], &temperature, 15).unwrap();
-        assert_eq!((measured["nll"], measured["infinite_nll_rows"]), (f64::INFINITY, 1.0));
-        assert_eq!(measured["temperature_bound"], -1.0);
-        let test = CorruptedTest {
-            kind: "none".to_owned(),
-            severity: 0,
-            accuracy: 0.5,
-            nll: f64::INFINITY,
-            ece: 0.5,
-            aece: 0.5,
-        };
-        let cell = Cell {
-            key: CellKey { suite: "digits".into(), model: "resnet20".parse().unwrap(), loss: "ce".into(), seed: 0 },
-            split: "test".to_owned(),
-            n: 2,
-            seconds: 1.0,
-            epochs: 1,
-            best_epoch: 0,
-            metrics: measured.clone(),
-            validation: measured.clone(),
-            shift: Some(Shift { pictures: 2, corrupted: vec![test], outside: Vec::new() }),
-        };
-        let text = serde_json::to_string(&CellFile { schema: SCHEMA, identity: String::new(), cell }).unwrap();
-        assert!(text.contains(r#""nll":"inf""#), "{text}");
-        let read: CellFile = serde_json::from_str(&text).unwrap();
-        assert_eq!((&read.cell.metrics, &read.cell.validation), (&measured, &measured));
-        assert_eq!(read.cell.shift.unwrap().corrupted[0].nll, f64::INFINITY);
-        // What older files lack is not there.
-        let plain = TemperatureScaling::fit_logits(&[3.0, 0.0].repeat(4), 2, &[0, 0, 0, 1]).unwrap();
-        let finite = || Predictions::from_logits(&[3.0, 0.0, 2.0, 0.0], 2, &labels).unwrap();
-        let measured = measures(&[finite(), finite()], &plain, 15).unwrap();
-        assert_eq!(measured.len(), 14, "{measured:?}");
-    }
 }

@@ -1,51 +1,49 @@
-//! What the cells of a suite are trained and measured on: one implementation for each task.
+//! What the matrix and the report have to know of a task.
 
-use crate::cell::{self, CellPlan, Place};
-use crate::classification::Classification;
+use crate::cell::{CellPlan, Place, finished};
 use crate::console::Console;
-use crate::data::{ClassCounts, Sizes, Source, TaskKind, locate, missing};
+use crate::data::{ClassCounts, Sizes};
 use crate::options::Selection;
 use crate::results::Cell;
-use crate::segmentation::Segmentation;
-use crate::shift::ShiftSource;
-use crate::suite::{Scale, SplitRule, Suite};
-use crate::texts::Texts;
-use anyhow::{Context, Result};
+use crate::spec::{LossEntry, Scale, SplitRule, Suite};
+use anyhow::Result;
 use mbls_data::Seed;
+use mbls_report::{Column, FurtherTable, LossReport};
+use std::collections::BTreeMap;
 use std::path::Path;
 
-/// A suite's data, read once for all of its cells, and how a cell is made from it.
+/// The data of a suite, read once for all of its runs, and how a run is made from it.
 pub(crate) trait Workload: Sync {
-    /// A number that tells data sets apart.
+    /// Returns a number that differs between data sets.
     fn digest(&self) -> u64;
 
-    /// How many samples each split takes.
+    /// Returns the number of samples of each split.
     ///
     /// # Errors
     ///
     /// More than there are, or none.
     fn sizes(&self, scale: &Scale) -> Result<Sizes>;
 
-    /// How much of each class the parts of one seed have.
+    /// Counts how much of each class the parts of one seed have.
     ///
     /// # Errors
     ///
     /// Sizes that the data set does not have; what reading masks reports.
-    fn class_counts(&self, suite: &Suite, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<ClassCounts>;
+    fn class_counts(&self, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<ClassCounts>;
 
-    /// What the readers of the data say of it: how it was read, and what of it is not used.
+    /// Returns how the data was read, and what of it is not used.
     fn notes(&self) -> &[String];
 
-    /// The cell of that identity in `folder`; `None` where anything of it is still to be done.
+    /// Returns the run of that identity in `folder`; `None` where anything of it is still to be done.
     ///
     /// # Errors
     ///
     /// The result of another identity.
     fn finished(&self, folder: &Path, identity: &str) -> Result<Option<Cell>> {
-        cell::finished(folder, identity)
+        finished(folder, identity)
     }
 
-    /// Does what is still to be done of a cell, and returns it.
+    /// Does what is still to be done of a run, and returns it.
     ///
     /// # Errors
     ///
@@ -53,24 +51,45 @@ pub(crate) trait Workload: Sync {
     fn run(&self, plan: &CellPlan, place: Place) -> Result<Cell>;
 }
 
-/// Reads a suite's data.
-///
-/// # Errors
-///
-/// Data that is not at hand or not as it should be.
-pub(crate) fn load<'a>(suite: &'a Suite, selection: &Selection, console: &Console) -> Result<Box<dyn Workload + 'a>> {
-    let (spec, data) = (&suite.data, selection.data.as_deref());
-    let folder = locate(spec, data).with_context(|| format!("{}: {}", suite.name, missing(spec, data)))?;
-    match spec.task() {
-        TaskKind::Segmentation => return Ok(Box::new(Segmentation::load(spec, &folder, selection.pairs())?)),
-        TaskKind::Texts => return Ok(Box::new(Texts::load(suite, spec, &folder, data, selection.on_error())?)),
-        TaskKind::Pictures => {}
-    }
-    let files = selection.files();
-    let source = Source::load(spec, &folder, files)?;
-    let shift = match &suite.shift {
-        Some(shift) => Some(ShiftSource::load(shift, &suite.name, data, files, console)?),
-        None => None,
-    };
-    Ok(Box::new(Classification { source, shift }))
+/// A task without its data: what it measures, and how its finished runs are reported.
+pub(crate) trait TaskFamily: Sync {
+    /// Checks what the plain data of a suite cannot know: that its schedules follow what the task measures.
+    ///
+    /// # Errors
+    ///
+    /// Names the field, its value and what was expected.
+    fn check(&self, suite: &Suite) -> Result<()>;
+
+    /// Reads a suite's data from `folder`.
+    ///
+    /// # Errors
+    ///
+    /// Files that are missing or not as they should be, each named.
+    fn load<'a>(
+        &self,
+        suite: &'a Suite,
+        folder: &Path,
+        selection: &Selection,
+        console: &Console,
+    ) -> Result<Box<dyn Workload + 'a>>;
+
+    /// Returns the columns of the report, in their order.
+    fn columns(&self) -> Vec<Column>;
+
+    /// Returns what a reader has to know of the measures of a run, a sentence each.
+    fn notes(&self, measures: &BTreeMap<String, f64>) -> Vec<String>;
+
+    /// Reports one loss over the runs of its seeds, at least one.
+    ///
+    /// # Errors
+    ///
+    /// What runs have left and cannot be read.
+    fn loss_report(&self, suite: &Suite, loss: &LossEntry, cells: &[&Cell], out: &Path) -> Result<LossReport>;
+
+    /// Returns the tables beside that of the losses.
+    ///
+    /// # Errors
+    ///
+    /// What runs have left and cannot be read.
+    fn tables(&self, suite: &Suite, cells: &[&Cell], out: &Path) -> Result<Vec<FurtherTable>>;
 }

@@ -1,5 +1,5 @@
 use crate::column::ECE;
-use crate::format::ABSENT;
+use crate::format::{self, ABSENT};
 use crate::report::{LossReport, SuiteReport, Summary};
 
 /// A loss's expected calibration error next to the baseline's.
@@ -44,7 +44,17 @@ pub(crate) fn verdict(baseline: &LossReport, loss: &LossReport) -> Verdict {
 }
 
 fn finite_ece(loss: &LossReport) -> Option<&Summary> {
-    ECE.of(loss).filter(|ece| ece.mean.is_finite())
+    loss.metrics.get(ECE).filter(|ece| ece.mean.is_finite())
+}
+
+/// A difference of the ECE in percentage points.
+fn points(difference: f64) -> String {
+    format::percent(difference, 2)
+}
+
+/// [`points`] with its sign.
+pub(crate) fn signed_points(difference: f64) -> String {
+    format::signed(difference * 100.0, 2)
 }
 
 /// The interval's ends, where they are two numbers in order.
@@ -84,14 +94,14 @@ pub(crate) fn sentences(suite: &SuiteReport) -> Vec<(Tone, String)> {
             verdicts.iter().filter_map(|(loss, verdict)| Some(format!("{}{}", loss.title, pick(*verdict)?))).collect();
         (!losses.is_empty()).then(|| losses.join("; "))
     };
-    let signed = |difference| format!(" ({} points)", ECE.print_difference(difference));
+    let signed = |difference| format!(" ({} points)", signed_points(difference));
 
     let hurt = list(&|verdict| match verdict {
-        Verdict::Hurt(difference) => Some(format!(" by {} points", ECE.print(difference))),
+        Verdict::Hurt(difference) => Some(format!(" by {} points", points(difference))),
         _ => None,
     });
     let helped = list(&|verdict| match verdict {
-        Verdict::Helped(difference) => Some(format!(" by {} points", ECE.print(-difference))),
+        Verdict::Helped(difference) => Some(format!(" by {} points", points(-difference))),
         _ => None,
     });
     let unclear = list(&|verdict| match verdict {
@@ -104,7 +114,7 @@ pub(crate) fn sentences(suite: &SuiteReport) -> Vec<(Tone, String)> {
     });
     let not_compared = list(&|verdict| (verdict == Verdict::NotCompared).then(String::new));
 
-    let ece = finite_ece(baseline).map_or_else(|| ABSENT.to_string(), |ece| format!("{} %", ECE.print(ece.mean)));
+    let ece = finite_ece(baseline).map_or_else(|| ABSENT.to_string(), |ece| format!("{} %", points(ece.mean)));
     let mut sentences = vec![(Tone::Neutral, format!("Baseline: {}, ECE {ece}.", baseline.title))];
     if verdicts.iter().any(|(_, verdict)| verdict.is_judged()) {
         sentences.push(match hurt {

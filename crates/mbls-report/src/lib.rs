@@ -9,7 +9,7 @@
 //! ```
 //! use mbls_core::bootstrap::Interval;
 //! use mbls_core::metric::{Metric, Predictions, ReliabilityBins};
-//! use mbls_report::{LossReport, Report, SuiteReport, Summary};
+//! use mbls_report::{Column, Direction, LossReport, Report, SuiteReport, Summary, Unit};
 //!
 //! let mut bins = ReliabilityBins::new(10)?;
 //! bins.update(&Predictions::from_probs(&[0.75, 0.25, 0.25, 0.75], 2, &[0, 0])?)?;
@@ -23,6 +23,15 @@
 //!     before: reliability.clone(),
 //!     after: reliability,
 //! };
+//! let column = Column {
+//!     key: "ece",
+//!     title: "ECE",
+//!     meaning: "Expected calibration error.",
+//!     unit: Unit::Percent,
+//!     digits: 2,
+//!     better: Direction::Lower,
+//!     compact: true,
+//! };
 //! let suite = SuiteReport {
 //!     name: "coin".into(),
 //!     title: "Two rows".into(),
@@ -31,6 +40,7 @@
 //!     model: "none".into(),
 //!     n_test: 2,
 //!     seeds: 1,
+//!     columns: vec![column],
 //!     losses: vec![loss],
 //!     further: vec![],
 //! };
@@ -51,7 +61,7 @@ mod plot;
 mod report;
 mod table;
 
-pub use column::{COLUMNS, Column, Direction, Unit};
+pub use column::{Column, Direction, Unit};
 pub use findings::findings;
 pub use further::FurtherTable;
 pub use markdown::markdown;

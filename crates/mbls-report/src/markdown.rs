@@ -9,7 +9,7 @@ use crate::table::{intervals, seeds};
 ///
 /// The best value of a column is bold; only the ECE has its standard deviation and its interval, for want of room.
 pub fn markdown(suite: &SuiteReport) -> String {
-    let columns: Vec<&Column> = columns_of(suite.losses.iter()).into_iter().filter(|column| column.compact).collect();
+    let columns: Vec<&Column> = columns_of(suite).into_iter().filter(|column| column.compact).collect();
     let mut text = String::from("| Loss |");
     for column in &columns {
         text.push_str(&format!(" {} |", head(column, suite)));
@@ -43,7 +43,7 @@ pub fn markdown(suite: &SuiteReport) -> String {
 fn head(column: &Column, suite: &SuiteReport) -> String {
     let unit = if column.unit == Unit::Percent { " %" } else { "" };
     let mut head = format!("{}{unit}", column.title);
-    if column.key == ECE.key {
+    if column.key == ECE {
         let summaries = || suite.losses.iter().filter_map(|loss| column.of(loss));
         if summaries().any(|summary| summary.std.is_some()) {
             head.push_str(" ± std");
@@ -61,7 +61,7 @@ fn cell(column: &Column, loss: &LossReport, best: Option<&str>) -> String {
     };
     let mean = column.print(summary.mean);
     let mut cell = if best == Some(&mean) { format!("**{mean}**") } else { mean };
-    if column.key == ECE.key {
+    if column.key == ECE {
         if let Some(std) = summary.std {
             cell.push_str(&format!(" ± {}", column.print(std)));
         }

@@ -134,7 +134,12 @@ fn figure(loss: &LossReport, reliability: &Reliability, moment: &str, id: &str) 
 /// What the columns and the drawings mean.
 fn guide(report: &Report) -> String {
     let mut html = String::from("<footer>\n<h2>How to read this</h2>\n<dl class=\"guide\">\n");
-    for column in columns_of(report.suites.iter().flat_map(|suite| &suite.losses)) {
+    let mut explained = Vec::new();
+    for column in report.suites.iter().flat_map(columns_of) {
+        if explained.contains(&column.key) {
+            continue;
+        }
+        explained.push(column.key);
         html.push_str(&format!("<dt>{}</dt><dd>{}</dd>\n", column.title, escape::html(column.meaning)));
     }
     html.push_str("</dl>\n");

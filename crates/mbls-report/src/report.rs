@@ -1,4 +1,4 @@
-use crate::FurtherTable;
+use crate::{Column, FurtherTable};
 use mbls_core::bootstrap::Interval;
 use mbls_core::metric::Reliability;
 use std::collections::BTreeMap;
@@ -31,6 +31,8 @@ pub struct SuiteReport {
     pub n_test: u64,
     /// Number of seeds, that is of trainings per loss.
     pub seeds: usize,
+    /// The columns of the tables, in their order. Losses are judged by the one with the key `ece`.
+    pub columns: Vec<Column>,
     /// The losses; the first one is the baseline that the others are compared with.
     pub losses: Vec<LossReport>,
     /// Tables that follow.
@@ -46,7 +48,7 @@ pub struct LossReport {
     pub title: String,
     /// Its settings, such as `alpha = 0.1`; may be empty.
     pub settings: String,
-    /// The metrics by the keys of [`COLUMNS`](crate::COLUMNS), as fractions. A column without an entry prints "–", or is
+    /// The metrics by the keys of [`SuiteReport::columns`], as fractions. A column without an entry prints "–", or is
     /// left out where no loss has one; an entry whose key no column has is left out of the tables.
     pub metrics: BTreeMap<String, Summary>,
     /// The reliability diagram of the model as it was trained, usually over the samples of all seeds.

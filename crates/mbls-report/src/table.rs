@@ -1,8 +1,8 @@
 //! The table of a suite as HTML.
 
-use crate::column::{COLUMNS, Column, ECE, columns_of};
+use crate::column::{Column, columns_of};
 use crate::escape;
-use crate::findings::{Verdict, verdict};
+use crate::findings::{Verdict, signed_points, verdict};
 use crate::format;
 use crate::report::{LossReport, SuiteReport};
 
@@ -13,7 +13,7 @@ pub(crate) fn table(suite: &SuiteReport) -> String {
         caption(suite)
     );
     html.push_str("<th scope=\"col\">Calibration <span class=\"unit\">ECE against the baseline, points</span></th>");
-    let columns = columns_of(suite.losses.iter());
+    let columns = columns_of(suite);
     for column in &columns {
         let legend = column.legend();
         let unit = if legend.is_empty() { String::new() } else { format!(" <span class=\"unit\">{legend}</span>") };
@@ -50,7 +50,7 @@ pub(crate) fn mark(suite: &SuiteReport, index: usize) -> String {
             _ if difference < 0.0 => "▼ ",
             _ => "",
         };
-        format!("<span class=\"difference\">{arrow}{}</span>", ECE.print_difference(difference))
+        format!("<span class=\"difference\">{arrow}{}</span>", signed_points(difference))
     };
     let (class, difference, word) = match verdict(baseline, loss) {
         Verdict::Hurt(by) => ("mark hurt", difference(by), "hurt"),
@@ -110,7 +110,7 @@ pub(crate) fn seeds(suite: &SuiteReport) -> String {
 pub(crate) fn intervals(suite: &SuiteReport) -> Option<String> {
     let mut levels: Vec<f64> = Vec::new();
     for loss in &suite.losses {
-        let intervals = COLUMNS.iter().filter_map(|column| column.of(loss)?.interval);
+        let intervals = suite.columns.iter().filter_map(|column| column.of(loss)?.interval);
         levels.extend(intervals.map(|interval| interval.level));
     }
     levels.sort_by(f64::total_cmp);

@@ -1,16 +1,11 @@
-//! Where a suite's data comes from, and its splits.
+//! What all tasks do with their data: find it, size its parts, count its classes.
 
 mod class_counts;
+mod locate;
 mod parts;
 mod sizes;
-mod source;
-mod spec;
-mod splits;
 
 pub(crate) use class_counts::{ClassCounts, Counted, PartCounts};
+pub(crate) use locate::{locate, missing};
 pub(crate) use parts::unused;
 pub(crate) use sizes::Sizes;
-pub(crate) use source::Source;
-use spec::{CandleOrigin, CandleSet, FolderParts};
-pub(crate) use spec::{DataSpec, TaskKind, locate, missing};
-pub(crate) use splits::for_testing;

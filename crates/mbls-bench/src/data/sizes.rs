@@ -1,6 +1,6 @@
 //! How many samples each split takes.
 
-use crate::suite::{Amount, Scale};
+use crate::spec::{Amount, Scale};
 use anyhow::{Result, ensure};
 
 /// How many samples each split of a suite has.

@@ -102,7 +102,7 @@ fn a_folder_becomes_a_report() {
     pictures(&data, &[("train", 4), ("val", 2), ("test", 5)]);
     let suite = suite(folder.path(), "masks", "masks");
     let said = text(&run(bench(&suite, &data, &out)));
-    for part in ["| Loss | mIoU % |", "ECE per batch %", "**By class**", "| SVLS | thing |", "**Single pictures**"] {
+    for part in ["| Loss | mIoU % |", "ECE per batch %", "**By class**", "| SVLS | thing |", "**Single images**"] {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert!(!said.contains("Brier") && !said.contains("NaN"), "{said}");

@@ -224,14 +224,14 @@ fn of_mnist(folder: &Path, data: &str, added: &str) -> PathBuf {
 }
 
 #[test]
-fn pictures_from_elsewhere_are_told_apart() {
+fn ood_images_are_detected() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
     idx_sets(&data);
     let shift = "[shift]\npictures = 15\noutside = [{ kind = \"fashion-mnist\" }, { kind = \"svhn\" }]";
     let path = of_mnist(folder.path(), "kind = \"mnist\"", shift);
     let said = crate::support::text(&run(bench(&path, &data, &out)));
-    assert!(said.contains("not told from svhn"), "{said}");
+    assert!(said.contains("OOD detection leaves out svhn"), "{said}");
     let found = results(&out);
     let outside = found["cells"][0]["shift"]["outside"].as_array().expect("outside");
     assert_eq!(outside.len(), 1, "{found}");
@@ -239,7 +239,7 @@ fn pictures_from_elsewhere_are_told_apart() {
     for name in ["auroc_confidence", "auroc_entropy", "fpr95_confidence", "fpr95_entropy"] {
         assert!(outside[0][name].as_f64().is_some_and(|value| (0.0..=1.0).contains(&value)), "{name}: {found}");
     }
-    assert!(said.contains("**Pictures from elsewhere**"), "{said}");
+    assert!(said.contains("**Out-of-distribution detection**"), "{said}");
 }
 
 /// What candle-datasets loads is what our own reader loads, and trains to the same bytes.

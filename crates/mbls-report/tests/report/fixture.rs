@@ -2,7 +2,34 @@
 
 use mbls_core::bootstrap::Interval;
 use mbls_core::metric::{Reliability, ReliabilityBin};
-use mbls_report::{LossReport, Report, SuiteReport, Summary};
+use mbls_report::{Column, Direction, LossReport, Report, SuiteReport, Summary, Unit};
+
+/// Columns of every unit and direction, in all tables or on the page alone.
+pub(crate) const COLUMNS: [Column; 12] = [
+    column("miou", "mIoU", Unit::Percent, 2, Direction::Higher, true),
+    column("miou_published", "mIoU without class 0", Unit::Percent, 2, Direction::Higher, false),
+    column("accuracy", "Accuracy", Unit::Percent, 2, Direction::Higher, true),
+    column("nll", "NLL", Unit::Plain, 4, Direction::Lower, true),
+    column("brier", "Brier", Unit::Plain, 4, Direction::Lower, false),
+    column("ece", "ECE", Unit::Percent, 2, Direction::Lower, true),
+    column("ece_per_batch", "ECE per batch", Unit::Percent, 2, Direction::Lower, true),
+    column("aece", "AECE", Unit::Percent, 2, Direction::Lower, true),
+    column("cece", "CECE", Unit::Percent, 3, Direction::Lower, true),
+    column("mce", "MCE", Unit::Percent, 1, Direction::Lower, true),
+    column("temperature", "T", Unit::Plain, 2, Direction::Neither, true),
+    column("ece_scaled", "ECE after scaling", Unit::Percent, 2, Direction::Lower, true),
+];
+
+const fn column(
+    key: &'static str,
+    title: &'static str,
+    unit: Unit,
+    digits: usize,
+    better: Direction,
+    compact: bool,
+) -> Column {
+    Column { key, title, meaning: "What it measures.", unit, digits, better, compact }
+}
 
 /// A mean without standard deviation and interval.
 pub(crate) fn plain(mean: f64) -> Summary {
@@ -43,6 +70,7 @@ pub(crate) fn suite(losses: Vec<LossReport>) -> SuiteReport {
         model: "tiny".to_string(),
         n_test: 1234,
         seeds: 3,
+        columns: COLUMNS.to_vec(),
         losses,
         further: vec![],
     }

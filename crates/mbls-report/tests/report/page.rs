@@ -1,10 +1,10 @@
 //! The HTML page.
 
-use crate::fixture::{complete, full, loss, plain, report, suite};
+use crate::fixture::{COLUMNS, complete, full, loss, plain, report, suite};
 use crate::well_formed::check;
 use mbls_core::bootstrap::Interval;
 use mbls_core::metric::{Reliability, ReliabilityBin};
-use mbls_report::{COLUMNS, FurtherTable, LossReport, Report, SuiteReport, Summary, Unit, html};
+use mbls_report::{FurtherTable, LossReport, Report, SuiteReport, Summary, Unit, html};
 use proptest::prelude::*;
 
 /// The cells of the table's row whose head starts with the title, without tags.
@@ -211,6 +211,7 @@ fn any_suite() -> impl Strategy<Value = SuiteReport> {
     let losses = proptest::collection::vec(any_loss(), 0..4);
     (texts, any::<u64>(), any::<usize>(), losses, proptest::collection::vec(any_further(), 0..3)).prop_map(
         |((title, description, model, notes), n_test, seeds, losses, further)| SuiteReport {
+            columns: COLUMNS.to_vec(),
             name: String::new(),
             title,
             description,

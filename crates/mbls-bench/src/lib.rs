@@ -1,0 +1,26 @@
+//! The benchmark of mbls: suites of losses on real data, from training to report.
+//!
+//! `cargo xtask bench-all` and `cargo xtask bench` build the program of this crate for the right device and run it.
+//!
+//! A suite ([`spec`]) spans a matrix of losses and seeds, whose entries are called cells or runs. [`run`] trains and measures
+//! what is not finished and writes `results.json` and the report.
+
+mod cell;
+mod console;
+mod data;
+mod device;
+mod jobs;
+mod learning;
+mod matrix;
+mod measure;
+mod options;
+mod pretrained;
+mod report;
+mod results;
+pub mod spec;
+mod statistics;
+mod tasks;
+mod workload;
+
+pub use matrix::run;
+pub use options::{Command, Options, Selection, TrainingOptions};

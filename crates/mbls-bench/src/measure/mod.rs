@@ -1,0 +1,125 @@
+//! Measures: the numbers by which networks are described.
+//!
+//! Each task has one list of [`Measure`]s. It decides what `results.json` holds, which columns the report has and in which
+//! order, which numbers the event log has after an epoch, and which of them a schedule may follow.
+
+pub(crate) mod described;
+mod description;
+
+pub(crate) use description::{Description, Shown};
+
+use crate::spec::{Recipe, Suite};
+use crate::statistics::interval;
+use anyhow::{Context, Result, bail, ensure};
+use mbls_core::bootstrap::Interval;
+use mbls_nn::PlateauMode;
+use mbls_report::{Column, Direction};
+use std::collections::BTreeMap;
+
+/// What the measures of a task are computed from.
+pub(crate) trait Subject: 'static {
+    /// What is measured after every epoch.
+    type Epoch;
+    /// What is measured of one part with a finished network.
+    type Finished;
+    /// What can be resampled of a finished run's test part.
+    type Resampled: Sync;
+}
+
+/// One measure: how it is called and printed, and how it is computed.
+pub(crate) struct Measure<S: Subject> {
+    /// Name, unit and meaning.
+    pub(crate) is: Description,
+    /// Its value after an epoch, `None` where undefined; absent where epochs do not measure it.
+    pub(crate) epoch: Option<fn(&S::Epoch) -> Option<f64>>,
+    /// Its value for a finished network; `None` where it is undefined or there is nothing to say.
+    pub(crate) finished: fn(&S::Finished) -> Option<f64>,
+    /// Its value on resampled test data, for the bootstrap; absent where it has no interval.
+    pub(crate) resampled: Option<Resampling<S::Resampled>>,
+}
+
+/// How a measure is computed on a resample.
+pub(crate) struct Resampling<R> {
+    /// Number of units that can be drawn: samples, images or batches.
+    pub(crate) units: fn(&R) -> usize,
+    /// The value on the units of these indices; `None` where it is undefined.
+    pub(crate) value: fn(&R, &[u32]) -> Option<f64>,
+}
+
+/// Returns the measures of a finished network under their keys; those that are undefined are absent.
+pub(crate) fn finished<S: Subject>(measures: &[Measure<S>], network: &S::Finished) -> BTreeMap<String, f64> {
+    let values = measures.iter().map(|measure| (measure.is.key, (measure.finished)(network)));
+    values.filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+}
+
+/// Returns the measures of an epoch with their keys, for the event log.
+pub(crate) fn of_epoch<S: Subject>(measures: &[Measure<S>], epoch: &S::Epoch) -> Vec<(&'static str, Option<f64>)> {
+    measures.iter().filter_map(|measure| Some((measure.is.key, measure.epoch?(epoch)))).collect()
+}
+
+/// Returns the bootstrap intervals of the mean over runs, by key. Units are resampled; networks and temperatures stay as they
+/// are.
+pub(crate) fn intervals<S: Subject>(
+    measures: &[Measure<S>],
+    runs: &[S::Resampled],
+) -> BTreeMap<&'static str, Interval> {
+    let of = |measure: &Measure<S>| {
+        let Resampling { units, value } = measure.resampled.as_ref()?;
+        let n = runs.iter().map(units).min().unwrap_or(0);
+        let found = interval(n, |indices| {
+            let values = runs.iter().map(|run| value(run, indices));
+            values.sum::<Option<f64>>().map(|sum| sum / runs.len() as f64)
+        });
+        Some((measure.is.key, found?))
+    };
+    measures.iter().filter_map(of).collect()
+}
+
+/// Returns the columns of the report, in the order of the measures.
+pub(crate) fn columns<S: Subject>(measures: &[Measure<S>]) -> Vec<Column> {
+    measures.iter().filter_map(|measure| measure.is.column()).collect()
+}
+
+/// Returns what a reader has to know of the values of a run, a sentence each.
+pub(crate) fn notes<S: Subject>(measures: &[Measure<S>], values: &BTreeMap<String, f64>) -> Vec<String> {
+    let note = |measure: &Measure<S>| Some(measure.is.note?(*values.get(measure.is.key)?));
+    measures.iter().filter_map(note).collect()
+}
+
+/// Returns the measures that sum a run up, in words: `Accuracy 98.15 %, ECE 0.87 %`.
+pub(crate) fn headline<S: Subject>(measures: &[Measure<S>], values: &BTreeMap<String, f64>) -> String {
+    let headlines = measures.iter().map(|measure| measure.is).filter(|is| is.shown == Shown::Headline);
+    let line = |is: Description| {
+        let value = values.get(is.key).map_or_else(|| "undefined".to_owned(), |value| is.print(*value));
+        format!("{} {value}", is.title)
+    };
+    headlines.map(line).collect::<Vec<_>>().join(", ")
+}
+
+/// Checks that the schedules of a suite follow what is measured after every epoch, in the direction that is better.
+///
+/// # Errors
+///
+/// Names the field, its value and what was expected.
+pub(crate) fn check_schedules<S: Subject>(measures: &[Measure<S>], suite: &Suite) -> Result<()> {
+    check_schedule(measures, &suite.recipe)?;
+    let recipes = suite.recipes.iter();
+    recipes.map(|(name, recipe)| check_schedule(measures, recipe).with_context(|| format!("profile.{name}"))).collect()
+}
+
+fn check_schedule<S: Subject>(measures: &[Measure<S>], recipe: &Recipe) -> Result<()> {
+    let Some((metric, mode)) = recipe.schedule.followed() else { return Ok(()) };
+    let followed = measures.iter().filter(|measure| measure.epoch.is_some()).map(|measure| measure.is);
+    let followed: Vec<Description> = followed.filter(|is| is.better != Direction::Neither).collect();
+    let Some(is) = followed.iter().find(|is| is.key == metric) else {
+        let known = followed.iter().map(|is| is.key).collect::<Vec<_>>().join(", ");
+        bail!("recipe.schedule.metric = {metric:?}: expected one of {known}");
+    };
+    // PyTorch's default would take every epoch that classifies better for one that does not.
+    let (expected, name, better) = match is.better {
+        Direction::Higher => (PlateauMode::Max, "max", "more"),
+        Direction::Lower | Direction::Neither => (PlateauMode::Min, "min", "less"),
+    };
+    ensure!(mode == expected, "recipe.schedule.settings.mode: expected {name:?}, because {better} {metric} is better");
+    Ok(())
+}

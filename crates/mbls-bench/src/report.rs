@@ -1,0 +1,55 @@
+//! From finished runs to the report.
+
+use crate::results::{DataSummary, Results};
+use crate::spec::Suite;
+use crate::tasks::family;
+use anyhow::Result;
+use mbls_report::{Report, SuiteReport};
+use std::path::Path;
+
+/// Makes the report of all runs of `results` that belong to `suites`.
+///
+/// # Errors
+///
+/// Predictions that cannot be read.
+pub(crate) fn report(results: &Results, suites: &[&Suite], out: &Path) -> Result<Report> {
+    let mut reports = Vec::new();
+    for suite in suites {
+        let cells: Vec<_> = results.cells.iter().filter(|cell| cell.key.suite == suite.name).collect();
+        if let Some(first) = cells.first() {
+            let data = results.data.iter().find(|data| data.suite == suite.name);
+            let said = data.into_iter().flat_map(|data| data.notes.iter().cloned().chain(data.warnings()));
+            let task = family(suite.data.task());
+            let mut losses = Vec::new();
+            for loss in &suite.loss {
+                let cells: Vec<_> = cells.iter().copied().filter(|cell| cell.key.loss == loss.id).collect();
+                if !cells.is_empty() {
+                    losses.push(task.loss_report(suite, loss, &cells, out)?);
+                }
+            }
+            let notes = cells.iter().flat_map(|cell| {
+                let of = format!("{}, seed {}", cell.key.loss, cell.key.seed);
+                task.notes(&cell.metrics).into_iter().map(move |note| format!("{of}: {note}"))
+            });
+            let tables = task.tables(suite, &cells, out)?;
+            reports.push(SuiteReport {
+                name: suite.name.clone(),
+                title: suite.title.clone(),
+                description: suite.description.clone(),
+                notes: suite.notes.iter().cloned().chain(notes).chain(said).collect(),
+                model: first.key.model.to_string(),
+                n_test: first.n,
+                seeds: cells.iter().filter(|cell| cell.key.loss == first.key.loss).count(),
+                columns: task.columns(),
+                losses,
+                further: data.map(DataSummary::table).into_iter().chain(tables).collect(),
+            });
+        }
+    }
+    let provenance = [("commit", results.commit.clone()), ("device", results.device.clone())];
+    Ok(Report {
+        title: "mbls benchmark".to_owned(),
+        provenance: provenance.map(|(name, value)| (name.to_owned(), value)).into(),
+        suites: reports,
+    })
+}

@@ -1,0 +1,32 @@
+//! The key of one run of a suite.
+
+use super::ModelName;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// The key of a run, one cell of the matrix that a suite spans: a model trained with a loss from a seed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellKey {
+    /// The suite's name.
+    pub suite: String,
+    /// The model.
+    pub model: ModelName,
+    /// The loss's name in the suite.
+    pub loss: String,
+    /// The seed of split, initial weights, order and augmentation.
+    pub seed: u64,
+}
+
+impl CellKey {
+    /// Returns the run's folder in the output folder: `<out>/<suite>/<model>/<loss>/seed-<n>`.
+    pub fn folder(&self, out: &Path) -> PathBuf {
+        out.join(&self.suite).join(self.model.to_string()).join(&self.loss).join(format!("seed-{}", self.seed))
+    }
+}
+
+impl fmt::Display for CellKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}, {}, seed {}", self.suite, self.model, self.loss, self.seed)
+    }
+}

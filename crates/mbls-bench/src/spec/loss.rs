@@ -1,0 +1,23 @@
+//! The losses that a suite compares.
+
+use mbls_core::loss::LossSpec;
+use serde::Deserialize;
+
+/// One loss of a suite.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LossEntry {
+    /// What the command line and the results call it.
+    pub id: String,
+    /// What tables call it.
+    pub title: String,
+    /// The loss and its settings.
+    pub spec: LossSpec,
+}
+
+impl LossEntry {
+    /// The settings in words, for tables.
+    pub fn settings(&self) -> String {
+        self.spec.to_string()
+    }
+}

@@ -1,0 +1,249 @@
+//! What every loss of a suite is trained with.
+
+use super::{ImageRecipe, Precision, RecipeSchedule, SegmentationRecipe, TaskKind, TextRecipe};
+use anyhow::{Context, Result, bail, ensure};
+use mbls_nn::{Ema, EmaConfig, OptimizerConfig, ParamGroup};
+use mbls_vision::Mix;
+use mbls_vision::transform::ImageTransform;
+use serde::{Deserialize, Serialize};
+
+/// What every loss of a suite is trained with: settings that all tasks share, and those of the suite's own.
+///
+/// Its JSON is the table `[recipe]` of a suite file.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(into = "RecipeTable")]
+pub struct Recipe {
+    /// Samples in a step.
+    pub batch_size: usize,
+    /// The learning rate before the schedule.
+    pub learning_rate: f64,
+    /// How the learning rate falls.
+    pub schedule: RecipeSchedule,
+    /// The optimizer and its settings.
+    pub optimizer: OptimizerConfig,
+    /// Largest norm of the gradient; gradients are not clipped where absent.
+    pub clip_norm: Option<f64>,
+    /// Number of bins of the calibration errors.
+    pub bins: usize,
+    /// The share of its inputs that the classifier loses in training.
+    pub dropout: Option<f64>,
+    /// A file of weights in the folder `--data` that training starts from; `--pretrained` names another, an empty name none.
+    pub pretrained: Option<String>,
+    /// Parameters with a learning rate or a weight decay of their own: `[[recipe.groups]]`, each with a condition (`prefix`,
+    /// `suffix`, `max_dims`) and a setting (`learning_rate_factor`, `weight_decay`).
+    pub groups: Vec<ParamGroup>,
+    /// The average of the weights that is validated and measured in their place (`decay`, `warmup`, `average_buffers`); none
+    /// where absent.
+    pub ema: Option<EmaConfig>,
+    /// What the network is computed in: `f32`, or on an NVIDIA GPU `tf32` or `bf16`.
+    pub precision: Precision,
+    /// The settings of the suite's task alone.
+    pub task: TaskRecipe,
+}
+
+/// The settings that one task has and the others have not.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TaskRecipe {
+    /// Images with one class each.
+    Images(ImageRecipe),
+    /// Images with masks: `[recipe.segmentation]`.
+    Segmentation(SegmentationRecipe),
+    /// Texts with one class each: `[recipe.text]`.
+    Texts(TextRecipe),
+}
+
+impl Recipe {
+    /// Returns the settings for images with one class each.
+    ///
+    /// # Errors
+    ///
+    /// Where the recipe is for another task, which it is not in a suite that was read.
+    pub fn images(&self) -> Result<&ImageRecipe> {
+        match &self.task {
+            TaskRecipe::Images(recipe) => Ok(recipe),
+            other => bail!("recipe: expected one for {}, found one for {}", TaskKind::Images, other.kind()),
+        }
+    }
+
+    /// Returns the settings for images with masks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Recipe::images`].
+    pub fn segmentation(&self) -> Result<&SegmentationRecipe> {
+        match &self.task {
+            TaskRecipe::Segmentation(recipe) => Ok(recipe),
+            other => bail!("recipe: expected one for {}, found one for {}", TaskKind::Segmentation, other.kind()),
+        }
+    }
+
+    /// Returns the settings for texts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Recipe::images`].
+    pub fn texts(&self) -> Result<&TextRecipe> {
+        match &self.task {
+            TaskRecipe::Texts(recipe) => Ok(recipe),
+            other => bail!("recipe: expected one for {}, found one for {}", TaskKind::Texts, other.kind()),
+        }
+    }
+
+    /// Checks what reading does not.
+    ///
+    /// # Errors
+    ///
+    /// Names the field, its value and what was expected.
+    pub(super) fn validate(&self) -> Result<()> {
+        ensure!(self.batch_size > 0, "recipe.batch_size = 0: expected a positive number");
+        ensure!(self.bins > 0, "recipe.bins = 0: expected a positive number");
+        self.schedule.validate()?;
+        if let Some(p) = self.dropout {
+            ensure!((0.0..1.0).contains(&p), "recipe.dropout = {p}: expected 0 or more and less than 1");
+        }
+        for group in &self.groups {
+            group.validate().context("recipe.groups")?;
+        }
+        if let Some(ema) = self.ema {
+            Ema::of(Vec::new(), Vec::new(), ema).context("recipe.ema")?;
+        }
+        match &self.task {
+            TaskRecipe::Images(recipe) => recipe.validate(),
+            TaskRecipe::Segmentation(recipe) => recipe.validate(),
+            TaskRecipe::Texts(recipe) => recipe.validate(),
+        }
+    }
+}
+
+impl TaskRecipe {
+    fn kind(&self) -> TaskKind {
+        match self {
+            Self::Images(_) => TaskKind::Images,
+            Self::Segmentation(_) => TaskKind::Segmentation,
+            Self::Texts(_) => TaskKind::Texts,
+        }
+    }
+}
+
+/// The table `[recipe]` as suite files and identities have it: the fields of all tasks side by side, in an order that
+/// checkpoints and results carry.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecipeTable {
+    batch_size: usize,
+    learning_rate: f64,
+    schedule: RecipeSchedule,
+    optimizer: OptimizerConfig,
+    clip_norm: Option<f64>,
+    crop_padding: Option<usize>,
+    flip: Option<bool>,
+    bins: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transforms: Option<Vec<ImageTransform>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test_transforms: Option<Vec<ImageTransform>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mix: Option<Mix>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dropout: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pretrained: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<ParamGroup>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ema: Option<EmaConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    segmentation: Option<SegmentationRecipe>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<TextRecipe>,
+    #[serde(default, skip_serializing_if = "Precision::is_default")]
+    precision: Precision,
+}
+
+impl RecipeTable {
+    /// Makes it the recipe of a task.
+    ///
+    /// # Errors
+    ///
+    /// Names a field that is another task's, or one that this task lacks.
+    pub(super) fn for_task(self, kind: TaskKind) -> Result<Recipe> {
+        let fields = [
+            ("crop_padding", TaskKind::Images, self.crop_padding.is_some()),
+            ("flip", TaskKind::Images, self.flip.is_some()),
+            ("transforms", TaskKind::Images, self.transforms.is_some()),
+            ("test_transforms", TaskKind::Images, self.test_transforms.is_some()),
+            ("mix", TaskKind::Images, self.mix.is_some()),
+            ("segmentation", TaskKind::Segmentation, self.segmentation.is_some()),
+            ("text", TaskKind::Texts, self.text.is_some()),
+        ];
+        for (field, owner, given) in fields {
+            ensure!(!given || owner == kind, "recipe.{field}: expected for {owner} alone, and the data are {kind}");
+        }
+        let task = match kind {
+            TaskKind::Images => TaskRecipe::Images(ImageRecipe {
+                crop_padding: self.crop_padding,
+                flip: self.flip.unwrap_or_default(),
+                transforms: self.transforms.unwrap_or_default(),
+                test_transforms: self.test_transforms.unwrap_or_default(),
+                mix: self.mix,
+            }),
+            TaskKind::Segmentation => TaskRecipe::Segmentation(
+                self.segmentation.with_context(|| format!("recipe.segmentation: expected for {kind}"))?,
+            ),
+            TaskKind::Texts => {
+                TaskRecipe::Texts(self.text.with_context(|| format!("recipe.text: expected for {kind}"))?)
+            }
+        };
+        let Self { batch_size, learning_rate, schedule, optimizer, clip_norm, bins, .. } = self;
+        let Self { dropout, pretrained, groups, ema, precision, .. } = self;
+        Ok(Recipe {
+            batch_size,
+            learning_rate,
+            schedule,
+            optimizer,
+            clip_norm,
+            bins,
+            dropout,
+            pretrained,
+            groups,
+            ema,
+            precision,
+            task,
+        })
+    }
+}
+
+impl From<Recipe> for RecipeTable {
+    fn from(recipe: Recipe) -> Self {
+        let Recipe { batch_size, learning_rate, schedule, optimizer, clip_norm, bins, .. } = recipe;
+        let Recipe { dropout, pretrained, groups, ema, precision, task, .. } = recipe;
+        let (images, segmentation, text) = match task {
+            TaskRecipe::Images(images) => (images, None, None),
+            TaskRecipe::Segmentation(segmentation) => (ImageRecipe::default(), Some(segmentation), None),
+            TaskRecipe::Texts(text) => (ImageRecipe::default(), None, Some(text)),
+        };
+        let ImageRecipe { crop_padding, flip, transforms, test_transforms, mix } = images;
+        let given = |transforms: Vec<_>| Some(transforms).filter(|transforms| !transforms.is_empty());
+        Self {
+            batch_size,
+            learning_rate,
+            schedule,
+            optimizer,
+            clip_norm,
+            crop_padding,
+            // Identities of every task have it.
+            flip: Some(flip),
+            bins,
+            transforms: given(transforms),
+            test_transforms: given(test_transforms),
+            mix,
+            dropout,
+            pretrained,
+            groups,
+            ema,
+            segmentation,
+            text,
+            precision,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Means, deviations over seeds, and bootstrap intervals.
+
+use crate::results::Cell;
+use mbls_core::bootstrap::{Interval, percentile_interval};
+use mbls_report::Summary;
+use std::collections::BTreeMap;
+
+const RESAMPLES: usize = 1000;
+const LEVEL: f64 = 0.95;
+const BOOTSTRAP_SEED: u64 = 0;
+
+/// Summarises every measure of the runs of one loss over its seeds.
+pub(crate) fn summaries(cells: &[&Cell], intervals: &BTreeMap<&str, Interval>) -> BTreeMap<String, Summary> {
+    let mut metrics = BTreeMap::new();
+    for name in cells.iter().flat_map(|cell| cell.metrics.keys()) {
+        let values: Vec<f64> = cells.iter().filter_map(|cell| cell.metrics.get(name).copied()).collect();
+        let (mean, std) = mean_and_deviation(&values);
+        metrics.insert(name.clone(), Summary { mean, std, interval: intervals.get(name.as_str()).copied() });
+    }
+    metrics
+}
+
+/// Returns the bootstrap interval of a measure over `n` units; `None` where it is undefined for any resample.
+pub(crate) fn interval(n: usize, measure: impl Fn(&[u32]) -> Option<f64> + Sync) -> Option<Interval> {
+    percentile_interval(n, RESAMPLES, LEVEL, BOOTSTRAP_SEED, measure)
+}
+
+/// Returns the mean, and the sample standard deviation where there is more than one value.
+fn mean_and_deviation(values: &[f64]) -> (f64, Option<f64>) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    // Of infinite values there is none.
+    (mean, (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt()).filter(|std| std.is_finite()))
+}
+
+/// Returns the mean of what is defined; `None` where nothing is.
+pub(crate) fn mean_of_defined(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let values: Vec<f64> = values.flatten().collect();
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// Returns the mean; `None` where a value is undefined, or there is none.
+pub(crate) fn mean_of_all(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let values: Vec<Option<f64>> = values.collect();
+    if values.iter().any(Option::is_none) { None } else { mean_of_defined(values.into_iter()) }
+}

@@ -1,0 +1,135 @@
+//! Runs that classify images.
+
+mod network;
+mod shift;
+mod shift_tables;
+mod source;
+mod splits;
+
+use crate::cell::{self, CellPlan, Place};
+use crate::console::Console;
+use crate::data::{ClassCounts, Sizes};
+use crate::measure;
+use crate::options::Selection;
+use crate::results::Cell;
+use crate::spec::{LossEntry, Scale, SplitRule, Suite};
+use crate::tasks::labelled::{self, MEASURES, SavedPredictions, evaluate, predict};
+use crate::workload::{TaskFamily, Workload};
+use anyhow::{Context, Result};
+use mbls_data::{Batches, Order, Seed};
+use mbls_report::{Column, FurtherTable, LossReport};
+use mbls_vision::{ImageBatch, ImageCollate, Mixed};
+use network::network;
+use shift::ShiftSource;
+use source::Source;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Images with one class each.
+pub(super) struct ImageFamily;
+
+/// The images of a suite, and what its networks are tested on under distribution shift.
+struct Images<'a> {
+    suite: &'a Suite,
+    source: Source,
+    shift: Option<ShiftSource<'a>>,
+}
+
+impl TaskFamily for ImageFamily {
+    fn check(&self, suite: &Suite) -> Result<()> {
+        measure::check_schedules(&MEASURES, suite)
+    }
+
+    fn load<'a>(
+        &self,
+        suite: &'a Suite,
+        folder: &Path,
+        selection: &Selection,
+        console: &Console,
+    ) -> Result<Box<dyn Workload + 'a>> {
+        let files = selection.files();
+        let source = Source::load(&suite.data, folder, files)?;
+        let shift = match &suite.shift {
+            Some(shift) => Some(ShiftSource::load(shift, &suite.name, selection.data.as_deref(), files, console)?),
+            None => None,
+        };
+        Ok(Box::new(Images { suite, source, shift }))
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        measure::columns(&MEASURES)
+    }
+
+    fn notes(&self, measures: &BTreeMap<String, f64>) -> Vec<String> {
+        measure::notes(&MEASURES, measures)
+    }
+
+    fn loss_report(&self, suite: &Suite, loss: &LossEntry, cells: &[&Cell], out: &Path) -> Result<LossReport> {
+        labelled::loss_report(suite, loss, cells, out)
+    }
+
+    fn tables(&self, suite: &Suite, cells: &[&Cell], _out: &Path) -> Result<Vec<FurtherTable>> {
+        Ok(shift_tables::tables(suite, cells))
+    }
+}
+
+impl Workload for Images<'_> {
+    fn digest(&self) -> u64 {
+        self.source.digest()
+    }
+
+    fn sizes(&self, scale: &Scale) -> Result<Sizes> {
+        self.source.sizes(scale)
+    }
+
+    fn class_counts(&self, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<ClassCounts> {
+        self.source.class_counts(&self.suite.data, rule, sizes, seed)
+    }
+
+    fn notes(&self) -> &[String] {
+        self.source.notes()
+    }
+
+    fn finished(&self, folder: &Path, identity: &str) -> Result<Option<Cell>> {
+        let Some(trained) = cell::finished(folder, identity)? else { return Ok(None) };
+        let Some(shift) = &self.shift else { return Ok(Some(trained)) };
+        let tested = shift.finished(folder, identity)?;
+        Ok(tested.map(|tested| Cell { shift: Some(tested), ..trained }))
+    }
+
+    fn run(&self, plan: &CellPlan, place: Place) -> Result<Cell> {
+        let mut cell = match cell::finished(place.folder, place.identity)? {
+            Some(trained) => trained,
+            None => train(plan, &self.source, place)?,
+        };
+        if let Some(shift) = &self.shift {
+            cell.shift = Some(shift.run(plan, &self.source, place)?);
+        }
+        Ok(cell)
+    }
+}
+
+/// Trains, measures and writes a run; goes on where an earlier process stopped.
+fn train(plan: &CellPlan, source: &Source, place: Place) -> Result<Cell> {
+    let recipe = plan.suite.recipe.images()?;
+    let splits = source
+        .splits(&plan.suite.data, recipe, plan.scale.split, plan.sizes, Seed(plan.seed))
+        .with_context(|| format!("in {}", plan.suite.origin))?;
+    let (store, head, mut task) = network(plan, source.classes(), &splits.test, place.device)?;
+    if let Some(file) = plan.pretrained {
+        file.load(&store, head, plan.console)?;
+    }
+    let [validation, test] =
+        [&splits.validation, &splits.test].map(|part| plan.loader(part, ImageCollate, Order::Sequential));
+    let (validation, test) = (validation?, test?);
+    let train: Box<dyn Batches<ImageBatch>> = match recipe.mix {
+        None => Box::new(plan.loader(&splits.train, ImageCollate, Order::Shuffled)?),
+        Some(mix) => Box::new(plan.loader(&Arc::new(Mixed::new(splits.train, mix)?), ImageCollate, Order::Shuffled)?),
+    };
+    let best_epoch = plan.train(place, &store, &mut task, &*train, &validation)?;
+
+    let predictions = SavedPredictions { validation: predict(&task, &validation)?, test: predict(&task, &test)? };
+    let (measured, _) = evaluate(plan, place, &predictions)?;
+    plan.finish(place, best_epoch, measured)
+}

@@ -1,0 +1,39 @@
+//! The network of a run on images.
+
+use crate::cell::CellPlan;
+use crate::learning::Learning;
+use crate::tasks::labelled::ClassificationTask;
+use anyhow::{Context, Result};
+use candle_core::Device;
+use mbls_core::metric::ClassificationMetrics;
+use mbls_data::Seed;
+use mbls_nn::{Dropout, ParamStore};
+use mbls_vision::model::Options;
+use mbls_vision::{AugmentedImages, ImageBatch};
+use std::marker::PhantomData;
+
+/// Builds the network for images like those of `data`, as it is initialised; returns the name of its classifier and the task too.
+///
+/// # Errors
+///
+/// A network for something else; images that come in several sizes, or are too small for the network.
+pub(super) fn network(
+    plan: &CellPlan,
+    classes: usize,
+    data: &AugmentedImages,
+    device: &Device,
+) -> Result<(ParamStore, &'static str, ClassificationTask<ImageBatch>)> {
+    let (seed, recipe) = (Seed(plan.seed), &plan.suite.recipe);
+    let shape = data.sample_shape().with_context(|| {
+        format!("in {}: the images have several sizes, and recipe.test_transforms leave them", plan.suite.origin)
+    })?;
+    let store = ParamStore::new(seed.derive("parameters").0, recipe.precision.dtype(), device);
+    let dropout = recipe.dropout.map(|p| Dropout::new(p, seed.derive("dropout").0)).transpose()?;
+    let network = plan.model.classifier()?.network(classes, shape)?;
+    let head = network.head();
+    let model = network.build(Options { dropout: dropout.clone() }, store.var_builder())?;
+    let learning = Learning { loss: plan.loss.spec.build()?, dropout };
+    let metrics = ClassificationMetrics::new(recipe.bins)?;
+    let (dtype, device) = (recipe.precision.dtype(), device.clone());
+    Ok((store, head, ClassificationTask { model, learning, dtype, device, metrics, batch: PhantomData }))
+}

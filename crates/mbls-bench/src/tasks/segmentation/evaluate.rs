@@ -1,0 +1,143 @@
+//! A trained network measured on images with masks, without keeping logits.
+
+use super::evaluation::Evaluation;
+use super::host_batch::HostBatch;
+use super::pictures::{BatchResult, PictureResult};
+use super::source::Loader;
+use super::task::SegmentationTask;
+use anyhow::{Context, Result};
+use mbls_core::calibration::TemperatureScaling;
+use mbls_core::metric::{
+    ConfusionMatrix, Metric, ReliabilityBins, SegmentationBatch, SegmentationCalibration, SegmentationProtocol,
+};
+use mbls_seg::dataset::VOID;
+use mbls_seg::metric::{
+    PictureMaps, Pictures, PublishedReport, SegmentationMetrics, SegmentationReport, SegmentationSettings,
+};
+use mbls_train::predict;
+use std::path::Path;
+
+const IGNORED: [i64; 1] = [VOID as i64];
+
+/// What adds up over batches, at one temperature.
+struct Measuring {
+    inverse_temperature: f32,
+    metrics: SegmentationMetrics,
+    published: SegmentationCalibration,
+}
+
+/// What a batch added.
+struct Added {
+    /// Image by image.
+    confusions: Vec<ConfusionMatrix>,
+    /// Pixels and expected calibration error under the published protocol; `None` where no pixel counts.
+    published: Option<(u64, f64)>,
+}
+
+impl Measuring {
+    fn new(classes: usize, bins: usize, temperature: f64) -> Result<Self> {
+        // The published protocol is measured beside, batch by batch.
+        let settings = SegmentationSettings { bins, published: false, ..SegmentationSettings::default() };
+        Ok(Self {
+            inverse_temperature: (1.0 / temperature) as f32,
+            metrics: SegmentationMetrics::new(classes, settings)?,
+            published: SegmentationCalibration::new(bins, SegmentationProtocol::Reference)?,
+        })
+    }
+
+    /// Adds a batch.
+    fn add(&mut self, batch: Pictures) -> Result<Added> {
+        let scaled: Vec<f32>;
+        let logits = match self.inverse_temperature {
+            1.0 => batch.logits,
+            factor => {
+                let logits = batch.logits.as_f32().context("logits that are not f32")?;
+                scaled = logits.iter().map(|logit| logit * factor).collect();
+                (&scaled).into()
+            }
+        };
+        let [images, classes, height, width] = batch.shape;
+        let area = height * width;
+        let mut confusions = Vec::with_capacity(images);
+        for image in 0..images {
+            let picture = Pictures {
+                logits: logits.range(image * classes * area..(image + 1) * classes * area),
+                shape: [1, classes, height, width],
+                labels: batch.labels.range(image * area..(image + 1) * area),
+                indices: &batch.indices[image..=image],
+            };
+            let mut one = SegmentationMetrics::new(classes, self.metrics.settings().clone())?;
+            one.update(picture)?;
+            confusions.push(one.confusion().context("an image is missing")?);
+            self.metrics.merge(one)?;
+        }
+        let mut published = SegmentationCalibration::new(self.published.bins(), SegmentationProtocol::Reference)?;
+        published.update(SegmentationBatch::new(logits, batch.shape, batch.labels, &IGNORED)?)?;
+        let of_batch = published.value().map(|report| (report.n, report.ece));
+        self.published.merge(published)?;
+        Ok(Added { confusions, published: of_batch })
+    }
+
+    /// The report, and the bins of each image.
+    fn finish(self, batches: u64, empty_batches: u64) -> Result<(SegmentationReport, Vec<ReliabilityBins>)> {
+        let mut report = self.metrics.value().context("there are no images to measure")?;
+        report.published = Some(PublishedReport { calibration: self.published.value(), batches, empty_batches });
+        Ok((report, self.metrics.picture_bins().map(|(_, bins)| bins.clone()).collect()))
+    }
+}
+
+/// Measures a network before and after temperature scaling; draws maps of the first images into a folder where names are given.
+///
+/// # Errors
+///
+/// Images that cannot be read, logits that cannot be measured, a folder that cannot be written.
+pub(super) fn evaluate(
+    task: &SegmentationTask,
+    pictures: &Loader,
+    temperature: &TemperatureScaling,
+    bins: usize,
+    maps: Option<(&Path, &[String])>,
+) -> Result<Evaluation> {
+    let (temperature, temperature_bound) = (temperature.temperature(), temperature.bound());
+    let mut before = Measuring::new(task.classes, bins, 1.0)?;
+    let mut after = Measuring::new(task.classes, bins, temperature)?;
+    let (mut confusions, mut batches, mut empty_batches) = (Vec::new(), Vec::new(), 0);
+    if let Some((folder, names)) = maps.filter(|(_, names)| !names.is_empty()) {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder {} of {} maps", folder.display(), names.len()))?;
+    }
+    predict(task, pictures, |predicted| -> Result<()> {
+        let batch = HostBatch::of(predicted)?;
+        draw(batch.pictures(), maps)?;
+        let added = before.add(batch.pictures())?;
+        confusions.extend(added.confusions);
+        match (added.published, after.add(batch.pictures())?.published) {
+            (Some((pixels, ece)), Some((_, ece_scaled))) => batches.push(BatchResult { pixels, ece, ece_scaled }),
+            _ => empty_batches += 1,
+        }
+        Ok(())
+    })?;
+    let counts = (batches.len() as u64, empty_batches);
+    let (before, bins_before) = before.finish(counts.0, counts.1)?;
+    let (after, bins_after) = after.finish(counts.0, counts.1)?;
+    let bins = bins_before.into_iter().zip(bins_after);
+    let pictures = confusions.into_iter().zip(bins);
+    let pictures = pictures.map(|(confusion, (before, after))| PictureResult { confusion, before, after });
+    Ok(Evaluation { temperature, temperature_bound, before, after, pictures: pictures.collect(), batches })
+}
+
+/// Draws those images of a batch that have a name.
+fn draw(batch: Pictures, maps: Option<(&Path, &[String])>) -> Result<()> {
+    let Some((folder, names)) = maps else { return Ok(()) };
+    let names = |index: u64| usize::try_from(index).ok().and_then(|index| names.get(index));
+    if !batch.indices.iter().any(|&index| names(index).is_some()) {
+        return Ok(());
+    }
+    for (maps, &index) in PictureMaps::of_batch(batch, &IGNORED)?.into_iter().zip(batch.indices) {
+        if let Some(name) = names(index) {
+            // A image in a folder of its own.
+            maps.write(folder, &name.replace(['/', '\\'], "-"))?;
+        }
+    }
+    Ok(())
+}

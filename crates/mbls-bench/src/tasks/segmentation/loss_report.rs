@@ -1,0 +1,48 @@
+//! A loss over its seeds: means, deviations, and intervals over test images.
+
+use super::evaluation::{Evaluation, EvaluationFile};
+use super::measures::MEASURES;
+use super::pictures::{PictureResult, sum};
+use crate::measure::intervals;
+use crate::results::Cell;
+use crate::spec::LossEntry;
+use crate::statistics::summaries;
+use anyhow::{Context, Result, ensure};
+use mbls_core::metric::{Metric, ReliabilityBins};
+use mbls_report::LossReport;
+use std::path::Path;
+
+/// One loss over the cells of its seeds, at least one.
+///
+/// # Errors
+///
+/// Evaluations that cannot be read.
+pub(super) fn loss_report(loss: &LossEntry, cells: &[&Cell], out: &Path) -> Result<LossReport> {
+    let evaluations = cells.iter().map(|cell| evaluation(cell, out)).collect::<Result<Vec<_>>>()?;
+    let all = |bins: fn(&PictureResult) -> &ReliabilityBins| {
+        let all = sum(evaluations.iter().flat_map(|evaluation| &evaluation.pictures).map(bins));
+        all.and_then(|all| all.value()).context("there are no pixels to draw")
+    };
+    Ok(LossReport {
+        id: loss.id.clone(),
+        title: loss.title.clone(),
+        settings: loss.settings(),
+        metrics: summaries(cells, &intervals(&MEASURES, &evaluations)),
+        before: all(|picture| &picture.before)?,
+        after: all(|picture| &picture.after)?,
+    })
+}
+
+/// What was measured of a cell's test images.
+fn evaluation(cell: &Cell, out: &Path) -> Result<Evaluation> {
+    let path = cell.key.folder(out).join("evaluation.json");
+    let test = EvaluationFile::read(&path)?.test;
+    ensure!(
+        test.pictures.len() as u64 == cell.n,
+        "{}: pictures: expected {}, found {}",
+        path.display(),
+        cell.n,
+        test.pictures.len()
+    );
+    Ok(test)
+}

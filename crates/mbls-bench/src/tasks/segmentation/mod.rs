@@ -1,0 +1,127 @@
+//! Runs that classify the pixels of images.
+
+mod evaluate;
+mod evaluation;
+mod host_batch;
+mod loss_report;
+mod measures;
+mod network;
+mod pictures;
+mod pixels;
+mod source;
+mod tables;
+mod task;
+
+pub(super) use measures::MEASURES;
+
+use crate::cell::{CellPlan, Measured, Place};
+use crate::console::Console;
+use crate::data::{ClassCounts, Sizes};
+use crate::measure;
+use crate::options::Selection;
+use crate::results::{Cell, write_json};
+use crate::spec::{LossEntry, Scale, SplitRule, Suite};
+use crate::workload::{TaskFamily, Workload};
+use anyhow::{Context, Result};
+use evaluate::evaluate;
+use evaluation::EvaluationFile;
+use mbls_data::{Order, Seed, Subset};
+use mbls_report::{Column, FurtherTable, LossReport};
+use mbls_seg::dataset::{SegmentationCollate, SegmentationFiles, Transformed};
+use mbls_seg::transform::JointTransform;
+use network::network;
+use source::{Loader, Segmentation};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Images with masks.
+pub(super) struct SegmentationFamily;
+
+impl TaskFamily for SegmentationFamily {
+    fn check(&self, suite: &Suite) -> Result<()> {
+        measure::check_schedules(&MEASURES, suite)
+    }
+
+    fn load<'a>(
+        &self,
+        suite: &'a Suite,
+        folder: &Path,
+        selection: &Selection,
+        _console: &Console,
+    ) -> Result<Box<dyn Workload + 'a>> {
+        Ok(Box::new(Segmentation::load(&suite.data, folder, selection.pairs())?))
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        measure::columns(&MEASURES)
+    }
+
+    fn notes(&self, measures: &BTreeMap<String, f64>) -> Vec<String> {
+        measure::notes(&MEASURES, measures)
+    }
+
+    fn loss_report(&self, _suite: &Suite, loss: &LossEntry, cells: &[&Cell], out: &Path) -> Result<LossReport> {
+        loss_report::loss_report(loss, cells, out)
+    }
+
+    fn tables(&self, suite: &Suite, cells: &[&Cell], out: &Path) -> Result<Vec<FurtherTable>> {
+        tables::tables(suite, cells, out)
+    }
+}
+
+impl Workload for Segmentation {
+    fn digest(&self) -> u64 {
+        Segmentation::digest(self)
+    }
+
+    fn sizes(&self, scale: &Scale) -> Result<Sizes> {
+        Segmentation::sizes(self, scale)
+    }
+
+    fn class_counts(&self, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<ClassCounts> {
+        Segmentation::class_counts(self, rule, sizes, seed)
+    }
+
+    fn notes(&self) -> &[String] {
+        Segmentation::notes(self)
+    }
+
+    fn run(&self, plan: &CellPlan, place: Place) -> Result<Cell> {
+        let settings = plan.suite.recipe.segmentation()?;
+        let seed = Seed(plan.seed);
+        let splits =
+            self.splits(plan.scale.split, plan.sizes, seed).with_context(|| format!("in {}", plan.suite.origin))?;
+        let normalisation = plan.suite.data.normalisation().context("a data set of texts has no images")?;
+        let collate = SegmentationCollate::new(&normalisation)?;
+        let loader = |pictures: Subset<SegmentationFiles>, transforms: &[JointTransform], order| -> Result<Loader> {
+            let pictures = Arc::new(Transformed::new(Arc::new(pictures), transforms.to_vec())?);
+            plan.loader(&pictures, collate.clone(), order)
+        };
+        let train = loader(splits.train, &settings.transforms, Order::Shuffled)?;
+        let names = splits.test_names;
+        let validation = loader(splits.validation, &settings.test_transforms, Order::Sequential)?;
+        let test = loader(splits.test, &settings.test_transforms, Order::Sequential)?;
+
+        let (store, mut task) = network(plan, self.classes().len(), place.device)?;
+        let best_epoch = plan.train(place, &store, &mut task, &train, &validation)?;
+
+        let bins = plan.suite.recipe.bins;
+        let pixels = pixels::sample(&task, &validation, seed.derive("temperature"))?;
+        let temperature = pixels.temperature()?;
+        let validated = evaluate(&task, &validation, &temperature, bins, None)?;
+        let maps = place.folder.join("maps");
+        let tested =
+            evaluate(&task, &test, &temperature, bins, Some((&maps, &names[..settings.maps.min(names.len())])))?;
+        let test = measure::finished(&MEASURES, &tested);
+        let measured = Measured {
+            n: tested.before.pictures,
+            headline: measure::headline(&MEASURES, &test),
+            validation: measure::finished(&MEASURES, &validated),
+            test,
+        };
+        let file = EvaluationFile::new(self.classes().names().to_vec(), names, tested);
+        write_json(&place.folder.join("evaluation.json"), &file)?;
+        plan.finish(place, best_epoch, measured)
+    }
+}

@@ -1,0 +1,97 @@
+//! A sample of pixels, on which a temperature is fitted: a whole validation part may have billions.
+
+use super::host_batch::HostBatch;
+use super::source::Loader;
+use super::task::SegmentationTask;
+use anyhow::{Context, Result};
+use mbls_core::calibration::TemperatureScaling;
+use mbls_data::Seed;
+use mbls_seg::dataset::VOID;
+use mbls_train::predict;
+use rand::seq::index;
+
+/// Pixels of a sample, at most: with 21 classes 22 MB.
+const MOST: usize = 1 << 18;
+
+/// Logits and labels of some pixels.
+#[derive(Debug, Default)]
+pub(super) struct PixelSample {
+    logits: Vec<f32>,
+    classes: usize,
+    labels: Vec<u32>,
+}
+
+/// As many pixels of each image, chosen by the seed among those that have a class, or all where it has fewer.
+///
+/// # Errors
+///
+/// Images that cannot be read.
+pub(super) fn sample(task: &SegmentationTask, pictures: &Loader, seed: Seed) -> Result<PixelSample> {
+    let each = (MOST / pictures.dataset().dataset().indices().len().max(1)).max(1);
+    let mut sample = PixelSample { classes: task.classes, ..PixelSample::default() };
+    predict(task, pictures, |predicted| -> Result<()> {
+        let batch = HostBatch::of(predicted)?;
+        let [pictures, classes, height, width] = batch.pictures().shape;
+        let area = height * width;
+        for at in 0..pictures {
+            let logits = &predicted.logits[at * classes * area..][..classes * area];
+            let labels = &predicted.labels[at * area..][..area];
+            sample.add(logits, labels, each, seed.at((predicted.first + at) as u64));
+        }
+        Ok(())
+    })?;
+    Ok(sample)
+}
+
+impl PixelSample {
+    fn add(&mut self, logits: &[f32], labels: &[u32], each: usize, seed: Seed) {
+        let valid: Vec<usize> = (0..labels.len()).filter(|&pixel| labels[pixel] != u32::from(VOID)).collect();
+        let mut chosen = index::sample(&mut seed.rng(), valid.len(), each.min(valid.len())).into_vec();
+        chosen.sort_unstable();
+        for pixel in chosen.into_iter().map(|place| valid[place]) {
+            self.logits.extend(logits.chunks(labels.len()).map(|plane| plane[pixel]));
+            self.labels.push(labels[pixel]);
+        }
+    }
+
+    /// The temperature with the lowest NLL on the sample.
+    ///
+    /// # Errors
+    ///
+    /// A sample of no pixels, logits that are not finite.
+    pub(super) fn temperature(&self) -> Result<TemperatureScaling> {
+        TemperatureScaling::fit_logits(&self.logits, self.classes, &self.labels)
+            .context("cannot fit a temperature on the pixels of the validation images")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pixels_are_taken_with_their_own_logits_and_never_void() {
+        // Two classes, six pixels; a logit tells its class and pixel.
+        let logits: Vec<f32> = (0..12).map(|i| i as f32).collect();
+        let labels = [0, 255, 1, 1, 255, 0];
+        let mut sample = PixelSample { classes: 2, ..PixelSample::default() };
+        sample.add(&logits, &labels, 3, Seed(1));
+        assert_eq!((sample.labels.len(), sample.logits.len()), (3, 6));
+        for (row, &label) in sample.logits.chunks(2).zip(&sample.labels) {
+            let pixel = row[0] as usize;
+            assert_eq!((row[1], label), ((pixel + 6) as f32, labels[pixel]));
+            assert_ne!(label, 255);
+        }
+        let mut other = PixelSample { classes: 2, ..PixelSample::default() };
+        (0..20).for_each(|seed| other.add(&logits, &labels, 1, Seed(seed)));
+        let mut pixels: Vec<usize> = other.logits.chunks(2).map(|row| row[0] as usize).collect();
+        pixels.sort_unstable();
+        pixels.dedup();
+        assert_eq!(pixels, [0, 2, 3, 5]);
+        // A image that has fewer gives all it has; one of void gives none.
+        let mut all = PixelSample { classes: 2, ..PixelSample::default() };
+        all.add(&logits, &labels, 100, Seed(0));
+        all.add(&logits, &[255; 6], 100, Seed(0));
+        assert_eq!(all.labels, [0, 1, 1, 0]);
+    }
+}
