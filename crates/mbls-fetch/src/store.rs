@@ -102,9 +102,10 @@ impl Store {
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", self.stamp().display())),
         };
         let stamp: Stamp = toml::from_str(&text).with_context(|| self.stamp().display().to_string())?;
-        match stamp.identity == set.identity()? && found.is_file() == set.is_file() {
-            true => Ok(State::Current(stamp)),
-            false => Ok(State::Outdated),
+        if stamp.identity == set.identity()? && found.is_file() == set.is_file() {
+            Ok(State::Current(stamp))
+        } else {
+            Ok(State::Outdated)
         }
     }
 

@@ -283,9 +283,10 @@ impl<'a> Delimited<'a> {
             let length = rest.iter().position(|&byte| byte == b'"').unwrap_or(rest.len());
             let part = &rest[..length];
             self.line += part.iter().filter(|&&byte| byte == line_end).count() as u64;
-            match text.is_empty() {
-                true => text = Cow::Borrowed(part),
-                false => text.to_mut().extend_from_slice(part),
+            if text.is_empty() {
+                text = Cow::Borrowed(part);
+            } else {
+                text.to_mut().extend_from_slice(part);
             }
             if length == rest.len() {
                 let line = if part.last() == Some(&line_end) { self.line - 1 } else { self.line };

@@ -91,9 +91,10 @@ fn a_frozen_table_gets_no_gradient_and_a_trained_one_does_but_for_padding() -> R
         let mut logits = Vec::new();
         for frozen in [true, false] {
             let store = store(DType::F32);
-            let words = match frozen {
-                true => WordTable::frozen(&vectors)?,
-                false => WordTable::trained_from(&vectors, store.var_builder().pp("embedding"))?,
+            let words = if frozen {
+                WordTable::frozen(&vectors)?
+            } else {
+                WordTable::trained_from(&vectors, store.var_builder().pp("embedding"))?
             };
             assert_eq!(values(words.vectors())?, values(&vectors)?);
             let model = TextClassifier::new(words, network.clone().build(Options::default(), store.var_builder())?);

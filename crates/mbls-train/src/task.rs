@@ -120,13 +120,14 @@ pub trait Task {
     ///
     /// For the state of another task or loss.
     fn restore(&mut self, state: &TaskState) -> Result<()> {
-        match *state == TaskState::default() {
-            true => Ok(()),
-            false => Err(Error::Setting {
+        if *state == TaskState::default() {
+            Ok(())
+        } else {
+            Err(Error::Setting {
                 name: "state of the task",
                 value: format!("{state:?}"),
                 expected: "none, because the task has no state",
-            }),
+            })
         }
     }
 }

@@ -64,8 +64,5 @@ fn kind_behind_link(path: &Path, root: &Path) -> Result<FileType> {
 /// Where there is no such folder.
 pub fn real(folder: &Path) -> Result<PathBuf> {
     let path = folder.canonicalize().map_err(Error::io("open", folder))?;
-    match path.is_dir() {
-        true => Ok(path),
-        false => Err(Error::format(folder, "file type", "a folder", "a file")),
-    }
+    if path.is_dir() { Ok(path) } else { Err(Error::format(folder, "file type", "a folder", "a file")) }
 }

@@ -93,10 +93,8 @@ pub fn load(
         (None, Some("jsonl" | "ndjson")) => Format::JsonLines,
         (None, _) => return Err(Error::format(path, "ending", ".csv, .tsv, .jsonl or .ndjson, or a format", name)),
     };
-    let (bytes, ignored_bytes) = match packed {
-        true => gzip::read(path, MAX_BYTES, on_error)?,
-        false => (read_bounded(path, MAX_BYTES)?, 0),
-    };
+    let (bytes, ignored_bytes) =
+        if packed { gzip::read(path, MAX_BYTES, on_error)? } else { (read_bounded(path, MAX_BYTES)?, 0) };
     let (texts, labels, mut reading) = match (format, config.quoting) {
         (Format::Csv, quoting) => separated(path, &bytes, b',', quoting.unwrap_or(Quoting::Double), config, on_error)?,
         (Format::Tsv, quoting) => separated(path, &bytes, b'\t', quoting.unwrap_or(Quoting::None), config, on_error)?,

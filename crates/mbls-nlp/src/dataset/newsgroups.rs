@@ -93,9 +93,10 @@ fn assemble(path: &Path, mut messages: Vec<Message>) -> Result<Newsgroups> {
     let texts = messages.into_iter().map(|message| message.text).collect();
     let texts = LabelledTexts::new("20newsgroups", texts, labels, groups)?;
     let all = texts.len();
-    let division = match by_date {
-        true => Division { train: 0..train, validation: None, test: Some(train..all) },
-        false => Division::whole(all),
+    let division = if by_date {
+        Division { train: 0..train, validation: None, test: Some(train..all) }
+    } else {
+        Division::whole(all)
     };
     Ok(Newsgroups { texts, names, division })
 }

@@ -102,20 +102,12 @@ impl Network {
     ///
     /// Where a size is 0 or too large, or the builder has no such tensors.
     pub fn build(self, options: Options, vb: VarBuilder) -> Result<Box<dyn SequenceNetwork>> {
-        macro_rules! build {
-            ($network:ident, $config:ident) => {{
-                let network = $network::new($config, vb)?;
-                match options.dropout {
-                    Some(dropout) => Ok(Box::new(network.with_dropout(dropout))),
-                    None => Ok(Box::new(network)),
-                }
-            }};
-        }
-        match self {
-            Self::GlobalPoolingCnn(config) => build!(GlobalPoolingCnn, config),
-            Self::TextCnn(config) => build!(TextCnn, config),
-            Self::BiGru(config) => build!(BiGru, config),
-        }
+        let Options { dropout } = options;
+        Ok(match self {
+            Self::GlobalPoolingCnn(config) => Box::new(GlobalPoolingCnn::new(config, vb)?.with_dropout(dropout)),
+            Self::TextCnn(config) => Box::new(TextCnn::new(config, vb)?.with_dropout(dropout)),
+            Self::BiGru(config) => Box::new(BiGru::new(config, vb)?.with_dropout(dropout)),
+        })
     }
 
     /// Whether every size is one that a network can have.
@@ -189,9 +181,7 @@ impl FromStr for Architecture {
     type Err = Error;
 
     fn from_str(name: &str) -> mbls_data::Result<Self> {
-        let known = || Self::all().map(Self::name).collect::<Vec<_>>().join(", ");
-        let found = Self::all().find(|architecture| architecture.name() == name);
-        found.ok_or_else(|| Error::value("model", format!("one of {}", known()), format!("{name:?}")))
+        Ok(mbls_io::by_name("model", Self::all(), name)?)
     }
 }
 

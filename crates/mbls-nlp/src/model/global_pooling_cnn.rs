@@ -3,7 +3,7 @@
 use super::{SequenceNetwork, check_padding, check_size, check_vectors};
 use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{Conv1dChannelsLast, ConvEpilogue, Dropout, Linear, Relu};
+use mbls_nn::{Conv1dChannelsLast, ConvEpilogue, Dropout, DropoutLinear, Linear, Relu};
 use serde::{Deserialize, Serialize};
 
 const NAME: &str = "GlobalPoolingCNN";
@@ -88,8 +88,7 @@ impl GlobalPoolingCnnConfig {
 pub struct GlobalPoolingCnn {
     convolutions: [Conv1dChannelsLast; 3],
     fc1: Linear,
-    fc2: Linear,
-    dropout: Option<Dropout>,
+    fc2: DropoutLinear,
     config: GlobalPoolingCnnConfig,
 }
 
@@ -105,14 +104,14 @@ impl GlobalPoolingCnn {
         let conv = |name: &str, inputs| Conv1dChannelsLast::new(inputs, channels, kernel, vb.pp(name));
         let convolutions = [conv("conv1", dim)?, conv("conv2", channels)?, conv("conv3", channels)?];
         let fc1 = Linear::new(channels, hidden, vb.pp("fc1"))?;
-        let fc2 = Linear::new(hidden, classes, vb.pp("fc2"))?;
-        Ok(Self { convolutions, fc1, fc2, dropout: None, config })
+        let fc2 = DropoutLinear::new(hidden, classes, vb.pp("fc2"))?;
+        Ok(Self { convolutions, fc1, fc2, config })
     }
 
-    /// The network with dropout before its last layer; a clone of `dropout` knows the position of its masks.
-    pub fn with_dropout(mut self, dropout: Dropout) -> Self {
-        self.dropout = Some(dropout);
-        self
+    /// Returns the network with this dropout before its last layer, or with none; a clone of it knows the position of its masks.
+    #[must_use]
+    pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
+        Self { fc2: self.fc2.with_dropout(dropout), ..self }
     }
 
     /// Its shape.
@@ -129,10 +128,7 @@ impl ModuleT for GlobalPoolingCnn {
         let x = second.forward_with(&first.forward_with(vectors, pool)?, pool)?;
         let x = third.forward_with(&x, ConvEpilogue::ReluMax)?;
         let x = Relu.forward(&self.fc1.forward(&x)?)?;
-        match &self.dropout {
-            Some(dropout) => self.fc2.forward(&dropout.forward_t(&x, train)?),
-            None => self.fc2.forward(&x),
-        }
+        self.fc2.forward_t(&x, train)
     }
 }
 

@@ -24,6 +24,7 @@ pub use words::WordTable;
 
 use candle_core::{Result, Tensor, bail};
 use candle_nn::ModuleT;
+use std::fmt::Debug;
 
 /// The word number of padding.
 pub const PADDING: u32 = 0;
@@ -34,7 +35,7 @@ const WIDEST: usize = 1 << 16;
 /// A network over sequences of vectors: `[N, L, D]` to logits `[N, classes]`.
 ///
 /// Its [`ModuleT`] takes every entry of a sequence for a word.
-pub trait SequenceNetwork: ModuleT + Send + Sync {
+pub trait SequenceNetwork: ModuleT + Debug + Send + Sync {
     /// The logits of sequences of which the first `padding[n]` entries are none of the text's.
     ///
     /// # Errors

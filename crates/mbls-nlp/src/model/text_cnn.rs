@@ -1,9 +1,9 @@
 //! Kim's convolutional network for sentences.
 
 use super::{SequenceNetwork, check_padding, check_size, check_vectors};
-use candle_core::{Module, Result, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{Conv1dChannelsLast, ConvEpilogue, Dropout, Linear};
+use mbls_nn::{Conv1dChannelsLast, ConvEpilogue, Dropout, DropoutLinear};
 use serde::{Deserialize, Serialize};
 
 const NAME: &str = "TextCNN";
@@ -71,8 +71,7 @@ impl TextCnnConfig {
 #[derive(Clone, Debug)]
 pub struct TextCnn {
     convolutions: Vec<Conv1dChannelsLast>,
-    fc: Linear,
-    dropout: Option<Dropout>,
+    fc: DropoutLinear,
     config: TextCnnConfig,
 }
 
@@ -86,14 +85,14 @@ impl TextCnn {
         config.validate()?;
         let conv = |(i, &kernel)| Conv1dChannelsLast::new(config.dim, config.channels, kernel, vb.pp("convs").pp(i));
         let convolutions = config.kernels.iter().enumerate().map(conv).collect::<Result<Vec<_>>>()?;
-        let fc = Linear::new(config.kernels.len() * config.channels, config.classes, vb.pp("fc"))?;
-        Ok(Self { convolutions, fc, dropout: None, config })
+        let fc = DropoutLinear::new(config.kernels.len() * config.channels, config.classes, vb.pp("fc"))?;
+        Ok(Self { convolutions, fc, config })
     }
 
-    /// The network with dropout before its linear layer; a clone of `dropout` knows the position of its masks.
-    pub fn with_dropout(mut self, dropout: Dropout) -> Self {
-        self.dropout = Some(dropout);
-        self
+    /// Returns the network with this dropout before its linear layer, or with none; a clone of it knows the position of its masks.
+    #[must_use]
+    pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
+        Self { fc: self.fc.with_dropout(dropout), ..self }
     }
 
     /// Its shape.
@@ -107,10 +106,7 @@ impl ModuleT for TextCnn {
         check_vectors(NAME, vectors, self.config.dim, self.config.shortest())?;
         let features = self.convolutions.iter().map(|conv| conv.forward_with(vectors, ConvEpilogue::ReluMax));
         let x = Tensor::cat(&features.collect::<Result<Vec<_>>>()?, 1)?;
-        match &self.dropout {
-            Some(dropout) => self.fc.forward(&dropout.forward_t(&x, train)?),
-            None => self.fc.forward(&x),
-        }
+        self.fc.forward_t(&x, train)
     }
 }
 

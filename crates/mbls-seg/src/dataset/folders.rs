@@ -53,8 +53,5 @@ fn by_name(folder: &Path, what: &str, fits: impl Fn(&Path) -> bool) -> Result<BT
             return Err(Error::format(folder, what, expected, format!("{} and {}", other.display(), path.display())));
         }
     }
-    match found.is_empty() {
-        true => Err(Error::format(folder, what, "at least 1", 0)),
-        false => Ok(found),
-    }
+    if found.is_empty() { Err(Error::format(folder, what, "at least 1", 0)) } else { Ok(found) }
 }

@@ -128,21 +128,13 @@ impl Network {
     ///
     /// Where a field is out of its range, the builder has no such tensors, or dropout is asked for where there is no place for it.
     pub fn build(self, options: Options, vb: VarBuilder) -> Result<Box<dyn ModuleT + Send + Sync>> {
-        macro_rules! with_dropout {
-            ($network:expr) => {{
-                let network = $network;
-                match options.dropout {
-                    Some(dropout) => Ok(Box::new(network.with_dropout(dropout))),
-                    None => Ok(Box::new(network)),
-                }
-            }};
-        }
-        match self {
-            Self::DeepLabV3(config) => with_dropout!(DeepLabV3::new(config, vb)?),
-            Self::DeepLabV3Plus(config) => with_dropout!(DeepLabV3Plus::new(config, vb)?),
-            Self::UNet(_) if options.dropout.is_some() => bail!("U-Net: dropout, expected none"),
-            Self::UNet(config) => Ok(Box::new(UNet::new(config, vb)?)),
-        }
+        let Options { dropout } = options;
+        Ok(match self {
+            Self::DeepLabV3(config) => Box::new(DeepLabV3::new(config, vb)?.with_dropout(dropout)),
+            Self::DeepLabV3Plus(config) => Box::new(DeepLabV3Plus::new(config, vb)?.with_dropout(dropout)),
+            Self::UNet(_) if dropout.is_some() => bail!("U-Net: dropout, expected none"),
+            Self::UNet(config) => Box::new(UNet::new(config, vb)?),
+        })
     }
 
     /// The dropout of the original; `None` where it has none.
@@ -195,9 +187,7 @@ impl FromStr for Architecture {
     type Err = Error;
 
     fn from_str(name: &str) -> mbls_data::Result<Self> {
-        let known = || Self::all().map(|architecture| architecture.to_string()).collect::<Vec<_>>().join(", ");
-        let found = Self::all().find(|architecture| architecture.to_string() == name);
-        found.ok_or_else(|| Error::value("model", format!("one of {}", known()), format!("{name:?}")))
+        Ok(mbls_io::by_name("model", Self::all(), name)?)
     }
 }
 

@@ -57,8 +57,8 @@ impl Aspp {
         Ok(Self { convolutions, pooled, project, dropout: None })
     }
 
-    pub(super) fn set_dropout(&mut self, dropout: Dropout) {
-        self.dropout = Some(dropout);
+    pub(super) fn set_dropout(&mut self, dropout: Option<Dropout>) {
+        self.dropout = dropout;
     }
 }
 

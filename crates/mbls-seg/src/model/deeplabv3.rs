@@ -137,25 +137,26 @@ impl DeepLabV3 {
             Classifier::new([features, config.classes], 1, ConvInit::TorchUniform, align_corners, vb)
         };
         let main = classifier(inner, vb.pp(names.classifier))?;
-        let auxiliary = match config.auxiliary {
-            true => {
-                let (inputs, vb) = (channels[channels.len() - 2], vb.pp(AUXILIARY));
-                let inner = (inputs / 4).max(1);
-                let block = Block::sequence(BlockShape::new([inputs, inner], 3), vb.clone())?;
-                Some(Auxiliary { block, dropout: None, classifier: classifier(inner, vb.pp("4"))? })
-            }
-            false => None,
+        let auxiliary = if config.auxiliary {
+            let (inputs, vb) = (channels[channels.len() - 2], vb.pp(AUXILIARY));
+            let inner = (inputs / 4).max(1);
+            let block = Block::sequence(BlockShape::new([inputs, inner], 3), vb.clone())?;
+            Some(Auxiliary { block, dropout: None, classifier: classifier(inner, vb.pp("4"))? })
+        } else {
+            None
         };
         Ok(Self { encoder, aspp, last, classifier: main, auxiliary, config })
     }
 
-    /// The network with dropout after its pyramid; a clone of `dropout` knows the position of its masks.
-    pub fn with_dropout(mut self, dropout: Dropout) -> Self {
-        self.aspp.set_dropout(dropout);
+    /// Returns the network with this dropout after its pyramid, or with none; a clone of it knows the position of its masks.
+    #[must_use]
+    pub fn with_dropout(mut self, dropout: impl Into<Option<Dropout>>) -> Self {
+        self.aspp.set_dropout(dropout.into());
         self
     }
 
     /// The network with dropout before its auxiliary classifier, if it has one; torchvision's is 0.1.
+    #[must_use]
     pub fn with_auxiliary_dropout(mut self, dropout: Dropout) -> Self {
         if let Some(auxiliary) = &mut self.auxiliary {
             auxiliary.dropout = Some(dropout);

@@ -122,9 +122,10 @@ impl DeepLabV3Plus {
         Ok(Self { encoder, aspp, after, low_level, fuse, classifier, config })
     }
 
-    /// The network with dropout after its pyramid; a clone of `dropout` knows the position of its masks.
-    pub fn with_dropout(mut self, dropout: Dropout) -> Self {
-        self.aspp.set_dropout(dropout);
+    /// Returns the network with this dropout after its pyramid, or with none; a clone of it knows the position of its masks.
+    #[must_use]
+    pub fn with_dropout(mut self, dropout: impl Into<Option<Dropout>>) -> Self {
+        self.aspp.set_dropout(dropout.into());
         self
     }
 

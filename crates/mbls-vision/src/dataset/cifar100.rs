@@ -37,9 +37,10 @@ pub fn load(dir: impl AsRef<Path>, split: Split, labels: Labels) -> Result<Label
         Labels::Fine => "fine_label_names.txt",
         Labels::Coarse => "coarse_label_names.txt",
     });
-    let names = match list.try_exists().map_err(Error::io("look for", &list))? {
-        true => Some(listing::names(&list, Some(classes(labels)))?),
-        false => None,
+    let names = if list.try_exists().map_err(Error::io("look for", &list))? {
+        Some(listing::names(&list, Some(classes(labels)))?)
+    } else {
+        None
     };
     records.check_counts(&dir.join(file), classes(labels), names.as_deref())?;
     let images = records.images(name, classes(labels))?;

@@ -84,8 +84,9 @@ fn columns(path: &Path, quoting: Quoting, files: &FilesConfig) -> Result<(Vec<Pa
         pictures.push(normalised);
     }
     let reading = records.finish();
-    match pictures.is_empty() {
-        true => Err(Error::format(path, "number of pictures", "at least 1", format!("0: {reading}"))),
-        false => Ok((pictures, labels, reading)),
+    if pictures.is_empty() {
+        Err(Error::format(path, "number of pictures", "at least 1", format!("0: {reading}")))
+    } else {
+        Ok((pictures, labels, reading))
     }
 }

@@ -53,10 +53,7 @@ pub fn load_file(path: impl AsRef<Path>, expected: Option<usize>) -> Result<Labe
                 let place = format!("line {number}, field {} ({what})", i + 1);
                 return Err(Error::format(path, place, format!("0..={largest}"), format!("{field:?}")));
             };
-            match i < PIXELS {
-                true => pixels.push(value),
-                false => labels.push(u32::from(value)),
-            }
+            if i < PIXELS { pixels.push(value) } else { labels.push(u32::from(value)) }
         }
     }
     match expected {

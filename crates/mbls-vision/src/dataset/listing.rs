@@ -63,9 +63,10 @@ pub fn regular_files<'a>(root: &Path, paths: impl IntoIterator<Item = &'a Path>)
             ));
         }
         let metadata = path.metadata().map_err(Error::io("open", &path))?;
-        match metadata.is_file() {
-            true => Ok(metadata.len()),
-            false => Err(Error::format(&path, "file type", "a regular file", "another")),
+        if metadata.is_file() {
+            Ok(metadata.len())
+        } else {
+            Err(Error::format(&path, "file type", "a regular file", "another"))
         }
     };
     paths.into_iter().map(size).collect()

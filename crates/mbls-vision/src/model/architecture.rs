@@ -179,20 +179,12 @@ impl Network {
     ///
     /// Where a size is 0 or too large, or the builder has no such tensors.
     pub fn build(self, options: Options, vb: VarBuilder) -> Result<Box<dyn ModuleT + Send + Sync>> {
-        macro_rules! build {
-            ($network:ident, $config:ident) => {{
-                let network = $network::new($config, vb)?;
-                match options.dropout {
-                    Some(dropout) => Ok(Box::new(network.with_dropout(dropout))),
-                    None => Ok(Box::new(network)),
-                }
-            }};
-        }
-        match self {
-            Self::SmallCnn(config) => build!(SmallCnn, config),
-            Self::ResNet(config) => build!(ResNet, config),
-            Self::DenseNet(config) => build!(DenseNet, config),
-        }
+        let Options { dropout } = options;
+        Ok(match self {
+            Self::SmallCnn(config) => Box::new(SmallCnn::new(config, vb)?.with_dropout(dropout)),
+            Self::ResNet(config) => Box::new(ResNet::new(config, vb)?.with_dropout(dropout)),
+            Self::DenseNet(config) => Box::new(DenseNet::new(config, vb)?.with_dropout(dropout)),
+        })
     }
 
     /// The name of its classifier, whose tensors are `{head}.weight` and `{head}.bias`.
@@ -208,9 +200,7 @@ impl FromStr for Architecture {
     type Err = Error;
 
     fn from_str(name: &str) -> crate::Result<Self> {
-        let known = || Self::all().map(Self::name).collect::<Vec<_>>().join(", ");
-        let found = Self::all().find(|architecture| architecture.name() == name);
-        found.ok_or_else(|| Error::value("model", format!("one of {}", known()), format!("{name:?}")))
+        Ok(mbls_io::by_name("model", Self::all(), name)?)
     }
 }
 

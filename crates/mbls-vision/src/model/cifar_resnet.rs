@@ -113,7 +113,8 @@ impl CifarResNet {
     }
 
     /// As [`ResNet::with_dropout`].
-    pub fn with_dropout(self, dropout: Dropout) -> Self {
+    #[must_use]
+    pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
         Self { network: self.network.with_dropout(dropout), ..self }
     }
 

@@ -1,10 +1,9 @@
 //! Densely connected networks for CIFAR.
 
 use super::check_pictures;
-use super::head::Head;
 use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{AvgPool2d, BatchNorm2d, Conv2d, ConvConfig, ConvInit, GlobalAvgPool2d};
+use mbls_nn::{AvgPool2d, BatchNorm2d, Conv2d, ConvConfig, ConvInit, Dropout, DropoutLinear, GlobalAvgPool2d};
 
 /// Beyond every network; keeps sizes from overflowing.
 const WIDEST: usize = 1 << 16;
@@ -98,7 +97,7 @@ pub struct DenseNet {
     stem: Conv2d,
     parts: Vec<Part>,
     norm: BatchNorm2d,
-    linear: Head,
+    linear: DropoutLinear,
     config: DenseNetConfig,
 }
 
@@ -175,14 +174,14 @@ impl DenseNet {
             }
         }
         let norm = BatchNorm2d::new(channels, vb.pp("bn"))?;
-        let linear = Head::new(channels, config.classes, vb.pp("linear"))?;
+        let linear = DropoutLinear::new(channels, config.classes, vb.pp("linear"))?;
         Ok(Self { stem, parts, norm, linear, config })
     }
 
-    /// The network with dropout before its linear layer; a clone of `dropout` knows the position of its masks.
-    pub fn with_dropout(mut self, dropout: mbls_nn::Dropout) -> Self {
-        self.linear.set_dropout(dropout);
-        self
+    /// Returns the network with this dropout before its linear layer, or with none; a clone of it knows the position of its masks.
+    #[must_use]
+    pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
+        Self { linear: self.linear.with_dropout(dropout), ..self }
     }
 
     /// Its shape.

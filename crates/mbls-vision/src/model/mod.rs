@@ -9,7 +9,6 @@ mod block;
 mod cifar_resnet;
 mod conv_norm;
 mod densenet;
-mod head;
 pub mod pretrained;
 mod resnet;
 mod resnet_config;

@@ -1,11 +1,10 @@
 //! Residual networks: the features, and the classifier on them.
 
 use super::block::{BlockShape, ResidualBlock};
-use super::head::Head;
 use super::{ConvNorm, ResNetConfig, StageDilation, Stem, check_pictures};
 use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{AdaptiveAvgPool2d, ConvConfig, Dropout, GlobalAvgPool2d, MaxPool2d};
+use mbls_nn::{AdaptiveAvgPool2d, ConvConfig, Dropout, DropoutLinear, GlobalAvgPool2d, MaxPool2d};
 
 /// A residual network without its classifier: the stem and the stages, whose results a segmentation network builds on.
 ///
@@ -160,7 +159,7 @@ impl ModuleT for ResNetEncoder {
 #[derive(Clone, Debug)]
 pub struct ResNet {
     encoder: ResNetEncoder,
-    fc: Head,
+    fc: DropoutLinear,
 }
 
 impl ResNet {
@@ -178,14 +177,14 @@ impl ResNet {
         let Some(features) = config.pool.checked_pow(2).and_then(|n| n.checked_mul(channels)) else {
             bail!("ResNet: pool = {}, {channels} channels: too many features", config.pool);
         };
-        let fc = Head::new(features, config.classes, vb.pp("fc"))?;
+        let fc = DropoutLinear::new(features, config.classes, vb.pp("fc"))?;
         Ok(Self { encoder, fc })
     }
 
-    /// The network with dropout before its linear layer; a clone of `dropout` knows the position of its masks.
-    pub fn with_dropout(mut self, dropout: Dropout) -> Self {
-        self.fc.set_dropout(dropout);
-        self
+    /// Returns the network with this dropout before its linear layer, or with none; a clone of it knows the position of its masks.
+    #[must_use]
+    pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
+        Self { fc: self.fc.with_dropout(dropout), ..self }
     }
 
     /// What comes before the classifier.

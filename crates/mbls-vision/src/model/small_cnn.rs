@@ -1,10 +1,9 @@
 //! A small convolutional network.
 
 use super::ConvNorm;
-use super::head::Head;
 use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{ConvConfig, Dropout, MaxPool2d};
+use mbls_nn::{ConvConfig, Dropout, DropoutLinear, MaxPool2d};
 
 /// Shape of a [`SmallCnn`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +56,7 @@ impl SmallCnnConfig {
 #[derive(Clone, Debug)]
 pub struct SmallCnn {
     convolutions: [ConvNorm; 3],
-    fc: Head,
+    fc: DropoutLinear,
     config: SmallCnnConfig,
 }
 
@@ -79,14 +78,14 @@ impl SmallCnn {
             ConvNorm::new([inputs, outputs], 3, ConvConfig::<2>::before_norm(), conv, norm)
         };
         let convolutions = [layer(1, inputs, first)?, layer(2, first, second)?, layer(3, second, third)?];
-        let fc = Head::new(third * (height / shrink) * (width / shrink), config.classes, vb.pp("fc"))?;
+        let fc = DropoutLinear::new(third * (height / shrink) * (width / shrink), config.classes, vb.pp("fc"))?;
         Ok(Self { convolutions, fc, config })
     }
 
-    /// The network with dropout before its linear layer; a clone of `dropout` knows the position of its masks.
-    pub fn with_dropout(mut self, dropout: Dropout) -> Self {
-        self.fc.set_dropout(dropout);
-        self
+    /// Returns the network with this dropout before its linear layer, or with none; a clone of it knows the position of its masks.
+    #[must_use]
+    pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
+        Self { fc: self.fc.with_dropout(dropout), ..self }
     }
 
     /// Its shape.

@@ -76,7 +76,7 @@ impl SortedTopLabels {
         seed: u64,
         statistic: impl Fn(&SortedTopLabels) -> f64 + Sync,
     ) -> Option<Consistency> {
-        let draw = |rng: &mut ChaCha8Rng, _: &mut ()| {
+        let draw = |rng: &mut ChaCha8Rng, (): &mut ()| {
             let samples = self.samples().iter();
             let calibrated = samples.map(|sample| sample.with_correct(is_correct(rng, *sample))).collect();
             statistic(&Self::sort(calibrated))
@@ -112,7 +112,7 @@ impl SortedTopLabels {
     ) -> Result<Option<ConsistencyBand>> {
         let reliability = self.reliability(binning, bins)?;
         // The rows are sorted, and bins hold neighbours.
-        let draw = |rng: &mut ChaCha8Rng, _: &mut ()| -> Vec<f64> {
+        let draw = |rng: &mut ChaCha8Rng, (): &mut ()| -> Vec<f64> {
             let mut samples = self.samples().iter();
             let correct = |count| samples.by_ref().take(count).filter(|sample| is_correct(rng, **sample)).count();
             let counts = reliability.bins.iter().map(|bin| bin.count as usize);

@@ -175,18 +175,17 @@ impl Offsets {
         let chunks = from.chunks(images * groups * near.channels * near.plane);
         for (from, to) in chunks.zip(to.chunks_mut(images * groups * far.channels * far.plane)) {
             for (g, offset) in (0..groups).flat_map(|g| self.offsets.iter().map(move |o| (g, o))) {
-                let (origin, target) = match turned {
-                    true => (&offset.output, &offset.input),
-                    false => (&offset.input, &offset.output),
-                };
+                let (origin, target) =
+                    if turned { (&offset.output, &offset.input) } else { (&offset.input, &offset.output) };
                 let (width, stride) = self.gather(from, near, origin, g, &mut matrix);
                 product.resize(far.channels * stride, T::zero());
                 let kernels = &group(kernels, g, outputs * row)[offset.place * inputs..];
                 product.par_chunks_mut(ROWS * stride).enumerate().for_each(|(i, product)| {
                     let (start, rows) = (i * ROWS, product.len() / stride);
-                    let kernel = match turned {
-                        true => Matrix::strided(&kernels[start..], outputs, rows, row).transpose(),
-                        false => Matrix::strided(&kernels[start * row..], rows, inputs, row),
+                    let kernel = if turned {
+                        Matrix::strided(&kernels[start..], outputs, rows, row).transpose()
+                    } else {
+                        Matrix::strided(&kernels[start * row..], rows, inputs, row)
                     };
                     let matrix = Matrix::strided(&matrix, near.channels, width, stride);
                     multiply_strided(product, stride, kernel, matrix, false);
