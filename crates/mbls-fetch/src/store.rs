@@ -25,7 +25,6 @@ pub(crate) struct Store {
 pub(crate) struct Stamp {
     /// [`DataSet::identity`] of what it was made by.
     pub(crate) identity: String,
-    /// Number of its files.
     pub(crate) files: u64,
     /// Bytes of them.
     pub(crate) bytes: u64,

@@ -77,7 +77,7 @@ pub struct Delimited<'a> {
     reading: Reading,
 }
 
-/// A record.
+/// A record: its fields and the line it begins on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
     /// Its first line, from 1.
@@ -95,7 +95,7 @@ impl Record<'_> {
         &self.fields[column]
     }
 
-    /// Returns all fields.
+    /// Returns the fields in the order of the columns, unquoted.
     pub fn fields(&self) -> impl ExactSizeIterator<Item = &str> {
         self.fields.iter().map(AsRef::as_ref)
     }

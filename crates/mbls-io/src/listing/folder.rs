@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// An entry of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The name.
+    /// The name within the folder, in UTF-8.
     pub name: String,
     /// Whether this is a folder, or a link to one.
     pub is_folder: bool,
@@ -27,7 +27,7 @@ pub fn is_ignored(name: &str) -> bool {
 ///
 /// # Errors
 ///
-/// Also where the folder cannot be read, or a name is no UTF-8.
+/// Also where the folder cannot be read, or a name is not UTF-8.
 pub fn entries(folder: &Path, root: &Path) -> Result<Vec<Entry>> {
     let error = || Error::io("read the folder", folder);
     let mut found = Vec::new();

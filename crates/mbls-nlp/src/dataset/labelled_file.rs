@@ -30,7 +30,7 @@ pub enum Format {
 pub struct LabelledFileConfig {
     /// The column, or the field, of the text.
     pub text: String,
-    /// That of the label.
+    /// The column or field of the label.
     pub label: String,
     /// By default what the file's ending says, before a `.gz`: `.csv`, `.tsv`, `.jsonl` or `.ndjson`.
     pub format: Option<Format>,

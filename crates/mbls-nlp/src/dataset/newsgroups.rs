@@ -31,7 +31,7 @@ pub struct Newsgroups {
 ///
 /// # Errors
 ///
-/// Where there is no message or one group alone, a name is no number, one of the two parts is missing, a group of the test part has none for
+/// Where there is no message or one group alone, a name is not a number, one of the two parts is missing, a group of the test part has none for
 /// training; [`Error::TooLarge`](mbls_io::Error::TooLarge) for a message above 4 MiB and an archive that unpacks to more than 512 MiB; for an archive that is damaged, has a
 /// file twice, or anything but files and folders below it; [`Error::Io`](mbls_io::Error::Io).
 pub fn load(path: impl AsRef<Path>) -> Result<Newsgroups> {

@@ -61,7 +61,7 @@ impl Architecture {
         [Self::GlobalPoolingCnn, Self::TextCnn, Self::BiGru].into_iter()
     }
 
-    /// Its name.
+    /// Returns the name that recipes have, such as `text-cnn`.
     pub fn name(self) -> &'static str {
         match self {
             Self::GlobalPoolingCnn => "global-pooling-cnn",
@@ -132,7 +132,7 @@ impl Network {
         }
     }
 
-    /// Number of classes.
+    /// Returns the number of logits for a text.
     pub fn classes(&self) -> usize {
         match self {
             Self::GlobalPoolingCnn(config) => config.classes,

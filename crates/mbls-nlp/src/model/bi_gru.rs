@@ -16,7 +16,7 @@ pub struct BiGruConfig {
     pub dim: usize,
     /// Numbers of the state of each direction.
     pub hidden: usize,
-    /// Number of classes.
+    /// Number of logits for a text, 1 to 65536.
     pub classes: usize,
 }
 

@@ -25,7 +25,7 @@ pub struct GlobalPoolingCnnConfig {
     pub pool: usize,
     /// Features between the two linear layers.
     pub hidden: usize,
-    /// Number of classes.
+    /// Number of logits for a text, 1 to 65536.
     pub classes: usize,
 }
 

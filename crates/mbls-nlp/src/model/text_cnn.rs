@@ -18,7 +18,7 @@ pub struct TextCnnConfig {
     pub kernels: Vec<usize>,
     /// Channels of each convolution.
     pub channels: usize,
-    /// Number of classes.
+    /// Number of logits for a text, 1 to 65536.
     pub classes: usize,
 }
 

@@ -200,7 +200,7 @@ impl TransformerClassifier {
         Ok(Self { encoder, pre_classifier, classifier, dropout })
     }
 
-    /// The encoder.
+    /// Returns the part that is not trained.
     pub fn encoder(&self) -> &FrozenEncoder {
         &self.encoder
     }

@@ -220,7 +220,7 @@ impl<const D: usize> BatchNorm<D> {
 }
 
 impl Share {
-    /// The share of the batch at hand, which is counted where that matters.
+    /// The share of the current batch, which is counted where that matters.
     fn next(&self) -> Result<f64> {
         let seen = match self {
             Self::Fixed(share) => return Ok(*share),

@@ -88,7 +88,7 @@ impl Architecture {
         self.depth
     }
 
-    /// Its shape for pictures of this many channels.
+    /// Its shape for images of this many channels.
     ///
     /// # Errors
     ///

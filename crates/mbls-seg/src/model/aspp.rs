@@ -10,7 +10,7 @@ use mbls_nn::{AdaptiveAvgPool2d, Dropout};
 /// Shape of the spatial pyramid of [`DeepLabV3`](super::DeepLabV3) and [`DeepLabV3Plus`](super::DeepLabV3Plus): what looks at the
 /// encoder's result from several distances at once.
 ///
-/// Side by side stand a 1x1 convolution, a 3x3 one for each of `rates`, dilated by it, and the mean over the picture behind a 1x1 convolution;
+/// Side by side stand a 1x1 convolution, a 3x3 one for each of `rates`, dilated by it, and the mean over the image behind a 1x1 convolution;
 /// another 1x1 convolution mixes them. Batch norm and ReLU follow each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AsppConfig {

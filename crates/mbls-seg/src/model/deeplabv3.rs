@@ -22,7 +22,7 @@ pub struct DeepLabV3Config {
     pub origin: Origin,
     /// Whether a second classifier sits on the stage before the last, to be trained along: torchvision's `aux_loss`.
     pub auxiliary: bool,
-    /// Number of classes.
+    /// Number of logits for a pixel, 1 to 65536.
     pub classes: usize,
 }
 
@@ -39,7 +39,7 @@ impl DeepLabV3Config {
         config.with_output_stride(8)
     }
 
-    /// The same with another number of the picture's rows for one of the encoder's result, 8 or 16, and the rates of the paper for it:
+    /// The same with another number of the image's rows for one of the encoder's result, 8 or 16, and the rates of the paper for it:
     /// 12, 24 and 36 or half of that.
     ///
     /// segmentation_models_pytorch leaves the rates at 12, 24 and 36; set [`rates`](AsppConfig::rates) to them for its checkpoints
@@ -74,14 +74,14 @@ impl DeepLabV3Config {
 }
 
 /// DeepLabV3: a residual network whose last stages are dilated, a spatial pyramid ([`AsppConfig`]), a 3x3 convolution, a classifier
-/// of every pixel, and bilinear interpolation to the picture's size.
+/// of every pixel, and bilinear interpolation to the image's size.
 ///
 /// Dropout follows the pyramid where [`with_dropout`](Self::with_dropout) says so; the originals' is [`DROPOUT`](super::DROPOUT).
 ///
 /// # Shapes
 ///
 /// `[N, in_channels, H, W]` to `[N, classes, H, W]` for any H and W, where segmentation_models_pytorch demands multiples of the output
-/// stride. In training N is at least 2, because the pyramid normalises one value of each picture. [`Origin`] lists the parameters.
+/// stride. In training N is at least 2, because the pyramid normalises one value of each image. [`Origin`] lists the parameters.
 ///
 /// # References
 ///

@@ -20,7 +20,7 @@ pub struct DeepLabV3PlusConfig {
     pub aspp: AsppConfig,
     /// Channels that the first stage's result is narrowed to before it joins the pyramid's.
     pub low_level: usize,
-    /// Number of classes.
+    /// Number of logits for a pixel, 1 to 65536.
     pub classes: usize,
 }
 
@@ -36,7 +36,7 @@ impl DeepLabV3PlusConfig {
         Self { encoder: ResNetConfig::torchvision(depth, 0)?, aspp, low_level: 48, classes }.with_output_stride(16)
     }
 
-    /// The same with another number of the picture's rows for one of the encoder's result: 8 or 16.
+    /// The same with another number of the image's rows for one of the encoder's result: 8 or 16.
     ///
     /// The rates stay; in the paper those of output stride 16 are 6, 12 and 18.
     ///
@@ -69,7 +69,7 @@ impl DeepLabV3PlusConfig {
 /// # Shapes
 ///
 /// `[N, in_channels, H, W]` to `[N, classes, H, W]` for any H and W, where segmentation_models_pytorch demands multiples of the output
-/// stride. In training N is at least 2, because the pyramid normalises one value of each picture. Parameters `encoder`, `decoder.aspp.0`
+/// stride. In training N is at least 2, because the pyramid normalises one value of each image. Parameters `encoder`, `decoder.aspp.0`
 /// (the pyramid), `decoder.aspp.{1,2}`, `decoder.block1` (of the first stage), `decoder.block2`, `segmentation_head.0`.
 ///
 /// # References

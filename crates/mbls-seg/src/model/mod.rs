@@ -36,7 +36,7 @@ fn check_size(network: &str, field: &str, value: usize) -> Result<()> {
     Ok(())
 }
 
-/// Has the last stages look further in place of halving, so that a picture has `output_stride` rows for one of the last stage.
+/// Has the last stages look further in place of halving, so that an image has `output_stride` rows for one of the last stage.
 fn dilate(network: &str, encoder: &mut ResNetConfig, output_stride: usize, how: StageDilation) -> Result<()> {
     let halved = match output_stride {
         8 => 2,
@@ -48,7 +48,7 @@ fn dilate(network: &str, encoder: &mut ResNetConfig, output_stride: usize, how: 
     Ok(())
 }
 
-/// Rows and columns of pictures or maps `[N, C, H, W]`.
+/// Rows and columns of images or maps `[N, C, H, W]`.
 fn size_of(x: &Tensor) -> Result<[usize; 2]> {
     let (_, _, height, width) = x.dims4()?;
     Ok([height, width])

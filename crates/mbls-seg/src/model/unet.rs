@@ -17,7 +17,7 @@ pub struct UNetConfig {
     pub encoder: ResNetConfig,
     /// Channels of the decoder's blocks, of which there is one for each stage of the encoder and one for its stem.
     pub decoder: Vec<usize>,
-    /// Number of classes.
+    /// Number of logits for a pixel, 1 to 65536.
     pub classes: usize,
 }
 
@@ -51,7 +51,7 @@ impl UNetConfig {
 }
 
 /// U-Net with a residual network as encoder: step by step the deepest features are brought to the size of those before by the nearest
-/// pixel, joined with these, and pass two 3x3 convolutions; at the picture's size a 3x3 convolution classifies.
+/// pixel, joined with these, and pass two 3x3 convolutions; at the image's size a 3x3 convolution classifies.
 ///
 /// # Shapes
 ///
@@ -96,7 +96,7 @@ impl UNet {
         let mut inputs = channels.next().unwrap_or_default();
         let mut blocks = Vec::new();
         for (i, &outputs) in config.decoder.iter().enumerate() {
-            // Nothing is joined at the picture's own size.
+            // Nothing is joined at the image's own size.
             let joined = inputs + channels.next().unwrap_or(0);
             let vb = vb.pp(format!("decoder.blocks.{i}"));
             let block = |inputs: usize, name: &str| {

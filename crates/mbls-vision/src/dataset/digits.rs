@@ -15,7 +15,7 @@ const SIDE: usize = 8;
 const PIXELS: usize = SIDE * SIDE;
 const FULL_SCALE: u8 = 16;
 const CLASSES: usize = 10;
-/// Pictures of the published file.
+/// Images of the published file.
 const COUNT: usize = 1797;
 /// Several times what the published file unpacks to.
 const MAX_BYTES: u64 = 1 << 20;

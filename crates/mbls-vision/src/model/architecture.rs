@@ -31,7 +31,7 @@ struct Entry {
     name: &'static str,
     /// Whose names the parameters have.
     origin: &'static str,
-    /// Of the number of classes and the shape of a picture, whose channels are set afterwards.
+    /// Of the number of classes and the shape of an image, whose channels are set afterwards.
     network: fn(usize, [usize; 3]) -> Result<Network>,
 }
 
@@ -114,7 +114,7 @@ impl Architecture {
         TABLE.iter().map(Self)
     }
 
-    /// Its name.
+    /// Returns the name that recipes have, such as `resnet50-cifar`.
     pub fn name(self) -> &'static str {
         self.0.name
     }
@@ -124,11 +124,11 @@ impl Architecture {
         self.0.origin
     }
 
-    /// Its shape for pictures of `shape` (channels, height, width).
+    /// Its shape for images of `shape` (channels, height, width).
     ///
     /// # Errors
     ///
-    /// Where `classes` or a part of `shape` is 0, or the pictures are too small for the network.
+    /// Where `classes` or a part of `shape` is 0, or the images are too small for the network.
     pub fn network(self, classes: usize, shape: [usize; 3]) -> Result<Network> {
         let name = self.name();
         let [channels, height, width] = shape;
@@ -156,7 +156,7 @@ impl Architecture {
         Ok(network)
     }
 
-    /// The network for pictures of `shape` (channels, height, width), its variables from `vb`.
+    /// The network for images of `shape` (channels, height, width), its variables from `vb`.
     ///
     /// # Errors
     ///

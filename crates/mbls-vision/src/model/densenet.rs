@@ -17,7 +17,7 @@ pub struct DenseNetConfig {
     pub blocks: Vec<usize>,
     /// Channels of the input.
     pub in_channels: usize,
-    /// Number of classes.
+    /// Number of logits for an image, 1 to 65536.
     pub classes: usize,
 }
 
@@ -39,7 +39,7 @@ impl DenseNetConfig {
         Ok(Self { growth, blocks: blocks.to_vec(), in_channels: 3, classes })
     }
 
-    /// The least height and width of a picture: one pixel is left after the last transition.
+    /// The least height and width of an image: one pixel is left after the last transition.
     pub fn smallest(&self) -> usize {
         1 << (self.blocks.len().clamp(1, 16) - 1)
     }
@@ -67,7 +67,7 @@ impl DenseNetConfig {
 }
 
 /// The densely connected network of the published code for CIFAR: a 3x3 convolution to twice `growth` channels; blocks of layers, each
-/// of which puts `growth` new channels before those that it was given; between blocks a transition that halves channels and picture;
+/// of which puts `growth` new channels before those that it was given; between blocks a transition that halves channels and image;
 /// batch norm, global average pool, one linear layer.
 ///
 /// # Shapes

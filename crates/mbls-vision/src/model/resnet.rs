@@ -18,7 +18,7 @@ use mbls_nn::{AdaptiveAvgPool2d, ConvConfig, Dropout, DropoutLinear, GlobalAvgPo
 /// use mbls_nn::ParamStore;
 /// use mbls_vision::model::{ResNetConfig, ResNetEncoder, StageDilation};
 ///
-/// // Of DeepLabV3: the last two stages look further without halving the picture.
+/// // Of DeepLabV3: the last two stages look further without halving the image.
 /// let mut config = ResNetConfig::torchvision(18, 0)?;
 /// config.dilation = [[StageDilation::Stride; 2], [StageDilation::Throughout; 2]].concat();
 /// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
@@ -87,7 +87,7 @@ impl ResNetEncoder {
         std::iter::once(self.config.stem_width).chain(stages).collect()
     }
 
-    /// How many rows of the picture there are for one of each of the [`features`](Self::features).
+    /// How many rows of the image there are for one of each of the [`features`](Self::features).
     pub fn reductions(&self) -> Vec<usize> {
         let stem = if self.config.stem == Stem::Large { 2 } else { 1 };
         std::iter::once(stem).chain((1..=self.stages.len()).map(|n| self.config.reduction(n))).collect()
@@ -102,7 +102,7 @@ impl ResNetEncoder {
     ///
     /// # Errors
     ///
-    /// Where the pictures have another number of channels.
+    /// Where the images have another number of channels.
     pub fn features(&self, images: &Tensor, train: bool) -> Result<Vec<Tensor>> {
         let mut features = Vec::with_capacity(1 + self.stages.len());
         self.run(images, train, |feature| features.push(feature.clone()))?;

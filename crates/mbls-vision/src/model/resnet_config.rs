@@ -10,18 +10,18 @@ const WIDEST: usize = 1 << 16;
 /// How a residual network begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stem {
-    /// A 3x3 convolution that keeps the size: for pictures of 32 or 64 pixels.
+    /// A 3x3 convolution that keeps the size: for images of 32 or 64 pixels.
     Small,
     /// A 7x7 convolution and a 3x3 max pool, each of which halves the size.
     Large,
 }
 
-/// How a stage after the first looks further: by halving the picture, or at full size by dilated convolutions.
+/// How a stage after the first looks further: by halving the image, or at full size by dilated convolutions.
 ///
 /// The rate of dilation doubles with every stage that does not halve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StageDilation {
-    /// Its first block halves the picture.
+    /// Its first block halves the image.
     #[default]
     Stride,
     /// Its first block keeps the rate of the stage before, as torchvision's `replace_stride_with_dilation`.
@@ -57,7 +57,7 @@ pub struct ResNetConfig {
     pub init: ConvInit,
     /// Channels of the input.
     pub in_channels: usize,
-    /// Number of classes.
+    /// Number of logits for an image; an encoder has none, so 0 is fine for it.
     pub classes: usize,
 }
 
@@ -180,7 +180,7 @@ impl ResNetConfig {
         self.dilation.get(stage).copied().unwrap_or_default()
     }
 
-    /// The least height and width that a picture to be classified may have: with fewer pixels, less than one of a picture's own would
+    /// The least height and width that an image to be classified may have: with fewer pixels, less than one of an image's own would
     /// be left for each that the last stage's result is averaged to.
     pub fn smallest(&self) -> usize {
         self.reduction(self.stages.len()) * self.pool

@@ -10,7 +10,7 @@ use mbls_nn::{ConvConfig, Dropout, DropoutLinear, MaxPool2d};
 pub struct SmallCnnConfig {
     /// Channels, height and width of the input.
     pub input: [usize; 3],
-    /// Number of classes.
+    /// Number of logits for an image, at least 1.
     pub classes: usize,
     /// Channels after each of the three convolutions.
     pub channels: [usize; 3],
@@ -19,22 +19,22 @@ pub struct SmallCnnConfig {
 }
 
 impl SmallCnnConfig {
-    /// The network for pictures of `shape` (channels, height, width): 32, 64 and 64 channels, the first pool from 16 pixels on.
+    /// The network for images of `shape` (channels, height, width): 32, 64 and 64 channels, the first pool from 16 pixels on.
     pub fn for_input(shape: [usize; 3], classes: usize) -> Self {
         let [_, height, width] = shape;
         Self { input: shape, classes, channels: [32, 64, 64], pool_first: height.min(width) >= 16 }
     }
 
-    /// The least height and width of a picture.
+    /// The least height and width of an image.
     pub fn smallest(&self) -> usize {
         if self.pool_first { 4 } else { 2 }
     }
 }
 
-/// Three 3x3 convolutions, each with batch norm and ReLU; a 2x2 max pool after the second and, for larger pictures, the
+/// Three 3x3 convolutions, each with batch norm and ReLU; a 2x2 max pool after the second and, for larger images, the
 /// first; one linear layer on all that is left.
 ///
-/// 1.8 million multiplications for a picture of 8x8, 6 million for one of 28x28.
+/// 1.8 million multiplications for an image of 8x8, 6 million for one of 28x28.
 ///
 /// # Shapes
 ///
@@ -65,7 +65,7 @@ impl SmallCnn {
     ///
     /// # Errors
     ///
-    /// Where a number of channels or classes is 0, pictures are too small, or the builder has no such tensors.
+    /// Where a number of channels or classes is 0, images are too small, or the builder has no such tensors.
     pub fn new(config: SmallCnnConfig, vb: VarBuilder) -> Result<Self> {
         let [inputs, height, width] = config.input;
         let shrink = config.smallest();

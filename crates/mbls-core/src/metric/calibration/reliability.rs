@@ -51,7 +51,7 @@ impl ReliabilityBins {
         Self { edges, cells }
     }
 
-    /// The number of bins.
+    /// Returns the number of bins, 1 to 65536.
     pub fn bins(&self) -> usize {
         self.cells.len()
     }

@@ -212,14 +212,12 @@ impl Offsets {
         y
     }
 
-    /// The gradient of the input.
     pub(super) fn input_gradient<T: Float>(&self, weight: &[T], dy: &[T]) -> Vec<T> {
         let mut dx = vec![T::zero(); dy.len() / self.plan.out_image() * self.plan.in_image()];
         self.carry(dy, &self.kernels(weight), &mut dx, true);
         dx
     }
 
-    /// The gradient of the weight.
     pub(super) fn weight_gradient<T: Float>(&self, x: &[T], dy: &[T]) -> Vec<T> {
         let Plan { groups, inputs, outputs, grid } = self.plan;
         let (images, window) = (self.images(), grid.window());

@@ -106,7 +106,7 @@ impl Plan {
     }
 
     /// `y <- weight windows(x)` and `dw <- dw + other windows(x)^T`, either where wanted; `other` is shaped as `y`, and `dw` is
-    /// in the order that [`straighten`](Self::straighten) mends.
+    /// in the order that [`straighten`](Self::straighten) turns into that of the weight.
     pub(super) fn forward_and_correlate<T: Float>(
         &self,
         x: &[T],
@@ -129,7 +129,7 @@ impl Plan {
     }
 
     /// `dw <- dw + dy windows(x)^T` and `dx <- dx + windows^T(weight^T dy)`, either where wanted; `dw` is in the order that
-    /// [`straighten`](Self::straighten) mends.
+    /// [`straighten`](Self::straighten) turns into that of the weight.
     pub(super) fn backward<T: Float>(
         &self,
         (x, dw): (&[T], &mut [T]),

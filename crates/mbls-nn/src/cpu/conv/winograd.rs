@@ -218,7 +218,6 @@ impl Winograd {
         }
     }
 
-    /// The gradient of the weight.
     pub(super) fn weight_gradient<T: Float>(&self, x: &[T], dy: &[T]) -> Vec<T> {
         let Plan { groups, inputs, outputs, .. } = self.plan;
         let images = x.len() / self.plan.in_image();

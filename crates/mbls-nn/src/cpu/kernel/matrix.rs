@@ -28,7 +28,6 @@ impl<'a, T> Matrix<'a, T> {
         Self { row_stride: stride, ..Self::new(data, rows, columns) }
     }
 
-    /// Its number of columns.
     pub(in crate::cpu) fn columns(&self) -> usize {
         self.columns
     }
