@@ -1,10 +1,9 @@
 //! Networks by name.
 
 use super::{BiGru, BiGruConfig, GlobalPoolingCnn, GlobalPoolingCnnConfig, SequenceNetwork, TextCnn, TextCnnConfig};
-use candle_core::Result;
 use candle_nn::VarBuilder;
 use mbls_data::Error;
-use mbls_nn::Dropout;
+use mbls_nn::{Dropout, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -100,7 +99,7 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// Where a size is 0 or too large, or the builder has no such tensors.
+    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the builder has no such tensors.
     pub fn build(self, options: Options, vb: VarBuilder) -> Result<Box<dyn SequenceNetwork>> {
         let Options { dropout } = options;
         Ok(match self {

@@ -26,7 +26,7 @@ impl BiGruConfig {
         Self { dim, hidden: 128, classes }
     }
 
-    pub(super) fn validate(&self) -> Result<()> {
+    pub(super) fn validate(&self) -> mbls_nn::Result<()> {
         let fields = [("dim", self.dim), ("hidden", self.hidden), ("classes", self.classes)];
         fields.into_iter().try_for_each(|(field, value)| check_size(NAME, field, value))
     }
@@ -65,8 +65,8 @@ impl BiGru {
     ///
     /// # Errors
     ///
-    /// Where a size is 0 or too large, or the builder has no such tensors.
-    pub fn new(config: BiGruConfig, vb: VarBuilder) -> Result<Self> {
+    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the builder has no such tensors.
+    pub fn new(config: BiGruConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let gru = Gru::new(config.dim, config.hidden, true, vb.pp("gru"))?;
         let fc = DropoutLinear::new(2 * config.hidden, config.classes, vb.pp("fc"))?;

@@ -1,9 +1,9 @@
 //! The published code's network for texts.
 
 use super::{SequenceNetwork, check_padding, check_size, check_vectors};
-use candle_core::{Module, Result, Tensor, bail};
+use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{Conv1dChannelsLast, ConvEpilogue, Dropout, DropoutLinear, Linear, Relu};
+use mbls_nn::{Conv1dChannelsLast, ConvEpilogue, Dropout, DropoutLinear, Error, Linear, Relu};
 use serde::{Deserialize, Serialize};
 
 const NAME: &str = "GlobalPoolingCNN";
@@ -40,7 +40,7 @@ impl GlobalPoolingCnnConfig {
         3 * self.kernel.saturating_sub(1) + 2 * self.pool.saturating_sub(1) + 1
     }
 
-    pub(super) fn validate(&self) -> Result<()> {
+    pub(super) fn validate(&self) -> mbls_nn::Result<()> {
         let fields = [
             ("dim", self.dim),
             ("channels", self.channels),
@@ -51,7 +51,7 @@ impl GlobalPoolingCnnConfig {
         ];
         fields.into_iter().try_for_each(|(field, value)| check_size(NAME, field, value))?;
         if self.pool > WIDEST_POOL {
-            bail!("{NAME}: pool = {}, expected 1 to {WIDEST_POOL}", self.pool);
+            return Err(Error::network(NAME, "pool", self.pool, format_args!("1 to {WIDEST_POOL}")));
         }
         Ok(())
     }
@@ -97,8 +97,8 @@ impl GlobalPoolingCnn {
     ///
     /// # Errors
     ///
-    /// Where a size is 0 or too large, or the builder has no such tensors.
-    pub fn new(config: GlobalPoolingCnnConfig, vb: VarBuilder) -> Result<Self> {
+    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the builder has no such tensors.
+    pub fn new(config: GlobalPoolingCnnConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let GlobalPoolingCnnConfig { dim, channels, kernel, hidden, classes, .. } = config;
         let conv = |name: &str, inputs| Conv1dChannelsLast::new(inputs, channels, kernel, vb.pp(name));

@@ -24,6 +24,7 @@ pub use words::WordTable;
 
 use candle_core::{Result, Tensor, bail};
 use candle_nn::ModuleT;
+use mbls_nn::Error;
 use std::fmt::Debug;
 
 /// The word number of padding.
@@ -47,9 +48,9 @@ pub trait SequenceNetwork: ModuleT + Debug + Send + Sync {
     fn shortest(&self) -> usize;
 }
 
-fn check_size(network: &str, field: &str, value: usize) -> Result<()> {
+fn check_size(network: &'static str, field: &'static str, value: usize) -> mbls_nn::Result<()> {
     if !(1..=WIDEST).contains(&value) {
-        bail!("{network}: {field} = {value}, expected 1 to {WIDEST}");
+        return Err(Error::network(network, field, value, format_args!("1 to {WIDEST}")));
     }
     Ok(())
 }

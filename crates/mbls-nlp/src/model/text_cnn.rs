@@ -1,9 +1,9 @@
 //! Kim's convolutional network for sentences.
 
 use super::{SequenceNetwork, check_padding, check_size, check_vectors};
-use candle_core::{Result, Tensor, bail};
+use candle_core::{Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{Conv1dChannelsLast, ConvEpilogue, Dropout, DropoutLinear};
+use mbls_nn::{Conv1dChannelsLast, ConvEpilogue, Dropout, DropoutLinear, Error};
 use serde::{Deserialize, Serialize};
 
 const NAME: &str = "TextCNN";
@@ -33,9 +33,10 @@ impl TextCnnConfig {
         self.kernels.iter().copied().max().unwrap_or(1)
     }
 
-    pub(super) fn validate(&self) -> Result<()> {
+    pub(super) fn validate(&self) -> mbls_nn::Result<()> {
         if !(1..=16).contains(&self.kernels.len()) {
-            bail!("{NAME}: kernels = {:?}, expected 1 to 16 of them", self.kernels);
+            let kernels = format!("{:?}", self.kernels);
+            return Err(Error::network(NAME, "kernels", kernels, "1 to 16 of them"));
         }
         let fields = [("dim", self.dim), ("channels", self.channels), ("classes", self.classes)];
         let kernels = self.kernels.iter().map(|&kernel| ("a kernel", kernel));
@@ -80,8 +81,8 @@ impl TextCnn {
     ///
     /// # Errors
     ///
-    /// Where a size is 0 or too large, or the builder has no such tensors.
-    pub fn new(config: TextCnnConfig, vb: VarBuilder) -> Result<Self> {
+    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the builder has no such tensors.
+    pub fn new(config: TextCnnConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let conv = |(i, &kernel)| Conv1dChannelsLast::new(config.dim, config.channels, kernel, vb.pp("convs").pp(i));
         let convolutions = config.kernels.iter().enumerate().map(conv).collect::<Result<Vec<_>>>()?;

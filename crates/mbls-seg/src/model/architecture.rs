@@ -2,10 +2,9 @@
 
 use super::deeplabv3::AUXILIARY;
 use super::{DROPOUT, DeepLabV3, DeepLabV3Config, DeepLabV3Plus, DeepLabV3PlusConfig, Origin, UNet, UNetConfig};
-use candle_core::{Result, bail};
 use candle_nn::{ModuleT, VarBuilder};
 use mbls_data::Error;
-use mbls_nn::{Checkpoint, Dropout, ParamStore};
+use mbls_nn::{Checkpoint, Dropout, ParamStore, Result};
 use mbls_vision::model::pretrained::{self, Head, Pretrained};
 use std::fmt;
 use std::str::FromStr;
@@ -132,7 +131,9 @@ impl Network {
         Ok(match self {
             Self::DeepLabV3(config) => Box::new(DeepLabV3::new(config, vb)?.with_dropout(dropout)),
             Self::DeepLabV3Plus(config) => Box::new(DeepLabV3Plus::new(config, vb)?.with_dropout(dropout)),
-            Self::UNet(_) if dropout.is_some() => bail!("U-Net: dropout, expected none"),
+            Self::UNet(_) if dropout.is_some() => {
+                return Err(mbls_nn::Error::network("U-Net", "dropout", "given", "none"));
+            }
             Self::UNet(config) => Box::new(UNet::new(config, vb)?),
         })
     }
@@ -169,7 +170,7 @@ impl Network {
     /// # Errors
     ///
     /// As [`pretrained::load`].
-    pub fn load(&self, store: &ParamStore, checkpoint: &Checkpoint, choice: Head) -> mbls_nn::Result<Pretrained> {
+    pub fn load(&self, store: &ParamStore, checkpoint: &Checkpoint, choice: Head) -> Result<Pretrained> {
         pretrained::load_beside(store, checkpoint, self.head(), &[AUXILIARY, "classification_head"], choice)
     }
 
@@ -178,7 +179,7 @@ impl Network {
     /// # Errors
     ///
     /// As [`pretrained::load_encoder`].
-    pub fn load_encoder(&self, store: &ParamStore, checkpoint: &Checkpoint) -> mbls_nn::Result<Pretrained> {
+    pub fn load_encoder(&self, store: &ParamStore, checkpoint: &Checkpoint) -> Result<Pretrained> {
         pretrained::load_encoder(store, self.encoder(), checkpoint, "fc")
     }
 }

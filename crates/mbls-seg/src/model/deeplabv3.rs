@@ -6,7 +6,7 @@ use super::classifier::Classifier;
 use super::{Origin, check_size, dilate, size_of};
 use candle_core::{Result, Tensor, bail};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{ConvInit, Dropout};
+use mbls_nn::{ConvInit, Dropout, Error};
 use mbls_vision::model::{ResNetConfig, ResNetEncoder};
 
 const NAME: &str = "DeepLabV3";
@@ -32,8 +32,8 @@ impl DeepLabV3Config {
     ///
     /// # Errors
     ///
-    /// Where there is no encoder of `depth` layers.
-    pub fn new(origin: Origin, depth: usize, classes: usize) -> Result<Self> {
+    /// [`mbls_nn::Error::Network`] where there is no encoder of `depth` layers.
+    pub fn new(origin: Origin, depth: usize, classes: usize) -> mbls_nn::Result<Self> {
         let aspp = AsppConfig { channels: 256, rates: Vec::new(), separable: false };
         let config = Self { encoder: ResNetConfig::torchvision(depth, 0)?, aspp, origin, auxiliary: false, classes };
         config.with_output_stride(8)
@@ -48,7 +48,7 @@ impl DeepLabV3Config {
     /// # Errors
     ///
     /// Where it is another number.
-    pub fn with_output_stride(mut self, output_stride: usize) -> Result<Self> {
+    pub fn with_output_stride(mut self, output_stride: usize) -> mbls_nn::Result<Self> {
         dilate(NAME, &mut self.encoder, output_stride, self.origin.dilation())?;
         self.aspp.rates = [12, 24, 36].map(|rate| rate * 8 / output_stride).to_vec();
         Ok(self)
@@ -58,16 +58,18 @@ impl DeepLabV3Config {
     ///
     /// # Errors
     ///
-    /// Where one is out of its range, with its name.
-    pub fn validate(&self) -> Result<()> {
+    /// [`mbls_nn::Error::Network`] for the first that is out of its range.
+    pub fn validate(&self) -> mbls_nn::Result<()> {
         self.encoder.validate()?;
         self.aspp.validate(NAME)?;
         check_size(NAME, "classes", self.classes)?;
         if self.auxiliary && self.origin != Origin::Torchvision {
-            bail!("{NAME}: auxiliary with names of {:?}, expected Torchvision's", self.origin);
+            let found = format!("true with names of {:?}", self.origin);
+            return Err(Error::network(NAME, "auxiliary", found, "names of Torchvision"));
         }
         if self.auxiliary && self.encoder.stages.len() < 2 {
-            bail!("{NAME}: auxiliary on an encoder of one stage, expected at least 2");
+            let expected = "an encoder of at least 2 stages";
+            return Err(Error::network(NAME, "auxiliary", "true on an encoder of one stage", expected));
         }
         Ok(())
     }
@@ -124,8 +126,8 @@ impl DeepLabV3 {
     ///
     /// # Errors
     ///
-    /// Where a field of `config` is out of its range, or the builder has no such tensors.
-    pub fn new(config: DeepLabV3Config, vb: VarBuilder) -> Result<Self> {
+    /// [`mbls_nn::Error::Network`] where a field of `config` is out of its range; what candle reports where the builder has no such tensors.
+    pub fn new(config: DeepLabV3Config, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let (names, align_corners) = (config.origin.names(), config.origin.align_corners());
         let encoder = ResNetEncoder::new(&config.encoder, vb.pp(names.encoder))?;

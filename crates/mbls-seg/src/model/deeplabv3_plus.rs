@@ -30,8 +30,8 @@ impl DeepLabV3PlusConfig {
     ///
     /// # Errors
     ///
-    /// Where there is no encoder of `depth` layers.
-    pub fn new(depth: usize, classes: usize) -> Result<Self> {
+    /// [`mbls_nn::Error::Network`] where there is no encoder of `depth` layers.
+    pub fn new(depth: usize, classes: usize) -> mbls_nn::Result<Self> {
         let aspp = AsppConfig { channels: 256, rates: vec![12, 24, 36], separable: true };
         Self { encoder: ResNetConfig::torchvision(depth, 0)?, aspp, low_level: 48, classes }.with_output_stride(16)
     }
@@ -43,7 +43,7 @@ impl DeepLabV3PlusConfig {
     /// # Errors
     ///
     /// Where it is another number.
-    pub fn with_output_stride(mut self, output_stride: usize) -> Result<Self> {
+    pub fn with_output_stride(mut self, output_stride: usize) -> mbls_nn::Result<Self> {
         dilate(NAME, &mut self.encoder, output_stride, StageDilation::Throughout)?;
         Ok(self)
     }
@@ -52,8 +52,8 @@ impl DeepLabV3PlusConfig {
     ///
     /// # Errors
     ///
-    /// Where one is out of its range, with its name.
-    pub fn validate(&self) -> Result<()> {
+    /// [`mbls_nn::Error::Network`] for the first that is out of its range.
+    pub fn validate(&self) -> mbls_nn::Result<()> {
         self.encoder.validate()?;
         self.aspp.validate(NAME)?;
         check_size(NAME, "low_level", self.low_level)?;
@@ -105,8 +105,8 @@ impl DeepLabV3Plus {
     ///
     /// # Errors
     ///
-    /// Where a field of `config` is out of its range, or the builder has no such tensors.
-    pub fn new(config: DeepLabV3PlusConfig, vb: VarBuilder) -> Result<Self> {
+    /// [`mbls_nn::Error::Network`] where a field of `config` is out of its range; what candle reports where the builder has no such tensors.
+    pub fn new(config: DeepLabV3PlusConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let encoder = ResNetEncoder::new(&config.encoder, vb.pp("encoder"))?;
         let (channels, decoder) = (encoder.channels(), vb.pp("decoder"));

@@ -2,9 +2,8 @@
 
 use super::{CifarResNetConfig, DenseNet, DenseNetConfig, ResNet, ResNetConfig, SmallCnn, SmallCnnConfig};
 use crate::Error;
-use candle_core::{Result, bail};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::Dropout;
+use mbls_nn::{Dropout, Result};
 use std::fmt;
 use std::str::FromStr;
 
@@ -130,13 +129,14 @@ impl Architecture {
     ///
     /// Where `classes` or a part of `shape` is 0, or the images are too small for the network.
     pub fn network(self, classes: usize, shape: [usize; 3]) -> Result<Network> {
-        let name = self.name();
+        let network = self.name();
+        let invalid = |name, value, expected| mbls_nn::Error::Network { network, name, value, expected };
         let [channels, height, width] = shape;
         if classes == 0 {
-            bail!("{name}: classes = 0, expected at least 1");
+            return Err(invalid("classes", "0".into(), "at least 1".into()));
         }
         if channels == 0 {
-            bail!("{name}: pictures of 0 channels, expected at least 1");
+            return Err(invalid("channels", "0".into(), "at least 1".into()));
         }
         let mut network = (self.0.network)(classes, shape)?;
         let smallest = match &mut network {
@@ -151,7 +151,8 @@ impl Architecture {
             }
         };
         if height.min(width) < smallest {
-            bail!("{name}: pictures of {height}x{width}, expected at least {smallest}x{smallest}");
+            let (found, least) = (format!("{height}x{width}"), format!("at least {smallest}x{smallest}"));
+            return Err(invalid("image size", found, least));
         }
         Ok(network)
     }
@@ -177,7 +178,7 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// Where a size is 0 or too large, or the builder has no such tensors.
+    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the builder has no such tensors.
     pub fn build(self, options: Options, vb: VarBuilder) -> Result<Box<dyn ModuleT + Send + Sync>> {
         let Options { dropout } = options;
         Ok(match self {

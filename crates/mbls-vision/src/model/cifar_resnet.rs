@@ -108,7 +108,7 @@ impl CifarResNet {
     /// # Errors
     ///
     /// Where a size is 0, or the builder has no such tensors.
-    pub fn new(config: CifarResNetConfig, vb: VarBuilder) -> Result<Self> {
+    pub fn new(config: CifarResNetConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         Ok(Self { network: ResNet::new(config.clone().into(), vb)?, config })
     }
 

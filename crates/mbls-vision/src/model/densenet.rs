@@ -1,9 +1,11 @@
 //! Densely connected networks for CIFAR.
 
 use super::check_pictures;
-use candle_core::{Module, Result, Tensor, bail};
+use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{AvgPool2d, BatchNorm2d, Conv2d, ConvConfig, ConvInit, Dropout, DropoutLinear, GlobalAvgPool2d};
+use mbls_nn::{AvgPool2d, BatchNorm2d, Conv2d, ConvConfig, ConvInit, Dropout, DropoutLinear, Error, GlobalAvgPool2d};
+
+const NAME: &str = "DenseNet";
 
 /// Beyond every network; keeps sizes from overflowing.
 const WIDEST: usize = 1 << 16;
@@ -30,11 +32,11 @@ impl DenseNetConfig {
     ///
     /// # Errors
     ///
-    /// Where there is no network of `depth` layers.
-    pub fn cifar(depth: usize, classes: usize) -> Result<Self> {
+    /// [`mbls_nn::Error::Network`] where there is no network of `depth` layers.
+    pub fn cifar(depth: usize, classes: usize) -> mbls_nn::Result<Self> {
         let Some(&(_, growth, blocks)) = DEPTHS.iter().find(|&&(known, ..)| known == depth) else {
             let known = DEPTHS.map(|(depth, ..)| depth.to_string()).join(", ");
-            bail!("DenseNet: depth = {depth}, expected one of {known}");
+            return Err(Error::network(NAME, "depth", depth, format_args!("one of {known}")));
         };
         Ok(Self { growth, blocks: blocks.to_vec(), in_channels: 3, classes })
     }
@@ -48,19 +50,20 @@ impl DenseNetConfig {
     ///
     /// # Errors
     ///
-    /// Where one is 0 or beyond its range, with its name.
-    pub fn validate(&self) -> Result<()> {
+    /// [`mbls_nn::Error::Network`] for the first that is 0 or beyond its range.
+    pub fn validate(&self) -> mbls_nn::Result<()> {
         for (field, value) in [("growth", self.growth), ("in_channels", self.in_channels), ("classes", self.classes)] {
             if !(1..=WIDEST).contains(&value) {
-                bail!("DenseNet: {field} = {value}, expected 1 to {WIDEST}");
+                return Err(Error::network(NAME, field, value, format_args!("1 to {WIDEST}")));
             }
         }
         if self.blocks.is_empty() || self.blocks.len() > 8 || self.blocks.iter().any(|n| !(1..=1024).contains(n)) {
-            bail!("DenseNet: blocks = {:?}, expected 1 to 8 blocks of 1 to 1024 layers", self.blocks);
+            let blocks = format!("{:?}", self.blocks);
+            return Err(Error::network(NAME, "blocks", blocks, "1 to 8 blocks of 1 to 1024 layers"));
         }
         let most = self.blocks.iter().sum::<usize>().saturating_add(2).saturating_mul(self.growth);
         if most > WIDEST {
-            bail!("DenseNet: up to {most} channels, expected at most {WIDEST}");
+            return Err(Error::network(NAME, "most channels", most, format_args!("at most {WIDEST}")));
         }
         Ok(())
     }
@@ -155,8 +158,8 @@ impl DenseNet {
     ///
     /// # Errors
     ///
-    /// Where a size is 0 or too large, or the builder has no such tensors.
-    pub fn new(config: DenseNetConfig, vb: VarBuilder) -> Result<Self> {
+    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the builder has no such tensors.
+    pub fn new(config: DenseNetConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let growth = config.growth;
         let mut channels = 2 * growth;
@@ -192,7 +195,7 @@ impl DenseNet {
 
 impl ModuleT for DenseNet {
     fn forward_t(&self, images: &Tensor, train: bool) -> Result<Tensor> {
-        check_pictures("DenseNet", images, self.config.in_channels, self.config.smallest())?;
+        check_pictures(NAME, images, self.config.in_channels, self.config.smallest())?;
         let mut x = self.stem.forward(images)?;
         for part in &self.parts {
             x = part.forward_t(&x, train)?;

@@ -1,10 +1,11 @@
 //! Residual networks: the features, and the classifier on them.
 
 use super::block::{BlockShape, ResidualBlock};
+use super::resnet_config::NAME;
 use super::{ConvNorm, ResNetConfig, StageDilation, Stem, check_pictures};
-use candle_core::{Module, Result, Tensor, bail};
+use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{AdaptiveAvgPool2d, ConvConfig, Dropout, DropoutLinear, GlobalAvgPool2d, MaxPool2d};
+use mbls_nn::{AdaptiveAvgPool2d, ConvConfig, Dropout, DropoutLinear, Error, GlobalAvgPool2d, MaxPool2d};
 
 /// A residual network without its classifier: the stem and the stages, whose results a segmentation network builds on.
 ///
@@ -41,8 +42,8 @@ impl ResNetEncoder {
     ///
     /// # Errors
     ///
-    /// Where a size is 0 or too large, or the builder has no such tensors.
-    pub fn new(config: &ResNetConfig, vb: VarBuilder) -> Result<Self> {
+    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the builder has no such tensors.
+    pub fn new(config: &ResNetConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let (kernel, stride) = if config.stem == Stem::Large { (7, 2) } else { (3, 1) };
         let convolution = ConvConfig { stride: [stride; 2], init: config.init, ..ConvConfig::before_norm() };
@@ -111,7 +112,7 @@ impl ResNetEncoder {
 
     /// The last stage's result; `each` sees all.
     fn run(&self, images: &Tensor, train: bool, mut each: impl FnMut(&Tensor)) -> Result<Tensor> {
-        check_pictures("ResNet", images, self.config.in_channels, 1)?;
+        check_pictures(NAME, images, self.config.in_channels, 1)?;
         let mut x = self.stem.forward_relu(images, None, train)?;
         each(&x);
         if self.config.stem == Stem::Large {
@@ -167,15 +168,16 @@ impl ResNet {
     ///
     /// # Errors
     ///
-    /// Where a size is 0 or too large, or the builder has no such tensors.
-    pub fn new(config: ResNetConfig, vb: VarBuilder) -> Result<Self> {
+    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the builder has no such tensors.
+    pub fn new(config: ResNetConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         if config.classes == 0 {
-            bail!("ResNet: classes = 0, expected at least 1");
+            return Err(Error::network(NAME, "classes", 0, "at least 1"));
         }
         let encoder = ResNetEncoder::new(&config, vb.clone())?;
         let [_, channels] = config.channels(config.stages.len() - 1);
         let Some(features) = config.pool.checked_pow(2).and_then(|n| n.checked_mul(channels)) else {
-            bail!("ResNet: pool = {}, {channels} channels: too many features", config.pool);
+            let expected = format!("few enough for {channels} channels");
+            return Err(Error::network(NAME, "pool", config.pool, expected));
         };
         let fc = DropoutLinear::new(features, config.classes, vb.pp("fc"))?;
         Ok(Self { encoder, fc })
@@ -201,7 +203,7 @@ impl ResNet {
 impl ModuleT for ResNet {
     fn forward_t(&self, images: &Tensor, train: bool) -> Result<Tensor> {
         let config = self.config();
-        check_pictures("ResNet", images, config.in_channels, config.smallest())?;
+        check_pictures(NAME, images, config.in_channels, config.smallest())?;
         let x = self.encoder.forward_t(images, train)?;
         let features = match config.pool {
             1 => GlobalAvgPool2d.forward(&x)?,

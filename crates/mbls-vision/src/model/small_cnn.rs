@@ -3,7 +3,7 @@
 use super::ConvNorm;
 use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{ConvConfig, Dropout, DropoutLinear, MaxPool2d};
+use mbls_nn::{ConvConfig, Dropout, DropoutLinear, Error, MaxPool2d};
 
 /// Shape of a [`SmallCnn`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,11 +66,12 @@ impl SmallCnn {
     /// # Errors
     ///
     /// Where a number of channels or classes is 0, images are too small, or the builder has no such tensors.
-    pub fn new(config: SmallCnnConfig, vb: VarBuilder) -> Result<Self> {
+    pub fn new(config: SmallCnnConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         let [inputs, height, width] = config.input;
         let shrink = config.smallest();
         if height.min(width) < shrink {
-            bail!("small CNN: pictures of {height}x{width}, expected at least {shrink}x{shrink}");
+            let (found, least) = (format!("{height}x{width}"), format!("at least {shrink}x{shrink}"));
+            return Err(Error::network("small CNN", "image size", found, least));
         }
         let [first, second, third] = config.channels;
         let layer = |number: usize, inputs, outputs| {
