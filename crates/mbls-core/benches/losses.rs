@@ -18,10 +18,8 @@ fn batch(shape: &[usize]) -> candle_core::Result<(Var, Tensor)> {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
     let logits: Vec<f32> = (0..shape.iter().product()).map(|_| rng.random_range(-6.0..6.0)).collect();
     let positions = [&shape[..1], &shape[2..]].concat();
-    let mut label = || match shape.len() > 2 && rng.random_bool(0.05) {
-        true => IGNORED,
-        false => rng.random_range(0..shape[1] as u32),
-    };
+    let mut label =
+        || if shape.len() > 2 && rng.random_bool(0.05) { IGNORED } else { rng.random_range(0..shape[1] as u32) };
     let labels: Vec<u32> = (0..positions.iter().product()).map(|_| label()).collect();
     Ok((Var::from_vec(logits, shape, &Device::Cpu)?, Tensor::from_vec(labels, positions, &Device::Cpu)?))
 }

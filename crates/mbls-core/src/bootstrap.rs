@@ -61,7 +61,7 @@ pub struct PairedDifference {
     pub interval: Interval,
     /// The share of resamples in which the difference is 0 or less.
     pub share_not_positive: f64,
-    /// Number of resamples.
+    /// How many times the rows were drawn again, each time as many as there are.
     pub resamples: usize,
     /// Number of rows.
     pub n: usize,

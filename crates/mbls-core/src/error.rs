@@ -28,12 +28,12 @@ pub enum Error {
         /// The type it has.
         found: &'static str,
     },
-    /// A label is no class of the logits.
+    /// A label is not a class of the logits.
     #[error("label {label} at row {row} is out of range: the logits have {classes} classes")]
     Label {
         /// The label, whatever its type.
         label: i128,
-        /// Its row.
+        /// Its row, from 0.
         row: usize,
         /// Number of classes.
         classes: usize,
@@ -49,7 +49,7 @@ pub enum Error {
     Setting {
         /// The setting.
         name: &'static str,
-        /// Its value.
+        /// Its value, as it was given.
         value: String,
         /// The values it may have.
         expected: &'static str,
@@ -61,27 +61,27 @@ pub enum Error {
         what: &'static str,
         /// The value.
         value: f64,
-        /// Its row.
+        /// Its row, from 0.
         row: usize,
-        /// Its class.
+        /// Its class, from 0.
         class: usize,
         /// The values it may have.
         expected: &'static str,
     },
-    /// A confidence is no probability.
+    /// A confidence is not a probability.
     #[error("confidence {value} at row {row}: expected a number from 0 to 1")]
     Confidence {
         /// The confidence.
         value: f64,
-        /// Its row.
+        /// Its row, from 0.
         row: usize,
     },
-    /// A score of a row is no finite number.
+    /// A score of a row is not a finite number.
     #[error("score {value} at row {row}: expected a finite number")]
     Score {
         /// The score.
         value: f64,
-        /// Its row.
+        /// Its row, from 0.
         row: usize,
     },
     /// Two accumulators of different settings cannot be merged.
@@ -97,7 +97,7 @@ pub enum Error {
     /// The probabilities of a row are no distribution.
     #[error("the probabilities of row {row} sum to {sum}: expected 1")]
     ProbabilitySum {
-        /// The row.
+        /// The row, from 0.
         row: usize,
         /// The sum found.
         sum: f64,
@@ -129,12 +129,12 @@ pub enum Error {
     /// A metric's saved state contradicts itself.
     #[error("state of {metric}: {problem}")]
     State {
-        /// The metric.
+        /// The metric's name in kebab case, as [`Metric::name`](crate::metric::Metric::name) has it.
         metric: &'static str,
         /// What is wrong with the state.
         problem: String,
     },
-    /// An error of candle.
+    /// A tensor operation failed.
     #[cfg(feature = "candle")]
     #[error(transparent)]
     Candle(#[from] candle_core::Error),

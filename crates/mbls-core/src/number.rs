@@ -40,9 +40,10 @@ impl Serialize for Number {
 
 impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let number = match deserializer.is_human_readable() {
-            true => deserializer.deserialize_any(NumberVisitor),
-            false => deserializer.deserialize_f64(NumberVisitor),
+        let number = if deserializer.is_human_readable() {
+            deserializer.deserialize_any(NumberVisitor)
+        } else {
+            deserializer.deserialize_f64(NumberVisitor)
         };
         number.map(Self)
     }
@@ -58,10 +59,7 @@ impl Visitor<'_> for NumberVisitor {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<f64, E> {
-        match value.is_nan() {
-            true => Err(E::invalid_value(de::Unexpected::Float(value), &self)),
-            false => Ok(value),
-        }
+        if value.is_nan() { Err(E::invalid_value(de::Unexpected::Float(value), &self)) } else { Ok(value) }
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<f64, E> {

@@ -15,7 +15,7 @@ pub enum Error {
     /// An index is past the end of a data set.
     #[error("index {index} is out of range: the data set has {len} items")]
     Index {
-        /// The index.
+        /// The index that was asked for.
         index: usize,
         /// Number of items.
         len: usize,

@@ -34,11 +34,13 @@ const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Seed {
     /// The seed for the purpose that `label` names.
+    #[must_use]
     pub fn derive(self, label: &str) -> Self {
         Self(mix(self.0 ^ Fingerprint::of(label.as_bytes()).value()))
     }
 
     /// The seed of one of many alike: an item, an epoch, a run.
+    #[must_use]
     pub fn at(self, index: u64) -> Self {
         // Mixed before the index is added, so that `at(0)` of one seed is not `at(1)` of its neighbour.
         Self(mix(mix(self.0.wrapping_add(GAMMA)).wrapping_add(index.wrapping_mul(GAMMA))))

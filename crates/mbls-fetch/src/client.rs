@@ -34,7 +34,6 @@ impl From<anyhow::Error> for Failure {
 pub(crate) struct Answer {
     /// Where in the file it begins.
     pub(crate) begin: u64,
-    /// What it is.
     pub(crate) origin: Origin,
     /// The bytes from there to the end.
     pub(crate) body: Body,

@@ -10,7 +10,6 @@ use std::path::Path;
 /// The sums of some bytes, in hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Sums {
-    /// Their number.
     pub(crate) bytes: u64,
     /// Where it was asked for.
     pub(crate) md5: Option<String>,

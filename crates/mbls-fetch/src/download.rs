@@ -38,9 +38,7 @@ pub(crate) struct Downloads<'a> {
 /// A file that is whole and checked.
 #[derive(Debug)]
 pub(crate) struct Downloaded {
-    /// Where it is.
     pub(crate) path: PathBuf,
-    /// Its sums.
     pub(crate) sums: Sums,
 }
 

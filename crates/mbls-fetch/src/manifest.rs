@@ -73,9 +73,8 @@ pub(crate) struct Source {
     pub(crate) sha256: Option<String>,
     /// The first digits of its SHA-256 sum, which the names of PyTorch's weights carry.
     pub(crate) sha256_prefix: Option<String>,
-    /// What it is.
     pub(crate) kind: Kind,
-    /// Its name below the target, for one that is no archive; without it the target is the file.
+    /// Its name below the target, for one that is not an archive; without it the target is the file.
     pub(crate) name: Option<String>,
     /// The folder in the archive that becomes the target, whichever of these is there; without one, the archive as a whole.
     #[serde(default)]
@@ -142,7 +141,7 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// Where it is no list of that format, or contradicts itself.
+    /// Where it is not a list of that format, or contradicts itself.
     pub(crate) fn read(path: Option<&Path>) -> Result<Self> {
         let Some(path) = path else {
             return Self::parse(BUILT_IN).context("the list of data sets");

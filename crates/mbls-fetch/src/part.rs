@@ -46,7 +46,6 @@ impl Part {
         Self { path: with(".part"), origin: with(".part.toml") }
     }
 
-    /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -68,7 +67,7 @@ impl Part {
         toml::from_str::<Origin>(&text).ok().filter(|origin| origin.url == url && self.len() > 0)
     }
 
-    /// Begins anew.
+    /// Starts again from the first byte.
     ///
     /// # Errors
     ///

@@ -25,7 +25,6 @@ pub(crate) struct Store {
 pub(crate) struct Stamp {
     /// [`DataSet::identity`] of what it was made by.
     pub(crate) identity: String,
-    /// Number of its files.
     pub(crate) files: u64,
     /// Bytes of them.
     pub(crate) bytes: u64,
@@ -102,9 +101,10 @@ impl Store {
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", self.stamp().display())),
         };
         let stamp: Stamp = toml::from_str(&text).with_context(|| self.stamp().display().to_string())?;
-        match stamp.identity == set.identity()? && found.is_file() == set.is_file() {
-            true => Ok(State::Current(stamp)),
-            false => Ok(State::Outdated),
+        if stamp.identity == set.identity()? && found.is_file() == set.is_file() {
+            Ok(State::Current(stamp))
+        } else {
+            Ok(State::Outdated)
         }
     }
 

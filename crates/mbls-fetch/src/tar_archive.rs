@@ -30,14 +30,7 @@ pub(crate) fn unpack(stream: impl Read, into: &mut Extraction, selection: Select
         match kind {
             EntryType::GNULongName | EntryType::XHeader => {
                 into.count(&own)?;
-                ensure!(
-                    size <= MAX_EXTENSION_BYTES,
-                    "entry {}: expected at most {MAX_EXTENSION_BYTES} bytes",
-                    shown(&own)
-                );
-                let mut content = Vec::new();
-                entry.read_to_end(&mut content).with_context(|| format!("entry {}: truncated", shown(&own)))?;
-                ensure!(content.len() as u64 == size, "entry {}: truncated", shown(&own));
+                let content = extension(&mut entry, size, &own)?;
                 let name = match kind {
                     EntryType::XHeader => pax_path(&content).with_context(|| format!("entry {}", shown(&own)))?,
                     _ => Some(content.strip_suffix(b"\0").unwrap_or(&content).to_vec()),
@@ -49,13 +42,7 @@ pub(crate) fn unpack(stream: impl Read, into: &mut Extraction, selection: Select
             // Comments for all entries, such as the commit of an archive that git made.
             EntryType::XGlobalHeader => {
                 into.count(&own)?;
-                ensure!(
-                    size <= MAX_EXTENSION_BYTES,
-                    "entry {}: expected at most {MAX_EXTENSION_BYTES} bytes",
-                    shown(&own)
-                );
-                let mut content = Vec::new();
-                entry.read_to_end(&mut content)?;
+                let content = extension(&mut entry, size, &own)?;
                 ensure!(pax_path(&content)?.is_none(), "entry {}: one name for all entries", shown(&own));
                 continue;
             }
@@ -77,6 +64,15 @@ pub(crate) fn unpack(stream: impl Read, into: &mut Extraction, selection: Select
     // To the end, where the checksum of a packed stream is.
     std::io::copy(&mut stream, &mut std::io::sink()).with_context(|| format!("cannot read what follows {last}"))?;
     Ok(())
+}
+
+/// The content of an entry that says something of others.
+fn extension(entry: &mut impl Read, size: u64, name: &[u8]) -> Result<Vec<u8>> {
+    ensure!(size <= MAX_EXTENSION_BYTES, "entry {}: expected at most {MAX_EXTENSION_BYTES} bytes", shown(name));
+    let mut content = Vec::new();
+    entry.read_to_end(&mut content).with_context(|| format!("entry {}: truncated", shown(name)))?;
+    ensure!(content.len() as u64 == size, "entry {}: truncated", shown(name));
+    Ok(content)
 }
 
 /// The name in extended headers.
@@ -118,9 +114,9 @@ impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.stream.read(buffer)?;
         self.read += count as u64;
-        match self.read > self.limit {
-            true => Err(Error::other(format!("the archive unpacks to more than {} bytes", self.limit))),
-            false => Ok(count),
+        if self.read > self.limit {
+            return Err(Error::other(format!("the archive unpacks to more than {} bytes", self.limit)));
         }
+        Ok(count)
     }
 }

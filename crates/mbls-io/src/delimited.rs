@@ -77,7 +77,7 @@ pub struct Delimited<'a> {
     reading: Reading,
 }
 
-/// A record.
+/// A record: its fields and the line it begins on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
     /// Its first line, from 1.
@@ -95,7 +95,7 @@ impl Record<'_> {
         &self.fields[column]
     }
 
-    /// Returns all fields.
+    /// Returns the fields in the order of the columns, unquoted.
     pub fn fields(&self) -> impl ExactSizeIterator<Item = &str> {
         self.fields.iter().map(AsRef::as_ref)
     }
@@ -283,9 +283,10 @@ impl<'a> Delimited<'a> {
             let length = rest.iter().position(|&byte| byte == b'"').unwrap_or(rest.len());
             let part = &rest[..length];
             self.line += part.iter().filter(|&&byte| byte == line_end).count() as u64;
-            match text.is_empty() {
-                true => text = Cow::Borrowed(part),
-                false => text.to_mut().extend_from_slice(part),
+            if text.is_empty() {
+                text = Cow::Borrowed(part);
+            } else {
+                text.to_mut().extend_from_slice(part);
             }
             if length == rest.len() {
                 let line = if part.last() == Some(&line_end) { self.line - 1 } else { self.line };

@@ -78,7 +78,7 @@ pub enum Error {
     /// A file is not a checkpoint, or not one that can be read.
     #[error("{file}: {problem}")]
     Checkpoint {
-        /// The file.
+        /// The file, or what its content was called.
         file: String,
         /// What is wrong with it, and where.
         problem: String,
@@ -90,7 +90,7 @@ pub enum Error {
         name: String,
         /// What it may be.
         expected: String,
-        /// What it is.
+        /// What it is, as it was given.
         found: String,
     },
 }

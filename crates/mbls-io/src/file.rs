@@ -43,9 +43,8 @@ pub fn read_bounded(path: impl AsRef<Path>, max_bytes: u64) -> Result<Vec<u8>> {
 pub fn read_exact_size(path: impl AsRef<Path>, bytes: u64) -> Result<Vec<u8>> {
     let path = path.as_ref();
     let (file, size) = open(path)?;
-    let check = |found| match found == bytes {
-        true => Ok(()),
-        false => Err(Error::FileSize { path: path.to_owned(), expected: bytes, found }),
+    let check = |found| {
+        if found == bytes { Ok(()) } else { Err(Error::FileSize { path: path.to_owned(), expected: bytes, found }) }
     };
     check(size)?;
     let mut content = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));

@@ -2,7 +2,7 @@
 
 /// A 64-bit FNV-1a hash, which is the same in every build and on every machine.
 ///
-/// It recognises content; it is no protection against somebody who wants two contents to look alike.
+/// It recognises content; it does not protect against somebody who wants two contents to look alike.
 ///
 /// ```
 /// use mbls_io::Fingerprint;

@@ -16,6 +16,7 @@ const MAGIC: u8 = 0x1f;
 /// behind the last member, such as the zeros with which tapes are padded, is an error or is ignored and
 /// counted. What begins like a further member is always taken for one, so that a damaged member is
 /// an error.
+#[derive(Debug)]
 pub struct GzReader {
     /// `None` after the end.
     member: Option<GzDecoder<BufReader<File>>>,

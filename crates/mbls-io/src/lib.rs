@@ -9,6 +9,7 @@
 
 pub mod atomic;
 mod budget_cache;
+mod by_name;
 pub mod checkpoint;
 pub mod delimited;
 mod error;
@@ -22,6 +23,7 @@ mod part_names;
 mod reading;
 
 pub use budget_cache::BudgetCache;
+pub use by_name::by_name;
 pub use error::{Error, Result, with_causes};
 pub use fingerprint::Fingerprint;
 pub use label_column::{Classes, Label, LabelColumn, LabelReading, Labels, Written};

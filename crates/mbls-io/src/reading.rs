@@ -59,7 +59,7 @@ pub struct MultiLine {
 /// What could not be decoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
-    /// Number of records.
+    /// How many records were left out.
     pub records: u64,
     /// Place and reason of the first ten.
     pub first: Vec<String>,

@@ -90,22 +90,20 @@ fn choice(argument: &str, value: &str, [first, second]: [&str; 2]) -> Result<boo
 fn run(work: &Work, limit: Duration) -> Result<(usize, Vec<f64>)> {
     let (batch, length, dim, device) = (work.batch, work.length, work.dim, &work.device);
     let store = ParamStore::new(0, DType::F32, device);
-    let words = match work.frozen {
-        true => {
-            let vectors = Tensor::randn(0f32, 1f32, (WORDS, dim), device)?;
-            let zeros = Tensor::zeros((1, dim), DType::F32, device)?;
-            WordTable::frozen(&vectors.slice_scatter(&zeros, 0, 0)?)?
-        }
-        false => WordTable::trained(WORDS, dim, store.var_builder().pp("embedding"))?,
+    let words = if work.frozen {
+        let vectors = Tensor::randn(0f32, 1f32, (WORDS, dim), device)?;
+        let zeros = Tensor::zeros((1, dim), DType::F32, device)?;
+        WordTable::frozen(&vectors.slice_scatter(&zeros, 0, 0)?)?
+    } else {
+        WordTable::trained(WORDS, dim, store.var_builder().pp("embedding"))?
     };
     let network = work.architecture.network(CLASSES, dim);
     let dropout = network.dropout().map(|p| Dropout::new(p, 0)).transpose()?;
     let model = TextClassifier::new(words, network.build(Options { dropout }, store.var_builder())?);
     let parameters = store.parameters().iter().map(|(_, var)| var.elem_count()).sum();
     // A third of a text is padding on average, from none to nearly all.
-    let word = |i: usize| match i % length < i / length * 2 * length / (3 * batch) {
-        true => 0,
-        false => (i * 7919 % (WORDS - 1) + 1) as u32,
+    let word = |i: usize| {
+        if i % length < i / length * 2 * length / (3 * batch) { 0 } else { (i * 7919 % (WORDS - 1) + 1) as u32 }
     };
     let texts = Tensor::from_vec((0..batch * length).map(word).collect(), (batch, length), device)?;
     if !work.train {

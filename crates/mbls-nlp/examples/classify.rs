@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let confidence = format!("a confidence of {:.2} to {:.2}", found.bin.lower, found.bin.upper);
         match found.bin.accuracy {
             Some(accuracy) => {
-                println!("  of {} test texts with {confidence}, {:.1} % were right", found.bin.count, 100.0 * accuracy)
+                println!("  of {} test texts with {confidence}, {:.1} % were right", found.bin.count, 100.0 * accuracy);
             }
             None => println!("  no test text had {confidence}"),
         }

@@ -32,16 +32,13 @@ fn tokens(rows: &[[u32; 5]]) -> Result<Tensor> {
 
 /// The hidden states that candle's model of this configuration gives, with variables of `store`.
 fn hidden(config: &Value, store: &ParamStore, tokens: &Tensor) -> Result<Tensor> {
-    Ok(match config["model_type"] == "bert" {
-        true => {
-            let config: bert::Config = serde_json::from_value(config.clone())?;
-            bert::BertModel::load(store.var_builder(), &config)?.forward(tokens, &tokens.zeros_like()?, None)?
-        }
-        false => {
-            let config: distilbert::Config = serde_json::from_value(config.clone())?;
-            let nothing = tokens.zeros_like()?.to_dtype(DType::U8)?.unsqueeze(1)?.unsqueeze(1)?;
-            distilbert::DistilBertModel::load(store.var_builder(), &config)?.forward(tokens, &nothing)?
-        }
+    Ok(if config["model_type"] == "bert" {
+        let config: bert::Config = serde_json::from_value(config.clone())?;
+        bert::BertModel::load(store.var_builder(), &config)?.forward(tokens, &tokens.zeros_like()?, None)?
+    } else {
+        let config: distilbert::Config = serde_json::from_value(config.clone())?;
+        let nothing = tokens.zeros_like()?.to_dtype(DType::U8)?.unsqueeze(1)?.unsqueeze(1)?;
+        distilbert::DistilBertModel::load(store.var_builder(), &config)?.forward(tokens, &nothing)?
     })
 }
 
@@ -159,10 +156,8 @@ fn what_does_not_fit_is_named() -> Result<()> {
     for config in configs() {
         let directory = tempfile::tempdir()?;
         write(directory.path(), &config)?;
-        let (heads, dim) = match config["model_type"] == "bert" {
-            true => ("num_attention_heads", "hidden_size"),
-            false => ("n_heads", "dim"),
-        };
+        let (heads, dim) =
+            if config["model_type"] == "bert" { ("num_attention_heads", "hidden_size") } else { ("n_heads", "dim") };
         for (field, value, expected) in [
             ("model_type", json!("gpt2"), "model_type: expected bert or distilbert, found gpt2"),
             (heads, json!(0), "expected 1 to 16777216, found 0"),

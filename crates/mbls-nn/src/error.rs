@@ -38,6 +38,18 @@ pub enum Error {
         /// The values allowed.
         expected: &'static str,
     },
+    /// There is no network of such a setting.
+    #[error("{network}: {name} = {value}, expected {expected}")]
+    Network {
+        /// What was to be built: the kind of network, or the name of an architecture.
+        network: &'static str,
+        /// The setting.
+        name: &'static str,
+        /// Its value, as it was given.
+        value: String,
+        /// The values it may have.
+        expected: String,
+    },
     /// A group of parameters cannot be formed.
     #[error("parameter group {{{group}}}: {problem}")]
     Group {
@@ -56,6 +68,28 @@ pub enum Error {
         /// What the parameter is like.
         expected: String,
     },
+}
+
+impl Error {
+    /// Makes an [`Error::Network`].
+    ///
+    /// ```
+    /// let error = mbls_nn::Error::network("ResNet", "classes", 0, "at least 1");
+    /// assert_eq!(error.to_string(), "ResNet: classes = 0, expected at least 1");
+    /// ```
+    pub fn network(network: &'static str, name: &'static str, value: impl ToString, expected: impl ToString) -> Self {
+        Self::Network { network, name, value: value.to_string(), expected: expected.to_string() }
+    }
+}
+
+/// For functions that return candle's error, such as a forward pass; what candle reported comes back as it was.
+impl From<Error> for candle_core::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Candle(error) => error,
+            other => Self::wrap(other),
+        }
+    }
 }
 
 /// The result of this crate's fallible functions.

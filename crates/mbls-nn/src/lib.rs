@@ -40,7 +40,6 @@ mod layer;
 mod load;
 #[doc(hidden)]
 pub mod op;
-mod operations;
 pub mod optim;
 mod param_store;
 mod portable;
@@ -58,8 +57,8 @@ pub use graph::no_grad;
 pub use layer::{
     AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool, AdaptiveMaxPool1d, AdaptiveMaxPool2d,
     AvgPool, AvgPool1d, AvgPool2d, BatchNorm, BatchNorm1d, BatchNorm2d, BatchNormConfig, Bilinear2d, Conv, Conv1d,
-    Conv1dChannelsLast, Conv2d, Dropout, Embedding, GlobalAvgPool2d, Gru, GruOutput, Linear, MaxPool, MaxPool1d,
-    MaxPool2d, Nearest2d, Relu,
+    Conv1dChannelsLast, Conv2d, Dropout, DropoutLinear, Embedding, GlobalAvgPool2d, Gru, GruOutput, Linear, MaxPool,
+    MaxPool1d, MaxPool2d, Nearest2d, Relu,
 };
 pub use optim::{
     Adam, AdamConfig, AdamW, AdamWConfig, Ema, EmaConfig, Optimizer, OptimizerConfig, ParamGroup, Parameters,

@@ -90,7 +90,7 @@ impl ParamStore {
         self.lock().names.clone()
     }
 
-    /// Draws the variable `name` anew from `init`: as if its layer had asked for it so.
+    /// Draws the variable `name` again from `init`: as if its layer had asked for it so.
     ///
     /// The values depend on the store's seed, name, shape and `init` alone, not on what the variable was. Of an embedding with a
     /// `padding_idx`, that row is drawn too, as PyTorch's initialisers do.

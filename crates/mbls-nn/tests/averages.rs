@@ -91,9 +91,10 @@ fn weights_come_back_to_the_bit() -> Result<()> {
             assert_eq!(all_bits(store.state())?, averages);
             // What an evaluation does by mistake is undone too.
             train(&store, 7)?;
-            match explicit {
-                true => swapped.swap_out()?,
-                false => drop(swapped),
+            if explicit {
+                swapped.swap_out()?;
+            } else {
+                drop(swapped);
             }
             assert_eq!(all_bits(store.state())?, own);
         }

@@ -102,9 +102,10 @@ fn together_as_apart(inputs: &[Tensor; 3], residual: &Tensor, own_statistics: bo
             [x.clone(), weight.clone(), bias.clone()].into_iter().chain(added.then(|| residual.clone())).collect();
         let normalised = |t: &[Tensor]| -> Result<Tensor> {
             let (mean, variance) = (mean.to_dtype(t[0].dtype())?, variance.to_dtype(t[0].dtype())?);
-            let y = match own_statistics {
-                true => cpu::batch_norm_train(&t[0], &t[1], &t[2], 0.1)?.output,
-                false => cpu::batch_norm(&t[0], &t[1], &t[2], &mean, &variance, 0.1)?,
+            let y = if own_statistics {
+                cpu::batch_norm_train(&t[0], &t[1], &t[2], 0.1)?.output
+            } else {
+                cpu::batch_norm(&t[0], &t[1], &t[2], &mean, &variance, 0.1)?
             };
             t.get(3).map_or(Ok(y.clone()), |residual| y + residual)
         };
@@ -149,7 +150,7 @@ fn the_rectifier_has_derivative_zero_at_zero_and_keeps_nan() -> Result<()> {
         assert_eq!(values[..4], [0.0, 0.0, 0.0, 2.0]);
         assert!(values[4].is_nan() && values[5] == f32::INFINITY);
         let grads = y.sum_all()?.backward()?;
-        let grad = grads.get(&x).map(|g| g.to_vec1::<f32>()).transpose()?.unwrap();
+        let grad = grads.get(&x).map(Tensor::to_vec1::<f32>).transpose()?.unwrap();
         assert_eq!(grad[..4], [0.0, 0.0, 0.0, 1.0]);
     }
     Ok(())

@@ -81,7 +81,7 @@ fn batch_norm_of_bf16_beside_f32_parameters() -> Result<()> {
     for train in [true, false] {
         let evaluate = |x: &Tensor, portable: bool| -> Result<Vec<Tensor>> {
             let vars = [x, &parameters[0], &parameters[1]].map(|t| Var::from_tensor(t).expect("a variable"));
-            let [x, w, b] = vars.each_ref().map(|v| v.as_tensor());
+            let [x, w, b] = vars.each_ref().map(Var::as_tensor);
             let y = match (train, portable) {
                 (true, true) => portable::batch_norm_train(x, w, b, 1e-5)?.output,
                 (true, false) => cpu::batch_norm_train(x, w, b, 1e-5)?.output,

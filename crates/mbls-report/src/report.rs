@@ -25,7 +25,7 @@ pub struct SuiteReport {
     pub description: String,
     /// What a reader has to know: how settings were chosen, what not to conclude.
     pub notes: Vec<String>,
-    /// The model.
+    /// The network's name, as the table's caption shows it.
     pub model: String,
     /// Number of test samples of one seed.
     pub n_test: u64,

@@ -40,9 +40,9 @@ pub fn tensors_of(path: &Path) -> HashMap<String, Tensor> {
 /// The name and shape of a tensor of a state, with its type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// Its name.
+    /// The name of the case, as the file has it.
     pub name: String,
-    /// Its shape.
+    /// The sizes of the axes; their product is the number of values.
     pub shape: Vec<usize>,
     /// Its type as PyTorch calls it.
     pub dtype: String,

@@ -27,7 +27,7 @@ pub fn check(inputs: &[Tensor], tolerance: f64, f: impl Fn(&[Tensor]) -> Result<
             let at = |delta: f64| {
                 let mut moved = start.clone();
                 moved[k] += delta;
-                let mut all: Vec<Tensor> = tensors.iter().map(|t| t.detach()).collect();
+                let mut all: Vec<Tensor> = tensors.iter().map(Tensor::detach).collect();
                 all[i] = Tensor::from_vec(moved, tensor.shape(), tensor.device())?;
                 value(&all)
             };

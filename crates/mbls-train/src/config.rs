@@ -9,7 +9,7 @@ use std::time::Duration;
 /// of the weights, with a checkpoint after each epoch and every ten minutes.
 #[derive(Clone, Debug)]
 pub struct TrainerConfig {
-    /// Number of epochs.
+    /// Passes over the training data, at least 1.
     pub epochs: usize,
     /// The learning rate before the schedule.
     pub learning_rate: f64,
@@ -88,7 +88,7 @@ impl TrainerConfig {
 
     /// The learning rate of an epoch, after epochs with these metrics.
     pub(crate) fn learning_rate_of(&self, epoch: usize, metrics: &[Option<f64>]) -> f64 {
-        // An undefined metric is no better than any other.
+        // An undefined metric is not any better than any other.
         let worst = match plateau_mode(&self.schedule) {
             PlateauMode::Min => f64::INFINITY,
             PlateauMode::Max => f64::NEG_INFINITY,

@@ -12,7 +12,7 @@ pub enum Error {
     /// A file or folder cannot be read or written.
     #[error(transparent)]
     File(#[from] mbls_io::Error),
-    /// A checkpoint is no checkpoint of this program.
+    /// A file is not a checkpoint of this program.
     #[error("{}: {field}: expected {expected}, found {found}", path.display())]
     Checkpoint {
         /// The file.
@@ -21,7 +21,7 @@ pub enum Error {
         field: &'static str,
         /// What it should be.
         expected: String,
-        /// What it is.
+        /// What the checkpoint has.
         found: String,
     },
     /// What a checkpoint holds is not of this model, optimizer, average or loss.
@@ -47,7 +47,7 @@ pub enum Error {
         epoch: usize,
         /// The step in the epoch, from 0.
         step: usize,
-        /// The learning rate.
+        /// The learning rate of that step.
         learning_rate: f64,
     },
     /// A data set without a batch.
@@ -83,7 +83,7 @@ pub enum Error {
     /// An error of a data set.
     #[error(transparent)]
     Data(#[from] mbls_data::Error),
-    /// An error of candle.
+    /// A tensor operation failed.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
     /// An observer of the training failed.

@@ -85,7 +85,7 @@ pub struct Stop {
 /// The run was finished.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct End {
-    /// The best epoch.
+    /// The epoch that is kept: the one with the highest score, the last of equals.
     pub best_epoch: usize,
     /// Its validation score; null where it is undefined.
     #[serde(with = "number::option")]

@@ -30,7 +30,7 @@ impl Predicted {
         })
     }
 
-    /// Returns the number of samples.
+    /// Returns how many labels the batch has.
     pub fn samples(&self) -> usize {
         self.shape.first().copied().unwrap_or(0)
     }

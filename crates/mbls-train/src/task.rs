@@ -97,7 +97,7 @@ pub trait Task {
     fn observe(&self, predicted: &Predicted, metrics: &mut Self::Metrics) -> Result<()>;
 
     /// Returns the score by which epochs are compared on validation data, higher is better; `None` where it is undefined,
-    /// which is no better than any.
+    /// which is not any better than any.
     fn score(&self, value: &<Self::Metrics as Metric>::Value) -> Option<f64>;
 
     /// Returns the numbers for the event log with their names; `None` for those that are undefined.
@@ -120,13 +120,14 @@ pub trait Task {
     ///
     /// For the state of another task or loss.
     fn restore(&mut self, state: &TaskState) -> Result<()> {
-        match *state == TaskState::default() {
-            true => Ok(()),
-            false => Err(Error::Setting {
+        if *state == TaskState::default() {
+            Ok(())
+        } else {
+            Err(Error::Setting {
                 name: "state of the task",
                 value: format!("{state:?}"),
                 expected: "none, because the task has no state",
-            }),
+            })
         }
     }
 }

@@ -11,6 +11,7 @@ use mbls_core::metric::Metric;
 use mbls_data::Batches;
 use mbls_nn::{Ema, Optimizer, ParamStore, SwappedIn, backward, clip_grad_norm};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Instant;
 
 /// Steps whose losses are read together: as often as a progress line wants them.
@@ -58,6 +59,18 @@ pub struct Trainer<'a> {
     observers: Vec<Box<dyn Observer + 'a>>,
     /// When the last checkpoint was written.
     saved: Instant,
+}
+
+/// The settings: parameters and the optimizer's state are too long to be read.
+impl fmt::Debug for Trainer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { config, run, device, .. } = self;
+        f.debug_struct("Trainer")
+            .field("config", config)
+            .field("run", run)
+            .field("device", device)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> Trainer<'a> {

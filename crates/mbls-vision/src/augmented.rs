@@ -1,15 +1,15 @@
-//! Labelled pictures as a network takes them.
+//! Labelled images as a network takes them.
 
 use crate::transform::{ImageTransform, Noise, Normalise, PadCropFlip, apply_all, pipeline_shape};
 use crate::{Error, ImageSource, Result, Sample};
 use mbls_data::{Dataset, Seed};
 use std::sync::Arc;
 
-/// Some pictures of an [`ImageSource`], made ready for a network one by one.
+/// Some images of an [`ImageSource`], made ready for a network one by one.
 ///
-/// [`ImageTransform`]s change the 8-bit picture; it is scaled to 0..1; [`Noise`] is added; [`PadCropFlip`] moves it;
-/// [`Normalise`] comes last. Each step is optional. Noise is part of the picture: its seed comes from the picture's index in the
-/// [`ImageSource`], so that it is the same in every epoch and every split, and [`PadCropFlip`] moves it with the picture. The
+/// [`ImageTransform`]s change the 8-bit image; it is scaled to 0..1; [`Noise`] is added; [`PadCropFlip`] moves it;
+/// [`Normalise`] comes last. Each step is optional. Noise is part of the image: its seed comes from the image's index in the
+/// [`ImageSource`], so that it is the same in every epoch and every split, and [`PadCropFlip`] moves it with the image. The
 /// transforms come before it and leave it where it is.
 ///
 /// ```
@@ -38,7 +38,7 @@ pub struct AugmentedImages {
 }
 
 impl AugmentedImages {
-    /// The pictures at `indices`, with nothing done to them but scaling.
+    /// The images at `indices`, with nothing done to them but scaling.
     ///
     /// # Errors
     ///
@@ -58,14 +58,14 @@ impl AugmentedImages {
         }
     }
 
-    /// Transforms the 8-bit pictures, in this order, before anything else is done to them.
+    /// Transforms the 8-bit images, in this order, before anything else is done to them.
     ///
-    /// Each draws from (the item's seed, its kind, its place in the list). Pictures of one batch must get one shape.
+    /// Each draws from (the item's seed, its kind, its place in the list). Images of one batch must get one shape.
     ///
     /// # Errors
     ///
     /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed, colours changed where a value other than 255 means 1, and, where all
-    /// pictures have one shape, transforms that it does not fit.
+    /// images have one shape, transforms that it does not fit.
     pub fn with_transforms(self, transforms: Vec<ImageTransform>) -> Result<Self> {
         pipeline_shape(&transforms, self.images.channels(), self.images.common_shape())?;
         let full_scale = self.images.full_scale();
@@ -77,7 +77,7 @@ impl AugmentedImages {
         Ok(Self { transforms, ..self })
     }
 
-    /// Adds noise to every picture.
+    /// Adds noise to every image.
     #[must_use]
     pub fn with_noise(self, noise: Noise) -> Self {
         Self { noise: Some(noise), ..self }
@@ -103,13 +103,13 @@ impl AugmentedImages {
         Ok(Self { normalisation: Some(normalisation), ..self })
     }
 
-    /// Channels, height and width of every sample, where they are all the same whatever the picture.
+    /// Channels, height and width of every sample, where they are all the same whatever the image.
     pub fn sample_shape(&self) -> Option<[usize; 3]> {
         // Checked when the transforms were given.
         pipeline_shape(&self.transforms, self.images.channels(), self.images.common_shape()).ok().flatten()
     }
 
-    /// The pictures' places in the [`ImageSource`].
+    /// The images' places in the [`ImageSource`].
     pub fn indices(&self) -> &[usize] {
         &self.indices
     }
@@ -119,7 +119,7 @@ impl AugmentedImages {
         self.indices.iter().map(|&index| self.images.labels()[index]).collect()
     }
 
-    /// The pictures it takes from.
+    /// The images it takes from.
     pub fn images(&self) -> &Arc<dyn ImageSource> {
         &self.images
     }

@@ -3,7 +3,7 @@
 //! `candle_datasets::vision::Dataset` holds floats of 0..1; [`LabelledImages`] holds the 8-bit values that they were. What candle-datasets
 //! loads, from a folder or from the hub, becomes ours without loss, and goes back to the same floats.
 //!
-//! candle-datasets believes the sizes that a file claims, and panics at a picture that does not decode, which is an error here. Files of
+//! candle-datasets believes the sizes that a file claims, and panics at an image that does not decode, which is an error here. Files of
 //! unknown origin are better left to the readers in [`dataset`](crate::dataset).
 //!
 //! ```
@@ -33,7 +33,7 @@ use candle_core::{DType, Device, Tensor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-/// A data set of pictures that candle-datasets loads.
+/// A data set of images that candle-datasets loads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CandleSet {
     /// `candle_datasets::vision::mnist`.
@@ -66,7 +66,7 @@ impl CandleSet {
     ///
     /// # Errors
     ///
-    /// What candle-datasets reports; [`Error::Panic`] where it panics, as for a picture that does not decode; [`Error::Value`](mbls_io::Error::Value) as
+    /// What candle-datasets reports; [`Error::Panic`] where it panics, as for an image that does not decode; [`Error::Value`](mbls_io::Error::Value) as
     /// [`from_candle`].
     pub fn load_hub(self) -> Result<(LabelledImages, LabelledImages)> {
         let loaded = caught(&format!("{} from the hub", self.name()), || match self {
@@ -115,12 +115,12 @@ impl CandleSet {
     }
 }
 
-/// In which order a data set has the pixels of a picture.
+/// In which order a data set has the pixels of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// Row by row, as all have it but one.
     Usual,
-    /// Column by column: `candle_datasets::vision::cifar::load`, which takes the hub's pictures for ones of width before height. They
+    /// Column by column: `candle_datasets::vision::cifar::load`, which takes the hub's images for ones of width before height. They
     /// are put right.
     Transposed,
 }
@@ -128,11 +128,11 @@ pub enum Layout {
 /// How far a float times 255 may be from a whole number: what scaling in f32 leaves is below 1e-4.
 const TOLERANCE: f32 = 1e-3;
 
-/// The training and the test part of a data set whose pictures have `shape` (channels, height, width).
+/// The training and the test part of a data set whose images have `shape` (channels, height, width).
 ///
 /// # Shapes
 ///
-/// Images `[N, C, H, W]`, or with the values of a picture in a line; labels `[N]` of any type of whole numbers.
+/// Images `[N, C, H, W]`, or with the values of an image in a line; labels `[N]` of any type of whole numbers.
 ///
 /// # Errors
 ///
@@ -169,7 +169,7 @@ pub fn to_candle(train: &LabelledImages, test: &LabelledImages) -> Result<Datase
     Ok(Dataset { train_images, train_labels, test_images, test_labels, labels: train.classes() })
 }
 
-/// Pictures and labels.
+/// Images and labels.
 fn tensors(images: &LabelledImages) -> Result<(Tensor, Tensor)> {
     let (n, [channels, height, width]) = (images.labels().len(), images.shape());
     let mut pixels = Vec::with_capacity(n * channels * height * width);
@@ -189,7 +189,7 @@ fn tensors(images: &LabelledImages) -> Result<(Tensor, Tensor)> {
     tensors().map_err(other)
 }
 
-/// The 8-bit values of all pictures, row by row.
+/// The 8-bit values of all images, row by row.
 fn pixels(name: &str, images: &Tensor, shape: [usize; 3], layout: Layout) -> Result<Vec<u8>> {
     let [channels, height, width] = shape;
     let size = channels * height * width;
@@ -219,7 +219,7 @@ fn pixels(name: &str, images: &Tensor, shape: [usize; 3], layout: Layout) -> Res
         for value in picture(index).map_err(other)? {
             let scaled = value * 255.0;
             let whole = scaled.round();
-            // False where the value is no number.
+            // False where the value is not a number.
             if !((scaled - whole).abs() <= TOLERANCE && (0.0..=255.0).contains(&whole)) {
                 let field = format!("data set {name}: value in picture {index}");
                 return Err(Error::value(field, "a whole number of 0..=255, over 255", value));
@@ -230,7 +230,7 @@ fn pixels(name: &str, images: &Tensor, shape: [usize; 3], layout: Layout) -> Res
     Ok(pixels)
 }
 
-/// What candle-datasets loads, which unwraps the decoding of a picture.
+/// What candle-datasets loads, which unwraps the decoding of an image.
 fn caught(what: &str, load: impl FnOnce() -> candle_core::Result<Dataset>) -> Result<Dataset> {
     // Nothing that `load` touched is used again.
     match catch_unwind(AssertUnwindSafe(load)) {

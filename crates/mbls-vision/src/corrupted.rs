@@ -5,7 +5,7 @@ use crate::{Image, ImageSource, Result};
 use mbls_data::Seed;
 use std::sync::Arc;
 
-/// An [`ImageSource`] with every picture corrupted, the same way each time.
+/// An [`ImageSource`] with every image corrupted, the same way each time.
 ///
 /// ```
 /// use mbls_vision::transform::{Corruption, CorruptionKind};
@@ -26,7 +26,7 @@ pub struct Corrupted {
 }
 
 impl Corrupted {
-    /// The pictures of `images`, corrupted.
+    /// The images of `images`, corrupted.
     ///
     /// # Errors
     ///
@@ -71,7 +71,7 @@ impl ImageSource for Corrupted {
         self.corruption.apply(&self.images.image(index)?, self.full_scale(), index)
     }
 
-    /// The pictures' digest mixed with the corruption.
+    /// The images' digest mixed with the corruption.
     fn digest(&self) -> u64 {
         Seed(self.images.digest()).derive(self.corruption.kind.name()).at(self.corruption.severity.into()).0
     }

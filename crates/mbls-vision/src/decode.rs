@@ -1,4 +1,4 @@
-//! Decoding of picture files.
+//! Decoding of image files.
 
 use crate::{Error, Image, Result};
 use image::metadata::Orientation;
@@ -16,7 +16,7 @@ use std::path::Path;
 ///
 /// # Errors
 ///
-/// [`Error::TooLarge`](mbls_io::Error::TooLarge) for a file above `max_bytes`; [`Error::Format`](mbls_io::Error::Format) with the file's name for a picture of more than `max_pixels`, which is
+/// [`Error::TooLarge`](mbls_io::Error::TooLarge) for a file above `max_bytes`; [`Error::Format`](mbls_io::Error::Format) with the file's name for an image of more than `max_pixels`, which is
 /// not decoded, and for one that is empty, truncated, damaged or of no known format; [`Error::Io`](mbls_io::Error::Io).
 pub fn decode(path: &Path, max_bytes: u64, max_pixels: u64) -> Result<Image> {
     Ok(decode_oriented(path, max_bytes, max_pixels)?.image)
@@ -44,12 +44,12 @@ pub fn decode_oriented(path: &Path, max_bytes: u64, max_pixels: u64) -> Result<O
     if bytes.is_empty() {
         return Err(Error::format(path, "size", "at least 1 byte", 0));
     }
-    // A decoder that panics is a picture that does not decode.
+    // A decoder that panics is an image that does not decode.
     let decoded = catch_unwind(AssertUnwindSafe(|| decode_bytes(&bytes, max_pixels)));
     decoded.unwrap_or_else(|_| Err(Fault::damaged("the decoder panicked"))).map_err(|fault| fault.at(path))
 }
 
-/// What is wrong with a picture.
+/// What is wrong with an image.
 struct Fault {
     field: &'static str,
     expected: String,
@@ -84,7 +84,7 @@ fn decode_bytes(bytes: &[u8], max_pixels: u64) -> Result<Oriented, Fault> {
     }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
-    // The most that a pixel takes (four 16-bit channels), once for the picture and once for what a decoder keeps beside it.
+    // The most that a pixel takes (four 16-bit channels), once for the image and once for what a decoder keeps beside it.
     limits.max_alloc = Some(max_pixels.saturating_mul(16).saturating_add(1 << 20));
     reader.limits(limits);
     let mut decoder = reader.into_decoder()?;

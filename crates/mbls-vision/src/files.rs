@@ -1,4 +1,4 @@
-//! Labelled pictures in files.
+//! Labelled images in files.
 
 use crate::dataset::listing;
 use crate::decode::decode;
@@ -11,21 +11,21 @@ use std::path::{Path, PathBuf};
 /// Settings of [`ImageFiles`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FilesConfig {
-    /// Decoded pictures are kept in memory while they take no more than this, 3 bytes per pixel. There is no replacement: an epoch
-    /// asks for every picture once, so one that would come in is worth no more than one that would go.
+    /// Decoded images are kept in memory while they take no more than this, 3 bytes per pixel. There is no replacement: an epoch
+    /// asks for every image once, so one that would come in is worth no more than one that would go.
     pub cache_bytes: u64,
-    /// The largest picture that is decoded.
+    /// The largest image that is decoded.
     pub max_pixels: u64,
     /// The largest file that is read.
     pub max_file_bytes: u64,
-    /// Height and width of every picture, where the data set has only one; any other does not decode.
+    /// Height and width of every image, where the data set has only one; any other does not decode.
     pub size: Option<[usize; 2]>,
-    /// What becomes of a picture that does not decode.
+    /// What becomes of an image that does not decode.
     pub on_error: OnError,
 }
 
 impl Default for FilesConfig {
-    /// 2 GiB of decoded pictures, which holds Tiny-ImageNet; files of up to 256 MiB; pictures of up to 89,478,485 pixels, above which the
+    /// 2 GiB of decoded images, which holds Tiny-ImageNet; files of up to 256 MiB; images of up to 89,478,485 pixels, above which the
     /// Python library PIL warns; any size; errors fail.
     fn default() -> Self {
         Self {
@@ -38,7 +38,7 @@ impl Default for FilesConfig {
     }
 }
 
-/// A picture that was left out.
+/// An image that was left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
     /// Its file, in the data set's folder.
@@ -49,10 +49,10 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// Labelled pictures in the files of one folder, of any size and format, decoded to RGB when they are asked for and kept in memory as far
+/// Labelled images in the files of one folder, of any size and format, decoded to RGB when they are asked for and kept in memory as far
 /// as a budget allows.
 ///
-/// Any number of threads may ask at once. Grey pictures get three equal channels, transparency is dropped, CMYK becomes RGB,
+/// Any number of threads may ask at once. Grey images get three equal channels, transparency is dropped, CMYK becomes RGB,
 /// 16-bit values become 8-bit ones: what PIL's `convert("RGB")` does, and with it torchvision's loader. The EXIF orientation is
 /// applied, which torchvision's loader leaves to its caller.
 ///
@@ -80,7 +80,7 @@ pub struct ImageFiles {
     cache: BudgetCache<Image>,
     skipped: Vec<Skipped>,
     warnings: Vec<String>,
-    /// Which of the pictures given are these.
+    /// Which of the images given are these.
     kept: Vec<usize>,
 }
 
@@ -89,7 +89,7 @@ impl ImageFiles {
     ///
     /// # Errors
     ///
-    /// Where there is no picture or no class, a label has no name, a path is absolute or leads out of the folder, by its words or through a
+    /// Where there is no image or no class, a label has no name, a path is absolute or leads out of the folder, by its words or through a
     /// link, a file is missing or is not a regular file. With [`OnError::Skip`] also where nothing of a class is left.
     pub fn new(
         name: impl Into<String>,
@@ -142,7 +142,7 @@ impl ImageFiles {
         Ok(images)
     }
 
-    /// Decodes every picture, in parallel, and drops those that fail.
+    /// Decodes every image, in parallel, and drops those that fail.
     fn skip_undecodable(&mut self, sizes: &[u64]) -> Result<()> {
         let failures: Vec<Option<String>> = (0..self.paths.len())
             .into_par_iter()
@@ -168,11 +168,11 @@ impl ImageFiles {
         Err(Error::value(class, "at least 1 picture that decodes", found))
     }
 
-    /// Decodes pictures in parallel until the budget for decoded ones is spent; the number of those in memory.
+    /// Decodes images in parallel until the budget for decoded ones is spent; the number of those in memory.
     ///
     /// # Errors
     ///
-    /// That of the first picture, by index, that does not decode.
+    /// That of the first image, by index, that does not decode.
     pub fn preload(&self) -> Result<usize> {
         let failure = (0..self.paths.len())
             .into_par_iter()
@@ -183,7 +183,7 @@ impl ImageFiles {
         }
     }
 
-    /// What is no error, but should be said, such as a class of a test part whose folder is empty: a sentence each.
+    /// What a user should know though it is not an error, such as a class of a test part whose folder is empty: a sentence each.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -193,17 +193,17 @@ impl ImageFiles {
         Self { warnings, ..self }
     }
 
-    /// The pictures that were left out.
+    /// The images that were left out.
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
     }
 
-    /// Where each picture was among those that the data set was made of; they differ where some were left out.
+    /// Where each image was among those that the data set was made of; they differ where some were left out.
     pub fn kept(&self) -> &[usize] {
         &self.kept
     }
 
-    /// The file of each picture, below [`root`](Self::root).
+    /// The file of each image, below [`root`](Self::root).
     pub fn paths(&self) -> &[PathBuf] {
         &self.paths
     }
@@ -213,7 +213,7 @@ impl ImageFiles {
         &self.root
     }
 
-    /// Makes sure that a picture decodes, and keeps it where the budget allows.
+    /// Makes sure that an image decodes, and keeps it where the budget allows.
     fn fill(&self, index: usize) -> Result<()> {
         if self.cache.get(index).is_none() {
             let picture = self.decode(index)?;

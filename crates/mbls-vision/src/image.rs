@@ -1,13 +1,13 @@
-//! Pictures, samples and batches of them.
+//! Images, samples and batches of them.
 
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use mbls_data::Collate;
 
-/// One picture of 8-bit values.
+/// One image of 8-bit values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
-    /// Number of channels.
+    /// Number of channels: 1 for grey, 3 for red, green and blue.
     pub channels: usize,
     /// Number of rows.
     pub height: usize,
@@ -44,7 +44,7 @@ impl Image {
     }
 }
 
-/// One picture ready for a network, with its label.
+/// One image ready for a network, with its label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// The values, channel by channel, row by row.
@@ -53,34 +53,34 @@ pub struct Sample {
     pub shape: [usize; 3],
     /// The class.
     pub label: u32,
-    /// What was mixed into the picture.
+    /// What was mixed into the image.
     pub partner: Option<Partner>,
 }
 
-/// The second class of a mixed picture.
+/// The second class of a mixed image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Partner {
     /// The class.
     pub label: u32,
-    /// How much of the picture is of it, 0..=1.
+    /// How much of the image is of it, 0..=1.
     pub weight: f32,
 }
 
-/// Pictures of one shape with their labels.
+/// Images of one shape with their labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImageBatch {
-    /// The values, picture by picture.
+    /// The values, image by image.
     pub pixels: Vec<f32>,
-    /// Number of pictures, channels, height, width.
+    /// Number of images, channels, height, width.
     pub shape: [usize; 4],
     /// The classes.
     pub labels: Vec<u32>,
-    /// The second class of each picture, where one of them is mixed; a picture that is not has its own class with weight 0.
+    /// The second class of each image, where one of them is mixed; an image that is not has its own class with weight 0.
     pub partners: Option<Vec<Partner>>,
 }
 
 impl ImageBatch {
-    /// The pictures as a tensor of shape `[N, C, H, W]`.
+    /// The images as a tensor of shape `[N, C, H, W]`.
     ///
     /// # Errors
     ///
@@ -98,7 +98,7 @@ impl ImageBatch {
         Tensor::from_slice(&self.labels, self.labels.len(), device)
     }
 
-    /// The probability of each class: 1 for the picture's own, shared with its partner's where it is mixed.
+    /// The probability of each class: 1 for the image's own, shared with its partner's where it is mixed.
     ///
     /// ```
     /// use mbls_vision::{ImageBatch, Partner};
@@ -116,7 +116,7 @@ impl ImageBatch {
     ///
     /// # Errors
     ///
-    /// A label that is not below `classes`, partners of another number than the pictures, what candle reports.
+    /// A label that is not below `classes`, partners of another number than the images, what candle reports.
     pub fn soft_targets(&self, classes: usize, device: &Device) -> candle_core::Result<Tensor> {
         let partners = match &self.partners {
             Some(partners) if partners.len() != self.labels.len() => {

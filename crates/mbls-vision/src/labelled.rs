@@ -1,12 +1,12 @@
-//! Labelled pictures in memory.
+//! Labelled images in memory.
 
 use crate::{Error, Image, ImageSource, Result, Sample};
 use mbls_data::{Dataset, Seed};
 use mbls_io::Fingerprint;
 
-/// Pictures of one shape with their labels, in memory as 8-bit values.
+/// Images of one shape with their labels, in memory as 8-bit values.
 ///
-/// As a [`Dataset`] it gives each picture with its values scaled to 0..1 and nothing else done to it; see
+/// As a [`Dataset`] it gives each image with its values scaled to 0..1 and nothing else done to it; see
 /// [`AugmentedImages`](crate::AugmentedImages) for more.
 ///
 /// ```
@@ -31,11 +31,11 @@ pub struct LabelledImages {
 }
 
 impl LabelledImages {
-    /// Pictures of `shape` (channels, height, width), one after the other in `pixels`; the value `full_scale` means 1.
+    /// Images of `shape` (channels, height, width), one after the other in `pixels`; the value `full_scale` means 1.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value), naming the data set and the field, where a size is 0, `pixels` is not `labels.len()` pictures, a label
+    /// [`Error::Value`](mbls_io::Error::Value), naming the data set and the field, where a size is 0, `pixels` is not `labels.len()` images, a label
     /// is not below `classes` or a value is above `full_scale`.
     pub fn new(
         name: impl Into<String>,
@@ -86,12 +86,12 @@ impl LabelledImages {
         Ok(Self { class_names, ..self })
     }
 
-    /// Channels, height and width of each picture.
+    /// Channels, height and width of each image.
     pub fn shape(&self) -> [usize; 3] {
         self.shape
     }
 
-    /// The values of picture `index`, channel by channel.
+    /// The values of image `index`, channel by channel.
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
 //! Image classification: data sets, transforms and residual networks.
 //!
-//! Pictures stay `u8` in memory ([`LabelledImages`]); [`AugmentedImages`] makes the floats of one picture when it is asked
+//! Images stay `u8` in memory ([`LabelledImages`]); [`AugmentedImages`] makes the floats of one image when it is asked
 //! for. Readers of the usual data sets are in [`dataset`], networks in [`model`].
 
 mod augmented;

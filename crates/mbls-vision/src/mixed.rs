@@ -24,8 +24,8 @@ pub enum Mix {
         #[serde(default = "always")]
         probability: f64,
     },
-    /// A rectangle of the partner, of the picture's shape and an area of `1 - lambda`, at a random place; what sticks out of the
-    /// picture is cut off, and `lambda` becomes the part that is left of the picture.
+    /// A rectangle of the partner, of the image's shape and an area of `1 - lambda`, at a random place; what sticks out of the
+    /// image is cut off, and `lambda` becomes the part that is left of the image.
     ///
     /// # References
     ///
@@ -85,7 +85,7 @@ impl Mix {
 /// let mixed = Mixed::new(images, Mix::Mixup { alpha: 0.4, probability: 1.0 })?;
 /// let sample = mixed.get(0, Seed(5))?;
 /// let partner = sample.partner.unwrap();
-/// // Of the black picture, brightened by as much as there is of the white one.
+/// // Of the black image, brightened by as much as there is of the white one.
 /// assert_eq!(sample.pixels[0], if partner.label == 1 { partner.weight } else { 0.0 });
 /// # Ok::<(), mbls_vision::Error>(())
 /// ```
@@ -157,7 +157,7 @@ fn blend(pixels: &mut [f32], partner: &[f32], share: f32) -> f32 {
     share
 }
 
-/// Pastes a rectangle of `partner` into `sample`; the part of the picture that it takes.
+/// Pastes a rectangle of `partner` into `sample`; the part of the image that it takes.
 fn paste(sample: &mut Sample, partner: &Sample, share: f64, rng: &mut impl Rng) -> f32 {
     let [_, height, width] = sample.shape;
     let half = 0.5 * share.sqrt();

@@ -1,16 +1,16 @@
-//! Labelled pictures, wherever they are.
+//! Labelled images, wherever they are.
 
 use crate::{Error, Image, Result};
 
-/// Labelled pictures that can be had one by one: in memory, of one size ([`LabelledImages`](crate::LabelledImages)), or in files,
+/// Labelled images that can be had one by one: in memory, of one size ([`LabelledImages`](crate::LabelledImages)), or in files,
 /// of any size.
 ///
-/// What is random has no place here: `image(i)` is the same picture every time.
+/// What is random has no place here: `image(i)` is the same image every time.
 pub trait ImageSource: Send + Sync + std::fmt::Debug {
     /// The data set's name.
     fn name(&self) -> &str;
 
-    /// The class of each picture.
+    /// The class of each image.
     fn labels(&self) -> &[u32];
 
     /// Number of classes; every label is below it.
@@ -35,10 +35,10 @@ pub trait ImageSource: Send + Sync + std::fmt::Debug {
         Ok(counts)
     }
 
-    /// Number of channels of every picture.
+    /// Number of channels of every image.
     fn channels(&self) -> usize;
 
-    /// Channels, height and width, where all pictures have the same.
+    /// Channels, height and width, where all images have the same.
     fn common_shape(&self) -> Option<[usize; 3]>;
 
     /// The value that means 1: 255 for most data sets, 16 for the digits of 8x8 pixels.
@@ -46,13 +46,13 @@ pub trait ImageSource: Send + Sync + std::fmt::Debug {
         u8::MAX
     }
 
-    /// Picture `index`.
+    /// Image `index`.
     ///
     /// # Errors
     ///
     /// [`Error::Index`](crate::Error::Index) past the end; what reading and decoding report, with the file's name.
     fn image(&self, index: usize) -> Result<Image>;
 
-    /// A number that tells data sets apart: of pictures and labels in memory, of paths, sizes and labels of files.
+    /// A number that tells data sets apart: of images and labels in memory, of paths, sizes and labels of files.
     fn digest(&self) -> u64;
 }

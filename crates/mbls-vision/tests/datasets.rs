@@ -284,7 +284,7 @@ fn cifar100_records(n: usize) -> Vec<u8> {
         1 => (r % 100) as u8,
         _ => (r + i) as u8,
     };
-    (0..n).flat_map(|r| (0..RECORD + 1).map(move |i| value(r, i))).collect()
+    (0..n).flat_map(|r| (0..=RECORD).map(move |i| value(r, i))).collect()
 }
 
 #[test]

@@ -119,7 +119,8 @@ fn wrong_tiny_imagenet_sets_are_named() {
     );
     train(
         &|root| {
-            (0..499).for_each(|i| WNIDS.iter().for_each(|id| write(root, &format!("train/{id}/images/x{i}.JPEG"), "x")))
+            (0..499)
+                .for_each(|i| WNIDS.iter().for_each(|id| write(root, &format!("train/{id}/images/x{i}.JPEG"), "x")));
         },
         &["1..=500", "found 501"],
     );
@@ -148,9 +149,10 @@ fn an_unreadable_folder_is_named() {
     let enforced = fs::read_dir(&images).is_err();
     let result = load(folder.path(), Split::Train);
     fs::set_permissions(&images, fs::Permissions::from_mode(0o700)).unwrap();
-    match enforced {
-        true => assert_error(result, &["cannot read the folder", "train/n20/images"]),
-        false => assert!(result.is_ok()),
+    if enforced {
+        assert_error(result, &["cannot read the folder", "train/n20/images"]);
+    } else {
+        assert!(result.is_ok());
     }
 }
 

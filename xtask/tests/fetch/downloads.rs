@@ -1,7 +1,7 @@
 //! Servers on a bad day: whatever they do, there are the right bytes in the end or an error.
 
 use crate::sandbox::{Sandbox, noise};
-use crate::server::{Reply, Server};
+use crate::server::{Reply, Request, Server};
 use crate::{sha256, source};
 use std::time::{Duration, Instant};
 
@@ -75,7 +75,7 @@ fn every_run_goes_on_where_the_last_one_ended() {
     }
     sandbox.fetch();
     assert_eq!(sandbox.content(), body);
-    let ranges: Vec<_> = server.requests().iter().map(|request| request.range()).collect();
+    let ranges: Vec<_> = server.requests().iter().map(Request::range).collect();
     assert_eq!(ranges, [None, Some(25_000), Some(50_000), Some(75_000)]);
 }
 
@@ -218,8 +218,8 @@ fn silent_servers_are_given_up() {
     assert!(start.elapsed() < Duration::from_secs(10));
 }
 
-fn request() -> crate::server::Request {
-    crate::server::Request { method: "GET".into(), path: "/f".into(), headers: Default::default() }
+fn request() -> Request {
+    Request { method: "GET".into(), path: "/f".into(), headers: Default::default() }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Where redirects may lead, and files that change under a download.
 
 use crate::sandbox::{Sandbox, noise};
-use crate::server::{Reply, Server};
+use crate::server::{Reply, Request, Server};
 use crate::{sha256, source};
 
 const BYTES: usize = 50_000;
@@ -64,10 +64,7 @@ fn unknown(url: &str) -> String {
 }
 
 /// The first request gets half of one version; what the others get decides `later`.
-fn changed(
-    mark: (&'static str, &'static str),
-    later: impl Fn(&crate::server::Request, &[u8]) -> Reply + Send + Sync + 'static,
-) {
+fn changed(mark: (&'static str, &'static str), later: impl Fn(&Request, &[u8]) -> Reply + Send + Sync + 'static) {
     let (old, new) = (noise(BYTES, 4), noise(BYTES, 5));
     let content = new.clone();
     let server = Server::start(move |number, request| match number {
@@ -86,7 +83,7 @@ fn changed_files_begin_anew() {
     // A server that knows what If-Range means.
     changed(ONE, |request, new| Reply::file(request, new, "\"two\""));
     // One that does not, but says which version it sends.
-    let rest = |request: &crate::server::Request, new: &[u8], name: &str, value: &str| match request.range() {
+    let rest = |request: &Request, new: &[u8], name: &str, value: &str| match request.range() {
         Some(begin) => {
             let range = format!("bytes {begin}-{}/{}", new.len() - 1, new.len());
             Reply { status: 206, ..Reply::whole(&new[begin..]) }.header("Content-Range", range).header(name, value)
@@ -128,7 +125,7 @@ fn lies_about_versions_are_found_by_the_sum() {
     let text = sandbox.fetch();
     assert_eq!(sandbox.content(), new);
     assert!(text.contains("from the beginning once more"), "{text}");
-    let ranges: Vec<_> = server.requests().iter().map(|request| request.range()).collect();
+    let ranges: Vec<_> = server.requests().iter().map(Request::range).collect();
     assert_eq!(ranges, [None, Some(BYTES / 2), None]);
 }
 

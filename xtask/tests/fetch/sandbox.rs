@@ -28,10 +28,7 @@ impl Sandbox {
 
     pub(crate) fn manifest(&self, set: &str, source: &str) {
         // Limits for those who do not care.
-        let limits = match set.contains("max-bytes") {
-            true => "",
-            false => "max-bytes = 1_000_000\nmax-entries = 100",
-        };
+        let limits = if set.contains("max-bytes") { "" } else { "max-bytes = 1_000_000\nmax-entries = 100" };
         let text = format!(
             "[set]\ntitle = 'Some set'\nterms = 'some terms'\ntarget = 'target'\n{limits}\n{set}\n[[set.files]]\n{source}\n"
         );

@@ -69,7 +69,7 @@ fn unknown_names() {
     let text = fail(program(&["bench", "digits", "--model", "resnet21", "--out", out]));
     assert!(text.contains("resnet21") && text.contains("resnet20"), "{text}");
     let text = fail(program(&["bench", "digits", "--model", "resnet50", "--out", out]));
-    assert!(text.contains("resnet50: pictures of 8x8, expected at least 32x32"), "{text}");
+    assert!(text.contains("resnet50: image size = 8x8, expected at least 32x32"), "{text}");
     let text = fail(program(&["bench-all", "--profile", "huge", "--out", out]));
     assert!(text.contains("--profile huge") && text.contains("local"), "{text}");
     let text = fail(program(&["bench", "cifar10", "--out", out]));

@@ -81,7 +81,7 @@ impl SavedCalibrator {
     /// The version of the format; another one is an error, not a guess.
     pub const VERSION: u32 = 1;
 
-    /// The calibrator.
+    /// Returns the calibrator without the version of its format.
     pub fn into_calibrator(self) -> FittedCalibrator {
         self.calibrator
     }

@@ -46,7 +46,7 @@ impl Scores {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is no multiple of them,
+    /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is not a multiple of them,
     /// [`Error::Value`] for a logit of NaN or plus infinity and for a row whose logits are all minus infinity.
     pub fn from_logits<T: ScoreType>(logits: &[T], classes: usize) -> Result<Self> {
         let scores = Self::new(ScoreKind::Logits, logits, classes)?;
@@ -63,7 +63,7 @@ impl Scores {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is no multiple of them,
+    /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is not a multiple of them,
     /// [`Error::Value`] for a probability outside of `[0, 1]`, [`Error::ProbabilitySum`] for a row whose sum is further than
     /// [`Precision::sum_tolerance`] from 1.
     pub fn from_probs<T: ScoreType>(probs: &[T], classes: usize) -> Result<Self> {

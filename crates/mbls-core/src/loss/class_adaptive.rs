@@ -183,7 +183,7 @@ impl Loss for ClassAdaptive {
     }
 
     /// The classes' multipliers, their rho and their mean constraints, one after the other; empty before the first epoch
-    /// with validation data. What was observed since the end of an epoch is no part of it.
+    /// with validation data. What was observed since the end of an epoch is not part of it.
     fn state(&self) -> Vec<f64> {
         self.learnt
             .as_ref()

@@ -117,7 +117,7 @@ pub enum LossSpec {
         margin: f64,
         /// The weight of their sum.
         alpha: f64,
-        /// The weight of the winner's term in it.
+        /// The weight of the top logit's term in it.
         #[serde(default = "pos_lambda")]
         pos_lambda: f64,
         /// The weight of the others' term in it.

@@ -26,6 +26,7 @@ mod logits;
 mod measure;
 mod proper;
 mod ranking;
+mod row_mean;
 mod saved;
 mod segmentation;
 
@@ -36,7 +37,9 @@ pub use calibration::{
     KernelCalibrationError, KernelEstimator, LogLossDecomposition, Reliability, ReliabilityBin, ReliabilityBins,
     SmoothConvention, SmoothEce, SortedTopLabels, Target, TopLabelSamples, kernel_calibration_error,
 };
-pub use classification::{Accuracy, BalancedAccuracy, ClassificationMetrics, ClassificationReport, TopKAccuracy};
+pub use classification::{
+    Accuracy, BalancedAccuracy, ClassificationMetrics, ClassificationReport, CorrectRows, TopKAccuracy,
+};
 pub use combined::{AnyMetric, IgnoringLabels, MetricSet, MetricSpec, MetricValue, NamedValue};
 pub use contract::{Metric, PredictionMetric};
 pub use exact::FixedSum;
@@ -53,11 +56,14 @@ pub(crate) use input::{classes_of, counted_classes_of};
 pub(crate) use input::{not_a_class, of_type};
 pub use logits::{LogitDistanceTail, LogitReport, LogitStatistics, ProbabilityReport, ProbabilityStatistics};
 pub use measure::{measure, measure_logits, measure_logits_at, measure_probs, measure_probs_in};
-pub use proper::{BrierScore, ClippedNegativeLogLikelihood, ClippedNll, NegativeLogLikelihood};
+pub use proper::{
+    BrierScore, ClippedNegativeLogLikelihood, ClippedNll, LogLikelihoods, NegativeLogLikelihood, SquaredErrors,
+};
 pub use ranking::{
     OodDetection, OodReport, OodScore, OodScores, RiskCoverageCurve, RiskCoveragePoint, TopLabelStatistic,
     TopLabelStatistics, TopLabelValue, energy_scores,
 };
+pub use row_mean::{RowMean, RowSums};
 pub use saved::{MetricState, Saved};
 pub use segmentation::{
     AbsentClasses, Background, ClassOverlap, ConfusionMatrix, Overlap, PixelRows, SegmentationBatch,

@@ -28,7 +28,7 @@ pub trait MetricState: Sized {
 /// use mbls_core::metric::{MetricState, Saved};
 /// use serde::{Deserialize, Serialize};
 ///
-/// /// A metric of somebody's own.
+/// /// A user-supplied metric.
 /// #[derive(Clone, Serialize, Deserialize)]
 /// #[serde(try_from = "Saved<Counts>", into = "Saved<Counts>")]
 /// struct Errors(Counts);

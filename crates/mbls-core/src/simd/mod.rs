@@ -67,7 +67,7 @@ pub(crate) fn on_base<R>(run: impl FnOnce() -> R) -> R {
 
 /// Defines a function that runs a body as it was compiled for the widest vectors of this machine.
 ///
-/// The body must be `#[inline(always)]`, so that it is compiled anew in each of the forms. It should be small, a loop or two over
+/// The body must be `#[inline(always)]`, so that it is compiled again in each of the forms. It should be small, a loop or two over
 /// slices: in a large one the compiler leaves sums of lanes in memory. A second body, after `|`, takes its place on machines that
 /// multiply and add in one instruction; it may use it, for results whose last bits differ.
 macro_rules! for_each_machine {

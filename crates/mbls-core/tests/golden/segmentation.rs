@@ -1,9 +1,9 @@
 //! The scores and the calibration of segmentations against the golden values of the published PyTorch code.
 
 use mbls_core::metric::{
-    AbsentClasses, AdaptiveConvention, AdaptiveEce, Background, ClasswiseConvention, ClasswiseEce, ConfusionMatrix,
-    LogitDistanceTail, LogitStatistics, Metric, Overlap, PredictionMetric, Predictions, SegmentationBatch,
-    SegmentationCalibration, SegmentationCalibrationReport, SegmentationProtocol,
+    AbsentClasses, AdaptiveConvention, AdaptiveEce, Background, ClassOverlap, ClasswiseConvention, ClasswiseEce,
+    ConfusionMatrix, LogitDistanceTail, LogitStatistics, Metric, Overlap, PredictionMetric, Predictions,
+    SegmentationBatch, SegmentationCalibration, SegmentationCalibrationReport, SegmentationProtocol,
 };
 use mbls_testkit::golden;
 use serde_json::Value;
@@ -103,7 +103,7 @@ fn overlap_of_classes() {
         let overlap: Overlap = merged.value().unwrap();
         let areas: [(&str, Vec<u64>); 4] = [
             ("area_inter", overlap.classes.iter().map(|class| class.intersection).collect()),
-            ("area_union", overlap.classes.iter().map(|class| class.union()).collect()),
+            ("area_union", overlap.classes.iter().map(ClassOverlap::union).collect()),
             ("area_pred", overlap.classes.iter().map(|class| class.predicted).collect()),
             ("area_target", overlap.classes.iter().map(|class| class.labelled).collect()),
         ];

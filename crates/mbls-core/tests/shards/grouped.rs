@@ -1,7 +1,9 @@
 use crate::classification::rows_in_batches;
 use crate::{check, refused};
 use mbls_core::Error;
-use mbls_core::metric::{ClasswiseConvention, ClasswiseEce, GroupedReliability, GroupedRows, Metric, ReliabilityBins};
+use mbls_core::metric::{
+    ClasswiseConvention, ClasswiseEce, GroupedReliability, GroupedRows, Metric, Reliability, ReliabilityBins,
+};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -48,7 +50,7 @@ proptest! {
             let share = rows.labels.iter().filter(|&&label| label as usize == class).count() as f64 / n as f64;
             prop_assert!((diagram.accuracy() - share).abs() < 1e-12);
         }
-        let mean = diagrams.iter().map(|diagram| diagram.ece()).sum::<f64>() / rows.classes as f64;
+        let mean = diagrams.iter().map(Reliability::ece).sum::<f64>() / rows.classes as f64;
         prop_assert!((mean - classwise.value().unwrap()).abs() < 1e-12);
     }
 }

@@ -47,7 +47,7 @@ impl ElementType {
 /// They lie in the checkpoint's memory where the file has them in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Array<'a> {
-    /// Their type.
+    /// The type of the elements.
     pub element: ElementType,
     /// The shape, whose product is the number of elements.
     pub shape: Vec<usize>,

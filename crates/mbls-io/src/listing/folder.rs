@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// An entry of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The name.
+    /// The name within the folder, in UTF-8.
     pub name: String,
     /// Whether this is a folder, or a link to one.
     pub is_folder: bool,
@@ -27,7 +27,7 @@ pub fn is_ignored(name: &str) -> bool {
 ///
 /// # Errors
 ///
-/// Also where the folder cannot be read, or a name is no UTF-8.
+/// Also where the folder cannot be read, or a name is not UTF-8.
 pub fn entries(folder: &Path, root: &Path) -> Result<Vec<Entry>> {
     let error = || Error::io("read the folder", folder);
     let mut found = Vec::new();
@@ -64,8 +64,5 @@ fn kind_behind_link(path: &Path, root: &Path) -> Result<FileType> {
 /// Where there is no such folder.
 pub fn real(folder: &Path) -> Result<PathBuf> {
     let path = folder.canonicalize().map_err(Error::io("open", folder))?;
-    match path.is_dir() {
-        true => Ok(path),
-        false => Err(Error::format(folder, "file type", "a folder", "a file")),
-    }
+    if path.is_dir() { Ok(path) } else { Err(Error::format(folder, "file type", "a folder", "a file")) }
 }

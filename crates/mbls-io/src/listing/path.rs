@@ -53,10 +53,7 @@ pub fn below(path: &Path) -> Result<PathBuf, PathFault> {
             Component::RootDir | Component::Prefix(_) => return Err(PathFault::Absolute),
         }
     }
-    match normalised.as_os_str().is_empty() {
-        true => Err(PathFault::Folder),
-        false => Ok(normalised),
-    }
+    if normalised.as_os_str().is_empty() { Err(PathFault::Folder) } else { Ok(normalised) }
 }
 
 /// Returns the normalised form ([`below`]) of a path as a list writes it: `/` and `\` both separate names, on every system, so that a

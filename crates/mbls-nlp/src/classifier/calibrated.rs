@@ -18,6 +18,7 @@ const BATCH_NUMBERS: usize = 1 << 25;
 /// A trained network that classifies texts, with what calibrates it and what test data say of its confidences.
 ///
 /// It computes in `f32`, whatever it was trained in; see [the module](super) for an example and for its files.
+#[derive(Debug)]
 pub struct CalibratedClassifier {
     pub(super) settings: ClassifierSettings,
     pub(super) tensors: BTreeMap<String, Tensor>,

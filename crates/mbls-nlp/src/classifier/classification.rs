@@ -6,9 +6,9 @@ use serde::Serialize;
 /// The class of a text, and how far to trust it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Classification {
-    /// The number of the class.
+    /// The most probable class, from 0.
     pub class: usize,
-    /// Its name.
+    /// Its name, as [`ClassifierSettings`](super::ClassifierSettings) has it.
     pub name: String,
     /// The calibrated probability of the class.
     pub confidence: f64,

@@ -63,7 +63,7 @@ impl CalibratedClassifier {
     ///
     /// # Errors
     ///
-    /// Where a file cannot be written. A classifier that was there before is then either intact or told from a whole one when it is read.
+    /// Where a file cannot be written. A classifier that was there before is then either intact, or recognised as damaged when it is read.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
         let folder = folder.as_ref();
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;

@@ -55,9 +55,10 @@ impl Division {
         }
         let own = |name: &str, part: &Option<Range<usize>>, size: usize| {
             let Some(part) = part else { return Ok(None) };
-            match part.end <= all && size <= part.len() {
-                true => Ok(Some(part.clone().take(size).collect::<Vec<usize>>())),
-                false => Err(Error::value(name, format!("at most {} within {all} texts", part.len()), size)),
+            if part.end <= all && size <= part.len() {
+                Ok(Some(part.clone().take(size).collect::<Vec<usize>>()))
+            } else {
+                Err(Error::value(name, format!("at most {} within {all} texts", part.len()), size))
             }
         };
         if self.train.end > all {

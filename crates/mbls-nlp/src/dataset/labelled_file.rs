@@ -30,7 +30,7 @@ pub enum Format {
 pub struct LabelledFileConfig {
     /// The column, or the field, of the text.
     pub text: String,
-    /// That of the label.
+    /// The column or field of the label.
     pub label: String,
     /// By default what the file's ending says, before a `.gz`: `.csv`, `.tsv`, `.jsonl` or `.ndjson`.
     pub format: Option<Format>,
@@ -93,10 +93,8 @@ pub fn load(
         (None, Some("jsonl" | "ndjson")) => Format::JsonLines,
         (None, _) => return Err(Error::format(path, "ending", ".csv, .tsv, .jsonl or .ndjson, or a format", name)),
     };
-    let (bytes, ignored_bytes) = match packed {
-        true => gzip::read(path, MAX_BYTES, on_error)?,
-        false => (read_bounded(path, MAX_BYTES)?, 0),
-    };
+    let (bytes, ignored_bytes) =
+        if packed { gzip::read(path, MAX_BYTES, on_error)? } else { (read_bounded(path, MAX_BYTES)?, 0) };
     let (texts, labels, mut reading) = match (format, config.quoting) {
         (Format::Csv, quoting) => separated(path, &bytes, b',', quoting.unwrap_or(Quoting::Double), config, on_error)?,
         (Format::Tsv, quoting) => separated(path, &bytes, b'\t', quoting.unwrap_or(Quoting::None), config, on_error)?,

@@ -31,7 +31,7 @@ pub struct Newsgroups {
 ///
 /// # Errors
 ///
-/// Where there is no message or one group alone, a name is no number, one of the two parts is missing, a group of the test part has none for
+/// Where there is no message or one group alone, a name is not a number, one of the two parts is missing, a group of the test part has none for
 /// training; [`Error::TooLarge`](mbls_io::Error::TooLarge) for a message above 4 MiB and an archive that unpacks to more than 512 MiB; for an archive that is damaged, has a
 /// file twice, or anything but files and folders below it; [`Error::Io`](mbls_io::Error::Io).
 pub fn load(path: impl AsRef<Path>) -> Result<Newsgroups> {
@@ -93,9 +93,10 @@ fn assemble(path: &Path, mut messages: Vec<Message>) -> Result<Newsgroups> {
     let texts = messages.into_iter().map(|message| message.text).collect();
     let texts = LabelledTexts::new("20newsgroups", texts, labels, groups)?;
     let all = texts.len();
-    let division = match by_date {
-        true => Division { train: 0..train, validation: None, test: Some(train..all) },
-        false => Division::whole(all),
+    let division = if by_date {
+        Division { train: 0..train, validation: None, test: Some(train..all) }
+    } else {
+        Division::whole(all)
     };
     Ok(Newsgroups { texts, names, division })
 }

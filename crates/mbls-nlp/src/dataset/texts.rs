@@ -25,7 +25,7 @@ impl LabelledTexts {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) where there is no text, another number of labels, fewer than two classes, or a label that is no class.
+    /// [`Error::Value`](mbls_io::Error::Value) where there is no text, another number of labels, fewer than two classes, or a label that is not a class.
     pub fn new(
         name: impl Into<String>,
         texts: Vec<String>,
@@ -55,7 +55,7 @@ impl LabelledTexts {
         &self.name
     }
 
-    /// The texts.
+    /// Returns the texts in the order of their labels.
     pub fn texts(&self) -> &[String] {
         &self.texts
     }
@@ -70,7 +70,7 @@ impl LabelledTexts {
         &self.class_names
     }
 
-    /// Number of classes.
+    /// Returns the number of classes; every label is below it.
     pub fn classes(&self) -> usize {
         self.class_names.len()
     }

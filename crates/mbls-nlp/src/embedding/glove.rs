@@ -48,7 +48,7 @@ pub struct VectorsRead {
 ///
 /// # Errors
 ///
-/// [`Error::Format`](mbls_io::Error::Format) with line and word for another number of values, a value that is no finite number, a line above 1 MiB, with [`OnError::Fail`] a word that is no UTF-8, a file without words; [`Error::Gzip`](mbls_io::Error::Gzip); [`Error::Io`](mbls_io::Error::Io); what `found` reports.
+/// [`Error::Format`](mbls_io::Error::Format) with line and word for another number of values, a value that is not a finite number, a line above 1 MiB, with [`OnError::Fail`] a word that is not UTF-8, a file without words; [`Error::Gzip`](mbls_io::Error::Gzip); [`Error::Io`](mbls_io::Error::Io); what `found` reports.
 pub fn read_vectors(
     file: &GloveFile,
     mut place: impl FnMut(&str) -> Option<usize>,

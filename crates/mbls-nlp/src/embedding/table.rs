@@ -66,7 +66,7 @@ impl EmbeddingTable {
         Ok(Self { rows, dimension, values, found: found.iter().flatten().count(), reading })
     }
 
-    /// As [`read`](Self::read), from `cache` where it holds what that would give; or else `cache`, a safetensors file, is written anew.
+    /// As [`read`](Self::read), from `cache` where it holds what that would give; or else `cache`, a safetensors file, is written again.
     ///
     /// The cache belongs to the file of vectors (name, size and time of change), its dimension, the words in their order and `missing`; one of anything
     /// else, or a damaged one, is replaced.

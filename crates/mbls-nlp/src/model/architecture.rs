@@ -1,10 +1,9 @@
 //! Networks by name.
 
 use super::{BiGru, BiGruConfig, GlobalPoolingCnn, GlobalPoolingCnnConfig, SequenceNetwork, TextCnn, TextCnnConfig};
-use candle_core::Result;
 use candle_nn::VarBuilder;
 use mbls_data::Error;
-use mbls_nn::Dropout;
+use mbls_nn::{Dropout, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -61,7 +60,7 @@ impl Architecture {
         [Self::GlobalPoolingCnn, Self::TextCnn, Self::BiGru].into_iter()
     }
 
-    /// Its name.
+    /// Returns the name that recipes have, such as `text-cnn`.
     pub fn name(self) -> &'static str {
         match self {
             Self::GlobalPoolingCnn => "global-pooling-cnn",
@@ -100,22 +99,14 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// Where a size is 0 or too large, or the builder has no such tensors.
+    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the builder has no such tensors.
     pub fn build(self, options: Options, vb: VarBuilder) -> Result<Box<dyn SequenceNetwork>> {
-        macro_rules! build {
-            ($network:ident, $config:ident) => {{
-                let network = $network::new($config, vb)?;
-                match options.dropout {
-                    Some(dropout) => Ok(Box::new(network.with_dropout(dropout))),
-                    None => Ok(Box::new(network)),
-                }
-            }};
-        }
-        match self {
-            Self::GlobalPoolingCnn(config) => build!(GlobalPoolingCnn, config),
-            Self::TextCnn(config) => build!(TextCnn, config),
-            Self::BiGru(config) => build!(BiGru, config),
-        }
+        let Options { dropout } = options;
+        Ok(match self {
+            Self::GlobalPoolingCnn(config) => Box::new(GlobalPoolingCnn::new(config, vb)?.with_dropout(dropout)),
+            Self::TextCnn(config) => Box::new(TextCnn::new(config, vb)?.with_dropout(dropout)),
+            Self::BiGru(config) => Box::new(BiGru::new(config, vb)?.with_dropout(dropout)),
+        })
     }
 
     /// Whether every size is one that a network can have.
@@ -140,7 +131,7 @@ impl Network {
         }
     }
 
-    /// Number of classes.
+    /// Returns the number of logits for a text.
     pub fn classes(&self) -> usize {
         match self {
             Self::GlobalPoolingCnn(config) => config.classes,
@@ -189,9 +180,7 @@ impl FromStr for Architecture {
     type Err = Error;
 
     fn from_str(name: &str) -> mbls_data::Result<Self> {
-        let known = || Self::all().map(Self::name).collect::<Vec<_>>().join(", ");
-        let found = Self::all().find(|architecture| architecture.name() == name);
-        found.ok_or_else(|| Error::value("model", format!("one of {}", known()), format!("{name:?}")))
+        Ok(mbls_io::by_name("model", Self::all(), name)?)
     }
 }
 

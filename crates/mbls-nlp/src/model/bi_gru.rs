@@ -1,9 +1,9 @@
 //! A recurrent network that reads a text from both ends.
 
 use super::{SequenceNetwork, check_size, check_vectors};
-use candle_core::{Module, Result, Tensor};
+use candle_core::{Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{Dropout, Gru, Linear};
+use mbls_nn::{Dropout, DropoutLinear, Gru};
 use serde::{Deserialize, Serialize};
 
 const NAME: &str = "bidirectional GRU";
@@ -16,7 +16,7 @@ pub struct BiGruConfig {
     pub dim: usize,
     /// Numbers of the state of each direction.
     pub hidden: usize,
-    /// Number of classes.
+    /// Number of logits for a text, 1 to 65536.
     pub classes: usize,
 }
 
@@ -26,7 +26,7 @@ impl BiGruConfig {
         Self { dim, hidden: 128, classes }
     }
 
-    pub(super) fn validate(&self) -> Result<()> {
+    pub(super) fn validate(&self) -> mbls_nn::Result<()> {
         let fields = [("dim", self.dim), ("hidden", self.hidden), ("classes", self.classes)];
         fields.into_iter().try_for_each(|(field, value)| check_size(NAME, field, value))
     }
@@ -56,8 +56,7 @@ impl BiGruConfig {
 #[derive(Clone, Debug)]
 pub struct BiGru {
     gru: Gru,
-    fc: Linear,
-    dropout: Option<Dropout>,
+    fc: DropoutLinear,
     config: BiGruConfig,
 }
 
@@ -66,18 +65,18 @@ impl BiGru {
     ///
     /// # Errors
     ///
-    /// Where a size is 0 or too large, or the builder has no such tensors.
-    pub fn new(config: BiGruConfig, vb: VarBuilder) -> Result<Self> {
+    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the builder has no such tensors.
+    pub fn new(config: BiGruConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let gru = Gru::new(config.dim, config.hidden, true, vb.pp("gru"))?;
-        let fc = Linear::new(2 * config.hidden, config.classes, vb.pp("fc"))?;
-        Ok(Self { gru, fc, dropout: None, config })
+        let fc = DropoutLinear::new(2 * config.hidden, config.classes, vb.pp("fc"))?;
+        Ok(Self { gru, fc, config })
     }
 
-    /// The network with dropout before its linear layer; a clone of `dropout` knows the position of its masks.
-    pub fn with_dropout(mut self, dropout: Dropout) -> Self {
-        self.dropout = Some(dropout);
-        self
+    /// Returns the network with this dropout before its linear layer, or with none; a clone of it knows the position of its masks.
+    #[must_use]
+    pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
+        Self { fc: self.fc.with_dropout(dropout), ..self }
     }
 
     /// Its shape.
@@ -97,10 +96,7 @@ impl SequenceNetwork for BiGru {
     fn forward_padded(&self, vectors: &Tensor, padding: &[usize], train: bool) -> Result<Tensor> {
         check_vectors(NAME, vectors, self.config.dim, 1)?;
         let x = self.gru.forward_padded(vectors, padding)?.last;
-        match &self.dropout {
-            Some(dropout) => self.fc.forward(&dropout.forward_t(&x, train)?),
-            None => self.fc.forward(&x),
-        }
+        self.fc.forward_t(&x, train)
     }
 
     fn shortest(&self) -> usize {

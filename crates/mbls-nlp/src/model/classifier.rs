@@ -26,6 +26,7 @@ use candle_nn::ModuleT;
 /// assert_eq!(model.forward_t(&texts, false)?.dims(), [2, 20]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[derive(Debug)]
 pub struct TextClassifier {
     words: WordTable,
     network: Box<dyn SequenceNetwork>,

@@ -1,9 +1,9 @@
 //! The published code's network for texts.
 
 use super::{SequenceNetwork, check_padding, check_size, check_vectors};
-use candle_core::{Module, Result, Tensor, bail};
+use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{Conv1dChannelsLast, ConvEpilogue, Dropout, Linear, Relu};
+use mbls_nn::{Conv1dChannelsLast, ConvEpilogue, Dropout, DropoutLinear, Error, Linear, Relu};
 use serde::{Deserialize, Serialize};
 
 const NAME: &str = "GlobalPoolingCNN";
@@ -25,7 +25,7 @@ pub struct GlobalPoolingCnnConfig {
     pub pool: usize,
     /// Features between the two linear layers.
     pub hidden: usize,
-    /// Number of classes.
+    /// Number of logits for a text, 1 to 65536.
     pub classes: usize,
 }
 
@@ -40,7 +40,7 @@ impl GlobalPoolingCnnConfig {
         3 * self.kernel.saturating_sub(1) + 2 * self.pool.saturating_sub(1) + 1
     }
 
-    pub(super) fn validate(&self) -> Result<()> {
+    pub(super) fn validate(&self) -> mbls_nn::Result<()> {
         let fields = [
             ("dim", self.dim),
             ("channels", self.channels),
@@ -51,7 +51,7 @@ impl GlobalPoolingCnnConfig {
         ];
         fields.into_iter().try_for_each(|(field, value)| check_size(NAME, field, value))?;
         if self.pool > WIDEST_POOL {
-            bail!("{NAME}: pool = {}, expected 1 to {WIDEST_POOL}", self.pool);
+            return Err(Error::network(NAME, "pool", self.pool, format_args!("1 to {WIDEST_POOL}")));
         }
         Ok(())
     }
@@ -88,8 +88,7 @@ impl GlobalPoolingCnnConfig {
 pub struct GlobalPoolingCnn {
     convolutions: [Conv1dChannelsLast; 3],
     fc1: Linear,
-    fc2: Linear,
-    dropout: Option<Dropout>,
+    fc2: DropoutLinear,
     config: GlobalPoolingCnnConfig,
 }
 
@@ -98,21 +97,21 @@ impl GlobalPoolingCnn {
     ///
     /// # Errors
     ///
-    /// Where a size is 0 or too large, or the builder has no such tensors.
-    pub fn new(config: GlobalPoolingCnnConfig, vb: VarBuilder) -> Result<Self> {
+    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the builder has no such tensors.
+    pub fn new(config: GlobalPoolingCnnConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let GlobalPoolingCnnConfig { dim, channels, kernel, hidden, classes, .. } = config;
         let conv = |name: &str, inputs| Conv1dChannelsLast::new(inputs, channels, kernel, vb.pp(name));
         let convolutions = [conv("conv1", dim)?, conv("conv2", channels)?, conv("conv3", channels)?];
         let fc1 = Linear::new(channels, hidden, vb.pp("fc1"))?;
-        let fc2 = Linear::new(hidden, classes, vb.pp("fc2"))?;
-        Ok(Self { convolutions, fc1, fc2, dropout: None, config })
+        let fc2 = DropoutLinear::new(hidden, classes, vb.pp("fc2"))?;
+        Ok(Self { convolutions, fc1, fc2, config })
     }
 
-    /// The network with dropout before its last layer; a clone of `dropout` knows the position of its masks.
-    pub fn with_dropout(mut self, dropout: Dropout) -> Self {
-        self.dropout = Some(dropout);
-        self
+    /// Returns the network with this dropout before its last layer, or with none; a clone of it knows the position of its masks.
+    #[must_use]
+    pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
+        Self { fc2: self.fc2.with_dropout(dropout), ..self }
     }
 
     /// Its shape.
@@ -129,10 +128,7 @@ impl ModuleT for GlobalPoolingCnn {
         let x = second.forward_with(&first.forward_with(vectors, pool)?, pool)?;
         let x = third.forward_with(&x, ConvEpilogue::ReluMax)?;
         let x = Relu.forward(&self.fc1.forward(&x)?)?;
-        match &self.dropout {
-            Some(dropout) => self.fc2.forward(&dropout.forward_t(&x, train)?),
-            None => self.fc2.forward(&x),
-        }
+        self.fc2.forward_t(&x, train)
     }
 }
 

@@ -24,6 +24,8 @@ pub use words::WordTable;
 
 use candle_core::{Result, Tensor, bail};
 use candle_nn::ModuleT;
+use mbls_nn::Error;
+use std::fmt::Debug;
 
 /// The word number of padding.
 pub const PADDING: u32 = 0;
@@ -34,7 +36,7 @@ const WIDEST: usize = 1 << 16;
 /// A network over sequences of vectors: `[N, L, D]` to logits `[N, classes]`.
 ///
 /// Its [`ModuleT`] takes every entry of a sequence for a word.
-pub trait SequenceNetwork: ModuleT + Send + Sync {
+pub trait SequenceNetwork: ModuleT + Debug + Send + Sync {
     /// The logits of sequences of which the first `padding[n]` entries are none of the text's.
     ///
     /// # Errors
@@ -46,9 +48,9 @@ pub trait SequenceNetwork: ModuleT + Send + Sync {
     fn shortest(&self) -> usize;
 }
 
-fn check_size(network: &str, field: &str, value: usize) -> Result<()> {
+fn check_size(network: &'static str, field: &'static str, value: usize) -> mbls_nn::Result<()> {
     if !(1..=WIDEST).contains(&value) {
-        bail!("{network}: {field} = {value}, expected 1 to {WIDEST}");
+        return Err(Error::network(network, field, value, format_args!("1 to {WIDEST}")));
     }
     Ok(())
 }

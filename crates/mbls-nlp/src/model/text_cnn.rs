@@ -1,9 +1,9 @@
 //! Kim's convolutional network for sentences.
 
 use super::{SequenceNetwork, check_padding, check_size, check_vectors};
-use candle_core::{Module, Result, Tensor, bail};
+use candle_core::{Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{Conv1dChannelsLast, ConvEpilogue, Dropout, Linear};
+use mbls_nn::{Conv1dChannelsLast, ConvEpilogue, Dropout, DropoutLinear, Error};
 use serde::{Deserialize, Serialize};
 
 const NAME: &str = "TextCNN";
@@ -18,7 +18,7 @@ pub struct TextCnnConfig {
     pub kernels: Vec<usize>,
     /// Channels of each convolution.
     pub channels: usize,
-    /// Number of classes.
+    /// Number of logits for a text, 1 to 65536.
     pub classes: usize,
 }
 
@@ -33,9 +33,10 @@ impl TextCnnConfig {
         self.kernels.iter().copied().max().unwrap_or(1)
     }
 
-    pub(super) fn validate(&self) -> Result<()> {
+    pub(super) fn validate(&self) -> mbls_nn::Result<()> {
         if !(1..=16).contains(&self.kernels.len()) {
-            bail!("{NAME}: kernels = {:?}, expected 1 to 16 of them", self.kernels);
+            let kernels = format!("{:?}", self.kernels);
+            return Err(Error::network(NAME, "kernels", kernels, "1 to 16 of them"));
         }
         let fields = [("dim", self.dim), ("channels", self.channels), ("classes", self.classes)];
         let kernels = self.kernels.iter().map(|&kernel| ("a kernel", kernel));
@@ -71,8 +72,7 @@ impl TextCnnConfig {
 #[derive(Clone, Debug)]
 pub struct TextCnn {
     convolutions: Vec<Conv1dChannelsLast>,
-    fc: Linear,
-    dropout: Option<Dropout>,
+    fc: DropoutLinear,
     config: TextCnnConfig,
 }
 
@@ -81,19 +81,19 @@ impl TextCnn {
     ///
     /// # Errors
     ///
-    /// Where a size is 0 or too large, or the builder has no such tensors.
-    pub fn new(config: TextCnnConfig, vb: VarBuilder) -> Result<Self> {
+    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the builder has no such tensors.
+    pub fn new(config: TextCnnConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let conv = |(i, &kernel)| Conv1dChannelsLast::new(config.dim, config.channels, kernel, vb.pp("convs").pp(i));
         let convolutions = config.kernels.iter().enumerate().map(conv).collect::<Result<Vec<_>>>()?;
-        let fc = Linear::new(config.kernels.len() * config.channels, config.classes, vb.pp("fc"))?;
-        Ok(Self { convolutions, fc, dropout: None, config })
+        let fc = DropoutLinear::new(config.kernels.len() * config.channels, config.classes, vb.pp("fc"))?;
+        Ok(Self { convolutions, fc, config })
     }
 
-    /// The network with dropout before its linear layer; a clone of `dropout` knows the position of its masks.
-    pub fn with_dropout(mut self, dropout: Dropout) -> Self {
-        self.dropout = Some(dropout);
-        self
+    /// Returns the network with this dropout before its linear layer, or with none; a clone of it knows the position of its masks.
+    #[must_use]
+    pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
+        Self { fc: self.fc.with_dropout(dropout), ..self }
     }
 
     /// Its shape.
@@ -107,10 +107,7 @@ impl ModuleT for TextCnn {
         check_vectors(NAME, vectors, self.config.dim, self.config.shortest())?;
         let features = self.convolutions.iter().map(|conv| conv.forward_with(vectors, ConvEpilogue::ReluMax));
         let x = Tensor::cat(&features.collect::<Result<Vec<_>>>()?, 1)?;
-        match &self.dropout {
-            Some(dropout) => self.fc.forward(&dropout.forward_t(&x, train)?),
-            None => self.fc.forward(&x),
-        }
+        self.fc.forward_t(&x, train)
     }
 }
 

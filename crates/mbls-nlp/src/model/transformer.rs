@@ -8,6 +8,7 @@ use mbls_io::file::read_bounded;
 use mbls_nn::checkpoint::StateDict;
 use mbls_nn::{Checkpoint, Dropout, Linear, Relu, no_grad};
 use serde_json::Value;
+use std::fmt;
 use std::path::Path;
 
 const NAME: &str = "transformer";
@@ -35,6 +36,20 @@ pub struct FrozenEncoder {
     longest: usize,
     padding: u32,
     prefix: String,
+}
+
+/// The sizes; candle's models say nothing of themselves.
+impl fmt::Debug for FrozenEncoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { dim, words, longest, padding, prefix, .. } = self;
+        f.debug_struct("FrozenEncoder")
+            .field("dim", dim)
+            .field("words", words)
+            .field("longest", longest)
+            .field("padding", padding)
+            .field("prefix", prefix)
+            .finish_non_exhaustive()
+    }
 }
 
 enum Model {
@@ -164,6 +179,7 @@ impl Module for FrozenEncoder {
 ///
 /// Token numbers (`u32`) `[N, L]` to logits `[N, classes]`. Parameters `pre_classifier` and `classifier`, as in Hugging Face's
 /// `DistilBertForSequenceClassification`.
+#[derive(Debug)]
 pub struct TransformerClassifier {
     encoder: FrozenEncoder,
     pre_classifier: Linear,
@@ -184,7 +200,7 @@ impl TransformerClassifier {
         Ok(Self { encoder, pre_classifier, classifier, dropout })
     }
 
-    /// The encoder.
+    /// Returns the part that is not trained.
     pub fn encoder(&self) -> &FrozenEncoder {
         &self.encoder
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PadConfig {
-    /// The length.
+    /// Entries of every sequence.
     pub length: usize,
     /// What stands before a shorter sequence.
     pub value: u32,

@@ -69,12 +69,12 @@ impl Vocabulary {
         self.words.iter().map(|(word, count)| (word.as_str(), *count))
     }
 
-    /// The id of a word.
+    /// Returns the id of a word, from 0, the most frequent first; `None` for a word that is not in the vocabulary.
     pub fn id(&self, word: &str) -> Option<u32> {
         self.ids.get(word).copied()
     }
 
-    /// The word of an id.
+    /// Returns the word of an id; `None` for an id that no word has.
     pub fn word(&self, id: u32) -> Option<&str> {
         let place = (id as usize).checked_sub(1)?;
         self.words.get(place).map(|(word, _)| word.as_str())
@@ -94,7 +94,7 @@ impl Vocabulary {
     pub(super) fn truncated(mut self, len: usize) -> Self {
         if len < self.words.len() {
             self.words.truncate(len);
-            // Made anew: in a table of few words a look-up stays in the cache.
+            // Made again: in a table of few words a look-up stays in the cache.
             self.ids = ids(&self.words);
         }
         self

@@ -20,7 +20,7 @@ fn saved(seed: u64) -> tempfile::TempDir {
 }
 
 fn assert_error(folder: &Path, expected: &str) {
-    let error = CalibratedClassifier::load(folder, &Device::Cpu).err().expect(expected).to_string();
+    let error = CalibratedClassifier::load(folder, &Device::Cpu).expect_err(expected).to_string();
     assert!(error.contains(expected), "{error}\nexpected: {expected}");
 }
 

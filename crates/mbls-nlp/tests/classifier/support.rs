@@ -55,16 +55,15 @@ pub(crate) fn trained(network: Network, frozen: bool, length: usize, seed: u64) 
     let tokenizer = WordTokenizer::fit(WordRule::Keras, &texts, Some(8)).unwrap();
     let store = ParamStore::new(seed, DType::F32, &Device::Cpu);
     let rows = tokenizer.vocabulary().len() + 1;
-    let words = match frozen {
-        false => WordTable::trained(rows, network.dim(), store.var_builder().pp("embedding")).unwrap(),
-        true => {
-            let values = (0..rows * network.dim()).map(|i| match i / network.dim() {
-                0 => 0.0,
-                _ => ((i as f32 + seed as f32) * 0.7).sin(),
-            });
-            let values = Tensor::from_iter(values, &Device::Cpu).unwrap();
-            WordTable::frozen(&values.reshape((rows, network.dim())).unwrap()).unwrap()
-        }
+    let words = if frozen {
+        let values = (0..rows * network.dim()).map(|i| match i / network.dim() {
+            0 => 0.0,
+            _ => ((i as f32 + seed as f32) * 0.7).sin(),
+        });
+        let values = Tensor::from_iter(values, &Device::Cpu).unwrap();
+        WordTable::frozen(&values.reshape((rows, network.dim())).unwrap()).unwrap()
+    } else {
+        WordTable::trained(rows, network.dim(), store.var_builder().pp("embedding")).unwrap()
     };
     let built = network.clone().build(Options::default(), store.var_builder()).unwrap();
     let settings = ClassifierSettings {

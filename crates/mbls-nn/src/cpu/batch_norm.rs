@@ -12,7 +12,7 @@ use rayon::prelude::*;
 const TASK: usize = 1 << 14;
 
 /// Sums are in `f64`; neither the normalised input nor the sum with a residual is kept.
-pub(super) fn batch_norm(
+pub(crate) fn batch_norm(
     x: &Tensor,
     affine: [&Tensor; 2],
     statistics: Statistics,
@@ -104,9 +104,10 @@ impl Operation for Normalise {
             let (dx, daffine) = self.gradients::<false>(x, affine, &grad, &grad)?;
             return Ok(vec![dx, daffine, Some(grad)]);
         }
-        let (dx, daffine) = match self.rectified {
-            true => self.gradients::<true>(x, affine, y, &grad)?,
-            false => self.gradients::<false>(x, affine, &grad, &grad)?,
+        let (dx, daffine) = if self.rectified {
+            self.gradients::<true>(x, affine, y, &grad)?
+        } else {
+            self.gradients::<false>(x, affine, &grad, &grad)?
         };
         Ok(vec![dx, daffine])
     }
@@ -154,13 +155,8 @@ impl Normalise {
             let [xs, affines, ys, grads] = [0, 1, 2, 3].map(|i| held::<T>(&held_tensors[i]));
             let (xs, affines, ys, grads) = (xs?, affines?, ys?, grads?);
             let sums = self.gradient_sums::<T, GATED>(xs, ys, grads);
-            let dx = match x.track_op() {
-                true => {
-                    let values = self.backward::<T, GATED>(xs, affines, ys, grads, &sums);
-                    Some(Tensor::from_vec(values, x.shape(), x.device())?)
-                }
-                false => None,
-            };
+            let dx = if x.track_op() { let values = self.backward::<T, GATED>(xs, affines, ys, grads, &sums);
+                    Some(Tensor::from_vec(values, x.shape(), x.device())?) } else { None };
             let dweight = sums.iter().zip(&self.inverse).map(|(sum, inverse)| sum.1 * inverse);
             let values: Vec<T> = dweight.chain(sums.iter().map(|sum| sum.0)).map(narrow::<T>).collect();
             Ok((dx, Some(Tensor::from_vec(values, affine.shape(), x.device())?)))

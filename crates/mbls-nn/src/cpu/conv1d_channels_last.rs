@@ -18,7 +18,7 @@ const BLOCKS: usize = 32;
 /// Entries of those gradients; fewer tasks where that is more.
 const SUMS: usize = 1 << 22;
 
-pub(super) fn conv1d_channels_last(
+pub(crate) fn conv1d_channels_last(
     x: &Tensor,
     weight: &Tensor,
     bias: &Tensor,

@@ -5,7 +5,7 @@ use crate::graph::{self, Gradients, Input, Keep, Operation};
 use crate::shape::Lookup;
 use candle_core::{Result, Shape, Storage, Tensor};
 
-pub(super) fn embedding(weight: &Tensor, lookup: Lookup) -> Result<Tensor> {
+pub(crate) fn embedding(weight: &Tensor, lookup: Lookup) -> Result<Tensor> {
     graph::apply(Rows(lookup), [&weight.contiguous()?], Keep { inputs: [true], result: false })
 }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 /// Sequences of a task. Fixed, so that the bits do not depend on the number of threads.
 const BLOCK: usize = 16;
 
-pub(super) fn gru(
+pub(crate) fn gru(
     gates: &Tensor,
     weight: &Tensor,
     bias: &Tensor,
@@ -89,10 +89,7 @@ impl Recurrence {
 
     /// The time before `t` in that order.
     fn before(&self, t: usize) -> Option<usize> {
-        match self.backwards {
-            true => (t + 1 < self.dims.length).then_some(t + 1),
-            false => t.checked_sub(1),
-        }
+        if self.backwards { (t + 1 < self.dims.length).then_some(t + 1) } else { t.checked_sub(1) }
     }
 
     fn forward<T: Real>(&self, gates: &[T], weight: &[T], bias: &[T]) -> (Vec<T>, Vec<Vec<T>>) {

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 /// Rows of a matrix that one task computes. Fixed, so that the bits do not depend on the number of threads.
 const ROWS: usize = 64;
 
-pub(super) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dims: LinearDims) -> Result<Tensor> {
+pub(crate) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dims: LinearDims) -> Result<Tensor> {
     let op = Affine(dims);
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
     match bias {
@@ -44,14 +44,8 @@ impl Affine {
             let held_tensors = (x.storage_and_layout(), weight.storage_and_layout(), grad.storage_and_layout());
             let (xs, weights, grads) =
                 (held::<T>(&held_tensors.0)?, held::<T>(&held_tensors.1)?, held::<T>(&held_tensors.2)?);
-            let dx = match x.track_op() {
-                true => Some(Tensor::from_vec(self.input_gradient(weights, grads), x.shape(), x.device())?),
-                false => None,
-            };
-            let dw = match weight.track_op() {
-                true => Some(Tensor::from_vec(self.weight_gradient(xs, grads), weight.shape(), x.device())?),
-                false => None,
-            };
+            let dx = if x.track_op() { Some(Tensor::from_vec(self.input_gradient(weights, grads), x.shape(), x.device())?) } else { None };
+            let dw = if weight.track_op() { Some(Tensor::from_vec(self.weight_gradient(xs, grads), weight.shape(), x.device())?) } else { None };
             Ok((dx, dw))
         })
     }

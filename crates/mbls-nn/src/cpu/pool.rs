@@ -9,15 +9,15 @@ use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-pub(super) fn max_pool(x: &Tensor, planes: Planes<Spans>) -> Result<Tensor> {
+pub(crate) fn max_pool(x: &Tensor, planes: Planes<Spans>) -> Result<Tensor> {
     Ok(maxima(x, planes)?.0)
 }
 
-pub(super) fn max_pool_with_indices(x: &Tensor, planes: Planes<Spans>) -> Result<(Tensor, Tensor)> {
+pub(crate) fn max_pool_with_indices(x: &Tensor, planes: Planes<Spans>) -> Result<(Tensor, Tensor)> {
     with_indices(maxima(x, planes)?)
 }
 
-pub(super) fn global_avg_pool2d(x: &Tensor) -> Result<Tensor> {
+pub(crate) fn global_avg_pool2d(x: &Tensor) -> Result<Tensor> {
     let (n, c, h, w) = x.dims4()?;
     graph::apply(GlobalMean { shape: [n, c], plane: h * w, input: x.shape().clone() }, [&x.contiguous()?], KEEP)
 }

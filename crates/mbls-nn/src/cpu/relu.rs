@@ -7,7 +7,7 @@ use candle_core::{Result, Shape, Storage, Tensor};
 /// Entries per task.
 const CHUNK: usize = 1 << 15;
 
-pub(super) fn relu(x: &Tensor) -> Result<Tensor> {
+pub(crate) fn relu(x: &Tensor) -> Result<Tensor> {
     graph::apply(Relu, [&x.contiguous()?], Keep { inputs: [false], result: true })
 }
 

@@ -6,7 +6,7 @@ use crate::shape::{Planes, Taps, output_shape};
 use candle_core::{Result, Shape, Storage, Tensor};
 use rayon::prelude::*;
 
-pub(super) fn resample(x: &Tensor, planes: Planes<Taps>) -> Result<Tensor> {
+pub(crate) fn resample(x: &Tensor, planes: Planes<Taps>) -> Result<Tensor> {
     let shape = output_shape(x, planes.rows.output(), planes.columns.output());
     let op = Resample { planes, shape, input: x.shape().clone() };
     graph::apply(op, [&x.contiguous()?], Keep { inputs: [false], result: false })

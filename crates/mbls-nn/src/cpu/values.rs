@@ -87,7 +87,6 @@ pub(super) fn written_with<T: Float, S>(
     values
 }
 
-/// The chunk of that index.
 pub(super) fn chunk<T>(values: &[T], size: usize, index: usize) -> &[T] {
     let start = index * size;
     &values[start..values.len().min(start + size)]

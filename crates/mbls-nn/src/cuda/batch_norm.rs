@@ -11,7 +11,7 @@ use candle_core::cuda_backend::cudarc::driver::PushKernelArg;
 use candle_core::{Result, Shape, Storage, Tensor};
 
 /// Reads the input once for the statistics, once to normalise, and twice backward.
-pub(super) fn batch_norm(
+pub(crate) fn batch_norm(
     x: &Tensor,
     affine: [&Tensor; 2],
     statistics: Statistics,

@@ -12,7 +12,7 @@ use std::ffi::c_int;
 
 /// Half precision is multiplied by tensor cores and summed in `f32`; `f32` is rounded to TF32 only where
 /// [`allow_tf32`](super::allow_tf32) says so.
-pub(super) fn conv(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dims: ConvDims) -> Result<Tensor> {
+pub(crate) fn conv(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dims: ConvDims) -> Result<Tensor> {
     let Some(problem) = problem(&dims, x.dtype())? else {
         let (x, weight) = (x.shape(), weight.shape());
         bail!(
@@ -92,14 +92,8 @@ impl Operation for Convolution {
     fn backward(&self, inputs: &[&Tensor], _result: &Tensor, grad: &Tensor) -> Result<Gradients> {
         let (x, w, dy) = (inputs[0], inputs[1], grad.contiguous()?);
         for_element!(x.dtype(), T => {
-            let dx = match x.track_op() {
-                true => Some(self.gradient::<T>(Pass::Data, w, &dy, x)?),
-                false => None,
-            };
-            let dw = match w.track_op() {
-                true => Some(self.gradient::<T>(Pass::Filter, x, &dy, w)?),
-                false => None,
-            };
+            let dx = if x.track_op() { Some(self.gradient::<T>(Pass::Data, w, &dy, x)?) } else { None };
+            let dw = if w.track_op() { Some(self.gradient::<T>(Pass::Filter, x, &dy, w)?) } else { None };
             Ok(vec![dx, dw])
         })
     }

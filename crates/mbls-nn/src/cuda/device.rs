@@ -105,7 +105,6 @@ pub(super) fn tensor<T: CudaDType>(values: CudaSlice<T>, device: &CudaDevice, sh
     Tensor::from_storage(storage(values, device), shape, BackpropOp::none(), false)
 }
 
-/// The device of a tensor.
 pub(super) fn device(x: &Tensor) -> Result<&CudaDevice> {
     match x.device() {
         Device::Cuda(device) => Ok(device),

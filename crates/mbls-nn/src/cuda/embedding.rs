@@ -8,7 +8,7 @@ use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, PushKernelA
 use candle_core::cuda_backend::{CudaDevice, WrapErr};
 use candle_core::{Result, Shape, Storage, Tensor, bail};
 
-pub(super) fn embedding(weight: &Tensor, lookup: Lookup) -> Result<Tensor> {
+pub(crate) fn embedding(weight: &Tensor, lookup: Lookup) -> Result<Tensor> {
     graph::apply(Rows(lookup), [&weight.contiguous()?], Keep { inputs: [true], result: false })
 }
 

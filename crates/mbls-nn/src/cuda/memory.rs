@@ -7,12 +7,12 @@ use candle_core::{Device, Result, bail};
 /// Lets the process keep up to so many bytes of the memory that tensors give back, for those to come.
 ///
 /// CUDA's own setting is 0: whenever the host waits for the device, all that is free goes back to the driver, and the next
-/// step has to ask for it anew, which takes longer than the kernels of a small network. PyTorch keeps what it has had. It holds
+/// step has to ask for it again, which takes longer than the kernels of a small network. PyTorch keeps what it has had. It holds
 /// for all of the process' tensors on the GPU; a device without a pool of memory is left as it is.
 ///
 /// # Errors
 ///
-/// Where the device is no CUDA device, or the driver refuses.
+/// Where the device is not a CUDA device, or the driver refuses.
 pub fn keep_memory(device: &Device, bytes: u64) -> Result<()> {
     let Device::Cuda(device) = device else {
         bail!("keep_memory: expected a CUDA device, got {:?}", device.location());
@@ -34,7 +34,7 @@ pub fn keep_memory(device: &Device, bytes: u64) -> Result<()> {
 ///
 /// # Errors
 ///
-/// Where the device is no CUDA device, or its context has further streams already.
+/// Where the device is not a CUDA device, or its context has further streams already.
 ///
 /// # Safety
 ///

@@ -12,15 +12,15 @@ use candle_core::cuda_backend::{CudaDevice, WrapErr};
 use candle_core::{Result, Shape, Storage, Tensor, bail};
 use std::sync::{Arc, OnceLock};
 
-pub(super) fn max_pool(x: &Tensor, planes: Planes<Spans>) -> Result<Tensor> {
+pub(crate) fn max_pool(x: &Tensor, planes: Planes<Spans>) -> Result<Tensor> {
     Ok(maxima(x, planes)?.0)
 }
 
-pub(super) fn max_pool_with_indices(x: &Tensor, planes: Planes<Spans>) -> Result<(Tensor, Tensor)> {
+pub(crate) fn max_pool_with_indices(x: &Tensor, planes: Planes<Spans>) -> Result<(Tensor, Tensor)> {
     with_indices(maxima(x, planes)?)
 }
 
-pub(super) fn global_avg_pool2d(x: &Tensor) -> Result<Tensor> {
+pub(crate) fn global_avg_pool2d(x: &Tensor) -> Result<Tensor> {
     let (n, c, h, w) = x.dims4()?;
     graph::apply(GlobalMean { shape: [n, c], plane: h * w, input: x.shape().clone() }, [&x.contiguous()?], KEEP)
 }
@@ -132,9 +132,10 @@ impl GlobalMean {
     fn run<T: Element>(&self, device: &CudaDevice, x: &CudaView<T>, backward: bool) -> Result<CudaSlice<T>> {
         let planes = self.shape[0] * self.shape[1];
         let all = planes * self.plane;
-        let (name, input, output, config) = match backward {
-            false => ("plane_means", all, planes, spread_warps(planes)),
-            true => ("plane_means_backward", planes, all, spread(all)),
+        let (name, input, output, config) = if backward {
+            ("plane_means_backward", planes, all, spread(all))
+        } else {
+            ("plane_means", all, planes, spread_warps(planes))
         };
         expect("global average pool: input", x, input)?;
         // SAFETY: the kernel writes every number.

@@ -6,7 +6,7 @@ use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, PushKernelA
 use candle_core::cuda_backend::{CudaDevice, WrapErr};
 use candle_core::{Result, Shape, Storage, Tensor, bail};
 
-pub(super) fn relu(x: &Tensor) -> Result<Tensor> {
+pub(crate) fn relu(x: &Tensor) -> Result<Tensor> {
     graph::apply(Relu, [&x.contiguous()?], Keep { inputs: [false], result: true })
 }
 

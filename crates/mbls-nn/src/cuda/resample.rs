@@ -9,7 +9,7 @@ use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, PushKernelA
 use candle_core::cuda_backend::{CudaDevice, WrapErr};
 use candle_core::{Result, Shape, Storage, Tensor, WithDType};
 
-pub(super) fn resample(x: &Tensor, planes: Planes<Taps>) -> Result<Tensor> {
+pub(crate) fn resample(x: &Tensor, planes: Planes<Taps>) -> Result<Tensor> {
     let shape = output_shape(x, planes.rows.output(), planes.columns.output());
     let op = Resample { planes, shape, input: x.shape().clone() };
     graph::apply(op, [&x.contiguous()?], Keep { inputs: [false], result: false })

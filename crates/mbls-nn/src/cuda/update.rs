@@ -12,7 +12,6 @@ const KEPT: usize = 3;
 
 /// What a kernel does to each element, in the order of the source's fields.
 pub(crate) trait Rule: DeviceRepr + Sync {
-    /// The kernel.
     const KERNEL: &'static str;
     /// How many of the two moments it cannot be without.
     const MOMENTS: usize;

@@ -107,13 +107,12 @@ impl<const D: usize> BatchNorm<D> {
         }
         let vb = vb.to_dtype(statistics_type(vb.dtype()));
         let get = |name, value| vb.get_with_hints(channels, name, Init::Const(value));
-        let (weight, bias) = match config.affine {
-            true => (get("weight", 1.0)?, get("bias", 0.0)?),
-            false => {
-                let weight = Tensor::ones(channels, vb.dtype(), vb.device())?;
-                let bias = weight.zeros_like()?;
-                (weight, bias)
-            }
+        let (weight, bias) = if config.affine {
+            (get("weight", 1.0)?, get("bias", 0.0)?)
+        } else {
+            let weight = Tensor::ones(channels, vb.dtype(), vb.device())?;
+            let bias = weight.zeros_like()?;
+            (weight, bias)
         };
         let share = match config.momentum {
             Some(momentum) if (0.0..=1.0).contains(&momentum) => Share::Fixed(momentum),
@@ -207,7 +206,7 @@ impl<const D: usize> BatchNorm<D> {
         self.check_rank(x)?;
         let (backend, affine, eps) = (Backend::of(x), [&self.weight, &self.bias], self.config.eps);
         if !train || self.config.frozen {
-            let [mean, variance] = [&self.running_mean, &self.running_var].map(|var| var.as_detached_tensor());
+            let [mean, variance] = [&self.running_mean, &self.running_var].map(Var::as_detached_tensor);
             let statistics = Statistics::Given { mean: &mean, variance: &variance };
             return Ok(backend.batch_norm(x, affine, statistics, epilogue, eps)?.output);
         }
@@ -221,7 +220,7 @@ impl<const D: usize> BatchNorm<D> {
 }
 
 impl Share {
-    /// The share of the batch at hand, which is counted where that matters.
+    /// The share of the current batch, which is counted where that matters.
     fn next(&self) -> Result<f64> {
         let seen = match self {
             Self::Fixed(share) => return Ok(*share),

@@ -94,10 +94,7 @@ impl<const D: usize> Conv<D> {
             ConvInit::KaimingNormalFanOut | ConvInit::TorchUniform => init::torch_uniform(fan_in),
         };
         let weight = vb.get_with_hints(shape, "weight", init)?;
-        let bias = match config.bias {
-            true => Some(vb.get_with_hints(outputs, "bias", bias_init)?),
-            false => None,
-        };
+        let bias = if config.bias { Some(vb.get_with_hints(outputs, "bias", bias_init)?) } else { None };
         Ok(Self { weight, bias, config })
     }
 

@@ -106,15 +106,14 @@ impl Gru {
             let gates = Backend::of(x).linear(x, weight, Some(bias))?;
             let [weight, bias] = &direction.state;
             let y = Backend::of(&gates).gru(&gates, weight, bias, padding, backwards)?;
-            let last = match backwards {
-                false => y.narrow(1, length - 1, 1)?.squeeze(1)?,
-                true => {
-                    // A sequence of nothing but padding has zeros everywhere.
-                    let first = |(n, &count): (usize, &usize)| (n * length + count.min(length - 1)) as u32;
-                    let first: Vec<u32> = padding.iter().enumerate().map(first).collect();
-                    let rows = y.reshape((sequences * length, self.hidden))?;
-                    rows.index_select(&Tensor::new(first, x.device())?, 0)?
-                }
+            let last = if backwards {
+                // A sequence of nothing but padding has zeros everywhere.
+                let first = |(n, &count): (usize, &usize)| (n * length + count.min(length - 1)) as u32;
+                let first: Vec<u32> = padding.iter().enumerate().map(first).collect();
+                let rows = y.reshape((sequences * length, self.hidden))?;
+                rows.index_select(&Tensor::new(first, x.device())?, 0)?
+            } else {
+                y.narrow(1, length - 1, 1)?.squeeze(1)?
             };
             results.push(y);
             lasts.push(last);

@@ -1,9 +1,8 @@
 //! Which back end runs an operation.
 
+use crate::cpu;
 #[cfg(feature = "cuda")]
 use crate::cuda;
-use crate::operations::Operations;
-use crate::{cpu, portable};
 use candle_core::Tensor;
 
 /// An implementation of the operations.
@@ -30,13 +29,20 @@ impl Backend {
         }
         if cpu::supports(x) { Self::Cpu } else { Self::Portable }
     }
-
-    pub(super) fn operations(self) -> &'static dyn Operations {
-        match self {
-            Self::Portable => &portable::Portable,
-            Self::Cpu => &cpu::Cpu,
-            #[cfg(feature = "cuda")]
-            Self::Cuda => &cuda::Cuda,
-        }
-    }
 }
+
+/// Calls the function by which a back end computes an operation.
+///
+/// Each back end has one of the same name, arguments and result; the compiler compares them here.
+macro_rules! dispatch {
+    ($backend:expr, $operation:ident($($argument:expr),+)) => {
+        match $backend {
+            $crate::op::Backend::Portable => $crate::portable::$operation($($argument),+),
+            $crate::op::Backend::Cpu => $crate::cpu::$operation($($argument),+),
+            #[cfg(feature = "cuda")]
+            $crate::op::Backend::Cuda => $crate::cuda::$operation($($argument),+),
+        }
+    };
+}
+
+pub(super) use dispatch;

@@ -1,6 +1,7 @@
 //! Batch normalisation.
 
 use super::Backend;
+use super::backend::dispatch;
 use crate::shape::{BatchNormEpilogue, BatchNormOutput, Statistics, check_batch_norm};
 use candle_core::{Result, Tensor};
 
@@ -28,6 +29,6 @@ impl Backend {
         eps: f64,
     ) -> Result<BatchNormOutput> {
         check_batch_norm(x, affine, statistics, epilogue)?;
-        self.operations().batch_norm(x, affine, statistics, epilogue, eps)
+        dispatch!(self, batch_norm(x, affine, statistics, epilogue, eps))
     }
 }

@@ -1,6 +1,7 @@
 //! Convolution.
 
 use super::Backend;
+use super::backend::dispatch;
 use crate::shape::{ConvConfig, ConvDims};
 use candle_core::{Result, Tensor};
 
@@ -29,6 +30,7 @@ impl Backend {
         bias: Option<&Tensor>,
         config: &ConvConfig<D>,
     ) -> Result<Tensor> {
-        self.operations().conv(x, weight, bias, ConvDims::new(x, weight, bias, config)?)
+        let dims = ConvDims::new(x, weight, bias, config)?;
+        dispatch!(self, conv(x, weight, bias, dims))
     }
 }

@@ -1,11 +1,15 @@
 //! Convolution over time.
 
 use super::Backend;
-use crate::shape::{ChannelsLastDims, ConvEpilogue};
-use candle_core::{Result, Tensor};
+use crate::cpu;
+use crate::shape::{ChannelsLastDims, ConvConfig, ConvEpilogue, PoolSize};
+use candle_core::{D, Result, Tensor};
 
 impl Backend {
     /// Cross-correlation over time of sequences with their channels last, and what follows it.
+    ///
+    /// Only the CPU has an operation of its own; the others compose it of their convolution,
+    /// rectifier and pool.
     ///
     /// # Shapes
     ///
@@ -23,6 +27,22 @@ impl Backend {
         bias: &Tensor,
         epilogue: ConvEpilogue,
     ) -> Result<Tensor> {
-        self.operations().conv1d_channels_last(x, weight, bias, ChannelsLastDims::new(x, weight, bias, epilogue)?)
+        let dims = ChannelsLastDims::new(x, weight, bias, epilogue)?;
+        if self == Self::Cpu {
+            return cpu::conv1d_channels_last(x, weight, bias, dims);
+        }
+        let turned = x.transpose(1, 2)?.contiguous()?;
+        let y = self.conv(&turned, weight, Some(bias), &ConvConfig::<1>::default())?;
+        let y = if epilogue == ConvEpilogue::Nothing { y } else { self.relu(&y)? };
+        let kernel = match epilogue {
+            ConvEpilogue::Nothing | ConvEpilogue::Relu => 1,
+            ConvEpilogue::ReluMaxPool(kernel) => kernel,
+            ConvEpilogue::ReluMax => dims.positions,
+        };
+        let y = if kernel == 1 { y } else { self.max_pool(&y, &PoolSize::<1>::new(kernel, 1, 0))? };
+        match epilogue {
+            ConvEpilogue::ReluMax => y.squeeze(D::Minus1),
+            _ => y.transpose(1, 2)?.contiguous(),
+        }
     }
 }

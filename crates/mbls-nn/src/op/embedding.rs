@@ -1,6 +1,7 @@
 //! Rows of a table by index.
 
 use super::Backend;
+use super::backend::dispatch;
 use crate::shape::Lookup;
 use candle_core::{Result, Tensor};
 
@@ -17,6 +18,7 @@ impl Backend {
     ///
     /// Where an index is not a row (the message names value and position) or has another type.
     pub fn embedding(self, weight: &Tensor, indices: &Tensor, padding_idx: Option<u32>) -> Result<Tensor> {
-        self.operations().embedding(weight, Lookup::new(weight, indices, padding_idx)?)
+        let lookup = Lookup::new(weight, indices, padding_idx)?;
+        dispatch!(self, embedding(weight, lookup))
     }
 }

@@ -1,6 +1,7 @@
 //! The recurrence of gated units.
 
 use super::Backend;
+use super::backend::dispatch;
 use crate::shape::GruDims;
 use candle_core::{Result, Tensor};
 
@@ -29,6 +30,6 @@ impl Backend {
         backwards: bool,
     ) -> Result<Tensor> {
         let dims = GruDims::new(gates, weight, bias, padding)?;
-        self.operations().gru(gates, weight, bias, padding, backwards, dims)
+        dispatch!(self, gru(gates, weight, bias, padding, backwards, dims))
     }
 }

@@ -1,6 +1,7 @@
 //! Affine map.
 
 use super::Backend;
+use super::backend::dispatch;
 use crate::shape::LinearDims;
 use candle_core::{Result, Tensor};
 
@@ -15,6 +16,7 @@ impl Backend {
     ///
     /// Where the shapes or types do not fit or the input is empty.
     pub fn linear(self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-        self.operations().linear(x, weight, bias, LinearDims::new(x, weight, bias)?)
+        let dims = LinearDims::new(x, weight, bias)?;
+        dispatch!(self, linear(x, weight, bias, dims))
     }
 }

@@ -1,6 +1,7 @@
 //! Pooling.
 
 use super::Backend;
+use super::backend::dispatch;
 use crate::shape::{Planes, PoolSize, image_dims};
 use candle_core::{Result, Tensor};
 
@@ -17,7 +18,8 @@ impl Backend {
     /// Where the window does not fit, the padding exceeds half of it, or the input is empty or of
     /// another rank.
     pub fn max_pool<const D: usize>(self, x: &Tensor, size: &PoolSize<D>) -> Result<Tensor> {
-        self.operations().max_pool(x, Planes::sliding(x, size, "max pool")?)
+        let planes = Planes::sliding(x, size, "max pool")?;
+        dispatch!(self, max_pool(x, planes))
     }
 
     /// As [`max_pool`](Self::max_pool), with the place of each maximum within its plane, row-major,
@@ -27,7 +29,8 @@ impl Backend {
     ///
     /// As there.
     pub fn max_pool_with_indices<const D: usize>(self, x: &Tensor, size: &PoolSize<D>) -> Result<(Tensor, Tensor)> {
-        self.operations().max_pool_with_indices(x, Planes::sliding(x, size, "max pool")?)
+        let planes = Planes::sliding(x, size, "max pool")?;
+        dispatch!(self, max_pool_with_indices(x, planes))
     }
 
     /// The maximum over PyTorch's adaptive windows, and its place within the plane, row-major, as
@@ -45,7 +48,8 @@ impl Backend {
         x: &Tensor,
         output: [usize; D],
     ) -> Result<(Tensor, Tensor)> {
-        self.operations().max_pool_with_indices(x, Planes::adaptive(x, output, "adaptive max pool")?)
+        let planes = Planes::adaptive(x, output, "adaptive max pool")?;
+        dispatch!(self, max_pool_with_indices(x, planes))
     }
 
     /// The mean of each window; the divisor counts padding or does not.
@@ -58,7 +62,8 @@ impl Backend {
     ///
     /// As there.
     pub fn avg_pool<const D: usize>(self, x: &Tensor, size: &PoolSize<D>, count_include_pad: bool) -> Result<Tensor> {
-        self.operations().resample(x, Planes::sliding(x, size, "average pool")?.means(count_include_pad))
+        let planes = Planes::sliding(x, size, "average pool")?.means(count_include_pad);
+        dispatch!(self, resample(x, planes))
     }
 
     /// The mean over PyTorch's adaptive windows.
@@ -71,7 +76,8 @@ impl Backend {
     ///
     /// Where the input is empty or of another rank, or an output size is 0.
     pub fn adaptive_avg_pool<const D: usize>(self, x: &Tensor, output: [usize; D]) -> Result<Tensor> {
-        self.operations().resample(x, Planes::adaptive(x, output, "adaptive average pool")?.means(false))
+        let planes = Planes::adaptive(x, output, "adaptive average pool")?.means(false);
+        dispatch!(self, resample(x, planes))
     }
 
     /// The mean over all positions.
@@ -85,6 +91,6 @@ impl Backend {
     /// Where the input is empty or has other than four dimensions.
     pub fn global_avg_pool2d(self, x: &Tensor) -> Result<Tensor> {
         image_dims(x, "global average pool")?;
-        self.operations().global_avg_pool2d(x)
+        dispatch!(self, global_avg_pool2d(x))
     }
 }

@@ -1,6 +1,7 @@
 //! Rectifier.
 
 use super::Backend;
+use super::backend::dispatch;
 use candle_core::{Result, Tensor};
 
 impl Backend {
@@ -11,6 +12,6 @@ impl Backend {
     ///
     /// Where the back end does not take the type.
     pub fn relu(self, x: &Tensor) -> Result<Tensor> {
-        self.operations().relu(x)
+        dispatch!(self, relu(x))
     }
 }

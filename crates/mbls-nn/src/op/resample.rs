@@ -1,6 +1,7 @@
 //! Interpolation.
 
 use super::Backend;
+use super::backend::dispatch;
 use crate::shape::{Planes, Taps, spatial};
 use candle_core::{Result, Tensor};
 
@@ -18,7 +19,8 @@ impl Backend {
         let [height, width] = spatial::<2>(x, "bilinear")?;
         let rows = Taps::linear(height, output[0], align_corners, "bilinear")?;
         let columns = Taps::linear(width, output[1], align_corners, "bilinear")?;
-        self.operations().resample(x, Planes { rows, columns })
+        let planes = Planes { rows, columns };
+        dispatch!(self, resample(x, planes))
     }
 
     /// Interpolation to any size by the nearest entry.
@@ -34,6 +36,7 @@ impl Backend {
         let [height, width] = spatial::<2>(x, "nearest")?;
         let rows = Taps::nearest(height, output[0], "nearest")?;
         let columns = Taps::nearest(width, output[1], "nearest")?;
-        self.operations().resample(x, Planes { rows, columns })
+        let planes = Planes { rows, columns };
+        dispatch!(self, resample(x, planes))
     }
 }

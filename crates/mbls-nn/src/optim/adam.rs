@@ -140,9 +140,10 @@ impl Adam {
         let AdamConfig { beta1, beta2, eps, .. } = self.config;
         let correction = |beta: f64| 1.0 - beta.powf(t as f64);
         let learning_rate = learning_rate * parameter.learning_rate_factor;
-        let (decay, shrink) = match self.decoupled {
-            true => (0.0, 1.0 - learning_rate * parameter.weight_decay),
-            false => (parameter.weight_decay, 1.0),
+        let (decay, shrink) = if self.decoupled {
+            (0.0, 1.0 - learning_rate * parameter.weight_decay)
+        } else {
+            (parameter.weight_decay, 1.0)
         };
         let step_size = learning_rate / correction(beta1);
         Factors { beta1, beta2, eps, decay, shrink, step_size, root: correction(beta2).sqrt() }
@@ -165,9 +166,12 @@ impl Optimizer for Adam {
                 parameter.update_on_cuda(&g, [Some(m), Some(s)], &factors.on_cuda())?;
                 continue;
             }
-            parameter.update(&g, |p, g| match elementwise::supports(p) {
-                true => step_elements(p, m, s, g, &factors),
-                false => step_tensors(p, m, s, g, &factors),
+            parameter.update(&g, |p, g| {
+                if elementwise::supports(p) {
+                    step_elements(p, m, s, g, &factors)
+                } else {
+                    step_tensors(p, m, s, g, &factors)
+                }
             })?;
         }
         Ok(())

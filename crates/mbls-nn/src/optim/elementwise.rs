@@ -16,7 +16,7 @@ pub(super) fn supports(var: &Var) -> bool {
 /// `s[i] <- next(p[i], g[i], s[i])`, then `p[i] <- step(p[i], g[i], s[i])` with the new, rounded `s`.
 ///
 /// Computed in `f64`; each result is rounded once. The rules own their factors (`move`): what lies behind a reference would be read
-/// anew for every element, because the compiler cannot know that it is no part of the tensors. All tensors are contiguous, of one type and of one size.
+/// again for every element, because the compiler cannot know that it is not part of the tensors. All tensors are contiguous, of one type and of one size.
 pub(super) fn update<const N: usize>(
     p: &Var,
     g: &Tensor,
@@ -90,7 +90,7 @@ where
     }
 }
 
-/// What runs once the elements of all tensors are at hand.
+/// What runs once the elements of all tensors are available.
 type Body<'a, T, const N: usize> = dyn Fn(&mut [T], &[T], [&mut [T]; N]) + Sync + 'a;
 
 /// Candle lends one tensor's memory for writing to one operation, so the operations nest: the first of `rest` lends its

@@ -115,9 +115,10 @@ impl Ema {
     /// Only where candle reports one.
     pub fn update(&mut self) -> Result<()> {
         let t = self.updates.to_scalar::<i64>()?;
-        let decay = match self.config.warmup {
-            true => self.config.decay.min((1.0 + t as f64) / (10.0 + t as f64)),
-            false => self.config.decay,
+        let decay = if self.config.warmup {
+            self.config.decay.min((1.0 + t as f64) / (10.0 + t as f64))
+        } else {
+            self.config.decay
         };
         for Entry { var, average, averaged, .. } in &self.entries {
             let value = var.as_detached_tensor().to_dtype(average.dtype())?.contiguous()?;

@@ -105,10 +105,7 @@ impl OptimizerConfig {
 }
 
 fn setting(name: &'static str, value: f64, valid: bool, expected: &'static str) -> Result<()> {
-    match valid {
-        true => Ok(()),
-        false => Err(Error::Setting { name, value: value.to_string(), expected }),
-    }
+    if valid { Ok(()) } else { Err(Error::Setting { name, value: value.to_string(), expected }) }
 }
 
 fn at_least_zero(field: &'static str, value: f64) -> Result<()> {

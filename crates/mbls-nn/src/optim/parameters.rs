@@ -260,7 +260,7 @@ impl Trained {
     /// Calls `step` with what is to be stepped and the gradient in its type.
     pub(super) fn update(&self, g: &Tensor, step: impl FnOnce(&Var, &Tensor) -> Result<()>) -> Result<()> {
         let Some(master) = &self.master else { return step(&self.var, g) };
-        // Where somebody set the parameter meanwhile (from a file, say), the master weights start anew from it.
+        // Where somebody set the parameter meanwhile (from a file, say), the master weights restart from it.
         let old = master.as_detached_tensor();
         let unchanged = old.to_dtype(self.var.dtype())?.eq(self.var.as_tensor())?;
         master.set(&unchanged.where_cond(&old, &self.var.as_detached_tensor().to_dtype(DType::F32)?)?)?;

@@ -138,9 +138,12 @@ impl Optimizer for Sgd {
                 parameter.update_on_cuda(&g, [v, None], &factors.on_cuda())?;
                 continue;
             }
-            parameter.update(&g, |p, g| match elementwise::supports(p) {
-                true => step_elements(p, v, g, &factors),
-                false => step_tensors(p, v, g, &factors),
+            parameter.update(&g, |p, g| {
+                if elementwise::supports(p) {
+                    step_elements(p, v, g, &factors)
+                } else {
+                    step_tensors(p, v, g, &factors)
+                }
             })?;
         }
         Ok(())
@@ -162,11 +165,10 @@ fn step_elements(p: &Var, v: Option<&Var>, g: &Tensor, factors: &Factors) -> Res
         None => elementwise::update(p, g, [], |_, _, []| [], move |p, g, []| p - lr * direction(p, g))?,
         Some(v) => {
             let next = move |p, g, [v]: [f64; 1]| [momentum * v + share * direction(p, g)];
-            match nesterov {
-                true => {
-                    elementwise::update(p, g, [v], next, move |p, g, [v]| p - lr * (direction(p, g) + momentum * v))?
-                }
-                false => elementwise::update(p, g, [v], next, move |p, _, [v]| p - lr * v)?,
+            if nesterov {
+                elementwise::update(p, g, [v], next, move |p, g, [v]| p - lr * (direction(p, g) + momentum * v))?;
+            } else {
+                elementwise::update(p, g, [v], next, move |p, _, [v]| p - lr * v)?;
             }
         }
     }
@@ -181,10 +183,7 @@ fn step_tensors(p: &Var, v: Option<&Var>, g: &Tensor, factors: &Factors) -> Resu
         None => d,
         Some(v) => {
             v.set(&((v.as_detached_tensor() * momentum)? + (&d * share)?)?)?;
-            match nesterov {
-                true => (d + (v.as_detached_tensor() * momentum)?)?,
-                false => v.as_detached_tensor(),
-            }
+            if nesterov { (d + (v.as_detached_tensor() * momentum)?)? } else { v.as_detached_tensor() }
         }
     };
     Ok(p.set(&(old - (direction * lr)?)?)?)

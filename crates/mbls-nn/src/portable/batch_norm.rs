@@ -5,7 +5,7 @@ use crate::shape::{BatchNormEpilogue, BatchNormOutput, Statistics};
 use candle_core::{DType, Result, Tensor};
 
 /// Half-precision inputs are normalised in `f32`.
-pub(super) fn batch_norm(
+pub(crate) fn batch_norm(
     x: &Tensor,
     [weight, bias]: [&Tensor; 2],
     statistics: Statistics,

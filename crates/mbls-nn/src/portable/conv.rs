@@ -3,7 +3,7 @@
 use crate::shape::ConvDims;
 use candle_core::{Result, Tensor};
 
-pub(super) fn conv(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, d: ConvDims) -> Result<Tensor> {
+pub(crate) fn conv(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, d: ConvDims) -> Result<Tensor> {
     let rows = Tensor::new(d.rows.indices(d.out_height), x.device())?;
     let columns = Tensor::new(d.columns.indices(d.out_width), x.device())?;
     let (c, o) = (d.in_channels / d.groups, d.out_channels / d.groups);

@@ -3,7 +3,7 @@
 use crate::shape::Lookup;
 use candle_core::{Result, Tensor};
 
-pub(super) fn embedding(weight: &Tensor, lookup: Lookup) -> Result<Tensor> {
+pub(crate) fn embedding(weight: &Tensor, lookup: Lookup) -> Result<Tensor> {
     let Lookup { indices, padding_idx, shape } = lookup;
     let count = indices.len();
     let indices = Tensor::from_vec(indices, count, weight.device())?;

@@ -3,8 +3,15 @@
 use crate::shape::{Planes, Spans, output_shape};
 use candle_core::{Result, Tensor};
 
-/// The maxima and their places.
-pub(super) fn maxima(x: &Tensor, p: &Planes<Spans>) -> Result<(Tensor, Tensor)> {
+pub(crate) fn max_pool(x: &Tensor, planes: Planes<Spans>) -> Result<Tensor> {
+    Ok(max_pool_with_indices(x, planes)?.0)
+}
+
+pub(crate) fn global_avg_pool2d(x: &Tensor) -> Result<Tensor> {
+    x.mean((2, 3))
+}
+
+pub(crate) fn max_pool_with_indices(x: &Tensor, p: Planes<Spans>) -> Result<(Tensor, Tensor)> {
     let (n, c) = (x.dim(0)?, x.dim(1)?);
     let (rows, columns) = (p.rows.output(), p.columns.output());
     let planes = x.reshape((n, c, p.rows.input, p.columns.input))?;

@@ -3,6 +3,6 @@
 use candle_core::{Result, Tensor};
 
 /// Candle's own `relu` has derivative 1 at 0.
-pub(super) fn relu(x: &Tensor) -> Result<Tensor> {
+pub(crate) fn relu(x: &Tensor) -> Result<Tensor> {
     x.le(0.0)?.where_cond(&x.zeros_like()?, x)
 }

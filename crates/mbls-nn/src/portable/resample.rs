@@ -4,7 +4,7 @@ use crate::shape::{Planes, Taps, output_shape};
 use candle_core::{DType, Result, Tensor};
 
 /// Half-precision inputs are summed in `f32`.
-pub(super) fn resample(x: &Tensor, p: &Planes<Taps>) -> Result<Tensor> {
+pub(crate) fn resample(x: &Tensor, p: Planes<Taps>) -> Result<Tensor> {
     let wide = if x.dtype() == DType::F64 { x.clone() } else { x.to_dtype(DType::F32)? };
     let planes = wide.reshape((x.dim(0)?, x.dim(1)?, p.rows.input, p.columns.input))?;
     let y = along(&along(&planes, 3, &p.columns)?, 2, &p.rows)?;

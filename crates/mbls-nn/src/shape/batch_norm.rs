@@ -20,7 +20,7 @@ pub enum Statistics<'a> {
 /// What follows a batch normalisation in one operation with it.
 #[derive(Clone, Copy, Debug)]
 pub enum BatchNormEpilogue<'a> {
-    /// Nothing.
+    /// The normalised values are the result.
     Nothing,
     /// The sum with a residual, where there is one, then ReLU.
     Relu(Option<&'a Tensor>),

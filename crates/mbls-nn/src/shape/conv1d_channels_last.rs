@@ -10,9 +10,9 @@ const WIDEST_POOL: usize = 256;
 /// What follows a [`Conv1dChannelsLast`](crate::Conv1dChannelsLast) in one operation with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConvEpilogue {
-    /// Nothing.
+    /// The sums are the result.
     Nothing,
-    /// ReLU.
+    /// `max(x, 0)`.
     Relu,
     /// ReLU, then the maximum of this many neighbours in time, at every position (1 to 256).
     ReluMaxPool(usize),

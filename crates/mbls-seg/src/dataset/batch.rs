@@ -1,4 +1,4 @@
-//! Batches of pictures with masks.
+//! Batches of images with masks.
 
 use super::SegmentationSample;
 #[cfg(doc)]
@@ -7,21 +7,21 @@ use candle_core::{Device, Tensor};
 use mbls_data::{Collate, Error, Result};
 use mbls_vision::transform::Normalise;
 
-/// Pictures of one size with their masks, ready for a network.
+/// Images of one size with their masks, ready for a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SegmentationBatch {
-    /// The values, picture by picture, channel by channel, row by row.
+    /// The values, image by image, channel by channel, row by row.
     pub pixels: Vec<f32>,
-    /// Number of pictures, channels, height, width.
+    /// Number of images, channels, height, width.
     pub shape: [usize; 4],
-    /// The classes, picture by picture, row by row; [`VOID`] where there is none.
+    /// The classes, image by image, row by row; [`VOID`] where there is none.
     pub labels: Vec<u32>,
-    /// Number of pixels of each picture that have a class.
+    /// Number of pixels of each image that have a class.
     pub valid_pixels: Vec<usize>,
 }
 
 impl SegmentationBatch {
-    /// The pictures as an `f32` tensor of shape `[N, 3, H, W]`.
+    /// The images as an `f32` tensor of shape `[N, 3, H, W]`.
     ///
     /// # Errors
     ///
@@ -45,7 +45,7 @@ impl SegmentationBatch {
         self.valid_pixels.iter().all(|&pixels| pixels == 0)
     }
 
-    /// Number of pictures without any pixel that has a class.
+    /// Number of images without any pixel that has a class.
     pub fn all_void_pictures(&self) -> usize {
         self.valid_pixels.iter().filter(|&&pixels| pixels == 0).count()
     }

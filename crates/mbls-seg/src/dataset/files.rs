@@ -1,4 +1,4 @@
-//! Pictures and masks in files.
+//! Images and masks in files.
 
 use super::mask_values::{ClassCounts, ValueCounts, mapped};
 use super::{ClassList, Mask, SegmentationSample, decode_mask};
@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 pub struct SegmentationConfig {
     /// Decoded pairs are kept in memory while they take no more than this, 4 bytes per pixel. There is no replacement.
     pub cache_bytes: u64,
-    /// The largest picture or mask that is decoded.
+    /// The largest image or mask that is decoded.
     pub max_pixels: u64,
     /// The largest file that is read.
     pub max_file_bytes: u64,
@@ -29,19 +29,19 @@ impl Default for SegmentationConfig {
     }
 }
 
-/// The files of a picture and its mask, below their folders.
+/// The files of an image and its mask, below their folders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PairPaths {
-    /// The picture's.
+    /// The image's.
     pub image: PathBuf,
     /// The mask's.
     pub mask: PathBuf,
 }
 
-/// Pictures with masks in the files of two folders, of any size, decoded when they are asked for and kept in memory as far as a budget
+/// Images with masks in the files of two folders, of any size, decoded when they are asked for and kept in memory as far as a budget
 /// allows.
 ///
-/// Any number of threads may ask at once. Pictures are decoded as by [`mbls_vision::decode()`], masks as by [`decode_mask`].
+/// Any number of threads may ask at once. Images are decoded as by [`mbls_vision::decode()`], masks as by [`decode_mask`].
 ///
 /// ```
 /// use mbls_data::{Dataset, Seed};
@@ -61,7 +61,7 @@ pub struct PairPaths {
 /// ```
 pub struct SegmentationFiles {
     name: String,
-    /// Of pictures and masks.
+    /// Of images and masks.
     roots: [PathBuf; 2],
     pairs: Vec<PairPaths>,
     classes: ClassList,
@@ -73,7 +73,7 @@ pub struct SegmentationFiles {
 }
 
 impl SegmentationFiles {
-    /// The `pairs`, whose paths are below the folders `roots` of pictures and masks.
+    /// The `pairs`, whose paths are below the folders `roots` of images and masks.
     ///
     /// # Errors
     ///
@@ -124,17 +124,17 @@ impl SegmentationFiles {
         &self.name
     }
 
-    /// The classes.
+    /// Returns the classes that masks have, with their names and values.
     pub fn classes(&self) -> &ClassList {
         &self.classes
     }
 
-    /// The files of each picture and mask, below [`roots`](Self::roots).
+    /// The files of each image and mask, below [`roots`](Self::roots).
     pub fn pairs(&self) -> &[PairPaths] {
         &self.pairs
     }
 
-    /// The folders of the pictures and of the masks.
+    /// The folders of the images and of the masks.
     pub fn roots(&self) -> [&Path; 2] {
         [&self.roots[0], &self.roots[1]]
     }

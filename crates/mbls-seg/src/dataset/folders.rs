@@ -1,4 +1,4 @@
-//! A folder of pictures and a folder of masks.
+//! A folder of images and a folder of masks.
 
 use super::{ClassList, PairPaths, SegmentationConfig, SegmentationFiles};
 use mbls_data::{Error, Result};
@@ -6,14 +6,14 @@ use mbls_vision::dataset::listing::{entries, is_picture, real};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// All pictures in the folder `images`, with the masks in the folder `masks` that have their names and end in `.png`, in the order of the names.
+/// All images in the folder `images`, with the masks in the folder `masks` that have their names and end in `.png`, in the order of the names.
 ///
 /// Entries that [`is_ignored`](mbls_vision::dataset::listing::is_ignored) knows are ignored.
 ///
 /// # Errors
 ///
-/// Where a folder cannot be read, is empty or has anything else in it; where a picture has no mask or a mask no picture, or two
-/// pictures have one name; what [`SegmentationFiles::new`] reports.
+/// Where a folder cannot be read, is empty or has anything else in it; where an image has no mask or a mask no image, or two
+/// images have one name; what [`SegmentationFiles::new`] reports.
 pub fn load(
     images: impl AsRef<Path>,
     masks: impl AsRef<Path>,
@@ -53,8 +53,5 @@ fn by_name(folder: &Path, what: &str, fits: impl Fn(&Path) -> bool) -> Result<BT
             return Err(Error::format(folder, what, expected, format!("{} and {}", other.display(), path.display())));
         }
     }
-    match found.is_empty() {
-        true => Err(Error::format(folder, what, "at least 1", 0)),
-        false => Ok(found),
-    }
+    if found.is_empty() { Err(Error::format(folder, what, "at least 1", 0)) } else { Ok(found) }
 }

@@ -67,7 +67,7 @@ fn decode_bytes(path: &Path, bytes: &[u8], max_pixels: u64) -> Result<Mask> {
     let mut packed = vec![0; len];
     let frame = reader.next_frame(&mut packed).map_err(&wrong)?;
     if (frame.width, frame.height) != (width, height) {
-        // The first picture of an animation.
+        // The first image of an animation.
         return Err(damaged(path)(format!("{} x {} pixels of {width} x {height}", frame.width, frame.height)));
     }
     let (height, width) = (height as usize, width as usize);

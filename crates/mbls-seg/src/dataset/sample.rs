@@ -1,12 +1,12 @@
-//! A picture with its mask.
+//! An image with its mask.
 
 use mbls_data::{Error, Result};
 use mbls_vision::Image;
 
-/// The class of pixels that belong to none: borders, what was not annotated, what was added around a picture. It is what losses ignore.
+/// The class of pixels that belong to none: borders, what was not annotated, what was added around an image. It is what losses ignore.
 pub const VOID: u8 = 255;
 
-/// The class of each pixel of a picture.
+/// The class of each pixel of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mask {
     /// Number of rows.
@@ -23,7 +23,7 @@ impl Mask {
         self.classes.iter().filter(|&&class| class != VOID).count()
     }
 
-    /// As a picture of one channel.
+    /// As an image of one channel.
     pub(crate) fn into_image(self) -> Image {
         Image { channels: 1, height: self.height, width: self.width, pixels: self.classes }
     }
@@ -33,7 +33,7 @@ impl Mask {
     }
 }
 
-/// A picture with its mask.
+/// An image with its mask.
 ///
 /// ```
 /// use mbls_seg::dataset::{Mask, SegmentationSample, VOID};
@@ -47,7 +47,7 @@ impl Mask {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentationSample {
-    /// The picture: red, green, blue.
+    /// The image: red, green, blue.
     pub image: Image,
     /// Its mask, of the same height and width.
     pub mask: Mask,
@@ -64,7 +64,7 @@ impl SegmentationSample {
         self.mask.classes.iter().all(|&class| class == VOID)
     }
 
-    /// Whether the picture has three channels, the mask its height and width, and the values fill them.
+    /// Whether the image has three channels, the mask its height and width, and the values fill them.
     ///
     /// # Errors
     ///
@@ -76,7 +76,7 @@ impl SegmentationSample {
         }
         let [height, width] = self.size();
         let Mask { height: rows, width: columns, classes } = &self.mask;
-        // The picture's pixels are in memory: the product does not overflow.
+        // The image's pixels are in memory: the product does not overflow.
         if [*rows, *columns] != [height, width] || classes.len() != height * width {
             let found = format!("{} values of {rows} x {columns}", classes.len());
             return Err(Error::value("mask", format!("{height} x {width} values, as many as pixels"), found));

@@ -1,4 +1,4 @@
-//! Samples whose pictures and masks are changed when they are asked for.
+//! Samples whose images and masks are changed when they are asked for.
 
 use super::SegmentationSample;
 use crate::transform::{JointTransform, apply_all, common_size};

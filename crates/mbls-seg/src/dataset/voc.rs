@@ -1,4 +1,4 @@
-//! PASCAL VOC 2012, segmentation: 1,464 pictures for training, 1,449 for validation, of about 500x375.
+//! PASCAL VOC 2012, segmentation: 1,464 images for training, 1,449 for validation, of about 500x375.
 //!
 //! # References
 //!

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 const ENDINGS: [&str; 3] = ["jpg", "jpeg", "png"];
 
-/// The pictures and masks that `ImageSets/Segmentation/<split>.txt` in `dir` names, in its order.
+/// The images and masks that `ImageSets/Segmentation/<split>.txt` in `dir` names, in its order.
 ///
 /// ```no_run
 /// use mbls_seg::dataset::{ClassList, voc_layout};

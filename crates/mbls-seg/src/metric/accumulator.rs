@@ -11,20 +11,20 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 /// The metrics of a segmentation, in one pass over full-resolution logits that are not kept: overlap, calibration by both
-/// protocols, by class, by picture and by distance from the class boundaries.
+/// protocols, by class, by image and by distance from the class boundaries.
 ///
-/// The state is integers: the same bits for any order of the pictures, any sharding, any number of threads and, but for the
+/// The state is integers: the same bits for any order of the images, any sharding, any number of threads and, but for the
 /// published protocol, which is about batches, any batch size. Beside a few counts per class, band and bin it keeps a
-/// reliability diagram per picture, about 1 KB in 15 bins; updating needs 20 bytes per pixel of one picture more.
+/// reliability diagram per image, about 1 KB in 15 bins; updating needs 20 bytes per pixel of one image more.
 ///
-/// A pixel whose label is void counts nowhere. A picture of void alone is counted, skipped and undefined; so is, for the published
+/// A pixel whose label is void counts nowhere. An image of void alone is counted, skipped and undefined; so is, for the published
 /// protocol, a batch without a pixel of a label above 0, on which published code fails.
 ///
 /// ```
 /// use mbls_core::metric::Metric;
 /// use mbls_seg::metric::{Pictures, SegmentationMetrics, SegmentationSettings};
 ///
-/// // One picture of 1 x 3 pixels with two classes; the last pixel is void.
+/// // One image of 1 x 3 pixels with two classes; the last pixel is void.
 /// let logits = [2.0, 0.0, 0.0, 0.0, 1.0, 0.0];
 /// let mut metrics = SegmentationMetrics::new(2, SegmentationSettings::default())?;
 /// metrics.update(Pictures { logits: (&logits).into(), shape: [1, 2, 1, 3], labels: (&[0, 0, 255]).into(), indices: &[0] })?;
@@ -42,7 +42,7 @@ pub struct SegmentationMetrics {
     pub(super) state: State,
 }
 
-/// A batch of pictures: the logits and labels of their pixels, and which of the data set they are.
+/// A batch of images: the logits and labels of their pixels, and which of the data set they are.
 ///
 /// # Shapes
 ///
@@ -51,16 +51,16 @@ pub struct SegmentationMetrics {
 pub struct Pictures<'a> {
     /// Full-resolution logits, of f32, f64 or half precision: `(&logits).into()`.
     pub logits: ScoreSlice<'a>,
-    /// Their shape.
+    /// Their shape: `[N, C, H, W]`.
     pub shape: [usize; 4],
     /// Classes and void, of any integer type: `(&labels).into()`.
     pub labels: Labels<'a>,
-    /// The picture's place in the data set, by which it is reported: each may come once.
+    /// The image's place in the data set, by which it is reported: each may come once.
     pub indices: &'a [u64],
 }
 
 impl SegmentationMetrics {
-    /// No pictures yet, of a number of classes.
+    /// No images yet, of a number of classes.
     ///
     /// # Errors
     ///
@@ -73,17 +73,17 @@ impl SegmentationMetrics {
         Ok(Self { state: State { settings, classes, parts, pictures, void_pixels: 0, published } })
     }
 
-    /// The settings.
+    /// Returns what is measured, and with how many bins.
     pub fn settings(&self) -> &SegmentationSettings {
         &self.state.settings
     }
 
-    /// The number of classes.
+    /// Returns C, the number of classes.
     pub fn classes(&self) -> usize {
         self.state.classes
     }
 
-    /// The number of pictures.
+    /// The number of images.
     pub fn pictures(&self) -> usize {
         self.state.pictures.len()
     }
@@ -93,22 +93,22 @@ impl SegmentationMetrics {
         self.state.parts.nll.n()
     }
 
-    /// The reliability diagram of a picture, by its index; `None` for a picture that was not added, or is void.
+    /// The reliability diagram of an image, by its index; `None` for an image that was not added, or is void.
     pub fn reliability_of(&self, picture: u64) -> Option<Reliability> {
         self.state.pictures.get(&picture)?.value()
     }
 
-    /// How often each label was given each prediction; `None` before the first picture.
+    /// How often each label was given each prediction; `None` before the first image.
     pub fn confusion(&self) -> Option<ConfusionMatrix> {
         if self.state.pictures.is_empty() { None } else { self.state.parts.whole_confusion() }
     }
 
-    /// What the reliability diagrams of pictures are made of, by their index: for a picture of void alone, of nothing.
+    /// What the reliability diagrams of images are made of, by their index: for an image of void alone, of nothing.
     pub fn picture_bins(&self) -> impl Iterator<Item = (u64, &ReliabilityBins)> {
         self.state.pictures.iter().map(|(&index, bins)| (index, bins))
     }
 
-    /// Adds the picture at `image` of a batch.
+    /// Adds the image at `image` of a batch.
     fn add_picture(&mut self, batch: SegmentationBatch<'_>, image: usize, input: Pictures<'_>) -> Result<()> {
         let State { settings, parts, pictures, void_pixels, .. } = &mut self.state;
         let index = input.indices[image];
@@ -155,12 +155,12 @@ impl Metric for SegmentationMetrics {
         Self { state }
     }
 
-    /// Adds a batch of pictures, on all threads of the current rayon pool.
+    /// Adds a batch of images, on all threads of the current rayon pool.
     ///
     /// # Errors
     ///
-    /// Those of [`SegmentationBatch::new`]; [`Error::Shape`] for another number of classes, or of indices than of pictures;
-    /// [`Error::Setting`] for a picture that was added before.
+    /// Those of [`SegmentationBatch::new`]; [`Error::Shape`] for another number of classes, or of indices than of images;
+    /// [`Error::Setting`] for an image that was added before.
     fn update(&mut self, input: Pictures<'_>) -> Result<()> {
         let void = self.state.settings.void.clone();
         let batch = SegmentationBatch::new(input.logits, input.shape, input.labels, &void)?;
@@ -192,7 +192,7 @@ impl Metric for SegmentationMetrics {
     ///
     /// # Errors
     ///
-    /// [`Error::Merge`] where classes or settings differ, [`Error::Setting`] where both saw a picture.
+    /// [`Error::Merge`] where classes or settings differ, [`Error::Setting`] where both saw an image.
     fn merge(&mut self, other: Self) -> Result<()> {
         let (mine, other) = (&mut self.state, other.state);
         same("classes", &mine.classes, &other.classes)?;
@@ -210,7 +210,7 @@ impl Metric for SegmentationMetrics {
         Ok(())
     }
 
-    /// `None` before the first picture.
+    /// `None` before the first image.
     fn value(&self) -> Option<SegmentationReport> {
         (!self.state.pictures.is_empty()).then(|| SegmentationReport::of(&self.state))
     }

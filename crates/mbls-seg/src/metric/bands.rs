@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 /// Ranges of distances from a class boundary, in pixels: from 0, each up to the next, the last without an end.
 ///
-/// A picture without a boundary lies in the last band as a whole.
+/// An image without a boundary lies in the last band as a whole.
 ///
 /// ```
 /// use mbls_seg::metric::DistanceBands;
@@ -45,7 +45,7 @@ impl DistanceBands {
         self.starts.len() + 1
     }
 
-    /// The band of a distance.
+    /// Returns the index of the band that a distance in pixels lies in.
     pub fn band(&self, distance: u32) -> usize {
         self.starts.partition_point(|start| *start <= distance)
     }

@@ -42,7 +42,7 @@ pub enum VoidEdges {
 ///
 /// # References
 ///
-/// Rosenfeld and Pfaltz, Distance functions on digital pictures, Pattern Recognition 1, 1968: two passes are exact.
+/// Rosenfeld and Pfaltz, Distance functions on digital images, Pattern Recognition 1, 1968: two passes are exact.
 pub fn boundary_distances<'a>(
     labels: impl Into<Labels<'a>>,
     width: usize,

@@ -5,7 +5,7 @@ use mbls_core::metric::{Labels, ScoreSlice, SegmentationBatch};
 use mbls_data::Error;
 use std::path::Path;
 
-/// Where a picture's network was sure, and where it was wrong.
+/// Where an image's network was sure, and where it was wrong.
 ///
 /// The maps are 8-bit grey with transparency. In the map of confidences grey is `round(255 confidence)`, so that black is sure
 /// of nothing and white of all; in the map of errors white is wrong and black right. Void is transparent in both.
@@ -29,7 +29,7 @@ pub struct PictureMaps {
 }
 
 impl PictureMaps {
-    /// The maps of one picture.
+    /// The maps of one image.
     ///
     /// # Shapes
     ///
@@ -37,7 +37,7 @@ impl PictureMaps {
     ///
     /// # Errors
     ///
-    /// Those of [`SegmentationBatch::new`]; [`mbls_core::Error::Shape`] for a picture without pixels, or of more than 2^32 - 1 rows
+    /// Those of [`SegmentationBatch::new`]; [`mbls_core::Error::Shape`] for an image without pixels, or of more than 2^32 - 1 rows
     /// or columns.
     pub fn new<'a>(
         logits: impl Into<ScoreSlice<'a>>,
@@ -63,7 +63,7 @@ impl PictureMaps {
         Ok(Self { width: columns, height: rows, confidences, errors })
     }
 
-    /// The maps of the pictures of a batch, in their order.
+    /// The maps of the images of a batch, in their order.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
-//! What is measured of dense predictions, picture by picture: no logits are kept.
+//! What is measured of dense predictions, image by image: no logits are kept.
 //!
-//! [`SegmentationMetrics`] adapts the exact accumulators of [`mbls_core::metric`] to pictures: one pass gives overlap, calibration
-//! by the pooled and the published protocol, calibration by class, by picture and by distance from the class boundaries.
-//! [`PictureMaps`] shows one picture's confidence and errors.
+//! [`SegmentationMetrics`] adapts the exact accumulators of [`mbls_core::metric`] to images: one pass gives overlap, calibration
+//! by the pooled and the published protocol, calibration by class, by image and by distance from the class boundaries.
+//! [`PictureMaps`] shows one image's confidence and errors.
 
 mod accumulator;
 mod bands;

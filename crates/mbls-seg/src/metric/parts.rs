@@ -7,7 +7,7 @@ use mbls_core::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// What is kept of pixels, whatever their picture.
+/// What is kept of pixels, whatever their image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PixelState {
@@ -56,7 +56,7 @@ impl PixelState {
         self.nll.size() + classwise + confusion + self.reliability.size()
     }
 
-    /// Those of one picture, on all threads of the current rayon pool; `first` is the index of its first pixel among the batch's.
+    /// Those of one image, on all threads of the current rayon pool; `first` is the index of its first pixel among the batch's.
     pub(super) fn of_picture(
         picture: SegmentationBatch<'_>,
         labels: Labels<'_>,

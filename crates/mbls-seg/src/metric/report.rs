@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 /// The metrics of a segmentation on a data set. What is undefined, since no pixel says anything of it, is `None`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SegmentationReport {
-    /// Number of pictures.
+    /// Number of images.
     pub pictures: u64,
-    /// Pictures of void alone: they are in nothing else.
+    /// Images of void alone: they are in nothing else.
     pub void_pictures: u64,
     /// Number of pixels that count.
     pub pixels: u64,
@@ -24,13 +24,13 @@ pub struct SegmentationReport {
     pub calibration: Option<PooledReport>,
     /// The published protocol, where it was asked for.
     pub published: Option<PublishedReport>,
-    /// By class.
+    /// What was measured of each class, in their order.
     pub classes: Vec<ClassReport>,
     /// By distance from the class boundaries.
     pub bands: Vec<BandReport>,
-    /// Expected calibration errors of single pictures.
+    /// Expected calibration errors of single images.
     pub picture_ece: Option<Quantiles>,
-    /// By picture, in the order of their indices.
+    /// By image, in the order of their indices.
     pub by_picture: Vec<PictureReport>,
 }
 
@@ -79,7 +79,7 @@ pub struct PooledReport {
     pub reliability: Reliability,
 }
 
-/// The published protocol: calibration per batch, without pixels of label 0, meaned over batches by their pixels.
+/// The published protocol: calibration per batch, without pixels of label 0, averaged over batches by their pixels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PublishedReport {
     /// The means; `None` where no batch had a pixel that counts.
@@ -90,7 +90,7 @@ pub struct PublishedReport {
     pub empty_batches: u64,
 }
 
-/// One class.
+/// What was measured of one class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassReport {
     /// Pixels of this label.
@@ -129,13 +129,13 @@ pub struct BandReport {
     pub confidence: Option<f64>,
     /// Expected calibration error of the confidence.
     pub ece: Option<f64>,
-    /// Intersection over union within the band, meaned over the classes that are in it.
+    /// Intersection over union within the band, averaged over the classes that are in it.
     pub mean_iou: Option<f64>,
     /// Confidence and accuracy in bins.
     pub reliability: Option<Reliability>,
 }
 
-/// One picture. [`SegmentationMetrics::reliability_of`](super::SegmentationMetrics::reliability_of) has its diagram.
+/// One image. [`SegmentationMetrics::reliability_of`](super::SegmentationMetrics::reliability_of) has its diagram.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PictureReport {
     /// Its place in the data set.

@@ -18,7 +18,7 @@ fn agree<T: PartialEq + std::fmt::Debug>(what: &str, left: T, right: T) -> Resul
     if left == right { Ok(()) } else { Err(invalid(format!("{what}: {left:?} and {right:?}"))) }
 }
 
-/// Every part has checked itself when it was read; here they are held against each other.
+/// Every part has checked itself when it was read; here they are compared with each other.
 impl TryFrom<Saved<State>> for SegmentationMetrics {
     type Error = Error;
 

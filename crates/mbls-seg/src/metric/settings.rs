@@ -14,7 +14,7 @@ pub struct SegmentationSettings {
     pub bands: DistanceBands,
     /// Whether the border of void is a boundary.
     pub void_edges: VoidEdges,
-    /// Whether the probabilities of all classes are held against their labels, which takes as long as all else.
+    /// Whether the probabilities of all classes are compared with their labels, which takes as long as all else.
     pub classwise: bool,
     /// Whether the published protocol is computed beside the pooled one, for another look at the pixels whose label is not 0.
     pub published: bool,

@@ -1,11 +1,11 @@
 use serde::{Deserialize, Serialize};
 
-/// Mean and quantiles of numbers, one per picture.
+/// Mean and quantiles of numbers, one per image.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Quantiles {
     /// How many there are, at least 1.
     pub count: usize,
-    /// Their mean: every picture weighs the same, whatever its size.
+    /// Their mean: every image weighs the same, whatever its size.
     pub mean: f64,
     /// The least.
     pub min: f64,
@@ -41,7 +41,7 @@ impl Quantiles {
         };
         Some(Self {
             count: sorted.len(),
-            // Of the sorted numbers, so that their order is no part of it.
+            // Of the sorted numbers, so that their order is not part of it.
             mean: sorted.iter().sum::<f64>() / sorted.len() as f64,
             min,
             lower_quartile: at(0.25),

@@ -4,7 +4,7 @@ use mbls_core::metric::{Labels, Metric};
 use mbls_core::{Error, Result};
 
 impl SegmentationMetrics {
-    /// Adds a batch of pictures that a network's tensors hold, on any device.
+    /// Adds a batch of images that a network's tensors hold, on any device.
     ///
     /// Logits in f32 on the CPU are read where they are; others are converted first.
     ///

@@ -2,10 +2,9 @@
 
 use super::deeplabv3::AUXILIARY;
 use super::{DROPOUT, DeepLabV3, DeepLabV3Config, DeepLabV3Plus, DeepLabV3PlusConfig, Origin, UNet, UNetConfig};
-use candle_core::{Result, bail};
 use candle_nn::{ModuleT, VarBuilder};
 use mbls_data::Error;
-use mbls_nn::{Checkpoint, Dropout, ParamStore};
+use mbls_nn::{Checkpoint, Dropout, ParamStore, Result};
 use mbls_vision::model::pretrained::{self, Head, Pretrained};
 use std::fmt;
 use std::str::FromStr;
@@ -88,7 +87,7 @@ impl Architecture {
         self.depth
     }
 
-    /// Its shape for pictures of this many channels.
+    /// Its shape for images of this many channels.
     ///
     /// # Errors
     ///
@@ -128,21 +127,15 @@ impl Network {
     ///
     /// Where a field is out of its range, the builder has no such tensors, or dropout is asked for where there is no place for it.
     pub fn build(self, options: Options, vb: VarBuilder) -> Result<Box<dyn ModuleT + Send + Sync>> {
-        macro_rules! with_dropout {
-            ($network:expr) => {{
-                let network = $network;
-                match options.dropout {
-                    Some(dropout) => Ok(Box::new(network.with_dropout(dropout))),
-                    None => Ok(Box::new(network)),
-                }
-            }};
-        }
-        match self {
-            Self::DeepLabV3(config) => with_dropout!(DeepLabV3::new(config, vb)?),
-            Self::DeepLabV3Plus(config) => with_dropout!(DeepLabV3Plus::new(config, vb)?),
-            Self::UNet(_) if options.dropout.is_some() => bail!("U-Net: dropout, expected none"),
-            Self::UNet(config) => Ok(Box::new(UNet::new(config, vb)?)),
-        }
+        let Options { dropout } = options;
+        Ok(match self {
+            Self::DeepLabV3(config) => Box::new(DeepLabV3::new(config, vb)?.with_dropout(dropout)),
+            Self::DeepLabV3Plus(config) => Box::new(DeepLabV3Plus::new(config, vb)?.with_dropout(dropout)),
+            Self::UNet(_) if dropout.is_some() => {
+                return Err(mbls_nn::Error::network("U-Net", "dropout", "given", "none"));
+            }
+            Self::UNet(config) => Box::new(UNet::new(config, vb)?),
+        })
     }
 
     /// The dropout of the original; `None` where it has none.
@@ -177,7 +170,7 @@ impl Network {
     /// # Errors
     ///
     /// As [`pretrained::load`].
-    pub fn load(&self, store: &ParamStore, checkpoint: &Checkpoint, choice: Head) -> mbls_nn::Result<Pretrained> {
+    pub fn load(&self, store: &ParamStore, checkpoint: &Checkpoint, choice: Head) -> Result<Pretrained> {
         pretrained::load_beside(store, checkpoint, self.head(), &[AUXILIARY, "classification_head"], choice)
     }
 
@@ -186,7 +179,7 @@ impl Network {
     /// # Errors
     ///
     /// As [`pretrained::load_encoder`].
-    pub fn load_encoder(&self, store: &ParamStore, checkpoint: &Checkpoint) -> mbls_nn::Result<Pretrained> {
+    pub fn load_encoder(&self, store: &ParamStore, checkpoint: &Checkpoint) -> Result<Pretrained> {
         pretrained::load_encoder(store, self.encoder(), checkpoint, "fc")
     }
 }
@@ -195,9 +188,7 @@ impl FromStr for Architecture {
     type Err = Error;
 
     fn from_str(name: &str) -> mbls_data::Result<Self> {
-        let known = || Self::all().map(|architecture| architecture.to_string()).collect::<Vec<_>>().join(", ");
-        let found = Self::all().find(|architecture| architecture.to_string() == name);
-        found.ok_or_else(|| Error::value("model", format!("one of {}", known()), format!("{name:?}")))
+        Ok(mbls_io::by_name("model", Self::all(), name)?)
     }
 }
 

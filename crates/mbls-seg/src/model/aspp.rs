@@ -3,14 +3,14 @@
 use super::block::{Block, BlockShape};
 use super::classifier::resize;
 use super::{check_size, size_of};
-use candle_core::{Module, Result, Tensor, bail};
+use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{AdaptiveAvgPool2d, Dropout};
+use mbls_nn::{AdaptiveAvgPool2d, Dropout, Error};
 
 /// Shape of the spatial pyramid of [`DeepLabV3`](super::DeepLabV3) and [`DeepLabV3Plus`](super::DeepLabV3Plus): what looks at the
 /// encoder's result from several distances at once.
 ///
-/// Side by side stand a 1x1 convolution, a 3x3 one for each of `rates`, dilated by it, and the mean over the picture behind a 1x1 convolution;
+/// Side by side stand a 1x1 convolution, a 3x3 one for each of `rates`, dilated by it, and the mean over the image behind a 1x1 convolution;
 /// another 1x1 convolution mixes them. Batch norm and ReLU follow each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AsppConfig {
@@ -23,10 +23,11 @@ pub struct AsppConfig {
 }
 
 impl AsppConfig {
-    pub(super) fn validate(&self, network: &str) -> Result<()> {
+    pub(super) fn validate(&self, network: &'static str) -> mbls_nn::Result<()> {
         check_size(network, "channels", self.channels)?;
         if self.rates.is_empty() || self.rates.len() > 16 {
-            bail!("{network}: rates = {:?}, expected 1 to 16 of them", self.rates);
+            let rates = format!("{:?}", self.rates);
+            return Err(Error::network(network, "rates", rates, "1 to 16 of them"));
         }
         self.rates.iter().try_for_each(|&rate| check_size(network, "a rate", rate))
     }
@@ -57,8 +58,8 @@ impl Aspp {
         Ok(Self { convolutions, pooled, project, dropout: None })
     }
 
-    pub(super) fn set_dropout(&mut self, dropout: Dropout) {
-        self.dropout = Some(dropout);
+    pub(super) fn set_dropout(&mut self, dropout: Option<Dropout>) {
+        self.dropout = dropout;
     }
 }
 

@@ -5,7 +5,7 @@ use candle_core::{Module, Result, Tensor};
 use candle_nn::VarBuilder;
 use mbls_nn::{Bilinear2d, Conv2d, ConvConfig, ConvInit};
 
-/// A convolution with bias, whose result is brought to the size of the picture by bilinear interpolation.
+/// A convolution with bias, whose result is brought to the size of the image by bilinear interpolation.
 #[derive(Clone, Debug)]
 pub(super) struct Classifier {
     conv: Conv2d,

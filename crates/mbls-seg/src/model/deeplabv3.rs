@@ -6,7 +6,7 @@ use super::classifier::Classifier;
 use super::{Origin, check_size, dilate, size_of};
 use candle_core::{Result, Tensor, bail};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{ConvInit, Dropout};
+use mbls_nn::{ConvInit, Dropout, Error};
 use mbls_vision::model::{ResNetConfig, ResNetEncoder};
 
 const NAME: &str = "DeepLabV3";
@@ -22,7 +22,7 @@ pub struct DeepLabV3Config {
     pub origin: Origin,
     /// Whether a second classifier sits on the stage before the last, to be trained along: torchvision's `aux_loss`.
     pub auxiliary: bool,
-    /// Number of classes.
+    /// Number of logits for a pixel, 1 to 65536.
     pub classes: usize,
 }
 
@@ -32,14 +32,14 @@ impl DeepLabV3Config {
     ///
     /// # Errors
     ///
-    /// Where there is no encoder of `depth` layers.
-    pub fn new(origin: Origin, depth: usize, classes: usize) -> Result<Self> {
+    /// [`mbls_nn::Error::Network`] where there is no encoder of `depth` layers.
+    pub fn new(origin: Origin, depth: usize, classes: usize) -> mbls_nn::Result<Self> {
         let aspp = AsppConfig { channels: 256, rates: Vec::new(), separable: false };
         let config = Self { encoder: ResNetConfig::torchvision(depth, 0)?, aspp, origin, auxiliary: false, classes };
         config.with_output_stride(8)
     }
 
-    /// The same with another number of the picture's rows for one of the encoder's result, 8 or 16, and the rates of the paper for it:
+    /// The same with another number of the image's rows for one of the encoder's result, 8 or 16, and the rates of the paper for it:
     /// 12, 24 and 36 or half of that.
     ///
     /// segmentation_models_pytorch leaves the rates at 12, 24 and 36; set [`rates`](AsppConfig::rates) to them for its checkpoints
@@ -48,7 +48,7 @@ impl DeepLabV3Config {
     /// # Errors
     ///
     /// Where it is another number.
-    pub fn with_output_stride(mut self, output_stride: usize) -> Result<Self> {
+    pub fn with_output_stride(mut self, output_stride: usize) -> mbls_nn::Result<Self> {
         dilate(NAME, &mut self.encoder, output_stride, self.origin.dilation())?;
         self.aspp.rates = [12, 24, 36].map(|rate| rate * 8 / output_stride).to_vec();
         Ok(self)
@@ -58,30 +58,32 @@ impl DeepLabV3Config {
     ///
     /// # Errors
     ///
-    /// Where one is out of its range, with its name.
-    pub fn validate(&self) -> Result<()> {
+    /// [`mbls_nn::Error::Network`] for the first that is out of its range.
+    pub fn validate(&self) -> mbls_nn::Result<()> {
         self.encoder.validate()?;
         self.aspp.validate(NAME)?;
         check_size(NAME, "classes", self.classes)?;
         if self.auxiliary && self.origin != Origin::Torchvision {
-            bail!("{NAME}: auxiliary with names of {:?}, expected Torchvision's", self.origin);
+            let found = format!("true with names of {:?}", self.origin);
+            return Err(Error::network(NAME, "auxiliary", found, "names of Torchvision"));
         }
         if self.auxiliary && self.encoder.stages.len() < 2 {
-            bail!("{NAME}: auxiliary on an encoder of one stage, expected at least 2");
+            let expected = "an encoder of at least 2 stages";
+            return Err(Error::network(NAME, "auxiliary", "true on an encoder of one stage", expected));
         }
         Ok(())
     }
 }
 
 /// DeepLabV3: a residual network whose last stages are dilated, a spatial pyramid ([`AsppConfig`]), a 3x3 convolution, a classifier
-/// of every pixel, and bilinear interpolation to the picture's size.
+/// of every pixel, and bilinear interpolation to the image's size.
 ///
 /// Dropout follows the pyramid where [`with_dropout`](Self::with_dropout) says so; the originals' is [`DROPOUT`](super::DROPOUT).
 ///
 /// # Shapes
 ///
 /// `[N, in_channels, H, W]` to `[N, classes, H, W]` for any H and W, where segmentation_models_pytorch demands multiples of the output
-/// stride. In training N is at least 2, because the pyramid normalises one value of each picture. [`Origin`] lists the parameters.
+/// stride. In training N is at least 2, because the pyramid normalises one value of each image. [`Origin`] lists the parameters.
 ///
 /// # References
 ///
@@ -124,8 +126,8 @@ impl DeepLabV3 {
     ///
     /// # Errors
     ///
-    /// Where a field of `config` is out of its range, or the builder has no such tensors.
-    pub fn new(config: DeepLabV3Config, vb: VarBuilder) -> Result<Self> {
+    /// [`mbls_nn::Error::Network`] where a field of `config` is out of its range; what candle reports where the builder has no such tensors.
+    pub fn new(config: DeepLabV3Config, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let (names, align_corners) = (config.origin.names(), config.origin.align_corners());
         let encoder = ResNetEncoder::new(&config.encoder, vb.pp(names.encoder))?;
@@ -137,25 +139,26 @@ impl DeepLabV3 {
             Classifier::new([features, config.classes], 1, ConvInit::TorchUniform, align_corners, vb)
         };
         let main = classifier(inner, vb.pp(names.classifier))?;
-        let auxiliary = match config.auxiliary {
-            true => {
-                let (inputs, vb) = (channels[channels.len() - 2], vb.pp(AUXILIARY));
-                let inner = (inputs / 4).max(1);
-                let block = Block::sequence(BlockShape::new([inputs, inner], 3), vb.clone())?;
-                Some(Auxiliary { block, dropout: None, classifier: classifier(inner, vb.pp("4"))? })
-            }
-            false => None,
+        let auxiliary = if config.auxiliary {
+            let (inputs, vb) = (channels[channels.len() - 2], vb.pp(AUXILIARY));
+            let inner = (inputs / 4).max(1);
+            let block = Block::sequence(BlockShape::new([inputs, inner], 3), vb.clone())?;
+            Some(Auxiliary { block, dropout: None, classifier: classifier(inner, vb.pp("4"))? })
+        } else {
+            None
         };
         Ok(Self { encoder, aspp, last, classifier: main, auxiliary, config })
     }
 
-    /// The network with dropout after its pyramid; a clone of `dropout` knows the position of its masks.
-    pub fn with_dropout(mut self, dropout: Dropout) -> Self {
-        self.aspp.set_dropout(dropout);
+    /// Returns the network with this dropout after its pyramid, or with none; a clone of it knows the position of its masks.
+    #[must_use]
+    pub fn with_dropout(mut self, dropout: impl Into<Option<Dropout>>) -> Self {
+        self.aspp.set_dropout(dropout.into());
         self
     }
 
     /// The network with dropout before its auxiliary classifier, if it has one; torchvision's is 0.1.
+    #[must_use]
     pub fn with_auxiliary_dropout(mut self, dropout: Dropout) -> Self {
         if let Some(auxiliary) = &mut self.auxiliary {
             auxiliary.dropout = Some(dropout);

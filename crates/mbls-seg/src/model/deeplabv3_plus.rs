@@ -20,7 +20,7 @@ pub struct DeepLabV3PlusConfig {
     pub aspp: AsppConfig,
     /// Channels that the first stage's result is narrowed to before it joins the pyramid's.
     pub low_level: usize,
-    /// Number of classes.
+    /// Number of logits for a pixel, 1 to 65536.
     pub classes: usize,
 }
 
@@ -30,20 +30,20 @@ impl DeepLabV3PlusConfig {
     ///
     /// # Errors
     ///
-    /// Where there is no encoder of `depth` layers.
-    pub fn new(depth: usize, classes: usize) -> Result<Self> {
+    /// [`mbls_nn::Error::Network`] where there is no encoder of `depth` layers.
+    pub fn new(depth: usize, classes: usize) -> mbls_nn::Result<Self> {
         let aspp = AsppConfig { channels: 256, rates: vec![12, 24, 36], separable: true };
         Self { encoder: ResNetConfig::torchvision(depth, 0)?, aspp, low_level: 48, classes }.with_output_stride(16)
     }
 
-    /// The same with another number of the picture's rows for one of the encoder's result: 8 or 16.
+    /// The same with another number of the image's rows for one of the encoder's result: 8 or 16.
     ///
     /// The rates stay; in the paper those of output stride 16 are 6, 12 and 18.
     ///
     /// # Errors
     ///
     /// Where it is another number.
-    pub fn with_output_stride(mut self, output_stride: usize) -> Result<Self> {
+    pub fn with_output_stride(mut self, output_stride: usize) -> mbls_nn::Result<Self> {
         dilate(NAME, &mut self.encoder, output_stride, StageDilation::Throughout)?;
         Ok(self)
     }
@@ -52,8 +52,8 @@ impl DeepLabV3PlusConfig {
     ///
     /// # Errors
     ///
-    /// Where one is out of its range, with its name.
-    pub fn validate(&self) -> Result<()> {
+    /// [`mbls_nn::Error::Network`] for the first that is out of its range.
+    pub fn validate(&self) -> mbls_nn::Result<()> {
         self.encoder.validate()?;
         self.aspp.validate(NAME)?;
         check_size(NAME, "low_level", self.low_level)?;
@@ -69,7 +69,7 @@ impl DeepLabV3PlusConfig {
 /// # Shapes
 ///
 /// `[N, in_channels, H, W]` to `[N, classes, H, W]` for any H and W, where segmentation_models_pytorch demands multiples of the output
-/// stride. In training N is at least 2, because the pyramid normalises one value of each picture. Parameters `encoder`, `decoder.aspp.0`
+/// stride. In training N is at least 2, because the pyramid normalises one value of each image. Parameters `encoder`, `decoder.aspp.0`
 /// (the pyramid), `decoder.aspp.{1,2}`, `decoder.block1` (of the first stage), `decoder.block2`, `segmentation_head.0`.
 ///
 /// # References
@@ -105,8 +105,8 @@ impl DeepLabV3Plus {
     ///
     /// # Errors
     ///
-    /// Where a field of `config` is out of its range, or the builder has no such tensors.
-    pub fn new(config: DeepLabV3PlusConfig, vb: VarBuilder) -> Result<Self> {
+    /// [`mbls_nn::Error::Network`] where a field of `config` is out of its range; what candle reports where the builder has no such tensors.
+    pub fn new(config: DeepLabV3PlusConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let encoder = ResNetEncoder::new(&config.encoder, vb.pp("encoder"))?;
         let (channels, decoder) = (encoder.channels(), vb.pp("decoder"));
@@ -122,9 +122,10 @@ impl DeepLabV3Plus {
         Ok(Self { encoder, aspp, after, low_level, fuse, classifier, config })
     }
 
-    /// The network with dropout after its pyramid; a clone of `dropout` knows the position of its masks.
-    pub fn with_dropout(mut self, dropout: Dropout) -> Self {
-        self.aspp.set_dropout(dropout);
+    /// Returns the network with this dropout after its pyramid, or with none; a clone of it knows the position of its masks.
+    #[must_use]
+    pub fn with_dropout(mut self, dropout: impl Into<Option<Dropout>>) -> Self {
+        self.aspp.set_dropout(dropout.into());
         self
     }
 

@@ -20,7 +20,8 @@ pub use deeplabv3_plus::{DeepLabV3Plus, DeepLabV3PlusConfig};
 pub use origin::Origin;
 pub use unet::{UNet, UNetConfig};
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{Result, Tensor};
+use mbls_nn::Error;
 use mbls_vision::model::{ResNetConfig, StageDilation};
 
 /// The dropout of the originals' spatial pyramid.
@@ -29,26 +30,31 @@ pub const DROPOUT: f64 = 0.5;
 /// Wide enough for every network; keeps sums and products of sizes from overflowing.
 const WIDEST: usize = 1 << 16;
 
-fn check_size(network: &str, field: &str, value: usize) -> Result<()> {
+fn check_size(network: &'static str, field: &'static str, value: usize) -> mbls_nn::Result<()> {
     if !(1..=WIDEST).contains(&value) {
-        bail!("{network}: {field} = {value}, expected 1 to {WIDEST}");
+        return Err(Error::network(network, field, value, format_args!("1 to {WIDEST}")));
     }
     Ok(())
 }
 
-/// Has the last stages look further in place of halving, so that a picture has `output_stride` rows for one of the last stage.
-fn dilate(network: &str, encoder: &mut ResNetConfig, output_stride: usize, how: StageDilation) -> Result<()> {
+/// Has the last stages look further in place of halving, so that an image has `output_stride` rows for one of the last stage.
+fn dilate(
+    network: &'static str,
+    encoder: &mut ResNetConfig,
+    output_stride: usize,
+    how: StageDilation,
+) -> mbls_nn::Result<()> {
     let halved = match output_stride {
         8 => 2,
         16 => 3,
-        _ => bail!("{network}: output_stride = {output_stride}, expected 8 or 16"),
+        _ => return Err(Error::network(network, "output_stride", output_stride, "8 or 16")),
     };
     let stage = |i| if i < halved { StageDilation::Stride } else { how };
     encoder.dilation = (0..encoder.stages.len()).map(stage).collect();
     Ok(())
 }
 
-/// Rows and columns of pictures or maps `[N, C, H, W]`.
+/// Rows and columns of images or maps `[N, C, H, W]`.
 fn size_of(x: &Tensor) -> Result<[usize; 2]> {
     let (_, _, height, width) = x.dims4()?;
     Ok([height, width])

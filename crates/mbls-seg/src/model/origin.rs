@@ -3,7 +3,7 @@
 use mbls_vision::model::StageDilation;
 
 /// Whose [`DeepLabV3`](super::DeepLabV3) it is: the names of its parameters, how its encoder is dilated, and how its logits are
-/// brought to the picture's size.
+/// brought to the image's size.
 ///
 /// | | encoder | spatial pyramid | convolution, batch norm | classifier | dilation | upsampling |
 /// |---|---|---|---|---|---|---|
@@ -12,9 +12,9 @@ use mbls_vision::model::StageDilation;
 /// | `Torchvision` | `backbone` | `classifier.0` | `classifier.1`, `classifier.2` | `classifier.4` | after a stage's first block | edges coincide |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// segmentation_models_pytorch since its decoder has named parts; held to 0.6.0.
+    /// segmentation_models_pytorch since its decoder has named parts; tested against 0.6.0.
     Smp,
-    /// segmentation_models_pytorch while its decoder was a sequence; held to 0.2.1, which the published code of MbLS asks for.
+    /// segmentation_models_pytorch while its decoder was a sequence; tested against 0.2.1, which the published code of MbLS asks for.
     SmpSequential,
     /// torchvision.
     Torchvision,
@@ -48,7 +48,7 @@ impl Origin {
         }
     }
 
-    /// Whether the centres of the corner pixels coincide when logits are brought to the picture's size.
+    /// Whether the centres of the corner pixels coincide when logits are brought to the image's size.
     pub(super) fn align_corners(self) -> bool {
         self != Self::Torchvision
     }

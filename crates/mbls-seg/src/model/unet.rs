@@ -5,7 +5,7 @@ use super::classifier::Classifier;
 use super::{check_size, size_of};
 use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{ConvInit, Nearest2d};
+use mbls_nn::{ConvInit, Error, Nearest2d};
 use mbls_vision::model::{ResNetConfig, ResNetEncoder};
 
 const NAME: &str = "U-Net";
@@ -17,7 +17,7 @@ pub struct UNetConfig {
     pub encoder: ResNetConfig,
     /// Channels of the decoder's blocks, of which there is one for each stage of the encoder and one for its stem.
     pub decoder: Vec<usize>,
-    /// Number of classes.
+    /// Number of logits for a pixel, 1 to 65536.
     pub classes: usize,
 }
 
@@ -27,8 +27,8 @@ impl UNetConfig {
     ///
     /// # Errors
     ///
-    /// Where there is no encoder of `depth` layers.
-    pub fn new(depth: usize, classes: usize) -> Result<Self> {
+    /// [`mbls_nn::Error::Network`] where there is no encoder of `depth` layers.
+    pub fn new(depth: usize, classes: usize) -> mbls_nn::Result<Self> {
         let decoder = vec![256, 128, 64, 32, 16];
         Ok(Self { encoder: ResNetConfig::torchvision(depth, 0)?, decoder, classes })
     }
@@ -37,13 +37,14 @@ impl UNetConfig {
     ///
     /// # Errors
     ///
-    /// Where one is out of its range, with its name.
-    pub fn validate(&self) -> Result<()> {
+    /// [`mbls_nn::Error::Network`] for the first that is out of its range.
+    pub fn validate(&self) -> mbls_nn::Result<()> {
         self.encoder.validate()?;
         let expected = self.encoder.stages.len() + 1;
         if self.decoder.len() != expected {
             let stages = expected - 1;
-            bail!("{NAME}: decoder = {:?}, expected {expected} blocks on {stages} stages and a stem", self.decoder);
+            let expected = format!("{expected} blocks on {stages} stages and a stem");
+            return Err(Error::network(NAME, "decoder", format_args!("{:?}", self.decoder), expected));
         }
         self.decoder.iter().try_for_each(|&channels| check_size(NAME, "a decoder's channels", channels))?;
         check_size(NAME, "classes", self.classes)
@@ -51,7 +52,7 @@ impl UNetConfig {
 }
 
 /// U-Net with a residual network as encoder: step by step the deepest features are brought to the size of those before by the nearest
-/// pixel, joined with these, and pass two 3x3 convolutions; at the picture's size a 3x3 convolution classifies.
+/// pixel, joined with these, and pass two 3x3 convolutions; at the image's size a 3x3 convolution classifies.
 ///
 /// # Shapes
 ///
@@ -88,15 +89,15 @@ impl UNet {
     ///
     /// # Errors
     ///
-    /// Where a field of `config` is out of its range, or the builder has no such tensors.
-    pub fn new(config: UNetConfig, vb: VarBuilder) -> Result<Self> {
+    /// [`mbls_nn::Error::Network`] where a field of `config` is out of its range; what candle reports where the builder has no such tensors.
+    pub fn new(config: UNetConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let encoder = ResNetEncoder::new(&config.encoder, vb.pp("encoder"))?;
         let mut channels = encoder.channels().into_iter().rev();
         let mut inputs = channels.next().unwrap_or_default();
         let mut blocks = Vec::new();
         for (i, &outputs) in config.decoder.iter().enumerate() {
-            // Nothing is joined at the picture's own size.
+            // Nothing is joined at the image's own size.
             let joined = inputs + channels.next().unwrap_or(0);
             let vb = vb.pp(format!("decoder.blocks.{i}"));
             let block = |inputs: usize, name: &str| {

@@ -7,7 +7,7 @@ use mbls_vision::Image;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-/// Changes brightness and contrast of the picture, now and then, as albumentations' `RandomBrightnessContrast`: see
+/// Changes brightness and contrast of the image, now and then, as albumentations' `RandomBrightnessContrast`: see
 /// [`adjust_brightness_contrast`], `factor` drawn uniformly from `1 - contrast..=1 + contrast`, `shift` from `-brightness..=brightness`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

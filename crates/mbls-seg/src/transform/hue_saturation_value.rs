@@ -8,7 +8,7 @@ use mbls_vision::Image;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-/// Shifts hue, saturation and value of the picture, now and then, as albumentations' `HueSaturationValue`: see [`shift_hsv`], each
+/// Shifts hue, saturation and value of the image, now and then, as albumentations' `HueSaturationValue`: see [`shift_hsv`], each
 /// shift drawn uniformly from `-x..=x`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,8 +35,8 @@ fn thirty() -> f64 {
     30.0
 }
 
-/// Shifts the colours of a picture in OpenCV's 8-bit HSV: `(hue + shift) mod 180`; saturation and value cut off to 0..=255; each to the
-/// whole number below. Without any shift the picture stays as it is, and so does one that has not three channels.
+/// Shifts the colours of an image in OpenCV's 8-bit HSV: `(hue + shift) mod 180`; saturation and value cut off to 0..=255; each to the
+/// whole number below. Without any shift the image stays as it is, and so does one that has not three channels.
 pub fn shift_hsv(image: &mut Image, [hue, saturation, value]: [f64; 3]) {
     let plane = image.height * image.width;
     if image.channels != 3 || plane == 0 || [hue, saturation, value] == [0.0; 3] {

@@ -6,7 +6,7 @@ use crate::dataset::SegmentationSample;
 use mbls_data::{Result, Seed};
 use serde::{Deserialize, Serialize};
 
-/// One transform of a picture and its mask, a pure function of the sample and a seed; a list of them is a pipeline.
+/// One transform of an image and its mask, a pure function of the sample and a seed; a list of them is a pipeline.
 ///
 /// In settings `kind` names it, the rest is what the type of that name takes:
 ///
@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 /// let sample = apply_all(&settings.transforms, sample, Seed(1))?;
 /// assert_eq!(sample.size(), [8, 8]);
 /// assert_eq!(common_size(&settings.transforms), Some([8, 8]));
-/// // 4 x 6 of the picture, and a border around it.
+/// // 4 x 6 of the image, and a border around it.
 /// assert_eq!(sample.mask.valid_pixels(), 24);
 /// assert_eq!((sample.image.pixels[0], sample.mask.classes[0]), (0, VOID));
 /// assert!(toml::from_str::<Settings>(r#"transforms = [{ kind = "pad", sise = 8 }]"#).is_err());
@@ -113,7 +113,7 @@ impl JointTransform {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed, a sample whose mask is not of its picture's size or that does not
+    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed, a sample whose mask is not of its image's size or that does not
     /// fit, such as one smaller than a crop of it, and a result of more than 89,478,485 pixels.
     pub fn apply(&self, sample: SegmentationSample, seed: Seed) -> Result<SegmentationSample> {
         self.validate()?;

@@ -6,7 +6,7 @@ use mbls_data::{Result, Seed};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-/// Turns picture and mask left to right, with a probability.
+/// Turns image and mask left to right, with a probability.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HorizontalFlip {

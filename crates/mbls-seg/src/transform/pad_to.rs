@@ -6,7 +6,7 @@ use mbls_data::{Result, Seed};
 use mbls_vision::Image;
 use serde::{Deserialize, Serialize};
 
-/// Adds a border where a side is below `size`, of one value around the picture and of [`VOID`] around the mask.
+/// Adds a border where a side is below `size`, of one value around the image and of [`VOID`] around the mask.
 ///
 /// Of `d` rows that are missing, `floor(d / 2)` go above, the rest below, as albumentations' `PadIfNeeded` has it; columns alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub struct PadTo {
     /// The least height and width of the result.
     pub size: usize,
-    /// The border's value in every channel of the picture.
+    /// The border's value in every channel of the image.
     #[serde(default)]
     pub value: u8,
 }

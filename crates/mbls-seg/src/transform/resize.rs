@@ -1,11 +1,11 @@
-//! Another size, for pictures and masks.
+//! Another size, for images and masks.
 
 use super::step::checked;
 use crate::dataset::{Mask, SegmentationSample};
 use mbls_data::{Result, Seed};
 use mbls_vision::transform::{ImageTransform, Resize, Size};
 
-/// The sample in another size: the picture with bilinear interpolation between four neighbours, the mask with the nearest one.
+/// The sample in another size: the image with bilinear interpolation between four neighbours, the mask with the nearest one.
 pub(super) fn resize(name: &str, sample: SegmentationSample, size: [usize; 2]) -> Result<SegmentationSample> {
     checked(name, size)?;
     if size == sample.size() {

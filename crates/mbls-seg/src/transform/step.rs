@@ -50,9 +50,10 @@ pub(super) fn validate_side(name: &str, side: usize) -> Result<()> {
 
 /// An error where a number in settings is not in `least..=most`.
 pub(super) fn validate_number(name: &str, setting: &str, value: f64, [least, most]: [f64; 2]) -> Result<()> {
-    match least <= value && value <= most {
-        true => Ok(()),
-        false => Err(Error::value(format!("{name}: {setting}"), format!("{least}..={most}"), value)),
+    if least <= value && value <= most {
+        Ok(())
+    } else {
+        Err(Error::value(format!("{name}: {setting}"), format!("{least}..={most}"), value))
     }
 }
 

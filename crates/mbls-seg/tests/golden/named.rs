@@ -59,7 +59,7 @@ pub(crate) fn has_auxiliary(options: &Value) -> bool {
 pub(crate) fn build(network: Network, vb: VarBuilder) -> Result<Box<dyn ModuleT + Send + Sync>> {
     match network {
         Network::DeepLabV3(config) if config.auxiliary => Ok(Box::new(Both(DeepLabV3::new(config, vb)?))),
-        other => other.build(Options::default(), vb),
+        other => Ok(other.build(Options::default(), vb)?),
     }
 }
 

@@ -92,6 +92,11 @@ fn output_strides_have_the_rates_of_the_papers_and_of_the_originals() -> Result<
     Ok(())
 }
 
+/// What went wrong, if anything did.
+fn message<T, E: std::fmt::Display>(result: std::result::Result<T, E>) -> Option<String> {
+    result.err().map(|error| error.to_string())
+}
+
 #[test]
 fn settings_out_of_range_are_named() -> Result<()> {
     let deeplab = || DeepLabV3Config::new(Origin::Smp, 18, 2);
@@ -99,7 +104,7 @@ fn settings_out_of_range_are_named() -> Result<()> {
     let mut case = |change: &dyn Fn(&mut DeepLabV3Config), expected: &'static str| -> Result<()> {
         let mut config = deeplab()?;
         change(&mut config);
-        cases.push((DeepLabV3::new(config, store().var_builder()).map(drop), expected));
+        cases.push((message(DeepLabV3::new(config, store().var_builder())), expected));
         Ok(())
     };
     case(&|c| c.classes = 0, "DeepLabV3: classes = 0, expected 1 to 65536")?;
@@ -107,34 +112,35 @@ fn settings_out_of_range_are_named() -> Result<()> {
     case(&|c| c.aspp.rates = vec![], "DeepLabV3: rates = [], expected 1 to 16")?;
     case(&|c| c.aspp.rates = vec![1, usize::MAX], "DeepLabV3: a rate = 18446744073709551615")?;
     case(&|c| c.encoder.in_channels = 0, "in_channels = 0")?;
-    case(&|c| c.auxiliary = true, "DeepLabV3: auxiliary with names of Smp")?;
+    case(&|c| c.auxiliary = true, "DeepLabV3: auxiliary = true with names of Smp")?;
     let plus = |change: fn(&mut DeepLabV3PlusConfig)| {
-        let mut config = DeepLabV3PlusConfig::new(18, 2)?;
+        let mut config = DeepLabV3PlusConfig::new(18, 2).expect("settings in range");
         change(&mut config);
-        DeepLabV3Plus::new(config, store().var_builder()).map(drop)
+        message(DeepLabV3Plus::new(config, store().var_builder()))
     };
     cases.push((plus(|c| c.low_level = 0), "DeepLabV3+: low_level = 0"));
     cases.push((plus(|c| c.classes = 1 << 17), "DeepLabV3+: classes = 131072"));
     cases.push((
-        DeepLabV3PlusConfig::new(18, 2)?.with_output_stride(32).map(drop),
+        message(DeepLabV3PlusConfig::new(18, 2)?.with_output_stride(32)),
         "output_stride = 32, expected 8 or 16",
     ));
-    cases.push((deeplab()?.with_output_stride(0).map(drop), "output_stride = 0, expected 8 or 16"));
-    cases.push((DeepLabV3Config::new(Origin::Smp, 19, 2).map(drop), "depth = 19"));
+    cases.push((message(deeplab()?.with_output_stride(0)), "output_stride = 0, expected 8 or 16"));
+    cases.push((message(DeepLabV3Config::new(Origin::Smp, 19, 2)), "depth = 19"));
     let unet = |decoder: Vec<usize>| {
-        UNet::new(UNetConfig { decoder, ..UNetConfig::new(18, 2)? }, store().var_builder()).map(drop)
+        let config = UNetConfig { decoder, ..UNetConfig::new(18, 2).expect("settings in range") };
+        message(UNet::new(config, store().var_builder()))
     };
     cases.push((unet(vec![8; 4]), "U-Net: decoder = [8, 8, 8, 8], expected 5 blocks on 4 stages and a stem"));
     cases.push((unet(vec![8, 8, 0, 8, 8]), "U-Net: a decoder's channels = 0"));
     let options = Options { dropout: Some(Dropout::new(0.5, 1)?) };
     let network = Network::UNet(UNetConfig::new(18, 2)?);
-    cases.push((network.build(options, store().var_builder()).map(drop), "U-Net: dropout, expected none"));
+    cases.push((message(network.build(options, store().var_builder())), "U-Net: dropout = given, expected none"));
     let model = DeepLabV3::new(deeplab()?, store().var_builder())?;
-    cases.push((model.forward_with_auxiliary(&images(&[1, 3, 8, 8])?, false).map(drop), "no auxiliary classifier"));
+    cases.push((message(model.forward_with_auxiliary(&images(&[1, 3, 8, 8])?, false)), "no auxiliary classifier"));
     // One picture has no variance in the pyramid's mean.
-    cases.push((model.forward_t(&images(&[1, 3, 64, 64])?, true).map(drop), "more than one value per channel"));
-    for (result, expected) in cases {
-        let error = result.expect_err(expected).to_string();
+    cases.push((message(model.forward_t(&images(&[1, 3, 64, 64])?, true)), "more than one value per channel"));
+    for (found, expected) in cases {
+        let error = found.expect(expected);
         assert!(error.contains(expected), "{error}, expected {expected}");
     }
     Ok(())

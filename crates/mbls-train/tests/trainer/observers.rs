@@ -41,9 +41,10 @@ impl Observer for Listener<'_> {
 
     fn epoch(&mut self, report: &EpochReport) -> Result<()> {
         self.note(Heard::Epoch(report.clone()))?;
-        match self.fails_at == Some(report.epoch) {
-            true => Err(Error::Observer { source: "the disk is full".into() }),
-            false => Ok(()),
+        if self.fails_at == Some(report.epoch) {
+            Err(Error::Observer { source: "the disk is full".into() })
+        } else {
+            Ok(())
         }
     }
 

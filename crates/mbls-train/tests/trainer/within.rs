@@ -24,9 +24,10 @@ impl Observer for StopAt<'_> {
     }
 
     fn step(&mut self, report: &StepReport) -> Result<()> {
-        match self.step == Some((report.epoch, report.step)) {
-            true => Err(Error::Observer { source: "stopped".into() }),
-            false => Ok(()),
+        if self.step == Some((report.epoch, report.step)) {
+            Err(Error::Observer { source: "stopped".into() })
+        } else {
+            Ok(())
         }
     }
 }

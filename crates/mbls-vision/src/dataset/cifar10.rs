@@ -16,13 +16,13 @@ const HEADS: [cifar::Head; 1] = [cifar::Head { field: "label", classes: 10 }];
 /// Records of each official file.
 const BATCH: usize = 10_000;
 
-/// One part of CIFAR-10: the 50,000 pictures of `data_batch_1.bin` to `data_batch_5.bin` or the 10,000 of `test_batch.bin`,
+/// One part of CIFAR-10: the 50,000 images of `data_batch_1.bin` to `data_batch_5.bin` or the 10,000 of `test_batch.bin`,
 /// in `dir` itself or in `dir/cifar-10-batches-bin`.
 ///
 /// # Errors
 ///
 /// Where a file is missing, has not exactly 30,730,000 bytes, or holds a label above 9; where the classes have not all the same number of
-/// pictures.
+/// images.
 pub fn load(dir: impl AsRef<Path>, split: Split) -> Result<LabelledImages> {
     let (name, files): (_, &[&str]) = match split {
         Split::Train => (

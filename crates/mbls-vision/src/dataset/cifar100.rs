@@ -8,7 +8,7 @@ use super::{Split, cifar, listing};
 use crate::{Error, LabelledImages, Result};
 use std::path::Path;
 
-/// Which of a picture's two labels to take.
+/// Which of an image's two labels to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Labels {
     /// One of 100 classes.
@@ -17,14 +17,14 @@ pub enum Labels {
     Coarse,
 }
 
-/// One part of CIFAR-100: the 50,000 pictures of `train.bin` or the 10,000 of `test.bin`, in `dir` itself or in `dir/cifar-100-binary`.
+/// One part of CIFAR-100: the 50,000 images of `train.bin` or the 10,000 of `test.bin`, in `dir` itself or in `dir/cifar-100-binary`.
 ///
 /// The classes have names where `fine_label_names.txt` or `coarse_label_names.txt` is there.
 ///
 /// # Errors
 ///
 /// Where a file is missing, has not exactly 153,700,000 or 30,740,000 bytes, or holds a coarse label above 19 or a fine one above 99; where the classes
-/// have not all the same number of pictures, or there are names, but not one for each class.
+/// have not all the same number of images, or there are names, but not one for each class.
 pub fn load(dir: impl AsRef<Path>, split: Split, labels: Labels) -> Result<LabelledImages> {
     let nested = dir.as_ref().join("cifar-100-binary");
     let dir = if nested.is_dir() { nested.as_path() } else { dir.as_ref() };
@@ -37,9 +37,10 @@ pub fn load(dir: impl AsRef<Path>, split: Split, labels: Labels) -> Result<Label
         Labels::Fine => "fine_label_names.txt",
         Labels::Coarse => "coarse_label_names.txt",
     });
-    let names = match list.try_exists().map_err(Error::io("look for", &list))? {
-        true => Some(listing::names(&list, Some(classes(labels)))?),
-        false => None,
+    let names = if list.try_exists().map_err(Error::io("look for", &list))? {
+        Some(listing::names(&list, Some(classes(labels)))?)
+    } else {
+        None
     };
     records.check_counts(&dir.join(file), classes(labels), names.as_deref())?;
     let images = records.images(name, classes(labels))?;

@@ -1,4 +1,4 @@
-//! Any pictures that a CSV file lists with their labels.
+//! Any images that a CSV file lists with their labels.
 
 use super::listing::listed;
 use crate::{Error, FilesConfig, ImageFiles, Result};
@@ -27,23 +27,23 @@ impl Default for ListConfig {
     }
 }
 
-/// The pictures of a list, and how it was read.
+/// The images of a list, and how it was read.
 #[derive(Debug)]
 pub struct ListedImages {
-    /// The pictures, in the list's order.
+    /// The images, in the list's order.
     pub images: ImageFiles,
     /// How many records were taken from how many lines, what was left out, and how labels became
     /// classes.
     pub reading: Reading,
 }
 
-/// The pictures that the columns `path` and `label` of a CSV file with a header list, in the file's order; other columns are ignored.
+/// The images that the columns `path` and `label` of a CSV file with a header list, in the file's order; other columns are ignored.
 ///
 /// Paths are below the folder of the CSV file. The rules of records are those of [`Delimited`], those of labels
 /// [`LabelColumn::classes`]: without `classes`, the classes are those that occur; with `classes`, such as
 /// those of the training part to read a test part, they are these. White space around paths and labels is
 /// dropped. [`OnError::Skip`](crate::OnError::Skip) leaves out records that are not UTF-8, as it does
-/// pictures that do not decode.
+/// images that do not decode.
 ///
 /// # Errors
 ///
@@ -68,7 +68,6 @@ pub fn load(
     Ok(ListedImages { images: ImageFiles::new("csv", root, pictures, classes.names, files)?, reading })
 }
 
-/// Paths and labels.
 fn columns(path: &Path, quoting: Quoting, files: &FilesConfig) -> Result<(Vec<PathBuf>, Vec<Label>, Reading)> {
     let bytes = read_bounded(path, MAX_BYTES)?;
     let mut records = Delimited::new(path, &bytes, b',', quoting, files.on_error)?;
@@ -84,8 +83,9 @@ fn columns(path: &Path, quoting: Quoting, files: &FilesConfig) -> Result<(Vec<Pa
         pictures.push(normalised);
     }
     let reading = records.finish();
-    match pictures.is_empty() {
-        true => Err(Error::format(path, "number of pictures", "at least 1", format!("0: {reading}"))),
-        false => Ok((pictures, labels, reading)),
+    if pictures.is_empty() {
+        Err(Error::format(path, "number of pictures", "at least 1", format!("0: {reading}")))
+    } else {
+        Ok((pictures, labels, reading))
     }
 }

@@ -10,28 +10,28 @@ use mbls_data::{Seed, stratified_split};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// On which pictures the epoch to keep is chosen.
+/// On which images the epoch to keep is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// As published: training takes the whole training part, and the epoch is chosen on the test part.
     Published,
-    /// The epoch is chosen on `validation` pictures that leave the training part, the same share of every class.
+    /// The epoch is chosen on `validation` images that leave the training part, the same share of every class.
     Correct {
-        /// Their number.
+        /// How many training images become the validation part.
         validation: usize,
         /// Which ones.
         seed: Seed,
     },
 }
 
-/// The four lists of the data set, without its pictures.
+/// The four lists of the data set, without its images.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lists {
-    /// The file of each picture, below `images`.
+    /// The file of each image, below `images`.
     pub files: Vec<PathBuf>,
-    /// The class of each picture, from 0.
+    /// The class of each image, from 0.
     pub labels: Vec<u32>,
-    /// Whether each picture is in the training part.
+    /// Whether each image is in the training part.
     pub is_train: Vec<bool>,
     /// The classes' names, as `001.Black_footed_Albatross`.
     pub class_names: Vec<String>,
@@ -43,7 +43,7 @@ impl Lists {
     /// # Errors
     ///
     /// Where a list is missing or differs from the others in length; where a line is not a number from 1 upwards without gaps and a value, a
-    /// class is not in the list or has no picture for training or testing, a path leaves the folder, or is not in the folder of its class.
+    /// class is not in the list or has no image for training or testing, a path leaves the folder, or is not in the folder of its class.
     pub fn read(dir: impl AsRef<Path>) -> Result<Self> {
         let dir = folder(dir.as_ref());
         let class_names: Vec<String> = numbered(&dir.join("classes.txt"), None)?;
@@ -96,10 +96,10 @@ impl Lists {
     }
 }
 
-/// The data set: all its pictures, and which of them are for training and testing.
+/// The data set: all its images, and which of them are for training and testing.
 #[derive(Debug)]
 pub struct Cub {
-    /// The pictures of both parts.
+    /// The images of both parts.
     pub images: ImageFiles,
     /// The official training part.
     pub train: Vec<usize>,
@@ -107,7 +107,7 @@ pub struct Cub {
     pub test: Vec<usize>,
 }
 
-/// CUB-200-2011 from `dir`, or from `dir/CUB_200_2011`: the [`Lists`], and the pictures in `images`.
+/// CUB-200-2011 from `dir`, or from `dir/CUB_200_2011`: the [`Lists`], and the images in `images`.
 ///
 /// # Errors
 ///
@@ -127,7 +127,7 @@ pub fn load(dir: impl AsRef<Path>, config: FilesConfig) -> Result<Cub> {
 }
 
 impl Cub {
-    /// The pictures to train on and those to choose the epoch on.
+    /// The images to train on and those to choose the epoch on.
     ///
     /// # Errors
     ///

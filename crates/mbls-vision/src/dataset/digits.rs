@@ -15,7 +15,7 @@ const SIDE: usize = 8;
 const PIXELS: usize = SIDE * SIDE;
 const FULL_SCALE: u8 = 16;
 const CLASSES: usize = 10;
-/// Pictures of the published file.
+/// Images of the published file.
 const COUNT: usize = 1797;
 /// Several times what the published file unpacks to.
 const MAX_BYTES: u64 = 1 << 20;
@@ -53,10 +53,7 @@ pub fn load_file(path: impl AsRef<Path>, expected: Option<usize>) -> Result<Labe
                 let place = format!("line {number}, field {} ({what})", i + 1);
                 return Err(Error::format(path, place, format!("0..={largest}"), format!("{field:?}")));
             };
-            match i < PIXELS {
-                true => pixels.push(value),
-                false => labels.push(u32::from(value)),
-            }
+            if i < PIXELS { pixels.push(value) } else { labels.push(u32::from(value)) }
         }
     }
     match expected {

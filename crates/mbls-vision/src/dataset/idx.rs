@@ -22,14 +22,13 @@ pub(super) fn read(directory: &Path, name: &str, record: &[usize], max_records: 
     let size: usize = record.iter().product();
     let max_bytes = (header + max_records * size) as u64;
     let plain = directory.join(name);
-    let (path, mut bytes) = match plain.try_exists().map_err(Error::io("look for", &plain))? {
-        true => (plain.clone(), read_bounded(&plain, max_bytes)?),
-        false => {
-            let packed = Endings::read(directory)?.file(name, &["gz"])?.map(|file| directory.join(file));
-            let path = packed.unwrap_or_else(|| directory.join(format!("{name}.gz")));
-            let bytes = read_gz(&path, max_bytes)?;
-            (path, bytes)
-        }
+    let (path, mut bytes) = if plain.try_exists().map_err(Error::io("look for", &plain))? {
+        (plain.clone(), read_bounded(&plain, max_bytes)?)
+    } else {
+        let packed = Endings::read(directory)?.file(name, &["gz"])?.map(|file| directory.join(file));
+        let path = packed.unwrap_or_else(|| directory.join(format!("{name}.gz")));
+        let bytes = read_gz(&path, max_bytes)?;
+        (path, bytes)
     };
     let dimensions = record.len() + 1;
     if bytes.len() < header {

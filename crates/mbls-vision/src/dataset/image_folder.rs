@@ -1,10 +1,10 @@
-//! Any pictures in folders: one folder per class, named as the class.
+//! Any images in folders: one folder per class, named as the class.
 
 use super::listing;
 use crate::{Error, FilesConfig, ImageFiles, OnError, Result};
 use std::path::{Path, PathBuf};
 
-/// The pictures of `dir/<class>/...`, in the order of classes and paths.
+/// The images of `dir/<class>/...`, in the order of classes and paths.
 ///
 /// Without `classes` the class names are those of the folders, sorted; with it they are given, such as those of the training part to read a test
 /// part, which may then lack some. Folders within a class belong to it. Entries that [`listing::is_ignored`] knows are ignored, and so are
@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 /// # Errors
 ///
 /// Where a folder cannot be read, there is no class or no image at all, a class is not one of `classes`, a class without them given has no image, a link leads out of `dir` or back to
-/// a folder around it, a picture is beside the folders of the classes, or, with [`OnError::Fail`], a file in them is not named like a
-/// picture; what [`ImageFiles::new`] reports.
+/// a folder around it, an image is beside the folders of the classes, or, with [`OnError::Fail`], a file in them is not named like a
+/// image; what [`ImageFiles::new`] reports.
 pub fn load(dir: impl AsRef<Path>, classes: Option<&[String]>, config: FilesConfig) -> Result<ImageFiles> {
     let dir = dir.as_ref();
     let root = listing::real(dir)?;
@@ -78,7 +78,7 @@ impl Walk<'_> {
             if entry.is_folder {
                 self.folder(&inner, pictures)?;
             } else if listing::is_picture(&inner) || self.config.on_error == OnError::Skip {
-                // Where asked to, what is no picture is skipped and listed like one that does not decode.
+                // Where asked to, what is not an image is skipped and listed like one that does not decode.
                 pictures.push((inner, self.label));
             } else {
                 return Err(Error::format(&path, "entries", "pictures and folders", entry.name));

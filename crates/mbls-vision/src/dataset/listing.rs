@@ -1,4 +1,4 @@
-//! What readers of pictures in files share beside [`mbls_io::listing`], which is here as well: folders of pictures, and files that
+//! What readers of images in files share beside [`mbls_io::listing`], which is here as well: folders of images, and files that
 //! stay in their folder.
 
 use crate::{Error, Result};
@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 /// Endings of the formats that are decoded.
 const ENDINGS: [&str; 12] = ["jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", "webp", "pnm", "ppm", "pgm", "pbm"];
 
-/// Whether the ending is one of a picture that can be decoded.
+/// Whether the ending is one of an image that can be decoded.
 pub fn is_picture(path: &Path) -> bool {
     let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
     ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
 }
 
-/// The pictures of `root/folder` alone, in the order of their names, as paths below `root`.
+/// The images of `root/folder` alone, in the order of their names, as paths below `root`.
 ///
 /// # Errors
 ///
@@ -38,7 +38,7 @@ pub fn pictures(root: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 ///
-/// Where one is missing, is no regular file, or leads out of the folder through a link.
+/// Where one is missing, is not a regular file, or leads out of the folder through a link.
 pub fn regular_files<'a>(root: &Path, paths: impl IntoIterator<Item = &'a Path>) -> Result<Vec<u64>> {
     let canonical = |path: &Path| path.canonicalize().map_err(Error::io("open", path));
     let real_root = canonical(root)?;
@@ -63,9 +63,10 @@ pub fn regular_files<'a>(root: &Path, paths: impl IntoIterator<Item = &'a Path>)
             ));
         }
         let metadata = path.metadata().map_err(Error::io("open", &path))?;
-        match metadata.is_file() {
-            true => Ok(metadata.len()),
-            false => Err(Error::format(&path, "file type", "a regular file", "another")),
+        if metadata.is_file() {
+            Ok(metadata.len())
+        } else {
+            Err(Error::format(&path, "file type", "a regular file", "another"))
         }
     };
     paths.into_iter().map(size).collect()

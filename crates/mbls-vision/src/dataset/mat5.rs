@@ -163,9 +163,10 @@ impl<R: Read> Source<'_, R> {
             0 => Tag { kind: first, bytes: self.u32(rest), small: None },
             size => Tag { kind: first & 0xFFFF, bytes: size, small: Some(rest) },
         };
-        match tag.small.is_some() && tag.bytes > 4 {
-            true => Err(self.wrong("size of a small element", "at most 4 bytes", tag.bytes)),
-            false => Ok(tag),
+        if tag.small.is_some() && tag.bytes > 4 {
+            Err(self.wrong("size of a small element", "at most 4 bytes", tag.bytes))
+        } else {
+            Ok(tag)
         }
     }
 
@@ -241,9 +242,10 @@ impl<R: Read> Source<'_, R> {
             if f64::from(byte) == value { Ok(byte) } else { Err(self.wrong(name, "whole numbers 0..=255", value)) }
         };
         let (numbers, rest) = bytes.as_chunks::<8>();
-        match rest.is_empty() {
-            true => numbers.iter().map(value).collect(),
-            false => Err(self.wrong(&format!("size of {name}"), "a multiple of 8 bytes", bytes.len())),
+        if rest.is_empty() {
+            numbers.iter().map(value).collect()
+        } else {
+            Err(self.wrong(&format!("size of {name}"), "a multiple of 8 bytes", bytes.len()))
         }
     }
 

@@ -14,7 +14,7 @@ const CLASSES: usize = 10;
 /// One part of MNIST from `dir`: 28x28 pixels, full scale 255.
 ///
 /// Reads `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, or `t10k-...`; each with or without `.gz`. At most 60,000 or
-/// 10,000 pictures, the official numbers; excerpts in the same format are accepted.
+/// 10,000 images, the official numbers; excerpts in the same format are accepted.
 ///
 /// # Errors
 ///

@@ -30,7 +30,7 @@ pub enum Split {
     Test,
 }
 
-/// The pictures of a training part, divided.
+/// The images of a training part, divided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parts {
     /// Those to train on.

@@ -14,14 +14,14 @@ const CLASSES: usize = 10;
 /// The label of the digit 0 in the files.
 const ZERO: u8 = 10;
 
-/// One part of SVHN from `dir`: the 73,257 pictures of `train_32x32.mat` or the 26,032 of `test_32x32.mat`; excerpts in the same format are
+/// One part of SVHN from `dir`: the 73,257 images of `train_32x32.mat` or the 26,032 of `test_32x32.mat`; excerpts in the same format are
 /// accepted.
 ///
 /// The file's arrays are `X`, 32 x 32 x 3 x N, and `y`, the digits 1..=9 and 10 for 0, which is class 0 here.
 ///
 /// # Errors
 ///
-/// Where the file is missing, is no MATLAB 5 file or damaged, has not these arrays in these sizes, more pictures than the official number,
+/// Where the file is missing, is not a MATLAB 5 file or damaged, has not these arrays in these sizes, more images than the official number,
 /// or a label that is not 1..=10.
 pub fn load(dir: impl AsRef<Path>, split: Split) -> Result<LabelledImages> {
     let (name, file, max_records) = match split {

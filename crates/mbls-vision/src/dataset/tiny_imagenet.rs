@@ -26,14 +26,14 @@ pub enum ClassOrder {
 
 /// One part of Tiny-ImageNet from `dir`, or from `dir/tiny-imagenet-200`; in the order of the paths, which is also the published code's.
 ///
-/// `wnids.txt` has the classes; `train/<wnid>/images` the pictures for training; `val/images` and `val/val_annotations.txt` those for
-/// testing; `words.txt`, where it is there, what the classes are called. An excerpt is accepted if it has the same number of pictures in
-/// each class of the list. A picture that is not of 64x64 pixels does not decode.
+/// `wnids.txt` has the classes; `train/<wnid>/images` the images for training; `val/images` and `val/val_annotations.txt` those for
+/// testing; `words.txt`, where it is there, what the classes are called. An excerpt is accepted if it has the same number of images in
+/// each class of the list. An image that is not of 64x64 pixels does not decode.
 ///
 /// # Errors
 ///
-/// Where a file or folder is missing or has something else in it, a class is not in the list, appears twice or has another number of pictures
-/// than the first (or more than 500 or 50), or a picture of `val` is without a line or named in two; what [`ImageFiles::new`] reports.
+/// Where a file or folder is missing or has something else in it, a class is not in the list, appears twice or has another number of images
+/// than the first (or more than 500 or 50), or an image of `val` is without a line or named in two; what [`ImageFiles::new`] reports.
 pub fn load(dir: impl AsRef<Path>, split: Split, order: ClassOrder, config: FilesConfig) -> Result<ImageFiles> {
     let nested = dir.as_ref().join("tiny-imagenet-200");
     let root = if nested.is_dir() { nested.as_path() } else { dir.as_ref() };

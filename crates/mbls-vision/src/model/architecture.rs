@@ -2,9 +2,8 @@
 
 use super::{CifarResNetConfig, DenseNet, DenseNetConfig, ResNet, ResNetConfig, SmallCnn, SmallCnnConfig};
 use crate::Error;
-use candle_core::{Result, bail};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::Dropout;
+use mbls_nn::{Dropout, Result};
 use std::fmt;
 use std::str::FromStr;
 
@@ -31,7 +30,7 @@ struct Entry {
     name: &'static str,
     /// Whose names the parameters have.
     origin: &'static str,
-    /// Of the number of classes and the shape of a picture, whose channels are set afterwards.
+    /// Of the number of classes and the shape of an image, whose channels are set afterwards.
     network: fn(usize, [usize; 3]) -> Result<Network>,
 }
 
@@ -114,7 +113,7 @@ impl Architecture {
         TABLE.iter().map(Self)
     }
 
-    /// Its name.
+    /// Returns the name that recipes have, such as `resnet50-cifar`.
     pub fn name(self) -> &'static str {
         self.0.name
     }
@@ -124,19 +123,20 @@ impl Architecture {
         self.0.origin
     }
 
-    /// Its shape for pictures of `shape` (channels, height, width).
+    /// Its shape for images of `shape` (channels, height, width).
     ///
     /// # Errors
     ///
-    /// Where `classes` or a part of `shape` is 0, or the pictures are too small for the network.
+    /// Where `classes` or a part of `shape` is 0, or the images are too small for the network.
     pub fn network(self, classes: usize, shape: [usize; 3]) -> Result<Network> {
-        let name = self.name();
+        let network = self.name();
+        let invalid = |name, value, expected| mbls_nn::Error::Network { network, name, value, expected };
         let [channels, height, width] = shape;
         if classes == 0 {
-            bail!("{name}: classes = 0, expected at least 1");
+            return Err(invalid("classes", "0".into(), "at least 1".into()));
         }
         if channels == 0 {
-            bail!("{name}: pictures of 0 channels, expected at least 1");
+            return Err(invalid("channels", "0".into(), "at least 1".into()));
         }
         let mut network = (self.0.network)(classes, shape)?;
         let smallest = match &mut network {
@@ -151,12 +151,13 @@ impl Architecture {
             }
         };
         if height.min(width) < smallest {
-            bail!("{name}: pictures of {height}x{width}, expected at least {smallest}x{smallest}");
+            let (found, least) = (format!("{height}x{width}"), format!("at least {smallest}x{smallest}"));
+            return Err(invalid("image size", found, least));
         }
         Ok(network)
     }
 
-    /// The network for pictures of `shape` (channels, height, width), its variables from `vb`.
+    /// The network for images of `shape` (channels, height, width), its variables from `vb`.
     ///
     /// # Errors
     ///
@@ -177,22 +178,14 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// Where a size is 0 or too large, or the builder has no such tensors.
+    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the builder has no such tensors.
     pub fn build(self, options: Options, vb: VarBuilder) -> Result<Box<dyn ModuleT + Send + Sync>> {
-        macro_rules! build {
-            ($network:ident, $config:ident) => {{
-                let network = $network::new($config, vb)?;
-                match options.dropout {
-                    Some(dropout) => Ok(Box::new(network.with_dropout(dropout))),
-                    None => Ok(Box::new(network)),
-                }
-            }};
-        }
-        match self {
-            Self::SmallCnn(config) => build!(SmallCnn, config),
-            Self::ResNet(config) => build!(ResNet, config),
-            Self::DenseNet(config) => build!(DenseNet, config),
-        }
+        let Options { dropout } = options;
+        Ok(match self {
+            Self::SmallCnn(config) => Box::new(SmallCnn::new(config, vb)?.with_dropout(dropout)),
+            Self::ResNet(config) => Box::new(ResNet::new(config, vb)?.with_dropout(dropout)),
+            Self::DenseNet(config) => Box::new(DenseNet::new(config, vb)?.with_dropout(dropout)),
+        })
     }
 
     /// The name of its classifier, whose tensors are `{head}.weight` and `{head}.bias`.
@@ -208,9 +201,7 @@ impl FromStr for Architecture {
     type Err = Error;
 
     fn from_str(name: &str) -> crate::Result<Self> {
-        let known = || Self::all().map(Self::name).collect::<Vec<_>>().join(", ");
-        let found = Self::all().find(|architecture| architecture.name() == name);
-        found.ok_or_else(|| Error::value("model", format!("one of {}", known()), format!("{name:?}")))
+        Ok(mbls_io::by_name("model", Self::all(), name)?)
     }
 }
 

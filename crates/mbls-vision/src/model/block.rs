@@ -38,7 +38,6 @@ pub enum Shortcut {
     Downsample,
 }
 
-/// The shape of one block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BlockShape {
     pub(super) block: Block,

@@ -10,7 +10,7 @@ use mbls_nn::{ConvInit, Dropout};
 pub struct CifarResNetConfig {
     /// Blocks of each of the three stages, of two convolutions each.
     pub blocks: usize,
-    /// Number of classes.
+    /// Number of logits for an image, at least 1.
     pub classes: usize,
     /// Channels of the input.
     pub in_channels: usize,
@@ -73,7 +73,7 @@ impl From<CifarResNetConfig> for ResNetConfig {
 }
 
 /// The residual networks of He et al. for CIFAR, of `6 blocks + 2` layers: one 3x3 convolution, three stages of basic blocks with
-/// 16, 32 and 64 channels, the last two of which halve the picture, global average pool, one linear layer. A [`ResNet`].
+/// 16, 32 and 64 channels, the last two of which halve the image, global average pool, one linear layer. A [`ResNet`].
 ///
 /// # Shapes
 ///
@@ -108,12 +108,13 @@ impl CifarResNet {
     /// # Errors
     ///
     /// Where a size is 0, or the builder has no such tensors.
-    pub fn new(config: CifarResNetConfig, vb: VarBuilder) -> Result<Self> {
+    pub fn new(config: CifarResNetConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         Ok(Self { network: ResNet::new(config.clone().into(), vb)?, config })
     }
 
     /// As [`ResNet::with_dropout`].
-    pub fn with_dropout(self, dropout: Dropout) -> Self {
+    #[must_use]
+    pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
         Self { network: self.network.with_dropout(dropout), ..self }
     }
 

@@ -1,10 +1,11 @@
 //! Densely connected networks for CIFAR.
 
 use super::check_pictures;
-use super::head::Head;
-use candle_core::{Module, Result, Tensor, bail};
+use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{AvgPool2d, BatchNorm2d, Conv2d, ConvConfig, ConvInit, GlobalAvgPool2d};
+use mbls_nn::{AvgPool2d, BatchNorm2d, Conv2d, ConvConfig, ConvInit, Dropout, DropoutLinear, Error, GlobalAvgPool2d};
+
+const NAME: &str = "DenseNet";
 
 /// Beyond every network; keeps sizes from overflowing.
 const WIDEST: usize = 1 << 16;
@@ -18,7 +19,7 @@ pub struct DenseNetConfig {
     pub blocks: Vec<usize>,
     /// Channels of the input.
     pub in_channels: usize,
-    /// Number of classes.
+    /// Number of logits for an image, 1 to 65536.
     pub classes: usize,
 }
 
@@ -31,16 +32,16 @@ impl DenseNetConfig {
     ///
     /// # Errors
     ///
-    /// Where there is no network of `depth` layers.
-    pub fn cifar(depth: usize, classes: usize) -> Result<Self> {
+    /// [`mbls_nn::Error::Network`] where there is no network of `depth` layers.
+    pub fn cifar(depth: usize, classes: usize) -> mbls_nn::Result<Self> {
         let Some(&(_, growth, blocks)) = DEPTHS.iter().find(|&&(known, ..)| known == depth) else {
             let known = DEPTHS.map(|(depth, ..)| depth.to_string()).join(", ");
-            bail!("DenseNet: depth = {depth}, expected one of {known}");
+            return Err(Error::network(NAME, "depth", depth, format_args!("one of {known}")));
         };
         Ok(Self { growth, blocks: blocks.to_vec(), in_channels: 3, classes })
     }
 
-    /// The least height and width of a picture: one pixel is left after the last transition.
+    /// The least height and width of an image: one pixel is left after the last transition.
     pub fn smallest(&self) -> usize {
         1 << (self.blocks.len().clamp(1, 16) - 1)
     }
@@ -49,26 +50,27 @@ impl DenseNetConfig {
     ///
     /// # Errors
     ///
-    /// Where one is 0 or beyond its range, with its name.
-    pub fn validate(&self) -> Result<()> {
+    /// [`mbls_nn::Error::Network`] for the first that is 0 or beyond its range.
+    pub fn validate(&self) -> mbls_nn::Result<()> {
         for (field, value) in [("growth", self.growth), ("in_channels", self.in_channels), ("classes", self.classes)] {
             if !(1..=WIDEST).contains(&value) {
-                bail!("DenseNet: {field} = {value}, expected 1 to {WIDEST}");
+                return Err(Error::network(NAME, field, value, format_args!("1 to {WIDEST}")));
             }
         }
         if self.blocks.is_empty() || self.blocks.len() > 8 || self.blocks.iter().any(|n| !(1..=1024).contains(n)) {
-            bail!("DenseNet: blocks = {:?}, expected 1 to 8 blocks of 1 to 1024 layers", self.blocks);
+            let blocks = format!("{:?}", self.blocks);
+            return Err(Error::network(NAME, "blocks", blocks, "1 to 8 blocks of 1 to 1024 layers"));
         }
         let most = self.blocks.iter().sum::<usize>().saturating_add(2).saturating_mul(self.growth);
         if most > WIDEST {
-            bail!("DenseNet: up to {most} channels, expected at most {WIDEST}");
+            return Err(Error::network(NAME, "most channels", most, format_args!("at most {WIDEST}")));
         }
         Ok(())
     }
 }
 
 /// The densely connected network of the published code for CIFAR: a 3x3 convolution to twice `growth` channels; blocks of layers, each
-/// of which puts `growth` new channels before those that it was given; between blocks a transition that halves channels and picture;
+/// of which puts `growth` new channels before those that it was given; between blocks a transition that halves channels and image;
 /// batch norm, global average pool, one linear layer.
 ///
 /// # Shapes
@@ -98,7 +100,7 @@ pub struct DenseNet {
     stem: Conv2d,
     parts: Vec<Part>,
     norm: BatchNorm2d,
-    linear: Head,
+    linear: DropoutLinear,
     config: DenseNetConfig,
 }
 
@@ -156,8 +158,8 @@ impl DenseNet {
     ///
     /// # Errors
     ///
-    /// Where a size is 0 or too large, or the builder has no such tensors.
-    pub fn new(config: DenseNetConfig, vb: VarBuilder) -> Result<Self> {
+    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the builder has no such tensors.
+    pub fn new(config: DenseNetConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let growth = config.growth;
         let mut channels = 2 * growth;
@@ -175,14 +177,14 @@ impl DenseNet {
             }
         }
         let norm = BatchNorm2d::new(channels, vb.pp("bn"))?;
-        let linear = Head::new(channels, config.classes, vb.pp("linear"))?;
+        let linear = DropoutLinear::new(channels, config.classes, vb.pp("linear"))?;
         Ok(Self { stem, parts, norm, linear, config })
     }
 
-    /// The network with dropout before its linear layer; a clone of `dropout` knows the position of its masks.
-    pub fn with_dropout(mut self, dropout: mbls_nn::Dropout) -> Self {
-        self.linear.set_dropout(dropout);
-        self
+    /// Returns the network with this dropout before its linear layer, or with none; a clone of it knows the position of its masks.
+    #[must_use]
+    pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
+        Self { linear: self.linear.with_dropout(dropout), ..self }
     }
 
     /// Its shape.
@@ -193,7 +195,7 @@ impl DenseNet {
 
 impl ModuleT for DenseNet {
     fn forward_t(&self, images: &Tensor, train: bool) -> Result<Tensor> {
-        check_pictures("DenseNet", images, self.config.in_channels, self.config.smallest())?;
+        check_pictures(NAME, images, self.config.in_channels, self.config.smallest())?;
         let mut x = self.stem.forward(images)?;
         for part in &self.parts {
             x = part.forward_t(&x, train)?;

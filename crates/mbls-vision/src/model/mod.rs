@@ -9,7 +9,6 @@ mod block;
 mod cifar_resnet;
 mod conv_norm;
 mod densenet;
-mod head;
 pub mod pretrained;
 mod resnet;
 mod resnet_config;
@@ -26,7 +25,7 @@ pub use small_cnn::{SmallCnn, SmallCnnConfig};
 
 use candle_core::{Result, Tensor, bail};
 
-/// Checks that these are pictures of so many channels and at least so many rows and columns.
+/// Checks that these are images of so many channels and at least so many rows and columns.
 fn check_pictures(network: &str, images: &Tensor, channels: usize, smallest: usize) -> Result<()> {
     let fits = match images.dims() {
         &[_, found, height, width] => found == channels && height.min(width) >= smallest,

@@ -27,7 +27,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use mbls_nn::{Checkpoint, Error, Fit, MisShaped, ParamStore, Result};
+use mbls_nn::{Checkpoint, Error, Fit, LoadReport, MisShaped, ParamStore, Result};
 use std::fmt;
 
 /// What becomes of the classifier.
@@ -96,15 +96,7 @@ pub fn load_beside(
         .filter(|(name, _)| heads.iter().any(|head| within(head, name)))
         .map(|(name, var)| Ok((name, var.as_detached_tensor().copy()?, var)))
         .collect::<candle_core::Result<Vec<_>>>()?;
-    let report = store.load(checkpoint, Fit::Except(&heads))?;
-    let mut pretrained = Pretrained {
-        prefix: report.prefix,
-        taken: report.loaded,
-        new_head: None,
-        mis_shaped: report.mis_shaped,
-        missing: report.missing,
-        unused: report.unexpected,
-    };
+    let mut pretrained = Pretrained::of(store.load(checkpoint, Fit::Except(&heads))?);
     for part in heads {
         let misfits = pretrained.mis_shaped.iter().map(|tensor| &tensor.name).chain(&pretrained.missing);
         if choice == Head::IfItFits && !misfits.into_iter().any(|name| within(part, name)) {
@@ -146,15 +138,21 @@ pub fn load_beside(
 /// # Ok::<(), mbls_nn::Error>(())
 /// ```
 pub fn load_encoder(store: &ParamStore, encoder: &str, checkpoint: &Checkpoint, head: &str) -> Result<Pretrained> {
-    let report = store.load_part(encoder, checkpoint, Fit::Except(&[head]))?;
-    Ok(Pretrained {
-        prefix: report.prefix,
-        taken: report.loaded,
-        new_head: None,
-        mis_shaped: report.mis_shaped,
-        missing: report.missing,
-        unused: report.unexpected,
-    })
+    Ok(Pretrained::of(store.load_part(encoder, checkpoint, Fit::Except(&[head]))?))
+}
+
+impl Pretrained {
+    /// Of a checkpoint whose classifier was left alone or fits.
+    fn of(report: LoadReport) -> Self {
+        Self {
+            prefix: report.prefix,
+            taken: report.loaded,
+            new_head: None,
+            mis_shaped: report.mis_shaped,
+            missing: report.missing,
+            unused: report.unexpected,
+        }
+    }
 }
 
 /// Whether a tensor belongs to a part.

@@ -1,11 +1,11 @@
 //! Residual networks: the features, and the classifier on them.
 
 use super::block::{BlockShape, ResidualBlock};
-use super::head::Head;
+use super::resnet_config::NAME;
 use super::{ConvNorm, ResNetConfig, StageDilation, Stem, check_pictures};
-use candle_core::{Module, Result, Tensor, bail};
+use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{AdaptiveAvgPool2d, ConvConfig, Dropout, GlobalAvgPool2d, MaxPool2d};
+use mbls_nn::{AdaptiveAvgPool2d, ConvConfig, Dropout, DropoutLinear, Error, GlobalAvgPool2d, MaxPool2d};
 
 /// A residual network without its classifier: the stem and the stages, whose results a segmentation network builds on.
 ///
@@ -19,7 +19,7 @@ use mbls_nn::{AdaptiveAvgPool2d, ConvConfig, Dropout, GlobalAvgPool2d, MaxPool2d
 /// use mbls_nn::ParamStore;
 /// use mbls_vision::model::{ResNetConfig, ResNetEncoder, StageDilation};
 ///
-/// // Of DeepLabV3: the last two stages look further without halving the picture.
+/// // Of DeepLabV3: the last two stages look further without halving the image.
 /// let mut config = ResNetConfig::torchvision(18, 0)?;
 /// config.dilation = [[StageDilation::Stride; 2], [StageDilation::Throughout; 2]].concat();
 /// let store = ParamStore::new(1, DType::F32, &Device::Cpu);
@@ -42,8 +42,8 @@ impl ResNetEncoder {
     ///
     /// # Errors
     ///
-    /// Where a size is 0 or too large, or the builder has no such tensors.
-    pub fn new(config: &ResNetConfig, vb: VarBuilder) -> Result<Self> {
+    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the builder has no such tensors.
+    pub fn new(config: &ResNetConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let (kernel, stride) = if config.stem == Stem::Large { (7, 2) } else { (3, 1) };
         let convolution = ConvConfig { stride: [stride; 2], init: config.init, ..ConvConfig::before_norm() };
@@ -88,7 +88,7 @@ impl ResNetEncoder {
         std::iter::once(self.config.stem_width).chain(stages).collect()
     }
 
-    /// How many rows of the picture there are for one of each of the [`features`](Self::features).
+    /// How many rows of the image there are for one of each of the [`features`](Self::features).
     pub fn reductions(&self) -> Vec<usize> {
         let stem = if self.config.stem == Stem::Large { 2 } else { 1 };
         std::iter::once(stem).chain((1..=self.stages.len()).map(|n| self.config.reduction(n))).collect()
@@ -103,7 +103,7 @@ impl ResNetEncoder {
     ///
     /// # Errors
     ///
-    /// Where the pictures have another number of channels.
+    /// Where the images have another number of channels.
     pub fn features(&self, images: &Tensor, train: bool) -> Result<Vec<Tensor>> {
         let mut features = Vec::with_capacity(1 + self.stages.len());
         self.run(images, train, |feature| features.push(feature.clone()))?;
@@ -112,7 +112,7 @@ impl ResNetEncoder {
 
     /// The last stage's result; `each` sees all.
     fn run(&self, images: &Tensor, train: bool, mut each: impl FnMut(&Tensor)) -> Result<Tensor> {
-        check_pictures("ResNet", images, self.config.in_channels, 1)?;
+        check_pictures(NAME, images, self.config.in_channels, 1)?;
         let mut x = self.stem.forward_relu(images, None, train)?;
         each(&x);
         if self.config.stem == Stem::Large {
@@ -160,7 +160,7 @@ impl ModuleT for ResNetEncoder {
 #[derive(Clone, Debug)]
 pub struct ResNet {
     encoder: ResNetEncoder,
-    fc: Head,
+    fc: DropoutLinear,
 }
 
 impl ResNet {
@@ -168,24 +168,25 @@ impl ResNet {
     ///
     /// # Errors
     ///
-    /// Where a size is 0 or too large, or the builder has no such tensors.
-    pub fn new(config: ResNetConfig, vb: VarBuilder) -> Result<Self> {
+    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the builder has no such tensors.
+    pub fn new(config: ResNetConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         if config.classes == 0 {
-            bail!("ResNet: classes = 0, expected at least 1");
+            return Err(Error::network(NAME, "classes", 0, "at least 1"));
         }
         let encoder = ResNetEncoder::new(&config, vb.clone())?;
         let [_, channels] = config.channels(config.stages.len() - 1);
         let Some(features) = config.pool.checked_pow(2).and_then(|n| n.checked_mul(channels)) else {
-            bail!("ResNet: pool = {}, {channels} channels: too many features", config.pool);
+            let expected = format!("few enough for {channels} channels");
+            return Err(Error::network(NAME, "pool", config.pool, expected));
         };
-        let fc = Head::new(features, config.classes, vb.pp("fc"))?;
+        let fc = DropoutLinear::new(features, config.classes, vb.pp("fc"))?;
         Ok(Self { encoder, fc })
     }
 
-    /// The network with dropout before its linear layer; a clone of `dropout` knows the position of its masks.
-    pub fn with_dropout(mut self, dropout: Dropout) -> Self {
-        self.fc.set_dropout(dropout);
-        self
+    /// Returns the network with this dropout before its linear layer, or with none; a clone of it knows the position of its masks.
+    #[must_use]
+    pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
+        Self { fc: self.fc.with_dropout(dropout), ..self }
     }
 
     /// What comes before the classifier.
@@ -202,7 +203,7 @@ impl ResNet {
 impl ModuleT for ResNet {
     fn forward_t(&self, images: &Tensor, train: bool) -> Result<Tensor> {
         let config = self.config();
-        check_pictures("ResNet", images, config.in_channels, config.smallest())?;
+        check_pictures(NAME, images, config.in_channels, config.smallest())?;
         let x = self.encoder.forward_t(images, train)?;
         let features = match config.pool {
             1 => GlobalAvgPool2d.forward(&x)?,

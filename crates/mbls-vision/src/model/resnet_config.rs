@@ -1,8 +1,10 @@
 //! The shapes of residual networks.
 
 use super::{Block, Shortcut};
-use candle_core::{Result, bail};
-use mbls_nn::ConvInit;
+use mbls_nn::{ConvInit, Error, Result};
+
+/// What errors call the network.
+pub(super) const NAME: &str = "ResNet";
 
 /// Wide enough for every network; keeps products of sizes from overflowing.
 const WIDEST: usize = 1 << 16;
@@ -10,18 +12,18 @@ const WIDEST: usize = 1 << 16;
 /// How a residual network begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stem {
-    /// A 3x3 convolution that keeps the size: for pictures of 32 or 64 pixels.
+    /// A 3x3 convolution that keeps the size: for images of 32 or 64 pixels.
     Small,
     /// A 7x7 convolution and a 3x3 max pool, each of which halves the size.
     Large,
 }
 
-/// How a stage after the first looks further: by halving the picture, or at full size by dilated convolutions.
+/// How a stage after the first looks further: by halving the image, or at full size by dilated convolutions.
 ///
 /// The rate of dilation doubles with every stage that does not halve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StageDilation {
-    /// Its first block halves the picture.
+    /// Its first block halves the image.
     #[default]
     Stride,
     /// Its first block keeps the rate of the stage before, as torchvision's `replace_stride_with_dilation`.
@@ -57,7 +59,7 @@ pub struct ResNetConfig {
     pub init: ConvInit,
     /// Channels of the input.
     pub in_channels: usize,
-    /// Number of classes.
+    /// Number of logits for an image; an encoder has none, so 0 is fine for it.
     pub classes: usize,
 }
 
@@ -76,11 +78,11 @@ impl ResNetConfig {
     ///
     /// # Errors
     ///
-    /// Where there is no network of `depth` layers.
+    /// [`mbls_nn::Error::Network`] where there is no network of `depth` layers.
     pub fn torchvision(depth: usize, classes: usize) -> Result<Self> {
         let Some(&(_, block, stages)) = DEPTHS.iter().find(|&&(known, ..)| known == depth) else {
             let known = DEPTHS.map(|(depth, ..)| depth.to_string()).join(", ");
-            bail!("ResNet: depth = {depth}, expected one of {known}");
+            return Err(Error::network(NAME, "depth", depth, format_args!("one of {known}")));
         };
         Ok(Self {
             stem: Stem::Large,
@@ -153,7 +155,7 @@ impl ResNetConfig {
     /// Zagoruyko and Komodakis: Wide Residual Networks (BMVC 2016).
     pub fn wide_cifar(depth: usize, width: usize, classes: usize) -> Result<Self> {
         if depth < 8 || !matches!(depth % 6, 2 | 4) {
-            bail!("wide ResNet: depth = {depth}, expected 6 n + 2 or 6 n + 4 with n at least 1");
+            return Err(Error::network("wide ResNet", "depth", depth, "6 n + 2 or 6 n + 4 with n at least 1"));
         }
         Ok(Self {
             stem: Stem::Small,
@@ -180,7 +182,7 @@ impl ResNetConfig {
         self.dilation.get(stage).copied().unwrap_or_default()
     }
 
-    /// The least height and width that a picture to be classified may have: with fewer pixels, less than one of a picture's own would
+    /// The least height and width that an image to be classified may have: with fewer pixels, less than one of an image's own would
     /// be left for each that the last stage's result is averaged to.
     pub fn smallest(&self) -> usize {
         self.reduction(self.stages.len()) * self.pool
@@ -190,7 +192,7 @@ impl ResNetConfig {
     ///
     /// # Errors
     ///
-    /// Where one is 0 or beyond its range, with its name.
+    /// [`mbls_nn::Error::Network`] for the first that is 0 or beyond its range.
     pub fn validate(&self) -> Result<()> {
         let sizes = [
             ("stem_width", self.stem_width),
@@ -202,30 +204,36 @@ impl ResNetConfig {
         ];
         for (field, value) in sizes {
             if !(1..=WIDEST).contains(&value) {
-                bail!("ResNet: {field} = {value}, expected 1 to {WIDEST}");
+                return Err(Error::network(NAME, field, value, format_args!("1 to {WIDEST}")));
             }
         }
         if self.stages.is_empty() || self.stages.len() > 8 || self.stages.contains(&0) {
-            bail!("ResNet: stages = {:?}, expected 1 to 8 stages of at least one block", self.stages);
+            let stages = format!("{:?}", self.stages);
+            return Err(Error::network(NAME, "stages", stages, "1 to 8 stages of at least one block"));
         }
         if self.dilation.len() > self.stages.len() {
-            bail!("ResNet: dilation of {} stages, expected at most {}", self.dilation.len(), self.stages.len());
+            let [found, most] = [self.dilation.len(), self.stages.len()];
+            return Err(Error::network(NAME, "number of dilations", found, format_args!("at most {most}")));
         }
         if self.block == Block::Basic && (self.groups, self.width_per_group) != (1, 64) {
             let (groups, width) = (self.groups, self.width_per_group);
-            bail!("ResNet: groups = {groups}, width_per_group = {width}: expected 1 and 64 with basic blocks");
+            let found = format!("{groups} and {width}");
+            return Err(Error::network(NAME, "groups and width_per_group", found, "1 and 64 with basic blocks"));
         }
         if self.channels(0)[0] == 0 {
             let (width, group) = (self.width, self.width_per_group);
-            bail!("ResNet: width = {width}, width_per_group = {group}: expected their product to be at least 64");
+            let found = format!("{width} and {group}");
+            return Err(Error::network(NAME, "width and width_per_group", found, "a product of at least 64"));
         }
         let [inner, outputs] = self.channels(self.stages.len() - 1);
         if inner > WIDEST || outputs > WIDEST {
-            bail!("ResNet: {inner} and {outputs} channels in the last stage, expected at most {WIDEST}");
+            let (found, most) = (format!("{inner} and {outputs}"), format!("at most {WIDEST}"));
+            return Err(Error::network(NAME, "channels of the last stage", found, most));
         }
         if self.shortcut == Shortcut::Identity && self.channels(0)[1] < self.stem_width {
             let (width, found) = (self.channels(0)[1], self.stem_width);
-            bail!("ResNet: stem_width = {found}, expected at most {width} with identity shortcuts");
+            let most = format!("at most {width} with identity shortcuts");
+            return Err(Error::network(NAME, "stem_width", found, most));
         }
         Ok(())
     }

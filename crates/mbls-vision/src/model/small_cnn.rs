@@ -1,17 +1,16 @@
 //! A small convolutional network.
 
 use super::ConvNorm;
-use super::head::Head;
 use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{ConvConfig, Dropout, MaxPool2d};
+use mbls_nn::{ConvConfig, Dropout, DropoutLinear, Error, MaxPool2d};
 
 /// Shape of a [`SmallCnn`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SmallCnnConfig {
     /// Channels, height and width of the input.
     pub input: [usize; 3],
-    /// Number of classes.
+    /// Number of logits for an image, at least 1.
     pub classes: usize,
     /// Channels after each of the three convolutions.
     pub channels: [usize; 3],
@@ -20,22 +19,22 @@ pub struct SmallCnnConfig {
 }
 
 impl SmallCnnConfig {
-    /// The network for pictures of `shape` (channels, height, width): 32, 64 and 64 channels, the first pool from 16 pixels on.
+    /// The network for images of `shape` (channels, height, width): 32, 64 and 64 channels, the first pool from 16 pixels on.
     pub fn for_input(shape: [usize; 3], classes: usize) -> Self {
         let [_, height, width] = shape;
         Self { input: shape, classes, channels: [32, 64, 64], pool_first: height.min(width) >= 16 }
     }
 
-    /// The least height and width of a picture.
+    /// The least height and width of an image.
     pub fn smallest(&self) -> usize {
         if self.pool_first { 4 } else { 2 }
     }
 }
 
-/// Three 3x3 convolutions, each with batch norm and ReLU; a 2x2 max pool after the second and, for larger pictures, the
+/// Three 3x3 convolutions, each with batch norm and ReLU; a 2x2 max pool after the second and, for larger images, the
 /// first; one linear layer on all that is left.
 ///
-/// 1.8 million multiplications for a picture of 8x8, 6 million for one of 28x28.
+/// 1.8 million multiplications for an image of 8x8, 6 million for one of 28x28.
 ///
 /// # Shapes
 ///
@@ -57,7 +56,7 @@ impl SmallCnnConfig {
 #[derive(Clone, Debug)]
 pub struct SmallCnn {
     convolutions: [ConvNorm; 3],
-    fc: Head,
+    fc: DropoutLinear,
     config: SmallCnnConfig,
 }
 
@@ -66,12 +65,13 @@ impl SmallCnn {
     ///
     /// # Errors
     ///
-    /// Where a number of channels or classes is 0, pictures are too small, or the builder has no such tensors.
-    pub fn new(config: SmallCnnConfig, vb: VarBuilder) -> Result<Self> {
+    /// Where a number of channels or classes is 0, images are too small, or the builder has no such tensors.
+    pub fn new(config: SmallCnnConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         let [inputs, height, width] = config.input;
         let shrink = config.smallest();
         if height.min(width) < shrink {
-            bail!("small CNN: pictures of {height}x{width}, expected at least {shrink}x{shrink}");
+            let (found, least) = (format!("{height}x{width}"), format!("at least {shrink}x{shrink}"));
+            return Err(Error::network("small CNN", "image size", found, least));
         }
         let [first, second, third] = config.channels;
         let layer = |number: usize, inputs, outputs| {
@@ -79,14 +79,14 @@ impl SmallCnn {
             ConvNorm::new([inputs, outputs], 3, ConvConfig::<2>::before_norm(), conv, norm)
         };
         let convolutions = [layer(1, inputs, first)?, layer(2, first, second)?, layer(3, second, third)?];
-        let fc = Head::new(third * (height / shrink) * (width / shrink), config.classes, vb.pp("fc"))?;
+        let fc = DropoutLinear::new(third * (height / shrink) * (width / shrink), config.classes, vb.pp("fc"))?;
         Ok(Self { convolutions, fc, config })
     }
 
-    /// The network with dropout before its linear layer; a clone of `dropout` knows the position of its masks.
-    pub fn with_dropout(mut self, dropout: Dropout) -> Self {
-        self.fc.set_dropout(dropout);
-        self
+    /// Returns the network with this dropout before its linear layer, or with none; a clone of it knows the position of its masks.
+    #[must_use]
+    pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
+        Self { fc: self.fc.with_dropout(dropout), ..self }
     }
 
     /// Its shape.

@@ -1,4 +1,4 @@
-//! The middle of a picture.
+//! The middle of an image.
 
 use super::step::Step;
 use super::{Size, Window};
@@ -6,7 +6,7 @@ use crate::{Error, Image, Result};
 use mbls_data::Seed;
 use serde::{Deserialize, Serialize};
 
-/// Cuts out the middle, as torchvision's `CenterCrop` does, but refuses a picture that is smaller (torchvision pads it).
+/// Cuts out the middle, as torchvision's `CenterCrop` does, but refuses an image that is smaller (torchvision pads it).
 ///
 /// The first row is `(height - size) / 2`, rounded half to even; columns alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ impl Step for CenterCrop {
     }
 }
 
-/// Height and width of a crop, if a picture of `available` height and width is large enough.
+/// Height and width of a crop, if an image of `available` height and width is large enough.
 pub(super) fn fits(name: &str, size: Size, available: [usize; 2]) -> Result<[usize; 2]> {
     let [height, width] = size.square();
     if height <= available[0] && width <= available[1] {

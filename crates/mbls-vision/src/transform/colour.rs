@@ -1,4 +1,4 @@
-//! Brightness, contrast, saturation and hue of 8-bit pictures.
+//! Brightness, contrast, saturation and hue of 8-bit images.
 
 use crate::Image;
 
@@ -7,7 +7,7 @@ pub(super) fn brightness(image: &mut Image, factor: f64) {
     blend_with(image, factor, 0.0);
 }
 
-/// `factor * value + (1 - factor) * mean`, `mean` of the picture's grey values.
+/// `factor * value + (1 - factor) * mean`, `mean` of the image's grey values.
 pub(super) fn contrast(image: &mut Image, factor: f64) {
     let sum: u64 = match image.channels {
         3 => pixels(image).map(|rgb| u64::from(grey(rgb))).sum(),
@@ -17,7 +17,7 @@ pub(super) fn contrast(image: &mut Image, factor: f64) {
     blend_with(image, factor, (sum as f64 / count as f64) as f32);
 }
 
-/// `factor * value + (1 - factor) * grey`, `grey` of the same pixel; a picture of one channel stays as it is.
+/// `factor * value + (1 - factor) * grey`, `grey` of the same pixel; an image of one channel stays as it is.
 pub(super) fn saturation(image: &mut Image, factor: f64) {
     each_pixel(image, |rgb| {
         let grey = f32::from(grey(rgb));
@@ -25,7 +25,7 @@ pub(super) fn saturation(image: &mut Image, factor: f64) {
     });
 }
 
-/// The hue turned by `turn`, a part of a full turn; a picture of one channel stays as it is.
+/// The hue turned by `turn`, a part of a full turn; an image of one channel stays as it is.
 pub(super) fn hue(image: &mut Image, turn: f64) {
     each_pixel(image, |rgb| {
         let [hue, saturation, value] = to_hsv(rgb.map(|value| f32::from(value) / 255.0));

@@ -11,14 +11,14 @@ use serde::{Deserialize, Serialize};
 /// Changes brightness, contrast, saturation and hue by random amounts in random order, as torchvision's `ColorJitter` does.
 ///
 /// The factor of the first three is drawn uniformly, 1 changes nothing; the hue is turned by a part of a full turn, 0 changes
-/// nothing. Each change cuts its result off to 0..=255 and to the whole number below. Pictures have one channel, where
+/// nothing. Each change cuts its result off to 0..=255 and to the whole number below. Images have one channel, where
 /// saturation and hue change nothing, or three, red, green and blue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ColourJitter {
     /// Of the factor of all values.
     pub brightness: Strength,
-    /// Of the factor of the distances from the picture's mean grey value.
+    /// Of the factor of the distances from the image's mean grey value.
     pub contrast: Strength,
     /// Of the factor of the distances from the pixel's grey value.
     pub saturation: Strength,

@@ -6,7 +6,7 @@ use mbls_data::Seed;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-/// How a picture is corrupted; `c` of the five severities are those of CIFAR-10-C, `x` is a value scaled to 0..1.
+/// How an image is corrupted; `c` of the five severities are those of CIFAR-10-C, `x` is a value scaled to 0..1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CorruptionKind {
@@ -14,7 +14,7 @@ pub enum CorruptionKind {
     GaussianNoise,
     /// A Gaussian of standard deviation c pixels, cut off at 4 c, the border repeated; c = .4, .6, .7, .8, 1.
     GaussianBlur,
-    /// `c (x - mean) + mean`, with the channel's mean over the picture; c = .75, .5, .4, .3, .15.
+    /// `c (x - mean) + mean`, with the channel's mean over the image; c = .75, .5, .4, .3, .15.
     Contrast,
     /// The value of HSV, `max(red, green, blue)`, becomes `min(1, value + c)`, hue and saturation stay; c = .05, .1, .15, .2, .3.
     Brightness,
@@ -44,10 +44,10 @@ impl CorruptionKind {
     }
 }
 
-/// A corruption of 8-bit pictures at one of five severities.
+/// A corruption of 8-bit images at one of five severities.
 ///
 /// Results are cut off to 0..1 and ROUNDED to 8 bits; the code that made CIFAR-10-C cuts off the fraction, which darkens every
-/// picture by half a level. The noise is a function of the picture's index alone: every network is tested on the same pictures,
+/// image by half a level. The noise is a function of the image's index alone: every network is tested on the same images,
 /// and those of two severities differ in strength only.
 ///
 /// # References
@@ -66,13 +66,13 @@ impl CorruptionKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Corruption {
-    /// How.
+    /// What is done to the image.
     pub kind: CorruptionKind,
     /// How much, 1..=5.
     pub severity: u8,
 }
 
-/// What the noise of all pictures is derived from.
+/// What the noise of all images is derived from.
 const NOISE: Seed = Seed(2019);
 
 impl Corruption {
@@ -98,11 +98,11 @@ impl Corruption {
         })
     }
 
-    /// The corrupted form of picture `index` of a data set, whose value `full_scale` means 1.
+    /// The corrupted form of image `index` of a data set, whose value `full_scale` means 1.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for another severity than 1..=5, a full scale of 0 and pixels that do not fill the picture's shape.
+    /// [`Error::Value`](mbls_io::Error::Value) for another severity than 1..=5, a full scale of 0 and pixels that do not fill the image's shape.
     pub fn apply(&self, image: &Image, full_scale: u8, index: usize) -> Result<Image> {
         let c = self.constant()?;
         image.validate()?;

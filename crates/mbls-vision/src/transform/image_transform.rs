@@ -1,4 +1,4 @@
-//! The transforms of 8-bit pictures, by name.
+//! The transforms of 8-bit images, by name.
 
 use super::step::{Step, checked_len};
 use super::{CenterCrop, ColourJitter, HorizontalFlip, Pad, RandomCrop, RandomResizedCrop, Resize, VerticalFlip};
@@ -6,7 +6,7 @@ use crate::{Image, Result};
 use mbls_data::Seed;
 use serde::{Deserialize, Serialize};
 
-/// One transform of an 8-bit picture, a pure function of the picture and a seed; a list of them is a pipeline.
+/// One transform of an 8-bit image, a pure function of the image and a seed; a list of them is a pipeline.
 ///
 /// In settings `kind` names it, the rest is what the type named alike takes:
 ///
@@ -92,11 +92,11 @@ impl ImageTransform {
         self.step().validate()
     }
 
-    /// The shape that every picture of `shape` (channels, height, width) gets.
+    /// The shape that every image of `shape` (channels, height, width) gets.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed, a picture that does not fit, such as one smaller
+    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed, an image that does not fit, such as one smaller
     /// than a crop of it, and a result of more than 2^28 values.
     pub fn output_shape(&self, shape: [usize; 3]) -> Result<[usize; 3]> {
         self.validate()?;
@@ -105,16 +105,16 @@ impl ImageTransform {
         Ok(output)
     }
 
-    /// Height and width of its results, where they are the same for all pictures.
+    /// Height and width of its results, where they are the same for all images.
     pub fn fixed_size(&self) -> Option<[usize; 2]> {
         self.step().fixed_size()
     }
 
-    /// The transformed picture.
+    /// The transformed image.
     ///
     /// # Errors
     ///
-    /// As [`ImageTransform::output_shape`]; also where the picture's pixels do not fill its shape.
+    /// As [`ImageTransform::output_shape`]; also where the image's pixels do not fill its shape.
     pub fn apply(&self, image: &Image, seed: Seed) -> Result<Image> {
         image.validate()?;
         let output = self.output_shape(image.shape())?;
@@ -122,7 +122,7 @@ impl ImageTransform {
     }
 }
 
-/// The picture after all `transforms`, one after the other; each draws from `seed.derive(kind).at(its place in the list)`.
+/// The image after all `transforms`, one after the other; each draws from `seed.derive(kind).at(its place in the list)`.
 ///
 /// # Errors
 ///
@@ -134,7 +134,7 @@ pub fn apply_all(transforms: &[ImageTransform], image: Image, seed: Seed) -> Res
         .try_fold(image, |image, (transform, place)| transform.apply(&image, seed.derive(transform.kind()).at(place)))
 }
 
-/// The shape of every sample after all `transforms`, where it is known: `shape` is the pictures' own, if they have one in
+/// The shape of every sample after all `transforms`, where it is known: `shape` is the images' own, if they have one in
 /// common; without it, a transform to a fixed size starts from `channels`.
 ///
 /// # Errors

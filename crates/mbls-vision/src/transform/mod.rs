@@ -1,6 +1,6 @@
-//! Transforms of pictures: pure functions of the picture and a seed.
+//! Transforms of images: pure functions of the image and a seed.
 //!
-//! [`ImageTransform`] names those of 8-bit pictures, [`Corruption`] those that test a network under shift; [`Noise`],
+//! [`ImageTransform`] names those of 8-bit images, [`Corruption`] those that test a network under shift; [`Noise`],
 //! [`PadCropFlip`] and [`Normalise`] work on floats.
 
 mod bilinear;

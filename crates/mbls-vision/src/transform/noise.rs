@@ -1,12 +1,12 @@
-//! Gaussian noise that belongs to the picture.
+//! Gaussian noise that belongs to the image.
 
 use crate::{Error, Result};
 use mbls_data::Seed;
 use rand_distr::{Distribution, StandardNormal};
 
-/// Adds Gaussian noise that is fixed for each picture of a data set.
+/// Adds Gaussian noise that is fixed for each image of a data set.
 ///
-/// `x' = x + std * z` with `x` scaled to 0..1 and `z` standard normal, drawn from (seed, the picture's index in its whole
+/// `x' = x + std * z` with `x` scaled to 0..1 and `z` standard normal, drawn from (seed, the image's index in its whole
 /// data set): neither the epoch nor the split changes it. The result is NOT clipped to 0..1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Noise {
@@ -27,7 +27,7 @@ impl Noise {
         Err(Error::value("standard deviation of the noise", "a finite number, at least 0", std))
     }
 
-    /// Adds its noise to picture `index` of the data set, whose values are scaled to 0..1.
+    /// Adds its noise to image `index` of the data set, whose values are scaled to 0..1.
     pub fn apply(&self, pixels: &mut [f32], index: usize) {
         let mut rng = self.seed.derive("noise").at(index as u64).rng();
         for value in pixels {

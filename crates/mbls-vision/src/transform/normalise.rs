@@ -80,12 +80,12 @@ impl Normalise {
         Self { mean: vec![0.3053], std: vec![0.3760] }
     }
 
-    /// Number of channels.
+    /// Returns how many channels there are means and deviations for.
     pub fn channels(&self) -> usize {
         self.mean.len()
     }
 
-    /// Normalises one picture, channel by channel, or several pictures of one channel.
+    /// Normalises one image, channel by channel, or several images of one channel.
     pub fn apply(&self, pixels: &mut [f32]) {
         let plane = pixels.len().div_ceil(self.channels()).max(1);
         for ((plane, mean), std) in pixels.chunks_mut(plane).zip(&self.mean).zip(&self.std) {

@@ -4,7 +4,7 @@ use crate::{Error, Image, Result};
 use mbls_data::Seed;
 use rand::RngExt;
 
-/// Pads a picture with zeros on every side, cuts its own size out of it at a random place and flips it left to right with
+/// Pads an image with zeros on every side, cuts its own size out of it at a random place and flips it left to right with
 /// probability 1/2: the augmentation usual for CIFAR with `padding` 4.
 ///
 /// Zeros are of the values before normalisation. All `(2 padding + 1)^2` places are equally likely.
@@ -16,16 +16,16 @@ use rand::RngExt;
 pub struct PadCropFlip {
     /// Rows and columns added on each side.
     pub padding: usize,
-    /// Whether half of the pictures are flipped.
+    /// Whether half of the images are flipped.
     pub flip: bool,
 }
 
 impl PadCropFlip {
-    /// The values of a picture of `shape` (channels, height, width), cropped and flipped as `seed` says.
+    /// The values of an image of `shape` (channels, height, width), cropped and flipped as `seed` says.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) where `pixels` does not fill `shape`, or `padding` exceeds the picture's smaller side.
+    /// [`Error::Value`](mbls_io::Error::Value) where `pixels` does not fill `shape`, or `padding` exceeds the image's smaller side.
     pub fn apply<T: Copy + Default>(&self, pixels: &[T], shape: [usize; 3], seed: Seed) -> Result<Vec<T>> {
         let [_, height, width] = shape;
         if shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size)) != Some(pixels.len()) {
@@ -46,7 +46,7 @@ impl PadCropFlip {
         let mut output = vec![T::default(); pixels.len()];
         for (from, to) in pixels.chunks(height * width).zip(output.chunks_mut(height * width)) {
             for y in 0..height {
-                // Row and column of the padded picture, less the padding; outside of the picture nothing is copied.
+                // Row and column of the padded image, less the padding; outside of the image nothing is copied.
                 let Some(row) = (y + down).checked_sub(self.padding).filter(|&row| row < height) else { continue };
                 for x in 0..width {
                     let column = if flipped { width - 1 - x } else { x } + right;
@@ -59,7 +59,7 @@ impl PadCropFlip {
         Ok(output)
     }
 
-    /// The picture, cropped and flipped as `seed` says.
+    /// The image, cropped and flipped as `seed` says.
     ///
     /// # Errors
     ///

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// Adds a border of one value and cuts out a rectangle at a random place; all places are equally likely.
 ///
-/// A rectangle larger than the padded picture is an error.
+/// A rectangle larger than the padded image is an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RandomCrop {

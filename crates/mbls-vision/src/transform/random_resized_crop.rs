@@ -1,4 +1,4 @@
-//! A random part of a picture, resized.
+//! A random part of an image, resized.
 
 use super::resize::yes;
 use super::step::Step;
@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 /// Cuts out a rectangle of random area, shape and place and resizes it, with torchvision's rules.
 ///
-/// Up to ten times an area is drawn uniformly from `scale` (as a part of the picture's) and a ratio of width to height
+/// Up to ten times an area is drawn uniformly from `scale` (as a part of the image's) and a ratio of width to height
 /// uniformly in its logarithm from `ratio`; the first rectangle that fits is used, at a place drawn uniformly. If none does,
-/// the picture's middle is taken, as much of it as `ratio` allows.
+/// the image's middle is taken, as much of it as `ratio` allows.
 ///
 /// # References
 ///
@@ -41,7 +41,7 @@ fn default_ratio() -> [f64; 2] {
     [3.0 / 4.0, 4.0 / 3.0]
 }
 
-/// How often a rectangle is drawn before the picture's middle is taken.
+/// How often a rectangle is drawn before the image's middle is taken.
 const ATTEMPTS: usize = 10;
 
 /// Bounds of [`RandomResizedCrop::scale`] and [`RandomResizedCrop::ratio`].
@@ -54,11 +54,11 @@ impl RandomResizedCrop {
         Self { size, scale: default_scale(), ratio: default_ratio(), antialias: true }
     }
 
-    /// The rectangle that is cut out of a picture of `height` and `width`.
+    /// The rectangle that is cut out of an image of `height` and `width`.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed and for a picture without pixels.
+    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed and for an image without pixels.
     pub fn window(&self, [height, width]: [usize; 2], seed: Seed) -> Result<Window> {
         self.validate()?;
         if height == 0 || width == 0 {

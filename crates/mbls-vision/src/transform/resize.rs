@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub struct Resize {
     /// The shorter side, or height and width.
     pub size: Size,
-    /// Whether all pixels count where a picture is reduced.
+    /// Whether all pixels count where an image is reduced.
     #[serde(default = "yes")]
     pub antialias: bool,
 }

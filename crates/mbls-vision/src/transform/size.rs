@@ -1,4 +1,4 @@
-//! The size of a picture in settings.
+//! The size of an image in settings.
 
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "a number of pixels or [height, width]")]
 pub enum Size {
-    /// One number.
+    /// Height and width alike, in pixels.
     Side(usize),
-    /// Height and width.
+    /// Height, then width, in pixels.
     HeightWidth([usize; 2]),
 }
 

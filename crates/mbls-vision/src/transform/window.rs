@@ -1,8 +1,8 @@
-//! A rectangle of a picture.
+//! A rectangle of an image.
 
 use crate::{Error, Image, Result};
 
-/// A rectangle of a picture.
+/// A rectangle of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// Its first row.
@@ -20,7 +20,7 @@ impl Window {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) where it is empty or not inside of the picture, or the picture's pixels do not fill its shape.
+    /// [`Error::Value`](mbls_io::Error::Value) where it is empty or not inside of the image, or the image's pixels do not fill its shape.
     pub fn of(&self, image: &Image) -> Result<Image> {
         image.validate()?;
         let inside = |start: usize, len: usize, end| len > 0 && start.checked_add(len).is_some_and(|stop| stop <= end);

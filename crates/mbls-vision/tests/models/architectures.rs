@@ -123,10 +123,10 @@ fn small_ones_of_each_kind_make_logits_of_the_smallest_pictures() -> Result<()> 
         let less = model.forward_t(&images.narrow(2, 0, side - 1)?, false).unwrap_err().to_string();
         assert!(less.contains(&format!("pictures of shape [2, 1, {}, ", side - 1)), "{name}: {less}");
         let error = |classes, shape| named(name).network(classes, shape).unwrap_err().to_string();
-        let less = format!("pictures of {}x64, expected at least {side}x{side}", side - 1);
+        let less = format!("image size = {}x64, expected at least {side}x{side}", side - 1);
         for (found, expected) in [
             (error(0, [3, 64, 64]), "classes = 0, expected at least 1"),
-            (error(7, [0, 64, 64]), "pictures of 0 channels, expected at least 1"),
+            (error(7, [0, 64, 64]), "channels = 0, expected at least 1"),
             (error(7, [3, side - 1, 64]), &less),
         ] {
             assert!(found.starts_with(&format!("{name}: {expected}")), "{found}");
@@ -188,15 +188,18 @@ fn settings_out_of_range_are_refused() -> Result<()> {
         (ResNetConfig { in_channels: 0, ..good.clone() }, "in_channels = 0"),
         (ResNetConfig { width: 0, ..good.clone() }, "width = 0"),
         (ResNetConfig { width: usize::MAX, ..good.clone() }, "width = 18446744073709551615"),
-        (ResNetConfig { width: 60_000, ..good.clone() }, "480000 and 480000 channels"),
+        (ResNetConfig { width: 60_000, ..good.clone() }, "channels of the last stage = 480000 and 480000"),
         (ResNetConfig { pool: 0, ..good.clone() }, "pool = 0"),
         (ResNetConfig { stages: vec![], ..good.clone() }, "stages = []"),
         (ResNetConfig { stages: vec![1, 0], ..good.clone() }, "stages = [1, 0]"),
         (ResNetConfig { stages: vec![1; 9], ..good.clone() }, "stages = [1, 1, 1, 1, 1, 1, 1, 1, 1]"),
         (ResNetConfig { groups: 2, ..good.clone() }, "expected 1 and 64 with basic blocks"),
-        (ResNetConfig { block: Block::Bottleneck, width: 8, width_per_group: 4, ..good.clone() }, "width = 8"),
+        (
+            ResNetConfig { block: Block::Bottleneck, width: 8, width_per_group: 4, ..good.clone() },
+            "width_per_group = 8 and 4",
+        ),
         (ResNetConfig { block: Block::Bottleneck, width_per_group: 0, ..good.clone() }, "width_per_group = 0"),
-        (ResNetConfig { dilation: vec![StageDilation::Stride; 5], ..good.clone() }, "dilation of 5 stages"),
+        (ResNetConfig { dilation: vec![StageDilation::Stride; 5], ..good.clone() }, "number of dilations = 5"),
         (ResNetConfig { shortcut: Shortcut::Identity, width: 8, ..good.clone() }, "stem_width = 64"),
     ];
     for (config, expected) in cases {
@@ -210,7 +213,7 @@ fn settings_out_of_range_are_refused() -> Result<()> {
         (DenseNetConfig { in_channels: 0, ..good.clone() }, "in_channels = 0"),
         (DenseNetConfig { blocks: vec![], ..good.clone() }, "blocks = []"),
         (DenseNetConfig { blocks: vec![1, 0], ..good.clone() }, "blocks = [1, 0]"),
-        (DenseNetConfig { growth: 60_000, ..good.clone() }, "channels, expected at most"),
+        (DenseNetConfig { growth: 60_000, ..good.clone() }, "most channels = "),
     ] {
         let error = DenseNet::new(config, store().var_builder()).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}, expected {expected}");

@@ -100,7 +100,7 @@ fn pictures_that_do_not_fit_are_refused() -> Result<()> {
     assert!(error.to_string().contains("[1, 1, 3, 16], expected [N, C, H, W] of [1, 16, 16]"), "{error}");
     let small = SmallCnnConfig { pool_first: true, ..SmallCnnConfig::for_input([1, 3, 16], 7) };
     let error = SmallCnn::new(small, store.var_builder().pp("small")).unwrap_err();
-    assert!(error.to_string().contains("pictures of 3x16, expected at least 4x4"), "{error}");
+    assert!(error.to_string().contains("image size = 3x16, expected at least 4x4"), "{error}");
     assert!(model.forward_t(&Tensor::zeros((1, 3, 16, 16), DType::F32, &Device::Cpu)?, false).is_err());
     let config = CifarResNetConfig { blocks: 0, ..CifarResNetConfig::resnet20(10) };
     assert!(CifarResNet::new(config, store.var_builder().pp("other")).is_err());

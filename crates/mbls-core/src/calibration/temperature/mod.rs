@@ -182,7 +182,7 @@ impl TemperatureScaling {
         Ok(Self { temperature: best.0, bound, masked_labels: rows.masked_labels() })
     }
 
-    /// The temperature.
+    /// Returns the temperature, by which logits are divided: above 1 where the model is overconfident.
     pub fn temperature(&self) -> f64 {
         self.temperature
     }

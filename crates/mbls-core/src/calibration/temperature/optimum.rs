@@ -24,10 +24,8 @@ pub(super) fn optimum<T: ScoreType>(rows: &Rows<T>) -> Result<(f64, Option<Tempe
     // The derivative is of the other sign at one of two ends, or at none. Most optima lie before the first.
     let rises = start[0] < 0.0;
     let usual = -libm::log(if rises { USUAL.0 } else { USUAL.1 });
-    let (end, bound, temperature) = match rises {
-        true => (high, TemperatureBound::Lower, ends.0),
-        false => (low, TemperatureBound::Upper, ends.1),
-    };
+    let (end, bound, temperature) =
+        if rises { (high, TemperatureBound::Lower, ends.0) } else { (low, TemperatureBound::Upper, ends.1) };
     let between = at.min(end) < usual && usual < at.max(end);
     let mut near = at;
     let mut bracket = None;

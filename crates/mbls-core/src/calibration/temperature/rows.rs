@@ -202,7 +202,7 @@ fn row_derivatives(row: &[f64], label: u32, b: f64) -> [f64; 2] {
     let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let (mut sum, mut mean, mut square) = (0.0, 0.0, 0.0);
     for logit in row {
-        // Not infinite, for a masked class or a large b: nothing times infinity is no number.
+        // Not infinite, for a masked class or a large b: 0 times infinity is not a number.
         let z = ((logit - max) * b).max(-f64::MAX);
         let weight = exp(z);
         sum += weight;

@@ -97,9 +97,10 @@ impl<F: Real> Cost<F> for Augmented<F> {
             AugmentedPenalty::Phr => {
                 let multiplier = lambda + rho * h;
                 // A padded class has a rho of 0 and is within; the quotient is then not taken.
-                match multiplier < zero {
-                    true => (zero - half * (lambda * lambda) / rho, zero),
-                    false => (h * (lambda + half * (rho * h)), multiplier),
+                if multiplier < zero {
+                    (zero - half * (lambda * lambda) / rho, zero)
+                } else {
+                    (h * (lambda + half * (rho * h)), multiplier)
                 }
             }
             AugmentedPenalty::P2 | AugmentedPenalty::P3 => {

@@ -135,7 +135,7 @@ fn augmented(penalty: AugmentedPenalty) -> u32 {
 /// The values of a batch, in the type of the computation.
 pub(super) struct Values {
     pub(super) total: CudaStorage,
-    /// Base, winner's penalty and second term without their weights, `[3]`; meaningless those that there are none of.
+    /// Base, penalty of the top logit and second term without their weights, `[3]`; meaningless those that there are none of.
     pub(super) terms: Tensor,
 }
 

@@ -31,7 +31,7 @@ struct Sums {
 }
 
 impl Sums {
-    /// Base, winner's penalty and second term.
+    /// Base, penalty of the top logit and second term.
     fn terms(self) -> [f64; 3] {
         [self.base, self.winner, self.second]
     }

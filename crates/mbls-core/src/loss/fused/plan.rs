@@ -97,7 +97,7 @@ pub(in super::super) struct Plan {
     base: Base,
     winner_margin: f64,
     second: Second,
-    /// Names and weights of base, winner's penalty and second term, of those that there are.
+    /// Names and weights of base, penalty of the top logit and second term, of those that there are.
     terms: [Option<(&'static str, f64)>; 3],
 }
 
@@ -144,7 +144,7 @@ impl Plan {
         Self { base, winner_margin: 0.0, second: Second::None, terms: [Some((name, weight)), None, None] }
     }
 
-    /// This plan with a penalty on the winner's logit beyond `margin`.
+    /// This plan with a penalty on the top logit beyond `margin`.
     pub(in super::super) fn with_winner(mut self, name: &'static str, weight: f64, margin: f64) -> Self {
         self.winner_margin = margin;
         self.terms[1] = Some((name, weight));
@@ -269,7 +269,6 @@ impl<F: Real> Penalty<F> {
         &self.classes
     }
 
-    /// The numbers of a class.
     #[inline(always)]
     pub(super) fn of_class(&self, class: usize) -> [F; 2] {
         self.classes[class / LANES].map(|lanes| lanes[class % LANES])

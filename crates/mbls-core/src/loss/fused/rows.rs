@@ -34,7 +34,7 @@ pub(super) fn add<T: Stored, C: Cost<T::Compute>>(
     sums
 }
 
-/// The row at hand.
+/// The current row.
 struct Row<F> {
     classes: usize,
     logits: Vec<[F; LANES]>,

@@ -40,10 +40,7 @@ fn run_with<T: Stored, C: Cost<T::Compute>>(
     wants_gradient: bool,
 ) -> (Sums, Option<Vec<T>>) {
     let mut gradient = Vec::with_capacity(if wants_gradient { logits.len() } else { 0 });
-    let slots = match wants_gradient {
-        true => &mut gradient.spare_capacity_mut()[..logits.len()],
-        false => &mut [],
-    };
+    let slots = if wants_gradient { &mut gradient.spare_capacity_mut()[..logits.len()] } else { &mut [] };
     let sums = if positions == 1 {
         let task = (TASK / classes).max(1);
         let gradients = slices(slots, task * classes, targets.len().div_ceil(task));

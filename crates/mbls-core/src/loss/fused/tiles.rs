@@ -64,7 +64,7 @@ pub(super) fn add<T: Stored, C: Cost<T::Compute>>(
 /// Lanes of positions: a number of each position of a tile.
 type Numbers<F> = [[F; LANES]; TILE / LANES];
 
-/// The tile at hand. Lanes after the last position hold whatever was there.
+/// The current tile. Lanes after the last position hold whatever was there.
 struct Tile<F> {
     /// Per class.
     logits: Vec<Numbers<F>>,

@@ -14,7 +14,7 @@ pub struct LossOutput {
 /// One term of a loss.
 #[derive(Clone, Debug)]
 pub struct Term {
-    /// Its name.
+    /// Its name in kebab case, as logs and reports show it.
     pub name: &'static str,
     /// Its weight in the total.
     pub weight: f64,

@@ -54,7 +54,7 @@ pub(in crate::loss) fn focal(log_prob: &Tensor, gamma: f64) -> candle_core::Resu
     (modulation(&log_prob.exp()?.affine(-1.0, 1.0)?, gamma)? * log_prob)?.neg()
 }
 
-/// `doubt^gamma` of a doubt of 0 or greater; the constant 0 where it is 0, since the power's derivative there is infinite
+/// `doubt^gamma` of a doubt `1 - p` of 0 or greater; the constant 0 where it is 0, since the power's derivative there is infinite
 /// for gamma < 1.
 pub(in crate::loss) fn modulation(doubt: &Tensor, gamma: f64) -> candle_core::Result<Tensor> {
     let certain = doubt.le(0.0)?;

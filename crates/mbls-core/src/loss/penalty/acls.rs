@@ -10,7 +10,7 @@ use candle_core::{D, Tensor};
 ///
 /// z is the row's greatest logit, w its (first) class, m the margin, and sg stops the gradient. The second mean is over the
 /// N (C - 1) other classes: a [`LogitPenalty`] that is quadratic and whose anchor is detached. The first term is one on the
-/// winner's logit itself, so this loss is not invariant to a shift of a row's logits.
+/// top logit itself, so this loss is not invariant to a shift of a row's logits.
 ///
 /// The formula is that of the published code, which differs from it only where logits tie for the maximum: it counts the
 /// first term for each of them.
@@ -22,7 +22,7 @@ use candle_core::{D, Tensor};
 /// let logits = Tensor::new(&[[12f32, 0., 4.]], &Device::Cpu)?;
 /// let labels = Tensor::new(&[0u32], &Device::Cpu)?;
 /// let loss = Acls::new(10.0, 0.1)?.forward(&LogitBatch::new(&logits, &labels, None)?)?;
-/// // The winner passes the margin by 2; of the two others one is 2 beyond it.
+/// // The top logit passes the margin by 2; of the two others one is 2 beyond it.
 /// assert_eq!(loss.terms[1].value.to_scalar::<f32>()?, 4.0);
 /// assert_eq!(loss.terms[2].value.to_scalar::<f32>()?, 2.0);
 /// # Ok::<(), mbls_core::Error>(())
@@ -86,7 +86,7 @@ impl Loss for Acls {
 
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
         let (winner, others) = (self.alpha * self.positive, self.alpha * self.negative);
-        // The winner's own distance is 0, so it adds nothing to the sum over all classes.
+        // The top logit's own distance is 0, so it adds nothing to the sum over all classes.
         let mean = 1.0 / (batch.classes() - 1) as f64;
         let penalty = self.penalty.clone().with_class_weights(vec![mean; batch.classes()])?;
         let plan = Plan::new(TERM, 1.0, Base::CrossEntropy).with_winner(WINNER, winner, self.margin).with_second(

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A penalty on logit distances beyond a margin: `mean_k w_k s(max(0, a_n - l_nk - m_k))` for each row n.
 ///
 /// a is the [`Anchor`], by default the greatest logit, m the margin, s the [`PenaltyShape`], by default linear, and w the
-/// weight of a class, by default 1. The mean is over all classes, the winner included, or a sum: [`ClassReduction`].
+/// weight of a class, by default 1. The mean is over all classes, the top logit included, or a sum: [`ClassReduction`].
 /// The gradient of the maximum goes to the first of tied logits, unless the anchor is detached; a distance of exactly the
 /// margin has derivative 0.
 ///
@@ -43,7 +43,7 @@ pub struct LogitPenalty {
 pub enum Margin {
     /// One for all classes.
     Same(f64),
-    /// One per class.
+    /// A weight for each class, as many as the logits have.
     PerClass(Vec<f64>),
 }
 

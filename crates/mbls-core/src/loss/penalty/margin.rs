@@ -71,7 +71,7 @@ impl MarginLoss {
         Ok(self)
     }
 
-    /// The penalty.
+    /// Returns the penalty that is added to cross-entropy.
     pub fn penalty(&self) -> &LogitPenalty {
         &self.penalty
     }

@@ -43,12 +43,12 @@ impl AdaptiveEce {
         Ok(Self { state: State { bins: check_bins(bins)?, convention, samples: Samples::default() } })
     }
 
-    /// The number of bins.
+    /// Returns the number of bins, 1 to 65536.
     pub fn bins(&self) -> usize {
         self.state.bins
     }
 
-    /// The convention.
+    /// Returns the convention that decides which rows count.
     pub fn convention(&self) -> AdaptiveConvention {
         self.state.convention
     }

@@ -46,7 +46,6 @@ impl EqualWidthBins {
         Ok(Self::Ceil { bins: check_bins(bins)? })
     }
 
-    /// The bin of a probability.
     pub(in crate::metric) fn bin(&self, probability: f64) -> usize {
         match self {
             Self::Linspace(edges) => edges.bin(probability),

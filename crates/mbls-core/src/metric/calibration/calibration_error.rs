@@ -43,7 +43,7 @@ pub struct Calibration {
 pub struct CalibrationError {
     /// The error.
     pub value: f64,
-    /// The norm.
+    /// How the gaps of the bins make one number.
     pub norm: CalibrationNorm,
     /// Whether the bias of the plug-in estimate was taken off.
     pub debiased: bool,

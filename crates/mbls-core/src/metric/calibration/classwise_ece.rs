@@ -74,7 +74,7 @@ impl ClasswiseEce {
         self.state.bins
     }
 
-    /// The convention.
+    /// Returns the convention that decides over how many classes the mean is taken.
     pub fn convention(&self) -> ClasswiseConvention {
         self.state.convention
     }

@@ -25,7 +25,7 @@ pub struct Consistency {
     /// `(1 + resamples in which it is at least the observed) / (1 + resamples)`: the p-value of the test that rejects
     /// calibration for large values.
     pub p_value: f64,
-    /// Number of resamples.
+    /// How many times outcomes are drawn from the confidences.
     pub resamples: usize,
     /// Number of rows.
     pub n: u64,
@@ -38,7 +38,7 @@ pub struct ConsistencyBand {
     pub reliability: Reliability,
     /// Where the accuracy of each bin lies for a calibrated model, `None` for a bin without rows.
     pub accuracies: Vec<Option<Interval>>,
-    /// Number of resamples.
+    /// How many times outcomes are drawn from the confidences.
     pub resamples: usize,
 }
 
@@ -67,7 +67,7 @@ impl SortedTopLabels {
     /// # References
     ///
     /// Broecker and Smith, Increasing the Reliability of Reliability Diagrams, Weather and Forecasting 22, 2007, who resample
-    /// the confidences too: here the question is asked of those at hand. Vaicenavicius et al., Evaluating model calibration
+    /// the confidences too: here the question is asked of those that were seen. Vaicenavicius et al., Evaluating model calibration
     /// in classification, AISTATS 2019 (arXiv 1902.06977), section 4.2.
     pub fn consistency(
         &self,
@@ -76,7 +76,7 @@ impl SortedTopLabels {
         seed: u64,
         statistic: impl Fn(&SortedTopLabels) -> f64 + Sync,
     ) -> Option<Consistency> {
-        let draw = |rng: &mut ChaCha8Rng, _: &mut ()| {
+        let draw = |rng: &mut ChaCha8Rng, (): &mut ()| {
             let samples = self.samples().iter();
             let calibrated = samples.map(|sample| sample.with_correct(is_correct(rng, *sample))).collect();
             statistic(&Self::sort(calibrated))
@@ -112,7 +112,7 @@ impl SortedTopLabels {
     ) -> Result<Option<ConsistencyBand>> {
         let reliability = self.reliability(binning, bins)?;
         // The rows are sorted, and bins hold neighbours.
-        let draw = |rng: &mut ChaCha8Rng, _: &mut ()| -> Vec<f64> {
+        let draw = |rng: &mut ChaCha8Rng, (): &mut ()| -> Vec<f64> {
             let mut samples = self.samples().iter();
             let correct = |count| samples.by_ref().take(count).filter(|sample| is_correct(rng, **sample)).count();
             let counts = reliability.bins.iter().map(|bin| bin.count as usize);

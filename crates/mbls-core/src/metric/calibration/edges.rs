@@ -38,7 +38,6 @@ impl Edges {
         self.0.capacity() * size_of::<f64>()
     }
 
-    /// The bin of a probability.
     #[inline]
     pub(in crate::metric) fn bin(&self, probability: f64) -> usize {
         // Adding it leaves the nearest integer in the low bits of the mantissa.

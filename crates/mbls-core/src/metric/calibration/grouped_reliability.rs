@@ -96,7 +96,7 @@ impl GroupedReliability {
         self.state.bins
     }
 
-    /// The number of groups.
+    /// Returns the number of groups; rows name them from 0.
     pub fn groups(&self) -> usize {
         self.state.cells.len() / self.state.bins
     }

@@ -51,7 +51,7 @@ impl ReliabilityBins {
         Self { edges, cells }
     }
 
-    /// The number of bins.
+    /// Returns the number of bins, 1 to 65536.
     pub fn bins(&self) -> usize {
         self.cells.len()
     }
@@ -221,7 +221,7 @@ impl Reliability {
     /// The calibration error in a norm of the gaps `g_b = |accuracy_b - confidence_b|` of the bins that hold rows.
     pub fn error(&self, norm: CalibrationNorm) -> f64 {
         match norm {
-            CalibrationNorm::L1 => self.mean(|bin| bin.gap()),
+            CalibrationNorm::L1 => self.mean(ReliabilityBin::gap),
             CalibrationNorm::L2 => self.mean(|bin| Some(bin.gap()?.powi(2))).sqrt(),
             CalibrationNorm::Max => self.gaps().fold(0.0, f64::max),
             CalibrationNorm::Average => self.gaps().sum::<f64>() / self.gaps().count() as f64,

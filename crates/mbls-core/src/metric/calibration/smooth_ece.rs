@@ -26,7 +26,7 @@ pub struct SmoothEce {
     pub value: f64,
     /// The bandwidth of the kernel, from 1/1024 to 1; about the error itself.
     pub bandwidth: f64,
-    /// The convention.
+    /// The implementation whose value this is.
     pub convention: SmoothConvention,
     /// Number of rows.
     pub n: u64,

@@ -1,91 +1,48 @@
-use crate::metric::contract::Metric;
-use crate::metric::exact::{MAX_ROWS, add_counts};
+use crate::Result;
 use crate::metric::input::{Predictions, top_labels};
-use crate::metric::saved::{self, Saved};
-use crate::{Error, Result};
+use crate::metric::row_mean::{RowMean, RowSums};
+use crate::metric::saved::MetricState;
 use serde::{Deserialize, Serialize};
 
 /// The share of rows whose label is the predicted class: `correct / n`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Saved<State>", into = "Saved<State>")]
-pub struct Accuracy {
-    state: State,
-}
+pub type Accuracy = RowMean<CorrectRows>;
 
+/// How many rows [`Accuracy`] saw, and how many of them the model got right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct State {
+pub struct CorrectRows {
     n: u64,
     correct: u64,
 }
 
-impl Accuracy {
-    /// No rows yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The number of rows.
-    pub fn n(&self) -> u64 {
-        self.state.n
-    }
-}
-
-impl Metric for Accuracy {
-    type Input<'a> = &'a Predictions<'a>;
-    type Value = f64;
-
-    saved::named_by!(State);
-
-    fn empty(&self) -> Self {
-        Self::new()
-    }
-
-    fn check_update(&self, input: &Predictions) -> Result<()> {
-        add_counts(self.n(), input.rows() as u64).map(drop)
-    }
-
-    fn update(&mut self, input: &Predictions) -> Result<()> {
-        let correct = top_labels(input).filter(|(_, correct)| *correct).count();
-        self.merge(Self { state: State { n: input.rows() as u64, correct: correct as u64 } })
-    }
-
-    fn merge(&mut self, other: Self) -> Result<()> {
-        let (a, b) = (self.state, other.state);
-        self.state = State { n: add_counts(a.n, b.n)?, correct: add_counts(a.correct, b.correct)? };
-        Ok(())
-    }
-
-    fn value(&self) -> Option<f64> {
-        (self.state.n > 0).then(|| self.state.correct as f64 / self.state.n as f64)
-    }
-
-    fn size(&self) -> usize {
-        size_of_val(self)
-    }
-}
-
-impl saved::MetricState for State {
+impl MetricState for CorrectRows {
     const METRIC: &'static str = "accuracy";
 }
 
-impl TryFrom<Saved<State>> for Accuracy {
-    type Error = Error;
-
-    fn try_from(saved: Saved<State>) -> Result<Self> {
-        let state = saved.into_state();
-        if state.correct > state.n || state.n > MAX_ROWS {
-            return Err(<State as saved::MetricState>::invalid(format!(
-                "{} correct of {} rows",
-                state.correct, state.n
-            )));
-        }
-        Ok(Self { state })
+impl RowSums for CorrectRows {
+    fn of(rows: &Predictions) -> Result<Self> {
+        let correct = top_labels(rows).filter(|(_, correct)| *correct).count();
+        Ok(Self { n: rows.rows() as u64, correct: correct as u64 })
     }
-}
 
-impl From<Accuracy> for Saved<State> {
-    fn from(accuracy: Accuracy) -> Self {
-        Self::new(accuracy.state)
+    fn n(&self) -> u64 {
+        self.n
+    }
+
+    fn add(&mut self, other: Self) -> Result<()> {
+        self.n += other.n;
+        self.correct += other.correct;
+        Ok(())
+    }
+
+    fn mean(&self) -> f64 {
+        self.correct as f64 / self.n as f64
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.correct > self.n {
+            return Err(Self::invalid(format!("{} correct of {} rows", self.correct, self.n)));
+        }
+        Ok(())
     }
 }

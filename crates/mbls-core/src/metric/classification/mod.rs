@@ -3,7 +3,7 @@ mod balanced_accuracy;
 mod top_k;
 mod usual;
 
-pub use accuracy::Accuracy;
+pub use accuracy::{Accuracy, CorrectRows};
 pub use balanced_accuracy::BalancedAccuracy;
 pub use top_k::TopKAccuracy;
 pub use usual::{ClassificationMetrics, ClassificationReport};

@@ -152,7 +152,7 @@ impl ClassificationMetrics {
         Ok(empty)
     }
 
-    /// The number of bins.
+    /// Returns the number of bins of all calibration errors, 1 to 65536.
     pub fn bins(&self) -> usize {
         self.parts.reliability.bins()
     }

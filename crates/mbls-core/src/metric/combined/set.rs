@@ -74,7 +74,7 @@ impl MetricSet {
         Ok(Self { state: State(metrics) })
     }
 
-    /// Returns the metric of a name.
+    /// Returns the metric that the set has under `name`.
     pub fn get(&self, name: &str) -> Option<&AnyMetric> {
         self.iter().find(|(other, _)| *other == name).map(|(_, metric)| metric)
     }

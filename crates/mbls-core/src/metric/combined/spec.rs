@@ -51,13 +51,13 @@ pub enum MetricSpec {
     Brier {},
     /// [`ReliabilityBins`], whose value gives ECE and MCE.
     Reliability {
-        /// The number of bins.
+        /// The number of bins, 1 to 65536; 15 where it is left out.
         #[serde(default = "bins")]
         bins: usize,
     },
     /// [`AdaptiveEce`].
     AdaptiveEce {
-        /// The number of bins.
+        /// The number of bins, 1 to 65536; 15 where it is left out.
         #[serde(default = "bins")]
         bins: usize,
         /// Which rows count.

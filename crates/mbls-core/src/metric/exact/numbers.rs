@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// A finite number per row, in 8 bytes each: what metrics keep that rank rows by numbers that need not be probabilities.
 ///
-/// [`Samples`](crate::metric::samples::Samples) are the same for confidences and correctness. The order of adding is no part of the value. Saved as
+/// [`Samples`](crate::metric::samples::Samples) are the same for confidences and correctness. The order of adding is not part of the value. Saved as
 /// integers, so that no format rounds them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// The confidence and correctness of every row, in 8 bytes each: what metrics keep whose definition needs every row.
 ///
-/// Confidences are rounded to multiples of 2^-60. The order in which rows were added is no part of the value: sort with
+/// Confidences are rounded to multiples of 2^-60. The order in which rows were added is not part of the value: sort with
 /// [`sorted`](Self::sorted) before anything that depends on one.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -32,7 +32,6 @@ fn pack_body(confidence: &[f64], predicted: &[u32], labels: &[u32], to: &mut [Sa
     }
 }
 
-/// The samples of predictions.
 pub(in crate::metric) fn samples_of(predictions: &Predictions) -> Vec<Sample> {
     let rows = predictions.all_rows();
     let mut samples = vec![Sample(0); rows.confidence.len()];

@@ -24,7 +24,7 @@ pub struct Labels<'a>(pub(in crate::metric) Slice<'a>);
 /// Keeps the trait to the integers: others implement nothing here.
 pub(in crate::metric) mod sealed {
     pub trait Label: Copy + Eq + Send + Sync + std::fmt::Debug + 'static {
-        /// The number.
+        /// Returns the label as a number that holds every integer type.
         fn number(self) -> i128;
         /// The label of a number, `None` where the type does not have it.
         fn of(number: i64) -> Option<Self>;

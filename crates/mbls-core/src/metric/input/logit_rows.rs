@@ -30,7 +30,7 @@ impl<'a> LogitRows<'a> {
     /// # Errors
     ///
     /// [`Error::Setting`](crate::Error::Setting) for fewer than two classes, [`Error::Shape`](crate::Error::Shape) where the
-    /// length is no multiple of them, [`Error::Value`](crate::Error::Value) for a logit of NaN or plus infinity and for a row
+    /// length is not a multiple of them, [`Error::Value`](crate::Error::Value) for a logit of NaN or plus infinity and for a row
     /// whose logits are all minus infinity.
     pub fn new(logits: impl Into<ScoreSlice<'a>>, classes: usize) -> Result<Self> {
         let logits = logits.into();

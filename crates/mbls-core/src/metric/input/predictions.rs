@@ -56,7 +56,7 @@ impl<'a> Predictions<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where the lengths do not fit, [`Error::Label`] for a label that is no class, [`Error::Value`] for a
+    /// [`Error::Shape`] where the lengths do not fit, [`Error::Label`] for a label that is not a class, [`Error::Value`] for a
     /// logit of NaN or plus infinity and for a row whose logits are all minus infinity.
     pub fn from_logits<T: ScoreType>(logits: &'a [T], classes: usize, labels: &'a [impl Label]) -> Result<Self> {
         Self::from_logits_at(logits, classes, labels, 1.0)
@@ -92,7 +92,7 @@ impl<'a> Predictions<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where the lengths do not fit, [`Error::Label`] for a label that is no class, [`Error::Value`] for a
+    /// [`Error::Shape`] where the lengths do not fit, [`Error::Label`] for a label that is not a class, [`Error::Value`] for a
     /// probability outside of `[0, 1]`, [`Error::ProbabilitySum`] for a row whose sum is further than
     /// [`Precision::sum_tolerance`] from 1.
     pub fn from_probs<T: ScoreType>(probs: &[T], classes: usize, labels: &'a [impl Label]) -> Result<Self> {
@@ -226,7 +226,7 @@ impl<'a> Predictions<'a> {
         self.unlabelled.probs(row)
     }
 
-    /// The label of a row.
+    /// Returns the label of a row, below [`classes`](Self::classes).
     pub fn label(&self, row: usize) -> u32 {
         self.labels[row]
     }
@@ -286,7 +286,6 @@ impl<'a> Predictions<'a> {
         rows
     }
 
-    /// The labels.
     pub(in crate::metric) fn labels(&self) -> &[u32] {
         &self.labels
     }
@@ -325,7 +324,6 @@ pub(in crate::metric) fn check_shape<'a>(
     check_labels(labels, classes)
 }
 
-/// The classes of labels.
 fn check_labels(labels: &[impl Label], classes: usize) -> Result<Cow<'_, [u32]>> {
     let labels = classes_of(labels, classes)?;
     match labels.iter().position(|&label| label as usize >= classes) {

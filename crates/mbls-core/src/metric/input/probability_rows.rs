@@ -1,4 +1,4 @@
-//! What probabilities that come from elsewhere must be.
+//! What user-supplied probabilities must be.
 
 use super::precision::Precision;
 use crate::{Error, Result};

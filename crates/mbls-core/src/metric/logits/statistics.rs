@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 /// How far the logits of a row lie apart: what margin-based label smoothing bounds.
 ///
-/// With the distances `d_k = max_j l_j - l_k` of a row, of which the winner's is 0: means over rows of `sum_k d_k / (C - 1)`,
+/// With the distances `d_k = max_j l_j - l_k` of a row, of which the top logit's is 0: means over rows of `sum_k d_k / (C - 1)`,
 /// of `max_k d_k`, of the distance of the two largest logits, and of the norm `sqrt(sum_k l_k^2)`; and the share of the
-/// `C - 1` distances to the winner that are beyond a margin, on which its penalty acts.
+/// `C - 1` distances to the top logit that are beyond a margin, on which its penalty acts.
 ///
 /// A class masked by a logit of minus infinity is none of the row's classes: C is the number of the others, and neither
 /// distances nor norm know it. A row with a single class left has no distance: it counts nowhere but in
@@ -63,7 +63,7 @@ struct State {
 pub struct LogitReport {
     /// Number of rows that have a distance.
     pub n: u64,
-    /// Mean of the mean distance to the winner, over the other classes.
+    /// Mean of the mean distance to the top logit, over the other classes.
     pub mean_distance: f64,
     /// Mean of the largest distance.
     pub max_distance: f64,
@@ -73,7 +73,7 @@ pub struct LogitReport {
     pub norm: f64,
     /// The margin of `share_beyond_margin`.
     pub margin: f64,
-    /// The share of the distances to the winner that are greater than the margin.
+    /// The share of the distances to the top logit that are greater than the margin.
     pub share_beyond_margin: f64,
     /// The rows in which all classes but one are masked, and which count nowhere; saved where there are any.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -94,7 +94,7 @@ impl LogitStatistics {
         Ok(Self { state: State::new(margin) })
     }
 
-    /// The margin.
+    /// Returns the distance to the top logit beyond which a logit counts as outside of the margin.
     pub fn margin(&self) -> f64 {
         self.state.margin
     }

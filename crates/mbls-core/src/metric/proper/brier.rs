@@ -1,8 +1,8 @@
-use crate::metric::contract::Metric;
-use crate::metric::exact::{FixedSum, MAX_ROWS, add_counts, out_of_range};
+use crate::Result;
+use crate::metric::exact::{FixedSum, out_of_range};
 use crate::metric::input::Predictions;
-use crate::metric::saved::{self, Saved};
-use crate::{Error, Result};
+use crate::metric::row_mean::{RowMean, RowSums};
+use crate::metric::saved::MetricState;
 use serde::{Deserialize, Serialize};
 
 /// The Brier score: `mean_n sum_k (p_nk - [k = y_n])^2`, from 0 to 2.
@@ -12,91 +12,49 @@ use serde::{Deserialize, Serialize};
 /// # References
 ///
 /// Brier, Verification of forecasts expressed in terms of probability, Monthly Weather Review 78, 1950.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Saved<State>", into = "Saved<State>")]
-pub struct BrierScore {
-    state: State,
-}
+pub type BrierScore = RowMean<SquaredErrors>;
 
+/// The sum of the squared errors of the rows that a [`BrierScore`] saw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct State {
+pub struct SquaredErrors {
     n: u64,
     sum: FixedSum,
 }
 
-impl BrierScore {
-    /// No rows yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The number of rows.
-    pub fn n(&self) -> u64 {
-        self.state.n
-    }
-}
-
-impl Metric for BrierScore {
-    type Input<'a> = &'a Predictions<'a>;
-    type Value = f64;
-
-    saved::named_by!(State);
-
-    fn empty(&self) -> Self {
-        Self::new()
-    }
-
-    fn check_update(&self, input: &Predictions) -> Result<()> {
-        add_counts(self.n(), input.rows() as u64).map(drop)
-    }
-
-    fn update(&mut self, input: &Predictions) -> Result<()> {
-        let mut batch = State { n: input.rows() as u64, ..State::default() };
-        // A squared error is at most 2, its sum far from the bound: this never fails.
-        batch.sum.add_all(&input.all_rows().brier).map_err(|row| out_of_range(&input.squared_error(row)))?;
-        self.merge(Self { state: batch })
-    }
-
-    fn merge(&mut self, other: Self) -> Result<()> {
-        let (mine, other) = (&mut self.state, other.state);
-        let n = add_counts(mine.n, other.n)?;
-        mine.sum.merge(other.sum)?;
-        mine.n = n;
-        Ok(())
-    }
-
-    fn value(&self) -> Option<f64> {
-        let State { n, sum } = self.state;
-        (n > 0).then(|| sum.mean(n))
-    }
-
-    fn size(&self) -> usize {
-        size_of_val(self)
-    }
-}
-
-impl saved::MetricState for State {
+impl MetricState for SquaredErrors {
     const METRIC: &'static str = "brier";
 }
 
-impl TryFrom<Saved<State>> for BrierScore {
-    type Error = Error;
-
-    fn try_from(saved: Saved<State>) -> Result<Self> {
-        let state = saved.into_state();
-        // A row has 2 at the most, and a little more where its probabilities sum to a little more than 1.
-        let most = i128::from(3 * state.n.min(MAX_ROWS)) << FixedSum::FRACTION_BITS;
-        if state.n > MAX_ROWS || !(0..=most).contains(&state.sum.units()) {
-            let problem = format!("{} rows have squared errors of sum {}", state.n, state.sum.to_f64());
-            return Err(<State as saved::MetricState>::invalid(problem));
-        }
-        Ok(Self { state })
+impl RowSums for SquaredErrors {
+    fn of(rows: &Predictions) -> Result<Self> {
+        let mut sums = Self { n: rows.rows() as u64, ..Self::default() };
+        // A squared error is at most 2, its sum far from the bound: this never fails.
+        sums.sum.add_all(&rows.all_rows().brier).map_err(|row| out_of_range(&rows.squared_error(row)))?;
+        Ok(sums)
     }
-}
 
-impl From<BrierScore> for Saved<State> {
-    fn from(metric: BrierScore) -> Self {
-        Self::new(metric.state)
+    fn n(&self) -> u64 {
+        self.n
+    }
+
+    fn add(&mut self, other: Self) -> Result<()> {
+        self.sum.merge(other.sum)?;
+        self.n += other.n;
+        Ok(())
+    }
+
+    fn mean(&self) -> f64 {
+        self.sum.mean(self.n)
+    }
+
+    fn check(&self) -> Result<()> {
+        // A row has 2 at the most, and a little more where its probabilities sum to a little more than 1.
+        let most = i128::from(3 * self.n) << FixedSum::FRACTION_BITS;
+        if !(0..=most).contains(&self.sum.units()) {
+            let problem = format!("{} rows have squared errors of sum {}", self.n, self.sum.to_f64());
+            return Err(Self::invalid(problem));
+        }
+        Ok(())
     }
 }

@@ -2,6 +2,6 @@ mod brier;
 mod clipped_nll;
 mod nll;
 
-pub use brier::BrierScore;
+pub use brier::{BrierScore, SquaredErrors};
 pub use clipped_nll::{ClippedNegativeLogLikelihood, ClippedNll};
-pub use nll::NegativeLogLikelihood;
+pub use nll::{LogLikelihoods, NegativeLogLikelihood};

@@ -1,24 +1,21 @@
-use crate::metric::contract::Metric;
-use crate::metric::exact::{FixedSum, LargeSum, MAX_ROWS, add_counts};
+use crate::metric::exact::{FixedSum, LargeSum};
 use crate::metric::input::Predictions;
-use crate::metric::saved::{self, Saved};
+use crate::metric::row_mean::{RowMean, RowSums};
+use crate::metric::saved::MetricState;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// The mean negative log-likelihood of the labels: `mean_n -log p_n[y_n]`.
 ///
 /// A label of probability 0 makes it infinite: one that was given so, or whose class is masked. How many rows those are is in
-/// [`infinite`](Self::infinite); [`ClippedNegativeLogLikelihood`](crate::metric::ClippedNegativeLogLikelihood) is finite for them too.
+/// [`infinite`](RowMean::infinite); [`ClippedNegativeLogLikelihood`](crate::metric::ClippedNegativeLogLikelihood) is finite for them too.
 /// Logits that are finite never do: where the value is beyond f64, it is the largest one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Saved<State>", into = "Saved<State>")]
-pub struct NegativeLogLikelihood {
-    state: State,
-}
+pub type NegativeLogLikelihood = RowMean<LogLikelihoods>;
 
+/// The sum of the negative log-likelihoods of the rows that a [`NegativeLogLikelihood`] saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct State {
+pub struct LogLikelihoods {
     n: u64,
     /// Rows whose label has the probability 0: no sum can hold them.
     infinite: u64,
@@ -28,117 +25,84 @@ struct State {
     large: LargeSum,
 }
 
-impl NegativeLogLikelihood {
-    /// No rows yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The number of rows.
-    pub fn n(&self) -> u64 {
-        self.state.n
-    }
-
-    /// The number of rows whose label has the probability 0, so that their negative log-likelihood is infinite.
+impl RowMean<LogLikelihoods> {
+    /// Returns the number of rows whose label has the probability 0, so that their negative log-likelihood is infinite.
     pub fn infinite(&self) -> u64 {
-        self.state.infinite
+        self.sums.infinite
     }
 }
 
-impl Metric for NegativeLogLikelihood {
-    type Input<'a> = &'a Predictions<'a>;
-    type Value = f64;
+impl MetricState for LogLikelihoods {
+    const METRIC: &'static str = "negative-log-likelihood";
+}
 
-    saved::named_by!(State);
-
-    fn empty(&self) -> Self {
-        Self::new()
-    }
-
-    fn check_update(&self, input: &Predictions) -> Result<()> {
-        add_counts(self.n(), input.rows() as u64).map(drop)
-    }
-
-    fn update(&mut self, input: &Predictions) -> Result<()> {
-        let log_probs = &input.all_rows().log_prob;
-        let mut batch = State { n: input.rows() as u64, ..State::default() };
+impl RowSums for LogLikelihoods {
+    fn of(rows: &Predictions) -> Result<Self> {
+        let log_probs = &rows.all_rows().log_prob;
+        let mut sums = Self { n: rows.rows() as u64, ..Self::default() };
         // Without a branch per row; nearly always.
         let added = if log_probs.iter().fold(true, |all, value| all & (*value > -LargeSum::LEAST)) {
-            batch.sum.add_all(log_probs)
+            sums.sum.add_all(log_probs)
         } else {
             log_probs.iter().enumerate().try_for_each(|(row, &value)| match value {
                 f64::NEG_INFINITY => {
-                    batch.infinite += 1;
+                    sums.infinite += 1;
                     Ok(())
                 }
                 value if value <= -LargeSum::LEAST => {
-                    batch.large.add(-value);
+                    sums.large.add(-value);
                     Ok(())
                 }
-                value => batch.sum.add(value).map_err(|_| row),
+                value => sums.sum.add(value).map_err(|_| row),
             })
         };
         added.map_err(|row| Error::Value {
             what: "negative log-likelihood",
-            value: -input.log_prob_of_label(row),
+            value: -rows.log_prob_of_label(row),
             row,
-            class: input.label(row) as usize,
+            class: rows.label(row) as usize,
             expected: "a number",
         })?;
-        batch.sum = batch.sum.negative();
-        self.merge(Self { state: batch })
+        sums.sum = sums.sum.negative();
+        Ok(sums)
     }
 
-    fn merge(&mut self, other: Self) -> Result<()> {
-        let (mine, other) = (&mut self.state, other.state);
-        let (n, infinite) = (add_counts(mine.n, other.n)?, add_counts(mine.infinite, other.infinite)?);
-        mine.sum.merge(other.sum)?;
-        mine.large.merge(other.large);
-        (mine.n, mine.infinite) = (n, infinite);
+    fn n(&self) -> u64 {
+        self.n
+    }
+
+    fn add(&mut self, other: Self) -> Result<()> {
+        self.sum.merge(other.sum)?;
+        self.large.merge(other.large);
+        self.n += other.n;
+        self.infinite += other.infinite;
         Ok(())
     }
 
-    fn value(&self) -> Option<f64> {
-        let State { n, infinite, sum, large } = &self.state;
-        match (*n, infinite) {
-            (0, _) => None,
-            (n, 0) if large.is_empty() => Some(sum.mean(n)),
-            (n, 0) => Some((large.mean(n) + sum.mean(n)).min(f64::MAX)),
-            _ => Some(f64::INFINITY),
+    fn mean(&self) -> f64 {
+        match self.infinite {
+            0 if self.large.is_empty() => self.sum.mean(self.n),
+            0 => (self.large.mean(self.n) + self.sum.mean(self.n)).min(f64::MAX),
+            _ => f64::INFINITY,
         }
     }
 
-    fn size(&self) -> usize {
-        size_of_val(self) + self.state.large.size()
-    }
-}
-
-impl saved::MetricState for State {
-    const METRIC: &'static str = "negative-log-likelihood";
-}
-
-impl TryFrom<Saved<State>> for NegativeLogLikelihood {
-    type Error = Error;
-
-    fn try_from(saved: Saved<State>) -> Result<Self> {
-        let state = saved.into_state();
-        let invalid = |problem: String| Err(<State as saved::MetricState>::invalid(problem));
-        if state.infinite > state.n || state.n > MAX_ROWS {
-            return invalid(format!("{} of {} rows are infinite", state.infinite, state.n));
+    fn check(&self) -> Result<()> {
+        if self.infinite > self.n {
+            return Err(Self::invalid(format!("{} of {} rows are infinite", self.infinite, self.n)));
         }
-        let (finite, sum) = (state.n - state.infinite, state.sum.units());
+        let (finite, sum) = (self.n - self.infinite, self.sum.units());
         if sum < 0 || (finite == 0 && sum > 0) {
-            return invalid(format!("{finite} finite rows have the sum {}", state.sum.to_f64()));
+            return Err(Self::invalid(format!("{finite} finite rows have the sum {}", self.sum.to_f64())));
         }
-        if !state.large.is_of(finite) {
-            return invalid(format!("the sum of the largest of {finite} finite rows is not one of so many"));
+        if !self.large.is_of(finite) {
+            let problem = format!("the sum of the largest of {finite} finite rows is not one of so many");
+            return Err(Self::invalid(problem));
         }
-        Ok(Self { state })
+        Ok(())
     }
-}
 
-impl From<NegativeLogLikelihood> for Saved<State> {
-    fn from(metric: NegativeLogLikelihood) -> Self {
-        Self::new(metric.state)
+    fn allocated(&self) -> usize {
+        self.large.size()
     }
 }

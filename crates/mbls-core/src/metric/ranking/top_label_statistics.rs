@@ -35,7 +35,7 @@ pub enum TopLabelStatistic {
         /// How confidences are put into bins.
         #[serde(default)]
         binning: Binning,
-        /// The number of bins.
+        /// The number of bins, 1 to 65536.
         bins: usize,
         /// How the gaps of the bins become one number.
         #[serde(default)]
@@ -106,7 +106,7 @@ struct State {
 /// A statistic and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TopLabelValue {
-    /// The statistic.
+    /// What was computed, with its settings.
     pub statistic: TopLabelStatistic,
     /// Its value, `None` where it is undefined.
     pub value: Option<f64>,
@@ -123,7 +123,7 @@ impl TopLabelStatistics {
         Ok(Self { state: State { statistics, samples: TopLabelSamples::new() } })
     }
 
-    /// Returns the statistics.
+    /// Returns what [`value`](Metric::value) computes, in its order.
     pub fn statistics(&self) -> &[TopLabelStatistic] {
         &self.state.statistics
     }

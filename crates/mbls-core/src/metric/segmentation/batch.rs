@@ -131,12 +131,12 @@ impl<'a> SegmentationBatch<'a> {
         Ok(())
     }
 
-    /// The number of classes.
+    /// Returns C, the number of classes.
     pub fn classes(&self) -> usize {
         self.classes
     }
 
-    /// The number of images.
+    /// Returns N, the number of images.
     pub fn images(&self) -> usize {
         self.images
     }

@@ -68,7 +68,7 @@ struct Means {
     cece: FixedSum,
 }
 
-/// The calibration of a segmentation.
+/// The value of [`SegmentationCalibration`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SegmentationCalibrationReport {
     /// What the errors are taken over.
@@ -116,7 +116,7 @@ impl SegmentationCalibration {
         Ok(Self { state: State::Pooled(parts) })
     }
 
-    /// The protocol.
+    /// Returns whether pixels are pooled or errors are averaged over batches.
     pub fn protocol(&self) -> SegmentationProtocol {
         match self.state {
             State::Pooled(_) => SegmentationProtocol::Pooled,
@@ -124,7 +124,7 @@ impl SegmentationCalibration {
         }
     }
 
-    /// The number of bins.
+    /// Returns the number of bins, 1 to 65536.
     pub fn bins(&self) -> usize {
         match &self.state {
             State::Pooled(parts) => parts.reliability.bins(),

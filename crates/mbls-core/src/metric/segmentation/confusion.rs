@@ -79,7 +79,7 @@ impl ConfusionMatrix {
         Ok(Self { state: State { classes, counts: counts.to_vec() } })
     }
 
-    /// The number of classes.
+    /// Returns the number of classes, of rows and of columns.
     pub fn classes(&self) -> usize {
         self.state.classes
     }
@@ -107,7 +107,7 @@ impl ConfusionMatrix {
     /// # Errors
     ///
     /// [`Error::Shape`] where the lengths differ, [`Error::Label`] for a label, or a prediction of a pixel that is not ignored,
-    /// that is no class.
+    /// that is not a class.
     pub fn add_masks<L: Label>(&mut self, predicted: &[impl Label], labels: &[L], ignored: &[i64]) -> Result<()> {
         if predicted.len() != labels.len() {
             return Err(Error::Shape {

@@ -20,7 +20,7 @@ use winograd::Winograd;
 
 /// With 3x3 kernels at stride 1 and many channels, sums and differences of neighbouring inputs are multiplied: an infinite or
 /// NaN input makes not only the outputs that see it NaN, but also their neighbours within tiles of 2x2.
-pub(super) fn conv(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dims: ConvDims) -> Result<Tensor> {
+pub(crate) fn conv(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dims: ConvDims) -> Result<Tensor> {
     let op = Convolution(dims);
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
     match bias {
@@ -87,10 +87,7 @@ impl Convolution {
                 (held::<T>(&held_tensors.0)?, held::<T>(&held_tensors.1)?, held::<T>(&held_tensors.2)?);
             let want = (x.track_op(), weight.track_op());
             let (dx, dw) = self.backward(xs, weights, dys, want);
-            let tensor = |wanted: bool, values, like: &Tensor| match wanted {
-                true => Tensor::from_vec(values, like.shape(), like.device()).map(Some),
-                false => Ok(None),
-            };
+            let tensor = |wanted: bool, values, like: &Tensor| if wanted { Tensor::from_vec(values, like.shape(), like.device()).map(Some) } else { Ok(None) };
             Ok((tensor(want.0, dx, x)?, tensor(want.1, dw, weight)?))
         })
     }

@@ -175,18 +175,17 @@ impl Offsets {
         let chunks = from.chunks(images * groups * near.channels * near.plane);
         for (from, to) in chunks.zip(to.chunks_mut(images * groups * far.channels * far.plane)) {
             for (g, offset) in (0..groups).flat_map(|g| self.offsets.iter().map(move |o| (g, o))) {
-                let (origin, target) = match turned {
-                    true => (&offset.output, &offset.input),
-                    false => (&offset.input, &offset.output),
-                };
+                let (origin, target) =
+                    if turned { (&offset.output, &offset.input) } else { (&offset.input, &offset.output) };
                 let (width, stride) = self.gather(from, near, origin, g, &mut matrix);
                 product.resize(far.channels * stride, T::zero());
                 let kernels = &group(kernels, g, outputs * row)[offset.place * inputs..];
                 product.par_chunks_mut(ROWS * stride).enumerate().for_each(|(i, product)| {
                     let (start, rows) = (i * ROWS, product.len() / stride);
-                    let kernel = match turned {
-                        true => Matrix::strided(&kernels[start..], outputs, rows, row).transpose(),
-                        false => Matrix::strided(&kernels[start * row..], rows, inputs, row),
+                    let kernel = if turned {
+                        Matrix::strided(&kernels[start..], outputs, rows, row).transpose()
+                    } else {
+                        Matrix::strided(&kernels[start * row..], rows, inputs, row)
                     };
                     let matrix = Matrix::strided(&matrix, near.channels, width, stride);
                     multiply_strided(product, stride, kernel, matrix, false);
@@ -213,14 +212,12 @@ impl Offsets {
         y
     }
 
-    /// The gradient of the input.
     pub(super) fn input_gradient<T: Float>(&self, weight: &[T], dy: &[T]) -> Vec<T> {
         let mut dx = vec![T::zero(); dy.len() / self.plan.out_image() * self.plan.in_image()];
         self.carry(dy, &self.kernels(weight), &mut dx, true);
         dx
     }
 
-    /// The gradient of the weight.
     pub(super) fn weight_gradient<T: Float>(&self, x: &[T], dy: &[T]) -> Vec<T> {
         let Plan { groups, inputs, outputs, grid } = self.plan;
         let (images, window) = (self.images(), grid.window());

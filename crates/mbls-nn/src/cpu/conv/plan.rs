@@ -82,11 +82,9 @@ impl Plan {
 
     /// The number of images whose columns form one matrix: several where a single one would make a product too small.
     pub(super) fn tile(&self) -> usize {
-        match self.grid.is_identity() {
-            // Enough positions for a product, and no copies where one image has them.
-            true => (POSITIONS / self.grid.positions()).max(1),
-            false => (self.wanted() / self.grid.positions()).max(1),
-        }
+        // Without copies, enough positions for a product: one image may have them.
+        let wanted = if self.grid.is_identity() { POSITIONS } else { self.wanted() };
+        (wanted / self.grid.positions()).max(1)
     }
 
     /// The number of positions whose columns should form one matrix.
@@ -97,10 +95,8 @@ impl Plan {
     /// The output lines whose columns form one matrix, part by part.
     fn parts(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let height = self.grid.out_height;
-        let lines = match self.grid.is_identity() {
-            true => height,
-            false => (self.wanted() / self.grid.out_width).clamp(1, height),
-        };
+        let lines =
+            if self.grid.is_identity() { height } else { (self.wanted() / self.grid.out_width).clamp(1, height) };
         (0..height).step_by(lines).map(move |start| start..(start + lines).min(height))
     }
 
@@ -110,7 +106,7 @@ impl Plan {
     }
 
     /// `y <- weight windows(x)` and `dw <- dw + other windows(x)^T`, either where wanted; `other` is shaped as `y`, and `dw` is
-    /// in the order that [`straighten`](Self::straighten) mends.
+    /// in the order that [`straighten`](Self::straighten) turns into that of the weight.
     pub(super) fn forward_and_correlate<T: Float>(
         &self,
         x: &[T],
@@ -133,7 +129,7 @@ impl Plan {
     }
 
     /// `dw <- dw + dy windows(x)^T` and `dx <- dx + windows^T(weight^T dy)`, either where wanted; `dw` is in the order that
-    /// [`straighten`](Self::straighten) mends.
+    /// [`straighten`](Self::straighten) turns into that of the weight.
     pub(super) fn backward<T: Float>(
         &self,
         (x, dw): (&[T], &mut [T]),
@@ -223,9 +219,10 @@ impl Plan {
 
     fn correlate<T: Float>(&self, columns: Matrix<T>, packed: Matrix<T>, dw: &mut [T], g: usize) {
         let dw = group_mut(dw, g, self.weights());
-        match self.is_turned() {
-            true => multiply(dw, columns, packed.transpose(), true),
-            false => multiply(dw, packed, columns.transpose(), true),
+        if self.is_turned() {
+            multiply(dw, columns, packed.transpose(), true);
+        } else {
+            multiply(dw, packed, columns.transpose(), true);
         }
     }
 

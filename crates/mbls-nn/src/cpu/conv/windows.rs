@@ -42,10 +42,8 @@ pub(super) fn forward<T: Float>(plan: &Plan, x: &[T], weight: &[T], bias: Option
 /// The gradients of input and weight; an empty one where it is not wanted.
 pub(super) fn backward<T: Float>(plan: &Plan, x: &[T], weight: &[T], dy: &[T], want: (bool, bool)) -> (Vec<T>, Vec<T>) {
     // Gathering the windows of `dy` replaces gathering those of `x` and scattering `dx`; whichever moves less.
-    let adjoint = match want.0 && (plan.grid.is_identity() || plan.outputs <= 2 * plan.inputs) {
-        true => plan.adjoint(),
-        false => None,
-    };
+    let adjoint =
+        if want.0 && (plan.grid.is_identity() || plan.outputs <= 2 * plan.inputs) { plan.adjoint() } else { None };
     let flipped = match adjoint {
         Some(_) => flip(weight, plan),
         None => Vec::new(),

@@ -122,10 +122,7 @@ impl Winograd {
                 let (image, start) = (line / starts.len(), starts[line % starts.len()]);
                 let values = &source.values[(image * source.channels + channel) * plane..][..plane];
                 // A tile shares all but two lines with the one above it.
-                let known = match next == Some((image, start)) {
-                    true => LINES - 2,
-                    false => 0,
-                };
+                let known = if next == Some((image, start)) { LINES - 2 } else { 0 };
                 lines.rotate_left(if known > 0 { 2 } else { 0 });
                 for (r, line) in lines.iter_mut().enumerate().skip(known) {
                     let at = (start + r * dilation).checked_sub(source.padding.0).filter(|&at| at < source.height);
@@ -221,7 +218,6 @@ impl Winograd {
         }
     }
 
-    /// The gradient of the weight.
     pub(super) fn weight_gradient<T: Float>(&self, x: &[T], dy: &[T]) -> Vec<T> {
         let Plan { groups, inputs, outputs, .. } = self.plan;
         let images = x.len() / self.plan.in_image();

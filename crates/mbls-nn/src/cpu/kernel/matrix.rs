@@ -28,7 +28,6 @@ impl<'a, T> Matrix<'a, T> {
         Self { row_stride: stride, ..Self::new(data, rows, columns) }
     }
 
-    /// Its number of columns.
     pub(in crate::cpu) fn columns(&self) -> usize {
         self.columns
     }
@@ -46,9 +45,10 @@ impl<'a, T> Matrix<'a, T> {
 
     /// The number of entries that the view may touch, counted from the start of `data`.
     fn extent(&self) -> usize {
-        match self.rows == 0 || self.columns == 0 {
-            true => 0,
-            false => (self.rows - 1) * self.row_stride + (self.columns - 1) * self.column_stride + 1,
+        if self.rows == 0 || self.columns == 0 {
+            0
+        } else {
+            (self.rows - 1) * self.row_stride + (self.columns - 1) * self.column_stride + 1
         }
     }
 }

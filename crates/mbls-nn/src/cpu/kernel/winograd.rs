@@ -227,7 +227,7 @@ with_avx2! {
 fn read_line<T: Float>(halves: &mut Halves<T>, line: &[T], split: &Split) {
     for phase in &split.phases {
         for (to, half) in halves.0.iter_mut().zip(&phase.halves) {
-            let to = &mut to[phase.offset..][..phase.count + 1];
+            let to = &mut to[phase.offset..][..=phase.count];
             let to = &mut to[half.low..half.high];
             if to.is_empty() {
                 continue;

@@ -88,7 +88,6 @@ impl Descriptor {
         Ok(self)
     }
 
-    /// A number.
     pub(super) fn number(&self, name: Name) -> Result<i64> {
         let mut number = 0i64;
         // SAFETY: there is room for one number.

@@ -1,7 +1,7 @@
 //! cuDNN's convolutions by its graph interface: a plan is made once for each problem, thread and device, and then run.
 //!
 //! A plan is that of the candidate that cuDNN's heuristics, which run nothing, expect to be the fastest of those that it calls
-//! deterministic and whose workspace fits [`WORKSPACE`]. The older interface looks for its kernels anew in every call, which took
+//! deterministic and whose workspace fits [`WORKSPACE`]. The older interface looks for its kernels again in every call, which took
 //! half of the host's time in a training step of ResNet-50.
 
 mod descriptor;

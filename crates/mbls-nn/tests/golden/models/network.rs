@@ -85,9 +85,10 @@ impl WideResNet {
                 blocks.push(ResidualBlock {
                     first: unit(&name(b, "conv1"), &name(b, "bn1"), stride)?,
                     second: unit(&name(b, "conv2"), &name(b, "bn2"), 1)?,
-                    shortcut: match shapes.contains_key(&name(b, "downsample.0.weight")) {
-                        true => Some(unit(&name(b, "downsample.0"), &name(b, "downsample.1"), stride)?),
-                        false => None,
+                    shortcut: if shapes.contains_key(&name(b, "downsample.0.weight")) {
+                        Some(unit(&name(b, "downsample.0"), &name(b, "downsample.1"), stride)?)
+                    } else {
+                        None
                     },
                 });
             }

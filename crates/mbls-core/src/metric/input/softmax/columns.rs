@@ -119,7 +119,7 @@ impl Group {
 #[inline(always)]
 fn append<T: Copy>(to: &mut Vec<T>, lanes: &[T; LANES], count: usize) {
     match count {
-        // A copy of a length that is known when compiling is no call.
+        // A copy of a length that is known when compiling is not a call.
         LANES => to.extend_from_slice(lanes),
         _ => to.extend_from_slice(&lanes[..count]),
     }

@@ -14,7 +14,7 @@ pub(super) fn block_after<T>(scores: &[T]) {
         const LINE: usize = 64;
         let first = scores.as_ptr().cast::<i8>().wrapping_add(BLOCK * size_of::<T>());
         for at in (0..size_of_val(scores)).step_by(LINE) {
-            // SAFETY: an address is no access: where there is no memory, nothing comes.
+            // SAFETY: an address is not an access: where there is no memory, nothing comes.
             unsafe { _mm_prefetch::<_MM_HINT_T1>(first.wrapping_add(at)) };
         }
     }
