@@ -1,6 +1,6 @@
 //! Gradients against f64 central differences, and at the kinks that have none.
 
-use crate::{Evaluated, flat, logits, margin_variants, one_of_each, spatial};
+use super::{Evaluated, flat, logits, margin_variants, one_of_each, spatial};
 use candle_core::{DType, Device, Tensor, Var};
 use mbls_core::loss::{Anchor, AugmentedPenalty, ClassReduction, LogitBatch, LogitPenalty, LossSpec, PenaltyShape};
 use mbls_testkit::gradient;

@@ -3,13 +3,9 @@
 //! Every case and every loss of the file is compared. Where the published code has no number to give (it raises, or returns
 //! NaN for finite logits), and where it lets ignored rows into a term, the slow formulas decide.
 
-#[path = "../losses/evaluated.rs"]
-mod evaluated;
-#[path = "../losses/slow.rs"]
-mod slow;
-
+use crate::losses::evaluated::{Evaluated, flat};
+use crate::losses::slow;
 use candle_core::{DType, Tensor};
-use evaluated::{Evaluated, flat};
 use mbls_core::Error;
 use mbls_core::loss::{AlphaSchedule, Loss, LossSpec, MarginLoss, SampleDependentFocal};
 use mbls_testkit::golden;

@@ -1,11 +1,10 @@
 //! Losses against finite differences, PyTorch's values and a slow obvious implementation.
-#![cfg(feature = "candle")]
 
 mod contract;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod degenerate;
-mod evaluated;
+pub(crate) mod evaluated;
 mod fused;
 mod gradients;
 mod labels;
@@ -14,7 +13,7 @@ mod masks;
 mod properties;
 mod pytorch;
 mod reductions;
-mod slow;
+pub(crate) mod slow;
 mod spatial;
 
 use candle_core::{Device, Tensor};

@@ -3,7 +3,6 @@
 //! `logits/computed_metrics.csv` holds what numpy computed from them in f64, to nine decimals; some networks have published
 //! numbers too. Confidences are compared in the precision of the file; what hangs on all classes is computed from f32, which
 //! [`Predictions`] take, also where the file has f64: the rounding stays below the tolerance.
-#![cfg(feature = "candle")]
 
 use candle_core::npy::NpzTensors;
 use candle_core::{DType, Device, Tensor};

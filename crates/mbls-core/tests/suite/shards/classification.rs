@@ -1,4 +1,4 @@
-use crate::{batches, check, refused};
+use super::{batches, check, refused};
 use mbls_core::metric::{Accuracy, BalancedAccuracy, Metric, PredictionMetric, Predictions, TopKAccuracy};
 use proptest::prelude::*;
 use serde_json::json;

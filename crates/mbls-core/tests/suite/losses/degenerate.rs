@@ -1,7 +1,7 @@
 //! Rows of zeros and of one repeated value, small and large, in every loss and type: values and
 //! gradients are finite and are those of the formulas.
 
-use crate::{Evaluated, flat, has_rows, margin_variants, one_of_each, slow, spatial};
+use super::{Evaluated, flat, has_rows, margin_variants, one_of_each, slow, spatial};
 use candle_core::{DType, Device, Tensor};
 use half::f16;
 use mbls_core::Result;

@@ -1,5 +1,5 @@
-use crate::classification::{Rows, rows_in_batches};
-use crate::{batches, bits, check, refused, reloaded};
+use super::classification::{Rows, rows_in_batches};
+use super::{batches, bits, check, refused, reloaded};
 use mbls_core::Error;
 use mbls_core::metric::{
     AbsentClasses, AdaptiveConvention, Background, ClassificationMetrics, ClasswiseConvention, ConfusionMatrix, Metric,

@@ -214,7 +214,7 @@ fn a_set_is_its_metrics() {
 /// The example of `docs/metrics.md`.
 #[test]
 fn a_set_is_read_from_toml() {
-    let text = include_str!("../../../docs/metrics.md");
+    let text = include_str!("../../../../docs/metrics.md");
     let (_, text) = text.split_once("```toml\n").unwrap();
     let (text, _) = text.split_once("```").unwrap();
     let specs: BTreeMap<String, MetricSpec> = toml::from_str(text).unwrap();

@@ -1,6 +1,6 @@
 //! Properties that hold for all logits.
 
-use crate::{Evaluated, margin_variants, one_of_each, slow};
+use super::{Evaluated, margin_variants, one_of_each, slow};
 use candle_core::{Device, Tensor};
 use mbls_core::loss::LossSpec;
 use proptest::prelude::*;

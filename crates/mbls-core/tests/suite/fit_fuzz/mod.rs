@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! FIT_FUZZ_CASES=20000 FIT_FUZZ_FIRST=1000 \
-//!     cargo test -p mbls-core --no-default-features --test fit_fuzz -- --ignored --nocapture
+//!     cargo test -p mbls-core --no-default-features --test suite fit_fuzz:: -- --ignored --nocapture
 //! ```
 
 mod case;

@@ -1,6 +1,6 @@
 //! Losses that look at neighbours, against slow implementations with ignored positions and in one to three dimensions.
 
-use crate::{Evaluated, flat, logits, spatial};
+use super::{Evaluated, flat, logits, spatial};
 use candle_core::{DType, Device, Tensor};
 use mbls_core::Error;
 use mbls_core::loss::{LogitBatch, LossSpec, NeighbourNorm};

@@ -1,8 +1,8 @@
 //! Masked classes: a logit of minus infinity is a probability of 0. A loss is defined for them,
 //! with gradient 0 there, or its error says that it is not.
 
-use crate::degenerate::check_differences;
-use crate::{Evaluated, flat, margin_variants, one_of_each, spatial};
+use super::degenerate::check_differences;
+use super::{Evaluated, flat, margin_variants, one_of_each, spatial};
 use candle_core::{DType, Device, Tensor};
 use mbls_core::loss::{LogitBatch, LossSpec};
 use mbls_core::{Error, Result};

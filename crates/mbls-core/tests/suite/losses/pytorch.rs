@@ -1,6 +1,6 @@
 //! Values and gradients that PyTorch computed: `fixtures/losses/generate.py`.
 
-use crate::evaluated::{Evaluated, flat};
+use super::evaluated::{Evaluated, flat};
 use candle_core::{DType, Device, Tensor, Var};
 use mbls_core::loss::{
     AugmentedPenalty, ClassAdaptive, LogitBatch, LogitPenalty, Loss, LossSpec, MarginLoss, Reduction,

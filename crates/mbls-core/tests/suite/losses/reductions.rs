@@ -1,6 +1,6 @@
 //! Class weights, reductions and shapes: the same rule for every loss.
 
-use crate::{Evaluated, flat, has_rows, logits, margin_variants, one_of_each, slow};
+use super::{Evaluated, flat, has_rows, logits, margin_variants, one_of_each, slow};
 use candle_core::{Device, Tensor};
 use mbls_core::Error;
 use mbls_core::loss::{LogitBatch, LossSpec, Reduction};

@@ -1,7 +1,7 @@
 //! The fused kernels on a CUDA device against those of the CPU; without a driver the tests say that they were skipped.
 
-use crate::fused::{IGNORED, SHAPES, check_that_only_rows_that_count_can_spoil_a_loss, close, labels, losses};
-use crate::{evaluated::flat, logits};
+use super::fused::{IGNORED, SHAPES, check_that_only_rows_that_count_can_spoil_a_loss, close, labels, losses};
+use super::{evaluated::flat, logits};
 use candle_core::{DType, Device, Tensor, Var};
 use mbls_core::Result;
 use mbls_core::loss::{LogitBatch, Loss, Reduction};

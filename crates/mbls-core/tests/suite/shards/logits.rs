@@ -1,5 +1,5 @@
-use crate::classification::{rows, rows_in_batches};
-use crate::{check, refused};
+use super::classification::{rows, rows_in_batches};
+use super::{check, refused};
 use mbls_core::metric::{LogitDistanceTail, LogitRows, LogitStatistics, Metric, ProbabilityStatistics, UnlabelledRows};
 use proptest::prelude::*;
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! What a batch and a setting may be, and what the losses promise for them.
 
-use crate::{Evaluated, flat, has_rows, logits, margin_variants, one_of_each, spatial};
+use super::{Evaluated, flat, has_rows, logits, margin_variants, one_of_each, spatial};
 use candle_core::{DType, Device, Tensor};
 use mbls_core::Error;
 use mbls_core::loss::{

@@ -1,5 +1,5 @@
-use crate::classification::{Rows, rows, rows_in_batches};
-use crate::{check, refused};
+use super::classification::{Rows, rows, rows_in_batches};
+use super::{check, refused};
 use mbls_core::metric::{
     LogitRows, Metric, OodDetection, OodScore, OodScores, Predictions, RiskCoverageCurve, TopLabelSamples,
     energy_scores,

@@ -1,6 +1,6 @@
 //! What losses learn over epochs, and how it is saved.
 
-use crate::{logits, one_of_each, spatial};
+use super::{logits, one_of_each, spatial};
 use candle_core::{DType, Device, Tensor};
 use mbls_core::Error;
 use mbls_core::loss::{AlphaSchedule, AugmentedPenalty, ClassAdaptive, LogitBatch, Loss, MarginLoss};

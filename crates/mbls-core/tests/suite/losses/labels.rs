@@ -1,6 +1,6 @@
 //! Labels of every integer type with any ignored number, -100 above all.
 
-use crate::{Evaluated, flat, logits, margin_variants, one_of_each, spatial};
+use super::{Evaluated, flat, logits, margin_variants, one_of_each, spatial};
 use candle_core::{DType, Device, Tensor};
 use mbls_core::loss::{LogitBatch, LossSpec};
 use mbls_core::metric::{ClassificationMetrics, Metric};

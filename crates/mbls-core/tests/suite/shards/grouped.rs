@@ -1,5 +1,5 @@
-use crate::classification::rows_in_batches;
-use crate::{check, refused};
+use super::classification::rows_in_batches;
+use super::{check, refused};
 use mbls_core::Error;
 use mbls_core::metric::{ClasswiseConvention, ClasswiseEce, GroupedReliability, GroupedRows, Metric, ReliabilityBins};
 use proptest::prelude::*;

@@ -1,6 +1,6 @@
 //! The fused kernels against the composed tensor operations, on whatever a batch may be.
 
-use crate::{evaluated::flat, logits};
+use super::{evaluated::flat, logits};
 use candle_core::{DType, Device, Tensor, Var};
 use mbls_core::Result;
 use mbls_core::loss::{
