@@ -1,13 +1,6 @@
-//! The training loop.
+//! What a fit leaves, what stops it, and what it refuses.
 
-mod ema;
-mod learnt;
-mod observers;
-mod published;
-mod support;
-mod within;
-mod without_loss;
-
+use crate::support::{EPOCHS, PointTask, bytes, config, loader, train};
 use candle_core::{DType, Device};
 use mbls_core::loss::CrossEntropy;
 use mbls_data::Order;
@@ -15,7 +8,6 @@ use mbls_nn::{BatchNorm2d, Linear, OptimizerConfig, ParamStore, PlateauMode, Red
 use mbls_train::event::{self, EpochReport, Event, Start, Stop};
 use mbls_train::{Error, EventLog, Observer, RunDirectory, Trainer, TrainerConfig};
 use std::path::Path;
-use support::{EPOCHS, PointTask, bytes, config, loader, train};
 
 #[test]
 fn learns_and_leaves_the_best_epoch_in_the_model() {
