@@ -1,10 +1,8 @@
 //! What the operations compute: fast against portable form, points without a derivative, ties, NaN, bad input, running statistics.
 
-mod common;
-
+use crate::support::{cpu, difference, noise, portable, weighted_sum};
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
 use candle_nn::ModuleT;
-use common::{cpu, difference, noise, portable, weighted_sum};
 use mbls_nn::{
     AvgPool2d, BatchNorm2d, Conv2d, ConvConfig, GlobalAvgPool2d, Linear, MaxPool2d, ParamStore, PoolSize, Relu,
 };

@@ -1,7 +1,7 @@
 //! Files that are damaged or made to harm.
 
-use crate::files::{Entry, Pickle, archive, entries, legacy, zip};
-use crate::torch::path;
+use super::files::{Entry, Pickle, archive, entries, legacy, zip};
+use super::torch::path;
 use mbls_nn::Checkpoint;
 use mbls_nn::checkpoint::{StateDict, ToTensor};
 

@@ -1,11 +1,9 @@
 //! The bits of results and gradients do not depend on the number of threads.
 
-mod common;
-
+use crate::support::{bits, noise, weighted_sum};
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
 use candle_nn::ModuleT;
-use common::{bits, noise, weighted_sum};
 use mbls_nn::{
     AdamConfig, AdamWConfig, AvgPool2d, BatchNorm2d, Conv2d, ConvConfig, Ema, EmaConfig, GlobalAvgPool2d, Linear,
     MaxPool2d, Optimizer, OptimizerConfig, ParamStore, Relu, Sgd, SgdConfig, clip_grad_norm,

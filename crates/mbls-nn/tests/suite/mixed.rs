@@ -1,11 +1,9 @@
 //! Mixed precision: activations and weights in bf16, batch normalisation's tensors, sums and masters in f32. On the CPU the
 //! portable forms compute it.
 
-mod common;
-
+use crate::support::{cpu, difference, noise, portable, weighted_sum};
 use candle_core::{D, DType, Device, Module, Result, Tensor, Var};
 use candle_nn::{ModuleT, VarBuilder, ops::log_softmax};
-use common::{cpu, difference, noise, portable, weighted_sum};
 use mbls_nn::{
     BatchNorm2d, Conv2d, ConvConfig, GlobalAvgPool2d, Linear, MaxPool2d, Optimizer, ParamStore, Relu, Sgd, SgdConfig,
 };

@@ -1,11 +1,9 @@
 //! Initial values: the spreads that PyTorch draws with, and values replaced after a layer is built.
 
-mod common;
-
+use crate::support::{bits, difference};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::Init;
 use candle_nn::init::{FanInOut, NonLinearity};
-use common::{bits, difference};
 use mbls_nn::init::{self, TruncatedNormal};
 use mbls_nn::{Conv, Conv2d, ConvConfig, ConvInit, Embedding, Linear, ParamStore, Result};
 use serde_json::Value;

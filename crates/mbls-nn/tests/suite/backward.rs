@@ -1,10 +1,8 @@
 //! `mbls_nn::backward` beside candle's own backward pass: the same gradients, however a variable is read.
 
-mod common;
-
+use crate::support::{bits, cpu, difference, noise, weighted_sum};
 use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Module, Result, Shape, Tensor, Var, bail};
-use common::{bits, cpu, difference, noise, weighted_sum};
 use mbls_nn::{BatchNorm2d, ConvConfig, GlobalAvgPool2d, Linear, ParamStore, backward};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

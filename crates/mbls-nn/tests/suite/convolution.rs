@@ -1,9 +1,7 @@
 //! Convolutions of one and two dimensions: against PyTorch, finite differences and one another, and their bad input.
 
-mod common;
-
+use crate::support::{bits, cpu, difference, noise, portable, weighted_sum};
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
-use common::{bits, cpu, difference, noise, portable, weighted_sum};
 use mbls_nn::{Conv1d, Conv2d, ConvConfig, ConvInit, ParamStore};
 use mbls_testkit::gradient;
 use proptest::prelude::*;
@@ -64,7 +62,7 @@ fn agree<const D: usize>(operands: &[Tensor], config: &ConvConfig<D>) -> Result<
 
 #[test]
 fn values_and_gradients_are_those_of_pytorch() -> Result<()> {
-    let text = include_str!("../../../fixtures/convolution/convolution.json");
+    let text = include_str!("../../../../fixtures/convolution/convolution.json");
     let file: serde_json::Value = serde_json::from_str(text).expect("the fixture");
     let cases = file["cases"].as_array().expect("cases");
     assert_eq!(cases.len(), 8);

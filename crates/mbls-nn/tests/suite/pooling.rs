@@ -1,9 +1,7 @@
 //! Pooling and resampling: fast against portable form, finite differences, threads, NaN, bad input.
 
-mod common;
-
+use crate::support::{bits, cpu, difference, noise, portable, weighted_sum};
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
-use common::{bits, cpu, difference, noise, portable, weighted_sum};
 use mbls_nn::{AdaptiveAvgPool1d, AdaptiveMaxPool2d, Bilinear2d, MaxPool1d, MaxPool2d, Nearest2d, PoolSize};
 use mbls_testkit::gradient;
 use proptest::prelude::*;

@@ -1,7 +1,5 @@
 //! What several of these tests share.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
-
 use candle_core::{DType, Device, Result, Tensor};
 
 /// The operations of one back end as functions, so that a test can run over several.

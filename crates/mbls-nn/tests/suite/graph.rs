@@ -1,10 +1,8 @@
 //! Gradients through results that several operations read, ours and candle's.
 
-mod common;
-
+use crate::support::{bits, cpu, difference, noise, portable, weighted_sum};
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Result, Tensor, Var};
-use common::{bits, cpu, difference, noise, portable, weighted_sum};
 use mbls_nn::{ConvConfig, no_grad};
 
 /// The operations of one form.

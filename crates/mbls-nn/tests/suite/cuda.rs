@@ -1,12 +1,9 @@
 //! The operations on a CUDA device against the portable ones in f64 on the CPU; without a driver the tests say that they were
 //! skipped.
-#![cfg(feature = "cuda")]
 
-mod common;
-
+use crate::support::{bits, cuda, difference, noise, portable};
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
 use candle_nn::ModuleT;
-use common::{bits, cuda, difference, noise, portable};
 use mbls_nn::op::BatchNormOutput;
 use mbls_nn::{
     AdamConfig, AdamWConfig, AdaptiveAvgPool2d, BatchNorm2d, Bilinear2d, Conv2d, ConvConfig, ConvInit, Embedding,

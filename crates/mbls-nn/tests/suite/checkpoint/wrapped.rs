@@ -1,6 +1,6 @@
 //! Networks saved in wrappers: files of PyTorch, and the state of an average of ours.
 
-use crate::torch::path;
+use super::torch::path;
 use candle_core::{DType, Device, Tensor};
 use mbls_nn::checkpoint::StateDict;
 use mbls_nn::{BatchNorm1d, Checkpoint, Ema, EmaConfig, Error, Fit, Linear, LoadReport, ParamStore, Result};

@@ -1,9 +1,7 @@
 //! Averages of weights against values by PyTorch's `AveragedModel`.
 
-mod common;
-
+use crate::support::{bits, noise};
 use candle_core::{DType, Device, Tensor, Var};
-use common::{bits, noise};
 use mbls_nn::{BatchNorm1d, Ema, EmaConfig, Error, Linear, ParamStore, Result};
 use std::collections::BTreeMap;
 

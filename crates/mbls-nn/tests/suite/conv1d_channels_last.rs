@@ -1,9 +1,7 @@
 //! Convolution over time against PyTorch, the portable form, finite differences and itself on other numbers of threads.
 
-mod common;
-
+use crate::support::{bits, cpu, difference, noise, portable, weighted_sum};
 use candle_core::{DType, Device, Result, Tensor, Var};
-use common::{bits, cpu, difference, noise, portable, weighted_sum};
 use mbls_nn::{Conv1dChannelsLast, ConvEpilogue, ParamStore, no_grad};
 use mbls_testkit::gradient;
 use serde_json::Value;

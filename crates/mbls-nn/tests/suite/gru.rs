@@ -1,10 +1,8 @@
 //! Gated recurrent units against PyTorch, the portable form, finite differences and themselves on other numbers of threads.
 
-mod common;
-
+use crate::support::{bits, cpu, difference, noise, portable, weighted_sum};
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::VarBuilder;
-use common::{bits, cpu, difference, noise, portable, weighted_sum};
 use mbls_nn::{Gru, ParamStore, no_grad};
 use mbls_testkit::gradient;
 use serde_json::Value;

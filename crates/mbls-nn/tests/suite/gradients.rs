@@ -1,9 +1,7 @@
 //! Every operation, in both forms, against central differences in f64.
 
-mod common;
-
+use crate::support::{cpu, noise, portable, weighted_sum};
 use candle_core::{Result, Tensor};
-use common::{cpu, noise, portable, weighted_sum};
 use mbls_nn::{ConvConfig, PoolSize};
 use mbls_testkit::gradient;
 

@@ -1,10 +1,8 @@
 //! Dropout, embedding, and the options of batch normalisation.
 
-mod common;
-
+use crate::support::{bits, cpu, difference, noise, portable, weighted_sum};
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
 use candle_nn::ModuleT;
-use common::{bits, cpu, difference, noise, portable, weighted_sum};
 use mbls_nn::{BatchNorm1d, BatchNorm2d, BatchNormConfig, Dropout, Embedding, ParamStore};
 use mbls_testkit::gradient;
 use proptest::prelude::*;

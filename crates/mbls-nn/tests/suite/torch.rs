@@ -1,10 +1,8 @@
 //! Values, gradients and indices that PyTorch computed.
 
-mod common;
-
+use crate::support::{cpu, difference, portable};
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{ModuleT, VarBuilder};
-use common::{cpu, difference, portable};
 use mbls_nn::{BatchNorm, BatchNormConfig, Checkpoint, Fit, ParamStore, PoolSize};
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
 //! Checkpoints into stores that they fit more or less, and back to safetensors.
 
-use crate::torch::path;
+use super::torch::path;
 use candle_core::{DType, Device, Tensor};
 use mbls_nn::checkpoint::StateDict;
 use mbls_nn::{BatchNorm1d, Checkpoint, Fit, Linear, ParamStore, Result};
