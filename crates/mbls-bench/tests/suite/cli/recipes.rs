@@ -1,0 +1,113 @@
+//! What a suite file's recipe says is done, and what it says wrong is named.
+
+use crate::support::{fail, program, results, run, tensors};
+use candle_core::{Device, Tensor};
+use std::collections::HashMap;
+use std::path::Path;
+
+const CELL: &str = "digits/small-cnn/ce/seed-0";
+
+/// The digits with something added to the recipe and with another schedule, as a suite file in `folder`.
+fn suite(folder: &Path, schedule: &str, added: &str) -> String {
+    let digits = include_str!("../../../suites/digits.toml");
+    let (from, to) = ("schedule = { kind = \"cosine\" }", format!("schedule = {schedule}"));
+    assert!(digits.contains(from) && digits.contains("\n[profile.default]"));
+    let text = digits.replace(from, &to).replace("\n[profile.default]", &format!("\n{added}\n[profile.default]"));
+    let path = folder.join("changed.toml");
+    std::fs::write(&path, text).expect("a file");
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+fn bench(suite: &str, epochs: &str, out: &Path) -> std::process::Command {
+    let out = out.to_str().expect("UTF-8");
+    program(&["bench", suite, "--loss", "ce", "--seeds", "1", "--epochs", epochs, "--device", "cpu", "--out", out])
+}
+
+fn last(out: &Path) -> HashMap<String, Tensor> {
+    let path = out.join(CELL).join("last.safetensors");
+    candle_core::safetensors::load(path, &Device::Cpu).expect("a checkpoint")
+}
+
+#[test]
+fn groups_and_a_plateau_are_obeyed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // No epoch can be better than the one before by nine times its value: the rate is halved after each.
+    let schedule = "{ kind = \"reduce-on-plateau\", metric = \"nll\", settings = { patience = 0, factor = 0.5, threshold = 9.0 } }";
+    let name = suite(folder.path(), schedule, "[[recipe.groups]]\nprefix = \"fc.\"\nlearning_rate_factor = 0.0");
+    let [one, three] = ["1", "3"].map(|epochs| {
+        let out = folder.path().join(epochs);
+        run(bench(&name, epochs, &out));
+        out
+    });
+    let events = std::fs::read_to_string(three.join(CELL).join("events.jsonl")).expect("events");
+    for rate in ["\"learning_rate\":0.05,", "\"learning_rate\":0.025,", "\"learning_rate\":0.0125,"] {
+        assert_eq!(events.matches(rate).count(), 1, "{rate} in {events}");
+    }
+    let (one, three) = (last(&one), last(&three));
+    let values = |tensor: &Tensor| tensor.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("numbers");
+    for (name, moves) in [("model.fc.weight", false), ("model.fc.bias", false), ("model.conv1.weight", true)] {
+        assert_eq!(values(&one[name]) != values(&three[name]), moves, "{name}");
+    }
+}
+
+#[test]
+fn an_average_is_measured_in_place_of_the_weights() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let predictions = |name: &str, ema: &str| {
+        let out = folder.path().join(name);
+        run(bench(&suite(folder.path(), &format!("{{ kind = \"cosine\" }}\n{ema}"), ""), "2", &out));
+        std::fs::read(out.join(CELL).join("predictions.safetensors")).expect("predictions")
+    };
+    let own = predictions("own", "");
+    assert!(predictions("nothing kept", "ema = { decay = 0.0 }") == own, "other predictions");
+    assert!(predictions("averaged", "ema = { decay = 0.9, average_buffers = true }") != own, "the same predictions");
+}
+
+/// What is written besides, and how often, changes nothing of the results.
+#[test]
+fn observers_are_options() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [plain, watched] = ["plain", "watched"].map(|name| folder.path().join(name));
+    run(bench("digits", "2", &plain));
+    let mut command = bench("digits", "2", &watched);
+    command.args(["--tensorboard", "--train-metrics", "--checkpoint-minutes", "0"]);
+    run(command);
+    assert_eq!(results(&watched), results(&plain));
+    assert!(tensors(&watched) == tensors(&plain), "checkpoints or predictions differ");
+    let events = |out: &Path| std::fs::read_to_string(out.join(CELL).join("events.jsonl")).expect("events");
+    for (out, measured) in [(&plain, 0), (&watched, 2)] {
+        let events = events(out);
+        assert_eq!(events.matches("\"train\":{\"accuracy\":").count(), measured, "{events}");
+    }
+    assert!(!plain.join(CELL).join("tensorboard").exists());
+    let files: Vec<_> = std::fs::read_dir(watched.join(CELL).join("tensorboard")).expect("a folder").collect();
+    let [Ok(file)] = &files[..] else { panic!("{files:?}") };
+    let bytes = std::fs::read(file.path()).expect("a file");
+    for tag in ["brain.Event:2", "train/loss_of_steps", "train/accuracy", "validation/nll", "learning_rate"] {
+        assert!(bytes.windows(tag.len()).any(|window| window == tag.as_bytes()), "{tag}");
+    }
+}
+
+#[test]
+fn mistakes_in_a_recipe_name_the_file_and_the_field() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    let plateau = "{ kind = \"reduce-on-plateau\", metric = \"loss\" }";
+    let constant = "{ kind = \"constant\" }";
+    for (schedule, added, parts) in [
+        (plateau, "", ["recipe.schedule.metric = \"loss\"", "expected one of accuracy, nll, brier, ece"]),
+        (constant, "[[recipe.groups]]", ["recipe.groups", "expected at least one of prefix, suffix and max_dims"]),
+        (
+            constant,
+            "[[recipe.groups]]\nprefix = \"head.\"\nweight_decay = 0.0",
+            [
+                "recipe.groups",
+                "parameter group {prefix = \"head.\", weight_decay = 0}: no parameter belongs to it; there are bn1.bias",
+            ],
+        ),
+    ] {
+        let text = fail(bench(&suite(folder.path(), schedule, added), "1", &out));
+        assert!(text.contains("changed.toml") && parts.iter().all(|part| text.contains(part)), "{text}");
+    }
+    assert!(!out.join(CELL).exists(), "something was trained");
+}

@@ -1,0 +1,73 @@
+//! CIFAR-10, whose reader takes nothing but the six whole batches: they are made of the pictures as JPEG, in the official order.
+
+use super::data;
+use super::distribution::{Distribution, fetch};
+use super::pack::{Entry, tar_gz};
+use super::pictures::assert_trained;
+use super::training::Training;
+use flate2::read::GzDecoder;
+use mbls_vision::dataset::cifar10::CLASS_NAMES;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use tar::Archive;
+
+const BATCH: usize = 10_000;
+const PIXELS: usize = 1024;
+const RECORD: usize = 1 + 3 * PIXELS;
+
+/// The pictures of a part, `train` or `test`, as records in the order of the part's labels: the next picture of a class for each label.
+fn records(labels: &[u8], part: &str, pictures: &HashMap<String, Vec<u8>>) -> Vec<u8> {
+    let mut records = Vec::with_capacity(labels.len() * RECORD);
+    let mut seen = [0; CLASS_NAMES.len()];
+    for &label in labels {
+        let class = usize::from(label);
+        let path = format!("{part}/{}/{:04}.jpg", CLASS_NAMES[class], seen[class]);
+        seen[class] += 1;
+        let picture = image::load_from_memory(&pictures[&path]).expect("a picture").to_rgb8();
+        assert_eq!(picture.dimensions(), (32, 32), "{path}");
+        records.push(label);
+        records.extend((0..3).flat_map(|channel| picture.pixels().map(move |pixel| pixel.0[channel])));
+    }
+    records
+}
+
+/// The six files of the distributor's archive that the reader reads, and the names of the classes.
+fn batches(folder: &Path) -> Vec<Entry> {
+    let read = |name: &str| std::fs::read(folder.join(name)).expect("a file");
+    let mut pictures = HashMap::new();
+    let mut archive =
+        Archive::new(GzDecoder::new(File::open(folder.join("cifar-10-images-jpg.tar.gz")).expect("a file")));
+    for entry in archive.entries().expect("an archive") {
+        let mut entry = entry.expect("an entry");
+        let path = entry.path().expect("a path").to_str().expect("UTF-8").to_owned();
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).expect("a picture");
+        pictures.insert(path, content);
+    }
+    let mut train = records(&read("train_labels_original_order.bin"), "train", &pictures);
+    let test = records(&read("test_labels_original_order.bin"), "test", &pictures);
+    // The first are there without loss, labels and all.
+    let first = read("lossless-4000/data_batch_1.first4000.bin");
+    let differences = train.iter().zip(&first).map(|(&a, &b)| u64::from(a.abs_diff(b))).sum::<u64>();
+    assert!(differences / (first.len() as u64) < 7, "these are other pictures");
+    assert!(train.iter().zip(&first).step_by(RECORD).all(|(a, b)| a == b), "these are other labels");
+    train[..first.len()].copy_from_slice(&first);
+    let mut entries = vec![("batches.meta.txt".to_owned(), (CLASS_NAMES.join("\n") + "\n\n").into_bytes())];
+    entries.extend(
+        train.chunks(BATCH * RECORD).zip(1..).map(|(batch, i)| (format!("data_batch_{i}.bin"), batch.to_vec())),
+    );
+    entries.push(("test_batch.bin".to_owned(), test));
+    entries.into_iter().map(|(name, content)| (format!("cifar-10-batches-bin/{name}"), content)).collect()
+}
+
+#[test]
+fn cifar10_is_fetched_and_trained_on() {
+    let Some(folder) = data("cifar10") else { return };
+    let downloads = vec![tar_gz(batches(&folder))];
+    let fetched = fetch(vec![Distribution { name: "cifar10", downloads, counts: vec![] }]);
+    let model = "resnet20";
+    let trained = Training { suite: "cifar10", model, sizes: [64, 32, 32] }.run(fetched.path(), |_| {});
+    assert_trained(&trained, model, 10, [3, 32, 32]);
+}

@@ -1,6 +1,0 @@
-//! Tokenizers, vocabularies, word vectors.
-
-mod embedding;
-#[cfg(feature = "tokenizers")]
-mod subword;
-mod words;

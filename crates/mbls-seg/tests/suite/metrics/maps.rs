@@ -1,0 +1,69 @@
+use super::{VOID, sets};
+use image::{DynamicImage, GenericImageView};
+use mbls_core::metric::{Predictions, SegmentationBatch};
+use mbls_seg::metric::{PictureMaps, Pictures};
+use proptest::prelude::*;
+
+fn decoded(png: &[u8]) -> DynamicImage {
+    let image = image::load_from_memory_with_format(png, image::ImageFormat::Png).unwrap();
+    assert_eq!(image.color(), image::ColorType::La8);
+    image
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// What another decoder reads of the files is each pixel's confidence and whether it is wrong.
+    #[test]
+    fn files_show_the_predictions(set in sets(1..4)) {
+        let folder = tempfile::tempdir().unwrap();
+        let logits: Vec<f32> = set.pictures.iter().flat_map(|(logits, _)| logits.clone()).collect();
+        let labels: Vec<u32> = set.pictures.iter().flat_map(|(_, labels)| labels.clone()).collect();
+        let shape = [set.pictures.len(), set.classes, set.height, set.width];
+        let all = PictureMaps::of_batch(Pictures { logits: (&logits).into(), shape, labels: (&labels).into(), indices: &[] }, &[VOID.into()]).unwrap();
+        prop_assert_eq!(all.len(), set.pictures.len());
+        for (i, (maps, (logits, labels))) in all.iter().zip(&set.pictures).enumerate() {
+            let name = format!("picture {i}");
+            maps.write(folder.path(), &name).unwrap();
+            let read = |what: &str| decoded(&std::fs::read(folder.path().join(format!("{name}.{what}.png"))).unwrap());
+            let (confidence, errors) = (read("confidence"), read("errors"));
+            prop_assert_eq!(confidence.dimensions(), (set.width as u32, set.height as u32));
+            let (confidence, errors) = (confidence.to_luma_alpha8(), errors.to_luma_alpha8());
+            for (pixel, &label) in labels.iter().enumerate() {
+                let (x, y) = ((pixel % set.width) as u32, (pixel / set.width) as u32);
+                let found = [confidence.get_pixel(x, y).0, errors.get_pixel(x, y).0];
+                if label == VOID {
+                    prop_assert_eq!(found, [[0, 0], [0, 0]]);
+                    prop_assert_eq!((maps.confidences()[pixel], maps.errors()[pixel]), (None, None));
+                    continue;
+                }
+                let scores: Vec<f32> = logits.iter().skip(pixel).step_by(set.area()).copied().collect();
+                let label = [label];
+                let one = Predictions::from_logits(&scores, set.classes, &label).unwrap();
+                let grey = (255.0 * one.confidence(0) as f32).round() as u8;
+                prop_assert_eq!(found, [[grey, 255], [if one.correct(0) { 0 } else { 255 }, 255]]);
+            }
+        }
+        prop_assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2 * set.pictures.len());
+    }
+}
+
+#[test]
+fn wrong_pictures_and_folders_are_refused() {
+    let message = |logits: &[f32], shape, labels: &[u32]| {
+        PictureMaps::new(logits, shape, labels, &[VOID.into()]).unwrap_err().to_string()
+    };
+    assert_eq!(message(&[0.0; 5], [2, 1, 3], &[0; 3]), "logits: expected [1, 2, 1, 3], found 5 values");
+    assert_eq!(
+        message(&[0.0; 6], [2, 1, 3], &[0, 0, 9]),
+        "label 9 at row 2 is out of range: the logits have 2 classes"
+    );
+    assert_eq!(message(&[], [2, 0, 3], &[]), "picture: expected from 1 to 2^32 - 1 rows and columns, found 0 x 3");
+    assert_eq!(message(&[], [2, 3, 0], &[]), "picture: expected from 1 to 2^32 - 1 rows and columns, found 3 x 0");
+    assert_eq!(SegmentationBatch::new(&[0f32; 0], [1, 2, 0, 3], &[0u32; 0], &[]).unwrap().images(), 1);
+
+    let folder = tempfile::tempdir().unwrap();
+    let maps = PictureMaps::new(&[0.0, 1.0], [2, 1, 1], &[0], &[VOID.into()]).unwrap();
+    let message = maps.write(&folder.path().join("none"), "picture").unwrap_err().to_string();
+    assert!(message.contains("picture.confidence.png"), "{message}");
+}

@@ -1,0 +1,10 @@
+//! The training loop.
+
+mod ema;
+mod fit;
+mod learnt;
+mod observers;
+mod published;
+mod support;
+mod within;
+mod without_loss;

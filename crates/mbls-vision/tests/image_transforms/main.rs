@@ -1,6 +1,0 @@
-//! Image transforms, mixing and corruptions.
-
-mod mixing;
-mod random;
-mod reference;
-mod settings;
