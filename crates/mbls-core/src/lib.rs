@@ -81,6 +81,7 @@ mod error;
 pub mod loss;
 pub mod metric;
 pub mod number;
+mod parallel;
 mod simd;
 
 pub use error::{Error, Result};

@@ -41,6 +41,7 @@ mod load;
 #[doc(hidden)]
 pub mod op;
 pub mod optim;
+mod parallel;
 mod param_store;
 mod portable;
 mod shape;

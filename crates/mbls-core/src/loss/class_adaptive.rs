@@ -133,7 +133,7 @@ impl Loss for ClassAdaptive {
         for start in (0..batch.rows()).step_by(BLOCK) {
             let rows = BLOCK.min(batch.rows() - start);
             let h = self.constraints(&logits.narrow(0, start, rows)?)?;
-            let slope = self.penalty.derivative(&h, &lambda, &rho)?.clamp(*MULTIPLIERS.start(), *MULTIPLIERS.end())?;
+            let slope = within_multipliers(&self.penalty.derivative(&h, &lambda, &rho)?)?;
             let weights = weights.as_deref().map(|weights| &weights[start..start + rows]);
             add(&mut derivative, &sums(&slope, weights)?);
             add(&mut constraint, &sums(&h, weights)?);
@@ -211,6 +211,13 @@ impl Loss for ClassAdaptive {
         });
         Ok(())
     }
+}
+
+/// Limits numbers to what multipliers may be.
+fn within_multipliers(values: &Tensor) -> candle_core::Result<Tensor> {
+    // `clamp` is generic, and would compile candle's binary operations for all types once more here.
+    let bound = |value: f64| Tensor::new(value, values.device())?.to_dtype(values.dtype());
+    values.broadcast_maximum(&bound(*MULTIPLIERS.start())?)?.broadcast_minimum(&bound(*MULTIPLIERS.end())?)
 }
 
 /// The sums over rows, by class, in f64; rows have these weights or all the same.

@@ -4,9 +4,9 @@ use super::kernel::sum::{self, gated};
 use super::relu::gate;
 use super::values::{Float, chunk, for_float, held, narrow, storage, stored, written};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
+use crate::parallel::map;
 use crate::shape::{BatchNormEpilogue, BatchNormOutput, Statistics};
 use candle_core::{DType, Result, Shape, Storage, Tensor};
-use rayon::prelude::*;
 
 /// Entries that a task is to have.
 const TASK: usize = 1 << 14;
@@ -125,7 +125,7 @@ impl Normalise {
         let (weight, bias) = affine.split_at(channels);
         let planes = (TASK / self.plane).max(1);
         let size = planes * self.plane;
-        written(x.len(), size, |i, y| {
+        written(x.len(), size, &|i, y| {
             let (x, residual) = (chunk(x, size, i), chunk(residual, size, i));
             let lines = y.chunks_mut(self.plane).zip(x.chunks(self.plane)).zip(residual.chunks(self.plane));
             for (j, ((y, x), residual)) in lines.enumerate() {
@@ -176,7 +176,7 @@ impl Normalise {
             }
             (plain, product)
         };
-        (0..channels).into_par_iter().map(one).collect()
+        map(channels, &one)
     }
 
     /// `dx = weight inverse (g - mean(g) - x_hat mean(g x_hat))`, or its first term alone under given statistics.
@@ -192,7 +192,7 @@ impl Normalise {
         let count = (x.len() / channels) as f64;
         let planes = (TASK / self.plane).max(1);
         let size = planes * self.plane;
-        written(x.len(), size, |i, dx| {
+        written(x.len(), size, &|i, dx| {
             let [x, y, g] = [x, y, g].map(|values| chunk(values, size, i).chunks(self.plane));
             for (j, (((dx, x), y), g)) in dx.chunks_mut(self.plane).zip(x).zip(y).zip(g).enumerate() {
                 let c = (i * planes + j) % channels;
@@ -223,5 +223,5 @@ fn moments<T: Float>(x: &[T], channels: usize, plane: usize) -> (Vec<f64>, Vec<f
         let squares: f64 = sum::planes(x, channels, plane, c).map(|x| sum::squares(x, centre)).sum();
         (mean, (squares / count - (mean - centre.to_f64()).powi(2)).max(0.0))
     };
-    (0..channels).into_par_iter().map(one).unzip()
+    map(channels, &one).into_iter().unzip()
 }

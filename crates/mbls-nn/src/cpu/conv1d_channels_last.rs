@@ -5,11 +5,11 @@
 
 use super::kernel::matrix::{Matrix, multiply};
 use super::kernel::{sum::gated, time};
-use super::values::{Float, for_float, held, narrow, storage, stored};
+use super::values::{Float, chunk, for_float, held, narrow, storage, stored};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
+use crate::parallel::{each_chunk, each_pair_with, map_tasks_with};
 use crate::shape::{ChannelsLastDims, ConvEpilogue};
 use candle_core::{Result, Shape, Storage, Tensor, bail};
-use rayon::prelude::*;
 use std::sync::{Arc, OnceLock};
 
 /// Tasks of a backward pass, each with a gradient of the weight of its own. Fixed, so that the bits do not depend on the number of threads.
@@ -73,20 +73,19 @@ impl Convolution {
         let weight = transpose_each(&self.rows(weight), outputs, self.depth());
         let weight = Matrix::new(&weight, self.depth(), outputs);
         let mut y = vec![T::zero(); sequences * pooled * outputs];
-        let convolve = |x: &[T], y: &mut [T]| {
+        let convolve = |sequence: usize, y: &mut [T]| {
             y.chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(bias));
-            multiply(y, self.windows(x), weight, true);
+            multiply(y, self.windows(chunk(x, length * inputs, sequence)), weight, true);
         };
-        let each = y.par_chunks_mut(pooled * outputs).zip(x.par_chunks(length * inputs));
         let scratch = || (vec![T::zero(); positions * outputs], time::Best::new(outputs));
         let places = match self.dims.epilogue {
             ConvEpilogue::Nothing => {
-                each.for_each(|(y, x)| convolve(x, y));
+                each_chunk(&mut y, pooled * outputs, &convolve);
                 Places::None
             }
             ConvEpilogue::Relu => {
-                each.for_each(|(y, x)| {
-                    convolve(x, y);
+                each_chunk(&mut y, pooled * outputs, &|i, y| {
+                    convolve(i, y);
                     time::rectify(y);
                 });
                 Places::None
@@ -95,16 +94,18 @@ impl Convolution {
                 let mut offsets = vec![0u8; if self.tracked { sequences * pooled * outputs } else { 0 }];
                 let mut parts: Vec<&mut [u8]> = offsets.chunks_mut(pooled * outputs).collect();
                 parts.resize_with(sequences, Default::default);
-                each.zip(parts).for_each_init(scratch, |(all, best), ((y, x), places)| {
-                    convolve(x, all);
+                let tasks = y.chunks_mut(pooled * outputs).zip(parts).collect();
+                map_tasks_with(tasks, &scratch, &|(all, best), i, (y, places)| {
+                    convolve(i, all);
                     time::sliding_maxima(all, outputs, pool, y, places, best);
                 });
                 Places::Offsets(offsets)
             }
             ConvEpilogue::ReluMax => {
                 let mut times = vec![0u32; sequences * outputs];
-                each.zip(times.par_chunks_mut(outputs)).for_each_init(scratch, |(all, best), ((y, x), times)| {
-                    convolve(x, all);
+                let (y, times_of) = ((&mut y[..], pooled * outputs), (&mut times[..], outputs));
+                each_pair_with(y, times_of, &scratch, &|(all, best), i, y, times| {
+                    convolve(i, all);
                     time::maxima(all, y, times, best);
                 });
                 Places::Times(times)
@@ -214,7 +215,7 @@ impl Convolution {
         let mut dx = vec![T::zero(); if want.0 { sequences * size } else { 0 }];
         let mut parts: Vec<&mut [T]> = dx.chunks_mut(block * size).collect();
         parts.resize_with(sequences.div_ceil(block), Default::default);
-        let sums = parts.into_par_iter().enumerate().map_init(scratch, |scratch, (i, dx)| {
+        let sums = map_tasks_with(parts, &scratch, &|scratch, i, dx: &mut [T]| {
             let (mut dw, mut db) = (vec![T::zero(); weights], vec![0.0; outputs]);
             let mut each = dx.chunks_mut(size);
             for n in i * block..sequences.min((i + 1) * block) {
@@ -222,7 +223,6 @@ impl Convolution {
             }
             (dw, db)
         });
-        let sums: Vec<_> = sums.collect();
         let (mut dw, mut db) = (vec![T::zero(); weights], vec![0.0; outputs]);
         for (part, bias) in &sums {
             dw.iter_mut().zip(part).for_each(|(sum, &term)| *sum += term);

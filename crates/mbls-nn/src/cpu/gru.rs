@@ -2,11 +2,11 @@
 
 use super::kernel::matrix::{Matrix, multiply};
 use super::kernel::time::add_column_sums;
-use super::values::{Float, for_float, held, narrow, storage, stored};
+use super::values::{Float, chunk, for_float, held, narrow, storage, stored};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
+use crate::parallel::map_tasks_with;
 use crate::shape::GruDims;
 use candle_core::{Result, Shape, Storage, Tensor, bail};
-use rayon::prelude::*;
 use std::sync::{Arc, OnceLock};
 
 /// Sequences of a task. Fixed, so that the bits do not depend on the number of threads.
@@ -96,8 +96,9 @@ impl Recurrence {
         let GruDims { sequences, length, hidden } = self.dims;
         let weight = Matrix::new(weight, 3 * hidden, hidden).transpose();
         let mut y = vec![T::zero(); sequences * length * hidden];
-        let blocks = y.par_chunks_mut(BLOCK * length * hidden).zip(gates.par_chunks(BLOCK * length * 3 * hidden));
-        let one = |(block, (y, gates)): (usize, (&mut [T], &[T]))| {
+        let blocks = y.chunks_mut(BLOCK * length * hidden).collect();
+        let one = |_: &mut (), block: usize, y: &mut [T]| {
+            let gates = chunk(gates, BLOCK * length * 3 * hidden, block);
             let padding = &self.padding[block * BLOCK..];
             let count = y.len() / (length * hidden);
             let mut state = vec![T::zero(); count * hidden];
@@ -129,7 +130,7 @@ impl Recurrence {
             }
             kept
         };
-        let kept = blocks.enumerate().map(one).collect();
+        let kept = map_tasks_with(blocks, &|| (), &one);
         (y, kept)
     }
 
@@ -138,9 +139,9 @@ impl Recurrence {
         let matrix = Matrix::new(weight, 3 * hidden, hidden);
         let mut da = vec![T::zero(); sequences * length * 3 * hidden];
         let size = BLOCK * length * hidden;
-        let blocks = da.par_chunks_mut(3 * size).zip(y.par_chunks(size)).zip(grad.par_chunks(size)).zip(kept);
-        type Block<'a, T> = (((&'a mut [T], &'a [T]), &'a [T]), &'a Vec<T>);
-        let one = |(block, (((da, y), grad), kept)): (usize, Block<T>)| {
+        let blocks = da.chunks_mut(3 * size).collect();
+        let one = |_: &mut (), block: usize, da: &mut [T]| {
+            let (y, grad, kept) = (chunk(y, size, block), chunk(grad, size, block), &kept[block]);
             let padding = &self.padding[block * BLOCK..];
             let count = y.len() / (length * hidden);
             // The gradients of what the gates see of the states, and the states before them.
@@ -185,7 +186,7 @@ impl Recurrence {
             add_column_sums(&dc, 3 * hidden, &mut db, &mut Vec::new());
             (dw, db)
         };
-        let sums: Vec<_> = blocks.enumerate().map(one).collect();
+        let sums = map_tasks_with(blocks, &|| (), &one);
         let (mut dw, mut db) = (vec![T::zero(); weight.len()], vec![0.0; 3 * hidden]);
         for (weight, bias) in &sums {
             dw.iter_mut().zip(weight).for_each(|(sum, &term)| *sum += term);

@@ -2,11 +2,11 @@
 
 use super::kernel::matrix::{Matrix, multiply};
 use super::kernel::sum;
-use super::values::{Float, for_float, held, narrow, storage, stored};
+use super::values::{Float, chunk, for_float, held, narrow, storage, stored};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
+use crate::parallel::each_chunk;
 use crate::shape::LinearDims;
 use candle_core::{Result, Shape, Storage, Tensor};
-use rayon::prelude::*;
 
 /// Rows of a matrix that one task computes. Fixed, so that the bits do not depend on the number of threads.
 const ROWS: usize = 64;
@@ -32,8 +32,8 @@ impl Affine {
             None => vec![T::zero(); self.0.rows * self.0.outputs],
         };
         let weight = Matrix::new(weight, self.0.outputs, self.0.inputs).transpose();
-        let blocks = y.par_chunks_mut(ROWS * self.0.outputs).zip(x.par_chunks(ROWS * self.0.inputs));
-        blocks.for_each(|(y, x)| {
+        each_chunk(&mut y, ROWS * self.0.outputs, &|i, y| {
+            let x = chunk(x, ROWS * self.0.inputs, i);
             multiply(y, Matrix::new(x, x.len() / self.0.inputs, self.0.inputs), weight, bias.is_some());
         });
         y
@@ -53,8 +53,8 @@ impl Affine {
     fn input_gradient<T: Float>(&self, weight: &[T], grad: &[T]) -> Vec<T> {
         let mut dx = vec![T::zero(); self.0.rows * self.0.inputs];
         let weight = Matrix::new(weight, self.0.outputs, self.0.inputs);
-        let blocks = dx.par_chunks_mut(ROWS * self.0.inputs).zip(grad.par_chunks(ROWS * self.0.outputs));
-        blocks.for_each(|(dx, grad)| {
+        each_chunk(&mut dx, ROWS * self.0.inputs, &|i, dx| {
+            let grad = chunk(grad, ROWS * self.0.outputs, i);
             multiply(dx, Matrix::new(grad, grad.len() / self.0.outputs, self.0.outputs), weight, false);
         });
         dx
@@ -63,13 +63,15 @@ impl Affine {
     fn weight_gradient<T: Float>(&self, x: &[T], grad: &[T]) -> Vec<T> {
         // Blocks of the result's rows: every sum over the batch stays within one product.
         let mut turned = vec![T::zero(); grad.len()];
-        turned.par_chunks_mut(self.0.rows).enumerate().for_each(|(o, line)| {
+        each_chunk(&mut turned, self.0.rows, &|o, line| {
             line.iter_mut().zip(grad[o..].iter().step_by(self.0.outputs)).for_each(|(t, &g)| *t = g);
         });
         let mut dw = vec![T::zero(); self.0.outputs * self.0.inputs];
         let x = Matrix::new(x, self.0.rows, self.0.inputs);
-        let blocks = dw.par_chunks_mut(ROWS * self.0.inputs).zip(turned.par_chunks(ROWS * self.0.rows));
-        blocks.for_each(|(dw, grad)| multiply(dw, Matrix::new(grad, grad.len() / self.0.rows, self.0.rows), x, false));
+        each_chunk(&mut dw, ROWS * self.0.inputs, &|i, dw| {
+            let grad = chunk(&turned, ROWS * self.0.rows, i);
+            multiply(dw, Matrix::new(grad, grad.len() / self.0.rows, self.0.rows), x, false);
+        });
         dw
     }
 

@@ -1,11 +1,11 @@
 //! Pooling, plane by plane.
 
 use super::kernel::sum;
-use super::values::{Float, for_float, held, storage, stored};
+use super::values::{Float, chunk, for_float, held, storage, stored};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
+use crate::parallel::{each_chunk, each_pair_with, map};
 use crate::shape::{Planes, Spans, output_shape};
 use candle_core::{Result, Shape, Storage, Tensor, bail};
-use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -112,10 +112,12 @@ impl Maxima {
         let count = self.shape.iter().product();
         let (mut y, mut places) = (vec![T::zero(); count], vec![0u32; count]);
         let plane = rows.output() * out;
-        let chunks = y.par_chunks_mut(plane).zip(places.par_chunks_mut(plane)).zip(x.par_chunks(height * width));
-        chunks.for_each_init(
-            || (vec![T::zero(); height * out], vec![0u32; height * out]),
-            |(best, at), ((y, places), x)| {
+        each_pair_with(
+            (&mut y, plane),
+            (&mut places, plane),
+            &|| (vec![T::zero(); height * out], vec![0u32; height * out]),
+            &|(best, at), i, y, places| {
+                let x = chunk(x, height * width, i);
                 if height == 1 && rows.output() == 1 {
                     return row_maxima(x, columns, 0, y, places);
                 }
@@ -147,9 +149,8 @@ impl Maxima {
             self.planes.rows.output() * self.planes.columns.output(),
         );
         let mut dx = vec![T::zero(); grad.len() / positions * plane];
-        let planes = dx.par_chunks_mut(plane).zip(places.par_chunks(positions)).zip(grad.par_chunks(positions));
-        planes.for_each(|((dx, places), grad)| {
-            for (&at, &g) in places.iter().zip(grad) {
+        each_chunk(&mut dx, plane, &|i, dx| {
+            for (&at, &g) in chunk(places, positions, i).iter().zip(chunk(grad, positions, i)) {
                 dx[at as usize] += g;
             }
         });
@@ -190,13 +191,13 @@ struct GlobalMean {
 
 impl GlobalMean {
     fn forward<T: Float>(&self, x: &[T]) -> Vec<T> {
-        x.par_chunks(self.plane).map(|plane| T::from_f64(sum::sum(plane) / self.plane as f64)).collect()
+        map(x.len() / self.plane, &|i| T::from_f64(sum::sum(chunk(x, self.plane, i)) / self.plane as f64))
     }
 
     fn backward<T: Float>(&self, grad: &[T]) -> Vec<T> {
         let divisor = T::from_f64(self.plane as f64);
         let mut dx = vec![T::zero(); grad.len() * self.plane];
-        dx.par_chunks_mut(self.plane).zip(grad).for_each(|(dx, &g)| dx.fill(g / divisor));
+        each_chunk(&mut dx, self.plane, &|i, dx| dx.fill(grad[i] / divisor));
         dx
     }
 }

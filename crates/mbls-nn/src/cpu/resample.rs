@@ -1,10 +1,10 @@
 //! Weighted sums of neighbours along both axes, plane by plane: average pooling, bilinear and nearest resampling.
 
-use super::values::{Float, for_float, held, storage, stored};
+use super::values::{Float, chunk, for_float, held, storage, stored};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
+use crate::parallel::each_chunk_with;
 use crate::shape::{Planes, Taps, output_shape};
 use candle_core::{Result, Shape, Storage, Tensor};
-use rayon::prelude::*;
 
 pub(crate) fn resample(x: &Tensor, planes: Planes<Taps>) -> Result<Tensor> {
     let shape = output_shape(x, planes.rows.output(), planes.columns.output());
@@ -30,10 +30,12 @@ impl Resample {
         let (rows, columns) = (cast::<T>(&self.planes.rows), cast::<T>(&self.planes.columns));
         let (height, width) = (self.planes.rows.input, self.planes.columns.input);
         let mut y = vec![T::zero(); self.shape.iter().product()];
-        let chunks = y.par_chunks_mut(rows.len() * columns.len()).zip(x.par_chunks(height * width));
-        chunks.for_each_init(
-            || vec![T::zero(); height * columns.len()],
-            |narrow, (y, x)| {
+        each_chunk_with(
+            &mut y,
+            rows.len() * columns.len(),
+            &|| vec![T::zero(); height * columns.len()],
+            &|narrow, i, y| {
+                let x = chunk(x, height * width, i);
                 for (out, x) in narrow.chunks_exact_mut(columns.len()).zip(x.chunks_exact(width)) {
                     for (out, (first, weights)) in out.iter_mut().zip(&columns) {
                         let mut sum = T::zero();
@@ -61,26 +63,24 @@ impl Resample {
         let (height, width) = (self.planes.rows.input, self.planes.columns.input);
         let positions = rows.len() * columns.len();
         let mut dx = vec![T::zero(); grad.len() / positions * height * width];
-        dx.par_chunks_mut(height * width).zip(grad.par_chunks(positions)).for_each_init(
-            || vec![T::zero(); height * columns.len()],
-            |narrow, (dx, grad)| {
-                narrow.fill(T::zero());
-                for (g, (first, weights)) in grad.chunks_exact(columns.len()).zip(&rows) {
-                    for (line, &w) in narrow[first * columns.len()..].chunks_exact_mut(columns.len()).zip(weights) {
-                        for (v, &g) in line.iter_mut().zip(g) {
-                            *v += g * w;
-                        }
+        each_chunk_with(&mut dx, height * width, &|| vec![T::zero(); height * columns.len()], &|narrow, i, dx| {
+            let grad = chunk(grad, positions, i);
+            narrow.fill(T::zero());
+            for (g, (first, weights)) in grad.chunks_exact(columns.len()).zip(&rows) {
+                for (line, &w) in narrow[first * columns.len()..].chunks_exact_mut(columns.len()).zip(weights) {
+                    for (v, &g) in line.iter_mut().zip(g) {
+                        *v += g * w;
                     }
                 }
-                for (dx, line) in dx.chunks_exact_mut(width).zip(narrow.chunks_exact(columns.len())) {
-                    for (&g, (first, weights)) in line.iter().zip(&columns) {
-                        for (dx, &w) in dx[*first..].iter_mut().zip(weights) {
-                            *dx += g * w;
-                        }
+            }
+            for (dx, line) in dx.chunks_exact_mut(width).zip(narrow.chunks_exact(columns.len())) {
+                for (&g, (first, weights)) in line.iter().zip(&columns) {
+                    for (dx, &w) in dx[*first..].iter_mut().zip(weights) {
+                        *dx += g * w;
                     }
                 }
-            },
-        );
+            }
+        });
         dx
     }
 }

@@ -1,8 +1,8 @@
 //! Access to a tensor's numbers.
 
 use crate::graph::Input;
+use crate::parallel::each_chunk;
 use candle_core::{DType, Layout, Result, Storage, StorageRef, Tensor, WithDType, bail};
-use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
 /// The types that these operations handle.
@@ -63,24 +63,13 @@ pub(super) fn narrow<T: Float>(value: f64) -> T {
 /// `len` numbers that are written in chunks, which threads share: `write` gets the index of a chunk, and the chunk as zeros.
 ///
 /// A thread clears a chunk when it is about to write it, so that the zeros need not travel to memory and back.
-pub(super) fn written<T: Float>(len: usize, chunk: usize, write: impl Fn(usize, &mut [T]) + Send + Sync) -> Vec<T> {
-    written_with(len, chunk, || (), |(), i, out| write(i, out))
-}
-
-/// The same with scratch memory, which `scratch` makes once for several chunks.
-pub(super) fn written_with<T: Float, S>(
-    len: usize,
-    chunk: usize,
-    scratch: impl Fn() -> S + Send + Sync,
-    write: impl Fn(&mut S, usize, &mut [T]) + Send + Sync,
-) -> Vec<T> {
+pub(super) fn written<T: Float>(len: usize, chunk: usize, write: &(dyn Fn(usize, &mut [T]) + Sync)) -> Vec<T> {
     let mut values = Vec::with_capacity(len);
-    let chunks = values.spare_capacity_mut()[..len].par_chunks_mut(chunk).enumerate();
-    chunks.for_each_init(scratch, |scratch, (i, out)| {
+    each_chunk(&mut values.spare_capacity_mut()[..len], chunk, &|i, out| {
         out.fill(MaybeUninit::new(T::zero()));
         // SAFETY: the line above has initialised all of `out`, and `MaybeUninit<T>` is laid out as `T`.
         let out = unsafe { &mut *(std::ptr::from_mut(out) as *mut [T]) };
-        write(scratch, i, out);
+        write(i, out);
     });
     // SAFETY: the capacity is at least `len`, and the chunks, all of which have been initialised, cover that many entries.
     unsafe { values.set_len(len) };

@@ -1,10 +1,10 @@
 //! Dropout whose masks can be drawn again.
 
+use crate::parallel::each_chunk;
 use candle_core::{DType, Device, Result, Tensor, bail};
 use candle_nn::ModuleT;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -98,7 +98,7 @@ impl Dropout {
         let threshold = (self.p * (1u64 << 32) as f64) as u64;
         let kept = (1.0 / (1.0 - self.p)) as f32;
         let mut mask = vec![0f32; count];
-        mask.par_chunks_mut(BLOCK).enumerate().for_each(|(block, mask)| {
+        each_chunk(&mut mask, BLOCK, &|block, mask| {
             let mut rng = ChaCha8Rng::from_seed(key);
             rng.set_stream(block as u64);
             mask.iter_mut().for_each(|m| *m = if u64::from(rng.next_u32()) < threshold { 0.0 } else { kept });

@@ -4,9 +4,9 @@ use super::setting;
 use crate::Result;
 #[cfg(feature = "cuda")]
 use crate::cuda;
+use crate::parallel::map;
 use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, DType, Storage, Tensor, Var};
-use rayon::prelude::*;
 
 /// Elements whose squares are summed together; the sums are added in order, so that threads do not matter.
 const CHUNK: usize = 1 << 14;
@@ -71,7 +71,9 @@ pub fn clip_grad_value(parameters: &[(String, Var)], grads: &mut GradStore, limi
     let gradients = super::gradients(parameters.iter().map(|(name, var)| (name, var)), grads, [])?;
     for ((_, var), grad) in parameters.iter().zip(gradients) {
         if let Some(grad) = grad {
-            grads.insert(var, grad.clamp(-limit, limit)?);
+            // `clamp` is generic, and would compile candle's binary operations for all types once more here.
+            let bound = |value: f64| Tensor::new(value, grad.device())?.to_dtype(grad.dtype());
+            grads.insert(var, grad.broadcast_maximum(&bound(-limit)?)?.broadcast_minimum(&bound(limit)?)?);
         }
     }
     Ok(())
@@ -117,7 +119,7 @@ fn sum_of_slice<T: Copy + Sync + Into<f64>>(values: &[T]) -> f64 {
     };
     let partial: Vec<f64> = match values.len() {
         0..=CHUNK => vec![chunk(values)],
-        _ => values.par_chunks(CHUNK).map(chunk).collect(),
+        _ => map(values.len().div_ceil(CHUNK), &|i| chunk(&values[i * CHUNK..values.len().min((i + 1) * CHUNK)])),
     };
     partial.iter().sum()
 }

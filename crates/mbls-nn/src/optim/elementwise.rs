@@ -1,8 +1,8 @@
 //! Element-wise updates in place: one pass over a parameter, its gradient and the optimizer's state of it.
 
+use crate::parallel::map_tasks_with;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, DType, InplaceOp1, InplaceOp2, Layout, Result, Tensor, Var, bail};
-use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
 /// Elements per task; results do not depend on it.
@@ -55,7 +55,7 @@ where
         for (p, g) in p.chunks_mut(CHUNK).zip(g.chunks(CHUNK)) {
             tasks.push((p, g, states.each_mut().map(|chunks| chunks.next().unwrap_or_default())));
         }
-        tasks.into_par_iter().for_each(|task| self.chunk(task));
+        map_tasks_with(tasks, &|| (), &|(), _, task| self.chunk(task));
     }
 
     /// The elements of one task, with AVX2 where the processor has it: it rounds as everywhere, operation by operation.

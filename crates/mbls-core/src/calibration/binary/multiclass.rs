@@ -1,7 +1,7 @@
 use crate::calibration::{BinaryCalibrator, Calibrator, Fit, Scores};
 use crate::metric::{check_classes, first_maximum};
+use crate::parallel::each_chunk;
 use crate::{Error, Result};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// How a [`BinaryCalibrator`] calibrates rows of several classes.
@@ -156,7 +156,7 @@ impl<C: BinaryCalibrator> Calibrator for Multiclass<C> {
     fn probs(&self, scores: &Scores) -> Result<Vec<f64>> {
         scores.check_fitted_classes(WHAT, self.0.classes)?;
         let mut probs = scores.probs().into_owned();
-        probs.par_chunks_mut(self.0.classes).for_each(|row| self.calibrate(row));
+        each_chunk(&mut probs, self.0.classes, &|_, row| self.calibrate(row));
         Ok(probs)
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::calibration::numeric::rows::CHUNK;
 use crate::calibration::numeric::sums::sum;
+use crate::parallel::{each_chunk, map};
 use rayon::prelude::*;
 
 /// Which weights a linear map of features has.
@@ -194,7 +195,7 @@ impl Columns {
             }
             (mean, unit, if unit > 0.0 { magnitude / unit } else { 0.0 }, column)
         };
-        let parts: Vec<(f64, f64, f64, Vec<f64>)> = (0..width).into_par_iter().map(column).collect();
+        let parts: Vec<(f64, f64, f64, Vec<f64>)> = map(width, &column);
         let mut columns = Self { means: vec![], units: vec![], magnitudes: vec![], columns: vec![], rows };
         for (mean, unit, magnitude, column) in parts {
             columns.means.push(mean);
@@ -209,7 +210,7 @@ impl Columns {
     fn by_row(&self, columns: &[Vec<f64>]) -> Vec<f64> {
         let mut rows = vec![0.0; self.rows * columns.len()];
         if !columns.is_empty() {
-            rows.par_chunks_mut(columns.len()).enumerate().for_each(|(row, values)| {
+            each_chunk(&mut rows, columns.len(), &|row, values| {
                 values.iter_mut().zip(columns).for_each(|(value, column)| *value = column[row]);
             });
         }

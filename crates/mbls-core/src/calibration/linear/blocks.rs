@@ -1,6 +1,6 @@
 //! The blocks of a Hessian that belong to one class each: what conjugate gradients are preconditioned by.
 
-use rayon::prelude::*;
+use crate::parallel::map;
 
 /// A positive semidefinite matrix `L L^T`, of the rows and columns that do not depend on others.
 struct Factor {
@@ -82,19 +82,14 @@ impl Blocks {
             let (matrix, magnitudes) = block(class);
             Factor::new(&matrix, &magnitudes)
         };
-        Self { classes, factors: (0..classes).into_par_iter().map(factor).collect() }
+        Self { classes, factors: map(classes, &factor) }
     }
 
     pub(in crate::calibration) fn solve(&self, b: &[f64]) -> Vec<f64> {
-        let solutions: Vec<Vec<f64>> = self
-            .factors
-            .par_iter()
-            .enumerate()
-            .map(|(k, factor)| {
-                let own: Vec<f64> = b.iter().skip(k).step_by(self.classes).copied().collect();
-                factor.solve(&own)
-            })
-            .collect();
+        let solutions = map(self.factors.len(), &|k| {
+            let own: Vec<f64> = b.iter().skip(k).step_by(self.classes).copied().collect();
+            self.factors[k].solve(&own)
+        });
         let mut x = vec![0.0; b.len()];
         for (k, solution) in solutions.into_iter().enumerate() {
             x.iter_mut().skip(k).step_by(self.classes).zip(solution).for_each(|(x, value)| *x = value);

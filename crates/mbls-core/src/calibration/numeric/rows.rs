@@ -1,6 +1,6 @@
 //! Sums over rows that do not depend on the number of threads.
 
-use rayon::prelude::*;
+use crate::parallel::map;
 
 /// Rows per task.
 pub(in crate::calibration) const CHUNK: usize = 1024;
@@ -19,14 +19,13 @@ pub(in crate::calibration) fn sums_over_rows(
     let chunks: Vec<&[f64]> = features.chunks(CHUNK * width).collect();
     let mut total = vec![0.0; len];
     for (group, chunks) in chunks.chunks(GROUP).enumerate() {
-        let part = |(chunk, features): (usize, &&[f64])| {
+        let part = |chunk: usize| {
             let mut sums = vec![0.0; len];
             let first = (group * GROUP + chunk) * CHUNK;
-            features.chunks_exact(width).enumerate().for_each(|(row, x)| add(first + row, x, &mut sums));
+            chunks[chunk].chunks_exact(width).enumerate().for_each(|(row, x)| add(first + row, x, &mut sums));
             sums
         };
-        let parts: Vec<Vec<f64>> = chunks.par_iter().enumerate().map(part).collect();
-        for sums in parts {
+        for sums in map(chunks.len(), &part) {
             total.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
         }
     }

@@ -1,6 +1,6 @@
 //! Sums in twice the precision of f64, so that what a step changes is not lost in what rounding does.
 
-use rayon::prelude::*;
+use crate::parallel::map;
 
 use crate::calibration::numeric::rows::CHUNK;
 
@@ -66,7 +66,7 @@ pub(in crate::calibration) fn compensated_sums(
     let chunks: Vec<usize> = (0..rows.div_ceil(CHUNK)).collect();
     let mut total = vec![Sum::default(); len];
     for chunks in chunks.chunks(GROUP) {
-        let parts: Vec<Vec<Sum>> = chunks.par_iter().map(|&chunk| of_chunk(chunk)).collect();
+        let parts = map(chunks.len(), &|i| of_chunk(chunks[i]));
         for part in parts {
             total.iter_mut().zip(part).for_each(|(total, sum)| total.merge(sum));
         }

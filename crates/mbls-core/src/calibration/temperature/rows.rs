@@ -1,8 +1,8 @@
 use super::TemperatureScaling;
 use crate::metric::{FixedSum, Metric, Predictions, ReliabilityBins, ScoreType, check_classes, check_row};
+use crate::parallel::map;
 use crate::simd::{exp, ln};
 use crate::{Error, Result};
-use rayon::prelude::*;
 
 /// The validated rows that a temperature is fitted to.
 ///
@@ -113,7 +113,9 @@ impl<'a, T: ScoreType> Rows<'a, T> {
             })
         };
         const EMPTY: (f64, f64) = (f64::INFINITY, 0.0);
-        let (least, greatest) = self.chunks().map(of_rows).reduce(|| EMPTY, |a, b| (a.0.min(b.0), a.1.max(b.1)));
+        let (least, greatest) = map(self.chunks(), &|chunk| of_rows(self.chunk(chunk)))
+            .into_iter()
+            .fold(EMPTY, |a, b| (a.0.min(b.0), a.1.max(b.1)));
         (greatest > 0.0).then_some((least, greatest))
     }
 
@@ -122,22 +124,26 @@ impl<'a, T: ScoreType> Rows<'a, T> {
         self.logits[first..].iter().step_by(self.positions).take(self.classes).map(|&logit| logit.into())
     }
 
-    /// The rows that count, a chunk at a time: their logits `[rows, classes]` and labels.
-    fn chunks(&self) -> impl ParallelIterator<Item = (Vec<f64>, Vec<u32>)> {
-        (0..self.labels.len().div_ceil(CHUNK)).into_par_iter().map(|chunk| {
-            let rows = chunk * CHUNK..self.labels.len().min((chunk + 1) * CHUNK);
-            let counted = || rows.clone().filter(|&row| Some(self.labels[row]) != self.ignore);
-            let mut logits = Vec::with_capacity(rows.len() * self.classes);
-            // A factor of 1 changes nothing.
-            counted().for_each(|row| logits.extend(self.row(row).map(|logit| logit * self.unit)));
-            (logits, counted().map(|row| self.labels[row]).collect())
-        })
+    /// The number of chunks of rows.
+    fn chunks(&self) -> usize {
+        self.labels.len().div_ceil(CHUNK)
+    }
+
+    /// The rows of a chunk that count: their logits `[rows, classes]` and labels.
+    fn chunk(&self, chunk: usize) -> (Vec<f64>, Vec<u32>) {
+        let rows = chunk * CHUNK..self.labels.len().min((chunk + 1) * CHUNK);
+        let counted = || rows.clone().filter(|&row| Some(self.labels[row]) != self.ignore);
+        let mut logits = Vec::with_capacity(rows.len() * self.classes);
+        // A factor of 1 changes nothing.
+        counted().for_each(|row| logits.extend(self.row(row).map(|logit| logit * self.unit)));
+        (logits, counted().map(|row| self.labels[row]).collect())
     }
 
     /// The means over rows of some quantities: they have the same bits for any order of the rows. Rows whose label is masked
     /// have no part in them.
     fn means<const N: usize>(&self, of_row: impl Fn(&[f64], u32) -> [f64; N] + Sync) -> Result<[f64; N]> {
-        let sums = self.chunks().map(|(logits, labels)| {
+        let of_chunk = |chunk: usize| {
+            let (logits, labels) = self.chunk(chunk);
             let mut sums = [FixedSum::default(); N];
             let rows = logits.chunks_exact(self.classes).zip(labels);
             for (row, label) in rows.filter(|(row, label)| row[*label as usize] > f64::NEG_INFINITY) {
@@ -145,13 +151,12 @@ impl<'a, T: ScoreType> Rows<'a, T> {
                     sum.add(value)?;
                 }
             }
-            Ok::<_, Error>(sums)
-        });
-        let merge = |mut a: [FixedSum; N], b: [FixedSum; N]| {
-            a.iter_mut().zip(b).try_for_each(|(a, b)| a.merge(b))?;
-            Ok(a)
+            Ok(sums)
         };
-        let sums = sums.try_reduce(|| [FixedSum::default(); N], merge)?;
+        let mut sums = [FixedSum::default(); N];
+        for part in map::<Result<[FixedSum; N]>>(self.chunks(), &of_chunk) {
+            sums.iter_mut().zip(part?).try_for_each(|(sum, part)| sum.merge(part))?;
+        }
         Ok(sums.map(|sum| sum.mean(self.counted - self.masked_labels)))
     }
 
@@ -175,14 +180,18 @@ impl<'a, T: ScoreType> Rows<'a, T> {
     pub(super) fn ece(&self, temperature: f64) -> Result<f64> {
         let temperature = (temperature * self.unit).max(f64::MIN_POSITIVE);
         let empty = ReliabilityBins::new(TemperatureScaling::GRID_BINS)?;
-        let bins = self.chunks().map(|(logits, labels)| {
+        let of_chunk = |chunk: usize| {
+            let (logits, labels) = self.chunk(chunk);
             let mut bins = empty.clone();
             bins.update(&Predictions::from_logits_at(&logits, self.classes, &labels, temperature)?)?;
             Ok(bins)
-        });
-        let merge = |mut a: ReliabilityBins, b: ReliabilityBins| a.merge(b).map(|()| a);
+        };
+        let mut all = empty.clone();
+        for bins in map::<Result<ReliabilityBins>>(self.chunks(), &of_chunk) {
+            all.merge(bins?)?;
+        }
         // There are rows, so there is a value.
-        Ok(bins.try_reduce(|| empty.clone(), merge)?.value().map_or(f64::INFINITY, |reliability| reliability.ece()))
+        Ok(all.value().map_or(f64::INFINITY, |reliability| reliability.ece()))
     }
 
     /// First and second derivative of the mean negative log-likelihood in `log b`, `b = 1 / T`, the second without the term

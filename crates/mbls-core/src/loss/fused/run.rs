@@ -5,7 +5,7 @@ use super::plan::{Form, Prepared};
 use super::stored::Stored;
 use super::tiles::{self, Source, Target};
 use super::{Sums, rows};
-use rayon::prelude::*;
+use crate::parallel::map_tasks;
 use std::mem::MaybeUninit;
 
 /// Numbers a task: fewer are not worth a thread.
@@ -45,14 +45,14 @@ fn run_with<T: Stored, C: Cost<T::Compute>>(
         let task = (TASK / classes).max(1);
         let gradients = slices(slots, task * classes, targets.len().div_ceil(task));
         let tasks = logits.chunks(task * classes).zip(targets.chunks(task)).zip(gradients);
-        add_all(tasks.collect(), |((logits, targets), gradient)| match (classes <= FEW, gradient) {
+        add_all(tasks.collect(), &|((logits, targets), gradient)| match (classes <= FEW, gradient) {
             (true, Some(rows)) => tiles::add(Source::Rows(logits), targets, plan, cost, Target::Rows(rows)),
             (true, None) => tiles::add(Source::Rows(logits), targets, plan, cost, Target::None),
             (false, gradient) => rows::add(logits, targets, plan, cost, gradient),
         })
     } else {
         let tasks = position_tasks(logits, [classes, positions], targets, slots);
-        add_all(tasks, |task: PositionTask<'_, T>| {
+        add_all(tasks, &|task: PositionTask<'_, T>| {
             let logits = Source::Planes(&task.logits);
             match task.gradient {
                 Some(mut planes) => tiles::add(logits, task.targets, plan, cost, Target::Planes(&mut planes)),
@@ -75,11 +75,11 @@ fn slices<T>(gradient: &mut [T], size: usize, count: usize) -> Vec<Option<&mut [
     gradient.chunks_mut(size).map(Some).collect()
 }
 
-fn add_all<T: Send>(tasks: Vec<T>, run: impl Fn(T) -> Sums + Sync + Send) -> Sums {
+fn add_all<T: Send>(tasks: Vec<T>, run: &(dyn Fn(T) -> Sums + Sync)) -> Sums {
     let sums: Vec<Sums> = match tasks.len() {
         // A thread that waits for a pool to take one task waits longer than the task takes.
         0 | 1 => tasks.into_iter().map(run).collect(),
-        _ => tasks.into_par_iter().map(run).collect(),
+        _ => map_tasks(tasks, run),
     };
     let mut all = Sums::default();
     sums.into_iter().for_each(|sums| all += sums);

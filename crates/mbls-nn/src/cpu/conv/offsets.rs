@@ -7,8 +7,8 @@
 
 use super::plan::{Plan, group, group_mut};
 use crate::cpu::kernel::matrix::{GAP, Matrix, multiply_strided};
-use crate::cpu::values::Float;
-use rayon::prelude::*;
+use crate::cpu::values::{Float, chunk};
+use crate::parallel::each_chunk;
 use std::borrow::Cow;
 
 /// Entries of the matrices that are made at once.
@@ -139,8 +139,8 @@ impl Offsets {
             return weight.into();
         }
         let mut kernels = vec![T::zero(); weight.len()];
-        let rows = kernels.par_chunks_mut(window * inputs).zip(weight.par_chunks(window * inputs));
-        rows.for_each(|(kernels, weight)| transpose(weight, window, kernels));
+        let row = window * inputs;
+        each_chunk(&mut kernels, row, &|i, kernels| transpose(chunk(weight, row, i), window, kernels));
         kernels.into()
     }
 
@@ -157,7 +157,7 @@ impl Offsets {
         let width = values.len() / image * lattice.positions();
         let stride = width + GAP;
         out.resize(side.channels * stride, T::zero());
-        out.par_chunks_mut(stride).enumerate().for_each(|(c, out)| {
+        each_chunk(out, stride, &|c, out| {
             for (i, out) in out[..width].chunks_mut(lattice.positions()).enumerate() {
                 let plane = &values[i * image + (g * side.channels + c) * side.plane..][..side.plane];
                 lattice.gather(plane, out);
@@ -180,7 +180,7 @@ impl Offsets {
                 let (width, stride) = self.gather(from, near, origin, g, &mut matrix);
                 product.resize(far.channels * stride, T::zero());
                 let kernels = &group(kernels, g, outputs * row)[offset.place * inputs..];
-                product.par_chunks_mut(ROWS * stride).enumerate().for_each(|(i, product)| {
+                each_chunk(&mut product, ROWS * stride, &|i, product| {
                     let (start, rows) = (i * ROWS, product.len() / stride);
                     let kernel = if turned {
                         Matrix::strided(&kernels[start..], outputs, rows, row).transpose()
@@ -190,7 +190,7 @@ impl Offsets {
                     let matrix = Matrix::strided(&matrix, near.channels, width, stride);
                     multiply_strided(product, stride, kernel, matrix, false);
                 });
-                to.par_chunks_mut(far.plane).enumerate().for_each(|(i, plane)| {
+                each_chunk(to, far.plane, &|i, plane| {
                     let (image, channel) = (i / (groups * far.channels), i % (groups * far.channels));
                     if channel / far.channels == g {
                         let values = &product[channel % far.channels * stride + image * target.positions()..];
@@ -229,8 +229,8 @@ impl Offsets {
             for (g, offset) in (0..groups).flat_map(|g| self.offsets.iter().map(move |o| (g, o))) {
                 let (width, stride) = self.gather(x, self.input(), &offset.input, g, &mut factors);
                 self.gather(dy, self.output(), &offset.output, g, &mut gradients);
-                let sums = group_mut(&mut sums, g, outputs * row).par_chunks_mut(ROWS * row);
-                sums.zip(gradients.par_chunks(ROWS * stride)).for_each(|(sum, gradients)| {
+                each_chunk(group_mut(&mut sums, g, outputs * row), ROWS * row, &|block, sum| {
+                    let gradients = chunk(&gradients, ROWS * stride, block);
                     let gradients = Matrix::strided(gradients, gradients.len() / stride, width, stride);
                     let factors = Matrix::strided(&factors, inputs, width, stride).transpose();
                     multiply_strided(&mut sum[offset.place * inputs..], row, gradients, factors, i > 0);
@@ -241,8 +241,7 @@ impl Offsets {
             return sums;
         }
         let mut dw = vec![T::zero(); sums.len()];
-        let rows = dw.par_chunks_mut(row).zip(sums.par_chunks(row));
-        rows.for_each(|(dw, sums)| transpose(sums, inputs, dw));
+        each_chunk(&mut dw, row, &|i, dw| transpose(chunk(&sums, row, i), inputs, dw));
         dw
     }
 }

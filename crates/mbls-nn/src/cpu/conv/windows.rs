@@ -1,8 +1,8 @@
 //! A convolution as products over gathered windows, images shared out in blocks.
 
 use super::plan::{POSITIONS, Plan, Scratch, flip};
-use crate::cpu::values::Float;
-use rayon::prelude::*;
+use crate::cpu::values::{Float, chunk};
+use crate::parallel::{each_chunk_with, map_tasks_with};
 
 /// Tasks of one pass. Fixed, so that the order of all sums and with it the bits do not depend on the number of threads.
 const BLOCKS: usize = 32;
@@ -26,8 +26,8 @@ pub(super) fn forward<T: Float>(plan: &Plan, x: &[T], weight: &[T], bias: Option
     let images = x.len() / size;
     let (block, tile) = (block(images), plan.tile());
     let mut y = vec![T::zero(); images * out_size];
-    let blocks = y.par_chunks_mut(block * out_size).zip(x.par_chunks(block * size));
-    blocks.for_each_init(Scratch::new, |scratch, (y, x)| {
+    each_chunk_with(&mut y, block * out_size, &Scratch::new, &|scratch, i, y| {
+        let x = chunk(x, block * size, i);
         for (y, x) in y.chunks_mut(tile * out_size).zip(x.chunks(tile * size)) {
             plan.forward(x, weight, y, scratch);
             let Some(bias) = bias else { continue };
@@ -55,8 +55,8 @@ pub(super) fn backward<T: Float>(plan: &Plan, x: &[T], weight: &[T], dy: &[T], w
     let mut dx = vec![T::zero(); if want.0 { x.len() } else { 0 }];
     let mut dx_blocks: Vec<&mut [T]> = dx.chunks_mut(block * size).collect();
     dx_blocks.resize_with(images.div_ceil(block), Default::default);
-    let blocks = dx_blocks.into_par_iter().zip(x.par_chunks(block * size)).zip(dy.par_chunks(block * out_size));
-    let one = |scratch: &mut Scratch<T>, ((dx, x), dy): ((&mut [T], &[T]), &[T])| {
+    let one = |scratch: &mut Scratch<T>, i: usize, dx: &mut [T]| {
+        let (x, dy) = (chunk(x, block * size, i), chunk(dy, block * out_size, i));
         let mut dw = vec![T::zero(); if want.1 { weight.len() } else { 0 }];
         let mut dx_tiles = dx.chunks_mut(tile * size);
         for (x, dy) in x.chunks(tile * size).zip(dy.chunks(tile * out_size)) {
@@ -68,7 +68,7 @@ pub(super) fn backward<T: Float>(plan: &Plan, x: &[T], weight: &[T], dy: &[T], w
         }
         dw
     };
-    let partial: Vec<Vec<T>> = blocks.map_init(Scratch::new, one).collect();
+    let partial = map_tasks_with(dx_blocks, &Scratch::new, &one);
     let mut dw = vec![T::zero(); if want.1 { weight.len() } else { 0 }];
     for partial in &partial {
         dw.iter_mut().zip(partial).for_each(|(sum, &term)| *sum += term);

@@ -7,8 +7,8 @@
 use super::plan::{Plan, group};
 use crate::cpu::kernel::matrix::{GAP, Matrix, multiply_strided};
 use crate::cpu::kernel::winograd::{self, Halves, PRODUCTS, Split, Tiles};
-use crate::cpu::values::Float;
-use rayon::prelude::*;
+use crate::cpu::values::{Float, chunk};
+use crate::parallel::{each_chunk, map_tasks_with};
 use std::ops::Range;
 
 /// Entries of the matrices that are made at once: few enough for the caches, enough for products worth sharing out.
@@ -74,7 +74,7 @@ impl Winograd {
 
     /// The distance of the rows of a matrix of the largest chunk.
     fn stride(&self, images: usize) -> usize {
-        self.chunks(images).next().map_or(0, |chunk| chunk.len()) * self.columns.len() + GAP
+        self.chunks(images).next().map_or(0, |range| range.len()) * self.columns.len() + GAP
     }
 
     fn source<'a, T: Float>(&self, x: &'a [T]) -> Source<'a, T, 4> {
@@ -106,7 +106,7 @@ impl Winograd {
         &self,
         source: &Source<T, LINES>,
         channels: Range<usize>,
-        chunk: &Range<usize>,
+        range: &Range<usize>,
         out: &mut [T],
         stride: usize,
     ) {
@@ -115,10 +115,11 @@ impl Winograd {
         let split = self.columns.split(source.width, source.padding.1);
         let plane = source.height * source.width;
         let rows = by_row(out, channels.len(), stride);
-        rows.into_par_iter().zip(channels).for_each(|(mut out, channel)| {
+        map_tasks_with(rows, &|| (), &|(), i, mut out| {
+            let channel = channels.start + i;
             let mut lines: [Halves<T>; LINES] = std::array::from_fn(|_| Halves::new(&split));
             let mut next = None;
-            for (i, line) in chunk.clone().enumerate() {
+            for (i, line) in range.clone().enumerate() {
                 let (image, start) = (line / starts.len(), starts[line % starts.len()]);
                 let values = &source.values[(image * source.channels + channel) * plane..][..plane];
                 // A tile shares all but two lines with the one above it.
@@ -143,8 +144,8 @@ impl Winograd {
         let mut transformed = vec![T::zero(); self.plan.groups * PRODUCTS * matrix(outputs, inputs)];
         let groups = transformed.chunks_mut(PRODUCTS * matrix(outputs, inputs)).zip(weight.chunks(self.plan.weights()));
         for (to, from) in groups {
-            by_row(to, outputs, inputs).into_par_iter().zip(from.par_chunks(9 * inputs)).for_each(|(mut to, from)| {
-                for (c, g) in from.as_chunks::<9>().0.iter().enumerate() {
+            map_tasks_with(by_row(to, outputs, inputs), &|| (), &|(), i, mut to| {
+                for (c, g) in chunk(from, 9 * inputs, i).as_chunks::<9>().0.iter().enumerate() {
                     let values = winograd::kernel(std::array::from_fn(|i| std::array::from_fn(|j| g[3 * i + j])));
                     to.iter_mut().zip(values.as_flattened()).for_each(|(row, &value)| row[c] = value);
                 }
@@ -162,26 +163,23 @@ impl Winograd {
         let mut y = vec![T::zero(); images * self.plan.out_image()];
         let mut tiles = vec![T::zero(); PRODUCTS * matrix(inputs, stride)];
         let mut products = vec![T::zero(); PRODUCTS * matrix(outputs, stride)];
-        for chunk in self.chunks(images) {
-            let width = chunk.len() * self.columns.len();
+        for range in self.chunks(images) {
+            let width = range.len() * self.columns.len();
             for g in 0..groups {
-                self.tiles(&self.source(x), g * inputs..(g + 1) * inputs, &chunk, &mut tiles, stride);
-                let kernels =
-                    group(&kernels, g, PRODUCTS * matrix(outputs, inputs)).par_chunks(matrix(outputs, inputs));
-                let factors = tiles.par_chunks(matrix(inputs, stride)).zip(kernels);
-                products.par_chunks_mut(matrix(outputs, stride)).zip(factors).for_each(
-                    |(product, (tiles, kernels))| {
-                        let tiles = Matrix::strided(tiles, inputs, width, stride);
-                        multiply_strided(product, stride, Matrix::new(kernels, outputs, inputs), tiles, false);
-                    },
-                );
-                let (first, last) = (chunk.start / self.rows.len(), (chunk.end - 1) / self.rows.len());
+                self.tiles(&self.source(x), g * inputs..(g + 1) * inputs, &range, &mut tiles, stride);
+                let kernels = group(&kernels, g, PRODUCTS * matrix(outputs, inputs));
+                each_chunk(&mut products, matrix(outputs, stride), &|i, product| {
+                    let tiles = Matrix::strided(chunk(&tiles, matrix(inputs, stride), i), inputs, width, stride);
+                    let kernels = Matrix::new(chunk(kernels, matrix(outputs, inputs), i), outputs, inputs);
+                    multiply_strided(product, stride, kernels, tiles, false);
+                });
+                let (first, last) = (range.start / self.rows.len(), (range.end - 1) / self.rows.len());
                 let of_chunk = &mut y[first * self.plan.out_image()..(last + 1) * self.plan.out_image()];
-                of_chunk.par_chunks_mut(grid.positions()).enumerate().for_each(|(i, plane)| {
+                each_chunk(of_chunk, grid.positions(), &|i, plane| {
                     let (image, channel) = (first + i / (groups * outputs), i % (groups * outputs));
                     if channel / outputs == g {
                         let bias = bias.map_or(T::zero(), |bias| bias[channel]);
-                        self.write(&products, (stride, channel % outputs), image, &chunk, plane, bias);
+                        self.write(&products, (stride, channel % outputs), image, &range, plane, bias);
                     }
                 });
             }
@@ -189,13 +187,13 @@ impl Winograd {
         y
     }
 
-    /// Writes what `chunk` has of one plane.
+    /// Writes what the lines of tiles of `range` have of one plane.
     fn write<T: Float>(
         &self,
         products: &[T],
         (stride, channel): (usize, usize),
         image: usize,
-        chunk: &Range<usize>,
+        range: &Range<usize>,
         plane: &mut [T],
         bias: T,
     ) {
@@ -203,8 +201,8 @@ impl Winograd {
         let split = self.columns.split(self.plan.grid.out_width, 0);
         let mut lines = [Halves::new(&split), Halves::new(&split)];
         let own = image * starts.len()..(image + 1) * starts.len();
-        for line in own.start.max(chunk.start)..own.end.min(chunk.end) {
-            let at = (line - chunk.start) * self.columns.len();
+        for line in own.start.max(range.start)..own.end.min(range.end) {
+            let at = (line - range.start) * self.columns.len();
             let row = |k: usize| &products[k * matrix(self.plan.outputs, stride) + channel * stride + at..];
             winograd::outputs(std::array::from_fn(row), &split, &mut lines);
             let (width, dilation) = (self.plan.grid.out_width, self.plan.grid.rows.dilation);
@@ -225,24 +223,24 @@ impl Winograd {
         let mut sums = vec![T::zero(); groups * PRODUCTS * matrix(outputs, inputs)];
         let mut tiles = vec![T::zero(); PRODUCTS * matrix(inputs, stride)];
         let mut gradients = vec![T::zero(); PRODUCTS * matrix(outputs, stride)];
-        for chunk in self.chunks(images) {
-            let width = chunk.len() * self.columns.len();
+        for range in self.chunks(images) {
+            let width = range.len() * self.columns.len();
             for (g, sums) in sums.chunks_mut(PRODUCTS * matrix(outputs, inputs)).enumerate() {
-                self.tiles(&self.source(x), g * inputs..(g + 1) * inputs, &chunk, &mut tiles, stride);
+                self.tiles(&self.source(x), g * inputs..(g + 1) * inputs, &range, &mut tiles, stride);
                 let channels = g * outputs..(g + 1) * outputs;
-                self.tiles(&self.gradient_source(dy), channels, &chunk, &mut gradients, stride);
-                let factors =
-                    tiles.par_chunks(matrix(inputs, stride)).zip(gradients.par_chunks(matrix(outputs, stride)));
-                sums.par_chunks_mut(matrix(outputs, inputs)).zip(factors).for_each(|(sum, (tiles, gradients))| {
+                self.tiles(&self.gradient_source(dy), channels, &range, &mut gradients, stride);
+                each_chunk(sums, matrix(outputs, inputs), &|i, sum| {
+                    let tiles = chunk(&tiles, matrix(inputs, stride), i);
                     let tiles = Matrix::strided(tiles, inputs, width, stride).transpose();
+                    let gradients = chunk(&gradients, matrix(outputs, stride), i);
                     let gradients = Matrix::strided(gradients, outputs, width, stride);
-                    multiply_strided(sum, inputs, gradients, tiles, chunk.start > 0);
+                    multiply_strided(sum, inputs, gradients, tiles, range.start > 0);
                 });
             }
         }
         let mut dw = vec![T::zero(); groups * self.plan.weights()];
         for (sums, dw) in sums.chunks(PRODUCTS * matrix(outputs, inputs)).zip(dw.chunks_mut(self.plan.weights())) {
-            dw.par_chunks_mut(9 * inputs).enumerate().for_each(|(o, dw)| {
+            each_chunk(dw, 9 * inputs, &|o, dw| {
                 for (c, dw) in dw.as_chunks_mut::<9>().0.iter_mut().enumerate() {
                     let at = |k: usize| sums[k * matrix(outputs, inputs) + o * inputs + c];
                     let sum = std::array::from_fn(|i| std::array::from_fn(|j| at(4 * i + j)));

@@ -1,6 +1,7 @@
 //! Sums in a fixed order.
 
 use crate::cpu::values::Float;
+use crate::parallel::map;
 
 /// Independent partial sums, as many as two of the widest vectors hold.
 const LANES: usize = 16;
@@ -70,8 +71,7 @@ pub(in crate::cpu) fn gated<T: Float, const GATED: bool>(g: T, y: T) -> T {
 
 /// The sum over each channel of a contiguous `[N, C, plane]`.
 pub(in crate::cpu) fn per_channel<T: Float>(x: &[T], channels: usize, plane: usize) -> Vec<f64> {
-    use rayon::prelude::*;
-    (0..channels).into_par_iter().map(|c| planes(x, channels, plane, c).map(sum).sum()).collect()
+    map(channels, &|c| planes(x, channels, plane, c).map(sum).sum())
 }
 
 /// The planes of channel `c` in a contiguous `[N, C, plane]`.
