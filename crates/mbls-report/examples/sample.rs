@@ -2,7 +2,7 @@
 
 use mbls_core::bootstrap::Interval;
 use mbls_core::metric::{Reliability, ReliabilityBin};
-use mbls_report::{LossReport, Report, SuiteReport, Summary};
+use mbls_report::{Column, Direction, LossReport, Report, SuiteReport, Summary, Unit};
 
 /// A loss of the sample: title, settings, and overconfidence as the confidence minus the accuracy.
 type Loss = (&'static str, &'static str, f64);
@@ -67,6 +67,29 @@ fn loss(index: usize, easy: bool, (title, settings, overconfidence): Loss) -> Lo
     }
 }
 
+fn columns() -> Vec<Column> {
+    let column = |key, title, meaning, unit, digits, better| Column {
+        key,
+        title,
+        meaning,
+        unit,
+        digits,
+        better,
+        compact: key != "brier",
+    };
+    vec![
+        column("accuracy", "Accuracy", "Share of samples classified correctly.", Unit::Percent, 2, Direction::Higher),
+        column("nll", "NLL", "Negative log-likelihood.", Unit::Plain, 4, Direction::Lower),
+        column("brier", "Brier", "Brier score.", Unit::Plain, 4, Direction::Lower),
+        column("ece", "ECE", "Expected calibration error.", Unit::Percent, 2, Direction::Lower),
+        column("aece", "AECE", "Adaptive calibration error.", Unit::Percent, 2, Direction::Lower),
+        column("cece", "CECE", "Classwise calibration error.", Unit::Percent, 3, Direction::Lower),
+        column("mce", "MCE", "Maximum calibration error.", Unit::Percent, 1, Direction::Lower),
+        column("temperature", "T", "Temperature.", Unit::Plain, 2, Direction::Neither),
+        column("ece_scaled", "ECE after scaling", "ECE after temperature scaling.", Unit::Percent, 2, Direction::Lower),
+    ]
+}
+
 fn suite(name: &str, title: &str, description: &str, easy: bool, losses: [Loss; 6]) -> SuiteReport {
     SuiteReport {
         name: name.into(),
@@ -76,6 +99,7 @@ fn suite(name: &str, title: &str, description: &str, easy: bool, losses: [Loss; 
         model: "small-cnn".into(),
         n_test: 647,
         seeds: 3,
+        columns: columns(),
         losses: losses.into_iter().enumerate().map(|(index, entry)| loss(index, easy, entry)).collect(),
         further: vec![],
     }

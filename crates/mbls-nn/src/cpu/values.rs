@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn every_chunk_is_given_as_zeros_and_kept_as_written() {
         for len in [0, 1, 7, 8, 9, 29] {
-            let values = written::<f32>(len, 8, |i, out| {
+            let values = written::<f32>(len, 8, &|i, out| {
                 assert!(out.iter().all(|&v| v == 0.0));
                 out.iter_mut().step_by(2).for_each(|v| *v = i as f32 + 1.0);
             });

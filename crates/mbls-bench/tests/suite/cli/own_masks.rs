@@ -260,7 +260,7 @@ fn what_does_not_fit_is_named() {
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
     pictures(&data, &[("train", 4), ("val", 2), ("test", 5)]);
     for (from, to, part) in [
-        ("\"unet-r18\"", "\"resnet20\"", "the model resnet20 classifies pictures: expected one that classifies pixels"),
+        ("\"unet-r18\"", "\"resnet20\"", "the model resnet20 classifies images: expected one that classifies pixels"),
         ("\"unet-r18\"", "\"unet-r19\"", "unet-r19"),
         ("metric = \"miou\"", "metric = \"brier\"", "expected one of miou, accuracy, nll, ece"),
         ("mode = \"max\"", "mode = \"min\"", "because more miou is better"),

@@ -195,7 +195,7 @@ fn what_does_not_fit_is_named() {
     let (data, out) = (folder.path().join("reviews.csv"), folder.path().join("out"));
     csv(&data, 48);
     for (from, to, part) in [
-        ("\"text-cnn\"", "\"resnet20\"", "the model resnet20 classifies pictures: expected one that classifies texts"),
+        ("\"text-cnn\"", "\"resnet20\"", "the model resnet20 classifies images: expected one that classifies texts"),
         ("[recipe.text]", "[recipe.texts]", "texts"),
         ("length = 8", "length = 0", "recipe.text.length = 0"),
         ("num_words = 20", "num_words = 1", "recipe.text.num_words = 1"),

@@ -11,7 +11,7 @@ mod pictures;
 mod texts;
 mod training;
 
-#[path = "../../../../../xtask/tests/suite/server.rs"]
+#[path = "../../../../mbls-fetch/tests/suite/server.rs"]
 #[allow(dead_code, reason = "the tests of fetch-data need more of it")]
 mod server;
 

@@ -52,11 +52,11 @@ impl Sandbox {
 
     /// The program, not yet started, with short times.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mbls-fetch"));
         for name in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"] {
             command.env_remove(name).env_remove(name.to_ascii_lowercase());
         }
-        command.env_remove("MBLS_DATA_DIR").args(["fetch-data", "set", "--data"]).arg(self.path("data"));
+        command.env_remove("MBLS_DATA_DIR").args(["set", "--data"]).arg(self.path("data"));
         command.arg("--manifest").arg(self.path("manifest.toml"));
         if !arguments.contains(&"--timeout") {
             command.args(["--timeout", "5"]);
