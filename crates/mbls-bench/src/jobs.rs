@@ -1,7 +1,7 @@
 //! Independent jobs side by side.
 
 use anyhow::{Context, Result};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 /// Runs `jobs`, at most `side_by_side` at a time, and returns their results in order.
@@ -22,8 +22,8 @@ where
     let results: Vec<Mutex<Option<Result<T>>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
     let queue = Mutex::new(jobs.into_iter().zip(&results));
     // A lock is poisoned by a panic, which ends the scope anyway: what it guards is whole in every case.
-    let next = || queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next();
-    let stop = || queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).by_ref().for_each(drop);
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let stop = || queue.lock().unwrap_or_else(PoisonError::into_inner).by_ref().for_each(drop);
     thread::scope(|scope| {
         for _ in 0..runners {
             scope.spawn(|| {
@@ -36,12 +36,12 @@ where
                     if result.is_err() {
                         stop();
                     }
-                    *slot.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(result);
+                    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
                 }
             });
         }
     });
-    let results = results.into_iter().map(|slot| slot.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()));
+    let results = results.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner));
     // A job that did not start has no result; the failure that stopped it has one.
     let (started, skipped): (Vec<_>, Vec<_>) = results.partition(Option::is_some);
     let done = started.into_iter().flatten().collect::<Result<Vec<T>>>()?;
@@ -69,7 +69,8 @@ mod tests {
             let started = &started;
             move || {
                 started.fetch_add(1, Ordering::Relaxed);
-                if i == 2 { anyhow::bail!("job {i} failed") } else { Ok(i) }
+                anyhow::ensure!(i != 2, "job {i} failed");
+                Ok(i)
             }
         };
         let error = run((0..10).map(job).collect(), 1).unwrap_err();

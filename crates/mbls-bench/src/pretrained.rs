@@ -58,9 +58,10 @@ impl PretrainedFile {
         // Behind a wrapper's prefix too.
         let within = |name: &String| name.starts_with(&prefix) || name.contains(&format!(".{prefix}"));
         let whole = self.checkpoint.state_dict().with_context(context)?.keys().any(within);
-        let report = match whole {
-            true => network.load(store, &self.checkpoint, Head::IfItFits),
-            false => network.load_encoder(store, &self.checkpoint),
+        let report = if whole {
+            network.load(store, &self.checkpoint, Head::IfItFits)
+        } else {
+            network.load_encoder(store, &self.checkpoint)
         };
         console.say(&format!("{}: {}", self.path.display(), report.with_context(context)?));
         Ok(())

@@ -12,11 +12,13 @@ import filecmp
 import json
 import pathlib
 import statistics
-import subprocess
 import sys
 import tarfile
 import tempfile
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "scripts"))
+import beside_pytorch
 
 
 def run_keras(file, num_words, length, out):
@@ -55,19 +57,6 @@ def run_keras(file, num_words, length, out):
     print(json.dumps({"texts": len(texts), "ids": num_words} | steps | totals))
 
 
-def build(profile):
-    command = ["cargo", "bench", "-p", "mbls-nlp", "--bench", "tokenize", "--no-run", "--message-format", "json"]
-    if profile:
-        command += ["--profile", profile]
-    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    artifacts = [json.loads(line) for line in lines if '"executable"' in line]
-    return [a["executable"] for a in artifacts if a["target"]["name"] == "tokenize"][-1]
-
-
-def run(command):
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("file")
@@ -82,15 +71,15 @@ def main():
     arguments = parser.parse_args()
     if arguments.keras:
         return run_keras(arguments.file, arguments.num_words, arguments.length, arguments.out)
-    program = arguments.program or build(arguments.profile)
+    program = arguments.program or beside_pytorch.build("mbls-nlp", "tokenize", profile=arguments.profile)
     settings = [arguments.file, str(arguments.num_words), str(arguments.length), str(arguments.threads)]
     keras = [sys.executable, __file__, arguments.file, "--num-words", settings[1], "--length", settings[2], "--keras"]
     with tempfile.TemporaryDirectory() as folder:
         folders = [pathlib.Path(folder) / side for side in ("ours", "keras")]
         for path in folders:
             path.mkdir()
-        run([program, *settings, str(folders[0])])
-        run([*keras, "--out", str(folders[1])])
+        beside_pytorch.run([program, *settings, str(folders[0])])
+        beside_pytorch.run([*keras, "--out", str(folders[1])])
         files = ["words.tsv", "sequences.bin", "rows.bin"]
         same, different, missing = filecmp.cmpfiles(*folders, files, shallow=False)
         if different or missing:
@@ -98,8 +87,8 @@ def main():
         print(f"the same: {', '.join(f'{name} ({(folders[0] / name).stat().st_size} bytes)' for name in same)}")
     seen = {"ours": [], "keras": []}
     for _ in range(arguments.rounds):
-        seen["ours"].append(run([program, *settings]))
-        seen["keras"].append(run(keras))
+        seen["ours"].append(beside_pytorch.run([program, *settings]))
+        seen["keras"].append(beside_pytorch.run(keras))
     print("| step | ours, s | keras, s | ratio |\n|---|---:|---:|---:|")
     for step in ["read", "count", "encode", "pad", "memory", "archive"]:
         ours, keras = (statistics.median(run[step] for run in seen[side]) for side in ("ours", "keras"))

@@ -17,7 +17,7 @@ torchvision has them; with `--apart` each is an item of its own on both sides.
 """
 import argparse
 import json
-import os
+import pathlib
 import shlex
 import statistics
 import subprocess
@@ -26,16 +26,8 @@ import time
 
 from networks import NETWORKS, ON_CPU, apart, group, operations
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # else OpenMP spins between regions, which costs milliseconds
-os.environ.setdefault("CANDLE_NUM_THREADS", "1")  # else candle's own threads spin beside those that compute
-
-
-def build(cuda):
-    command = ["cargo", "bench", "--package", "mbls-nn", "--bench", "layers", "--no-run", "--message-format", "json"]
-    command += ["--features", "cuda"] if cuda else []
-    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    messages = [json.loads(line) for line in lines]
-    return next(m["executable"] for m in messages if m.get("executable") and m["target"]["name"] == "layers")
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "scripts"))
+import beside_pytorch
 
 
 def medians(command, items, threads, seconds):
@@ -168,7 +160,8 @@ def main():
         return run_peer(arguments.items, arguments.threads, arguments.seconds, arguments.precision, arguments.cuda)
     under = shlex.split(arguments.under)
     options = ["--precision", arguments.precision] + (["--cuda"] if arguments.cuda else [])
-    sides = [[*under, arguments.ours or build(arguments.cuda), *options], [*under, sys.executable, __file__, "--peer", *options]]
+    program = arguments.ours or beside_pytorch.build("mbls-nn", "layers", "cuda" if arguments.cuda else "")
+    sides = [[*under, program, *options], [*under, sys.executable, __file__, "--peer", *options]]
     print("| work | times | threads | mbls-nn | PyTorch | ratio | GFLOP/s |\n|---|---:|---:|---:|---:|---:|---:|")
     for network in arguments.items or ON_CPU:
         layers = list(NETWORKS[network]()) if network in NETWORKS else [network]

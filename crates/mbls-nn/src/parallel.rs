@@ -23,12 +23,15 @@ pub(crate) fn each_chunk_with<T: Send, S>(
         .for_each_init(scratch, |scratch, (index, chunk)| run(scratch, index, chunk));
 }
 
+/// What two chunks of one index are handed to, with scratch memory.
+type OnPair<'a, S, T, U> = &'a (dyn Fn(&mut S, usize, &mut [T], &mut [U]) + Sync);
+
 /// The same with the chunks of two slices, each of a size of its own.
 pub(crate) fn each_pair_with<T: Send, U: Send, S>(
     (values, size): (&mut [T], usize),
     (others, other_size): (&mut [U], usize),
     scratch: &(dyn Fn() -> S + Sync),
-    run: &(dyn Fn(&mut S, usize, &mut [T], &mut [U]) + Sync),
+    run: OnPair<S, T, U>,
 ) {
     let pairs = values.par_chunks_mut(size).zip(others.par_chunks_mut(other_size)).enumerate();
     pairs.for_each_init(scratch, |scratch, (index, (chunk, other))| run(scratch, index, chunk, other));

@@ -14,15 +14,15 @@ probability; `both` adds the published protocol; `none` reads pictures and measu
 """
 import argparse
 import json
-import os
 import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # else OpenMP spins between regions, which costs milliseconds
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "scripts"))
+import beside_pytorch
+
 CLASSES, HEIGHT, WIDTH, VOID, DISTINCT = 21, 480, 480, 255, 4
 
 
@@ -86,19 +86,6 @@ def run_peer(path, pictures, threads, what):
     print(json.dumps(result | {"torch": torch.__version__, "torchmetrics": torchmetrics.__version__}))
 
 
-def build(profile):
-    command = ["cargo", "bench", "--workspace", "--bench", "evaluation", "--no-run", "--message-format", "json"]
-    if profile:
-        command += ["--profile", profile]
-    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    artifacts = [json.loads(line) for line in lines if '"executable"' in line]
-    return [a["executable"] for a in artifacts if a["target"]["name"] == "evaluation"][-1]
-
-
-def run(command):
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--pictures", type=int, default=60)
@@ -112,17 +99,17 @@ def main():
     if arguments.peer:
         path, what = arguments.peer
         return run_peer(path, arguments.pictures, arguments.threads[0], what)
-    program = arguments.program or build(arguments.profile)
+    program = arguments.program or beside_pytorch.build("mbls-seg", "evaluation", profile=arguments.profile)
     with tempfile.TemporaryDirectory() as folder:
         path = str(pathlib.Path(folder) / "pictures")
         make(path)
         size = [CLASSES, HEIGHT, WIDTH, arguments.pictures]
-        ours = lambda what, threads: run([program, path, *map(str, size), what, str(threads)])
+        ours = lambda what, threads: beside_pytorch.run([program, path, *map(str, size), what, str(threads)])
 
         def peer(what, threads):
             pictures = min(arguments.pictures, 8) if what == "classes" else arguments.pictures
             command = [sys.executable, __file__, "--peer", path, what, "--pictures", str(pictures)]
-            return run(command + ["--threads", str(threads)])
+            return beside_pytorch.run(command + ["--threads", str(threads)])
 
         print("| metrics | threads | ms a picture | peak MiB |\n|---|---:|---:|---:|")
         for threads in arguments.threads or [1, 2]:

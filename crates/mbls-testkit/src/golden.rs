@@ -21,6 +21,11 @@ pub fn json(name: &str) -> Value {
     json_of(&directory().join(name))
 }
 
+/// One JSON file of the project's `fixtures`.
+pub fn fixture(name: &str) -> Value {
+    json_of(&Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures")).join(name))
+}
+
 /// One JSON file, of a golden directory or beside it.
 pub fn json_of(path: &Path) -> Value {
     let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
@@ -80,15 +85,4 @@ pub fn gap(a: &Tensor, b: &Tensor) -> Result<f64> {
     assert_eq!(a.dims(), b.dims());
     let wide = |t: &Tensor| t.to_device(&Device::Cpu)?.to_dtype(DType::F64);
     (wide(a)? - wide(b)?)?.abs()?.max_all()?.to_scalar()
-}
-
-/// One batch of `seg.safetensors`: the logits called `name`, their shape `[N, C, H, W]`, and the tensor `labels`.
-pub fn segmentation(name: &str, labels: &str) -> (Vec<f32>, [usize; 4], Vec<u32>) {
-    let tensors = tensors("seg.safetensors");
-    let (logits, labels) = (&tensors[&format!("{name}/logits")], &tensors[labels]);
-    let (n, classes, height, width) = logits.dims4().expect("logits [N, C, H, W]");
-    let flat = logits.flatten_all().and_then(|logits| logits.to_vec1()).expect("logits in f32");
-    let labels: Vec<i64> = labels.flatten_all().and_then(|labels| labels.to_vec1()).expect("labels in i64");
-    let labels = labels.into_iter().map(|label| label.try_into().expect("a label")).collect();
-    (flat, [n, classes, height, width], labels)
 }

@@ -1,9 +1,12 @@
-//! What the tests of several mbls crates share: reading golden files, networks whose weights follow from their names, gradients by
-//! finite differences.
+//! What the tests of several mbls crates share: reading golden files and fixtures, finding real data sets, networks whose weights
+//! follow from their names, gradients by finite differences.
 
+mod data;
 mod device;
 pub mod golden;
 pub mod gradient;
 pub mod procedural;
+pub mod segmentation;
 
+pub use data::data;
 pub use device::device;

@@ -26,14 +26,17 @@ pub(crate) trait Subject: 'static {
     type Resampled: Sync;
 }
 
+/// How a measure is computed from something; `None` where it is undefined.
+pub(crate) type Value<T> = fn(&T) -> Option<f64>;
+
 /// One measure: how it is called and printed, and how it is computed.
 pub(crate) struct Measure<S: Subject> {
     /// Name, unit and meaning.
     pub(crate) is: Description,
     /// Its value after an epoch, `None` where undefined; absent where epochs do not measure it.
-    pub(crate) epoch: Option<fn(&S::Epoch) -> Option<f64>>,
+    pub(crate) epoch: Option<Value<S::Epoch>>,
     /// Its value for a finished network; `None` where it is undefined or there is nothing to say.
-    pub(crate) finished: fn(&S::Finished) -> Option<f64>,
+    pub(crate) finished: Value<S::Finished>,
     /// Its value on resampled test data, for the bootstrap; absent where it has no interval.
     pub(crate) resampled: Option<Resampling<S::Resampled>>,
 }
@@ -103,8 +106,8 @@ pub(crate) fn headline<S: Subject>(measures: &[Measure<S>], values: &BTreeMap<St
 /// Names the field, its value and what was expected.
 pub(crate) fn check_schedules<S: Subject>(measures: &[Measure<S>], suite: &Suite) -> Result<()> {
     check_schedule(measures, &suite.recipe)?;
-    let recipes = suite.recipes.iter();
-    recipes.map(|(name, recipe)| check_schedule(measures, recipe).with_context(|| format!("profile.{name}"))).collect()
+    let mut recipes = suite.recipes.iter();
+    recipes.try_for_each(|(name, recipe)| check_schedule(measures, recipe).with_context(|| format!("profile.{name}")))
 }
 
 fn check_schedule<S: Subject>(measures: &[Measure<S>], recipe: &Recipe) -> Result<()> {

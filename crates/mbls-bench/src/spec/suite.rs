@@ -197,6 +197,7 @@ impl Suite {
     }
 
     /// This suite with the recipe of `profile`.
+    #[must_use]
     pub fn at(mut self, profile: &str) -> Self {
         if let Some(recipe) = self.recipes.remove(profile) {
             self.recipe = recipe;

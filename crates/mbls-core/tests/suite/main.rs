@@ -40,3 +40,4 @@ mod ranking;
 mod real_outputs;
 mod saved_states;
 mod shards;
+mod support;

@@ -3,20 +3,12 @@
 //! Probabilities are multiples of 1/64, so that ties, zeros, ones and confidences on bin edges are common, and plain f64
 //! arithmetic decides them exactly.
 
+use crate::support::{close, linspace, mass_edges};
 use mbls_core::metric::{
     AdaptiveConvention, AdaptiveEce, BrierScore, ClassificationMetrics, ClasswiseConvention, ClasswiseEce, Metric,
     Predictions,
 };
 use proptest::prelude::*;
-
-/// `torch.linspace(0, 1, bins + 1)` in f32.
-fn linspace(bins: usize) -> Vec<f64> {
-    let step = 1.0 / bins as f32;
-    let edge = |i: usize| {
-        if i < bins.div_ceil(2) { step * i as f32 } else { (-step).mul_add((bins - i) as f32, 1.0) }
-    };
-    (0..=bins).map(|i| edge(i).into()).collect()
-}
 
 /// Per bin `(lower, upper]`, 0 in the first: the samples' count, and their mean probability less the frequency of the event.
 fn gaps(samples: &[(f64, bool)], edges: &[f64]) -> Vec<(usize, f64)> {
@@ -49,18 +41,11 @@ fn classwise(input: &Predictions, bins: usize, classes: usize, keep_zeros: bool)
 
 fn adaptive(input: &Predictions, bins: usize, keep_lowest: bool) -> f64 {
     let samples: Vec<_> = (0..input.rows()).map(|row| (input.confidence(row), input.correct(row))).collect();
-    let mut sorted: Vec<f64> = samples.iter().map(|(p, _)| *p).collect();
-    sorted.sort_by(f64::total_cmp);
-    let n = sorted.len();
-    let edge = |k: usize| {
-        let (index, rest) = (k * n / bins, (k * n % bins) as f64 / bins as f64);
-        if index + 1 >= n { sorted[n - 1] } else { sorted[index] + rest * (sorted[index + 1] - sorted[index]) }
-    };
-    let mut edges: Vec<f64> = (0..=bins).map(edge).collect();
+    let mut edges = mass_edges(samples.iter().map(|(p, _)| *p), bins);
     if keep_lowest {
         edges[0] = -1.0;
     }
-    expected(&gaps(&samples, &edges), n)
+    expected(&gaps(&samples, &edges), samples.len())
 }
 
 /// Rows of probabilities in 64ths with a label each.
@@ -79,11 +64,6 @@ fn batch() -> impl Strategy<Value = (usize, Vec<f32>, Vec<u32>)> {
             (classes, probs, labels)
         })
     })
-}
-
-fn close(ours: f64, slow: f64) -> Result<(), TestCaseError> {
-    prop_assert!((ours - slow).abs() < 1e-12, "{} instead of {}", ours, slow);
-    Ok(())
 }
 
 proptest! {

@@ -1,5 +1,6 @@
 //! The states of the metrics: order, batches, shards, merging, saving, and input that must be refused.
 
+use crate::support::{Rows, logit_rows};
 use mbls_core::Error;
 use mbls_core::metric::{
     Accuracy, AdaptiveConvention, AdaptiveEce, BrierScore, ClassificationMetrics, ClassificationReport,
@@ -7,32 +8,13 @@ use mbls_core::metric::{
 };
 use proptest::prelude::*;
 
-/// Rows of logits that are multiples of 1/8, with a label each, and a shuffled order of the rows.
-#[derive(Clone, Debug)]
-struct Rows {
-    classes: usize,
-    rows: Vec<(Vec<f32>, u32)>,
-    order: Vec<usize>,
-}
-
+/// Multiples of 1/8.
 fn rows() -> impl Strategy<Value = Rows> {
-    (2usize..6, 1usize..60).prop_flat_map(|(classes, n)| {
-        let row = (prop::collection::vec((-200i16..200).prop_map(|v| f32::from(v) / 8.0), classes), 0..classes as u32);
-        let order = Just((0..n).collect::<Vec<_>>()).prop_shuffle();
-        (prop::collection::vec(row, n), order).prop_map(move |(rows, order)| Rows { classes, rows, order })
-    })
+    logit_rows(2..6, 1..60, -200..200, 1.0 / 8.0)
 }
 
-impl Rows {
-    fn predictions(&self, indices: &[usize]) -> Predictions<'static> {
-        let logits: Vec<f32> = indices.iter().flat_map(|&i| self.rows[i].0.clone()).collect();
-        let labels: Vec<u32> = indices.iter().map(|&i| self.rows[i].1).collect();
-        Predictions::from_logits(&logits, self.classes, &labels).unwrap().into_owned()
-    }
-
-    fn all(&self) -> Predictions<'static> {
-        self.predictions(&(0..self.rows.len()).collect::<Vec<_>>())
-    }
+fn predictions(rows: &Rows) -> Predictions<'static> {
+    Predictions::from_logits(&rows.scores(), rows.classes, &rows.labels()).unwrap().into_owned()
 }
 
 fn empty(reference: bool) -> ClassificationMetrics {
@@ -68,8 +50,8 @@ fn bits(report: &ClassificationReport) -> Vec<u64> {
 proptest! {
     #[test]
     fn order_batches_and_shards_do_not_change_a_bit(rows in rows(), size in 1usize..20, reference: bool) {
-        let whole = bits(&report(reference, [&rows.all()]));
-        let batches: Vec<Predictions> = rows.order.chunks(size).map(|indices| rows.predictions(indices)).collect();
+        let whole = bits(&report(reference, [&predictions(&rows)]));
+        let batches: Vec<Predictions> = rows.order.chunks(size).map(|indices| predictions(&rows.select(indices))).collect();
         prop_assert_eq!(&bits(&report(reference, &batches)), &whole);
 
         // Shards of their own, merged from the last to the first into an empty one.
@@ -88,12 +70,12 @@ proptest! {
     fn a_saved_state_is_the_state(rows in rows(), size in 1usize..20, reference: bool) {
         let (first, rest) = rows.order.split_at(size.min(rows.order.len()));
         let mut metrics = empty(reference);
-        metrics.update(&rows.predictions(first)).unwrap();
+        metrics.update(&predictions(&rows.select(first))).unwrap();
         let text = serde_json::to_string(&metrics).unwrap();
         let mut restored: ClassificationMetrics = serde_json::from_str(&text).unwrap();
         prop_assert_eq!(&restored, &metrics);
         for metrics in [&mut metrics, &mut restored] {
-            metrics.update(&rows.predictions(rest)).unwrap();
+            metrics.update(&predictions(&rows.select(rest))).unwrap();
         }
         prop_assert_eq!(bits(&metrics.value().unwrap()), bits(&restored.value().unwrap()));
     }
@@ -103,7 +85,7 @@ proptest! {
         let mut shifted = rows.clone();
         // Eighths and whole numbers of this size add exactly in f32.
         shifted.rows.iter_mut().for_each(|(logits, _)| logits.iter_mut().for_each(|l| *l += f32::from(shift)));
-        prop_assert_eq!(bits(&report(false, [&shifted.all()])), bits(&report(false, [&rows.all()])));
+        prop_assert_eq!(bits(&report(false, [&predictions(&shifted)])), bits(&report(false, [&predictions(&rows)])));
     }
 
     #[test]

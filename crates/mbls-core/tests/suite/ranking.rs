@@ -1,11 +1,11 @@
 //! Metrics that rank rows against values of scikit-learn and torch-uncertainty, saved in `fixtures/ranking`.
 
 use mbls_core::metric::{Metric, OodDetection, OodScores, Predictions, TopLabelSamples};
+use mbls_testkit::golden;
 use serde_json::Value;
 
 fn fixture(section: &str) -> Vec<(String, Value)> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/ranking/ranking.json");
-    let json: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let json = golden::fixture("ranking/ranking.json");
     let cases: Vec<_> = json[section].as_object().unwrap().clone().into_iter().collect();
     assert!(!cases.is_empty());
     cases

@@ -11,23 +11,13 @@ use mbls_core::metric::{
     ClasswiseEce, Metric, NegativeLogLikelihood, PredictionMetric, Predictions, Reliability, ReliabilityBins,
     SmoothConvention, Target, TopLabelSamples, TopLabels,
 };
+use mbls_testkit::{data, golden};
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Of files with 9 decimals.
 const TOLERANCE: f64 = 1e-7;
-
-/// `MBLS_DATA_DIR/logits`, or a visible word about the test that is skipped without it.
-fn logits() -> Option<PathBuf> {
-    let found = std::env::var_os("MBLS_DATA_DIR").map(|dir| PathBuf::from(dir).join("logits")).filter(|p| p.exists());
-    if found.is_none() {
-        // Past the test harness, which swallows what a passing test prints.
-        use std::io::Write;
-        let _ = writeln!(std::io::stderr(), "SKIPPED: logits is not in MBLS_DATA_DIR");
-    }
-    found
-}
 
 /// The lines of a csv file without quotes, by the names of its columns.
 fn csv(path: &Path) -> Vec<HashMap<String, String>> {
@@ -142,7 +132,7 @@ fn clipped_nll(predictions: &Predictions) -> f64 {
 
 #[test]
 fn metrics_that_numpy_computed() {
-    let Some(dir) = logits() else { return };
+    let Some(dir) = data("logits") else { return };
     let recorded = csv(&dir.join("computed_metrics.csv"));
     assert!(!recorded.is_empty());
     for row in recorded {
@@ -184,7 +174,7 @@ fn metrics_that_numpy_computed() {
 /// files six digits.
 #[test]
 fn published_errors() {
-    let Some(dir) = logits() else { return };
+    let Some(dir) = data("logits") else { return };
     for (file, ece, mce, error_rate) in [
         ("probs_resnet110_c10_logits.csv", 0.047503518641, 0.295798957348, 0.0644),
         ("probs_densenet40_c100_logits.csv", 0.211562852757, 0.45400331452, 0.3),
@@ -199,9 +189,8 @@ fn published_errors() {
 /// What packages compute from files of confidences, see `fixtures/calibration-errors/generate.py`.
 #[test]
 fn errors_that_packages_computed() {
-    let Some(dir) = logits() else { return };
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/calibration-errors/real_outputs.json");
-    let recorded: serde_json::Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let Some(dir) = data("logits") else { return };
+    let recorded = golden::fixture("calibration-errors/real_outputs.json");
     let files = recorded["files"].as_object().unwrap();
     assert!(!files.is_empty());
     for (file, expected) in files {

@@ -1,4 +1,4 @@
-//! States that the code of version 0.1.0 (commit 29671d3) saved, by `fixtures/saved-states/generate.rs`: they are read, lead to the
+//! States that the code of version 0.1.0 (commit 29671d3) saved, see `fixtures/saved-states/README.md`: they are read, lead to the
 //! values they led to then, and are saved as they were.
 
 use mbls_core::calibration::SavedCalibrator;
@@ -8,14 +8,13 @@ use mbls_core::metric::{
     NegativeLogLikelihood, OodDetection, ProbabilityStatistics, ReliabilityBins, SegmentationCalibration, TopKAccuracy,
     TopLabelSamples,
 };
+use mbls_testkit::golden;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::fmt::Debug;
 
 fn fixture(name: &str) -> serde_json::Map<String, Value> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/saved-states/");
-    let text = std::fs::read_to_string(format!("{path}{name}.json")).unwrap();
-    serde_json::from_str(&text).unwrap()
+    serde_json::from_value(golden::fixture(&format!("saved-states/{name}.json"))).unwrap()
 }
 
 /// A state before the first row and one with rows, as `name-empty` and `name-full`.

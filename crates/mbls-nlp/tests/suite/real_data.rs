@@ -4,19 +4,8 @@ use mbls_data::Seed;
 use mbls_nlp::dataset::{DuplicateConfig, Protocol, TokenisedTexts, duplicate_groups, newsgroups};
 use mbls_nlp::embedding::{EmbeddingTable, GloveFile, Missing};
 use mbls_nlp::text::{Vocabulary, WordRule, WordTokenizer};
+use mbls_testkit::data;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-
-/// `MBLS_DATA_DIR/path`, or a visible word about the test that is skipped without it.
-fn data(path: &str) -> Option<PathBuf> {
-    let found = std::env::var_os("MBLS_DATA_DIR").map(|dir| PathBuf::from(dir).join(path)).filter(|path| path.exists());
-    if found.is_none() {
-        // Past the test harness, which swallows what a passing test prints.
-        use std::io::Write;
-        let _ = writeln!(std::io::stderr(), "SKIPPED: {path} is not in MBLS_DATA_DIR");
-    }
-    found
-}
 
 #[test]
 fn newsgroups_are_whole_and_have_keras_numbers() {

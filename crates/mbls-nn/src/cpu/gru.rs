@@ -97,7 +97,7 @@ impl Recurrence {
         let weight = Matrix::new(weight, 3 * hidden, hidden).transpose();
         let mut y = vec![T::zero(); sequences * length * hidden];
         let blocks = y.chunks_mut(BLOCK * length * hidden).collect();
-        let one = |_: &mut (), block: usize, y: &mut [T]| {
+        let one = |(): &mut (), block: usize, y: &mut [T]| {
             let gates = chunk(gates, BLOCK * length * 3 * hidden, block);
             let padding = &self.padding[block * BLOCK..];
             let count = y.len() / (length * hidden);
@@ -140,7 +140,7 @@ impl Recurrence {
         let mut da = vec![T::zero(); sequences * length * 3 * hidden];
         let size = BLOCK * length * hidden;
         let blocks = da.chunks_mut(3 * size).collect();
-        let one = |_: &mut (), block: usize, da: &mut [T]| {
+        let one = |(): &mut (), block: usize, da: &mut [T]| {
             let (y, grad, kept) = (chunk(y, size, block), chunk(grad, size, block), &kept[block]);
             let padding = &self.padding[block * BLOCK..];
             let count = y.len() / (length * hidden);

@@ -3,6 +3,7 @@
 use crate::support::{bits, noise};
 use candle_core::{DType, Device, Tensor, Var};
 use mbls_nn::{BatchNorm1d, Ema, EmaConfig, Error, Linear, ParamStore, Result};
+use mbls_testkit::golden;
 use std::collections::BTreeMap;
 
 fn network(seed: u64, dtype: DType) -> Result<ParamStore> {
@@ -26,9 +27,7 @@ fn train(store: &ParamStore, step: u64) -> Result<()> {
 
 #[test]
 fn averages_are_those_of_pytorch_and_go_on_bit_identically_from_a_state() -> Result<()> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/optim/averages.json");
-    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{path}: {e}"));
-    let fixture: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let fixture = golden::fixture("optim/averages.json");
     let tensors =
         |value: &serde_json::Value| serde_json::from_value::<BTreeMap<String, Vec<f64>>>(value.clone()).unwrap();
     let cases = fixture["cases"].as_array().unwrap();

@@ -1,10 +1,9 @@
 //! Convolution over time against PyTorch, the portable form, finite differences and itself on other numbers of threads.
 
-use crate::support::{bits, cpu, difference, noise, portable, weighted_sum};
+use crate::support::{bits, cpu, difference, noise, portable, stored_tensor, weighted_sum};
 use candle_core::{DType, Device, Result, Tensor, Var};
 use mbls_nn::{Conv1dChannelsLast, ConvEpilogue, ParamStore, no_grad};
-use mbls_testkit::gradient;
-use serde_json::Value;
+use mbls_testkit::{golden, gradient};
 
 type Form = fn(&Tensor, &Tensor, &Tensor, ConvEpilogue) -> Result<Tensor>;
 
@@ -64,16 +63,9 @@ fn both_forms_agree_at_sizes_that_are_cut() -> Result<()> {
 
 #[test]
 fn pytorch_agrees() -> Result<()> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/sequence-layers/layers.json");
-    let file: Value = serde_json::from_str(&std::fs::read_to_string(path)?).expect("JSON");
+    let file = golden::fixture("sequence-layers/layers.json");
     let mut tested = 0;
     for case in file["cases"].as_array().expect("cases").iter().filter(|case| case["kind"] == "conv") {
-        let tensor = |value: &Value| {
-            let numbers = value["values"].as_array().expect("values").iter().map(|v| v.as_f64().expect("a number"));
-            let shape =
-                value["shape"].as_array().expect("a shape").iter().map(|v| v.as_u64().expect("a size") as usize);
-            Tensor::from_vec(numbers.collect::<Vec<f64>>(), shape.collect::<Vec<_>>(), &Device::Cpu)
-        };
         let then = match case["then"].as_str().expect("then") {
             "nothing" => ConvEpilogue::Nothing,
             "relu" => ConvEpilogue::Relu,
@@ -82,13 +74,14 @@ fn pytorch_agrees() -> Result<()> {
         };
         for form in FORMS {
             let names = ["x", "weight", "bias"];
-            let vars = names.map(|name| Var::from_tensor(&tensor(&case["tensors"][name]).expect(name)).expect(name));
+            let vars =
+                names.map(|name| Var::from_tensor(&stored_tensor(&case["tensors"][name]).expect(name)).expect(name));
             let y = form(&vars[0], &vars[1], &vars[2], then)?;
-            assert!(difference(&y, &tensor(&case["y"])?)? < 1e-14, "{case}");
+            assert!(difference(&y, &stored_tensor(&case["y"])?)? < 1e-14, "{case}");
             let cosines = (0..y.elem_count()).map(|i| (i as f64).cos()).collect();
             let gradients = (&y * Tensor::from_vec(cosines, y.shape(), &Device::Cpu)?)?.sum_all()?.backward()?;
             for (name, var) in names.iter().zip(&vars) {
-                let gap = difference(gradients.get(var).expect(name), &tensor(&case["gradients"][name])?)?;
+                let gap = difference(gradients.get(var).expect(name), &stored_tensor(&case["gradients"][name])?)?;
                 assert!(gap < 1e-13, "{name}: {gap}: {case}");
             }
             tested += 1;

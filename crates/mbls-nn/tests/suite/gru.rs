@@ -1,11 +1,10 @@
 //! Gated recurrent units against PyTorch, the portable form, finite differences and themselves on other numbers of threads.
 
-use crate::support::{bits, cpu, difference, noise, portable, weighted_sum};
+use crate::support::{bits, cpu, difference, noise, portable, stored_tensor, weighted_sum};
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::VarBuilder;
 use mbls_nn::{Gru, ParamStore, no_grad};
-use mbls_testkit::gradient;
-use serde_json::Value;
+use mbls_testkit::{golden, gradient};
 use std::collections::HashMap;
 
 type Form = fn(&Tensor, &Tensor, &Tensor, &[usize], bool) -> Result<Tensor>;
@@ -52,18 +51,14 @@ fn both_forms_agree_for_many_sequences() -> Result<()> {
 
 #[test]
 fn pytorch_agrees() -> Result<()> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/sequence-layers/layers.json");
-    let file: Value = serde_json::from_str(&std::fs::read_to_string(path)?).expect("JSON");
-    let tensor = |value: &Value| {
-        let numbers = value["values"].as_array().expect("values").iter().map(|v| v.as_f64().expect("a number"));
-        let shape = value["shape"].as_array().expect("a shape").iter().map(|v| v.as_u64().expect("a size") as usize);
-        Tensor::from_vec(numbers.collect::<Vec<f64>>(), shape.collect::<Vec<_>>(), &Device::Cpu)
-    };
+    let file = golden::fixture("sequence-layers/layers.json");
     let mut tested = 0;
     for case in file["cases"].as_array().expect("cases").iter().filter(|case| case["kind"] == "gru") {
         let names = case["tensors"].as_object().expect("tensors").keys();
         let vars: HashMap<String, Var> = names
-            .map(|name| (name.clone(), Var::from_tensor(&tensor(&case["tensors"][name]).expect(name)).expect(name)))
+            .map(|name| {
+                (name.clone(), Var::from_tensor(&stored_tensor(&case["tensors"][name]).expect(name)).expect(name))
+            })
             .collect();
         let tensors = vars.iter().map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect();
         let x = &vars["x"];
@@ -75,11 +70,11 @@ fn pytorch_agrees() -> Result<()> {
         };
         let found = gru.forward_padded(x, &padding)?;
         let y = if case["last"] == true { found.last } else { found.results };
-        assert!(difference(&y, &tensor(&case["y"])?)? < 1e-14, "{case}");
+        assert!(difference(&y, &stored_tensor(&case["y"])?)? < 1e-14, "{case}");
         let cosines = (0..y.elem_count()).map(|i| (i as f64).cos()).collect();
         let gradients = (&y * Tensor::from_vec(cosines, y.shape(), &Device::Cpu)?)?.sum_all()?.backward()?;
         for (name, var) in &vars {
-            let gap = difference(gradients.get(var).expect(name), &tensor(&case["gradients"][name])?)?;
+            let gap = difference(gradients.get(var).expect(name), &stored_tensor(&case["gradients"][name])?)?;
             assert!(gap < 1e-13, "{name}: {gap}: {case}");
         }
         tested += 1;

@@ -6,11 +6,11 @@ use candle_nn::Init;
 use candle_nn::init::{FanInOut, NonLinearity};
 use mbls_nn::init::{self, TruncatedNormal};
 use mbls_nn::{Conv, Conv2d, ConvConfig, ConvInit, Embedding, Linear, ParamStore, Result};
+use mbls_testkit::golden;
 use serde_json::Value;
 
 fn fixture(part: &str) -> Vec<Value> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/init/init.json");
-    let all: Value = serde_json::from_str(&std::fs::read_to_string(path).expect(path)).expect("JSON");
+    let all = golden::fixture("init/init.json");
     all[part].as_array().filter(|cases| !cases.is_empty()).expect(part).clone()
 }
 

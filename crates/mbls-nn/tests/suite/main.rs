@@ -29,6 +29,7 @@ mod init;
 mod layers;
 mod mixed;
 mod optim;
+mod param_store;
 mod plateau;
 mod pooling;
 mod regularisation;

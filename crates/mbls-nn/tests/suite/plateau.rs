@@ -1,12 +1,11 @@
 //! Rates on a plateau against those of PyTorch's `ReduceLROnPlateau`.
 
 use mbls_nn::{ReduceOnPlateau, Schedule};
+use mbls_testkit::golden;
 
 #[test]
 fn rates_are_those_of_pytorch() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/optim/plateau.json");
-    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{path}: {e}"));
-    let fixture: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let fixture = golden::fixture("optim/plateau.json");
     let base = fixture["learning_rate"].as_f64().unwrap();
     let cases = fixture["cases"].as_array().unwrap();
     assert!(cases.len() >= 12);

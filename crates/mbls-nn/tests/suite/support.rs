@@ -171,6 +171,12 @@ pub(crate) fn difference(a: &Tensor, b: &Tensor) -> Result<f64> {
     Ok(gaps.iter().fold(0.0, |m: f64, &g| m.max(g)) / scale)
 }
 
+/// A tensor of a fixture, which holds its values row by row and its shape.
+pub(crate) fn stored_tensor(value: &serde_json::Value) -> Result<Tensor> {
+    let values: Vec<f64> = serde_json::from_value(value["values"].clone()).expect("numbers");
+    Tensor::from_vec(values, mbls_testkit::golden::sizes(&value["shape"]), &Device::Cpu)
+}
+
 /// The bits of a tensor.
 pub(crate) fn bits(t: &Tensor) -> Result<Vec<u64>> {
     let t = t.flatten_all()?;

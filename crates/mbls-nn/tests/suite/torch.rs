@@ -4,11 +4,11 @@ use crate::support::{cpu, difference, portable};
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{ModuleT, VarBuilder};
 use mbls_nn::{BatchNorm, BatchNormConfig, Checkpoint, Fit, ParamStore, PoolSize};
+use mbls_testkit::golden;
 use serde_json::Value;
 
 fn cases(kinds: &[&str]) -> Vec<Value> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/nn-layers/layers.json");
-    let all: Value = serde_json::from_str(&std::fs::read_to_string(path).expect(path)).expect("JSON");
+    let all = golden::fixture("nn-layers/layers.json");
     let all = all["cases"].as_array().expect("cases");
     let chosen: Vec<Value> = all.iter().filter(|c| kinds.contains(&c["kind"].as_str().unwrap())).cloned().collect();
     assert!(!chosen.is_empty(), "{kinds:?}");

@@ -3,19 +3,9 @@
 use mbls_data::{Collate, Dataset, Seed};
 use mbls_seg::dataset::{ClassList, SegmentationCollate, SegmentationConfig, SegmentationFiles, VOID, voc, voc_layout};
 use mbls_seg::transform::{JointTransform, apply_all};
+use mbls_testkit::data;
 use mbls_vision::transform::Normalise;
-use std::path::{Path, PathBuf};
-
-/// `MBLS_DATA_DIR/path`, or a visible word about the test that is skipped without it.
-fn data(path: &str) -> Option<PathBuf> {
-    let found = std::env::var_os("MBLS_DATA_DIR").map(|dir| PathBuf::from(dir).join(path)).filter(|path| path.exists());
-    if found.is_none() {
-        // Past the test harness, which swallows what a passing test prints.
-        use std::io::Write;
-        let _ = writeln!(std::io::stderr(), "SKIPPED: {path} is not in MBLS_DATA_DIR");
-    }
-    found
-}
+use std::path::Path;
 
 fn camvid(dir: &Path, split: &str) -> SegmentationFiles {
     let classes = ClassList::read(dir.join("classes.txt")).unwrap();

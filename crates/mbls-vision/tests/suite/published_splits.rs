@@ -1,12 +1,11 @@
 //! The published splits against numpy running the published code's steps (`fixtures/splits`).
 
+use mbls_testkit::golden;
 use mbls_vision::dataset::{Parts, published_split, published_split_per_class};
 use serde_json::Value;
-use std::path::Path;
 
 fn values() -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/splits/splits.json");
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    golden::fixture("splits/splits.json")
 }
 
 fn number(value: &Value) -> usize {

@@ -1,22 +1,12 @@
 //! The real data sets, where `MBLS_DATA_DIR` has them.
 
 use mbls_data::Dataset;
+use mbls_testkit::{data, golden};
 use mbls_vision::dataset::{Split, cifar10, cub, mnist, published_split_per_class, tiny_imagenet};
 use mbls_vision::{FilesConfig, ImageSource};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use tiny_imagenet::ClassOrder;
-
-/// `MBLS_DATA_DIR/path`, or a visible word about the test that is skipped without it.
-fn data(path: &str) -> Option<PathBuf> {
-    let found = std::env::var_os("MBLS_DATA_DIR").map(|dir| PathBuf::from(dir).join(path)).filter(|path| path.exists());
-    if found.is_none() {
-        // Past the test harness, which swallows what a passing test prints.
-        use std::io::Write;
-        let _ = writeln!(std::io::stderr(), "SKIPPED: {path} is not in MBLS_DATA_DIR");
-    }
-    found
-}
 
 fn counts(images: &dyn ImageSource) -> Vec<usize> {
     let mut counts = vec![0; images.classes()];
@@ -41,8 +31,7 @@ fn mnist_is_whole() {
 
 /// What PIL finds in some pictures, by their paths in the data folder.
 fn pil() -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/pictures/real.json");
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    golden::fixture("pictures/real.json")
 }
 
 /// Holds the pictures of a set, a folder of the data folder, against the sums of PIL; the number of those compared.

@@ -32,9 +32,10 @@ pub(super) fn overlap(pictures: &[PictureResult], indices: &[u32]) -> Option<Ove
 
 /// Mean intersection over union of the images at `indices`: with class 0, or without it as published.
 pub(super) fn mean_iou(pictures: &[PictureResult], indices: &[u32], published: bool) -> Option<f64> {
-    let (background, absent) = match published {
-        true => (Background::Excluded, AbsentClasses::Reference),
-        false => (Background::Included, AbsentClasses::Omitted),
+    let (background, absent) = if published {
+        (Background::Excluded, AbsentClasses::Reference)
+    } else {
+        (Background::Included, AbsentClasses::Omitted)
     };
     overlap(pictures, indices)?.mean_iou(background, absent)
 }

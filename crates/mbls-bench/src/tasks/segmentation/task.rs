@@ -112,8 +112,8 @@ impl Task for SegmentationTask {
 
 /// The batch as losses take it; `None` where all of it is void.
 fn logit_batch(batch: &SegmentationBatch, output: &Output) -> Result<Option<LogitBatch>> {
-    match batch.is_all_void() {
-        true => Ok(None),
-        false => Ok(Some(LogitBatch::new(&output.logits, &output.labels, Some(VOID.into()))?)),
+    if batch.is_all_void() {
+        return Ok(None);
     }
+    Ok(Some(LogitBatch::new(&output.logits, &output.labels, Some(VOID.into()))?))
 }

@@ -116,9 +116,10 @@ impl Texts {
         let words = match self.vectors(plan, tokenizer.vocabulary())? {
             Some(table) => {
                 let vectors = table.tensor(device)?.to_dtype(dtype)?;
-                match settings.frozen {
-                    true => WordTable::frozen(&vectors)?,
-                    false => WordTable::trained_from(&vectors, vb.pp(WORDS))?,
+                if settings.frozen {
+                    WordTable::frozen(&vectors)?
+                } else {
+                    WordTable::trained_from(&vectors, vb.pp(WORDS))?
                 }
             }
             None => WordTable::trained(tokenizer.ids(), settings.dimension, vb.pp(WORDS))?,
@@ -184,9 +185,10 @@ impl Workload for Texts {
             .with_context(|| format!("in {}", plan.suite.origin))?;
         let texts = &self.source.texts;
         // The published vocabulary is counted over all texts, those for testing too.
-        let counted = match plan.scale.split.is_default() {
-            true => texts.select(&parts.train)?,
-            false => texts.texts().iter().map(String::as_str).collect(),
+        let counted = if plan.scale.split.is_default() {
+            texts.select(&parts.train)?
+        } else {
+            texts.texts().iter().map(String::as_str).collect()
         };
         let tokenizer = WordTokenizer::fit(settings.rule, &counted, settings.num_words)?;
         let tokenised = Arc::new(TokenisedTexts::new(texts, &tokenizer)?);

@@ -3,18 +3,8 @@
 use super::support::{assert_close, fixture, items};
 use mbls_core::calibration::{Calibrator, CalibratorSpec, MulticlassReduction, Odir, Scores, TemperatureScaling};
 use mbls_core::metric::{Metric, NegativeLogLikelihood, Predictions, ReliabilityBins};
+use mbls_testkit::data;
 use std::path::PathBuf;
-
-/// `MBLS_DATA_DIR/path`, or a visible word about the test that is skipped without it.
-fn data(path: &str) -> Option<PathBuf> {
-    let found = std::env::var_os("MBLS_DATA_DIR").map(|dir| PathBuf::from(dir).join(path)).filter(|path| path.exists());
-    if found.is_none() {
-        // Past the test harness, which swallows what a passing test prints.
-        use std::io::Write;
-        let _ = writeln!(std::io::stderr(), "SKIPPED: {path} is not in MBLS_DATA_DIR");
-    }
-    found
-}
 
 /// One array of an uncompressed npz file: the numbers of `width` bytes behind the npy header of that name.
 fn array(bytes: &[u8], name: &str, width: usize) -> Vec<Vec<u8>> {

@@ -1,10 +1,10 @@
 //! What the tests of the calibrators share.
 
 use mbls_core::metric::Predictions;
+use mbls_testkit::golden;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
-use std::path::PathBuf;
 
 /// Logits uniform in -4..4 and labels drawn from their softmax at a temperature.
 pub(crate) fn synthetic(rows: usize, classes: usize, temperature: f64, seed: u64) -> (Vec<f32>, Vec<u32>) {
@@ -31,9 +31,7 @@ pub(crate) fn in_pool<T: Send>(threads: usize, run: impl Fn() -> T + Sync) -> T 
 
 /// A file of values that other libraries computed, see `fixtures/calibration/generate.py`.
 pub(crate) fn fixture(name: &str) -> Value {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/calibration")).join(name);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    golden::fixture(&format!("calibration/{name}"))
 }
 
 /// The items of an array, at least one.

@@ -1,6 +1,7 @@
 //! Against slow, obvious implementations of the definitions.
 
-use super::{BINNINGS, Rows, TARGETS, rows};
+use super::{BINNINGS, TARGETS, predictions, rows};
+use crate::support::{Rows, close, linspace, mass_edges};
 use mbls_core::metric::{
     AdaptiveConvention, AdaptiveEce, Binning, BrierScore, CalibrationBins, CalibrationNorm, ClasswiseConvention,
     ClasswiseEce, KernelEstimator, Metric, Predictions, Reliability, ReliabilityBins, SmoothConvention,
@@ -11,28 +12,6 @@ use proptest::prelude::*;
 /// A probability and whether its event came true.
 type Event = (f64, bool);
 
-/// `torch.linspace(0, 1, bins + 1)` in f32.
-fn linspace(bins: usize) -> Vec<f64> {
-    let step = 1.0 / bins as f32;
-    let edge = |i: usize| {
-        if i < bins.div_ceil(2) { step * i as f32 } else { (-step).mul_add((bins - i) as f32, 1.0) }
-    };
-    (0..=bins).map(|i| edge(i).into()).collect()
-}
-
-fn mass_edges(events: &[Event], bins: usize) -> Vec<f64> {
-    let mut sorted: Vec<f64> = events.iter().map(|(p, _)| *p).collect();
-    sorted.sort_by(f64::total_cmp);
-    let n = sorted.len();
-    let edge = |k: usize| {
-        let (index, rest) = (k * n / bins, (k * n % bins) as f64 / bins as f64);
-        if index + 1 >= n { sorted[n - 1] } else { sorted[index] + rest * (sorted[index + 1] - sorted[index]) }
-    };
-    let mut edges: Vec<f64> = (0..=bins).map(edge).collect();
-    edges[0] = -1.0;
-    edges
-}
-
 /// The bin of every event, by a search through the edges.
 fn bins_of(events: &[Event], binning: Binning, bins: usize) -> Vec<usize> {
     let edges = match binning {
@@ -42,7 +21,11 @@ fn bins_of(events: &[Event], binning: Binning, bins: usize) -> Vec<usize> {
             let bin = |p: f64| (0..bins).position(|k| (p * 64.0) as usize * bins <= 64 * (k + 1)).unwrap();
             return events.iter().map(|(p, _)| bin(*p)).collect();
         }
-        Binning::EqualMass => mass_edges(events, bins),
+        Binning::EqualMass => {
+            let mut edges = mass_edges(events.iter().map(|(p, _)| *p), bins);
+            edges[0] = -1.0;
+            edges
+        }
         other => panic!("{other:?} has no slow form"),
     };
     let inside = |k: usize, p: f64| (edges[k] < p && p <= edges[k + 1]) || (k == 0 && p == 0.0);
@@ -87,11 +70,6 @@ fn slow_bins(events: &[Event], binning: Binning, bins: usize) -> Vec<SlowBin> {
     (0..bins).map(bin).filter(|bin| bin.count > 0.0).collect()
 }
 
-fn close(ours: f64, slow: f64) -> Result<(), TestCaseError> {
-    prop_assert!((ours - slow).abs() < 1e-12, "{} instead of {}", ours, slow);
-    Ok(())
-}
-
 fn sorted(input: &Predictions) -> SortedTopLabels {
     let mut samples = TopLabelSamples::new();
     samples.update(input).unwrap();
@@ -99,13 +77,13 @@ fn sorted(input: &Predictions) -> SortedTopLabels {
 }
 
 fn top_label_events(rows: &Rows) -> Vec<Event> {
-    curves(&rows.all(), Target::TopLabel).remove(0)
+    curves(&predictions(rows), Target::TopLabel).remove(0)
 }
 
 proptest! {
     #[test]
     fn errors_of_every_norm_binning_and_target(rows in rows(), bins in 1usize..40) {
-        let input = rows.all();
+        let input = predictions(&rows);
         for target in TARGETS {
             let events = curves(&input, target);
             for binning in BINNINGS {
@@ -140,7 +118,7 @@ proptest! {
 
     #[test]
     fn special_cases_are_the_metrics_of_their_own(rows in rows(), bins in 1usize..40) {
-        let input = rows.all();
+        let input = predictions(&rows);
         let l1 = |target, binning| {
             let mut metric = CalibrationBins::new(target, binning, bins).unwrap();
             metric.update(&input).unwrap();
@@ -161,7 +139,7 @@ proptest! {
 
     #[test]
     fn brier_score_in_parts(rows in rows(), bins in 1usize..40) {
-        let input = rows.all();
+        let input = predictions(&rows);
         for target in [Target::TopLabel, Target::Classwise] {
             for binning in BINNINGS {
                 let mut metric = CalibrationBins::new(target, binning, bins).unwrap();
@@ -198,7 +176,7 @@ proptest! {
 
     #[test]
     fn debiased_brier_score_in_parts(rows in rows(), bins in 1usize..40) {
-        let reliability = sorted(&rows.all()).reliability(Binning::EqualMass, bins).unwrap();
+        let reliability = sorted(&predictions(&rows)).reliability(Binning::EqualMass, bins).unwrap();
         let plain = reliability.brier_decomposition();
         let Some(debiased) = reliability.debiased_brier_decomposition() else {
             prop_assert_eq!(reliability.n, 1);
@@ -213,7 +191,7 @@ proptest! {
 
     #[test]
     fn log_loss_in_parts(rows in rows(), bins in 1usize..40) {
-        let reliability = sorted(&rows.all()).reliability(Binning::EqualWidth, bins).unwrap();
+        let reliability = sorted(&predictions(&rows)).reliability(Binning::EqualWidth, bins).unwrap();
         let found = reliability.log_loss_decomposition();
         close(found.refinement, found.uncertainty - found.resolution)?;
         let contradicted = |bin: &mbls_core::metric::ReliabilityBin| {
@@ -233,12 +211,12 @@ proptest! {
         let events = top_label_events(&rows);
         let up_to = |t: f64| events.iter().filter(|(c, _)| *c <= t).map(|(c, z)| c - f64::from(u8::from(*z))).sum::<f64>();
         let slow = events.iter().map(|(t, _)| up_to(*t).abs()).fold(0.0, f64::max) / events.len() as f64;
-        close(sorted(&rows.all()).kolmogorov_smirnov_error(), slow)?;
+        close(sorted(&predictions(&rows)).kolmogorov_smirnov_error(), slow)?;
     }
 
     #[test]
     fn kernel_errors(rows in rows(), bandwidth in 0.01f64..10.0) {
-        let input = rows.all();
+        let input = predictions(&rows);
         let n = input.rows();
         let h = |i: usize, j: usize| {
             let residual = |row: usize, class: usize| {

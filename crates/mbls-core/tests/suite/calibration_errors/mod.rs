@@ -6,33 +6,19 @@ mod published;
 mod smooth;
 mod state;
 
+use crate::support::Rows;
 use mbls_core::metric::{Binning, Predictions, Target};
 use proptest::prelude::*;
 
 const BINNINGS: [Binning; 3] = [Binning::EqualWidth, Binning::EqualWidthCeil, Binning::EqualMass];
 const TARGETS: [Target; 3] = [Target::TopLabel, Target::Classwise, Target::Thresholded { above: 0.125 }];
 
+fn predictions(rows: &Rows) -> Predictions<'static> {
+    Predictions::from_probs(&rows.scores(), rows.classes, &rows.labels()).unwrap().into_owned()
+}
+
 /// Rows of probabilities that are multiples of 1/64, so that ties, zeros, ones and probabilities on edges are common and plain
-/// f64 arithmetic decides them exactly; a label each, and a shuffled order of the rows.
-#[derive(Clone, Debug)]
-struct Rows {
-    classes: usize,
-    rows: Vec<(Vec<f32>, u32)>,
-    order: Vec<usize>,
-}
-
-impl Rows {
-    fn predictions(&self, indices: &[usize]) -> Predictions<'static> {
-        let probs: Vec<f32> = indices.iter().flat_map(|&i| self.rows[i].0.clone()).collect();
-        let labels: Vec<u32> = indices.iter().map(|&i| self.rows[i].1).collect();
-        Predictions::from_probs(&probs, self.classes, &labels).unwrap().into_owned()
-    }
-
-    fn all(&self) -> Predictions<'static> {
-        self.predictions(&(0..self.rows.len()).collect::<Vec<_>>())
-    }
-}
-
+/// f64 arithmetic decides them exactly.
 fn rows() -> impl Strategy<Value = Rows> {
     (2usize..6, 1usize..50).prop_flat_map(|(classes, n)| {
         let row = (prop::collection::vec(0u8..=64, classes - 1), 0..classes as u32);

@@ -1,6 +1,6 @@
 //! Bounds, and what must not change a value.
 
-use super::{BINNINGS, TARGETS, rows};
+use super::{BINNINGS, TARGETS, predictions, rows};
 use mbls_core::metric::{
     Binning, CalibrationBins, CalibrationNorm, KernelEstimator, Metric, Reliability, ReliabilityBin, SmoothConvention,
     SortedTopLabels, TopLabelSamples, TopLabels, kernel_calibration_error,
@@ -14,7 +14,7 @@ proptest! {
     fn norms_are_ordered_and_bounded(rows in rows(), bins in 1usize..40) {
         for (target, binning) in TARGETS.iter().flat_map(|t| BINNINGS.map(|b| (*t, b))) {
             let mut metric = CalibrationBins::new(target, binning, bins).unwrap();
-            metric.update(&rows.all()).unwrap();
+            metric.update(&predictions(&rows)).unwrap();
             let Some(calibration) = metric.value() else { continue };
             let [l1, l2, max, average] =
                 [CalibrationNorm::L1, CalibrationNorm::L2, CalibrationNorm::Max, CalibrationNorm::Average].map(|norm| calibration.error(norm).value);
@@ -36,7 +36,7 @@ proptest! {
     #[test]
     fn errors_without_bins_are_bounded(rows in rows()) {
         let mut samples = TopLabelSamples::new();
-        samples.update(&rows.all()).unwrap();
+        samples.update(&predictions(&rows)).unwrap();
         let sorted = samples.value().unwrap();
         let diagram = sorted.reliability(Binning::EqualWidth, 1).unwrap();
         let gap = (diagram.mean_confidence() - diagram.accuracy()).abs();
@@ -51,7 +51,7 @@ proptest! {
     #[test]
     fn consistency_bands_hold_the_confidence(rows in rows(), bins in 1usize..20, seed: u64) {
         let mut samples = TopLabelSamples::new();
-        samples.update(&rows.all()).unwrap();
+        samples.update(&predictions(&rows)).unwrap();
         for binning in BINNINGS {
             let band = samples.value().unwrap().consistency_band(binning, bins, 200, 0.99, seed).unwrap().unwrap();
             for (bin, interval) in band.reliability.bins.iter().zip(&band.accuracies) {

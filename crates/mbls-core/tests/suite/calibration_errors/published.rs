@@ -4,6 +4,7 @@ use mbls_core::metric::{
     Binning, Calibration, CalibrationBins, CalibrationNorm, KernelEstimator, Metric, Predictions, Reliability,
     SmoothConvention, SortedTopLabels, Target, TopLabelSamples, TopLabels, kernel_calibration_error,
 };
+use mbls_testkit::golden;
 use serde_json::Value;
 
 struct Case {
@@ -13,8 +14,7 @@ struct Case {
 }
 
 fn document() -> Value {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/calibration-errors/values.json");
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    golden::fixture("calibration-errors/values.json")
 }
 
 fn cases() -> Vec<Case> {

@@ -1,6 +1,6 @@
 //! The states: order, batches, shards, merging, saving, and input that must be refused.
 
-use super::{BINNINGS, TARGETS, rows};
+use super::{BINNINGS, TARGETS, predictions, rows};
 use mbls_core::metric::{
     AdaptiveConvention, AdaptiveEce, Binning, CalibrationBins, CalibrationError, CalibrationNorm, KernelEstimator,
     Metric, PredictionMetric, Predictions, ReliabilityBins, Target, TopLabelSamples, TopLabels,
@@ -48,8 +48,8 @@ where
 proptest! {
     #[test]
     fn order_batches_shards_and_saving_do_not_change_a_bit(rows in rows(), size in 1usize..20, bins in 1usize..30) {
-        let whole = rows.all();
-        let batches: Vec<Predictions> = rows.order.chunks(size).map(|indices| rows.predictions(indices)).collect();
+        let whole = predictions(&rows);
+        let batches: Vec<Predictions> = rows.order.chunks(size).map(|indices| predictions(&rows.select(indices))).collect();
         for (target, binning) in TARGETS.iter().flat_map(|t| BINNINGS.map(|b| (*t, b))) {
             same_by_every_way(&CalibrationBins::new(target, binning, bins).unwrap(), &whole, &batches)?;
         }
@@ -59,19 +59,19 @@ proptest! {
 
     #[test]
     fn order_does_not_change_a_bit_of_errors_without_state(rows in rows(), bandwidth in 0.01f64..10.0, seed: u64) {
-        let shuffled = rows.predictions(&rows.order);
+        let shuffled = predictions(&rows.select(&rows.order));
         for estimator in
             [KernelEstimator::Biased, KernelEstimator::Unbiased, KernelEstimator::UnbiasedLinear { seed }]
         {
             let of = |input: &Predictions| kernel_calibration_error(input, bandwidth, estimator).unwrap();
-            prop_assert_eq!(of(&rows.all()), of(&shuffled));
+            prop_assert_eq!(of(&predictions(&rows)), of(&shuffled));
         }
     }
 
     /// Confidence and correctness alone give what predictions give.
     #[test]
     fn top_labels_are_enough(rows in rows(), bins in 1usize..30) {
-        let input = rows.all();
+        let input = predictions(&rows);
         let top_labels = TopLabels::from(&input);
         macro_rules! same {
             ($empty:expr) => {{

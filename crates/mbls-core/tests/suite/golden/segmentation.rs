@@ -6,83 +6,31 @@ use mbls_core::metric::{
     SegmentationBatch, SegmentationCalibration, SegmentationCalibrationReport, SegmentationProtocol,
 };
 use mbls_testkit::golden;
+use mbls_testkit::segmentation::{Batch, Case, TOLERANCE, cases};
 use serde_json::Value;
 
-const TOLERANCE: f64 = 1e-6;
-
-struct Batch {
-    logits: Vec<f32>,
-    shape: [usize; 4],
-    labels: Vec<u32>,
+fn input<'a>(batch: &'a Batch, ignored: &'a [i64]) -> SegmentationBatch<'a> {
+    SegmentationBatch::new(&batch.logits, batch.shape, &batch.labels, ignored).unwrap()
 }
 
-impl Batch {
-    /// The logits of a name, and a tensor of labels.
-    fn read(name: &str, labels: &str) -> Self {
-        let (logits, shape, labels) = golden::segmentation(name, labels);
-        Self { logits, shape, labels }
-    }
-
-    fn input<'a>(&'a self, ignored: &'a [i64]) -> SegmentationBatch<'a> {
-        SegmentationBatch::new(&self.logits, self.shape, &self.labels, ignored).unwrap()
-    }
-}
-
-struct Case {
-    name: String,
-    values: Value,
-    batches: Vec<Batch>,
-    ignore: i64,
-}
-
-/// The cases with values; the others hold what the published code fails on.
-fn cases() -> Vec<Case> {
-    let json = golden::json("seg.json");
-    let cases = json["cases"].as_object().unwrap().iter().filter_map(|(name, values)| {
-        let batches = 0..values["batches"].as_u64()?;
-        let batch = |b| Batch::read(&format!("{name}/b{b}"), &format!("{name}/b{b}/labels"));
-        Some(Case {
-            name: name.clone(),
-            values: values.clone(),
-            batches: batches.map(batch).collect(),
-            ignore: values["ignore_index"].as_i64().unwrap(),
-        })
-    });
-    let cases: Vec<Case> = cases.collect();
-    assert!(!cases.is_empty());
-    cases
-}
-
-impl Case {
-    fn bins(&self) -> usize {
-        self.values["bins"].as_u64().unwrap() as usize
-    }
-
-    fn check(&self, what: &str, found: f64, expected: &Value) {
-        let expected = expected.as_f64().unwrap();
-        let tolerance = TOLERANCE * expected.abs().max(1.0);
-        assert!((found - expected).abs() <= tolerance, "{}: {what} is {found}, expected {expected}", self.name);
-    }
-
-    /// The sum of what a metric of predictions saw in all batches.
-    fn pooled<M: PredictionMetric>(&self, mut metric: M, ignored: &[i64]) -> M {
-        for batch in &self.batches {
-            for rows in batch.input(ignored).chunks() {
-                metric.update(&rows.predictions().unwrap()).unwrap();
-            }
+/// The sum of what a metric of predictions saw in all batches.
+fn pooled<M: PredictionMetric>(case: &Case, mut metric: M, ignored: &[i64]) -> M {
+    for batch in &case.batches {
+        for rows in input(batch, ignored).chunks() {
+            metric.update(&rows.predictions().unwrap()).unwrap();
         }
-        metric
     }
+    metric
+}
 
-    fn calibration(&self, mut metric: SegmentationCalibration, ignored: &[i64]) -> SegmentationCalibrationReport {
-        self.batches.iter().for_each(|batch| metric.update(batch.input(ignored)).unwrap());
-        metric.value().unwrap()
-    }
+fn calibration(case: &Case, mut metric: SegmentationCalibration, ignored: &[i64]) -> SegmentationCalibrationReport {
+    case.batches.iter().for_each(|batch| metric.update(input(batch, ignored)).unwrap());
+    metric.value().unwrap()
 }
 
 fn confusion(batch: &Batch, ignored: &[i64]) -> ConfusionMatrix {
     let mut confusion = ConfusionMatrix::new(batch.shape[1]).unwrap();
-    for rows in batch.input(ignored).chunks() {
+    for rows in input(batch, ignored).chunks() {
         confusion.update(&rows.predictions().unwrap()).unwrap();
     }
     confusion
@@ -95,7 +43,7 @@ fn overlap_of_classes() {
         let recorded = case.values["curr_iou_per_batch"].as_array().unwrap();
         assert_eq!(recorded.len(), case.batches.len(), "{}", case.name);
         for (batch, expected) in case.batches.iter().zip(recorded) {
-            let batch = confusion(batch, &[case.ignore]);
+            let batch = confusion(batch, &[case.ignored()]);
             let iou = batch.value().and_then(|overlap| overlap.pooled_iou(Background::Excluded));
             case.check("IoU of a batch", iou.unwrap_or(0.0), expected);
             merged.merge(batch).unwrap();
@@ -131,13 +79,13 @@ fn calibration_of_the_reference_protocol() {
             case.check("adaptive ECE", report.aece.unwrap(), &value("aece"));
             case.check("classwise ECE", report.cece, &value("cece"));
         };
-        let whole = case.calibration(reference(), &[case.ignore]);
+        let whole = calibration(&case, reference(), &[case.ignored()]);
         check(&whole, &|key| case.values["calibrate_evaluator_batch_averaged"][key].clone());
 
         let recorded = &case.values["calibrate_per_batch"];
         for (i, batch) in case.batches.iter().enumerate() {
             let mut metric = reference();
-            metric.update(batch.input(&[case.ignore])).unwrap();
+            metric.update(input(batch, &[case.ignored()])).unwrap();
             let report = metric.value().unwrap();
             assert_eq!(report.n, recorded["count"][i].as_u64().unwrap(), "{}", case.name);
             check(&report, &|key| recorded[key][i].clone());
@@ -149,25 +97,25 @@ fn calibration_of_the_reference_protocol() {
 fn calibration_of_the_pooled_protocol() {
     for case in cases() {
         let sets =
-            [("pooled_no_ignored", vec![case.ignore]), ("pooled_no_ignored_no_background", vec![case.ignore, 0])];
+            [("pooled_no_ignored", vec![case.ignored()]), ("pooled_no_ignored_no_background", vec![case.ignored(), 0])];
         for (key, ignored) in sets {
             let expected = &case.values[key];
             let plain = SegmentationCalibration::new(case.bins(), SegmentationProtocol::Pooled).unwrap();
-            let report = case.calibration(plain, &ignored);
+            let report = calibration(&case, plain, &ignored);
             assert_eq!((report.n, report.aece), (expected["count"].as_u64().unwrap(), None), "{}", case.name);
             case.check("NLL", report.nll, &expected["nll_f64"]);
             case.check("ECE", report.ece, &expected["ece_f64"]);
             let with_adaptive = SegmentationCalibration::with_adaptive_ece(case.bins()).unwrap();
-            let with_adaptive = case.calibration(with_adaptive, &ignored);
+            let with_adaptive = calibration(&case, with_adaptive, &ignored);
             let default = AdaptiveEce::new(case.bins(), AdaptiveConvention::Definition).unwrap();
-            assert_eq!(with_adaptive.aece, case.pooled(default, &ignored).value());
+            assert_eq!(with_adaptive.aece, pooled(&case, default, &ignored).value());
             assert_eq!(SegmentationCalibrationReport { aece: None, ..with_adaptive }, report);
 
             // The values of the file are in the reference conventions.
             let adaptive = AdaptiveEce::new(case.bins(), AdaptiveConvention::Reference).unwrap();
-            case.check("adaptive ECE", case.pooled(adaptive, &ignored).value().unwrap(), &expected["aece_f64"]);
+            case.check("adaptive ECE", pooled(&case, adaptive, &ignored).value().unwrap(), &expected["aece_f64"]);
             let classwise = ClasswiseEce::new(case.bins(), ClasswiseConvention::Reference).unwrap();
-            case.check("classwise ECE", case.pooled(classwise, &ignored).value().unwrap(), &expected["cece"]);
+            case.check("classwise ECE", pooled(&case, classwise, &ignored).value().unwrap(), &expected["cece"]);
         }
     }
 }
@@ -191,7 +139,7 @@ fn almost_no_pixels() {
         let classes = batch.shape[1] as u32;
         let ignored: Vec<i64> = batch.labels.iter().copied().filter(|&label| label >= classes).map(i64::from).collect();
         let mut metric = SegmentationCalibration::new(15, SegmentationProtocol::Reference).unwrap();
-        metric.update(batch.input(&ignored)).unwrap();
+        metric.update(input(&batch, &ignored)).unwrap();
         let area = batch.labels.len();
         let foreground: Vec<usize> = (0..area).filter(|&p| (1..classes).contains(&batch.labels[p])).collect();
         match foreground[..] {
@@ -223,7 +171,8 @@ fn statistics_of_logits() {
             }
         }
         assert!(!tails.is_empty());
-        for rows in case.batches.iter().flat_map(|batch| batch.input(std::slice::from_ref(&case.ignore)).chunks()) {
+        let ignored = case.ignored();
+        for rows in case.batches.iter().flat_map(|batch| input(batch, std::slice::from_ref(&ignored)).chunks()) {
             statistics.update(rows.logit_rows().unwrap()).unwrap();
             tails.iter_mut().for_each(|(_, tail)| tail.update(rows.logit_rows().unwrap()).unwrap());
         }

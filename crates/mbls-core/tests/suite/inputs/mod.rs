@@ -6,11 +6,11 @@ mod masked;
 mod numbers;
 mod precision;
 
+use mbls_testkit::golden;
 use serde_json::Value;
 
 fn fixture() -> Value {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/inputs/values.json");
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    golden::fixture("inputs/values.json")
 }
 
 /// The numbers of a nested list, with infinities as texts.

@@ -6,6 +6,7 @@ use candle_core::{DType, Device, Tensor};
 use half::f16;
 use mbls_core::Result;
 use mbls_core::loss::{AugmentedPenalty, LogitBatch, LossSpec, NeighbourNorm, Reduction};
+use mbls_testkit::golden;
 
 const CPU: Device = Device::Cpu;
 const TYPES: [DType; 4] = [DType::F32, DType::F64, DType::F16, DType::BF16];
@@ -222,9 +223,7 @@ fn what_is_beyond_f16_is_known() -> Result<()> {
 /// in f64 and f32.
 #[test]
 fn pytorch_agrees() -> Result<()> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/losses/degenerate.json");
-    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{path}: {e}"));
-    let file: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{path}: {e}"));
+    let file = golden::fixture("losses/degenerate.json");
     let number = |v: &serde_json::Value| v.as_f64().or_else(|| v.as_str()?.parse().ok()).expect("a number");
     let numbers = |v: &serde_json::Value| v.as_array().expect("numbers").iter().map(number).collect::<Vec<f64>>();
     let cases = file["cases"].as_array().expect("cases");

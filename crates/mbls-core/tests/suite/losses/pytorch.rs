@@ -5,6 +5,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use mbls_core::loss::{
     AugmentedPenalty, ClassAdaptive, LogitBatch, LogitPenalty, Loss, LossSpec, MarginLoss, Reduction,
 };
+use mbls_testkit::golden;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -63,9 +64,7 @@ struct Rows {
 }
 
 fn fixture() -> Fixture {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/losses/losses.json");
-    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{path}: {e}"));
-    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{path}: {e}"))
+    serde_json::from_value(golden::fixture("losses/losses.json")).unwrap()
 }
 
 impl Case {

@@ -2,15 +2,14 @@
 
 use mbls_data::Seed;
 use mbls_nlp::dataset::{Division, DuplicateConfig, Parts, duplicate_groups, grouped_split, published_split};
+use mbls_testkit::golden;
 use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 #[test]
 fn the_published_split_is_that_of_numpy() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/splits/texts.json");
-    let values: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let values = golden::fixture("splits/texts.json");
     let number = |value: &Value| value.as_u64().unwrap() as usize;
     for case in values["cases"].as_array().unwrap() {
         let parts = published_split(number(&case["n"]), number(&case["seed"]) as u32).unwrap();

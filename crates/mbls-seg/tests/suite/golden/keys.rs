@@ -3,7 +3,8 @@
 use super::named::{build, directories, network};
 use candle_core::{DType, Device, Result};
 use mbls_nn::ParamStore;
-use mbls_testkit::golden::{json_of, keys, with_counters};
+use mbls_stepkit::published::state_dict_keys;
+use mbls_testkit::golden::{json_of, keys};
 use serde_json::{Value, json};
 
 #[test]
@@ -21,13 +22,10 @@ fn names_shapes_and_order_are_those_of_the_state_dicts() -> Result<()> {
             let head = format!("{}.bias", network.head());
             let encoder = format!("{}.conv1.weight", network.encoder());
             build(network, store.var_builder())?;
-            let state = store.state();
-            let found = with_counters(store.names().into_iter().map(|name| {
-                let shape = state[&name].dims().to_vec();
-                (name, shape)
-            }));
+            let found = state_dict_keys(&store);
             assert_eq!(found, expected, "{name}");
-            assert_eq!(state[&head].dims(), [classes], "{name}");
+            let of_head = found.iter().find(|key| key.name == head).expect("the head's bias");
+            assert_eq!(of_head.shape, [classes], "{name}");
             assert_eq!(found[0].name, encoder, "{name}");
             println!("{name}: {} keys", found.len());
             tested += 1;

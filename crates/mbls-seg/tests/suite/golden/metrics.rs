@@ -3,44 +3,8 @@
 use mbls_core::metric::{Metric, Predictions, SegmentationCalibrationReport};
 use mbls_seg::metric::{Pictures, SegmentationMetrics, SegmentationReport, SegmentationSettings};
 use mbls_testkit::golden;
+use mbls_testkit::segmentation::{Batch, Case, TOLERANCE, cases};
 use serde_json::Value;
-
-const TOLERANCE: f64 = 1e-6;
-
-struct Batch {
-    logits: Vec<f32>,
-    shape: [usize; 4],
-    labels: Vec<u32>,
-}
-
-impl Batch {
-    fn read(name: &str, labels: &str) -> Self {
-        let (logits, shape, labels) = golden::segmentation(name, labels);
-        Self { logits, shape, labels }
-    }
-
-    fn classes(&self) -> usize {
-        self.shape[1]
-    }
-}
-
-struct Case {
-    name: String,
-    values: Value,
-    batches: Vec<Batch>,
-}
-
-fn cases() -> Vec<Case> {
-    let json = golden::json("seg.json");
-    let cases = json["cases"].as_object().unwrap().iter().filter_map(|(name, values)| {
-        let batches = 0..values["batches"].as_u64()?;
-        let batch = |b| Batch::read(&format!("{name}/b{b}"), &format!("{name}/b{b}/labels"));
-        Some(Case { name: name.clone(), values: values.clone(), batches: batches.map(batch).collect() })
-    });
-    let cases: Vec<Case> = cases.collect();
-    assert!(!cases.is_empty());
-    cases
-}
 
 fn measure<'a>(
     bins: usize,
@@ -50,7 +14,7 @@ fn measure<'a>(
     let mut metrics: Option<SegmentationMetrics> = None;
     for batch in batches {
         let settings = SegmentationSettings { bins, void: void.to_vec(), ..Default::default() };
-        let metrics = metrics.get_or_insert_with(|| SegmentationMetrics::new(batch.classes(), settings).unwrap());
+        let metrics = metrics.get_or_insert_with(|| SegmentationMetrics::new(batch.shape[1], settings).unwrap());
         let first = metrics.pictures() as u64;
         let indices: Vec<u64> = (first..first + batch.shape[0] as u64).collect();
         let (logits, labels) = (&batch.logits, &batch.labels);
@@ -63,27 +27,11 @@ fn measure<'a>(
     (metrics, report)
 }
 
-impl Case {
-    fn bins(&self) -> usize {
-        self.values["bins"].as_u64().unwrap() as usize
-    }
-
-    fn ignored(&self) -> i64 {
-        self.values["ignore_index"].as_i64().unwrap()
-    }
-
-    fn check(&self, what: &str, found: f64, expected: &Value) {
-        let expected = expected.as_f64().unwrap();
-        let tolerance = TOLERANCE * expected.abs().max(1.0);
-        assert!((found - expected).abs() <= tolerance, "{}: {what} is {found}, expected {expected}", self.name);
-    }
-
-    fn check_published(&self, found: &SegmentationCalibrationReport, expected: impl Fn(&str) -> Value) {
-        self.check("NLL", found.nll, &expected("nll"));
-        self.check("ECE", found.ece, &expected("ece"));
-        self.check("adaptive ECE", found.aece.unwrap(), &expected("aece"));
-        self.check("classwise ECE", found.cece, &expected("cece"));
-    }
+fn check_published(case: &Case, found: &SegmentationCalibrationReport, expected: impl Fn(&str) -> Value) {
+    case.check("NLL", found.nll, &expected("nll"));
+    case.check("ECE", found.ece, &expected("ece"));
+    case.check("adaptive ECE", found.aece.unwrap(), &expected("aece"));
+    case.check("classwise ECE", found.cece, &expected("cece"));
 }
 
 #[test]
@@ -121,13 +69,13 @@ fn calibration_of_the_published_protocol() {
         let published = report.published.unwrap();
         assert_eq!((published.batches, published.empty_batches), (case.batches.len() as u64, 0), "{}", case.name);
         let expected = &case.values["calibrate_evaluator_batch_averaged"];
-        case.check_published(&published.calibration.unwrap(), |key| expected[key].clone());
+        check_published(&case, &published.calibration.unwrap(), |key| expected[key].clone());
         for (i, batch) in case.batches.iter().enumerate() {
             let (_, report) = measure(case.bins(), &[case.ignored()], [batch]);
             let (found, expected) = (report.published.unwrap(), &case.values["calibrate_per_batch"]);
             let found = found.calibration.unwrap();
             assert_eq!(found.n, expected["count"][i].as_u64().unwrap(), "{}", case.name);
-            case.check_published(&found, |key| expected[key][i].clone());
+            check_published(&case, &found, |key| expected[key][i].clone());
         }
     }
 }
@@ -185,7 +133,7 @@ fn almost_no_pixels() {
         assert!(!maps.is_empty(), "{name}");
         for map in maps {
             let batch = Batch::read(name, map);
-            let (classes, area) = (batch.classes() as u32, batch.labels.len());
+            let (classes, area) = (batch.shape[1] as u32, batch.labels.len());
             let void: Vec<i64> =
                 batch.labels.iter().copied().filter(|&label| label >= classes).map(i64::from).collect();
             let (_, report) = measure(15, &void, [&batch]);

@@ -3,6 +3,7 @@
 use super::Set;
 use mbls_core::metric::Metric;
 use mbls_seg::metric::{SegmentationMetrics, SegmentationSettings, VoidEdges, boundary_distances};
+use mbls_testkit::golden;
 use serde_json::Value;
 
 fn numbers<T>(values: &Value, of: impl Fn(&Value) -> T) -> Vec<T> {
@@ -31,8 +32,7 @@ fn set(case: &Value) -> Set {
 
 #[test]
 fn torchmetrics_and_scipy() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/segmentation-metrics/values.json");
-    let values: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let values = golden::fixture("segmentation-metrics/values.json");
     let (bins, void) = (values["bins"].as_u64().unwrap() as usize, values["void"].as_i64().unwrap());
     let mut with_distances = 0;
     for case in values["cases"].as_array().unwrap() {

@@ -1,6 +1,7 @@
 use super::{Set, VOID, sets};
 use mbls_core::metric::{Metric, SegmentationProtocol};
 use mbls_seg::metric::{SegmentationMetrics, SegmentationSettings};
+use mbls_testkit::golden;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -135,8 +136,7 @@ fn small_set() -> Set {
 /// What the code of commit 29671d3 saved is read, says what it said, and is saved as it was.
 #[test]
 fn saved_states_read_as_they_were() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/saved-states/segmentation.json");
-    let states: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let states = golden::fixture("saved-states/segmentation.json");
     let read = |name: &str| {
         let text = states[name]["state"].as_str().unwrap();
         let metrics: SegmentationMetrics = serde_json::from_str(text).unwrap();

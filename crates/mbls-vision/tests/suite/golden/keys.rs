@@ -3,7 +3,8 @@
 use super::named::{classes, network};
 use candle_core::{DType, Device, Result};
 use mbls_nn::ParamStore;
-use mbls_testkit::golden::{self, keys, with_counters};
+use mbls_stepkit::published::state_dict_keys;
+use mbls_testkit::golden::{self, keys};
 use mbls_vision::model::Options;
 use serde_json::Value;
 
@@ -17,9 +18,7 @@ fn names_shapes_and_order_are_those_of_the_state_dicts() -> Result<()> {
         let store = ParamStore::new(1, DType::F32, &Device::Cpu);
         let head = network.head();
         network.build(Options::default(), store.var_builder())?;
-        let state = store.state();
-        let shapes = store.names().into_iter().map(|name| (name.clone(), state[&name].dims().to_vec()));
-        let found = with_counters(shapes);
+        let found = state_dict_keys(&store);
         assert_eq!(found, expected, "{name}");
         assert_eq!(found[found.len() - 1].name, format!("{head}.bias"), "{name}");
         println!("{name}: {} keys", found.len());

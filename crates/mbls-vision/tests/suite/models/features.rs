@@ -3,6 +3,7 @@
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::ModuleT;
 use mbls_nn::ParamStore;
+use mbls_testkit::golden;
 use mbls_testkit::procedural::{Procedural, input};
 use mbls_vision::model::{Block, ResNetConfig, ResNetEncoder, StageDilation};
 use serde_json::Value;
@@ -39,8 +40,7 @@ fn summary(tensor: &Tensor) -> Result<[f64; 3]> {
 
 #[test]
 fn features_are_torchvisions() -> Result<()> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/resnet-features/features.json");
-    let file: Value = serde_json::from_str(&std::fs::read_to_string(path).expect(path)).expect("JSON");
+    let file = golden::fixture("resnet-features/features.json");
     let cases = file["cases"].as_array().expect("cases");
     assert!(!cases.is_empty());
     for case in cases {
