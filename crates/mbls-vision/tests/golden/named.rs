@@ -13,7 +13,7 @@ pub(crate) fn network(name: &str, classes: usize) -> Option<Network> {
         return None;
     }
     let numbers = numbers(name);
-    let resnet = |config: candle_core::Result<ResNetConfig>| Network::ResNet(config.expect(name));
+    let resnet = |config: mbls_nn::Result<ResNetConfig>| Network::ResNet(config.expect(name));
     let (family, member) = name.split_once('.').unwrap_or(("", name));
     Some(match (family, &numbers[..]) {
         ("resnet_cifar", &[depth]) => resnet(ResNetConfig::cifar(depth, classes)),
