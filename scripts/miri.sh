@@ -23,7 +23,7 @@ out=docs/results/miri.txt
     # Vector instructions (softmax), memory that is written before it counts as initialised (losses).
     run -p mbls-core --lib -- metric::input::softmax loss::fused::run
     # Memory that threads share, matrix products by the gemm crate, steps of optimizers.
-    run -p mbls-nn --lib -- cpu::values cpu::kernel::matrix optim::adam optim::sgd
+    run -p mbls-nn --lib -- parallel cpu::values cpu::kernel::matrix optim::adam optim::sgd
     # Both of the former, and Winograd's transforms.
     run -p mbls-nn --lib -- cpu::conv
 } > "$out.tmp"

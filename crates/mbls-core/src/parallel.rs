@@ -1,22 +1,45 @@
 //! Work that the threads of the current rayon pool share.
 //!
-//! What runs is a `dyn Fn`: rayon's drivers are some twenty functions, and are compiled for each type that passes them, not
-//! for each closure.
+//! Rayon's drivers are some twenty functions, which are compiled for each closure that they are given and each type that
+//! passes them. Here what runs is a `dyn Fn` of an index, so that there is one driver. A task is work enough to make the call
+//! of no account.
 
 use rayon::prelude::*;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Calls `run` with each index below `count`.
+fn each(count: usize, run: &(dyn Fn(usize) + Sync)) {
+    (0..count).into_par_iter().for_each(run);
+}
 
 /// Returns `run` of each index below `count`, in order.
 pub(crate) fn map<R: Send>(count: usize, run: &(dyn Fn(usize) -> R + Sync)) -> Vec<R> {
-    (0..count).into_par_iter().map(run).collect()
+    let results: Vec<Mutex<Option<R>>> = (0..count).map(|_| Mutex::new(None)).collect();
+    each(count, &|index| {
+        let result = run(index);
+        *lock(&results[index]) = Some(result);
+    });
+    // Each has one, or a panic has ended the caller.
+    results.into_iter().filter_map(|result| result.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
 }
 
 /// Returns `run` of each task, in order.
 #[cfg(feature = "candle")]
 pub(crate) fn map_tasks<T: Send, R: Send>(tasks: Vec<T>, run: &(dyn Fn(T) -> R + Sync)) -> Vec<R> {
-    tasks.into_par_iter().map(run).collect()
+    let tasks: Vec<Mutex<Option<T>>> = tasks.into_iter().map(|task| Mutex::new(Some(task))).collect();
+    let results = map(tasks.len(), &|index| {
+        let task = lock(&tasks[index]).take();
+        task.map(run)
+    });
+    results.into_iter().flatten().collect()
 }
 
 /// Hands each chunk of `values`, of `size` or at the end fewer, to `run` with its index.
 pub(crate) fn each_chunk<T: Send>(values: &mut [T], size: usize, run: &(dyn Fn(usize, &mut [T]) + Sync)) {
-    values.par_chunks_mut(size).enumerate().for_each(|(index, chunk)| run(index, chunk));
+    let chunks: Vec<Mutex<&mut [T]>> = values.chunks_mut(size).map(Mutex::new).collect();
+    each(chunks.len(), &|index| run(index, &mut lock(&chunks[index])));
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

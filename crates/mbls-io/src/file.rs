@@ -1,24 +1,11 @@
 //! Bounded reading: no file makes a reader take more memory than its format allows.
 
-use crate::gzip::{self, GzReader};
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// Reads the contents of a gzip file of which every byte counts; [`gzip::read`] can ignore what follows
-/// its end.
-///
-/// # Errors
-///
-/// [`Error::TooLarge`] where it unpacks to more than `max_bytes`; [`Error::Gzip`] for a file that is
-/// truncated, damaged or followed by something else; [`Error::Io`].
-pub fn read_gz(path: impl AsRef<Path>, max_bytes: u64) -> Result<Vec<u8>> {
-    let path = path.as_ref();
-    Ok(gzip::read_all(path, GzReader::strict(path)?, max_bytes)?.0)
-}
-
-/// The contents of a file of at most `max_bytes`.
+/// Reads a file of at most `max_bytes`.
 ///
 /// # Errors
 ///
@@ -35,7 +22,7 @@ pub fn read_bounded(path: impl AsRef<Path>, max_bytes: u64) -> Result<Vec<u8>> {
     within(path, "the file", content, max_bytes)
 }
 
-/// The contents of a file of exactly `bytes`.
+/// Reads a file of exactly `bytes`.
 ///
 /// # Errors
 ///
@@ -53,7 +40,7 @@ pub fn read_exact_size(path: impl AsRef<Path>, bytes: u64) -> Result<Vec<u8>> {
     Ok(content)
 }
 
-/// A regular file and its size; of a pipe or a device there is no size to hold it to.
+/// Opens a regular file and returns its size; a pipe or a device has none to compare with.
 ///
 /// # Errors
 ///

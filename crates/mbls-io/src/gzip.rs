@@ -132,7 +132,18 @@ pub fn read(path: &Path, max_bytes: u64, on_error: OnError) -> Result<(Vec<u8>, 
     read_all(path, GzReader::open(path, on_error)?, max_bytes)
 }
 
-pub(crate) fn read_all(path: &Path, mut reader: GzReader, max_bytes: u64) -> Result<(Vec<u8>, u64)> {
+/// Reads the contents of a gzip file of which every byte counts; [`read`] can ignore what follows its end.
+///
+/// # Errors
+///
+/// [`Error::TooLarge`] where it unpacks to more than `max_bytes`; [`Error::Gzip`] for a file that is truncated, damaged or
+/// followed by something else; [`Error::Io`].
+pub fn read_strict(path: impl AsRef<Path>, max_bytes: u64) -> Result<Vec<u8>> {
+    let path = path.as_ref();
+    Ok(read_all(path, GzReader::strict(path)?, max_bytes)?.0)
+}
+
+fn read_all(path: &Path, mut reader: GzReader, max_bytes: u64) -> Result<(Vec<u8>, u64)> {
     let mut content = Vec::new();
     // One byte more than allowed: at the limit itself the decoder still reaches the end and checks
     // the sum.

@@ -2,7 +2,8 @@
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use mbls_io::file::{read_bounded, read_exact_size, read_gz};
+use mbls_io::file::{read_bounded, read_exact_size};
+use mbls_io::gzip::read_strict;
 use mbls_io::gzip::{self, GzReader};
 use mbls_io::{Error, OnError, Result};
 use proptest::prelude::*;
@@ -41,11 +42,11 @@ proptest! {
     fn a_whole_file_is_read_and_a_part_of_it_refused(content in prop::collection::vec(any::<u8>(), 0..400), cut in any::<prop::sample::Index>()) {
         let bytes = gz(&content);
         let size = content.len() as u64;
-        prop_assert_eq!(&with_file(&bytes, |path| read_gz(path, size)).unwrap(), &content);
+        prop_assert_eq!(&with_file(&bytes, |path| read_strict(path, size)).unwrap(), &content);
         let truncated = &bytes[..cut.index(bytes.len())];
-        prop_assert!(is_gzip(with_file(truncated, |path| read_gz(path, size))));
+        prop_assert!(is_gzip(with_file(truncated, |path| read_strict(path, size))));
         if size > 0 {
-            prop_assert!(is_too_large(with_file(&bytes, |path| read_gz(path, size - 1))));
+            prop_assert!(is_too_large(with_file(&bytes, |path| read_strict(path, size - 1))));
         }
     }
 
@@ -54,7 +55,7 @@ proptest! {
         let mut bytes = gz(&content);
         let end = bytes.len();
         bytes[end - 8] ^= 1;
-        prop_assert!(is_gzip(with_file(&bytes, |path| read_gz(path, 1000))));
+        prop_assert!(is_gzip(with_file(&bytes, |path| read_strict(path, 1000))));
     }
 }
 
@@ -62,7 +63,7 @@ proptest! {
 fn a_gzip_bomb_stops_at_the_limit() {
     let bomb = gz(&vec![0; 64 << 20]);
     assert!(bomb.len() < 100_000);
-    let error = with_file(&bomb, |path| read_gz(path, 1000)).unwrap_err();
+    let error = with_file(&bomb, |path| read_strict(path, 1000)).unwrap_err();
     assert!(error.to_string().ends_with("the unpacked content exceeds the limit of 1000 bytes"), "{error}");
 }
 
@@ -70,12 +71,12 @@ fn a_gzip_bomb_stops_at_the_limit() {
 fn what_follows_a_gzip_file_is_refused() {
     for garbage in [&b"x"[..], b"garbage at the end", &[0; 600]] {
         let bytes = [gz(b"content"), garbage.to_vec()].concat();
-        assert!(matches!(with_file(&bytes, |path| read_gz(path, 1000)), Err(Error::Gzip { .. })), "{garbage:?}");
+        assert!(matches!(with_file(&bytes, |path| read_strict(path, 1000)), Err(Error::Gzip { .. })), "{garbage:?}");
     }
     // Two members are one file.
     let bytes = [gz(b"one "), gz(b"two")].concat();
-    assert_eq!(with_file(&bytes, |path| read_gz(path, 1000)).unwrap(), b"one two");
-    assert!(matches!(with_file(&bytes, |path| read_gz(path, 6)), Err(Error::TooLarge { .. })));
+    assert_eq!(with_file(&bytes, |path| read_strict(path, 1000)).unwrap(), b"one two");
+    assert!(matches!(with_file(&bytes, |path| read_strict(path, 6)), Err(Error::TooLarge { .. })));
 }
 
 #[test]
@@ -120,7 +121,7 @@ fn what_follows_a_gzip_file_can_be_ignored_and_is_counted() {
 #[test]
 fn what_is_not_gzip_is_refused() {
     for bytes in [&b""[..], b"plain text, not gzip at all", &[0x1f, 0x8b]] {
-        assert!(matches!(with_file(bytes, |path| read_gz(path, 1000)), Err(Error::Gzip { .. })), "{bytes:?}");
+        assert!(matches!(with_file(bytes, |path| read_strict(path, 1000)), Err(Error::Gzip { .. })), "{bytes:?}");
     }
 }
 
@@ -138,7 +139,7 @@ fn sizes_are_exact() {
 fn missing_files_and_directories_are_named() {
     let directory = tempfile::tempdir().unwrap();
     let missing = directory.path().join("missing.gz");
-    for error in [read_gz(&missing, 1).unwrap_err(), read_exact_size(&missing, 1).unwrap_err()] {
+    for error in [read_strict(&missing, 1).unwrap_err(), read_exact_size(&missing, 1).unwrap_err()] {
         assert!(matches!(error, Error::Io { .. }));
         assert!(error.to_string().contains("missing.gz"));
     }

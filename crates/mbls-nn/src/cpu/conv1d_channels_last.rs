@@ -202,7 +202,7 @@ impl Convolution {
 
     /// Calls `one` for every sequence, with its part of the input's gradient and with gradients of weight and bias to add to, which are
     /// added up in the order of the sequences.
-    fn in_blocks<T: Float, S>(
+    fn in_blocks<T: Float, S: Send>(
         &self,
         want: (bool, bool),
         scratch: impl Fn() -> S + Send + Sync,

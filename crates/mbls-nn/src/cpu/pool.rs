@@ -3,7 +3,7 @@
 use super::kernel::sum;
 use super::values::{Float, chunk, for_float, held, storage, stored};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
-use crate::parallel::{each_chunk, each_pair_with, map};
+use crate::parallel::{each_chunk, each_pair_with};
 use crate::shape::{Planes, Spans, output_shape};
 use candle_core::{Result, Shape, Storage, Tensor, bail};
 use std::ops::Range;
@@ -21,6 +21,9 @@ pub(crate) fn global_avg_pool2d(x: &Tensor) -> Result<Tensor> {
     let (n, c, h, w) = x.dims4()?;
     graph::apply(GlobalMean { shape: [n, c], plane: h * w, input: x.shape().clone() }, [&x.contiguous()?], KEEP)
 }
+
+/// Planes whose means are one task.
+const PLANES: usize = 64;
 
 /// Neither inputs nor results are read again.
 const KEEP: Keep<1> = Keep { inputs: [false], result: false };
@@ -191,7 +194,13 @@ struct GlobalMean {
 
 impl GlobalMean {
     fn forward<T: Float>(&self, x: &[T]) -> Vec<T> {
-        map(x.len() / self.plane, &|i| T::from_f64(sum::sum(chunk(x, self.plane, i)) / self.plane as f64))
+        let mut y = vec![T::zero(); x.len() / self.plane];
+        each_chunk(&mut y, PLANES, &|block, y| {
+            for (y, plane) in y.iter_mut().zip(x[block * PLANES * self.plane..].chunks_exact(self.plane)) {
+                *y = T::from_f64(sum::sum(plane) / self.plane as f64);
+            }
+        });
+        y
     }
 
     fn backward<T: Float>(&self, grad: &[T]) -> Vec<T> {

@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Module, Tensor};
 use mbls_core::loss::{AugmentedPenalty, ClassAdaptive, LogitBatch, Loss, LossOutput};
 use mbls_core::metric::{ClassificationMetrics, ClassificationReport, Metric, Predictions};
 use mbls_data::{Collate, DataLoader, Dataset, LoaderConfig, Seed, Subset};
-use mbls_io::file;
+use mbls_io::gzip;
 use mbls_nn::{Linear, OptimizerConfig, ParamStore, Relu, SgdConfig};
 use mbls_train::event::{self, EpochReport, Event};
 use mbls_train::{EventLog, Mode, Output, Predicted, Result, RunDirectory, Task, TaskState, Trainer, TrainerConfig};
@@ -43,7 +43,7 @@ struct Digits(Vec<(Vec<f64>, u32)>);
 
 impl Digits {
     fn read() -> Self {
-        let bytes = file::read_gz(format!("{FIXTURES}/digits/digits.csv.gz"), 1 << 20).unwrap();
+        let bytes = gzip::read_strict(format!("{FIXTURES}/digits/digits.csv.gz"), 1 << 20).unwrap();
         let text = String::from_utf8(bytes).unwrap();
         let row = |line: &str| {
             let values: Vec<f64> = line.split(',').map(|value| value.parse().unwrap()).collect();

@@ -8,7 +8,7 @@
 
 use super::DIGITS;
 use crate::{Error, LabelledImages, Result};
-use mbls_io::file::read_gz;
+use mbls_io::gzip::read_strict;
 use std::path::Path;
 
 const SIDE: usize = 8;
@@ -37,7 +37,7 @@ pub fn load(path: impl AsRef<Path>) -> Result<LabelledImages> {
 /// As [`load`].
 pub fn load_file(path: impl AsRef<Path>, expected: Option<usize>) -> Result<LabelledImages> {
     let path = path.as_ref();
-    let content = read_gz(path, MAX_BYTES)?;
+    let content = read_strict(path, MAX_BYTES)?;
     let text = std::str::from_utf8(&content)
         .map_err(|error| Error::format(path, format!("byte {}", error.valid_up_to()), "text", "no UTF-8"))?;
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());

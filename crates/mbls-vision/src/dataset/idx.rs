@@ -2,7 +2,8 @@
 
 use super::listing::Endings;
 use crate::{Error, Result};
-use mbls_io::file::{read_bounded, read_gz};
+use mbls_io::file::read_bounded;
+use mbls_io::gzip::read_strict;
 use std::path::{Path, PathBuf};
 
 /// Code of `u8` elements.
@@ -27,7 +28,7 @@ pub(super) fn read(directory: &Path, name: &str, record: &[usize], max_records: 
     } else {
         let packed = Endings::read(directory)?.file(name, &["gz"])?.map(|file| directory.join(file));
         let path = packed.unwrap_or_else(|| directory.join(format!("{name}.gz")));
-        let bytes = read_gz(&path, max_bytes)?;
+        let bytes = read_strict(&path, max_bytes)?;
         (path, bytes)
     };
     let dimensions = record.len() + 1;
