@@ -264,14 +264,14 @@ fn what_does_not_fit_is_named() {
         ("\"unet-r18\"", "\"unet-r19\"", "unet-r19"),
         ("metric = \"miou\"", "metric = \"brier\"", "expected one of miou, accuracy, nll, ece"),
         ("mode = \"max\"", "mode = \"min\"", "because more miou is better"),
-        ("bins = 5", "bins = 5\nflip = true", "are for pictures with classes: expected none"),
+        ("bins = 5", "bins = 5\nflip = true", "recipe.flip: expected for images with classes alone"),
         ("[recipe.segmentation]", "[recipe.segmantation]", "segmantation"),
         ("kind = \"horizontal-flip\"", "kind = \"random-crop\", size = 0", "recipe.segmentation.transforms"),
         ("kind = \"horizontal-flip\"", "kind = \"random-crop\", size = 65", "65"),
-        ("kind = \"vocfolder\"", "kind = \"imagefolder\"", "the model unet-r18 classifies pixels"),
+        ("kind = \"vocfolder\"", "kind = \"imagefolder\"", "recipe.segmentation: expected for images with masks alone"),
         ("bins = 5", "bins = 5\ndropout = 0.5", "the model unet-r18"),
         ("test = 0.25", "test = 6", "test = 6: there are 5 samples"),
-        ("test = 0.25", "test = 0.25\nsplit = \"published\"", "validates on the 5 test pictures"),
+        ("test = 0.25", "test = 0.25\nsplit = \"published\"", "validates on the 5 test images"),
     ] {
         let said = fail(bench(&suite(folder.path(), from, to), &data, &out));
         assert!(said.contains(part), "{to}: {said}");

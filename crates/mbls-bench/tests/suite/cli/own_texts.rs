@@ -202,7 +202,7 @@ fn what_does_not_fit_is_named() {
         ("dimension = 4", "dimension = 4\nfrozen = true", "recipe.text.frozen: expected vectors"),
         ("dimension = 4", "dimension = 4\nvectors = \"none.txt\"", "none.txt"),
         ("dimension = 4", "dimension = 4\nmissing_deviation = -1.0", "recipe.text.missing_deviation = -1"),
-        ("bins = 5", "bins = 5\nflip = true", "are for pictures with classes"),
+        ("bins = 5", "bins = 5\nflip = true", "recipe.flip: expected for images with classes alone"),
         ("kind = \"textfile\"", "kind = \"textfile\", columns = { text = \"body\" }", "body"),
         ("validation = 0.25", "validation = 49", "validation = 49: there are 48 samples"),
         ("test = 0.25", "test = 0.25\nsplit = \"published\"", "a fifth and 900 of 48 texts"),
