@@ -105,7 +105,7 @@ impl SuiteRun {
         scale.seeds = selection.seeds.unwrap_or(scale.seeds);
         let model = selection.model.or(scale.model).unwrap_or(suite.model);
         suite.check_model(model)?;
-        family(suite.data.task()).check(&suite).with_context(|| format!("in {}", suite.origin))?;
+        family(suite.data.task()).measures().check_schedules(&suite).with_context(|| format!("in {}", suite.origin))?;
         let mut suite = suite.at(profile);
         suite.recipe.precision = selection.precision.unwrap_or(suite.recipe.precision);
         Ok(Self { model, suite, scale })

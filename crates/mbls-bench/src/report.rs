@@ -29,7 +29,7 @@ pub(crate) fn report(results: &Results, suites: &[&Suite], out: &Path) -> Result
             }
             let notes = cells.iter().flat_map(|cell| {
                 let of = format!("{}, seed {}", cell.key.loss, cell.key.seed);
-                task.notes(&cell.metrics).into_iter().map(move |note| format!("{of}: {note}"))
+                task.measures().notes(&cell.metrics).into_iter().map(move |note| format!("{of}: {note}"))
             });
             let tables = task.tables(suite, &cells, out)?;
             reports.push(SuiteReport {
@@ -40,7 +40,7 @@ pub(crate) fn report(results: &Results, suites: &[&Suite], out: &Path) -> Result
                 model: first.key.model.to_string(),
                 n_test: first.n,
                 seeds: cells.iter().filter(|cell| cell.key.loss == first.key.loss).count(),
-                columns: task.columns(),
+                columns: task.measures().columns(),
                 losses,
                 further: data.map(DataSummary::table).into_iter().chain(tables).collect(),
             });

@@ -3,13 +3,13 @@
 use crate::cell::{CellPlan, Place, finished};
 use crate::console::Console;
 use crate::data::{ClassCounts, Sizes};
+use crate::measure::Measures;
 use crate::options::Selection;
 use crate::results::Cell;
 use crate::spec::{LossEntry, Scale, SplitRule, Suite};
 use anyhow::Result;
 use mbls_data::Seed;
-use mbls_report::{Column, FurtherTable, LossReport};
-use std::collections::BTreeMap;
+use mbls_report::{FurtherTable, LossReport};
 use std::path::Path;
 
 /// The data of a suite, read once for all of its runs, and how a run is made from it.
@@ -53,12 +53,8 @@ pub(crate) trait Workload: Sync {
 
 /// A task without its data: what it measures, and how its finished runs are reported.
 pub(crate) trait TaskFamily: Sync {
-    /// Checks what the plain data of a suite cannot know: that its schedules follow what the task measures.
-    ///
-    /// # Errors
-    ///
-    /// Names the field, its value and what was expected.
-    fn check(&self, suite: &Suite) -> Result<()>;
+    /// Returns what is measured: it decides columns, notes and what a schedule may follow.
+    fn measures(&self) -> &'static dyn Measures;
 
     /// Reads a suite's data from `folder`.
     ///
@@ -72,12 +68,6 @@ pub(crate) trait TaskFamily: Sync {
         selection: &Selection,
         console: &Console,
     ) -> Result<Box<dyn Workload + 'a>>;
-
-    /// Returns the columns of the report, in their order.
-    fn columns(&self) -> Vec<Column>;
-
-    /// Returns what a reader has to know of the measures of a run, a sentence each.
-    fn notes(&self, measures: &BTreeMap<String, f64>) -> Vec<String>;
 
     /// Reports one loss over the runs of its seeds, at least one.
     ///

@@ -78,17 +78,6 @@ pub(crate) fn intervals<S: Subject>(
     measures.iter().filter_map(of).collect()
 }
 
-/// Returns the columns of the report, in the order of the measures.
-pub(crate) fn columns<S: Subject>(measures: &[Measure<S>]) -> Vec<Column> {
-    measures.iter().filter_map(|measure| measure.is.column()).collect()
-}
-
-/// Returns what a reader has to know of the values of a run, a sentence each.
-pub(crate) fn notes<S: Subject>(measures: &[Measure<S>], values: &BTreeMap<String, f64>) -> Vec<String> {
-    let note = |measure: &Measure<S>| Some(measure.is.note?(*values.get(measure.is.key)?));
-    measures.iter().filter_map(note).collect()
-}
-
 /// Returns the measures that sum a run up, in words: `Accuracy 98.15 %, ECE 0.87 %`.
 pub(crate) fn headline<S: Subject>(measures: &[Measure<S>], values: &BTreeMap<String, f64>) -> String {
     let headlines = measures.iter().map(|measure| measure.is).filter(|is| is.shown == Shown::Headline);
@@ -99,15 +88,37 @@ pub(crate) fn headline<S: Subject>(measures: &[Measure<S>], values: &BTreeMap<St
     headlines.map(line).collect::<Vec<_>>().join(", ")
 }
 
-/// Checks that the schedules of a suite follow what is measured after every epoch, in the direction that is better.
-///
-/// # Errors
-///
-/// Names the field, its value and what was expected.
-pub(crate) fn check_schedules<S: Subject>(measures: &[Measure<S>], suite: &Suite) -> Result<()> {
-    check_schedule(measures, &suite.recipe)?;
-    let mut recipes = suite.recipes.iter();
-    recipes.try_for_each(|(name, recipe)| check_schedule(measures, recipe).with_context(|| format!("profile.{name}")))
+/// The measures of a task, whatever they are computed from.
+pub(crate) trait Measures: Sync {
+    /// Returns the columns of the report, in the order of the measures.
+    fn columns(&self) -> Vec<Column>;
+
+    /// Returns what a reader has to know of the values of a run, a sentence each.
+    fn notes(&self, values: &BTreeMap<String, f64>) -> Vec<String>;
+
+    /// Checks that the schedules of a suite follow what is measured after every epoch, in the direction that is better.
+    ///
+    /// # Errors
+    ///
+    /// Names the field, its value and what was expected.
+    fn check_schedules(&self, suite: &Suite) -> Result<()>;
+}
+
+impl<S: Subject, const N: usize> Measures for [Measure<S>; N] {
+    fn columns(&self) -> Vec<Column> {
+        self.iter().filter_map(|measure| measure.is.column()).collect()
+    }
+
+    fn notes(&self, values: &BTreeMap<String, f64>) -> Vec<String> {
+        let note = |measure: &Measure<S>| Some(measure.is.note?(*values.get(measure.is.key)?));
+        self.iter().filter_map(note).collect()
+    }
+
+    fn check_schedules(&self, suite: &Suite) -> Result<()> {
+        check_schedule(self, &suite.recipe)?;
+        let mut recipes = suite.recipes.iter();
+        recipes.try_for_each(|(name, recipe)| check_schedule(self, recipe).with_context(|| format!("profile.{name}")))
+    }
 }
 
 fn check_schedule<S: Subject>(measures: &[Measure<S>], recipe: &Recipe) -> Result<()> {

@@ -31,7 +31,7 @@ mod tests {
 
     fn error(text: &str, fields: &str) -> String {
         let suite = following(text, fields);
-        format!("{:#}", family(suite.data.task()).check(&suite).unwrap_err())
+        format!("{:#}", family(suite.data.task()).measures().check_schedules(&suite).unwrap_err())
     }
 
     #[test]
@@ -59,14 +59,14 @@ mod tests {
             [(digits, "metric = \"ece\""), (camvid, "metric = \"miou\", settings = { mode = \"max\" }")]
         {
             let suite = following(text, fields);
-            family(suite.data.task()).check(&suite).unwrap();
+            family(suite.data.task()).measures().check_schedules(&suite).unwrap();
         }
         // A profile's recipe is checked too.
         let local = digits.to_owned()
             + "\n[profile.local]\nepochs = 1\nseeds = 1\ntrain = 1\nvalidation = 1\ntest = 1\n[profile.local.recipe]\n\
                schedule = { kind = \"reduce-on-plateau\", metric = \"accuracy\" }\n";
         let suite = Suite::parse(&local, String::new()).unwrap();
-        let error = format!("{:#}", family(suite.data.task()).check(&suite).unwrap_err());
+        let error = format!("{:#}", family(suite.data.task()).measures().check_schedules(&suite).unwrap_err());
         assert!(error.contains("profile.local: recipe.schedule.settings.mode"), "{error}");
     }
 

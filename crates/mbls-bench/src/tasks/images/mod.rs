@@ -9,7 +9,7 @@ mod splits;
 use crate::cell::{self, CellPlan, Place};
 use crate::console::Console;
 use crate::data::{ClassCounts, Sizes};
-use crate::measure;
+use crate::measure::Measures;
 use crate::options::Selection;
 use crate::results::Cell;
 use crate::spec::{LossEntry, Scale, SplitRule, Suite};
@@ -17,12 +17,11 @@ use crate::tasks::labelled::{self, MEASURES, SavedPredictions, evaluate, predict
 use crate::workload::{TaskFamily, Workload};
 use anyhow::{Context, Result};
 use mbls_data::{Batches, Order, Seed};
-use mbls_report::{Column, FurtherTable, LossReport};
+use mbls_report::{FurtherTable, LossReport};
 use mbls_vision::{ImageBatch, ImageCollate, Mixed};
 use network::network;
 use shift::ShiftSource;
 use source::Source;
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -37,8 +36,8 @@ struct Images<'a> {
 }
 
 impl TaskFamily for ImageFamily {
-    fn check(&self, suite: &Suite) -> Result<()> {
-        measure::check_schedules(&MEASURES, suite)
+    fn measures(&self) -> &'static dyn Measures {
+        &MEASURES
     }
 
     fn load<'a>(
@@ -55,14 +54,6 @@ impl TaskFamily for ImageFamily {
             None => None,
         };
         Ok(Box::new(Images { suite, source, shift }))
-    }
-
-    fn columns(&self) -> Vec<Column> {
-        measure::columns(&MEASURES)
-    }
-
-    fn notes(&self, measures: &BTreeMap<String, f64>) -> Vec<String> {
-        measure::notes(&MEASURES, measures)
     }
 
     fn loss_report(&self, suite: &Suite, loss: &LossEntry, cells: &[&Cell], out: &Path) -> Result<LossReport> {

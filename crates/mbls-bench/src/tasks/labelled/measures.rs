@@ -176,7 +176,7 @@ pub(crate) fn report(predictions: &Predictions, bins: usize) -> Result<Classific
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure;
+    use crate::measure::{self, Measures};
     use crate::results::{Cell, CellFile, CorruptedTest, SCHEMA, Shift};
     use crate::spec::CellKey;
 
@@ -190,8 +190,8 @@ mod tests {
         let measured = measure::finished(&MEASURES, &scaled);
         assert_eq!((measured["nll"], measured["infinite_nll_rows"]), (f64::INFINITY, 1.0));
         assert_eq!(measured["temperature_bound"], -1.0);
-        let notes = measure::notes(&MEASURES, &measured);
-        assert!(notes[0].contains("temperature is the lower bound") || notes[0].contains("lower"), "{notes:?}");
+        let notes = MEASURES.notes(&measured);
+        assert_eq!(notes[0], format!("the temperature is {}.", TemperatureBound::Lower));
         assert!(notes[1].starts_with("the NLL of 1 test samples is infinite"), "{notes:?}");
         let test = CorruptedTest {
             kind: "none".to_owned(),
@@ -222,6 +222,6 @@ mod tests {
         let finite = || Predictions::from_logits(&[3.0, 0.0, 2.0, 0.0], 2, &labels).unwrap();
         let measured = measure::finished(&MEASURES, &Scaled::of(&[finite(), finite()], &plain, 15).unwrap());
         assert_eq!(measured.len(), 14, "{measured:?}");
-        assert!(measure::notes(&MEASURES, &measured).is_empty());
+        assert!(MEASURES.notes(&measured).is_empty());
     }
 }

@@ -17,7 +17,7 @@ pub(super) use measures::MEASURES;
 use crate::cell::{CellPlan, Measured, Place};
 use crate::console::Console;
 use crate::data::{ClassCounts, Sizes};
-use crate::measure;
+use crate::measure::{self, Measures};
 use crate::options::Selection;
 use crate::results::{Cell, write_json};
 use crate::spec::{LossEntry, Scale, SplitRule, Suite};
@@ -26,12 +26,11 @@ use anyhow::{Context, Result};
 use evaluate::evaluate;
 use evaluation::EvaluationFile;
 use mbls_data::{Order, Seed, Subset};
-use mbls_report::{Column, FurtherTable, LossReport};
+use mbls_report::{FurtherTable, LossReport};
 use mbls_seg::dataset::{SegmentationCollate, SegmentationFiles, Transformed};
 use mbls_seg::transform::JointTransform;
 use network::network;
 use source::{Loader, Segmentation};
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -39,8 +38,8 @@ use std::sync::Arc;
 pub(super) struct SegmentationFamily;
 
 impl TaskFamily for SegmentationFamily {
-    fn check(&self, suite: &Suite) -> Result<()> {
-        measure::check_schedules(&MEASURES, suite)
+    fn measures(&self) -> &'static dyn Measures {
+        &MEASURES
     }
 
     fn load<'a>(
@@ -51,14 +50,6 @@ impl TaskFamily for SegmentationFamily {
         _console: &Console,
     ) -> Result<Box<dyn Workload + 'a>> {
         Ok(Box::new(Segmentation::load(&suite.data, folder, selection.pairs())?))
-    }
-
-    fn columns(&self) -> Vec<Column> {
-        measure::columns(&MEASURES)
-    }
-
-    fn notes(&self, measures: &BTreeMap<String, f64>) -> Vec<String> {
-        measure::notes(&MEASURES, measures)
     }
 
     fn loss_report(&self, _suite: &Suite, loss: &LossEntry, cells: &[&Cell], out: &Path) -> Result<LossReport> {

@@ -6,7 +6,7 @@ use crate::cell::{CellPlan, Place};
 use crate::console::Console;
 use crate::data::{ClassCounts, Sizes};
 use crate::learning::Learning;
-use crate::measure;
+use crate::measure::Measures;
 use crate::options::Selection;
 use crate::results::Cell;
 use crate::spec::{LossEntry, Scale, SplitRule, Suite};
@@ -23,9 +23,8 @@ use mbls_nlp::embedding::{EmbeddingTable, GloveFile, Missing};
 use mbls_nlp::model::{Network, Options, TextClassifier, WordTable};
 use mbls_nlp::text::{PadConfig, Tokenizer, Vocabulary, WordTokenizer};
 use mbls_nn::{Dropout, ParamStore};
-use mbls_report::{Column, FurtherTable, LossReport};
+use mbls_report::{FurtherTable, LossReport};
 use source::TextSource;
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::marker::PhantomData;
@@ -39,8 +38,8 @@ const WORDS: &str = "embedding";
 pub(super) struct TextFamily;
 
 impl TaskFamily for TextFamily {
-    fn check(&self, suite: &Suite) -> Result<()> {
-        measure::check_schedules(&MEASURES, suite)
+    fn measures(&self) -> &'static dyn Measures {
+        &MEASURES
     }
 
     fn load<'a>(
@@ -51,14 +50,6 @@ impl TaskFamily for TextFamily {
         _console: &Console,
     ) -> Result<Box<dyn Workload + 'a>> {
         Ok(Box::new(Texts::load(suite, folder, selection.data.as_deref(), selection.on_error())?))
-    }
-
-    fn columns(&self) -> Vec<Column> {
-        measure::columns(&MEASURES)
-    }
-
-    fn notes(&self, measures: &BTreeMap<String, f64>) -> Vec<String> {
-        measure::notes(&MEASURES, measures)
     }
 
     fn loss_report(&self, suite: &Suite, loss: &LossEntry, cells: &[&Cell], out: &Path) -> Result<LossReport> {
