@@ -3,6 +3,7 @@
 //! A cell's folder is `<out>/<suite>/<model>/<loss>/seed-<n>`. It is finished when it has `result.json`, which is written last;
 //! until then the checkpoints say how far it has come.
 
+use crate::commit::commit;
 use crate::console::Console;
 use crate::data::Sizes;
 use crate::options::TrainingOptions;
@@ -20,6 +21,9 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+
+/// The folder of a cell that holds its trained network, to be used.
+pub(crate) const CLASSIFIER: &str = "classifier";
 
 /// A cell that is to be run.
 pub(crate) struct CellPlan<'a> {
@@ -182,6 +186,23 @@ impl CellPlan<'_> {
             trainer = trainer.with_observer(TensorBoard::new(place.folder.join("tensorboard")));
         }
         Ok(trainer.fit(task, train, validation)?.best.epoch)
+    }
+
+    /// Returns where the trained network comes from, for those who use it.
+    pub(crate) fn provenance(&self, best_epoch: usize, device: &Device) -> BTreeMap<String, String> {
+        let device = format!("{:?}", device.location()).to_lowercase();
+        [
+            ("suite", self.suite.name.clone()),
+            ("model", self.model.to_string()),
+            ("loss", format!("{}: {}", self.loss.title, self.loss.settings())),
+            ("seed", self.seed.to_string()),
+            ("epochs", self.scale.epochs.to_string()),
+            ("epoch", best_epoch.to_string()),
+            ("commit", commit()),
+            ("device", device),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
     }
 
     /// Writes what was measured; the cell is finished then.

@@ -6,21 +6,27 @@
 //! what is not finished and writes `results.json` and the report.
 
 mod cell;
+mod commit;
 mod console;
 mod data;
 mod device;
+mod export;
 mod jobs;
 mod learning;
 mod matrix;
 mod measure;
 mod options;
+mod predict;
 mod pretrained;
 mod report;
 mod results;
+mod run_folder;
 pub mod spec;
 mod statistics;
 mod tasks;
 mod workload;
 
+pub use export::ExportOptions;
 pub use matrix::run;
 pub use options::{Command, Options, Selection, TrainingOptions};
+pub use predict::PredictOptions;

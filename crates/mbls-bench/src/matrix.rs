@@ -1,11 +1,14 @@
 //! The matrix of suites, losses and seeds: runs what is not finished, then writes results and report.
 
 use crate::cell::{CellPlan, Place};
+use crate::commit::commit;
 use crate::console::Console;
 use crate::data::{self, Counted, Sizes};
 use crate::device::prepare;
+use crate::export;
 use crate::jobs;
 use crate::options::{Command, Selection};
+use crate::predict;
 use crate::pretrained::PretrainedFile;
 use crate::report::report;
 use crate::results::{Cell, DataSummary, Results, SCHEMA, write_json};
@@ -37,6 +40,8 @@ pub fn run(command: &Command) -> Result<()> {
     let (suites, selection) = match command {
         Command::Bench { suite, selection } => (vec![Suite::find(suite)?], selection),
         Command::BenchAll(selection) => (at_hand(selection)?, selection),
+        Command::Predict(options) => return predict::run(options),
+        Command::Export(options) => return export::run(options),
     };
     let runs = suites.into_iter().map(|suite| SuiteRun::new(suite, selection)).collect::<Result<Vec<_>>>()?;
     let (device, device_name) = selection.device.open()?;
@@ -235,19 +240,5 @@ fn lock(out: &Path) -> Result<File> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => bail!("{} is in use by another process", out.display()),
         Err(TryLockError::Error(e)) => Err(e).with_context(|| format!("cannot lock {}", path.display())),
-    }
-}
-
-/// The project's commit: results are worth little without it.
-fn commit() -> String {
-    let git = |arguments: &[&str]| {
-        let output =
-            std::process::Command::new("git").args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    match (git(&["rev-parse", "HEAD"]), git(&["status", "--porcelain", "--untracked-files=no"])) {
-        (Some(commit), Some(changes)) if changes.is_empty() => commit,
-        (Some(commit), _) => format!("{commit}-dirty"),
-        (None, _) => "unknown".to_owned(),
     }
 }

@@ -1,6 +1,8 @@
 //! The command line.
 
 use crate::device::DeviceChoice;
+use crate::export::ExportOptions;
+use crate::predict::PredictOptions;
 use crate::spec::{DEFAULT_PROFILE, ModelName, Precision};
 use clap::{Args, Parser, Subcommand};
 use mbls_io::OnError;
@@ -32,6 +34,10 @@ pub enum Command {
         #[command(flatten)]
         selection: Selection,
     },
+    /// Answer with the trained network of a finished run: classes of images or texts, masks of images.
+    Predict(PredictOptions),
+    /// Write the trained network of a finished run for PyTorch, with its classes, normalisation and temperature.
+    Export(ExportOptions),
 }
 
 /// Which part of the matrix, on what, and where results go.

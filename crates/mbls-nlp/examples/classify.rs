@@ -1,6 +1,7 @@
 //! Classifies texts with a saved classifier: `cargo run -p mbls-nlp --example classify -- FOLDER [TEXT...]`; one text from standard input where none is given.
 
 use candle_core::Device;
+use mbls_core::calibration::CalibratorRole;
 use mbls_nlp::classifier::CalibratedClassifier;
 use std::error::Error;
 use std::io::read_to_string;
@@ -13,12 +14,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     if texts.is_empty() {
         texts.push(read_to_string(std::io::stdin())?);
     }
-    for found in classifier.classify_all(&texts)? {
-        println!("{}, confidence {:.3}", found.name, found.confidence);
-        let confidence = format!("a confidence of {:.2} to {:.2}", found.bin.lower, found.bin.upper);
-        match found.bin.accuracy {
+    for found in classifier.classify_all(&texts, CalibratorRole::Temperature)? {
+        println!("{}, confidence {:.3}", found.answer.name, found.answer.confidence);
+        let confidence = format!("a confidence of {:.2} to {:.2}", found.answer.bin.lower, found.answer.bin.upper);
+        match found.answer.bin.accuracy {
             Some(accuracy) => {
-                println!("  of {} test texts with {confidence}, {:.1} % were right", found.bin.count, 100.0 * accuracy);
+                println!(
+                    "  of {} test texts with {confidence}, {:.1} % were right",
+                    found.answer.bin.count,
+                    100.0 * accuracy
+                );
             }
             None => println!("  no test text had {confidence}"),
         }

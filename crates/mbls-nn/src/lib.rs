@@ -44,6 +44,7 @@ pub mod optim;
 mod parallel;
 mod param_store;
 mod portable;
+pub mod saved_model;
 mod shape;
 mod state;
 mod wrapper;

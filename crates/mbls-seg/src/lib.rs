@@ -3,4 +3,7 @@
 pub mod dataset;
 pub mod metric;
 pub mod model;
+pub mod segmenter;
 pub mod transform;
+
+pub use segmenter::CalibratedSegmenter;

@@ -40,12 +40,21 @@ pub struct Oriented {
 ///
 /// As [`decode`].
 pub fn decode_oriented(path: &Path, max_bytes: u64, max_pixels: u64) -> Result<Oriented> {
-    let bytes = read_bounded(path, max_bytes)?;
+    decode_bytes(&read_bounded(path, max_bytes)?, path, max_pixels)
+}
+
+/// Returns the image in the content of a file as [`decode_oriented`] does; errors call the file `name`.
+///
+/// # Errors
+///
+/// As [`decode`], but for reading.
+pub fn decode_bytes(bytes: &[u8], name: impl AsRef<Path>, max_pixels: u64) -> Result<Oriented> {
+    let path = name.as_ref();
     if bytes.is_empty() {
         return Err(Error::format(path, "size", "at least 1 byte", 0));
     }
     // A decoder that panics is an image that does not decode.
-    let decoded = catch_unwind(AssertUnwindSafe(|| decode_bytes(&bytes, max_pixels)));
+    let decoded = catch_unwind(AssertUnwindSafe(|| oriented(bytes, max_pixels)));
     decoded.unwrap_or_else(|_| Err(Fault::damaged("the decoder panicked"))).map_err(|fault| fault.at(path))
 }
 
@@ -72,7 +81,7 @@ impl From<ImageError> for Fault {
     }
 }
 
-fn decode_bytes(bytes: &[u8], max_pixels: u64) -> Result<Oriented, Fault> {
+fn oriented(bytes: &[u8], max_pixels: u64) -> Result<Oriented, Fault> {
     let format = image::guess_format(bytes).map_err(|_| Fault {
         field: "content",
         expected: "a picture (BMP, GIF, JPEG, PNG, PNM, WebP)".into(),

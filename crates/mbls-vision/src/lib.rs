@@ -6,6 +6,7 @@
 mod augmented;
 #[cfg(feature = "candle-datasets")]
 pub mod candle_datasets;
+pub mod classifier;
 mod corrupted;
 pub mod dataset;
 mod decode;
@@ -18,8 +19,9 @@ mod source;
 pub mod transform;
 
 pub use augmented::AugmentedImages;
+pub use classifier::CalibratedClassifier;
 pub use corrupted::Corrupted;
-pub use decode::{Oriented, decode, decode_oriented};
+pub use decode::{Oriented, decode, decode_bytes, decode_oriented};
 pub use files::{FilesConfig, ImageFiles, OnError, Skipped};
 pub use image::{Image, ImageBatch, ImageCollate, Partner, Sample};
 pub use labelled::LabelledImages;

@@ -1,6 +1,6 @@
 //! The part of a recipe that is for images with one class each.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use mbls_vision::Mix;
 use mbls_vision::transform::ImageTransform;
 
@@ -28,6 +28,10 @@ impl ImageRecipe {
     pub(super) fn validate(&self) -> Result<()> {
         for (name, transforms) in [("transforms", &self.transforms), ("test_transforms", &self.test_transforms)] {
             transforms.iter().try_for_each(ImageTransform::validate).with_context(|| format!("recipe.{name}"))?;
+        }
+        // What is measured is what the saved classifier does again.
+        if let Some(random) = self.test_transforms.iter().find(|transform| transform.is_random()) {
+            bail!("recipe.test_transforms: {}: expected transforms of which nothing is random", random.kind());
         }
         match &self.mix {
             Some(mix) => mix.validate().context("recipe.mix"),

@@ -1,6 +1,6 @@
 //! The part of a recipe that is for images with masks.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use mbls_seg::transform::JointTransform;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,13 @@ impl SegmentationRecipe {
         for (name, transforms) in [("transforms", &self.transforms), ("test_transforms", &self.test_transforms)] {
             let all = transforms.iter().try_for_each(JointTransform::validate);
             all.with_context(|| format!("recipe.segmentation.{name}"))?;
+        }
+        // What is measured is what the saved segmenter does again.
+        if let Some(random) = self.test_transforms.iter().find(|transform| transform.is_random()) {
+            bail!(
+                "recipe.segmentation.test_transforms: {}: expected transforms of which nothing is random",
+                random.kind()
+            );
         }
         Ok(())
     }

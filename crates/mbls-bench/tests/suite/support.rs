@@ -1,5 +1,6 @@
 //! Runs the benchmark program as a user does, and compares what it leaves.
 
+use mbls_core::metric::{ClassificationMetrics, Metric, Predictions};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -71,4 +72,48 @@ pub(crate) fn tensors(out: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         }
     }
     found
+}
+
+/// Answers of the trained network of a run, as JSON objects.
+pub(crate) fn predict(run_folder: &Path, inputs: &[&str]) -> Vec<Value> {
+    let output = run(predicting(run_folder, &[inputs, &["--json"]].concat()));
+    let lines = String::from_utf8(output.stdout).expect("UTF-8");
+    lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+/// The command that asks the trained network of a run.
+pub(crate) fn predicting(run_folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = program(&["predict", run_folder.to_str().expect("UTF-8"), "--device", "cpu"]);
+    command.args(arguments);
+    command
+}
+
+/// The numbers of a JSON array.
+pub(crate) fn numbers(array: &Value) -> Vec<f64> {
+    array.as_array().expect("an array").iter().map(|number| number.as_f64().expect("a number")).collect()
+}
+
+/// Checks that answers to the test part of a run are those that it was measured by: the metrics of their logits have the bits
+/// of its result.
+pub(crate) fn check_test_metrics(answers: &[Value], labels: &[u32], cell: &Value) {
+    let classes = numbers(&answers[0]["logits"]).len();
+    let logits: Vec<f32> =
+        answers.iter().flat_map(|answer| numbers(&answer["logits"])).map(|logit| logit as f32).collect();
+    let temperature = cell["metrics"]["temperature"].as_f64().expect("a temperature");
+    for (temperature, names) in
+        [(1.0, ["accuracy", "nll", "ece"]), (temperature, ["accuracy", "nll_scaled", "ece_scaled"])]
+    {
+        let mut metrics = ClassificationMetrics::new(5).expect("bins");
+        let predictions = Predictions::from_logits_at(&logits, classes, labels, temperature).expect("predictions");
+        metrics.update(&predictions).expect("rows");
+        let report = metrics.value().expect("rows");
+        for (name, found) in names.iter().zip([report.accuracy, report.nll, report.ece]) {
+            assert_eq!(Some(found), cell["metrics"][name].as_f64(), "{name}");
+        }
+        if temperature != 1.0 {
+            for (row, answer) in answers.iter().enumerate() {
+                assert_eq!(predictions.probs(row), numbers(&answer["probabilities"]), "row {row}");
+            }
+        }
+    }
 }

@@ -5,6 +5,8 @@
 //! [`VectorScaling`], [`MatrixScaling`] and [`DirichletCalibration`]. Four are a [`BinaryCalibrator`], which [`Multiclass`]
 //! applies to several classes: [`PlattScaling`], [`BetaCalibration`], [`IsotonicRegression`] and [`HistogramBinning`].
 //!
+//! [`CalibrationRecord`] holds all that a trained network needs to answer with confidences that can be relied on.
+//!
 //! A fit has the same bits for any order of the rows, any number of threads and any machine: sums are exact, or taken over
 //! sorted rows in fixed chunks, and exponentials and logarithms are not those of the platform.
 //!
@@ -27,6 +29,7 @@ mod calibrator;
 mod fitted;
 mod linear;
 mod numeric;
+mod record;
 mod scores;
 mod spec;
 mod temperature;
@@ -38,6 +41,10 @@ pub use binary::{
 pub use calibrator::{Calibrator, Fit};
 pub use fitted::{FittedCalibrator, SavedCalibrator};
 pub use linear::{DirichletCalibration, MatrixScaling, Odir, VectorScaling};
+pub use record::{
+    Abstention, Assessment, CalibrationRecord, CalibratorChoice, CalibratorRole, Candidate, Classification,
+    OodDetector, OodThreshold, OodVerdict,
+};
 pub use scores::{ScoreKind, Scores};
 pub use spec::CalibratorSpec;
 pub use temperature::{GridObjective, TemperatureBound, TemperatureScaling};

@@ -110,6 +110,12 @@ impl Scores {
         self.clipped
     }
 
+    /// Some of the rows, in the order that is asked for.
+    pub(super) fn select(&self, rows: &[usize]) -> Self {
+        let values = rows.iter().flat_map(|&row| &self.values[row * self.classes..(row + 1) * self.classes]);
+        Self { kind: self.kind, classes: self.classes, values: values.copied().collect(), clipped: 0 }
+    }
+
     /// The numbers, `[rows, classes]`.
     pub(super) fn values(&self) -> &[f64] {
         &self.values

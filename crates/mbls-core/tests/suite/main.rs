@@ -9,6 +9,7 @@ mod calibration {
     mod optimum;
     mod properties;
     mod real;
+    mod record;
     mod saved;
     mod support;
     mod temperature;

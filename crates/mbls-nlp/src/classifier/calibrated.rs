@@ -1,141 +1,155 @@
 //! Networks that classify texts, with what calibrates them.
 
-use super::weights::{self, WORDS, other};
-use super::{Classification, ClassifierSettings};
-use crate::model::TextClassifier;
+use super::{ClassifierSettings, TextClassification};
+use crate::model::{Options, TextClassifier, WordTable};
 use crate::text::{Tokenizer, pad};
 use crate::{Error, Result};
-use candle_core::{DType, Device, Tensor};
-use candle_nn::ModuleT;
-use mbls_core::metric::{Metric, Reliability, ReliabilityBin};
+use candle_core::{Device, Tensor};
+use candle_nn::{ModuleT, VarBuilder};
+use mbls_core::calibration::CalibratorRole;
+use mbls_nn::saved_model::{self, Loaded, ModelSettings};
 use std::collections::BTreeMap;
+use std::path::Path;
 
-/// The most texts that are computed at once.
-const BATCH: usize = 32;
-/// The most numbers that a layer makes of a batch, unless one text takes more: 128 MiB.
-const BATCH_NUMBERS: usize = 1 << 25;
+/// The name of the word vectors.
+const WORDS: &str = "embedding.weight";
+/// The most numbers that a layer makes of a batch, unless one text takes more: 1 GiB.
+const BATCH_NUMBERS: usize = 1 << 28;
 
 /// A trained network that classifies texts, with what calibrates it and what test data say of its confidences.
 ///
 /// It computes in `f32`, whatever it was trained in; see [the module](super) for an example and for its files.
 #[derive(Debug)]
 pub struct CalibratedClassifier {
-    pub(super) settings: ClassifierSettings,
-    pub(super) tensors: BTreeMap<String, Tensor>,
+    settings: ClassifierSettings,
+    tensors: BTreeMap<String, Tensor>,
     model: TextClassifier,
     device: Device,
-    reliability: Reliability,
 }
 
 impl CalibratedClassifier {
-    /// A classifier of the word vectors `words`, `[V, D]`, and the tensors of a network by its names, as
-    /// [`ParamStore::state`](mbls_nn::ParamStore::state) gives them. `weights` may have the vectors too, as `embedding.weight`: `words` counts. All
-    /// are copied, so that further training changes nothing.
+    /// Makes a classifier of the word vectors `words`, `[V, D]`, and the tensors of a network by its names, as
+    /// [`ParamStore::state`](mbls_nn::ParamStore::state) gives them. `weights` may have the vectors too, as `embedding.weight`:
+    /// `words` counts. All are copied, so that further training changes nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not [valid](ClassifierSettings::validate), and for tensors that are missing, unexpected, of another shape,
-    /// or not finite.
+    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not [valid](ModelSettings::validate), and for tensors that
+    /// are missing, unexpected, of another shape, or not finite.
     pub fn new(
         settings: ClassifierSettings,
         words: &Tensor,
         weights: &BTreeMap<String, Tensor>,
         device: &Device,
     ) -> Result<Self> {
-        let own = |tensor: &Tensor| tensor.detach().to_dtype(DType::F32)?.to_device(device)?.copy();
-        let mut tensors = BTreeMap::from([(WORDS.to_owned(), own(words).map_err(other)?)]);
-        for (name, tensor) in weights.iter().filter(|(name, _)| *name != WORDS) {
-            tensors.insert(name.clone(), own(tensor).map_err(other)?);
-        }
         settings.validate()?;
-        Self::of_tensors(settings, tensors, device)
+        let mut tensors = weights.clone();
+        tensors.insert(WORDS.to_owned(), words.clone());
+        let tensors = saved_model::own(&tensors, device).map_err(of_network)?;
+        let model = saved_model::build(&tensors, device, |vb| build(&settings, vb)).map_err(of_network)?;
+        Ok(Self { settings, tensors, model, device: device.clone() })
     }
 
-    /// Of settings that are valid, and of tensors in `f32` on the device.
-    pub(super) fn of_tensors(
-        settings: ClassifierSettings,
-        tensors: BTreeMap<String, Tensor>,
-        device: &Device,
-    ) -> Result<Self> {
-        let model = weights::network(&settings, &tensors, device)?;
-        let reliability = settings.reliability.value();
-        let reliability = reliability.ok_or_else(|| Error::value("settings.reliability", "at least 1 text", 0))?;
-        Ok(Self { settings, tensors, model, device: device.clone(), reliability })
+    /// Writes it into `folder`, as [`saved_model::save`] says.
+    ///
+    /// # Errors
+    ///
+    /// Where a file cannot be written.
+    pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
+        saved_model::save(folder.as_ref(), &self.settings, &self.tensors).map_err(of_network)
     }
 
-    /// What it is besides its tensors.
+    /// Reads the classifier in `folder`, to compute on `device`.
+    ///
+    /// # Errors
+    ///
+    /// As [`saved_model::load`].
+    pub fn load(folder: impl AsRef<Path>, device: &Device) -> Result<Self> {
+        let Loaded { settings, tensors, model } =
+            saved_model::load(folder.as_ref(), device, build).map_err(of_network)?;
+        Ok(Self { settings, tensors, model, device: device.clone() })
+    }
+
+    /// Returns what it is besides its tensors.
     pub fn settings(&self) -> &ClassifierSettings {
         &self.settings
     }
 
-    /// What test data say of its confidences.
-    pub fn reliability(&self) -> &Reliability {
-        &self.reliability
+    /// Returns its tensors by name.
+    pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
+        &self.tensors
     }
 
     /// Classifies a text.
     ///
     /// Words that it does not know are left out, as in training. A text of no known word is classified on padding alone, and
-    /// [`known_words`](Classification::known_words) is 0.
+    /// [`known_words`](TextClassification::known_words) is 0.
     ///
     /// # Errors
     ///
     /// What the device reports; [`Error::Other`] where the logits are not finite.
-    pub fn classify(&self, text: &str) -> Result<Classification> {
-        Ok(self.classify_batch(&[text])?.remove(0))
+    pub fn classify(&self, text: &str) -> Result<TextClassification> {
+        Ok(self.classify_batch(&[text], CalibratorRole::Temperature)?.remove(0))
     }
 
-    /// Classifies texts, in their order; as [`classify`](Self::classify), but for rounding, with up to 32 of them computed at once.
+    /// Classifies texts, in their order; as [`classify`](Self::classify), but for rounding, as many at once as
+    /// [`batch`](ClassifierSettings::batch) says, and with either of the [record's](mbls_core::calibration::CalibrationRecord) calibrators.
     ///
     /// # Errors
     ///
     /// Those of [`classify`](Self::classify).
-    pub fn classify_all<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Vec<Classification>> {
+    pub fn classify_all<T: AsRef<str> + Sync>(
+        &self,
+        texts: &[T],
+        role: CalibratorRole,
+    ) -> Result<Vec<TextClassification>> {
         let numbers = self.settings.length.saturating_mul(self.settings.network.widest());
-        let batch = (BATCH_NUMBERS / numbers).clamp(1, BATCH);
+        let batch = (BATCH_NUMBERS / numbers).clamp(1, self.settings.batch);
         let mut all = Vec::with_capacity(texts.len());
         for texts in texts.chunks(batch) {
-            all.extend(self.classify_batch(texts)?);
+            all.extend(self.classify_batch(texts, role)?);
         }
         Ok(all)
     }
 
-    fn classify_batch<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Vec<Classification>> {
-        let ClassifierSettings { classes, tokenizer, length, calibration, .. } = &self.settings;
+    fn classify_batch<T: AsRef<str> + Sync>(
+        &self,
+        texts: &[T],
+        role: CalibratorRole,
+    ) -> Result<Vec<TextClassification>> {
+        let ClassifierSettings { tokenizer, length, record, .. } = &self.settings;
         let ids = tokenizer.encode_all(texts)?;
         let mut rows = vec![0; texts.len() * length];
         for (row, ids) in rows.chunks_exact_mut(*length).zip(&ids) {
             pad(ids, tokenizer.padding(), row);
         }
-        let logits = self.logits(rows, texts.len()).map_err(other)?;
-        // The probabilities are computed as those that the bins were counted from.
-        let rows = calibration.apply_unlabelled(&logits, classes.len()).map_err(|e| Error::Other(e.into()))?;
-        let one = |(row, (text, ids)): (usize, (&T, &Vec<u32>))| {
-            let (class, confidence) = (rows.predicted(row) as usize, rows.confidence(row));
+        let logits = self.logits(rows, texts.len()).map_err(|e| Error::Other(e.into()))?;
+        let answers = record.classify(&logits, role).map_err(|e| Error::Other(e.into()))?;
+        let with_words = |((text, ids), answer): ((&T, &Vec<u32>), _)| {
             let mut words = 0;
             tokenizer.rule().each(text.as_ref(), |_| words += 1);
-            Classification {
-                class,
-                name: classes[class].clone(),
-                confidence,
-                probabilities: rows.probs(row).to_vec(),
-                bin: self.bin(confidence).clone(),
-                words,
-                known_words: ids.len(),
-            }
+            TextClassification { answer, words, known_words: ids.len() }
         };
-        Ok(texts.iter().zip(&ids).enumerate().map(one).collect())
+        Ok(texts.iter().zip(&ids).zip(answers).map(with_words).collect())
     }
 
     fn logits(&self, rows: Vec<u32>, texts: usize) -> candle_core::Result<Vec<f32>> {
         let rows = Tensor::from_vec(rows, (texts, self.settings.length), &self.device)?;
         self.model.forward_t(&rows, false)?.flatten_all()?.to_vec1()
     }
+}
 
-    /// The bin of a confidence: bins are open below and closed above.
-    fn bin(&self, confidence: f64) -> &ReliabilityBin {
-        let bins = &self.reliability.bins;
-        // There is at least one bin, and the last ends at 1.
-        &bins[bins.partition_point(|bin| bin.upper < confidence).min(bins.len() - 1)]
+fn build(settings: &ClassifierSettings, vb: VarBuilder) -> mbls_nn::Result<TextClassifier> {
+    let words = vb.get((settings.tokenizer.ids(), settings.network.dim()), WORDS)?;
+    let words = WordTable::frozen(&words)
+        .map_err(|e| mbls_io::Error::value(format!("tensor {WORDS:?}"), "a table of word vectors", e))?;
+    Ok(TextClassifier::new(words, settings.network.clone().build(Options::default(), vb)?))
+}
+
+/// What is wrong with a network or its files.
+fn of_network(error: mbls_nn::Error) -> Error {
+    match error {
+        mbls_nn::Error::File(error) => Error::Input(error),
+        other => Error::Other(other.into()),
     }
 }

@@ -8,14 +8,15 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
-/// Reads text and label of every line that is not blank.
+/// Reads text and label of every line that is not blank; without a `label` the texts alone.
 ///
 /// Lines end with LF or CRLF. A line cannot be decoded where it is not UTF-8, or where nothing but half of
 /// a surrogate pair (`\ud83d`) keeps it from being JSON.
 pub(super) fn read(
     path: &Path,
     content: &[u8],
-    [text, label]: [&str; 2],
+    text: &str,
+    label: Option<&str>,
     on_error: OnError,
 ) -> Result<(Vec<String>, Vec<Label>, Reading)> {
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
@@ -26,7 +27,7 @@ pub(super) fn read(
             reading.blank += 1;
             continue;
         }
-        let object = match object(bytes, [text, label]) {
+        let object = match object(bytes, [text, label.unwrap_or(text)]) {
             Ok(object) => object,
             Err(Wrong::Undecodable(reason)) if on_error == OnError::Skip => {
                 reading.left_out.count(line, format!("{reason} instead of text in UTF-8"));
@@ -51,6 +52,11 @@ pub(super) fn read(
         let Some(Value::String(content)) = object.text else {
             return Err(wrong(text, "a text", object.text.as_ref()));
         };
+        reading.records += 1;
+        let Some(label) = label else {
+            texts.push(content);
+            continue;
+        };
         let (written, name) = match &object.label {
             Some(Value::String(name)) => (Written::Text, name.trim().to_owned()),
             Some(Value::Bool(value)) => (Written::Boolean, value.to_string()),
@@ -63,7 +69,6 @@ pub(super) fn read(
         }
         texts.push(content);
         labels.push(Label { text: name, line, written });
-        reading.records += 1;
     }
     Ok((texts, labels, reading))
 }

@@ -84,34 +84,67 @@ pub fn load(
     on_error: OnError,
 ) -> Result<LabelledFile> {
     let path = path.as_ref();
-    let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let (stem, packed) = name.strip_suffix(".gz").map_or((name.as_str(), false), |stem| (stem, true));
-    let format = match (config.format, stem.rsplit_once('.').map(|(_, ending)| ending)) {
-        (Some(format), _) => format,
-        (None, Some("csv")) => Format::Csv,
-        (None, Some("tsv")) => Format::Tsv,
-        (None, Some("jsonl" | "ndjson")) => Format::JsonLines,
-        (None, _) => return Err(Error::format(path, "ending", ".csv, .tsv, .jsonl or .ndjson, or a format", name)),
-    };
-    let (bytes, ignored_bytes) =
-        if packed { gzip::read(path, MAX_BYTES, on_error)? } else { (read_bounded(path, MAX_BYTES)?, 0) };
-    let (texts, labels, mut reading) = match (format, config.quoting) {
-        (Format::Csv, quoting) => separated(path, &bytes, b',', quoting.unwrap_or(Quoting::Double), config, on_error)?,
-        (Format::Tsv, quoting) => separated(path, &bytes, b'\t', quoting.unwrap_or(Quoting::None), config, on_error)?,
-        (Format::JsonLines, None) => json_lines::read(path, &bytes, [&config.text, &config.label], on_error)?,
-        (Format::JsonLines, Some(quoting)) => {
-            return Err(Error::value("quoting", "none given for JSON lines", format!("{quoting:?}").to_lowercase()));
-        }
-    };
-    reading.ignored_bytes = ignored_bytes;
-    if texts.is_empty() {
-        return Err(Error::format(path, "number of texts", "at least 1", format!("0: {reading}")));
-    }
+    let Content { texts, labels, mut reading } = Content::read(path, config, Some(&config.label), on_error)?;
     let column = LabelColumn { path, name: &config.label, labels: &labels, items: "texts" };
     let classes = column.classes(classes, config.labels)?;
     reading.labels = Some(classes.reading);
     let texts = LabelledTexts::new(path.display().to_string(), texts, classes.labels, classes.names)?;
     Ok(LabelledFile { texts, reading })
+}
+
+/// Reads the texts of a file that need have no labels, in its order; otherwise as [`load`]. The column of labels is not looked
+/// at.
+///
+/// # Errors
+///
+/// As [`load`], but for labels.
+pub fn texts(path: impl AsRef<Path>, config: &LabelledFileConfig, on_error: OnError) -> Result<(Vec<String>, Reading)> {
+    let Content { texts, reading, .. } = Content::read(path.as_ref(), config, None, on_error)?;
+    Ok((texts, reading))
+}
+
+/// What a file holds: texts and, where a column of them is asked for, a label for each.
+struct Content {
+    texts: Vec<String>,
+    labels: Vec<Label>,
+    reading: Reading,
+}
+
+impl Content {
+    fn read(path: &Path, config: &LabelledFileConfig, label: Option<&str>, on_error: OnError) -> Result<Self> {
+        let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let (stem, packed) = name.strip_suffix(".gz").map_or((name.as_str(), false), |stem| (stem, true));
+        let format = match (config.format, stem.rsplit_once('.').map(|(_, ending)| ending)) {
+            (Some(format), _) => format,
+            (None, Some("csv")) => Format::Csv,
+            (None, Some("tsv")) => Format::Tsv,
+            (None, Some("jsonl" | "ndjson")) => Format::JsonLines,
+            (None, _) => return Err(Error::format(path, "ending", ".csv, .tsv, .jsonl or .ndjson, or a format", name)),
+        };
+        let (bytes, ignored_bytes) =
+            if packed { gzip::read(path, MAX_BYTES, on_error)? } else { (read_bounded(path, MAX_BYTES)?, 0) };
+        let (texts, labels, mut reading) = match (format, config.quoting) {
+            (Format::Csv, quoting) => {
+                separated(path, &bytes, b',', quoting.unwrap_or(Quoting::Double), &config.text, label, on_error)?
+            }
+            (Format::Tsv, quoting) => {
+                separated(path, &bytes, b'\t', quoting.unwrap_or(Quoting::None), &config.text, label, on_error)?
+            }
+            (Format::JsonLines, None) => json_lines::read(path, &bytes, &config.text, label, on_error)?,
+            (Format::JsonLines, Some(quoting)) => {
+                return Err(Error::value(
+                    "quoting",
+                    "none given for JSON lines",
+                    format!("{quoting:?}").to_lowercase(),
+                ));
+            }
+        };
+        reading.ignored_bytes = ignored_bytes;
+        if texts.is_empty() {
+            return Err(Error::format(path, "number of texts", "at least 1", format!("0: {reading}")));
+        }
+        Ok(Self { texts, labels, reading })
+    }
 }
 
 /// Reads a class list: one name in each line.
@@ -128,15 +161,18 @@ fn separated(
     content: &[u8],
     delimiter: u8,
     quoting: Quoting,
-    config: &LabelledFileConfig,
+    text: &str,
+    label: Option<&str>,
     on_error: OnError,
 ) -> Result<(Vec<String>, Vec<Label>, Reading)> {
     let mut records = Delimited::new(path, content, delimiter, quoting, on_error)?;
-    let (text, label) = (records.column(&config.text)?, records.column(&config.label)?);
+    let (text, label) = (records.column(text)?, label.map(|label| records.column(label)).transpose()?);
     let (mut texts, mut labels) = (Vec::new(), Vec::new());
     while let Some(record) = records.next_record()? {
         texts.push(record.field(text).to_owned());
-        labels.push(records.label(&record, label)?);
+        if let Some(label) = label {
+            labels.push(records.label(&record, label)?);
+        }
     }
     Ok((texts, labels, records.finish()))
 }

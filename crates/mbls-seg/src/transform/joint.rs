@@ -88,6 +88,18 @@ impl JointTransform {
         }
     }
 
+    /// Whether its result depends on the seed.
+    pub fn is_random(&self) -> bool {
+        match self {
+            Self::LongestSide(_) | Self::Pad(_) => false,
+            Self::RandomCrop(_)
+            | Self::HorizontalFlip(_)
+            | Self::BrightnessContrast(_)
+            | Self::HueSaturationValue(_)
+            | Self::ScaleJitter(_) => true,
+        }
+    }
+
     fn step(&self) -> &dyn Step {
         match self {
             Self::LongestSide(step) => step,

@@ -19,3 +19,4 @@ mod joint_transforms;
 mod metrics;
 mod models;
 mod real_data;
+mod segmenter;

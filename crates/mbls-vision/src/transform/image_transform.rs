@@ -70,6 +70,18 @@ impl ImageTransform {
         }
     }
 
+    /// Whether its result depends on the seed.
+    pub fn is_random(&self) -> bool {
+        match self {
+            Self::Resize(_) | Self::CenterCrop(_) | Self::Pad(_) => false,
+            Self::RandomCrop(_)
+            | Self::HorizontalFlip(_)
+            | Self::VerticalFlip(_)
+            | Self::RandomResizedCrop(_)
+            | Self::ColourJitter(_) => true,
+        }
+    }
+
     fn step(&self) -> &dyn Step {
         match self {
             Self::Resize(step) => step,

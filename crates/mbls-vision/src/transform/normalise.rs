@@ -1,6 +1,7 @@
 //! Normalisation per channel.
 
 use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
 
 /// Subtracts a mean from each channel and divides by a standard deviation: `x' = (x - mean) / std`, `x` scaled to 0..1.
 ///
@@ -12,10 +13,32 @@ use crate::{Error, Result};
 /// assert_eq!(pixels, [0.0, 1.0]);
 /// # Ok::<(), mbls_vision::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Saved", into = "Saved")]
 pub struct Normalise {
     mean: Vec<f32>,
     std: Vec<f32>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Saved {
+    mean: Vec<f32>,
+    std: Vec<f32>,
+}
+
+impl TryFrom<Saved> for Normalise {
+    type Error = Error;
+
+    fn try_from(Saved { mean, std }: Saved) -> Result<Self> {
+        Self::new(mean, std)
+    }
+}
+
+impl From<Normalise> for Saved {
+    fn from(Normalise { mean, std }: Normalise) -> Self {
+        Self { mean, std }
+    }
 }
 
 impl Normalise {
@@ -83,6 +106,16 @@ impl Normalise {
     /// Returns how many channels there are means and deviations for.
     pub fn channels(&self) -> usize {
         self.mean.len()
+    }
+
+    /// Returns the mean of each channel.
+    pub fn mean(&self) -> &[f32] {
+        &self.mean
+    }
+
+    /// Returns the standard deviation of each channel.
+    pub fn std(&self) -> &[f32] {
+        &self.std
     }
 
     /// Normalises one image, channel by channel, or several images of one channel.

@@ -4,6 +4,7 @@
 
 #[cfg(feature = "candle-datasets")]
 mod candle_datasets;
+mod classifier;
 mod datasets;
 mod files;
 /// The networks against the published code and torchvision: keys of their state, outputs, and training continued from checkpoints.

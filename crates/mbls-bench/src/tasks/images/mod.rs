@@ -6,7 +6,7 @@ mod shift_tables;
 mod source;
 mod splits;
 
-use crate::cell::{self, CellPlan, Place};
+use crate::cell::{self, CLASSIFIER, CellPlan, Place};
 use crate::console::Console;
 use crate::data::{ClassCounts, Sizes};
 use crate::measure::Measures;
@@ -18,8 +18,9 @@ use crate::workload::{TaskFamily, Workload};
 use anyhow::{Context, Result};
 use mbls_data::{Batches, Order, Seed};
 use mbls_report::{FurtherTable, LossReport};
+use mbls_vision::classifier::{CalibratedClassifier, ClassifierSettings};
 use mbls_vision::{ImageBatch, ImageCollate, Mixed};
-use network::network;
+use network::{network, sample_shape};
 use shift::ShiftSource;
 use source::Source;
 use std::path::Path;
@@ -121,6 +122,18 @@ fn train(plan: &CellPlan, source: &Source, place: Place) -> Result<Cell> {
     let best_epoch = plan.train(place, &store, &mut task, &*train, &validation)?;
 
     let predictions = SavedPredictions { validation: predict(&task, &validation)?, test: predict(&task, &test)? };
-    let (measured, _) = evaluate(plan, place, &predictions)?;
+    let (measured, record) = evaluate(plan, place, &predictions, source.class_names())?;
+    let settings = ClassifierSettings {
+        model: plan.model.to_string(),
+        shape: sample_shape(plan, &splits.test)?,
+        transforms: recipe.test_transforms.clone(),
+        normalisation: plan.suite.data.normalisation().context("a data set of texts has no images")?,
+        full_scale: splits.test.images().full_scale(),
+        batch: plan.suite.recipe.batch_size,
+        record,
+        provenance: plan.provenance(best_epoch, place.device),
+    };
+    // Before the result, which says that the cell is finished.
+    CalibratedClassifier::new(settings, &store.state(), place.device)?.save(place.folder.join(CLASSIFIER))?;
     plan.finish(place, best_epoch, measured)
 }

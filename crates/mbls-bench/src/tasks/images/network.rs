@@ -24,9 +24,7 @@ pub(super) fn network(
     device: &Device,
 ) -> Result<(ParamStore, &'static str, ClassificationTask<ImageBatch>)> {
     let (seed, recipe) = (Seed(plan.seed), &plan.suite.recipe);
-    let shape = data.sample_shape().with_context(|| {
-        format!("in {}: the images have several sizes, and recipe.test_transforms leave them", plan.suite.origin)
-    })?;
+    let shape = sample_shape(plan, data)?;
     let store = ParamStore::new(seed.derive("parameters").0, recipe.precision.dtype(), device);
     let dropout = recipe.dropout.map(|p| Dropout::new(p, seed.derive("dropout").0)).transpose()?;
     let network = plan.model.classifier()?.network(classes, shape)?;
@@ -36,4 +34,15 @@ pub(super) fn network(
     let metrics = ClassificationMetrics::new(recipe.bins)?;
     let (dtype, device) = (recipe.precision.dtype(), device.clone());
     Ok((store, head, ClassificationTask { model, learning, dtype, device, metrics, batch: PhantomData }))
+}
+
+/// Returns channels, height and width of all images of `data`.
+///
+/// # Errors
+///
+/// Images that come in several sizes.
+pub(super) fn sample_shape(plan: &CellPlan, data: &AugmentedImages) -> Result<[usize; 3]> {
+    data.sample_shape().with_context(|| {
+        format!("in {}: the images have several sizes, and recipe.test_transforms leave them", plan.suite.origin)
+    })
 }

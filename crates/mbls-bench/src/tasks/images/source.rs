@@ -189,6 +189,14 @@ impl Source {
         self.train.images.classes()
     }
 
+    /// Returns the names of the classes; their numbers where the data set has no names.
+    pub(super) fn class_names(&self) -> Vec<String> {
+        match self.train.images.class_names() {
+            [] => (0..self.classes()).map(|class| class.to_string()).collect(),
+            names => names.to_vec(),
+        }
+    }
+
     /// A number that changes with any pixel or label, or where images are in files of their own with any path, size or label, to tell
     /// data sets apart.
     pub(super) fn digest(&self) -> u64 {

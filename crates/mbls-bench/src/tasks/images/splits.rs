@@ -80,10 +80,7 @@ impl Source {
         sizes: Sizes,
         seed: Seed,
     ) -> Result<ClassCounts> {
-        let classes = self.classes();
-        let named = self.train.images.class_names();
-        let names =
-            if named.is_empty() { (0..classes).map(|class| class.to_string()).collect() } else { named.to_vec() };
+        let names = self.class_names();
         let [train, validation, test] = self.parts(spec, rule, sizes, seed)?.map(|part| {
             let classes = part.images.class_counts(&part.indices)?;
             anyhow::Ok(PartCounts { classes, void: 0 })

@@ -5,10 +5,10 @@ use super::predictions::{LabelledLogits, SavedPredictions};
 use crate::cell::{CellPlan, Measured, Place};
 use crate::measure;
 use anyhow::Result;
-use mbls_core::calibration::TemperatureScaling;
+use mbls_core::calibration::CalibrationRecord;
 
-/// Saves and measures the predictions of a trained network; returns the temperature too, which is fitted to those of the
-/// validation part.
+/// Saves and measures the predictions of a trained network; returns too what calibrates it and what the test part says of its
+/// confidences. Calibrators are fitted to the predictions of the validation part.
 ///
 /// # Errors
 ///
@@ -17,14 +17,18 @@ pub(crate) fn evaluate(
     plan: &CellPlan,
     place: Place,
     saved: &SavedPredictions,
-) -> Result<(Measured, TemperatureScaling)> {
+    class_names: Vec<String>,
+) -> Result<(Measured, CalibrationRecord)> {
     saved.save(&place.folder.join("predictions.safetensors"))?;
-    let temperature = saved.fit_temperature()?;
+    let bins = plan.suite.recipe.bins;
+    let LabelledLogits { logits, labels, .. } = &saved.validation;
+    let mut record = CalibrationRecord::fit(class_names, logits, labels, bins)?;
+    record.assess(&saved.test.logits, &saved.test.labels)?;
     let measured = |split: &LabelledLogits| -> Result<_> {
-        let scaled = Scaled::of(&split.scaled(&temperature)?, &temperature, plan.suite.recipe.bins)?;
-        Ok(measure::finished(&MEASURES, &scaled))
+        let temperature = record.temperature();
+        Ok(measure::finished(&MEASURES, &Scaled::of(&split.scaled(temperature)?, temperature, bins)?))
     };
     let (test, validation) = (measured(&saved.test)?, measured(&saved.validation)?);
     let headline = measure::headline(&MEASURES, &test);
-    Ok((Measured { n: saved.test.labels.len() as u64, test, validation, headline }, temperature))
+    Ok((Measured { n: saved.test.labels.len() as u64, test, validation, headline }, record))
 }

@@ -1,7 +1,7 @@
 //! A trained network measured on images with masks, without keeping logits.
 
 use super::evaluation::Evaluation;
-use super::host_batch::HostBatch;
+use super::host_batch::{HostBatch, PixelRows};
 use super::pictures::{BatchResult, PictureResult};
 use super::source::Loader;
 use super::task::SegmentationTask;
@@ -86,7 +86,8 @@ impl Measuring {
     }
 }
 
-/// Measures a network before and after temperature scaling; draws maps of the first images into a folder where names are given.
+/// Measures a network before and after temperature scaling; draws maps of the first images into a folder where names are given,
+/// and shows the pixels of each image to `also`.
 ///
 /// # Errors
 ///
@@ -97,6 +98,7 @@ pub(super) fn evaluate(
     temperature: &TemperatureScaling,
     bins: usize,
     maps: Option<(&Path, &[String])>,
+    mut also: impl FnMut(PixelRows) -> Result<()>,
 ) -> Result<Evaluation> {
     let (temperature, temperature_bound) = (temperature.temperature(), temperature.bound());
     let mut before = Measuring::new(task.classes, bins, 1.0)?;
@@ -109,6 +111,7 @@ pub(super) fn evaluate(
     predict(task, pictures, |predicted| -> Result<()> {
         let batch = HostBatch::of(predicted)?;
         draw(batch.pictures(), maps)?;
+        batch.rows().try_for_each(&mut also)?;
         let added = before.add(batch.pictures())?;
         confusions.extend(added.confusions);
         match (added.published, after.add(batch.pictures())?.published) {

@@ -14,7 +14,7 @@ mod task;
 
 pub(super) use measures::MEASURES;
 
-use crate::cell::{CellPlan, Measured, Place};
+use crate::cell::{CLASSIFIER, CellPlan, Measured, Place};
 use crate::console::Console;
 use crate::data::{ClassCounts, Sizes};
 use crate::measure::{self, Measures};
@@ -25,9 +25,11 @@ use crate::workload::{TaskFamily, Workload};
 use anyhow::{Context, Result};
 use evaluate::evaluate;
 use evaluation::EvaluationFile;
+use host_batch::PixelRows;
 use mbls_data::{Order, Seed, Subset};
 use mbls_report::{FurtherTable, LossReport};
 use mbls_seg::dataset::{SegmentationCollate, SegmentationFiles, Transformed};
+use mbls_seg::segmenter::{CalibratedSegmenter, ImageScores, SegmenterSettings};
 use mbls_seg::transform::JointTransform;
 use network::network;
 use source::{Loader, Segmentation};
@@ -99,11 +101,15 @@ impl Workload for Segmentation {
 
         let bins = plan.suite.recipe.bins;
         let pixels = pixels::sample(&task, &validation, seed.derive("temperature"))?;
-        let temperature = pixels.temperature()?;
-        let validated = evaluate(&task, &validation, &temperature, bins, None)?;
+        let mut record = pixels.record(self.classes().names().to_vec(), bins)?;
+        let temperature = *record.temperature();
+        let mut scores = ImageScores::new(self.classes().len());
+        let validated = evaluate(&task, &validation, &temperature, bins, None, |rows| Ok(scores.push(&rows.logits)?))?;
+        record = record.with_ood(scores.thresholds()?);
         let maps = place.folder.join("maps");
-        let tested =
-            evaluate(&task, &test, &temperature, bins, Some((&maps, &names[..settings.maps.min(names.len())])))?;
+        let maps = Some((maps.as_path(), &names[..settings.maps.min(names.len())]));
+        let assess = |rows: PixelRows| Ok(record.assess(&rows.logits, &rows.labels)?);
+        let tested = evaluate(&task, &test, &temperature, bins, maps, assess)?;
         let test = measure::finished(&MEASURES, &tested);
         let measured = Measured {
             n: tested.before.pictures,
@@ -113,6 +119,17 @@ impl Workload for Segmentation {
         };
         let file = EvaluationFile::new(self.classes().names().to_vec(), names, tested);
         write_json(&place.folder.join("evaluation.json"), &file)?;
+        let settings = SegmenterSettings {
+            model: plan.model.to_string(),
+            values: self.classes().values(),
+            transforms: settings.test_transforms.clone(),
+            normalisation,
+            batch: plan.suite.recipe.batch_size,
+            record,
+            provenance: plan.provenance(best_epoch, place.device),
+        };
+        // Before the result, which says that the cell is finished.
+        CalibratedSegmenter::new(settings, &store.state(), place.device)?.save(place.folder.join(CLASSIFIER))?;
         plan.finish(place, best_epoch, measured)
     }
 }

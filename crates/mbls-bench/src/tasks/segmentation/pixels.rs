@@ -4,7 +4,7 @@ use super::host_batch::HostBatch;
 use super::source::Loader;
 use super::task::SegmentationTask;
 use anyhow::{Context, Result};
-use mbls_core::calibration::TemperatureScaling;
+use mbls_core::calibration::CalibrationRecord;
 use mbls_data::Seed;
 use mbls_seg::dataset::VOID;
 use mbls_train::predict;
@@ -17,7 +17,6 @@ const MOST: usize = 1 << 18;
 #[derive(Debug, Default)]
 pub(super) struct PixelSample {
     logits: Vec<f32>,
-    classes: usize,
     labels: Vec<u32>,
 }
 
@@ -28,7 +27,7 @@ pub(super) struct PixelSample {
 /// Images that cannot be read.
 pub(super) fn sample(task: &SegmentationTask, pictures: &Loader, seed: Seed) -> Result<PixelSample> {
     let each = (MOST / pictures.dataset().dataset().indices().len().max(1)).max(1);
-    let mut sample = PixelSample { classes: task.classes, ..PixelSample::default() };
+    let mut sample = PixelSample::default();
     predict(task, pictures, |predicted| -> Result<()> {
         let batch = HostBatch::of(predicted)?;
         let [pictures, classes, height, width] = batch.pictures().shape;
@@ -54,14 +53,14 @@ impl PixelSample {
         }
     }
 
-    /// The temperature with the lowest NLL on the sample.
+    /// Fits what calibrates the network to the sample.
     ///
     /// # Errors
     ///
     /// A sample of no pixels, logits that are not finite.
-    pub(super) fn temperature(&self) -> Result<TemperatureScaling> {
-        TemperatureScaling::fit_logits(&self.logits, self.classes, &self.labels)
-            .context("cannot fit a temperature on the pixels of the validation images")
+    pub(super) fn record(&self, class_names: Vec<String>, bins: usize) -> Result<CalibrationRecord> {
+        CalibrationRecord::fit(class_names, &self.logits, &self.labels, bins)
+            .context("cannot fit a calibrator to the pixels of the validation images")
     }
 }
 
@@ -74,7 +73,7 @@ mod tests {
         // Two classes, six pixels; a logit tells its class and pixel.
         let logits: Vec<f32> = (0..12).map(|i| i as f32).collect();
         let labels = [0, 255, 1, 1, 255, 0];
-        let mut sample = PixelSample { classes: 2, ..PixelSample::default() };
+        let mut sample = PixelSample::default();
         sample.add(&logits, &labels, 3, Seed(1));
         assert_eq!((sample.labels.len(), sample.logits.len()), (3, 6));
         for (row, &label) in sample.logits.chunks(2).zip(&sample.labels) {
@@ -82,14 +81,14 @@ mod tests {
             assert_eq!((row[1], label), ((pixel + 6) as f32, labels[pixel]));
             assert_ne!(label, 255);
         }
-        let mut other = PixelSample { classes: 2, ..PixelSample::default() };
+        let mut other = PixelSample::default();
         (0..20).for_each(|seed| other.add(&logits, &labels, 1, Seed(seed)));
         let mut pixels: Vec<usize> = other.logits.chunks(2).map(|row| row[0] as usize).collect();
         pixels.sort_unstable();
         pixels.dedup();
         assert_eq!(pixels, [0, 2, 3, 5]);
         // A image that has fewer gives all it has; one of void gives none.
-        let mut all = PixelSample { classes: 2, ..PixelSample::default() };
+        let mut all = PixelSample::default();
         all.add(&logits, &labels, 100, Seed(0));
         all.add(&logits, &[255; 6], 100, Seed(0));
         assert_eq!(all.labels, [0, 1, 1, 0]);

@@ -2,7 +2,7 @@
 
 mod source;
 
-use crate::cell::{CellPlan, Place};
+use crate::cell::{CLASSIFIER, CellPlan, Place};
 use crate::console::Console;
 use crate::data::{ClassCounts, Sizes};
 use crate::learning::Learning;
@@ -14,7 +14,7 @@ use crate::tasks::labelled::{self, ClassificationTask, MEASURES, SavedPrediction
 use crate::workload::{TaskFamily, Workload};
 use anyhow::{Context, Result};
 use candle_core::Device;
-use mbls_core::metric::{ClassificationMetrics, Metric, ReliabilityBins};
+use mbls_core::metric::ClassificationMetrics;
 use mbls_data::{Order, Seed, Subset};
 use mbls_io::{Fingerprint, OnError};
 use mbls_nlp::classifier::{CalibratedClassifier, ClassifierSettings};
@@ -192,21 +192,18 @@ impl Workload for Texts {
         let Built { store, mut task, words, shape } = self.network(plan, &tokenizer, place.device)?;
         let best_epoch = plan.train(place, &store, &mut task, &train, &validation)?;
         let predictions = SavedPredictions { validation: predict(&task, &validation)?, test: predict(&task, &test)? };
-        let (measured, calibration) = evaluate(plan, place, &predictions)?;
-        let [_, test] = predictions.test.scaled(&calibration)?;
-        let mut reliability = ReliabilityBins::new(plan.suite.recipe.bins)?;
-        reliability.update(&test)?;
+        let (measured, record) = evaluate(plan, place, &predictions, texts.class_names().to_vec())?;
         let settings = ClassifierSettings {
             network: shape,
-            classes: texts.class_names().to_vec(),
             tokenizer,
             length: settings.length,
-            calibration,
-            reliability,
+            batch: plan.suite.recipe.batch_size,
+            record,
+            provenance: plan.provenance(best_epoch, place.device),
         };
         // Before the result, which says that the cell is finished.
         CalibratedClassifier::new(settings, words.vectors(), &store.state(), place.device)?
-            .save(place.folder.join("classifier"))?;
+            .save(place.folder.join(CLASSIFIER))?;
         plan.finish(place, best_epoch, measured)
     }
 }

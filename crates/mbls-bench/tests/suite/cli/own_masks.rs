@@ -1,6 +1,12 @@
 //! Pictures with masks of somebody's own, from files to report: split, transformed, trained, measured, drawn.
 
-use crate::support::{fail, kill_after, program, results, run, tensors, text};
+use crate::support::{fail, kill_after, predict, predicting, program, results, run, tensors, text};
+use candle_core::Device;
+use mbls_core::metric::Metric;
+use mbls_seg::CalibratedSegmenter;
+use mbls_seg::dataset::decode_mask;
+use mbls_seg::metric::{Pictures, SegmentationMetrics, SegmentationSettings};
+use mbls_vision::decode;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -291,4 +297,68 @@ fn what_does_not_fit_is_named() {
     std::fs::remove_file(data.join("classes.txt")).expect("a file");
     let said = fail(bench(&suite, &data, &out));
     assert!(said.contains("classes.txt"), "{said}");
+}
+
+/// From images with masks to a network in use: trained, killed, resumed, asked, exported. On the test part it has the metrics
+/// of its run, bit by bit.
+#[test]
+fn a_trained_network_makes_masks() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, out, masks) = (folder.path().join("data"), folder.path().join("out"), folder.path().join("masks"));
+    pictures(&data, &[("train", 4), ("val", 2), ("test", 5)]);
+    let suite = suite(folder.path(), "epochs = 1", "epochs = 3");
+    let cell = out.join("masks/unet-r18/ce/seed-0");
+    let only = |mut command: Command| {
+        command.args(["--loss", "ce"]);
+        command
+    };
+    kill_after(only(bench(&suite, &data, &out)), &cell.join("events.jsonl"), 1);
+    run(only(bench(&suite, &data, &out)));
+
+    let segmenter = CalibratedSegmenter::load(cell.join("classifier"), &Device::Cpu).expect("a segmenter");
+    let image = |i: usize| data.join(format!("JPEGImages/test{i}.png"));
+    let mask =
+        |i: usize| decode_mask(data.join(format!("SegmentationClass/test{i}.png")), 1 << 20, 1 << 20).expect("a mask");
+    let settings = SegmentationSettings { bins: 5, published: false, ..SegmentationSettings::default() };
+    let mut metrics = SegmentationMetrics::new(2, settings).expect("settings");
+    for i in 0..5 {
+        let prepared = segmenter.prepare(&decode(&image(i), 1 << 20, 1 << 20).expect("an image")).expect("prepared");
+        let (logits, labels) = (segmenter.logits(&[prepared]).expect("logits"), mask(i).classes);
+        let pictures = Pictures {
+            logits: (&logits).into(),
+            shape: [1, 2, SIDE, SIDE],
+            labels: (&labels).into(),
+            indices: &[i as u64],
+        };
+        metrics.update(pictures).expect("an image");
+    }
+    let found = serde_json::to_value(metrics.value().expect("images")).expect("JSON");
+    let expected = json(&cell.join("evaluation.json"))["before"].clone();
+    for name in ["overlap", "pixels", "void_pixels", "pictures"] {
+        assert_eq!(found[name], expected[name], "{name}");
+    }
+    assert_eq!(found["pooled"], expected["pooled"]);
+
+    let names: Vec<String> = (0..5).map(|i| image(i).display().to_string()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let answers = predict(&cell, &[&names[..], &["--out", masks.to_str().expect("UTF-8")]].concat());
+    assert_eq!(answers.len(), 5);
+    for (i, answer) in answers.iter().enumerate() {
+        let segmentation = segmenter.segment(&decode(&image(i), 1 << 20, 1 << 20).expect("an image")).expect("classes");
+        let written = decode_mask(masks.join(format!("test{i}.png")), 1 << 20, 1 << 20).expect("a mask");
+        assert_eq!(written.classes, segmentation.classes);
+        assert_eq!(answer["mean_confidence"].as_f64(), Some(segmentation.mean_confidence()));
+        for part in ["confidence", "overlay"] {
+            assert!(masks.join(format!("test{i}.{part}.png")).is_file());
+        }
+    }
+    let said = text(&run(predicting(&cell, &[names[0], "--abstain-below", "0.6"])));
+    for part in ["mean confidence", "% of the pixels withheld", "test pixels"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let said = fail(predicting(&cell, &[names[0], names[0], "--out", masks.to_str().expect("UTF-8")]));
+    assert!(said.contains("would both be called test0"), "{said}");
+    let exported = folder.path().join("exported");
+    run(program(&["export", cell.to_str().expect("UTF-8"), "--out", exported.to_str().expect("UTF-8")]));
+    assert_eq!(json(&exported.join("model.json"))["values"], serde_json::json!([0, 1]));
 }

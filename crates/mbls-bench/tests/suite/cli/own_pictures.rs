@@ -1,9 +1,10 @@
 //! Pictures of somebody's own, from files to report: split, transformed, mixed, trained from given weights, tested under shift.
 
-use crate::support::{fail, program, results, run, tensors, text};
+use crate::support::{check_test_metrics, fail, kill_after, predict, predicting, program, results, run, tensors, text};
 use candle_core::{DType, Device};
 use mbls_nn::ParamStore;
 use mbls_vision::model::{Architecture, Options};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -285,4 +286,87 @@ fn a_program_without_candle_datasets_says_so() {
     let suite = of_mnist(folder.path(), HUB, "");
     let said = fail(bench(&suite, folder.path(), &folder.path().join("out")));
     assert!(said.contains("built without the feature candle-datasets"), "{said}");
+}
+
+/// From a folder of images to a network in use: trained, killed, resumed, asked, exported, trained further.
+#[test]
+fn a_trained_network_answers_for_images() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, out) = (folder.path().join("data"), folder.path().join("out"));
+    for (part, count) in [("train", 12), ("val", 6), ("test", 7)] {
+        pictures(&data.join(part), count);
+    }
+    let suite = suite(folder.path(), "");
+    let text = std::fs::read_to_string(&suite).expect("a suite");
+    let text = text.replace("shift = { pictures = 5, corruptions = true }", "").replace("epochs = 3", "epochs = 40");
+    std::fs::write(&suite, text).expect("a suite");
+    let cell = out.join("own/small-cnn/ce/seed-0");
+    kill_after(bench(&suite, &data, &out), &cell.join("events.jsonl"), 3);
+    run(bench(&suite, &data, &out));
+    let result: Value =
+        serde_json::from_slice(&std::fs::read(cell.join("result.json")).expect("a file")).expect("JSON");
+
+    let test = data.join("test");
+    let answers = predict(&cell, &[test.to_str().expect("UTF-8")]);
+    assert_eq!(answers.len(), 14);
+    let class = |answer: &Value| u32::from(answer["input"].as_str().expect("a name").contains("dark"));
+    check_test_metrics(&answers, &answers.iter().map(class).collect::<Vec<_>>(), &result["cell"]);
+    assert!(answers.iter().all(|answer| answer["adaptation"].is_null() && answer["bin"]["count"].is_u64()));
+
+    // Sentences, a table; a file that is no image is named, and the others are answered.
+    let (image, broken) = (test.join("dark/000.ppm"), folder.path().join("broken.png"));
+    std::fs::write(&broken, "no image").expect("a file");
+    let [image, broken] = [&image, &broken].map(|path| path.to_str().expect("UTF-8"));
+    let said = fail(predicting(&cell, &[image, broken, image, "--abstain-below", "0.999"]));
+    assert_eq!(said.matches("000.ppm: ").count(), 2, "{said}");
+    for part in [
+        "withheld, the confidence",
+        "test images with a confidence of",
+        "broken.png: content: expected a picture",
+        "of 14 test samples",
+        "1 of 3 inputs could not be answered",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let table = run(predicting(&cell, &[image, "--csv", "--calibrator", "best", "--ood", "confidence"]));
+    let mut rows = csv::Reader::from_reader(table.stdout.as_slice());
+    let header = rows.headers().expect("a header").clone();
+    let row = rows.records().next().expect("a row").expect("a row");
+    let cell_of = |name: &str| row.get(header.iter().position(|found| found == name).expect(name)).expect(name);
+    assert_eq!((cell_of("input"), cell_of("name")), (image, "dark"));
+    assert!(cell_of("probability of dark").parse::<f64>().expect("a number") > 0.5);
+
+    // What cannot be.
+    let empty = folder.path().display().to_string();
+    for (arguments, part) in [
+        (vec![], "INPUT: expected images"),
+        (vec!["none.png"], "none.png: no such file or folder"),
+        (vec![image, "--abstain-below", "0.12345"], "--abstain-below"),
+        (vec![image, "--text", "a day"], "--text and --text-column: not for the network"),
+        (vec![image, "--out", &empty], "--out: not for the network"),
+        (vec![image, "--json", "--csv"], "cannot be used with"),
+    ] {
+        let said = fail(predicting(&cell, &arguments));
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let said = fail(predicting(&out, &[image]));
+    assert!(said.contains("networks are in") && said.contains("own/small-cnn/ce/seed-0"), "{said}");
+    let said = fail(predicting(&test, &[image]));
+    assert!(said.contains("no trained network: expected the folder of a finished run"), "{said}");
+
+    // Exported, and trained from.
+    let exported = folder.path().join("exported");
+    run(program(&["export", cell.to_str().expect("UTF-8"), "--out", exported.to_str().expect("UTF-8")]));
+    let settings: Value =
+        serde_json::from_slice(&std::fs::read(exported.join("model.json")).expect("a file")).expect("JSON");
+    assert_eq!(settings["calibration"]["classes"], serde_json::json!(["bright", "dark"]));
+    assert_eq!(settings["calibration"]["temperature"], result["cell"]["metrics"]["temperature"]);
+    let tensors = candle_core::safetensors::load(exported.join("model.safetensors"), &Device::Cpu).expect("tensors");
+    assert_eq!(tensors["bn1.num_batches_tracked"].to_scalar::<i64>().expect("a count"), 0);
+    for (i, weights) in [cell.join("best.safetensors"), exported.join("model.safetensors")].iter().enumerate() {
+        let mut again = bench(&suite, &data, &folder.path().join(format!("again-{i}")));
+        again.args(["--loss", "ce", "--epochs", "1", "--pretrained", weights.to_str().expect("UTF-8")]);
+        let said = crate::support::text(&run(again));
+        assert!(said.contains("17 taken from the checkpoint"), "{said}");
+    }
 }

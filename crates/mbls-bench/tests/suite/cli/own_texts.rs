@@ -1,7 +1,8 @@
 //! Texts of somebody's own, from files to report: split, tokenised, trained from given vectors, measured.
 
-use crate::support::{fail, kill_after, program, results, run, tensors, text};
+use crate::support::{check_test_metrics, fail, kill_after, predict, predicting, program, results, run, tensors, text};
 use candle_core::Device;
+use mbls_core::calibration::CalibratorRole;
 use mbls_nlp::classifier::CalibratedClassifier;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -132,13 +133,13 @@ fn check_classifier(folder: &Path, cell: &Value) {
     let labels: Vec<u32> = predictions["test.labels"].to_vec1().expect("labels");
     let temperature = cell["metrics"]["temperature"].as_f64().expect("a temperature");
     let texts: Vec<String> = (0..logits.len()).map(|i| review(i).1).collect();
-    let found = classifier.classify_all(&texts).expect("classes");
+    let found = classifier.classify_all(&texts, CalibratorRole::Temperature).expect("classes");
     for ((i, found), row) in found.iter().enumerate().zip(&logits) {
-        assert_eq!(classifier.settings().classes[labels[i] as usize], review(i).0);
+        assert_eq!(classifier.settings().record.classes()[labels[i] as usize], review(i).0);
         let max = row[0].max(row[1]);
         let powers: Vec<f64> = row.iter().map(|&logit| (f64::from(logit - max) / temperature).exp()).collect();
         let total: f64 = powers.iter().sum();
-        for (found, power) in found.probabilities.iter().zip(&powers) {
+        for (found, power) in found.answer.probabilities.iter().zip(&powers) {
             // Batches of another size may be summed in another order; a small temperature shows that more.
             assert!(
                 (found - power / total).abs() < 1e-6 / temperature.min(1.0),
@@ -146,14 +147,16 @@ fn check_classifier(folder: &Path, cell: &Value) {
                 power / total
             );
         }
-        assert_eq!(found.name, classifier.settings().classes[usize::from(row[1] > row[0])]);
+        assert_eq!(found.answer.name, classifier.settings().record.classes()[usize::from(row[1] > row[0])]);
         assert!(found.words == 7 && found.known_words > 0, "{found:?}");
     }
     let accuracy = cell["metrics"]["accuracy"].as_f64().expect("an accuracy");
-    assert_eq!((classifier.reliability().n, classifier.reliability().bins.len()), (10, 5));
-    assert!((classifier.reliability().accuracy() - accuracy).abs() < 1e-12);
+    let reliability =
+        classifier.settings().record.assessment(CalibratorRole::Temperature).reliability().expect("texts");
+    assert_eq!((reliability.n, reliability.bins.len()), (10, 5));
+    assert!((reliability.accuracy() - accuracy).abs() < 1e-12);
     let ece = cell["metrics"]["ece_scaled"].as_f64().expect("an ECE");
-    assert!((classifier.reliability().ece() - ece).abs() < 1e-12);
+    assert!((reliability.ece() - ece).abs() < 1e-12);
 }
 
 /// Parts of their own, and vectors that others have trained, which stay as they are.
@@ -266,4 +269,59 @@ fn the_way_a_file_is_read_is_said() {
     command.arg("--skip-undecodable");
     let said = text(&run(command));
     assert!(said.contains("47 records from 48 lines") && said.contains("1 record left out"), "{said}");
+}
+
+/// From files of texts to a network in use: trained, asked by file, column, word and standard input, exported.
+#[test]
+fn a_trained_network_answers_for_texts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, out) = (folder.path().join("data"), folder.path().join("out"));
+    std::fs::create_dir(&data).expect("a folder");
+    for (part, count) in [("train", 48), ("val", 20), ("test", 23)] {
+        csv(&data.join(format!("{part}.csv")), count);
+    }
+    let suite = suite(folder.path(), "epochs = 2", "epochs = 20");
+    run(bench(&suite, &data, &out));
+    let cell = out.join("words/text-cnn/mbls/seed-0");
+    let result: Value =
+        serde_json::from_slice(&std::fs::read(cell.join("result.json")).expect("a file")).expect("JSON");
+    let test = data.join("test.csv");
+    let answers = predict(&cell, &[test.to_str().expect("UTF-8")]);
+    // "bad" before "good", as names are sorted.
+    let labels: Vec<u32> = (0..23).map(|i| u32::from(review(i).0 == "good")).collect();
+    check_test_metrics(&answers, &labels, &result["cell"]);
+
+    let said = text(&run(predicting(&cell, &["a fine and kind day", "--text", "nonsense"])));
+    for part in ["\"a fine and kind day\": good, confidence", "\"nonsense\": ", "it has no known word among 1"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    // Another column, no labels, and lines of standard input.
+    let reviews = folder.path().join("reviews.tsv");
+    std::fs::write(&reviews, "id\treview\n1\tpoor and cold\n2\tfine and warm\n").expect("a file");
+    let reviews = reviews.to_str().expect("UTF-8");
+    let answers = predict(&cell, &[reviews, "--text-column", "review"]);
+    assert_eq!(
+        answers.iter().map(|answer| answer["name"].as_str().expect("a name")).collect::<Vec<_>>(),
+        ["bad", "good"]
+    );
+    let mut piped = predicting(&cell, &["-", "--json"]);
+    let mut process =
+        piped.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().expect("it starts");
+    std::io::Write::write_all(&mut process.stdin.take().expect("a pipe"), b"poor and cold\nfine and warm\n")
+        .expect("written");
+    let output = process.wait_with_output().expect("it ends");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2);
+    for (arguments, part) in [
+        (vec![reviews], "--text-column names the column of the text"),
+        (vec!["nonsense"], "nonsense: no such file; one word that is a text itself is given as --text nonsense"),
+        (vec![folder.path().to_str().expect("UTF-8")], "a folder: expected a file of texts"),
+        (vec![], "INPUT: expected texts"),
+    ] {
+        let said = fail(predicting(&cell, &arguments));
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let exported = folder.path().join("exported");
+    run(program(&["export", cell.to_str().expect("UTF-8"), "--out", exported.to_str().expect("UTF-8")]));
+    let tensors = candle_core::safetensors::load(exported.join("model.safetensors"), &Device::Cpu).expect("tensors");
+    assert!(tensors.contains_key("embedding.weight"));
 }

@@ -76,8 +76,8 @@ fn newsgroups_are_fetched_and_trained_on() {
     });
     let settings = CalibratedClassifier::load(trained.cell.join("classifier"), &Device::Cpu).expect("a classifier");
     let settings = settings.settings();
-    assert_eq!(settings.classes.len(), 20);
-    assert_eq!(settings.classes[0], "alt.atheism");
+    assert_eq!(settings.record.classes().len(), 20);
+    assert_eq!(settings.record.classes()[0], "alt.atheism");
     let words = 2000.min(settings.tokenizer.vocabulary().len() + 1);
     let architecture: Architecture = MODEL.parse().expect("a network");
     trained.assert_changed(|store| {

@@ -2,7 +2,7 @@
 
 use super::support::{Trained, trained};
 use candle_core::{DType, Device, Tensor};
-use mbls_core::metric::ReliabilityBins;
+use mbls_core::calibration::{Assessment, CalibrationRecord, TemperatureScaling};
 use mbls_nlp::classifier::CalibratedClassifier;
 use mbls_nlp::model::{Network, TextCnnConfig};
 use proptest::prelude::*;
@@ -31,18 +31,23 @@ fn settings_that_do_not_fit_are_named() {
     let good = std::fs::read_to_string(&path).unwrap();
     for (from, to, expected) in [
         (
-            "\"schema\":1",
             "\"schema\":2",
-            "classifier.json: content: expected the settings of a classifier, found schema 2: expected 1",
+            "\"schema\":1",
+            "classifier.json: content: expected the settings of a model, found schema 1, of another version of this program: expected 2",
         ),
-        ("\"schema\":1", "\"schema\":1,\"author\":1", "unknown field `author`"),
+        ("\"schema\":2", "\"schema\":2,\"author\":1", "unknown field `author`"),
+        (
+            "text-classifier",
+            "image-classifier",
+            "classifier.json: kind: expected \"text-classifier\", found \"image-classifier\"",
+        ),
         ("\"length\":6", "\"length\":6,\"pad\":1", "unknown field `pad`"),
         ("\"length\":6,", "", "missing field `length`"),
         ("\"length\":6", "\"length\":2", "settings.length: expected 3 to 67108864 for this network, found 2"),
         ("\"length\":6", "\"length\":18446744073709551615", "settings.length: expected 3 to 67108864"),
         ("\"length\":6", "\"length\":-6", "invalid value: integer `-6`"),
-        ("\"sci\",", "", "classifier.json: settings.classes: expected 3, as many as the network has, found 2"),
-        ("\"sci\",\"rec\",\"misc\"", "", "expected 3, as many as the network has, found 0"),
+        ("\"sci\",", "", "classifier.json: settings.record.classes: expected 3, as many as the network has, found 2"),
+        ("\"sci\",\"rec\",\"misc\"", "", "classes = 0: expected at least 2"),
         ("text-cnn", "text-rnn", "unknown variant `text-rnn`"),
         ("\"channels\":2", "\"channels\":2,\"stride\":1", "unknown field `stride`"),
         (
@@ -86,18 +91,7 @@ fn settings_that_do_not_fit_are_named() {
     }
     for content in [&good.as_bytes()[..good.len() / 2], b"", b"[]", &b"[".repeat(100_000), b"\xff"] {
         std::fs::write(&path, content).unwrap();
-        assert_error(folder.path(), "classifier.json: content: expected the settings of a classifier");
-    }
-    let (start, end) = (good.find("\"state\":[").unwrap() + 9, good.rfind(']').unwrap());
-    for (cells, expected) in
-        [("", "bins"), (r#"{"count":0,"positive":0,"probability":ZERO}"#, "at least 1 text, found 0")]
-    {
-        // The sum of no probabilities, in the form of the file.
-        let first = &good[start..];
-        let sum = &first[first.find("\"probability\":").unwrap() + 14..first.find('}').unwrap()];
-        let zero = if sum.starts_with('"') { "\"0\"" } else { "0" };
-        std::fs::write(&path, format!("{}{}{}", &good[..start], cells.replace("ZERO", zero), &good[end..])).unwrap();
-        assert_error(folder.path(), expected);
+        assert_error(folder.path(), "classifier.json: content: expected the settings of a model");
     }
     std::fs::remove_file(&path).unwrap();
     assert_error(folder.path(), "classifier.json");
@@ -116,7 +110,11 @@ fn replace(folder: &Path, content: &[u8]) {
     settings["tensors"]["crc32"] = format!("{:08x}", crc32fast::hash(content)).into();
     // In the order of the file, which says its schema first.
     let part = |name: &str| settings[name].to_string();
-    let text = format!("{{\"schema\":1,\"tensors\":{},\"settings\":{}}}", part("tensors"), part("settings"));
+    let text = format!(
+        "{{\"schema\":2,\"kind\":\"text-classifier\",\"tensors\":{},\"settings\":{}}}",
+        part("tensors"),
+        part("settings")
+    );
     std::fs::write(path, text).unwrap();
 }
 
@@ -202,11 +200,13 @@ fn settings_and_tensors_are_checked_before_they_are_saved() {
     classifier(|_| ()).unwrap();
     let error = classifier(|trained| trained.settings.length = 2).err().unwrap().to_string();
     assert_eq!(error, "settings.length: expected 3 to 67108864 for this network, found 2");
-    let error = classifier(|trained| trained.settings.reliability = ReliabilityBins::new(5).unwrap())
-        .err()
-        .unwrap()
-        .to_string();
-    assert_eq!(error, "settings.reliability: expected at least 1 text, found 0");
+    let untested = |trained: &mut Trained| {
+        let (classes, test) = (trained.settings.record.classes().to_vec(), Assessment::new(5).unwrap());
+        let temperature = TemperatureScaling::new(1.0).unwrap();
+        trained.settings.record = CalibrationRecord::of_temperature(classes, temperature, test).unwrap();
+    };
+    let error = classifier(untested).err().unwrap().to_string();
+    assert_eq!(error, "settings.record.test: expected at least 1 text, found 0");
 }
 
 proptest! {

@@ -1,9 +1,9 @@
 //! What a saved classifier says, against the network and the test data themselves.
 
-use super::support::{CLASSES, TEMPERATURE, TESTED, Trained, reliability, trained};
+use super::support::{CLASSES, TEMPERATURE, TESTED, Trained, record, trained};
 use candle_core::{Device, Tensor};
 use candle_nn::{Init, ModuleT};
-use mbls_core::calibration::TemperatureScaling;
+use mbls_core::calibration::CalibratorRole;
 use mbls_nlp::classifier::CalibratedClassifier;
 use mbls_nlp::model::{Architecture, BiGruConfig, Network};
 
@@ -51,20 +51,23 @@ fn a_saved_classifier_says_what_its_network_does() {
             classifier.save(&path).unwrap();
             let read = CalibratedClassifier::load(&path, &Device::Cpu).unwrap();
             assert_eq!(read.settings(), &trained.settings);
-            let all = read.classify_all(&TEXTS).unwrap();
+            let all = read.classify_all(&TEXTS, CalibratorRole::Temperature).unwrap();
             for ((text, probabilities), together) in TEXTS.iter().zip(&probabilities).zip(&all) {
                 let found = read.classify(text).unwrap();
-                close(&found.probabilities, probabilities, 1e-9);
+                close(&found.answer.probabilities, probabilities, 1e-9);
                 let best = probabilities.iter().copied().fold(0.0, f64::max);
-                assert_eq!((found.name.as_str(), probabilities[found.class]), (CLASSES[found.class], best));
-                close(&[found.confidence], &[best], 1e-9);
+                assert_eq!(
+                    (found.answer.name.as_str(), probabilities[found.answer.class]),
+                    (CLASSES[found.answer.class], best)
+                );
+                close(&[found.answer.confidence], &[best], 1e-9);
                 assert_eq!(found.known_words, row(&trained, text).1, "{text}");
                 assert_eq!(found.words, text.split_whitespace().count());
                 // With another number of rows products may be summed in another order.
-                close(&together.probabilities, probabilities, 1e-5);
-                assert_eq!((together.class, together.known_words), (found.class, found.known_words));
+                close(&together.answer.probabilities, probabilities, 1e-5);
+                assert_eq!((together.answer.class, together.known_words), (found.answer.class, found.known_words));
             }
-            assert_ne!(all[0].probabilities, all[1].probabilities);
+            assert_ne!(all[0].answer.probabilities, all[1].answer.probabilities);
             // What was read is what is saved again.
             let again = folder.path().join("again");
             read.save(&again).unwrap();
@@ -78,8 +81,7 @@ fn a_saved_classifier_says_what_its_network_does() {
 /// A network whose logits are its bias where no word is known.
 fn constant(bias: [f32; 3], bins: usize) -> CalibratedClassifier {
     let mut trained = trained(Network::BiGru(BiGruConfig { dim: 4, hidden: 2, classes: 3 }), false, 4, 1);
-    trained.settings.reliability = reliability(bins);
-    trained.settings.calibration = TemperatureScaling::new(1.0).unwrap();
+    trained.settings.record = record(1.0, bins);
     let mut state = trained.store.state();
     state.insert("fc.bias".to_owned(), Tensor::new(&bias, &Device::Cpu).unwrap());
     CalibratedClassifier::new(trained.settings, trained.words.vectors(), &state, &Device::Cpu).unwrap()
@@ -89,12 +91,12 @@ fn constant(bias: [f32; 3], bins: usize) -> CalibratedClassifier {
 fn a_text_without_known_words_is_classified_on_padding() {
     let classifier = constant([0.0, 2f32.ln(), 0.0], 5);
     let (nothing, unknown) = (classifier.classify("").unwrap(), classifier.classify("No such words").unwrap());
-    close(&nothing.probabilities, &[0.25, 0.5, 0.25], 1e-7);
-    assert_eq!((nothing.name.as_str(), nothing.words, nothing.known_words), ("rec", 0, 0));
+    close(&nothing.answer.probabilities, &[0.25, 0.5, 0.25], 1e-7);
+    assert_eq!((nothing.answer.name.as_str(), nothing.words, nothing.known_words), ("rec", 0, 0));
     assert_eq!((unknown.words, unknown.known_words), (3, 0));
-    assert_eq!(unknown.probabilities, nothing.probabilities);
-    assert!(classifier.classify("the fox").unwrap().probabilities != nothing.probabilities);
-    assert!(classifier.classify_all::<&str>(&[]).unwrap().is_empty());
+    assert_eq!(unknown.answer.probabilities, nothing.answer.probabilities);
+    assert!(classifier.classify("the fox").unwrap().answer.probabilities != nothing.answer.probabilities);
+    assert!(classifier.classify_all::<&str>(&[], CalibratorRole::Best).unwrap().is_empty());
 }
 
 #[test]
@@ -105,17 +107,16 @@ fn the_bin_is_that_of_the_confidence() {
         for bins in [1, 2, 3, 5, 10, 15, 64] {
             let classifier = constant(bias, bins);
             let found = classifier.classify("").unwrap();
-            let (lower, upper) = (found.bin.lower, found.bin.upper);
-            assert!(lower < found.confidence && found.confidence <= upper, "{found:?}");
+            let (lower, upper) = (found.answer.bin.lower, found.answer.bin.upper);
+            assert!(lower < found.answer.confidence && found.answer.confidence <= upper, "{found:?}");
             assert!((upper - lower - 1.0 / bins as f64).abs() < 1e-6);
             let of: Vec<(f64, bool)> = TESTED.into_iter().filter(|&(c, _)| lower < c && c <= upper).collect();
-            assert_eq!(found.bin.count, of.len() as u64, "{bins}: {found:?}");
+            assert_eq!(found.answer.bin.count, of.len() as u64, "{bins}: {found:?}");
             let right = of.iter().filter(|(_, correct)| *correct).count();
             let share = (!of.is_empty()).then(|| right as f64 / of.len() as f64);
-            assert_eq!(found.bin.accuracy, share);
+            assert_eq!(found.answer.bin.accuracy, share);
             let mean = of.iter().map(|(c, _)| c).sum::<f64>() / of.len() as f64;
-            assert!(found.bin.mean_confidence.is_none_or(|found| (found - mean).abs() < 1e-12), "{found:?}");
-            assert_eq!((classifier.reliability().n, classifier.reliability().bins.len()), (9, bins));
+            assert!(found.answer.bin.mean_confidence.is_none_or(|found| (found - mean).abs() < 1e-12), "{found:?}");
         }
     }
 }
@@ -127,7 +128,7 @@ fn the_last_words_count() {
     let classifier = trained(network, false, 3, 2).classifier();
     let long = classifier.classify("moon mars and the fox and a dog").unwrap();
     let end = classifier.classify("and a dog").unwrap();
-    assert_eq!((long.probabilities == end.probabilities, end.known_words), (true, 3));
+    assert_eq!((long.answer.probabilities == end.answer.probabilities, end.known_words), (true, 3));
     assert!(long.known_words > 3);
-    assert_ne!(classifier.classify("the a dog").unwrap().probabilities, end.probabilities);
+    assert_ne!(classifier.classify("the a dog").unwrap().answer.probabilities, end.answer.probabilities);
 }

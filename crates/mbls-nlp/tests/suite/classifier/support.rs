@@ -1,8 +1,8 @@
 //! A small trained network, as training leaves it.
 
 use candle_core::{DType, Device, Tensor};
-use mbls_core::calibration::TemperatureScaling;
-use mbls_core::metric::{Metric, Predictions, ReliabilityBins};
+use mbls_core::calibration::{Assessment, CalibrationRecord, TemperatureScaling};
+use mbls_core::metric::Predictions;
 use mbls_nlp::classifier::{CalibratedClassifier, ClassifierSettings};
 use mbls_nlp::model::{Network, Options, TextClassifier, WordTable};
 use mbls_nlp::text::{WordRule, WordTokenizer};
@@ -40,13 +40,14 @@ impl Trained {
     }
 }
 
-/// The bins of [`TESTED`].
-pub(crate) fn reliability(bins: usize) -> ReliabilityBins {
+/// A temperature and [`TESTED`].
+pub(crate) fn record(temperature: f64, bins: usize) -> CalibrationRecord {
     let probs: Vec<f64> = TESTED.iter().flat_map(|(c, _)| [*c, (1.0 - c) / 2.0, (1.0 - c) / 2.0]).collect();
     let labels: Vec<u32> = TESTED.iter().map(|(_, correct)| u32::from(!correct)).collect();
-    let mut reliability = ReliabilityBins::new(bins).unwrap();
-    reliability.update(&Predictions::from_probs(&probs, 3, &labels).unwrap()).unwrap();
-    reliability
+    let mut test = Assessment::new(bins).unwrap();
+    test.update(&Predictions::from_probs(&probs, 3, &labels).unwrap()).unwrap();
+    let classes = CLASSES.map(str::to_owned).to_vec();
+    CalibrationRecord::of_temperature(classes, TemperatureScaling::new(temperature).unwrap(), test).unwrap()
 }
 
 /// A network as `seed` initialises it, over frozen vectors or trained ones.
@@ -68,11 +69,11 @@ pub(crate) fn trained(network: Network, frozen: bool, length: usize, seed: u64) 
     let built = network.clone().build(Options::default(), store.var_builder()).unwrap();
     let settings = ClassifierSettings {
         network,
-        classes: CLASSES.map(str::to_owned).to_vec(),
         tokenizer,
         length,
-        calibration: TemperatureScaling::new(TEMPERATURE).unwrap(),
-        reliability: reliability(5),
+        batch: 32,
+        record: record(TEMPERATURE, 5),
+        provenance: [("loss".to_owned(), "mbls".to_owned())].into(),
     };
     Trained { store, words: words.clone(), model: TextClassifier::new(words, built), settings }
 }

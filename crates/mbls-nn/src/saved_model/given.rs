@@ -1,43 +1,47 @@
-//! Tensors by name, and the network that is built of them.
+//! Networks that are built of given tensors.
 
-use super::ClassifierSettings;
-use crate::model::{Options, TextClassifier, WordTable};
-use crate::text::Tokenizer;
-use crate::{Error, Result};
+use crate::Result;
 use candle_core::{DType, Device, Shape, Tensor, bail};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
+use mbls_io::Error;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The name of the word vectors.
-pub(super) const WORDS: &str = "embedding.weight";
-
-/// The network of given settings, which have to be valid, and tensors, which have to be its own.
+/// Copies tensors in `f32` to a device, so that further training changes nothing of the copies.
 ///
 /// # Errors
 ///
-/// [`Error::Value`](mbls_io::Error::Value) for tensors that are missing, of another shape, not finite, or none of the network's.
-pub(super) fn network(
-    settings: &ClassifierSettings,
+/// What the device reports.
+pub fn own(tensors: &BTreeMap<String, Tensor>, device: &Device) -> Result<BTreeMap<String, Tensor>> {
+    let one = |(name, tensor): (&String, &Tensor)| {
+        Ok((name.clone(), tensor.detach().to_dtype(DType::F32)?.to_device(device)?.copy()?))
+    };
+    tensors.iter().map(one).collect()
+}
+
+/// Builds a network of tensors in `f32`, which have to be its own: all of them, and no other.
+///
+/// # Errors
+///
+/// [`Error::Value`] for tensors that are missing, of another shape, not finite, or none of the network's; what `build` returns
+/// where that is another error.
+pub fn build<M>(
     tensors: &BTreeMap<String, Tensor>,
     device: &Device,
-) -> Result<TextClassifier> {
+    build: impl FnOnce(VarBuilder) -> Result<M>,
+) -> Result<M> {
     for (name, tensor) in tensors {
         check_finite(name, tensor)?;
     }
     let backend = Backend::new(tensors.clone());
-    let vb = VarBuilder::from_backend(Box::new(backend.clone()), DType::F32, device.clone());
-    let built = vb.get((settings.tokenizer.ids(), settings.network.dim()), WORDS).and_then(|words| {
-        Ok(TextClassifier::new(WordTable::frozen(&words)?, settings.network.clone().build(Options::default(), vb)?))
-    });
+    let built = build(VarBuilder::from_backend(Box::new(backend.clone()), DType::F32, device.clone()));
     backend.outcome(built)
 }
 
 fn check_finite(name: &str, tensor: &Tensor) -> Result<()> {
-    let values = tensor.flatten_all().and_then(|tensor| tensor.to_vec1::<f32>()).map_err(other)?;
-    match values.into_iter().find(|value| !value.is_finite()) {
-        Some(value) => Err(of_tensor(name, "finite numbers", value)),
+    match tensor.flatten_all()?.to_vec1::<f32>()?.into_iter().find(|value| !value.is_finite()) {
+        Some(value) => Err(of_tensor(name, "finite numbers", value).into()),
         None => Ok(()),
     }
 }
@@ -46,12 +50,7 @@ fn of_tensor(name: &str, expected: impl ToString, found: impl ToString) -> Error
     Error::value(format!("tensor {name:?}"), expected, found)
 }
 
-/// What candle reports.
-pub(super) fn other(error: candle_core::Error) -> Error {
-    Error::Other(error.into())
-}
-
-/// Gives a network tensors that are there, and makes none: sizes that are only claimed take no memory.
+/// Gives a network tensors that are there, and makes none.
 #[derive(Clone)]
 struct Backend(Arc<State>);
 
@@ -73,15 +72,16 @@ impl Backend {
     }
 
     /// What was built, where all tensors fit and each was asked for.
-    fn outcome<T>(&self, built: candle_core::Result<T>) -> Result<T> {
+    fn outcome<M>(&self, built: Result<M>) -> Result<M> {
         let mut asked = self.0.asked.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(problem) = asked.problem.take() {
-            return Err(problem);
+            return Err(problem.into());
         }
-        let built = built.map_err(|e| Error::value("tensors", "those of the network", e))?;
+        let built = built?;
         match self.0.tensors.iter().find(|(name, _)| !asked.names.contains(*name)) {
             Some((name, tensor)) => {
-                Err(of_tensor(name, "none of this name in the network", format!("shape {:?}", tensor.dims())))
+                let found = format!("shape {:?}", tensor.dims());
+                Err(of_tensor(name, "none of this name in the network", found).into())
             }
             None => Ok(built),
         }

@@ -1,0 +1,153 @@
+//! Trained networks as others read them: `cargo xtask export RUN --out DIR`.
+
+use crate::run_folder;
+use anyhow::{Context, Result, bail};
+use candle_core::{Device, Tensor};
+use clap::{Args, ValueEnum};
+use mbls_core::calibration::CalibrationRecord;
+use mbls_nlp::classifier as text;
+use mbls_nn::saved_model::{self, ModelSettings};
+use mbls_seg::segmenter::SegmenterSettings;
+use mbls_vision::classifier as image;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The version of the layout of [`SETTINGS`].
+const SCHEMA: u32 = 1;
+/// The file of tensors.
+const TENSORS: &str = "model.safetensors";
+/// The file of everything else.
+const SETTINGS: &str = "model.json";
+/// The ending of what a batch norm keeps, and of the count that PyTorch keeps beside it and asks for.
+const RUNNING_MEAN: &str = ".running_mean";
+const COUNT: &str = ".num_batches_tracked";
+
+/// Which network is exported, and where to.
+#[derive(Debug, Args)]
+pub struct ExportOptions {
+    /// The folder of a finished run, such as out/bench/imagefolder/resnet18/mbls/seed-0, or its folder classifier.
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+    /// The format of the tensors.
+    #[arg(long, value_name = "FORMAT", default_value = "safetensors")]
+    format: Format,
+    /// The folder that model.safetensors and model.json are written to.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// A format of tensors.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// Hugging Face's safetensors.
+    Safetensors,
+}
+
+/// Writes the tensors of a trained network under the names of its PyTorch original, and a JSON file of all that it takes to use
+/// them.
+///
+/// # Errors
+///
+/// A folder that holds no network, files that cannot be written.
+pub(crate) fn run(options: &ExportOptions) -> Result<()> {
+    let folder = run_folder::classifier(&options.run)?;
+    let kind = saved_model::kind(&folder).with_context(|| format!("the network in {}", folder.display()))?;
+    let device = Device::Cpu;
+    let (mut tensors, settings) = match kind.as_str() {
+        image::ClassifierSettings::KIND => {
+            let classifier = image::CalibratedClassifier::load(&folder, &device)?;
+            (classifier.tensors().clone(), of_images(classifier.settings())?)
+        }
+        SegmenterSettings::KIND => {
+            let segmenter = mbls_seg::CalibratedSegmenter::load(&folder, &device)?;
+            (segmenter.tensors().clone(), of_masks(segmenter.settings())?)
+        }
+        text::ClassifierSettings::KIND => {
+            let classifier = text::CalibratedClassifier::load(&folder, &device)?;
+            (classifier.tensors().clone(), of_texts(classifier.settings())?)
+        }
+        other => bail!("{}: kind: expected a classifier or a segmenter, found {other:?}", folder.display()),
+    };
+    count_batches(&mut tensors)?;
+    std::fs::create_dir_all(&options.out)
+        .with_context(|| format!("cannot make the folder {}", options.out.display()))?;
+    let [tensors_file, settings_file] = [TENSORS, SETTINGS].map(|name| options.out.join(name));
+    match options.format {
+        Format::Safetensors => {
+            let content = safetensors::serialize(&tensors, None)
+                .with_context(|| format!("cannot encode {}", tensors_file.display()))?;
+            mbls_io::atomic::write(&tensors_file, &content)?;
+        }
+    }
+    crate::results::write_json(&settings_file, &settings)?;
+    println!("{}\n{}", tensors_file.display(), settings_file.display());
+    Ok(())
+}
+
+/// Adds the counts that PyTorch's batch norms have: 0, which evaluation does not read.
+fn count_batches(tensors: &mut BTreeMap<String, Tensor>) -> Result<()> {
+    let norms: Vec<String> =
+        tensors.keys().filter_map(|name| name.strip_suffix(RUNNING_MEAN)).map(str::to_owned).collect();
+    for norm in norms {
+        tensors.insert(norm + COUNT, Tensor::new(0i64, &Device::Cpu)?);
+    }
+    Ok(())
+}
+
+fn of_images(settings: &image::ClassifierSettings) -> Result<Value> {
+    let architecture: mbls_vision::model::Architecture = settings.model.parse()?;
+    Ok(json!({
+        "schema": SCHEMA,
+        "kind": image::ClassifierSettings::KIND,
+        "model": settings.model,
+        "names_of": architecture.origin(),
+        "input": {
+            "shape": settings.shape,
+            "transforms": settings.transforms,
+            "mean": settings.normalisation.mean(),
+            "std": settings.normalisation.std(),
+        },
+        "calibration": calibration(&settings.record)?,
+        "provenance": settings.provenance,
+    }))
+}
+
+fn of_masks(settings: &SegmenterSettings) -> Result<Value> {
+    let architecture: mbls_seg::model::Architecture = settings.model.parse()?;
+    let origin = match architecture.family() {
+        mbls_seg::model::Family::DeepLabV3Torchvision => "torchvision",
+        _ => "segmentation_models_pytorch",
+    };
+    Ok(json!({
+        "schema": SCHEMA,
+        "kind": SegmenterSettings::KIND,
+        "model": settings.model,
+        "names_of": origin,
+        "input": {
+            "transforms": settings.transforms,
+            "mean": settings.normalisation.mean(),
+            "std": settings.normalisation.std(),
+        },
+        "values": settings.values,
+        "calibration": calibration(&settings.record)?,
+        "provenance": settings.provenance,
+    }))
+}
+
+fn of_texts(settings: &text::ClassifierSettings) -> Result<Value> {
+    Ok(json!({
+        "schema": SCHEMA,
+        "kind": text::ClassifierSettings::KIND,
+        "model": settings.network,
+        "names_of": "mbls-nlp",
+        "input": { "tokenizer": settings.tokenizer, "length": settings.length },
+        "calibration": calibration(&settings.record)?,
+        "provenance": settings.provenance,
+    }))
+}
+
+fn calibration(record: &CalibrationRecord) -> Result<Value> {
+    let temperature = record.temperature().temperature();
+    Ok(json!({ "classes": record.classes(), "temperature": temperature, "ood": serde_json::to_value(record.ood())? }))
+}

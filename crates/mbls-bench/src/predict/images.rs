@@ -1,0 +1,55 @@
+//! Classes of images.
+
+use super::answers::Judge;
+use super::inputs::{self, ImageInput};
+use super::options::PredictOptions;
+use super::output::{Output, Shown};
+use anyhow::Result;
+use mbls_core::calibration::Classification;
+use mbls_vision::classifier::{Adaptation, CalibratedClassifier, Prepared};
+use rayon::prelude::*;
+
+/// Classifies all inputs, a batch at a time.
+///
+/// # Errors
+///
+/// No input, an option that does not fit, an output that cannot be written.
+pub(super) fn run(classifier: &CalibratedClassifier, options: &PredictOptions, output: &mut Output) -> Result<()> {
+    let settings = classifier.settings();
+    let mut judge = Judge::new(options, &settings.record, "images")?;
+    let inputs = inputs::images(&options.inputs)?;
+    output.expect(inputs.len());
+    for inputs in inputs.chunks(settings.batch) {
+        let read = |input: &ImageInput| classifier.prepare(&input.read()?, u8::MAX);
+        let prepared: Vec<mbls_vision::Result<Prepared>> = inputs.par_iter().map(read).collect();
+        let images: Vec<Prepared> = prepared.iter().flatten().cloned().collect();
+        let mut answers = classifier.classify_all(&images, options.role())?.into_iter();
+        for (input, prepared) in inputs.iter().zip(prepared) {
+            match prepared {
+                Err(error) => output.fail(&input.name(), &error)?,
+                // As many as were prepared.
+                Ok(image) => {
+                    let Some(answer) = answers.next() else { continue };
+                    output.answer(&input.name(), shown(&mut judge, &answer, image.adaptation, settings.shape)?)?;
+                }
+            }
+        }
+    }
+    judge.finish(output);
+    Ok(())
+}
+
+fn shown(judge: &mut Judge, answer: &Classification, adaptation: Adaptation, shape: [usize; 3]) -> Result<Shown> {
+    let mut shown = judge.classification(answer)?;
+    let [channels, height, width] = shape;
+    let channels = adaptation.channels.map(|found| format!("its {found} channels were made {channels}"));
+    let size =
+        adaptation.size.map(|[rows, columns]| format!("it was resized from {rows} x {columns} to {height} x {width}"));
+    let adapted: Vec<String> = channels.into_iter().chain(size).collect();
+    if !adapted.is_empty() {
+        shown.lines.push(format!("unlike the images of training, {}", adapted.join(", and ")));
+        shown.json.insert("adaptation".to_owned(), serde_json::to_value(adaptation)?);
+    }
+    shown.cells.push(("adaptation".to_owned(), adapted.join("; ")));
+    Ok(shown)
+}

@@ -1,0 +1,141 @@
+//! Where answers go: standard output, in one of three formats; problems go to standard error.
+
+use super::options::Format;
+use anyhow::{Context, Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Map, Value, json};
+use std::io::{BufWriter, IsTerminal, Stdout, Write};
+
+/// What is said of an input, in every format.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    /// Sentences, a line each.
+    pub(super) lines: Vec<String>,
+    /// The fields of a JSON object.
+    pub(super) json: Map<String, Value>,
+    /// The cells of a row, by column.
+    pub(super) cells: Vec<(String, String)>,
+}
+
+/// Writes what is said of the inputs, in their order.
+pub(super) struct Output {
+    format: Format,
+    stdout: BufWriter<Stdout>,
+    /// Of the first row, which all others have too.
+    columns: Vec<String>,
+    bar: ProgressBar,
+    answered: usize,
+    failed: usize,
+    notes: Vec<String>,
+}
+
+impl Output {
+    /// Writes to standard output; draws a bar over `inputs` on standard error where that is a terminal and standard output is not.
+    pub(super) fn new(format: Format, inputs: usize) -> Self {
+        let drawn = std::io::stderr().is_terminal() && !std::io::stdout().is_terminal();
+        let bar = if drawn { ProgressBar::new(inputs as u64) } else { ProgressBar::hidden() };
+        // The template is a constant; without it the default one is good enough.
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {per_sec} {eta}") {
+            bar.set_style(style);
+        }
+        let stdout = BufWriter::new(std::io::stdout());
+        Self { format, stdout, columns: Vec::new(), bar, answered: 0, failed: 0, notes: Vec::new() }
+    }
+
+    /// Sets the number of inputs that the bar counts.
+    pub(super) fn expect(&self, inputs: usize) {
+        self.bar.set_length(inputs as u64);
+    }
+
+    /// Writes what is said of an input, under the columns of the format's table.
+    ///
+    /// # Errors
+    ///
+    /// Where standard output cannot be written.
+    pub(super) fn answer(&mut self, input: &str, shown: Shown) -> Result<()> {
+        self.answered += 1;
+        self.bar.inc(1);
+        let Shown { lines, mut json, cells } = shown;
+        match self.format {
+            Format::Text => {
+                let mut text = format!("{input}: ");
+                text.push_str(&lines.join("\n  "));
+                self.line(&text)
+            }
+            Format::Json => {
+                json.insert("input".to_owned(), input.into());
+                self.line(&Value::Object(json).to_string())
+            }
+            Format::Csv => {
+                let (names, values): (Vec<_>, Vec<_>) = cells.into_iter().unzip();
+                let row =
+                    |values: Vec<String>, last: &str| [vec![input.to_owned()], values, vec![last.to_owned()]].concat();
+                if self.columns.is_empty() {
+                    let header = [vec!["input".to_owned()], names.clone(), vec!["error".to_owned()]].concat();
+                    self.columns = names;
+                    self.row(&header)?;
+                }
+                self.row(&row(values, ""))
+            }
+        }
+    }
+
+    /// Names an input that has no answer, and why.
+    ///
+    /// # Errors
+    ///
+    /// Where standard output cannot be written.
+    pub(super) fn fail(&mut self, input: &str, error: &dyn std::error::Error) -> Result<()> {
+        self.failed += 1;
+        self.bar.inc(1);
+        let problem = mbls_io::with_causes(error);
+        // Errors of files begin with the file's name.
+        let line = if problem.starts_with(input) { problem.clone() } else { format!("{input}: {problem}") };
+        self.bar.suspend(|| eprintln!("{line}"));
+        match self.format {
+            Format::Text => Ok(()),
+            Format::Json => self.line(&json!({ "input": input, "error": problem }).to_string()),
+            Format::Csv => {
+                // Before the first answer the columns are not known.
+                let empty = vec![String::new(); self.columns.len()];
+                if self.columns.is_empty() {
+                    return Ok(());
+                }
+                self.row(&[vec![input.to_owned()], empty, vec![problem]].concat())
+            }
+        }
+    }
+
+    /// Notes what is to be said of all answers together, on standard error.
+    pub(super) fn note(&mut self, line: String) {
+        self.notes.push(line);
+    }
+
+    /// Ends the output.
+    ///
+    /// # Errors
+    ///
+    /// Where standard output cannot be written, and where inputs had no answer: how many.
+    pub(super) fn finish(mut self) -> Result<()> {
+        self.stdout.flush().context("cannot write to standard output")?;
+        self.bar.finish_and_clear();
+        self.notes.iter().for_each(|note| eprintln!("{note}"));
+        match self.failed {
+            0 => Ok(()),
+            failed => {
+                bail!("{failed} of {} inputs could not be answered; they are named above", failed + self.answered)
+            }
+        }
+    }
+
+    fn line(&mut self, text: &str) -> Result<()> {
+        writeln!(self.stdout, "{text}").context("cannot write to standard output")
+    }
+
+    fn row(&mut self, cells: &[String]) -> Result<()> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(cells)?;
+        let row = writer.into_inner().map_err(|error| error.into_error())?;
+        self.stdout.write_all(&row).context("cannot write to standard output")
+    }
+}

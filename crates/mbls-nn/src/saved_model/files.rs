@@ -1,0 +1,190 @@
+//! The files of a model.
+
+use super::given;
+use crate::Result;
+use candle_core::{Device, Tensor};
+use candle_nn::VarBuilder;
+use mbls_io::Error;
+use mbls_io::file::{read_bounded, read_exact_size};
+use safetensors::tensor::{Dtype, SafeTensors};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The version of the files that this program writes, and the only one that it reads.
+pub const SCHEMA: u32 = 2;
+/// The name of the file of settings.
+pub const SETTINGS_FILE: &str = "classifier.json";
+/// The name of the file of tensors.
+pub const TENSORS_FILE: &str = "classifier.safetensors";
+
+/// The largest file of settings that is read; a vocabulary of a million words takes 20 MiB.
+const MAX_SETTINGS_BYTES: u64 = 256 << 20;
+
+/// What a saved model is besides its tensors.
+pub trait ModelSettings: Serialize + DeserializeOwned {
+    /// What kind of model it is, such as `image-classifier`.
+    const KIND: &'static str;
+
+    /// Checks what reading does not: whether the settings fit one another.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Value`] that names the field.
+    fn validate(&self) -> mbls_io::Result<()>;
+}
+
+/// A model that was read, with what it was built of.
+#[derive(Debug)]
+pub struct Loaded<S, M> {
+    /// Its settings.
+    pub settings: S,
+    /// Its tensors by name.
+    pub tensors: BTreeMap<String, Tensor>,
+    /// The network.
+    pub model: M,
+}
+
+/// The file of settings.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Saved<S> {
+    schema: Schema,
+    kind: String,
+    tensors: Stored,
+    settings: S,
+}
+
+/// The part of it that all versions and kinds have.
+#[derive(Deserialize)]
+struct Header {
+    #[serde(rename = "schema")]
+    _schema: Schema,
+    kind: String,
+}
+
+/// What distinguishes the file of tensors from that of another model.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    bytes: u64,
+    /// In hexadecimal.
+    crc32: String,
+}
+
+impl Stored {
+    fn of(content: &[u8]) -> Self {
+        Self { bytes: content.len() as u64, crc32: format!("{:08x}", crc32fast::hash(content)) }
+    }
+}
+
+/// Checked as it is read, so that a file of another version is not reported as one with wrong fields.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Schema(u32);
+
+impl<'de> Deserialize<'de> for Schema {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        match u32::deserialize(deserializer)? {
+            SCHEMA => Ok(Self(SCHEMA)),
+            schema => Err(D::Error::custom(format_args!(
+                "schema {schema}, of another version of this program: expected {SCHEMA}"
+            ))),
+        }
+    }
+}
+
+/// Writes a model's two files into `folder`, which is made where it is missing: each whole or not at all, that of the settings
+/// last. Tensors have to be in `f32`, as [`own`](super::own) makes them.
+///
+/// # Errors
+///
+/// [`mbls_io::Error`] where a file cannot be written. A model that was there before is then either intact, or recognised as
+/// damaged when it is read.
+pub fn save<S: ModelSettings>(folder: &Path, settings: &S, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    let [settings_file, tensors_file] = [SETTINGS_FILE, TENSORS_FILE].map(|name| folder.join(name));
+    let content = safetensors::serialize(tensors, None)
+        .map_err(|e| Error::value(TENSORS_FILE, "tensors that can be written", e))?;
+    let saved = Saved { schema: Schema(SCHEMA), kind: S::KIND.to_owned(), tensors: Stored::of(&content), settings };
+    let mut text =
+        serde_json::to_vec(&saved).map_err(|e| Error::value(SETTINGS_FILE, "settings that can be written", e))?;
+    text.push(b'\n');
+    mbls_io::atomic::write(&tensors_file, &content)?;
+    Ok(mbls_io::atomic::write(&settings_file, &text)?)
+}
+
+/// Returns what kind of model is in `folder`, by its settings.
+///
+/// # Errors
+///
+/// [`mbls_io::Error`] for a file that cannot be read, is no file of settings or is of another version.
+pub fn kind(folder: &Path) -> Result<String> {
+    let path = folder.join(SETTINGS_FILE);
+    Ok(header(&path, &read_bounded(&path, MAX_SETTINGS_BYTES)?)?.kind)
+}
+
+/// Reads the model in `folder` and builds its network to compute on `device`.
+///
+/// # Errors
+///
+/// [`mbls_io::Error`] for files that cannot be read, were cut off or changed, are of another version or kind, or of two models,
+/// and for settings and tensors that do not fit one another or hold numbers that are not finite. The file and the field are
+/// named.
+pub fn load<S: ModelSettings, M>(
+    folder: &Path,
+    device: &Device,
+    build: impl FnOnce(&S, VarBuilder) -> Result<M>,
+) -> Result<Loaded<S, M>> {
+    let [settings_file, tensors_file] = [SETTINGS_FILE, TENSORS_FILE].map(|name| folder.join(name));
+    let content = read_bounded(&settings_file, MAX_SETTINGS_BYTES)?;
+    let Header { kind, .. } = header(&settings_file, &content)?;
+    if kind != S::KIND {
+        return Err(Error::format(&settings_file, "kind", format!("{:?}", S::KIND), format!("{kind:?}")).into());
+    }
+    let Saved { tensors, settings, .. } = serde_json::from_slice::<Saved<S>>(&content)
+        .map_err(|e| Error::format(&settings_file, "content", format!("the settings of a model ({kind})"), e))?;
+    settings.validate().map_err(|error| in_file(&settings_file, error))?;
+    let content = read_exact_size(&tensors_file, tensors.bytes)?;
+    let found = Stored::of(&content);
+    if found != tensors {
+        let expected = format!("{}, as {SETTINGS_FILE} says", tensors.crc32);
+        return Err(Error::format(&tensors_file, "CRC-32", expected, found.crc32).into());
+    }
+    let tensors = read_tensors(&content, device).map_err(|error| in_file(&tensors_file, error))?;
+    drop(content);
+    let model = given::build(&tensors, device, |vb| build(&settings, vb)).map_err(|error| match error {
+        crate::Error::File(error) => in_file(&tensors_file, error).into(),
+        other => other,
+    })?;
+    Ok(Loaded { settings, tensors, model })
+}
+
+fn header(path: &Path, content: &[u8]) -> mbls_io::Result<Header> {
+    serde_json::from_slice(content).map_err(|e| Error::format(path, "content", "the settings of a model", e))
+}
+
+/// Names the file that a value is of.
+fn in_file(path: &Path, error: Error) -> Error {
+    match error {
+        Error::Value { name, expected, found } => Error::format(path, name, expected, found),
+        error => error,
+    }
+}
+
+fn read_tensors(content: &[u8], device: &Device) -> mbls_io::Result<BTreeMap<String, Tensor>> {
+    let file = SafeTensors::deserialize(content)
+        .map_err(|e| Error::value("content", "a safetensors file", format!("one that is cut off or damaged: {e}")))?;
+    let one = |(name, view): (String, safetensors::tensor::TensorView)| {
+        if view.dtype() != Dtype::F32 {
+            return Err(Error::value(format!("tensor {name:?}"), "numbers of type F32", format!("{:?}", view.dtype())));
+        }
+        let (values, _) = view.data().as_chunks();
+        let values: Vec<f32> = values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let tensor = Tensor::from_vec(values, view.shape(), device);
+        let tensor = tensor.map_err(|e| Error::value(format!("tensor {name:?}"), "numbers of its shape", e))?;
+        Ok((name, tensor))
+    };
+    file.tensors().into_iter().map(one).collect()
+}

@@ -1,0 +1,46 @@
+//! A trained network in a folder, with all that it takes to use it.
+//!
+//! Two files: `classifier.safetensors` holds the tensors, all in `f32`; `classifier.json` the settings, what kind of model they
+//! are of, the version of the layout, and size and CRC-32 of the tensors' file. The settings are written last: a folder without
+//! them has no model, and where saving was interrupted over an older one the sum tells that the files do not belong together.
+//!
+//! Both are read as hostile input. Sizes that are only claimed take no memory: a network is built of the tensors that are in
+//! the file, each of the shape that its layer asks for.
+//!
+//! ```
+//! use candle_core::{DType, Device};
+//! use mbls_nn::saved_model::{self, ModelSettings};
+//! use mbls_nn::{Linear, ParamStore};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! #[serde(deny_unknown_fields)]
+//! struct Settings {
+//!     classes: usize,
+//! }
+//!
+//! impl ModelSettings for Settings {
+//!     const KIND: &'static str = "linear-model";
+//!
+//!     fn validate(&self) -> mbls_io::Result<()> {
+//!         if self.classes > 0 { Ok(()) } else { Err(mbls_io::Error::value("settings.classes", "at least 1", 0)) }
+//!     }
+//! }
+//!
+//! let store = ParamStore::new(1, DType::F32, &Device::Cpu);
+//! Linear::new(3, 2, store.var_builder().pp("fc"))?;
+//! let folder = tempfile::tempdir().expect("a folder");
+//! saved_model::save(folder.path(), &Settings { classes: 2 }, &store.state())?;
+//!
+//! assert_eq!(saved_model::kind(folder.path())?, "linear-model");
+//! let build = |settings: &Settings, vb: candle_nn::VarBuilder| Ok(Linear::new(3, settings.classes, vb.pp("fc"))?);
+//! let loaded = saved_model::load(folder.path(), &Device::Cpu, build)?;
+//! assert_eq!(loaded.model.weight().dims(), [2, 3]);
+//! # Ok::<(), mbls_nn::Error>(())
+//! ```
+
+mod files;
+mod given;
+
+pub use files::{Loaded, ModelSettings, SCHEMA, SETTINGS_FILE, TENSORS_FILE, kind, load, save};
+pub use given::{build, own};

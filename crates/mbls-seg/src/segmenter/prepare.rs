@@ -1,0 +1,52 @@
+//! Images as a segmenter's network takes them.
+
+use super::SegmenterSettings;
+use super::frame::Frame;
+use super::settings::CHANNELS;
+use crate::dataset::{Mask, SegmentationCollate, SegmentationSample};
+use crate::transform::apply_all;
+use mbls_data::{Collate, Error, Result, Seed};
+use mbls_vision::Image;
+
+/// An image made ready for a network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prepared {
+    /// The values, channel by channel, row by row.
+    pub(super) pixels: Vec<f32>,
+    /// Height and width that the network sees.
+    pub(super) size: [usize; 2],
+    pub(super) frame: Frame,
+}
+
+impl Prepared {
+    /// Returns the height and width that the network sees.
+    pub fn size(&self) -> [usize; 2] {
+        self.size
+    }
+}
+
+impl SegmenterSettings {
+    /// Makes an image ready: applies the transforms, then the normalisation. Grey is repeated for three channels.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Value`](mbls_io::Error::Value) for an image whose pixels do not fill its shape, of other than 1 or 3 channels, or
+    /// that a transform does not take.
+    pub(super) fn prepare(&self, image: &Image) -> Result<Prepared> {
+        image.validate()?;
+        let image = match image.channels {
+            CHANNELS => image.clone(),
+            1 => Image { channels: CHANNELS, pixels: image.pixels.repeat(CHANNELS), ..*image },
+            found => return Err(Error::value("channels of the image", "1 or 3", found)),
+        };
+        let original = [image.height, image.width];
+        // A class everywhere: void is what transforms add.
+        let mask = Mask { height: image.height, width: image.width, classes: vec![0; image.height * image.width] };
+        let sample = apply_all(&self.transforms, SegmentationSample { image, mask }, Seed(0))?;
+        let size = sample.size();
+        let frame = Frame::find(original, &sample.mask.classes, size[1])
+            .ok_or_else(|| Error::value("transforms", "ones that leave something of the image", "padding alone"))?;
+        let batch = SegmentationCollate::new(&self.normalisation)?.collate(vec![sample])?;
+        Ok(Prepared { pixels: batch.pixels, size, frame })
+    }
+}
