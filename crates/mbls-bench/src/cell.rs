@@ -5,6 +5,8 @@
 
 use crate::console::Console;
 use crate::data::Sizes;
+use crate::earlier::of_another_run;
+use crate::measure::score;
 use crate::options::TrainingOptions;
 use crate::pretrained::PretrainedFile;
 use crate::results::{Cell, CellFile, SCHEMA, write_json};
@@ -160,7 +162,6 @@ impl CellPlan<'_> {
             .with_groups(&recipe.groups)
             .with_context(|| format!("in {}: recipe.groups", self.suite.origin))?;
         let optimizer = recipe.optimizer.build(parameters)?;
-        let key = self.key();
         let config = TrainerConfig {
             epochs: self.scale.epochs,
             learning_rate: recipe.learning_rate,
@@ -173,11 +174,10 @@ impl CellPlan<'_> {
             train_metrics: self.training.train_metrics,
         };
         let run = RunDirectory::create(place.folder)?;
-        let (log, bar) =
-            (EventLog::new(run.events()), format!("{} {} {} seed {}", key.suite, key.model, key.loss, key.seed));
+        let log = EventLog::new(run.events());
         let mut trainer = Trainer::new(store, optimizer, place.device, config, run)?
             .with_observer(log)
-            .with_observer(self.console.bar(bar));
+            .with_observer(self.console.progress(self.key().to_string(), score(recipe)));
         if self.training.tensorboard {
             trainer = trainer.with_observer(TensorBoard::new(place.folder.join("tensorboard")));
         }
@@ -219,13 +219,7 @@ pub(crate) fn finished(folder: &Path, identity: &str) -> Result<Option<Cell>> {
         return Ok(None);
     };
     if file.identity != identity {
-        bail!(
-            "{}: identity: this result belongs to other settings or data; delete the folder {} or choose another --out\n  \
-             expected {identity}\n  found    {}",
-            path.display(),
-            folder.display(),
-            file.identity
-        );
+        bail!(of_another_run(&path, identity, &file.identity));
     }
     Ok(Some(file.cell))
 }

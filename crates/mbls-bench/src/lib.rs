@@ -9,6 +9,7 @@ mod cell;
 mod console;
 mod data;
 mod device;
+mod earlier;
 mod jobs;
 mod learning;
 mod matrix;

@@ -4,6 +4,7 @@ use crate::cell::{CellPlan, Place};
 use crate::console::Console;
 use crate::data::{self, Counted, Sizes};
 use crate::device::prepare;
+use crate::earlier;
 use crate::jobs;
 use crate::options::{Command, Selection};
 use crate::pretrained::PretrainedFile;
@@ -21,6 +22,9 @@ use std::path::Path;
 /// Cells on a CPU that are trained side by side unless asked otherwise: each holds a network's activations in memory.
 const MOST_JOBS: usize = 4;
 
+/// The profile of a suite named on the command line that has no default one: its smallest.
+const SMALLEST_PROFILE: &str = "local";
+
 /// What is run of one suite.
 struct SuiteRun {
     suite: Suite,
@@ -35,10 +39,11 @@ struct SuiteRun {
 /// The first thing that fails; finished cells stay finished.
 pub fn run(command: &Command) -> Result<()> {
     let (suites, selection) = match command {
-        Command::Bench { suite, selection } => (vec![Suite::find(suite)?], selection),
+        Command::Bench { suite, selection } => (vec![named(suite, selection)?], selection),
         Command::BenchAll(selection) => (at_hand(selection)?, selection),
     };
-    let runs = suites.into_iter().map(|suite| SuiteRun::new(suite, selection)).collect::<Result<Vec<_>>>()?;
+    let runs = suites.into_iter().map(|(suite, profile)| SuiteRun::new(suite, &profile, selection));
+    let runs = runs.collect::<Result<Vec<_>>>()?;
     let (device, device_name) = selection.device.open()?;
     let out = &selection.out;
     std::fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
@@ -63,44 +68,69 @@ pub fn run(command: &Command) -> Result<()> {
     Ok(())
 }
 
-/// The suites of the profile whose data is available; says which are left out and why.
-fn at_hand(selection: &Selection) -> Result<Vec<Suite>> {
+/// A suite by its name or file, with the profile that is run of it: the one that is asked for, or where none is, the default one or
+/// the smallest.
+fn named(suite: &str, selection: &Selection) -> Result<(Suite, String)> {
+    let suite = Suite::find(suite)?;
+    let profile = match &selection.profile {
+        Some(asked) => asked,
+        None if suite.scale(DEFAULT_PROFILE).is_none() && suite.scale(SMALLEST_PROFILE).is_some() => {
+            eprintln!("{}: without --profile, runs its profile {SMALLEST_PROFILE}", suite.name);
+            SMALLEST_PROFILE
+        }
+        None => DEFAULT_PROFILE,
+    };
+    let profile = profile.to_owned();
+    Ok((suite, profile))
+}
+
+/// The suites whose data is available, with the profile that is run of each: the one that is asked for, or the default one, which
+/// suites on the repository's own data have alone. Says which are left out, or run otherwise than asked, and why.
+fn at_hand(selection: &Selection) -> Result<Vec<(Suite, String)>> {
     let suites = Suite::built_in()?;
-    let known = |profile: &str| suites.iter().any(|suite| suite.profile.contains_key(profile));
-    ensure!(
-        known(&selection.profile),
-        "--profile {}: no suite has it; there are default, local, paper",
-        selection.profile
-    );
+    if let Some(asked) = &selection.profile {
+        let mut known: Vec<&str> = suites.iter().flat_map(|suite| suite.profile.keys().map(String::as_str)).collect();
+        known.sort_unstable();
+        known.dedup();
+        ensure!(known.contains(&asked.as_str()), "--profile {asked}: no suite has it; there are {}", known.join(", "));
+    }
+    let asked = selection.profile.as_deref().unwrap_or(DEFAULT_PROFILE);
     let mut chosen = Vec::new();
     for suite in suites {
+        let name = suite.name.clone();
         // User-supplied data is not a data set that may lie in a folder of data sets.
-        if suite.scale(&selection.profile).is_none() || suite.data.is_ones_own() {
+        if suite.data.is_ones_own() {
+            eprintln!("{name}: left out, it is for data of your own: cargo xtask bench {name} --data PATH");
             continue;
         }
+        let profile = match (suite.scale(asked), suite.scale(DEFAULT_PROFILE)) {
+            (Some(_), _) => asked,
+            (None, Some(_)) => {
+                eprintln!("{name}: has no profile {asked}, runs its profile {DEFAULT_PROFILE}");
+                DEFAULT_PROFILE
+            }
+            (None, None) => {
+                eprintln!("{name}: left out, it has no profile {asked}; it has {}", suite.profiles());
+                continue;
+            }
+        };
         match data::locate(&suite.data, selection.data.as_deref()) {
-            Some(_) => chosen.push(suite),
-            None => eprintln!("{}: left out, {}", suite.name, data::missing(&suite.data, selection.data.as_deref())),
+            Some(_) => chosen.push((suite, profile.to_owned())),
+            None => eprintln!("{name}: left out, {}", data::missing(&suite.data, selection.data.as_deref())),
         }
     }
     Ok(chosen)
 }
 
 impl SuiteRun {
-    fn new(suite: Suite, selection: &Selection) -> Result<Self> {
+    fn new(suite: Suite, profile: &str, selection: &Selection) -> Result<Self> {
         for id in &selection.losses {
             let known: Vec<_> = suite.loss.iter().map(|loss| loss.id.as_str()).collect();
             ensure!(known.contains(&id.as_str()), "--loss {id}: the suite {} has {}", suite.name, known.join(", "));
         }
-        let profiles: Vec<_> = suite.profile.keys().map(String::as_str).collect();
-        // A suite named on the command line runs at its smallest scale where it has no default one.
-        let profile = match selection.profile.as_str() {
-            DEFAULT_PROFILE if !profiles.contains(&DEFAULT_PROFILE) => "local",
-            asked => asked,
-        };
-        let mut scale = suite.scale(profile).with_context(|| {
-            format!("--profile {}: the suite {} has {}", selection.profile, suite.name, profiles.join(", "))
-        })?;
+        let mut scale = suite
+            .scale(profile)
+            .with_context(|| format!("--profile {profile}: the suite {} has {}", suite.name, suite.profiles()))?;
         scale.epochs = selection.epochs.unwrap_or(scale.epochs);
         scale.seeds = selection.seeds.unwrap_or(scale.seeds);
         let model = selection.model.or(scale.model).unwrap_or(suite.model);
@@ -211,8 +241,13 @@ impl SuiteRun {
         for plan in &plans {
             let folder = plan.key().folder(&selection.out);
             let identity = plan.identity(digest, device_name)?;
+            if let Some(place) = earlier::check(&folder, &identity, selection.fresh)? {
+                console.say(&format!("{}: started again; what was there is in {}", plan.key(), place.display()));
+            }
             let before = work.finished(&folder, &identity)?;
-            if before.is_none() {
+            if before.is_some() {
+                console.say(&format!("{}: already finished", plan.key()));
+            } else {
                 unfinished.push(move || {
                     let place = Place { identity: &identity, folder: &folder, device };
                     work.run(plan, place).with_context(|| format!("{} (in {})", plan.key(), folder.display()))

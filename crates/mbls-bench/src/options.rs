@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::device::DeviceChoice;
-use crate::spec::{DEFAULT_PROFILE, ModelName, Precision};
+use crate::spec::{ModelName, Precision};
 use clap::{Args, Parser, Subcommand};
 use mbls_io::OnError;
 use mbls_seg::dataset::SegmentationConfig;
@@ -66,9 +66,10 @@ pub struct Selection {
     /// SegmentationClass, ImageSets and classes.txt.
     #[arg(long, value_name = "DIR", env = "MBLS_DATA_DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// How much is run: default, local (a size that two cores finish) or paper (published settings).
-    #[arg(long, value_name = "P", default_value = DEFAULT_PROFILE)]
-    pub(crate) profile: String,
+    /// How much is run: default, local (a size that two cores finish), paper (published settings) or another of the suite's. Where none
+    /// is given, default, or local of a suite named on the command line that has no default.
+    #[arg(long, value_name = "P")]
+    pub(crate) profile: Option<String>,
     /// Weights that training starts from: a .pth or .safetensors file with the model's parameter names. A classifier of another number of
     /// classes stays as initialised.
     #[arg(long, value_name = "FILE")]
@@ -82,6 +83,9 @@ pub struct Selection {
     /// Leave out images, records and words that do not decode, and say how many, instead of stopping at the first.
     #[arg(long)]
     pub(crate) skip_undecodable: bool,
+    /// Start runs again whose folder holds a run of other settings or data. The old one is kept: seed-0 is renamed to seed-0.old-1.
+    #[arg(long)]
+    pub(crate) fresh: bool,
     /// How trainings are run.
     #[command(flatten)]
     pub(crate) training: TrainingOptions,

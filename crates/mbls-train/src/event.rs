@@ -58,6 +58,9 @@ pub struct EpochReport {
     /// The metrics on the validation data; null for those that are undefined.
     #[serde(with = "number::option::by_name")]
     pub validation: BTreeMap<String, Option<f64>>,
+    /// The validation score, by which epochs are compared; `None` where it is undefined, and in logs of earlier versions.
+    #[serde(default, with = "number::option")]
+    pub score: Option<f64>,
     /// Whether it is the best epoch so far.
     pub best: bool,
     /// Its wall time: training, validation and checkpoints, in all processes that worked on it.
@@ -205,6 +208,7 @@ mod tests {
             gradient_norm: 2.5,
             steps_without_loss: 3,
             validation: named(None),
+            score: Some(0.25),
             best: true,
             seconds: 1.0,
             train_seconds: 0.5,
@@ -234,6 +238,8 @@ mod tests {
             r#"{"event":"epoch","epoch":0,"learning_rate":0.1,"train":{"loss":0.5},"gradient_norm":1.0,"#,
             r#""validation":{"nll":null},"best":true,"seconds":1.0,"train_seconds":0.5}"#
         );
-        assert!(matches!(serde_json::from_str::<Event>(text).unwrap(), Event::Epoch(report) if report.best));
+        assert!(
+            matches!(serde_json::from_str::<Event>(text).unwrap(), Event::Epoch(report) if report.best && report.score.is_none())
+        );
     }
 }

@@ -172,6 +172,7 @@ impl<'a> Trainer<'a> {
                 gradient_norm,
                 steps_without_loss,
                 validation: summary,
+                score,
                 best,
                 seconds: before + started.elapsed().as_secs_f64(),
                 train_seconds,

@@ -8,7 +8,7 @@ mod description;
 
 pub(crate) use description::{Description, Shown};
 
-use crate::spec::{Recipe, Suite};
+use crate::spec::{Recipe, Score, Suite, TaskRecipe};
 use crate::statistics::interval;
 use anyhow::{Context, Result, bail, ensure};
 use mbls_core::bootstrap::Interval;
@@ -86,6 +86,17 @@ pub(crate) fn headline<S: Subject>(measures: &[Measure<S>], values: &BTreeMap<St
         format!("{} {value}", is.title)
     };
     headlines.map(line).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns the measure by which the epochs of a recipe are compared.
+pub(crate) fn score(recipe: &Recipe) -> Description {
+    match &recipe.task {
+        TaskRecipe::Images(_) | TaskRecipe::Texts(_) => described::ACCURACY,
+        TaskRecipe::Segmentation(recipe) => match recipe.score {
+            Score::MeanIou => described::MIOU,
+            Score::PublishedMeanIou => described::MIOU_PUBLISHED,
+        },
+    }
 }
 
 /// The measures of a task, whatever they are computed from.

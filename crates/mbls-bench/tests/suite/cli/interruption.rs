@@ -40,6 +40,7 @@ fn killed_five_times_with_dropout_and_mixed_pictures() {
     let folder = tempfile::tempdir().expect("a folder");
     let text = include_str!("../../../suites/digits-noisy.toml");
     let text = text.replace("bins = 15", "bins = 15\ndropout = 0.3\nmix = { kind = \"mixup\", alpha = 0.4 }");
+    let text = text.replace("name = \"digits-noisy\"", "name = \"mixed\"");
     let path = folder.path().join("mixed.toml");
     std::fs::write(&path, text).expect("a file");
     killed_ends_with_the_same_bytes(|out| {

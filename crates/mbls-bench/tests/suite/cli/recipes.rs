@@ -5,7 +5,7 @@ use candle_core::{Device, Tensor};
 use std::collections::HashMap;
 use std::path::Path;
 
-const CELL: &str = "digits/small-cnn/ce/seed-0";
+const CELL: &str = "changed/small-cnn/ce/seed-0";
 
 /// The digits with something added to the recipe and with another schedule, as a suite file in `folder`.
 fn suite(folder: &Path, schedule: &str, added: &str) -> String {
@@ -13,6 +13,7 @@ fn suite(folder: &Path, schedule: &str, added: &str) -> String {
     let (from, to) = ("schedule = { kind = \"cosine\" }", format!("schedule = {schedule}"));
     assert!(digits.contains(from) && digits.contains("\n[profile.default]"));
     let text = digits.replace(from, &to).replace("\n[profile.default]", &format!("\n{added}\n[profile.default]"));
+    let text = text.replace("name = \"digits\"", "name = \"changed\"");
     let path = folder.join("changed.toml");
     std::fs::write(&path, text).expect("a file");
     path.to_str().expect("UTF-8").to_owned()
@@ -68,8 +69,9 @@ fn an_average_is_measured_in_place_of_the_weights() {
 fn observers_are_options() {
     let folder = tempfile::tempdir().expect("a folder");
     let [plain, watched] = ["plain", "watched"].map(|name| folder.path().join(name));
-    run(bench("digits", "2", &plain));
-    let mut command = bench("digits", "2", &watched);
+    let suite = suite(folder.path(), "{ kind = \"cosine\" }", "");
+    run(bench(&suite, "2", &plain));
+    let mut command = bench(&suite, "2", &watched);
     command.args(["--tensorboard", "--train-metrics", "--checkpoint-minutes", "0"]);
     run(command);
     assert_eq!(results(&watched), results(&plain));
