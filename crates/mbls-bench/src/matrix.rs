@@ -5,6 +5,7 @@ use crate::console::Console;
 use crate::data::{self, Counted, Sizes};
 use crate::device::prepare;
 use crate::earlier;
+use crate::help::suite_list;
 use crate::jobs;
 use crate::options::{Command, Selection};
 use crate::pretrained::PretrainedFile;
@@ -39,7 +40,14 @@ struct SuiteRun {
 /// The first thing that fails; finished cells stay finished.
 pub fn run(command: &Command) -> Result<()> {
     let (suites, selection) = match command {
-        Command::Bench { suite, selection } => (vec![named(suite, selection)?], selection),
+        Command::Bench { list: true, selection, .. } => {
+            print!("{}", suite_list()?.print(selection.data.as_deref()));
+            return Ok(());
+        }
+        Command::Bench { suite, selection, .. } => {
+            let suite = suite.as_deref().context("SUITE: expected the name of a suite, or a suite file")?;
+            (vec![named(suite, selection)?], selection)
+        }
         Command::BenchAll(selection) => (at_hand(selection)?, selection),
     };
     let runs = suites.into_iter().map(|(suite, profile)| SuiteRun::new(suite, &profile, selection));
@@ -133,8 +141,8 @@ impl SuiteRun {
             .with_context(|| format!("--profile {profile}: the suite {} has {}", suite.name, suite.profiles()))?;
         scale.epochs = selection.epochs.unwrap_or(scale.epochs);
         scale.seeds = selection.seeds.unwrap_or(scale.seeds);
-        let model = selection.model.or(scale.model).unwrap_or(suite.model);
-        suite.check_model(model)?;
+        let asked = selection.model.as_deref().map(|name| suite.model_called(name)).transpose()?;
+        let model = asked.or(scale.model).unwrap_or(suite.model);
         family(suite.data.task()).measures().check_schedules(&suite).with_context(|| format!("in {}", suite.origin))?;
         let mut suite = suite.at(profile);
         suite.recipe.precision = selection.precision.unwrap_or(suite.recipe.precision);

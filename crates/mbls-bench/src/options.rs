@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::device::DeviceChoice;
-use crate::spec::{ModelName, Precision};
+use crate::spec::Precision;
 use clap::{Args, Parser, Subcommand};
 use mbls_io::OnError;
 use mbls_seg::dataset::SegmentationConfig;
@@ -25,9 +25,12 @@ pub enum Command {
     BenchAll(Selection),
     /// Run one suite.
     Bench {
-        /// A suite's name (digits, digits-noisy, mnist, cifar10, cifar100, tiny-imagenet, cub, voc2012, camvid; for your own images imagefolder,
-        /// with masks vocfolder), or a suite file that ends in .toml.
-        suite: String,
+        /// A suite's name, or a suite file that ends in .toml.
+        #[arg(required_unless_present = "list")]
+        suite: Option<String>,
+        /// List the suites, the data they need and whether it is available, models and losses.
+        #[arg(long)]
+        list: bool,
         /// What of it.
         #[command(flatten)]
         selection: Selection,
@@ -39,7 +42,7 @@ pub enum Command {
 pub struct Selection {
     /// The model, instead of the suite's own.
     #[arg(long, value_name = "M")]
-    pub(crate) model: Option<ModelName>,
+    pub(crate) model: Option<String>,
     /// A loss of the suite; may be repeated. All where none is given.
     #[arg(long = "loss", value_name = "L")]
     pub(crate) losses: Vec<String>,
@@ -63,8 +66,8 @@ pub struct Selection {
     pub(crate) out: PathBuf,
     /// The folder with the data sets that the repository does not carry: DIR/mnist, DIR/cifar-10-batches-bin; for imagefolder, that of the
     /// images: a folder per class, or train, val and test with a folder per class in each; for vocfolder, that of JPEGImages,
-    /// SegmentationClass, ImageSets and classes.txt.
-    #[arg(long, value_name = "DIR", env = "MBLS_DATA_DIR")]
+    /// SegmentationClass, ImageSets and classes.txt; for textfile, the file, or the folder of train, val and test.
+    #[arg(long, value_name = "DIR", env = "MBLS_DATA_DIR", hide_env_values = true)]
     pub(crate) data: Option<PathBuf>,
     /// How much is run: default, local (a size that two cores finish), paper (published settings) or another of the suite's. Where none
     /// is given, default, or local of a suite named on the command line that has no default.

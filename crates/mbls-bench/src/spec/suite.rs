@@ -90,7 +90,9 @@ impl Suite {
         let known = suites.iter().map(|suite| suite.name.as_str()).collect::<Vec<_>>().join(", ");
         match suites.iter().find(|suite| suite.name == name) {
             Some(suite) => Ok(suite.clone()),
-            None => bail!("there is no suite \"{name}\": expected one of {known}, or a file that ends in .toml"),
+            None => bail!(
+                "there is no suite \"{name}\": expected one of {known}, or a file that ends in .toml; bench --list says what they are"
+            ),
         }
     }
 
@@ -205,6 +207,23 @@ impl Suite {
             TaskKind::Texts => model.text().map(drop),
         };
         suits.with_context(|| format!("the suite {}", self.name))
+    }
+
+    /// Returns the model called `name`, for the suite's data.
+    ///
+    /// # Errors
+    ///
+    /// An unknown name, or that of a model for other data, with the names there are.
+    pub fn model_called(&self, name: &str) -> Result<ModelName> {
+        let task = self.data.task();
+        let known = ModelName::all(task);
+        ensure!(
+            known.iter().any(|known| known == name),
+            "--model {name}: the suite {} is of {task}: expected one of {}",
+            self.name,
+            known.join(", ")
+        );
+        Ok(name.parse()?)
     }
 
     /// Returns how much `profile` runs; `None` where the suite has no profile of that name.

@@ -67,7 +67,12 @@ fn unknown_names() {
     let text = fail(program(&["bench", "digits", "--loss", "mlbs", "--out", out]));
     assert!(text.contains("--loss mlbs") && text.contains("mbls"), "{text}");
     let text = fail(program(&["bench", "digits", "--model", "resnet21", "--out", out]));
-    assert!(text.contains("resnet21") && text.contains("resnet20"), "{text}");
+    assert!(text.contains("--model resnet21: the suite digits is of images with classes"), "{text}");
+    assert!(text.contains("resnet20,") && !text.contains("text-cnn") && !text.contains("unet"), "{text}");
+    let text = fail(program(&["bench", "digits", "--model", "text-cnn", "--out", out]));
+    assert!(text.contains("--model text-cnn: the suite digits is of images with classes: expected one of"), "{text}");
+    let text = fail(program(&["bench", "--out", out]));
+    assert!(text.contains("<SUITE>") || text.contains("[SUITE]"), "{text}");
     let text = fail(program(&["bench", "digits", "--model", "resnet50", "--out", out]));
     assert!(text.contains("resnet50: image size = 8x8, expected at least 32x32"), "{text}");
     let text = fail(program(&["bench-all", "--profile", "huge", "--out", out]));
@@ -130,6 +135,33 @@ fn a_run_of_other_settings_is_started_again_and_the_old_one_kept() {
     let said = fresh();
     assert!(said.contains("digits, small-cnn, ce, seed 0: already finished") && !said.contains("epoch"), "{said}");
     assert!(!out.join("digits/small-cnn/ce/seed-0.old-2").exists());
+}
+
+/// Also where a backtrace is asked for, which candle's errors would have among their words.
+#[test]
+fn errors_end_in_their_causes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("wrong.toml");
+    std::fs::write(&file, "name = 1").expect("a file");
+    let of = |arguments: &[&str]| {
+        let mut command = program(arguments);
+        command.args(["--out", folder.path().to_str().expect("UTF-8")]).env("RUST_BACKTRACE", "1");
+        fail(command)
+    };
+    for said in [of(&["bench", file.to_str().expect("UTF-8")]), of(&["bench", "digits", "--pretrained", "none.pth"])] {
+        assert!(said.contains("\nCaused by:\n    ") && !said.to_lowercase().contains("backtrace"), "{said}");
+        assert!(!said.contains("   0: "), "{said}");
+    }
+}
+
+#[test]
+fn the_suites_are_listed_and_named_in_the_help() {
+    let said = text(&run(program(&["bench", "--list", "--data", "nowhere"])));
+    assert!(said.contains("digits: Handwritten digits") && said.contains("mnist/, not there"), "{said}");
+    let said = text(&run(program(&["bench", "--help"])));
+    for name in ["digits-noisy", "vocfolder", "deeplabv3-r50", "bi-gru", "focal"] {
+        assert!(said.contains(name), "{name} in {said}");
+    }
 }
 
 /// The runs of both would have the same folder.
