@@ -25,7 +25,7 @@ impl Console {
     /// Shows how the training of a run comes along: with a bar over all of its steps where standard error is a terminal, else
     /// with a line for each epoch. `score` is the measure by which epochs are compared.
     pub(crate) fn progress(&self, run: String, score: Description) -> TrainingProgress<'_> {
-        TrainingProgress { console: self, run, score, bar: None, pace: Pace::default() }
+        TrainingProgress { console: self, run, score, bar: None, last: String::new(), pace: Pace::default() }
     }
 }
 
@@ -35,6 +35,8 @@ pub(crate) struct TrainingProgress<'a> {
     run: String,
     score: Description,
     bar: Option<ProgressBar>,
+    /// What the bar says of the last epoch.
+    last: String,
     pace: Pace,
 }
 
@@ -96,9 +98,12 @@ impl Observer for TrainingProgress<'_> {
         Ok(())
     }
 
-    fn step(&mut self, _report: &StepReport) -> Result<()> {
+    fn step(&mut self, report: &StepReport) -> Result<()> {
         if let Some(bar) = &self.bar {
             bar.inc(1);
+            if let Some(loss) = report.loss {
+                bar.set_message(format!("{}loss {loss:.4}", self.last));
+            }
         }
         Ok(())
     }
@@ -107,15 +112,21 @@ impl Observer for TrainingProgress<'_> {
         self.pace.done += 1;
         self.pace.seconds += report.seconds;
         match &self.bar {
-            Some(bar) => bar.set_message(self.epoch_and_score(report)),
+            Some(bar) => {
+                self.last = format!("{}, ", self.epoch_and_score(report));
+                bar.set_message(self.last.trim_end_matches(", ").to_owned());
+            }
             None => self.console.say(&self.line(report)),
         }
         Ok(())
     }
 
-    fn end(&mut self, _end: &End) -> Result<()> {
+    fn end(&mut self, end: &End) -> Result<()> {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+        }
+        if let Some(early) = &end.early {
+            self.console.say(&format!("{}: stopped after {} epochs: {early}", self.run, end.epochs));
         }
         Ok(())
     }

@@ -1,7 +1,9 @@
 //! The command line.
 
 use crate::device::DeviceChoice;
+use crate::overrides::Overrides;
 use crate::spec::Precision;
+use crate::sweep::SweepOptions;
 use clap::{Args, Parser, Subcommand};
 use mbls_io::OnError;
 use mbls_seg::dataset::SegmentationConfig;
@@ -89,6 +91,12 @@ pub struct Selection {
     /// Start runs again whose folder holds a run of other settings or data. The old one is kept: seed-0 is renamed to seed-0.old-1.
     #[arg(long)]
     pub(crate) fresh: bool,
+    /// What of the suite is changed.
+    #[command(flatten)]
+    pub(crate) overrides: Overrides,
+    /// What is tried at several values.
+    #[command(flatten)]
+    pub(crate) sweep: SweepOptions,
     /// How trainings are run.
     #[command(flatten)]
     pub(crate) training: TrainingOptions,
@@ -109,6 +117,11 @@ pub struct TrainingOptions {
 }
 
 impl Selection {
+    /// Whether the loss called `id` is run.
+    pub(crate) fn runs(&self, id: &str) -> bool {
+        self.losses.is_empty() || self.losses.iter().any(|loss| loss == id)
+    }
+
     /// How images with masks are read.
     pub(crate) fn pairs(&self) -> SegmentationConfig {
         SegmentationConfig { cache_bytes: self.cache_mib.saturating_mul(1 << 20), ..SegmentationConfig::default() }

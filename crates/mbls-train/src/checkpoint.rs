@@ -4,7 +4,7 @@
 //! learns. The safetensors header carries one metadata entry, `mbls`, a JSON object with the [`Progress`]. One entry, because the order of several is random and a checkpoint's bytes must depend on
 //! its content alone.
 
-use crate::{Error, Result};
+use crate::{Error, Patience, Result};
 use candle_core::{Device, Tensor};
 use mbls_core::number;
 use mbls_io::atomic;
@@ -38,6 +38,9 @@ pub struct Progress {
     /// What the schedule's metric was after each epoch, `None` where it was undefined; empty where the schedule follows none.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "number::option::list")]
     pub metrics: Vec<Option<f64>>,
+    /// How long the run has been without a better value; `None` where it does not end early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<Patience>,
     /// How far the epoch after the finished ones has come; `None` between two epochs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<Within>,
@@ -237,9 +240,13 @@ mod tests {
         let within =
             Within { step: 3, sums, gradient_norm: 0.7, dropout: u64::MAX, seconds: 0.3, steps_without_loss: 1 };
         let identity = "a".to_owned();
-        let progress = Progress { schema: SCHEMA, identity, epochs: 6, best, metrics, within: Some(within) };
+        let patience = Some(Patience { best: Some(f64::INFINITY), epochs: 2 });
+        let progress = Progress { schema: SCHEMA, identity, epochs: 6, best, metrics, patience, within: Some(within) };
         let json = serde_json::to_string(&progress).unwrap();
         assert_eq!(serde_json::from_str::<Progress>(&json).unwrap(), progress);
+        // What earlier checkpoints have.
+        let earlier = Progress { patience: None, ..progress };
+        assert!(!serde_json::to_string(&earlier).unwrap().contains("patience"));
         let error = serde_json::from_str::<Progress>(&json.replace("-inf", "much")).unwrap_err().to_string();
         assert!(error.contains("\"much\""), "{error}");
     }
@@ -254,6 +261,7 @@ mod tests {
             epochs: 1,
             best: None,
             metrics: Vec::new(),
+            patience: None,
             within: None,
         };
         let learnt = vec![0.1, 1e-6, -3.5, f64::MIN_POSITIVE];

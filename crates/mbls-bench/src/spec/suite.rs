@@ -148,7 +148,13 @@ impl Suite {
         Ok(Self { name, title, description, notes, data, model, recipe, recipes, profile, loss, shift, origin })
     }
 
-    fn checked(suite: Self) -> Result<Self> {
+    /// Checks what reading does not, also of a suite whose settings were changed.
+    ///
+    /// # Errors
+    ///
+    /// Names the field, its value and what was expected.
+    pub fn checked(self) -> Result<Self> {
+        let suite = self;
         let plain =
             |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
         // Names become directories.

@@ -118,9 +118,9 @@ fn train(plan: &CellPlan, source: &Source, place: Place) -> Result<Cell> {
         None => Box::new(plan.loader(&splits.train, ImageCollate, Order::Shuffled)?),
         Some(mix) => Box::new(plan.loader(&Arc::new(Mixed::new(splits.train, mix)?), ImageCollate, Order::Shuffled)?),
     };
-    let best_epoch = plan.train(place, &store, &mut task, &*train, &validation)?;
+    let trained = plan.train(place, &store, &mut task, &*train, &validation)?;
 
     let predictions = SavedPredictions { validation: predict(&task, &validation)?, test: predict(&task, &test)? };
     let (measured, _) = evaluate(plan, place, &predictions)?;
-    plan.finish(place, best_epoch, measured)
+    plan.finish(place, trained, measured)
 }

@@ -95,7 +95,7 @@ impl Workload for Segmentation {
         let test = loader(splits.test, &settings.test_transforms, Order::Sequential)?;
 
         let (store, mut task) = network(plan, self.classes().len(), place.device)?;
-        let best_epoch = plan.train(place, &store, &mut task, &train, &validation)?;
+        let trained = plan.train(place, &store, &mut task, &train, &validation)?;
 
         let bins = plan.suite.recipe.bins;
         let pixels = pixels::sample(&task, &validation, seed.derive("temperature"))?;
@@ -113,6 +113,6 @@ impl Workload for Segmentation {
         };
         let file = EvaluationFile::new(self.classes().names().to_vec(), names, tested);
         write_json(&place.folder.join("evaluation.json"), &file)?;
-        plan.finish(place, best_epoch, measured)
+        plan.finish(place, trained, measured)
     }
 }
