@@ -63,10 +63,7 @@ impl Task for PointTask {
         use candle_core::ModuleT;
         let points = Tensor::from_slice(points, (labels.len(), 2, 1, 1), &Device::Cpu)?;
         let labels = Tensor::from_slice(labels, labels.len(), &Device::Cpu)?;
-        let points = match self.without_norm {
-            true => points,
-            false => self.norm.forward_t(&points, mode.is_train())?,
-        };
+        let points = if self.without_norm { points } else { self.norm.forward_t(&points, mode.is_train())? };
         let points = points.flatten_from(1)?;
         let points = match &self.dropout {
             Some(dropout) => dropout.forward_t(&points, mode.is_train())?,
