@@ -1,7 +1,8 @@
 //! `bench` and `bench-all`: builds the benchmark for the device that is asked for and runs it.
 
+use crate::arguments::value;
 use crate::cargo;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail, ensure};
 use std::process::{Command, ExitCode};
 
 /// The feature, and the kind of data that needs it.
@@ -9,14 +10,13 @@ const CANDLE_DATASETS: &str = "candle-datasets";
 
 /// Runs the benchmark through cargo, built with the features that the device and the suite need.
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
-    let device = device_feature(arguments)?;
+    let device = device_feature(arguments, Machine::look)?;
     let features: Vec<&str> = device.into_iter().chain(data_feature(arguments)).collect();
     let mut cargo = cargo::run("mbls-bench", &features, arguments);
     if std::env::var_os("CANDLE_NUM_THREADS").is_none() {
         // candle's own threads spin at a barrier for every large sum of tensors, and take the cores from the trainings.
         cargo.env("CANDLE_NUM_THREADS", "1");
     }
-    eprintln!("building the benchmark for {} (some minutes the first time)", device.unwrap_or("cpu"));
     cargo::wait(cargo)
 }
 
@@ -32,37 +32,69 @@ fn data_feature(arguments: &[String]) -> Option<&'static str> {
     suites.filter_map(kind).any(|kind| kind == CANDLE_DATASETS).then_some(CANDLE_DATASETS)
 }
 
-/// The cargo feature of the device in `--device`.
-fn device_feature(arguments: &[String]) -> Result<Option<&'static str>> {
-    match device(arguments)? {
+/// What this machine has to build the benchmark for a GPU, and to run it there.
+#[derive(Clone, Copy, Debug, Default)]
+struct Machine {
+    /// Whether it runs macOS.
+    macos: bool,
+    /// Whether its processor is Apple's.
+    apple_silicon: bool,
+    /// Whether the compiler of NVIDIA's toolkit is on the path.
+    nvcc: bool,
+    /// Whether NVIDIA's driver lists a GPU.
+    nvidia_gpu: bool,
+    /// Whether `CUDA_COMPUTE_CAP` says for which GPU to build, so that the driver is not asked.
+    compute_cap: bool,
+}
+
+impl Machine {
+    /// Looks at this machine.
+    fn look() -> Self {
+        let answers = |program: &str, argument: &str| {
+            Command::new(program).arg(argument).output().is_ok_and(|output| output.status.success())
+        };
+        Self {
+            macos: cfg!(target_os = "macos"),
+            apple_silicon: cfg!(all(target_os = "macos", target_arch = "aarch64")),
+            nvcc: answers("nvcc", "--version"),
+            nvidia_gpu: answers("nvidia-smi", "--list-gpus"),
+            compute_cap: std::env::var_os("CUDA_COMPUTE_CAP").is_some(),
+        }
+    }
+}
+
+/// The cargo feature of the device in `--device`; a device that this machine cannot build for is refused before minutes go by.
+fn device_feature(arguments: &[String], look: impl FnOnce() -> Machine) -> Result<Option<&'static str>> {
+    match value(arguments, "--device")?.unwrap_or("auto") {
         "cpu" => Ok(None),
-        "cuda" => Ok(Some("cuda")),
-        "metal" => Ok(Some("metal")),
-        "auto" if cfg!(all(target_os = "macos", target_arch = "aarch64")) => Ok(Some("metal")),
-        "auto" if has_cuda_toolkit() => Ok(Some("cuda")),
-        "auto" => Ok(None),
+        "cuda" => {
+            let machine = look();
+            let missing = "--device cuda: expected NVIDIA's CUDA toolkit";
+            ensure!(
+                machine.nvcc,
+                "{missing}, and `nvcc --version` fails: install it, or put its bin folder on the PATH"
+            );
+            ensure!(
+                machine.nvidia_gpu || machine.compute_cap,
+                "{missing} and a GPU, and `nvidia-smi --list-gpus` fails: install NVIDIA's driver, or name the GPU to build for \
+                 in CUDA_COMPUTE_CAP"
+            );
+            Ok(Some("cuda"))
+        }
+        "metal" => {
+            ensure!(look().macos, "--device metal: expected macOS, found {}", std::env::consts::OS);
+            Ok(Some("metal"))
+        }
+        "auto" => {
+            let machine = look();
+            Ok(match machine {
+                Machine { apple_silicon: true, .. } => Some("metal"),
+                Machine { nvcc: true, nvidia_gpu: true, .. } => Some("cuda"),
+                _ => None,
+            })
+        }
         other => bail!("--device {other}: expected cpu, cuda, metal or auto"),
     }
-}
-
-fn device(arguments: &[String]) -> Result<&str> {
-    for (i, argument) in arguments.iter().enumerate() {
-        if let Some(device) = argument.strip_prefix("--device=") {
-            return Ok(device);
-        }
-        if argument == "--device" {
-            return arguments.get(i + 1).map(String::as_str).context("--device: expected cpu, cuda, metal or auto");
-        }
-    }
-    Ok("auto")
-}
-
-/// Whether the benchmark can be built for CUDA here and has a GPU to run on: a toolkit's compiler, and the driver's tool.
-fn has_cuda_toolkit() -> bool {
-    let answers = |program: &str, argument: &str| {
-        Command::new(program).arg(argument).output().is_ok_and(|output| output.status.success())
-    };
-    answers("nvcc", "--version") && answers("nvidia-smi", "--list-gpus")
 }
 
 #[cfg(test)]
@@ -71,12 +103,31 @@ mod tests {
 
     #[test]
     fn device_decides_the_feature() {
-        let feature = |text: &str| device_feature(&text.split(' ').map(str::to_owned).collect::<Vec<_>>());
-        assert_eq!(feature("bench digits --device cuda").unwrap(), Some("cuda"));
-        assert_eq!(feature("bench digits --device=metal --seeds 1").unwrap(), Some("metal"));
-        assert_eq!(feature("bench-all --device cpu").unwrap(), None);
-        assert!(feature("bench-all --device").is_err());
-        assert!(feature("bench-all --device tpu").unwrap_err().to_string().contains("tpu"));
+        let all = Machine { macos: true, nvcc: true, nvidia_gpu: true, ..Machine::default() };
+        assert_eq!(feature("bench digits --device cuda", all).unwrap(), Some("cuda"));
+        assert_eq!(feature("bench digits --device=metal --seeds 1", all).unwrap(), Some("metal"));
+        assert_eq!(feature("bench-all --device cpu", all).unwrap(), None);
+        assert_eq!(feature("bench-all", all).unwrap(), Some("cuda"));
+        assert_eq!(feature("bench-all", Machine { apple_silicon: true, ..all }).unwrap(), Some("metal"));
+        assert_eq!(feature("bench-all", Machine { nvcc: false, ..all }).unwrap(), None);
+        assert!(feature("bench-all --device", all).is_err());
+        assert!(feature("bench-all --device tpu", all).unwrap_err().to_string().contains("tpu"));
+    }
+
+    #[test]
+    fn a_device_that_cannot_be_built_for_is_refused_with_what_is_missing() {
+        let none = Machine::default();
+        let error = |text: &str, machine| feature(text, machine).unwrap_err().to_string();
+        assert!(error("bench digits --device cuda", none).contains("`nvcc --version` fails"));
+        let toolkit = Machine { nvcc: true, ..none };
+        assert!(error("bench digits --device cuda", toolkit).contains("`nvidia-smi --list-gpus` fails"));
+        let built_elsewhere = Machine { compute_cap: true, ..toolkit };
+        assert_eq!(feature("bench digits --device cuda", built_elsewhere).unwrap(), Some("cuda"));
+        assert!(error("bench digits --device metal", toolkit).contains("expected macOS, found"));
+    }
+
+    fn feature(text: &str, machine: Machine) -> Result<Option<&'static str>> {
+        device_feature(&text.split(' ').map(str::to_owned).collect::<Vec<_>>(), || machine)
     }
 
     #[test]

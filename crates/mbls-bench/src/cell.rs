@@ -1,11 +1,13 @@
 //! One cell of the matrix: a model trained with a loss from a seed, and measured.
 //!
-//! A cell's folder is `<out>/<suite>/<model>/<loss>/seed-<n>`. It is finished when it has `result.json`, which is written last;
+//! A cell's folder is that of its [`CellKey`]. It is finished when it has `result.json`, which is written last;
 //! until then the checkpoints say how far it has come.
 
 use crate::commit::commit;
 use crate::console::Console;
 use crate::data::Sizes;
+use crate::earlier::of_another_run;
+use crate::measure::score;
 use crate::options::TrainingOptions;
 use crate::pretrained::PretrainedFile;
 use crate::results::{Cell, CellFile, SCHEMA, write_json};
@@ -16,7 +18,7 @@ use mbls_core::loss::LossSpec;
 use mbls_data::{Batches, Collate, DataLoader, Dataset, LoaderConfig, Order, Seed};
 use mbls_nn::{ParamStore, Parameters};
 use mbls_train::event::{self, Event};
-use mbls_train::{EventLog, RunDirectory, Task, TensorBoard, Trainer, TrainerConfig};
+use mbls_train::{EarlyStopping, EventLog, Outcome, RunDirectory, Task, TensorBoard, Trainer, TrainerConfig};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -35,6 +37,12 @@ pub(crate) struct CellPlan<'a> {
     pub(crate) loss: &'a LossEntry,
     /// Its seed.
     pub(crate) seed: u64,
+    /// The settings that are tried, where several are.
+    pub(crate) candidate: Option<&'a str>,
+    /// How much the classes of the training part weigh in the loss; all the same where there are none.
+    pub(crate) class_weights: Option<Vec<f64>>,
+    /// When training ends before its last epoch; never where there is none.
+    pub(crate) early_stopping: Option<EarlyStopping>,
     /// How long it is trained.
     pub(crate) scale: Scale,
     /// How much is trained on and measured.
@@ -58,6 +66,16 @@ pub(crate) struct Place<'a> {
     pub(crate) folder: &'a Path,
     /// The device.
     pub(crate) device: &'a Device,
+}
+
+/// What a training came to.
+pub(crate) struct Trained {
+    /// The number of the best epoch, from 0, whose weights are in the model.
+    pub(crate) best_epoch: usize,
+    /// Number of epochs trained.
+    pub(crate) epochs: usize,
+    /// Why these are fewer than those of the profile; none where they are not.
+    pub(crate) stopped: Option<String>,
 }
 
 /// What a cell was measured to be.
@@ -96,7 +114,13 @@ struct Identity<'a> {
 impl CellPlan<'_> {
     /// Where it stands in the matrix.
     pub(crate) fn key(&self) -> CellKey {
-        CellKey { suite: self.suite.name.clone(), model: self.model, loss: self.loss.id.clone(), seed: self.seed }
+        CellKey {
+            suite: self.suite.name.clone(),
+            model: self.model,
+            loss: self.loss.id.clone(),
+            candidate: self.candidate.map(str::to_owned),
+            seed: self.seed,
+        }
     }
 
     /// Everything that decides the result, as JSON.
@@ -146,7 +170,7 @@ impl CellPlan<'_> {
         Ok(DataLoader::new(data.clone(), Arc::new(collate), config)?)
     }
 
-    /// Trains to the last epoch, or goes on where an earlier process stopped; returns the number of the best epoch, whose weights are in the model.
+    /// Trains to the last epoch, or goes on where an earlier process stopped; the best epoch's weights are in the model then.
     ///
     /// # Errors
     ///
@@ -158,18 +182,19 @@ impl CellPlan<'_> {
         task: &mut T,
         train: &dyn Batches<T::Batch>,
         validation: &dyn Batches<T::Batch>,
-    ) -> Result<usize> {
+    ) -> Result<Trained> {
         let recipe = &self.suite.recipe;
         let parameters = Parameters::from(store.parameters())
             .with_groups(&recipe.groups)
             .with_context(|| format!("in {}: recipe.groups", self.suite.origin))?;
         let optimizer = recipe.optimizer.build(parameters)?;
-        let key = self.key();
         let config = TrainerConfig {
             epochs: self.scale.epochs,
             learning_rate: recipe.learning_rate,
             schedule: recipe.schedule.for_epochs(self.scale.epochs),
             schedule_metric: recipe.schedule.followed().map(|(metric, _)| metric.to_owned()),
+            early_stopping: self.early_stopping.clone(),
+            accumulate: recipe.accumulate,
             clip_norm: recipe.clip_norm,
             ema: recipe.ema,
             identity: place.identity.to_owned(),
@@ -177,15 +202,15 @@ impl CellPlan<'_> {
             train_metrics: self.training.train_metrics,
         };
         let run = RunDirectory::create(place.folder)?;
-        let (log, bar) =
-            (EventLog::new(run.events()), format!("{} {} {} seed {}", key.suite, key.model, key.loss, key.seed));
+        let log = EventLog::new(run.events());
         let mut trainer = Trainer::new(store, optimizer, place.device, config, run)?
             .with_observer(log)
-            .with_observer(self.console.bar(bar));
+            .with_observer(self.console.progress(self.key().to_string(), score(recipe)));
         if self.training.tensorboard {
             trainer = trainer.with_observer(TensorBoard::new(place.folder.join("tensorboard")));
         }
-        Ok(trainer.fit(task, train, validation)?.best.epoch)
+        let Outcome { best, epochs, early, .. } = trainer.fit(task, train, validation)?;
+        Ok(Trained { best_epoch: best.epoch, epochs, stopped: early.map(|early| early.to_string()) })
     }
 
     /// Returns where the trained network comes from, for those who use it.
@@ -210,21 +235,27 @@ impl CellPlan<'_> {
     /// # Errors
     ///
     /// Where the file cannot be written.
-    pub(crate) fn finish(&self, place: Place, best_epoch: usize, measured: Measured) -> Result<Cell> {
+    pub(crate) fn finish(&self, place: Place, trained: Trained, measured: Measured) -> Result<Cell> {
         let cell = Cell {
             key: self.key(),
             split: "test".to_owned(),
             n: measured.n,
             seconds: trained_seconds(&RunDirectory::create(place.folder)?)?,
-            epochs: self.scale.epochs,
-            best_epoch,
+            epochs: trained.epochs,
+            stopped: trained.stopped,
+            best_epoch: trained.best_epoch,
             metrics: measured.test,
             validation: measured.validation,
             shift: None,
         };
         let file = CellFile { schema: SCHEMA, identity: place.identity.to_owned(), cell: cell.clone() };
         write_json(&place.folder.join("result.json"), &file)?;
-        self.console.say(&announcement(&cell, &measured.headline, self.sizes.train));
+        // Which of several settings is chosen is not for the test part to say.
+        let headline = match self.candidate {
+            None => format!("{} on {} samples", measured.headline, cell.n),
+            Some(_) => "trained".to_owned(),
+        };
+        self.console.say(&announcement(&cell, &headline, self.sizes.train));
         Ok(cell)
     }
 }
@@ -240,13 +271,7 @@ pub(crate) fn finished(folder: &Path, identity: &str) -> Result<Option<Cell>> {
         return Ok(None);
     };
     if file.identity != identity {
-        bail!(
-            "{}: identity: this result belongs to other settings or data; delete the folder {} or choose another --out\n  \
-             expected {identity}\n  found    {}",
-            path.display(),
-            folder.display(),
-            file.identity
-        );
+        bail!(of_another_run(&path, identity, &file.identity));
     }
     Ok(Some(file.cell))
 }
@@ -254,9 +279,8 @@ pub(crate) fn finished(folder: &Path, identity: &str) -> Result<Option<Cell>> {
 /// A finished run in a line.
 fn announcement(cell: &Cell, headline: &str, samples: usize) -> String {
     format!(
-        "{}: {headline} on {} samples; {:.1} s, {:.1} samples/s",
+        "{}: {headline}; {:.1} s, {:.1} samples/s",
         cell.key,
-        cell.n,
         cell.seconds,
         (samples * cell.epochs) as f64 / cell.seconds
     )

@@ -1,9 +1,14 @@
 //! The program of the benchmark; `cargo xtask` builds and runs it.
 
-use anyhow::Result;
-use clap::Parser;
-use mbls_bench::{Options, run};
+use mbls_bench::{Options, explain, run};
+use std::process::ExitCode;
 
-fn main() -> Result<()> {
-    run(&Options::parse().command)
+fn main() -> ExitCode {
+    match Options::from_command_line().and_then(|options| run(&options.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}", explain(&error));
+            ExitCode::FAILURE
+        }
+    }
 }

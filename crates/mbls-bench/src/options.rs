@@ -2,8 +2,10 @@
 
 use crate::device::DeviceChoice;
 use crate::export::ExportOptions;
+use crate::overrides::Overrides;
 use crate::predict::PredictOptions;
-use crate::spec::{DEFAULT_PROFILE, ModelName, Precision};
+use crate::spec::Precision;
+use crate::sweep::SweepOptions;
 use clap::{Args, Parser, Subcommand};
 use mbls_io::OnError;
 use mbls_seg::dataset::SegmentationConfig;
@@ -27,9 +29,12 @@ pub enum Command {
     BenchAll(Selection),
     /// Run one suite.
     Bench {
-        /// A suite's name (digits, digits-noisy, mnist, cifar10, cifar100, tiny-imagenet, cub, voc2012, camvid; for your own images imagefolder,
-        /// with masks vocfolder), or a suite file that ends in .toml.
-        suite: String,
+        /// A suite's name, or a suite file that ends in .toml.
+        #[arg(required_unless_present = "list")]
+        suite: Option<String>,
+        /// List the suites, the data they need and whether it is available, models and losses.
+        #[arg(long)]
+        list: bool,
         /// What of it.
         #[command(flatten)]
         selection: Selection,
@@ -45,7 +50,7 @@ pub enum Command {
 pub struct Selection {
     /// The model, instead of the suite's own.
     #[arg(long, value_name = "M")]
-    pub(crate) model: Option<ModelName>,
+    pub(crate) model: Option<String>,
     /// A loss of the suite; may be repeated. All where none is given.
     #[arg(long = "loss", value_name = "L")]
     pub(crate) losses: Vec<String>,
@@ -69,12 +74,13 @@ pub struct Selection {
     pub(crate) out: PathBuf,
     /// The folder with the data sets that the repository does not carry: DIR/mnist, DIR/cifar-10-batches-bin; for imagefolder, that of the
     /// images: a folder per class, or train, val and test with a folder per class in each; for vocfolder, that of JPEGImages,
-    /// SegmentationClass, ImageSets and classes.txt.
-    #[arg(long, value_name = "DIR", env = "MBLS_DATA_DIR")]
+    /// SegmentationClass, ImageSets and classes.txt; for textfile, the file, or the folder of train, val and test.
+    #[arg(long, value_name = "DIR", env = "MBLS_DATA_DIR", hide_env_values = true)]
     pub(crate) data: Option<PathBuf>,
-    /// How much is run: default, local (a size that two cores finish) or paper (published settings).
-    #[arg(long, value_name = "P", default_value = DEFAULT_PROFILE)]
-    pub(crate) profile: String,
+    /// How much is run: default, local (a size that two cores finish), paper (published settings) or another of the suite's. Where none
+    /// is given, default, or local of a suite named on the command line that has no default.
+    #[arg(long, value_name = "P")]
+    pub(crate) profile: Option<String>,
     /// Weights that training starts from: a .pth or .safetensors file with the model's parameter names. A classifier of another number of
     /// classes stays as initialised.
     #[arg(long, value_name = "FILE")]
@@ -88,6 +94,15 @@ pub struct Selection {
     /// Leave out images, records and words that do not decode, and say how many, instead of stopping at the first.
     #[arg(long)]
     pub(crate) skip_undecodable: bool,
+    /// Start runs again whose folder holds a run of other settings or data. The old one is kept: seed-0 is renamed to seed-0.old-1.
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    /// What of the suite is changed.
+    #[command(flatten)]
+    pub(crate) overrides: Overrides,
+    /// What is tried at several values.
+    #[command(flatten)]
+    pub(crate) sweep: SweepOptions,
     /// How trainings are run.
     #[command(flatten)]
     pub(crate) training: TrainingOptions,
@@ -108,6 +123,11 @@ pub struct TrainingOptions {
 }
 
 impl Selection {
+    /// Whether the loss called `id` is run.
+    pub(crate) fn runs(&self, id: &str) -> bool {
+        self.losses.is_empty() || self.losses.iter().any(|loss| loss == id)
+    }
+
     /// How images with masks are read.
     pub(crate) fn pairs(&self) -> SegmentationConfig {
         SegmentationConfig { cache_bytes: self.cache_mib.saturating_mul(1 << 20), ..SegmentationConfig::default() }

@@ -2,6 +2,7 @@
 
 use crate::results::{DataSummary, Results};
 use crate::spec::Suite;
+use crate::sweep;
 use crate::tasks::family;
 use anyhow::Result;
 use mbls_report::{Report, SuiteReport};
@@ -29,9 +30,16 @@ pub(crate) fn report(results: &Results, suites: &[&Suite], out: &Path) -> Result
             }
             let notes = cells.iter().flat_map(|cell| {
                 let of = format!("{}, seed {}", cell.key.loss, cell.key.seed);
-                task.measures().notes(&cell.metrics).into_iter().map(move |note| format!("{of}: {note}"))
+                let stopped = cell.stopped.iter().map(|why| format!("stopped after {} epochs: {why}", cell.epochs));
+                let notes = stopped.chain(task.measures().notes(&cell.metrics)).collect::<Vec<_>>();
+                notes.into_iter().map(move |note| format!("{of}: {note}"))
             });
             let tables = task.tables(suite, &cells, out)?;
+            let sweeps: Vec<_> = results.sweeps.iter().filter(|sweep| sweep.suite == suite.name).collect();
+            let tried = match sweeps.first() {
+                Some(sweep) => sweep::table(&sweeps, task.measures().compared(&sweep.metric)?),
+                None => None,
+            };
             reports.push(SuiteReport {
                 name: suite.name.clone(),
                 title: suite.title.clone(),
@@ -42,7 +50,7 @@ pub(crate) fn report(results: &Results, suites: &[&Suite], out: &Path) -> Result
                 seeds: cells.iter().filter(|cell| cell.key.loss == first.key.loss).count(),
                 columns: task.measures().columns(),
                 losses,
-                further: data.map(DataSummary::table).into_iter().chain(tables).collect(),
+                further: data.map(DataSummary::table).into_iter().chain(tried).chain(tables).collect(),
             });
         }
     }

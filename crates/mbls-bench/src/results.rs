@@ -24,6 +24,9 @@ pub(crate) struct Results {
     /// What the suites of the last run were trained and tested on; none in files of earlier versions.
     #[serde(default)]
     pub(crate) data: Vec<DataSummary>,
+    /// The settings that were tried in the last run, where any were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) sweeps: Vec<SweepSummary>,
     /// The cells, in the order of suites, models, losses and seeds.
     pub(crate) cells: Vec<Cell>,
 }
@@ -69,6 +72,31 @@ impl DataSummary {
     }
 }
 
+/// The settings that were tried of a loss, compared on the validation part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SweepSummary {
+    /// The suite.
+    pub(crate) suite: String,
+    /// The loss.
+    pub(crate) loss: String,
+    /// The measure by which they are compared.
+    pub(crate) metric: String,
+    /// The settings, in the order in which they were given.
+    pub(crate) candidates: Vec<CandidateSummary>,
+}
+
+/// One of the settings that were tried.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CandidateSummary {
+    /// The settings: `lr=0.01`.
+    pub(crate) candidate: String,
+    /// The measure on the validation part, its mean over seeds; null where a run failed or has none.
+    #[serde(with = "mbls_core::number::option")]
+    pub(crate) validation: Option<f64>,
+    /// Whether these settings were chosen.
+    pub(crate) chosen: bool,
+}
+
 /// One training, measured on one split.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Cell {
@@ -83,6 +111,9 @@ pub(crate) struct Cell {
     pub(crate) seconds: f64,
     /// Number of epochs trained.
     pub(crate) epochs: usize,
+    /// Why these are fewer than those of the profile; none where they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stopped: Option<String>,
     /// The epoch, from 0, whose weights were measured: the last with the best validation accuracy.
     pub(crate) best_epoch: usize,
     /// The measures, as fractions.

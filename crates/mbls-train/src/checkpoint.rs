@@ -4,13 +4,15 @@
 //! learns. The safetensors header carries one metadata entry, `mbls`, a JSON object with the [`Progress`]. One entry, because the order of several is random and a checkpoint's bytes must depend on
 //! its content alone.
 
-use crate::{Error, Result};
+use crate::{Error, Patience, Result};
 use candle_core::{Device, Tensor};
 use mbls_core::number;
 use mbls_io::atomic;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 /// The version of the layout that this program writes, and the only one it reads.
@@ -36,9 +38,67 @@ pub struct Progress {
     /// What the schedule's metric was after each epoch, `None` where it was undefined; empty where the schedule follows none.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "number::option::list")]
     pub metrics: Vec<Option<f64>>,
+    /// How long the run has been without a better value; `None` where it does not end early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<Patience>,
     /// How far the epoch after the finished ones has come; `None` between two epochs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<Within>,
+}
+
+impl Progress {
+    /// Reads how far the run of the checkpoint at `path` has come, without its tensors.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] where the file cannot be read, [`Error::Checkpoint`] where it is cut off or of another layout.
+    pub fn read(path: &Path) -> Result<Self> {
+        /// The header of a safetensors file, of which the tensors' places are left out.
+        #[derive(Deserialize)]
+        struct Header {
+            #[serde(rename = "__metadata__", default)]
+            metadata: HashMap<String, String>,
+        }
+        const SIZE: u64 = 8;
+        let wrong = |found: String| wrong(path, "content", "a safetensors file", found);
+        let io = mbls_io::Error::io("read", path);
+        let read = || -> std::io::Result<(u64, Vec<u8>)> {
+            let mut file = File::open(path)?;
+            let length = file.metadata()?.len();
+            let mut size = [0; SIZE as usize];
+            let read = file.by_ref().take(SIZE).read(&mut size)?;
+            let size = u64::from_le_bytes(size);
+            let mut header = Vec::new();
+            if read == SIZE as usize && size <= length - SIZE {
+                file.take(size).read_to_end(&mut header)?;
+            }
+            Ok((length, header))
+        };
+        let (length, header) = read().map_err(io)?;
+        if header.is_empty() {
+            return Err(wrong(format!("{length} bytes without a whole header")));
+        }
+        let header: Header = serde_json::from_slice(&header).map_err(|e| wrong(e.to_string()))?;
+        Self::of_metadata(path, header.metadata.get(METADATA_KEY))
+    }
+
+    /// Takes it from the entry of a header.
+    fn of_metadata(path: &Path, entry: Option<&String>) -> Result<Self> {
+        let Some(entry) = entry else {
+            return Err(wrong(path, "metadata", "an entry \"mbls\"", "none"));
+        };
+        let progress: Self = serde_json::from_str(entry)
+            .map_err(|e| wrong(path, "metadata \"mbls\"", "a run's progress", e.to_string()))?;
+        if progress.schema != SCHEMA {
+            return Err(wrong(path, "schema", SCHEMA.to_string(), progress.schema.to_string()));
+        }
+        Ok(progress)
+    }
+}
+
+/// A file that is not a checkpoint of this run.
+fn wrong(path: &Path, field: &'static str, expected: impl Into<String>, found: impl Into<String>) -> Error {
+    Error::Checkpoint { path: path.to_owned(), field, expected: expected.into(), found: found.into() }
 }
 
 /// How far an epoch has come.
@@ -129,23 +189,11 @@ impl Checkpoint {
     /// another training than `identity` names.
     pub fn load(path: &Path, identity: &str, device: &Device) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(mbls_io::Error::io("read", path))?;
-        let wrong = |field, expected: &str, found: String| Error::Checkpoint {
-            path: path.to_owned(),
-            field,
-            expected: expected.to_owned(),
-            found,
-        };
+        let wrong = |field, expected: &str, found: String| wrong(path, field, expected, found);
         let not_safetensors = |e: safetensors::SafeTensorError| wrong("content", "a safetensors file", e.to_string());
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(not_safetensors)?;
-        let metadata = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA_KEY));
-        let Some(metadata) = metadata else {
-            return Err(wrong("metadata", "an entry \"mbls\"", "none".to_owned()));
-        };
-        let progress: Progress = serde_json::from_str(metadata)
-            .map_err(|e| wrong("metadata \"mbls\"", "a run's progress", e.to_string()))?;
-        if progress.schema != SCHEMA {
-            return Err(wrong("schema", &SCHEMA.to_string(), progress.schema.to_string()));
-        }
+        let entry = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA_KEY));
+        let progress = Progress::of_metadata(path, entry)?;
         if progress.identity != identity {
             return Err(wrong("identity", identity, progress.identity));
         }
@@ -192,9 +240,13 @@ mod tests {
         let within =
             Within { step: 3, sums, gradient_norm: 0.7, dropout: u64::MAX, seconds: 0.3, steps_without_loss: 1 };
         let identity = "a".to_owned();
-        let progress = Progress { schema: SCHEMA, identity, epochs: 6, best, metrics, within: Some(within) };
+        let patience = Some(Patience { best: Some(f64::INFINITY), epochs: 2 });
+        let progress = Progress { schema: SCHEMA, identity, epochs: 6, best, metrics, patience, within: Some(within) };
         let json = serde_json::to_string(&progress).unwrap();
         assert_eq!(serde_json::from_str::<Progress>(&json).unwrap(), progress);
+        // What earlier checkpoints have.
+        let earlier = Progress { patience: None, ..progress };
+        assert!(!serde_json::to_string(&earlier).unwrap().contains("patience"));
         let error = serde_json::from_str::<Progress>(&json.replace("-inf", "much")).unwrap_err().to_string();
         assert!(error.contains("\"much\""), "{error}");
     }
@@ -209,15 +261,41 @@ mod tests {
             epochs: 1,
             best: None,
             metrics: Vec::new(),
+            patience: None,
             within: None,
         };
         let learnt = vec![0.1, 1e-6, -3.5, f64::MIN_POSITIVE];
         let checkpoint = Checkpoint { loss: learnt.clone(), ..Checkpoint::of_model(progress, BTreeMap::new()) };
         checkpoint.save(&path).unwrap();
         assert_eq!(Checkpoint::load(&path, "a", &Device::Cpu).unwrap().loss, learnt);
+        assert_eq!(Progress::read(&path).unwrap(), checkpoint.progress);
         // The bytes depend on the content alone.
         let bytes = std::fs::read(&path).unwrap();
         checkpoint.save(&path).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    }
+
+    #[test]
+    fn a_header_that_is_cut_off_or_another_files_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("last.safetensors");
+        let header = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
+        for (bytes, part) in [
+            (Vec::new(), "found 0 bytes without a whole header"),
+            (vec![9, 0, 0, 0, 0, 0, 0, 0, b'{'], "found 9 bytes without a whole header"),
+            (u64::MAX.to_le_bytes().to_vec(), "found 8 bytes without a whole header"),
+            (header("no JSON"), "expected a safetensors file"),
+            (header("{}"), "expected an entry \"mbls\", found none"),
+            (header(r#"{"__metadata__":{"mbls":"{}"}}"#), "expected a run's progress"),
+            (
+                header(r#"{"__metadata__":{"mbls":"{\"schema\":1,\"identity\":\"a\",\"epochs\":0,\"best\":null}"}}"#),
+                "schema: expected 2, found 1",
+            ),
+        ] {
+            std::fs::write(&path, &bytes).unwrap();
+            let error = Progress::read(&path).unwrap_err().to_string();
+            assert!(error.contains("last.safetensors") && error.contains(part), "{error}");
+        }
+        assert!(matches!(Progress::read(&folder.path().join("none")), Err(Error::File(_))));
     }
 }

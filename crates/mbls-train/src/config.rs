@@ -1,6 +1,6 @@
 //! The settings of a training.
 
-use crate::{Error, Result};
+use crate::{EarlyStopping, Error, Result};
 use mbls_nn::{EmaConfig, PlateauMode, Schedule};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,6 +18,15 @@ pub struct TrainerConfig {
     /// The number of [`Task::summary`](crate::Task::summary) on the validation data that a schedule like [`Schedule::ReduceOnPlateau`] follows;
     /// `None` is the [`Task::score`](crate::Task::score), of which more is better.
     pub schedule_metric: Option<String>,
+    /// Ends the training before its last epoch where a number of the validation data no longer gets better; `None` trains all
+    /// epochs.
+    pub early_stopping: Option<EarlyStopping>,
+    /// Number of batches that make one step of the optimizer, at least 1. Its gradient is that of one batch of all their samples,
+    /// where the loss is a mean: [`Task::loss_weight`](crate::Task::loss_weight). The last step of an epoch may have fewer
+    /// batches; checkpoints within an epoch are written between steps.
+    ///
+    /// What a network computes of a whole batch, such as batch norm's statistics, is of each batch by itself.
+    pub accumulate: usize,
     /// The gradient's norm over all parameters is scaled down to this where it is larger.
     pub clip_norm: Option<f64>,
     /// An average of the weights, moved after every step of the optimizer, that takes their place in all that training is for:
@@ -44,6 +53,8 @@ impl Default for TrainerConfig {
             learning_rate: 0.1,
             schedule: Schedule::Constant,
             schedule_metric: None,
+            early_stopping: None,
+            accumulate: 1,
             clip_norm: None,
             ema: None,
             identity: String::new(),
@@ -60,6 +71,10 @@ impl TrainerConfig {
         if self.epochs == 0 {
             return wrong("epochs", "0".to_owned(), "at least 1");
         }
+        if self.accumulate == 0 {
+            return wrong("accumulate", "0".to_owned(), "at least 1");
+        }
+        self.early_stopping.as_ref().map_or(Ok(()), EarlyStopping::validate)?;
         if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
             return wrong("learning_rate", self.learning_rate.to_string(), "a positive number");
         }
@@ -79,11 +94,7 @@ impl TrainerConfig {
         score: Option<f64>,
         summary: &BTreeMap<String, Option<f64>>,
     ) -> Result<Option<f64>> {
-        let Some(name) = &self.schedule_metric else { return Ok(score) };
-        summary.get(name).copied().ok_or_else(|| Error::Metric {
-            name: name.clone(),
-            known: summary.keys().cloned().collect::<Vec<_>>().join(", "),
-        })
+        metric("schedule_metric", self.schedule_metric.as_ref(), score, summary)
     }
 
     /// The learning rate of an epoch, after epochs with these metrics.
@@ -96,6 +107,21 @@ impl TrainerConfig {
         let metrics: Vec<f64> = metrics.iter().map(|metric| metric.unwrap_or(worst)).collect();
         self.schedule.learning_rate(self.learning_rate, epoch, &metrics)
     }
+}
+
+/// The number of an epoch that a setting names, or the score where it names none.
+pub(crate) fn metric(
+    setting: &'static str,
+    name: Option<&String>,
+    score: Option<f64>,
+    summary: &BTreeMap<String, Option<f64>>,
+) -> Result<Option<f64>> {
+    let Some(name) = name else { return Ok(score) };
+    summary.get(name).copied().ok_or_else(|| Error::Metric {
+        setting,
+        name: name.clone(),
+        known: summary.keys().cloned().collect::<Vec<_>>().join(", "),
+    })
 }
 
 /// What is better for a schedule that follows a metric; any answer for another.

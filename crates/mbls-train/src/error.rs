@@ -56,9 +56,11 @@ pub enum Error {
         /// `training` or `validation`.
         part: &'static str,
     },
-    /// The task measures nothing that the schedule could follow by this name.
-    #[error("schedule_metric = {name}: expected one of {known}")]
+    /// The task measures nothing that could be followed by this name.
+    #[error("{setting} = {name}: expected one of {known}")]
     Metric {
+        /// The setting that has the name.
+        setting: &'static str,
         /// The name.
         name: String,
         /// The names of what is measured.

@@ -5,6 +5,7 @@ use mbls_core::number;
 use mbls_io::atomic;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -58,6 +59,9 @@ pub struct EpochReport {
     /// The metrics on the validation data; null for those that are undefined.
     #[serde(with = "number::option::by_name")]
     pub validation: BTreeMap<String, Option<f64>>,
+    /// The validation score, by which epochs are compared; `None` where it is undefined, and in logs of earlier versions.
+    #[serde(default, with = "number::option")]
+    pub score: Option<f64>,
     /// Whether it is the best epoch so far.
     pub best: bool,
     /// Its wall time: training, validation and checkpoints, in all processes that worked on it.
@@ -82,14 +86,43 @@ pub struct Stop {
     pub reason: String,
 }
 
+/// Why a run ended before its last epoch: what it followed had not become better for so many epochs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EarlyStop {
+    /// What it followed: the name of a metric, or `score`.
+    pub metric: String,
+    /// The best value; null where none was defined.
+    #[serde(with = "number::option")]
+    pub best: Option<f64>,
+    /// The number of epochs without a better one.
+    pub patience: usize,
+}
+
+impl fmt::Display for EarlyStop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { metric, best, patience } = self;
+        let epochs = if *patience == 1 { "epoch" } else { "epochs" };
+        match best {
+            Some(best) => write!(f, "{metric} was not better than {best:.6} for {patience} {epochs}"),
+            None => write!(f, "{metric} was undefined for {patience} {epochs}"),
+        }
+    }
+}
+
 /// The run was finished.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct End {
     /// The epoch that is kept: the one with the highest score, the last of equals.
     pub best_epoch: usize,
     /// Its validation score; null where it is undefined.
     #[serde(with = "number::option")]
     pub best_score: Option<f64>,
+    /// The number of epochs that were trained; 0 in logs of earlier versions.
+    #[serde(default)]
+    pub epochs: usize,
+    /// Why these are fewer than all; absent where they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early: Option<EarlyStop>,
 }
 
 /// A line of the event log.
@@ -158,7 +191,7 @@ impl Observer for EventLog {
     }
 
     fn end(&mut self, end: &End) -> Result<()> {
-        self.write(&Event::End(*end))
+        self.write(&Event::End(end.clone()))
     }
 
     fn stop(&mut self, stop: &Stop) {
@@ -205,6 +238,7 @@ mod tests {
             gradient_norm: 2.5,
             steps_without_loss: 3,
             validation: named(None),
+            score: Some(0.25),
             best: true,
             seconds: 1.0,
             train_seconds: 0.5,
@@ -214,7 +248,13 @@ mod tests {
             Event::Start(start.clone()),
             Event::Start(Start { step: 5, ..start }),
             Event::Epoch(report),
-            Event::End(End { best_epoch: 0, best_score: None }),
+            Event::End(End { best_epoch: 0, best_score: None, epochs: 3, early: None }),
+            Event::End(End {
+                best_epoch: 0,
+                best_score: Some(0.5),
+                epochs: 2,
+                early: Some(EarlyStop { metric: "nll".to_owned(), best: Some(f64::INFINITY), patience: 1 }),
+            }),
         ] {
             let line = line(&event)?;
             let read: Event =
@@ -224,16 +264,28 @@ mod tests {
         Ok(())
     }
 
+    #[test]
+    fn an_early_stop_says_why() {
+        let stop = EarlyStop { metric: "nll".to_owned(), best: Some(0.25), patience: 5 };
+        assert_eq!(stop.to_string(), "nll was not better than 0.250000 for 5 epochs");
+        assert_eq!(EarlyStop { best: None, ..stop }.to_string(), "nll was undefined for 5 epochs");
+    }
+
     /// Lines of logs that were written before steps were in them.
     #[test]
     fn earlier_logs_are_read() {
         let text = r#"{"event":"start","identity":"a","epoch":0,"epochs":2}"#;
         let start = Start { identity: "a".to_owned(), epoch: 0, step: 0, epochs: 2, steps: 0 };
         assert_eq!(serde_json::from_str::<Event>(text).unwrap(), Event::Start(start));
+        let text = r#"{"event":"end","best_epoch":1,"best_score":0.5}"#;
+        let end = End { best_epoch: 1, best_score: Some(0.5), epochs: 0, early: None };
+        assert_eq!(serde_json::from_str::<Event>(text).unwrap(), Event::End(end));
         let text = concat!(
             r#"{"event":"epoch","epoch":0,"learning_rate":0.1,"train":{"loss":0.5},"gradient_norm":1.0,"#,
             r#""validation":{"nll":null},"best":true,"seconds":1.0,"train_seconds":0.5}"#
         );
-        assert!(matches!(serde_json::from_str::<Event>(text).unwrap(), Event::Epoch(report) if report.best));
+        assert!(
+            matches!(serde_json::from_str::<Event>(text).unwrap(), Event::Epoch(report) if report.best && report.score.is_none())
+        );
     }
 }

@@ -16,8 +16,10 @@
 //! A run that was killed at any moment and is started again ends with the same bytes in both checkpoints as one that was
 //! left alone.
 
+mod accumulation;
 pub mod checkpoint;
 mod config;
+mod early_stopping;
 mod error;
 pub mod event;
 mod loss_sums;
@@ -30,6 +32,7 @@ mod tensorboard;
 mod trainer;
 
 pub use config::TrainerConfig;
+pub use early_stopping::{EarlyStopping, Patience};
 pub use error::{Error, Result};
 pub use event::EventLog;
 pub use observer::Observer;

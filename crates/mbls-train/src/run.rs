@@ -19,6 +19,11 @@ impl RunDirectory {
         Ok(Self(path))
     }
 
+    /// Uses the directory `path`, whether it is there or not: what was left in it can be looked for.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
     /// The directory itself.
     pub fn path(&self) -> &Path {
         &self.0

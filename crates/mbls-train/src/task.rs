@@ -74,6 +74,18 @@ pub trait Task {
     /// Where the loss has no value for the batch.
     fn loss(&self, batch: &Self::Batch, output: &Output) -> Result<Option<LossOutput>>;
 
+    /// Returns what the mean of a training batch's loss divides by: the number of its labels that count, with class weights the
+    /// sum of their weights. Where several batches make a step, each counts by it
+    /// ([`TrainerConfig::accumulate`](crate::TrainerConfig::accumulate)); it is asked for after [`loss`](Self::loss), where there
+    /// is one. By default it is the number of labels.
+    ///
+    /// # Errors
+    ///
+    /// As [`loss`](Self::loss).
+    fn loss_weight(&self, _batch: &Self::Batch, output: &Output) -> Result<f64> {
+        Ok(output.labels.elem_count() as f64)
+    }
+
     /// Hands a validation batch to the loss, for losses that learn from validation data
     /// ([`Loss::observe`](mbls_core::loss::Loss::observe)).
     ///

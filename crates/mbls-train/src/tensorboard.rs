@@ -255,6 +255,7 @@ mod tests {
             gradient_norm: 3.0,
             steps_without_loss: 0,
             validation: BTreeMap::from([("nll".to_owned(), Some(f64::INFINITY)), ("miou".to_owned(), None)]),
+            score: Some(0.75),
             best: true,
             seconds: 1.0,
             train_seconds: 1.0,

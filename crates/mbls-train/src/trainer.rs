@@ -1,15 +1,16 @@
 //! The training loop.
 
+use crate::accumulation::Accumulation;
 use crate::checkpoint::{Best, Checkpoint, Progress, SCHEMA, Within};
-use crate::config::TrainerConfig;
-use crate::event::{End, EpochReport, Saved, Start, StepReport, Stop};
+use crate::config::{TrainerConfig, metric};
+use crate::event::{EarlyStop, End, EpochReport, Saved, Start, StepReport, Stop};
 use crate::loss_sums::{LossSums, NonFiniteLoss};
 use crate::predict::walk;
-use crate::{Error, Mode, Observer, Predicted, Result, RunDirectory, Task, TaskState};
+use crate::{Error, Mode, Observer, Patience, Predicted, Result, RunDirectory, Task, TaskState};
 use candle_core::Device;
 use mbls_core::metric::Metric;
 use mbls_data::Batches;
-use mbls_nn::{Ema, Optimizer, ParamStore, SwappedIn, backward, clip_grad_norm};
+use mbls_nn::{Ema, Optimizer, ParamStore, SwappedIn, clip_grad_norm};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Instant;
@@ -18,12 +19,16 @@ use std::time::Instant;
 const READ_EVERY: usize = 50;
 
 /// What a training came to.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     /// The epoch whose weights are in `best.safetensors`, and which the model now carries.
     pub best: Best,
     /// Number of epochs that had been done by an earlier, interrupted process.
     pub resumed_after: usize,
+    /// Number of epochs that are trained, by all processes together.
+    pub epochs: usize,
+    /// Why these are fewer than those of the settings; `None` where they are not.
+    pub early: Option<EarlyStop>,
 }
 
 /// One pass over the training data.
@@ -131,12 +136,17 @@ impl<'a> Trainer<'a> {
         validation: &dyn Batches<T::Batch>,
     ) -> Result<Outcome> {
         let mut progress = self.resume(task, train.len())?;
-        let (resumed_after, epochs, steps) = (progress.epochs, self.config.epochs, train.len());
+        let (resumed_after, steps) = (progress.epochs, train.len());
+        // A run that has ended early is finished, though there are epochs that it has not trained.
+        let epochs = if self.early_stop(&progress).is_some() { resumed_after } else { self.config.epochs };
         let step = progress.within.as_ref().map_or(0, |within| within.step);
         let start = Start { identity: progress.identity.clone(), epoch: resumed_after, step, epochs, steps };
         self.tell(|observer| observer.start(&start))?;
         self.saved = Instant::now();
         for epoch in resumed_after..epochs {
+            if self.early_stop(&progress).is_some() {
+                break;
+            }
             let started = Instant::now();
             let before = progress.within.as_ref().map_or(0.0, |within| within.seconds);
             let learning_rate = self.config.learning_rate_of(epoch, &progress.metrics);
@@ -152,6 +162,10 @@ impl<'a> Trainer<'a> {
             let summary = named(task.summary(&value));
             if self.config.schedule.follows_metric() {
                 progress.metrics.push(self.config.schedule_metric(score, &summary)?);
+            }
+            if let (Some(settings), Some(patience)) = (&self.config.early_stopping, &mut progress.patience) {
+                let value = metric("early_stopping.metric", settings.metric.as_ref(), score, &summary)?;
+                *patience = settings.after(*patience, value);
             }
             let best = progress.best.is_none_or(|best| best.yields_to(score));
             if best {
@@ -172,6 +186,7 @@ impl<'a> Trainer<'a> {
                 gradient_norm,
                 steps_without_loss,
                 validation: summary,
+                score,
                 best,
                 seconds: before + started.elapsed().as_secs_f64(),
                 train_seconds,
@@ -180,8 +195,15 @@ impl<'a> Trainer<'a> {
         }
         let best = progress.best.ok_or(Error::Empty { part: "validation" })?;
         self.load_model(&self.run.best())?;
-        self.tell(|observer| observer.end(&End { best_epoch: best.epoch, best_score: best.score }))?;
-        Ok(Outcome { best, resumed_after })
+        let (epochs, early) = (progress.epochs, self.early_stop(&progress));
+        let end = End { best_epoch: best.epoch, best_score: best.score, epochs, early };
+        self.tell(|observer| observer.end(&end))?;
+        Ok(Outcome { best, resumed_after, epochs, early: end.early })
+    }
+
+    /// Why a run ends after the epochs it has trained; `None` where it goes on.
+    fn early_stop(&self, progress: &Progress) -> Option<EarlyStop> {
+        self.config.early_stopping.as_ref()?.stop(progress.patience?)
     }
 
     /// One pass over the training data, from where the last checkpoint was written within it.
@@ -205,6 +227,8 @@ impl<'a> Trainer<'a> {
         let non_finite = |what, value, step| Error::NonFinite { what, value, epoch, step, learning_rate };
         let of_loss = |NonFiniteLoss { step, value }| non_finite("loss", value, step);
         let steps = train.len();
+        let accumulate = self.config.accumulate;
+        let mut step_gradients = Accumulation::default();
         for (step, batch) in (first..).zip(train.epoch_from(epoch, first)) {
             let batch = batch?;
             let output = task.forward(&batch, Mode::Train)?;
@@ -212,26 +236,30 @@ impl<'a> Trainer<'a> {
                 None => steps_without_loss += 1,
                 Some(loss) => {
                     losses.add(step, &loss);
-                    let mut grads = backward(&loss.total)?;
-                    let most = self.config.clip_norm.unwrap_or(f64::INFINITY);
-                    let norm = clip_grad_norm(&parameters, &mut grads, most)?;
-                    if !norm.is_finite() {
-                        // A loss that is not finite is the reason where there is one.
-                        losses.read()?.map_err(of_loss)?;
-                        return Err(non_finite("gradient norm", norm, step));
-                    }
-                    self.optimizer.step(&grads, learning_rate)?;
-                    self.ema.as_mut().map_or(Ok(()), Ema::update)?;
-                    gradient_norm = gradient_norm.max(norm);
+                    let weight = if accumulate == 1 { 1.0 } else { task.loss_weight(&batch, &output)? };
+                    step_gradients.add(&parameters, &loss.total, weight)?;
                 }
+            }
+            let done = step + 1;
+            let steps_optimizer = done == steps || done.is_multiple_of(accumulate);
+            if steps_optimizer && let Some(mut grads) = step_gradients.take(&parameters)? {
+                let most = self.config.clip_norm.unwrap_or(f64::INFINITY);
+                let norm = clip_grad_norm(&parameters, &mut grads, most)?;
+                if !norm.is_finite() {
+                    // A loss that is not finite is the reason where there is one.
+                    losses.read()?.map_err(of_loss)?;
+                    return Err(non_finite("gradient norm", norm, step));
+                }
+                self.optimizer.step(&grads, learning_rate)?;
+                self.ema.as_mut().map_or(Ok(()), Ema::update)?;
+                gradient_norm = gradient_norm.max(norm);
             }
             if self.config.train_metrics {
                 let predicted = Predicted::of(&output, samples)?;
                 samples += predicted.samples();
                 task.observe(&predicted, &mut metrics)?;
             }
-            let done = step + 1;
-            let is_due = |every| done < steps && self.saved.elapsed() >= every;
+            let is_due = |every| steps_optimizer && done < steps && self.saved.elapsed() >= every;
             let is_due = self.config.checkpoint_every.is_some_and(is_due);
             let read = is_due || done == steps || done.is_multiple_of(READ_EVERY);
             let loss = if read { losses.read()?.map_err(of_loss)? } else { None };
@@ -264,7 +292,8 @@ impl<'a> Trainer<'a> {
         let identity = &self.config.identity;
         if !path.try_exists().map_err(mbls_io::Error::io("look for", &path))? {
             let (identity, metrics) = (identity.clone(), Vec::new());
-            return Ok(Progress { schema: SCHEMA, identity, epochs: 0, best: None, metrics, within: None });
+            let patience = self.config.early_stopping.as_ref().map(|_| Patience::default());
+            return Ok(Progress { schema: SCHEMA, identity, epochs: 0, best: None, metrics, patience, within: None });
         }
         let checkpoint = Checkpoint::load(&path, identity, &self.device)?;
         let Progress { epochs, ref metrics, ref within, .. } = checkpoint.progress;
@@ -276,6 +305,16 @@ impl<'a> Trainer<'a> {
         if let Some(step) = within.as_ref().map(|within| within.step).filter(|step| *step >= steps) {
             let expected = format!("a step before {steps}, the number of an epoch's");
             return Err(Error::Checkpoint { path, field: "within.step", expected, found: step.to_string() });
+        }
+        let accumulate = self.config.accumulate;
+        if let Some(step) = within.as_ref().map(|within| within.step).filter(|step| !step.is_multiple_of(accumulate)) {
+            let expected = format!("a multiple of {accumulate}, the batches of a step of the optimizer");
+            return Err(Error::Checkpoint { path, field: "within.step", expected, found: step.to_string() });
+        }
+        if checkpoint.progress.patience.is_some() != self.config.early_stopping.is_some() {
+            let text = |there: bool| if there { "that of a run that may end early" } else { "none" }.to_owned();
+            let (expected, found) = (self.config.early_stopping.is_some(), checkpoint.progress.patience.is_some());
+            return Err(Error::Checkpoint { path, field: "patience", expected: text(expected), found: text(found) });
         }
         if checkpoint.ema.is_empty() != self.ema.is_none() {
             let text = |there: bool| if there { "an average of the weights" } else { "none" }.to_owned();

@@ -72,7 +72,7 @@ impl Description {
     }
 
     /// Returns a value with its unit.
-    pub(super) fn print(&self, value: f64) -> String {
+    pub(crate) fn print(&self, value: f64) -> String {
         let digits = self.digits;
         match self.unit {
             Unit::Percent => format!("{:.digits$} %", 100.0 * value),

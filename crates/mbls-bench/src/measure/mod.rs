@@ -8,12 +8,13 @@ mod description;
 
 pub(crate) use description::{Description, Shown};
 
-use crate::spec::{Recipe, Suite};
+use crate::spec::{Recipe, Score, StoppingRecipe, Suite, TaskRecipe};
 use crate::statistics::interval;
 use anyhow::{Context, Result, bail, ensure};
 use mbls_core::bootstrap::Interval;
 use mbls_nn::PlateauMode;
 use mbls_report::{Column, Direction};
+use mbls_train::EarlyStopping;
 use std::collections::BTreeMap;
 
 /// What the measures of a task are computed from.
@@ -88,6 +89,17 @@ pub(crate) fn headline<S: Subject>(measures: &[Measure<S>], values: &BTreeMap<St
     headlines.map(line).collect::<Vec<_>>().join(", ")
 }
 
+/// Returns the measure by which the epochs of a recipe are compared.
+pub(crate) fn score(recipe: &Recipe) -> Description {
+    match &recipe.task {
+        TaskRecipe::Images(_) | TaskRecipe::Texts(_) => described::ACCURACY,
+        TaskRecipe::Segmentation(recipe) => match recipe.score {
+            Score::MeanIou => described::MIOU,
+            Score::PublishedMeanIou => described::MIOU_PUBLISHED,
+        },
+    }
+}
+
 /// The measures of a task, whatever they are computed from.
 pub(crate) trait Measures: Sync {
     /// Returns the columns of the report, in the order of the measures.
@@ -96,12 +108,27 @@ pub(crate) trait Measures: Sync {
     /// Returns what a reader has to know of the values of a run, a sentence each.
     fn notes(&self, values: &BTreeMap<String, f64>) -> Vec<String>;
 
-    /// Checks that the schedules of a suite follow what is measured after every epoch, in the direction that is better.
+    /// Checks that schedules and early stopping of a suite follow what is measured after every epoch, schedules in the direction
+    /// that is better.
     ///
     /// # Errors
     ///
     /// Names the field, its value and what was expected.
     fn check_schedules(&self, suite: &Suite) -> Result<()>;
+
+    /// Returns when a training by a recipe ends before its last epoch; `None` where it does not.
+    ///
+    /// # Errors
+    ///
+    /// A measure that is not made after every epoch.
+    fn early_stopping(&self, recipe: &Recipe) -> Result<Option<EarlyStopping>>;
+
+    /// Returns the measure `key` of a finished network, by which runs are compared.
+    ///
+    /// # Errors
+    ///
+    /// A key of no measure, or of one of which neither more nor less is better, with those there are.
+    fn compared(&self, key: &str) -> Result<Description>;
 }
 
 impl<S: Subject, const N: usize> Measures for [Measure<S>; N] {
@@ -115,25 +142,57 @@ impl<S: Subject, const N: usize> Measures for [Measure<S>; N] {
     }
 
     fn check_schedules(&self, suite: &Suite) -> Result<()> {
-        check_schedule(self, &suite.recipe)?;
+        let check = |recipe: &Recipe| {
+            check_schedule(self, recipe)?;
+            self.early_stopping(recipe).map(drop)
+        };
+        check(&suite.recipe)?;
         let mut recipes = suite.recipes.iter();
-        recipes.try_for_each(|(name, recipe)| check_schedule(self, recipe).with_context(|| format!("profile.{name}")))
+        recipes.try_for_each(|(name, recipe)| check(recipe).with_context(|| format!("profile.{name}")))
+    }
+
+    fn early_stopping(&self, recipe: &Recipe) -> Result<Option<EarlyStopping>> {
+        let Some(StoppingRecipe { metric, patience, min_delta }) = &recipe.early_stopping else { return Ok(None) };
+        let mode = mode(followed(self, "recipe.early_stopping.metric", metric)?.better);
+        let (metric, patience, min_delta) = (Some(metric.clone()), *patience, *min_delta);
+        Ok(Some(EarlyStopping { metric, mode, patience, min_delta }))
+    }
+
+    fn compared(&self, key: &str) -> Result<Description> {
+        let compared: Vec<_> =
+            self.iter().map(|measure| measure.is).filter(|is| is.better != Direction::Neither).collect();
+        let found = compared.iter().find(|is| is.key == key);
+        let known = || compared.iter().map(|is| is.key).collect::<Vec<_>>().join(", ");
+        found.copied().with_context(|| format!("--sweep-metric {key}: expected one of {}", known()))
     }
 }
 
-fn check_schedule<S: Subject>(measures: &[Measure<S>], recipe: &Recipe) -> Result<()> {
-    let Some((metric, mode)) = recipe.schedule.followed() else { return Ok(()) };
+/// Returns the measure `metric` of an epoch, which the field of a recipe follows.
+fn followed<S: Subject>(measures: &[Measure<S>], field: &str, metric: &str) -> Result<Description> {
     let followed = measures.iter().filter(|measure| measure.epoch.is_some()).map(|measure| measure.is);
     let followed: Vec<Description> = followed.filter(|is| is.better != Direction::Neither).collect();
     let Some(is) = followed.iter().find(|is| is.key == metric) else {
         let known = followed.iter().map(|is| is.key).collect::<Vec<_>>().join(", ");
-        bail!("recipe.schedule.metric = {metric:?}: expected one of {known}");
+        bail!("{field} = {metric:?}: expected one of {known}");
     };
+    Ok(*is)
+}
+
+fn mode(better: Direction) -> PlateauMode {
+    match better {
+        Direction::Higher => PlateauMode::Max,
+        Direction::Lower | Direction::Neither => PlateauMode::Min,
+    }
+}
+
+fn check_schedule<S: Subject>(measures: &[Measure<S>], recipe: &Recipe) -> Result<()> {
+    let Some((metric, given)) = recipe.schedule.followed() else { return Ok(()) };
     // PyTorch's default would take every epoch that classifies better for one that does not.
-    let (expected, name, better) = match is.better {
-        Direction::Higher => (PlateauMode::Max, "max", "more"),
-        Direction::Lower | Direction::Neither => (PlateauMode::Min, "min", "less"),
+    let expected = mode(followed(measures, "recipe.schedule.metric", metric)?.better);
+    let (name, better) = match expected {
+        PlateauMode::Max => ("max", "more"),
+        PlateauMode::Min => ("min", "less"),
     };
-    ensure!(mode == expected, "recipe.schedule.settings.mode: expected {name:?}, because {better} {metric} is better");
+    ensure!(given == expected, "recipe.schedule.settings.mode: expected {name:?}, because {better} {metric} is better");
     Ok(())
 }

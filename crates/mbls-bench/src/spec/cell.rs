@@ -14,19 +14,29 @@ pub struct CellKey {
     pub model: ModelName,
     /// The loss's name in the suite.
     pub loss: String,
+    /// The settings that are tried, where several are: `lr=0.01`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<String>,
     /// The seed of split, initial weights, order and augmentation.
     pub seed: u64,
 }
 
 impl CellKey {
-    /// Returns the run's folder in the output folder: `<out>/<suite>/<model>/<loss>/seed-<n>`.
+    /// Returns the run's folder in the output folder: `<out>/<suite>/<model>/<loss>/seed-<n>`, or where settings are tried
+    /// `<out>/<suite>/<model>/<loss>/<candidate>/seed-<n>`.
     pub fn folder(&self, out: &Path) -> PathBuf {
-        out.join(&self.suite).join(self.model.to_string()).join(&self.loss).join(format!("seed-{}", self.seed))
+        let mut folder = out.join(&self.suite).join(self.model.to_string()).join(&self.loss);
+        folder.extend(&self.candidate);
+        folder.join(format!("seed-{}", self.seed))
     }
 }
 
 impl fmt::Display for CellKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {}, {}, seed {}", self.suite, self.model, self.loss, self.seed)
+        write!(f, "{}, {}, {}, ", self.suite, self.model, self.loss)?;
+        if let Some(candidate) = &self.candidate {
+            write!(f, "{candidate}, ")?;
+        }
+        write!(f, "seed {}", self.seed)
     }
 }

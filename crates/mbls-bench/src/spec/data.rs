@@ -74,6 +74,11 @@ pub enum TaskKind {
     Texts,
 }
 
+impl TaskKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Images, Self::Segmentation, Self::Texts];
+}
+
 impl fmt::Display for TaskKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -4,7 +4,7 @@ use mbls_core::loss::LossSpec;
 use serde::Deserialize;
 
 /// One loss of a suite.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LossEntry {
     /// What the command line and the results call it.

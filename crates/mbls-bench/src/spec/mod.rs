@@ -4,7 +4,9 @@
 //! and nothing of files, devices, training or reports.
 
 mod cell;
+mod class_weights;
 mod data;
+mod early_stopping;
 mod images;
 mod loss;
 mod model;
@@ -20,7 +22,9 @@ mod tests;
 mod texts;
 
 pub use cell::CellKey;
+pub use class_weights::{ClassWeightRule, ClassWeights};
 pub use data::{CandleOrigin, CandleSet, DataSpec, FolderParts, TaskKind};
+pub use early_stopping::StoppingRecipe;
 pub use images::ImageRecipe;
 pub use loss::LossEntry;
 pub use model::ModelName;

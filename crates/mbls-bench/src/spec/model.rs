@@ -1,5 +1,6 @@
 //! Models by the name that suites, results and the command line know.
 
+use super::TaskKind;
 use anyhow::{Result, bail};
 use mbls_data::Error;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,15 @@ pub enum ModelName {
 }
 
 impl ModelName {
+    /// Returns the names of all networks for a task.
+    pub fn all(task: TaskKind) -> Vec<String> {
+        match task {
+            TaskKind::Images => mbls_vision::model::Architecture::all().map(|network| network.to_string()).collect(),
+            TaskKind::Segmentation => mbls_seg::model::Architecture::all().map(|network| network.to_string()).collect(),
+            TaskKind::Texts => mbls_nlp::model::Architecture::all().map(|network| network.to_string()).collect(),
+        }
+    }
+
     /// The classifier of images that it names.
     ///
     /// # Errors
@@ -79,10 +89,7 @@ impl FromStr for ModelName {
         if let Ok(architecture) = name.parse() {
             return Ok(Self::Text(architecture));
         }
-        let classifiers = mbls_vision::model::Architecture::all().map(|architecture| architecture.to_string());
-        let segmentation = mbls_seg::model::Architecture::all().map(|architecture| architecture.to_string());
-        let text = mbls_nlp::model::Architecture::all().map(|architecture| architecture.to_string());
-        let known = classifiers.chain(segmentation).chain(text).collect::<Vec<_>>().join(", ");
+        let known = TaskKind::ALL.into_iter().flat_map(Self::all).collect::<Vec<_>>().join(", ");
         Err(Error::value("model", format!("one of {known}"), format!("{name:?}")))
     }
 }

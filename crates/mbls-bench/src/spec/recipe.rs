@@ -1,6 +1,8 @@
 //! What every loss of a suite is trained with.
 
-use super::{ImageRecipe, Precision, RecipeSchedule, SegmentationRecipe, TaskKind, TextRecipe};
+use super::{
+    ClassWeights, ImageRecipe, Precision, RecipeSchedule, SegmentationRecipe, StoppingRecipe, TaskKind, TextRecipe,
+};
 use anyhow::{Context, Result, bail, ensure};
 use mbls_nn::{Ema, EmaConfig, OptimizerConfig, ParamGroup};
 use mbls_vision::Mix;
@@ -37,6 +39,12 @@ pub struct Recipe {
     pub ema: Option<EmaConfig>,
     /// What the network is computed in: `f32`, or on an NVIDIA GPU `tf32` or `bf16`.
     pub precision: Precision,
+    /// How much the classes weigh in the loss; all the same where absent.
+    pub class_weights: Option<ClassWeights>,
+    /// When training ends before its last epoch; never where absent.
+    pub early_stopping: Option<StoppingRecipe>,
+    /// Number of batches that make one step of the optimizer.
+    pub accumulate: usize,
     /// The settings of the suite's task alone.
     pub task: TaskRecipe,
 }
@@ -96,6 +104,14 @@ impl Recipe {
     /// Names the field, its value and what was expected.
     pub(super) fn validate(&self) -> Result<()> {
         ensure!(self.batch_size > 0, "recipe.batch_size = 0: expected a positive number");
+        ensure!(
+            self.learning_rate.is_finite() && self.learning_rate > 0.0,
+            "recipe.learning_rate = {}: expected a positive number",
+            self.learning_rate
+        );
+        ensure!(self.accumulate > 0, "recipe.accumulate = 0: expected a positive number");
+        self.class_weights.as_ref().map_or(Ok(()), ClassWeights::validate)?;
+        self.early_stopping.as_ref().map_or(Ok(()), StoppingRecipe::validate)?;
         ensure!(self.bins > 0, "recipe.bins = 0: expected a positive number");
         self.schedule.validate()?;
         if let Some(p) = self.dropout {
@@ -158,6 +174,20 @@ pub(super) struct RecipeTable {
     text: Option<TextRecipe>,
     #[serde(default, skip_serializing_if = "Precision::is_default")]
     precision: Precision,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    class_weights: Option<ClassWeights>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    early_stopping: Option<StoppingRecipe>,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    accumulate: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(count: &usize) -> bool {
+    *count == 1
 }
 
 impl RecipeTable {
@@ -195,7 +225,7 @@ impl RecipeTable {
             }
         };
         let Self { batch_size, learning_rate, schedule, optimizer, clip_norm, bins, .. } = self;
-        let Self { dropout, pretrained, groups, ema, precision, .. } = self;
+        let Self { dropout, pretrained, groups, ema, precision, class_weights, early_stopping, accumulate, .. } = self;
         Ok(Recipe {
             batch_size,
             learning_rate,
@@ -208,6 +238,9 @@ impl RecipeTable {
             groups,
             ema,
             precision,
+            class_weights,
+            early_stopping,
+            accumulate,
             task,
         })
     }
@@ -216,7 +249,9 @@ impl RecipeTable {
 impl From<Recipe> for RecipeTable {
     fn from(recipe: Recipe) -> Self {
         let Recipe { batch_size, learning_rate, schedule, optimizer, clip_norm, bins, .. } = recipe;
-        let Recipe { dropout, pretrained, groups, ema, precision, task, .. } = recipe;
+        let Recipe {
+            dropout, pretrained, groups, ema, precision, class_weights, early_stopping, accumulate, task, ..
+        } = recipe;
         let (images, segmentation, text) = match task {
             TaskRecipe::Images(images) => (images, None, None),
             TaskRecipe::Segmentation(segmentation) => (ImageRecipe::default(), Some(segmentation), None),
@@ -244,6 +279,9 @@ impl From<Recipe> for RecipeTable {
             segmentation,
             text,
             precision,
+            class_weights,
+            early_stopping,
+            accumulate,
         }
     }
 }

@@ -28,7 +28,7 @@ pub(super) const BUILT_IN: [&str; 13] = [
 pub const DEFAULT_PROFILE: &str = "default";
 
 /// A data set, a model, a recipe and the losses that are compared on them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Suite {
     /// What the command line and the results call it.
     pub name: String,
@@ -82,14 +82,32 @@ impl Suite {
     pub fn find(name: &str) -> Result<Self> {
         if Path::new(name).extension().is_some_and(|extension| extension == "toml") {
             let text = std::fs::read_to_string(name).with_context(|| format!("cannot read the suite file {name}"))?;
-            return Self::parse(&text, format!("the suite file {name}"));
+            let suite = Self::parse(&text, format!("the suite file {name}"))?;
+            suite.check_name().with_context(|| format!("in {}", suite.origin))?;
+            return Ok(suite);
         }
         let suites = Self::built_in()?;
         let known = suites.iter().map(|suite| suite.name.as_str()).collect::<Vec<_>>().join(", ");
         match suites.iter().find(|suite| suite.name == name) {
             Some(suite) => Ok(suite.clone()),
-            None => bail!("there is no suite \"{name}\": expected one of {known}, or a file that ends in .toml"),
+            None => bail!(
+                "there is no suite \"{name}\": expected one of {known}, or a file that ends in .toml; bench --list says what they are"
+            ),
         }
+    }
+
+    /// Checks that a suite from a file does not have the name of a built-in one with other content: their runs would have the same
+    /// folder.
+    fn check_name(&self) -> Result<()> {
+        let built_in = Self::built_in()?;
+        let same_name = built_in.into_iter().find(|suite| suite.name == self.name);
+        let changed = same_name.is_some_and(|suite| Self { origin: self.origin.clone(), ..suite } != *self);
+        ensure!(
+            !changed,
+            "name = {0:?}: the built-in suite of that name has another content: expected a name of its own, such as \"my-{0}\"",
+            self.name
+        );
+        Ok(())
     }
 
     /// All suites that the program carries.
@@ -130,7 +148,13 @@ impl Suite {
         Ok(Self { name, title, description, notes, data, model, recipe, recipes, profile, loss, shift, origin })
     }
 
-    fn checked(suite: Self) -> Result<Self> {
+    /// Checks what reading does not, also of a suite whose settings were changed.
+    ///
+    /// # Errors
+    ///
+    /// Names the field, its value and what was expected.
+    pub fn checked(self) -> Result<Self> {
+        let suite = self;
         let plain =
             |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
         // Names become directories.
@@ -191,9 +215,31 @@ impl Suite {
         suits.with_context(|| format!("the suite {}", self.name))
     }
 
-    /// How much `profile` runs: its own scale, or the default one of a suite that always runs.
+    /// Returns the model called `name`, for the suite's data.
+    ///
+    /// # Errors
+    ///
+    /// An unknown name, or that of a model for other data, with the names there are.
+    pub fn model_called(&self, name: &str) -> Result<ModelName> {
+        let task = self.data.task();
+        let known = ModelName::all(task);
+        ensure!(
+            known.iter().any(|known| known == name),
+            "--model {name}: the suite {} is of {task}: expected one of {}",
+            self.name,
+            known.join(", ")
+        );
+        Ok(name.parse()?)
+    }
+
+    /// Returns how much `profile` runs; `None` where the suite has no profile of that name.
     pub fn scale(&self, profile: &str) -> Option<Scale> {
-        self.profile.get(profile).or_else(|| self.profile.get(DEFAULT_PROFILE)).copied()
+        self.profile.get(profile).copied()
+    }
+
+    /// Returns the names of the profiles, for errors: `default, local`.
+    pub fn profiles(&self) -> String {
+        self.profile.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
     }
 
     /// This suite with the recipe of `profile`.

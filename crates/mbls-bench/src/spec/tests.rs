@@ -155,3 +155,31 @@ fn the_fields_of_other_tasks_are_refused() {
         assert!(error.contains(&part.trim_matches(['[', ']']).to_owned()) && error.contains("expected for"), "{error}");
     }
 }
+
+#[test]
+fn weights_early_stopping_and_steps_of_several_batches_are_read_and_checked() {
+    let good = BUILT_IN[0];
+    let with = |fields: &str| Suite::parse(&good.replace("bins = 15", &format!("bins = 15\n{fields}")), String::new());
+    let fields = "accumulate = 4\nclass_weights = \"balanced\"\nearly_stopping = { metric = \"nll\", patience = 5 }";
+    let recipe = with(fields).unwrap().recipe;
+    let json = serde_json::to_string(&recipe).unwrap();
+    let end = r#""bins":15,"class_weights":"balanced","early_stopping":{"metric":"nll","patience":5},"accumulate":4}"#;
+    assert!(json.ends_with(end), "{json}");
+    let read: super::recipe::RecipeTable = serde_json::from_str(&json).unwrap();
+    assert_eq!(read.for_task(TaskKind::Images).unwrap(), recipe);
+    for (fields, part) in [
+        ("accumulate = 0", "recipe.accumulate = 0: expected a positive number"),
+        ("class_weights = [1.0, -1.0]", "recipe.class_weights[1] = -1: expected a finite number, 0 or greater"),
+        ("class_weights = \"even\"", "\"balanced\", a list of numbers"),
+        (
+            "early_stopping = { metric = \"nll\", patience = 0 }",
+            "recipe.early_stopping.patience = 0: expected at least 1",
+        ),
+        ("early_stopping = { metric = \"nll\", patience = 1, min_delta = -1 }", "recipe.early_stopping.min_delta = -1"),
+        ("early_stopping = { patience = 1 }", "missing field `metric`"),
+        ("early_stopping = { metric = \"nll\", patience = 1, mode = \"max\" }", "unknown field `mode`"),
+    ] {
+        let error = format!("{:#}", with(fields).unwrap_err());
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}

@@ -10,6 +10,7 @@ mod cli {
     mod own_texts;
     mod parts;
     mod recipes;
+    mod sweeps;
     mod threads;
 }
 mod fetched;

@@ -162,6 +162,12 @@ impl LossSpec {
         }
     }
 
+    /// Whether the loss is a mean over rows, which class weights can weight; others have a term that is a statistic of the whole
+    /// batch.
+    pub fn is_mean_of_rows(&self) -> bool {
+        !matches!(self, Self::Mmce { .. } | Self::WeightedMmce { .. } | Self::Mdca { .. })
+    }
+
     /// The loss.
     ///
     /// # Errors

@@ -89,6 +89,7 @@ fn a_checkpoint_of_another_training_or_model_is_refused() {
         norm,
         linear,
         loss: Box::new(CrossEntropy),
+        without_norm: false,
         dropout: None,
         poison: None,
         without_loss: None,

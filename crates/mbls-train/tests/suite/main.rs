@@ -1,5 +1,7 @@
 //! The training loop.
 
+mod accumulated;
+mod early;
 mod ema;
 mod fit;
 mod learnt;

@@ -53,7 +53,7 @@ impl Observer for Listener<'_> {
     }
 
     fn end(&mut self, end: &End) -> Result<()> {
-        self.note(Heard::End(*end))
+        self.note(Heard::End(end.clone()))
     }
 
     fn stop(&mut self, stop: &Stop) {

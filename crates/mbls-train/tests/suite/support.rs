@@ -45,6 +45,8 @@ pub(crate) struct PointTask {
     pub(crate) norm: BatchNorm2d,
     pub(crate) linear: Linear,
     pub(crate) loss: Box<dyn Loss>,
+    /// Whether points pass to the linear layer as they are.
+    pub(crate) without_norm: bool,
     /// Of the points, in training.
     pub(crate) dropout: Option<Dropout>,
     pub(crate) poison: Option<usize>,
@@ -61,7 +63,8 @@ impl Task for PointTask {
         use candle_core::ModuleT;
         let points = Tensor::from_slice(points, (labels.len(), 2, 1, 1), &Device::Cpu)?;
         let labels = Tensor::from_slice(labels, labels.len(), &Device::Cpu)?;
-        let points = self.norm.forward_t(&points, mode.is_train())?.flatten_from(1)?;
+        let points = if self.without_norm { points } else { self.norm.forward_t(&points, mode.is_train())? };
+        let points = points.flatten_from(1)?;
         let points = match &self.dropout {
             Some(dropout) => dropout.forward_t(&points, mode.is_train())?,
             None => points,
@@ -149,7 +152,11 @@ pub(crate) fn parts(poison: Option<usize>) -> Result<(ParamStore, PointTask, Box
     let config = OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, ..Default::default() });
     let optimizer = config.build(store.parameters())?;
     let loss = Box::new(CrossEntropy);
-    Ok((store, PointTask { norm, linear, loss, dropout: None, poison, without_loss: None, epoch: 0 }, optimizer))
+    Ok((
+        store,
+        PointTask { norm, linear, loss, without_norm: false, dropout: None, poison, without_loss: None, epoch: 0 },
+        optimizer,
+    ))
 }
 
 /// Training and validation data.

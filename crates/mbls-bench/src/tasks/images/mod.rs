@@ -119,7 +119,7 @@ fn train(plan: &CellPlan, source: &Source, place: Place) -> Result<Cell> {
         None => Box::new(plan.loader(&splits.train, ImageCollate, Order::Shuffled)?),
         Some(mix) => Box::new(plan.loader(&Arc::new(Mixed::new(splits.train, mix)?), ImageCollate, Order::Shuffled)?),
     };
-    let best_epoch = plan.train(place, &store, &mut task, &*train, &validation)?;
+    let trained = plan.train(place, &store, &mut task, &*train, &validation)?;
 
     let predictions = SavedPredictions { validation: predict(&task, &validation)?, test: predict(&task, &test)? };
     let (measured, record) = evaluate(plan, place, &predictions, source.class_names())?;
@@ -131,9 +131,9 @@ fn train(plan: &CellPlan, source: &Source, place: Place) -> Result<Cell> {
         full_scale: splits.test.images().full_scale(),
         batch: plan.suite.recipe.batch_size,
         record,
-        provenance: plan.provenance(best_epoch, place.device),
+        provenance: plan.provenance(trained.best_epoch, place.device),
     };
     // Before the result, which says that the cell is finished.
     CalibratedClassifier::new(settings, &store.state(), place.device)?.save(place.folder.join(CLASSIFIER))?;
-    plan.finish(place, best_epoch, measured)
+    plan.finish(place, trained, measured)
 }

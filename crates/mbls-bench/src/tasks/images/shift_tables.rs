@@ -127,11 +127,18 @@ mod tests {
         };
         let corrupted = std::iter::once(test("none", 0, 0.0)).chain(all).collect();
         Cell {
-            key: CellKey { suite: "cifar10".into(), model: "resnet20".parse().unwrap(), loss: loss.into(), seed },
+            key: CellKey {
+                suite: "cifar10".into(),
+                model: "resnet20".parse().unwrap(),
+                loss: loss.into(),
+                candidate: None,
+                seed,
+            },
             split: "test".to_owned(),
             n: 10,
             seconds: 1.0,
             epochs: 1,
+            stopped: None,
             best_epoch: 0,
             metrics: BTreeMap::new(),
             validation: BTreeMap::new(),

@@ -202,11 +202,18 @@ mod tests {
             aece: 0.5,
         };
         let cell = Cell {
-            key: CellKey { suite: "digits".into(), model: "resnet20".parse().unwrap(), loss: "ce".into(), seed: 0 },
+            key: CellKey {
+                suite: "digits".into(),
+                model: "resnet20".parse().unwrap(),
+                loss: "ce".into(),
+                candidate: None,
+                seed: 0,
+            },
             split: "test".to_owned(),
             n: 2,
             seconds: 1.0,
             epochs: 1,
+            stopped: None,
             best_epoch: 0,
             metrics: measured.clone(),
             validation: measured.clone(),

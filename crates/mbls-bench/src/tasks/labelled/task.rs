@@ -76,7 +76,9 @@ impl<B> ClassificationTask<B> {
     /// # Errors
     ///
     /// Losses that are statistics of a whole batch.
-    fn mixed(&self, logits: &Tensor, labels: &Tensor, partners: &[Partner]) -> Result<LossOutput> {
+    ///
+    /// With class weights each of the two losses has the weight of its label, and the sum of all divides by that of the weights.
+    fn mixed(&self, logits: &Tensor, labels: &Tensor, partners: &[Partner]) -> Result<Option<LossOutput>> {
         let per_row = |labels: &Tensor| {
             self.learning.loss.forward(&LogitBatch::new(logits, labels, None)?.with_reduction(Reduction::None))
         };
@@ -85,7 +87,24 @@ impl<B> ClassificationTask<B> {
         let (own, other) = (per_row(labels)?, per_row(&others)?);
         let weights: Vec<f32> = partners.iter().map(|partner| partner.weight).collect();
         let weights = Tensor::from_vec(weights, partners.len(), device)?.to_dtype(own.total.dtype())?;
-        let mean = |own: &Tensor, other: &Tensor| (own + (weights.mul(&(other - own)?)?))?.mean_all();
+        let by_class = match self.mixed_weights(labels, partners)? {
+            None => None,
+            Some(pairs) => {
+                let total: f64 = pairs.iter().flatten().sum();
+                if total == 0.0 {
+                    return Ok(None);
+                }
+                let share = |at: usize| {
+                    let shares: Vec<f64> = pairs.iter().map(|pair| pair[at] / total).collect();
+                    Tensor::from_vec(shares, pairs.len(), &Device::Cpu)?.to_dtype(own.total.dtype())?.to_device(device)
+                };
+                Some([share(0)?, share(1)?])
+            }
+        };
+        let mean = |own: &Tensor, other: &Tensor| match &by_class {
+            None => (own + (weights.mul(&(other - own)?)?))?.mean_all(),
+            Some([of_own, of_other]) => (own.mul(of_own)? + other.mul(of_other)?)?.sum_all(),
+        };
         let total = mean(&own.total, &other.total)?;
         let terms = own.terms.iter().zip(&other.terms);
         let terms = terms.map(|(a, b)| {
@@ -95,7 +114,20 @@ impl<B> ClassificationTask<B> {
                 ..a.clone()
             })
         });
-        Ok(LossOutput { total, terms: terms.collect::<candle_core::Result<_>>()? })
+        Ok(Some(LossOutput { total, terms: terms.collect::<candle_core::Result<_>>()? }))
+    }
+
+    /// The weights of each image's own loss and of its partner's by their classes, `[(1 - w) c_y, w c_y']`; none without class
+    /// weights.
+    fn mixed_weights(&self, labels: &Tensor, partners: &[Partner]) -> Result<Option<Vec<[f64; 2]>>> {
+        let Some(by_class) = &self.learning.class_weights else { return Ok(None) };
+        let of = |label: u32| by_class.get(label as usize).copied().unwrap_or(0.0);
+        let labels = labels.to_vec1::<u32>()?;
+        let pairs = labels.into_iter().zip(partners).map(|(label, partner)| {
+            let weight = f64::from(partner.weight);
+            [(1.0 - weight) * of(label), weight * of(partner.label)]
+        });
+        Ok(Some(pairs.collect()))
     }
 }
 
@@ -111,14 +143,27 @@ impl<B: LabelledBatch> Task for ClassificationTask<B> {
     }
 
     fn loss(&self, batch: &B, Output { logits, labels }: &Output) -> Result<Option<LossOutput>> {
-        Ok(Some(match batch.partners() {
-            None => self.learning.loss.forward(&LogitBatch::new(logits, labels, None)?)?,
-            Some(partners) => self.mixed(logits, labels, partners)?,
-        }))
+        if let Some(partners) = batch.partners() {
+            return self.mixed(logits, labels, partners);
+        }
+        let batch = self.learning.weighted(LogitBatch::new(logits, labels, None)?)?;
+        Ok(batch.map(|batch| self.learning.loss.forward(&batch)).transpose()?)
+    }
+
+    fn loss_weight(&self, batch: &B, Output { logits, labels }: &Output) -> Result<f64> {
+        if let Some(partners) = batch.partners() {
+            let pairs = self.mixed_weights(labels, partners)?;
+            return Ok(pairs.map_or(partners.len() as f64, |pairs| pairs.iter().flatten().sum()));
+        }
+        let batch = self.learning.weighted(LogitBatch::new(logits, labels, None)?)?;
+        Ok(batch.map_or(0.0, |batch| batch.total_weight()))
     }
 
     fn learn(&mut self, _batch: &B, Output { logits, labels }: &Output) -> Result<()> {
-        Ok(self.learning.loss.observe(&LogitBatch::new(logits, labels, None)?)?)
+        match self.learning.weighted(LogitBatch::new(logits, labels, None)?)? {
+            Some(batch) => Ok(self.learning.loss.observe(&batch)?),
+            None => Ok(()),
+        }
     }
 
     fn metrics(&self) -> ClassificationMetrics {
@@ -168,36 +213,75 @@ mod tests {
         }
     }
 
-    /// Cross-entropy with the soft target, and a penalty that does not depend on it.
+    fn task(class_weights: Option<Vec<f64>>) -> ClassificationTask<ImageBatch> {
+        ClassificationTask {
+            model: Box::new(Unused),
+            learning: Learning { loss: LossSpec::margin(1.0, 0.5).build().unwrap(), dropout: None, class_weights },
+            dtype: DType::F32,
+            device: Device::Cpu,
+            metrics: ClassificationMetrics::new(15).unwrap(),
+            batch: PhantomData,
+        }
+    }
+
+    /// Cross-entropy with the soft target, and a penalty that does not depend on it; weighted by the classes of both labels.
     #[test]
     fn the_loss_of_mixed_images_is_that_of_the_soft_target() {
         let rows = [[2.0f32, -1.0, 0.5], [0.0, 3.0, 1.0]];
         let (labels, partners) = ([0u32, 1], [(2u32, 0.25f32), (1, 0.0)]);
         let device = Device::Cpu;
-        let logits = Tensor::new(&rows, &device).unwrap();
-        let task = ClassificationTask::<ImageBatch> {
-            model: Box::new(Unused),
-            learning: Learning { loss: LossSpec::margin(1.0, 0.5).build().unwrap(), dropout: None },
-            dtype: DType::F32,
-            device: device.clone(),
-            metrics: ClassificationMetrics::new(15).unwrap(),
-            batch: PhantomData,
-        };
+        let (logits, own) = (Tensor::new(&rows, &device).unwrap(), Tensor::new(&labels, &device).unwrap());
         let partners = partners.map(|(label, weight)| Partner { label, weight });
-        let found = task.mixed(&logits, &Tensor::new(&labels, &device).unwrap(), &partners).unwrap();
-        let (mut cross_entropy, mut penalty) = (0.0, 0.0);
-        for ((row, label), partner) in rows.iter().zip(labels).zip(&partners) {
-            let row = row.map(f64::from);
-            let normaliser = row.iter().map(|l| l.exp()).sum::<f64>().ln();
-            let weight = f64::from(partner.weight);
-            let of = |label: u32| normaliser - row[label as usize];
-            cross_entropy += ((1.0 - weight) * of(label) + weight * of(partner.label)) / 2.0;
-            let max = row.iter().copied().fold(f64::MIN, f64::max);
-            penalty += row.iter().map(|l| (max - l - 1.0).max(0.0)).sum::<f64>() / 6.0;
+        for by_class in [None, Some(vec![2.0, 0.5, 4.0])] {
+            let task = task(by_class.clone());
+            let of_class = |label: u32| by_class.as_ref().map_or(1.0, |weights| weights[label as usize]);
+            let found = task.mixed(&logits, &own, &partners).unwrap().unwrap();
+            let (mut cross_entropy, mut penalty, mut total) = (0.0, 0.0, 0.0);
+            for ((row, label), partner) in rows.iter().zip(labels).zip(&partners) {
+                let row = row.map(f64::from);
+                let normaliser = row.iter().map(|l| l.exp()).sum::<f64>().ln();
+                let weight = f64::from(partner.weight);
+                let (own, other) = ((1.0 - weight) * of_class(label), weight * of_class(partner.label));
+                let of = |label: u32| normaliser - row[label as usize];
+                cross_entropy += own * of(label) + other * of(partner.label);
+                let max = row.iter().copied().fold(f64::MIN, f64::max);
+                penalty += (own + other) * row.iter().map(|l| (max - l - 1.0).max(0.0)).sum::<f64>() / 3.0;
+                total += own + other;
+            }
+            let (cross_entropy, penalty) = (cross_entropy / total, penalty / total);
+            let value = |tensor: &Tensor| f64::from(tensor.to_scalar::<f32>().unwrap());
+            assert!((value(&found.total) - (cross_entropy + 0.5 * penalty)).abs() < 1e-6, "{found:?}");
+            assert!((value(&found.terms[0].value) - cross_entropy).abs() < 1e-6, "{found:?}");
+            assert!((value(&found.terms[1].value) - penalty).abs() < 1e-6, "{found:?}");
+            let pairs = task.mixed_weights(&own, &partners).unwrap();
+            assert_eq!(pairs.map(|pairs| pairs.iter().flatten().sum::<f64>()), by_class.map(|_| total));
         }
-        let value = |tensor: &Tensor| f64::from(tensor.to_scalar::<f32>().unwrap());
-        assert!((value(&found.total) - (cross_entropy + 0.5 * penalty)).abs() < 1e-6, "{found:?}");
-        assert!((value(&found.terms[0].value) - cross_entropy).abs() < 1e-6, "{found:?}");
-        assert!((value(&found.terms[1].value) - penalty).abs() < 1e-6, "{found:?}");
+        let nothing = task(Some(vec![0.0, 0.0, 1.0]));
+        let partners = [Partner { label: 1, weight: 0.5 }, Partner { label: 0, weight: 0.25 }];
+        assert!(nothing.mixed(&logits, &own, &partners).unwrap().is_none());
+    }
+
+    /// As `torch.nn.CrossEntropyLoss(weight=...)`: the sum of the rows' weighted losses over the sum of their weights.
+    #[test]
+    fn the_loss_of_a_batch_is_the_mean_weighted_by_class() {
+        let batch = ImageBatch { pixels: vec![0.0; 3], shape: [3, 1, 1, 1], labels: vec![0, 2, 2], partners: None };
+        let rows = [[2.0f32, -1.0, 0.5], [0.0, 3.0, 1.0], [0.0, 0.5, 0.25]];
+        let output = Output {
+            logits: Tensor::new(&rows, &Device::Cpu).unwrap(),
+            labels: Tensor::new(&[0u32, 2, 2], &Device::Cpu).unwrap(),
+        };
+        let weights = [3.0, 0.0, 0.5];
+        let mut weighted = task(Some(weights.to_vec()));
+        weighted.learning.loss = LossSpec::CrossEntropy.build().unwrap();
+        let loss = weighted.loss(&batch, &output).unwrap().unwrap().total.to_scalar::<f32>().unwrap();
+        let losses = rows.iter().zip([0usize, 2, 2]).map(|(row, label)| {
+            let normaliser = row.iter().map(|l| f64::from(*l).exp()).sum::<f64>().ln();
+            weights[label] * (normaliser - f64::from(row[label]))
+        });
+        assert!((f64::from(loss) - losses.sum::<f64>() / 4.0).abs() < 1e-6, "{loss}");
+        assert_eq!(weighted.loss_weight(&batch, &output).unwrap(), 4.0);
+        assert_eq!(task(None).loss_weight(&batch, &output).unwrap(), 3.0);
+        // A batch of classes that weigh nothing has no loss.
+        assert!(task(Some(vec![0.0, 1.0, 0.0])).loss(&batch, &output).unwrap().is_none());
     }
 }

@@ -97,7 +97,7 @@ impl Workload for Segmentation {
         let test = loader(splits.test, &settings.test_transforms, Order::Sequential)?;
 
         let (store, mut task) = network(plan, self.classes().len(), place.device)?;
-        let best_epoch = plan.train(place, &store, &mut task, &train, &validation)?;
+        let trained = plan.train(place, &store, &mut task, &train, &validation)?;
 
         let bins = plan.suite.recipe.bins;
         let pixels = pixels::sample(&task, &validation, seed.derive("temperature"))?;
@@ -126,10 +126,10 @@ impl Workload for Segmentation {
             normalisation,
             batch: plan.suite.recipe.batch_size,
             record,
-            provenance: plan.provenance(best_epoch, place.device),
+            provenance: plan.provenance(trained.best_epoch, place.device),
         };
         // Before the result, which says that the cell is finished.
         CalibratedSegmenter::new(settings, &store.state(), place.device)?.save(place.folder.join(CLASSIFIER))?;
-        plan.finish(place, best_epoch, measured)
+        plan.finish(place, trained, measured)
     }
 }

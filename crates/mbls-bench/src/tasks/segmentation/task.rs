@@ -46,6 +46,14 @@ impl SegmentationTask {
         };
         SegmentationMetrics::new(classes, settings)
     }
+
+    /// The batch as losses take it; `None` where all of it is void, or of classes that weigh nothing.
+    fn logit_batch(&self, batch: &SegmentationBatch, output: &Output) -> Result<Option<LogitBatch>> {
+        if batch.is_all_void() {
+            return Ok(None);
+        }
+        self.learning.weighted(LogitBatch::new(&output.logits, &output.labels, Some(VOID.into()))?)
+    }
 }
 
 impl Task for SegmentationTask {
@@ -61,12 +69,16 @@ impl Task for SegmentationTask {
 
     /// A batch of void alone has no loss.
     fn loss(&self, batch: &SegmentationBatch, output: &Output) -> Result<Option<LossOutput>> {
-        logit_batch(batch, output)?.map(|batch| Ok(self.learning.loss.forward(&batch)?)).transpose()
+        self.logit_batch(batch, output)?.map(|batch| Ok(self.learning.loss.forward(&batch)?)).transpose()
+    }
+
+    fn loss_weight(&self, batch: &SegmentationBatch, output: &Output) -> Result<f64> {
+        Ok(self.logit_batch(batch, output)?.map_or(0.0, |batch| batch.total_weight()))
     }
 
     /// From a batch of void alone nothing is learnt.
     fn learn(&mut self, batch: &SegmentationBatch, output: &Output) -> Result<()> {
-        match logit_batch(batch, output)? {
+        match self.logit_batch(batch, output)? {
             Some(batch) => Ok(self.learning.loss.observe(&batch)?),
             None => Ok(()),
         }
@@ -110,10 +122,64 @@ impl Task for SegmentationTask {
     }
 }
 
-/// The batch as losses take it; `None` where all of it is void.
-fn logit_batch(batch: &SegmentationBatch, output: &Output) -> Result<Option<LogitBatch>> {
-    if batch.is_all_void() {
-        return Ok(None);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Tensor;
+    use mbls_core::loss::LossSpec;
+
+    struct Unused;
+
+    impl ModuleT for Unused {
+        fn forward_t(&self, x: &Tensor, _train: bool) -> candle_core::Result<Tensor> {
+            Ok(x.clone())
+        }
     }
-    Ok(Some(LogitBatch::new(&output.logits, &output.labels, Some(VOID.into()))?))
+
+    fn task(class_weights: Option<Vec<f64>>) -> SegmentationTask {
+        SegmentationTask {
+            model: Box::new(Unused),
+            learning: Learning { loss: LossSpec::CrossEntropy.build().unwrap(), dropout: None, class_weights },
+            dtype: DType::F32,
+            device: Device::Cpu,
+            classes: 3,
+            metrics: SegmentationTask::epoch_metrics(3, 15).unwrap(),
+            score: Score::MeanIou,
+        }
+    }
+
+    /// The logits of the four pixels of an image, class by class.
+    const LOGITS: [[f32; 4]; 3] = [[2.0, 0.0, 0.5, 1.0], [-1.0, 3.0, 0.25, 0.0], [0.5, 1.0, 0.0, -2.0]];
+
+    fn batch(labels: [u32; 4]) -> (SegmentationBatch, Output) {
+        let valid = labels.iter().filter(|label| **label != u32::from(VOID)).count();
+        let (shape, labels) = ([1, 3, 2, 2], labels.to_vec());
+        let batch = SegmentationBatch { pixels: vec![0.0; 12], shape, labels, valid_pixels: vec![valid] };
+        let logits = Tensor::new(&LOGITS, &Device::Cpu).unwrap().reshape((1, 3, 2, 2)).unwrap();
+        let labels = batch.labels(&Device::Cpu).unwrap();
+        (batch, Output { logits, labels })
+    }
+
+    /// The sum of the pixels' weighted losses over the sum of their weights; void pixels count in neither.
+    #[test]
+    fn the_loss_of_masks_is_the_mean_over_pixels_weighted_by_class() {
+        let (masks, output) = batch([0, 2, VOID.into(), 2]);
+        for (weights, total) in [(None, 3.0), (Some(vec![3.0, 0.0, 0.5]), 4.0)] {
+            let task = task(weights.clone());
+            let of_class = |label: usize| weights.as_ref().map_or(1.0, |weights| weights[label]);
+            let losses = [(0, 0), (1, 2), (3, 2)].map(|(pixel, label): (usize, usize)| {
+                let row = LOGITS.map(|class| f64::from(class[pixel]));
+                of_class(label) * (row.iter().map(|l| l.exp()).sum::<f64>().ln() - row[label])
+            });
+            let loss = task.loss(&masks, &output).unwrap().unwrap().total.to_scalar::<f32>().unwrap();
+            assert!((f64::from(loss) - losses.iter().sum::<f64>() / total).abs() < 1e-6, "{loss}");
+            assert_eq!(task.loss_weight(&masks, &output).unwrap(), total);
+        }
+        // Void alone, and classes that weigh nothing.
+        let void = u32::from(VOID);
+        for labels in [[void; 4], [1, 1, void, 1]] {
+            let (masks, output) = batch(labels);
+            assert!(task(Some(vec![3.0, 0.0, 0.5])).loss(&masks, &output).unwrap().is_none());
+        }
+    }
 }

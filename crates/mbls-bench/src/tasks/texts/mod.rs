@@ -125,7 +125,7 @@ impl Texts {
         }
         let task = ClassificationTask {
             model: Box::new(TextClassifier::new(words.clone(), network)),
-            learning: Learning { loss: plan.loss.spec.build()?, dropout },
+            learning: Learning { loss: plan.loss.spec.build()?, dropout, class_weights: plan.class_weights.clone() },
             dtype,
             device: device.clone(),
             metrics: ClassificationMetrics::new(recipe.bins)?,
@@ -190,7 +190,7 @@ impl Workload for Texts {
         let validation = loader(parts.validation, Order::Sequential)?;
         let test = loader(parts.test, Order::Sequential)?;
         let Built { store, mut task, words, shape } = self.network(plan, &tokenizer, place.device)?;
-        let best_epoch = plan.train(place, &store, &mut task, &train, &validation)?;
+        let trained = plan.train(place, &store, &mut task, &train, &validation)?;
         let predictions = SavedPredictions { validation: predict(&task, &validation)?, test: predict(&task, &test)? };
         let (measured, record) = evaluate(plan, place, &predictions, texts.class_names().to_vec())?;
         let settings = ClassifierSettings {
@@ -199,12 +199,12 @@ impl Workload for Texts {
             length: settings.length,
             batch: plan.suite.recipe.batch_size,
             record,
-            provenance: plan.provenance(best_epoch, place.device),
+            provenance: plan.provenance(trained.best_epoch, place.device),
         };
         // Before the result, which says that the cell is finished.
         CalibratedClassifier::new(settings, words.vectors(), &store.state(), place.device)?
             .save(place.folder.join(CLASSIFIER))?;
-        plan.finish(place, best_epoch, measured)
+        plan.finish(place, trained, measured)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Bad input ends in an error that names the file and the field, and leaves what was there.
 
-use crate::support::{fail, program, run, tensors};
+use crate::support::{fail, program, run, tensors, text};
 use std::path::Path;
 
 const RECORD: usize = 3073;
@@ -67,7 +67,12 @@ fn unknown_names() {
     let text = fail(program(&["bench", "digits", "--loss", "mlbs", "--out", out]));
     assert!(text.contains("--loss mlbs") && text.contains("mbls"), "{text}");
     let text = fail(program(&["bench", "digits", "--model", "resnet21", "--out", out]));
-    assert!(text.contains("resnet21") && text.contains("resnet20"), "{text}");
+    assert!(text.contains("--model resnet21: the suite digits is of images with classes"), "{text}");
+    assert!(text.contains("resnet20,") && !text.contains("text-cnn") && !text.contains("unet"), "{text}");
+    let text = fail(program(&["bench", "digits", "--model", "text-cnn", "--out", out]));
+    assert!(text.contains("--model text-cnn: the suite digits is of images with classes: expected one of"), "{text}");
+    let text = fail(program(&["bench", "--out", out]));
+    assert!(text.contains("<SUITE>") || text.contains("[SUITE]"), "{text}");
     let text = fail(program(&["bench", "digits", "--model", "resnet50", "--out", out]));
     assert!(text.contains("resnet50: image size = 8x8, expected at least 32x32"), "{text}");
     let text = fail(program(&["bench-all", "--profile", "huge", "--out", out]));
@@ -95,18 +100,109 @@ fn results_and_checkpoints_of_another_training() {
     let before = tensors(&out);
 
     let text = fail(one_cell(&out, "2"));
-    assert!(text.contains("result.json") && text.contains("identity") && text.contains("\"epochs\":2"), "{text}");
+    assert!(text.contains("result.json: identity") && text.contains("\n  epochs: 2, was 1\n"), "{text}");
+    assert!(text.contains("--fresh") && !text.contains("batch_size"), "{text}");
 
     // Without its result the cell is unfinished, and its checkpoint is another training's.
     let cell = out.join("digits/small-cnn/ce/seed-0");
     std::fs::remove_file(cell.join("result.json")).expect("a file");
     let text = fail(one_cell(&out, "2"));
-    assert!(text.contains("last.safetensors") && text.contains("identity"), "{text}");
+    assert!(text.contains("last.safetensors: identity") && text.contains("\n  epochs: 2, was 1\n"), "{text}");
     assert!(before == tensors(&out), "the checkpoint was touched");
 
     std::fs::write(cell.join("last.safetensors"), &before.values().next().expect("a file")[..100]).expect("a file");
     let text = fail(one_cell(&out, "1"));
     assert!(text.contains("last.safetensors") && text.contains("safetensors file"), "{text}");
+}
+
+#[test]
+fn a_run_of_other_settings_is_started_again_and_the_old_one_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    run(one_cell(&out, "1"));
+    let cell = out.join("digits/small-cnn/ce/seed-0");
+    let first = std::fs::read(cell.join("best.safetensors")).expect("a file");
+    let fresh = || {
+        let mut command = one_cell(&out, "2");
+        command.arg("--fresh");
+        text(&run(command))
+    };
+    let said = fresh();
+    assert!(said.contains("digits, small-cnn, ce, seed 0: started again") && said.contains("seed-0.old-1"), "{said}");
+    assert!(said.contains("digits, small-cnn, ce, seed 0: epoch 2/2, Accuracy"), "{said}");
+    assert!(std::fs::read(out.join("digits/small-cnn/ce/seed-0.old-1/best.safetensors")).expect("a file") == first);
+    // A run of the same settings is not started again.
+    let said = fresh();
+    assert!(said.contains("digits, small-cnn, ce, seed 0: already finished") && !said.contains("epoch"), "{said}");
+    assert!(!out.join("digits/small-cnn/ce/seed-0.old-2").exists());
+}
+
+/// Also where a backtrace is asked for, which candle's errors would have among their words.
+#[test]
+fn errors_end_in_their_causes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("wrong.toml");
+    std::fs::write(&file, "name = 1").expect("a file");
+    let of = |arguments: &[&str]| {
+        let mut command = program(arguments);
+        command.args(["--out", folder.path().to_str().expect("UTF-8")]).env("RUST_BACKTRACE", "1");
+        fail(command)
+    };
+    for said in [of(&["bench", file.to_str().expect("UTF-8")]), of(&["bench", "digits", "--pretrained", "none.pth"])] {
+        assert!(said.contains("\nCaused by:\n    ") && !said.to_lowercase().contains("backtrace"), "{said}");
+        assert!(!said.contains("   0: "), "{said}");
+    }
+}
+
+#[test]
+fn the_suites_are_listed_and_named_in_the_help() {
+    let said = text(&run(program(&["bench", "--list", "--data", "nowhere"])));
+    assert!(said.contains("digits: Handwritten digits") && said.contains("mnist/, not there"), "{said}");
+    let said = text(&run(program(&["bench", "--help"])));
+    for name in ["digits-noisy", "vocfolder", "deeplabv3-r50", "bi-gru", "focal"] {
+        assert!(said.contains(name), "{name} in {said}");
+    }
+}
+
+/// The runs of both would have the same folder.
+#[test]
+fn a_copied_suite_has_a_name_of_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("copy.toml");
+    let bench = |text: &str| {
+        std::fs::write(&file, text).expect("a file");
+        let [file, out] = [&file, folder.path()].map(|path| path.to_str().expect("UTF-8"));
+        program(&["bench", file, "--loss", "ce", "--seeds", "1", "--epochs", "1", "--device", "cpu", "--out", out])
+    };
+    let digits = include_str!("../../../suites/digits.toml");
+    let changed = digits.replace("batch_size = 50", "batch_size = 25");
+    let said = fail(bench(&changed));
+    let parts = ["copy.toml", "name = \"digits\": the built-in suite of that name has another content"];
+    assert!(parts.iter().all(|part| said.contains(part)) && said.contains("\"my-digits\""), "{said}");
+    run(bench(&changed.replace("name = \"digits\"", "name = \"my-digits\"")));
+    // The same content is the same suite.
+    run(bench(&format!("# A comment.\n{digits}")));
+}
+
+#[test]
+fn a_profile_that_a_suite_lacks_is_not_replaced_in_silence() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [data, out] = ["data", "out"].map(|name| folder.path().join(name));
+    let [data, out] = [&data, &out].map(|path| path.to_str().expect("UTF-8"));
+    let said = fail(program(&["bench", "digits", "--profile", "local", "--out", out]));
+    assert!(said.contains("--profile local: the suite digits has default"), "{said}");
+    let said = fail(program(&["bench", "mnist", "--data", data, "--out", out]));
+    assert!(said.contains("mnist: without --profile, runs its profile local"), "{said}");
+    let all = ["--data", data, "--out", out, "--seeds", "1", "--epochs", "1", "--loss", "ce", "--device", "cpu"];
+    let said = text(&run(program(&[&["bench-all", "--profile", "correct"], &all[..]].concat())));
+    for line in [
+        "digits: has no profile correct, runs its profile default",
+        "mnist: left out, it has no profile correct; it has local",
+        "cub: left out, the folder",
+        "textfile: left out, it is for data of your own",
+    ] {
+        assert!(said.contains(line), "{line} in {said}");
+    }
 }
 
 /// A limit on the size of files makes a write fail in the middle, as a full disk does.

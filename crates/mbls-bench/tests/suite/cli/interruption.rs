@@ -34,12 +34,15 @@ fn killed_five_times_ends_with_the_same_bytes() {
     killed_ends_with_the_same_bytes(command);
 }
 
-/// Masks of dropout depend on the number of passes before, and partners of mixed pictures on the epoch.
+/// Masks of dropout depend on the number of passes before, partners of mixed pictures on the epoch, and a step on several batches.
 #[test]
-fn killed_five_times_with_dropout_and_mixed_pictures() {
+fn killed_five_times_with_dropout_mixed_pictures_and_steps_of_several_batches() {
     let folder = tempfile::tempdir().expect("a folder");
     let text = include_str!("../../../suites/digits-noisy.toml");
-    let text = text.replace("bins = 15", "bins = 15\ndropout = 0.3\nmix = { kind = \"mixup\", alpha = 0.4 }");
+    let changed = "dropout = 0.3\nmix = { kind = \"mixup\", alpha = 0.4 }\naccumulate = 3\nclass_weights = \"balanced\"\n\
+                   early_stopping = { metric = \"nll\", patience = 2 }";
+    let text = text.replace("bins = 15", &format!("bins = 15\n{changed}"));
+    let text = text.replace("name = \"digits-noisy\"", "name = \"mixed\"");
     let path = folder.path().join("mixed.toml");
     std::fs::write(&path, text).expect("a file");
     killed_ends_with_the_same_bytes(|out| {

@@ -219,6 +219,7 @@ fn of_mnist(folder: &Path, data: &str, added: &str) -> PathBuf {
         &mnist[..start]
     );
     let path = folder.join("shifted.toml");
+    let text = text.replace("name = \"mnist\"", "name = \"shifted\"");
     let text = text.replace("kind = \"mnist\"", data).replace("batch_size = ", "batch_size = 8 #");
     std::fs::write(&path, text).expect("a file");
     path
@@ -253,7 +254,7 @@ fn candle_datasets_trains_to_the_same_bytes() {
     let trained = |name: &str, spec: &str| {
         let out = folder.path().join(name);
         run(bench(&of_mnist(folder.path(), spec, ""), &data, &out));
-        std::fs::read(out.join("mnist/small-cnn/ce/seed-0/predictions.safetensors")).expect("predictions")
+        std::fs::read(out.join("shifted/small-cnn/ce/seed-0/predictions.safetensors")).expect("predictions")
     };
     let candle = "kind = \"candle-datasets\"\nset = \"mnist\"\nfrom = \"folder\"";
     let ours = trained("ours", "kind = \"mnist\"");

@@ -1,11 +1,11 @@
 //! What a suite file's recipe says is done, and what it says wrong is named.
 
-use crate::support::{fail, program, results, run, tensors};
+use crate::support::{fail, program, results, run, tensors, text};
 use candle_core::{Device, Tensor};
 use std::collections::HashMap;
 use std::path::Path;
 
-const CELL: &str = "digits/small-cnn/ce/seed-0";
+const CELL: &str = "changed/small-cnn/ce/seed-0";
 
 /// The digits with something added to the recipe and with another schedule, as a suite file in `folder`.
 fn suite(folder: &Path, schedule: &str, added: &str) -> String {
@@ -13,6 +13,7 @@ fn suite(folder: &Path, schedule: &str, added: &str) -> String {
     let (from, to) = ("schedule = { kind = \"cosine\" }", format!("schedule = {schedule}"));
     assert!(digits.contains(from) && digits.contains("\n[profile.default]"));
     let text = digits.replace(from, &to).replace("\n[profile.default]", &format!("\n{added}\n[profile.default]"));
+    let text = text.replace("name = \"digits\"", "name = \"changed\"");
     let path = folder.join("changed.toml");
     std::fs::write(&path, text).expect("a file");
     path.to_str().expect("UTF-8").to_owned()
@@ -63,13 +64,66 @@ fn an_average_is_measured_in_place_of_the_weights() {
     assert!(predictions("averaged", "ema = { decay = 0.9, average_buffers = true }") != own, "the same predictions");
 }
 
+#[test]
+fn classes_weigh_as_the_recipe_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let weighted = |name: &str, weights: &str| {
+        let out = folder.path().join(name);
+        let said = text(&run(bench(&suite(folder.path(), "{ kind = \"cosine\" }", weights), "1", &out)));
+        (said, std::fs::read(out.join(CELL).join("predictions.safetensors")).expect("predictions"))
+    };
+    let (_, plain) = weighted("plain", "");
+    let weights = |text: &str| format!("[recipe.class_weights]\n{text}");
+    let each = |weight: &dyn Fn(usize) -> f64| {
+        (0..10).map(|class| format!("{class} = {:?}\n", weight(class))).collect::<String>()
+    };
+    assert!(weighted("even", &weights(&each(&|_| 1.0))).1 == plain, "other predictions");
+    let (said, uneven) = weighted("uneven", &weights(&each(&|class| if class == 3 { 5.0 } else { 1.0 })));
+    assert!(uneven != plain, "the same predictions");
+    assert!(said.contains("class weights of seed 0: \"0\" 1.0000, \"1\" 1.0000"), "{said}");
+    let missing = suite(folder.path(), "{ kind = \"cosine\" }", &weights("0 = 1.0"));
+    let said = fail(bench(&missing, "1", &folder.path().join("out")));
+    assert!(said.contains("recipe.class_weights: the class \"1\" is missing"), "{said}");
+}
+
+#[test]
+fn a_training_ends_early_and_says_why() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    let stopping =
+        |metric: &str| format!("[recipe.early_stopping]\nmetric = \"{metric}\"\npatience = 1\nmin_delta = 100.0");
+    let of = |metric: &str| suite(folder.path(), "{ kind = \"cosine\" }", &stopping(metric));
+    let said = text(&run(bench(&of("nll"), "4", &out)));
+    assert!(said.contains("changed, small-cnn, ce, seed 0: stopped after 2 epochs: nll was not better than"), "{said}");
+    let found = results(&out);
+    let cell = &found["cells"][0];
+    assert_eq!(cell["epochs"].as_u64(), Some(2), "{cell}");
+    assert!(cell["stopped"].as_str().is_some_and(|why| why.ends_with("for 1 epoch")), "{cell}");
+    let events = std::fs::read_to_string(out.join(CELL).join("events.jsonl")).expect("events");
+    let end = events.lines().last().expect("an event");
+    assert!(end.contains("\"epochs\":2,\"early\":{\"metric\":\"nll\""), "{end}");
+    assert!(std::fs::read_to_string(out.join("report.html")).expect("a report").contains("stopped after 2 epochs"));
+    // Without a result it is measured again, and no further epoch is trained.
+    let result = out.join(CELL).join("result.json");
+    let before = tensors(&out);
+    std::fs::remove_file(&result).expect("a file");
+    run(bench(&of("nll"), "4", &out));
+    assert!(results(&out) == found && tensors(&out) == before, "something was trained");
+    let said = fail(bench(&of("loss"), "4", &out));
+    assert!(
+        said.contains("recipe.early_stopping.metric = \"loss\": expected one of accuracy, nll, brier, ece"),
+        "{said}"
+    );
+}
+
 /// What is written besides, and how often, changes nothing of the results.
 #[test]
 fn observers_are_options() {
     let folder = tempfile::tempdir().expect("a folder");
     let [plain, watched] = ["plain", "watched"].map(|name| folder.path().join(name));
-    run(bench("digits", "2", &plain));
-    let mut command = bench("digits", "2", &watched);
+    let suite = suite(folder.path(), "{ kind = \"cosine\" }", "");
+    run(bench(&suite, "2", &plain));
+    let mut command = bench(&suite, "2", &watched);
     command.args(["--tensorboard", "--train-metrics", "--checkpoint-minutes", "0"]);
     run(command);
     assert_eq!(results(&watched), results(&plain));

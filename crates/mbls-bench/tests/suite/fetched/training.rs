@@ -43,13 +43,18 @@ impl Training {
         // As `cargo xtask bench` has it.
         command.env("CANDLE_NUM_THREADS", "1");
         let said = text(&run(command));
-        let cell = Path::new(&folder).join(self.suite).join(self.model).join("ce/seed-0");
+        let cell = Path::new(&folder).join(self.name()).join(self.model).join("ce/seed-0");
         let saved = candle_core::safetensors::load(cell.join("best.safetensors"), &Device::Cpu).expect("tensors");
         let of_model = |(name, tensor): (String, Tensor)| Some((name.strip_prefix("model.")?.to_owned(), tensor));
         let parameters = saved.into_iter().filter_map(of_model).collect();
         let trained = Trained { _out: out, cell, parameters, said };
         trained.check_log(self.sizes[2]);
         trained
+    }
+
+    /// The name of the changed suite.
+    fn name(&self) -> String {
+        format!("{}-step", self.suite)
     }
 
     fn suite(&self, change: impl FnOnce(&mut Table)) -> Table {
@@ -65,6 +70,7 @@ impl Training {
         let sizes = ["train", "validation", "test"].into_iter().zip(self.sizes);
         profile.extend(sizes.map(|(name, size)| (name.to_owned(), (size as i64).into())));
         suite.insert("profile".to_owned(), Table::from_iter([("default".to_owned(), profile.into())]).into());
+        suite.insert("name".to_owned(), self.name().into());
         suite.insert("model".to_owned(), self.model.into());
         suite["loss"].as_array_mut().expect("losses").truncate(1);
         suite.remove("shift");

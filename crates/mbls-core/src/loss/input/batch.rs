@@ -207,6 +207,11 @@ impl LogitBatch {
         self.classes
     }
 
+    /// What the mean over the batch divides by: the number of rows that count, with class weights the sum of their weights.
+    pub fn total_weight(&self) -> f64 {
+        self.row_weights().map_or(self.rows as f64, |weights| weights.iter().sum())
+    }
+
     /// How the values of rows become the value of the batch.
     pub fn reduction(&self) -> Reduction {
         self.reduction
