@@ -5,13 +5,14 @@
 
 use crate::console::Console;
 use crate::data::Sizes;
+use crate::margin_use::MarginUse;
 use crate::options::TrainingOptions;
 use crate::pretrained::PretrainedFile;
 use crate::results::{Cell, CellFile, SCHEMA, write_json};
 use crate::spec::{CellKey, DataSpec, LossEntry, ModelName, Recipe, Scale, SplitRule, Suite};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
-use mbls_core::loss::LossSpec;
+use mbls_core::loss::{Loss, LossSpec};
 use mbls_data::{Batches, Collate, DataLoader, Dataset, LoaderConfig, Order, Seed};
 use mbls_nn::{ParamStore, Parameters};
 use mbls_train::event::{self, Event};
@@ -66,6 +67,8 @@ pub(crate) struct Measured {
     pub(crate) validation: BTreeMap<String, f64>,
     /// What sums the test data up, in words.
     pub(crate) headline: String,
+    /// The margin of the loss at the end of the training, where it has one.
+    pub(crate) margin: Option<f64>,
 }
 
 /// Everything that decides a result. Its JSON is the identity by which results and checkpoints are told apart.
@@ -120,6 +123,16 @@ impl CellPlan<'_> {
             device,
         })
         .context("cannot encode the identity of a cell")
+    }
+
+    /// The loss, for data of so many classes: a margin that follows from the data is a number then.
+    ///
+    /// # Errors
+    ///
+    /// None that a checked suite causes, but for training data of a single sample.
+    pub(crate) fn build_loss(&self, classes: usize) -> Result<Box<dyn Loss>> {
+        let spec = self.loss.spec.for_data(classes, self.sizes.train as u64);
+        spec.build().with_context(|| format!("the loss {:?} of {} training samples", self.loss.id, self.sizes.train))
     }
 
     /// A loader of batches of the recipe's size.
@@ -190,20 +203,25 @@ impl CellPlan<'_> {
     ///
     /// Where the file cannot be written.
     pub(crate) fn finish(&self, place: Place, best_epoch: usize, measured: Measured) -> Result<Cell> {
+        let events = event::read(&RunDirectory::create(place.folder)?.events())?;
         let cell = Cell {
             key: self.key(),
             split: "test".to_owned(),
             n: measured.n,
-            seconds: trained_seconds(&RunDirectory::create(place.folder)?)?,
+            seconds: trained_seconds(&events),
             epochs: self.scale.epochs,
             best_epoch,
             metrics: measured.test,
             validation: measured.validation,
+            margin: MarginUse::of(&self.loss.spec, measured.margin, &events),
             shift: None,
         };
         let file = CellFile { schema: SCHEMA, identity: place.identity.to_owned(), cell: cell.clone() };
         write_json(&place.folder.join("result.json"), &file)?;
         self.console.say(&announcement(&cell, &measured.headline, self.sizes.train));
+        if let Some(warning) = cell.margin.as_ref().and_then(MarginUse::warning) {
+            self.console.say(&format!("Warning: {}: {warning}", cell.key));
+        }
         Ok(cell)
     }
 }
@@ -242,7 +260,6 @@ fn announcement(cell: &Cell, headline: &str, samples: usize) -> String {
 }
 
 /// From the event log, because a resumed process has seen only a part.
-fn trained_seconds(run: &RunDirectory) -> Result<f64> {
-    let seconds = |event: &Event| if let Event::Epoch(report) = event { report.seconds } else { 0.0 };
-    Ok(event::read(&run.events())?.iter().map(seconds).sum())
+fn trained_seconds(events: &[Event]) -> f64 {
+    events.iter().map(|event| if let Event::Epoch(report) = event { report.seconds } else { 0.0 }).sum()
 }

@@ -1,5 +1,7 @@
 //! From finished runs to the report.
 
+use crate::distance_table::distance_table;
+use crate::margin_use::MarginUse;
 use crate::results::{DataSummary, Results};
 use crate::spec::Suite;
 use crate::tasks::family;
@@ -29,9 +31,12 @@ pub(crate) fn report(results: &Results, suites: &[&Suite], out: &Path) -> Result
             }
             let notes = cells.iter().flat_map(|cell| {
                 let of = format!("{}, seed {}", cell.key.loss, cell.key.seed);
-                task.measures().notes(&cell.metrics).into_iter().map(move |note| format!("{of}: {note}"))
+                let margin = cell.margin.as_ref().and_then(MarginUse::warning).map(|warning| format!("{warning}."));
+                let notes = task.measures().notes(&cell.metrics).into_iter().chain(margin);
+                notes.map(move |note| format!("{of}: {note}"))
             });
             let tables = task.tables(suite, &cells, out)?;
+            let distances = distance_table(suite, &cells);
             reports.push(SuiteReport {
                 name: suite.name.clone(),
                 title: suite.title.clone(),
@@ -42,7 +47,7 @@ pub(crate) fn report(results: &Results, suites: &[&Suite], out: &Path) -> Result
                 seeds: cells.iter().filter(|cell| cell.key.loss == first.key.loss).count(),
                 columns: task.measures().columns(),
                 losses,
-                further: data.map(DataSummary::table).into_iter().chain(tables).collect(),
+                further: data.map(DataSummary::table).into_iter().chain(distances).chain(tables).collect(),
             });
         }
     }

@@ -63,7 +63,7 @@ mod table;
 
 pub use column::{Column, Direction, Unit};
 pub use findings::findings;
-pub use further::FurtherTable;
+pub use further::{FurtherTable, NumberColumn};
 pub use markdown::markdown;
 pub use page::html;
 pub use report::{LossReport, Report, SuiteReport, Summary};

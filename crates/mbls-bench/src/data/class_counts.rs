@@ -2,7 +2,7 @@
 //! that was measured is worth.
 
 use anyhow::{Result, bail};
-use mbls_report::{FurtherTable, Unit};
+use mbls_report::{FurtherTable, NumberColumn};
 use serde::{Deserialize, Serialize};
 
 /// What is counted.
@@ -146,12 +146,11 @@ impl ClassCounts {
             rows.push(row(format!("void{value}"), &|part| part.void));
         }
         rows.push(row("all classes".to_owned(), &PartCounts::total));
-        let columns = ["Class", "Training", "Validation", "Test"];
         FurtherTable {
             title: format!("Data: {} of each class", self.counted.noun()),
             note: note.to_owned(),
-            unit: Unit::Count,
-            columns: columns.map(str::to_owned).to_vec(),
+            names: vec!["Class".to_owned()],
+            numbers: ["Training", "Validation", "Test"].map(NumberColumn::count).to_vec(),
             rows,
         }
     }

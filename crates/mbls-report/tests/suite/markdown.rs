@@ -1,7 +1,7 @@
 //! The Markdown table.
 
 use crate::fixture::{full, loss, plain, report, suite};
-use mbls_report::{FurtherTable, Unit, html, markdown};
+use mbls_report::{FurtherTable, NumberColumn, html, markdown};
 
 #[test]
 fn golden() {
@@ -88,14 +88,14 @@ fn further_tables_follow() {
     suite.further = vec![FurtherTable {
         title: "Under | shift".to_string(),
         note: "ECE in percent.".to_string(),
-        unit: Unit::Percent,
-        columns: ["Loss", "Kind", "0", "1"].map(str::to_string).to_vec(),
+        names: ["Loss", "Kind"].map(str::to_string).to_vec(),
+        numbers: vec![NumberColumn::percent("0"), NumberColumn::plain("1", 1)],
         rows: vec![(vec!["MbLS".to_string(), "blur".to_string()], vec![Some(0.01234), None])],
     }];
     let text = markdown(&suite);
     let table = "**Under \\| shift**\n\n| Loss | Kind | 0 | 1 |\n|---|---|---:|---:|\n| MbLS | blur | 1.23 | – |\n\nECE in percent.\n";
     assert!(text.ends_with(table), "{text}");
-    suite.further[0].unit = Unit::Count;
-    suite.further[0].rows[0].1 = vec![Some(1_234_567.0), None];
-    assert!(markdown(&suite).contains("| MbLS | blur | 1,234,567 | – |"), "{}", markdown(&suite));
+    suite.further[0].numbers[0] = NumberColumn::count("0");
+    suite.further[0].rows[0].1 = vec![Some(1_234_567.0), Some(0.25)];
+    assert!(markdown(&suite).contains("| MbLS | blur | 1,234,567 | 0.2 |"), "{}", markdown(&suite));
 }

@@ -4,7 +4,7 @@ use crate::fixture::{COLUMNS, complete, full, loss, plain, report, suite};
 use crate::well_formed::check;
 use mbls_core::bootstrap::Interval;
 use mbls_core::metric::{Reliability, ReliabilityBin};
-use mbls_report::{FurtherTable, LossReport, Report, SuiteReport, Summary, Unit, html};
+use mbls_report::{FurtherTable, LossReport, NumberColumn, Report, SuiteReport, Summary, Unit, html};
 use proptest::prelude::*;
 
 /// The cells of the table's row whose head starts with the title, without tags.
@@ -202,8 +202,13 @@ fn any_further() -> impl Strategy<Value = FurtherTable> {
     let values = proptest::collection::vec(proptest::option::of(number()), 2);
     let rows = proptest::collection::vec((proptest::collection::vec(any::<String>(), 1), values), 0..3);
     let unit = proptest::sample::select(vec![Unit::Percent, Unit::Count, Unit::Plain]);
-    (any::<String>(), any::<String>(), unit, proptest::collection::vec(any::<String>(), 3), rows)
-        .prop_map(|(title, note, unit, columns, rows)| FurtherTable { title, note, unit, columns, rows })
+    (any::<String>(), any::<String>(), unit, proptest::collection::vec(any::<String>(), 3), rows).prop_map(
+        |(title, note, unit, heads, rows)| {
+            let number = |title: &String| NumberColumn { title: title.clone(), unit, digits: 2 };
+            let numbers = heads[1..].iter().map(number).collect();
+            FurtherTable { title, note, names: heads[..1].to_vec(), numbers, rows }
+        },
+    )
 }
 
 fn any_suite() -> impl Strategy<Value = SuiteReport> {

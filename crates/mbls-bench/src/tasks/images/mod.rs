@@ -121,6 +121,6 @@ fn train(plan: &CellPlan, source: &Source, place: Place) -> Result<Cell> {
     let best_epoch = plan.train(place, &store, &mut task, &*train, &validation)?;
 
     let predictions = SavedPredictions { validation: predict(&task, &validation)?, test: predict(&task, &test)? };
-    let (measured, _) = evaluate(plan, place, &predictions)?;
+    let (measured, _) = evaluate(plan, place, &predictions, task.learning.loss.margin())?;
     plan.finish(place, best_epoch, measured)
 }

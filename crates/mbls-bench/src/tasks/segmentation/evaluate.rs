@@ -1,23 +1,21 @@
 //! A trained network measured on images with masks, without keeping logits.
 
 use super::evaluation::Evaluation;
-use super::host_batch::HostBatch;
+use super::host_batch::{HostBatch, IGNORED};
 use super::pictures::{BatchResult, PictureResult};
 use super::source::Loader;
 use super::task::SegmentationTask;
 use anyhow::{Context, Result};
 use mbls_core::calibration::TemperatureScaling;
 use mbls_core::metric::{
-    ConfusionMatrix, Metric, ReliabilityBins, SegmentationBatch, SegmentationCalibration, SegmentationProtocol,
+    ConfusionMatrix, LogitDistances, Metric, ReliabilityBins, SegmentationBatch, SegmentationCalibration,
+    SegmentationProtocol,
 };
-use mbls_seg::dataset::VOID;
 use mbls_seg::metric::{
     PictureMaps, Pictures, PublishedReport, SegmentationMetrics, SegmentationReport, SegmentationSettings,
 };
 use mbls_train::predict;
 use std::path::Path;
-
-const IGNORED: [i64; 1] = [VOID as i64];
 
 /// What adds up over batches, at one temperature.
 struct Measuring {
@@ -102,6 +100,7 @@ pub(super) fn evaluate(
     let mut before = Measuring::new(task.classes, bins, 1.0)?;
     let mut after = Measuring::new(task.classes, bins, temperature)?;
     let (mut confusions, mut batches, mut empty_batches) = (Vec::new(), Vec::new(), 0);
+    let mut distances = LogitDistances::new(task.learning.loss.margin())?;
     if let Some((folder, names)) = maps.filter(|(_, names)| !names.is_empty()) {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder {} of {} maps", folder.display(), names.len()))?;
@@ -109,6 +108,7 @@ pub(super) fn evaluate(
     predict(task, pictures, |predicted| -> Result<()> {
         let batch = HostBatch::of(predicted)?;
         draw(batch.pictures(), maps)?;
+        distances.merge(batch.distances(&distances.empty())?)?;
         let added = before.add(batch.pictures())?;
         confusions.extend(added.confusions);
         match (added.published, after.add(batch.pictures())?.published) {
@@ -123,7 +123,8 @@ pub(super) fn evaluate(
     let bins = bins_before.into_iter().zip(bins_after);
     let pictures = confusions.into_iter().zip(bins);
     let pictures = pictures.map(|(confusion, (before, after))| PictureResult { confusion, before, after });
-    Ok(Evaluation { temperature, temperature_bound, before, after, pictures: pictures.collect(), batches })
+    let (distances, pictures) = (distances.value(), pictures.collect());
+    Ok(Evaluation { temperature, temperature_bound, distances, before, after, pictures, batches })
 }
 
 /// Draws those images of a batch that have a name.

@@ -1,7 +1,13 @@
 //! Predictions on the host, as metrics of segmentation take them.
 
+use mbls_core::metric::{LogitDistances, Metric, PixelRows, SegmentationBatch};
+use mbls_seg::dataset::VOID;
 use mbls_seg::metric::Pictures;
 use mbls_train::{Error, Predicted, Result};
+use rayon::prelude::*;
+
+/// The labels that count nowhere.
+pub(super) const IGNORED: [i64; 1] = [VOID as i64];
 
 /// A batch of predictions as metrics of segmentation take it.
 pub(super) struct HostBatch<'a> {
@@ -24,6 +30,26 @@ impl<'a> HostBatch<'a> {
         })?;
         let first = predicted.first as u64;
         Ok(Self { predicted, shape, indices: (first..first + predicted.samples() as u64).collect() })
+    }
+
+    /// The distances between the logits of each pixel that counts, in `empty`.
+    ///
+    /// # Errors
+    ///
+    /// Labels that are neither a class nor void, logits that are not finite.
+    pub(super) fn distances(&self, empty: &LogitDistances) -> mbls_core::Result<LogitDistances> {
+        let Pictures { logits, shape, labels, .. } = self.pictures();
+        let add = |mut distances: LogitDistances, rows: PixelRows| {
+            distances.update(rows.logit_rows()?)?;
+            Ok(distances)
+        };
+        let merge = |mut distances: LogitDistances, others| {
+            distances.merge(others)?;
+            Ok(distances)
+        };
+        // Counts: the order in which threads add them changes nothing.
+        let chunks = SegmentationBatch::new(logits, shape, labels, &IGNORED)?.par_chunks();
+        chunks.try_fold(|| empty.clone(), add).try_reduce(|| empty.clone(), merge)
     }
 
     /// The batch as metrics take it.

@@ -109,6 +109,7 @@ impl Workload for Segmentation {
             n: tested.before.pictures,
             headline: measure::headline(&MEASURES, &test),
             validation: measure::finished(&MEASURES, &validated),
+            margin: task.learning.loss.margin(),
             test,
         };
         let file = EvaluationFile::new(self.classes().names().to_vec(), names, tested);

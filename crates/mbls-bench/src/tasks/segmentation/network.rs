@@ -34,7 +34,7 @@ pub(super) fn network(plan: &CellPlan, classes: usize, device: &Device) -> Resul
     }
     let task = SegmentationTask {
         model,
-        learning: Learning { loss: plan.loss.spec.build()?, dropout },
+        learning: Learning { loss: plan.build_loss(classes)?, dropout },
         dtype,
         device: device.clone(),
         classes,

@@ -5,7 +5,7 @@ use crate::results::Cell;
 use crate::spec::Suite;
 use crate::statistics::mean_of_defined as mean;
 use anyhow::Result;
-use mbls_report::{FurtherTable, Unit};
+use mbls_report::{FurtherTable, NumberColumn};
 use std::path::Path;
 
 /// The losses that were run, with what was measured of their seeds.
@@ -48,13 +48,13 @@ fn by_class(evaluated: &Evaluated, classes: &[String]) -> FurtherTable {
             rows.push((vec![(*loss).to_owned(), name.clone()], values));
         }
     }
-    let columns = ["Loss", "Class", "Share of pixels", "IoU", "Accuracy", "ECE where predicted", "after scaling"];
+    let numbers = ["Share of pixels", "IoU", "Accuracy", "ECE where predicted", "after scaling"];
     FurtherTable {
         title: "By class".to_owned(),
         note: "In percent, mean over seeds. Accuracy: of the pixels of that class. ECE: of the confidence where the class is predicted."
             .to_owned(),
-        unit: Unit::Percent,
-        columns: columns.map(str::to_owned).to_vec(),
+        names: ["Loss", "Class"].map(str::to_owned).to_vec(),
+        numbers: numbers.map(NumberColumn::percent).to_vec(),
         rows,
     }
 }
@@ -76,12 +76,12 @@ fn by_band(evaluated: &Evaluated) -> FurtherTable {
             rows.push((vec![(*loss).to_owned(), band.name.clone()], values));
         }
     }
-    let columns = ["Loss", "Distance", "Share of pixels", "Accuracy", "Confidence", "ECE", "ECE after scaling", "mIoU"];
+    let numbers = ["Share of pixels", "Accuracy", "Confidence", "ECE", "ECE after scaling", "mIoU"];
     FurtherTable {
         title: "By distance from the class boundaries".to_owned(),
         note: "In percent, mean over seeds; distances in pixels.".to_owned(),
-        unit: Unit::Percent,
-        columns: columns.map(str::to_owned).to_vec(),
+        names: ["Loss", "Distance"].map(str::to_owned).to_vec(),
+        numbers: numbers.map(NumberColumn::percent).to_vec(),
         rows,
     }
 }
@@ -95,12 +95,12 @@ fn by_picture(evaluated: &Evaluated) -> FurtherTable {
             vec![of(|q| q.mean), of(|q| q.lower_quartile), of(|q| q.median), of(|q| q.upper_quartile), of(|q| q.max)];
         (vec![(*loss).to_owned()], values)
     };
-    let columns = ["Loss", "Mean", "Lower quartile", "Median", "Upper quartile", "Largest"];
+    let numbers = ["Mean", "Lower quartile", "Median", "Upper quartile", "Largest"];
     FurtherTable {
         title: "Single images".to_owned(),
         note: "ECE of each image by itself, in percent; mean over seeds.".to_owned(),
-        unit: Unit::Percent,
-        columns: columns.map(str::to_owned).to_vec(),
+        names: vec!["Loss".to_owned()],
+        numbers: numbers.map(NumberColumn::percent).to_vec(),
         rows: evaluated.iter().map(row).collect(),
     }
 }

@@ -125,7 +125,7 @@ impl Texts {
         }
         let task = ClassificationTask {
             model: Box::new(TextClassifier::new(words.clone(), network)),
-            learning: Learning { loss: plan.loss.spec.build()?, dropout },
+            learning: Learning { loss: plan.build_loss(self.source.texts.classes())?, dropout },
             dtype,
             device: device.clone(),
             metrics: ClassificationMetrics::new(recipe.bins)?,
@@ -192,7 +192,7 @@ impl Workload for Texts {
         let Built { store, mut task, words, shape } = self.network(plan, &tokenizer, place.device)?;
         let best_epoch = plan.train(place, &store, &mut task, &train, &validation)?;
         let predictions = SavedPredictions { validation: predict(&task, &validation)?, test: predict(&task, &test)? };
-        let (measured, calibration) = evaluate(plan, place, &predictions)?;
+        let (measured, calibration) = evaluate(plan, place, &predictions, task.learning.loss.margin())?;
         let [_, test] = predictions.test.scaled(&calibration)?;
         let mut reliability = ReliabilityBins::new(plan.suite.recipe.bins)?;
         reliability.update(&test)?;
