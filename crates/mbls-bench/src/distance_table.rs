@@ -34,5 +34,6 @@ pub(crate) fn distance_table(suite: &Suite, cells: &[&Cell]) -> Option<FurtherTa
             NumberColumn::plain("Largest", 2),
         ],
         rows,
+        page_only: false,
     })
 }

@@ -5,6 +5,7 @@
 //! A suite ([`spec`]) spans a matrix of losses and seeds, whose entries are called cells or runs. [`run`] trains and measures
 //! what is not finished and writes `results.json` and the report.
 
+mod best;
 mod cell;
 mod console;
 mod data;

@@ -1,5 +1,6 @@
 //! From finished runs to the report.
 
+use crate::best::best;
 use crate::distance_table::distance_table;
 use crate::margin_use::MarginUse;
 use crate::results::{DataSummary, Results};
@@ -35,7 +36,9 @@ pub(crate) fn report(results: &Results, suites: &[&Suite], out: &Path) -> Result
                 let notes = task.measures().notes(&cell.metrics).into_iter().chain(margin);
                 notes.map(move |note| format!("{of}: {note}"))
             });
-            let tables = task.tables(suite, &cells, out)?;
+            let classes = data.map_or(&[][..], |data| &data.counts.names);
+            let tables = task.tables(suite, &cells, out, classes)?;
+            let columns = task.measures().columns();
             let distances = distance_table(suite, &cells);
             reports.push(SuiteReport {
                 name: suite.name.clone(),
@@ -45,9 +48,11 @@ pub(crate) fn report(results: &Results, suites: &[&Suite], out: &Path) -> Result
                 model: first.key.model.to_string(),
                 n_test: first.n,
                 seeds: cells.iter().filter(|cell| cell.key.loss == first.key.loss).count(),
-                columns: task.measures().columns(),
-                losses,
+                best: best(&columns, &losses),
+                columns,
+                losses: losses.into_iter().map(|(report, _)| report).collect(),
                 further: data.map(DataSummary::table).into_iter().chain(distances).chain(tables).collect(),
+                galleries: task.galleries(suite, &cells, out)?,
             });
         }
     }

@@ -3,13 +3,13 @@
 use crate::cell::{CellPlan, Place, finished};
 use crate::console::Console;
 use crate::data::{ClassCounts, Sizes};
-use crate::measure::Measures;
+use crate::measure::{Measures, Resampled};
 use crate::options::Selection;
 use crate::results::Cell;
 use crate::spec::{LossEntry, Scale, SplitRule, Suite};
 use anyhow::Result;
 use mbls_data::Seed;
-use mbls_report::{FurtherTable, LossReport};
+use mbls_report::{FurtherTable, Gallery, LossReport};
 use std::path::Path;
 
 /// The data of a suite, read once for all of its runs, and how a run is made from it.
@@ -69,17 +69,32 @@ pub(crate) trait TaskFamily: Sync {
         console: &Console,
     ) -> Result<Box<dyn Workload + 'a>>;
 
-    /// Reports one loss over the runs of its seeds, at least one.
+    /// Reports one loss over the runs of its seeds, at least one; returns its measures on resampled test data too.
     ///
     /// # Errors
     ///
     /// What runs have left and cannot be read.
-    fn loss_report(&self, suite: &Suite, loss: &LossEntry, cells: &[&Cell], out: &Path) -> Result<LossReport>;
+    fn loss_report(
+        &self,
+        suite: &Suite,
+        loss: &LossEntry,
+        cells: &[&Cell],
+        out: &Path,
+    ) -> Result<(LossReport, Resampled)>;
 
-    /// Returns the tables beside that of the losses.
+    /// Returns the tables beside that of the losses; `classes` are the names of the classes, where they are known.
     ///
     /// # Errors
     ///
     /// What runs have left and cannot be read.
-    fn tables(&self, suite: &Suite, cells: &[&Cell], out: &Path) -> Result<Vec<FurtherTable>>;
+    fn tables(&self, suite: &Suite, cells: &[&Cell], out: &Path, classes: &[String]) -> Result<Vec<FurtherTable>>;
+
+    /// Returns images for the page.
+    ///
+    /// # Errors
+    ///
+    /// What runs have left and cannot be read.
+    fn galleries(&self, _suite: &Suite, _cells: &[&Cell], _out: &Path) -> Result<Vec<Gallery>> {
+        Ok(Vec::new())
+    }
 }

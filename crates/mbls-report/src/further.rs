@@ -16,6 +16,8 @@ pub struct FurtherTable {
     pub numbers: Vec<NumberColumn>,
     /// The rows: descriptions, then numbers, `None` printed as "–".
     pub rows: Vec<(Vec<String>, Vec<Option<f64>>)>,
+    /// Whether it stands on the page alone, and not among the Markdown tables.
+    pub page_only: bool,
 }
 
 /// A column of numbers and how they are printed.

@@ -175,6 +175,7 @@ mod tests {
         ClassCounts {
             counted: Counted::Pixels,
             names: vec!["ground".into(), "thing".into()],
+            page_only: false,
             train: part(train),
             validation: part([1, 1]),
             test: part(test),

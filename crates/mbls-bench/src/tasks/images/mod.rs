@@ -9,7 +9,7 @@ mod splits;
 use crate::cell::{self, CellPlan, Place};
 use crate::console::Console;
 use crate::data::{ClassCounts, Sizes};
-use crate::measure::Measures;
+use crate::measure::{Measures, Resampled};
 use crate::options::Selection;
 use crate::results::Cell;
 use crate::spec::{LossEntry, Scale, SplitRule, Suite};
@@ -56,12 +56,20 @@ impl TaskFamily for ImageFamily {
         Ok(Box::new(Images { suite, source, shift }))
     }
 
-    fn loss_report(&self, suite: &Suite, loss: &LossEntry, cells: &[&Cell], out: &Path) -> Result<LossReport> {
+    fn loss_report(
+        &self,
+        suite: &Suite,
+        loss: &LossEntry,
+        cells: &[&Cell],
+        out: &Path,
+    ) -> Result<(LossReport, Resampled)> {
         labelled::loss_report(suite, loss, cells, out)
     }
 
-    fn tables(&self, suite: &Suite, cells: &[&Cell], _out: &Path) -> Result<Vec<FurtherTable>> {
-        Ok(shift_tables::tables(suite, cells))
+    fn tables(&self, suite: &Suite, cells: &[&Cell], out: &Path, classes: &[String]) -> Result<Vec<FurtherTable>> {
+        let mut tables = labelled::class_tables(suite, cells, out, classes)?;
+        tables.extend(shift_tables::tables(suite, cells));
+        Ok(tables)
     }
 }
 

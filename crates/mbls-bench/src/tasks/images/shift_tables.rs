@@ -55,6 +55,7 @@ fn corrupted(
         names: ["Loss", "Corruption"].map(str::to_owned).to_vec(),
         numbers: ["0", "1", "2", "3", "4", "5"].map(NumberColumn::percent).to_vec(),
         rows,
+        page_only: false,
     }
 }
 
@@ -90,6 +91,7 @@ fn outside(tested: &[(&str, Vec<&Shift>)]) -> FurtherTable {
         names: ["Loss", "OOD data"].map(str::to_owned).to_vec(),
         numbers: numbers.map(NumberColumn::percent).to_vec(),
         rows,
+        page_only: false,
     }
 }
 

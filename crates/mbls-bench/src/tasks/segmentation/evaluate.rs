@@ -11,8 +11,9 @@ use mbls_core::metric::{
     ConfusionMatrix, LogitDistances, Metric, ReliabilityBins, SegmentationBatch, SegmentationCalibration,
     SegmentationProtocol,
 };
+use mbls_data::{Dataset, Seed};
 use mbls_seg::metric::{
-    PictureMaps, Pictures, PublishedReport, SegmentationMetrics, SegmentationReport, SegmentationSettings,
+    PictureMaps, Pictures, PublishedReport, SegmentationMetrics, SegmentationReport, SegmentationSettings, image_png,
 };
 use mbls_train::predict;
 use std::path::Path;
@@ -107,7 +108,7 @@ pub(super) fn evaluate(
     }
     predict(task, pictures, |predicted| -> Result<()> {
         let batch = HostBatch::of(predicted)?;
-        draw(batch.pictures(), maps)?;
+        draw(batch.pictures(), pictures, maps)?;
         distances.merge(batch.distances(&distances.empty())?)?;
         let added = before.add(batch.pictures())?;
         confusions.extend(added.confusions);
@@ -127,18 +128,26 @@ pub(super) fn evaluate(
     Ok(Evaluation { temperature, temperature_bound, distances, before, after, pictures, batches })
 }
 
-/// Draws those images of a batch that have a name.
-fn draw(batch: Pictures, maps: Option<(&Path, &[String])>) -> Result<()> {
+/// Draws those images of a batch that have a name: the image as the network sees it, and its maps.
+fn draw(batch: Pictures, data: &Loader, maps: Option<(&Path, &[String])>) -> Result<()> {
     let Some((folder, names)) = maps else { return Ok(()) };
-    let names = |index: u64| usize::try_from(index).ok().and_then(|index| names.get(index));
-    if !batch.indices.iter().any(|&index| names(index).is_some()) {
+    let named = |index: u64| usize::try_from(index).ok().and_then(|index| Some((index, names.get(index)?)));
+    if !batch.indices.iter().any(|&index| named(index).is_some()) {
         return Ok(());
     }
     for (maps, &index) in PictureMaps::of_batch(batch, &IGNORED)?.into_iter().zip(batch.indices) {
-        if let Some(name) = names(index) {
-            // A image in a folder of its own.
-            maps.write(folder, &name.replace(['/', '\\'], "-"))?;
+        if let Some((index, name)) = named(index) {
+            let name = map_name(name);
+            // The transforms of tests draw nothing at random.
+            let sample = data.dataset().get(index, Seed(0))?;
+            mbls_io::atomic::write(&folder.join(format!("{name}.image.png")), &image_png(&sample.image)?)?;
+            maps.write(folder, &name)?;
         }
     }
     Ok(())
+}
+
+/// The name of an image's maps: an image in a folder of its own has a separator in its name.
+pub(super) fn map_name(image: &str) -> String {
+    image.replace(['/', '\\'], "-")
 }

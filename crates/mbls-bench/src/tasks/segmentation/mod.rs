@@ -2,6 +2,7 @@
 
 mod evaluate;
 mod evaluation;
+mod gallery;
 mod host_batch;
 mod loss_report;
 mod measures;
@@ -17,7 +18,7 @@ pub(super) use measures::MEASURES;
 use crate::cell::{CellPlan, Measured, Place};
 use crate::console::Console;
 use crate::data::{ClassCounts, Sizes};
-use crate::measure::{self, Measures};
+use crate::measure::{self, Measures, Resampled};
 use crate::options::Selection;
 use crate::results::{Cell, write_json};
 use crate::spec::{LossEntry, Scale, SplitRule, Suite};
@@ -26,7 +27,7 @@ use anyhow::{Context, Result};
 use evaluate::evaluate;
 use evaluation::EvaluationFile;
 use mbls_data::{Order, Seed, Subset};
-use mbls_report::{FurtherTable, LossReport};
+use mbls_report::{FurtherTable, Gallery, LossReport};
 use mbls_seg::dataset::{SegmentationCollate, SegmentationFiles, Transformed};
 use mbls_seg::transform::JointTransform;
 use network::network;
@@ -52,12 +53,22 @@ impl TaskFamily for SegmentationFamily {
         Ok(Box::new(Segmentation::load(&suite.data, folder, selection.pairs())?))
     }
 
-    fn loss_report(&self, _suite: &Suite, loss: &LossEntry, cells: &[&Cell], out: &Path) -> Result<LossReport> {
+    fn loss_report(
+        &self,
+        _suite: &Suite,
+        loss: &LossEntry,
+        cells: &[&Cell],
+        out: &Path,
+    ) -> Result<(LossReport, Resampled)> {
         loss_report::loss_report(loss, cells, out)
     }
 
-    fn tables(&self, suite: &Suite, cells: &[&Cell], out: &Path) -> Result<Vec<FurtherTable>> {
+    fn tables(&self, suite: &Suite, cells: &[&Cell], out: &Path, _classes: &[String]) -> Result<Vec<FurtherTable>> {
         tables::tables(suite, cells, out)
+    }
+
+    fn galleries(&self, suite: &Suite, cells: &[&Cell], out: &Path) -> Result<Vec<Gallery>> {
+        Ok(gallery::gallery(suite, cells, out)?.into_iter().collect())
     }
 }
 

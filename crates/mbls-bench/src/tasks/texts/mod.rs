@@ -6,7 +6,7 @@ use crate::cell::{CellPlan, Place};
 use crate::console::Console;
 use crate::data::{ClassCounts, Sizes};
 use crate::learning::Learning;
-use crate::measure::Measures;
+use crate::measure::{Measures, Resampled};
 use crate::options::Selection;
 use crate::results::Cell;
 use crate::spec::{LossEntry, Scale, SplitRule, Suite};
@@ -52,12 +52,18 @@ impl TaskFamily for TextFamily {
         Ok(Box::new(Texts::load(suite, folder, selection.data.as_deref(), selection.on_error())?))
     }
 
-    fn loss_report(&self, suite: &Suite, loss: &LossEntry, cells: &[&Cell], out: &Path) -> Result<LossReport> {
+    fn loss_report(
+        &self,
+        suite: &Suite,
+        loss: &LossEntry,
+        cells: &[&Cell],
+        out: &Path,
+    ) -> Result<(LossReport, Resampled)> {
         labelled::loss_report(suite, loss, cells, out)
     }
 
-    fn tables(&self, _suite: &Suite, _cells: &[&Cell], _out: &Path) -> Result<Vec<FurtherTable>> {
-        Ok(Vec::new())
+    fn tables(&self, suite: &Suite, cells: &[&Cell], out: &Path, classes: &[String]) -> Result<Vec<FurtherTable>> {
+        labelled::class_tables(suite, cells, out, classes)
     }
 }
 

@@ -102,7 +102,9 @@ fn a_folder_becomes_a_report() {
     pictures(&data, &[("train", 4), ("val", 2), ("test", 5)]);
     let suite = suite(folder.path(), "masks", "masks");
     let said = text(&run(bench(&suite, &data, &out)));
-    for part in ["| Loss | mIoU % |", "ECE per batch %", "**By class**", "| SVLS | thing |", "**Single images**"] {
+    let heads =
+        "| Class | Share of pixels | Cross-entropy | SVLS (σ = 1) | Neighbour (α = 0.1, L1) | CALS-ALM (m = 2, PHR) |";
+    for part in ["| Loss | mIoU % |", "ECE per batch %", "**IoU by class**", heads, "| thing | ", "**Single images**"] {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert!(!said.contains("Brier") && !said.contains("NaN"), "{said}");
@@ -115,10 +117,12 @@ fn a_folder_becomes_a_report() {
         // One of the training pictures has no class, and a batch is one picture.
         let log = std::fs::read_to_string(cell_folder.join("events.jsonl")).expect("a log");
         assert_eq!(log.matches("\"steps_without_loss\":1").count(), 1, "{log}");
-        for map in ["test0.confidence.png", "test1.errors.png"] {
+        for map in
+            ["test0.confidence.png", "test1.errors.png", "test0.image.png", "test1.mask.png", "test1.prediction.png"]
+        {
             assert!(cell_folder.join("maps").join(map).is_file(), "{map}");
         }
-        assert_eq!(std::fs::read_dir(cell_folder.join("maps")).expect("maps").count(), 4);
+        assert_eq!(std::fs::read_dir(cell_folder.join("maps")).expect("maps").count(), 10);
         agrees(cell, &json(&cell_folder.join("evaluation.json")));
     }
 
