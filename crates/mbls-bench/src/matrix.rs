@@ -2,7 +2,7 @@
 
 use crate::cell::{CellPlan, Place};
 use crate::console::Console;
-use crate::data::{self, Counted, Sizes};
+use crate::data::{self, Counted, Facts, Sizes};
 use crate::device::prepare;
 use crate::jobs;
 use crate::options::{Command, Selection};
@@ -142,10 +142,21 @@ impl SuiteRun {
     ///
     /// A training part smaller than a batch; in user-supplied data a class without anything to learn
     /// from.
-    fn examine(&self, work: &dyn Workload, sizes: Sizes, console: &Console) -> Result<DataSummary> {
+    fn examine(
+        &self,
+        work: &dyn Workload,
+        sizes: Sizes,
+        pretrained: Option<&PretrainedFile>,
+        console: &Console,
+    ) -> Result<DataSummary> {
         let (suite, rule) = (&self.suite, self.scale.split);
         let batch_size = suite.recipe.batch_size;
-        let (mut first, mut notes, mut warnings) = (None, work.notes().to_vec(), Vec::new());
+        let (mut first, mut notes) = (None, work.notes().to_vec());
+        let Facts { notes: facts, mut warnings } = work.facts()?;
+        notes.extend(facts);
+        if suite.data.is_ones_own() && pretrained.is_none() {
+            notes.push("no --pretrained: the network starts from random weights".to_owned());
+        }
         for seed in 0..self.scale.seeds {
             let counts = work.class_counts(rule, sizes, Seed(seed))?;
             let found = counts.check(suite.data.is_ones_own()).with_context(|| format!("the data of seed {seed}"))?;
@@ -185,9 +196,11 @@ impl SuiteRun {
         prepare(device, self.suite.recipe.precision).with_context(|| format!("in {}", self.suite.origin))?;
         let work = &*self.load(selection, console)?;
         let sizes = work.sizes(&self.scale).with_context(|| format!("in {}", self.suite.origin))?;
-        let summary = self.examine(work, sizes, console).with_context(|| format!("in {}", self.suite.origin))?;
-        let digest = work.digest();
         let pretrained = self.pretrained(selection)?;
+        let summary = self
+            .examine(work, sizes, pretrained.as_ref(), console)
+            .with_context(|| format!("in {}", self.suite.origin))?;
+        let digest = work.digest();
         let threads = rayon::current_num_threads();
         let workers = selection.workers.unwrap_or(if self.suite.data.is_in_files() { threads } else { 1 });
         let plans: Vec<CellPlan> = self

@@ -2,7 +2,7 @@
 
 use crate::cell::{CellPlan, Place, finished};
 use crate::console::Console;
-use crate::data::{ClassCounts, Sizes};
+use crate::data::{ClassCounts, Facts, Sizes};
 use crate::measure::{Measures, Resampled};
 use crate::options::Selection;
 use crate::results::Cell;
@@ -30,6 +30,15 @@ pub(crate) trait Workload: Sync {
     ///
     /// Sizes that the data set does not have; what reading masks reports.
     fn class_counts(&self, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<ClassCounts>;
+
+    /// Returns what headers of images say, which is read now: sizes, channels, enlargement.
+    ///
+    /// # Errors
+    ///
+    /// Files that are no images, each named.
+    fn facts(&self) -> Result<Facts> {
+        Ok(Facts::default())
+    }
 
     /// Returns how the data was read, and what of it is not used.
     fn notes(&self) -> &[String];

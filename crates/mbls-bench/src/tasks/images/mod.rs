@@ -8,7 +8,7 @@ mod splits;
 
 use crate::cell::{self, CellPlan, Place};
 use crate::console::Console;
-use crate::data::{ClassCounts, Sizes};
+use crate::data::{ClassCounts, Facts, Sizes};
 use crate::measure::{Measures, Resampled};
 use crate::options::Selection;
 use crate::results::Cell;
@@ -84,6 +84,10 @@ impl Workload for Images<'_> {
 
     fn class_counts(&self, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<ClassCounts> {
         self.source.class_counts(&self.suite.data, rule, sizes, seed)
+    }
+
+    fn facts(&self) -> Result<Facts> {
+        self.source.facts(&self.suite.recipe.images()?.test_transforms)
     }
 
     fn notes(&self) -> &[String] {

@@ -17,7 +17,7 @@ pub(super) use measures::MEASURES;
 
 use crate::cell::{CellPlan, Measured, Place};
 use crate::console::Console;
-use crate::data::{ClassCounts, Sizes};
+use crate::data::{ClassCounts, Facts, Sizes};
 use crate::measure::{self, Measures, Resampled};
 use crate::options::Selection;
 use crate::results::{Cell, write_json};
@@ -50,7 +50,7 @@ impl TaskFamily for SegmentationFamily {
         selection: &Selection,
         _console: &Console,
     ) -> Result<Box<dyn Workload + 'a>> {
-        Ok(Box::new(Segmentation::load(&suite.data, folder, selection.pairs())?))
+        Ok(Box::new(Segmentation::load(suite, folder, selection.pairs())?))
     }
 
     fn loss_report(
@@ -83,6 +83,10 @@ impl Workload for Segmentation {
 
     fn class_counts(&self, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<ClassCounts> {
         Segmentation::class_counts(self, rule, sizes, seed)
+    }
+
+    fn facts(&self) -> Result<Facts> {
+        Segmentation::facts(self)
     }
 
     fn notes(&self) -> &[String] {

@@ -126,6 +126,16 @@ fn a_folder_becomes_a_report() {
         agrees(cell, &json(&cell_folder.join("evaluation.json")));
     }
 
+    // Two images with their masks, and of four losses three maps each.
+    let page = std::fs::read_to_string(out.join("report.html")).expect("a report");
+    let count = |part: &str| page.matches(part).count();
+    assert_eq!((count("src=\"data:image/jpeg;base64,"), count("src=\"data:image/png;base64,")), (2, 2 + 2 * 4 * 3));
+    assert!(page.contains("Test images") && page.contains("The first 2 of 5 test images"), "no images");
+    assert!(said.contains("On the page too: Test images."), "{said}");
+    // The network is one of random weights, on images of one size.
+    assert!(said.contains("11 images: height 64, width 64; 3 channels"), "{said}");
+    assert!(said.contains("no --pretrained: the network starts from random weights"), "{said}");
+
     // Another number of threads changes nothing.
     let other = folder.path().join("other");
     let mut command = bench(&suite, &data, &other);
