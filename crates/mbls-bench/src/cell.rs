@@ -5,14 +5,14 @@
 
 use crate::console::Console;
 use crate::data::Sizes;
-use crate::margin_use::MarginUse;
+use crate::margin_use::{MarginUse, shortened};
 use crate::options::TrainingOptions;
 use crate::pretrained::PretrainedFile;
 use crate::results::{Cell, CellFile, SCHEMA, write_json};
 use crate::spec::{CellKey, DataSpec, LossEntry, ModelName, Recipe, Scale, SplitRule, Suite};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
-use mbls_core::loss::{Loss, LossSpec};
+use mbls_core::loss::{Loss, LossSpec, MarginChoice};
 use mbls_data::{Batches, Collate, DataLoader, Dataset, LoaderConfig, Order, Seed};
 use mbls_nn::{ParamStore, Parameters};
 use mbls_train::event::{self, Event};
@@ -219,10 +219,19 @@ impl CellPlan<'_> {
         let file = CellFile { schema: SCHEMA, identity: place.identity.to_owned(), cell: cell.clone() };
         write_json(&place.folder.join("result.json"), &file)?;
         self.console.say(&announcement(&cell, &measured.headline, self.sizes.train));
+        if let Some(margin) = self.chosen_margin(&cell) {
+            self.console.say(&format!("{}: {margin}", cell.key));
+        }
         if let Some(warning) = cell.margin.as_ref().and_then(MarginUse::warning) {
             self.console.say(&format!("Warning: {}: {warning}", cell.key));
         }
         Ok(cell)
+    }
+
+    /// The margin that a rule has chosen, in words; `None` of one that was given.
+    fn chosen_margin(&self, cell: &Cell) -> Option<String> {
+        let LossSpec::Margin { margin: MarginChoice::Auto(rule), .. } = &self.loss.spec else { return None };
+        Some(format!("margin {}, chosen by the rule: {rule}", shortened(cell.margin.as_ref()?.margin?)))
     }
 }
 

@@ -120,7 +120,11 @@ fn a_margin_that_a_rule_chooses_is_reported_and_survives_an_interruption() {
     let folder = tempfile::tempdir().expect("a folder");
     let [whole, killed] = ["whole", "killed"].map(|name| folder.path().join(name));
     let (suite, data) = suite(folder.path(), 60);
-    run(bench(&suite, &data, &whole, &["auto", "median"]));
+    let said = text(&run(bench(&suite, &data, &whole, &["auto", "median"])));
+    assert!(
+        said.contains("auto, seed 0: margin 3.14, chosen by the rule: confidence 1 \u{2212} 1/n of n training samples"),
+        "{said}"
+    );
     let found = results(&whole);
     let margin = |cell: usize| found["cells"][cell]["margin"]["margin"].as_f64().expect("a margin");
     // 24 of 48 texts are trained on, of two classes.
