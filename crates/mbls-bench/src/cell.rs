@@ -213,7 +213,7 @@ impl CellPlan<'_> {
             best_epoch,
             metrics: measured.test,
             validation: measured.validation,
-            margin: MarginUse::of(&self.loss.spec, measured.margin, &events),
+            margin: MarginUse::of(&self.loss.spec, measured.margin, &events, best_epoch),
             shift: None,
         };
         let file = CellFile { schema: SCHEMA, identity: place.identity.to_owned(), cell: cell.clone() };
