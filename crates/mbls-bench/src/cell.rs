@@ -7,6 +7,7 @@ use crate::commit::commit;
 use crate::console::Console;
 use crate::data::Sizes;
 use crate::earlier::of_another_run;
+use crate::margin_use::{MarginUse, shortened};
 use crate::measure::score;
 use crate::options::TrainingOptions;
 use crate::pretrained::PretrainedFile;
@@ -14,7 +15,7 @@ use crate::results::{Cell, CellFile, SCHEMA, write_json};
 use crate::spec::{CellKey, DataSpec, LossEntry, ModelName, Recipe, Scale, SplitRule, Suite};
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
-use mbls_core::loss::LossSpec;
+use mbls_core::loss::{Loss, LossSpec, MarginChoice};
 use mbls_data::{Batches, Collate, DataLoader, Dataset, LoaderConfig, Order, Seed};
 use mbls_nn::{ParamStore, Parameters};
 use mbls_train::event::{self, Event};
@@ -88,6 +89,8 @@ pub(crate) struct Measured {
     pub(crate) validation: BTreeMap<String, f64>,
     /// What sums the test data up, in words.
     pub(crate) headline: String,
+    /// The margin of the loss at the end of the training, where it has one.
+    pub(crate) margin: Option<f64>,
 }
 
 /// Everything that decides a result. Its JSON is the identity by which results and checkpoints are told apart.
@@ -148,6 +151,16 @@ impl CellPlan<'_> {
             device,
         })
         .context("cannot encode the identity of a cell")
+    }
+
+    /// The loss, for data of so many classes: a margin that follows from the data is a number then.
+    ///
+    /// # Errors
+    ///
+    /// None that a checked suite causes, but for training data of a single sample.
+    pub(crate) fn build_loss(&self, classes: usize) -> Result<Box<dyn Loss>> {
+        let spec = self.loss.spec.for_data(classes, self.sizes.train as u64);
+        spec.build().with_context(|| format!("the loss {:?} of {} training samples", self.loss.id, self.sizes.train))
     }
 
     /// A loader of batches of the recipe's size.
@@ -236,16 +249,18 @@ impl CellPlan<'_> {
     ///
     /// Where the file cannot be written.
     pub(crate) fn finish(&self, place: Place, trained: Trained, measured: Measured) -> Result<Cell> {
+        let events = event::read(&RunDirectory::create(place.folder)?.events())?;
         let cell = Cell {
             key: self.key(),
             split: "test".to_owned(),
             n: measured.n,
-            seconds: trained_seconds(&RunDirectory::create(place.folder)?)?,
+            seconds: trained_seconds(&events),
             epochs: trained.epochs,
             stopped: trained.stopped,
             best_epoch: trained.best_epoch,
             metrics: measured.test,
             validation: measured.validation,
+            margin: MarginUse::of(&self.loss.spec, measured.margin, &events, trained.best_epoch),
             shift: None,
         };
         let file = CellFile { schema: SCHEMA, identity: place.identity.to_owned(), cell: cell.clone() };
@@ -256,7 +271,19 @@ impl CellPlan<'_> {
             Some(_) => "trained".to_owned(),
         };
         self.console.say(&announcement(&cell, &headline, self.sizes.train));
+        if let Some(margin) = self.chosen_margin(&cell) {
+            self.console.say(&format!("{}: {margin}", cell.key));
+        }
+        if let Some(warning) = cell.margin.as_ref().and_then(MarginUse::warning) {
+            self.console.say(&format!("Warning: {}: {warning}", cell.key));
+        }
         Ok(cell)
+    }
+
+    /// The margin that a rule has chosen, in words; `None` of one that was given.
+    fn chosen_margin(&self, cell: &Cell) -> Option<String> {
+        let LossSpec::Margin { margin: MarginChoice::Auto(rule), .. } = &self.loss.spec else { return None };
+        Some(format!("margin {}, chosen by the rule: {rule}", shortened(cell.margin.as_ref()?.margin?)))
     }
 }
 
@@ -287,7 +314,6 @@ fn announcement(cell: &Cell, headline: &str, samples: usize) -> String {
 }
 
 /// From the event log, because a resumed process has seen only a part.
-fn trained_seconds(run: &RunDirectory) -> Result<f64> {
-    let seconds = |event: &Event| if let Event::Epoch(report) = event { report.seconds } else { 0.0 };
-    Ok(event::read(&run.events())?.iter().map(seconds).sum())
+fn trained_seconds(events: &[Event]) -> f64 {
+    events.iter().map(|event| if let Event::Epoch(report) = event { report.seconds } else { 0.0 }).sum()
 }

@@ -5,17 +5,21 @@
 //! A suite ([`spec`]) spans a matrix of losses and seeds, whose entries are called cells or runs. [`run`] trains and measures
 //! what is not finished and writes `results.json` and the report.
 
+mod best;
 mod cell;
 mod commit;
 mod console;
 mod data;
 mod device;
+mod distance_table;
 mod earlier;
+mod epoch_metrics;
 mod export;
 mod failure;
 mod help;
 mod jobs;
 mod learning;
+mod margin_use;
 mod matrix;
 mod measure;
 mod options;

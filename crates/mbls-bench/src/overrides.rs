@@ -3,9 +3,12 @@
 use crate::spec::{DataSpec, LossEntry, Recipe, Suite, TaskRecipe};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use mbls_core::loss::LossSpec;
+use mbls_core::loss::{LossSpec, MarginChoice};
 use mbls_seg::transform::JointTransform;
 use mbls_vision::transform::{ImageTransform, Size};
+
+/// The margin at which MbLS is another loss, MaxSup, which suites have beside it.
+const MAX_SUP: MarginChoice = MarginChoice::Fixed(0.0);
 
 /// Settings of the suite that are changed: the runs are others than the suite's own, and are told apart from them.
 #[derive(Clone, Debug, Default, Args)]
@@ -77,13 +80,12 @@ impl Knob {
                 recipe.batch_size = value as usize;
             }
             Self::Margin => match loss {
-                // At margin 0 the loss is another, MaxSup, which suites have beside it.
-                LossSpec::Margin { margin, .. } if *margin > 0.0 => *margin = value,
+                LossSpec::Margin { margin, .. } if *margin != MAX_SUP => *margin = MarginChoice::Fixed(value),
                 LossSpec::Acls { margin, .. } | LossSpec::ClassAdaptive { margin, .. } => *margin = value,
                 _ => return Ok(false),
             },
             Self::Alpha => match loss {
-                LossSpec::Margin { margin, alpha, .. } if *margin > 0.0 => *alpha = value,
+                LossSpec::Margin { margin, alpha, .. } if *margin != MAX_SUP => *alpha = value,
                 LossSpec::Acls { alpha, .. } => *alpha = value,
                 _ => return Ok(false),
             },

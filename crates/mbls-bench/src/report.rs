@@ -1,5 +1,8 @@
 //! From finished runs to the report.
 
+use crate::best::best;
+use crate::distance_table::distance_table;
+use crate::margin_use::MarginUse;
 use crate::results::{DataSummary, Results};
 use crate::spec::Suite;
 use crate::sweep;
@@ -31,10 +34,14 @@ pub(crate) fn report(results: &Results, suites: &[&Suite], out: &Path) -> Result
             let notes = cells.iter().flat_map(|cell| {
                 let of = format!("{}, seed {}", cell.key.loss, cell.key.seed);
                 let stopped = cell.stopped.iter().map(|why| format!("stopped after {} epochs: {why}", cell.epochs));
-                let notes = stopped.chain(task.measures().notes(&cell.metrics)).collect::<Vec<_>>();
+                let margin = cell.margin.as_ref().and_then(MarginUse::warning).map(|warning| format!("{warning}."));
+                let notes = stopped.chain(task.measures().notes(&cell.metrics)).chain(margin).collect::<Vec<_>>();
                 notes.into_iter().map(move |note| format!("{of}: {note}"))
             });
-            let tables = task.tables(suite, &cells, out)?;
+            let classes = data.map_or(&[][..], |data| &data.counts.names);
+            let tables = task.tables(suite, &cells, out, classes)?;
+            let columns = task.measures().columns();
+            let distances = distance_table(suite, &cells);
             let sweeps: Vec<_> = results.sweeps.iter().filter(|sweep| sweep.suite == suite.name).collect();
             let tried = match sweeps.first() {
                 Some(sweep) => sweep::table(&sweeps, task.measures().compared(&sweep.metric)?),
@@ -48,9 +55,11 @@ pub(crate) fn report(results: &Results, suites: &[&Suite], out: &Path) -> Result
                 model: first.key.model.to_string(),
                 n_test: first.n,
                 seeds: cells.iter().filter(|cell| cell.key.loss == first.key.loss).count(),
-                columns: task.measures().columns(),
-                losses,
-                further: data.map(DataSummary::table).into_iter().chain(tried).chain(tables).collect(),
+                best: best(&columns, &losses),
+                columns,
+                losses: losses.into_iter().map(|(report, _)| report).collect(),
+                further: data.map(DataSummary::table).into_iter().chain(tried).chain(distances).chain(tables).collect(),
+                galleries: task.galleries(suite, &cells, out)?,
             });
         }
     }

@@ -1,6 +1,7 @@
 //! The result files: `result.json` of a cell and `results.json` of all. `docs/benchmarks.md` documents them.
 
 use crate::data::ClassCounts;
+use crate::margin_use::MarginUse;
 use crate::spec::CellKey;
 use anyhow::{Context, Result, ensure};
 use mbls_report::FurtherTable;
@@ -122,6 +123,9 @@ pub(crate) struct Cell {
     /// The same on the validation data, on which settings are chosen; the temperature is fitted there.
     #[serde(with = "mbls_core::number::by_name")]
     pub(crate) validation: BTreeMap<String, f64>,
+    /// The margin it was trained with, where the loss is MbLS; absent in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) margin: Option<MarginUse>,
     /// What the network does under shift, where the suite tests that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) shift: Option<Shift>,

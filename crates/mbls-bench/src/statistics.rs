@@ -1,7 +1,7 @@
 //! Means, deviations over seeds, and bootstrap intervals.
 
 use crate::results::Cell;
-use mbls_core::bootstrap::{Interval, percentile_interval};
+use mbls_core::bootstrap::{Interval, resampled_values};
 use mbls_report::Summary;
 use std::collections::BTreeMap;
 
@@ -9,20 +9,26 @@ const RESAMPLES: usize = 1000;
 const LEVEL: f64 = 0.95;
 const BOOTSTRAP_SEED: u64 = 0;
 
-/// Summarises every measure of the runs of one loss over its seeds.
-pub(crate) fn summaries(cells: &[&Cell], intervals: &BTreeMap<&str, Interval>) -> BTreeMap<String, Summary> {
+/// Summarises every measure of the runs of one loss over its seeds, with the intervals that there are.
+pub(crate) fn summaries(cells: &[&Cell], interval: impl Fn(&str) -> Option<Interval>) -> BTreeMap<String, Summary> {
     let mut metrics = BTreeMap::new();
     for name in cells.iter().flat_map(|cell| cell.metrics.keys()) {
         let values: Vec<f64> = cells.iter().filter_map(|cell| cell.metrics.get(name).copied()).collect();
         let (mean, std) = mean_and_deviation(&values);
-        metrics.insert(name.clone(), Summary { mean, std, interval: intervals.get(name.as_str()).copied() });
+        metrics.insert(name.clone(), Summary { mean, std, interval: interval(name) });
     }
     metrics
 }
 
-/// Returns the bootstrap interval of a measure over `n` units; `None` where it is undefined for any resample.
-pub(crate) fn interval(n: usize, measure: impl Fn(&[u32]) -> Option<f64> + Sync) -> Option<Interval> {
-    percentile_interval(n, RESAMPLES, LEVEL, BOOTSTRAP_SEED, measure)
+/// Returns a measure on bootstrap resamples of `n` units, which are the same for every measure of as many; `None` where it is
+/// undefined for any.
+pub(crate) fn resampled(n: usize, measure: impl Fn(&[u32]) -> Option<f64> + Sync) -> Option<Vec<f64>> {
+    resampled_values(n, RESAMPLES, BOOTSTRAP_SEED, measure)
+}
+
+/// Returns the bootstrap interval of a measure's values on resamples.
+pub(crate) fn interval(values: Vec<f64>) -> Option<Interval> {
+    Interval::of_values(values, LEVEL)
 }
 
 /// Returns the mean, and the sample standard deviation where there is more than one value.

@@ -2,7 +2,7 @@
 
 use crate::cell::{CellPlan, Place};
 use crate::console::Console;
-use crate::data::{self, Counted, Sizes};
+use crate::data::{self, Counted, Facts, Sizes};
 use crate::device::prepare;
 use crate::earlier;
 use crate::jobs;
@@ -128,11 +128,17 @@ impl SuiteRun {
         work: &dyn Workload,
         sizes: Sizes,
         batch_size: usize,
+        pretrained: Option<&PretrainedFile>,
         console: &Console,
     ) -> Result<(DataSummary, Vec<Option<Vec<f64>>>)> {
         let (suite, rule) = (&self.suite, self.scale.split);
         let mut class_weights = Vec::new();
-        let (mut first, mut notes, mut warnings) = (None, work.notes().to_vec(), Vec::new());
+        let (mut first, mut notes) = (None, work.notes().to_vec());
+        let Facts { notes: facts, mut warnings } = work.facts()?;
+        notes.extend(facts);
+        if suite.data.is_ones_own() && pretrained.is_none() {
+            notes.push("no --pretrained: the network starts from random weights".to_owned());
+        }
         for seed in 0..self.scale.seeds {
             let counts = work.class_counts(rule, sizes, Seed(seed))?;
             let found = counts.check(suite.data.is_ones_own()).with_context(|| format!("the data of seed {seed}"))?;
@@ -189,10 +195,11 @@ impl SuiteRun {
         let sizes = work.sizes(&self.scale).with_context(|| format!("in {}", self.suite.origin))?;
         let batch_sizes = tried.iter().flatten().map(|candidate| candidate.suite.recipe.batch_size);
         let largest = batch_sizes.max().unwrap_or(self.suite.recipe.batch_size);
-        let (summary, class_weights) =
-            self.examine(work, sizes, largest, console).with_context(|| format!("in {}", self.suite.origin))?;
-        let digest = work.digest();
         let pretrained = self.pretrained(selection)?;
+        let (summary, class_weights) = self
+            .examine(work, sizes, largest, pretrained.as_ref(), console)
+            .with_context(|| format!("in {}", self.suite.origin))?;
+        let digest = work.digest();
         let threads = rayon::current_num_threads();
         let workers = selection.workers.unwrap_or(if self.suite.data.is_in_files() { threads } else { 1 });
         let mut plans = Vec::new();

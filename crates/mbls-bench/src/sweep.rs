@@ -6,7 +6,7 @@ use crate::results::{CandidateSummary, Cell, SweepSummary};
 use crate::spec::{LossEntry, Suite};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use mbls_report::{Direction, FurtherTable};
+use mbls_report::{Direction, FurtherTable, NumberColumn};
 use std::str::FromStr;
 
 /// What is tried, and by what it is chosen.
@@ -210,9 +210,10 @@ pub(crate) fn table(sweeps: &[&SweepSummary], metric: Description) -> Option<Fur
             "{} on the validation part, mean over seeds; the test part says nothing of the choice.",
             metric.title
         ),
-        unit: metric.unit,
-        columns: ["Loss", "Settings", metric.title].map(str::to_owned).to_vec(),
+        names: ["Loss", "Settings"].map(str::to_owned).to_vec(),
+        numbers: vec![NumberColumn { title: metric.title.to_owned(), unit: metric.unit, digits: metric.digits }],
         rows,
+        page_only: false,
     })
 }
 
@@ -221,7 +222,7 @@ mod tests {
     use super::*;
     use crate::measure::described::{ACCURACY, NLL};
     use crate::spec::CellKey;
-    use mbls_core::loss::LossSpec;
+    use mbls_core::loss::{LossSpec, MarginChoice};
     use std::collections::BTreeMap;
 
     fn options(axes: &[&str]) -> SweepOptions {
@@ -245,7 +246,7 @@ mod tests {
         let found = candidates(&grid, "mbls");
         assert_eq!(labels(&found), ["lr=0.01,margin=2", "lr=0.01,margin=4.5", "lr=0.1,margin=2", "lr=0.1,margin=4.5"]);
         assert_eq!(found[1].suite.recipe.learning_rate, 0.01);
-        assert!(matches!(found[1].loss.spec, LossSpec::Margin { margin: 4.5, .. }));
+        assert!(matches!(found[1].loss.spec, LossSpec::Margin { margin: MarginChoice::Fixed(4.5), .. }));
         assert!(found[1].suite.loss.contains(&found[1].loss));
         assert_eq!(labels(&candidates(&grid, "ce")), ["lr=0.01", "lr=0.1"]);
         assert_eq!(labels(&candidates(&grid[1..], "ce")), ["none"]);
@@ -297,6 +298,7 @@ mod tests {
             best_epoch: 0,
             metrics: BTreeMap::from([("nll".to_owned(), -9.0)]),
             validation: value.into_iter().map(|value| ("nll".to_owned(), value)).collect(),
+            margin: None,
             shift: None,
         };
         let cells = |values: &[f64]| Some(values.iter().map(|value| cell(Some(*value))).collect::<Vec<_>>());

@@ -2,14 +2,14 @@
 
 use crate::cell::{CellPlan, Place, finished};
 use crate::console::Console;
-use crate::data::{ClassCounts, Sizes};
-use crate::measure::Measures;
+use crate::data::{ClassCounts, Facts, Sizes};
+use crate::measure::{Measures, Resampled};
 use crate::options::Selection;
 use crate::results::Cell;
 use crate::spec::{LossEntry, Scale, SplitRule, Suite};
 use anyhow::Result;
 use mbls_data::Seed;
-use mbls_report::{FurtherTable, LossReport};
+use mbls_report::{FurtherTable, Gallery, LossReport};
 use std::path::Path;
 
 /// The data of a suite, read once for all of its runs, and how a run is made from it.
@@ -30,6 +30,15 @@ pub(crate) trait Workload: Sync {
     ///
     /// Sizes that the data set does not have; what reading masks reports.
     fn class_counts(&self, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<ClassCounts>;
+
+    /// Returns what headers of images say, which is read now: sizes, channels, enlargement.
+    ///
+    /// # Errors
+    ///
+    /// Files that are no images, each named.
+    fn facts(&self) -> Result<Facts> {
+        Ok(Facts::default())
+    }
 
     /// Returns how the data was read, and what of it is not used.
     fn notes(&self) -> &[String];
@@ -69,17 +78,32 @@ pub(crate) trait TaskFamily: Sync {
         console: &Console,
     ) -> Result<Box<dyn Workload + 'a>>;
 
-    /// Reports one loss over the runs of its seeds, at least one.
+    /// Reports one loss over the runs of its seeds, at least one; returns its measures on resampled test data too.
     ///
     /// # Errors
     ///
     /// What runs have left and cannot be read.
-    fn loss_report(&self, suite: &Suite, loss: &LossEntry, cells: &[&Cell], out: &Path) -> Result<LossReport>;
+    fn loss_report(
+        &self,
+        suite: &Suite,
+        loss: &LossEntry,
+        cells: &[&Cell],
+        out: &Path,
+    ) -> Result<(LossReport, Resampled)>;
 
-    /// Returns the tables beside that of the losses.
+    /// Returns the tables beside that of the losses; `classes` are the names of the classes, where they are known.
     ///
     /// # Errors
     ///
     /// What runs have left and cannot be read.
-    fn tables(&self, suite: &Suite, cells: &[&Cell], out: &Path) -> Result<Vec<FurtherTable>>;
+    fn tables(&self, suite: &Suite, cells: &[&Cell], out: &Path, classes: &[String]) -> Result<Vec<FurtherTable>>;
+
+    /// Returns images for the page.
+    ///
+    /// # Errors
+    ///
+    /// What runs have left and cannot be read.
+    fn galleries(&self, _suite: &Suite, _cells: &[&Cell], _out: &Path) -> Result<Vec<Gallery>> {
+        Ok(Vec::new())
+    }
 }

@@ -18,6 +18,49 @@ pub struct Interval {
     pub level: f64,
 }
 
+impl Interval {
+    /// The percentile interval of a statistic's values on resamples, as [`resampled_values`] returns them.
+    ///
+    /// `None` for no values, for some that are not finite and for a level outside of (0, 1).
+    pub fn of_values(values: Vec<f64>, level: f64) -> Option<Self> {
+        let (interval, _) = interval_of(values, level)?;
+        Some(interval)
+    }
+
+    /// Whether 0 lies outside of it.
+    pub fn excludes_zero(&self) -> bool {
+        self.low > 0.0 || self.high < 0.0
+    }
+}
+
+/// The values of a statistic on the resamples of [`percentile_interval`], in their order.
+///
+/// The draws depend on `n`, `resamples` and `seed` alone. Two statistics of the same rows so have paired values: the differences,
+/// value by value, are the paired bootstrap of [`paired_difference`], for any number of pairs from one pass each. `None` where a
+/// value is undefined or not finite, for no samples or 2^32 and more, and for no resamples.
+///
+/// ```
+/// use mbls_core::bootstrap::{Interval, resampled_values};
+///
+/// let errors = [[0.3, 0.1, 0.5, 0.4, 0.2], [0.2, 0.0, 0.4, 0.3, 0.1]];
+/// let means = errors.map(|errors| {
+///     let mean = |rows: &[u32]| rows.iter().map(|&i| errors[i as usize]).sum::<f64>() / 5.0;
+///     resampled_values(5, 1000, 0, mean).expect("means are finite")
+/// });
+/// let differences = means[0].iter().zip(&means[1]).map(|(left, right)| left - right).collect();
+/// assert!(Interval::of_values(differences, 0.95).expect("differences are finite").excludes_zero());
+/// ```
+pub fn resampled_values<S: Into<Option<f64>>>(
+    n: usize,
+    resamples: usize,
+    seed: u64,
+    statistic: impl Fn(&[u32]) -> S + Sync,
+) -> Option<Vec<f64>> {
+    let values: Option<Vec<f64>> =
+        bootstrap(n, resamples, seed, |indices| statistic(indices).into())?.into_iter().collect();
+    values.filter(|values| !values.is_empty() && values.iter().all(|value| value.is_finite()))
+}
+
 /// The percentile bootstrap interval of a statistic of `n` samples.
 ///
 /// `statistic` is called once per resample, with `n` indices drawn from `0..n` with replacement; the interval lies between the
@@ -45,10 +88,7 @@ pub fn percentile_interval<S: Into<Option<f64>>>(
     seed: u64,
     statistic: impl Fn(&[u32]) -> S + Sync,
 ) -> Option<Interval> {
-    let values: Option<Vec<f64>> =
-        bootstrap(n, resamples, seed, |indices| statistic(indices).into())?.into_iter().collect();
-    let (interval, _) = interval_of(values?, level)?;
-    Some(interval)
+    Interval::of_values(resampled_values(n, resamples, seed, statistic)?, level)
 }
 
 /// The difference of two models' statistics on the same rows.
@@ -209,6 +249,9 @@ mod tests {
         let direct = percentile_interval(80, 1000, 0.9, 3, mean_of(&differences)).unwrap();
         assert!((paired.interval.low - direct.low).abs() < 1e-12 && (paired.interval.high - direct.high).abs() < 1e-12);
         assert!((paired.observed - differences.iter().sum::<f64>() / 80.0).abs() < 1e-12);
+        let [l, r] = [&left, &right].map(|sample| resampled_values(80, 1000, 3, mean_of(sample)).unwrap());
+        let by_value = Interval::of_values(l.iter().zip(&r).map(|(l, r)| l - r).collect(), 0.9).unwrap();
+        assert_eq!(by_value, paired.interval);
         let values = bootstrap(80, 1000, 3, mean_of(&differences)).unwrap();
         let share = values.iter().filter(|value| **value <= 0.0).count() as f64 / 1000.0;
         assert_eq!((paired.share_not_positive, paired.n, paired.resamples), (share, 80, 1000));

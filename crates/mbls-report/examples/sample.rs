@@ -3,6 +3,7 @@
 use mbls_core::bootstrap::Interval;
 use mbls_core::metric::{Reliability, ReliabilityBin};
 use mbls_report::{Column, Direction, LossReport, Report, SuiteReport, Summary, Unit};
+use std::collections::BTreeMap;
 
 /// A loss of the sample: title, settings, and overconfidence as the confidence minus the accuracy.
 type Loss = (&'static str, &'static str, f64);
@@ -100,8 +101,10 @@ fn suite(name: &str, title: &str, description: &str, easy: bool, losses: [Loss; 
         n_test: 647,
         seeds: 3,
         columns: columns(),
+        best: BTreeMap::new(),
         losses: losses.into_iter().enumerate().map(|(index, entry)| loss(index, easy, entry)).collect(),
         further: vec![],
+        galleries: vec![],
     }
 }
 

@@ -76,17 +76,9 @@ impl Column {
         loss.metrics.get(self.key)
     }
 
-    /// The best mean of the suite as it is printed, so that losses equal in all printed digits are all best. `None` where
-    /// nothing is better than anything: no direction, or fewer than two numbers.
-    pub(crate) fn best(&self, suite: &SuiteReport) -> Option<String> {
-        let means: Vec<f64> =
-            suite.losses.iter().filter_map(|loss| Some(self.of(loss)?.mean)).filter(|mean| mean.is_finite()).collect();
-        let best = match self.better {
-            Direction::Higher => means.iter().copied().reduce(f64::max),
-            Direction::Lower => means.iter().copied().reduce(f64::min),
-            Direction::Neither => None,
-        };
-        best.filter(|_| means.len() > 1).map(|best| self.print(best))
+    /// Whether the loss is the best of the column beyond noise.
+    pub(crate) fn is_best(&self, suite: &SuiteReport, loss: &LossReport) -> bool {
+        self.better != Direction::Neither && suite.best.get(self.key) == Some(&loss.id)
     }
 
     fn scale(&self, value: f64) -> f64 {

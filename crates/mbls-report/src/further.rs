@@ -3,41 +3,76 @@
 use crate::column::Unit;
 use crate::{escape, format};
 
-/// A table of numbers of one unit.
+/// A table of numbers with names.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FurtherTable {
     /// The heading.
     pub title: String,
     /// What its numbers are.
     pub note: String,
-    /// What the numbers are printed in: percent with two digits, counts, or numbers with four digits.
-    pub unit: Unit,
-    /// The names of the columns that describe a row, then of those of numbers.
-    pub columns: Vec<String>,
+    /// The names of the columns that describe a row.
+    pub names: Vec<String>,
+    /// The columns of numbers, which follow.
+    pub numbers: Vec<NumberColumn>,
     /// The rows: descriptions, then numbers, `None` printed as "–".
     pub rows: Vec<(Vec<String>, Vec<Option<f64>>)>,
+    /// Whether it stands on the page alone, and not among the Markdown tables.
+    pub page_only: bool,
+}
+
+/// A column of numbers and how they are printed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NumberColumn {
+    /// Its head.
+    pub title: String,
+    /// What the numbers are printed in.
+    pub unit: Unit,
+    /// Digits after the point; none of counts.
+    pub digits: usize,
+}
+
+impl NumberColumn {
+    /// Fractions, printed in percent with two digits.
+    pub fn percent(title: impl Into<String>) -> Self {
+        Self { title: title.into(), unit: Unit::Percent, digits: 2 }
+    }
+
+    /// Counts.
+    pub fn count(title: impl Into<String>) -> Self {
+        Self { title: title.into(), unit: Unit::Count, digits: 0 }
+    }
+
+    /// Numbers as they are.
+    pub fn plain(title: impl Into<String>, digits: usize) -> Self {
+        Self { title: title.into(), unit: Unit::Plain, digits }
+    }
+
+    fn print(&self, value: f64) -> String {
+        match self.unit {
+            Unit::Percent => format::percent(value, self.digits),
+            Unit::Count => format::whole(value),
+            Unit::Plain => format::number(value, self.digits),
+        }
+    }
 }
 
 impl FurtherTable {
     fn cells(&self, row: &(Vec<String>, Vec<Option<f64>>)) -> Vec<String> {
-        let print = |value: f64| match self.unit {
-            Unit::Percent => format::percent(value, 2),
-            Unit::Count => format::whole(value),
-            Unit::Plain => format::number(value, 4),
+        let print = |(column, value): (&NumberColumn, &Option<f64>)| {
+            value.map_or_else(|| format::ABSENT.to_owned(), |value| column.print(value))
         };
-        row.1.iter().map(|value| value.map_or_else(|| format::ABSENT.to_owned(), print)).collect()
+        self.numbers.iter().zip(&row.1).map(print).collect()
     }
 
-    /// Descriptive columns.
-    fn described(&self) -> usize {
-        self.rows.first().map_or(0, |(names, _)| names.len())
+    /// The heads of all columns.
+    fn heads(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str).chain(self.numbers.iter().map(|column| column.title.as_str()))
     }
 
     /// The table in Markdown: its title in bold, its rows, its note.
     pub fn markdown(&self) -> String {
-        let described = self.described();
-        let heads: String = self.columns.iter().map(|name| format!(" {} |", escape::markdown(name))).collect();
-        let rule = "---|".repeat(described) + &"---:|".repeat(self.columns.len().saturating_sub(described));
+        let heads: String = self.heads().map(|name| format!(" {} |", escape::markdown(name))).collect();
+        let rule = "---|".repeat(self.names.len()) + &"---:|".repeat(self.numbers.len());
         let mut text = format!("**{}**\n\n|{heads}\n|{rule}\n", escape::markdown(&self.title));
         for row in &self.rows {
             let names = row.0.iter().map(|name| escape::markdown(name));
@@ -51,8 +86,7 @@ impl FurtherTable {
     }
 
     pub(crate) fn html(&self, id: &str) -> String {
-        let heads: String =
-            self.columns.iter().map(|name| format!("<th scope=\"col\">{}</th>", escape::html(name))).collect();
+        let heads: String = self.heads().map(|name| format!("<th scope=\"col\">{}</th>", escape::html(name))).collect();
         let mut html = format!(
             "<h3 id=\"{id}\">{}</h3>\n<div class=\"scroll\" role=\"region\" aria-labelledby=\"{id}\" tabindex=\"0\">\n<table>\n\
              <caption><span>{}</span></caption>\n<thead>\n<tr>{heads}</tr>\n</thead>\n<tbody>\n",

@@ -41,8 +41,10 @@
 //!     n_test: 2,
 //!     seeds: 1,
 //!     columns: vec![column],
+//!     best: Default::default(),
 //!     losses: vec![loss],
 //!     further: vec![],
+//!     galleries: vec![],
 //! };
 //! assert!(mbls_report::markdown(&suite).contains("| Cross-entropy | 25.00 [25.00, 75.00] |"));
 //! let report = Report { title: "A report".into(), provenance: vec![], suites: vec![suite] };
@@ -55,6 +57,7 @@ mod escape;
 mod findings;
 mod format;
 mod further;
+mod gallery;
 mod markdown;
 mod page;
 mod plot;
@@ -63,7 +66,8 @@ mod table;
 
 pub use column::{Column, Direction, Unit};
 pub use findings::findings;
-pub use further::FurtherTable;
+pub use further::{FurtherTable, NumberColumn};
+pub use gallery::{EmbeddedImage, Gallery, GalleryRow, ImageFormat};
 pub use markdown::markdown;
 pub use page::html;
 pub use report::{LossReport, Report, SuiteReport, Summary};

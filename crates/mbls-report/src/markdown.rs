@@ -3,11 +3,11 @@ use crate::escape;
 use crate::findings::findings;
 use crate::format;
 use crate::report::{LossReport, SuiteReport};
-use crate::table::{intervals, seeds};
+use crate::table::{bold, intervals, seeds};
 
 /// The suite as a Markdown table for a README, with a line that explains its numbers and the [`findings`] as a list.
 ///
-/// The best value of a column is bold; only the ECE has its standard deviation and its interval, for want of room.
+/// What is the best of a column beyond noise is bold; only the ECE has its standard deviation and its interval, for want of room.
 pub fn markdown(suite: &SuiteReport) -> String {
     let columns: Vec<&Column> = columns_of(suite).into_iter().filter(|column| column.compact).collect();
     let mut text = String::from("| Loss |");
@@ -17,11 +17,10 @@ pub fn markdown(suite: &SuiteReport) -> String {
     text.push_str("\n|---|");
     text.push_str(&"---:|".repeat(columns.len()));
     text.push('\n');
-    let best: Vec<Option<String>> = columns.iter().map(|column| column.best(suite)).collect();
     for loss in &suite.losses {
         text.push_str(&format!("| {} |", escape::markdown(&loss.title)));
-        for (column, best) in columns.iter().zip(&best) {
-            text.push_str(&format!(" {} |", cell(column, loss, best.as_deref())));
+        for column in &columns {
+            text.push_str(&format!(" {} |", cell(column, loss, column.is_best(suite, loss))));
         }
         text.push('\n');
     }
@@ -33,9 +32,16 @@ pub fn markdown(suite: &SuiteReport) -> String {
     for finding in findings {
         text.push_str(&format!("- {}\n", escape::markdown(&finding)));
     }
-    for table in &suite.further {
+    let (on_page, here): (Vec<_>, Vec<_>) = suite.further.iter().partition(|table| table.page_only);
+    for table in here {
         text.push('\n');
         text.push_str(&table.markdown());
+    }
+    let titles = on_page.iter().map(|table| escape::markdown(&table.title));
+    let titles: Vec<String> =
+        titles.chain(suite.galleries.iter().map(|gallery| escape::markdown(&gallery.title))).collect();
+    if !titles.is_empty() {
+        text.push_str(&format!("\nOn the page too: {}.\n", titles.join("; ")));
     }
     text
 }
@@ -55,12 +61,12 @@ fn head(column: &Column, suite: &SuiteReport) -> String {
     head
 }
 
-fn cell(column: &Column, loss: &LossReport, best: Option<&str>) -> String {
+fn cell(column: &Column, loss: &LossReport, best: bool) -> String {
     let Some(summary) = column.of(loss) else {
         return format::ABSENT.to_string();
     };
     let mean = column.print(summary.mean);
-    let mut cell = if best == Some(&mean) { format!("**{mean}**") } else { mean };
+    let mut cell = if best { format!("**{mean}**") } else { mean };
     if column.key == ECE {
         if let Some(std) = summary.std {
             cell.push_str(&format!(" ± {}", column.print(std)));
@@ -82,8 +88,6 @@ fn explanation(suite: &SuiteReport) -> String {
     if let Some(intervals) = intervals(suite) {
         text.push_str(&format!(" In brackets: {intervals}."));
     }
-    if suite.losses.len() > 1 {
-        text.push_str(" Bold: best of the column.");
-    }
+    text.push_str(bold(suite));
     text
 }

@@ -79,6 +79,9 @@ fn section(suite: &SuiteReport, index: usize) -> String {
     for (place, table) in suite.further.iter().enumerate() {
         html.push_str(&table.html(&format!("suite-{index}-further-{place}")));
     }
+    for (place, gallery) in suite.galleries.iter().enumerate() {
+        html.push_str(&gallery.html(&format!("suite-{index}-gallery-{place}")));
+    }
     html.push_str("</section>\n");
     html
 }

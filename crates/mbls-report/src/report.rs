@@ -1,4 +1,4 @@
-use crate::{Column, FurtherTable};
+use crate::{Column, FurtherTable, Gallery};
 use mbls_core::bootstrap::Interval;
 use mbls_core::metric::Reliability;
 use std::collections::BTreeMap;
@@ -33,10 +33,15 @@ pub struct SuiteReport {
     pub seeds: usize,
     /// The columns of the tables, in their order. Losses are judged by the one with the key `ece`.
     pub columns: Vec<Column>,
+    /// The loss that is the best of a column, by their keys and ids: its mean is bold. Absent where the best is not better than
+    /// the next beyond noise, which is for whoever makes the report to decide.
+    pub best: BTreeMap<String, String>,
     /// The losses; the first one is the baseline that the others are compared with.
     pub losses: Vec<LossReport>,
     /// Tables that follow.
     pub further: Vec<FurtherTable>,
+    /// Images that follow, on the page alone.
+    pub galleries: Vec<Gallery>,
 }
 
 /// What one loss reached.

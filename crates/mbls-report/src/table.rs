@@ -20,15 +20,14 @@ pub(crate) fn table(suite: &SuiteReport) -> String {
         html.push_str(&format!("<th scope=\"col\">{}{unit}</th>", column.title));
     }
     html.push_str("</tr>\n</thead>\n<tbody>\n");
-    let best: Vec<Option<String>> = columns.iter().map(|column| column.best(suite)).collect();
     for (index, loss) in suite.losses.iter().enumerate() {
         html.push_str(&format!("<tr><th scope=\"row\">{}", escape::html(&loss.title)));
         if !loss.settings.is_empty() {
             html.push_str(&format!(" <span class=\"settings\">{}</span>", escape::html(&loss.settings)));
         }
         html.push_str(&format!("</th><td>{}</td>", mark(suite, index)));
-        for (column, best) in columns.iter().zip(&best) {
-            html.push_str(&cell(column, loss, best.as_deref()));
+        for column in &columns {
+            html.push_str(&cell(column, loss, column.is_best(suite, loss)));
         }
         html.push_str("</tr>\n");
     }
@@ -62,15 +61,12 @@ pub(crate) fn mark(suite: &SuiteReport, index: usize) -> String {
     format!("<span class=\"{class}\">{difference} {word}</span>")
 }
 
-fn cell(column: &Column, loss: &LossReport, best: Option<&str>) -> String {
+fn cell(column: &Column, loss: &LossReport, best: bool) -> String {
     let Some(summary) = column.of(loss) else {
         return format!("<td>{}</td>", format::ABSENT);
     };
     let mean = column.print(summary.mean);
-    let (class, mut cell) = match best {
-        Some(best) if best == mean => (" class=\"best\"", format!("<strong>{mean}</strong>")),
-        _ => ("", mean),
-    };
+    let (class, mut cell) = if best { (" class=\"best\"", format!("<strong>{mean}</strong>")) } else { ("", mean) };
     if let Some(std) = summary.std {
         cell.push_str(&format!(" <span class=\"std\">± {}</span>", column.print(std)));
     }
@@ -92,10 +88,20 @@ fn caption(suite: &SuiteReport) -> String {
     if let Some(intervals) = intervals(suite) {
         text.push_str(&format!(" In brackets: {intervals}."));
     }
-    if suite.losses.len() > 1 {
-        text.push_str(" Bold: best of the column.");
-    }
+    text.push_str(bold(suite));
     text
+}
+
+/// What bold numbers are; nothing of fewer than two losses.
+pub(crate) fn bold(suite: &SuiteReport) -> &'static str {
+    match suite.losses.len() {
+        0 | 1 => "",
+        _ if suite.best.is_empty() => " Nothing is bold: no loss is the best of a column beyond noise.",
+        _ => {
+            " Bold: best of the column beyond noise: the paired bootstrap interval of its difference from the next, on the \
+             same test samples, excludes 0."
+        }
+    }
 }
 
 /// What the numbers of a suite are means of.

@@ -40,7 +40,7 @@ pub struct Oriented {
 ///
 /// As [`decode`].
 pub fn decode_oriented(path: &Path, max_bytes: u64, max_pixels: u64) -> Result<Oriented> {
-    decode_bytes(&read_bounded(path, max_bytes)?, path, max_pixels)
+    read(path, max_bytes, |bytes| oriented(bytes, max_pixels))
 }
 
 /// Returns the image in the content of a file as [`decode_oriented`] does; errors call the file `name`.
@@ -49,13 +49,46 @@ pub fn decode_oriented(path: &Path, max_bytes: u64, max_pixels: u64) -> Result<O
 ///
 /// As [`decode`], but for reading.
 pub fn decode_bytes(bytes: &[u8], name: impl AsRef<Path>, max_pixels: u64) -> Result<Oriented> {
-    let path = name.as_ref();
+    parse(bytes, name.as_ref(), |bytes| oriented(bytes, max_pixels))
+}
+
+/// What the header of an image file says of its pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageHeader {
+    /// Channels in the file: 1 of a grey image, 3 of a colour image, one more with transparency or of CMYK.
+    pub channels: usize,
+    /// Number of rows of the upright image.
+    pub height: usize,
+    /// Number of columns of the upright image.
+    pub width: usize,
+}
+
+/// Returns what the header of an image file says, without decoding its pixels.
+///
+/// # Errors
+///
+/// As [`decode`], but for damage among the pixels, which is not looked for.
+pub fn image_header(path: &Path, max_bytes: u64, max_pixels: u64) -> Result<ImageHeader> {
+    read(path, max_bytes, |bytes| {
+        let Opened { decoder, width, height, .. } = open(bytes, max_pixels)?;
+        let channels = usize::from(decoder.original_color_type().channel_count());
+        Ok(ImageHeader { channels, height: height as usize, width: width as usize })
+    })
+}
+
+/// Reads a file and what `content` makes of its bytes.
+fn read<T>(path: &Path, max_bytes: u64, content: impl FnOnce(&[u8]) -> Result<T, Fault>) -> Result<T> {
+    parse(&read_bounded(path, max_bytes)?, path, content)
+}
+
+/// Returns what `content` makes of the bytes of a file.
+fn parse<T>(bytes: &[u8], path: &Path, content: impl FnOnce(&[u8]) -> Result<T, Fault>) -> Result<T> {
     if bytes.is_empty() {
         return Err(Error::format(path, "size", "at least 1 byte", 0));
     }
     // A decoder that panics is an image that does not decode.
-    let decoded = catch_unwind(AssertUnwindSafe(|| oriented(bytes, max_pixels)));
-    decoded.unwrap_or_else(|_| Err(Fault::damaged("the decoder panicked"))).map_err(|fault| fault.at(path))
+    let read = catch_unwind(AssertUnwindSafe(|| content(bytes)));
+    read.unwrap_or_else(|_| Err(Fault::damaged("the decoder panicked"))).map_err(|fault| fault.at(path))
 }
 
 /// What is wrong with an image.
@@ -82,6 +115,23 @@ impl From<ImageError> for Fault {
 }
 
 fn oriented(bytes: &[u8], max_pixels: u64) -> Result<Oriented, Fault> {
+    let Opened { decoder, orientation, .. } = open(bytes, max_pixels)?;
+    let mut image = DynamicImage::from_decoder(decoder)?;
+    image.apply_orientation(orientation);
+    Ok(Oriented { image: planes(image), orientation: orientation.to_exif() })
+}
+
+/// An image whose header was read.
+struct Opened<D> {
+    decoder: D,
+    orientation: Orientation,
+    /// Of the upright image.
+    width: u32,
+    height: u32,
+}
+
+/// Reads the header of an image.
+fn open(bytes: &[u8], max_pixels: u64) -> Result<Opened<impl ImageDecoder>, Fault> {
     let format = image::guess_format(bytes).map_err(|_| Fault {
         field: "content",
         expected: "a picture (BMP, GIF, JPEG, PNG, PNM, WebP)".into(),
@@ -112,9 +162,7 @@ fn oriented(bytes: &[u8], max_pixels: u64) -> Result<Oriented, Fault> {
     if width == 0 || height == 0 {
         return Err(Fault::damaged(format!("{width} x {height} pixels")));
     }
-    let mut image = DynamicImage::from_decoder(decoder)?;
-    image.apply_orientation(orientation);
-    Ok(Oriented { image: planes(image), orientation: orientation.to_exif() })
+    Ok(Opened { decoder, orientation, width, height })
 }
 
 /// What EXIF metadata begin with in JPEG files, and now and then in others.

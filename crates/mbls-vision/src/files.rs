@@ -1,7 +1,7 @@
 //! Labelled images in files.
 
 use crate::dataset::listing;
-use crate::decode::decode;
+use crate::decode::{ImageHeader, decode, image_header};
 use crate::{Error, Image, ImageSource, Result};
 pub use mbls_io::OnError;
 use mbls_io::{BudgetCache, Fingerprint};
@@ -263,6 +263,13 @@ impl ImageSource for ImageFiles {
     /// What [`FilesConfig::size`] says.
     fn common_shape(&self) -> Option<[usize; 3]> {
         self.config.size.map(|[height, width]| [3, height, width])
+    }
+
+    fn stored_shape(&self, index: usize) -> Result<[usize; 3]> {
+        let path = self.paths.get(index).ok_or(Error::Index { index, len: self.paths.len() })?;
+        let FilesConfig { max_file_bytes, max_pixels, .. } = self.config;
+        let ImageHeader { channels, height, width } = image_header(&self.root.join(path), max_file_bytes, max_pixels)?;
+        Ok([channels, height, width])
     }
 
     fn image(&self, index: usize) -> Result<Image> {

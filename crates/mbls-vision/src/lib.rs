@@ -21,7 +21,7 @@ pub mod transform;
 pub use augmented::AugmentedImages;
 pub use classifier::CalibratedClassifier;
 pub use corrupted::Corrupted;
-pub use decode::{Oriented, decode, decode_bytes, decode_oriented};
+pub use decode::{ImageHeader, Oriented, decode, decode_bytes, decode_oriented, image_header};
 pub use files::{FilesConfig, ImageFiles, OnError, Skipped};
 pub use image::{Image, ImageBatch, ImageCollate, Partner, Sample};
 pub use labelled::LabelledImages;

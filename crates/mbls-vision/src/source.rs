@@ -41,6 +41,18 @@ pub trait ImageSource: Send + Sync + std::fmt::Debug {
     /// Channels, height and width, where all images have the same.
     fn common_shape(&self) -> Option<[usize; 3]>;
 
+    /// Channels, height and width of image `index` as it is stored, before it became RGB. Nothing is decoded where a header says it.
+    ///
+    /// # Errors
+    ///
+    /// As [`image`](Self::image).
+    fn stored_shape(&self, index: usize) -> Result<[usize; 3]> {
+        match self.common_shape() {
+            Some(shape) if index < self.labels().len() => Ok(shape),
+            _ => Ok(self.image(index)?.shape()),
+        }
+    }
+
     /// The value that means 1: 255 for most data sets, 16 for the digits of 8x8 pixels.
     fn full_scale(&self) -> u8 {
         u8::MAX

@@ -2,8 +2,11 @@
 //! that was measured is worth.
 
 use anyhow::{Result, bail};
-use mbls_report::{FurtherTable, Unit};
+use mbls_report::{FurtherTable, NumberColumn};
 use serde::{Deserialize, Serialize};
+
+/// How many times as much the largest class may have as the smallest before it is said.
+const IMBALANCED: f64 = 3.0;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +107,9 @@ impl ClassCounts {
                 }
                 warnings.push(sentence);
             }
+            if name == "training" {
+                warnings.extend(self.imbalance(part));
+            }
             if 2 * part.void > part.total() + part.void
                 && let Some(share) = self.void_share(part)
             {
@@ -111,6 +117,23 @@ impl ClassCounts {
             }
         }
         Ok(warnings)
+    }
+
+    /// The largest and the smallest class of a part, where one has more than three times as much as the other; those of which there
+    /// is nothing are named elsewhere.
+    fn imbalance(&self, part: &PartCounts) -> Option<String> {
+        let named = || self.names.iter().zip(&part.classes).filter(|(_, count)| **count > 0);
+        // The first of equals.
+        let (most, largest) = named().rev().max_by_key(|(_, count)| **count)?;
+        let (least, smallest) = named().min_by_key(|(_, count)| **count)?;
+        let ratio = *largest as f64 / *smallest as f64;
+        let noun = self.counted.noun();
+        (ratio > IMBALANCED).then(|| {
+            format!(
+                "the classes of the training part are imbalanced: {largest} {noun} of {most:?}, {smallest} of {least:?} \
+                 ({ratio:.1} to 1)"
+            )
+        })
     }
 
     /// How much of a part is void, in words; `None` where nothing is.
@@ -146,13 +169,13 @@ impl ClassCounts {
             rows.push(row(format!("void{value}"), &|part| part.void));
         }
         rows.push(row("all classes".to_owned(), &PartCounts::total));
-        let columns = ["Class", "Training", "Validation", "Test"];
         FurtherTable {
             title: format!("Data: {} of each class", self.counted.noun()),
             note: note.to_owned(),
-            unit: Unit::Count,
-            columns: columns.map(str::to_owned).to_vec(),
+            names: vec!["Class".to_owned()],
+            numbers: ["Training", "Validation", "Test"].map(NumberColumn::count).to_vec(),
             rows,
+            page_only: false,
         }
     }
 }
@@ -202,6 +225,17 @@ mod tests {
         // Exactly one half is none.
         let even = counts([1, 1], [1, 1], 2);
         assert!(even.check(true).unwrap().is_empty());
+    }
+
+    #[test]
+    fn classes_of_more_than_three_to_one_are_said() {
+        assert!(counts([3, 1], [1, 9], 0).check(true).unwrap().is_empty());
+        let warnings = counts([2, 7], [1, 1], 0).check(true).unwrap();
+        let expected =
+            "the classes of the training part are imbalanced: 7 pixels of \"thing\", 2 of \"ground\" (3.5 to 1)";
+        assert_eq!(warnings, [expected]);
+        // A class of nothing is another matter.
+        assert_eq!(counts([9, 0], [1, 1], 0).check(false).unwrap().len(), 1);
     }
 
     #[test]

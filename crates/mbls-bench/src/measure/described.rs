@@ -165,6 +165,32 @@ pub(crate) const INFINITE_NLL_ROWS_SCALED: Description = Description::plain(
 )
 .shown(Shown::Results);
 
+/// Absent where the loss has no margin.
+pub(crate) const DISTANCE_BEYOND_MARGIN: Description = Description::percent(
+    "distance_beyond_margin",
+    "Beyond the margin",
+    "Share of the distances from other logits to the top one that are greater than the loss's margin.",
+)
+.better(Neither)
+.shown(Shown::Results);
+
+pub(crate) const DISTANCE_MEDIAN: Description =
+    distance("distance_median", "Median distance", "Median of the distances from other logits to the top one.");
+
+pub(crate) const DISTANCE_P90: Description =
+    distance("distance_p90", "90 % of distances", "The distance to the top logit that 90 % do not exceed.");
+
+pub(crate) const DISTANCE_P99: Description =
+    distance("distance_p99", "99 % of distances", "The distance to the top logit that 99 % do not exceed.");
+
+pub(crate) const DISTANCE_LARGEST: Description =
+    distance("distance_largest", "Largest distance", "The largest distance of a logit to the top one.");
+
+/// They describe logits, and stand in a table of their own.
+const fn distance(key: &'static str, title: &'static str, meaning: &'static str) -> Description {
+    Description::plain(key, title, meaning).better(Neither).digits(2).shown(Shown::Results)
+}
+
 /// The value of [`TEMPERATURE_BOUND`].
 pub(crate) fn bound_sign(bound: TemperatureBound) -> f64 {
     match bound {

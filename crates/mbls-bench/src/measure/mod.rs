@@ -9,7 +9,7 @@ mod description;
 pub(crate) use description::{Description, Shown};
 
 use crate::spec::{Recipe, Score, StoppingRecipe, Suite, TaskRecipe};
-use crate::statistics::interval;
+use crate::statistics::{interval, resampled};
 use anyhow::{Context, Result, bail, ensure};
 use mbls_core::bootstrap::Interval;
 use mbls_nn::PlateauMode;
@@ -61,22 +61,44 @@ pub(crate) fn of_epoch<S: Subject>(measures: &[Measure<S>], epoch: &S::Epoch) ->
     measures.iter().filter_map(|measure| Some((measure.is.key, measure.epoch?(epoch)))).collect()
 }
 
-/// Returns the bootstrap intervals of the mean over runs, by key. Units are resampled; networks and temperatures stay as they
-/// are.
-pub(crate) fn intervals<S: Subject>(
-    measures: &[Measure<S>],
-    runs: &[S::Resampled],
-) -> BTreeMap<&'static str, Interval> {
-    let of = |measure: &Measure<S>| {
-        let Resampling { units, value } = measure.resampled.as_ref()?;
-        let n = runs.iter().map(units).min().unwrap_or(0);
-        let found = interval(n, |indices| {
-            let values = runs.iter().map(|run| value(run, indices));
-            values.sum::<Option<f64>>().map(|sum| sum / runs.len() as f64)
-        });
-        Some((measure.is.key, found?))
-    };
-    measures.iter().filter_map(of).collect()
+/// The mean over the runs of a loss, of every measure that can be resampled, on the same resamples for all losses. Units are
+/// resampled; networks and temperatures stay as they are.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Resampled {
+    /// By key: the number of units, and the values.
+    values: BTreeMap<&'static str, (usize, Vec<f64>)>,
+    /// Number of runs.
+    runs: usize,
+}
+
+impl Resampled {
+    /// Resamples the test data of the runs of a loss.
+    pub(crate) fn of<S: Subject>(measures: &[Measure<S>], runs: &[S::Resampled]) -> Self {
+        let of = |measure: &Measure<S>| {
+            let Resampling { units, value } = measure.resampled.as_ref()?;
+            let n = runs.iter().map(units).min().unwrap_or(0);
+            let values = resampled(n, |indices| {
+                let values = runs.iter().map(|run| value(run, indices));
+                values.sum::<Option<f64>>().map(|sum| sum / runs.len() as f64)
+            });
+            Some((measure.is.key, (n, values?)))
+        };
+        Self { values: measures.iter().filter_map(of).collect(), runs: runs.len() }
+    }
+
+    /// Returns the bootstrap interval of a measure; `None` where it has none.
+    pub(crate) fn interval(&self, key: &str) -> Option<Interval> {
+        let (_, values) = self.values.get(key)?;
+        interval(values.clone())
+    }
+
+    /// Returns the paired bootstrap interval of a measure's difference from another loss, this less that; `None` where the two
+    /// were not measured on as many units of as many runs.
+    pub(crate) fn difference(&self, other: &Self, key: &str) -> Option<Interval> {
+        let ((n, mine), (others, theirs)) = (self.values.get(key)?, other.values.get(key)?);
+        let paired = n == others && self.runs == other.runs;
+        paired.then(|| interval(mine.iter().zip(theirs).map(|(mine, theirs)| mine - theirs).collect())).flatten()
+    }
 }
 
 /// Returns the measures that sum a run up, in words: `Accuracy 98.15 %, ECE 0.87 %`.

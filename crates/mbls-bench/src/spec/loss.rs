@@ -16,6 +16,14 @@ pub struct LossEntry {
 }
 
 impl LossEntry {
+    /// Returns the title with its settings, which tells it from other settings of the same loss.
+    pub fn heading(&self) -> String {
+        match self.settings() {
+            settings if settings.is_empty() => self.title.clone(),
+            settings => format!("{} ({settings})", self.title),
+        }
+    }
+
     /// The settings in words, for tables.
     pub fn settings(&self) -> String {
         self.spec.to_string()

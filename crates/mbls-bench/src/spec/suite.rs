@@ -171,7 +171,8 @@ impl Suite {
                 loss.id
             );
             ensure!(suite.loss[..i].iter().all(|other| other.id != loss.id), "loss.id = {:?} is there twice", loss.id);
-            loss.spec.build().with_context(|| format!("loss {:?}", loss.id))?;
+            // Of any data: what follows from them is known later.
+            loss.spec.for_data(2, 2).build().with_context(|| format!("loss {:?}", loss.id))?;
         }
         ensure!(!suite.profile.is_empty(), "profile: expected at least one");
         for (name, scale) in &suite.profile {

@@ -2,7 +2,7 @@
 
 use super::suite::BUILT_IN;
 use super::*;
-use mbls_core::loss::LossSpec;
+use mbls_core::loss::{LossSpec, MarginChoice};
 use mbls_nn::{EmaConfig, PlateauMode, ReduceOnPlateau, Schedule};
 
 #[test]
@@ -13,8 +13,23 @@ fn built_in_suites_are_valid() {
     assert_eq!(names.join(" "), expected);
     for suite in &suites {
         assert_eq!(suite.loss[0].spec, LossSpec::CrossEntropy, "{}: the baseline", suite.name);
-        assert!(suite.loss.iter().any(|loss| matches!(loss.spec, LossSpec::Margin { margin, .. } if margin == 0.0)));
+        assert!(
+            suite
+                .loss
+                .iter()
+                .any(|loss| matches!(loss.spec, LossSpec::Margin { margin: MarginChoice::Fixed(0.0), .. }))
+        );
     }
+}
+
+/// The candidates among which settings were chosen stay readable.
+#[test]
+fn suites_of_candidates_are_valid() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("suites/tuning");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let names: Vec<String> = files.map(|file| Suite::find(file.to_str().unwrap()).unwrap().name).collect();
+    assert_eq!(names.iter().filter(|name| name.starts_with("margins-")).count(), 4, "{names:?}");
+    assert!(names.len() >= 7, "{names:?}");
 }
 
 #[test]

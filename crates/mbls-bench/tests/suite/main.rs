@@ -5,6 +5,7 @@
 mod cli {
     mod bad_input;
     mod interruption;
+    mod margins;
     mod own_masks;
     mod own_pictures;
     mod own_texts;

@@ -8,7 +8,7 @@ use mbls_core::calibration::{
 use mbls_core::metric::{
     Accuracy, AdaptiveConvention, AdaptiveEce, BalancedAccuracy, Binning, BrierScore, CalibrationBins, CalibrationNorm,
     ClassificationMetrics, ClasswiseConvention, ClasswiseEce, ClippedNegativeLogLikelihood, ConfusionMatrix,
-    GroupedReliability, GroupedRows, KernelEstimator, LogitDistanceTail, LogitRows, LogitStatistics, Metric, MetricSet,
+    GroupedReliability, GroupedRows, KernelEstimator, LogitDistanceTail, LogitDistances, LogitRows, LogitStatistics, Metric, MetricSet,
     MetricSpec, NegativeLogLikelihood, OodDetection, OodScores, Predictions, ProbabilityStatistics, ReliabilityBins,
     SegmentationBatch, SegmentationCalibration, SegmentationProtocol, SmoothConvention, Target, TopKAccuracy,
     TopLabelSamples, TopLabelStatistic, TopLabelStatistics,
@@ -101,6 +101,7 @@ fn main() -> Result<()> {
     save("probabilities", ProbabilityStatistics::new(), rows.unlabelled())?;
     save("logits", LogitStatistics::new(1.0)?, logits)?;
     save("logit-tail", LogitDistanceTail::new(0.5)?, logits)?;
+    save("logit-distances", LogitDistances::new(Some(0.5))?, logits)?;
     save("ood", OodDetection::new(), OodScores::inside(&[1.0, -0.5])?)?;
     let mut inside = OodDetection::new();
     inside.update(OodScores::inside(&[1.0, -0.5])?)?;

@@ -7,8 +7,8 @@ mod json;
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use mbls_core::metric::{
     Accuracy, AdaptiveEce, BalancedAccuracy, BrierScore, CalibrationBins, ClassificationMetrics, ClasswiseEce,
-    ClippedNegativeLogLikelihood, ConfusionMatrix, GroupedReliability, LogitDistanceTail, LogitStatistics, Metric,
-    MetricSet, NegativeLogLikelihood, OodDetection, ProbabilityStatistics, ReliabilityBins, SegmentationCalibration,
+    ClippedNegativeLogLikelihood, ConfusionMatrix, GroupedReliability, LogitDistanceTail, LogitDistances, LogitStatistics,
+    Metric, MetricSet, NegativeLogLikelihood, OodDetection, ProbabilityStatistics, ReliabilityBins, SegmentationCalibration,
     TopKAccuracy, TopLabelSamples, TopLabelStatistics,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -57,6 +57,7 @@ fuzz_target!(|json: &[u8]| {
         ConfusionMatrix,
         GroupedReliability,
         LogitDistanceTail,
+        LogitDistances,
         LogitStatistics,
         MetricSet,
         NegativeLogLikelihood,

@@ -110,6 +110,10 @@ impl Loss for ClassAdaptive {
         "class-adaptive"
     }
 
+    fn margin(&self) -> Option<f64> {
+        Some(self.margin)
+    }
+
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
         const PENALTY: &str = "augmented-lagrangian";
         let (lambda, rho) = self.values(batch.classes());

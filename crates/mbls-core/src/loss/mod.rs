@@ -31,8 +31,8 @@ pub use likelihood::{
     BrierLoss, CrossEntropy, DualFocal, Focal, LabelSmoothing, LogitNorm, SampleDependentFocal, SpatialLabelSmoothing,
 };
 pub use penalty::{
-    Acls, AlphaSchedule, Anchor, AugmentedPenalty, ClassReduction, EntropyPenalty, L1Penalty, LogitPenalty, Margin,
-    MarginLoss, NeighbourNorm, NeighbourPenalty, PenaltyShape,
+    Acls, AlphaSchedule, Anchor, AugmentedPenalty, AutoMargin, ClassReduction, EntropyPenalty, L1Penalty, LogitPenalty,
+    Margin, MarginChoice, MarginLoss, MarginRule, NeighbourNorm, NeighbourPenalty, PenaltyShape,
 };
 pub use spec::LossSpec;
 
@@ -59,7 +59,13 @@ pub trait Loss: Send + Sync {
     /// label's, or any in a loss of all logits. Where candle fails, out of memory for example.
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput>;
 
-    /// Learns from a batch of validation data, for losses with multipliers; nothing for others.
+    /// Returns the distance between logits beyond which the loss penalises, at present; `None` of a loss without one, of one with
+    /// several, and before a rule has chosen it.
+    fn margin(&self) -> Option<f64> {
+        None
+    }
+
+    /// Learns from a batch of validation data, for losses with multipliers or a margin to choose; nothing for others.
     ///
     /// # Errors
     ///

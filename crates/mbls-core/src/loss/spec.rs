@@ -1,7 +1,7 @@
 use super::{
-    Acls, AlphaSchedule, Anchor, AugmentedPenalty, BrierLoss, ClassAdaptive, ClassReduction, CrossEntropy, DualFocal,
-    EntropyPenalty, Focal, L1Penalty, LabelSmoothing, LogitNorm, LogitPenalty, Loss, MarginLoss, Mdca, Mmce,
-    NeighbourNorm, NeighbourPenalty, PenaltyShape, SampleDependentFocal, SpatialLabelSmoothing,
+    Acls, AlphaSchedule, Anchor, AugmentedPenalty, AutoMargin, BrierLoss, ClassAdaptive, ClassReduction, CrossEntropy,
+    DualFocal, EntropyPenalty, Focal, L1Penalty, LabelSmoothing, LogitNorm, LogitPenalty, Loss, MarginChoice,
+    MarginLoss, Mdca, Mmce, NeighbourNorm, NeighbourPenalty, PenaltyShape, SampleDependentFocal, SpatialLabelSmoothing,
 };
 use crate::{Error, Result};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -88,8 +88,8 @@ pub enum LossSpec {
     },
     /// [`MarginLoss`]; all settings but the first two can be left out.
     Margin {
-        /// The distance up to which nothing is penalised.
-        margin: f64,
+        /// The distance up to which nothing is penalised, or the rule that chooses it.
+        margin: MarginChoice,
         /// The weight of the penalty.
         alpha: f64,
         /// The logit from which distances are measured.
@@ -148,10 +148,10 @@ pub enum LossSpec {
 }
 
 impl LossSpec {
-    /// MbLS with this margin and weight.
-    pub fn margin(margin: f64, alpha: f64) -> Self {
+    /// MbLS with this margin, or the rule that chooses it, and this weight.
+    pub fn margin(margin: impl Into<MarginChoice>, alpha: f64) -> Self {
         Self::Margin {
-            margin,
+            margin: margin.into(),
             alpha,
             anchor: Anchor::default(),
             detached_anchor: false,
@@ -168,11 +168,36 @@ impl LossSpec {
         !matches!(self, Self::Mmce { .. } | Self::WeightedMmce { .. } | Self::Mdca { .. })
     }
 
+    /// This loss for a data set: a margin whose rule needs no more than the number of classes and of training samples is a number
+    /// then. All other settings stay as they are.
+    ///
+    /// ```
+    /// use mbls_core::loss::{LossSpec, MarginRule};
+    ///
+    /// let spec = LossSpec::margin(MarginRule::default(), 0.1);
+    /// assert!(spec.build().is_err());
+    /// let loss = spec.for_data(10, 1000).build()?;
+    /// assert_eq!(loss.margin(), Some((9.0f64 * 999.0).ln()));
+    /// # Ok::<(), mbls_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn for_data(&self, classes: usize, samples: u64) -> Self {
+        let mut spec = self.clone();
+        if let Self::Margin { margin: choice, .. } = &mut spec
+            && let MarginChoice::Auto(rule) = *choice
+            && let Some(margin) = rule.of_data(classes, samples)
+        {
+            *choice = MarginChoice::Fixed(margin);
+        }
+        spec
+    }
+
     /// The loss.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`](crate::Error::Setting) where a setting is out of its range.
+    /// [`Error::Setting`](crate::Error::Setting) where a setting is out of its range, and where the margin follows from the data,
+    /// which [`for_data`](Self::for_data) takes.
     pub fn build(&self) -> Result<Box<dyn Loss>> {
         Ok(match *self {
             Self::CrossEntropy => Box::new(CrossEntropy),
@@ -188,19 +213,27 @@ impl LossSpec {
             Self::Mdca { gamma, beta } => Box::new(Mdca::new(gamma, beta)?),
             Self::LogitNorm { tau } => Box::new(LogitNorm::new(tau)?),
             Self::Margin { margin, alpha, anchor, detached_anchor, shape, class_reduction, schedule, max_alpha } => {
-                let penalty = LogitPenalty::new(margin)?
+                let (start, rule) = match margin {
+                    MarginChoice::Fixed(margin) => (margin, None),
+                    MarginChoice::Auto(rule) => (0.0, Some(rule)),
+                };
+                let penalty = LogitPenalty::new(start)?
                     .with_anchor(anchor)
                     .with_shape(shape)?
                     .with_class_reduction(class_reduction);
                 let penalty = if detached_anchor { penalty.with_detached_anchor() } else { penalty };
                 let loss = MarginLoss::with_penalty(penalty, alpha)?;
-                match (schedule, max_alpha) {
-                    (AlphaSchedule::None, None) => Box::new(loss),
+                let loss = match (schedule, max_alpha) {
+                    (AlphaSchedule::None, None) => loss,
                     (AlphaSchedule::None, Some(max_alpha)) => {
                         let value = max_alpha.to_string();
                         return Err(Error::Setting { name: "max_alpha", value, expected: "none without a schedule" });
                     }
-                    _ => Box::new(loss.with_schedule(schedule, max_alpha.unwrap_or(MAX_ALPHA))?),
+                    _ => loss.with_schedule(schedule, max_alpha.unwrap_or(MAX_ALPHA))?,
+                };
+                match rule {
+                    None => Box::new(loss),
+                    Some(rule) => Box::new(AutoMargin::new(rule, loss)?),
                 }
             }
             Self::Acls { margin, alpha, pos_lambda, neg_lambda } => {

@@ -54,7 +54,10 @@ pub(crate) use input::{check_temperature, first_maximum};
 pub(crate) use input::{classes_of, counted_classes_of};
 #[cfg(feature = "candle")]
 pub(crate) use input::{not_a_class, of_type};
-pub use logits::{LogitDistanceTail, LogitReport, LogitStatistics, ProbabilityReport, ProbabilityStatistics};
+pub use logits::{
+    DistanceReport, LogitDistanceTail, LogitDistances, LogitReport, LogitStatistics, ProbabilityReport,
+    ProbabilityStatistics,
+};
 pub use measure::{measure, measure_logits, measure_logits_at, measure_probs, measure_probs_in};
 pub use proper::{
     BrierScore, ClippedNegativeLogLikelihood, ClippedNll, LogLikelihoods, NegativeLogLikelihood, SquaredErrors,

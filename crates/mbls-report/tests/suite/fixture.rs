@@ -3,6 +3,7 @@
 use mbls_core::bootstrap::Interval;
 use mbls_core::metric::{Reliability, ReliabilityBin};
 use mbls_report::{Column, Direction, LossReport, Report, SuiteReport, Summary, Unit};
+use std::collections::BTreeMap;
 
 /// Columns of every unit and direction, in all tables or on the page alone.
 pub(crate) const COLUMNS: [Column; 12] = [
@@ -71,9 +72,16 @@ pub(crate) fn suite(losses: Vec<LossReport>) -> SuiteReport {
         n_test: 1234,
         seeds: 3,
         columns: COLUMNS.to_vec(),
+        best: BTreeMap::new(),
         losses,
         further: vec![],
+        galleries: vec![],
     }
+}
+
+/// The losses that are the best of a column: keys and titles.
+pub(crate) fn best(of: &[(&str, &str)]) -> BTreeMap<String, String> {
+    of.iter().map(|(key, title)| (key.to_string(), title.to_lowercase())).collect()
 }
 
 /// A report of the given suites.

@@ -1,11 +1,11 @@
 //! The Markdown table.
 
-use crate::fixture::{full, loss, plain, report, suite};
-use mbls_report::{FurtherTable, Unit, html, markdown};
+use crate::fixture::{best, full, loss, plain, report, suite};
+use mbls_report::{FurtherTable, NumberColumn, html, markdown};
 
 #[test]
 fn golden() {
-    let toy = suite(vec![
+    let mut toy = suite(vec![
         loss(
             "CE",
             &[
@@ -26,14 +26,16 @@ fn golden() {
             &[("accuracy", plain(0.98764)), ("nll", plain(f64::NAN)), ("ece", full(0.06, 0.002, 0.05, 0.07))],
         ),
     ]);
+    toy.best = best(&[("ece", "CE")]);
     let expected = "\
 | Loss | Accuracy % | NLL | ECE % ± std [interval] | AECE % | CECE % | MCE % | T | ECE after scaling % |
 |---|---:|---:|---:|---:|---:|---:|---:|---:|
-| CE | **98.76** | 0.0512 | **2.00** ± 0.10 [1.50, 2.50] | 1.99 | 0.456 | 33.3 | 1.10 | 0.81 |
-| LS \\| a\\_b | **98.76** | – | 6.00 ± 0.20 [5.00, 7.00] | – | – | – | – | – |
+| CE | 98.76 | 0.0512 | **2.00** ± 0.10 [1.50, 2.50] | 1.99 | 0.456 | 33.3 | 1.10 | 0.81 |
+| LS \\| a\\_b | 98.76 | – | 6.00 ± 0.20 [5.00, 7.00] | – | – | – | – | – |
 
 tiny, 1,234 test samples (mean ± standard deviation over 3 seeds). Columns with % are in percent; T is the temperature of \
-temperature scaling. In brackets: 95 % bootstrap interval. Bold: best of the column.
+temperature scaling. In brackets: 95 % bootstrap interval. Bold: best of the column beyond noise: \
+the paired bootstrap interval of its difference from the next, on the same test samples, excludes 0.
 
 - Baseline: CE, ECE 2.00 %.
 - Hurt, ECE higher than the baseline's: LS \\| a\\_b by 4.00 points.
@@ -66,7 +68,7 @@ fn columns_that_no_loss_has_are_left_out() {
         loss("LS", &[("ece", plain(0.03)), ("ece_per_batch", plain(0.04))]),
     ]);
     let text = markdown(&segmentation);
-    let head = "| Loss | mIoU % | ECE % | ECE per batch % |\n|---|---:|---:|---:|\n| CE | 50.00 | **2.00** | – |\n";
+    let head = "| Loss | mIoU % | ECE % | ECE per batch % |\n|---|---:|---:|---:|\n| CE | 50.00 | 2.00 | – |\n";
     assert!(text.starts_with(head), "{text}");
     let page = html(&report(vec![segmentation]));
     for (column, there) in [("mIoU", true), ("mIoU without class 0", true), ("ECE per batch", true), ("Brier", false)] {
@@ -88,14 +90,20 @@ fn further_tables_follow() {
     suite.further = vec![FurtherTable {
         title: "Under | shift".to_string(),
         note: "ECE in percent.".to_string(),
-        unit: Unit::Percent,
-        columns: ["Loss", "Kind", "0", "1"].map(str::to_string).to_vec(),
+        names: ["Loss", "Kind"].map(str::to_string).to_vec(),
+        numbers: vec![NumberColumn::percent("0"), NumberColumn::plain("1", 1)],
         rows: vec![(vec!["MbLS".to_string(), "blur".to_string()], vec![Some(0.01234), None])],
+        page_only: false,
     }];
     let text = markdown(&suite);
     let table = "**Under \\| shift**\n\n| Loss | Kind | 0 | 1 |\n|---|---|---:|---:|\n| MbLS | blur | 1.23 | – |\n\nECE in percent.\n";
     assert!(text.ends_with(table), "{text}");
-    suite.further[0].unit = Unit::Count;
-    suite.further[0].rows[0].1 = vec![Some(1_234_567.0), None];
-    assert!(markdown(&suite).contains("| MbLS | blur | 1,234,567 | – |"), "{}", markdown(&suite));
+    suite.further[0].numbers[0] = NumberColumn::count("0");
+    suite.further[0].rows[0].1 = vec![Some(1_234_567.0), Some(0.25)];
+    assert!(markdown(&suite).contains("| MbLS | blur | 1,234,567 | 0.2 |"), "{}", markdown(&suite));
+    // What is for the page alone is named.
+    suite.further[0].page_only = true;
+    let text = markdown(&suite);
+    assert!(text.ends_with("\nOn the page too: Under \\| shift.\n") && !text.contains("blur"), "{text}");
+    assert!(html(&report(vec![suite])).contains("<td>1,234,567</td>"));
 }

@@ -1,11 +1,15 @@
 //! The HTML page.
 
-use crate::fixture::{COLUMNS, complete, full, loss, plain, report, suite};
+use crate::fixture::{COLUMNS, best, complete, full, loss, plain, report, suite};
 use crate::well_formed::check;
 use mbls_core::bootstrap::Interval;
 use mbls_core::metric::{Reliability, ReliabilityBin};
-use mbls_report::{FurtherTable, LossReport, Report, SuiteReport, Summary, Unit, html};
+use mbls_report::{
+    EmbeddedImage, FurtherTable, Gallery, GalleryRow, ImageFormat, LossReport, NumberColumn, Report, SuiteReport,
+    Summary, Unit, html,
+};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 /// The cells of the table's row whose head starts with the title, without tags.
 fn row(page: &str, title: &str) -> Vec<String> {
@@ -54,6 +58,28 @@ fn refers_to_nothing_outside() {
     assert!(!urls.is_empty() && urls.iter().all(|url| *url == "url(#"), "{urls:?}");
 }
 
+/// Images are part of the page, whatever they are called.
+#[test]
+fn images_are_embedded() {
+    let mut toy = suite(vec![]);
+    let image =
+        |caption: &str, format| EmbeddedImage { caption: caption.to_string(), format, bytes: b"foobar".to_vec() };
+    let images = vec![image("image", ImageFormat::Jpeg), image("errors \"<&>\"", ImageFormat::Png)];
+    let rows = vec![GalleryRow { title: "a<b".to_string(), images }];
+    toy.galleries = vec![Gallery { title: "Test images".to_string(), note: "White is sure.".to_string(), rows }];
+    let page = html(&report(vec![toy.clone()]));
+    check(&page);
+    for part in [
+        "<h4>a&lt;b</h4>",
+        "<img alt=\"image of a&lt;b\" src=\"data:image/jpeg;base64,Zm9vYmFy\"/><figcaption>image</figcaption>",
+        "src=\"data:image/png;base64,Zm9vYmFy\"",
+        "White is sure.",
+    ] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    assert!(mbls_report::markdown(&toy).ends_with("\nOn the page too: Test images.\n"));
+}
+
 #[test]
 fn cells() {
     let page = html(&complete());
@@ -83,7 +109,7 @@ fn cells() {
 }
 
 #[test]
-fn the_best_is_bold() {
+fn the_best_beyond_noise_is_bold() {
     let metrics = |accuracy, nll, temperature| {
         [
             ("accuracy", plain(accuracy)),
@@ -92,15 +118,24 @@ fn the_best_is_bold() {
             ("unknown", plain(1.0)),
         ]
     };
-    let page = html(&report(vec![suite(vec![
+    let mut toy = suite(vec![
         loss("A", &metrics(0.5, 0.3, 1.0)),
         loss("B", &metrics(0.900001, 0.2, 2.0)),
         // Equal in all printed digits.
         loss("C", &metrics(0.9, f64::NEG_INFINITY, 3.0)),
-    ])]));
+    ]);
+    let undecided = html(&report(vec![toy.clone()]));
+    assert!(
+        !undecided.contains("<strong>") && undecided.contains("Nothing is bold: no loss is the best"),
+        "{undecided}"
+    );
+    // Of the temperature none is better than another.
+    toy.best = best(&[("accuracy", "B"), ("nll", "B"), ("temperature", "A")]);
+    let page = html(&report(vec![toy]));
+    assert!(page.contains("Bold: best of the column beyond noise"));
     let bold: Vec<&str> =
         page.match_indices("<strong>").map(|(at, tag)| page[at + tag.len()..].split('<').next().unwrap()).collect();
-    assert_eq!(bold, ["90.00", "0.2000", "90.00"]);
+    assert_eq!(bold, ["90.00", "0.2000"]);
     assert_eq!(row(&page, "C")[2], "–");
 }
 
@@ -202,8 +237,13 @@ fn any_further() -> impl Strategy<Value = FurtherTable> {
     let values = proptest::collection::vec(proptest::option::of(number()), 2);
     let rows = proptest::collection::vec((proptest::collection::vec(any::<String>(), 1), values), 0..3);
     let unit = proptest::sample::select(vec![Unit::Percent, Unit::Count, Unit::Plain]);
-    (any::<String>(), any::<String>(), unit, proptest::collection::vec(any::<String>(), 3), rows)
-        .prop_map(|(title, note, unit, columns, rows)| FurtherTable { title, note, unit, columns, rows })
+    (any::<String>(), any::<String>(), unit, proptest::collection::vec(any::<String>(), 3), rows).prop_map(
+        |(title, note, unit, heads, rows)| {
+            let number = |title: &String| NumberColumn { title: title.clone(), unit, digits: 2 };
+            let numbers = heads[1..].iter().map(number).collect();
+            FurtherTable { title, note, names: heads[..1].to_vec(), numbers, rows, page_only: false }
+        },
+    )
 }
 
 fn any_suite() -> impl Strategy<Value = SuiteReport> {
@@ -219,8 +259,10 @@ fn any_suite() -> impl Strategy<Value = SuiteReport> {
             model,
             n_test,
             seeds,
+            best: BTreeMap::new(),
             losses,
             further,
+            galleries: vec![],
         },
     )
 }

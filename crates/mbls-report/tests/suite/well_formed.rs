@@ -27,7 +27,8 @@ pub(crate) fn check(html: &str) {
                 "id" => assert!(ids.insert(value.to_string()), "id {value} twice"),
                 "aria-labelledby" => references.extend(value.split(' ').map(str::to_string)),
                 "href" => assert!(references.insert(value.strip_prefix('#').expect("a link in the page").to_string())),
-                "src" | "style" | "onclick" => panic!("attribute {key}"),
+                "src" => assert!(value.starts_with("data:image/"), "a source outside of the page: {value}"),
+                "style" | "onclick" => panic!("attribute {key}"),
                 _ => {}
             }
         }

@@ -5,7 +5,7 @@ use super::{ClassList, Mask, SegmentationSample, decode_mask};
 use mbls_data::{Dataset, Error, Result, Seed};
 use mbls_io::{BudgetCache, Fingerprint};
 use mbls_vision::dataset::listing::{below, regular_files};
-use mbls_vision::{Oriented, decode_oriented};
+use mbls_vision::{Oriented, decode_oriented, image_header};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -159,6 +159,18 @@ impl SegmentationFiles {
             Some(error) => Err(error),
             None => Ok(self.cache.len()),
         }
+    }
+
+    /// Returns channels, height and width of the image `index` as it is stored, from the header of its file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Index`]; what reading the header reports, with the file's name.
+    pub fn stored_shape(&self, index: usize) -> Result<[usize; 3]> {
+        let pair = self.pairs.get(index).ok_or(Error::Index { index, len: self.pairs.len() })?;
+        let path = self.roots[0].join(&pair.image);
+        let header = image_header(&path, self.config.max_file_bytes, self.config.max_pixels)?;
+        Ok([header.channels, header.height, header.width])
     }
 
     /// Counts the pixels of each class in the masks of the pairs `indices`, which are decoded in parallel, and once: counts are kept.

@@ -1,14 +1,15 @@
 use super::accumulator::Pictures;
+use super::colours::class_colour;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use mbls_core::metric::{Labels, ScoreSlice, SegmentationBatch};
 use mbls_data::Error;
 use std::path::Path;
 
-/// Where an image's network was sure, and where it was wrong.
+/// The classes of an image's pixels and those predicted, where the network was sure, and where it was wrong.
 ///
-/// The maps are 8-bit grey with transparency. In the map of confidences grey is `round(255 confidence)`, so that black is sure
-/// of nothing and white of all; in the map of errors white is wrong and black right. Void is transparent in both.
+/// The maps of classes have a colour for each class ([`class_colour`]), the others are 8-bit grey with transparency. In the map of confidences grey is `round(255 confidence)`, so that black is sure
+/// of nothing and white of all; in the map of errors white is wrong and black right. Void is transparent in all.
 ///
 /// ```
 /// use mbls_seg::metric::PictureMaps;
@@ -26,6 +27,8 @@ pub struct PictureMaps {
     height: u32,
     confidences: Vec<Option<f32>>,
     errors: Vec<Option<bool>>,
+    labels: Vec<Option<u32>>,
+    predictions: Vec<Option<u32>>,
 }
 
 impl PictureMaps {
@@ -53,14 +56,18 @@ impl PictureMaps {
             return Err(mbls_core::Error::Shape { what: "picture", expected, found });
         };
         let (mut confidences, mut errors) = (vec![None; labels.len()], vec![None; labels.len()]);
+        let (mut true_classes, mut predicted) = (vec![None; labels.len()], vec![None; labels.len()]);
         for chunk in batch.chunks() {
             let predictions = chunk.predictions()?;
             for (row, &pixel) in chunk.pixels.iter().enumerate() {
                 confidences[pixel] = Some(predictions.confidence(row) as f32);
                 errors[pixel] = Some(!predictions.correct(row));
+                true_classes[pixel] = Some(predictions.label(row));
+                predicted[pixel] = Some(predictions.predicted(row));
             }
         }
-        Ok(Self { width: columns, height: rows, confidences, errors })
+        let (labels, predictions) = (true_classes, predicted);
+        Ok(Self { width: columns, height: rows, confidences, errors, labels, predictions })
     }
 
     /// The maps of the images of a batch, in their order.
@@ -89,6 +96,34 @@ impl PictureMaps {
         &self.errors
     }
 
+    /// The class of each pixel `[H, W]`, `None` for void.
+    pub fn labels(&self) -> &[Option<u32>] {
+        &self.labels
+    }
+
+    /// The predicted class of each pixel `[H, W]`, `None` for void.
+    pub fn predictions(&self) -> &[Option<u32>] {
+        &self.predictions
+    }
+
+    /// The mask as a PNG file in the colours of [`class_colour`].
+    ///
+    /// # Errors
+    ///
+    /// As [`confidence_png`](Self::confidence_png).
+    pub fn mask_png(&self) -> mbls_data::Result<Vec<u8>> {
+        self.class_png(&self.labels)
+    }
+
+    /// The predicted classes as a PNG file, in the same colours.
+    ///
+    /// # Errors
+    ///
+    /// As [`confidence_png`](Self::confidence_png).
+    pub fn prediction_png(&self) -> mbls_data::Result<Vec<u8>> {
+        self.class_png(&self.predictions)
+    }
+
     /// The map of confidences as a PNG file.
     ///
     /// # Errors
@@ -107,13 +142,19 @@ impl PictureMaps {
         self.png(self.errors.iter().map(|error| error.map(|wrong| if wrong { 255 } else { 0 })))
     }
 
-    /// Writes `NAME.confidence.png` and `NAME.errors.png` to a folder, each whole or not at all.
+    /// Writes `NAME.mask.png`, `NAME.prediction.png`, `NAME.confidence.png` and `NAME.errors.png` to a folder, each whole or not
+    /// at all.
     ///
     /// # Errors
     ///
     /// Those of [`confidence_png`](Self::confidence_png) and of [`mbls_io::atomic::write`].
     pub fn write(&self, folder: &Path, name: &str) -> mbls_data::Result<()> {
-        for (what, png) in [("confidence", self.confidence_png()?), ("errors", self.error_png()?)] {
+        for (what, png) in [
+            ("mask", self.mask_png()?),
+            ("prediction", self.prediction_png()?),
+            ("confidence", self.confidence_png()?),
+            ("errors", self.error_png()?),
+        ] {
             let path = folder.join(format!("{name}.{what}.png"));
             mbls_io::atomic::write(&path, &png).map_err(|error| Error::Other(Box::new(error)))?;
         }
@@ -122,9 +163,22 @@ impl PictureMaps {
 
     fn png(&self, grey: impl Iterator<Item = Option<u8>>) -> mbls_data::Result<Vec<u8>> {
         let pixels: Vec<u8> = grey.flat_map(|grey| [grey.unwrap_or(0), if grey.is_some() { 255 } else { 0 }]).collect();
+        self.encode(&pixels, ExtendedColorType::La8)
+    }
+
+    fn class_png(&self, classes: &[Option<u32>]) -> mbls_data::Result<Vec<u8>> {
+        let colour = |class: &Option<u32>| {
+            class.map_or([0; 4], |class| {
+                let [red, green, blue] = class_colour(class);
+                [red, green, blue, 255]
+            })
+        };
+        self.encode(&classes.iter().flat_map(colour).collect::<Vec<u8>>(), ExtendedColorType::Rgba8)
+    }
+
+    fn encode(&self, pixels: &[u8], colour: ExtendedColorType) -> mbls_data::Result<Vec<u8>> {
         let mut file = Vec::new();
-        let encoder = PngEncoder::new(&mut file);
-        let written = encoder.write_image(&pixels, self.width, self.height, ExtendedColorType::La8);
+        let written = PngEncoder::new(&mut file).write_image(pixels, self.width, self.height, colour);
         written.map_err(|error| Error::Other(Box::new(error)))?;
         Ok(file)
     }

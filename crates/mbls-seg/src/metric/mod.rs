@@ -7,8 +7,10 @@
 mod accumulator;
 mod bands;
 mod boundary;
+mod colours;
 mod maps;
 mod parts;
+mod preview;
 mod report;
 mod saved;
 mod settings;
@@ -19,7 +21,9 @@ mod tensors;
 pub use accumulator::{Pictures, SegmentationMetrics};
 pub use bands::DistanceBands;
 pub use boundary::{VoidEdges, boundary_distances};
+pub use colours::class_colour;
 pub use maps::PictureMaps;
+pub use preview::{image_png, map_preview, photo_preview};
 pub use report::{
     BandReport, ClassMean, ClassReport, OverlapReport, PictureReport, PooledReport, PublishedReport, SegmentationReport,
 };

@@ -1,7 +1,9 @@
 //! Losses that learn from validation data: what they learn, and that it survives an interruption.
 
 use crate::support::{EPOCHS, bytes, config, data, parts, tensors, train, train_with};
-use mbls_core::loss::{AlphaSchedule, AugmentedPenalty, ClassAdaptive, LogitBatch, Loss, MarginLoss};
+use mbls_core::loss::{
+    AlphaSchedule, AugmentedPenalty, AutoMargin, ClassAdaptive, LogitBatch, Loss, MarginLoss, MarginRule,
+};
 use mbls_nn::{EmaConfig, clip_grad_norm, no_grad};
 use mbls_train::{Error, Mode, Task, TrainerConfig};
 
@@ -12,6 +14,12 @@ fn adaptive() -> Box<dyn Loss> {
 
 fn scheduled() -> Box<dyn Loss> {
     Box::new(MarginLoss::new(0.2, 0.1).unwrap().with_schedule(AlphaSchedule::Add { mu: 0.1 }, 0.5).unwrap())
+}
+
+/// A margin that is chosen after two epochs, and is lower than some distances of these logits.
+fn chosen() -> Box<dyn Loss> {
+    let rule = MarginRule::MedianDistance { factor: 0.5, epochs: 2 };
+    Box::new(AutoMargin::new(rule, MarginLoss::new(0.0, 0.1).unwrap()).unwrap())
 }
 
 #[test]
@@ -55,6 +63,7 @@ fn a_run_stopped_after_each_epoch_ends_with_the_same_bytes() {
         ("adaptive", adaptive as fn() -> Box<dyn Loss>, None),
         ("averaged", adaptive, ema),
         ("scheduled", scheduled, None),
+        ("chosen", chosen, None),
     ] {
         let [whole, stopped] = ["whole", "stopped"].map(|part| folder.path().join(format!("{name}-{part}")));
         let config = || TrainerConfig { ema, ..config(name) };

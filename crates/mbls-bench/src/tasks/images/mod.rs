@@ -8,8 +8,8 @@ mod splits;
 
 use crate::cell::{self, CLASSIFIER, CellPlan, Place};
 use crate::console::Console;
-use crate::data::{ClassCounts, Sizes};
-use crate::measure::Measures;
+use crate::data::{ClassCounts, Facts, Sizes};
+use crate::measure::{Measures, Resampled};
 use crate::options::Selection;
 use crate::results::Cell;
 use crate::spec::{LossEntry, Scale, SplitRule, Suite};
@@ -57,12 +57,20 @@ impl TaskFamily for ImageFamily {
         Ok(Box::new(Images { suite, source, shift }))
     }
 
-    fn loss_report(&self, suite: &Suite, loss: &LossEntry, cells: &[&Cell], out: &Path) -> Result<LossReport> {
+    fn loss_report(
+        &self,
+        suite: &Suite,
+        loss: &LossEntry,
+        cells: &[&Cell],
+        out: &Path,
+    ) -> Result<(LossReport, Resampled)> {
         labelled::loss_report(suite, loss, cells, out)
     }
 
-    fn tables(&self, suite: &Suite, cells: &[&Cell], _out: &Path) -> Result<Vec<FurtherTable>> {
-        Ok(shift_tables::tables(suite, cells))
+    fn tables(&self, suite: &Suite, cells: &[&Cell], out: &Path, classes: &[String]) -> Result<Vec<FurtherTable>> {
+        let mut tables = labelled::class_tables(suite, cells, out, classes)?;
+        tables.extend(shift_tables::tables(suite, cells));
+        Ok(tables)
     }
 }
 
@@ -77,6 +85,10 @@ impl Workload for Images<'_> {
 
     fn class_counts(&self, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<ClassCounts> {
         self.source.class_counts(&self.suite.data, rule, sizes, seed)
+    }
+
+    fn facts(&self) -> Result<Facts> {
+        self.source.facts(&self.suite.recipe.images()?.test_transforms)
     }
 
     fn notes(&self) -> &[String] {
@@ -122,7 +134,7 @@ fn train(plan: &CellPlan, source: &Source, place: Place) -> Result<Cell> {
     let trained = plan.train(place, &store, &mut task, &*train, &validation)?;
 
     let predictions = SavedPredictions { validation: predict(&task, &validation)?, test: predict(&task, &test)? };
-    let (measured, record) = evaluate(plan, place, &predictions, source.class_names())?;
+    let (measured, record) = evaluate(plan, place, &predictions, source.class_names(), task.learning.loss.margin())?;
     let settings = ClassifierSettings {
         model: plan.model.to_string(),
         shape: sample_shape(plan, &splits.test)?,

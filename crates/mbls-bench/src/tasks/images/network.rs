@@ -30,7 +30,7 @@ pub(super) fn network(
     let network = plan.model.classifier()?.network(classes, shape)?;
     let head = network.head();
     let model = network.build(Options { dropout: dropout.clone() }, store.var_builder())?;
-    let learning = Learning { loss: plan.loss.spec.build()?, dropout, class_weights: plan.class_weights.clone() };
+    let learning = Learning { loss: plan.build_loss(classes)?, dropout, class_weights: plan.class_weights.clone() };
     let metrics = ClassificationMetrics::new(recipe.bins)?;
     let (dtype, device) = (recipe.precision.dtype(), device.clone());
     Ok((store, head, ClassificationTask { model, learning, dtype, device, metrics, batch: PhantomData }))

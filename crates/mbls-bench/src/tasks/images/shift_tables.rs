@@ -3,7 +3,7 @@
 use crate::results::{Cell, CorruptedTest, OutsideTest, Shift};
 use crate::spec::Suite;
 use crate::statistics::mean_of_all as mean;
-use mbls_report::{FurtherTable, Unit};
+use mbls_report::{FurtherTable, NumberColumn};
 use mbls_vision::transform::CorruptionKind;
 
 /// One table of the calibration and one of the accuracy under corruption, and one of how images from elsewhere are told apart; those that
@@ -52,9 +52,10 @@ fn corrupted(
             "{measure} in percent by severity, 0 the images as they are; {} test images, mean over seeds.",
             pictures(tested)
         ),
-        unit: Unit::Percent,
-        columns: ["Loss", "Corruption", "0", "1", "2", "3", "4", "5"].map(str::to_owned).to_vec(),
+        names: ["Loss", "Corruption"].map(str::to_owned).to_vec(),
+        numbers: ["0", "1", "2", "3", "4", "5"].map(NumberColumn::percent).to_vec(),
         rows,
+        page_only: false,
     }
 }
 
@@ -80,17 +81,17 @@ fn outside(tested: &[(&str, Vec<&Shift>)]) -> FurtherTable {
             rows.push((vec![(*loss).to_owned(), name.to_owned()], values));
         }
     }
-    let columns =
-        ["Loss", "OOD data", "AUROC, confidence", "AUROC, entropy", "FPR at 95 % TPR, confidence", "FPR, entropy"];
+    let numbers = ["AUROC, confidence", "AUROC, entropy", "FPR at 95 % TPR, confidence", "FPR, entropy"];
     FurtherTable {
         title: "Out-of-distribution detection".to_owned(),
         note: format!(
             "In percent; up to {} images on each side, mean over seeds; entropy as the published code computes it.",
             pictures(tested)
         ),
-        unit: Unit::Percent,
-        columns: columns.map(str::to_owned).to_vec(),
+        names: ["Loss", "OOD data"].map(str::to_owned).to_vec(),
+        numbers: numbers.map(NumberColumn::percent).to_vec(),
         rows,
+        page_only: false,
     }
 }
 
@@ -142,6 +143,7 @@ mod tests {
             best_epoch: 0,
             metrics: BTreeMap::new(),
             validation: BTreeMap::new(),
+            margin: None,
             shift: Some(Shift { pictures: 10, corrupted, outside: vec![outside] }),
         }
     }
@@ -156,7 +158,7 @@ mod tests {
         assert_eq!(found.len(), 3);
         let kinds = CorruptionKind::ALL.len();
         for (table, offset) in found[..2].iter().zip([0.001, 0.0]) {
-            assert_eq!((table.columns.len(), table.rows.len()), (8, 2 * kinds), "{}", table.title);
+            assert_eq!((table.numbers.len(), table.rows.len()), (6, 2 * kinds), "{}", table.title);
             for (row, (names, values)) in table.rows.iter().enumerate() {
                 let (loss, base) = if row < kinds { ("Cross-entropy", 0.01) } else { ("MbLS", 0.1) };
                 let kind = row % kinds;

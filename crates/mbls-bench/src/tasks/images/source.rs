@@ -1,6 +1,6 @@
 //! A suite's images, and how many of them each part takes.
 
-use crate::data::{Sizes, unused};
+use crate::data::{Facts, Sizes, stored_images, unused};
 use crate::spec::{CandleOrigin, CandleSet, DataSpec, FolderParts, Scale};
 use anyhow::{Context, Result, bail};
 use mbls_data::Seed;
@@ -10,6 +10,7 @@ use mbls_vision::dataset::tiny_imagenet::ClassOrder;
 use mbls_vision::dataset::{
     Split, cifar10, cifar100, cub, digits, fashion_mnist, image_folder, mnist, svhn, tiny_imagenet,
 };
+use mbls_vision::transform::ImageTransform;
 use mbls_vision::{FilesConfig, ImageFiles, ImageSource};
 use std::path::Path;
 use std::sync::Arc;
@@ -179,6 +180,23 @@ impl Source {
         Ok(Self { train: Part::whole(train), validation, test, notes })
     }
 
+    /// What the headers of the images say, with these transforms of tests.
+    ///
+    /// # Errors
+    ///
+    /// Files that are no images, each named.
+    pub(super) fn facts(&self, transforms: &[ImageTransform]) -> Result<Facts> {
+        let parts: Vec<&Part> =
+            [Some(&self.train), self.validation.as_ref(), self.test.as_ref()].into_iter().flatten().collect();
+        let all: Vec<(&Part, usize)> =
+            parts.iter().flat_map(|part| part.indices.iter().map(|&index| (*part, index))).collect();
+        stored_images(
+            all.len(),
+            |place| all[place].0.images.stored_shape(all[place].1),
+            |size| enlargement(transforms, size),
+        )
+    }
+
     /// What a reader of the results has to know of the data.
     pub(super) fn notes(&self) -> &[String] {
         &self.notes
@@ -213,6 +231,20 @@ impl Source {
         let len = |part: &Option<Part>| part.as_ref().map(|part| part.indices.len());
         Sizes::of(scale, self.train.indices.len(), len(&self.validation), len(&self.test))
     }
+}
+
+/// How many times its size resizing makes an image of that height and width.
+fn enlargement(transforms: &[ImageTransform], [height, width]: [usize; 2]) -> f64 {
+    let (mut shape, mut factor) = ([3, height, width], 1.0);
+    for transform in transforms {
+        // An image that a transform does not fit is an error of the training, which names it.
+        let Ok(output) = transform.output_shape(shape) else { break };
+        if matches!(transform, ImageTransform::Resize(_)) {
+            factor *= (output[1] as f64 / shape[1] as f64).max(output[2] as f64 / shape[2] as f64);
+        }
+        shape = output;
+    }
+    factor
 }
 
 /// Returns what a reader has to know: images that are left out, up to a number by name, and what

@@ -1,7 +1,7 @@
 //! The images of one seed, made ready for the network.
 
 use super::source::{Part, Source};
-use crate::data::{ClassCounts, Counted, PartCounts, Sizes};
+use crate::data::{ClassCounts, Counted, PartCounts, Sizes, too_small};
 use crate::spec::{DataSpec, ImageRecipe, SplitRule};
 use anyhow::{Context, Result, bail, ensure};
 use mbls_data::{Seed, stratified_split};
@@ -93,7 +93,7 @@ impl Source {
     fn stratified(&self, sizes: Sizes, seed: Seed) -> Result<[Part; 3]> {
         let of = |part: &Part, sizes: &[usize]| -> Result<Vec<Part>> {
             let parts = stratified_split(&part.labels(), sizes, seed.derive("split"))
-                .map_err(|error| error.with_class_names(part.images.class_names()))
+                .map_err(|error| too_small(error, Counted::Images, part.images.class_names()))
                 .with_context(|| format!("cannot split {} images into {sizes:?}", part.indices.len()))?;
             let indices = |places: Vec<usize>| places.into_iter().map(|place| part.indices[place]).collect();
             Ok(parts.into_iter().map(|places| Part { indices: indices(places), ..part.clone() }).collect())

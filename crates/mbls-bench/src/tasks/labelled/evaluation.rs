@@ -8,7 +8,8 @@ use anyhow::Result;
 use mbls_core::calibration::CalibrationRecord;
 
 /// Saves and measures the predictions of a trained network; returns too what calibrates it and what the test part says of its
-/// confidences. Calibrators are fitted to the predictions of the validation part.
+/// confidences. Calibrators are fitted to the predictions of the validation part. The
+/// distances between logits are compared with the margin of the loss, where it has one.
 ///
 /// # Errors
 ///
@@ -18,6 +19,7 @@ pub(crate) fn evaluate(
     place: Place,
     saved: &SavedPredictions,
     class_names: Vec<String>,
+    margin: Option<f64>,
 ) -> Result<(Measured, CalibrationRecord)> {
     saved.save(&place.folder.join("predictions.safetensors"))?;
     let bins = plan.suite.recipe.bins;
@@ -26,9 +28,10 @@ pub(crate) fn evaluate(
     record.assess(&saved.test.logits, &saved.test.labels)?;
     let measured = |split: &LabelledLogits| -> Result<_> {
         let temperature = record.temperature();
-        Ok(measure::finished(&MEASURES, &Scaled::of(&split.scaled(temperature)?, temperature, bins)?))
+        let scaled = Scaled::of(&split.scaled(temperature)?, temperature, bins, split.distances(margin)?)?;
+        Ok(measure::finished(&MEASURES, &scaled))
     };
     let (test, validation) = (measured(&saved.test)?, measured(&saved.validation)?);
     let headline = measure::headline(&MEASURES, &test);
-    Ok((Measured { n: saved.test.labels.len() as u64, test, validation, headline }, record))
+    Ok((Measured { n: saved.test.labels.len() as u64, test, validation, headline, margin }, record))
 }

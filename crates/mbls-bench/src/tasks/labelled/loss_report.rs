@@ -2,7 +2,7 @@
 
 use super::measures::{MEASURES, TestPredictions};
 use super::predictions::SavedPredictions;
-use crate::measure::intervals;
+use crate::measure::Resampled;
 use crate::results::Cell;
 use crate::spec::{LossEntry, Suite};
 use crate::statistics::summaries;
@@ -11,12 +11,17 @@ use mbls_core::metric::{Metric, Predictions, ReliabilityBins};
 use mbls_report::LossReport;
 use std::path::Path;
 
-/// Reports one loss over the runs of its seeds, at least one.
+/// Reports one loss over the runs of its seeds, at least one, with its measures on resampled test data.
 ///
 /// # Errors
 ///
 /// Predictions that cannot be read.
-pub(crate) fn loss_report(suite: &Suite, loss: &LossEntry, cells: &[&Cell], out: &Path) -> Result<LossReport> {
+pub(crate) fn loss_report(
+    suite: &Suite,
+    loss: &LossEntry,
+    cells: &[&Cell],
+    out: &Path,
+) -> Result<(LossReport, Resampled)> {
     let bins = suite.recipe.bins;
     let predictions = cells.iter().map(|cell| load(cell, out, bins)).collect::<Result<Vec<_>>>()?;
     let reliability = |after: usize| {
@@ -24,14 +29,16 @@ pub(crate) fn loss_report(suite: &Suite, loss: &LossEntry, cells: &[&Cell], out:
         predictions.iter().try_for_each(|test| all.update(test.pair()[after]))?;
         all.value().context("there are no predictions to draw")
     };
-    Ok(LossReport {
+    let resampled = Resampled::of(&MEASURES, &predictions);
+    let report = LossReport {
         id: loss.id.clone(),
         title: loss.title.clone(),
         settings: loss.settings(),
-        metrics: summaries(cells, &intervals(&MEASURES, &predictions)),
+        metrics: summaries(cells, |key| resampled.interval(key)),
         before: reliability(0)?,
         after: reliability(1)?,
-    })
+    };
+    Ok((report, resampled))
 }
 
 /// Reads the test predictions of a run.

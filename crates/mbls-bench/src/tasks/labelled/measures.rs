@@ -1,18 +1,20 @@
 //! The measures of samples with one class each.
 
+use crate::epoch_metrics::EpochReport;
 use crate::measure::{Measure, Resampling, Subject, described};
 use anyhow::{Context, Result};
 use mbls_core::calibration::{TemperatureBound, TemperatureScaling};
 use mbls_core::metric::{
     Accuracy, AdaptiveConvention, AdaptiveEce, BrierScore, ClassificationMetrics, ClassificationReport,
-    ClasswiseConvention, ClasswiseEce, Metric, NegativeLogLikelihood, PredictionMetric, Predictions, ReliabilityBins,
+    ClasswiseConvention, ClasswiseEce, DistanceReport, Metric, NegativeLogLikelihood, PredictionMetric, Predictions,
+    ReliabilityBins,
 };
 
 /// Samples with one class each.
 pub(crate) struct Labelled;
 
 impl Subject for Labelled {
-    type Epoch = ClassificationReport;
+    type Epoch = EpochReport<ClassificationReport>;
     type Finished = Scaled;
     type Resampled = TestPredictions;
 }
@@ -23,6 +25,7 @@ pub(crate) struct Scaled {
     after: ClassificationReport,
     temperature: f64,
     bound: Option<TemperatureBound>,
+    distances: Option<DistanceReport>,
 }
 
 /// The test predictions of a run before and after temperature scaling, with the empty metrics of a resample.
@@ -35,28 +38,28 @@ pub(crate) struct TestPredictions {
 }
 
 /// What is measured, in the order of the report.
-pub(crate) static MEASURES: [Measure<Labelled>; 17] = [
+pub(crate) static MEASURES: [Measure<Labelled>; 22] = [
     Measure {
         is: described::ACCURACY,
-        epoch: Some(|report| Some(report.accuracy)),
+        epoch: Some(|epoch| Some(epoch.report.accuracy)),
         finished: |part| Some(part.before.accuracy),
         resampled: samples(|test, rows| value(Accuracy::new(), &test.before, rows)),
     },
     Measure {
         is: described::NLL,
-        epoch: Some(|report| Some(report.nll)),
+        epoch: Some(|epoch| Some(epoch.report.nll)),
         finished: |part| Some(part.before.nll),
         resampled: samples(|test, rows| value(NegativeLogLikelihood::new(), &test.before, rows)),
     },
     Measure {
         is: described::BRIER,
-        epoch: Some(|report| Some(report.brier)),
+        epoch: Some(|epoch| Some(epoch.report.brier)),
         finished: |part| Some(part.before.brier),
         resampled: samples(|test, rows| value(BrierScore::new(), &test.before, rows)),
     },
     Measure {
         is: described::ECE,
-        epoch: Some(|report| Some(report.ece)),
+        epoch: Some(|epoch| Some(epoch.report.ece)),
         finished: |part| Some(part.before.ece),
         resampled: samples(|test, rows| Some(value(test.reliability.clone(), &test.before, rows)?.ece())),
     },
@@ -109,6 +112,36 @@ pub(crate) static MEASURES: [Measure<Labelled>; 17] = [
         finished: |part| described::count(part.after.infinite_nll_rows),
         resampled: None,
     },
+    Measure {
+        is: described::DISTANCE_BEYOND_MARGIN,
+        epoch: Some(|epoch| epoch.distances?.share_beyond_margin),
+        finished: |part| part.distances?.share_beyond_margin,
+        resampled: None,
+    },
+    Measure {
+        is: described::DISTANCE_MEDIAN,
+        epoch: Some(|epoch| Some(epoch.distances?.median)),
+        finished: |part| Some(part.distances?.median),
+        resampled: None,
+    },
+    Measure {
+        is: described::DISTANCE_P90,
+        epoch: Some(|epoch| Some(epoch.distances?.quantile_90)),
+        finished: |part| Some(part.distances?.quantile_90),
+        resampled: None,
+    },
+    Measure {
+        is: described::DISTANCE_P99,
+        epoch: Some(|epoch| Some(epoch.distances?.quantile_99)),
+        finished: |part| Some(part.distances?.quantile_99),
+        resampled: None,
+    },
+    Measure {
+        is: described::DISTANCE_LARGEST,
+        epoch: Some(|epoch| Some(epoch.distances?.largest)),
+        finished: |part| Some(part.distances?.largest),
+        resampled: None,
+    },
 ];
 
 /// Test samples are resampled.
@@ -123,18 +156,24 @@ fn value<M: PredictionMetric>(mut metric: M, predictions: &Predictions, rows: &[
 }
 
 impl Scaled {
-    /// Measures predictions before and after temperature scaling.
+    /// Measures predictions before and after temperature scaling; takes the distances between their logits.
     ///
     /// # Errors
     ///
     /// Empty predictions.
-    pub(crate) fn of(predictions: &[Predictions; 2], temperature: &TemperatureScaling, bins: usize) -> Result<Self> {
+    pub(crate) fn of(
+        predictions: &[Predictions; 2],
+        temperature: &TemperatureScaling,
+        bins: usize,
+        distances: Option<DistanceReport>,
+    ) -> Result<Self> {
         let [before, after] = predictions;
         Ok(Self {
             before: report(before, bins)?,
             after: report(after, bins)?,
             temperature: temperature.temperature(),
             bound: temperature.bound(),
+            distances,
         })
     }
 }
@@ -186,7 +225,7 @@ mod tests {
         let labels = [0, 1];
         let predictions = || Predictions::from_logits(&[3.0, f32::NEG_INFINITY, 2.0, f32::NEG_INFINITY], 2, &labels);
         let temperature = TemperatureScaling::fit_logits(&[3.0, 0.0, 2.0, 0.0], 2, &[0, 0]).unwrap();
-        let scaled = Scaled::of(&[predictions().unwrap(), predictions().unwrap()], &temperature, 15).unwrap();
+        let scaled = Scaled::of(&[predictions().unwrap(), predictions().unwrap()], &temperature, 15, None).unwrap();
         let measured = measure::finished(&MEASURES, &scaled);
         assert_eq!((measured["nll"], measured["infinite_nll_rows"]), (f64::INFINITY, 1.0));
         assert_eq!(measured["temperature_bound"], -1.0);
@@ -217,6 +256,7 @@ mod tests {
             best_epoch: 0,
             metrics: measured.clone(),
             validation: measured.clone(),
+            margin: None,
             shift: Some(Shift { pictures: 2, corrupted: vec![test], outside: Vec::new() }),
         };
         let text = serde_json::to_string(&CellFile { schema: SCHEMA, identity: String::new(), cell }).unwrap();
@@ -227,7 +267,7 @@ mod tests {
         // What older files lack is not there.
         let plain = TemperatureScaling::fit_logits(&[3.0, 0.0].repeat(4), 2, &[0, 0, 0, 1]).unwrap();
         let finite = || Predictions::from_logits(&[3.0, 0.0, 2.0, 0.0], 2, &labels).unwrap();
-        let measured = measure::finished(&MEASURES, &Scaled::of(&[finite(), finite()], &plain, 15).unwrap());
+        let measured = measure::finished(&MEASURES, &Scaled::of(&[finite(), finite()], &plain, 15, None).unwrap());
         assert_eq!(measured.len(), 14, "{measured:?}");
         assert!(MEASURES.notes(&measured).is_empty());
     }

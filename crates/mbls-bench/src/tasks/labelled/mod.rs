@@ -1,11 +1,13 @@
 //! What images and texts with one class each have in common: how they are trained on, predicted, measured and reported.
 
+mod class_tables;
 mod evaluation;
 mod loss_report;
 mod measures;
 mod predictions;
 mod task;
 
+pub(crate) use class_tables::class_tables;
 pub(crate) use evaluation::evaluate;
 pub(crate) use loss_report::loss_report;
 pub(crate) use measures::{MEASURES, report};

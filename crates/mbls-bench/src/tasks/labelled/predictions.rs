@@ -5,7 +5,7 @@ use super::task::{ClassificationTask, LabelledBatch};
 use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
 use mbls_core::calibration::TemperatureScaling;
-use mbls_core::metric::Predictions;
+use mbls_core::metric::{DistanceReport, LogitDistances, LogitRows, Metric, Predictions};
 use mbls_data::Batches;
 use std::path::Path;
 
@@ -30,6 +30,17 @@ impl LabelledLogits {
         let Self { logits, classes, labels } = self;
         let after = Predictions::from_logits_at(logits, *classes, labels, temperature.temperature())?;
         Ok([Predictions::from_logits(logits, *classes, labels)?, after])
+    }
+
+    /// Returns how the distances between logits are distributed, compared with a margin where there is one.
+    ///
+    /// # Errors
+    ///
+    /// Logits that are not finite.
+    pub(crate) fn distances(&self, margin: Option<f64>) -> Result<Option<DistanceReport>> {
+        let mut distances = LogitDistances::new(margin)?;
+        distances.update(LogitRows::new(&self.logits, self.classes)?)?;
+        Ok(distances.value())
     }
 }
 

@@ -1,11 +1,12 @@
 //! Classification of images and of texts, as the trainer sees it.
 
 use super::measures::MEASURES;
+use crate::epoch_metrics::{EpochMetrics, EpochReport};
 use crate::learning::Learning;
 use crate::measure::of_epoch;
 use candle_core::{DType, Device, ModuleT, Tensor};
 use mbls_core::loss::{LogitBatch, LossOutput, Reduction, Term};
-use mbls_core::metric::{ClassificationMetrics, ClassificationReport, Metric, Predictions};
+use mbls_core::metric::{ClassificationMetrics, ClassificationReport, LogitRows, Metric, Predictions};
 use mbls_nlp::dataset::TextBatch;
 use mbls_train::{Mode, Output, Predicted, Result, Task, TaskState};
 use mbls_vision::{ImageBatch, Partner};
@@ -133,7 +134,7 @@ impl<B> ClassificationTask<B> {
 
 impl<B: LabelledBatch> Task for ClassificationTask<B> {
     type Batch = B;
-    type Metrics = ClassificationMetrics;
+    type Metrics = EpochMetrics<ClassificationMetrics>;
 
     fn forward(&self, batch: &B, mode: Mode) -> Result<Output> {
         let inputs = batch.inputs(self.dtype, &self.device)?;
@@ -166,20 +167,23 @@ impl<B: LabelledBatch> Task for ClassificationTask<B> {
         }
     }
 
-    fn metrics(&self) -> ClassificationMetrics {
-        self.metrics.clone()
+    fn metrics(&self) -> Self::Metrics {
+        EpochMetrics::new(&self.metrics, self.learning.loss.margin())
     }
 
-    fn observe(&self, predicted: &Predicted, metrics: &mut ClassificationMetrics) -> Result<()> {
+    fn observe(&self, predicted: &Predicted, metrics: &mut Self::Metrics) -> Result<()> {
         let classes = predicted.shape.last().copied().unwrap_or(0);
-        Ok(metrics.update(&Predictions::from_logits(&predicted.logits, classes, &predicted.labels)?)?)
+        let mut distances = metrics.no_distances();
+        distances.update(LogitRows::new(&predicted.logits, classes)?)?;
+        let predictions = Predictions::from_logits(&predicted.logits, classes, &predicted.labels)?;
+        Ok(metrics.update((&predictions, &distances))?)
     }
 
-    fn score(&self, value: &ClassificationReport) -> Option<f64> {
-        Some(value.accuracy)
+    fn score(&self, value: &EpochReport<ClassificationReport>) -> Option<f64> {
+        Some(value.report.accuracy)
     }
 
-    fn summary(&self, value: &ClassificationReport) -> Vec<(&'static str, Option<f64>)> {
+    fn summary(&self, value: &EpochReport<ClassificationReport>) -> Vec<(&'static str, Option<f64>)> {
         of_epoch(&MEASURES, value)
     }
 

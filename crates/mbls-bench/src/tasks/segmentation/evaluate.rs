@@ -1,23 +1,22 @@
 //! A trained network measured on images with masks, without keeping logits.
 
 use super::evaluation::Evaluation;
-use super::host_batch::{HostBatch, PixelRows};
+use super::host_batch::{HostBatch, IGNORED, LabelledPixels};
 use super::pictures::{BatchResult, PictureResult};
 use super::source::Loader;
 use super::task::SegmentationTask;
 use anyhow::{Context, Result};
 use mbls_core::calibration::TemperatureScaling;
 use mbls_core::metric::{
-    ConfusionMatrix, Metric, ReliabilityBins, SegmentationBatch, SegmentationCalibration, SegmentationProtocol,
+    ConfusionMatrix, LogitDistances, Metric, ReliabilityBins, SegmentationBatch, SegmentationCalibration,
+    SegmentationProtocol,
 };
-use mbls_seg::dataset::VOID;
+use mbls_data::{Dataset, Seed};
 use mbls_seg::metric::{
-    PictureMaps, Pictures, PublishedReport, SegmentationMetrics, SegmentationReport, SegmentationSettings,
+    PictureMaps, Pictures, PublishedReport, SegmentationMetrics, SegmentationReport, SegmentationSettings, image_png,
 };
 use mbls_train::predict;
 use std::path::Path;
-
-const IGNORED: [i64; 1] = [VOID as i64];
 
 /// What adds up over batches, at one temperature.
 struct Measuring {
@@ -98,20 +97,22 @@ pub(super) fn evaluate(
     temperature: &TemperatureScaling,
     bins: usize,
     maps: Option<(&Path, &[String])>,
-    mut also: impl FnMut(PixelRows) -> Result<()>,
+    mut also: impl FnMut(LabelledPixels) -> Result<()>,
 ) -> Result<Evaluation> {
     let (temperature, temperature_bound) = (temperature.temperature(), temperature.bound());
     let mut before = Measuring::new(task.classes, bins, 1.0)?;
     let mut after = Measuring::new(task.classes, bins, temperature)?;
     let (mut confusions, mut batches, mut empty_batches) = (Vec::new(), Vec::new(), 0);
+    let mut distances = LogitDistances::new(task.learning.loss.margin())?;
     if let Some((folder, names)) = maps.filter(|(_, names)| !names.is_empty()) {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder {} of {} maps", folder.display(), names.len()))?;
     }
     predict(task, pictures, |predicted| -> Result<()> {
         let batch = HostBatch::of(predicted)?;
-        draw(batch.pictures(), maps)?;
-        batch.rows().try_for_each(&mut also)?;
+        draw(batch.pictures(), pictures, maps)?;
+        batch.labelled_pixels().try_for_each(&mut also)?;
+        distances.merge(batch.distances(&distances.empty())?)?;
         let added = before.add(batch.pictures())?;
         confusions.extend(added.confusions);
         match (added.published, after.add(batch.pictures())?.published) {
@@ -126,21 +127,30 @@ pub(super) fn evaluate(
     let bins = bins_before.into_iter().zip(bins_after);
     let pictures = confusions.into_iter().zip(bins);
     let pictures = pictures.map(|(confusion, (before, after))| PictureResult { confusion, before, after });
-    Ok(Evaluation { temperature, temperature_bound, before, after, pictures: pictures.collect(), batches })
+    let (distances, pictures) = (distances.value(), pictures.collect());
+    Ok(Evaluation { temperature, temperature_bound, distances, before, after, pictures, batches })
 }
 
-/// Draws those images of a batch that have a name.
-fn draw(batch: Pictures, maps: Option<(&Path, &[String])>) -> Result<()> {
+/// Draws those images of a batch that have a name: the image as the network sees it, and its maps.
+fn draw(batch: Pictures, data: &Loader, maps: Option<(&Path, &[String])>) -> Result<()> {
     let Some((folder, names)) = maps else { return Ok(()) };
-    let names = |index: u64| usize::try_from(index).ok().and_then(|index| names.get(index));
-    if !batch.indices.iter().any(|&index| names(index).is_some()) {
+    let named = |index: u64| usize::try_from(index).ok().and_then(|index| Some((index, names.get(index)?)));
+    if !batch.indices.iter().any(|&index| named(index).is_some()) {
         return Ok(());
     }
     for (maps, &index) in PictureMaps::of_batch(batch, &IGNORED)?.into_iter().zip(batch.indices) {
-        if let Some(name) = names(index) {
-            // A image in a folder of its own.
-            maps.write(folder, &name.replace(['/', '\\'], "-"))?;
+        if let Some((index, name)) = named(index) {
+            let name = map_name(name);
+            // The transforms of tests draw nothing at random.
+            let sample = data.dataset().get(index, Seed(0))?;
+            mbls_io::atomic::write(&folder.join(format!("{name}.image.png")), &image_png(&sample.image)?)?;
+            maps.write(folder, &name)?;
         }
     }
     Ok(())
+}
+
+/// The name of an image's maps: an image in a folder of its own has a separator in its name.
+pub(super) fn map_name(image: &str) -> String {
+    image.replace(['/', '\\'], "-")
 }

@@ -4,6 +4,7 @@ use super::pictures::{BatchResult, PictureResult};
 use crate::results::SCHEMA;
 use anyhow::{Context, Result, ensure};
 use mbls_core::calibration::TemperatureBound;
+use mbls_core::metric::DistanceReport;
 use mbls_seg::metric::SegmentationReport;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -30,6 +31,9 @@ pub(crate) struct Evaluation {
     /// The bound at which its fit stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) temperature_bound: Option<TemperatureBound>,
+    /// The distances between logits; none in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) distances: Option<DistanceReport>,
     /// As the network was trained.
     pub(super) before: SegmentationReport,
     /// After temperature scaling.

@@ -1,8 +1,13 @@
 //! Predictions on the host, as metrics of segmentation take them.
 
+use mbls_core::metric::{LogitDistances, Metric, PixelRows, SegmentationBatch};
 use mbls_seg::dataset::VOID;
 use mbls_seg::metric::Pictures;
 use mbls_train::{Error, Predicted, Result};
+use rayon::prelude::*;
+
+/// The labels that count nowhere.
+pub(super) const IGNORED: [i64; 1] = [VOID as i64];
 
 /// A batch of predictions as metrics of segmentation take it.
 pub(super) struct HostBatch<'a> {
@@ -12,7 +17,7 @@ pub(super) struct HostBatch<'a> {
 }
 
 /// The pixels of an image that have a class: a row of logits and a label for each.
-pub(super) struct PixelRows {
+pub(super) struct LabelledPixels {
     /// `[pixels, classes]`, row after row.
     pub(super) logits: Vec<f32>,
     /// `[pixels]`.
@@ -35,6 +40,26 @@ impl<'a> HostBatch<'a> {
         Ok(Self { predicted, shape, indices: (first..first + predicted.samples() as u64).collect() })
     }
 
+    /// The distances between the logits of each pixel that counts, in `empty`.
+    ///
+    /// # Errors
+    ///
+    /// Labels that are neither a class nor void, logits that are not finite.
+    pub(super) fn distances(&self, empty: &LogitDistances) -> mbls_core::Result<LogitDistances> {
+        let Pictures { logits, shape, labels, .. } = self.pictures();
+        let add = |mut distances: LogitDistances, rows: PixelRows| {
+            distances.update(rows.logit_rows()?)?;
+            Ok(distances)
+        };
+        let merge = |mut distances: LogitDistances, others| {
+            distances.merge(others)?;
+            Ok(distances)
+        };
+        // Counts: the order in which threads add them changes nothing.
+        let chunks = SegmentationBatch::new(logits, shape, labels, &IGNORED)?.par_chunks();
+        chunks.try_fold(|| empty.clone(), add).try_reduce(|| empty.clone(), merge)
+    }
+
     /// The batch as metrics take it.
     pub(super) fn pictures(&self) -> Pictures<'_> {
         let Predicted { logits, labels, .. } = self.predicted;
@@ -42,13 +67,13 @@ impl<'a> HostBatch<'a> {
     }
 
     /// Image by image, the pixels that have a class.
-    pub(super) fn rows(&self) -> impl Iterator<Item = PixelRows> {
+    pub(super) fn labelled_pixels(&self) -> impl Iterator<Item = LabelledPixels> {
         let [_, classes, height, width] = self.shape;
         let (area, predicted) = (height * width, self.predicted);
         let images = predicted.logits.chunks(classes * area).zip(predicted.labels.chunks(area));
         images.map(move |(logits, labels)| {
             let valid = || (0..area).filter(|&pixel| labels[pixel] != u32::from(VOID));
-            PixelRows {
+            LabelledPixels {
                 logits: valid().flat_map(|pixel| logits.chunks(area).map(move |plane| plane[pixel])).collect(),
                 labels: valid().map(|pixel| labels[pixel]).collect(),
             }

@@ -3,7 +3,7 @@
 use super::evaluation::{Evaluation, EvaluationFile};
 use super::measures::MEASURES;
 use super::pictures::{PictureResult, sum};
-use crate::measure::intervals;
+use crate::measure::Resampled;
 use crate::results::Cell;
 use crate::spec::LossEntry;
 use crate::statistics::summaries;
@@ -17,20 +17,22 @@ use std::path::Path;
 /// # Errors
 ///
 /// Evaluations that cannot be read.
-pub(super) fn loss_report(loss: &LossEntry, cells: &[&Cell], out: &Path) -> Result<LossReport> {
+pub(super) fn loss_report(loss: &LossEntry, cells: &[&Cell], out: &Path) -> Result<(LossReport, Resampled)> {
     let evaluations = cells.iter().map(|cell| evaluation(cell, out)).collect::<Result<Vec<_>>>()?;
     let all = |bins: fn(&PictureResult) -> &ReliabilityBins| {
         let all = sum(evaluations.iter().flat_map(|evaluation| &evaluation.pictures).map(bins));
         all.and_then(|all| all.value()).context("there are no pixels to draw")
     };
-    Ok(LossReport {
+    let resampled = Resampled::of(&MEASURES, &evaluations);
+    let report = LossReport {
         id: loss.id.clone(),
         title: loss.title.clone(),
         settings: loss.settings(),
-        metrics: summaries(cells, &intervals(&MEASURES, &evaluations)),
+        metrics: summaries(cells, |key| resampled.interval(key)),
         before: all(|picture| &picture.before)?,
         after: all(|picture| &picture.after)?,
-    })
+    };
+    Ok((report, resampled))
 }
 
 /// What was measured of a cell's test images.

@@ -2,6 +2,7 @@
 
 use super::evaluation::Evaluation;
 use super::pictures::{batch_mean, mean_iou, overlap, reliability};
+use crate::epoch_metrics::EpochReport;
 use crate::measure::{Measure, Resampling, Subject, described};
 use mbls_core::metric::SegmentationCalibrationReport;
 use mbls_seg::metric::{PooledReport, SegmentationReport};
@@ -10,16 +11,16 @@ use mbls_seg::metric::{PooledReport, SegmentationReport};
 pub(crate) struct Masks;
 
 impl Subject for Masks {
-    type Epoch = SegmentationReport;
+    type Epoch = EpochReport<SegmentationReport>;
     type Finished = Evaluation;
     type Resampled = Evaluation;
 }
 
 /// What is measured, in the order of the report.
-pub(crate) static MEASURES: [Measure<Masks>; 23] = [
+pub(crate) static MEASURES: [Measure<Masks>; 28] = [
     Measure {
         is: described::MIOU,
-        epoch: Some(|report| report.overlap?.mean_iou.with_background),
+        epoch: Some(|epoch| epoch.report.overlap?.mean_iou.with_background),
         finished: |run| run.before.overlap?.mean_iou.with_background,
         resampled: pictures(|run, indices| mean_iou(&run.pictures, indices, false)),
     },
@@ -37,7 +38,7 @@ pub(crate) static MEASURES: [Measure<Masks>; 23] = [
     },
     Measure {
         is: described::ACCURACY,
-        epoch: Some(|report| Some(report.overlap?.pixel_accuracy)),
+        epoch: Some(|epoch| Some(epoch.report.overlap?.pixel_accuracy)),
         finished: |run| Some(run.before.overlap?.pixel_accuracy),
         resampled: pictures(|run, indices| overlap(&run.pictures, indices)?.pixel_accuracy()),
     },
@@ -55,13 +56,13 @@ pub(crate) static MEASURES: [Measure<Masks>; 23] = [
     },
     Measure {
         is: described::NLL,
-        epoch: Some(|report| Some(pooled(report)?.nll)),
+        epoch: Some(|epoch| Some(pooled(&epoch.report)?.nll)),
         finished: |run| Some(pooled(&run.before)?.nll),
         resampled: None,
     },
     Measure {
         is: described::ECE,
-        epoch: Some(|report| Some(pooled(report)?.ece)),
+        epoch: Some(|epoch| Some(pooled(&epoch.report)?.ece)),
         finished: |run| Some(pooled(&run.before)?.ece),
         resampled: pictures(|run, indices| Some(reliability(&run.pictures, indices, |p| &p.before)?.ece())),
     },
@@ -127,6 +128,36 @@ pub(crate) static MEASURES: [Measure<Masks>; 23] = [
         is: described::INFINITE_NLL_ROWS_SCALED,
         epoch: None,
         finished: |run| described::count(pooled(&run.after)?.infinite_nll_pixels),
+        resampled: None,
+    },
+    Measure {
+        is: described::DISTANCE_BEYOND_MARGIN,
+        epoch: Some(|epoch| epoch.distances?.share_beyond_margin),
+        finished: |run| run.distances?.share_beyond_margin,
+        resampled: None,
+    },
+    Measure {
+        is: described::DISTANCE_MEDIAN,
+        epoch: Some(|epoch| Some(epoch.distances?.median)),
+        finished: |run| Some(run.distances?.median),
+        resampled: None,
+    },
+    Measure {
+        is: described::DISTANCE_P90,
+        epoch: Some(|epoch| Some(epoch.distances?.quantile_90)),
+        finished: |run| Some(run.distances?.quantile_90),
+        resampled: None,
+    },
+    Measure {
+        is: described::DISTANCE_P99,
+        epoch: Some(|epoch| Some(epoch.distances?.quantile_99)),
+        finished: |run| Some(run.distances?.quantile_99),
+        resampled: None,
+    },
+    Measure {
+        is: described::DISTANCE_LARGEST,
+        epoch: Some(|epoch| Some(epoch.distances?.largest)),
+        finished: |run| Some(run.distances?.largest),
         resampled: None,
     },
 ];

@@ -2,6 +2,7 @@
 
 mod evaluate;
 mod evaluation;
+mod gallery;
 mod host_batch;
 mod loss_report;
 mod measures;
@@ -16,8 +17,8 @@ pub(super) use measures::MEASURES;
 
 use crate::cell::{CLASSIFIER, CellPlan, Measured, Place};
 use crate::console::Console;
-use crate::data::{ClassCounts, Sizes};
-use crate::measure::{self, Measures};
+use crate::data::{ClassCounts, Facts, Sizes};
+use crate::measure::{self, Measures, Resampled};
 use crate::options::Selection;
 use crate::results::{Cell, write_json};
 use crate::spec::{LossEntry, Scale, SplitRule, Suite};
@@ -25,9 +26,9 @@ use crate::workload::{TaskFamily, Workload};
 use anyhow::{Context, Result};
 use evaluate::evaluate;
 use evaluation::EvaluationFile;
-use host_batch::PixelRows;
+use host_batch::LabelledPixels;
 use mbls_data::{Order, Seed, Subset};
-use mbls_report::{FurtherTable, LossReport};
+use mbls_report::{FurtherTable, Gallery, LossReport};
 use mbls_seg::dataset::{SegmentationCollate, SegmentationFiles, Transformed};
 use mbls_seg::segmenter::{CalibratedSegmenter, ImageScores, SegmenterSettings};
 use mbls_seg::transform::JointTransform;
@@ -51,15 +52,25 @@ impl TaskFamily for SegmentationFamily {
         selection: &Selection,
         _console: &Console,
     ) -> Result<Box<dyn Workload + 'a>> {
-        Ok(Box::new(Segmentation::load(&suite.data, folder, selection.pairs())?))
+        Ok(Box::new(Segmentation::load(suite, folder, selection.pairs())?))
     }
 
-    fn loss_report(&self, _suite: &Suite, loss: &LossEntry, cells: &[&Cell], out: &Path) -> Result<LossReport> {
+    fn loss_report(
+        &self,
+        _suite: &Suite,
+        loss: &LossEntry,
+        cells: &[&Cell],
+        out: &Path,
+    ) -> Result<(LossReport, Resampled)> {
         loss_report::loss_report(loss, cells, out)
     }
 
-    fn tables(&self, suite: &Suite, cells: &[&Cell], out: &Path) -> Result<Vec<FurtherTable>> {
+    fn tables(&self, suite: &Suite, cells: &[&Cell], out: &Path, _classes: &[String]) -> Result<Vec<FurtherTable>> {
         tables::tables(suite, cells, out)
+    }
+
+    fn galleries(&self, suite: &Suite, cells: &[&Cell], out: &Path) -> Result<Vec<Gallery>> {
+        Ok(gallery::gallery(suite, cells, out)?.into_iter().collect())
     }
 }
 
@@ -74,6 +85,10 @@ impl Workload for Segmentation {
 
     fn class_counts(&self, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<ClassCounts> {
         Segmentation::class_counts(self, rule, sizes, seed)
+    }
+
+    fn facts(&self) -> Result<Facts> {
+        Segmentation::facts(self)
     }
 
     fn notes(&self) -> &[String] {
@@ -108,13 +123,14 @@ impl Workload for Segmentation {
         record = record.with_ood(scores.thresholds()?);
         let maps = place.folder.join("maps");
         let maps = Some((maps.as_path(), &names[..settings.maps.min(names.len())]));
-        let assess = |rows: PixelRows| Ok(record.assess(&rows.logits, &rows.labels)?);
+        let assess = |rows: LabelledPixels| Ok(record.assess(&rows.logits, &rows.labels)?);
         let tested = evaluate(&task, &test, &temperature, bins, maps, assess)?;
         let test = measure::finished(&MEASURES, &tested);
         let measured = Measured {
             n: tested.before.pictures,
             headline: measure::headline(&MEASURES, &test),
             validation: measure::finished(&MEASURES, &validated),
+            margin: task.learning.loss.margin(),
             test,
         };
         let file = EvaluationFile::new(self.classes().names().to_vec(), names, tested);

@@ -34,7 +34,7 @@ pub(super) fn network(plan: &CellPlan, classes: usize, device: &Device) -> Resul
     }
     let task = SegmentationTask {
         model,
-        learning: Learning { loss: plan.loss.spec.build()?, dropout, class_weights: plan.class_weights.clone() },
+        learning: Learning { loss: plan.build_loss(classes)?, dropout, class_weights: plan.class_weights.clone() },
         dtype,
         device: device.clone(),
         classes,

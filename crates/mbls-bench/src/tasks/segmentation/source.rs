@@ -1,7 +1,7 @@
 //! A suite's images with masks, and their splits.
 
-use crate::data::{ClassCounts, Counted, PartCounts, Sizes, unused};
-use crate::spec::{DataSpec, Scale, SplitRule};
+use crate::data::{ClassCounts, Counted, Facts, PartCounts, Sizes, stored_images, unused};
+use crate::spec::{DataSpec, Scale, SplitRule, Suite};
 use anyhow::{Context, Result, bail, ensure};
 use mbls_data::{DataLoader, Seed, Subset, random_split};
 use mbls_io::PartEntries;
@@ -9,6 +9,7 @@ use mbls_io::listing::{entries, real};
 use mbls_seg::dataset::{
     ClassList, SegmentationCollate, SegmentationConfig, SegmentationFiles, Transformed, voc, voc_layout,
 };
+use mbls_seg::transform::JointTransform;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ pub(super) struct Segmentation {
     test: Option<Arc<SegmentationFiles>>,
     /// What a reader of the results has to know of the data.
     notes: Vec<String>,
+    /// The transforms of images for tests.
+    test_transforms: Vec<JointTransform>,
 }
 
 /// What one training uses.
@@ -42,12 +45,19 @@ impl Segmentation {
     /// # Errors
     ///
     /// Lists, images or masks that are missing, each named.
-    pub(super) fn load(spec: &DataSpec, folder: &Path, config: SegmentationConfig) -> Result<Self> {
+    pub(super) fn load(suite: &Suite, folder: &Path, config: SegmentationConfig) -> Result<Self> {
+        let test_transforms = suite.recipe.segmentation()?.test_transforms.clone();
+        Ok(Self { test_transforms, ..Self::read(&suite.data, folder, config)? })
+    }
+
+    fn read(spec: &DataSpec, folder: &Path, config: SegmentationConfig) -> Result<Self> {
+        let test_transforms = Vec::new();
         match spec {
             DataSpec::Voc2012 => {
                 let part = |split| voc::load(folder, split, config).map(Arc::new);
                 // The official test masks are not public: what is published was measured on the validation part.
-                Ok(Self { train: part("train")?, validation: None, test: Some(part("val")?), notes: Vec::new() })
+                let (train, test, notes) = (part("train")?, Some(part("val")?), Vec::new());
+                Ok(Self { train, validation: None, test, notes, test_transforms })
             }
             DataSpec::Camvid | DataSpec::Vocfolder { .. } => {
                 let classes = classes(spec, folder)?;
@@ -66,7 +76,7 @@ impl Segmentation {
                         "masks: the values {values:?} are the classes in their order, {void:?} are void"
                     ));
                 }
-                Ok(Self { train, validation, test, notes })
+                Ok(Self { train, validation, test, notes, test_transforms })
             }
             other => {
                 bail!("{}: expected a data set of images with masks", other.name())
@@ -77,6 +87,31 @@ impl Segmentation {
     /// The classes.
     pub(super) fn classes(&self) -> &ClassList {
         self.train.classes()
+    }
+
+    /// What the headers of the images say.
+    ///
+    /// # Errors
+    ///
+    /// Files that are no images, each named.
+    pub(super) fn facts(&self) -> Result<Facts> {
+        let parts = [Some(&self.train), self.validation.as_ref(), self.test.as_ref()].into_iter().flatten();
+        let all: Vec<(&SegmentationFiles, usize)> =
+            parts.flat_map(|part| (0..part.pairs().len()).map(move |index| (&**part, index))).collect();
+        stored_images(all.len(), |place| all[place].0.stored_shape(all[place].1), |size| self.enlargement(size))
+    }
+
+    /// How many times its size resizing makes an image of that height and width.
+    fn enlargement(&self, size: [usize; 2]) -> f64 {
+        let (mut size, mut factor) = (size, 1.0);
+        for transform in &self.test_transforms {
+            if let JointTransform::LongestSide(longest) = transform {
+                let output = longest.output_size(size);
+                factor *= (output[0] as f64 / size[0] as f64).max(output[1] as f64 / size[1] as f64);
+                size = output;
+            }
+        }
+        factor
     }
 
     /// What a reader of the results has to know of the data.
@@ -206,7 +241,7 @@ mod tests {
     }
 
     fn load(folder: &tempfile::TempDir) -> Segmentation {
-        Segmentation::load(
+        Segmentation::read(
             &DataSpec::Vocfolder { values: BTreeMap::new() },
             folder.path(),
             SegmentationConfig::default(),

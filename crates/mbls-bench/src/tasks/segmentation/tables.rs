@@ -2,16 +2,16 @@
 
 use super::evaluation::{Evaluation, EvaluationFile};
 use crate::results::Cell;
-use crate::spec::Suite;
+use crate::spec::{LossEntry, Suite};
 use crate::statistics::mean_of_defined as mean;
 use anyhow::Result;
-use mbls_report::{FurtherTable, Unit};
+use mbls_report::{FurtherTable, NumberColumn};
 use std::path::Path;
 
 /// The losses that were run, with what was measured of their seeds.
-type Evaluated<'a> = Vec<(&'a str, Vec<Evaluation>)>;
+type Evaluated<'a> = Vec<(&'a LossEntry, Vec<Evaluation>)>;
 
-/// One table by class, one by distance from the class boundaries, one of the errors of single images.
+/// Tables by class, one by distance from the class boundaries, one of the errors of single images.
 ///
 /// # Errors
 ///
@@ -27,36 +27,43 @@ pub(super) fn tables(suite: &Suite, cells: &[&Cell], out: &Path) -> Result<Vec<F
             of_loss.push(file.test);
         }
         if !of_loss.is_empty() {
-            evaluated.push((&loss.title, of_loss));
+            evaluated.push((loss, of_loss));
         }
     }
-    Ok(vec![by_class(&evaluated, &classes), by_band(&evaluated), by_picture(&evaluated)])
+    let mut tables = by_class(&evaluated, &classes);
+    tables.extend([by_band(&evaluated), by_picture(&evaluated)]);
+    Ok(tables)
 }
 
-fn by_class(evaluated: &Evaluated, classes: &[String]) -> FurtherTable {
-    let mut rows = Vec::new();
-    for (loss, evaluations) in evaluated {
-        for (place, name) in classes.iter().enumerate() {
-            let of = |value: fn(&Evaluation, usize) -> Option<f64>| mean(evaluations.iter().map(|e| value(e, place)));
-            let values = vec![
-                of(|e, class| Some(e.before.classes.get(class)?.labelled as f64 / e.before.pixels as f64)),
-                of(|e, class| e.before.classes.get(class)?.iou),
-                of(|e, class| e.before.classes.get(class)?.accuracy),
-                of(|e, class| e.before.classes.get(class)?.predicted_ece),
-                of(|e, class| e.after.classes.get(class)?.predicted_ece),
-            ];
-            rows.push((vec![(*loss).to_owned(), name.clone()], values));
+/// One table for each number: a row for each class, a column for each loss.
+fn by_class(evaluated: &Evaluated, classes: &[String]) -> Vec<FurtherTable> {
+    let table = |title: &str, note: &str, value: fn(&Evaluation, usize) -> Option<f64>| {
+        let row = |(place, name): (usize, &String)| {
+            let share = |e: &Evaluation| Some(e.before.classes.get(place)?.labelled as f64 / e.before.pixels as f64);
+            // The same for all losses, which are tested on the same images.
+            let first = evaluated.first().and_then(|(_, evaluations)| mean(evaluations.iter().map(share)));
+            let losses = evaluated.iter().map(|(_, evaluations)| mean(evaluations.iter().map(|e| value(e, place))));
+            (vec![name.clone()], std::iter::once(first).chain(losses).collect())
+        };
+        let losses = evaluated.iter().map(|(loss, _)| NumberColumn::percent(loss.heading()));
+        FurtherTable {
+            title: title.to_owned(),
+            note: format!("In percent, mean over seeds. {note}"),
+            names: vec!["Class".to_owned()],
+            numbers: std::iter::once(NumberColumn::percent("Share of pixels")).chain(losses).collect(),
+            rows: classes.iter().enumerate().map(row).collect(),
+            page_only: false,
         }
-    }
-    let columns = ["Loss", "Class", "Share of pixels", "IoU", "Accuracy", "ECE where predicted", "after scaling"];
-    FurtherTable {
-        title: "By class".to_owned(),
-        note: "In percent, mean over seeds. Accuracy: of the pixels of that class. ECE: of the confidence where the class is predicted."
-            .to_owned(),
-        unit: Unit::Percent,
-        columns: columns.map(str::to_owned).to_vec(),
-        rows,
-    }
+    };
+    const WHERE: &str = "The ECE is that of the confidence of the pixels that are predicted as the class.";
+    vec![
+        table("IoU by class", "Intersection over union of predicted and true pixels.", |e, class| {
+            e.before.classes.get(class)?.iou
+        }),
+        table("Accuracy by class", "Of the pixels of the class.", |e, class| e.before.classes.get(class)?.accuracy),
+        table("ECE by class", WHERE, |e, class| e.before.classes.get(class)?.predicted_ece),
+        table("ECE by class after scaling", WHERE, |e, class| e.after.classes.get(class)?.predicted_ece),
+    ]
 }
 
 fn by_band(evaluated: &Evaluated) -> FurtherTable {
@@ -73,34 +80,36 @@ fn by_band(evaluated: &Evaluated) -> FurtherTable {
                 of(|e, band| e.after.bands.get(band)?.ece),
                 of(|e, band| e.before.bands.get(band)?.mean_iou),
             ];
-            rows.push((vec![(*loss).to_owned(), band.name.clone()], values));
+            rows.push((vec![loss.heading(), band.name.clone()], values));
         }
     }
-    let columns = ["Loss", "Distance", "Share of pixels", "Accuracy", "Confidence", "ECE", "ECE after scaling", "mIoU"];
+    let numbers = ["Share of pixels", "Accuracy", "Confidence", "ECE", "ECE after scaling", "mIoU"];
     FurtherTable {
         title: "By distance from the class boundaries".to_owned(),
         note: "In percent, mean over seeds; distances in pixels.".to_owned(),
-        unit: Unit::Percent,
-        columns: columns.map(str::to_owned).to_vec(),
+        names: ["Loss", "Distance"].map(str::to_owned).to_vec(),
+        numbers: numbers.map(NumberColumn::percent).to_vec(),
         rows,
+        page_only: false,
     }
 }
 
 fn by_picture(evaluated: &Evaluated) -> FurtherTable {
-    let row = |(loss, evaluations): &(&str, Vec<Evaluation>)| {
+    let row = |(loss, evaluations): &(&LossEntry, Vec<Evaluation>)| {
         let of = |value: fn(&mbls_seg::metric::Quantiles) -> f64| {
             mean(evaluations.iter().map(|e| e.before.picture_ece.as_ref().map(value)))
         };
         let values =
             vec![of(|q| q.mean), of(|q| q.lower_quartile), of(|q| q.median), of(|q| q.upper_quartile), of(|q| q.max)];
-        (vec![(*loss).to_owned()], values)
+        (vec![loss.heading()], values)
     };
-    let columns = ["Loss", "Mean", "Lower quartile", "Median", "Upper quartile", "Largest"];
+    let numbers = ["Mean", "Lower quartile", "Median", "Upper quartile", "Largest"];
     FurtherTable {
         title: "Single images".to_owned(),
         note: "ECE of each image by itself, in percent; mean over seeds.".to_owned(),
-        unit: Unit::Percent,
-        columns: columns.map(str::to_owned).to_vec(),
+        names: vec!["Loss".to_owned()],
+        numbers: numbers.map(NumberColumn::percent).to_vec(),
         rows: evaluated.iter().map(row).collect(),
+        page_only: false,
     }
 }

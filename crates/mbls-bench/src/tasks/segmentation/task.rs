@@ -2,6 +2,7 @@
 
 use super::host_batch::HostBatch;
 use super::measures::MEASURES;
+use crate::epoch_metrics::{EpochMetrics, EpochReport};
 use crate::learning::Learning;
 use crate::measure::of_epoch;
 use crate::spec::Score;
@@ -58,7 +59,7 @@ impl SegmentationTask {
 
 impl Task for SegmentationTask {
     type Batch = SegmentationBatch;
-    type Metrics = SegmentationMetrics;
+    type Metrics = EpochMetrics<SegmentationMetrics>;
 
     fn forward(&self, batch: &SegmentationBatch, mode: Mode) -> Result<Output> {
         let pixels = batch.images(&self.device)?.to_dtype(self.dtype)?;
@@ -84,16 +85,18 @@ impl Task for SegmentationTask {
         }
     }
 
-    fn metrics(&self) -> SegmentationMetrics {
-        self.metrics.clone()
+    fn metrics(&self) -> Self::Metrics {
+        EpochMetrics::new(&self.metrics, self.learning.loss.margin())
     }
 
-    fn observe(&self, predicted: &Predicted, metrics: &mut SegmentationMetrics) -> Result<()> {
-        Ok(metrics.update(HostBatch::of(predicted)?.pictures())?)
+    fn observe(&self, predicted: &Predicted, metrics: &mut Self::Metrics) -> Result<()> {
+        let batch = HostBatch::of(predicted)?;
+        let distances = batch.distances(&metrics.no_distances())?;
+        Ok(metrics.update((batch.pictures(), &distances))?)
     }
 
-    fn score(&self, value: &SegmentationReport) -> Option<f64> {
-        let mean_iou = value.overlap?.mean_iou;
+    fn score(&self, value: &EpochReport<SegmentationReport>) -> Option<f64> {
+        let mean_iou = value.report.overlap?.mean_iou;
         match self.score {
             Score::MeanIou => mean_iou.with_background,
             Score::PublishedMeanIou => mean_iou.published,
@@ -101,7 +104,7 @@ impl Task for SegmentationTask {
     }
 
     /// What no pixel says anything of is undefined.
-    fn summary(&self, value: &SegmentationReport) -> Vec<(&'static str, Option<f64>)> {
+    fn summary(&self, value: &EpochReport<SegmentationReport>) -> Vec<(&'static str, Option<f64>)> {
         of_epoch(&MEASURES, value)
     }
 

@@ -6,7 +6,7 @@ use crate::cell::{CLASSIFIER, CellPlan, Place};
 use crate::console::Console;
 use crate::data::{ClassCounts, Sizes};
 use crate::learning::Learning;
-use crate::measure::Measures;
+use crate::measure::{Measures, Resampled};
 use crate::options::Selection;
 use crate::results::Cell;
 use crate::spec::{LossEntry, Scale, SplitRule, Suite};
@@ -52,12 +52,18 @@ impl TaskFamily for TextFamily {
         Ok(Box::new(Texts::load(suite, folder, selection.data.as_deref(), selection.on_error())?))
     }
 
-    fn loss_report(&self, suite: &Suite, loss: &LossEntry, cells: &[&Cell], out: &Path) -> Result<LossReport> {
+    fn loss_report(
+        &self,
+        suite: &Suite,
+        loss: &LossEntry,
+        cells: &[&Cell],
+        out: &Path,
+    ) -> Result<(LossReport, Resampled)> {
         labelled::loss_report(suite, loss, cells, out)
     }
 
-    fn tables(&self, _suite: &Suite, _cells: &[&Cell], _out: &Path) -> Result<Vec<FurtherTable>> {
-        Ok(Vec::new())
+    fn tables(&self, suite: &Suite, cells: &[&Cell], out: &Path, classes: &[String]) -> Result<Vec<FurtherTable>> {
+        labelled::class_tables(suite, cells, out, classes)
     }
 }
 
@@ -125,7 +131,11 @@ impl Texts {
         }
         let task = ClassificationTask {
             model: Box::new(TextClassifier::new(words.clone(), network)),
-            learning: Learning { loss: plan.loss.spec.build()?, dropout, class_weights: plan.class_weights.clone() },
+            learning: Learning {
+                loss: plan.build_loss(self.source.texts.classes())?,
+                dropout,
+                class_weights: plan.class_weights.clone(),
+            },
             dtype,
             device: device.clone(),
             metrics: ClassificationMetrics::new(recipe.bins)?,
@@ -192,7 +202,8 @@ impl Workload for Texts {
         let Built { store, mut task, words, shape } = self.network(plan, &tokenizer, place.device)?;
         let trained = plan.train(place, &store, &mut task, &train, &validation)?;
         let predictions = SavedPredictions { validation: predict(&task, &validation)?, test: predict(&task, &test)? };
-        let (measured, record) = evaluate(plan, place, &predictions, texts.class_names().to_vec())?;
+        let (measured, record) =
+            evaluate(plan, place, &predictions, texts.class_names().to_vec(), task.learning.loss.margin())?;
         let settings = ClassifierSettings {
             network: shape,
             tokenizer,

@@ -1,6 +1,6 @@
 //! A suite's texts, and their splits.
 
-use crate::data::{ClassCounts, Counted, PartCounts, Sizes, unused};
+use crate::data::{ClassCounts, Counted, PartCounts, Sizes, too_small, unused};
 use crate::spec::{DataSpec, Scale, SplitRule};
 use anyhow::{Context, Result, bail, ensure};
 use mbls_data::{Seed, random_split};
@@ -141,7 +141,7 @@ impl TextSource {
         let mut parts = self
             .division
             .split(labels, self.groups()?, validation, test, seed.derive("split"))
-            .map_err(|error| error.with_class_names(self.texts.class_names()))?;
+            .map_err(|error| too_small(error, Counted::Texts, self.texts.class_names()))?;
         // Copies leave less than was asked for; a profile may ask for less than all.
         let (all, size) = (parts.train.len(), train.min(parts.train.len()));
         let chosen = random_split(all, &[size], seed.derive("train"))?.pop().context("a split is missing")?;
@@ -260,8 +260,12 @@ mod tests {
         labels[7] = 1;
         let (texts, names) = (source.texts.texts().to_vec(), source.texts.class_names().to_vec());
         source.texts = LabelledTexts::new("made", texts, labels, names).unwrap();
-        let error = source.splits(SplitRule::Stratified, sizes(20, 8, 12), Seed(1)).unwrap_err().to_string();
+        let error = format!("{:#}", source.splits(SplitRule::Stratified, sizes(20, 8, 12), Seed(1)).unwrap_err());
         assert!(error.contains("class 1 (odd) has 1 items, fewer than the 3 parts"), "{error}");
+        assert!(
+            error.contains("add texts of it, leave the class out, or make the parts yourself (files train, val"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -108,7 +108,9 @@ fn a_folder_becomes_a_report() {
     pictures(&data, &[("train", 4), ("val", 2), ("test", 5)]);
     let suite = suite(folder.path(), "masks", "masks");
     let said = text(&run(bench(&suite, &data, &out)));
-    for part in ["| Loss | mIoU % |", "ECE per batch %", "**By class**", "| SVLS | thing |", "**Single images**"] {
+    let heads =
+        "| Class | Share of pixels | Cross-entropy | SVLS (σ = 1) | Neighbour (α = 0.1, L1) | CALS-ALM (m = 2, PHR) |";
+    for part in ["| Loss | mIoU % |", "ECE per batch %", "**IoU by class**", heads, "| thing | ", "**Single images**"] {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert!(!said.contains("Brier") && !said.contains("NaN"), "{said}");
@@ -121,12 +123,24 @@ fn a_folder_becomes_a_report() {
         // One of the training pictures has no class, and a batch is one picture.
         let log = std::fs::read_to_string(cell_folder.join("events.jsonl")).expect("a log");
         assert_eq!(log.matches("\"steps_without_loss\":1").count(), 1, "{log}");
-        for map in ["test0.confidence.png", "test1.errors.png"] {
+        for map in
+            ["test0.confidence.png", "test1.errors.png", "test0.image.png", "test1.mask.png", "test1.prediction.png"]
+        {
             assert!(cell_folder.join("maps").join(map).is_file(), "{map}");
         }
-        assert_eq!(std::fs::read_dir(cell_folder.join("maps")).expect("maps").count(), 4);
+        assert_eq!(std::fs::read_dir(cell_folder.join("maps")).expect("maps").count(), 10);
         agrees(cell, &json(&cell_folder.join("evaluation.json")));
     }
+
+    // Two images with their masks, and of four losses three maps each.
+    let page = std::fs::read_to_string(out.join("report.html")).expect("a report");
+    let count = |part: &str| page.matches(part).count();
+    assert_eq!((count("src=\"data:image/jpeg;base64,"), count("src=\"data:image/png;base64,")), (2, 2 + 2 * 4 * 3));
+    assert!(page.contains("Test images") && page.contains("The first 2 of 5 test images"), "no images");
+    assert!(said.contains("On the page too: Test images."), "{said}");
+    // The network is one of random weights, on images of one size.
+    assert!(said.contains("11 images: height 64, width 64; 3 channels"), "{said}");
+    assert!(said.contains("no --pretrained: the network starts from random weights"), "{said}");
 
     // Another number of threads changes nothing.
     let other = folder.path().join("other");

@@ -173,3 +173,43 @@ fn a_class_without_test_samples_is_a_warning() {
     let page = std::fs::read_to_string(out.join("report.html")).expect("a report");
     assert!(page.contains("the test part has no images of 1 of 3 classes"), "{page}");
 }
+
+/// What is worth knowing of somebody's images is said before training, and stands in the report.
+#[test]
+fn sizes_imbalance_and_enlargement_are_said_before_training() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, out) = (folder.path().join("data"), folder.path().join("out"));
+    images(&data, &["bright"], 64);
+    images(&data, &["dark"], 16);
+    let suite = folders(folder.path(), "kind = \"imagefolder\"");
+    let text_of_suite = std::fs::read_to_string(&suite).expect("a file").replace("size = [8, 8]", "size = [20, 24]");
+    std::fs::write(&suite, text_of_suite).expect("a file");
+    let said = text(&run(bench(&suite, &data, &out)));
+    let facts = [
+        "80 images: height 8, width 8; 1 channel",
+        "no --pretrained: the network starts from random weights",
+        "Warning: the classes of the training part are imbalanced: 32 images of \"bright\", 8 of \"dark\" (4.0 to 1)",
+        "Warning: 80 of 80 images are enlarged to more than twice their size (up to 3.0 times)",
+    ];
+    let page = std::fs::read_to_string(out.join("report.html")).expect("a report").replace("&quot;", "\"");
+    for fact in facts {
+        assert!(said.contains(fact), "{fact}: {said}");
+        assert!(page.contains(fact), "{fact} in {page}");
+    }
+}
+
+/// A class with fewer samples than parts: which, how many, and what can be done.
+#[test]
+fn a_class_too_small_to_split_is_named_with_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, out) = (folder.path().join("data"), folder.path().join("out"));
+    images(&data, &CLASSES, 12);
+    images(&data, &["rare"], 2);
+    let said = fail(bench(&folders(folder.path(), "kind = \"imagefolder\""), &data, &out));
+    for part in [
+        "class 2 (rare) has 2 items, fewer than the 3 parts",
+        "add images of it, leave the class out, or make the parts yourself (folders train, val and test)",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}

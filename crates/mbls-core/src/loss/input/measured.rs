@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::loss::LogitBatch;
-use crate::metric::{PredictionMetric, Predictions, measure_logits};
+use crate::metric::{LogitDistances, LogitRows, Metric, PredictionMetric, Predictions, measure_logits};
 use candle_core::{CpuStorage, DType, Device, Storage};
 
 impl LogitBatch {
@@ -44,6 +44,19 @@ impl LogitBatch {
         self.on_host(|logits, labels| match logits {
             Host::Single(logits) => measure_logits(empty, logits, self.classes(), labels),
             Host::Double(logits) => measure_logits(empty, logits, self.classes(), labels),
+        })
+    }
+
+    /// Adds the rows that count to the distances between logits; the logits are copied to the host.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Value`](crate::Error::Value) for a logit that is not finite, [`Error::Shape`](crate::Error::Shape) for another
+    /// number of classes than before, or where candle fails.
+    pub fn add_distances(&self, distances: &mut LogitDistances) -> Result<()> {
+        self.on_host(|logits, _| match logits {
+            Host::Single(logits) => distances.update(LogitRows::new(logits, self.classes())?),
+            Host::Double(logits) => distances.update(LogitRows::new(logits, self.classes())?),
         })
     }
 

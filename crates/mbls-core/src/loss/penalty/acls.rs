@@ -84,6 +84,10 @@ impl Loss for Acls {
         "acls"
     }
 
+    fn margin(&self) -> Option<f64> {
+        Some(self.margin)
+    }
+
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
         let (winner, others) = (self.alpha * self.positive, self.alpha * self.negative);
         // The top logit's own distance is 0, so it adds nothing to the sum over all classes.

@@ -104,6 +104,16 @@ impl LogitPenalty {
         })
     }
 
+    /// This penalty with another margin, 0 or greater, for all classes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for another margin.
+    pub fn with_margin(mut self, margin: f64) -> Result<Self> {
+        self.margin = Margin::Same(setting::non_negative("margin", margin)?);
+        Ok(self)
+    }
+
     /// This penalty with a margin for each class, 0 or greater.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 use crate::loss::cross_entropy::{TERM, negative_log_likelihood};
 use crate::loss::fused::{self, Base, Plan, Second};
 use crate::loss::ops::log_softmax;
-use crate::loss::{AlphaSchedule, LogitBatch, LogitPenalty, Loss, LossOutput, setting};
+use crate::loss::{AlphaSchedule, LogitBatch, LogitPenalty, Loss, LossOutput, Margin, setting};
 use crate::{Error, Result};
 
 /// Margin-based label smoothing (MbLS): `CE + alpha mean_{n,k} max(0, max_j l_nj - l_nk - margin)`.
@@ -71,6 +71,16 @@ impl MarginLoss {
         Ok(self)
     }
 
+    /// This loss with another margin, 0 or greater, for all classes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for another margin.
+    pub fn with_margin(mut self, margin: f64) -> Result<Self> {
+        self.penalty = self.penalty.with_margin(margin)?;
+        Ok(self)
+    }
+
     /// Returns the penalty that is added to cross-entropy.
     pub fn penalty(&self) -> &LogitPenalty {
         &self.penalty
@@ -97,6 +107,13 @@ impl Loss for MarginLoss {
         let cross_entropy = batch.reduce(&negative_log_likelihood(&log_softmax(batch.logits()?)?, batch)?)?;
         let penalty = batch.reduce(&self.penalty.per_row(batch)?)?;
         LossOutput::new(TERM, 1.0, &cross_entropy)?.plus(PENALTY, self.alpha, &penalty)
+    }
+
+    fn margin(&self) -> Option<f64> {
+        match self.penalty.margin() {
+            Margin::Same(margin) => Some(*margin),
+            Margin::PerClass(_) => None,
+        }
     }
 
     fn end_epoch(&mut self, epoch: usize) {

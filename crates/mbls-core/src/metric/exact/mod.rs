@@ -4,6 +4,7 @@ mod fixed_sum;
 mod large_sum;
 mod numbers;
 mod samples;
+mod size_histogram;
 
 pub(in crate::metric) use cell::{Cell, Tally};
 pub(in crate::metric) use counts::{MAX_ROWS, add_counts};
@@ -12,3 +13,4 @@ pub(in crate::metric) use fixed_sum::{out_of_range, unit_interval_units, unit_in
 pub(in crate::metric) use large_sum::LargeSum;
 pub(in crate::metric) use numbers::Numbers;
 pub(in crate::metric) use samples::{Sample, Samples, samples_of};
+pub(in crate::metric) use size_histogram::SizeHistogram;

@@ -4,8 +4,8 @@ use super::{Evaluated, flat, has_rows, logits, margin_variants, one_of_each, spa
 use candle_core::{DType, Device, Tensor};
 use mbls_core::Error;
 use mbls_core::loss::{
-    AlphaSchedule, Anchor, AugmentedPenalty, ClassReduction, LogitBatch, LogitPenalty, LossSpec, MarginLoss,
-    NeighbourNorm, PenaltyShape,
+    AlphaSchedule, Anchor, AugmentedPenalty, ClassReduction, LogitBatch, LogitPenalty, LossSpec, MarginChoice,
+    MarginLoss, MarginRule, NeighbourNorm, PenaltyShape,
 };
 
 const CPU: Device = Device::Cpu;
@@ -204,6 +204,77 @@ fn settings_out_of_range_are_errors() {
     assert!(matches!(LossSpec::LabelSmoothing { alpha: 1.1 }.build(), Err(Error::Setting { name: "alpha", .. })));
 }
 
+/// A margin that a rule chooses is read from a word or a table, and written as the table of its rule.
+#[test]
+fn margins_of_rules_are_read_and_written() {
+    let read = |margin: &str| {
+        serde_json::from_str::<LossSpec>(&format!(r#"{{"kind":"margin","margin":{margin},"alpha":0.1}}"#))
+    };
+    for (written, rule, table, words) in [
+        (
+            r#""auto""#,
+            MarginRule::Confidence { samples: None },
+            r#"{"rule":"confidence"}"#,
+            "m = auto (confidence 1 \u{2212} 1/n of n training samples), α = 0.1",
+        ),
+        (
+            r#"{"samples":50,"rule":"confidence"}"#,
+            MarginRule::Confidence { samples: Some(50) },
+            r#"{"rule":"confidence","samples":50}"#,
+            "m = auto (confidence 1 \u{2212} 1/50), α = 0.1",
+        ),
+        (
+            r#"{"rule":"largest-distance","quantile":0.5,"epochs":3}"#,
+            MarginRule::LargestDistance { quantile: 0.5, epochs: 3 },
+            r#"{"rule":"largest-distance","quantile":0.5,"epochs":3}"#,
+            "m = auto (quantile 0.5 of the largest distances after 3 epochs), α = 0.1",
+        ),
+        (
+            r#"{"rule":"median-distance","factor":1.5,"epochs":1}"#,
+            MarginRule::MedianDistance { factor: 1.5, epochs: 1 },
+            r#"{"rule":"median-distance","factor":1.5,"epochs":1}"#,
+            "m = auto (1.5 × median distance after 1 epoch), α = 0.1",
+        ),
+    ] {
+        let spec = read(written).expect("a margin");
+        assert_eq!(spec, LossSpec::margin(rule, 0.1));
+        let json = serde_json::to_string(&spec).expect("a specification can be written");
+        assert_eq!(json, format!(r#"{{"kind":"margin","margin":{table},"alpha":0.1}}"#));
+        assert_eq!(serde_json::from_str::<LossSpec>(&json).expect("and read"), spec);
+        assert_eq!(spec.to_string(), words);
+    }
+    for (written, part) in [
+        (r#""automatic""#, "automatic"),
+        (r#"{"rule":"confident"}"#, "unknown variant `confident`"),
+        (r#"{"rule":"largest-distance","quantile":0.5}"#, "missing field `epochs`"),
+        (r#"{"rule":"median-distance","factor":2,"epochs":1,"quantile":0.5}"#, "unknown field `quantile`"),
+        ("true", "a number, \"auto\" or a table with a rule"),
+    ] {
+        let error = read(written).expect_err("no margin").to_string();
+        assert!(error.contains(part), "{written}: {error}");
+    }
+    for (rule, part) in [
+        (MarginRule::Confidence { samples: Some(1) }, "samples = 1: expected 2 or greater"),
+        (
+            MarginRule::Confidence { samples: None },
+            "expected a rule of distances, or the number of classes and samples",
+        ),
+        (MarginRule::LargestDistance { quantile: 1.5, epochs: 1 }, "quantile = 1.5: expected a number from 0 to 1"),
+        (MarginRule::LargestDistance { quantile: 0.5, epochs: 0 }, "epochs = 0: expected 1 or greater"),
+        (MarginRule::MedianDistance { factor: 0.0, epochs: 1 }, "factor = 0: expected a finite number greater than 0"),
+    ] {
+        let error = LossSpec::margin(rule, 0.1).build().err().expect("no loss").to_string();
+        assert!(error.contains(part), "{rule:?}: {error}");
+    }
+    // What follows from the data is a number then; what needs distances is not.
+    let of_data = LossSpec::margin(MarginRule::default(), 0.1).for_data(2, 1001);
+    assert_eq!(of_data, LossSpec::margin(1000f64.ln(), 0.1));
+    let distances = LossSpec::margin(MarginRule::MedianDistance { factor: 2.0, epochs: 1 }, 0.1);
+    assert_eq!(distances.for_data(2, 1001), distances);
+    assert_eq!(LossSpec::CrossEntropy.for_data(2, 1001), LossSpec::CrossEntropy);
+    assert_eq!((MarginRule::default().of_data(1, 9), MarginRule::default().of_data(2, 1)), (None, None));
+}
+
 #[test]
 fn specifications_are_read_as_written() {
     for spec in one_of_each().into_iter().chain(margin_variants()).chain(spatial()) {
@@ -220,7 +291,7 @@ fn specifications_are_read_as_written() {
         "shape": {"huber": {"delta": 2}}, "class_reduction": "sum", "schedule": {"step": {"mu": 1.5, "step_size": 10}},
         "max_alpha": 0.5}"#;
     let expected = LossSpec::Margin {
-        margin: 6.0,
+        margin: MarginChoice::Fixed(6.0),
         alpha: 0.1,
         anchor: Anchor::Target,
         detached_anchor: true,

@@ -3,7 +3,9 @@
 use super::{logits, one_of_each, spatial};
 use candle_core::{DType, Device, Tensor};
 use mbls_core::Error;
-use mbls_core::loss::{AlphaSchedule, AugmentedPenalty, ClassAdaptive, LogitBatch, Loss, MarginLoss};
+use mbls_core::loss::{
+    AlphaSchedule, AugmentedPenalty, AutoMargin, ClassAdaptive, LogitBatch, Loss, LossSpec, MarginLoss, MarginRule,
+};
 
 const CPU: Device = Device::Cpu;
 
@@ -42,6 +44,69 @@ fn a_state_of_another_schedule_is_an_error() -> mbls_core::Result<()> {
         assert_eq!(error, format!("{expected} {} numbers", wrong.len()));
         assert_eq!(loss.alpha(), 0.2);
     }
+    Ok(())
+}
+
+/// Cross-entropy until the margin is chosen, MbLS with that margin from then on, and the same after it was saved.
+#[test]
+fn a_rule_chooses_the_margin_at_the_end_of_its_epochs() -> mbls_core::Result<()> {
+    let rule = MarginRule::LargestDistance { quantile: 1.0, epochs: 2 };
+    let mut loss = LossSpec::margin(rule, 0.1).build()?;
+    let rows = batch(6, 4)?;
+    let total = |loss: &dyn Loss| -> mbls_core::Result<f64> { Ok(loss.forward(&rows)?.total.to_scalar()?) };
+    let cross_entropy = LossSpec::CrossEntropy.build()?;
+    let restored = |state: &[f64]| -> mbls_core::Result<Box<dyn Loss>> {
+        let mut loss = LossSpec::margin(rule, 0.1).build()?;
+        loss.restore(state)?;
+        Ok(loss)
+    };
+    for epoch in 0..2 {
+        assert_eq!((loss.margin(), total(loss.as_ref())?), (None, total(cross_entropy.as_ref())?));
+        // Distances of earlier epochs do not count.
+        if epoch == 0 {
+            let large = Tensor::new(&[[100.0, 0.0, 0.0, 0.0]], &CPU)?;
+            loss.observe(&LogitBatch::new(&large, &Tensor::zeros(1, DType::U32, &CPU)?, None)?)?;
+        } else {
+            loss.observe(&rows)?;
+        }
+        let before = loss.state();
+        assert_eq!(before, [-1.0]);
+        loss.end_epoch(epoch);
+        if epoch == 0 {
+            assert_eq!(restored(&loss.state())?.margin(), None);
+        }
+    }
+    let margin = loss.margin().expect("two epochs have passed");
+    let logits: Vec<Vec<f64>> = rows.logits()?.to_vec2()?;
+    let range =
+        |row: &Vec<f64>| row.iter().copied().fold(f64::MIN, f64::max) - row.iter().copied().fold(f64::MAX, f64::min);
+    let largest = logits.iter().map(range).fold(0.0, f64::max);
+    assert!((margin / largest - 1.0).abs() < 0.004 && margin <= largest, "{margin} of {largest}");
+    // A lower one acts.
+    let lower = restored(&[2.0])?;
+    assert_eq!(total(lower.as_ref())?, total(&MarginLoss::new(2.0, 0.1)?)?);
+    assert!(total(lower.as_ref())? > total(cross_entropy.as_ref())?);
+    // It stays.
+    loss.observe(&batch(2, 4)?)?;
+    loss.end_epoch(2);
+    assert_eq!((loss.margin(), loss.state()), (Some(margin), vec![margin]));
+    assert_eq!(restored(&loss.state())?.margin(), Some(margin));
+    for wrong in [&[][..], &[f64::NAN], &[-0.5], &[f64::INFINITY], &[1.0, 2.0]] {
+        assert!(matches!(loss.restore(wrong), Err(Error::State { .. })), "{wrong:?}");
+        assert_eq!(loss.margin(), Some(margin));
+    }
+    // Without validation data there is nothing to choose from.
+    let mut unseen = LossSpec::margin(rule, 0.1).build()?;
+    (0..3).for_each(|epoch| unseen.end_epoch(epoch));
+    assert_eq!(unseen.margin(), None);
+    // The state of a schedule of alpha follows the margin.
+    let scheduled = MarginLoss::new(0.0, 0.1)?.with_schedule(AlphaSchedule::Add { mu: 0.1 }, 0.5)?;
+    let mut scheduled = AutoMargin::new(rule, scheduled)?;
+    scheduled.end_epoch(0);
+    scheduled.observe(&rows)?;
+    scheduled.end_epoch(1);
+    assert_eq!(scheduled.state().len(), 2);
+    assert!((scheduled.state()[1] - 0.3).abs() < 1e-12);
     Ok(())
 }
 

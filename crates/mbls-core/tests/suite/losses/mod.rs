@@ -18,7 +18,9 @@ mod spatial;
 
 use candle_core::{Device, Tensor};
 use evaluated::{Evaluated, flat};
-use mbls_core::loss::{AlphaSchedule, Anchor, AugmentedPenalty, ClassReduction, LossSpec, NeighbourNorm, PenaltyShape};
+use mbls_core::loss::{
+    AlphaSchedule, Anchor, AugmentedPenalty, ClassReduction, LossSpec, MarginChoice, NeighbourNorm, PenaltyShape,
+};
 
 /// One loss of each kind that takes rows alone, with settings at which no term vanishes.
 fn one_of_each() -> Vec<LossSpec> {
@@ -47,7 +49,7 @@ fn one_of_each() -> Vec<LossSpec> {
 /// The logit penalty with other settings than those of MbLS.
 fn margin_variants() -> Vec<LossSpec> {
     let with = |anchor, shape, class_reduction| LossSpec::Margin {
-        margin: 1.5,
+        margin: MarginChoice::Fixed(1.5),
         alpha: 0.2,
         anchor,
         detached_anchor: false,

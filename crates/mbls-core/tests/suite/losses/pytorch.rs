@@ -3,7 +3,7 @@
 use super::evaluated::{Evaluated, flat};
 use candle_core::{DType, Device, Tensor, Var};
 use mbls_core::loss::{
-    AugmentedPenalty, ClassAdaptive, LogitBatch, LogitPenalty, Loss, LossSpec, MarginLoss, Reduction,
+    AugmentedPenalty, ClassAdaptive, LogitBatch, LogitPenalty, Loss, LossSpec, MarginChoice, MarginLoss, Reduction,
 };
 use mbls_testkit::golden;
 use serde::Deserialize;
@@ -70,7 +70,10 @@ fn fixture() -> Fixture {
 impl Case {
     fn loss(&self) -> mbls_core::Result<Box<dyn Loss>> {
         match (&self.penalty, &self.spec) {
-            (Some(Penalty { margins, weights }), LossSpec::Margin { margin, alpha, .. }) => {
+            (
+                Some(Penalty { margins, weights }),
+                LossSpec::Margin { margin: MarginChoice::Fixed(margin), alpha, .. },
+            ) => {
                 let penalty = LogitPenalty::new(*margin)?.with_class_margins(margins.clone())?;
                 Ok(Box::new(MarginLoss::with_penalty(penalty.with_class_weights(weights.clone())?, *alpha)?))
             }

@@ -1,6 +1,6 @@
 //! The losses' formulas, row by row and class by class in f64.
 
-use mbls_core::loss::{Anchor, AugmentedPenalty, ClassReduction, LossSpec, PenaltyShape};
+use mbls_core::loss::{Anchor, AugmentedPenalty, ClassReduction, LossSpec, MarginChoice, PenaltyShape};
 
 /// Logits and label of a row that counts.
 pub(crate) type Row = (Vec<f64>, usize);
@@ -74,7 +74,7 @@ pub(crate) fn row_terms(spec: &LossSpec, logits: &[f64], label: usize) -> Vec<(f
             let scaled: Vec<f64> = logits.iter().map(|l| l / norm / tau).collect();
             vec![(1.0, -self::log_probs(&scaled)[label])]
         }
-        LossSpec::Margin { margin, alpha, anchor, shape, class_reduction, .. } => {
+        LossSpec::Margin { margin: MarginChoice::Fixed(margin), alpha, anchor, shape, class_reduction, .. } => {
             let cost = |k: usize| {
                 let anchor = if anchor == Anchor::Max { maximum(logits) } else { logits[label] };
                 let excess = (anchor - logits[k] - margin).max(0.0);

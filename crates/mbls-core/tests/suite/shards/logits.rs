@@ -1,6 +1,8 @@
 use super::classification::{rows, rows_in_batches};
 use super::{check, refused};
-use mbls_core::metric::{LogitDistanceTail, LogitRows, LogitStatistics, Metric, ProbabilityStatistics, UnlabelledRows};
+use mbls_core::metric::{
+    LogitDistanceTail, LogitDistances, LogitRows, LogitStatistics, Metric, ProbabilityStatistics, UnlabelledRows,
+};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -9,6 +11,9 @@ proptest! {
     fn shards((rows, batches) in rows_in_batches(), margin in 0u8..6, share in 1u8..=10) {
         let margin = f64::from(margin);
         check(LogitStatistics::new(margin).unwrap(), &batches, |m, b| {
+            m.update(LogitRows::new(&rows.select_logits(b), rows.classes).unwrap()).unwrap();
+        });
+        check(LogitDistances::new((share > 5).then_some(margin)).unwrap(), &batches, |m, b| {
             m.update(LogitRows::new(&rows.select_logits(b), rows.classes).unwrap()).unwrap();
         });
         check(LogitDistanceTail::new(f64::from(share) / 10.0).unwrap(), &batches, |m, b| {
@@ -45,6 +50,25 @@ proptest! {
             prop_assert!((found - expected).abs() < 1e-12, "{} instead of {}", found, expected);
         }
         prop_assert!(report.top_two_gap <= report.max_distance && report.mean_distance <= report.max_distance + 1e-12);
+
+        let mut distances = LogitDistances::new(Some(margin)).unwrap();
+        distances.update(input).unwrap();
+        let found = distances.value().unwrap();
+        let mut all_distances: Vec<f64> =
+            all.iter().flat_map(|row| row[1..].iter().map(|logit| row[0] - logit)).collect();
+        all_distances.sort_by(f64::total_cmp);
+        let near = |found: f64, sorted: &[f64], share: f64| {
+            let expected = sorted[((share * sorted.len() as f64).ceil() as usize).max(1) - 1];
+            (found - expected).abs() <= (0.004 * expected).max(1.0 / 1024.0)
+        };
+        prop_assert_eq!((found.n, found.largest), (all_distances.len() as u64, all_distances[all_distances.len() - 1]));
+        prop_assert!((found.share_beyond_margin.unwrap() - share_beyond).abs() < 1e-12);
+        for (quantile, share) in [(found.median, 0.5), (found.quantile_90, 0.9), (found.quantile_99, 0.99)] {
+            prop_assert!(near(quantile, &all_distances, share), "{} at {}", quantile, share);
+        }
+        let mut of_rows: Vec<f64> = all.iter().map(|row| row[0] - row[row.len() - 1]).collect();
+        of_rows.sort_by(f64::total_cmp);
+        prop_assert!(near(distances.quantile_of_rows(0.3).unwrap(), &of_rows, 0.3));
 
         let mut tail = LogitDistanceTail::new(f64::from(share) / 10.0).unwrap();
         tail.update(input).unwrap();
@@ -107,6 +131,16 @@ fn wrong_input_is_refused() {
         let message = LogitDistanceTail::new(share).unwrap_err().to_string();
         assert_eq!(message, format!("share = {share}: expected above 0 and at most 1"));
     }
+    assert!(LogitDistances::new(Some(-1.0)).is_err() && LogitDistances::new(Some(f64::NAN)).is_err());
+    let mut distances = LogitDistances::new(None).unwrap();
+    distances.update(LogitRows::new(&[0.0, 1.0], 2).unwrap()).unwrap();
+    let before = distances.clone();
+    assert!(distances.update(LogitRows::new(&[0.0; 3], 3).unwrap()).is_err());
+    let message = distances.update(LogitRows::new(&[0.0, 1.0, -1e308f64, 1e308], 2).unwrap()).unwrap_err().to_string();
+    assert!(message.contains("distance of two logits"), "{message}");
+    let message = distances.merge(LogitDistances::new(Some(2.0)).unwrap()).unwrap_err().to_string();
+    assert_eq!(message, "cannot merge metrics of different settings: margin is none and 2.0");
+    assert_eq!(distances, before);
     let mut statistics = LogitStatistics::new(1.0).unwrap();
     statistics.update(LogitRows::new(&[0.0; 4], 2).unwrap()).unwrap();
     let before = statistics.clone();
@@ -136,6 +170,25 @@ fn states_that_contradict_themselves_are_refused() {
     assert!(with("norm", json!("-1")).contains("distances of sums"));
     assert!(with("gap", json!((4i128 << 60).to_string())).contains("distances of sums"));
     assert!(with("margin", json!(-1.0)).contains("margin = -1"));
+
+    let mut metric = LogitDistances::new(Some(1.5)).unwrap();
+    metric.update(LogitRows::new(&[3.0, 2.0, 0.0, f32::NEG_INFINITY], 4).unwrap()).unwrap();
+    let state = serde_json::to_value(&metric).unwrap()["state"].clone();
+    let with = |key: &str, value: serde_json::Value| {
+        let mut state = state.clone();
+        state[key] = value;
+        refused::<LogitDistances>("logit-distances", state)
+    };
+    assert!(with("beyond", json!(3)).contains("3 of 2 distances beyond the margin"));
+    assert!(with("largest", json!(9.0)).contains("a largest distance of 9"));
+    assert!(with("classes", json!(2)).contains("2 distances in 1 rows of 2 classes"));
+    assert!(with("of_rows", json!([])).contains("2 distances in 0 rows"));
+    assert!(with("all", json!([])).contains("sums of no distances"));
+    assert!(with("margin", json!(null)).contains("1 of 2 distances beyond the margin"));
+    assert!(with("margin", json!(-1.0)).contains("margin = -1"));
+    for wrong in [json!([[5, 1], [4, 1]]), json!([[4, 0]]), json!([[60000, 1]]), json!([[4, 1], [5, u64::MAX]])] {
+        assert!(!with("all", wrong.clone()).is_empty(), "{wrong}");
+    }
 
     let tail =
         |distances| refused::<LogitDistanceTail>("logit-distance-tail", json!({"share": 0.5, "distances": distances}));

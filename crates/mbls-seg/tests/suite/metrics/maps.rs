@@ -1,12 +1,12 @@
 use super::{VOID, sets};
 use image::{DynamicImage, GenericImageView};
 use mbls_core::metric::{Predictions, SegmentationBatch};
-use mbls_seg::metric::{PictureMaps, Pictures};
+use mbls_seg::metric::{PictureMaps, Pictures, class_colour};
 use proptest::prelude::*;
 
 fn decoded(png: &[u8]) -> DynamicImage {
     let image = image::load_from_memory_with_format(png, image::ImageFormat::Png).unwrap();
-    assert_eq!(image.color(), image::ColorType::La8);
+    assert!(matches!(image.color(), image::ColorType::La8 | image::ColorType::Rgba8), "{:?}", image.color());
     image
 }
 
@@ -27,6 +27,7 @@ proptest! {
             maps.write(folder.path(), &name).unwrap();
             let read = |what: &str| decoded(&std::fs::read(folder.path().join(format!("{name}.{what}.png"))).unwrap());
             let (confidence, errors) = (read("confidence"), read("errors"));
+            let [mask, prediction] = ["mask", "prediction"].map(|map| read(map).to_rgba8());
             prop_assert_eq!(confidence.dimensions(), (set.width as u32, set.height as u32));
             let (confidence, errors) = (confidence.to_luma_alpha8(), errors.to_luma_alpha8());
             for (pixel, &label) in labels.iter().enumerate() {
@@ -35,16 +36,22 @@ proptest! {
                 if label == VOID {
                     prop_assert_eq!(found, [[0, 0], [0, 0]]);
                     prop_assert_eq!((maps.confidences()[pixel], maps.errors()[pixel]), (None, None));
+                    prop_assert_eq!((maps.labels()[pixel], maps.predictions()[pixel]), (None, None));
+                    prop_assert_eq!([mask.get_pixel(x, y).0, prediction.get_pixel(x, y).0], [[0; 4]; 2]);
                     continue;
                 }
                 let scores: Vec<f32> = logits.iter().skip(pixel).step_by(set.area()).copied().collect();
+                let colour = |class| { let [red, green, blue] = class_colour(class); [red, green, blue, 255] };
                 let label = [label];
                 let one = Predictions::from_logits(&scores, set.classes, &label).unwrap();
                 let grey = (255.0 * one.confidence(0) as f32).round() as u8;
+                let classes = [label[0], one.predicted(0)];
+                prop_assert_eq!([mask.get_pixel(x, y).0, prediction.get_pixel(x, y).0], classes.map(colour));
+                prop_assert_eq!((maps.labels()[pixel], maps.predictions()[pixel]), (Some(classes[0]), Some(classes[1])));
                 prop_assert_eq!(found, [[grey, 255], [if one.correct(0) { 0 } else { 255 }, 255]]);
             }
         }
-        prop_assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2 * set.pictures.len());
+        prop_assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4 * set.pictures.len());
     }
 }
 
@@ -65,5 +72,5 @@ fn wrong_pictures_and_folders_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let maps = PictureMaps::new(&[0.0, 1.0], [2, 1, 1], &[0], &[VOID.into()]).unwrap();
     let message = maps.write(&folder.path().join("none"), "picture").unwrap_err().to_string();
-    assert!(message.contains("picture.confidence.png"), "{message}");
+    assert!(message.contains("picture.mask.png"), "{message}");
 }

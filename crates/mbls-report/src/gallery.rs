@@ -1,0 +1,104 @@
+//! Images beside one another, inside the page.
+
+use crate::escape;
+
+/// Images of a few samples. They are part of the page, as data URIs: it stays one file, and grows by four thirds of their bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gallery {
+    /// The heading.
+    pub title: String,
+    /// What is seen, and what is left out.
+    pub note: String,
+    /// One row for each sample or loss.
+    pub rows: Vec<GalleryRow>,
+}
+
+/// Images that belong together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GalleryRow {
+    /// What they are of.
+    pub title: String,
+    /// From left to right.
+    pub images: Vec<EmbeddedImage>,
+}
+
+/// An image file and what it shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EmbeddedImage {
+    /// What it shows.
+    pub caption: String,
+    /// The format of the file.
+    pub format: ImageFormat,
+    /// The file.
+    pub bytes: Vec<u8>,
+}
+
+/// The format of an image file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImageFormat {
+    /// PNG.
+    Png,
+    /// JPEG.
+    Jpeg,
+}
+
+impl Gallery {
+    pub(crate) fn html(&self, id: &str) -> String {
+        let mut html = format!(
+            "<h3 id=\"{id}\">{}</h3>\n<p>{}</p>\n<div role=\"group\" aria-labelledby=\"{id}\">\n",
+            escape::html(&self.title),
+            escape::html(&self.note)
+        );
+        for row in &self.rows {
+            html.push_str(&format!("<div class=\"images\">\n<h4>{}</h4>\n", escape::html(&row.title)));
+            for image in &row.images {
+                let (caption, title) = (escape::html(&image.caption), escape::html(&row.title));
+                html.push_str(&format!(
+                    "<figure><img alt=\"{caption} of {title}\" src=\"{}\"/><figcaption>{caption}</figcaption></figure>\n",
+                    image.data_uri()
+                ));
+            }
+            html.push_str("</div>\n");
+        }
+        html.push_str("</div>\n");
+        html
+    }
+}
+
+impl EmbeddedImage {
+    fn data_uri(&self) -> String {
+        let format = match self.format {
+            ImageFormat::Png => "png",
+            ImageFormat::Jpeg => "jpeg",
+        };
+        format!("data:image/{format};base64,{}", base64(&self.bytes))
+    }
+}
+
+/// RFC 4648, with padding.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let word = group.iter().enumerate().fold(0u32, |word, (at, &byte)| word | u32::from(byte) << (16 - 8 * at));
+        for digit in 0..4 {
+            let place = (word >> (18 - 6 * digit)) as usize & 63;
+            text.push(if digit <= group.len() { char::from(DIGITS[place]) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    /// The test vectors of RFC 4648, section 10, and bytes of all bits.
+    #[test]
+    fn base64() {
+        for (bytes, text) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")]
+        {
+            assert_eq!(super::base64(bytes.as_bytes()), text);
+        }
+        assert_eq!(super::base64(&[0xff, 0xfb, 0xf0]), "//vw");
+    }
+}
