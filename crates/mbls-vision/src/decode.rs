@@ -40,7 +40,7 @@ pub struct Oriented {
 ///
 /// As [`decode`].
 pub fn decode_oriented(path: &Path, max_bytes: u64, max_pixels: u64) -> Result<Oriented> {
-    read(path, max_bytes, |bytes| oriented(bytes, max_pixels))
+    decode_bytes(&read_bounded(path, max_bytes)?, path, max_pixels)
 }
 
 /// Returns the image in the content of a file as [`decode_oriented`] does; errors call the file `name`.
@@ -49,7 +49,7 @@ pub fn decode_oriented(path: &Path, max_bytes: u64, max_pixels: u64) -> Result<O
 ///
 /// As [`decode`], but for reading.
 pub fn decode_bytes(bytes: &[u8], name: impl AsRef<Path>, max_pixels: u64) -> Result<Oriented> {
-    parse(bytes, name.as_ref(), |bytes| oriented(bytes, max_pixels))
+    read(bytes, name.as_ref(), |bytes| oriented(bytes, max_pixels))
 }
 
 /// What the header of an image file says of its pixels.
@@ -69,20 +69,15 @@ pub struct ImageHeader {
 ///
 /// As [`decode`], but for damage among the pixels, which is not looked for.
 pub fn image_header(path: &Path, max_bytes: u64, max_pixels: u64) -> Result<ImageHeader> {
-    read(path, max_bytes, |bytes| {
+    read(&read_bounded(path, max_bytes)?, path, |bytes| {
         let Opened { decoder, width, height, .. } = open(bytes, max_pixels)?;
         let channels = usize::from(decoder.original_color_type().channel_count());
         Ok(ImageHeader { channels, height: height as usize, width: width as usize })
     })
 }
 
-/// Reads a file and what `content` makes of its bytes.
-fn read<T>(path: &Path, max_bytes: u64, content: impl FnOnce(&[u8]) -> Result<T, Fault>) -> Result<T> {
-    parse(&read_bounded(path, max_bytes)?, path, content)
-}
-
-/// Returns what `content` makes of the bytes of a file.
-fn parse<T>(bytes: &[u8], path: &Path, content: impl FnOnce(&[u8]) -> Result<T, Fault>) -> Result<T> {
+/// Reads the content of the file `path`.
+fn read<T>(bytes: &[u8], path: &Path, content: impl FnOnce(&[u8]) -> Result<T, Fault>) -> Result<T> {
     if bytes.is_empty() {
         return Err(Error::format(path, "size", "at least 1 byte", 0));
     }

@@ -135,7 +135,7 @@ impl Output {
     fn row(&mut self, cells: &[String]) -> Result<()> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(cells)?;
-        let row = writer.into_inner().map_err(|error| error.into_error())?;
+        let row = writer.into_inner().map_err(csv::IntoInnerError::into_error)?;
         self.stdout.write_all(&row).context("cannot write to standard output")
     }
 }

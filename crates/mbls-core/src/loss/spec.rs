@@ -162,12 +162,6 @@ impl LossSpec {
         }
     }
 
-    /// Whether the loss is a mean over rows, which class weights can weight; others have a term that is a statistic of the whole
-    /// batch.
-    pub fn is_mean_of_rows(&self) -> bool {
-        !matches!(self, Self::Mmce { .. } | Self::WeightedMmce { .. } | Self::Mdca { .. })
-    }
-
     /// This loss for a data set: a margin whose rule needs no more than the number of classes and of training samples is a number
     /// then. All other settings stay as they are.
     ///
@@ -190,6 +184,12 @@ impl LossSpec {
             *choice = MarginChoice::Fixed(margin);
         }
         spec
+    }
+
+    /// Whether the loss is a mean over rows, which class weights can weight; others have a term that is a statistic of the whole
+    /// batch.
+    pub fn is_mean_of_rows(&self) -> bool {
+        !matches!(self, Self::Mmce { .. } | Self::WeightedMmce { .. } | Self::Mdca { .. })
     }
 
     /// The loss.

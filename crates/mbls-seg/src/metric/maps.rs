@@ -169,7 +169,7 @@ impl PictureMaps {
     fn class_png(&self, classes: &[Option<u32>]) -> mbls_data::Result<Vec<u8>> {
         let colour = |class: &Option<u32>| {
             class.map_or([0; 4], |class| {
-                let [red, green, blue] = class_colour(class);
+                let [red, green, blue] = class_colour((class % 256) as u8);
                 [red, green, blue, 255]
             })
         };

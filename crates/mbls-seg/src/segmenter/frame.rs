@@ -19,8 +19,8 @@ impl Frame {
     pub(super) fn find(original: [usize; 2], mask: &[u8], width: usize) -> Option<Self> {
         let is_image = |row: &&[u8]| row.iter().any(|&class| class != VOID);
         let rows: Vec<&[u8]> = mask.chunks(width).collect();
-        let top = rows.iter().position(|row| is_image(row))?;
-        let bottom = rows.iter().rposition(|row| is_image(row))?;
+        let top = rows.iter().position(&is_image)?;
+        let bottom = rows.iter().rposition(&is_image)?;
         let columns = |column: &usize| rows[top..=bottom].iter().any(|row| row[*column] != VOID);
         let left = (0..width).find(columns)?;
         let right = (0..width).rev().find(columns)?;

@@ -55,5 +55,5 @@ mod settings;
 pub use calibrated::CalibratedSegmenter;
 pub use image_scores::ImageScores;
 pub use prepare::Prepared;
-pub use segmentation::{Segmentation, colour};
+pub use segmentation::Segmentation;
 pub use settings::SegmenterSettings;

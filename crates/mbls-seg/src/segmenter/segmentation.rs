@@ -1,5 +1,6 @@
 //! What is said of an image.
 
+use crate::metric::class_colour;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use mbls_core::calibration::OodVerdict;
@@ -23,20 +24,6 @@ pub struct Segmentation {
 
 /// How much of an overlay is the colour of the class.
 const OPACITY: f32 = 0.5;
-
-/// The colour of a class in overlays and masks: that of PASCAL VOC's colour map.
-///
-/// ```
-/// use mbls_seg::segmenter::colour;
-///
-/// assert_eq!([colour(0), colour(1), colour(15), colour(255)], [[0, 0, 0], [128, 0, 0], [192, 128, 128], [224, 224, 192]]);
-/// ```
-pub fn colour(value: u8) -> [u8; 3] {
-    // Bits 0, 3 and 6 of the value are the highest bits of red, 1, 4 and 7 those of green, 2 and 5 those of blue.
-    let channel =
-        |first: u32| (0..3).fold(0, |colour, bit| colour | (u32::from(value) >> (3 * bit + first) & 1) << (7 - bit));
-    [channel(0), channel(1), channel(2)].map(|colour| colour as u8)
-}
 
 impl Segmentation {
     /// Returns the mean confidence of all pixels.
@@ -75,7 +62,7 @@ impl Segmentation {
         let mut encoder = png::Encoder::new(&mut file, width, height);
         encoder.set_color(png::ColorType::Indexed);
         encoder.set_depth(png::BitDepth::Eight);
-        encoder.set_palette((0..=u8::MAX).flat_map(colour).collect::<Vec<u8>>());
+        encoder.set_palette((0..=u8::MAX).flat_map(class_colour).collect::<Vec<u8>>());
         let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels));
         written.map_err(|error| Error::Other(error.into()))?;
         Ok(file)
@@ -106,7 +93,7 @@ impl Segmentation {
             return Err(Error::value("shape of the image", expected, format!("{:?}", image.shape())));
         }
         let value = |pixel: usize, channel: usize| image.pixels[(channel % image.channels) * plane + pixel];
-        let colours: Vec<[u8; 3]> = values.iter().map(|&value| colour(value)).collect();
+        let colours: Vec<[u8; 3]> = values.iter().map(|&value| class_colour(value)).collect();
         let blend = |(pixel, &class): (usize, &u8)| {
             let colour = colours.get(usize::from(class)).copied().unwrap_or_default();
             std::array::from_fn::<u8, 3, _>(|channel| {

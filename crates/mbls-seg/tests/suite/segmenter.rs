@@ -104,7 +104,7 @@ fn maps_are_png_files_of_the_image() {
     let confidence = read(found.confidence_png().unwrap()).into_luma8();
     assert_eq!(confidence.get_pixel(7, 0).0[0], (255.0 * found.confidences[7]).round() as u8);
     let overlay = read(found.overlay_png(&image, values).unwrap()).into_rgb8();
-    let colour = mbls_seg::segmenter::colour(values[usize::from(found.classes[0])]);
+    let colour = mbls_seg::metric::class_colour(values[usize::from(found.classes[0])]);
     for (channel, above) in colour.iter().enumerate() {
         let below = image.pixels[channel * 660];
         let expected = (f32::from(below) + f32::from(*above)) / 2.0;

@@ -12,6 +12,7 @@ use std::path::Path;
 const CONFUSIONS: usize = 40;
 
 /// What a loss's networks made of the test samples.
+#[derive(Default)]
 struct Counted {
     classes: Vec<ClassCount>,
     /// `[label, predicted]`.
@@ -56,12 +57,6 @@ pub(crate) fn class_tables(suite: &Suite, cells: &[&Cell], out: &Path, names: &[
         counted.iter().map(|(loss, counted)| by_class(loss, counted, names, page_only)).collect();
     tables.extend(confusions(&counted, names));
     Ok(tables)
-}
-
-impl Default for Counted {
-    fn default() -> Self {
-        Self { classes: Vec::new(), confusion: Vec::new() }
-    }
 }
 
 impl Counted {

@@ -8,8 +8,8 @@ use anyhow::Result;
 use mbls_core::calibration::CalibrationRecord;
 
 /// Saves and measures the predictions of a trained network; returns too what calibrates it and what the test part says of its
-/// confidences. Calibrators are fitted to the predictions of the validation part. The
-/// distances between logits are compared with the margin of the loss, where it has one.
+/// confidences. Calibrators are fitted to the predictions of the validation part. The distances between logits are compared with
+/// the margin of the loss, where it has one.
 ///
 /// # Errors
 ///
@@ -28,8 +28,10 @@ pub(crate) fn evaluate(
     record.assess(&saved.test.logits, &saved.test.labels)?;
     let measured = |split: &LabelledLogits| -> Result<_> {
         let temperature = record.temperature();
-        let scaled = Scaled::of(&split.scaled(temperature)?, temperature, bins, split.distances(margin)?)?;
-        Ok(measure::finished(&MEASURES, &scaled))
+        Ok(measure::finished(
+            &MEASURES,
+            &Scaled::of(&split.scaled(temperature)?, temperature, bins, split.distances(margin)?)?,
+        ))
     };
     let (test, validation) = (measured(&saved.test)?, measured(&saved.validation)?);
     let headline = measure::headline(&MEASURES, &test);

@@ -9,7 +9,7 @@ use std::process::Command;
 fn suite(folder: &Path, epochs: usize) -> (PathBuf, PathBuf) {
     let row = |i: usize| {
         let (label, words) =
-            if i % 2 == 0 { ("good", ["fine", "warm", "kind"]) } else { ("bad", ["poor", "cold", "rude"]) };
+            if i.is_multiple_of(2) { ("good", ["fine", "warm", "kind"]) } else { ("bad", ["poor", "cold", "rude"]) };
         format!("{label},\"{} {} number {i}\"\n", words[i % 3], words[(i / 3) % 3])
     };
     let (data, suite) = (folder.join("reviews.csv"), folder.join("margins.toml"));

@@ -321,7 +321,7 @@ fn a_trained_network_answers_for_images() {
     let said = fail(predicting(&cell, &[image, broken, image, "--abstain-below", "0.999"]));
     assert_eq!(said.matches("000.ppm: ").count(), 2, "{said}");
     for part in [
-        "withheld, the confidence",
+        "0 of 2 answers withheld",
         "test images with a confidence of",
         "broken.png: content: expected a picture",
         "of 14 test samples",

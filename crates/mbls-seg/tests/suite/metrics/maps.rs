@@ -41,7 +41,7 @@ proptest! {
                     continue;
                 }
                 let scores: Vec<f32> = logits.iter().skip(pixel).step_by(set.area()).copied().collect();
-                let colour = |class| { let [red, green, blue] = class_colour(class); [red, green, blue, 255] };
+                let colour = |class| { let [red, green, blue] = class_colour(class as u8); [red, green, blue, 255] };
                 let label = [label];
                 let one = Predictions::from_logits(&scores, set.classes, &label).unwrap();
                 let grey = (255.0 * one.confidence(0) as f32).round() as u8;
