@@ -90,7 +90,7 @@ fn killed_ends_with_the_same_bytes(command: impl Fn(&Path) -> std::process::Comm
     assert_eq!(results(&undisturbed), results(&killed));
     assert!(tensors(&undisturbed) == tensors(&killed), "checkpoints or predictions differ");
     // Last and best checkpoint and the predictions of three cells.
-    assert_eq!(tensors(&killed).len(), 9);
+    assert_eq!(tensors(&killed).len(), 12);
 }
 
 #[test]
