@@ -89,7 +89,7 @@ fn killed_ends_with_the_same_bytes(command: impl Fn(&Path) -> std::process::Comm
 
     assert_eq!(results(&undisturbed), results(&killed));
     assert!(tensors(&undisturbed) == tensors(&killed), "checkpoints or predictions differ");
-    // Last and best checkpoint and the predictions of three cells.
+    // Last and best checkpoint, predictions and network of three cells.
     assert_eq!(tensors(&killed).len(), 12);
 }
 

@@ -13,7 +13,7 @@ fn one_two_and_four_threads_leave_the_same_bits() {
         run(command);
         (results(&out), tensors(&out), std::fs::read(out.join("report.html")).expect("a report"))
     });
-    // Two suites of seven losses, three files each.
+    // Two suites of seven losses, four files each.
     assert_eq!(outcomes[0].1.len(), 56);
     for other in &outcomes[1..] {
         assert_eq!(outcomes[0].0, other.0);
