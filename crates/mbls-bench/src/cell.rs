@@ -25,9 +25,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The folder of a cell that holds its trained network, to be used.
-pub(crate) const CLASSIFIER: &str = "classifier";
-
 /// A cell that is to be run.
 pub(crate) struct CellPlan<'a> {
     /// Its suite.

@@ -1,9 +1,11 @@
 //! Where the network of a run is.
 
-use crate::cell::CLASSIFIER;
 use anyhow::{Result, bail};
 use mbls_nn::saved_model::SETTINGS_FILE;
 use std::path::{Path, PathBuf};
+
+/// The folder of a run that holds its trained network, to be used.
+pub(crate) const CLASSIFIER: &str = "classifier";
 
 /// Runs that are named where none is found.
 const SHOWN: usize = 10;

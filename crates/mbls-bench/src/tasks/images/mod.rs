@@ -6,12 +6,13 @@ mod shift_tables;
 mod source;
 mod splits;
 
-use crate::cell::{self, CLASSIFIER, CellPlan, Place};
+use crate::cell::{self, CellPlan, Place};
 use crate::console::Console;
 use crate::data::{ClassCounts, Facts, Sizes};
 use crate::measure::{Measures, Resampled};
 use crate::options::Selection;
 use crate::results::Cell;
+use crate::run_folder::CLASSIFIER;
 use crate::spec::{LossEntry, Scale, SplitRule, Suite};
 use crate::tasks::labelled::{self, MEASURES, SavedPredictions, evaluate, predict};
 use crate::workload::{TaskFamily, Workload};

@@ -15,12 +15,13 @@ mod task;
 
 pub(super) use measures::MEASURES;
 
-use crate::cell::{CLASSIFIER, CellPlan, Measured, Place};
+use crate::cell::{CellPlan, Measured, Place};
 use crate::console::Console;
 use crate::data::{ClassCounts, Facts, Sizes};
 use crate::measure::{self, Measures, Resampled};
 use crate::options::Selection;
 use crate::results::{Cell, write_json};
+use crate::run_folder::CLASSIFIER;
 use crate::spec::{LossEntry, Scale, SplitRule, Suite};
 use crate::workload::{TaskFamily, Workload};
 use anyhow::{Context, Result};

@@ -2,13 +2,14 @@
 
 mod source;
 
-use crate::cell::{CLASSIFIER, CellPlan, Place};
+use crate::cell::{CellPlan, Place};
 use crate::console::Console;
 use crate::data::{ClassCounts, Sizes};
 use crate::learning::Learning;
 use crate::measure::{Measures, Resampled};
 use crate::options::Selection;
 use crate::results::Cell;
+use crate::run_folder::CLASSIFIER;
 use crate::spec::{LossEntry, Scale, SplitRule, Suite};
 use crate::tasks::labelled::{self, ClassificationTask, MEASURES, SavedPredictions, evaluate, predict};
 use crate::workload::{TaskFamily, Workload};
