@@ -30,7 +30,7 @@ pub struct SegmenterSettings {
     /// The number of images that are computed at once, as when it was measured: with others sums may be rounded otherwise.
     pub batch: usize,
     /// The names of the classes, what calibrates the network, and what test pixels say of its confidences. Its thresholds of
-    /// out-of-distribution detection are of [`ImageScores`].
+    /// out-of-distribution detection are of [`ImageScores`](super::ImageScores).
     pub record: CalibrationRecord,
     /// Where the network comes from, by name: what trained it, on what, with which loss.
     #[serde(default)]
