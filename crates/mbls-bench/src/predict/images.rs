@@ -19,11 +19,19 @@ pub(super) fn run(classifier: &CalibratedClassifier, options: &PredictOptions, o
     let mut judge = Judge::new(options, &settings.record, "images")?;
     let inputs = inputs::images(&options.inputs)?;
     output.expect(inputs.len());
-    for inputs in inputs.chunks(settings.batch) {
-        let read = |input: &ImageInput| classifier.prepare(&input.read()?, u8::MAX);
-        let prepared: Vec<mbls_vision::Result<Prepared>> = inputs.par_iter().map(read).collect();
+    let prepare = |inputs: &[ImageInput]| -> Vec<mbls_vision::Result<Prepared>> {
+        inputs.par_iter().map(|input| classifier.prepare(&input.read()?, u8::MAX)).collect()
+    };
+    let mut batches = inputs.chunks(settings.batch).peekable();
+    let mut next = batches.peek().map(|first| prepare(first)).unwrap_or_default();
+    while let Some(inputs) = batches.next() {
+        let prepared = next;
         let images: Vec<Prepared> = prepared.iter().flatten().cloned().collect();
-        let mut answers = classifier.classify_all(&images, options.role())?.into_iter();
+        // The files of the next batch are read while the network computes.
+        let following = batches.peek().copied().unwrap_or_default();
+        let (answers, read) = rayon::join(|| classifier.classify_all(&images, options.role()), || prepare(following));
+        next = read;
+        let mut answers = answers?.into_iter();
         for (input, prepared) in inputs.iter().zip(prepared) {
             match prepared {
                 Err(error) => output.fail(&input.name(), &error)?,
