@@ -2,11 +2,13 @@ use crate::calibration::{Calibrator, CalibratorSpec, FittedCalibrator, Multiclas
 use crate::metric::{Metric, NegativeLogLikelihood};
 use crate::{Error, Result, number};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Calibrators compared by cross-validation, and the best of them.
 ///
-/// Row `i` belongs to fold `i mod 5`; each candidate is fitted to four folds and measured on the fifth, so that one with many
-/// parameters gains nothing by learning the rows by heart.
+/// The rows of each class go to the five folds in turn, so that every fold has its share of every class, whatever their order.
+/// Each candidate is fitted to four folds and measured on the fifth, so that one with many parameters gains nothing by learning
+/// the rows by heart.
 ///
 /// ```
 /// use mbls_core::calibration::{CalibratorChoice, CalibratorSpec, Scores};
@@ -128,13 +130,26 @@ impl CalibratorChoice {
 /// The mean over all rows, each predicted by the calibrator that was fitted without its fold.
 fn nll(spec: CalibratorSpec, scores: &Scores, labels: &[u32], folds: usize) -> Result<f64> {
     let mut metric = NegativeLogLikelihood::new();
+    let fold_of = folds_of(labels, folds);
     for fold in 0..folds {
-        let (held_out, others): (Vec<_>, Vec<_>) = (0..labels.len()).partition(|row| row % folds == fold);
+        let (held_out, others): (Vec<_>, Vec<_>) = (0..labels.len()).partition(|&row| fold_of[row] == fold);
         let of = |rows: &[usize]| rows.iter().map(|&row| labels[row]).collect::<Vec<_>>();
         let calibrator = spec.fit(&scores.select(&others), &of(&others))?;
         metric.update(&calibrator.predictions(&scores.select(&held_out), &of(&held_out))?)?;
     }
     metric.value().ok_or(Error::NoRows { what: "cross-validation" })
+}
+
+/// The fold of each row: those of a class in turn.
+fn folds_of(labels: &[u32], folds: usize) -> Vec<usize> {
+    let mut next = BTreeMap::<u32, usize>::new();
+    let turn = |label: &u32| {
+        let next = next.entry(*label).or_default();
+        let fold = *next;
+        *next = (fold + 1) % folds;
+        fold
+    };
+    labels.iter().map(turn).collect()
 }
 
 impl TryFrom<Vec<Candidate>> for CalibratorChoice {
