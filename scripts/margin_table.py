@@ -82,7 +82,8 @@ def paired(path):
     try:
         import numpy as np
         from safetensors.numpy import load_file
-    except ImportError:
+    except ImportError as error:
+        print(f"{path}: not compared with {BESIDE}: {error}", file=sys.stderr)
         return ""
     with open(path, encoding="utf-8") as file:
         cells = json.load(file)["cells"]

@@ -6,4 +6,5 @@ pub mod embedding;
 pub mod model;
 pub mod text;
 
+pub use classifier::CalibratedClassifier;
 pub use mbls_data::{Error, Result};

@@ -36,9 +36,9 @@ impl Judge {
         })
     }
 
-    /// Returns the threshold at which the confidence of a pixel is too low.
-    pub(super) fn threshold(&self) -> Option<f32> {
-        self.abstention.map(|abstention| abstention.threshold as f32)
+    /// Returns which pixels are withheld, where any are to be.
+    pub(super) fn abstention(&self) -> Option<Abstention> {
+        self.abstention
     }
 
     /// Says what an answer is worth.

@@ -5,7 +5,7 @@ use super::inputs::{self, ImageInput};
 use super::options::PredictOptions;
 use super::output::{Output, Shown};
 use anyhow::{Context, Result, bail};
-use mbls_core::calibration::CalibrationRecord;
+use mbls_core::calibration::{Abstention, CalibrationRecord};
 use mbls_seg::CalibratedSegmenter;
 use mbls_seg::segmenter::{Prepared, Segmentation};
 use mbls_vision::Image;
@@ -44,7 +44,7 @@ pub(super) fn run(segmenter: &CalibratedSegmenter, options: &PredictOptions, out
                     let mut shown = shown(&judge, &found, &settings.record);
                     if let Some(folder) = &options.out {
                         let files =
-                            write(&found, &image, &folder.join(input.stem()), &settings.values, judge.threshold())?;
+                            write(&found, &image, &folder.join(input.stem()), &settings.values, judge.abstention())?;
                         shown.lines.push(format!("written to {}", files.join(", ")));
                         shown.json.insert("files".to_owned(), json!(files));
                         shown.cells.push(("mask".to_owned(), files.first().cloned().unwrap_or_default()));
@@ -54,9 +54,8 @@ pub(super) fn run(segmenter: &CalibratedSegmenter, options: &PredictOptions, out
             }
         }
     }
-    if let Some(threshold) = options.abstain_below {
-        let test = settings.record.assessment(options.role()).abstain_below(threshold)?;
-        output.note(test.to_string().replace("samples", "pixels"));
+    if let Some(abstention) = judge.abstention() {
+        output.note(abstention.to_string().replace("samples", "pixels"));
     }
     Ok(())
 }
@@ -78,9 +77,9 @@ fn shown(judge: &Judge, found: &Segmentation, record: &CalibrationRecord) -> Sho
     let all = (height * width) as f64;
     let mut shares: Vec<(&String, f64)> =
         record.classes().iter().zip(&counts).map(|(name, &count)| (name, count as f64 / all)).collect();
-    let threshold = judge.threshold();
-    let withheld =
-        threshold.map(|threshold| found.confidences.iter().filter(|&&p| p <= threshold).count() as f64 / all);
+    let withheld = judge.abstention().map(|abstention| {
+        found.confidences.iter().filter(|&&p| abstention.withholds(f64::from(p))).count() as f64 / all
+    });
     let verdict = judge.verdict(&found.ood);
     let mean = found.mean_confidence();
     let mut cells = vec![
@@ -119,13 +118,13 @@ fn write(
     image: &Image,
     stem: &Path,
     values: &[u8],
-    threshold: Option<f32>,
+    abstention: Option<Abstention>,
 ) -> Result<Vec<String>> {
     if let Some(folder) = stem.parent() {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
     let files = [
-        ("png", found.mask_png(values, threshold)?),
+        ("png", found.mask_png(values, |p| abstention.is_some_and(|abstention| abstention.withholds(f64::from(p))))?),
         ("confidence.png", found.confidence_png()?),
         ("overlay.png", found.overlay_png(image, values)?),
     ];

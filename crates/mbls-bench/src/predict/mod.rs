@@ -11,7 +11,7 @@ mod texts;
 pub use options::PredictOptions;
 
 use crate::run_folder;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use mbls_nlp::classifier as text;
 use mbls_nn::saved_model::{self, ModelSettings};
 use mbls_seg::segmenter::SegmenterSettings;
@@ -28,7 +28,7 @@ pub(crate) fn run(options: &PredictOptions) -> Result<()> {
     let folder = run_folder::classifier(&options.run)?;
     let kind = saved_model::kind(&folder).map_err(|error| anyhow::anyhow!(mbls_io::with_causes(&error)))?;
     let (device, _) = options.device.open()?;
-    let mut output = Output::new(options.format(), options.inputs.len());
+    let mut output = Output::new(options.format());
     match kind.as_str() {
         image::ClassifierSettings::KIND => {
             options.refuse("--text and --text-column", !options.texts.is_empty() || options.text_column.is_some())?;
@@ -48,5 +48,5 @@ pub(crate) fn run(options: &PredictOptions) -> Result<()> {
         }
         other => bail!("{}: kind: expected a classifier or a segmenter, found {other:?}", folder.display()),
     }
-    output.finish().with_context(|| format!("of the inputs for {}", folder.display()))
+    output.finish()
 }

@@ -30,10 +30,11 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Writes to standard output; draws a bar over `inputs` on standard error where that is a terminal and standard output is not.
-    pub(super) fn new(format: Format, inputs: usize) -> Self {
+    /// Writes to standard output; draws a bar over the inputs on standard error where that is a terminal and standard output is
+    /// not.
+    pub(super) fn new(format: Format) -> Self {
         let drawn = std::io::stderr().is_terminal() && !std::io::stdout().is_terminal();
-        let bar = if drawn { ProgressBar::new(inputs as u64) } else { ProgressBar::hidden() };
+        let bar = if drawn { ProgressBar::new(0) } else { ProgressBar::hidden() };
         // The template is a constant; without it the default one is good enough.
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {per_sec} {eta}") {
             bar.set_style(style);
@@ -42,9 +43,9 @@ impl Output {
         Self { format, stdout, columns: Vec::new(), bar, answered: 0, failed: 0, notes: Vec::new() }
     }
 
-    /// Sets the number of inputs that the bar counts.
+    /// Tells the bar of so many inputs more.
     pub(super) fn expect(&self, inputs: usize) {
-        self.bar.set_length(inputs as u64);
+        self.bar.inc_length(inputs as u64);
     }
 
     /// Writes what is said of an input, under the columns of the format's table.

@@ -44,6 +44,7 @@ pub(super) fn run(classifier: &CalibratedClassifier, options: &PredictOptions, o
 /// The texts of an input, with what answers call them.
 fn read(input: &str, options: &PredictOptions) -> Result<Vec<(String, String)>> {
     let path = Path::new(input);
+    let ending = record_ending(input);
     if input == STANDARD_INPUT {
         let mut bytes = Vec::new();
         std::io::stdin().take(MAX_BYTES + 1).read_to_end(&mut bytes).context("cannot read standard input")?;
@@ -52,9 +53,7 @@ fn read(input: &str, options: &PredictOptions) -> Result<Vec<(String, String)>> 
         return Ok(text.lines().enumerate().map(|(i, line)| (format!("line {}", i + 1), line.to_owned())).collect());
     }
     if path.is_file() {
-        let name = input.to_lowercase();
-        let stem = name.strip_suffix(".gz").unwrap_or(&name);
-        if ["csv", "tsv", "jsonl", "ndjson"].iter().any(|ending| stem.ends_with(&format!(".{ending}"))) {
+        if ending.is_some() {
             let mut config = LabelledFileConfig::default();
             if let Some(column) = &options.text_column {
                 config.text.clone_from(column);
@@ -74,11 +73,19 @@ fn read(input: &str, options: &PredictOptions) -> Result<Vec<(String, String)>> 
     if path.is_dir() {
         bail!("a folder: expected a file of texts");
     }
+    // A file that is misspelt is not a text, though there is a space in its name.
     ensure!(
-        input.contains(char::is_whitespace),
-        "no such file; one word that is a text itself is given as --text {input}"
+        input.contains(char::is_whitespace) && ending.is_none() && !input.to_lowercase().ends_with(".txt"),
+        "no such file; what is a text itself can be given as --text {input:?}"
     );
     Ok(vec![(quoted(input), input.to_owned())])
+}
+
+/// The ending of a file of records, packed or not.
+fn record_ending(input: &str) -> Option<&'static str> {
+    let name = input.to_lowercase();
+    let stem = name.strip_suffix(".gz").unwrap_or(&name);
+    [".csv", ".tsv", ".jsonl", ".ndjson"].into_iter().find(|ending| stem.ends_with(ending))
 }
 
 /// Says how the column is chosen where it is not found.
@@ -98,6 +105,7 @@ fn classify(
     inputs: &[(String, String)],
     output: &mut Output,
 ) -> Result<()> {
+    output.expect(inputs.len());
     for inputs in inputs.chunks(classifier.settings().batch) {
         let texts: Vec<&str> = inputs.iter().map(|(_, text)| text.as_str()).collect();
         for ((name, _), found) in inputs.iter().zip(classifier.classify_all(&texts, options.role())?) {

@@ -43,18 +43,20 @@ impl Segmentation {
     }
 
     /// Encodes the classes as a PNG file with a palette: the pixels are the classes' values in masks, `values` in the order of
-    /// the classes, in PASCAL VOC's colours. Pixels of a confidence up to `abstain_below` get the value 255, void.
+    /// the classes, in PASCAL VOC's colours. Pixels whose confidence is `withheld` get the value 255, void.
     ///
     /// # Errors
     ///
     /// [`Error::Value`](mbls_io::Error::Value) for a class without a value; [`Error::Other`] for an image that is too large for the format.
-    pub fn mask_png(&self, values: &[u8], abstain_below: Option<f32>) -> Result<Vec<u8>> {
-        let pixel = |(&class, &confidence): (&u8, &f32)| match abstain_below {
-            Some(threshold) if confidence <= threshold => Ok(u8::MAX),
-            _ => values
+    pub fn mask_png(&self, values: &[u8], withheld: impl Fn(f32) -> bool) -> Result<Vec<u8>> {
+        let pixel = |(&class, &confidence): (&u8, &f32)| {
+            if withheld(confidence) {
+                return Ok(u8::MAX);
+            }
+            values
                 .get(usize::from(class))
                 .copied()
-                .ok_or_else(|| Error::value("values of the classes", format!("one for class {class}"), values.len())),
+                .ok_or_else(|| Error::value("values of the classes", format!("one for class {class}"), values.len()))
         };
         let pixels = self.classes.iter().zip(&self.confidences).map(pixel).collect::<Result<Vec<_>>>()?;
         let (width, height) = self.sides()?;

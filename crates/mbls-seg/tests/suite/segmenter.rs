@@ -93,11 +93,11 @@ fn maps_are_png_files_of_the_image() {
     let found = segmenter.segment(&image).unwrap();
     let values = &segmenter.settings().values;
     let read = |png: Vec<u8>| image::load_from_memory(&png).unwrap();
-    let mask = mask_of(&found.mask_png(values, None).unwrap());
+    let mask = mask_of(&found.mask_png(values, |_| false).unwrap());
     let expected: Vec<u8> = found.classes.iter().map(|&class| values[usize::from(class)]).collect();
     assert_eq!((mask.height, mask.width, &mask.classes), (20, 33, &expected));
     let threshold = found.confidences[7];
-    let held = mask_of(&found.mask_png(values, Some(threshold)).unwrap());
+    let held = mask_of(&found.mask_png(values, |confidence| confidence <= threshold).unwrap());
     for ((held, value), confidence) in held.classes.iter().zip(&expected).zip(&found.confidences) {
         assert_eq!(*held, if *confidence <= threshold { 255 } else { *value });
     }
@@ -110,7 +110,7 @@ fn maps_are_png_files_of_the_image() {
         let expected = (f32::from(below) + f32::from(*above)) / 2.0;
         assert!((f32::from(overlay.get_pixel(0, 0).0[channel]) - expected).abs() <= 0.5);
     }
-    let error = found.mask_png(&[0], None).unwrap_err().to_string();
+    let error = found.mask_png(&[0], |_| false).unwrap_err().to_string();
     assert!(error.contains("values of the classes: expected one for class"), "{error}");
     assert!(found.overlay_png(&Image { height: 33, width: 20, ..image }, values).is_err());
 }

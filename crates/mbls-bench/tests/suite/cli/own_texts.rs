@@ -313,7 +313,8 @@ fn a_trained_network_answers_for_texts() {
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2);
     for (arguments, part) in [
         (vec![reviews], "--text-column names the column of the text"),
-        (vec!["nonsense"], "nonsense: no such file; one word that is a text itself is given as --text nonsense"),
+        (vec!["nonsense"], "nonsense: no such file; what is a text itself can be given as --text \"nonsense\""),
+        (vec!["my reviews.csv"], "my reviews.csv: no such file"),
         (vec![folder.path().to_str().expect("UTF-8")], "a folder: expected a file of texts"),
         (vec![], "INPUT: expected texts"),
     ] {

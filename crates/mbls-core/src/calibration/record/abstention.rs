@@ -16,6 +16,9 @@ pub struct Abstention {
     pub answered: u64,
     /// Number of answers that are wrong.
     pub wrong: u64,
+    /// The edge of the bins that test rows were counted in, which is the threshold to within the rounding of f32.
+    #[serde(skip)]
+    pub(super) edge: f64,
 }
 
 impl Abstention {
@@ -29,10 +32,9 @@ impl Abstention {
         (self.answered > 0).then(|| self.wrong as f64 / self.answered as f64)
     }
 
-    /// Whether an answer of that confidence is withheld.
+    /// Whether an answer of that confidence is withheld: as those of the test rows were counted, to the bit.
     pub fn withholds(&self, confidence: f64) -> bool {
-        // The edges of the bins that test rows were counted in are these numbers.
-        confidence <= f64::from(self.threshold as f32)
+        confidence <= self.edge
     }
 }
 

@@ -75,11 +75,13 @@ impl Assessment {
         if !(near && (0.0..THRESHOLDS as f64).contains(&thousandth)) {
             return Err(Error::Setting { name: "threshold", value: threshold.to_string(), expected });
         }
+        let place = thousandth as usize;
+        let edge = self.thousandths.lower_edge(place);
         let bins = self.thousandths.value().map(|reliability| reliability.bins).unwrap_or_default();
-        let answered = || bins.iter().skip(thousandth as usize);
+        let answered = || bins.iter().skip(place);
         let right: f64 = answered().filter_map(|bin| Some(bin.count as f64 * bin.accuracy?)).sum();
         let count = answered().map(|bin| bin.count).sum();
-        Ok(Abstention { threshold, n: self.n(), answered: count, wrong: count - right.round() as u64 })
+        Ok(Abstention { threshold, n: self.n(), answered: count, wrong: count - right.round() as u64, edge })
     }
 }
 

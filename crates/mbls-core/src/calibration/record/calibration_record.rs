@@ -1,10 +1,11 @@
+use super::candidates::folds_of;
 use super::{Assessment, CalibratorChoice, Classification, OodDetector, OodThreshold, OodVerdict};
 use crate::calibration::{Calibrator, FittedCalibrator, SavedCalibrator, Scores, TemperatureScaling};
 use crate::metric::UnlabelledRows;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// The most rows that calibrators are compared on.
+/// The rows that calibrators are compared on, and at most one more of each class.
 const MOST_ROWS: usize = 1 << 14;
 
 /// What calibrates a trained network, and what held-out rows say of its answers.
@@ -66,7 +67,7 @@ struct Saved {
 impl CalibrationRecord {
     /// Fits calibrators and thresholds to the logits of validation rows; confidences will be compared in so many bins.
     ///
-    /// The best calibrator is chosen by cross-validation and fitted on at most 2^14 rows, evenly spaced among them; the
+    /// The best calibrator is chosen by cross-validation and fitted on about 2^14 rows, the same share of every class; the
     /// temperature and the thresholds are fitted on all.
     ///
     /// # Shapes
@@ -79,7 +80,9 @@ impl CalibrationRecord {
     pub fn fit(classes: Vec<String>, logits: &[f32], labels: &[u32], bins: usize) -> Result<Self> {
         let count = classes.len();
         let temperature = TemperatureScaling::fit_logits(logits, count, labels)?;
-        let rows: Vec<usize> = (0..labels.len()).step_by(labels.len().div_ceil(MOST_ROWS).max(1)).collect();
+        // One fold of as many as it takes.
+        let folds = folds_of(labels, labels.len().div_ceil(MOST_ROWS).max(1));
+        let rows: Vec<usize> = (0..labels.len()).filter(|&row| folds[row] == 0).collect();
         let scores = Scores::from_logits(logits, count)?.select(&rows);
         let chosen: Vec<u32> = rows.iter().map(|&row| labels[row]).collect();
         let mut choice = CalibratorChoice::cross_validate(&scores, &chosen, &CalibratorChoice::usual(count))?;

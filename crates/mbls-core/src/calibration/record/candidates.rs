@@ -140,8 +140,8 @@ fn nll(spec: CalibratorSpec, scores: &Scores, labels: &[u32], folds: usize) -> R
     metric.value().ok_or(Error::NoRows { what: "cross-validation" })
 }
 
-/// The fold of each row: those of a class in turn.
-fn folds_of(labels: &[u32], folds: usize) -> Vec<usize> {
+/// The fold of each row: those of a class in turn, so that each fold has its share of every class.
+pub(super) fn folds_of(labels: &[u32], folds: usize) -> Vec<usize> {
     let mut next = BTreeMap::<u32, usize>::new();
     let turn = |label: &u32| {
         let next = next.entry(*label).or_default();

@@ -49,6 +49,11 @@ impl Edges {
         nearest.saturating_sub(usize::from(probability <= self.0[nearest])).min(bins - 1)
     }
 
+    /// The lower edge of a bin.
+    pub(in crate::metric) fn lower(&self, bin: usize) -> f64 {
+        self.0[bin]
+    }
+
     /// Lower and upper edge of each bin.
     pub(in crate::metric) fn intervals(&self) -> impl Iterator<Item = (f64, f64)> {
         self.0.windows(2).map(|pair| (pair[0], pair[1]))

@@ -56,6 +56,11 @@ impl ReliabilityBins {
         self.cells.len()
     }
 
+    /// The lower edge of a bin, which has to be one of them.
+    pub(crate) fn lower_edge(&self, bin: usize) -> f64 {
+        self.edges.lower(bin)
+    }
+
     /// The number of rows.
     pub fn n(&self) -> u64 {
         self.cells.iter().map(|cell| cell.count).sum()
