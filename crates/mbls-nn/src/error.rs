@@ -80,6 +80,18 @@ impl Error {
     pub fn network(network: &'static str, name: &'static str, value: impl ToString, expected: impl ToString) -> Self {
         Self::Network { network, name, value: value.to_string(), expected: expected.to_string() }
     }
+
+    /// Makes the error of another crate that has room for both: what is wrong with a file stays what it is, anything else is
+    /// boxed.
+    pub fn pass_on<E>(self) -> E
+    where
+        E: From<mbls_io::Error> + From<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        match self {
+            Self::File(error) => error.into(),
+            other => Box::<dyn std::error::Error + Send + Sync>::from(other).into(),
+        }
+    }
 }
 
 /// For functions that return candle's error, such as a forward pass; what candle reported comes back as it was.

@@ -7,7 +7,7 @@ use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
 use mbls_core::calibration::CalibratorRole;
-use mbls_nn::saved_model::{self, Loaded, ModelSettings};
+use mbls_nn::saved_model::SavedModel;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -20,12 +20,7 @@ const BATCH_NUMBERS: usize = 1 << 28;
 ///
 /// It computes in `f32`, whatever it was trained in; see [the module](super) for an example and for its files.
 #[derive(Debug)]
-pub struct CalibratedClassifier {
-    settings: ClassifierSettings,
-    tensors: BTreeMap<String, Tensor>,
-    model: TextClassifier,
-    device: Device,
-}
+pub struct CalibratedClassifier(SavedModel<ClassifierSettings, TextClassifier>);
 
 impl CalibratedClassifier {
     /// Makes a classifier of the word vectors `words`, `[V, D]`, and the tensors of a network by its names, as
@@ -34,7 +29,7 @@ impl CalibratedClassifier {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not [valid](ModelSettings::validate), and for tensors that
+    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not [valid](mbls_nn::saved_model::ModelSettings::validate), and for tensors that
     /// are missing, unexpected, of another shape, or not finite.
     pub fn new(
         settings: ClassifierSettings,
@@ -42,42 +37,37 @@ impl CalibratedClassifier {
         weights: &BTreeMap<String, Tensor>,
         device: &Device,
     ) -> Result<Self> {
-        settings.validate()?;
         let mut tensors = weights.clone();
         tensors.insert(WORDS.to_owned(), words.clone());
-        let tensors = saved_model::own(&tensors, device).map_err(of_network)?;
-        let model = saved_model::build(&tensors, device, |vb| build(&settings, vb)).map_err(of_network)?;
-        Ok(Self { settings, tensors, model, device: device.clone() })
+        SavedModel::new(settings, &tensors, device, build).map(Self).map_err(mbls_nn::Error::pass_on)
     }
 
-    /// Writes it into `folder`, as [`saved_model::save`] says.
+    /// Writes it into `folder`, as [`SavedModel::save`] says.
     ///
     /// # Errors
     ///
     /// Where a file cannot be written.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
-        saved_model::save(folder.as_ref(), &self.settings, &self.tensors).map_err(of_network)
+        self.0.save(folder.as_ref()).map_err(mbls_nn::Error::pass_on)
     }
 
     /// Reads the classifier in `folder`, to compute on `device`.
     ///
     /// # Errors
     ///
-    /// As [`saved_model::load`].
+    /// As [`SavedModel::load`].
     pub fn load(folder: impl AsRef<Path>, device: &Device) -> Result<Self> {
-        let Loaded { settings, tensors, model } =
-            saved_model::load(folder.as_ref(), device, build).map_err(of_network)?;
-        Ok(Self { settings, tensors, model, device: device.clone() })
+        SavedModel::load(folder.as_ref(), device, build).map(Self).map_err(mbls_nn::Error::pass_on)
     }
 
     /// Returns what it is besides its tensors.
     pub fn settings(&self) -> &ClassifierSettings {
-        &self.settings
+        self.0.settings()
     }
 
     /// Returns its tensors by name.
     pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
-        &self.tensors
+        self.0.tensors()
     }
 
     /// Classifies a text.
@@ -103,8 +93,8 @@ impl CalibratedClassifier {
         texts: &[T],
         role: CalibratorRole,
     ) -> Result<Vec<TextClassification>> {
-        let numbers = self.settings.length.saturating_mul(self.settings.network.widest());
-        let batch = (BATCH_NUMBERS / numbers).clamp(1, self.settings.batch);
+        let numbers = self.settings().length.saturating_mul(self.settings().network.widest());
+        let batch = (BATCH_NUMBERS / numbers).clamp(1, self.settings().batch);
         let mut all = Vec::with_capacity(texts.len());
         for texts in texts.chunks(batch) {
             all.extend(self.classify_batch(texts, role)?);
@@ -117,7 +107,7 @@ impl CalibratedClassifier {
         texts: &[T],
         role: CalibratorRole,
     ) -> Result<Vec<TextClassification>> {
-        let ClassifierSettings { tokenizer, length, record, .. } = &self.settings;
+        let ClassifierSettings { tokenizer, length, record, .. } = self.settings();
         let ids = tokenizer.encode_all(texts)?;
         let mut rows = vec![0; texts.len() * length];
         for (row, ids) in rows.chunks_exact_mut(*length).zip(&ids) {
@@ -134,8 +124,8 @@ impl CalibratedClassifier {
     }
 
     fn logits(&self, rows: Vec<u32>, texts: usize) -> candle_core::Result<Vec<f32>> {
-        let rows = Tensor::from_vec(rows, (texts, self.settings.length), &self.device)?;
-        self.model.forward_t(&rows, false)?.flatten_all()?.to_vec1()
+        let rows = Tensor::from_vec(rows, (texts, self.settings().length), self.0.device())?;
+        self.0.network().forward_t(&rows, false)?.flatten_all()?.to_vec1()
     }
 }
 
@@ -144,12 +134,4 @@ fn build(settings: &ClassifierSettings, vb: VarBuilder) -> mbls_nn::Result<TextC
     let words = WordTable::frozen(&words)
         .map_err(|e| mbls_io::Error::value(format!("tensor {WORDS:?}"), "a table of word vectors", e))?;
     Ok(TextClassifier::new(words, settings.network.clone().build(Options::default(), vb)?))
-}
-
-/// What is wrong with a network or its files.
-fn of_network(error: mbls_nn::Error) -> Error {
-    match error {
-        mbls_nn::Error::File(error) => Error::Input(error),
-        other => Error::Other(other.into()),
-    }
 }

@@ -1,16 +1,14 @@
 //! The files of a model.
 
-use super::given;
 use crate::Result;
 use candle_core::{Device, Tensor};
-use candle_nn::VarBuilder;
 use mbls_io::Error;
 use mbls_io::file::{read_bounded, read_exact_size};
 use safetensors::tensor::{Dtype, SafeTensors};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The version of the files that this program writes, and the only one that it reads.
 pub const SCHEMA: u32 = 2;
@@ -33,17 +31,6 @@ pub trait ModelSettings: Serialize + DeserializeOwned {
     ///
     /// [`Error::Value`] that names the field.
     fn validate(&self) -> mbls_io::Result<()>;
-}
-
-/// A model that was read, with what it was built of.
-#[derive(Debug)]
-pub struct Loaded<S, M> {
-    /// Its settings.
-    pub settings: S,
-    /// Its tensors by name.
-    pub tensors: BTreeMap<String, Tensor>,
-    /// The network.
-    pub model: M,
 }
 
 /// The file of settings.
@@ -95,14 +82,8 @@ impl<'de> Deserialize<'de> for Schema {
     }
 }
 
-/// Writes a model's two files into `folder`, which is made where it is missing: each whole or not at all, that of the settings
-/// last. Tensors have to be in `f32`, as [`own`](super::own) makes them.
-///
-/// # Errors
-///
-/// [`mbls_io::Error`] where a file cannot be written. A model that was there before is then either intact, or recognised as
-/// damaged when it is read.
-pub fn save<S: ModelSettings>(folder: &Path, settings: &S, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
+/// Writes a model's two files into `folder`, which is made where it is missing.
+pub(super) fn write<S: ModelSettings>(folder: &Path, settings: &S, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     let [settings_file, tensors_file] = [SETTINGS_FILE, TENSORS_FILE].map(|name| folder.join(name));
     let content = safetensors::serialize(tensors, None)
@@ -125,18 +106,16 @@ pub fn kind(folder: &Path) -> Result<String> {
     Ok(header(&path, &read_bounded(&path, MAX_SETTINGS_BYTES)?)?.kind)
 }
 
-/// Reads the model in `folder` and builds its network to compute on `device`.
-///
-/// # Errors
-///
-/// [`mbls_io::Error`] for files that cannot be read, were cut off or changed, are of another version or kind, or of two models,
-/// and for settings and tensors that do not fit one another or hold numbers that are not finite. The file and the field are
-/// named.
-pub fn load<S: ModelSettings, M>(
-    folder: &Path,
-    device: &Device,
-    build: impl FnOnce(&S, VarBuilder) -> Result<M>,
-) -> Result<Loaded<S, M>> {
+/// What was read of a folder.
+pub(super) struct Read<S> {
+    pub(super) settings: S,
+    pub(super) tensors: BTreeMap<String, Tensor>,
+    /// The file of the tensors, for errors.
+    pub(super) tensors_file: PathBuf,
+}
+
+/// Reads settings and tensors, each by itself.
+pub(super) fn read<S: ModelSettings>(folder: &Path, device: &Device) -> Result<Read<S>> {
     let [settings_file, tensors_file] = [SETTINGS_FILE, TENSORS_FILE].map(|name| folder.join(name));
     let content = read_bounded(&settings_file, MAX_SETTINGS_BYTES)?;
     let Header { kind, .. } = header(&settings_file, &content)?;
@@ -153,12 +132,7 @@ pub fn load<S: ModelSettings, M>(
         return Err(Error::format(&tensors_file, "CRC-32", expected, found.crc32).into());
     }
     let tensors = read_tensors(&content, device).map_err(|error| in_file(&tensors_file, error))?;
-    drop(content);
-    let model = given::build(&tensors, device, |vb| build(&settings, vb)).map_err(|error| match error {
-        crate::Error::File(error) => in_file(&tensors_file, error).into(),
-        other => other,
-    })?;
-    Ok(Loaded { settings, tensors, model })
+    Ok(Read { settings, tensors, tensors_file })
 }
 
 fn header(path: &Path, content: &[u8]) -> mbls_io::Result<Header> {
@@ -166,7 +140,7 @@ fn header(path: &Path, content: &[u8]) -> mbls_io::Result<Header> {
 }
 
 /// Names the file that a value is of.
-fn in_file(path: &Path, error: Error) -> Error {
+pub(super) fn in_file(path: &Path, error: Error) -> Error {
     match error {
         Error::Value { name, expected, found } => Error::format(path, name, expected, found),
         error => error,

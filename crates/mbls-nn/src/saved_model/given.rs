@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// # Errors
 ///
 /// What the device reports.
-pub fn own(tensors: &BTreeMap<String, Tensor>, device: &Device) -> Result<BTreeMap<String, Tensor>> {
+pub(super) fn own(tensors: &BTreeMap<String, Tensor>, device: &Device) -> Result<BTreeMap<String, Tensor>> {
     let one = |(name, tensor): (&String, &Tensor)| {
         Ok((name.clone(), tensor.detach().to_dtype(DType::F32)?.to_device(device)?.copy()?))
     };
@@ -26,7 +26,7 @@ pub fn own(tensors: &BTreeMap<String, Tensor>, device: &Device) -> Result<BTreeM
 ///
 /// [`Error::Value`] for tensors that are missing, of another shape, not finite, or none of the network's; what `build` returns
 /// where that is another error.
-pub fn build<M>(
+pub(super) fn build<M>(
     tensors: &BTreeMap<String, Tensor>,
     device: &Device,
     build: impl FnOnce(VarBuilder) -> Result<M>,

@@ -9,7 +9,7 @@
 //!
 //! ```
 //! use candle_core::{DType, Device};
-//! use mbls_nn::saved_model::{self, ModelSettings};
+//! use mbls_nn::saved_model::{self, ModelSettings, SavedModel};
 //! use mbls_nn::{Linear, ParamStore};
 //! use serde::{Deserialize, Serialize};
 //!
@@ -29,18 +29,19 @@
 //!
 //! let store = ParamStore::new(1, DType::F32, &Device::Cpu);
 //! Linear::new(3, 2, store.var_builder().pp("fc"))?;
+//! let build = |settings: &Settings, vb: candle_nn::VarBuilder| Ok(Linear::new(3, settings.classes, vb.pp("fc"))?);
 //! let folder = tempfile::tempdir().expect("a folder");
-//! saved_model::save(folder.path(), &Settings { classes: 2 }, &store.state())?;
+//! SavedModel::new(Settings { classes: 2 }, &store.state(), &Device::Cpu, build)?.save(folder.path())?;
 //!
 //! assert_eq!(saved_model::kind(folder.path())?, "linear-model");
-//! let build = |settings: &Settings, vb: candle_nn::VarBuilder| Ok(Linear::new(3, settings.classes, vb.pp("fc"))?);
-//! let loaded = saved_model::load(folder.path(), &Device::Cpu, build)?;
-//! assert_eq!(loaded.model.weight().dims(), [2, 3]);
+//! let loaded = SavedModel::load(folder.path(), &Device::Cpu, build)?;
+//! assert_eq!(loaded.network().weight().dims(), [2, 3]);
 //! # Ok::<(), mbls_nn::Error>(())
 //! ```
 
 mod files;
 mod given;
+mod model;
 
-pub use files::{Loaded, ModelSettings, SCHEMA, SETTINGS_FILE, TENSORS_FILE, kind, load, save};
-pub use given::{build, own};
+pub use files::{ModelSettings, SCHEMA, SETTINGS_FILE, TENSORS_FILE, kind};
+pub use model::SavedModel;

@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
 use mbls_core::calibration::{CalibratorRole, OodThreshold, OodVerdict};
 use mbls_data::{Error, Result};
-use mbls_nn::saved_model::{self, Loaded, ModelSettings};
+use mbls_nn::saved_model::SavedModel;
 use mbls_vision::Image;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,12 +16,8 @@ use std::path::Path;
 /// A trained network that segments images, with what calibrates it and what test pixels say of its confidences.
 ///
 /// It computes in `f32`, whatever it was trained in; see [the module](super) for an example and for its files.
-pub struct CalibratedSegmenter {
-    settings: SegmenterSettings,
-    tensors: BTreeMap<String, Tensor>,
-    model: Box<dyn ModuleT + Send + Sync>,
-    device: Device,
-}
+#[derive(Debug)]
+pub struct CalibratedSegmenter(SavedModel<SegmenterSettings, Box<dyn ModuleT + Send + Sync>>);
 
 impl CalibratedSegmenter {
     /// Makes a segmenter of the tensors of a network by its names, as [`ParamStore::state`](mbls_nn::ParamStore::state) gives
@@ -29,43 +25,38 @@ impl CalibratedSegmenter {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not [valid](ModelSettings::validate), and for tensors that
+    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not [valid](mbls_nn::saved_model::ModelSettings::validate), and for tensors that
     /// are missing, unexpected, of another shape, or not finite.
     pub fn new(settings: SegmenterSettings, weights: &BTreeMap<String, Tensor>, device: &Device) -> Result<Self> {
-        settings.validate()?;
-        let tensors = saved_model::own(weights, device).map_err(of_network)?;
-        let model = saved_model::build(&tensors, device, |vb| build(&settings, vb)).map_err(of_network)?;
-        Ok(Self { settings, tensors, model, device: device.clone() })
+        SavedModel::new(settings, weights, device, build).map(Self).map_err(mbls_nn::Error::pass_on)
     }
 
-    /// Writes it into `folder`, as [`saved_model::save`] says.
+    /// Writes it into `folder`, as [`SavedModel::save`] says.
     ///
     /// # Errors
     ///
     /// Where a file cannot be written.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
-        saved_model::save(folder.as_ref(), &self.settings, &self.tensors).map_err(of_network)
+        self.0.save(folder.as_ref()).map_err(mbls_nn::Error::pass_on)
     }
 
     /// Reads the segmenter in `folder`, to compute on `device`.
     ///
     /// # Errors
     ///
-    /// As [`saved_model::load`].
+    /// As [`SavedModel::load`].
     pub fn load(folder: impl AsRef<Path>, device: &Device) -> Result<Self> {
-        let Loaded { settings, tensors, model } =
-            saved_model::load(folder.as_ref(), device, build).map_err(of_network)?;
-        Ok(Self { settings, tensors, model, device: device.clone() })
+        SavedModel::load(folder.as_ref(), device, build).map(Self).map_err(mbls_nn::Error::pass_on)
     }
 
     /// Returns what it is besides its tensors.
     pub fn settings(&self) -> &SegmenterSettings {
-        &self.settings
+        self.0.settings()
     }
 
     /// Returns its tensors by name.
     pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
-        &self.tensors
+        self.0.tensors()
     }
 
     /// Segments an image of 8-bit values, as [`decode`](mbls_vision::decode) gives it.
@@ -85,7 +76,7 @@ impl CalibratedSegmenter {
     /// [`Error::Value`](mbls_io::Error::Value) for an image whose pixels do not fill its shape, of other than 1 or 3 channels, or
     /// that a transform does not take.
     pub fn prepare(&self, image: &Image) -> Result<Prepared> {
-        self.settings.prepare(image)
+        self.settings().prepare(image)
     }
 
     /// Segments images that this segmenter has made ready, in their order. Neighbours of one size are computed at once, as many
@@ -99,7 +90,7 @@ impl CalibratedSegmenter {
     pub fn segment_all(&self, images: &[Prepared], role: CalibratorRole) -> Result<Vec<Segmentation>> {
         let mut all = Vec::with_capacity(images.len());
         for alike in images.chunk_by(|a, b| a.size == b.size) {
-            for images in alike.chunks(self.settings.batch) {
+            for images in alike.chunks(self.settings().batch) {
                 let logits = self.logits(images)?;
                 let each = logits.len() / images.len();
                 for (image, logits) in images.iter().zip(logits.chunks_exact(each)) {
@@ -127,14 +118,14 @@ impl CalibratedSegmenter {
         }
         let [height, width] = first.size;
         let pixels: Vec<f32> = images.iter().flat_map(|image| &image.pixels).copied().collect();
-        let logits = Tensor::from_vec(pixels, (images.len(), CHANNELS, height, width), &self.device)
-            .and_then(|images| self.model.forward_t(&images, false)?.flatten_all()?.to_vec1());
+        let logits = Tensor::from_vec(pixels, (images.len(), CHANNELS, height, width), self.0.device())
+            .and_then(|images| self.0.network().forward_t(&images, false)?.flatten_all()?.to_vec1());
         logits.map_err(|e| Error::Other(e.into()))
     }
 
     /// Of the logits `[classes, height, width]` of an image.
     fn segmentation(&self, image: &Prepared, logits: &[f32], role: CalibratorRole) -> mbls_core::Result<Segmentation> {
-        let record = &self.settings.record;
+        let record = &self.settings().record;
         let plane = image.size[0] * image.size[1];
         let pixels = image.frame.places(image.size[1]);
         let rows: Vec<f32> = pixels.flat_map(|pixel| logits.chunks_exact(plane).map(move |of| of[pixel])).collect();
@@ -156,26 +147,8 @@ impl CalibratedSegmenter {
     }
 }
 
-impl std::fmt::Debug for CalibratedSegmenter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { settings, device, .. } = self;
-        f.debug_struct("CalibratedSegmenter")
-            .field("settings", settings)
-            .field("device", device)
-            .finish_non_exhaustive()
-    }
-}
-
 fn build(settings: &SegmenterSettings, vb: VarBuilder) -> mbls_nn::Result<Box<dyn ModuleT + Send + Sync>> {
     let architecture: Architecture =
         settings.model.parse().map_err(|e| mbls_io::Error::value("settings.model", "a network's name", e))?;
     architecture.network(settings.record.classes().len(), CHANNELS)?.build(Options::default(), vb)
-}
-
-/// What is wrong with a network or its files.
-fn of_network(error: mbls_nn::Error) -> Error {
-    match error {
-        mbls_nn::Error::File(error) => Error::Input(error),
-        other => Error::Other(other.into()),
-    }
 }

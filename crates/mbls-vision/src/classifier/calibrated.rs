@@ -6,19 +6,15 @@ use crate::{Error, Image, Result};
 use candle_core::{Device, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
 use mbls_core::calibration::{CalibratorRole, Classification};
-use mbls_nn::saved_model::{self, Loaded, ModelSettings};
+use mbls_nn::saved_model::SavedModel;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A trained network that classifies images, with what calibrates it and what test images say of its confidences.
 ///
 /// It computes in `f32`, whatever it was trained in; see [the module](super) for an example and for its files.
-pub struct CalibratedClassifier {
-    settings: ClassifierSettings,
-    tensors: BTreeMap<String, Tensor>,
-    model: Box<dyn ModuleT + Send + Sync>,
-    device: Device,
-}
+#[derive(Debug)]
+pub struct CalibratedClassifier(SavedModel<ClassifierSettings, Box<dyn ModuleT + Send + Sync>>);
 
 impl CalibratedClassifier {
     /// Makes a classifier of the tensors of a network by its names, as [`ParamStore::state`](mbls_nn::ParamStore::state) gives
@@ -26,43 +22,38 @@ impl CalibratedClassifier {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not [valid](ModelSettings::validate), and for tensors that
+    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not [valid](mbls_nn::saved_model::ModelSettings::validate), and for tensors that
     /// are missing, unexpected, of another shape, or not finite.
     pub fn new(settings: ClassifierSettings, weights: &BTreeMap<String, Tensor>, device: &Device) -> Result<Self> {
-        settings.validate()?;
-        let tensors = saved_model::own(weights, device).map_err(of_network)?;
-        let model = saved_model::build(&tensors, device, |vb| build(&settings, vb)).map_err(of_network)?;
-        Ok(Self { settings, tensors, model, device: device.clone() })
+        SavedModel::new(settings, weights, device, build).map(Self).map_err(mbls_nn::Error::pass_on)
     }
 
-    /// Writes it into `folder`, as [`saved_model::save`] says.
+    /// Writes it into `folder`, as [`SavedModel::save`] says.
     ///
     /// # Errors
     ///
     /// Where a file cannot be written.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
-        saved_model::save(folder.as_ref(), &self.settings, &self.tensors).map_err(of_network)
+        self.0.save(folder.as_ref()).map_err(mbls_nn::Error::pass_on)
     }
 
     /// Reads the classifier in `folder`, to compute on `device`.
     ///
     /// # Errors
     ///
-    /// As [`saved_model::load`].
+    /// As [`SavedModel::load`].
     pub fn load(folder: impl AsRef<Path>, device: &Device) -> Result<Self> {
-        let Loaded { settings, tensors, model } =
-            saved_model::load(folder.as_ref(), device, build).map_err(of_network)?;
-        Ok(Self { settings, tensors, model, device: device.clone() })
+        SavedModel::load(folder.as_ref(), device, build).map(Self).map_err(mbls_nn::Error::pass_on)
     }
 
     /// Returns what it is besides its tensors.
     pub fn settings(&self) -> &ClassifierSettings {
-        &self.settings
+        self.0.settings()
     }
 
     /// Returns its tensors by name.
     pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
-        &self.tensors
+        self.0.tensors()
     }
 
     /// Classifies an image of 8-bit values, as [`decode`](crate::decode) gives it.
@@ -84,7 +75,7 @@ impl CalibratedClassifier {
     /// [`Error::Value`](mbls_io::Error::Value) for an image whose pixels do not fill its shape, whose channels are neither 1, 3
     /// nor the network's, or that a transform does not take.
     pub fn prepare(&self, image: &Image, full_scale: u8) -> Result<Prepared> {
-        self.settings.prepare(image, full_scale)
+        self.settings().prepare(image, full_scale)
     }
 
     /// Classifies images that this classifier has made ready, in their order, as many at once as
@@ -95,9 +86,9 @@ impl CalibratedClassifier {
     /// As [`logits`](Self::logits); [`Error::Other`] where the logits are not finite.
     pub fn classify_all(&self, images: &[Prepared], role: CalibratorRole) -> Result<Vec<Classification>> {
         let mut all = Vec::with_capacity(images.len());
-        for images in images.chunks(self.settings.batch) {
+        for images in images.chunks(self.settings().batch) {
             let logits = self.logits(images)?;
-            all.extend(self.settings.record.classify(&logits, role).map_err(|e| Error::Other(e.into()))?);
+            all.extend(self.settings().record.classify(&logits, role).map_err(|e| Error::Other(e.into()))?);
         }
         Ok(all)
     }
@@ -116,27 +107,17 @@ impl CalibratedClassifier {
         if let Some(other) = images.iter().find(|image| image.pixels.len() != values) {
             return Err(Error::value("prepared image", format!("{values} values"), other.pixels.len()));
         }
-        let [channels, height, width] = self.settings.shape;
+        let [channels, height, width] = self.settings().shape;
         let pixels: Vec<f32> = images.iter().flat_map(|image| &image.pixels).copied().collect();
-        let logits = Tensor::from_vec(pixels, (images.len(), channels, height, width), &self.device)
-            .and_then(|images| self.model.forward_t(&images, false)?.flatten_all()?.to_vec1());
+        let logits = Tensor::from_vec(pixels, (images.len(), channels, height, width), self.0.device())
+            .and_then(|images| self.0.network().forward_t(&images, false)?.flatten_all()?.to_vec1());
         logits.map_err(|e| Error::Other(e.into()))
     }
 
     /// Values of an image.
     fn values(&self) -> usize {
         // Checked not to overflow.
-        self.settings.shape.iter().product()
-    }
-}
-
-impl std::fmt::Debug for CalibratedClassifier {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { settings, device, .. } = self;
-        f.debug_struct("CalibratedClassifier")
-            .field("settings", settings)
-            .field("device", device)
-            .finish_non_exhaustive()
+        self.settings().shape.iter().product()
     }
 }
 
@@ -144,12 +125,4 @@ fn build(settings: &ClassifierSettings, vb: VarBuilder) -> mbls_nn::Result<Box<d
     let architecture: Architecture =
         settings.model.parse().map_err(|e| mbls_io::Error::value("settings.model", "a network's name", e))?;
     architecture.build(settings.record.classes().len(), settings.shape, Options::default(), vb)
-}
-
-/// What is wrong with a network or its files.
-fn of_network(error: mbls_nn::Error) -> Error {
-    match error {
-        mbls_nn::Error::File(error) => Error::Input(error),
-        other => Error::Other(other.into()),
-    }
 }
