@@ -1,9 +1,10 @@
 //! The record that is saved with a network: against slow counting, and what it refuses to read.
 
 use mbls_core::calibration::{
-    CalibrationRecord, Calibrator, CalibratorChoice, CalibratorRole, CalibratorSpec, OodDetector, OodThreshold, Scores,
-    TemperatureScaling,
+    Assessment, CalibrationRecord, Calibrator, CalibratorChoice, CalibratorRole, CalibratorSpec, OodDetector,
+    OodThreshold, Scores, TemperatureScaling,
 };
+use mbls_core::metric::{Metric, Predictions, ReliabilityBins};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -151,6 +152,20 @@ fn thresholds_are_thousandths() {
     let all = test.abstain_below(0.0).unwrap();
     assert_eq!((all.coverage(), all.n, all.answered), (Some(1.0), 50, 50));
     assert!(all.to_string().starts_with("of 50 test samples 100.0 % are answered with a confidence above 0, and"));
+}
+
+/// The edges of bins are those of `torch.linspace` in f32, which differ from the thousandths by rounding.
+#[test]
+fn a_confidence_on_the_edge_is_withheld_as_it_was_counted() {
+    let mut bins = ReliabilityBins::new(1000).unwrap();
+    bins.update(&Predictions::from_probs(&[0.5, 0.5], 2, &[0]).unwrap()).unwrap();
+    for (place, bin) in bins.value().unwrap().bins.iter().enumerate().skip(501) {
+        let mut test = Assessment::new(10).unwrap();
+        test.update(&Predictions::from_probs(&[bin.lower, 1.0 - bin.lower], 2, &[0]).unwrap()).unwrap();
+        let found = test.abstain_below(place as f64 / 1000.0).unwrap();
+        assert_eq!((found.answered, found.withholds(bin.lower)), (0, true), "{place}");
+        assert!(!found.withholds(bin.lower.next_up()), "{place}");
+    }
 }
 
 #[test]
