@@ -14,13 +14,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let features: Vec<&str> = device.into_iter().chain(data_feature(arguments)).collect();
     let mut cargo = cargo::run("mbls-bench", &features, arguments);
     if std::env::var_os("CANDLE_NUM_THREADS").is_none() {
-        // candle's own threads spin at a barrier for every large sum of tensors, and take the cores from the trainings.
+        // candle's own threads spin at a barrier for every large sum of tensors, and take the cores
+        // from the trainings.
         cargo.env("CANDLE_NUM_THREADS", "1");
     }
     cargo::wait(cargo)
 }
 
-/// The cargo feature of the data set of a suite in a file: what the crate candle-datasets loads needs 245 further crates.
+/// The cargo feature of the data set of a suite in a file: what the crate candle-datasets loads
+/// needs 245 further crates.
 fn data_feature(arguments: &[String]) -> Option<&'static str> {
     // Options may stand before the suite.
     let suites = arguments.iter().filter(|argument| argument.ends_with(".toml"));
@@ -63,8 +65,12 @@ impl Machine {
     }
 }
 
-/// The cargo feature of the device in `--device`; a device that this machine cannot build for is refused before minutes go by.
-fn device_feature(arguments: &[String], look: impl FnOnce() -> Machine) -> Result<Option<&'static str>> {
+/// The cargo feature of the device in `--device`; a device that this machine cannot build for is
+/// refused before minutes go by.
+fn device_feature(
+    arguments: &[String],
+    look: impl FnOnce() -> Machine,
+) -> Result<Option<&'static str>> {
     match value(arguments, "--device")?.unwrap_or("auto") {
         "cpu" => Ok(None),
         "cuda" => {
@@ -108,7 +114,10 @@ mod tests {
         assert_eq!(feature("bench digits --device=metal --seeds 1", all).unwrap(), Some("metal"));
         assert_eq!(feature("bench-all --device cpu", all).unwrap(), None);
         assert_eq!(feature("bench-all", all).unwrap(), Some("cuda"));
-        assert_eq!(feature("bench-all", Machine { apple_silicon: true, ..all }).unwrap(), Some("metal"));
+        assert_eq!(
+            feature("bench-all", Machine { apple_silicon: true, ..all }).unwrap(),
+            Some("metal")
+        );
         assert_eq!(feature("bench-all", Machine { nvcc: false, ..all }).unwrap(), None);
         assert!(feature("bench-all --device", all).is_err());
         assert!(feature("bench-all --device tpu", all).unwrap_err().to_string().contains("tpu"));
@@ -120,7 +129,9 @@ mod tests {
         let error = |text: &str, machine| feature(text, machine).unwrap_err().to_string();
         assert!(error("bench digits --device cuda", none).contains("`nvcc --version` fails"));
         let toolkit = Machine { nvcc: true, ..none };
-        assert!(error("bench digits --device cuda", toolkit).contains("`nvidia-smi --list-gpus` fails"));
+        assert!(
+            error("bench digits --device cuda", toolkit).contains("`nvidia-smi --list-gpus` fails")
+        );
         let built_elsewhere = Machine { compute_cap: true, ..toolkit };
         assert_eq!(feature("bench digits --device cuda", built_elsewhere).unwrap(), Some("cuda"));
         assert!(error("bench digits --device metal", toolkit).contains("expected macOS, found"));
@@ -139,7 +150,10 @@ mod tests {
             let path = path.display().to_string();
             data_feature(&["bench", "--seeds", "1", &path].map(str::to_owned))
         };
-        assert_eq!(of("[data]\nkind = \"candle-datasets\"\nset = \"mnist\""), Some("candle-datasets"));
+        assert_eq!(
+            of("[data]\nkind = \"candle-datasets\"\nset = \"mnist\""),
+            Some("candle-datasets")
+        );
         assert_eq!(of("data = { kind = \"mnist\" }"), None);
         assert_eq!(of("not TOML"), None);
         assert_eq!(data_feature(&["bench-all".to_owned()]), None);

@@ -7,7 +7,8 @@ use std::process::{Command, ExitCode};
 pub(crate) fn run(package: &str, features: &[&str], arguments: &[String]) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["run", "--package", package]);
-    // The workspace of this program, wherever it is called from; what is written goes to the caller's directory.
+    // The workspace of this program, wherever it is called from; what is written goes to the
+    // caller's directory.
     cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")]);
     if !features.is_empty() {
         cargo.args(["--features", &features.join(",")]);

@@ -8,7 +8,8 @@ use anyhow::{Context, Result};
 use std::path::PathBuf;
 use suite_list::{SuiteEntry, SuiteList};
 
-/// Returns the help or the list that the arguments of a command of mbls-bench ask for; `None` where they ask for neither.
+/// Returns the help or the list that the arguments of a command of mbls-bench ask for; `None` where
+/// they ask for neither.
 ///
 /// The texts are files of mbls-bench, whose tests compare them with the program.
 ///
@@ -16,7 +17,8 @@ use suite_list::{SuiteEntry, SuiteList};
 ///
 /// `--data` without a value.
 pub(crate) fn answer(arguments: &[String]) -> Result<Option<String>> {
-    let asked = |names: &[&str]| arguments.iter().any(|argument| names.contains(&argument.as_str()));
+    let asked =
+        |names: &[&str]| arguments.iter().any(|argument| names.contains(&argument.as_str()));
     let command = arguments.first().map(String::as_str);
     let is_bench = command == Some("bench");
     if asked(&["--help", "-h"]) {
@@ -73,8 +75,14 @@ mod tests {
 
     #[test]
     fn help_and_the_list_are_answered_and_nothing_else() {
-        assert!(answer_to("bench --help").unwrap().contains("Usage: cargo xtask bench [OPTIONS] [SUITE]"));
-        assert!(answer_to("bench-all -h").unwrap().contains("Usage: cargo xtask bench-all [OPTIONS]"));
+        assert!(
+            answer_to("bench --help")
+                .unwrap()
+                .contains("Usage: cargo xtask bench [OPTIONS] [SUITE]")
+        );
+        assert!(
+            answer_to("bench-all -h").unwrap().contains("Usage: cargo xtask bench-all [OPTIONS]")
+        );
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("mnist")).unwrap();
         let list = answer_to(&format!("bench --list --data {}", folder.path().display())).unwrap();

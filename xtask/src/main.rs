@@ -1,7 +1,8 @@
-//! The project's chores: `cargo xtask bench-all` and `cargo xtask bench SUITE` build the benchmark for the device that is asked
-//! for and run it, and so do `predict` and `export`; `cargo xtask fetch-data` builds the program that fetches data sets. Every option
-//! goes to them unchanged. Help
-//! and the list of suites are answered here, because building the benchmark takes minutes the first time.
+//! The project's chores: `cargo xtask bench-all` and `cargo xtask bench SUITE` build the benchmark
+//! for the device that is asked for and run it, and so do `predict` and `export`; `cargo xtask
+//! fetch-data` builds the program that fetches data sets. Every option goes to them unchanged. Help
+//! and the list of suites are answered here, because building the benchmark takes minutes the first
+//! time.
 
 mod arguments;
 mod bench;
@@ -29,7 +30,8 @@ Commands:
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     run(&arguments).unwrap_or_else(|error| {
-        // In a line with its causes, and without the backtrace that anyhow prints where RUST_BACKTRACE is set.
+        // In a line with its causes, and without the backtrace that anyhow prints where
+        // RUST_BACKTRACE is set.
         eprintln!("Error: {error:#}");
         ExitCode::FAILURE
     })

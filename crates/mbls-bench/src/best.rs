@@ -4,10 +4,17 @@ use crate::measure::Resampled;
 use mbls_report::{Column, Direction, LossReport};
 use std::collections::BTreeMap;
 
-/// Returns the best loss of each column by their keys and ids, where the paired bootstrap interval of its difference from the
-/// next excludes 0, with the difference of the means on the same side. Of equal losses none is the best.
-pub(crate) fn best(columns: &[Column], losses: &[(LossReport, Resampled)]) -> BTreeMap<String, String> {
-    columns.iter().filter_map(|column| Some((column.key.to_owned(), best_of(column, losses)?))).collect()
+/// Returns the best loss of each column by their keys and ids, where the paired bootstrap interval
+/// of its difference from the next excludes 0, with the difference of the means on the same side.
+/// Of equal losses none is the best.
+pub(crate) fn best(
+    columns: &[Column],
+    losses: &[(LossReport, Resampled)],
+) -> BTreeMap<String, String> {
+    columns
+        .iter()
+        .filter_map(|column| Some((column.key.to_owned(), best_of(column, losses)?)))
+        .collect()
 }
 
 fn best_of(column: &Column, losses: &[(LossReport, Resampled)]) -> Option<String> {
@@ -24,6 +31,7 @@ fn best_of(column: &Column, losses: &[(LossReport, Resampled)]) -> Option<String
     let [(first, (best, resampled)), (second, (_, next)), ..] = &ranked[..] else { return None };
     let difference = resampled.difference(next, column.key)?;
     // Bootstrap intervals of calibration errors are biased: they may lie on the other side.
-    let beyond = if first < second { difference.high < 0.0 } else { first > second && difference.low > 0.0 };
+    let beyond =
+        if first < second { difference.high < 0.0 } else { first > second && difference.low > 0.0 };
     beyond.then(|| best.id.clone())
 }

@@ -1,7 +1,7 @@
 //! One cell of the matrix: a model trained with a loss from a seed, and measured.
 //!
-//! A cell's folder is that of its [`CellKey`]. It is finished when it has `result.json`, which is written last;
-//! until then the checkpoints say how far it has come.
+//! A cell's folder is that of its [`CellKey`]. It is finished when it has `result.json`, which is
+//! written last; until then the checkpoints say how far it has come.
 
 use crate::commit::commit;
 use crate::console::Console;
@@ -19,7 +19,9 @@ use mbls_core::loss::{Loss, LossSpec, MarginChoice};
 use mbls_data::{Batches, Collate, DataLoader, Dataset, LoaderConfig, Order, Seed};
 use mbls_nn::{ParamStore, Parameters};
 use mbls_train::event::{self, Event};
-use mbls_train::{EarlyStopping, EventLog, Outcome, RunDirectory, Task, TensorBoard, Trainer, TrainerConfig};
+use mbls_train::{
+    EarlyStopping, EventLog, Outcome, RunDirectory, Task, TensorBoard, Trainer, TrainerConfig,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -37,7 +39,8 @@ pub(crate) struct CellPlan<'a> {
     pub(crate) seed: u64,
     /// The settings that are tried, where several are.
     pub(crate) candidate: Option<&'a str>,
-    /// How much the classes of the training part weigh in the loss; all the same where there are none.
+    /// How much the classes of the training part weigh in the loss; all the same where there are
+    /// none.
     pub(crate) class_weights: Option<Vec<f64>>,
     /// When training ends before its last epoch; never where there is none.
     pub(crate) early_stopping: Option<EarlyStopping>,
@@ -90,7 +93,8 @@ pub(crate) struct Measured {
     pub(crate) margin: Option<f64>,
 }
 
-/// Everything that decides a result. Its JSON is the identity by which results and checkpoints are told apart.
+/// Everything that decides a result. Its JSON is the identity by which results and checkpoints are
+/// told apart.
 #[derive(Serialize)]
 struct Identity<'a> {
     suite: &'a str,
@@ -129,7 +133,8 @@ impl CellPlan<'_> {
     ///
     /// None that a suite can cause.
     pub(crate) fn identity(&self, digest: u64, device: &str) -> Result<String> {
-        let (Scale { epochs, split, .. }, Sizes { train, validation, test }) = (self.scale, self.sizes);
+        let (Scale { epochs, split, .. }, Sizes { train, validation, test }) =
+            (self.scale, self.sizes);
         let (suite, seed) = (self.suite, self.seed);
         serde_json::to_string(&Identity {
             suite: &suite.name,
@@ -157,7 +162,9 @@ impl CellPlan<'_> {
     /// None that a checked suite causes, but for training data of a single sample.
     pub(crate) fn build_loss(&self, classes: usize) -> Result<Box<dyn Loss>> {
         let spec = self.loss.spec.for_data(classes, self.sizes.train as u64);
-        spec.build().with_context(|| format!("the loss {:?} of {} training samples", self.loss.id, self.sizes.train))
+        spec.build().with_context(|| {
+            format!("the loss {:?} of {} training samples", self.loss.id, self.sizes.train)
+        })
     }
 
     /// A loader of batches of the recipe's size.
@@ -165,7 +172,12 @@ impl CellPlan<'_> {
     /// # Errors
     ///
     /// None that a checked recipe causes.
-    pub(crate) fn loader<D, C>(&self, data: &Arc<D>, collate: C, order: Order) -> Result<DataLoader<D, C>>
+    pub(crate) fn loader<D, C>(
+        &self,
+        data: &Arc<D>,
+        collate: C,
+        order: Order,
+    ) -> Result<DataLoader<D, C>>
     where
         D: Dataset + 'static,
         C: Collate<D::Item> + 'static,
@@ -180,7 +192,8 @@ impl CellPlan<'_> {
         Ok(DataLoader::new(data.clone(), Arc::new(collate), config)?)
     }
 
-    /// Trains to the last epoch, or goes on where an earlier process stopped; the best epoch's weights are in the model then.
+    /// Trains to the last epoch, or goes on where an earlier process stopped; the best epoch's
+    /// weights are in the model then.
     ///
     /// # Errors
     ///
@@ -220,11 +233,19 @@ impl CellPlan<'_> {
             trainer = trainer.with_observer(TensorBoard::new(place.folder.join("tensorboard")));
         }
         let Outcome { best, epochs, early, .. } = trainer.fit(task, train, validation)?;
-        Ok(Trained { best_epoch: best.epoch, epochs, stopped: early.map(|early| early.to_string()) })
+        Ok(Trained {
+            best_epoch: best.epoch,
+            epochs,
+            stopped: early.map(|early| early.to_string()),
+        })
     }
 
     /// Returns where the trained network comes from, for those who use it.
-    pub(crate) fn provenance(&self, best_epoch: usize, device: &Device) -> BTreeMap<String, String> {
+    pub(crate) fn provenance(
+        &self,
+        best_epoch: usize,
+        device: &Device,
+    ) -> BTreeMap<String, String> {
         let device = format!("{:?}", device.location()).to_lowercase();
         [
             ("suite", self.suite.name.clone()),
@@ -245,7 +266,12 @@ impl CellPlan<'_> {
     /// # Errors
     ///
     /// Where the file cannot be written.
-    pub(crate) fn finish(&self, place: Place, trained: Trained, measured: Measured) -> Result<Cell> {
+    pub(crate) fn finish(
+        &self,
+        place: Place,
+        trained: Trained,
+        measured: Measured,
+    ) -> Result<Cell> {
         let events = event::read(&RunDirectory::create(place.folder)?.events())?;
         let cell = Cell {
             key: self.key(),
@@ -260,7 +286,8 @@ impl CellPlan<'_> {
             margin: MarginUse::of(&self.loss.spec, measured.margin, &events, trained.best_epoch),
             shift: None,
         };
-        let file = CellFile { schema: SCHEMA, identity: place.identity.to_owned(), cell: cell.clone() };
+        let file =
+            CellFile { schema: SCHEMA, identity: place.identity.to_owned(), cell: cell.clone() };
         write_json(&place.folder.join("result.json"), &file)?;
         // Which of several settings is chosen is not for the test part to say.
         let headline = match self.candidate {
@@ -279,8 +306,13 @@ impl CellPlan<'_> {
 
     /// The margin that a rule has chosen, in words; `None` of one that was given.
     fn chosen_margin(&self, cell: &Cell) -> Option<String> {
-        let LossSpec::Margin { margin: MarginChoice::Auto(rule), .. } = &self.loss.spec else { return None };
-        Some(format!("margin {}, chosen by the rule: {rule}", shortened(cell.margin.as_ref()?.margin?)))
+        let LossSpec::Margin { margin: MarginChoice::Auto(rule), .. } = &self.loss.spec else {
+            return None;
+        };
+        Some(format!(
+            "margin {}, chosen by the rule: {rule}",
+            shortened(cell.margin.as_ref()?.margin?)
+        ))
     }
 }
 
@@ -312,5 +344,8 @@ fn announcement(cell: &Cell, headline: &str, samples: usize) -> String {
 
 /// From the event log, because a resumed process has seen only a part.
 fn trained_seconds(events: &[Event]) -> f64 {
-    events.iter().map(|event| if let Event::Epoch(report) = event { report.seconds } else { 0.0 }).sum()
+    events
+        .iter()
+        .map(|event| if let Event::Epoch(report) = event { report.seconds } else { 0.0 })
+        .sum()
 }

@@ -22,10 +22,18 @@ impl Console {
         self.bars.suspend(|| eprintln!("{line}"));
     }
 
-    /// Shows how the training of a run comes along: with a bar over all of its steps where standard error is a terminal, else
-    /// with a line for each epoch. `score` is the measure by which epochs are compared.
+    /// Shows how the training of a run comes along: with a bar over all of its steps where standard
+    /// error is a terminal, else with a line for each epoch. `score` is the measure by which
+    /// epochs are compared.
     pub(crate) fn progress(&self, run: String, score: Description) -> TrainingProgress<'_> {
-        TrainingProgress { console: self, run, score, bar: None, last: String::new(), pace: Pace::default() }
+        TrainingProgress {
+            console: self,
+            run,
+            score,
+            bar: None,
+            last: String::new(),
+            pace: Pace::default(),
+        }
     }
 }
 
@@ -53,7 +61,8 @@ struct Pace {
 impl TrainingProgress<'_> {
     /// The epoch's place and its validation score: `epoch 3/30, accuracy 97.33 %`.
     fn epoch_and_score(&self, report: &EpochReport) -> String {
-        let value = report.score.map_or_else(|| "undefined".to_owned(), |value| self.score.print(value));
+        let value =
+            report.score.map_or_else(|| "undefined".to_owned(), |value| self.score.print(value));
         format!("epoch {}/{}, {} {value}", report.epoch + 1, self.pace.epochs, self.score.title)
     }
 
@@ -63,9 +72,14 @@ impl TrainingProgress<'_> {
             Some(value) => described::NLL.print(value),
             None => "undefined".to_owned(),
         };
-        let (loss, nll) = (print(report.train.get("loss")), print(report.validation.get(described::NLL.key)));
+        let (loss, nll) =
+            (print(report.train.get("loss")), print(report.validation.get(described::NLL.key)));
         let (epoch, seconds) = (self.epoch_and_score(report), duration(report.seconds));
-        let left = self.pace.left(report.epoch).map(|left| format!(", {} left", duration(left))).unwrap_or_default();
+        let left = self
+            .pace
+            .left(report.epoch)
+            .map(|left| format!(", {} left", duration(left)))
+            .unwrap_or_default();
         format!("{}: {epoch}, NLL {nll}, training loss {loss}; {seconds}{left}", self.run)
     }
 }
@@ -85,10 +99,13 @@ impl Observer for TrainingProgress<'_> {
             self.console.say(&format!("{}: {line}", self.run));
         }
         if std::io::stderr().is_terminal() {
-            let (steps, done) = (start.epochs * start.steps, start.epoch * start.steps + start.step);
+            let (steps, done) =
+                (start.epochs * start.steps, start.epoch * start.steps + start.step);
             let bar = self.console.bars.add(ProgressBar::new(steps as u64));
             // The template is a constant; without it the default one is good enough.
-            if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {elapsed}<{eta} {msg}") {
+            if let Ok(style) =
+                ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {elapsed}<{eta} {msg}")
+            {
                 bar.set_style(style);
             }
             bar.set_prefix(self.run.clone());
@@ -126,7 +143,8 @@ impl Observer for TrainingProgress<'_> {
             bar.finish_and_clear();
         }
         if let Some(early) = &end.early {
-            self.console.say(&format!("{}: stopped after {} epochs: {early}", self.run, end.epochs));
+            self.console
+                .say(&format!("{}: stopped after {} epochs: {early}", self.run, end.epochs));
         }
         Ok(())
     }
@@ -170,7 +188,8 @@ mod tests {
     #[test]
     fn a_line_says_how_far_a_run_is_how_good_and_how_long_it_takes() {
         let console = Console::new();
-        let mut progress = console.progress("digits, small-cnn, ce, seed 0".to_owned(), described::ACCURACY);
+        let mut progress =
+            console.progress("digits, small-cnn, ce, seed 0".to_owned(), described::ACCURACY);
         progress.pace = Pace { epochs: 30, done: 2, seconds: 3.0 };
         let named = |name: &str, value: Option<f64>| BTreeMap::from([(name.to_owned(), value)]);
         let report = EpochReport {
@@ -192,7 +211,9 @@ mod tests {
         let last = EpochReport { epoch: 29, score: None, validation: named("nll", None), ..report };
         let line = progress.line(&last);
         assert!(
-            line.ends_with("epoch 30/30, Accuracy undefined, NLL undefined, training loss 0.1236; 2.0 s"),
+            line.ends_with(
+                "epoch 30/30, Accuracy undefined, NLL undefined, training loss 0.1236; 2.0 s"
+            ),
             "{line}"
         );
     }
@@ -200,7 +221,8 @@ mod tests {
     #[test]
     fn a_run_that_goes_on_says_from_where() {
         let of = |epoch, step| {
-            resumed(&Start { identity: String::new(), epoch, step, epochs: 30, steps: 200 }).unwrap_or_default()
+            resumed(&Start { identity: String::new(), epoch, step, epochs: 30, steps: 200 })
+                .unwrap_or_default()
         };
         assert_eq!(of(0, 0), "");
         assert_eq!(of(24, 0), "resuming after epoch 24");

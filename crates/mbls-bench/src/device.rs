@@ -27,7 +27,8 @@ impl DeviceChoice {
         match self {
             Self::Cpu => Ok((Device::Cpu, "cpu")),
             Self::Cuda => {
-                let device = Device::new_cuda(0).context("--device cuda: no CUDA device can be used")?;
+                let device =
+                    Device::new_cuda(0).context("--device cuda: no CUDA device can be used")?;
                 #[cfg(feature = "cuda")]
                 {
                     mbls_nn::keep_memory(&device, u64::MAX)?;
@@ -36,7 +37,10 @@ impl DeviceChoice {
                 }
                 Ok((device, "cuda"))
             }
-            Self::Metal => Ok((Device::new_metal(0).context("--device metal: no Metal device can be used")?, "metal")),
+            Self::Metal => Ok((
+                Device::new_metal(0).context("--device metal: no Metal device can be used")?,
+                "metal",
+            )),
             Self::Auto if cfg!(feature = "cuda") => Self::Cuda.open(),
             Self::Auto if cfg!(feature = "metal") => Self::Metal.open(),
             Self::Auto => Self::Cpu.open(),
@@ -52,9 +56,13 @@ impl DeviceChoice {
 pub(crate) fn prepare(device: &Device, precision: Precision) -> Result<()> {
     match precision {
         Precision::Tf32 | Precision::Bf16 if !device.is_cuda() => {
-            let [found, place] =
-                [format!("{precision:?}").to_lowercase(), format!("{:?}", device.location()).to_lowercase()];
-            bail!("recipe.precision = \"{found}\": expected \"f32\" on the device {place}; the others are for cuda")
+            let [found, place] = [
+                format!("{precision:?}").to_lowercase(),
+                format!("{:?}", device.location()).to_lowercase(),
+            ];
+            bail!(
+                "recipe.precision = \"{found}\": expected \"f32\" on the device {place}; the others are for cuda"
+            )
         }
         #[cfg(feature = "cuda")]
         _ => mbls_nn::allow_tf32(precision == Precision::Tf32),

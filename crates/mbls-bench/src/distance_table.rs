@@ -5,17 +5,27 @@ use crate::spec::Suite;
 use crate::statistics::mean_of_all as mean;
 use mbls_report::{FurtherTable, NumberColumn};
 
-/// One row for each loss whose runs measured distances, means over seeds; `None` where there are none.
+/// One row for each loss whose runs measured distances, means over seeds; `None` where there are
+/// none.
 pub(crate) fn distance_table(suite: &Suite, cells: &[&Cell]) -> Option<FurtherTable> {
     let mut rows = Vec::new();
     for loss in &suite.loss {
         let runs: Vec<&&Cell> = cells.iter().filter(|cell| cell.key.loss == loss.id).collect();
         let of = |key: &str| mean(runs.iter().map(|cell| cell.metrics.get(key).copied()));
         let margin = mean(runs.iter().map(|cell| cell.margin.as_ref()?.margin));
-        let measured =
-            ["distance_beyond_margin", "distance_median", "distance_p90", "distance_p99", "distance_largest"].map(of);
+        let measured = [
+            "distance_beyond_margin",
+            "distance_median",
+            "distance_p90",
+            "distance_p99",
+            "distance_largest",
+        ]
+        .map(of);
         if measured.iter().any(Option::is_some) {
-            rows.push((vec![loss.title.clone(), loss.settings()], [vec![margin], measured.to_vec()].concat()));
+            rows.push((
+                vec![loss.title.clone(), loss.settings()],
+                [vec![margin], measured.to_vec()].concat(),
+            ));
         }
     }
     (!rows.is_empty()).then(|| FurtherTable {

@@ -8,14 +8,16 @@ use serde_json::Value;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-/// Checks that the result and the last checkpoint in `folder`, where there are any, are of the run of that identity.
+/// Checks that the result and the last checkpoint in `folder`, where there are any, are of the run
+/// of that identity.
 ///
-/// With `fresh` a folder of another run is moved aside, and its new place is returned: `seed-0` becomes `seed-0.old-1`, or
-/// the first such name that is free.
+/// With `fresh` a folder of another run is moved aside, and its new place is returned: `seed-0`
+/// becomes `seed-0.old-1`, or the first such name that is free.
 ///
 /// # Errors
 ///
-/// Without `fresh`, files of another run, with the fields in which it differs; files that cannot be read or moved.
+/// Without `fresh`, files of another run, with the fields in which it differs; files that cannot be
+/// read or moved.
 pub(crate) fn check(folder: &Path, identity: &str, fresh: bool) -> Result<Option<PathBuf>> {
     let Some((path, found)) = found(folder)? else { return Ok(None) };
     if found == identity {
@@ -37,7 +39,8 @@ pub(crate) fn of_another_run(path: &Path, identity: &str, found: &str) -> String
     text + "\n--fresh keeps it under another name and starts the run again; another --out leaves it where it is"
 }
 
-/// Returns the identity of what is in a run's folder, and the file that has it; `None` where nothing is.
+/// Returns the identity of what is in a run's folder, and the file that has it; `None` where
+/// nothing is.
 fn found(folder: &Path) -> Result<Option<(PathBuf, String)>> {
     let path = folder.join("result.json");
     if let Some(file) = CellFile::read(&path)? {
@@ -53,19 +56,22 @@ fn found(folder: &Path) -> Result<Option<(PathBuf, String)>> {
 
 /// Renames a run's folder to the first name that is free.
 fn move_aside(folder: &Path) -> Result<PathBuf> {
-    let name = folder.file_name().context("a run's folder has a name")?.to_string_lossy().into_owned();
+    let name =
+        folder.file_name().context("a run's folder has a name")?.to_string_lossy().into_owned();
     for number in 1u32.. {
         let place = folder.with_file_name(format!("{name}.old-{number}"));
         if !place.try_exists().with_context(|| format!("cannot look for {}", place.display()))? {
-            std::fs::rename(folder, &place)
-                .with_context(|| format!("cannot rename {} to {}", folder.display(), place.display()))?;
+            std::fs::rename(folder, &place).with_context(|| {
+                format!("cannot rename {} to {}", folder.display(), place.display())
+            })?;
             return Ok(place);
         }
     }
     bail!("{}: every name is taken", folder.display())
 }
 
-/// Returns the fields in which two identities differ, with what they are now and what they were: `epochs: 3, was 2`.
+/// Returns the fields in which two identities differ, with what they are now and what they were:
+/// `epochs: 3, was 2`.
 fn differences(now: &str, before: &str) -> Vec<String> {
     let [Ok(now), Ok(before)] = [now, before].map(serde_json::from_str::<Value>) else {
         return vec![format!("{now}, was {before}")];
@@ -91,7 +97,8 @@ fn compare(path: &str, now: Option<&Value>, before: Option<&Value>, found: &mut 
             }
         }
         (now, before) => {
-            let text = |value: Option<&Value>| value.map_or_else(|| "none".to_owned(), Value::to_string);
+            let text =
+                |value: Option<&Value>| value.map_or_else(|| "none".to_owned(), Value::to_string);
             // A number that changes with any file says nothing by itself.
             let of = if path == "digest" { " (of the data's files)" } else { "" };
             found.push(format!("{path}{of}: {}, was {}", text(now), text(before)));
@@ -106,8 +113,7 @@ mod tests {
     #[test]
     fn only_the_fields_that_differ_are_named() {
         let now = r#"{"epochs":3,"recipe":{"batch_size":50,"ema":{"decay":0.9},"groups":[{"prefix":"a"},{"prefix":"b"}]},"seed":0}"#;
-        let before =
-            r#"{"epochs":2,"recipe":{"batch_size":50,"groups":[{"prefix":"a"},{"prefix":"c"}],"mix":null},"seed":0}"#;
+        let before = r#"{"epochs":2,"recipe":{"batch_size":50,"groups":[{"prefix":"a"},{"prefix":"c"}],"mix":null},"seed":0}"#;
         let expected = [
             "epochs: 3, was 2",
             "recipe.ema: {\"decay\":0.9}, was none",
@@ -117,7 +123,10 @@ mod tests {
         assert_eq!(differences(now, before), expected);
         assert!(differences(now, now).is_empty());
         assert_eq!(differences("[1]", "[1, 2]"), [": [1], was [1,2]"]);
-        assert_eq!(differences(r#"{"digest":1}"#, r#"{"digest":2}"#), ["digest (of the data's files): 1, was 2"]);
+        assert_eq!(
+            differences(r#"{"digest":1}"#, r#"{"digest":2}"#),
+            ["digest (of the data's files): 1, was 2"]
+        );
         assert_eq!(differences("a", "b"), ["a, was b"]);
     }
 

@@ -5,8 +5,8 @@ use mbls_core::metric::{DistanceReport, LogitDistances, Metric};
 
 /// The metrics of a task with the distances between logits, which say what a margin does.
 ///
-/// They are measured where logits reach the host anyway: on the validation data, and with `--train-metrics` on the training
-/// batches as they pass. Steps of a training copy nothing.
+/// They are measured where logits reach the host anyway: on the validation data, and with
+/// `--train-metrics` on the training batches as they pass. Steps of a training copy nothing.
 #[derive(Clone, Debug)]
 pub(crate) struct EpochMetrics<M> {
     metrics: M,

@@ -19,14 +19,16 @@ const SCHEMA: u32 = 1;
 const TENSORS: &str = "model.safetensors";
 /// The file of everything else.
 const SETTINGS: &str = "model.json";
-/// The ending of what a batch norm keeps, and of the count that PyTorch keeps beside it and asks for.
+/// The ending of what a batch norm keeps, and of the count that PyTorch keeps beside it and asks
+/// for.
 const RUNNING_MEAN: &str = ".running_mean";
 const COUNT: &str = ".num_batches_tracked";
 
 /// Which network is exported, and where to.
 #[derive(Debug, Args)]
 pub struct ExportOptions {
-    /// The folder of a finished run, such as out/bench/imagefolder/resnet18/mbls/seed-0, or its folder classifier.
+    /// The folder of a finished run, such as out/bench/imagefolder/resnet18/mbls/seed-0, or its
+    /// folder classifier.
     #[arg(value_name = "RUN")]
     run: PathBuf,
     /// The format of the tensors.
@@ -44,15 +46,16 @@ enum Format {
     Safetensors,
 }
 
-/// Writes the tensors of a trained network under the names of its PyTorch original, and a JSON file of all that it takes to use
-/// them.
+/// Writes the tensors of a trained network under the names of its PyTorch original, and a JSON file
+/// of all that it takes to use them.
 ///
 /// # Errors
 ///
 /// A folder that holds no network, files that cannot be written.
 pub(crate) fn run(options: &ExportOptions) -> Result<()> {
     let folder = run_folder::classifier(&options.run)?;
-    let kind = saved_model::kind(&folder).with_context(|| format!("the network in {}", folder.display()))?;
+    let kind = saved_model::kind(&folder)
+        .with_context(|| format!("the network in {}", folder.display()))?;
     let device = Device::Cpu;
     let (mut tensors, settings) = match kind.as_str() {
         image::ClassifierSettings::KIND => {
@@ -67,7 +70,10 @@ pub(crate) fn run(options: &ExportOptions) -> Result<()> {
             let classifier = text::CalibratedClassifier::load(&folder, &device)?;
             (classifier.tensors().clone(), of_texts(classifier.settings())?)
         }
-        other => bail!("{}: kind: expected a classifier or a segmenter, found {other:?}", folder.display()),
+        other => bail!(
+            "{}: kind: expected a classifier or a segmenter, found {other:?}",
+            folder.display()
+        ),
     };
     count_batches(&mut tensors)?;
     std::fs::create_dir_all(&options.out)
@@ -87,8 +93,11 @@ pub(crate) fn run(options: &ExportOptions) -> Result<()> {
 
 /// Adds the counts that PyTorch's batch norms have: 0, which evaluation does not read.
 fn count_batches(tensors: &mut BTreeMap<String, Tensor>) -> Result<()> {
-    let norms: Vec<String> =
-        tensors.keys().filter_map(|name| name.strip_suffix(RUNNING_MEAN)).map(str::to_owned).collect();
+    let norms: Vec<String> = tensors
+        .keys()
+        .filter_map(|name| name.strip_suffix(RUNNING_MEAN))
+        .map(str::to_owned)
+        .collect();
     for norm in norms {
         tensors.insert(norm + COUNT, Tensor::new(0i64, &Device::Cpu)?);
     }
@@ -149,5 +158,7 @@ fn of_texts(settings: &text::ClassifierSettings) -> Result<Value> {
 
 fn calibration(record: &CalibrationRecord) -> Result<Value> {
     let temperature = record.temperature().temperature();
-    Ok(json!({ "classes": record.classes(), "temperature": temperature, "ood": serde_json::to_value(record.ood())? }))
+    Ok(
+        json!({ "classes": record.classes(), "temperature": temperature, "ood": serde_json::to_value(record.ood())? }),
+    )
 }

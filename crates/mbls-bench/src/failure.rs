@@ -2,12 +2,17 @@
 
 use std::fmt::Write;
 
-/// Returns an error with its causes, a line each, and without a backtrace: what went wrong is in the words.
+/// Returns an error with its causes, a line each, and without a backtrace: what went wrong is in
+/// the words.
 ///
 /// candle's errors print a backtrace after their words where `RUST_BACKTRACE` is set.
 pub fn explain(error: &anyhow::Error) -> String {
     let mut text = format!("Error: {}", without_backtrace(&error.to_string()));
-    let mut causes = error.chain().skip(1).map(|cause| without_backtrace(&cause.to_string()).to_owned()).peekable();
+    let mut causes = error
+        .chain()
+        .skip(1)
+        .map(|cause| without_backtrace(&cause.to_string()).to_owned())
+        .peekable();
     if causes.peek().is_some() {
         text += "\n\nCaused by:";
     }
@@ -33,11 +38,12 @@ mod tests {
 
     #[test]
     fn causes_stand_a_line_each_and_backtraces_nowhere() {
-        let error = anyhow::anyhow!("shapes differ\n   0: candle::matmul\n             at matmul.rs:7\n   1: main")
-            .context("a: two lines\n  0 epochs")
-            .context("in the suite file x.toml");
-        let expected =
-            "Error: in the suite file x.toml\n\nCaused by:\n    a: two lines\n      0 epochs\n    shapes differ";
+        let error = anyhow::anyhow!(
+            "shapes differ\n   0: candle::matmul\n             at matmul.rs:7\n   1: main"
+        )
+        .context("a: two lines\n  0 epochs")
+        .context("in the suite file x.toml");
+        let expected = "Error: in the suite file x.toml\n\nCaused by:\n    a: two lines\n      0 epochs\n    shapes differ";
         assert_eq!(explain(&error), expected);
         assert_eq!(explain(&anyhow::anyhow!("one")), "Error: one");
     }

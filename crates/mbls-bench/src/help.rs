@@ -21,7 +21,9 @@ impl Options {
 fn command() -> Result<clap::Command> {
     let names = names(&suite_list()?);
     let with_names = |command: clap::Command| command.after_long_help(names.clone());
-    Ok(Options::command().mut_subcommand("bench", with_names).mut_subcommand("bench-all", with_names))
+    Ok(Options::command()
+        .mut_subcommand("bench", with_names)
+        .mut_subcommand("bench-all", with_names))
 }
 
 /// Returns the names of suites, losses and models, for the end of the help.
@@ -69,13 +71,17 @@ mod tests {
     /// Returns the list as TOML, which `xtask` reads.
     fn toml(list: &SuiteList) -> String {
         let names_of = |names: &[String]| {
-            format!("[{}]", names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", "))
+            format!(
+                "[{}]",
+                names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+            )
         };
         let mut text =
             "# Written by a test of mbls-bench from the suites and the models there are; do not edit.\n".to_owned();
         for suite in &list.suites {
             let SuiteEntry { name, title, task, folder, model, profiles, losses } = suite;
-            let folder = folder.as_ref().map(|folder| format!("folder = {folder:?}\n")).unwrap_or_default();
+            let folder =
+                folder.as_ref().map(|folder| format!("folder = {folder:?}\n")).unwrap_or_default();
             let (profiles, losses) = (names_of(profiles), names_of(losses));
             let _ = write!(
                 text,
@@ -133,7 +139,11 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
-        assert!(text.lines().chain(names(&list).lines()).all(|line| line.len() <= 100 || line.contains("looked for")));
+        assert!(
+            text.lines()
+                .chain(names(&list).lines())
+                .all(|line| line.len() <= 100 || line.contains("looked for"))
+        );
         assert!(list.print(None).contains("images with classes: mnist/\n"));
     }
 }

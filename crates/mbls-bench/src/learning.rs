@@ -15,7 +15,8 @@ pub(crate) struct Learning {
 }
 
 impl Learning {
-    /// Returns a batch as the loss takes it, its rows weighted by class; `None` where every row has the weight 0.
+    /// Returns a batch as the loss takes it, its rows weighted by class; `None` where every row has
+    /// the weight 0.
     ///
     /// # Errors
     ///
@@ -31,7 +32,8 @@ impl Learning {
         Ok(Some(batch.with_class_weights(weights)?))
     }
 
-    /// Gives each epoch places of its own for its masks, so that they are the same after an interruption.
+    /// Gives each epoch places of its own for its masks, so that they are the same after an
+    /// interruption.
     pub(crate) fn begin_epoch(&self, epoch: usize) {
         self.set_position((epoch as u64) << 32);
     }
@@ -43,7 +45,10 @@ impl Learning {
 
     /// What a checkpoint keeps.
     pub(crate) fn state(&self) -> TaskState {
-        TaskState { loss: self.loss.state(), dropout: self.dropout.as_ref().map_or(0, Dropout::position) }
+        TaskState {
+            loss: self.loss.state(),
+            dropout: self.dropout.as_ref().map_or(0, Dropout::position),
+        }
     }
 
     /// Makes it what it was.

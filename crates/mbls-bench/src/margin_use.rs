@@ -4,14 +4,15 @@ use mbls_core::loss::LossSpec;
 use mbls_train::event::{EpochReport, Event};
 use serde::{Deserialize, Serialize};
 
-/// The margin that a run of MbLS was trained with, and whether a distance between logits was ever greater.
+/// The margin that a run of MbLS was trained with, and whether a distance between logits was ever
+/// greater.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct MarginUse {
     /// The margin; absent where its rule has not chosen one by the end of the training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) margin: Option<f64>,
-    /// Whether a training batch had a greater distance up to the epoch that is kept, so that the loss was not cross-entropy
-    /// throughout.
+    /// Whether a training batch had a greater distance up to the epoch that is kept, so that the
+    /// loss was not cross-entropy throughout.
     pub(crate) exceeded: bool,
     /// Whether one had in a later epoch alone: what is measured is a network of cross-entropy.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -21,7 +22,8 @@ pub(crate) struct MarginUse {
     pub(crate) largest_distance: Option<f64>,
 }
 
-/// The penalty of MbLS among the means of an epoch in the event log. It is exactly 0 where no distance was beyond the margin.
+/// The penalty of MbLS among the means of an epoch in the event log. It is exactly 0 where no
+/// distance was beyond the margin.
 const PENALTY: &str = "loss_logit-margin";
 /// The largest distance among the validation metrics of an epoch.
 const LARGEST: &str = "distance_largest";
@@ -31,9 +33,14 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl MarginUse {
-    /// Reads what the event log of a run says of its margin, up to and after the epoch that is kept; `None` of a loss other than
-    /// MbLS.
-    pub(crate) fn of(spec: &LossSpec, margin: Option<f64>, events: &[Event], kept: usize) -> Option<Self> {
+    /// Reads what the event log of a run says of its margin, up to and after the epoch that is
+    /// kept; `None` of a loss other than MbLS.
+    pub(crate) fn of(
+        spec: &LossSpec,
+        margin: Option<f64>,
+        events: &[Event],
+        kept: usize,
+    ) -> Option<Self> {
         let LossSpec::Margin { .. } = spec else { return None };
         let epochs = || {
             events.iter().filter_map(|event| match event {
@@ -42,7 +49,10 @@ impl MarginUse {
             })
         };
         let beyond = |epoch: &&EpochReport| {
-            epoch.train.get(PENALTY).is_some_and(|penalty| penalty.is_none_or(|penalty| penalty != 0.0))
+            epoch
+                .train
+                .get(PENALTY)
+                .is_some_and(|penalty| penalty.is_none_or(|penalty| penalty != 0.0))
         };
         let first = epochs().find(beyond).map(|epoch| epoch.epoch);
         Some(Self {
@@ -72,10 +82,13 @@ impl MarginUse {
                  cross-entropy"
             ));
         }
-        let largest =
-            self.largest_distance.map(|largest| format!(" (largest distance on validation data {largest:.1})"));
+        let largest = self
+            .largest_distance
+            .map(|largest| format!(" (largest distance on validation data {largest:.1})"));
         let (margin, largest) = (shortened(margin), largest.unwrap_or_default());
-        Some(format!("margin {margin} was never exceeded in training{largest}: this run is cross-entropy"))
+        Some(format!(
+            "margin {margin} was never exceeded in training{largest}: this run is cross-entropy"
+        ))
     }
 }
 
@@ -108,7 +121,11 @@ mod tests {
 
     #[test]
     fn a_margin_that_is_never_reached_is_said() {
-        let events = [epoch(0, Some(0.0), Some(4.0)), epoch(1, Some(0.0), Some(6.34)), epoch(2, Some(0.0), None)];
+        let events = [
+            epoch(0, Some(0.0), Some(4.0)),
+            epoch(1, Some(0.0), Some(6.34)),
+            epoch(2, Some(0.0), None),
+        ];
         let spec = LossSpec::margin(10.0, 0.1);
         let found = MarginUse::of(&spec, Some(10.0), &events, 2).unwrap();
         let expected = "margin 10 was never exceeded in training (largest distance on validation data 6.3): this run is cross-entropy";
@@ -119,7 +136,10 @@ mod tests {
         // But not after the epoch that is kept.
         let later = MarginUse::of(&spec, Some(10.0), &reached, 0).unwrap();
         assert!(!later.exceeded && later.exceeded_later);
-        assert!(later.warning().unwrap().contains("up to the best epoch, whose network is kept"), "{later:?}");
+        assert!(
+            later.warning().unwrap().contains("up to the best epoch, whose network is kept"),
+            "{later:?}"
+        );
         assert!(MarginUse::of(&LossSpec::CrossEntropy, None, &events, 2).is_none());
         // The epochs before a rule chooses have no penalty.
         let before = MarginUse::of(&spec, None, &[epoch(0, None, Some(3.0))], 0).unwrap();

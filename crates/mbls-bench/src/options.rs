@@ -13,7 +13,8 @@ use mbls_vision::FilesConfig;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Trains models with the losses of mbls, measures their calibration, writes results.json and report.html.
+/// Trains models with the losses of mbls, measures their calibration, writes results.json and
+/// report.html.
 #[derive(Debug, Parser)]
 #[command(name = "mbls-bench", bin_name = "cargo xtask", disable_help_subcommand = true)]
 pub struct Options {
@@ -39,9 +40,11 @@ pub enum Command {
         #[command(flatten)]
         selection: Selection,
     },
-    /// Answer with the trained network of a finished run: classes of images or texts, masks of images.
+    /// Answer with the trained network of a finished run: classes of images or texts, masks of
+    /// images.
     Predict(PredictOptions),
-    /// Write the trained network of a finished run for PyTorch, with its classes, normalisation and temperature.
+    /// Write the trained network of a finished run for PyTorch, with its classes, normalisation and
+    /// temperature.
     Export(ExportOptions),
 }
 
@@ -63,38 +66,46 @@ pub struct Selection {
     /// Where to train.
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: DeviceChoice,
-    /// What the network is computed in, instead of the recipe's; tf32 and bf16 are for NVIDIA's GPUs.
+    /// What the network is computed in, instead of the recipe's; tf32 and bf16 are for NVIDIA's
+    /// GPUs.
     #[arg(long, value_name = "P")]
     pub(crate) precision: Option<Precision>,
-    /// Cells trained side by side; they share the threads. On a CPU as many as threads, at most 4; on a GPU 1.
+    /// Cells trained side by side; they share the threads. On a CPU as many as threads, at most 4;
+    /// on a GPU 1.
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(crate) jobs: Option<usize>,
     /// The output folder.
     #[arg(long, value_name = "DIR", default_value = "out/bench")]
     pub(crate) out: PathBuf,
-    /// The folder with the data sets that the repository does not carry: DIR/mnist, DIR/cifar-10-batches-bin; for imagefolder, that of the
-    /// images: a folder per class, or train, val and test with a folder per class in each; for vocfolder, that of JPEGImages,
-    /// SegmentationClass, ImageSets and classes.txt; for textfile, the file, or the folder of train, val and test.
+    /// The folder with the data sets that the repository does not carry: DIR/mnist,
+    /// DIR/cifar-10-batches-bin; for imagefolder, that of the images: a folder per class, or
+    /// train, val and test with a folder per class in each; for vocfolder, that of JPEGImages,
+    /// SegmentationClass, ImageSets and classes.txt; for textfile, the file, or the folder of
+    /// train, val and test.
     #[arg(long, value_name = "DIR", env = "MBLS_DATA_DIR", hide_env_values = true)]
     pub(crate) data: Option<PathBuf>,
-    /// How much is run: default, local (a size that two cores finish), paper (published settings) or another of the suite's. Where none
-    /// is given, default, or local of a suite named on the command line that has no default.
+    /// How much is run: default, local (a size that two cores finish), paper (published settings)
+    /// or another of the suite's. Where none is given, default, or local of a suite named on
+    /// the command line that has no default.
     #[arg(long, value_name = "P")]
     pub(crate) profile: Option<String>,
-    /// Weights that training starts from: a .pth or .safetensors file with the model's parameter names. A classifier of another number of
-    /// classes stays as initialised.
+    /// Weights that training starts from: a .pth or .safetensors file with the model's parameter
+    /// names. A classifier of another number of classes stays as initialised.
     #[arg(long, value_name = "FILE")]
     pub(crate) pretrained: Option<PathBuf>,
-    /// Threads of each training that prepare images; 1, or as many as threads where images have to be decoded.
+    /// Threads of each training that prepare images; 1, or as many as threads where images have to
+    /// be decoded.
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(crate) workers: Option<usize>,
     /// Mebibytes of decoded images that are kept in memory.
     #[arg(long, value_name = "N", default_value_t = 2048)]
     pub(crate) cache_mib: u64,
-    /// Leave out images, records and words that do not decode, and say how many, instead of stopping at the first.
+    /// Leave out images, records and words that do not decode, and say how many, instead of
+    /// stopping at the first.
     #[arg(long)]
     pub(crate) skip_undecodable: bool,
-    /// Start runs again whose folder holds a run of other settings or data. The old one is kept: seed-0 is renamed to seed-0.old-1.
+    /// Start runs again whose folder holds a run of other settings or data. The old one is kept:
+    /// seed-0 is renamed to seed-0.old-1.
     #[arg(long)]
     pub(crate) fresh: bool,
     /// What of the suite is changed.
@@ -111,7 +122,8 @@ pub struct Selection {
 /// What of a training is written besides its result, and how often: nothing of it changes a result.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct TrainingOptions {
-    /// Minutes after which a checkpoint is written within an epoch too: a process that is killed loses no more.
+    /// Minutes after which a checkpoint is written within an epoch too: a process that is killed
+    /// loses no more.
     #[arg(long, value_name = "N", default_value = "10", value_parser = minutes)]
     pub(crate) checkpoint_minutes: Duration,
     /// Measure the training samples too, as they pass, for the event log.
@@ -130,7 +142,10 @@ impl Selection {
 
     /// How images with masks are read.
     pub(crate) fn pairs(&self) -> SegmentationConfig {
-        SegmentationConfig { cache_bytes: self.cache_mib.saturating_mul(1 << 20), ..SegmentationConfig::default() }
+        SegmentationConfig {
+            cache_bytes: self.cache_mib.saturating_mul(1 << 20),
+            ..SegmentationConfig::default()
+        }
     }
 
     /// What happens to what cannot be decoded.
@@ -149,10 +164,14 @@ impl Selection {
 }
 
 fn minutes(text: &str) -> Result<Duration, String> {
-    let minutes = text.parse::<f64>().ok().map(|minutes| Duration::try_from_secs_f64(60.0 * minutes));
+    let minutes =
+        text.parse::<f64>().ok().map(|minutes| Duration::try_from_secs_f64(60.0 * minutes));
     minutes.and_then(Result::ok).ok_or_else(|| "expected a number of minutes, 0 or more".to_owned())
 }
 
 fn positive(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|&n| n > 0).ok_or_else(|| "expected a positive whole number".to_owned())
+    text.parse()
+        .ok()
+        .filter(|&n| n > 0)
+        .ok_or_else(|| "expected a positive whole number".to_owned())
 }

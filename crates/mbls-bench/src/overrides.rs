@@ -10,7 +10,8 @@ use mbls_vision::transform::{ImageTransform, Size};
 /// The margin at which MbLS is another loss, MaxSup, which suites have beside it.
 const MAX_SUP: MarginChoice = MarginChoice::Fixed(0.0);
 
-/// Settings of the suite that are changed: the runs are others than the suite's own, and are told apart from them.
+/// Settings of the suite that are changed: the runs are others than the suite's own, and are told
+/// apart from them.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Overrides {
     /// The learning rate, instead of the recipe's.
@@ -19,8 +20,9 @@ pub struct Overrides {
     /// Samples in a batch, instead of the recipe's.
     #[arg(long, value_name = "N")]
     pub(crate) batch_size: Option<usize>,
-    /// Side of the images that a network is trained on, in pixels: all sizes in the recipe's transforms are scaled alike. For
-    /// suites whose transforms resize or crop, such as imagefolder and vocfolder.
+    /// Side of the images that a network is trained on, in pixels: all sizes in the recipe's
+    /// transforms are scaled alike. For suites whose transforms resize or crop, such as
+    /// imagefolder and vocfolder.
     #[arg(long, value_name = "N")]
     pub(crate) size: Option<usize>,
     /// The column of the texts in files of your own, instead of text.
@@ -32,7 +34,8 @@ pub struct Overrides {
     /// The margin of the losses that have one greater than 0, instead of the suite's.
     #[arg(long, value_name = "X")]
     pub(crate) margin: Option<f64>,
-    /// The weight of the penalty of the losses that have a margin greater than 0, instead of the suite's.
+    /// The weight of the penalty of the losses that have a margin greater than 0, instead of the
+    /// suite's.
     #[arg(long, value_name = "X")]
     pub(crate) alpha: Option<f64>,
 }
@@ -52,7 +55,8 @@ pub(crate) enum Knob {
 
 impl Knob {
     /// All of them.
-    pub(crate) const ALL: [Self; 4] = [Self::LearningRate, Self::BatchSize, Self::Margin, Self::Alpha];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::LearningRate, Self::BatchSize, Self::Margin, Self::Alpha];
 
     /// Its name on the command line.
     pub(crate) fn name(self) -> &'static str {
@@ -80,8 +84,12 @@ impl Knob {
                 recipe.batch_size = value as usize;
             }
             Self::Margin => match loss {
-                LossSpec::Margin { margin, .. } if *margin != MAX_SUP => *margin = MarginChoice::Fixed(value),
-                LossSpec::Acls { margin, .. } | LossSpec::ClassAdaptive { margin, .. } => *margin = value,
+                LossSpec::Margin { margin, .. } if *margin != MAX_SUP => {
+                    *margin = MarginChoice::Fixed(value)
+                }
+                LossSpec::Acls { margin, .. } | LossSpec::ClassAdaptive { margin, .. } => {
+                    *margin = value
+                }
                 _ => return Ok(false),
             },
             Self::Alpha => match loss {
@@ -105,12 +113,17 @@ impl Overrides {
         }
     }
 
-    /// Changes a suite, of whose losses those that are `run` matter; returns what was changed, a line each.
+    /// Changes a suite, of whose losses those that are `run` matter; returns what was changed, a
+    /// line each.
     ///
     /// # Errors
     ///
     /// A setting that nothing in the suite has, or that is out of its range.
-    pub(crate) fn apply(&self, suite: &mut Suite, run: impl Fn(&LossEntry) -> bool) -> Result<Vec<String>> {
+    pub(crate) fn apply(
+        &self,
+        suite: &mut Suite,
+        run: impl Fn(&LossEntry) -> bool,
+    ) -> Result<Vec<String>> {
         let (name, mut said) = (suite.name.clone(), Vec::new());
         for knob in Knob::ALL {
             let Some(value) = self.value(knob) else { continue };
@@ -127,7 +140,9 @@ impl Overrides {
             );
             said.push(match knob {
                 Knob::LearningRate | Knob::BatchSize => format!("{name}: {option} = {value}"),
-                Knob::Margin | Knob::Alpha => format!("{name}: {option} = {value} of the losses {}", of.join(", ")),
+                Knob::Margin | Knob::Alpha => {
+                    format!("{name}: {option} = {value} of the losses {}", of.join(", "))
+                }
             });
         }
         if let Some(size) = self.size {
@@ -140,22 +155,26 @@ impl Overrides {
                     "--{option}-column {column}: expected a suite on texts of your own, such as textfile, found {name}"
                 );
             };
-            *(if option == "text" { &mut columns.text } else { &mut columns.label }) = column.clone();
+            *(if option == "text" { &mut columns.text } else { &mut columns.label }) =
+                column.clone();
             said.push(format!("{name}: the {option} column is {column:?}"));
         }
         Ok(said)
     }
 }
 
-/// Scales the sizes in the transforms of a recipe so that networks are trained on images of `side` pixels.
+/// Scales the sizes in the transforms of a recipe so that networks are trained on images of `side`
+/// pixels.
 fn resize(suite: &mut Suite, side: usize) -> Result<String> {
     ensure!(side > 0, "--size 0: expected a positive number");
-    let none = format!("--size {side}: no transform of the suite {} resizes or crops images", suite.name);
+    let none =
+        format!("--size {side}: no transform of the suite {} resizes or crops images", suite.name);
     match &mut suite.recipe.task {
         TaskRecipe::Images(recipe) => {
             let mut all = [&mut recipe.transforms, &mut recipe.test_transforms];
-            let last =
-                all.iter_mut().find_map(|list| list.iter_mut().rev().find_map(image_size).map(|size| largest(*size)));
+            let last = all.iter_mut().find_map(|list| {
+                list.iter_mut().rev().find_map(image_size).map(|size| largest(*size))
+            });
             let last = last.context(none)?;
             for size in all.into_iter().flatten().filter_map(image_size) {
                 *size = match *size {
@@ -166,13 +185,17 @@ fn resize(suite: &mut Suite, side: usize) -> Result<String> {
         }
         TaskRecipe::Segmentation(recipe) => {
             let mut all = [&mut recipe.transforms, &mut recipe.test_transforms];
-            let last = all.iter_mut().find_map(|list| list.iter_mut().rev().find_map(joint_size).map(|size| *size));
+            let last = all
+                .iter_mut()
+                .find_map(|list| list.iter_mut().rev().find_map(joint_size).map(|size| *size));
             let last = last.context(none)?;
             for size in all.into_iter().flatten().filter_map(joint_size) {
                 *size = scaled(*size, side, last);
             }
         }
-        TaskRecipe::Texts(_) => bail!("--size {side}: expected a suite of images, found {}, of texts", suite.name),
+        TaskRecipe::Texts(_) => {
+            bail!("--size {side}: expected a suite of images, found {}, of texts", suite.name)
+        }
     }
     Ok(format!("networks are trained on images of {side}x{side}"))
 }
@@ -246,13 +269,23 @@ mod tests {
                 _ => assert_eq!(loss, before),
             }
         }
-        let expected =
-            ["lr = 0.2", "batch-size = 7", "margin = 3 of the losses mbls, cals", "alpha = 0.7 of the losses mbls"];
+        let expected = [
+            "lr = 0.2",
+            "batch-size = 7",
+            "margin = 3 of the losses mbls, cals",
+            "alpha = 0.7 of the losses mbls",
+        ];
         assert_eq!(said, expected.map(|line| format!("digits: {line}")));
         let mut own = Suite::find("digits").unwrap();
         let none = Overrides { margin: Some(3.0), ..Overrides::default() };
-        let error = none.apply(&mut own, |loss| loss.id == "ce" || loss.id == "m0").unwrap_err().to_string();
-        assert!(error.contains("--margin 3: no loss of the suite digits that is run has a margin"), "{error}");
+        let error = none
+            .apply(&mut own, |loss| loss.id == "ce" || loss.id == "m0")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("--margin 3: no loss of the suite digits that is run has a margin"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -280,7 +313,8 @@ mod tests {
     fn what_nothing_in_the_suite_takes_and_what_is_out_of_range_is_an_error() {
         let text = |name: &str| Some(name.to_owned());
         let (suite, _) =
-            changed("textfile", &Overrides { text_column: text("review"), ..Overrides::default() }).unwrap();
+            changed("textfile", &Overrides { text_column: text("review"), ..Overrides::default() })
+                .unwrap();
         assert!(
             matches!(&suite.data, DataSpec::Textfile { columns } if columns.text == "review" && columns.label == "label")
         );
@@ -290,8 +324,16 @@ mod tests {
                 Overrides { size: Some(32), ..Overrides::default() },
                 "--size 32: no transform of the suite digits",
             ),
-            ("textfile", Overrides { size: Some(32), ..Overrides::default() }, "--size 32: expected a suite of images"),
-            ("vocfolder", Overrides { size: Some(0), ..Overrides::default() }, "--size 0: expected a positive number"),
+            (
+                "textfile",
+                Overrides { size: Some(32), ..Overrides::default() },
+                "--size 32: expected a suite of images",
+            ),
+            (
+                "vocfolder",
+                Overrides { size: Some(0), ..Overrides::default() },
+                "--size 0: expected a positive number",
+            ),
             (
                 "digits",
                 Overrides { label_column: text("stars"), ..Overrides::default() },
@@ -307,7 +349,11 @@ mod tests {
                 Overrides { batch_size: Some(0), ..Overrides::default() },
                 "batch-size = 0: expected a positive whole",
             ),
-            ("digits", Overrides { margin: Some(-1.0), ..Overrides::default() }, "loss \"mbls\": margin = -1"),
+            (
+                "digits",
+                Overrides { margin: Some(-1.0), ..Overrides::default() },
+                "loss \"mbls\": margin = -1",
+            ),
         ] {
             let error = changed(suite, &overrides).unwrap_err();
             assert!(error.contains(part), "{part}: {error}");

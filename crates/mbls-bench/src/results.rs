@@ -1,4 +1,5 @@
-//! The result files: `result.json` of a cell and `results.json` of all. `docs/benchmarks.md` documents them.
+//! The result files: `result.json` of a cell and `results.json` of all. `docs/benchmarks.md`
+//! documents them.
 
 use crate::data::ClassCounts;
 use crate::margin_use::MarginUse;
@@ -18,11 +19,13 @@ pub(crate) const SCHEMA: u32 = 1;
 pub(crate) struct Results {
     /// [`SCHEMA`].
     pub(crate) schema: u32,
-    /// The project's commit, with `-dirty` where files differed from it; `unknown` outside of a repository.
+    /// The project's commit, with `-dirty` where files differed from it; `unknown` outside of a
+    /// repository.
     pub(crate) commit: String,
     /// The device of the last run.
     pub(crate) device: String,
-    /// What the suites of the last run were trained and tested on; none in files of earlier versions.
+    /// What the suites of the last run were trained and tested on; none in files of earlier
+    /// versions.
     #[serde(default)]
     pub(crate) data: Vec<DataSummary>,
     /// The settings that were tried in the last run, where any were.
@@ -91,7 +94,8 @@ pub(crate) struct SweepSummary {
 pub(crate) struct CandidateSummary {
     /// The settings: `lr=0.01`.
     pub(crate) candidate: String,
-    /// The measure on the validation part, its mean over seeds; null where a run failed or has none.
+    /// The measure on the validation part, its mean over seeds; null where a run failed or has
+    /// none.
     #[serde(with = "mbls_core::number::option")]
     pub(crate) validation: Option<f64>,
     /// Whether these settings were chosen.
@@ -120,10 +124,12 @@ pub(crate) struct Cell {
     /// The measures, as fractions.
     #[serde(with = "mbls_core::number::by_name")]
     pub(crate) metrics: BTreeMap<String, f64>,
-    /// The same on the validation data, on which settings are chosen; the temperature is fitted there.
+    /// The same on the validation data, on which settings are chosen; the temperature is fitted
+    /// there.
     #[serde(with = "mbls_core::number::by_name")]
     pub(crate) validation: BTreeMap<String, f64>,
-    /// The margin it was trained with, where the loss is MbLS; absent in files of earlier versions.
+    /// The margin it was trained with, where the loss is MbLS; absent in files of earlier
+    /// versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) margin: Option<MarginUse>,
     /// What the network does under shift, where the suite tests that.
@@ -167,7 +173,8 @@ pub(crate) struct OutsideTest {
     pub(crate) auroc_confidence: f64,
     /// The same of the entropy, as the published code computes it.
     pub(crate) auroc_entropy: f64,
-    /// The share of the others that is accepted where 95 % of its own are, by the largest probability.
+    /// The share of the others that is accepted where 95 % of its own are, by the largest
+    /// probability.
     pub(crate) fpr95_confidence: f64,
     /// The same by the entropy.
     pub(crate) fpr95_entropy: f64,
@@ -192,7 +199,12 @@ impl ShiftFile {
     /// A file that is not a result.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>> {
         let Some(file) = read_json::<Self>(path)? else { return Ok(None) };
-        ensure!(file.schema == SCHEMA, "{}: schema: expected {SCHEMA}, found {}", path.display(), file.schema);
+        ensure!(
+            file.schema == SCHEMA,
+            "{}: schema: expected {SCHEMA}, found {}",
+            path.display(),
+            file.schema
+        );
         Ok(Some(file))
     }
 }
@@ -216,16 +228,20 @@ impl CellFile {
     /// A file that is not a result.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>> {
         let Some(file) = read_json::<Self>(path)? else { return Ok(None) };
-        ensure!(file.schema == SCHEMA, "{}: schema: expected {SCHEMA}, found {}", path.display(), file.schema);
+        ensure!(
+            file.schema == SCHEMA,
+            "{}: schema: expected {SCHEMA}, found {}",
+            path.display(),
+            file.schema
+        );
         Ok(Some(file))
     }
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     match std::fs::read(path) {
-        Ok(bytes) => {
-            serde_json::from_slice(&bytes).with_context(|| format!("{} is not the result of a run", path.display()))
-        }
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .with_context(|| format!("{} is not the result of a run", path.display())),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e).with_context(|| format!("cannot read {}", path.display())),
     }
@@ -237,7 +253,8 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 ///
 /// Where the file cannot be written; the old one is intact.
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let mut text = serde_json::to_string_pretty(value).with_context(|| format!("cannot encode {}", path.display()))?;
+    let mut text = serde_json::to_string_pretty(value)
+        .with_context(|| format!("cannot encode {}", path.display()))?;
     text.push('\n');
     mbls_io::atomic::write(path, text.as_bytes())?;
     Ok(())

@@ -12,7 +12,8 @@ const SHOWN: usize = 10;
 /// Folders below one another that are searched for runs: suite, model, loss, seed, classifier.
 const DEPTH: usize = 6;
 
-/// Returns the folder of the network of a run, which is `run` itself or the folder `classifier` in it.
+/// Returns the folder of the network of a run, which is `run` itself or the folder `classifier` in
+/// it.
 ///
 /// # Errors
 ///
@@ -23,7 +24,8 @@ pub(crate) fn classifier(run: &Path) -> Result<PathBuf> {
             return Ok(folder);
         }
     }
-    let expected = "expected the folder of a finished run, such as out/bench/imagefolder/resnet18/mbls/seed-0";
+    let expected =
+        "expected the folder of a finished run, such as out/bench/imagefolder/resnet18/mbls/seed-0";
     if run.join("result.json").is_file() {
         bail!(
             "{}: no folder {CLASSIFIER}: the run was finished by an earlier version of this program, which saved no network; \
@@ -36,8 +38,13 @@ pub(crate) fn classifier(run: &Path) -> Result<PathBuf> {
     if found.is_empty() {
         bail!("{}: no trained network: {expected}", run.display());
     }
-    let names: Vec<String> = found.iter().map(|folder| format!("\n  {}", folder.display())).collect();
-    bail!("{}: several runs, or none: {expected}; networks are in{}", run.display(), names.concat());
+    let names: Vec<String> =
+        found.iter().map(|folder| format!("\n  {}", folder.display())).collect();
+    bail!(
+        "{}: several runs, or none: {expected}; networks are in{}",
+        run.display(),
+        names.concat()
+    );
 }
 
 /// Collects runs with a network, in the order of their names.

@@ -9,20 +9,28 @@ const RESAMPLES: usize = 1000;
 const LEVEL: f64 = 0.95;
 const BOOTSTRAP_SEED: u64 = 0;
 
-/// Summarises every measure of the runs of one loss over its seeds, with the intervals that there are.
-pub(crate) fn summaries(cells: &[&Cell], interval: impl Fn(&str) -> Option<Interval>) -> BTreeMap<String, Summary> {
+/// Summarises every measure of the runs of one loss over its seeds, with the intervals that there
+/// are.
+pub(crate) fn summaries(
+    cells: &[&Cell],
+    interval: impl Fn(&str) -> Option<Interval>,
+) -> BTreeMap<String, Summary> {
     let mut metrics = BTreeMap::new();
     for name in cells.iter().flat_map(|cell| cell.metrics.keys()) {
-        let values: Vec<f64> = cells.iter().filter_map(|cell| cell.metrics.get(name).copied()).collect();
+        let values: Vec<f64> =
+            cells.iter().filter_map(|cell| cell.metrics.get(name).copied()).collect();
         let (mean, std) = mean_and_deviation(&values);
         metrics.insert(name.clone(), Summary { mean, std, interval: interval(name) });
     }
     metrics
 }
 
-/// Returns a measure on bootstrap resamples of `n` units, which are the same for every measure of as many; `None` where it is
-/// undefined for any.
-pub(crate) fn resampled(n: usize, measure: impl Fn(&[u32]) -> Option<f64> + Sync) -> Option<Vec<f64>> {
+/// Returns a measure on bootstrap resamples of `n` units, which are the same for every measure of
+/// as many; `None` where it is undefined for any.
+pub(crate) fn resampled(
+    n: usize,
+    measure: impl Fn(&[u32]) -> Option<f64> + Sync,
+) -> Option<Vec<f64>> {
     resampled_values(n, RESAMPLES, BOOTSTRAP_SEED, measure)
 }
 

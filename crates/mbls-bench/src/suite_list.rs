@@ -1,7 +1,8 @@
 //! The list that `bench --list` prints: suites, the data they need, models and losses.
 //!
-//! `xtask` compiles this file too and reads the list from `help/suites.toml`, which a test of this crate compares with the tables, so
-//! that it answers without building the benchmark: nothing of the crate is used here.
+//! `xtask` compiles this file too and reads the list from `help/suites.toml`, which a test of this
+//! crate compares with the tables, so that it answers without building the benchmark: nothing of
+//! the crate is used here.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -27,7 +28,8 @@ pub(crate) struct SuiteEntry {
     pub(crate) title: String,
     /// What is classified.
     pub(crate) task: String,
-    /// The folder of its data in `--data`, empty for `--data` itself; none where the repository has the data.
+    /// The folder of its data in `--data`, empty for `--data` itself; none where the repository
+    /// has the data.
     pub(crate) folder: Option<String>,
     /// Its model.
     pub(crate) model: String,
@@ -50,7 +52,9 @@ impl SuiteList {
             // Writing to a text cannot fail.
             let _ = write!(text, "\n{name}: {title}\n");
             let _ = writeln!(text, "  data      {}: {}", task, suite.data(data));
-            for (what, names) in [("model", std::slice::from_ref(model)), ("profiles", profiles), ("losses", losses)] {
+            for (what, names) in
+                [("model", std::slice::from_ref(model)), ("profiles", profiles), ("losses", losses)]
+            {
                 text += &wrapped(&format!("  {what:<9} "), names);
             }
         }
@@ -60,7 +64,8 @@ impl SuiteList {
 
     /// Prints the models, a paragraph for each task.
     pub(crate) fn models(&self) -> String {
-        let of_task = |(task, models): &(String, Vec<String>)| wrapped(&format!("  {task}: "), models);
+        let of_task =
+            |(task, models): &(String, Vec<String>)| wrapped(&format!("  {task}: "), models);
         self.models.iter().map(of_task).collect()
     }
 }
@@ -72,7 +77,9 @@ impl SuiteEntry {
             (None, _) => "part of the repository".to_owned(),
             (Some(""), _) => "your own, in --data PATH".to_owned(),
             (Some(folder), None) => format!("{folder}/"),
-            (Some(folder), Some(data)) if data.join(folder).is_dir() => format!("{folder}/, available"),
+            (Some(folder), Some(data)) if data.join(folder).is_dir() => {
+                format!("{folder}/, available")
+            }
             (Some(folder), Some(_)) => format!("{folder}/, not there"),
         }
     }

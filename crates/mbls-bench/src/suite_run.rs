@@ -1,4 +1,5 @@
-//! The runs of one suite: what is not finished is trained, side by side, and settings that are tried are chosen from.
+//! The runs of one suite: what is not finished is trained, side by side, and settings that are
+//! tried are chosen from.
 
 use crate::cell::{CellPlan, Place};
 use crate::console::Console;
@@ -18,7 +19,8 @@ use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use mbls_data::Seed;
 
-/// Cells on a CPU that are trained side by side unless asked otherwise: each holds a network's activations in memory.
+/// Cells on a CPU that are trained side by side unless asked otherwise: each holds a network's
+/// activations in memory.
 const MOST_JOBS: usize = 4;
 
 /// The cells of a suite that are reported, and what else was found.
@@ -49,21 +51,33 @@ impl SuiteRun {
     pub(crate) fn new(suite: Suite, profile: &str, selection: &Selection) -> Result<Self> {
         for id in &selection.losses {
             let known: Vec<_> = suite.loss.iter().map(|loss| loss.id.as_str()).collect();
-            ensure!(known.contains(&id.as_str()), "--loss {id}: the suite {} has {}", suite.name, known.join(", "));
+            ensure!(
+                known.contains(&id.as_str()),
+                "--loss {id}: the suite {} has {}",
+                suite.name,
+                known.join(", ")
+            );
         }
-        let mut scale = suite
-            .scale(profile)
-            .with_context(|| format!("--profile {profile}: the suite {} has {}", suite.name, suite.profiles()))?;
+        let mut scale = suite.scale(profile).with_context(|| {
+            format!("--profile {profile}: the suite {} has {}", suite.name, suite.profiles())
+        })?;
         scale.epochs = selection.epochs.unwrap_or(scale.epochs);
         scale.seeds = selection.seeds.unwrap_or(scale.seeds);
         let asked = selection.model.as_deref().map(|name| suite.model_called(name)).transpose()?;
         let model = asked.or(scale.model).unwrap_or(suite.model);
-        family(suite.data.task()).measures().check_schedules(&suite).with_context(|| format!("in {}", suite.origin))?;
+        family(suite.data.task())
+            .measures()
+            .check_schedules(&suite)
+            .with_context(|| format!("in {}", suite.origin))?;
         let mut suite = suite.at(profile);
         suite.recipe.precision = selection.precision.unwrap_or(suite.recipe.precision);
         let changed = selection.overrides.apply(&mut suite, |loss| selection.runs(&loss.id))?;
         changed.iter().for_each(|line| eprintln!("{line}"));
-        let run = Self { model, suite: suite.checked().context("with the settings of the command line")?, scale };
+        let run = Self {
+            model,
+            suite: suite.checked().context("with the settings of the command line")?,
+            scale,
+        };
         run.check_losses(selection)?;
         Ok(run)
     }
@@ -75,7 +89,9 @@ impl SuiteRun {
     /// Class weights beside a loss that is no mean of rows.
     fn check_losses(&self, selection: &Selection) -> Result<()> {
         let Suite { recipe, origin, name, .. } = &self.suite;
-        for LossEntry { id, spec, .. } in self.losses(selection).filter(|loss| !loss.spec.is_mean_of_rows()) {
+        for LossEntry { id, spec, .. } in
+            self.losses(selection).filter(|loss| !loss.spec.is_mean_of_rows())
+        {
             ensure!(
                 recipe.class_weights.is_none(),
                 "in {origin}: loss {id:?}: recipe.class_weights: expected none, because the loss has a statistic of the whole batch"
@@ -91,11 +107,14 @@ impl SuiteRun {
         Ok(())
     }
 
-    /// The weights that training starts from: those of the command line, or the recipe's in the folder of the data.
+    /// The weights that training starts from: those of the command line, or the recipe's in the
+    /// folder of the data.
     fn pretrained(&self, selection: &Selection) -> Result<Option<PretrainedFile>> {
         let of_recipe = self.suite.recipe.pretrained.as_ref().filter(|name| !name.is_empty());
         let path = selection.pretrained.clone().or_else(|| {
-            of_recipe.map(|name| selection.data.as_ref().map_or_else(|| name.into(), |data| data.join(name)))
+            of_recipe.map(|name| {
+                selection.data.as_ref().map_or_else(|| name.into(), |data| data.join(name))
+            })
         });
         path.map(|path| PretrainedFile::read(&path)).transpose()
     }
@@ -116,13 +135,13 @@ impl SuiteRun {
         family(suite.data.task()).load(suite, &folder, selection, console)
     }
 
-    /// Counts what the parts of every seed hold, and says so before anything is trained; returns the weights of the classes of each
-    /// seed too, where the recipe has such.
+    /// Counts what the parts of every seed hold, and says so before anything is trained; returns
+    /// the weights of the classes of each seed too, where the recipe has such.
     ///
     /// # Errors
     ///
-    /// A training part smaller than a batch; in user-supplied data a class without anything to learn
-    /// from; weights for other classes.
+    /// A training part smaller than a batch; in user-supplied data a class without anything to
+    /// learn from; weights for other classes.
     fn examine(
         &self,
         work: &dyn Workload,
@@ -141,8 +160,11 @@ impl SuiteRun {
         }
         for seed in 0..self.scale.seeds {
             let counts = work.class_counts(rule, sizes, Seed(seed))?;
-            let found = counts.check(suite.data.is_ones_own()).with_context(|| format!("the data of seed {seed}"))?;
-            let new = found.into_iter().filter(|warning| !warnings.contains(warning)).collect::<Vec<_>>();
+            let found = counts
+                .check(suite.data.is_ones_own())
+                .with_context(|| format!("the data of seed {seed}"))?;
+            let new =
+                found.into_iter().filter(|warning| !warnings.contains(warning)).collect::<Vec<_>>();
             warnings.extend(new);
             // Of masks pixels are counted, of all others what is trained on.
             let train = match counts.counted {
@@ -160,21 +182,32 @@ impl SuiteRun {
                 ));
             }
             let weights = suite.recipe.class_weights.as_ref();
-            let weights =
-                weights.map(|weights| weights.of_classes(&counts.names, &counts.train.classes)).transpose()?;
+            let weights = weights
+                .map(|weights| weights.of_classes(&counts.names, &counts.train.classes))
+                .transpose()?;
             if let Some(weights) = weights.as_ref().filter(|_| seed == 0) {
-                notes.push(format!("class weights of seed 0: {}", weights_in_words(&counts.names, weights)));
+                notes.push(format!(
+                    "class weights of seed 0: {}",
+                    weights_in_words(&counts.names, weights)
+                ));
             }
             class_weights.push(weights);
             first.get_or_insert(counts);
         }
         let counts = first.context("expected at least one seed")?;
-        let summary = DataSummary { suite: suite.name.clone(), seeds: self.scale.seeds, counts, notes, warnings };
+        let summary = DataSummary {
+            suite: suite.name.clone(),
+            seeds: self.scale.seeds,
+            counts,
+            notes,
+            warnings,
+        };
         summary.lines(suite.data.is_ones_own()).iter().for_each(|line| console.say(line));
         Ok((summary, class_weights))
     }
 
-    /// Runs the cells that are not finished, and chooses where settings are tried; returns what is reported.
+    /// Runs the cells that are not finished, and chooses where settings are tried; returns what is
+    /// reported.
     ///
     /// # Errors
     ///
@@ -186,7 +219,8 @@ impl SuiteRun {
         device_name: &str,
         console: &Console,
     ) -> Result<Finished> {
-        prepare(device, self.suite.recipe.precision).with_context(|| format!("in {}", self.suite.origin))?;
+        prepare(device, self.suite.recipe.precision)
+            .with_context(|| format!("in {}", self.suite.origin))?;
         let measures = family(self.suite.data.task()).measures();
         let metric = measures.compared(selection.sweep.metric())?;
         let losses: Vec<&LossEntry> = self.losses(selection).collect();
@@ -201,7 +235,8 @@ impl SuiteRun {
             .with_context(|| format!("in {}", self.suite.origin))?;
         let digest = work.digest();
         let threads = rayon::current_num_threads();
-        let workers = selection.workers.unwrap_or(if self.suite.data.is_in_files() { threads } else { 1 });
+        let workers =
+            selection.workers.unwrap_or(if self.suite.data.is_in_files() { threads } else { 1 });
         let mut plans = Vec::new();
         for candidate in tried.iter().flatten() {
             let early_stopping = measures.early_stopping(&candidate.suite.recipe)?;
@@ -227,7 +262,11 @@ impl SuiteRun {
             let folder = plan.key().folder(&selection.out);
             let identity = plan.identity(digest, device_name)?;
             if let Some(place) = earlier::check(&folder, &identity, selection.fresh)? {
-                console.say(&format!("{}: started again; what was there is in {}", plan.key(), place.display()));
+                console.say(&format!(
+                    "{}: started again; what was there is in {}",
+                    plan.key(),
+                    place.display()
+                ));
             }
             let before = work.finished(&folder, &identity)?;
             if before.is_some() {
@@ -236,14 +275,16 @@ impl SuiteRun {
                 unfinished.push(move || {
                     let place = Place { identity: &identity, folder: &folder, device };
                     let cell = work.run(plan, place);
-                    let cell = cell.with_context(|| format!("{} (in {})", plan.key(), folder.display()));
+                    let cell =
+                        cell.with_context(|| format!("{} (in {})", plan.key(), folder.display()));
                     failed_where_tried(plan, cell)
                 });
             }
             cells.push(before);
         }
         let side_by_side = if device.is_cpu() { threads.min(MOST_JOBS) } else { 1 };
-        let mut trained = jobs::run(unfinished, selection.jobs.unwrap_or(side_by_side))?.into_iter();
+        let mut trained =
+            jobs::run(unfinished, selection.jobs.unwrap_or(side_by_side))?.into_iter();
         let mut all = Vec::new();
         for cell in cells {
             all.push(match cell {
@@ -254,7 +295,8 @@ impl SuiteRun {
         self.choose(&tried, all, summary, metric, console)
     }
 
-    /// Chooses the settings of each loss that tried several. `cells` are those of all seeds of each candidate, none where one failed.
+    /// Chooses the settings of each loss that tried several. `cells` are those of all seeds of each
+    /// candidate, none where one failed.
     fn choose(
         &self,
         tried: &[Vec<Candidate>],
@@ -264,7 +306,8 @@ impl SuiteRun {
         console: &Console,
     ) -> Result<Finished> {
         let (mut cells, seeds) = (cells.into_iter(), self.scale.seeds as usize);
-        let mut finished = Finished { cells: Vec::new(), summary, sweeps: Vec::new(), suite: self.suite.clone() };
+        let mut finished =
+            Finished { cells: Vec::new(), summary, sweeps: Vec::new(), suite: self.suite.clone() };
         for candidates in tried {
             let of_candidate = |_: &Candidate| {
                 let of_seeds: Vec<Option<Cell>> = cells.by_ref().take(seeds).collect();
@@ -288,7 +331,8 @@ impl SuiteRun {
     }
 }
 
-/// A run whose loss or gradient is not finite is none where settings are tried: a learning rate that is too high, of several.
+/// A run whose loss or gradient is not finite is none where settings are tried: a learning rate
+/// that is too high, of several.
 fn failed_where_tried(plan: &CellPlan, cell: Result<Cell>) -> Result<Option<Cell>> {
     let error = match cell {
         Ok(cell) => return Ok(Some(cell)),
@@ -308,8 +352,12 @@ fn failed_where_tried(plan: &CellPlan, cell: Result<Cell>) -> Result<Option<Cell
 /// Some classes with their weights: `"cat" 0.56, "dog" 1.67`.
 fn weights_in_words(names: &[String], weights: &[f64]) -> String {
     const SHOWN: usize = 10;
-    let shown: Vec<_> =
-        names.iter().zip(weights).take(SHOWN).map(|(name, weight)| format!("{name:?} {weight:.4}")).collect();
+    let shown: Vec<_> = names
+        .iter()
+        .zip(weights)
+        .take(SHOWN)
+        .map(|(name, weight)| format!("{name:?} {weight:.4}"))
+        .collect();
     let others = match names.len().saturating_sub(SHOWN) {
         0 => String::new(),
         others => format!(" and {others} others"),

@@ -12,8 +12,9 @@ use std::str::FromStr;
 /// What is tried, and by what it is chosen.
 #[derive(Clone, Debug, Default, Args)]
 pub struct SweepOptions {
-    /// Try a setting at several values, for example lr=0.01,0.03,0.1: lr, batch-size, margin or alpha. Several make a grid. Every loss
-    /// tries those that it has; the best on the validation part is reported.
+    /// Try a setting at several values, for example lr=0.01,0.03,0.1: lr, batch-size, margin or
+    /// alpha. Several make a grid. Every loss tries those that it has; the best on the
+    /// validation part is reported.
     #[arg(long = "sweep", value_name = "SETTING=X,X,...")]
     pub(crate) sweeps: Vec<Axis>,
     /// The measure on the validation part by which settings are chosen: a key of results.json.
@@ -34,8 +35,9 @@ impl FromStr for Axis {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let known = Knob::ALL.map(Knob::name).join(", ");
-        let (name, values) =
-            text.split_once('=').ok_or_else(|| format!("expected SETTING=X,X,... with one of {known}"))?;
+        let (name, values) = text
+            .split_once('=')
+            .ok_or_else(|| format!("expected SETTING=X,X,... with one of {known}"))?;
         let knob = Knob::ALL.into_iter().find(|knob| knob.name() == name);
         let knob = knob.ok_or_else(|| format!("{name:?}: expected one of {known}"))?;
         let value = |text: &str| {
@@ -43,7 +45,9 @@ impl FromStr for Axis {
             value.ok_or_else(|| format!("{name}: {text:?}: expected a number"))
         };
         let values = values.split(',').map(value).collect::<Result<Vec<_>, _>>()?;
-        if let Some(twice) = values.iter().enumerate().find(|(place, value)| values[..*place].contains(value)) {
+        if let Some(twice) =
+            values.iter().enumerate().find(|(place, value)| values[..*place].contains(value))
+        {
             return Err(format!("{name}: {} is there twice", twice.1));
         }
         Ok(Self { knob, values })
@@ -69,8 +73,14 @@ impl SweepOptions {
     pub(crate) fn check(&self, overrides: &Overrides) -> Result<()> {
         for (place, Axis { knob, .. }) in self.sweeps.iter().enumerate() {
             let name = knob.name();
-            ensure!(self.sweeps[..place].iter().all(|other| other.knob != *knob), "--sweep {name}: it is there twice");
-            ensure!(overrides.value(*knob).is_none(), "--sweep {name} and --{name}: expected one of the two");
+            ensure!(
+                self.sweeps[..place].iter().all(|other| other.knob != *knob),
+                "--sweep {name}: it is there twice"
+            );
+            ensure!(
+                overrides.value(*knob).is_none(),
+                "--sweep {name} and --{name}: expected one of the two"
+            );
         }
         Ok(())
     }
@@ -85,11 +95,18 @@ impl SweepOptions {
     /// # Errors
     ///
     /// Values that are out of their range, a setting that none of the losses has.
-    pub(crate) fn of_losses(&self, suite: &Suite, losses: &[&LossEntry]) -> Result<Vec<Vec<Candidate>>> {
+    pub(crate) fn of_losses(
+        &self,
+        suite: &Suite,
+        losses: &[&LossEntry],
+    ) -> Result<Vec<Vec<Candidate>>> {
         for Axis { knob, values } in &self.sweeps {
             let has = |loss: &&LossEntry| {
                 let (mut recipe, mut spec) = (suite.recipe.clone(), loss.spec.clone());
-                values.first().map_or(Ok(false), |value| knob.set(*value, &mut recipe, &mut spec)).context("--sweep")
+                values
+                    .first()
+                    .map_or(Ok(false), |value| knob.set(*value, &mut recipe, &mut spec))
+                    .context("--sweep")
             };
             let found = losses.iter().map(has).collect::<Result<Vec<_>>>()?;
             let name = knob.name();
@@ -102,19 +119,23 @@ impl SweepOptions {
         losses.iter().map(|loss| self.candidates(suite, loss)).collect()
     }
 
-    /// Returns what a loss of a suite is trained with: all combinations of the values of what it has.
+    /// Returns what a loss of a suite is trained with: all combinations of the values of what it
+    /// has.
     fn candidates(&self, suite: &Suite, loss: &LossEntry) -> Result<Vec<Candidate>> {
-        let mut candidates = vec![Candidate { label: None, suite: suite.clone(), loss: loss.clone() }];
+        let mut candidates =
+            vec![Candidate { label: None, suite: suite.clone(), loss: loss.clone() }];
         for Axis { knob, values } in &self.sweeps {
             let mut finer = Vec::new();
             for Candidate { label, suite, loss } in candidates {
                 let mut taken = false;
                 for value in values {
                     let (mut suite, mut loss) = (suite.clone(), loss.clone());
-                    taken = knob.set(*value, &mut suite.recipe, &mut loss.spec).context("--sweep")?;
+                    taken =
+                        knob.set(*value, &mut suite.recipe, &mut loss.spec).context("--sweep")?;
                     if taken {
                         let setting = format!("{}={}", knob.name(), in_words(*value));
-                        let label = label.iter().cloned().chain([setting]).collect::<Vec<_>>().join(",");
+                        let label =
+                            label.iter().cloned().chain([setting]).collect::<Vec<_>>().join(",");
                         finer.push(Candidate { label: Some(label), suite, loss });
                     }
                 }
@@ -126,10 +147,12 @@ impl SweepOptions {
         }
         for candidate in &mut candidates {
             let Some(label) = &candidate.label else { continue };
-            for loss in candidate.suite.loss.iter_mut().filter(|loss| loss.id == candidate.loss.id) {
+            for loss in candidate.suite.loss.iter_mut().filter(|loss| loss.id == candidate.loss.id)
+            {
                 *loss = candidate.loss.clone();
             }
-            candidate.suite = candidate.suite.clone().checked().with_context(|| format!("--sweep {label}"))?;
+            candidate.suite =
+                candidate.suite.clone().checked().with_context(|| format!("--sweep {label}"))?;
         }
         Ok(candidates)
     }
@@ -137,11 +160,16 @@ impl SweepOptions {
 
 /// A value as a folder's name has it: `0.01`, `1e-9`.
 fn in_words(value: f64) -> String {
-    if value == 0.0 || (1e-6..1e9).contains(&value.abs()) { value.to_string() } else { format!("{value:e}") }
+    if value == 0.0 || (1e-6..1e9).contains(&value.abs()) {
+        value.to_string()
+    } else {
+        format!("{value:e}")
+    }
 }
 
-/// Chooses among the candidates of a loss by the mean over seeds of a measure of the validation part, the first of equals; returns its
-/// place, and what is compared. `cells` are those of each candidate, none of one that failed.
+/// Chooses among the candidates of a loss by the mean over seeds of a measure of the validation
+/// part, the first of equals; returns its place, and what is compared. `cells` are those of each
+/// candidate, none of one that failed.
 ///
 /// # Errors
 ///
@@ -158,7 +186,9 @@ pub(crate) fn choose(
     };
     let values: Vec<Option<f64>> = cells.iter().map(value).collect();
     let mut best: Option<(usize, f64)> = None;
-    for (place, value) in values.iter().enumerate().filter_map(|(place, value)| Some((place, (*value)?))) {
+    for (place, value) in
+        values.iter().enumerate().filter_map(|(place, value)| Some((place, (*value)?)))
+    {
         let better = best.is_none_or(|(_, best)| match metric.better {
             Direction::Higher => value > best,
             Direction::Lower | Direction::Neither => value < best,
@@ -167,9 +197,14 @@ pub(crate) fn choose(
             best = Some((place, value));
         }
     }
-    let Some(Candidate { suite, loss, .. }) = candidates.first() else { bail!("there is nothing to choose from") };
+    let Some(Candidate { suite, loss, .. }) = candidates.first() else {
+        bail!("there is nothing to choose from")
+    };
     let (chosen, _) = best.with_context(|| {
-        format!("{}, {}: none of the settings has a {} on the validation part", suite.name, loss.id, metric.key)
+        format!(
+            "{}, {}: none of the settings has a {} on the validation part",
+            suite.name, loss.id, metric.key
+        )
     })?;
     let summary = |(place, candidate): (usize, &Candidate)| CandidateSummary {
         candidate: candidate.label.clone().unwrap_or_default(),
@@ -177,8 +212,12 @@ pub(crate) fn choose(
         chosen: place == chosen,
     };
     let candidates = candidates.iter().enumerate().map(summary).collect();
-    let summary =
-        SweepSummary { suite: suite.name.clone(), loss: loss.id.clone(), metric: metric.key.to_owned(), candidates };
+    let summary = SweepSummary {
+        suite: suite.name.clone(),
+        loss: loss.id.clone(),
+        metric: metric.key.to_owned(),
+        candidates,
+    };
     Ok((chosen, summary))
 }
 
@@ -187,9 +226,14 @@ impl SweepSummary {
     pub(crate) fn lines(&self, metric: Description) -> Vec<String> {
         let Self { suite, loss, candidates, .. } = self;
         let line = |found: &CandidateSummary| {
-            let value = found.validation.map_or_else(|| "undefined".to_owned(), |value| metric.print(value));
+            let value = found
+                .validation
+                .map_or_else(|| "undefined".to_owned(), |value| metric.print(value));
             let chosen = if found.chosen { ", chosen" } else { "" };
-            format!("{suite}, {loss}, {}: {} {value} on the validation part{chosen}", found.candidate, metric.title)
+            format!(
+                "{suite}, {loss}, {}: {} {value} on the validation part{chosen}",
+                found.candidate, metric.title
+            )
         };
         candidates.iter().map(line).collect()
     }
@@ -200,7 +244,10 @@ pub(crate) fn table(sweeps: &[&SweepSummary], metric: Description) -> Option<Fur
     let rows = sweeps.iter().flat_map(|sweep| {
         sweep.candidates.iter().map(|found| {
             let chosen = if found.chosen { " (chosen)" } else { "" };
-            (vec![sweep.loss.clone(), format!("{}{chosen}", found.candidate)], vec![found.validation])
+            (
+                vec![sweep.loss.clone(), format!("{}{chosen}", found.candidate)],
+                vec![found.validation],
+            )
         })
     });
     let rows: Vec<_> = rows.collect();
@@ -211,7 +258,11 @@ pub(crate) fn table(sweeps: &[&SweepSummary], metric: Description) -> Option<Fur
             metric.title
         ),
         names: ["Loss", "Settings"].map(str::to_owned).to_vec(),
-        numbers: vec![NumberColumn { title: metric.title.to_owned(), unit: metric.unit, digits: metric.digits }],
+        numbers: vec![NumberColumn {
+            title: metric.title.to_owned(),
+            unit: metric.unit,
+            digits: metric.digits,
+        }],
         rows,
         page_only: false,
     })
@@ -244,9 +295,15 @@ mod tests {
     fn every_loss_tries_what_it_has() {
         let grid = ["lr=0.01,0.1", "margin=2,4.50"];
         let found = candidates(&grid, "mbls");
-        assert_eq!(labels(&found), ["lr=0.01,margin=2", "lr=0.01,margin=4.5", "lr=0.1,margin=2", "lr=0.1,margin=4.5"]);
+        assert_eq!(
+            labels(&found),
+            ["lr=0.01,margin=2", "lr=0.01,margin=4.5", "lr=0.1,margin=2", "lr=0.1,margin=4.5"]
+        );
         assert_eq!(found[1].suite.recipe.learning_rate, 0.01);
-        assert!(matches!(found[1].loss.spec, LossSpec::Margin { margin: MarginChoice::Fixed(4.5), .. }));
+        assert!(matches!(
+            found[1].loss.spec,
+            LossSpec::Margin { margin: MarginChoice::Fixed(4.5), .. }
+        ));
         assert!(found[1].suite.loss.contains(&found[1].loss));
         assert_eq!(labels(&candidates(&grid, "ce")), ["lr=0.01", "lr=0.1"]);
         assert_eq!(labels(&candidates(&grid[1..], "ce")), ["none"]);
@@ -267,16 +324,31 @@ mod tests {
             let error = text.parse::<Axis>().unwrap_err();
             assert!(error.contains(part), "{error}");
         }
-        let error = |axes: &[&str], overrides| options(axes).check(&overrides).unwrap_err().to_string();
-        assert!(error(&["lr=1,2", "lr=3"], Overrides::default()).contains("--sweep lr: it is there twice"));
+        let error =
+            |axes: &[&str], overrides| options(axes).check(&overrides).unwrap_err().to_string();
+        assert!(
+            error(&["lr=1,2", "lr=3"], Overrides::default())
+                .contains("--sweep lr: it is there twice")
+        );
         let overrides = Overrides { margin: Some(1.0), ..Overrides::default() };
-        assert!(error(&["margin=1,2"], overrides).contains("--sweep margin and --margin: expected one of the two"));
+        assert!(
+            error(&["margin=1,2"], overrides)
+                .contains("--sweep margin and --margin: expected one of the two")
+        );
         let suite = Suite::find("digits").unwrap();
-        let error = |axis| format!("{:#}", options(&[axis]).candidates(&suite, &suite.loss[0]).err().unwrap());
+        let error = |axis| {
+            format!("{:#}", options(&[axis]).candidates(&suite, &suite.loss[0]).err().unwrap())
+        };
         assert!(error("lr=0.1,0").contains("--sweep lr=0: "), "{}", error("lr=0.1,0"));
-        let none = options(&["margin=1,2"]).of_losses(&suite, &[&suite.loss[0]]).err().unwrap().to_string();
+        let none = options(&["margin=1,2"])
+            .of_losses(&suite, &[&suite.loss[0]])
+            .err()
+            .unwrap()
+            .to_string();
         assert!(none.contains("--sweep margin: no loss of the suite digits that is run"), "{none}");
-        assert!(error("batch-size=1.5").contains("batch-size = 1.5: expected a positive whole number"));
+        assert!(
+            error("batch-size=1.5").contains("batch-size = 1.5: expected a positive whole number")
+        );
     }
 
     #[test]
@@ -301,7 +373,9 @@ mod tests {
             margin: None,
             shift: None,
         };
-        let cells = |values: &[f64]| Some(values.iter().map(|value| cell(Some(*value))).collect::<Vec<_>>());
+        let cells = |values: &[f64]| {
+            Some(values.iter().map(|value| cell(Some(*value))).collect::<Vec<_>>())
+        };
         let found = [cells(&[0.5, 0.75]), cells(&[0.25, 0.75]), None, cells(&[0.5, 0.75])];
         let (chosen, summary) = choose(&tried, &found, NLL).unwrap();
         assert_eq!(chosen, 1);

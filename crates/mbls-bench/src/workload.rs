@@ -43,7 +43,8 @@ pub(crate) trait Workload: Sync {
     /// Returns how the data was read, and what of it is not used.
     fn notes(&self) -> &[String];
 
-    /// Returns the run of that identity in `folder`; `None` where anything of it is still to be done.
+    /// Returns the run of that identity in `folder`; `None` where anything of it is still to be
+    /// done.
     ///
     /// # Errors
     ///
@@ -78,7 +79,8 @@ pub(crate) trait TaskFamily: Sync {
         console: &Console,
     ) -> Result<Box<dyn Workload + 'a>>;
 
-    /// Reports one loss over the runs of its seeds, at least one; returns its measures on resampled test data too.
+    /// Reports one loss over the runs of its seeds, at least one; returns its measures on resampled
+    /// test data too.
     ///
     /// # Errors
     ///
@@ -91,12 +93,19 @@ pub(crate) trait TaskFamily: Sync {
         out: &Path,
     ) -> Result<(LossReport, Resampled)>;
 
-    /// Returns the tables beside that of the losses; `classes` are the names of the classes, where they are known.
+    /// Returns the tables beside that of the losses; `classes` are the names of the classes, where
+    /// they are known.
     ///
     /// # Errors
     ///
     /// What runs have left and cannot be read.
-    fn tables(&self, suite: &Suite, cells: &[&Cell], out: &Path, classes: &[String]) -> Result<Vec<FurtherTable>>;
+    fn tables(
+        &self,
+        suite: &Suite,
+        cells: &[&Cell],
+        out: &Path,
+        classes: &[String],
+    ) -> Result<Vec<FurtherTable>>;
 
     /// Returns images for the page.
     ///

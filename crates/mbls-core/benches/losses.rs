@@ -6,8 +6,8 @@ use mbls_core::loss::{LogitBatch, LossSpec};
 use rand::{RngExt, SeedableRng};
 use std::hint::black_box;
 
-/// Keeps the memory of one step for the next: the system's allocator returns large blocks, and most of a step is then the
-/// operating system clearing pages.
+/// Keeps the memory of one step for the next: the system's allocator returns large blocks, and most
+/// of a step is then the operating system clearing pages.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -16,12 +16,21 @@ const IGNORED: u32 = 255;
 /// Logits and labels; of pixels one in twenty is not labelled.
 fn batch(shape: &[usize]) -> candle_core::Result<(Var, Tensor)> {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
-    let logits: Vec<f32> = (0..shape.iter().product()).map(|_| rng.random_range(-6.0..6.0)).collect();
+    let logits: Vec<f32> =
+        (0..shape.iter().product()).map(|_| rng.random_range(-6.0..6.0)).collect();
     let positions = [&shape[..1], &shape[2..]].concat();
-    let mut label =
-        || if shape.len() > 2 && rng.random_bool(0.05) { IGNORED } else { rng.random_range(0..shape[1] as u32) };
+    let mut label = || {
+        if shape.len() > 2 && rng.random_bool(0.05) {
+            IGNORED
+        } else {
+            rng.random_range(0..shape[1] as u32)
+        }
+    };
     let labels: Vec<u32> = (0..positions.iter().product()).map(|_| label()).collect();
-    Ok((Var::from_vec(logits, shape, &Device::Cpu)?, Tensor::from_vec(labels, positions, &Device::Cpu)?))
+    Ok((
+        Var::from_vec(logits, shape, &Device::Cpu)?,
+        Tensor::from_vec(labels, positions, &Device::Cpu)?,
+    ))
 }
 
 fn losses(criterion: &mut Criterion) {
@@ -44,7 +53,8 @@ fn losses(criterion: &mut Criterion) {
                         let batch = if form == "composed" { batch.composed() } else { batch };
                         Ok(loss.forward(&batch)?.total.backward()?)
                     };
-                    let mut group = criterion.benchmark_group(format!("{name}/{shape:?}/{threads} threads"));
+                    let mut group =
+                        criterion.benchmark_group(format!("{name}/{shape:?}/{threads} threads"));
                     group.sample_size(10);
                     group.bench_function(BenchmarkId::from_parameter(form), |b| {
                         pool.install(|| b.iter(|| black_box(run().expect("a loss"))));

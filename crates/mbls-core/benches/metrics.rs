@@ -2,8 +2,8 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use mbls_core::metric::{
-    Accuracy, AdaptiveConvention, AdaptiveEce, BrierScore, ClasswiseConvention, ClasswiseEce, Metric,
-    NegativeLogLikelihood, ReliabilityBins, TopKAccuracy, measure_logits,
+    Accuracy, AdaptiveConvention, AdaptiveEce, BrierScore, ClasswiseConvention, ClasswiseEce,
+    Metric, NegativeLogLikelihood, ReliabilityBins, TopKAccuracy, measure_logits,
 };
 use rand::{RngExt, SeedableRng};
 use std::hint::black_box;
@@ -14,7 +14,8 @@ struct Batch {
     labels: Vec<u32>,
 }
 
-/// Logits of a good classifier: uniform noise, and a bonus of 0 to 12 for the label in four of five rows.
+/// Logits of a good classifier: uniform noise, and a bonus of 0 to 12 for the label in four of five
+/// rows.
 fn batch(rows: usize, classes: usize) -> Batch {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
     let mut logits: Vec<f32> = (0..rows * classes).map(|_| rng.random_range(-2.0..2.0)).collect();
@@ -37,33 +38,46 @@ fn metrics(criterion: &mut Criterion) {
     );
     let classwise = ClasswiseEce::new(15, ClasswiseConvention::Definition).expect("15 bins");
     let pools: Vec<_> = [1, 2]
-        .map(|threads| (threads, rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads")))
+        .map(|threads| {
+            (
+                threads,
+                rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads"),
+            )
+        })
         .into();
     for (rows, classes) in [(10_000, 200), (50_000, 1000), (4_000_000, 21)] {
         let Batch { logits, classes, labels } = batch(rows, classes);
         for (threads, pool) in &pools {
-            let mut group = criterion.benchmark_group(format!("{rows}x{classes}/{threads} threads"));
+            let mut group =
+                criterion.benchmark_group(format!("{rows}x{classes}/{threads} threads"));
             group.sample_size(10).throughput(Throughput::Bytes(4 * logits.len() as u64));
             group.bench_function(BenchmarkId::from_parameter("copy"), |b| {
                 let mut copy = vec![0f32; logits.len()];
                 b.iter(|| pool.install(|| copy_all(&logits, &mut copy)));
             });
             group.bench_function(BenchmarkId::from_parameter("one pass"), |b| {
-                let run = || measure_logits(&one_pass, &logits, classes, &labels).expect("a batch").value();
+                let run = || {
+                    measure_logits(&one_pass, &logits, classes, &labels).expect("a batch").value()
+                };
                 b.iter(|| black_box(pool.install(run)));
             });
             group.bench_function(BenchmarkId::from_parameter("classwise"), |b| {
-                let run = || measure_logits(&classwise, &logits, classes, &labels).expect("a batch").value();
+                let run = || {
+                    measure_logits(&classwise, &logits, classes, &labels).expect("a batch").value()
+                };
                 b.iter(|| black_box(pool.install(run)));
             });
         }
     }
 }
 
-/// What the memory's bandwidth allows: a copy, which reads every byte once, as measuring does, and writes it.
+/// What the memory's bandwidth allows: a copy, which reads every byte once, as measuring does, and
+/// writes it.
 fn copy_all(from: &[f32], to: &mut [f32]) {
     use rayon::prelude::*;
-    to.par_chunks_mut(1 << 16).zip(from.par_chunks(1 << 16)).for_each(|(to, from)| to.copy_from_slice(from));
+    to.par_chunks_mut(1 << 16)
+        .zip(from.par_chunks(1 << 16))
+        .for_each(|(to, from)| to.copy_from_slice(from));
 }
 
 criterion_group!(benches, metrics);

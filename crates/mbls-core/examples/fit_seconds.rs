@@ -13,8 +13,9 @@ fn rows(n: usize, classes: usize, sharpness: f64) -> (Scores, Vec<u32>) {
     let mut logits = Vec::new();
     let mut labels = Vec::new();
     for _ in 0..n {
-        let row: Vec<f64> =
-            (0..classes).map(|_| (0..12).map(|_| rng.random::<f64>()).sum::<f64>() * 1.5 - 9.0).collect();
+        let row: Vec<f64> = (0..classes)
+            .map(|_| (0..12).map(|_| rng.random::<f64>()).sum::<f64>() * 1.5 - 9.0)
+            .collect();
         let exps: Vec<f64> = row.iter().map(|z| (sharpness * z).exp()).collect();
         let mut left = rng.random::<f64>() * exps.iter().sum::<f64>();
         let y = exps
@@ -45,7 +46,12 @@ fn main() {
         ("beta top-label, 10 x 50,000", 50_000, 10, CalibratorSpec::Beta { reduction: top }),
         ("vector, 10 x 10,000", 10_000, 10, CalibratorSpec::Vector {}),
         ("matrix, 10 x 10,000", 10_000, 10, CalibratorSpec::Matrix { odir }),
-        ("matrix without penalty, 10 x 10,000", 10_000, 10, CalibratorSpec::Matrix { odir: Odir::NONE }),
+        (
+            "matrix without penalty, 10 x 10,000",
+            10_000,
+            10,
+            CalibratorSpec::Matrix { odir: Odir::NONE },
+        ),
         ("Dirichlet, 10 x 10,000", 10_000, 10, CalibratorSpec::Dirichlet { odir }),
     ];
     if big {

@@ -19,7 +19,8 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// The percentile interval of a statistic's values on resamples, as [`resampled_values`] returns them.
+    /// The percentile interval of a statistic's values on resamples, as [`resampled_values`]
+    /// returns them.
     ///
     /// `None` for no values, for some that are not finite and for a level outside of (0, 1).
     pub fn of_values(values: Vec<f64>, level: f64) -> Option<Self> {
@@ -35,8 +36,9 @@ impl Interval {
 
 /// The values of a statistic on the resamples of [`percentile_interval`], in their order.
 ///
-/// The draws depend on `n`, `resamples` and `seed` alone. Two statistics of the same rows so have paired values: the differences,
-/// value by value, are the paired bootstrap of [`paired_difference`], for any number of pairs from one pass each. `None` where a
+/// The draws depend on `n`, `resamples` and `seed` alone. Two statistics of the same rows so have
+/// paired values: the differences, value by value, are the paired bootstrap of
+/// [`paired_difference`], for any number of pairs from one pass each. `None` where a
 /// value is undefined or not finite, for no samples or 2^32 and more, and for no resamples.
 ///
 /// ```
@@ -63,11 +65,12 @@ pub fn resampled_values<S: Into<Option<f64>>>(
 
 /// The percentile bootstrap interval of a statistic of `n` samples.
 ///
-/// `statistic` is called once per resample, with `n` indices drawn from `0..n` with replacement; the interval lies between the
-/// quantiles `(1 - level) / 2` and `(1 + level) / 2` of its values, by linear interpolation. Resample `r` draws from ChaCha8
-/// with the seed `seed` and the stream `r`, so the result has the same bits for any number of threads. `None` where the
-/// interval is undefined: no samples or 2^32 and more, no resamples, a level outside of (0, 1), a value that is not finite or,
-/// from a statistic that returns an `Option`, `None`.
+/// `statistic` is called once per resample, with `n` indices drawn from `0..n` with replacement;
+/// the interval lies between the quantiles `(1 - level) / 2` and `(1 + level) / 2` of its values,
+/// by linear interpolation. Resample `r` draws from ChaCha8 with the seed `seed` and the stream
+/// `r`, so the result has the same bits for any number of threads. `None` where the interval is
+/// undefined: no samples or 2^32 and more, no resamples, a level outside of (0, 1), a value that is
+/// not finite or, from a statistic that returns an `Option`, `None`.
 ///
 /// ```
 /// use mbls_core::bootstrap::percentile_interval;
@@ -109,9 +112,10 @@ pub struct PairedDifference {
 
 /// The paired bootstrap of the difference `left - right` of two statistics of the same `n` rows.
 ///
-/// Every resample draws rows once and computes both statistics from them: what makes rows hard for both models cancels, and
-/// the interval is narrower than what two intervals of their own suggest. Draws, quantiles and `None` are as in
-/// [`percentile_interval`]; `None` too where a statistic of the rows themselves, all in order, is not finite.
+/// Every resample draws rows once and computes both statistics from them: what makes rows hard for
+/// both models cancels, and the interval is narrower than what two intervals of their own suggest.
+/// Draws, quantiles and `None` are as in [`percentile_interval`]; `None` too where a statistic of
+/// the rows themselves, all in order, is not finite.
 ///
 /// ```
 /// use mbls_core::bootstrap::paired_difference;
@@ -145,7 +149,12 @@ pub fn paired_difference(
 }
 
 /// The statistic of every resample of `0..n`, `None` where there is none.
-fn bootstrap<T: Send>(n: usize, resamples: usize, seed: u64, statistic: impl Fn(&[u32]) -> T + Sync) -> Option<Vec<T>> {
+fn bootstrap<T: Send>(
+    n: usize,
+    resamples: usize,
+    seed: u64,
+    statistic: impl Fn(&[u32]) -> T + Sync,
+) -> Option<Vec<T>> {
     let bound = u32::try_from(n).ok().filter(|&n| n > 0)?;
     let resample = |rng: &mut ChaCha8Rng, indices: &mut Vec<u32>| {
         indices.clear();
@@ -155,8 +164,9 @@ fn bootstrap<T: Send>(n: usize, resamples: usize, seed: u64, statistic: impl Fn(
     Some(simulate(resamples, seed, || Vec::with_capacity(n), resample))
 }
 
-/// What `draw` makes of each of `resamples` streams of random numbers: of ChaCha8 with the seed `seed` and the stream `r`, in
-/// the order of `r`, so the same for any number of threads. `scratch` makes room that draws may share.
+/// What `draw` makes of each of `resamples` streams of random numbers: of ChaCha8 with the seed
+/// `seed` and the stream `r`, in the order of `r`, so the same for any number of threads. `scratch`
+/// makes room that draws may share.
 pub(crate) fn simulate<S, T: Send>(
     resamples: usize,
     seed: u64,
@@ -171,15 +181,21 @@ pub(crate) fn simulate<S, T: Send>(
     (0..resamples).into_par_iter().map_init(scratch, one).collect()
 }
 
-/// The interval between the quantiles of values, and the values sorted; `None` for no values, for some that are not finite and
-/// for a level outside of (0, 1).
+/// The interval between the quantiles of values, and the values sorted; `None` for no values, for
+/// some that are not finite and for a level outside of (0, 1).
 pub(crate) fn interval_of(mut values: Vec<f64>, level: f64) -> Option<(Interval, Vec<f64>)> {
-    if values.is_empty() || !values.iter().all(|value| value.is_finite()) || !(level > 0.0 && level < 1.0) {
+    if values.is_empty()
+        || !values.iter().all(|value| value.is_finite())
+        || !(level > 0.0 && level < 1.0)
+    {
         return None;
     }
     values.sort_unstable_by(f64::total_cmp);
     let tail = 0.5 * (1.0 - level);
-    Some((Interval { low: quantile(&values, tail), high: quantile(&values, 1.0 - tail), level }, values))
+    Some((
+        Interval { low: quantile(&values, tail), high: quantile(&values, 1.0 - tail), level },
+        values,
+    ))
 }
 
 /// The quantile of sorted values, at least one, by linear interpolation between order statistics.
@@ -195,7 +211,9 @@ mod tests {
     use super::*;
 
     fn mean_of(sample: &[f64]) -> impl Fn(&[u32]) -> f64 + Sync {
-        move |indices| indices.iter().map(|&i| sample[i as usize]).sum::<f64>() / indices.len() as f64
+        move |indices| {
+            indices.iter().map(|&i| sample[i as usize]).sum::<f64>() / indices.len() as f64
+        }
     }
 
     /// Sums of twelve uniform numbers less six: mean 0, variance 1.
@@ -209,7 +227,9 @@ mod tests {
         let sample = normal_sample(100, 1);
         let in_pool = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let interval = pool.install(|| percentile_interval(sample.len(), 500, 0.95, 7, mean_of(&sample))).unwrap();
+            let interval = pool
+                .install(|| percentile_interval(sample.len(), 500, 0.95, 7, mean_of(&sample)))
+                .unwrap();
             (interval.low.to_bits(), interval.high.to_bits())
         };
         assert_eq!(in_pool(1), in_pool(2));
@@ -222,10 +242,12 @@ mod tests {
     fn covers_the_true_mean_about_as_often_as_it_says() {
         let covered = (0..300).filter(|&seed| {
             let sample = normal_sample(60, seed);
-            let interval = percentile_interval(sample.len(), 400, 0.9, seed, mean_of(&sample)).unwrap();
+            let interval =
+                percentile_interval(sample.len(), 400, 0.9, seed, mean_of(&sample)).unwrap();
             interval.low <= 0.0 && 0.0 <= interval.high
         });
-        // Binomial with 300 trials: a standard deviation is 5.2; the percentile interval covers a little less than it says.
+        // Binomial with 300 trials: a standard deviation is 5.2; the percentile interval covers a
+        // little less than it says.
         let covered = covered.count();
         assert!((250..=290).contains(&covered), "{covered} of 300, expected about 266");
     }
@@ -247,17 +269,25 @@ mod tests {
         let differences: Vec<f64> = left.iter().zip(&right).map(|(l, r)| l - r).collect();
         let paired = paired_difference(80, 1000, 0.9, 3, mean_of(&left), mean_of(&right)).unwrap();
         let direct = percentile_interval(80, 1000, 0.9, 3, mean_of(&differences)).unwrap();
-        assert!((paired.interval.low - direct.low).abs() < 1e-12 && (paired.interval.high - direct.high).abs() < 1e-12);
+        assert!(
+            (paired.interval.low - direct.low).abs() < 1e-12
+                && (paired.interval.high - direct.high).abs() < 1e-12
+        );
         assert!((paired.observed - differences.iter().sum::<f64>() / 80.0).abs() < 1e-12);
-        let [l, r] = [&left, &right].map(|sample| resampled_values(80, 1000, 3, mean_of(sample)).unwrap());
-        let by_value = Interval::of_values(l.iter().zip(&r).map(|(l, r)| l - r).collect(), 0.9).unwrap();
+        let [l, r] =
+            [&left, &right].map(|sample| resampled_values(80, 1000, 3, mean_of(sample)).unwrap());
+        let by_value =
+            Interval::of_values(l.iter().zip(&r).map(|(l, r)| l - r).collect(), 0.9).unwrap();
         assert_eq!(by_value, paired.interval);
         let values = bootstrap(80, 1000, 3, mean_of(&differences)).unwrap();
         let share = values.iter().filter(|value| **value <= 0.0).count() as f64 / 1000.0;
         assert_eq!((paired.share_not_positive, paired.n, paired.resamples), (share, 80, 1000));
         // Of a model with itself nothing is left, and nothing is better.
         let same = paired_difference(80, 100, 0.9, 3, mean_of(&left), mean_of(&left)).unwrap();
-        assert_eq!((same.interval.low, same.interval.high, same.share_not_positive), (0.0, 0.0, 1.0));
+        assert_eq!(
+            (same.interval.low, same.interval.high, same.share_not_positive),
+            (0.0, 0.0, 1.0)
+        );
     }
 
     #[test]
@@ -265,7 +295,8 @@ mod tests {
         let (left, right) = (normal_sample(50, 8), normal_sample(50, 9));
         let in_pool = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| paired_difference(50, 300, 0.95, 7, mean_of(&left), mean_of(&right))).unwrap()
+            pool.install(|| paired_difference(50, 300, 0.95, 7, mean_of(&left), mean_of(&right)))
+                .unwrap()
         };
         assert_eq!(in_pool(1), in_pool(2));
         assert_eq!(in_pool(1), in_pool(5));
@@ -293,6 +324,9 @@ mod tests {
         assert!(paired_difference(10, 0, 0.9, 0, zero, zero).is_none());
         assert!(paired_difference(10, 10, 1.0, 0, zero, zero).is_none());
         assert!(paired_difference(10, 10, 0.9, 0, zero, |_| f64::INFINITY).is_none());
-        assert_eq!(percentile_interval(10, 10, 0.9, 0, zero), Some(Interval { low: 0.0, high: 0.0, level: 0.9 }));
+        assert_eq!(
+            percentile_interval(10, 10, 0.9, 0, zero),
+            Some(Interval { low: 0.0, high: 0.0, level: 0.9 })
+        );
     }
 }

@@ -129,7 +129,8 @@ pub enum Error {
     /// A metric's saved state contradicts itself.
     #[error("state of {metric}: {problem}")]
     State {
-        /// The metric's name in kebab case, as [`Metric::name`](crate::metric::Metric::name) has it.
+        /// The metric's name in kebab case, as [`Metric::name`](crate::metric::Metric::name) has
+        /// it.
         metric: &'static str,
         /// What is wrong with the state.
         problem: String,

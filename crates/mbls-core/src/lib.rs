@@ -1,9 +1,12 @@
-//! Train classifiers whose confidence can be believed, measure whether it can, and repair it where it cannot.
+//! Train classifiers whose confidence can be believed, measure whether it can, and repair it where
+//! it cannot.
 //!
-//! - `loss`, with the feature `candle`: margin-based label smoothing (MbLS, CVPR 2022) and the losses it is compared with, on
-//!   candle tensors.
-//! - [`metric`]: accuracy, proper scores and calibration errors with exact states that merge, on plain slices.
-//! - [`calibration`]: post-hoc calibrators, from temperature scaling to Dirichlet calibration and isotonic regression.
+//! - `loss`, with the feature `candle`: margin-based label smoothing (MbLS, CVPR 2022) and the
+//!   losses it is compared with, on candle tensors.
+//! - [`metric`]: accuracy, proper scores and calibration errors with exact states that merge, on
+//!   plain slices.
+//! - [`calibration`]: post-hoc calibrators, from temperature scaling to Dirichlet calibration and
+//!   isotonic regression.
 //! - [`bootstrap`]: intervals of statistics and of differences between models.
 //!
 //! Without default features the crate knows slices alone: no candle, and it builds for WebAssembly.

@@ -1,8 +1,9 @@
 //! Numbers in files whose format has no infinities, as JSON.
 //!
-//! A finite number is written as it is, the infinities as the texts `"inf"` and `"-inf"`; both are read back to the bit. NaN is
-//! an error when it is written and when it is read: what is undefined is `None`. Binary formats, which hold every `f64`, get the
-//! number itself. For fields: `#[serde(with = "mbls_core::number")]`, and the modules below for those that hold several.
+//! A finite number is written as it is, the infinities as the texts `"inf"` and `"-inf"`; both are
+//! read back to the bit. NaN is an error when it is written and when it is read: what is undefined
+//! is `None`. Binary formats, which hold every `f64`, get the number itself. For fields:
+//! `#[serde(with = "mbls_core::number")]`, and the modules below for those that hold several.
 //!
 //! ```
 //! #[derive(serde::Serialize, serde::Deserialize)]
@@ -30,8 +31,12 @@ struct Number(f64);
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
-            value if value.is_nan() => Err(S::Error::custom("NaN is not written: expected a number")),
-            value if value.is_finite() || !serializer.is_human_readable() => serializer.serialize_f64(value),
+            value if value.is_nan() => {
+                Err(S::Error::custom("NaN is not written: expected a number"))
+            }
+            value if value.is_finite() || !serializer.is_human_readable() => {
+                serializer.serialize_f64(value)
+            }
             value if value > 0.0 => serializer.serialize_str("inf"),
             _ => serializer.serialize_str("-inf"),
         }
@@ -59,7 +64,11 @@ impl Visitor<'_> for NumberVisitor {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<f64, E> {
-        if value.is_nan() { Err(E::invalid_value(de::Unexpected::Float(value), &self)) } else { Ok(value) }
+        if value.is_nan() {
+            Err(E::invalid_value(de::Unexpected::Float(value), &self))
+        } else {
+            Ok(value)
+        }
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<f64, E> {
@@ -97,12 +106,14 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D:
     Ok(Number::deserialize(deserializer)?.0)
 }
 
-/// Whether a count is 0: then `skip_serializing_if` leaves it out, and files stay those of versions that did not know it.
+/// Whether a count is 0: then `skip_serializing_if` leaves it out, and files stay those of versions
+/// that did not know it.
 pub fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// Numbers that may be absent, `Option<f64>`; give the field `#[serde(default)]` where a file may lack it.
+/// Numbers that may be absent, `Option<f64>`; give the field `#[serde(default)]` where a file may
+/// lack it.
 pub mod option {
     use super::{Deserialize, Deserializer, Number, Serialize, Serializer};
 
@@ -120,7 +131,9 @@ pub mod option {
     /// # Errors
     ///
     /// As [`deserialize`](super::deserialize).
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<f64>, D::Error> {
         Ok(Option::<Number>::deserialize(deserializer)?.map(|number| number.0))
     }
 
@@ -133,7 +146,10 @@ pub mod option {
         /// # Errors
         ///
         /// As [`serialize`](super::super::serialize).
-        pub fn serialize<S: Serializer>(values: &[Option<f64>], serializer: S) -> Result<S::Ok, S::Error> {
+        pub fn serialize<S: Serializer>(
+            values: &[Option<f64>],
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
             serializer.collect_seq(values.iter().map(|value| value.map(Number)))
         }
 
@@ -142,7 +158,9 @@ pub mod option {
         /// # Errors
         ///
         /// As [`deserialize`](super::super::deserialize).
-        pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Option<f64>>, D::Error> {
+        pub fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Vec<Option<f64>>, D::Error> {
             let values = Vec::<Option<Number>>::deserialize(deserializer)?;
             Ok(values.into_iter().map(|value| value.map(|number| number.0)).collect())
         }
@@ -174,7 +192,10 @@ pub mod option {
             deserializer: D,
         ) -> Result<BTreeMap<String, Option<f64>>, D::Error> {
             let values = BTreeMap::<String, Option<Number>>::deserialize(deserializer)?;
-            Ok(values.into_iter().map(|(name, value)| (name, value.map(|number| number.0))).collect())
+            Ok(values
+                .into_iter()
+                .map(|(name, value)| (name, value.map(|number| number.0)))
+                .collect())
         }
     }
 }
@@ -213,7 +234,10 @@ pub mod by_name {
     /// # Errors
     ///
     /// As [`serialize`](super::serialize).
-    pub fn serialize<S: Serializer>(values: &BTreeMap<String, f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(
+        values: &BTreeMap<String, f64>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.collect_map(values.iter().map(|(name, &value)| (name, Number(value))))
     }
 
@@ -222,7 +246,9 @@ pub mod by_name {
     /// # Errors
     ///
     /// As [`deserialize`](super::deserialize).
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, f64>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<String, f64>, D::Error> {
         let values = BTreeMap::<String, Number>::deserialize(deserializer)?;
         Ok(values.into_iter().map(|(name, value)| (name, value.0)).collect())
     }

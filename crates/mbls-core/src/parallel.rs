@@ -1,8 +1,8 @@
 //! Work that the threads of the current rayon pool share.
 //!
-//! Rayon's drivers are some twenty functions, which are compiled for each closure that they are given and each type that
-//! passes them. Here what runs is a `dyn Fn` of an index, so that there is one driver. A task is work enough to make the call
-//! of no account.
+//! Rayon's drivers are some twenty functions, which are compiled for each closure that they are
+//! given and each type that passes them. Here what runs is a `dyn Fn` of an index, so that there is
+//! one driver. A task is work enough to make the call of no account.
 
 use rayon::prelude::*;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,13 +20,17 @@ pub(crate) fn map<R: Send>(count: usize, run: &(dyn Fn(usize) -> R + Sync)) -> V
         *lock(&results[index]) = Some(result);
     });
     // Each has one, or a panic has ended the caller.
-    results.into_iter().filter_map(|result| result.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
+    results
+        .into_iter()
+        .filter_map(|result| result.into_inner().unwrap_or_else(PoisonError::into_inner))
+        .collect()
 }
 
 /// Returns `run` of each task, in order.
 #[cfg(feature = "candle")]
 pub(crate) fn map_tasks<T: Send, R: Send>(tasks: Vec<T>, run: &(dyn Fn(T) -> R + Sync)) -> Vec<R> {
-    let tasks: Vec<Mutex<Option<T>>> = tasks.into_iter().map(|task| Mutex::new(Some(task))).collect();
+    let tasks: Vec<Mutex<Option<T>>> =
+        tasks.into_iter().map(|task| Mutex::new(Some(task))).collect();
     let results = map(tasks.len(), &|index| {
         let task = lock(&tasks[index]).take();
         task.map(run)
@@ -35,7 +39,11 @@ pub(crate) fn map_tasks<T: Send, R: Send>(tasks: Vec<T>, run: &(dyn Fn(T) -> R +
 }
 
 /// Hands each chunk of `values`, of `size` or at the end fewer, to `run` with its index.
-pub(crate) fn each_chunk<T: Send>(values: &mut [T], size: usize, run: &(dyn Fn(usize, &mut [T]) + Sync)) {
+pub(crate) fn each_chunk<T: Send>(
+    values: &mut [T],
+    size: usize,
+    run: &(dyn Fn(usize, &mut [T]) + Sync),
+) {
     let chunks: Vec<Mutex<&mut [T]>> = values.chunks_mut(size).map(Mutex::new).collect();
     each(chunks.len(), &|index| run(index, &mut lock(&chunks[index])));
 }

@@ -5,8 +5,12 @@ use candle_core::cuda_backend::cudarc::driver::DeviceRepr;
 use half::{bf16, f16};
 
 /// The names of all types that a source is compiled for.
-pub const ELEMENTS: [&str; 4] =
-    [<f64 as Element>::NAME, <f32 as Element>::NAME, <f16 as Element>::NAME, <bf16 as Element>::NAME];
+pub const ELEMENTS: [&str; 4] = [
+    <f64 as Element>::NAME,
+    <f32 as Element>::NAME,
+    <f16 as Element>::NAME,
+    <bf16 as Element>::NAME,
+];
 
 /// A type that numbers are stored in, on the device.
 pub trait Element: CudaDType + DeviceRepr {

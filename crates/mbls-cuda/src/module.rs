@@ -2,7 +2,9 @@
 
 use crate::element::{ELEMENTS, Element};
 use candle_core::cuda_backend::cudarc::driver::CudaFunction;
-use candle_core::cuda_backend::cudarc::nvrtc::{CompileError, CompileOptions, compile_ptx_with_opts};
+use candle_core::cuda_backend::cudarc::nvrtc::{
+    CompileError, CompileOptions, compile_ptx_with_opts,
+};
 use candle_core::cuda_backend::{CudaDevice, DeviceId};
 use candle_core::{Result, bail};
 use std::cell::RefCell;
@@ -41,7 +43,11 @@ impl Module {
     ///
     /// Where NVRTC is not found or the source does not compile, there is no such kernel, or the
     /// driver refuses the module.
-    pub fn kernel<T: Element>(&self, device: &CudaDevice, kernel: &'static str) -> Result<CudaFunction> {
+    pub fn kernel<T: Element>(
+        &self,
+        device: &CudaDevice,
+        kernel: &'static str,
+    ) -> Result<CudaFunction> {
         /// Device, module, type and kernel.
         type Key = (DeviceId, &'static str, &'static str, &'static str);
 
@@ -85,14 +91,17 @@ impl Module {
                 bail!("the kernels of {what} for {element}: {nvrtc:?}: {}", log.to_string_lossy())
             }
             Ok(Err(error)) => bail!("the kernels of {what} for {element}: {error}"),
-            Err(_) => bail!("the kernels of {what} need NVRTC, a library of the CUDA toolkit, which was not found"),
+            Err(_) => bail!(
+                "the kernels of {what} need NVRTC, a library of the CUDA toolkit, which was not found"
+            ),
         }
     }
 }
 
 /// The names of the kernels in compiled PTX, sorted.
 pub fn entry_points(ptx: &str) -> Vec<&str> {
-    let entries = ptx.lines().filter_map(|line| line.strip_prefix(".visible .entry ")?.strip_suffix('('));
+    let entries =
+        ptx.lines().filter_map(|line| line.strip_prefix(".visible .entry ")?.strip_suffix('('));
     let mut names: Vec<&str> = entries.collect();
     names.sort_unstable();
     names
@@ -118,16 +127,24 @@ mod tests {
                     eprintln!("skipped: {error}");
                     return;
                 }
-                ptx => assert_eq!(entry_points(&ptx.expect("a source that compiles")), ["doubled"], "{element}"),
+                ptx => assert_eq!(
+                    entry_points(&ptx.expect("a source that compiles")),
+                    ["doubled"],
+                    "{element}"
+                ),
             }
         }
         let error = DOUBLED.compile("F8").expect_err("no such type").to_string();
-        assert!(error.contains("the kernels of the test for F8") && error.contains("test.cu"), "{error}");
+        assert!(
+            error.contains("the kernels of the test for F8") && error.contains("test.cu"),
+            "{error}"
+        );
     }
 
     #[test]
     fn entry_points_are_sorted() {
-        let ptx = ".version 8.0\n.visible .entry b(\n.param .u64 x\n)\n.visible .entry a(\n.func c(\n";
+        let ptx =
+            ".version 8.0\n.visible .entry b(\n.param .u64 x\n)\n.visible .entry a(\n.func c(\n";
         assert_eq!(entry_points(ptx), ["a", "b"]);
     }
 }

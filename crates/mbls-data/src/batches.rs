@@ -4,8 +4,8 @@ use crate::{Collate, DataLoader, Dataset, Epoch};
 
 /// Batches of type `B`, epoch by epoch: what a training loop asks of its data.
 ///
-/// Every [`DataLoader`] has them. `&dyn Batches<B>` names the type of the batches alone, not those of the data set and of the
-/// collate function.
+/// Every [`DataLoader`] has them. `&dyn Batches<B>` names the type of the batches alone, not those
+/// of the data set and of the collate function.
 ///
 /// ```
 /// use mbls_data::{Batches, Collate, DataLoader, Dataset, LoaderConfig, Result, Seed};
@@ -46,7 +46,8 @@ pub trait Batches<B> {
         self.len() == 0
     }
 
-    /// Returns the batches of `epoch` from batch `first` on: those that the whole epoch has after its first `first`.
+    /// Returns the batches of `epoch` from batch `first` on: those that the whole epoch has after
+    /// its first `first`.
     fn epoch_from(&self, epoch: usize, first: usize) -> Epoch<B>;
 
     /// Returns the batches of `epoch`.

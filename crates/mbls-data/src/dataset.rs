@@ -30,7 +30,8 @@ pub trait Dataset: Send + Sync {
     /// Number of items.
     fn len(&self) -> usize;
 
-    /// The item at `index`: a pure function of the data set, the index and the seed, which drives whatever is random in it.
+    /// The item at `index`: a pure function of the data set, the index and the seed, which drives
+    /// whatever is random in it.
     ///
     /// # Errors
     ///
@@ -83,7 +84,8 @@ impl<D: Dataset> Dataset for Subset<D> {
     }
 
     fn get(&self, index: usize, seed: Seed) -> Result<D::Item> {
-        let inner = self.indices.get(index).ok_or(Error::Index { index, len: self.indices.len() })?;
+        let inner =
+            self.indices.get(index).ok_or(Error::Index { index, len: self.indices.len() })?;
         self.dataset.get(*inner, seed)
     }
 }

@@ -43,7 +43,8 @@ impl<D: Dataset, C: Collate<D::Item>> Plan<D, C> {
     }
 }
 
-/// Turns a panic of foreign code into an error, so that it reaches the consumer from whatever thread it happened in.
+/// Turns a panic of foreign code into an error, so that it reaches the consumer from whatever
+/// thread it happened in.
 fn caught<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
     // Nothing that `f` touched is used again: the epoch ends with the error.
     catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| {
@@ -81,8 +82,13 @@ impl<B: Send + 'static> Epoch<B> {
     {
         let stop = Arc::new(AtomicBool::new(false));
         let (first, batches) = (plan.first, plan.batches);
-        let mut epoch =
-            Self { source: Source::Workers(Vec::new()), first, next: first, batches, stop: Arc::clone(&stop) };
+        let mut epoch = Self {
+            source: Source::Workers(Vec::new()),
+            first,
+            next: first,
+            batches,
+            stop: Arc::clone(&stop),
+        };
         // A worker without a batch to make would be of no use.
         let workers = workers.min(batches - first);
         if workers == 0 {
@@ -111,11 +117,15 @@ impl<B: Send + 'static> Epoch<B> {
 impl<B> Epoch<B> {
     fn shut_down(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        if let Source::Workers(workers) = std::mem::replace(&mut self.source, Source::Failed(None)) {
-            // All receivers go first: a worker that waits for room in its channel then fails to send, and ends.
-            let threads: Vec<JoinHandle<()>> = workers.into_iter().map(|worker| worker.thread).collect();
+        if let Source::Workers(workers) = std::mem::replace(&mut self.source, Source::Failed(None))
+        {
+            // All receivers go first: a worker that waits for room in its channel then fails to
+            // send, and ends.
+            let threads: Vec<JoinHandle<()>> =
+                workers.into_iter().map(|worker| worker.thread).collect();
             for thread in threads {
-                // A worker's panic is caught inside and arrives as an error; there is nothing left to report here.
+                // A worker's panic is caught inside and arrives as an error; there is nothing left
+                // to report here.
                 let _ = thread.join();
             }
         }
@@ -123,7 +133,12 @@ impl<B> Epoch<B> {
 }
 
 /// Starts worker `number` of `workers`, each of which makes every `workers`-th batch.
-fn spawn<D, C>(plan: Arc<Plan<D, C>>, number: usize, workers: usize, stop: Arc<AtomicBool>) -> Result<Worker<C::Batch>>
+fn spawn<D, C>(
+    plan: Arc<Plan<D, C>>,
+    number: usize,
+    workers: usize,
+    stop: Arc<AtomicBool>,
+) -> Result<Worker<C::Batch>>
 where
     D: Dataset + 'static,
     C: Collate<D::Item> + 'static,
@@ -138,10 +153,9 @@ where
             }
         }
     };
-    let thread = std::thread::Builder::new()
-        .name(format!("loader-{number}"))
-        .spawn(work)
-        .map_err(|error| Error::Other(format!("cannot start loader thread {number}: {error}").into()))?;
+    let thread = std::thread::Builder::new().name(format!("loader-{number}")).spawn(work).map_err(
+        |error| Error::Other(format!("cannot start loader thread {number}: {error}").into()),
+    )?;
     Ok(Worker { batches, thread })
 }
 
@@ -182,7 +196,10 @@ impl<B> Drop for Epoch<B> {
 
 impl<B> std::fmt::Debug for Epoch<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Epoch").field("next", &self.next).field("batches", &self.batches).finish_non_exhaustive()
+        f.debug_struct("Epoch")
+            .field("next", &self.next)
+            .field("batches", &self.batches)
+            .finish_non_exhaustive()
     }
 }
 

@@ -84,9 +84,11 @@ impl Error {
     #[must_use]
     pub fn with_class_names(self, names: &[String]) -> Self {
         match self {
-            Self::SplitClass { label, name, reason } => {
-                Self::SplitClass { label, name: name.or_else(|| names.get(label as usize).cloned()), reason }
-            }
+            Self::SplitClass { label, name, reason } => Self::SplitClass {
+                label,
+                name: name.or_else(|| names.get(label as usize).cloned()),
+                reason,
+            },
             other => other,
         }
     }

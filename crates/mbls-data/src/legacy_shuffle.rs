@@ -3,11 +3,13 @@
 use crate::{Error, Result};
 use rand_mt::Mt;
 
-/// The permutations that `np.random.seed(seed)` and then one `np.random.shuffle(list(range(n)))` after another make.
+/// The permutations that `np.random.seed(seed)` and then one `np.random.shuffle(list(range(n)))`
+/// after another make.
 ///
-/// MT19937; for `i` from the last place down to 1, place `i` changes with place `j`, drawn evenly from `0..=i` by masking 32-bit
-/// numbers to the bits of `i` and rejecting those above it. Splits of published code are this function of a seed; a new split
-/// is better made by [`random_split`](crate::random_split).
+/// MT19937; for `i` from the last place down to 1, place `i` changes with place `j`, drawn evenly
+/// from `0..=i` by masking 32-bit numbers to the bits of `i` and rejecting those above it. Splits
+/// of published code are this function of a seed; a new split is better made by
+/// [`random_split`](crate::random_split).
 ///
 /// ```
 /// use mbls_data::LegacyShuffle;
@@ -21,8 +23,8 @@ use rand_mt::Mt;
 ///
 /// # References
 ///
-/// numpy, `numpy/random/mtrand.pyx` (`shuffle`) and `src/distributions/distributions.c` (`random_interval`); Matsumoto, Nishimura: Mersenne
-/// Twister (ACM TOMACS, 1998).
+/// numpy, `numpy/random/mtrand.pyx` (`shuffle`) and `src/distributions/distributions.c`
+/// (`random_interval`); Matsumoto, Nishimura: Mersenne Twister (ACM TOMACS, 1998).
 #[derive(Clone, Debug)]
 pub struct LegacyShuffle {
     generator: Mt,
@@ -38,7 +40,8 @@ impl LegacyShuffle {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for more than 2^32 items, for which numpy draws other numbers.
+    /// [`Error::Value`](mbls_io::Error::Value) for more than 2^32 items, for which numpy draws
+    /// other numbers.
     pub fn permutation(&mut self, n: usize) -> Result<Vec<usize>> {
         let Ok(last) = u32::try_from(n.saturating_sub(1)) else {
             return Err(Error::value("items of a legacy shuffle", "at most 2^32", n));

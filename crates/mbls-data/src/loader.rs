@@ -28,7 +28,8 @@ pub enum Order {
     Shuffled,
 }
 
-/// Settings of a [`DataLoader`]; by default 32 items a batch, in order, to the last one, prepared by one thread, from seed 0.
+/// Settings of a [`DataLoader`]; by default 32 items a batch, in order, to the last one, prepared
+/// by one thread, from seed 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoaderConfig {
     /// Items of a batch; the last one of an epoch has what is left.
@@ -37,7 +38,8 @@ pub struct LoaderConfig {
     pub order: Order,
     /// Whether an incomplete last batch is left out.
     pub drop_last: bool,
-    /// Threads that prepare batches in advance; 0 prepares each in the calling thread when it is asked for.
+    /// Threads that prepare batches in advance; 0 prepares each in the calling thread when it is
+    /// asked for.
     pub workers: usize,
     /// What the order and the items' randomness are derived from.
     pub seed: Seed,
@@ -45,14 +47,20 @@ pub struct LoaderConfig {
 
 impl Default for LoaderConfig {
     fn default() -> Self {
-        Self { batch_size: 32, order: Order::default(), drop_last: false, workers: 1, seed: Seed(0) }
+        Self {
+            batch_size: 32,
+            order: Order::default(),
+            drop_last: false,
+            workers: 1,
+            seed: Seed(0),
+        }
     }
 }
 
 /// Makes batches of a data set, epoch by epoch, in advance where worker threads are asked for.
 ///
-/// The order is a function of (seed, epoch); what is random in an item is a function of (seed, epoch, its index): batches are
-/// the same for any number of workers.
+/// The order is a function of (seed, epoch); what is random in an item is a function of (seed,
+/// epoch, its index): batches are the same for any number of workers.
 ///
 /// ```
 /// use mbls_data::{Collate, DataLoader, Dataset, LoaderConfig, Result, Seed};
@@ -126,8 +134,8 @@ impl<D: Dataset, C: Collate<D::Item>> DataLoader<D, C> {
 
     /// The batches of one epoch.
     ///
-    /// An error ends the epoch: the iterator gives it in the place of its batch and nothing after it. Dropping the iterator
-    /// stops the workers and waits for them.
+    /// An error ends the epoch: the iterator gives it in the place of its batch and nothing after
+    /// it. Dropping the iterator stops the workers and waits for them.
     pub fn epoch(&self, epoch: usize) -> Epoch<C::Batch>
     where
         D: 'static,
@@ -136,8 +144,8 @@ impl<D: Dataset, C: Collate<D::Item>> DataLoader<D, C> {
         self.epoch_from(epoch, 0)
     }
 
-    /// The batches of one epoch from batch `first` on, as [`epoch`](Self::epoch) has them: a training that was stopped within
-    /// an epoch goes on there, and nothing before is read.
+    /// The batches of one epoch from batch `first` on, as [`epoch`](Self::epoch) has them: a
+    /// training that was stopped within an epoch goes on there, and nothing before is read.
     pub fn epoch_from(&self, epoch: usize, first: usize) -> Epoch<C::Batch>
     where
         D: 'static,

@@ -6,16 +6,17 @@ use rand_chacha::ChaCha8Rng;
 
 /// A seed from which others are derived by label and by index.
 ///
-/// What needs randomness takes a `Seed` of its own instead of a shared generator: its numbers then depend on nothing that
-/// others drew, nor on the order in which threads ran.
+/// What needs randomness takes a `Seed` of its own instead of a shared generator: its numbers then
+/// depend on nothing that others drew, nor on the order in which threads ran.
 ///
-/// Derivation is part of what makes results reproducible and stays as it is: with `mix` the finaliser of SplitMix64 and
-/// `gamma = 0x9E3779B97F4A7C15`, `derive(label) = mix(seed XOR fnv1a64(label))` and
-/// `at(index) = mix(mix(seed + gamma) + index * gamma)`, modulo 2^64.
+/// Derivation is part of what makes results reproducible and stays as it is: with `mix` the
+/// finaliser of SplitMix64 and `gamma = 0x9E3779B97F4A7C15`, `derive(label) = mix(seed XOR
+/// fnv1a64(label))` and `at(index) = mix(mix(seed + gamma) + index * gamma)`, modulo 2^64.
 ///
 /// # References
 ///
-/// Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators (OOPSLA 2014); Fowler, Noll, Vo: FNV-1a.
+/// Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators (OOPSLA 2014); Fowler, Noll,
+/// Vo: FNV-1a.
 ///
 /// ```
 /// use mbls_data::Seed;
@@ -42,7 +43,8 @@ impl Seed {
     /// The seed of one of many alike: an item, an epoch, a run.
     #[must_use]
     pub fn at(self, index: u64) -> Self {
-        // Mixed before the index is added, so that `at(0)` of one seed is not `at(1)` of its neighbour.
+        // Mixed before the index is added, so that `at(0)` of one seed is not `at(1)` of its
+        // neighbour.
         Self(mix(mix(self.0.wrapping_add(GAMMA)).wrapping_add(index.wrapping_mul(GAMMA))))
     }
 
@@ -66,13 +68,15 @@ mod tests {
     #[test]
     fn building_blocks_match_published_vectors() {
         // SplitMix64 from state 1234567, as in Vigna's splitmix64.c and its common test vector.
-        let outputs: Vec<u64> = (1..=3).map(|i: u64| mix(1234567 + i.wrapping_mul(GAMMA))).collect();
+        let outputs: Vec<u64> =
+            (1..=3).map(|i: u64| mix(1234567 + i.wrapping_mul(GAMMA))).collect();
         assert_eq!(outputs, [6457827717110365317, 3203168211198807973, 9817491932198370423]);
     }
 
     #[test]
     fn neighbouring_seeds_and_indices_do_not_meet() {
-        let seeds: HashSet<Seed> = (0..200).flat_map(|s| (0..200).map(move |i| Seed(s).at(i))).collect();
+        let seeds: HashSet<Seed> =
+            (0..200).flat_map(|s| (0..200).map(move |i| Seed(s).at(i))).collect();
         assert_eq!(seeds.len(), 200 * 200);
         assert_ne!(Seed(1).derive("order").at(2), Seed(1).at(2).derive("order"));
     }

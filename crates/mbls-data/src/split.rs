@@ -4,7 +4,8 @@ use crate::{Error, Result, Seed};
 use rand::seq::SliceRandom;
 use std::collections::BTreeMap;
 
-/// Splits `0..n` at random into disjoint parts of exactly the given sizes; what is left over is in no part.
+/// Splits `0..n` at random into disjoint parts of exactly the given sizes; what is left over is in
+/// no part.
 ///
 /// Each part is in ascending order.
 ///
@@ -34,17 +35,19 @@ pub fn random_split(n: usize, sizes: &[usize], seed: Seed) -> Result<Vec<Vec<usi
         .collect())
 }
 
-/// Splits labelled items at random into disjoint parts of exactly the given sizes with the same share of every class.
+/// Splits labelled items at random into disjoint parts of exactly the given sizes with the same
+/// share of every class.
 ///
-/// Part after part is filled from what the parts before it left: a class with `r` of the `R` items left gets
-/// `r * size / R` places, rounded down, and the places still free go one each to the classes with the largest remainders
-/// (ties in a seeded order). Items left over at the end are in no part. Each part is in ascending order; a part of size 0
-/// is empty.
+/// Part after part is filled from what the parts before it left: a class with `r` of the `R` items
+/// left gets `r * size / R` places, rounded down, and the places still free go one each to the
+/// classes with the largest remainders (ties in a seeded order). Items left over at the end are in
+/// no part. Each part is in ascending order; a part of size 0 is empty.
 ///
 /// # Errors
 ///
-/// [`Error::Split`] where the sizes add up to more than there are labels, where a part has fewer places than there are
-/// classes, and where a class has fewer items than there are parts (parts of size 0 aside).
+/// [`Error::Split`] where the sizes add up to more than there are labels, where a part has fewer
+/// places than there are classes, and where a class has fewer items than there are parts (parts of
+/// size 0 aside).
 ///
 /// ```
 /// use mbls_data::{Seed, stratified_split};
@@ -78,12 +81,14 @@ pub fn stratified_split(labels: &[u32], sizes: &[usize], seed: Seed) -> Result<V
     Ok(parts)
 }
 
-/// Distributes `places`, at most the sum of `counts`, in proportion to `counts`; no quota exceeds its count.
+/// Distributes `places`, at most the sum of `counts`, in proportion to `counts`; no quota exceeds
+/// its count.
 fn largest_remainder(counts: &[usize], places: usize, seed: Seed) -> Vec<usize> {
     let total = counts.iter().map(|&count| count as u128).sum::<u128>().max(1);
     let products: Vec<u128> = counts.iter().map(|&count| count as u128 * places as u128).collect();
     // At most `count`, since `places <= total`; a remainder above 0 leaves room for one more.
-    let mut quotas: Vec<usize> = products.iter().map(|product| (product / total) as usize).collect();
+    let mut quotas: Vec<usize> =
+        products.iter().map(|product| (product / total) as usize).collect();
     let mut order: Vec<usize> = (0..counts.len()).collect();
     order.shuffle(&mut seed.rng());
     order.sort_by_key(|&class| std::cmp::Reverse(products[class] % total));
@@ -105,7 +110,10 @@ fn check_sum(n: usize, sizes: &[usize]) -> Result<()> {
 fn check_classes(classes: &BTreeMap<u32, Vec<usize>>, sizes: &[usize]) -> Result<()> {
     let parts = sizes.iter().filter(|&&size| size > 0).count();
     if let Some(size) = sizes.iter().find(|&&size| size > 0 && size < classes.len()) {
-        return Err(Error::Split(format!("a part of {size} items has no room for each of {} classes", classes.len())));
+        return Err(Error::Split(format!(
+            "a part of {size} items has no room for each of {} classes",
+            classes.len()
+        )));
     }
     if let Some((label, members)) = classes.iter().find(|(_, members)| members.len() < parts) {
         let reason = format!("has {} items, fewer than the {parts} parts", members.len());

@@ -40,8 +40,8 @@ pub(crate) struct Answer {
 }
 
 impl Client {
-    /// A client that gives a server `timeout` to connect, to answer and for each piece of an answer. A redirect from https to http is an error
-    /// unless it `may_downgrade`.
+    /// A client that gives a server `timeout` to connect, to answer and for each piece of an
+    /// answer. A redirect from https to http is an error unless it `may_downgrade`.
     pub(crate) fn new(timeout: Duration, may_downgrade: bool, proxy: Option<Proxy>) -> Self {
         // Already there in a second client, which changes nothing.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -65,17 +65,24 @@ impl Client {
         Self { secure: agent(true), open: agent(false), may_downgrade }
     }
 
-    /// Asks for the file, or for what follows the first `have` bytes of it if it is still the one of which they are.
+    /// Asks for the file, or for what follows the first `have` bytes of it if it is still the one
+    /// of which they are.
     ///
     /// # Errors
     ///
     /// Where there is no such file, no server, or no sense in the answer.
     pub(crate) fn get(&self, url: &str, have: Option<(u64, &Origin)>) -> Result<Answer, Failure> {
-        let agent = if url.starts_with("https://") && !self.may_downgrade { &self.secure } else { &self.open };
+        let agent = if url.starts_with("https://") && !self.may_downgrade {
+            &self.secure
+        } else {
+            &self.open
+        };
         let mut request = agent.get(url).header(header::ACCEPT_ENCODING, "identity");
         let have = have.and_then(|(bytes, origin)| Some((bytes, origin, origin.validator()?)));
         if let Some((bytes, _, validator)) = have {
-            request = request.header(header::RANGE, format!("bytes={bytes}-")).header(header::IF_RANGE, validator);
+            request = request
+                .header(header::RANGE, format!("bytes={bytes}-"))
+                .header(header::IF_RANGE, validator);
         }
         let response = request.call().map_err(failure)?;
         let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
@@ -113,7 +120,9 @@ impl Client {
 fn is_same(before: &Origin, now: &Origin) -> bool {
     let differ = |a: &Option<String>, b: &Option<String>| a.is_some() && b.is_some() && a != b;
     let sizes_differ = before.size.is_some() && now.size.is_some() && before.size != now.size;
-    !differ(&before.etag, &now.etag) && !differ(&before.last_modified, &now.last_modified) && !sizes_differ
+    !differ(&before.etag, &now.etag)
+        && !differ(&before.last_modified, &now.last_modified)
+        && !sizes_differ
 }
 
 /// Where `bytes 5-9/10` begins, and the size of the whole.
@@ -127,8 +136,12 @@ fn status_failure(status: StatusCode, response: &Response<Body>) -> Failure {
     let error = anyhow!("the server answers {status}");
     match status.as_u16() {
         408 | 425 | 429 | 500..=599 => {
-            let wait = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
-            Failure::Passing(error, wait.and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs))
+            let wait =
+                response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+            Failure::Passing(
+                error,
+                wait.and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs),
+            )
         }
         _ => Failure::Lasting(error),
     }

@@ -41,7 +41,11 @@ impl Hasher {
 
     /// The sums of all that was taken.
     pub(crate) fn finish(self) -> Sums {
-        Sums { bytes: self.bytes, md5: self.md5.map(|md5| hex(&md5.finalize())), sha256: hex(&self.sha256.finalize()) }
+        Sums {
+            bytes: self.bytes,
+            md5: self.md5.map(|md5| hex(&md5.finalize())),
+            sha256: hex(&self.sha256.finalize()),
+        }
     }
 }
 

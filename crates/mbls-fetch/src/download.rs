@@ -1,4 +1,5 @@
-//! Downloads: resumed where that is safe, tried again where that may help, from another mirror where it does not.
+//! Downloads: resumed where that is safe, tried again where that may help, from another mirror
+//! where it does not.
 
 use crate::client::{Answer, Client, Failure};
 use crate::digest::Sums;
@@ -61,13 +62,20 @@ impl Downloads<'_> {
     /// # Errors
     ///
     /// Where no address gives the right bytes, with the reason of each.
-    pub(crate) fn obtain(&self, name: &str, set: &DataSet, source: &Source, store: &Store) -> Result<Downloaded> {
+    pub(crate) fn obtain(
+        &self,
+        name: &str,
+        set: &DataSet,
+        source: &Source,
+        store: &Store,
+    ) -> Result<Downloaded> {
         let file = source.download_name();
         let whole = store.download(file);
         let bar = self.progress.bar(&format!("{name}: {file}"), source.size);
         let unpacked_limit = set.max_file_bytes.unwrap_or(set.max_bytes);
         let limit = source.size.unwrap_or(set.max_bytes);
-        let job = Job { all: self, source, part: Part::of(&whole), whole, limit, unpacked_limit, bar };
+        let job =
+            Job { all: self, source, part: Part::of(&whole), whole, limit, unpacked_limit, bar };
         job.obtain().with_context(|| format!("{name}: {file}"))
     }
 }
@@ -81,13 +89,18 @@ impl Job<'_> {
                     return Err(error.context(self.whole.display().to_string()));
                 }
                 Err(error) => {
-                    self.all.progress.say(&format!("{}: {error:#}; fetched again", self.whole.display()));
+                    self.all
+                        .progress
+                        .say(&format!("{}: {error:#}; fetched again", self.whole.display()));
                     std::fs::remove_file(&self.whole)?;
                 }
             }
         }
         let Some(client) = &self.all.client else {
-            bail!("expected {}, as nothing is fetched with --offline, found no such file", self.whole.display());
+            bail!(
+                "expected {}, as nothing is fetched with --offline, found no such file",
+                self.whole.display()
+            );
         };
         let mut errors = Vec::new();
         for url in &self.source.urls {
@@ -127,7 +140,9 @@ impl Job<'_> {
                         }
                         // Perhaps its first bytes were another version's.
                         is_whole_anew = true;
-                        self.all.progress.say(&format!("{url}: {error:#}; from the beginning once more"));
+                        self.all
+                            .progress
+                            .say(&format!("{url}: {error:#}; from the beginning once more"));
                         continue;
                     }
                 },
@@ -143,11 +158,15 @@ impl Job<'_> {
             }
             failures += 1;
             if failures >= self.all.attempts {
-                return Err(error.context(format!("given up after {failures} tries without progress")));
+                return Err(
+                    error.context(format!("given up after {failures} tries without progress"))
+                );
             }
             let delay = self.all.delay.saturating_mul(1 << (failures - 1).min(16));
             let delay = wait.unwrap_or(delay).min(LONGEST_WAIT);
-            self.all.progress.say(&format!("{url}: {error:#}; again in {:.1} s", delay.as_secs_f64()));
+            self.all
+                .progress
+                .say(&format!("{url}: {error:#}; again in {:.1} s", delay.as_secs_f64()));
             std::thread::sleep(delay);
         }
     }
@@ -160,7 +179,8 @@ impl Job<'_> {
         {
             return Ok(());
         }
-        let Answer { begin, origin, body } = client.get(url, have.as_ref().map(|(bytes, origin)| (*bytes, origin)))?;
+        let Answer { begin, origin, body } =
+            client.get(url, have.as_ref().map(|(bytes, origin)| (*bytes, origin)))?;
         if let (Some(expected), Some(size)) = (self.source.size, origin.size)
             && expected != size
         {
@@ -168,7 +188,9 @@ impl Job<'_> {
         }
         let size = origin.size.or(self.source.size);
         if size.is_none() && !self.source.has_digest() {
-            return Err(anyhow!("neither the server nor the list of sources says how long it is").into());
+            return Err(
+                anyhow!("neither the server nor the list of sources says how long it is").into()
+            );
         }
         if size.is_some_and(|size| size > self.limit) {
             return Err(anyhow!("the server's file has more than {} bytes", self.limit).into());
@@ -186,7 +208,9 @@ impl Job<'_> {
                     if bytes > self.limit {
                         drop(file);
                         self.part.discard();
-                        return Err(anyhow!("the server sends more than {} bytes", self.limit).into());
+                        return Err(
+                            anyhow!("the server sends more than {} bytes", self.limit).into()
+                        );
                     }
                     file.write_all(&buffer[..count]).with_context(|| self.cannot_write())?;
                     self.bar.advance(count as u64);
@@ -198,12 +222,14 @@ impl Job<'_> {
         // What is there stays there, so that it need not come again.
         file.sync_all().with_context(|| self.cannot_write())?;
         match (ended, size) {
-            (Err(error), _) => {
-                Err(Failure::Passing(anyhow!(error).context(format!("broken off after {bytes} bytes")), None))
-            }
-            (Ok(()), Some(size)) if bytes != size => {
-                Err(Failure::Passing(anyhow!("the server ends after {bytes} of {size} bytes"), None))
-            }
+            (Err(error), _) => Err(Failure::Passing(
+                anyhow!(error).context(format!("broken off after {bytes} bytes")),
+                None,
+            )),
+            (Ok(()), Some(size)) if bytes != size => Err(Failure::Passing(
+                anyhow!("the server ends after {bytes} of {size} bytes"),
+                None,
+            )),
             (Ok(()), _) => Ok(()),
         }
     }

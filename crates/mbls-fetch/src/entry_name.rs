@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-/// The path that a name means, below the folder it is unpacked in; empty for that folder itself. `./`, `//` and `/./` mean nothing; `..` is
-/// refused even where it stays inside, since no archiver writes it.
+/// The path that a name means, below the folder it is unpacked in; empty for that folder itself.
+/// `./`, `//` and `/./` mean nothing; `..` is refused even where it stays inside, since no archiver
+/// writes it.
 ///
 /// # Errors
 ///
-/// What is wrong with it: bytes that are no UTF-8, control characters, what separates paths or drives on some system, an absolute path, or one
-/// that climbs.
+/// What is wrong with it: bytes that are no UTF-8, control characters, what separates paths or
+/// drives on some system, an absolute path, or one that climbs.
 pub(crate) fn relative(name: &[u8]) -> Result<PathBuf, &'static str> {
     let Ok(name) = std::str::from_utf8(name) else { return Err("a name in UTF-8") };
     if name.is_empty() {

@@ -34,8 +34,9 @@ impl<'a> Selection<'a> {
 
     /// The place below the target; none for an entry that is left out.
     fn place(self, name: &[u8]) -> Result<Option<PathBuf>> {
-        let path =
-            relative(name).map_err(|expected| anyhow::anyhow!("entry {}: name: expected {expected}", shown(name)))?;
+        let path = relative(name).map_err(|expected| {
+            anyhow::anyhow!("entry {}: name: expected {expected}", shown(name))
+        })?;
         if path.to_str().is_some_and(|path| self.skip.iter().any(|skip| skip.matches(path))) {
             return Ok(None);
         }
@@ -48,23 +49,38 @@ impl<'a> Selection<'a> {
         match below {
             Some(below) => Ok(Some(below.to_owned())),
             None if above() => Ok(None),
-            None => bail!("entry {}: name: expected one below {}", shown(name), self.root.join(" or ")),
+            None => {
+                bail!("entry {}: name: expected one below {}", shown(name), self.root.join(" or "))
+            }
         }
     }
 }
 
 impl<'a> Extraction<'a> {
-    /// Unpacks into `folder`, which must not be there yet; `progress` hears of every piece that is written.
+    /// Unpacks into `folder`, which must not be there yet; `progress` hears of every piece that is
+    /// written.
     ///
     /// # Errors
     ///
     /// Where it cannot be made.
-    pub(crate) fn new(folder: &Path, set: &'a DataSet, progress: impl FnMut(u64) + 'a) -> Result<Self> {
+    pub(crate) fn new(
+        folder: &Path,
+        set: &'a DataSet,
+        progress: impl FnMut(u64) + 'a,
+    ) -> Result<Self> {
         if !set.is_file() {
-            std::fs::create_dir(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            std::fs::create_dir(folder)
+                .with_context(|| format!("cannot make {}", folder.display()))?;
         }
         let progress = Box::new(progress);
-        Ok(Self { folder: folder.to_owned(), set, entries: 0, bytes: 0, files: Vec::new(), progress })
+        Ok(Self {
+            folder: folder.to_owned(),
+            set,
+            entries: 0,
+            bytes: 0,
+            files: Vec::new(),
+            progress,
+        })
     }
 
     /// All files that were unpacked, in the order of their names.
@@ -73,9 +89,13 @@ impl<'a> Extraction<'a> {
         self.files
     }
 
-    /// Bytes that a stream of a tar archive may have: contents, and a header or three with padding for each entry.
+    /// Bytes that a stream of a tar archive may have: contents, and a header or three with padding
+    /// for each entry.
     pub(crate) fn stream_limit(&self) -> u64 {
-        self.set.max_bytes.saturating_add(self.set.max_entries.saturating_mul(4096)).saturating_add(1 << 20)
+        self.set
+            .max_bytes
+            .saturating_add(self.set.max_entries.saturating_mul(4096))
+            .saturating_add(1 << 20)
     }
 
     /// Counts an entry that is neither file nor folder, such as one with another's long name.
@@ -86,7 +106,11 @@ impl<'a> Extraction<'a> {
     pub(crate) fn count(&mut self, name: &[u8]) -> Result<()> {
         self.entries += 1;
         let most = self.set.max_entries;
-        ensure!(self.entries <= most, "entry {}: number of entries: expected at most {most}", shown(name));
+        ensure!(
+            self.entries <= most,
+            "entry {}: number of entries: expected at most {most}",
+            shown(name)
+        );
         Ok(())
     }
 
@@ -98,19 +122,31 @@ impl<'a> Extraction<'a> {
     pub(crate) fn folder(&mut self, name: &[u8], selection: Selection) -> Result<()> {
         self.count(name)?;
         let Some(path) = selection.place(name)? else { return Ok(()) };
-        self.make_folder(&path).with_context(|| format!("entry {}: cannot make the folder", shown(name)))
+        self.make_folder(&path)
+            .with_context(|| format!("entry {}: cannot make the folder", shown(name)))
     }
 
     /// Takes a file of `size` bytes as the archive says.
     ///
     /// # Errors
     ///
-    /// For a name that leads elsewhere or was there before, a size that is too large, and content that is cut off, damaged or longer.
-    pub(crate) fn file(&mut self, name: &[u8], size: u64, content: impl Read, selection: Selection) -> Result<()> {
+    /// For a name that leads elsewhere or was there before, a size that is too large, and content
+    /// that is cut off, damaged or longer.
+    pub(crate) fn file(
+        &mut self,
+        name: &[u8],
+        size: u64,
+        content: impl Read,
+        selection: Selection,
+    ) -> Result<()> {
         self.count(name)?;
         let entry = || format!("entry {}", shown(name));
         let Some(path) = selection.place(name)? else { return Ok(()) };
-        ensure!(path.file_name().is_some(), "{}: name: expected a file's, found a folder's", entry());
+        ensure!(
+            path.file_name().is_some(),
+            "{}: name: expected a file's, found a folder's",
+            entry()
+        );
         self.check_size(size).with_context(entry)?;
         let written = self.write(&path, Some(size), content).with_context(entry)?;
         ensure!(written == size, "{}: expected {size} bytes, found {written}: truncated", entry());
@@ -128,18 +164,28 @@ impl<'a> Extraction<'a> {
         self.write(Path::new(name), None, content).map(|_| ())
     }
 
-    /// Takes a downloaded file as it is, whose sum is known. A second name for it costs nothing, and the download outlives a crash.
+    /// Takes a downloaded file as it is, whose sum is known. A second name for it costs nothing,
+    /// and the download outlives a crash.
     ///
     /// # Errors
     ///
     /// Where it can neither be linked nor copied.
-    pub(crate) fn adopt(&mut self, name: Option<&str>, from: &Path, bytes: u64, sha256: &str) -> Result<()> {
+    pub(crate) fn adopt(
+        &mut self,
+        name: Option<&str>,
+        from: &Path,
+        bytes: u64,
+        sha256: &str,
+    ) -> Result<()> {
         let name = name.unwrap_or_default();
         self.count(name.as_bytes())?;
         self.check_size(bytes)?;
         let to = self.absolute(Path::new(name));
         self.make_parent(Path::new(name))?;
-        ensure!(to.symlink_metadata().is_err(), "{name}: expected a name that was not there before");
+        ensure!(
+            to.symlink_metadata().is_err(),
+            "{name}: expected a name that was not there before"
+        );
         if std::fs::hard_link(from, &to).is_err() {
             std::fs::copy(from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
         }
@@ -153,7 +199,10 @@ impl<'a> Extraction<'a> {
         ensure!(size <= most, "size: expected at most {most} bytes, found {size}");
         let all = self.bytes.saturating_add(size);
         let most = self.set.max_bytes;
-        ensure!(all <= most, "size of all files: expected at most {most} bytes, found {all} or more");
+        ensure!(
+            all <= most,
+            "size of all files: expected at most {most} bytes, found {all} or more"
+        );
         Ok(())
     }
 
@@ -161,7 +210,8 @@ impl<'a> Extraction<'a> {
     fn write(&mut self, path: &Path, size: Option<u64>, mut content: impl Read) -> Result<u64> {
         self.make_parent(path)?;
         let absolute = self.absolute(path);
-        // Never an existing file, and with the rights that new files have here, whatever the archive says.
+        // Never an existing file, and with the rights that new files have here, whatever the
+        // archive says.
         let mut file = match OpenOptions::new().write(true).create_new(true).open(&absolute) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 bail!("name: expected one that was not there before")
@@ -206,7 +256,11 @@ impl<'a> Extraction<'a> {
     }
 
     fn make_folder(&self, path: &Path) -> std::io::Result<()> {
-        if path.as_os_str().is_empty() { Ok(()) } else { std::fs::create_dir_all(self.folder.join(path)) }
+        if path.as_os_str().is_empty() {
+            Ok(())
+        } else {
+            std::fs::create_dir_all(self.folder.join(path))
+        }
     }
 }
 
@@ -229,8 +283,17 @@ pub(crate) fn sync(folder: &Path, files: &[FileRecord]) -> Result<()> {
     for file in files {
         let path = if file.path.is_empty() { folder.to_owned() } else { folder.join(&file.path) };
         // Windows flushes only what is open for writing.
-        OpenOptions::new().write(true).open(&path).and_then(|file| file.sync_all()).with_context(error)?;
-        folders.extend(path.ancestors().skip(1).take_while(|path| path.starts_with(folder)).map(Path::to_owned));
+        OpenOptions::new()
+            .write(true)
+            .open(&path)
+            .and_then(|file| file.sync_all())
+            .with_context(error)?;
+        folders.extend(
+            path.ancestors()
+                .skip(1)
+                .take_while(|path| path.starts_with(folder))
+                .map(Path::to_owned),
+        );
     }
     Ok(folders.iter().try_for_each(|folder| mbls_io::atomic::sync_folder(folder))?)
 }

@@ -29,7 +29,11 @@ pub(crate) fn check(rules: &[LayoutRule], files: &[FileRecord]) -> Result<()> {
             }
         }
         if count != rule.count {
-            bail!("number of files {}: expected {}, found {count}", rule.files.as_str(), rule.count);
+            bail!(
+                "number of files {}: expected {}, found {count}",
+                rule.files.as_str(),
+                rule.count
+            );
         }
     }
     Ok(())

@@ -1,8 +1,10 @@
-//! Downloads data sets and pretrained weights from their distributors into the layout that the readers expect.
+//! Downloads data sets and pretrained weights from their distributors into the layout that the
+//! readers expect.
 //!
-//! [`run`] is the whole of `cargo xtask fetch-data` (`docs/fetching-data.md`): it reads the list of sources (`datasets.toml`),
-//! downloads with resumption and retries, verifies every sum, unpacks archives as hostile input, and moves a data set to its
-//! place only when all of it is there. [`unpack`] is the unpacking alone.
+//! [`run`] is the whole of `cargo xtask fetch-data` (`docs/fetching-data.md`): it reads the list of
+//! sources (`datasets.toml`), downloads with resumption and retries, verifies every sum, unpacks
+//! archives as hostile input, and moves a data set to its place only when all of it is there.
+//! [`unpack`] is the unpacking alone.
 
 mod client;
 mod digest;
@@ -47,17 +49,18 @@ type Chosen<'a> = [(&'a str, &'a DataSet)];
 ///
 /// # Errors
 ///
-/// For a list of sources that cannot be read, names that are not in it, and a data folder that cannot be made. What fails for one data set is said and
-/// decides the exit code.
+/// For a list of sources that cannot be read, names that are not in it, and a data folder that
+/// cannot be made. What fails for one data set is said and decides the exit code.
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
-    let options =
-        match Options::try_parse_from(std::iter::once(options::COMMAND).chain(arguments.iter().map(String::as_str))) {
-            Ok(options) => options,
-            Err(error) => {
-                error.print()?;
-                return Ok(ExitCode::from(if error.use_stderr() { 2 } else { 0 }));
-            }
-        };
+    let options = match Options::try_parse_from(
+        std::iter::once(options::COMMAND).chain(arguments.iter().map(String::as_str)),
+    ) {
+        Ok(options) => options,
+        Err(error) => {
+            error.print()?;
+            return Ok(ExitCode::from(if error.use_stderr() { 2 } else { 0 }));
+        }
+    };
     let manifest = Manifest::read(options.manifest.as_deref())?;
     if options.list {
         let names = if options.names.is_empty() { &["all".to_owned()][..] } else { &options.names };
@@ -76,7 +79,8 @@ fn fetch(chosen: &Chosen, options: &Options) -> Result<ExitCode> {
     let proxy = if options.no_proxy { None } else { Proxy::try_from_env() };
     let trust = options.lock.clone().unwrap_or_else(|| options.data.join("fetch-data.lock"));
     let downloads = Downloads {
-        client: (!options.offline).then(|| Client::new(options.timeout(), options.allow_downgrade, proxy)),
+        client: (!options.offline)
+            .then(|| Client::new(options.timeout(), options.allow_downgrade, proxy)),
         hosts: hosts::Hosts::default(),
         trust: TrustFile::new(trust, &own),
         attempts: options.attempts,
@@ -120,7 +124,8 @@ fn fetch(chosen: &Chosen, options: &Options) -> Result<ExitCode> {
 fn announce(chosen: &Chosen, options: &Options, progress: &Progress) {
     for (name, set) in chosen {
         // A stamp that cannot be read is an error later.
-        if let Ok(State::Absent | State::Outdated) = Store::new(&options.data, name, set).state(set) {
+        if let Ok(State::Absent | State::Outdated) = Store::new(&options.data, name, set).state(set)
+        {
             let size = set.size().map_or("size unknown".to_owned(), shown);
             progress.say(&format!("{name}: {}, {size}. Terms: {}", set.title, set.terms));
         }
@@ -141,7 +146,10 @@ fn verify(chosen: &Chosen, options: &Options) -> Result<ExitCode> {
             }
             Err(error) => {
                 is_whole = false;
-                eprintln!("error: {name}: {error:#}; remove {} to have it fetched again", store.target().display());
+                eprintln!(
+                    "error: {name}: {error:#}; remove {} to have it fetched again",
+                    store.target().display()
+                );
             }
         }
     }
@@ -153,14 +161,19 @@ fn list(chosen: &Chosen, options: &Options) -> Result<ExitCode> {
     for (name, set) in chosen {
         let state = match Store::new(&options.data, name, set).state(set)? {
             State::Absent => "not there".to_owned(),
-            State::Current(stamp) => format!("there, {} files, {}", stamp.files, shown(stamp.bytes)),
+            State::Current(stamp) => {
+                format!("there, {} files, {}", stamp.files, shown(stamp.bytes))
+            }
             State::Outdated => "there, made by another list of sources".to_owned(),
             State::Foreign => "there, put by somebody else".to_owned(),
         };
-        let size = set.size().map_or("size unknown".to_owned(), |bytes| format!("download {}", shown(bytes)));
+        let size = set
+            .size()
+            .map_or("size unknown".to_owned(), |bytes| format!("download {}", shown(bytes)));
         let default = if set.benchmarks { ", for the benchmarks" } else { "" };
         let DataSet { title, terms, target, .. } = set;
-        text += &format!("{name}: {title}\n  {target}: {state}\n  {size}{default}\n  terms: {terms}\n");
+        text +=
+            &format!("{name}: {title}\n  {target}: {state}\n  {size}{default}\n  terms: {terms}\n");
     }
     match std::io::stdout().write_all(text.as_bytes()) {
         // Whoever reads it has seen enough.

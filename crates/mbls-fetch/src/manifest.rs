@@ -74,9 +74,11 @@ pub(crate) struct Source {
     /// The first digits of its SHA-256 sum, which the names of PyTorch's weights carry.
     pub(crate) sha256_prefix: Option<String>,
     pub(crate) kind: Kind,
-    /// Its name below the target, for one that is not an archive; without it the target is the file.
+    /// Its name below the target, for one that is not an archive; without it the target is the
+    /// file.
     pub(crate) name: Option<String>,
-    /// The folder in the archive that becomes the target, whichever of these is there; without one, the archive as a whole.
+    /// The folder in the archive that becomes the target, whichever of these is there; without
+    /// one, the archive as a whole.
     #[serde(default)]
     pub(crate) root: Vec<String>,
     /// Entries that are left out.
@@ -112,8 +114,11 @@ pub(crate) struct Glob(Pattern);
 impl Glob {
     /// Whether a path between slashes is one of them.
     pub(crate) fn matches(&self, path: &str) -> bool {
-        let options =
-            glob::MatchOptions { require_literal_separator: true, case_sensitive: true, ..Default::default() };
+        let options = glob::MatchOptions {
+            require_literal_separator: true,
+            case_sensitive: true,
+            ..Default::default()
+        };
         self.0.matches_with(path, options)
     }
 
@@ -146,7 +151,8 @@ impl Manifest {
         let Some(path) = path else {
             return Self::parse(BUILT_IN).context("the list of data sets");
         };
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
         Self::parse(&text).with_context(|| path.display().to_string())
     }
 
@@ -161,8 +167,13 @@ impl Manifest {
         for (name, set) in &manifest.sets {
             set.check(name).with_context(|| name.clone())?;
             for (other, target) in &targets {
-                let nested = Path::new(&set.target).starts_with(target) || Path::new(target).starts_with(&set.target);
-                ensure!(!nested, "{name}: target: expected one beside that of {other}, {target}, found {}", set.target);
+                let nested = Path::new(&set.target).starts_with(target)
+                    || Path::new(target).starts_with(&set.target);
+                ensure!(
+                    !nested,
+                    "{name}: target: expected one beside that of {other}, {target}, found {}",
+                    set.target
+                );
             }
             targets.push((name, &set.target));
         }
@@ -179,11 +190,15 @@ impl Manifest {
         if names.is_empty() {
             return Ok(all().filter(|(_, set)| set.benchmarks).collect());
         }
-        if let Some(unknown) = names.iter().find(|name| *name != "all" && !self.sets.contains_key(*name)) {
+        if let Some(unknown) =
+            names.iter().find(|name| *name != "all" && !self.sets.contains_key(*name))
+        {
             let known: Vec<&str> = self.sets.keys().map(String::as_str).collect();
             bail!("there is no data set \"{unknown}\"; expected all, {}", known.join(", "));
         }
-        Ok(all().filter(|(name, _)| names.iter().any(|chosen| chosen == name || chosen == "all")).collect())
+        Ok(all()
+            .filter(|(name, _)| names.iter().any(|chosen| chosen == name || chosen == "all"))
+            .collect())
     }
 }
 
@@ -198,7 +213,8 @@ impl DataSet {
         self.files.iter().map(|source| source.size).sum()
     }
 
-    /// What decides the result: sums, layout and limits. Another address for the same bytes is none of it.
+    /// What decides the result: sums, layout and limits. Another address for the same bytes is none
+    /// of it.
     ///
     /// # Errors
     ///
@@ -223,7 +239,10 @@ impl DataSet {
         let mut seen = Vec::new();
         for source in &self.files {
             let download = source.check(self.files.len())?;
-            ensure!(!seen.contains(&download), "files: expected different names of downloads, found {download} twice");
+            ensure!(
+                !seen.contains(&download),
+                "files: expected different names of downloads, found {download} twice"
+            );
             seen.push(download);
         }
         Ok(())
@@ -239,17 +258,23 @@ impl Source {
 
     /// Whether a sum of the whole content is known, so that nothing has to be trusted at first use.
     pub(crate) fn has_digest(&self) -> bool {
-        [&self.md5, &self.sha256, &self.unpacked_md5, &self.unpacked_sha256].into_iter().any(Option::is_some)
+        [&self.md5, &self.sha256, &self.unpacked_md5, &self.unpacked_sha256]
+            .into_iter()
+            .any(Option::is_some)
     }
 
     fn check(&self, sources: usize) -> Result<&str> {
         ensure!(!self.urls.is_empty(), "urls: expected at least one");
         for url in &self.urls {
-            ensure!(host(url).is_some(), "urls: expected http:// or https:// and a host, found {url}");
+            ensure!(
+                host(url).is_some(),
+                "urls: expected http:// or https:// and a host, found {url}"
+            );
         }
         let download = self.download_name();
         is_plain_path("urls: the last part", download)?;
-        let reserved = [".part", ".toml", ".tmp", ".sha256"].iter().any(|ending| download.ends_with(ending));
+        let reserved =
+            [".part", ".toml", ".tmp", ".sha256"].iter().any(|ending| download.ends_with(ending));
         ensure!(
             !reserved && !["lock", "new", "old"].contains(&download),
             "urls: {download} is a name of our own files"
@@ -286,7 +311,9 @@ impl Source {
                 ensure!(!is_archive, "name: expected none for an archive");
                 is_plain_path("name", name)?;
             }
-            None => ensure!(is_archive || sources == 1, "name: expected one for each of several files"),
+            None => {
+                ensure!(is_archive || sources == 1, "name: expected one for each of several files")
+            }
         }
         Ok(download)
     }
@@ -299,7 +326,8 @@ pub(crate) fn host(url: &str) -> Option<&str> {
 }
 
 fn is_plain_path(field: &str, path: &str) -> Result<()> {
-    let same = entry_name::relative(path.as_bytes()).is_ok_and(|relative| relative.as_os_str() == path);
+    let same =
+        entry_name::relative(path.as_bytes()).is_ok_and(|relative| relative.as_os_str() == path);
     ensure!(same, "{field}: expected a relative path of plain names, found \"{path}\"");
     Ok(())
 }
@@ -321,13 +349,17 @@ mod tests {
     #[test]
     fn built_in_list_is_sound() {
         let manifest = Manifest::parse(BUILT_IN).unwrap();
-        let names: Vec<&str> = manifest.choose(&[]).unwrap().into_iter().map(|(name, _)| name).collect();
+        let names: Vec<&str> =
+            manifest.choose(&[]).unwrap().into_iter().map(|(name, _)| name).collect();
         for name in ["cifar10", "cifar100", "cub", "mnist", "tiny-imagenet", "resnet101"] {
             assert!(names.contains(&name), "{name} is what a suite needs");
         }
         for (name, set) in &manifest.sets {
             assert!(!set.layout.is_empty(), "{name}: layout");
-            assert!(set.files.iter().all(|source| source.size.is_none_or(|size| size > 0)), "{name}: size");
+            assert!(
+                set.files.iter().all(|source| source.size.is_none_or(|size| size > 0)),
+                "{name}: size"
+            );
         }
     }
 
@@ -352,7 +384,10 @@ mod tests {
             "for kind gz",
         );
         refused("title = \"A\"", "titel = \"A\"", "titel");
-        let two = format!("{SET}\n{}", SET.replace("[a]", "[b]").replace("target = \"a\"", "target = \"a/b\""));
+        let two = format!(
+            "{SET}\n{}",
+            SET.replace("[a]", "[b]").replace("target = \"a\"", "target = \"a/b\"")
+        );
         assert!(Manifest::parse(&two).unwrap_err().to_string().contains("beside that of a"));
     }
 
@@ -360,6 +395,9 @@ mod tests {
     fn addresses_do_not_decide_the_identity() {
         let identity = |text: &str| Manifest::parse(text).unwrap().sets["a"].identity().unwrap();
         assert_eq!(identity(SET), identity(&SET.replace("https://host", "https://mirror")));
-        assert_ne!(identity(SET), identity(&SET.replace("kind = \"file\"", "kind = \"file\", size = 3")));
+        assert_ne!(
+            identity(SET),
+            identity(&SET.replace("kind = \"file\"", "kind = \"file\", size = 3"))
+        );
     }
 }

@@ -24,8 +24,15 @@ pub(crate) enum Outcome {
 ///
 /// # Errors
 ///
-/// Where something else is there, a download fails, or an archive is not what it should be; nothing is at the place then that was not there before.
-pub(crate) fn obtain(name: &str, set: &DataSet, store: &Store, all: &Downloads, keep: bool) -> Result<Outcome> {
+/// Where something else is there, a download fails, or an archive is not what it should be; nothing
+/// is at the place then that was not there before.
+pub(crate) fn obtain(
+    name: &str,
+    set: &DataSet,
+    store: &Store,
+    all: &Downloads,
+    keep: bool,
+) -> Result<Outcome> {
     // Most often all is there; then nothing is written, not even a lock.
     if let State::Current(stamp) = store.state(set)?
         && store.is_tidy(set, &stamp)
@@ -40,21 +47,30 @@ pub(crate) fn obtain(name: &str, set: &DataSet, store: &Store, all: &Downloads, 
             return Ok(Outcome::There(stamp));
         }
         State::Foreign => {
-            check_foreign(set, store).with_context(|| format!("{name}: {}", store.target().display()))?;
+            check_foreign(set, store)
+                .with_context(|| format!("{name}: {}", store.target().display()))?;
             return Ok(Outcome::Foreign);
         }
-        State::Outdated => all.progress.say(&format!("{name}: made by another list of sources; made anew")),
+        State::Outdated => {
+            all.progress.say(&format!("{name}: made by another list of sources; made anew"))
+        }
         State::Absent => {}
     }
     let downloads = std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            set.files.iter().map(|source| scope.spawn(|| all.obtain(name, set, source, store))).collect();
-        let finished = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("panicked"))));
+        let threads: Vec<_> = set
+            .files
+            .iter()
+            .map(|source| scope.spawn(|| all.obtain(name, set, source, store)))
+            .collect();
+        let finished = threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("panicked"))));
         finished.collect::<Vec<Result<Downloaded>>>()
     });
     let downloads = downloads.into_iter().collect::<Result<Vec<_>>>()?;
     store.clear()?;
-    let placed = unpack(name, set, store, all, &downloads).and_then(|files| store.place(set, &files, keep));
+    let placed =
+        unpack(name, set, store, all, &downloads).and_then(|files| store.place(set, &files, keep));
     let stamp = placed.with_context(|| name.to_owned()).inspect_err(|_| {
         // The error is what counts; the next run clears as well.
         let _ = store.clear();
@@ -79,7 +95,8 @@ fn unpack(
     Ok(files)
 }
 
-/// Something is at the place that has no stamp: it is left alone, and good if it has the right files.
+/// Something is at the place that has no stamp: it is left alone, and good if it has the right
+/// files.
 fn check_foreign(set: &DataSet, store: &Store) -> Result<()> {
     let advice = "it was not put there by fetch-data, which leaves it alone; move it away to have it fetched";
     let found = store.target().metadata().context(advice)?;

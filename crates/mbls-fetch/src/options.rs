@@ -19,7 +19,8 @@ pub(crate) struct Options {
     /// Another list of sources than the one that comes with the program.
     #[arg(long, value_name = "FILE")]
     pub(crate) manifest: Option<PathBuf>,
-    /// The sums of what was downloaded first where the list of sources has none [default: fetch-data.lock in the data folder]
+    /// The sums of what was downloaded first where the list of sources has none [default:
+    /// fetch-data.lock in the data folder]
     #[arg(long, value_name = "FILE")]
     pub(crate) lock: Option<PathBuf>,
     /// Shows what is there, sizes and terms of all data sets, and fetches nothing.
@@ -28,7 +29,8 @@ pub(crate) struct Options {
     /// Reads all that is there again and checks it, and fetches nothing.
     #[arg(long, conflicts_with_all = ["offline", "keep"])]
     pub(crate) verify: bool,
-    /// Opens no connection: unpacks what was downloaded before, or put into DIR/.fetch/NAME by hand.
+    /// Opens no connection: unpacks what was downloaded before, or put into DIR/.fetch/NAME by
+    /// hand.
     #[arg(long)]
     pub(crate) offline: bool,
     /// Keeps downloads in DIR/.fetch/NAME after unpacking.
@@ -66,5 +68,9 @@ impl Options {
 fn seconds(text: &str) -> Result<f64, String> {
     let seconds = text.parse::<f64>().map_err(|error| error.to_string())?;
     // A zero timeout is none at all to some, and at once to others.
-    if (0.001..=86_400.0).contains(&seconds) { Ok(seconds) } else { Err("expected 0.001 to 86400".to_owned()) }
+    if (0.001..=86_400.0).contains(&seconds) {
+        Ok(seconds)
+    } else {
+        Err("expected 0.001 to 86400".to_owned())
+    }
 }

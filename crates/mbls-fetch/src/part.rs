@@ -29,7 +29,8 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// What the server is asked to compare before it goes on: without it there is no telling whether the file is still the same.
+    /// What the server is asked to compare before it goes on: without it there is no telling
+    /// whether the file is still the same.
     pub(crate) fn validator(&self) -> Option<&str> {
         self.etag.as_deref().or(self.last_modified.as_deref())
     }
@@ -74,7 +75,8 @@ impl Part {
     /// Where it cannot be written.
     pub(crate) fn begin(&self, origin: &Origin) -> Result<File> {
         // First the old content goes: never has it the new origin.
-        let file = File::create(&self.path).with_context(|| format!("cannot make {}", self.path.display()))?;
+        let file = File::create(&self.path)
+            .with_context(|| format!("cannot make {}", self.path.display()))?;
         file.sync_all().with_context(|| format!("cannot flush {}", self.path.display()))?;
         atomic::write(&self.origin, toml::to_string(origin)?.as_bytes())?;
         Ok(file)

@@ -3,7 +3,8 @@
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 const UNKNOWN: &str = "{prefix:30!} {spinner} {bytes} {binary_bytes_per_sec} {msg}";
-const KNOWN: &str = "{prefix:30!} [{bar:30}] {bytes}/{total_bytes} {binary_bytes_per_sec}, {eta} left {msg}";
+const KNOWN: &str =
+    "{prefix:30!} [{bar:30}] {bytes}/{total_bytes} {binary_bytes_per_sec}, {eta} left {msg}";
 
 /// Bars on a terminal; lines on standard error everywhere.
 #[derive(Debug, Default)]

@@ -13,7 +13,12 @@ use std::path::Path;
 /// # Errors
 ///
 /// For another size or another sum, with both.
-pub(crate) fn check(path: &Path, source: &Source, limit: u64, read: impl FnMut(u64)) -> Result<Sums> {
+pub(crate) fn check(
+    path: &Path,
+    source: &Source,
+    limit: u64,
+    read: impl FnMut(u64),
+) -> Result<Sums> {
     let sums = of_file(path, source.md5.is_some(), read)?;
     if let Some(size) = source.size {
         ensure!(sums.bytes == size, "expected {size} bytes, found {}", sums.bytes);
@@ -21,19 +26,35 @@ pub(crate) fn check(path: &Path, source: &Source, limit: u64, read: impl FnMut(u
     same("MD5 sum", source.md5.as_deref(), sums.md5.as_deref())?;
     same("SHA-256 sum", source.sha256.as_deref(), Some(&sums.sha256))?;
     if let Some(prefix) = &source.sha256_prefix {
-        ensure!(sums.sha256.starts_with(prefix), "SHA-256 sum: expected {prefix}..., found {}", sums.sha256);
+        ensure!(
+            sums.sha256.starts_with(prefix),
+            "SHA-256 sum: expected {prefix}..., found {}",
+            sums.sha256
+        );
     }
-    if source.kind == Kind::Gz && (source.unpacked_md5.is_some() || source.unpacked_sha256.is_some()) {
+    if source.kind == Kind::Gz
+        && (source.unpacked_md5.is_some() || source.unpacked_sha256.is_some())
+    {
         let unpacked = unpacked(path, source.unpacked_md5.is_some(), limit)?;
-        same("MD5 sum of the unpacked content", source.unpacked_md5.as_deref(), unpacked.md5.as_deref())?;
-        same("SHA-256 sum of the unpacked content", source.unpacked_sha256.as_deref(), Some(&unpacked.sha256))?;
+        same(
+            "MD5 sum of the unpacked content",
+            source.unpacked_md5.as_deref(),
+            unpacked.md5.as_deref(),
+        )?;
+        same(
+            "SHA-256 sum of the unpacked content",
+            source.unpacked_sha256.as_deref(),
+            Some(&unpacked.sha256),
+        )?;
     }
     Ok(sums)
 }
 
 fn same(field: &str, expected: Option<&str>, found: Option<&str>) -> Result<()> {
     match (expected, found) {
-        (Some(expected), Some(found)) => ensure!(expected == found, "{field}: expected {expected}, found {found}"),
+        (Some(expected), Some(found)) => {
+            ensure!(expected == found, "{field}: expected {expected}, found {found}")
+        }
         (Some(expected), None) => ensure!(false, "{field}: expected {expected}, found none"),
         (None, _) => {}
     }

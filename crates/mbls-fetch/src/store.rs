@@ -1,4 +1,5 @@
-//! What the data folder keeps of each data set beside it, in `.fetch/<name>`: downloads, what is being unpacked, and a stamp.
+//! What the data folder keeps of each data set beside it, in `.fetch/<name>`: downloads, what is
+//! being unpacked, and a stamp.
 
 use crate::layout::FileRecord;
 use crate::manifest::DataSet;
@@ -78,13 +79,15 @@ impl Store {
         self.own.join("files.sha256")
     }
 
-    /// Makes the folder of our own files, and waits until no other run works on this data set; `waiting` is called if one does.
+    /// Makes the folder of our own files, and waits until no other run works on this data set;
+    /// `waiting` is called if one does.
     ///
     /// # Errors
     ///
     /// Where there can be no such folder, or no lock in it.
     pub(crate) fn lock(&self, waiting: impl FnOnce()) -> Result<File> {
-        std::fs::create_dir_all(&self.own).with_context(|| format!("cannot make {}", self.own.display()))?;
+        std::fs::create_dir_all(&self.own)
+            .with_context(|| format!("cannot make {}", self.own.display()))?;
         lock(&self.own.join("lock"), waiting)
     }
 
@@ -97,10 +100,16 @@ impl Store {
         let Ok(found) = self.target.symlink_metadata() else { return Ok(State::Absent) };
         let text = match std::fs::read_to_string(self.stamp()) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(State::Foreign),
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", self.stamp().display())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(State::Foreign);
+            }
+            Err(error) => {
+                return Err(error)
+                    .with_context(|| format!("cannot read {}", self.stamp().display()));
+            }
         };
-        let stamp: Stamp = toml::from_str(&text).with_context(|| self.stamp().display().to_string())?;
+        let stamp: Stamp =
+            toml::from_str(&text).with_context(|| self.stamp().display().to_string())?;
         if stamp.identity == set.identity()? && found.is_file() == set.is_file() {
             Ok(State::Current(stamp))
         } else {
@@ -118,23 +127,27 @@ impl Store {
         remove(&self.old_target())
     }
 
-    /// Puts what was unpacked and flushed in its place, with its stamp. Killed between any two steps, the place holds the old content,
-    /// the new content, or nothing; and no stamp says otherwise.
+    /// Puts what was unpacked and flushed in its place, with its stamp. Killed between any two
+    /// steps, the place holds the old content, the new content, or nothing; and no stamp says
+    /// otherwise.
     ///
     /// # Errors
     ///
     /// Where a step fails.
     pub(crate) fn place(&self, set: &DataSet, files: &[FileRecord], keep: bool) -> Result<Stamp> {
         let parent = self.target.parent().context("the target has no folder")?;
-        std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+        std::fs::create_dir_all(parent)
+            .with_context(|| format!("cannot make {}", parent.display()))?;
         if self.target.symlink_metadata().is_ok() {
             atomic::rename(&self.target, &self.old_target())?;
             atomic::sync_folder(parent)?;
         }
         let bytes = files.iter().map(|file| file.bytes).sum();
         let stamp = Stamp { identity: set.identity()?, files: files.len() as u64, bytes, keep };
-        let lines: String =
-            files.iter().map(|file| format!("{}  {}\n", file.sha256, below(&set.target, &file.path))).collect();
+        let lines: String = files
+            .iter()
+            .map(|file| format!("{}  {}\n", file.sha256, below(&set.target, &file.path)))
+            .collect();
         atomic::write(&self.listing(), lines.as_bytes())?;
         atomic::write(&self.stamp(), toml::to_string(&stamp)?.as_bytes())?;
         atomic::rename(&self.new_target(), &self.target)?;
@@ -166,19 +179,25 @@ impl Store {
         paths
     }
 
-    /// The files of the data set by their paths in the data folder, with their SHA-256 sums, as `sha256sum --check` reads them.
+    /// The files of the data set by their paths in the data folder, with their SHA-256 sums, as
+    /// `sha256sum --check` reads them.
     ///
     /// # Errors
     ///
     /// Where there is no such list.
     pub(crate) fn read_listing(&self) -> Result<Vec<(String, String)>> {
         let path = self.listing();
-        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let fields = |line: &str| line.split_once("  ").map(|(sum, path)| (path.to_owned(), sum.to_owned()));
-        text.lines().map(|line| fields(line).with_context(|| format!("{}: {line}", path.display()))).collect()
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        let fields =
+            |line: &str| line.split_once("  ").map(|(sum, path)| (path.to_owned(), sum.to_owned()));
+        text.lines()
+            .map(|line| fields(line).with_context(|| format!("{}: {line}", path.display())))
+            .collect()
     }
 
-    /// All files at the target as they are on the disk, without their sums; folders and links that lead to files are followed, as the loaders do.
+    /// All files at the target as they are on the disk, without their sums; folders and links that
+    /// lead to files are followed, as the loaders do.
     ///
     /// # Errors
     ///
@@ -203,7 +222,8 @@ pub(crate) fn below(target: &str, path: &str) -> String {
 /// Where the file system has no locks.
 pub(crate) fn lock(path: &Path, waiting: impl FnOnce()) -> Result<File> {
     let error = || format!("cannot lock {}", path.display());
-    let file = File::options().create(true).truncate(false).write(true).open(path).with_context(error)?;
+    let file =
+        File::options().create(true).truncate(false).write(true).open(path).with_context(error)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -218,7 +238,8 @@ pub(crate) fn lock(path: &Path, waiting: impl FnOnce()) -> Result<File> {
 /// Removes a file, or a folder with all that is in it, where there is one.
 fn remove(path: &Path) -> Result<()> {
     let Ok(found) = path.symlink_metadata() else { return Ok(()) };
-    let removed = if found.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    let removed =
+        if found.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
     removed.with_context(|| format!("cannot remove {}", path.display()))
 }
 

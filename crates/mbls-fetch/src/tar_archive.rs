@@ -14,15 +14,16 @@ const BLOCK: u64 = 512;
 ///
 /// # Errors
 ///
-/// For links, devices and whatever else is neither file nor folder, an archive that ends before its end mark, and what [`Extraction`]
-/// refuses, each with the entry's name.
+/// For links, devices and whatever else is neither file nor folder, an archive that ends before its
+/// end mark, and what [`Extraction`] refuses, each with the entry's name.
 pub(crate) fn unpack(stream: impl Read, into: &mut Extraction, selection: Selection) -> Result<()> {
     let mut stream = Counted { stream, read: 0, limit: into.stream_limit() };
     let mut end = 0;
     let mut last = "the beginning".to_owned();
     let mut long_name: Option<Vec<u8>> = None;
     for entry in Archive::new(&mut stream).entries()?.raw(true) {
-        let mut entry = entry.with_context(|| format!("cannot read the entry after {last}: truncated or damaged"))?;
+        let mut entry = entry
+            .with_context(|| format!("cannot read the entry after {last}: truncated or damaged"))?;
         let size = entry.size();
         end = entry.raw_file_position().saturating_add(size.next_multiple_of(BLOCK));
         let own = entry.path_bytes().into_owned();
@@ -32,10 +33,16 @@ pub(crate) fn unpack(stream: impl Read, into: &mut Extraction, selection: Select
                 into.count(&own)?;
                 let content = extension(&mut entry, size, &own)?;
                 let name = match kind {
-                    EntryType::XHeader => pax_path(&content).with_context(|| format!("entry {}", shown(&own)))?,
+                    EntryType::XHeader => {
+                        pax_path(&content).with_context(|| format!("entry {}", shown(&own)))?
+                    }
                     _ => Some(content.strip_suffix(b"\0").unwrap_or(&content).to_vec()),
                 };
-                ensure!(name.is_none() || long_name.is_none(), "entry {}: a second name for one entry", shown(&own));
+                ensure!(
+                    name.is_none() || long_name.is_none(),
+                    "entry {}: a second name for one entry",
+                    shown(&own)
+                );
                 long_name = long_name.or(name);
                 continue;
             }
@@ -43,7 +50,11 @@ pub(crate) fn unpack(stream: impl Read, into: &mut Extraction, selection: Select
             EntryType::XGlobalHeader => {
                 into.count(&own)?;
                 let content = extension(&mut entry, size, &own)?;
-                ensure!(pax_path(&content)?.is_none(), "entry {}: one name for all entries", shown(&own));
+                ensure!(
+                    pax_path(&content)?.is_none(),
+                    "entry {}: one name for all entries",
+                    shown(&own)
+                );
                 continue;
             }
             _ => {}
@@ -53,22 +64,34 @@ pub(crate) fn unpack(stream: impl Read, into: &mut Extraction, selection: Select
         match kind {
             // Before there were marks for folders, a slash at the end was one.
             EntryType::Directory => into.folder(&name, selection)?,
-            EntryType::Regular if name.ends_with(b"/") && size == 0 => into.folder(&name, selection)?,
-            EntryType::Regular | EntryType::Continuous => into.file(&name, size, &mut entry, selection)?,
+            EntryType::Regular if name.ends_with(b"/") && size == 0 => {
+                into.folder(&name, selection)?
+            }
+            EntryType::Regular | EntryType::Continuous => {
+                into.file(&name, size, &mut entry, selection)?
+            }
             other => bail!("entry {last}: expected a file or a folder, found {}", described(other)),
         }
     }
     ensure!(long_name.is_none(), "the archive ends after a name without its entry: truncated");
     // Where the stream just stops, nothing was read behind the last entry.
-    ensure!(stream.read >= end + BLOCK, "the archive ends without its end mark, after {last}: truncated");
+    ensure!(
+        stream.read >= end + BLOCK,
+        "the archive ends without its end mark, after {last}: truncated"
+    );
     // To the end, where the checksum of a packed stream is.
-    std::io::copy(&mut stream, &mut std::io::sink()).with_context(|| format!("cannot read what follows {last}"))?;
+    std::io::copy(&mut stream, &mut std::io::sink())
+        .with_context(|| format!("cannot read what follows {last}"))?;
     Ok(())
 }
 
 /// The content of an entry that says something of others.
 fn extension(entry: &mut impl Read, size: u64, name: &[u8]) -> Result<Vec<u8>> {
-    ensure!(size <= MAX_EXTENSION_BYTES, "entry {}: expected at most {MAX_EXTENSION_BYTES} bytes", shown(name));
+    ensure!(
+        size <= MAX_EXTENSION_BYTES,
+        "entry {}: expected at most {MAX_EXTENSION_BYTES} bytes",
+        shown(name)
+    );
     let mut content = Vec::new();
     entry.read_to_end(&mut content).with_context(|| format!("entry {}: truncated", shown(name)))?;
     ensure!(content.len() as u64 == size, "entry {}: truncated", shown(name));
@@ -84,7 +107,9 @@ fn pax_path(content: &[u8]) -> Result<Option<Vec<u8>>> {
             b"path" => path = Some(record.value_bytes().to_vec()),
             // Readers disagree on which size counts where there are two.
             b"size" => bail!("extended header: expected no size of its own"),
-            key if key.starts_with(b"GNU.sparse") => bail!("extended header: expected no sparse file"),
+            key if key.starts_with(b"GNU.sparse") => {
+                bail!("extended header: expected no sparse file")
+            }
             _ => {}
         }
     }
@@ -115,7 +140,10 @@ impl<R: Read> Read for Counted<R> {
         let count = self.stream.read(buffer)?;
         self.read += count as u64;
         if self.read > self.limit {
-            return Err(Error::other(format!("the archive unpacks to more than {} bytes", self.limit)));
+            return Err(Error::other(format!(
+                "the archive unpacks to more than {} bytes",
+                self.limit
+            )));
         }
         Ok(count)
     }

@@ -58,7 +58,8 @@ impl TrustFile {
         Ok(atomic::write(&self.path, format!("{HEAD}{}", toml::to_string(&seen)?).as_bytes())?)
     }
 
-    /// As [`TrustFile::check`], for a file of which nobody knows which of the addresses it is from: one of their first downloads, or the first one.
+    /// As [`TrustFile::check`], for a file of which nobody knows which of the addresses it is from:
+    /// one of their first downloads, or the first one.
     ///
     /// # Errors
     ///

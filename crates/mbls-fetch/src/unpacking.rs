@@ -11,13 +11,15 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-/// Unpacks `packed` into the new folder `folder`, as the download of the only file of the only data set in the list of sources `list`, whose
-/// format is in `docs/fetching-data.md`. Nothing is flushed to the disk. The files come in the order of their paths.
+/// Unpacks `packed` into the new folder `folder`, as the download of the only file of the only data
+/// set in the list of sources `list`, whose format is in `docs/fetching-data.md`. Nothing is
+/// flushed to the disk. The files come in the order of their paths.
 ///
 /// # Errors
 ///
-/// For another list, a file of another size or sum than it says, an archive that is not what it should be, and files that are not those of
-/// the layout. What was unpacked by then stays in the folder.
+/// For another list, a file of another size or sum than it says, an archive that is not what it
+/// should be, and files that are not those of the layout. What was unpacked by then stays in the
+/// folder.
 pub fn unpack(list: &str, packed: &Path, folder: &Path) -> Result<Vec<FileRecord>> {
     let manifest = Manifest::parse(list)?;
     let mut sets = manifest.sets.values();
@@ -29,7 +31,8 @@ pub fn unpack(list: &str, packed: &Path, folder: &Path) -> Result<Vec<FileRecord
     all(set, &[Downloaded { path: packed.to_owned(), sums }], folder, |_| {})
 }
 
-/// Unpacks the downloads of a data set and holds the files against its layout; `progress` hears of every piece that is written.
+/// Unpacks the downloads of a data set and holds the files against its layout; `progress` hears of
+/// every piece that is written.
 ///
 /// # Errors
 ///
@@ -42,7 +45,8 @@ pub(crate) fn all(
 ) -> Result<Vec<FileRecord>> {
     let mut extraction = Extraction::new(folder, set, progress)?;
     for (source, download) in set.files.iter().zip(downloads) {
-        one(source, download, &mut extraction).with_context(|| source.download_name().to_owned())?;
+        one(source, download, &mut extraction)
+            .with_context(|| source.download_name().to_owned())?;
     }
     let files = extraction.finish();
     layout::check(&set.layout, &files)?;
@@ -53,8 +57,15 @@ fn one(source: &Source, download: &Downloaded, into: &mut Extraction) -> Result<
     let selection = Selection::of(source);
     let open = || File::open(&download.path).map(BufReader::new).context("cannot be read");
     match source.kind {
-        Kind::File => into.adopt(source.name.as_deref(), &download.path, download.sums.bytes, &download.sums.sha256),
-        Kind::Gz => into.single(source.name.as_deref(), MultiGzDecoder::new(open()?)).context("not a whole gzip file"),
+        Kind::File => into.adopt(
+            source.name.as_deref(),
+            &download.path,
+            download.sums.bytes,
+            &download.sums.sha256,
+        ),
+        Kind::Gz => into
+            .single(source.name.as_deref(), MultiGzDecoder::new(open()?))
+            .context("not a whole gzip file"),
         Kind::Tar => tar_archive::unpack(open()?, into, selection),
         Kind::TarGz => tar_archive::unpack(MultiGzDecoder::new(open()?), into, selection),
         Kind::Zip => zip_archive::unpack(&download.path, into, selection),

@@ -13,8 +13,15 @@ use std::path::Path;
 ///
 /// # Errors
 ///
-/// For a file that is missing, additional or changed, with its name; for a data set of another list of sources, or in another's layout.
-pub(crate) fn verify(name: &str, set: &DataSet, data: &Path, store: &Store, progress: &Progress) -> Result<bool> {
+/// For a file that is missing, additional or changed, with its name; for a data set of another list
+/// of sources, or in another's layout.
+pub(crate) fn verify(
+    name: &str,
+    set: &DataSet,
+    data: &Path,
+    store: &Store,
+    progress: &Progress,
+) -> Result<bool> {
     let files = match store.state(set)? {
         State::Absent => return Ok(false),
         State::Outdated => bail!("made by another list of sources; fetch-data makes it anew"),
@@ -39,10 +46,12 @@ pub(crate) fn verify(name: &str, set: &DataSet, data: &Path, store: &Store, prog
     let found: Vec<_> = store.walk()?;
     layout::check(&set.layout, &found)?;
     let mut sums: BTreeMap<String, String> = files.into_iter().collect();
-    let bar = progress.bar(&format!("{name}: verifying"), Some(found.iter().map(|file| file.bytes).sum()));
+    let bar = progress
+        .bar(&format!("{name}: verifying"), Some(found.iter().map(|file| file.bytes).sum()));
     for file in &found {
         let path = below(&set.target, &file.path);
-        let expected = sums.remove(&path).with_context(|| format!("{path}: expected no such file"))?;
+        let expected =
+            sums.remove(&path).with_context(|| format!("{path}: expected no such file"))?;
         let sum = of_file(&data.join(&path), false, |bytes| bar.advance(bytes))?.sha256;
         ensure!(sum == expected, "{path}: SHA-256 sum: expected {expected}, found {sum}");
     }

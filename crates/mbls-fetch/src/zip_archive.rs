@@ -18,8 +18,9 @@ const FILE_BITS: u32 = 0o100_000;
 ///
 /// # Errors
 ///
-/// For links and whatever else is neither file nor folder, encrypted entries, names that are there twice, an archive that is truncated or damaged,
-/// and what [`Extraction`] refuses, each with the entry's name.
+/// For links and whatever else is neither file nor folder, encrypted entries, names that are there
+/// twice, an archive that is truncated or damaged, and what [`Extraction`] refuses, each with the
+/// entry's name.
 pub(crate) fn unpack(path: &Path, into: &mut Extraction, selection: Selection) -> Result<()> {
     let file = File::open(path)?;
     let mut archive = ZipArchive::new(BufReader::new(&file)).context("not a whole zip archive")?;
@@ -29,17 +30,26 @@ pub(crate) fn unpack(path: &Path, into: &mut Extraction, selection: Selection) -
     if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
         bail!("entry {}: name: expected one that was not there before", shown(twice));
     }
-    ensure!(names.len() == archive.len(), "number of entries: expected {}, found {}", archive.len(), names.len());
+    ensure!(
+        names.len() == archive.len(),
+        "number of entries: expected {}, found {}",
+        archive.len(),
+        names.len()
+    );
     for i in 0..archive.len() {
         let name = archive.by_index_raw(i).map(|entry| entry.name_raw().to_vec());
         let name = name.with_context(|| format!("entry {i}: cannot be read"))?;
-        let mut entry = archive.by_index(i).with_context(|| format!("entry {}: cannot be read", shown(&name)))?;
+        let mut entry = archive
+            .by_index(i)
+            .with_context(|| format!("entry {}: cannot be read", shown(&name)))?;
         let is_folder = name.ends_with(b"/");
         match entry.unix_mode().map_or(0, |mode| mode & KIND_BITS) {
             0 => {}
             FOLDER_BITS if is_folder => {}
             FILE_BITS if !is_folder => {}
-            0o120_000 => bail!("entry {}: expected a file or a folder, found a symbolic link", shown(&name)),
+            0o120_000 => {
+                bail!("entry {}: expected a file or a folder, found a symbolic link", shown(&name))
+            }
             _ => bail!("entry {}: expected a file or a folder, found something else", shown(&name)),
         }
         if is_folder {

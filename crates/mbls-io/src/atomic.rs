@@ -6,15 +6,17 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Replaces the content of `path` with `bytes`: a reader, now or after a crash, finds the old content or the new, never a part.
+/// Replaces the content of `path` with `bytes`: a reader, now or after a crash, finds the old
+/// content or the new, never a part.
 ///
-/// The bytes go to `<path>.tmp`, which is flushed to the disk and then renamed; the directory is flushed last. The temporary
-/// file's name is fixed, so that what a killed process left is overwritten by the next and litter cannot pile up; a path has one
-/// writer at a time.
+/// The bytes go to `<path>.tmp`, which is flushed to the disk and then renamed; the directory is
+/// flushed last. The temporary file's name is fixed, so that what a killed process left is
+/// overwritten by the next and litter cannot pile up; a path has one writer at a time.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] where a step fails, a full disk for one. The old content is intact and the temporary file removed.
+/// [`Error::Io`] where a step fails, a full disk for one. The old content is intact and the
+/// temporary file removed.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let temporary = temporary(path);
     let written = write_and_sync(&temporary, bytes)
@@ -51,7 +53,8 @@ fn write_and_sync(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.sync_all()
 }
 
-/// Makes the names in a folder last. Windows does not open folders as files; a rename lasts there without.
+/// Makes the names in a folder last. Windows does not open folders as files; a rename lasts there
+/// without.
 ///
 /// # Errors
 ///
@@ -59,7 +62,9 @@ fn write_and_sync(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 pub fn sync_folder(folder: &Path) -> Result<()> {
     if cfg!(unix) {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::io("flush", folder))?;
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(Error::io("flush", folder))?;
     }
     Ok(())
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Values by index, kept while all of them together take no more than a budget.
 ///
-/// Nothing is replaced: an epoch asks for every item once, so an item that would come in is worth no
-/// more than one that would go. Any number of threads may read and keep at once.
+/// Nothing is replaced: an epoch asks for every item once, so an item that would come in is worth
+/// no more than one that would go. Any number of threads may read and keep at once.
 ///
 /// ```
 /// use mbls_io::BudgetCache;
@@ -34,7 +34,8 @@ impl<T: Clone> BudgetCache<T> {
         self.values.get(index)?.get()
     }
 
-    /// Keeps a copy of the value of an item, which takes `bytes`, where the budget has room; whether it is kept now.
+    /// Keeps a copy of the value of an item, which takes `bytes`, where the budget has room;
+    /// whether it is kept now.
     ///
     /// Nothing is copied where there is no room.
     pub fn keep(&self, index: usize, value: &T, bytes: u64) -> bool {

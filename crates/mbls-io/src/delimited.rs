@@ -1,9 +1,9 @@
 //! Reading records of delimited fields, such as CSV and TSV.
 //!
 //! Readers of such files usually repair what is malformed: text after a closing quotation mark is
-//! appended to the field, and a quotation mark that is never closed takes the rest of the file for one
-//! field. In a data set that is wrong data without a word, so this reader refuses both, and says of the
-//! rest what it found ([`Reading`]).
+//! appended to the field, and a quotation mark that is never closed takes the rest of the file for
+//! one field. In a data set that is wrong data without a word, so this reader refuses both, and
+//! says of the rest what it found ([`Reading`]).
 
 use crate::{Error, Label, OnError, Reading, Result, Written};
 use serde::{Deserialize, Serialize};
@@ -20,21 +20,22 @@ pub enum Quoting {
     /// Never: a quotation mark is a character like any other, and every line is a record, as in
     /// tab-separated values.
     None,
-    /// Between `"` and `"`, as in comma-separated values (RFC 4180): delimiters and line ends within are
-    /// text, and two quotation marks in a row are one.
+    /// Between `"` and `"`, as in comma-separated values (RFC 4180): delimiters and line ends
+    /// within are text, and two quotation marks in a row are one.
     Double,
 }
 
-/// A reader of the records of delimited fields in a file's content, the first of which is the header.
+/// A reader of the records of delimited fields in a file's content, the first of which is the
+/// header.
 ///
-/// - The content is UTF-8, with or without a byte-order mark. A record that is not, or has a NUL byte,
-///   cannot be decoded: [`OnError`] says what happens to it.
+/// - The content is UTF-8, with or without a byte-order mark. A record that is not, or has a NUL
+///   byte, cannot be decoded: [`OnError`] says what happens to it.
 /// - Lines end with LF or CRLF; with CR in a file that has no LF. Any other CR outside of quotation
 ///   marks is an error.
 /// - Lines of nothing but spaces are passed over, outside of quotation marks.
 /// - Every record has as many fields as the header.
-/// - A quotation mark opens a quoted field at the very beginning of the field alone; elsewhere it is
-///   text. Behind the closing one there must be a delimiter, a line end or the end of the file.
+/// - A quotation mark opens a quoted field at the very beginning of the field alone; elsewhere it
+///   is text. Behind the closing one there must be a delimiter, a line end or the end of the file.
 ///
 /// ```
 /// use mbls_io::OnError;
@@ -114,9 +115,15 @@ impl<'a> Delimited<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] with the line where there is no header or it cannot be decoded or breaks a rule
-    /// of the format.
-    pub fn new(path: &'a Path, content: &'a [u8], delimiter: u8, quoting: Quoting, on_error: OnError) -> Result<Self> {
+    /// [`Error::Format`] with the line where there is no header or it cannot be decoded or breaks a
+    /// rule of the format.
+    pub fn new(
+        path: &'a Path,
+        content: &'a [u8],
+        delimiter: u8,
+        quoting: Quoting,
+        on_error: OnError,
+    ) -> Result<Self> {
         // As editors of some systems begin a file.
         let start = if content.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let is_cr = !content.contains(&b'\n');
@@ -138,7 +145,9 @@ impl<'a> Delimited<'a> {
         if let Some(raw) = records.scan()? {
             records.header_line = raw.line;
             // Without a header nothing can be read, whatever is to be done about other records.
-            records.undecodable(&raw).map_or(Ok(()), |(place, found)| Err(records.not_text(place, found, "")))?;
+            records
+                .undecodable(&raw)
+                .map_or(Ok(()), |(place, found)| Err(records.not_text(place, found, "")))?;
             let text = |field: Cow<'a, [u8]>| String::from_utf8_lossy(&field).trim().to_owned();
             records.header = raw.fields.into_iter().map(text).collect();
         }
@@ -160,8 +169,10 @@ impl<'a> Delimited<'a> {
         if let (Some((place, _)), None) = (places.next(), places.next()) {
             return Ok(place);
         }
-        let quoted = self.quoting == Quoting::None && self.header.iter().any(|field| field.starts_with('"'));
-        let way_out = if quoted { " (`quoting = \"double\"` takes quotation marks off)" } else { "" };
+        let quoted =
+            self.quoting == Quoting::None && self.header.iter().any(|field| field.starts_with('"'));
+        let way_out =
+            if quoted { " (`quoting = \"double\"` takes quotation marks off)" } else { "" };
         let found = format!("{:?}{way_out}", self.header);
         Err(self.error(self.header_line, "", format!("a header with one column {name:?}"), found))
     }
@@ -170,8 +181,8 @@ impl<'a> Delimited<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] with the line where a record breaks a rule of the format, has another number of
-    /// fields than the header, or, with [`OnError::Fail`], cannot be decoded.
+    /// [`Error::Format`] with the line where a record breaks a rule of the format, has another
+    /// number of fields than the header, or, with [`OnError::Fail`], cannot be decoded.
     pub fn next_record(&mut self) -> Result<Option<Record<'a>>> {
         while let Some(raw) = self.scan()? {
             if let Some((place, found)) = self.undecodable(&raw) {
@@ -192,7 +203,10 @@ impl<'a> Delimited<'a> {
                 Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
                 Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
             };
-            return Ok(Some(Record { line: raw.line, fields: raw.fields.into_iter().map(text).collect() }));
+            return Ok(Some(Record {
+                line: raw.line,
+                fields: raw.fields.into_iter().map(text).collect(),
+            }));
         }
         Ok(None)
     }
@@ -201,8 +215,8 @@ impl<'a> Delimited<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] for a label that is missing, or begins with a quotation mark that does not open
-    /// its field: then quotation marks are not read as the file means them.
+    /// [`Error::Format`] for a label that is missing, or begins with a quotation mark that does not
+    /// open its field: then quotation marks are not read as the file means them.
     pub fn label(&self, record: &Record<'a>, column: usize) -> Result<Label> {
         let field = record.field(column);
         let label = field.trim();
@@ -215,18 +229,23 @@ impl<'a> Delimited<'a> {
         match self.quoting {
             _ if !label.starts_with('"') => {}
             Quoting::None => {
-                let expected = "a label without quotation marks (`quoting = \"double\"` takes them off)";
+                let expected =
+                    "a label without quotation marks (`quoting = \"double\"` takes them off)";
                 return error(expected, label.to_owned());
             }
             Quoting::Double if field.starts_with('"') => {}
             Quoting::Double => {
-                return error("no white space before a quotation mark that opens a field", label.to_owned());
+                return error(
+                    "no white space before a quotation mark that opens a field",
+                    label.to_owned(),
+                );
             }
         }
         Ok(Label { text: label.to_owned(), line: record.line, written: Written::Text })
     }
 
-    /// Returns what was read so far; everything once [`next_record`](Self::next_record) returned `None`.
+    /// Returns what was read so far; everything once [`next_record`](Self::next_record) returned
+    /// `None`.
     pub fn finish(mut self) -> Reading {
         self.reading.lines = self.last_line();
         self.reading
@@ -242,13 +261,17 @@ impl<'a> Delimited<'a> {
         if self.place == self.content.len() {
             return Ok(None);
         }
-        let mut raw = Raw { start: self.place, line: self.line, fields: Vec::new(), literal_quotes: 0 };
+        let mut raw =
+            Raw { start: self.place, line: self.line, fields: Vec::new(), literal_quotes: 0 };
         loop {
             let field = match self.content.get(self.place) {
-                Some(b'"') if self.quoting == Quoting::Double => self.quoted(raw.fields.len() + 1)?,
+                Some(b'"') if self.quoting == Quoting::Double => {
+                    self.quoted(raw.fields.len() + 1)?
+                }
                 _ => {
                     let field = self.unquoted();
-                    raw.literal_quotes += u64::from(field.trim_ascii_start().first() == Some(&b'"'));
+                    raw.literal_quotes +=
+                        u64::from(field.trim_ascii_start().first() == Some(&b'"'));
                     Cow::Borrowed(field)
                 }
             };
@@ -302,11 +325,20 @@ impl<'a> Delimited<'a> {
                 None | Some(b'\n' | b'\r') => return Ok(text),
                 Some(&byte) if byte == self.delimiter => return Ok(text),
                 Some(_) => {
-                    let next: Vec<u8> = self.content[self.place..].iter().copied().take(20).collect();
+                    let next: Vec<u8> =
+                        self.content[self.place..].iter().copied().take(20).collect();
                     let next = String::from_utf8_lossy(&next);
                     let next = next.lines().next().unwrap_or_default();
-                    let found = format!("{next:?} behind the closing one in line {} ({AS_TEXT})", self.line);
-                    return Err(self.error(opened, &field, "a delimiter or a line end behind the closing one", found));
+                    let found = format!(
+                        "{next:?} behind the closing one in line {} ({AS_TEXT})",
+                        self.line
+                    );
+                    return Err(self.error(
+                        opened,
+                        &field,
+                        "a delimiter or a line end behind the closing one",
+                        found,
+                    ));
                 }
             }
         }
@@ -353,7 +385,10 @@ impl<'a> Delimited<'a> {
         let bytes = &self.content[raw.start..self.place];
         match std::str::from_utf8(bytes) {
             Err(error) => Some((raw.start + error.valid_up_to(), "other bytes")),
-            Ok(_) => bytes.iter().position(|&byte| byte == 0).map(|place| (raw.start + place, "a NUL byte")),
+            Ok(_) => bytes
+                .iter()
+                .position(|&byte| byte == 0)
+                .map(|place| (raw.start + place, "a NUL byte")),
         }
     }
 
@@ -364,7 +399,13 @@ impl<'a> Delimited<'a> {
         Error::format(self.path, format!("line {line} (byte {place})"), "text in UTF-8", found)
     }
 
-    fn error(&self, line: u64, field: &str, expected: impl ToString, found: impl ToString) -> Error {
+    fn error(
+        &self,
+        line: u64,
+        field: &str,
+        expected: impl ToString,
+        found: impl ToString,
+    ) -> Error {
         Error::format(self.path, format!("line {line}{field}"), expected, found)
     }
 }

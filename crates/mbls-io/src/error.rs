@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 /// The result of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Returns what an error says, and behind it the causes that it names as its sources: `batch 3: item 7:
-/// cannot open a.png: No such file or directory`.
+/// Returns what an error says, and behind it the causes that it names as its sources: `batch 3:
+/// item 7: cannot open a.png: No such file or directory`.
 ///
-/// The `Display` of this project's errors leaves the source out, so that programs which print a chain of
-/// causes, as anyhow's `{:#}` does, print each of them once. This is for errors that become a text.
+/// The `Display` of this project's errors leaves the source out, so that programs which print a
+/// chain of causes, as anyhow's `{:#}` does, print each of them once. This is for errors that
+/// become a text.
 ///
 /// ```
 /// let error = mbls_io::file::read_bounded("no such file", 10).unwrap_err();

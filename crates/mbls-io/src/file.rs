@@ -18,7 +18,9 @@ pub fn read_bounded(path: impl AsRef<Path>, max_bytes: u64) -> Result<Vec<u8>> {
     }
     // The file may grow after its size was asked for.
     let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-    file.take(max_bytes.saturating_add(1)).read_to_end(&mut content).map_err(Error::io("read", path))?;
+    file.take(max_bytes.saturating_add(1))
+        .read_to_end(&mut content)
+        .map_err(Error::io("read", path))?;
     within(path, "the file", content, max_bytes)
 }
 
@@ -31,11 +33,17 @@ pub fn read_exact_size(path: impl AsRef<Path>, bytes: u64) -> Result<Vec<u8>> {
     let path = path.as_ref();
     let (file, size) = open(path)?;
     let check = |found| {
-        if found == bytes { Ok(()) } else { Err(Error::FileSize { path: path.to_owned(), expected: bytes, found }) }
+        if found == bytes {
+            Ok(())
+        } else {
+            Err(Error::FileSize { path: path.to_owned(), expected: bytes, found })
+        }
     };
     check(size)?;
     let mut content = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
-    file.take(bytes.saturating_add(1)).read_to_end(&mut content).map_err(Error::io("read", path))?;
+    file.take(bytes.saturating_add(1))
+        .read_to_end(&mut content)
+        .map_err(Error::io("read", path))?;
     check(content.len() as u64)?;
     Ok(content)
 }

@@ -2,7 +2,8 @@
 
 /// A 64-bit FNV-1a hash, which is the same in every build and on every machine.
 ///
-/// It recognises content; it does not protect against somebody who wants two contents to look alike.
+/// It recognises content; it does not protect against somebody who wants two contents to look
+/// alike.
 ///
 /// ```
 /// use mbls_io::Fingerprint;
@@ -37,8 +38,8 @@ impl Fingerprint {
         bytes.iter().fold(self, |hash, &byte| hash.with_byte(byte))
     }
 
-    /// Returns the fingerprint of what this one is of, followed by the components of a relative path,
-    /// each with a `/` behind it: the same on every system.
+    /// Returns the fingerprint of what this one is of, followed by the components of a relative
+    /// path, each with a `/` behind it: the same on every system.
     #[must_use]
     pub fn with_path(self, path: &std::path::Path) -> Self {
         let component = |hash: Self, part: std::path::Component<'_>| {
@@ -63,9 +64,11 @@ mod tests {
 
     #[test]
     fn published_values() {
-        for (text, value) in
-            [("", 0xcbf2_9ce4_8422_2325), ("a", 0xaf63_dc4c_8601_ec8c), ("foobar", 0x8594_4171_f739_67e8)]
-        {
+        for (text, value) in [
+            ("", 0xcbf2_9ce4_8422_2325),
+            ("a", 0xaf63_dc4c_8601_ec8c),
+            ("foobar", 0x8594_4171_f739_67e8),
+        ] {
             assert_eq!(Fingerprint::of(text.as_bytes()).value(), value, "{text:?}");
         }
     }

@@ -12,10 +12,10 @@ const MAGIC: u8 = 0x1f;
 
 /// The content of a gzip file as a stream.
 ///
-/// A file consists of one member or several, whose contents follow one another (RFC 1952). What stands
-/// behind the last member, such as the zeros with which tapes are padded, is an error or is ignored and
-/// counted. What begins like a further member is always taken for one, so that a damaged member is
-/// an error.
+/// A file consists of one member or several, whose contents follow one another (RFC 1952). What
+/// stands behind the last member, such as the zeros with which tapes are padded, is an error or is
+/// ignored and counted. What begins like a further member is always taken for one, so that a
+/// damaged member is an error.
 #[derive(Debug)]
 pub struct GzReader {
     /// `None` after the end.
@@ -48,7 +48,10 @@ impl GzReader {
         let (file, size) = open(path)?;
         if size == 0 {
             // A stream of no members, which a decoder may take for an empty file.
-            return Err(Error::Gzip { path: path.to_owned(), reason: "the file is empty".to_owned() });
+            return Err(Error::Gzip {
+                path: path.to_owned(),
+                reason: "the file is empty".to_owned(),
+            });
         }
         Ok(Self { member: Some(GzDecoder::new(BufReader::new(file))), on_error, ignored: 0 })
     }
@@ -69,8 +72,11 @@ impl GzReader {
                 let (count, zeros) = count(&mut rest)?;
                 if self.on_error != Some(OnError::Skip) {
                     let kind = if zeros { "zeros" } else { "other bytes" };
-                    let way_out =
-                        if self.on_error.is_some() { format!(" ({})", OnError::WAY_OUT) } else { String::new() };
+                    let way_out = if self.on_error.is_some() {
+                        format!(" ({})", OnError::WAY_OUT)
+                    } else {
+                        String::new()
+                    };
                     let reason = format!("{count} bytes behind its end, {kind}{way_out}");
                     return Err(io::Error::new(ErrorKind::InvalidData, reason));
                 }
@@ -114,7 +120,9 @@ fn count(reader: &mut impl BufRead) -> io::Result<(u64, bool)> {
 /// The error of a gzip file that could not be read.
 pub fn broken(path: &Path) -> impl Fn(io::Error) -> Error {
     move |error| match error.kind() {
-        ErrorKind::UnexpectedEof => Error::Gzip { path: path.to_owned(), reason: "truncated".to_owned() },
+        ErrorKind::UnexpectedEof => {
+            Error::Gzip { path: path.to_owned(), reason: "truncated".to_owned() }
+        }
         ErrorKind::InvalidInput | ErrorKind::InvalidData => {
             Error::Gzip { path: path.to_owned(), reason: error.to_string() }
         }
@@ -126,18 +134,19 @@ pub fn broken(path: &Path) -> impl Fn(io::Error) -> Error {
 ///
 /// # Errors
 ///
-/// [`Error::TooLarge`] where it unpacks to more than `max_bytes`; [`Error::Gzip`] for a file that is
-/// truncated, damaged or, with [`OnError::Fail`], followed by something else; [`Error::Io`].
+/// [`Error::TooLarge`] where it unpacks to more than `max_bytes`; [`Error::Gzip`] for a file that
+/// is truncated, damaged or, with [`OnError::Fail`], followed by something else; [`Error::Io`].
 pub fn read(path: &Path, max_bytes: u64, on_error: OnError) -> Result<(Vec<u8>, u64)> {
     read_all(path, GzReader::open(path, on_error)?, max_bytes)
 }
 
-/// Reads the contents of a gzip file of which every byte counts; [`read`] can ignore what follows its end.
+/// Reads the contents of a gzip file of which every byte counts; [`read`] can ignore what follows
+/// its end.
 ///
 /// # Errors
 ///
-/// [`Error::TooLarge`] where it unpacks to more than `max_bytes`; [`Error::Gzip`] for a file that is truncated, damaged or
-/// followed by something else; [`Error::Io`].
+/// [`Error::TooLarge`] where it unpacks to more than `max_bytes`; [`Error::Gzip`] for a file that
+/// is truncated, damaged or followed by something else; [`Error::Io`].
 pub fn read_strict(path: impl AsRef<Path>, max_bytes: u64) -> Result<Vec<u8>> {
     let path = path.as_ref();
     Ok(read_all(path, GzReader::strict(path)?, max_bytes)?.0)
@@ -147,9 +156,17 @@ fn read_all(path: &Path, mut reader: GzReader, max_bytes: u64) -> Result<(Vec<u8
     let mut content = Vec::new();
     // One byte more than allowed: at the limit itself the decoder still reaches the end and checks
     // the sum.
-    reader.by_ref().take(max_bytes.saturating_add(1)).read_to_end(&mut content).map_err(broken(path))?;
+    reader
+        .by_ref()
+        .take(max_bytes.saturating_add(1))
+        .read_to_end(&mut content)
+        .map_err(broken(path))?;
     if content.len() as u64 > max_bytes {
-        return Err(Error::TooLarge { path: path.to_owned(), what: "the unpacked content", limit: max_bytes });
+        return Err(Error::TooLarge {
+            path: path.to_owned(),
+            what: "the unpacked content",
+            limit: max_bytes,
+        });
     }
     Ok((content, reader.ignored()))
 }

@@ -10,8 +10,8 @@ use std::path::Path;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Labels {
-    /// As names, numbers or positions, decided once for the whole column; an error where that is not
-    /// certain.
+    /// As names, numbers or positions, decided once for the whole column; an error where that is
+    /// not certain.
     #[default]
     Auto,
     /// As names, even where they look like numbers.
@@ -127,25 +127,25 @@ fn position(text: &str, classes: usize) -> Option<usize> {
 }
 
 impl LabelColumn<'_> {
-    /// Returns the classes of the labels: those of a list, such as that of a training part, or those
-    /// that occur.
+    /// Returns the classes of the labels: those of a list, such as that of a training part, or
+    /// those that occur.
     ///
     /// Without a list and with [`Labels::Auto`], labels that are all whole numbers are numbers: the
-    /// sorted distinct values are the classes 0, 1, ..., so that the values may begin anywhere and have
-    /// gaps. Labels none of which is a whole number are names, and their sorted order is that of the
-    /// classes. With [`Labels::Positions`], labels are the classes 0, 1, ... themselves, each of which
-    /// must occur.
+    /// sorted distinct values are the classes 0, 1, ..., so that the values may begin anywhere and
+    /// have gaps. Labels none of which is a whole number are names, and their sorted order is
+    /// that of the classes. With [`Labels::Positions`], labels are the classes 0, 1, ...
+    /// themselves, each of which must occur.
     ///
     /// With a list and [`Labels::Auto`], labels are numbers where all names of the list are whole
     /// numbers; or else all are names of the list, or all are positions in it.
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] with the lines where the labels are a mixture of names and whole numbers, or of
-    /// names and positions; where the file's format tells texts from numbers, and both occur; where one
-    /// number is written in two ways; where a name of the list is the position of another class as well;
-    /// where a label is not in the list, or a position does not occur. [`Error::Value`] for a list in
-    /// which a class is twice.
+    /// [`Error::Format`] with the lines where the labels are a mixture of names and whole numbers,
+    /// or of names and positions; where the file's format tells texts from numbers, and both
+    /// occur; where one number is written in two ways; where a name of the list is the position
+    /// of another class as well; where a label is not in the list, or a position does not
+    /// occur. [`Error::Value`] for a list in which a class is twice.
     pub fn classes(&self, list: Option<&[String]>, labels: Labels) -> Result<Classes> {
         if labels == Labels::Auto {
             self.one_way_of_writing()?;
@@ -189,13 +189,18 @@ impl LabelColumn<'_> {
         match (number, name) {
             (None, _) => return Ok(None),
             (Some(number), Some(name)) => {
-                let (first, second) = if name.line < number.line { (name, *number) } else { (*number, name) };
+                let (first, second) =
+                    if name.line < number.line { (name, *number) } else { (*number, name) };
                 return Err(self.mixture("whole numbers alone or names alone", first, second));
             }
             _ => {}
         }
         let names: Vec<String> = places.values().map(|label| label.text.clone()).collect();
-        Ok(Some(Classes { labels: self.places(&names), reading: LabelReading::Numbers(names.clone()), names }))
+        Ok(Some(Classes {
+            labels: self.places(&names),
+            reading: LabelReading::Numbers(names.clone()),
+            names,
+        }))
     }
 
     fn found_names(&self) -> Classes {
@@ -226,7 +231,12 @@ impl LabelColumn<'_> {
         let mut occurs = vec![false; classes];
         found.iter().for_each(|&place| occurs[place as usize] = true);
         if let Some(class) = occurs.iter().position(|&occurs| !occurs) {
-            return Err(Error::format(self.path, format!("{} of class {class}", self.items), "at least 1", 0));
+            return Err(Error::format(
+                self.path,
+                format!("{} of class {class}", self.items),
+                "at least 1",
+                0,
+            ));
         }
         let names = (0..classes).map(|class| class.to_string()).collect();
         Ok(Classes { labels: found, names, reading: LabelReading::Positions(classes) })
@@ -237,7 +247,11 @@ impl LabelColumn<'_> {
         let mut places = HashMap::new();
         for (place, name) in list.iter().enumerate() {
             if places.insert(name.as_str(), place).is_some() {
-                return Err(Error::value("list of classes", "each once", format!("{name:?} twice")));
+                return Err(Error::value(
+                    "list of classes",
+                    "each once",
+                    format!("{name:?} twice"),
+                ));
             }
         }
         let is_number = |name: &String| matches!(kind(name), Kind::Number(_));
@@ -257,15 +271,22 @@ impl LabelColumn<'_> {
                     match (by_name, by_place) {
                         (Some(_), None) => name = name.or(Some(label)),
                         (None, Some(_)) => place = place.or(Some(label)),
-                        (Some(of_name), Some(of_place)) if of_name != of_place => both = both.or(Some(label)),
+                        (Some(of_name), Some(of_place)) if of_name != of_place => {
+                            both = both.or(Some(label))
+                        }
                         _ => {}
                     }
                     by_name.or(by_place)
                 }
             };
             let Some(class) = class else {
-                let what = if labels == Labels::Positions { "a position in the list of " } else { "one of the " };
-                let end = if labels == Labels::Positions { " classes" } else { " classes of the list" };
+                let what = if labels == Labels::Positions {
+                    "a position in the list of "
+                } else {
+                    "one of the "
+                };
+                let end =
+                    if labels == Labels::Positions { " classes" } else { " classes of the list" };
                 return Err(self.error(label, format!("{what}{classes}{end}")));
             };
             found.push(class as u32);
@@ -276,14 +297,18 @@ impl LabelColumn<'_> {
             Labels::Auto if are_numbers => LabelReading::Numbers(list.to_vec()),
             Labels::Auto => match (name, place, both) {
                 (Some(name), Some(place), _) => {
-                    let expected = format!("names of the {classes} classes alone or positions in their list alone");
-                    let (first, second) = if name.line < place.line { (name, place) } else { (place, name) };
+                    let expected = format!(
+                        "names of the {classes} classes alone or positions in their list alone"
+                    );
+                    let (first, second) =
+                        if name.line < place.line { (name, place) } else { (place, name) };
                     return Err(self.mixture(&expected, first, second));
                 }
                 (_, _, Some(both)) => {
                     let of_name = places[both.text.as_str()];
                     let of_place = &list[position(&both.text, classes).unwrap_or(of_name)];
-                    let expected = format!("no name of a class that is the position of another, {of_place:?}");
+                    let expected =
+                        format!("no name of a class that is the position of another, {of_place:?}");
                     return Err(self.error(both, format!("{expected} ({NAMES}, {POSITIONS})")));
                 }
                 (None, Some(_), None) => LabelReading::Positions(classes),
@@ -316,15 +341,23 @@ impl fmt::Display for LabelReading {
         const SHOWN: usize = 10;
         let several = |classes: usize| if classes == 1 { "class" } else { "classes" };
         match self {
-            Self::Names(classes) => write!(f, "labels are names of {classes} {}", several(*classes)),
-            Self::Positions(classes) => write!(f, "labels are positions in a list of {classes} {}", several(*classes)),
-            Self::Numbers(values) if values.iter().enumerate().all(|(i, value)| *value == i.to_string()) => {
+            Self::Names(classes) => {
+                write!(f, "labels are names of {classes} {}", several(*classes))
+            }
+            Self::Positions(classes) => {
+                write!(f, "labels are positions in a list of {classes} {}", several(*classes))
+            }
+            Self::Numbers(values)
+                if values.iter().enumerate().all(|(i, value)| *value == i.to_string()) =>
+            {
                 write!(f, "labels are the numbers of {} {}", values.len(), several(values.len()))
             }
             Self::Numbers(values) => {
                 f.write_str("labels are numbers:")?;
                 let last = values.len().saturating_sub(1);
-                for (class, value) in values.iter().enumerate().filter(|(class, _)| *class < SHOWN || *class == last) {
+                for (class, value) in
+                    values.iter().enumerate().filter(|(class, _)| *class < SHOWN || *class == last)
+                {
                     let before = match class {
                         0 => "",
                         _ if class == last && last > SHOWN => ", ...,",

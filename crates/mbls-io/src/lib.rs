@@ -1,11 +1,14 @@
 //! Files: read with bounds, written whole, recognised by their content.
 //!
-//! What readers of files share, without candle and without knowing what the files are for: [`atomic`] writes a file whole or not
-//! at all; [`mod@file`] and [`mod@gzip`] read no more than a limit; [`listing`] reads lists of lines and folders, and keeps paths in
-//! their folder; [`delimited`] and [`LabelColumn`] turn records into labelled rows, and a [`Reading`] says how; [`Fingerprint`]
-//! recognises content; [`checkpoint`] reads files of PyTorch and safetensors without running them; [`BudgetCache`] keeps decoded files as far as a budget allows.
+//! What readers of files share, without candle and without knowing what the files are for:
+//! [`atomic`] writes a file whole or not at all; [`mod@file`] and [`mod@gzip`] read no more than a
+//! limit; [`listing`] reads lists of lines and folders, and keeps paths in their folder;
+//! [`delimited`] and [`LabelColumn`] turn records into labelled rows, and a [`Reading`] says how;
+//! [`Fingerprint`] recognises content; [`checkpoint`] reads files of PyTorch and safetensors
+//! without running them; [`BudgetCache`] keeps decoded files as far as a budget allows.
 //!
-//! Input is hostile: every reader bounds what it takes and ends in the crate's [`Error`], which names the file.
+//! Input is hostile: every reader bounds what it takes and ends in the crate's [`Error`], which
+//! names the file.
 
 pub mod atomic;
 mod budget_cache;

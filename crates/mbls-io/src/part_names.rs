@@ -30,9 +30,9 @@ const TEST: [&str; 3] = ["test", "testing", "tst"];
 const EITHER: [&str; 4] = ["eval", "evaluation", "holdout", "heldout"];
 
 impl PartName {
-    /// The part that a folder, or a file without its ending, of this name holds, in any case: `train`,
-    /// `training`, `trn`; `val`, `valid`, `validation`, `dev`, `devel`, `development`; `test`,
-    /// `testing`, `tst`.
+    /// The part that a folder, or a file without its ending, of this name holds, in any case:
+    /// `train`, `training`, `trn`; `val`, `valid`, `validation`, `dev`, `devel`, `development`;
+    /// `test`, `testing`, `tst`.
     pub fn of(name: &str) -> Option<Self> {
         let name = name.to_lowercase();
         let is = |names: &[&str]| names.contains(&name.as_str());
@@ -53,7 +53,8 @@ impl PartName {
     pub fn resembles(name: &str) -> bool {
         let name = name.to_lowercase();
         let mut words = name.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
-        Self::of(&name).is_none() && words.any(|word| Self::of(word).is_some() || EITHER.contains(&word))
+        Self::of(&name).is_none()
+            && words.any(|word| Self::of(word).is_some() || EITHER.contains(&word))
     }
 }
 
@@ -122,7 +123,12 @@ impl PartEntries {
             };
             if let Some(first) = slot {
                 let expected = format!("one for the {part} part");
-                return Err(Error::format(place, "entries", expected, format!("{first} and {entry}")));
+                return Err(Error::format(
+                    place,
+                    "entries",
+                    expected,
+                    format!("{first} and {entry}"),
+                ));
             }
             *slot = Some(entry);
         }
@@ -161,7 +167,15 @@ mod tests {
 
     #[test]
     fn what_only_looks_like_a_part_is_told_apart() {
-        for name in ["train2017", "train_images", "my-Test", "val (copy)", "test-00000-of-00004", "eval", "Holdout"] {
+        for name in [
+            "train2017",
+            "train_images",
+            "my-Test",
+            "val (copy)",
+            "test-00000-of-00004",
+            "eval",
+            "Holdout",
+        ] {
             assert!(PartName::resembles(name), "{name}");
         }
         for name in ["cats", "trains", "protest", "contest_winner", "validity", "bus", "trainer"] {
@@ -172,7 +186,10 @@ mod tests {
     #[test]
     fn two_of_one_part_and_resemblances_are_errors() {
         let error = find(&["train", "val", "validation"]).unwrap_err().to_string();
-        assert_eq!(error, "data: entries: expected one for the validation part, found val and validation");
+        assert_eq!(
+            error,
+            "data: entries: expected one for the validation part, found val and validation"
+        );
         let error = find(&["cats", "Train", "train"]).unwrap_err().to_string();
         assert!(error.contains("found Train and train"), "{error}");
         let error = find(&["train", "val2017"]).unwrap_err().to_string();

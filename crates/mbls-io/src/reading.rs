@@ -105,7 +105,11 @@ impl fmt::Display for Reading {
         }
         if let MultiLine { records, longest: Some([first, last]) } = self.multi_line {
             let longest = if records == 1 { "" } else { "the longest " };
-            write!(f, ", {} of several lines ({longest}line {first} to {last})", many(records, "record"))?;
+            write!(
+                f,
+                ", {} of several lines ({longest}line {first} to {last})",
+                many(records, "record")
+            )?;
         }
         if self.literal_quotes > 0 {
             let fields = many(self.literal_quotes, "field");
@@ -113,11 +117,20 @@ impl fmt::Display for Reading {
         }
         if self.left_out.records > 0 {
             let places = self.left_out.first.join("; ");
-            let more = if self.left_out.records > self.left_out.first.len() as u64 { "; ..." } else { "" };
-            write!(f, ", {} left out that cannot be decoded ({places}{more})", many(self.left_out.records, "record"))?;
+            let more =
+                if self.left_out.records > self.left_out.first.len() as u64 { "; ..." } else { "" };
+            write!(
+                f,
+                ", {} left out that cannot be decoded ({places}{more})",
+                many(self.left_out.records, "record")
+            )?;
         }
         if self.ignored_bytes > 0 {
-            write!(f, ", {} ignored behind the end of the gzip file", many(self.ignored_bytes, "byte"))?;
+            write!(
+                f,
+                ", {} ignored behind the end of the gzip file",
+                many(self.ignored_bytes, "byte")
+            )?;
         }
         match &self.labels {
             Some(labels) => write!(f, "; {labels}"),

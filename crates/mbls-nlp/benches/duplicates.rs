@@ -1,4 +1,5 @@
-//! Seconds that `duplicate_groups` takes for families of texts in which one prefix leads to all others, or for the messages of 20 Newsgroups.
+//! Seconds that `duplicate_groups` takes for families of texts in which one prefix leads to all
+//! others, or for the messages of 20 Newsgroups.
 //!
 //!     cargo bench -p mbls-nlp --bench duplicates -- families|FILE.tar.gz
 
@@ -8,7 +9,12 @@ use std::time::Instant;
 
 /// So many words, of which those at some places are others.
 fn letter(words: usize, changed: &[(usize, String)]) -> String {
-    let word = |i| changed.iter().find(|(place, _)| *place == i).map_or(format!("word{i}"), |(_, word)| word.clone());
+    let word = |i| {
+        changed
+            .iter()
+            .find(|(place, _)| *place == i)
+            .map_or(format!("word{i}"), |(_, word)| word.clone())
+    };
     (0..words).map(word).collect::<Vec<_>>().join(" ")
 }
 
@@ -34,24 +40,33 @@ const FAMILIES: [Family; 10] = [
         (0..20).fold(letter(80, &[]), |text, j| format!("{text} own{i}x{j}"))
     }),
     ("80 % in common, the rest of 1,000 words", |i, _| {
-        (0..20).fold(letter(80, &[]), |text, j| format!("{text} w{}", (i * 31 + j * (i / 1000 + 17)) % 1000))
+        (0..20).fold(letter(80, &[]), |text, j| {
+            format!("{text} w{}", (i * 31 + j * (i / 1000 + 17)) % 1000)
+        })
     }),
-    ("endings of 0 to 29 own words", |i, _| (0..i % 30).fold(letter(60, &[]), |text, j| format!("{text} own{i}x{j}"))),
+    ("endings of 0 to 29 own words", |i, _| {
+        (0..i % 30).fold(letter(60, &[]), |text, j| format!("{text} own{i}x{j}"))
+    }),
     ("a chain", |i, _| (i..i + 60).map(|word| format!("w{word}")).collect::<Vec<_>>().join(" ")),
     ("copies of 10 texts", |i, _| letter(60, &[number(20, i % 10)])),
     ("fourteen words of two each, 90 words", |i, _| {
-        letter(90, &(0..14).map(|j| number(6 * j, (i * 40_503 % 16_384) >> j & 1)).collect::<Vec<_>>())
+        letter(
+            90,
+            &(0..14).map(|j| number(6 * j, (i * 40_503 % 16_384) >> j & 1)).collect::<Vec<_>>(),
+        )
     }),
 ];
 
 fn measure(texts: &[String]) -> Result<String, mbls_nlp::Error> {
     let start = Instant::now();
-    let groups: BTreeSet<usize> = duplicate_groups(texts, &DuplicateConfig::default())?.into_iter().collect();
+    let groups: BTreeSet<usize> =
+        duplicate_groups(texts, &DuplicateConfig::default())?.into_iter().collect();
     Ok(format!("{:.3} ({})", start.elapsed().as_secs_f64(), groups.len()))
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     match arguments.first().map(String::as_str) {
         None => eprintln!("nothing to compare: families, or FILE.tar.gz"),
         Some("families") => families()?,

@@ -1,9 +1,11 @@
-//! Times training steps or inference of a network for texts, by default steps of GlobalPoolingCNN with 128 texts of 1,000 words and
-//! vectors of 100 numbers: `step [--model NAME] [--length L] [--dim D] [--words frozen|trained]`, with the arguments of
-//! [`mbls_stepkit::timing`] but `--precision bf16`.
+//! Times training steps or inference of a network for texts, by default steps of GlobalPoolingCNN
+//! with 128 texts of 1,000 words and vectors of 100 numbers: `step [--model NAME] [--length L]
+//! [--dim D] [--words frozen|trained]`, with the arguments of [`mbls_stepkit::timing`] but
+//! `--precision bf16`.
 //!
-//! A step looks the word vectors up first, and does not clip: the published networks for texts are trained without. Names are those of
-//! `Architecture`; the original's dropout is in training. `compare.py` calls this in turn with PyTorch.
+//! A step looks the word vectors up first, and does not clip: the published networks for texts are
+//! trained without. Names are those of `Architecture`; the original's dropout is in training.
+//! `compare.py` calls this in turn with PyTorch.
 
 use candle_core::{DType, Tensor};
 use candle_nn::ModuleT;
@@ -14,8 +16,8 @@ use mbls_stepkit::{
     timing::{self, Settings, Workload},
 };
 
-/// Keeps the memory of one step for the next: the system's allocator returns large blocks, and part of a step is then the
-/// operating system clearing pages.
+/// Keeps the memory of one step for the next: the system's allocator returns large blocks, and part
+/// of a step is then the operating system clearing pages.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -31,7 +33,12 @@ struct Texts {
 }
 
 fn main() -> Result<()> {
-    timing::main(Texts { architecture: Architecture::GlobalPoolingCnn, length: 1000, dim: 100, frozen: true })
+    timing::main(Texts {
+        architecture: Architecture::GlobalPoolingCnn,
+        length: 1000,
+        dim: 100,
+        frozen: true,
+    })
 }
 
 impl Workload for Texts {
@@ -72,7 +79,11 @@ impl Workload for Texts {
         let (batch, length) = (settings.batch, self.length);
         // A third of a text is padding on average, from none to nearly all.
         let word = |i: usize| {
-            if i % length < i / length * 2 * length / (3 * batch) { 0 } else { (i * 7919 % (WORDS - 1) + 1) as u32 }
+            if i % length < i / length * 2 * length / (3 * batch) {
+                0
+            } else {
+                (i * 7919 % (WORDS - 1) + 1) as u32
+            }
         };
         let texts = (0..batch * length).map(word).collect();
         Ok(Tensor::from_vec(texts, (batch, length), &settings.device)?)

@@ -1,10 +1,11 @@
-//! From the messages of 20 Newsgroups to rows of numbers: reading, counting the words, looking them up, padding. `compare_tokenize.py`
-//! runs it.
+//! From the messages of 20 Newsgroups to rows of numbers: reading, counting the words, looking them
+//! up, padding. `compare_tokenize.py` runs it.
 //!
 //!     cargo bench -p mbls-nlp --bench tokenize -- FILE.tar.gz NUM_WORDS LENGTH THREADS [OUT]
 //!
-//! Prints JSON: the seconds of each step and those of `memory` (all but reading) and `archive` (all). In the folder OUT it leaves `words.tsv`,
-//! all words with their counts, `sequences.bin`, for each message the number of its words and their numbers, and `rows.bin`, all as
+//! Prints JSON: the seconds of each step and those of `memory` (all but reading) and `archive`
+//! (all). In the folder OUT it leaves `words.tsv`, all words with their counts, `sequences.bin`,
+//! for each message the number of its words and their numbers, and `rows.bin`, all as
 //! 32-bit numbers, little endian.
 
 use mbls_nlp::dataset::newsgroups;
@@ -20,7 +21,8 @@ fn bytes(numbers: impl IntoIterator<Item = u32>) -> Vec<u8> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // `cargo test --benches` and `cargo bench` add options of their own.
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let [file, num_words, length, threads, out @ ..] = &arguments[..] else {
         eprintln!("nothing to tokenise: FILE.tar.gz NUM_WORDS LENGTH THREADS [OUT]");
         return Ok(());
@@ -52,7 +54,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .words()
             .try_for_each(|(word, count)| writeln!(text, "{word}\t{count}"))?;
         std::fs::write(out.join("words.tsv"), text)?;
-        let sequence = |sequence: &Vec<u32>| std::iter::once(sequence.len() as u32).chain(sequence.clone());
+        let sequence =
+            |sequence: &Vec<u32>| std::iter::once(sequence.len() as u32).chain(sequence.clone());
         std::fs::write(out.join("sequences.bin"), bytes(sequences.iter().flat_map(sequence)))?;
         std::fs::write(out.join("rows.bin"), bytes(rows))?;
     }

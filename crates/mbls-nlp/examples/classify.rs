@@ -1,4 +1,5 @@
-//! Classifies texts with a saved classifier: `cargo run -p mbls-nlp --example classify -- FOLDER [TEXT...]`; one text from standard input where none is given.
+//! Classifies texts with a saved classifier: `cargo run -p mbls-nlp --example classify -- FOLDER
+//! [TEXT...]`; one text from standard input where none is given.
 
 use candle_core::Device;
 use mbls_core::calibration::CalibratorRole;
@@ -16,7 +17,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     for found in classifier.classify_all(&texts, CalibratorRole::Temperature)? {
         println!("{}, confidence {:.3}", found.answer.name, found.answer.confidence);
-        let confidence = format!("a confidence of {:.2} to {:.2}", found.answer.bin.lower, found.answer.bin.upper);
+        let confidence = format!(
+            "a confidence of {:.2} to {:.2}",
+            found.answer.bin.lower, found.answer.bin.upper
+        );
         match found.answer.bin.accuracy {
             Some(accuracy) => {
                 println!(
@@ -28,7 +32,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             None => println!("  no test text had {confidence}"),
         }
         if found.known_words == 0 {
-            println!("  it has no known word among {}: this is the answer to an empty text", found.words);
+            println!(
+                "  it has no known word among {}: this is the answer to an empty text",
+                found.words
+            );
         }
     }
     Ok(())

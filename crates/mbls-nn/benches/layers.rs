@@ -1,15 +1,20 @@
-//! Times layers forward and backward, and steps of optimizers, one JSON line each: `layers [--threads T] [--seconds S] [--precision P] [--cuda]
-//! ITEM...`; precision is `f32`, `bf16` or, on a CUDA device, `tf32`.
+//! Times layers forward and backward, and steps of optimizers, one JSON line each: `layers
+//! [--threads T] [--seconds S] [--precision P] [--cuda] ITEM...`; precision is `f32`, `bf16` or, on
+//! a CUDA device, `tf32`.
 //!
 //! An item is `KIND/INPUT SHAPE/OPTIONS`:
 //!
-//! - `conv2d/../OUT CHANNELS,KERNEL,STRIDE,PADDING,DILATION,GROUPS`, or `conv1d/..`, which has a bias; with `/first` at its end the
-//!   input's gradient is not wanted, as in the first layer of a network;
-//! - `batch_norm/..` (training), the same with what follows it as `batch_norm_relu/..` and `batch_norm_add_relu/..`, `relu/..`, `add/..` (of a second input of the same shape);
-//! - `max_pool/../KERNEL,STRIDE,PADDING`, `global_avg_pool/..`, `global_max_pool/..` (of one axis), `bilinear/../HEIGHT,WIDTH`;
+//! - `conv2d/../OUT CHANNELS,KERNEL,STRIDE,PADDING,DILATION,GROUPS`, or `conv1d/..`, which has a
+//!   bias; with `/first` at its end the input's gradient is not wanted, as in the first layer of a
+//!   network;
+//! - `batch_norm/..` (training), the same with what follows it as `batch_norm_relu/..` and
+//!   `batch_norm_add_relu/..`, `relu/..`, `add/..` (of a second input of the same shape);
+//! - `max_pool/../KERNEL,STRIDE,PADDING`, `global_avg_pool/..`, `global_max_pool/..` (of one axis),
+//!   `bilinear/../HEIGHT,WIDTH`;
 //! - `linear/../OUT FEATURES`;
-//! - `sgd/SHAPE+SHAPE+..` (momentum 0.9, Nesterov's, weight decay), `adam/..`, `adamw/..` (both as PyTorch has them by default):
-//!   a step of parameters of these shapes; `clip/..`: clipping of their gradients, whose norm is too large;
+//! - `sgd/SHAPE+SHAPE+..` (momentum 0.9, Nesterov's, weight decay), `adam/..`, `adamw/..` (both as
+//!   PyTorch has them by default): a step of parameters of these shapes; `clip/..`: clipping of
+//!   their gradients, whose norm is too large;
 //! - `peak/N`: a product of NxN matrices on each thread, which is what the machine can do.
 //!
 //! `compare.py` calls this in turn with PyTorch.
@@ -18,14 +23,14 @@ use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Module, Tensor, Var};
 use candle_nn::ModuleT;
 use mbls_nn::{
-    AdaptiveMaxPool1d, BatchNorm2d, Bilinear2d, Conv, ConvConfig, ConvInit, GlobalAvgPool2d, Linear, MaxPool1d,
-    MaxPool2d, OptimizerConfig, ParamStore, Relu, SgdConfig, clip_grad_norm,
+    AdaptiveMaxPool1d, BatchNorm2d, Bilinear2d, Conv, ConvConfig, ConvInit, GlobalAvgPool2d,
+    Linear, MaxPool1d, MaxPool2d, OptimizerConfig, ParamStore, Relu, SgdConfig, clip_grad_norm,
 };
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-/// Keeps the memory of one step for the next: the system's allocator returns large blocks, and part of a step is then the
-/// operating system clearing pages.
+/// Keeps the memory of one step for the next: the system's allocator returns large blocks, and part
+/// of a step is then the operating system clearing pages.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -44,7 +49,11 @@ fn main() -> Result<()> {
                 Some("bf16") => dtype = DType::BF16,
                 #[cfg(feature = "cuda")]
                 Some("tf32") => mbls_nn::allow_tf32(true),
-                _ => return Err("--precision needs f32, bf16 or, with the feature `cuda`, tf32".into()),
+                _ => {
+                    return Err(
+                        "--precision needs f32, bf16 or, with the feature `cuda`, tf32".into()
+                    );
+                }
             },
             "--cuda" => {
                 device = Device::new_cuda(0)?;
@@ -69,8 +78,12 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The median time of a step, of at least 3 and of those that begin within the limit; one more warms up.
-fn median(step: &mut impl FnMut() -> candle_core::Result<()>, limit: Duration) -> candle_core::Result<f64> {
+/// The median time of a step, of at least 3 and of those that begin within the limit; one more
+/// warms up.
+fn median(
+    step: &mut impl FnMut() -> candle_core::Result<()>,
+    limit: Duration,
+) -> candle_core::Result<f64> {
     step()?;
     let (mut times, start) = (Vec::new(), Instant::now());
     while times.len() < 3 || start.elapsed() < limit {
@@ -94,7 +107,8 @@ fn prepare(item: &str, dtype: DType, device: &Device) -> Result<Step> {
         Ok(parts.next().map_or(Ok(Vec::new()), |text| text.split(by).map(str::parse).collect())?)
     };
     let (shape, options) = (numbers('x')?, numbers(',')?);
-    let variable = || Var::from_tensor(&Tensor::randn(0f32, 1f32, &shape[..], device)?.to_dtype(dtype)?);
+    let variable =
+        || Var::from_tensor(&Tensor::randn(0f32, 1f32, &shape[..], device)?.to_dtype(dtype)?);
     let x = match parts.next() {
         Some("first") => variable()?.as_detached_tensor(),
         _ => variable()?.into_inner(),
@@ -105,12 +119,26 @@ fn prepare(item: &str, dtype: DType, device: &Device) -> Result<Step> {
     Ok(match (kind, &options[..]) {
         ("conv1d", &[outputs, kernel, stride, padding, dilation, groups]) => {
             let (bias, init) = (true, ConvInit::TorchUniform);
-            let config = ConvConfig { stride: [stride], padding: [padding], dilation: [dilation], groups, bias, init };
+            let config = ConvConfig {
+                stride: [stride],
+                padding: [padding],
+                dilation: [dilation],
+                groups,
+                bias,
+                init,
+            };
             layer(Conv::new(channels, outputs, [kernel], config, vb)?, x)
         }
         ("conv2d", &[outputs, kernel, stride, padding, dilation, groups]) => {
             let (stride, padding, dilation) = ([stride; 2], [padding; 2], [dilation; 2]);
-            let config = ConvConfig { stride, padding, dilation, groups, bias: false, init: ConvInit::TorchUniform };
+            let config = ConvConfig {
+                stride,
+                padding,
+                dilation,
+                groups,
+                bias: false,
+                init: ConvInit::TorchUniform,
+            };
             layer(Conv::new(channels, outputs, [kernel; 2], config, vb)?, x)
         }
         ("batch_norm", []) => {
@@ -133,10 +161,14 @@ fn prepare(item: &str, dtype: DType, device: &Device) -> Result<Step> {
         ("max_pool", &[kernel, stride, padding]) if shape.len() == 3 => {
             layer(MaxPool1d::new(kernel, stride, padding), x)
         }
-        ("max_pool", &[kernel, stride, padding]) => layer(MaxPool2d::new(kernel, stride, padding), x),
+        ("max_pool", &[kernel, stride, padding]) => {
+            layer(MaxPool2d::new(kernel, stride, padding), x)
+        }
         ("global_avg_pool", []) => layer(GlobalAvgPool2d, x),
         ("global_max_pool", []) => layer(AdaptiveMaxPool1d { output: [1] }, x),
-        ("bilinear", &[height, width]) => layer(Bilinear2d { output: [height, width], align_corners: false }, x),
+        ("bilinear", &[height, width]) => {
+            layer(Bilinear2d { output: [height, width], align_corners: false }, x)
+        }
         ("linear", &[outputs]) => layer(Linear::new(channels, outputs, vb)?, x),
         ("peak", []) => {
             let n = shape[0];
@@ -154,7 +186,8 @@ fn prepare_parameters(item: &str, dtype: DType, device: &Device) -> Result<Step>
     let (kind, shapes) = item.split_once('/').unwrap_or_default();
     let (mut parameters, mut grads) = (Vec::new(), GradStore::default());
     for shape in shapes.split('+') {
-        let shape: Vec<usize> = shape.split('x').map(str::parse).collect::<std::result::Result<_, _>>()?;
+        let shape: Vec<usize> =
+            shape.split('x').map(str::parse).collect::<std::result::Result<_, _>>()?;
         let random = || Tensor::randn(0f32, 1f32, &shape[..], device)?.to_dtype(dtype);
         let var = Var::from_tensor(&random()?)?;
         grads.insert(&var, random()?);
@@ -164,12 +197,18 @@ fn prepare_parameters(item: &str, dtype: DType, device: &Device) -> Result<Step>
     let config = match kind {
         "sgd" => {
             let (momentum, weight_decay, nesterov) = (0.9, 5e-4, true);
-            OptimizerConfig::Sgd(SgdConfig { momentum, weight_decay, nesterov, ..Default::default() })
+            OptimizerConfig::Sgd(SgdConfig {
+                momentum,
+                weight_decay,
+                nesterov,
+                ..Default::default()
+            })
         }
         "adam" => OptimizerConfig::Adam(Default::default()),
         "adamw" => OptimizerConfig::AdamW(Default::default()),
         _ => {
-            let given: Vec<Option<Tensor>> = parameters.iter().map(|(_, var)| grads.get(var).cloned()).collect();
+            let given: Vec<Option<Tensor>> =
+                parameters.iter().map(|(_, var)| grads.get(var).cloned()).collect();
             return Ok(Box::new(move || {
                 // What has been clipped would not be clipped again.
                 for ((_, var), grad) in parameters.iter().zip(&given) {

@@ -1,4 +1,5 @@
-//! Gradients of variables that pass beside candle's graph, as those of results do in [`graph`](crate::graph).
+//! Gradients of variables that pass beside candle's graph, as those of results do in
+//! [`graph`](crate::graph).
 
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, TensorId};
@@ -7,7 +8,8 @@ use std::collections::{HashMap, HashSet};
 
 /// A backward pass.
 struct Pass {
-    /// The tensors of its graph. While a pass waits for a thread pool, its own thread may be lent to another pass.
+    /// The tensors of its graph. While a pass waits for a thread pool, its own thread may be lent
+    /// to another pass.
     graph: HashSet<TensorId>,
     /// What has come so far for each variable.
     left: HashMap<TensorId, Tensor>,
@@ -20,11 +22,12 @@ thread_local! {
 
 /// The gradients of `loss`, as by [`Tensor::backward`], at less cost.
 ///
-/// Candle makes zeros for every variable and adds the first gradient to them: on a GPU two pieces of memory, one of them cleared, and
-/// a kernel, for each parameter. Here the layers' own operations leave the gradients of variables beside candle's graph, which
-/// are added only where there is something to add them to. A variable that one operation reads has the same gradient
-/// either way, to the bit, but that a negative zero stays one; those of several readers are added in the order in which
-/// they come, candle's last.
+/// Candle makes zeros for every variable and adds the first gradient to them: on a GPU two pieces
+/// of memory, one of them cleared, and a kernel, for each parameter. Here the layers' own
+/// operations leave the gradients of variables beside candle's graph, which are added only where
+/// there is something to add them to. A variable that one operation reads has the same gradient
+/// either way, to the bit, but that a negative zero stays one; those of several readers are added
+/// in the order in which they come, candle's last.
 ///
 /// # Errors
 ///
@@ -65,8 +68,8 @@ pub fn backward(loss: &Tensor) -> Result<GradStore> {
     Ok(gradients)
 }
 
-/// Leaves the gradient of a variable that comes from `node`; returns it where no pass through that node takes it, so that candle is
-/// to be told.
+/// Leaves the gradient of a variable that comes from `node`; returns it where no pass through that
+/// node takes it, so that candle is to be told.
 pub(crate) fn leave(node: &Tensor, variable: TensorId, grad: Tensor) -> Result<Option<Tensor>> {
     let before = PASS.with_borrow_mut(|pass| {
         let pass = pass.as_mut().filter(|pass| pass.graph.contains(&node.id()))?;

@@ -1,7 +1,7 @@
 //! Weights of PyTorch and safetensors files as candle tensors.
 //!
-//! [`mbls_io::checkpoint`] says which files are read, what is not run, and the limits. Where a classifier is replaced, the rest
-//! is loaded:
+//! [`mbls_io::checkpoint`] says which files are read, what is not run, and the limits. Where a
+//! classifier is replaced, the rest is loaded:
 //!
 //! ```
 //! use candle_core::{DType, Device};
@@ -29,8 +29,9 @@
 //!
 //! # Types
 //!
-//! `f64`, `f32`, `f16`, `bf16`, `i64`, `i32`, `i16`, `u8` and (safetensors) `u32` stay what they are; `i8` becomes `i64`, bool
-//! becomes `u8` of 0 and 1. [`ParamStore::load`](crate::ParamStore::load) converts to the store's type.
+//! `f64`, `f32`, `f16`, `bf16`, `i64`, `i32`, `i16`, `u8` and (safetensors) `u32` stay what they
+//! are; `i8` becomes `i64`, bool becomes `u8` of 0 and 1.
+//! [`ParamStore::load`](crate::ParamStore::load) converts to the store's type.
 
 pub use mbls_io::checkpoint::{Checkpoint, Key, Value};
 
@@ -61,7 +62,10 @@ pub trait StateDict {
     /// # Errors
     ///
     /// As [`Checkpoint::arrays`].
-    fn state_dict_for(&self, expected: impl Fn(&str) -> bool) -> Result<(BTreeMap<String, Tensor>, String)>;
+    fn state_dict_for(
+        &self,
+        expected: impl Fn(&str) -> bool,
+    ) -> Result<(BTreeMap<String, Tensor>, String)>;
 }
 
 impl StateDict for Checkpoint {
@@ -70,7 +74,10 @@ impl StateDict for Checkpoint {
         Ok(wrapper::without(&wrapper::common(&weights), weights))
     }
 
-    fn state_dict_for(&self, expected: impl Fn(&str) -> bool) -> Result<(BTreeMap<String, Tensor>, String)> {
+    fn state_dict_for(
+        &self,
+        expected: impl Fn(&str) -> bool,
+    ) -> Result<(BTreeMap<String, Tensor>, String)> {
         let weights = weights(self)?;
         let prefix = wrapper::prefix(&weights, expected);
         Ok((wrapper::without(&prefix, weights), prefix))

@@ -17,7 +17,8 @@ pub enum Error {
         /// What fits and what does not.
         report: Box<LoadReport>,
     },
-    /// Tensors of a saved state have names and shapes that fit, but another type or values that cannot be.
+    /// Tensors of a saved state have names and shapes that fit, but another type or values that
+    /// cannot be.
     #[error("{what} does not fit: {}", problems.join(", "))]
     Values {
         /// What was to be loaded.
@@ -77,12 +78,17 @@ impl Error {
     /// let error = mbls_nn::Error::network("ResNet", "classes", 0, "at least 1");
     /// assert_eq!(error.to_string(), "ResNet: classes = 0, expected at least 1");
     /// ```
-    pub fn network(network: &'static str, name: &'static str, value: impl ToString, expected: impl ToString) -> Self {
+    pub fn network(
+        network: &'static str,
+        name: &'static str,
+        value: impl ToString,
+        expected: impl ToString,
+    ) -> Self {
         Self::Network { network, name, value: value.to_string(), expected: expected.to_string() }
     }
 
-    /// Makes the error of another crate that has room for both: what is wrong with a file stays what it is, anything else is
-    /// boxed.
+    /// Makes the error of another crate that has room for both: what is wrong with a file stays
+    /// what it is, anything else is boxed.
     pub fn pass_on<E>(self) -> E
     where
         E: From<mbls_io::Error> + From<Box<dyn std::error::Error + Send + Sync>>,
@@ -94,7 +100,8 @@ impl Error {
     }
 }
 
-/// For functions that return candle's error, such as a forward pass; what candle reported comes back as it was.
+/// For functions that return candle's error, such as a forward pass; what candle reported comes
+/// back as it was.
 impl From<Error> for candle_core::Error {
     fn from(error: Error) -> Self {
         match error {

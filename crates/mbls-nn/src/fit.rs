@@ -5,7 +5,8 @@ use candle_core::{Shape, Tensor};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What PyTorch saves of every batch norm beside its running statistics; only one without a momentum has use for it.
+/// What PyTorch saves of every batch norm beside its running statistics; only one without a
+/// momentum has use for it.
 const UNUSED: &str = "num_batches_tracked";
 
 /// The most names that a message lists of each kind.
@@ -16,10 +17,11 @@ const LISTED: usize = 16;
 pub enum Fit<'a> {
     /// Both have the same names with the same shapes.
     Strict,
-    /// As [`Strict`](Self::Strict), but for the named parts of the network: `"fc"` means `fc` and `fc.weight`, not `fc2.weight`.
+    /// As [`Strict`](Self::Strict), but for the named parts of the network: `"fc"` means `fc` and
+    /// `fc.weight`, not `fc2.weight`.
     ///
-    /// Of these parts tensors may be missing, unexpected or of another shape, as those of a classifier that is replaced. What fits
-    /// is loaded there too.
+    /// Of these parts tensors may be missing, unexpected or of another shape, as those of a
+    /// classifier that is replaced. What fits is loaded there too.
     Except(&'a [&'a str]),
     /// What fits is loaded; at least one tensor has to.
     Lenient,
@@ -27,7 +29,8 @@ pub enum Fit<'a> {
 
 /// Which tensors of a checkpoint fit a network, by name and sorted.
 ///
-/// The counters `num_batches_tracked` that PyTorch saves are not unexpected where the network has no use for them.
+/// The counters `num_batches_tracked` that PyTorch saves are not unexpected where the network has
+/// no use for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadReport {
     /// What was taken off the checkpoint's names, such as `module.`; empty where nothing was. The
@@ -110,8 +113,9 @@ impl LoadReport {
                 Some(_) => report.loaded.push(name.to_owned()),
             }
         }
-        let unexpected =
-            |name: &&String| !expected.contains_key(name.as_str()) && name.rsplit('.').next() != Some(UNUSED);
+        let unexpected = |name: &&String| {
+            !expected.contains_key(name.as_str()) && name.rsplit('.').next() != Some(UNUSED)
+        };
         report.unexpected = found.keys().filter(unexpected).cloned().collect();
         report
     }

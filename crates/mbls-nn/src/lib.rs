@@ -1,16 +1,18 @@
-//! What candle lacks, or does slowly or wrongly, for training networks: layers whose gradients are right, parameters with a
-//! seeded initialisation, optimizers with PyTorch's semantics and a state that can be saved, learning rate schedules,
-//! gradient clipping, averages of the weights.
+//! What candle lacks, or does slowly or wrongly, for training networks: layers whose gradients are
+//! right, parameters with a seeded initialisation, optimizers with PyTorch's semantics and a state
+//! that can be saved, learning rate schedules, gradient clipping, averages of the weights.
 //!
-//! Layers take a [`VarBuilder`](candle_nn::VarBuilder), use PyTorch's parameter names and implement candle's
-//! [`Module`](candle_core::Module) or [`ModuleT`](candle_nn::ModuleT), so that any of them can stand alone in a candle
-//! program. Each is composed of candle's operations for every device, and has an operation of its own for `f32` and `f64` on the
-//! CPU and, with the feature `cuda`, for these and half precision on NVIDIA GPUs. A layer chooses by the device and type of its
+//! Layers take a [`VarBuilder`](candle_nn::VarBuilder), use PyTorch's parameter names and implement
+//! candle's [`Module`](candle_core::Module) or [`ModuleT`](candle_nn::ModuleT), so that any of them
+//! can stand alone in a candle program. Each is composed of candle's operations for every device,
+//! and has an operation of its own for `f32` and `f64` on the CPU and, with the feature `cuda`, for
+//! these and half precision on NVIDIA GPUs. A layer chooses by the device and type of its
 //! input. Results do not depend on the number of threads.
 //!
-//! Between operations of their own, gradients of activations pass beside candle's graph, which saves its zeros and sums; so do those of parameters
-//! with [`backward()`] in the place of candle's own. A graph must not be differentiated by two threads at once, nor once more after
-//! a backward pass through it has failed. [`no_grad`] keeps no graph.
+//! Between operations of their own, gradients of activations pass beside candle's graph, which
+//! saves its zeros and sums; so do those of parameters with [`backward()`] in the place of candle's
+//! own. A graph must not be differentiated by two threads at once, nor once more after a backward
+//! pass through it has failed. [`no_grad`] keeps no graph.
 //!
 //! ```
 //! use candle_core::{DType, Device, Module, Tensor};
@@ -57,14 +59,16 @@ pub use error::{Error, Result};
 pub use fit::{Fit, LoadReport, MisShaped};
 pub use graph::no_grad;
 pub use layer::{
-    AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool, AdaptiveMaxPool1d, AdaptiveMaxPool2d,
-    AvgPool, AvgPool1d, AvgPool2d, BatchNorm, BatchNorm1d, BatchNorm2d, BatchNormConfig, Bilinear2d, Conv, Conv1d,
-    Conv1dChannelsLast, Conv2d, Dropout, DropoutLinear, Embedding, GlobalAvgPool2d, Gru, GruOutput, Linear, MaxPool,
-    MaxPool1d, MaxPool2d, Nearest2d, Relu,
+    AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool, AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d, AvgPool, AvgPool1d, AvgPool2d, BatchNorm, BatchNorm1d, BatchNorm2d,
+    BatchNormConfig, Bilinear2d, Conv, Conv1d, Conv1dChannelsLast, Conv2d, Dropout, DropoutLinear,
+    Embedding, GlobalAvgPool2d, Gru, GruOutput, Linear, MaxPool, MaxPool1d, MaxPool2d, Nearest2d,
+    Relu,
 };
 pub use optim::{
-    Adam, AdamConfig, AdamW, AdamWConfig, Ema, EmaConfig, Optimizer, OptimizerConfig, ParamGroup, Parameters,
-    PlateauMode, ReduceOnPlateau, Schedule, Sgd, SgdConfig, SwappedIn, ThresholdMode, clip_grad_norm, clip_grad_value,
+    Adam, AdamConfig, AdamW, AdamWConfig, Ema, EmaConfig, Optimizer, OptimizerConfig, ParamGroup,
+    Parameters, PlateauMode, ReduceOnPlateau, Schedule, Sgd, SgdConfig, SwappedIn, ThresholdMode,
+    clip_grad_norm, clip_grad_value,
 };
 pub use param_store::{BUFFER_NAMES, ParamStore};
 pub use shape::{ConvConfig, ConvEpilogue, ConvInit, PoolSize, Window};

@@ -8,7 +8,8 @@ use std::path::Path;
 const RESERVED: &str = "__metadata__";
 
 impl ParamStore {
-    /// Sets the variables to a checkpoint's weights of the same names, converted to the store's type and device.
+    /// Sets the variables to a checkpoint's weights of the same names, converted to the store's
+    /// type and device.
     ///
     /// The network has to be built before, for the store to know its variables.
     ///
@@ -31,8 +32,9 @@ impl ParamStore {
         self.fit_part("", checkpoint.name(), weights(checkpoint)?, fit)
     }
 
-    /// As [`load`](Self::load), for the variables of the network's part `part` alone, whose names in the checkpoint are those without
-    /// `part` and its point: an encoder `encoder.conv1.weight` from a file that has `conv1.weight`.
+    /// As [`load`](Self::load), for the variables of the network's part `part` alone, whose names
+    /// in the checkpoint are those without `part` and its point: an encoder
+    /// `encoder.conv1.weight` from a file that has `conv1.weight`.
     ///
     /// The report and `fit` name what the checkpoint names.
     ///
@@ -63,13 +65,13 @@ impl ParamStore {
         self.fit_part(&prefix, checkpoint.name(), weights(checkpoint)?, fit)
     }
 
-    /// Writes parameters and buffers to a safetensors file, which [`Checkpoint::read`] and PyTorch's `safetensors` read: whole or
-    /// not at all, as [`mbls_io::atomic::write`] says.
+    /// Writes parameters and buffers to a safetensors file, which [`Checkpoint::read`] and
+    /// PyTorch's `safetensors` read: whole or not at all, as [`mbls_io::atomic::write`] says.
     ///
     /// # Errors
     ///
-    /// [`Error::File`] where a step of the writing fails, and [`mbls_io::Error::Checkpoint`] as for [`to_safetensors`](Self::to_safetensors);
-    /// what was at `path` is intact.
+    /// [`Error::File`] where a step of the writing fails, and [`mbls_io::Error::Checkpoint`] as for
+    /// [`to_safetensors`](Self::to_safetensors); what was at `path` is intact.
     ///
     /// ```no_run
     /// use candle_core::{DType, Device};
@@ -91,12 +93,14 @@ impl ParamStore {
     ///
     /// # Errors
     ///
-    /// [`mbls_io::Error::Checkpoint`] for a variable named `__metadata__`, which the format keeps for itself; also where a tensor cannot be
-    /// copied from its device.
+    /// [`mbls_io::Error::Checkpoint`] for a variable named `__metadata__`, which the format keeps
+    /// for itself; also where a tensor cannot be copied from its device.
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
         let state = self.state();
         if state.contains_key(RESERVED) {
-            let problem = format!("no tensor can have the name {RESERVED}, which the format keeps for itself");
+            let problem = format!(
+                "no tensor can have the name {RESERVED}, which the format keeps for itself"
+            );
             return Err(mbls_io::Error::Checkpoint { file: "safetensors".into(), problem }.into());
         }
         Ok(safetensors::serialize(&state, None).map_err(candle_core::Error::from)?)

@@ -1,8 +1,8 @@
 //! Work that the threads of the current rayon pool share.
 //!
-//! Rayon's drivers are some twenty functions, which are compiled for each closure that they are given and each type that
-//! passes them. Here what runs is a `dyn Fn` of an index, so that there is one driver. A chunk or a task is work enough to
-//! make the call of no account.
+//! Rayon's drivers are some twenty functions, which are compiled for each closure that they are
+//! given and each type that passes them. Here what runs is a `dyn Fn` of an index, so that there is
+//! one driver. A chunk or a task is work enough to make the call of no account.
 
 use rayon::prelude::*;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,13 +13,18 @@ fn each(count: usize, run: &(dyn Fn(usize) + Sync)) {
 }
 
 /// Hands each chunk of `values`, of `size` or at the end fewer, to `run` with its index.
-pub(crate) fn each_chunk<T: Send>(values: &mut [T], size: usize, run: &(dyn Fn(usize, &mut [T]) + Sync)) {
+pub(crate) fn each_chunk<T: Send>(
+    values: &mut [T],
+    size: usize,
+    run: &(dyn Fn(usize, &mut [T]) + Sync),
+) {
     let (len, first) = (values.len(), Shared(values.as_mut_ptr()));
     each(len.div_ceil(size), &|index| {
         let (first, start) = (&first, index * size);
-        // SAFETY: the chunk lies within `values`, which is borrowed until `each` returns; chunks of different indices do not
-        // overlap, and `each` calls with each index once.
-        let chunk = unsafe { std::slice::from_raw_parts_mut(first.0.add(start), size.min(len - start)) };
+        // SAFETY: the chunk lies within `values`, which is borrowed until `each` returns; chunks of
+        // different indices do not overlap, and `each` calls with each index once.
+        let chunk =
+            unsafe { std::slice::from_raw_parts_mut(first.0.add(start), size.min(len - start)) };
         run(index, chunk);
     });
 }
@@ -54,7 +59,9 @@ pub(crate) fn each_pair_with<T: Send, U: Send, S>(
     run: OnPair<S, T, U>,
 ) {
     let pairs = values.par_chunks_mut(size).zip(others.par_chunks_mut(other_size)).enumerate();
-    pairs.for_each_init(scratch, |scratch, (index, (chunk, other))| run(scratch, index, chunk, other));
+    pairs.for_each_init(scratch, |scratch, (index, (chunk, other))| {
+        run(scratch, index, chunk, other)
+    });
 }
 
 /// Returns `run` of each index below `count`, in order.
@@ -65,16 +72,21 @@ pub(crate) fn map<R: Send>(count: usize, run: &(dyn Fn(usize) -> R + Sync)) -> V
         *lock(&results[index]) = Some(result);
     });
     // Each has one, or a panic has ended the caller.
-    results.into_iter().filter_map(|result| result.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
+    results
+        .into_iter()
+        .filter_map(|result| result.into_inner().unwrap_or_else(PoisonError::into_inner))
+        .collect()
 }
 
-/// Returns `run` of each task with its index, in order; `scratch` makes scratch memory once for several tasks.
+/// Returns `run` of each task with its index, in order; `scratch` makes scratch memory once for
+/// several tasks.
 pub(crate) fn map_tasks_with<T: Send, S: Send, R: Send>(
     tasks: Vec<T>,
     scratch: &(dyn Fn() -> S + Sync),
     run: &(dyn Fn(&mut S, usize, T) -> R + Sync),
 ) -> Vec<R> {
-    let tasks: Vec<Mutex<Option<T>>> = tasks.into_iter().map(|task| Mutex::new(Some(task))).collect();
+    let tasks: Vec<Mutex<Option<T>>> =
+        tasks.into_iter().map(|task| Mutex::new(Some(task))).collect();
     let unused = Mutex::new(Vec::new());
     let results = map(tasks.len(), &|index| {
         let task = lock(&tasks[index]).take()?;
@@ -102,7 +114,11 @@ mod tests {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             for (len, size) in [(0, 3), (1, 3), (7, 3), (9, 3), (1000, 7), (5, 100)] {
                 let mut values = vec![0usize; len];
-                pool.install(|| each_chunk(&mut values, size, &|i, chunk| chunk.iter_mut().for_each(|v| *v += i + 1)));
+                pool.install(|| {
+                    each_chunk(&mut values, size, &|i, chunk| {
+                        chunk.iter_mut().for_each(|v| *v += i + 1)
+                    })
+                });
                 assert_eq!(values, (0..len).map(|at| at / size + 1).collect::<Vec<_>>());
                 let squares = pool.install(|| map(len, &|i| i * i));
                 assert_eq!(squares, (0..len).map(|i| i * i).collect::<Vec<_>>());

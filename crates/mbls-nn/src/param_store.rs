@@ -8,18 +8,20 @@ use candle_nn::{Init, VarBuilder};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The last components of the names that mean a buffer, as in PyTorch: updated by the forward pass, never by an optimizer.
+/// The last components of the names that mean a buffer, as in PyTorch: updated by the forward pass,
+/// never by an optimizer.
 pub const BUFFER_NAMES: [&str; 3] = ["running_mean", "running_var", "num_batches_tracked"];
 
 /// Owns the variables of a network and creates them on demand, each seeded by its own name.
 ///
-/// Layers ask the [`VarBuilder`] for a tensor; a name seen for the first time is initialised from a ChaCha8 generator seeded
-/// by `(seed, name)`, so that values depend neither on the order of construction nor on the device. A name asked for again
-/// yields the same variable (shared weights); asked for with another shape it is an error.
+/// Layers ask the [`VarBuilder`] for a tensor; a name seen for the first time is initialised from a
+/// ChaCha8 generator seeded by `(seed, name)`, so that values depend neither on the order of
+/// construction nor on the device. A name asked for again yields the same variable (shared
+/// weights); asked for with another shape it is an error.
 ///
-/// A store of `bf16` or `f16` is one of mixed precision: weights and activations in that type, batch normalisation's scale, shift
-/// and running statistics in `f32` (its layers ask for them so), sums in `f32`, and masters of the weights in `f32` in the
-/// optimizers.
+/// A store of `bf16` or `f16` is one of mixed precision: weights and activations in that type,
+/// batch normalisation's scale, shift and running statistics in `f32` (its layers ask for them so),
+/// sums in `f32`, and masters of the weights in `f32` in the optimizers.
 ///
 /// A variable whose name ends in one of [`BUFFER_NAMES`] is a buffer, every other one a parameter.
 ///
@@ -72,8 +74,9 @@ impl ParamStore {
 
     /// The names of parameters and buffers in the order in which layers first asked for them.
     ///
-    /// Of a network built in the order of its PyTorch original, that is the order of `state_dict()` (less the counters
-    /// `num_batches_tracked`); its parameters alone are then numbered as in the state of PyTorch's optimizers.
+    /// Of a network built in the order of its PyTorch original, that is the order of `state_dict()`
+    /// (less the counters `num_batches_tracked`); its parameters alone are then numbered as in
+    /// the state of PyTorch's optimizers.
     ///
     /// ```
     /// use candle_core::{DType, Device};
@@ -92,13 +95,14 @@ impl ParamStore {
 
     /// Draws the variable `name` again from `init`: as if its layer had asked for it so.
     ///
-    /// The values depend on the store's seed, name, shape and `init` alone, not on what the variable was. Of an embedding with a
-    /// `padding_idx`, that row is drawn too, as PyTorch's initialisers do.
+    /// The values depend on the store's seed, name, shape and `init` alone, not on what the
+    /// variable was. Of an embedding with a `padding_idx`, that row is drawn too, as PyTorch's
+    /// initialisers do.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] where there is no such variable; where `init` has numbers that are not finite or a negative spread, and
-    /// where its fan has no meaning for the variable's shape.
+    /// [`Error::Setting`] where there is no such variable; where `init` has numbers that are not
+    /// finite or a negative spread, and where its fan has no meaning for the variable's shape.
     ///
     /// ```
     /// use candle_core::{DType, Device};
@@ -140,7 +144,11 @@ impl ParamStore {
     ///
     /// The tensors share the variables' memory; [`Tensor::copy`] them to keep the present values.
     pub fn state(&self) -> BTreeMap<String, Tensor> {
-        self.lock().by_name.iter().map(|(name, var)| (name.clone(), var.as_detached_tensor())).collect()
+        self.lock()
+            .by_name
+            .iter()
+            .map(|(name, var)| (name.clone(), var.as_detached_tensor()))
+            .collect()
     }
 
     /// Sets every variable to its tensor in `state`, converted to the store's type and device.
@@ -150,8 +158,9 @@ impl ParamStore {
     ///
     /// # Errors
     ///
-    /// [`Error::State`](crate::Error::State) lists names that are missing, unexpected or of another shape,
-    /// [`Error::Values`](crate::Error::Values) integers in place of floating-point numbers; no variable has changed then.
+    /// [`Error::State`](crate::Error::State) lists names that are missing, unexpected or of another
+    /// shape, [`Error::Values`](crate::Error::Values) integers in place of floating-point
+    /// numbers; no variable has changed then.
     pub fn load_state(&self, state: &BTreeMap<String, Tensor>) -> Result<LoadReport> {
         self.fit_part("", "the state of the network", state.clone(), Fit::Strict)
     }
@@ -167,7 +176,8 @@ impl ParamStore {
     ) -> Result<LoadReport> {
         let vars = self.lock();
         let slot = |(name, var): (&String, _)| Some((name.strip_prefix(part)?.to_owned(), var));
-        let slots: BTreeMap<String, &Var> = vars.by_name.iter().filter_map(|(name, var)| slot((name, var))).collect();
+        let slots: BTreeMap<String, &Var> =
+            vars.by_name.iter().filter_map(|(name, var)| slot((name, var))).collect();
         let prefix = wrapper::prefix(&state, |name| slots.contains_key(name));
         let state = wrapper::without(&prefix, state);
         let slots: Vec<(String, &Var)> = slots.into_iter().collect();
@@ -183,11 +193,16 @@ impl ParamStore {
 
     fn select(&self, wanted: impl Fn(&str) -> bool) -> Vec<(String, Var)> {
         let vars = self.lock();
-        vars.by_name.iter().filter(|(name, _)| wanted(name)).map(|(name, var)| (name.clone(), var.clone())).collect()
+        vars.by_name
+            .iter()
+            .filter(|(name, _)| wanted(name))
+            .map(|(name, var)| (name.clone(), var.clone()))
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Variables> {
-        // Map and names are consistent between any two operations, so a panic elsewhere does not spoil them.
+        // Map and names are consistent between any two operations, so a panic elsewhere does not
+        // spoil them.
         self.vars.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -198,7 +213,14 @@ fn is_buffer(name: &str) -> bool {
 }
 
 impl SimpleBackend for ParamStore {
-    fn get(&self, shape: Shape, name: &str, init: Init, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        init: Init,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
         let mut vars = self.lock();
         if let Some(var) = vars.by_name.get(name) {
             if var.shape() != &shape || var.dtype() != dtype {
@@ -217,11 +239,21 @@ impl SimpleBackend for ParamStore {
         Ok(var.into_inner())
     }
 
-    fn get_unchecked(&self, name: &str, dtype: DType, _device: &Device) -> candle_core::Result<Tensor> {
+    fn get_unchecked(
+        &self,
+        name: &str,
+        dtype: DType,
+        _device: &Device,
+    ) -> candle_core::Result<Tensor> {
         match self.lock().by_name.get(name) {
             Some(var) if var.dtype() == dtype => Ok(var.as_tensor().clone()),
-            Some(var) => candle_core::bail!("parameter {name} has type {:?}; asked for {dtype:?}", var.dtype()),
-            None => candle_core::bail!("parameter {name} does not exist, and without a shape none can be created"),
+            Some(var) => candle_core::bail!(
+                "parameter {name} has type {:?}; asked for {dtype:?}",
+                var.dtype()
+            ),
+            None => candle_core::bail!(
+                "parameter {name} does not exist, and without a shape none can be created"
+            ),
         }
     }
 

@@ -34,7 +34,8 @@ pub(crate) fn prefix<T>(named: &BTreeMap<String, T>, expected: impl Fn(&str) -> 
             *gains.entry(prefix).or_insert(0) += gain;
         }
     }
-    let mut candidates: Vec<(&str, i64)> = gains.into_iter().filter(|(_, gain)| *gain > 0).collect();
+    let mut candidates: Vec<(&str, i64)> =
+        gains.into_iter().filter(|(_, gain)| *gain > 0).collect();
     // Of equals the shortest.
     candidates.sort_by_key(|(prefix, gain)| (-gain, prefix.len()));
     let keeps_apart = |prefix: &str| {
@@ -53,7 +54,9 @@ pub(crate) fn common<T>(named: &BTreeMap<String, T>) -> String {
     let mut common = String::new();
     for _ in 0..DEPTH.min(weights().count() * DEPTH) {
         let follows = |next: &&&str| {
-            weights().all(|name| name.strip_prefix(common.as_str()).is_some_and(|rest| rest.starts_with(**next)))
+            weights().all(|name| {
+                name.strip_prefix(common.as_str()).is_some_and(|rest| rest.starts_with(**next))
+            })
         };
         let Some(next) = ALWAYS.iter().find(follows) else { break };
         common.push_str(next);
@@ -71,7 +74,9 @@ pub(crate) fn without<T>(prefix: &str, named: BTreeMap<String, T>) -> BTreeMap<S
 fn prefixes(name: &str) -> Vec<&str> {
     let mut prefixes = Vec::new();
     let mut end = 0;
-    while let Some(next) = PREFIXES.iter().find(|next| prefixes.len() < DEPTH && name[end..].starts_with(**next)) {
+    while let Some(next) =
+        PREFIXES.iter().find(|next| prefixes.len() < DEPTH && name[end..].starts_with(**next))
+    {
         end += next.len();
         prefixes.push(&name[..end]);
     }

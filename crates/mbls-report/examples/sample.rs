@@ -1,4 +1,5 @@
-//! Writes a report of made-up numbers, to look at the page: `cargo run -p mbls-report --example sample -- report.html`.
+//! Writes a report of made-up numbers, to look at the page: `cargo run -p mbls-report --example
+//! sample -- report.html`.
 
 use mbls_core::bootstrap::Interval;
 use mbls_core::metric::{Reliability, ReliabilityBin};
@@ -8,20 +9,23 @@ use std::collections::BTreeMap;
 /// A loss of the sample: title, settings, and overconfidence as the confidence minus the accuracy.
 type Loss = (&'static str, &'static str, f64);
 
-/// Bins whose samples crowd towards high confidence; accuracy is the confidence minus `overconfidence`, waving a little.
+/// Bins whose samples crowd towards high confidence; accuracy is the confidence minus
+/// `overconfidence`, waving a little.
 fn reliability(n: u64, easy: bool, overconfidence: f64) -> Reliability {
     const BINS: usize = 15;
     let width = 1.0 / BINS as f64;
     let steepness = if easy { 9.0 } else { 2.0 };
     let weight = |bin: usize| ((bin as f64 * width - 1.0) * steepness).exp();
     let total: f64 = (2..BINS).map(weight).sum();
-    let counts = (0..BINS).map(|bin| if bin < 2 { 0 } else { (n as f64 * weight(bin) / total) as u64 });
+    let counts =
+        (0..BINS).map(|bin| if bin < 2 { 0 } else { (n as f64 * weight(bin) / total) as u64 });
     let bins: Vec<ReliabilityBin> = counts
         .enumerate()
         .map(|(bin, count)| {
             let confidence = (bin as f64 + 0.55) * width;
             let wave = 0.03 * (2.3 * bin as f64).sin();
-            let accuracy = (confidence - overconfidence * (1.0 + bin as f64 * width) + wave).clamp(0.0, 1.0);
+            let accuracy =
+                (confidence - overconfidence * (1.0 + bin as f64 * width) + wave).clamp(0.0, 1.0);
             let filled = count > 0;
             ReliabilityBin {
                 lower: bin as f64 * width,
@@ -36,14 +40,19 @@ fn reliability(n: u64, easy: bool, overconfidence: f64) -> Reliability {
 }
 
 fn loss(index: usize, easy: bool, (title, settings, overconfidence): Loss) -> LossReport {
-    let (before, after) = (reliability(1941, easy, overconfidence), reliability(1941, easy, overconfidence / 6.0));
+    let (before, after) =
+        (reliability(1941, easy, overconfidence), reliability(1941, easy, overconfidence / 6.0));
     let nudge = index as f64 / 1000.0;
     let accuracy = if easy { 0.99 - nudge } else { 0.81 - nudge };
     let error = 1.0 - accuracy;
     let summary = |mean: f64, spread: f64| Summary {
         mean,
         std: Some(spread),
-        interval: Some(Interval { low: mean - 2.0 * spread, high: mean + 2.0 * spread, level: 0.95 }),
+        interval: Some(Interval {
+            low: mean - 2.0 * spread,
+            high: mean + 2.0 * spread,
+            level: 0.95,
+        }),
     };
     let metrics = [
         ("accuracy", summary(accuracy, 0.003)),
@@ -79,7 +88,14 @@ fn columns() -> Vec<Column> {
         compact: key != "brier",
     };
     vec![
-        column("accuracy", "Accuracy", "Share of samples classified correctly.", Unit::Percent, 2, Direction::Higher),
+        column(
+            "accuracy",
+            "Accuracy",
+            "Share of samples classified correctly.",
+            Unit::Percent,
+            2,
+            Direction::Higher,
+        ),
         column("nll", "NLL", "Negative log-likelihood.", Unit::Plain, 4, Direction::Lower),
         column("brier", "Brier", "Brier score.", Unit::Plain, 4, Direction::Lower),
         column("ece", "ECE", "Expected calibration error.", Unit::Percent, 2, Direction::Lower),
@@ -87,7 +103,14 @@ fn columns() -> Vec<Column> {
         column("cece", "CECE", "Classwise calibration error.", Unit::Percent, 3, Direction::Lower),
         column("mce", "MCE", "Maximum calibration error.", Unit::Percent, 1, Direction::Lower),
         column("temperature", "T", "Temperature.", Unit::Plain, 2, Direction::Neither),
-        column("ece_scaled", "ECE after scaling", "ECE after temperature scaling.", Unit::Percent, 2, Direction::Lower),
+        column(
+            "ece_scaled",
+            "ECE after scaling",
+            "ECE after temperature scaling.",
+            Unit::Percent,
+            2,
+            Direction::Lower,
+        ),
     ]
 }
 
@@ -102,7 +125,11 @@ fn suite(name: &str, title: &str, description: &str, easy: bool, losses: [Loss; 
         seeds: 3,
         columns: columns(),
         best: BTreeMap::new(),
-        losses: losses.into_iter().enumerate().map(|(index, entry)| loss(index, easy, entry)).collect(),
+        losses: losses
+            .into_iter()
+            .enumerate()
+            .map(|(index, entry)| loss(index, easy, entry))
+            .collect(),
         further: vec![],
         galleries: vec![],
     }

@@ -23,7 +23,8 @@ pub enum Direction {
     Neither,
 }
 
-/// One metric as the tables print it. A table leaves out the columns of which no loss of its suite has an entry.
+/// One metric as the tables print it. A table leaves out the columns of which no loss of its suite
+/// has an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Column {
     /// The key in [`LossReport::metrics`](crate::LossReport::metrics).
@@ -47,7 +48,11 @@ pub(crate) const ECE: &str = "ece";
 
 /// Returns the columns of which a loss has an entry.
 pub(crate) fn columns_of(suite: &SuiteReport) -> Vec<&Column> {
-    suite.columns.iter().filter(|column| suite.losses.iter().any(|loss| column.of(loss).is_some())).collect()
+    suite
+        .columns
+        .iter()
+        .filter(|column| suite.losses.iter().any(|loss| column.of(loss).is_some()))
+        .collect()
 }
 
 impl Column {

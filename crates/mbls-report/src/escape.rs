@@ -1,6 +1,7 @@
 //! Text that is safe inside HTML and Markdown.
 
-/// Text for HTML's content and double- or single-quoted attributes. Characters that no document may hold become U+FFFD.
+/// Text for HTML's content and double- or single-quoted attributes. Characters that no document may
+/// hold become U+FFFD.
 pub(crate) fn html(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -18,7 +19,8 @@ pub(crate) fn html(text: &str) -> String {
     escaped
 }
 
-/// Text for one line of Markdown, cells of tables included: nothing in it is markup, and it has no line break.
+/// Text for one line of Markdown, cells of tables included: nothing in it is markup, and it has no
+/// line break.
 pub(crate) fn markdown(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -26,7 +28,9 @@ pub(crate) fn markdown(text: &str) -> String {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
-            '\\' | '|' | '*' | '_' | '`' | '[' | ']' | '~' | '#' | '$' => escaped.extend(['\\', character]),
+            '\\' | '|' | '*' | '_' | '`' | '[' | ']' | '~' | '#' | '$' => {
+                escaped.extend(['\\', character])
+            }
             _ if character.is_control() => escaped.push(' '),
             _ => escaped.push(character),
         }
@@ -47,6 +51,9 @@ mod tests {
 
     #[test]
     fn markdown() {
-        assert_eq!(super::markdown("a|b\nc_d*e [f](g) <h> \\"), "a\\|b c\\_d\\*e \\[f\\](g) &lt;h&gt; \\\\");
+        assert_eq!(
+            super::markdown("a|b\nc_d*e [f](g) <h> \\"),
+            "a\\|b c\\_d\\*e \\[f\\](g) &lt;h&gt; \\\\"
+        );
     }
 }

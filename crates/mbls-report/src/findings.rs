@@ -30,10 +30,12 @@ pub(crate) fn verdict(baseline: &LossReport, loss: &LossReport) -> Verdict {
         return Verdict::NotCompared;
     };
     let difference = ece.mean - baseline.mean;
-    let (Some((baseline_low, baseline_high)), Some((low, high))) = (bounds(baseline), bounds(ece)) else {
+    let (Some((baseline_low, baseline_high)), Some((low, high))) = (bounds(baseline), bounds(ece))
+    else {
         return Verdict::NotJudged(difference);
     };
-    // The means must agree with the intervals: bootstrap intervals of the ECE need not hold its mean.
+    // The means must agree with the intervals: bootstrap intervals of the ECE need not hold its
+    // mean.
     if difference > 0.0 && low > baseline_high {
         Verdict::Hurt(difference)
     } else if difference < 0.0 && high < baseline_low {
@@ -64,10 +66,11 @@ fn bounds(ece: &Summary) -> Option<(f64, f64)> {
         .then_some((interval.low, interval.high))
 }
 
-/// What the table says about calibration, in plain sentences: which losses hurt it and which helped, compared with the first
-/// loss, and which differences are too small to tell.
+/// What the table says about calibration, in plain sentences: which losses hurt it and which
+/// helped, compared with the first loss, and which differences are too small to tell.
 ///
-/// A difference counts where the two intervals of the ECE do not overlap. No sentences for fewer than two losses.
+/// A difference counts where the two intervals of the ECE do not overlap. No sentences for fewer
+/// than two losses.
 pub fn findings(suite: &SuiteReport) -> Vec<String> {
     sentences(suite).into_iter().map(|(_, sentence)| sentence).collect()
 }
@@ -85,13 +88,18 @@ pub(crate) enum Tone {
 
 /// [`findings`] with what each is about.
 pub(crate) fn sentences(suite: &SuiteReport) -> Vec<(Tone, String)> {
-    let Some((baseline, others)) = suite.losses.split_first().filter(|(_, others)| !others.is_empty()) else {
+    let Some((baseline, others)) =
+        suite.losses.split_first().filter(|(_, others)| !others.is_empty())
+    else {
         return Vec::new();
     };
-    let verdicts: Vec<(&LossReport, Verdict)> = others.iter().map(|loss| (loss, verdict(baseline, loss))).collect();
+    let verdicts: Vec<(&LossReport, Verdict)> =
+        others.iter().map(|loss| (loss, verdict(baseline, loss))).collect();
     let list = |pick: &dyn Fn(Verdict) -> Option<String>| -> Option<String> {
-        let losses: Vec<String> =
-            verdicts.iter().filter_map(|(loss, verdict)| Some(format!("{}{}", loss.title, pick(*verdict)?))).collect();
+        let losses: Vec<String> = verdicts
+            .iter()
+            .filter_map(|(loss, verdict)| Some(format!("{}{}", loss.title, pick(*verdict)?)))
+            .collect();
         (!losses.is_empty()).then(|| losses.join("; "))
     };
     let signed = |difference| format!(" ({} points)", signed_points(difference));
@@ -114,15 +122,20 @@ pub(crate) fn sentences(suite: &SuiteReport) -> Vec<(Tone, String)> {
     });
     let not_compared = list(&|verdict| (verdict == Verdict::NotCompared).then(String::new));
 
-    let ece = finite_ece(baseline).map_or_else(|| ABSENT.to_string(), |ece| format!("{} %", points(ece.mean)));
+    let ece = finite_ece(baseline)
+        .map_or_else(|| ABSENT.to_string(), |ece| format!("{} %", points(ece.mean)));
     let mut sentences = vec![(Tone::Neutral, format!("Baseline: {}, ECE {ece}.", baseline.title))];
     if verdicts.iter().any(|(_, verdict)| verdict.is_judged()) {
         sentences.push(match hurt {
-            Some(losses) => (Tone::Hurt, format!("Hurt, ECE higher than the baseline's: {losses}.")),
+            Some(losses) => {
+                (Tone::Hurt, format!("Hurt, ECE higher than the baseline's: {losses}."))
+            }
             None => (Tone::Neutral, "No loss hurt calibration beyond the intervals.".to_string()),
         });
         sentences.push(match helped {
-            Some(losses) => (Tone::Helped, format!("Helped, ECE lower than the baseline's: {losses}.")),
+            Some(losses) => {
+                (Tone::Helped, format!("Helped, ECE lower than the baseline's: {losses}."))
+            }
             None => (Tone::Neutral, "No loss helped calibration beyond the intervals.".to_string()),
         });
     }

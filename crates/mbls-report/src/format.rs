@@ -6,12 +6,17 @@ pub(crate) const ABSENT: &str = "–";
 /// The size from which digits after the point say nothing.
 const LARGE: f64 = 1e6;
 
-/// A number with `digits` digits after the point, in scientific notation from a million on; "–" where it is not finite.
+/// A number with `digits` digits after the point, in scientific notation from a million on; "–"
+/// where it is not finite.
 pub(crate) fn number(value: f64, digits: usize) -> String {
     if !value.is_finite() {
         return ABSENT.to_string();
     }
-    let text = if value.abs() < LARGE { format!("{value:.digits$}") } else { format!("{value:.digits$e}") };
+    let text = if value.abs() < LARGE {
+        format!("{value:.digits$}")
+    } else {
+        format!("{value:.digits$e}")
+    };
     match text.strip_prefix('-') {
         // A minus sign before a number that was rounded to 0.
         Some(size) if size.bytes().all(|byte| byte == b'0' || byte == b'.') => size.to_string(),
@@ -35,7 +40,8 @@ pub(crate) fn percent(fraction: f64, digits: usize) -> String {
 /// The level of an interval: `95 %`, `99.9 %`.
 pub(crate) fn level(level: f64) -> String {
     let text = percent(level, 2);
-    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    let text =
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
     format!("{text} %")
 }
 
@@ -106,7 +112,10 @@ mod tests {
         assert_eq!(count(999), "999");
         assert_eq!(count(1_000), "1,000");
         assert_eq!(count(u64::MAX), "18,446,744,073,709,551,615");
-        assert_eq!((counted(1, "seed"), counted(3, "seed")), ("1 seed".to_string(), "3 seeds".to_string()));
+        assert_eq!(
+            (counted(1, "seed"), counted(3, "seed")),
+            ("1 seed".to_string(), "3 seeds".to_string())
+        );
     }
 
     #[test]

@@ -66,17 +66,22 @@ impl FurtherTable {
 
     /// The heads of all columns.
     fn heads(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(String::as_str).chain(self.numbers.iter().map(|column| column.title.as_str()))
+        self.names
+            .iter()
+            .map(String::as_str)
+            .chain(self.numbers.iter().map(|column| column.title.as_str()))
     }
 
     /// The table in Markdown: its title in bold, its rows, its note.
     pub fn markdown(&self) -> String {
-        let heads: String = self.heads().map(|name| format!(" {} |", escape::markdown(name))).collect();
+        let heads: String =
+            self.heads().map(|name| format!(" {} |", escape::markdown(name))).collect();
         let rule = "---|".repeat(self.names.len()) + &"---:|".repeat(self.numbers.len());
         let mut text = format!("**{}**\n\n|{heads}\n|{rule}\n", escape::markdown(&self.title));
         for row in &self.rows {
             let names = row.0.iter().map(|name| escape::markdown(name));
-            let cells: String = names.chain(self.cells(row)).map(|cell| format!(" {cell} |")).collect();
+            let cells: String =
+                names.chain(self.cells(row)).map(|cell| format!(" {cell} |")).collect();
             text.push_str(&format!("|{cells}\n"));
         }
         if !self.note.is_empty() {
@@ -86,7 +91,10 @@ impl FurtherTable {
     }
 
     pub(crate) fn html(&self, id: &str) -> String {
-        let heads: String = self.heads().map(|name| format!("<th scope=\"col\">{}</th>", escape::html(name))).collect();
+        let heads: String = self
+            .heads()
+            .map(|name| format!("<th scope=\"col\">{}</th>", escape::html(name)))
+            .collect();
         let mut html = format!(
             "<h3 id=\"{id}\">{}</h3>\n<div class=\"scroll\" role=\"region\" aria-labelledby=\"{id}\" tabindex=\"0\">\n<table>\n\
              <caption><span>{}</span></caption>\n<thead>\n<tr>{heads}</tr>\n</thead>\n<tbody>\n",
@@ -94,9 +102,13 @@ impl FurtherTable {
             escape::html(&self.note)
         );
         for row in &self.rows {
-            let names: String =
-                row.0.iter().map(|name| format!("<th scope=\"row\">{}</th>", escape::html(name))).collect();
-            let cells: String = self.cells(row).iter().map(|cell| format!("<td>{cell}</td>")).collect();
+            let names: String = row
+                .0
+                .iter()
+                .map(|name| format!("<th scope=\"row\">{}</th>", escape::html(name)))
+                .collect();
+            let cells: String =
+                self.cells(row).iter().map(|cell| format!("<td>{cell}</td>")).collect();
             html.push_str(&format!("<tr>{names}{cells}</tr>\n"));
         }
         html.push_str("</tbody>\n</table>\n</div>\n");

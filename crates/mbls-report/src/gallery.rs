@@ -2,7 +2,8 @@
 
 use crate::escape;
 
-/// Images of a few samples. They are part of the page, as data URIs: it stays one file, and grows by four thirds of their bytes.
+/// Images of a few samples. They are part of the page, as data URIs: it stays one file, and grows
+/// by four thirds of their bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gallery {
     /// The heading.
@@ -50,7 +51,10 @@ impl Gallery {
             escape::html(&self.note)
         );
         for row in &self.rows {
-            html.push_str(&format!("<div class=\"images\">\n<h4>{}</h4>\n", escape::html(&row.title)));
+            html.push_str(&format!(
+                "<div class=\"images\">\n<h4>{}</h4>\n",
+                escape::html(&row.title)
+            ));
             for image in &row.images {
                 let (caption, title) = (escape::html(&image.caption), escape::html(&row.title));
                 html.push_str(&format!(
@@ -80,7 +84,10 @@ fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
-        let word = group.iter().enumerate().fold(0u32, |word, (at, &byte)| word | u32::from(byte) << (16 - 8 * at));
+        let word = group
+            .iter()
+            .enumerate()
+            .fold(0u32, |word, (at, &byte)| word | u32::from(byte) << (16 - 8 * at));
         for digit in 0..4 {
             let place = (word >> (18 - 6 * digit)) as usize & 63;
             text.push(if digit <= group.len() { char::from(DIGITS[place]) } else { '=' });
@@ -94,9 +101,14 @@ mod tests {
     /// The test vectors of RFC 4648, section 10, and bytes of all bits.
     #[test]
     fn base64() {
-        for (bytes, text) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")]
-        {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
             assert_eq!(super::base64(bytes.as_bytes()), text);
         }
         assert_eq!(super::base64(&[0xff, 0xfb, 0xf0]), "//vw");

@@ -1,8 +1,9 @@
-//! The report of a benchmark: tables with intervals, reliability diagrams and confidence histograms, as one self-contained
-//! HTML page ([`html`]) and as a Markdown table ([`markdown`]).
+//! The report of a benchmark: tables with intervals, reliability diagrams and confidence
+//! histograms, as one self-contained HTML page ([`html`]) and as a Markdown table ([`markdown`]).
 //!
-//! Everything is text in memory: no file is read or written, nothing depends on the clock, and the same [`Report`] gives the
-//! same bytes. The page refers to nothing outside of itself and needs no script.
+//! Everything is text in memory: no file is read or written, nothing depends on the clock, and the
+//! same [`Report`] gives the same bytes. The page refers to nothing outside of itself and needs no
+//! script.
 //!
 //! A number that is absent, NaN or infinite is printed as "–", never as 0.
 //!

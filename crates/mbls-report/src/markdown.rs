@@ -5,11 +5,14 @@ use crate::format;
 use crate::report::{LossReport, SuiteReport};
 use crate::table::{bold, intervals, seeds};
 
-/// The suite as a Markdown table for a README, with a line that explains its numbers and the [`findings`] as a list.
+/// The suite as a Markdown table for a README, with a line that explains its numbers and the
+/// [`findings`] as a list.
 ///
-/// What is the best of a column beyond noise is bold; only the ECE has its standard deviation and its interval, for want of room.
+/// What is the best of a column beyond noise is bold; only the ECE has its standard deviation and
+/// its interval, for want of room.
 pub fn markdown(suite: &SuiteReport) -> String {
-    let columns: Vec<&Column> = columns_of(suite).into_iter().filter(|column| column.compact).collect();
+    let columns: Vec<&Column> =
+        columns_of(suite).into_iter().filter(|column| column.compact).collect();
     let mut text = String::from("| Loss |");
     for column in &columns {
         text.push_str(&format!(" {} |", head(column, suite)));
@@ -38,8 +41,9 @@ pub fn markdown(suite: &SuiteReport) -> String {
         text.push_str(&table.markdown());
     }
     let titles = on_page.iter().map(|table| escape::markdown(&table.title));
-    let titles: Vec<String> =
-        titles.chain(suite.galleries.iter().map(|gallery| escape::markdown(&gallery.title))).collect();
+    let titles: Vec<String> = titles
+        .chain(suite.galleries.iter().map(|gallery| escape::markdown(&gallery.title)))
+        .collect();
     if !titles.is_empty() {
         text.push_str(&format!("\nOn the page too: {}.\n", titles.join("; ")));
     }
@@ -72,7 +76,11 @@ fn cell(column: &Column, loss: &LossReport, best: bool) -> String {
             cell.push_str(&format!(" ± {}", column.print(std)));
         }
         if let Some(interval) = summary.interval {
-            cell.push_str(&format!(" [{}, {}]", column.print(interval.low), column.print(interval.high)));
+            cell.push_str(&format!(
+                " [{}, {}]",
+                column.print(interval.low),
+                column.print(interval.high)
+            ));
         }
     }
     cell

@@ -10,7 +10,8 @@ use mbls_core::metric::Reliability;
 
 const STYLE: &str = include_str!("style.css");
 
-/// The report as one HTML page that refers to nothing outside of itself: light and dark, for screens of any width and paper.
+/// The report as one HTML page that refers to nothing outside of itself: light and dark, for
+/// screens of any width and paper.
 pub fn html(report: &Report) -> String {
     let title = escape::html(&report.title);
     let mut html = format!(
@@ -19,12 +20,16 @@ pub fn html(report: &Report) -> String {
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n\
          <body>\n{PATTERNS}<header>\n<h1>{title}</h1>\n"
     );
-    let provenance = report.provenance.iter().map(|(name, value)| (escape::html(name), escape::html(value)));
+    let provenance =
+        report.provenance.iter().map(|(name, value)| (escape::html(name), escape::html(value)));
     html.push_str(&facts(provenance));
     if report.suites.len() > 1 {
         html.push_str("<nav aria-label=\"Suites\">\n<ul>\n");
         for (index, suite) in report.suites.iter().enumerate() {
-            html.push_str(&format!("<li><a href=\"#suite-{index}\">{}</a></li>\n", escape::html(&suite.title)));
+            html.push_str(&format!(
+                "<li><a href=\"#suite-{index}\">{}</a></li>\n",
+                escape::html(&suite.title)
+            ));
         }
         html.push_str("</ul>\n</nav>\n");
     }
@@ -40,7 +45,9 @@ pub fn html(report: &Report) -> String {
 
 /// Names and values, both already escaped.
 fn facts(facts: impl Iterator<Item = (String, String)>) -> String {
-    let facts: String = facts.map(|(name, value)| format!("<div><dt>{name}</dt><dd>{value}</dd></div>\n")).collect();
+    let facts: String = facts
+        .map(|(name, value)| format!("<div><dt>{name}</dt><dd>{value}</dd></div>\n"))
+        .collect();
     if facts.is_empty() { facts } else { format!("<dl class=\"facts\">\n{facts}</dl>\n") }
 }
 
@@ -61,7 +68,8 @@ fn section(suite: &SuiteReport, index: usize) -> String {
         .map(|(name, value)| (name.to_string(), value)),
     ));
     if !suite.notes.is_empty() {
-        let notes: String = suite.notes.iter().map(|note| format!("<li>{}</li>\n", escape::html(note))).collect();
+        let notes: String =
+            suite.notes.iter().map(|note| format!("<li>{}</li>\n", escape::html(note))).collect();
         html.push_str(&format!("<ul class=\"notes\">\n{notes}</ul>\n"));
     }
     html.push_str(&format!(
@@ -110,7 +118,10 @@ fn card(suite: &SuiteReport, index: usize, id: &str) -> String {
     };
     let mut html = format!("<article class=\"card\">\n<h4>{}", escape::html(&loss.title));
     if !loss.settings.is_empty() {
-        html.push_str(&format!(" <span class=\"settings\">{}</span>", escape::html(&loss.settings)));
+        html.push_str(&format!(
+            " <span class=\"settings\">{}</span>",
+            escape::html(&loss.settings)
+        ));
     }
     html.push_str(&format!(" {}</h4>\n<div class=\"pair\">\n", mark(suite, index)));
     html.push_str(&figure(loss, &loss.before, "before", &format!("{id}-before")));
@@ -125,7 +136,8 @@ fn figure(loss: &LossReport, reliability: &Reliability, moment: &str, id: &str) 
         _ => (percent(reliability.ece(), 2), percent(reliability.mce(), 1)),
     };
     let title = format!("of {}, {moment} temperature scaling", escape::html(&loss.title));
-    let heading = if moment == "before" { "Before temperature scaling" } else { "After temperature scaling" };
+    let heading =
+        if moment == "before" { "Before temperature scaling" } else { "After temperature scaling" };
     format!(
         "<figure>\n<figcaption>{heading}<br>n {}, ECE {ece} %, MCE {mce} %</figcaption>\n{}{}</figure>\n",
         count(reliability.n),
@@ -143,7 +155,11 @@ fn guide(report: &Report) -> String {
             continue;
         }
         explained.push(column.key);
-        html.push_str(&format!("<dt>{}</dt><dd>{}</dd>\n", column.title, escape::html(column.meaning)));
+        html.push_str(&format!(
+            "<dt>{}</dt><dd>{}</dd>\n",
+            column.title,
+            escape::html(column.meaning)
+        ));
     }
     html.push_str("</dl>\n");
     for paragraph in GUIDE {

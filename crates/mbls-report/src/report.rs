@@ -33,8 +33,9 @@ pub struct SuiteReport {
     pub seeds: usize,
     /// The columns of the tables, in their order. Losses are judged by the one with the key `ece`.
     pub columns: Vec<Column>,
-    /// The loss that is the best of a column, by their keys and ids: its mean is bold. Absent where the best is not better than
-    /// the next beyond noise, which is for whoever makes the report to decide.
+    /// The loss that is the best of a column, by their keys and ids: its mean is bold. Absent
+    /// where the best is not better than the next beyond noise, which is for whoever makes the
+    /// report to decide.
     pub best: BTreeMap<String, String>,
     /// The losses; the first one is the baseline that the others are compared with.
     pub losses: Vec<LossReport>,
@@ -53,10 +54,12 @@ pub struct LossReport {
     pub title: String,
     /// Its settings, such as `alpha = 0.1`; may be empty.
     pub settings: String,
-    /// The metrics by the keys of [`SuiteReport::columns`], as fractions. A column without an entry prints "–", or is
-    /// left out where no loss has one; an entry whose key no column has is left out of the tables.
+    /// The metrics by the keys of [`SuiteReport::columns`], as fractions. A column without an
+    /// entry prints "–", or is left out where no loss has one; an entry whose key no column
+    /// has is left out of the tables.
     pub metrics: BTreeMap<String, Summary>,
-    /// The reliability diagram of the model as it was trained, usually over the samples of all seeds.
+    /// The reliability diagram of the model as it was trained, usually over the samples of all
+    /// seeds.
     pub before: Reliability,
     /// The same after temperature scaling.
     pub after: Reliability,

@@ -6,7 +6,8 @@ use crate::findings::{Verdict, signed_points, verdict};
 use crate::format;
 use crate::report::{LossReport, SuiteReport};
 
-/// One row per loss, one column per metric; the second column says how the ECE compares with the baseline's.
+/// One row per loss, one column per metric; the second column says how the ECE compares with the
+/// baseline's.
 pub(crate) fn table(suite: &SuiteReport) -> String {
     let mut html = format!(
         "<table>\n<caption><span>{}</span></caption>\n<thead>\n<tr><th scope=\"col\">Loss</th>",
@@ -16,14 +17,21 @@ pub(crate) fn table(suite: &SuiteReport) -> String {
     let columns = columns_of(suite);
     for column in &columns {
         let legend = column.legend();
-        let unit = if legend.is_empty() { String::new() } else { format!(" <span class=\"unit\">{legend}</span>") };
+        let unit = if legend.is_empty() {
+            String::new()
+        } else {
+            format!(" <span class=\"unit\">{legend}</span>")
+        };
         html.push_str(&format!("<th scope=\"col\">{}{unit}</th>", column.title));
     }
     html.push_str("</tr>\n</thead>\n<tbody>\n");
     for (index, loss) in suite.losses.iter().enumerate() {
         html.push_str(&format!("<tr><th scope=\"row\">{}", escape::html(&loss.title)));
         if !loss.settings.is_empty() {
-            html.push_str(&format!(" <span class=\"settings\">{}</span>", escape::html(&loss.settings)));
+            html.push_str(&format!(
+                " <span class=\"settings\">{}</span>",
+                escape::html(&loss.settings)
+            ));
         }
         html.push_str(&format!("</th><td>{}</td>", mark(suite, index)));
         for column in &columns {
@@ -66,7 +74,8 @@ fn cell(column: &Column, loss: &LossReport, best: bool) -> String {
         return format!("<td>{}</td>", format::ABSENT);
     };
     let mean = column.print(summary.mean);
-    let (class, mut cell) = if best { (" class=\"best\"", format!("<strong>{mean}</strong>")) } else { ("", mean) };
+    let (class, mut cell) =
+        if best { (" class=\"best\"", format!("<strong>{mean}</strong>")) } else { ("", mean) };
     if let Some(std) = summary.std {
         cell.push_str(&format!(" <span class=\"std\">± {}</span>", column.print(std)));
     }
@@ -96,7 +105,9 @@ fn caption(suite: &SuiteReport) -> String {
 pub(crate) fn bold(suite: &SuiteReport) -> &'static str {
     match suite.losses.len() {
         0 | 1 => "",
-        _ if suite.best.is_empty() => " Nothing is bold: no loss is the best of a column beyond noise.",
+        _ if suite.best.is_empty() => {
+            " Nothing is bold: no loss is the best of a column beyond noise."
+        }
         _ => {
             " Bold: best of the column beyond noise: the paired bootstrap interval of its difference from the next, on the \
              same test samples, excludes 0."
@@ -108,7 +119,9 @@ pub(crate) fn bold(suite: &SuiteReport) -> &'static str {
 pub(crate) fn seeds(suite: &SuiteReport) -> String {
     match suite.seeds {
         1 => "one seed".to_string(),
-        seeds => format!("mean ± standard deviation over {}", format::counted(seeds as u64, "seed")),
+        seeds => {
+            format!("mean ± standard deviation over {}", format::counted(seeds as u64, "seed"))
+        }
     }
 }
 

@@ -1,10 +1,12 @@
-//! Evaluation of a set of pictures whose logits come one by one: pixels per second, and the peak of memory with and without the
-//! metric. `compare_evaluation.py` runs it.
+//! Evaluation of a set of pictures whose logits come one by one: pixels per second, and the peak of
+//! memory with and without the metric. `compare_evaluation.py` runs it.
 //!
-//!     cargo bench -p mbls-seg --bench evaluation -- FILE CLASSES HEIGHT WIDTH PICTURES [none | common | pooled | both] [THREADS]
+//!     cargo bench -p mbls-seg --bench evaluation -- FILE CLASSES HEIGHT WIDTH PICTURES [none |
+//! common | pooled | both] [THREADS]
 //!
-//! FILE holds pictures one after the other: logits `[C, H, W]` as f32, then labels `[H, W]` as u8, little endian. They are read
-//! again from its beginning until there were PICTURES. Prints JSON; seconds are those of the metric alone.
+//! FILE holds pictures one after the other: logits `[C, H, W]` as f32, then labels `[H, W]` as u8,
+//! little endian. They are read again from its beginning until there were PICTURES. Prints JSON;
+//! seconds are those of the metric alone.
 
 use mbls_core::metric::Metric;
 use mbls_seg::metric::{Pictures, SegmentationMetrics, SegmentationSettings};
@@ -26,7 +28,10 @@ impl Source {
         }
         self.file.read_exact(&mut self.labels)?;
         let (numbers, _) = self.logits.as_chunks();
-        logits.iter_mut().zip(numbers).for_each(|(logit, bytes)| *logit = f32::from_le_bytes(*bytes));
+        logits
+            .iter_mut()
+            .zip(numbers)
+            .for_each(|(logit, bytes)| *logit = f32::from_le_bytes(*bytes));
         labels.iter_mut().zip(&self.labels).for_each(|(label, byte)| *label = u32::from(*byte));
         Ok(())
     }
@@ -41,9 +46,12 @@ fn peak_kib() -> u64 {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // `cargo test --benches` and `cargo bench` add options of their own.
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let [file, classes, height, width, pictures, mode @ ..] = &arguments[..] else {
-        eprintln!("nothing to evaluate: FILE CLASSES HEIGHT WIDTH PICTURES [none | common | pooled | both] [THREADS]");
+        eprintln!(
+            "nothing to evaluate: FILE CLASSES HEIGHT WIDTH PICTURES [none | common | pooled | both] [THREADS]"
+        );
         return Ok(());
     };
     let [classes, height, width] = [classes.parse()?, height.parse()?, width.parse::<usize>()?];
@@ -55,8 +63,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = std::fs::File::open(file)?;
     let mut source = Source { file, logits: vec![0; 4 * classes * area], labels: vec![0; area] };
     let (mut logits, mut labels) = (vec![0.0; classes * area], vec![0; area]);
-    let settings =
-        SegmentationSettings { published: what == "both", classwise: what != "common", ..Default::default() };
+    let settings = SegmentationSettings {
+        published: what == "both",
+        classwise: what != "common",
+        ..Default::default()
+    };
     let mut metrics = SegmentationMetrics::new(classes, settings)?;
     let mut times = Vec::new();
     for index in 0..pictures {

@@ -1,8 +1,9 @@
-//! Times training steps or inference of a segmentation network, by default steps of DeepLabV3 on ResNet-50 with 2 images of 256 x 256:
-//! `step [--model NAME] [--size S]`, with the arguments of [`mbls_stepkit::timing`].
+//! Times training steps or inference of a segmentation network, by default steps of DeepLabV3 on
+//! ResNet-50 with 2 images of 256 x 256: `step [--model NAME] [--size S]`, with the arguments of
+//! [`mbls_stepkit::timing`].
 //!
-//! The forward pass of a step has dropout, and the loss is over all pixels but the unlabelled. Names are those of `Architecture`.
-//! `compare.py` calls this in turn with PyTorch.
+//! The forward pass of a step has dropout, and the loss is over all pixels but the unlabelled.
+//! Names are those of `Architecture`. `compare.py` calls this in turn with PyTorch.
 
 use candle_core::Tensor;
 use candle_nn::ModuleT;
@@ -13,8 +14,8 @@ use mbls_stepkit::{
     timing::{self, Settings, Workload},
 };
 
-/// Keeps the memory of one step for the next: the system's allocator returns large blocks, and part of a step is then the
-/// operating system clearing pages.
+/// Keeps the memory of one step for the next: the system's allocator returns large blocks, and part
+/// of a step is then the operating system clearing pages.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -59,7 +60,9 @@ impl Workload for Segmentation {
 
     fn labels(&self, settings: &Settings) -> Result<Tensor> {
         // One pixel in 22 has no label.
-        let label = |i: usize| if i % (CLASSES + 1) == CLASSES { UNLABELLED } else { (i % (CLASSES + 1)) as u32 };
+        let label = |i: usize| {
+            if i % (CLASSES + 1) == CLASSES { UNLABELLED } else { (i % (CLASSES + 1)) as u32 }
+        };
         let shape = (settings.batch, self.size, self.size);
         let labels = (0..settings.batch * self.size * self.size).map(label).collect();
         Ok(Tensor::from_vec(labels, shape, &settings.device)?)

@@ -1,4 +1,5 @@
-//! Semantic segmentation: networks, data sets of images and masks, joint transforms, and metrics that never store logits.
+//! Semantic segmentation: networks, data sets of images and masks, joint transforms, and metrics
+//! that never store logits.
 
 pub mod dataset;
 pub mod metric;

@@ -1,5 +1,6 @@
-//! Training steps for the tests and benchmarks of the crates that have networks: [`published`] compares them with those of the
-//! published code, [`timing`] is the program of the benchmarks `step`.
+//! Training steps for the tests and benchmarks of the crates that have networks: [`published`]
+//! compares them with those of the published code, [`timing`] is the program of the benchmarks
+//! `step`.
 
 pub mod published;
 pub mod timing;

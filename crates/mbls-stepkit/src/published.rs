@@ -1,5 +1,5 @@
-//! Networks of the golden directory whose training continues from the published code's checkpoints: weights, optimizer state, loss,
-//! clipping.
+//! Networks of the golden directory whose training continues from the published code's checkpoints:
+//! weights, optimizer state, loss, clipping.
 //!
 //! These helpers serve tests alone and panic, with the network's name, where a number differs.
 
@@ -8,7 +8,9 @@ use candle_core::{DType, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
 use mbls_core::loss::{LogitBatch, LossSpec};
 use mbls_nn::checkpoint::{ToTensor, Value as Saved};
-use mbls_nn::{AdamConfig, Checkpoint, Fit, Optimizer, OptimizerConfig, ParamStore, SgdConfig, clip_grad_norm};
+use mbls_nn::{
+    AdamConfig, Checkpoint, Fit, Optimizer, OptimizerConfig, ParamStore, SgdConfig, clip_grad_norm,
+};
 use mbls_testkit::device;
 use mbls_testkit::golden::{self, Key, gap, keys, with_counters};
 use serde_json::Value;
@@ -28,15 +30,18 @@ pub struct Case {
 /// How far steps in f32 may be from those in f64, beyond what the original's own steps in f32 are.
 #[derive(Clone, Copy, Debug)]
 pub struct Rounding {
-    /// Of the loss, its terms and the norm of the gradient in a step, relative to the larger of 1 and the value.
+    /// Of the loss, its terms and the norm of the gradient in a step, relative to the larger of 1
+    /// and the value.
     pub step: fn(usize) -> f64,
     /// Of the logits after the steps.
     pub after: f64,
 }
 
-/// Runs `test` on every network of `models/checkpoints.json` in f64 and f32, and returns how many were tested.
+/// Runs `test` on every network of `models/checkpoints.json` in f64 and f32, and returns how many
+/// were tested.
 ///
-/// `network` returns the network of a name with parameters of these keys, `None` for one of another crate; `build` builds it.
+/// `network` returns the network of a name with parameters of these keys, `None` for one of another
+/// crate; `build` builds it.
 ///
 /// # Errors
 ///
@@ -46,18 +51,30 @@ pub fn each_case<N>(
     build: impl Fn(N, VarBuilder) -> candle_core::Result<Box<dyn ModuleT>>,
     test: impl Fn(&Case) -> Result<()>,
 ) -> Result<usize> {
-    let Value::Object(entries) = golden::json("models/checkpoints.json") else { panic!("an object of models") };
+    let Value::Object(entries) = golden::json("models/checkpoints.json") else {
+        panic!("an object of models")
+    };
     let mut tested = 0;
     for (name, entry) in entries {
-        let path = golden::directory().join("models").join(entry["checkpoint"].as_str().expect("a path"));
+        let path =
+            golden::directory().join("models").join(entry["checkpoint"].as_str().expect("a path"));
         for dtype in [DType::F64, DType::F32] {
             let Some(network) = network(&name, &keys(&entry["keys"])) else { break };
-            let (store, checkpoint) = (ParamStore::new(0, dtype, &device()), Checkpoint::read(&path)?);
+            let (store, checkpoint) =
+                (ParamStore::new(0, dtype, &device()), Checkpoint::read(&path)?);
             let model = build(network, store.var_builder())?;
             let report = store.load(&checkpoint, Fit::Strict)?;
             assert!(report.fits(), "{name}: {report}");
             let io = golden::tensors(&format!("models/{name}/io.safetensors"));
-            test(&Case { name: name.clone(), dtype, entry: entry.clone(), checkpoint, io, store, model })?;
+            test(&Case {
+                name: name.clone(),
+                dtype,
+                entry: entry.clone(),
+                checkpoint,
+                io,
+                store,
+                model,
+            })?;
             tested += 1;
         }
     }
@@ -73,7 +90,8 @@ pub fn state_dict_keys(store: &ParamStore) -> Vec<Key> {
     }))
 }
 
-/// Compares the logits in evaluation and in training, and the running statistics of every batch norm after it.
+/// Compares the logits in evaluation and in training, and the running statistics of every batch
+/// norm after it.
 ///
 /// # Errors
 ///
@@ -111,16 +129,25 @@ pub fn check_three_steps(case: &Case, rounding: Rounding) -> Result<()> {
     let mut optimizer = case.optimizer()?;
     let learning_rate = case.setting("lr").and_then(|lr| lr.as_f64()).expect("lr");
     assert_eq!(learning_rate, case.number("lr"), "{name}");
-    let rows = |key: &str| case.entry[key].as_array().unwrap_or_else(|| panic!("{name}: {key}")).clone();
+    let rows =
+        |key: &str| case.entry[key].as_array().unwrap_or_else(|| panic!("{name}: {key}")).clone();
     let single = rows("steps_after_checkpoint[total,ce,margin,grad_norm_before_clip]");
     let double = rows("same_in_f64");
     for (step, (single, double)) in single.iter().zip(&double).enumerate() {
         let output = loss.forward(&LogitBatch::new(&case.forward(true)?, &labels, None)?)?;
         let mut gradients = output.total.backward()?;
-        let norm = clip_grad_norm(&case.store.parameters(), &mut gradients, case.number("clip_grad_norm"))?;
+        let norm = clip_grad_norm(
+            &case.store.parameters(),
+            &mut gradients,
+            case.number("clip_grad_norm"),
+        )?;
         optimizer.step(&gradients, learning_rate)?;
         let value = |t: &Tensor| t.to_dtype(DType::F64)?.to_scalar::<f64>();
-        let terms = output.terms.iter().map(|term| value(&term.value)).collect::<candle_core::Result<Vec<_>>>()?;
+        let terms = output
+            .terms
+            .iter()
+            .map(|term| value(&term.value))
+            .collect::<candle_core::Result<Vec<_>>>()?;
         let found = [&[value(&output.total)?], &terms[..], &[norm]].concat();
         assert_eq!(found.len(), 4, "{name}");
         for (i, found) in found.into_iter().enumerate() {
@@ -152,7 +179,10 @@ pub fn check_three_steps(case: &Case, rounding: Rounding) -> Result<()> {
 
 impl std::fmt::Debug for Case {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Case").field("name", &self.name).field("dtype", &self.dtype).finish_non_exhaustive()
+        f.debug_struct("Case")
+            .field("name", &self.name)
+            .field("dtype", &self.dtype)
+            .finish_non_exhaustive()
     }
 }
 
@@ -162,7 +192,9 @@ impl Case {
     }
 
     fn forward(&self, train: bool) -> Result<Tensor> {
-        Ok(self.model.forward_t(&self.io["input"].to_dtype(self.dtype)?.to_device(&device())?, train)?)
+        Ok(self
+            .model
+            .forward_t(&self.io["input"].to_dtype(self.dtype)?.to_device(&device())?, train)?)
     }
 
     /// A setting of the checkpoint's optimizer.
@@ -170,10 +202,12 @@ impl Case {
         self.checkpoint.root().get("optimizer")?.get("param_groups")?.get(0)?.get(name)
     }
 
-    /// The optimizer of the checkpoint, with its state, which PyTorch numbers in the order of the parameters.
+    /// The optimizer of the checkpoint, with its state, which PyTorch numbers in the order of the
+    /// parameters.
     fn optimizer(&self) -> Result<Box<dyn Optimizer>> {
-        let float =
-            |value: Option<Saved>, name: &str| value.and_then(|v| v.as_f64()).unwrap_or_else(|| panic!("{name}"));
+        let float = |value: Option<Saved>, name: &str| {
+            value.and_then(|v| v.as_f64()).unwrap_or_else(|| panic!("{name}"))
+        };
         let number = |name: &str| float(self.setting(name), name);
         let config = match self.setting("betas") {
             Some(betas) => OptimizerConfig::Adam(AdamConfig {
@@ -192,11 +226,17 @@ impl Case {
         let parameters: HashMap<_, _> = self.store.parameters().into_iter().collect();
         let mut optimizer = config.build(self.store.parameters())?;
         let names = self.store.names().into_iter().filter(|name| parameters.contains_key(name));
-        let saved =
-            self.checkpoint.root().get("optimizer").and_then(|optimizer| optimizer.get("state")).expect("state");
+        let saved = self
+            .checkpoint
+            .root()
+            .get("optimizer")
+            .and_then(|optimizer| optimizer.get("state"))
+            .expect("state");
         let mut state = BTreeMap::new();
         for (number, name) in (0i64..).zip(names) {
-            for (part, value) in saved.get(number).unwrap_or_else(|| panic!("state of {name}")).entries() {
+            for (part, value) in
+                saved.get(number).unwrap_or_else(|| panic!("state of {name}")).entries()
+            {
                 let part = part.as_str().expect("a name");
                 state.insert(format!("{name}.{part}"), value.tensor()?);
             }

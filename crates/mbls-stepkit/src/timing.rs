@@ -1,10 +1,13 @@
-//! The program of a benchmark `step`: times training steps or inference of a network, and prints one JSON line.
+//! The program of a benchmark `step`: times training steps or inference of a network, and prints
+//! one JSON line.
 //!
-//! Arguments of every such benchmark: `[--batch N] [--mode train|inference] [--precision f32|bf16|tf32] [--threads T] [--seconds S] [--cuda]
-//! [--parts]`; `tf32` needs a CUDA device. A step is forward, MbLS, backward, clipping where the workload has it, and SGD with momentum;
-//! inference is forward alone, by running statistics and without a graph. The line has the number of parameters, the median and least
-//! time, and the most memory that the process has had. With `--parts` a line to standard error has the medians of the parts of a
-//! training step, each waited for.
+//! Arguments of every such benchmark: `[--batch N] [--mode train|inference] [--precision
+//! f32|bf16|tf32] [--threads T] [--seconds S] [--cuda] [--parts]`; `tf32` needs a CUDA device. A
+//! step is forward, MbLS, backward, clipping where the workload has it, and SGD with momentum;
+//! inference is forward alone, by running statistics and without a graph. The line has the number
+//! of parameters, the median and least time, and the most memory that the process has had. With
+//! `--parts` a line to standard error has the medians of the parts of a training step, each waited
+//! for.
 
 use crate::Result;
 use candle_core::{DType, Device, Tensor};
@@ -37,7 +40,8 @@ pub trait Workload: Sync {
     /// The label that does not count.
     const IGNORED: Option<i64> = None;
 
-    /// Reads the value of an argument that only this benchmark has; `false` where it has no such argument.
+    /// Reads the value of an argument that only this benchmark has; `false` where it has no such
+    /// argument.
     ///
     /// # Errors
     ///
@@ -73,7 +77,13 @@ pub trait Workload: Sync {
 /// Where an argument is unknown or has a value that is not expected, and where the network fails.
 pub fn main<W: Workload>(mut workload: W) -> Result<()> {
     let (mut threads, mut seconds) = (1, 5.0);
-    let mut settings = Settings { batch: W::BATCH, dtype: DType::F32, device: Device::Cpu, train: true, parts: false };
+    let mut settings = Settings {
+        batch: W::BATCH,
+        dtype: DType::F32,
+        device: Device::Cpu,
+        train: true,
+        parts: false,
+    };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || Ok(arguments.next().ok_or(format!("{argument} needs a value"))?);
@@ -88,9 +98,10 @@ pub fn main<W: Workload>(mut workload: W) -> Result<()> {
                 #[cfg(feature = "cuda")]
                 "tf32" => mbls_nn::allow_tf32(true),
                 other => {
-                    return Err(
-                        format!("--precision {other}: expected f32, bf16 or, with the feature cuda, tf32").into()
-                    );
+                    return Err(format!(
+                        "--precision {other}: expected f32, bf16 or, with the feature cuda, tf32"
+                    )
+                    .into());
                 }
             },
             "--cuda" => {
@@ -134,7 +145,11 @@ pub fn choice(argument: &str, value: &str, [first, second]: [&str; 2]) -> Result
 }
 
 /// The number of parameters, and the times of the passes in order.
-fn run<W: Workload>(workload: &W, settings: &Settings, limit: Duration) -> Result<(usize, Vec<f64>)> {
+fn run<W: Workload>(
+    workload: &W,
+    settings: &Settings,
+    limit: Duration,
+) -> Result<(usize, Vec<f64>)> {
     let device = &settings.device;
     let store = ParamStore::new(0, settings.dtype, device);
     let model = workload.model(settings, &store)?;
@@ -180,12 +195,15 @@ fn run<W: Workload>(workload: &W, settings: &Settings, limit: Duration) -> Resul
             times.sort_by(f64::total_cmp);
             times[times.len() / 2]
         });
-        eprintln!(r#"{{"forward": {forward}, "backward": {backward}, "clip": {clip}, "optimizer": {optimizer}}}"#);
+        eprintln!(
+            r#"{{"forward": {forward}, "backward": {backward}, "clip": {clip}, "optimizer": {optimizer}}}"#
+        );
     }
     Ok((parameters, times))
 }
 
-/// The times of at least 3 passes and of those that begin within the limit, in order; one more warms up.
+/// The times of at least 3 passes and of those that begin within the limit, in order; one more
+/// warms up.
 fn times(limit: Duration, mut pass: impl FnMut() -> Result<()>) -> Result<Vec<f64>> {
     pass()?;
     let (mut times, start) = (Vec::new(), Instant::now());
@@ -198,7 +216,8 @@ fn times(limit: Duration, mut pass: impl FnMut() -> Result<()>) -> Result<Vec<f6
     Ok(times)
 }
 
-/// The most memory that this process has had, in KiB; 0 where the system does not say so in `/proc`.
+/// The most memory that this process has had, in KiB; 0 where the system does not say so in
+/// `/proc`.
 fn peak_memory() -> Result<u64> {
     let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return Ok(0) };
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -1,7 +1,7 @@
 //! Reads golden values: numbers that another implementation computed.
 //!
-//! The directory is `MBLS_GOLDEN_DIR`; without it, the project's own `fixtures/golden`. These helpers serve tests alone and
-//! panic with the file's name where one cannot be read.
+//! The directory is `MBLS_GOLDEN_DIR`; without it, the project's own `fixtures/golden`. These
+//! helpers serve tests alone and panic with the file's name where one cannot be read.
 
 use candle_core::{DType, Device, Result, Tensor};
 use serde_json::Value;
@@ -39,7 +39,8 @@ pub fn tensors(name: &str) -> HashMap<String, Tensor> {
 
 /// All tensors of one safetensors file, on the CPU.
 pub fn tensors_of(path: &Path) -> HashMap<String, Tensor> {
-    candle_core::safetensors::load(path, &Device::Cpu).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    candle_core::safetensors::load(path, &Device::Cpu)
+        .unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
 /// The name and shape of a tensor of a state, with its type.
@@ -56,15 +57,18 @@ pub struct Key {
 /// Reads a list of `[name, shape, dtype]`.
 pub fn keys(list: &Value) -> Vec<Key> {
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
-    let one = |key: &Value| Key { name: text(&key[0]), shape: sizes(&key[1]), dtype: text(&key[2]) };
+    let one =
+        |key: &Value| Key { name: text(&key[0]), shape: sizes(&key[1]), dtype: text(&key[2]) };
     list.as_array().expect("a list of keys").iter().map(one).collect()
 }
 
-/// The keys that PyTorch has for variables of these names and shapes: it counts the batches of every batch norm, for which ours has no use.
+/// The keys that PyTorch has for variables of these names and shapes: it counts the batches of
+/// every batch norm, for which ours has no use.
 pub fn with_counters(variables: impl IntoIterator<Item = (String, Vec<usize>)>) -> Vec<Key> {
     let mut keys = Vec::new();
     for (name, shape) in variables {
-        let counter = name.strip_suffix("running_var").map(|norm| format!("{norm}num_batches_tracked"));
+        let counter =
+            name.strip_suffix("running_var").map(|norm| format!("{norm}num_batches_tracked"));
         keys.push(Key { name, shape, dtype: "float32".into() });
         keys.extend(counter.map(|name| Key { name, shape: Vec::new(), dtype: "int64".into() }));
     }
@@ -73,7 +77,12 @@ pub fn with_counters(variables: impl IntoIterator<Item = (String, Vec<usize>)>) 
 
 /// A list of sizes.
 pub fn sizes(value: &Value) -> Vec<usize> {
-    value.as_array().expect("sizes").iter().map(|size| size.as_u64().expect("a size") as usize).collect()
+    value
+        .as_array()
+        .expect("sizes")
+        .iter()
+        .map(|size| size.as_u64().expect("a size") as usize)
+        .collect()
 }
 
 /// The largest difference, of tensors on any device.

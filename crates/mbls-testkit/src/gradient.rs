@@ -4,17 +4,26 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{ModuleT, VarBuilder};
 use std::collections::HashMap;
 
-/// Compares the gradient of `f` with respect to every element of every input with central differences.
+/// Compares the gradient of `f` with respect to every element of every input with central
+/// differences.
 ///
-/// `f` maps the inputs (made `Var`s in f64 here) to a scalar. The step is `1e-5`; an element passes where
-/// `|analytic - numeric| <= tolerance * max(1, |numeric|)`.
+/// `f` maps the inputs (made `Var`s in f64 here) to a scalar. The step is `1e-5`; an element passes
+/// where `|analytic - numeric| <= tolerance * max(1, |numeric|)`.
 ///
 /// # Errors
 ///
-/// Where `f` fails. A wrong gradient, or one that is missing, panics with its place: this is a test helper.
-pub fn check(inputs: &[Tensor], tolerance: f64, f: impl Fn(&[Tensor]) -> Result<Tensor>) -> Result<()> {
+/// Where `f` fails. A wrong gradient, or one that is missing, panics with its place: this is a test
+/// helper.
+pub fn check(
+    inputs: &[Tensor],
+    tolerance: f64,
+    f: impl Fn(&[Tensor]) -> Result<Tensor>,
+) -> Result<()> {
     const STEP: f64 = 1e-5;
-    let vars = inputs.iter().map(|t| Var::from_tensor(&t.to_dtype(DType::F64)?)).collect::<Result<Vec<_>>>()?;
+    let vars = inputs
+        .iter()
+        .map(|t| Var::from_tensor(&t.to_dtype(DType::F64)?))
+        .collect::<Result<Vec<_>>>()?;
     let tensors: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
     let grads = f(&tensors)?.backward()?;
     let value = |tensors: &[Tensor]| f(tensors)?.to_dtype(DType::F64)?.to_scalar::<f64>();
@@ -44,8 +53,8 @@ pub fn check(inputs: &[Tensor], tolerance: f64, f: impl Fn(&[Tensor]) -> Result<
     Ok(())
 }
 
-/// As [`check`] for the network that `build` makes, in train mode: the gradient of every parameter and of the images, each logit having
-/// another weight in the sum.
+/// As [`check`] for the network that `build` makes, in train mode: the gradient of every parameter
+/// and of the images, each logit having another weight in the sum.
 ///
 /// `parameters` and `buffers` are the network's variables, in f64.
 ///
@@ -58,13 +67,19 @@ pub fn check_network<M: ModuleT + ?Sized>(
     images: &Tensor,
     build: impl Fn(VarBuilder) -> Result<Box<M>>,
 ) -> Result<()> {
-    let mut inputs: Vec<Tensor> = parameters.iter().map(|(_, var)| var.as_detached_tensor()).collect();
+    let mut inputs: Vec<Tensor> =
+        parameters.iter().map(|(_, var)| var.as_detached_tensor()).collect();
     inputs.push(images.clone());
     check(&inputs, 1e-6, |tensors| {
         let (images, tensors) = tensors.split_last().expect("the images are last");
         let mut all: HashMap<String, Tensor> =
             buffers.iter().map(|(name, var)| (name.clone(), var.as_detached_tensor())).collect();
-        all.extend(parameters.iter().zip(tensors).map(|((name, _), tensor)| (name.clone(), tensor.clone())));
+        all.extend(
+            parameters
+                .iter()
+                .zip(tensors)
+                .map(|((name, _), tensor)| (name.clone(), tensor.clone())),
+        );
         let model = build(VarBuilder::from_tensors(all, DType::F64, &Device::Cpu))?;
         let logits = model.forward_t(images, true)?;
         let weights: Vec<f64> = (0..logits.elem_count()).map(|k| (0.37 * k as f64).cos()).collect();

@@ -1,4 +1,5 @@
-//! Full-size networks whose weights are a function of their names, so that no file has to hold them.
+//! Full-size networks whose weights are a function of their names, so that no file has to hold
+//! them.
 
 use crate::device;
 use crate::golden::{gap, sizes as shape};
@@ -34,7 +35,14 @@ impl Procedural {
 }
 
 impl SimpleBackend for Procedural {
-    fn get(&self, shape: Shape, name: &str, _init: Init, dtype: DType, device: &Device) -> Result<Tensor> {
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        _init: Init,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Tensor> {
         // Of a batch norm the weight, which comes before its bias, has one dimension alone.
         let weight = name.strip_suffix("bias").map(|layer| format!("{layer}weight"));
         let norm = weight.and_then(|weight| Some(self.vars().get(&weight)?.rank() == 1));
@@ -67,7 +75,8 @@ pub fn input(salt: &str, shape: &[usize]) -> Result<Tensor> {
         .to_device(&device())
 }
 
-/// How a number of [0, 1) becomes one of this variable's; `norm` says whether its layer is a batch norm.
+/// How a number of [0, 1) becomes one of this variable's; `norm` says whether its layer is a batch
+/// norm.
 fn values(name: &str, shape: &[usize], norm: bool) -> Box<dyn Fn(f64) -> f64> {
     let fan: usize = shape.iter().skip(1).product();
     match name.rsplit('.').next() {
@@ -82,7 +91,9 @@ fn values(name: &str, shape: &[usize], norm: bool) -> Box<dyn Fn(f64) -> f64> {
 
 /// Numbers of [0, 1) from a text: SplitMix64 from its FNV-1a hash.
 fn units(text: &str) -> impl Iterator<Item = f64> + use<> {
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     (1u64..).map(move |i| {
         let mut z = hash.wrapping_add(i.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -100,8 +111,8 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_else(|| panic!("{name}"))
 }
 
-/// Holds the network that `build` makes to the golden values of the one called `name`, in `dtype`: number of parameters, logits in
-/// evaluation and training, running statistics after it.
+/// Holds the network that `build` makes to the golden values of the one called `name`, in `dtype`:
+/// number of parameters, logits in evaluation and training, running statistics after it.
 ///
 /// # Errors
 ///
@@ -117,37 +128,60 @@ pub fn check<M: ModuleT + ?Sized>(
     let model = build(weights.var_builder(dtype))?;
     let vars = weights.vars().clone();
     let trained = vars.iter().filter(|(name, _)| !name.contains(".running_"));
-    assert_eq!(trained.map(|(_, var)| var.elem_count()).sum::<usize>(), number(entry, "params") as usize, "{name}");
+    assert_eq!(
+        trained.map(|(_, var)| var.elem_count()).sum::<usize>(),
+        number(entry, "params") as usize,
+        "{name}"
+    );
 
     let images = input(text(entry, "salt"), &shape(&entry["input_shape"]))?.to_dtype(dtype)?;
     let expected = |mode: &str| &golden[&format!("{name}/{mode}_logits")];
     let eval = gap(&model.forward_t(&images, false)?, expected("eval"))?;
-    let images = input(text(entry, "train_input_salt"), &shape(&entry["train_input_shape"]))?.to_dtype(dtype)?;
+    let images = input(text(entry, "train_input_salt"), &shape(&entry["train_input_shape"]))?
+        .to_dtype(dtype)?;
     let train = gap(&model.forward_t(&images, true)?, expected("train"))?;
-    let train_size = expected("train").to_dtype(DType::F64)?.sqr()?.mean_all()?.to_scalar::<f64>()?.sqrt();
+    let train_size =
+        expected("train").to_dtype(DType::F64)?.sqr()?.mean_all()?.to_scalar::<f64>()?.sqrt();
     let (recorded, std) = (number(entry, "max_abs_f32_minus_f64"), number(entry, "std"));
-    let Value::Object(statistics) = &entry["bn_after_train_forward"] else { panic!("{name}: statistics") };
+    let Value::Object(statistics) = &entry["bn_after_train_forward"] else {
+        panic!("{name}: statistics")
+    };
     let mut worst = 0f64;
     for (key, expected) in statistics {
         let values = vars[key].to_dtype(DType::F64)?.to_vec1::<f64>()?;
-        let (sum, norm) = (values.iter().sum::<f64>(), values.iter().map(|v| v * v).sum::<f64>().sqrt());
+        let (sum, norm) =
+            (values.iter().sum::<f64>(), values.iter().map(|v| v * v).sum::<f64>().sqrt());
         let at = |i: usize| expected[i].as_f64().expect("a number");
-        // A sum of n values has an error of up to n times that of one; their norm says how large they are.
+        // A sum of n values has an error of up to n times that of one; their norm says how large
+        // they are.
         let scale = at(1) * (values.len() as f64).sqrt();
         worst = worst.max((sum - at(0)).abs() / scale).max((norm - at(1)).abs() / at(1));
     }
-    assert_eq!(statistics.len(), vars.keys().filter(|key| key.contains(".running_")).count(), "{name}");
-    println!("{name} {dtype:?}: eval {eval:.1e} of {recorded:.1e}, train {train:.1e}, statistics {worst:.1e}");
+    assert_eq!(
+        statistics.len(),
+        vars.keys().filter(|key| key.contains(".running_")).count(),
+        "{name}"
+    );
+    println!(
+        "{name} {dtype:?}: eval {eval:.1e} of {recorded:.1e}, train {train:.1e}, statistics {worst:.1e}"
+    );
     match dtype {
         // The recorded distance is that of these very numbers.
         DType::F64 => {
             let apart = (eval - recorded).abs();
-            assert!(apart <= 1e-4 * recorded + 1e-9 * std, "{name}: eval in f64 {eval:e}, recorded {recorded:e}");
+            assert!(
+                apart <= 1e-4 * recorded + 1e-9 * std,
+                "{name}: eval in f64 {eval:e}, recorded {recorded:e}"
+            );
         }
         // Another order of the same sums: an error of the same kind, beside the original's own.
-        _ => assert!(eval <= 8.0 * recorded + 2e-6 * std, "{name}: eval {eval:e}, recorded {recorded:e}"),
+        _ => assert!(
+            eval <= 8.0 * recorded + 2e-6 * std,
+            "{name}: eval {eval:e}, recorded {recorded:e}"
+        ),
     }
-    // Normalising by the statistics of a small batch amplifies rounding, 17-fold in the worst network.
+    // Normalising by the statistics of a small batch amplifies rounding, 17-fold in the worst
+    // network.
     let bound = 64.0 * recorded + 1e-5 * train_size;
     assert!(train <= bound, "{name} {dtype:?}: train {train:e}, recorded in eval {recorded:e}");
     assert!(worst <= 5e-5, "{name} {dtype:?}: running statistics {worst:e}");
@@ -157,5 +191,8 @@ pub fn check<M: ModuleT + ?Sized>(
 #[test]
 fn the_numbers_are_those_of_the_recipe() {
     let found: Vec<f64> = units("pub:conv1.weight").take(4).collect();
-    assert_eq!(found, [0.4146530032157898, 0.9060009717941284, 0.24442750215530396, 0.6401867866516113]);
+    assert_eq!(
+        found,
+        [0.4146530032157898, 0.9060009717941284, 0.24442750215530396, 0.6401867866516113]
+    );
 }

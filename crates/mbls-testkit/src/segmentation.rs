@@ -1,5 +1,5 @@
-//! The golden cases of segmentations, `seg.json` and `seg.safetensors`: batches of logits and labels, and what the published code
-//! computes of them.
+//! The golden cases of segmentations, `seg.json` and `seg.safetensors`: batches of logits and
+//! labels, and what the published code computes of them.
 
 use crate::golden;
 use serde_json::Value;
@@ -32,11 +32,17 @@ pub struct Case {
 /// The cases with values; the others hold what the published code fails on.
 pub fn cases() -> Vec<Case> {
     let json = golden::json("seg.json");
-    let cases = json["cases"].as_object().expect("an object of cases").iter().filter_map(|(name, values)| {
-        let batches = 0..values["batches"].as_u64()?;
-        let batch = |b| Batch::read(&format!("{name}/b{b}"), &format!("{name}/b{b}/labels"));
-        Some(Case { name: name.clone(), values: values.clone(), batches: batches.map(batch).collect() })
-    });
+    let cases = json["cases"].as_object().expect("an object of cases").iter().filter_map(
+        |(name, values)| {
+            let batches = 0..values["batches"].as_u64()?;
+            let batch = |b| Batch::read(&format!("{name}/b{b}"), &format!("{name}/b{b}/labels"));
+            Some(Case {
+                name: name.clone(),
+                values: values.clone(),
+                batches: batches.map(batch).collect(),
+            })
+        },
+    );
     let cases: Vec<Case> = cases.collect();
     assert!(!cases.is_empty());
     cases
@@ -48,8 +54,10 @@ impl Batch {
         let tensors = golden::tensors("seg.safetensors");
         let (logits, labels) = (&tensors[&format!("{name}/logits")], &tensors[labels]);
         let (n, classes, height, width) = logits.dims4().expect("logits [N, C, H, W]");
-        let logits = logits.flatten_all().and_then(|logits| logits.to_vec1()).expect("logits in f32");
-        let labels: Vec<i64> = labels.flatten_all().and_then(|labels| labels.to_vec1()).expect("labels in i64");
+        let logits =
+            logits.flatten_all().and_then(|logits| logits.to_vec1()).expect("logits in f32");
+        let labels: Vec<i64> =
+            labels.flatten_all().and_then(|labels| labels.to_vec1()).expect("labels in i64");
         let labels = labels.into_iter().map(|label| label.try_into().expect("a label")).collect();
         Self { logits, shape: [n, classes, height, width], labels }
     }
@@ -70,6 +78,10 @@ impl Case {
     pub fn check(&self, what: &str, found: f64, expected: &Value) {
         let expected = expected.as_f64().unwrap_or_else(|| panic!("{}: {what}", self.name));
         let tolerance = TOLERANCE * expected.abs().max(1.0);
-        assert!((found - expected).abs() <= tolerance, "{}: {what} is {found}, expected {expected}", self.name);
+        assert!(
+            (found - expected).abs() <= tolerance,
+            "{}: {what} is {found}, expected {expected}",
+            self.name
+        );
     }
 }

@@ -7,8 +7,9 @@ use mbls_nn::backward;
 
 /// The gradients of the batches of a step.
 ///
-/// The loss of a batch is a mean, and that of all of them together is `sum_i w_i L_i / sum_i w_i` with w the number that the
-/// mean of each batch divides by. So is the gradient. A step of one batch has that batch's gradients, to the bit.
+/// The loss of a batch is a mean, and that of all of them together is `sum_i w_i L_i / sum_i w_i`
+/// with w the number that the mean of each batch divides by. So is the gradient. A step of one
+/// batch has that batch's gradients, to the bit.
 #[derive(Debug, Default)]
 pub(crate) struct Accumulation {
     /// `sum_i w_i g_i / w_1`.
@@ -19,10 +20,19 @@ pub(crate) struct Accumulation {
 
 impl Accumulation {
     /// Adds the gradients of a batch's loss, a mean that divides by `weight`.
-    pub(crate) fn add(&mut self, parameters: &[(String, Var)], loss: &Tensor, weight: f64) -> Result<()> {
+    pub(crate) fn add(
+        &mut self,
+        parameters: &[(String, Var)],
+        loss: &Tensor,
+        weight: f64,
+    ) -> Result<()> {
         if !(weight.is_finite() && weight > 0.0) {
             let expected = "a positive number: what the mean of a batch's loss divides by";
-            return Err(Error::Setting { name: "loss_weight", value: weight.to_string(), expected });
+            return Err(Error::Setting {
+                name: "loss_weight",
+                value: weight.to_string(),
+                expected,
+            });
         }
         let Some(before) = self.grads.take() else {
             (self.grads, self.first, self.total) = (Some(backward(loss)?), weight, weight);
@@ -68,7 +78,8 @@ mod tests {
 
     const CLASSES: usize = 3;
 
-    /// Labelled points of a batch: with class weights, some ignored, as rows or as positions of images.
+    /// Labelled points of a batch: with class weights, some ignored, as rows or as positions of
+    /// images.
     struct Points {
         points: Tensor,
         labels: Tensor,
@@ -77,11 +88,15 @@ mod tests {
 
     fn points(range: std::ops::Range<usize>, positions: usize) -> Points {
         let device = Device::Cpu;
-        let rows: Vec<usize> = range.clone().flat_map(|n| (0..positions).map(move |at| n * positions + at)).collect();
-        let values: Vec<f64> =
-            rows.iter().flat_map(|row| [0, 1].map(|k| ((row * 37 + k * 11) % 17) as f64 / 8.0)).collect();
+        let rows: Vec<usize> =
+            range.clone().flat_map(|n| (0..positions).map(move |at| n * positions + at)).collect();
+        let values: Vec<f64> = rows
+            .iter()
+            .flat_map(|row| [0, 1].map(|k| ((row * 37 + k * 11) % 17) as f64 / 8.0))
+            .collect();
         let labels: Vec<u32> = rows.iter().map(|row| [0, 2, 9, 1, 2, 2, 9][row % 7]).collect();
-        let shape = if positions == 1 { vec![range.len()] } else { vec![range.len(), 1, positions] };
+        let shape =
+            if positions == 1 { vec![range.len()] } else { vec![range.len(), 1, positions] };
         Points {
             points: Tensor::from_vec(values, (rows.len(), 2), &device).unwrap(),
             labels: Tensor::from_vec(labels, shape.as_slice(), &device).unwrap(),
@@ -90,12 +105,19 @@ mod tests {
     }
 
     /// The loss of a batch, and what its mean divides by.
-    fn loss(layer: &Linear, spec: &LossSpec, points: &Points, weights: Option<&[f64]>) -> (Tensor, f64) {
+    fn loss(
+        layer: &Linear,
+        spec: &LossSpec,
+        points: &Points,
+        weights: Option<&[f64]>,
+    ) -> (Tensor, f64) {
         let rows = layer.forward(&points.points).unwrap();
         let logits = match points.shape[..] {
             [_] => rows,
             _ => {
-                let [images, height, width] = points.shape[..] else { panic!("{:?}", points.shape) };
+                let [images, height, width] = points.shape[..] else {
+                    panic!("{:?}", points.shape)
+                };
                 rows.reshape((images, height, width, CLASSES))
                     .unwrap()
                     .permute((0, 3, 1, 2))
@@ -105,7 +127,8 @@ mod tests {
             }
         };
         let batch = LogitBatch::new(&logits, &points.labels, Some(9)).unwrap();
-        let batch = weights.map_or(Ok(batch.clone()), |weights| batch.with_class_weights(weights)).unwrap();
+        let batch =
+            weights.map_or(Ok(batch.clone()), |weights| batch.with_class_weights(weights)).unwrap();
         (spec.build().unwrap().forward(&batch).unwrap().total, batch.total_weight())
     }
 
@@ -116,8 +139,9 @@ mod tests {
         let layer = Linear::new(2, CLASSES, store.var_builder().pp("fc")).unwrap();
         let parameters = store.parameters();
         let values = |grads: &GradStore| -> Vec<f64> {
-            let of =
-                |(_, variable): &(String, Var)| grads.get(variable).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+            let of = |(_, variable): &(String, Var)| {
+                grads.get(variable).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+            };
             parameters.iter().flat_map(of).collect()
         };
         for spec in [
@@ -126,10 +150,13 @@ mod tests {
             LossSpec::Brier,
             LossSpec::LabelSmoothing { alpha: 0.1 },
         ] {
-            for (positions, weights) in [(1, None), (1, Some([0.5, 0.0, 3.0])), (6, None), (6, Some([0.5, 3.0, 0.25]))]
+            for (positions, weights) in
+                [(1, None), (1, Some([0.5, 0.0, 3.0])), (6, None), (6, Some([0.5, 3.0, 0.25]))]
             {
                 let weights = weights.as_ref().map(<[f64; 3]>::as_slice);
-                let big = values(&backward(&loss(&layer, &spec, &points(0..12, positions), weights).0).unwrap());
+                let big = values(
+                    &backward(&loss(&layer, &spec, &points(0..12, positions), weights).0).unwrap(),
+                );
                 let mut accumulation = Accumulation::default();
                 for range in [0..4, 4..5, 5..12] {
                     let (loss, weight) = loss(&layer, &spec, &points(range, positions), weights);
@@ -138,7 +165,10 @@ mod tests {
                 let found = values(&accumulation.take(&parameters).unwrap().unwrap());
                 assert!(big.iter().any(|value| value.abs() > 1e-3), "{big:?}");
                 for (found, expected) in found.iter().zip(&big) {
-                    assert!((found - expected).abs() < 1e-14, "{spec:?} {positions}: {found}, expected {expected}");
+                    assert!(
+                        (found - expected).abs() < 1e-14,
+                        "{spec:?} {positions}: {found}, expected {expected}"
+                    );
                 }
                 assert!(accumulation.take(&parameters).unwrap().is_none());
             }
@@ -153,9 +183,11 @@ mod tests {
         let (loss, weight) = loss(&layer, &LossSpec::CrossEntropy, &points(0..5, 1), None);
         let mut accumulation = Accumulation::default();
         accumulation.add(&parameters, &loss, weight).unwrap();
-        let (found, expected) = (accumulation.take(&parameters).unwrap().unwrap(), backward(&loss).unwrap());
+        let (found, expected) =
+            (accumulation.take(&parameters).unwrap().unwrap(), backward(&loss).unwrap());
         for (_, variable) in &parameters {
-            let [found, expected] = [&found, &expected].map(|grads| grads.get(variable).unwrap().to_string());
+            let [found, expected] =
+                [&found, &expected].map(|grads| grads.get(variable).unwrap().to_string());
             assert_eq!(found, expected);
         }
         for weight in [0.0, -1.0, f64::NAN] {

@@ -1,8 +1,9 @@
 //! Checkpoints: tensors and progress in one safetensors file, written whole or not at all.
 //!
-//! Tensors are named `model.<parameter>`, `optimizer.<state>` and `ema.<state>`; `loss.state` is what the loss has learnt, where it
-//! learns. The safetensors header carries one metadata entry, `mbls`, a JSON object with the [`Progress`]. One entry, because the order of several is random and a checkpoint's bytes must depend on
-//! its content alone.
+//! Tensors are named `model.<parameter>`, `optimizer.<state>` and `ema.<state>`; `loss.state` is
+//! what the loss has learnt, where it learns. The safetensors header carries one metadata entry,
+//! `mbls`, a JSON object with the [`Progress`]. One entry, because the order of several is random
+//! and a checkpoint's bytes must depend on its content alone.
 
 use crate::{Error, Patience, Result};
 use candle_core::{Device, Tensor};
@@ -29,13 +30,15 @@ const LOSS: &str = "loss.state";
 pub struct Progress {
     /// The layout's version: [`SCHEMA`].
     pub schema: u32,
-    /// What is trained, in the words of the program that trains it; a run only resumes from a checkpoint of its own.
+    /// What is trained, in the words of the program that trains it; a run only resumes from a
+    /// checkpoint of its own.
     pub identity: String,
     /// Number of finished epochs.
     pub epochs: usize,
     /// The best epoch so far.
     pub best: Option<Best>,
-    /// What the schedule's metric was after each epoch, `None` where it was undefined; empty where the schedule follows none.
+    /// What the schedule's metric was after each epoch, `None` where it was undefined; empty where
+    /// the schedule follows none.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "number::option::list")]
     pub metrics: Vec<Option<f64>>,
     /// How long the run has been without a better value; `None` where it does not end early.
@@ -51,7 +54,8 @@ impl Progress {
     ///
     /// # Errors
     ///
-    /// [`Error::File`] where the file cannot be read, [`Error::Checkpoint`] where it is cut off or of another layout.
+    /// [`Error::File`] where the file cannot be read, [`Error::Checkpoint`] where it is cut off or
+    /// of another layout.
     pub fn read(path: &Path) -> Result<Self> {
         /// The header of a safetensors file, of which the tensors' places are left out.
         #[derive(Deserialize)]
@@ -97,8 +101,18 @@ impl Progress {
 }
 
 /// A file that is not a checkpoint of this run.
-fn wrong(path: &Path, field: &'static str, expected: impl Into<String>, found: impl Into<String>) -> Error {
-    Error::Checkpoint { path: path.to_owned(), field, expected: expected.into(), found: found.into() }
+fn wrong(
+    path: &Path,
+    field: &'static str,
+    expected: impl Into<String>,
+    found: impl Into<String>,
+) -> Error {
+    Error::Checkpoint {
+        path: path.to_owned(),
+        field,
+        expected: expected.into(),
+        found: found.into(),
+    }
 }
 
 /// How far an epoch has come.
@@ -131,7 +145,8 @@ pub struct Best {
 }
 
 impl Best {
-    /// Whether an epoch of that score takes its place: the last of equals does, and an undefined score never stands.
+    /// Whether an epoch of that score takes its place: the last of equals does, and an undefined
+    /// score never stands.
     pub(crate) fn yields_to(self, score: Option<f64>) -> bool {
         self.score.is_none_or(|best| score.is_some_and(|score| score >= best))
     }
@@ -146,9 +161,11 @@ pub struct Checkpoint {
     pub model: BTreeMap<String, Tensor>,
     /// The optimizer's state by name; empty in a checkpoint that is only evaluated.
     pub optimizer: BTreeMap<String, Tensor>,
-    /// The state of the weights' average by name; empty where the training keeps none, and where the checkpoint is only evaluated.
+    /// The state of the weights' average by name; empty where the training keeps none, and where
+    /// the checkpoint is only evaluated.
     pub ema: BTreeMap<String, Tensor>,
-    /// What the loss has learnt; empty where it learns nothing, and where the checkpoint is only evaluated.
+    /// What the loss has learnt; empty where it learns nothing, and where the checkpoint is only
+    /// evaluated.
     pub loss: Vec<f64>,
 }
 
@@ -167,7 +184,10 @@ impl Checkpoint {
         let progress = serde_json::to_string(&self.progress)
             .map_err(|source| Error::Encode { what: "a checkpoint's progress", source })?;
         let prefixed = |prefix: &'static str, tensors: &BTreeMap<String, Tensor>| {
-            tensors.iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor.clone())).collect::<Vec<_>>()
+            tensors
+                .iter()
+                .map(|(name, tensor)| (format!("{prefix}{name}"), tensor.clone()))
+                .collect::<Vec<_>>()
         };
         let mut tensors = prefixed(MODEL, &self.model);
         tensors.extend(prefixed(OPTIMIZER, &self.optimizer));
@@ -176,8 +196,11 @@ impl Checkpoint {
             tensors.push((LOSS.to_owned(), Tensor::new(self.loss.as_slice(), &Device::Cpu)?));
         }
         let metadata = HashMap::from([(METADATA_KEY.to_owned(), progress)]);
-        let bytes = safetensors::serialize(tensors.iter().map(|(name, tensor)| (name, tensor)), Some(metadata))
-            .map_err(candle_core::Error::from)?;
+        let bytes = safetensors::serialize(
+            tensors.iter().map(|(name, tensor)| (name, tensor)),
+            Some(metadata),
+        )
+        .map_err(candle_core::Error::from)?;
         Ok(atomic::write(path, &bytes)?)
     }
 
@@ -185,12 +208,13 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// [`Error::File`] where the file cannot be read, [`Error::Checkpoint`] where it is cut off, of another layout, or of
-    /// another training than `identity` names.
+    /// [`Error::File`] where the file cannot be read, [`Error::Checkpoint`] where it is cut off, of
+    /// another layout, or of another training than `identity` names.
     pub fn load(path: &Path, identity: &str, device: &Device) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(mbls_io::Error::io("read", path))?;
         let wrong = |field, expected: &str, found: String| wrong(path, field, expected, found);
-        let not_safetensors = |e: safetensors::SafeTensorError| wrong("content", "a safetensors file", e.to_string());
+        let not_safetensors =
+            |e: safetensors::SafeTensorError| wrong("content", "a safetensors file", e.to_string());
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(not_safetensors)?;
         let entry = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA_KEY));
         let progress = Progress::of_metadata(path, entry)?;
@@ -204,14 +228,23 @@ impl Checkpoint {
             if name == LOSS {
                 let state = view.load(&Device::Cpu)?;
                 let numbers = "a list of f64";
-                checkpoint.loss = state.to_vec1().map_err(|e| wrong(LOSS, numbers, e.to_string()))?;
+                checkpoint.loss =
+                    state.to_vec1().map_err(|e| wrong(LOSS, numbers, e.to_string()))?;
                 continue;
             }
-            let parts =
-                [(MODEL, &mut checkpoint.model), (OPTIMIZER, &mut checkpoint.optimizer), (EMA, &mut checkpoint.ema)];
-            let part = parts.into_iter().find_map(|(prefix, part)| Some((name.strip_prefix(prefix)?, part)));
+            let parts = [
+                (MODEL, &mut checkpoint.model),
+                (OPTIMIZER, &mut checkpoint.optimizer),
+                (EMA, &mut checkpoint.ema),
+            ];
+            let part = parts
+                .into_iter()
+                .find_map(|(prefix, part)| Some((name.strip_prefix(prefix)?, part)));
             let Some((name, part)) = part else {
-                let expected = format!("{LOSS} and names that begin with {}", [MODEL, OPTIMIZER, EMA].join(", "));
+                let expected = format!(
+                    "{LOSS} and names that begin with {}",
+                    [MODEL, OPTIMIZER, EMA].join(", ")
+                );
                 return Err(wrong("tensors", &expected, name.to_owned()));
             };
             part.insert(name.to_owned(), view.load(device)?);
@@ -228,26 +261,53 @@ mod tests {
     fn an_undefined_score_is_not_the_best() {
         let best = |score| Best { epoch: 0, score };
         let yields = |score, other| best(score).yields_to(other);
-        assert!(yields(Some(0.5), Some(0.5)) && yields(Some(0.5), Some(0.6)) && !yields(Some(0.5), Some(0.4)));
+        assert!(
+            yields(Some(0.5), Some(0.5))
+                && yields(Some(0.5), Some(0.6))
+                && !yields(Some(0.5), Some(0.4))
+        );
         assert!(yields(None, Some(-1.0)) && yields(None, None) && !yields(Some(0.5), None));
     }
 
     #[test]
     fn infinite_and_undefined_metrics_survive() {
-        let metrics = vec![Some(0.1), None, Some(f64::INFINITY), Some(f64::NEG_INFINITY), Some(2.0), Some(-1e-300)];
+        let metrics = vec![
+            Some(0.1),
+            None,
+            Some(f64::INFINITY),
+            Some(f64::NEG_INFINITY),
+            Some(2.0),
+            Some(-1e-300),
+        ];
         let best = Some(Best { epoch: 0, score: None });
         let sums = BTreeMap::from([("loss".to_owned(), 0.1)]);
-        let within =
-            Within { step: 3, sums, gradient_norm: 0.7, dropout: u64::MAX, seconds: 0.3, steps_without_loss: 1 };
+        let within = Within {
+            step: 3,
+            sums,
+            gradient_norm: 0.7,
+            dropout: u64::MAX,
+            seconds: 0.3,
+            steps_without_loss: 1,
+        };
         let identity = "a".to_owned();
         let patience = Some(Patience { best: Some(f64::INFINITY), epochs: 2 });
-        let progress = Progress { schema: SCHEMA, identity, epochs: 6, best, metrics, patience, within: Some(within) };
+        let progress = Progress {
+            schema: SCHEMA,
+            identity,
+            epochs: 6,
+            best,
+            metrics,
+            patience,
+            within: Some(within),
+        };
         let json = serde_json::to_string(&progress).unwrap();
         assert_eq!(serde_json::from_str::<Progress>(&json).unwrap(), progress);
         // What earlier checkpoints have.
         let earlier = Progress { patience: None, ..progress };
         assert!(!serde_json::to_string(&earlier).unwrap().contains("patience"));
-        let error = serde_json::from_str::<Progress>(&json.replace("-inf", "much")).unwrap_err().to_string();
+        let error = serde_json::from_str::<Progress>(&json.replace("-inf", "much"))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("\"much\""), "{error}");
     }
 
@@ -265,7 +325,8 @@ mod tests {
             within: None,
         };
         let learnt = vec![0.1, 1e-6, -3.5, f64::MIN_POSITIVE];
-        let checkpoint = Checkpoint { loss: learnt.clone(), ..Checkpoint::of_model(progress, BTreeMap::new()) };
+        let checkpoint =
+            Checkpoint { loss: learnt.clone(), ..Checkpoint::of_model(progress, BTreeMap::new()) };
         checkpoint.save(&path).unwrap();
         assert_eq!(Checkpoint::load(&path, "a", &Device::Cpu).unwrap().loss, learnt);
         assert_eq!(Progress::read(&path).unwrap(), checkpoint.progress);
@@ -288,7 +349,9 @@ mod tests {
             (header("{}"), "expected an entry \"mbls\", found none"),
             (header(r#"{"__metadata__":{"mbls":"{}"}}"#), "expected a run's progress"),
             (
-                header(r#"{"__metadata__":{"mbls":"{\"schema\":1,\"identity\":\"a\",\"epochs\":0,\"best\":null}"}}"#),
+                header(
+                    r#"{"__metadata__":{"mbls":"{\"schema\":1,\"identity\":\"a\",\"epochs\":0,\"best\":null}"}}"#,
+                ),
                 "schema: expected 2, found 1",
             ),
         ] {

@@ -5,8 +5,9 @@ use mbls_nn::{EmaConfig, PlateauMode, Schedule};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The settings of a training; by default 100 epochs at a constant learning rate of 0.1, without clipping and without an average
-/// of the weights, with a checkpoint after each epoch and every ten minutes.
+/// The settings of a training; by default 100 epochs at a constant learning rate of 0.1, without
+/// clipping and without an average of the weights, with a checkpoint after each epoch and every ten
+/// minutes.
 #[derive(Clone, Debug)]
 pub struct TrainerConfig {
     /// Passes over the training data, at least 1.
@@ -15,34 +16,40 @@ pub struct TrainerConfig {
     pub learning_rate: f64,
     /// How the learning rate changes from epoch to epoch.
     pub schedule: Schedule,
-    /// The number of [`Task::summary`](crate::Task::summary) on the validation data that a schedule like [`Schedule::ReduceOnPlateau`] follows;
-    /// `None` is the [`Task::score`](crate::Task::score), of which more is better.
+    /// The number of [`Task::summary`](crate::Task::summary) on the validation data that a
+    /// schedule like [`Schedule::ReduceOnPlateau`] follows; `None` is the
+    /// [`Task::score`](crate::Task::score), of which more is better.
     pub schedule_metric: Option<String>,
-    /// Ends the training before its last epoch where a number of the validation data no longer gets better; `None` trains all
-    /// epochs.
+    /// Ends the training before its last epoch where a number of the validation data no longer
+    /// gets better; `None` trains all epochs.
     pub early_stopping: Option<EarlyStopping>,
-    /// Number of batches that make one step of the optimizer, at least 1. Its gradient is that of one batch of all their samples,
-    /// where the loss is a mean: [`Task::loss_weight`](crate::Task::loss_weight). The last step of an epoch may have fewer
+    /// Number of batches that make one step of the optimizer, at least 1. Its gradient is that of
+    /// one batch of all their samples, where the loss is a mean:
+    /// [`Task::loss_weight`](crate::Task::loss_weight). The last step of an epoch may have fewer
     /// batches; checkpoints within an epoch are written between steps.
     ///
-    /// What a network computes of a whole batch, such as batch norm's statistics, is of each batch by itself.
+    /// What a network computes of a whole batch, such as batch norm's statistics, is of each batch
+    /// by itself.
     pub accumulate: usize,
     /// The gradient's norm over all parameters is scaled down to this where it is larger.
     pub clip_norm: Option<f64>,
-    /// An average of the weights, moved after every step of the optimizer, that takes their place in all that training is for:
-    /// validation, the choice of the best epoch, `best.safetensors` and the model at the end. `None` keeps none.
+    /// An average of the weights, moved after every step of the optimizer, that takes their place
+    /// in all that training is for: validation, the choice of the best epoch,
+    /// `best.safetensors` and the model at the end. `None` keeps none.
     ///
-    /// The weights that are trained know nothing of it, and the training metrics are theirs. Where a network has running
-    /// statistics, [`EmaConfig::average_buffers`] makes them as old as the averaged weights they are used with, as in timm and
-    /// torchvision's training scripts; without it they are the trained weights' own, as `torch.optim.swa_utils` has it.
+    /// The weights that are trained know nothing of it, and the training metrics are theirs. Where
+    /// a network has running statistics, [`EmaConfig::average_buffers`] makes them as old as
+    /// the averaged weights they are used with, as in timm and torchvision's training scripts;
+    /// without it they are the trained weights' own, as `torch.optim.swa_utils` has it.
     pub ema: Option<EmaConfig>,
     /// What is trained; a run only resumes from a checkpoint with the same words.
     pub identity: String,
-    /// The time after which a checkpoint is written within an epoch, so that a process that is killed in a long epoch loses no
-    /// more; `None` writes them after epochs alone. Results do not depend on it.
+    /// The time after which a checkpoint is written within an epoch, so that a process that is
+    /// killed in a long epoch loses no more; `None` writes them after epochs alone. Results do
+    /// not depend on it.
     pub checkpoint_every: Option<Duration>,
-    /// Whether the task's metrics are measured on the training batches too, as they pass. It takes the logits of every step to
-    /// the host; losses are summed without that.
+    /// Whether the task's metrics are measured on the training batches too, as they pass. It takes
+    /// the logits of every step to the host; losses are summed without that.
     pub train_metrics: bool,
 }
 
@@ -82,8 +89,14 @@ impl TrainerConfig {
             return wrong("clip_norm", norm.to_string(), "a positive number");
         }
         self.schedule.validate()?;
-        if let Some(name) = self.schedule_metric.as_ref().filter(|_| !self.schedule.follows_metric()) {
-            return wrong("schedule_metric", name.clone(), "none, because the schedule follows no metric");
+        if let Some(name) =
+            self.schedule_metric.as_ref().filter(|_| !self.schedule.follows_metric())
+        {
+            return wrong(
+                "schedule_metric",
+                name.clone(),
+                "none, because the schedule follows no metric",
+            );
         }
         Ok(())
     }

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 /// Ends a training once a number of the validation part has not become better for some epochs.
 ///
-/// Better is below the best value so far by more than `min_delta`, or above it; an undefined value is never better. A schedule
-/// is made for all epochs of the settings, however many of them are trained.
+/// Better is below the best value so far by more than `min_delta`, or above it; an undefined value
+/// is never better. A schedule is made for all epochs of the settings, however many of them are
+/// trained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EarlyStopping {
     /// The number of [`Task::summary`](crate::Task::summary) that is followed; `None` is the
@@ -58,7 +59,11 @@ impl EarlyStopping {
                 PlateauMode::Max => value > best + self.min_delta,
             },
         };
-        if better { Patience { best: value, epochs: 0 } } else { Patience { epochs: patience.epochs + 1, ..patience } }
+        if better {
+            Patience { best: value, epochs: 0 }
+        } else {
+            Patience { epochs: patience.epochs + 1, ..patience }
+        }
     }
 
     /// Returns why training ends; `None` where it goes on.
@@ -93,24 +98,30 @@ mod tests {
         };
         assert_eq!(of(PlateauMode::Min, 2, 0.0, &[3.0, 2.0, 2.0, 1.0, 1.0, 1.5, 0.0]), 6);
         assert_eq!(of(PlateauMode::Max, 2, 0.0, &[1.0, 2.0, 1.5, 2.0, 3.0]), 4);
-        // By no more than the least difference is no better; the differences add up against the best.
+        // By no more than the least difference is no better; the differences add up against the
+        // best.
         assert_eq!(of(PlateauMode::Min, 2, 0.5, &[3.0, 2.5, 2.4, 2.3, 0.0]), 5);
         assert_eq!(of(PlateauMode::Min, 2, 0.5, &[3.0, 2.75, 2.5, 0.0]), 3);
         assert_eq!(of(PlateauMode::Min, 1, 0.0, &[f64::INFINITY, 5.0, 5.0, 1.0]), 3);
-        let settings = EarlyStopping { metric: None, mode: PlateauMode::Max, patience: 2, min_delta: 0.0 };
+        let settings =
+            EarlyStopping { metric: None, mode: PlateauMode::Max, patience: 2, min_delta: 0.0 };
         assert_eq!(trained(&settings, &[None, Some(0.5), None, None, Some(1.0)]), 4);
         assert_eq!(trained(&settings, &[None, None, Some(1.0)]), 2);
     }
 
     #[test]
     fn settings_that_never_or_always_end_are_refused() {
-        let settings = EarlyStopping { metric: None, mode: PlateauMode::Min, patience: 1, min_delta: 0.0 };
+        let settings =
+            EarlyStopping { metric: None, mode: PlateauMode::Min, patience: 1, min_delta: 0.0 };
         settings.validate().unwrap();
         let error = |settings: EarlyStopping| settings.validate().unwrap_err().to_string();
         let none = EarlyStopping { patience: 0, ..settings.clone() };
         assert_eq!(error(none), "early_stopping.patience = 0: expected at least 1");
         for min_delta in [-1.0, f64::NAN, f64::INFINITY] {
-            assert!(error(EarlyStopping { min_delta, ..settings.clone() }).contains("early_stopping.min_delta"));
+            assert!(
+                error(EarlyStopping { min_delta, ..settings.clone() })
+                    .contains("early_stopping.min_delta")
+            );
         }
     }
 }

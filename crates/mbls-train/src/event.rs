@@ -1,4 +1,5 @@
-//! What happens in a training, as [observers](crate::Observer) hear of it, and the event log: one JSON object a line.
+//! What happens in a training, as [observers](crate::Observer) hear of it, and the event log: one
+//! JSON object a line.
 
 use crate::{Error, Observer, Result};
 use mbls_core::number;
@@ -36,7 +37,8 @@ pub struct StepReport {
     pub step: usize,
     /// The number of steps of an epoch.
     pub steps: usize,
-    /// The mean loss of the steps since the last one that had it; `None` after most steps, because losses are read together.
+    /// The mean loss of the steps since the last one that had it; `None` after most steps, because
+    /// losses are read together.
     pub loss: Option<f64>,
 }
 
@@ -47,8 +49,8 @@ pub struct EpochReport {
     pub epoch: usize,
     /// The learning rate it ran with.
     pub learning_rate: f64,
-    /// Means over the training batches: the loss (`loss`), its terms (`loss_NAME`) and, where they are measured, the training
-    /// metrics; null for those of an epoch that was interrupted.
+    /// Means over the training batches: the loss (`loss`), its terms (`loss_NAME`) and, where they
+    /// are measured, the training metrics; null for those of an epoch that was interrupted.
     #[serde(with = "number::option::by_name")]
     pub train: BTreeMap<String, Option<f64>>,
     /// The largest gradient norm before clipping.
@@ -59,7 +61,8 @@ pub struct EpochReport {
     /// The metrics on the validation data; null for those that are undefined.
     #[serde(with = "number::option::by_name")]
     pub validation: BTreeMap<String, Option<f64>>,
-    /// The validation score, by which epochs are compared; `None` where it is undefined, and in logs of earlier versions.
+    /// The validation score, by which epochs are compared; `None` where it is undefined, and in
+    /// logs of earlier versions.
     #[serde(default, with = "number::option")]
     pub score: Option<f64>,
     /// Whether it is the best epoch so far.
@@ -86,7 +89,8 @@ pub struct Stop {
     pub reason: String,
 }
 
-/// Why a run ended before its last epoch: what it followed had not become better for so many epochs.
+/// Why a run ended before its last epoch: what it followed had not become better for so many
+/// epochs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EarlyStop {
     /// What it followed: the name of a metric, or `score`.
@@ -103,7 +107,9 @@ impl fmt::Display for EarlyStop {
         let Self { metric, best, patience } = self;
         let epochs = if *patience == 1 { "epoch" } else { "epochs" };
         match best {
-            Some(best) => write!(f, "{metric} was not better than {best:.6} for {patience} {epochs}"),
+            Some(best) => {
+                write!(f, "{metric} was not better than {best:.6} for {patience} {epochs}")
+            }
             None => write!(f, "{metric} was undefined for {patience} {epochs}"),
         }
     }
@@ -149,8 +155,8 @@ pub struct EventLog {
 impl EventLog {
     /// A log in the file `path`, which is opened when the run starts.
     ///
-    /// What an interrupted run wrote after its last checkpoint is going to happen again, so it is dropped then: events of later
-    /// epochs, and a line that was cut off.
+    /// What an interrupted run wrote after its last checkpoint is going to happen again, so it is
+    /// dropped then: events of later epochs, and a line that was cut off.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), file: None }
     }
@@ -161,21 +167,27 @@ impl EventLog {
         let kept = read(path)?
             .into_iter()
             .filter(|event| match event {
-                Event::Epoch(EpochReport { epoch, .. }) | Event::Start(Start { epoch, .. }) => *epoch < epochs,
+                Event::Epoch(EpochReport { epoch, .. }) | Event::Start(Start { epoch, .. }) => {
+                    *epoch < epochs
+                }
                 Event::Stop(_) => true,
                 Event::End(_) => false,
             })
             .map(|event| line(&event))
             .collect::<Result<String>>()?;
         atomic::write(path, kept.as_bytes())?;
-        self.file = Some(OpenOptions::new().append(true).open(path).map_err(mbls_io::Error::io("open", path))?);
+        self.file = Some(
+            OpenOptions::new().append(true).open(path).map_err(mbls_io::Error::io("open", path))?,
+        );
         Ok(())
     }
 
     /// Appends an event; before the run starts there is no file for it.
     fn write(&mut self, event: &Event) -> Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
-        Ok(file.write_all(line(event)?.as_bytes()).map_err(mbls_io::Error::io("write", &self.path))?)
+        Ok(file
+            .write_all(line(event)?.as_bytes())
+            .map_err(mbls_io::Error::io("write", &self.path))?)
     }
 }
 
@@ -211,7 +223,10 @@ pub fn read(path: &Path) -> Result<Vec<Event>> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(source) => return Err(mbls_io::Error::io("read", path)(source).into()),
     };
-    Ok(bytes.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
+    Ok(bytes
+        .split(|&byte| byte == b'\n')
+        .filter_map(|line| serde_json::from_slice(line).ok())
+        .collect())
 }
 
 fn is_zero(count: &usize) -> bool {
@@ -219,7 +234,8 @@ fn is_zero(count: &usize) -> bool {
 }
 
 fn line(event: &Event) -> Result<String> {
-    let mut line = serde_json::to_string(event).map_err(|source| Error::Encode { what: "an event", source })?;
+    let mut line = serde_json::to_string(event)
+        .map_err(|source| Error::Encode { what: "an event", source })?;
     line.push('\n');
     Ok(line)
 }
@@ -253,12 +269,16 @@ mod tests {
                 best_epoch: 0,
                 best_score: Some(0.5),
                 epochs: 2,
-                early: Some(EarlyStop { metric: "nll".to_owned(), best: Some(f64::INFINITY), patience: 1 }),
+                early: Some(EarlyStop {
+                    metric: "nll".to_owned(),
+                    best: Some(f64::INFINITY),
+                    patience: 1,
+                }),
             }),
         ] {
             let line = line(&event)?;
-            let read: Event =
-                serde_json::from_str(&line).map_err(|source| Error::Encode { what: "an event", source })?;
+            let read: Event = serde_json::from_str(&line)
+                .map_err(|source| Error::Encode { what: "an event", source })?;
             assert_eq!(read, event, "{line}");
         }
         Ok(())

@@ -1,9 +1,9 @@
 //! Training loop with checkpoints, resume and observers.
 //!
-//! A [`Task`] says how a batch becomes logits and a loss; the [`Trainer`] owns the loop: epochs, learning rate, clipping,
-//! the average of the weights, validation, the choice of the best epoch, checkpoints. It does not know which task it trains, and
-//! it draws and logs nothing: [`Observer`]s do, of which the crate has the [`EventLog`] and, with the feature `tensorboard`,
-//! `TensorBoard`.
+//! A [`Task`] says how a batch becomes logits and a loss; the [`Trainer`] owns the loop: epochs,
+//! learning rate, clipping, the average of the weights, validation, the choice of the best epoch,
+//! checkpoints. It does not know which task it trains, and it draws and logs nothing: [`Observer`]s
+//! do, of which the crate has the [`EventLog`] and, with the feature `tensorboard`, `TensorBoard`.
 //!
 //! Everything a run leaves lies in its [`RunDirectory`]:
 //!
@@ -13,8 +13,8 @@
 //! | `best.safetensors` | model after the epoch with the best validation score: its average, where one is kept |
 //! | `events.jsonl` | the event log, one JSON object a line, where the training has one |
 //!
-//! A run that was killed at any moment and is started again ends with the same bytes in both checkpoints as one that was
-//! left alone.
+//! A run that was killed at any moment and is started again ends with the same bytes in both
+//! checkpoints as one that was left alone.
 
 mod accumulation;
 pub mod checkpoint;

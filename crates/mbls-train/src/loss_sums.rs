@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 /// Sums of the losses of steps and of their terms.
 ///
-/// What a step adds stays on its device until [`read`](Self::read) takes all that is pending to the host in one copy, so that
-/// a step does not wait for the device. The sums are in f64, in the order of the steps: they have the same bits however often
-/// they are read.
+/// What a step adds stays on its device until [`read`](Self::read) takes all that is pending to the
+/// host in one copy, so that a step does not wait for the device. The sums are in f64, in the order
+/// of the steps: they have the same bits however often they are read.
 #[derive(Debug, Default)]
 pub(crate) struct LossSums {
     sums: BTreeMap<String, f64>,
@@ -39,8 +39,10 @@ impl LossSums {
 
     /// Adds the loss of a step, which is read later.
     pub(crate) fn add(&mut self, step: usize, output: &LossOutput) {
-        let terms = output.terms.iter().map(|term| (format!("loss_{}", term.name), term.value.detach()));
-        let values = std::iter::once(("loss".to_owned(), output.total.detach())).chain(terms).collect();
+        let terms =
+            output.terms.iter().map(|term| (format!("loss_{}", term.name), term.value.detach()));
+        let values =
+            std::iter::once(("loss".to_owned(), output.total.detach())).chain(terms).collect();
         self.pending.push(Pending { step, values });
     }
 
@@ -48,15 +50,22 @@ impl LossSums {
     ///
     /// # Errors
     ///
-    /// The first loss that is not finite, in the inner result; nothing of its step or later ones is added.
+    /// The first loss that is not finite, in the inner result; nothing of its step or later ones is
+    /// added.
     pub(crate) fn read(&mut self) -> Result<Result<Option<f64>, NonFiniteLoss>> {
-        let Some(first) = self.pending.first().and_then(|step| step.values.first()) else { return Ok(Ok(None)) };
+        let Some(first) = self.pending.first().and_then(|step| step.values.first()) else {
+            return Ok(Ok(None));
+        };
         // Metal has no f64; in half precision terms and total may differ in type.
         let element = if first.1.device().is_metal() { DType::F32 } else { DType::F64 };
         let all = self.pending.iter().flat_map(|step| &step.values);
-        let all = all.map(|(_, value)| value.to_dtype(element)?.reshape(1)).collect::<candle_core::Result<Vec<_>>>()?;
-        let all: Vec<f64> =
-            Tensor::cat(&all, 0)?.to_device(&candle_core::Device::Cpu)?.to_dtype(DType::F64)?.to_vec1()?;
+        let all = all
+            .map(|(_, value)| value.to_dtype(element)?.reshape(1))
+            .collect::<candle_core::Result<Vec<_>>>()?;
+        let all: Vec<f64> = Tensor::cat(&all, 0)?
+            .to_device(&candle_core::Device::Cpu)?
+            .to_dtype(DType::F64)?
+            .to_vec1()?;
         let (mut values, mut sum, steps) = (all.into_iter(), 0.0, self.pending.len());
         for Pending { step, values: names } in std::mem::take(&mut self.pending) {
             for ((name, _), value) in names.into_iter().zip(&mut values) {
@@ -87,7 +96,10 @@ mod tests {
     fn output(loss: f32) -> LossOutput {
         let tensor = |value: f32| Tensor::new(value, &Device::Cpu).unwrap();
         let term = |name, weight, value| Term { name, weight, value: tensor(value) };
-        LossOutput { total: tensor(loss), terms: vec![term("ce", 1.0, loss / 3.0), term("penalty", 0.5, -loss)] }
+        LossOutput {
+            total: tensor(loss),
+            terms: vec![term("ce", 1.0, loss / 3.0), term("penalty", 0.5, -loss)],
+        }
     }
 
     #[test]
@@ -99,7 +111,10 @@ mod tests {
                 sums.add(step, &output(loss));
                 if (step + 1).is_multiple_of(every) {
                     let mean = sums.read().unwrap().unwrap().unwrap();
-                    let expected = losses[step + 1 - every..=step].iter().map(|&loss| f64::from(loss)).sum::<f64>();
+                    let expected = losses[step + 1 - every..=step]
+                        .iter()
+                        .map(|&loss| f64::from(loss))
+                        .sum::<f64>();
                     assert_eq!(mean, expected / every as f64);
                 }
             }
@@ -108,7 +123,9 @@ mod tests {
             // As after an interruption.
             LossSums::from_sums(sums.sums().clone()).sums().clone()
         };
-        let expected = |f: fn(f32) -> f32| losses.iter().map(|&loss| f64::from(f(loss))).fold(0.0, |a, b| a + b);
+        let expected = |f: fn(f32) -> f32| {
+            losses.iter().map(|&loss| f64::from(f(loss))).fold(0.0, |a, b| a + b)
+        };
         let each = summed(1);
         assert_eq!(each["loss"], expected(|loss| loss));
         assert_eq!(each["loss_ce"], expected(|loss| loss / 3.0));

@@ -5,9 +5,9 @@ use crate::event::{End, EpochReport, Saved, Start, StepReport, Stop};
 
 /// Watches a training: writes a log, draws a bar, sends numbers to a tracker.
 ///
-/// The [`Trainer`](crate::Trainer) calls its observers in the order in which they were added. An observer changes nothing of
-/// the training; an error of one ends it, because a log that cannot be written is better noticed at once. Every method does
-/// nothing unless it is implemented.
+/// The [`Trainer`](crate::Trainer) calls its observers in the order in which they were added. An
+/// observer changes nothing of the training; an error of one ends it, because a log that cannot be
+/// written is better noticed at once. Every method does nothing unless it is implemented.
 ///
 /// ```
 /// use mbls_train::event::EpochReport;

@@ -38,7 +38,8 @@ impl Predicted {
 
 /// Runs a task's model on all of `data`, in order, without gradients; `visit` gets each batch.
 ///
-/// Each batch passes the model once and is copied to the host once, whatever is then made of it: metrics, files, images.
+/// Each batch passes the model once and is copied to the host once, whatever is then made of it:
+/// metrics, files, images.
 ///
 /// # Errors
 ///
@@ -62,7 +63,8 @@ pub fn evaluate<T: Task>(task: &T, data: &dyn Batches<T::Batch>) -> Result<T::Me
     Ok(metrics)
 }
 
-/// [`predict`] for a task that is borrowed either way: validation changes it where its loss learns from what was predicted.
+/// [`predict`] for a task that is borrowed either way: validation changes it where its loss learns
+/// from what was predicted.
 pub(crate) fn walk<T, A, E>(
     mut task: A,
     data: &dyn Batches<T::Batch>,

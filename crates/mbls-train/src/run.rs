@@ -19,7 +19,8 @@ impl RunDirectory {
         Ok(Self(path))
     }
 
-    /// Uses the directory `path`, whether it is there or not: what was left in it can be looked for.
+    /// Uses the directory `path`, whether it is there or not: what was left in it can be looked
+    /// for.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }

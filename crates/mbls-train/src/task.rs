@@ -26,7 +26,8 @@ impl Mode {
 pub struct Output {
     /// The logits, one row for each sample of the batch (`[N, C]`, or `[N, C, H, W]` of an image).
     pub logits: Tensor,
-    /// The labels as `u32`, `[N]` or `[N, H, W]`. On the CPU a loss reads them without waiting for a device.
+    /// The labels as `u32`, `[N]` or `[N, H, W]`. On the CPU a loss reads them without waiting for
+    /// a device.
     pub labels: Tensor,
 }
 
@@ -66,18 +67,19 @@ pub trait Task {
     /// Where the batch does not fit the model.
     fn forward(&self, batch: &Self::Batch, mode: Mode) -> Result<Output>;
 
-    /// Computes the loss of a training batch; `None` where no label of it counts, so that there is none: training leaves the
-    /// step out and counts it.
+    /// Computes the loss of a training batch; `None` where no label of it counts, so that there is
+    /// none: training leaves the step out and counts it.
     ///
     /// # Errors
     ///
     /// Where the loss has no value for the batch.
     fn loss(&self, batch: &Self::Batch, output: &Output) -> Result<Option<LossOutput>>;
 
-    /// Returns what the mean of a training batch's loss divides by: the number of its labels that count, with class weights the
-    /// sum of their weights. Where several batches make a step, each counts by it
-    /// ([`TrainerConfig::accumulate`](crate::TrainerConfig::accumulate)); it is asked for after [`loss`](Self::loss), where there
-    /// is one. By default it is the number of labels.
+    /// Returns what the mean of a training batch's loss divides by: the number of its labels that
+    /// count, with class weights the sum of their weights. Where several batches make a step,
+    /// each counts by it ([`TrainerConfig::accumulate`](crate::TrainerConfig::accumulate)); it
+    /// is asked for after [`loss`](Self::loss), where there is one. By default it is the number
+    /// of labels.
     ///
     /// # Errors
     ///
@@ -89,7 +91,8 @@ pub trait Task {
     /// Hands a validation batch to the loss, for losses that learn from validation data
     /// ([`Loss::observe`](mbls_core::loss::Loss::observe)).
     ///
-    /// The logits are those that validation measures: of the average of the weights where the training keeps one.
+    /// The logits are those that validation measures: of the average of the weights where the
+    /// training keeps one.
     ///
     /// # Errors
     ///
@@ -108,12 +111,13 @@ pub trait Task {
     /// Where the metrics refuse the logits, non-finite ones for example.
     fn observe(&self, predicted: &Predicted, metrics: &mut Self::Metrics) -> Result<()>;
 
-    /// Returns the score by which epochs are compared on validation data, higher is better; `None` where it is undefined,
-    /// which is not any better than any.
+    /// Returns the score by which epochs are compared on validation data, higher is better; `None`
+    /// where it is undefined, which is not any better than any.
     fn score(&self, value: &<Self::Metrics as Metric>::Value) -> Option<f64>;
 
     /// Returns the numbers for the event log with their names; `None` for those that are undefined.
-    fn summary(&self, value: &<Self::Metrics as Metric>::Value) -> Vec<(&'static str, Option<f64>)>;
+    fn summary(&self, value: &<Self::Metrics as Metric>::Value)
+    -> Vec<(&'static str, Option<f64>)>;
 
     /// Called before the first step of each epoch, with its number from 0.
     fn begin_epoch(&mut self, _epoch: usize) {}

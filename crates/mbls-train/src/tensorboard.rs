@@ -1,7 +1,7 @@
 //! Event files of TensorBoard.
 //!
-//! A file is a sequence of records in the framing of TFRecord, each a protocol buffer `tensorflow.Event`. Only scalars are
-//! written, so both are encoded here, without a library.
+//! A file is a sequence of records in the framing of TFRecord, each a protocol buffer
+//! `tensorflow.Event`. Only scalars are written, so both are encoded here, without a library.
 
 use crate::event::{EpochReport, Start, StepReport};
 use crate::{Observer, Result};
@@ -19,8 +19,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// | `validation/NAME` | the metrics on the validation data | each epoch |
 /// | `learning_rate`, `gradient_norm` | of the epoch | each epoch |
 ///
-/// The step of all is the number of training steps so far. Each start of a run makes a file of its own, which tells TensorBoard
-/// where it goes on: what an interrupted run wrote after its last checkpoint is not shown. Undefined numbers are left out.
+/// The step of all is the number of training steps so far. Each start of a run makes a file of its
+/// own, which tells TensorBoard where it goes on: what an interrupted run wrote after its last
+/// checkpoint is not shown. Undefined numbers are left out.
 ///
 /// ```no_run
 /// # fn add(trainer: mbls_train::Trainer<'_>) -> mbls_train::Trainer<'_> {
@@ -55,7 +56,8 @@ impl TensorBoard {
     /// Writes one event with all scalars that are defined.
     fn scalars(&mut self, step: usize, scalars: &[(String, Option<f64>)]) -> Result<()> {
         let defined = scalars.iter().filter_map(|(tag, value)| Some((tag.as_str(), (*value)?)));
-        let summary: Vec<u8> = defined.flat_map(|(tag, value)| message(1, &scalar(tag, value as f32))).collect();
+        let summary: Vec<u8> =
+            defined.flat_map(|(tag, value)| message(1, &scalar(tag, value as f32))).collect();
         if summary.is_empty() {
             return Ok(());
         }
@@ -73,11 +75,13 @@ impl Observer for TensorBoard {
         if start.epoch == start.epochs {
             return Ok(());
         }
-        std::fs::create_dir_all(&self.folder).map_err(mbls_io::Error::io("make the directory", &self.folder))?;
+        std::fs::create_dir_all(&self.folder)
+            .map_err(mbls_io::Error::io("make the directory", &self.folder))?;
         let (path, file) = create(&self.folder)?;
         self.open = Some(Open { path, file, steps: start.steps });
         self.write(&[event(0), message(3, b"brain.Event:2")].concat())?;
-        // SessionLog { status: START }: events of this step and later ones in the files before are dropped.
+        // SessionLog { status: START }: events of this step and later ones in the files before are
+        // dropped.
         let first = self.steps(start.epoch, start.step) + 1;
         self.write(&[event(first), message(7, &[tag(1, 0), varint(1)].concat())].concat())
     }
@@ -88,7 +92,9 @@ impl Observer for TensorBoard {
     }
 
     fn epoch(&mut self, report: &EpochReport) -> Result<()> {
-        let of = |part: &'static str| move |(name, value): (&String, &Option<f64>)| (format!("{part}/{name}"), *value);
+        let of = |part: &'static str| {
+            move |(name, value): (&String, &Option<f64>)| (format!("{part}/{name}"), *value)
+        };
         let mut scalars: Vec<_> = report.train.iter().map(of("train")).collect();
         scalars.extend(report.validation.iter().map(of("validation")));
         scalars.push(("learning_rate".to_owned(), Some(report.learning_rate)));
@@ -102,7 +108,8 @@ fn create(folder: &Path) -> Result<(PathBuf, File)> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut number = 0;
     loop {
-        let name = format!("events.out.tfevents.{:010}.{:09}.{number}", now.as_secs(), now.subsec_nanos());
+        let name =
+            format!("events.out.tfevents.{:010}.{:09}.{number}", now.as_secs(), now.subsec_nanos());
         let path = folder.join(name);
         match OpenOptions::new().write(true).create_new(true).open(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
@@ -130,7 +137,8 @@ fn message(field: u64, bytes: &[u8]) -> Vec<u8> {
     [tag(field, 2), varint(bytes.len() as u64), bytes.to_vec()].concat()
 }
 
-/// What a field begins with. Types on the wire: 0 varint, 1 eight bytes, 2 bytes with their length, 5 four bytes.
+/// What a field begins with. Types on the wire: 0 varint, 1 eight bytes, 2 bytes with their length,
+/// 5 four bytes.
 fn tag(field: u64, wire: u64) -> Vec<u8> {
     varint(field << 3 | wire)
 }
@@ -254,7 +262,10 @@ mod tests {
             train: BTreeMap::from([("loss".to_owned(), Some(0.75))]),
             gradient_norm: 3.0,
             steps_without_loss: 0,
-            validation: BTreeMap::from([("nll".to_owned(), Some(f64::INFINITY)), ("miou".to_owned(), None)]),
+            validation: BTreeMap::from([
+                ("nll".to_owned(), Some(f64::INFINITY)),
+                ("miou".to_owned(), None),
+            ]),
             score: Some(0.75),
             best: true,
             seconds: 1.0,
@@ -263,7 +274,8 @@ mod tests {
         board.epoch(&report).unwrap();
         // Another process makes another file, also in the same moment.
         TensorBoard::new(folder.path()).start(&start).unwrap();
-        let mut files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut files: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
         assert_eq!(files.len(), 2);
 
@@ -271,7 +283,11 @@ mod tests {
         let steps: Vec<_> = found.iter().map(|event| &event[1]).collect();
         let at = |step| (2, Field::Varint(step));
         assert_eq!(steps, [&at(0), &at(406), &at(410), &at(600)]);
-        assert!(found.iter().all(|event| matches!(event[0], (1, Field::Eight(seconds)) if seconds > 1.6e9)));
+        assert!(
+            found
+                .iter()
+                .all(|event| matches!(event[0], (1, Field::Eight(seconds)) if seconds > 1.6e9))
+        );
         assert_eq!(found[0][2], (3, Field::Bytes(b"brain.Event:2".to_vec())));
         let Field::Bytes(session) = &found[1][2].1 else { panic!("{found:?}") };
         assert_eq!((found[1][2].0, fields(session)), (7, vec![(1, Field::Varint(1))]));
@@ -287,8 +303,12 @@ mod tests {
             fields(summary).into_iter().map(value).collect()
         };
         assert_eq!(scalars(&found[2]), [("train/loss_of_steps".to_owned(), 0.25)]);
-        let expected =
-            [("train/loss", 0.75), ("validation/nll", f32::INFINITY), ("learning_rate", 0.5), ("gradient_norm", 3.0)];
+        let expected = [
+            ("train/loss", 0.75),
+            ("validation/nll", f32::INFINITY),
+            ("learning_rate", 0.5),
+            ("gradient_norm", 3.0),
+        ];
         assert_eq!(scalars(&found[3]), expected.map(|(name, value)| (name.to_owned(), value)));
     }
 }

@@ -51,9 +51,9 @@ struct RunningEpoch<'p> {
 
 /// Trains a model: owns the loop, knows no task.
 ///
-/// An epoch is a pass over the training data, one over the validation data, and a checkpoint; what happens is told to the
-/// [observers](Self::with_observer). A step takes nothing to the host but the norm of the gradient: losses stay on their device
-/// until some dozens are read together.
+/// An epoch is a pass over the training data, one over the validation data, and a checkpoint; what
+/// happens is told to the [observers](Self::with_observer). A step takes nothing to the host but
+/// the norm of the gradient: losses stay on their device until some dozens are read together.
 pub struct Trainer<'a> {
     store: &'a ParamStore,
     optimizer: Box<dyn Optimizer>,
@@ -104,17 +104,18 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// Trains to the last epoch, from the last checkpoint where the run directory has one, and leaves the best epoch's weights
-    /// in the model.
+    /// Trains to the last epoch, from the last checkpoint where the run directory has one, and
+    /// leaves the best epoch's weights in the model.
     ///
-    /// The best epoch is the one with the highest [`Task::score`] on `validation`, the last of equals: a small validation set is
-    /// soon classified without a mistake, long before the training is finished.
+    /// The best epoch is the one with the highest [`Task::score`] on `validation`, the last of
+    /// equals: a small validation set is soon classified without a mistake, long before the
+    /// training is finished.
     ///
     /// # Errors
     ///
-    /// [`Error::NonFinite`] where the loss or the gradient is; [`Error::Checkpoint`] and [`Error::Misfit`] where the directory
-    /// holds a checkpoint of another training; what data, model, disk and observers report. The last checkpoint is intact in
-    /// every case.
+    /// [`Error::NonFinite`] where the loss or the gradient is; [`Error::Checkpoint`] and
+    /// [`Error::Misfit`] where the directory holds a checkpoint of another training; what data,
+    /// model, disk and observers report. The last checkpoint is intact in every case.
     pub fn fit<T: Task>(
         &mut self,
         task: &mut T,
@@ -138,9 +139,16 @@ impl<'a> Trainer<'a> {
         let mut progress = self.resume(task, train.len())?;
         let (resumed_after, steps) = (progress.epochs, train.len());
         // A run that has ended early is finished, though there are epochs that it has not trained.
-        let epochs = if self.early_stop(&progress).is_some() { resumed_after } else { self.config.epochs };
+        let epochs =
+            if self.early_stop(&progress).is_some() { resumed_after } else { self.config.epochs };
         let step = progress.within.as_ref().map_or(0, |within| within.step);
-        let start = Start { identity: progress.identity.clone(), epoch: resumed_after, step, epochs, steps };
+        let start = Start {
+            identity: progress.identity.clone(),
+            epoch: resumed_after,
+            step,
+            epochs,
+            steps,
+        };
         self.tell(|observer| observer.start(&start))?;
         self.saved = Instant::now();
         for epoch in resumed_after..epochs {
@@ -152,7 +160,8 @@ impl<'a> Trainer<'a> {
             let learning_rate = self.config.learning_rate_of(epoch, &progress.metrics);
             task.begin_epoch(epoch);
             let running = RunningEpoch { progress: &progress, started, before, learning_rate };
-            let TrainedEpoch { values, gradient_norm, steps_without_loss } = self.train_epoch(task, train, &running)?;
+            let TrainedEpoch { values, gradient_norm, steps_without_loss } =
+                self.train_epoch(task, train, &running)?;
             progress.within = None;
             let train_seconds = before + started.elapsed().as_secs_f64();
             let averaged = self.ema.as_mut().map(Ema::swap_in).transpose()?;
@@ -163,8 +172,11 @@ impl<'a> Trainer<'a> {
             if self.config.schedule.follows_metric() {
                 progress.metrics.push(self.config.schedule_metric(score, &summary)?);
             }
-            if let (Some(settings), Some(patience)) = (&self.config.early_stopping, &mut progress.patience) {
-                let value = metric("early_stopping.metric", settings.metric.as_ref(), score, &summary)?;
+            if let (Some(settings), Some(patience)) =
+                (&self.config.early_stopping, &mut progress.patience)
+            {
+                let value =
+                    metric("early_stopping.metric", settings.metric.as_ref(), score, &summary)?;
                 *patience = settings.after(*patience, value);
             }
             let best = progress.best.is_none_or(|best| best.yields_to(score));
@@ -172,9 +184,11 @@ impl<'a> Trainer<'a> {
                 progress.best = Some(Best { epoch, score });
             }
             progress.epochs = epoch + 1;
-            // The best model first: a process killed between the two files does this epoch again and writes the same bytes.
+            // The best model first: a process killed between the two files does this epoch again
+            // and writes the same bytes.
             if best {
-                Checkpoint::of_model(progress.clone(), self.store.state()).save(&self.run.best())?;
+                Checkpoint::of_model(progress.clone(), self.store.state())
+                    .save(&self.run.best())?;
             }
             averaged.map_or(Ok(()), SwappedIn::swap_out)?;
             task.end_epoch(epoch);
@@ -224,7 +238,8 @@ impl<'a> Trainer<'a> {
         let mut losses = LossSums::from_sums(within.sums);
         let parameters = self.store.parameters();
         let (mut metrics, mut samples) = (task.metrics(), 0);
-        let non_finite = |what, value, step| Error::NonFinite { what, value, epoch, step, learning_rate };
+        let non_finite =
+            |what, value, step| Error::NonFinite { what, value, epoch, step, learning_rate };
         let of_loss = |NonFiniteLoss { step, value }| non_finite("loss", value, step);
         let steps = train.len();
         let accumulate = self.config.accumulate;
@@ -236,7 +251,8 @@ impl<'a> Trainer<'a> {
                 None => steps_without_loss += 1,
                 Some(loss) => {
                     losses.add(step, &loss);
-                    let weight = if accumulate == 1 { 1.0 } else { task.loss_weight(&batch, &output)? };
+                    let weight =
+                        if accumulate == 1 { 1.0 } else { task.loss_weight(&batch, &output)? };
                     step_gradients.add(&parameters, &loss.total, weight)?;
                 }
             }
@@ -267,8 +283,14 @@ impl<'a> Trainer<'a> {
             if is_due {
                 let seconds = running.before + running.started.elapsed().as_secs_f64();
                 let (state, sums) = (task.state(), losses.sums().clone());
-                let within =
-                    Within { step: done, steps_without_loss, sums, gradient_norm, dropout: state.dropout, seconds };
+                let within = Within {
+                    step: done,
+                    steps_without_loss,
+                    sums,
+                    gradient_norm,
+                    dropout: state.dropout,
+                    seconds,
+                };
                 self.save(Progress { within: Some(within), ..running.progress.clone() }, state)?;
             }
         }
@@ -276,7 +298,8 @@ impl<'a> Trainer<'a> {
         if counted == 0 {
             return Err(Error::Empty { part: "training" });
         }
-        let means = losses.sums().iter().map(|(name, sum)| (name.clone(), Some(sum / counted as f64)));
+        let means =
+            losses.sums().iter().map(|(name, sum)| (name.clone(), Some(sum / counted as f64)));
         let mut values: BTreeMap<_, _> = means.collect();
         if let Some(value) = metrics.value() {
             // Of an epoch that was interrupted only a part was measured, which is not its metric.
@@ -286,45 +309,87 @@ impl<'a> Trainer<'a> {
         Ok(TrainedEpoch { values, gradient_norm, steps_without_loss })
     }
 
-    /// Takes model, optimizer, average and task from the last checkpoint, or starts at the beginning where there is none.
+    /// Takes model, optimizer, average and task from the last checkpoint, or starts at the
+    /// beginning where there is none.
     fn resume<T: Task>(&mut self, task: &mut T, steps: usize) -> Result<Progress> {
         let path = self.run.last();
         let identity = &self.config.identity;
         if !path.try_exists().map_err(mbls_io::Error::io("look for", &path))? {
             let (identity, metrics) = (identity.clone(), Vec::new());
             let patience = self.config.early_stopping.as_ref().map(|_| Patience::default());
-            return Ok(Progress { schema: SCHEMA, identity, epochs: 0, best: None, metrics, patience, within: None });
+            return Ok(Progress {
+                schema: SCHEMA,
+                identity,
+                epochs: 0,
+                best: None,
+                metrics,
+                patience,
+                within: None,
+            });
         }
         let checkpoint = Checkpoint::load(&path, identity, &self.device)?;
         let Progress { epochs, ref metrics, ref within, .. } = checkpoint.progress;
         let expected = if self.config.schedule.follows_metric() { epochs } else { 0 };
         if metrics.len() != expected {
             let expected = format!("{expected} of the schedule's metric after {epochs} epochs");
-            return Err(Error::Checkpoint { path, field: "metrics", expected, found: metrics.len().to_string() });
+            return Err(Error::Checkpoint {
+                path,
+                field: "metrics",
+                expected,
+                found: metrics.len().to_string(),
+            });
         }
-        if let Some(step) = within.as_ref().map(|within| within.step).filter(|step| *step >= steps) {
+        if let Some(step) = within.as_ref().map(|within| within.step).filter(|step| *step >= steps)
+        {
             let expected = format!("a step before {steps}, the number of an epoch's");
-            return Err(Error::Checkpoint { path, field: "within.step", expected, found: step.to_string() });
+            return Err(Error::Checkpoint {
+                path,
+                field: "within.step",
+                expected,
+                found: step.to_string(),
+            });
         }
         let accumulate = self.config.accumulate;
-        if let Some(step) = within.as_ref().map(|within| within.step).filter(|step| !step.is_multiple_of(accumulate)) {
-            let expected = format!("a multiple of {accumulate}, the batches of a step of the optimizer");
-            return Err(Error::Checkpoint { path, field: "within.step", expected, found: step.to_string() });
+        if let Some(step) = within
+            .as_ref()
+            .map(|within| within.step)
+            .filter(|step| !step.is_multiple_of(accumulate))
+        {
+            let expected =
+                format!("a multiple of {accumulate}, the batches of a step of the optimizer");
+            return Err(Error::Checkpoint {
+                path,
+                field: "within.step",
+                expected,
+                found: step.to_string(),
+            });
         }
         if checkpoint.progress.patience.is_some() != self.config.early_stopping.is_some() {
-            let text = |there: bool| if there { "that of a run that may end early" } else { "none" }.to_owned();
-            let (expected, found) = (self.config.early_stopping.is_some(), checkpoint.progress.patience.is_some());
-            return Err(Error::Checkpoint { path, field: "patience", expected: text(expected), found: text(found) });
+            let text = |there: bool| {
+                if there { "that of a run that may end early" } else { "none" }.to_owned()
+            };
+            let (expected, found) =
+                (self.config.early_stopping.is_some(), checkpoint.progress.patience.is_some());
+            return Err(Error::Checkpoint {
+                path,
+                field: "patience",
+                expected: text(expected),
+                found: text(found),
+            });
         }
         if checkpoint.ema.is_empty() != self.ema.is_none() {
-            let text = |there: bool| if there { "an average of the weights" } else { "none" }.to_owned();
+            let text =
+                |there: bool| if there { "an average of the weights" } else { "none" }.to_owned();
             let (expected, found) = (text(self.ema.is_some()), text(!checkpoint.ema.is_empty()));
             return Err(Error::Checkpoint { path, field: "ema", expected, found });
         }
         self.store.load_state(&checkpoint.model).map_err(Error::misfit("model", &path))?;
-        self.optimizer.load_state(&checkpoint.optimizer).map_err(Error::misfit("optimizer", &path))?;
+        self.optimizer
+            .load_state(&checkpoint.optimizer)
+            .map_err(Error::misfit("optimizer", &path))?;
         if let Some(ema) = &mut self.ema {
-            ema.load_state(&checkpoint.ema).map_err(Error::misfit("average of the weights", &path))?;
+            ema.load_state(&checkpoint.ema)
+                .map_err(Error::misfit("average of the weights", &path))?;
         }
         let state = TaskState { loss: checkpoint.loss, ..TaskState::default() };
         task.restore(&state).map_err(Error::misfit("loss", &path))?;
@@ -341,7 +406,10 @@ impl<'a> Trainer<'a> {
         let ema = self.ema.as_ref().map(Ema::state).unwrap_or_default();
         let (model, optimizer) = (self.store.state(), self.optimizer.state());
         let path = self.run.last();
-        let saved = Saved { epoch: progress.epochs, step: progress.within.as_ref().map_or(0, |within| within.step) };
+        let saved = Saved {
+            epoch: progress.epochs,
+            step: progress.within.as_ref().map_or(0, |within| within.step),
+        };
         Checkpoint { progress, model, optimizer, ema, loss: task.loss }.save(&path)?;
         self.saved = Instant::now();
         self.tell(|observer| observer.checkpoint(&saved))
@@ -352,7 +420,8 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// Measures a task's model on the validation data, and hands the same logits to what the loss learns.
+/// Measures a task's model on the validation data, and hands the same logits to what the loss
+/// learns.
 fn validate<T: Task>(task: &mut T, data: &dyn Batches<T::Batch>) -> Result<T::Metrics> {
     let mut metrics = task.metrics();
     walk(task, data, |task, batch, output, predicted| {

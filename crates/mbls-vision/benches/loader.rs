@@ -1,12 +1,15 @@
 //! Counts pictures per second that a loader gives: `loader [--data DIR] [--seconds S]`.
 //!
-//! CIFAR-sized pictures in memory, and the 64x64 JPEG files of `DIR/tiny-imagenet-200`, decoded each time or kept in memory; each padded,
-//! cropped and flipped at random, normalised and put into batches of 128, with 0, 1 and 2 workers. Prints one JSON line for each.
+//! CIFAR-sized pictures in memory, and the 64x64 JPEG files of `DIR/tiny-imagenet-200`, decoded
+//! each time or kept in memory; each padded, cropped and flipped at random, normalised and put into
+//! batches of 128, with 0, 1 and 2 workers. Prints one JSON line for each.
 
 use mbls_data::{DataLoader, LoaderConfig, Order, Seed};
 use mbls_vision::dataset::{Split, tiny_imagenet};
 use mbls_vision::transform::{Normalise, PadCropFlip};
-use mbls_vision::{AugmentedImages, FilesConfig, ImageCollate, ImageFiles, ImageSource, LabelledImages};
+use mbls_vision::{
+    AugmentedImages, FilesConfig, ImageCollate, ImageFiles, ImageSource, LabelledImages,
+};
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -58,7 +61,8 @@ fn main() -> Result<()> {
 
 /// 10,000 pictures of CIFAR's size.
 fn cifar() -> Result<LabelledImages> {
-    let pixels = (0..10_000 * 3072u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let pixels =
+        (0..10_000 * 3072u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let labels = (0..10_000).map(|i| i % 10).collect();
     Ok(LabelledImages::new("cifar", [3, 32, 32], pixels, labels, 10, 255)?)
 }
@@ -70,8 +74,13 @@ fn measure(what: &str, images: Arc<dyn ImageSource>, limit: Duration) -> Result<
         .with_normalisation(Normalise::cifar10())?;
     let dataset = Arc::new(dataset);
     for workers in [0, 1, 2] {
-        let config =
-            LoaderConfig { batch_size: BATCH, order: Order::Shuffled, drop_last: true, workers, seed: Seed(1) };
+        let config = LoaderConfig {
+            batch_size: BATCH,
+            order: Order::Shuffled,
+            drop_last: true,
+            workers,
+            seed: Seed(1),
+        };
         let loader = DataLoader::new(Arc::clone(&dataset), Arc::new(ImageCollate), config)?;
         let mut pictures = 0;
         let begin = Instant::now();

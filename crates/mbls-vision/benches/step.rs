@@ -1,7 +1,9 @@
 //! Times training steps or inference of a network, by default steps of ResNet-20 on batches of 128:
-//! `step [--model NAME] [--shortcut identity|projection]`, with the arguments of [`mbls_stepkit::timing`].
+//! `step [--model NAME] [--shortcut identity|projection]`, with the arguments of
+//! [`mbls_stepkit::timing`].
 //!
-//! Names are those of `Architecture`; the shortcut is that of He's networks for CIFAR. `compare.py` calls this in turn with PyTorch.
+//! Names are those of `Architecture`; the shortcut is that of He's networks for CIFAR. `compare.py`
+//! calls this in turn with PyTorch.
 
 use candle_core::Tensor;
 use candle_nn::ModuleT;
@@ -12,8 +14,8 @@ use mbls_stepkit::{
 };
 use mbls_vision::model::{Architecture, Network, Options, Shortcut};
 
-/// Keeps the memory of one step for the next: the system's allocator returns large blocks, and part of a step is then the
-/// operating system clearing pages.
+/// Keeps the memory of one step for the next: the system's allocator returns large blocks, and part
+/// of a step is then the operating system clearing pages.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

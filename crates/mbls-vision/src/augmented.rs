@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 /// Some images of an [`ImageSource`], made ready for a network one by one.
 ///
-/// [`ImageTransform`]s change the 8-bit image; it is scaled to 0..1; [`Noise`] is added; [`PadCropFlip`] moves it;
-/// [`Normalise`] comes last. Each step is optional. Noise is part of the image: its seed comes from the image's index in the
-/// [`ImageSource`], so that it is the same in every epoch and every split, and [`PadCropFlip`] moves it with the image. The
-/// transforms come before it and leave it where it is.
+/// [`ImageTransform`]s change the 8-bit image; it is scaled to 0..1; [`Noise`] is added;
+/// [`PadCropFlip`] moves it; [`Normalise`] comes last. Each step is optional. Noise is part of the
+/// image: its seed comes from the image's index in the [`ImageSource`], so that it is the same in
+/// every epoch and every split, and [`PadCropFlip`] moves it with the image. The transforms come
+/// before it and leave it where it is.
 ///
 /// ```
 /// use mbls_data::{Dataset, Seed};
@@ -60,16 +61,19 @@ impl AugmentedImages {
 
     /// Transforms the 8-bit images, in this order, before anything else is done to them.
     ///
-    /// Each draws from (the item's seed, its kind, its place in the list). Images of one batch must get one shape.
+    /// Each draws from (the item's seed, its kind, its place in the list). Images of one batch must
+    /// get one shape.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed, colours changed where a value other than 255 means 1, and, where all
-    /// images have one shape, transforms that it does not fit.
+    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed, colours changed
+    /// where a value other than 255 means 1, and, where all images have one shape, transforms
+    /// that it does not fit.
     pub fn with_transforms(self, transforms: Vec<ImageTransform>) -> Result<Self> {
         pipeline_shape(&transforms, self.images.channels(), self.images.common_shape())?;
         let full_scale = self.images.full_scale();
-        let colours = |transform: &ImageTransform| matches!(transform, ImageTransform::ColourJitter(_));
+        let colours =
+            |transform: &ImageTransform| matches!(transform, ImageTransform::ColourJitter(_));
         if full_scale != u8::MAX && transforms.iter().any(colours) {
             let name = format!("colour-jitter for data set {}", self.images.name());
             return Err(Error::value(name, "a full scale of 255", full_scale));
@@ -93,12 +97,17 @@ impl AugmentedImages {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) where `normalisation` is for another number of channels.
+    /// [`Error::Value`](mbls_io::Error::Value) where `normalisation` is for another number of
+    /// channels.
     pub fn with_normalisation(self, normalisation: Normalise) -> Result<Self> {
         let channels = self.images.channels();
         if normalisation.channels() != channels {
             let name = format!("normalisation for data set {}", self.images.name());
-            return Err(Error::value(name, format!("{channels} channels"), normalisation.channels()));
+            return Err(Error::value(
+                name,
+                format!("{channels} channels"),
+                normalisation.channels(),
+            ));
         }
         Ok(Self { normalisation: Some(normalisation), ..self })
     }
@@ -106,7 +115,9 @@ impl AugmentedImages {
     /// Channels, height and width of every sample, where they are all the same whatever the image.
     pub fn sample_shape(&self) -> Option<[usize; 3]> {
         // Checked when the transforms were given.
-        pipeline_shape(&self.transforms, self.images.channels(), self.images.common_shape()).ok().flatten()
+        pipeline_shape(&self.transforms, self.images.channels(), self.images.common_shape())
+            .ok()
+            .flatten()
     }
 
     /// The images' places in the [`ImageSource`].
@@ -133,7 +144,8 @@ impl Dataset for AugmentedImages {
     }
 
     fn get(&self, index: usize, seed: Seed) -> Result<Sample> {
-        let original = *self.indices.get(index).ok_or(Error::Index { index, len: self.indices.len() })?;
+        let original =
+            *self.indices.get(index).ok_or(Error::Index { index, len: self.indices.len() })?;
         let image = apply_all(&self.transforms, self.images.image(original)?, seed)?;
         let shape = image.shape();
         let mut pixels = image.scaled(self.images.full_scale());

@@ -1,10 +1,12 @@
 //! Data sets of candle-datasets, both ways.
 //!
-//! `candle_datasets::vision::Dataset` holds floats of 0..1; [`LabelledImages`] holds the 8-bit values that they were. What candle-datasets
-//! loads, from a folder or from the hub, becomes ours without loss, and goes back to the same floats.
+//! `candle_datasets::vision::Dataset` holds floats of 0..1; [`LabelledImages`] holds the 8-bit
+//! values that they were. What candle-datasets loads, from a folder or from the hub, becomes ours
+//! without loss, and goes back to the same floats.
 //!
-//! candle-datasets believes the sizes that a file claims, and panics at an image that does not decode, which is an error here. Files of
-//! unknown origin are better left to the readers in [`dataset`](crate::dataset).
+//! candle-datasets believes the sizes that a file claims, and panics at an image that does not
+//! decode, which is an error here. Files of unknown origin are better left to the readers in
+//! [`dataset`](crate::dataset).
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
@@ -38,27 +40,31 @@ use std::path::Path;
 pub enum CandleSet {
     /// `candle_datasets::vision::mnist`.
     Mnist,
-    /// `candle_datasets::vision::fashion_mnist`, whose files in a folder are those of MNIST's format.
+    /// `candle_datasets::vision::fashion_mnist`, whose files in a folder are those of MNIST's
+    /// format.
     FashionMnist,
     /// `candle_datasets::vision::cifar`.
     Cifar10,
 }
 
 impl CandleSet {
-    /// Its training and test part from the files in `folder`, which are those of our own readers; `.gz` files are not read.
+    /// Its training and test part from the files in `folder`, which are those of our own readers;
+    /// `.gz` files are not read.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](mbls_io::Error::Io) where a file is missing; what candle-datasets reports, with the folder; [`Error::Value`](mbls_io::Error::Value) as [`from_candle`].
+    /// [`Error::Io`](mbls_io::Error::Io) where a file is missing; what candle-datasets reports,
+    /// with the folder; [`Error::Value`](mbls_io::Error::Value) as [`from_candle`].
     pub fn load_dir(self, folder: &Path) -> Result<(LabelledImages, LabelledImages)> {
         for name in self.files() {
             let path = folder.join(name);
             std::fs::metadata(&path).map_err(Error::io("read", &path))?;
         }
-        let loaded = caught(&format!("{} from {}", self.name(), folder.display()), || match self {
-            Self::Mnist | Self::FashionMnist => vision::mnist::load_dir(folder),
-            Self::Cifar10 => vision::cifar::load_dir(folder),
-        })?;
+        let loaded =
+            caught(&format!("{} from {}", self.name(), folder.display()), || match self {
+                Self::Mnist | Self::FashionMnist => vision::mnist::load_dir(folder),
+                Self::Cifar10 => vision::cifar::load_dir(folder),
+            })?;
         self.named(&loaded, Layout::Usual)
     }
 
@@ -66,8 +72,8 @@ impl CandleSet {
     ///
     /// # Errors
     ///
-    /// What candle-datasets reports; [`Error::Panic`] where it panics, as for an image that does not decode; [`Error::Value`](mbls_io::Error::Value) as
-    /// [`from_candle`].
+    /// What candle-datasets reports; [`Error::Panic`] where it panics, as for an image that does
+    /// not decode; [`Error::Value`](mbls_io::Error::Value) as [`from_candle`].
     pub fn load_hub(self) -> Result<(LabelledImages, LabelledImages)> {
         let loaded = caught(&format!("{} from the hub", self.name()), || match self {
             Self::Mnist => vision::mnist::load(),
@@ -120,24 +126,26 @@ impl CandleSet {
 pub enum Layout {
     /// Row by row, as all have it but one.
     Usual,
-    /// Column by column: `candle_datasets::vision::cifar::load`, which takes the hub's images for ones of width before height. They
-    /// are put right.
+    /// Column by column: `candle_datasets::vision::cifar::load`, which takes the hub's images for
+    /// ones of width before height. They are put right.
     Transposed,
 }
 
 /// How far a float times 255 may be from a whole number: what scaling in f32 leaves is below 1e-4.
 const TOLERANCE: f32 = 1e-3;
 
-/// The training and the test part of a data set whose images have `shape` (channels, height, width).
+/// The training and the test part of a data set whose images have `shape` (channels, height,
+/// width).
 ///
 /// # Shapes
 ///
-/// Images `[N, C, H, W]`, or with the values of an image in a line; labels `[N]` of any type of whole numbers.
+/// Images `[N, C, H, W]`, or with the values of an image in a line; labels `[N]` of any type of
+/// whole numbers.
 ///
 /// # Errors
 ///
-/// [`Error::Value`](mbls_io::Error::Value) for other shapes, a value that is not one of 256 between 0 and 1, a label that is not below `labels`; what candle
-/// reports.
+/// [`Error::Value`](mbls_io::Error::Value) for other shapes, a value that is not one of 256 between
+/// 0 and 1, a label that is not below `labels`; what candle reports.
 pub fn from_candle(
     name: &str,
     dataset: &Dataset,
@@ -147,25 +155,32 @@ pub fn from_candle(
     let part = |part: &str, images: &Tensor, labels: &Tensor| {
         let name = format!("{name}-{part}");
         let pixels = pixels(&name, images, shape, layout)?;
-        let labels = labels.to_dtype(DType::U32).and_then(|labels| labels.flatten_all()?.to_vec1()).map_err(other)?;
+        let labels = labels
+            .to_dtype(DType::U32)
+            .and_then(|labels| labels.flatten_all()?.to_vec1())
+            .map_err(other)?;
         LabelledImages::new(name, shape, pixels, labels, dataset.labels, u8::MAX)
     };
     let train = part("train", &dataset.train_images, &dataset.train_labels)?;
     Ok((train, part("test", &dataset.test_images, &dataset.test_labels)?))
 }
 
-/// The two parts as candle-datasets would give them: images `[N, C, H, W]` of 0..1 in f32, labels `[N]` in u8 or, from 257 classes on,
-/// u32.
+/// The two parts as candle-datasets would give them: images `[N, C, H, W]` of 0..1 in f32, labels
+/// `[N]` in u8 or, from 257 classes on, u32.
 ///
 /// # Errors
 ///
-/// [`Error::Value`](mbls_io::Error::Value) where the parts have different shapes or numbers of classes; what candle reports.
+/// [`Error::Value`](mbls_io::Error::Value) where the parts have different shapes or numbers of
+/// classes; what candle reports.
 pub fn to_candle(train: &LabelledImages, test: &LabelledImages) -> Result<Dataset> {
     if (train.shape(), train.classes()) != (test.shape(), test.classes()) {
-        let of = |part: &LabelledImages| format!("pictures of shape {:?} in {} classes", part.shape(), part.classes());
+        let of = |part: &LabelledImages| {
+            format!("pictures of shape {:?} in {} classes", part.shape(), part.classes())
+        };
         return Err(Error::value("test part", of(train), of(test)));
     }
-    let ((train_images, train_labels), (test_images, test_labels)) = (tensors(train)?, tensors(test)?);
+    let ((train_images, train_labels), (test_images, test_labels)) =
+        (tensors(train)?, tensors(test)?);
     Ok(Dataset { train_images, train_labels, test_images, test_labels, labels: train.classes() })
 }
 
@@ -177,9 +192,11 @@ fn tensors(images: &LabelledImages) -> Result<(Tensor, Tensor)> {
         pixels.extend_from_slice(images.pixels(index)?);
     }
     let tensors = || {
-        let pixels = Tensor::from_vec(pixels, (n, channels, height, width), &Device::Cpu)?.to_dtype(DType::F32)?;
+        let pixels = Tensor::from_vec(pixels, (n, channels, height, width), &Device::Cpu)?
+            .to_dtype(DType::F32)?;
         let labels = Tensor::from_slice(images.labels(), n, &Device::Cpu)?;
-        // candle multiplies by the inverse, and candle-datasets with it: a division would differ in the last bit.
+        // candle multiplies by the inverse, and candle-datasets with it: a division would differ in
+        // the last bit.
         let pixels = (pixels / f64::from(images.full_scale()))?;
         candle_core::Result::Ok((
             pixels,
@@ -204,14 +221,21 @@ fn pixels(name: &str, images: &Tensor, shape: [usize; 3], layout: Layout) -> Res
     };
     if !fits {
         let expected = format!("[N, {}, {}, {}] or [N, {size}]", stored[0], stored[1], stored[2]);
-        return Err(Error::value(format!("data set {name}: images"), expected, format!("{:?}", images.dims())));
+        return Err(Error::value(
+            format!("data set {name}: images"),
+            expected,
+            format!("{:?}", images.dims()),
+        ));
     }
-    // One by one: all in floats, once more in another order and once more as a vector are gigabytes.
+    // One by one: all in floats, once more in another order and once more as a vector are
+    // gigabytes.
     let picture = |index: usize| -> candle_core::Result<Vec<f32>> {
         let values = images.get(index)?.to_dtype(DType::F32)?;
         match layout {
             Layout::Usual => values.flatten_all()?.to_vec1(),
-            Layout::Transposed => values.reshape(&stored)?.transpose(1, 2)?.flatten_all()?.to_vec1(),
+            Layout::Transposed => {
+                values.reshape(&stored)?.transpose(1, 2)?.flatten_all()?.to_vec1()
+            }
         }
     };
     let mut pixels = Vec::with_capacity(images.elem_count());
@@ -237,7 +261,8 @@ fn caught(what: &str, load: impl FnOnce() -> candle_core::Result<Dataset>) -> Re
         Ok(loaded) => loaded.map_err(|error| Error::Other(format!("{what}: {error}").into())),
         Err(payload) => {
             let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
+            let text =
+                text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
             Err(Error::Panic(format!("{what}: {text}")))
         }
     }

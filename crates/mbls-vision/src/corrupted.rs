@@ -73,6 +73,9 @@ impl ImageSource for Corrupted {
 
     /// The images' digest mixed with the corruption.
     fn digest(&self) -> u64 {
-        Seed(self.images.digest()).derive(self.corruption.kind.name()).at(self.corruption.severity.into()).0
+        Seed(self.images.digest())
+            .derive(self.corruption.kind.name())
+            .at(self.corruption.severity.into())
+            .0
     }
 }

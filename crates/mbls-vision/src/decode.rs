@@ -10,14 +10,17 @@ use std::path::Path;
 
 /// Returns the image in a file, as 8-bit RGB, upright.
 ///
-/// What the bytes say decides the format, not the file's name. Grey values are repeated for the three channels; transparency is dropped,
-/// not blended; 16-bit values are scaled to 8; of an animation it is the first image; the EXIF orientation is applied
-/// ([`decode_oriented`] says which).
+/// What the bytes say decides the format, not the file's name. Grey values are repeated for the
+/// three channels; transparency is dropped, not blended; 16-bit values are scaled to 8; of an
+/// animation it is the first image; the EXIF orientation is applied ([`decode_oriented`] says
+/// which).
 ///
 /// # Errors
 ///
-/// [`Error::TooLarge`](mbls_io::Error::TooLarge) for a file above `max_bytes`; [`Error::Format`](mbls_io::Error::Format) with the file's name for an image of more than `max_pixels`, which is
-/// not decoded, and for one that is empty, truncated, damaged or of no known format; [`Error::Io`](mbls_io::Error::Io).
+/// [`Error::TooLarge`](mbls_io::Error::TooLarge) for a file above `max_bytes`;
+/// [`Error::Format`](mbls_io::Error::Format) with the file's name for an image of more than
+/// `max_pixels`, which is not decoded, and for one that is empty, truncated, damaged or of no known
+/// format; [`Error::Io`](mbls_io::Error::Io).
 pub fn decode(path: &Path, max_bytes: u64, max_pixels: u64) -> Result<Image> {
     Ok(decode_oriented(path, max_bytes, max_pixels)?.image)
 }
@@ -27,8 +30,8 @@ pub fn decode(path: &Path, max_bytes: u64, max_pixels: u64) -> Result<Image> {
 pub struct Oriented {
     /// The image, upright.
     pub image: Image,
-    /// The orientation that the file names, 1 to 8: how its pixels had to be turned. 1, also where it names none, is not at all; 5 to 8
-    /// exchange height and width.
+    /// The orientation that the file names, 1 to 8: how its pixels had to be turned. 1, also where
+    /// it names none, is not at all; 5 to 8 exchange height and width.
     pub orientation: u8,
 }
 
@@ -43,7 +46,8 @@ pub fn decode_oriented(path: &Path, max_bytes: u64, max_pixels: u64) -> Result<O
     decode_bytes(&read_bounded(path, max_bytes)?, path, max_pixels)
 }
 
-/// Returns the image in the content of a file as [`decode_oriented`] does; errors call the file `name`.
+/// Returns the image in the content of a file as [`decode_oriented`] does; errors call the file
+/// `name`.
 ///
 /// # Errors
 ///
@@ -55,7 +59,8 @@ pub fn decode_bytes(bytes: &[u8], name: impl AsRef<Path>, max_pixels: u64) -> Re
 /// What the header of an image file says of its pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImageHeader {
-    /// Channels in the file: 1 of a grey image, 3 of a colour image, one more with transparency or of CMYK.
+    /// Channels in the file: 1 of a grey image, 3 of a colour image, one more with transparency or
+    /// of CMYK.
     pub channels: usize,
     /// Number of rows of the upright image.
     pub height: usize,
@@ -77,13 +82,18 @@ pub fn image_header(path: &Path, max_bytes: u64, max_pixels: u64) -> Result<Imag
 }
 
 /// Reads the content of the file `path`.
-fn read<T>(bytes: &[u8], path: &Path, content: impl FnOnce(&[u8]) -> Result<T, Fault>) -> Result<T> {
+fn read<T>(
+    bytes: &[u8],
+    path: &Path,
+    content: impl FnOnce(&[u8]) -> Result<T, Fault>,
+) -> Result<T> {
     if bytes.is_empty() {
         return Err(Error::format(path, "size", "at least 1 byte", 0));
     }
     // A decoder that panics is an image that does not decode.
     let read = catch_unwind(AssertUnwindSafe(|| content(bytes)));
-    read.unwrap_or_else(|_| Err(Fault::damaged("the decoder panicked"))).map_err(|fault| fault.at(path))
+    read.unwrap_or_else(|_| Err(Fault::damaged("the decoder panicked")))
+        .map_err(|fault| fault.at(path))
 }
 
 /// What is wrong with an image.
@@ -138,7 +148,8 @@ fn open(bytes: &[u8], max_pixels: u64) -> Result<Opened<impl ImageDecoder>, Faul
     }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
-    // The most that a pixel takes (four 16-bit channels), once for the image and once for what a decoder keeps beside it.
+    // The most that a pixel takes (four 16-bit channels), once for the image and once for what a
+    // decoder keeps beside it.
     limits.max_alloc = Some(max_pixels.saturating_mul(16).saturating_add(1 << 20));
     reader.limits(limits);
     let mut decoder = reader.into_decoder()?;
@@ -198,7 +209,9 @@ fn jpeg_has_exif(mut segments: &[u8]) -> bool {
             // A fill byte before a marker.
             (0xFF, _) => &segments[1..],
             (0xE1, [_, _, content @ ..]) if content.starts_with(EXIF) => return true,
-            (_, [high, low, ..]) => rest.get(usize::from(u16::from_be_bytes([*high, *low]))..).unwrap_or_default(),
+            (_, [high, low, ..]) => {
+                rest.get(usize::from(u16::from_be_bytes([*high, *low]))..).unwrap_or_default()
+            }
             _ => return false,
         };
     }
@@ -210,8 +223,11 @@ fn jpeg_is_whole(bytes: &[u8]) -> bool {
     // Behind the start marker.
     let mut at = 2;
     loop {
-        // Compressed data up to the next marker: in it, FF is followed by 00 or by a restart marker.
-        let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xFF)) else {
+        // Compressed data up to the next marker: in it, FF is followed by 00 or by a restart
+        // marker.
+        let Some(found) =
+            bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xFF))
+        else {
             return false;
         };
         at += found + 1;

@@ -11,22 +11,24 @@ use std::path::{Path, PathBuf};
 /// Settings of [`ImageFiles`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FilesConfig {
-    /// Decoded images are kept in memory while they take no more than this, 3 bytes per pixel. There is no replacement: an epoch
-    /// asks for every image once, so one that would come in is worth no more than one that would go.
+    /// Decoded images are kept in memory while they take no more than this, 3 bytes per pixel.
+    /// There is no replacement: an epoch asks for every image once, so one that would come in
+    /// is worth no more than one that would go.
     pub cache_bytes: u64,
     /// The largest image that is decoded.
     pub max_pixels: u64,
     /// The largest file that is read.
     pub max_file_bytes: u64,
-    /// Height and width of every image, where the data set has only one; any other does not decode.
+    /// Height and width of every image, where the data set has only one; any other does not
+    /// decode.
     pub size: Option<[usize; 2]>,
     /// What becomes of an image that does not decode.
     pub on_error: OnError,
 }
 
 impl Default for FilesConfig {
-    /// 2 GiB of decoded images, which holds Tiny-ImageNet; files of up to 256 MiB; images of up to 89,478,485 pixels, above which the
-    /// Python library PIL warns; any size; errors fail.
+    /// 2 GiB of decoded images, which holds Tiny-ImageNet; files of up to 256 MiB; images of up to
+    /// 89,478,485 pixels, above which the Python library PIL warns; any size; errors fail.
     fn default() -> Self {
         Self {
             cache_bytes: 2 << 30,
@@ -49,12 +51,13 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// Labelled images in the files of one folder, of any size and format, decoded to RGB when they are asked for and kept in memory as far
-/// as a budget allows.
+/// Labelled images in the files of one folder, of any size and format, decoded to RGB when they are
+/// asked for and kept in memory as far as a budget allows.
 ///
-/// Any number of threads may ask at once. Grey images get three equal channels, transparency is dropped, CMYK becomes RGB,
-/// 16-bit values become 8-bit ones: what PIL's `convert("RGB")` does, and with it torchvision's loader. The EXIF orientation is
-/// applied, which torchvision's loader leaves to its caller.
+/// Any number of threads may ask at once. Grey images get three equal channels, transparency is
+/// dropped, CMYK becomes RGB, 16-bit values become 8-bit ones: what PIL's `convert("RGB")` does,
+/// and with it torchvision's loader. The EXIF orientation is applied, which torchvision's loader
+/// leaves to its caller.
 ///
 /// ```
 /// use mbls_vision::{FilesConfig, ImageFiles, ImageSource};
@@ -85,12 +88,14 @@ pub struct ImageFiles {
 }
 
 impl ImageFiles {
-    /// The `pictures`, files with their labels, whose paths are below the folder `root`; one name for each class.
+    /// The `pictures`, files with their labels, whose paths are below the folder `root`; one name
+    /// for each class.
     ///
     /// # Errors
     ///
-    /// Where there is no image or no class, a label has no name, a path is absolute or leads out of the folder, by its words or through a
-    /// link, a file is missing or is not a regular file. With [`OnError::Skip`] also where nothing of a class is left.
+    /// Where there is no image or no class, a label has no name, a path is absolute or leads out of
+    /// the folder, by its words or through a link, a file is missing or is not a regular file.
+    /// With [`OnError::Skip`] also where nothing of a class is left.
     pub fn new(
         name: impl Into<String>,
         root: impl AsRef<Path>,
@@ -152,7 +157,11 @@ impl ImageFiles {
         for (i, reason) in failures.iter().enumerate() {
             if let Some(reason) = reason {
                 let reason = reason.clone();
-                self.skipped.push(Skipped { path: self.paths[i].clone(), label: self.labels[i], reason });
+                self.skipped.push(Skipped {
+                    path: self.paths[i].clone(),
+                    label: self.labels[i],
+                    reason,
+                });
             }
         }
         retain(&mut self.paths, &failures);
@@ -163,27 +172,32 @@ impl ImageFiles {
         self.digest = digest(&self.paths, &sizes, &self.labels);
         let lost = self.skipped.iter().find(|skipped| !self.labels.contains(&skipped.label));
         let Some(Skipped { path, label, reason }) = lost else { return Ok(()) };
-        let class = format!("data set {}: class {label} ({})", self.name, self.class_names[*label as usize]);
+        let class = format!(
+            "data set {}: class {label} ({})",
+            self.name, self.class_names[*label as usize]
+        );
         let found = format!("none; among those left out, {}: {reason}", path.display());
         Err(Error::value(class, "at least 1 picture that decodes", found))
     }
 
-    /// Decodes images in parallel until the budget for decoded ones is spent; the number of those in memory.
+    /// Decodes images in parallel until the budget for decoded ones is spent; the number of those
+    /// in memory.
     ///
     /// # Errors
     ///
     /// That of the first image, by index, that does not decode.
     pub fn preload(&self) -> Result<usize> {
-        let failure = (0..self.paths.len())
-            .into_par_iter()
-            .find_map_first(|index| if self.cache.is_full() { None } else { self.fill(index).err() });
+        let failure = (0..self.paths.len()).into_par_iter().find_map_first(|index| {
+            if self.cache.is_full() { None } else { self.fill(index).err() }
+        });
         match failure {
             Some(error) => Err(error),
             None => Ok(self.cache.len()),
         }
     }
 
-    /// What a user should know though it is not an error, such as a class of a test part whose folder is empty: a sentence each.
+    /// What a user should know though it is not an error, such as a class of a test part whose
+    /// folder is empty: a sentence each.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -198,7 +212,8 @@ impl ImageFiles {
         &self.skipped
     }
 
-    /// Where each image was among those that the data set was made of; they differ where some were left out.
+    /// Where each image was among those that the data set was made of; they differ where some were
+    /// left out.
     pub fn kept(&self) -> &[usize] {
         &self.kept
     }
@@ -268,7 +283,8 @@ impl ImageSource for ImageFiles {
     fn stored_shape(&self, index: usize) -> Result<[usize; 3]> {
         let path = self.paths.get(index).ok_or(Error::Index { index, len: self.paths.len() })?;
         let FilesConfig { max_file_bytes, max_pixels, .. } = self.config;
-        let ImageHeader { channels, height, width } = image_header(&self.root.join(path), max_file_bytes, max_pixels)?;
+        let ImageHeader { channels, height, width } =
+            image_header(&self.root.join(path), max_file_bytes, max_pixels)?;
         Ok([channels, height, width])
     }
 

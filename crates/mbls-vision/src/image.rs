@@ -75,7 +75,8 @@ pub struct ImageBatch {
     pub shape: [usize; 4],
     /// The classes.
     pub labels: Vec<u32>,
-    /// The second class of each image, where one of them is mixed; an image that is not has its own class with weight 0.
+    /// The second class of each image, where one of them is mixed; an image that is not has its
+    /// own class with weight 0.
     pub partners: Option<Vec<Partner>>,
 }
 
@@ -98,7 +99,8 @@ impl ImageBatch {
         Tensor::from_slice(&self.labels, self.labels.len(), device)
     }
 
-    /// The probability of each class: 1 for the image's own, shared with its partner's where it is mixed.
+    /// The probability of each class: 1 for the image's own, shared with its partner's where it is
+    /// mixed.
     ///
     /// ```
     /// use mbls_vision::{ImageBatch, Partner};
@@ -116,7 +118,8 @@ impl ImageBatch {
     ///
     /// # Errors
     ///
-    /// A label that is not below `classes`, partners of another number than the images, what candle reports.
+    /// A label that is not below `classes`, partners of another number than the images, what candle
+    /// reports.
     pub fn soft_targets(&self, classes: usize, device: &Device) -> candle_core::Result<Tensor> {
         let partners = match &self.partners {
             Some(partners) if partners.len() != self.labels.len() => {
@@ -127,9 +130,12 @@ impl ImageBatch {
         let mut targets = vec![0f32; self.labels.len().saturating_mul(classes)];
         for (i, &label) in self.labels.iter().enumerate() {
             let partner = partners.get(i).copied().unwrap_or(Partner { label, weight: 0.0 });
-            for (label, weight) in [(label, 1.0 - partner.weight), (partner.label, partner.weight)] {
+            for (label, weight) in [(label, 1.0 - partner.weight), (partner.label, partner.weight)]
+            {
                 if label as usize >= classes {
-                    candle_core::bail!("label of picture {i}: expected 0..{classes}, found {label}");
+                    candle_core::bail!(
+                        "label of picture {i}: expected 0..{classes}, found {label}"
+                    );
                 }
                 targets[i * classes + label as usize] += weight;
             }
@@ -146,7 +152,9 @@ impl Collate<Sample> for ImageCollate {
     type Batch = ImageBatch;
 
     fn collate(&self, items: Vec<Sample>) -> Result<ImageBatch> {
-        let Some(first) = items.first() else { return Err(Error::value("batch", "at least 1 sample", 0)) };
+        let Some(first) = items.first() else {
+            return Err(Error::value("batch", "at least 1 sample", 0));
+        };
         let [channels, height, width] = first.shape;
         let size: usize = first.shape.iter().product();
         let mut batch = ImageBatch {
@@ -165,7 +173,8 @@ impl Collate<Sample> for ImageCollate {
             batch.labels.push(item.label);
         }
         if items.iter().any(|item| item.partner.is_some()) {
-            let own = |item: &Sample| item.partner.unwrap_or(Partner { label: item.label, weight: 0.0 });
+            let own =
+                |item: &Sample| item.partner.unwrap_or(Partner { label: item.label, weight: 0.0 });
             batch.partners = Some(items.iter().map(own).collect());
         }
         Ok(batch)

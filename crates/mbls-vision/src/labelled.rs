@@ -6,8 +6,8 @@ use mbls_io::Fingerprint;
 
 /// Images of one shape with their labels, in memory as 8-bit values.
 ///
-/// As a [`Dataset`] it gives each image with its values scaled to 0..1 and nothing else done to it; see
-/// [`AugmentedImages`](crate::AugmentedImages) for more.
+/// As a [`Dataset`] it gives each image with its values scaled to 0..1 and nothing else done to it;
+/// see [`AugmentedImages`](crate::AugmentedImages) for more.
 ///
 /// ```
 /// use mbls_data::{Dataset, Seed};
@@ -31,12 +31,14 @@ pub struct LabelledImages {
 }
 
 impl LabelledImages {
-    /// Images of `shape` (channels, height, width), one after the other in `pixels`; the value `full_scale` means 1.
+    /// Images of `shape` (channels, height, width), one after the other in `pixels`; the value
+    /// `full_scale` means 1.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value), naming the data set and the field, where a size is 0, `pixels` is not `labels.len()` images, a label
-    /// is not below `classes` or a value is above `full_scale`.
+    /// [`Error::Value`](mbls_io::Error::Value), naming the data set and the field, where a size is
+    /// 0, `pixels` is not `labels.len()` images, a label is not below `classes` or a value is
+    /// above `full_scale`.
     pub fn new(
         name: impl Into<String>,
         shape: [usize; 3],
@@ -53,7 +55,11 @@ impl LabelledImages {
             return error("shape".into(), "sizes of at least 1".into(), format!("{shape:?}"));
         }
         if classes == 0 || full_scale == 0 {
-            return error("classes and full scale".into(), "at least 1".into(), format!("{classes} and {full_scale}"));
+            return error(
+                "classes and full scale".into(),
+                "at least 1".into(),
+                format!("{classes} and {full_scale}"),
+            );
         }
         let bytes = shape.iter().try_fold(labels.len(), |bytes, &size| bytes.checked_mul(size));
         if bytes != Some(pixels.len()) {
@@ -61,13 +67,21 @@ impl LabelledImages {
             return error("pixels".into(), expected, format!("{} values", pixels.len()));
         }
         if let Some(i) = labels.iter().position(|&label| label as usize >= classes) {
-            return error(format!("label of picture {i}"), format!("0..={}", classes - 1), labels[i].to_string());
+            return error(
+                format!("label of picture {i}"),
+                format!("0..={}", classes - 1),
+                labels[i].to_string(),
+            );
         }
         if full_scale < u8::MAX
             && let Some(i) = pixels.iter().position(|&value| value > full_scale)
         {
             let picture = i / shape.iter().product::<usize>();
-            return error(format!("value in picture {picture}"), format!("0..={full_scale}"), pixels[i].to_string());
+            return error(
+                format!("value in picture {picture}"),
+                format!("0..={full_scale}"),
+                pixels[i].to_string(),
+            );
         }
         Ok(Self { name, shape, pixels, labels, classes, class_names: Vec::new(), full_scale })
     }
@@ -77,7 +91,10 @@ impl LabelledImages {
     /// # Errors
     ///
     /// [`Error::Value`](mbls_io::Error::Value) where there is not one name for each class.
-    pub fn with_class_names<S: Into<String>>(self, names: impl IntoIterator<Item = S>) -> Result<Self> {
+    pub fn with_class_names<S: Into<String>>(
+        self,
+        names: impl IntoIterator<Item = S>,
+    ) -> Result<Self> {
         let class_names: Vec<String> = names.into_iter().map(Into::into).collect();
         if class_names.len() != self.classes {
             let name = format!("data set {}: class names", self.name);
@@ -141,7 +158,10 @@ impl ImageSource for LabelledImages {
 
     /// The 64-bit FNV-1a hash of shape, pixels and labels.
     fn digest(&self) -> u64 {
-        let shape = self.shape.iter().fold(Fingerprint::default(), |all, &size| all.with(&(size as u64).to_le_bytes()));
+        let shape = self
+            .shape
+            .iter()
+            .fold(Fingerprint::default(), |all, &size| all.with(&(size as u64).to_le_bytes()));
         let labels = |all: Fingerprint, label: &u32| all.with(&label.to_le_bytes());
         self.labels.iter().fold(shape.with(&self.pixels), labels).value()
     }

@@ -1,7 +1,8 @@
 //! Image classification: data sets, transforms and residual networks.
 //!
-//! Images stay `u8` in memory ([`LabelledImages`]); [`AugmentedImages`] makes the floats of one image when it is asked
-//! for. Readers of the usual data sets are in [`dataset`], networks in [`model`].
+//! Images stay `u8` in memory ([`LabelledImages`]); [`AugmentedImages`] makes the floats of one
+//! image when it is asked for. Readers of the usual data sets are in [`dataset`], networks in
+//! [`model`].
 
 mod augmented;
 #[cfg(feature = "candle-datasets")]

@@ -24,12 +24,14 @@ pub enum Mix {
         #[serde(default = "always")]
         probability: f64,
     },
-    /// A rectangle of the partner, of the image's shape and an area of `1 - lambda`, at a random place; what sticks out of the
-    /// image is cut off, and `lambda` becomes the part that is left of the image.
+    /// A rectangle of the partner, of the image's shape and an area of `1 - lambda`, at a random
+    /// place; what sticks out of the image is cut off, and `lambda` becomes the part that is
+    /// left of the image.
     ///
     /// # References
     ///
-    /// Yun et al.: CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features (ICCV 2019).
+    /// Yun et al.: CutMix: Regularization Strategy to Train Strong Classifiers with Localizable
+    /// Features (ICCV 2019).
     CutMix {
         /// `lambda` is drawn from Beta(alpha, alpha); 0.01..=100.
         alpha: f64,
@@ -53,7 +55,9 @@ impl Mix {
 
     fn settings(&self) -> (f64, f64) {
         match *self {
-            Self::Mixup { alpha, probability } | Self::CutMix { alpha, probability } => (alpha, probability),
+            Self::Mixup { alpha, probability } | Self::CutMix { alpha, probability } => {
+                (alpha, probability)
+            }
         }
     }
 
@@ -73,8 +77,9 @@ impl Mix {
 
 /// Samples of a data set, each mixed with another one of it.
 ///
-/// The partner is drawn uniformly from the whole data set, the sample itself included, and prepared with a seed of its own: a
-/// sample is a function of index and seed, and where it is not mixed, it is the data set's own.
+/// The partner is drawn uniformly from the whole data set, the sample itself included, and prepared
+/// with a seed of its own: a sample is a function of index and seed, and where it is not mixed, it
+/// is the data set's own.
 ///
 /// ```
 /// use mbls_data::{Dataset, Seed};
@@ -105,7 +110,8 @@ impl<D: Dataset<Item = Sample>> Mixed<D> {
     pub fn new(dataset: Arc<D>, mix: Mix) -> Result<Self> {
         mix.validate()?;
         let (alpha, _) = mix.settings();
-        let lambda = Beta::new(alpha, alpha).map_err(|e| Error::value(format!("{}: alpha", mix.name()), e, alpha))?;
+        let lambda = Beta::new(alpha, alpha)
+            .map_err(|e| Error::value(format!("{}: alpha", mix.name()), e, alpha))?;
         Ok(Self { dataset, mix, lambda })
     }
 
@@ -134,11 +140,19 @@ impl<D: Dataset<Item = Sample>> Dataset for Mixed<D> {
         let partner = self.dataset.get(other, seed.derive("partner"))?;
         let pair = [&sample, &partner];
         if pair.iter().any(|sample| sample.partner.is_some()) {
-            return Err(Error::value(self.mix.name(), "samples that are not mixed yet", "a mixed one"));
+            return Err(Error::value(
+                self.mix.name(),
+                "samples that are not mixed yet",
+                "a mixed one",
+            ));
         }
         if sample.shape != partner.shape || sample.pixels.len() != partner.pixels.len() {
             let name = format!("{} partner {other}", self.mix.name());
-            return Err(Error::value(name, format!("shape {:?}", sample.shape), format!("{:?}", partner.shape)));
+            return Err(Error::value(
+                name,
+                format!("shape {:?}", sample.shape),
+                format!("{:?}", partner.shape),
+            ));
         }
         let share = 1.0 - self.lambda.sample(&mut rng);
         let weight = match self.mix {
@@ -162,7 +176,8 @@ fn paste(sample: &mut Sample, partner: &Sample, share: f64, rng: &mut impl Rng) 
     let [_, height, width] = sample.shape;
     let half = 0.5 * share.sqrt();
     let mut span = |size: usize| {
-        let (middle, half) = (rng.random_range(0..size.max(1) as u64) as usize, (half * size as f64) as usize);
+        let (middle, half) =
+            (rng.random_range(0..size.max(1) as u64) as usize, (half * size as f64) as usize);
         middle.saturating_sub(half)..(middle + half).min(size)
     };
     let (rows, columns) = (span(height), span(width));

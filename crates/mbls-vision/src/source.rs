@@ -2,8 +2,8 @@
 
 use crate::{Error, Image, Result};
 
-/// Labelled images that can be had one by one: in memory, of one size ([`LabelledImages`](crate::LabelledImages)), or in files,
-/// of any size.
+/// Labelled images that can be had one by one: in memory, of one size
+/// ([`LabelledImages`](crate::LabelledImages)), or in files, of any size.
 ///
 /// What is random has no place here: `image(i)` is the same image every time.
 pub trait ImageSource: Send + Sync + std::fmt::Debug {
@@ -41,7 +41,8 @@ pub trait ImageSource: Send + Sync + std::fmt::Debug {
     /// Channels, height and width, where all images have the same.
     fn common_shape(&self) -> Option<[usize; 3]>;
 
-    /// Channels, height and width of image `index` as it is stored, before it became RGB. Nothing is decoded where a header says it.
+    /// Channels, height and width of image `index` as it is stored, before it became RGB. Nothing
+    /// is decoded where a header says it.
     ///
     /// # Errors
     ///
@@ -62,9 +63,11 @@ pub trait ImageSource: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     ///
-    /// [`Error::Index`](crate::Error::Index) past the end; what reading and decoding report, with the file's name.
+    /// [`Error::Index`](crate::Error::Index) past the end; what reading and decoding report, with
+    /// the file's name.
     fn image(&self, index: usize) -> Result<Image>;
 
-    /// A number that tells data sets apart: of images and labels in memory, of paths, sizes and labels of files.
+    /// A number that tells data sets apart: of images and labels in memory, of paths, sizes and
+    /// labels of files.
     fn digest(&self) -> u64;
 }

@@ -100,10 +100,15 @@ impl ClassCounts {
                 let total = self.names.len();
                 let listed = listed(&absent);
                 let count = absent.len();
-                let sentence = format!("the {name} part has no {noun} of {count} of {total} classes: {listed}");
+                let sentence = format!(
+                    "the {name} part has no {noun} of {count} of {total} classes: {listed}"
+                );
                 if required && name == "training" {
-                    let void = self.void_share(part).map(|share| format!("; {share}")).unwrap_or_default();
-                    bail!("{sentence}{void}; take what is not there out of the classes, or add {noun} of it");
+                    let void =
+                        self.void_share(part).map(|share| format!("; {share}")).unwrap_or_default();
+                    bail!(
+                        "{sentence}{void}; take what is not there out of the classes, or add {noun} of it"
+                    );
                 }
                 warnings.push(sentence);
             }
@@ -119,8 +124,8 @@ impl ClassCounts {
         Ok(warnings)
     }
 
-    /// The largest and the smallest class of a part, where one has more than three times as much as the other; those of which there
-    /// is nothing are named elsewhere.
+    /// The largest and the smallest class of a part, where one has more than three times as much as
+    /// the other; those of which there is nothing are named elsewhere.
     fn imbalance(&self, part: &PartCounts) -> Option<String> {
         let named = || self.names.iter().zip(&part.classes).filter(|(_, count)| **count > 0);
         // The first of equals.
@@ -141,16 +146,20 @@ impl ClassCounts {
         let all = part.total() + part.void;
         let value = self.void_value.map(|value| format!(" (value {value})")).unwrap_or_default();
         let share = 100.0 * part.void as f64 / all as f64;
-        (part.void > 0).then(|| format!("{share:.1} % of the pixels are void{value} and count nowhere"))
+        (part.void > 0)
+            .then(|| format!("{share:.1} % of the pixels are void{value} and count nowhere"))
     }
 
     /// All in one line: `10 classes; training 850 images (83 to 87 of a class), ...`.
     pub(crate) fn summary(&self) -> String {
         let noun = self.counted.noun();
         let of = |(name, part): (&str, &PartCounts)| {
-            let (least, most) =
-                part.classes.iter().fold((u64::MAX, 0), |(least, most), &count| (least.min(count), most.max(count)));
-            let range = if least == most { least.to_string() } else { format!("{least} to {most}") };
+            let (least, most) = part
+                .classes
+                .iter()
+                .fold((u64::MAX, 0), |(least, most), &count| (least.min(count), most.max(count)));
+            let range =
+                if least == most { least.to_string() } else { format!("{least} to {most}") };
             format!("{name} {} {noun} ({range} of each class)", part.total())
         };
         format!("{} classes; {}", self.names.len(), self.parts().map(of).join(", "))
@@ -162,10 +171,13 @@ impl ClassCounts {
             (vec![name], self.parts().map(|(_, part)| Some(count(part) as f64)).to_vec())
         };
         let classes = self.names.iter().enumerate();
-        let at = |place: usize| move |part: &PartCounts| part.classes.get(place).copied().unwrap_or_default();
+        let at = |place: usize| {
+            move |part: &PartCounts| part.classes.get(place).copied().unwrap_or_default()
+        };
         let mut rows: Vec<_> = classes.map(|(place, name)| row(name.clone(), &at(place))).collect();
         if self.parts().iter().any(|(_, part)| part.void > 0) {
-            let value = self.void_value.map(|value| format!(" (value {value})")).unwrap_or_default();
+            let value =
+                self.void_value.map(|value| format!(" (value {value})")).unwrap_or_default();
             rows.push(row(format!("void{value}"), &|part| part.void));
         }
         rows.push(row("all classes".to_owned(), &PartCounts::total));
@@ -209,8 +221,7 @@ mod tests {
     #[test]
     fn a_class_without_anything_to_learn_from_is_an_error_where_it_is_required() {
         let error = counts([60, 0], [5, 5], 40).check(true).unwrap_err().to_string();
-        let part =
-            "the training part has no pixels of 1 of 2 classes: \"thing\"; 40.0 % of the pixels are void (value 255)";
+        let part = "the training part has no pixels of 1 of 2 classes: \"thing\"; 40.0 % of the pixels are void (value 255)";
         assert!(error.contains(part), "{error}");
         assert!(counts([60, 0], [50, 50], 40).check(false).unwrap()[0].contains("training"));
     }
@@ -231,8 +242,7 @@ mod tests {
     fn classes_of_more_than_three_to_one_are_said() {
         assert!(counts([3, 1], [1, 9], 0).check(true).unwrap().is_empty());
         let warnings = counts([2, 7], [1, 1], 0).check(true).unwrap();
-        let expected =
-            "the classes of the training part are imbalanced: 7 pixels of \"thing\", 2 of \"ground\" (3.5 to 1)";
+        let expected = "the classes of the training part are imbalanced: 7 pixels of \"thing\", 2 of \"ground\" (3.5 to 1)";
         assert_eq!(warnings, [expected]);
         // A class of nothing is another matter.
         assert_eq!(counts([9, 0], [1, 1], 0).check(false).unwrap().len(), 1);
@@ -241,7 +251,8 @@ mod tests {
     #[test]
     fn the_table_adds_up() {
         let table = counts([5, 6], [7, 8], 3).table("");
-        let numbers: Vec<_> = table.rows.iter().map(|(name, values)| (name[0].as_str(), values.clone())).collect();
+        let numbers: Vec<_> =
+            table.rows.iter().map(|(name, values)| (name[0].as_str(), values.clone())).collect();
         let of = |values: [f64; 3]| values.map(Some).to_vec();
         assert_eq!(numbers[0], ("ground", of([5.0, 1.0, 7.0])));
         assert_eq!(numbers[2], ("void (value 255)", of([3.0, 3.0, 3.0])));

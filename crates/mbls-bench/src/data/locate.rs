@@ -21,11 +21,15 @@ pub(crate) fn locate(spec: &DataSpec, data: Option<&Path>) -> Option<PathBuf> {
 pub(crate) fn missing(spec: &DataSpec, data: Option<&Path>) -> String {
     match (spec.folder(), data) {
         (Some(""), Some(data)) => format!("{} does not exist", data.display()),
-        (Some(folder), Some(data)) => format!("the folder {} does not exist", data.join(folder).display()),
+        (Some(folder), Some(data)) => {
+            format!("the folder {} does not exist", data.join(folder).display())
+        }
         (Some(""), None) => "where the data is is given by --data".to_owned(),
         (folder, _) => {
             let folder = folder.unwrap_or("fixtures/digits");
-            format!("its folder {folder} is looked for in --data DIR or MBLS_DATA_DIR, and neither is given")
+            format!(
+                "its folder {folder} is looked for in --data DIR or MBLS_DATA_DIR, and neither is given"
+            )
         }
     }
 }

@@ -15,15 +15,22 @@ pub(crate) struct Sizes {
 }
 
 impl Sizes {
-    /// Those of a data set with so many samples to train on, and in parts of their own for validation and tests where it has such.
+    /// Those of a data set with so many samples to train on, and in parts of their own for
+    /// validation and tests where it has such.
     ///
-    /// A number is taken as it is; a fraction is that of the training part for a split that the data set does not have as a part of its own, all
-    /// of it where it does, and for training of what the others leave.
+    /// A number is taken as it is; a fraction is that of the training part for a split that the
+    /// data set does not have as a part of its own, all of it where it does, and for training
+    /// of what the others leave.
     ///
     /// # Errors
     ///
     /// More than there are, or none.
-    pub(crate) fn of(scale: &Scale, train: usize, validation: Option<usize>, test: Option<usize>) -> Result<Self> {
+    pub(crate) fn of(
+        scale: &Scale,
+        train: usize,
+        validation: Option<usize>,
+        test: Option<usize>,
+    ) -> Result<Self> {
         let share = |name: &str, amount: Amount, part: Option<usize>, of: usize| {
             let size = match (amount, part) {
                 (Amount::Count(count), _) => count,
@@ -38,7 +45,12 @@ impl Sizes {
         let validation_size = share("validation", scale.validation, validation, train)?;
         let test_size = share("test", scale.test, test, train)?;
         let taken = |size: usize, part: Option<usize>| if part.is_none() { size } else { 0 };
-        let rest = train.saturating_sub(taken(validation_size, validation) + taken(test_size, test));
-        Ok(Self { train: share("train", scale.train, None, rest)?, validation: validation_size, test: test_size })
+        let rest =
+            train.saturating_sub(taken(validation_size, validation) + taken(test_size, test));
+        Ok(Self {
+            train: share("train", scale.train, None, rest)?,
+            validation: validation_size,
+            test: test_size,
+        })
     }
 }

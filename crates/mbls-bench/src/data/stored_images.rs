@@ -1,4 +1,5 @@
-//! What the headers of images say before training: sizes, channels, and how far images are enlarged.
+//! What the headers of images say before training: sizes, channels, and how far images are
+//! enlarged.
 
 use anyhow::Result;
 use rayon::prelude::*;
@@ -18,8 +19,8 @@ pub(crate) struct Facts {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Reads the headers of `all` images; `stored` returns channels, height and width of one, `enlargement` how many times its size
-/// the transforms of tests make an image.
+/// Reads the headers of `all` images; `stored` returns channels, height and width of one,
+/// `enlargement` how many times its size the transforms of tests make an image.
 ///
 /// # Errors
 ///
@@ -47,25 +48,34 @@ fn sizes(all: usize, shapes: &[[usize; 3]]) -> Option<String> {
         sides.sort_unstable();
         let (least, most) = (*sides.first()?, *sides.last()?);
         let median = sides[(sides.len() - 1) / 2];
-        Some(if least == most { least.to_string() } else { format!("{least} to {most} (median {median})") })
+        Some(if least == most {
+            least.to_string()
+        } else {
+            format!("{least} to {most} (median {median})")
+        })
     };
     let mut channels: BTreeMap<usize, usize> = BTreeMap::new();
     shapes.iter().for_each(|shape| *channels.entry(shape[0]).or_default() += 1);
-    let named = |count: usize| if count == 1 { "1 channel".to_owned() } else { format!("{count} channels") };
+    let named = |count: usize| {
+        if count == 1 { "1 channel".to_owned() } else { format!("{count} channels") }
+    };
     let channels = match channels.len() {
         1 => channels.keys().map(|&count| named(count)).collect(),
         _ => {
-            let each = channels.iter().map(|(&count, images)| format!("{images} with {}", named(count)));
+            let each =
+                channels.iter().map(|(&count, images)| format!("{images} with {}", named(count)));
             each.collect::<Vec<_>>().join(", ")
         }
     };
-    let read = if shapes.len() < all { format!("{} of {all}", shapes.len()) } else { all.to_string() };
+    let read =
+        if shapes.len() < all { format!("{} of {all}", shapes.len()) } else { all.to_string() };
     Some(format!("{read} images: height {}, width {}; {channels}", range(1)?, range(2)?))
 }
 
 /// `None` where no image is enlarged to more than twice its size.
 fn enlarged(shapes: &[[usize; 3]], enlargement: impl Fn([usize; 2]) -> f64) -> Option<String> {
-    let mut factors: Vec<f64> = shapes.iter().map(|&[_, height, width]| enlargement([height, width])).collect();
+    let mut factors: Vec<f64> =
+        shapes.iter().map(|&[_, height, width]| enlargement([height, width])).collect();
     factors.retain(|&factor| factor > ENLARGED);
     factors.sort_by(f64::total_cmp);
     let largest = factors.last()?;
@@ -84,24 +94,35 @@ mod tests {
     #[test]
     fn sizes_and_channels_are_said() {
         let shapes = [[3, 480, 640], [1, 100, 160], [3, 480, 640], [4, 2000, 90]];
-        let said = stored_images(4, |index| Ok(shapes[index]), |[height, _]| 240.0 / height as f64).unwrap();
+        let said = stored_images(4, |index| Ok(shapes[index]), |[height, _]| 240.0 / height as f64)
+            .unwrap();
         let sizes = "4 images: height 100 to 2000 (median 480), width 90 to 640 (median 160); 1 with 1 channel, 2 with 3 \
                      channels, 1 with 4 channels";
         assert_eq!(said.notes, [sizes]);
-        assert!(
-            said.warnings[0].starts_with("1 of 4 images are enlarged to more than twice their size (up to 2.4 times)")
-        );
+        assert!(said.warnings[0].starts_with(
+            "1 of 4 images are enlarged to more than twice their size (up to 2.4 times)"
+        ));
         let alike = stored_images(3, |_| Ok([1, 8, 8]), |_| 2.0).unwrap();
-        assert_eq!(alike, Facts { notes: vec!["3 images: height 8, width 8; 1 channel".to_owned()], warnings: vec![] });
+        assert_eq!(
+            alike,
+            Facts {
+                notes: vec!["3 images: height 8, width 8; 1 channel".to_owned()],
+                warnings: vec![]
+            }
+        );
         assert_eq!(stored_images(0, |_| Ok([1, 8, 8]), |_| 9.0).unwrap(), Facts::default());
     }
 
     #[test]
     fn of_many_images_some_are_read() {
         let said = stored_images(50_000, |index| Ok([3, index + 1, 5]), |_| 1.0).unwrap();
-        assert_eq!(said.notes, ["2000 of 50000 images: height 1 to 49976 (median 24976), width 5; 3 channels"]);
-        let error =
-            |index: usize| if index < 3 { Ok([3, 1, 1]) } else { Err(mbls_data::Error::Index { index, len: 3 }) };
+        assert_eq!(
+            said.notes,
+            ["2000 of 50000 images: height 1 to 49976 (median 24976), width 5; 3 channels"]
+        );
+        let error = |index: usize| {
+            if index < 3 { Ok([3, 1, 1]) } else { Err(mbls_data::Error::Index { index, len: 3 }) }
+        };
         assert!(stored_images(9, error, |_| 1.0).unwrap_err().to_string().contains('3'));
     }
 }

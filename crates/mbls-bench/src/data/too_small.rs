@@ -3,7 +3,11 @@
 use super::Counted;
 
 /// Says what to do where a class is too small to be split; other errors stay as they are.
-pub(crate) fn too_small(error: mbls_data::Error, counted: Counted, names: &[String]) -> anyhow::Error {
+pub(crate) fn too_small(
+    error: mbls_data::Error,
+    counted: Counted,
+    names: &[String],
+) -> anyhow::Error {
     let is_class = matches!(error, mbls_data::Error::SplitClass { .. });
     let error = anyhow::Error::from(error.with_class_names(names));
     if !is_class {

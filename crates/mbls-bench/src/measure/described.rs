@@ -1,4 +1,5 @@
-//! The measures that there are, under the names that results carry. A key has one meaning in all tasks.
+//! The measures that there are, under the names that results carry. A key has one meaning in all
+//! tasks.
 
 use super::{Description, Shown};
 use mbls_core::calibration::TemperatureBound;
@@ -20,15 +21,21 @@ pub(crate) const MIOU_PUBLISHED: Description = Description::percent(
 .better(Higher)
 .shown(Shown::Page);
 
-pub(crate) const DICE: Description =
-    Description::percent("dice", "Dice", "Dice coefficient of predicted and true pixels, averaged over the classes.")
-        .better(Higher)
-        .shown(Shown::Results);
+pub(crate) const DICE: Description = Description::percent(
+    "dice",
+    "Dice",
+    "Dice coefficient of predicted and true pixels, averaged over the classes.",
+)
+.better(Higher)
+.shown(Shown::Results);
 
-pub(crate) const ACCURACY: Description =
-    Description::percent("accuracy", "Accuracy", "Share of samples whose most probable class is the right one.")
-        .better(Higher)
-        .shown(Shown::Headline);
+pub(crate) const ACCURACY: Description = Description::percent(
+    "accuracy",
+    "Accuracy",
+    "Share of samples whose most probable class is the right one.",
+)
+.better(Higher)
+.shown(Shown::Headline);
 
 pub(crate) const ACCURACY_FOREGROUND: Description = Description::percent(
     "accuracy_foreground",
@@ -71,20 +78,32 @@ pub(crate) const ECE_PER_BATCH: Description = Description::percent(
      their pixels. It depends on the batch size.",
 );
 
-pub(crate) const AECE_PER_BATCH: Description =
-    Description::percent("aece_per_batch", "AECE per batch", "AECE in the way of the ECE per batch.")
-        .shown(Shown::Results);
+pub(crate) const AECE_PER_BATCH: Description = Description::percent(
+    "aece_per_batch",
+    "AECE per batch",
+    "AECE in the way of the ECE per batch.",
+)
+.shown(Shown::Results);
 
-pub(crate) const CECE_PER_BATCH: Description =
-    Description::percent("cece_per_batch", "CECE per batch", "CECE in the way of the ECE per batch.")
-        .shown(Shown::Results);
+pub(crate) const CECE_PER_BATCH: Description = Description::percent(
+    "cece_per_batch",
+    "CECE per batch",
+    "CECE in the way of the ECE per batch.",
+)
+.shown(Shown::Results);
 
-pub(crate) const ECE_OF_IMAGES: Description =
-    Description::percent("ece_of_pictures", "ECE of images", "ECE of each image by itself, averaged over the images.")
-        .shown(Shown::Results);
+pub(crate) const ECE_OF_IMAGES: Description = Description::percent(
+    "ece_of_pictures",
+    "ECE of images",
+    "ECE of each image by itself, averaged over the images.",
+)
+.shown(Shown::Results);
 
-pub(crate) const AECE: Description =
-    Description::percent("aece", "AECE", "Adaptive ECE: the same gap over bins that hold equally many samples.");
+pub(crate) const AECE: Description = Description::percent(
+    "aece",
+    "AECE",
+    "Adaptive ECE: the same gap over bins that hold equally many samples.",
+);
 
 pub(crate) const CECE: Description = Description::percent(
     "cece",
@@ -110,11 +129,15 @@ pub(crate) const TEMPERATURE: Description = Description::plain(
 .digits(2);
 
 pub(crate) const NLL_SCALED: Description =
-    Description::plain("nll_scaled", "NLL after scaling", "NLL after temperature scaling.").shown(Shown::Results);
-
-pub(crate) const BRIER_SCALED: Description =
-    Description::plain("brier_scaled", "Brier after scaling", "Brier score after temperature scaling.")
+    Description::plain("nll_scaled", "NLL after scaling", "NLL after temperature scaling.")
         .shown(Shown::Results);
+
+pub(crate) const BRIER_SCALED: Description = Description::plain(
+    "brier_scaled",
+    "Brier after scaling",
+    "Brier score after temperature scaling.",
+)
+.shown(Shown::Results);
 
 pub(crate) const ECE_SCALED: Description =
     Description::percent("ece_scaled", "ECE after scaling", "ECE after temperature scaling.");
@@ -127,13 +150,16 @@ pub(crate) const ECE_PER_BATCH_SCALED: Description = Description::percent(
 .shown(Shown::Results);
 
 pub(crate) const AECE_SCALED: Description =
-    Description::percent("aece_scaled", "AECE after scaling", "AECE after temperature scaling.").shown(Shown::Results);
+    Description::percent("aece_scaled", "AECE after scaling", "AECE after temperature scaling.")
+        .shown(Shown::Results);
 
 pub(crate) const CECE_SCALED: Description =
-    Description::percent("cece_scaled", "CECE after scaling", "CECE after temperature scaling.").shown(Shown::Results);
+    Description::percent("cece_scaled", "CECE after scaling", "CECE after temperature scaling.")
+        .shown(Shown::Results);
 
 pub(crate) const MCE_SCALED: Description =
-    Description::percent("mce_scaled", "MCE after scaling", "MCE after temperature scaling.").shown(Shown::Results);
+    Description::percent("mce_scaled", "MCE after scaling", "MCE after temperature scaling.")
+        .shown(Shown::Results);
 
 /// -1 or 1; absent where the fit found an optimum.
 pub(crate) const TEMPERATURE_BOUND: Description = Description::plain(
@@ -155,7 +181,9 @@ pub(crate) const INFINITE_NLL_ROWS: Description = Description::plain(
     "Number of samples whose label has the probability 0.",
 )
 .shown(Shown::Results)
-.note(|rows| format!("the NLL of {rows} test samples is infinite: their label has the probability 0."));
+.note(|rows| {
+    format!("the NLL of {rows} test samples is infinite: their label has the probability 0.")
+});
 
 /// Absent where there are none.
 pub(crate) const INFINITE_NLL_ROWS_SCALED: Description = Description::plain(
@@ -174,17 +202,29 @@ pub(crate) const DISTANCE_BEYOND_MARGIN: Description = Description::percent(
 .better(Neither)
 .shown(Shown::Results);
 
-pub(crate) const DISTANCE_MEDIAN: Description =
-    distance("distance_median", "Median distance", "Median of the distances from other logits to the top one.");
+pub(crate) const DISTANCE_MEDIAN: Description = distance(
+    "distance_median",
+    "Median distance",
+    "Median of the distances from other logits to the top one.",
+);
 
-pub(crate) const DISTANCE_P90: Description =
-    distance("distance_p90", "90 % of distances", "The distance to the top logit that 90 % do not exceed.");
+pub(crate) const DISTANCE_P90: Description = distance(
+    "distance_p90",
+    "90 % of distances",
+    "The distance to the top logit that 90 % do not exceed.",
+);
 
-pub(crate) const DISTANCE_P99: Description =
-    distance("distance_p99", "99 % of distances", "The distance to the top logit that 99 % do not exceed.");
+pub(crate) const DISTANCE_P99: Description = distance(
+    "distance_p99",
+    "99 % of distances",
+    "The distance to the top logit that 99 % do not exceed.",
+);
 
-pub(crate) const DISTANCE_LARGEST: Description =
-    distance("distance_largest", "Largest distance", "The largest distance of a logit to the top one.");
+pub(crate) const DISTANCE_LARGEST: Description = distance(
+    "distance_largest",
+    "Largest distance",
+    "The largest distance of a logit to the top one.",
+);
 
 /// They describe logits, and stand in a table of their own.
 const fn distance(key: &'static str, title: &'static str, meaning: &'static str) -> Description {

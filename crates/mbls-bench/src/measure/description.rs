@@ -37,14 +37,23 @@ pub(crate) enum Shown {
 }
 
 impl Description {
-    /// A fraction that is printed in percent, of which less is better, and that stands in all tables.
-    pub(super) const fn percent(key: &'static str, title: &'static str, meaning: &'static str) -> Self {
+    /// A fraction that is printed in percent, of which less is better, and that stands in all
+    /// tables.
+    pub(super) const fn percent(
+        key: &'static str,
+        title: &'static str,
+        meaning: &'static str,
+    ) -> Self {
         let (unit, better) = (Unit::Percent, Direction::Lower);
         Self { key, title, meaning, unit, digits: 2, better, shown: Shown::Table, note: None }
     }
 
     /// A number that is printed as it is, of which less is better, and that stands in all tables.
-    pub(super) const fn plain(key: &'static str, title: &'static str, meaning: &'static str) -> Self {
+    pub(super) const fn plain(
+        key: &'static str,
+        title: &'static str,
+        meaning: &'static str,
+    ) -> Self {
         Self { unit: Unit::Plain, digits: 4, ..Self::percent(key, title, meaning) }
     }
 
@@ -68,7 +77,15 @@ impl Description {
     pub(super) fn column(&self) -> Option<Column> {
         let Self { key, title, meaning, unit, digits, better, shown, .. } = *self;
         let compact = matches!(shown, Shown::Table | Shown::Headline);
-        (shown != Shown::Results).then_some(Column { key, title, meaning, unit, digits, better, compact })
+        (shown != Shown::Results).then_some(Column {
+            key,
+            title,
+            meaning,
+            unit,
+            digits,
+            better,
+            compact,
+        })
     }
 
     /// Returns a value with its unit.

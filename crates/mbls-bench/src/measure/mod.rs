@@ -1,7 +1,8 @@
 //! Measures: the numbers by which networks are described.
 //!
-//! Each task has one list of [`Measure`]s. It decides what `results.json` holds, which columns the report has and in which
-//! order, which numbers the event log has after an epoch, and which of them a schedule may follow.
+//! Each task has one list of [`Measure`]s. It decides what `results.json` holds, which columns the
+//! report has and in which order, which numbers the event log has after an epoch, and which of them
+//! a schedule may follow.
 
 pub(crate) mod described;
 mod description;
@@ -50,19 +51,26 @@ pub(crate) struct Resampling<R> {
     pub(crate) value: fn(&R, &[u32]) -> Option<f64>,
 }
 
-/// Returns the measures of a finished network under their keys; those that are undefined are absent.
-pub(crate) fn finished<S: Subject>(measures: &[Measure<S>], network: &S::Finished) -> BTreeMap<String, f64> {
+/// Returns the measures of a finished network under their keys; those that are undefined are
+/// absent.
+pub(crate) fn finished<S: Subject>(
+    measures: &[Measure<S>],
+    network: &S::Finished,
+) -> BTreeMap<String, f64> {
     let values = measures.iter().map(|measure| (measure.is.key, (measure.finished)(network)));
     values.filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
 }
 
 /// Returns the measures of an epoch with their keys, for the event log.
-pub(crate) fn of_epoch<S: Subject>(measures: &[Measure<S>], epoch: &S::Epoch) -> Vec<(&'static str, Option<f64>)> {
+pub(crate) fn of_epoch<S: Subject>(
+    measures: &[Measure<S>],
+    epoch: &S::Epoch,
+) -> Vec<(&'static str, Option<f64>)> {
     measures.iter().filter_map(|measure| Some((measure.is.key, measure.epoch?(epoch)))).collect()
 }
 
-/// The mean over the runs of a loss, of every measure that can be resampled, on the same resamples for all losses. Units are
-/// resampled; networks and temperatures stay as they are.
+/// The mean over the runs of a loss, of every measure that can be resampled, on the same resamples
+/// for all losses. Units are resampled; networks and temperatures stay as they are.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Resampled {
     /// By key: the number of units, and the values.
@@ -92,20 +100,29 @@ impl Resampled {
         interval(values.clone())
     }
 
-    /// Returns the paired bootstrap interval of a measure's difference from another loss, this less that; `None` where the two
-    /// were not measured on as many units of as many runs.
+    /// Returns the paired bootstrap interval of a measure's difference from another loss, this less
+    /// that; `None` where the two were not measured on as many units of as many runs.
     pub(crate) fn difference(&self, other: &Self, key: &str) -> Option<Interval> {
         let ((n, mine), (others, theirs)) = (self.values.get(key)?, other.values.get(key)?);
         let paired = n == others && self.runs == other.runs;
-        paired.then(|| interval(mine.iter().zip(theirs).map(|(mine, theirs)| mine - theirs).collect())).flatten()
+        paired
+            .then(|| {
+                interval(mine.iter().zip(theirs).map(|(mine, theirs)| mine - theirs).collect())
+            })
+            .flatten()
     }
 }
 
 /// Returns the measures that sum a run up, in words: `Accuracy 98.15 %, ECE 0.87 %`.
-pub(crate) fn headline<S: Subject>(measures: &[Measure<S>], values: &BTreeMap<String, f64>) -> String {
-    let headlines = measures.iter().map(|measure| measure.is).filter(|is| is.shown == Shown::Headline);
+pub(crate) fn headline<S: Subject>(
+    measures: &[Measure<S>],
+    values: &BTreeMap<String, f64>,
+) -> String {
+    let headlines =
+        measures.iter().map(|measure| measure.is).filter(|is| is.shown == Shown::Headline);
     let line = |is: Description| {
-        let value = values.get(is.key).map_or_else(|| "undefined".to_owned(), |value| is.print(*value));
+        let value =
+            values.get(is.key).map_or_else(|| "undefined".to_owned(), |value| is.print(*value));
         format!("{} {value}", is.title)
     };
     headlines.map(line).collect::<Vec<_>>().join(", ")
@@ -130,8 +147,8 @@ pub(crate) trait Measures: Sync {
     /// Returns what a reader has to know of the values of a run, a sentence each.
     fn notes(&self, values: &BTreeMap<String, f64>) -> Vec<String>;
 
-    /// Checks that schedules and early stopping of a suite follow what is measured after every epoch, schedules in the direction
-    /// that is better.
+    /// Checks that schedules and early stopping of a suite follow what is measured after every
+    /// epoch, schedules in the direction that is better.
     ///
     /// # Errors
     ///
@@ -149,7 +166,8 @@ pub(crate) trait Measures: Sync {
     ///
     /// # Errors
     ///
-    /// A key of no measure, or of one of which neither more nor less is better, with those there are.
+    /// A key of no measure, or of one of which neither more nor less is better, with those there
+    /// are.
     fn compared(&self, key: &str) -> Result<Description>;
 }
 
@@ -170,19 +188,25 @@ impl<S: Subject, const N: usize> Measures for [Measure<S>; N] {
         };
         check(&suite.recipe)?;
         let mut recipes = suite.recipes.iter();
-        recipes.try_for_each(|(name, recipe)| check(recipe).with_context(|| format!("profile.{name}")))
+        recipes
+            .try_for_each(|(name, recipe)| check(recipe).with_context(|| format!("profile.{name}")))
     }
 
     fn early_stopping(&self, recipe: &Recipe) -> Result<Option<EarlyStopping>> {
-        let Some(StoppingRecipe { metric, patience, min_delta }) = &recipe.early_stopping else { return Ok(None) };
+        let Some(StoppingRecipe { metric, patience, min_delta }) = &recipe.early_stopping else {
+            return Ok(None);
+        };
         let mode = mode(followed(self, "recipe.early_stopping.metric", metric)?.better);
         let (metric, patience, min_delta) = (Some(metric.clone()), *patience, *min_delta);
         Ok(Some(EarlyStopping { metric, mode, patience, min_delta }))
     }
 
     fn compared(&self, key: &str) -> Result<Description> {
-        let compared: Vec<_> =
-            self.iter().map(|measure| measure.is).filter(|is| is.better != Direction::Neither).collect();
+        let compared: Vec<_> = self
+            .iter()
+            .map(|measure| measure.is)
+            .filter(|is| is.better != Direction::Neither)
+            .collect();
         let found = compared.iter().find(|is| is.key == key);
         let known = || compared.iter().map(|is| is.key).collect::<Vec<_>>().join(", ");
         found.copied().with_context(|| format!("--sweep-metric {key}: expected one of {}", known()))
@@ -191,8 +215,10 @@ impl<S: Subject, const N: usize> Measures for [Measure<S>; N] {
 
 /// Returns the measure `metric` of an epoch, which the field of a recipe follows.
 fn followed<S: Subject>(measures: &[Measure<S>], field: &str, metric: &str) -> Result<Description> {
-    let followed = measures.iter().filter(|measure| measure.epoch.is_some()).map(|measure| measure.is);
-    let followed: Vec<Description> = followed.filter(|is| is.better != Direction::Neither).collect();
+    let followed =
+        measures.iter().filter(|measure| measure.epoch.is_some()).map(|measure| measure.is);
+    let followed: Vec<Description> =
+        followed.filter(|is| is.better != Direction::Neither).collect();
     let Some(is) = followed.iter().find(|is| is.key == metric) else {
         let known = followed.iter().map(|is| is.key).collect::<Vec<_>>().join(", ");
         bail!("{field} = {metric:?}: expected one of {known}");
@@ -215,6 +241,9 @@ fn check_schedule<S: Subject>(measures: &[Measure<S>], recipe: &Recipe) -> Resul
         PlateauMode::Max => ("max", "more"),
         PlateauMode::Min => ("min", "less"),
     };
-    ensure!(given == expected, "recipe.schedule.settings.mode: expected {name:?}, because {better} {metric} is better");
+    ensure!(
+        given == expected,
+        "recipe.schedule.settings.mode: expected {name:?}, because {better} {metric} is better"
+    );
     Ok(())
 }

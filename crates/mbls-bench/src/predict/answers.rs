@@ -3,7 +3,9 @@
 use super::options::PredictOptions;
 use super::output::{Output, Shown};
 use anyhow::{Context, Result};
-use mbls_core::calibration::{Abstention, CalibrationRecord, Classification, OodDetector, OodVerdict};
+use mbls_core::calibration::{
+    Abstention, CalibrationRecord, Classification, OodDetector, OodVerdict,
+};
 use serde_json::json;
 
 /// What answers are compared with: test samples, the threshold of abstention, a detector.
@@ -23,9 +25,14 @@ impl Judge {
     /// # Errors
     ///
     /// A threshold of abstention that is not a number of thousandths.
-    pub(super) fn new(options: &PredictOptions, record: &CalibrationRecord, samples: &'static str) -> Result<Self> {
+    pub(super) fn new(
+        options: &PredictOptions,
+        record: &CalibrationRecord,
+        samples: &'static str,
+    ) -> Result<Self> {
         let test = record.assessment(options.role());
-        let abstention = options.abstain_below.map(|threshold| test.abstain_below(threshold)).transpose();
+        let abstention =
+            options.abstain_below.map(|threshold| test.abstain_below(threshold)).transpose();
         Ok(Self {
             abstention: abstention.context("--abstain-below")?,
             detector: options.detector(),
@@ -53,25 +60,38 @@ impl Judge {
         let (name, confidence, bin) = (&answer.name, answer.confidence, &answer.bin);
         let mut lines = vec![match (withheld, self.abstention) {
             (Some(true), Some(abstention)) => {
-                format!("withheld, the confidence {confidence:.3} is not above {}", abstention.threshold)
+                format!(
+                    "withheld, the confidence {confidence:.3} is not above {}",
+                    abstention.threshold
+                )
             }
             _ => format!("{name}, confidence {confidence:.3}"),
         }];
-        let alike = format!("test {} with a confidence of {:.2} to {:.2}", self.samples, bin.lower, bin.upper);
+        let alike = format!(
+            "test {} with a confidence of {:.2} to {:.2}",
+            self.samples, bin.lower, bin.upper
+        );
         lines.push(match bin.accuracy {
-            Some(accuracy) => format!("of {} {alike}, {:.1} % were right", bin.count, 100.0 * accuracy),
+            Some(accuracy) => {
+                format!("of {} {alike}, {:.1} % were right", bin.count, 100.0 * accuracy)
+            }
             None => format!("there were no {alike}"),
         });
         let verdict = answer.ood(self.detector);
         lines.extend(verdict.map(in_words));
 
-        let serde_json::Value::Object(mut fields) = serde_json::to_value(answer)? else { return Ok(Shown::default()) };
+        let serde_json::Value::Object(mut fields) = serde_json::to_value(answer)? else {
+            return Ok(Shown::default());
+        };
         fields.extend(withheld.map(|withheld| ("withheld".to_owned(), json!(withheld))));
         let number = |value: f64| value.to_string();
         let mut cells = vec![
             ("name".to_owned(), name.clone()),
             ("confidence".to_owned(), number(confidence)),
-            ("withheld".to_owned(), withheld.map(|withheld| withheld.to_string()).unwrap_or_default()),
+            (
+                "withheld".to_owned(),
+                withheld.map(|withheld| withheld.to_string()).unwrap_or_default(),
+            ),
             ("bin_lower".to_owned(), number(bin.lower)),
             ("bin_upper".to_owned(), number(bin.upper)),
             ("bin_count".to_owned(), bin.count.to_string()),
@@ -79,7 +99,9 @@ impl Judge {
         ];
         cells.extend(ood_cells(verdict));
         let probabilities = self.classes.iter().zip(&answer.probabilities);
-        cells.extend(probabilities.map(|(class, p)| (format!("probability of {class}"), number(*p))));
+        cells.extend(
+            probabilities.map(|(class, p)| (format!("probability of {class}"), number(*p))),
+        );
         Ok(Shown { lines, json: fields, cells })
     }
 
@@ -91,7 +113,10 @@ impl Judge {
     /// Says of all answers together how many were withheld, and what that does on the test part.
     pub(super) fn finish(self, output: &mut Output) {
         if let Some(abstention) = self.abstention {
-            output.note(format!("{} of {} answers withheld; {abstention}", self.withheld, self.answers));
+            output.note(format!(
+                "{} of {} answers withheld; {abstention}",
+                self.withheld, self.answers
+            ));
         }
     }
 }

@@ -14,7 +14,11 @@ use rayon::prelude::*;
 /// # Errors
 ///
 /// No input, an option that does not fit, an output that cannot be written.
-pub(super) fn run(classifier: &CalibratedClassifier, options: &PredictOptions, output: &mut Output) -> Result<()> {
+pub(super) fn run(
+    classifier: &CalibratedClassifier,
+    options: &PredictOptions,
+    output: &mut Output,
+) -> Result<()> {
     let settings = classifier.settings();
     let mut judge = Judge::new(options, &settings.record, "images")?;
     let inputs = inputs::images(&options.inputs)?;
@@ -29,7 +33,8 @@ pub(super) fn run(classifier: &CalibratedClassifier, options: &PredictOptions, o
         let images: Vec<Prepared> = prepared.iter().flatten().cloned().collect();
         // The files of the next batch are read while the network computes.
         let following = batches.peek().copied().unwrap_or_default();
-        let (answers, read) = rayon::join(|| classifier.classify_all(&images, options.role()), || prepare(following));
+        let (answers, read) =
+            rayon::join(|| classifier.classify_all(&images, options.role()), || prepare(following));
         next = read;
         let mut answers = answers?.into_iter();
         for (input, prepared) in inputs.iter().zip(prepared) {
@@ -38,7 +43,10 @@ pub(super) fn run(classifier: &CalibratedClassifier, options: &PredictOptions, o
                 // As many as were prepared.
                 Ok(image) => {
                     let Some(answer) = answers.next() else { continue };
-                    output.answer(&input.name(), shown(&mut judge, &answer, image.adaptation, settings.shape)?)?;
+                    output.answer(
+                        &input.name(),
+                        shown(&mut judge, &answer, image.adaptation, settings.shape)?,
+                    )?;
                 }
             }
         }
@@ -47,12 +55,19 @@ pub(super) fn run(classifier: &CalibratedClassifier, options: &PredictOptions, o
     Ok(())
 }
 
-fn shown(judge: &mut Judge, answer: &Classification, adaptation: Adaptation, shape: [usize; 3]) -> Result<Shown> {
+fn shown(
+    judge: &mut Judge,
+    answer: &Classification,
+    adaptation: Adaptation,
+    shape: [usize; 3],
+) -> Result<Shown> {
     let mut shown = judge.classification(answer)?;
     let [channels, height, width] = shape;
-    let channels = adaptation.channels.map(|found| format!("its {found} channels were made {channels}"));
-    let size =
-        adaptation.size.map(|[rows, columns]| format!("it was resized from {rows} x {columns} to {height} x {width}"));
+    let channels =
+        adaptation.channels.map(|found| format!("its {found} channels were made {channels}"));
+    let size = adaptation.size.map(|[rows, columns]| {
+        format!("it was resized from {rows} x {columns} to {height} x {width}")
+    });
     let adapted: Vec<String> = channels.into_iter().chain(size).collect();
     if !adapted.is_empty() {
         shown.lines.push(format!("unlike the images of training, {}", adapted.join(", and ")));

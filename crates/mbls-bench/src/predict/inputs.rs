@@ -60,8 +60,11 @@ impl ImageInput {
                     .read_to_end(&mut bytes)
                     .map_err(mbls_io::Error::io("read", name))?;
                 if bytes.len() as u64 > max_file_bytes {
-                    let error =
-                        mbls_io::Error::TooLarge { path: name.into(), what: "the image", limit: max_file_bytes };
+                    let error = mbls_io::Error::TooLarge {
+                        path: name.into(),
+                        what: "the image",
+                        limit: max_file_bytes,
+                    };
                     return Err(error.into());
                 }
                 Ok(decode_bytes(&bytes, name, max_pixels)?.image)
@@ -70,17 +73,24 @@ impl ImageInput {
     }
 }
 
-/// Finds the images: files as they are given, of folders all that have the ending of an image, in the order of their names.
+/// Finds the images: files as they are given, of folders all that have the ending of an image, in
+/// the order of their names.
 ///
 /// # Errors
 ///
 /// No input, one that does not exist, a folder without images.
 pub(super) fn images(inputs: &[String]) -> Result<Vec<ImageInput>> {
-    ensure!(!inputs.is_empty(), "INPUT: expected images, folders of images, or - for standard input");
+    ensure!(
+        !inputs.is_empty(),
+        "INPUT: expected images, folders of images, or - for standard input"
+    );
     let mut found = Vec::new();
     for input in inputs {
         if input == STANDARD_INPUT {
-            ensure!(!found.contains(&ImageInput::Standard), "-: standard input is one image, and it is there twice");
+            ensure!(
+                !found.contains(&ImageInput::Standard),
+                "-: standard input is one image, and it is there twice"
+            );
             found.push(ImageInput::Standard);
             continue;
         }
@@ -96,16 +106,29 @@ pub(super) fn images(inputs: &[String]) -> Result<Vec<ImageInput>> {
         let before = found.len();
         search(path, Path::new(""), &real(path)?, DEEPEST, &mut found)
             .with_context(|| format!("in the folder {input}"))?;
-        ensure!(found.len() > before, "{input}: no image is in this folder (jpg, png, bmp, gif, webp, pnm)");
+        ensure!(
+            found.len() > before,
+            "{input}: no image is in this folder (jpg, png, bmp, gif, webp, pnm)"
+        );
     }
     Ok(found)
 }
 
-fn search(root: &Path, folder: &Path, real: &Path, depth: usize, found: &mut Vec<ImageInput>) -> Result<()> {
+fn search(
+    root: &Path,
+    folder: &Path,
+    real: &Path,
+    depth: usize,
+    found: &mut Vec<ImageInput>,
+) -> Result<()> {
     for entry in entries(&root.join(folder), real)? {
         let below = folder.join(entry.name);
         if entry.is_folder {
-            ensure!(depth > 0, "{}: more than {DEEPEST} folders within one another", below.display());
+            ensure!(
+                depth > 0,
+                "{}: more than {DEEPEST} folders within one another",
+                below.display()
+            );
             search(root, &below, real, depth - 1, found)?;
         } else if is_picture(&below) {
             found.push(ImageInput::File { path: root.join(&below), below });
@@ -127,8 +150,10 @@ mod tests {
             std::fs::write(path, "x").unwrap();
         }
         let given = |name: &str| folder.path().join(name).display().to_string();
-        let found = images(&[given("a.txt"), folder.path().display().to_string(), "-".into()]).unwrap();
-        let stems: Vec<String> = found.iter().map(|input| input.stem().display().to_string()).collect();
+        let found =
+            images(&[given("a.txt"), folder.path().display().to_string(), "-".into()]).unwrap();
+        let stems: Vec<String> =
+            found.iter().map(|input| input.stem().display().to_string()).collect();
         assert_eq!(stems, ["a", "b/a", "b/z", "c", "stdin"]);
         for (inputs, part) in [
             (vec![], "INPUT: expected images"),
@@ -139,6 +164,11 @@ mod tests {
             assert!(error.contains(part), "{error}");
         }
         std::fs::create_dir(folder.path().join("empty")).unwrap();
-        assert!(images(&[given("empty")]).unwrap_err().to_string().contains("no image is in this folder"));
+        assert!(
+            images(&[given("empty")])
+                .unwrap_err()
+                .to_string()
+                .contains("no image is in this folder")
+        );
     }
 }

@@ -18,8 +18,13 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 ///
-/// No input, two whose files would have one name, an option that does not fit, files that cannot be written.
-pub(super) fn run(segmenter: &CalibratedSegmenter, options: &PredictOptions, output: &mut Output) -> Result<()> {
+/// No input, two whose files would have one name, an option that does not fit, files that cannot be
+/// written.
+pub(super) fn run(
+    segmenter: &CalibratedSegmenter,
+    options: &PredictOptions,
+    output: &mut Output,
+) -> Result<()> {
     let settings = segmenter.settings();
     let judge = Judge::new(options, &settings.record, "pixels")?;
     let inputs = inputs::images(&options.inputs)?;
@@ -32,8 +37,10 @@ pub(super) fn run(segmenter: &CalibratedSegmenter, options: &PredictOptions, out
             let image = input.read()?;
             Ok((segmenter.prepare(&image)?, image))
         };
-        let prepared: Vec<mbls_vision::Result<(Prepared, Image)>> = inputs.par_iter().map(read).collect();
-        let images: Vec<Prepared> = prepared.iter().flatten().map(|(prepared, _)| prepared.clone()).collect();
+        let prepared: Vec<mbls_vision::Result<(Prepared, Image)>> =
+            inputs.par_iter().map(read).collect();
+        let images: Vec<Prepared> =
+            prepared.iter().flatten().map(|(prepared, _)| prepared.clone()).collect();
         let mut found = segmenter.segment_all(&images, options.role())?.into_iter();
         for (input, prepared) in inputs.iter().zip(prepared) {
             match prepared {
@@ -43,11 +50,18 @@ pub(super) fn run(segmenter: &CalibratedSegmenter, options: &PredictOptions, out
                     let Some(found) = found.next() else { continue };
                     let mut shown = shown(&judge, &found, &settings.record);
                     if let Some(folder) = &options.out {
-                        let files =
-                            write(&found, &image, &folder.join(input.stem()), &settings.values, judge.abstention())?;
+                        let files = write(
+                            &found,
+                            &image,
+                            &folder.join(input.stem()),
+                            &settings.values,
+                            judge.abstention(),
+                        )?;
                         shown.lines.push(format!("written to {}", files.join(", ")));
                         shown.json.insert("files".to_owned(), json!(files));
-                        shown.cells.push(("mask".to_owned(), files.first().cloned().unwrap_or_default()));
+                        shown
+                            .cells
+                            .push(("mask".to_owned(), files.first().cloned().unwrap_or_default()));
                     }
                     output.answer(&input.name(), shown)?;
                 }
@@ -65,7 +79,11 @@ fn check_names(inputs: &[ImageInput]) -> Result<()> {
     let mut names: HashMap<PathBuf, String> = HashMap::new();
     for input in inputs {
         if let Some(other) = names.insert(input.stem(), input.name()) {
-            bail!("--out: the files of {other} and {} would both be called {}", input.name(), input.stem().display());
+            bail!(
+                "--out: the files of {other} and {} would both be called {}",
+                input.name(),
+                input.stem().display()
+            );
         }
     }
     Ok(())
@@ -75,10 +93,15 @@ fn shown(judge: &Judge, found: &Segmentation, record: &CalibrationRecord) -> Sho
     let Segmentation { height, width, .. } = found;
     let counts = found.counts(record.classes().len());
     let all = (height * width) as f64;
-    let mut shares: Vec<(&String, f64)> =
-        record.classes().iter().zip(&counts).map(|(name, &count)| (name, count as f64 / all)).collect();
+    let mut shares: Vec<(&String, f64)> = record
+        .classes()
+        .iter()
+        .zip(&counts)
+        .map(|(name, &count)| (name, count as f64 / all))
+        .collect();
     let withheld = judge.abstention().map(|abstention| {
-        found.confidences.iter().filter(|&&p| abstention.withholds(f64::from(p))).count() as f64 / all
+        found.confidences.iter().filter(|&&p| abstention.withholds(f64::from(p))).count() as f64
+            / all
     });
     let verdict = judge.verdict(&found.ood);
     let mean = found.mean_confidence();
@@ -89,9 +112,11 @@ fn shown(judge: &Judge, found: &Segmentation, record: &CalibrationRecord) -> Sho
         ("withheld".to_owned(), withheld.map(|share| share.to_string()).unwrap_or_default()),
     ];
     cells.extend(ood_cells(verdict));
-    cells.extend(shares.iter().map(|(name, share)| (format!("share of {name}"), share.to_string())));
+    cells
+        .extend(shares.iter().map(|(name, share)| (format!("share of {name}"), share.to_string())));
     let mut fields = serde_json::Map::new();
-    let by_class: serde_json::Map<_, _> = shares.iter().map(|(name, share)| ((*name).clone(), json!(share))).collect();
+    let by_class: serde_json::Map<_, _> =
+        shares.iter().map(|(name, share)| ((*name).clone(), json!(share))).collect();
     for (name, value) in [
         ("height", json!(height)),
         ("width", json!(width)),
@@ -105,7 +130,8 @@ fn shown(judge: &Judge, found: &Segmentation, record: &CalibrationRecord) -> Sho
 
     shares.retain(|(_, share)| *share > 0.0);
     shares.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let parts: Vec<String> = shares.iter().map(|(name, share)| format!("{name} {:.1} %", 100.0 * share)).collect();
+    let parts: Vec<String> =
+        shares.iter().map(|(name, share)| format!("{name} {:.1} %", 100.0 * share)).collect();
     let mut lines = vec![format!("{}; mean confidence {mean:.3}", parts.join(", "))];
     lines.extend(withheld.map(|share| format!("{:.1} % of the pixels withheld", 100.0 * share)));
     lines.extend(verdict.map(in_words));
@@ -121,10 +147,16 @@ fn write(
     abstention: Option<Abstention>,
 ) -> Result<Vec<String>> {
     if let Some(folder) = stem.parent() {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
     let files = [
-        ("png", found.mask_png(values, |p| abstention.is_some_and(|abstention| abstention.withholds(f64::from(p))))?),
+        (
+            "png",
+            found.mask_png(values, |p| {
+                abstention.is_some_and(|abstention| abstention.withholds(f64::from(p)))
+            })?,
+        ),
         ("confidence.png", found.confidence_png()?),
         ("overlay.png", found.overlay_png(image, values)?),
     ];

@@ -22,22 +22,30 @@ use output::Output;
 ///
 /// # Errors
 ///
-/// A folder that holds no network, options that its kind does not have, an output that cannot be written. Inputs that cannot be
-/// read are named, and the others are answered before the error that counts them.
+/// A folder that holds no network, options that its kind does not have, an output that cannot be
+/// written. Inputs that cannot be read are named, and the others are answered before the error that
+/// counts them.
 pub(crate) fn run(options: &PredictOptions) -> Result<()> {
     let folder = run_folder::classifier(&options.run)?;
-    let kind = saved_model::kind(&folder).map_err(|error| anyhow::anyhow!(mbls_io::with_causes(&error)))?;
+    let kind = saved_model::kind(&folder)
+        .map_err(|error| anyhow::anyhow!(mbls_io::with_causes(&error)))?;
     let (device, _) = options.device.open()?;
     let mut output = Output::new(options.format());
     match kind.as_str() {
         image::ClassifierSettings::KIND => {
-            options.refuse("--text and --text-column", !options.texts.is_empty() || options.text_column.is_some())?;
+            options.refuse(
+                "--text and --text-column",
+                !options.texts.is_empty() || options.text_column.is_some(),
+            )?;
             options.refuse("--out", options.out.is_some())?;
             let classifier = image::CalibratedClassifier::load(&folder, &device)?;
             images::run(&classifier, options, &mut output)?;
         }
         SegmenterSettings::KIND => {
-            options.refuse("--text and --text-column", !options.texts.is_empty() || options.text_column.is_some())?;
+            options.refuse(
+                "--text and --text-column",
+                !options.texts.is_empty() || options.text_column.is_some(),
+            )?;
             let segmenter = mbls_seg::CalibratedSegmenter::load(&folder, &device)?;
             masks::run(&segmenter, options, &mut output)?;
         }
@@ -46,7 +54,10 @@ pub(crate) fn run(options: &PredictOptions) -> Result<()> {
             let classifier = text::CalibratedClassifier::load(&folder, &device)?;
             texts::run(&classifier, options, &mut output)?;
         }
-        other => bail!("{}: kind: expected a classifier or a segmenter, found {other:?}", folder.display()),
+        other => bail!(
+            "{}: kind: expected a classifier or a segmenter, found {other:?}",
+            folder.display()
+        ),
     }
     output.finish()
 }

@@ -9,12 +9,13 @@ use std::path::PathBuf;
 /// Which network answers, what for, and how.
 #[derive(Debug, Args)]
 pub struct PredictOptions {
-    /// The folder of a finished run, such as out/bench/imagefolder/resnet18/mbls/seed-0, or its folder classifier.
+    /// The folder of a finished run, such as out/bench/imagefolder/resnet18/mbls/seed-0, or its
+    /// folder classifier.
     #[arg(value_name = "RUN")]
     pub(super) run: PathBuf,
-    /// Images, or folders that are searched for images; for texts, files: .csv, .tsv and .jsonl have a text in each record, any
-    /// other is one text. Words with a space between are a text themselves. `-` is standard input: one image, or a text in
-    /// each line.
+    /// Images, or folders that are searched for images; for texts, files: .csv, .tsv and .jsonl
+    /// have a text in each record, any other is one text. Words with a space between are a
+    /// text themselves. `-` is standard input: one image, or a text in each line.
     #[arg(value_name = "INPUT")]
     pub(super) inputs: Vec<String>,
     /// A text; may be repeated.
@@ -29,10 +30,12 @@ pub struct PredictOptions {
     /// Write comma-separated values with a header.
     #[arg(long)]
     csv: bool,
-    /// For masks: the folder that mask, confidence and overlay of each image are written to, as PNG files.
+    /// For masks: the folder that mask, confidence and overlay of each image are written to, as
+    /// PNG files.
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
-    /// Withhold answers of a confidence up to this, a number of at most three decimals; pixels of masks become void (255).
+    /// Withhold answers of a confidence up to this, a number of at most three decimals; pixels of
+    /// masks become void (255).
     #[arg(long, value_name = "CONFIDENCE")]
     pub(super) abstain_below: Option<f64>,
     /// What calibrates: the temperature, or the best calibrator of the validation part.

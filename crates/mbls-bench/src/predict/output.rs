@@ -30,8 +30,8 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Writes to standard output; draws a bar over the inputs on standard error where that is a terminal and standard output is
-    /// not.
+    /// Writes to standard output; draws a bar over the inputs on standard error where that is a
+    /// terminal and standard output is not.
     pub(super) fn new(format: Format) -> Self {
         let drawn = std::io::stderr().is_terminal() && !std::io::stdout().is_terminal();
         let bar = if drawn { ProgressBar::new(0) } else { ProgressBar::hidden() };
@@ -69,10 +69,13 @@ impl Output {
             }
             Format::Csv => {
                 let (names, values): (Vec<_>, Vec<_>) = cells.into_iter().unzip();
-                let row =
-                    |values: Vec<String>, last: &str| [vec![input.to_owned()], values, vec![last.to_owned()]].concat();
+                let row = |values: Vec<String>, last: &str| {
+                    [vec![input.to_owned()], values, vec![last.to_owned()]].concat()
+                };
                 if self.columns.is_empty() {
-                    let header = [vec!["input".to_owned()], names.clone(), vec!["error".to_owned()]].concat();
+                    let header =
+                        [vec!["input".to_owned()], names.clone(), vec!["error".to_owned()]]
+                            .concat();
                     self.columns = names;
                     self.row(&header)?;
                 }
@@ -91,7 +94,11 @@ impl Output {
         self.bar.inc(1);
         let problem = mbls_io::with_causes(error);
         // Errors of files begin with the file's name.
-        let line = if problem.starts_with(input) { problem.clone() } else { format!("{input}: {problem}") };
+        let line = if problem.starts_with(input) {
+            problem.clone()
+        } else {
+            format!("{input}: {problem}")
+        };
         self.bar.suspend(|| eprintln!("{line}"));
         match self.format {
             Format::Text => Ok(()),
@@ -124,7 +131,10 @@ impl Output {
         match self.failed {
             0 => Ok(()),
             failed => {
-                bail!("{failed} of {} inputs could not be answered; they are named above", failed + self.answered)
+                bail!(
+                    "{failed} of {} inputs could not be answered; they are named above",
+                    failed + self.answered
+                )
             }
         }
     }

@@ -22,7 +22,11 @@ const SHOWN: usize = 60;
 /// # Errors
 ///
 /// No input, an option that does not fit, an output that cannot be written.
-pub(super) fn run(classifier: &CalibratedClassifier, options: &PredictOptions, output: &mut Output) -> Result<()> {
+pub(super) fn run(
+    classifier: &CalibratedClassifier,
+    options: &PredictOptions,
+    output: &mut Output,
+) -> Result<()> {
     let mut judge = Judge::new(options, &classifier.settings().record, "texts")?;
     ensure!(
         !options.inputs.is_empty() || !options.texts.is_empty(),
@@ -47,10 +51,20 @@ fn read(input: &str, options: &PredictOptions) -> Result<Vec<(String, String)>> 
     let ending = record_ending(input);
     if input == STANDARD_INPUT {
         let mut bytes = Vec::new();
-        std::io::stdin().take(MAX_BYTES + 1).read_to_end(&mut bytes).context("cannot read standard input")?;
-        ensure!(bytes.len() as u64 <= MAX_BYTES, "standard input: expected at most {MAX_BYTES} bytes");
+        std::io::stdin()
+            .take(MAX_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .context("cannot read standard input")?;
+        ensure!(
+            bytes.len() as u64 <= MAX_BYTES,
+            "standard input: expected at most {MAX_BYTES} bytes"
+        );
         let text = String::from_utf8(bytes).context("standard input: expected UTF-8")?;
-        return Ok(text.lines().enumerate().map(|(i, line)| (format!("line {}", i + 1), line.to_owned())).collect());
+        return Ok(text
+            .lines()
+            .enumerate()
+            .map(|(i, line)| (format!("line {}", i + 1), line.to_owned()))
+            .collect());
     }
     if path.is_file() {
         if ending.is_some() {
@@ -58,7 +72,8 @@ fn read(input: &str, options: &PredictOptions) -> Result<Vec<(String, String)>> 
             if let Some(column) = &options.text_column {
                 config.text.clone_from(column);
             }
-            let (texts, reading) = labelled_file::texts(path, &config, OnError::Fail).map_err(with_column)?;
+            let (texts, reading) =
+                labelled_file::texts(path, &config, OnError::Fail).map_err(with_column)?;
             eprintln!("{input}: {reading}");
             return Ok(texts
                 .into_iter()
@@ -75,7 +90,9 @@ fn read(input: &str, options: &PredictOptions) -> Result<Vec<(String, String)>> 
     }
     // A file that is misspelt is not a text, though there is a space in its name.
     ensure!(
-        input.contains(char::is_whitespace) && ending.is_none() && !input.to_lowercase().ends_with(".txt"),
+        input.contains(char::is_whitespace)
+            && ending.is_none()
+            && !input.to_lowercase().ends_with(".txt"),
         "no such file; what is a text itself can be given as --text {input:?}"
     );
     Ok(vec![(quoted(input), input.to_owned())])
@@ -108,11 +125,15 @@ fn classify(
     output.expect(inputs.len());
     for inputs in inputs.chunks(classifier.settings().batch) {
         let texts: Vec<&str> = inputs.iter().map(|(_, text)| text.as_str()).collect();
-        for ((name, _), found) in inputs.iter().zip(classifier.classify_all(&texts, options.role())?) {
+        for ((name, _), found) in
+            inputs.iter().zip(classifier.classify_all(&texts, options.role())?)
+        {
             let TextClassification { answer, words, known_words } = found;
             let mut shown = judge.classification(&answer)?;
             if known_words == 0 {
-                shown.lines.push(format!("it has no known word among {words}: this is the answer to an empty text"));
+                shown.lines.push(format!(
+                    "it has no known word among {words}: this is the answer to an empty text"
+                ));
             }
             for (name, count) in [("words", words), ("known_words", known_words)] {
                 shown.json.insert(name.to_owned(), json!(count));

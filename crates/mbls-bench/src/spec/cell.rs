@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The key of a run, one cell of the matrix that a suite spans: a model trained with a loss from a seed.
+/// The key of a run, one cell of the matrix that a suite spans: a model trained with a loss from a
+/// seed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CellKey {
     /// The suite's name.
@@ -22,8 +23,8 @@ pub struct CellKey {
 }
 
 impl CellKey {
-    /// Returns the run's folder in the output folder: `<out>/<suite>/<model>/<loss>/seed-<n>`, or where settings are tried
-    /// `<out>/<suite>/<model>/<loss>/<candidate>/seed-<n>`.
+    /// Returns the run's folder in the output folder: `<out>/<suite>/<model>/<loss>/seed-<n>`, or
+    /// where settings are tried `<out>/<suite>/<model>/<loss>/<candidate>/seed-<n>`.
     pub fn folder(&self, out: &Path) -> PathBuf {
         let mut folder = out.join(&self.suite).join(self.model.to_string()).join(&self.loss);
         folder.extend(&self.candidate);

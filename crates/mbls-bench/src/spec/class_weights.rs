@@ -4,8 +4,8 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How much the classes weigh: a row of a loss has the weight of its label in every term, and a mean divides by the sum of the
-/// weights.
+/// How much the classes weigh: a row of a loss has the weight of its label in every term, and a
+/// mean divides by the sum of the weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(
     untagged,
@@ -24,8 +24,9 @@ pub enum ClassWeights {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClassWeightRule {
-    /// `n / (C n_c)` with n the samples of the training part, C the number of classes and n_c the samples of the class; of masks
-    /// pixels. As scikit-learn's `class_weight="balanced"`: all classes together weigh as many as there are samples.
+    /// `n / (C n_c)` with n the samples of the training part, C the number of classes and n_c the
+    /// samples of the class; of masks pixels. As scikit-learn's `class_weight="balanced"`: all
+    /// classes together weigh as many as there are samples.
     Balanced,
 }
 
@@ -38,10 +39,14 @@ impl ClassWeights {
     pub(super) fn validate(&self) -> Result<()> {
         let weights: Vec<(String, f64)> = match self {
             Self::Rule(ClassWeightRule::Balanced) => return Ok(()),
-            Self::List(weights) => {
-                weights.iter().enumerate().map(|(at, weight)| (format!("[{at}]"), *weight)).collect()
+            Self::List(weights) => weights
+                .iter()
+                .enumerate()
+                .map(|(at, weight)| (format!("[{at}]"), *weight))
+                .collect(),
+            Self::ByName(weights) => {
+                weights.iter().map(|(name, weight)| (format!(".{name}"), *weight)).collect()
             }
-            Self::ByName(weights) => weights.iter().map(|(name, weight)| (format!(".{name}"), *weight)).collect(),
         };
         for (place, weight) in &weights {
             ensure!(
@@ -56,12 +61,13 @@ impl ClassWeights {
         Ok(())
     }
 
-    /// Returns the weight of each class of a training part, from the names of the classes and how much of each it has.
+    /// Returns the weight of each class of a training part, from the names of the classes and how
+    /// much of each it has.
     ///
     /// # Errors
     ///
-    /// Another number of weights, a name that is missing or that no class has, a class to be balanced of which the part has
-    /// nothing.
+    /// Another number of weights, a name that is missing or that no class has, a class to be
+    /// balanced of which the part has nothing.
     pub fn of_classes(&self, names: &[String], counts: &[u64]) -> Result<Vec<f64>> {
         match self {
             Self::Rule(ClassWeightRule::Balanced) => {
@@ -88,13 +94,15 @@ impl ClassWeights {
             Self::ByName(weights) => {
                 let unknown = weights.keys().find(|name| !names.contains(name));
                 if let Some(name) = unknown {
-                    anyhow::bail!("recipe.class_weights.{name}: expected one of the classes {}", listed(names));
+                    anyhow::bail!(
+                        "recipe.class_weights.{name}: expected one of the classes {}",
+                        listed(names)
+                    );
                 }
                 let weight = |name: &String| {
-                    weights
-                        .get(name)
-                        .copied()
-                        .with_context(|| format!("recipe.class_weights: the class {name:?} is missing"))
+                    weights.get(name).copied().with_context(|| {
+                        format!("recipe.class_weights: the class {name:?} is missing")
+                    })
                 };
                 names.iter().map(weight).collect()
             }
@@ -131,10 +139,13 @@ mod tests {
     fn balanced_weights_are_those_of_scikit_learn() {
         // compute_class_weight("balanced", classes=[0, 1, 2], y=[0] * 6 + [1] * 3 + [2])
         let weights = of("\"balanced\"", &[6, 3, 1]).unwrap();
-        for (found, expected) in weights.iter().zip([0.5555555555555556, 1.1111111111111112, 3.3333333333333335]) {
+        for (found, expected) in
+            weights.iter().zip([0.5555555555555556, 1.1111111111111112, 3.3333333333333335])
+        {
             assert_eq!(*found, expected);
         }
-        let total: f64 = weights.iter().zip([6.0, 3.0, 1.0]).map(|(weight, count)| weight * count).sum();
+        let total: f64 =
+            weights.iter().zip([6.0, 3.0, 1.0]).map(|(weight, count)| weight * count).sum();
         assert!((total - 10.0).abs() < 1e-12);
         let error = of("\"balanced\"", &[6, 0, 1]).unwrap_err();
         assert!(error.contains("nothing of the class \"dog\""), "{error}");
@@ -145,14 +156,20 @@ mod tests {
         assert_eq!(of("[1, 2.5, 0]", &[1, 1, 1]), Ok(vec![1.0, 2.5, 0.0]));
         assert_eq!(of("{ owl = 3, cat = 1, dog = 2.5 }", &[1, 1, 1]), Ok(vec![1.0, 2.5, 3.0]));
         for (text, part) in [
-            ("[1, 2]", "expected 3 numbers, one for each of the classes \"cat\", \"dog\", \"owl\", found 2"),
+            (
+                "[1, 2]",
+                "expected 3 numbers, one for each of the classes \"cat\", \"dog\", \"owl\", found 2",
+            ),
             ("[1, -2, 3]", "recipe.class_weights[1] = -2: expected a finite number, 0 or greater"),
             ("[1, inf, 3]", "recipe.class_weights[1] = inf"),
             ("[1, nan, 3]", "recipe.class_weights[1] = NaN"),
             ("[0, 0, 0]", "expected a weight greater than 0, found none"),
             ("[]", "expected a weight greater than 0, found none"),
             ("{ cat = 1, dog = 2 }", "the class \"owl\" is missing"),
-            ("{ cat = 1, dog = 2, owl = 3, cow = 1 }", "recipe.class_weights.cow: expected one of the classes"),
+            (
+                "{ cat = 1, dog = 2, owl = 3, cow = 1 }",
+                "recipe.class_weights.cow: expected one of the classes",
+            ),
             ("{ cat = -1 }", "recipe.class_weights.cat = -1"),
             ("\"even\"", "\"balanced\", a list of numbers"),
             ("3", "\"balanced\", a list of numbers"),

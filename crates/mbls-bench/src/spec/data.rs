@@ -12,7 +12,8 @@ use std::fmt;
 pub enum DataSpec {
     /// The repository's 1,797 digits of 8x8 pixels; splits are stratified.
     Digits {
-        /// Standard deviation of the Gaussian noise on each image, as a fraction of the full range.
+        /// Standard deviation of the Gaussian noise on each image, as a fraction of the full
+        /// range.
         noise: f64,
     },
     /// MNIST.
@@ -36,7 +37,8 @@ pub enum DataSpec {
         /// From where.
         from: CandleOrigin,
     },
-    /// User-supplied images: a folder with one folder per class, or with parts `train`, `val` and `test` of such folders.
+    /// User-supplied images: a folder with one folder per class, or with parts `train`, `val` and
+    /// `test` of such folders.
     Imagefolder {
         /// Whether there may be parts.
         #[serde(default, skip_serializing_if = "FolderParts::is_default")]
@@ -182,7 +184,8 @@ impl DataSpec {
         self.folder() == Some("")
     }
 
-    /// The name of the folder in `--data`; none for the repository's own, and an empty one where `--data` is the folder itself.
+    /// The name of the folder in `--data`; none for the repository's own, and an empty one where
+    /// `--data` is the folder itself.
     pub fn folder(&self) -> Option<&'static str> {
         match self {
             Self::Digits { .. } => None,

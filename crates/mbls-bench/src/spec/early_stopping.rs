@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoppingRecipe {
-    /// The key of the measure: one that the suite's task measures after every epoch. What is better is the measure's.
+    /// The key of the measure: one that the suite's task measures after every epoch. What is
+    /// better is the measure's.
     pub metric: String,
     /// Number of epochs in a row without a better value.
     pub patience: usize,

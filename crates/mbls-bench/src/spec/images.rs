@@ -26,12 +26,20 @@ impl ImageRecipe {
     ///
     /// Names the field, its value and what was expected.
     pub(super) fn validate(&self) -> Result<()> {
-        for (name, transforms) in [("transforms", &self.transforms), ("test_transforms", &self.test_transforms)] {
-            transforms.iter().try_for_each(ImageTransform::validate).with_context(|| format!("recipe.{name}"))?;
+        for (name, transforms) in
+            [("transforms", &self.transforms), ("test_transforms", &self.test_transforms)]
+        {
+            transforms
+                .iter()
+                .try_for_each(ImageTransform::validate)
+                .with_context(|| format!("recipe.{name}"))?;
         }
         // What is measured is what the saved classifier does again.
         if let Some(random) = self.test_transforms.iter().find(|transform| transform.is_random()) {
-            bail!("recipe.test_transforms: {}: expected transforms of which nothing is random", random.kind());
+            bail!(
+                "recipe.test_transforms: {}: expected transforms of which nothing is random",
+                random.kind()
+            );
         }
         match &self.mix {
             Some(mix) => mix.validate().context("recipe.mix"),

@@ -1,7 +1,8 @@
-//! What a benchmark is, as plain data: suites with their data set, model, recipe and losses, and the keys of their runs.
+//! What a benchmark is, as plain data: suites with their data set, model, recipe and losses, and
+//! the keys of their runs.
 //!
-//! Everything here is read from a suite file or written into a result. It knows the settings that the other crates define,
-//! and nothing of files, devices, training or reports.
+//! Everything here is read from a suite file or written into a result. It knows the settings that
+//! the other crates define, and nothing of files, devices, training or reports.
 
 mod cell;
 mod class_weights;

@@ -23,9 +23,15 @@ impl ModelName {
     /// Returns the names of all networks for a task.
     pub fn all(task: TaskKind) -> Vec<String> {
         match task {
-            TaskKind::Images => mbls_vision::model::Architecture::all().map(|network| network.to_string()).collect(),
-            TaskKind::Segmentation => mbls_seg::model::Architecture::all().map(|network| network.to_string()).collect(),
-            TaskKind::Texts => mbls_nlp::model::Architecture::all().map(|network| network.to_string()).collect(),
+            TaskKind::Images => {
+                mbls_vision::model::Architecture::all().map(|network| network.to_string()).collect()
+            }
+            TaskKind::Segmentation => {
+                mbls_seg::model::Architecture::all().map(|network| network.to_string()).collect()
+            }
+            TaskKind::Texts => {
+                mbls_nlp::model::Architecture::all().map(|network| network.to_string()).collect()
+            }
         }
     }
 
@@ -38,7 +44,10 @@ impl ModelName {
         match self {
             Self::Classifier(architecture) => Ok(architecture),
             other => {
-                bail!("the model {other} classifies {}: expected one that classifies images", other.classifies())
+                bail!(
+                    "the model {other} classifies {}: expected one that classifies images",
+                    other.classifies()
+                )
             }
         }
     }
@@ -51,7 +60,10 @@ impl ModelName {
     pub fn segmentation(self) -> Result<mbls_seg::model::Architecture> {
         match self {
             Self::Segmentation(architecture) => Ok(architecture),
-            other => bail!("the model {other} classifies {}: expected one that classifies pixels", other.classifies()),
+            other => bail!(
+                "the model {other} classifies {}: expected one that classifies pixels",
+                other.classifies()
+            ),
         }
     }
 
@@ -63,7 +75,10 @@ impl ModelName {
     pub fn text(self) -> Result<mbls_nlp::model::Architecture> {
         match self {
             Self::Text(architecture) => Ok(architecture),
-            other => bail!("the model {other} classifies {}: expected one that classifies texts", other.classifies()),
+            other => bail!(
+                "the model {other} classifies {}: expected one that classifies texts",
+                other.classifies()
+            ),
         }
     }
 

@@ -3,14 +3,16 @@
 use candle_core::DType;
 use serde::{Deserialize, Serialize};
 
-/// What numbers a network is computed in; losses, metrics and the steps of optimizers are in `f32` or better in every case.
+/// What numbers a network is computed in; losses, metrics and the steps of optimizers are in `f32`
+/// or better in every case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
     /// 32 bits.
     #[default]
     F32,
-    /// 32 bits; convolutions and products round their factors to 10 bits of mantissa. NVIDIA's GPUs alone.
+    /// 32 bits; convolutions and products round their factors to 10 bits of mantissa. NVIDIA's GPUs
+    /// alone.
     Tf32,
     /// bfloat16, with weights that the optimizer keeps in 32 bits. NVIDIA's GPUs alone.
     Bf16,

@@ -1,7 +1,8 @@
 //! What every loss of a suite is trained with.
 
 use super::{
-    ClassWeights, ImageRecipe, Precision, RecipeSchedule, SegmentationRecipe, StoppingRecipe, TaskKind, TextRecipe,
+    ClassWeights, ImageRecipe, Precision, RecipeSchedule, SegmentationRecipe, StoppingRecipe,
+    TaskKind, TextRecipe,
 };
 use anyhow::{Context, Result, bail, ensure};
 use mbls_nn::{Ema, EmaConfig, OptimizerConfig, ParamGroup};
@@ -9,7 +10,8 @@ use mbls_vision::Mix;
 use mbls_vision::transform::ImageTransform;
 use serde::{Deserialize, Serialize};
 
-/// What every loss of a suite is trained with: settings that all tasks share, and those of the suite's own.
+/// What every loss of a suite is trained with: settings that all tasks share, and those of the
+/// suite's own.
 ///
 /// Its JSON is the table `[recipe]` of a suite file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -29,13 +31,15 @@ pub struct Recipe {
     pub bins: usize,
     /// The share of its inputs that the classifier loses in training.
     pub dropout: Option<f64>,
-    /// A file of weights in the folder `--data` that training starts from; `--pretrained` names another, an empty name none.
+    /// A file of weights in the folder `--data` that training starts from; `--pretrained` names
+    /// another, an empty name none.
     pub pretrained: Option<String>,
-    /// Parameters with a learning rate or a weight decay of their own: `[[recipe.groups]]`, each with a condition (`prefix`,
-    /// `suffix`, `max_dims`) and a setting (`learning_rate_factor`, `weight_decay`).
+    /// Parameters with a learning rate or a weight decay of their own: `[[recipe.groups]]`, each
+    /// with a condition (`prefix`, `suffix`, `max_dims`) and a setting
+    /// (`learning_rate_factor`, `weight_decay`).
     pub groups: Vec<ParamGroup>,
-    /// The average of the weights that is validated and measured in their place (`decay`, `warmup`, `average_buffers`); none
-    /// where absent.
+    /// The average of the weights that is validated and measured in their place (`decay`,
+    /// `warmup`, `average_buffers`); none where absent.
     pub ema: Option<EmaConfig>,
     /// What the network is computed in: `f32`, or on an NVIDIA GPU `tf32` or `bf16`.
     pub precision: Precision,
@@ -69,7 +73,11 @@ impl Recipe {
     pub fn images(&self) -> Result<&ImageRecipe> {
         match &self.task {
             TaskRecipe::Images(recipe) => Ok(recipe),
-            other => bail!("recipe: expected one for {}, found one for {}", TaskKind::Images, other.kind()),
+            other => bail!(
+                "recipe: expected one for {}, found one for {}",
+                TaskKind::Images,
+                other.kind()
+            ),
         }
     }
 
@@ -81,7 +89,11 @@ impl Recipe {
     pub fn segmentation(&self) -> Result<&SegmentationRecipe> {
         match &self.task {
             TaskRecipe::Segmentation(recipe) => Ok(recipe),
-            other => bail!("recipe: expected one for {}, found one for {}", TaskKind::Segmentation, other.kind()),
+            other => bail!(
+                "recipe: expected one for {}, found one for {}",
+                TaskKind::Segmentation,
+                other.kind()
+            ),
         }
     }
 
@@ -93,7 +105,11 @@ impl Recipe {
     pub fn texts(&self) -> Result<&TextRecipe> {
         match &self.task {
             TaskRecipe::Texts(recipe) => Ok(recipe),
-            other => bail!("recipe: expected one for {}, found one for {}", TaskKind::Texts, other.kind()),
+            other => bail!(
+                "recipe: expected one for {}, found one for {}",
+                TaskKind::Texts,
+                other.kind()
+            ),
         }
     }
 
@@ -115,7 +131,10 @@ impl Recipe {
         ensure!(self.bins > 0, "recipe.bins = 0: expected a positive number");
         self.schedule.validate()?;
         if let Some(p) = self.dropout {
-            ensure!((0.0..1.0).contains(&p), "recipe.dropout = {p}: expected 0 or more and less than 1");
+            ensure!(
+                (0.0..1.0).contains(&p),
+                "recipe.dropout = {p}: expected 0 or more and less than 1"
+            );
         }
         for group in &self.groups {
             group.validate().context("recipe.groups")?;
@@ -141,8 +160,8 @@ impl TaskRecipe {
     }
 }
 
-/// The table `[recipe]` as suite files and identities have it: the fields of all tasks side by side, in an order that
-/// checkpoints and results carry.
+/// The table `[recipe]` as suite files and identities have it: the fields of all tasks side by
+/// side, in an order that checkpoints and results carry.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RecipeTable {
@@ -207,7 +226,10 @@ impl RecipeTable {
             ("text", TaskKind::Texts, self.text.is_some()),
         ];
         for (field, owner, given) in fields {
-            ensure!(!given || owner == kind, "recipe.{field}: expected for {owner} alone, and the data are {kind}");
+            ensure!(
+                !given || owner == kind,
+                "recipe.{field}: expected for {owner} alone, and the data are {kind}"
+            );
         }
         let task = match kind {
             TaskKind::Images => TaskRecipe::Images(ImageRecipe {
@@ -218,14 +240,25 @@ impl RecipeTable {
                 mix: self.mix,
             }),
             TaskKind::Segmentation => TaskRecipe::Segmentation(
-                self.segmentation.with_context(|| format!("recipe.segmentation: expected for {kind}"))?,
+                self.segmentation
+                    .with_context(|| format!("recipe.segmentation: expected for {kind}"))?,
             ),
-            TaskKind::Texts => {
-                TaskRecipe::Texts(self.text.with_context(|| format!("recipe.text: expected for {kind}"))?)
-            }
+            TaskKind::Texts => TaskRecipe::Texts(
+                self.text.with_context(|| format!("recipe.text: expected for {kind}"))?,
+            ),
         };
         let Self { batch_size, learning_rate, schedule, optimizer, clip_norm, bins, .. } = self;
-        let Self { dropout, pretrained, groups, ema, precision, class_weights, early_stopping, accumulate, .. } = self;
+        let Self {
+            dropout,
+            pretrained,
+            groups,
+            ema,
+            precision,
+            class_weights,
+            early_stopping,
+            accumulate,
+            ..
+        } = self;
         Ok(Recipe {
             batch_size,
             learning_rate,
@@ -250,15 +283,27 @@ impl From<Recipe> for RecipeTable {
     fn from(recipe: Recipe) -> Self {
         let Recipe { batch_size, learning_rate, schedule, optimizer, clip_norm, bins, .. } = recipe;
         let Recipe {
-            dropout, pretrained, groups, ema, precision, class_weights, early_stopping, accumulate, task, ..
+            dropout,
+            pretrained,
+            groups,
+            ema,
+            precision,
+            class_weights,
+            early_stopping,
+            accumulate,
+            task,
+            ..
         } = recipe;
         let (images, segmentation, text) = match task {
             TaskRecipe::Images(images) => (images, None, None),
-            TaskRecipe::Segmentation(segmentation) => (ImageRecipe::default(), Some(segmentation), None),
+            TaskRecipe::Segmentation(segmentation) => {
+                (ImageRecipe::default(), Some(segmentation), None)
+            }
             TaskRecipe::Texts(text) => (ImageRecipe::default(), None, Some(text)),
         };
         let ImageRecipe { crop_padding, flip, transforms, test_transforms, mix } = images;
-        let given = |transforms: Vec<_>| Some(transforms).filter(|transforms| !transforms.is_empty());
+        let given =
+            |transforms: Vec<_>| Some(transforms).filter(|transforms| !transforms.is_empty());
         Self {
             batch_size,
             learning_rate,

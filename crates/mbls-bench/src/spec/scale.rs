@@ -61,7 +61,8 @@ pub enum SplitRule {
     /// By the seed, with the same share of every class; tests are never validated on.
     #[default]
     Stratified,
-    /// As the published code splits them, image by image; for CUB-200-2011 and VOC 2012 that validates on the test images.
+    /// As the published code splits them, image by image; for CUB-200-2011 and VOC 2012 that
+    /// validates on the test images.
     Published,
 }
 

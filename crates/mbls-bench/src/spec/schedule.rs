@@ -19,18 +19,21 @@ pub enum RecipeSchedule {
         /// The factor.
         gamma: f64,
     },
-    /// Multiplied by a factor whenever a number measured on the validation data has not become better for some epochs.
+    /// Multiplied by a factor whenever a number measured on the validation data has not become
+    /// better for some epochs.
     ReduceOnPlateau {
         /// The key of the measure: one that the suite's task measures after every epoch.
         metric: String,
-        /// `mode`, `factor`, `patience` and the other settings; PyTorch's where absent. The mode has to be the metric's.
+        /// `mode`, `factor`, `patience` and the other settings; PyTorch's where absent. The mode
+        /// has to be the metric's.
         #[serde(default)]
         settings: ReduceOnPlateau,
     },
 }
 
 impl RecipeSchedule {
-    /// Returns the measure that the schedule follows with the direction in which it is followed, if it follows any.
+    /// Returns the measure that the schedule follows with the direction in which it is followed, if
+    /// it follows any.
     pub fn followed(&self) -> Option<(&str, PlateauMode)> {
         match self {
             Self::ReduceOnPlateau { metric, settings } => Some((metric, settings.mode)),
@@ -49,7 +52,10 @@ impl RecipeSchedule {
             Self::Constant => Schedule::Constant,
             Self::Cosine => Schedule::Cosine { epochs, minimum: 0.0 },
             Self::MultiStep { fractions, gamma } => Schedule::MultiStep {
-                milestones: fractions.iter().map(|fraction| (fraction * epochs as f64).round() as usize).collect(),
+                milestones: fractions
+                    .iter()
+                    .map(|fraction| (fraction * epochs as f64).round() as usize)
+                    .collect(),
                 gamma: *gamma,
             },
             Self::ReduceOnPlateau { settings, .. } => Schedule::ReduceOnPlateau(*settings),

@@ -40,7 +40,9 @@ impl SegmentationRecipe {
     ///
     /// The field, its value and what was expected.
     pub(super) fn validate(&self) -> Result<()> {
-        for (name, transforms) in [("transforms", &self.transforms), ("test_transforms", &self.test_transforms)] {
+        for (name, transforms) in
+            [("transforms", &self.transforms), ("test_transforms", &self.test_transforms)]
+        {
             let all = transforms.iter().try_for_each(JointTransform::validate);
             all.with_context(|| format!("recipe.segmentation.{name}"))?;
         }

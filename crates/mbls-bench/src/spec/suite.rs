@@ -81,7 +81,8 @@ impl Suite {
     /// An unknown name, with the known ones; a file that is not a suite.
     pub fn find(name: &str) -> Result<Self> {
         if Path::new(name).extension().is_some_and(|extension| extension == "toml") {
-            let text = std::fs::read_to_string(name).with_context(|| format!("cannot read the suite file {name}"))?;
+            let text = std::fs::read_to_string(name)
+                .with_context(|| format!("cannot read the suite file {name}"))?;
             let suite = Self::parse(&text, format!("the suite file {name}"))?;
             suite.check_name().with_context(|| format!("in {}", suite.origin))?;
             return Ok(suite);
@@ -96,12 +97,13 @@ impl Suite {
         }
     }
 
-    /// Checks that a suite from a file does not have the name of a built-in one with other content: their runs would have the same
-    /// folder.
+    /// Checks that a suite from a file does not have the name of a built-in one with other content:
+    /// their runs would have the same folder.
     fn check_name(&self) -> Result<()> {
         let built_in = Self::built_in()?;
         let same_name = built_in.into_iter().find(|suite| suite.name == self.name);
-        let changed = same_name.is_some_and(|suite| Self { origin: self.origin.clone(), ..suite } != *self);
+        let changed =
+            same_name.is_some_and(|suite| Self { origin: self.origin.clone(), ..suite } != *self);
         ensure!(
             !changed,
             "name = {0:?}: the built-in suite of that name has another content: expected a name of its own, such as \"my-{0}\"",
@@ -125,7 +127,8 @@ impl Suite {
     ///
     /// Names the field, its value and what was expected.
     pub fn parse(text: &str, origin: String) -> Result<Self> {
-        let suite = Self::read(text).and_then(Self::checked).with_context(|| format!("in {origin}"))?;
+        let suite =
+            Self::read(text).and_then(Self::checked).with_context(|| format!("in {origin}"))?;
         Ok(Self { origin, ..suite })
     }
 
@@ -133,8 +136,18 @@ impl Suite {
         let mut table: toml::Table = text.parse()?;
         let changes = take_recipe_changes(&mut table);
         let base = table.get("recipe").and_then(toml::Value::as_table).cloned().unwrap_or_default();
-        let SuiteTable { name, title, description, notes, data, model, recipe, profile, loss, shift } =
-            table.try_into()?;
+        let SuiteTable {
+            name,
+            title,
+            description,
+            notes,
+            data,
+            model,
+            recipe,
+            profile,
+            loss,
+            shift,
+        } = table.try_into()?;
         let kind = data.task();
         let mut recipes = BTreeMap::new();
         for (profile, changed) in changes {
@@ -145,7 +158,20 @@ impl Suite {
             recipes.insert(profile, recipe);
         }
         let (recipe, origin) = (recipe.for_task(kind)?, String::new());
-        Ok(Self { name, title, description, notes, data, model, recipe, recipes, profile, loss, shift, origin })
+        Ok(Self {
+            name,
+            title,
+            description,
+            notes,
+            data,
+            model,
+            recipe,
+            recipes,
+            profile,
+            loss,
+            shift,
+            origin,
+        })
     }
 
     /// Checks what reading does not, also of a suite whose settings were changed.
@@ -155,8 +181,9 @@ impl Suite {
     /// Names the field, its value and what was expected.
     pub fn checked(self) -> Result<Self> {
         let suite = self;
-        let plain =
-            |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        let plain = |name: &str| {
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        };
         // Names become directories.
         ensure!(
             plain(&suite.name) && !suite.name.starts_with('.'),
@@ -170,7 +197,11 @@ impl Suite {
                 "loss.id = {:?}: expected letters, digits, '-', '_', '.'",
                 loss.id
             );
-            ensure!(suite.loss[..i].iter().all(|other| other.id != loss.id), "loss.id = {:?} is there twice", loss.id);
+            ensure!(
+                suite.loss[..i].iter().all(|other| other.id != loss.id),
+                "loss.id = {:?} is there twice",
+                loss.id
+            );
             // Of any data: what follows from them is known later.
             loss.spec.for_data(2, 2).build().with_context(|| format!("loss {:?}", loss.id))?;
         }
@@ -197,7 +228,10 @@ impl Suite {
             recipe.validate().with_context(|| format!("profile.{name}"))?;
         }
         for (name, scale) in &suite.profile {
-            scale.model.map_or(Ok(()), |model| suite.check_model(model)).with_context(|| format!("profile.{name}"))?;
+            scale
+                .model
+                .map_or(Ok(()), |model| suite.check_model(model))
+                .with_context(|| format!("profile.{name}"))?;
         }
         Ok(suite)
     }

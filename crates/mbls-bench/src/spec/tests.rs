@@ -13,12 +13,10 @@ fn built_in_suites_are_valid() {
     assert_eq!(names.join(" "), expected);
     for suite in &suites {
         assert_eq!(suite.loss[0].spec, LossSpec::CrossEntropy, "{}: the baseline", suite.name);
-        assert!(
-            suite
-                .loss
-                .iter()
-                .any(|loss| matches!(loss.spec, LossSpec::Margin { margin: MarginChoice::Fixed(0.0), .. }))
-        );
+        assert!(suite.loss.iter().any(|loss| matches!(
+            loss.spec,
+            LossSpec::Margin { margin: MarginChoice::Fixed(0.0), .. }
+        )));
     }
 }
 
@@ -27,7 +25,8 @@ fn built_in_suites_are_valid() {
 fn suites_of_candidates_are_valid() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("suites/tuning");
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let names: Vec<String> = files.map(|file| Suite::find(file.to_str().unwrap()).unwrap().name).collect();
+    let names: Vec<String> =
+        files.map(|file| Suite::find(file.to_str().unwrap()).unwrap().name).collect();
     assert_eq!(names.iter().filter(|name| name.starts_with("margins-")).count(), 4, "{names:?}");
     assert!(names.len() >= 7, "{names:?}");
 }
@@ -41,8 +40,9 @@ fn unknown_suite_names_the_known_ones() {
 #[test]
 fn mistakes_are_named() {
     let good = BUILT_IN[0];
-    let error =
-        |from: &str, to: &str| format!("{:#}", Suite::parse(&good.replacen(from, to, 1), String::new()).unwrap_err());
+    let error = |from: &str, to: &str| {
+        format!("{:#}", Suite::parse(&good.replacen(from, to, 1), String::new()).unwrap_err())
+    };
     assert!(good.contains("id = \"ls\"") && good.contains("batch_size"));
     assert!(error("id = \"ls\"", "id = \"ce\"").contains("twice"));
     assert!(error("id = \"ls\"", "id = \"../ls\"").contains("../ls"));
@@ -51,7 +51,9 @@ fn mistakes_are_named() {
     let to = "kind = \"class-adaptive\", margin = 0.0, penalty = \"p2\"";
     assert!(error(from, to).contains("loss \"ls\": margin = 0"), "{}", error(from, to));
     let from = "schedule = { kind = \"cosine\" }";
-    let plateau = |fields: &str| error(from, &format!("schedule = {{ kind = \"reduce-on-plateau\", {fields} }}"));
+    let plateau = |fields: &str| {
+        error(from, &format!("schedule = {{ kind = \"reduce-on-plateau\", {fields} }}"))
+    };
     for (fields, part) in [
         ("metric = \"nll\", settings = { factor = 1.0 }", "recipe.schedule: factor = 1"),
         ("metric = \"nll\", settings = { factr = 0.5 }", "factr"),
@@ -61,12 +63,16 @@ fn mistakes_are_named() {
     }
     for (fields, part) in [
         ("", "recipe.groups: parameter group {}: expected at least one of prefix"),
-        ("weight_decay = 0.0", "recipe.groups: parameter group {weight_decay = 0}: expected at least one of prefix"),
+        (
+            "weight_decay = 0.0",
+            "recipe.groups: parameter group {weight_decay = 0}: expected at least one of prefix",
+        ),
         ("prefix = \"fc.\"", "expected a learning_rate_factor or a weight_decay"),
         ("prefix = \"fc.\"\nweight_decay = -1.0", "at least 0"),
         ("prefix = \"fc.\"\nlr = 0.1", "lr"),
     ] {
-        let found = error("[profile.default]", &format!("[[recipe.groups]]\n{fields}\n[profile.default]"));
+        let found =
+            error("[profile.default]", &format!("[[recipe.groups]]\n{fields}\n[profile.default]"));
         assert!(found.contains(part), "{found}");
     }
     for (fields, part) in [
@@ -83,8 +89,9 @@ fn mistakes_are_named() {
 fn a_profile_changes_the_fields_of_the_recipe_that_it_names() {
     let good = BUILT_IN[0];
     let with = |recipe: &str| {
-        let text =
-            format!("{good}\n[profile.local]\nepochs = 1\nseeds = 1\ntrain = 1\nvalidation = 1\ntest = 1\n{recipe}\n");
+        let text = format!(
+            "{good}\n[profile.local]\nepochs = 1\nseeds = 1\ntrain = 1\nvalidation = 1\ntest = 1\n{recipe}\n"
+        );
         Suite::parse(&text, String::new())
     };
     let suite = with("[profile.local.recipe]\nflip = true\nbins = 10").unwrap();
@@ -113,17 +120,27 @@ fn groups_a_plateau_and_an_average_are_read_and_leave_other_recipes_as_they_were
     );
     assert_eq!(plain, earlier);
     let schedule = "schedule = { kind = \"reduce-on-plateau\", metric = \"nll\", settings = { patience = 2 } }";
-    let groups = "[[recipe.groups]]\nprefix = \"fc.\"\nlearning_rate_factor = 10.0\n[profile.default]";
-    let text = good.replace("schedule = { kind = \"cosine\" }", schedule).replace("[profile.default]", groups);
-    let text = text.replace("bins = 15", "bins = 15\nema = { decay = 0.99, average_buffers = true }");
+    let groups =
+        "[[recipe.groups]]\nprefix = \"fc.\"\nlearning_rate_factor = 10.0\n[profile.default]";
+    let text = good
+        .replace("schedule = { kind = \"cosine\" }", schedule)
+        .replace("[profile.default]", groups);
+    let text =
+        text.replace("bins = 15", "bins = 15\nema = { decay = 0.99, average_buffers = true }");
     let recipe = Suite::parse(&text, String::new()).unwrap().recipe;
     assert_eq!(recipe.schedule.followed(), Some(("nll", PlateauMode::Min)));
     let expected = Schedule::ReduceOnPlateau(ReduceOnPlateau { patience: 2, ..Default::default() });
     assert_eq!(recipe.schedule.for_epochs(7), expected);
     assert_eq!(recipe.groups[0].learning_rate_factor, Some(10.0));
-    assert_eq!(recipe.ema, Some(EmaConfig { decay: 0.99, average_buffers: true, ..Default::default() }));
+    assert_eq!(
+        recipe.ema,
+        Some(EmaConfig { decay: 0.99, average_buffers: true, ..Default::default() })
+    );
     let json = serde_json::to_string(&recipe).unwrap();
-    assert!(json.contains("\"groups\":[{\"prefix\":\"fc.\",\"learning_rate_factor\":10.0}]"), "{json}");
+    assert!(
+        json.contains("\"groups\":[{\"prefix\":\"fc.\",\"learning_rate_factor\":10.0}]"),
+        "{json}"
+    );
     let read: super::recipe::RecipeTable = serde_json::from_str(&json).unwrap();
     assert_eq!(read.for_task(TaskKind::Images).unwrap(), recipe);
 }
@@ -131,7 +148,9 @@ fn groups_a_plateau_and_an_average_are_read_and_leave_other_recipes_as_they_were
 #[test]
 fn milestones_scale_with_the_epochs() {
     let schedule = RecipeSchedule::MultiStep { fractions: vec![0.4, 0.6], gamma: 0.1 };
-    let Schedule::MultiStep { milestones, .. } = schedule.for_epochs(200) else { panic!("another schedule") };
+    let Schedule::MultiStep { milestones, .. } = schedule.for_epochs(200) else {
+        panic!("another schedule")
+    };
     assert_eq!(milestones, [80, 120]);
 }
 
@@ -139,7 +158,8 @@ fn milestones_scale_with_the_epochs() {
 #[test]
 fn the_fields_of_other_tasks_are_refused() {
     let with = |suite: &str, recipe: &str| {
-        let text = BUILT_IN.iter().find(|text| text.contains(&format!("name = \"{suite}\""))).unwrap();
+        let text =
+            BUILT_IN.iter().find(|text| text.contains(&format!("name = \"{suite}\""))).unwrap();
         Suite::parse(&text.replacen("[recipe]", &format!("[recipe]\n{recipe}"), 1), String::new())
     };
     let text = "text = { length = 5, dimension = 5 }";
@@ -155,26 +175,42 @@ fn the_fields_of_other_tasks_are_refused() {
             "crop_padding = 4",
             "recipe.crop_padding: expected for images with classes alone, and the data are texts",
         ),
-        ("textfile", "segmentation = {}", "recipe.segmentation: expected for images with masks alone"),
-        ("digits", "segmentation = {}", "recipe.segmentation: expected for images with masks alone"),
+        (
+            "textfile",
+            "segmentation = {}",
+            "recipe.segmentation: expected for images with masks alone",
+        ),
+        (
+            "digits",
+            "segmentation = {}",
+            "recipe.segmentation: expected for images with masks alone",
+        ),
         ("digits", text, "recipe.text: expected for texts alone"),
     ] {
         let error = format!("{:#}", with(suite, recipe).unwrap_err());
         assert!(error.contains(part), "{error}");
     }
     for (suite, part) in [("camvid", "[recipe.segmentation]"), ("textfile", "[recipe.text]")] {
-        let text = BUILT_IN.iter().find(|text| text.contains(&format!("name = \"{suite}\""))).unwrap();
+        let text =
+            BUILT_IN.iter().find(|text| text.contains(&format!("name = \"{suite}\""))).unwrap();
         let (before, after) = text.split_once(part).unwrap();
         let after = after.split_once("\n[").unwrap().1;
-        let error = format!("{:#}", Suite::parse(&format!("{before}[{after}"), String::new()).unwrap_err());
-        assert!(error.contains(&part.trim_matches(['[', ']']).to_owned()) && error.contains("expected for"), "{error}");
+        let error =
+            format!("{:#}", Suite::parse(&format!("{before}[{after}"), String::new()).unwrap_err());
+        assert!(
+            error.contains(&part.trim_matches(['[', ']']).to_owned())
+                && error.contains("expected for"),
+            "{error}"
+        );
     }
 }
 
 #[test]
 fn weights_early_stopping_and_steps_of_several_batches_are_read_and_checked() {
     let good = BUILT_IN[0];
-    let with = |fields: &str| Suite::parse(&good.replace("bins = 15", &format!("bins = 15\n{fields}")), String::new());
+    let with = |fields: &str| {
+        Suite::parse(&good.replace("bins = 15", &format!("bins = 15\n{fields}")), String::new())
+    };
     let fields = "accumulate = 4\nclass_weights = \"balanced\"\nearly_stopping = { metric = \"nll\", patience = 5 }";
     let recipe = with(fields).unwrap().recipe;
     let json = serde_json::to_string(&recipe).unwrap();
@@ -184,15 +220,24 @@ fn weights_early_stopping_and_steps_of_several_batches_are_read_and_checked() {
     assert_eq!(read.for_task(TaskKind::Images).unwrap(), recipe);
     for (fields, part) in [
         ("accumulate = 0", "recipe.accumulate = 0: expected a positive number"),
-        ("class_weights = [1.0, -1.0]", "recipe.class_weights[1] = -1: expected a finite number, 0 or greater"),
+        (
+            "class_weights = [1.0, -1.0]",
+            "recipe.class_weights[1] = -1: expected a finite number, 0 or greater",
+        ),
         ("class_weights = \"even\"", "\"balanced\", a list of numbers"),
         (
             "early_stopping = { metric = \"nll\", patience = 0 }",
             "recipe.early_stopping.patience = 0: expected at least 1",
         ),
-        ("early_stopping = { metric = \"nll\", patience = 1, min_delta = -1 }", "recipe.early_stopping.min_delta = -1"),
+        (
+            "early_stopping = { metric = \"nll\", patience = 1, min_delta = -1 }",
+            "recipe.early_stopping.min_delta = -1",
+        ),
         ("early_stopping = { patience = 1 }", "missing field `metric`"),
-        ("early_stopping = { metric = \"nll\", patience = 1, mode = \"max\" }", "unknown field `mode`"),
+        (
+            "early_stopping = { metric = \"nll\", patience = 1, mode = \"max\" }",
+            "unknown field `mode`",
+        ),
     ] {
         let error = format!("{:#}", with(fields).unwrap_err());
         assert!(error.contains(part), "{part}: {error}");

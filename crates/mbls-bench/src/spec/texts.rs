@@ -11,7 +11,8 @@ pub struct TextRecipe {
     /// How texts are cut into words: `keras` or `unicode`.
     #[serde(default = "keras")]
     pub rule: WordRule,
-    /// The number that ids of words are below: so many of the most frequent words, less one. All words where absent.
+    /// The number that ids of words are below: so many of the most frequent words, less one. All
+    /// words where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub num_words: Option<usize>,
     /// The last words of a text that a network sees.
@@ -21,7 +22,8 @@ pub struct TextRecipe {
     /// A file of GloVe's vectors in the folder of the data; where absent vectors begin at random.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vectors: Option<String>,
-    /// The standard deviation of what words begin as that the file lacks; 0 is zeros, as published.
+    /// The standard deviation of what words begin as that the file lacks; 0 is zeros, as
+    /// published.
     #[serde(default)]
     pub missing_deviation: f32,
     /// Whether the vectors stay as they are.

@@ -36,7 +36,8 @@ mod tests {
 
     #[test]
     fn a_schedule_follows_what_its_task_measures_in_the_direction_that_is_better() {
-        let [digits, camvid] = [include_str!("../../suites/digits.toml"), include_str!("../../suites/camvid.toml")];
+        let [digits, camvid] =
+            [include_str!("../../suites/digits.toml"), include_str!("../../suites/camvid.toml")];
         for (text, fields, part) in [
             (
                 digits,
@@ -44,20 +45,29 @@ mod tests {
                 "recipe.schedule.metric = \"loss\": expected one of accuracy, nll, brier, ece",
             ),
             (digits, "metric = \"temperature\"", "expected one of accuracy, nll, brier, ece"),
-            (digits, "metric = \"accuracy\"", "recipe.schedule.settings.mode: expected \"max\", because more accuracy"),
+            (
+                digits,
+                "metric = \"accuracy\"",
+                "recipe.schedule.settings.mode: expected \"max\", because more accuracy",
+            ),
             (
                 digits,
                 "metric = \"nll\", settings = { mode = \"max\" }",
                 "recipe.schedule.settings.mode: expected \"min\"",
             ),
             (camvid, "metric = \"brier\"", "expected one of miou, accuracy, nll, ece"),
-            (camvid, "metric = \"miou\"", "recipe.schedule.settings.mode: expected \"max\", because more miou"),
+            (
+                camvid,
+                "metric = \"miou\"",
+                "recipe.schedule.settings.mode: expected \"max\", because more miou",
+            ),
         ] {
             assert!(error(text, fields).contains(part), "{}", error(text, fields));
         }
-        for (text, fields) in
-            [(digits, "metric = \"ece\""), (camvid, "metric = \"miou\", settings = { mode = \"max\" }")]
-        {
+        for (text, fields) in [
+            (digits, "metric = \"ece\""),
+            (camvid, "metric = \"miou\", settings = { mode = \"max\" }"),
+        ] {
             let suite = following(text, fields);
             family(suite.data.task()).measures().check_schedules(&suite).unwrap();
         }
@@ -66,7 +76,10 @@ mod tests {
             + "\n[profile.local]\nepochs = 1\nseeds = 1\ntrain = 1\nvalidation = 1\ntest = 1\n[profile.local.recipe]\n\
                schedule = { kind = \"reduce-on-plateau\", metric = \"accuracy\" }\n";
         let suite = Suite::parse(&local, String::new()).unwrap();
-        let error = format!("{:#}", family(suite.data.task()).measures().check_schedules(&suite).unwrap_err());
+        let error = format!(
+            "{:#}",
+            family(suite.data.task()).measures().check_schedules(&suite).unwrap_err()
+        );
         assert!(error.contains("profile.local: recipe.schedule.settings.mode"), "{error}");
     }
 

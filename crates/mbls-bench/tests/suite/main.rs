@@ -1,4 +1,5 @@
-//! The benchmark program as its users run it, on data that the tests make and on what `fetch-data` fetches.
+//! The benchmark program as its users run it, on data that the tests make and on what `fetch-data`
+//! fetches.
 //!
 //! One program for both: each program more would be linked with all of candle again.
 

@@ -30,10 +30,15 @@ pub(crate) fn fail(mut command: Command) -> String {
     text
 }
 
-/// Runs it until the event log at `log` has `epochs` epochs, and kills it: no handler runs, and no destructor.
+/// Runs it until the event log at `log` has `epochs` epochs, and kills it: no handler runs, and no
+/// destructor.
 pub(crate) fn kill_after(mut command: Command, log: &Path, epochs: usize) {
-    let mut process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
-    let done = || std::fs::read_to_string(log).is_ok_and(|log| log.matches("\"event\":\"epoch\"").count() >= epochs);
+    let mut process =
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+    let done = || {
+        std::fs::read_to_string(log)
+            .is_ok_and(|log| log.matches("\"event\":\"epoch\"").count() >= epochs)
+    };
     while !done() && process.try_wait().expect("the process is ours").is_none() {
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -43,7 +48,11 @@ pub(crate) fn kill_after(mut command: Command, log: &Path, epochs: usize) {
 }
 
 pub(crate) fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 /// `results.json` without wall times, which no two runs share.
@@ -90,21 +99,30 @@ pub(crate) fn predicting(run_folder: &Path, arguments: &[&str]) -> Command {
 
 /// The numbers of a JSON array.
 pub(crate) fn numbers(array: &Value) -> Vec<f64> {
-    array.as_array().expect("an array").iter().map(|number| number.as_f64().expect("a number")).collect()
+    array
+        .as_array()
+        .expect("an array")
+        .iter()
+        .map(|number| number.as_f64().expect("a number"))
+        .collect()
 }
 
-/// Checks that answers to the test part of a run are those that it was measured by: the metrics of their logits have the bits
-/// of its result.
+/// Checks that answers to the test part of a run are those that it was measured by: the metrics of
+/// their logits have the bits of its result.
 pub(crate) fn check_test_metrics(answers: &[Value], labels: &[u32], cell: &Value) {
     let classes = numbers(&answers[0]["logits"]).len();
-    let logits: Vec<f32> =
-        answers.iter().flat_map(|answer| numbers(&answer["logits"])).map(|logit| logit as f32).collect();
+    let logits: Vec<f32> = answers
+        .iter()
+        .flat_map(|answer| numbers(&answer["logits"]))
+        .map(|logit| logit as f32)
+        .collect();
     let temperature = cell["metrics"]["temperature"].as_f64().expect("a temperature");
     for (temperature, names) in
         [(1.0, ["accuracy", "nll", "ece"]), (temperature, ["accuracy", "nll_scaled", "ece_scaled"])]
     {
         let mut metrics = ClassificationMetrics::new(5).expect("bins");
-        let predictions = Predictions::from_logits_at(&logits, classes, labels, temperature).expect("predictions");
+        let predictions = Predictions::from_logits_at(&logits, classes, labels, temperature)
+            .expect("predictions");
         metrics.update(&predictions).expect("rows");
         let report = metrics.value().expect("rows");
         for (name, found) in names.iter().zip([report.accuracy, report.nll, report.ece]) {

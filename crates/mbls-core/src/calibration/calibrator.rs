@@ -16,12 +16,13 @@ pub trait Calibrator: Send + Sync {
     /// The number of classes it was fitted to, `None` where it maps rows of any.
     fn classes(&self) -> Option<usize>;
 
-    /// The calibrated probabilities `[rows, classes]`, in row-major order; each row sums to 1 but for rounding.
+    /// The calibrated probabilities `[rows, classes]`, in row-major order; each row sums to 1 but
+    /// for rounding.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`](crate::Error::Shape) for another number of classes than it was fitted to, and where the scores are of
-    /// a kind that it does not map.
+    /// [`Error::Shape`](crate::Error::Shape) for another number of classes than it was fitted to,
+    /// and where the scores are of a kind that it does not map.
     fn probs(&self, scores: &Scores) -> Result<Vec<f64>>;
 
     /// The calibrated probabilities with their labels, to be measured.
@@ -34,7 +35,8 @@ pub trait Calibrator: Send + Sync {
     }
 }
 
-/// A [`Calibrator`] that is fitted to scores and the classes that are right: every one by this signature.
+/// A [`Calibrator`] that is fitted to scores and the classes that are right: every one by this
+/// signature.
 ///
 /// ```
 /// use mbls_core::calibration::{Calibrator, Fit, Scores, TemperatureScaling, VectorScaling};
@@ -59,9 +61,10 @@ pub trait Fit: Calibrator + Sized {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`](crate::Error::Shape) where the lengths do not fit and for a kind of scores that is not calibrated,
-    /// [`Error::Label`](crate::Error::Label), [`Error::NoRows`](crate::Error::NoRows),
-    /// [`Error::Setting`](crate::Error::Setting) for settings out of their range, [`Error::Fit`](crate::Error::Fit) where there
+    /// [`Error::Shape`](crate::Error::Shape) where the lengths do not fit and for a kind of scores
+    /// that is not calibrated, [`Error::Label`](crate::Error::Label),
+    /// [`Error::NoRows`](crate::Error::NoRows), [`Error::Setting`](crate::Error::Setting) for
+    /// settings out of their range, [`Error::Fit`](crate::Error::Fit) where there
     /// is no optimum.
     fn fit(scores: &Scores, labels: &[u32], settings: Self::Settings) -> Result<Self>;
 }

@@ -1,6 +1,6 @@
 use super::{
-    BetaCalibration, Calibrator, DirichletCalibration, HistogramBinning, IsotonicRegression, MatrixScaling, Multiclass,
-    PlattScaling, Scores, TemperatureScaling, VectorScaling,
+    BetaCalibration, Calibrator, DirichletCalibration, HistogramBinning, IsotonicRegression,
+    MatrixScaling, Multiclass, PlattScaling, Scores, TemperatureScaling, VectorScaling,
 };
 use crate::Result;
 use serde::de::Error as _;
@@ -54,10 +54,11 @@ impl Calibrator for FittedCalibrator {
     }
 }
 
-/// A fitted calibrator as it is saved: `{"version": 1, "calibrator": {"kind": "temperature", "temperature": 1.5}}`.
+/// A fitted calibrator as it is saved: `{"version": 1, "calibrator": {"kind": "temperature",
+/// "temperature": 1.5}}`.
 ///
-/// What is read is validated: another version, an unknown kind or field, parameters that are not finite or out of their range
-/// and shapes that disagree are errors.
+/// What is read is validated: another version, an unknown kind or field, parameters that are not
+/// finite or out of their range and shapes that disagree are errors.
 ///
 /// ```
 /// use mbls_core::calibration::{CalibratorSpec, MulticlassReduction, SavedCalibrator, Scores};
@@ -103,6 +104,8 @@ impl<'de> Deserialize<'de> for Version {
             return Ok(Self(version));
         }
         let expected = SavedCalibrator::VERSION;
-        Err(D::Error::custom(format_args!("version {version} of a saved calibrator: expected {expected}")))
+        Err(D::Error::custom(format_args!(
+            "version {version} of a saved calibrator: expected {expected}"
+        )))
     }
 }

@@ -1,14 +1,19 @@
-//! Post-hoc calibrators: maps of a trained model's scores to calibrated probabilities, fitted on held-out rows.
+//! Post-hoc calibrators: maps of a trained model's scores to calibrated probabilities, fitted on
+//! held-out rows.
 //!
-//! [`Scores`] are validated logits or probabilities; a [`Calibrator`] maps them to probabilities. [`CalibratorSpec`] fits any of
-//! them by its settings, [`SavedCalibrator`] is what is saved. Four know all classes: [`TemperatureScaling`],
-//! [`VectorScaling`], [`MatrixScaling`] and [`DirichletCalibration`]. Four are a [`BinaryCalibrator`], which [`Multiclass`]
-//! applies to several classes: [`PlattScaling`], [`BetaCalibration`], [`IsotonicRegression`] and [`HistogramBinning`].
+//! [`Scores`] are validated logits or probabilities; a [`Calibrator`] maps them to probabilities.
+//! [`CalibratorSpec`] fits any of them by its settings, [`SavedCalibrator`] is what is saved. Four
+//! know all classes: [`TemperatureScaling`], [`VectorScaling`], [`MatrixScaling`] and
+//! [`DirichletCalibration`]. Four are a [`BinaryCalibrator`], which [`Multiclass`] applies to
+//! several classes: [`PlattScaling`], [`BetaCalibration`], [`IsotonicRegression`] and
+//! [`HistogramBinning`].
 //!
-//! [`CalibrationRecord`] holds all that a trained network needs to answer with confidences that can be relied on.
+//! [`CalibrationRecord`] holds all that a trained network needs to answer with confidences that can
+//! be relied on.
 //!
-//! A fit has the same bits for any order of the rows, any number of threads and any machine: sums are exact, or taken over
-//! sorted rows in fixed chunks, and exponentials and logarithms are not those of the platform.
+//! A fit has the same bits for any order of the rows, any number of threads and any machine: sums
+//! are exact, or taken over sorted rows in fixed chunks, and exponentials and logarithms are not
+//! those of the platform.
 //!
 //! ```
 //! use mbls_core::calibration::{Calibrator, CalibratorSpec, MulticlassReduction, Scores};
@@ -35,15 +40,15 @@ mod spec;
 mod temperature;
 
 pub use binary::{
-    BetaCalibration, BinaryCalibrator, HistogramBinning, HistogramBins, HistogramEdges, IsotonicRegression, Multiclass,
-    MulticlassReduction, PlattScaling, PlattTargets,
+    BetaCalibration, BinaryCalibrator, HistogramBinning, HistogramBins, HistogramEdges,
+    IsotonicRegression, Multiclass, MulticlassReduction, PlattScaling, PlattTargets,
 };
 pub use calibrator::{Calibrator, Fit};
 pub use fitted::{FittedCalibrator, SavedCalibrator};
 pub use linear::{DirichletCalibration, MatrixScaling, Odir, VectorScaling};
 pub use record::{
-    Abstention, Assessment, CalibrationRecord, CalibratorChoice, CalibratorRole, Candidate, Classification,
-    OodDetector, OodThreshold, OodVerdict,
+    Abstention, Assessment, CalibrationRecord, CalibratorChoice, CalibratorRole, Candidate,
+    Classification, OodDetector, OodThreshold, OodVerdict,
 };
 pub use scores::{ScoreKind, Scores};
 pub use spec::CalibratorSpec;

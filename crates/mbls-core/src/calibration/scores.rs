@@ -5,8 +5,9 @@ use std::borrow::Cow;
 
 /// Validated rows of logits or of probabilities: what a calibrator is fitted to and maps.
 ///
-/// Kept in f64, `[rows, classes]` in row-major order. A calibrator of probabilities takes logits too, through their softmax, and
-/// one that is invariant to the row's offset takes probabilities for logits, through their logarithms.
+/// Kept in f64, `[rows, classes]` in row-major order. A calibrator of probabilities takes logits
+/// too, through their softmax, and one that is invariant to the row's offset takes probabilities
+/// for logits, through their logarithms.
 ///
 /// ```
 /// use mbls_core::calibration::Scores;
@@ -28,13 +29,15 @@ pub struct Scores {
 /// What the numbers of [`Scores`] are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScoreKind {
-    /// Finite numbers, whose softmax is the model's probabilities, and minus infinity for classes that are masked.
+    /// Finite numbers, whose softmax is the model's probabilities, and minus infinity for classes
+    /// that are masked.
     Logits,
     /// Numbers from 0 to 1 that sum to 1 in each row.
     Probabilities,
 }
 
-/// The least probability whose logarithm is taken, the smallest normal f32: below it an f32 softmax keeps no digits.
+/// The least probability whose logarithm is taken, the smallest normal f32: below it an f32 softmax
+/// keeps no digits.
 const LEAST_PROB: f64 = f32::MIN_POSITIVE as f64;
 
 impl Scores {
@@ -46,16 +49,17 @@ impl Scores {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is not a multiple of them,
-    /// [`Error::Value`] for a logit of NaN or plus infinity and for a row whose logits are all minus infinity.
+    /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is not a
+    /// multiple of them, [`Error::Value`] for a logit of NaN or plus infinity and for a row
+    /// whose logits are all minus infinity.
     pub fn from_logits<T: ScoreType>(logits: &[T], classes: usize) -> Result<Self> {
         let scores = Self::new(ScoreKind::Logits, logits, classes)?;
         check_logits(&scores.values, classes)?;
         Ok(scores)
     }
 
-    /// Takes probabilities in the precision of their type, values that rounding has taken out of `[0, 1]` clipped and
-    /// [counted](Self::clipped).
+    /// Takes probabilities in the precision of their type, values that rounding has taken out of
+    /// `[0, 1]` clipped and [counted](Self::clipped).
     ///
     /// # Shapes
     ///
@@ -63,19 +67,25 @@ impl Scores {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is not a multiple of them,
-    /// [`Error::Value`] for a probability outside of `[0, 1]`, [`Error::ProbabilitySum`] for a row whose sum is further than
+    /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is not a
+    /// multiple of them, [`Error::Value`] for a probability outside of `[0, 1]`,
+    /// [`Error::ProbabilitySum`] for a row whose sum is further than
     /// [`Precision::sum_tolerance`] from 1.
     pub fn from_probs<T: ScoreType>(probs: &[T], classes: usize) -> Result<Self> {
         Self::from_probs_in(probs, classes, T::PRECISION)
     }
 
-    /// Takes probabilities that were computed in a precision of their own, as of a model in bf16 whose output was saved as f32.
+    /// Takes probabilities that were computed in a precision of their own, as of a model in bf16
+    /// whose output was saved as f32.
     ///
     /// # Errors
     ///
     /// As [`from_probs`](Self::from_probs).
-    pub fn from_probs_in<T: ScoreType>(probs: &[T], classes: usize, precision: Precision) -> Result<Self> {
+    pub fn from_probs_in<T: ScoreType>(
+        probs: &[T],
+        classes: usize,
+        precision: Precision,
+    ) -> Result<Self> {
         let mut scores = Self::new(ScoreKind::Probabilities, probs, classes)?;
         scores.clipped = check_probs(&mut scores.values, classes, precision)?;
         Ok(scores)
@@ -85,9 +95,18 @@ impl Scores {
         check_classes(classes)?;
         if !values.len().is_multiple_of(classes) {
             let expected = format!("a multiple of {classes} classes");
-            return Err(Error::Shape { what: "scores", expected, found: format!("{} values", values.len()) });
+            return Err(Error::Shape {
+                what: "scores",
+                expected,
+                found: format!("{} values", values.len()),
+            });
         }
-        Ok(Self { kind, classes, values: values.iter().map(|&value| value.into()).collect(), clipped: 0 })
+        Ok(Self {
+            kind,
+            classes,
+            values: values.iter().map(|&value| value.into()).collect(),
+            clipped: 0,
+        })
     }
 
     /// Whether they are logits or probabilities.
@@ -112,8 +131,14 @@ impl Scores {
 
     /// Some of the rows, in the order that is asked for.
     pub(super) fn select(&self, rows: &[usize]) -> Self {
-        let values = rows.iter().flat_map(|&row| &self.values[row * self.classes..(row + 1) * self.classes]);
-        Self { kind: self.kind, classes: self.classes, values: values.copied().collect(), clipped: 0 }
+        let values =
+            rows.iter().flat_map(|&row| &self.values[row * self.classes..(row + 1) * self.classes]);
+        Self {
+            kind: self.kind,
+            classes: self.classes,
+            values: values.copied().collect(),
+            clipped: 0,
+        }
     }
 
     /// The numbers, `[rows, classes]`.
@@ -133,17 +158,21 @@ impl Scores {
         }
     }
 
-    /// The logarithms of the probabilities, `[rows, classes]`: of logits their exact log-softmax, of probabilities at least
-    /// that of the smallest normal f32. Those of masked classes are minus infinity.
+    /// The logarithms of the probabilities, `[rows, classes]`: of logits their exact log-softmax,
+    /// of probabilities at least that of the smallest normal f32. Those of masked classes are
+    /// minus infinity.
     pub(super) fn log_probs(&self) -> Vec<f64> {
         let mut logs = self.values.clone();
         match self.kind {
-            ScoreKind::Probabilities => logs.iter_mut().for_each(|p| *p = libm::log(p.max(LEAST_PROB))),
+            ScoreKind::Probabilities => {
+                logs.iter_mut().for_each(|p| *p = libm::log(p.max(LEAST_PROB)))
+            }
             ScoreKind::Logits => {
                 for row in logs.chunks_exact_mut(self.classes) {
                     let log_sum = log_sum_exp(row);
                     let finite = row.iter_mut().filter(|logit| logit.is_finite());
-                    // Finite logits have finite logarithms, though their difference may be beyond f64.
+                    // Finite logits have finite logarithms, though their difference may be beyond
+                    // f64.
                     finite.for_each(|logit| *logit = (*logit - log_sum).max(-f64::MAX));
                 }
             }
@@ -168,14 +197,17 @@ impl Scores {
     /// An error where the labels are not one class per row, or there are no rows to fit `what` to.
     pub(super) fn check_labels(&self, what: &'static str, labels: &[u32]) -> Result<()> {
         if labels.len() != self.rows() {
-            let (expected, found) = (format!("{} rows of scores", self.rows()), format!("{} labels", labels.len()));
+            let (expected, found) =
+                (format!("{} rows of scores", self.rows()), format!("{} labels", labels.len()));
             return Err(Error::Shape { what, expected, found });
         }
         if labels.is_empty() {
             return Err(Error::NoRows { what });
         }
         match labels.iter().position(|&label| label as usize >= self.classes) {
-            Some(row) => Err(Error::Label { label: labels[row].into(), row, classes: self.classes }),
+            Some(row) => {
+                Err(Error::Label { label: labels[row].into(), row, classes: self.classes })
+            }
             None => Ok(()),
         }
     }
@@ -185,7 +217,8 @@ impl Scores {
         if self.classes == fitted {
             return Ok(());
         }
-        let (expected, found) = (format!("scores of {fitted} classes"), format!("{} classes", self.classes));
+        let (expected, found) =
+            (format!("scores of {fitted} classes"), format!("{} classes", self.classes));
         Err(Error::Shape { what, expected, found })
     }
 }

@@ -1,12 +1,12 @@
 use super::{
-    DirichletCalibration, Fit, FittedCalibrator, HistogramBins, MatrixScaling, Multiclass, MulticlassReduction, Odir,
-    PlattTargets, Scores, TemperatureScaling, VectorScaling,
+    DirichletCalibration, Fit, FittedCalibrator, HistogramBins, MatrixScaling, Multiclass,
+    MulticlassReduction, Odir, PlattTargets, Scores, TemperatureScaling, VectorScaling,
 };
 use crate::Result;
 use serde::{Deserialize, Serialize};
 
-/// Any calibrator and its settings, as a configuration names them: `kind = "platt"`, `reduction = "one-vs-rest"`,
-/// `targets = "smoothed"`.
+/// Any calibrator and its settings, as a configuration names them: `kind = "platt"`, `reduction =
+/// "one-vs-rest"`, `targets = "smoothed"`.
 ///
 /// ```
 /// use mbls_core::calibration::{Calibrator, CalibratorSpec, Odir, Scores};
@@ -24,7 +24,8 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum CalibratorSpec {
-    /// [`TemperatureScaling`], fitted by [`TemperatureScaling::fit_logits`]; of probabilities the logarithms are the logits.
+    /// [`TemperatureScaling`], fitted by [`TemperatureScaling::fit_logits`]; of probabilities the
+    /// logarithms are the logits.
     Temperature {},
     /// [`VectorScaling`].
     Vector {},
@@ -77,13 +78,23 @@ impl CalibratorSpec {
     pub fn fit(&self, scores: &Scores, labels: &[u32]) -> Result<FittedCalibrator> {
         use FittedCalibrator as Fitted;
         Ok(match *self {
-            Self::Temperature {} => Fitted::Temperature(TemperatureScaling::fit(scores, labels, ())?),
+            Self::Temperature {} => {
+                Fitted::Temperature(TemperatureScaling::fit(scores, labels, ())?)
+            }
             Self::Vector {} => Fitted::Vector(VectorScaling::fit(scores, labels, ())?),
             Self::Matrix { odir } => Fitted::Matrix(MatrixScaling::fit(scores, labels, odir)?),
-            Self::Dirichlet { odir } => Fitted::Dirichlet(DirichletCalibration::fit(scores, labels, odir)?),
-            Self::Platt { reduction, targets } => Fitted::Platt(Multiclass::fit(scores, labels, (reduction, targets))?),
-            Self::Beta { reduction } => Fitted::Beta(Multiclass::fit(scores, labels, (reduction, ()))?),
-            Self::Isotonic { reduction } => Fitted::Isotonic(Multiclass::fit(scores, labels, (reduction, ()))?),
+            Self::Dirichlet { odir } => {
+                Fitted::Dirichlet(DirichletCalibration::fit(scores, labels, odir)?)
+            }
+            Self::Platt { reduction, targets } => {
+                Fitted::Platt(Multiclass::fit(scores, labels, (reduction, targets))?)
+            }
+            Self::Beta { reduction } => {
+                Fitted::Beta(Multiclass::fit(scores, labels, (reduction, ()))?)
+            }
+            Self::Isotonic { reduction } => {
+                Fitted::Isotonic(Multiclass::fit(scores, labels, (reduction, ()))?)
+            }
             Self::Histogram { reduction, bins } => {
                 Fitted::Histogram(Multiclass::fit(scores, labels, (reduction, bins))?)
             }

@@ -6,17 +6,20 @@ use super::{AugmentedPenalty, LogitBatch, Loss, LossOutput, setting, state_error
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 
-/// Class-adaptive label smoothing with learnt multipliers (CALS-ALM): `CE + mean_{n,k} P(h_nk; lambda_k, rho_k)`.
+/// Class-adaptive label smoothing with learnt multipliers (CALS-ALM): `CE + mean_{n,k} P(h_nk;
+/// lambda_k, rho_k)`.
 ///
-/// The constraints are those of MbLS in units of the margin m, `h_nk = (max_j l_nj - l_nk) / m - 1 <= 0`; P is an
-/// [`AugmentedPenalty`]. In place of one weight alpha, each class has a multiplier lambda, learnt from validation data:
-/// [`observe`](Loss::observe) collects, and [`end_epoch`](Loss::end_epoch) sets
-/// `lambda_k = mean_n P'(h_nk; lambda_k, rho_k)`, each derivative and their mean held in `[1e-6, 1e6]`. After every tenth
-/// epoch `rho_k` grows by a factor of 1.2, up to 10, where the mean constraint of the class is greater than
-/// `0.9 max(0, its value one epoch before)`. All start from lambda 1e-6 and rho 1. These are the published settings.
+/// The constraints are those of MbLS in units of the margin m, `h_nk = (max_j l_nj - l_nk) / m - 1
+/// <= 0`; P is an [`AugmentedPenalty`]. In place of one weight alpha, each class has a multiplier
+/// lambda, learnt from validation data: [`observe`](Loss::observe) collects, and
+/// [`end_epoch`](Loss::end_epoch) sets `lambda_k = mean_n P'(h_nk; lambda_k, rho_k)`, each
+/// derivative and their mean held in `[1e-6, 1e6]`. After every tenth epoch `rho_k` grows by a
+/// factor of 1.2, up to 10, where the mean constraint of the class is greater than `0.9 max(0, its
+/// value one epoch before)`. All start from lambda 1e-6 and rho 1. These are the published
+/// settings.
 ///
-/// An epoch without validation data changes nothing. A gradient of the maximum goes to the first of tied logits; the
-/// published code shares it among them.
+/// An epoch without validation data changes nothing. A gradient of the maximum goes to the first of
+/// tied logits; the published code shares it among them.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -50,7 +53,8 @@ const RHOS: std::ops::RangeInclusive<f64> = 1.0..=10.0;
 const RHO_STEP: usize = 10;
 const RHO_GROWTH: f64 = 1.2;
 const TOLERANCE: f64 = 0.9;
-/// Rows that are observed at once: the pixels of a batch of large images would take gigabytes in f64.
+/// Rows that are observed at once: the pixels of a batch of large images would take gigabytes in
+/// f64.
 const BLOCK: usize = 1 << 16;
 
 /// What an epoch leaves to the next, by class.
@@ -77,7 +81,12 @@ impl ClassAdaptive {
     ///
     /// [`Error::Setting`] for another margin.
     pub fn new(margin: f64, penalty: AugmentedPenalty) -> Result<Self> {
-        Ok(Self { margin: setting::positive("margin", margin)?, penalty, learnt: None, observed: None })
+        Ok(Self {
+            margin: setting::positive("margin", margin)?,
+            penalty,
+            learnt: None,
+            observed: None,
+        })
     }
 
     /// The multipliers of the classes; empty before the first epoch with validation data.
@@ -90,7 +99,8 @@ impl ClassAdaptive {
         maximum(logits)?.broadcast_sub(logits)?.affine(1.0 / self.margin, -1.0)
     }
 
-    /// `lambda` and `rho`: those learnt, which may be of another number of classes, else those all start from.
+    /// `lambda` and `rho`: those learnt, which may be of another number of classes, else those all
+    /// start from.
     fn values(&self, classes: usize) -> (Vec<f64>, Vec<f64>) {
         match &self.learnt {
             Some(learnt) => (learnt.lambda.clone(), learnt.rho.clone()),
@@ -125,15 +135,21 @@ impl Loss for ClassAdaptive {
         let logits = batch.logits()?;
         let (lambda, rho) = self.parameters(logits, batch.classes())?;
         let penalty = self.penalty.value(&self.constraints(logits)?, &lambda, &rho)?;
-        let cross_entropy = batch.reduce(&negative_log_likelihood(&log_softmax(logits)?, batch)?)?;
-        LossOutput::new(TERM, 1.0, &cross_entropy)?.plus(PENALTY, 1.0, &batch.reduce(&mean_over_classes(&penalty)?)?)
+        let cross_entropy =
+            batch.reduce(&negative_log_likelihood(&log_softmax(logits)?, batch)?)?;
+        LossOutput::new(TERM, 1.0, &cross_entropy)?.plus(
+            PENALTY,
+            1.0,
+            &batch.reduce(&mean_over_classes(&penalty)?)?,
+        )
     }
 
     fn observe(&mut self, batch: &LogitBatch) -> Result<()> {
         let logits = batch.logits()?.detach();
         let (lambda, rho) = self.parameters(&logits, batch.classes())?;
         let weights = batch.row_weights();
-        let (mut derivative, mut constraint) = (vec![0.0; batch.classes()], vec![0.0; batch.classes()]);
+        let (mut derivative, mut constraint) =
+            (vec![0.0; batch.classes()], vec![0.0; batch.classes()]);
         for start in (0..batch.rows()).step_by(BLOCK) {
             let rows = BLOCK.min(batch.rows() - start);
             let h = self.constraints(&logits.narrow(0, start, rows)?)?;
@@ -160,7 +176,10 @@ impl Loss for ClassAdaptive {
             Some(observed) => {
                 return Err(Error::Shape {
                     what: "logits",
-                    expected: format!("{} classes, as in the batches before", observed.derivative.len()),
+                    expected: format!(
+                        "{} classes, as in the batches before",
+                        observed.derivative.len()
+                    ),
                     found: format!("{} classes", derivative.len()),
                 });
             }
@@ -169,14 +188,22 @@ impl Loss for ClassAdaptive {
     }
 
     fn end_epoch(&mut self, epoch: usize) {
-        let Some(Observed { derivative, constraint, weight }) = self.observed.take() else { return };
+        let Some(Observed { derivative, constraint, weight }) = self.observed.take() else {
+            return;
+        };
         let mean = |sums: Vec<f64>| sums.into_iter().map(move |sum| sum / weight);
-        let lambda = mean(derivative).map(|mean| mean.clamp(*MULTIPLIERS.start(), *MULTIPLIERS.end())).collect();
+        let lambda = mean(derivative)
+            .map(|mean| mean.clamp(*MULTIPLIERS.start(), *MULTIPLIERS.end()))
+            .collect();
         let constraint: Vec<f64> = mean(constraint).collect();
         let rho = match self.learnt.take() {
             Some(before) if (epoch + 1).is_multiple_of(RHO_STEP) => {
                 let grown = |((rho, now), before): ((f64, &f64), f64)| {
-                    if *now > TOLERANCE * before.max(0.0) { (rho * RHO_GROWTH).min(*RHOS.end()) } else { rho }
+                    if *now > TOLERANCE * before.max(0.0) {
+                        (rho * RHO_GROWTH).min(*RHOS.end())
+                    } else {
+                        rho
+                    }
                 };
                 before.rho.into_iter().zip(&constraint).zip(before.constraint).map(grown).collect()
             }
@@ -186,12 +213,13 @@ impl Loss for ClassAdaptive {
         self.learnt = Some(Learnt { lambda, rho, constraint });
     }
 
-    /// The classes' multipliers, their rho and their mean constraints, one after the other; empty before the first epoch
-    /// with validation data. What was observed since the end of an epoch is not part of it.
+    /// The classes' multipliers, their rho and their mean constraints, one after the other; empty
+    /// before the first epoch with validation data. What was observed since the end of an epoch
+    /// is not part of it.
     fn state(&self) -> Vec<f64> {
-        self.learnt
-            .as_ref()
-            .map_or_else(Vec::new, |Learnt { lambda, rho, constraint }| [lambda.as_slice(), rho, constraint].concat())
+        self.learnt.as_ref().map_or_else(Vec::new, |Learnt { lambda, rho, constraint }| {
+            [lambda.as_slice(), rho, constraint].concat()
+        })
     }
 
     fn restore(&mut self, state: &[f64]) -> Result<()> {
@@ -203,8 +231,7 @@ impl Loss for ClassAdaptive {
             && rho.iter().all(|rho| RHOS.contains(rho))
             && constraint.iter().all(|constraint| constraint.is_finite());
         if !valid {
-            const EXPECTED: &str =
-                "multipliers from 1e-6 to 1e6, as many rho from 1 to 10 and as many finite constraints";
+            const EXPECTED: &str = "multipliers from 1e-6 to 1e6, as many rho from 1 to 10 and as many finite constraints";
             return Err(state_error(self.name(), state, EXPECTED));
         }
         self.observed = None;
@@ -219,9 +246,12 @@ impl Loss for ClassAdaptive {
 
 /// Limits numbers to what multipliers may be.
 fn within_multipliers(values: &Tensor) -> candle_core::Result<Tensor> {
-    // `clamp` is generic, and would compile candle's binary operations for all types once more here.
+    // `clamp` is generic, and would compile candle's binary operations for all types once more
+    // here.
     let bound = |value: f64| Tensor::new(value, values.device())?.to_dtype(values.dtype());
-    values.broadcast_maximum(&bound(*MULTIPLIERS.start())?)?.broadcast_minimum(&bound(*MULTIPLIERS.end())?)
+    values
+        .broadcast_maximum(&bound(*MULTIPLIERS.start())?)?
+        .broadcast_minimum(&bound(*MULTIPLIERS.end())?)
 }
 
 /// The sums over rows, by class, in f64; rows have these weights or all the same.

@@ -1,7 +1,9 @@
-//! Losses on logits: cross-entropy, margin-based label smoothing and the losses it is compared with.
+//! Losses on logits: cross-entropy, margin-based label smoothing and the losses it is compared
+//! with.
 //!
-//! A [`LogitBatch`] settles shapes, ignored rows, class weights and the [`Reduction`] once; every [`Loss`] works on what
-//! is left, and says in its [`LossOutput`] what its total is made of. A [`LossSpec`] names a loss and its settings in a configuration file.
+//! A [`LogitBatch`] settles shapes, ignored rows, class weights and the [`Reduction`] once; every
+//! [`Loss`] works on what is left, and says in its [`LossOutput`] what its total is made of. A
+//! [`LossSpec`] names a loss and its settings in a configuration file.
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
@@ -28,11 +30,13 @@ pub use calibration::{Mdca, Mmce};
 pub use class_adaptive::ClassAdaptive;
 pub use input::{LogitBatch, LossOutput, Reduction, Term};
 pub use likelihood::{
-    BrierLoss, CrossEntropy, DualFocal, Focal, LabelSmoothing, LogitNorm, SampleDependentFocal, SpatialLabelSmoothing,
+    BrierLoss, CrossEntropy, DualFocal, Focal, LabelSmoothing, LogitNorm, SampleDependentFocal,
+    SpatialLabelSmoothing,
 };
 pub use penalty::{
-    Acls, AlphaSchedule, Anchor, AugmentedPenalty, AutoMargin, ClassReduction, EntropyPenalty, L1Penalty, LogitPenalty,
-    Margin, MarginChoice, MarginLoss, MarginRule, NeighbourNorm, NeighbourPenalty, PenaltyShape,
+    Acls, AlphaSchedule, Anchor, AugmentedPenalty, AutoMargin, ClassReduction, EntropyPenalty,
+    L1Penalty, LogitPenalty, Margin, MarginChoice, MarginLoss, MarginRule, NeighbourNorm,
+    NeighbourPenalty, PenaltyShape,
 };
 pub use spec::LossSpec;
 
@@ -46,8 +50,8 @@ pub trait Loss: Send + Sync {
     /// The loss's name, that of its kind in a [`LossSpec`].
     fn name(&self) -> &'static str;
 
-    /// The loss of a batch: a scalar that can be differentiated, and the terms it is the weighted sum of; in the shape of
-    /// the labels for [`Reduction::None`].
+    /// The loss of a batch: a scalar that can be differentiated, and the terms it is the weighted
+    /// sum of; in the shape of the labels for [`Reduction::None`].
     ///
     /// Logits that are NaN or plus infinity give a loss that is not finite, no error. A logit of
     /// minus infinity masks its class, whose probability is 0: the gradient there is 0 where the
@@ -59,13 +63,14 @@ pub trait Loss: Send + Sync {
     /// label's, or any in a loss of all logits. Where candle fails, out of memory for example.
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput>;
 
-    /// Returns the distance between logits beyond which the loss penalises, at present; `None` of a loss without one, of one with
-    /// several, and before a rule has chosen it.
+    /// Returns the distance between logits beyond which the loss penalises, at present; `None` of a
+    /// loss without one, of one with several, and before a rule has chosen it.
     fn margin(&self) -> Option<f64> {
         None
     }
 
-    /// Learns from a batch of validation data, for losses with multipliers or a margin to choose; nothing for others.
+    /// Learns from a batch of validation data, for losses with multipliers or a margin to choose;
+    /// nothing for others.
     ///
     /// # Errors
     ///
@@ -74,8 +79,8 @@ pub trait Loss: Send + Sync {
         Ok(())
     }
 
-    /// Moves what the loss schedules or learns over epochs; called after each, with its index from 0, and after the
-    /// validation data of the epoch were observed.
+    /// Moves what the loss schedules or learns over epochs; called after each, with its index from
+    /// 0, and after the validation data of the epoch were observed.
     fn end_epoch(&mut self, _epoch: usize) {}
 
     /// What the loss has become over epochs, for a checkpoint; empty where only settings make it.
@@ -94,5 +99,8 @@ pub trait Loss: Send + Sync {
 }
 
 fn state_error(loss: &'static str, state: &[f64], expected: &str) -> Error {
-    Error::State { metric: loss, problem: format!("expected {expected}, found {} numbers", state.len()) }
+    Error::State {
+        metric: loss,
+        problem: format!("expected {expected}, found {} numbers", state.len()),
+    }
 }

@@ -1,7 +1,8 @@
 use super::{
-    Acls, AlphaSchedule, Anchor, AugmentedPenalty, AutoMargin, BrierLoss, ClassAdaptive, ClassReduction, CrossEntropy,
-    DualFocal, EntropyPenalty, Focal, L1Penalty, LabelSmoothing, LogitNorm, LogitPenalty, Loss, MarginChoice,
-    MarginLoss, Mdca, Mmce, NeighbourNorm, NeighbourPenalty, PenaltyShape, SampleDependentFocal, SpatialLabelSmoothing,
+    Acls, AlphaSchedule, Anchor, AugmentedPenalty, AutoMargin, BrierLoss, ClassAdaptive,
+    ClassReduction, CrossEntropy, DualFocal, EntropyPenalty, Focal, L1Penalty, LabelSmoothing,
+    LogitNorm, LogitPenalty, Loss, MarginChoice, MarginLoss, Mdca, Mmce, NeighbourNorm,
+    NeighbourPenalty, PenaltyShape, SampleDependentFocal, SpatialLabelSmoothing,
 };
 use crate::{Error, Result};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -10,7 +11,8 @@ use std::fmt;
 /// The greatest alpha of a schedule in the published code.
 const MAX_ALPHA: f64 = 100.0;
 
-/// A loss and its settings, as a configuration file names them: `kind = "margin"`, `margin = 10.0`, `alpha = 0.1`.
+/// A loss and its settings, as a configuration file names them: `kind = "margin"`, `margin = 10.0`,
+/// `alpha = 0.1`.
 ///
 /// It is displayed by its settings: `m = 10, α = 0.1`.
 ///
@@ -107,7 +109,8 @@ pub enum LossSpec {
         /// How alpha grows over epochs.
         #[serde(default, skip_serializing_if = "is_default")]
         schedule: AlphaSchedule,
-        /// The greatest alpha of a schedule, 100 where it is left out; without a schedule there is none.
+        /// The greatest alpha of a schedule, 100 where it is left out; without a schedule there is
+        /// none.
         #[serde(default, skip_serializing_if = "is_default")]
         max_alpha: Option<f64>,
     },
@@ -162,8 +165,8 @@ impl LossSpec {
         }
     }
 
-    /// This loss for a data set: a margin whose rule needs no more than the number of classes and of training samples is a number
-    /// then. All other settings stay as they are.
+    /// This loss for a data set: a margin whose rule needs no more than the number of classes and
+    /// of training samples is a number then. All other settings stay as they are.
     ///
     /// ```
     /// use mbls_core::loss::{LossSpec, MarginRule};
@@ -186,8 +189,8 @@ impl LossSpec {
         spec
     }
 
-    /// Whether the loss is a mean over rows, which class weights can weight; others have a term that is a statistic of the whole
-    /// batch.
+    /// Whether the loss is a mean over rows, which class weights can weight; others have a term
+    /// that is a statistic of the whole batch.
     pub fn is_mean_of_rows(&self) -> bool {
         !matches!(self, Self::Mmce { .. } | Self::WeightedMmce { .. } | Self::Mdca { .. })
     }
@@ -196,8 +199,8 @@ impl LossSpec {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`](crate::Error::Setting) where a setting is out of its range, and where the margin follows from the data,
-    /// which [`for_data`](Self::for_data) takes.
+    /// [`Error::Setting`](crate::Error::Setting) where a setting is out of its range, and where the
+    /// margin follows from the data, which [`for_data`](Self::for_data) takes.
     pub fn build(&self) -> Result<Box<dyn Loss>> {
         Ok(match *self {
             Self::CrossEntropy => Box::new(CrossEntropy),
@@ -212,7 +215,16 @@ impl LossSpec {
             Self::WeightedMmce { lambda } => Box::new(Mmce::weighted(lambda)?),
             Self::Mdca { gamma, beta } => Box::new(Mdca::new(gamma, beta)?),
             Self::LogitNorm { tau } => Box::new(LogitNorm::new(tau)?),
-            Self::Margin { margin, alpha, anchor, detached_anchor, shape, class_reduction, schedule, max_alpha } => {
+            Self::Margin {
+                margin,
+                alpha,
+                anchor,
+                detached_anchor,
+                shape,
+                class_reduction,
+                schedule,
+                max_alpha,
+            } => {
                 let (start, rule) = match margin {
                     MarginChoice::Fixed(margin) => (margin, None),
                     MarginChoice::Auto(rule) => (0.0, Some(rule)),
@@ -221,13 +233,18 @@ impl LossSpec {
                     .with_anchor(anchor)
                     .with_shape(shape)?
                     .with_class_reduction(class_reduction);
-                let penalty = if detached_anchor { penalty.with_detached_anchor() } else { penalty };
+                let penalty =
+                    if detached_anchor { penalty.with_detached_anchor() } else { penalty };
                 let loss = MarginLoss::with_penalty(penalty, alpha)?;
                 let loss = match (schedule, max_alpha) {
                     (AlphaSchedule::None, None) => loss,
                     (AlphaSchedule::None, Some(max_alpha)) => {
                         let value = max_alpha.to_string();
-                        return Err(Error::Setting { name: "max_alpha", value, expected: "none without a schedule" });
+                        return Err(Error::Setting {
+                            name: "max_alpha",
+                            value,
+                            expected: "none without a schedule",
+                        });
                     }
                     _ => loss.with_schedule(schedule, max_alpha.unwrap_or(MAX_ALPHA))?,
                 };
@@ -239,7 +256,9 @@ impl LossSpec {
             Self::Acls { margin, alpha, pos_lambda, neg_lambda } => {
                 Box::new(Acls::new(margin, alpha)?.with_lambdas(pos_lambda, neg_lambda)?)
             }
-            Self::ClassAdaptive { margin, penalty } => Box::new(ClassAdaptive::new(margin, penalty)?),
+            Self::ClassAdaptive { margin, penalty } => {
+                Box::new(ClassAdaptive::new(margin, penalty)?)
+            }
             Self::SpatialLabelSmoothing { sigma } => Box::new(SpatialLabelSmoothing::new(sigma)?),
             Self::NeighbourPenalty { alpha, norm } => Box::new(NeighbourPenalty::new(alpha, norm)?),
         })
@@ -250,16 +269,29 @@ impl fmt::Display for LossSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CrossEntropy | Self::Brier => Ok(()),
-            Self::LabelSmoothing { alpha } | Self::EntropyPenalty { alpha } | Self::L1Penalty { alpha } => {
+            Self::LabelSmoothing { alpha }
+            | Self::EntropyPenalty { alpha }
+            | Self::L1Penalty { alpha } => {
                 write!(f, "α = {alpha}")
             }
-            Self::Focal { gamma } | Self::SampleDependentFocal { gamma } | Self::DualFocal { gamma } => {
+            Self::Focal { gamma }
+            | Self::SampleDependentFocal { gamma }
+            | Self::DualFocal { gamma } => {
                 write!(f, "γ = {gamma}")
             }
             Self::Mmce { lambda } | Self::WeightedMmce { lambda } => write!(f, "λ = {lambda}"),
             Self::Mdca { gamma, beta } => write!(f, "γ = {gamma}, β = {beta}"),
             Self::LogitNorm { tau } => write!(f, "τ = {tau}"),
-            Self::Margin { margin, alpha, anchor, detached_anchor, shape, class_reduction, schedule, max_alpha } => {
+            Self::Margin {
+                margin,
+                alpha,
+                anchor,
+                detached_anchor,
+                shape,
+                class_reduction,
+                schedule,
+                max_alpha,
+            } => {
                 write!(f, "m = {margin}, α = {alpha}")?;
                 if *anchor == Anchor::Target {
                     write!(f, ", from the label")?;
@@ -278,8 +310,12 @@ impl fmt::Display for LossSpec {
                 let max_alpha = max_alpha.unwrap_or(MAX_ALPHA);
                 match schedule {
                     AlphaSchedule::None => Ok(()),
-                    AlphaSchedule::Add { mu } => write!(f, ", α + {mu} per epoch up to {max_alpha}"),
-                    AlphaSchedule::Multiply { mu } => write!(f, ", α × {mu} per epoch up to {max_alpha}"),
+                    AlphaSchedule::Add { mu } => {
+                        write!(f, ", α + {mu} per epoch up to {max_alpha}")
+                    }
+                    AlphaSchedule::Multiply { mu } => {
+                        write!(f, ", α × {mu} per epoch up to {max_alpha}")
+                    }
                     AlphaSchedule::Step { mu, step_size } => {
                         write!(f, ", α × {mu} per {step_size} epochs up to {max_alpha}")
                     }
@@ -309,7 +345,8 @@ fn neg_lambda() -> f64 {
     0.1
 }
 
-/// serde lets a variant without fields pass with any: settings that mean nothing are an error here too.
+/// serde lets a variant without fields pass with any: settings that mean nothing are an error here
+/// too.
 fn no_settings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]

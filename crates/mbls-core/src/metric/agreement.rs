@@ -3,7 +3,11 @@
 use crate::{Error, Result};
 
 /// An error where a batch has another number of classes than the batches before it.
-pub(in crate::metric) fn same_classes(what: &'static str, before: Option<usize>, found: usize) -> Result<()> {
+pub(in crate::metric) fn same_classes(
+    what: &'static str,
+    before: Option<usize>,
+    found: usize,
+) -> Result<()> {
     match before {
         Some(classes) if classes != found => Err(Error::Shape {
             what,
@@ -15,7 +19,11 @@ pub(in crate::metric) fn same_classes(what: &'static str, before: Option<usize>,
 }
 
 /// An error where a setting of two accumulators differs.
-pub(in crate::metric) fn same<T: PartialEq + std::fmt::Debug>(name: &'static str, left: T, right: T) -> Result<()> {
+pub(in crate::metric) fn same<T: PartialEq + std::fmt::Debug>(
+    name: &'static str,
+    left: T,
+    right: T,
+) -> Result<()> {
     if left == right {
         Ok(())
     } else {

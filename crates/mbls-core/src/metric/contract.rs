@@ -22,17 +22,20 @@ use crate::Result;
 ///                               value()      None before the first row
 /// ```
 ///
-/// - A constructor takes the settings. [`empty`](Self::empty) returns a metric of the same settings that has seen no rows: a
-///   thread, a shard or an epoch begins with one.
-/// - [`update`](Self::update) adds a batch, [`merge`](Self::merge) what another metric saw. Either adds all of it or, where it
-///   fails, nothing. [`check_update`](Self::check_update) and [`check_merge`](Self::check_merge) say beforehand whether it
-///   fails, so that several metrics can take a batch together or not at all.
-/// - [`value`](Self::value) computes the statistic. It can be asked for at any time and changes nothing.
-/// - The metrics of this crate are saved with [`serde`] in an envelope, [`Saved`](super::Saved), that carries
-///   [`name`](Self::name) and [`version`](Self::version). A state that is read has been checked: it is one that rows can lead to.
+/// - A constructor takes the settings. [`empty`](Self::empty) returns a metric of the same settings
+///   that has seen no rows: a thread, a shard or an epoch begins with one.
+/// - [`update`](Self::update) adds a batch, [`merge`](Self::merge) what another metric saw. Either
+///   adds all of it or, where it fails, nothing. [`check_update`](Self::check_update) and
+///   [`check_merge`](Self::check_merge) say beforehand whether it fails, so that several metrics
+///   can take a batch together or not at all.
+/// - [`value`](Self::value) computes the statistic. It can be asked for at any time and changes
+///   nothing.
+/// - The metrics of this crate are saved with [`serde`] in an envelope, [`Saved`](super::Saved),
+///   that carries [`name`](Self::name) and [`version`](Self::version). A state that is read has
+///   been checked: it is one that rows can lead to.
 ///
-/// States are integers, so a value has the same bits for any order of the rows, size of the batches, sharding and number of
-/// threads, and whether states were saved in between or not.
+/// States are integers, so a value has the same bits for any order of the rows, size of the
+/// batches, sharding and number of threads, and whether states were saved in between or not.
 ///
 /// ```
 /// use mbls_core::metric::{Accuracy, Metric, Predictions};
@@ -91,12 +94,13 @@ pub trait Metric: Clone + Send {
         self.clone().merge(other.clone())
     }
 
-    /// Adds what another metric saw: the same as updating with its batches. The state stays as it was where that fails.
+    /// Adds what another metric saw: the same as updating with its batches. The state stays as it
+    /// was where that fails.
     ///
     /// # Errors
     ///
-    /// [`Error::Merge`](crate::Error::Merge) where the settings differ, [`Error::Accumulator`](crate::Error::Accumulator) where
-    /// there are too many rows.
+    /// [`Error::Merge`](crate::Error::Merge) where the settings differ,
+    /// [`Error::Accumulator`](crate::Error::Accumulator) where there are too many rows.
     fn merge(&mut self, other: Self) -> Result<()>;
 
     /// Computes the statistic of all rows, `None` before the first row.

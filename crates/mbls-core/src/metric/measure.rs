@@ -5,9 +5,9 @@ use rayon::prelude::*;
 
 /// Measures rows in one pass over them, on all threads of the current rayon pool.
 ///
-/// The result is a metric of the settings of `metric` that has seen these rows and no others: what `metric` itself has seen is
-/// not in it. It has the same bits for any number of threads. Beside the metric's state it needs memory for a few thousand rows,
-/// not for all.
+/// The result is a metric of the settings of `metric` that has seen these rows and no others: what
+/// `metric` itself has seen is not in it. It has the same bits for any number of threads. Beside
+/// the metric's state it needs memory for a few thousand rows, not for all.
 ///
 /// ```
 /// use mbls_core::metric::{LabelledScores, Metric, ReliabilityBins, measure};
@@ -34,7 +34,10 @@ pub fn measure<M: PredictionMetric + Sync>(metric: &M, rows: LabelledScores<'_>)
     };
     let merge = |mut a: M, b: M| a.merge(b).map(|()| a);
     let blocks = rows.rows().div_ceil(block_rows);
-    let all = (0..blocks).into_par_iter().try_fold(|| metric.empty(), add).try_reduce(|| metric.empty(), merge);
+    let all = (0..blocks)
+        .into_par_iter()
+        .try_fold(|| metric.empty(), add)
+        .try_reduce(|| metric.empty(), merge);
     // Which of several errors comes first among threads is chance.
     all.or_else(|_| (0..blocks).try_fold(metric.empty(), add))
 }
@@ -52,13 +55,19 @@ pub fn measure<M: PredictionMetric + Sync>(metric: &M, rows: LabelledScores<'_>)
 ///
 /// # Shapes
 ///
-/// `logits` `[rows, classes]` in row-major order, of any type that is a [`ScoreType`]; `labels` `[rows]` of
-/// any integer type.
+/// `logits` `[rows, classes]` in row-major order, of any type that is a [`ScoreType`]; `labels`
+/// `[rows]` of any integer type.
 ///
 /// # Errors
 ///
-/// Those of [`Predictions::from_logits`](crate::metric::Predictions::from_logits) and of the metric, for the first row that has one.
-pub fn measure_logits<M, T>(metric: &M, logits: &[T], classes: usize, labels: &[impl Label]) -> Result<M>
+/// Those of [`Predictions::from_logits`](crate::metric::Predictions::from_logits) and of the
+/// metric, for the first row that has one.
+pub fn measure_logits<M, T>(
+    metric: &M,
+    logits: &[T],
+    classes: usize,
+    labels: &[impl Label],
+) -> Result<M>
 where
     M: PredictionMetric + Sync,
     T: ScoreType,
@@ -70,7 +79,8 @@ where
 ///
 /// # Errors
 ///
-/// Those of [`Predictions::from_logits_at`](crate::metric::Predictions::from_logits_at) and of the metric, for the first row that has one.
+/// Those of [`Predictions::from_logits_at`](crate::metric::Predictions::from_logits_at) and of the
+/// metric, for the first row that has one.
 pub fn measure_logits_at<M, T>(
     metric: &M,
     logits: &[T],
@@ -89,8 +99,14 @@ where
 ///
 /// # Errors
 ///
-/// Those of [`Predictions::from_probs`](crate::metric::Predictions::from_probs) and of the metric, for the first row that has one.
-pub fn measure_probs<M, T>(metric: &M, probs: &[T], classes: usize, labels: &[impl Label]) -> Result<M>
+/// Those of [`Predictions::from_probs`](crate::metric::Predictions::from_probs) and of the metric,
+/// for the first row that has one.
+pub fn measure_probs<M, T>(
+    metric: &M,
+    probs: &[T],
+    classes: usize,
+    labels: &[impl Label],
+) -> Result<M>
 where
     M: PredictionMetric + Sync,
     T: ScoreType,
@@ -98,11 +114,13 @@ where
     measure_probs_in(metric, probs, classes, labels, T::PRECISION)
 }
 
-/// Measures rows of probabilities that were computed in a precision of their own, as [`measure_logits`] does.
+/// Measures rows of probabilities that were computed in a precision of their own, as
+/// [`measure_logits`] does.
 ///
 /// # Errors
 ///
-/// Those of [`Predictions::from_probs_in`](crate::metric::Predictions::from_probs_in) and of the metric, for the first row that has one.
+/// Those of [`Predictions::from_probs_in`](crate::metric::Predictions::from_probs_in) and of the
+/// metric, for the first row that has one.
 pub fn measure_probs_in<M, T>(
     metric: &M,
     probs: &[T],

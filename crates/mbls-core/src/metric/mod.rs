@@ -1,8 +1,9 @@
 //! Metrics of classifiers, with exact states that merge.
 //!
-//! A batch of scored rows is validated once, in [`Predictions`]; a [`Metric`] takes any number of batches. States are integer
-//! counts and 128-bit fixed-point sums ([`FixedSum`]), so a value has the same bits whatever the order of the rows, the size
-//! of the batches and the sharding. Conventions that vary in the field are named where they are chosen and in the output.
+//! A batch of scored rows is validated once, in [`Predictions`]; a [`Metric`] takes any number of
+//! batches. States are integer counts and 128-bit fixed-point sums ([`FixedSum`]), so a value has
+//! the same bits whatever the order of the rows, the size of the batches and the sharding.
+//! Conventions that vary in the field are named where they are chosen and in the output.
 //!
 //! ```
 //! use mbls_core::metric::{ClassificationMetrics, Metric, Predictions};
@@ -32,13 +33,15 @@ mod segmentation;
 
 pub(crate) use calibration::check_bins;
 pub use calibration::{
-    AdaptiveConvention, AdaptiveEce, Binning, BrierDecomposition, Calibration, CalibrationBins, CalibrationError,
-    CalibrationNorm, ClasswiseConvention, ClasswiseEce, Consistency, ConsistencyBand, GroupedReliability, GroupedRows,
-    KernelCalibrationError, KernelEstimator, LogLossDecomposition, Reliability, ReliabilityBin, ReliabilityBins,
-    SmoothConvention, SmoothEce, SortedTopLabels, Target, TopLabelSamples, kernel_calibration_error,
+    AdaptiveConvention, AdaptiveEce, Binning, BrierDecomposition, Calibration, CalibrationBins,
+    CalibrationError, CalibrationNorm, ClasswiseConvention, ClasswiseEce, Consistency,
+    ConsistencyBand, GroupedReliability, GroupedRows, KernelCalibrationError, KernelEstimator,
+    LogLossDecomposition, Reliability, ReliabilityBin, ReliabilityBins, SmoothConvention,
+    SmoothEce, SortedTopLabels, Target, TopLabelSamples, kernel_calibration_error,
 };
 pub use classification::{
-    Accuracy, BalancedAccuracy, ClassificationMetrics, ClassificationReport, CorrectRows, TopKAccuracy,
+    Accuracy, BalancedAccuracy, ClassificationMetrics, ClassificationReport, CorrectRows,
+    TopKAccuracy,
 };
 pub use combined::{AnyMetric, IgnoringLabels, MetricSet, MetricSpec, MetricValue, NamedValue};
 pub use contract::{Metric, PredictionMetric};
@@ -46,8 +49,8 @@ pub use exact::FixedSum;
 pub(crate) use input::check_classes;
 pub(crate) use input::check_probs;
 pub use input::{
-    CountedRows, Label, LabelledScores, Labels, LogitRows, Precision, Predictions, ScoreSlice, ScoreType, TopLabels,
-    UnlabelledRows,
+    CountedRows, Label, LabelledScores, Labels, LogitRows, Precision, Predictions, ScoreSlice,
+    ScoreType, TopLabels, UnlabelledRows,
 };
 pub(crate) use input::{check_logits, check_row};
 pub(crate) use input::{check_temperature, first_maximum};
@@ -55,20 +58,22 @@ pub(crate) use input::{classes_of, counted_classes_of};
 #[cfg(feature = "candle")]
 pub(crate) use input::{not_a_class, of_type};
 pub use logits::{
-    DistanceReport, LogitDistanceTail, LogitDistances, LogitReport, LogitStatistics, ProbabilityReport,
-    ProbabilityStatistics,
+    DistanceReport, LogitDistanceTail, LogitDistances, LogitReport, LogitStatistics,
+    ProbabilityReport, ProbabilityStatistics,
 };
 pub use measure::{measure, measure_logits, measure_logits_at, measure_probs, measure_probs_in};
 pub use proper::{
-    BrierScore, ClippedNegativeLogLikelihood, ClippedNll, LogLikelihoods, NegativeLogLikelihood, SquaredErrors,
+    BrierScore, ClippedNegativeLogLikelihood, ClippedNll, LogLikelihoods, NegativeLogLikelihood,
+    SquaredErrors,
 };
 pub use ranking::{
-    OodDetection, OodReport, OodScore, OodScores, RiskCoverageCurve, RiskCoveragePoint, TopLabelStatistic,
-    TopLabelStatistics, TopLabelValue, energy_scores,
+    OodDetection, OodReport, OodScore, OodScores, RiskCoverageCurve, RiskCoveragePoint,
+    TopLabelStatistic, TopLabelStatistics, TopLabelValue, energy_scores,
 };
 pub use row_mean::{RowMean, RowSums};
 pub use saved::{MetricState, Saved};
 pub use segmentation::{
-    AbsentClasses, Background, ClassOverlap, ConfusionMatrix, Overlap, PixelRows, SegmentationBatch,
-    SegmentationCalibration, SegmentationCalibrationReport, SegmentationProtocol,
+    AbsentClasses, Background, ClassOverlap, ConfusionMatrix, Overlap, PixelRows,
+    SegmentationBatch, SegmentationCalibration, SegmentationCalibrationReport,
+    SegmentationProtocol,
 };

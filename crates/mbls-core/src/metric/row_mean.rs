@@ -19,7 +19,8 @@ pub trait RowSums: MetricState + Clone + Default + Send {
     /// Returns the number of rows.
     fn n(&self) -> u64;
 
-    /// Adds the sums of other rows, or nothing where that fails. [`RowMean`] has checked that the rows are not too many.
+    /// Adds the sums of other rows, or nothing where that fails. [`RowMean`] has checked that the
+    /// rows are not too many.
     ///
     /// # Errors
     ///
@@ -29,7 +30,8 @@ pub trait RowSums: MetricState + Clone + Default + Send {
     /// Returns the mean of at least one row.
     fn mean(&self) -> f64;
 
-    /// Checks sums that were read from a file: that there are rows which lead to them. [`RowMean`] has checked their number.
+    /// Checks sums that were read from a file: that there are rows which lead to them. [`RowMean`]
+    /// has checked their number.
     ///
     /// # Errors
     ///
@@ -42,8 +44,9 @@ pub trait RowSums: MetricState + Clone + Default + Send {
     }
 }
 
-/// A metric that is the mean over rows of one number a row: the life cycle that [`Accuracy`](super::Accuracy),
-/// [`BrierScore`](super::BrierScore) and [`NegativeLogLikelihood`](super::NegativeLogLikelihood) share.
+/// A metric that is the mean over rows of one number a row: the life cycle that
+/// [`Accuracy`](super::Accuracy), [`BrierScore`](super::BrierScore) and
+/// [`NegativeLogLikelihood`](super::NegativeLogLikelihood) share.
 ///
 /// A user-supplied mean takes [`RowSums`] and a name:
 ///

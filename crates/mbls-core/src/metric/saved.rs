@@ -3,7 +3,8 @@ use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
 
-/// The fields that a metric is saved as, and what tells them from those of other metrics and of other versions.
+/// The fields that a metric is saved as, and what tells them from those of other metrics and of
+/// other versions.
 ///
 /// See [`Saved`] for an example.
 pub trait MetricState: Sized {
@@ -20,8 +21,9 @@ pub trait MetricState: Sized {
 
 /// A metric's state as it is saved: `{"metric": "accuracy", "version": 1, "state": {..}}`.
 ///
-/// Name and version are checked as they are read, so that a state of another metric, or one that a later version of the crate
-/// wrote, is reported as such and not as one with wrong fields. What the fields say is for the metric to check.
+/// Name and version are checked as they are read, so that a state of another metric, or one that a
+/// later version of the crate wrote, is reported as such and not as one with wrong fields. What the
+/// fields say is for the metric to check.
 ///
 /// ```
 /// use mbls_core::Error;
@@ -79,7 +81,11 @@ pub struct Saved<S> {
 impl<S: MetricState> Saved<S> {
     /// Wraps a state for saving.
     pub fn new(state: S) -> Self {
-        Self { metric: Name(S::METRIC, PhantomData), version: Version(S::VERSION, PhantomData), state }
+        Self {
+            metric: Name(S::METRIC, PhantomData),
+            version: Version(S::VERSION, PhantomData),
+            state,
+        }
     }
 
     /// Returns the state, whose fields may still contradict each other.
@@ -112,7 +118,11 @@ impl<'de, S: MetricState> Deserialize<'de> for Version<S> {
         if version == S::VERSION {
             return Ok(Self(version, PhantomData));
         }
-        Err(D::Error::custom(format_args!("version {version} of {}: expected {}", S::METRIC, S::VERSION)))
+        Err(D::Error::custom(format_args!(
+            "version {version} of {}: expected {}",
+            S::METRIC,
+            S::VERSION
+        )))
     }
 }
 

@@ -1,9 +1,12 @@
-//! The exponential function and the logarithm, where a softmax needs them, in operations that compile to vector instructions.
+//! The exponential function and the logarithm, where a softmax needs them, in operations that
+//! compile to vector instructions.
 //!
-//! The platform's differ between platforms in the last bit and are called once per number. These are made of elementary
-//! operations alone, each rounded by itself: the same bits on every machine and at every width.
+//! The platform's differ between platforms in the last bit and are called once per number. These
+//! are made of elementary operations alone, each rounded by itself: the same bits on every machine
+//! and at every width.
 
-/// `e^x` for `x <= 0`, to within 1.5 units in the last place; 0 below -708, where it leaves the normal numbers; NaN for NaN.
+/// `e^x` for `x <= 0`, to within 1.5 units in the last place; 0 below -708, where it leaves the
+/// normal numbers; NaN for NaN.
 #[inline(always)]
 pub(crate) fn exp(x: f64) -> f64 {
     exp_with(x, |a, b, c| a * b + c)
@@ -11,22 +14,23 @@ pub(crate) fn exp(x: f64) -> f64 {
 
 /// [`exp`] in steps that multiply and add with one rounding; the two differ in the last bits.
 ///
-/// One instruction where a machine has it, a function call elsewhere, of the same bits: for kernels that are compiled for each
-/// machine.
+/// One instruction where a machine has it, a function call elsewhere, of the same bits: for kernels
+/// that are compiled for each machine.
 #[inline(always)]
 pub(crate) fn fused_exp(x: f64) -> f64 {
     exp_with(x, f64::mul_add)
 }
 
-/// Adding it leaves the nearest integer in the low bits of the mantissa, 1023 above it: the exponent of its power of two.
+/// Adding it leaves the nearest integer in the low bits of the mantissa, 1023 above it: the
+/// exponent of its power of two.
 const ROUND: f64 = 6_755_399_441_055_744.0 + 1023.0; // 1.5 * 2^52 + 1023
 /// The upper part of ln 2 has 32 bits: its product with an exponent is exact.
 const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
 const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
 /// Below, the exponential is 0.
 const LOWEST: f64 = -708.0;
-/// `(e^r - 1 - r) / r^2` for `|r| <= ln 2 / 2`: the polynomial through its values at the Chebyshev nodes, by which `e^r` is
-/// off by 2e-17.
+/// `(e^r - 1 - r) / r^2` for `|r| <= ln 2 / 2`: the polynomial through its values at the Chebyshev
+/// nodes, by which `e^r` is off by 2e-17.
 const C: [f64; 10] = [
     0.500_000_000_000_000_1,
     0.166_666_666_666_666_69,
@@ -45,7 +49,8 @@ fn exp_with(x: f64, mul_add: impl Fn(f64, f64, f64) -> f64) -> f64 {
     let shifted = mul_add(x, std::f64::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
     let r = mul_add(n, -LN_2_LOW, mul_add(n, -LN_2_HIGH, x));
-    // The odd and the even coefficients apart: two chains of steps that do not wait for each other, where Horner's form has one.
+    // The odd and the even coefficients apart: two chains of steps that do not wait for each other,
+    // where Horner's form has one.
     let square = r * r;
     let (mut odd, mut even) = (C[9], C[8]);
     for k in [6, 4, 2, 0] {
@@ -64,16 +69,21 @@ pub(crate) mod avx2 {
     use super::{C, LN_2_HIGH, LN_2_LOW, LOWEST, ROUND};
     use std::arch::x86_64::*;
 
-    /// Each step is done for all vectors before the next: a step waits for the one before by four cycles, in which the others'
-    /// are done. From [`fused_exp`](super::fused_exp) of an array the compiler makes one vector after the other, of which too
-    /// few fit into the processor's window.
+    /// Each step is done for all vectors before the next: a step waits for the one before by four
+    /// cycles, in which the others' are done. From [`fused_exp`](super::fused_exp) of an array
+    /// the compiler makes one vector after the other, of which too few fit into the processor's
+    /// window.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     pub(crate) fn fused_exp<const N: usize>(x: [__m256d; N]) -> [__m256d; N] {
         let (mut shifted, mut r, mut square) = (x, x, x);
         let (mut odd, mut even) = ([_mm256_set1_pd(C[9]); N], [_mm256_set1_pd(C[8]); N]);
         for i in 0..N {
-            shifted[i] = _mm256_fmadd_pd(x[i], _mm256_set1_pd(std::f64::consts::LOG2_E), _mm256_set1_pd(ROUND));
+            shifted[i] = _mm256_fmadd_pd(
+                x[i],
+                _mm256_set1_pd(std::f64::consts::LOG2_E),
+                _mm256_set1_pd(ROUND),
+            );
         }
         for i in 0..N {
             let n = _mm256_sub_pd(shifted[i], _mm256_set1_pd(ROUND));
@@ -96,10 +106,12 @@ pub(crate) mod avx2 {
             value[i] = _mm256_fmadd_pd(odd[i], r[i], even[i]);
         }
         for i in 0..N {
-            value[i] = _mm256_add_pd(_mm256_set1_pd(1.0), _mm256_fmadd_pd(square[i], value[i], r[i]));
+            value[i] =
+                _mm256_add_pd(_mm256_set1_pd(1.0), _mm256_fmadd_pd(square[i], value[i], r[i]));
         }
         for i in 0..N {
-            let power = _mm256_castsi256_pd(_mm256_slli_epi64::<52>(_mm256_castpd_si256(shifted[i])));
+            let power =
+                _mm256_castsi256_pd(_mm256_slli_epi64::<52>(_mm256_castpd_si256(shifted[i])));
             // All bits where x is not below, for NaN too.
             let kept = _mm256_cmp_pd::<_CMP_NLT_UQ>(x[i], _mm256_set1_pd(LOWEST));
             value[i] = _mm256_and_pd(_mm256_mul_pd(value[i], power), kept);
@@ -108,9 +120,11 @@ pub(crate) mod avx2 {
     }
 }
 
-/// The natural logarithm of a positive, normal number, NaN for what is not finite: the algorithm of FreeBSD's msun, without its branches.
+/// The natural logarithm of a positive, normal number, NaN for what is not finite: the algorithm of
+/// FreeBSD's msun, without its branches.
 ///
-/// `x = 2^k (1 + f)` with `1 + f` between `sqrt(1/2)` and `sqrt(2)`, and a polynomial in `s = f / (2 + f)`.
+/// `x = 2^k (1 + f)` with `1 + f` between `sqrt(1/2)` and `sqrt(2)`, and a polynomial in `s = f /
+/// (2 + f)`.
 #[inline(always)]
 pub(crate) fn ln(x: f64) -> f64 {
     const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
@@ -128,8 +142,10 @@ pub(crate) fn ln(x: f64) -> f64 {
         1.479_819_860_511_658_6e-1,
     ];
     let shifted = x.to_bits().wrapping_add(ONE - SQRT_HALF);
-    // The biased exponent as the low bits of a number from 2^52 on: vectors have no conversion of 64-bit integers.
-    let k = f64::from_bits((0x4330_0000 << 32) | (shifted >> 52)) - (4_503_599_627_370_496.0 + 1023.0);
+    // The biased exponent as the low bits of a number from 2^52 on: vectors have no conversion of
+    // 64-bit integers.
+    let k =
+        f64::from_bits((0x4330_0000 << 32) | (shifted >> 52)) - (4_503_599_627_370_496.0 + 1023.0);
     let f = f64::from_bits((shifted & MANTISSA) + SQRT_HALF) - 1.0;
     let half_square = 0.5 * f * f;
     let s = f / (2.0 + f);

@@ -1,5 +1,6 @@
-//! Code that compiles to vector instructions, for those that a machine may have. Results have the same bits, but for those of
-//! the losses' kernels, which multiply and add in one instruction where there is one.
+//! Code that compiles to vector instructions, for those that a machine may have. Results have the
+//! same bits, but for those of the losses' kernels, which multiply and add in one instruction where
+//! there is one.
 
 mod elementary;
 #[cfg(feature = "candle")]
@@ -67,9 +68,10 @@ pub(crate) fn on_base<R>(run: impl FnOnce() -> R) -> R {
 
 /// Defines a function that runs a body as it was compiled for the widest vectors of this machine.
 ///
-/// The body must be `#[inline(always)]`, so that it is compiled again in each of the forms. It should be small, a loop or two over
-/// slices: in a large one the compiler leaves sums of lanes in memory. A second body, after `|`, takes its place on machines that
-/// multiply and add in one instruction; it may use it, for results whose last bits differ.
+/// The body must be `#[inline(always)]`, so that it is compiled again in each of the forms. It
+/// should be small, a loop or two over slices: in a large one the compiler leaves sums of lanes in
+/// memory. A second body, after `|`, takes its place on machines that multiply and add in one
+/// instruction; it may use it, for results whose last bits differ.
 macro_rules! for_each_machine {
     ($(#[$attribute:meta])* $vis:vis fn $name:ident $(<$($param:ident : $bound:path),+>)? ( $($arg:ident : $type:ty),* $(,)? ) $(-> $result:ty)? => $body:path) => {
         for_each_machine! { $(#[$attribute])* $vis fn $name $(<$($param : $bound),+>)? ($($arg : $type),*) $(-> $result)? => $body | $body }

@@ -19,7 +19,8 @@ pub(crate) trait Real:
 
     fn f64(self) -> f64;
 
-    /// `self * factor + term`, rounded once where `FMA` says that there is an instruction for it: else that is a function call.
+    /// `self * factor + term`, rounded once where `FMA` says that there is an instruction for it:
+    /// else that is a function call.
     fn mul_add<const FMA: bool>(self, factor: Self, term: Self) -> Self;
 
     /// `e^x` for `x <= 0`; NaN for NaN and for what is above the range of the function.
@@ -56,15 +57,18 @@ macro_rules! real {
 real!(f32, |x| exp_f32::<FMA>(x));
 real!(f64, |x| elementary::exp(x));
 
-/// [`elementary::exp`] in f32, with the polynomial of the Cephes library: to within 2 units in the last place; 0 below -87.
+/// [`elementary::exp`] in f32, with the polynomial of the Cephes library: to within 2 units in the
+/// last place; 0 below -87.
 #[inline(always)]
 fn exp_f32<const FMA: bool>(x: f32) -> f32 {
-    // Adding it leaves the nearest integer in the low bits of the mantissa, 127 above it: the exponent of its power of two.
+    // Adding it leaves the nearest integer in the low bits of the mantissa, 127 above it: the
+    // exponent of its power of two.
     const ROUND: f32 = 12_582_912.0 + 127.0; // 1.5 * 2^23 + 127
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
     const LOWEST: f32 = -87.0;
-    const C: [f32; 6] = [0.5, 1.666_666_5e-1, 4.166_579_6e-2, 8.333_452e-3, 1.398_199_9e-3, 1.987_569_1e-4];
+    const C: [f32; 6] =
+        [0.5, 1.666_666_5e-1, 4.166_579_6e-2, 8.333_452e-3, 1.398_199_9e-3, 1.987_569_1e-4];
 
     let shifted = Real::mul_add::<FMA>(x, std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
@@ -93,7 +97,10 @@ mod tests {
             worst = worst.max(exp(x).to_bits().abs_diff(expected.to_bits()));
         }
         assert!(worst <= 2, "{worst} units in the last place");
-        assert_eq!([0.0, -0.0, -1e-30, -88.0, f32::NEG_INFINITY].map(exp), [1.0, 1.0, 1.0, 0.0, 0.0]);
+        assert_eq!(
+            [0.0, -0.0, -1e-30, -88.0, f32::NEG_INFINITY].map(exp),
+            [1.0, 1.0, 1.0, 0.0, 0.0]
+        );
         assert!(exp(f32::NAN).is_nan());
     }
 

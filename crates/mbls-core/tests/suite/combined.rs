@@ -1,10 +1,11 @@
-//! Metrics that are chosen by a configuration and computed in one pass: specifications, sets and statistics of top labels.
+//! Metrics that are chosen by a configuration and computed in one pass: specifications, sets and
+//! statistics of top labels.
 
 use mbls_core::Error;
 use mbls_core::metric::{
-    AnyMetric, CalibrationNorm, ClassificationMetrics, IgnoringLabels, Metric, MetricSet, MetricSpec, MetricValue,
-    PredictionMetric, Predictions, ProbabilityStatistics, ReliabilityBins, SmoothConvention, TopLabelSamples,
-    TopLabelStatistic, TopLabelStatistics, measure_logits,
+    AnyMetric, CalibrationNorm, ClassificationMetrics, IgnoringLabels, Metric, MetricSet,
+    MetricSpec, MetricValue, PredictionMetric, Predictions, ProbabilityStatistics, ReliabilityBins,
+    SmoothConvention, TopLabelSamples, TopLabelStatistic, TopLabelStatistics, measure_logits,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -84,7 +85,9 @@ fn every_kind_is_built_saved_and_merged() {
         }
         assert!(merged.size() >= metric.size(), "{spec}");
         // Means over the same rows twice; the edges of equally full bins move.
-        if let (MetricValue::Number(found), MetricValue::Number(expected)) = (merged.value().unwrap(), value) {
+        if let (MetricValue::Number(found), MetricValue::Number(expected)) =
+            (merged.value().unwrap(), value)
+        {
             assert!((found - expected).abs() < 1e-12 || spec["kind"] == "adaptive-ece", "{spec}");
         }
     }
@@ -105,7 +108,10 @@ fn wrong_specs_are_refused() {
         (json!({"kind": "acuracy"}), "unknown variant `acuracy`"),
         (json!({"kind": "accuracy", "k": 1}), "unknown field `k`"),
         (json!({"kind": "top-k-accuracy"}), "missing field `k`"),
-        (json!({"kind": "top-label-statistics", "statistics": [{"kind": "aurc", "bins": 1}]}), "unknown field `bins`"),
+        (
+            json!({"kind": "top-label-statistics", "statistics": [{"kind": "aurc", "bins": 1}]}),
+            "unknown field `bins`",
+        ),
     ] {
         let error = serde_json::from_value::<MetricSpec>(spec.clone()).unwrap_err().to_string();
         assert!(error.starts_with(expected), "{spec}: {error}");
@@ -129,12 +135,19 @@ fn wrong_specs_are_refused() {
 /// The statistics by the methods that define them.
 #[test]
 fn statistics_of_top_labels_are_those_of_the_sorted_rows() {
-    let kernel = TopLabelStatistic::KernelCalibrationError { bandwidth: 0.5, estimator: Default::default() };
-    let binned =
-        TopLabelStatistic::CalibrationError { binning: Default::default(), bins: 10, norm: CalibrationNorm::Max };
+    let kernel =
+        TopLabelStatistic::KernelCalibrationError { bandwidth: 0.5, estimator: Default::default() };
+    let binned = TopLabelStatistic::CalibrationError {
+        binning: Default::default(),
+        bins: 10,
+        norm: CalibrationNorm::Max,
+    };
     let smooth = TopLabelStatistic::SmoothEce { convention: SmoothConvention::Reference };
-    let (ks, aurc, excess) =
-        (TopLabelStatistic::KolmogorovSmirnov {}, TopLabelStatistic::Aurc {}, TopLabelStatistic::ExcessAurc {});
+    let (ks, aurc, excess) = (
+        TopLabelStatistic::KolmogorovSmirnov {},
+        TopLabelStatistic::Aurc {},
+        TopLabelStatistic::ExcessAurc {},
+    );
     let all = vec![kernel, binned, smooth, ks, aurc, excess];
     let found = measured(&TopLabelStatistics::new(all.clone()).unwrap(), 90);
     let rows = measured(&TopLabelSamples::new(), 90).value().unwrap();
@@ -147,7 +160,8 @@ fn statistics_of_top_labels_are_those_of_the_sorted_rows() {
         curve.aurc(),
         curve.excess_aurc(),
     ];
-    let values: Vec<f64> = found.value().unwrap().iter().map(|value| value.value.unwrap()).collect();
+    let values: Vec<f64> =
+        found.value().unwrap().iter().map(|value| value.value.unwrap()).collect();
     assert_eq!(values, expected);
     assert_eq!((found.n(), found.samples().n(), found.statistics()), (90, 90, &all[..]));
 
@@ -157,7 +171,8 @@ fn statistics_of_top_labels_are_those_of_the_sorted_rows() {
 
     // They join the usual metrics, whose report and state are the same without them.
     let usual = ClassificationMetrics::new(15).unwrap();
-    let joined = measured(&usual.clone().with_statistics(all).unwrap().with_clipped_nll(1e-9).unwrap(), 90);
+    let joined =
+        measured(&usual.clone().with_statistics(all).unwrap().with_clipped_nll(1e-9).unwrap(), 90);
     let report = joined.value().unwrap();
     assert_eq!(report.statistics, found.value().unwrap());
     assert!(report.clipped_nll.is_some());
@@ -169,7 +184,8 @@ fn statistics_of_top_labels_are_those_of_the_sorted_rows() {
     state.remove("clipped_nll");
     assert_eq!(stripped, plain);
     assert_eq!(
-        serde_json::from_str::<ClassificationMetrics>(&serde_json::to_string(&joined).unwrap()).unwrap(),
+        serde_json::from_str::<ClassificationMetrics>(&serde_json::to_string(&joined).unwrap())
+            .unwrap(),
         joined
     );
 
@@ -177,7 +193,10 @@ fn statistics_of_top_labels_are_those_of_the_sorted_rows() {
     assert!(matches!(mine.merge(measured(&usual, 90)), Err(Error::Merge { .. })));
     assert_eq!(mine, joined);
     let mut fewer = serde_json::to_value(&joined).unwrap();
-    fewer["state"]["statistics"]["state"]["samples"]["state"]["samples"].as_array_mut().unwrap().pop();
+    fewer["state"]["statistics"]["state"]["samples"]["state"]["samples"]
+        .as_array_mut()
+        .unwrap()
+        .pop();
     let error = serde_json::from_value::<ClassificationMetrics>(fewer).unwrap_err().to_string();
     assert!(error.contains("its parts have 90 and 89 rows"), "{error}");
 }
@@ -189,7 +208,8 @@ fn set(names: &[&str], specs: &[Value]) -> mbls_core::Result<MetricSet> {
 #[test]
 fn a_set_is_its_metrics() {
     let specs = specs();
-    let names: Vec<String> = specs.iter().map(|spec| format!("my {}", spec["kind"].as_str().unwrap())).collect();
+    let names: Vec<String> =
+        specs.iter().map(|spec| format!("my {}", spec["kind"].as_str().unwrap())).collect();
     let names: Vec<&str> = names.iter().map(|name| &**name).collect();
     let empty = set(&names, &specs).unwrap();
     assert_eq!((empty.value(), empty.name()), (None, "metric-set"));
@@ -230,7 +250,8 @@ fn a_set_is_read_from_toml() {
 #[test]
 fn a_set_takes_all_or_nothing() {
     let two = json!({"kind": "balanced-accuracy"});
-    let mut metrics = set(&["accuracy", "balanced"], &[json!({"kind": "accuracy"}), two.clone()]).unwrap();
+    let mut metrics =
+        set(&["accuracy", "balanced"], &[json!({"kind": "accuracy"}), two.clone()]).unwrap();
     metrics.update(&Predictions::from_logits(&[1.0, 0.0], 2, &[0]).unwrap()).unwrap();
     let before = metrics.clone();
     let of_three = Predictions::from_logits(&[1.0, 0.0, 0.0], 3, &[0]).unwrap();
@@ -246,7 +267,10 @@ fn a_set_takes_all_or_nothing() {
     assert_eq!(metrics, before);
 
     let twice = set(&["same", "same"], &[two.clone(), two]).unwrap_err().to_string();
-    assert_eq!(twice, "name of a metric = same: expected a name that no other metric of the set has");
+    assert_eq!(
+        twice,
+        "name of a metric = same: expected a name that no other metric of the set has"
+    );
     let mut saved = serde_json::to_value(&before).unwrap();
     saved["state"][1]["name"] = json!("accuracy");
     assert!(serde_json::from_value::<MetricSet>(saved).is_err());

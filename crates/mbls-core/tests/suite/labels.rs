@@ -3,8 +3,9 @@
 
 use mbls_core::calibration::{Scores, TemperatureScaling};
 use mbls_core::metric::{
-    ClassificationMetrics, ConfusionMatrix, CountedRows, Label, Labels, Metric, Predictions, SegmentationBatch,
-    SegmentationCalibration, SegmentationProtocol, measure_logits, measure_logits_at, measure_probs,
+    ClassificationMetrics, ConfusionMatrix, CountedRows, Label, Labels, Metric, Predictions,
+    SegmentationBatch, SegmentationCalibration, SegmentationProtocol, measure_logits,
+    measure_logits_at, measure_probs,
 };
 use mbls_core::{Error, Result};
 
@@ -79,9 +80,13 @@ fn minus_100_leaves_rows_out_of_every_metric_and_fit() -> Result<()> {
     // Against the rows alone.
     let counted = |(i, label): (usize, &Option<u32>)| Some((i, (*label)?));
     let kept: Vec<(usize, u32)> = labels.iter().enumerate().filter_map(counted).collect();
-    let scores: Vec<f32> = kept.iter().flat_map(|(i, _)| logits[i * CLASSES..][..CLASSES].to_vec()).collect();
+    let scores: Vec<f32> =
+        kept.iter().flat_map(|(i, _)| logits[i * CLASSES..][..CLASSES].to_vec()).collect();
     let classes: Vec<u32> = kept.iter().map(|(_, label)| *label).collect();
-    assert_eq!(expected.metrics, measure_logits(&ClassificationMetrics::new(15)?, &scores, CLASSES, &classes)?);
+    assert_eq!(
+        expected.metrics,
+        measure_logits(&ClassificationMetrics::new(15)?, &scores, CLASSES, &classes)?
+    );
     assert_eq!(expected.temperature, TemperatureScaling::fit_logits(&scores, CLASSES, &classes)?);
     assert_eq!(expected.of_pixels, expected.temperature);
     assert_eq!(expected.pixels, kept.iter().map(|(i, _)| *i).collect::<Vec<_>>());
@@ -91,17 +96,27 @@ fn minus_100_leaves_rows_out_of_every_metric_and_fit() -> Result<()> {
     assert_eq!(expected.pooled.n(), kept.len() as u64);
 
     for ignored in [-100, -1, 99, i64::MIN, i64::MAX] {
-        assert_eq!(measure(&logits, &with(&labels, ignored, i64::from), ignored)?, expected, "{ignored}");
+        assert_eq!(
+            measure(&logits, &with(&labels, ignored, i64::from), ignored)?,
+            expected,
+            "{ignored}"
+        );
     }
     assert_eq!(measure(&logits, &with(&labels, -100i32, |class| class as i32), -100)?, expected);
     assert_eq!(measure(&logits, &with(&labels, -100i16, |class| class as i16), -100)?, expected);
     assert_eq!(measure(&logits, &with(&labels, -100i8, |class| class as i8), -100)?, expected);
-    assert_eq!(measure(&logits, &with(&labels, -100isize, |class| class as isize), -100)?, expected);
+    assert_eq!(
+        measure(&logits, &with(&labels, -100isize, |class| class as isize), -100)?,
+        expected
+    );
     assert_eq!(measure(&logits, &with(&labels, 255u8, |class| class as u8), 255)?, expected);
     assert_eq!(measure(&logits, &with(&labels, 65535u16, |class| class as u16), 65535)?, expected);
     assert_eq!(measure(&logits, &with(&labels, 77u64, u64::from), 77)?, expected);
     assert_eq!(measure(&logits, &with(&labels, 77usize, |class| class as usize), 77)?, expected);
-    assert_eq!(measure(&logits, &with(&labels, u32::MAX, |class| class), u32::MAX.into())?, expected);
+    assert_eq!(
+        measure(&logits, &with(&labels, u32::MAX, |class| class), u32::MAX.into())?,
+        expected
+    );
     Ok(())
 }
 
@@ -125,7 +140,9 @@ fn negative_labels_are_errors_and_never_wrap() {
     let logits = [0.0f32; 3 * 2];
     let probs = [0.5f32; 3 * 2];
     let empty = ClassificationMetrics::new(15).unwrap();
-    for (wrong, others) in [(-100i64, [-1, 255]), (-1, [-100, 1]), (1 << 32, [0, -100]), (i64::MIN, [0, 1])] {
+    for (wrong, others) in
+        [(-100i64, [-1, 255]), (-1, [-100, 1]), (1 << 32, [0, -100]), (i64::MIN, [0, 1])]
+    {
         let labels = [0, wrong, 0];
         let shape = [3, 2, 1, 1];
         let messages = [
@@ -147,14 +164,20 @@ fn negative_labels_are_errors_and_never_wrap() {
         ];
         for (i, message) in messages.into_iter().enumerate() {
             let message = message.expect_err("a wrong label").to_string();
-            assert_eq!(message, format!("label {wrong} at row 1 is out of range: the logits have 2 classes"), "{i}");
+            assert_eq!(
+                message,
+                format!("label {wrong} at row 1 is out of range: the logits have 2 classes"),
+                "{i}"
+            );
         }
     }
     // 4294967196 is -100 as a `u32`.
     let wrapped = [0u32, -100i32 as u32, 0];
     let message = CountedRows::new(&logits, 2, &wrapped, &[-100]).unwrap_err().to_string();
     assert!(message.starts_with("label 4294967196 at row 1"), "{message}");
-    let message = SegmentationBatch::new(&logits, [3, 2, 1, 1], &[0, u64::MAX, 0], &[-1]).unwrap_err().to_string();
+    let message = SegmentationBatch::new(&logits, [3, 2, 1, 1], &[0, u64::MAX, 0], &[-1])
+        .unwrap_err()
+        .to_string();
     assert!(message.starts_with("label 18446744073709551615 at row 1"), "{message}");
 }
 
@@ -169,11 +192,16 @@ fn rows_that_count_can_be_scores_of_a_calibrator() -> Result<()> {
     // Without an ignored row nothing is copied.
     let all = [0u32; 40];
     let counted = CountedRows::new(&logits, CLASSES, &all, &[-100])?;
-    assert!(std::ptr::eq(counted.scores(), &logits[..]) && std::ptr::eq(counted.labels(), &all[..]));
+    assert!(
+        std::ptr::eq(counted.scores(), &logits[..]) && std::ptr::eq(counted.labels(), &all[..])
+    );
     assert_eq!(counted.ignored(), 0);
     let none = CountedRows::new(&logits[..CLASSES], CLASSES, &[-100i64], &[-100])?;
     assert_eq!((none.scores().len(), none.labels().len()), (0, 0));
-    assert!(matches!(CountedRows::new(&logits, CLASSES, &all[..39], &[]), Err(Error::Shape { .. })));
+    assert!(matches!(
+        CountedRows::new(&logits, CLASSES, &all[..39], &[]),
+        Err(Error::Shape { .. })
+    ));
     assert!(matches!(CountedRows::new(&logits, 1, &all, &[]), Err(Error::Setting { .. })));
     Ok(())
 }
@@ -184,6 +212,9 @@ fn labels_are_slices_of_any_type() -> Result<()> {
     assert_eq!(Labels::from(&vec![1u64, 2]).to_u32(&[])?, [1, 2]);
     assert!(Labels::from(&[0usize; 0]).is_empty());
     let message = Labels::from(&[1, 2, u32::MAX]).to_u32(&[-100]).unwrap_err().to_string();
-    assert_eq!(message, "label = 4294967295 at row 2: expected from 0 to 2^32 - 2, or one that is ignored");
+    assert_eq!(
+        message,
+        "label = 4294967295 at row 2: expected from 0 to 2^32 - 2, or one that is ignored"
+    );
     Ok(())
 }

@@ -2,7 +2,8 @@
 //!
 //! One program for the whole crate: each program more would be linked with all of candle again.
 
-/// Post-hoc calibrators: against other libraries, their definitions, and what must hold for all of them.
+/// Post-hoc calibrators: against other libraries, their definitions, and what must hold for all of
+/// them.
 mod calibration {
     mod binary;
     mod linear;
@@ -17,10 +18,11 @@ mod calibration {
 mod calibration_errors;
 mod combined;
 mod fit_fuzz;
-/// Everything that the golden files hold, case by case: values that PyTorch computed by running the published code.
+/// Everything that the golden files hold, case by case: values that PyTorch computed by running the
+/// published code.
 ///
-/// `MBLS_GOLDEN_DIR=<folder> cargo test -p mbls-core --test suite golden::` puts another set of the same format in the place of
-/// the repository's own.
+/// `MBLS_GOLDEN_DIR=<folder> cargo test -p mbls-core --test suite golden::` puts another set of the
+/// same format in the place of the repository's own.
 mod golden {
     mod classification;
     #[cfg(feature = "candle")]

@@ -1,16 +1,17 @@
 //! The metrics against slow, obvious implementations of their definitions.
 //!
-//! Probabilities are multiples of 1/64, so that ties, zeros, ones and confidences on bin edges are common, and plain f64
-//! arithmetic decides them exactly.
+//! Probabilities are multiples of 1/64, so that ties, zeros, ones and confidences on bin edges are
+//! common, and plain f64 arithmetic decides them exactly.
 
 use crate::support::{close, linspace, mass_edges};
 use mbls_core::metric::{
-    AdaptiveConvention, AdaptiveEce, BrierScore, ClassificationMetrics, ClasswiseConvention, ClasswiseEce, Metric,
-    Predictions,
+    AdaptiveConvention, AdaptiveEce, BrierScore, ClassificationMetrics, ClasswiseConvention,
+    ClasswiseEce, Metric, Predictions,
 };
 use proptest::prelude::*;
 
-/// Per bin `(lower, upper]`, 0 in the first: the samples' count, and their mean probability less the frequency of the event.
+/// Per bin `(lower, upper]`, 0 in the first: the samples' count, and their mean probability less
+/// the frequency of the event.
 fn gaps(samples: &[(f64, bool)], edges: &[f64]) -> Vec<(usize, f64)> {
     let mut gaps = Vec::new();
     for i in 0..edges.len() - 1 {
@@ -32,7 +33,8 @@ fn expected(gaps: &[(usize, f64)], n: usize) -> f64 {
 
 fn classwise(input: &Predictions, bins: usize, classes: usize, keep_zeros: bool) -> f64 {
     let of_class = |class: usize| {
-        let samples = (0..input.rows()).map(|row| (input.probs(row)[class], input.label(row) as usize == class));
+        let samples = (0..input.rows())
+            .map(|row| (input.probs(row)[class], input.label(row) as usize == class));
         let samples: Vec<_> = samples.filter(|(p, _)| keep_zeros || *p > 0.0).collect();
         expected(&gaps(&samples, &linspace(bins)), input.rows())
     };
@@ -40,7 +42,8 @@ fn classwise(input: &Predictions, bins: usize, classes: usize, keep_zeros: bool)
 }
 
 fn adaptive(input: &Predictions, bins: usize, keep_lowest: bool) -> f64 {
-    let samples: Vec<_> = (0..input.rows()).map(|row| (input.confidence(row), input.correct(row))).collect();
+    let samples: Vec<_> =
+        (0..input.rows()).map(|row| (input.confidence(row), input.correct(row))).collect();
     let mut edges = mass_edges(samples.iter().map(|(p, _)| *p), bins);
     if keep_lowest {
         edges[0] = -1.0;
@@ -146,9 +149,10 @@ fn adaptive_conventions_differ_in_the_lowest_confidence() {
         let logits = [1.0, 0.0].repeat(rows);
         let labels = vec![1; rows];
         let input = Predictions::from_logits(&logits, 2, &labels).unwrap();
-        for (convention, expected) in
-            [(AdaptiveConvention::Definition, input.confidence(0)), (AdaptiveConvention::Reference, 0.0)]
-        {
+        for (convention, expected) in [
+            (AdaptiveConvention::Definition, input.confidence(0)),
+            (AdaptiveConvention::Reference, 0.0),
+        ] {
             let mut metric = AdaptiveEce::new(15, convention).unwrap();
             metric.update(&input).unwrap();
             assert!((metric.value().unwrap() - expected).abs() < 1e-15, "{convention:?}");
@@ -156,14 +160,16 @@ fn adaptive_conventions_differ_in_the_lowest_confidence() {
     }
 }
 
-/// Between two confidences that are neighbours in f32 no edge fits: rounded to f32 it is one of them.
+/// Between two confidences that are neighbours in f32 no edge fits: rounded to f32 it is one of
+/// them.
 #[test]
 fn adaptive_reference_convention_rounds_edges() {
     let low = 0.7f32;
     let confidences = [0.6, low, low.next_up(), 0.9];
     let probs: Vec<f32> = confidences.iter().flat_map(|&c| [c, 1.0 - c]).collect();
     let input = Predictions::from_probs(&probs, 2, &[0, 0, 1, 0]).unwrap();
-    // Edges at the positions 0, .8, 1.6, 2.4, 3 and 3: the third is nearer to the upper of the two and so holds both.
+    // Edges at the positions 0, .8, 1.6, 2.4, 3 and 3: the third is nearer to the upper of the two
+    // and so holds both.
     let mut metric = AdaptiveEce::new(5, AdaptiveConvention::Reference).unwrap();
     metric.update(&input).unwrap();
     let c: Vec<f64> = confidences.map(f64::from).into();

@@ -1,10 +1,12 @@
-//! The states of the metrics: order, batches, shards, merging, saving, and input that must be refused.
+//! The states of the metrics: order, batches, shards, merging, saving, and input that must be
+//! refused.
 
 use crate::support::{Rows, logit_rows};
 use mbls_core::Error;
 use mbls_core::metric::{
-    Accuracy, AdaptiveConvention, AdaptiveEce, BrierScore, ClassificationMetrics, ClassificationReport,
-    ClasswiseConvention, ClasswiseEce, FixedSum, Metric, NegativeLogLikelihood, Predictions, ReliabilityBins,
+    Accuracy, AdaptiveConvention, AdaptiveEce, BrierScore, ClassificationMetrics,
+    ClassificationReport, ClasswiseConvention, ClasswiseEce, FixedSum, Metric,
+    NegativeLogLikelihood, Predictions, ReliabilityBins,
 };
 use proptest::prelude::*;
 
@@ -26,7 +28,10 @@ fn empty(reference: bool) -> ClassificationMetrics {
     }
 }
 
-fn report<'a>(reference: bool, batches: impl IntoIterator<Item = &'a Predictions<'a>>) -> ClassificationReport {
+fn report<'a>(
+    reference: bool,
+    batches: impl IntoIterator<Item = &'a Predictions<'a>>,
+) -> ClassificationReport {
     let mut metrics = empty(reference);
     for batch in batches {
         metrics.update(batch).unwrap();
@@ -109,7 +114,9 @@ proptest! {
 
 #[test]
 fn fixed_sums_round_to_the_nearest_unit() {
-    for (units, expected) in [(0.75, "1"), (-0.75, "-1"), (0.25, "0"), (1.5, "2"), (2.5, "2"), (-2.5, "-2")] {
+    for (units, expected) in
+        [(0.75, "1"), (-0.75, "-1"), (0.25, "0"), (1.5, "2"), (2.5, "2"), (-2.5, "-2")]
+    {
         let mut sum = FixedSum::default();
         sum.add(units / 2f64.powi(60)).unwrap();
         assert_eq!(serde_json::to_value(sum).unwrap(), expected);
@@ -155,18 +162,32 @@ fn metrics_of_different_settings_do_not_merge() {
         let error = left.merge(right).err().map(|e| e.to_string());
         assert_eq!(error, Some(format!("cannot merge metrics of different settings: {message}")));
     }
-    refused(ReliabilityBins::new(10).unwrap(), ReliabilityBins::new(15).unwrap(), "bins is 10 and 15");
+    refused(
+        ReliabilityBins::new(10).unwrap(),
+        ReliabilityBins::new(15).unwrap(),
+        "bins is 10 and 15",
+    );
     refused(empty(false), ClassificationMetrics::new(10).unwrap(), "bins is 15 and 10");
     let adaptive = |convention| AdaptiveEce::new(15, convention).unwrap();
     let message = "adaptive convention is Definition and Reference";
-    refused(adaptive(AdaptiveConvention::Definition), adaptive(AdaptiveConvention::Reference), message);
+    refused(
+        adaptive(AdaptiveConvention::Definition),
+        adaptive(AdaptiveConvention::Reference),
+        message,
+    );
     let classwise = |convention| ClasswiseEce::new(15, convention).unwrap();
     let message = "classwise convention is Reference and Definition";
-    refused(classwise(ClasswiseConvention::Reference), classwise(ClasswiseConvention::Definition), message);
+    refused(
+        classwise(ClasswiseConvention::Reference),
+        classwise(ClasswiseConvention::Definition),
+        message,
+    );
 
     let of_classes = |classes: usize| {
         let mut metrics = empty(false);
-        metrics.update(&Predictions::from_logits(&vec![0.0; classes], classes, &[0]).unwrap()).unwrap();
+        metrics
+            .update(&Predictions::from_logits(&vec![0.0; classes], classes, &[0]).unwrap())
+            .unwrap();
         metrics
     };
     refused(of_classes(2), of_classes(3), "classes is 2 and 3");
@@ -189,21 +210,44 @@ fn errors_leave_the_state() {
 
 #[test]
 fn input_that_is_no_batch_is_refused() {
-    let logits =
-        |logits: &[f32], classes, labels: &[u32]| Predictions::from_logits(logits, classes, labels).unwrap_err();
-    let probs = |probs: &[f32], labels: &[u32]| Predictions::from_probs(probs, 2, labels).unwrap_err();
+    let logits = |logits: &[f32], classes, labels: &[u32]| {
+        Predictions::from_logits(logits, classes, labels).unwrap_err()
+    };
+    let probs =
+        |probs: &[f32], labels: &[u32]| Predictions::from_probs(probs, 2, labels).unwrap_err();
     let cases = [
         (logits(&[0.0; 5], 2, &[0, 1]), "logits: expected 2 labels x 2 classes, found 5 values"),
         (logits(&[0.0; 4], 2, &[0]), "logits: expected 1 labels x 2 classes, found 4 values"),
-        (logits(&[0.0; 4], 2, &[0, 2]), "label 2 at row 1 is out of range: the logits have 2 classes"),
+        (
+            logits(&[0.0; 4], 2, &[0, 2]),
+            "label 2 at row 1 is out of range: the logits have 2 classes",
+        ),
         (logits(&[0.0], 1, &[0]), "classes = 1: expected from 2 to 2^32 - 1"),
         (logits(&[], 0, &[]), "classes = 0: expected from 2 to 2^32 - 1"),
-        (logits(&[0.0, 0.0, f32::INFINITY, 0.0], 2, &[0, 1]), "logit inf at row 1, class 0: expected a finite number"),
-        (logits(&[0.0, f32::NAN], 2, &[1]), "logit NaN at row 0, class 1: expected a finite number"),
-        (probs(&[0.5, 0.5, 1.5, -0.5], &[0, 1]), "probability 1.5 at row 1, class 0: expected a number from 0 to 1"),
-        (probs(&[0.5, f32::NAN], &[0]), "probability NaN at row 0, class 1: expected a number from 0 to 1"),
-        (probs(&[0.5, 0.5, 0.5, 0.25], &[0, 1]), "the probabilities of row 1 sum to 0.75: expected 1"),
-        (probs(&[0.5, 0.5, 0.5], &[0]), "probabilities: expected 1 labels x 2 classes, found 3 values"),
+        (
+            logits(&[0.0, 0.0, f32::INFINITY, 0.0], 2, &[0, 1]),
+            "logit inf at row 1, class 0: expected a finite number",
+        ),
+        (
+            logits(&[0.0, f32::NAN], 2, &[1]),
+            "logit NaN at row 0, class 1: expected a finite number",
+        ),
+        (
+            probs(&[0.5, 0.5, 1.5, -0.5], &[0, 1]),
+            "probability 1.5 at row 1, class 0: expected a number from 0 to 1",
+        ),
+        (
+            probs(&[0.5, f32::NAN], &[0]),
+            "probability NaN at row 0, class 1: expected a number from 0 to 1",
+        ),
+        (
+            probs(&[0.5, 0.5, 0.5, 0.25], &[0, 1]),
+            "the probabilities of row 1 sum to 0.75: expected 1",
+        ),
+        (
+            probs(&[0.5, 0.5, 0.5], &[0]),
+            "probabilities: expected 1 labels x 2 classes, found 3 values",
+        ),
     ];
     for (error, expected) in cases {
         assert_eq!(error.to_string(), expected);
@@ -211,7 +255,10 @@ fn input_that_is_no_batch_is_refused() {
     for bins in [0, 65537] {
         let message = format!("bins = {bins}: expected from 1 to 65536");
         assert_eq!(ClassificationMetrics::new(bins).unwrap_err().to_string(), message);
-        assert_eq!(AdaptiveEce::new(bins, AdaptiveConvention::Definition).unwrap_err().to_string(), message);
+        assert_eq!(
+            AdaptiveEce::new(bins, AdaptiveConvention::Definition).unwrap_err().to_string(),
+            message
+        );
     }
     // Half precision: a sum that is off by rounding passes.
     assert!(Predictions::from_probs(&[0.3335, 0.6660], 2, &[0]).is_ok());
@@ -231,7 +278,8 @@ fn a_label_of_probability_zero_has_infinite_likelihood() {
 fn saved_states_that_contradict_themselves_are_refused() {
     fn refused<T: serde::de::DeserializeOwned>(metric: &str, state: &str, expected: &str) {
         let text = saved(metric, state);
-        let message = serde_json::from_str::<T>(&text).err().map(|e| e.to_string()).unwrap_or_default();
+        let message =
+            serde_json::from_str::<T>(&text).err().map(|e| e.to_string()).unwrap_or_default();
         assert!(message.contains(expected), "{text}: '{message}'");
     }
     refused::<Accuracy>("accuracy", r#"{"n":1,"correct":2}"#, "2 correct of 1 rows");
@@ -240,7 +288,9 @@ fn saved_states_that_contradict_themselves_are_refused() {
         refused::<BrierScore>("brier", &state, "1 rows have squared errors of sum");
     }
     refused::<BrierScore>("brier", r#"{"n":0,"sum":"1"}"#, "0 rows have squared errors of sum");
-    let nll = |n: u64, infinite: u64, sum: &str| format!(r#"{{"n":{n},"infinite":{infinite},"sum":"{sum}"}}"#);
+    let nll = |n: u64, infinite: u64, sum: &str| {
+        format!(r#"{{"n":{n},"infinite":{infinite},"sum":"{sum}"}}"#)
+    };
     let name = "negative-log-likelihood";
     refused::<NegativeLogLikelihood>(name, &nll(1, 2, "0"), "2 of 1 rows are infinite");
     refused::<NegativeLogLikelihood>(name, &nll(1, 0, "-1"), "1 finite rows have the sum -");
@@ -248,16 +298,31 @@ fn saved_states_that_contradict_themselves_are_refused() {
     refused::<NegativeLogLikelihood>(name, &nll(1, 1, "1"), "0 finite rows have the sum");
     refused::<ReliabilityBins>("reliability", "[]", "bins = 0");
     let cell = r#"{"count":1,"positive":2,"probability":"0"}"#;
-    refused::<ReliabilityBins>("reliability", &format!("[{cell}]"), "a bin of 1 samples has 2 positives");
+    refused::<ReliabilityBins>(
+        "reliability",
+        &format!("[{cell}]"),
+        "a bin of 1 samples has 2 positives",
+    );
     let cell = r#"{"count":1,"positive":1,"probability":"-1"}"#;
-    refused::<ReliabilityBins>("reliability", &format!("[{cell}]"), "a bin of 1 samples has 1 positives");
+    refused::<ReliabilityBins>(
+        "reliability",
+        &format!("[{cell}]"),
+        "a bin of 1 samples has 1 positives",
+    );
     let cell = r#"{"count":18446744073709551615,"positive":1,"probability":"0"}"#;
-    refused::<ReliabilityBins>("reliability", &format!("[{cell}]"), "a bin of 18446744073709551615 samples");
-    let adaptive = |bins, sample| format!(r#"{{"bins":{bins},"convention":"default","samples":[{sample}]}}"#);
+    refused::<ReliabilityBins>(
+        "reliability",
+        &format!("[{cell}]"),
+        "a bin of 18446744073709551615 samples",
+    );
+    let adaptive =
+        |bins, sample| format!(r#"{{"bins":{bins},"convention":"default","samples":[{sample}]}}"#);
     refused::<AdaptiveEce>("adaptive-ece", &adaptive(0, 1), "bins = 0");
     refused::<AdaptiveEce>("adaptive-ece", &adaptive(1, u64::MAX), "a confidence of 1");
     let classwise = |n, max_label, cells: &str| {
-        format!(r#"{{"bins":1,"convention":"default","n":{n},"max_label":{max_label},"cells":[{cells}]}}"#)
+        format!(
+            r#"{{"bins":1,"convention":"default","n":{n},"max_label":{max_label},"cells":[{cells}]}}"#
+        )
     };
     let cell = r#"{"count":1,"positive":0,"probability":"0"}"#;
     let right = r#"{"count":1,"positive":1,"probability":"0"}"#;
@@ -265,17 +330,28 @@ fn saved_states_that_contradict_themselves_are_refused() {
     let two = format!("{cell},{right}");
     refused::<ClasswiseEce>("classwise-ece", &classwise(1, 0, ""), "1 rows and 0 classes");
     refused::<ClasswiseEce>("classwise-ece", &classwise(1, 2, &two), "label 2 of 2 classes");
-    refused::<ClasswiseEce>("classwise-ece", &classwise(2, 1, &two), "a class has 1 probabilities of 2 rows");
+    refused::<ClasswiseEce>(
+        "classwise-ece",
+        &classwise(2, 1, &two),
+        "a class has 1 probabilities of 2 rows",
+    );
     let labels = |cells: String, expected: &str| {
         refused::<ClasswiseEce>("classwise-ece", &classwise(1, 1, &cells), expected);
     };
     labels(format!("{cell},{cell}"), "0 labels and probabilities of sum 0 in 1 rows");
     labels(format!("{right},{right}"), "2 labels and probabilities of sum 0 in 1 rows");
-    labels(format!("{sure},{sure},{sure},{right}"), "1 labels and probabilities of sum 3 in 1 rows");
-    assert!(serde_json::from_str::<ClasswiseEce>(&saved("classwise-ece", &classwise(1, 1, &two))).is_ok());
+    labels(
+        format!("{sure},{sure},{sure},{right}"),
+        "1 labels and probabilities of sum 3 in 1 rows",
+    );
+    assert!(
+        serde_json::from_str::<ClasswiseEce>(&saved("classwise-ece", &classwise(1, 1, &two)))
+            .is_ok()
+    );
 
     // Parts that did not see the same.
-    let parts = |metrics: &ClassificationMetrics| serde_json::to_value(metrics).unwrap()["state"].clone();
+    let parts =
+        |metrics: &ClassificationMetrics| serde_json::to_value(metrics).unwrap()["state"].clone();
     let mut mixed = parts(&empty(false));
     mixed["accuracy"]["state"] = serde_json::json!({"n": 1, "correct": 1});
     refused::<ClassificationMetrics>(
@@ -285,7 +361,11 @@ fn saved_states_that_contradict_themselves_are_refused() {
     );
     let mut mixed = parts(&empty(false));
     mixed["adaptive"] = parts(&ClassificationMetrics::new(4).unwrap())["adaptive"].clone();
-    refused::<ClassificationMetrics>("classification-metrics", &mixed.to_string(), "its parts have [15, 4, 15] bins");
+    refused::<ClassificationMetrics>(
+        "classification-metrics",
+        &mixed.to_string(),
+        "its parts have [15, 4, 15] bins",
+    );
 }
 
 fn saved(metric: &str, state: &str) -> String {
@@ -296,8 +376,15 @@ fn saved(metric: &str, state: &str) -> String {
 fn a_state_of_another_metric_or_version_is_named() {
     let message = |text: &str| serde_json::from_str::<Accuracy>(text).unwrap_err().to_string();
     let other = saved("brier", r#"{"n":0,"sum":"0"}"#);
-    assert!(message(&other).starts_with(r#"metric "brier": expected "accuracy""#), "{}", message(&other));
+    assert!(
+        message(&other).starts_with(r#"metric "brier": expected "accuracy""#),
+        "{}",
+        message(&other)
+    );
     let newer = r#"{"metric":"accuracy","version":2,"state":{"n":1,"right":1}}"#;
     assert!(message(newer).starts_with("version 2 of accuracy: expected 1"), "{}", message(newer));
-    assert_eq!(serde_json::to_string(&Accuracy::new()).unwrap(), saved("accuracy", r#"{"n":0,"correct":0}"#));
+    assert_eq!(
+        serde_json::to_string(&Accuracy::new()).unwrap(),
+        saved("accuracy", r#"{"n":0,"correct":0}"#)
+    );
 }

@@ -1,4 +1,5 @@
-//! Metrics that rank rows against values of scikit-learn and torch-uncertainty, saved in `fixtures/ranking`.
+//! Metrics that rank rows against values of scikit-learn and torch-uncertainty, saved in
+//! `fixtures/ranking`.
 
 use mbls_core::metric::{Metric, OodDetection, OodScores, Predictions, TopLabelSamples};
 use mbls_testkit::golden;
@@ -30,7 +31,10 @@ fn ood_detection() {
         ];
         for (key, found) in found {
             let expected = case[key].as_f64().unwrap();
-            assert!((found - expected).abs() < 1e-12, "{name}: {key} is {found}, expected {expected}");
+            assert!(
+                (found - expected).abs() < 1e-12,
+                "{name}: {key} is {found}, expected {expected}"
+            );
         }
     }
 }
@@ -38,8 +42,13 @@ fn ood_detection() {
 #[test]
 fn risk_coverage() {
     for (name, case) in fixture("selective") {
-        let probs: Vec<f32> = floats(&case["probs"]).into_iter().map(|p| p as f32).flat_map(|p| [1.0 - p, p]).collect();
-        let labels: Vec<u32> = case["labels"].as_array().unwrap().iter().map(|l| l.as_u64().unwrap() as u32).collect();
+        let probs: Vec<f32> = floats(&case["probs"])
+            .into_iter()
+            .map(|p| p as f32)
+            .flat_map(|p| [1.0 - p, p])
+            .collect();
+        let labels: Vec<u32> =
+            case["labels"].as_array().unwrap().iter().map(|l| l.as_u64().unwrap() as u32).collect();
         let mut metric = TopLabelSamples::new();
         metric.update(&Predictions::from_probs(&probs, 2, &labels).unwrap()).unwrap();
         let curve = metric.value().unwrap().risk_coverage();
@@ -51,6 +60,10 @@ fn risk_coverage() {
             assert!((point.risk - expected).abs() < 1e-6, "{name}: risk {i} is {}", point.risk);
         }
         let expected = case["aurc"].as_f64().unwrap();
-        assert!((curve.aurc() - expected).abs() < 1e-6, "{name}: AURC {}, expected {expected}", curve.aurc());
+        assert!(
+            (curve.aurc() - expected).abs() < 1e-6,
+            "{name}: AURC {}, expected {expected}",
+            curve.aurc()
+        );
     }
 }

@@ -1,15 +1,17 @@
 //! The metrics on saved outputs of real networks on real test sets, where `MBLS_DATA_DIR` has them.
 //!
-//! `logits/computed_metrics.csv` holds what numpy computed from them in f64, to nine decimals; some networks have published
-//! numbers too. Confidences are compared in the precision of the file; what hangs on all classes is computed from f32, which
-//! [`Predictions`] take, also where the file has f64: the rounding stays below the tolerance.
+//! `logits/computed_metrics.csv` holds what numpy computed from them in f64, to nine decimals; some
+//! networks have published numbers too. Confidences are compared in the precision of the file; what
+//! hangs on all classes is computed from f32, which [`Predictions`] take, also where the file has
+//! f64: the rounding stays below the tolerance.
 
 use candle_core::npy::NpzTensors;
 use candle_core::{DType, Device, Tensor};
 use mbls_core::metric::{
-    AdaptiveConvention, AdaptiveEce, Binning, BrierScore, CalibrationBins, CalibrationNorm, ClasswiseConvention,
-    ClasswiseEce, Metric, NegativeLogLikelihood, PredictionMetric, Predictions, Reliability, ReliabilityBins,
-    SmoothConvention, Target, TopLabelSamples, TopLabels,
+    AdaptiveConvention, AdaptiveEce, Binning, BrierScore, CalibrationBins, CalibrationNorm,
+    ClasswiseConvention, ClasswiseEce, Metric, NegativeLogLikelihood, PredictionMetric,
+    Predictions, Reliability, ReliabilityBins, SmoothConvention, Target, TopLabelSamples,
+    TopLabels,
 };
 use mbls_testkit::{data, golden};
 use std::collections::HashMap;
@@ -24,7 +26,9 @@ fn csv(path: &Path) -> Vec<HashMap<String, String>> {
     let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut lines = text.lines();
     let names: Vec<&str> = lines.next().unwrap().split(',').collect();
-    let row = |line: &str| names.iter().zip(line.split(',')).map(|(k, v)| (k.to_string(), v.to_string())).collect();
+    let row = |line: &str| {
+        names.iter().zip(line.split(',')).map(|(k, v)| (k.to_string(), v.to_string())).collect()
+    };
     lines.map(row).collect()
 }
 
@@ -32,7 +36,8 @@ fn csv(path: &Path) -> Vec<HashMap<String, String>> {
 fn confidences(path: &Path) -> TopLabels {
     let rows = csv(path);
     let confidences: Vec<f64> = rows.iter().map(|row| row["confidence"].parse().unwrap()).collect();
-    let correct: Vec<bool> = rows.iter().map(|row| row["true_label"] == row["pred_label"]).collect();
+    let correct: Vec<bool> =
+        rows.iter().map(|row| row["true_label"] == row["pred_label"]).collect();
     TopLabels::new(&confidences, &correct).unwrap()
 }
 
@@ -46,7 +51,8 @@ impl Outputs {
     fn from_probs(probs: &Tensor, labels: &Tensor) -> Self {
         let labels = labels_of(labels);
         let (rows, classes) = probs.dims2().unwrap();
-        let exact: Vec<f64> = probs.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        let exact: Vec<f64> =
+            probs.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap();
         let rounded: Vec<f32> = exact.iter().map(|p| *p as f32).collect();
         let predictions = Predictions::from_probs(&rounded, classes, &labels).unwrap().into_owned();
         let first_maximum = |row: &[f64]| {
@@ -55,7 +61,8 @@ impl Outputs {
         };
         let top: Vec<(u32, f64)> = exact.chunks(classes).map(first_maximum).collect();
         let confidences: Vec<f64> = top.iter().map(|(_, confidence)| *confidence).collect();
-        let correct: Vec<bool> = top.iter().zip(&labels).map(|((class, _), label)| class == label).collect();
+        let correct: Vec<bool> =
+            top.iter().zip(&labels).map(|((class, _), label)| class == label).collect();
         assert_eq!(rows, labels.len());
         Self { top_labels: TopLabels::new(&confidences, &correct).unwrap(), predictions }
     }
@@ -63,13 +70,15 @@ impl Outputs {
     fn from_logits(logits: &Tensor, labels: &Tensor) -> Self {
         let classes = logits.dims2().unwrap().1;
         let logits: Vec<f32> = logits.flatten_all().unwrap().to_vec1().unwrap();
-        let predictions = Predictions::from_logits(&logits, classes, &labels_of(labels)).unwrap().into_owned();
+        let predictions =
+            Predictions::from_logits(&logits, classes, &labels_of(labels)).unwrap().into_owned();
         Self { top_labels: TopLabels::from(&predictions), predictions }
     }
 }
 
 fn labels_of(labels: &Tensor) -> Vec<u32> {
-    let labels: Vec<i64> = labels.to_dtype(DType::I64).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+    let labels: Vec<i64> =
+        labels.to_dtype(DType::I64).unwrap().flatten_all().unwrap().to_vec1().unwrap();
     labels.into_iter().map(|label| label.try_into().unwrap()).collect()
 }
 
@@ -78,7 +87,8 @@ fn npy(path: &Path) -> Tensor {
     let bytes = fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let header = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
     if String::from_utf8_lossy(&bytes[..header]).contains("'<u2'") {
-        let values: Vec<i64> = bytes[header..].chunks(2).map(|b| u16::from_le_bytes([b[0], b[1]]).into()).collect();
+        let values: Vec<i64> =
+            bytes[header..].chunks(2).map(|b| u16::from_le_bytes([b[0], b[1]]).into()).collect();
         return Tensor::new(values, &Device::Cpu).unwrap();
     }
     Tensor::read_npy(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
@@ -119,15 +129,18 @@ where
     metric.value().unwrap()
 }
 
-/// The NLL with labels of probability 0 counted as the file counts them: as probabilities of 1e-300.
+/// The NLL with labels of probability 0 counted as the file counts them: as probabilities of
+/// 1e-300.
 fn clipped_nll(predictions: &Predictions) -> f64 {
-    let log_probs: Vec<f64> = (0..predictions.rows()).map(|row| predictions.log_prob_of_label(row)).collect();
+    let log_probs: Vec<f64> =
+        (0..predictions.rows()).map(|row| predictions.log_prob_of_label(row)).collect();
     let nll = value(NegativeLogLikelihood::new(), predictions);
     assert_eq!(nll.is_infinite(), log_probs.contains(&f64::NEG_INFINITY));
     if nll.is_finite() {
         return nll;
     }
-    log_probs.iter().map(|log_prob| -log_prob.max(1e-300f64.ln())).sum::<f64>() / log_probs.len() as f64
+    log_probs.iter().map(|log_prob| -log_prob.max(1e-300f64.ln())).sum::<f64>()
+        / log_probs.len() as f64
 }
 
 #[test]
@@ -161,17 +174,22 @@ fn metrics_that_numpy_computed() {
         let classwise = ClasswiseEce::new(15, ClasswiseConvention::Reference).unwrap();
         check("classwise_ece15", value(classwise, &predictions), TOLERANCE);
         if (0..predictions.rows()).all(|row| predictions.probs(row).iter().all(|p| *p > 0.0)) {
-            let mut bins = CalibrationBins::new(Target::Classwise, Binning::EqualWidth, 15).unwrap();
+            let mut bins =
+                CalibrationBins::new(Target::Classwise, Binning::EqualWidth, 15).unwrap();
             bins.update(&predictions).unwrap();
-            check("classwise_ece15", bins.value().unwrap().error(CalibrationNorm::L1).value, TOLERANCE);
+            check(
+                "classwise_ece15",
+                bins.value().unwrap().error(CalibrationNorm::L1).value,
+                TOLERANCE,
+            );
         }
         check("nll", clipped_nll(&predictions), TOLERANCE);
         check("brier", value(BrierScore::new(), &predictions), TOLERANCE);
     }
 }
 
-/// NN_calibration, `Calibration - (Temp, Iso, Beta, Hist).ipynb`, cell 9: 15 bins. Its bins hold confidences in f32, and the
-/// files six digits.
+/// NN_calibration, `Calibration - (Temp, Iso, Beta, Hist).ipynb`, cell 9: 15 bins. Its bins hold
+/// confidences in f32, and the files six digits.
 #[test]
 fn published_errors() {
     let Some(dir) = data("logits") else { return };
@@ -182,7 +200,11 @@ fn published_errors() {
         let found = reliability(&confidences(&dir.join("nn_calibration_csv").join(file)), 15);
         assert!((found.ece() - ece).abs() < 1e-6, "{file}: ECE {}", found.ece());
         assert!((found.mce() - mce).abs() < 1e-6, "{file}: MCE {}", found.mce());
-        assert!((1.0 - found.accuracy() - error_rate).abs() < 1e-9, "{file}: error rate {}", 1.0 - found.accuracy());
+        assert!(
+            (1.0 - found.accuracy() - error_rate).abs() < 1e-9,
+            "{file}: error rate {}",
+            1.0 - found.accuracy()
+        );
     }
 }
 

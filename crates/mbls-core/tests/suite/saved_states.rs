@@ -1,12 +1,13 @@
-//! States that the code of version 0.1.0 (commit 29671d3) saved, see `fixtures/saved-states/README.md`: they are read, lead to the
-//! values they led to then, and are saved as they were.
+//! States that the code of version 0.1.0 (commit 29671d3) saved, see
+//! `fixtures/saved-states/README.md`: they are read, lead to the values they led to then, and are
+//! saved as they were.
 
 use mbls_core::calibration::SavedCalibrator;
 use mbls_core::metric::{
-    Accuracy, AdaptiveEce, BalancedAccuracy, BrierScore, CalibrationBins, ClassificationMetrics, ClasswiseEce,
-    ClippedNegativeLogLikelihood, ConfusionMatrix, GroupedReliability, LogitDistanceTail, LogitStatistics, Metric,
-    NegativeLogLikelihood, OodDetection, ProbabilityStatistics, ReliabilityBins, SegmentationCalibration, TopKAccuracy,
-    TopLabelSamples,
+    Accuracy, AdaptiveEce, BalancedAccuracy, BrierScore, CalibrationBins, ClassificationMetrics,
+    ClasswiseEce, ClippedNegativeLogLikelihood, ConfusionMatrix, GroupedReliability,
+    LogitDistanceTail, LogitStatistics, Metric, NegativeLogLikelihood, OodDetection,
+    ProbabilityStatistics, ReliabilityBins, SegmentationCalibration, TopKAccuracy, TopLabelSamples,
 };
 use mbls_testkit::golden;
 use serde::{Serialize, de::DeserializeOwned};
@@ -34,7 +35,8 @@ where
     };
     let (empty, _) = read(format!("{name}-empty"));
     let (full, value) = read(format!("{name}-full"));
-    // The convention that is the definition was called `Default`, and no statistics could be asked for.
+    // The convention that is the definition was called `Default`, and no statistics could be asked
+    // for.
     let value = value.unwrap().replace("convention: Default", "convention: Definition");
     assert_eq!(format!("{:?}", full.value()).replace(" statistics: [],", ""), value, "{name}");
 
@@ -104,7 +106,10 @@ fn saved_calibrators_read_as_they_were() {
 #[test]
 fn a_state_of_another_version_says_which() {
     let states = fixture("metrics");
-    let text = states["accuracy-full"]["state"].as_str().unwrap().replace("\"version\":1", "\"version\":2");
+    let text = states["accuracy-full"]["state"]
+        .as_str()
+        .unwrap()
+        .replace("\"version\":1", "\"version\":2");
     let error = serde_json::from_str::<Accuracy>(&text).unwrap_err().to_string();
     assert!(error.starts_with("version 2 of accuracy: expected 1"), "{error}");
 }

@@ -1,4 +1,5 @@
-//! What several of these tests share: rows of logits for proptest, and the edges of bins in their plainest form.
+//! What several of these tests share: rows of logits for proptest, and the edges of bins in their
+//! plainest form.
 
 use proptest::prelude::*;
 use std::ops::Range;
@@ -22,7 +23,11 @@ pub(crate) fn logit_rows(
         let logit = multiples.clone().prop_map(move |v| f32::from(v) * unit);
         let row = (prop::collection::vec(logit, classes), 0..classes as u32);
         let order = Just((0..n).collect::<Vec<_>>()).prop_shuffle();
-        (prop::collection::vec(row, n), order).prop_map(move |(rows, order)| Rows { classes, rows, order })
+        (prop::collection::vec(row, n), order).prop_map(move |(rows, order)| Rows {
+            classes,
+            rows,
+            order,
+        })
     })
 }
 
@@ -58,7 +63,11 @@ pub(crate) fn mass_edges(values: impl Iterator<Item = f64>, bins: usize) -> Vec<
     let n = sorted.len();
     let edge = |k: usize| {
         let (index, rest) = (k * n / bins, (k * n % bins) as f64 / bins as f64);
-        if index + 1 >= n { sorted[n - 1] } else { sorted[index] + rest * (sorted[index + 1] - sorted[index]) }
+        if index + 1 >= n {
+            sorted[n - 1]
+        } else {
+            sorted[index] + rest * (sorted[index + 1] - sorted[index])
+        }
     };
     (0..=bins).map(edge).collect()
 }

@@ -112,8 +112,10 @@ proptest! {
 #[test]
 fn an_item_s_seed_depends_on_epoch_and_index_alone() {
     let seeds = |order, batch_size, epoch| {
-        let batches =
-            loader(numbers(50), config(batch_size, order, 2)).epoch(epoch).collect::<Result<Vec<_>>>().unwrap();
+        let batches = loader(numbers(50), config(batch_size, order, 2))
+            .epoch(epoch)
+            .collect::<Result<Vec<_>>>()
+            .unwrap();
         let mut items = batches.concat();
         items.sort_by_key(|item| item.0);
         items
@@ -127,7 +129,11 @@ fn an_item_s_seed_depends_on_epoch_and_index_alone() {
 fn each_epoch_and_seed_has_its_order() {
     let order = |seed, epoch| -> Vec<usize> {
         let config = LoaderConfig { seed: Seed(seed), ..config(10, Order::Shuffled, 0) };
-        loader(numbers(100), config).epoch(epoch).flat_map(|b| b.unwrap()).map(|item| item.0).collect()
+        loader(numbers(100), config)
+            .epoch(epoch)
+            .flat_map(|b| b.unwrap())
+            .map(|item| item.0)
+            .collect()
     };
     assert_eq!(order(1, 0), order(1, 0));
     assert_ne!(order(1, 0), order(1, 1));
@@ -140,7 +146,8 @@ fn an_error_arrives_in_its_place_and_ends_the_epoch() {
     for failure in [Failure::Error, Failure::Panic] {
         for workers in [0, 1, 2, 4] {
             let dataset = Numbers { fail: Some((23, failure)), ..numbers(60) };
-            let results: Vec<_> = loader(dataset, config(5, Order::Sequential, workers)).epoch(0).collect();
+            let results: Vec<_> =
+                loader(dataset, config(5, Order::Sequential, workers)).epoch(0).collect();
             assert_eq!(results.len(), 5, "{workers} workers");
             assert!(results[..4].iter().all(Result::is_ok));
             let message = with_causes(results[4].as_ref().unwrap_err());
@@ -167,7 +174,11 @@ fn a_collate_error_names_the_batch() {
         }
     }
     for workers in [0, 3] {
-        let loader = DataLoader::new(Arc::new(numbers(30)), Arc::new(Strict), config(3, Order::Sequential, workers));
+        let loader = DataLoader::new(
+            Arc::new(numbers(30)),
+            Arc::new(Strict),
+            config(3, Order::Sequential, workers),
+        );
         let results: Vec<_> = loader.unwrap().epoch(0).collect();
         assert_eq!(results.len(), 3);
         assert_eq!(with_causes(results[2].as_ref().unwrap_err()), "batch 2: shapes differ");
@@ -177,7 +188,9 @@ fn a_collate_error_names_the_batch() {
 #[test]
 fn dropping_an_epoch_stops_and_joins_its_workers() {
     let dataset = Arc::new(Numbers { delay: Duration::from_millis(1), ..numbers(100_000) });
-    let loader = DataLoader::new(Arc::clone(&dataset), Arc::new(Together), config(10, Order::Shuffled, 3)).unwrap();
+    let loader =
+        DataLoader::new(Arc::clone(&dataset), Arc::new(Together), config(10, Order::Shuffled, 3))
+            .unwrap();
     let mut epoch = loader.epoch(0);
     epoch.next().unwrap().unwrap();
     drop(epoch);
@@ -185,11 +198,14 @@ fn dropping_an_epoch_stops_and_joins_its_workers() {
     // The workers held the data set: joined, they hold it no more, and nothing is made after them.
     assert_eq!(Arc::strong_count(&dataset), 1);
     let made = dataset.made.load(Ordering::SeqCst);
-    // Three workers, each with two finished batches, one that waits for room and one in the making, and the one taken.
+    // Three workers, each with two finished batches, one that waits for room and one in the making,
+    // and the one taken.
     assert!(made <= 3 * 4 * 10 + 10, "{made} items were made for one batch");
     // An epoch dropped before its first batch, and one that was read to its end.
     let dataset = Arc::new(numbers(20));
-    let loader = DataLoader::new(Arc::clone(&dataset), Arc::new(Together), config(10, Order::Shuffled, 2)).unwrap();
+    let loader =
+        DataLoader::new(Arc::clone(&dataset), Arc::new(Together), config(10, Order::Shuffled, 2))
+            .unwrap();
     drop(loader.epoch(0));
     assert_eq!(loader.epoch(1).count(), 2);
     drop(loader);
@@ -199,7 +215,9 @@ fn dropping_an_epoch_stops_and_joins_its_workers() {
 #[test]
 fn batches_of_nothing_are_refused() {
     let error =
-        DataLoader::new(Arc::new(numbers(3)), Arc::new(Together), config(0, Order::Sequential, 0)).err().unwrap();
+        DataLoader::new(Arc::new(numbers(3)), Arc::new(Together), config(0, Order::Sequential, 0))
+            .err()
+            .unwrap();
     assert_eq!(error.to_string(), "batch_size: expected at least 1, found 0");
 }
 

@@ -91,7 +91,10 @@ fn seeds_give_different_splits() {
         stratified_split(&labels, &[50, 50], Seed(1)).unwrap(),
         stratified_split(&labels, &[50, 50], Seed(2)).unwrap()
     );
-    assert_ne!(random_split(100, &[50], Seed(1)).unwrap(), random_split(100, &[50], Seed(2)).unwrap());
+    assert_ne!(
+        random_split(100, &[50], Seed(1)).unwrap(),
+        random_split(100, &[50], Seed(2)).unwrap()
+    );
 }
 
 #[test]
@@ -109,12 +112,15 @@ fn each_item_is_drawn_equally_often() {
 
 #[test]
 fn ties_of_remainders_do_not_favour_a_class() {
-    // 2.5 places for each of four classes: two of them get a third one, which ones is up to the seed.
+    // 2.5 places for each of four classes: two of them get a third one, which ones is up to the
+    // seed.
     let labels = labels_of(&[10; 4]);
     let mut extra = [0u32; 4];
     for seed in 0..400 {
-        for (class, count) in counts(&labels, stratified_split(&labels, &[10], Seed(seed)).unwrap()[0].iter().copied())
-        {
+        for (class, count) in counts(
+            &labels,
+            stratified_split(&labels, &[10], Seed(seed)).unwrap()[0].iter().copied(),
+        ) {
             extra[class as usize] += u32::from(count == 3);
         }
     }
@@ -124,10 +130,17 @@ fn ties_of_remainders_do_not_favour_a_class() {
 
 #[test]
 fn errors_say_what_does_not_fit() {
-    let message = |labels: &[u32], sizes: &[usize]| stratified_split(labels, sizes, Seed(0)).unwrap_err().to_string();
+    let message = |labels: &[u32], sizes: &[usize]| {
+        stratified_split(labels, sizes, Seed(0)).unwrap_err().to_string()
+    };
     assert!(message(&[0, 1], &[2, 1]).contains("the 2 items there are"));
-    assert!(message(&[0, 0, 1, 1, 2, 2], &[4, 2]).contains("a part of 2 items has no room for each of 3 classes"));
-    assert!(message(&[0, 0, 0, 0, 7], &[2, 2]).contains("class 7 has 1 items, fewer than the 2 parts"));
+    assert!(
+        message(&[0, 0, 1, 1, 2, 2], &[4, 2])
+            .contains("a part of 2 items has no room for each of 3 classes")
+    );
+    assert!(
+        message(&[0, 0, 0, 0, 7], &[2, 2]).contains("class 7 has 1 items, fewer than the 2 parts")
+    );
 }
 
 #[test]

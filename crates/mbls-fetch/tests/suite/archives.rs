@@ -7,7 +7,8 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 use tar::{Builder, EntryType, Header};
 
-/// The entries of an archive one by one, written as they are: the crate's own paths are too careful.
+/// The entries of an archive one by one, written as they are: the crate's own paths are too
+/// careful.
 struct Tar(Vec<u8>);
 
 impl Tar {
@@ -69,10 +70,16 @@ fn refused(archive: &[u8], expected: &[&str]) {
     for (kind, archive) in [("kind = 'tar'", archive), ("kind = 'tar.gz'", &gz(archive))] {
         let sandbox = put("", kind, archive);
         let text = sandbox.refused(&["--offline"], expected[0]);
-        assert!(expected.iter().all(|expected| text.contains(expected)), "expected {expected:?}, found {text}");
+        assert!(
+            expected.iter().all(|expected| text.contains(expected)),
+            "expected {expected:?}, found {text}"
+        );
         // Nothing beside the folders that belong to us.
         let left = tree(&sandbox.path(""));
-        assert!(left.iter().all(|(name, _)| name == "manifest.toml" || name.starts_with("data/")), "{left:?}");
+        assert!(
+            left.iter().all(|(name, _)| name == "manifest.toml" || name.starts_with("data/")),
+            "{left:?}"
+        );
         assert_eq!(
             std::fs::read_dir(sandbox.path("data")).unwrap().count(),
             1 + usize::from(sandbox.data("fetch-data.lock").exists())
@@ -95,15 +102,19 @@ fn archives_are_unpacked() {
         .file("top/c", b"3")
         .file("beside", b"4")
         .end();
-    let set = "layout = [{ files = '*', count = 2 }, { files = 'folder/b', count = 1, bytes = 2000 }]";
+    let set =
+        "layout = [{ files = '*', count = 2 }, { files = 'folder/b', count = 1, bytes = 2000 }]";
     for (kind, archive) in [("tar", plain.clone()), ("tar.gz", gz(&plain))] {
-        let sandbox = put(set, &format!("kind = '{kind}'\nroot = ['top']\nskip = ['beside']"), &archive);
+        let sandbox =
+            put(set, &format!("kind = '{kind}'\nroot = ['top']\nskip = ['beside']"), &archive);
         let run = sandbox.run(&["--offline"]);
         assert!(run.is_right, "{}", run.text);
         let long = long.strip_prefix("top/").unwrap().replace("//", "/");
-        let expected = [("a", &b"1"[..]), ("folder/b", &[7; 2000]), (&long, b"2"), ("pax-header", b"3")];
+        let expected =
+            [("a", &b"1"[..]), ("folder/b", &[7; 2000]), (&long, b"2"), ("pax-header", b"3")];
         let found = tree(&sandbox.data("target"));
-        let found: Vec<_> = found.iter().map(|(name, content)| (name.as_str(), &content[..])).collect();
+        let found: Vec<_> =
+            found.iter().map(|(name, content)| (name.as_str(), &content[..])).collect();
         assert_eq!(found, expected);
         assert!(sandbox.data("target/empty").is_dir());
         assert!(!sandbox.own("a").exists(), "archives go once they are unpacked");
@@ -119,16 +130,32 @@ fn archives_are_unpacked() {
 
 #[test]
 fn names_that_lead_elsewhere_are_refused() {
-    let names = ["/tmp/escaped", "../escaped", "a/../../escaped", "a/..", "..", "C:escaped", "..\\escaped", "a\nb", ""];
+    let names = [
+        "/tmp/escaped",
+        "../escaped",
+        "a/../../escaped",
+        "a/..",
+        "..",
+        "C:escaped",
+        "..\\escaped",
+        "a\nb",
+        "",
+    ];
     for name in names {
         let archive = Tar::new().file("first", b"1").file(name, b"2").end();
         refused(&archive, &[&format!("entry \"{}\": name: expected", name.escape_debug())]);
-        let archive = Tar::new().entry(EntryType::GNULongName, b"long", name.as_bytes()).file("plain", b"2").end();
+        let archive = Tar::new()
+            .entry(EntryType::GNULongName, b"long", name.as_bytes())
+            .file("plain", b"2")
+            .end();
         refused(&archive, &["name: expected"]);
     }
     let archive = Tar::new().entry(EntryType::Regular, b"\xff", b"1").end();
     refused(&archive, &["a name in UTF-8"]);
-    let archive = Tar::new().entry(EntryType::XHeader, b"x", b"21 path=../../escape\n").file("plain", b"2").end();
+    let archive = Tar::new()
+        .entry(EntryType::XHeader, b"x", b"21 path=../../escape\n")
+        .file("plain", b"2")
+        .end();
     refused(&archive, &["entry \"../../escape\": name: expected a path that does not climb"]);
     let archive = Tar::new().entry(EntryType::Directory, b"../escaped", b"").end();
     refused(&archive, &["entry \"../escaped\": name"]);
@@ -147,8 +174,15 @@ fn links_and_devices_are_refused() {
         (EntryType::new(b'Z'), "something else"),
     ] {
         for to in ["/etc", "first", "../.."] {
-            let archive = Tar::new().file("first", b"1").link(kind, "link", to).file("link/passwd", b"2").end();
-            refused(&archive, &[&format!("entry \"link\": expected a file or a folder, found {word}")]);
+            let archive = Tar::new()
+                .file("first", b"1")
+                .link(kind, "link", to)
+                .file("link/passwd", b"2")
+                .end();
+            refused(
+                &archive,
+                &[&format!("entry \"link\": expected a file or a folder, found {word}")],
+            );
         }
     }
 }
@@ -158,7 +192,10 @@ fn names_are_taken_once() {
     let twice = |first: &str, second: &str| {
         refused(
             &Tar::new().file(first, b"1").file(second, b"2").end(),
-            &[&format!("entry \"{second}\""), if second.starts_with("a/") { "cannot make" } else { "" }],
+            &[
+                &format!("entry \"{second}\""),
+                if second.starts_with("a/") { "cannot make" } else { "" },
+            ],
         );
     };
     twice("a", "a");
@@ -166,9 +203,19 @@ fn names_are_taken_once() {
     twice("b/a", "b//a");
     twice("a", "a/b");
     refused(&Tar::new().file("a/b", b"1").file("a", b"2").end(), &["entry \"a\""]);
-    refused(&Tar::new().file("a", b"1").entry(EntryType::Directory, b"a", b"").end(), &["entry \"a\""]);
-    refused(&Tar::new().entry(EntryType::Directory, b"a", b"").file("a", b"1").end(), &["entry \"a\""]);
-    let two_names = Tar::new().entry(EntryType::GNULongName, b"1", b"a").entry(EntryType::GNULongName, b"2", b"b");
+    refused(
+        &Tar::new().file("a", b"1").entry(EntryType::Directory, b"a", b"").end(),
+        &["entry \"a\""],
+    );
+    refused(
+        &Tar::new().entry(EntryType::Directory, b"a", b"").file("a", b"1").end(),
+        &["entry \"a\""],
+    );
+    let two_names = Tar::new().entry(EntryType::GNULongName, b"1", b"a").entry(
+        EntryType::GNULongName,
+        b"2",
+        b"b",
+    );
     refused(&two_names.file("c", b"1").end(), &["entry \"2\": a second name"]);
 }
 
@@ -186,9 +233,28 @@ fn names_beside_the_root_are_refused() {
 #[test]
 fn truncated_archives_are_refused_at_every_place() {
     let whole = Tar::new().file("a", &noise(1500, 1)).file("b", &noise(10, 2)).end();
-    // Headers, contents, padding, between entries, before the end mark, in it: 512 + 1536 + 512 + 512 + 1024.
+    // Headers, contents, padding, between entries, before the end mark, in it: 512 + 1536 + 512 +
+    // 512 + 1024.
     let end = whole.len() - 1024;
-    for length in [0, 1, 511, 512, 513, 1000, 2012, 2030, 2048, 2049, 2559, 2560, 2565, 2600, end, end + 1, end + 511] {
+    for length in [
+        0,
+        1,
+        511,
+        512,
+        513,
+        1000,
+        2012,
+        2030,
+        2048,
+        2049,
+        2559,
+        2560,
+        2565,
+        2600,
+        end,
+        end + 1,
+        end + 511,
+    ] {
         let sandbox = put("", "kind = 'tar'", &whole[..length]);
         let text = sandbox.refused(&["--offline"], "truncated");
         if length > 2048 {
@@ -199,7 +265,9 @@ fn truncated_archives_are_refused_at_every_place() {
     assert!(text.contains("entry \"b\": expected 10 bytes, found 5: truncated"), "{text}");
     assert!(put("", "kind = 'tar'", &whole).run(&["--offline"]).is_right);
     let packed = gz(&whole);
-    for length in [0, 1, 9, 10, 11, packed.len() / 2, packed.len() - 9, packed.len() - 8, packed.len() - 1] {
+    for length in
+        [0, 1, 9, 10, 11, packed.len() / 2, packed.len() - 9, packed.len() - 8, packed.len() - 1]
+    {
         put("", "kind = 'tar.gz'", &packed[..length]).refused(&["--offline"], "set: a");
     }
     // A wrong checksum behind the right content.
@@ -222,14 +290,17 @@ fn limits_are_kept() {
         .refused(&["--offline"], "entry \"a\": size: expected at most 599");
     run("max-bytes = 1200\nmax-entries = 1")
         .refused(&["--offline"], "entry \"b\": number of entries: expected at most 1");
-    assert!(run("max-bytes = 1200\nmax-file-bytes = 600\nmax-entries = 2").run(&["--offline"]).is_right);
+    assert!(
+        run("max-bytes = 1200\nmax-file-bytes = 600\nmax-entries = 2").run(&["--offline"]).is_right
+    );
     // Names of a megabyte.
     for kind in [EntryType::GNULongName, EntryType::XHeader, EntryType::XGlobalHeader] {
         let archive = Tar::new().entry(kind, b"name", &vec![b'a'; 1 << 20]).file("a", b"1").end();
         refused(&archive, &["entry \"name\": expected at most 65536 bytes"]);
     }
     // Two sizes of one file, of which readers take one or the other.
-    let archive = Tar::new().entry(EntryType::XHeader, b"x", b"10 size=1\n").file("a", b"123").end();
+    let archive =
+        Tar::new().entry(EntryType::XHeader, b"x", b"10 size=1\n").file("a", b"123").end();
     refused(&archive, &["expected no size of its own"]);
 }
 
@@ -245,15 +316,19 @@ fn bombs_are_refused_early() {
     assert!(zeros.len() < 12_000_000);
     let header = |size| gz(Tar::header(EntryType::Regular, b"bomb", size).as_bytes());
     let bomb = [header(10_000_000_000), zeros.clone()].concat();
-    put("", "kind = 'tar.gz'", &bomb).refused(&["--offline"], "entry \"bomb\": size: expected at most 1000000");
+    put("", "kind = 'tar.gz'", &bomb)
+        .refused(&["--offline"], "entry \"bomb\": size: expected at most 1000000");
     // Left out, it is still read, up to the limit of all.
-    put("", "kind = 'tar.gz'\nskip = ['bomb']", &bomb).refused(&["--offline"], "the archive unpacks to more than");
+    put("", "kind = 'tar.gz'\nskip = ['bomb']", &bomb)
+        .refused(&["--offline"], "the archive unpacks to more than");
     // Behind the end mark.
     let bomb = [gz(&Tar::new().file("a", b"1").end()), zeros.clone()].concat();
     put("", "kind = 'tar.gz'", &bomb).refused(&["--offline"], "what follows \"a\"");
-    put("layout = []", "kind = 'gz'\nname = 'a'", &zeros).refused(&["--offline"], "expected at most 1000000 bytes");
+    put("layout = []", "kind = 'gz'\nname = 'a'", &zeros)
+        .refused(&["--offline"], "expected at most 1000000 bytes");
     let md5 = "unpacked-md5 = '900150983cd24fb0d6963f7d28e17f72'";
-    put("", &format!("kind = 'gz'\nname = 'a'\n{md5}"), &zeros).refused(&["--offline"], "at most 1000000 bytes");
+    put("", &format!("kind = 'gz'\nname = 'a'\n{md5}"), &zeros)
+        .refused(&["--offline"], "at most 1000000 bytes");
     assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
 }
 
@@ -270,7 +345,8 @@ fn packed_files_have_sums_of_their_content() {
     put("", md5, &gz(b"abd")).refused(&["--offline"], "MD5 sum of the unpacked content");
     let packed = gz(b"abc");
     put("", md5, &packed[..packed.len() - 1]).refused(&["--offline"], "not a whole gzip file");
-    put("", "kind = 'gz'\nname = 'a'", &packed[..packed.len() - 1]).refused(&["--offline"], "not a whole gzip file");
+    put("", "kind = 'gz'\nname = 'a'", &packed[..packed.len() - 1])
+        .refused(&["--offline"], "not a whole gzip file");
     put("", md5, b"").refused(&["--offline"], "set: a");
     put("", "kind = 'gz'\nname = 'a'", b"no gzip").refused(&["--offline"], "not a whole gzip file");
     // The target may be the file itself.
@@ -286,8 +362,11 @@ fn archives_of_the_usual_tool_are_read() {
     std::fs::create_dir(source.path().join("d")).unwrap();
     std::fs::write(source.path().join("d/f"), b"content").unwrap();
     builder.append_dir_all("top", source.path()).unwrap();
-    let sandbox =
-        put("layout = [{ files = 'd/f', count = 1 }]", "kind = 'tar'\nroot = ['top']", &builder.into_inner().unwrap());
+    let sandbox = put(
+        "layout = [{ files = 'd/f', count = 1 }]",
+        "kind = 'tar'\nroot = ['top']",
+        &builder.into_inner().unwrap(),
+    );
     let run = sandbox.run(&["--offline"]);
     assert!(run.is_right, "{}", run.text);
     assert_eq!(tree(&sandbox.data("target")), [("d/f".to_owned(), b"content".to_vec())]);
@@ -303,18 +382,35 @@ fn the_library_unpacks_as_the_program_does() {
     };
     let temporary = tempfile::tempdir().unwrap();
     let path = |name: &str| temporary.path().join(name);
-    std::fs::write(path("good"), Tar::new().file("top/a", b"1").file("top/b/c", b"23").end()).unwrap();
+    std::fs::write(path("good"), Tar::new().file("top/a", b"1").file("top/b/c", b"23").end())
+        .unwrap();
     std::fs::write(path("bad"), Tar::new().file("top/../../a", b"1").end()).unwrap();
-    let files =
-        mbls_fetch::unpack(&list("layout = [{ files = '**', count = 2 }]"), &path("good"), &path("new")).unwrap();
-    let found: Vec<_> = files.iter().map(|file| (file.path.as_str(), file.bytes, file.sha256.clone())).collect();
+    let files = mbls_fetch::unpack(
+        &list("layout = [{ files = '**', count = 2 }]"),
+        &path("good"),
+        &path("new"),
+    )
+    .unwrap();
+    let found: Vec<_> =
+        files.iter().map(|file| (file.path.as_str(), file.bytes, file.sha256.clone())).collect();
     assert_eq!(found, [("a", 1, crate::sha256(b"1")), ("b/c", 2, crate::sha256(b"23"))]);
-    assert_eq!(tree(&path("new")), [("a".to_owned(), b"1".to_vec()), ("b/c".to_owned(), b"23".to_vec())]);
+    assert_eq!(
+        tree(&path("new")),
+        [("a".to_owned(), b"1".to_vec()), ("b/c".to_owned(), b"23".to_vec())]
+    );
     for (list, packed, expected) in [
-        (list("layout = [{ files = '**', count = 3 }]"), "good", "number of files **: expected 3, found 2"),
+        (
+            list("layout = [{ files = '**', count = 3 }]"),
+            "good",
+            "number of files **: expected 3, found 2",
+        ),
         (list(""), "bad", "a path that does not climb"),
         (list("") + "\nsize = 3", "good", "expected 3 bytes"),
-        (list("") + "\n[[set.files]]\nurls = ['http://host/b']\nkind = 'tar'", "good", "files: expected one, found 2"),
+        (
+            list("") + "\n[[set.files]]\nurls = ['http://host/b']\nkind = 'tar'",
+            "good",
+            "files: expected one, found 2",
+        ),
         (
             list("") + "\n" + &list("").replace("set", "two").replace("target'", "other'"),
             "good",
@@ -322,7 +418,8 @@ fn the_library_unpacks_as_the_program_does() {
         ),
     ] {
         let _ = std::fs::remove_dir_all(path("new"));
-        let error = format!("{:#}", mbls_fetch::unpack(&list, &path(packed), &path("new")).unwrap_err());
+        let error =
+            format!("{:#}", mbls_fetch::unpack(&list, &path(packed), &path("new")).unwrap_err());
         assert!(error.contains(expected), "expected {expected}, found {error}");
     }
 }

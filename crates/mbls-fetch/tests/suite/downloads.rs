@@ -16,7 +16,8 @@ fn cuts(head: usize) -> Vec<usize> {
 #[test]
 fn broken_connections_are_resumed() {
     let body = noise(BYTES, 1);
-    let head = Reply::whole(&body).header("ETag", "\"one\"").header("Accept-Ranges", "bytes").head().len();
+    let head =
+        Reply::whole(&body).header("ETag", "\"one\"").header("Accept-Ranges", "bytes").head().len();
     for cut in cuts(head) {
         let content = body.clone();
         let server = Server::start(move |number, request| {
@@ -31,7 +32,10 @@ fn broken_connections_are_resumed() {
         // What came is not asked for again.
         let expected = cut.checked_sub(head).filter(|&bytes| bytes > 0);
         assert_eq!(requests[1].range(), expected, "cut at {cut}");
-        assert_eq!(requests[1].headers.get("if-range").map(String::as_str), expected.map(|_| "\"one\""));
+        assert_eq!(
+            requests[1].headers.get("if-range").map(String::as_str),
+            expected.map(|_| "\"one\"")
+        );
     }
 }
 
@@ -68,7 +72,9 @@ fn endlessly_broken_connections_are_an_error() {
 fn every_run_goes_on_where_the_last_one_ended() {
     let body = noise(BYTES, 4);
     let content = body.clone();
-    let server = Server::start(move |_, request| Reply::file(request, &content, "\"one\"").cut_body(BYTES / 4));
+    let server = Server::start(move |_, request| {
+        Reply::file(request, &content, "\"one\"").cut_body(BYTES / 4)
+    });
     let sandbox = Sandbox::of("", &source(&server.url("f"), &body));
     for _ in 0..3 {
         sandbox.refused(&["--attempts", "1"], "broken off");
@@ -103,7 +109,9 @@ fn an_early_end_is_no_end() {
     let body = noise(BYTES, 6);
     // All of the length is promised, and the connection ends in peace.
     let content = body.clone();
-    let server = Server::start(move |_, request| Reply::file(request, &content, "\"one\"").cut_body(BYTES / 2));
+    let server = Server::start(move |_, request| {
+        Reply::file(request, &content, "\"one\"").cut_body(BYTES / 2)
+    });
     let sandbox = Sandbox::of("", &source(&server.url("f"), &body));
     sandbox.fetch();
     assert_eq!(sandbox.content(), body);
@@ -123,13 +131,22 @@ fn wrong_sums_are_refused() {
     assert!(text.contains(&sha256(&other)), "{text}");
     assert_eq!(server.requests().len(), 1);
     assert!(!sandbox.own("f.part").exists() && !sandbox.own("f").exists(), "wrong bytes are kept");
-    let md5 = format!("urls = ['{}']\nkind = 'file'\nmd5 = '900150983cd24fb0d6963f7d28e17f72'", server.url("f"));
+    let md5 = format!(
+        "urls = ['{}']\nkind = 'file'\nmd5 = '900150983cd24fb0d6963f7d28e17f72'",
+        server.url("f")
+    );
     sandbox.manifest("", &md5);
     sandbox.refused(&[], "MD5 sum: expected 900150983cd24fb0d6963f7d28e17f72");
-    sandbox.manifest("", &format!("urls = ['{}']\nkind = 'file'\nsha256-prefix = '0123abcd'", server.url("f")));
+    sandbox.manifest(
+        "",
+        &format!("urls = ['{}']\nkind = 'file'\nsha256-prefix = '0123abcd'", server.url("f")),
+    );
     sandbox.refused(&[], "SHA-256 sum: expected 0123abcd...");
     let right = &sha256(&other)[..8];
-    sandbox.manifest("", &format!("urls = ['{}']\nkind = 'file'\nsha256-prefix = '{right}'", server.url("f")));
+    sandbox.manifest(
+        "",
+        &format!("urls = ['{}']\nkind = 'file'\nsha256-prefix = '{right}'", server.url("f")),
+    );
     sandbox.fetch();
     assert_eq!(sandbox.content(), other);
 }
@@ -152,7 +169,8 @@ fn other_mirrors_are_asked() {
 fn part_of_one_mirror_is_not_continued_at_another() {
     let body = noise(BYTES, 11);
     let content = body.clone();
-    let broken = Server::start(move |_, request| Reply::file(request, &content, "\"one\"").cut_body(10));
+    let broken =
+        Server::start(move |_, request| Reply::file(request, &content, "\"one\"").cut_body(10));
     let content = body.clone();
     let right = Server::start(move |_, request| Reply::file(request, &content, "\"one\""));
     let sandbox = Sandbox::of("", &source(&[broken.url("f"), right.url("f")].join("', '"), &body));
@@ -250,9 +268,12 @@ fn hosts_are_asked_for_one_file_at_a_time() {
         Reply::whole(request.path.as_bytes())
     });
     let files: Vec<String> = (0..4)
-        .map(|i| format!("urls = ['{}']\nkind = 'file'\nname = '{i}'", server.url(&format!("file{i}"))))
+        .map(|i| {
+            format!("urls = ['{}']\nkind = 'file'\nname = '{i}'", server.url(&format!("file{i}")))
+        })
         .collect();
-    let sandbox = Sandbox::of("layout = [{ files = '*', count = 4 }]", &files.join("\n[[set.files]]\n"));
+    let sandbox =
+        Sandbox::of("layout = [{ files = '*', count = 4 }]", &files.join("\n[[set.files]]\n"));
     sandbox.fetch();
     assert_eq!(most.load(Ordering::SeqCst), 1);
     assert_eq!(std::fs::read(sandbox.data("target/3")).unwrap(), b"/file3");

@@ -17,13 +17,16 @@ fn archive() -> Vec<u8> {
     for i in 0..FILES {
         let mut header = tar::Header::new_gnu();
         header.set_size(1000);
-        builder.append_data(&mut header, format!("{}/{i}", i % 3), &noise(1000, i as u64)[..]).unwrap();
+        builder
+            .append_data(&mut header, format!("{}/{i}", i % 3), &noise(1000, i as u64)[..])
+            .unwrap();
     }
     gz(&builder.into_inner().unwrap())
 }
 
 fn content() -> Vec<(String, Vec<u8>)> {
-    let mut files: Vec<_> = (0..FILES).map(|i| (format!("{}/{i}", i % 3), noise(1000, i as u64))).collect();
+    let mut files: Vec<_> =
+        (0..FILES).map(|i| (format!("{}/{i}", i % 3), noise(1000, i as u64))).collect();
     files.sort();
     files
 }
@@ -40,7 +43,10 @@ fn moment(sandbox: &Sandbox) -> usize {
 
 fn wait_for(child: &mut Child, path: &std::path::Path) {
     let start = Instant::now();
-    while !path.exists() && child.try_wait().unwrap().is_none() && start.elapsed() < Duration::from_secs(5) {
+    while !path.exists()
+        && child.try_wait().unwrap().is_none()
+        && start.elapsed() < Duration::from_secs(5)
+    {
         std::thread::sleep(Duration::from_micros(100));
     }
 }

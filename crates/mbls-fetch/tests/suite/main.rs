@@ -1,4 +1,5 @@
-//! `cargo xtask fetch-data`, run as a program against a server on the loopback that misbehaves, archives that do, and SIGKILL.
+//! `cargo xtask fetch-data`, run as a program against a server on the loopback that misbehaves,
+//! archives that do, and SIGKILL.
 
 mod archives;
 mod downloads;

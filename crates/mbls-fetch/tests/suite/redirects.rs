@@ -64,7 +64,10 @@ fn unknown(url: &str) -> String {
 }
 
 /// The first request gets half of one version; what the others get decides `later`.
-fn changed(mark: (&'static str, &'static str), later: impl Fn(&Request, &[u8]) -> Reply + Send + Sync + 'static) {
+fn changed(
+    mark: (&'static str, &'static str),
+    later: impl Fn(&Request, &[u8]) -> Reply + Send + Sync + 'static,
+) {
     let (old, new) = (noise(BYTES, 4), noise(BYTES, 5));
     let content = new.clone();
     let server = Server::start(move |number, request| match number {
@@ -86,7 +89,9 @@ fn changed_files_begin_anew() {
     let rest = |request: &Request, new: &[u8], name: &str, value: &str| match request.range() {
         Some(begin) => {
             let range = format!("bytes {begin}-{}/{}", new.len() - 1, new.len());
-            Reply { status: 206, ..Reply::whole(&new[begin..]) }.header("Content-Range", range).header(name, value)
+            Reply { status: 206, ..Reply::whole(&new[begin..]) }
+                .header("Content-Range", range)
+                .header(name, value)
         }
         None => Reply::whole(new).header(name, value),
     };
@@ -95,14 +100,17 @@ fn changed_files_begin_anew() {
     changed(("Last-Modified", "Fri, 27 Nov 2026 10:00:00 GMT"), move |request, new| {
         rest(request, new, "Last-Modified", &date(1))
     });
-    // A mark that says only that versions mean the same, and none at all: the rest is not even asked for.
+    // A mark that says only that versions mean the same, and none at all: the rest is not even
+    // asked for.
     changed(("ETag", "W/\"one\""), move |request, new| rest(request, new, "ETag", "W/\"one\""));
     changed(("Server", "x"), move |request, new| rest(request, new, "Server", "x"));
     // Another rest than the one that was asked for.
     changed(ONE, |request, new| match request.range() {
         Some(_) => {
             let range = format!("bytes 10-{}/{}", new.len() - 1, new.len());
-            Reply { status: 206, ..Reply::whole(&new[10..]) }.header("Content-Range", range).header("ETag", "\"one\"")
+            Reply { status: 206, ..Reply::whole(&new[10..]) }
+                .header("Content-Range", range)
+                .header("ETag", "\"one\"")
         }
         None => Reply::whole(new).header("ETag", "\"one\""),
     });
@@ -134,8 +142,9 @@ fn packed_transfers_are_taken_as_they_are() {
     // Some servers call an archive an encoding of its content.
     let body = noise(BYTES, 8);
     let content = body.clone();
-    let server =
-        Server::start(move |_, request| Reply::file(request, &content, "\"a\"").header("Content-Encoding", "x-gzip"));
+    let server = Server::start(move |_, request| {
+        Reply::file(request, &content, "\"a\"").header("Content-Encoding", "x-gzip")
+    });
     let sandbox = Sandbox::of("", &source(&server.url("f"), &body));
     sandbox.fetch();
     assert_eq!(sha256(&sandbox.content()), sha256(&body));

@@ -1,4 +1,5 @@
-//! Several runs: one after the other, two at once, without a network, and over what somebody else put there.
+//! Several runs: one after the other, two at once, without a network, and over what somebody else
+//! put there.
 
 use crate::archives::{gz, put};
 use crate::sandbox::{Run, Sandbox, noise, tree};
@@ -57,13 +58,15 @@ fn layouts_are_checked() {
     let run = |rule: &str| put(&format!("layout = [{{ {rule} }}]"), "kind = 'tar'", &archive);
     assert!(run("files = '*.jpg', count = 2").run(&["--offline"]).is_right);
     assert!(run("files = '**/*.jpg', count = 3").run(&["--offline"]).is_right);
-    run("files = '*.jpg', count = 3").refused(&["--offline"], "number of files *.jpg: expected 3, found 2");
+    run("files = '*.jpg', count = 3")
+        .refused(&["--offline"], "number of files *.jpg: expected 3, found 2");
     // A target that is a file has no name below itself.
     let file = |rule: &str| put(&format!("layout = [{{ {rule} }}]"), "kind = 'file'", b"abc");
     let sandbox = file("files = '', count = 1, bytes = 3");
     assert!(sandbox.run(&["--offline"]).is_right && sandbox.run(&["--verify"]).is_right);
     file("files = '', count = 1, bytes = 4").refused(&["--offline"], "expected 4 bytes, found 3");
-    run("files = 'd/*', count = 1, bytes = 31").refused(&["--offline"], "d/c.jpg: expected 31 bytes, found 30");
+    run("files = 'd/*', count = 1, bytes = 31")
+        .refused(&["--offline"], "d/c.jpg: expected 31 bytes, found 30");
 }
 
 #[test]
@@ -168,7 +171,10 @@ fn lists_show_states_and_terms() {
     let server = Server::of(&body);
     let sandbox = Sandbox::of("", &source(&server.url("f"), &body));
     let text = sandbox.run(&["--list"]).text;
-    assert!(["some terms", "not there", "1.00 kB"].iter().all(|word| text.contains(word)), "{text}");
+    assert!(
+        ["some terms", "not there", "1.00 kB"].iter().all(|word| text.contains(word)),
+        "{text}"
+    );
     assert!(!sandbox.path("data").exists(), "a list writes nothing");
     sandbox.fetch();
     let text = sandbox.run(&["--list"]).text;

@@ -28,7 +28,8 @@ impl Sandbox {
 
     pub(crate) fn manifest(&self, set: &str, source: &str) {
         // Limits for those who do not care.
-        let limits = if set.contains("max-bytes") { "" } else { "max-bytes = 1_000_000\nmax-entries = 100" };
+        let limits =
+            if set.contains("max-bytes") { "" } else { "max-bytes = 1_000_000\nmax-entries = 100" };
         let text = format!(
             "[set]\ntitle = 'Some set'\nterms = 'some terms'\ntarget = 'target'\n{limits}\n{set}\n[[set.files]]\n{source}\n"
         );
@@ -76,14 +77,27 @@ impl Sandbox {
         run.text
     }
 
-    /// Runs and expects it to fail with a message, and without anything at the target or half unpacked.
+    /// Runs and expects it to fail with a message, and without anything at the target or half
+    /// unpacked.
     #[track_caller]
     pub(crate) fn refused(&self, arguments: &[&str], expected: &str) -> String {
         let run = self.run(arguments);
-        assert!(!run.is_right && run.text.contains(expected), "expected {expected}, found {}", run.text);
+        assert!(
+            !run.is_right && run.text.contains(expected),
+            "expected {expected}, found {}",
+            run.text
+        );
         assert!(!run.text.contains("panicked"), "{}", run.text);
-        assert!(self.data("target").symlink_metadata().is_err(), "there is a target after {}", run.text);
-        assert!(self.own("new").symlink_metadata().is_err(), "something is half unpacked after {}", run.text);
+        assert!(
+            self.data("target").symlink_metadata().is_err(),
+            "there is a target after {}",
+            run.text
+        );
+        assert!(
+            self.own("new").symlink_metadata().is_err(),
+            "something is half unpacked after {}",
+            run.text
+        );
         run.text
     }
 
@@ -97,7 +111,10 @@ impl Run {
     pub(crate) fn of(mut command: Command) -> Self {
         let output = command.output().unwrap();
         let text = [output.stdout, output.stderr].concat();
-        Self { is_right: output.status.success(), text: String::from_utf8_lossy(&text).into_owned() }
+        Self {
+            is_right: output.status.success(),
+            text: String::from_utf8_lossy(&text).into_owned(),
+        }
     }
 }
 

@@ -44,7 +44,8 @@ impl Reply {
     }
 
     pub(crate) fn whole(body: &[u8]) -> Self {
-        Self { body: body.to_vec(), headers: Vec::new(), ..Self::status(200) }.header("Content-Length", body.len())
+        Self { body: body.to_vec(), headers: Vec::new(), ..Self::status(200) }
+            .header("Content-Length", body.len())
     }
 
     /// The file, or the rest that is asked for if the client's mark is the file's.
@@ -95,11 +96,15 @@ pub(crate) struct Server {
 
 impl Server {
     /// Answers by `handler`, which is given the number of the request, from 0.
-    pub(crate) fn start(handler: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(
+        handler: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (requests, stopped) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
-        let (seen, stop, handler): (_, _, Arc<Handler>) = (requests.clone(), stopped.clone(), Arc::new(handler));
+        let (requests, stopped) =
+            (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+        let (seen, stop, handler): (_, _, Arc<Handler>) =
+            (requests.clone(), stopped.clone(), Arc::new(handler));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if stop.load(Ordering::SeqCst) {
@@ -107,7 +112,9 @@ impl Server {
                 }
                 let (seen, stop, handler) = (seen.clone(), stop.clone(), handler.clone());
                 // A client that was killed leaves a broken pipe.
-                std::thread::spawn(move || stream.and_then(|stream| answer(stream, &seen, &stop, &*handler)));
+                std::thread::spawn(move || {
+                    stream.and_then(|stream| answer(stream, &seen, &stop, &*handler))
+                });
             }
         });
         Self { port, requests, stopped }

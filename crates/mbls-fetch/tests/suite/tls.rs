@@ -1,5 +1,5 @@
-//! Certificates, and redirects that would leave them behind. Where the system's certificates come from a file (`SSL_CERT_FILE`), a test can
-//! have its own.
+//! Certificates, and redirects that would leave them behind. Where the system's certificates come
+//! from a file (`SSL_CERT_FILE`), a test can have its own.
 #![cfg(target_os = "linux")]
 
 use crate::sandbox::{Run, Sandbox, noise};
@@ -18,14 +18,19 @@ fn secure_server(reply: impl Fn() -> Reply + Send + 'static) -> (u16, String) {
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
-    let certificate =
-        CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
+    let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()])
+        .unwrap()
+        .signed_by(&key, &authority)
+        .unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+        )
         .unwrap();
     let (config, listener) = (Arc::new(config), TcpListener::bind("127.0.0.1:0").unwrap());
     let port = listener.local_addr().unwrap().port();
@@ -34,8 +39,11 @@ fn secure_server(reply: impl Fn() -> Reply + Send + 'static) -> (u16, String) {
             let connection = ServerConnection::new(config.clone()).unwrap();
             let mut stream = StreamOwned::new(connection, stream.unwrap());
             // A client that does not trust the certificate hangs up here.
-            let head =
-                BufReader::new(&mut stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty()).count();
+            let head = BufReader::new(&mut stream)
+                .lines()
+                .map_while(Result::ok)
+                .take_while(|line| !line.is_empty())
+                .count();
             if head > 0 {
                 let reply = reply();
                 let sent = stream.write_all(&[reply.head(), reply.body].concat());
@@ -80,14 +88,20 @@ fn https_is_not_left_for_http() {
     let (port, authority) = secure_server(move || Reply::status(302).header("Location", &to));
     let sandbox = Sandbox::of("", &source(&format!("https://127.0.0.1:{port}/f"), &body));
     let refused = run(&sandbox, &authority, &[]);
-    assert!(!refused.is_right && refused.text.contains("redirected from https"), "{}", refused.text);
+    assert!(
+        !refused.is_right && refused.text.contains("redirected from https"),
+        "{}",
+        refused.text
+    );
     assert!(open.requests().is_empty());
     assert!(run(&sandbox, &authority, &["--allow-downgrade"]).is_right);
     assert_eq!(sandbox.content(), body);
     // The other way is always open.
     let content = body.clone();
     let (port, authority) = secure_server(move || Reply::whole(&content));
-    let open = Server::start(move |_, _| Reply::status(301).header("Location", format!("https://127.0.0.1:{port}/f")));
+    let open = Server::start(move |_, _| {
+        Reply::status(301).header("Location", format!("https://127.0.0.1:{port}/f"))
+    });
     let sandbox = Sandbox::of("", &source(&open.url("f"), &body));
     let taken = run(&sandbox, &authority, &[]);
     assert!(taken.is_right, "{}", taken.text);

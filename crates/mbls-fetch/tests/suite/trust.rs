@@ -10,7 +10,9 @@ fn the_first_download_is_trusted_and_no_other() {
     let (first, second) = (noise(1000, 1), noise(1000, 2));
     let server = {
         let (first, second) = (first.clone(), second.clone());
-        Server::start(move |number, _| crate::server::Reply::whole(if number == 0 { &first } else { &second }))
+        Server::start(move |number, _| {
+            crate::server::Reply::whole(if number == 0 { &first } else { &second })
+        })
     };
     let sandbox = Sandbox::of("", &format!("urls = ['{}']\nkind = 'file'", server.url("f")));
     sandbox.fetch();

@@ -11,7 +11,9 @@ use zip::{CompressionMethod, ZipWriter};
 const OFFLINE: &[&str] = &["--offline"];
 
 fn options() -> SimpleFileOptions {
-    SimpleFileOptions::default().compression_method(CompressionMethod::Deflated).unix_permissions(0o777)
+    SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Deflated)
+        .unix_permissions(0o777)
 }
 
 fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
@@ -44,12 +46,16 @@ fn renamed(mut archive: Vec<u8>, from: &str, to: &str) -> Vec<u8> {
 #[test]
 fn zip_archives_are_unpacked() {
     let content = noise(100_000, 1);
-    let archive = archive(&[("top/", b""), ("top/a/b", &content), ("top/empty", b""), ("__MACOSX/x", b"1")]);
+    let archive =
+        archive(&[("top/", b""), ("top/a/b", &content), ("top/empty", b""), ("__MACOSX/x", b"1")]);
     let set = "layout = [{ files = 'a/*', count = 1 }]";
     let sandbox = put(set, "kind = 'zip'\nroot = ['top']\nskip = ['__MACOSX/*']", &archive);
     let run = sandbox.run(OFFLINE);
     assert!(run.is_right, "{}", run.text);
-    assert_eq!(tree(&sandbox.data("target")), [("a/b".to_owned(), content), ("empty".to_owned(), Vec::new())]);
+    assert_eq!(
+        tree(&sandbox.data("target")),
+        [("a/b".to_owned(), content), ("empty".to_owned(), Vec::new())]
+    );
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -82,11 +88,15 @@ fn links_are_refused() {
 
 #[test]
 fn names_are_taken_once() {
-    let twice = renamed(archive(&[("a", b"1"), ("second", b"2"), ("third1", b"3")]), "third1", "second");
-    put("", "kind = 'zip'", &twice).refused(OFFLINE, "entry \"second\": name: expected one that was not there before");
+    let twice =
+        renamed(archive(&[("a", b"1"), ("second", b"2"), ("third1", b"3")]), "third1", "second");
+    put("", "kind = 'zip'", &twice)
+        .refused(OFFLINE, "entry \"second\": name: expected one that was not there before");
     let twice = archive(&[("a/b", b"1"), ("a//b", b"2")]);
-    put("", "kind = 'zip'", &twice).refused(OFFLINE, "entry \"a//b\": name: expected one that was not there before");
-    put("", "kind = 'zip'", &archive(&[("a", b"1"), ("a/b", b"2")])).refused(OFFLINE, "entry \"a/b\"");
+    put("", "kind = 'zip'", &twice)
+        .refused(OFFLINE, "entry \"a//b\": name: expected one that was not there before");
+    put("", "kind = 'zip'", &archive(&[("a", b"1"), ("a/b", b"2")]))
+        .refused(OFFLINE, "entry \"a/b\"");
     put("", "kind = 'zip'\nroot = ['a']", &archive(&[("a/b", b"1"), ("c", b"2")]))
         .refused(OFFLINE, "entry \"c\": name");
 }
@@ -94,7 +104,9 @@ fn names_are_taken_once() {
 #[test]
 fn truncated_archives_are_refused() {
     let whole = archive(&[("a", &noise(3000, 2)), ("b", &noise(3000, 3))]);
-    for length in (0..whole.len()).step_by(131).chain([1, 3, 4, 29, 30, whole.len() - 22, whole.len() - 1]) {
+    for length in
+        (0..whole.len()).step_by(131).chain([1, 3, 4, 29, 30, whole.len() - 22, whole.len() - 1])
+    {
         put("", "kind = 'zip'", &whole[..length]).refused(OFFLINE, "not a whole zip archive");
     }
     // Damaged content: the sum of its entry.
@@ -107,10 +119,12 @@ fn truncated_archives_are_refused() {
 fn limits_are_kept() {
     let archive = archive(&[("a", &[1; 600]), ("b", &[2; 600])]);
     let run = |set: &str| put(set, "kind = 'zip'", &archive);
-    run("max-bytes = 1199\nmax-entries = 2").refused(OFFLINE, "entry \"b\": size of all files: expected at most 1199");
+    run("max-bytes = 1199\nmax-entries = 2")
+        .refused(OFFLINE, "entry \"b\": size of all files: expected at most 1199");
     run("max-bytes = 1200\nmax-file-bytes = 599\nmax-entries = 2")
         .refused(OFFLINE, "entry \"a\": size: expected at most 599");
-    run("max-bytes = 1200\nmax-entries = 1").refused(OFFLINE, "entry \"b\": number of entries: expected at most 1");
+    run("max-bytes = 1200\nmax-entries = 1")
+        .refused(OFFLINE, "entry \"b\": number of entries: expected at most 1");
     assert!(run("max-bytes = 1200\nmax-file-bytes = 600\nmax-entries = 2").run(OFFLINE).is_right);
 }
 
@@ -123,7 +137,9 @@ fn bomb(size: u64) -> Vec<u8> {
     let content = [block.repeat(1000), vec![3, 0]].concat();
     let packed = u32::try_from(content.len()).unwrap().to_le_bytes();
     let size = u32::try_from(size).unwrap_or(u32::MAX).to_le_bytes();
-    let common = [&[20, 0, 0, 0, 8, 0, 0, 0, 0x21, 0, 0, 0, 0, 0][..], &packed, &size, &[4, 0, 0, 0]].concat();
+    let common =
+        [&[20, 0, 0, 0, 8, 0, 0, 0, 0x21, 0, 0, 0, 0, 0][..], &packed, &size, &[4, 0, 0, 0]]
+            .concat();
     let directory = [&b"PK\x01\x02\x14\x00"[..], &common, &[0; 14], b"bomb"].concat();
     let begin = u32::try_from(34 + content.len()).unwrap().to_le_bytes();
     let entry = [&b"PK\x03\x04"[..], &common, b"bomb", &content].concat();
@@ -136,7 +152,8 @@ fn bomb(size: u64) -> Vec<u8> {
 fn bombs_are_refused_early() {
     let start = Instant::now();
     // An honest one, and one that lies.
-    put("", "kind = 'zip'", &bomb(u64::MAX)).refused(OFFLINE, "entry \"bomb\": size: expected at most 1000000");
+    put("", "kind = 'zip'", &bomb(u64::MAX))
+        .refused(OFFLINE, "entry \"bomb\": size: expected at most 1000000");
     put("", "kind = 'zip'", &bomb(1000))
         .refused(OFFLINE, "entry \"bomb\": cannot be unpacked: File is larger than its declared");
     assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());

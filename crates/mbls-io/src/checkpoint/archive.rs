@@ -1,5 +1,5 @@
-//! The container of `torch.save` since version 1.6: a zip archive of stored entries, the pickle `data.pkl` and a file for every
-//! storage.
+//! The container of `torch.save` since version 1.6: a zip archive of stored entries, the pickle
+//! `data.pkl` and a file for every storage.
 
 use super::pickle;
 use super::values::{Id, Parsed, Values};
@@ -14,24 +14,32 @@ pub(super) fn read(file: &[u8], limit: usize) -> Parsed<(Values, Id)> {
     let entries = Entries::read(file)?;
     let root = entries.root()?;
     if entries.0.contains_key(&format!("{root}/constants.pkl")) {
-        return Err("a TorchScript archive holds a program; save the module's state_dict() with torch.save".into());
+        return Err(
+            "a TorchScript archive holds a program; save the module's state_dict() with torch.save"
+                .into(),
+        );
     }
     match entries.bytes(file, &format!("{root}/byteorder")).transpose()? {
         None | Some(b"little") => {}
-        Some(b"big") => return Err("its numbers are big-endian; save it on a little-endian machine".into()),
+        Some(b"big") => {
+            return Err("its numbers are big-endian; save it on a little-endian machine".into());
+        }
         Some(_) => return Err("its entry byteorder is neither \"little\" nor \"big\"".into()),
     }
     let name = format!("{root}/data.pkl");
-    let pickle = entries.bytes(file, &name).ok_or_else(|| format!("the archive has no entry {name}"))??;
+    let pickle =
+        entries.bytes(file, &name).ok_or_else(|| format!("the archive has no entry {name}"))??;
     let mut values = Values::new();
-    let (object, _) = pickle::read(pickle, 0, &mut values).map_err(|problem| format!("{name}: {problem}"))?;
+    let (object, _) =
+        pickle::read(pickle, 0, &mut values).map_err(|problem| format!("{name}: {problem}"))?;
     let mut known: HashMap<String, Range<usize>> = HashMap::new();
     values.locate(limit, |key| {
         if let Some(range) = known.get(key) {
             return Ok(range.clone());
         }
         let range = entries.checked(file, &format!("{root}/data/{key}"));
-        let range = range.ok_or_else(|| format!("the archive has no entry for storage {key:?}"))??;
+        let range =
+            range.ok_or_else(|| format!("the archive has no entry for storage {key:?}"))??;
         known.insert(key.into(), range.clone());
         Ok(range)
     })?;
@@ -48,9 +56,11 @@ struct Entries(HashMap<String, Entry>);
 
 impl Entries {
     fn read(file: &[u8]) -> Parsed<Self> {
-        let wrong = |e: zip::result::ZipError| format!("a zip archive that is cut off or damaged: {e}");
-        // Without this the crate guesses where the archive begins, from the size of the directory. PyTorch puts 76 bytes of zip64
-        // records after that, and where the first entry of the directory takes 76 bytes, the guess is wrong.
+        let wrong =
+            |e: zip::result::ZipError| format!("a zip archive that is cut off or damaged: {e}");
+        // Without this the crate guesses where the archive begins, from the size of the directory.
+        // PyTorch puts 76 bytes of zip64 records after that, and where the first entry of
+        // the directory takes 76 bytes, the guess is wrong.
         let config = Config { archive_offset: ArchiveOffset::Known(0) };
         let mut archive = ZipArchive::with_config(config, Cursor::new(file)).map_err(wrong)?;
         if archive.has_duplicate_names() {
@@ -74,7 +84,9 @@ impl Entries {
                 let end = start.checked_add(usize::try_from(entry.size()).ok()?)?;
                 (entry.compressed_size() == entry.size() && end <= file.len()).then_some(start..end)
             };
-            let range = range().ok_or_else(|| format!("the archive's entry {name} does not lie within the file"))?;
+            let range = range().ok_or_else(|| {
+                format!("the archive's entry {name} does not lie within the file")
+            })?;
             let crc = entry.crc32();
             drop(entry);
             entries.insert(name, Entry { range, crc });
@@ -84,11 +96,15 @@ impl Entries {
 
     /// The folder that everything lies in, named after the file that was first written.
     fn root(&self) -> Parsed<&str> {
-        let folder = |name: &'_ String| name.strip_suffix("/data.pkl").is_some_and(|folder| !folder.contains('/'));
+        let folder = |name: &'_ String| {
+            name.strip_suffix("/data.pkl").is_some_and(|folder| !folder.contains('/'))
+        };
         let mut found = self.0.keys().filter(|name| folder(name));
         match (found.next(), found.next()) {
             (Some(name), None) => Ok(name.trim_end_matches("/data.pkl")),
-            (None, _) => Err("a zip archive, but none of torch.save: it has no entry data.pkl".into()),
+            (None, _) => {
+                Err("a zip archive, but none of torch.save: it has no entry data.pkl".into())
+            }
             (Some(_), Some(_)) => Err("the zip archive has several entries data.pkl".into()),
         }
     }

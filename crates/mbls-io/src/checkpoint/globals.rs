@@ -1,5 +1,5 @@
-//! What the classes and functions named in a checkpoint mean here. Those of this list make tensors and containers; every other
-//! one makes an object that is carried along and never run.
+//! What the classes and functions named in a checkpoint mean here. Those of this list make tensors
+//! and containers; every other one makes an object that is carried along and never run.
 
 use super::values::{Id, Node, Parsed, Values};
 use super::view::{Element, StorageRef, TensorRef};
@@ -7,16 +7,22 @@ use super::view::{Element, StorageRef, TensorRef};
 /// The most arguments of a function of the list.
 const MAX_ARGUMENTS: usize = 8;
 
-/// The object of a persistent id: `torch.save` stores tensors' bytes apart from the pickle and refers to them so.
+/// The object of a persistent id: `torch.save` stores tensors' bytes apart from the pickle and
+/// refers to them so.
 pub(super) fn persistent(values: &mut Values, id: Id) -> Parsed<Id> {
-    let wrong = |values: &Values, id| Err(format!("{} is no reference to a storage", values.describe(id)));
+    let wrong =
+        |values: &Values, id| Err(format!("{} is no reference to a storage", values.describe(id)));
     let Some(parts) = values.tuple(id) else { return wrong(values, id) };
     match *parts {
         // A class with its source text, of a module saved whole.
         [kind, class, ..] if values.str(kind) == Some("module") => Ok(class),
-        [kind, class, key, _location, length, ref rest @ ..] if values.str(kind) == Some("storage") => {
+        [kind, class, key, _location, length, ref rest @ ..]
+            if values.str(kind) == Some("storage") =>
+        {
             let element = match values.global(class) {
-                Some((module, name)) if module == "torch" || module.starts_with("torch.") => Element::of_storage(name),
+                Some((module, name)) if module == "torch" || module.starts_with("torch.") => {
+                    Element::of_storage(name)
+                }
                 _ => None,
             };
             let Some(element) = element else {
@@ -26,10 +32,14 @@ pub(super) fn persistent(values: &mut Values, id: Id) -> Parsed<Id> {
                 return Err(format!("a storage of {} elements", values.describe(length)));
             };
             if values.str(key).is_none() {
-                return Err(format!("a storage's key is {}, expected a text", values.describe(key)));
+                return Err(format!(
+                    "a storage's key is {}, expected a text",
+                    values.describe(key)
+                ));
             }
             let mut start = 0;
-            // Before version 0.4 a storage could be a part of another: (key, first element, number of elements).
+            // Before version 0.4 a storage could be a part of another: (key, first element, number
+            // of elements).
             if let Some(view) = rest.first().and_then(|&view| values.tuple(view)) {
                 let part = match *view {
                     [_, first, part] => values.index(first).zip(values.index(part)),
@@ -46,7 +56,10 @@ pub(super) fn persistent(values: &mut Values, id: Id) -> Parsed<Id> {
 /// The object that calling `callable` makes.
 pub(super) fn call(values: &mut Values, callable: Id, arguments: Id) -> Parsed<Id> {
     let Some(given) = values.tuple(arguments) else {
-        return Err(format!("the arguments of a call are {}, expected a tuple", values.describe(arguments)));
+        return Err(format!(
+            "the arguments of a call are {}, expected a tuple",
+            values.describe(arguments)
+        ));
     };
     let count = given.len();
     // The first ones: a long tuple in the memo is not copied again and again.
@@ -71,17 +84,20 @@ pub(super) fn call(values: &mut Values, callable: Id, arguments: Id) -> Parsed<I
                 _ => opaque(values, function),
             }
         }
-        ("torch", "Size") | ("builtins" | "__builtin__", "tuple" | "list" | "set" | "frozenset") => match given[..] {
+        ("torch", "Size")
+        | ("builtins" | "__builtin__", "tuple" | "list" | "set" | "frozenset") => match given[..] {
             [] => values.add(Node::List(Vec::new())),
             // The same items: nothing here tells a copy from its original.
             [items] if matches!(values.node(items), Node::Tuple(_) | Node::List(_)) => Ok(items),
             _ => opaque(values, callable),
         },
-        ("collections", "OrderedDict" | "Counter") | ("builtins" | "__builtin__", "dict") => match given[..] {
-            [] => values.add(Node::Dict(Vec::new())),
-            [entries] => dict(values, callable, entries),
-            _ => opaque(values, callable),
-        },
+        ("collections", "OrderedDict" | "Counter") | ("builtins" | "__builtin__", "dict") => {
+            match given[..] {
+                [] => values.add(Node::Dict(Vec::new())),
+                [entries] => dict(values, callable, entries),
+                _ => opaque(values, callable),
+            }
+        }
         ("collections", "defaultdict") => match given[..] {
             [_, entries] => dict(values, callable, entries),
             _ => values.add(Node::Dict(Vec::new())),
@@ -107,7 +123,8 @@ fn dict(values: &mut Values, callable: Id, entries: Id) -> Parsed<Id> {
         _ => None,
     };
     let count = pairs.len();
-    let pairs: Option<Vec<(Id, Id)>> = pairs.iter().map(|id| pair(id).map(|[key, value]| (key, value))).collect();
+    let pairs: Option<Vec<(Id, Id)>> =
+        pairs.iter().map(|id| pair(id).map(|[key, value]| (key, value))).collect();
     let pairs = pairs.ok_or("a dict of something else than pairs")?;
     values.count_copied(count)?;
     values.add(Node::Dict(pairs))
@@ -122,7 +139,10 @@ fn tensor(values: &mut Values, given: &[Id], count: usize) -> Parsed<Id> {
         return Err(format!("a tensor's storage is {}", values.describe(storage)));
     };
     let Some(offset) = values.index(offset) else {
-        return Err(format!("a tensor's offset is {}, expected 0 or more", values.describe(offset)));
+        return Err(format!(
+            "a tensor's offset is {}, expected 0 or more",
+            values.describe(offset)
+        ));
     };
     for (what, id) in [("shape", shape), ("stride", stride)] {
         if values.tuple(id).is_none() {

@@ -1,5 +1,6 @@
-//! The container of `torch.save` before version 1.6: five pickles one after the other (a magic number, a version, facts about the
-//! machine, the object, the storages' keys), then every storage's length and bytes.
+//! The container of `torch.save` before version 1.6: five pickles one after the other (a magic
+//! number, a version, facts about the machine, the object, the storages' keys), then every
+//! storage's length and bytes.
 
 use super::pickle;
 use super::values::{Id, Node, Parsed, Values};
@@ -29,7 +30,9 @@ pub(super) fn read(file: &[u8], limit: usize) -> Parsed<(Values, Id)> {
     }
     let machine = next(&mut values)?;
     if let Node::Dict(entries) = values.node(machine) {
-        let big = |&(key, value): &(Id, Id)| values.str(key) == Some("little_endian") && value != Values::TRUE;
+        let big = |&(key, value): &(Id, Id)| {
+            values.str(key) == Some("little_endian") && value != Values::TRUE
+        };
         if entries.iter().any(big) {
             return Err("its numbers are big-endian; save it on a little-endian machine".into());
         }
@@ -44,11 +47,19 @@ pub(super) fn read(file: &[u8], limit: usize) -> Parsed<(Values, Id)> {
 }
 
 /// Where each storage's bytes lie.
-fn storages(file: &[u8], start: usize, values: &Values, keys: Id) -> Parsed<HashMap<String, Range<usize>>> {
+fn storages(
+    file: &[u8],
+    start: usize,
+    values: &Values,
+    keys: Id,
+) -> Parsed<HashMap<String, Range<usize>>> {
     let mut elements: HashMap<&str, Element> = HashMap::new();
     for storage in &values.storages {
         let key = values.str(storage.key).unwrap_or_default();
-        if elements.insert(key, storage.element).is_some_and(|other| other.size() != storage.element.size()) {
+        if elements
+            .insert(key, storage.element)
+            .is_some_and(|other| other.size() != storage.element.size())
+        {
             return Err(format!("storage {key:?} has two types"));
         }
     }
@@ -61,12 +72,20 @@ fn storages(file: &[u8], start: usize, values: &Values, keys: Id) -> Parsed<Hash
         let Some(key) = values.str(key) else {
             return Err(format!("a storage's key is {}, expected a text", values.describe(key)));
         };
-        let element = elements.get(key).ok_or_else(|| format!("nothing tells the type of storage {key:?}"))?;
+        let element = elements
+            .get(key)
+            .ok_or_else(|| format!("nothing tells the type of storage {key:?}"))?;
         let cut = || format!("storage {key:?} is cut off");
         let data = at.checked_add(8).ok_or_else(cut)?;
-        let length = file.get(at..data).and_then(|bytes| bytes.try_into().ok()).map(i64::from_le_bytes);
-        let bytes = usize::try_from(length.ok_or_else(cut)?).ok().and_then(|count| count.checked_mul(element.size()));
-        let end = bytes.and_then(|bytes| data.checked_add(bytes)).filter(|&end| end <= file.len()).ok_or_else(cut)?;
+        let length =
+            file.get(at..data).and_then(|bytes| bytes.try_into().ok()).map(i64::from_le_bytes);
+        let bytes = usize::try_from(length.ok_or_else(cut)?)
+            .ok()
+            .and_then(|count| count.checked_mul(element.size()));
+        let end = bytes
+            .and_then(|bytes| data.checked_add(bytes))
+            .filter(|&end| end <= file.len())
+            .ok_or_else(cut)?;
         if ranges.insert(key.to_owned(), data..end).is_some() {
             return Err(format!("storage {key:?} is listed twice"));
         }

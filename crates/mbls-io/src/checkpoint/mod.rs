@@ -14,7 +14,8 @@
 //!
 //! The content decides, not the file's name:
 //!
-//! - files of `torch.save`: the zip archive that it writes since version 1.6, and the older format; pickle protocols 2 to 5;
+//! - files of `torch.save`: the zip archive that it writes since version 1.6, and the older format;
+//!   pickle protocols 2 to 5;
 //! - safetensors.
 //!
 //! The weights may be the object itself or lie one or two levels deep under a usual key
@@ -23,17 +24,20 @@
 //!
 //! # What is not run
 //!
-//! A pickle is a program that may call any function. Here its names of classes and functions stay names: those that make
-//! tensors and the usual containers have a meaning here, every other call makes an opaque object, which may stand where no
-//! tensor is needed (an optimizer's state, a schedule, arguments) and is otherwise an error that names it.
+//! A pickle is a program that may call any function. Here its names of classes and functions stay
+//! names: those that make tensors and the usual containers have a meaning here, every other call
+//! makes an opaque object, which may stand where no tensor is needed (an optimizer's state, a
+//! schedule, arguments) and is otherwise an error that names it.
 //!
 //! # Limits
 //!
-//! Any bytes end in a checkpoint or an error. Beside the file itself, reading takes at most 128 bytes for each byte of pickle or
-//! header, for at most 4 million objects; a tensor, and all weights together, at most the file's size and 16 MiB. Not read:
-//! big-endian files, compressed archives, TorchScript, modules pickled whole, the `.tar` files of PyTorch before 0.2, and
-//! complex, quantized and sparse tensors (each an error only where such a tensor is needed). An archive's checksums are held
-//! against its content; the other two formats have none, so that a changed weight in them cannot be noticed.
+//! Any bytes end in a checkpoint or an error. Beside the file itself, reading takes at most 128
+//! bytes for each byte of pickle or header, for at most 4 million objects; a tensor, and all
+//! weights together, at most the file's size and 16 MiB. Not read: big-endian files, compressed
+//! archives, TorchScript, modules pickled whole, the `.tar` files of PyTorch before 0.2, and
+//! complex, quantized and sparse tensors (each an error only where such a tensor is needed). An
+//! archive's checksums are held against its content; the other two formats have none, so that a
+//! changed weight in them cannot be noticed.
 
 mod archive;
 mod array;
@@ -75,7 +79,8 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] where the file cannot be read, [`Error::Checkpoint`] where it is empty, cut off, damaged, or of another kind.
+    /// [`Error::Io`] where the file cannot be read, [`Error::Checkpoint`] where it is empty, cut
+    /// off, damaged, or of another kind.
     pub fn read(path: &Path) -> Result<Self> {
         let file = std::fs::read(path).map_err(Error::io("read", path))?;
         Self::named(path.display().to_string(), file)
@@ -102,8 +107,8 @@ impl Checkpoint {
         Value::new(self, self.root)
     }
 
-    /// The checkpoint with an entry of its object as the object, for weights under a key that is not looked for, or of several sets:
-    /// `Checkpoint::read(path)?.at("teacher")?`.
+    /// The checkpoint with an entry of its object as the object, for weights under a key that is
+    /// not looked for, or of several sets: `Checkpoint::read(path)?.at("teacher")?`.
     ///
     /// # Errors
     ///
@@ -121,11 +126,13 @@ impl Checkpoint {
         &self.name
     }
 
-    /// Returns the weights by the names that they have in the file. A tensor that has two names there is read once.
+    /// Returns the weights by the names that they have in the file. A tensor that has two names
+    /// there is read once.
     ///
     /// # Errors
     ///
-    /// [`Error::Checkpoint`] where no weights or two sets of them are found, and where one cannot be read.
+    /// [`Error::Checkpoint`] where no weights or two sets of them are found, and where one cannot
+    /// be read.
     pub fn arrays(&self) -> Result<BTreeMap<String, Arc<Array<'_>>>> {
         let weights = weights::find(&self.values, self.root)
             .and_then(|weights| weights::read(&self.values, &weights, self.limit(), &self.file));
@@ -143,7 +150,10 @@ impl Checkpoint {
 
 impl fmt::Debug for Checkpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Checkpoint").field("name", &self.name).field("root", &self.root()).finish_non_exhaustive()
+        f.debug_struct("Checkpoint")
+            .field("name", &self.name)
+            .field("root", &self.root())
+            .finish_non_exhaustive()
     }
 }
 
@@ -157,7 +167,8 @@ fn parse(file: &[u8]) -> Parsed<(Values, Id)> {
     match file {
         [] => Err("the file is empty".into()),
         [b'P', b'K', 3, 4, ..] => archive::read(file, limit),
-        // Before the pickles: the size of a header may begin as they do, but their ninth byte is another.
+        // Before the pickles: the size of a header may begin as they do, but their ninth byte is
+        // another.
         [_, _, _, _, _, _, _, _, b'{', ..] => safetensors::read(file, limit),
         [0x80, 2..=5, ..] => legacy::read(file, limit),
         _ => Err(format!("{}, expected a file of torch.save or safetensors", kind(file))),

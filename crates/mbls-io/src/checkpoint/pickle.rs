@@ -1,7 +1,8 @@
 //! The part of Python's pickle format, protocols 2 to 5, that `torch.save` produces.
 //!
-//! A pickle is a program for a machine with a stack and a memo. This machine only builds data: names of classes and functions
-//! are kept as text, and calling one means what [`globals`](super::globals) says, which runs nothing.
+//! A pickle is a program for a machine with a stack and a memo. This machine only builds data:
+//! names of classes and functions are kept as text, and calling one means what
+//! [`globals`](super::globals) says, which runs nothing.
 
 use super::globals;
 use super::values::{Id, MAX_VALUES, Node, Parsed, Values};
@@ -9,14 +10,25 @@ use std::collections::HashMap;
 
 /// Reads the pickle that begins at `start` and returns its object and the place after it.
 pub(super) fn read(bytes: &[u8], start: usize, values: &mut Values) -> Parsed<(Id, usize)> {
-    let mut machine = Machine { bytes, at: start, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), values };
+    let mut machine = Machine {
+        bytes,
+        at: start,
+        stack: Vec::new(),
+        marks: Vec::new(),
+        memo: HashMap::new(),
+        values,
+    };
     loop {
         let at = machine.at;
-        let opcode = machine.byte().map_err(|_| format!("the pickle that begins at byte {start} has no end"))?;
+        let opcode = machine
+            .byte()
+            .map_err(|_| format!("the pickle that begins at byte {start} has no end"))?;
         match machine.step(opcode) {
             Ok(None) => {}
             Ok(Some(object)) => return Ok((object, machine.at)),
-            Err(problem) => return Err(format!("pickle opcode {} at byte {at}: {problem}", name(opcode))),
+            Err(problem) => {
+                return Err(format!("pickle opcode {} at byte {at}: {problem}", name(opcode)));
+            }
         }
     }
 }
@@ -72,7 +84,8 @@ impl<'a> Machine<'a> {
             b'U' | b'T' => {
                 let length = if opcode == b'U' { self.byte()?.into() } else { self.u32()?.into() };
                 let bytes = self.take(length)?;
-                let node = std::str::from_utf8(bytes).map_or(Node::Bytes(bytes.into()), |text| Node::Str(text.into()));
+                let node = std::str::from_utf8(bytes)
+                    .map_or(Node::Bytes(bytes.into()), |text| Node::Str(text.into()));
                 self.push(node)?;
             }
             b'C' => self.push_bytes(|m| m.byte().map(u64::from))?,
@@ -163,7 +176,8 @@ impl<'a> Machine<'a> {
             b'b' => {
                 let state = self.pop()?;
                 let object = self.top()?;
-                // Attributes of what is known here, as `_metadata` of an OrderedDict, say nothing about tensors.
+                // Attributes of what is known here, as `_metadata` of an OrderedDict, say nothing
+                // about tensors.
                 if let Node::Object { state: old, .. } = self.values.node_mut(object) {
                     *old = Some(state);
                 }
@@ -197,7 +211,8 @@ impl<'a> Machine<'a> {
 
     fn push_text(&mut self, length: impl FnOnce(&mut Self) -> Parsed<u64>) -> Parsed<()> {
         let length = length(self)?;
-        let text = std::str::from_utf8(self.take(length)?).map_err(|e| format!("a text that is not UTF-8: {e}"))?;
+        let text = std::str::from_utf8(self.take(length)?)
+            .map_err(|e| format!("a text that is not UTF-8: {e}"))?;
         self.push(Node::Str(text.into()))
     }
 
@@ -251,7 +266,9 @@ impl<'a> Machine<'a> {
 
     fn set_items(&mut self, items: &[Id]) -> Parsed<()> {
         let target = self.top()?;
-        let (pairs, []) = items.as_chunks::<2>() else { return Err("a key without a value".into()) };
+        let (pairs, []) = items.as_chunks::<2>() else {
+            return Err("a key without a value".into());
+        };
         match self.values.node_mut(target) {
             Node::Dict(entries) => entries.extend(pairs.iter().map(|&[key, value]| (key, value))),
             Node::Object { .. } => {}
@@ -278,7 +295,8 @@ impl<'a> Machine<'a> {
     fn take(&mut self, length: u64) -> Parsed<&'a [u8]> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let taken = usize::try_from(length).ok().and_then(|length| rest.get(..length));
-        let taken = taken.ok_or_else(|| format!("{length} bytes expected, {} are left", rest.len()))?;
+        let taken =
+            taken.ok_or_else(|| format!("{length} bytes expected, {} are left", rest.len()))?;
         self.at += taken.len();
         Ok(taken)
     }
@@ -302,9 +320,11 @@ impl<'a> Machine<'a> {
 
     fn line(&mut self) -> Parsed<&'a str> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let end = rest.iter().position(|&byte| byte == b'\n').ok_or("the name of a class has no end")?;
+        let end =
+            rest.iter().position(|&byte| byte == b'\n').ok_or("the name of a class has no end")?;
         self.at += end + 1;
-        std::str::from_utf8(&rest[..end]).map_err(|e| format!("the name of a class is not UTF-8: {e}"))
+        std::str::from_utf8(&rest[..end])
+            .map_err(|e| format!("the name of a class is not UTF-8: {e}"))
     }
 }
 

@@ -6,11 +6,11 @@ use super::view::{Element, StorageRef, TensorRef};
 use safetensors::{Dtype, SafeTensors};
 use std::collections::{BTreeMap, HashMap};
 
-/// Reads the file's tensors as one dict. The crate checks that the tensors fill the file without gap or overlap, and bounds the
-/// header.
+/// Reads the file's tensors as one dict. The crate checks that the tensors fill the file without
+/// gap or overlap, and bounds the header.
 pub(super) fn read(file: &[u8], limit: usize) -> Parsed<(Values, Id)> {
-    let (header, metadata) =
-        SafeTensors::read_metadata(file).map_err(|e| format!("a safetensors file that is cut off or damaged: {e}"))?;
+    let (header, metadata) = SafeTensors::read_metadata(file)
+        .map_err(|e| format!("a safetensors file that is cut off or damaged: {e}"))?;
     let data = header + size_of::<u64>();
     let mut values = Values::new();
     let mut entries = Vec::new();
@@ -18,15 +18,19 @@ pub(super) fn read(file: &[u8], limit: usize) -> Parsed<(Values, Id)> {
     let sorted: BTreeMap<_, _> = metadata.tensors().into_iter().collect();
     for (name, info) in sorted {
         let integer = |values: &mut Values, size: usize| {
-            let size = i64::try_from(size).map_err(|_| format!("tensor {name:?} has an axis of {size}"))?;
+            let size = i64::try_from(size)
+                .map_err(|_| format!("tensor {name:?} has an axis of {size}"))?;
             values.add(Node::Int(size))
         };
         let mut strides = vec![1usize; info.shape.len()];
         for axis in (1..info.shape.len()).rev() {
-            strides[axis - 1] = strides[axis].saturating_mul(info.shape[axis].max(1)).min(i64::MAX as usize);
+            strides[axis - 1] =
+                strides[axis].saturating_mul(info.shape[axis].max(1)).min(i64::MAX as usize);
         }
-        let shape = info.shape.iter().map(|&size| integer(&mut values, size)).collect::<Parsed<_>>()?;
-        let stride = strides.into_iter().map(|size| integer(&mut values, size)).collect::<Parsed<_>>()?;
+        let shape =
+            info.shape.iter().map(|&size| integer(&mut values, size)).collect::<Parsed<_>>()?;
+        let stride =
+            strides.into_iter().map(|size| integer(&mut values, size)).collect::<Parsed<_>>()?;
         let (shape, stride) = (values.add(Node::Tuple(shape))?, values.add(Node::Tuple(stride))?);
         let key = values.add(Node::Str(name.as_str().into()))?;
         let (start, end) = info.data_offsets;
@@ -34,7 +38,8 @@ pub(super) fn read(file: &[u8], limit: usize) -> Parsed<(Values, Id)> {
         let length = info.shape.iter().product();
         values.add_storage(StorageRef::new(key, element(info.dtype), 0, length))?;
         let storage = (values.storages.len() - 1) as u32;
-        let tensor = values.add_tensor(TensorRef { storage, offset: 0, shape, stride, marked: false })?;
+        let tensor =
+            values.add_tensor(TensorRef { storage, offset: 0, shape, stride, marked: false })?;
         entries.push((key, tensor));
     }
     values.locate(limit, |key| Ok(ranges.get(key).cloned().unwrap_or_default()))?;

@@ -6,9 +6,11 @@ use super::values::{Id, Node};
 use crate::Result;
 use std::fmt;
 
-/// An object of a [`Checkpoint`]: a tensor, number, text, dict, list, or an object of a class that is not known here.
+/// An object of a [`Checkpoint`]: a tensor, number, text, dict, list, or an object of a class that
+/// is not known here.
 ///
-/// Classes and functions are never run. Of an object that they would have made there are its name and its attributes.
+/// Classes and functions are never run. Of an object that they would have made there are its name
+/// and its attributes.
 ///
 /// What resuming a run of PyTorch needs beside the weights is found so:
 ///
@@ -66,10 +68,16 @@ impl<'a> Value<'a> {
     /// The entry of a dict, the item of a list or tuple, or the attribute of an object.
     pub fn get<'k>(&self, key: impl Into<Key<'k>>) -> Option<Self> {
         let id = match (self.node(), key.into()) {
-            (Node::Object { state: Some(state), .. }, key) => return Self::new(self.checkpoint, *state).entry(key),
+            (Node::Object { state: Some(state), .. }, key) => {
+                return Self::new(self.checkpoint, *state).entry(key);
+            }
             (Node::Dict(_), key) => return self.entry(key),
-            (Node::Tuple(items), Key::Number(number)) => *items.get(usize::try_from(number).ok()?)?,
-            (Node::List(items), Key::Number(number)) => *items.get(usize::try_from(number).ok()?)?,
+            (Node::Tuple(items), Key::Number(number)) => {
+                *items.get(usize::try_from(number).ok()?)?
+            }
+            (Node::List(items), Key::Number(number)) => {
+                *items.get(usize::try_from(number).ok()?)?
+            }
             _ => return None,
         };
         Some(Self::new(self.checkpoint, id))
@@ -94,7 +102,9 @@ impl<'a> Value<'a> {
             Node::Dict(entries) => &entries[..],
             _ => &[],
         };
-        entries.iter().map(move |&(key, value)| (Self::new(checkpoint, key), Self::new(checkpoint, value)))
+        entries
+            .iter()
+            .map(move |&(key, value)| (Self::new(checkpoint, key), Self::new(checkpoint, value)))
     }
 
     /// The items of a list, set or tuple; empty for anything else.
@@ -140,7 +150,8 @@ impl<'a> Value<'a> {
         self.checkpoint.values.str(self.id)
     }
 
-    /// The class or function that a name means, or that would have made an object: `torch.optim.sgd.SGD`.
+    /// The class or function that a name means, or that would have made an object:
+    /// `torch.optim.sgd.SGD`.
     pub fn class(&self) -> Option<String> {
         self.checkpoint.values.maker(self.id)
     }
@@ -154,14 +165,16 @@ impl<'a> Value<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Checkpoint`](crate::Error::Checkpoint) for anything else, and for complex and quantized numbers.
+    /// [`Error::Checkpoint`](crate::Error::Checkpoint) for anything else, and for complex and
+    /// quantized numbers.
     pub fn array(&self) -> Result<Array<'a>> {
         let &Node::Tensor(index) = self.node() else {
             return Err(self.checkpoint.error(format!("{self}, expected a tensor")));
         };
         let Checkpoint { values, file, .. } = self.checkpoint;
         let array = values.tensors[index as usize].read(values, self.checkpoint.limit(), file);
-        array.map_err(|problem| self.checkpoint.error(format!("a tensor cannot be read: {problem}")))
+        array
+            .map_err(|problem| self.checkpoint.error(format!("a tensor cannot be read: {problem}")))
     }
 }
 

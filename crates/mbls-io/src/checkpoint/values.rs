@@ -1,15 +1,18 @@
-//! The objects of a checkpoint, in one arena: an object that others refer to is stored once and named by its number.
+//! The objects of a checkpoint, in one arena: an object that others refer to is stored once and
+//! named by its number.
 
 use super::view::{StorageRef, TensorRef};
 use std::ops::Range;
 
-/// What a reader of one part returns; the text becomes [`Error::Checkpoint`](crate::Error::Checkpoint), with the file's name.
+/// What a reader of one part returns; the text becomes
+/// [`Error::Checkpoint`](crate::Error::Checkpoint), with the file's name.
 pub(super) type Parsed<T> = Result<T, String>;
 
 /// The number of an object.
 pub(super) type Id = u32;
 
-/// The most objects of one checkpoint, and the most entries that its containers may copy from one another.
+/// The most objects of one checkpoint, and the most entries that its containers may copy from one
+/// another.
 pub(super) const MAX_VALUES: usize = 1 << 22;
 
 #[derive(Debug)]
@@ -58,7 +61,8 @@ impl Values {
     pub(super) const EMPTY_TUPLE: Id = 3;
 
     pub(super) fn new() -> Self {
-        let nodes = vec![Node::None, Node::Bool(false), Node::Bool(true), Node::Tuple(Box::default())];
+        let nodes =
+            vec![Node::None, Node::Bool(false), Node::Bool(true), Node::Tuple(Box::default())];
         Self { nodes, storages: Vec::new(), tensors: Vec::new(), copied: 0 }
     }
 
@@ -84,7 +88,8 @@ impl Values {
         Ok(id)
     }
 
-    /// Counts entries that a container copies from another, which a short program can repeat without end.
+    /// Counts entries that a container copies from another, which a short program can repeat
+    /// without end.
     pub(super) fn count_copied(&mut self, entries: usize) -> Parsed<()> {
         self.copied = self.copied.saturating_add(entries);
         if self.copied > MAX_VALUES {
@@ -157,7 +162,9 @@ impl Values {
             Node::Tuple(items) => format!("a tuple of {}", items.len()),
             Node::List(items) => format!("a list of {}", items.len()),
             Node::Dict(items) => format!("a dict of {}", items.len()),
-            Node::Global { .. } => format!("the name {}", shortened(&self.maker(id).unwrap_or_default())),
+            Node::Global { .. } => {
+                format!("the name {}", shortened(&self.maker(id).unwrap_or_default()))
+            }
             Node::Object { .. } => match self.maker(id) {
                 Some(maker) => format!("an object made by {}, which is not run", shortened(&maker)),
                 None => "an object of unknown making".into(),
@@ -167,7 +174,8 @@ impl Values {
         }
     }
 
-    /// Tells every storage where its bytes lie, then holds every tensor against its storage and against `limit` bytes.
+    /// Tells every storage where its bytes lie, then holds every tensor against its storage and
+    /// against `limit` bytes.
     pub(super) fn locate(
         &mut self,
         limit: usize,

@@ -28,7 +28,9 @@ impl Element {
             "ByteStorage" | "UntypedStorage" | "_UntypedStorage" => Self::Known(ElementType::U8),
             "CharStorage" => Self::Known(ElementType::I8),
             "BoolStorage" => Self::Known(ElementType::Bool),
-            "QInt8Storage" | "QUInt8Storage" | "QUInt4x2Storage" | "QUInt2x4Storage" => Self::Unknown(1),
+            "QInt8Storage" | "QUInt8Storage" | "QUInt4x2Storage" | "QUInt2x4Storage" => {
+                Self::Unknown(1)
+            }
             "QInt32Storage" => Self::Unknown(4),
             "ComplexFloatStorage" => Self::Unknown(8),
             "ComplexDoubleStorage" => Self::Unknown(16),
@@ -128,12 +130,19 @@ impl TensorRef {
     /// Checks the tensor.
     pub(super) fn layout(&self, values: &Values, limit: usize) -> Parsed<Layout> {
         let sizes = |what: &str, id: Id| -> Parsed<Vec<usize>> {
-            let items = values.tuple(id).ok_or_else(|| format!("a tensor's {what} is {}", values.describe(id)))?;
+            let items = values
+                .tuple(id)
+                .ok_or_else(|| format!("a tensor's {what} is {}", values.describe(id)))?;
             if items.len() > MAX_AXES {
-                return Err(format!("a tensor has {} axes, expected at most {MAX_AXES}", items.len()));
+                return Err(format!(
+                    "a tensor has {} axes, expected at most {MAX_AXES}",
+                    items.len()
+                ));
             }
             let size = |&item: &Id| {
-                let wrong = || format!("a tensor's {what} holds {}, expected 0 or more", values.describe(item));
+                let wrong = || {
+                    format!("a tensor's {what} holds {}, expected 0 or more", values.describe(item))
+                };
                 values.index(item).ok_or_else(wrong)
             };
             items.iter().map(size).collect()
@@ -142,8 +151,10 @@ impl TensorRef {
         if shape.len() != stride.len() {
             return Err(format!("a tensor of shape {shape:?} has the strides {stride:?}"));
         }
-        // With an axis of size 0 the product is 0 whatever the others are, but whoever multiplies them one after the other must not overflow.
-        let spread = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size.max(1)));
+        // With an axis of size 0 the product is 0 whatever the others are, but whoever multiplies
+        // them one after the other must not overflow.
+        let spread =
+            shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size.max(1)));
         let storage = &values.storages[self.storage as usize];
         let bytes = spread.and_then(|count| count.checked_mul(storage.element.size()));
         if bytes.is_none_or(|bytes| bytes > limit) {
@@ -151,10 +162,9 @@ impl TensorRef {
         }
         let count = shape.iter().product();
         if count > 0 {
-            let last = shape
-                .iter()
-                .zip(&stride)
-                .try_fold(self.offset, |last, (&size, &stride)| last.checked_add((size - 1).checked_mul(stride)?));
+            let last = shape.iter().zip(&stride).try_fold(self.offset, |last, (&size, &stride)| {
+                last.checked_add((size - 1).checked_mul(stride)?)
+            });
             if last.is_none_or(|last| last >= storage.length) {
                 return Err(format!(
                     "a tensor of shape {shape:?}, strides {stride:?} and offset {} does not lie within its storage of {} elements",
@@ -177,14 +187,21 @@ impl TensorRef {
     }
 
     /// The numbers, in row-major order.
-    pub(super) fn read<'a>(&self, values: &Values, limit: usize, file: &'a [u8]) -> Parsed<Array<'a>> {
+    pub(super) fn read<'a>(
+        &self,
+        values: &Values,
+        limit: usize,
+        file: &'a [u8],
+    ) -> Parsed<Array<'a>> {
         let layout = self.layout(values, limit)?;
         let storage = &values.storages[self.storage as usize];
         let Element::Known(element) = storage.element else {
             return Err("its numbers are of a type that cannot be read (complex, quantized)".into());
         };
         if self.marked {
-            return Err("it is a lazily negated or conjugated view; save it after .resolve_neg()".into());
+            return Err(
+                "it is a lazily negated or conjugated view; save it after .resolve_neg()".into()
+            );
         }
         let bytes = file.get(storage.range.clone()).unwrap_or_default();
         let size = element.size();

@@ -21,7 +21,8 @@ const KEYS: [&str; 10] = [
 ];
 
 /// Keys of averaged weights, taken where there are no others.
-const AVERAGED_KEYS: [&str; 6] = ["ema", "ema_state_dict", "state_dict_ema", "model_ema", "params_ema", "ema_model"];
+const AVERAGED_KEYS: [&str; 6] =
+    ["ema", "ema_state_dict", "state_dict_ema", "model_ema", "params_ema", "ema_model"];
 
 /// Deep enough for `{"model": {"state_dict": {..}}}`.
 const DEPTH: usize = 2;
@@ -53,7 +54,8 @@ pub(super) fn find(values: &Values, root: Id) -> Parsed<BTreeMap<String, TensorR
     Ok(weights)
 }
 
-/// Reads tensors; together they may take `limit` bytes, where the same view of the same storage counts, and is read, once.
+/// Reads tensors; together they may take `limit` bytes, where the same view of the same storage
+/// counts, and is read, once.
 pub(super) fn read<'a>(
     values: &Values,
     weights: &BTreeMap<String, TensorRef>,
@@ -71,7 +73,9 @@ pub(super) fn read<'a>(
         if total > limit {
             return Err("together the tensors are larger than the file can hold".to_owned());
         }
-        let array = tensor.read(values, limit, file).map_err(|problem| format!("{}: {problem}", shortened(name)))?;
+        let array = tensor
+            .read(values, limit, file)
+            .map_err(|problem| format!("{}: {problem}", shortened(name)))?;
         let array = Arc::new(array);
         views.insert(view, array.clone());
         Ok(array)
@@ -91,20 +95,31 @@ fn holds_weights(values: &Values, id: Id) -> bool {
     let tensor = |value| matches!(values.node(value), Node::Tensor(_));
     let extra = |name: &str| name.rsplit('.').next() == Some("_extra_state");
     let entries = entries(values, id);
-    entries.iter().all(|&(key, value)| values.str(key).is_some_and(|name| tensor(value) || extra(name)))
+    entries
+        .iter()
+        .all(|&(key, value)| values.str(key).is_some_and(|name| tensor(value) || extra(name)))
         && entries.iter().any(|&(_, value)| tensor(value))
 }
 
-fn search(values: &Values, id: Id, keys: &[&str], path: &str, depth: usize, found: &mut Vec<(String, Id)>) {
+fn search(
+    values: &Values,
+    id: Id,
+    keys: &[&str],
+    path: &str,
+    depth: usize,
+    found: &mut Vec<(String, Id)>,
+) {
     if holds_weights(values, id) {
         if found.iter().all(|&(_, other)| other != id) {
             found.push((path.to_owned(), id));
         }
     } else if depth > 0 {
         for key in keys {
-            let named = entries(values, id).iter().rev().find(|&&(name, _)| values.str(name) == Some(key));
+            let named =
+                entries(values, id).iter().rev().find(|&&(name, _)| values.str(name) == Some(key));
             if let Some(&(_, inner)) = named {
-                let path = if path.is_empty() { (*key).to_owned() } else { format!("{path}.{key}") };
+                let path =
+                    if path.is_empty() { (*key).to_owned() } else { format!("{path}.{key}") };
                 search(values, inner, keys, &path, depth - 1, found);
             }
         }
@@ -117,12 +132,16 @@ fn overview(values: &Values, root: Id) -> String {
     if entries.is_empty() {
         return match values.node(root) {
             Node::Object { .. } => {
-                format!("it is {}; if that is a whole module, save its state_dict()", values.describe(root))
+                format!(
+                    "it is {}; if that is a whole module, save its state_dict()",
+                    values.describe(root)
+                )
             }
             _ => format!("it is {}", values.describe(root)),
         };
     }
-    let mut parts: Vec<String> = entries.iter().take(LISTED).map(|&entry| describe(values, entry)).collect();
+    let mut parts: Vec<String> =
+        entries.iter().take(LISTED).map(|&entry| describe(values, entry)).collect();
     if entries.len() > LISTED {
         parts.push(format!("and {} more", entries.len() - LISTED));
     }
@@ -132,9 +151,13 @@ fn overview(values: &Values, root: Id) -> String {
 fn describe(values: &Values, (key, value): (Id, Id)) -> String {
     let text = format!("{}: {}", values.describe(key), values.describe(value));
     // What keeps a dict from being the weights.
-    let other = entries(values, value).iter().find(|&&(_, value)| !matches!(values.node(value), Node::Tensor(_)));
+    let other = entries(values, value)
+        .iter()
+        .find(|&&(_, value)| !matches!(values.node(value), Node::Tensor(_)));
     match other {
-        Some(&(key, value)) => format!("{text} (with {}: {})", values.describe(key), values.describe(value)),
+        Some(&(key, value)) => {
+            format!("{text} (with {}: {})", values.describe(key), values.describe(value))
+        }
         None => text,
     }
 }

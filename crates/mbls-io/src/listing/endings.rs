@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// The files of a folder by their names without endings: `a.jpg`, `a.JPG` and `a.Jpg` are all found as `a` with the ending `jpg`.
+/// The files of a folder by their names without endings: `a.jpg`, `a.JPG` and `a.Jpg` are all found
+/// as `a` with the ending `jpg`.
 #[derive(Clone, Debug)]
 pub struct Endings {
     folder: PathBuf,
@@ -38,8 +39,9 @@ impl Endings {
         Ok(Self { folder: folder.to_owned(), files })
     }
 
-    /// Returns the name of the file called `name` with one of `endings`, which are in lower case without their dot, whatever the
-    /// case of the file's own ending; `None` where there is no such file.
+    /// Returns the name of the file called `name` with one of `endings`, which are in lower case
+    /// without their dot, whatever the case of the file's own ending; `None` where there is no
+    /// such file.
     ///
     /// # Errors
     ///
@@ -47,13 +49,20 @@ impl Endings {
     pub fn file(&self, name: &str, endings: &[&str]) -> Result<Option<&str>> {
         let fits = |file: &&String| {
             let ending = file.rsplit_once('.').map(|(_, ending)| ending);
-            ending.is_some_and(|found| endings.iter().any(|ending| ending.eq_ignore_ascii_case(found)))
+            ending.is_some_and(|found| {
+                endings.iter().any(|ending| ending.eq_ignore_ascii_case(found))
+            })
         };
         let mut found = self.files.get(name).into_iter().flatten().filter(fits);
         match (found.next(), found.next()) {
             (Some(first), Some(second)) => {
                 let expected = format!("one file called {name}");
-                Err(Error::format(&self.folder, "entries", expected, format!("{first} and {second}")))
+                Err(Error::format(
+                    &self.folder,
+                    "entries",
+                    expected,
+                    format!("{first} and {second}"),
+                ))
             }
             (first, _) => Ok(first.map(String::as_str)),
         }

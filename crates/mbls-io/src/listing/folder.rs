@@ -16,14 +16,15 @@ pub struct Entry {
 /// Files and folders that systems leave beside data, in lower case.
 const LEFT_BY_SYSTEMS: [&str; 4] = ["thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"];
 
-/// Returns whether an entry of a folder is never data: its name begins with a dot, or is one that Windows or macOS leaves
-/// beside files (`Thumbs.db`, `ehthumbs.db`, `desktop.ini`, `__MACOSX`, in capitals or not).
+/// Returns whether an entry of a folder is never data: its name begins with a dot, or is one that
+/// Windows or macOS leaves beside files (`Thumbs.db`, `ehthumbs.db`, `desktop.ini`, `__MACOSX`, in
+/// capitals or not).
 pub fn is_ignored(name: &str) -> bool {
     name.starts_with('.') || LEFT_BY_SYSTEMS.iter().any(|left| left.eq_ignore_ascii_case(name))
 }
 
-/// Returns the entries of a folder in the order of their names, without those that [`is_ignored`] knows. Links that do not
-/// lead below `root`, a real path, are an error.
+/// Returns the entries of a folder in the order of their names, without those that [`is_ignored`]
+/// knows. Links that do not lead below `root`, a real path, are an error.
 ///
 /// # Errors
 ///
@@ -34,7 +35,12 @@ pub fn entries(folder: &Path, root: &Path) -> Result<Vec<Entry>> {
     for entry in std::fs::read_dir(folder).map_err(error())? {
         let entry = entry.map_err(error())?;
         let Ok(name) = entry.file_name().into_string() else {
-            return Err(Error::format(folder, "name of an entry", "UTF-8", format!("{:?}", entry.file_name())));
+            return Err(Error::format(
+                folder,
+                "name of an entry",
+                "UTF-8",
+                format!("{:?}", entry.file_name()),
+            ));
         };
         if is_ignored(&name) {
             continue;
@@ -64,5 +70,9 @@ fn kind_behind_link(path: &Path, root: &Path) -> Result<FileType> {
 /// Where there is no such folder.
 pub fn real(folder: &Path) -> Result<PathBuf> {
     let path = folder.canonicalize().map_err(Error::io("open", folder))?;
-    if path.is_dir() { Ok(path) } else { Err(Error::format(folder, "file type", "a folder", "a file")) }
+    if path.is_dir() {
+        Ok(path)
+    } else {
+        Err(Error::format(folder, "file type", "a folder", "a file"))
+    }
 }

@@ -19,8 +19,9 @@ pub enum PathFault {
     Outside,
 }
 
-/// Returns the normalised form of a path below the folder it is relative to, by its words alone: without `.`, without repeated or
-/// trailing separators, and without `..`, each of which takes back the name before it.
+/// Returns the normalised form of a path below the folder it is relative to, by its words alone:
+/// without `.`, without repeated or trailing separators, and without `..`, each of which takes back
+/// the name before it.
 ///
 /// Callers open what this returns, so what was judged is what is read, wherever links lead.
 ///
@@ -56,8 +57,9 @@ pub fn below(path: &Path) -> Result<PathBuf, PathFault> {
     if normalised.as_os_str().is_empty() { Err(PathFault::Folder) } else { Ok(normalised) }
 }
 
-/// Returns the normalised form ([`below`]) of a path as a list writes it: `/` and `\` both separate names, on every system, so that a
-/// list written on Windows means the same files everywhere. A list therefore cannot name a file with `\` in its name.
+/// Returns the normalised form ([`below`]) of a path as a list writes it: `/` and `\` both separate
+/// names, on every system, so that a list written on Windows means the same files everywhere. A
+/// list therefore cannot name a file with `\` in its name.
 ///
 /// ```
 /// use mbls_io::listing::{PathFault, listed};
@@ -75,7 +77,8 @@ pub fn below(path: &Path) -> Result<PathBuf, PathFault> {
 pub fn listed(path: &str) -> Result<PathBuf, PathFault> {
     let path = path.replace('\\', "/");
     let mut start = path.chars();
-    let drive = start.next().is_some_and(|letter| letter.is_ascii_alphabetic()) && start.next() == Some(':');
+    let drive = start.next().is_some_and(|letter| letter.is_ascii_alphabetic())
+        && start.next() == Some(':');
     if drive && start.next().is_none_or(|next| next == '/') {
         return Err(PathFault::Absolute);
     }

@@ -8,12 +8,13 @@ use std::path::Path;
 /// More than any text file that comes with a data set.
 const MAX_TEXT_BYTES: u64 = 256 << 20;
 
-/// Returns the text in the bytes of the file `path`, without the byte-order mark that some editors begin a file with.
+/// Returns the text in the bytes of the file `path`, without the byte-order mark that some editors
+/// begin a file with.
 ///
 /// # Errors
 ///
-/// [`Error::Format`] with line and byte for bytes that are not UTF-8, for UTF-16, with or without its mark, and for a
-/// byte-order mark within the text, where a file was appended to another.
+/// [`Error::Format`] with line and byte for bytes that are not UTF-8, for UTF-16, with or without
+/// its mark, and for a byte-order mark within the text, where a file was appended to another.
 pub fn utf8<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
     let error = |at: usize, found: &str| {
         let line = 1 + bytes[..at].iter().filter(|&&byte| byte == b'\n').count();
@@ -31,18 +32,20 @@ pub fn utf8<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
         Err(wrong) => return error(wrong.valid_up_to(), "other bytes"),
     };
     match text.find(MARK) {
-        Some(at) => error(at + bytes.len() - text.len(), "a byte-order mark that does not begin the file"),
+        Some(at) => {
+            error(at + bytes.len() - text.len(), "a byte-order mark that does not begin the file")
+        }
         None => Ok(text),
     }
 }
 
 const MARK: char = '\u{feff}';
 
-/// Reads the lines of a text file: without a byte-order mark, without white space at their ends, without blank ones at the
-/// end of the file.
+/// Reads the lines of a text file: without a byte-order mark, without white space at their ends,
+/// without blank ones at the end of the file.
 ///
-/// A line ends with a line feed, a carriage return, or both. Line `n` is item `n - 1`: blank lines before the last are
-/// empty items.
+/// A line ends with a line feed, a carriage return, or both. Line `n` is item `n - 1`: blank lines
+/// before the last are empty items.
 ///
 /// # Errors
 ///
@@ -59,7 +62,8 @@ pub fn lines(path: &Path) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-/// Reads the lines that hold something, each with its number, from 1: for lists in which the place of a line means nothing.
+/// Reads the lines that hold something, each with its number, from 1: for lists in which the place
+/// of a line means nothing.
 ///
 /// # Errors
 ///
@@ -68,12 +72,13 @@ pub fn filled_lines(path: &Path) -> Result<Vec<(usize, String)>> {
     Ok((1..).zip(lines(path)?).filter(|(_, line)| !line.is_empty()).collect())
 }
 
-/// Reads a file that names one thing in each line, `expected` of them or at least one; item `i` is line `i + 1`, so that no line
-/// may be blank but those at the end.
+/// Reads a file that names one thing in each line, `expected` of them or at least one; item `i` is
+/// line `i + 1`, so that no line may be blank but those at the end.
 ///
 /// # Errors
 ///
-/// [`Error::Format`] for a line that is blank or was there before, and for another number of lines; as [`lines`].
+/// [`Error::Format`] for a line that is blank or was there before, and for another number of lines;
+/// as [`lines`].
 pub fn names(path: &Path, expected: Option<usize>) -> Result<Vec<String>> {
     let names = lines(path)?;
     let mut seen = HashMap::new();
@@ -83,11 +88,18 @@ pub fn names(path: &Path, expected: Option<usize>) -> Result<Vec<String>> {
         }
         if let Some(before) = seen.insert(name, number) {
             let found = format!("{name}, as in line {before}");
-            return Err(Error::format(path, format!("line {number}"), "a name that was not there before", found));
+            return Err(Error::format(
+                path,
+                format!("line {number}"),
+                "a name that was not there before",
+                found,
+            ));
         }
     }
     match expected {
-        Some(expected) if expected != names.len() => Err(Error::format(path, "number of lines", expected, names.len())),
+        Some(expected) if expected != names.len() => {
+            Err(Error::format(path, "number of lines", expected, names.len()))
+        }
         None if names.is_empty() => Err(Error::format(path, "number of lines", "at least 1", 0)),
         _ => Ok(names),
     }

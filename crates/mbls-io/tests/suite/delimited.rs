@@ -1,4 +1,5 @@
-//! Records of delimited fields: the rules, what is refused, and the csv crate on what is well formed.
+//! Records of delimited fields: the rules, what is refused, and the csv crate on what is well
+//! formed.
 
 use mbls_io::delimited::{Delimited, Quoting};
 use mbls_io::{OnError, Reading};
@@ -7,9 +8,15 @@ use std::path::Path;
 
 type Records = Vec<(u64, Vec<String>)>;
 
-fn read_with(content: &[u8], delimiter: u8, quoting: Quoting, on_error: OnError) -> Result<(Records, Reading), String> {
+fn read_with(
+    content: &[u8],
+    delimiter: u8,
+    quoting: Quoting,
+    on_error: OnError,
+) -> Result<(Records, Reading), String> {
     let read = || {
-        let mut records = Delimited::new(Path::new("a.csv"), content, delimiter, quoting, on_error)?;
+        let mut records =
+            Delimited::new(Path::new("a.csv"), content, delimiter, quoting, on_error)?;
         let mut found = Records::new();
         while let Some(record) = records.next_record()? {
             found.push((record.line, record.fields().map(str::to_owned).collect()));
@@ -29,8 +36,11 @@ fn tsv(content: &str) -> Result<(Records, Reading), String> {
 
 /// Ten rows whose texts in the given rows, from 1, are others.
 fn rows(delimiter: char, changed: &[(usize, &str)]) -> String {
-    let text = |row: usize| changed.iter().find(|(other, _)| *other == row).map(|(_, text)| (*text).to_owned());
-    let row = |i| format!("{}{delimiter}{}\n", i % 2, text(i).unwrap_or_else(|| format!("text {i}")));
+    let text = |row: usize| {
+        changed.iter().find(|(other, _)| *other == row).map(|(_, text)| (*text).to_owned())
+    };
+    let row =
+        |i| format!("{}{delimiter}{}\n", i % 2, text(i).unwrap_or_else(|| format!("text {i}")));
     format!("label{delimiter}text\n{}", (1..=10).map(row).collect::<String>())
 }
 
@@ -38,8 +48,14 @@ fn rows(delimiter: char, changed: &[(usize, &str)]) -> String {
 fn texts_that_begin_with_a_quotation_mark_are_texts_in_tab_separated_values() {
     let (records, reading) = tsv(&rows('\t', &[(3, "\"text 3"), (8, "\"text 8")])).unwrap();
     assert_eq!(records.len(), 10);
-    assert_eq!((&records[2], &records[7].1[1][..]), (&(4, vec!["1".into(), "\"text 3".into()]), "\"text 8"));
-    assert_eq!((reading.records, reading.lines, reading.multi_line.records, reading.literal_quotes), (10, 11, 0, 2));
+    assert_eq!(
+        (&records[2], &records[7].1[1][..]),
+        (&(4, vec!["1".into(), "\"text 3".into()]), "\"text 8")
+    );
+    assert_eq!(
+        (reading.records, reading.lines, reading.multi_line.records, reading.literal_quotes),
+        (10, 11, 0, 2)
+    );
     assert_eq!(
         reading.to_string(),
         "10 records from 11 lines, quoting none, quotation marks kept as text at the beginning of 2 fields"
@@ -58,14 +74,25 @@ fn a_quotation_mark_that_stays_open_is_an_error() {
     assert!(error.starts_with(&format!("a.csv: line 8: {open}")), "{error}");
     assert!(error.ends_with("(`quoting = \"none\"` reads quotation marks as text)"), "{error}");
     // In the last row, with and without a line end, and in a field before it.
-    for content in ["label,text\n0,\"a", "label,text\n0,\"a\n", "label,text\n\n0,\"a\"\"", "label,text\n\"0,a\n"] {
+    for content in [
+        "label,text\n0,\"a",
+        "label,text\n0,\"a\n",
+        "label,text\n\n0,\"a\"\"",
+        "label,text\n\"0,a\n",
+    ] {
         let error = csv(content).unwrap_err();
-        assert!(error.contains("expected a closing one, found the end of the file in line"), "{content:?}: {error}");
+        assert!(
+            error.contains("expected a closing one, found the end of the file in line"),
+            "{content:?}: {error}"
+        );
     }
     assert!(csv("label,text\n0,\"a\n").unwrap_err().contains("end of the file in line 2"));
     // Closed by the mark that should have opened the next.
     let error = csv(&rows(',', &[(3, "\"text 3"), (8, "\"text 8\"")])).unwrap_err();
-    assert!(error.starts_with("a.csv: line 4: quotation mark that opens field 2: expected a delimiter"), "{error}");
+    assert!(
+        error.starts_with("a.csv: line 4: quotation mark that opens field 2: expected a delimiter"),
+        "{error}"
+    );
     assert!(error.contains("found \"text 8\\\"\" behind the closing one in line 9"), "{error}");
 }
 
@@ -73,7 +100,12 @@ fn a_quotation_mark_that_stays_open_is_an_error() {
 fn what_follows_a_closing_quotation_mark_is_an_error() {
     for text in ["\"a\" b", "\"a\"b", "\"a\" ", "\"a\"\"\"b\"", "\"a\"\t"] {
         let error = csv(&rows(',', &[(2, text)])).unwrap_err();
-        assert!(error.starts_with("a.csv: line 3: quotation mark that opens field 2: expected a delimiter"), "{error}");
+        assert!(
+            error.starts_with(
+                "a.csv: line 3: quotation mark that opens field 2: expected a delimiter"
+            ),
+            "{error}"
+        );
     }
     // Within a field a mark is text, as in RFC-minded readers that are not strict.
     assert_eq!(csv(&rows(',', &[(2, "say \"a\" b")])).unwrap().0[1].1[1], "say \"a\" b");
@@ -95,44 +127,68 @@ fn records_of_several_lines_are_counted() {
 
 #[test]
 fn lines_end_in_one_way() {
-    let expected: Records = vec![(2, vec!["1".into(), "x".into()]), (3, vec!["2".into(), String::new()])];
-    for content in
-        ["a,b\n1,x\n2,\n", "a,b\r\n1,x\r\n2,", "\u{feff}a,b\r1,x\r2,\r", "a,b\n1,x\r\n2,\r", "\"a\",b\n\"1\",x\n2,\"\""]
-    {
+    let expected: Records =
+        vec![(2, vec!["1".into(), "x".into()]), (3, vec!["2".into(), String::new()])];
+    for content in [
+        "a,b\n1,x\n2,\n",
+        "a,b\r\n1,x\r\n2,",
+        "\u{feff}a,b\r1,x\r2,\r",
+        "a,b\n1,x\r\n2,\r",
+        "\"a\",b\n\"1\",x\n2,\"\"",
+    ] {
         let (records, reading) = csv(content).unwrap();
         assert_eq!((&records, reading.lines), (&expected, 3), "{content:?}");
     }
     let error = csv("a,b\n1,x\ry\n").unwrap_err();
-    assert!(error.starts_with("a.csv: line 2: expected a line feed behind the carriage return"), "{error}");
+    assert!(
+        error.starts_with("a.csv: line 2: expected a line feed behind the carriage return"),
+        "{error}"
+    );
     assert!(tsv("a\tb\n1\tx\ry\n").unwrap_err().contains("carriage return"));
     assert_eq!(csv("a,b\n1,\"x\ry\"\n").unwrap().0[0].1[1], "x\ry");
     for content in ["", "\u{feff}", "\n\n"] {
         let (records, reading) = csv(content).unwrap();
-        assert_eq!((records.len(), reading.lines), (0, content.matches('\n').count() as u64), "{content:?}");
+        assert_eq!(
+            (records.len(), reading.lines),
+            (0, content.matches('\n').count() as u64),
+            "{content:?}"
+        );
     }
 }
 
 #[test]
 fn every_record_has_as_many_fields_as_the_header() {
-    for (content, line, found) in [("a,b\n1\n", 2, 1), ("a,b\n1,2\n\n1,2,3\n", 4, 3), ("a\n\"x\ny\"\n1,\n", 4, 2)] {
+    for (content, line, found) in
+        [("a,b\n1\n", 2, 1), ("a,b\n1,2\n\n1,2,3\n", 4, 3), ("a\n\"x\ny\"\n1,\n", 4, 2)]
+    {
         let error = csv(content).unwrap_err();
         let expected = format!("a.csv: line {line}: number of fields: expected");
-        assert!(error.starts_with(&expected) && error.ends_with(&format!("found {found}")), "{error}");
+        assert!(
+            error.starts_with(&expected) && error.ends_with(&format!("found {found}")),
+            "{error}"
+        );
     }
 }
 
 #[test]
 fn columns_are_found_by_one_name() {
     let column = |content: &str, quoting| {
-        let records = Delimited::new(Path::new("a.csv"), content.as_bytes(), b',', quoting, OnError::Fail).unwrap();
+        let records =
+            Delimited::new(Path::new("a.csv"), content.as_bytes(), b',', quoting, OnError::Fail)
+                .unwrap();
         records.column("text").map_err(|error| error.to_string())
     };
     assert_eq!(column("\u{feff}\"label\", text \n", Quoting::Double), Ok(1));
     for content in ["text,text\n", "label\n", "", "Text,label\n"] {
         let error = column(content, Quoting::Double).unwrap_err();
-        assert!(error.starts_with("a.csv: line 1: expected a header with one column \"text\""), "{error}");
+        assert!(
+            error.starts_with("a.csv: line 1: expected a header with one column \"text\""),
+            "{error}"
+        );
     }
-    assert!(column("\n\nlabel\n", Quoting::Double).unwrap_err().contains("line 3: expected a header"));
+    assert!(
+        column("\n\nlabel\n", Quoting::Double).unwrap_err().contains("line 3: expected a header")
+    );
     let error = column("\"label\",\"text\"\n", Quoting::None).unwrap_err();
     assert!(error.ends_with("(`quoting = \"double\"` takes quotation marks off)"), "{error}");
 }
@@ -142,7 +198,10 @@ fn what_cannot_be_decoded_is_refused_or_counted() {
     let content = b"a,b\n1,x\n2,\xe9\n3,\0\n4,\"y\n\xff\"\n5,z\n";
     let read = |on_error| read_with(content, b',', Quoting::Double, on_error);
     let error = read(OnError::Fail).unwrap_err();
-    assert!(error.starts_with("a.csv: line 3 (byte 10): expected text in UTF-8, found other bytes"), "{error}");
+    assert!(
+        error.starts_with("a.csv: line 3 (byte 10): expected text in UTF-8, found other bytes"),
+        "{error}"
+    );
     assert!(error.ends_with("(`--skip-undecodable`, `OnError::Skip`, leaves it out)"), "{error}");
     let (records, reading) = read(OnError::Skip).unwrap();
     assert_eq!(records.iter().map(|record| record.0).collect::<Vec<_>>(), [2, 7]);
@@ -155,7 +214,8 @@ fn what_cannot_be_decoded_is_refused_or_counted() {
     );
     let nul = read_with(b"a,b\n1,\0\n", b',', Quoting::Double, OnError::Fail).unwrap_err();
     assert!(nul.contains("line 2 (byte 6): expected text in UTF-8, found a NUL byte"), "{nul}");
-    // UTF-16, as spreadsheets of some systems write "Unicode text": there is no header to begin with.
+    // UTF-16, as spreadsheets of some systems write "Unicode text": there is no header to begin
+    // with.
     let wide: Vec<u8> = "\u{feff}a\tb\n1\t2\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let error = read_with(&wide, b'\t', Quoting::None, OnError::Skip).unwrap_err();
     assert!(error.contains("line 1 (byte 0): expected text in UTF-8"), "{error}");
@@ -167,16 +227,25 @@ fn what_cannot_be_decoded_is_refused_or_counted() {
 #[test]
 fn a_label_is_there_and_not_half_quoted() {
     let label = |content: &str, quoting| {
-        let mut records = Delimited::new(Path::new("a.csv"), content.as_bytes(), b',', quoting, OnError::Fail)?;
+        let mut records =
+            Delimited::new(Path::new("a.csv"), content.as_bytes(), b',', quoting, OnError::Fail)?;
         let record = records.next_record()?.expect("a record");
         records.label(&record, 0)
     };
     assert_eq!(label("y,x\n a b ,1\n", Quoting::Double).unwrap().text, "a b");
     assert_eq!(label("y,x\n\"\"\"a\"\"\",1\n", Quoting::Double).unwrap().text, "\"a\"");
     for (content, quoting, expected) in [
-        ("y,x\n  ,1\n", Quoting::Double, "line 2: y: expected a name or a number, found \"\", a missing label"),
+        (
+            "y,x\n  ,1\n",
+            Quoting::Double,
+            "line 2: y: expected a name or a number, found \"\", a missing label",
+        ),
         ("y,x\n\"a\",1\n", Quoting::None, "line 2: y: expected a label without quotation marks"),
-        ("y,x\n \"a\",1\n", Quoting::Double, "line 2: y: expected no white space before a quotation mark"),
+        (
+            "y,x\n \"a\",1\n",
+            Quoting::Double,
+            "line 2: y: expected no white space before a quotation mark",
+        ),
     ] {
         let error = label(content, quoting).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");

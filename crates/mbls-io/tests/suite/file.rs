@@ -64,14 +64,20 @@ fn a_gzip_bomb_stops_at_the_limit() {
     let bomb = gz(&vec![0; 64 << 20]);
     assert!(bomb.len() < 100_000);
     let error = with_file(&bomb, |path| read_strict(path, 1000)).unwrap_err();
-    assert!(error.to_string().ends_with("the unpacked content exceeds the limit of 1000 bytes"), "{error}");
+    assert!(
+        error.to_string().ends_with("the unpacked content exceeds the limit of 1000 bytes"),
+        "{error}"
+    );
 }
 
 #[test]
 fn what_follows_a_gzip_file_is_refused() {
     for garbage in [&b"x"[..], b"garbage at the end", &[0; 600]] {
         let bytes = [gz(b"content"), garbage.to_vec()].concat();
-        assert!(matches!(with_file(&bytes, |path| read_strict(path, 1000)), Err(Error::Gzip { .. })), "{garbage:?}");
+        assert!(
+            matches!(with_file(&bytes, |path| read_strict(path, 1000)), Err(Error::Gzip { .. })),
+            "{garbage:?}"
+        );
     }
     // Two members are one file.
     let bytes = [gz(b"one "), gz(b"two")].concat();
@@ -86,12 +92,19 @@ fn what_follows_a_gzip_file_can_be_ignored_and_is_counted() {
         with_file(&[&whole, behind].concat(), |path| gzip::read(path, 1000, on_error))
             .map_err(|error| error.to_string())
     };
-    for (behind, kind) in
-        [(&[0; 600][..], "zeros"), (b"\0", "zeros"), (b"garbage", "other bytes"), (b"\0\x1f", "other")]
-    {
-        assert_eq!(read(behind, OnError::Skip).unwrap(), (b"one two".to_vec(), behind.len() as u64));
+    for (behind, kind) in [
+        (&[0; 600][..], "zeros"),
+        (b"\0", "zeros"),
+        (b"garbage", "other bytes"),
+        (b"\0\x1f", "other"),
+    ] {
+        assert_eq!(
+            read(behind, OnError::Skip).unwrap(),
+            (b"one two".to_vec(), behind.len() as u64)
+        );
         let error = read(behind, OnError::Fail).unwrap_err();
-        let expected = format!("not a whole gzip file: {} bytes behind its end, {kind}", behind.len());
+        let expected =
+            format!("not a whole gzip file: {} bytes behind its end, {kind}", behind.len());
         assert!(error.contains(&expected) && error.contains("`--skip-undecodable`"), "{error}");
     }
     assert_eq!(read(b"", OnError::Skip).unwrap(), (b"one two".to_vec(), 0));
@@ -111,8 +124,13 @@ fn what_follows_a_gzip_file_can_be_ignored_and_is_counted() {
     let mut sum = gz(b"more");
     let end = sum.len();
     sum[end - 8] ^= 1;
-    for behind in [&gz(b"more")[..8], &sum, &[0x1f], &[0x1f, 0x8b], &[&gz(b"more")[..], b"\x1f"].concat()] {
-        assert!(read(behind, OnError::Skip).unwrap_err().contains("not a whole gzip file"), "{behind:?}");
+    for behind in
+        [&gz(b"more")[..8], &sum, &[0x1f], &[0x1f, 0x8b], &[&gz(b"more")[..], b"\x1f"].concat()]
+    {
+        assert!(
+            read(behind, OnError::Skip).unwrap_err().contains("not a whole gzip file"),
+            "{behind:?}"
+        );
     }
     assert!(with_file(b"garbage", |path| gzip::read(path, 1000, OnError::Skip)).is_err());
     assert!(is_too_large(with_file(&whole, |path| Ok(gzip::read(path, 6, OnError::Skip)?.0))));
@@ -121,7 +139,10 @@ fn what_follows_a_gzip_file_can_be_ignored_and_is_counted() {
 #[test]
 fn what_is_not_gzip_is_refused() {
     for bytes in [&b""[..], b"plain text, not gzip at all", &[0x1f, 0x8b]] {
-        assert!(matches!(with_file(bytes, |path| read_strict(path, 1000)), Err(Error::Gzip { .. })), "{bytes:?}");
+        assert!(
+            matches!(with_file(bytes, |path| read_strict(path, 1000)), Err(Error::Gzip { .. })),
+            "{bytes:?}"
+        );
     }
 }
 
@@ -130,16 +151,23 @@ fn sizes_are_exact() {
     assert_eq!(with_file(b"12345", |path| read_exact_size(path, 5)).unwrap(), b"12345");
     let error = with_file(b"12345", |path| read_exact_size(path, 6)).unwrap_err();
     assert!(error.to_string().ends_with("expected 6 bytes, found 5"), "{error}");
-    assert!(matches!(with_file(b"12345", |path| read_exact_size(path, 4)), Err(Error::FileSize { found: 5, .. })));
+    assert!(matches!(
+        with_file(b"12345", |path| read_exact_size(path, 4)),
+        Err(Error::FileSize { found: 5, .. })
+    ));
     assert_eq!(with_file(b"12345", |path| read_bounded(path, 5)).unwrap(), b"12345");
-    assert!(matches!(with_file(b"12345", |path| read_bounded(path, 4)), Err(Error::TooLarge { limit: 4, .. })));
+    assert!(matches!(
+        with_file(b"12345", |path| read_bounded(path, 4)),
+        Err(Error::TooLarge { limit: 4, .. })
+    ));
 }
 
 #[test]
 fn missing_files_and_directories_are_named() {
     let directory = tempfile::tempdir().unwrap();
     let missing = directory.path().join("missing.gz");
-    for error in [read_strict(&missing, 1).unwrap_err(), read_exact_size(&missing, 1).unwrap_err()] {
+    for error in [read_strict(&missing, 1).unwrap_err(), read_exact_size(&missing, 1).unwrap_err()]
+    {
         assert!(matches!(error, Error::Io { .. }));
         assert!(error.to_string().contains("missing.gz"));
     }

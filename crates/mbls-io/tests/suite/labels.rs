@@ -15,7 +15,11 @@ fn column(labels: &[Label], list: Option<&[&str]>, how: Labels) -> Result<Classe
 }
 
 fn texts(labels: &[&str]) -> Vec<Label> {
-    let label = |(text, line): (&&str, u64)| Label { text: (*text).to_owned(), line, written: Written::Text };
+    let label = |(text, line): (&&str, u64)| Label {
+        text: (*text).to_owned(),
+        line,
+        written: Written::Text,
+    };
     labels.iter().zip(2..).map(label).collect()
 }
 
@@ -41,8 +45,14 @@ fn a_mixture_of_names_and_positions_is_an_error() {
     assert!(error.contains("found \"dog\" in line 2 and \"2\" in line 4"), "{error}");
     // A name that is the position of another class as well.
     let error = read(&["A", "4"], Some(&list), Labels::Auto).unwrap_err();
-    assert!(error.starts_with("a.csv: line 3: label: expected no name of a class that is the position"), "{error}");
-    assert!(error.contains("`labels = \"names\"`") && error.contains("`labels = \"positions\"`"), "{error}");
+    assert!(
+        error.starts_with("a.csv: line 3: label: expected no name of a class that is the position"),
+        "{error}"
+    );
+    assert!(
+        error.contains("`labels = \"names\"`") && error.contains("`labels = \"positions\"`"),
+        "{error}"
+    );
     assert!(error.ends_with("found \"4\""), "{error}");
     // Nobody can tell, even without a mixture.
     assert!(read(&["4", "4"], Some(&list), Labels::Auto).is_err());
@@ -52,9 +62,16 @@ fn a_mixture_of_names_and_positions_is_an_error() {
     // Declared, it is certain.
     assert_eq!(read(&["4", "A", "2"], Some(&list), Labels::Names).unwrap().labels, [3, 4, 2]);
     assert_eq!(read(&["4", "3", "2"], Some(&list), Labels::Positions).unwrap().labels, [4, 3, 2]);
-    assert!(read(&["3"], Some(&list), Labels::Names).unwrap_err().contains("line 2: label: expected one of the 6"));
+    assert!(
+        read(&["3"], Some(&list), Labels::Names)
+            .unwrap_err()
+            .contains("line 2: label: expected one of the 6")
+    );
     let error = read(&["A"], Some(&list), Labels::Positions).unwrap_err();
-    assert!(error.contains("line 2: label: expected a position in the list of 6 classes, found \"A\""), "{error}");
+    assert!(
+        error.contains("line 2: label: expected a position in the list of 6 classes, found \"A\""),
+        "{error}"
+    );
 }
 
 #[test]
@@ -64,18 +81,27 @@ fn all_names_or_all_positions_are_read_and_said() {
     assert_eq!((&names.labels[..], &names.reading), (&[2, 0][..], &LabelReading::Names(3)));
     assert_eq!(names.reading.to_string(), "labels are names of 3 classes");
     let positions = read(&["2", "0"], list, Labels::Auto).unwrap();
-    assert_eq!((&positions.labels[..], &positions.reading), (&[2, 0][..], &LabelReading::Positions(3)));
+    assert_eq!(
+        (&positions.labels[..], &positions.reading),
+        (&[2, 0][..], &LabelReading::Positions(3))
+    );
     assert_eq!(positions.reading.to_string(), "labels are positions in a list of 3 classes");
     for label in ["3", "-1", "01", "+1", "Cat", "1.0", "NA"] {
         let error = read(&["0", label], list, Labels::Auto).unwrap_err();
-        let expected = format!("line 3: label: expected one of the 3 classes of the list, found {label:?}");
+        let expected =
+            format!("line 3: label: expected one of the 3 classes of the list, found {label:?}");
         assert!(error.contains(&expected), "{error}");
     }
     // Numbers in a list are values, never positions.
     let numbers = read(&["4", "0"], Some(&["0", "4"]), Labels::Auto).unwrap();
-    assert_eq!((&numbers.labels[..], numbers.reading), (&[1, 0][..], LabelReading::Numbers(strings(&["0", "4"]))));
+    assert_eq!(
+        (&numbers.labels[..], numbers.reading),
+        (&[1, 0][..], LabelReading::Numbers(strings(&["0", "4"])))
+    );
     assert_eq!(read(&["0", "1"], Some(&["1", "0"]), Labels::Auto).unwrap().labels, [1, 0]);
-    assert!(read(&["1"], Some(&["0", "4"]), Labels::Auto).unwrap_err().contains("one of the 2 classes"));
+    assert!(
+        read(&["1"], Some(&["0", "4"]), Labels::Auto).unwrap_err().contains("one of the 2 classes")
+    );
     assert_eq!(read(&["1"], Some(&["0", "4"]), Labels::Positions).unwrap().labels, [1]);
     let error = read(&["a"], Some(&["a", "b", "a"]), Labels::Auto).unwrap_err();
     assert_eq!(error, "list of classes: expected each once, found \"a\" twice");
@@ -84,7 +110,10 @@ fn all_names_or_all_positions_are_read_and_said() {
 #[test]
 fn numbers_may_begin_anywhere_and_have_gaps() {
     let ag_news = found(&["3", "4", "1", "2", "4"]).unwrap();
-    assert_eq!((&ag_news.labels[..], &ag_news.names), (&[2, 3, 0, 1, 3][..], &strings(&["1", "2", "3", "4"])));
+    assert_eq!(
+        (&ag_news.labels[..], &ag_news.names),
+        (&[2, 3, 0, 1, 3][..], &strings(&["1", "2", "3", "4"]))
+    );
     let said = "labels are numbers: 1 is class 0, 2 is class 1, 3 is class 2, 4 is class 3";
     assert_eq!(ag_news.reading.to_string(), said);
     let sentiment = found(&["4", "0", "4"]).unwrap();
@@ -99,14 +128,19 @@ fn numbers_may_begin_anywhere_and_have_gaps() {
         (&[1, 0, 2][..], "labels are the numbers of 3 classes".into())
     );
     let many: Vec<String> = (1..=12).map(|i| i.to_string()).collect();
-    let many = found(&many.iter().map(String::as_str).collect::<Vec<_>>()).unwrap().reading.to_string();
+    let many =
+        found(&many.iter().map(String::as_str).collect::<Vec<_>>()).unwrap().reading.to_string();
     assert!(many.ends_with("10 is class 9, ..., 12 is class 11"), "{many}");
     // The test part by the classes of training.
     assert_eq!(read(&["4"], Some(&["1", "2", "3", "4"]), Labels::Auto).unwrap().labels, [3]);
     // Padded with zeros, as long as every number is written in one way.
     let padded = found(&["02", "10", "01"]).unwrap();
     assert_eq!((&padded.labels[..], padded.names), (&[1, 2, 0][..], strings(&["01", "02", "10"])));
-    assert!(read(&["1"], Some(&["01", "02"]), Labels::Auto).unwrap_err().contains("one of the 2 classes"));
+    assert!(
+        read(&["1"], Some(&["01", "02"]), Labels::Auto)
+            .unwrap_err()
+            .contains("one of the 2 classes")
+    );
     assert_eq!(found(&[]).unwrap().names.len(), 0);
 }
 
@@ -125,10 +159,19 @@ fn a_mixture_without_a_list_is_an_error_with_a_way_out() {
     for labels in [["1", "01"], ["+1", "1"], ["-0", "0"]] {
         let error = found(&labels).unwrap_err();
         assert!(error.contains("expected one notation of each number"), "{error}");
-        assert!(error.ends_with(&format!("found {:?} in line 2 and {:?} in line 3", labels[0], labels[1])), "{error}");
+        assert!(
+            error.ends_with(&format!(
+                "found {:?} in line 2 and {:?} in line 3",
+                labels[0], labels[1]
+            )),
+            "{error}"
+        );
     }
     let names = read(&["3", "4", "A", "03"], None, Labels::Names).unwrap();
-    assert_eq!((&names.labels[..], names.names), (&[1, 2, 3, 0][..], strings(&["03", "3", "4", "A"])));
+    assert_eq!(
+        (&names.labels[..], names.names),
+        (&[1, 2, 3, 0][..], strings(&["03", "3", "4", "A"]))
+    );
     assert_eq!(found(&["b", "a", "b"]).unwrap().labels, [1, 0, 1]);
 }
 
@@ -139,13 +182,19 @@ fn positions_without_a_list_have_no_gaps() {
     assert_eq!(error, "a.csv: texts of class 1: expected at least 1, found 0");
     for label in ["18446744073709551615", "-1", "a", "01"] {
         let error = read(&[label], None, Labels::Positions).unwrap_err();
-        assert!(error.starts_with("a.csv: line 2: label: expected a position below 1, the number of texts"), "{error}");
+        assert!(
+            error.starts_with(
+                "a.csv: line 2: label: expected a position below 1, the number of texts"
+            ),
+            "{error}"
+        );
     }
 }
 
 #[test]
 fn formats_that_tell_texts_from_numbers_may_not_mix_them() {
-    let label = |(text, written): (&str, Written), line| Label { text: text.to_owned(), line, written };
+    let label =
+        |(text, written): (&str, Written), line| Label { text: text.to_owned(), line, written };
     let read = |first, second, how| column(&[label(first, 1), label(second, 2)], None, how);
     use Written::{Boolean, Number, Text};
     for (first, second, places) in [
@@ -155,7 +204,10 @@ fn formats_that_tell_texts_from_numbers_may_not_mix_them() {
         (("0", Number), ("false", Boolean), "found 0 in line 1 and false in line 2"),
     ] {
         let error = read(first, second, Labels::Auto).unwrap_err();
-        assert!(error.contains("expected texts, numbers or booleans alone") && error.ends_with(places), "{error}");
+        assert!(
+            error.contains("expected texts, numbers or booleans alone") && error.ends_with(places),
+            "{error}"
+        );
         assert!(read(first, second, Labels::Names).is_ok());
     }
     assert_eq!(read(("-1", Number), ("1", Number), Labels::Auto).unwrap().names, ["-1", "1"]);

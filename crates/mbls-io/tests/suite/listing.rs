@@ -1,6 +1,8 @@
 //! Lists of lines, folders, and paths that stay in their folder.
 
-use mbls_io::listing::{Endings, PathFault, below, entries, filled_lines, is_ignored, lines, listed, names, real};
+use mbls_io::listing::{
+    Endings, PathFault, below, entries, filled_lines, is_ignored, lines, listed, names, real,
+};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -40,7 +42,9 @@ fn lines_are_the_same_from_every_editor() {
 
 #[test]
 fn other_encodings_are_named() {
-    let utf16 = |text: &str, bytes: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
+    let utf16 = |text: &str, bytes: fn(u16) -> [u8; 2]| {
+        text.encode_utf16().flat_map(bytes).collect::<Vec<u8>>()
+    };
     for (content, error) in [
         (
             utf16("\u{feff}cat\n", u16::to_le_bytes),
@@ -50,10 +54,19 @@ fn other_encodings_are_named() {
             utf16("\u{feff}cat\n", u16::to_be_bytes),
             "line 1 (byte 0): expected text in UTF-8, found the byte-order mark of UTF-16",
         ),
-        (utf16("cat\n", u16::to_le_bytes), "line 1 (byte 1): expected text in UTF-8, found a zero byte, as in UTF-16"),
-        (utf16("cat\n", u16::to_be_bytes), "line 1 (byte 0): expected text in UTF-8, found a zero byte, as in UTF-16"),
+        (
+            utf16("cat\n", u16::to_le_bytes),
+            "line 1 (byte 1): expected text in UTF-8, found a zero byte, as in UTF-16",
+        ),
+        (
+            utf16("cat\n", u16::to_be_bytes),
+            "line 1 (byte 0): expected text in UTF-8, found a zero byte, as in UTF-16",
+        ),
         (b"cat\nK\xe4se\n".to_vec(), "line 2 (byte 5): expected text in UTF-8, found other bytes"),
-        ("\u{feff}cat\n\u{feff}dog\n".into(), "line 2 (byte 7): expected text in UTF-8, found a byte-order mark that"),
+        (
+            "\u{feff}cat\n\u{feff}dog\n".into(),
+            "line 2 (byte 7): expected text in UTF-8, found a byte-order mark that",
+        ),
     ] {
         let message = read(&content).unwrap_err().to_string();
         assert!(message.contains(error), "{message}");
@@ -71,8 +84,16 @@ fn names_have_a_line_each() {
     for (content, expected, error) in [
         ("cat\n\ndog\n", None, "line 2: expected a name, found an empty line"),
         ("cat\ndog\n\ncat\n", None, "line 3: expected a name, found an empty line"),
-        ("cat\ndog\ncat \n", None, "line 3: expected a name that was not there before, found cat, as in line 1"),
-        ("\u{feff}cat\ncat\n", None, "line 2: expected a name that was not there before, found cat"),
+        (
+            "cat\ndog\ncat \n",
+            None,
+            "line 3: expected a name that was not there before, found cat, as in line 1",
+        ),
+        (
+            "\u{feff}cat\ncat\n",
+            None,
+            "line 2: expected a name that was not there before, found cat",
+        ),
         ("\n\n", None, "number of lines: expected at least 1, found 0"),
         ("cat\n", Some(2), "number of lines: expected 2, found 1"),
     ] {
@@ -135,12 +156,17 @@ fn what_systems_leave_is_no_entry() {
         "thumbs.png",
     ] {
         fs::write(folder.path().join(name), "x").unwrap();
-        assert_eq!(is_ignored(name), !name.ends_with("a.png") && name != "thumbs.png" || name == "._a.png", "{name}");
+        assert_eq!(
+            is_ignored(name),
+            !name.ends_with("a.png") && name != "thumbs.png" || name == "._a.png",
+            "{name}"
+        );
     }
     fs::create_dir(folder.path().join("__MACOSX")).unwrap();
     fs::create_dir(folder.path().join("cat")).unwrap();
     let found = entries(folder.path(), &real(folder.path()).unwrap()).unwrap();
-    let found: Vec<(&str, bool)> = found.iter().map(|entry| (entry.name.as_str(), entry.is_folder)).collect();
+    let found: Vec<(&str, bool)> =
+        found.iter().map(|entry| (entry.name.as_str(), entry.is_folder)).collect();
     assert_eq!(found, [("a.png", false), ("cat", true), ("thumbs.png", false)]);
 }
 
@@ -151,15 +177,25 @@ fn endings_have_any_case() {
         fs::write(folder.path().join(name), "x").unwrap();
     }
     let files = Endings::read(folder.path()).unwrap();
-    let file = |name: &str, endings: &[&str]| files.file(name, endings).map(|file| file.map(str::to_owned));
+    let file = |name: &str, endings: &[&str]| {
+        files.file(name, endings).map(|file| file.map(str::to_owned))
+    };
     assert_eq!(file("a", &["jpg", "png"]).unwrap().as_deref(), Some("a.JPG"));
     assert_eq!(file("b.d", &["jpg", "png"]).unwrap().as_deref(), Some("b.d.Png"));
     assert_eq!(file("c", &["png"]).unwrap().as_deref(), Some("c.png"));
-    for (name, ending) in [("a", "png"), ("A", "jpg"), ("b", "png"), ("e", "jpg"), ("e", "e"), ("", "gz")] {
+    for (name, ending) in
+        [("a", "png"), ("A", "jpg"), ("b", "png"), ("e", "jpg"), ("e", "e"), ("", "gz")]
+    {
         assert_eq!(file(name, &[ending]).unwrap(), None, "{name}");
     }
     let message = file("c", &["jpg", "png"]).unwrap_err().to_string();
-    assert!(message.ends_with("entries: expected one file called c, found c.jpg and c.png"), "{message}");
-    assert_eq!(Endings::read(&folder.path().join("none")).unwrap().file("a", &["jpg"]).unwrap(), None);
+    assert!(
+        message.ends_with("entries: expected one file called c, found c.jpg and c.png"),
+        "{message}"
+    );
+    assert_eq!(
+        Endings::read(&folder.path().join("none")).unwrap().file("a", &["jpg"]).unwrap(),
+        None
+    );
     assert!(Endings::read(&folder.path().join("e")).is_err());
 }

@@ -16,20 +16,24 @@ const WORDS: &str = "embedding.weight";
 /// The most numbers that a layer makes of a batch, unless one text takes more: 1 GiB.
 const BATCH_NUMBERS: usize = 1 << 28;
 
-/// A trained network that classifies texts, with what calibrates it and what test data say of its confidences.
+/// A trained network that classifies texts, with what calibrates it and what test data say of its
+/// confidences.
 ///
-/// It computes in `f32`, whatever it was trained in; see [the module](super) for an example and for its files.
+/// It computes in `f32`, whatever it was trained in; see [the module](super) for an example and for
+/// its files.
 #[derive(Debug)]
 pub struct CalibratedClassifier(SavedModel<ClassifierSettings, TextClassifier>);
 
 impl CalibratedClassifier {
-    /// Makes a classifier of the word vectors `words`, `[V, D]`, and the tensors of a network by its names, as
-    /// [`ParamStore::state`](mbls_nn::ParamStore::state) gives them. `weights` may have the vectors too, as `embedding.weight`:
-    /// `words` counts. All are copied, so that further training changes nothing.
+    /// Makes a classifier of the word vectors `words`, `[V, D]`, and the tensors of a network by
+    /// its names, as [`ParamStore::state`](mbls_nn::ParamStore::state) gives them. `weights`
+    /// may have the vectors too, as `embedding.weight`: `words` counts. All are copied, so that
+    /// further training changes nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not [valid](mbls_nn::saved_model::ModelSettings::validate), and for tensors that
+    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not
+    /// [valid](mbls_nn::saved_model::ModelSettings::validate), and for tensors that
     /// are missing, unexpected, of another shape, or not finite.
     pub fn new(
         settings: ClassifierSettings,
@@ -39,7 +43,9 @@ impl CalibratedClassifier {
     ) -> Result<Self> {
         let mut tensors = weights.clone();
         tensors.insert(WORDS.to_owned(), words.clone());
-        SavedModel::new(settings, &tensors, device, build).map(Self).map_err(mbls_nn::Error::pass_on)
+        SavedModel::new(settings, &tensors, device, build)
+            .map(Self)
+            .map_err(mbls_nn::Error::pass_on)
     }
 
     /// Writes it into `folder`, as [`SavedModel::save`] says.
@@ -72,8 +78,8 @@ impl CalibratedClassifier {
 
     /// Classifies a text.
     ///
-    /// Words that it does not know are left out, as in training. A text of no known word is classified on padding alone, and
-    /// [`known_words`](TextClassification::known_words) is 0.
+    /// Words that it does not know are left out, as in training. A text of no known word is
+    /// classified on padding alone, and [`known_words`](TextClassification::known_words) is 0.
     ///
     /// # Errors
     ///
@@ -82,8 +88,9 @@ impl CalibratedClassifier {
         Ok(self.classify_batch(&[text], CalibratorRole::Temperature)?.remove(0))
     }
 
-    /// Classifies texts, in their order; as [`classify`](Self::classify), but for rounding, as many at once as
-    /// [`batch`](ClassifierSettings::batch) says, and with either of the [record's](mbls_core::calibration::CalibrationRecord) calibrators.
+    /// Classifies texts, in their order; as [`classify`](Self::classify), but for rounding, as many
+    /// at once as [`batch`](ClassifierSettings::batch) says, and with either of the
+    /// [record's](mbls_core::calibration::CalibrationRecord) calibrators.
     ///
     /// # Errors
     ///
@@ -131,7 +138,8 @@ impl CalibratedClassifier {
 
 fn build(settings: &ClassifierSettings, vb: VarBuilder) -> mbls_nn::Result<TextClassifier> {
     let words = vb.get((settings.tokenizer.ids(), settings.network.dim()), WORDS)?;
-    let words = WordTable::frozen(&words)
-        .map_err(|e| mbls_io::Error::value(format!("tensor {WORDS:?}"), "a table of word vectors", e))?;
+    let words = WordTable::frozen(&words).map_err(|e| {
+        mbls_io::Error::value(format!("tensor {WORDS:?}"), "a table of word vectors", e)
+    })?;
     Ok(TextClassifier::new(words, settings.network.clone().build(Options::default(), vb)?))
 }

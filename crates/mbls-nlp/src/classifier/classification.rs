@@ -11,8 +11,9 @@ pub struct TextClassification {
     pub answer: Classification,
     /// Words of the text.
     pub words: usize,
-    /// Those that the classifier knows, of which it reads the last [`length`](super::ClassifierSettings::length). With none the
-    /// text was classified on padding alone, as such texts of the test data were: the confidence is what it says where it knows
-    /// nothing.
+    /// Those that the classifier knows, of which it reads the last
+    /// [`length`](super::ClassifierSettings::length). With none the text was classified on
+    /// padding alone, as such texts of the test data were: the confidence is what it says where it
+    /// knows nothing.
     pub known_words: usize,
 }

@@ -1,9 +1,11 @@
-//! Trained classifiers of texts, saved with all that it takes to classify another text as they were measured.
+//! Trained classifiers of texts, saved with all that it takes to classify another text as they were
+//! measured.
 //!
-//! A [`CalibratedClassifier`] is a network with its word vectors, the tokenizer that it was trained with, and the
-//! [`CalibrationRecord`](mbls_core::calibration::CalibrationRecord) that calibrates it and knows what test data say of its
-//! confidences. For a text it gives a [`TextClassification`]: the class, the calibrated confidence, and how often test texts with
-//! such a confidence were classified correctly.
+//! A [`CalibratedClassifier`] is a network with its word vectors, the tokenizer that it was trained
+//! with, and the [`CalibrationRecord`](mbls_core::calibration::CalibrationRecord) that calibrates
+//! it and knows what test data say of its confidences. For a text it gives a
+//! [`TextClassification`]: the class, the calibrated confidence, and how often test texts with such
+//! a confidence were classified correctly.
 //!
 //! ```
 //! use candle_core::{DType, Device};
@@ -44,8 +46,8 @@
 //!
 //! # Files
 //!
-//! Those of a [`saved_model`](mbls_nn::saved_model): the word vectors are `embedding.weight`, the network's tensors have their
-//! own names. What is refused:
+//! Those of a [`saved_model`](mbls_nn::saved_model): the word vectors are `embedding.weight`, the
+//! network's tensors have their own names. What is refused:
 //!
 //! ```text
 //! run/classifier.json: content: expected the settings of a model, found schema 1, of another version of this program: expected 2

@@ -23,9 +23,11 @@ pub struct ClassifierSettings {
     pub tokenizer: WordTokenizer,
     /// The length that sequences of word numbers are brought to: padded in front, or cut there.
     pub length: usize,
-    /// The number of texts that are computed at once, as when it was measured: with others sums may be rounded otherwise.
+    /// The number of texts that are computed at once, as when it was measured: with others sums
+    /// may be rounded otherwise.
     pub batch: usize,
-    /// The names of the classes, what calibrates the network, and what test texts say of its confidences.
+    /// The names of the classes, what calibrates the network, and what test texts say of its
+    /// confidences.
     pub record: CalibrationRecord,
     /// Where the network comes from, by name: what trained it, on what, with which loss.
     #[serde(default)]
@@ -39,24 +41,35 @@ impl ModelSettings for ClassifierSettings {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] for a network with a size out of range, another number of classes than the network's, fewer than two,
-    /// sequences that are shorter than the network takes or so long that a layer would make more than 2^28 numbers of one,
-    /// a batch that is not 1 to 4096, and for a record of no test texts.
+    /// [`Error::Value`] for a network with a size out of range, another number of classes than the
+    /// network's, fewer than two, sequences that are shorter than the network takes or so long
+    /// that a layer would make more than 2^28 numbers of one, a batch that is not 1 to 4096,
+    /// and for a record of no test texts.
     fn validate(&self) -> Result<()> {
         let error = |field: &str, expected: String, found: usize| {
             Err(Error::value(format!("settings.{field}"), expected, found))
         };
         let (network, classes) = (&self.network, self.record.classes().len());
-        network.validate().map_err(|e| Error::value("settings.network", "sizes in their ranges", e))?;
+        network
+            .validate()
+            .map_err(|e| Error::value("settings.network", "sizes in their ranges", e))?;
         if network.classes() < 2 {
             return error("network.classes", "at least 2".into(), network.classes());
         }
         if classes != network.classes() {
-            return error("record.classes", format!("{}, as many as the network has", network.classes()), classes);
+            return error(
+                "record.classes",
+                format!("{}, as many as the network has", network.classes()),
+                classes,
+            );
         }
         let (shortest, longest) = (network.shortest(), MOST_NUMBERS / network.widest());
         if !(shortest..=longest).contains(&self.length) {
-            return error("length", format!("{shortest} to {longest} for this network"), self.length);
+            return error(
+                "length",
+                format!("{shortest} to {longest} for this network"),
+                self.length,
+            );
         }
         if !(1..=MOST_TEXTS).contains(&self.batch) {
             return error("batch", format!("1 to {MOST_TEXTS}"), self.batch);

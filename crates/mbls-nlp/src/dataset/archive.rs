@@ -11,8 +11,13 @@ use tar::{Archive, Entry, EntryType};
 /// The most that an archive may unpack to; the data set takes 57 MiB.
 const MAX_BYTES: u64 = 512 << 20;
 
-/// All messages of a `.tar.gz`. The root of a message is the first of its folders that `is_root` knows, or else the outermost.
-pub(super) fn read(path: &Path, is_root: impl Fn(&str) -> bool, messages: &mut Vec<Message>) -> Result<()> {
+/// All messages of a `.tar.gz`. The root of a message is the first of its folders that `is_root`
+/// knows, or else the outermost.
+pub(super) fn read(
+    path: &Path,
+    is_root: impl Fn(&str) -> bool,
+    messages: &mut Vec<Message>,
+) -> Result<()> {
     read_at_most(path, MAX_BYTES, is_root, messages)
 }
 
@@ -27,7 +32,12 @@ fn read_at_most(
     // What is cut off at the limit looks like an archive that ends too early.
     if unpacked.limit() == 0 {
         let path = path.to_owned();
-        return Err(mbls_io::Error::TooLarge { path, what: "the unpacked archive", limit: max_bytes }.into());
+        return Err(mbls_io::Error::TooLarge {
+            path,
+            what: "the unpacked archive",
+            limit: max_bytes,
+        }
+        .into());
     }
     result
 }
@@ -44,7 +54,12 @@ fn walk(
         let Some([root, group, name]) = place(path, &entry, &is_root)? else { continue };
         if entry.size() > MAX_MESSAGE_BYTES {
             let path = path.join(root).join(group).join(name);
-            return Err(mbls_io::Error::TooLarge { path, what: "the message", limit: MAX_MESSAGE_BYTES }.into());
+            return Err(mbls_io::Error::TooLarge {
+                path,
+                what: "the message",
+                limit: MAX_MESSAGE_BYTES,
+            }
+            .into());
         }
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).map_err(broken(path))?;
@@ -60,7 +75,11 @@ fn walk(
 }
 
 /// Root, group and name of a message; `None` for folders and for what lies beside the groups.
-fn place<R: Read>(path: &Path, entry: &Entry<'_, R>, is_root: impl Fn(&str) -> bool) -> Result<Option<[String; 3]>> {
+fn place<R: Read>(
+    path: &Path,
+    entry: &Entry<'_, R>,
+    is_root: impl Fn(&str) -> bool,
+) -> Result<Option<[String; 3]>> {
     let bytes = entry.path_bytes();
     let shown = String::from_utf8_lossy(&bytes);
     let wrong = |field: &str, expected: &str, found: String| {
@@ -70,7 +89,9 @@ fn place<R: Read>(path: &Path, entry: &Entry<'_, R>, is_root: impl Fn(&str) -> b
     if kind == EntryType::XGlobalHeader {
         return Ok(None);
     }
-    let Ok(name) = std::str::from_utf8(&bytes) else { return wrong("name", "UTF-8", "other bytes".into()) };
+    let Ok(name) = std::str::from_utf8(&bytes) else {
+        return wrong("name", "UTF-8", "other bytes".into());
+    };
     // No archiver writes `..`: refused even where it stays inside.
     let climbs = name.split(['/', '\\']).any(|part| part == "..");
     let normalised = match below(Path::new(name)) {
@@ -89,7 +110,9 @@ fn place<R: Read>(path: &Path, entry: &Entry<'_, R>, is_root: impl Fn(&str) -> b
     let root = parts.iter().position(|part| is_root(part)).unwrap_or(0);
     match parts[root..] {
         [root, group, name] if is_number(name) => Ok(Some([root, group, name].map(str::to_owned))),
-        [_, _, _, ..] => wrong("name", "<group>/<number> below the data set's folder", format!("{name:?}")),
+        [_, _, _, ..] => {
+            wrong("name", "<group>/<number> below the data set's folder", format!("{name:?}"))
+        }
         _ => Ok(None),
     }
 }
@@ -114,7 +137,8 @@ mod tests {
     #[test]
     fn what_unpacks_to_more_than_the_limit_is_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let mut builder = tar::Builder::new(GzEncoder::new(file.reopen().unwrap(), Compression::best()));
+        let mut builder =
+            tar::Builder::new(GzEncoder::new(file.reopen().unwrap(), Compression::best()));
         for name in ["r/a/1", "r/b/2"] {
             let mut header = tar::Header::new_gnu();
             header.set_size(1 << 20);
@@ -126,7 +150,8 @@ mod tests {
         for limit in [0, 700, 1 << 20, whole - 1] {
             let message = read(limit).unwrap_err().to_string();
             assert!(
-                message.ends_with(&format!("the unpacked archive exceeds the limit of {limit} bytes")),
+                message
+                    .ends_with(&format!("the unpacked archive exceeds the limit of {limit} bytes")),
                 "{message}"
             );
         }

@@ -73,12 +73,20 @@ impl Collate<TokenisedText> for TextCollate {
     fn collate(&self, items: Vec<TokenisedText>) -> Result<TextBatch> {
         let PadConfig { length, value } = self.config;
         let Some(len) = items.len().checked_mul(length).filter(|&len| len > 0) else {
-            return Err(Error::value("batch", "at least 1 text, of a length that fits memory", items.len()));
+            return Err(Error::value(
+                "batch",
+                "at least 1 text, of a length that fits memory",
+                items.len(),
+            ));
         };
         let mut ids = vec![0; len];
         for (row, item) in ids.chunks_mut(length).zip(&items) {
             pad(&item.ids, value, row);
         }
-        Ok(TextBatch { ids, shape: [items.len(), length], labels: items.iter().map(|item| item.label).collect() })
+        Ok(TextBatch {
+            ids,
+            shape: [items.len(), length],
+            labels: items.iter().map(|item| item.label).collect(),
+        })
     }
 }

@@ -5,7 +5,8 @@ use crate::{Error, Result};
 use mbls_data::Seed;
 use std::ops::Range;
 
-/// What the makers of a set meant its texts for, by their numbers; a part that they left out is split off the training part.
+/// What the makers of a set meant its texts for, by their numbers; a part that they left out is
+/// split off the training part.
 ///
 /// ```
 /// use mbls_data::Seed;
@@ -40,15 +41,23 @@ impl Division {
         self.validation.is_none() && self.test.is_none()
     }
 
-    /// The parts, each with as many texts as asked for: the first ones of a part that the set has, others by [`grouped_split`] of those of
-    /// the training part that are in no group with what is held out; the rest is for training. `groups` are the numbers of
+    /// The parts, each with as many texts as asked for: the first ones of a part that the set has,
+    /// others by [`grouped_split`] of those of the training part that are in no group with what
+    /// is held out; the rest is for training. `groups` are the numbers of
     /// [`duplicate_groups`](super::duplicate_groups).
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) where texts and groups are not as many, or a part has fewer texts than asked for or leaves the set; what
-    /// [`grouped_split`] reports.
-    pub fn split(&self, labels: &[u32], groups: &[usize], validation: usize, test: usize, seed: Seed) -> Result<Parts> {
+    /// [`Error::Value`](mbls_io::Error::Value) where texts and groups are not as many, or a part
+    /// has fewer texts than asked for or leaves the set; what [`grouped_split`] reports.
+    pub fn split(
+        &self,
+        labels: &[u32],
+        groups: &[usize],
+        validation: usize,
+        test: usize,
+        seed: Seed,
+    ) -> Result<Parts> {
         let all = labels.len();
         if groups.len() != all {
             return Err(Error::value("groups", format!("{all}, one of each label"), groups.len()));
@@ -62,17 +71,29 @@ impl Division {
             }
         };
         if self.train.end > all {
-            return Err(Error::value("train", format!("texts below {all}"), format!("{:?}", self.train)));
+            return Err(Error::value(
+                "train",
+                format!("texts below {all}"),
+                format!("{:?}", self.train),
+            ));
         }
-        let held_out = [own("validation", &self.validation, validation)?, own("test", &self.test, test)?];
-        let mut taken: Vec<usize> = held_out.iter().flatten().flatten().map(|&index| groups[index]).collect();
+        let held_out =
+            [own("validation", &self.validation, validation)?, own("test", &self.test, test)?];
+        let mut taken: Vec<usize> =
+            held_out.iter().flatten().flatten().map(|&index| groups[index]).collect();
         taken.sort_unstable();
-        let kept: Vec<usize> =
-            self.train.clone().filter(|&index| taken.binary_search(&groups[index]).is_err()).collect();
+        let kept: Vec<usize> = self
+            .train
+            .clone()
+            .filter(|&index| taken.binary_search(&groups[index]).is_err())
+            .collect();
         let kept_labels: Vec<u32> = kept.iter().map(|&index| labels[index]).collect();
         let kept_groups: Vec<usize> = kept.iter().map(|&index| groups[index]).collect();
-        let grouped = |validation, test| grouped_split(&kept_labels, &kept_groups, validation, test, seed);
-        let outer = |places: Vec<usize>| places.into_iter().map(|place| kept[place]).collect::<Vec<usize>>();
+        let grouped =
+            |validation, test| grouped_split(&kept_labels, &kept_groups, validation, test, seed);
+        let outer = |places: Vec<usize>| {
+            places.into_iter().map(|place| kept[place]).collect::<Vec<usize>>()
+        };
         Ok(match held_out {
             [Some(validation), Some(test)] => Parts { train: kept, validation, test },
             [None, Some(test)] => {
@@ -86,7 +107,11 @@ impl Division {
             }
             [None, None] => {
                 let inner = grouped(validation, test)?;
-                Parts { train: outer(inner.train), validation: outer(inner.validation), test: outer(inner.test) }
+                Parts {
+                    train: outer(inner.train),
+                    validation: outer(inner.validation),
+                    test: outer(inner.test),
+                }
             }
         })
     }

@@ -23,22 +23,26 @@ impl Default for DuplicateConfig {
     }
 }
 
-/// The group of each text, named by its first member: texts are in one group where a chain of near copies leads from one to the other.
+/// The group of each text, named by its first member: texts are in one group where a chain of near
+/// copies leads from one to the other.
 ///
-/// Two texts are near copies where `|A and B| / |A or B| >= similarity`, with A and B the sets of their shingles: so many words in a row, in lower case
-/// and without the punctuation, the quotation marks of mails and the white space between them. A text of fewer words is one shingle; texts
-/// without words are copies of one another. Nothing is estimated: no pair is missed. The time grows with the number of texts, not of pairs, for texts
-/// that say the same but for a few words, be they copies or just short of it.
+/// Two texts are near copies where `|A and B| / |A or B| >= similarity`, with A and B the sets of
+/// their shingles: so many words in a row, in lower case and without the punctuation, the quotation
+/// marks of mails and the white space between them. A text of fewer words is one shingle; texts
+/// without words are copies of one another. Nothing is estimated: no pair is missed. The time grows
+/// with the number of texts, not of pairs, for texts that say the same but for a few words, be they
+/// copies or just short of it.
 ///
 /// # Errors
 ///
-/// [`Error::Value`](mbls_io::Error::Value) for a shingle of no words and a similarity outside of 0..=1 or of 0.
+/// [`Error::Value`](mbls_io::Error::Value) for a shingle of no words and a similarity outside of
+/// 0..=1 or of 0.
 ///
 /// # References
 ///
-/// Broder: On the resemblance and containment of documents (1997); Bayardo, Ma, Srikant: Scaling up all pairs similarity search (WWW 2007); Xiao,
-/// Wang, Lin, Yu: Efficient similarity joins for near duplicate detection (WWW 2008); Sandes, Teodoro, Melo: Bitmap filter (Information Systems
-/// 2020).
+/// Broder: On the resemblance and containment of documents (1997); Bayardo, Ma, Srikant: Scaling up
+/// all pairs similarity search (WWW 2007); Xiao, Wang, Lin, Yu: Efficient similarity joins for near
+/// duplicate detection (WWW 2008); Sandes, Teodoro, Melo: Bitmap filter (Information Systems 2020).
 ///
 /// ```
 /// use mbls_nlp::dataset::{DuplicateConfig, duplicate_groups};
@@ -47,7 +51,10 @@ impl Default for DuplicateConfig {
 /// assert_eq!(duplicate_groups(&texts, &DuplicateConfig::default())?, [0, 1, 0]);
 /// # Ok::<(), mbls_nlp::Error>(())
 /// ```
-pub fn duplicate_groups<T: AsRef<str> + Sync>(texts: &[T], config: &DuplicateConfig) -> Result<Vec<usize>> {
+pub fn duplicate_groups<T: AsRef<str> + Sync>(
+    texts: &[T],
+    config: &DuplicateConfig,
+) -> Result<Vec<usize>> {
     let DuplicateConfig { shingle, similarity } = *config;
     if shingle == 0 {
         return Err(Error::value("words of a shingle", "at least 1", 0));
@@ -55,7 +62,8 @@ pub fn duplicate_groups<T: AsRef<str> + Sync>(texts: &[T], config: &DuplicateCon
     if !(similarity > 0.0 && similarity <= 1.0) {
         return Err(Error::value("similarity of near copies", "above 0, at most 1", similarity));
     }
-    let sets: Vec<Vec<u64>> = texts.par_iter().map(|text| shingles(text.as_ref(), shingle)).collect();
+    let sets: Vec<Vec<u64>> =
+        texts.par_iter().map(|text| shingles(text.as_ref(), shingle)).collect();
     Ok(near_sets::groups(&sets, similarity))
 }
 

@@ -10,8 +10,8 @@ use std::path::Path;
 
 /// Reads text and label of every line that is not blank; without a `label` the texts alone.
 ///
-/// Lines end with LF or CRLF. A line cannot be decoded where it is not UTF-8, or where nothing but half of
-/// a surrogate pair (`\ud83d`) keeps it from being JSON.
+/// Lines end with LF or CRLF. A line cannot be decoded where it is not UTF-8, or where nothing but
+/// half of a surrogate pair (`\ud83d`) keeps it from being JSON.
 pub(super) fn read(
     path: &Path,
     content: &[u8],
@@ -35,12 +35,19 @@ pub(super) fn read(
             }
             Err(Wrong::Undecodable(reason)) => {
                 let found = format!("{reason} ({})", OnError::WAY_OUT);
-                return Err(Error::format(path, format!("line {line}"), "a JSON object in UTF-8", found));
+                return Err(Error::format(
+                    path,
+                    format!("line {line}"),
+                    "a JSON object in UTF-8",
+                    found,
+                ));
             }
             Err(Wrong::Json(error)) => {
                 // It has one line, whose number is another.
                 let message = error.to_string();
-                let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
+                let message = message
+                    .rsplit_once(" at line ")
+                    .map_or(message.as_str(), |(message, _)| message);
                 let found = format!("{message} in column {}", error.column());
                 return Err(Error::format(path, format!("line {line}"), "a JSON object", found));
             }
@@ -60,12 +67,19 @@ pub(super) fn read(
         let (written, name) = match &object.label {
             Some(Value::String(name)) => (Written::Text, name.trim().to_owned()),
             Some(Value::Bool(value)) => (Written::Boolean, value.to_string()),
-            Some(Value::Number(number)) if !number.is_f64() => (Written::Number, number.to_string()),
+            Some(Value::Number(number)) if !number.is_f64() => {
+                (Written::Number, number.to_string())
+            }
             other => return Err(wrong(label, "a name or a whole number", other.as_ref())),
         };
         if name.is_empty() {
             let found = format!("{name:?}, a missing label");
-            return Err(Error::format(path, format!("line {line}: {label}"), "a name or a number", found));
+            return Err(Error::format(
+                path,
+                format!("line {line}: {label}"),
+                "a name or a number",
+                found,
+            ));
         }
         texts.push(content);
         labels.push(Label { text: name, line, written });
@@ -94,7 +108,9 @@ fn object(bytes: &[u8], names: [&str; 2]) -> Result<Object, Wrong> {
         deserializer.end().map(|()| object)
     };
     parse(text.trim_end()).map_err(|error| match without_lone_surrogates(text) {
-        Cow::Owned(repaired) if parse(&repaired).is_ok() => Wrong::Undecodable("half of a surrogate pair".to_owned()),
+        Cow::Owned(repaired) if parse(&repaired).is_ok() => {
+            Wrong::Undecodable("half of a surrogate pair".to_owned())
+        }
         _ => Wrong::Json(error),
     })
 }
@@ -134,7 +150,11 @@ fn without_lone_surrogates(json: &str) -> Cow<'_, str> {
     while let Some(offset) = bytes[place..].iter().position(|&byte| byte == b'\\') {
         place += offset;
         match escaped(&bytes[place..]) {
-            Some(0xD800..=0xDBFF) if matches!(escaped(&bytes[place + 6..]), Some(0xDC00..=0xDFFF)) => place += 12,
+            Some(0xD800..=0xDBFF)
+                if matches!(escaped(&bytes[place + 6..]), Some(0xDC00..=0xDFFF)) =>
+            {
+                place += 12
+            }
             Some(0xD800..=0xDFFF) => {
                 repaired.push_str(&json[copied..place]);
                 repaired.push('\u{fffd}');

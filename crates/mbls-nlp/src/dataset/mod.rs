@@ -1,7 +1,8 @@
 //! Texts with labels: readers, splits, tokenised sets, batches.
 //!
-//! Readers give [`LabelledTexts`]; a [`Protocol`] divides them, or what their makers' [`Division`] leaves, into [`Parts`]; [`TokenisedTexts`] is the [`mbls_data::Dataset`] of their
-//! sequences, and [`TextCollate`] pads those of a batch.
+//! Readers give [`LabelledTexts`]; a [`Protocol`] divides them, or what their makers' [`Division`]
+//! leaves, into [`Parts`]; [`TokenisedTexts`] is the [`mbls_data::Dataset`] of their sequences, and
+//! [`TextCollate`] pads those of a batch.
 
 mod archive;
 mod batch;

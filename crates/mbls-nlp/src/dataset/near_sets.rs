@@ -1,19 +1,19 @@
 //! Groups of sets that lead from one to the other by near copies.
 //!
-//! The sets of a thousand form letters have nearly everything in common, so that all pairs of them are
-//! candidates by any prefix. Four things keep the work from growing with the pairs:
+//! The sets of a thousand form letters have nearly everything in common, so that all pairs of them
+//! are candidates by any prefix. Four things keep the work from growing with the pairs:
 //!
-//! 1. An element that one set alone has counts for nothing but the size of that set. Sets that are equal
-//!    without such elements make a [`Bucket`]: the similarity of two members depends on their numbers of
-//!    own elements alone, so that the member with the fewest decides for all others.
-//! 2. Buckets are compared by their prefixes, in ascending order of size, which allows the shorter prefix
-//!    of the smaller set (Xiao et al.): sets that differ in a few rare elements are no candidates if
-//!    those alone keep them from being near.
-//! 3. A bucket's parities of its elements in 256 kinds show of most pairs that they differ in too much
-//!    (Sandes, Teodoro, Melo).
-//! 4. What is looked for is groups, not pairs: a bucket is compared with the members of a group only
-//!    until one of them is near, and never with those of its own group. The rarest elements come first,
-//!    by which a near member is found soon.
+//! 1. An element that one set alone has counts for nothing but the size of that set. Sets that are
+//!    equal without such elements make a [`Bucket`]: the similarity of two members depends on their
+//!    numbers of own elements alone, so that the member with the fewest decides for all others.
+//! 2. Buckets are compared by their prefixes, in ascending order of size, which allows the shorter
+//!    prefix of the smaller set (Xiao et al.): sets that differ in a few rare elements are no
+//!    candidates if those alone keep them from being near.
+//! 3. A bucket's parities of its elements in 256 kinds show of most pairs that they differ in too
+//!    much (Sandes, Teodoro, Melo).
+//! 4. What is looked for is groups, not pairs: a bucket is compared with the members of a group
+//!    only until one of them is near, and never with those of its own group. The rarest elements
+//!    come first, by which a near member is found soon.
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
@@ -67,7 +67,8 @@ impl Near {
         least
     }
 
-    /// The number of first elements of which a set of this length shares one with any larger near set.
+    /// The number of first elements of which a set of this length shares one with any larger near
+    /// set.
     fn index_prefix(&self, len: usize) -> usize {
         len.saturating_sub(ceiling(2.0 * self.0 / (1.0 + self.0) * len as f64)) + 1
     }
@@ -107,7 +108,13 @@ impl Bucket {
 
     /// Joins the members that are near one of a set's length and place with which all share so many
     /// elements.
-    fn join(&mut self, (len, place): (usize, usize), near: &Near, shared: usize, groups: &mut Groups) {
+    fn join(
+        &mut self,
+        (len, place): (usize, usize),
+        near: &Near,
+        shared: usize,
+        groups: &mut Groups,
+    ) {
         for &(own, member) in &self.members[self.joined..] {
             if !near.is(shared, self.common.len() + own as usize + len) {
                 break;
@@ -126,10 +133,15 @@ impl Bucket {
 fn buckets(sets: &[Vec<u64>], places: &[usize]) -> Vec<Bucket> {
     let mut all: Vec<u64> = places.iter().flat_map(|&place| &sets[place]).copied().collect();
     all.par_sort_unstable();
-    let common: HashMap<u64, u32> =
-        all.chunk_by(|a, b| a == b).filter(|run| run.len() > 1).map(|run| run[0]).zip(0..).collect();
-    let shared =
-        |&place: &usize| -> Vec<u32> { sets[place].iter().filter_map(|hash| common.get(hash).copied()).collect() };
+    let common: HashMap<u64, u32> = all
+        .chunk_by(|a, b| a == b)
+        .filter(|run| run.len() > 1)
+        .map(|run| run[0])
+        .zip(0..)
+        .collect();
+    let shared = |&place: &usize| -> Vec<u32> {
+        sets[place].iter().filter_map(|hash| common.get(hash).copied()).collect()
+    };
     let shared: Vec<Vec<u32>> = places.par_iter().map(shared).collect();
     let mut found = HashMap::<Vec<u32>, Vec<(u32, usize)>>::new();
     for (set, &place) in shared.into_iter().zip(places).filter(|(set, _)| !set.is_empty()) {
@@ -150,9 +162,16 @@ fn buckets(sets: &[Vec<u64>], places: &[usize]) -> Vec<Bucket> {
 /// Numbers the elements of all buckets by the number of buckets that have them, the rarest first;
 /// returns these numbers of buckets.
 fn by_rarity(buckets: &mut [Bucket]) -> Vec<u32> {
-    let elements = buckets.iter().flat_map(|bucket| &bucket.common).max().map_or(0, |&largest| largest as usize + 1);
+    let elements = buckets
+        .iter()
+        .flat_map(|bucket| &bucket.common)
+        .max()
+        .map_or(0, |&largest| largest as usize + 1);
     let mut counts = vec![0u32; elements];
-    buckets.iter().flat_map(|bucket| &bucket.common).for_each(|&element| counts[element as usize] += 1);
+    buckets
+        .iter()
+        .flat_map(|bucket| &bucket.common)
+        .for_each(|&element| counts[element as usize] += 1);
     let mut order: Vec<u32> = (0..elements as u32).collect();
     order.par_sort_unstable_by_key(|&element| (counts[element as usize], element));
     let mut ranks = vec![0u32; elements];
@@ -222,8 +241,9 @@ impl Join {
         }
     }
 
-    /// Elements of the first `prefix` of a bucket that others have as well, each with the number of those
-    /// that follow. Own elements come before all others; what one bucket alone has leads to no other.
+    /// Elements of the first `prefix` of a bucket that others have as well, each with the number of
+    /// those that follow. Own elements come before all others; what one bucket alone has leads
+    /// to no other.
     fn prefix(&self, bucket: usize, prefix: usize) -> Vec<(u32, usize)> {
         let Bucket { common, .. } = &self.buckets[bucket];
         let count = prefix.saturating_sub(self.buckets[bucket].own()).min(common.len());
@@ -241,8 +261,9 @@ impl Join {
             index.merge(groups);
             for posting in &index.postings {
                 for &other in &posting.entries {
-                    // Members of a bucket that are not in the group of its smallest may still be near
-                    // those of another; or else nothing can come of a comparison within a group.
+                    // Members of a bucket that are not in the group of its smallest may still be
+                    // near those of another; or else nothing can come of a
+                    // comparison within a group.
                     let is_joined = posting.is_joined && self.buckets[bucket].is_joined();
                     if is_joined && groups.root(place) == groups.root(posting.group) {
                         break;
@@ -251,7 +272,8 @@ impl Join {
                         other_len = other.len;
                         least = self.near.least(len + other_len as usize);
                     }
-                    // What follows an element is all that can be shared besides, if it is the first that is.
+                    // What follows an element is all that can be shared besides, if it is the first
+                    // that is.
                     let is_possible = 1 + rest.min(other.rest as usize) >= least;
                     if is_possible && self.compared[other.bucket as usize] != bucket + 1 {
                         self.compared[other.bucket as usize] = bucket + 1;
@@ -265,8 +287,8 @@ impl Join {
 
     fn compare(&mut self, pair: [usize; 2], least: usize, groups: &mut Groups) {
         let [a, b] = pair.map(|bucket| &self.buckets[bucket]);
-        // Every kind of which one has an odd number and the other has not holds an element that they do
-        // not share: most of what is not near is seen by that.
+        // Every kind of which one has an odd number and the other has not holds an element that
+        // they do not share: most of what is not near is seen by that.
         let odd: u32 = a.parity.iter().zip(b.parity).map(|(a, b)| (a ^ b).count_ones()).sum();
         if a.own() + b.own() + odd as usize > (a.len() + b.len()).saturating_sub(2 * least) {
             return;
@@ -286,7 +308,9 @@ impl Join {
             let posted = Posted { bucket: bucket as u32, len: len as u32, rest: rest as u32 };
             let postings = &mut self.index[element as usize].postings;
             match postings.last_mut() {
-                Some(last) if last.is_joined == is_joined && last.group == group => last.entries.push(posted),
+                Some(last) if last.is_joined == is_joined && last.group == group => {
+                    last.entries.push(posted)
+                }
                 _ => postings.push(Posting { group, is_joined, entries: vec![posted] }),
             }
         }
@@ -294,8 +318,8 @@ impl Join {
 }
 
 impl Postings {
-    /// Puts those of groups that have become one together, once there are twice as many as were left the
-    /// last time.
+    /// Puts those of groups that have become one together, once there are twice as many as were
+    /// left the last time.
     fn merge(&mut self, groups: &mut Groups) {
         if self.postings.len() < 2 * self.merged.max(4) {
             return;

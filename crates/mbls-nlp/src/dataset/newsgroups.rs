@@ -21,24 +21,33 @@ pub struct Newsgroups {
     pub texts: LabelledTexts,
     /// Group and number of each message, `sci.space/60123`.
     pub names: Vec<String>,
-    /// What they are for: all in one part, or those before a date to train on, the later ones to test on.
+    /// What they are for: all in one part, or those before a date to train on, the later ones to
+    /// test on.
     pub division: Division,
 }
 
-/// Reads the messages from a folder or a `.tar.gz`: `<group>/<number>` in `20_newsgroups`, `20_newsgroup` or `20news-18828`, in both of
-/// `20news-bydate-train` and `20news-bydate-test`, or in the folder itself. Bytes are latin-1; the order is that of the sorted paths, training
-/// before testing. What [`is_ignored`](mbls_io::listing::is_ignored) knows, and files beside the groups, are ignored. Excerpts are accepted.
+/// Reads the messages from a folder or a `.tar.gz`: `<group>/<number>` in `20_newsgroups`,
+/// `20_newsgroup` or `20news-18828`, in both of `20news-bydate-train` and `20news-bydate-test`, or
+/// in the folder itself. Bytes are latin-1; the order is that of the sorted paths, training
+/// before testing. What [`is_ignored`](mbls_io::listing::is_ignored) knows, and files beside the
+/// groups, are ignored. Excerpts are accepted.
 ///
 /// # Errors
 ///
-/// Where there is no message or one group alone, a name is not a number, one of the two parts is missing, a group of the test part has none for
-/// training; [`Error::TooLarge`](mbls_io::Error::TooLarge) for a message above 4 MiB and an archive that unpacks to more than 512 MiB; for an archive that is damaged, has a
-/// file twice, or anything but files and folders below it; [`Error::Io`](mbls_io::Error::Io).
+/// Where there is no message or one group alone, a name is not a number, one of the two parts is
+/// missing, a group of the test part has none for
+/// training; [`Error::TooLarge`](mbls_io::Error::TooLarge) for a message above 4 MiB and an archive
+/// that unpacks to more than 512 MiB; for an archive that is damaged, has a file twice, or anything
+/// but files and folders below it; [`Error::Io`](mbls_io::Error::Io).
 pub fn load(path: impl AsRef<Path>) -> Result<Newsgroups> {
     let path = path.as_ref();
     let mut messages = Vec::new();
     if path.is_file() {
-        archive::read(path, |name| WHOLE.contains(&name) || BY_DATE.contains(&name), &mut messages)?;
+        archive::read(
+            path,
+            |name| WHOLE.contains(&name) || BY_DATE.contains(&name),
+            &mut messages,
+        )?;
     } else {
         let there = |name: &&str| path.join(name).is_dir();
         let mut roots: Vec<&str> = BY_DATE.into_iter().filter(there).collect();
@@ -61,7 +70,12 @@ fn assemble(path: &Path, mut messages: Vec<Message>) -> Result<Newsgroups> {
     messages.sort_by(|a, b| (is_test(a), a).cmp(&(is_test(b), b)));
     let place = |message: &Message| format!("{}/{}/{}", message.root, message.group, message.name);
     if let Some(pair) = messages.windows(2).find(|pair| place(&pair[0]) == place(&pair[1])) {
-        return Err(Error::format(path, "messages", "each once", format!("{} twice", place(&pair[0]))));
+        return Err(Error::format(
+            path,
+            "messages",
+            "each once",
+            format!("{} twice", place(&pair[0])),
+        ));
     }
     let mut roots: Vec<&str> = messages.iter().map(|message| message.root.as_str()).collect();
     roots.dedup();
@@ -70,26 +84,39 @@ fn assemble(path: &Path, mut messages: Vec<Message>) -> Result<Newsgroups> {
         [root] if !BY_DATE.contains(&root) => false,
         [first, second] if [first, second] == BY_DATE => true,
         _ => {
-            let expected = format!("one folder of groups, or both of {} and {}", BY_DATE[0], BY_DATE[1]);
+            let expected =
+                format!("one folder of groups, or both of {} and {}", BY_DATE[0], BY_DATE[1]);
             return Err(Error::format(path, "folders", expected, roots.join(", ")));
         }
     };
     let train = messages.iter().filter(|message| !is_test(message)).count();
-    let mut groups: Vec<String> = messages[..train].iter().map(|message| message.group.clone()).collect();
+    let mut groups: Vec<String> =
+        messages[..train].iter().map(|message| message.group.clone()).collect();
     // They are sorted.
     groups.dedup();
     if groups.len() < 2 {
-        return Err(Error::format(path, "number of groups", "at least 2", format!("{}: {groups:?}", groups.len())));
+        return Err(Error::format(
+            path,
+            "number of groups",
+            "at least 2",
+            format!("{}: {groups:?}", groups.len()),
+        ));
     }
     let mut labels = Vec::with_capacity(messages.len());
     for message in &messages {
         let Ok(label) = groups.binary_search(&message.group) else {
             let expected = format!("one of the {} for training", groups.len());
-            return Err(Error::format(path, format!("group of {}", place(message)), expected, &message.group));
+            return Err(Error::format(
+                path,
+                format!("group of {}", place(message)),
+                expected,
+                &message.group,
+            ));
         };
         labels.push(label as u32);
     }
-    let names = messages.iter().map(|message| format!("{}/{}", message.group, message.name)).collect();
+    let names =
+        messages.iter().map(|message| format!("{}/{}", message.group, message.name)).collect();
     let texts = messages.into_iter().map(|message| message.text).collect();
     let texts = LabelledTexts::new("20newsgroups", texts, labels, groups)?;
     let all = texts.len();

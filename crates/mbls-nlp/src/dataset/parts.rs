@@ -13,7 +13,9 @@ pub struct Parts {
 
 impl Parts {
     pub(super) fn sorted(mut self) -> Self {
-        [&mut self.train, &mut self.validation, &mut self.test].into_iter().for_each(|part| part.sort_unstable());
+        [&mut self.train, &mut self.validation, &mut self.test]
+            .into_iter()
+            .for_each(|part| part.sort_unstable());
         self
     }
 }

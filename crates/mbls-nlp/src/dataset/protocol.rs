@@ -13,13 +13,15 @@ const PUBLISHED_VALIDATION: usize = 900;
 /// How texts are divided, and which of them the vocabulary is counted over.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Protocol {
-    /// [`published_split`]; the vocabulary is counted over all texts, those for testing too, and copies of a text are in several parts.
+    /// [`published_split`]; the vocabulary is counted over all texts, those for testing too, and
+    /// copies of a text are in several parts.
     Published {
         /// The run's seed, 1 by default.
         seed: u32,
     },
-    /// Copies and near copies of a text are in one part, every part that is split off has the same share of every class ([`Division::split`]), and
-    /// the vocabulary is that of the training part.
+    /// Copies and near copies of a text are in one part, every part that is split off has the same
+    /// share of every class ([`Division::split`]), and the vocabulary is that of the training
+    /// part.
     Correct {
         /// Number of texts to choose the epoch on.
         validation: usize,
@@ -37,7 +39,8 @@ impl Protocol {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for [`Protocol::Published`] of a set that is in parts; [`Error::Split`] where a part would be empty or is too small for the
+    /// [`Error::Value`](mbls_io::Error::Value) for [`Protocol::Published`] of a set that is in
+    /// parts; [`Error::Split`] where a part would be empty or is too small for the
     /// classes; what [`duplicate_groups`] and [`Division::split`] report.
     pub fn parts(&self, texts: &LabelledTexts, division: &Division) -> Result<Parts> {
         match self {
@@ -59,7 +62,11 @@ impl Protocol {
     /// # Errors
     ///
     /// [`Error::Index`] for parts of other texts.
-    pub fn vocabulary_texts<'a>(&self, texts: &'a LabelledTexts, parts: &Parts) -> Result<Vec<&'a str>> {
+    pub fn vocabulary_texts<'a>(
+        &self,
+        texts: &'a LabelledTexts,
+        parts: &Parts,
+    ) -> Result<Vec<&'a str>> {
         match self {
             Self::Published { .. } => Ok(texts.texts().iter().map(String::as_str).collect()),
             Self::Correct { .. } => texts.select(&parts.train),
@@ -67,8 +74,9 @@ impl Protocol {
     }
 }
 
-/// The split of the published code: all `n` indices shuffled by numpy's legacy generator, the last fifth for testing, the 900 before them for
-/// validation, the rest for training. For the 19,997 of 20 Newsgroups that is 15,098, 900 and 3,999.
+/// The split of the published code: all `n` indices shuffled by numpy's legacy generator, the last
+/// fifth for testing, the 900 before them for validation, the rest for training. For the 19,997 of
+/// 20 Newsgroups that is 15,098, 900 and 3,999.
 ///
 /// # Errors
 ///
@@ -87,7 +95,9 @@ pub fn published_split(n: usize, seed: u32) -> Result<Parts> {
     let test = n / 5;
     let train = (n - test).saturating_sub(PUBLISHED_VALIDATION);
     if test == 0 || train == 0 {
-        return Err(Error::Split(format!("a fifth and {PUBLISHED_VALIDATION} of {n} texts leave a part empty")));
+        return Err(Error::Split(format!(
+            "a fifth and {PUBLISHED_VALIDATION} of {n} texts leave a part empty"
+        )));
     }
     let mut train_part = LegacyShuffle::new(seed).permutation(n)?;
     let test_part = train_part.split_off(n - test);
@@ -95,23 +105,35 @@ pub fn published_split(n: usize, seed: u32) -> Result<Parts> {
     Ok(Parts { train: train_part, validation: validation_part, test: test_part }.sorted())
 }
 
-/// A random split with the same share of every class in each part that keeps items of one group, by its number, in one part.
+/// A random split with the same share of every class in each part that keeps items of one group, by
+/// its number, in one part.
 ///
-/// Places of each class are those of [`stratified_split`]. Groups of several are dealt first, the larger ones before the others, each to a part that
-/// has a place for every member, with a probability in proportion to the places it still has for them, or to training where none has; then single items
-/// fill what is left. Parts are of exactly the sizes asked for as long as there are single items enough; `test` may be 0.
+/// Places of each class are those of [`stratified_split`]. Groups of several are dealt first, the
+/// larger ones before the others, each to a part that has a place for every member, with a
+/// probability in proportion to the places it still has for them, or to training where none has;
+/// then single items fill what is left. Parts are of exactly the sizes asked for as long as there
+/// are single items enough; `test` may be 0.
 ///
 /// # Errors
 ///
-/// [`Error::Split`] where the sizes leave nothing for training, or groups nothing for a part; what [`stratified_split`] reports.
-pub fn grouped_split(labels: &[u32], groups: &[usize], validation: usize, test: usize, seed: Seed) -> Result<Parts> {
+/// [`Error::Split`] where the sizes leave nothing for training, or groups nothing for a part; what
+/// [`stratified_split`] reports.
+pub fn grouped_split(
+    labels: &[u32],
+    groups: &[usize],
+    validation: usize,
+    test: usize,
+    seed: Seed,
+) -> Result<Parts> {
     let all = labels.len();
     if groups.len() != all {
         return Err(Error::value("groups", format!("{all}, one of each label"), groups.len()));
     }
     let train = all.saturating_sub(validation).saturating_sub(test);
     if validation == 0 || train == 0 {
-        return Err(Error::Split(format!("{validation} and {test} of {all} texts leave a part empty")));
+        return Err(Error::Split(format!(
+            "{validation} and {test} of {all} texts leave a part empty"
+        )));
     }
     let classes = labels.iter().max().map_or(0, |&label| label as usize + 1);
     let count = |part: Vec<usize>| {
@@ -123,14 +145,19 @@ pub fn grouped_split(labels: &[u32], groups: &[usize], validation: usize, test: 
     let mut places: Vec<Vec<usize>> =
         stratified_split(labels, &sizes, seed.derive("places"))?.into_iter().map(count).collect();
     let mut members = BTreeMap::<usize, Vec<usize>>::new();
-    groups.iter().enumerate().for_each(|(index, &group)| members.entry(group).or_default().push(index));
-    let (mut several, mut single): (Vec<_>, Vec<_>) = members.into_values().partition(|group| group.len() > 1);
+    groups
+        .iter()
+        .enumerate()
+        .for_each(|(index, &group)| members.entry(group).or_default().push(index));
+    let (mut several, mut single): (Vec<_>, Vec<_>) =
+        members.into_values().partition(|group| group.len() > 1);
     several.shuffle(&mut seed.derive("groups").rng());
     several.sort_by_key(|group| std::cmp::Reverse(group.len()));
     let mut parts = [const { Vec::new() }; 3];
     let mut rng = seed.derive("deal").rng();
     for group in several {
-        let weights: Vec<usize> = places.iter().map(|places| weight(&group, labels, places)).collect();
+        let weights: Vec<usize> =
+            places.iter().map(|places| weight(&group, labels, places)).collect();
         let total: usize = weights.iter().sum();
         let mut drawn = if total == 0 { 0 } else { rng.random_range(0..total) };
         let part = weights.iter().position(|&weight| {
@@ -154,7 +181,9 @@ pub fn grouped_split(labels: &[u32], groups: &[usize], validation: usize, test: 
         parts[part].push(index);
     }
     if parts.iter().zip(sizes).any(|(part, size)| part.is_empty() && size > 0) {
-        return Err(Error::Split(format!("copies of texts, kept together, leave nothing for one of {sizes:?} texts")));
+        return Err(Error::Split(format!(
+            "copies of texts, kept together, leave nothing for one of {sizes:?} texts"
+        )));
     }
     let [train, validation, test] = parts;
     Ok(Parts { train, validation, test }.sorted())

@@ -25,7 +25,8 @@ impl LabelledTexts {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) where there is no text, another number of labels, fewer than two classes, or a label that is not a class.
+    /// [`Error::Value`](mbls_io::Error::Value) where there is no text, another number of labels,
+    /// fewer than two classes, or a label that is not a class.
     pub fn new(
         name: impl Into<String>,
         texts: Vec<String>,
@@ -42,10 +43,18 @@ impl LabelledTexts {
         }
         let classes = class_names.len();
         if classes < 2 {
-            return error("number of classes".into(), "at least 2".into(), format!("{classes}: {class_names:?}"));
+            return error(
+                "number of classes".into(),
+                "at least 2".into(),
+                format!("{classes}: {class_names:?}"),
+            );
         }
         if let Some(i) = labels.iter().position(|&label| label as usize >= classes) {
-            return error(format!("label of text {i}"), format!("0..={}", classes - 1), labels[i].to_string());
+            return error(
+                format!("label of text {i}"),
+                format!("0..={}", classes - 1),
+                labels[i].to_string(),
+            );
         }
         Ok(Self { name, texts, labels, class_names })
     }

@@ -44,10 +44,16 @@ struct Found {
 }
 
 /// What decides a table.
-pub(super) fn identity(file: &GloveFile, vocabulary: &Vocabulary, missing: Missing) -> Result<String> {
+pub(super) fn identity(
+    file: &GloveFile,
+    vocabulary: &Vocabulary,
+    missing: Missing,
+) -> Result<String> {
     let (opened, bytes) = open(&file.path)?;
-    let changed =
-        opened.metadata().and_then(|metadata| metadata.modified()).map_err(Error::io("look at", &file.path))?;
+    let changed = opened
+        .metadata()
+        .and_then(|metadata| metadata.modified())
+        .map_err(Error::io("look at", &file.path))?;
     let changed = changed.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     let words = vocabulary.words().fold(Seed(0), |seed, (word, _)| seed.at(0).derive(word)).0;
     let name = file.path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
@@ -73,7 +79,11 @@ pub(super) fn load(path: &Path, identity: &str, rows: usize) -> Result<Embedding
 fn read(path: &Path, identity: &str, rows: usize) -> Result<EmbeddingTable, String> {
     let bytes = read_bounded(path, MAX_BYTES).map_err(|error| error.to_string())?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| error.to_string())?;
-    let saved = header.metadata().as_ref().and_then(|entries| entries.get(IDENTITY)).ok_or("it has no identity")?;
+    let saved = header
+        .metadata()
+        .as_ref()
+        .and_then(|entries| entries.get(IDENTITY))
+        .ok_or("it has no identity")?;
     let (saved, found) = saved.split_once('\n').ok_or("it is of an older format")?;
     if saved != identity {
         return Err(format!("it is of {saved}"));
@@ -102,11 +112,12 @@ fn read(path: &Path, identity: &str, rows: usize) -> Result<EmbeddingTable, Stri
 pub(super) fn save(path: &Path, identity: &str, table: &EmbeddingTable) -> Result<()> {
     let bytes: Vec<u8> = table.values.iter().flat_map(|value| value.to_le_bytes()).collect();
     let other = |error: Box<dyn std::error::Error + Send + Sync>| Error::Other(error);
-    let view =
-        TensorView::new(Dtype::F32, vec![table.rows, table.dimension], &bytes).map_err(|error| other(error.into()))?;
+    let view = TensorView::new(Dtype::F32, vec![table.rows, table.dimension], &bytes)
+        .map_err(|error| other(error.into()))?;
     let found = Found { words: table.found, reading: table.reading.clone() };
     let found = serde_json::to_string(&found).map_err(|error| other(error.into()))?;
     let header = HashMap::from([(IDENTITY.to_owned(), format!("{identity}\n{found}"))]);
-    let content = safetensors::serialize([(VALUES, view)], Some(header)).map_err(|error| other(error.into()))?;
+    let content = safetensors::serialize([(VALUES, view)], Some(header))
+        .map_err(|error| other(error.into()))?;
     mbls_io::atomic::write(path, &content).map_err(|error| other(error.into()))
 }

@@ -40,15 +40,19 @@ pub struct VectorsRead {
     pub reading: Reading,
 }
 
-/// Reads a file once, as a stream of any size, and calls `found` with the place and the values of each word that `place` gives one; of a word that is
-/// there twice, with the first.
+/// Reads a file once, as a stream of any size, and calls `found` with the place and the values of
+/// each word that `place` gives one; of a word that is there twice, with the first.
 ///
-/// Values are counted from the right, so that words may contain blanks, as some of glove.840B do. A first line of two whole numbers, as in
-/// files converted for word2vec, and a byte-order mark are passed over. Values of words that are not asked for are counted and not looked at.
+/// Values are counted from the right, so that words may contain blanks, as some of glove.840B do. A
+/// first line of two whole numbers, as in files converted for word2vec, and a byte-order mark are
+/// passed over. Values of words that are not asked for are counted and not looked at.
 ///
 /// # Errors
 ///
-/// [`Error::Format`](mbls_io::Error::Format) with line and word for another number of values, a value that is not a finite number, a line above 1 MiB, with [`OnError::Fail`] a word that is not UTF-8, a file without words; [`Error::Gzip`](mbls_io::Error::Gzip); [`Error::Io`](mbls_io::Error::Io); what `found` reports.
+/// [`Error::Format`](mbls_io::Error::Format) with line and word for another number of values, a
+/// value that is not a finite number, a line above 1 MiB, with [`OnError::Fail`] a word that is not
+/// UTF-8, a file without words; [`Error::Gzip`](mbls_io::Error::Gzip);
+/// [`Error::Io`](mbls_io::Error::Io); what `found` reports.
 pub fn read_vectors(
     file: &GloveFile,
     mut place: impl FnMut(&str) -> Option<usize>,
@@ -58,7 +62,11 @@ pub fn read_vectors(
     let mut lines = Lines::open(path, file.on_error)?;
     let mut dimension = file.dimension;
     if let Some(wrong @ (0 | MAX_DIMENSION..)) = dimension {
-        return Err(Error::value("dimension of word vectors", format!("1..{MAX_DIMENSION}"), wrong));
+        return Err(Error::value(
+            "dimension of word vectors",
+            format!("1..{MAX_DIMENSION}"),
+            wrong,
+        ));
     }
     let (mut values, mut seen, mut reading) = (Vec::new(), Vec::new(), Reading::default());
     while let Some((number, line)) = lines.next()? {
@@ -103,8 +111,9 @@ pub fn read_vectors(
 
 fn is_header(line: &[u8]) -> bool {
     let mut fields = line.split(|&byte| byte == b' ');
-    let is_number =
-        |field: Option<&[u8]>| field.is_some_and(|field| !field.is_empty() && field.iter().all(u8::is_ascii_digit));
+    let is_number = |field: Option<&[u8]>| {
+        field.is_some_and(|field| !field.is_empty() && field.iter().all(u8::is_ascii_digit))
+    };
     is_number(fields.next()) && is_number(fields.next()) && fields.next().is_none()
 }
 
@@ -139,13 +148,17 @@ impl<'a> Line<'a> {
             && number(&word[last + 1..]).is_some()
         {
             let fields: Vec<&[u8]> = self.content.split(|&byte| byte == b' ').collect();
-            let count = fields[1..].iter().rev().take_while(|field| number(field).is_some()).count();
+            let count =
+                fields[1..].iter().rev().take_while(|field| number(field).is_some()).count();
             return Err(self.wrong_count(fields[0], dimension, count));
         }
         match word {
-            [] => {
-                Err(Error::format(self.path, format!("line {}: word", self.number), "at least one character", "none"))
-            }
+            [] => Err(Error::format(
+                self.path,
+                format!("line {}: word", self.number),
+                "at least one character",
+                "none",
+            )),
             word => Ok((word, numbers)),
         }
     }
@@ -169,7 +182,12 @@ impl<'a> Line<'a> {
 
     fn wrong_count(&self, word: &[u8], expected: impl ToString, found: usize) -> Error {
         let word = String::from_utf8_lossy(word);
-        Error::format(self.path, format!("line {}: number of values of {word:?}", self.number), expected, found)
+        Error::format(
+            self.path,
+            format!("line {}: number of values of {word:?}", self.number),
+            expected,
+            found,
+        )
     }
 }
 
@@ -229,11 +247,19 @@ impl Lines {
         self.number += 1;
         if read as u64 > MAX_LINE {
             let place = format!("line {}", self.number);
-            return Err(Error::format(&self.path, place, format!("at most {MAX_LINE} bytes"), "more"));
+            return Err(Error::format(
+                &self.path,
+                place,
+                format!("at most {MAX_LINE} bytes"),
+                "more",
+            ));
         }
         let line = self.line.trim_ascii_end();
         let is_first = self.number == 1;
-        Ok(Some((self.number, line.strip_prefix(b"\xef\xbb\xbf").filter(|_| is_first).unwrap_or(line))))
+        Ok(Some((
+            self.number,
+            line.strip_prefix(b"\xef\xbb\xbf").filter(|_| is_first).unwrap_or(line),
+        )))
     }
 
     /// The number of bytes that were ignored behind the end of a gzip file.

@@ -18,7 +18,8 @@ pub enum Missing {
     /// Zeros, as published.
     #[default]
     Zero,
-    /// Evenly distributed random values with mean 0, by the seed and the word: the same in every vocabulary.
+    /// Evenly distributed random values with mean 0, by the seed and the word: the same in every
+    /// vocabulary.
     Random {
         /// What the values are derived from.
         seed: u64,
@@ -38,16 +39,22 @@ pub struct EmbeddingTable {
 }
 
 impl EmbeddingTable {
-    /// Reads the vectors of the words of `vocabulary`; memory is what the table takes, whatever the file's size.
+    /// Reads the vectors of the words of `vocabulary`; memory is what the table takes, whatever the
+    /// file's size.
     ///
     /// # Errors
     ///
-    /// What [`read_vectors`] reports; [`Error::Value`](mbls_io::Error::Value) where `missing` has a deviation that is negative or not finite.
+    /// What [`read_vectors`] reports; [`Error::Value`](mbls_io::Error::Value) where `missing` has a
+    /// deviation that is negative or not finite.
     pub fn read(file: &GloveFile, vocabulary: &Vocabulary, missing: Missing) -> Result<Self> {
         if let Missing::Random { deviation, .. } = missing
             && !(deviation.is_finite() && deviation >= 0.0)
         {
-            return Err(Error::value("deviation of missing words", "a finite number of at least 0", deviation));
+            return Err(Error::value(
+                "deviation of missing words",
+                "a finite number of at least 0",
+                deviation,
+            ));
         }
         let mut found: Vec<Option<Box<[f32]>>> = vec![None; vocabulary.len()];
         let place = |word: &str| vocabulary.id(word).map(|id| id as usize - 1);
@@ -66,10 +73,11 @@ impl EmbeddingTable {
         Ok(Self { rows, dimension, values, found: found.iter().flatten().count(), reading })
     }
 
-    /// As [`read`](Self::read), from `cache` where it holds what that would give; or else `cache`, a safetensors file, is written again.
+    /// As [`read`](Self::read), from `cache` where it holds what that would give; or else `cache`,
+    /// a safetensors file, is written again.
     ///
-    /// The cache belongs to the file of vectors (name, size and time of change), its dimension, the words in their order and `missing`; one of anything
-    /// else, or a damaged one, is replaced.
+    /// The cache belongs to the file of vectors (name, size and time of change), its dimension, the
+    /// words in their order and `missing`; one of anything else, or a damaged one, is replaced.
     ///
     /// # Errors
     ///

@@ -1,6 +1,9 @@
 //! Networks by name.
 
-use super::{BiGru, BiGruConfig, GlobalPoolingCnn, GlobalPoolingCnnConfig, SequenceNetwork, TextCnn, TextCnnConfig};
+use super::{
+    BiGru, BiGruConfig, GlobalPoolingCnn, GlobalPoolingCnnConfig, SequenceNetwork, TextCnn,
+    TextCnnConfig,
+};
 use candle_nn::VarBuilder;
 use mbls_data::Error;
 use mbls_nn::{Dropout, Result};
@@ -72,7 +75,9 @@ impl Architecture {
     /// Its shape for word vectors of `dim` numbers.
     pub fn network(self, classes: usize, dim: usize) -> Network {
         match self {
-            Self::GlobalPoolingCnn => Network::GlobalPoolingCnn(GlobalPoolingCnnConfig::new(dim, classes)),
+            Self::GlobalPoolingCnn => {
+                Network::GlobalPoolingCnn(GlobalPoolingCnnConfig::new(dim, classes))
+            }
             Self::TextCnn => Network::TextCnn(TextCnnConfig::new(dim, classes)),
             Self::BiGru => Network::BiGru(BiGruConfig::new(dim, classes)),
         }
@@ -99,11 +104,14 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the builder has no such tensors.
+    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the
+    /// builder has no such tensors.
     pub fn build(self, options: Options, vb: VarBuilder) -> Result<Box<dyn SequenceNetwork>> {
         let Options { dropout } = options;
         Ok(match self {
-            Self::GlobalPoolingCnn(config) => Box::new(GlobalPoolingCnn::new(config, vb)?.with_dropout(dropout)),
+            Self::GlobalPoolingCnn(config) => {
+                Box::new(GlobalPoolingCnn::new(config, vb)?.with_dropout(dropout))
+            }
             Self::TextCnn(config) => Box::new(TextCnn::new(config, vb)?.with_dropout(dropout)),
             Self::BiGru(config) => Box::new(BiGru::new(config, vb)?.with_dropout(dropout)),
         })
@@ -149,7 +157,8 @@ impl Network {
         }
     }
 
-    /// The most numbers that a layer makes of an entry of a sequence; of sizes that are [valid](Self::validate).
+    /// The most numbers that a layer makes of an entry of a sequence; of sizes that are
+    /// [valid](Self::validate).
     pub(crate) fn widest(&self) -> usize {
         match self {
             Self::GlobalPoolingCnn(config) => config.dim.max(config.channels),

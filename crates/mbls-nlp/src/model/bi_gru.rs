@@ -32,10 +32,12 @@ impl BiGruConfig {
     }
 }
 
-/// One layer of gated recurrent units in both directions, its two states after the whole text; dropout; one linear layer.
+/// One layer of gated recurrent units in both directions, its two states after the whole text;
+/// dropout; one linear layer.
 ///
-/// With [`forward_padded`](SequenceNetwork::forward_padded) padding is not read at all: the states begin behind it and end there, so that a text has the
-/// same logits however long it is padded. A text of nothing but padding has the states' zeros, and the logits are the linear layer's bias.
+/// With [`forward_padded`](SequenceNetwork::forward_padded) padding is not read at all: the states
+/// begin behind it and end there, so that a text has the same logits however long it is padded. A
+/// text of nothing but padding has the states' zeros, and the logits are the linear layer's bias.
 ///
 /// # Shapes
 ///
@@ -65,7 +67,8 @@ impl BiGru {
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the builder has no such tensors.
+    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the
+    /// builder has no such tensors.
     pub fn new(config: BiGruConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let gru = Gru::new(config.dim, config.hidden, true, vb.pp("gru"))?;
@@ -73,7 +76,8 @@ impl BiGru {
         Ok(Self { gru, fc, config })
     }
 
-    /// Returns the network with this dropout before its linear layer, or with none; a clone of it knows the position of its masks.
+    /// Returns the network with this dropout before its linear layer, or with none; a clone of it
+    /// knows the position of its masks.
     #[must_use]
     pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
         Self { fc: self.fc.with_dropout(dropout), ..self }

@@ -6,7 +6,8 @@ use candle_nn::ModuleT;
 
 /// A [`WordTable`] and a [`SequenceNetwork`] over its vectors.
 ///
-/// Zeros at the front of a text are padding; a 0 behind its first word is a word whose vector is zeros.
+/// Zeros at the front of a text are padding; a 0 behind its first word is a word whose vector is
+/// zeros.
 ///
 /// # Shapes
 ///
@@ -58,7 +59,11 @@ impl ModuleT for TextClassifier {
 /// How many zeros stand at the front of each text.
 fn padding(texts: &Tensor) -> Result<Vec<usize>> {
     if texts.dtype() != DType::U32 || texts.rank() != 2 {
-        bail!("texts in {:?} of shape {:?}, expected word numbers (U32) [N, L]", texts.dtype(), texts.shape());
+        bail!(
+            "texts in {:?} of shape {:?}, expected word numbers (U32) [N, L]",
+            texts.dtype(),
+            texts.shape()
+        );
     }
     let rows = texts.to_vec2::<u32>()?;
     Ok(rows.iter().map(|words| words.iter().take_while(|&&word| word == PADDING).count()).collect())

@@ -21,7 +21,8 @@ pub struct GlobalPoolingCnnConfig {
     pub channels: usize,
     /// Words that a kernel of the first convolution sees, and entries that those of the others do.
     pub kernel: usize,
-    /// Neighbours whose maximum is taken after the first and the second convolution, at every position; at most 256.
+    /// Neighbours whose maximum is taken after the first and the second convolution, at every
+    /// position; at most 256.
     pub pool: usize,
     /// Features between the two linear layers.
     pub hidden: usize,
@@ -51,22 +52,29 @@ impl GlobalPoolingCnnConfig {
         ];
         fields.into_iter().try_for_each(|(field, value)| check_size(NAME, field, value))?;
         if self.pool > WIDEST_POOL {
-            return Err(Error::network(NAME, "pool", self.pool, format_args!("1 to {WIDEST_POOL}")));
+            return Err(Error::network(
+                NAME,
+                "pool",
+                self.pool,
+                format_args!("1 to {WIDEST_POOL}"),
+            ));
         }
         Ok(())
     }
 }
 
-/// Three convolutions over time, each with ReLU; after the first two the maximum of every 5 neighbours, after the third that over all of
-/// the time; two linear layers with ReLU between them.
+/// Three convolutions over time, each with ReLU; after the first two the maximum of every 5
+/// neighbours, after the third that over all of the time; two linear layers with ReLU between them.
 ///
-/// Pools move by one entry, so that a text of 1,000 words is still 980 entries long at the end. Padding is seen as the zero vectors that it is, as
-/// in the published code, with [`forward_padded`](SequenceNetwork::forward_padded) too.
+/// Pools move by one entry, so that a text of 1,000 words is still 980 entries long at the end.
+/// Padding is seen as the zero vectors that it is, as in the published code, with
+/// [`forward_padded`](SequenceNetwork::forward_padded) too.
 ///
 /// # Shapes
 ///
-/// `[N, L, dim]` to `[N, classes]`, L at least [`shortest`](GlobalPoolingCnnConfig::shortest) (21). Parameters `conv1`, `conv2`, `conv3`, `fc1` and
-/// `fc2`, as in the published code; the word vectors are not among them.
+/// `[N, L, dim]` to `[N, classes]`, L at least [`shortest`](GlobalPoolingCnnConfig::shortest) (21).
+/// Parameters `conv1`, `conv2`, `conv3`, `fc1` and `fc2`, as in the published code; the word
+/// vectors are not among them.
 ///
 /// # References
 ///
@@ -97,18 +105,22 @@ impl GlobalPoolingCnn {
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the builder has no such tensors.
+    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the
+    /// builder has no such tensors.
     pub fn new(config: GlobalPoolingCnnConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let GlobalPoolingCnnConfig { dim, channels, kernel, hidden, classes, .. } = config;
-        let conv = |name: &str, inputs| Conv1dChannelsLast::new(inputs, channels, kernel, vb.pp(name));
-        let convolutions = [conv("conv1", dim)?, conv("conv2", channels)?, conv("conv3", channels)?];
+        let conv =
+            |name: &str, inputs| Conv1dChannelsLast::new(inputs, channels, kernel, vb.pp(name));
+        let convolutions =
+            [conv("conv1", dim)?, conv("conv2", channels)?, conv("conv3", channels)?];
         let fc1 = Linear::new(channels, hidden, vb.pp("fc1"))?;
         let fc2 = DropoutLinear::new(hidden, classes, vb.pp("fc2"))?;
         Ok(Self { convolutions, fc1, fc2, config })
     }
 
-    /// Returns the network with this dropout before its last layer, or with none; a clone of it knows the position of its masks.
+    /// Returns the network with this dropout before its last layer, or with none; a clone of it
+    /// knows the position of its masks.
     #[must_use]
     pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
         Self { fc2: self.fc2.with_dropout(dropout), ..self }

@@ -1,7 +1,8 @@
 //! Networks: sequences of word numbers to logits.
 //!
-//! A [`TextClassifier`] looks word vectors up ([`WordTable`], frozen or trained) and hands them to a [`SequenceNetwork`], which takes sequences of
-//! vectors `[N, L, D]` and gives logits `[N, classes]`. [`Architecture`] makes networks by name. Sequences are padded in front with the
+//! A [`TextClassifier`] looks word vectors up ([`WordTable`], frozen or trained) and hands them to
+//! a [`SequenceNetwork`], which takes sequences of vectors `[N, L, D]` and gives logits `[N,
+//! classes]`. [`Architecture`] makes networks by name. Sequences are padded in front with the
 //! word number 0, whose vector is zeros; what a network makes of padding is said with each.
 
 mod architecture;
@@ -59,7 +60,9 @@ fn check_size(network: &'static str, field: &'static str, value: usize) -> mbls_
 fn check_vectors(network: &str, vectors: &Tensor, dim: usize, shortest: usize) -> Result<()> {
     match vectors.dims() {
         &[_, length, found] if found == dim && length >= shortest => Ok(()),
-        found => bail!("{network}: vectors of shape {found:?}, expected [N, L, {dim}] with L at least {shortest}"),
+        found => bail!(
+            "{network}: vectors of shape {found:?}, expected [N, L, {dim}] with L at least {shortest}"
+        ),
     }
 }
 

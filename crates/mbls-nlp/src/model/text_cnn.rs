@@ -40,22 +40,28 @@ impl TextCnnConfig {
         }
         let fields = [("dim", self.dim), ("channels", self.channels), ("classes", self.classes)];
         let kernels = self.kernels.iter().map(|&kernel| ("a kernel", kernel));
-        fields.into_iter().chain(kernels).try_for_each(|(field, value)| check_size(NAME, field, value))
+        fields
+            .into_iter()
+            .chain(kernels)
+            .try_for_each(|(field, value)| check_size(NAME, field, value))
     }
 }
 
-/// Convolutions of several widths side by side, each with ReLU and the maximum over time; dropout; one linear layer.
+/// Convolutions of several widths side by side, each with ReLU and the maximum over time; dropout;
+/// one linear layer.
 ///
-/// Padding is seen as the zero vectors that it is, with [`forward_padded`](SequenceNetwork::forward_padded) too.
+/// Padding is seen as the zero vectors that it is, with
+/// [`forward_padded`](SequenceNetwork::forward_padded) too.
 ///
 /// # Shapes
 ///
-/// `[N, L, dim]` to `[N, classes]`, L at least as long as the widest kernel. Parameters `convs.0`, `convs.1`, .. and `fc`.
+/// `[N, L, dim]` to `[N, classes]`, L at least as long as the widest kernel. Parameters `convs.0`,
+/// `convs.1`, .. and `fc`.
 ///
 /// # References
 ///
-/// Kim, Convolutional neural networks for sentence classification, 2014; its dropout is 0.5, its limit on the norm of the last layer's rows is
-/// left out.
+/// Kim, Convolutional neural networks for sentence classification, 2014; its dropout is 0.5, its
+/// limit on the norm of the last layer's rows is left out.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -81,16 +87,25 @@ impl TextCnn {
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the builder has no such tensors.
+    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the
+    /// builder has no such tensors.
     pub fn new(config: TextCnnConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
-        let conv = |(i, &kernel)| Conv1dChannelsLast::new(config.dim, config.channels, kernel, vb.pp("convs").pp(i));
-        let convolutions = config.kernels.iter().enumerate().map(conv).collect::<Result<Vec<_>>>()?;
-        let fc = DropoutLinear::new(config.kernels.len() * config.channels, config.classes, vb.pp("fc"))?;
+        let conv = |(i, &kernel)| {
+            Conv1dChannelsLast::new(config.dim, config.channels, kernel, vb.pp("convs").pp(i))
+        };
+        let convolutions =
+            config.kernels.iter().enumerate().map(conv).collect::<Result<Vec<_>>>()?;
+        let fc = DropoutLinear::new(
+            config.kernels.len() * config.channels,
+            config.classes,
+            vb.pp("fc"),
+        )?;
         Ok(Self { convolutions, fc, config })
     }
 
-    /// Returns the network with this dropout before its linear layer, or with none; a clone of it knows the position of its masks.
+    /// Returns the network with this dropout before its linear layer, or with none; a clone of it
+    /// knows the position of its masks.
     #[must_use]
     pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
         Self { fc: self.fc.with_dropout(dropout), ..self }
@@ -105,7 +120,8 @@ impl TextCnn {
 impl ModuleT for TextCnn {
     fn forward_t(&self, vectors: &Tensor, train: bool) -> Result<Tensor> {
         check_vectors(NAME, vectors, self.config.dim, self.config.shortest())?;
-        let features = self.convolutions.iter().map(|conv| conv.forward_with(vectors, ConvEpilogue::ReluMax));
+        let features =
+            self.convolutions.iter().map(|conv| conv.forward_with(vectors, ConvEpilogue::ReluMax));
         let x = Tensor::cat(&features.collect::<Result<Vec<_>>>()?, 1)?;
         self.fc.forward_t(&x, train)
     }

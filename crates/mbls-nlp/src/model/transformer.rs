@@ -19,12 +19,15 @@ const MOST: usize = 1 << 24;
 
 /// A BERT or DistilBERT of `candle-transformers` whose weights stay as they are.
 ///
-/// **It cannot be fine-tuned.** candle's layer normalisation has no backward pass and drops the graph without a word, so that nothing before the
-/// last of them would ever learn; a test shows it. The features are therefore handed out without a graph, and nothing of the encoder is a parameter.
+/// **It cannot be fine-tuned.** candle's layer normalisation has no backward pass and drops the
+/// graph without a word, so that nothing before the last of them would ever learn; a test shows it.
+/// The features are therefore handed out without a graph, and nothing of the encoder is a
+/// parameter.
 ///
 /// # Shapes
 ///
-/// Token numbers (`u32`) `[N, L]`, padded behind, to the features of the first token `[N, D]`, which is `[CLS]` in texts of their tokenizers.
+/// Token numbers (`u32`) `[N, L]`, padded behind, to the features of the first token `[N, D]`,
+/// which is `[CLS]` in texts of their tokenizers.
 ///
 /// # References
 ///
@@ -60,17 +63,25 @@ enum Model {
 impl FrozenEncoder {
     /// The encoder that the `config.json` and the safetensors file of a model describe, in `f32`.
     ///
-    /// `model_type` decides between `bert` and `distilbert`. Names with and without that prefix are understood, and heads are left out.
-    /// What wrappers put before the names (`module.`, `model.`, ..) is taken off as [`ParamStore::load`](mbls_nn::ParamStore::load) does;
+    /// `model_type` decides between `bert` and `distilbert`. Names with and without that prefix are
+    /// understood, and heads are left out. What wrappers put before the names (`module.`,
+    /// `model.`, ..) is taken off as [`ParamStore::load`](mbls_nn::ParamStore::load) does;
     /// [`prefix`](Self::prefix) says what was.
     ///
     /// # Errors
     ///
-    /// Where a file cannot be read, the configuration has a field out of its range, or a tensor is missing or of another shape.
-    pub fn from_files(config: impl AsRef<Path>, weights: impl AsRef<Path>, device: &Device) -> mbls_data::Result<Self> {
+    /// Where a file cannot be read, the configuration has a field out of its range, or a tensor is
+    /// missing or of another shape.
+    pub fn from_files(
+        config: impl AsRef<Path>,
+        weights: impl AsRef<Path>,
+        device: &Device,
+    ) -> mbls_data::Result<Self> {
         let (config, weights) = (config.as_ref(), weights.as_ref());
         let bytes = read_bounded(config, CONFIG_BYTES)?;
-        let wrong = |error: serde_json::Error| Error::format(config, "the whole", "a configuration in JSON", error);
+        let wrong = |error: serde_json::Error| {
+            Error::format(config, "the whole", "a configuration in JSON", error)
+        };
         let fields: Value = serde_json::from_slice(&bytes).map_err(wrong)?;
         let kind = fields["model_type"].as_str().unwrap_or("none").to_owned();
         let number = |field: &str| match fields[field].as_u64() {
@@ -78,14 +89,22 @@ impl FrozenEncoder {
             _ => Err(Error::format(config, field, format!("1 to {MOST}"), &fields[field])),
         };
         let [dim, heads, layers, inner] = match kind.as_str() {
-            "bert" => ["hidden_size", "num_attention_heads", "num_hidden_layers", "intermediate_size"].map(number),
+            "bert" => {
+                ["hidden_size", "num_attention_heads", "num_hidden_layers", "intermediate_size"]
+                    .map(number)
+            }
             "distilbert" => ["dim", "n_heads", "n_layers", "hidden_dim"].map(number),
             _ => return Err(Error::format(config, "model_type", "bert or distilbert", kind)),
         };
         let (dim, heads) = (dim?, heads?);
         (layers?, inner?);
         if !dim.is_multiple_of(heads) {
-            return Err(Error::format(config, "the number of heads", format!("a divisor of {dim}"), heads));
+            return Err(Error::format(
+                config,
+                "the number of heads",
+                format!("a divisor of {dim}"),
+                heads,
+            ));
         }
         let (words, longest) = (number("vocab_size")?, number("max_position_embeddings")?);
         let padding = match fields["pad_token_id"].as_u64() {
@@ -100,11 +119,17 @@ impl FrozenEncoder {
             }
         };
         let unreadable = |error: &dyn std::error::Error| {
-            Error::format(weights, "the weights", format!("those of {kind}"), mbls_io::with_causes(error))
+            Error::format(
+                weights,
+                "the weights",
+                format!("those of {kind}"),
+                mbls_io::with_causes(error),
+            )
         };
         let checkpoint = Checkpoint::read(weights).map_err(|error| unreadable(&error))?;
         let of_encoder = |name: &str| is_of_encoder(&kind, name);
-        let (tensors, prefix) = checkpoint.state_dict_for(of_encoder).map_err(|error| unreadable(&error))?;
+        let (tensors, prefix) =
+            checkpoint.state_dict_for(of_encoder).map_err(|error| unreadable(&error))?;
         let vb = VarBuilder::from_tensors(tensors.into_iter().collect(), DType::F32, device);
         let model = match kind.as_str() {
             "bert" => {
@@ -112,11 +137,20 @@ impl FrozenEncoder {
                 bert::BertModel::load(vb, &config).map(|model| Model::Bert(Box::new(model)))
             }
             _ => {
-                let config: distilbert::Config = serde_json::from_value(fields.clone()).map_err(wrong)?;
-                distilbert::DistilBertModel::load(vb, &config).map(|model| Model::DistilBert(Box::new(model)))
+                let config: distilbert::Config =
+                    serde_json::from_value(fields.clone()).map_err(wrong)?;
+                distilbert::DistilBertModel::load(vb, &config)
+                    .map(|model| Model::DistilBert(Box::new(model)))
             }
         };
-        Ok(Self { model: model.map_err(|error| unreadable(&error))?, dim, words, longest, padding, prefix })
+        Ok(Self {
+            model: model.map_err(|error| unreadable(&error))?,
+            dim,
+            words,
+            longest,
+            padding,
+            prefix,
+        })
     }
 
     /// What was taken off the names of the file's tensors; empty where nothing was.
@@ -144,7 +178,9 @@ impl FrozenEncoder {
 /// type before it.
 fn is_of_encoder(kind: &str, name: &str) -> bool {
     let bare = name.strip_prefix(kind).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name);
-    ["embeddings.", "encoder.layer.", "transformer.layer.", "pooler."].iter().any(|part| bare.starts_with(part))
+    ["embeddings.", "encoder.layer.", "transformer.layer.", "pooler."]
+        .iter()
+        .any(|part| bare.starts_with(part))
 }
 
 impl Module for FrozenEncoder {
@@ -152,20 +188,27 @@ impl Module for FrozenEncoder {
         let fits = matches!(tokens.dims(), &[n, l] if n > 0 && (1..=self.longest).contains(&l));
         if !fits || tokens.dtype() != DType::U32 {
             let (shape, longest) = (tokens.shape(), self.longest);
-            bail!("{NAME}: {:?} of shape {shape:?}, expected tokens (U32) [N, L], L at most {longest}", tokens.dtype());
+            bail!(
+                "{NAME}: {:?} of shape {shape:?}, expected tokens (U32) [N, L], L at most {longest}",
+                tokens.dtype()
+            );
         }
         let numbers = tokens.flatten_all()?.to_vec1::<u32>()?;
         if let Some(token) = numbers.into_iter().find(|&token| token as usize >= self.words) {
             bail!("{NAME}: token {token}, expected less than the {} words", self.words);
         }
         let features = no_grad(|| match &self.model {
-            Model::Bert(model) => model.forward(tokens, &tokens.zeros_like()?, Some(&tokens.ne(self.padding)?)),
+            Model::Bert(model) => {
+                model.forward(tokens, &tokens.zeros_like()?, Some(&tokens.ne(self.padding)?))
+            }
             Model::DistilBert(model) => {
-                // Says what is not to be seen. The first token is, so that there is something to see.
+                // Says what is not to be seen. The first token is, so that there is something to
+                // see.
                 let (texts, length) = tokens.dims2()?;
                 let mut hidden = tokens.eq(self.padding)?.to_vec2::<u8>()?;
                 hidden.iter_mut().for_each(|row| row[0] = 0);
-                let hidden = Tensor::from_vec(hidden.concat(), (texts, 1, 1, length), tokens.device())?;
+                let hidden =
+                    Tensor::from_vec(hidden.concat(), (texts, 1, 1, length), tokens.device())?;
                 model.forward(tokens, &hidden)
             }
         })?;
@@ -173,12 +216,13 @@ impl Module for FrozenEncoder {
     }
 }
 
-/// A classifier on a [`FrozenEncoder`]'s features: a linear layer with ReLU, dropout, a linear layer. These are all that is trained.
+/// A classifier on a [`FrozenEncoder`]'s features: a linear layer with ReLU, dropout, a linear
+/// layer. These are all that is trained.
 ///
 /// # Shapes
 ///
-/// Token numbers (`u32`) `[N, L]` to logits `[N, classes]`. Parameters `pre_classifier` and `classifier`, as in Hugging Face's
-/// `DistilBertForSequenceClassification`.
+/// Token numbers (`u32`) `[N, L]` to logits `[N, classes]`. Parameters `pre_classifier` and
+/// `classifier`, as in Hugging Face's `DistilBertForSequenceClassification`.
 #[derive(Debug)]
 pub struct TransformerClassifier {
     encoder: FrozenEncoder,
@@ -193,7 +237,12 @@ impl TransformerClassifier {
     /// # Errors
     ///
     /// Where `classes` is 0 or too large, or the builder has no such tensors.
-    pub fn new(encoder: FrozenEncoder, classes: usize, dropout: Option<Dropout>, vb: VarBuilder) -> Result<Self> {
+    pub fn new(
+        encoder: FrozenEncoder,
+        classes: usize,
+        dropout: Option<Dropout>,
+        vb: VarBuilder,
+    ) -> Result<Self> {
         super::check_size(NAME, "classes", classes)?;
         let pre_classifier = Linear::new(encoder.dim, encoder.dim, vb.pp("pre_classifier"))?;
         let classifier = Linear::new(encoder.dim, classes, vb.pp("classifier"))?;
@@ -205,7 +254,8 @@ impl TransformerClassifier {
         &self.encoder
     }
 
-    /// The logits of features that [`encoder`](Self::encoder) gave, which need be computed only once for a text.
+    /// The logits of features that [`encoder`](Self::encoder) gave, which need be computed only
+    /// once for a text.
     ///
     /// # Errors
     ///

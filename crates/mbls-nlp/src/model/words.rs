@@ -11,8 +11,9 @@ const WEIGHT: &str = "weight";
 
 /// Word vectors, looked up by number.
 ///
-/// A frozen table has no parameters and no gradient, and what follows makes none for its vectors; as in the published code, it is in no checkpoint. A
-/// trained one is the parameter `weight`; its row of padding gets no gradient.
+/// A frozen table has no parameters and no gradient, and what follows makes none for its vectors;
+/// as in the published code, it is in no checkpoint. A trained one is the parameter `weight`; its
+/// row of padding gets no gradient.
 ///
 /// # Shapes
 ///
@@ -59,8 +60,8 @@ impl WordTable {
         Ok(Self(Embedding::new(words, dim, Some(PADDING), vb)?))
     }
 
-    /// A table to be trained that starts as `vectors` do. Where the builder gives a tensor that is no variable, as one of a checkpoint, that is
-    /// what counts.
+    /// A table to be trained that starts as `vectors` do. Where the builder gives a tensor that is
+    /// no variable, as one of a checkpoint, that is what counts.
     ///
     /// # Errors
     ///
@@ -70,8 +71,9 @@ impl WordTable {
         let table = Self::trained(rows, dim, vb)?;
         let weight = table.0.weight();
         if weight.is_variable() {
-            Var::from_tensor(weight)?
-                .set(&vectors.detach().to_dtype(weight.dtype())?.to_device(weight.device())?.copy()?)?;
+            Var::from_tensor(weight)?.set(
+                &vectors.detach().to_dtype(weight.dtype())?.to_device(weight.device())?.copy()?,
+            )?;
         }
         Ok(table)
     }

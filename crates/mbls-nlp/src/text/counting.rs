@@ -28,10 +28,11 @@ fn count_block<T: AsRef<str>>(rule: WordRule, texts: &[T]) -> Vec<(String, u64)>
     words
 }
 
-/// The words of all texts, each with its count, in the order in which they first appear. Blocks are added in their order, so that the
-/// result is that of one pass.
+/// The words of all texts, each with its count, in the order in which they first appear. Blocks are
+/// added in their order, so that the result is that of one pass.
 pub(super) fn count<T: AsRef<str> + Sync>(rule: WordRule, texts: &[T]) -> Vec<(String, u64)> {
-    let blocks: Vec<Vec<(String, u64)>> = texts.par_chunks(BLOCK).map(|block| count_block(rule, block)).collect();
+    let blocks: Vec<Vec<(String, u64)>> =
+        texts.par_chunks(BLOCK).map(|block| count_block(rule, block)).collect();
     let mut places = HashMap::<String, usize>::new();
     let mut counts = Vec::new();
     for (word, count) in blocks.into_iter().flatten() {

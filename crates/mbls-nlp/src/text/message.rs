@@ -1,6 +1,7 @@
 //! Messages: bytes of one character each, with a header.
 
-/// A text of latin-1 bytes, every line end a line feed, as Python's `open(file, encoding="latin-1")` reads it.
+/// A text of latin-1 bytes, every line end a line feed, as Python's `open(file,
+/// encoding="latin-1")` reads it.
 ///
 /// ```
 /// use mbls_nlp::text::message::from_latin1;
@@ -35,7 +36,8 @@ fn push_ascii(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// A message from its first blank line on, which stays; the whole of one that has none, or begins with it.
+/// A message from its first blank line on, which stays; the whole of one that has none, or begins
+/// with it.
 ///
 /// # References
 ///

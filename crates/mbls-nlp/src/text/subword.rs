@@ -10,7 +10,8 @@ const MAX_BYTES: u64 = 256 << 20;
 
 /// A vocabulary of subwords as a `tokenizer.json` of Hugging Face describes it.
 ///
-/// Its own truncation and padding are switched off: sequences are padded where batches are made. Special tokens that its template adds stay.
+/// Its own truncation and padding are switched off: sequences are padded where batches are made.
+/// Special tokens that its template adds stay.
 ///
 /// ```no_run
 /// use mbls_nlp::text::{SubwordTokenizer, Tokenizer};
@@ -31,7 +32,8 @@ impl SubwordTokenizer {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`](mbls_io::Error::Format) for a file that is no such description or has no token `padding`; [`Error::TooLarge`](mbls_io::Error::TooLarge) above 256 MiB;
+    /// [`Error::Format`](mbls_io::Error::Format) for a file that is no such description or has no
+    /// token `padding`; [`Error::TooLarge`](mbls_io::Error::TooLarge) above 256 MiB;
     /// [`Error::Io`](mbls_io::Error::Io).
     pub fn read(path: impl AsRef<Path>, padding: &str) -> Result<Self> {
         let path = path.as_ref();
@@ -42,7 +44,12 @@ impl SubwordTokenizer {
         // Taking the truncation away cannot fail; were it to, encoding would show it.
         let _ = inner.with_truncation(None);
         let Some(padding) = inner.token_to_id(padding) else {
-            return Err(Error::format(path, "vocabulary", format!("the token {padding:?}"), "none of that name"));
+            return Err(Error::format(
+                path,
+                "vocabulary",
+                format!("the token {padding:?}"),
+                "none of that name",
+            ));
         };
         // Added tokens may leave numbers out.
         let largest = inner.get_vocab(true).into_values().max().unwrap_or(0);

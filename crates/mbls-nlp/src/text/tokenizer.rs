@@ -30,7 +30,8 @@ pub trait Tokenizer: Send + Sync {
         Self: Sized,
     {
         let one = |(index, text): (usize, &T)| {
-            self.encode(text.as_ref()).map_err(|source| Error::Item { index, source: Box::new(source) })
+            self.encode(text.as_ref())
+                .map_err(|source| Error::Item { index, source: Box::new(source) })
         };
         let encoded: Vec<Result<Vec<u32>>> = texts.par_iter().enumerate().map(one).collect();
         encoded.into_iter().collect()
@@ -39,8 +40,9 @@ pub trait Tokenizer: Send + Sync {
 
 /// Looks up words in a vocabulary; those that are not in it are dropped.
 ///
-/// With [`WordRule::Keras`] it is Keras' `Tokenizer(num_words)`: ids from 1 to `num_words - 1` for the most frequent words. As JSON it holds
-/// all that it takes to read another text as it read the first.
+/// With [`WordRule::Keras`] it is Keras' `Tokenizer(num_words)`: ids from 1 to `num_words - 1` for
+/// the most frequent words. As JSON it holds all that it takes to read another text as it read the
+/// first.
 ///
 /// ```
 /// use mbls_nlp::text::{Tokenizer, WordRule, WordTokenizer};
@@ -66,7 +68,11 @@ impl WordTokenizer {
     /// # Errors
     ///
     /// [`Error::Value`](mbls_io::Error::Value) for fewer than two `num_words`, which leave no word.
-    pub fn fit<T: AsRef<str> + Sync>(rule: WordRule, texts: &[T], num_words: Option<usize>) -> Result<Self> {
+    pub fn fit<T: AsRef<str> + Sync>(
+        rule: WordRule,
+        texts: &[T],
+        num_words: Option<usize>,
+    ) -> Result<Self> {
         let vocabulary = Vocabulary::count_first(rule, texts, words_of(num_words)?);
         Ok(Self { rule, vocabulary })
     }

@@ -6,7 +6,8 @@ use hashbrown::HashMap;
 use mbls_data::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Words by how often they occur, the most frequent first, equals in the order in which the texts have them first.
+/// Words by how often they occur, the most frequent first, equals in the order in which the texts
+/// have them first.
 ///
 /// A word's id is its place counted from 1; 0 is no word.
 ///
@@ -31,7 +32,11 @@ impl Vocabulary {
     }
 
     /// The first `len` of these words.
-    pub(super) fn count_first<T: AsRef<str> + Sync>(rule: WordRule, texts: &[T], len: usize) -> Self {
+    pub(super) fn count_first<T: AsRef<str> + Sync>(
+        rule: WordRule,
+        texts: &[T],
+        len: usize,
+    ) -> Self {
         let mut words = count(rule, texts);
         // The sort is stable: equals stay in their order.
         words.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
@@ -44,12 +49,17 @@ impl Vocabulary {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for a word that is empty or there twice, and a count that is 0 or above the one before it.
+    /// [`Error::Value`](mbls_io::Error::Value) for a word that is empty or there twice, and a count
+    /// that is 0 or above the one before it.
     pub fn new(words: Vec<(String, u64)>) -> Result<Self> {
         let ids = ids(&words);
         for (i, (word, count)) in words.iter().enumerate() {
             let error = |field: &str, expected: &str, found: String| {
-                Err(Error::value(format!("word {} of the vocabulary: {field}", i + 1), expected, found))
+                Err(Error::value(
+                    format!("word {} of the vocabulary: {field}", i + 1),
+                    expected,
+                    found,
+                ))
             };
             if word.is_empty() {
                 return error("name", "at least one character", "none".into());
@@ -58,7 +68,11 @@ impl Vocabulary {
                 return error("name", "one that is there once", format!("{word:?}"));
             }
             if *count == 0 || i > 0 && words[i - 1].1 < *count {
-                return error("count", "at least 1 and no more than of the word before it", count.to_string());
+                return error(
+                    "count",
+                    "at least 1 and no more than of the word before it",
+                    count.to_string(),
+                );
             }
         }
         Ok(Self { words, ids })
@@ -69,7 +83,8 @@ impl Vocabulary {
         self.words.iter().map(|(word, count)| (word.as_str(), *count))
     }
 
-    /// Returns the id of a word, from 0, the most frequent first; `None` for a word that is not in the vocabulary.
+    /// Returns the id of a word, from 0, the most frequent first; `None` for a word that is not in
+    /// the vocabulary.
     pub fn id(&self, word: &str) -> Option<u32> {
         self.ids.get(word).copied()
     }

@@ -16,8 +16,9 @@ use unicode_segmentation::UnicodeSegmentation;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WordRule {
-    /// That of Keras' `Tokenizer`: what stands between blanks, tabs, line feeds and ASCII punctuation other than the apostrophe. Other
-    /// white space, a carriage return for one, is a part of words.
+    /// That of Keras' `Tokenizer`: what stands between blanks, tabs, line feeds and ASCII
+    /// punctuation other than the apostrophe. Other white space, a carriage return for one, is
+    /// a part of words.
     ///
     /// # References
     ///
@@ -56,7 +57,11 @@ impl WordRule {
                 for (end, &byte) in lower.as_bytes().iter().enumerate() {
                     if KERAS[usize::from(byte)] {
                         // Separators are ASCII: a cut there is one between characters.
-                        lower.get(start..end).filter(|word| !word.is_empty()).into_iter().for_each(&mut f);
+                        lower
+                            .get(start..end)
+                            .filter(|word| !word.is_empty())
+                            .into_iter()
+                            .for_each(&mut f);
                         start = end + 1;
                     }
                 }
@@ -67,10 +72,13 @@ impl WordRule {
     }
 }
 
-/// The whole text before it is cut, since the lower case of a Greek sigma depends on what stands around it.
+/// The whole text before it is cut, since the lower case of a Greek sigma depends on what stands
+/// around it.
 fn lower(text: &str) -> Cow<'_, str> {
     match text.is_ascii() {
-        true if text.bytes().any(|byte| byte.is_ascii_uppercase()) => Cow::Owned(text.to_ascii_lowercase()),
+        true if text.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+            Cow::Owned(text.to_ascii_lowercase())
+        }
         true => Cow::Borrowed(text),
         false => Cow::Owned(text.to_lowercase()),
     }

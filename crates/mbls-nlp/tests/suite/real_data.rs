@@ -15,7 +15,10 @@ fn newsgroups_are_whole_and_have_keras_numbers() {
     set.texts.labels().iter().for_each(|&label| counts[label as usize] += 1);
     let mut expected = [1000; 20];
     expected[15] = 997;
-    assert_eq!((counts, set.texts.class_names()[15].as_str()), (expected, "soc.religion.christian"));
+    assert_eq!(
+        (counts, set.texts.class_names()[15].as_str()),
+        (expected, "soc.religion.christian")
+    );
     assert_eq!(set.names[0], "alt.atheism/49960");
     // Keras' word_index and its sequences, by `compare_tokenize.py`.
     let vocabulary = Vocabulary::count(WordRule::Keras, set.texts.texts());
@@ -31,8 +34,12 @@ fn newsgroups_are_whole_and_have_keras_numbers() {
     // Messages that were posted to several groups, or more than once.
     assert_eq!((19_997 - sizes.len(), sizes.values().max().copied()), (872, Some(42)));
     let published = set.parts(&Protocol::Published { seed: 1 }).unwrap();
-    let protocol =
-        Protocol::Correct { validation: 900, test: 3999, duplicates: DuplicateConfig::default(), seed: Seed(1) };
+    let protocol = Protocol::Correct {
+        validation: 900,
+        test: 3999,
+        duplicates: DuplicateConfig::default(),
+        seed: Seed(1),
+    };
     let correct = set.parts(&protocol).unwrap();
     let shared = |part: &[usize], train: &[usize]| {
         let train: Vec<usize> = train.iter().map(|&index| groups[index]).collect();
@@ -40,7 +47,10 @@ fn newsgroups_are_whole_and_have_keras_numbers() {
     };
     assert_eq!(shared(&published.test, &published.train), 258);
     assert_eq!(shared(&correct.test, &correct.train), 0);
-    assert_eq!((correct.train.len(), correct.validation.len(), correct.test.len()), (15_098, 900, 3_999));
+    assert_eq!(
+        (correct.train.len(), correct.validation.len(), correct.test.len()),
+        (15_098, 900, 3_999)
+    );
 }
 
 #[test]
@@ -51,9 +61,12 @@ fn glove_has_most_of_the_frequent_words() {
     ] {
         let Some(path) = data(name) else { return };
         let vocabulary = Vocabulary::count(WordRule::Keras, &["the the quick brown fox xyzzyx"]);
-        let table = EmbeddingTable::read(&GloveFile::new(path), &vocabulary, Missing::Zero).unwrap();
+        let table =
+            EmbeddingTable::read(&GloveFile::new(path), &vocabulary, Missing::Zero).unwrap();
         assert_eq!((table.rows(), table.dimension()), (6, dimension));
         assert_eq!(table.values()[dimension..dimension + 2], the);
-        assert!(table.found() >= 2 && table.values()[5 * dimension..].iter().all(|&value| value == 0.0));
+        assert!(
+            table.found() >= 2 && table.values()[5 * dimension..].iter().all(|&value| value == 0.0)
+        );
     }
 }

@@ -34,11 +34,16 @@ fn tokens(rows: &[[u32; 5]]) -> Result<Tensor> {
 fn hidden(config: &Value, store: &ParamStore, tokens: &Tensor) -> Result<Tensor> {
     Ok(if config["model_type"] == "bert" {
         let config: bert::Config = serde_json::from_value(config.clone())?;
-        bert::BertModel::load(store.var_builder(), &config)?.forward(tokens, &tokens.zeros_like()?, None)?
+        bert::BertModel::load(store.var_builder(), &config)?.forward(
+            tokens,
+            &tokens.zeros_like()?,
+            None,
+        )?
     } else {
         let config: distilbert::Config = serde_json::from_value(config.clone())?;
         let nothing = tokens.zeros_like()?.to_dtype(DType::U8)?.unsqueeze(1)?.unsqueeze(1)?;
-        distilbert::DistilBertModel::load(store.var_builder(), &config)?.forward(tokens, &nothing)?
+        distilbert::DistilBertModel::load(store.var_builder(), &config)?
+            .forward(tokens, &nothing)?
     })
 }
 
@@ -52,10 +57,15 @@ fn write(directory: &Path, config: &Value) -> Result<ParamStore> {
 }
 
 fn read(directory: &Path) -> mbls_data::Result<FrozenEncoder> {
-    FrozenEncoder::from_files(directory.join("config.json"), directory.join("model.safetensors"), &Device::Cpu)
+    FrozenEncoder::from_files(
+        directory.join("config.json"),
+        directory.join("model.safetensors"),
+        &Device::Cpu,
+    )
 }
 
-/// The day this fails, candle's layer normalisation has a gradient, and the encoder can be fine-tuned.
+/// The day this fails, candle's layer normalisation has a gradient, and the encoder can be
+/// fine-tuned.
 #[test]
 fn candles_encoders_pass_no_gradient_back() -> Result<()> {
     for config in configs() {
@@ -85,7 +95,8 @@ fn the_features_are_those_of_candles_model_and_padding_behind_is_not_seen() -> R
         let found = encoder.forward(&texts)?;
         assert!(!found.track_op());
         let expected = hidden(&config, &store, &texts)?.i((.., 0))?;
-        let gap = |a: &Tensor, b: &Tensor| -> Result<f32> { Ok((a - b)?.abs()?.max_all()?.to_scalar()?) };
+        let gap =
+            |a: &Tensor, b: &Tensor| -> Result<f32> { Ok((a - b)?.abs()?.max_all()?.to_scalar()?) };
         assert!(gap(&found, &expected)? < 1e-6);
         let padded = encoder.forward(&tokens(&[[1, 2, 3, 0, 0]])?)?;
         let short = encoder.forward(&Tensor::new(&[[1u32, 2, 3]], &Device::Cpu)?)?;
@@ -107,15 +118,31 @@ fn the_prefixes_of_wrappers_are_taken_off_and_said() -> Result<()> {
         let store = write(directory.path(), &config)?;
         let texts = tokens(&[[1, 2, 3, 4, 5]])?;
         let expected = read(directory.path())?.forward(&texts)?.to_vec2::<f32>()?;
-        for prefix in ["", "module.", "_orig_mod.", "model.", "net.", "encoder.", "model.module.", "module.encoder."] {
+        for prefix in [
+            "",
+            "module.",
+            "_orig_mod.",
+            "model.",
+            "net.",
+            "encoder.",
+            "model.module.",
+            "module.encoder.",
+        ] {
             for own in [String::new(), format!("{kind}.")] {
-                let mut state: HashMap<String, Tensor> =
-                    store.state().into_iter().map(|(name, tensor)| (format!("{prefix}{own}{name}"), tensor)).collect();
+                let mut state: HashMap<String, Tensor> = store
+                    .state()
+                    .into_iter()
+                    .map(|(name, tensor)| (format!("{prefix}{own}{name}"), tensor))
+                    .collect();
                 // A head and a count beside it change nothing.
-                state.insert(format!("{prefix}classifier.bias"), Tensor::zeros(2, DType::F32, &Device::Cpu)?);
+                state.insert(
+                    format!("{prefix}classifier.bias"),
+                    Tensor::zeros(2, DType::F32, &Device::Cpu)?,
+                );
                 state.insert("n_averaged".into(), Tensor::new(3i64, &Device::Cpu)?);
                 candle_core::safetensors::save(&state, directory.path().join("model.safetensors"))?;
-                let encoder = read(directory.path()).map_err(|error| format!("{prefix}{own}: {error}"))?;
+                let encoder =
+                    read(directory.path()).map_err(|error| format!("{prefix}{own}: {error}"))?;
                 assert_eq!(encoder.prefix(), prefix, "{own}");
                 assert_eq!(encoder.forward(&texts)?.to_vec2::<f32>()?, expected, "{prefix}{own}");
             }
@@ -130,10 +157,17 @@ fn the_head_learns_and_is_all_that_does() -> Result<()> {
         let directory = tempfile::tempdir()?;
         write(directory.path(), &config)?;
         let store = ParamStore::new(1, DType::F32, &Device::Cpu);
-        let model = TransformerClassifier::new(read(directory.path())?, 2, None, store.var_builder())?;
-        let names = ["pre_classifier.weight", "pre_classifier.bias", "classifier.weight", "classifier.bias"];
+        let model =
+            TransformerClassifier::new(read(directory.path())?, 2, None, store.var_builder())?;
+        let names = [
+            "pre_classifier.weight",
+            "pre_classifier.bias",
+            "classifier.weight",
+            "classifier.bias",
+        ];
         assert_eq!(store.names(), names);
-        let texts = tokens(&[[1, 2, 3, 4, 5], [6, 7, 8, 9, 10], [11, 2, 13, 4, 0], [5, 4, 3, 0, 0]])?;
+        let texts =
+            tokens(&[[1, 2, 3, 4, 5], [6, 7, 8, 9, 10], [11, 2, 13, 4, 0], [5, 4, 3, 0, 0]])?;
         let labels = Tensor::new(&[0u32, 1, 0, 1], &Device::Cpu)?;
         let features = model.encoder().forward(&texts)?.to_vec2::<f32>()?;
         let mut optimizer = Sgd::new(store.parameters(), SgdConfig::default())?;
@@ -156,8 +190,11 @@ fn what_does_not_fit_is_named() -> Result<()> {
     for config in configs() {
         let directory = tempfile::tempdir()?;
         write(directory.path(), &config)?;
-        let (heads, dim) =
-            if config["model_type"] == "bert" { ("num_attention_heads", "hidden_size") } else { ("n_heads", "dim") };
+        let (heads, dim) = if config["model_type"] == "bert" {
+            ("num_attention_heads", "hidden_size")
+        } else {
+            ("n_heads", "dim")
+        };
         for (field, value, expected) in [
             ("model_type", json!("gpt2"), "model_type: expected bert or distilbert, found gpt2"),
             (heads, json!(0), "expected 1 to 16777216, found 0"),
@@ -173,7 +210,9 @@ fn what_does_not_fit_is_named() -> Result<()> {
             assert!(error.contains(expected), "{error}, expected {expected}");
         }
         std::fs::write(directory.path().join("config.json"), "{")?;
-        assert!(read(directory.path()).err().expect("an error").to_string().contains("config.json"));
+        assert!(
+            read(directory.path()).err().expect("an error").to_string().contains("config.json")
+        );
         std::fs::write(directory.path().join("config.json"), config.to_string())?;
         let encoder = read(directory.path())?;
         for (tokens, expected) in [
@@ -186,7 +225,13 @@ fn what_does_not_fit_is_named() -> Result<()> {
             assert!(error.contains(expected), "{error}, expected {expected}");
         }
         std::fs::write(directory.path().join("model.safetensors"), [0; 9])?;
-        assert!(read(directory.path()).err().expect("an error").to_string().contains("model.safetensors"));
+        assert!(
+            read(directory.path())
+                .err()
+                .expect("an error")
+                .to_string()
+                .contains("model.safetensors")
+        );
     }
     Ok(())
 }

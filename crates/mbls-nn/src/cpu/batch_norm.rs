@@ -1,4 +1,5 @@
-//! Batch normalisation with its backward pass in two sweeps; what often follows it is part of the same operation.
+//! Batch normalisation with its backward pass in two sweeps; what often follows it is part of the
+//! same operation.
 
 use super::kernel::sum::{self, gated};
 use super::relu::gate;
@@ -54,7 +55,8 @@ fn normalise(
     epilogue: BatchNormEpilogue,
 ) -> Result<Tensor> {
     let inverse = variance.iter().map(|v| 1.0 / (v + eps).sqrt()).collect();
-    // An operation has three inputs at most: scale and shift are one, so that there is room for what is added.
+    // An operation has three inputs at most: scale and shift are one, so that there is room for
+    // what is added.
     let affine = Tensor::stack(&affine, 0)?;
     let rectified = matches!(epilogue, BatchNormEpilogue::Relu(_));
     let op = Normalise { plane: plane(x), mean, inverse, own_statistics, rectified };
@@ -69,7 +71,8 @@ fn normalise(
     }
 }
 
-/// `y = (x - mean) inverse weight + bias` per channel, to which a third input may be added, rectified where that is wanted.
+/// `y = (x - mean) inverse weight + bias` per channel, to which a third input may be added,
+/// rectified where that is wanted.
 struct Normalise {
     plane: usize,
     mean: Vec<f64>,
@@ -127,10 +130,12 @@ impl Normalise {
         let size = planes * self.plane;
         written(x.len(), size, &|i, y| {
             let (x, residual) = (chunk(x, size, i), chunk(residual, size, i));
-            let lines = y.chunks_mut(self.plane).zip(x.chunks(self.plane)).zip(residual.chunks(self.plane));
+            let lines =
+                y.chunks_mut(self.plane).zip(x.chunks(self.plane)).zip(residual.chunks(self.plane));
             for (j, ((y, x), residual)) in lines.enumerate() {
                 let c = (i * planes + j) % channels;
-                let (mean, scale) = (T::from_f64(self.mean[c]), T::from_f64(self.inverse[c] * weight[c].to_f64()));
+                let (mean, scale) =
+                    (T::from_f64(self.mean[c]), T::from_f64(self.inverse[c] * weight[c].to_f64()));
                 for ((y, &x), &residual) in y.iter_mut().zip(x).zip(residual) {
                     let mut value = (x - mean) * scale + bias[c];
                     if ADDED {
@@ -142,7 +147,8 @@ impl Normalise {
         })
     }
 
-    /// The gradients of the input, where wanted, and of scale and shift; `GATED`: with the rectifier's derivative, which `y` tells.
+    /// The gradients of the input, where wanted, and of scale and shift; `GATED`: with the
+    /// rectifier's derivative, which `y` tells.
     fn gradients<const GATED: bool>(
         &self,
         x: &Tensor,
@@ -164,7 +170,12 @@ impl Normalise {
     }
 
     /// Per channel: the sums of `g` and of `g (x - mean)`.
-    fn gradient_sums<T: Float, const GATED: bool>(&self, x: &[T], y: &[T], g: &[T]) -> Vec<(f64, f64)> {
+    fn gradient_sums<T: Float, const GATED: bool>(
+        &self,
+        x: &[T],
+        y: &[T],
+        g: &[T],
+    ) -> Vec<(f64, f64)> {
         let channels = self.mean.len();
         let one = |c: usize| {
             let mean = T::from_f64(self.mean[c]);
@@ -179,7 +190,8 @@ impl Normalise {
         map(channels, &one)
     }
 
-    /// `dx = weight inverse (g - mean(g) - x_hat mean(g x_hat))`, or its first term alone under given statistics.
+    /// `dx = weight inverse (g - mean(g) - x_hat mean(g x_hat))`, or its first term alone under
+    /// given statistics.
     fn backward<T: Float, const GATED: bool>(
         &self,
         x: &[T],
@@ -194,7 +206,8 @@ impl Normalise {
         let size = planes * self.plane;
         written(x.len(), size, &|i, dx| {
             let [x, y, g] = [x, y, g].map(|values| chunk(values, size, i).chunks(self.plane));
-            for (j, (((dx, x), y), g)) in dx.chunks_mut(self.plane).zip(x).zip(y).zip(g).enumerate() {
+            for (j, (((dx, x), y), g)) in dx.chunks_mut(self.plane).zip(x).zip(y).zip(g).enumerate()
+            {
                 let c = (i * planes + j) % channels;
                 let scale = T::from_f64(self.inverse[c] * weight[c].to_f64());
                 if !self.own_statistics {
@@ -220,7 +233,8 @@ fn moments<T: Float>(x: &[T], channels: usize, plane: usize) -> (Vec<f64>, Vec<f
         let mean = sum::planes(x, channels, plane, c).map(sum::sum).sum::<f64>() / count;
         // Rounding the centre to T moves the sum of squares by count (mean - centre)^2.
         let centre = T::from_f64(mean);
-        let squares: f64 = sum::planes(x, channels, plane, c).map(|x| sum::squares(x, centre)).sum();
+        let squares: f64 =
+            sum::planes(x, channels, plane, c).map(|x| sum::squares(x, centre)).sum();
         (mean, (squares / count - (mean - centre.to_f64()).powi(2)).max(0.0))
     };
     map(channels, &one).into_iter().unzip()

@@ -1,7 +1,8 @@
 //! Convolution over time with channels last: products of overlapping rows, with nothing gathered.
 //!
-//! The window at time `t` is `k` rows of the input one behind the other, `x[t * C ..][.. k * C]`: a matrix of all windows is the input itself
-//! with rows `C` apart. The gradient of the input has the same form, over the gradient of the result between zeros.
+//! The window at time `t` is `k` rows of the input one behind the other, `x[t * C ..][.. k * C]`: a
+//! matrix of all windows is the input itself with rows `C` apart. The gradient of the input has the
+//! same form, over the gradient of the result between zeros.
 
 use super::kernel::matrix::{Matrix, multiply};
 use super::kernel::{sum::gated, time};
@@ -12,7 +13,8 @@ use crate::shape::{ChannelsLastDims, ConvEpilogue};
 use candle_core::{Result, Shape, Storage, Tensor, bail};
 use std::sync::{Arc, OnceLock};
 
-/// Tasks of a backward pass, each with a gradient of the weight of its own. Fixed, so that the bits do not depend on the number of threads.
+/// Tasks of a backward pass, each with a gradient of the weight of its own. Fixed, so that the bits
+/// do not depend on the number of threads.
 const BLOCKS: usize = 32;
 
 /// Entries of those gradients; fewer tasks where that is more.
@@ -69,7 +71,8 @@ impl Convolution {
     }
 
     fn forward<T: Float>(&self, x: &[T], weight: &[T], bias: &[T]) -> (Vec<T>, Places) {
-        let ChannelsLastDims { sequences, length, inputs, outputs, positions, pooled, .. } = self.dims;
+        let ChannelsLastDims { sequences, length, inputs, outputs, positions, pooled, .. } =
+            self.dims;
         let weight = transpose_each(&self.rows(weight), outputs, self.depth());
         let weight = Matrix::new(&weight, self.depth(), outputs);
         let mut y = vec![T::zero(); sequences * pooled * outputs];
@@ -91,7 +94,8 @@ impl Convolution {
                 Places::None
             }
             ConvEpilogue::ReluMaxPool(pool) => {
-                let mut offsets = vec![0u8; if self.tracked { sequences * pooled * outputs } else { 0 }];
+                let mut offsets =
+                    vec![0u8; if self.tracked { sequences * pooled * outputs } else { 0 }];
                 let mut parts: Vec<&mut [u8]> = offsets.chunks_mut(pooled * outputs).collect();
                 parts.resize_with(sequences, Default::default);
                 let tasks = y.chunks_mut(pooled * outputs).zip(parts).collect();
@@ -114,12 +118,25 @@ impl Convolution {
         (y, places)
     }
 
-    fn backward<T: Float>(&self, x: &[T], weight: &[T], y: &[T], grad: &[T], want: (bool, bool)) -> Result<Found<T>> {
+    fn backward<T: Float>(
+        &self,
+        x: &[T],
+        weight: &[T],
+        y: &[T],
+        grad: &[T],
+        want: (bool, bool),
+    ) -> Result<Found<T>> {
         match self.places.get() {
-            Some(Places::Times(times)) => Ok(self.backward_of_maxima(x, weight, y, grad, times, want)),
-            Some(Places::Offsets(offsets)) => Ok(self.backward_of_rows(x, weight, y, grad, offsets, want)),
+            Some(Places::Times(times)) => {
+                Ok(self.backward_of_maxima(x, weight, y, grad, times, want))
+            }
+            Some(Places::Offsets(offsets)) => {
+                Ok(self.backward_of_rows(x, weight, y, grad, offsets, want))
+            }
             Some(Places::None) => Ok(self.backward_of_rows(x, weight, y, grad, &[], want)),
-            None => bail!("channels-last conv1d: the places of the maxima are not known before the forward pass"),
+            None => bail!(
+                "channels-last conv1d: the places of the maxima are not known before the forward pass"
+            ),
         }
     }
 
@@ -139,14 +156,25 @@ impl Convolution {
         // [k, O, C], the kernels from their ends.
         let turned = if want.0 { self.turned(weight) } else { Vec::new() };
         let scratch = || (vec![T::zero(); positions * outputs + 2 * border], Vec::new());
-        let one = |(padded, partial): &mut (Vec<T>, Vec<T>), n: usize, dx: &mut [T], dw: &mut [T], db: &mut [f64]| {
+        let one = |(padded, partial): &mut (Vec<T>, Vec<T>),
+                   n: usize,
+                   dx: &mut [T],
+                   dw: &mut [T],
+                   db: &mut [f64]| {
             let dy = &mut padded[border..][..positions * outputs];
             let grad = &grad[n * size..][..size];
             match self.dims.epilogue {
                 ConvEpilogue::Nothing => dy.copy_from_slice(grad),
                 ConvEpilogue::ReluMaxPool(pool) => {
                     dy.fill(T::zero());
-                    time::spread(&y[n * size..][..size], grad, &offsets[n * size..][..size], outputs, pool, dy);
+                    time::spread(
+                        &y[n * size..][..size],
+                        grad,
+                        &offsets[n * size..][..size],
+                        outputs,
+                        pool,
+                        dy,
+                    );
                 }
                 _ => {
                     let gates = grad.iter().zip(&y[n * size..]);
@@ -187,7 +215,9 @@ impl Convolution {
                 let g = gated::<T, true>(grad[at], y[at]);
                 let start = times[at] as usize * inputs;
                 db[o] += g.to_f64();
-                let add = |to: &mut [T], from: &[T]| to.iter_mut().zip(from).for_each(|(t, &f)| *t += g * f);
+                let add = |to: &mut [T], from: &[T]| {
+                    to.iter_mut().zip(from).for_each(|(t, &f)| *t += g * f)
+                };
                 if want.1 {
                     add(&mut dw[o * depth..][..depth], &x[start..][..depth]);
                 }
@@ -200,8 +230,8 @@ impl Convolution {
         Found { dx, dw: self.straight(&dw), db }
     }
 
-    /// Calls `one` for every sequence, with its part of the input's gradient and with gradients of weight and bias to add to, which are
-    /// added up in the order of the sequences.
+    /// Calls `one` for every sequence, with its part of the input's gradient and with gradients of
+    /// weight and bias to add to, which are added up in the order of the sequences.
     fn in_blocks<T: Float, S: Send>(
         &self,
         want: (bool, bool),
@@ -250,7 +280,8 @@ impl Convolution {
 /// The transposes of matrices of `rows` rows and `columns` columns that follow one another.
 fn transpose_each<T: Float>(values: &[T], rows: usize, columns: usize) -> Vec<T> {
     let mut out = vec![T::zero(); values.len()];
-    for (from, to) in values.chunks_exact(rows * columns).zip(out.chunks_exact_mut(rows * columns)) {
+    for (from, to) in values.chunks_exact(rows * columns).zip(out.chunks_exact_mut(rows * columns))
+    {
         for (j, to) in to.chunks_exact_mut(rows).enumerate() {
             to.iter_mut().zip(from[j..].iter().step_by(columns)).for_each(|(t, &f)| *t = f);
         }

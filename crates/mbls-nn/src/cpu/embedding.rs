@@ -14,7 +14,10 @@ struct Rows(Lookup);
 impl Rows {
     fn forward<T: Float>(&self, weight: &[T], size: usize) -> Vec<T> {
         let mut y = Vec::with_capacity(self.0.indices.len() * size);
-        self.0.indices.iter().for_each(|&i| y.extend_from_slice(&weight[i as usize * size..][..size]));
+        self.0
+            .indices
+            .iter()
+            .for_each(|&i| y.extend_from_slice(&weight[i as usize * size..][..size]));
         y
     }
 

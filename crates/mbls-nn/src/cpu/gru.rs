@@ -22,7 +22,8 @@ pub(crate) fn gru(
 ) -> Result<Tensor> {
     let inputs = [&gates.contiguous()?, &weight.contiguous()?, &bias.contiguous()?];
     let tracked = graph::tracks(&inputs);
-    let op = Recurrence { dims, padding: padding.to_vec(), backwards, tracked, gates: Arc::default() };
+    let op =
+        Recurrence { dims, padding: padding.to_vec(), backwards, tracked, gates: Arc::default() };
     graph::apply(op, inputs, Keep { inputs: [false, true, false], result: true })
 }
 
@@ -32,7 +33,8 @@ struct Recurrence {
     backwards: bool,
     /// Whether a backward pass may follow.
     tracked: bool,
-    /// For each block r, z, n and `W_h h + b_h` of n, `[L, sequences, 4 H]`: filled in by the forward pass.
+    /// For each block r, z, n and `W_h h + b_h` of n, `[L, sequences, 4 H]`: filled in by the
+    /// forward pass.
     gates: Arc<OnceLock<Gates>>,
 }
 
@@ -103,11 +105,13 @@ impl Recurrence {
             let count = y.len() / (length * hidden);
             let mut state = vec![T::zero(); count * hidden];
             let mut product = vec![T::zero(); count * 3 * hidden];
-            let mut kept = vec![T::zero(); if self.tracked { length * count * 4 * hidden } else { 0 }];
+            let mut kept =
+                vec![T::zero(); if self.tracked { length * count * 4 * hidden } else { 0 }];
             for t in self.times() {
                 product.chunks_exact_mut(3 * hidden).for_each(|row| row.copy_from_slice(bias));
                 multiply(&mut product, Matrix::new(&state, count, hidden), weight, true);
-                for (i, (state, c)) in state.chunks_exact_mut(hidden).zip(product.chunks_exact(3 * hidden)).enumerate()
+                for (i, (state, c)) in
+                    state.chunks_exact_mut(hidden).zip(product.chunks_exact(3 * hidden)).enumerate()
                 {
                     if t < padding[i] {
                         state.fill(T::zero());
@@ -165,7 +169,8 @@ impl Recurrence {
                     let dc = &mut dc[i * 3 * hidden..][..3 * hidden];
                     let kept = &kept[(t * count + i) * 4 * hidden..][..4 * hidden];
                     for k in 0..hidden {
-                        let (r, z, n, c) = (kept[k], kept[hidden + k], kept[2 * hidden + k], kept[3 * hidden + k]);
+                        let (r, z, n, c) =
+                            (kept[k], kept[hidden + k], kept[2 * hidden + k], kept[3 * hidden + k]);
                         let one = T::from_f64(1.0);
                         let dh = grad[k] + carried[k];
                         let dn = dh * (one - z) * (one - n * n);

@@ -8,10 +8,16 @@ use crate::parallel::each_chunk;
 use crate::shape::LinearDims;
 use candle_core::{Result, Shape, Storage, Tensor};
 
-/// Rows of a matrix that one task computes. Fixed, so that the bits do not depend on the number of threads.
+/// Rows of a matrix that one task computes. Fixed, so that the bits do not depend on the number of
+/// threads.
 const ROWS: usize = 64;
 
-pub(crate) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dims: LinearDims) -> Result<Tensor> {
+pub(crate) fn linear(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    dims: LinearDims,
+) -> Result<Tensor> {
     let op = Affine(dims);
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
     match bias {
@@ -34,12 +40,22 @@ impl Affine {
         let weight = Matrix::new(weight, self.0.outputs, self.0.inputs).transpose();
         each_chunk(&mut y, ROWS * self.0.outputs, &|i, y| {
             let x = chunk(x, ROWS * self.0.inputs, i);
-            multiply(y, Matrix::new(x, x.len() / self.0.inputs, self.0.inputs), weight, bias.is_some());
+            multiply(
+                y,
+                Matrix::new(x, x.len() / self.0.inputs, self.0.inputs),
+                weight,
+                bias.is_some(),
+            );
         });
         y
     }
 
-    fn gradients(&self, x: &Tensor, weight: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn gradients(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         for_float!(x.dtype(), T => {
             let held_tensors = (x.storage_and_layout(), weight.storage_and_layout(), grad.storage_and_layout());
             let (xs, weights, grads) =
@@ -55,7 +71,12 @@ impl Affine {
         let weight = Matrix::new(weight, self.0.outputs, self.0.inputs);
         each_chunk(&mut dx, ROWS * self.0.inputs, &|i, dx| {
             let grad = chunk(grad, ROWS * self.0.outputs, i);
-            multiply(dx, Matrix::new(grad, grad.len() / self.0.outputs, self.0.outputs), weight, false);
+            multiply(
+                dx,
+                Matrix::new(grad, grad.len() / self.0.outputs, self.0.outputs),
+                weight,
+                false,
+            );
         });
         dx
     }
@@ -64,7 +85,9 @@ impl Affine {
         // Blocks of the result's rows: every sum over the batch stays within one product.
         let mut turned = vec![T::zero(); grad.len()];
         each_chunk(&mut turned, self.0.rows, &|o, line| {
-            line.iter_mut().zip(grad[o..].iter().step_by(self.0.outputs)).for_each(|(t, &g)| *t = g);
+            line.iter_mut()
+                .zip(grad[o..].iter().step_by(self.0.outputs))
+                .for_each(|(t, &g)| *t = g);
         });
         let mut dw = vec![T::zero(); self.0.outputs * self.0.inputs];
         let x = Matrix::new(x, self.0.rows, self.0.inputs);

@@ -19,7 +19,11 @@ pub(crate) fn max_pool_with_indices(x: &Tensor, planes: Planes<Spans>) -> Result
 
 pub(crate) fn global_avg_pool2d(x: &Tensor) -> Result<Tensor> {
     let (n, c, h, w) = x.dims4()?;
-    graph::apply(GlobalMean { shape: [n, c], plane: h * w, input: x.shape().clone() }, [&x.contiguous()?], KEEP)
+    graph::apply(
+        GlobalMean { shape: [n, c], plane: h * w, input: x.shape().clone() },
+        [&x.contiguous()?],
+        KEEP,
+    )
 }
 
 /// Planes whose means are one task.
@@ -57,7 +61,8 @@ struct Maxima {
     input: Shape,
 }
 
-/// Whether `new` takes the place of `best`: the first maximum stays, the last NaN wins, as in PyTorch.
+/// Whether `new` takes the place of `best`: the first maximum stays, the last NaN wins, as in
+/// PyTorch.
 #[allow(clippy::eq_op, reason = "a NaN alone differs from itself")]
 fn better<T: Float>(new: T, best: T) -> bool {
     (new > best) | (new != new)
@@ -89,7 +94,8 @@ fn row_maxima<T: Float>(x: &[T], axis: &Spans, base: u32, best: &mut [T], places
     }
 }
 
-/// As [`row_maxima`] for windows `S` apart, the first being `span`: one sweep per offset, which the compiler vectorises.
+/// As [`row_maxima`] for windows `S` apart, the first being `span`: one sweep per offset, which the
+/// compiler vectorises.
 fn regular_maxima<T: Float, const S: usize>(
     x: &[T],
     span: Range<usize>,
@@ -126,15 +132,24 @@ impl Maxima {
                 }
                 for (i, x) in x.chunks_exact(width).enumerate() {
                     let line = i * out..(i + 1) * out;
-                    row_maxima(x, columns, (i * width) as u32, &mut best[line.clone()], &mut at[line]);
+                    row_maxima(
+                        x,
+                        columns,
+                        (i * width) as u32,
+                        &mut best[line.clone()],
+                        &mut at[line],
+                    );
                 }
-                let lines = y.chunks_exact_mut(out).zip(places.chunks_exact_mut(out)).zip(&rows.spans);
+                let lines =
+                    y.chunks_exact_mut(out).zip(places.chunks_exact_mut(out)).zip(&rows.spans);
                 for ((y, places), span) in lines {
                     y.copy_from_slice(&best[span.start * out..][..out]);
                     places.copy_from_slice(&at[span.start * out..][..out]);
                     for i in span.start + 1..span.end {
                         let (best, at) = (&best[i * out..][..out], &at[i * out..][..out]);
-                        for (((y, place), &v), &at) in y.iter_mut().zip(places.iter_mut()).zip(best).zip(at) {
+                        for (((y, place), &v), &at) in
+                            y.iter_mut().zip(places.iter_mut()).zip(best).zip(at)
+                        {
                             let take = better(v, *y);
                             *y = if take { v } else { *y };
                             *place = if take { at } else { *place };
@@ -196,7 +211,9 @@ impl GlobalMean {
     fn forward<T: Float>(&self, x: &[T]) -> Vec<T> {
         let mut y = vec![T::zero(); x.len() / self.plane];
         each_chunk(&mut y, PLANES, &|block, y| {
-            for (y, plane) in y.iter_mut().zip(x[block * PLANES * self.plane..].chunks_exact(self.plane)) {
+            for (y, plane) in
+                y.iter_mut().zip(x[block * PLANES * self.plane..].chunks_exact(self.plane))
+            {
                 *y = T::from_f64(sum::sum(plane) / self.plane as f64);
             }
         });

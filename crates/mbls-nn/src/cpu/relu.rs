@@ -43,7 +43,9 @@ pub(super) fn gate(y: &Tensor, grad: &Tensor) -> Result<Tensor> {
 /// `values` where the switch is above 0 (or NaN), else 0.
 fn select<T: Float>(switch: &[T], values: &[T]) -> Vec<T> {
     written(values.len(), CHUNK, &|i, out| {
-        for ((out, &s), &v) in out.iter_mut().zip(chunk(switch, CHUNK, i)).zip(chunk(values, CHUNK, i)) {
+        for ((out, &s), &v) in
+            out.iter_mut().zip(chunk(switch, CHUNK, i)).zip(chunk(values, CHUNK, i))
+        {
             *out = if s <= T::zero() { T::zero() } else { v };
         }
     })

@@ -1,4 +1,5 @@
-//! Weighted sums of neighbours along both axes, plane by plane: average pooling, bilinear and nearest resampling.
+//! Weighted sums of neighbours along both axes, plane by plane: average pooling, bilinear and
+//! nearest resampling.
 
 use super::values::{Float, chunk, for_float, held, storage, stored};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
@@ -22,7 +23,10 @@ struct Resample {
 type Cast<T> = Vec<(usize, Vec<T>)>;
 
 fn cast<T: Float>(axis: &Taps) -> Cast<T> {
-    axis.taps.iter().map(|(first, w)| (*first, w.iter().map(|&w| T::from_f64(w)).collect())).collect()
+    axis.taps
+        .iter()
+        .map(|(first, w)| (*first, w.iter().map(|&w| T::from_f64(w)).collect()))
+        .collect()
 }
 
 impl Resample {
@@ -46,7 +50,9 @@ impl Resample {
                     }
                 }
                 for (y, (first, weights)) in y.chunks_exact_mut(columns.len()).zip(&rows) {
-                    for (line, &w) in narrow[first * columns.len()..].chunks_exact(columns.len()).zip(weights) {
+                    for (line, &w) in
+                        narrow[first * columns.len()..].chunks_exact(columns.len()).zip(weights)
+                    {
                         for (y, &v) in y.iter_mut().zip(line) {
                             *y += v * w;
                         }
@@ -63,24 +69,32 @@ impl Resample {
         let (height, width) = (self.planes.rows.input, self.planes.columns.input);
         let positions = rows.len() * columns.len();
         let mut dx = vec![T::zero(); grad.len() / positions * height * width];
-        each_chunk_with(&mut dx, height * width, &|| vec![T::zero(); height * columns.len()], &|narrow, i, dx| {
-            let grad = chunk(grad, positions, i);
-            narrow.fill(T::zero());
-            for (g, (first, weights)) in grad.chunks_exact(columns.len()).zip(&rows) {
-                for (line, &w) in narrow[first * columns.len()..].chunks_exact_mut(columns.len()).zip(weights) {
-                    for (v, &g) in line.iter_mut().zip(g) {
-                        *v += g * w;
+        each_chunk_with(
+            &mut dx,
+            height * width,
+            &|| vec![T::zero(); height * columns.len()],
+            &|narrow, i, dx| {
+                let grad = chunk(grad, positions, i);
+                narrow.fill(T::zero());
+                for (g, (first, weights)) in grad.chunks_exact(columns.len()).zip(&rows) {
+                    for (line, &w) in
+                        narrow[first * columns.len()..].chunks_exact_mut(columns.len()).zip(weights)
+                    {
+                        for (v, &g) in line.iter_mut().zip(g) {
+                            *v += g * w;
+                        }
                     }
                 }
-            }
-            for (dx, line) in dx.chunks_exact_mut(width).zip(narrow.chunks_exact(columns.len())) {
-                for (&g, (first, weights)) in line.iter().zip(&columns) {
-                    for (dx, &w) in dx[*first..].iter_mut().zip(weights) {
-                        *dx += g * w;
+                for (dx, line) in dx.chunks_exact_mut(width).zip(narrow.chunks_exact(columns.len()))
+                {
+                    for (&g, (first, weights)) in line.iter().zip(&columns) {
+                        for (dx, &w) in dx[*first..].iter_mut().zip(weights) {
+                            *dx += g * w;
+                        }
                     }
                 }
-            }
-        });
+            },
+        );
         dx
     }
 }

@@ -38,7 +38,9 @@ pub(super) use for_float;
 /// The numbers of a contiguous tensor within its storage.
 pub(super) fn stored<'a, T: Float>(input: &Input<'a>) -> Result<&'a [T]> {
     let Input { storage, layout } = *input;
-    let Storage::Cpu(storage) = storage else { bail!("the CPU operations need tensors on the CPU") };
+    let Storage::Cpu(storage) = storage else {
+        bail!("the CPU operations need tensors on the CPU")
+    };
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&T::cpu_storage_as_slice(storage)?[start..end]),
         None => bail!("the CPU operations need contiguous tensors, got {layout:?}"),
@@ -60,18 +62,26 @@ pub(super) fn narrow<T: Float>(value: f64) -> T {
     T::from_f64(value)
 }
 
-/// `len` numbers that are written in chunks, which threads share: `write` gets the index of a chunk, and the chunk as zeros.
+/// `len` numbers that are written in chunks, which threads share: `write` gets the index of a
+/// chunk, and the chunk as zeros.
 ///
-/// A thread clears a chunk when it is about to write it, so that the zeros need not travel to memory and back.
-pub(super) fn written<T: Float>(len: usize, chunk: usize, write: &(dyn Fn(usize, &mut [T]) + Sync)) -> Vec<T> {
+/// A thread clears a chunk when it is about to write it, so that the zeros need not travel to
+/// memory and back.
+pub(super) fn written<T: Float>(
+    len: usize,
+    chunk: usize,
+    write: &(dyn Fn(usize, &mut [T]) + Sync),
+) -> Vec<T> {
     let mut values = Vec::with_capacity(len);
     each_chunk(&mut values.spare_capacity_mut()[..len], chunk, &|i, out| {
         out.fill(MaybeUninit::new(T::zero()));
-        // SAFETY: the line above has initialised all of `out`, and `MaybeUninit<T>` is laid out as `T`.
+        // SAFETY: the line above has initialised all of `out`, and `MaybeUninit<T>` is laid out as
+        // `T`.
         let out = unsafe { &mut *(std::ptr::from_mut(out) as *mut [T]) };
         write(i, out);
     });
-    // SAFETY: the capacity is at least `len`, and the chunks, all of which have been initialised, cover that many entries.
+    // SAFETY: the capacity is at least `len`, and the chunks, all of which have been initialised,
+    // cover that many entries.
     unsafe { values.set_len(len) };
     values
 }
@@ -93,8 +103,9 @@ mod tests {
                 assert!(out.iter().all(|&v| v == 0.0));
                 out.iter_mut().step_by(2).for_each(|v| *v = i as f32 + 1.0);
             });
-            let expected: Vec<f32> =
-                (0..len).map(|at| if at % 8 % 2 == 0 { (at / 8) as f32 + 1.0 } else { 0.0 }).collect();
+            let expected: Vec<f32> = (0..len)
+                .map(|at| if at % 8 % 2 == 0 { (at / 8) as f32 + 1.0 } else { 0.0 })
+                .collect();
             assert_eq!(values, expected);
         }
     }

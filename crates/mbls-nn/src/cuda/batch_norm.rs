@@ -2,7 +2,8 @@
 
 use super::channels::{Channels, expect};
 use super::device::{
-    Element, compute, device, device_of, for_element, held, kernel, spread_packs, storage, stored, tensor,
+    Element, compute, device, device_of, for_element, held, kernel, spread_packs, storage, stored,
+    tensor,
 };
 use crate::graph::{self, Gradients, Input, Keep, Operation};
 use crate::shape::{BatchNormEpilogue, BatchNormOutput, Statistics};
@@ -46,7 +47,8 @@ fn normalise(
     let wide = |t: &Tensor| t.to_dtype(compute(x.dtype()))?.contiguous();
     let (weight, bias) = (wide(affine[0])?, wide(affine[1])?);
     let rectified = matches!(epilogue, BatchNormEpilogue::Relu(_));
-    let op = Normalise { shape: Channels::new(x.dims())?, mean, inverse, own_statistics, rectified };
+    let op =
+        Normalise { shape: Channels::new(x.dims())?, mean, inverse, own_statistics, rectified };
     match epilogue {
         BatchNormEpilogue::Nothing | BatchNormEpilogue::Relu(None) => {
             let keep = Keep { inputs: [true, true, rectified], result: false };
@@ -68,7 +70,8 @@ fn moments<T: Element>(x: &Tensor, eps: f64) -> Result<Tensor> {
     let first = kernel::<T>(device, "moment_parts")?;
     let mut launch = stream.launch_builder(&first);
     launch.arg(&values).arg(&shape).arg(&mut parts);
-    // SAFETY: the arguments are those of the kernel, with as many numbers as the shape says, and two for each block.
+    // SAFETY: the arguments are those of the kernel, with as many numbers as the shape says, and
+    // two for each block.
     unsafe { launch.launch(shape.of_parts()) }.w()?;
     let channels = shape.channels as usize;
     // SAFETY: the kernel writes three numbers for each channel.
@@ -81,7 +84,8 @@ fn moments<T: Element>(x: &Tensor, eps: f64) -> Result<Tensor> {
     Ok(tensor(statistics, device, (3, channels)))
 }
 
-/// `y = (x - mean) inverse weight + bias` per channel, to which a fourth input may be added, rectified where that is wanted.
+/// `y = (x - mean) inverse weight + bias` per channel, to which a fourth input may be added,
+/// rectified where that is wanted.
 struct Normalise {
     shape: Channels,
     mean: Tensor,
@@ -149,20 +153,34 @@ impl Normalise {
             Some(residual) => launch.arg(residual),
             None => launch.arg(&NOTHING),
         };
-        launch.arg(&mean).arg(&inverse).arg(&weight).arg(&bias).arg(&self.shape).arg(&rectified).arg(&mut y);
+        launch
+            .arg(&mean)
+            .arg(&inverse)
+            .arg(&weight)
+            .arg(&bias)
+            .arg(&self.shape)
+            .arg(&rectified)
+            .arg(&mut y);
         // SAFETY: the arguments are those of the kernel, with as many numbers as the shape says.
         unsafe { launch.launch(spread_packs::<T>(x.len())) }.w()?;
         Ok(storage(y, device))
     }
 
-    fn gradients<T: Element>(&self, inputs: &[&Tensor], y: &Tensor, grad: Tensor, gate: Gate) -> Result<Gradients> {
+    fn gradients<T: Element>(
+        &self,
+        inputs: &[&Tensor],
+        y: &Tensor,
+        grad: Tensor,
+        gate: Gate,
+    ) -> Result<Gradients> {
         let (x, shape) = (inputs[0], self.shape);
         let (device, channels) = (device(x)?, shape.channels as usize);
         // What the line needs is there where the line is asked.
         let bias = if gate == Gate::NoRectifier { inputs[1] } else { inputs[2] };
         let tensors_held = [x, y, &grad].map(Tensor::storage_and_layout);
         let (xs, gs) = (held::<T>(&tensors_held[0])?, held::<T>(&tensors_held[2])?);
-        let channels_held = [&self.mean, &self.inverse, inputs[1], bias].map(Tensor::storage_and_layout);
+        let channels_held =
+            [&self.mean, &self.inverse, inputs[1], bias].map(Tensor::storage_and_layout);
         let [mean, inverse, weight, bias] = channels_held.each_ref().map(held::<T::Compute>);
         let (mean, inverse, weight, bias) = (mean?, inverse?, weight?, bias?);
         for values in [&xs, &gs] {
@@ -171,7 +189,8 @@ impl Normalise {
         for values in [&mean, &inverse, &weight, &bias] {
             expect("batch norm: channels", values, channels)?;
         }
-        let (stream, gate_number, own) = (device.cuda_stream(), gate as u32, u32::from(self.own_statistics));
+        let (stream, gate_number, own) =
+            (device.cuda_stream(), gate as u32, u32::from(self.own_statistics));
         let ys = match gate {
             Gate::ByResult => Some(held::<T>(&tensors_held[1])?),
             _ => None,
@@ -192,13 +211,21 @@ impl Normalise {
             Some(ys) => launch.arg(ys),
             None => launch.arg(&NOTHING),
         };
-        launch.arg(&gs).arg(&mean).arg(&inverse).arg(&weight).arg(&bias).arg(&shape).arg(&gate_number);
+        launch
+            .arg(&gs)
+            .arg(&mean)
+            .arg(&inverse)
+            .arg(&weight)
+            .arg(&bias)
+            .arg(&shape)
+            .arg(&gate_number);
         match &mut let_through {
             Some(let_through) => launch.arg(let_through),
             None => launch.arg(&NOTHING),
         };
         launch.arg(&mut parts);
-        // SAFETY: the arguments are those of the kernel, with as many numbers as the shape says, and two for each block.
+        // SAFETY: the arguments are those of the kernel, with as many numbers as the shape says,
+        // and two for each block.
         unsafe { launch.launch(shape.of_parts()) }.w()?;
         // SAFETY: the kernel writes five numbers for each channel.
         let mut rows = unsafe { device.alloc::<T::Compute>(5 * channels)? };
@@ -219,9 +246,18 @@ impl Normalise {
                 Some(let_through) => launch.arg(let_through),
                 None => launch.arg(&gs),
             };
-            launch.arg(&mean).arg(&inverse).arg(&weight).arg(&bias).arg(&rows).arg(&shape).arg(&gate).arg(&own);
+            launch
+                .arg(&mean)
+                .arg(&inverse)
+                .arg(&weight)
+                .arg(&bias)
+                .arg(&rows)
+                .arg(&shape)
+                .arg(&gate)
+                .arg(&own);
             launch.arg(&mut dx);
-            // SAFETY: the arguments are those of the kernel, with as many numbers as the shape says.
+            // SAFETY: the arguments are those of the kernel, with as many numbers as the shape
+            // says.
             unsafe { launch.launch(spread_packs::<T>(xs.len())) }.w()?;
             Some(tensor(dx, device, x.shape()))
         } else {

@@ -1,10 +1,13 @@
 //! What is done per channel, apart from batch normalisation.
 
 use super::device::{
-    ENTRIES_OF_A_BLOCK, Element, device, device_of, for_element, grid, held, kernel, spread, storage, stored, tensor,
+    ENTRIES_OF_A_BLOCK, Element, device, device_of, for_element, grid, held, kernel, spread,
+    storage, stored, tensor,
 };
 use crate::graph::{self, Gradients, Input, Keep, Operation};
-use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, DeviceRepr, LaunchConfig, PushKernelArg};
+use candle_core::cuda_backend::cudarc::driver::{
+    CudaSlice, CudaView, DeviceRepr, LaunchConfig, PushKernelArg,
+};
 use candle_core::cuda_backend::{CudaDevice, WrapErr};
 use candle_core::{Result, Shape, Storage, Tensor, bail};
 
@@ -18,7 +21,8 @@ pub(super) struct Channels {
     parts: u64,
 }
 
-// SAFETY: plain numbers, laid out as in the source: the same fields in the same order, `repr(C)`, the same size.
+// SAFETY: plain numbers, laid out as in the source: the same fields in the same order, `repr(C)`,
+// the same size.
 unsafe impl DeviceRepr for Channels {}
 
 /// The source asserts the same.
@@ -35,7 +39,12 @@ impl Channels {
         if i32::try_from(channels * parts).is_err() {
             bail!("a tensor of shape {shape:?}: more than 2^31 - 1 blocks on a CUDA device");
         }
-        Ok(Self { outer: outer as u64, channels: channels as u64, plane: plane as u64, parts: parts as u64 })
+        Ok(Self {
+            outer: outer as u64,
+            channels: channels as u64,
+            plane: plane as u64,
+            parts: parts as u64,
+        })
     }
 
     pub(super) fn entries(&self) -> usize {
@@ -54,7 +63,8 @@ impl Channels {
 
     /// Two sums for each part.
     pub(super) fn parts(&self, device: &CudaDevice) -> Result<CudaSlice<f64>> {
-        // SAFETY: every block of the kernels that take it writes its two numbers before another kernel reads them.
+        // SAFETY: every block of the kernels that take it writes its two numbers before another
+        // kernel reads them.
         unsafe { device.alloc::<f64>(2 * (self.channels * self.parts) as usize) }
     }
 }
@@ -115,7 +125,8 @@ impl AddBias {
         let first = kernel::<T>(device, "channel_parts")?;
         let mut launch = stream.launch_builder(&first);
         launch.arg(&values).arg(&shape).arg(&mut parts);
-        // SAFETY: the arguments are those of the kernel, with as many numbers as the shape says, and two for each block.
+        // SAFETY: the arguments are those of the kernel, with as many numbers as the shape says,
+        // and two for each block.
         unsafe { launch.launch(shape.of_parts()) }.w()?;
         // SAFETY: the kernel writes a number for each channel.
         let mut sums = unsafe { device.alloc::<T>(shape.channels as usize)? };

@@ -10,9 +10,14 @@ use candle_core::cuda_backend::cudarc::cudnn::CudnnDataType;
 use candle_core::{DType, Result, Shape, Storage, Tensor, bail};
 use std::ffi::c_int;
 
-/// Half precision is multiplied by tensor cores and summed in `f32`; `f32` is rounded to TF32 only where
-/// [`allow_tf32`](super::allow_tf32) says so.
-pub(crate) fn conv(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dims: ConvDims) -> Result<Tensor> {
+/// Half precision is multiplied by tensor cores and summed in `f32`; `f32` is rounded to TF32 only
+/// where [`allow_tf32`](super::allow_tf32) says so.
+pub(crate) fn conv(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    dims: ConvDims,
+) -> Result<Tensor> {
     let Some(problem) = problem(&dims, x.dtype())? else {
         let (x, weight) = (x.shape(), weight.shape());
         bail!(
@@ -43,14 +48,18 @@ fn problem(d: &ConvDims, dtype: DType) -> Result<Option<Problem>> {
         fitting(sizes)
     };
     let (rows, columns) = (d.rows, d.columns);
-    let (stored, compute) =
-        for_element!(dtype, T => (T::DATA_TYPE, <<T as Element>::Compute as CudnnDataType>::DATA_TYPE));
+    let (stored, compute) = for_element!(dtype, T => (T::DATA_TYPE, <<T as Element>::Compute as CudnnDataType>::DATA_TYPE));
     let problem = || {
         Some(Problem {
             stored,
             compute,
             x: tensor([d.images, d.in_channels, d.height, d.width])?,
-            weight: tensor([d.out_channels, d.in_channels / d.groups, rows.kernel, columns.kernel])?,
+            weight: tensor([
+                d.out_channels,
+                d.in_channels / d.groups,
+                rows.kernel,
+                columns.kernel,
+            ])?,
             y: tensor([d.images, d.out_channels, d.out_height, d.out_width])?,
             padding: fitting([rows.padding, columns.padding])?,
             stride: fitting([rows.stride, columns.stride])?,
@@ -68,10 +77,20 @@ struct Convolution {
 }
 
 impl Convolution {
-    fn gradient<T: Element>(&self, pass: Pass, a: &Tensor, b: &Tensor, like: &Tensor) -> Result<Tensor> {
+    fn gradient<T: Element>(
+        &self,
+        pass: Pass,
+        a: &Tensor,
+        b: &Tensor,
+        like: &Tensor,
+    ) -> Result<Tensor> {
         let (device, tensors_held) = (device(a)?, (a.storage_and_layout(), b.storage_and_layout()));
         let (first, second) = (held::<T>(&tensors_held.0)?, held::<T>(&tensors_held.1)?);
-        Ok(tensor(cudnn::run(device, &self.problem, pass, [&first, &second])?, device, like.shape()))
+        Ok(tensor(
+            cudnn::run(device, &self.problem, pass, [&first, &second])?,
+            device,
+            like.shape(),
+        ))
     }
 }
 

@@ -8,7 +8,9 @@ use candle_core::cuda_backend::cudarc::driver::{
 };
 use candle_core::cuda_backend::{CudaDType, CudaDevice};
 use candle_core::op::BackpropOp;
-use candle_core::{CudaStorage, DType, Device, Layout, Result, Shape, Storage, StorageRef, Tensor, WithDType, bail};
+use candle_core::{
+    CudaStorage, DType, Device, Layout, Result, Shape, Storage, StorageRef, Tensor, WithDType, bail,
+};
 use half::{bf16, f16};
 use mbls_cuda::{Module, THREADS};
 
@@ -29,7 +31,9 @@ static LAYERS: Module = Module::new(
 const MAX_BLOCKS: u64 = 1 << 14;
 
 /// A type that numbers are stored in, on the device.
-pub(super) trait Element: mbls_cuda::Element + ValidAsZeroBits + WithDType + CudnnDataType {
+pub(super) trait Element:
+    mbls_cuda::Element + ValidAsZeroBits + WithDType + CudnnDataType
+{
     /// The type of sums, and of per-channel numbers.
     type Compute: CudaDType + DeviceRepr + WithDType + CudnnDataType;
 }
@@ -72,7 +76,9 @@ pub(super) fn compute(dtype: DType) -> DType {
 /// The numbers of a contiguous tensor within its storage.
 pub(super) fn stored<'a, T: CudaDType>(input: &Input<'a>) -> Result<CudaView<'a, T>> {
     let Input { storage, layout } = *input;
-    let Storage::Cuda(storage) = storage else { bail!("the CUDA operations need tensors on a CUDA device") };
+    let Storage::Cuda(storage) = storage else {
+        bail!("the CUDA operations need tensors on a CUDA device")
+    };
     let Some((start, end)) = layout.contiguous_offsets() else {
         bail!("the CUDA operations need contiguous tensors, got {layout:?}");
     };
@@ -83,7 +89,9 @@ pub(super) fn stored<'a, T: CudaDType>(input: &Input<'a>) -> Result<CudaView<'a,
 }
 
 /// The numbers of a contiguous tensor whose storage is held.
-pub(super) fn held<'a, T: CudaDType>(held: &'a (StorageRef<'_>, &Layout)) -> Result<CudaView<'a, T>> {
+pub(super) fn held<'a, T: CudaDType>(
+    held: &'a (StorageRef<'_>, &Layout),
+) -> Result<CudaView<'a, T>> {
     stored(&Input { storage: &held.0, layout: held.1 })
 }
 
@@ -91,7 +99,10 @@ pub(super) fn held<'a, T: CudaDType>(held: &'a (StorageRef<'_>, &Layout)) -> Res
 pub(super) fn device_of<'a>(input: &Input<'a>) -> Result<&'a CudaDevice> {
     match input.storage {
         Storage::Cuda(storage) => Ok(storage.device()),
-        other => bail!("the CUDA operations need tensors on a CUDA device, got {:?}", other.device().location()),
+        other => bail!(
+            "the CUDA operations need tensors on a CUDA device, got {:?}",
+            other.device().location()
+        ),
     }
 }
 
@@ -101,14 +112,20 @@ pub(super) fn storage<T: CudaDType>(values: CudaSlice<T>, device: &CudaDevice) -
 }
 
 /// Numbers as a tensor without history.
-pub(super) fn tensor<T: CudaDType>(values: CudaSlice<T>, device: &CudaDevice, shape: impl Into<Shape>) -> Tensor {
+pub(super) fn tensor<T: CudaDType>(
+    values: CudaSlice<T>,
+    device: &CudaDevice,
+    shape: impl Into<Shape>,
+) -> Tensor {
     Tensor::from_storage(storage(values, device), shape, BackpropOp::none(), false)
 }
 
 pub(super) fn device(x: &Tensor) -> Result<&CudaDevice> {
     match x.device() {
         Device::Cuda(device) => Ok(device),
-        other => bail!("the CUDA operations need tensors on a CUDA device, got {:?}", other.location()),
+        other => {
+            bail!("the CUDA operations need tensors on a CUDA device, got {:?}", other.location())
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! Rows of a table by index.
 
 use super::channels::expect;
-use super::device::{Element, device, device_of, for_element, held, kernel, spread, storage, stored, tensor};
+use super::device::{
+    Element, device, device_of, for_element, held, kernel, spread, storage, stored, tensor,
+};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
 use crate::shape::Lookup;
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, PushKernelArg};
@@ -26,9 +28,13 @@ impl Readers {
     /// Of equal indices in their order, so that their gradients add up the same way every time.
     fn new(indices: &[u32], padding_idx: Option<u32>) -> Result<Self> {
         let Ok(count) = u32::try_from(indices.len()) else {
-            bail!("embedding: {} indices, expected at most 2^32 - 1 on a CUDA device", indices.len());
+            bail!(
+                "embedding: {} indices, expected at most 2^32 - 1 on a CUDA device",
+                indices.len()
+            );
         };
-        let mut order: Vec<u32> = (0..count).filter(|&k| Some(indices[k as usize]) != padding_idx).collect();
+        let mut order: Vec<u32> =
+            (0..count).filter(|&k| Some(indices[k as usize]) != padding_idx).collect();
         order.sort_by_key(|&k| indices[k as usize]);
         let (mut rows, mut starts) = (Vec::new(), Vec::new());
         for (at, &k) in (0u32..).zip(&order) {
@@ -43,7 +49,12 @@ impl Readers {
 }
 
 impl Rows {
-    fn forward<T: Element>(&self, device: &CudaDevice, weight: &CudaView<T>, size: usize) -> Result<CudaSlice<T>> {
+    fn forward<T: Element>(
+        &self,
+        device: &CudaDevice,
+        weight: &CudaView<T>,
+        size: usize,
+    ) -> Result<CudaSlice<T>> {
         let count = self.0.indices.len();
         if count == 0 {
             // There are no allocations of nothing.
@@ -56,12 +67,18 @@ impl Rows {
         let (rows, columns) = (count as u64, size as u64);
         let mut launch = stream.launch_builder(&kernel);
         launch.arg(weight).arg(&indices).arg(&rows).arg(&columns).arg(&mut y);
-        // SAFETY: the arguments are those of the kernel; `Lookup` has seen that every index is a row of the table.
+        // SAFETY: the arguments are those of the kernel; `Lookup` has seen that every index is a
+        // row of the table.
         unsafe { launch.launch(spread(count * size)) }.w()?;
         Ok(y)
     }
 
-    fn backward<T: Element>(&self, grad: &Tensor, rows: usize, size: usize) -> Result<CudaSlice<T>> {
+    fn backward<T: Element>(
+        &self,
+        grad: &Tensor,
+        rows: usize,
+        size: usize,
+    ) -> Result<CudaSlice<T>> {
         let (device, grad_held) = (device(grad)?, grad.storage_and_layout());
         let grad = held::<T>(&grad_held)?;
         expect("embedding: gradient", &grad, self.0.indices.len() * size)?;
@@ -71,13 +88,22 @@ impl Rows {
         if count == 0 {
             return Ok(dw);
         }
-        let (taken, starts) = (device.clone_htod(&readers.rows)?, device.clone_htod(&readers.starts)?);
+        let (taken, starts) =
+            (device.clone_htod(&readers.rows)?, device.clone_htod(&readers.starts)?);
         let order = device.clone_htod(&readers.order)?;
         let (kernel, stream) = (kernel::<T>(device, "gather_rows_backward")?, device.cuda_stream());
         let (read, columns) = (count as u64, size as u64);
         let mut launch = stream.launch_builder(&kernel);
-        launch.arg(&grad).arg(&taken).arg(&starts).arg(&order).arg(&read).arg(&columns).arg(&mut dw);
-        // SAFETY: the arguments are those of the kernel; rows are those of the table, `order` has positions of the gradient.
+        launch
+            .arg(&grad)
+            .arg(&taken)
+            .arg(&starts)
+            .arg(&order)
+            .arg(&read)
+            .arg(&columns)
+            .arg(&mut dw);
+        // SAFETY: the arguments are those of the kernel; rows are those of the table, `order` has
+        // positions of the gradient.
         unsafe { launch.launch(spread(count * size)) }.w()?;
         Ok(dw)
     }

@@ -17,7 +17,8 @@ pub(super) struct Sizes {
     out_width: u32,
 }
 
-// SAFETY: plain numbers, laid out as in the source: the same fields in the same order, `repr(C)`, the same size.
+// SAFETY: plain numbers, laid out as in the source: the same fields in the same order, `repr(C)`,
+// the same size.
 unsafe impl DeviceRepr for Sizes {}
 
 /// The source asserts the same.
@@ -28,7 +29,8 @@ impl Sizes {
     pub(super) fn new(planes: usize, input: [usize; 2], output: [usize; 2]) -> Result<Self> {
         // Kernels count the places of a plane in 32 bits.
         for plane in [input, output] {
-            if plane[0].checked_mul(plane[1]).is_none_or(|entries| u32::try_from(entries).is_err()) {
+            if plane[0].checked_mul(plane[1]).is_none_or(|entries| u32::try_from(entries).is_err())
+            {
                 bail!("a plane of {} x {} entries, expected at most 2^32 - 1", plane[0], plane[1]);
             }
         }
@@ -49,7 +51,10 @@ impl Sizes {
 }
 
 /// `Ranges` of the source for every position.
-pub(super) fn upload(device: &CudaDevice, ranges: &Planes<Vec<Range<usize>>>) -> Result<CudaSlice<u32>> {
+pub(super) fn upload(
+    device: &CudaDevice,
+    ranges: &Planes<Vec<Range<usize>>>,
+) -> Result<CudaSlice<u32>> {
     let mut table = Vec::with_capacity(2 * (ranges.rows.len() + ranges.columns.len()));
     for axis in [&ranges.rows, &ranges.columns] {
         table.extend(axis.iter().map(|range| range.start as u32));

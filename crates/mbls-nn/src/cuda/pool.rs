@@ -2,7 +2,8 @@
 
 use super::channels::expect;
 use super::device::{
-    Element, device, device_of, for_element, held, kernel, spread, spread_warps, storage, stored, tensor,
+    Element, device, device_of, for_element, held, kernel, spread, spread_warps, storage, stored,
+    tensor,
 };
 use super::planes::{Sizes, upload};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
@@ -22,7 +23,11 @@ pub(crate) fn max_pool_with_indices(x: &Tensor, planes: Planes<Spans>) -> Result
 
 pub(crate) fn global_avg_pool2d(x: &Tensor) -> Result<Tensor> {
     let (n, c, h, w) = x.dims4()?;
-    graph::apply(GlobalMean { shape: [n, c], plane: h * w, input: x.shape().clone() }, [&x.contiguous()?], KEEP)
+    graph::apply(
+        GlobalMean { shape: [n, c], plane: h * w, input: x.shape().clone() },
+        [&x.contiguous()?],
+        KEEP,
+    )
 }
 
 /// Neither inputs nor results are read again.
@@ -63,18 +68,27 @@ impl Maxima {
         Sizes::new(planes, [rows.input, columns.input], [rows.output(), columns.output()])
     }
 
-    fn forward<T: Element>(&self, device: &CudaDevice, x: &CudaView<T>) -> Result<(CudaSlice<T>, CudaSlice<u32>)> {
+    fn forward<T: Element>(
+        &self,
+        device: &CudaDevice,
+        x: &CudaView<T>,
+    ) -> Result<(CudaSlice<T>, CudaSlice<u32>)> {
         let (sizes, stream) = (self.sizes()?, device.cuda_stream());
         expect("max pool: input", x, sizes.inputs())?;
         let spans = |axis: &Spans| axis.spans.clone();
-        let table = upload(device, &Planes { rows: spans(&self.planes.rows), columns: spans(&self.planes.columns) })?;
+        let table = upload(
+            device,
+            &Planes { rows: spans(&self.planes.rows), columns: spans(&self.planes.columns) },
+        )?;
         let count = sizes.outputs();
         // SAFETY: the kernel writes every number of both.
-        let (mut y, mut places) = unsafe { (device.alloc::<T>(count)?, device.alloc::<u32>(count)?) };
+        let (mut y, mut places) =
+            unsafe { (device.alloc::<T>(count)?, device.alloc::<u32>(count)?) };
         let kernel = kernel::<T>(device, "maxima")?;
         let mut launch = stream.launch_builder(&kernel);
         launch.arg(x).arg(&table).arg(&sizes).arg(&mut y).arg(&mut places);
-        // SAFETY: the arguments are those of the kernel; spans lie within the input and are not empty.
+        // SAFETY: the arguments are those of the kernel; spans lie within the input and are not
+        // empty.
         unsafe { launch.launch(spread(count)) }.w()?;
         Ok((y, places))
     }
@@ -85,8 +99,10 @@ impl Maxima {
         let (g, places) = (held::<T>(&grad_held)?, held::<u32>(&places_held)?);
         expect("max pool: gradient", &g, sizes.outputs())?;
         expect("max pool: places", &places, sizes.outputs())?;
-        let table =
-            upload(device, &Planes { rows: self.planes.rows.readers(), columns: self.planes.columns.readers() })?;
+        let table = upload(
+            device,
+            &Planes { rows: self.planes.rows.readers(), columns: self.planes.columns.readers() },
+        )?;
         // SAFETY: the kernel writes every number.
         let mut dx = unsafe { device.alloc::<T>(sizes.inputs())? };
         let (kernel, stream) = (kernel::<T>(device, "maxima_backward")?, device.cuda_stream());
@@ -129,7 +145,12 @@ struct GlobalMean {
 
 impl GlobalMean {
     /// The means, or with `backward` each mean's share for the numbers of its plane.
-    fn run<T: Element>(&self, device: &CudaDevice, x: &CudaView<T>, backward: bool) -> Result<CudaSlice<T>> {
+    fn run<T: Element>(
+        &self,
+        device: &CudaDevice,
+        x: &CudaView<T>,
+        backward: bool,
+    ) -> Result<CudaSlice<T>> {
         let planes = self.shape[0] * self.shape[1];
         let all = planes * self.plane;
         let (name, input, output, config) = if backward {

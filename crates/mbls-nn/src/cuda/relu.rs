@@ -1,6 +1,8 @@
 //! Rectifier.
 
-use super::device::{Element, device, device_of, for_element, held, kernel, spread, storage, stored, tensor};
+use super::device::{
+    Element, device, device_of, for_element, held, kernel, spread, storage, stored, tensor,
+};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, PushKernelArg};
 use candle_core::cuda_backend::{CudaDevice, WrapErr};
@@ -37,7 +39,11 @@ impl Operation for Relu {
 }
 
 /// `values` where the switch is above 0 (or NaN), else 0.
-fn gate<T: Element>(device: &CudaDevice, switch: &CudaView<T>, values: &CudaView<T>) -> Result<CudaSlice<T>> {
+fn gate<T: Element>(
+    device: &CudaDevice,
+    switch: &CudaView<T>,
+    values: &CudaView<T>,
+) -> Result<CudaSlice<T>> {
     let count = switch.len();
     if values.len() != count {
         bail!("relu: {} numbers for {count} switches", values.len());

@@ -1,7 +1,9 @@
 //! Weighted sums of neighbours along both axes: average pooling, bilinear and nearest resampling.
 
 use super::channels::expect;
-use super::device::{Element, device, device_of, for_element, held, kernel, spread, storage, stored, tensor};
+use super::device::{
+    Element, device, device_of, for_element, held, kernel, spread, storage, stored, tensor,
+};
 use super::planes::{Sizes, upload};
 use crate::graph::{self, Gradients, Input, Keep, Operation};
 use crate::shape::{Planes, Taps, output_shape};
@@ -36,7 +38,8 @@ impl Operation for Resample {
 
     fn backward(&self, _inputs: &[&Tensor], _result: &Tensor, grad: &Tensor) -> Result<Gradients> {
         let (grad, device) = (grad.contiguous()?, device(grad)?);
-        let transposed = Planes { rows: self.planes.rows.transpose(), columns: self.planes.columns.transpose() };
+        let transposed =
+            Planes { rows: self.planes.rows.transpose(), columns: self.planes.columns.transpose() };
         for_element!(grad.dtype(), T => {
             let grad_held = grad.storage_and_layout();
             let dx = apply(device, &held::<T>(&grad_held)?, &transposed)?;
@@ -46,7 +49,11 @@ impl Operation for Resample {
 }
 
 /// The map applied to each of the planes.
-fn apply<T: Element>(device: &CudaDevice, x: &CudaView<T>, map: &Planes<Taps>) -> Result<CudaSlice<T>> {
+fn apply<T: Element>(
+    device: &CudaDevice,
+    x: &CudaView<T>,
+    map: &Planes<Taps>,
+) -> Result<CudaSlice<T>> {
     let (rows, columns) = (&map.rows, &map.columns);
     let planes = x.len() / (rows.input * columns.input);
     let sizes = Sizes::new(planes, [rows.input, columns.input], [rows.output(), columns.output()])?;
@@ -59,8 +66,16 @@ fn apply<T: Element>(device: &CudaDevice, x: &CudaView<T>, map: &Planes<Taps>) -
     let mut y = unsafe { device.alloc::<T>(sizes.outputs())? };
     let (kernel, stream) = (kernel::<T>(device, "resample")?, device.cuda_stream());
     let mut launch = stream.launch_builder(&kernel);
-    launch.arg(x).arg(&table).arg(&weights).arg(&row_taps).arg(&column_taps).arg(&sizes).arg(&mut y);
-    // SAFETY: the arguments are those of the kernel; ranges lie within the input, no longer than the weights of a position.
+    launch
+        .arg(x)
+        .arg(&table)
+        .arg(&weights)
+        .arg(&row_taps)
+        .arg(&column_taps)
+        .arg(&sizes)
+        .arg(&mut y);
+    // SAFETY: the arguments are those of the kernel; ranges lie within the input, no longer than
+    // the weights of a position.
     unsafe { launch.launch(spread(sizes.outputs())) }.w()?;
     Ok(y)
 }
@@ -69,7 +84,9 @@ fn apply<T: Element>(device: &CudaDevice, x: &CudaView<T>, map: &Planes<Taps>) -
 fn weights<T: Element>(axis: &Taps) -> (u32, Vec<T::Compute>) {
     let most = axis.taps.iter().map(|(_, weights)| weights.len()).max().unwrap_or(0).max(1);
     let padded = axis.taps.iter().flat_map(|(_, weights)| {
-        (0..most).map(|k| T::Compute::from_f64(weights.get(k).copied().unwrap_or(0.0))).collect::<Vec<_>>()
+        (0..most)
+            .map(|k| T::Compute::from_f64(weights.get(k).copied().unwrap_or(0.0)))
+            .collect::<Vec<_>>()
     });
     (most as u32, padded.collect())
 }

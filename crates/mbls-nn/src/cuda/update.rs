@@ -1,4 +1,5 @@
-//! Steps in place: one kernel for a parameter, its gradient and the optimizer's state of it; and for a running statistic.
+//! Steps in place: one kernel for a parameter, its gradient and the optimizer's state of it; and
+//! for a running statistic.
 
 use super::channels::expect;
 use super::device::{Element, compute, device, for_element, held, kernel, spread};
@@ -50,7 +51,8 @@ pub(crate) struct Running {
     pub(crate) factor: f64,
 }
 
-// SAFETY: plain numbers, laid out as in the source: the same fields in the same order, `repr(C)`, the same size.
+// SAFETY: plain numbers, laid out as in the source: the same fields in the same order, `repr(C)`,
+// the same size.
 unsafe impl DeviceRepr for Sgd {}
 // SAFETY: as above.
 unsafe impl DeviceRepr for Running {}
@@ -58,7 +60,8 @@ unsafe impl DeviceRepr for Running {}
 unsafe impl DeviceRepr for Adam {}
 
 /// The source asserts the same.
-const _: () = assert!(size_of::<Sgd>() == 40 && size_of::<Adam>() == 56 && size_of::<Running>() == 16);
+const _: () =
+    assert!(size_of::<Sgd>() == 40 && size_of::<Adam>() == 56 && size_of::<Running>() == 16);
 
 impl Rule for Sgd {
     const KERNEL: &'static str = "sgd";
@@ -75,23 +78,33 @@ impl Rule for Adam {
     const MOMENTS: usize = 2;
 }
 
-/// Moves `p` along its gradient `g`, which has its type; `kept` are its master weights and two moments, where there are such, all
-/// in the type of sums.
+/// Moves `p` along its gradient `g`, which has its type; `kept` are its master weights and two
+/// moments, where there are such, all in the type of sums.
 ///
-/// Computed in `f64`; each number that is kept is rounded once. A parameter that is not what its master weight rounds to has been
-/// set by somebody since, and counts.
+/// Computed in `f64`; each number that is kept is rounded once. A parameter that is not what its
+/// master weight rounds to has been set by somebody since, and counts.
 ///
 /// # Errors
 ///
 /// Where types or sizes do not fit, or a tensor is not contiguous or not on the parameter's device.
-pub(crate) fn update<R: Rule>(p: &Var, g: &Tensor, kept: [Option<&Var>; KEPT], rule: &R) -> Result<()> {
+pub(crate) fn update<R: Rule>(
+    p: &Var,
+    g: &Tensor,
+    kept: [Option<&Var>; KEPT],
+    rule: &R,
+) -> Result<()> {
     if kept[1..].iter().flatten().count() < R::MOMENTS {
         bail!("{}: expected {} moments", R::KERNEL, R::MOMENTS);
     }
     for var in kept.iter().flatten() {
         if var.dtype() != compute(p.dtype()) || var.shape() != p.shape() {
             let (found, expected) = (var.dtype(), compute(p.dtype()));
-            bail!("{}: a state of {found:?} and {:?} for {expected:?} and {:?}", R::KERNEL, var.shape(), p.shape());
+            bail!(
+                "{}: a state of {found:?} and {:?} for {expected:?} and {:?}",
+                R::KERNEL,
+                var.shape(),
+                p.shape()
+            );
         }
     }
     if p.elem_count() == 0 {
@@ -108,11 +121,16 @@ struct Step<'a, R> {
 }
 
 impl<R: Rule> Step<'_, R> {
-    fn launch<T: Element>(&self, mut p: CudaViewMut<T>, kept: Vec<Option<CudaViewMut<T::Compute>>>) -> Result<()> {
+    fn launch<T: Element>(
+        &self,
+        mut p: CudaViewMut<T>,
+        kept: Vec<Option<CudaViewMut<T::Compute>>>,
+    ) -> Result<()> {
         let (device, g_held) = (device(self.p)?, self.g.storage_and_layout());
         let (g, count, nothing) = (held::<T>(&g_held)?, p.len(), 0u64);
         expect("the gradient of a step", &g, count)?;
-        let (kernel, stream, work) = (kernel::<T>(device, R::KERNEL)?, device.cuda_stream(), count as u64);
+        let (kernel, stream, work) =
+            (kernel::<T>(device, R::KERNEL)?, device.cuda_stream(), count as u64);
         let mut kept = kept;
         let mut launch = stream.launch_builder(&kernel);
         launch.arg(&mut p).arg(&g);
@@ -123,15 +141,19 @@ impl<R: Rule> Step<'_, R> {
             };
         }
         launch.arg(&work).arg(self.rule);
-        // SAFETY: the arguments are those of the kernel: as many numbers in each buffer, or a null pointer where the kernel
-        // looks for one, and the rule that it is for.
+        // SAFETY: the arguments are those of the kernel: as many numbers in each buffer, or a null
+        // pointer where the kernel looks for one, and the rule that it is for.
         unsafe { launch.launch(spread(count)) }.w()?;
         Ok(())
     }
 }
 
-/// Candle lends one tensor's memory for writing to one operation, so the operations nest: what is kept first, the parameter last.
-fn lend<T: Element, R: Rule>(step: &Step<'_, R>, held: Vec<Option<CudaViewMut<'_, T::Compute>>>) -> Result<()> {
+/// Candle lends one tensor's memory for writing to one operation, so the operations nest: what is
+/// kept first, the parameter last.
+fn lend<T: Element, R: Rule>(
+    step: &Step<'_, R>,
+    held: Vec<Option<CudaViewMut<'_, T::Compute>>>,
+) -> Result<()> {
     match step.kept.get(held.len()) {
         None => step.p.inplace_op1(&OfParameter::<T, R> { step, held: Mutex::new(held) }),
         Some(Some(var)) => var.inplace_op1(&OfKept::<T, R> { step, held: Mutex::new(held) }),
@@ -165,7 +187,8 @@ impl<T: Element, R: Rule> InplaceOp1 for OfKept<'_, T, R> {
     fn cuda_fwd(&self, storage: &mut CudaStorage, layout: &Layout) -> Result<()> {
         let view = written::<T::Compute>(storage, layout)?;
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut held: Vec<_> = held.iter_mut().map(|view| view.as_mut().map(|view| view.slice_mut(..))).collect();
+        let mut held: Vec<_> =
+            held.iter_mut().map(|view| view.as_mut().map(|view| view.slice_mut(..))).collect();
         held.push(Some(view));
         lend::<T, R>(self.step, held)
     }
@@ -188,7 +211,10 @@ impl<T: Element, R: Rule> InplaceOp1 for OfParameter<'_, T, R> {
 }
 
 /// The numbers of a contiguous tensor within its storage, for writing.
-fn written<'a, T: CudaDType>(storage: &'a mut CudaStorage, layout: &Layout) -> Result<CudaViewMut<'a, T>> {
+fn written<'a, T: CudaDType>(
+    storage: &'a mut CudaStorage,
+    layout: &Layout,
+) -> Result<CudaViewMut<'a, T>> {
     let Some((start, end)) = layout.contiguous_offsets() else {
         bail!("the steps of optimizers need contiguous tensors, got {layout:?}");
     };

@@ -127,7 +127,11 @@ pub(crate) fn tracks(inputs: &[&Tensor]) -> bool {
 /// # Errors
 ///
 /// What the operation reports, and inputs on several devices.
-pub(crate) fn apply<const N: usize>(op: impl Operation, inputs: [&Tensor; N], keep: Keep<N>) -> Result<Tensor> {
+pub(crate) fn apply<const N: usize>(
+    op: impl Operation,
+    inputs: [&Tensor; N],
+    keep: Keep<N>,
+) -> Result<Tensor> {
     const { assert!(N >= 1 && N <= 4, "one to four inputs") };
     for input in &inputs[1..] {
         let [first, other] = [inputs[0], input].map(|input| input.device().location());
@@ -142,10 +146,13 @@ pub(crate) fn apply<const N: usize>(op: impl Operation, inputs: [&Tensor; N], ke
     if !tracks(&inputs) {
         return Ok(Tensor::from_storage(value, shape, BackpropOp::none(), false));
     }
-    let sources: Vec<Source> = inputs.iter().zip(keep.inputs).map(|(input, keep)| Source::new(input, keep)).collect();
-    let arguments: Vec<Tensor> = sources.iter().zip(inputs).map(|(source, input)| source.argument(input)).collect();
+    let sources: Vec<Source> =
+        inputs.iter().zip(keep.inputs).map(|(input, keep)| Source::new(input, keep)).collect();
+    let arguments: Vec<Tensor> =
+        sources.iter().zip(inputs).map(|(source, input)| source.argument(input)).collect();
     let (slot, result) = (Arc::<Slot>::default(), Arc::<OnceLock<Tensor>>::default());
-    let mut node = Node { op: Box::new(op), sources, slot: slot.clone(), result: result.clone(), pair: None };
+    let mut node =
+        Node { op: Box::new(op), sources, slot: slot.clone(), result: result.clone(), pair: None };
     let handle = match &arguments[..] {
         [a] => a.apply_op1(node)?,
         [a, b] => a.apply_op2(b, node)?,

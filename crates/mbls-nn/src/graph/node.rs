@@ -4,7 +4,8 @@
 use super::link::{Link, Slot, Source};
 use super::operation::{Gradients, Operation};
 use candle_core::{
-    CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail,
+    CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Storage,
+    Tensor, bail,
 };
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -22,12 +23,19 @@ pub(super) struct Node {
 
 impl Node {
     /// What candle adds to the gradients of `arguments`, in whose places it has them.
-    fn backward<const N: usize>(&self, arguments: [&Tensor; N], handle: &Tensor) -> Result<[Option<Tensor>; N]> {
+    fn backward<const N: usize>(
+        &self,
+        arguments: [&Tensor; N],
+        handle: &Tensor,
+    ) -> Result<[Option<Tensor>; N]> {
         let name = self.op.name();
-        let Some(grad) = self.slot.take() else { bail!("{name}: no gradient has come for its result") };
+        let Some(grad) = self.slot.take() else {
+            bail!("{name}: no gradient has come for its result")
+        };
         let places = arguments.iter().chain(arguments.last());
         let kept = self.sources.iter().zip(places);
-        let inputs: Vec<&Tensor> = kept.map(|(source, argument)| source.kept.as_ref().unwrap_or(argument)).collect();
+        let inputs: Vec<&Tensor> =
+            kept.map(|(source, argument)| source.kept.as_ref().unwrap_or(argument)).collect();
         let grads = self.op.backward(&inputs, self.result.get().unwrap_or(handle), &grad)?;
         let one = |(source, grad): (&Source, Option<Tensor>)| match grad {
             Some(grad) => source.give(handle, grad),
@@ -57,7 +65,10 @@ fn cuda_handle(like: &CudaStorage) -> Result<(CudaStorage, Shape)> {
     let device = like.device();
     // Without a pool of memory, CUDA has no allocations of nothing.
     let count = usize::from(!device.cuda_stream().context().has_async_alloc());
-    Ok((CudaStorage::wrap_cuda_slice(device.alloc_zeros::<f32>(count)?, device.clone()), Shape::from(count)))
+    Ok((
+        CudaStorage::wrap_cuda_slice(device.alloc_zeros::<f32>(count)?, device.clone()),
+        Shape::from(count),
+    ))
 }
 
 #[cfg(not(feature = "cuda"))]
@@ -89,15 +100,33 @@ impl CustomOp2 for Node {
         self.op.name()
     }
 
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         cpu_handle()
     }
 
-    fn cuda_fwd(&self, x: &CudaStorage, _: &Layout, _: &CudaStorage, _: &Layout) -> Result<(CudaStorage, Shape)> {
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        _: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
         cuda_handle(x)
     }
 
-    fn bwd(&self, x: &Tensor, y: &Tensor, handle: &Tensor, _: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        y: &Tensor,
+        handle: &Tensor,
+        _: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         Ok(self.backward([x, y], handle)?.into())
     }
 }
@@ -151,15 +180,33 @@ impl CustomOp2 for Pair {
         "pair"
     }
 
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         cpu_handle()
     }
 
-    fn cuda_fwd(&self, x: &CudaStorage, _: &Layout, _: &CudaStorage, _: &Layout) -> Result<(CudaStorage, Shape)> {
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        _: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
         cuda_handle(x)
     }
 
-    fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor, _: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        _: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let gradients = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         match <[Option<Tensor>; 2]>::try_from(gradients) {
             Ok(gradients) => Ok(gradients.into()),
@@ -203,7 +250,9 @@ impl CustomOp1 for Value {
     fn cuda_fwd(&self, _: &CudaStorage, _: &Layout) -> Result<(CudaStorage, Shape)> {
         match self.take()? {
             (Storage::Cuda(storage), shape) => Ok((storage, shape)),
-            (other, _) => bail!("a result on {:?} of inputs on a CUDA device", other.device().location()),
+            (other, _) => {
+                bail!("a result on {:?} of inputs on a CUDA device", other.device().location())
+            }
         }
     }
 

@@ -30,7 +30,9 @@ impl Operation for Probe {
     fn forward(&self, inputs: &[Input]) -> Result<(Storage, Shape)> {
         let mut sum = vec![0.0; inputs[0].layout.shape().elem_count()];
         for (input, factor) in inputs.iter().zip(&self.factors) {
-            let Storage::Cpu(CpuStorage::F64(values)) = input.storage else { bail!("probe: expected f64 on the CPU") };
+            let Storage::Cpu(CpuStorage::F64(values)) = input.storage else {
+                bail!("probe: expected f64 on the CPU")
+            };
             sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += factor * value);
         }
         Ok((Storage::Cpu(CpuStorage::F64(sum)), inputs[0].layout.shape().clone()))
@@ -50,7 +52,11 @@ impl Operation for Probe {
 /// What a probe has seen, which lives as long as the probe or the one who asks.
 type Diary = Arc<Mutex<Vec<Seen>>>;
 
-fn probe_keeping<const N: usize>(factors: [f64; N], inputs: [&Tensor; N], keep: Keep<N>) -> Result<(Tensor, Diary)> {
+fn probe_keeping<const N: usize>(
+    factors: [f64; N],
+    inputs: [&Tensor; N],
+    keep: Keep<N>,
+) -> Result<(Tensor, Diary)> {
     let seen = Diary::default();
     let y = apply(Probe { factors: factors.to_vec(), seen: seen.clone() }, inputs, keep)?;
     Ok((y, seen))
@@ -75,8 +81,13 @@ fn a_node_runs_once_with_the_sum_of_what_all_readers_have_left() -> Result<()> {
     let (y, seen) = probe(1.0, &x)?;
     let ours = [probe(2.0, &y)?.0, probe(3.0, &y)?.0];
     // By way of `Value`: candle's operations on the result and on a view of it; and ours on a view.
-    let candles = [(&y * 5.0)?, y.reshape((1, 2))?.squeeze(0)?, probe(7.0, &y.reshape((2, 1))?.squeeze(1)?)?.0];
-    let loss = ours.iter().chain(&candles).try_fold(y.zeros_like()?, |sum, t| sum + t)?.sum_all()?;
+    let candles = [
+        (&y * 5.0)?,
+        y.reshape((1, 2))?.squeeze(0)?,
+        probe(7.0, &y.reshape((2, 1))?.squeeze(1)?)?.0,
+    ];
+    let loss =
+        ours.iter().chain(&candles).try_fold(y.zeros_like()?, |sum, t| sum + t)?.sum_all()?;
     let grads = loss.backward()?;
     let seen = seen.lock().expect("no panic before");
     assert_eq!(seen.iter().map(|seen| &seen.grad[..]).collect::<Vec<_>>(), [[18.0, 18.0]]);
@@ -116,7 +127,9 @@ fn a_clone_is_known_as_the_result_and_a_view_is_not() -> Result<()> {
     let x = var()?;
     let (y, _) = probe(1.0, &x)?;
     let origin = |t: &Tensor| Source::new(t, false).origin;
-    assert!(matches!(origin(&y.clone()), Origin::Link(link) if Arc::ptr_eq(&link, &Link::of(&y).expect("a link"))));
+    assert!(
+        matches!(origin(&y.clone()), Origin::Link(link) if Arc::ptr_eq(&link, &Link::of(&y).expect("a link")))
+    );
     assert!(matches!(origin(&y.narrow(0, 0, 1)?), Origin::Candle));
     assert!(matches!(origin(&y.detach()), Origin::Candle));
     assert!(matches!(origin(&x), Origin::Variable(id) if id == x.id()));
@@ -154,8 +167,12 @@ fn what_is_not_kept_is_let_go_of() -> Result<()> {
         assert_eq!(before - Arc::strong_count(&link), usize::from(!keep), "kept {keep}");
         z.sum_all()?.backward()?;
         let numbers = if keep { 2 } else { 0 };
-        let expected =
-            Seen { grad: vec![1.0; 2], inputs: vec![numbers, 2], result: numbers, wanted: vec![true, false] };
+        let expected = Seen {
+            grad: vec![1.0; 2],
+            inputs: vec![numbers, 2],
+            result: numbers,
+            wanted: vec![true, false],
+        };
         assert_eq!(seen.lock().expect("no panic before")[..], [expected], "kept {keep}");
     }
     Ok(())

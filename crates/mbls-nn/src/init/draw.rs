@@ -1,4 +1,5 @@
-//! Draws from a seeded generator of our own: candle's CPU generator cannot be seeded, and its draws differ between devices.
+//! Draws from a seeded generator of our own: candle's CPU generator cannot be seeded, and its draws
+//! differ between devices.
 
 use super::TruncatedNormal;
 use candle_core::{DType, Device, Result, Shape, Tensor, bail};
@@ -11,13 +12,22 @@ use rand_distr::{Distribution, StandardNormal};
 
 /// The initial values of the parameter `name`.
 ///
-/// A function of `(seed, name, shape, init)` alone: neither the order in which layers are built nor the device matters.
-/// The values are drawn as `f32` whatever `dtype` is, so an `f64` network starts where its `f32` twin does.
+/// A function of `(seed, name, shape, init)` alone: neither the order in which layers are built nor
+/// the device matters. The values are drawn as `f32` whatever `dtype` is, so an `f64` network
+/// starts where its `f32` twin does.
 ///
 /// # Errors
 ///
-/// Where a number of `init` is not finite, a spread is negative, or Kaiming's fan has no meaning for the shape.
-pub(crate) fn draw(seed: u64, name: &str, shape: &Shape, init: Init, dtype: DType, device: &Device) -> Result<Tensor> {
+/// Where a number of `init` is not finite, a spread is negative, or Kaiming's fan has no meaning
+/// for the shape.
+pub(crate) fn draw(
+    seed: u64,
+    name: &str,
+    shape: &Shape,
+    init: Init,
+    dtype: DType,
+    device: &Device,
+) -> Result<Tensor> {
     check(name, shape, init)?;
     let mut rng = generator(seed, name);
     let values: Vec<f32> = match init {
@@ -40,9 +50,16 @@ pub(crate) fn draw(seed: u64, name: &str, shape: &Shape, init: Init, dtype: DTyp
 }
 
 /// The same for a truncated normal, whose numbers have been checked.
-pub(super) fn draw_truncated(seed: u64, name: &str, like: &Tensor, normal: TruncatedNormal) -> Result<Tensor> {
+pub(super) fn draw_truncated(
+    seed: u64,
+    name: &str,
+    like: &Tensor,
+    normal: TruncatedNormal,
+) -> Result<Tensor> {
     let values = truncated(&mut generator(seed, name), normal, like.elem_count());
-    Tensor::from_vec(values, like.shape(), &Device::Cpu)?.to_dtype(like.dtype())?.to_device(like.device())
+    Tensor::from_vec(values, like.shape(), &Device::Cpu)?
+        .to_dtype(like.dtype())?
+        .to_device(like.device())
 }
 
 fn check(name: &str, shape: &Shape, init: Init) -> Result<()> {
@@ -86,9 +103,14 @@ fn unit(rng: &mut ChaCha8Rng) -> f64 {
     (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// By rejection. Of a wide interval, which holds much of the normal, its draws are kept that lie within; of a narrow one,
-/// uniform draws in proportion to the density. As the mean lies within, nearly one in two is kept at worst.
-fn truncated(rng: &mut ChaCha8Rng, TruncatedNormal { mean, std, low, high }: TruncatedNormal, n: usize) -> Vec<f32> {
+/// By rejection. Of a wide interval, which holds much of the normal, its draws are kept that lie
+/// within; of a narrow one, uniform draws in proportion to the density. As the mean lies within,
+/// nearly one in two is kept at worst.
+fn truncated(
+    rng: &mut ChaCha8Rng,
+    TruncatedNormal { mean, std, low, high }: TruncatedNormal,
+    n: usize,
+) -> Vec<f32> {
     let (first, last) = ((low - mean) / std, (high - mean) / std);
     let wide = last - first > 2.5;
     let one = |_| loop {

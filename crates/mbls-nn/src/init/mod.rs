@@ -1,7 +1,8 @@
-//! What parameters start from: PyTorch's initialisers as hints for a [`VarBuilder`](candle_nn::VarBuilder).
+//! What parameters start from: PyTorch's initialisers as hints for a
+//! [`VarBuilder`](candle_nn::VarBuilder).
 //!
-//! A hint is candle's [`Init`]. Constants, normals and uniforms are its own variants; here are those that follow from a
-//! parameter's shape, and PyTorch's defaults.
+//! A hint is candle's [`Init`]. Constants, normals and uniforms are its own variants; here are
+//! those that follow from a parameter's shape, and PyTorch's defaults.
 //!
 //! | PyTorch | here |
 //! |---|---|
@@ -13,9 +14,10 @@
 //! | defaults of `Linear` and `Conv` | [`torch_uniform`] |
 //! | default of `Embedding` | [`STANDARD_NORMAL`] |
 //!
-//! A layer of one's own gives the hint to its builder; the values of a layer that is there are replaced by
-//! [`ParamStore::initialise`](crate::ParamStore::initialise). Both draw the same values: a store's draws are a function of its
-//! seed, the parameter's name and shape, and the hint.
+//! A layer of one's own gives the hint to its builder; the values of a layer that is there are
+//! replaced by [`ParamStore::initialise`](crate::ParamStore::initialise). Both draw the same
+//! values: a store's draws are a function of its seed, the parameter's name and shape, and the
+//! hint.
 //!
 //! ```
 //! use candle_core::{DType, Device};
@@ -46,13 +48,15 @@ use candle_nn::init::{FanInOut, NonLinearity, NormalOrUniform};
 ///
 /// # References
 ///
-/// He et al., Delving deep into rectifiers, 2015; torchvision's ResNet (`kaiming_normal_`, `fan_out`, `relu`).
+/// He et al., Delving deep into rectifiers, 2015; torchvision's ResNet (`kaiming_normal_`,
+/// `fan_out`, `relu`).
 pub const KAIMING_NORMAL_FAN_OUT: Init = kaiming_normal(FanInOut::FanOut, NonLinearity::ReLU);
 
 /// Normal with mean 0 and variance 1: PyTorch's default for the table of an embedding.
 pub const STANDARD_NORMAL: Init = Init::Randn { mean: 0.0, stdev: 1.0 };
 
-/// Uniform within `1 / sqrt(fan_in)` of zero: PyTorch's default for weight and bias of a linear layer or a convolution.
+/// Uniform within `1 / sqrt(fan_in)` of zero: PyTorch's default for weight and bias of a linear
+/// layer or a convolution.
 ///
 /// `kaiming_uniform_(a = sqrt(5))` amounts to the same bound. A `fan_in` of 0 gives zeros.
 pub fn torch_uniform(fan_in: usize) -> Init {
@@ -62,8 +66,8 @@ pub fn torch_uniform(fan_in: usize) -> Init {
 
 /// Normal with standard deviation `gain / sqrt(fan)`.
 ///
-/// Of a weight `[out, in, kernel ..]`, `fan_in` is `in * kernel` and `fan_out` is `out * kernel`; where a convolution has
-/// groups, `in` is that of one group and `out` that of all, as in PyTorch.
+/// Of a weight `[out, in, kernel ..]`, `fan_in` is `in * kernel` and `fan_out` is `out * kernel`;
+/// where a convolution has groups, `in` is that of one group and `out` that of all, as in PyTorch.
 ///
 /// # References
 ///
@@ -72,7 +76,8 @@ pub const fn kaiming_normal(fan: FanInOut, non_linearity: NonLinearity) -> Init 
     Init::Kaiming { dist: NormalOrUniform::Normal, fan, non_linearity }
 }
 
-/// Uniform within `sqrt(3) gain / sqrt(fan)` of zero, which has the standard deviation of [`kaiming_normal`].
+/// Uniform within `sqrt(3) gain / sqrt(fan)` of zero, which has the standard deviation of
+/// [`kaiming_normal`].
 ///
 /// # References
 ///
@@ -94,7 +99,8 @@ pub fn leaky_relu(slope: f64) -> NonLinearity {
     NonLinearity::ExplicitGain((2.0 / (1.0 + slope * slope)).sqrt())
 }
 
-/// Normal with standard deviation `gain sqrt(2 / (fan_in + fan_out))`, the fans being those of [`kaiming_normal`].
+/// Normal with standard deviation `gain sqrt(2 / (fan_in + fan_out))`, the fans being those of
+/// [`kaiming_normal`].
 ///
 /// # Errors
 ///
@@ -102,12 +108,14 @@ pub fn leaky_relu(slope: f64) -> NonLinearity {
 ///
 /// # References
 ///
-/// Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks, 2010.
+/// Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks,
+/// 2010.
 pub fn xavier_normal(shape: impl Into<Shape>, gain: f64) -> candle_core::Result<Init> {
     Ok(Init::Randn { mean: 0.0, stdev: gain * xavier_std(&shape.into())? })
 }
 
-/// Uniform within `gain sqrt(6 / (fan_in + fan_out))` of zero, which has the standard deviation of [`xavier_normal`].
+/// Uniform within `gain sqrt(6 / (fan_in + fan_out))` of zero, which has the standard deviation of
+/// [`xavier_normal`].
 ///
 /// # Errors
 ///
@@ -115,7 +123,8 @@ pub fn xavier_normal(shape: impl Into<Shape>, gain: f64) -> candle_core::Result<
 ///
 /// # References
 ///
-/// Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks, 2010.
+/// Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks,
+/// 2010.
 pub fn xavier_uniform(shape: impl Into<Shape>, gain: f64) -> candle_core::Result<Init> {
     let bound = 3f64.sqrt() * gain * xavier_std(&shape.into())?;
     Ok(Init::Uniform { lo: -bound, up: bound })
@@ -131,8 +140,9 @@ fn xavier_std(shape: &Shape) -> candle_core::Result<f64> {
 
 /// Normal, but for values outside `low` to `high`: these are drawn again. The default is PyTorch's.
 ///
-/// `mean`, `std`, `low` and `high` are `trunc_normal_`'s `mean`, `std`, `a` and `b`, the bounds being values and not multiples
-/// of `std`. Other than there, the mean has to lie within the bounds, as one seldom means anything else.
+/// `mean`, `std`, `low` and `high` are `trunc_normal_`'s `mean`, `std`, `a` and `b`, the bounds
+/// being values and not multiples of `std`. Other than there, the mean has to lie within the
+/// bounds, as one seldom means anything else.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TruncatedNormal {
     /// The mean before truncation.
@@ -157,7 +167,11 @@ impl TruncatedNormal {
         let fits = self.mean.is_finite() && (self.low..=self.high).contains(&self.mean);
         if !(fits && self.std > 0.0 && self.std.is_finite()) {
             let expected = "finite numbers, std above 0, low <= mean <= high";
-            return Err(Error::Setting { name: "truncated normal", value: format!("{self:?}"), expected });
+            return Err(Error::Setting {
+                name: "truncated normal",
+                value: format!("{self:?}"),
+                expected,
+            });
         }
         Ok(draw::draw_truncated(seed, name, like, self)?)
     }

@@ -187,7 +187,12 @@ impl<const D: usize> BatchNorm<D> {
     /// assert_eq!(together.flatten_all()?.to_vec1::<f32>()?, apart.flatten_all()?.to_vec1::<f32>()?);
     /// # Ok::<(), candle_core::Error>(())
     /// ```
-    pub fn forward_relu(&self, x: &Tensor, residual: Option<&Tensor>, train: bool) -> Result<Tensor> {
+    pub fn forward_relu(
+        &self,
+        x: &Tensor,
+        residual: Option<&Tensor>,
+        train: bool,
+    ) -> Result<Tensor> {
         self.normalise(x, BatchNormEpilogue::Relu(residual), train)
     }
 
@@ -206,7 +211,8 @@ impl<const D: usize> BatchNorm<D> {
         self.check_rank(x)?;
         let (backend, affine, eps) = (Backend::of(x), [&self.weight, &self.bias], self.config.eps);
         if !train || self.config.frozen {
-            let [mean, variance] = [&self.running_mean, &self.running_var].map(Var::as_detached_tensor);
+            let [mean, variance] =
+                [&self.running_mean, &self.running_var].map(Var::as_detached_tensor);
             let statistics = Statistics::Given { mean: &mean, variance: &variance };
             return Ok(backend.batch_norm(x, affine, statistics, epilogue, eps)?.output);
         }

@@ -7,19 +7,21 @@ use candle_core::{Module, Result, Tensor, bail};
 use candle_nn::init::{FanInOut, NonLinearity};
 use candle_nn::{Init, VarBuilder};
 
-/// Cross-correlation of `D`-dimensional images with kernels; `D` is 1 ([`Conv1d`]) or 2 ([`Conv2d`]).
+/// Cross-correlation of `D`-dimensional images with kernels; `D` is 1 ([`Conv1d`]) or 2
+/// ([`Conv2d`]).
 ///
 /// In two dimensions, with stride `s`, padding `p` and dilation `d` of each axis,
-/// `y[n, o, i, j] = b[o] + sum_{c, u, v} w[o, c, u, v] x[n, c', i s0 + u d0 - p0, j s1 + v d1 - p1]`, `c'` being the `c`-th
-/// input channel of `o`'s group; in one dimension likewise, with a single position and offset.
+/// `y[n, o, i, j] = b[o] + sum_{c, u, v} w[o, c, u, v] x[n, c', i s0 + u d0 - p0, j s1 + v d1 -
+/// p1]`, `c'` being the `c`-th input channel of `o`'s group; in one dimension likewise, with a
+/// single position and offset.
 ///
 /// Weight and bias start as [`ConvInit`] says.
 ///
 /// # Shapes
 ///
-/// `[N, in, H, W]` to `[N, out, H', W']` with `H' = (H + 2 p0 - d0 (k0 - 1) - 1) / s0 + 1`, rounded down, `W'` likewise;
-/// parameters `weight` `[out, in / groups, k0, k1]` and, if wanted, `bias` `[out]`. In one dimension `[N, in, L]` to
-/// `[N, out, L']` and `weight` `[out, in / groups, k]`.
+/// `[N, in, H, W]` to `[N, out, H', W']` with `H' = (H + 2 p0 - d0 (k0 - 1) - 1) / s0 + 1`, rounded
+/// down, `W'` likewise; parameters `weight` `[out, in / groups, k0, k1]` and, if wanted, `bias`
+/// `[out]`. In one dimension `[N, in, L]` to `[N, out, L']` and `weight` `[out, in / groups, k]`.
 ///
 /// # References
 ///
@@ -58,7 +60,8 @@ impl<const D: usize> Conv<D> {
     ///
     /// # Errors
     ///
-    /// Where a setting is 0, `groups` does not divide both channel counts, or the builder has no such tensors.
+    /// Where a setting is 0, `groups` does not divide both channel counts, or the builder has no
+    /// such tensors.
     pub fn new(
         inputs: usize,
         outputs: usize,
@@ -67,12 +70,16 @@ impl<const D: usize> Conv<D> {
         vb: VarBuilder,
     ) -> Result<Self> {
         let name = conv_name::<D>();
-        for (field, value) in [("input channels", inputs), ("output channels", outputs), ("groups", config.groups)] {
+        for (field, value) in
+            [("input channels", inputs), ("output channels", outputs), ("groups", config.groups)]
+        {
             if value == 0 {
                 bail!("{name}: {field} = 0, expected at least 1");
             }
         }
-        for (field, values) in [("kernel", kernel), ("stride", config.stride), ("dilation", config.dilation)] {
+        for (field, values) in
+            [("kernel", kernel), ("stride", config.stride), ("dilation", config.dilation)]
+        {
             if values.contains(&0) {
                 bail!("{name}: {field} = {values:?}, expected at least 1 for each axis");
             }
@@ -85,7 +92,9 @@ impl<const D: usize> Conv<D> {
         let shape = [&[outputs, per_group], &kernel[..]].concat();
         let init = match config.init {
             ConvInit::KaimingNormalFanOut => init::KAIMING_NORMAL_FAN_OUT,
-            ConvInit::KaimingUniformFanIn => init::kaiming_uniform(FanInOut::FanIn, NonLinearity::ReLU),
+            ConvInit::KaimingUniformFanIn => {
+                init::kaiming_uniform(FanInOut::FanIn, NonLinearity::ReLU)
+            }
             ConvInit::XavierUniform => init::xavier_uniform(shape.as_slice(), 1.0)?,
             ConvInit::TorchUniform => init::torch_uniform(fan_in),
         };
@@ -94,7 +103,8 @@ impl<const D: usize> Conv<D> {
             ConvInit::KaimingNormalFanOut | ConvInit::TorchUniform => init::torch_uniform(fan_in),
         };
         let weight = vb.get_with_hints(shape, "weight", init)?;
-        let bias = if config.bias { Some(vb.get_with_hints(outputs, "bias", bias_init)?) } else { None };
+        let bias =
+            if config.bias { Some(vb.get_with_hints(outputs, "bias", bias_init)?) } else { None };
         Ok(Self { weight, bias, config })
     }
 

@@ -45,13 +45,17 @@ impl Conv1dChannelsLast {
     ///
     /// Where a size is 0 or the builder has no such tensors.
     pub fn new(inputs: usize, outputs: usize, kernel: usize, vb: VarBuilder) -> Result<Self> {
-        for (field, value) in [("input channels", inputs), ("output channels", outputs), ("kernel", kernel)] {
+        for (field, value) in
+            [("input channels", inputs), ("output channels", outputs), ("kernel", kernel)]
+        {
             if value == 0 {
                 bail!("channels-last conv1d: {field} = 0, expected at least 1");
             }
         }
         let Some(fan_in) = inputs.checked_mul(kernel) else {
-            bail!("channels-last conv1d: {inputs} channels with kernel = {kernel} are too many weights");
+            bail!(
+                "channels-last conv1d: {inputs} channels with kernel = {kernel} are too many weights"
+            );
         };
         let init = init::torch_uniform(fan_in);
         let weight = vb.get_with_hints((outputs, inputs, kernel), "weight", init)?;

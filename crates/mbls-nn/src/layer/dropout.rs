@@ -11,16 +11,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Entries per stream of the generator.
 const BLOCK: usize = 1 << 14;
 
-/// Sets each entry to 0 with probability `p` in training and divides the others by `1 - p`; the identity in evaluation.
-/// [`Dropout::channels`] does so with whole channels.
+/// Sets each entry to 0 with probability `p` in training and divides the others by `1 - p`; the
+/// identity in evaluation. [`Dropout::channels`] does so with whole channels.
 ///
-/// The mask is a function of `(seed, position, shape)` alone, whatever the device and the number of threads. Every
-/// training pass takes the next position; a run that saves [`position`](Self::position) and sets it again draws the same
-/// masks. Clones share the position. Layers of one network want different seeds.
+/// The mask is a function of `(seed, position, shape)` alone, whatever the device and the number of
+/// threads. Every training pass takes the next position; a run that saves
+/// [`position`](Self::position) and sets it again draws the same masks. Clones share the position.
+/// Layers of one network want different seeds.
 ///
 /// # References
 ///
-/// Srivastava et al., Dropout, 2014; of channels: Tompson et al., Efficient object localization using convolutional networks, 2015.
+/// Srivastava et al., Dropout, 2014; of channels: Tompson et al., Efficient object localization
+/// using convolutional networks, 2015.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -57,8 +59,9 @@ impl Dropout {
         Ok(Self { p, seed, channels: false, position: Arc::default() })
     }
 
-    /// A layer at position 0 that keeps or drops the channels of an input `[N, C, ..]` as a whole, each image's by itself:
-    /// PyTorch's `Dropout1d` of `[N, C, L]` and `Dropout2d` of `[N, C, H, W]`.
+    /// A layer at position 0 that keeps or drops the channels of an input `[N, C, ..]` as a whole,
+    /// each image's by itself: PyTorch's `Dropout1d` of `[N, C, L]` and `Dropout2d` of `[N, C,
+    /// H, W]`.
     ///
     /// # Errors
     ///
@@ -94,14 +97,16 @@ impl Dropout {
         let mut key = [0u8; 32];
         key[..8].copy_from_slice(&self.seed.to_le_bytes());
         key[8..16].copy_from_slice(&position.to_le_bytes());
-        // An entry is dropped where 32 random bits lie below this: p to within 2^-32, and 1 drops all.
+        // An entry is dropped where 32 random bits lie below this: p to within 2^-32, and 1 drops
+        // all.
         let threshold = (self.p * (1u64 << 32) as f64) as u64;
         let kept = (1.0 / (1.0 - self.p)) as f32;
         let mut mask = vec![0f32; count];
         each_chunk(&mut mask, BLOCK, &|block, mask| {
             let mut rng = ChaCha8Rng::from_seed(key);
             rng.set_stream(block as u64);
-            mask.iter_mut().for_each(|m| *m = if u64::from(rng.next_u32()) < threshold { 0.0 } else { kept });
+            mask.iter_mut()
+                .for_each(|m| *m = if u64::from(rng.next_u32()) < threshold { 0.0 } else { kept });
         });
         mask
     }
@@ -113,7 +118,10 @@ impl ModuleT for Dropout {
             bail!("dropout: input of type {:?}, expected a floating-point type", x.dtype());
         }
         if self.channels && x.rank() < 3 {
-            bail!("dropout of channels: input of shape {:?}, expected [N, C, L] or more axes", x.shape());
+            bail!(
+                "dropout of channels: input of shape {:?}, expected [N, C, L] or more axes",
+                x.shape()
+            );
         }
         if !train || self.p == 0.0 {
             return Ok(x.clone());
@@ -123,7 +131,8 @@ impl ModuleT for Dropout {
         if self.channels {
             shape[2..].fill(1);
         }
-        let mask = Tensor::from_vec(self.mask(shape.iter().product(), position), shape, &Device::Cpu)?;
+        let mask =
+            Tensor::from_vec(self.mask(shape.iter().product(), position), shape, &Device::Cpu)?;
         x.broadcast_mul(&mask.to_dtype(x.dtype())?.to_device(x.device())?)
     }
 }

@@ -37,7 +37,8 @@ impl DropoutLinear {
         Ok(Self { linear: Linear::new(inputs, outputs, vb)?, dropout: None })
     }
 
-    /// Returns the layer with this dropout, or with none; a clone of it knows the position of its masks.
+    /// Returns the layer with this dropout, or with none; a clone of it knows the position of its
+    /// masks.
     #[must_use]
     pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
         Self { dropout: dropout.into(), ..self }

@@ -11,7 +11,8 @@ use candle_nn::VarBuilder;
 ///
 /// # Shapes
 ///
-/// Indices (`u32`) of any shape `[..]` to `[.., D]`; parameter `weight` `[V, D]`, drawn from the standard normal.
+/// Indices (`u32`) of any shape `[..]` to `[.., D]`; parameter `weight` `[V, D]`, drawn from the
+/// standard normal.
 ///
 /// ```
 /// use candle_core::{DType, Device, Module, Tensor};
@@ -38,7 +39,9 @@ impl Embedding {
     /// Where a size is 0, `padding_idx` is not a row, or the builder has no such tensor.
     pub fn new(rows: usize, size: usize, padding_idx: Option<u32>, vb: VarBuilder) -> Result<Self> {
         if rows == 0 || size == 0 {
-            bail!("embedding: a table of {rows} rows of {size} numbers, expected at least 1 of each");
+            bail!(
+                "embedding: a table of {rows} rows of {size} numbers, expected at least 1 of each"
+            );
         }
         let weight = vb.get_with_hints((rows, size), "weight", init::STANDARD_NORMAL)?;
         if let Some(row) = padding_idx {

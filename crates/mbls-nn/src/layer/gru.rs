@@ -6,7 +6,8 @@ use crate::shape::WIDEST_STATE;
 use candle_core::{D, Module, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
-/// One layer of gated recurrent units, in one direction or in both: PyTorch's `GRU(.., batch_first=True)`.
+/// One layer of gated recurrent units, in one direction or in both: PyTorch's `GRU(..,
+/// batch_first=True)`.
 ///
 /// With `a = W_i x_t + b_i` and `c = W_h h + b_h`, each in three parts, and `h` the state before:
 ///
@@ -14,14 +15,17 @@ use candle_nn::VarBuilder;
 /// r = sigmoid(a_r + c_r)    z = sigmoid(a_z + c_z)    n = tanh(a_n + r c_n)    h_t = (1 - z) n + z h
 /// ```
 ///
-/// The state starts at zeros. The first `padding[n]` entries of a sequence are left out of it: their results are zeros, one direction starts
-/// behind them and the other ends there. PyTorch gives the same for packed sequences, which are padded behind.
+/// The state starts at zeros. The first `padding[n]` entries of a sequence are left out of it:
+/// their results are zeros, one direction starts behind them and the other ends there. PyTorch
+/// gives the same for packed sequences, which are padded behind.
 ///
 /// # Shapes
 ///
-/// `[N, L, in]` to results `[N, L, directions * hidden]`, and to the states after the whole sequence `[N, directions * hidden]`. Parameters
-/// `weight_ih_l0` `[3 hidden, in]`, `weight_hh_l0` `[3 hidden, hidden]`, `bias_ih_l0`, `bias_hh_l0` `[3 hidden]`, the rows in the order r, z, n, and the
-/// same with `_reverse` for the other direction; all start uniform within `1 / sqrt(hidden)`, as PyTorch's do.
+/// `[N, L, in]` to results `[N, L, directions * hidden]`, and to the states after the whole
+/// sequence `[N, directions * hidden]`. Parameters `weight_ih_l0` `[3 hidden, in]`, `weight_hh_l0`
+/// `[3 hidden, hidden]`, `bias_ih_l0`, `bias_hh_l0` `[3 hidden]`, the rows in the order r, z, n,
+/// and the same with `_reverse` for the other direction; all start uniform within `1 /
+/// sqrt(hidden)`, as PyTorch's do.
 ///
 /// # References
 ///
@@ -57,7 +61,8 @@ struct Direction {
 pub struct GruOutput {
     /// The state after every entry, `[N, L, directions * hidden]`.
     pub results: Tensor,
-    /// The state after the whole sequence, `[N, directions * hidden]`: of the forward direction behind the last entry, of the other behind the first.
+    /// The state after the whole sequence, `[N, directions * hidden]`: of the forward direction
+    /// behind the last entry, of the other behind the first.
     pub last: Tensor,
 }
 
@@ -75,11 +80,14 @@ impl Gru {
         }
         let init = init::torch_uniform(hidden);
         let direction = |suffix: &str| {
-            let matrix =
-                |name: &str, columns| vb.get_with_hints((3 * hidden, columns), &format!("{name}_l0{suffix}"), init);
-            let vector = |name: &str| vb.get_with_hints(3 * hidden, &format!("{name}_l0{suffix}"), init);
+            let matrix = |name: &str, columns| {
+                vb.get_with_hints((3 * hidden, columns), &format!("{name}_l0{suffix}"), init)
+            };
+            let vector =
+                |name: &str| vb.get_with_hints(3 * hidden, &format!("{name}_l0{suffix}"), init);
             // In PyTorch's order.
-            let (weight_ih, weight_hh) = (matrix("weight_ih", inputs)?, matrix("weight_hh", hidden)?);
+            let (weight_ih, weight_hh) =
+                (matrix("weight_ih", inputs)?, matrix("weight_hh", hidden)?);
             let (bias_ih, bias_hh) = (vector("bias_ih")?, vector("bias_hh")?);
             Ok(Direction { input: [weight_ih, bias_ih], state: [weight_hh, bias_hh] })
         };
@@ -92,13 +100,18 @@ impl Gru {
     ///
     /// # Errors
     ///
-    /// Where the shapes or types do not fit, or `padding` has not a number for each sequence, at most its length.
+    /// Where the shapes or types do not fit, or `padding` has not a number for each sequence, at
+    /// most its length.
     pub fn forward_padded(&self, x: &Tensor, padding: &[usize]) -> Result<GruOutput> {
         let &[sequences, length, inputs] = x.dims() else {
             bail!("GRU: input of shape {:?}, expected [N, L, {}]", x.shape(), self.inputs);
         };
         if inputs != self.inputs || x.elem_count() == 0 {
-            bail!("GRU: input of shape {:?}, expected [N, L, {}] and nothing empty", x.shape(), self.inputs);
+            bail!(
+                "GRU: input of shape {:?}, expected [N, L, {}] and nothing empty",
+                x.shape(),
+                self.inputs
+            );
         }
         let (mut results, mut lasts) = (Vec::new(), Vec::new());
         for (direction, backwards) in self.directions.iter().zip([false, true]) {
@@ -108,7 +121,8 @@ impl Gru {
             let y = Backend::of(&gates).gru(&gates, weight, bias, padding, backwards)?;
             let last = if backwards {
                 // A sequence of nothing but padding has zeros everywhere.
-                let first = |(n, &count): (usize, &usize)| (n * length + count.min(length - 1)) as u32;
+                let first =
+                    |(n, &count): (usize, &usize)| (n * length + count.min(length - 1)) as u32;
                 let first: Vec<u32> = padding.iter().enumerate().map(first).collect();
                 let rows = y.reshape((sequences * length, self.hidden))?;
                 rows.index_select(&Tensor::new(first, x.device())?, 0)?
@@ -120,7 +134,10 @@ impl Gru {
         }
         match (&results[..], &lasts[..]) {
             ([results], [last]) => Ok(GruOutput { results: results.clone(), last: last.clone() }),
-            _ => Ok(GruOutput { results: Tensor::cat(&results, D::Minus1)?, last: Tensor::cat(&lasts, D::Minus1)? }),
+            _ => Ok(GruOutput {
+                results: Tensor::cat(&results, D::Minus1)?,
+                last: Tensor::cat(&lasts, D::Minus1)?,
+            }),
         }
     }
 }

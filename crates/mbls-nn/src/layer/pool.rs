@@ -4,13 +4,13 @@ use crate::op::Backend;
 use crate::shape::PoolSize;
 use candle_core::{Module, Result, Tensor};
 
-/// The maximum of each window; padding counts as minus infinity. Of equal values the first in row-major order gets the
-/// gradient.
+/// The maximum of each window; padding counts as minus infinity. Of equal values the first in
+/// row-major order gets the gradient.
 ///
 /// # Shapes
 ///
-/// `[N, C, L]` to `[N, C, L']`, or `[N, C, H, W]` to `[N, C, H', W']`, with `H' = (H + 2 padding - kernel) / stride + 1`
-/// rounded down, or up with `ceil_mode`.
+/// `[N, C, L]` to `[N, C, L']`, or `[N, C, H, W]` to `[N, C, H', W']`, with `H' = (H + 2 padding -
+/// kernel) / stride + 1` rounded down, or up with `ceil_mode`.
 ///
 /// ```
 /// use candle_core::{Device, Module, Tensor};
@@ -42,7 +42,8 @@ impl<const D: usize> MaxPool<D> {
     ///
     /// # Errors
     ///
-    /// Where the window does not fit, the padding exceeds half of it, or the input is empty or of another rank.
+    /// Where the window does not fit, the padding exceeds half of it, or the input is empty or of
+    /// another rank.
     pub fn forward_with_indices(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         Backend::of(x).max_pool_with_indices(x, &self.size)
     }
@@ -54,8 +55,9 @@ impl<const D: usize> Module for MaxPool<D> {
     }
 }
 
-/// The mean of each window. Padding counts as zeros, which the divisor includes unless `count_include_pad` is off; what a
-/// window of `ceil_mode` reaches beyond the padding never counts. As in PyTorch.
+/// The mean of each window. Padding counts as zeros, which the divisor includes unless
+/// `count_include_pad` is off; what a window of `ceil_mode` reaches beyond the padding never
+/// counts. As in PyTorch.
 ///
 /// # Shapes
 ///

@@ -58,9 +58,11 @@ impl<const D: usize> Module for AdaptiveAvgPool<D> {
     }
 }
 
-/// Bilinear interpolation to any size, larger or smaller, as PyTorch's `interpolate(size=.., mode="bilinear")`.
+/// Bilinear interpolation to any size, larger or smaller, as PyTorch's `interpolate(size=..,
+/// mode="bilinear")`.
 ///
-/// With `align_corners` the centres of the corner pixels coincide, else their outer edges do. There is no antialiasing.
+/// With `align_corners` the centres of the corner pixels coincide, else their outer edges do. There
+/// is no antialiasing.
 ///
 /// # Shapes
 ///
@@ -79,10 +81,11 @@ impl Module for Bilinear2d {
     }
 }
 
-/// Interpolation to any size, larger or smaller, by the nearest entry: as PyTorch's `interpolate(size=.., mode="nearest")`.
+/// Interpolation to any size, larger or smaller, by the nearest entry: as PyTorch's
+/// `interpolate(size=.., mode="nearest")`.
 ///
-/// Row `i` of the result is row `floor(i H / output[0])` of the input, columns likewise. The gradient of an entry is the sum over
-/// its copies.
+/// Row `i` of the result is row `floor(i H / output[0])` of the input, columns likewise. The
+/// gradient of an entry is the sum over its copies.
 ///
 /// # Shapes
 ///

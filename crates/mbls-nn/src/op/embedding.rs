@@ -17,7 +17,12 @@ impl Backend {
     /// # Errors
     ///
     /// Where an index is not a row (the message names value and position) or has another type.
-    pub fn embedding(self, weight: &Tensor, indices: &Tensor, padding_idx: Option<u32>) -> Result<Tensor> {
+    pub fn embedding(
+        self,
+        weight: &Tensor,
+        indices: &Tensor,
+        padding_idx: Option<u32>,
+    ) -> Result<Tensor> {
         let lookup = Lookup::new(weight, indices, padding_idx)?;
         dispatch!(self, embedding(weight, lookup))
     }

@@ -28,7 +28,11 @@ impl Backend {
     /// # Errors
     ///
     /// As there.
-    pub fn max_pool_with_indices<const D: usize>(self, x: &Tensor, size: &PoolSize<D>) -> Result<(Tensor, Tensor)> {
+    pub fn max_pool_with_indices<const D: usize>(
+        self,
+        x: &Tensor,
+        size: &PoolSize<D>,
+    ) -> Result<(Tensor, Tensor)> {
         let planes = Planes::sliding(x, size, "max pool")?;
         dispatch!(self, max_pool_with_indices(x, planes))
     }
@@ -61,7 +65,12 @@ impl Backend {
     /// # Errors
     ///
     /// As there.
-    pub fn avg_pool<const D: usize>(self, x: &Tensor, size: &PoolSize<D>, count_include_pad: bool) -> Result<Tensor> {
+    pub fn avg_pool<const D: usize>(
+        self,
+        x: &Tensor,
+        size: &PoolSize<D>,
+        count_include_pad: bool,
+    ) -> Result<Tensor> {
         let planes = Planes::sliding(x, size, "average pool")?.means(count_include_pad);
         dispatch!(self, resample(x, planes))
     }
@@ -75,7 +84,11 @@ impl Backend {
     /// # Errors
     ///
     /// Where the input is empty or of another rank, or an output size is 0.
-    pub fn adaptive_avg_pool<const D: usize>(self, x: &Tensor, output: [usize; D]) -> Result<Tensor> {
+    pub fn adaptive_avg_pool<const D: usize>(
+        self,
+        x: &Tensor,
+        output: [usize; D],
+    ) -> Result<Tensor> {
         let planes = Planes::adaptive(x, output, "adaptive average pool")?.means(false);
         dispatch!(self, resample(x, planes))
     }

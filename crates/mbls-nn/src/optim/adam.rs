@@ -40,7 +40,8 @@ pub struct AdamWConfig {
     pub beta2: f64,
     /// Added to the root of the mean squared gradient.
     pub eps: f64,
-    /// Share of the parameter that a step at learning rate 1 takes off it, apart from the gradient (decoupled).
+    /// Share of the parameter that a step at learning rate 1 takes off it, apart from the gradient
+    /// (decoupled).
     pub weight_decay: f64,
 }
 
@@ -52,11 +53,13 @@ impl Default for AdamWConfig {
 
 /// Adam, as `torch.optim.Adam`: weight decay is added to the gradient.
 ///
-/// With `d = g + weight_decay p`: `m <- beta1 m + (1 - beta1) d`, `s <- beta2 s + (1 - beta2) d^2`, and at the parameter's
-/// step `t` `p <- p - lr / (1 - beta1^t) m / (sqrt(s / (1 - beta2^t)) + eps)`.
+/// With `d = g + weight_decay p`: `m <- beta1 m + (1 - beta1) d`, `s <- beta2 s + (1 - beta2) d^2`,
+/// and at the parameter's step `t` `p <- p - lr / (1 - beta1^t) m / (sqrt(s / (1 - beta2^t)) +
+/// eps)`.
 ///
-/// The state is `<parameter>.exp_avg` (m), `<parameter>.exp_avg_sq` (s) and the scalar `<parameter>.step` (t), which counts
-/// the steps with a gradient; and `<parameter>.master`, the `f32` weights of a parameter of half precision.
+/// The state is `<parameter>.exp_avg` (m), `<parameter>.exp_avg_sq` (s) and the scalar
+/// `<parameter>.step` (t), which counts the steps with a gradient; and `<parameter>.master`, the
+/// `f32` weights of a parameter of half precision.
 ///
 /// # References
 ///
@@ -113,7 +116,8 @@ impl Adam {
     ///
     /// # Errors
     ///
-    /// Where a beta lies outside `[0, 1)`, another setting is negative or not finite, or a name or variable occurs twice.
+    /// Where a beta lies outside `[0, 1)`, another setting is negative or not finite, or a name or
+    /// variable occurs twice.
     pub fn new(parameters: impl Into<Parameters>, config: AdamConfig) -> Result<Self> {
         for (field, beta) in [("beta1", config.beta1), ("beta2", config.beta2)] {
             setting(field, beta, (0.0..1.0).contains(&beta), "at least 0 and less than 1")?;
@@ -123,7 +127,10 @@ impl Adam {
         let parameters = parameters.into().trained(config.weight_decay)?;
         let zeros = || parameters.iter().map(Trained::zeros).collect::<Result<Vec<_>>>();
         let (mean, square) = (zeros()?, zeros()?);
-        let steps = parameters.iter().map(|_| Ok(Var::new(0i64, &Device::Cpu)?)).collect::<Result<Vec<_>>>()?;
+        let steps = parameters
+            .iter()
+            .map(|_| Ok(Var::new(0i64, &Device::Cpu)?))
+            .collect::<Result<Vec<_>>>()?;
         Ok(Self { parameters, mean, square, steps, config, decoupled: false })
     }
 
@@ -133,7 +140,10 @@ impl Adam {
             self.parameters.iter().zip(vars).map(name)
         };
         let moments = named(&self.mean, "exp_avg").chain(named(&self.square, "exp_avg_sq"));
-        moments.chain(named(&self.steps, "step")).chain(self.parameters.iter().filter_map(Trained::slot)).collect()
+        moments
+            .chain(named(&self.steps, "step"))
+            .chain(self.parameters.iter().filter_map(Trained::slot))
+            .collect()
     }
 
     fn factors(&self, parameter: &Trained, learning_rate: f64, t: i64) -> Factors {
@@ -153,7 +163,8 @@ impl Adam {
 impl Optimizer for Adam {
     fn step(&mut self, grads: &GradStore, learning_rate: f64) -> Result<()> {
         at_least_zero("learning_rate", learning_rate)?;
-        let written = self.parameters.iter().flat_map(Trained::vars).chain(&self.mean).chain(&self.square);
+        let written =
+            self.parameters.iter().flat_map(Trained::vars).chain(&self.mean).chain(&self.square);
         let grads = gradients(self.parameters.iter().map(|p| (&p.name, &p.var)), grads, written)?;
         for (i, (parameter, g)) in self.parameters.iter().zip(grads).enumerate() {
             let Some(g) = g else { continue };
@@ -188,7 +199,8 @@ impl Optimizer for Adam {
 
 /// Adam with decoupled weight decay, as `torch.optim.AdamW`.
 ///
-/// First `p <- (1 - lr weight_decay) p`, then the step of [`Adam`] without decay, with the same state.
+/// First `p <- (1 - lr weight_decay) p`, then the step of [`Adam`] without decay, with the same
+/// state.
 ///
 /// # References
 ///
@@ -245,7 +257,9 @@ fn step_elements(p: &Var, m: &Var, s: &Var, g: &Tensor, factors: &Factors) -> Re
         let d = g + decay * p;
         [beta1 * m + (1.0 - beta1) * d, beta2 * s + (1.0 - beta2) * (d * d)]
     };
-    Ok(elementwise::update(p, g, [m, s], next, move |p, _, [m, s]| shrink * p - step_size * m / (s.sqrt() + eps))?)
+    Ok(elementwise::update(p, g, [m, s], next, move |p, _, [m, s]| {
+        shrink * p - step_size * m / (s.sqrt() + eps)
+    })?)
 }
 
 fn step_tensors(p: &Var, m: &Var, s: &Var, g: &Tensor, factors: &Factors) -> Result<()> {
@@ -271,10 +285,19 @@ mod tests {
             let b = [var([1.0, -2.0, 0.5])?, var(zeros)?, var(zeros)?];
             for k in 0..4 {
                 let g = Tensor::new(&[0.3 * k as f64, 1.0, -0.7], &Device::Cpu)?;
-                let factors = Factors { beta1: 0.9, beta2: 0.999, eps: 1e-8, decay, shrink, step_size: 0.1, root: 0.5 };
+                let factors = Factors {
+                    beta1: 0.9,
+                    beta2: 0.999,
+                    eps: 1e-8,
+                    decay,
+                    shrink,
+                    step_size: 0.1,
+                    root: 0.5,
+                };
                 step_elements(&a[0], &a[1], &a[2], &g, &factors)?;
                 step_tensors(&b[0], &b[1], &b[2], &g, &factors)?;
-                let worst = (a[0].as_tensor() - b[0].as_tensor())?.abs()?.max(0)?.to_scalar::<f64>()?;
+                let worst =
+                    (a[0].as_tensor() - b[0].as_tensor())?.abs()?.max(0)?.to_scalar::<f64>()?;
                 assert!(worst < 1e-14, "{worst}");
             }
         }

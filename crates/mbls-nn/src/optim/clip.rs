@@ -8,16 +8,19 @@ use crate::parallel::map;
 use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, DType, Storage, Tensor, Var};
 
-/// Elements whose squares are summed together; the sums are added in order, so that threads do not matter.
+/// Elements whose squares are summed together; the sums are added in order, so that threads do not
+/// matter.
 const CHUNK: usize = 1 << 14;
 
 /// Sums of a chunk that are kept beside each other, so that the compiler takes vectors.
 const LANES: usize = 16;
 
-/// Scales all gradients by `min(1, max_norm / (norm + 1e-6))` and returns `norm`, their joint Euclidean norm before that.
+/// Scales all gradients by `min(1, max_norm / (norm + 1e-6))` and returns `norm`, their joint
+/// Euclidean norm before that.
 ///
-/// As `torch.nn.utils.clip_grad_norm_`, but accumulated in `f64` on the CPU and on CUDA devices. A norm that is not finite is returned, and the
-/// gradients stay as they are: what to do then is the caller's decision. Parameters without gradient are left out.
+/// As `torch.nn.utils.clip_grad_norm_`, but accumulated in `f64` on the CPU and on CUDA devices. A
+/// norm that is not finite is returned, and the gradients stay as they are: what to do then is the
+/// caller's decision. Parameters without gradient are left out.
 ///
 /// # Errors
 ///
@@ -34,7 +37,11 @@ const LANES: usize = 16;
 /// assert!((clipped[0] - 1.2).abs() < 1e-6 && (clipped[1] - 1.6).abs() < 1e-6);
 /// # Ok::<(), mbls_nn::Error>(())
 /// ```
-pub fn clip_grad_norm(parameters: &[(String, Var)], grads: &mut GradStore, max_norm: f64) -> Result<f64> {
+pub fn clip_grad_norm(
+    parameters: &[(String, Var)],
+    grads: &mut GradStore,
+    max_norm: f64,
+) -> Result<f64> {
     setting("max_norm", max_norm, max_norm >= 0.0, "at least 0")?;
     let gradients = super::gradients(parameters.iter().map(|(name, var)| (name, var)), grads, [])?;
     let norm = sum_of_squares(gradients.iter().flatten())?.sqrt();
@@ -55,7 +62,8 @@ pub fn clip_grad_norm(parameters: &[(String, Var)], grads: &mut GradStore, max_n
 ///
 /// # Errors
 ///
-/// Where `limit` is negative or NaN, or a gradient does not fit its parameter; nothing has changed then.
+/// Where `limit` is negative or NaN, or a gradient does not fit its parameter; nothing has changed
+/// then.
 ///
 /// ```
 /// use candle_core::{Device, Var};
@@ -66,14 +74,22 @@ pub fn clip_grad_norm(parameters: &[(String, Var)], grads: &mut GradStore, max_n
 /// assert_eq!(grads.get(&p).unwrap().to_vec1::<f64>()?, [2.0, -0.5]);
 /// # Ok::<(), mbls_nn::Error>(())
 /// ```
-pub fn clip_grad_value(parameters: &[(String, Var)], grads: &mut GradStore, limit: f64) -> Result<()> {
+pub fn clip_grad_value(
+    parameters: &[(String, Var)],
+    grads: &mut GradStore,
+    limit: f64,
+) -> Result<()> {
     setting("limit", limit, limit >= 0.0, "at least 0")?;
     let gradients = super::gradients(parameters.iter().map(|(name, var)| (name, var)), grads, [])?;
     for ((_, var), grad) in parameters.iter().zip(gradients) {
         if let Some(grad) = grad {
-            // `clamp` is generic, and would compile candle's binary operations for all types once more here.
+            // `clamp` is generic, and would compile candle's binary operations for all types once
+            // more here.
             let bound = |value: f64| Tensor::new(value, grad.device())?.to_dtype(grad.dtype());
-            grads.insert(var, grad.broadcast_maximum(&bound(-limit)?)?.broadcast_minimum(&bound(limit)?)?);
+            grads.insert(
+                var,
+                grad.broadcast_maximum(&bound(-limit)?)?.broadcast_minimum(&bound(limit)?)?,
+            );
         }
     }
     Ok(())
@@ -119,7 +135,9 @@ fn sum_of_slice<T: Copy + Sync + Into<f64>>(values: &[T]) -> f64 {
     };
     let partial: Vec<f64> = match values.len() {
         0..=CHUNK => vec![chunk(values)],
-        _ => map(values.len().div_ceil(CHUNK), &|i| chunk(&values[i * CHUNK..values.len().min((i + 1) * CHUNK)])),
+        _ => map(values.len().div_ceil(CHUNK), &|i| {
+            chunk(&values[i * CHUNK..values.len().min((i + 1) * CHUNK)])
+        }),
     };
     partial.iter().sum()
 }

@@ -1,4 +1,5 @@
-//! Element-wise updates in place: one pass over a parameter, its gradient and the optimizer's state of it.
+//! Element-wise updates in place: one pass over a parameter, its gradient and the optimizer's state
+//! of it.
 
 use crate::parallel::map_tasks_with;
 use candle_core::backend::BackendStorage;
@@ -13,10 +14,12 @@ pub(super) fn supports(var: &Var) -> bool {
     var.device().is_cpu() && matches!(var.dtype(), DType::F32 | DType::F64)
 }
 
-/// `s[i] <- next(p[i], g[i], s[i])`, then `p[i] <- step(p[i], g[i], s[i])` with the new, rounded `s`.
+/// `s[i] <- next(p[i], g[i], s[i])`, then `p[i] <- step(p[i], g[i], s[i])` with the new, rounded
+/// `s`.
 ///
-/// Computed in `f64`; each result is rounded once. The rules own their factors (`move`): what lies behind a reference would be read
-/// again for every element, because the compiler cannot know that it is not part of the tensors. All tensors are contiguous, of one type and of one size.
+/// Computed in `f64`; each result is rounded once. The rules own their factors (`move`): what lies
+/// behind a reference would be read again for every element, because the compiler cannot know that
+/// it is not part of the tensors. All tensors are contiguous, of one type and of one size.
 pub(super) fn update<const N: usize>(
     p: &Var,
     g: &Tensor,
@@ -58,7 +61,8 @@ where
         map_tasks_with(tasks, &|| (), &|(), _, task| self.chunk(task));
     }
 
-    /// The elements of one task, with AVX2 where the processor has it: it rounds as everywhere, operation by operation.
+    /// The elements of one task, with AVX2 where the processor has it: it rounds as everywhere,
+    /// operation by operation.
     fn chunk<T: Element>(&self, task: Task<'_, T, N>) {
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2") {
@@ -81,7 +85,8 @@ where
         let (g, state) = (&g[..n], state.map(|s| &mut s[..n]));
         for i in 0..n {
             let (wide_p, wide_g) = (p[i].into(), g[i].into());
-            let new = (self.next)(wide_p, wide_g, std::array::from_fn(|k| state[k][i].into())).map(T::rounded);
+            let new = (self.next)(wide_p, wide_g, std::array::from_fn(|k| state[k][i].into()))
+                .map(T::rounded);
             for k in 0..N {
                 state[k][i] = new[k];
             }
@@ -93,8 +98,8 @@ where
 /// What runs once the elements of all tensors are available.
 type Body<'a, T, const N: usize> = dyn Fn(&mut [T], &[T], [&mut [T]; N]) + Sync + 'a;
 
-/// Candle lends one tensor's memory for writing to one operation, so the operations nest: the first of `rest` lends its
-/// elements to the next, the parameter is the innermost.
+/// Candle lends one tensor's memory for writing to one operation, so the operations nest: the first
+/// of `rest` lends its elements to the next, the parameter is the innermost.
 fn nest<T: Element, const N: usize>(
     p: &Var,
     g: &Tensor,
@@ -104,7 +109,9 @@ fn nest<T: Element, const N: usize>(
 ) -> Result<()> {
     match rest {
         [] => p.inplace_op2(g, &Innermost::<T, N> { held: Mutex::new(held), body }),
-        [first, rest @ ..] => first.inplace_op1(&Outer::<T, N> { p, g, rest, held: Mutex::new(held), body }),
+        [first, rest @ ..] => {
+            first.inplace_op1(&Outer::<T, N> { p, g, rest, held: Mutex::new(held), body })
+        }
     }
 }
 
@@ -140,7 +147,13 @@ impl<T: Element, const N: usize> InplaceOp2 for Innermost<'_, T, N> {
         "element-wise update"
     }
 
-    fn cpu_fwd(&self, p: &mut CpuStorage, p_layout: &Layout, g: &CpuStorage, g_layout: &Layout) -> Result<()> {
+    fn cpu_fwd(
+        &self,
+        p: &mut CpuStorage,
+        p_layout: &Layout,
+        g: &CpuStorage,
+        g_layout: &Layout,
+    ) -> Result<()> {
         let (p, g) = (T::elements_mut(p, p_layout)?, T::elements(g, g_layout)?);
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let lengths: Vec<usize> = held.iter().map(|s| s.len()).chain([g.len()]).collect();
@@ -148,7 +161,9 @@ impl<T: Element, const N: usize> InplaceOp2 for Innermost<'_, T, N> {
             bail!("element-wise update of {} elements with {lengths:?}", p.len());
         }
         let held: Vec<&mut [T]> = held.iter_mut().map(|slice| &mut **slice).collect();
-        let Ok(state) = <[&mut [T]; N]>::try_from(held) else { bail!("element-wise update: expected {N} states") };
+        let Ok(state) = <[&mut [T]; N]>::try_from(held) else {
+            bail!("element-wise update: expected {N} states")
+        };
         (self.body)(p, g, state);
         Ok(())
     }
@@ -176,7 +191,10 @@ macro_rules! element {
                 }
             }
 
-            fn elements_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [Self]> {
+            fn elements_mut<'a>(
+                storage: &'a mut CpuStorage,
+                layout: &Layout,
+            ) -> Result<&'a mut [Self]> {
                 match (storage, layout.contiguous_offsets()) {
                     (CpuStorage::$variant(all), Some((from, to))) => Ok(&mut all[from..to]),
                     (storage, offsets) => bail!("{}", misfit(storage, offsets)),
@@ -191,5 +209,8 @@ element!(f64, F64);
 
 fn misfit(storage: &CpuStorage, offsets: Option<(usize, usize)>) -> String {
     let order = if offsets.is_some() { "contiguous" } else { "not contiguous" };
-    format!("element-wise update with {:?}, {order}: expected the parameter's type, contiguous", storage.dtype())
+    format!(
+        "element-wise update with {:?}, {order}: expected the parameter's type, contiguous",
+        storage.dtype()
+    )
 }

@@ -25,23 +25,25 @@ impl Default for EmaConfig {
     }
 }
 
-/// Exponential moving average of a network's weights, as `torch.optim.swa_utils.AveragedModel` with `get_ema_multi_avg_fn`.
+/// Exponential moving average of a network's weights, as `torch.optim.swa_utils.AveragedModel` with
+/// `get_ema_multi_avg_fn`.
 ///
-/// The first update copies the weights; every later one moves the average by `a <- decay a + (1 - decay) p`. With warm-up
-/// the decay of the `t`-th update is `min(decay, (1 + t) / (10 + t))`, the copy being number 0, so that an average does
-/// not carry the first weights along.
+/// The first update copies the weights; every later one moves the average by `a <- decay a + (1 -
+/// decay) p`. With warm-up the decay of the `t`-th update is `min(decay, (1 + t) / (10 + t))`, the
+/// copy being number 0, so that an average does not carry the first weights along.
 ///
-/// Buffers (running statistics) are copied, as PyTorch does by default: they are averages already. With
-/// `average_buffers` they are averaged like weights, as with PyTorch's `use_buffers` and in most published code for images
-/// (timm). Counts are always copied.
+/// Buffers (running statistics) are copied, as PyTorch does by default: they are averages already.
+/// With `average_buffers` they are averaged like weights, as with PyTorch's `use_buffers` and in
+/// most published code for images (timm). Counts are always copied.
 ///
-/// Averages of `f64` weights are `f64`, all others `f32`. The bits depend neither on the number of threads nor on a
-/// detour through [`state`](Self::state) and [`load_state`](Self::load_state).
+/// Averages of `f64` weights are `f64`, all others `f32`. The bits depend neither on the number of
+/// threads nor on a detour through [`state`](Self::state) and [`load_state`](Self::load_state).
 ///
 /// # References
 ///
-/// Polyak and Juditsky, Acceleration of stochastic approximation by averaging, 1992; Tarvainen and Valpola, Mean
-/// teachers are better role models, 2017; the warm-up is that of TensorFlow's `ExponentialMovingAverage`.
+/// Polyak and Juditsky, Acceleration of stochastic approximation by averaging, 1992; Tarvainen and
+/// Valpola, Mean teachers are better role models, 2017; the warm-up is that of TensorFlow's
+/// `ExponentialMovingAverage`.
 ///
 /// ```
 /// use candle_core::{DType, Device};
@@ -79,7 +81,8 @@ struct Entry {
 }
 
 impl Ema {
-    /// An average of the parameters and buffers that `store` has now; until the first update it is a copy of them.
+    /// An average of the parameters and buffers that `store` has now; until the first update it is
+    /// a copy of them.
     ///
     /// # Errors
     ///
@@ -93,7 +96,11 @@ impl Ema {
     /// # Errors
     ///
     /// Where the decay is not between 0 and 1, or a name or variable occurs twice.
-    pub fn of(parameters: Vec<(String, Var)>, buffers: Vec<(String, Var)>, config: EmaConfig) -> Result<Self> {
+    pub fn of(
+        parameters: Vec<(String, Var)>,
+        buffers: Vec<(String, Var)>,
+        config: EmaConfig,
+    ) -> Result<Self> {
         setting("decay", config.decay, (0.0..=1.0).contains(&config.decay), "0 to 1")?;
         distinct(parameters.iter().chain(&buffers).map(|(name, var)| (name, var)))?;
         let entry = |(name, var): (String, Var), averaged: bool| {
@@ -125,9 +132,16 @@ impl Ema {
             if t == 0 || !averaged {
                 average.set(&value)?;
             } else if elementwise::supports(average) {
-                elementwise::update(average, &value, [], |_, _, []| [], move |a, p, []| mean(a, p, decay))?;
+                elementwise::update(
+                    average,
+                    &value,
+                    [],
+                    |_, _, []| [],
+                    move |a, p, []| mean(a, p, decay),
+                )?;
             } else {
-                average.set(&((average.as_detached_tensor() * decay)? + (value * (1.0 - decay))?)?)?;
+                average
+                    .set(&((average.as_detached_tensor() * decay)? + (value * (1.0 - decay))?)?)?;
             }
         }
         Ok(self.updates.set(&Tensor::new(t.saturating_add(1), &Device::Cpu)?)?)
@@ -137,7 +151,10 @@ impl Ema {
     ///
     /// The tensors share this object's memory; [`Tensor::copy`] them to keep the present values.
     pub fn averages(&self) -> BTreeMap<String, Tensor> {
-        self.entries.iter().map(|entry| (entry.name.clone(), entry.average.as_detached_tensor())).collect()
+        self.entries
+            .iter()
+            .map(|entry| (entry.name.clone(), entry.average.as_detached_tensor()))
+            .collect()
     }
 
     /// Puts the averages into the network, for evaluation, until the result is dropped or
@@ -147,7 +164,10 @@ impl Ema {
     ///
     /// Only where candle reports one; the weights are in place then.
     pub fn swap_in(&mut self) -> Result<SwappedIn<'_>> {
-        let kept = self.entries.iter().map(|entry| Ok((&entry.var, entry.var.as_detached_tensor().copy()?)));
+        let kept = self
+            .entries
+            .iter()
+            .map(|entry| Ok((&entry.var, entry.var.as_detached_tensor().copy()?)));
         let swapped = SwappedIn { kept: kept.collect::<Result<_>>()? };
         for Entry { var, average, .. } in &self.entries {
             var.set(&average.as_detached_tensor().to_dtype(var.dtype())?)?;
@@ -155,7 +175,8 @@ impl Ema {
         Ok(swapped)
     }
 
-    /// What the next update depends on besides the weights: `module.<parameter>` and `n_averaged`, PyTorch's names.
+    /// What the next update depends on besides the weights: `module.<parameter>` and `n_averaged`,
+    /// PyTorch's names.
     ///
     /// The tensors share this object's memory; [`Tensor::copy`] them to keep the present values.
     pub fn state(&self) -> BTreeMap<String, Tensor> {
@@ -173,7 +194,8 @@ impl Ema {
     }
 
     fn slots(&self) -> Vec<(String, &Var)> {
-        let averages = self.entries.iter().map(|entry| (format!("module.{}", entry.name), &entry.average));
+        let averages =
+            self.entries.iter().map(|entry| (format!("module.{}", entry.name), &entry.average));
         averages.chain([("n_averaged".to_owned(), &self.updates)]).collect()
     }
 }
@@ -198,7 +220,9 @@ impl SwappedIn<'_> {
     ///
     /// Only where candle reports one.
     pub fn swap_out(mut self) -> Result<()> {
-        Ok(std::mem::take(&mut self.kept).into_iter().try_for_each(|(var, value)| var.set(&value))?)
+        Ok(std::mem::take(&mut self.kept)
+            .into_iter()
+            .try_for_each(|(var, value)| var.set(&value))?)
     }
 }
 

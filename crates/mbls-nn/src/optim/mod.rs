@@ -1,4 +1,5 @@
-//! Optimizers with PyTorch's semantics, learning rate schedules, gradient clipping and averages of weights.
+//! Optimizers with PyTorch's semantics, learning rate schedules, gradient clipping and averages of
+//! weights.
 
 mod adam;
 mod clip;
@@ -26,11 +27,12 @@ use std::collections::BTreeMap;
 
 /// Moves parameters along their gradients.
 ///
-/// A parameter of half precision (`bf16`, `f16`) is stepped in `f32`: the optimizer keeps it and the state in that type and
-/// rounds after each step, so that small steps add up. Where somebody else has set the parameter since, that value counts.
+/// A parameter of half precision (`bf16`, `f16`) is stepped in `f32`: the optimizer keeps it and
+/// the state in that type and rounds after each step, so that small steps add up. Where somebody
+/// else has set the parameter since, that value counts.
 ///
-/// After [`load_state`](Self::load_state) of a [`state`](Self::state), the steps that follow are bit-identical to those of
-/// an uninterrupted run. A state is kept like any other tensors by name:
+/// After [`load_state`](Self::load_state) of a [`state`](Self::state), the steps that follow are
+/// bit-identical to those of an uninterrupted run. A state is kept like any other tensors by name:
 ///
 /// ```no_run
 /// use candle_core::{DType, Device};
@@ -45,15 +47,17 @@ use std::collections::BTreeMap;
 /// # Ok::<(), mbls_nn::Error>(())
 /// ```
 pub trait Optimizer: Send {
-    /// One update with this learning rate. A parameter without gradient stays as it is, as in PyTorch.
+    /// One update with this learning rate. A parameter without gradient stays as it is, as in
+    /// PyTorch.
     ///
     /// # Errors
     ///
-    /// Where the learning rate is not a finite number of at least 0, or a gradient's shape, type or device is not its parameter's;
-    /// nothing has changed then.
+    /// Where the learning rate is not a finite number of at least 0, or a gradient's shape, type or
+    /// device is not its parameter's; nothing has changed then.
     fn step(&mut self, grads: &GradStore, learning_rate: f64) -> Result<()>;
 
-    /// What the next step depends on besides parameters and gradients, by `<parameter>.<PyTorch's name>`.
+    /// What the next step depends on besides parameters and gradients, by `<parameter>.<PyTorch's
+    /// name>`.
     ///
     /// The tensors share the optimizer's memory; [`Tensor::copy`] them to keep the present values.
     fn state(&self) -> BTreeMap<String, Tensor>;
@@ -62,8 +66,9 @@ pub trait Optimizer: Send {
     ///
     /// # Errors
     ///
-    /// [`Error::State`] lists names that are missing, unexpected or of another shape, integers in place of floating-point
-    /// numbers, and counts that are not whole numbers of at least 0; nothing has changed then.
+    /// [`Error::State`] lists names that are missing, unexpected or of another shape, integers in
+    /// place of floating-point numbers, and counts that are not whole numbers of at least 0;
+    /// nothing has changed then.
     fn load_state(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()>;
 }
 

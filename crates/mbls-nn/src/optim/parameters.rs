@@ -10,7 +10,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Parameters with a learning rate or a weight decay of their own, as a recipe file states them.
 ///
-/// A parameter belongs to the group if it meets every condition given. What the group leaves open stays the optimizer's.
+/// A parameter belongs to the group if it meets every condition given. What the group leaves open
+/// stays the optimizer's.
 ///
 /// ```
 /// use mbls_nn::ParamGroup;
@@ -24,13 +25,15 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ParamGroup {
-    /// Condition: how the name begins, character by character (`"fc."`, because `"fc"` is also the beginning of `fc2.weight`).
+    /// Condition: how the name begins, character by character (`"fc."`, because `"fc"` is also the
+    /// beginning of `fc2.weight`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
     /// Condition: how the name ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suffix: Option<String>,
-    /// Condition: at most this many dimensions; 1 takes biases and the weights of normalisation layers whatever their names.
+    /// Condition: at most this many dimensions; 1 takes biases and the weights of normalisation
+    /// layers whatever their names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_dims: Option<usize>,
     /// Setting: multiplies the learning rate.
@@ -46,7 +49,8 @@ impl ParamGroup {
     ///
     /// # Errors
     ///
-    /// [`Error::Group`] where there is no condition or no setting, or a setting is negative or not finite.
+    /// [`Error::Group`] where there is no condition or no setting, or a setting is negative or not
+    /// finite.
     pub fn validate(&self) -> Result<()> {
         if self.prefix.is_none() && self.suffix.is_none() && self.max_dims.is_none() {
             return Err(self.error("expected at least one of prefix, suffix and max_dims"));
@@ -58,7 +62,10 @@ impl ParamGroup {
         if self.learning_rate_factor.is_none() && self.weight_decay.is_none() {
             return Err(self.error("expected a learning_rate_factor or a weight_decay"));
         }
-        let settings = [("learning_rate_factor", self.learning_rate_factor), ("weight_decay", self.weight_decay)];
+        let settings = [
+            ("learning_rate_factor", self.learning_rate_factor),
+            ("weight_decay", self.weight_decay),
+        ];
         for (field, value) in settings {
             let valid = value.map_or(Ok(()), |value| at_least_zero(field, value));
             valid.map_err(|error| self.error(error.to_string()))?;
@@ -82,7 +89,8 @@ impl ParamGroup {
             ("learning_rate_factor", number(self.learning_rate_factor)),
             ("weight_decay", number(self.weight_decay)),
         ];
-        let given: Vec<String> = fields.into_iter().filter_map(|(name, v)| Some(format!("{name} = {}", v?))).collect();
+        let given: Vec<String> =
+            fields.into_iter().filter_map(|(name, v)| Some(format!("{name} = {}", v?))).collect();
         Error::Group { group: given.join(", "), problem: problem.into() }
     }
 }
@@ -91,8 +99,9 @@ impl ParamGroup {
 ///
 /// A plain list of names and variables becomes one without groups.
 ///
-/// A parameter in no group is trained as the optimizer is set. A parameter may be in several groups as long as no two of
-/// them set the same thing: a bias of the head can take its decay from one group and its rate from another.
+/// A parameter in no group is trained as the optimizer is set. A parameter may be in several groups
+/// as long as no two of them set the same thing: a bias of the head can take its decay from one
+/// group and its rate from another.
 ///
 /// ```
 /// use candle_core::{DType, Device};
@@ -122,7 +131,8 @@ struct Parameter {
 
 impl From<Vec<(String, Var)>> for Parameters {
     fn from(parameters: Vec<(String, Var)>) -> Self {
-        let one = |(name, var)| Parameter { name, var, learning_rate_factor: None, weight_decay: None };
+        let one =
+            |(name, var)| Parameter { name, var, learning_rate_factor: None, weight_decay: None };
         Self(parameters.into_iter().map(one).collect())
     }
 }
@@ -132,8 +142,9 @@ impl Parameters {
     ///
     /// # Errors
     ///
-    /// [`Error::Group`] where a group has no condition, no setting or no member, where a setting is negative or not finite,
-    /// or where another group has already set the same thing for one of its members.
+    /// [`Error::Group`] where a group has no condition, no setting or no member, where a setting is
+    /// negative or not finite, or where another group has already set the same thing for one of
+    /// its members.
     pub fn with_groups(mut self, groups: &[ParamGroup]) -> Result<Self> {
         for group in groups {
             group.validate()?;
@@ -142,33 +153,49 @@ impl Parameters {
         Ok(self)
     }
 
-    /// Adds a group of those parameters that meet the group's conditions, if it has any, and `selects` as well.
+    /// Adds a group of those parameters that meet the group's conditions, if it has any, and
+    /// `selects` as well.
     ///
     /// # Errors
     ///
     /// As [`with_groups`](Self::with_groups), except that the group needs no condition of its own.
-    pub fn with_group_where(mut self, group: &ParamGroup, selects: impl Fn(&str, &Var) -> bool) -> Result<Self> {
+    pub fn with_group_where(
+        mut self,
+        group: &ParamGroup,
+        selects: impl Fn(&str, &Var) -> bool,
+    ) -> Result<Self> {
         group.validate_settings()?;
         let mut members = 0;
         for parameter in &mut self.0 {
-            if !group.selects(&parameter.name, &parameter.var) || !selects(&parameter.name, &parameter.var) {
+            if !group.selects(&parameter.name, &parameter.var)
+                || !selects(&parameter.name, &parameter.var)
+            {
                 continue;
             }
             members += 1;
             let name = &parameter.name;
-            let set = |what: &str, place: &mut Option<f64>, value: Option<f64>| match (&place, value) {
-                (_, None) => Ok(()),
-                (None, _) => {
-                    *place = value;
-                    Ok(())
-                }
-                (Some(_), _) => Err(group.error(format!("another group sets the {what} of {name} too"))),
-            };
-            set("learning_rate_factor", &mut parameter.learning_rate_factor, group.learning_rate_factor)?;
+            let set =
+                |what: &str, place: &mut Option<f64>, value: Option<f64>| match (&place, value) {
+                    (_, None) => Ok(()),
+                    (None, _) => {
+                        *place = value;
+                        Ok(())
+                    }
+                    (Some(_), _) => {
+                        Err(group.error(format!("another group sets the {what} of {name} too")))
+                    }
+                };
+            set(
+                "learning_rate_factor",
+                &mut parameter.learning_rate_factor,
+                group.learning_rate_factor,
+            )?;
             set("weight_decay", &mut parameter.weight_decay, group.weight_decay)?;
         }
         match members {
-            0 => Err(group.error(format!("no parameter belongs to it; there are {}", self.names()))),
+            0 => {
+                Err(group.error(format!("no parameter belongs to it; there are {}", self.names())))
+            }
             _ => Ok(self),
         }
     }
@@ -176,7 +203,8 @@ impl Parameters {
     /// The names for an error, the first few of many.
     fn names(&self) -> String {
         const SHOWN: usize = 12;
-        let mut names: Vec<&str> = self.0.iter().map(|parameter| parameter.name.as_str()).take(SHOWN).collect();
+        let mut names: Vec<&str> =
+            self.0.iter().map(|parameter| parameter.name.as_str()).take(SHOWN).collect();
         let more = format!("and {} more", self.0.len() - names.len());
         if self.0.len() > SHOWN {
             names.push(&more);
@@ -184,7 +212,8 @@ impl Parameters {
         names.join(", ")
     }
 
-    /// What is to be trained, ready to be stepped; `weight_decay` holds where no group says otherwise.
+    /// What is to be trained, ready to be stepped; `weight_decay` holds where no group says
+    /// otherwise.
     pub(super) fn trained(self, weight_decay: f64) -> Result<Vec<Trained>> {
         distinct(self.0.iter().map(|parameter| (&parameter.name, &parameter.var)))?;
         self.0.into_iter().map(|parameter| Trained::new(parameter, weight_decay)).collect()
@@ -192,16 +221,26 @@ impl Parameters {
 }
 
 /// Checks that every name and every variable occurs once.
-pub(super) fn distinct<'a>(variables: impl IntoIterator<Item = (&'a String, &'a Var)>) -> Result<()> {
+pub(super) fn distinct<'a>(
+    variables: impl IntoIterator<Item = (&'a String, &'a Var)>,
+) -> Result<()> {
     let mut names = BTreeSet::new();
     let mut ids = HashMap::new();
     for (name, var) in variables {
         if !names.insert(name) {
-            return Err(Error::Setting { name: "parameter", value: name.clone(), expected: "every name once" });
+            return Err(Error::Setting {
+                name: "parameter",
+                value: name.clone(),
+                expected: "every name once",
+            });
         }
         if let Some(other) = ids.insert(var.id(), name) {
             let value = format!("{other} and {name}");
-            return Err(Error::Setting { name: "parameter", value, expected: "every variable under one name" });
+            return Err(Error::Setting {
+                name: "parameter",
+                value,
+                expected: "every variable under one name",
+            });
         }
     }
     Ok(())
@@ -252,24 +291,37 @@ impl Trained {
 
     /// One step on a CUDA device, by one kernel.
     #[cfg(feature = "cuda")]
-    pub(super) fn update_on_cuda<R: cuda::Rule>(&self, g: &Tensor, moments: [Option<&Var>; 2], rule: &R) -> Result<()> {
+    pub(super) fn update_on_cuda<R: cuda::Rule>(
+        &self,
+        g: &Tensor,
+        moments: [Option<&Var>; 2],
+        rule: &R,
+    ) -> Result<()> {
         let [first, second] = moments;
         Ok(cuda::update(&self.var, g, [self.master.as_ref(), first, second], rule)?)
     }
 
     /// Calls `step` with what is to be stepped and the gradient in its type.
-    pub(super) fn update(&self, g: &Tensor, step: impl FnOnce(&Var, &Tensor) -> Result<()>) -> Result<()> {
+    pub(super) fn update(
+        &self,
+        g: &Tensor,
+        step: impl FnOnce(&Var, &Tensor) -> Result<()>,
+    ) -> Result<()> {
         let Some(master) = &self.master else { return step(&self.var, g) };
-        // Where somebody set the parameter meanwhile (from a file, say), the master weights restart from it.
+        // Where somebody set the parameter meanwhile (from a file, say), the master weights restart
+        // from it.
         let old = master.as_detached_tensor();
         let unchanged = old.to_dtype(self.var.dtype())?.eq(self.var.as_tensor())?;
-        master.set(&unchanged.where_cond(&old, &self.var.as_detached_tensor().to_dtype(DType::F32)?)?)?;
+        master.set(
+            &unchanged.where_cond(&old, &self.var.as_detached_tensor().to_dtype(DType::F32)?)?,
+        )?;
         step(master, &g.to_dtype(DType::F32)?)?;
         Ok(self.var.set(&master.as_detached_tensor().to_dtype(self.var.dtype())?)?)
     }
 }
 
-/// The gradients of what is trained, `None` where there is none; none of them lies in the memory that a step writes.
+/// The gradients of what is trained, `None` where there is none; none of them lies in the memory
+/// that a step writes.
 pub(super) fn gradients<'a>(
     parameters: impl IntoIterator<Item = (&'a String, &'a Var)>,
     grads: &candle_core::backprop::GradStore,
@@ -278,9 +330,18 @@ pub(super) fn gradients<'a>(
     let written: HashSet<usize> = written.into_iter().map(|var| address(var)).collect();
     let one = |(name, var): (&String, &Var)| {
         let Some(grad) = grads.get(var) else { return Ok(None) };
-        if grad.shape() != var.shape() || grad.dtype() != var.dtype() || !grad.device().same_device(var.device()) {
-            let text = |t: &Tensor| format!("{:?} of {:?} on {:?}", t.shape(), t.dtype(), t.device().location());
-            return Err(Error::Gradient { name: name.clone(), found: text(grad), expected: text(var) });
+        if grad.shape() != var.shape()
+            || grad.dtype() != var.dtype()
+            || !grad.device().same_device(var.device())
+        {
+            let text = |t: &Tensor| {
+                format!("{:?} of {:?} on {:?}", t.shape(), t.dtype(), t.device().location())
+            };
+            return Err(Error::Gradient {
+                name: name.clone(),
+                found: text(grad),
+                expected: text(var),
+            });
         }
         let grad = grad.detach().contiguous()?;
         Ok(Some(if written.contains(&address(&grad)) { grad.copy()? } else { grad }))

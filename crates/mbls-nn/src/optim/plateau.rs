@@ -18,7 +18,8 @@ pub enum PlateauMode {
 /// What a threshold is measured in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ThresholdMode {
-    /// The best value so far: better is below `best (1 - threshold)`, or above `best (1 + threshold)`.
+    /// The best value so far: better is below `best (1 - threshold)`, or above `best (1 +
+    /// threshold)`.
     #[default]
     #[serde(rename = "rel")]
     Relative,
@@ -27,9 +28,11 @@ pub enum ThresholdMode {
     Absolute,
 }
 
-/// Settings of [`Schedule::ReduceOnPlateau`](super::Schedule::ReduceOnPlateau); by default PyTorch's.
+/// Settings of [`Schedule::ReduceOnPlateau`](super::Schedule::ReduceOnPlateau); by default
+/// PyTorch's.
 ///
-/// As `torch.optim.lr_scheduler.ReduceLROnPlateau`: a metric that is NaN is not better than any other.
+/// As `torch.optim.lr_scheduler.ReduceLROnPlateau`: a metric that is NaN is not better than any
+/// other.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReduceOnPlateau {
@@ -68,7 +71,12 @@ impl Default for ReduceOnPlateau {
 
 impl ReduceOnPlateau {
     pub(super) fn validate(&self) -> Result<()> {
-        setting("factor", self.factor, (0.0..1.0).contains(&self.factor), "at least 0 and less than 1")?;
+        setting(
+            "factor",
+            self.factor,
+            (0.0..1.0).contains(&self.factor),
+            "at least 0 and less than 1",
+        )?;
         at_least_zero("threshold", self.threshold)?;
         at_least_zero("minimum", self.minimum)?;
         at_least_zero("eps", self.eps)

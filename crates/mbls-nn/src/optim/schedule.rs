@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// The learning rate as a function of the epoch, and of what was measured after the epochs before.
 ///
-/// A schedule has no state: a run that goes on from a checkpoint needs the epoch and, where the schedule
-/// [follows a metric](Self::follows_metric), the metrics so far.
+/// A schedule has no state: a run that goes on from a checkpoint needs the epoch and, where the
+/// schedule [follows a metric](Self::follows_metric), the metrics so far.
 ///
 /// ```
 /// use mbls_nn::Schedule;
@@ -38,14 +38,16 @@ pub enum Schedule {
     },
     /// `minimum + (base - minimum) (1 + cos(pi epoch / epochs)) / 2`, and the minimum from then on.
     ///
-    /// Loshchilov and Hutter, SGDR, 2017, without restarts; the closed form of PyTorch's `CosineAnnealingLR`.
+    /// Loshchilov and Hutter, SGDR, 2017, without restarts; the closed form of PyTorch's
+    /// `CosineAnnealingLR`.
     Cosine {
         /// The epoch at which the minimum is reached.
         epochs: usize,
         /// The last rate.
         minimum: f64,
     },
-    /// From `start base` linearly to `base` within `epochs`, and then another schedule, whose epochs are counted from there.
+    /// From `start base` linearly to `base` within `epochs`, and then another schedule, whose
+    /// epochs are counted from there.
     ///
     /// PyTorch's `SequentialLR` of `LinearLR` and the other.
     Warmup {
@@ -56,9 +58,11 @@ pub enum Schedule {
         /// What follows.
         then: Box<Schedule>,
     },
-    /// The base rate, multiplied by `factor` whenever the metric has not become better for more than `patience` epochs.
+    /// The base rate, multiplied by `factor` whenever the metric has not become better for more
+    /// than `patience` epochs.
     ///
-    /// PyTorch's `ReduceLROnPlateau`. Within a [`Warmup`](Self::Warmup), the metrics of its epochs do not count.
+    /// PyTorch's `ReduceLROnPlateau`. Within a [`Warmup`](Self::Warmup), the metrics of its epochs
+    /// do not count.
     ReduceOnPlateau(ReduceOnPlateau),
 }
 
@@ -67,8 +71,9 @@ impl Schedule {
     ///
     /// # Errors
     ///
-    /// Where `gamma` is not a positive finite number, `size` or the `epochs` of a cosine are 0, `minimum`, `start`, `threshold` or
-    /// `eps` is negative or not finite, or `factor` is not at least 0 and less than 1.
+    /// Where `gamma` is not a positive finite number, `size` or the `epochs` of a cosine are 0,
+    /// `minimum`, `start`, `threshold` or `eps` is negative or not finite, or `factor` is not
+    /// at least 0 and less than 1.
     pub fn validate(&self) -> Result<()> {
         match *self {
             Self::Constant => Ok(()),
@@ -95,7 +100,9 @@ impl Schedule {
         match self {
             Self::ReduceOnPlateau(_) => true,
             Self::Warmup { then, .. } => then.follows_metric(),
-            Self::Constant | Self::Step { .. } | Self::MultiStep { .. } | Self::Cosine { .. } => false,
+            Self::Constant | Self::Step { .. } | Self::MultiStep { .. } | Self::Cosine { .. } => {
+                false
+            }
         }
     }
 
@@ -114,7 +121,9 @@ impl Schedule {
     pub fn learning_rate(&self, base: f64, epoch: usize, metrics: &[f64]) -> f64 {
         match self {
             Self::Constant => base,
-            &Self::Step { size, gamma } => (0..epoch / size.max(1)).fold(base, |rate, _| rate * gamma),
+            &Self::Step { size, gamma } => {
+                (0..epoch / size.max(1)).fold(base, |rate, _| rate * gamma)
+            }
             &Self::Warmup { epochs, start, .. } if epoch < epochs => {
                 base * (start + (1.0 - start) * epoch as f64 / epochs as f64)
             }
@@ -142,7 +151,9 @@ mod tests {
     #[test]
     fn cosine_starts_at_the_base_passes_the_middle_and_ends_at_the_minimum() {
         let schedule = Schedule::Cosine { epochs: 10, minimum: 0.02 };
-        let close = |epoch, expected: f64| (schedule.learning_rate(0.1, epoch, &[]) - expected).abs() < 1e-15;
+        let close = |epoch, expected: f64| {
+            (schedule.learning_rate(0.1, epoch, &[]) - expected).abs() < 1e-15
+        };
         assert!(close(0, 0.1) && close(5, 0.06) && close(10, 0.02) && close(11, 0.02));
     }
 
@@ -158,7 +169,10 @@ mod tests {
         for (schedule, expected) in cases {
             for (epoch, expected) in expected.into_iter().enumerate() {
                 let found = schedule.learning_rate(0.1, epoch, &[]);
-                assert!((found - expected).abs() < 1e-12, "{schedule:?} epoch {epoch}: {found}, expected {expected}");
+                assert!(
+                    (found - expected).abs() < 1e-12,
+                    "{schedule:?} epoch {epoch}: {found}, expected {expected}"
+                );
             }
         }
     }
@@ -172,8 +186,11 @@ mod tests {
         assert!(Schedule::Cosine { epochs: 1, minimum: f64::NAN }.validate().is_err());
         assert!(Schedule::Cosine { epochs: 1, minimum: 0.0 }.validate().is_ok());
         assert!(Schedule::Step { size: 0, gamma: 0.1 }.validate().is_err());
-        let warm =
-            |start| Schedule::Warmup { epochs: 1, start, then: Box::new(Schedule::Cosine { epochs: 0, minimum: 0.0 }) };
+        let warm = |start| Schedule::Warmup {
+            epochs: 1,
+            start,
+            then: Box::new(Schedule::Cosine { epochs: 0, minimum: 0.0 }),
+        };
         assert!(warm(-0.1).validate().unwrap_err().to_string().contains("start = -0.1"));
         assert!(warm(0.1).validate().unwrap_err().to_string().contains("epochs = 0"));
         assert!(read(r#"{"kind": "cosine", "epochs": 3, "minimum": 0, "gamma": 1}"#).is_err());

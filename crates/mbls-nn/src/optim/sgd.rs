@@ -26,16 +26,18 @@ pub struct SgdConfig {
 
 /// Stochastic gradient descent with momentum, as `torch.optim.SGD`.
 ///
-/// With `d = g + weight_decay p`: `v <- momentum v + (1 - dampening) d`, then `p <- p - lr v`, or `p <- p - lr (d + momentum v)`
-/// with Nesterov's momentum; `p <- p - lr d` without momentum. As in PyTorch, the first `v` is `d`, dampening or not.
+/// With `d = g + weight_decay p`: `v <- momentum v + (1 - dampening) d`, then `p <- p - lr v`, or
+/// `p <- p - lr (d + momentum v)` with Nesterov's momentum; `p <- p - lr d` without momentum. As in
+/// PyTorch, the first `v` is `d`, dampening or not.
 ///
-/// The state is `<parameter>.momentum_buffer`, nothing without momentum; with dampening also `<parameter>.step`, the number
-/// of steps taken; and `<parameter>.master`, the `f32` weights of a parameter of half precision.
+/// The state is `<parameter>.momentum_buffer`, nothing without momentum; with dampening also
+/// `<parameter>.step`, the number of steps taken; and `<parameter>.master`, the `f32` weights of a
+/// parameter of half precision.
 ///
 /// # References
 ///
-/// Sutskever et al., On the importance of initialization and momentum in deep learning, 2013, in PyTorch's form, where the
-/// learning rate multiplies the momentum too.
+/// Sutskever et al., On the importance of initialization and momentum in deep learning, 2013, in
+/// PyTorch's form, where the learning rate multiplies the momentum too.
 ///
 /// ```
 /// use candle_core::{Device, Var};
@@ -55,7 +57,8 @@ pub struct Sgd {
     parameters: Vec<Trained>,
     /// One per parameter; empty without momentum.
     momentum: Vec<Var>,
-    /// Numbers of steps taken, `i64` scalars; empty without dampening, which the first step alone is free of.
+    /// Numbers of steps taken, `i64` scalars; empty without dampening, which the first step alone
+    /// is free of.
     steps: Vec<Var>,
     config: SgdConfig,
 }
@@ -83,8 +86,8 @@ impl Sgd {
     ///
     /// # Errors
     ///
-    /// Where a setting is negative or not finite, Nesterov's momentum is wanted without momentum or with dampening, or a name
-    /// or variable occurs twice.
+    /// Where a setting is negative or not finite, Nesterov's momentum is wanted without momentum or
+    /// with dampening, or a name or variable occurs twice.
     pub fn new(parameters: impl Into<Parameters>, config: SgdConfig) -> Result<Self> {
         at_least_zero("momentum", config.momentum)?;
         at_least_zero("dampening", config.dampening)?;
@@ -112,7 +115,10 @@ impl Sgd {
             self.parameters.iter().zip(vars).map(name)
         };
         let masters = self.parameters.iter().filter_map(Trained::slot);
-        named(&self.momentum, "momentum_buffer").chain(named(&self.steps, "step")).chain(masters).collect()
+        named(&self.momentum, "momentum_buffer")
+            .chain(named(&self.steps, "step"))
+            .chain(masters)
+            .collect()
     }
 }
 
@@ -131,7 +137,13 @@ impl Optimizer for Sgd {
                 share = if taken > 0 { 1.0 - dampening } else { 1.0 };
             }
             let learning_rate = learning_rate * parameter.learning_rate_factor;
-            let factors = Factors { learning_rate, momentum, share, weight_decay: parameter.weight_decay, nesterov };
+            let factors = Factors {
+                learning_rate,
+                momentum,
+                share,
+                weight_decay: parameter.weight_decay,
+                nesterov,
+            };
             let v = self.momentum.get(i);
             #[cfg(feature = "cuda")]
             if cuda::supports(&parameter.var) {
@@ -162,11 +174,15 @@ fn step_elements(p: &Var, v: Option<&Var>, g: &Tensor, factors: &Factors) -> Res
     let &Factors { learning_rate: lr, momentum, share, weight_decay, nesterov } = factors;
     let direction = move |p: f64, g: f64| g + weight_decay * p;
     match v {
-        None => elementwise::update(p, g, [], |_, _, []| [], move |p, g, []| p - lr * direction(p, g))?,
+        None => {
+            elementwise::update(p, g, [], |_, _, []| [], move |p, g, []| p - lr * direction(p, g))?
+        }
         Some(v) => {
             let next = move |p, g, [v]: [f64; 1]| [momentum * v + share * direction(p, g)];
             if nesterov {
-                elementwise::update(p, g, [v], next, move |p, g, [v]| p - lr * (direction(p, g) + momentum * v))?;
+                elementwise::update(p, g, [v], next, move |p, g, [v]| {
+                    p - lr * (direction(p, g) + momentum * v)
+                })?;
             } else {
                 elementwise::update(p, g, [v], next, move |p, _, [v]| p - lr * v)?;
             }
@@ -183,7 +199,11 @@ fn step_tensors(p: &Var, v: Option<&Var>, g: &Tensor, factors: &Factors) -> Resu
         None => d,
         Some(v) => {
             v.set(&((v.as_detached_tensor() * momentum)? + (&d * share)?)?)?;
-            if nesterov { (d + (v.as_detached_tensor() * momentum)?)? } else { v.as_detached_tensor() }
+            if nesterov {
+                (d + (v.as_detached_tensor() * momentum)?)?
+            } else {
+                v.as_detached_tensor()
+            }
         }
     };
     Ok(p.set(&(old - (direction * lr)?)?)?)
@@ -195,11 +215,15 @@ mod tests {
 
     #[test]
     fn both_forms_of_the_step_agree() -> Result<()> {
-        for (momentum, share, nesterov) in [(0.0, 1.0, false), (0.9, 1.0, false), (0.9, 0.7, false), (0.9, 1.0, true)] {
-            let factors = Factors { learning_rate: 0.05, momentum, share, weight_decay: 0.1, nesterov };
+        for (momentum, share, nesterov) in
+            [(0.0, 1.0, false), (0.9, 1.0, false), (0.9, 0.7, false), (0.9, 1.0, true)]
+        {
+            let factors =
+                Factors { learning_rate: 0.05, momentum, share, weight_decay: 0.1, nesterov };
             let start = [1f64, -2.0, 0.5];
-            let make =
-                || -> Result<(Var, Var)> { Ok((Var::new(&start, &Device::Cpu)?, Var::new(&[0f64; 3], &Device::Cpu)?)) };
+            let make = || -> Result<(Var, Var)> {
+                Ok((Var::new(&start, &Device::Cpu)?, Var::new(&[0f64; 3], &Device::Cpu)?))
+            };
             let ((p, v), (q, w)) = (make()?, make()?);
             for k in 0..4 {
                 let g = Tensor::new(&[0.3 * k as f64, 1.0, -0.7], &Device::Cpu)?;

@@ -3,7 +3,12 @@
 use crate::shape::ConvDims;
 use candle_core::{Result, Tensor};
 
-pub(crate) fn conv(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, d: ConvDims) -> Result<Tensor> {
+pub(crate) fn conv(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    d: ConvDims,
+) -> Result<Tensor> {
     let rows = Tensor::new(d.rows.indices(d.out_height), x.device())?;
     let columns = Tensor::new(d.columns.indices(d.out_width), x.device())?;
     let (c, o) = (d.in_channels / d.groups, d.out_channels / d.groups);
@@ -20,7 +25,8 @@ pub(crate) fn conv(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, d: ConvDi
         .permute(vec![1, 0, 3, 5, 2, 4, 6])?
         .contiguous()?
         .reshape((d.groups, positions, c * kh * kw))?;
-    let kernels = weight.contiguous()?.reshape((d.groups, o, c * kh * kw))?.transpose(1, 2)?.contiguous()?;
+    let kernels =
+        weight.contiguous()?.reshape((d.groups, o, c * kh * kw))?.transpose(1, 2)?.contiguous()?;
     let y = windows
         .matmul(&kernels)?
         .reshape((d.groups, d.images, d.out_height, d.out_width, o))?

@@ -10,7 +10,8 @@ pub(crate) fn embedding(weight: &Tensor, lookup: Lookup) -> Result<Tensor> {
     let rows = weight.contiguous()?.index_select(&indices, 0)?;
     let rows = match padding_idx {
         Some(padding) => {
-            let is_padding = indices.eq(padding)?.unsqueeze(1)?.broadcast_as(rows.shape())?.contiguous()?;
+            let is_padding =
+                indices.eq(padding)?.unsqueeze(1)?.broadcast_as(rows.shape())?.contiguous()?;
             is_padding.where_cond(&rows.detach(), &rows)?
         }
         None => rows,

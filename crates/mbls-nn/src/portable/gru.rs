@@ -26,8 +26,9 @@ pub(crate) fn gru(
         let new = (part(&input, 2)? + (reset * part(&before, 2)?)?)?.tanh()?;
         let mixed = (&new + (update * (&state - &new)?)?)?;
         let inside: Vec<u8> = padding.iter().map(|&count| u8::from(t >= count)).collect();
-        let inside =
-            Tensor::from_vec(inside, (sequences, 1), gates.device())?.broadcast_as(mixed.shape())?.contiguous()?;
+        let inside = Tensor::from_vec(inside, (sequences, 1), gates.device())?
+            .broadcast_as(mixed.shape())?
+            .contiguous()?;
         state = inside.where_cond(&mixed, &mixed.zeros_like()?)?;
         states.push(state.clone());
     }

@@ -1,7 +1,7 @@
 //! The back end that is composed of candle's operations, for every device and floating-point type.
 //!
-//! Only operations whose gradients are right are used, so that candle differentiates the whole. The other back ends are tested
-//! against this one.
+//! Only operations whose gradients are right are used, so that candle differentiates the whole. The
+//! other back ends are tested against this one.
 
 mod batch_norm;
 mod conv;

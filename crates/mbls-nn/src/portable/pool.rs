@@ -16,17 +16,21 @@ pub(crate) fn max_pool_with_indices(x: &Tensor, p: Planes<Spans>) -> Result<(Ten
     let (rows, columns) = (p.rows.output(), p.columns.output());
     let planes = x.reshape((n, c, p.rows.input, p.columns.input))?;
     let mut best: Option<(Tensor, Tensor)> = None;
-    // A shorter span sees its last entry again, which changes neither a first maximum nor a last NaN.
+    // A shorter span sees its last entry again, which changes neither a first maximum nor a last
+    // NaN.
     for i in 0..p.rows.longest() {
         let row = p.rows.entry(i);
         let band = planes.index_select(&Tensor::new(row.as_slice(), x.device())?, 2)?;
         for j in 0..p.columns.longest() {
             let column = p.columns.entry(j);
             let new = band.index_select(&Tensor::new(column.as_slice(), x.device())?, 3)?;
-            let at: Vec<u32> =
-                row.iter().flat_map(|r| column.iter().map(move |c| r * p.columns.input as u32 + c)).collect();
-            let at =
-                Tensor::from_vec(at, (1, 1, rows, columns), x.device())?.broadcast_as(new.shape())?.contiguous()?;
+            let at: Vec<u32> = row
+                .iter()
+                .flat_map(|r| column.iter().map(move |c| r * p.columns.input as u32 + c))
+                .collect();
+            let at = Tensor::from_vec(at, (1, 1, rows, columns), x.device())?
+                .broadcast_as(new.shape())?
+                .contiguous()?;
             best = Some(match best {
                 None => (new, at),
                 Some((best, place)) => {

@@ -12,7 +12,8 @@ pub(crate) fn resample(x: &Tensor, p: Planes<Taps>) -> Result<Tensor> {
 }
 
 fn along(x: &Tensor, dim: usize, axis: &Taps) -> Result<Tensor> {
-    // Where a position has fewer taps than others it sees a zero behind the last entry, not an entry that may be NaN.
+    // Where a position has fewer taps than others it sees a zero behind the last entry, not an
+    // entry that may be NaN.
     let x = x.pad_with_zeros(dim, 0, 1)?;
     let mut shape = [1; 4];
     shape[dim] = axis.output();
@@ -22,7 +23,8 @@ fn along(x: &Tensor, dim: usize, axis: &Taps) -> Result<Tensor> {
             .iter()
             .map(|(first, weights)| if k < weights.len() { first + k } else { axis.input } as u32)
             .collect();
-        let weights: Vec<f64> = axis.taps.iter().map(|(_, w)| w.get(k).copied().unwrap_or(0.0)).collect();
+        let weights: Vec<f64> =
+            axis.taps.iter().map(|(_, w)| w.get(k).copied().unwrap_or(0.0)).collect();
         let weights = Tensor::from_vec(weights, &shape, x.device())?.to_dtype(x.dtype())?;
         x.index_select(&Tensor::new(index, x.device())?, dim)?.broadcast_mul(&weights)
     };

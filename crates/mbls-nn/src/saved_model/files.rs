@@ -66,7 +66,8 @@ impl Stored {
     }
 }
 
-/// Checked as it is read, so that a file of another version is not reported as one with wrong fields.
+/// Checked as it is read, so that a file of another version is not reported as one with wrong
+/// fields.
 #[derive(Serialize)]
 #[serde(transparent)]
 struct Schema(u32);
@@ -83,14 +84,23 @@ impl<'de> Deserialize<'de> for Schema {
 }
 
 /// Writes a model's two files into `folder`, which is made where it is missing.
-pub(super) fn write<S: ModelSettings>(folder: &Path, settings: &S, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
+pub(super) fn write<S: ModelSettings>(
+    folder: &Path,
+    settings: &S,
+    tensors: &BTreeMap<String, Tensor>,
+) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     let [settings_file, tensors_file] = [SETTINGS_FILE, TENSORS_FILE].map(|name| folder.join(name));
     let content = safetensors::serialize(tensors, None)
         .map_err(|e| Error::value(TENSORS_FILE, "tensors that can be written", e))?;
-    let saved = Saved { schema: Schema(SCHEMA), kind: S::KIND.to_owned(), tensors: Stored::of(&content), settings };
-    let mut text =
-        serde_json::to_vec(&saved).map_err(|e| Error::value(SETTINGS_FILE, "settings that can be written", e))?;
+    let saved = Saved {
+        schema: Schema(SCHEMA),
+        kind: S::KIND.to_owned(),
+        tensors: Stored::of(&content),
+        settings,
+    };
+    let mut text = serde_json::to_vec(&saved)
+        .map_err(|e| Error::value(SETTINGS_FILE, "settings that can be written", e))?;
     text.push(b'\n');
     mbls_io::atomic::write(&tensors_file, &content)?;
     Ok(mbls_io::atomic::write(&settings_file, &text)?)
@@ -100,7 +110,8 @@ pub(super) fn write<S: ModelSettings>(folder: &Path, settings: &S, tensors: &BTr
 ///
 /// # Errors
 ///
-/// [`mbls_io::Error`] for a file that cannot be read, is no file of settings or is of another version.
+/// [`mbls_io::Error`] for a file that cannot be read, is no file of settings or is of another
+/// version.
 pub fn kind(folder: &Path) -> Result<String> {
     let path = folder.join(SETTINGS_FILE);
     Ok(header(&path, &read_bounded(&path, MAX_SETTINGS_BYTES)?)?.kind)
@@ -120,10 +131,18 @@ pub(super) fn read<S: ModelSettings>(folder: &Path, device: &Device) -> Result<R
     let content = read_bounded(&settings_file, MAX_SETTINGS_BYTES)?;
     let Header { kind, .. } = header(&settings_file, &content)?;
     if kind != S::KIND {
-        return Err(Error::format(&settings_file, "kind", format!("{:?}", S::KIND), format!("{kind:?}")).into());
+        return Err(Error::format(
+            &settings_file,
+            "kind",
+            format!("{:?}", S::KIND),
+            format!("{kind:?}"),
+        )
+        .into());
     }
-    let Saved { tensors, settings, .. } = serde_json::from_slice::<Saved<S>>(&content)
-        .map_err(|e| Error::format(&settings_file, "content", format!("the settings of a model ({kind})"), e))?;
+    let Saved { tensors, settings, .. } =
+        serde_json::from_slice::<Saved<S>>(&content).map_err(|e| {
+            Error::format(&settings_file, "content", format!("the settings of a model ({kind})"), e)
+        })?;
     settings.validate().map_err(|error| in_file(&settings_file, error))?;
     let content = read_exact_size(&tensors_file, tensors.bytes)?;
     let found = Stored::of(&content);
@@ -136,7 +155,8 @@ pub(super) fn read<S: ModelSettings>(folder: &Path, device: &Device) -> Result<R
 }
 
 fn header(path: &Path, content: &[u8]) -> mbls_io::Result<Header> {
-    serde_json::from_slice(content).map_err(|e| Error::format(path, "content", "the settings of a model", e))
+    serde_json::from_slice(content)
+        .map_err(|e| Error::format(path, "content", "the settings of a model", e))
 }
 
 /// Names the file that a value is of.
@@ -148,16 +168,26 @@ pub(super) fn in_file(path: &Path, error: Error) -> Error {
 }
 
 fn read_tensors(content: &[u8], device: &Device) -> mbls_io::Result<BTreeMap<String, Tensor>> {
-    let file = SafeTensors::deserialize(content)
-        .map_err(|e| Error::value("content", "a safetensors file", format!("one that is cut off or damaged: {e}")))?;
+    let file = SafeTensors::deserialize(content).map_err(|e| {
+        Error::value(
+            "content",
+            "a safetensors file",
+            format!("one that is cut off or damaged: {e}"),
+        )
+    })?;
     let one = |(name, view): (String, safetensors::tensor::TensorView)| {
         if view.dtype() != Dtype::F32 {
-            return Err(Error::value(format!("tensor {name:?}"), "numbers of type F32", format!("{:?}", view.dtype())));
+            return Err(Error::value(
+                format!("tensor {name:?}"),
+                "numbers of type F32",
+                format!("{:?}", view.dtype()),
+            ));
         }
         let (values, _) = view.data().as_chunks();
         let values: Vec<f32> = values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
         let tensor = Tensor::from_vec(values, view.shape(), device);
-        let tensor = tensor.map_err(|e| Error::value(format!("tensor {name:?}"), "numbers of its shape", e))?;
+        let tensor = tensor
+            .map_err(|e| Error::value(format!("tensor {name:?}"), "numbers of its shape", e))?;
         Ok((name, tensor))
     };
     file.tensors().into_iter().map(one).collect()

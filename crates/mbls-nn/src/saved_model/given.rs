@@ -13,7 +13,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// # Errors
 ///
 /// What the device reports.
-pub(super) fn own(tensors: &BTreeMap<String, Tensor>, device: &Device) -> Result<BTreeMap<String, Tensor>> {
+pub(super) fn own(
+    tensors: &BTreeMap<String, Tensor>,
+    device: &Device,
+) -> Result<BTreeMap<String, Tensor>> {
     let one = |(name, tensor): (&String, &Tensor)| {
         Ok((name.clone(), tensor.detach().to_dtype(DType::F32)?.to_device(device)?.copy()?))
     };
@@ -24,8 +27,8 @@ pub(super) fn own(tensors: &BTreeMap<String, Tensor>, device: &Device) -> Result
 ///
 /// # Errors
 ///
-/// [`Error::Value`] for tensors that are missing, of another shape, not finite, or none of the network's; what `build` returns
-/// where that is another error.
+/// [`Error::Value`] for tensors that are missing, of another shape, not finite, or none of the
+/// network's; what `build` returns where that is another error.
 pub(super) fn build<M>(
     tensors: &BTreeMap<String, Tensor>,
     device: &Device,
@@ -35,7 +38,8 @@ pub(super) fn build<M>(
         check_finite(name, tensor)?;
     }
     let backend = Backend::new(tensors.clone());
-    let built = build(VarBuilder::from_backend(Box::new(backend.clone()), DType::F32, device.clone()));
+    let built =
+        build(VarBuilder::from_backend(Box::new(backend.clone()), DType::F32, device.clone()));
     backend.outcome(built)
 }
 
@@ -89,7 +93,14 @@ impl Backend {
 }
 
 impl SimpleBackend for Backend {
-    fn get(&self, shape: Shape, name: &str, _: Init, _: DType, _: &Device) -> candle_core::Result<Tensor> {
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        _: Init,
+        _: DType,
+        _: &Device,
+    ) -> candle_core::Result<Tensor> {
         let mut asked = self.0.asked.lock().unwrap_or_else(PoisonError::into_inner);
         asked.names.insert(name.to_owned());
         let expected = || format!("shape {:?}", shape.dims());

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-/// A trained network `M` with its settings `S` and its tensors, all in `f32`: what is saved in a folder and read back.
+/// A trained network `M` with its settings `S` and its tensors, all in `f32`: what is saved in a
+/// folder and read back.
 ///
 /// See [the module](super) for an example and for its files.
 pub struct SavedModel<S, M> {
@@ -20,13 +21,15 @@ pub struct SavedModel<S, M> {
 }
 
 impl<S: ModelSettings, M> SavedModel<S, M> {
-    /// Builds a network of the tensors that training leaves, as [`ParamStore::state`](crate::ParamStore::state) gives them. They
-    /// are copied, so that further training changes nothing.
+    /// Builds a network of the tensors that training leaves, as
+    /// [`ParamStore::state`](crate::ParamStore::state) gives them. They are copied, so that
+    /// further training changes nothing.
     ///
     /// # Errors
     ///
-    /// [`mbls_io::Error::Value`] for settings that are not [valid](ModelSettings::validate), and for tensors that are missing,
-    /// unexpected, of another shape, or not finite; what `build` returns where that is another error.
+    /// [`mbls_io::Error::Value`] for settings that are not [valid](ModelSettings::validate), and
+    /// for tensors that are missing, unexpected, of another shape, or not finite; what `build`
+    /// returns where that is another error.
     pub fn new(
         settings: S,
         weights: &BTreeMap<String, Tensor>,
@@ -39,12 +42,13 @@ impl<S: ModelSettings, M> SavedModel<S, M> {
         Ok(Self { settings, tensors, network, device: device.clone() })
     }
 
-    /// Writes its two files into `folder`, which is made where it is missing: each whole or not at all, that of the settings last.
+    /// Writes its two files into `folder`, which is made where it is missing: each whole or not at
+    /// all, that of the settings last.
     ///
     /// # Errors
     ///
-    /// [`mbls_io::Error`] where a file cannot be written. A model that was there before is then either intact, or recognised as
-    /// damaged when it is read.
+    /// [`mbls_io::Error`] where a file cannot be written. A model that was there before is then
+    /// either intact, or recognised as damaged when it is read.
     pub fn save(&self, folder: &Path) -> Result<()> {
         write(folder, &self.settings, &self.tensors)
     }
@@ -53,15 +57,20 @@ impl<S: ModelSettings, M> SavedModel<S, M> {
     ///
     /// # Errors
     ///
-    /// [`mbls_io::Error`] for files that cannot be read, were cut off or changed, are of another version or kind, or of two models,
-    /// and for settings and tensors that do not fit one another or hold numbers that are not finite. The file and the field are
-    /// named.
-    pub fn load(folder: &Path, device: &Device, network: impl FnOnce(&S, VarBuilder) -> Result<M>) -> Result<Self> {
+    /// [`mbls_io::Error`] for files that cannot be read, were cut off or changed, are of another
+    /// version or kind, or of two models, and for settings and tensors that do not fit one
+    /// another or hold numbers that are not finite. The file and the field are named.
+    pub fn load(
+        folder: &Path,
+        device: &Device,
+        network: impl FnOnce(&S, VarBuilder) -> Result<M>,
+    ) -> Result<Self> {
         let Read { settings, tensors, tensors_file } = read::<S>(folder, device)?;
-        let network = build(&tensors, device, |vb| network(&settings, vb)).map_err(|error| match error {
-            Error::File(error) => in_file(&tensors_file, error).into(),
-            other => other,
-        })?;
+        let network =
+            build(&tensors, device, |vb| network(&settings, vb)).map_err(|error| match error {
+                Error::File(error) => in_file(&tensors_file, error).into(),
+                other => other,
+            })?;
         Ok(Self { settings, tensors, network, device: device.clone() })
     }
 }
@@ -92,6 +101,9 @@ impl<S, M> SavedModel<S, M> {
 impl<S: fmt::Debug, M> fmt::Debug for SavedModel<S, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { settings, device, .. } = self;
-        f.debug_struct("SavedModel").field("settings", settings).field("device", device).finish_non_exhaustive()
+        f.debug_struct("SavedModel")
+            .field("settings", settings)
+            .field("device", device)
+            .finish_non_exhaustive()
     }
 }

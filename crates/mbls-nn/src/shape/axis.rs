@@ -21,7 +21,12 @@ pub(crate) struct Spans {
 impl Spans {
     /// A window that slides. With `ceil_mode` the last one may stick out, but starts inside the
     /// input or the left padding.
-    fn sliding(input: usize, [kernel, stride, padding]: [usize; 3], ceil_mode: bool, what: &str) -> Result<Self> {
+    fn sliding(
+        input: usize,
+        [kernel, stride, padding]: [usize; 3],
+        ceil_mode: bool,
+        what: &str,
+    ) -> Result<Self> {
         for (field, value) in [("kernel", kernel), ("stride", stride)] {
             if value == 0 {
                 bail!("{what}: {field} = 0, expected at least 1");
@@ -32,19 +37,27 @@ impl Spans {
             bail!("{what}: padding = {padding}, expected at most half of the kernel of {kernel}");
         }
         let slack = if ceil_mode { stride - 1 } else { 0 };
-        let end = padding.checked_mul(2).and_then(|p| p.checked_add(input)).and_then(|end| end.checked_add(slack));
+        let end = padding
+            .checked_mul(2)
+            .and_then(|p| p.checked_add(input))
+            .and_then(|end| end.checked_add(slack));
         let Some(room) = end.and_then(|end| end.checked_sub(kernel)) else {
-            bail!("{what}: a window of {kernel} does not fit into {input} entries padded by {padding}");
+            bail!(
+                "{what}: a window of {kernel} does not fit into {input} entries padded by {padding}"
+            );
         };
         let mut output = room / stride + 1;
         if ceil_mode && (output - 1).saturating_mul(stride) >= input + padding {
             output -= 1;
         }
         let starts = || (0..output).map(|o| o * stride);
-        let spans = starts().map(|s| s.saturating_sub(padding)..(s + kernel - padding).min(input)).collect();
+        let spans = starts()
+            .map(|s| s.saturating_sub(padding)..(s + kernel - padding).min(input))
+            .collect();
         let padded = starts().map(|s| kernel.min(input + 2 * padding - s)).collect();
         let low = padding.div_ceil(stride).min(output);
-        let high = (input + padding).checked_sub(kernel).map_or(0, |last| (last / stride + 1).min(output));
+        let high =
+            (input + padding).checked_sub(kernel).map_or(0, |last| (last / stride + 1).min(output));
         Ok(Self { input, spans, padded, stride, interior: low..high.max(low) })
     }
 
@@ -54,7 +67,9 @@ impl Spans {
             bail!("{what}: output size = 0, expected at least 1");
         }
         // Wide products, so that no size overflows.
-        let at = |o: usize, round: usize| ((o as u128 * input as u128 + round as u128) / output as u128) as usize;
+        let at = |o: usize, round: usize| {
+            ((o as u128 * input as u128 + round as u128) / output as u128) as usize
+        };
         let spans: Vec<_> = (0..output).map(|o| at(o, 0)..at(o + 1, output - 1)).collect();
         let padded = spans.iter().map(Range::len).collect();
         Ok(Self { input, spans, padded, stride: 0, interior: 0..0 })
@@ -62,7 +77,13 @@ impl Spans {
 
     /// The axis that a one-dimensional input lacks.
     fn single() -> Self {
-        Self { input: 1, spans: std::iter::once(0..1).collect(), padded: vec![1], stride: 0, interior: 0..0 }
+        Self {
+            input: 1,
+            spans: std::iter::once(0..1).collect(),
+            padded: vec![1],
+            stride: 0,
+            interior: 0..0,
+        }
     }
 
     /// The number of output positions.
@@ -110,7 +131,12 @@ impl Taps {
     /// Linear interpolation to `output` positions, as in PyTorch: with `align_corners` the first
     /// and last entries coincide, else the pixels' outer edges do, and positions before the first
     /// centre take the first entry.
-    pub(crate) fn linear(input: usize, output: usize, align_corners: bool, what: &str) -> Result<Self> {
+    pub(crate) fn linear(
+        input: usize,
+        output: usize,
+        align_corners: bool,
+        what: &str,
+    ) -> Result<Self> {
         if output == 0 {
             bail!("{what}: output size = 0, expected at least 1");
         }
@@ -120,7 +146,11 @@ impl Taps {
             false => input as f64 / output as f64,
         };
         let tap = |o: usize| {
-            let at = if align_corners { o as f64 * scale } else { ((o as f64 + 0.5) * scale - 0.5).max(0.0) };
+            let at = if align_corners {
+                o as f64 * scale
+            } else {
+                ((o as f64 + 0.5) * scale - 0.5).max(0.0)
+            };
             let first = (at as usize).min(input - 1);
             // The last entry has no neighbour.
             if first + 1 == input {
@@ -190,18 +220,32 @@ pub(crate) struct Planes<A> {
 }
 
 impl Planes<Spans> {
-    pub(crate) fn sliding<const D: usize>(x: &Tensor, size: &PoolSize<D>, what: &str) -> Result<Self> {
+    pub(crate) fn sliding<const D: usize>(
+        x: &Tensor,
+        size: &PoolSize<D>,
+        what: &str,
+    ) -> Result<Self> {
         let sizes = spatial::<D>(x, what)?;
         let axis = |d: usize| {
-            Spans::sliding(sizes[d], [size.kernel[d], size.stride[d], size.padding[d]], size.ceil_mode, what)
+            Spans::sliding(
+                sizes[d],
+                [size.kernel[d], size.stride[d], size.padding[d]],
+                size.ceil_mode,
+                what,
+            )
         };
         let rows = if D == 1 { Spans::single() } else { axis(0)? };
         Ok(Self { rows, columns: axis(D - 1)? })
     }
 
-    pub(crate) fn adaptive<const D: usize>(x: &Tensor, output: [usize; D], what: &str) -> Result<Self> {
+    pub(crate) fn adaptive<const D: usize>(
+        x: &Tensor,
+        output: [usize; D],
+        what: &str,
+    ) -> Result<Self> {
         let sizes = spatial::<D>(x, what)?;
-        let rows = if D == 1 { Spans::single() } else { Spans::adaptive(sizes[0], output[0], what)? };
+        let rows =
+            if D == 1 { Spans::single() } else { Spans::adaptive(sizes[0], output[0], what)? };
         Ok(Self { rows, columns: Spans::adaptive(sizes[D - 1], output[D - 1], what)? })
     }
 
@@ -268,7 +312,12 @@ mod tests {
                 for stride in 1..4 {
                     for padding in 0..=kernel / 2 {
                         for ceil in [false, true] {
-                            all.extend(Spans::sliding(input, [kernel, stride, padding], ceil, "test"));
+                            all.extend(Spans::sliding(
+                                input,
+                                [kernel, stride, padding],
+                                ceil,
+                                "test",
+                            ));
                         }
                     }
                 }

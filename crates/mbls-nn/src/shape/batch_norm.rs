@@ -76,7 +76,11 @@ pub(crate) fn check_batch_norm(
     let c = x.dim(1)?;
     for tensor in &per_channel {
         if tensor.dims() != [c] {
-            bail!("batch norm: input of shape {:?}, but the layer has {:?} channels", x.shape(), tensor.shape());
+            bail!(
+                "batch norm: input of shape {:?}, but the layer has {:?} channels",
+                x.shape(),
+                tensor.shape()
+            );
         }
     }
     let types = [x.dtype(), statistics_type(x.dtype())];
@@ -85,7 +89,10 @@ pub(crate) fn check_batch_norm(
         check_places("batch norm", x, types, &[("a tensor per channel", Some(tensor))])?;
     }
     if matches!(statistics, Statistics::OfBatch) && x.elem_count() == c {
-        bail!("batch norm: input of shape {:?}: training needs more than one value per channel", x.shape());
+        bail!(
+            "batch norm: input of shape {:?}: training needs more than one value per channel",
+            x.shape()
+        );
     }
     match epilogue.residual() {
         Some(residual) => check_residual(x, residual),
@@ -96,10 +103,18 @@ pub(crate) fn check_batch_norm(
 /// Checks that what is added to a normalised input fits it.
 fn check_residual(x: &Tensor, residual: &Tensor) -> Result<()> {
     if residual.shape() != x.shape() {
-        bail!("batch norm: residual of shape {:?}, expected {:?} as the input's", residual.shape(), x.shape());
+        bail!(
+            "batch norm: residual of shape {:?}, expected {:?} as the input's",
+            residual.shape(),
+            x.shape()
+        );
     }
     if residual.dtype() != x.dtype() {
-        bail!("batch norm: residual of type {:?}, expected {:?} as the input's", residual.dtype(), x.dtype());
+        bail!(
+            "batch norm: residual of type {:?}, expected {:?} as the input's",
+            residual.dtype(),
+            x.dtype()
+        );
     }
     Ok(())
 }

@@ -94,7 +94,11 @@ impl ConvDims {
             bail!("{name}: input of shape {:?}, expected {expected}", x.shape());
         }
         if !fits(weight) || weight.elem_count() == 0 {
-            bail!("{name}: weight of shape {:?}, expected {} dimensions, none of them 0", weight.shape(), D + 2);
+            bail!(
+                "{name}: weight of shape {:?}, expected {} dimensions, none of them 0",
+                weight.shape(),
+                D + 2
+            );
         }
         if x.elem_count() == 0 {
             bail!("{name}: input of shape {:?} is empty", x.shape());
@@ -141,11 +145,17 @@ impl ConvDims {
             &[&[images, groups], &windows[..]].concat(),
             &[images, out_channels, out_height, out_width],
         ];
-        let entries = |sizes: &[usize]| sizes.iter().try_fold(1usize, |n, &size| n.checked_mul(size));
+        let entries =
+            |sizes: &[usize]| sizes.iter().try_fold(1usize, |n, &size| n.checked_mul(size));
         let widest = padded(height, &rows).max(padded(width, &columns));
         let limit = isize::MAX as usize / size_of::<f64>();
-        if widest > u32::MAX as usize || sizes.iter().any(|s| entries(s).is_none_or(|n| n > limit)) {
-            bail!("{name}: input of shape {:?} with padding = {:?} has too many windows", x.shape(), config.padding);
+        if widest > u32::MAX as usize || sizes.iter().any(|s| entries(s).is_none_or(|n| n > limit))
+        {
+            bail!(
+                "{name}: input of shape {:?} with padding = {:?} has too many windows",
+                x.shape(),
+                config.padding
+            );
         }
         Ok(Self {
             images,
@@ -177,7 +187,9 @@ pub(crate) fn conv_name<const D: usize>() -> &'static str {
 
 pub(crate) fn check_groups(name: &str, inputs: usize, outputs: usize, groups: usize) -> Result<()> {
     if groups == 0 || !inputs.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
-        bail!("{name}: groups = {groups}, expected a divisor of {inputs} input and {outputs} output channels");
+        bail!(
+            "{name}: groups = {groups}, expected a divisor of {inputs} input and {outputs} output channels"
+        );
     }
     Ok(())
 }

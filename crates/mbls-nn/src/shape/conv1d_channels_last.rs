@@ -38,9 +38,16 @@ pub(crate) struct ChannelsLastDims {
 }
 
 impl ChannelsLastDims {
-    pub(crate) fn new(x: &Tensor, weight: &Tensor, bias: &Tensor, epilogue: ConvEpilogue) -> Result<Self> {
+    pub(crate) fn new(
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        epilogue: ConvEpilogue,
+    ) -> Result<Self> {
         const NAME: &str = "channels-last conv1d";
-        let (&[sequences, length, inputs], &[outputs, channels, kernel]) = (x.dims(), weight.dims()) else {
+        let (&[sequences, length, inputs], &[outputs, channels, kernel]) =
+            (x.dims(), weight.dims())
+        else {
             bail!(
                 "{NAME}: input of shape {:?} and weight of shape {:?}, expected [N, L, C] and [O, C, k]",
                 x.shape(),
@@ -74,9 +81,14 @@ impl ChannelsLastDims {
         }
         // The result, and the gradient of one sequence between zeros.
         let limit = isize::MAX as usize / size_of::<f64>();
-        let entries = |n: usize, rows: usize| n.checked_mul(rows)?.checked_mul(outputs).filter(|&n| n <= limit);
+        let entries = |n: usize, rows: usize| {
+            n.checked_mul(rows)?.checked_mul(outputs).filter(|&n| n <= limit)
+        };
         if entries(sequences, length).is_none() || entries(1, length + 2 * kernel).is_none() {
-            bail!("{NAME}: input of shape {:?} with {outputs} output channels has too many results", x.shape());
+            bail!(
+                "{NAME}: input of shape {:?} with {outputs} output channels has too many results",
+                x.shape()
+            );
         }
         let positions = length - (kernel - 1);
         let pooled = if epilogue == ConvEpilogue::ReluMax { 1 } else { positions - (pool - 1) };

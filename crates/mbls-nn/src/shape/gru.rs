@@ -15,7 +15,12 @@ pub(crate) struct GruDims {
 }
 
 impl GruDims {
-    pub(crate) fn new(gates: &Tensor, weight: &Tensor, bias: &Tensor, padding: &[usize]) -> Result<Self> {
+    pub(crate) fn new(
+        gates: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        padding: &[usize],
+    ) -> Result<Self> {
         const NAME: &str = "GRU";
         let (&[sequences, length, rows], &[outputs, hidden]) = (gates.dims(), weight.dims()) else {
             bail!(
@@ -25,7 +30,12 @@ impl GruDims {
             );
         };
         let empty = gates.elem_count() == 0 || weight.elem_count() == 0;
-        if empty || hidden > WIDEST_STATE || rows != 3 * hidden || outputs != rows || bias.dims() != [rows] {
+        if empty
+            || hidden > WIDEST_STATE
+            || rows != 3 * hidden
+            || outputs != rows
+            || bias.dims() != [rows]
+        {
             bail!(
                 "{NAME}: gates of shape {:?}, weight {:?} and bias {:?}, expected [N, L, 3 hidden], [3 hidden, hidden] and [3 hidden]",
                 gates.shape(),
@@ -33,9 +43,16 @@ impl GruDims {
                 bias.shape()
             );
         }
-        check_places(NAME, gates, &[gates.dtype()], &[("weight", Some(weight)), ("bias", Some(bias))])?;
+        check_places(
+            NAME,
+            gates,
+            &[gates.dtype()],
+            &[("weight", Some(weight)), ("bias", Some(bias))],
+        )?;
         if padding.len() != sequences || padding.iter().any(|&count| count > length) {
-            bail!("{NAME}: padding = {padding:?}, expected {sequences} numbers of at most {length}");
+            bail!(
+                "{NAME}: padding = {padding:?}, expected {sequences} numbers of at most {length}"
+            );
         }
         Ok(Self { sequences, length, hidden })
     }

@@ -17,7 +17,10 @@ impl LinearDims {
     pub(crate) fn new(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Self> {
         let (outputs, inputs) = weight.dims2()?;
         if x.dims().last() != Some(&inputs) {
-            bail!("linear: input of shape {:?}, expected the last dimension to be {inputs}", x.shape());
+            bail!(
+                "linear: input of shape {:?}, expected the last dimension to be {inputs}",
+                x.shape()
+            );
         }
         if x.elem_count() == 0 {
             bail!("linear: input of shape {:?} is empty", x.shape());

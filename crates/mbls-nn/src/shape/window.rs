@@ -28,7 +28,9 @@ impl Window {
     /// than the padded input.
     pub fn output(&self, input: usize, what: &str) -> Result<usize> {
         let Self { kernel, stride, padding, dilation } = *self;
-        for (field, value) in [("kernel", kernel), ("stride", stride), ("dilation", dilation), ("input size", input)] {
+        for (field, value) in
+            [("kernel", kernel), ("stride", stride), ("dilation", dilation), ("input size", input)]
+        {
             if value == 0 {
                 bail!("{what}: {field} = 0, expected at least 1");
             }
@@ -45,7 +47,11 @@ impl Window {
 
     /// The padded input's index of every (output position, kernel offset), row-major.
     pub(crate) fn indices(&self, output: usize) -> Vec<u32> {
-        (0..output).flat_map(|o| (0..self.kernel).map(move |k| (o * self.stride + k * self.dilation) as u32)).collect()
+        (0..output)
+            .flat_map(|o| {
+                (0..self.kernel).map(move |k| (o * self.stride + k * self.dilation) as u32)
+            })
+            .collect()
     }
 
     /// The outputs `low..high` for which kernel offset `k` meets the input itself rather than its
@@ -62,7 +68,10 @@ impl Window {
 }
 
 /// Sizes of a four-dimensional tensor `[N, C, H, W]`, none of them 0.
-pub(crate) fn image_dims(x: &candle_core::Tensor, what: &str) -> Result<(usize, usize, usize, usize)> {
+pub(crate) fn image_dims(
+    x: &candle_core::Tensor,
+    what: &str,
+) -> Result<(usize, usize, usize, usize)> {
     let &[n, c, h, w] = x.dims() else {
         bail!("{what}: input of shape {:?}, expected [N, C, H, W]", x.shape());
     };
@@ -88,9 +97,14 @@ mod tests {
                             for k in 0..kernel {
                                 let (low, high) = window.inside(k, input, output);
                                 for o in 0..output {
-                                    let at = (o * stride + k * dilation) as isize - padding as isize;
+                                    let at =
+                                        (o * stride + k * dilation) as isize - padding as isize;
                                     let inside = (0..input as isize).contains(&at);
-                                    assert_eq!(inside, (low..high).contains(&o), "{window:?} k {k} o {o} of {input}");
+                                    assert_eq!(
+                                        inside,
+                                        (low..high).contains(&o),
+                                        "{window:?} k {k} o {o} of {input}"
+                                    );
                                 }
                             }
                         }

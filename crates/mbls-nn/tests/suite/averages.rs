@@ -28,8 +28,9 @@ fn train(store: &ParamStore, step: u64) -> Result<()> {
 #[test]
 fn averages_are_those_of_pytorch_and_go_on_bit_identically_from_a_state() -> Result<()> {
     let fixture = golden::fixture("optim/averages.json");
-    let tensors =
-        |value: &serde_json::Value| serde_json::from_value::<BTreeMap<String, Vec<f64>>>(value.clone()).unwrap();
+    let tensors = |value: &serde_json::Value| {
+        serde_json::from_value::<BTreeMap<String, Vec<f64>>>(value.clone()).unwrap()
+    };
     let cases = fixture["cases"].as_array().unwrap();
     assert!(cases.len() >= 5);
     for case in cases {
@@ -37,13 +38,21 @@ fn averages_are_those_of_pytorch_and_go_on_bit_identically_from_a_state() -> Res
         for (dtype, tolerance) in [(DType::F64, 1e-14), (DType::F32, 1e-6)] {
             let (store, other) = (network(1, dtype)?, network(1, dtype)?);
             let (mut ema, mut resumed) = (Ema::new(&store, config)?, Ema::new(&other, config)?);
-            let steps = fixture["values"].as_array().unwrap().iter().zip(case["averages"].as_array().unwrap());
+            let steps = fixture["values"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .zip(case["averages"].as_array().unwrap());
             for (values, expected) in steps {
                 for (name, values) in tensors(values) {
                     for store in [&store, &other] {
                         let mut vars = store.parameters().into_iter().chain(store.buffers());
                         let (_, var) = vars.find(|(other, _)| *other == name).unwrap();
-                        var.set(&Tensor::new(&values[..], &Device::Cpu)?.reshape(var.shape())?.to_dtype(dtype)?)?;
+                        var.set(
+                            &Tensor::new(&values[..], &Device::Cpu)?
+                                .reshape(var.shape())?
+                                .to_dtype(dtype)?,
+                        )?;
                     }
                 }
                 resumed.load_state(&ema.state())?;
@@ -55,7 +64,10 @@ fn averages_are_those_of_pytorch_and_go_on_bit_identically_from_a_state() -> Res
                 for (name, tensor) in found {
                     let found = tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
                     for (f, e) in found.iter().zip(&expected[&name]) {
-                        assert!((f - e).abs() <= tolerance * (1.0 + e.abs()), "{config:?} {name}: {f}, expected {e}");
+                        assert!(
+                            (f - e).abs() <= tolerance * (1.0 + e.abs()),
+                            "{config:?} {name}: {f}, expected {e}"
+                        );
                     }
                 }
             }
@@ -68,7 +80,10 @@ fn averages_are_those_of_pytorch_and_go_on_bit_identically_from_a_state() -> Res
 fn weights_come_back_to_the_bit() -> Result<()> {
     for dtype in [DType::F32, DType::F64, DType::BF16] {
         let store = network(1, dtype)?;
-        let mut ema = Ema::new(&store, EmaConfig { decay: 0.5, average_buffers: true, ..Default::default() })?;
+        let mut ema = Ema::new(
+            &store,
+            EmaConfig { decay: 0.5, average_buffers: true, ..Default::default() },
+        )?;
         for step in 0..3 {
             train(&store, step)?;
             ema.update()?;
@@ -123,7 +138,10 @@ fn averages_of_half_precision_weights_are_f32_and_counts_are_copied() -> Result<
 #[test]
 fn bits_do_not_depend_on_the_number_of_threads() -> Result<()> {
     let run = |threads| -> Result<Vec<u64>> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(candle_core::Error::wrap)?;
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .map_err(candle_core::Error::wrap)?;
         pool.install(|| {
             let p = Var::from_tensor(&noise(&[100_001], 1)?.to_dtype(DType::F32)?)?;
             let mut ema = Ema::of(vec![("p".into(), p.clone())], Vec::new(), EmaConfig::default())?;
@@ -142,7 +160,8 @@ fn bits_do_not_depend_on_the_number_of_threads() -> Result<()> {
 fn what_does_not_fit_is_named_and_changes_nothing() -> Result<()> {
     let store = network(1, DType::F32)?;
     for decay in [-0.1, 1.5, f64::NAN] {
-        let message = Ema::new(&store, EmaConfig { decay, ..Default::default() }).unwrap_err().to_string();
+        let message =
+            Ema::new(&store, EmaConfig { decay, ..Default::default() }).unwrap_err().to_string();
         assert!(message.contains(&format!("decay = {decay}: expected 0 to 1")), "{message}");
     }
     let twice = [store.parameters(), store.parameters()].concat();

@@ -1,8 +1,11 @@
-//! `mbls_nn::backward` beside candle's own backward pass: the same gradients, however a variable is read.
+//! `mbls_nn::backward` beside candle's own backward pass: the same gradients, however a variable is
+//! read.
 
 use crate::support::{bits, cpu, difference, noise, weighted_sum};
 use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Module, Result, Shape, Tensor, Var, bail};
+use candle_core::{
+    CpuStorage, CustomOp1, DType, Device, Layout, Module, Result, Shape, Tensor, Var, bail,
+};
 use mbls_nn::{BatchNorm2d, ConvConfig, GlobalAvgPool2d, Linear, ParamStore, backward};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -66,7 +69,8 @@ fn what_comes_from_several_readers_is_added() -> Result<()> {
     let all = losses.iter().cloned().reduce(|a, b| (a + b).expect("two scalars")).expect("losses");
     for (i, loss) in losses.iter().chain([&all]).enumerate() {
         let (candle, ours) = (loss.backward()?, backward(loss)?);
-        let [candle, found] = [&candle, &ours].map(|grads| grads.get(&w).expect("a gradient").clone());
+        let [candle, found] =
+            [&candle, &ours].map(|grads| grads.get(&w).expect("a gradient").clone());
         let gap = difference(&found, &candle)?;
         assert!(gap < 1e-14, "loss {i}: {gap}");
         assert!(ours.get(&other).is_none() && !found.track_op(), "loss {i}");
@@ -76,7 +80,8 @@ fn what_comes_from_several_readers_is_added() -> Result<()> {
 
 #[test]
 fn a_gradient_that_is_a_view_comes_whole() -> Result<()> {
-    // The rectifier's input is the variable itself, and the gradient of its result a broadcast number.
+    // The rectifier's input is the variable itself, and the gradient of its result a broadcast
+    // number.
     let x = var(&[2, 3], 1)?;
     let loss = cpu::relu(&x)?.sum_all()?;
     let [candle, ours] = both(&loss, &[&x])?;
@@ -131,7 +136,12 @@ fn a_pass_within_a_pass_has_its_own_gradients() -> Result<()> {
             let grads = inner(&cpu::linear(&x_within, &w_within, None)?.sum_all()?)?;
             let rows = grads.get(&w_within).expect("the inner pass' gradient").to_vec2::<f64>()?;
             let expected = x_within.sum(0)?.to_vec1::<f64>()?;
-            assert!(rows.iter().flatten().zip(expected.iter().cycle()).all(|(a, b)| (a - b).abs() < 1e-14));
+            assert!(
+                rows.iter()
+                    .flatten()
+                    .zip(expected.iter().cycle())
+                    .all(|(a, b)| (a - b).abs() < 1e-14)
+            );
             counted.fetch_add(1, Ordering::Relaxed);
             Ok(grad.clone())
         };
@@ -140,7 +150,8 @@ fn a_pass_within_a_pass_has_its_own_gradients() -> Result<()> {
         let loss = weighted_sum(&cpu::linear(&y, &w, None)?)?;
         let (candle, ours) = (loss.backward()?, backward(&loss)?);
         assert_eq!(passes.load(Ordering::Relaxed), 2);
-        let [candle, ours] = [&candle, &ours].map(|grads| grads.get(&w).expect("a gradient").clone());
+        let [candle, ours] =
+            [&candle, &ours].map(|grads| grads.get(&w).expect("a gradient").clone());
         assert!(difference(&ours, &candle)? < 1e-14);
     }
     Ok(())
@@ -150,14 +161,16 @@ fn a_pass_within_a_pass_has_its_own_gradients() -> Result<()> {
 fn a_pass_that_fails_leaves_nothing_behind() -> Result<()> {
     let (x, w) = (noise(&[2, 3], 1)?, var(&[4, 3], 2)?);
     let failing = || -> Result<Tensor> {
-        let y = cpu::linear(&x, &w, None)?.apply_op1(WithBackward(|_: &Tensor| bail!("as wanted")))?;
+        let y =
+            cpu::linear(&x, &w, None)?.apply_op1(WithBackward(|_: &Tensor| bail!("as wanted")))?;
         // The second layer has left its gradient when the failing operation's turn comes.
         cpu::linear(&y, var(&[2, 4], 3)?.as_tensor(), None)?.sum_all()
     };
     let error = backward(&failing()?).expect_err("it fails").to_string();
     assert!(error.contains("as wanted"), "{error}");
     let panicking = || -> Result<Tensor> {
-        let y = cpu::linear(&x, &w, None)?.apply_op1(WithBackward(|_: &Tensor| panic!("as wanted")))?;
+        let y =
+            cpu::linear(&x, &w, None)?.apply_op1(WithBackward(|_: &Tensor| panic!("as wanted")))?;
         cpu::relu(&y)?.sum_all()
     };
     let loss = panicking()?;

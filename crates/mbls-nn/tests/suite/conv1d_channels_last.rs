@@ -1,4 +1,5 @@
-//! Convolution over time against PyTorch, the portable form, finite differences and itself on other numbers of threads.
+//! Convolution over time against PyTorch, the portable form, finite differences and itself on other
+//! numbers of threads.
 
 use crate::support::{bits, cpu, difference, noise, portable, stored_tensor, weighted_sum};
 use candle_core::{DType, Device, Result, Tensor, Var};
@@ -39,7 +40,9 @@ fn both_forms_agree_with_finite_differences() -> Result<()> {
         for then in AFTER {
             for form in FORMS {
                 println!("{sizes:?} {then:?}");
-                gradient::check(&inputs(sizes)?, 2e-7, |t| weighted_sum(&form(&t[0], &t[1], &t[2], then)?))?;
+                gradient::check(&inputs(sizes)?, 2e-7, |t| {
+                    weighted_sum(&form(&t[0], &t[1], &t[2], then)?)
+                })?;
             }
         }
     }
@@ -48,9 +51,11 @@ fn both_forms_agree_with_finite_differences() -> Result<()> {
 
 #[test]
 fn both_forms_agree_at_sizes_that_are_cut() -> Result<()> {
-    // More sequences than tasks, channels that fill no vector, and a kernel as long as the sequence.
+    // More sequences than tasks, channels that fill no vector, and a kernel as long as the
+    // sequence.
     for sizes in [[67, 23, 5, 19, 4], [2, 40, 17, 33, 5], [33, 9, 3, 2, 1], [2, 5, 3, 8, 5]] {
-        for then in AFTER.into_iter().filter(|&then| sizes[1] > 5 || then == ConvEpilogue::ReluMax) {
+        for then in AFTER.into_iter().filter(|&then| sizes[1] > 5 || then == ConvEpilogue::ReluMax)
+        {
             let [found, expected] = FORMS.map(|form| all(form, &inputs(sizes)?, then));
             for (i, (found, expected)) in found?.iter().zip(&expected?).enumerate() {
                 let gap = difference(found, expected)?;
@@ -65,23 +70,33 @@ fn both_forms_agree_at_sizes_that_are_cut() -> Result<()> {
 fn pytorch_agrees() -> Result<()> {
     let file = golden::fixture("sequence-layers/layers.json");
     let mut tested = 0;
-    for case in file["cases"].as_array().expect("cases").iter().filter(|case| case["kind"] == "conv") {
+    for case in
+        file["cases"].as_array().expect("cases").iter().filter(|case| case["kind"] == "conv")
+    {
         let then = match case["then"].as_str().expect("then") {
             "nothing" => ConvEpilogue::Nothing,
             "relu" => ConvEpilogue::Relu,
-            "max_pool" => ConvEpilogue::ReluMaxPool(case["pool"].as_u64().expect("a size") as usize),
+            "max_pool" => {
+                ConvEpilogue::ReluMaxPool(case["pool"].as_u64().expect("a size") as usize)
+            }
             _ => ConvEpilogue::ReluMax,
         };
         for form in FORMS {
             let names = ["x", "weight", "bias"];
-            let vars =
-                names.map(|name| Var::from_tensor(&stored_tensor(&case["tensors"][name]).expect(name)).expect(name));
+            let vars = names.map(|name| {
+                Var::from_tensor(&stored_tensor(&case["tensors"][name]).expect(name)).expect(name)
+            });
             let y = form(&vars[0], &vars[1], &vars[2], then)?;
             assert!(difference(&y, &stored_tensor(&case["y"])?)? < 1e-14, "{case}");
             let cosines = (0..y.elem_count()).map(|i| (i as f64).cos()).collect();
-            let gradients = (&y * Tensor::from_vec(cosines, y.shape(), &Device::Cpu)?)?.sum_all()?.backward()?;
+            let gradients = (&y * Tensor::from_vec(cosines, y.shape(), &Device::Cpu)?)?
+                .sum_all()?
+                .backward()?;
             for (name, var) in names.iter().zip(&vars) {
-                let gap = difference(gradients.get(var).expect(name), &stored_tensor(&case["gradients"][name])?)?;
+                let gap = difference(
+                    gradients.get(var).expect(name),
+                    &stored_tensor(&case["gradients"][name])?,
+                )?;
                 assert!(gap < 1e-13, "{name}: {gap}: {case}");
             }
             tested += 1;
@@ -96,9 +111,13 @@ fn bits_do_not_depend_on_the_number_of_threads_or_on_a_history() -> Result<()> {
     let inputs = inputs([70, 30, 6, 17, 3])?.map(|t| t.to_dtype(DType::F32).expect("f32"));
     for then in AFTER {
         let on = |threads: usize| -> Result<Vec<Vec<u64>>> {
-            let pool =
-                rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(candle_core::Error::wrap)?;
-            pool.install(|| all(cpu::conv1d_channels_last, &inputs, then)?.iter().map(bits).collect())
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .map_err(candle_core::Error::wrap)?;
+            pool.install(|| {
+                all(cpu::conv1d_channels_last, &inputs, then)?.iter().map(bits).collect()
+            })
         };
         let one = on(1)?;
         assert!(on(2)? == one && on(5)? == one, "{then:?}");
@@ -114,14 +133,21 @@ fn bits_do_not_depend_on_the_number_of_threads_or_on_a_history() -> Result<()> {
 fn gradients_that_nobody_wants_are_not_made() -> Result<()> {
     let [x, weight, bias] = inputs([3, 8, 2, 4, 3])?;
     for then in AFTER {
-        let expected = all(cpu::conv1d_channels_last, &[x.clone(), weight.clone(), bias.clone()], then)?;
+        let expected =
+            all(cpu::conv1d_channels_last, &[x.clone(), weight.clone(), bias.clone()], then)?;
         for wanted in 0..3 {
             let vars = [&x, &weight, &bias].map(|t| Var::from_tensor(t).expect("a variable"));
-            let pick = |i: usize| if i == wanted { vars[i].as_tensor().clone() } else { vars[i].as_detached_tensor() };
-            let grads = weighted_sum(&cpu::conv1d_channels_last(&pick(0), &pick(1), &pick(2), then)?)?.backward()?;
+            let pick = |i: usize| {
+                if i == wanted { vars[i].as_tensor().clone() } else { vars[i].as_detached_tensor() }
+            };
+            let grads =
+                weighted_sum(&cpu::conv1d_channels_last(&pick(0), &pick(1), &pick(2), then)?)?
+                    .backward()?;
             for (i, var) in vars.iter().enumerate() {
                 match grads.get(var) {
-                    Some(grad) if i == wanted => assert_eq!(bits(grad)?, bits(&expected[1 + i])?, "{then:?} {i}"),
+                    Some(grad) if i == wanted => {
+                        assert_eq!(bits(grad)?, bits(&expected[1 + i])?, "{then:?} {i}")
+                    }
                     other => assert!(other.is_none() && i != wanted, "{then:?} {i}"),
                 }
             }
@@ -132,12 +158,18 @@ fn gradients_that_nobody_wants_are_not_made() -> Result<()> {
 
 #[test]
 fn infinities_and_nan_go_where_they_should() -> Result<()> {
-    // The last NaN of a window is its maximum, and it passes the rectifier; a negative infinity does not.
-    let x = Tensor::new(&[1.0, f64::NAN, -2.0, f64::NEG_INFINITY, 3.0, 4.0], &Device::Cpu)?.reshape((1, 6, 1))?;
-    let [weight, bias] =
-        [Tensor::ones((1, 1, 1), DType::F64, &Device::Cpu)?, Tensor::zeros(1, DType::F64, &Device::Cpu)?];
+    // The last NaN of a window is its maximum, and it passes the rectifier; a negative infinity
+    // does not.
+    let x = Tensor::new(&[1.0, f64::NAN, -2.0, f64::NEG_INFINITY, 3.0, 4.0], &Device::Cpu)?
+        .reshape((1, 6, 1))?;
+    let [weight, bias] = [
+        Tensor::ones((1, 1, 1), DType::F64, &Device::Cpu)?,
+        Tensor::zeros(1, DType::F64, &Device::Cpu)?,
+    ];
     for form in FORMS {
-        let y = form(&x, &weight, &bias, ConvEpilogue::ReluMaxPool(2))?.flatten_all()?.to_vec1::<f64>()?;
+        let y = form(&x, &weight, &bias, ConvEpilogue::ReluMaxPool(2))?
+            .flatten_all()?
+            .to_vec1::<f64>()?;
         assert!(y[0].is_nan() && y[1].is_nan());
         assert_eq!(y[2..], [0.0, 3.0, 4.0]);
         assert!(form(&x, &weight, &bias, ConvEpilogue::ReluMax)?.to_vec2::<f64>()?[0][0].is_nan());
@@ -157,9 +189,18 @@ fn what_does_not_fit_is_named() -> Result<()> {
             (form(&zeros(&[0, 6, 3])?, &weight, &bias, plain), "nothing empty"),
             (form(&x, &weight, &zeros(&[3])?, plain), "bias of shape [3], expected [4]"),
             (form(&x.to_dtype(DType::F32)?, &weight, &bias, plain), "weight in F64"),
-            (form(&zeros(&[2, 2, 3])?, &weight, &bias, plain), "sequences of 2 entries, expected at least 3"),
-            (form(&x, &weight, &bias, ConvEpilogue::ReluMaxPool(5)), "sequences of 6 entries, expected at least 7"),
-            (form(&x, &weight, &bias, ConvEpilogue::ReluMaxPool(0)), "maxima of 0 neighbours, expected 1 to 256"),
+            (
+                form(&zeros(&[2, 2, 3])?, &weight, &bias, plain),
+                "sequences of 2 entries, expected at least 3",
+            ),
+            (
+                form(&x, &weight, &bias, ConvEpilogue::ReluMaxPool(5)),
+                "sequences of 6 entries, expected at least 7",
+            ),
+            (
+                form(&x, &weight, &bias, ConvEpilogue::ReluMaxPool(0)),
+                "maxima of 0 neighbours, expected 1 to 256",
+            ),
             (form(&x, &weight, &bias, ConvEpilogue::ReluMaxPool(257)), "maxima of 257 neighbours"),
         ] {
             let error = result.expect_err(expected).to_string();

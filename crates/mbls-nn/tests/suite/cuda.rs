@@ -1,18 +1,20 @@
-//! The operations on a CUDA device against the portable ones in f64 on the CPU; without a driver the tests say that they were
-//! skipped.
+//! The operations on a CUDA device against the portable ones in f64 on the CPU; without a driver
+//! the tests say that they were skipped.
 
 use crate::support::{bits, cuda, difference, noise, portable};
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
 use candle_nn::ModuleT;
 use mbls_nn::op::BatchNormOutput;
 use mbls_nn::{
-    AdamConfig, AdamWConfig, AdaptiveAvgPool2d, BatchNorm2d, Bilinear2d, Conv2d, ConvConfig, ConvInit, Embedding,
-    GlobalAvgPool2d, Linear, MaxPool2d, OptimizerConfig, ParamStore, PoolSize, Relu, SgdConfig, clip_grad_norm,
+    AdamConfig, AdamWConfig, AdaptiveAvgPool2d, BatchNorm2d, Bilinear2d, Conv2d, ConvConfig,
+    ConvInit, Embedding, GlobalAvgPool2d, Linear, MaxPool2d, OptimizerConfig, ParamStore, PoolSize,
+    Relu, SgdConfig, clip_grad_norm,
 };
 use std::panic::catch_unwind;
 
 /// What the results may differ by, relative to the largest.
-const TYPES: [(DType, f64); 4] = [(DType::F64, 1e-10), (DType::F32, 1e-4), (DType::F16, 5e-3), (DType::BF16, 2e-2)];
+const TYPES: [(DType, f64); 4] =
+    [(DType::F64, 1e-10), (DType::F32, 1e-4), (DType::F16, 5e-3), (DType::BF16, 2e-2)];
 
 /// The first CUDA device; none without a driver, where cudarc panics as it looks for the library.
 fn device() -> Result<Option<Device>> {
@@ -23,20 +25,24 @@ fn device() -> Result<Option<Device>> {
     Ok(Some(device?))
 }
 
-/// Result and gradients of `f` at `inputs`, which are rounded to `rounded` and computed with in `dtype` on `device`.
+/// Result and gradients of `f` at `inputs`, which are rounded to `rounded` and computed with in
+/// `dtype` on `device`.
 fn evaluate(
     inputs: &[Tensor],
     (rounded, dtype, device): (DType, DType, &Device),
     f: impl Fn(&[Tensor]) -> Result<Tensor>,
 ) -> Result<Vec<Tensor>> {
-    let var = |t: &Tensor| Var::from_tensor(&t.to_dtype(rounded)?.to_dtype(dtype)?.to_device(device)?);
+    let var =
+        |t: &Tensor| Var::from_tensor(&t.to_dtype(rounded)?.to_dtype(dtype)?.to_device(device)?);
     let vars = inputs.iter().map(var).collect::<Result<Vec<_>>>()?;
     let tensors: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
     let y = f(&tensors)?;
     assert_eq!((y.dtype(), y.device().location()), (dtype, device.location()));
     let weights = noise(y.dims(), 99)?.to_dtype(rounded)?.to_dtype(dtype)?.to_device(device)?;
     let grads = (&y * weights)?.sum_all()?.backward()?;
-    let gradient = |t: &Tensor| grads.get(t).cloned().ok_or_else(|| candle_core::Error::Msg("no gradient".into()));
+    let gradient = |t: &Tensor| {
+        grads.get(t).cloned().ok_or_else(|| candle_core::Error::Msg("no gradient".into()))
+    };
     let all = std::iter::once(Ok(y)).chain(tensors.iter().map(gradient));
     all.map(|t| t?.to_device(&Device::Cpu)).collect()
 }
@@ -57,7 +63,11 @@ fn check(
             let gap = difference(found, expected)?;
             assert!(gap <= bound, "{what} in {dtype:?}, output {i}: {gap}");
             let wide = |t: &Tensor| bits(&t.to_dtype(DType::F64)?);
-            assert_eq!(wide(found)?, wide(again)?, "{what} in {dtype:?}, output {i}: bits of two runs");
+            assert_eq!(
+                wide(found)?,
+                wide(again)?,
+                "{what} in {dtype:?}, output {i}: bits of two runs"
+            );
         }
     }
     Ok(())
@@ -76,8 +86,10 @@ fn convolutions_equal_the_portable_form() -> Result<()> {
         ([2, 3, 20, 20], (16, [7, 7]), ([2, 2], [3, 3], [1, 1], 1), true),
     ];
     for (x, (outputs, kernel), (stride, padding, dilation, groups), bias) in cases {
-        let config = ConvConfig { stride, padding, dilation, groups, bias, ..ConvConfig::before_norm() };
-        let mut inputs = vec![noise(&x, 1)?, noise(&[outputs, x[1] / groups, kernel[0], kernel[1]], 2)?];
+        let config =
+            ConvConfig { stride, padding, dilation, groups, bias, ..ConvConfig::before_norm() };
+        let mut inputs =
+            vec![noise(&x, 1)?, noise(&[outputs, x[1] / groups, kernel[0], kernel[1]], 2)?];
         inputs.extend(bias.then(|| noise(&[outputs], 3)).transpose()?);
         check(
             &format!("conv2d of {x:?} with {config:?}"),
@@ -107,7 +119,9 @@ fn convolutions_equal_the_portable_form() -> Result<()> {
 fn transposed_views_equal_the_portable_form() -> Result<()> {
     let config = ConvConfig { padding: [1, 1], ..ConvConfig::before_norm() };
     let inputs = [noise(&[5, 4, 2, 2], 1)?, noise(&[3, 3, 2, 3], 2)?];
-    let turn = |t: &[Tensor]| Ok::<_, candle_core::Error>((t[0].permute((2, 3, 0, 1))?, t[1].transpose(1, 2)?));
+    let turn = |t: &[Tensor]| {
+        Ok::<_, candle_core::Error>((t[0].permute((2, 3, 0, 1))?, t[1].transpose(1, 2)?))
+    };
     check(
         "conv2d of views",
         &inputs,
@@ -118,7 +132,9 @@ fn transposed_views_equal_the_portable_form() -> Result<()> {
 
 #[test]
 fn affine_maps_equal_the_portable_form() -> Result<()> {
-    for (x, outputs, bias) in [(vec![30, 4], 2, true), (vec![2, 3, 4], 5, false), (vec![2000, 16], 10, true)] {
+    for (x, outputs, bias) in
+        [(vec![30, 4], 2, true), (vec![2, 3, 4], 5, false), (vec![2000, 16], 10, true)]
+    {
         let mut inputs = vec![noise(&x, 1)?, noise(&[outputs, x[x.len() - 1]], 2)?];
         inputs.extend(bias.then(|| noise(&[outputs], 3)).transpose()?);
         check(
@@ -148,18 +164,34 @@ fn batch_normalisation_equals_the_portable_form() -> Result<()> {
         check(
             &format!("batch norm of {shape:?} by given statistics"),
             &inputs,
-            |t| cuda::batch_norm(&t[0], &t[1], &t[2], &there(&mean, &t[0])?, &there(&variance, &t[0])?, 0.1),
+            |t| {
+                cuda::batch_norm(
+                    &t[0],
+                    &t[1],
+                    &t[2],
+                    &there(&mean, &t[0])?,
+                    &there(&variance, &t[0])?,
+                    0.1,
+                )
+            },
             |t| portable::batch_norm(&t[0], &t[1], &t[2], &mean, &variance, 0.1),
         )?;
     }
     let Some(device) = device()? else { return Ok(()) };
     let x = (noise(&[64, 2, 16, 16], 1)? + 1000.0)?.to_dtype(DType::F32)?;
     let ones = Tensor::ones(2, DType::F32, &Device::Cpu)?;
-    let expected = portable::batch_norm_train(&x.to_dtype(DType::F64)?, &noise(&[2], 2)?, &noise(&[2], 3)?, 1e-5)?;
+    let expected = portable::batch_norm_train(
+        &x.to_dtype(DType::F64)?,
+        &noise(&[2], 2)?,
+        &noise(&[2], 3)?,
+        1e-5,
+    )?;
     let ones = ones.to_device(&device)?;
     let found = cuda::batch_norm_train(&x.to_device(&device)?, &ones, &ones, 1e-5)?;
-    for (found, expected) in [(&found.mean, &expected.mean), (&found.variance, &expected.variance)] {
-        let ratio = (found.to_device(&Device::Cpu)?.to_dtype(DType::F64)? / expected)?.to_vec1::<f64>()?;
+    for (found, expected) in [(&found.mean, &expected.mean), (&found.variance, &expected.variance)]
+    {
+        let ratio =
+            (found.to_device(&Device::Cpu)?.to_dtype(DType::F64)? / expected)?.to_vec1::<f64>()?;
         assert!(ratio.iter().all(|r| (r - 1.0).abs() < 1e-5), "{ratio:?}");
     }
     Ok(())
@@ -178,10 +210,25 @@ fn pools_and_resampling_equal_the_portable_form() -> Result<()> {
         let x = [noise(&shape, 1)?];
         let what = format!("{shape:?} by {size:?}");
         check(&what, &x, |t| cuda::max_pool(&t[0], &size), |t| portable::max_pool(&t[0], &size))?;
-        check(&what, &x, |t| cuda::avg_pool(&t[0], &size, false), |t| portable::avg_pool(&t[0], &size, false))?;
-        check(&what, &x, |t| cuda::global_avg_pool2d(&t[0]), |t| portable::global_avg_pool2d(&t[0]))?;
+        check(
+            &what,
+            &x,
+            |t| cuda::avg_pool(&t[0], &size, false),
+            |t| portable::avg_pool(&t[0], &size, false),
+        )?;
+        check(
+            &what,
+            &x,
+            |t| cuda::global_avg_pool2d(&t[0]),
+            |t| portable::global_avg_pool2d(&t[0]),
+        )?;
         for out in [[1, 1], [3, 2], [9, 11]] {
-            check(&what, &x, |t| cuda::adaptive_avg_pool(&t[0], out), |t| portable::adaptive_avg_pool(&t[0], out))?;
+            check(
+                &what,
+                &x,
+                |t| cuda::adaptive_avg_pool(&t[0], out),
+                |t| portable::adaptive_avg_pool(&t[0], out),
+            )?;
             let maximum = |r: Result<(Tensor, Tensor)>| Ok(r?.0);
             check(
                 &what,
@@ -191,7 +238,12 @@ fn pools_and_resampling_equal_the_portable_form() -> Result<()> {
             )?;
             check(&what, &x, |t| cuda::nearest2d(&t[0], out), |t| portable::nearest2d(&t[0], out))?;
             for align in [false, true] {
-                check(&what, &x, |t| cuda::bilinear2d(&t[0], out, align), |t| portable::bilinear2d(&t[0], out, align))?;
+                check(
+                    &what,
+                    &x,
+                    |t| cuda::bilinear2d(&t[0], out, align),
+                    |t| portable::bilinear2d(&t[0], out, align),
+                )?;
             }
         }
         let Some(device) = device()? else { return Ok(()) };
@@ -217,7 +269,12 @@ fn the_first_of_equal_maxima_gets_the_gradient() -> Result<()> {
 
 #[test]
 fn rectifier_and_embedding_equal_the_portable_form() -> Result<()> {
-    check("relu", &[noise(&[3, 700], 1)?], |t| cuda::relu(&t[0].t()?), |t| portable::relu(&t[0].t()?))?;
+    check(
+        "relu",
+        &[noise(&[3, 700], 1)?],
+        |t| cuda::relu(&t[0].t()?),
+        |t| portable::relu(&t[0].t()?),
+    )?;
     let indices: Vec<u32> = (0..600u32).map(|i| i * i % 37).collect();
     let indices = Tensor::from_vec(indices, (20, 30), &Device::Cpu)?;
     for padding in [None, Some(0)] {
@@ -231,18 +288,22 @@ fn rectifier_and_embedding_equal_the_portable_form() -> Result<()> {
     Ok(())
 }
 
-/// Parameters after steps of an optimizer on a device, and the norms of the gradients that it clipped.
-fn trained(optimizer: &OptimizerConfig, dtype: DType, device: &Device) -> Result<(Vec<Tensor>, Vec<f64>)> {
+/// Parameters after steps of an optimizer on a device, and the norms of the gradients that it
+/// clipped.
+fn trained(
+    optimizer: &OptimizerConfig,
+    dtype: DType,
+    device: &Device,
+) -> Result<(Vec<Tensor>, Vec<f64>)> {
     // Types as in a network of half precision, whose batch norm is kept in f32.
     let wide = if dtype == DType::F64 { DType::F64 } else { DType::F32 };
     // More numbers than a launch has threads, in one type.
     let large = if dtype == DType::F32 { vec![2100, 2000] } else { vec![70, 90] };
     let shapes = [(vec![7], wide), (vec![3, 5, 2], dtype), (large, dtype)];
     let place = |t: Tensor, dtype| t.to_dtype(dtype)?.to_device(device);
-    let named = shapes
-        .iter()
-        .enumerate()
-        .map(|(i, (shape, dtype))| Ok((format!("p{i}"), Var::from_tensor(&place(noise(shape, i as u64)?, *dtype)?)?)));
+    let named = shapes.iter().enumerate().map(|(i, (shape, dtype))| {
+        Ok((format!("p{i}"), Var::from_tensor(&place(noise(shape, i as u64)?, *dtype)?)?))
+    });
     let parameters = named.collect::<Result<Vec<_>>>()?;
     let failed = |error: mbls_nn::Error| candle_core::Error::Msg(error.to_string());
     let mut optimizer = optimizer.build(parameters.clone()).map_err(failed)?;
@@ -280,8 +341,11 @@ fn optimizers_equal_those_of_the_cpu() -> Result<()> {
         OptimizerConfig::AdamW(AdamWConfig { weight_decay: 0.1, ..AdamWConfig::default() }),
     ];
     for optimizer in &optimizers {
-        // Each number is rounded once, so the two differ by a rounding at most, but for what the clipping makes of the gradients.
-        for (dtype, bound) in [(DType::F64, 1e-12), (DType::F32, 1e-6), (DType::F16, 2e-3), (DType::BF16, 2e-2)] {
+        // Each number is rounded once, so the two differ by a rounding at most, but for what the
+        // clipping makes of the gradients.
+        for (dtype, bound) in
+            [(DType::F64, 1e-12), (DType::F32, 1e-6), (DType::F16, 2e-3), (DType::BF16, 2e-2)]
+        {
             let (found, norms) = trained(optimizer, dtype, &device)?;
             let (expected, expected_norms) = trained(optimizer, dtype, &Device::Cpu)?;
             for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
@@ -289,12 +353,19 @@ fn optimizers_equal_those_of_the_cpu() -> Result<()> {
                 assert!(gap <= bound, "{optimizer:?}, {dtype:?}, parameter {i}: {gap}");
             }
             for (found, expected) in norms.iter().zip(&expected_norms) {
-                assert!((found / expected - 1.0).abs() < 1e-9, "{dtype:?}: norm {found}, expected {expected}");
+                assert!(
+                    (found / expected - 1.0).abs() < 1e-9,
+                    "{dtype:?}: norm {found}, expected {expected}"
+                );
             }
             let again = trained(optimizer, dtype, &device)?.0;
             for (found, again) in found.iter().zip(&again) {
                 let wide = |t: &Tensor| bits(&t.to_dtype(DType::F64)?);
-                assert_eq!(wide(found)?, wide(again)?, "{optimizer:?}, {dtype:?}: bits of two runs");
+                assert_eq!(
+                    wide(found)?,
+                    wide(again)?,
+                    "{optimizer:?}, {dtype:?}: bits of two runs"
+                );
             }
         }
     }
@@ -304,7 +375,8 @@ fn optimizers_equal_those_of_the_cpu() -> Result<()> {
 /// Errors of layers that were given what does not fit.
 fn errors(device: &Device) -> Result<Vec<String>> {
     let store = ParamStore::new(0, DType::F32, device);
-    let (vb, zeros) = (store.var_builder(), |shape: &[usize]| Tensor::zeros(shape, DType::F32, device));
+    let (vb, zeros) =
+        (store.var_builder(), |shape: &[usize]| Tensor::zeros(shape, DType::F32, device));
     let conv = Conv2d::new(4, 2, [3, 3], ConvConfig::<2>::before_norm(), vb.pp("conv"))?;
     let linear = Linear::new(4, 2, vb.pp("linear"))?;
     let bn = BatchNorm2d::new(4, vb.pp("bn"))?;
@@ -351,7 +423,10 @@ fn a_network_in_bf16_equals_that_in_f32_on_the_cpu() -> Result<()> {
         let y = Relu.forward(&bn.forward_t(&conv.forward(&x)?, true)?)?;
         let y = linear.forward(&GlobalAvgPool2d.forward(&MaxPool2d::new(3, 2, 1).forward(&y)?)?)?;
         let grads = y.sqr()?.to_dtype(DType::F32)?.mean_all()?.backward()?;
-        let gradients = store.parameters().into_iter().map(|(_, var)| grads.get(&var).expect("a gradient").clone());
+        let gradients = store
+            .parameters()
+            .into_iter()
+            .map(|(_, var)| grads.get(&var).expect("a gradient").clone());
         std::iter::once(y).chain(gradients).map(|t| t.to_device(&Device::Cpu)).collect()
     };
     for (found, expected) in run(DType::BF16, &device)?.iter().zip(run(DType::F32, &Device::Cpu)?) {

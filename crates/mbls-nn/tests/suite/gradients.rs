@@ -37,7 +37,9 @@ fn convolution() -> Result<()> {
         ([1, 1, 4, 4], (5, 3, 3), (1, 1, 1, 1), false),
         ([1, 1, 3, 2], (2, 3, 2), (1, 0, 1, 1), false),
     ];
-    for (i, (x, (o, kh, kw), (stride, padding, dilation, groups), bias)) in cases.into_iter().enumerate() {
+    for (i, (x, (o, kh, kw), (stride, padding, dilation, groups), bias)) in
+        cases.into_iter().enumerate()
+    {
         let config = ConvConfig {
             stride: [stride; 2],
             padding: [padding; 2],
@@ -64,7 +66,9 @@ fn convolution() -> Result<()> {
 fn convolution_of_a_transposed_input() -> Result<()> {
     let config = ConvConfig { padding: [1, 1], ..ConvConfig::before_norm() };
     let inputs = [noise(&[5, 4, 2, 2], 1)?, noise(&[3, 3, 2, 3], 2)?];
-    let turn = |t: &[Tensor]| Ok::<_, candle_core::Error>((t[0].permute((2, 3, 0, 1))?, t[1].transpose(1, 2)?));
+    let turn = |t: &[Tensor]| {
+        Ok::<_, candle_core::Error>((t[0].permute((2, 3, 0, 1))?, t[1].transpose(1, 2)?))
+    };
     check(
         &inputs,
         |t| turn(t).and_then(|(x, w)| cpu::conv(&x, &w, None, &config)?.transpose(2, 3)),
@@ -74,14 +78,21 @@ fn convolution_of_a_transposed_input() -> Result<()> {
 
 #[test]
 fn affine_map() -> Result<()> {
-    for (x, o, bias) in
-        [(vec![3, 4], 2, true), (vec![2, 3, 4], 5, false), (vec![70, 2], 3, true), (vec![1, 1], 1, true)]
-    {
+    for (x, o, bias) in [
+        (vec![3, 4], 2, true),
+        (vec![2, 3, 4], 5, false),
+        (vec![70, 2], 3, true),
+        (vec![1, 1], 1, true),
+    ] {
         let mut inputs = vec![noise(&x, 1)?, noise(&[o, x[x.len() - 1]], 2)?];
         if bias {
             inputs.push(noise(&[o], 3)?);
         }
-        check(&inputs, |t| cpu::linear(&t[0], &t[1], t.get(2)), |t| portable::linear(&t[0], &t[1], t.get(2)))?;
+        check(
+            &inputs,
+            |t| cpu::linear(&t[0], &t[1], t.get(2)),
+            |t| portable::linear(&t[0], &t[1], t.get(2)),
+        )?;
     }
     let inputs = [noise(&[3, 4], 1)?, noise(&[3, 2], 2)?];
     check(
@@ -94,7 +105,8 @@ fn affine_map() -> Result<()> {
 #[test]
 fn batch_normalisation() -> Result<()> {
     let images = [[3, 2, 2, 3], [2, 1, 1, 1], [1, 3, 4, 5], [2, 2, 1, 1]].map(Vec::from);
-    for shape in images.into_iter().chain([vec![4, 3], vec![2, 2, 5], vec![1, 3, 2], vec![3, 1, 1]]) {
+    for shape in images.into_iter().chain([vec![4, 3], vec![2, 2, 5], vec![1, 3, 2], vec![3, 1, 1]])
+    {
         let channels = shape[1];
         let inputs = [noise(&shape, 1)?, noise(&[channels], 2)?, noise(&[channels], 3)?];
         // An eps that two close values do not vanish in.
@@ -110,7 +122,8 @@ fn batch_normalisation() -> Result<()> {
             |t| portable::batch_norm(&t[0], &t[1], &t[2], &mean, &variance, 1e-5),
         )?;
     }
-    let inputs = [noise(&[3, 2, 3, 2], 1)?, noise(&[2], 2)?, noise(&[2], 3)?, noise(&[3, 2, 3, 2], 6)?];
+    let inputs =
+        [noise(&[3, 2, 3, 2], 1)?, noise(&[2], 2)?, noise(&[2], 3)?, noise(&[3, 2, 3, 2], 6)?];
     let (mean, variance) = (noise(&[2], 4)?, noise(&[2], 5)?.abs()?);
     for inputs in [&inputs[..3], &inputs] {
         check(
@@ -128,14 +141,24 @@ fn batch_normalisation() -> Result<()> {
     check(
         &inputs,
         |t| {
-            cpu::batch_norm_train(&t[0].transpose(0, 3)?.transpose(1, 3)?.transpose(1, 0)?, &t[1], &t[2], 1e-2)?
-                .output
-                .transpose(2, 3)
+            cpu::batch_norm_train(
+                &t[0].transpose(0, 3)?.transpose(1, 3)?.transpose(1, 0)?,
+                &t[1],
+                &t[2],
+                1e-2,
+            )?
+            .output
+            .transpose(2, 3)
         },
         |t| {
-            portable::batch_norm_train(&t[0].transpose(0, 3)?.transpose(1, 3)?.transpose(1, 0)?, &t[1], &t[2], 1e-2)?
-                .output
-                .transpose(2, 3)
+            portable::batch_norm_train(
+                &t[0].transpose(0, 3)?.transpose(1, 3)?.transpose(1, 0)?,
+                &t[1],
+                &t[2],
+                1e-2,
+            )?
+            .output
+            .transpose(2, 3)
         },
     )
 }
@@ -154,7 +177,11 @@ fn pools() -> Result<()> {
         let size = PoolSize::<2>::new(kernel, stride, padding);
         let x = [noise(&shape, 1)?];
         check(&x, |t| cpu::max_pool(&t[0], &size), |t| portable::max_pool(&t[0], &size))?;
-        check(&x, |t| cpu::avg_pool(&t[0], &size, true), |t| portable::avg_pool(&t[0], &size, true))?;
+        check(
+            &x,
+            |t| cpu::avg_pool(&t[0], &size, true),
+            |t| portable::avg_pool(&t[0], &size, true),
+        )?;
         check(&x, |t| cpu::global_avg_pool2d(&t[0]), |t| portable::global_avg_pool2d(&t[0]))?;
         let turned = [noise(&[shape[2], shape[1], shape[0], shape[3]], 1)?];
         check(
@@ -169,5 +196,9 @@ fn pools() -> Result<()> {
 #[test]
 fn rectifier() -> Result<()> {
     check(&[noise(&[3, 7], 1)?], |t| cpu::relu(&t[0]), |t| portable::relu(&t[0]))?;
-    check(&[noise(&[3, 7], 1)?], |t| cpu::relu(&t[0].t()?)?.t(), |t| portable::relu(&t[0].t()?)?.t())
+    check(
+        &[noise(&[3, 7], 1)?],
+        |t| cpu::relu(&t[0].t()?)?.t(),
+        |t| portable::relu(&t[0].t()?)?.t(),
+    )
 }

@@ -13,18 +13,21 @@ struct Form {
 }
 
 const OURS: Form = Form { conv: cpu::conv, relu: cpu::relu, linear: cpu::linear };
-const PORTABLE: Form = Form { conv: portable::conv, relu: portable::relu, linear: portable::linear };
+const PORTABLE: Form =
+    Form { conv: portable::conv, relu: portable::relu, linear: portable::linear };
 
 fn variables() -> Result<[Var; 3]> {
     let var = |shape: &[usize], salt| Var::from_tensor(&noise(shape, salt)?);
     Ok([var(&[2, 3, 6, 6], 1)?, var(&[3, 3, 3, 3], 2)?, var(&[5, 36], 3)?])
 }
 
-/// A result that a convolution, a rectifier, candle's square, and a view of it read; the latter goes on to ours again.
+/// A result that a convolution, a rectifier, candle's square, and a view of it read; the latter
+/// goes on to ours again.
 fn several_readers(form: &Form, [x, w, v]: &[Var; 3]) -> Result<(Tensor, Tensor)> {
     let config = ConvConfig { padding: [1, 1], ..ConvConfig::before_norm() };
     let y = (form.relu)(&(form.conv)(x, w, None, &config)?)?;
-    let read = [(form.conv)(&y, w, None, &config)?, (form.relu)(&(&y - 0.3)?)?, y.sqr()?, y.clone()];
+    let read =
+        [(form.conv)(&y, w, None, &config)?, (form.relu)(&(&y - 0.3)?)?, y.sqr()?, y.clone()];
     let all = read.into_iter().reduce(|a, b| (a + b).expect("one shape")).expect("readers");
     let part = (form.linear)(&y.flatten_from(2)?.narrow(1, 1, 2)?, v, None)?;
     Ok((weighted_sum(&all)?, weighted_sum(&part)?))
@@ -42,7 +45,8 @@ fn all_readers_of_a_result_count() -> Result<()> {
         Ok(gradients(&(all + part)?.backward()?, &vars))
     };
     for (found, expected) in run(&OURS)?.iter().zip(run(&PORTABLE)?) {
-        let (found, expected) = (found.as_ref().expect("a gradient"), expected.expect("a gradient"));
+        let (found, expected) =
+            (found.as_ref().expect("a gradient"), expected.expect("a gradient"));
         let gap = difference(found, &expected)?;
         assert!(gap < 1e-13, "{gap}");
     }
@@ -59,16 +63,20 @@ fn a_graph_can_be_differentiated_again_and_in_parts() -> Result<()> {
     for loss in [&part, &all, &part, &all] {
         passes.push(gradients(&loss.backward()?, &vars));
     }
-    let expected = [expected_part, expected_all].map(|loss| loss.backward().map(|grads| gradients(&grads, &vars)));
+    let expected = [expected_part, expected_all]
+        .map(|loss| loss.backward().map(|grads| gradients(&grads, &vars)));
     for (found, expected) in passes.iter().zip(expected.iter().cycle()) {
         for (found, expected) in found.iter().zip(expected.as_ref().expect("gradients")) {
             match (found, expected) {
                 (Some(found), Some(expected)) => assert!(difference(found, expected)? < 1e-13),
-                (found, expected) => assert!(found.is_none() && expected.is_none(), "a gradient where none belongs"),
+                (found, expected) => {
+                    assert!(found.is_none() && expected.is_none(), "a gradient where none belongs")
+                }
             }
         }
     }
-    for (first, second) in passes[1].iter().zip(&passes[3]).chain(passes[0].iter().zip(&passes[2])) {
+    for (first, second) in passes[1].iter().zip(&passes[3]).chain(passes[0].iter().zip(&passes[2]))
+    {
         let bits = |t: &Option<Tensor>| t.as_ref().map(bits).transpose();
         assert_eq!(bits(first)?, bits(second)?);
     }

@@ -23,7 +23,12 @@ fn count(case: &Value, field: &str) -> usize {
 }
 
 fn sizes(case: &Value, field: &str) -> Vec<usize> {
-    case[field].as_array().expect(field).iter().map(|v| v.as_u64().expect("size") as usize).collect()
+    case[field]
+        .as_array()
+        .expect(field)
+        .iter()
+        .map(|v| v.as_u64().expect("size") as usize)
+        .collect()
 }
 
 fn store() -> ParamStore {
@@ -72,7 +77,11 @@ fn initialisers_have_the_spread_of_pytorchs() -> Result<()> {
                     "leaky_relu" => init::leaky_relu(number(&case, "slope")),
                     other => panic!("{other}"),
                 };
-                let form = if kaiming == "kaiming_normal" { init::kaiming_normal } else { init::kaiming_uniform };
+                let form = if kaiming == "kaiming_normal" {
+                    init::kaiming_normal
+                } else {
+                    init::kaiming_uniform
+                };
                 form(fan, non_linearity)
             }
         };
@@ -91,7 +100,13 @@ fn conv<const D: usize>(case: &Value, store: &ParamStore) -> Result<()> {
         init: ConvInit::TorchUniform,
     };
     let kernel = sizes(case, "kernel").try_into().expect("kernel");
-    Conv::<D>::new(count(case, "inputs"), count(case, "outputs"), kernel, config, store.var_builder())?;
+    Conv::<D>::new(
+        count(case, "inputs"),
+        count(case, "outputs"),
+        kernel,
+        config,
+        store.var_builder(),
+    )?;
     Ok(())
 }
 
@@ -102,7 +117,9 @@ fn layers_start_as_pytorchs() -> Result<()> {
         let vb = store.var_builder();
         match case["layer"].as_str().expect("layer") {
             "linear" => drop(Linear::new(count(&case, "inputs"), count(&case, "outputs"), vb)?),
-            "embedding" => drop(Embedding::new(count(&case, "rows"), count(&case, "size"), None, vb)?),
+            "embedding" => {
+                drop(Embedding::new(count(&case, "rows"), count(&case, "size"), None, vb)?)
+            }
             _ if sizes(&case, "kernel").len() == 1 => conv::<1>(&case, &store)?,
             _ => conv::<2>(&case, &store)?,
         }
@@ -120,7 +137,8 @@ fn layers_start_as_pytorchs() -> Result<()> {
 fn truncated_normals_have_the_quantiles_of_pytorchs() -> Result<()> {
     const COUNT: usize = 100_000;
     for case in fixture("truncated") {
-        let [mean, std, low, high] = ["mean", "std", "low", "high"].map(|field| number(&case, field));
+        let [mean, std, low, high] =
+            ["mean", "std", "low", "high"].map(|field| number(&case, field));
         for dtype in [DType::F32, DType::F64] {
             let store = ParamStore::new(1, dtype, &Device::Cpu);
             let weight = store.var_builder().get(COUNT, "w")?;
@@ -129,10 +147,14 @@ fn truncated_normals_have_the_quantiles_of_pytorchs() -> Result<()> {
             // Bounds that are no f32 are rounded as the values are.
             let (least, largest) = (f64::from(low as f32), f64::from(high as f32));
             assert!(values.iter().all(|v| (least..=largest).contains(v)), "{case}");
-            let quantiles =
-                case["quantiles"].as_array().expect("quantiles").iter().zip(case["shares"].as_array().expect("shares"));
+            let quantiles = case["quantiles"]
+                .as_array()
+                .expect("quantiles")
+                .iter()
+                .zip(case["shares"].as_array().expect("shares"));
             for (quantile, share) in quantiles {
-                let (quantile, share) = (quantile.as_f64().expect("number"), share.as_f64().expect("number"));
+                let (quantile, share) =
+                    (quantile.as_f64().expect("number"), share.as_f64().expect("number"));
                 let found = values.iter().filter(|&&v| v <= quantile).count() as f64 / COUNT as f64;
                 // Five standard deviations of a binomial share.
                 let gap = 5.0 * (share * (1.0 - share) / COUNT as f64).sqrt();
@@ -178,11 +200,20 @@ fn bad_input_is_named() -> Result<()> {
         (store.initialise_truncated("v", normal), "variable to initialise = v"),
         (store.initialise("b", relu), "initial values of b: Kaiming"),
         (store.initialise("w", gain(f64::NAN)), "initial values of w: Kaiming"),
-        (store.initialise("w", Init::Randn { mean: 0.0, stdev: -1.0 }), "initial values of w: Randn"),
+        (
+            store.initialise("w", Init::Randn { mean: 0.0, stdev: -1.0 }),
+            "initial values of w: Randn",
+        ),
         (store.initialise("w", Init::Uniform { lo: 1.0, up: 0.0 }), "initial values of w: Uniform"),
-        (store.initialise("w", Init::Uniform { lo: f64::NEG_INFINITY, up: 0.0 }), "initial values of w: Uniform"),
+        (
+            store.initialise("w", Init::Uniform { lo: f64::NEG_INFINITY, up: 0.0 }),
+            "initial values of w: Uniform",
+        ),
         (store.initialise("w", Init::Const(f64::INFINITY)), "initial values of w: Const"),
-        (init::xavier_normal(3, 1.0).map(drop).map_err(Into::into), "xavier: shape [3], expected at least two axes"),
+        (
+            init::xavier_normal(3, 1.0).map(drop).map_err(Into::into),
+            "xavier: shape [3], expected at least two axes",
+        ),
         (init::xavier_uniform((), 1.0).map(drop).map_err(Into::into), "xavier: shape []"),
         (truncated(TruncatedNormal { std: 0.0, ..normal }), "std: 0.0"),
         (truncated(TruncatedNormal { mean: 2.5, ..normal }), "mean: 2.5"),
@@ -209,7 +240,11 @@ fn convolutions_start_as_the_decoders_and_heads_of_others() -> Result<()> {
         let config = ConvConfig { bias: true, groups: 2, init, ..ConvConfig::before_norm() };
         Conv2d::new(4, 6, [3; 2], config, store.var_builder())?;
         let values = |tensor: &Tensor| tensor.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>();
-        assert_eq!(values(&store.state()["weight"])?, values(&hinted("weight", &shape, hint)?)?, "{init:?}");
+        assert_eq!(
+            values(&store.state()["weight"])?,
+            values(&hinted("weight", &shape, hint)?)?,
+            "{init:?}"
+        );
         assert_eq!(values(&store.state()["bias"])?, [0.0; 6], "{init:?}");
     }
     Ok(())

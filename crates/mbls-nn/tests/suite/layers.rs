@@ -1,28 +1,38 @@
-//! What the operations compute: fast against portable form, points without a derivative, ties, NaN, bad input, running statistics.
+//! What the operations compute: fast against portable form, points without a derivative, ties, NaN,
+//! bad input, running statistics.
 
 use crate::support::{cpu, difference, noise, portable, weighted_sum};
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
 use candle_nn::ModuleT;
 use mbls_nn::{
-    AvgPool2d, BatchNorm2d, Conv2d, ConvConfig, GlobalAvgPool2d, Linear, MaxPool2d, ParamStore, PoolSize, Relu,
+    AvgPool2d, BatchNorm2d, Conv2d, ConvConfig, GlobalAvgPool2d, Linear, MaxPool2d, ParamStore,
+    PoolSize, Relu,
 };
 use proptest::prelude::*;
 
 /// Result and gradients of `f` at `inputs` of type `dtype`.
-fn evaluate(inputs: &[Tensor], dtype: DType, f: impl Fn(&[Tensor]) -> Result<Tensor>) -> Result<Vec<Tensor>> {
-    let vars = inputs.iter().map(|t| Var::from_tensor(&t.to_dtype(dtype)?)).collect::<Result<Vec<_>>>()?;
+fn evaluate(
+    inputs: &[Tensor],
+    dtype: DType,
+    f: impl Fn(&[Tensor]) -> Result<Tensor>,
+) -> Result<Vec<Tensor>> {
+    let vars =
+        inputs.iter().map(|t| Var::from_tensor(&t.to_dtype(dtype)?)).collect::<Result<Vec<_>>>()?;
     let tensors: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
     let y = f(&tensors)?;
     let grads = weighted_sum(&y)?.backward()?;
-    let gradient = |t: &Tensor| grads.get(t).cloned().ok_or_else(|| candle_core::Error::Msg("no gradient".into()));
+    let gradient = |t: &Tensor| {
+        grads.get(t).cloned().ok_or_else(|| candle_core::Error::Msg("no gradient".into()))
+    };
     std::iter::once(Ok(y)).chain(tensors.iter().map(gradient)).collect()
 }
 
 /// Types of the fast form, and how far it may be from the slow one.
 const TYPES: [(DType, f64); 2] = [(DType::F64, 1e-12), (DType::F32, 2e-5)];
 
-/// Compares results and gradients of a fast form in f64 and f32 with a slow one in f64, both of the same numbers: in f32 the slow
-/// form's own rounding of long sums would be larger than what is looked for.
+/// Compares results and gradients of a fast form in f64 and f32 with a slow one in f64, both of the
+/// same numbers: in f32 the slow form's own rounding of long sums would be larger than what is
+/// looked for.
 fn compare(
     inputs: &[Tensor],
     fast: impl Fn(&[Tensor]) -> Result<Tensor>,
@@ -91,13 +101,16 @@ proptest! {
     }
 }
 
-/// Batch norm with what follows in one operation has the bits of the operations apart, in results and gradients.
+/// Batch norm with what follows in one operation has the bits of the operations apart, in results
+/// and gradients.
 fn together_as_apart(inputs: &[Tensor; 3], residual: &Tensor, own_statistics: bool) -> Result<()> {
     let [x, weight, bias] = inputs.clone();
     let (mean, variance) = (weight.affine(0.5, 0.1)?, bias.abs()?);
     for added in [false, true] {
-        let inputs: Vec<Tensor> =
-            [x.clone(), weight.clone(), bias.clone()].into_iter().chain(added.then(|| residual.clone())).collect();
+        let inputs: Vec<Tensor> = [x.clone(), weight.clone(), bias.clone()]
+            .into_iter()
+            .chain(added.then(|| residual.clone()))
+            .collect();
         let normalised = |t: &[Tensor]| -> Result<Tensor> {
             let (mean, variance) = (mean.to_dtype(t[0].dtype())?, variance.to_dtype(t[0].dtype())?);
             let y = if own_statistics {
@@ -110,20 +123,31 @@ fn together_as_apart(inputs: &[Tensor; 3], residual: &Tensor, own_statistics: bo
         let form = |fast: bool, together: bool| {
             let (mean, variance) = (&mean, &variance);
             move |t: &[Tensor]| -> Result<Tensor> {
-                let (mean, variance) = (mean.to_dtype(t[0].dtype())?, variance.to_dtype(t[0].dtype())?);
+                let (mean, variance) =
+                    (mean.to_dtype(t[0].dtype())?, variance.to_dtype(t[0].dtype())?);
                 let (x, weight, bias, residual) = (&t[0], &t[1], &t[2], t.get(3));
                 if together {
                     return match (own_statistics, fast) {
-                        (true, true) => Ok(cpu::batch_norm_relu_train(x, residual, weight, bias, 0.1)?.output),
-                        (true, false) => Ok(portable::batch_norm_relu_train(x, residual, weight, bias, 0.1)?.output),
-                        (false, true) => cpu::batch_norm_relu(x, residual, weight, bias, &mean, &variance, 0.1),
-                        (false, false) => portable::batch_norm_relu(x, residual, weight, bias, &mean, &variance, 0.1),
+                        (true, true) => {
+                            Ok(cpu::batch_norm_relu_train(x, residual, weight, bias, 0.1)?.output)
+                        }
+                        (true, false) => {
+                            Ok(portable::batch_norm_relu_train(x, residual, weight, bias, 0.1)?
+                                .output)
+                        }
+                        (false, true) => {
+                            cpu::batch_norm_relu(x, residual, weight, bias, &mean, &variance, 0.1)
+                        }
+                        (false, false) => portable::batch_norm_relu(
+                            x, residual, weight, bias, &mean, &variance, 0.1,
+                        ),
                     };
                 }
                 cpu::relu(&normalised(t)?)
             }
         };
-        // Two roundings of a number next to 0 may lie on either side of 0, where the gradients differ by all.
+        // Two roundings of a number next to 0 may lie on either side of 0, where the gradients
+        // differ by all.
         let wide = inputs.iter().map(|t| t.to_dtype(DType::F64)).collect::<Result<Vec<_>>>()?;
         let nearest = normalised(&wide)?.abs()?.flatten_all()?.min(0)?.to_scalar::<f64>()?;
         let types = if nearest > 1e-5 { &TYPES[..] } else { &TYPES[..1] };
@@ -132,7 +156,11 @@ fn together_as_apart(inputs: &[Tensor; 3], residual: &Tensor, own_statistics: bo
             let together = evaluate(&inputs, dtype, form(true, true))?;
             let apart = evaluate(&inputs, dtype, form(true, false))?;
             for (i, (together, apart)) in together.iter().zip(&apart).enumerate() {
-                assert_eq!(difference(together, apart)?, 0.0, "{dtype:?}, output {i}, added {added}");
+                assert_eq!(
+                    difference(together, apart)?,
+                    0.0,
+                    "{dtype:?}, output {i}, added {added}"
+                );
             }
         }
     }
@@ -156,7 +184,8 @@ fn the_rectifier_has_derivative_zero_at_zero_and_keeps_nan() -> Result<()> {
 
 #[test]
 fn the_rectifier_within_batch_norm_has_derivative_zero_at_zero_and_keeps_nan() -> Result<()> {
-    let (zero, one) = (Tensor::zeros(1, DType::F32, &Device::Cpu)?, Tensor::ones(1, DType::F32, &Device::Cpu)?);
+    let (zero, one) =
+        (Tensor::zeros(1, DType::F32, &Device::Cpu)?, Tensor::ones(1, DType::F32, &Device::Cpu)?);
     for form in [cpu::batch_norm_relu, portable::batch_norm_relu] {
         let x = Var::new(&[[[-1f32, 0.0, 2.0, f32::NAN]]], &Device::Cpu)?;
         let residual = Var::new(&[[[1f32, 1.0, -3.0, 0.0]]], &Device::Cpu)?;
@@ -166,7 +195,8 @@ fn the_rectifier_within_batch_norm_has_derivative_zero_at_zero_and_keeps_nan() -
         assert!(values[3].is_nan());
         let grads = y.sum_all()?.backward()?;
         for input in [&x, &residual] {
-            let grad = grads.get(input).map(|g| g.flatten_all()?.to_vec1::<f32>()).transpose()?.unwrap();
+            let grad =
+                grads.get(input).map(|g| g.flatten_all()?.to_vec1::<f32>()).transpose()?.unwrap();
             assert_eq!(grad[..3], [0.0, 1.0, 0.0]);
         }
     }
@@ -181,7 +211,8 @@ fn the_first_of_equal_maxima_gets_the_gradient() -> Result<()> {
         let y = form(&x.reshape((1, 1, 2, 2))?, &size)?;
         let grads = y.sum_all()?.backward()?;
         assert_eq!(grads.get(&x).unwrap().to_vec1::<f32>()?, [0.0, 1.0, 0.0, 0.0]);
-        let spoiled = Tensor::new(&[1f32, f32::NAN, 3.0, 2.0], &Device::Cpu)?.reshape((1, 1, 2, 2))?;
+        let spoiled =
+            Tensor::new(&[1f32, f32::NAN, 3.0, 2.0], &Device::Cpu)?.reshape((1, 1, 2, 2))?;
         assert!(form(&spoiled, &size)?.flatten_all()?.to_vec1::<f32>()?[0].is_nan());
     }
     Ok(())
@@ -193,7 +224,12 @@ fn running_statistics_move_by_momentum_with_the_unbiased_variance() -> Result<()
         let store = ParamStore::new(0, dtype, &Device::Cpu);
         let layer = BatchNorm2d::new(2, store.var_builder())?;
         let x = noise(&[3, 2, 2, 2], 1)?.to_dtype(dtype)?;
-        let values = x.to_dtype(DType::F64)?.transpose(0, 1)?.contiguous()?.reshape((2, 12))?.to_vec2::<f64>()?;
+        let values = x
+            .to_dtype(DType::F64)?
+            .transpose(0, 1)?
+            .contiguous()?
+            .reshape((2, 12))?
+            .to_vec2::<f64>()?;
         let y = layer.forward_t(&x, true)?;
         let again = layer.forward_t(&x, true)?;
         let bound = if dtype == DType::BF16 { 2e-2 } else { 1e-6 };
@@ -209,7 +245,8 @@ fn running_statistics_move_by_momentum_with_the_unbiased_variance() -> Result<()
         // Evaluation uses the statistics and leaves them.
         let before = layer.running_var().copy()?;
         let y = layer.forward_t(&x, false)?.to_dtype(DType::F64)?;
-        let (mean, var) = (layer.running_mean().to_dtype(DType::F64)?, before.to_dtype(DType::F64)?);
+        let (mean, var) =
+            (layer.running_mean().to_dtype(DType::F64)?, before.to_dtype(DType::F64)?);
         let expected = x
             .to_dtype(DType::F64)?
             .broadcast_sub(&mean.reshape((1, 2, 1, 1))?)?
@@ -224,7 +261,12 @@ fn running_statistics_move_by_momentum_with_the_unbiased_variance() -> Result<()
 fn batch_statistics_survive_a_large_offset() -> Result<()> {
     // In f32 a mean of squares minus the square of the mean would have no digit left here.
     let x = (noise(&[64, 1, 16, 16], 1)? + 1000.0)?.to_dtype(DType::F32)?;
-    let exact = portable::batch_norm_train(&x.to_dtype(DType::F64)?, &noise(&[1], 2)?, &noise(&[1], 3)?, 1e-5)?;
+    let exact = portable::batch_norm_train(
+        &x.to_dtype(DType::F64)?,
+        &noise(&[1], 2)?,
+        &noise(&[1], 3)?,
+        1e-5,
+    )?;
     let found = cpu::batch_norm_train(
         &x,
         &noise(&[1], 2)?.to_dtype(DType::F32)?,
@@ -293,9 +335,18 @@ fn sizes_that_do_not_fit_are_named() -> Result<()> {
         (bn.forward_t(&zeros(&[1, 4, 1, 1])?, true).map(|_| ()), "more than one value per channel"),
         (bn.forward_t(&zeros(&[0, 4, 2, 2])?, true).map(|_| ()), "empty"),
         (bn.forward_relu(&zeros(&[0, 4, 2, 2])?, None, true).map(|_| ()), "empty"),
-        (bn.forward_relu(&image, Some(&zeros(&[2, 4, 1, 4])?), true).map(|_| ()), "residual of shape [2, 4, 1, 4]"),
-        (bn.forward_relu(&image, Some(&zeros(&[2, 4, 1, 4])?), false).map(|_| ()), "expected [2, 4, 4, 4]"),
-        (bn.forward_relu(&image, Some(&image.to_dtype(DType::F64)?), true).map(|_| ()), "residual of type F64"),
+        (
+            bn.forward_relu(&image, Some(&zeros(&[2, 4, 1, 4])?), true).map(|_| ()),
+            "residual of shape [2, 4, 1, 4]",
+        ),
+        (
+            bn.forward_relu(&image, Some(&zeros(&[2, 4, 1, 4])?), false).map(|_| ()),
+            "expected [2, 4, 4, 4]",
+        ),
+        (
+            bn.forward_relu(&image, Some(&image.to_dtype(DType::F64)?), true).map(|_| ()),
+            "residual of type F64",
+        ),
         (pool.forward(&zeros(&[1, 1, 2, 5])?).map(|_| ()), "does not fit"),
         (MaxPool2d::new(3, 1, 2).forward(&zeros(&[1, 1, 5, 5])?).map(|_| ()), "padding = 2"),
         (GlobalAvgPool2d.forward(&zeros(&[1, 1, 0, 5])?).map(|_| ()), "empty"),

@@ -17,7 +17,8 @@ mod conv1d_channels_last;
 mod convolution;
 #[cfg(feature = "cuda")]
 mod cuda;
-/// The layers, optimizers and schedules against values that PyTorch computed: whatever cases the directory of golden values holds.
+/// The layers, optimizers and schedules against values that PyTorch computed: whatever cases the
+/// directory of golden values holds.
 mod golden {
     mod models;
     mod optim;

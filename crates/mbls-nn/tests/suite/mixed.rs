@@ -1,11 +1,12 @@
-//! Mixed precision: activations and weights in bf16, batch normalisation's tensors, sums and masters in f32. On the CPU the
-//! portable forms compute it.
+//! Mixed precision: activations and weights in bf16, batch normalisation's tensors, sums and
+//! masters in f32. On the CPU the portable forms compute it.
 
 use crate::support::{cpu, difference, noise, portable, weighted_sum};
 use candle_core::{D, DType, Device, Module, Result, Tensor, Var};
 use candle_nn::{ModuleT, VarBuilder, ops::log_softmax};
 use mbls_nn::{
-    BatchNorm2d, Conv2d, ConvConfig, GlobalAvgPool2d, Linear, MaxPool2d, Optimizer, ParamStore, Relu, Sgd, SgdConfig,
+    BatchNorm2d, Conv2d, ConvConfig, GlobalAvgPool2d, Linear, MaxPool2d, Optimizer, ParamStore,
+    Relu, Sgd, SgdConfig,
 };
 
 const BOUND: f64 = 2e-2;
@@ -36,7 +37,10 @@ fn train(dtype: DType) -> Result<(Vec<f64>, Vec<Tensor>)> {
     for _ in 0..20 {
         let logits = forward(&x)?;
         assert_eq!(logits.dtype(), dtype);
-        let loss = log_softmax(&logits.to_dtype(DType::F32)?, D::Minus1)?.gather(&labels, 1)?.mean_all()?.neg()?;
+        let loss = log_softmax(&logits.to_dtype(DType::F32)?, D::Minus1)?
+            .gather(&labels, 1)?
+            .mean_all()?
+            .neg()?;
         losses.push(f64::from(loss.to_scalar::<f32>()?));
         optimizer.step(&loss.backward()?, 0.05).expect("a step");
     }
@@ -74,11 +78,13 @@ fn training_in_bf16_follows_that_in_f32() -> Result<()> {
 #[test]
 fn batch_norm_of_bf16_beside_f32_parameters() -> Result<()> {
     let parameters = [noise(&[3], 2)?.to_dtype(DType::F32)?, noise(&[3], 3)?.to_dtype(DType::F32)?];
-    let (mean, variance) = (noise(&[3], 4)?.to_dtype(DType::F32)?, noise(&[3], 5)?.abs()?.to_dtype(DType::F32)?);
+    let (mean, variance) =
+        (noise(&[3], 4)?.to_dtype(DType::F32)?, noise(&[3], 5)?.abs()?.to_dtype(DType::F32)?);
     let narrow = noise(&[4, 3, 5, 6], 1)?.to_dtype(DType::BF16)?;
     for train in [true, false] {
         let evaluate = |x: &Tensor, portable: bool| -> Result<Vec<Tensor>> {
-            let vars = [x, &parameters[0], &parameters[1]].map(|t| Var::from_tensor(t).expect("a variable"));
+            let vars = [x, &parameters[0], &parameters[1]]
+                .map(|t| Var::from_tensor(t).expect("a variable"));
             let [x, w, b] = vars.each_ref().map(Var::as_tensor);
             let y = match (train, portable) {
                 (true, true) => portable::batch_norm_train(x, w, b, 1e-5)?.output,
@@ -88,9 +94,12 @@ fn batch_norm_of_bf16_beside_f32_parameters() -> Result<()> {
             };
             assert_eq!(y.dtype(), x.dtype());
             let grads = weighted_sum(&y)?.backward()?;
-            Ok(std::iter::once(y).chain(vars.iter().map(|v| grads.get(v).expect("a gradient").clone())).collect())
+            Ok(std::iter::once(y)
+                .chain(vars.iter().map(|v| grads.get(v).expect("a gradient").clone()))
+                .collect())
         };
-        let (found, exact) = (evaluate(&narrow, true)?, evaluate(&narrow.to_dtype(DType::F32)?, false)?);
+        let (found, exact) =
+            (evaluate(&narrow, true)?, evaluate(&narrow.to_dtype(DType::F32)?, false)?);
         let types = [DType::BF16, DType::BF16, DType::F32, DType::F32];
         for ((found, exact), dtype) in found.iter().zip(&exact).zip(types) {
             assert_eq!(found.dtype(), dtype);
@@ -106,14 +115,24 @@ fn types_that_do_not_fit_are_named() -> Result<()> {
     let (half, single, double) = (DType::BF16, DType::F32, DType::F64);
     let config = ConvConfig::<2>::before_norm();
     let bn = |x, w| -> Result<Tensor> {
-        portable::batch_norm(&t(&[2, 3, 4], x)?, &t(&[3], w)?, &t(&[3], w)?, &t(&[3], single)?, &t(&[3], single)?, 1e-5)
+        portable::batch_norm(
+            &t(&[2, 3, 4], x)?,
+            &t(&[3], w)?,
+            &t(&[3], w)?,
+            &t(&[3], single)?,
+            &t(&[3], single)?,
+            1e-5,
+        )
     };
     let linear = |form: fn(&Tensor, &Tensor, Option<&Tensor>) -> Result<Tensor>| {
         form(&t(&[2, 3], single)?, &t(&[4, 3], double)?, None)
     };
     assert!(bn(half, single).is_ok() && bn(half, half).is_ok());
     let cases = [
-        (portable::conv(&t(&[1, 2, 4, 4], half)?, &t(&[2, 2, 3, 3], single)?, None, &config), "conv2d: weight in F32"),
+        (
+            portable::conv(&t(&[1, 2, 4, 4], half)?, &t(&[2, 2, 3, 3], single)?, None, &config),
+            "conv2d: weight in F32",
+        ),
         (linear(cpu::linear), "linear: weight in F64"),
         (linear(portable::linear), "linear: weight in F64"),
         (bn(half, double), "expected BF16 or F32"),

@@ -1,4 +1,5 @@
-//! The parameter store: initial values that depend on names, names that are shared, states that are read back.
+//! The parameter store: initial values that depend on names, names that are shared, states that are
+//! read back.
 
 use candle_core::{DType, Device};
 use mbls_nn::{BatchNorm2d, Linear, ParamStore, Result};

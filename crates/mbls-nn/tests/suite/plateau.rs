@@ -13,13 +13,21 @@ fn rates_are_those_of_pytorch() {
         let settings: ReduceOnPlateau = serde_json::from_value(case["config"].clone()).unwrap();
         let schedule = Schedule::ReduceOnPlateau(settings);
         schedule.validate().unwrap();
-        let metrics: Vec<f64> =
-            case["metrics"].as_array().unwrap().iter().map(|m| m.as_f64().unwrap_or(f64::NAN)).collect();
+        let metrics: Vec<f64> = case["metrics"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|m| m.as_f64().unwrap_or(f64::NAN))
+            .collect();
         let rates: Vec<f64> = serde_json::from_value(case["rates"].clone()).unwrap();
         assert_eq!(rates.len(), metrics.len() + 1);
         let after = Schedule::Warmup { epochs: 2, start: 0.5, then: Box::new(schedule.clone()) };
         for (epoch, &expected) in rates.iter().enumerate() {
-            assert_eq!(schedule.learning_rate(base, epoch, &metrics[..epoch]), expected, "{settings:?} epoch {epoch}");
+            assert_eq!(
+                schedule.learning_rate(base, epoch, &metrics[..epoch]),
+                expected,
+                "{settings:?} epoch {epoch}"
+            );
             // The two epochs of a warm-up do not count, however good they were.
             let warm = [&[0.0, -9.0], &metrics[..epoch]].concat();
             assert_eq!(

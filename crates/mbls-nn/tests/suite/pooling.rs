@@ -2,7 +2,9 @@
 
 use crate::support::{bits, cpu, difference, noise, portable, weighted_sum};
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
-use mbls_nn::{AdaptiveAvgPool1d, AdaptiveMaxPool2d, Bilinear2d, MaxPool1d, MaxPool2d, Nearest2d, PoolSize};
+use mbls_nn::{
+    AdaptiveAvgPool1d, AdaptiveMaxPool2d, Bilinear2d, MaxPool1d, MaxPool2d, Nearest2d, PoolSize,
+};
 use mbls_testkit::gradient;
 use proptest::prelude::*;
 
@@ -12,7 +14,10 @@ type Form = Box<dyn Fn(&Tensor) -> Result<Tensor>>;
 /// Every operation over two axes, fast and portable.
 fn forms(size: PoolSize<2>, output: [usize; 2]) -> Vec<(Form, Form)> {
     let mut forms: Vec<(Form, Form)> = vec![
-        (Box::new(move |x| cpu::max_pool(x, &size)), Box::new(move |x| portable::max_pool(x, &size))),
+        (
+            Box::new(move |x| cpu::max_pool(x, &size)),
+            Box::new(move |x| portable::max_pool(x, &size)),
+        ),
         (
             Box::new(move |x| Ok(cpu::adaptive_max_pool_with_indices(x, output)?.0)),
             Box::new(move |x| Ok(portable::adaptive_max_pool_with_indices(x, output)?.0)),
@@ -21,7 +26,10 @@ fn forms(size: PoolSize<2>, output: [usize; 2]) -> Vec<(Form, Form)> {
             Box::new(move |x| cpu::adaptive_avg_pool(x, output)),
             Box::new(move |x| portable::adaptive_avg_pool(x, output)),
         ),
-        (Box::new(move |x| cpu::nearest2d(x, output)), Box::new(move |x| portable::nearest2d(x, output))),
+        (
+            Box::new(move |x| cpu::nearest2d(x, output)),
+            Box::new(move |x| portable::nearest2d(x, output)),
+        ),
     ];
     for flag in [false, true] {
         forms.push((
@@ -83,9 +91,12 @@ proptest! {
 #[test]
 fn gradients_are_those_of_finite_differences() -> Result<()> {
     for shape in [[1, 1, 1, 1], [2, 1, 4, 5], [1, 2, 7, 4], [2, 2, 1, 6]] {
-        for (kernel, stride, padding) in
-            [([1, 1], [1, 2], [0, 0]), ([2, 3], [1, 2], [1, 1]), ([3, 2], [2, 1], [1, 0]), ([4, 5], [3, 1], [2, 2])]
-        {
+        for (kernel, stride, padding) in [
+            ([1, 1], [1, 2], [0, 0]),
+            ([2, 3], [1, 2], [1, 1]),
+            ([3, 2], [2, 1], [1, 0]),
+            ([4, 5], [3, 1], [2, 2]),
+        ] {
             for ceil_mode in [false, true] {
                 let size = PoolSize { kernel, stride, padding, ceil_mode };
                 for output in [[1, 1], [3, 4], [5, 2]] {
@@ -137,7 +148,9 @@ fn a_nan_reaches_the_windows_that_see_it_and_no_other() -> Result<()> {
     }
     // Nothing but minus infinity: the first entry is the maximum.
     let low = Tensor::full(f64::NEG_INFINITY, (1, 1, 6, 7), &Device::Cpu)?;
-    for (y, places) in [cpu::max_pool_with_indices(&low, &size)?, portable::max_pool_with_indices(&low, &size)?] {
+    for (y, places) in
+        [cpu::max_pool_with_indices(&low, &size)?, portable::max_pool_with_indices(&low, &size)?]
+    {
         assert_eq!(y.flatten_all()?.to_vec1::<f64>()?[0], f64::NEG_INFINITY);
         assert_eq!(places.flatten_all()?.to_vec1::<u32>()?[..3], [0, 1, 3]);
     }
@@ -148,7 +161,10 @@ fn a_nan_reaches_the_windows_that_see_it_and_no_other() -> Result<()> {
 fn bits_do_not_depend_on_the_number_of_threads() -> Result<()> {
     let x = noise(&[3, 5, 17, 19], 1)?.to_dtype(DType::F32)?;
     let run = |threads: usize| -> Result<Vec<u64>> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(candle_core::Error::wrap)?;
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .map_err(candle_core::Error::wrap)?;
         pool.install(|| {
             let mut all = Vec::new();
             for (fast, _) in forms(PoolSize::new(3, 2, 1), [7, 40]) {
@@ -173,13 +189,22 @@ fn bad_input_is_named() -> Result<()> {
         (MaxPool1d::new(0, 1, 0).forward(&zeros(&[1, 1, 5])?), "kernel = 0"),
         (MaxPool1d::new(3, 1, 2).forward(&zeros(&[1, 1, 5])?), "padding = 2"),
         (MaxPool1d::new(6, 1, 0).forward(&zeros(&[1, 1, 5])?), "does not fit"),
-        (MaxPool1d::new(usize::MAX, 1, usize::MAX / 2).forward(&zeros(&[1, 1, 5])?), "does not fit"),
+        (
+            MaxPool1d::new(usize::MAX, 1, usize::MAX / 2).forward(&zeros(&[1, 1, 5])?),
+            "does not fit",
+        ),
         (MaxPool1d::new(2, 1, 0).forward(&zeros(&[1, 1, 5, 5])?), "expected [N, C, L]"),
         (MaxPool2d::new(2, 1, 0).forward(&zeros(&[1, 5, 5])?), "expected [N, C, H, W]"),
         (AdaptiveAvgPool1d { output: [0] }.forward(&zeros(&[1, 1, 5])?), "output size = 0"),
         (AdaptiveMaxPool2d { output: [1, 1] }.forward(&zeros(&[0, 1, 5, 5])?), "empty"),
-        (Bilinear2d { output: [3, 0], align_corners: true }.forward(&zeros(&[1, 1, 5, 5])?), "output size = 0"),
-        (Bilinear2d { output: [3, 3], align_corners: true }.forward(&zeros(&[1, 1, 0, 5])?), "empty"),
+        (
+            Bilinear2d { output: [3, 0], align_corners: true }.forward(&zeros(&[1, 1, 5, 5])?),
+            "output size = 0",
+        ),
+        (
+            Bilinear2d { output: [3, 3], align_corners: true }.forward(&zeros(&[1, 1, 0, 5])?),
+            "empty",
+        ),
         (Nearest2d { output: [0, 3] }.forward(&zeros(&[1, 1, 5, 5])?), "output size = 0"),
         (Nearest2d { output: [3, 3] }.forward(&zeros(&[1, 5, 5])?), "[N, C, H, W]"),
     ];

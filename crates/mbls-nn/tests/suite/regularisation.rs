@@ -36,7 +36,10 @@ fn masks_are_a_function_of_seed_and_position() -> Result<()> {
     let resumed = Dropout::new(0.5, 11)?;
     resumed.set_position(1);
     for threads in [1, 2, 4] {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(candle_core::Error::wrap)?;
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .map_err(candle_core::Error::wrap)?;
         resumed.set_position(1);
         assert!(pool.install(|| bits(&resumed.forward_t(&x, true)?))? == second);
     }
@@ -64,7 +67,10 @@ fn channels_are_kept_or_dropped_whole() -> Result<()> {
         for (x, y) in planes(&x)?.iter().zip(planes(&y)?) {
             dropped.push(y[0] == 0.0);
             let factor = if y[0] == 0.0 { 0.0 } else { 1.0 / (1.0 - p) };
-            assert!(x.iter().zip(&y).all(|(x, y)| (x * factor - y).abs() < 1e-5), "{p}: {x:?} {y:?}");
+            assert!(
+                x.iter().zip(&y).all(|(x, y)| (x * factor - y).abs() < 1e-5),
+                "{p}: {x:?} {y:?}"
+            );
         }
         let count = dropped.len() as f64;
         let share = dropped.iter().filter(|&&d| d).count() as f64 / count;
@@ -73,8 +79,8 @@ fn channels_are_kept_or_dropped_whole() -> Result<()> {
         assert!(dropped[..channels] != dropped[channels..2 * channels]);
         assert!((0..images).any(|i| dropped[i * channels] != dropped[i * channels + 1]));
         // The mask is that of the single entries: a function of seed, position and number.
-        let single =
-            Dropout::new(p, 3)?.forward_t(&Tensor::ones((images, channels), DType::F64, &Device::Cpu)?, true)?;
+        let single = Dropout::new(p, 3)?
+            .forward_t(&Tensor::ones((images, channels), DType::F64, &Device::Cpu)?, true)?;
         let single = single.flatten_all()?.to_vec1::<f64>()?;
         assert!(single.iter().map(|&v| v == 0.0).eq(dropped.iter().copied()));
     }
@@ -91,7 +97,10 @@ fn channels_are_kept_or_dropped_whole() -> Result<()> {
     let turned = layer.forward_t(&x[0].transpose(2, 3)?, true)?;
     layer.set_position(5);
     assert_eq!(bits(&turned.transpose(2, 3)?)?, bits(&layer.forward_t(&x[0], true)?)?);
-    assert_eq!(layer.forward_t(&Tensor::zeros((0, 4, 2), DType::F32, &Device::Cpu)?, true)?.dims(), [0, 4, 2]);
+    assert_eq!(
+        layer.forward_t(&Tensor::zeros((0, 4, 2), DType::F32, &Device::Cpu)?, true)?.dims(),
+        [0, 4, 2]
+    );
     Ok(())
 }
 
@@ -121,10 +130,14 @@ fn embedding_gradients_are_those_of_finite_differences() -> Result<()> {
     let ids = Tensor::new(&[[3u32, 0, 3], [2, 2, 3]], &Device::Cpu)?;
     for form in [cpu::embedding, portable::embedding] {
         gradient::check(&[noise(&[5, 3], 1)?], 2e-7, |t| weighted_sum(&form(&t[0], &ids, None)?))?;
-        gradient::check(&[noise(&[3, 5], 1)?], 2e-7, |t| weighted_sum(&form(&t[0].t()?, &ids.t()?, None)?))?;
+        gradient::check(&[noise(&[3, 5], 1)?], 2e-7, |t| {
+            weighted_sum(&form(&t[0].t()?, &ids.t()?, None)?)
+        })?;
         // Gradients that are one number repeated, or lie in another order.
         gradient::check(&[noise(&[5, 3], 1)?], 2e-7, |t| form(&t[0], &ids, None)?.sum_all())?;
-        gradient::check(&[noise(&[5, 3], 1)?], 2e-7, |t| weighted_sum(&form(&t[0], &ids, None)?.transpose(0, 2)?))?;
+        gradient::check(&[noise(&[5, 3], 1)?], 2e-7, |t| {
+            weighted_sum(&form(&t[0], &ids, None)?.transpose(0, 2)?)
+        })?;
     }
     Ok(())
 }
@@ -137,7 +150,10 @@ fn a_table_is_standard_normal_but_for_its_padding_row() -> Result<()> {
     assert_eq!(values[3], [0.0; 20]);
     let n = (values.len() * 20) as f64;
     let all = || values.iter().flatten().map(|&v| f64::from(v));
-    assert!((all().sum::<f64>() / n).abs() < 0.03 && (all().map(|v| v * v).sum::<f64>() / n - 1.0).abs() < 0.04);
+    assert!(
+        (all().sum::<f64>() / n).abs() < 0.03
+            && (all().map(|v| v * v).sum::<f64>() / n - 1.0).abs() < 0.04
+    );
     assert_eq!(store.state()["weight"].get(3)?.to_vec1::<f32>()?, [0.0; 20]);
     Ok(())
 }
@@ -155,7 +171,9 @@ fn frozen_statistics_are_used_and_left_while_training() -> Result<()> {
     assert_eq!(bits(&y)?, bits(&layer.forward_t(&x, false)?)?);
     assert_eq!(bits(layer.running_mean())?, bits(&before.0)?);
     assert_eq!(bits(layer.running_var())?, bits(&before.1)?);
-    gradient::check(&[noise(&[3, 2, 2, 2], 1)?], 2e-7, |t| weighted_sum(&layer.forward_t(&t[0], true)?))
+    gradient::check(&[noise(&[3, 2, 2, 2], 1)?], 2e-7, |t| {
+        weighted_sum(&layer.forward_t(&t[0], true)?)
+    })
 }
 
 #[test]
@@ -188,12 +206,21 @@ fn bad_input_is_named() -> Result<()> {
         ),
         (bn(BatchNormConfig { eps: 0.0, ..standard }), "eps = 0"),
         (bn(BatchNormConfig { momentum: Some(1.1), ..standard }), "momentum = 1.1"),
-        (BatchNorm1d::new(3, vb())?.forward_t(&zeros(&[2, 3, 1, 1])?, true).map(|_| ()), "[N, C] or [N, C, L]"),
+        (
+            BatchNorm1d::new(3, vb())?.forward_t(&zeros(&[2, 3, 1, 1])?, true).map(|_| ()),
+            "[N, C] or [N, C, L]",
+        ),
         (BatchNorm2d::new(3, vb())?.forward_t(&zeros(&[2, 3])?, true).map(|_| ()), "[N, C, H, W]"),
-        (BatchNorm1d::new(3, vb())?.forward_t(&zeros(&[1, 3])?, true).map(|_| ()), "more than one value"),
+        (
+            BatchNorm1d::new(3, vb())?.forward_t(&zeros(&[1, 3])?, true).map(|_| ()),
+            "more than one value",
+        ),
         (Embedding::new(5, 0, None, vb()).map(|_| ()), "5 rows of 0"),
         (Embedding::new(5, 2, Some(5), vb()).map(|_| ()), "padding_idx = 5"),
-        (table.forward(&Tensor::new(&[1u32, 4, 5, 9], &Device::Cpu)?).map(|_| ()), "index 5 at position 2 of [4]"),
+        (
+            table.forward(&Tensor::new(&[1u32, 4, 5, 9], &Device::Cpu)?).map(|_| ()),
+            "index 5 at position 2 of [4]",
+        ),
         (table.forward(&zeros(&[2])?).map(|_| ()), "type F32"),
     ];
     for (i, (result, part)) in cases.into_iter().enumerate() {

@@ -2,7 +2,10 @@
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
-use mbls_nn::{Adam, AdamConfig, AdamWConfig, Linear, Optimizer, OptimizerConfig, ParamStore, Result, SgdConfig};
+use mbls_nn::{
+    Adam, AdamConfig, AdamWConfig, Linear, Optimizer, OptimizerConfig, ParamStore, Result,
+    SgdConfig,
+};
 use std::collections::{BTreeMap, HashMap};
 
 type State = BTreeMap<String, Tensor>;
@@ -20,7 +23,8 @@ fn through_a_file(state: State) -> Result<State> {
 }
 
 fn bytes(tensor: &Tensor) -> Vec<u8> {
-    let values = tensor.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    let values =
+        tensor.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
     values.into_iter().flat_map(f64::to_le_bytes).collect()
 }
 
@@ -55,7 +59,9 @@ fn a_run_goes_on_from_a_file_to_the_same_bits() -> Result<()> {
                 step(&mut whole)?;
                 step(&mut resumed)?;
             }
-            for (a, b) in [(whole.0.state(), resumed.0.state()), (whole.1.state(), resumed.1.state())] {
+            for (a, b) in
+                [(whole.0.state(), resumed.0.state()), (whole.1.state(), resumed.1.state())]
+            {
                 assert!(a.keys().eq(b.keys()));
                 assert!(a.keys().all(|name| name.starts_with("fc.")), "{:?}", a.keys());
                 for (name, tensor) in &a {
@@ -73,7 +79,8 @@ fn types_and_values_that_do_not_fit_are_listed_and_nothing_changes() -> Result<(
     let mut adam = Adam::new(vec![("p".into(), p.clone())], AdamConfig::default())?;
     adam.step(&p.sqr()?.sum_all()?.backward()?, 0.1)?;
     let before: Vec<Vec<u8>> = adam.state().values().map(bytes).collect();
-    let good: State = adam.state().into_iter().map(|(name, t)| Ok((name, t.copy()?))).collect::<Result<_>>()?;
+    let good: State =
+        adam.state().into_iter().map(|(name, t)| Ok((name, t.copy()?))).collect::<Result<_>>()?;
     let with = |name: &str, tensor: Tensor| -> Result<State> {
         let mut state = good.clone();
         state.insert(name.into(), tensor);
@@ -84,9 +91,18 @@ fn types_and_values_that_do_not_fit_are_listed_and_nothing_changes() -> Result<(
             with("p.exp_avg", Tensor::new(&[1i64, 1], &Device::Cpu)?)?,
             "the state of Adam does not fit: p.exp_avg: type I64, expected F32",
         ),
-        (with("p.step", Tensor::new(-3i64, &Device::Cpu)?)?, "p.step: -3, expected a whole number of at least 0"),
-        (with("p.step", Tensor::new(2.5f32, &Device::Cpu)?)?, "p.step: 2.5, expected a whole number of at least 0"),
-        (with("p.step", Tensor::new(f32::NAN, &Device::Cpu)?)?, "p.step: NaN, expected a whole number of at least 0"),
+        (
+            with("p.step", Tensor::new(-3i64, &Device::Cpu)?)?,
+            "p.step: -3, expected a whole number of at least 0",
+        ),
+        (
+            with("p.step", Tensor::new(2.5f32, &Device::Cpu)?)?,
+            "p.step: 2.5, expected a whole number of at least 0",
+        ),
+        (
+            with("p.step", Tensor::new(f32::NAN, &Device::Cpu)?)?,
+            "p.step: NaN, expected a whole number of at least 0",
+        ),
     ] {
         // One that fits and is new.
         state.insert("p.exp_avg_sq".into(), Tensor::new(&[7f32, 7.0], &Device::Cpu)?);

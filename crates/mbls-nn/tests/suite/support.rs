@@ -141,8 +141,9 @@ form!(
 pub(crate) fn noise(shape: &[usize], salt: u64) -> Result<Tensor> {
     let n: usize = shape.iter().product();
     let value = |i: usize| {
-        let mut z =
-            (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(salt.wrapping_mul(0xd1b5_4a32_d192_ed03));
+        let mut z = (i as u64 + 1)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .wrapping_add(salt.wrapping_mul(0xd1b5_4a32_d192_ed03));
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         let u = ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64;

@@ -5,8 +5,9 @@ use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Module, Result, Tensor, Var};
 use candle_nn::ModuleT;
 use mbls_nn::{
-    AdamConfig, AdamWConfig, AvgPool2d, BatchNorm2d, Conv2d, ConvConfig, Ema, EmaConfig, GlobalAvgPool2d, Linear,
-    MaxPool2d, Optimizer, OptimizerConfig, ParamStore, Relu, Sgd, SgdConfig, clip_grad_norm,
+    AdamConfig, AdamWConfig, AvgPool2d, BatchNorm2d, Conv2d, ConvConfig, Ema, EmaConfig,
+    GlobalAvgPool2d, Linear, MaxPool2d, Optimizer, OptimizerConfig, ParamStore, Relu, Sgd,
+    SgdConfig, clip_grad_norm,
 };
 
 /// Everything a training step computes, as bits.
@@ -14,7 +15,8 @@ fn step(dtype: DType) -> Result<Vec<u64>> {
     let store = ParamStore::new(5, dtype, &Device::Cpu);
     let vb = store.var_builder();
     let wide = ConvConfig { padding: [1, 1], bias: true, ..ConvConfig::before_norm() };
-    let strided = ConvConfig { stride: [2, 2], padding: [1, 1], groups: 2, ..ConvConfig::before_norm() };
+    let strided =
+        ConvConfig { stride: [2, 2], padding: [1, 1], groups: 2, ..ConvConfig::before_norm() };
     let first = Conv2d::new(3, 16, [3, 3], wide, vb.pp("first"))?;
     let bn = BatchNorm2d::new(16, vb.pp("bn"))?;
     let second = Conv2d::new(16, 32, [3, 3], strided, vb.pp("second"))?;
@@ -46,7 +48,10 @@ fn step(dtype: DType) -> Result<Vec<u64>> {
 
 /// Runs something on a pool of that many threads.
 fn on<R: Send>(threads: usize, run: impl FnOnce() -> Result<R> + Send) -> Result<R> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(candle_core::Error::wrap)?;
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(candle_core::Error::wrap)?;
     pool.install(run)
 }
 
@@ -62,15 +67,22 @@ fn a_training_step_is_bit_identical_for_1_2_and_4_threads() -> Result<()> {
     Ok(())
 }
 
-/// Entries from `from` to `to` of a parameter, of an average of it and of the optimizer's state after three steps, as bits, by
-/// name; the parameter consists of the entries `part` of one that is cut among threads.
-fn updates(config: &OptimizerConfig, dtype: DType, part: [usize; 2], [from, to]: [usize; 2]) -> Result<Vec<Vec<u64>>> {
+/// Entries from `from` to `to` of a parameter, of an average of it and of the optimizer's state
+/// after three steps, as bits, by name; the parameter consists of the entries `part` of one that is
+/// cut among threads.
+fn updates(
+    config: &OptimizerConfig,
+    dtype: DType,
+    part: [usize; 2],
+    [from, to]: [usize; 2],
+) -> Result<Vec<Vec<u64>>> {
     const LONG: usize = 200_003;
     let take = |salt| noise(&[LONG], salt)?.narrow(0, part[0], part[1] - part[0])?.to_dtype(dtype);
     let var = Var::from_tensor(&take(1)?)?;
     let parameters = vec![("p".to_owned(), var.clone())];
     let mut optimizer = config.build(parameters.clone()).map_err(candle_core::Error::wrap)?;
-    let mut ema = Ema::of(parameters, vec![], EmaConfig::default()).map_err(candle_core::Error::wrap)?;
+    let mut ema =
+        Ema::of(parameters, vec![], EmaConfig::default()).map_err(candle_core::Error::wrap)?;
     for salt in 2..5 {
         let mut grads = GradStore::default();
         grads.insert(&var, take(salt)?);
@@ -102,12 +114,16 @@ fn updates_of_long_parameters_are_bit_identical_for_1_2_and_5_threads() -> Resul
                     "{config:?} {dtype:?} {threads}"
                 );
             }
-            // Entry by entry what a short parameter gets, which one thread steps in one go: where the long one is cut too.
+            // Entry by entry what a short parameter gets, which one thread steps in one go: where
+            // the long one is cut too.
             for start in [0, 32_000, 65_000, 199_003] {
                 let part = [start, start + 1000];
                 let short = updates(&config, dtype, part, part)?;
                 for (short, long) in short.iter().zip(&one) {
-                    assert!(*short == long[start..start + 1000], "{config:?} {dtype:?} from {start}");
+                    assert!(
+                        *short == long[start..start + 1000],
+                        "{config:?} {dtype:?} from {start}"
+                    );
                 }
             }
         }

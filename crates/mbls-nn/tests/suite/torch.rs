@@ -10,7 +10,8 @@ use serde_json::Value;
 fn cases(kinds: &[&str]) -> Vec<Value> {
     let all = golden::fixture("nn-layers/layers.json");
     let all = all["cases"].as_array().expect("cases");
-    let chosen: Vec<Value> = all.iter().filter(|c| kinds.contains(&c["kind"].as_str().unwrap())).cloned().collect();
+    let chosen: Vec<Value> =
+        all.iter().filter(|c| kinds.contains(&c["kind"].as_str().unwrap())).cloned().collect();
     assert!(!chosen.is_empty(), "{kinds:?}");
     chosen
 }
@@ -34,11 +35,16 @@ fn check(case: &Value, f: impl Fn(&Tensor) -> Result<(Tensor, Option<Tensor>)>) 
     let x = Var::from_tensor(&tensor(case, "x", "shape")?)?;
     let (y, indices) = f(&x)?;
     let expected = tensor(case, "y", "out_shape")?;
-    let weights = Tensor::from_vec((0..y.elem_count()).map(|i| (i as f64).cos()).collect(), y.shape(), &Device::Cpu)?;
+    let weights = Tensor::from_vec(
+        (0..y.elem_count()).map(|i| (i as f64).cos()).collect(),
+        y.shape(),
+        &Device::Cpu,
+    )?;
     let gradients = (&y * weights)?.sum_all()?.backward()?;
     let gap = difference(&y, &expected)?;
     assert!(gap < 1e-12, "value {gap}: {case}");
-    let gap = difference(gradients.get(&x).expect("gradient"), &tensor(case, "gradient", "shape")?)?;
+    let gap =
+        difference(gradients.get(&x).expect("gradient"), &tensor(case, "gradient", "shape")?)?;
     assert!(gap < 1e-11, "gradient {gap}: {case}");
     if let Some(indices) = indices {
         let found = indices.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
@@ -116,7 +122,11 @@ fn check_batch_norm<const D: usize>(case: &Value) -> Result<()> {
         ("running_var".to_string(), weight.ones_like()?),
     ];
     let vb = VarBuilder::from_tensors(tensors.into(), DType::F64, &Device::Cpu);
-    let config = BatchNormConfig { eps: number("eps"), momentum: case["momentum"].as_f64(), ..Default::default() };
+    let config = BatchNormConfig {
+        eps: number("eps"),
+        momentum: case["momentum"].as_f64(),
+        ..Default::default()
+    };
     let layer = BatchNorm::<D>::with_config(weight.elem_count(), config, vb)?;
     check(case, |x| {
         let y = layer.forward_t(x, true)?;
@@ -141,22 +151,32 @@ fn check_cumulative<const D: usize>(case: &Value) -> Result<()> {
     for (dtype, bound) in [(DType::F64, 1e-12), (DType::F32, 1e-5), (DType::BF16, 3e-2)] {
         let config = BatchNormConfig { momentum: None, ..Default::default() };
         let stores = [0, 1].map(|seed| ParamStore::new(seed, dtype, &Device::Cpu));
-        let [plain, rectified] =
-            stores.each_ref().map(|store| BatchNorm::<D>::with_config(3, config, store.var_builder()));
+        let [plain, rectified] = stores
+            .each_ref()
+            .map(|store| BatchNorm::<D>::with_config(3, config, store.var_builder()));
         let (plain, rectified) = (plain?, rectified?);
         let shape: Vec<usize> = numbers(&case["shape"]).into_iter().map(|v| v as usize).collect();
-        let tensor = |values: &Value| Tensor::from_vec(numbers(values), &shape[..], &Device::Cpu)?.to_dtype(dtype);
+        let tensor = |values: &Value| {
+            Tensor::from_vec(numbers(values), &shape[..], &Device::Cpu)?.to_dtype(dtype)
+        };
         for step in case["steps"].as_array().expect("steps") {
             let (x, y) = (tensor(&step["x"])?, tensor(&step["y"])?);
             assert!(difference(&plain.forward_t(&x, true)?, &y)? < bound, "{dtype:?} {case}");
-            assert!(difference(&rectified.forward_relu(&x, None, true)?, &y.relu()?)? < bound, "{dtype:?} {case}");
+            assert!(
+                difference(&rectified.forward_relu(&x, None, true)?, &y.relu()?)? < bound,
+                "{dtype:?} {case}"
+            );
             for store in &stores {
                 let buffers = store.buffers();
                 assert_eq!(buffers.len(), 3);
                 for (name, found) in buffers {
-                    let expected = Tensor::from_vec(numbers(&step[&name]), found.shape(), &Device::Cpu)?;
+                    let expected =
+                        Tensor::from_vec(numbers(&step[&name]), found.shape(), &Device::Cpu)?;
                     let bound = if name == "num_batches_tracked" { 0.0 } else { bound };
-                    assert!(difference(&found, &expected)? <= bound, "{dtype:?} {name} {found} {case}");
+                    assert!(
+                        difference(&found, &expected)? <= bound,
+                        "{dtype:?} {name} {found} {case}"
+                    );
                 }
             }
         }
@@ -164,7 +184,8 @@ fn check_cumulative<const D: usize>(case: &Value) -> Result<()> {
         assert!(difference(&plain.forward_t(&last, false)?, &tensor(&case["evaluated"])?)? < bound);
         let seen = plain.num_batches_tracked().expect("counted").to_scalar::<i64>()?;
         assert_eq!(seen, 4, "evaluation counts nothing");
-        // The count is part of what is saved: a network that goes on from a file moves as the one that was saved.
+        // The count is part of what is saved: a network that goes on from a file moves as the one
+        // that was saved.
         let resumed = ParamStore::new(2, dtype, &Device::Cpu);
         let layer = BatchNorm::<D>::with_config(3, config, resumed.var_builder())?;
         let bytes = stores[0].to_safetensors().map_err(candle_core::Error::wrap)?;
@@ -195,9 +216,14 @@ fn a_count_that_cannot_be_is_named_and_frozen_layers_count_nothing() -> Result<(
     let counted = BatchNormConfig { frozen: false, ..frozen };
     let vb = |count: i64| -> Result<VarBuilder> {
         let ones = Tensor::ones(2, DType::F64, &Device::Cpu)?;
-        let names = ["weight", "bias", "running_mean", "running_var"].map(|name| (name.to_owned(), ones.clone()));
+        let names = ["weight", "bias", "running_mean", "running_var"]
+            .map(|name| (name.to_owned(), ones.clone()));
         let count = ("num_batches_tracked".to_owned(), Tensor::new(count, &Device::Cpu)?);
-        Ok(VarBuilder::from_tensors(names.into_iter().chain([count]).collect(), DType::F64, &Device::Cpu))
+        Ok(VarBuilder::from_tensors(
+            names.into_iter().chain([count]).collect(),
+            DType::F64,
+            &Device::Cpu,
+        ))
     };
     let x = Tensor::arange(0f64, 4.0, &Device::Cpu)?.reshape((2, 2))?;
     let layer = BatchNorm::<1>::with_config(2, counted, vb(-1)?)?;

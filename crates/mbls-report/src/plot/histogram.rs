@@ -4,8 +4,8 @@ use mbls_core::metric::Reliability;
 
 const VERTICAL: Vertical = Vertical { top: 8.0, length: 80.0 };
 
-/// Share of the samples per bin of confidence, with their mean confidence and their accuracy as vertical lines. The axis
-/// always runs to 100 %, so that the drawings of two losses compare.
+/// Share of the samples per bin of confidence, with their mean confidence and their accuracy as
+/// vertical lines. The axis always runs to 100 %, so that the drawings of two losses compare.
 pub(crate) fn histogram(reliability: &Reliability, id: &str, title: &str) -> String {
     let bins: Vec<Filled> = reliability.bins.iter().filter_map(Filled::new).collect();
     let n = reliability.n as f64;
@@ -21,7 +21,12 @@ pub(crate) fn histogram(reliability: &Reliability, id: &str, title: &str) -> Str
         print(confidence),
         print(accuracy)
     );
-    let mut svg = open(id, VERTICAL.bottom() + BOTTOM, &format!("Confidence histogram {title}"), &description);
+    let mut svg = open(
+        id,
+        VERTICAL.bottom() + BOTTOM,
+        &format!("Confidence histogram {title}"),
+        &description,
+    );
     svg.push_str(&axes(VERTICAL, &[0.0, 0.5, 1.0], "Samples"));
     for bin in &bins {
         let share = (bin.count as f64 / n).min(1.0);
@@ -57,8 +62,20 @@ mod tests {
     #[test]
     fn geometry() {
         let bins = vec![
-            ReliabilityBin { lower: 0.0, upper: 0.5, count: 1, mean_confidence: Some(0.4), accuracy: Some(0.0) },
-            ReliabilityBin { lower: 0.5, upper: 1.0, count: 3, mean_confidence: Some(0.8), accuracy: Some(1.0) },
+            ReliabilityBin {
+                lower: 0.0,
+                upper: 0.5,
+                count: 1,
+                mean_confidence: Some(0.4),
+                accuracy: Some(0.0),
+            },
+            ReliabilityBin {
+                lower: 0.5,
+                upper: 1.0,
+                count: 3,
+                mean_confidence: Some(0.8),
+                accuracy: Some(1.0),
+            },
         ];
         let svg = histogram(&Reliability { n: 4, bins }, "h", "of a test");
         for part in [
@@ -76,7 +93,10 @@ mod tests {
     #[test]
     fn no_samples_draw_nothing() {
         let svg = histogram(&Reliability { n: 0, bins: vec![] }, "h", "of a test");
-        assert!(!svg.contains("<rect") && !svg.contains("mean-accuracy") && !svg.contains("NaN"), "{svg}");
+        assert!(
+            !svg.contains("<rect") && !svg.contains("mean-accuracy") && !svg.contains("NaN"),
+            "{svg}"
+        );
         assert!(svg.contains("0 samples, mean confidence – %, accuracy – %."), "{svg}");
     }
 }

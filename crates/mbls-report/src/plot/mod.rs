@@ -95,7 +95,8 @@ fn line(class: &str, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) -> String {
     format!("<line class=\"{class}\" x1=\"{x1}\" y1=\"{y1}\" x2=\"{x2}\" y2=\"{y2}\"/>")
 }
 
-/// The opening tag of a drawing with what a screen reader says. `id` is unique on the page; the texts are escaped.
+/// The opening tag of a drawing with what a screen reader says. `id` is unique on the page; the
+/// texts are escaped.
 fn open(id: &str, height: f64, title: &str, description: &str) -> String {
     format!(
         "<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\n<title id=\"{id}-t\">{title}</title>\n\

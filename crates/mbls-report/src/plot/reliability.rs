@@ -19,7 +19,9 @@ pub(crate) const PATTERNS: &str = "<svg class=\"patterns\" width=\"0\" height=\"
 /// What the parts of a diagram mean.
 pub(crate) fn legend() -> String {
     let key = |body: &str, text: &str| {
-        format!("<li><svg class=\"key\" viewBox=\"0 0 16 12\" aria-hidden=\"true\">{body}</svg> {text}</li>\n")
+        format!(
+            "<li><svg class=\"key\" viewBox=\"0 0 16 12\" aria-hidden=\"true\">{body}</svg> {text}</li>\n"
+        )
     };
     let whole = |class| rect(class, (0.5, 15.0), 0.5, 11.5);
     let mut html = String::from("<ul class=\"legend\">\n");
@@ -33,8 +35,9 @@ pub(crate) fn legend() -> String {
     html
 }
 
-/// Accuracy per bin of confidence, and each bin's gap between its accuracy and its mean confidence, which ends on the
-/// diagonal. Bins without samples draw nothing; bins too narrow for a number have their count in the tooltip only.
+/// Accuracy per bin of confidence, and each bin's gap between its accuracy and its mean confidence,
+/// which ends on the diagonal. Bins without samples draw nothing; bins too narrow for a number have
+/// their count in the tooltip only.
 pub(crate) fn diagram(reliability: &Reliability, id: &str, title: &str) -> String {
     let bins: Vec<Filled> = reliability.bins.iter().filter_map(Filled::new).collect();
     let title = format!("Reliability diagram {title}");
@@ -50,7 +53,8 @@ pub(crate) fn diagram(reliability: &Reliability, id: &str, title: &str) -> Strin
     svg
 }
 
-/// One bin: its bar, its gap, and a tick at its accuracy that shows where the bar is too low to see.
+/// One bin: its bar, its gap, and a tick at its accuracy that shows where the bar is too low to
+/// see.
 fn drawn(bin: &Filled) -> String {
     let extent = bin.extent();
     let (accuracy, confidence) = (VERTICAL.y(bin.accuracy), VERTICAL.y(bin.confidence));
@@ -106,7 +110,9 @@ fn description(reliability: &Reliability, bins: &[Filled]) -> String {
         counted(reliability.bins.len() as u64, "bin"),
         bins.len(),
     );
-    if let Some(widest) = bins.iter().reduce(|a, b| if b.gap().abs() > a.gap().abs() { b } else { a }) {
+    if let Some(widest) =
+        bins.iter().reduce(|a, b| if b.gap().abs() > a.gap().abs() { b } else { a })
+    {
         text.push_str(&format!(" Largest gap: {}.", tooltip(widest)));
     }
     text
@@ -118,21 +124,42 @@ mod tests {
     use mbls_core::metric::ReliabilityBin;
 
     fn bin(lower: f64, upper: f64, count: u64, confidence: f64, accuracy: f64) -> ReliabilityBin {
-        ReliabilityBin { lower, upper, count, mean_confidence: Some(confidence), accuracy: Some(accuracy) }
+        ReliabilityBin {
+            lower,
+            upper,
+            count,
+            mean_confidence: Some(confidence),
+            accuracy: Some(accuracy),
+        }
     }
 
-    /// Four bins of width 62.5 in a plot from (40, 42) to (290, 292); bars leave half a unit on both sides.
+    /// Four bins of width 62.5 in a plot from (40, 42) to (290, 292); bars leave half a unit on
+    /// both sides.
     #[test]
     fn geometry() {
-        let empty = ReliabilityBin { lower: 0.0, upper: 0.25, count: 0, mean_confidence: None, accuracy: None };
-        let bins = vec![empty, bin(0.25, 0.5, 4, 0.4, 0.6), bin(0.5, 0.75, 5, 0.6, 0.6), bin(0.75, 1.0, 10, 0.9, 0.5)];
+        let empty = ReliabilityBin {
+            lower: 0.0,
+            upper: 0.25,
+            count: 0,
+            mean_confidence: None,
+            accuracy: None,
+        };
+        let bins = vec![
+            empty,
+            bin(0.25, 0.5, 4, 0.4, 0.6),
+            bin(0.5, 0.75, 5, 0.6, 0.6),
+            bin(0.75, 1.0, 10, 0.9, 0.5),
+        ];
         let svg = diagram(&Reliability { n: 19, bins }, "d", "of a test");
-        let rects: Vec<&str> =
-            svg.match_indices("<rect").map(|(at, _)| &svg[at..at + svg[at..].find("/>").unwrap()]).collect();
+        let rects: Vec<&str> = svg
+            .match_indices("<rect")
+            .map(|(at, _)| &svg[at..at + svg[at..].find("/>").unwrap()])
+            .collect();
         assert_eq!(
             rects,
             [
-                // Accuracy .6: 250 * .6 = 150 high, its top at 42 + 250 * .4 = 142; the gap down to .4 at 192.
+                // Accuracy .6: 250 * .6 = 150 high, its top at 42 + 250 * .4 = 142; the gap down
+                // to .4 at 192.
                 r#"<rect class="bar" x="103" y="142" width="61.5" height="150""#,
                 r#"<rect class="under" x="103" y="142" width="61.5" height="50""#,
                 // No gap.
@@ -142,36 +169,65 @@ mod tests {
                 r#"<rect class="over" x="228" y="67" width="61.5" height="100""#,
             ]
         );
-        assert!(svg.contains(r#"<line class="diagonal" x1="40" y1="292" x2="290" y2="42"/>"#), "{svg}");
-        let counts: Vec<&str> = svg.match_indices("class=\"count\"").map(|(at, _)| &svg[at..]).collect();
+        assert!(
+            svg.contains(r#"<line class="diagonal" x1="40" y1="292" x2="290" y2="42"/>"#),
+            "{svg}"
+        );
+        let counts: Vec<&str> =
+            svg.match_indices("class=\"count\"").map(|(at, _)| &svg[at..]).collect();
         assert_eq!(counts.len(), 3);
         // The middle of the last bin, 40 + 250 * .875 = 258.75, and half the height of a digit.
-        assert!(
-            counts[2].starts_with(r#"class="count" x="261.75" y="38" transform="rotate(-90 261.75 38)">10</text>"#)
-        );
-        assert!(svg.contains("19 samples in 4 bins, 3 of them with samples: overconfident in 1, underconfident in 1."));
+        assert!(counts[2].starts_with(
+            r#"class="count" x="261.75" y="38" transform="rotate(-90 261.75 38)">10</text>"#
+        ));
+        assert!(svg.contains(
+            "19 samples in 4 bins, 3 of them with samples: overconfident in 1, underconfident in 1."
+        ));
         assert!(svg.contains("gap \u{2212}40.0 points.</desc>"), "{svg}");
     }
 
     #[test]
     fn what_cannot_be_drawn_is_left_out() {
-        let mut bins =
-            vec![bin(0.0, 0.5, 3, f64::NAN, 0.5), bin(0.5, 1.0, 3, 0.7, f64::INFINITY), bin(0.5, 0.5, 3, 0.5, 0.5)];
-        bins.push(ReliabilityBin { lower: 0.0, upper: 1.0, count: 0, mean_confidence: Some(0.5), accuracy: Some(0.5) });
-        bins.push(ReliabilityBin { lower: 0.0, upper: 1.0, count: 2, mean_confidence: None, accuracy: Some(0.5) });
+        let mut bins = vec![
+            bin(0.0, 0.5, 3, f64::NAN, 0.5),
+            bin(0.5, 1.0, 3, 0.7, f64::INFINITY),
+            bin(0.5, 0.5, 3, 0.5, 0.5),
+        ];
+        bins.push(ReliabilityBin {
+            lower: 0.0,
+            upper: 1.0,
+            count: 0,
+            mean_confidence: Some(0.5),
+            accuracy: Some(0.5),
+        });
+        bins.push(ReliabilityBin {
+            lower: 0.0,
+            upper: 1.0,
+            count: 2,
+            mean_confidence: None,
+            accuracy: Some(0.5),
+        });
         for bins in [bins, vec![]] {
             let svg = diagram(&Reliability { n: 9, bins }, "d", "of a test");
-            assert!(!svg.contains("<rect") && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+            assert!(
+                !svg.contains("<rect") && !svg.contains("NaN") && !svg.contains("inf"),
+                "{svg}"
+            );
         }
     }
 
     #[test]
     fn narrow_bins_have_no_room_for_counts() {
         let bins = |n: usize| -> Vec<ReliabilityBin> {
-            (0..n).map(|i| bin(i as f64 / n as f64, (i + 1) as f64 / n as f64, 1, 0.5, 0.5)).collect()
+            (0..n)
+                .map(|i| bin(i as f64 / n as f64, (i + 1) as f64 / n as f64, 1, 0.5, 0.5))
+                .collect()
         };
-        let counts =
-            |n: usize| diagram(&Reliability { n: n as u64, bins: bins(n) }, "d", "").matches("class=\"count\"").count();
+        let counts = |n: usize| {
+            diagram(&Reliability { n: n as u64, bins: bins(n) }, "d", "")
+                .matches("class=\"count\"")
+                .count()
+        };
         assert_eq!((counts(15), counts(25), counts(100)), (15, 25, 0));
     }
 }

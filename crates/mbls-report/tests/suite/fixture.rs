@@ -44,8 +44,15 @@ pub(crate) fn full(mean: f64, std: f64, low: f64, high: f64) -> Summary {
 
 /// Two bins, the first without samples.
 pub(crate) fn reliability() -> Reliability {
-    let empty = ReliabilityBin { lower: 0.0, upper: 0.5, count: 0, mean_confidence: None, accuracy: None };
-    let full = ReliabilityBin { lower: 0.5, upper: 1.0, count: 8, mean_confidence: Some(0.875), accuracy: Some(0.75) };
+    let empty =
+        ReliabilityBin { lower: 0.0, upper: 0.5, count: 0, mean_confidence: None, accuracy: None };
+    let full = ReliabilityBin {
+        lower: 0.5,
+        upper: 1.0,
+        count: 8,
+        mean_confidence: Some(0.875),
+        accuracy: Some(0.75),
+    };
     Reliability { n: 8, bins: vec![empty, full] }
 }
 
@@ -86,7 +93,8 @@ pub(crate) fn best(of: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 /// A report of the given suites.
 pub(crate) fn report(suites: Vec<SuiteReport>) -> Report {
-    let provenance = vec![("Commit".to_string(), "abc".to_string()), ("Device".to_string(), "cpu".to_string())];
+    let provenance =
+        vec![("Commit".to_string(), "abc".to_string()), ("Device".to_string(), "cpu".to_string())];
     Report { title: "Benchmark".to_string(), provenance, suites }
 }
 

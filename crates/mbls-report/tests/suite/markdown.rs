@@ -23,7 +23,11 @@ fn golden() {
         ),
         loss(
             "LS | a_b",
-            &[("accuracy", plain(0.98764)), ("nll", plain(f64::NAN)), ("ece", full(0.06, 0.002, 0.05, 0.07))],
+            &[
+                ("accuracy", plain(0.98764)),
+                ("nll", plain(f64::NAN)),
+                ("ece", full(0.06, 0.002, 0.05, 0.07)),
+            ],
         ),
     ]);
     toy.best = best(&[("ece", "CE")]);
@@ -49,7 +53,10 @@ fn one_seed_has_no_deviation() {
     let mut toy = suite(vec![loss("CE", &[("ece", plain(0.02))])]);
     toy.seeds = 1;
     let text = markdown(&toy);
-    assert!(text.contains("| ECE % |") && text.contains("| 2.00 |") && text.contains("(one seed)"), "{text}");
+    assert!(
+        text.contains("| ECE % |") && text.contains("| 2.00 |") && text.contains("(one seed)"),
+        "{text}"
+    );
     assert!(!text.contains('±') && !text.contains("**") && !text.contains("bracket"), "{text}");
 }
 
@@ -60,7 +67,8 @@ fn a_title_cannot_break_the_table() {
     assert!(row.starts_with("| a b\\|c\\`d  &lt;script&gt; | – |"), "{row}");
 }
 
-/// What no loss of the suite has is no column: a segmentation has mIoU and no Brier score, a classification the other way round.
+/// What no loss of the suite has is no column: a segmentation has mIoU and no Brier score, a
+/// classification the other way round.
 #[test]
 fn columns_that_no_loss_has_are_left_out() {
     let segmentation = suite(vec![
@@ -71,7 +79,9 @@ fn columns_that_no_loss_has_are_left_out() {
     let head = "| Loss | mIoU % | ECE % | ECE per batch % |\n|---|---:|---:|---:|\n| CE | 50.00 | 2.00 | – |\n";
     assert!(text.starts_with(head), "{text}");
     let page = html(&report(vec![segmentation]));
-    for (column, there) in [("mIoU", true), ("mIoU without class 0", true), ("ECE per batch", true), ("Brier", false)] {
+    for (column, there) in
+        [("mIoU", true), ("mIoU without class 0", true), ("ECE per batch", true), ("Brier", false)]
+    {
         assert_eq!(page.contains(&format!("<th scope=\"col\">{column} <")), there, "{column}");
         assert_eq!(page.contains(&format!("<dt>{column}</dt>")), there, "{column}");
     }
@@ -83,7 +93,8 @@ fn no_losses() {
     assert_eq!(text.lines().count(), 4, "{text}");
 }
 
-/// A table beside that of the losses: names as they are, fractions in percent, what is missing as a dash.
+/// A table beside that of the losses: names as they are, fractions in percent, what is missing as a
+/// dash.
 #[test]
 fn further_tables_follow() {
     let mut suite = suite(vec![]);
@@ -104,6 +115,9 @@ fn further_tables_follow() {
     // What is for the page alone is named.
     suite.further[0].page_only = true;
     let text = markdown(&suite);
-    assert!(text.ends_with("\nOn the page too: Under \\| shift.\n") && !text.contains("blur"), "{text}");
+    assert!(
+        text.ends_with("\nOn the page too: Under \\| shift.\n") && !text.contains("blur"),
+        "{text}"
+    );
     assert!(html(&report(vec![suite])).contains("<td>1,234,567</td>"));
 }

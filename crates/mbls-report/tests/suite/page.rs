@@ -5,8 +5,8 @@ use crate::well_formed::check;
 use mbls_core::bootstrap::Interval;
 use mbls_core::metric::{Reliability, ReliabilityBin};
 use mbls_report::{
-    EmbeddedImage, FurtherTable, Gallery, GalleryRow, ImageFormat, LossReport, NumberColumn, Report, SuiteReport,
-    Summary, Unit, html,
+    EmbeddedImage, FurtherTable, Gallery, GalleryRow, ImageFormat, LossReport, NumberColumn,
+    Report, SuiteReport, Summary, Unit, html,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -37,7 +37,9 @@ fn complete_page() {
     let page = html(&complete());
     check(&page);
     assert_eq!(page, html(&complete()));
-    for part in ["<dt>Commit</dt><dd>abc</dd>", "Read with care.", "<dd>1,234</dd>", "A suite of a test."] {
+    for part in
+        ["<dt>Commit</dt><dd>abc</dd>", "Read with care.", "<dd>1,234</dd>", "A suite of a test."]
+    {
         assert!(page.contains(part), "{part}");
     }
     // Two suites of six losses, each with two drawings before and two after scaling.
@@ -62,11 +64,18 @@ fn refers_to_nothing_outside() {
 #[test]
 fn images_are_embedded() {
     let mut toy = suite(vec![]);
-    let image =
-        |caption: &str, format| EmbeddedImage { caption: caption.to_string(), format, bytes: b"foobar".to_vec() };
+    let image = |caption: &str, format| EmbeddedImage {
+        caption: caption.to_string(),
+        format,
+        bytes: b"foobar".to_vec(),
+    };
     let images = vec![image("image", ImageFormat::Jpeg), image("errors \"<&>\"", ImageFormat::Png)];
     let rows = vec![GalleryRow { title: "a<b".to_string(), images }];
-    toy.galleries = vec![Gallery { title: "Test images".to_string(), note: "White is sure.".to_string(), rows }];
+    toy.galleries = vec![Gallery {
+        title: "Test images".to_string(),
+        note: "White is sure.".to_string(),
+        rows,
+    }];
     let page = html(&report(vec![toy.clone()]));
     check(&page);
     for part in [
@@ -105,7 +114,9 @@ fn cells() {
     let absent = row(&page, "Margin");
     assert_eq!(absent[0], "– not compared");
     assert!(absent[1..].iter().all(|cell| cell == "–"), "{absent:?}");
-    assert!(page.contains("<li class=\"hurt\">Hurt, ECE higher than the baseline&#39;s: LS by 4.00 points.</li>"));
+    assert!(page.contains(
+        "<li class=\"hurt\">Hurt, ECE higher than the baseline&#39;s: LS by 4.00 points.</li>"
+    ));
 }
 
 #[test]
@@ -126,15 +137,18 @@ fn the_best_beyond_noise_is_bold() {
     ]);
     let undecided = html(&report(vec![toy.clone()]));
     assert!(
-        !undecided.contains("<strong>") && undecided.contains("Nothing is bold: no loss is the best"),
+        !undecided.contains("<strong>")
+            && undecided.contains("Nothing is bold: no loss is the best"),
         "{undecided}"
     );
     // Of the temperature none is better than another.
     toy.best = best(&[("accuracy", "B"), ("nll", "B"), ("temperature", "A")]);
     let page = html(&report(vec![toy]));
     assert!(page.contains("Bold: best of the column beyond noise"));
-    let bold: Vec<&str> =
-        page.match_indices("<strong>").map(|(at, tag)| page[at + tag.len()..].split('<').next().unwrap()).collect();
+    let bold: Vec<&str> = page
+        .match_indices("<strong>")
+        .map(|(at, tag)| page[at + tag.len()..].split('<').next().unwrap())
+        .collect();
     assert_eq!(bold, ["90.00", "0.2000"]);
     assert_eq!(row(&page, "C")[2], "–");
 }
@@ -148,16 +162,25 @@ fn one_seed_and_one_loss() {
     assert_eq!(row(&page, "CE"), ["baseline", "2.00"]);
     assert!(page.contains("one seed"));
     let table = &page[page.find("<table>").unwrap()..page.find("</table>").unwrap()];
-    assert!(!table.contains('±') && !table.contains("<strong>") && !table.contains("bootstrap"), "{table}");
+    assert!(
+        !table.contains('±') && !table.contains("<strong>") && !table.contains("bootstrap"),
+        "{table}"
+    );
     assert!(!page.contains("<nav") && !page.contains("class=\"findings\""));
 }
 
 #[test]
 fn levels_are_named() {
-    let mut toy =
-        suite(vec![loss("CE", &[("ece", full(0.02, 0.01, 0.01, 0.03)), ("nll", full(0.02, 0.01, 0.01, 0.03))])]);
+    let mut toy = suite(vec![loss(
+        "CE",
+        &[("ece", full(0.02, 0.01, 0.01, 0.03)), ("nll", full(0.02, 0.01, 0.01, 0.03))],
+    )]);
     assert!(html(&report(vec![toy.clone()])).contains("In brackets: 95 % bootstrap interval."));
-    let nll = Summary { mean: 0.02, std: None, interval: Some(Interval { low: 0.0, high: 1.0, level: 0.9 }) };
+    let nll = Summary {
+        mean: 0.02,
+        std: None,
+        interval: Some(Interval { low: 0.0, high: 1.0, level: 0.9 }),
+    };
     toy.losses[0].metrics.insert("nll".to_string(), nll);
     assert!(html(&report(vec![toy])).contains("In brackets: 90 % or 95 % bootstrap interval."));
 }
@@ -176,7 +199,9 @@ fn texts_are_escaped() {
     evil.provenance = vec![(EVIL.to_string(), EVIL.to_string())];
     let page = html(&evil);
     check(&page);
-    assert!(!page.contains("<script") && page.contains("&lt;script&gt;alert(&#39;&amp;&quot;&#39;)"));
+    assert!(
+        !page.contains("<script") && page.contains("&lt;script&gt;alert(&#39;&amp;&quot;&#39;)")
+    );
 }
 
 #[test]
@@ -196,18 +221,18 @@ fn number() -> impl Strategy<Value = f64> {
 }
 
 fn any_summary() -> impl Strategy<Value = Summary> {
-    (number(), proptest::option::of(number()), proptest::option::of((number(), number(), number()))).prop_map(
-        |(mean, std, interval)| Summary {
+    (number(), proptest::option::of(number()), proptest::option::of((number(), number(), number())))
+        .prop_map(|(mean, std, interval)| Summary {
             mean,
             std,
             interval: interval.map(|(low, high, level)| Interval { low, high, level }),
-        },
-    )
+        })
 }
 
 fn any_reliability() -> impl Strategy<Value = Reliability> {
     let count = prop_oneof![0..100u64, Just(u64::MAX)];
-    let bin = (number(), number(), count, proptest::option::of(number()), proptest::option::of(number()));
+    let bin =
+        (number(), number(), count, proptest::option::of(number()), proptest::option::of(number()));
     let bin = bin.prop_map(|(lower, upper, count, mean_confidence, accuracy)| ReliabilityBin {
         lower,
         upper,
@@ -235,36 +260,49 @@ fn any_loss() -> impl Strategy<Value = LossReport> {
 
 fn any_further() -> impl Strategy<Value = FurtherTable> {
     let values = proptest::collection::vec(proptest::option::of(number()), 2);
-    let rows = proptest::collection::vec((proptest::collection::vec(any::<String>(), 1), values), 0..3);
+    let rows =
+        proptest::collection::vec((proptest::collection::vec(any::<String>(), 1), values), 0..3);
     let unit = proptest::sample::select(vec![Unit::Percent, Unit::Count, Unit::Plain]);
-    (any::<String>(), any::<String>(), unit, proptest::collection::vec(any::<String>(), 3), rows).prop_map(
-        |(title, note, unit, heads, rows)| {
+    (any::<String>(), any::<String>(), unit, proptest::collection::vec(any::<String>(), 3), rows)
+        .prop_map(|(title, note, unit, heads, rows)| {
             let number = |title: &String| NumberColumn { title: title.clone(), unit, digits: 2 };
             let numbers = heads[1..].iter().map(number).collect();
-            FurtherTable { title, note, names: heads[..1].to_vec(), numbers, rows, page_only: false }
-        },
-    )
+            FurtherTable {
+                title,
+                note,
+                names: heads[..1].to_vec(),
+                numbers,
+                rows,
+                page_only: false,
+            }
+        })
 }
 
 fn any_suite() -> impl Strategy<Value = SuiteReport> {
-    let texts = (any::<String>(), any::<String>(), any::<String>(), proptest::collection::vec(any::<String>(), 0..3));
+    let texts = (
+        any::<String>(),
+        any::<String>(),
+        any::<String>(),
+        proptest::collection::vec(any::<String>(), 0..3),
+    );
     let losses = proptest::collection::vec(any_loss(), 0..4);
-    (texts, any::<u64>(), any::<usize>(), losses, proptest::collection::vec(any_further(), 0..3)).prop_map(
-        |((title, description, model, notes), n_test, seeds, losses, further)| SuiteReport {
-            columns: COLUMNS.to_vec(),
-            name: String::new(),
-            title,
-            description,
-            notes,
-            model,
-            n_test,
-            seeds,
-            best: BTreeMap::new(),
-            losses,
-            further,
-            galleries: vec![],
-        },
-    )
+    (texts, any::<u64>(), any::<usize>(), losses, proptest::collection::vec(any_further(), 0..3))
+        .prop_map(|((title, description, model, notes), n_test, seeds, losses, further)| {
+            SuiteReport {
+                columns: COLUMNS.to_vec(),
+                name: String::new(),
+                title,
+                description,
+                notes,
+                model,
+                n_test,
+                seeds,
+                best: BTreeMap::new(),
+                losses,
+                further,
+                galleries: vec![],
+            }
+        })
 }
 
 proptest! {

@@ -5,7 +5,10 @@ use mbls_report::{Summary, findings};
 
 /// The sentences about a loss of the given ECE next to a baseline of 2 %, [1.5, 2.5].
 fn against_baseline(ece: Summary) -> Vec<String> {
-    findings(&suite(vec![loss("CE", &[("ece", full(0.02, 0.001, 0.015, 0.025))]), loss("LS", &[("ece", ece)])]))
+    findings(&suite(vec![
+        loss("CE", &[("ece", full(0.02, 0.001, 0.015, 0.025))]),
+        loss("LS", &[("ece", ece)]),
+    ]))
 }
 
 #[test]
@@ -25,8 +28,10 @@ fn all_kinds() {
 
 #[test]
 fn intervals_that_touch_overlap() {
-    const NOBODY: [&str; 2] =
-        ["No loss hurt calibration beyond the intervals.", "No loss helped calibration beyond the intervals."];
+    const NOBODY: [&str; 2] = [
+        "No loss hurt calibration beyond the intervals.",
+        "No loss helped calibration beyond the intervals.",
+    ];
     for (ece, sentence) in [
         (full(0.03, 0.001, 0.025, 0.035), "(+1.00 points)."),
         (full(0.01, 0.001, 0.005, 0.015), "(\u{2212}1.00 points)."),
@@ -36,7 +41,8 @@ fn intervals_that_touch_overlap() {
     ] {
         let sentences = against_baseline(ece);
         assert_eq!(sentences[1..3], NOBODY, "{ece:?}");
-        let expected = format!("Not distinguishable from the baseline, the intervals overlap: LS {sentence}");
+        let expected =
+            format!("Not distinguishable from the baseline, the intervals overlap: LS {sentence}");
         assert_eq!(sentences[3..], [expected], "{ece:?}");
     }
     assert!(against_baseline(full(0.03, 0.001, 0.0251, 0.035))[1].starts_with("Hurt"));
@@ -51,10 +57,16 @@ fn what_cannot_be_judged() {
     }
     for mean in [f64::NAN, f64::INFINITY] {
         let sentences = against_baseline(full(mean, 0.001, 0.03, 0.04));
-        assert_eq!(sentences, ["Baseline: CE, ECE 2.00 %.", "Not compared, an ECE is missing: LS."]);
+        assert_eq!(
+            sentences,
+            ["Baseline: CE, ECE 2.00 %.", "Not compared, an ECE is missing: LS."]
+        );
     }
     let no_baseline = suite(vec![loss("CE", &[]), loss("LS", &[("ece", plain(0.02))])]);
-    assert_eq!(findings(&no_baseline), ["Baseline: CE, ECE –.", "Not compared, an ECE is missing: LS."]);
+    assert_eq!(
+        findings(&no_baseline),
+        ["Baseline: CE, ECE –.", "Not compared, an ECE is missing: LS."]
+    );
 }
 
 #[test]

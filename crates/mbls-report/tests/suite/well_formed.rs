@@ -1,4 +1,5 @@
-//! A checker of the HTML that the page may hold: every tag closed in order, attributes quoted, ids unique, references resolved.
+//! A checker of the HTML that the page may hold: every tag closed in order, attributes quoted, ids
+//! unique, references resolved.
 
 use std::collections::BTreeSet;
 
@@ -26,8 +27,14 @@ pub(crate) fn check(html: &str) {
             match key {
                 "id" => assert!(ids.insert(value.to_string()), "id {value} twice"),
                 "aria-labelledby" => references.extend(value.split(' ').map(str::to_string)),
-                "href" => assert!(references.insert(value.strip_prefix('#').expect("a link in the page").to_string())),
-                "src" => assert!(value.starts_with("data:image/"), "a source outside of the page: {value}"),
+                "href" => assert!(
+                    references
+                        .insert(value.strip_prefix('#').expect("a link in the page").to_string())
+                ),
+                "src" => assert!(
+                    value.starts_with("data:image/"),
+                    "a source outside of the page: {value}"
+                ),
                 "style" | "onclick" => panic!("attribute {key}"),
                 _ => {}
             }
@@ -52,15 +59,23 @@ fn check_text(text: &str, element: Option<&str>) {
         let known = ["&amp;", "&lt;", "&gt;", "&quot;", "&#39;"];
         assert!(known.iter().any(|entity| text[at..].starts_with(entity)), "bare & in {text:?}");
     }
-    assert!(!text.chars().any(|c| c.is_control() && c != '\n' && c != '\t'), "control character in {text:?}");
+    assert!(
+        !text.chars().any(|c| c.is_control() && c != '\n' && c != '\t'),
+        "control character in {text:?}"
+    );
 }
 
 fn parse_attributes(mut text: &str) -> Vec<(&str, &str)> {
     let mut attributes = Vec::new();
     while !text.is_empty() {
-        let (key, rest) = text.split_once("=\"").unwrap_or_else(|| panic!("attribute without quotes: {text:?}"));
-        let (value, rest) = rest.split_once('"').unwrap_or_else(|| panic!("attribute without end: {text:?}"));
-        assert!(key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'), "attribute name {key:?}");
+        let (key, rest) =
+            text.split_once("=\"").unwrap_or_else(|| panic!("attribute without quotes: {text:?}"));
+        let (value, rest) =
+            rest.split_once('"').unwrap_or_else(|| panic!("attribute without end: {text:?}"));
+        assert!(
+            key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'),
+            "attribute name {key:?}"
+        );
         check_text(value, None);
         attributes.push((key, value));
         text = rest.strip_prefix(' ').unwrap_or(rest);

@@ -40,7 +40,8 @@ impl SegmentationBatch {
         Tensor::from_slice(&self.labels, (pictures, height, width), device)
     }
 
-    /// Whether no pixel has a class: a loss, which is a mean over those that have one, is undefined, and the step is to be left out and counted.
+    /// Whether no pixel has a class: a loss, which is a mean over those that have one, is
+    /// undefined, and the step is to be left out and counted.
     pub fn is_all_void(&self) -> bool {
         self.valid_pixels.iter().all(|&pixels| pixels == 0)
     }
@@ -51,7 +52,8 @@ impl SegmentationBatch {
     }
 }
 
-/// Puts samples of one size into a [`SegmentationBatch`]: `x' = (x / 255 - mean) / std` per channel.
+/// Puts samples of one size into a [`SegmentationBatch`]: `x' = (x / 255 - mean) / std` per
+/// channel.
 ///
 /// ```
 /// use mbls_data::Collate;
@@ -80,9 +82,14 @@ impl SegmentationCollate {
     /// [`Error::Value`](mbls_io::Error::Value) for another number of channels.
     pub fn new(normalisation: &Normalise) -> Result<Self> {
         if normalisation.channels() != 3 {
-            return Err(Error::value("normalisation of pictures with masks", "3 channels", normalisation.channels()));
+            return Err(Error::value(
+                "normalisation of pictures with masks",
+                "3 channels",
+                normalisation.channels(),
+            ));
         }
-        let mut table: Vec<f32> = (0..3).flat_map(|_| (0..=u8::MAX).map(|value| f32::from(value) / 255.0)).collect();
+        let mut table: Vec<f32> =
+            (0..3).flat_map(|_| (0..=u8::MAX).map(|value| f32::from(value) / 255.0)).collect();
         normalisation.apply(&mut table);
         Ok(Self { table })
     }
@@ -92,9 +99,12 @@ impl Collate<SegmentationSample> for SegmentationCollate {
     type Batch = SegmentationBatch;
 
     fn collate(&self, items: Vec<SegmentationSample>) -> Result<SegmentationBatch> {
-        let Some(first) = items.first() else { return Err(Error::value("batch", "at least 1 sample", 0)) };
+        let Some(first) = items.first() else {
+            return Err(Error::value("batch", "at least 1 sample", 0));
+        };
         let [height, width] = first.size();
-        // The first sample is in memory, so its product does not overflow where it is valid; nothing is taken before that is known.
+        // The first sample is in memory, so its product does not overflow where it is valid;
+        // nothing is taken before that is known.
         first.validate()?;
         let plane = height * width;
         let mut batch = SegmentationBatch {
@@ -108,7 +118,11 @@ impl Collate<SegmentationSample> for SegmentationCollate {
             if item.size() != [height, width] {
                 let found = format!("{} x {}", item.image.height, item.image.width);
                 let expected = format!("{height} x {width}, as of sample 0");
-                return Err(Error::value(format!("size of sample {i} of the batch"), expected, found));
+                return Err(Error::value(
+                    format!("size of sample {i} of the batch"),
+                    expected,
+                    found,
+                ));
             }
             for (plane, table) in item.image.pixels.chunks(plane).zip(self.table.chunks(256)) {
                 batch.pixels.extend(plane.iter().map(|&value| table[usize::from(value)]));

@@ -7,8 +7,9 @@ use std::path::Path;
 
 /// The names of the classes 0, 1, ... of a data set, and which values of its masks mean them.
 ///
-/// Without values of their own, classes are the values 0, 1, ... and 255 is void: pixels that have no class. With values, in a file or
-/// by [`with_values`](Self::with_values), classes are numbered in the order of their values, which may be any and have gaps.
+/// Without values of their own, classes are the values 0, 1, ... and 255 is void: pixels that have
+/// no class. With values, in a file or by [`with_values`](Self::with_values), classes are numbered
+/// in the order of their values, which may be any and have gaps.
 ///
 /// ```
 /// use mbls_seg::dataset::ClassList;
@@ -56,10 +57,11 @@ const VOC: [&str; 21] = [
 ];
 
 /// Names that say void, in lower case and with letters alone.
-const VOID_NAMES: [&str; 8] = ["void", "ignore", "ignored", "unlabelled", "unlabeled", "unknown", "border", "dontcare"];
+const VOID_NAMES: [&str; 8] =
+    ["void", "ignore", "ignored", "unlabelled", "unlabeled", "unknown", "border", "dontcare"];
 
-/// Returns whether the name of a value says that its pixels have no class: "void", "ignore", "ignored", "unlabelled", "unlabeled",
-/// "unknown", "border" or "don't care", in capitals or not.
+/// Returns whether the name of a value says that its pixels have no class: "void", "ignore",
+/// "ignored", "unlabelled", "unlabeled", "unknown", "border" or "don't care", in capitals or not.
 fn says_void(name: &str) -> bool {
     let separates = |letter: &char| !matches!(letter, ' ' | '_' | '-' | '\'' | '’');
     let letters: String = name.chars().filter(separates).flat_map(char::to_lowercase).collect();
@@ -71,7 +73,8 @@ impl ClassList {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) where there is none or more than 255, and for a name that is empty or there twice.
+    /// [`Error::Value`](mbls_io::Error::Value) where there is none or more than 255, and for a name
+    /// that is empty or there twice.
     pub fn new(names: Vec<String>) -> Result<Self> {
         // More than 255 are refused below.
         let values: Vec<u8> = (0..VOID).take(names.len()).collect();
@@ -86,8 +89,9 @@ impl ClassList {
         Self { names: VOC.map(str::to_owned).to_vec(), labels }
     }
 
-    /// Returns the classes that these values of a mask mean, numbered in the order of the values; a value whose name says void ("void",
-    /// "ignore", "unlabelled", "unknown", "border", "don't care") is void, and so are those of `void`, and 255 where it is not named.
+    /// Returns the classes that these values of a mask mean, numbered in the order of the values; a
+    /// value whose name says void ("void", "ignore", "unlabelled", "unknown", "border", "don't
+    /// care") is void, and so are those of `void`, and 255 where it is not named.
     ///
     /// ```
     /// use mbls_seg::dataset::ClassList;
@@ -102,8 +106,8 @@ impl ClassList {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for a value that is there twice, also as void, for names as in [`ClassList::new`], and where no class or more
-    /// than 255 are left.
+    /// [`Error::Value`](mbls_io::Error::Value) for a value that is there twice, also as void, for
+    /// names as in [`ClassList::new`], and where no class or more than 255 are left.
     pub fn with_values(values: &[(u8, &str)], void: &[u8]) -> Result<Self> {
         let mut classes: Vec<(u8, &str)> = Vec::with_capacity(values.len());
         let mut unlabelled = Vec::new();
@@ -116,7 +120,11 @@ impl ClassList {
                 true => unlabelled.push(value),
                 false if void.contains(&value) => {
                     let found = format!("{name} and void");
-                    return Err(Error::value(format!("value {value} of the masks"), "one name", found));
+                    return Err(Error::value(
+                        format!("value {value} of the masks"),
+                        "one name",
+                        found,
+                    ));
                 }
                 false => classes.push((value, name)),
             }
@@ -138,11 +146,19 @@ impl ClassList {
         }
         for (i, name) in names.iter().enumerate() {
             if name.trim().is_empty() {
-                return Err(Error::value(format!("name of class {i}"), "a name", format!("{name:?}")));
+                return Err(Error::value(
+                    format!("name of class {i}"),
+                    "a name",
+                    format!("{name:?}"),
+                ));
             }
             if names[..i].contains(name) {
                 let expected = "one that no class before it has";
-                return Err(Error::value(format!("name of class {i}"), expected, format!("{name:?}")));
+                return Err(Error::value(
+                    format!("name of class {i}"),
+                    expected,
+                    format!("{name:?}"),
+                ));
             }
         }
         let mut labels = [None; 256];
@@ -151,14 +167,17 @@ impl ClassList {
         Ok(Self { names, labels })
     }
 
-    /// Reads a file of lines `<value> <name>` or `<value> <name> <red> <green> <blue>`, in any order: what each value of a mask means.
-    /// A name may have several words where colours follow, which are for people alone. Blank lines are ignored.
+    /// Reads a file of lines `<value> <name>` or `<value> <name> <red> <green> <blue>`, in any
+    /// order: what each value of a mask means. A name may have several words where colours
+    /// follow, which are for people alone. Blank lines are ignored.
     ///
-    /// Which values are void, and which class is which number, is as in [`with_values`](Self::with_values).
+    /// Which values are void, and which class is which number, is as in
+    /// [`with_values`](Self::with_values).
     ///
     /// # Errors
     ///
-    /// [`Error::Format`](mbls_io::Error::Format) with file and line for anything else; what [`listing::lines`] reports.
+    /// [`Error::Format`](mbls_io::Error::Format) with file and line for anything else; what
+    /// [`listing::lines`] reports.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let mut values: Vec<(u8, String)> = Vec::new();
@@ -172,9 +191,17 @@ impl ClassList {
                 2 => (fields[1].to_owned(), &[][..]),
                 5.. => (fields[1..fields.len() - 3].join(" "), &fields[fields.len() - 3..]),
                 _ if says_void(&fields[1..].join(" ")) => (fields[1..].join(" "), &[][..]),
-                _ => return error("", "a value and a name, or a value, a name, red, green and blue", &line),
+                _ => {
+                    return error(
+                        "",
+                        "a value and a name, or a value, a name, red, green and blue",
+                        &line,
+                    );
+                }
             };
-            let Ok(value) = fields[0].parse::<u8>() else { return error(": value", "0..=255", fields[0]) };
+            let Ok(value) = fields[0].parse::<u8>() else {
+                return error(": value", "0..=255", fields[0]);
+            };
             if let Some(colour) = colours.iter().find(|colour| colour.parse::<u8>().is_err()) {
                 return error(": colour", "0..=255", colour);
             }
@@ -187,9 +214,12 @@ impl ClassList {
             }
             values.push((value, name));
         }
-        let values: Vec<(u8, &str)> = values.iter().map(|(value, name)| (*value, name.as_str())).collect();
+        let values: Vec<(u8, &str)> =
+            values.iter().map(|(value, name)| (*value, name.as_str())).collect();
         Self::with_values(&values, &[]).map_err(|error| match error {
-            Error::Input(mbls_io::Error::Value { name, expected, found }) => Error::format(path, name, expected, found),
+            Error::Input(mbls_io::Error::Value { name, expected, found }) => {
+                Error::format(path, name, expected, found)
+            }
             other => other,
         })
     }
@@ -226,15 +256,17 @@ impl ClassList {
 
     /// Returns whether classes are the values 0, 1, ... and 255 alone is void.
     pub fn is_default(&self) -> bool {
-        self.void_values() == [VOID] && self.values().iter().zip(0..).all(|(&value, class)| value == class)
+        self.void_values() == [VOID]
+            && self.values().iter().zip(0..).all(|(&value, class)| value == class)
     }
 
     /// Describes the values that mean something, such as `0..=20 or 255`.
     pub(super) fn known_values(&self) -> String {
         let known: Vec<u8> = self.values_where(|_| true);
         // Neighbours as one range, but for void at the end of them.
-        let runs =
-            known.chunk_by(|&a, &b| a + 1 == b && (self.label(a) == Some(VOID)) == (self.label(b) == Some(VOID)));
+        let runs = known.chunk_by(|&a, &b| {
+            a + 1 == b && (self.label(a) == Some(VOID)) == (self.label(b) == Some(VOID))
+        });
         let runs: Vec<String> = runs
             .map(|run| match run {
                 [value] => value.to_string(),
@@ -243,7 +275,9 @@ impl ClassList {
             })
             .collect();
         match runs.split_last() {
-            Some((last, before)) if !before.is_empty() => format!("{} or {last}", before.join(", ")),
+            Some((last, before)) if !before.is_empty() => {
+                format!("{} or {last}", before.join(", "))
+            }
             _ => runs.concat(),
         }
     }

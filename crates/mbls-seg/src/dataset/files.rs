@@ -13,7 +13,8 @@ use std::sync::OnceLock;
 /// Settings of [`SegmentationFiles`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentationConfig {
-    /// Decoded pairs are kept in memory while they take no more than this, 4 bytes per pixel. There is no replacement.
+    /// Decoded pairs are kept in memory while they take no more than this, 4 bytes per pixel.
+    /// There is no replacement.
     pub cache_bytes: u64,
     /// The largest image or mask that is decoded.
     pub max_pixels: u64,
@@ -22,8 +23,8 @@ pub struct SegmentationConfig {
 }
 
 impl Default for SegmentationConfig {
-    /// 2 GiB of decoded pairs, which holds VOC 2012's training part; files of up to 256 MiB; up to 89,478,485 pixels: as
-    /// [`FilesConfig`](mbls_vision::FilesConfig).
+    /// 2 GiB of decoded pairs, which holds VOC 2012's training part; files of up to 256 MiB; up to
+    /// 89,478,485 pixels: as [`FilesConfig`](mbls_vision::FilesConfig).
     fn default() -> Self {
         Self { cache_bytes: 2 << 30, max_pixels: 89_478_485, max_file_bytes: 256 << 20 }
     }
@@ -38,10 +39,11 @@ pub struct PairPaths {
     pub mask: PathBuf,
 }
 
-/// Images with masks in the files of two folders, of any size, decoded when they are asked for and kept in memory as far as a budget
-/// allows.
+/// Images with masks in the files of two folders, of any size, decoded when they are asked for and
+/// kept in memory as far as a budget allows.
 ///
-/// Any number of threads may ask at once. Images are decoded as by [`mbls_vision::decode()`], masks as by [`decode_mask`].
+/// Any number of threads may ask at once. Images are decoded as by [`mbls_vision::decode()`], masks
+/// as by [`decode_mask`].
 ///
 /// ```
 /// use mbls_data::{Dataset, Seed};
@@ -77,8 +79,9 @@ impl SegmentationFiles {
     ///
     /// # Errors
     ///
-    /// Where there is no pair; where a path is absolute or leads out of its folder, by its words or through a link, or a file is missing, empty or not a
-    /// regular file. What is in the files is looked at when they are asked for; [`SegmentationFiles::preload`] asks for all.
+    /// Where there is no pair; where a path is absolute or leads out of its folder, by its words or
+    /// through a link, or a file is missing, empty or not a regular file. What is in the files
+    /// is looked at when they are asked for; [`SegmentationFiles::preload`] asks for all.
     pub fn new(
         name: impl Into<String>,
         roots: [&Path; 2],
@@ -102,7 +105,9 @@ impl SegmentationFiles {
         let sizes = |root: &Path, path: fn(&PairPaths) -> &Path| {
             let sizes = regular_files(root, pairs.iter().map(path))?;
             match pairs.iter().zip(&sizes).find(|&(_, &size)| size == 0) {
-                Some((pair, _)) => Err(Error::format(root.join(path(pair)), "size", "at least 1 byte", 0)),
+                Some((pair, _)) => {
+                    Err(Error::format(root.join(path(pair)), "size", "at least 1 byte", 0))
+                }
                 None => Ok(sizes),
             }
         };
@@ -139,13 +144,15 @@ impl SegmentationFiles {
         [&self.roots[0], &self.roots[1]]
     }
 
-    /// A number that tells data sets apart: the 64-bit FNV-1a hash of paths, sizes of files and the number of
-    /// classes, and of the classes' values where they are not 0, 1, ... with 255 for void.
+    /// A number that tells data sets apart: the 64-bit FNV-1a hash of paths, sizes of files and the
+    /// number of classes, and of the classes' values where they are not 0, 1, ... with 255 for
+    /// void.
     pub fn digest(&self) -> u64 {
         self.digest
     }
 
-    /// Decodes pairs in parallel until the budget for decoded ones is spent; the number of those in memory.
+    /// Decodes pairs in parallel until the budget for decoded ones is spent; the number of those in
+    /// memory.
     ///
     /// # Errors
     ///
@@ -161,7 +168,8 @@ impl SegmentationFiles {
         }
     }
 
-    /// Returns channels, height and width of the image `index` as it is stored, from the header of its file.
+    /// Returns channels, height and width of the image `index` as it is stored, from the header of
+    /// its file.
     ///
     /// # Errors
     ///
@@ -173,14 +181,17 @@ impl SegmentationFiles {
         Ok([header.channels, header.height, header.width])
     }
 
-    /// Counts the pixels of each class in the masks of the pairs `indices`, which are decoded in parallel, and once: counts are kept.
+    /// Counts the pixels of each class in the masks of the pairs `indices`, which are decoded in
+    /// parallel, and once: counts are kept.
     ///
     /// # Errors
     ///
-    /// [`Error::Index`]; that of the first mask, in the order of `indices`, that does not decode or has a value that means nothing.
+    /// [`Error::Index`]; that of the first mask, in the order of `indices`, that does not decode or
+    /// has a value that means nothing.
     pub fn class_counts(&self, indices: &[usize]) -> Result<ClassCounts> {
         // Results in order first: the first error does not depend on threads.
-        let masks: Vec<Result<&ValueCounts>> = indices.par_iter().map(|&index| self.value_counts(index)).collect();
+        let masks: Vec<Result<&ValueCounts>> =
+            indices.par_iter().map(|&index| self.value_counts(index)).collect();
         let mut counts = [0; 256];
         for mask in masks {
             mask?.iter().for_each(|&(value, count)| counts[usize::from(value)] += count);
@@ -217,7 +228,8 @@ impl SegmentationFiles {
         let mask = self.mask(index)?;
         let (size, stored) = ([image.height, image.width], [image.width, image.height]);
         if [mask.height, mask.width] != size {
-            let mut expected = format!("{} x {}, as of {}", image.height, image.width, path.display());
+            let mut expected =
+                format!("{} x {}, as of {}", image.height, image.width, path.display());
             if orientation >= 5 && [mask.height, mask.width] == stored {
                 expected += &format!(" turned upright as its EXIF orientation {orientation} says");
             }

@@ -10,14 +10,17 @@ use std::path::Path;
 
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
-/// The mask in a PNG file: the indices of a palette of 1, 2, 4 or 8 bits, whatever its colours are, or grey values of 8 bits.
+/// The mask in a PNG file: the indices of a palette of 1, 2, 4 or 8 bits, whatever its colours are,
+/// or grey values of 8 bits.
 ///
 /// Grey of fewer bits is refused: whether its 1 means 1 or white, readers do not agree.
 ///
 /// # Errors
 ///
-/// [`Error::TooLarge`](mbls_io::Error::TooLarge) for a file above `max_bytes`; [`Error::Format`](mbls_io::Error::Format) with the file's name for more than `max_pixels`, which are not decoded, for
-/// a file that is empty, truncated, damaged or no PNG, and for colours, transparency or 16 bits; [`Error::Io`](mbls_io::Error::Io).
+/// [`Error::TooLarge`](mbls_io::Error::TooLarge) for a file above `max_bytes`;
+/// [`Error::Format`](mbls_io::Error::Format) with the file's name for more than `max_pixels`, which
+/// are not decoded, for a file that is empty, truncated, damaged or no PNG, and for colours,
+/// transparency or 16 bits; [`Error::Io`](mbls_io::Error::Io).
 pub fn decode_mask(path: impl AsRef<Path>, max_bytes: u64, max_pixels: u64) -> Result<Mask> {
     let path = path.as_ref();
     let bytes = read_bounded(path, max_bytes)?;
@@ -58,7 +61,12 @@ fn decode_bytes(path: &Path, bytes: &[u8], max_pixels: u64) -> Result<Mask> {
     };
     if u64::from(width) * u64::from(height) > max_pixels {
         let found = format!("{width} x {height}");
-        return Err(Error::format(path, "number of pixels", format!("at most {max_pixels}"), found));
+        return Err(Error::format(
+            path,
+            "number of pixels",
+            format!("at most {max_pixels}"),
+            found,
+        ));
     }
     let mut reader = decoder.read_info().map_err(&wrong)?;
     let Some(len) = reader.output_buffer_size() else {
@@ -68,16 +76,21 @@ fn decode_bytes(path: &Path, bytes: &[u8], max_pixels: u64) -> Result<Mask> {
     let frame = reader.next_frame(&mut packed).map_err(&wrong)?;
     if (frame.width, frame.height) != (width, height) {
         // The first image of an animation.
-        return Err(damaged(path)(format!("{} x {} pixels of {width} x {height}", frame.width, frame.height)));
+        return Err(damaged(path)(format!(
+            "{} x {} pixels of {width} x {height}",
+            frame.width, frame.height
+        )));
     }
     let (height, width) = (height as usize, width as usize);
     let classes = if bits == 8 { packed } else { unpack(&packed, frame.line_size, width, bits) };
     Ok(Mask { height, width, classes })
 }
 
-/// One byte for each value of `bits` bits; the first is in the highest bits, and each row begins with a byte of its own.
+/// One byte for each value of `bits` bits; the first is in the highest bits, and each row begins
+/// with a byte of its own.
 fn unpack(packed: &[u8], row_bytes: usize, width: usize, bits: usize) -> Vec<u8> {
     let (per_byte, ones) = (8 / bits, (1u8 << bits) - 1);
-    let value = |row: &[u8], x: usize| (row[x / per_byte] >> (8 - bits - x % per_byte * bits)) & ones;
+    let value =
+        |row: &[u8], x: usize| (row[x / per_byte] >> (8 - bits - x % per_byte * bits)) & ones;
     packed.chunks_exact(row_bytes).flat_map(|row| (0..width).map(move |x| value(row, x))).collect()
 }

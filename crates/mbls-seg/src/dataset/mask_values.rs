@@ -14,7 +14,8 @@ pub struct ClassCounts {
     pub classes: Vec<u64>,
     /// Of [`VOID`].
     pub void: u64,
-    /// The value in the files that most of the void pixels have, the smallest of equals; `None` where no pixel is void.
+    /// The value in the files that most of the void pixels have, the smallest of equals; `None`
+    /// where no pixel is void.
     pub most_void: Option<u8>,
 }
 
@@ -47,18 +48,29 @@ impl ClassCounts {
 ///
 /// # Errors
 ///
-/// [`Error::Format`](mbls_io::Error::Format) for the first pixel, row by row, whose value means nothing.
-pub(super) fn mapped(path: &Path, mut mask: Mask, classes: &ClassList) -> Result<(Mask, ValueCounts)> {
+/// [`Error::Format`](mbls_io::Error::Format) for the first pixel, row by row, whose value means
+/// nothing.
+pub(super) fn mapped(
+    path: &Path,
+    mut mask: Mask,
+    classes: &ClassList,
+) -> Result<(Mask, ValueCounts)> {
     let mut counts = [0; 256];
     mask.classes.iter().for_each(|&value| counts[usize::from(value)] += 1);
     let occurs: ValueCounts = (0..=u8::MAX).zip(counts).filter(|&(_, count)| count > 0).collect();
     if occurs.iter().any(|&(value, _)| classes.label(value).is_none()) {
-        let at = mask.classes.iter().position(|&value| classes.label(value).is_none()).unwrap_or_default();
-        let field = format!("value of the pixel in row {}, column {}", at / mask.width, at % mask.width);
+        let at = mask
+            .classes
+            .iter()
+            .position(|&value| classes.label(value).is_none())
+            .unwrap_or_default();
+        let field =
+            format!("value of the pixel in row {}, column {}", at / mask.width, at % mask.width);
         return Err(Error::format(path, field, classes.known_values(), mask.classes[at]));
     }
     if occurs.iter().any(|&(value, _)| classes.label(value) != Some(value)) {
-        let table: Vec<u8> = (0..=u8::MAX).map(|value| classes.label(value).unwrap_or(VOID)).collect();
+        let table: Vec<u8> =
+            (0..=u8::MAX).map(|value| classes.label(value).unwrap_or(VOID)).collect();
         mask.classes.iter_mut().for_each(|value| *value = table[usize::from(*value)]);
     }
     Ok((mask, occurs))

@@ -3,7 +3,8 @@
 use mbls_data::{Error, Result};
 use mbls_vision::Image;
 
-/// The class of pixels that belong to none: borders, what was not annotated, what was added around an image. It is what losses ignore.
+/// The class of pixels that belong to none: borders, what was not annotated, what was added around
+/// an image. It is what losses ignore.
 pub const VOID: u8 = 255;
 
 /// The class of each pixel of an image.
@@ -59,12 +60,14 @@ impl SegmentationSample {
         [self.image.height, self.image.width]
     }
 
-    /// Whether no pixel has a class, as can be in a crop: such a sample says nothing about a network, and a mean over its pixels is undefined.
+    /// Whether no pixel has a class, as can be in a crop: such a sample says nothing about a
+    /// network, and a mean over its pixels is undefined.
     pub fn is_all_void(&self) -> bool {
         self.mask.classes.iter().all(|&class| class == VOID)
     }
 
-    /// Whether the image has three channels, the mask its height and width, and the values fill them.
+    /// Whether the image has three channels, the mask its height and width, and the values fill
+    /// them.
     ///
     /// # Errors
     ///
@@ -79,7 +82,11 @@ impl SegmentationSample {
         // The image's pixels are in memory: the product does not overflow.
         if [*rows, *columns] != [height, width] || classes.len() != height * width {
             let found = format!("{} values of {rows} x {columns}", classes.len());
-            return Err(Error::value("mask", format!("{height} x {width} values, as many as pixels"), found));
+            return Err(Error::value(
+                "mask",
+                format!("{height} x {width} values, as many as pixels"),
+                found,
+            ));
         }
         Ok(())
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 /// A data set after some [`JointTransform`]s.
 ///
-/// What is random in a sample is a function of the seed that it is asked for with, which a [`DataLoader`](mbls_data::DataLoader) derives
-/// from (its seed, epoch, index).
+/// What is random in a sample is a function of the seed that it is asked for with, which a
+/// [`DataLoader`](mbls_data::DataLoader) derives from (its seed, epoch, index).
 #[derive(Debug)]
 pub struct Transformed<D> {
     dataset: Arc<D>,
@@ -31,7 +31,8 @@ impl<D: Dataset<Item = SegmentationSample>> Transformed<D> {
         &self.dataset
     }
 
-    /// Height and width of every sample, where the transforms decide them; samples of one batch must have one size.
+    /// Height and width of every sample, where the transforms decide them; samples of one batch
+    /// must have one size.
     pub fn common_size(&self) -> Option<[usize; 2]> {
         common_size(&self.transforms)
     }

@@ -1,6 +1,7 @@
 //! Any data set in the folders and lists of PASCAL VOC.
 //!
-//! `JPEGImages/<name>.jpg` (or `.jpeg`, `.png`), `SegmentationClass/<name>.png`, `ImageSets/Segmentation/<split>.txt` with one name in each line.
+//! `JPEGImages/<name>.jpg` (or `.jpeg`, `.png`), `SegmentationClass/<name>.png`,
+//! `ImageSets/Segmentation/<split>.txt` with one name in each line.
 
 use super::{ClassList, PairPaths, SegmentationConfig, SegmentationFiles};
 use mbls_data::{Error, Result};
@@ -22,8 +23,9 @@ const ENDINGS: [&str; 3] = ["jpg", "jpeg", "png"];
 ///
 /// # Errors
 ///
-/// With file and line, where the list is missing or empty, has a name twice, or names what leaves the folder, a missing image or a
-/// missing mask; where several files fit one name; what [`SegmentationFiles::new`] reports.
+/// With file and line, where the list is missing or empty, has a name twice, or names what leaves
+/// the folder, a missing image or a missing mask; where several files fit one name; what
+/// [`SegmentationFiles::new`] reports.
 pub fn load(
     dir: impl AsRef<Path>,
     split: &str,
@@ -33,7 +35,13 @@ pub fn load(
     let dir = dir.as_ref();
     let split = match below(Path::new(split)) {
         Ok(name) if name.iter().count() == 1 => name.display().to_string(),
-        _ => return Err(Error::value("split", "the name of a list, such as train", format!("{split:?}"))),
+        _ => {
+            return Err(Error::value(
+                "split",
+                "the name of a list, such as train",
+                format!("{split:?}"),
+            ));
+        }
     };
     let [images, masks] = ["JPEGImages", "SegmentationClass"].map(|folder| dir.join(folder));
     for folder in [&images, &masks] {
@@ -57,9 +65,14 @@ pub fn load(
             }
         };
         if let Some(before) = lines.insert(path.clone(), line) {
-            return error("", "a name that was not there before".into(), format!("{name}, as in line {before}"));
+            return error(
+                "",
+                "a name that was not there before".into(),
+                format!("{name}, as in line {before}"),
+            );
         }
-        let expected = |folder: &Path, ending: &str| format!("{}.{ending}", folder.join(&path).display());
+        let expected =
+            |folder: &Path, ending: &str| format!("{}.{ending}", folder.join(&path).display());
         let missing = || match name.split_whitespace().last() {
             // Lists of ImageSets/Main say of each image whether it shows a class.
             Some("1" | "-1" | "0") if name.contains(char::is_whitespace) => {
@@ -96,12 +109,18 @@ impl<'a> Files<'a> {
 
     /// The file whose path, without its ending, is `path`.
     fn find(&mut self, path: &Path, endings: &[&str]) -> Result<Option<PathBuf>> {
-        let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        let (Some(folder), Some(name)) =
+            (path.parent(), path.file_name().and_then(|name| name.to_str()))
+        else {
             return Ok(None);
         };
         if !self.folders.contains_key(folder) {
             // A path joined to an empty one ends with a separator.
-            let whole = if folder.as_os_str().is_empty() { self.root.to_owned() } else { self.root.join(folder) };
+            let whole = if folder.as_os_str().is_empty() {
+                self.root.to_owned()
+            } else {
+                self.root.join(folder)
+            };
             self.folders.insert(folder.to_owned(), Endings::read(&whole)?);
         }
         Ok(self.folders[folder].file(name, endings)?.map(|file| folder.join(file)))

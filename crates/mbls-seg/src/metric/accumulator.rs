@@ -3,22 +3,26 @@ use super::parts::PixelState;
 use super::report::SegmentationReport;
 use super::state::{Published, State};
 use mbls_core::metric::{
-    self, ConfusionMatrix, Labels, Metric, Reliability, ReliabilityBins, Saved, ScoreSlice, SegmentationBatch,
+    self, ConfusionMatrix, Labels, Metric, Reliability, ReliabilityBins, Saved, ScoreSlice,
+    SegmentationBatch,
 };
 use mbls_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-/// The metrics of a segmentation, in one pass over full-resolution logits that are not kept: overlap, calibration by both
-/// protocols, by class, by image and by distance from the class boundaries.
+/// The metrics of a segmentation, in one pass over full-resolution logits that are not kept:
+/// overlap, calibration by both protocols, by class, by image and by distance from the class
+/// boundaries.
 ///
-/// The state is integers: the same bits for any order of the images, any sharding, any number of threads and, but for the
-/// published protocol, which is about batches, any batch size. Beside a few counts per class, band and bin it keeps a
-/// reliability diagram per image, about 1 KB in 15 bins; updating needs 20 bytes per pixel of one image more.
+/// The state is integers: the same bits for any order of the images, any sharding, any number of
+/// threads and, but for the published protocol, which is about batches, any batch size. Beside a
+/// few counts per class, band and bin it keeps a reliability diagram per image, about 1 KB in 15
+/// bins; updating needs 20 bytes per pixel of one image more.
 ///
-/// A pixel whose label is void counts nowhere. An image of void alone is counted, skipped and undefined; so is, for the published
-/// protocol, a batch without a pixel of a label above 0, on which published code fails.
+/// A pixel whose label is void counts nowhere. An image of void alone is counted, skipped and
+/// undefined; so is, for the published protocol, a batch without a pixel of a label above 0, on
+/// which published code fails.
 ///
 /// ```
 /// use mbls_core::metric::Metric;
@@ -46,7 +50,8 @@ pub struct SegmentationMetrics {
 ///
 /// # Shapes
 ///
-/// `shape` is `[N, C, H, W]`, that of `logits`; `labels` `[N, H, W]`; `indices` `[N]`. All in row-major order.
+/// `shape` is `[N, C, H, W]`, that of `logits`; `labels` `[N, H, W]`; `indices` `[N]`. All in
+/// row-major order.
 #[derive(Clone, Copy, Debug)]
 pub struct Pictures<'a> {
     /// Full-resolution logits, of f32, f64 or half precision: `(&logits).into()`.
@@ -64,8 +69,9 @@ impl SegmentationMetrics {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for fewer than 2 classes and more than 4096, for no bins and more than 65536, where bands times classes
-    /// times bins are more than 2^22, and where bands times the square of the classes are more than 2^24.
+    /// [`Error::Setting`] for fewer than 2 classes and more than 4096, for no bins and more than
+    /// 65536, where bands times classes times bins are more than 2^22, and where bands times
+    /// the square of the classes are more than 2^24.
     pub fn new(classes: usize, settings: SegmentationSettings) -> Result<Self> {
         let parts = PixelState::new(classes, &settings)?;
         let published = settings.published.then(|| Published::new(settings.bins)).transpose()?;
@@ -93,7 +99,8 @@ impl SegmentationMetrics {
         self.state.parts.nll.n()
     }
 
-    /// The reliability diagram of an image, by its index; `None` for an image that was not added, or is void.
+    /// The reliability diagram of an image, by its index; `None` for an image that was not added,
+    /// or is void.
     pub fn reliability_of(&self, picture: u64) -> Option<Reliability> {
         self.state.pictures.get(&picture)?.value()
     }
@@ -103,20 +110,27 @@ impl SegmentationMetrics {
         if self.state.pictures.is_empty() { None } else { self.state.parts.whole_confusion() }
     }
 
-    /// What the reliability diagrams of images are made of, by their index: for an image of void alone, of nothing.
+    /// What the reliability diagrams of images are made of, by their index: for an image of void
+    /// alone, of nothing.
     pub fn picture_bins(&self) -> impl Iterator<Item = (u64, &ReliabilityBins)> {
         self.state.pictures.iter().map(|(&index, bins)| (index, bins))
     }
 
     /// Adds the image at `image` of a batch.
-    fn add_picture(&mut self, batch: SegmentationBatch<'_>, image: usize, input: Pictures<'_>) -> Result<()> {
+    fn add_picture(
+        &mut self,
+        batch: SegmentationBatch<'_>,
+        image: usize,
+        input: Pictures<'_>,
+    ) -> Result<()> {
         let State { settings, parts, pictures, void_pixels, .. } = &mut self.state;
         let index = input.indices[image];
         let Entry::Vacant(place) = pictures.entry(index) else { return Err(twice(index)) };
         let [_, _, height, width] = input.shape;
         let area = height * width;
         let labels = input.labels.range(image * area..(image + 1) * area);
-        let picture = PixelState::of_picture(batch.image(image), labels, width, settings, image * area)?;
+        let picture =
+            PixelState::of_picture(batch.image(image), labels, width, settings, image * area)?;
         *void_pixels += area as u64 - picture.nll.n();
         place.insert(picture.whole_reliability());
         parts.merge(picture)
@@ -124,7 +138,11 @@ impl SegmentationMetrics {
 }
 
 fn twice(picture: u64) -> Error {
-    Error::Setting { name: "picture", value: picture.to_string(), expected: "one that was not added before" }
+    Error::Setting {
+        name: "picture",
+        value: picture.to_string(),
+        expected: "one that was not added before",
+    }
 }
 
 /// An error where a setting of two accumulators differs.
@@ -151,7 +169,14 @@ impl Metric for SegmentationMetrics {
         let State { settings, classes, parts, published, .. } = &self.state;
         let published = published.as_ref().map(Published::empty);
         let (settings, parts) = (settings.clone(), parts.empty());
-        let state = State { settings, classes: *classes, parts, pictures: BTreeMap::new(), void_pixels: 0, published };
+        let state = State {
+            settings,
+            classes: *classes,
+            parts,
+            pictures: BTreeMap::new(),
+            void_pixels: 0,
+            published,
+        };
         Self { state }
     }
 
@@ -159,25 +184,30 @@ impl Metric for SegmentationMetrics {
     ///
     /// # Errors
     ///
-    /// Those of [`SegmentationBatch::new`]; [`Error::Shape`] for another number of classes, or of indices than of images;
-    /// [`Error::Setting`] for an image that was added before.
+    /// Those of [`SegmentationBatch::new`]; [`Error::Shape`] for another number of classes, or of
+    /// indices than of images; [`Error::Setting`] for an image that was added before.
     fn update(&mut self, input: Pictures<'_>) -> Result<()> {
         let void = self.state.settings.void.clone();
         let batch = SegmentationBatch::new(input.logits, input.shape, input.labels, &void)?;
         let shape = |what, expected, found| Err(Error::Shape { what, expected, found });
         if batch.classes() != self.state.classes {
-            let (expected, found) = (format!("{} classes", self.state.classes), format!("{} classes", batch.classes()));
+            let (expected, found) =
+                (format!("{} classes", self.state.classes), format!("{} classes", batch.classes()));
             return shape("logits", expected, found);
         }
         if batch.images() != input.indices.len() {
-            let (expected, found) =
-                (format!("{} pictures", batch.images()), format!("{} indices", input.indices.len()));
+            let (expected, found) = (
+                format!("{} pictures", batch.images()),
+                format!("{} indices", input.indices.len()),
+            );
             return shape("indices", expected, found);
         }
         if input.indices.is_empty() {
             return Ok(());
         }
-        if let Some(&index) = input.indices.iter().find(|index| self.state.pictures.contains_key(index)) {
+        if let Some(&index) =
+            input.indices.iter().find(|index| self.state.pictures.contains_key(index))
+        {
             return Err(twice(index));
         }
         let mut added = self.empty();
@@ -192,12 +222,14 @@ impl Metric for SegmentationMetrics {
     ///
     /// # Errors
     ///
-    /// [`Error::Merge`] where classes or settings differ, [`Error::Setting`] where both saw an image.
+    /// [`Error::Merge`] where classes or settings differ, [`Error::Setting`] where both saw an
+    /// image.
     fn merge(&mut self, other: Self) -> Result<()> {
         let (mine, other) = (&mut self.state, other.state);
         same("classes", &mine.classes, &other.classes)?;
         same("settings", &mine.settings, &other.settings)?;
-        if let Some(&index) = other.pictures.keys().find(|index| mine.pictures.contains_key(index)) {
+        if let Some(&index) = other.pictures.keys().find(|index| mine.pictures.contains_key(index))
+        {
             return Err(twice(index));
         }
         // The published protocol sees fewer pixels than the parts: where these fit, it fits.
@@ -219,6 +251,10 @@ impl Metric for SegmentationMetrics {
         let State { settings, parts, pictures, published, .. } = &self.state;
         let of_pictures: usize = pictures.values().map(|bins| size_of::<u64>() + bins.size()).sum();
         let published = published.as_ref().map_or(0, |published| published.calibration.size());
-        size_of_val(self) + settings.void.capacity() * size_of::<i64>() + parts.allocated() + of_pictures + published
+        size_of_val(self)
+            + settings.void.capacity() * size_of::<i64>()
+            + parts.allocated()
+            + of_pictures
+            + published
     }
 }

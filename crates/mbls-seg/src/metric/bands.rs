@@ -1,7 +1,8 @@
 use mbls_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Ranges of distances from a class boundary, in pixels: from 0, each up to the next, the last without an end.
+/// Ranges of distances from a class boundary, in pixels: from 0, each up to the next, the last
+/// without an end.
 ///
 /// An image without a boundary lies in the last band as a whole.
 ///
@@ -25,7 +26,8 @@ pub struct DistanceBands {
 const MAX_BANDS: usize = 256;
 
 impl DistanceBands {
-    /// Bands of which each but the first begins at one of `starts`; one band of all distances for none.
+    /// Bands of which each but the first begins at one of `starts`; one band of all distances for
+    /// none.
     ///
     /// # Errors
     ///
@@ -35,7 +37,8 @@ impl DistanceBands {
         if rise && starts.len() < MAX_BANDS {
             return Ok(Self { starts: starts.to_vec() });
         }
-        let (value, expected) = (format!("{starts:?}"), "rising distances from 1 on, at most 255 of them");
+        let (value, expected) =
+            (format!("{starts:?}"), "rising distances from 1 on, at most 255 of them");
         Err(Error::Setting { name: "distance bands", value, expected })
     }
 
@@ -54,7 +57,8 @@ impl DistanceBands {
     ///
     /// # Panics
     ///
-    /// As indexing does, this and [`name`](Self::name) panic where `band` is not below [`len`](Self::len).
+    /// As indexing does, this and [`name`](Self::name) panic where `band` is not below
+    /// [`len`](Self::len).
     pub fn range(&self, band: usize) -> (u32, Option<u32>) {
         let from = if band == 0 { 0 } else { self.starts[band - 1] };
         (from, self.starts.get(band).map(|next| next - 1))

@@ -9,17 +9,18 @@ pub enum VoidEdges {
     /// It is none: boundaries are where pixels of two classes touch.
     #[default]
     Ignored,
-    /// It is one, void being a class like another. For data sets that draw a strip of void along every object, as VOC does:
-    /// classes hardly touch there.
+    /// It is one, void being a class like another. For data sets that draw a strip of void along
+    /// every object, as VOC does: classes hardly touch there.
     Counted,
 }
 
-/// The distance of each pixel from the nearest class boundary of a label map, in pixels: exact, in the chessboard metric
-/// `max(|dx|, |dy|)`.
+/// The distance of each pixel from the nearest class boundary of a label map, in pixels: exact, in
+/// the chessboard metric `max(|dx|, |dy|)`.
 ///
-/// A boundary pixel is one that has another class among its eight neighbours; it has the distance 0. A distance is that of
-/// centres, across whatever lies between, void too. Where there is no boundary it is `u32::MAX`. Without void it is one less than
-/// the distance of the nearest pixel of another class.
+/// A boundary pixel is one that has another class among its eight neighbours; it has the
+/// distance 0. A distance is that of centres, across whatever lies between, void too. Where there is no
+/// boundary it is `u32::MAX`. Without void it is one less than the distance of the nearest pixel of
+/// another class.
 ///
 /// ```
 /// use mbls_seg::metric::{VoidEdges, boundary_distances};
@@ -42,7 +43,8 @@ pub enum VoidEdges {
 ///
 /// # References
 ///
-/// Rosenfeld and Pfaltz, Distance functions on digital images, Pattern Recognition 1, 1968: two passes are exact.
+/// Rosenfeld and Pfaltz, Distance functions on digital images, Pattern Recognition 1, 1968: two
+/// passes are exact.
 pub fn boundary_distances<'a>(
     labels: impl Into<Labels<'a>>,
     width: usize,
@@ -54,7 +56,8 @@ pub fn boundary_distances<'a>(
         return Ok(Vec::new());
     }
     if labels.len().checked_rem(width) != Some(0) {
-        let (expected, found) = (format!("rows of {width} pixels"), format!("{} labels", labels.len()));
+        let (expected, found) =
+            (format!("rows of {width} pixels"), format!("{} labels", labels.len()));
         return Err(Error::Shape { what: "label map", expected, found });
     }
     let mut distances = boundary_pixels(&labels.to_u32(void)?, width, edges);
@@ -71,7 +74,8 @@ const VOID: u32 = u32::MAX;
 
 /// 0 for boundary pixels, `u32::MAX` for the others.
 fn boundary_pixels(classes: &[u32], width: usize, edges: VoidEdges) -> Vec<u32> {
-    let parts = |a: u32, b: u32| a != b && (edges == VoidEdges::Counted || (a != VOID && b != VOID));
+    let parts =
+        |a: u32, b: u32| a != b && (edges == VoidEdges::Counted || (a != VOID && b != VOID));
     let mut distances = vec![u32::MAX; classes.len()];
     let mut mark = |first: usize, second: usize, count: usize| {
         for (a, b) in (first..first + count).zip(second..) {

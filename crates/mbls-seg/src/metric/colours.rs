@@ -1,4 +1,5 @@
-/// The colour of a class in maps, masks and overlays: that of PASCAL VOC's colour map, whose first is black.
+/// The colour of a class in maps, masks and overlays: that of PASCAL VOC's colour map, whose first
+/// is black.
 ///
 /// ```
 /// use mbls_seg::metric::class_colour;
@@ -7,8 +8,12 @@
 /// assert_eq!(colours, [[0, 0, 0], [128, 0, 0], [192, 128, 128], [224, 224, 192]]);
 /// ```
 pub fn class_colour(class: u8) -> [u8; 3] {
-    // Bits 0, 3 and 6 of the class are the highest bits of red, 1, 4 and 7 those of green, 2 and 5 those of blue.
-    let channel =
-        |first: u32| (0..3).fold(0, |colour, bit| colour | (u32::from(class) >> (3 * bit + first) & 1) << (7 - bit));
+    // Bits 0, 3 and 6 of the class are the highest bits of red, 1, 4 and 7 those of green, 2 and 5
+    // those of blue.
+    let channel = |first: u32| {
+        (0..3).fold(0, |colour, bit| {
+            colour | (u32::from(class) >> (3 * bit + first) & 1) << (7 - bit)
+        })
+    };
     [channel(0), channel(1), channel(2)].map(|colour| colour as u8)
 }

@@ -6,10 +6,13 @@ use mbls_core::metric::{Labels, ScoreSlice, SegmentationBatch};
 use mbls_data::Error;
 use std::path::Path;
 
-/// The classes of an image's pixels and those predicted, where the network was sure, and where it was wrong.
+/// The classes of an image's pixels and those predicted, where the network was sure, and where it
+/// was wrong.
 ///
-/// The maps of classes have a colour for each class ([`class_colour`]), the others are 8-bit grey with transparency. In the map of confidences grey is `round(255 confidence)`, so that black is sure
-/// of nothing and white of all; in the map of errors white is wrong and black right. Void is transparent in all.
+/// The maps of classes have a colour for each class ([`class_colour`]), the others are 8-bit grey
+/// with transparency. In the map of confidences grey is `round(255 confidence)`, so that black is
+/// sure of nothing and white of all; in the map of errors white is wrong and black right. Void is
+/// transparent in all.
 ///
 /// ```
 /// use mbls_seg::metric::PictureMaps;
@@ -40,8 +43,8 @@ impl PictureMaps {
     ///
     /// # Errors
     ///
-    /// Those of [`SegmentationBatch::new`]; [`mbls_core::Error::Shape`] for an image without pixels, or of more than 2^32 - 1 rows
-    /// or columns.
+    /// Those of [`SegmentationBatch::new`]; [`mbls_core::Error::Shape`] for an image without
+    /// pixels, or of more than 2^32 - 1 rows or columns.
     pub fn new<'a>(
         logits: impl Into<ScoreSlice<'a>>,
         shape: [usize; 3],
@@ -51,12 +54,15 @@ impl PictureMaps {
         let labels = labels.into();
         let [classes, height, width] = shape;
         let batch = SegmentationBatch::new(logits, [1, classes, height, width], labels, void)?;
-        let (Ok(rows @ 1..), Ok(columns @ 1..)) = (u32::try_from(height), u32::try_from(width)) else {
-            let (expected, found) = ("from 1 to 2^32 - 1 rows and columns".into(), format!("{height} x {width}"));
+        let (Ok(rows @ 1..), Ok(columns @ 1..)) = (u32::try_from(height), u32::try_from(width))
+        else {
+            let (expected, found) =
+                ("from 1 to 2^32 - 1 rows and columns".into(), format!("{height} x {width}"));
             return Err(mbls_core::Error::Shape { what: "picture", expected, found });
         };
         let (mut confidences, mut errors) = (vec![None; labels.len()], vec![None; labels.len()]);
-        let (mut true_classes, mut predicted) = (vec![None; labels.len()], vec![None; labels.len()]);
+        let (mut true_classes, mut predicted) =
+            (vec![None; labels.len()], vec![None; labels.len()]);
         for chunk in batch.chunks() {
             let predictions = chunk.predictions()?;
             for (row, &pixel) in chunk.pixels.iter().enumerate() {
@@ -80,8 +86,14 @@ impl PictureMaps {
         SegmentationBatch::new(pictures.logits, pictures.shape, pictures.labels, void)?;
         let area = height.saturating_mul(width);
         let of = |image: usize| {
-            let scores = pictures.logits.range(image * classes * area..(image + 1) * classes * area);
-            Self::new(scores, [classes, height, width], pictures.labels.range(image * area..(image + 1) * area), void)
+            let scores =
+                pictures.logits.range(image * classes * area..(image + 1) * classes * area);
+            Self::new(
+                scores,
+                [classes, height, width],
+                pictures.labels.range(image * area..(image + 1) * area),
+                void,
+            )
         };
         (0..images).map(of).collect()
     }
@@ -130,7 +142,9 @@ impl PictureMaps {
     ///
     /// [`Error::Other`] where the file would be too large for the format.
     pub fn confidence_png(&self) -> mbls_data::Result<Vec<u8>> {
-        self.png(self.confidences.iter().map(|confidence| confidence.map(|p| (255.0 * p).round() as u8)))
+        self.png(
+            self.confidences.iter().map(|confidence| confidence.map(|p| (255.0 * p).round() as u8)),
+        )
     }
 
     /// The map of errors as a PNG file.
@@ -142,8 +156,8 @@ impl PictureMaps {
         self.png(self.errors.iter().map(|error| error.map(|wrong| if wrong { 255 } else { 0 })))
     }
 
-    /// Writes `NAME.mask.png`, `NAME.prediction.png`, `NAME.confidence.png` and `NAME.errors.png` to a folder, each whole or not
-    /// at all.
+    /// Writes `NAME.mask.png`, `NAME.prediction.png`, `NAME.confidence.png` and `NAME.errors.png`
+    /// to a folder, each whole or not at all.
     ///
     /// # Errors
     ///
@@ -162,7 +176,9 @@ impl PictureMaps {
     }
 
     fn png(&self, grey: impl Iterator<Item = Option<u8>>) -> mbls_data::Result<Vec<u8>> {
-        let pixels: Vec<u8> = grey.flat_map(|grey| [grey.unwrap_or(0), if grey.is_some() { 255 } else { 0 }]).collect();
+        let pixels: Vec<u8> = grey
+            .flat_map(|grey| [grey.unwrap_or(0), if grey.is_some() { 255 } else { 0 }])
+            .collect();
         self.encode(&pixels, ExtendedColorType::La8)
     }
 
@@ -178,7 +194,8 @@ impl PictureMaps {
 
     fn encode(&self, pixels: &[u8], colour: ExtendedColorType) -> mbls_data::Result<Vec<u8>> {
         let mut file = Vec::new();
-        let written = PngEncoder::new(&mut file).write_image(pixels, self.width, self.height, colour);
+        let written =
+            PngEncoder::new(&mut file).write_image(pixels, self.width, self.height, colour);
         written.map_err(|error| Error::Other(Box::new(error)))?;
         Ok(file)
     }

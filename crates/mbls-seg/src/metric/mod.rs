@@ -1,8 +1,9 @@
 //! What is measured of dense predictions, image by image: no logits are kept.
 //!
-//! [`SegmentationMetrics`] adapts the exact accumulators of [`mbls_core::metric`] to images: one pass gives overlap, calibration
-//! by the pooled and the published protocol, calibration by class, by image and by distance from the class boundaries.
-//! [`PictureMaps`] shows one image's confidence and errors.
+//! [`SegmentationMetrics`] adapts the exact accumulators of [`mbls_core::metric`] to images: one
+//! pass gives overlap, calibration by the pooled and the published protocol, calibration by class,
+//! by image and by distance from the class boundaries. [`PictureMaps`] shows one image's confidence
+//! and errors.
 
 mod accumulator;
 mod bands;
@@ -25,7 +26,8 @@ pub use colours::class_colour;
 pub use maps::PictureMaps;
 pub use preview::{image_png, map_preview, photo_preview};
 pub use report::{
-    BandReport, ClassMean, ClassReport, OverlapReport, PictureReport, PooledReport, PublishedReport, SegmentationReport,
+    BandReport, ClassMean, ClassReport, OverlapReport, PictureReport, PooledReport,
+    PublishedReport, SegmentationReport,
 };
 pub use settings::SegmentationSettings;
 pub use summary::Quantiles;

@@ -1,7 +1,7 @@
 use super::{SegmentationSettings, boundary_distances};
 use mbls_core::metric::{
-    ClasswiseConvention, ClasswiseEce, ConfusionMatrix, GroupedReliability, GroupedRows, Labels, Metric,
-    NegativeLogLikelihood, PixelRows, ReliabilityBins, SegmentationBatch,
+    ClasswiseConvention, ClasswiseEce, ConfusionMatrix, GroupedReliability, GroupedRows, Labels,
+    Metric, NegativeLogLikelihood, PixelRows, ReliabilityBins, SegmentationBatch,
 };
 use mbls_core::{Error, Result};
 use rayon::prelude::*;
@@ -20,14 +20,16 @@ pub(super) struct PixelState {
     pub(super) reliability: GroupedReliability,
 }
 
-/// The most counts of all bands, 128 MiB of them: a bound on what a saved state can make us allocate.
+/// The most counts of all bands, 128 MiB of them: a bound on what a saved state can make us
+/// allocate.
 const MAX_COUNTS: usize = 1 << 24;
 
 impl PixelState {
     pub(super) fn new(classes: usize, settings: &SegmentationSettings) -> Result<Self> {
         let bands = settings.bands.len();
         if classes.saturating_pow(2).saturating_mul(bands) > MAX_COUNTS {
-            let (value, expected) = (format!("{bands} for {classes} classes"), "at most 2^24 / classes^2");
+            let (value, expected) =
+                (format!("{bands} for {classes} classes"), "at most 2^24 / classes^2");
             return Err(Error::Setting { name: "distance bands", value, expected });
         }
         let confusion = ConfusionMatrix::new(classes)?;
@@ -56,7 +58,8 @@ impl PixelState {
         self.nll.size() + classwise + confusion + self.reliability.size()
     }
 
-    /// Those of one image, on all threads of the current rayon pool; `first` is the index of its first pixel among the batch's.
+    /// Those of one image, on all threads of the current rayon pool; `first` is the index of its
+    /// first pixel among the batch's.
     pub(super) fn of_picture(
         picture: SegmentationBatch<'_>,
         labels: Labels<'_>,
@@ -66,10 +69,15 @@ impl PixelState {
     ) -> Result<Self> {
         let empty = Self::new(picture.classes(), settings)?;
         let distances = boundary_distances(labels, width, &settings.void, settings.void_edges)?;
-        let bands: Vec<u8> = distances.into_iter().map(|distance| settings.bands.band(distance) as u8).collect();
-        let add = |mut parts: Self, rows: PixelRows| parts.add(&rows, &bands, first).map(|()| parts);
+        let bands: Vec<u8> =
+            distances.into_iter().map(|distance| settings.bands.band(distance) as u8).collect();
+        let add =
+            |mut parts: Self, rows: PixelRows| parts.add(&rows, &bands, first).map(|()| parts);
         let merge = |mut a: Self, b: Self| a.merge(b).map(|()| a);
-        let all = picture.par_chunks().try_fold(|| empty.clone(), add).try_reduce(|| empty.clone(), merge);
+        let all = picture
+            .par_chunks()
+            .try_fold(|| empty.clone(), add)
+            .try_reduce(|| empty.clone(), merge);
         // Which of several errors comes first among threads is chance.
         all.or_else(|_| picture.chunks().try_fold(empty.clone(), add))
     }
@@ -99,14 +107,17 @@ impl PixelState {
         self.reliability.update(GroupedRows::new(&input, &groups)?)
     }
 
-    /// Adds those of the same settings. What can fail, the sum of log-likelihoods and the number of pixels, comes first, so that
-    /// none of the parts is ahead of another afterwards.
+    /// Adds those of the same settings. What can fail, the sum of log-likelihoods and the number of
+    /// pixels, comes first, so that none of the parts is ahead of another afterwards.
     pub(super) fn merge(&mut self, other: Self) -> Result<()> {
         self.nll.merge(other.nll)?;
         if let (Some(mine), Some(other)) = (&mut self.classwise, other.classwise) {
             mine.merge(other)?;
         }
-        self.confusion.iter_mut().zip(other.confusion).try_for_each(|(mine, other)| mine.merge(other))?;
+        self.confusion
+            .iter_mut()
+            .zip(other.confusion)
+            .try_for_each(|(mine, other)| mine.merge(other))?;
         self.reliability.merge(other.reliability)
     }
 

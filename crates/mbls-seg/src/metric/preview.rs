@@ -12,7 +12,8 @@ const QUALITY: u8 = 85;
 ///
 /// # Errors
 ///
-/// [`Error::Other`] for other than one or three channels, and where the file would be too large for the format.
+/// [`Error::Other`] for other than one or three channels, and where the file would be too large for
+/// the format.
 pub fn image_png(image: &Image) -> Result<Vec<u8>> {
     image.validate()?;
     let area = image.height * image.width;
@@ -21,8 +22,9 @@ pub fn image_png(image: &Image) -> Result<Vec<u8>> {
         3 => ExtendedColorType::Rgb8,
         channels => return Err(Error::value("channels of an image", "1 or 3", channels)),
     };
-    let interleaved: Vec<u8> =
-        (0..area).flat_map(|pixel| image.pixels.iter().skip(pixel).step_by(area.max(1)).copied()).collect();
+    let interleaved: Vec<u8> = (0..area)
+        .flat_map(|pixel| image.pixels.iter().skip(pixel).step_by(area.max(1)).copied())
+        .collect();
     let (Ok(width), Ok(height)) = (u32::try_from(image.width), u32::try_from(image.height)) else {
         let found = format!("{} x {}", image.height, image.width);
         return Err(Error::value("size of an image", "up to 2^32 - 1 rows and columns", found));
@@ -32,7 +34,8 @@ pub fn image_png(image: &Image) -> Result<Vec<u8>> {
     Ok(file)
 }
 
-/// A map in a PNG file, as one whose longer side is at most `longest`: every pixel is one of the map's.
+/// A map in a PNG file, as one whose longer side is at most `longest`: every pixel is one of the
+/// map's.
 ///
 /// # Errors
 ///
@@ -62,7 +65,9 @@ fn shrunk(png: &[u8], longest: u32, filter: FilterType) -> Result<DynamicImage> 
     if longer <= longest {
         return Ok(image);
     }
-    let side = |side: u32| ((f64::from(side) * f64::from(longest) / f64::from(longer)).round() as u32).max(1);
+    let side = |side: u32| {
+        ((f64::from(side) * f64::from(longest) / f64::from(longer)).round() as u32).max(1)
+    };
     let (width, height) = (side(image.width()), side(image.height()));
     Ok(DynamicImage::ImageRgba8(resize(&image.to_rgba8(), width, height, filter)))
 }
@@ -79,9 +84,12 @@ mod tests {
     fn previews_keep_the_shape_and_the_colours() {
         // Left half red, right half blue.
         let (height, width) = (30, 60);
-        let half =
-            |left: bool| (0..height * width).map(move |at| if (at % width < width / 2) == left { 200 } else { 0 });
-        let pixels: Vec<u8> = half(true).chain(std::iter::repeat_n(0, height * width)).chain(half(false)).collect();
+        let half = |left: bool| {
+            (0..height * width)
+                .map(move |at| if (at % width < width / 2) == left { 200 } else { 0 })
+        };
+        let pixels: Vec<u8> =
+            half(true).chain(std::iter::repeat_n(0, height * width)).chain(half(false)).collect();
         let png = image_png(&Image { channels: 3, height, width, pixels }).unwrap();
         let whole = image::load_from_memory(&png).unwrap().to_rgb8();
         assert_eq!(
@@ -97,11 +105,18 @@ mod tests {
         assert_eq!(photo[..2], [0xff, 0xd8]);
         let photo = image::load_from_memory(&photo).unwrap().to_rgb8();
         assert!(
-            photo.dimensions() == (20, 10) && photo.get_pixel(1, 5).0[0] > 150 && photo.get_pixel(18, 5).0[2] > 150
+            photo.dimensions() == (20, 10)
+                && photo.get_pixel(1, 5).0[0] > 150
+                && photo.get_pixel(18, 5).0[2] > 150
         );
         // What is small enough stays as it is.
-        assert_eq!(image::load_from_memory(&map_preview(&png, 60).unwrap()).unwrap().to_rgb8(), whole);
+        assert_eq!(
+            image::load_from_memory(&map_preview(&png, 60).unwrap()).unwrap().to_rgb8(),
+            whole
+        );
         assert!(map_preview(b"no image", 20).is_err() && photo_preview(&png[..40], 20).is_err());
-        assert!(image_png(&Image { channels: 2, height: 1, width: 1, pixels: vec![0; 2] }).is_err());
+        assert!(
+            image_png(&Image { channels: 2, height: 1, width: 1, pixels: vec![0; 2] }).is_err()
+        );
     }
 }

@@ -1,13 +1,14 @@
 use super::Quantiles;
 use super::state::State;
 use mbls_core::metric::{
-    AbsentClasses, Background, ClasswiseEce, ConfusionMatrix, Metric, Overlap, Reliability, ReliabilityBins,
-    SegmentationCalibrationReport,
+    AbsentClasses, Background, ClasswiseEce, ConfusionMatrix, Metric, Overlap, Reliability,
+    ReliabilityBins, SegmentationCalibrationReport,
 };
 use mbls_core::number::is_zero;
 use serde::{Deserialize, Serialize};
 
-/// The metrics of a segmentation on a data set. What is undefined, since no pixel says anything of it, is `None`.
+/// The metrics of a segmentation on a data set. What is undefined, since no pixel says anything of
+/// it, is `None`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SegmentationReport {
     /// Number of images.
@@ -56,7 +57,8 @@ pub struct ClassMean {
     pub with_background: Option<f64>,
     /// Those from 1 on.
     pub without_background: Option<f64>,
-    /// Those from 1 on, where a class without a score counts as 0: as published numbers of MbLS are.
+    /// Those from 1 on, where a class without a score counts as 0: as published numbers of MbLS
+    /// are.
     pub published: Option<f64>,
 }
 
@@ -79,7 +81,8 @@ pub struct PooledReport {
     pub reliability: Reliability,
 }
 
-/// The published protocol: calibration per batch, without pixels of label 0, averaged over batches by their pixels.
+/// The published protocol: calibration per batch, without pixels of label 0, averaged over batches
+/// by their pixels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PublishedReport {
     /// The means; `None` where no batch had a pixel that counts.
@@ -103,8 +106,8 @@ pub struct ClassReport {
     pub dice: Option<f64>,
     /// The share of its pixels that are predicted right.
     pub accuracy: Option<f64>,
-    /// Expected calibration error of its probability over all pixels, whose mean over the classes is the classwise error,
-    /// where that was asked for.
+    /// Expected calibration error of its probability over all pixels, whose mean over the classes
+    /// is the classwise error, where that was asked for.
     pub ece: Option<f64>,
     /// Expected calibration error of the confidence where it is predicted.
     pub predicted_ece: Option<f64>,
@@ -135,7 +138,8 @@ pub struct BandReport {
     pub reliability: Option<Reliability>,
 }
 
-/// One image. [`SegmentationMetrics::reliability_of`](super::SegmentationMetrics::reliability_of) has its diagram.
+/// One image. [`SegmentationMetrics::reliability_of`](super::SegmentationMetrics::reliability_of)
+/// has its diagram.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PictureReport {
     /// Its place in the data set.
@@ -169,7 +173,9 @@ impl SegmentationReport {
                 empty_batches: published.empty_batches,
             }),
             classes: classes(state, overlap.as_ref()),
-            bands: (0..state.settings.bands.len()).map(|band| BandReport::of(state, band)).collect(),
+            bands: (0..state.settings.bands.len())
+                .map(|band| BandReport::of(state, band))
+                .collect(),
             picture_ece: Quantiles::of(&errors),
             by_picture,
         }
@@ -215,7 +221,8 @@ impl OverlapReport {
             published: of(overlap, Background::Excluded, AbsentClasses::Reference),
         };
         let foreground = overlap.classes.iter().skip(1);
-        let (right, all) = foreground.fold((0, 0), |(i, l), class| (i + class.intersection, l + class.labelled));
+        let (right, all) =
+            foreground.fold((0, 0), |(i, l), class| (i + class.intersection, l + class.labelled));
         Some(Self {
             pixel_accuracy: overlap.pixel_accuracy()?,
             foreground_accuracy: (all > 0).then(|| right as f64 / all as f64),
@@ -228,7 +235,8 @@ impl OverlapReport {
 
 impl BandReport {
     fn of(state: &State, band: usize) -> Self {
-        let (bands, reliability) = (&state.settings.bands, state.parts.reliability_of_band(band).value());
+        let (bands, reliability) =
+            (&state.settings.bands, state.parts.reliability_of_band(band).value());
         let (from, to) = bands.range(band);
         let overlap = state.parts.confusion.get(band).and_then(ConfusionMatrix::value);
         Self {
@@ -239,7 +247,8 @@ impl BandReport {
             accuracy: reliability.as_ref().map(Reliability::accuracy),
             confidence: reliability.as_ref().map(Reliability::mean_confidence),
             ece: reliability.as_ref().map(Reliability::ece),
-            mean_iou: overlap.and_then(|o| o.mean_iou(Background::Included, AbsentClasses::Omitted)),
+            mean_iou: overlap
+                .and_then(|o| o.mean_iou(Background::Included, AbsentClasses::Omitted)),
             reliability,
         }
     }

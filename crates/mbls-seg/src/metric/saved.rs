@@ -1,6 +1,8 @@
 use super::SegmentationMetrics;
 use super::state::State;
-use mbls_core::metric::{self, ClasswiseConvention, Metric, ReliabilityBins, Saved, SegmentationProtocol};
+use mbls_core::metric::{
+    self, ClasswiseConvention, Metric, ReliabilityBins, Saved, SegmentationProtocol,
+};
 use mbls_core::{Error, Result};
 
 impl From<SegmentationMetrics> for Saved<State> {
@@ -27,7 +29,11 @@ impl TryFrom<Saved<State>> for SegmentationMetrics {
         // Refuses the settings, and says what sizes they lead to.
         let empty = Self::new(state.classes, state.settings.clone())?.state;
         let (parts, bins, n) = (&state.parts, state.settings.bins, state.parts.nll.n());
-        agree("bands of the settings and matrices", empty.parts.confusion.len(), parts.confusion.len())?;
+        agree(
+            "bands of the settings and matrices",
+            empty.parts.confusion.len(),
+            parts.confusion.len(),
+        )?;
         agree("groups", empty.parts.reliability.groups(), parts.reliability.groups())?;
         agree("bins", bins, parts.reliability.bins())?;
         agree("classwise errors", state.settings.classwise, parts.classwise.is_some())?;
@@ -41,7 +47,8 @@ impl TryFrom<Saved<State>> for SegmentationMetrics {
             agree("classes of a band", state.classes, confusion.classes())?;
             for class in 0..state.classes {
                 let predicted = parts.reliability.of(|group| group == band * state.classes + class);
-                let counted: u128 = (0..state.classes).map(|label| u128::from(confusion.count(label, class))).sum();
+                let counted: u128 =
+                    (0..state.classes).map(|label| u128::from(confusion.count(label, class))).sum();
                 agree("pixels of a band predicted as a class", u128::from(predicted.n()), counted)?;
             }
         }
@@ -52,7 +59,10 @@ impl TryFrom<Saved<State>> for SegmentationMetrics {
             sum.merge(picture.clone())?;
         }
         if sum != parts.whole_reliability() {
-            return Err(invalid(format!("the diagrams of its {} pictures are not that of all", state.pictures.len())));
+            return Err(invalid(format!(
+                "the diagrams of its {} pictures are not that of all",
+                state.pictures.len()
+            )));
         }
         if state.pictures.is_empty() && state.void_pixels > 0 {
             return Err(invalid(format!("{} void pixels of no picture", state.void_pixels)));
@@ -70,7 +80,9 @@ impl TryFrom<Saved<State>> for SegmentationMetrics {
                 || most.is_none_or(|all| all > pictures)
             {
                 let (empty, n) = (published.empty_batches, pixels);
-                return Err(invalid(format!("{batches} batches of {n} pixels, {empty} empty, {pictures} pictures")));
+                return Err(invalid(format!(
+                    "{batches} batches of {n} pixels, {empty} empty, {pictures} pictures"
+                )));
             }
         }
         Ok(Self { state })

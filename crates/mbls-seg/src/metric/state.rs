@@ -47,7 +47,8 @@ impl Published {
     pub(super) fn update(&mut self, batch: SegmentationBatch<'_>) -> Result<()> {
         let before = self.calibration.n();
         self.calibration.update(batch)?;
-        let batches = if self.calibration.n() > before { &mut self.batches } else { &mut self.empty_batches };
+        let batches =
+            if self.calibration.n() > before { &mut self.batches } else { &mut self.empty_batches };
         *batches += 1;
         Ok(())
     }

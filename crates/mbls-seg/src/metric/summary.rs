@@ -20,8 +20,8 @@ pub struct Quantiles {
 }
 
 impl Quantiles {
-    /// Those of finite numbers, `None` for none: at position `q (count - 1)` of the sorted numbers, interpolated linearly, as numpy
-    /// and PyTorch have it.
+    /// Those of finite numbers, `None` for none: at position `q (count - 1)` of the sorted numbers,
+    /// interpolated linearly, as numpy and PyTorch have it.
     ///
     /// ```
     /// use mbls_seg::metric::Quantiles;
@@ -36,7 +36,8 @@ impl Quantiles {
         let (min, max) = (*sorted.first()?, *sorted.last()?);
         let at = |q: f64| {
             let position = q * (sorted.len() - 1) as f64;
-            let (lower, upper) = (sorted[position.floor() as usize], sorted[position.ceil() as usize]);
+            let (lower, upper) =
+                (sorted[position.floor() as usize], sorted[position.ceil() as usize]);
             lower + (upper - lower) * position.fract()
         };
         Some(Self {

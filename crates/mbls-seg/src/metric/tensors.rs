@@ -15,9 +15,14 @@ impl SegmentationMetrics {
     ///
     /// # Errors
     ///
-    /// Those of [`update`](Metric::update); [`Error::Shape`] for tensors of other ranks, [`Error::ElementType`] for labels of
-    /// another type, [`Error::Candle`] where candle fails.
-    pub fn update_tensors(&mut self, logits: &Tensor, labels: &Tensor, indices: &[u64]) -> Result<()> {
+    /// Those of [`update`](Metric::update); [`Error::Shape`] for tensors of other ranks,
+    /// [`Error::ElementType`] for labels of another type, [`Error::Candle`] where candle fails.
+    pub fn update_tensors(
+        &mut self,
+        logits: &Tensor,
+        labels: &Tensor,
+        indices: &[u64],
+    ) -> Result<()> {
         let &[images, classes, height, width] = logits.dims() else {
             return Err(wrong_shape("logits", "[N, C, H, W]".into(), logits));
         };
@@ -34,7 +39,11 @@ impl SegmentationMetrics {
             DType::U32 => (labels.to_vec1()?, Vec::new()),
             _ => (Vec::new(), labels.to_dtype(DType::I64)?.to_vec1()?),
         };
-        let labels = if labels.dtype() == DType::U32 { Labels::from(&unsigned) } else { Labels::from(&signed) };
+        let labels = if labels.dtype() == DType::U32 {
+            Labels::from(&unsigned)
+        } else {
+            Labels::from(&signed)
+        };
         let logits = logits.detach().to_device(&Device::Cpu)?.to_dtype(DType::F32)?.contiguous()?;
         let (storage, layout) = logits.storage_and_layout();
         let Storage::Cpu(CpuStorage::F32(values)) = &*storage else {
@@ -42,7 +51,12 @@ impl SegmentationMetrics {
         };
         let start = layout.start_offset();
         let logits = &values[start..start + images * classes * height * width];
-        self.update(Pictures { logits: logits.into(), shape: [images, classes, height, width], labels, indices })
+        self.update(Pictures {
+            logits: logits.into(),
+            shape: [images, classes, height, width],
+            labels,
+            indices,
+        })
     }
 }
 

@@ -1,7 +1,10 @@
 //! Networks by name.
 
 use super::deeplabv3::AUXILIARY;
-use super::{DROPOUT, DeepLabV3, DeepLabV3Config, DeepLabV3Plus, DeepLabV3PlusConfig, Origin, UNet, UNetConfig};
+use super::{
+    DROPOUT, DeepLabV3, DeepLabV3Config, DeepLabV3Plus, DeepLabV3PlusConfig, Origin, UNet,
+    UNetConfig,
+};
 use candle_nn::{ModuleT, VarBuilder};
 use mbls_data::Error;
 use mbls_nn::{Checkpoint, Dropout, ParamStore, Result};
@@ -74,7 +77,9 @@ pub struct Options {
 impl Architecture {
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
-        FAMILIES.iter().flat_map(|&(family, depths)| depths.iter().map(move |&depth| Self { family, depth }))
+        FAMILIES
+            .iter()
+            .flat_map(|&(family, depths)| depths.iter().map(move |&depth| Self { family, depth }))
     }
 
     /// Its kind.
@@ -95,11 +100,15 @@ impl Architecture {
     pub fn network(self, classes: usize, channels: usize) -> Result<Network> {
         let depth = self.depth;
         let mut network = match self.family {
-            Family::DeepLabV3 => Network::DeepLabV3(DeepLabV3Config::new(Origin::Smp, depth, classes)?),
+            Family::DeepLabV3 => {
+                Network::DeepLabV3(DeepLabV3Config::new(Origin::Smp, depth, classes)?)
+            }
             Family::DeepLabV3Torchvision => {
                 Network::DeepLabV3(DeepLabV3Config::new(Origin::Torchvision, depth, classes)?)
             }
-            Family::DeepLabV3Plus => Network::DeepLabV3Plus(DeepLabV3PlusConfig::new(depth, classes)?),
+            Family::DeepLabV3Plus => {
+                Network::DeepLabV3Plus(DeepLabV3PlusConfig::new(depth, classes)?)
+            }
             Family::UNet => Network::UNet(UNetConfig::new(depth, classes)?),
         };
         match &mut network {
@@ -125,12 +134,15 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// Where a field is out of its range, the builder has no such tensors, or dropout is asked for where there is no place for it.
+    /// Where a field is out of its range, the builder has no such tensors, or dropout is asked for
+    /// where there is no place for it.
     pub fn build(self, options: Options, vb: VarBuilder) -> Result<Box<dyn ModuleT + Send + Sync>> {
         let Options { dropout } = options;
         Ok(match self {
             Self::DeepLabV3(config) => Box::new(DeepLabV3::new(config, vb)?.with_dropout(dropout)),
-            Self::DeepLabV3Plus(config) => Box::new(DeepLabV3Plus::new(config, vb)?.with_dropout(dropout)),
+            Self::DeepLabV3Plus(config) => {
+                Box::new(DeepLabV3Plus::new(config, vb)?.with_dropout(dropout))
+            }
             Self::UNet(_) if dropout.is_some() => {
                 return Err(mbls_nn::Error::network("U-Net", "dropout", "given", "none"));
             }
@@ -162,19 +174,32 @@ impl Network {
         }
     }
 
-    /// Sets the network's variables in `store`, where it was built, to the weights of a whole network of the same origin.
+    /// Sets the network's variables in `store`, where it was built, to the weights of a whole
+    /// network of the same origin.
     ///
-    /// The classifier is taken as [`Head`] says. Auxiliary classifiers (`aux_classifier`, `classification_head`) are taken likewise, and left
-    /// out where the network has none.
+    /// The classifier is taken as [`Head`] says. Auxiliary classifiers (`aux_classifier`,
+    /// `classification_head`) are taken likewise, and left out where the network has none.
     ///
     /// # Errors
     ///
     /// As [`pretrained::load`].
-    pub fn load(&self, store: &ParamStore, checkpoint: &Checkpoint, choice: Head) -> Result<Pretrained> {
-        pretrained::load_beside(store, checkpoint, self.head(), &[AUXILIARY, "classification_head"], choice)
+    pub fn load(
+        &self,
+        store: &ParamStore,
+        checkpoint: &Checkpoint,
+        choice: Head,
+    ) -> Result<Pretrained> {
+        pretrained::load_beside(
+            store,
+            checkpoint,
+            self.head(),
+            &[AUXILIARY, "classification_head"],
+            choice,
+        )
     }
 
-    /// Sets the network's encoder in `store`, where it was built, to the weights of torchvision's classifier, such as those of ImageNet.
+    /// Sets the network's encoder in `store`, where it was built, to the weights of torchvision's
+    /// classifier, such as those of ImageNet.
     ///
     /// # Errors
     ///

@@ -7,18 +7,21 @@ use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
 use mbls_nn::{AdaptiveAvgPool2d, Dropout, Error};
 
-/// Shape of the spatial pyramid of [`DeepLabV3`](super::DeepLabV3) and [`DeepLabV3Plus`](super::DeepLabV3Plus): what looks at the
-/// encoder's result from several distances at once.
+/// Shape of the spatial pyramid of [`DeepLabV3`](super::DeepLabV3) and
+/// [`DeepLabV3Plus`](super::DeepLabV3Plus): what looks at the encoder's result from several
+/// distances at once.
 ///
-/// Side by side stand a 1x1 convolution, a 3x3 one for each of `rates`, dilated by it, and the mean over the image behind a 1x1 convolution;
-/// another 1x1 convolution mixes them. Batch norm and ReLU follow each.
+/// Side by side stand a 1x1 convolution, a 3x3 one for each of `rates`, dilated by it, and the mean
+/// over the image behind a 1x1 convolution; another 1x1 convolution mixes them. Batch norm and ReLU
+/// follow each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AsppConfig {
     /// Channels of every branch and of the result.
     pub channels: usize,
     /// The dilation of the 3x3 convolutions.
     pub rates: Vec<usize>,
-    /// Whether the 3x3 convolutions are separable: one for each channel alone, then a 1x1 convolution.
+    /// Whether the 3x3 convolutions are separable: one for each channel alone, then a 1x1
+    /// convolution.
     pub separable: bool,
 }
 
@@ -48,7 +51,8 @@ impl Aspp {
         let mut convolutions = vec![Block::sequence(narrow, branches.pp("0"))?];
         for (i, &dilation) in (1..).zip(&config.rates) {
             let separable = config.separable;
-            let shape = BlockShape { dilation, separable, ..BlockShape::new([inputs, channels], 3) };
+            let shape =
+                BlockShape { dilation, separable, ..BlockShape::new([inputs, channels], 3) };
             convolutions.push(Block::sequence(shape, branches.pp(i))?);
         }
         let last = branches.pp(convolutions.len());

@@ -5,7 +5,8 @@ use candle_nn::{ModuleT, VarBuilder};
 use mbls_nn::{Conv2d, ConvConfig, ConvInit};
 use mbls_vision::model::ConvNorm;
 
-/// `relu(norm(conv(x)))` of the input's size; a separable convolution first looks around in every channel, then mixes these.
+/// `relu(norm(conv(x)))` of the input's size; a separable convolution first looks around in every
+/// channel, then mixes these.
 #[derive(Clone, Debug)]
 pub(super) struct Block {
     depthwise: Option<Conv2d>,
@@ -37,12 +38,18 @@ impl Block {
         let plain = ConvConfig { init, ..ConvConfig::before_norm() };
         let dilated = ConvConfig { dilation: [dilation; 2], ..plain };
         if !separable {
-            return Ok(Self { depthwise: None, unit: ConvNorm::new(channels, kernel, dilated, conv, norm)? });
+            return Ok(Self {
+                depthwise: None,
+                unit: ConvNorm::new(channels, kernel, dilated, conv, norm)?,
+            });
         }
         let padding = [kernel / 2 * dilation; 2];
         let apart = ConvConfig { groups: channels[0], padding, ..dilated };
         let depthwise = Conv2d::new(channels[0], channels[0], [kernel; 2], apart, conv.pp("0"))?;
-        Ok(Self { depthwise: Some(depthwise), unit: ConvNorm::new(channels, 1, plain, conv.pp("1"), norm)? })
+        Ok(Self {
+            depthwise: Some(depthwise),
+            unit: ConvNorm::new(channels, 1, plain, conv.pp("1"), norm)?,
+        })
     }
 
     /// Parts `0` and `1` of one builder.

@@ -5,7 +5,8 @@ use candle_core::{Module, Result, Tensor};
 use candle_nn::VarBuilder;
 use mbls_nn::{Bilinear2d, Conv2d, ConvConfig, ConvInit};
 
-/// A convolution with bias, whose result is brought to the size of the image by bilinear interpolation.
+/// A convolution with bias, whose result is brought to the size of the image by bilinear
+/// interpolation.
 #[derive(Clone, Debug)]
 pub(super) struct Classifier {
     conv: Conv2d,
@@ -22,7 +23,8 @@ impl Classifier {
         vb: VarBuilder,
     ) -> Result<Self> {
         let [features, classes] = channels;
-        let config = ConvConfig { padding: [kernel / 2; 2], bias: true, init, ..ConvConfig::before_norm() };
+        let config =
+            ConvConfig { padding: [kernel / 2; 2], bias: true, init, ..ConvConfig::before_norm() };
         Ok(Self { conv: Conv2d::new(features, classes, [kernel; 2], config, vb)?, align_corners })
     }
 

@@ -20,30 +20,37 @@ pub struct DeepLabV3Config {
     pub aspp: AsppConfig,
     /// Names and upsampling.
     pub origin: Origin,
-    /// Whether a second classifier sits on the stage before the last, to be trained along: torchvision's `aux_loss`.
+    /// Whether a second classifier sits on the stage before the last, to be trained along:
+    /// torchvision's `aux_loss`.
     pub auxiliary: bool,
     /// Number of logits for a pixel, 1 to 65536.
     pub classes: usize,
 }
 
 impl DeepLabV3Config {
-    /// The network on an encoder of 18, 34, 50, 101 or 152 layers as its origin makes it: output stride 8, rates 12, 24 and 36, 256
-    /// channels.
+    /// The network on an encoder of 18, 34, 50, 101 or 152 layers as its origin makes it: output
+    /// stride 8, rates 12, 24 and 36, 256 channels.
     ///
     /// # Errors
     ///
     /// [`mbls_nn::Error::Network`] where there is no encoder of `depth` layers.
     pub fn new(origin: Origin, depth: usize, classes: usize) -> mbls_nn::Result<Self> {
         let aspp = AsppConfig { channels: 256, rates: Vec::new(), separable: false };
-        let config = Self { encoder: ResNetConfig::torchvision(depth, 0)?, aspp, origin, auxiliary: false, classes };
+        let config = Self {
+            encoder: ResNetConfig::torchvision(depth, 0)?,
+            aspp,
+            origin,
+            auxiliary: false,
+            classes,
+        };
         config.with_output_stride(8)
     }
 
-    /// The same with another number of the image's rows for one of the encoder's result, 8 or 16, and the rates of the paper for it:
-    /// 12, 24 and 36 or half of that.
+    /// The same with another number of the image's rows for one of the encoder's result, 8 or 16,
+    /// and the rates of the paper for it: 12, 24 and 36 or half of that.
     ///
-    /// segmentation_models_pytorch leaves the rates at 12, 24 and 36; set [`rates`](AsppConfig::rates) to them for its checkpoints
-    /// of output stride 16.
+    /// segmentation_models_pytorch leaves the rates at 12, 24 and 36; set
+    /// [`rates`](AsppConfig::rates) to them for its checkpoints of output stride 16.
     ///
     /// # Errors
     ///
@@ -69,26 +76,34 @@ impl DeepLabV3Config {
         }
         if self.auxiliary && self.encoder.stages.len() < 2 {
             let expected = "an encoder of at least 2 stages";
-            return Err(Error::network(NAME, "auxiliary", "true on an encoder of one stage", expected));
+            return Err(Error::network(
+                NAME,
+                "auxiliary",
+                "true on an encoder of one stage",
+                expected,
+            ));
         }
         Ok(())
     }
 }
 
-/// DeepLabV3: a residual network whose last stages are dilated, a spatial pyramid ([`AsppConfig`]), a 3x3 convolution, a classifier
-/// of every pixel, and bilinear interpolation to the image's size.
+/// DeepLabV3: a residual network whose last stages are dilated, a spatial pyramid ([`AsppConfig`]),
+/// a 3x3 convolution, a classifier of every pixel, and bilinear interpolation to the image's size.
 ///
-/// Dropout follows the pyramid where [`with_dropout`](Self::with_dropout) says so; the originals' is [`DROPOUT`](super::DROPOUT).
+/// Dropout follows the pyramid where [`with_dropout`](Self::with_dropout) says so; the originals'
+/// is [`DROPOUT`](super::DROPOUT).
 ///
 /// # Shapes
 ///
-/// `[N, in_channels, H, W]` to `[N, classes, H, W]` for any H and W, where segmentation_models_pytorch demands multiples of the output
-/// stride. In training N is at least 2, because the pyramid normalises one value of each image. [`Origin`] lists the parameters.
+/// `[N, in_channels, H, W]` to `[N, classes, H, W]` for any H and W, where
+/// segmentation_models_pytorch demands multiples of the output stride. In training N is at least 2,
+/// because the pyramid normalises one value of each image. [`Origin`] lists the parameters.
 ///
 /// # References
 ///
-/// Chen et al.: Rethinking Atrous Convolution for Semantic Image Segmentation (2017); names, order and details are those of
-/// segmentation_models_pytorch (BSD 3-clause for its DeepLab) and torchvision.
+/// Chen et al.: Rethinking Atrous Convolution for Semantic Image Segmentation (2017); names, order
+/// and details are those of segmentation_models_pytorch (BSD 3-clause for its DeepLab) and
+/// torchvision.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -126,7 +141,8 @@ impl DeepLabV3 {
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where a field of `config` is out of its range; what candle reports where the builder has no such tensors.
+    /// [`mbls_nn::Error::Network`] where a field of `config` is out of its range; what candle
+    /// reports where the builder has no such tensors.
     pub fn new(config: DeepLabV3Config, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let (names, align_corners) = (config.origin.names(), config.origin.align_corners());
@@ -134,9 +150,16 @@ impl DeepLabV3 {
         let channels = encoder.channels();
         let aspp = Aspp::new(channels[channels.len() - 1], &config.aspp, vb.pp(names.aspp))?;
         let inner = config.aspp.channels;
-        let last = Block::new(BlockShape::new([inner; 2], 3), vb.pp(names.conv), vb.pp(names.norm))?;
+        let last =
+            Block::new(BlockShape::new([inner; 2], 3), vb.pp(names.conv), vb.pp(names.norm))?;
         let classifier = |features: usize, vb: VarBuilder| {
-            Classifier::new([features, config.classes], 1, ConvInit::TorchUniform, align_corners, vb)
+            Classifier::new(
+                [features, config.classes],
+                1,
+                ConvInit::TorchUniform,
+                align_corners,
+                vb,
+            )
         };
         let main = classifier(inner, vb.pp(names.classifier))?;
         let auxiliary = if config.auxiliary {
@@ -150,14 +173,16 @@ impl DeepLabV3 {
         Ok(Self { encoder, aspp, last, classifier: main, auxiliary, config })
     }
 
-    /// Returns the network with this dropout after its pyramid, or with none; a clone of it knows the position of its masks.
+    /// Returns the network with this dropout after its pyramid, or with none; a clone of it knows
+    /// the position of its masks.
     #[must_use]
     pub fn with_dropout(mut self, dropout: impl Into<Option<Dropout>>) -> Self {
         self.aspp.set_dropout(dropout.into());
         self
     }
 
-    /// The network with dropout before its auxiliary classifier, if it has one; torchvision's is 0.1.
+    /// The network with dropout before its auxiliary classifier, if it has one; torchvision's is
+    /// 0.1.
     #[must_use]
     pub fn with_auxiliary_dropout(mut self, dropout: Dropout) -> Self {
         if let Some(auxiliary) = &mut self.auxiliary {
@@ -182,10 +207,14 @@ impl DeepLabV3 {
     /// As `forward_t`, and where the network has no auxiliary classifier.
     pub fn forward_with_auxiliary(&self, images: &Tensor, train: bool) -> Result<[Tensor; 2]> {
         let Some(Auxiliary { block, dropout, classifier }) = &self.auxiliary else {
-            bail!("{NAME}: no auxiliary classifier, expected a network of a config with `auxiliary`");
+            bail!(
+                "{NAME}: no auxiliary classifier, expected a network of a config with `auxiliary`"
+            );
         };
         let features = self.encoder.features(images, train)?;
-        let [.., before, last] = &features[..] else { bail!("{NAME}: an encoder of one stage, expected at least 2") };
+        let [.., before, last] = &features[..] else {
+            bail!("{NAME}: an encoder of one stage, expected at least 2")
+        };
         let logits = self.classify(last, size_of(images)?, train)?;
         let mut x = block.forward_t(before, train)?;
         if let Some(dropout) = dropout {

@@ -1,8 +1,9 @@
 //! Networks.
 //!
-//! Every network takes a [`VarBuilder`](candle_nn::VarBuilder) and implements [`ModuleT`](candle_nn::ModuleT): images
-//! `[N, C, H, W]` in, logits `[N, classes, H, W]` out. The encoders are the residual networks of `mbls-vision`. [`Architecture`] makes
-//! networks by name, [`Network`] also loads what others have trained.
+//! Every network takes a [`VarBuilder`](candle_nn::VarBuilder) and implements
+//! [`ModuleT`](candle_nn::ModuleT): images `[N, C, H, W]` in, logits `[N, classes, H, W]` out. The
+//! encoders are the residual networks of `mbls-vision`. [`Architecture`] makes networks by name,
+//! [`Network`] also loads what others have trained.
 
 mod architecture;
 mod aspp;
@@ -37,7 +38,8 @@ fn check_size(network: &'static str, field: &'static str, value: usize) -> mbls_
     Ok(())
 }
 
-/// Has the last stages look further in place of halving, so that an image has `output_stride` rows for one of the last stage.
+/// Has the last stages look further in place of halving, so that an image has `output_stride` rows
+/// for one of the last stage.
 fn dilate(
     network: &'static str,
     encoder: &mut ResNetConfig,

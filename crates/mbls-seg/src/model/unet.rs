@@ -15,15 +15,16 @@ const NAME: &str = "U-Net";
 pub struct UNetConfig {
     /// The encoder; its `pool` and `classes` have no effect.
     pub encoder: ResNetConfig,
-    /// Channels of the decoder's blocks, of which there is one for each stage of the encoder and one for its stem.
+    /// Channels of the decoder's blocks, of which there is one for each stage of the encoder and
+    /// one for its stem.
     pub decoder: Vec<usize>,
     /// Number of logits for a pixel, 1 to 65536.
     pub classes: usize,
 }
 
 impl UNetConfig {
-    /// The network on an encoder of 18, 34, 50, 101 or 152 layers as segmentation_models_pytorch makes it: blocks of 256, 128, 64, 32
-    /// and 16 channels.
+    /// The network on an encoder of 18, 34, 50, 101 or 152 layers as segmentation_models_pytorch
+    /// makes it: blocks of 256, 128, 64, 32 and 16 channels.
     ///
     /// # Errors
     ///
@@ -44,25 +45,33 @@ impl UNetConfig {
         if self.decoder.len() != expected {
             let stages = expected - 1;
             let expected = format!("{expected} blocks on {stages} stages and a stem");
-            return Err(Error::network(NAME, "decoder", format_args!("{:?}", self.decoder), expected));
+            return Err(Error::network(
+                NAME,
+                "decoder",
+                format_args!("{:?}", self.decoder),
+                expected,
+            ));
         }
-        self.decoder.iter().try_for_each(|&channels| check_size(NAME, "a decoder's channels", channels))?;
+        self.decoder
+            .iter()
+            .try_for_each(|&channels| check_size(NAME, "a decoder's channels", channels))?;
         check_size(NAME, "classes", self.classes)
     }
 }
 
-/// U-Net with a residual network as encoder: step by step the deepest features are brought to the size of those before by the nearest
-/// pixel, joined with these, and pass two 3x3 convolutions; at the image's size a 3x3 convolution classifies.
+/// U-Net with a residual network as encoder: step by step the deepest features are brought to the
+/// size of those before by the nearest pixel, joined with these, and pass two 3x3 convolutions; at
+/// the image's size a 3x3 convolution classifies.
 ///
 /// # Shapes
 ///
-/// `[N, in_channels, H, W]` to `[N, classes, H, W]`, for any H and W. Parameters `encoder`, `decoder.blocks.{i}.{conv1,conv2}.{0,1}`,
-/// `segmentation_head.0`.
+/// `[N, in_channels, H, W]` to `[N, classes, H, W]`, for any H and W. Parameters `encoder`,
+/// `decoder.blocks.{i}.{conv1,conv2}.{0,1}`, `segmentation_head.0`.
 ///
 /// # References
 ///
-/// Ronneberger et al.: U-Net: Convolutional Networks for Biomedical Image Segmentation (MICCAI 2015); names, order, initialisation and
-/// details are those of segmentation_models_pytorch.
+/// Ronneberger et al.: U-Net: Convolutional Networks for Biomedical Image Segmentation (MICCAI
+/// 2015); names, order, initialisation and details are those of segmentation_models_pytorch.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -89,7 +98,8 @@ impl UNet {
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where a field of `config` is out of its range; what candle reports where the builder has no such tensors.
+    /// [`mbls_nn::Error::Network`] where a field of `config` is out of its range; what candle
+    /// reports where the builder has no such tensors.
     pub fn new(config: UNetConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let encoder = ResNetEncoder::new(&config.encoder, vb.pp("encoder"))?;
@@ -102,13 +112,17 @@ impl UNet {
             let vb = vb.pp(format!("decoder.blocks.{i}"));
             let block = |inputs: usize, name: &str| {
                 let init = ConvInit::KaimingUniformFanIn;
-                Block::sequence(BlockShape { init, ..BlockShape::new([inputs, outputs], 3) }, vb.pp(name))
+                Block::sequence(
+                    BlockShape { init, ..BlockShape::new([inputs, outputs], 3) },
+                    vb.pp(name),
+                )
             };
             blocks.push([block(joined, "conv1")?, block(outputs, "conv2")?]);
             inputs = outputs;
         }
         let sizes = [inputs, config.classes];
-        let classifier = Classifier::new(sizes, 3, ConvInit::XavierUniform, true, vb.pp("segmentation_head.0"))?;
+        let classifier =
+            Classifier::new(sizes, 3, ConvInit::XavierUniform, true, vb.pp("segmentation_head.0"))?;
         Ok(Self { encoder, blocks, classifier, config })
     }
 

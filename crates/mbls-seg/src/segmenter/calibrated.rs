@@ -13,21 +13,29 @@ use mbls_vision::Image;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// A trained network that segments images, with what calibrates it and what test pixels say of its confidences.
+/// A trained network that segments images, with what calibrates it and what test pixels say of its
+/// confidences.
 ///
-/// It computes in `f32`, whatever it was trained in; see [the module](super) for an example and for its files.
+/// It computes in `f32`, whatever it was trained in; see [the module](super) for an example and for
+/// its files.
 #[derive(Debug)]
 pub struct CalibratedSegmenter(SavedModel<SegmenterSettings, Box<dyn ModuleT + Send + Sync>>);
 
 impl CalibratedSegmenter {
-    /// Makes a segmenter of the tensors of a network by its names, as [`ParamStore::state`](mbls_nn::ParamStore::state) gives
-    /// them. They are copied, so that further training changes nothing.
+    /// Makes a segmenter of the tensors of a network by its names, as
+    /// [`ParamStore::state`](mbls_nn::ParamStore::state) gives them. They are copied, so that
+    /// further training changes nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not [valid](mbls_nn::saved_model::ModelSettings::validate), and for tensors that
+    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not
+    /// [valid](mbls_nn::saved_model::ModelSettings::validate), and for tensors that
     /// are missing, unexpected, of another shape, or not finite.
-    pub fn new(settings: SegmenterSettings, weights: &BTreeMap<String, Tensor>, device: &Device) -> Result<Self> {
+    pub fn new(
+        settings: SegmenterSettings,
+        weights: &BTreeMap<String, Tensor>,
+        device: &Device,
+    ) -> Result<Self> {
         SavedModel::new(settings, weights, device, build).map(Self).map_err(mbls_nn::Error::pass_on)
     }
 
@@ -63,38 +71,48 @@ impl CalibratedSegmenter {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for an image that cannot be [prepared](Self::prepare); what the device reports;
-    /// [`Error::Other`] where the logits are not finite.
+    /// [`Error::Value`](mbls_io::Error::Value) for an image that cannot be
+    /// [prepared](Self::prepare); what the device reports; [`Error::Other`] where the logits
+    /// are not finite.
     pub fn segment(&self, image: &Image) -> Result<Segmentation> {
         Ok(self.segment_all(&[self.prepare(image)?], CalibratorRole::Temperature)?.remove(0))
     }
 
-    /// Makes an image ready: applies the transforms, then the normalisation. Grey is repeated for three channels.
+    /// Makes an image ready: applies the transforms, then the normalisation. Grey is repeated for
+    /// three channels.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for an image whose pixels do not fill its shape, of other than 1 or 3 channels, or
-    /// that a transform does not take.
+    /// [`Error::Value`](mbls_io::Error::Value) for an image whose pixels do not fill its shape, of
+    /// other than 1 or 3 channels, or that a transform does not take.
     pub fn prepare(&self, image: &Image) -> Result<Prepared> {
         self.settings().prepare(image)
     }
 
-    /// Segments images that this segmenter has made ready, in their order. Neighbours of one size are computed at once, as many
-    /// as [`batch`](SegmenterSettings::batch) says.
+    /// Segments images that this segmenter has made ready, in their order. Neighbours of one size
+    /// are computed at once, as many as [`batch`](SegmenterSettings::batch) says.
     ///
-    /// A pixel takes class and confidence of the nearest pixel that the network saw, where the transforms resize.
+    /// A pixel takes class and confidence of the nearest pixel that the network saw, where the
+    /// transforms resize.
     ///
     /// # Errors
     ///
     /// As [`logits`](Self::logits); [`Error::Other`] where the logits are not finite.
-    pub fn segment_all(&self, images: &[Prepared], role: CalibratorRole) -> Result<Vec<Segmentation>> {
+    pub fn segment_all(
+        &self,
+        images: &[Prepared],
+        role: CalibratorRole,
+    ) -> Result<Vec<Segmentation>> {
         let mut all = Vec::with_capacity(images.len());
         for alike in images.chunk_by(|a, b| a.size == b.size) {
             for images in alike.chunks(self.settings().batch) {
                 let logits = self.logits(images)?;
                 let each = logits.len() / images.len();
                 for (image, logits) in images.iter().zip(logits.chunks_exact(each)) {
-                    all.push(self.segmentation(image, logits, role).map_err(|e| Error::Other(e.into()))?);
+                    all.push(
+                        self.segmentation(image, logits, role)
+                            .map_err(|e| Error::Other(e.into()))?,
+                    );
                 }
             }
         }
@@ -105,30 +123,45 @@ impl CalibratedSegmenter {
     ///
     /// # Shapes
     ///
-    /// `[images, classes, height, width]` in row-major order, of the [size](Prepared::size) that the network sees.
+    /// `[images, classes, height, width]` in row-major order, of the [size](Prepared::size) that
+    /// the network sees.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for images of several sizes; what the device reports.
+    /// [`Error::Value`](mbls_io::Error::Value) for images of several sizes; what the device
+    /// reports.
     pub fn logits(&self, images: &[Prepared]) -> Result<Vec<f32>> {
         let Some(first) = images.first() else { return Ok(Vec::new()) };
         if let Some(other) = images.iter().find(|image| image.size != first.size) {
             let [found, expected] = [other.size, first.size].map(|size| format!("{size:?}"));
-            return Err(Error::value("size of a prepared image", format!("{expected}, as of the first"), found));
+            return Err(Error::value(
+                "size of a prepared image",
+                format!("{expected}, as of the first"),
+                found,
+            ));
         }
         let [height, width] = first.size;
         let pixels: Vec<f32> = images.iter().flat_map(|image| &image.pixels).copied().collect();
-        let logits = Tensor::from_vec(pixels, (images.len(), CHANNELS, height, width), self.0.device())
-            .and_then(|images| self.0.network().forward_t(&images, false)?.flatten_all()?.to_vec1());
+        let logits =
+            Tensor::from_vec(pixels, (images.len(), CHANNELS, height, width), self.0.device())
+                .and_then(|images| {
+                    self.0.network().forward_t(&images, false)?.flatten_all()?.to_vec1()
+                });
         logits.map_err(|e| Error::Other(e.into()))
     }
 
     /// Of the logits `[classes, height, width]` of an image.
-    fn segmentation(&self, image: &Prepared, logits: &[f32], role: CalibratorRole) -> mbls_core::Result<Segmentation> {
+    fn segmentation(
+        &self,
+        image: &Prepared,
+        logits: &[f32],
+        role: CalibratorRole,
+    ) -> mbls_core::Result<Segmentation> {
         let record = &self.settings().record;
         let plane = image.size[0] * image.size[1];
         let pixels = image.frame.places(image.size[1]);
-        let rows: Vec<f32> = pixels.flat_map(|pixel| logits.chunks_exact(plane).map(move |of| of[pixel])).collect();
+        let rows: Vec<f32> =
+            pixels.flat_map(|pixel| logits.chunks_exact(plane).map(move |of| of[pixel])).collect();
         let found = record.rows(&rows, role)?;
         let pixels = 0..found.rows();
         // There are at most 255 classes, as masks have.
@@ -142,13 +175,19 @@ impl CalibratedSegmenter {
         };
         let ood = record.ood().iter().map(verdict).collect::<mbls_core::Result<_>>()?;
         let [height, width] = image.frame.original();
-        let (classes, confidences) = (image.frame.restore(&classes), image.frame.restore(&confidences));
+        let (classes, confidences) =
+            (image.frame.restore(&classes), image.frame.restore(&confidences));
         Ok(Segmentation { height, width, classes, confidences, ood })
     }
 }
 
-fn build(settings: &SegmenterSettings, vb: VarBuilder) -> mbls_nn::Result<Box<dyn ModuleT + Send + Sync>> {
-    let architecture: Architecture =
-        settings.model.parse().map_err(|e| mbls_io::Error::value("settings.model", "a network's name", e))?;
+fn build(
+    settings: &SegmenterSettings,
+    vb: VarBuilder,
+) -> mbls_nn::Result<Box<dyn ModuleT + Send + Sync>> {
+    let architecture: Architecture = settings
+        .model
+        .parse()
+        .map_err(|e| mbls_io::Error::value("settings.model", "a network's name", e))?;
     architecture.network(settings.record.classes().len(), CHANNELS)?.build(Options::default(), vb)
 }

@@ -14,8 +14,8 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Finds the rectangle of the pixels that have a class in the mask of a transformed image that had one everywhere; `None`
-    /// where no pixel is left.
+    /// Finds the rectangle of the pixels that have a class in the mask of a transformed image that
+    /// had one everywhere; `None` where no pixel is left.
     pub(super) fn find(original: [usize; 2], mask: &[u8], width: usize) -> Option<Self> {
         let is_image = |row: &&[u8]| row.iter().any(|&class| class != VOID);
         let rows: Vec<&[u8]> = mask.chunks(width).collect();
@@ -35,15 +35,19 @@ impl Frame {
     /// Returns the place of each pixel of the rectangle in rows of `width`.
     pub(super) fn places(&self, width: usize) -> impl Iterator<Item = usize> {
         let ([top, left], [height, columns]) = (self.start, self.size);
-        (top..top + height).flat_map(move |row| (left..left + columns).map(move |column| row * width + column))
+        (top..top + height)
+            .flat_map(move |row| (left..left + columns).map(move |column| row * width + column))
     }
 
-    /// Brings values of the rectangle's pixels to the image's own size: each pixel takes that of the nearest centre.
+    /// Brings values of the rectangle's pixels to the image's own size: each pixel takes that of
+    /// the nearest centre.
     pub(super) fn restore<T: Copy>(&self, values: &[T]) -> Vec<T> {
         let ([height, width], [rows, columns]) = (self.original, self.size);
         // The centre (i + 1/2) of `to` pixels, in units of `from` pixels.
-        let nearest = |i: usize, from: usize, to: usize| ((2 * i + 1) * from / (2 * to)).min(from - 1);
-        let columns_of: Vec<usize> = (0..width).map(|column| nearest(column, columns, width)).collect();
+        let nearest =
+            |i: usize, from: usize, to: usize| ((2 * i + 1) * from / (2 * to)).min(from - 1);
+        let columns_of: Vec<usize> =
+            (0..width).map(|column| nearest(column, columns, width)).collect();
         let row = |i: usize| &values[nearest(i, rows, height) * columns..][..columns];
         (0..height).flat_map(|i| columns_of.iter().map(move |&column| row(i)[column])).collect()
     }

@@ -26,7 +26,8 @@ impl ImageScores {
         Self { classes, scores: Default::default() }
     }
 
-    /// Adds an image by the logits of its pixels. An image without pixels has no score and adds none.
+    /// Adds an image by the logits of its pixels. An image without pixels has no score and adds
+    /// none.
     ///
     /// # Shapes
     ///
@@ -49,7 +50,8 @@ impl ImageScores {
     ///
     /// Those of [`OodThreshold::fit`].
     pub fn thresholds(&self) -> Result<Vec<OodThreshold>> {
-        let fit = |(detector, scores): (OodDetector, &Vec<f64>)| OodThreshold::fit(detector, scores);
+        let fit =
+            |(detector, scores): (OodDetector, &Vec<f64>)| OodThreshold::fit(detector, scores);
         OodDetector::ALL.into_iter().zip(&self.scores).map(fit).collect()
     }
 }

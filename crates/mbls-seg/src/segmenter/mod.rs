@@ -1,8 +1,10 @@
-//! Trained networks that segment images, saved with all that it takes to segment another image as they were measured.
+//! Trained networks that segment images, saved with all that it takes to segment another image as
+//! they were measured.
 //!
-//! A [`CalibratedSegmenter`] is a network with the transforms and the normalisation that its test images had, and the
-//! [`CalibrationRecord`](mbls_core::calibration::CalibrationRecord) of pixels that calibrates it and knows what test pixels say
-//! of its confidences. For an image it gives a [`Segmentation`] of the image's own size.
+//! A [`CalibratedSegmenter`] is a network with the transforms and the normalisation that its test
+//! images had, and the [`CalibrationRecord`](mbls_core::calibration::CalibrationRecord) of pixels
+//! that calibrates it and knows what test pixels say of its confidences. For an image it gives a
+//! [`Segmentation`] of the image's own size.
 //!
 //! ```
 //! use candle_core::{DType, Device};

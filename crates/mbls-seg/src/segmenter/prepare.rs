@@ -26,12 +26,13 @@ impl Prepared {
 }
 
 impl SegmenterSettings {
-    /// Makes an image ready: applies the transforms, then the normalisation. Grey is repeated for three channels.
+    /// Makes an image ready: applies the transforms, then the normalisation. Grey is repeated for
+    /// three channels.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for an image whose pixels do not fill its shape, of other than 1 or 3 channels, or
-    /// that a transform does not take.
+    /// [`Error::Value`](mbls_io::Error::Value) for an image whose pixels do not fill its shape, of
+    /// other than 1 or 3 channels, or that a transform does not take.
     pub(super) fn prepare(&self, image: &Image) -> Result<Prepared> {
         image.validate()?;
         let image = match image.channels {
@@ -41,11 +42,16 @@ impl SegmenterSettings {
         };
         let original = [image.height, image.width];
         // A class everywhere: void is what transforms add.
-        let mask = Mask { height: image.height, width: image.width, classes: vec![0; image.height * image.width] };
+        let mask = Mask {
+            height: image.height,
+            width: image.width,
+            classes: vec![0; image.height * image.width],
+        };
         let sample = apply_all(&self.transforms, SegmentationSample { image, mask }, Seed(0))?;
         let size = sample.size();
-        let frame = Frame::find(original, &sample.mask.classes, size[1])
-            .ok_or_else(|| Error::value("transforms", "ones that leave something of the image", "padding alone"))?;
+        let frame = Frame::find(original, &sample.mask.classes, size[1]).ok_or_else(|| {
+            Error::value("transforms", "ones that leave something of the image", "padding alone")
+        })?;
         let batch = SegmentationCollate::new(&self.normalisation)?.collate(vec![sample])?;
         Ok(Prepared { pixels: batch.pixels, size, frame })
     }

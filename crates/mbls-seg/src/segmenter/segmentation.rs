@@ -28,7 +28,8 @@ const OPACITY: f32 = 0.5;
 impl Segmentation {
     /// Returns the mean confidence of all pixels.
     pub fn mean_confidence(&self) -> f64 {
-        self.confidences.iter().map(|&confidence| f64::from(confidence)).sum::<f64>() / self.confidences.len() as f64
+        self.confidences.iter().map(|&confidence| f64::from(confidence)).sum::<f64>()
+            / self.confidences.len() as f64
     }
 
     /// Counts the pixels of each of so many classes.
@@ -42,35 +43,43 @@ impl Segmentation {
         counts
     }
 
-    /// Encodes the classes as a PNG file with a palette: the pixels are the classes' values in masks, `values` in the order of
-    /// the classes, in PASCAL VOC's colours. Pixels whose confidence is `withheld` get the value 255, void.
+    /// Encodes the classes as a PNG file with a palette: the pixels are the classes' values in
+    /// masks, `values` in the order of the classes, in PASCAL VOC's colours. Pixels whose
+    /// confidence is `withheld` get the value 255, void.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for a class without a value; [`Error::Other`] for an image that is too large for the format.
+    /// [`Error::Value`](mbls_io::Error::Value) for a class without a value; [`Error::Other`] for an
+    /// image that is too large for the format.
     pub fn mask_png(&self, values: &[u8], withheld: impl Fn(f32) -> bool) -> Result<Vec<u8>> {
         let pixel = |(&class, &confidence): (&u8, &f32)| {
             if withheld(confidence) {
                 return Ok(u8::MAX);
             }
-            values
-                .get(usize::from(class))
-                .copied()
-                .ok_or_else(|| Error::value("values of the classes", format!("one for class {class}"), values.len()))
+            values.get(usize::from(class)).copied().ok_or_else(|| {
+                Error::value(
+                    "values of the classes",
+                    format!("one for class {class}"),
+                    values.len(),
+                )
+            })
         };
-        let pixels = self.classes.iter().zip(&self.confidences).map(pixel).collect::<Result<Vec<_>>>()?;
+        let pixels =
+            self.classes.iter().zip(&self.confidences).map(pixel).collect::<Result<Vec<_>>>()?;
         let (width, height) = self.sides()?;
         let mut file = Vec::new();
         let mut encoder = png::Encoder::new(&mut file, width, height);
         encoder.set_color(png::ColorType::Indexed);
         encoder.set_depth(png::BitDepth::Eight);
         encoder.set_palette((0..=u8::MAX).flat_map(class_colour).collect::<Vec<u8>>());
-        let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels));
+        let written =
+            encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels));
         written.map_err(|error| Error::Other(error.into()))?;
         Ok(file)
     }
 
-    /// Encodes the confidences as a grey PNG file: `round(255 confidence)`, black is sure of nothing and white of all.
+    /// Encodes the confidences as a grey PNG file: `round(255 confidence)`, black is sure of
+    /// nothing and white of all.
     ///
     /// # Errors
     ///
@@ -80,21 +89,28 @@ impl Segmentation {
         self.png(&pixels, ExtendedColorType::L8)
     }
 
-    /// Encodes the image with the colours of the classes over it as a PNG file; class 0, which is the background of most data
-    /// sets, is black.
+    /// Encodes the image with the colours of the classes over it as a PNG file; class 0, which is
+    /// the background of most data sets, is black.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for an image of another size or of other than 1 or 3 channels; [`Error::Other`] for one that is too
-    /// large for the format.
+    /// [`Error::Value`](mbls_io::Error::Value) for an image of another size or of other than 1 or 3
+    /// channels; [`Error::Other`] for one that is too large for the format.
     pub fn overlay_png(&self, image: &Image, values: &[u8]) -> Result<Vec<u8>> {
         image.validate()?;
         let plane = self.height * self.width;
-        if [image.height, image.width] != [self.height, self.width] || ![1, 3].contains(&image.channels) {
+        if [image.height, image.width] != [self.height, self.width]
+            || ![1, 3].contains(&image.channels)
+        {
             let expected = format!("[1 or 3, {}, {}]", self.height, self.width);
-            return Err(Error::value("shape of the image", expected, format!("{:?}", image.shape())));
+            return Err(Error::value(
+                "shape of the image",
+                expected,
+                format!("{:?}", image.shape()),
+            ));
         }
-        let value = |pixel: usize, channel: usize| image.pixels[(channel % image.channels) * plane + pixel];
+        let value =
+            |pixel: usize, channel: usize| image.pixels[(channel % image.channels) * plane + pixel];
         let colours: Vec<[u8; 3]> = values.iter().map(|&value| class_colour(value)).collect();
         let blend = |(pixel, &class): (usize, &u8)| {
             let colour = colours.get(usize::from(class)).copied().unwrap_or_default();

@@ -27,10 +27,12 @@ pub struct SegmenterSettings {
     pub transforms: Vec<JointTransform>,
     /// What is done to its values, scaled to 0..1.
     pub normalisation: Normalise,
-    /// The number of images that are computed at once, as when it was measured: with others sums may be rounded otherwise.
+    /// The number of images that are computed at once, as when it was measured: with others sums
+    /// may be rounded otherwise.
     pub batch: usize,
-    /// The names of the classes, what calibrates the network, and what test pixels say of its confidences. Its thresholds of
-    /// out-of-distribution detection are of [`ImageScores`](super::ImageScores).
+    /// The names of the classes, what calibrates the network, and what test pixels say of its
+    /// confidences. Its thresholds of out-of-distribution detection are of
+    /// [`ImageScores`](super::ImageScores).
     pub record: CalibrationRecord,
     /// Where the network comes from, by name: what trained it, on what, with which loss.
     #[serde(default)]
@@ -44,34 +46,48 @@ impl ModelSettings for SegmenterSettings {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] for a network that is not known or does not have so many classes, values that are not one for each class,
-    /// transforms with settings out of range or drawn at random, a normalisation of other channels than three, a batch that is
-    /// not 1 to 4096, and for a record of no test pixels.
+    /// [`Error::Value`] for a network that is not known or does not have so many classes, values
+    /// that are not one for each class, transforms with settings out of range or drawn at
+    /// random, a normalisation of other channels than three, a batch that is not 1 to 4096, and
+    /// for a record of no test pixels.
     fn validate(&self) -> Result<()> {
         let error = |field: &str, expected: String, found: String| {
             Err(Error::value(format!("settings.{field}"), expected, found))
         };
         let classes = self.record.classes().len();
         let fits = self.model.parse::<Architecture>().map_err(|e| with_causes(&e));
-        let fits = fits.and_then(|found| found.network(classes, CHANNELS).map_err(|e| with_causes(&e)));
+        let fits =
+            fits.and_then(|found| found.network(classes, CHANNELS).map_err(|e| with_causes(&e)));
         if let Err(problem) = fits {
             return error("model", format!("a network of {classes} classes"), problem);
         }
         let distinct = self.values.iter().collect::<std::collections::BTreeSet<_>>().len();
         if self.values.len() != classes || distinct != classes {
-            return error("values", format!("{classes} values that differ"), format!("{:?}", self.values));
+            return error(
+                "values",
+                format!("{classes} values that differ"),
+                format!("{:?}", self.values),
+            );
         }
         for (place, transform) in self.transforms.iter().enumerate() {
             let field = format!("transforms[{place}]");
             if transform.is_random() {
-                return error(&field, "transforms of which nothing is random".to_owned(), transform.kind().to_owned());
+                return error(
+                    &field,
+                    "transforms of which nothing is random".to_owned(),
+                    transform.kind().to_owned(),
+                );
             }
             if let Err(problem) = transform.validate() {
                 return error(&field, "settings in their range".to_owned(), with_causes(&problem));
             }
         }
         if self.normalisation.channels() != CHANNELS {
-            return error("normalisation", "3 channels".to_owned(), self.normalisation.channels().to_string());
+            return error(
+                "normalisation",
+                "3 channels".to_owned(),
+                self.normalisation.channels().to_string(),
+            );
         }
         if !(1..=MOST_IMAGES).contains(&self.batch) {
             return error("batch", format!("1 to {MOST_IMAGES}"), self.batch.to_string());

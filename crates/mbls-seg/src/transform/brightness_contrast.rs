@@ -7,8 +7,9 @@ use mbls_vision::Image;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-/// Changes brightness and contrast of the image, now and then, as albumentations' `RandomBrightnessContrast`: see
-/// [`adjust_brightness_contrast`], `factor` drawn uniformly from `1 - contrast..=1 + contrast`, `shift` from `-brightness..=brightness`.
+/// Changes brightness and contrast of the image, now and then, as albumentations'
+/// `RandomBrightnessContrast`: see [`adjust_brightness_contrast`], `factor` drawn uniformly from
+/// `1 - contrast..=1 + contrast`, `shift` from `-brightness..=brightness`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BrightnessContrast {
@@ -27,11 +28,13 @@ fn fifth() -> f64 {
     0.2
 }
 
-/// Every value becomes `factor * value + 255 * shift` in f32, cut off to 0..=255 and to the whole number below.
+/// Every value becomes `factor * value + 255 * shift` in f32, cut off to 0..=255 and to the whole
+/// number below.
 pub fn adjust_brightness_contrast(image: &mut Image, factor: f64, shift: f64) {
     let (factor, shift) = (factor as f32, (shift * 255.0) as f32);
     // Two roundings, as of two array operations. The conversion cuts off.
-    let table: Vec<u8> = (0..=u8::MAX).map(|value| (f32::from(value) * factor + shift) as u8).collect();
+    let table: Vec<u8> =
+        (0..=u8::MAX).map(|value| (f32::from(value) * factor + shift) as u8).collect();
     image.pixels.iter_mut().for_each(|value| *value = table[usize::from(*value)]);
 }
 

@@ -43,7 +43,8 @@ impl FromRgb {
 
 /// `cvtColor(.., COLOR_HSV2RGB)`, in f32 as there; hue is below 180.
 ///
-/// OpenCV takes 32 pixels of a row at once and drops the fractions of their values; what is left of a row it rounds. Here all fractions are dropped.
+/// OpenCV takes 32 pixels of a row at once and drops the fractions of their values; what is left of
+/// a row it rounds. Here all fractions are dropped.
 pub(super) fn to_rgb([hue, saturation, value]: [u8; 3]) -> [u8; 3] {
     let (s, v) = (f32::from(saturation) * (1.0 / 255.0), f32::from(value) * (1.0 / 255.0));
     let h = f32::from(hue) * (6.0 / 180.0);

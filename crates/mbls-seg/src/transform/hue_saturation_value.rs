@@ -8,8 +8,8 @@ use mbls_vision::Image;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-/// Shifts hue, saturation and value of the image, now and then, as albumentations' `HueSaturationValue`: see [`shift_hsv`], each
-/// shift drawn uniformly from `-x..=x`.
+/// Shifts hue, saturation and value of the image, now and then, as albumentations'
+/// `HueSaturationValue`: see [`shift_hsv`], each shift drawn uniformly from `-x..=x`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HueSaturationValue {
@@ -35,14 +35,17 @@ fn thirty() -> f64 {
     30.0
 }
 
-/// Shifts the colours of an image in OpenCV's 8-bit HSV: `(hue + shift) mod 180`; saturation and value cut off to 0..=255; each to the
-/// whole number below. Without any shift the image stays as it is, and so does one that has not three channels.
+/// Shifts the colours of an image in OpenCV's 8-bit HSV: `(hue + shift) mod 180`; saturation and
+/// value cut off to 0..=255; each to the whole number below. Without any shift the image stays as
+/// it is, and so does one that has not three channels.
 pub fn shift_hsv(image: &mut Image, [hue, saturation, value]: [f64; 3]) {
     let plane = image.height * image.width;
     if image.channels != 3 || plane == 0 || [hue, saturation, value] == [0.0; 3] {
         return;
     }
-    let table = |shifted: &dyn Fn(f64) -> f64| -> Vec<u8> { (0..=255).map(|x| shifted(f64::from(x)) as u8).collect() };
+    let table = |shifted: &dyn Fn(f64) -> f64| -> Vec<u8> {
+        (0..=255).map(|x| shifted(f64::from(x)) as u8).collect()
+    };
     let hues = table(&|x| (x + hue).rem_euclid(180.0));
     // The conversion cuts off.
     let saturations = table(&|x| x + saturation);

@@ -1,12 +1,16 @@
 //! The joint transforms, by name.
 
 use super::step::{Sides, Step};
-use super::{BrightnessContrast, HorizontalFlip, HueSaturationValue, LongestSide, PadTo, RandomCrop, ScaleJitter};
+use super::{
+    BrightnessContrast, HorizontalFlip, HueSaturationValue, LongestSide, PadTo, RandomCrop,
+    ScaleJitter,
+};
 use crate::dataset::SegmentationSample;
 use mbls_data::{Result, Seed};
 use serde::{Deserialize, Serialize};
 
-/// One transform of an image and its mask, a pure function of the sample and a seed; a list of them is a pipeline.
+/// One transform of an image and its mask, a pure function of the sample and a seed; a list of them
+/// is a pipeline.
 ///
 /// In settings `kind` names it, the rest is what the type of that name takes:
 ///
@@ -65,12 +69,22 @@ impl JointTransform {
             Self::Pad(PadTo { size: 512, value: 0 }),
             Self::RandomCrop(RandomCrop { size: 512 }),
             Self::HorizontalFlip(HorizontalFlip { probability: 0.5 }),
-            Self::BrightnessContrast(BrightnessContrast { brightness: 0.3, contrast: 0.3, probability: 0.5 }),
-            Self::HueSaturationValue(HueSaturationValue { hue: 20.0, saturation: 30.0, value: 20.0, probability: 0.5 }),
+            Self::BrightnessContrast(BrightnessContrast {
+                brightness: 0.3,
+                contrast: 0.3,
+                probability: 0.5,
+            }),
+            Self::HueSaturationValue(HueSaturationValue {
+                hue: 20.0,
+                saturation: 30.0,
+                value: 20.0,
+                probability: 0.5,
+            }),
         ]
     }
 
-    /// The paper's transforms of VOC 2012's validation part, which make samples of 480x480; nothing in them is random.
+    /// The paper's transforms of VOC 2012's validation part, which make samples of 480x480; nothing
+    /// in them is random.
     pub fn voc_validation() -> Vec<Self> {
         vec![Self::LongestSide(LongestSide { size: 480 }), Self::Pad(PadTo { size: 480, value: 0 })]
     }
@@ -125,8 +139,9 @@ impl JointTransform {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed, a sample whose mask is not of its image's size or that does not
-    /// fit, such as one smaller than a crop of it, and a result of more than 89,478,485 pixels.
+    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed, a sample whose
+    /// mask is not of its image's size or that does not fit, such as one smaller than a crop of
+    /// it, and a result of more than 89,478,485 pixels.
     pub fn apply(&self, sample: SegmentationSample, seed: Seed) -> Result<SegmentationSample> {
         self.validate()?;
         sample.validate()?;
@@ -134,23 +149,29 @@ impl JointTransform {
     }
 }
 
-/// The sample after all `transforms`, one after the other; each draws from `seed.derive(kind).at(its place in the list)`.
+/// The sample after all `transforms`, one after the other; each draws from
+/// `seed.derive(kind).at(its place in the list)`.
 ///
 /// # Errors
 ///
 /// As [`JointTransform::apply`].
-pub fn apply_all(transforms: &[JointTransform], sample: SegmentationSample, seed: Seed) -> Result<SegmentationSample> {
-    transforms
-        .iter()
-        .zip(0..)
-        .try_fold(sample, |sample, (transform, place)| transform.apply(sample, seed.derive(transform.kind()).at(place)))
+pub fn apply_all(
+    transforms: &[JointTransform],
+    sample: SegmentationSample,
+    seed: Seed,
+) -> Result<SegmentationSample> {
+    transforms.iter().zip(0..).try_fold(sample, |sample, (transform, place)| {
+        transform.apply(sample, seed.derive(transform.kind()).at(place))
+    })
 }
 
-/// Height and width of every sample after all `transforms`, where these decide them, whatever the sample's own are.
+/// Height and width of every sample after all `transforms`, where these decide them, whatever the
+/// sample's own are.
 pub fn common_size(transforms: &[JointTransform]) -> Option<[usize; 2]> {
     // Nothing is said of height or width alone, nor of a sample's own.
     let any = Sides { least: 1, most: usize::MAX };
-    let Sides { least, most } = transforms.iter().fold(any, |sides, transform| transform.step().side(sides));
+    let Sides { least, most } =
+        transforms.iter().fold(any, |sides, transform| transform.step().side(sides));
     (least == most).then_some([least, least])
 }
 

@@ -6,8 +6,8 @@ use crate::dataset::SegmentationSample;
 use mbls_data::{Result, Seed};
 use serde::{Deserialize, Serialize};
 
-/// Resizes so that the longer side is `size`: both become `side * (size / longer)`, rounded half to even, as albumentations' `LongestMaxSize`
-/// has it, but at least 1.
+/// Resizes so that the longer side is `size`: both become `side * (size / longer)`, rounded half to
+/// even, as albumentations' `LongestMaxSize` has it, but at least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LongestSide {

@@ -6,9 +6,11 @@ use mbls_data::{Result, Seed};
 use mbls_vision::Image;
 use serde::{Deserialize, Serialize};
 
-/// Adds a border where a side is below `size`, of one value around the image and of [`VOID`] around the mask.
+/// Adds a border where a side is below `size`, of one value around the image and of [`VOID`] around
+/// the mask.
 ///
-/// Of `d` rows that are missing, `floor(d / 2)` go above, the rest below, as albumentations' `PadIfNeeded` has it; columns alike.
+/// Of `d` rows that are missing, `floor(d / 2)` go above, the rest below, as albumentations'
+/// `PadIfNeeded` has it; columns alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PadTo {
@@ -49,7 +51,9 @@ impl Step for PadTo {
         let offsets = self.offsets(size);
         let SegmentationSample { image, mask } = sample;
         let mut pixels = vec![self.value; image.channels * height * width];
-        for (plane, wide) in image.pixels.chunks(size[0] * size[1]).zip(pixels.chunks_mut(height * width)) {
+        for (plane, wide) in
+            image.pixels.chunks(size[0] * size[1]).zip(pixels.chunks_mut(height * width))
+        {
             place(plane, size[1], wide, width, offsets);
         }
         let mut classes = vec![VOID; height * width];

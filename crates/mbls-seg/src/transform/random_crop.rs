@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// Cuts out a square at a random place; all places are equally likely.
 ///
-/// albumentations 1.1.0 never takes the last row or column that is possible, as long as there is another. A square larger than
-/// the sample is an error. What is cut out may be without any class.
+/// albumentations 1.1.0 never takes the last row or column that is possible, as long as there is
+/// another. A square larger than the sample is an error. What is cut out may be without any class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RandomCrop {
@@ -36,7 +36,12 @@ impl Step for RandomCrop {
         let mut rng = seed.rng();
         // In u64, so that machines of 32 bits draw the same.
         let mut place = |slack: usize| rng.random_range(0..=slack as u64) as usize;
-        let window = Window { top: place(height - size), left: place(width - size), height: size, width: size };
+        let window = Window {
+            top: place(height - size),
+            left: place(width - size),
+            height: size,
+            width: size,
+        };
         let image = window.of(&sample.image)?;
         let mask = Mask::from_image(window.of(&sample.mask.into_image())?);
         Ok(SegmentationSample { image, mask })

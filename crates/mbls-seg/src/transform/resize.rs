@@ -5,8 +5,13 @@ use crate::dataset::{Mask, SegmentationSample};
 use mbls_data::{Result, Seed};
 use mbls_vision::transform::{ImageTransform, Resize, Size};
 
-/// The sample in another size: the image with bilinear interpolation between four neighbours, the mask with the nearest one.
-pub(super) fn resize(name: &str, sample: SegmentationSample, size: [usize; 2]) -> Result<SegmentationSample> {
+/// The sample in another size: the image with bilinear interpolation between four neighbours, the
+/// mask with the nearest one.
+pub(super) fn resize(
+    name: &str,
+    sample: SegmentationSample,
+    size: [usize; 2],
+) -> Result<SegmentationSample> {
     checked(name, size)?;
     if size == sample.size() {
         return Ok(sample);
@@ -17,7 +22,8 @@ pub(super) fn resize(name: &str, sample: SegmentationSample, size: [usize; 2]) -
     Ok(SegmentationSample { image, mask: nearest(&sample.mask, size) })
 }
 
-/// Row `y` of the result is row `floor(y * scale)`, `scale = 1 / (to / from)` in f64, as OpenCV's `INTER_NEAREST`; columns alike.
+/// Row `y` of the result is row `floor(y * scale)`, `scale = 1 / (to / from)` in f64, as OpenCV's
+/// `INTER_NEAREST`; columns alike.
 fn nearest(mask: &Mask, [height, width]: [usize; 2]) -> Mask {
     let (rows, columns) = (places(mask.height, height), places(mask.width, width));
     let mut classes = Vec::with_capacity(height * width);

@@ -7,8 +7,8 @@ use mbls_data::{Error, Result, Seed};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-/// Resizes by a factor that is drawn uniformly from `scale`, now and then: both sides become `floor(side * factor)`, as albumentations'
-/// `RandomScale` has it, but at least 1.
+/// Resizes by a factor that is drawn uniformly from `scale`, now and then: both sides become
+/// `floor(side * factor)`, as albumentations' `RandomScale` has it, but at least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScaleJitter {

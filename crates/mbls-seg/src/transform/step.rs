@@ -8,7 +8,8 @@ const MAX_PIXELS: usize = 89_478_485;
 
 /// One kind of [`JointTransform`](super::JointTransform).
 ///
-/// [`JointTransform::apply`](super::JointTransform::apply) checks settings and sample before it calls `run`.
+/// [`JointTransform::apply`](super::JointTransform::apply) checks settings and sample before it
+/// calls `run`.
 pub(super) trait Step {
     /// Whether the settings make sense for any sample.
     fn validate(&self) -> Result<()>;
@@ -35,7 +36,11 @@ pub(super) fn checked(name: &str, [height, width]: [usize; 2]) -> Result<[usize;
         Some(pixels) if (1..=MAX_PIXELS).contains(&pixels) => Ok([height, width]),
         _ => {
             let found = format!("{height} x {width}");
-            Err(Error::value(format!("{name}: size of the result"), format!("1..={MAX_PIXELS} pixels"), found))
+            Err(Error::value(
+                format!("{name}: size of the result"),
+                format!("1..={MAX_PIXELS} pixels"),
+                found,
+            ))
         }
     }
 }
@@ -49,7 +54,12 @@ pub(super) fn validate_side(name: &str, side: usize) -> Result<()> {
 }
 
 /// An error where a number in settings is not in `least..=most`.
-pub(super) fn validate_number(name: &str, setting: &str, value: f64, [least, most]: [f64; 2]) -> Result<()> {
+pub(super) fn validate_number(
+    name: &str,
+    setting: &str,
+    value: f64,
+    [least, most]: [f64; 2],
+) -> Result<()> {
     if least <= value && value <= most {
         Ok(())
     } else {

@@ -1,11 +1,12 @@
-//! Joint transforms against albumentations on OpenCV (`fixtures/joint-transforms`), slow versions and distributions; settings.
+//! Joint transforms against albumentations on OpenCV (`fixtures/joint-transforms`), slow versions
+//! and distributions; settings.
 
 use candle_core::{Device, Tensor};
 use mbls_data::Seed;
 use mbls_seg::dataset::{Mask, SegmentationSample, VOID};
 use mbls_seg::transform::{
-    BrightnessContrast, HorizontalFlip, HueSaturationValue, JointTransform, LongestSide, PadTo, RandomCrop,
-    ScaleJitter, adjust_brightness_contrast, apply_all, common_size, shift_hsv,
+    BrightnessContrast, HorizontalFlip, HueSaturationValue, JointTransform, LongestSide, PadTo,
+    RandomCrop, ScaleJitter, adjust_brightness_contrast, apply_all, common_size, shift_hsv,
 };
 use mbls_vision::Image;
 use proptest::prelude::*;
@@ -16,7 +17,9 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/joint-
 
 fn fixture() -> (Value, HashMap<String, Tensor>) {
     let text = std::fs::read_to_string(format!("{FOLDER}/values.json")).unwrap();
-    let tensors = candle_core::safetensors::load(format!("{FOLDER}/values.safetensors"), &Device::Cpu).unwrap();
+    let tensors =
+        candle_core::safetensors::load(format!("{FOLDER}/values.safetensors"), &Device::Cpu)
+            .unwrap();
     (serde_json::from_str(&text).unwrap(), tensors)
 }
 
@@ -26,15 +29,21 @@ fn bytes(tensor: &Tensor) -> Vec<u8> {
 
 /// The numbers of each case, as they are and as whole numbers.
 fn cases(values: &Value, name: &str) -> Vec<(Vec<f64>, Vec<usize>)> {
-    let numbers = |case: &Value| case.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect::<Vec<_>>();
+    let numbers = |case: &Value| {
+        case.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect::<Vec<_>>()
+    };
     let cases = values[name].as_array().unwrap().iter().map(numbers);
     cases.map(|case| (case.clone(), case.iter().map(|&x| x as usize).collect())).collect()
 }
 
-/// A sample whose pixels and classes tell where they come from: red is the row, green the column, the class their sum, none of them a border's.
+/// A sample whose pixels and classes tell where they come from: red is the row, green the column,
+/// the class their sum, none of them a border's.
 fn sample(height: usize, width: usize) -> SegmentationSample {
     let at = |f: &dyn Fn(usize, usize) -> usize| -> Vec<u8> {
-        (0..height).flat_map(|y| (0..width).map(move |x| (y, x))).map(|(y, x)| f(y, x) as u8 + 1).collect()
+        (0..height)
+            .flat_map(|y| (0..width).map(move |x| (y, x)))
+            .map(|(y, x)| f(y, x) as u8 + 1)
+            .collect()
     };
     let pixels = [at(&|y, _| y), at(&|_, x| x), at(&|y, x| y ^ x)].concat();
     let mask = Mask { height, width, classes: at(&|y, x| y + x) };
@@ -57,7 +66,10 @@ fn sizes_and_places_are_albumentations() {
     for (_, case) in cases(&values, "pad") {
         let [height, width, size, rows, columns, top, left] = case[..] else { panic!("{case:?}") };
         let pad = PadTo { size, value: 0 };
-        assert_eq!((pad.output_size([height, width]), pad.offsets([height, width])), ([rows, columns], [top, left]));
+        assert_eq!(
+            (pad.output_size([height, width]), pad.offsets([height, width])),
+            ([rows, columns], [top, left])
+        );
     }
     for (case, sizes) in cases(&values, "scale") {
         let jitter = JointTransform::from(ScaleJitter { scale: [case[2]; 2], probability: 1.0 });
@@ -77,7 +89,8 @@ fn masks_are_opencvs_nearest() {
         let places = |digit: fn(usize) -> usize| -> Vec<usize> {
             let mut sample = plain(1, from);
             sample.mask.classes = (0..from).map(|x| digit(x) as u8).collect();
-            let scale = ScaleJitter { scale: [(to as f64 + 0.5) / from as f64; 2], probability: 1.0 };
+            let scale =
+                ScaleJitter { scale: [(to as f64 + 0.5) / from as f64; 2], probability: 1.0 };
             let scaled = JointTransform::from(scale).apply(sample, Seed(0)).unwrap();
             assert_eq!(scaled.mask.width, to, "{case:?}");
             // One row may have become several.
@@ -87,7 +100,8 @@ fn masks_are_opencvs_nearest() {
             continue;
         }
         let (low, high) = (places(|x| x % 250), places(|x| x / 250));
-        let found: usize = low.iter().zip(high).zip(1..).map(|((low, high), i)| i * (low + 250 * high)).sum();
+        let found: usize =
+            low.iter().zip(high).zip(1..).map(|((low, high), i)| i * (low + 250 * high)).sum();
         assert_eq!(found, expected, "{from} to {to}");
     }
 }
@@ -167,7 +181,9 @@ fn every_place_and_both_directions_are_equally_likely() {
     let draws = 24_000;
     let mut seen = HashMap::<Vec<u8>, u32>::new();
     for seed in 0..draws {
-        *seen.entry(apply_all(&transforms, sample(4, 5), Seed(seed)).unwrap().image.pixels).or_default() += 1;
+        *seen
+            .entry(apply_all(&transforms, sample(4, 5), Seed(seed)).unwrap().image.pixels)
+            .or_default() += 1;
     }
     // 3 x 4 places, twice; 1,000 expected, standard deviation 31: five of them.
     assert_eq!(seen.len(), 24);
@@ -196,12 +212,19 @@ fn colours_change_as_often_and_as_far_as_asked() {
     assert_eq!((values.iter().min(), values.iter().max()), (Some(&80), Some(&99)));
     assert!(results.iter().all(|sample| sample.mask == plain(1, 1).mask));
     for still in [
-        JointTransform::from(BrightnessContrast { brightness: 1.0, contrast: 1.0, probability: 0.0 }),
+        JointTransform::from(BrightnessContrast {
+            brightness: 1.0,
+            contrast: 1.0,
+            probability: 0.0,
+        }),
         HueSaturationValue { hue: 90.0, saturation: 255.0, value: 255.0, probability: 0.0 }.into(),
         ScaleJitter { scale: [2.0, 3.0], probability: 0.0 }.into(),
         BrightnessContrast { brightness: 0.0, contrast: 0.0, probability: 1.0 }.into(),
     ] {
-        assert!((0..50).all(|seed| still.apply(sample(3, 4), Seed(seed)).unwrap() == sample(3, 4)), "{still:?}");
+        assert!(
+            (0..50).all(|seed| still.apply(sample(3, 4), Seed(seed)).unwrap() == sample(3, 4)),
+            "{still:?}"
+        );
     }
 }
 
@@ -210,7 +233,9 @@ fn a_transform_draws_from_its_place_in_the_list() {
     let crop = JointTransform::from(RandomCrop { size: 3 });
     let first = apply_all(&[crop], sample(30, 30), Seed(1)).unwrap();
     assert_eq!(first, crop.apply(sample(30, 30), Seed(1).derive("random-crop").at(0)).unwrap());
-    let second = apply_all(&[HorizontalFlip { probability: 0.0 }.into(), crop], sample(30, 30), Seed(1)).unwrap();
+    let second =
+        apply_all(&[HorizontalFlip { probability: 0.0 }.into(), crop], sample(30, 30), Seed(1))
+            .unwrap();
     assert_eq!(second, crop.apply(sample(30, 30), Seed(1).derive("random-crop").at(1)).unwrap());
     assert_ne!(first, second);
 }
@@ -240,7 +265,9 @@ fn a_crop_of_the_border_is_all_void() {
     let crops = (0..50).map(|seed| apply_all(&transforms, plain(4, 4), Seed(seed)).unwrap());
     let void: Vec<SegmentationSample> = crops.filter(SegmentationSample::is_all_void).collect();
     assert!(!void.is_empty());
-    assert!(void[0].mask.classes.iter().all(|&class| class == VOID) && void[0].mask.valid_pixels() == 0);
+    assert!(
+        void[0].mask.classes.iter().all(|&class| class == VOID) && void[0].mask.valid_pixels() == 0
+    );
 }
 
 #[test]
@@ -249,8 +276,11 @@ fn settings_are_read_and_checked() {
     let text = serde_json::to_string(&transforms).unwrap();
     assert_eq!(serde_json::from_str::<Vec<JointTransform>>(&text).unwrap(), transforms);
     // As in docs/datasets.md.
-    let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/datasets.md")).unwrap();
-    let suite = guide.split("```toml\n# VOC as published").nth(1).unwrap().split("```").next().unwrap();
+    let guide =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/datasets.md"))
+            .unwrap();
+    let suite =
+        guide.split("```toml\n# VOC as published").nth(1).unwrap().split("```").next().unwrap();
     let suite: HashMap<String, Vec<JointTransform>> = toml::from_str(&format!("#{suite}")).unwrap();
     assert_eq!(suite["train"], transforms);
     assert_eq!(suite["test"], JointTransform::voc_validation());
@@ -273,8 +303,14 @@ fn settings_are_read_and_checked() {
     }
     for (wrong, expected) in [
         (r#"{"kind": "pad", "size": 0}"#, "pad: size: expected at least 1, found 0"),
-        (r#"{"kind": "longest-side", "size": 0}"#, "longest-side: size: expected at least 1, found 0"),
-        (r#"{"kind": "random-crop", "size": 0}"#, "random-crop: size: expected at least 1, found 0"),
+        (
+            r#"{"kind": "longest-side", "size": 0}"#,
+            "longest-side: size: expected at least 1, found 0",
+        ),
+        (
+            r#"{"kind": "random-crop", "size": 0}"#,
+            "random-crop: size: expected at least 1, found 0",
+        ),
         (
             r#"{"kind": "pad", "size": 100000000}"#,
             "pad: size of the result: expected 1..=89478485 pixels, found 100000000 x 1",
@@ -287,7 +323,10 @@ fn settings_are_read_and_checked() {
             r#"{"kind": "brightness-contrast", "contrast": -0.1}"#,
             "brightness-contrast: contrast: expected 0..=1, found -0.1",
         ),
-        (r#"{"kind": "hue-saturation-value", "hue": 91}"#, "hue-saturation-value: hue: expected 0..=90, found 91"),
+        (
+            r#"{"kind": "hue-saturation-value", "hue": 91}"#,
+            "hue-saturation-value: hue: expected 0..=90, found 91",
+        ),
         (
             r#"{"kind": "scale-jitter", "scale": [2, 1]}"#,
             "scale-jitter: scale: expected two numbers in 0.01..=100, the smaller first, found [2.0, 1.0]",
@@ -313,11 +352,17 @@ fn samples_that_do_not_fit_are_refused() {
         message(PadTo { size: 80_000, value: 0 }.into(), sample(2, 2)),
         "pad: size of the result: expected 1..=89478485 pixels, found 80000 x 80000"
     );
-    assert!(message(LongestSide { size: 50_000 }.into(), sample(2, 2)).starts_with("longest-side: size of the result"));
+    assert!(
+        message(LongestSide { size: 50_000 }.into(), sample(2, 2))
+            .starts_with("longest-side: size of the result")
+    );
     let flip = JointTransform::from(HorizontalFlip { probability: 1.0 });
     let mut wrong = sample(4, 4);
     wrong.mask.width = 3;
-    assert_eq!(message(flip, wrong), "mask: expected 4 x 4 values, as many as pixels, found 16 values of 4 x 3");
+    assert_eq!(
+        message(flip, wrong),
+        "mask: expected 4 x 4 values, as many as pixels, found 16 values of 4 x 3"
+    );
     let mut wrong = sample(4, 4);
     wrong.image.pixels.pop();
     assert!(message(flip, wrong).starts_with("picture: expected values of shape [3, 4, 4]"));

@@ -3,11 +3,11 @@
 //! One program for the whole crate: each program more would be linked with all of candle again.
 
 mod data;
-/// Golden values of the published code, segmentation_models_pytorch, torchvision, albumentations and OpenCV: values that others
-/// computed.
+/// Golden values of the published code, segmentation_models_pytorch, torchvision, albumentations
+/// and OpenCV: values that others computed.
 ///
-/// `MBLS_GOLDEN_DIR=<folder> cargo test -p mbls-seg --test suite golden::` puts another set of the same format in the place of the
-/// repository's own.
+/// `MBLS_GOLDEN_DIR=<folder> cargo test -p mbls-seg --test suite golden::` puts another set of the
+/// same format in the place of the repository's own.
 mod golden {
     mod keys;
     mod metrics;

@@ -1,7 +1,9 @@
 //! Real pictures with masks, where `MBLS_DATA_DIR` has them.
 
 use mbls_data::{Collate, Dataset, Seed};
-use mbls_seg::dataset::{ClassList, SegmentationCollate, SegmentationConfig, SegmentationFiles, VOID, voc, voc_layout};
+use mbls_seg::dataset::{
+    ClassList, SegmentationCollate, SegmentationConfig, SegmentationFiles, VOID, voc, voc_layout,
+};
 use mbls_seg::transform::{JointTransform, apply_all};
 use mbls_testkit::data;
 use mbls_vision::transform::Normalise;
@@ -30,19 +32,31 @@ fn camvid_has_the_known_pixels() {
     }
     assert_eq!(
         total,
-        [19155369, 29187991, 1195743, 35520717, 8098693, 13548782, 1306195, 1728599, 5623717, 774148, 648197]
+        [
+            19155369, 29187991, 1195743, 35520717, 8098693, 13548782, 1306195, 1728599, 5623717,
+            774148, 648197
+        ]
     );
     assert_eq!(void, 4344649);
     let both = camvid(&dir, "trainval");
-    assert_eq!((both.len(), both.pairs()[0].image.as_path()), (468, Path::new("0001TP_006690.jpg")));
+    assert_eq!(
+        (both.len(), both.pairs()[0].image.as_path()),
+        (468, Path::new("0001TP_006690.jpg"))
+    );
 }
 
-/// A picture with its mask by PIL: in the training part (0) or the other, its place, the pixels of each class, the sums of red, green and blue.
+/// A picture with its mask by PIL: in the training part (0) or the other, its place, the pixels of
+/// each class, the sums of red, green and blue.
 type Known = (usize, usize, &'static [(u8, usize)], [i64; 3]);
 
 const PIL: [Known; 5] = [
     (0, 0, &[(0, 125767), (5, 873), (15, 32900), (VOID, 9460)], [16476247, 15503503, 14395453]),
-    (0, 1, &[(0, 93492), (9, 44306), (15, 34791), (18, 14002), (VOID, 909)], [16463168, 11525689, 5658416]),
+    (
+        0,
+        1,
+        &[(0, 93492), (9, 44306), (15, 34791), (18, 14002), (VOID, 909)],
+        [16463168, 11525689, 5658416],
+    ),
     (0, 2, &[(0, 62022), (6, 118222), (7, 7256)], [22224046, 18946357, 15917213]),
     (1, 0, &[(0, 143868), (1, 30937), (VOID, 8195)], [30031347, 29490336, 29034020]),
     (1, 1, &[(0, 54389), (2, 34183), (15, 61143), (VOID, 17285)], [26882321, 24037547, 21648910]),
@@ -67,11 +81,16 @@ fn voc_sample_is_what_pil_finds() {
                 pixels
             })
             .sum();
-        assert_eq!(known, sample.mask.classes.len(), "{files} {index}: classes that PIL does not find");
+        assert_eq!(
+            known,
+            sample.mask.classes.len(),
+            "{files} {index}: classes that PIL does not find"
+        );
         let plane = sample.mask.classes.len();
         for (channel, sum) in sample.image.pixels.chunks(plane).zip(sums) {
             let found: i64 = channel.iter().map(|&value| i64::from(value)).sum();
-            // Decoders round colours of half the resolution differently; on average over a picture that comes to little.
+            // Decoders round colours of half the resolution differently; on average over a picture
+            // that comes to little.
             assert!((found - sum).abs() < plane as i64 / 2, "{files} {index}: {found} for {sum}");
         }
     }
@@ -83,7 +102,9 @@ fn the_papers_chains_take_real_pictures() {
     let Some(dir) = data("voc-sample") else { return };
     let val = voc::load(&dir, "trainval", SegmentationConfig::default()).unwrap();
     let collate = SegmentationCollate::new(&Normalise::imagenet()).unwrap();
-    for (transforms, side) in [(JointTransform::voc_train(), 512), (JointTransform::voc_validation(), 480)] {
+    for (transforms, side) in
+        [(JointTransform::voc_train(), 512), (JointTransform::voc_validation(), 480)]
+    {
         let samples = (0..val.len()).map(|index| {
             let sample = val.get(index, Seed(0)).unwrap();
             apply_all(&transforms, sample, Seed(7).at(index as u64)).unwrap()
@@ -93,6 +114,10 @@ fn the_papers_chains_take_real_pictures() {
         assert!(batch.labels.iter().all(|&class| class < 21 || class == u32::from(VOID)));
         assert!(batch.pixels.iter().all(|value| (-2.2..2.7).contains(value)));
         // At least half of each picture is no border.
-        assert!(batch.valid_pixels.iter().all(|&pixels| pixels > side * side / 2), "{:?}", batch.valid_pixels);
+        assert!(
+            batch.valid_pixels.iter().all(|&pixels| pixels > side * side / 2),
+            "{:?}",
+            batch.valid_pixels
+        );
     }
 }

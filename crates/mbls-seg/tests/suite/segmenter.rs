@@ -21,7 +21,8 @@ fn image(height: usize, width: usize, seed: usize) -> Image {
 fn settings(transforms: Vec<JointTransform>) -> SegmenterSettings {
     let logits: Vec<f32> = (0..60).map(|i| ((i * 7) % 11) as f32 / 3.0).collect();
     let labels: Vec<u32> = (0..20).map(|i| i % 3).collect();
-    let mut record = CalibrationRecord::fit(CLASSES.map(str::to_owned).to_vec(), &logits, &labels, 5).unwrap();
+    let mut record =
+        CalibrationRecord::fit(CLASSES.map(str::to_owned).to_vec(), &logits, &labels, 5).unwrap();
     record.assess(&logits, &labels).unwrap();
     let mut scores = ImageScores::new(3);
     scores.push(&logits).unwrap();
@@ -56,13 +57,22 @@ fn usual() -> Vec<JointTransform> {
 fn images_are_prepared_as_in_training() {
     let images = [image(50, 30, 1), image(30, 50, 2)];
     let samples = images.iter().map(|image| {
-        let mask = Mask { height: image.height, width: image.width, classes: vec![1; image.height * image.width] };
-        apply_all(&usual(), SegmentationSample { image: image.clone(), mask }, mbls_data::Seed(9)).unwrap()
+        let mask = Mask {
+            height: image.height,
+            width: image.width,
+            classes: vec![1; image.height * image.width],
+        };
+        apply_all(&usual(), SegmentationSample { image: image.clone(), mask }, mbls_data::Seed(9))
+            .unwrap()
     });
-    let batch = SegmentationCollate::new(&Normalise::imagenet()).unwrap().collate(samples.collect()).unwrap();
+    let batch = SegmentationCollate::new(&Normalise::imagenet())
+        .unwrap()
+        .collate(samples.collect())
+        .unwrap();
     let store = store(3);
     let architecture: Architecture = "unet-r18".parse().unwrap();
-    let model = architecture.network(3, 3).unwrap().build(Options::default(), store.var_builder()).unwrap();
+    let model =
+        architecture.network(3, 3).unwrap().build(Options::default(), store.var_builder()).unwrap();
     let expected = model.forward_t(&batch.images(&Device::Cpu).unwrap(), false).unwrap();
 
     let folder = tempfile::tempdir().unwrap();
@@ -79,7 +89,8 @@ fn images_are_prepared_as_in_training() {
         assert_eq!(found.counts(3).iter().sum::<u64>(), 1500);
         assert_eq!(found.ood.len(), 3);
     }
-    // 50 x 30 became 40 x 24 in the middle of 64 x 64: the first pixel is that of row 12, column 20.
+    // 50 x 30 became 40 x 24 in the middle of 64 x 64: the first pixel is that of row 12, column
+    // 20.
     let at = 12 * 64 + 20;
     let row: Vec<f32> = (0..3).map(|class| logits[class * 4096 + at]).collect();
     let rows = read.settings().record.rows(&row, CalibratorRole::Temperature).unwrap();
@@ -89,7 +100,8 @@ fn images_are_prepared_as_in_training() {
 
 #[test]
 fn maps_are_png_files_of_the_image() {
-    let (image, segmenter) = (image(20, 33, 5), segmenter(vec![PadTo { size: 64, value: 0 }.into()]));
+    let (image, segmenter) =
+        (image(20, 33, 5), segmenter(vec![PadTo { size: 64, value: 0 }.into()]));
     let found = segmenter.segment(&image).unwrap();
     let values = &segmenter.settings().values;
     let read = |png: Vec<u8>| image::load_from_memory(&png).unwrap();
@@ -129,27 +141,46 @@ fn what_does_not_fit_is_named() {
     let path = folder.path().join("classifier.json");
     let good = std::fs::read_to_string(&path).unwrap();
     for (from, to, expected) in [
-        ("image-segmenter", "image-classifier", "kind: expected \"image-segmenter\", found \"image-classifier\""),
+        (
+            "image-segmenter",
+            "image-classifier",
+            "kind: expected \"image-segmenter\", found \"image-classifier\"",
+        ),
         ("unet-r18", "unet-r19", "settings.model: expected a network of 3 classes, found"),
-        ("\"values\":[0,7,255]", "\"values\":[0,7]", "settings.values: expected 3 values that differ, found [0, 7]"),
-        ("\"values\":[0,7,255]", "\"values\":[0,7,7]", "settings.values: expected 3 values that differ"),
+        (
+            "\"values\":[0,7,255]",
+            "\"values\":[0,7]",
+            "settings.values: expected 3 values that differ, found [0, 7]",
+        ),
+        (
+            "\"values\":[0,7,255]",
+            "\"values\":[0,7,7]",
+            "settings.values: expected 3 values that differ",
+        ),
         ("\"batch\":2", "\"batch\":5000", "settings.batch: expected 1 to 4096, found 5000"),
         ("\"size\":64", "\"size\":0", "settings.transforms[1]: expected settings in their range"),
         ("unet-r18", "unet-r34", "classifier.safetensors: tensor"),
     ] {
         assert!(good.contains(from), "{from}: {good}");
         std::fs::write(&path, good.replacen(from, to, 1)).unwrap();
-        let error = CalibratedSegmenter::load(folder.path(), &Device::Cpu).expect_err(expected).to_string();
+        let error =
+            CalibratedSegmenter::load(folder.path(), &Device::Cpu).expect_err(expected).to_string();
         assert!(error.contains(expected), "{error}\nexpected: {expected}");
     }
     let random = settings(vec![HorizontalFlip { probability: 0.5 }.into()]);
-    let error = CalibratedSegmenter::new(random, &store(1).state(), &Device::Cpu).unwrap_err().to_string();
-    assert!(error.contains("transforms of which nothing is random, found horizontal-flip"), "{error}");
+    let error =
+        CalibratedSegmenter::new(random, &store(1).state(), &Device::Cpu).unwrap_err().to_string();
+    assert!(
+        error.contains("transforms of which nothing is random, found horizontal-flip"),
+        "{error}"
+    );
     let two = Image { channels: 2, height: 1, width: 1, pixels: vec![0; 2] };
     assert_eq!(
         segmenter(usual()).segment(&two).unwrap_err().to_string(),
         "channels of the image: expected 1 or 3, found 2"
     );
-    let tiny = segmenter(usual()).segment(&Image { channels: 1, height: 1, width: 1, pixels: vec![9] }).unwrap();
+    let tiny = segmenter(usual())
+        .segment(&Image { channels: 1, height: 1, width: 1, pixels: vec![9] })
+        .unwrap();
     assert_eq!((tiny.height, tiny.width, tiny.classes.len()), (1, 1, 1));
 }

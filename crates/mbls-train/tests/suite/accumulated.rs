@@ -32,7 +32,8 @@ impl Observer for Watch<'_> {
     }
 }
 
-/// Trains on 60 points, in batches of `size`, without batch norm, whose statistics are of each batch by itself.
+/// Trains on 60 points, in batches of `size`, without batch norm, whose statistics are of each
+/// batch by itself.
 fn train(
     folder: &Path,
     config: TrainerConfig,
@@ -44,11 +45,20 @@ fn train(
     let (store, mut task, optimizer) = parts(None)?;
     task.without_norm = true;
     task.dropout = dropout.then(|| Dropout::new(0.3, 5)).transpose()?;
-    let settings = LoaderConfig { batch_size: size, order: Order::Shuffled, seed: Seed(3), ..LoaderConfig::default() };
+    let settings = LoaderConfig {
+        batch_size: size,
+        order: Order::Shuffled,
+        seed: Seed(3),
+        ..LoaderConfig::default()
+    };
     let training = DataLoader::new(Arc::new(Points(60)), Arc::new(Rows), settings).unwrap();
     let run = RunDirectory::create(folder)?;
     let trainer = Trainer::new(&store, optimizer, &Device::Cpu, config, run)?;
-    trainer.with_observer(Watch { saved, stop }).fit(&mut task, &training, &loader(20, Order::Sequential))
+    trainer.with_observer(Watch { saved, stop }).fit(
+        &mut task,
+        &training,
+        &loader(20, Order::Sequential),
+    )
 }
 
 fn accumulating(batches: usize) -> TrainerConfig {
@@ -65,11 +75,12 @@ fn steps_are_those_of_big_batches() {
         train(&folder, accumulating(batches), size, false, None, &saved).unwrap();
         tensors(&folder.join("last.safetensors"))
     };
-    let (big, small, other) = (trained("big", 1, 24), trained("small", 3, 8), trained("other", 1, 8));
+    let (big, small, other) =
+        (trained("big", 1, 24), trained("small", 3, 8), trained("other", 1, 8));
     let largest = |a: &std::collections::BTreeMap<String, Vec<f64>>| {
-        let distances = a
-            .iter()
-            .flat_map(|(name, values)| values.iter().zip(&big[name]).map(|(a, b)| (a - b).abs()).collect::<Vec<_>>());
+        let distances = a.iter().flat_map(|(name, values)| {
+            values.iter().zip(&big[name]).map(|(a, b)| (a - b).abs()).collect::<Vec<_>>()
+        });
         distances.fold(0.0, f64::max)
     };
     assert!(largest(&small) < 1e-5, "{}", largest(&small));
@@ -91,7 +102,9 @@ fn a_run_stopped_within_a_step_ends_with_the_same_bytes() {
     assert_eq!(outcome.epochs, EPOCHS);
     // Eight batches: steps after the third, the sixth and the last.
     assert!(
-        saved.borrow().contains(&3) && saved.borrow().contains(&6) && saved.borrow().iter().all(|step| step % 3 == 0)
+        saved.borrow().contains(&3)
+            && saved.borrow().contains(&6)
+            && saved.borrow().iter().all(|step| step % 3 == 0)
     );
     assert!(bytes(&stopped) == bytes(&whole), "other bytes");
 }
@@ -100,10 +113,14 @@ fn a_run_stopped_within_a_step_ends_with_the_same_bytes() {
 fn a_checkpoint_between_the_batches_of_a_step_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let saved = RefCell::default();
-    let every = |batches| TrainerConfig { checkpoint_every: Some(Duration::ZERO), ..accumulating(batches) };
+    let every =
+        |batches| TrainerConfig { checkpoint_every: Some(Duration::ZERO), ..accumulating(batches) };
     train(folder.path(), every(1), 8, false, Some((0, 4)), &saved).unwrap_err();
     let error = train(folder.path(), every(3), 8, false, None, &saved).unwrap_err().to_string();
-    assert!(error.contains("within.step: expected a multiple of 3") && error.ends_with("found 4"), "{error}");
+    assert!(
+        error.contains("within.step: expected a multiple of 3") && error.ends_with("found 4"),
+        "{error}"
+    );
     let none = train(folder.path(), every(0), 8, false, None, &saved).unwrap_err().to_string();
     assert_eq!(none, "accumulate = 0: expected at least 1");
 }

@@ -10,15 +10,17 @@ use std::path::Path;
 /// Follows what never becomes better after the first epoch.
 fn stopping(patience: usize) -> TrainerConfig {
     let metric = Some("constant".to_owned());
-    let early_stopping = Some(EarlyStopping { metric, mode: PlateauMode::Min, patience, min_delta: 0.0 });
+    let early_stopping =
+        Some(EarlyStopping { metric, mode: PlateauMode::Min, patience, min_delta: 0.0 });
     TrainerConfig { early_stopping, ..config("early") }
 }
 
 /// The events of the log: the numbers of the epochs, and the last one.
 fn log(folder: &Path) -> (Vec<usize>, Event) {
     let events = event::read(&folder.join("events.jsonl")).unwrap();
-    let epochs =
-        events.iter().filter_map(|event| if let Event::Epoch(report) = event { Some(report.epoch) } else { None });
+    let epochs = events.iter().filter_map(|event| {
+        if let Event::Epoch(report) = event { Some(report.epoch) } else { None }
+    });
     (epochs.collect(), events.last().unwrap().clone())
 }
 
@@ -27,7 +29,10 @@ fn a_run_ends_after_epochs_without_a_better_value_and_says_why() {
     let folder = tempfile::tempdir().unwrap();
     let (outcome, _) = train(folder.path(), stopping(2), None).unwrap();
     let early = outcome.early.clone().unwrap();
-    assert_eq!((outcome.epochs, early.to_string().as_str()), (3, "constant was not better than 0.500000 for 2 epochs"));
+    assert_eq!(
+        (outcome.epochs, early.to_string().as_str()),
+        (3, "constant was not better than 0.500000 for 2 epochs")
+    );
     let (epochs, last) = log(folder.path());
     assert_eq!(epochs, [0, 1, 2]);
     let Event::End(end) = last else { panic!("{last:?}") };
@@ -55,7 +60,11 @@ struct StopAfter(usize);
 
 impl Observer for StopAfter {
     fn epoch(&mut self, report: &event::EpochReport) -> Result<()> {
-        if report.epoch == self.0 { Err(Error::Observer { source: "stopped".into() }) } else { Ok(()) }
+        if report.epoch == self.0 {
+            Err(Error::Observer { source: "stopped".into() })
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -74,7 +83,10 @@ fn patience_goes_on_where_it_was() {
     assert!(bytes(&stopped) == bytes(&whole), "other bytes");
     // A run that does not end early is another.
     let error = train(&stopped, config("early"), None).unwrap_err().to_string();
-    assert!(error.contains("patience: expected none, found that of a run that may end early"), "{error}");
+    assert!(
+        error.contains("patience: expected none, found that of a run that may end early"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -83,5 +95,8 @@ fn what_is_not_measured_cannot_be_followed() {
     let mut config = stopping(2);
     config.early_stopping.as_mut().unwrap().metric = Some("loss".to_owned());
     let error = train(folder.path(), config, None).unwrap_err().to_string();
-    assert_eq!(error, "early_stopping.metric = loss: expected one of accuracy, constant, undefined");
+    assert_eq!(
+        error,
+        "early_stopping.metric = loss: expected one of accuracy, constant, undefined"
+    );
 }

@@ -15,7 +15,8 @@ fn averaged(ema: EmaConfig) -> TrainerConfig {
 
 /// The accuracy of each epoch, from the event log.
 fn accuracies(folder: &Path) -> Vec<f64> {
-    let accuracy = |event| if let Event::Epoch(report) = event { report.validation["accuracy"] } else { None };
+    let accuracy =
+        |event| if let Event::Epoch(report) = event { report.validation["accuracy"] } else { None };
     event::read(&folder.join("events.jsonl")).unwrap().into_iter().filter_map(accuracy).collect()
 }
 
@@ -53,9 +54,14 @@ fn by_hand(decay: f64, average_buffers: bool) -> Vec<Epoch> {
         task.end_epoch(epoch);
         let accuracy = || evaluate(&task, &validation).unwrap().value().unwrap();
         let own = accuracy();
-        let state: BTreeMap<_, _> = store.state().into_iter().map(|(name, t)| (name, t.copy().unwrap())).collect();
-        let tensor = |name: &String| Tensor::new(&averages[name][..], &Device::Cpu)?.reshape(state[name].shape());
-        store.load_state(&state.keys().map(|name| (name.clone(), tensor(name).unwrap())).collect()).unwrap();
+        let state: BTreeMap<_, _> =
+            store.state().into_iter().map(|(name, t)| (name, t.copy().unwrap())).collect();
+        let tensor = |name: &String| {
+            Tensor::new(&averages[name][..], &Device::Cpu)?.reshape(state[name].shape())
+        };
+        store
+            .load_state(&state.keys().map(|name| (name.clone(), tensor(name).unwrap())).collect())
+            .unwrap();
         let averaged = accuracy();
         store.load_state(&state).unwrap();
         Epoch { own, averaged, averages: averages.clone() }
@@ -67,7 +73,10 @@ fn close(found: &BTreeMap<String, Vec<f64>>, prefix: &str, expected: &BTreeMap<S
     for (name, expected) in expected {
         let found = &found[&format!("{prefix}{name}")];
         let worst = found.iter().zip(expected).map(|(f, e)| (f - e).abs()).fold(0.0, f64::max);
-        assert!(found.len() == expected.len() && worst < 1e-6, "{prefix}{name}: {found:?}, expected {expected:?}");
+        assert!(
+            found.len() == expected.len() && worst < 1e-6,
+            "{prefix}{name}: {found:?}, expected {expected:?}"
+        );
     }
 }
 
@@ -88,14 +97,18 @@ fn averages_are_validated_and_kept_in_place_of_the_weights() {
         let (outcome, accuracy) = train(&folder, averaged(ema), None).unwrap();
         assert_eq!(accuracies(&folder), expected);
         let highest = expected.iter().copied().fold(0.0, f64::max);
-        assert_eq!(outcome.best.epoch, expected.iter().rposition(|&score| score == highest).unwrap());
+        assert_eq!(
+            outcome.best.epoch,
+            expected.iter().rposition(|&score| score == highest).unwrap()
+        );
         assert_eq!(
             [outcome.best.score, Some(accuracy)],
             [Some(highest); 2],
             "the model does not carry the best averages"
         );
 
-        let [last, best] = ["last", "best"].map(|name| tensors(&folder.join(name).with_extension("safetensors")));
+        let [last, best] =
+            ["last", "best"].map(|name| tensors(&folder.join(name).with_extension("safetensors")));
         close(&best, "model.", &epochs[outcome.best.epoch].averages);
         assert!(best.keys().all(|name| name.starts_with("model.")));
         close(&last, "ema.module.", &epochs[EPOCHS - 1].averages);
@@ -149,13 +162,26 @@ fn a_checkpoint_with_an_average_goes_on_with_one_only() {
     train(&with, averaged(ema), Some(2)).unwrap_err();
     let before = [&plain, &with].map(|folder| bytes(folder));
     for (folder, config, part) in [
-        (&plain, averaged(ema), "last.safetensors: ema: expected an average of the weights, found none"),
-        (&with, config("average"), "last.safetensors: ema: expected none, found an average of the weights"),
+        (
+            &plain,
+            averaged(ema),
+            "last.safetensors: ema: expected an average of the weights, found none",
+        ),
+        (
+            &with,
+            config("average"),
+            "last.safetensors: ema: expected none, found an average of the weights",
+        ),
     ] {
         let error = train(folder, config, None).unwrap_err();
-        assert!(matches!(error, Error::Checkpoint { field: "ema", .. }) && error.to_string().contains(part), "{error}");
+        assert!(
+            matches!(error, Error::Checkpoint { field: "ema", .. })
+                && error.to_string().contains(part),
+            "{error}"
+        );
     }
     assert!([&plain, &with].map(|folder| bytes(folder)) == before, "a checkpoint has changed");
-    let error = train(&plain, averaged(EmaConfig { decay: 1.5, ..ema }), None).unwrap_err().to_string();
+    let error =
+        train(&plain, averaged(EmaConfig { decay: 1.5, ..ema }), None).unwrap_err().to_string();
     assert!(error.contains("decay = 1.5: expected 0 to 1"), "{error}");
 }

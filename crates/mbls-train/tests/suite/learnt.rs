@@ -2,7 +2,8 @@
 
 use crate::support::{EPOCHS, bytes, config, data, parts, tensors, train, train_with};
 use mbls_core::loss::{
-    AlphaSchedule, AugmentedPenalty, AutoMargin, ClassAdaptive, LogitBatch, Loss, MarginLoss, MarginRule,
+    AlphaSchedule, AugmentedPenalty, AutoMargin, ClassAdaptive, LogitBatch, Loss, MarginLoss,
+    MarginRule,
 };
 use mbls_nn::{EmaConfig, clip_grad_norm, no_grad};
 use mbls_train::{Error, Mode, Task, TrainerConfig};
@@ -13,7 +14,12 @@ fn adaptive() -> Box<dyn Loss> {
 }
 
 fn scheduled() -> Box<dyn Loss> {
-    Box::new(MarginLoss::new(0.2, 0.1).unwrap().with_schedule(AlphaSchedule::Add { mu: 0.1 }, 0.5).unwrap())
+    Box::new(
+        MarginLoss::new(0.2, 0.1)
+            .unwrap()
+            .with_schedule(AlphaSchedule::Add { mu: 0.1 }, 0.5)
+            .unwrap(),
+    )
 }
 
 /// A margin that is chosen after two epochs, and is lower than some distances of these logits.
@@ -42,14 +48,19 @@ fn the_loss_learns_from_the_validation_data_of_each_epoch() {
         }
         for batch in validation.epoch(0) {
             let output = no_grad(|| task.forward(&batch.unwrap(), Mode::Evaluate)).unwrap();
-            task.loss.observe(&LogitBatch::new(&output.logits, &output.labels, None).unwrap()).unwrap();
+            task.loss
+                .observe(&LogitBatch::new(&output.logits, &output.labels, None).unwrap())
+                .unwrap();
         }
         task.loss.end_epoch(epoch);
         states.push(task.loss.state());
     }
     let last = tensors(&folder.path().join("last.safetensors"));
     assert_eq!(last["loss.state"], states[EPOCHS - 1]);
-    assert!(states.windows(2).all(|pair| pair[0] != pair[1]), "a test in which nothing is learnt: {states:?}");
+    assert!(
+        states.windows(2).all(|pair| pair[0] != pair[1]),
+        "a test in which nothing is learnt: {states:?}"
+    );
     // Two classes: multipliers, rho and constraints.
     assert_eq!(last["loss.state"].len(), 6);
     assert!(!tensors(&folder.path().join("best.safetensors")).contains_key("loss.state"));
@@ -65,7 +76,8 @@ fn a_run_stopped_after_each_epoch_ends_with_the_same_bytes() {
         ("scheduled", scheduled, None),
         ("chosen", chosen, None),
     ] {
-        let [whole, stopped] = ["whole", "stopped"].map(|part| folder.path().join(format!("{name}-{part}")));
+        let [whole, stopped] =
+            ["whole", "stopped"].map(|part| folder.path().join(format!("{name}-{part}")));
         let config = || TrainerConfig { ema, ..config(name) };
         train_with(&whole, config(), None, loss()).unwrap();
         for epoch in 1..EPOCHS {

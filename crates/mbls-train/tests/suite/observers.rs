@@ -69,7 +69,11 @@ fn listen(config: TrainerConfig, fails_at: Option<usize>) -> (Vec<Heard>, Option
     let [training, validation] = data();
     let run = RunDirectory::create(folder.path()).unwrap();
     let trainer = Trainer::new(&store, optimizer, &Device::Cpu, config, run).unwrap();
-    let result = trainer.with_observer(Listener { heard: &heard, fails_at }).fit(&mut task, &training, &validation);
+    let result = trainer.with_observer(Listener { heard: &heard, fails_at }).fit(
+        &mut task,
+        &training,
+        &validation,
+    );
     (heard.into_inner(), result.err())
 }
 
@@ -82,7 +86,9 @@ fn everything_is_heard_in_its_order() {
     for (epoch, heard) in heard[1..heard.len() - 1].chunks(10).enumerate() {
         let mut mean = None;
         for (number, step) in heard[..8].iter().enumerate() {
-            let Heard::Step(StepReport { epoch: of, step, steps: 8, loss }) = step else { panic!("{step:?}") };
+            let Heard::Step(StepReport { epoch: of, step, steps: 8, loss }) = step else {
+                panic!("{step:?}")
+            };
             assert_eq!((*of, *step), (epoch, number));
             // The losses of a short epoch are read together at its end.
             assert_eq!(loss.is_some(), number == 7);
@@ -92,19 +98,28 @@ fn everything_is_heard_in_its_order() {
         let Heard::Epoch(report) = &heard[9] else { panic!("{:?}", heard[9]) };
         assert_eq!((report.epoch, report.train["loss"]), (epoch, mean));
         assert_eq!(report.validation["undefined"], None);
-        assert!(!report.train.contains_key("accuracy"), "training samples were measured: {report:?}");
+        assert!(
+            !report.train.contains_key("accuracy"),
+            "training samples were measured: {report:?}"
+        );
     }
     assert!(matches!(heard.last(), Some(Heard::End(End { best_score: Some(_), .. }))));
 }
 
 #[test]
 fn training_metrics_and_checkpoints_within_epochs_are_options() {
-    let every = TrainerConfig { train_metrics: true, checkpoint_every: Some(Duration::ZERO), ..config("heard") };
+    let every = TrainerConfig {
+        train_metrics: true,
+        checkpoint_every: Some(Duration::ZERO),
+        ..config("heard")
+    };
     let (heard, _) = listen(every, None);
     let checkpoints = heard.iter().filter(|heard| matches!(heard, Heard::Checkpoint(_))).count();
     assert_eq!(checkpoints, 8 * EPOCHS);
-    let reports: Vec<_> =
-        heard.iter().filter_map(|heard| if let Heard::Epoch(report) = heard { Some(report) } else { None }).collect();
+    let reports: Vec<_> = heard
+        .iter()
+        .filter_map(|heard| if let Heard::Epoch(report) = heard { Some(report) } else { None })
+        .collect();
     assert_eq!(reports.len(), EPOCHS);
     for report in reports {
         assert!(report.train["accuracy"].is_some_and(|accuracy| accuracy > 0.3), "{report:?}");

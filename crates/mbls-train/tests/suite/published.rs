@@ -1,4 +1,5 @@
-//! CALS-ALM on the digits over 12 epochs, beside PyTorch with the authors' formulas (`fixtures/losses/training.py`).
+//! CALS-ALM on the digits over 12 epochs, beside PyTorch with the authors' formulas
+//! (`fixtures/losses/training.py`).
 
 use candle_core::{DType, Device, Module, Tensor};
 use mbls_core::loss::{AugmentedPenalty, ClassAdaptive, LogitBatch, Loss, LossOutput};
@@ -7,7 +8,10 @@ use mbls_data::{Collate, DataLoader, Dataset, LoaderConfig, Seed, Subset};
 use mbls_io::gzip;
 use mbls_nn::{Linear, OptimizerConfig, ParamStore, Relu, SgdConfig};
 use mbls_train::event::{self, EpochReport, Event};
-use mbls_train::{EventLog, Mode, Output, Predicted, Result, RunDirectory, Task, TaskState, Trainer, TrainerConfig};
+use mbls_train::{
+    EventLog, Mode, Output, Predicted, Result, RunDirectory, Task, TaskState, Trainer,
+    TrainerConfig,
+};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -135,7 +139,8 @@ impl Task for DigitTask {
 /// The weights that the generator starts from, as it documents them.
 fn initialise(store: &ParamStore) {
     let weights = |outputs: usize, inputs: usize| {
-        let weight = |k: usize| (1.0 + 0.37 * (k / inputs) as f64 + 1.61 * (k % inputs) as f64).sin();
+        let weight =
+            |k: usize| (1.0 + 0.37 * (k / inputs) as f64 + 1.61 * (k % inputs) as f64).sin();
         let all = (0..outputs * inputs).map(|k| weight(k) / (inputs as f64).sqrt()).collect();
         Tensor::from_vec(all, (outputs, inputs), &Device::Cpu).unwrap()
     };
@@ -154,7 +159,10 @@ fn close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len(), "{what}");
     let scale = expected.iter().fold(0f64, |a, x| a.max(x.abs()));
     for (k, (found, expected)) in found.iter().zip(expected).enumerate() {
-        assert!((found - expected).abs() <= tolerance * scale, "{what}[{k}]: {found}, expected {expected}");
+        assert!(
+            (found - expected).abs() <= tolerance * scale,
+            "{what}[{k}]: {found}, expected {expected}"
+        );
     }
 }
 
@@ -165,14 +173,22 @@ fn a_training_of_12_epochs_is_that_of_the_published_formulas() {
     let digits = Arc::new(Digits::read());
     let loader = |rows: std::ops::Range<usize>| {
         let rows = Arc::new(Subset::new(digits.clone(), rows.collect()).unwrap());
-        DataLoader::new(rows, Arc::new(Rows), LoaderConfig { batch_size: 50, ..LoaderConfig::default() }).unwrap()
+        DataLoader::new(
+            rows,
+            Arc::new(Rows),
+            LoaderConfig { batch_size: 50, ..LoaderConfig::default() },
+        )
+        .unwrap()
     };
     for run in fixture.runs {
         let what = format!("{:?}, margin {}", run.penalty, run.margin);
         let folder = tempfile::tempdir().unwrap();
         let store = ParamStore::new(1, DType::F64, &Device::Cpu);
         let vb = store.var_builder();
-        let layers = [Linear::new(64, HIDDEN, vb.pp("fc1")).unwrap(), Linear::new(HIDDEN, 10, vb.pp("fc2")).unwrap()];
+        let layers = [
+            Linear::new(64, HIDDEN, vb.pp("fc1")).unwrap(),
+            Linear::new(HIDDEN, 10, vb.pp("fc2")).unwrap(),
+        ];
         initialise(&store);
         let sgd = SgdConfig { momentum: 0.9, weight_decay: 5e-4, ..Default::default() };
         let optimizer = OptimizerConfig::Sgd(sgd).build(store.parameters()).unwrap();
@@ -201,7 +217,11 @@ fn a_training_of_12_epochs_is_that_of_the_published_formulas() {
             close(&format!("{what}: loss"), &[loss.unwrap()], &[expected.loss], 1e-9);
             // Measured on logits in f32.
             close(&format!("{what}: NLL"), &[nll.unwrap()], &[expected.validation_nll], 1e-6);
-            assert_eq!((accuracy.unwrap() * 150.0).round(), f64::from(expected.validation_correct), "{what}");
+            assert_eq!(
+                (accuracy.unwrap() * 150.0).round(),
+                f64::from(expected.validation_correct),
+                "{what}"
+            );
         }
         let last = crate::support::tensors(&folder.path().join("last.safetensors"));
         for (name, expected) in &run.parameters {

@@ -4,9 +4,12 @@ use candle_core::{DType, Device, Module, Tensor};
 use mbls_core::loss::{CrossEntropy, LogitBatch, Loss, LossOutput};
 use mbls_core::metric::{Accuracy, Metric, Predictions};
 use mbls_data::{Collate, DataLoader, Dataset, LoaderConfig, Order, Seed};
-use mbls_nn::{BatchNorm2d, Dropout, Linear, Optimizer, OptimizerConfig, ParamStore, Schedule, SgdConfig};
+use mbls_nn::{
+    BatchNorm2d, Dropout, Linear, Optimizer, OptimizerConfig, ParamStore, Schedule, SgdConfig,
+};
 use mbls_train::{
-    EventLog, Mode, Outcome, Output, Predicted, Result, RunDirectory, Task, TaskState, Trainer, TrainerConfig, evaluate,
+    EventLog, Mode, Outcome, Output, Predicted, Result, RunDirectory, Task, TaskState, Trainer,
+    TrainerConfig, evaluate,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -63,7 +66,11 @@ impl Task for PointTask {
         use candle_core::ModuleT;
         let points = Tensor::from_slice(points, (labels.len(), 2, 1, 1), &Device::Cpu)?;
         let labels = Tensor::from_slice(labels, labels.len(), &Device::Cpu)?;
-        let points = if self.without_norm { points } else { self.norm.forward_t(&points, mode.is_train())? };
+        let points = if self.without_norm {
+            points
+        } else {
+            self.norm.forward_t(&points, mode.is_train())?
+        };
         let points = points.flatten_from(1)?;
         let points = match &self.dropout {
             Some(dropout) => dropout.forward_t(&points, mode.is_train())?,
@@ -77,7 +84,8 @@ impl Task for PointTask {
         if self.without_loss.is_some_and(|without| without.contains(&labels[0])) {
             return Ok(None);
         }
-        let mut loss = self.loss.forward(&LogitBatch::new(&output.logits, &output.labels, None)?)?;
+        let mut loss =
+            self.loss.forward(&LogitBatch::new(&output.logits, &output.labels, None)?)?;
         if self.poison == Some(self.epoch) {
             loss.total = (loss.total * f64::NAN)?;
         }
@@ -116,7 +124,10 @@ impl Task for PointTask {
     }
 
     fn state(&self) -> TaskState {
-        TaskState { loss: self.loss.state(), dropout: self.dropout.as_ref().map_or(0, Dropout::position) }
+        TaskState {
+            loss: self.loss.state(),
+            dropout: self.dropout.as_ref().map_or(0, Dropout::position),
+        }
     }
 
     fn restore(&mut self, state: &TaskState) -> Result<()> {
@@ -154,7 +165,16 @@ pub(crate) fn parts(poison: Option<usize>) -> Result<(ParamStore, PointTask, Box
     let loss = Box::new(CrossEntropy);
     Ok((
         store,
-        PointTask { norm, linear, loss, without_norm: false, dropout: None, poison, without_loss: None, epoch: 0 },
+        PointTask {
+            norm,
+            linear,
+            loss,
+            without_norm: false,
+            dropout: None,
+            poison,
+            without_loss: None,
+            epoch: 0,
+        },
         optimizer,
     ))
 }
@@ -165,7 +185,11 @@ pub(crate) fn data() -> [DataLoader<Points, Rows>; 2] {
 }
 
 /// Trains in `folder`; the accuracy is that of the model at the end.
-pub(crate) fn train(folder: &Path, config: TrainerConfig, poison: Option<usize>) -> Result<(Outcome, f64)> {
+pub(crate) fn train(
+    folder: &Path,
+    config: TrainerConfig,
+    poison: Option<usize>,
+) -> Result<(Outcome, f64)> {
     train_with(folder, config, poison, Box::new(CrossEntropy))
 }
 
@@ -181,7 +205,8 @@ pub(crate) fn train_with(
     let run = RunDirectory::create(folder)?;
     let [training, validation] = data();
     let log = EventLog::new(run.events());
-    let mut trainer = Trainer::new(&store, optimizer, &Device::Cpu, config, run)?.with_observer(log);
+    let mut trainer =
+        Trainer::new(&store, optimizer, &Device::Cpu, config, run)?.with_observer(log);
     let outcome = trainer.fit(&mut task, &training, &validation)?;
     let accuracy = evaluate(&task, &validation)?.value().unwrap();
     Ok((outcome, accuracy))

@@ -6,7 +6,9 @@ use mbls_core::loss::{AugmentedPenalty, ClassAdaptive};
 use mbls_data::Order;
 use mbls_nn::{Dropout, EmaConfig};
 use mbls_train::event::{self, EpochReport, Event, Start, StepReport};
-use mbls_train::{Error, EventLog, Observer, Outcome, Result, RunDirectory, Trainer, TrainerConfig};
+use mbls_train::{
+    Error, EventLog, Observer, Outcome, Result, RunDirectory, Trainer, TrainerConfig,
+};
 use std::cell::RefCell;
 use std::path::Path;
 use std::time::Duration;
@@ -32,7 +34,8 @@ impl Observer for StopAt<'_> {
     }
 }
 
-/// Trains with all that a step depends on: an average of the weights, dropout, a loss that learns, batches without a loss.
+/// Trains with all that a step depends on: an average of the weights, dropout, a loss that learns,
+/// batches without a loss.
 fn train(
     folder: &Path,
     config: TrainerConfig,
@@ -47,7 +50,11 @@ fn train(
     let run = RunDirectory::create(folder)?;
     let log = EventLog::new(run.events());
     let trainer = Trainer::new(&store, optimizer, &Device::Cpu, config, run)?;
-    trainer.with_observer(log).with_observer(StopAt { step: stop, starts }).fit(&mut task, &training, &validation)
+    trainer.with_observer(log).with_observer(StopAt { step: stop, starts }).fit(
+        &mut task,
+        &training,
+        &validation,
+    )
 }
 
 fn every(time: Option<Duration>) -> TrainerConfig {
@@ -70,7 +77,8 @@ fn a_run_stopped_within_epochs_ends_with_the_same_bytes() {
     let starts = RefCell::default();
     train(&whole, every(None), None, &starts).unwrap();
     starts.borrow_mut().clear();
-    // A checkpoint after every step; the first and the last step of an epoch are among those that are done again.
+    // A checkpoint after every step; the first and the last step of an epoch are among those that
+    // are done again.
     for stop in [(0, 3), (0, 5), (2, 0), (2, 7), (4, 6)] {
         let error = train(&stopped, every(Some(Duration::ZERO)), Some(stop), &starts).unwrap_err();
         assert!(matches!(error, Error::Observer { .. }), "{error}");
@@ -109,7 +117,12 @@ fn a_checkpoint_within_a_longer_epoch_is_refused() {
     let (store, mut task, optimizer) = parts(None).unwrap();
     let run = RunDirectory::create(folder.path()).unwrap();
     let mut trainer = Trainer::new(&store, optimizer, &Device::Cpu, every(None), run).unwrap();
-    let error = trainer.fit(&mut task, &loader(24, Order::Shuffled), &loader(20, Order::Sequential)).unwrap_err();
+    let error = trainer
+        .fit(&mut task, &loader(24, Order::Shuffled), &loader(20, Order::Sequential))
+        .unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("within.step: expected a step before 3") && text.ends_with("found 6"), "{text}");
+    assert!(
+        text.contains("within.step: expected a step before 3") && text.ends_with("found 6"),
+        "{text}"
+    );
 }

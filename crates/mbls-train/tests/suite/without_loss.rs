@@ -47,12 +47,17 @@ fn they_move_nothing_and_are_counted() {
         losses.push(all.iter().sum::<f64>() / all.len() as f64);
         task.end_epoch(epoch);
     }
-    assert!(counts.iter().sum::<usize>() > 5 && counts.iter().all(|&count| count < 8), "{counts:?}");
+    assert!(
+        counts.iter().sum::<usize>() > 5 && counts.iter().all(|&count| count < 8),
+        "{counts:?}"
+    );
     let events = event::read(&folder.path().join("events.jsonl")).unwrap();
     let found: Vec<(usize, f64)> = events
         .into_iter()
         .filter_map(|event| match event {
-            Event::Epoch(report) => Some((report.steps_without_loss, report.train["loss"].unwrap())),
+            Event::Epoch(report) => {
+                Some((report.steps_without_loss, report.train["loss"].unwrap()))
+            }
             _ => None,
         })
         .collect();

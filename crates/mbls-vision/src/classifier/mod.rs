@@ -1,8 +1,9 @@
-//! Trained classifiers of images, saved with all that it takes to classify another image as they were measured.
+//! Trained classifiers of images, saved with all that it takes to classify another image as they
+//! were measured.
 //!
-//! A [`CalibratedClassifier`] is a network with the transforms and the normalisation that its test images had, and the
-//! [`CalibrationRecord`](mbls_core::calibration::CalibrationRecord) that calibrates it and knows what test images say of its
-//! confidences.
+//! A [`CalibratedClassifier`] is a network with the transforms and the normalisation that its test
+//! images had, and the [`CalibrationRecord`](mbls_core::calibration::CalibrationRecord) that
+//! calibrates it and knows what test images say of its confidences.
 //!
 //! ```
 //! use candle_core::{DType, Device};

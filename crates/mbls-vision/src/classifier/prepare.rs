@@ -18,11 +18,12 @@ pub struct Prepared {
 /// What was done to an image that is not like those of training, so that the network takes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Adaptation {
-    /// The number of channels that it had, where the network takes another: colours became grey by the weights of ITU-R 601, grey
-    /// was repeated.
+    /// The number of channels that it had, where the network takes another: colours became grey by
+    /// the weights of ITU-R 601, grey was repeated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channels: Option<usize>,
-    /// The height and width that it had, where the transforms left another size than the network's and it was resized.
+    /// The height and width that it had, where the transforms left another size than the network's
+    /// and it was resized.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<[usize; 2]>,
 }
@@ -32,8 +33,8 @@ impl ClassifierSettings {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for an image whose pixels do not fill its shape, whose channels cannot become the
-    /// network's, or that a transform does not take.
+    /// [`Error::Value`](mbls_io::Error::Value) for an image whose pixels do not fill its shape,
+    /// whose channels cannot become the network's, or that a transform does not take.
     pub(super) fn prepare(&self, image: &Image, full_scale: u8) -> Result<Prepared> {
         image.validate()?;
         let mut adaptation = Adaptation::default();
@@ -65,12 +66,19 @@ fn with_channels(image: &Image, channels: usize) -> Result<Image> {
             let (green, blue) = others.split_at(plane);
             let grey = |((&r, &g), &b): ((&u8, &u8), &u8)| {
                 // In integers, as PIL has it: a grey pixel keeps its value.
-                ((u32::from(r) * 19595 + u32::from(g) * 38470 + u32::from(b) * 7471 + 0x8000) >> 16) as u8
+                ((u32::from(r) * 19595 + u32::from(g) * 38470 + u32::from(b) * 7471 + 0x8000) >> 16)
+                    as u8
             };
             red.iter().zip(green).zip(blue).map(grey).collect()
         }
         (1, _) => image.pixels.repeat(channels),
-        (found, _) => return Err(Error::value("channels of the image", format!("1, 3 or {channels}"), found)),
+        (found, _) => {
+            return Err(Error::value(
+                "channels of the image",
+                format!("1, 3 or {channels}"),
+                found,
+            ));
+        }
     };
     Ok(Image { channels, pixels, ..*image })
 }
@@ -81,12 +89,15 @@ mod tests {
 
     #[test]
     fn colours_become_grey_and_grey_is_repeated() {
-        let image = Image { channels: 3, height: 1, width: 3, pixels: vec![255, 7, 0, 0, 7, 0, 0, 7, 255] };
+        let image =
+            Image { channels: 3, height: 1, width: 3, pixels: vec![255, 7, 0, 0, 7, 0, 0, 7, 255] };
         // PIL: Image.convert("L") of red, a grey, blue.
         assert_eq!(with_channels(&image, 1).unwrap().pixels, [76, 7, 29]);
         let grey = Image { channels: 1, height: 1, width: 2, pixels: vec![4, 9] };
         assert_eq!(with_channels(&grey, 3).unwrap().pixels, [4, 9, 4, 9, 4, 9]);
-        let error = with_channels(&Image { channels: 2, height: 1, width: 1, pixels: vec![0; 2] }, 3).unwrap_err();
+        let error =
+            with_channels(&Image { channels: 2, height: 1, width: 1, pixels: vec![0; 2] }, 3)
+                .unwrap_err();
         assert_eq!(error.to_string(), "channels of the image: expected 1, 3 or 3, found 2");
     }
 }

@@ -26,11 +26,14 @@ pub struct ClassifierSettings {
     pub transforms: Vec<ImageTransform>,
     /// What is done to its values, scaled to 0..1.
     pub normalisation: Normalise,
-    /// The value that means 1 in the images that it was trained on: 255, or 16 for the digits of 8x8 pixels.
+    /// The value that means 1 in the images that it was trained on: 255, or 16 for the digits of
+    /// 8x8 pixels.
     pub full_scale: u8,
-    /// The number of images that are computed at once, as when it was measured: with others sums may be rounded otherwise.
+    /// The number of images that are computed at once, as when it was measured: with others sums
+    /// may be rounded otherwise.
     pub batch: usize,
-    /// The names of the classes, what calibrates the network, and what test images say of its confidences.
+    /// The names of the classes, what calibrates the network, and what test images say of its
+    /// confidences.
     pub record: CalibrationRecord,
     /// Where the network comes from, by name: what trained it, on what, with which loss.
     #[serde(default)]
@@ -44,27 +47,44 @@ impl ModelSettings for ClassifierSettings {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`] for a network that is not known or does not take that shape, a shape of more than 2^24 values, transforms
-    /// with settings out of range or drawn at random, a normalisation of other channels,
-    /// a batch that is not 1 to 4096, and for a record of no test images.
+    /// [`Error::Value`] for a network that is not known or does not take that shape, a shape of
+    /// more than 2^24 values, transforms with settings out of range or drawn at random, a
+    /// normalisation of other channels, a batch that is not 1 to 4096, and for a record of no
+    /// test images.
     fn validate(&self) -> Result<()> {
         let error = |field: &str, expected: String, found: String| {
             Err(Error::value(format!("settings.{field}"), expected, found))
         };
         let values = self.shape.iter().try_fold(1usize, |all, &side| all.checked_mul(side));
         if !values.is_some_and(|values| (1..=MOST_VALUES).contains(&values)) {
-            return error("shape", format!("1 to {MOST_VALUES} values"), format!("{:?}", self.shape));
+            return error(
+                "shape",
+                format!("1 to {MOST_VALUES} values"),
+                format!("{:?}", self.shape),
+            );
         }
-        let fits = self.model.parse::<Architecture>().map_err(|e| with_causes(&e)).and_then(|architecture| {
-            architecture.network(self.record.classes().len(), self.shape).map_err(|e| with_causes(&e))
-        });
+        let fits = self.model.parse::<Architecture>().map_err(|e| with_causes(&e)).and_then(
+            |architecture| {
+                architecture
+                    .network(self.record.classes().len(), self.shape)
+                    .map_err(|e| with_causes(&e))
+            },
+        );
         if let Err(problem) = fits {
-            return error("model", format!("a network for images of shape {:?}", self.shape), problem);
+            return error(
+                "model",
+                format!("a network for images of shape {:?}", self.shape),
+                problem,
+            );
         }
         for (place, transform) in self.transforms.iter().enumerate() {
             if transform.is_random() {
                 let expected = "transforms of which nothing is random".to_owned();
-                return error(&format!("transforms[{place}]"), expected, transform.kind().to_owned());
+                return error(
+                    &format!("transforms[{place}]"),
+                    expected,
+                    transform.kind().to_owned(),
+                );
             }
             if let Err(problem) = transform.validate() {
                 return error(
@@ -76,7 +96,11 @@ impl ModelSettings for ClassifierSettings {
         }
         let [channels, ..] = self.shape;
         if self.normalisation.channels() != channels {
-            return error("normalisation", format!("{channels} channels"), self.normalisation.channels().to_string());
+            return error(
+                "normalisation",
+                format!("{channels} channels"),
+                self.normalisation.channels().to_string(),
+            );
         }
         if !(1..=MOST_IMAGES).contains(&self.batch) {
             return error("batch", format!("1 to {MOST_IMAGES}"), self.batch.to_string());

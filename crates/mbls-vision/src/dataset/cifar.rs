@@ -1,4 +1,5 @@
-//! What both CIFAR sets share: records of labels of one byte each and 32x32 pixels, all red ones, all green ones, all blue ones.
+//! What both CIFAR sets share: records of labels of one byte each and 32x32 pixels, all red ones,
+//! all green ones, all blue ones.
 
 use crate::{Error, LabelledImages, Result};
 use mbls_io::file::{read_bounded, read_exact_size};
@@ -23,8 +24,15 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Appends the records of one file, at least one, `expected` where that is known; the label `take` of `heads` becomes theirs.
-    pub(super) fn read(&mut self, path: &Path, expected: Option<usize>, heads: &[Head], take: usize) -> Result<()> {
+    /// Appends the records of one file, at least one, `expected` where that is known; the label
+    /// `take` of `heads` becomes theirs.
+    pub(super) fn read(
+        &mut self,
+        path: &Path,
+        expected: Option<usize>,
+        heads: &[Head],
+        take: usize,
+    ) -> Result<()> {
         let record = heads.len() + PIXELS;
         let bytes = match expected {
             Some(records) => read_exact_size(path, (records as u64).saturating_mul(record as u64))?,
@@ -49,14 +57,25 @@ impl Records {
         Ok(())
     }
 
-    /// Checks that all classes have the same number of images, as in the official set; `names` has one for each where it is there.
-    pub(super) fn check_counts(&self, files: &Path, classes: usize, names: Option<&[String]>) -> Result<()> {
+    /// Checks that all classes have the same number of images, as in the official set; `names` has
+    /// one for each where it is there.
+    pub(super) fn check_counts(
+        &self,
+        files: &Path,
+        classes: usize,
+        names: Option<&[String]>,
+    ) -> Result<()> {
         let (mut counts, expected) = (vec![0; classes], self.labels.len() / classes);
         self.labels.iter().for_each(|&label| counts[label as usize] += 1);
         match counts.iter().position(|&count| count != expected) {
             Some(class) => {
                 let name = names.map_or_else(String::new, |names| format!(" ({})", names[class]));
-                Err(Error::format(files, format!("pictures of class {class}{name}"), expected, counts[class]))
+                Err(Error::format(
+                    files,
+                    format!("pictures of class {class}{name}"),
+                    expected,
+                    counts[class],
+                ))
             }
             None => Ok(()),
         }

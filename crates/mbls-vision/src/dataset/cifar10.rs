@@ -1,4 +1,5 @@
-//! CIFAR-10 in its binary version: records of one label and 32x32 pixels, all red ones, all green ones, all blue ones.
+//! CIFAR-10 in its binary version: records of one label and 32x32 pixels, all red ones, all green
+//! ones, all blue ones.
 //!
 //! # References
 //!
@@ -16,18 +17,24 @@ const HEADS: [cifar::Head; 1] = [cifar::Head { field: "label", classes: 10 }];
 /// Records of each official file.
 const BATCH: usize = 10_000;
 
-/// One part of CIFAR-10: the 50,000 images of `data_batch_1.bin` to `data_batch_5.bin` or the 10,000 of `test_batch.bin`,
-/// in `dir` itself or in `dir/cifar-10-batches-bin`.
+/// One part of CIFAR-10: the 50,000 images of `data_batch_1.bin` to `data_batch_5.bin` or the
+/// 10,000 of `test_batch.bin`, in `dir` itself or in `dir/cifar-10-batches-bin`.
 ///
 /// # Errors
 ///
-/// Where a file is missing, has not exactly 30,730,000 bytes, or holds a label above 9; where the classes have not all the same number of
-/// images.
+/// Where a file is missing, has not exactly 30,730,000 bytes, or holds a label above 9; where the
+/// classes have not all the same number of images.
 pub fn load(dir: impl AsRef<Path>, split: Split) -> Result<LabelledImages> {
     let (name, files): (_, &[&str]) = match split {
         Split::Train => (
             "cifar10-train",
-            &["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"],
+            &[
+                "data_batch_1.bin",
+                "data_batch_2.bin",
+                "data_batch_3.bin",
+                "data_batch_4.bin",
+                "data_batch_5.bin",
+            ],
         ),
         Split::Test => ("cifar10-test", &["test_batch.bin"]),
     };
@@ -41,12 +48,13 @@ pub fn load(dir: impl AsRef<Path>, split: Split) -> Result<LabelledImages> {
     records.images(name, CLASS_NAMES.len())?.with_class_names(CLASS_NAMES)
 }
 
-/// One file of records of that format, at least one and at most 60,000; `expected` is their number where it is known.
+/// One file of records of that format, at least one and at most 60,000; `expected` is their number
+/// where it is known.
 ///
 /// # Errors
 ///
-/// Where the file is missing, empty or too large, has another size than `expected` records or than whole records, or holds a label
-/// above 9.
+/// Where the file is missing, empty or too large, has another size than `expected` records or than
+/// whole records, or holds a label above 9.
 pub fn load_file(path: impl AsRef<Path>, expected: Option<usize>) -> Result<LabelledImages> {
     let mut records = cifar::Records::default();
     records.read(path.as_ref(), expected, &HEADS, 0)?;

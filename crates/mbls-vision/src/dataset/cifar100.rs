@@ -1,4 +1,5 @@
-//! CIFAR-100 in its binary version: records of a coarse label, a fine label and 32x32 pixels, as in CIFAR-10.
+//! CIFAR-100 in its binary version: records of a coarse label, a fine label and 32x32 pixels, as in
+//! CIFAR-10.
 //!
 //! # References
 //!
@@ -17,14 +18,16 @@ pub enum Labels {
     Coarse,
 }
 
-/// One part of CIFAR-100: the 50,000 images of `train.bin` or the 10,000 of `test.bin`, in `dir` itself or in `dir/cifar-100-binary`.
+/// One part of CIFAR-100: the 50,000 images of `train.bin` or the 10,000 of `test.bin`, in `dir`
+/// itself or in `dir/cifar-100-binary`.
 ///
 /// The classes have names where `fine_label_names.txt` or `coarse_label_names.txt` is there.
 ///
 /// # Errors
 ///
-/// Where a file is missing, has not exactly 153,700,000 or 30,740,000 bytes, or holds a coarse label above 19 or a fine one above 99; where the classes
-/// have not all the same number of images, or there are names, but not one for each class.
+/// Where a file is missing, has not exactly 153,700,000 or 30,740,000 bytes, or holds a coarse
+/// label above 19 or a fine one above 99; where the classes have not all the same number of images,
+/// or there are names, but not one for each class.
 pub fn load(dir: impl AsRef<Path>, split: Split, labels: Labels) -> Result<LabelledImages> {
     let nested = dir.as_ref().join("cifar-100-binary");
     let dir = if nested.is_dir() { nested.as_path() } else { dir.as_ref() };
@@ -50,18 +53,26 @@ pub fn load(dir: impl AsRef<Path>, split: Split, labels: Labels) -> Result<Label
     }
 }
 
-/// One file of records of that format, at least one and at most 60,000; `expected` is their number where it is known.
+/// One file of records of that format, at least one and at most 60,000; `expected` is their number
+/// where it is known.
 ///
 /// # Errors
 ///
 /// As [`load`].
-pub fn load_file(path: impl AsRef<Path>, expected: Option<usize>, labels: Labels) -> Result<LabelledImages> {
+pub fn load_file(
+    path: impl AsRef<Path>,
+    expected: Option<usize>,
+    labels: Labels,
+) -> Result<LabelledImages> {
     read(path.as_ref(), expected, labels)?.images("cifar100", classes(labels))
 }
 
 fn read(path: &Path, expected: Option<usize>, labels: Labels) -> Result<cifar::Records> {
     let mut records = cifar::Records::default();
-    let heads = [cifar::Head { field: "coarse label", classes: 20 }, cifar::Head { field: "fine label", classes: 100 }];
+    let heads = [
+        cifar::Head { field: "coarse label", classes: 20 },
+        cifar::Head { field: "fine label", classes: 100 },
+    ];
     let take = match labels {
         Labels::Coarse => 0,
         Labels::Fine => 1,

@@ -37,18 +37,20 @@ pub struct ListedImages {
     pub reading: Reading,
 }
 
-/// The images that the columns `path` and `label` of a CSV file with a header list, in the file's order; other columns are ignored.
+/// The images that the columns `path` and `label` of a CSV file with a header list, in the file's
+/// order; other columns are ignored.
 ///
-/// Paths are below the folder of the CSV file. The rules of records are those of [`Delimited`], those of labels
-/// [`LabelColumn::classes`]: without `classes`, the classes are those that occur; with `classes`, such as
-/// those of the training part to read a test part, they are these. White space around paths and labels is
-/// dropped. [`OnError::Skip`](crate::OnError::Skip) leaves out records that are not UTF-8, as it does
-/// images that do not decode.
+/// Paths are below the folder of the CSV file. The rules of records are those of [`Delimited`],
+/// those of labels [`LabelColumn::classes`]: without `classes`, the classes are those that occur; with `classes`, such as
+/// those of the training part to read a test part, they are these. White space around paths and
+/// labels is dropped. [`OnError::Skip`](crate::OnError::Skip) leaves out records that are not
+/// UTF-8, as it does images that do not decode.
 ///
 /// # Errors
 ///
-/// Where the file is not such a CSV file or has no record, a path is absolute or leads out of the folder, a
-/// label is missing, or labels cannot be read in one way; what [`ImageFiles::new`] reports.
+/// Where the file is not such a CSV file or has no record, a path is absolute or leads out of the
+/// folder, a label is missing, or labels cannot be read in one way; what [`ImageFiles::new`]
+/// reports.
 pub fn load(
     list: impl AsRef<Path>,
     classes: Option<&[String]>,
@@ -65,10 +67,17 @@ pub fn load(
         _ => Path::new("."),
     };
     let pictures = pictures.into_iter().zip(classes.labels).collect();
-    Ok(ListedImages { images: ImageFiles::new("csv", root, pictures, classes.names, files)?, reading })
+    Ok(ListedImages {
+        images: ImageFiles::new("csv", root, pictures, classes.names, files)?,
+        reading,
+    })
 }
 
-fn columns(path: &Path, quoting: Quoting, files: &FilesConfig) -> Result<(Vec<PathBuf>, Vec<Label>, Reading)> {
+fn columns(
+    path: &Path,
+    quoting: Quoting,
+    files: &FilesConfig,
+) -> Result<(Vec<PathBuf>, Vec<Label>, Reading)> {
     let bytes = read_bounded(path, MAX_BYTES)?;
     let mut records = Delimited::new(path, &bytes, b',', quoting, files.on_error)?;
     let (file_column, label_column) = (records.column("path")?, records.column("label")?);
@@ -76,7 +85,8 @@ fn columns(path: &Path, quoting: Quoting, files: &FilesConfig) -> Result<(Vec<Pa
     while let Some(record) = records.next_record()? {
         let file = record.field(file_column).trim();
         let normalised = listed(file).map_err(|fault| {
-            let (field, found) = (format!("line {}: path", record.line), format!("{file:?}, {fault}"));
+            let (field, found) =
+                (format!("line {}: path", record.line), format!("{file:?}, {fault}"));
             Error::format(path, field, "one below the folder of the list", found)
         })?;
         labels.push(records.label(&record, label_column)?);

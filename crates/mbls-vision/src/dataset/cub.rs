@@ -13,9 +13,11 @@ use std::path::{Path, PathBuf};
 /// On which images the epoch to keep is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    /// As published: training takes the whole training part, and the epoch is chosen on the test part.
+    /// As published: training takes the whole training part, and the epoch is chosen on the test
+    /// part.
     Published,
-    /// The epoch is chosen on `validation` images that leave the training part, the same share of every class.
+    /// The epoch is chosen on `validation` images that leave the training part, the same share of
+    /// every class.
     Correct {
         /// How many training images become the validation part.
         validation: usize,
@@ -38,12 +40,14 @@ pub struct Lists {
 }
 
 impl Lists {
-    /// Reads `images.txt`, `image_class_labels.txt`, `train_test_split.txt` and `classes.txt` of `dir`, or of `dir/CUB_200_2011`.
+    /// Reads `images.txt`, `image_class_labels.txt`, `train_test_split.txt` and `classes.txt` of
+    /// `dir`, or of `dir/CUB_200_2011`.
     ///
     /// # Errors
     ///
-    /// Where a list is missing or differs from the others in length; where a line is not a number from 1 upwards without gaps and a value, a
-    /// class is not in the list or has no image for training or testing, a path leaves the folder, or is not in the folder of its class.
+    /// Where a list is missing or differs from the others in length; where a line is not a number
+    /// from 1 upwards without gaps and a value, a class is not in the list or has no image for
+    /// training or testing, a path leaves the folder, or is not in the folder of its class.
     pub fn read(dir: impl AsRef<Path>) -> Result<Self> {
         let dir = folder(dir.as_ref());
         let class_names: Vec<String> = numbered(&dir.join("classes.txt"), None)?;
@@ -52,7 +56,12 @@ impl Lists {
         for (i, file) in numbered(&images, None)?.into_iter().enumerate() {
             files.push(listing::listed(&file).map_err(|fault| {
                 let expected = "one below the folder images";
-                Error::format(&images, format!("line {}: path", i + 1), expected, format!("{file}, {fault}"))
+                Error::format(
+                    &images,
+                    format!("line {}: path", i + 1),
+                    expected,
+                    format!("{file}, {fault}"),
+                )
             })?);
         }
         let list = dir.join("image_class_labels.txt");
@@ -61,7 +70,12 @@ impl Lists {
             let label = value.parse::<u32>().ok().and_then(|label| label.checked_sub(1));
             let Some(label) = label.filter(|&label| (label as usize) < class_names.len()) else {
                 let expected = format!("1..={}", class_names.len());
-                return Err(Error::format(&list, format!("line {}: class", i + 1), expected, format!("{value:?}")));
+                return Err(Error::format(
+                    &list,
+                    format!("line {}: class", i + 1),
+                    expected,
+                    format!("{value:?}"),
+                ));
             };
             labels.push(label);
         }
@@ -69,11 +83,18 @@ impl Lists {
         for (i, (file, &label)) in files.iter().zip(&labels).enumerate() {
             let class = &class_names[label as usize];
             let expected = match () {
-                () if file.parent() != Some(Path::new(class)) => format!("one in the folder of its class, {class}"),
+                () if file.parent() != Some(Path::new(class)) => {
+                    format!("one in the folder of its class, {class}")
+                }
                 () if !seen.insert(file) => "one that was not there before".to_owned(),
                 () => continue,
             };
-            return Err(Error::format(&images, format!("line {}: path", i + 1), expected, file.display()));
+            return Err(Error::format(
+                &images,
+                format!("line {}: path", i + 1),
+                expected,
+                file.display(),
+            ));
         }
         let list = dir.join("train_test_split.txt");
         let mut is_train = Vec::with_capacity(files.len());
@@ -81,16 +102,31 @@ impl Lists {
             is_train.push(match value.as_str() {
                 "0" => false,
                 "1" => true,
-                _ => return Err(Error::format(&list, format!("line {}: part", i + 1), "0 or 1", format!("{value:?}"))),
+                _ => {
+                    return Err(Error::format(
+                        &list,
+                        format!("line {}: part", i + 1),
+                        "0 or 1",
+                        format!("{value:?}"),
+                    ));
+                }
             });
         }
         let mut counts = vec![[0; 2]; class_names.len()];
-        labels.iter().zip(&is_train).for_each(|(&label, &train)| counts[label as usize][usize::from(train)] += 1);
+        labels
+            .iter()
+            .zip(&is_train)
+            .for_each(|(&label, &train)| counts[label as usize][usize::from(train)] += 1);
         if let Some(class) = counts.iter().position(|count| count.contains(&0)) {
             let field = format!("pictures of class {class} ({})", class_names[class]);
             let [test, train] = counts[class];
             let found = format!("{train} for training, {test} for testing");
-            return Err(Error::format(&list, field, "at least 1 for training and 1 for testing", found));
+            return Err(Error::format(
+                &list,
+                field,
+                "at least 1 for training and 1 for testing",
+                found,
+            ));
         }
         Ok(Self { files, labels, is_train, class_names })
     }
@@ -111,7 +147,8 @@ pub struct Cub {
 ///
 /// # Errors
 ///
-/// What [`Lists::read`] and [`ImageFiles::new`] report; where `images` has other files or folders than the lists.
+/// What [`Lists::read`] and [`ImageFiles::new`] report; where `images` has other files or folders
+/// than the lists.
 pub fn load(dir: impl AsRef<Path>, config: FilesConfig) -> Result<Cub> {
     let lists = Lists::read(&dir)?;
     let dir = folder(dir.as_ref());
@@ -131,21 +168,31 @@ impl Cub {
     ///
     /// # Errors
     ///
-    /// [`Error::Split`] where the validation part has no place for each class or leaves none for training.
+    /// [`Error::Split`] where the validation part has no place for each class or leaves none for
+    /// training.
     pub fn parts(&self, protocol: Protocol) -> Result<Parts> {
         match protocol {
-            Protocol::Published => Ok(Parts { train: self.train.clone(), validation: self.test.clone() }),
+            Protocol::Published => {
+                Ok(Parts { train: self.train.clone(), validation: self.test.clone() })
+            }
             Protocol::Correct { validation, seed } => {
-                let labels: Vec<u32> = self.train.iter().map(|&i| self.images.labels()[i]).collect();
+                let labels: Vec<u32> =
+                    self.train.iter().map(|&i| self.images.labels()[i]).collect();
                 let rest = labels.len().saturating_sub(validation);
                 if validation == 0 || rest == 0 {
                     let all = labels.len();
-                    return Err(Error::Split(format!("{validation} of {all} items for validation leave a part empty")));
+                    return Err(Error::Split(format!(
+                        "{validation} of {all} items for validation leave a part empty"
+                    )));
                 }
                 let parts = stratified_split(&labels, &[rest, validation], seed)
                     .map_err(|error| error.with_class_names(self.images.class_names()))?;
-                let mut parts = parts.into_iter().map(|part| part.into_iter().map(|i| self.train[i]).collect());
-                Ok(Parts { train: parts.next().unwrap_or_default(), validation: parts.next().unwrap_or_default() })
+                let mut parts =
+                    parts.into_iter().map(|part| part.into_iter().map(|i| self.train[i]).collect());
+                Ok(Parts {
+                    train: parts.next().unwrap_or_default(),
+                    validation: parts.next().unwrap_or_default(),
+                })
             }
         }
     }
@@ -163,7 +210,9 @@ fn numbered(path: &Path, expected: Option<usize>) -> Result<Vec<String>> {
         Some(expected) if expected != lines.len() => {
             return Err(Error::format(path, "number of lines", expected, lines.len()));
         }
-        _ if lines.is_empty() => return Err(Error::format(path, "number of lines", "at least 1", 0)),
+        _ if lines.is_empty() => {
+            return Err(Error::format(path, "number of lines", "at least 1", 0));
+        }
         _ => {}
     }
     let value = |(i, line): (usize, &String)| {

@@ -2,17 +2,29 @@
 //!
 //! # References
 //!
-//! Xiao, Rasul, Vollgraf: Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms (arXiv 1708.07747).
+//! Xiao, Rasul, Vollgraf: Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning
+//! Algorithms (arXiv 1708.07747).
 
 use super::{Split, mnist};
 use crate::{LabelledImages, Result};
 use std::path::Path;
 
 /// What the classes are called.
-pub const CLASS_NAMES: [&str; 10] =
-    ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"];
+pub const CLASS_NAMES: [&str; 10] = [
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+];
 
-/// One part of Fashion-MNIST from `dir`: names, format, limits and errors of the files are those of [`mnist::load`].
+/// One part of Fashion-MNIST from `dir`: names, format, limits and errors of the files are those of
+/// [`mnist::load`].
 ///
 /// # Errors
 ///

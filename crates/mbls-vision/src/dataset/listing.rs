@@ -1,5 +1,5 @@
-//! What readers of images in files share beside [`mbls_io::listing`], which is here as well: folders of images, and files that
-//! stay in their folder.
+//! What readers of images in files share beside [`mbls_io::listing`], which is here as well:
+//! folders of images, and files that stay in their folder.
 
 use crate::{Error, Result};
 pub use mbls_io::listing::{
@@ -9,7 +9,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// Endings of the formats that are decoded.
-const ENDINGS: [&str; 12] = ["jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", "webp", "pnm", "ppm", "pgm", "pbm"];
+const ENDINGS: [&str; 12] =
+    ["jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", "webp", "pnm", "ppm", "pgm", "pbm"];
 
 /// Whether the ending is one of an image that can be decoded.
 pub fn is_picture(path: &Path) -> bool {
@@ -34,12 +35,16 @@ pub fn pictures(root: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The size of every file, given by its path below `root`, once it is known to be a regular one in that folder.
+/// The size of every file, given by its path below `root`, once it is known to be a regular one in
+/// that folder.
 ///
 /// # Errors
 ///
 /// Where one is missing, is not a regular file, or leads out of the folder through a link.
-pub fn regular_files<'a>(root: &Path, paths: impl IntoIterator<Item = &'a Path>) -> Result<Vec<u64>> {
+pub fn regular_files<'a>(
+    root: &Path,
+    paths: impl IntoIterator<Item = &'a Path>,
+) -> Result<Vec<u64>> {
     let canonical = |path: &Path| path.canonicalize().map_err(Error::io("open", path));
     let real_root = canonical(root)?;
     let mut folders = HashMap::<PathBuf, PathBuf>::new();

@@ -1,8 +1,10 @@
-//! The part of the MATLAB 5 format that data sets use: numeric arrays, packed with zlib or not, in either byte order.
+//! The part of the MATLAB 5 format that data sets use: numeric arrays, packed with zlib or not, in
+//! either byte order.
 //!
-//! A file is a header of 128 bytes and then elements: a tag (type, size) and that many bytes, padded to 8. A matrix is an element of
-//! elements: flags with the class, dimensions, name, values; a packed element unpacks to one. The crates that read this format unpack
-//! whatever a file claims, which this reader must not.
+//! A file is a header of 128 bytes and then elements: a tag (type, size) and that many bytes,
+//! padded to 8. A matrix is an element of elements: flags with the class, dimensions, name, values;
+//! a packed element unpacks to one. The crates that read this format unpack whatever a file claims,
+//! which this reader must not.
 //!
 //! # References
 //!
@@ -61,7 +63,11 @@ pub(super) fn read<const N: usize>(path: &Path, wanted: [Wanted; N]) -> Result<[
         b"IM" => false,
         b"MI" => true,
         other => {
-            return Err(source.wrong("header, bytes 126..128", "IM or MI (a MATLAB 5 file)", format!("{other:02x?}")));
+            return Err(source.wrong(
+                "header, bytes 126..128",
+                "IM or MI (a MATLAB 5 file)",
+                format!("{other:02x?}"),
+            ));
         }
     };
     let version = source.u16([header[124], header[125]]);
@@ -78,8 +84,11 @@ pub(super) fn read<const N: usize>(path: &Path, wanted: [Wanted; N]) -> Result<[
         let bytes = u64::from(tag.bytes);
         let array = match tag.kind {
             MATRIX => {
-                let mut inner =
-                    Source { path, reader: (&mut source.reader).take(bytes), big_endian: source.big_endian };
+                let mut inner = Source {
+                    path,
+                    reader: (&mut source.reader).take(bytes),
+                    big_endian: source.big_endian,
+                };
                 let array = inner.matrix(&wanted, &found)?;
                 inner.skip_rest()?;
                 array
@@ -90,7 +99,11 @@ pub(super) fn read<const N: usize>(path: &Path, wanted: [Wanted; N]) -> Result<[
                 let mut inner = Source { path, reader: unpacked, big_endian: source.big_endian };
                 let tag = inner.tag()?;
                 if tag.kind != MATRIX {
-                    return Err(source.wrong("type of a packed element", format!("{MATRIX}, an array"), tag.kind));
+                    return Err(source.wrong(
+                        "type of a packed element",
+                        format!("{MATRIX}, an array"),
+                        tag.kind,
+                    ));
                 }
                 let array = inner.matrix(&wanted, &found)?;
                 if array.is_some() {
@@ -98,10 +111,17 @@ pub(super) fn read<const N: usize>(path: &Path, wanted: [Wanted; N]) -> Result<[
                     inner.skip_rest()?;
                 }
                 let mut packed = inner.reader.into_inner().into_inner();
-                std::io::copy(&mut packed, &mut std::io::sink()).map_err(Error::io("read", path))?;
+                std::io::copy(&mut packed, &mut std::io::sink())
+                    .map_err(Error::io("read", path))?;
                 array
             }
-            kind => return Err(source.wrong("type of an element", format!("{MATRIX} or {COMPRESSED}"), kind)),
+            kind => {
+                return Err(source.wrong(
+                    "type of an element",
+                    format!("{MATRIX} or {COMPRESSED}"),
+                    kind,
+                ));
+            }
         };
         if let Some((place, array)) = array {
             found[place] = Some(array);
@@ -111,7 +131,9 @@ pub(super) fn read<const N: usize>(path: &Path, wanted: [Wanted; N]) -> Result<[
         return Err(source.wrong("arrays", format!("one named {}", wanted[missing].name), "none"));
     }
     let mut found = found.into_iter().flatten();
-    let arrays = std::array::from_fn(|_| found.next().unwrap_or(Array { dimensions: Vec::new(), values: Vec::new() }));
+    let arrays = std::array::from_fn(|_| {
+        found.next().unwrap_or(Array { dimensions: Vec::new(), values: Vec::new() })
+    });
     Ok(arrays)
 }
 
@@ -144,8 +166,12 @@ impl<R: Read> Source<'_, R> {
 
     fn failed(&self, field: &str, error: std::io::Error) -> Error {
         match error.kind() {
-            ErrorKind::UnexpectedEof => self.wrong(field, "more bytes", "the end of the file or of the element"),
-            ErrorKind::InvalidInput | ErrorKind::InvalidData => self.wrong(field, "a zlib stream", error),
+            ErrorKind::UnexpectedEof => {
+                self.wrong(field, "more bytes", "the end of the file or of the element")
+            }
+            ErrorKind::InvalidInput | ErrorKind::InvalidData => {
+                self.wrong(field, "a zlib stream", error)
+            }
             _ => Error::io("read", self.path)(error),
         }
     }
@@ -174,17 +200,28 @@ impl<R: Read> Source<'_, R> {
     fn element(&mut self, field: &str, kinds: &[u32], max: u64) -> Result<(u32, Vec<u8>)> {
         let tag = self.tag()?;
         if !kinds.contains(&tag.kind) {
-            return Err(self.wrong(&format!("type of {field}"), format!("one of {kinds:?}"), tag.kind));
+            return Err(self.wrong(
+                &format!("type of {field}"),
+                format!("one of {kinds:?}"),
+                tag.kind,
+            ));
         }
         let bytes = u64::from(tag.bytes);
         if bytes > max {
-            return Err(self.wrong(&format!("size of {field}"), format!("at most {max} bytes"), bytes));
+            return Err(self.wrong(
+                &format!("size of {field}"),
+                format!("at most {max} bytes"),
+                bytes,
+            ));
         }
         if let Some(small) = tag.small {
             return Ok((tag.kind, small[..tag.bytes as usize].to_vec()));
         }
         let mut content = Vec::with_capacity(tag.bytes as usize);
-        (&mut self.reader).take(bytes).read_to_end(&mut content).map_err(|error| self.failed(field, error))?;
+        (&mut self.reader)
+            .take(bytes)
+            .read_to_end(&mut content)
+            .map_err(|error| self.failed(field, error))?;
         if content.len() as u64 != bytes {
             return Err(self.wrong(
                 &format!("size of {field}"),
@@ -198,13 +235,21 @@ impl<R: Read> Source<'_, R> {
     }
 
     /// The content of an array: which of the wanted it is, and its values; nothing for another.
-    fn matrix(&mut self, wanted: &[Wanted], found: &[Option<Array>]) -> Result<Option<(usize, Array)>> {
+    fn matrix(
+        &mut self,
+        wanted: &[Wanted],
+        found: &[Option<Array>],
+    ) -> Result<Option<(usize, Array)>> {
         let (_, flags) = self.element("array flags", &[UINT32], 8)?;
-        let [a, b, c, d, ..] = flags[..] else { return Err(self.wrong("array flags", "8 bytes", flags.len())) };
+        let [a, b, c, d, ..] = flags[..] else {
+            return Err(self.wrong("array flags", "8 bytes", flags.len()));
+        };
         let class = (self.u32([a, b, c, d]) & 0xFF) as u8;
         let (_, sizes) = self.element("dimensions", &[INT32], u64::from(MAX_DIMENSIONS * 4))?;
         let (_, name) = self.element("array name", &[INT8], u64::from(MAX_NAME))?;
-        let Some(place) = wanted.iter().position(|wanted| wanted.name.as_bytes() == name) else { return Ok(None) };
+        let Some(place) = wanted.iter().position(|wanted| wanted.name.as_bytes() == name) else {
+            return Ok(None);
+        };
         let Wanted { name, max_values, doubles } = wanted[place];
         if found[place].is_some() {
             return Err(self.wrong("arrays", format!("one named {name}"), "several"));
@@ -237,9 +282,17 @@ impl<R: Read> Source<'_, R> {
 
     fn whole_numbers(&self, name: &str, bytes: &[u8]) -> Result<Vec<u8>> {
         let value = |bytes: &[u8; 8]| {
-            let value = if self.big_endian { f64::from_be_bytes(*bytes) } else { f64::from_le_bytes(*bytes) };
+            let value = if self.big_endian {
+                f64::from_be_bytes(*bytes)
+            } else {
+                f64::from_le_bytes(*bytes)
+            };
             let byte = value as u8;
-            if f64::from(byte) == value { Ok(byte) } else { Err(self.wrong(name, "whole numbers 0..=255", value)) }
+            if f64::from(byte) == value {
+                Ok(byte)
+            } else {
+                Err(self.wrong(name, "whole numbers 0..=255", value))
+            }
         };
         let (numbers, rest) = bytes.as_chunks::<8>();
         if rest.is_empty() {
@@ -250,7 +303,9 @@ impl<R: Read> Source<'_, R> {
     }
 
     fn skip_rest(&mut self) -> Result<()> {
-        std::io::copy(&mut self.reader, &mut std::io::sink()).map_err(|error| self.failed("array", error)).map(drop)
+        std::io::copy(&mut self.reader, &mut std::io::sink())
+            .map_err(|error| self.failed("array", error))
+            .map(drop)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! # References
 //!
-//! LeCun, Bottou, Bengio, Haffner: Gradient-Based Learning Applied to Document Recognition (Proc. IEEE, 1998).
+//! LeCun, Bottou, Bengio, Haffner: Gradient-Based Learning Applied to Document Recognition (Proc.
+//! IEEE, 1998).
 
 use super::{DIGITS, Split, idx};
 use crate::{Error, LabelledImages, Result};
@@ -13,13 +14,14 @@ const CLASSES: usize = 10;
 
 /// One part of MNIST from `dir`: 28x28 pixels, full scale 255.
 ///
-/// Reads `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, or `t10k-...`; each with or without `.gz`. At most 60,000 or
-/// 10,000 images, the official numbers; excerpts in the same format are accepted.
+/// Reads `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, or `t10k-...`; each with or
+/// without `.gz`. At most 60,000 or 10,000 images, the official numbers; excerpts in the same
+/// format are accepted.
 ///
 /// # Errors
 ///
-/// Where a file is missing, too large, truncated or damaged; where magic number, dimensions or sizes are not those of the
-/// format, images and labels differ in number, or a label is not 0..=9.
+/// Where a file is missing, too large, truncated or damaged; where magic number, dimensions or
+/// sizes are not those of the format, images and labels differ in number, or a label is not 0..=9.
 pub fn load(dir: impl AsRef<Path>, split: Split) -> Result<LabelledImages> {
     let name = match split {
         Split::Train => "mnist-train",
@@ -38,9 +40,11 @@ pub(super) fn read(dir: &Path, split: Split, name: &str) -> Result<LabelledImage
     if let Some(i) = labels.elements.iter().position(|&label| usize::from(label) >= CLASSES) {
         return Err(Error::format(&labels.path, format!("label {i}"), "0..=9", labels.elements[i]));
     }
-    let images = idx::read(dir, &format!("{prefix}-images-idx3-ubyte"), &[SIDE, SIDE], max_records)?;
+    let images =
+        idx::read(dir, &format!("{prefix}-images-idx3-ubyte"), &[SIDE, SIDE], max_records)?;
     if images.records != labels.records {
-        let expected = format!("{}, as many as labels in {}", labels.records, labels.path.display());
+        let expected =
+            format!("{}, as many as labels in {}", labels.records, labels.path.display());
         return Err(Error::format(&images.path, "number of images", expected, images.records));
     }
     let labels = labels.elements.into_iter().map(u32::from).collect();

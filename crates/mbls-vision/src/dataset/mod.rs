@@ -1,7 +1,8 @@
 //! Readers of data sets on disk.
 //!
-//! Every reader checks what it reads against its format and names file, field, found and expected value where they differ. None
-//! takes more memory than the format allows, whatever the file claims.
+//! Every reader checks what it reads against its format and names file, field, found and expected
+//! value where they differ. None takes more memory than the format allows, whatever the file
+//! claims.
 
 mod cifar;
 pub mod cifar10;

@@ -5,8 +5,9 @@ use crate::{Error, Result};
 use mbls_data::LegacyShuffle;
 use std::collections::BTreeMap;
 
-/// The split of the published code for CIFAR-10 and SVHN: all `n` indices shuffled by numpy's legacy generator, the first tenth for
-/// validation, the rest for training. For the 50,000 of CIFAR-10 that is 45,000 and 5,000.
+/// The split of the published code for CIFAR-10 and SVHN: all `n` indices shuffled by numpy's
+/// legacy generator, the first tenth for validation, the rest for training. For the 50,000 of
+/// CIFAR-10 that is 45,000 and 5,000.
 ///
 /// Its seed was the run's, 1 by default. Both parts are in ascending order.
 ///
@@ -33,9 +34,10 @@ pub fn published_split(n: usize, seed: u32) -> Result<Parts> {
     Ok(Parts { train: sorted(train), validation: sorted(validation) })
 }
 
-/// The split of the published code for Tiny-ImageNet: class by class, in the order in which the classes first appear, the indices of the
-/// class are shuffled by numpy's legacy generator, and the last `per_class` of them are for validation. With 50 of the 500 in each class,
-/// that is 90,000 and 10,000.
+/// The split of the published code for Tiny-ImageNet: class by class, in the order in which the
+/// classes first appear, the indices of the class are shuffled by numpy's legacy generator, and the
+/// last `per_class` of them are for validation. With 50 of the 500 in each class, that is 90,000
+/// and 10,000.
 ///
 /// Its seed was the run's, 1 by default. Both parts are in ascending order.
 ///
@@ -63,7 +65,9 @@ pub fn published_split_per_class(labels: &[u32], per_class: usize, seed: u32) ->
         let train = members.len().saturating_sub(per_class);
         if train == 0 || per_class == 0 {
             let found = members.len();
-            let reason = format!("has {found} items, too few for {per_class} of validation and one for training");
+            let reason = format!(
+                "has {found} items, too few for {per_class} of validation and one for training"
+            );
             return Err(Error::SplitClass { label, name: None, reason });
         }
         let places = shuffle.permutation(members.len())?;

@@ -1,8 +1,10 @@
-//! SVHN, cropped digits: 32x32 house numbers of `train_32x32.mat` and `test_32x32.mat`, MATLAB 5 files.
+//! SVHN, cropped digits: 32x32 house numbers of `train_32x32.mat` and `test_32x32.mat`, MATLAB 5
+//! files.
 //!
 //! # References
 //!
-//! Netzer, Wang, Coates, Bissacco, Wu, Ng: Reading Digits in Natural Images with Unsupervised Feature Learning (NIPS workshop, 2011).
+//! Netzer, Wang, Coates, Bissacco, Wu, Ng: Reading Digits in Natural Images with Unsupervised
+//! Feature Learning (NIPS workshop, 2011).
 
 use super::{DIGITS, Split, mat5};
 use crate::{Error, LabelledImages, Result};
@@ -14,15 +16,16 @@ const CLASSES: usize = 10;
 /// The label of the digit 0 in the files.
 const ZERO: u8 = 10;
 
-/// One part of SVHN from `dir`: the 73,257 images of `train_32x32.mat` or the 26,032 of `test_32x32.mat`; excerpts in the same format are
-/// accepted.
+/// One part of SVHN from `dir`: the 73,257 images of `train_32x32.mat` or the 26,032 of
+/// `test_32x32.mat`; excerpts in the same format are accepted.
 ///
-/// The file's arrays are `X`, 32 x 32 x 3 x N, and `y`, the digits 1..=9 and 10 for 0, which is class 0 here.
+/// The file's arrays are `X`, 32 x 32 x 3 x N, and `y`, the digits 1..=9 and 10 for 0, which is
+/// class 0 here.
 ///
 /// # Errors
 ///
-/// Where the file is missing, is not a MATLAB 5 file or damaged, has not these arrays in these sizes, more images than the official number,
-/// or a label that is not 1..=10.
+/// Where the file is missing, is not a MATLAB 5 file or damaged, has not these arrays in these
+/// sizes, more images than the official number, or a label that is not 1..=10.
 pub fn load(dir: impl AsRef<Path>, split: Split) -> Result<LabelledImages> {
     let (name, file, max_records) = match split {
         Split::Train => ("svhn-train", "train_32x32.mat", 73_257),
@@ -41,11 +44,21 @@ pub fn load(dir: impl AsRef<Path>, split: Split) -> Result<LabelledImages> {
         _ => ([0; 3], 0),
     };
     if sizes != [SIDE, SIDE, 3] || records == 0 {
-        return Err(Error::format(&path, "dimensions of X", "[32, 32, 3, N]", format!("{:?}", images.dimensions)));
+        return Err(Error::format(
+            &path,
+            "dimensions of X",
+            "[32, 32, 3, N]",
+            format!("{:?}", images.dimensions),
+        ));
     }
     if labels.dimensions != [records, 1] {
         let expected = format!("[{records}, 1], as many as pictures in X");
-        return Err(Error::format(&path, "dimensions of y", expected, format!("{:?}", labels.dimensions)));
+        return Err(Error::format(
+            &path,
+            "dimensions of y",
+            expected,
+            format!("{:?}", labels.dimensions),
+        ));
     }
     if let Some(i) = labels.values.iter().position(|label| !(1..=ZERO).contains(label)) {
         return Err(Error::format(&path, format!("label {i}"), "1..=10", labels.values[i]));
@@ -53,7 +66,8 @@ pub fn load(dir: impl AsRef<Path>, split: Split) -> Result<LabelledImages> {
     let labels = labels.values.into_iter().map(|label| u32::from(label % ZERO)).collect();
     let mut pixels = images.values;
     pixels.chunks_exact_mut(SIDE * SIDE).for_each(transpose);
-    LabelledImages::new(name, [3, SIDE, SIDE], pixels, labels, CLASSES, u8::MAX)?.with_class_names(DIGITS)
+    LabelledImages::new(name, [3, SIDE, SIDE], pixels, labels, CLASSES, u8::MAX)?
+        .with_class_names(DIGITS)
 }
 
 /// From columns to rows.

@@ -1,5 +1,6 @@
-//! Tiny-ImageNet in its official layout: 64x64 JPEG files of 200 classes, 500 of each for training; the official validation part of 50
-//! each serves as the test part, because the labels of the official test part are not public.
+//! Tiny-ImageNet in its official layout: 64x64 JPEG files of 200 classes, 500 of each for training;
+//! the official validation part of 50 each serves as the test part, because the labels of the
+//! official test part are not public.
 //!
 //! # References
 //!
@@ -20,39 +21,56 @@ const TEST_PER_CLASS: usize = 50;
 pub enum ClassOrder {
     /// The first line of `wnids.txt`.
     Listed,
-    /// The first WordNet id by name: the published code, its checkpoints, and readers that take folders for classes.
+    /// The first WordNet id by name: the published code, its checkpoints, and readers that take
+    /// folders for classes.
     Sorted,
 }
 
-/// One part of Tiny-ImageNet from `dir`, or from `dir/tiny-imagenet-200`; in the order of the paths, which is also the published code's.
+/// One part of Tiny-ImageNet from `dir`, or from `dir/tiny-imagenet-200`; in the order of the
+/// paths, which is also the published code's.
 ///
-/// `wnids.txt` has the classes; `train/<wnid>/images` the images for training; `val/images` and `val/val_annotations.txt` those for
-/// testing; `words.txt`, where it is there, what the classes are called. An excerpt is accepted if it has the same number of images in
-/// each class of the list. An image that is not of 64x64 pixels does not decode.
+/// `wnids.txt` has the classes; `train/<wnid>/images` the images for training; `val/images` and
+/// `val/val_annotations.txt` those for testing; `words.txt`, where it is there, what the classes
+/// are called. An excerpt is accepted if it has the same number of images in each class of the
+/// list. An image that is not of 64x64 pixels does not decode.
 ///
 /// # Errors
 ///
-/// Where a file or folder is missing or has something else in it, a class is not in the list, appears twice or has another number of images
-/// than the first (or more than 500 or 50), or an image of `val` is without a line or named in two; what [`ImageFiles::new`] reports.
-pub fn load(dir: impl AsRef<Path>, split: Split, order: ClassOrder, config: FilesConfig) -> Result<ImageFiles> {
+/// Where a file or folder is missing or has something else in it, a class is not in the list,
+/// appears twice or has another number of images than the first (or more than 500 or 50), or an
+/// image of `val` is without a line or named in two; what [`ImageFiles::new`] reports.
+pub fn load(
+    dir: impl AsRef<Path>,
+    split: Split,
+    order: ClassOrder,
+    config: FilesConfig,
+) -> Result<ImageFiles> {
     let nested = dir.as_ref().join("tiny-imagenet-200");
     let root = if nested.is_dir() { nested.as_path() } else { dir.as_ref() };
     let list = root.join("wnids.txt");
     let mut wnids = listing::names(&list, None)?;
     if wnids.len() > MAX_CLASSES {
-        return Err(Error::format(&list, "number of classes", format!("at most {MAX_CLASSES}"), wnids.len()));
+        return Err(Error::format(
+            &list,
+            "number of classes",
+            format!("at most {MAX_CLASSES}"),
+            wnids.len(),
+        ));
     }
     if order == ClassOrder::Sorted {
         wnids.sort_unstable();
     }
-    let labels: HashMap<&str, u32> = wnids.iter().enumerate().map(|(i, wnid)| (wnid.as_str(), i as u32)).collect();
+    let labels: HashMap<&str, u32> =
+        wnids.iter().enumerate().map(|(i, wnid)| (wnid.as_str(), i as u32)).collect();
     let (name, pictures, most) = match split {
         Split::Train => ("tiny-imagenet-train", train(root, &labels)?, TRAIN_PER_CLASS),
         Split::Test => ("tiny-imagenet-test", test(root, &labels)?, TEST_PER_CLASS),
     };
     let mut counts = vec![0; wnids.len()];
     pictures.iter().for_each(|(_, label)| counts[*label as usize] += 1);
-    if let Some(i) = counts.iter().position(|&count| count != counts[0] || count == 0 || count > most) {
+    if let Some(i) =
+        counts.iter().position(|&count| count != counts[0] || count == 0 || count > most)
+    {
         let field = format!("number of {name} pictures of {}", wnids[i]);
         let expected = format!("1..={most}, as many as of {}, {}", wnids[0], counts[0]);
         return Err(Error::format(root, field, expected, counts[i]));
@@ -73,7 +91,12 @@ fn train(root: &Path, labels: &HashMap<&str, u32>) -> Result<Vec<(PathBuf, u32)>
         pictures.extend(files.into_iter().map(|file| (file, label)));
     }
     match missing.keys().min() {
-        Some(wnid) => Err(Error::format(&folder, "folders", format!("one named {wnid}, a class of wnids.txt"), "none")),
+        Some(wnid) => Err(Error::format(
+            &folder,
+            "folders",
+            format!("one named {wnid}, a class of wnids.txt"),
+            "none",
+        )),
         None => Ok(pictures),
     }
 }
@@ -83,13 +106,20 @@ fn test(root: &Path, labels: &HashMap<&str, u32>) -> Result<Vec<(PathBuf, u32)>>
     let mut annotated = HashMap::new();
     for (number, line) in listing::filled_lines(&list)? {
         let error = |field: &str, expected: &str, found: &str| {
-            Err(Error::format(&list, format!("line {number}: {field}"), expected, format!("{found:?}")))
+            Err(Error::format(
+                &list,
+                format!("line {number}: {field}"),
+                expected,
+                format!("{found:?}"),
+            ))
         };
         let mut fields = line.split('\t');
         let (Some(file), Some(wnid)) = (fields.next(), fields.next()) else {
             return error("fields", "a file and a class between tabs", &line);
         };
-        let Some(&label) = labels.get(wnid) else { return error("class", "one of wnids.txt", wnid) };
+        let Some(&label) = labels.get(wnid) else {
+            return error("class", "one of wnids.txt", wnid);
+        };
         if annotated.insert(file.to_owned(), label).is_some() {
             return error("file", "one that was not there before", file);
         }
@@ -99,7 +129,12 @@ fn test(root: &Path, labels: &HashMap<&str, u32>) -> Result<Vec<(PathBuf, u32)>>
     for path in listing::pictures(root, folder)? {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let Some(label) = annotated.remove(name) else {
-            return Err(Error::format(&list, "lines", format!("one for each picture, also for {name}"), "none"));
+            return Err(Error::format(
+                &list,
+                "lines",
+                format!("one for each picture, also for {name}"),
+                "none",
+            ));
         };
         pictures.push((path, label));
     }
@@ -121,10 +156,16 @@ fn class_names(root: &Path, wnids: &[String]) -> Result<Vec<String>> {
         return Ok(wnids.to_vec());
     }
     let lines = listing::lines(&path)?;
-    let words: HashMap<&str, &str> = lines.iter().filter_map(|line| line.split_once('\t')).collect();
+    let words: HashMap<&str, &str> =
+        lines.iter().filter_map(|line| line.split_once('\t')).collect();
     let name = |wnid: &String| match words.get(wnid.as_str()) {
         Some(name) => Ok((*name).to_owned()),
-        None => Err(Error::format(&path, "lines", format!("one for {wnid}, a class of wnids.txt"), "none")),
+        None => Err(Error::format(
+            &path,
+            "lines",
+            format!("one for {wnid}, a class of wnids.txt"),
+            "none",
+        )),
     };
     wnids.iter().map(name).collect()
 }

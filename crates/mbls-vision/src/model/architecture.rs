@@ -1,6 +1,8 @@
 //! Networks by name.
 
-use super::{CifarResNetConfig, DenseNet, DenseNetConfig, ResNet, ResNetConfig, SmallCnn, SmallCnnConfig};
+use super::{
+    CifarResNetConfig, DenseNet, DenseNetConfig, ResNet, ResNetConfig, SmallCnn, SmallCnnConfig,
+};
 use crate::Error;
 use candle_nn::{ModuleT, VarBuilder};
 use mbls_nn::{Dropout, Result};
@@ -130,7 +132,8 @@ impl Architecture {
     /// Where `classes` or a part of `shape` is 0, or the images are too small for the network.
     pub fn network(self, classes: usize, shape: [usize; 3]) -> Result<Network> {
         let network = self.name();
-        let invalid = |name, value, expected| mbls_nn::Error::Network { network, name, value, expected };
+        let invalid =
+            |name, value, expected| mbls_nn::Error::Network { network, name, value, expected };
         let [channels, height, width] = shape;
         if classes == 0 {
             return Err(invalid("classes", "0".into(), "at least 1".into()));
@@ -151,7 +154,8 @@ impl Architecture {
             }
         };
         if height.min(width) < smallest {
-            let (found, least) = (format!("{height}x{width}"), format!("at least {smallest}x{smallest}"));
+            let (found, least) =
+                (format!("{height}x{width}"), format!("at least {smallest}x{smallest}"));
             return Err(invalid("image size", found, least));
         }
         Ok(network)
@@ -178,7 +182,8 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the builder has no such tensors.
+    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the
+    /// builder has no such tensors.
     pub fn build(self, options: Options, vb: VarBuilder) -> Result<Box<dyn ModuleT + Send + Sync>> {
         let Options { dropout } = options;
         Ok(match self {

@@ -10,7 +10,8 @@ use mbls_nn::{AvgPool2d, ConvConfig, ConvInit};
 pub enum Block {
     /// Two 3x3 convolutions.
     Basic,
-    /// A 1x1 convolution that narrows, a 3x3 one, and a 1x1 one that widens to four times the stage's width.
+    /// A 1x1 convolution that narrows, a 3x3 one, and a 1x1 one that widens to four times the
+    /// stage's width.
     Bottleneck,
 }
 
@@ -27,12 +28,12 @@ impl Block {
 /// How a block's input reaches its output where their shapes differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Shortcut {
-    /// Every second row and column, and channels of zeros on both sides of the input's: no parameters. Option A of the paper,
-    /// which its CIFAR networks use.
+    /// Every second row and column, and channels of zeros on both sides of the input's: no
+    /// parameters. Option A of the paper, which its CIFAR networks use.
     #[default]
     Identity,
-    /// A 1x1 convolution of the block's stride with batch norm, named `shortcut`: option B, which many implementations in
-    /// PyTorch use for CIFAR too.
+    /// A 1x1 convolution of the block's stride with batch norm, named `shortcut`: option B, which
+    /// many implementations in PyTorch use for CIFAR too.
     Projection,
     /// The same named `downsample`, as in torchvision.
     Downsample,
@@ -74,11 +75,19 @@ impl ResidualBlock {
         let strided = ConvConfig { stride: [shape.stride; 2], ..plain };
         let dilated = ConvConfig { dilation: [shape.dilation; 2], groups: shape.groups, ..plain };
         let unit = |number: usize, channels, kernel, config| {
-            ConvNorm::new(channels, kernel, config, vb.pp(format!("conv{number}")), vb.pp(format!("bn{number}")))
+            ConvNorm::new(
+                channels,
+                kernel,
+                config,
+                vb.pp(format!("conv{number}")),
+                vb.pp(format!("bn{number}")),
+            )
         };
         let middle = ConvConfig { stride: strided.stride, ..dilated };
         let (units, last) = match shape.block {
-            Block::Basic => (vec![unit(1, [inputs, inner], 3, middle)?], unit(2, [inner, outputs], 3, dilated)?),
+            Block::Basic => {
+                (vec![unit(1, [inputs, inner], 3, middle)?], unit(2, [inner, outputs], 3, dilated)?)
+            }
             Block::Bottleneck => (
                 vec![unit(1, [inputs, inner], 1, plain)?, unit(2, [inner, inner], 3, middle)?],
                 unit(3, [inner, outputs], 1, plain)?,
@@ -86,7 +95,8 @@ impl ResidualBlock {
         };
         let projection = |name: &str| {
             let vb = vb.pp(name);
-            ConvNorm::new([inputs, outputs], 1, strided, vb.pp("0"), vb.pp("1")).map(Skip::Projection)
+            ConvNorm::new([inputs, outputs], 1, strided, vb.pp("0"), vb.pp("1"))
+                .map(Skip::Projection)
         };
         let skip = match shape.shortcut {
             _ if inputs == outputs && shape.stride == 1 => Skip::Same,
@@ -116,8 +126,13 @@ impl ModuleT for Skip {
         match self {
             Self::Same => Ok(x.clone()),
             Self::Padded { stride, before, after } => {
-                // A pool of one pixel picks every second one; unlike a strided view it has a cheap gradient on every device.
-                let x = if *stride == 1 { x.clone() } else { AvgPool2d::new(1, *stride, 0).forward(x)? };
+                // A pool of one pixel picks every second one; unlike a strided view it has a cheap
+                // gradient on every device.
+                let x = if *stride == 1 {
+                    x.clone()
+                } else {
+                    AvgPool2d::new(1, *stride, 0).forward(x)?
+                };
                 x.pad_with_zeros(1, *before, *after)
             }
             Self::Projection(unit) => unit.forward_t(x, train),

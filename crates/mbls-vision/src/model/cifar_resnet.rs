@@ -72,13 +72,15 @@ impl From<CifarResNetConfig> for ResNetConfig {
     }
 }
 
-/// The residual networks of He et al. for CIFAR, of `6 blocks + 2` layers: one 3x3 convolution, three stages of basic blocks with
-/// 16, 32 and 64 channels, the last two of which halve the image, global average pool, one linear layer. A [`ResNet`].
+/// The residual networks of He et al. for CIFAR, of `6 blocks + 2` layers: one 3x3 convolution,
+/// three stages of basic blocks with 16, 32 and 64 channels, the last two of which halve the image,
+/// global average pool, one linear layer. A [`ResNet`].
 ///
 /// # Shapes
 ///
 /// `[N, in_channels, H, W]` to `[N, classes]`, H and W at least 4. Parameters `conv1`, `bn1`,
-/// `layer{1,2,3}.{i}.{conv1,bn1,conv2,bn2}`, `fc`; with [`Shortcut::Projection`] also `layer{2,3}.0.shortcut.{0,1}`.
+/// `layer{1,2,3}.{i}.{conv1,bn1,conv2,bn2}`, `fc`; with [`Shortcut::Projection`] also
+/// `layer{2,3}.0.shortcut.{0,1}`.
 ///
 /// # References
 ///

@@ -4,12 +4,13 @@ use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
 use mbls_nn::{BatchNorm2d, Conv2d, ConvConfig};
 
-/// `norm(conv(x))`, the convolution keeping the size up to its stride: what residual networks and the heads on them consist of.
+/// `norm(conv(x))`, the convolution keeping the size up to its stride: what residual networks and
+/// the heads on them consist of.
 ///
 /// # Shapes
 ///
-/// `[N, channels[0], H, W]` to `[N, channels[1], H', W']`, `H'` being `H` over the stride, rounded up. Parameters of the
-/// convolution in one builder, of the batch norm in another.
+/// `[N, channels[0], H, W]` to `[N, channels[1], H', W']`, `H'` being `H` over the stride, rounded
+/// up. Parameters of the convolution in one builder, of the batch norm in another.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -44,7 +45,8 @@ impl ConvNorm {
     ) -> Result<Self> {
         let [inputs, outputs] = channels;
         let padding = config.dilation.map(|dilation| (kernel / 2).saturating_mul(dilation));
-        let conv = Conv2d::new(inputs, outputs, [kernel; 2], ConvConfig { padding, ..config }, conv)?;
+        let conv =
+            Conv2d::new(inputs, outputs, [kernel; 2], ConvConfig { padding, ..config }, conv)?;
         Ok(Self { conv, norm: BatchNorm2d::new(outputs, norm)? })
     }
 
@@ -53,7 +55,12 @@ impl ConvNorm {
     /// # Errors
     ///
     /// As the two layers.
-    pub fn forward_relu(&self, x: &Tensor, residual: Option<&Tensor>, train: bool) -> Result<Tensor> {
+    pub fn forward_relu(
+        &self,
+        x: &Tensor,
+        residual: Option<&Tensor>,
+        train: bool,
+    ) -> Result<Tensor> {
         self.norm.forward_relu(&self.conv.forward(x)?, residual, train)
     }
 }

@@ -3,7 +3,10 @@
 use super::check_pictures;
 use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{AvgPool2d, BatchNorm2d, Conv2d, ConvConfig, ConvInit, Dropout, DropoutLinear, Error, GlobalAvgPool2d};
+use mbls_nn::{
+    AvgPool2d, BatchNorm2d, Conv2d, ConvConfig, ConvInit, Dropout, DropoutLinear, Error,
+    GlobalAvgPool2d,
+};
 
 const NAME: &str = "DenseNet";
 
@@ -24,8 +27,12 @@ pub struct DenseNetConfig {
 }
 
 /// Growth and layers of the blocks by the number of layers.
-const DEPTHS: [(usize, usize, [usize; 4]); 4] =
-    [(121, 32, [6, 12, 24, 16]), (161, 48, [6, 12, 36, 24]), (169, 32, [6, 12, 32, 32]), (201, 32, [6, 12, 48, 32])];
+const DEPTHS: [(usize, usize, [usize; 4]); 4] = [
+    (121, 32, [6, 12, 24, 16]),
+    (161, 48, [6, 12, 36, 24]),
+    (169, 32, [6, 12, 32, 32]),
+    (201, 32, [6, 12, 48, 32]),
+];
 
 impl DenseNetConfig {
     /// The published code's networks for CIFAR, of 121, 161, 169 or 201 layers.
@@ -52,31 +59,47 @@ impl DenseNetConfig {
     ///
     /// [`mbls_nn::Error::Network`] for the first that is 0 or beyond its range.
     pub fn validate(&self) -> mbls_nn::Result<()> {
-        for (field, value) in [("growth", self.growth), ("in_channels", self.in_channels), ("classes", self.classes)] {
+        for (field, value) in
+            [("growth", self.growth), ("in_channels", self.in_channels), ("classes", self.classes)]
+        {
             if !(1..=WIDEST).contains(&value) {
                 return Err(Error::network(NAME, field, value, format_args!("1 to {WIDEST}")));
             }
         }
-        if self.blocks.is_empty() || self.blocks.len() > 8 || self.blocks.iter().any(|n| !(1..=1024).contains(n)) {
+        if self.blocks.is_empty()
+            || self.blocks.len() > 8
+            || self.blocks.iter().any(|n| !(1..=1024).contains(n))
+        {
             let blocks = format!("{:?}", self.blocks);
-            return Err(Error::network(NAME, "blocks", blocks, "1 to 8 blocks of 1 to 1024 layers"));
+            return Err(Error::network(
+                NAME,
+                "blocks",
+                blocks,
+                "1 to 8 blocks of 1 to 1024 layers",
+            ));
         }
         let most = self.blocks.iter().sum::<usize>().saturating_add(2).saturating_mul(self.growth);
         if most > WIDEST {
-            return Err(Error::network(NAME, "most channels", most, format_args!("at most {WIDEST}")));
+            return Err(Error::network(
+                NAME,
+                "most channels",
+                most,
+                format_args!("at most {WIDEST}"),
+            ));
         }
         Ok(())
     }
 }
 
-/// The densely connected network of the published code for CIFAR: a 3x3 convolution to twice `growth` channels; blocks of layers, each
-/// of which puts `growth` new channels before those that it was given; between blocks a transition that halves channels and image;
-/// batch norm, global average pool, one linear layer.
+/// The densely connected network of the published code for CIFAR: a 3x3 convolution to twice
+/// `growth` channels; blocks of layers, each of which puts `growth` new channels before those that
+/// it was given; between blocks a transition that halves channels and image; batch norm, global
+/// average pool, one linear layer.
 ///
 /// # Shapes
 ///
-/// `[N, in_channels, H, W]` to `[N, classes]`, H and W at least [`DenseNetConfig::smallest`]. Parameters `conv1`,
-/// `dense{b}.{i}.{bn1,conv1,bn2,conv2}`, `trans{b}.{bn,conv}`, `bn`, `linear`.
+/// `[N, in_channels, H, W]` to `[N, classes]`, H and W at least [`DenseNetConfig::smallest`].
+/// Parameters `conv1`, `dense{b}.{i}.{bn1,conv1,bn2,conv2}`, `trans{b}.{bn,conv}`, `bn`, `linear`.
 ///
 /// # References
 ///
@@ -118,13 +141,26 @@ enum Part {
 }
 
 fn convolution(inputs: usize, outputs: usize, kernel: usize, vb: VarBuilder) -> Result<Conv2d> {
-    let config = ConvConfig { padding: [kernel / 2; 2], init: ConvInit::TorchUniform, ..ConvConfig::before_norm() };
+    let config = ConvConfig {
+        padding: [kernel / 2; 2],
+        init: ConvInit::TorchUniform,
+        ..ConvConfig::before_norm()
+    };
     Conv2d::new(inputs, outputs, [kernel; 2], config, vb)
 }
 
 impl PreUnit {
-    fn new(inputs: usize, outputs: usize, kernel: usize, norm: VarBuilder, conv: VarBuilder) -> Result<Self> {
-        Ok(Self { norm: BatchNorm2d::new(inputs, norm)?, conv: convolution(inputs, outputs, kernel, conv)? })
+    fn new(
+        inputs: usize,
+        outputs: usize,
+        kernel: usize,
+        norm: VarBuilder,
+        conv: VarBuilder,
+    ) -> Result<Self> {
+        Ok(Self {
+            norm: BatchNorm2d::new(inputs, norm)?,
+            conv: convolution(inputs, outputs, kernel, conv)?,
+        })
     }
 }
 
@@ -137,7 +173,10 @@ impl ModuleT for PreUnit {
 impl Part {
     fn layer(inputs: usize, growth: usize, vb: VarBuilder) -> Result<Self> {
         let narrow = PreUnit::new(inputs, 4 * growth, 1, vb.pp("bn1"), vb.pp("conv1"))?;
-        Ok(Self::Layer([narrow, PreUnit::new(4 * growth, growth, 3, vb.pp("bn2"), vb.pp("conv2"))?]))
+        Ok(Self::Layer([
+            narrow,
+            PreUnit::new(4 * growth, growth, 3, vb.pp("bn2"), vb.pp("conv2"))?,
+        ]))
     }
 }
 
@@ -158,7 +197,8 @@ impl DenseNet {
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the builder has no such tensors.
+    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the
+    /// builder has no such tensors.
     pub fn new(config: DenseNetConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let growth = config.growth;
@@ -172,7 +212,13 @@ impl DenseNet {
             }
             if block < config.blocks.len() {
                 let vb = vb.pp(format!("trans{block}"));
-                parts.push(Part::Transition(PreUnit::new(channels, channels / 2, 1, vb.pp("bn"), vb.pp("conv"))?));
+                parts.push(Part::Transition(PreUnit::new(
+                    channels,
+                    channels / 2,
+                    1,
+                    vb.pp("bn"),
+                    vb.pp("conv"),
+                )?));
                 channels /= 2;
             }
         }
@@ -181,7 +227,8 @@ impl DenseNet {
         Ok(Self { stem, parts, norm, linear, config })
     }
 
-    /// Returns the network with this dropout before its linear layer, or with none; a clone of it knows the position of its masks.
+    /// Returns the network with this dropout before its linear layer, or with none; a clone of it
+    /// knows the position of its masks.
     #[must_use]
     pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
         Self { linear: self.linear.with_dropout(dropout), ..self }

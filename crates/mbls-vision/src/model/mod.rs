@@ -1,8 +1,8 @@
 //! Networks for image classification.
 //!
-//! Every network takes a [`VarBuilder`](candle_nn::VarBuilder) and implements [`ModuleT`](candle_nn::ModuleT): images
-//! `[N, C, H, W]` in, logits `[N, classes]` out. [`Architecture`] makes them by name; [`pretrained`] loads what others have
-//! trained.
+//! Every network takes a [`VarBuilder`](candle_nn::VarBuilder) and implements
+//! [`ModuleT`](candle_nn::ModuleT): images `[N, C, H, W]` in, logits `[N, classes]` out.
+//! [`Architecture`] makes them by name; [`pretrained`] loads what others have trained.
 
 mod architecture;
 mod block;

@@ -1,7 +1,9 @@
 //! Weights that others have trained: all but the classifier, which is usually another one.
 //!
-//! What is taken lies in a file of PyTorch or safetensors with the network's parameter names: torchvision's, or those of the published
-//! code, as [`Architecture::origin`](super::Architecture::origin) says. The new classifier commonly learns faster than the rest:
+//! What is taken lies in a file of PyTorch or safetensors with the network's parameter names:
+//! torchvision's, or those of the published
+//! code, as [`Architecture::origin`](super::Architecture::origin) says. The new classifier commonly
+//! learns faster than the rest:
 //!
 //! ```
 //! use candle_core::{DType, Device};
@@ -33,7 +35,8 @@ use std::fmt;
 /// What becomes of the classifier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Head {
-    /// It is taken where all of its tensors are there with the network's shapes, and stays as initialised otherwise.
+    /// It is taken where all of its tensors are there with the network's shapes, and stays as
+    /// initialised otherwise.
     #[default]
     IfItFits,
     /// It stays as initialised, though it may fit: its classes are others.
@@ -43,14 +46,15 @@ pub enum Head {
 /// What was taken from a checkpoint, and what was not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pretrained {
-    /// What was taken off the checkpoint's names, as [`ParamStore::load`] says; empty where nothing
-    /// was.
+    /// What was taken off the checkpoint's names, as [`ParamStore::load`] says; empty where
+    /// nothing was.
     pub prefix: String,
     /// The tensors that were taken, sorted.
     pub taken: Vec<String>,
     /// The classifier's name, if it stayed as initialised.
     pub new_head: Option<String>,
-    /// The tensors of the classifier and of parts beside it that the checkpoint has with another shape.
+    /// The tensors of the classifier and of parts beside it that the checkpoint has with another
+    /// shape.
     pub mis_shaped: Vec<MisShaped>,
     /// The tensors of the same parts that the checkpoint lacks.
     pub missing: Vec<String>,
@@ -58,19 +62,28 @@ pub struct Pretrained {
     pub unused: Vec<String>,
 }
 
-/// Sets the network's variables in `store` to a checkpoint's weights, those of its classifier `head` as asked.
+/// Sets the network's variables in `store` to a checkpoint's weights, those of its classifier
+/// `head` as asked.
 ///
-/// The network has to be built before. `head` is its classifier's name, as [`Network::head`](super::Network::head) says.
+/// The network has to be built before. `head` is its classifier's name, as
+/// [`Network::head`](super::Network::head) says.
 ///
 /// # Errors
 ///
-/// [`Error::Setting`] where the network has no part `head`; [`mbls_io::Error::Checkpoint`] where no weights are found; [`Error::State`]
-/// where anything outside `head` is missing, unexpected or of another shape. No variable has changed then.
-pub fn load(store: &ParamStore, checkpoint: &Checkpoint, head: &str, choice: Head) -> Result<Pretrained> {
+/// [`Error::Setting`] where the network has no part `head`; [`mbls_io::Error::Checkpoint`] where no
+/// weights are found; [`Error::State`] where anything outside `head` is missing, unexpected or of
+/// another shape. No variable has changed then.
+pub fn load(
+    store: &ParamStore,
+    checkpoint: &Checkpoint,
+    head: &str,
+    choice: Head,
+) -> Result<Pretrained> {
     load_beside(store, checkpoint, head, &[], choice)
 }
 
-/// As [`load`], of a network or checkpoint that may have `others` beside its classifier, such as one that training alone used.
+/// As [`load`], of a network or checkpoint that may have `others` beside its classifier, such as
+/// one that training alone used.
 ///
 /// Each of them is taken or not by itself, as the classifier is, and may be missing on either side.
 ///
@@ -98,7 +111,8 @@ pub fn load_beside(
         .collect::<candle_core::Result<Vec<_>>>()?;
     let mut pretrained = Pretrained::of(store.load(checkpoint, Fit::Except(&heads))?);
     for part in heads {
-        let misfits = pretrained.mis_shaped.iter().map(|tensor| &tensor.name).chain(&pretrained.missing);
+        let misfits =
+            pretrained.mis_shaped.iter().map(|tensor| &tensor.name).chain(&pretrained.missing);
         if choice == Head::IfItFits && !misfits.into_iter().any(|name| within(part, name)) {
             continue;
         }
@@ -113,13 +127,15 @@ pub fn load_beside(
     Ok(pretrained)
 }
 
-/// Sets the network's part `encoder` in `store` to the weights of a classifier, whose own part `head` is left out: an encoder of a
-/// segmentation network that begins as torchvision's network for ImageNet, where `head` is `fc`.
+/// Sets the network's part `encoder` in `store` to the weights of a classifier, whose own part
+/// `head` is left out: an encoder of a segmentation network that begins as torchvision's network
+/// for ImageNet, where `head` is `fc`.
 ///
 /// # Errors
 ///
-/// [`Error::Setting`] where the network has no part `encoder`; [`mbls_io::Error::Checkpoint`] where no weights are found; [`Error::State`]
-/// where anything but `head` is missing, unexpected or of another shape. No variable has changed then.
+/// [`Error::Setting`] where the network has no part `encoder`; [`mbls_io::Error::Checkpoint`] where
+/// no weights are found; [`Error::State`] where anything but `head` is missing, unexpected or of
+/// another shape. No variable has changed then.
 ///
 /// ```
 /// use candle_core::{DType, Device};
@@ -137,7 +153,12 @@ pub fn load_beside(
 /// assert_eq!((report.taken.len(), report.unused), (100, vec!["fc.bias".into(), "fc.weight".into()]));
 /// # Ok::<(), mbls_nn::Error>(())
 /// ```
-pub fn load_encoder(store: &ParamStore, encoder: &str, checkpoint: &Checkpoint, head: &str) -> Result<Pretrained> {
+pub fn load_encoder(
+    store: &ParamStore,
+    encoder: &str,
+    checkpoint: &Checkpoint,
+    head: &str,
+) -> Result<Pretrained> {
     Ok(Pretrained::of(store.load_part(encoder, checkpoint, Fit::Except(&[head]))?))
 }
 

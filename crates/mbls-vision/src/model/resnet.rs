@@ -5,14 +5,18 @@ use super::resnet_config::NAME;
 use super::{ConvNorm, ResNetConfig, StageDilation, Stem, check_pictures};
 use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_nn::{AdaptiveAvgPool2d, ConvConfig, Dropout, DropoutLinear, Error, GlobalAvgPool2d, MaxPool2d};
+use mbls_nn::{
+    AdaptiveAvgPool2d, ConvConfig, Dropout, DropoutLinear, Error, GlobalAvgPool2d, MaxPool2d,
+};
 
-/// A residual network without its classifier: the stem and the stages, whose results a segmentation network builds on.
+/// A residual network without its classifier: the stem and the stages, whose results a segmentation
+/// network builds on.
 ///
 /// # Shapes
 ///
-/// `[N, in_channels, H, W]` to the last stage's `[N, channels, H / reduction, W / reduction]`, rounded up. Parameters `conv1`, `bn1`,
-/// `layer{s}.{i}.{conv1,bn1,conv2,bn2}`, with bottlenecks also `conv3` and `bn3`, and the shortcut's.
+/// `[N, in_channels, H, W]` to the last stage's `[N, channels, H / reduction, W / reduction]`,
+/// rounded up. Parameters `conv1`, `bn1`, `layer{s}.{i}.{conv1,bn1,conv2,bn2}`, with bottlenecks
+/// also `conv3` and `bn3`, and the shortcut's.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -42,11 +46,13 @@ impl ResNetEncoder {
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the builder has no such tensors.
+    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the
+    /// builder has no such tensors.
     pub fn new(config: &ResNetConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         config.validate()?;
         let (kernel, stride) = if config.stem == Stem::Large { (7, 2) } else { (3, 1) };
-        let convolution = ConvConfig { stride: [stride; 2], init: config.init, ..ConvConfig::before_norm() };
+        let convolution =
+            ConvConfig { stride: [stride; 2], init: config.init, ..ConvConfig::before_norm() };
         let channels = [config.in_channels, config.stem_width];
         let stem = ConvNorm::new(channels, kernel, convolution, vb.pp("conv1"), vb.pp("bn1"))?;
         let (mut inputs, mut dilation, mut stages) = (config.stem_width, 1, Vec::new());
@@ -91,7 +97,9 @@ impl ResNetEncoder {
     /// How many rows of the image there are for one of each of the [`features`](Self::features).
     pub fn reductions(&self) -> Vec<usize> {
         let stem = if self.config.stem == Stem::Large { 2 } else { 1 };
-        std::iter::once(stem).chain((1..=self.stages.len()).map(|n| self.config.reduction(n))).collect()
+        std::iter::once(stem)
+            .chain((1..=self.stages.len()).map(|n| self.config.reduction(n)))
+            .collect()
     }
 
     /// Its shape.
@@ -138,12 +146,14 @@ impl ModuleT for ResNetEncoder {
 ///
 /// # Shapes
 ///
-/// `[N, in_channels, H, W]` to `[N, classes]`, H and W at least [`ResNetConfig::smallest`]. Parameters of the encoder, then `fc`.
+/// `[N, in_channels, H, W]` to `[N, classes]`, H and W at least [`ResNetConfig::smallest`].
+/// Parameters of the encoder, then `fc`.
 ///
 /// # References
 ///
-/// He et al.: Deep Residual Learning for Image Recognition (CVPR 2016); Xie et al.: Aggregated Residual Transformations (CVPR
-/// 2017); names and order of the parameters are torchvision's and those of the published code of MbLS (by-liu/MbLS).
+/// He et al.: Deep Residual Learning for Image Recognition (CVPR 2016); Xie et al.: Aggregated
+/// Residual Transformations (CVPR 2017); names and order of the parameters are torchvision's and
+/// those of the published code of MbLS (by-liu/MbLS).
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -168,14 +178,16 @@ impl ResNet {
     ///
     /// # Errors
     ///
-    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the builder has no such tensors.
+    /// [`mbls_nn::Error::Network`] where a size is 0 or too large; what candle reports where the
+    /// builder has no such tensors.
     pub fn new(config: ResNetConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         if config.classes == 0 {
             return Err(Error::network(NAME, "classes", 0, "at least 1"));
         }
         let encoder = ResNetEncoder::new(&config, vb.clone())?;
         let [_, channels] = config.channels(config.stages.len() - 1);
-        let Some(features) = config.pool.checked_pow(2).and_then(|n| n.checked_mul(channels)) else {
+        let Some(features) = config.pool.checked_pow(2).and_then(|n| n.checked_mul(channels))
+        else {
             let expected = format!("few enough for {channels} channels");
             return Err(Error::network(NAME, "pool", config.pool, expected));
         };
@@ -183,7 +195,8 @@ impl ResNet {
         Ok(Self { encoder, fc })
     }
 
-    /// Returns the network with this dropout before its linear layer, or with none; a clone of it knows the position of its masks.
+    /// Returns the network with this dropout before its linear layer, or with none; a clone of it
+    /// knows the position of its masks.
     #[must_use]
     pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
         Self { fc: self.fc.with_dropout(dropout), ..self }

@@ -18,7 +18,8 @@ pub enum Stem {
     Large,
 }
 
-/// How a stage after the first looks further: by halving the image, or at full size by dilated convolutions.
+/// How a stage after the first looks further: by halving the image, or at full size by dilated
+/// convolutions.
 ///
 /// The rate of dilation doubles with every stage that does not halve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,7 +27,8 @@ pub enum StageDilation {
     /// Its first block halves the image.
     #[default]
     Stride,
-    /// Its first block keeps the rate of the stage before, as torchvision's `replace_stride_with_dilation`.
+    /// Its first block keeps the rate of the stage before, as torchvision's
+    /// `replace_stride_with_dilation`.
     AfterFirst,
     /// All of its blocks have the new rate, as the encoders of segmentation_models_pytorch.
     Throughout,
@@ -47,11 +49,13 @@ pub struct ResNetConfig {
     pub width: usize,
     /// Groups of the 3x3 convolutions; 1 but for ResNeXt.
     pub groups: usize,
-    /// Channels of each group of the 3x3 convolutions for 64 of a stage's width; 64 but for ResNeXt and wide bottlenecks.
+    /// Channels of each group of the 3x3 convolutions for 64 of a stage's width; 64 but for
+    /// ResNeXt and wide bottlenecks.
     pub width_per_group: usize,
     /// The shortcut of blocks whose output has another shape than their input.
     pub shortcut: Shortcut,
-    /// Stage by stage, the first one's without effect; stages beyond the end have [`StageDilation::Stride`].
+    /// Stage by stage, the first one's without effect; stages beyond the end have
+    /// [`StageDilation::Stride`].
     pub dilation: Vec<StageDilation>,
     /// Height and width that the last stage's result is averaged to.
     pub pool: usize,
@@ -106,7 +110,12 @@ impl ResNetConfig {
     /// # Errors
     ///
     /// As [`torchvision`](Self::torchvision).
-    pub fn resnext(depth: usize, groups: usize, width_per_group: usize, classes: usize) -> Result<Self> {
+    pub fn resnext(
+        depth: usize,
+        groups: usize,
+        width_per_group: usize,
+        classes: usize,
+    ) -> Result<Self> {
         Ok(Self { groups, width_per_group, ..Self::torchvision(depth, classes)? })
     }
 
@@ -116,22 +125,30 @@ impl ResNetConfig {
     ///
     /// As [`torchvision`](Self::torchvision).
     pub fn wide(depth: usize, factor: usize, classes: usize) -> Result<Self> {
-        Ok(Self { width_per_group: factor.saturating_mul(64), ..Self::torchvision(depth, classes)? })
+        Ok(Self {
+            width_per_group: factor.saturating_mul(64),
+            ..Self::torchvision(depth, classes)?
+        })
     }
 
-    /// The published code's networks for CIFAR, of 18, 34, 50, 101, 110 or 152 layers: a 3x3 stem, four stages, PyTorch's
-    /// initialisation.
+    /// The published code's networks for CIFAR, of 18, 34, 50, 101, 110 or 152 layers: a 3x3 stem,
+    /// four stages, PyTorch's initialisation.
     ///
     /// # Errors
     ///
     /// As [`torchvision`](Self::torchvision).
     pub fn cifar(depth: usize, classes: usize) -> Result<Self> {
         let shortcut = Shortcut::Projection;
-        Ok(Self { stem: Stem::Small, shortcut, init: ConvInit::TorchUniform, ..Self::torchvision(depth, classes)? })
+        Ok(Self {
+            stem: Stem::Small,
+            shortcut,
+            init: ConvInit::TorchUniform,
+            ..Self::torchvision(depth, classes)?
+        })
     }
 
-    /// The published code's networks for Tiny-ImageNet, of the same depths: a 3x3 stem, four stages, whose result is averaged to
-    /// 2x2 pixels.
+    /// The published code's networks for Tiny-ImageNet, of the same depths: a 3x3 stem, four
+    /// stages, whose result is averaged to 2x2 pixels.
     ///
     /// # Errors
     ///
@@ -140,11 +157,12 @@ impl ResNetConfig {
         Ok(Self { stem: Stem::Small, pool: 2, ..Self::torchvision(depth, classes)? })
     }
 
-    /// The published code's wide networks for CIFAR: a 3x3 stem of 16 channels, three stages of n basic blocks, `width` times as
-    /// wide as He's. Batch norm follows the convolutions, unlike in the paper.
+    /// The published code's wide networks for CIFAR: a 3x3 stem of 16 channels, three stages of n
+    /// basic blocks, `width` times as wide as He's. Batch norm follows the convolutions, unlike
+    /// in the paper.
     ///
-    /// The published code counts `6 n + 2` layers; the paper counts those of the shortcuts too, `6 n + 4`. Either number is
-    /// understood: 26 and 28 are the same network.
+    /// The published code counts `6 n + 2` layers; the paper counts those of the shortcuts too, `6
+    /// n + 4`. Either number is understood: 26 and 28 are the same network.
     ///
     /// # Errors
     ///
@@ -155,7 +173,12 @@ impl ResNetConfig {
     /// Zagoruyko and Komodakis: Wide Residual Networks (BMVC 2016).
     pub fn wide_cifar(depth: usize, width: usize, classes: usize) -> Result<Self> {
         if depth < 8 || !matches!(depth % 6, 2 | 4) {
-            return Err(Error::network("wide ResNet", "depth", depth, "6 n + 2 or 6 n + 4 with n at least 1"));
+            return Err(Error::network(
+                "wide ResNet",
+                "depth",
+                depth,
+                "6 n + 2 or 6 n + 4 with n at least 1",
+            ));
         }
         Ok(Self {
             stem: Stem::Small,
@@ -172,18 +195,22 @@ impl ResNetConfig {
         [width * self.width_per_group / 64 * self.groups, width * self.block.expansion()]
     }
 
-    /// How often the input is larger than the result of a stage, or of the whole stem where there is no such stage.
+    /// How often the input is larger than the result of a stage, or of the whole stem where there
+    /// is no such stage.
     pub(super) fn reduction(&self, stages: usize) -> usize {
         let stem = if self.stem == Stem::Large { 4 } else { 1 };
-        (1..stages).fold(stem, |n, stage| if self.dilation(stage) == StageDilation::Stride { 2 * n } else { n })
+        (1..stages).fold(stem, |n, stage| {
+            if self.dilation(stage) == StageDilation::Stride { 2 * n } else { n }
+        })
     }
 
     pub(super) fn dilation(&self, stage: usize) -> StageDilation {
         self.dilation.get(stage).copied().unwrap_or_default()
     }
 
-    /// The least height and width that an image to be classified may have: with fewer pixels, less than one of an image's own would
-    /// be left for each that the last stage's result is averaged to.
+    /// The least height and width that an image to be classified may have: with fewer pixels, less
+    /// than one of an image's own would be left for each that the last stage's result is
+    /// averaged to.
     pub fn smallest(&self) -> usize {
         self.reduction(self.stages.len()) * self.pool
     }
@@ -209,21 +236,41 @@ impl ResNetConfig {
         }
         if self.stages.is_empty() || self.stages.len() > 8 || self.stages.contains(&0) {
             let stages = format!("{:?}", self.stages);
-            return Err(Error::network(NAME, "stages", stages, "1 to 8 stages of at least one block"));
+            return Err(Error::network(
+                NAME,
+                "stages",
+                stages,
+                "1 to 8 stages of at least one block",
+            ));
         }
         if self.dilation.len() > self.stages.len() {
             let [found, most] = [self.dilation.len(), self.stages.len()];
-            return Err(Error::network(NAME, "number of dilations", found, format_args!("at most {most}")));
+            return Err(Error::network(
+                NAME,
+                "number of dilations",
+                found,
+                format_args!("at most {most}"),
+            ));
         }
         if self.block == Block::Basic && (self.groups, self.width_per_group) != (1, 64) {
             let (groups, width) = (self.groups, self.width_per_group);
             let found = format!("{groups} and {width}");
-            return Err(Error::network(NAME, "groups and width_per_group", found, "1 and 64 with basic blocks"));
+            return Err(Error::network(
+                NAME,
+                "groups and width_per_group",
+                found,
+                "1 and 64 with basic blocks",
+            ));
         }
         if self.channels(0)[0] == 0 {
             let (width, group) = (self.width, self.width_per_group);
             let found = format!("{width} and {group}");
-            return Err(Error::network(NAME, "width and width_per_group", found, "a product of at least 64"));
+            return Err(Error::network(
+                NAME,
+                "width and width_per_group",
+                found,
+                "a product of at least 64",
+            ));
         }
         let [inner, outputs] = self.channels(self.stages.len() - 1);
         if inner > WIDEST || outputs > WIDEST {

@@ -19,7 +19,8 @@ pub struct SmallCnnConfig {
 }
 
 impl SmallCnnConfig {
-    /// The network for images of `shape` (channels, height, width): 32, 64 and 64 channels, the first pool from 16 pixels on.
+    /// The network for images of `shape` (channels, height, width): 32, 64 and 64 channels, the
+    /// first pool from 16 pixels on.
     pub fn for_input(shape: [usize; 3], classes: usize) -> Self {
         let [_, height, width] = shape;
         Self { input: shape, classes, channels: [32, 64, 64], pool_first: height.min(width) >= 16 }
@@ -31,15 +32,15 @@ impl SmallCnnConfig {
     }
 }
 
-/// Three 3x3 convolutions, each with batch norm and ReLU; a 2x2 max pool after the second and, for larger images, the
-/// first; one linear layer on all that is left.
+/// Three 3x3 convolutions, each with batch norm and ReLU; a 2x2 max pool after the second and, for
+/// larger images, the first; one linear layer on all that is left.
 ///
 /// 1.8 million multiplications for an image of 8x8, 6 million for one of 28x28.
 ///
 /// # Shapes
 ///
-/// `[N, channels, H, W]` to `[N, classes]`, H and W at least 2, or 4 with `pool_first`. Parameters `conv1`, `bn1`, `conv2`,
-/// `bn2`, `conv3`, `bn3`, `fc`.
+/// `[N, channels, H, W]` to `[N, classes]`, H and W at least 2, or 4 with `pool_first`. Parameters
+/// `conv1`, `bn1`, `conv2`, `bn2`, `conv3`, `bn3`, `fc`.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -65,12 +66,14 @@ impl SmallCnn {
     ///
     /// # Errors
     ///
-    /// Where a number of channels or classes is 0, images are too small, or the builder has no such tensors.
+    /// Where a number of channels or classes is 0, images are too small, or the builder has no such
+    /// tensors.
     pub fn new(config: SmallCnnConfig, vb: VarBuilder) -> mbls_nn::Result<Self> {
         let [inputs, height, width] = config.input;
         let shrink = config.smallest();
         if height.min(width) < shrink {
-            let (found, least) = (format!("{height}x{width}"), format!("at least {shrink}x{shrink}"));
+            let (found, least) =
+                (format!("{height}x{width}"), format!("at least {shrink}x{shrink}"));
             return Err(Error::network("small CNN", "image size", found, least));
         }
         let [first, second, third] = config.channels;
@@ -78,12 +81,18 @@ impl SmallCnn {
             let (conv, norm) = (vb.pp(format!("conv{number}")), vb.pp(format!("bn{number}")));
             ConvNorm::new([inputs, outputs], 3, ConvConfig::<2>::before_norm(), conv, norm)
         };
-        let convolutions = [layer(1, inputs, first)?, layer(2, first, second)?, layer(3, second, third)?];
-        let fc = DropoutLinear::new(third * (height / shrink) * (width / shrink), config.classes, vb.pp("fc"))?;
+        let convolutions =
+            [layer(1, inputs, first)?, layer(2, first, second)?, layer(3, second, third)?];
+        let fc = DropoutLinear::new(
+            third * (height / shrink) * (width / shrink),
+            config.classes,
+            vb.pp("fc"),
+        )?;
         Ok(Self { convolutions, fc, config })
     }
 
-    /// Returns the network with this dropout before its linear layer, or with none; a clone of it knows the position of its masks.
+    /// Returns the network with this dropout before its linear layer, or with none; a clone of it
+    /// knows the position of its masks.
     #[must_use]
     pub fn with_dropout(self, dropout: impl Into<Option<Dropout>>) -> Self {
         Self { fc: self.fc.with_dropout(dropout), ..self }
@@ -99,7 +108,11 @@ impl ModuleT for SmallCnn {
     fn forward_t(&self, images: &Tensor, train: bool) -> Result<Tensor> {
         let (_, channels, height, width) = images.dims4()?;
         if [channels, height, width] != self.config.input {
-            bail!("small CNN: pictures of shape {:?}, expected [N, C, H, W] of {:?}", images.dims(), self.config.input);
+            bail!(
+                "small CNN: pictures of shape {:?}, expected [N, C, H, W] of {:?}",
+                images.dims(),
+                self.config.input
+            );
         }
         let pool = MaxPool2d::new(2, 2, 0);
         let mut x = images.clone();

@@ -1,8 +1,9 @@
 //! Bilinear interpolation between four neighbours, bit by bit that of OpenCV.
 //!
-//! OpenCV's 8-bit `INTER_LINEAR` rounds its weights to multiples of 1 / 2048 and drops fractions on the way, and it averages squares of
-//! four values where it halves both sides. Published networks were trained on images that it resized, so its arithmetic is kept
-//! step by step (`fixtures/transforms/opencv.py`).
+//! OpenCV's 8-bit `INTER_LINEAR` rounds its weights to multiples of 1 / 2048 and drops fractions on
+//! the way, and it averages squares of four values where it halves both sides. Published networks
+//! were trained on images that it resized, so its arithmetic is kept step by step
+//! (`fixtures/transforms/opencv.py`).
 
 /// One in the fixed-point weights.
 const ONE: f32 = 2048.0;
@@ -14,8 +15,9 @@ struct Taps {
     weights: [u16; 2],
 }
 
-/// The taps of `to` values made of `from`. Weights behind the ends of a row are those of its last value; rows behind the ends of the
-/// image are its last row twice, which is not the same to the last bit.
+/// The taps of `to` values made of `from`. Weights behind the ends of a row are those of its last
+/// value; rows behind the ends of the image are its last row twice, which is not the same to the
+/// last bit.
 fn taps(from: usize, to: usize, is_row: bool) -> Vec<Taps> {
     let scale = 1.0 / (to as f64 / from as f64);
     let last = from - 1;
@@ -37,7 +39,8 @@ fn taps(from: usize, to: usize, is_row: bool) -> Vec<Taps> {
     (0..to).map(tap).collect()
 }
 
-/// Resizes planes of `from` rows and columns, one after the other, to `to` rows and columns. No side is 0.
+/// Resizes planes of `from` rows and columns, one after the other, to `to` rows and columns. No
+/// side is 0.
 pub(super) fn resize(planes: &[u8], from: [usize; 2], to: [usize; 2]) -> Vec<u8> {
     let [height, width] = from;
     let count = planes.len() / (height * width);
@@ -48,7 +51,8 @@ pub(super) fn resize(planes: &[u8], from: [usize; 2], to: [usize; 2]) -> Vec<u8>
     }
     let (rows, columns) = (taps(height, to[0], false), taps(width, to[1], true));
     for plane in planes.chunks_exact(height * width) {
-        // The two rows of the image that a row of the result lies between, resized, with their places.
+        // The two rows of the image that a row of the result lies between, resized, with their
+        // places.
         let mut resized = [(usize::MAX, vec![0; to[1]]), (usize::MAX, vec![0; to[1]])];
         for Taps { places, weights } in &rows {
             if resized[1].0 == places[0] {
@@ -63,7 +67,9 @@ pub(super) fn resize(planes: &[u8], from: [usize; 2], to: [usize; 2]) -> Vec<u8>
             let [upper, lower] = weights.map(u32::from);
             let part = |weight: u32, value: u16| (weight * u32::from(value)) >> 16;
             let values = resized[0].1.iter().zip(&resized[1].1);
-            result.extend(values.map(|(&above, &below)| ((part(upper, above) + part(lower, below) + 2) >> 2) as u8));
+            result.extend(values.map(|(&above, &below)| {
+                ((part(upper, above) + part(lower, below) + 2) >> 2) as u8
+            }));
         }
     }
     result

@@ -6,7 +6,8 @@ use crate::{Error, Image, Result};
 use mbls_data::Seed;
 use serde::{Deserialize, Serialize};
 
-/// Cuts out the middle, as torchvision's `CenterCrop` does, but refuses an image that is smaller (torchvision pads it).
+/// Cuts out the middle, as torchvision's `CenterCrop` does, but refuses an image that is smaller
+/// (torchvision pads it).
 ///
 /// The first row is `(height - size) / 2`, rounded half to even; columns alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

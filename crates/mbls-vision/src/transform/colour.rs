@@ -17,7 +17,8 @@ pub(super) fn contrast(image: &mut Image, factor: f64) {
     blend_with(image, factor, (sum as f64 / count as f64) as f32);
 }
 
-/// `factor * value + (1 - factor) * grey`, `grey` of the same pixel; an image of one channel stays as it is.
+/// `factor * value + (1 - factor) * grey`, `grey` of the same pixel; an image of one channel stays
+/// as it is.
 pub(super) fn saturation(image: &mut Image, factor: f64) {
     each_pixel(image, |rgb| {
         let grey = f32::from(grey(rgb));
@@ -41,7 +42,8 @@ fn blend(value: f32, other: f32, factor: f64) -> u8 {
 }
 
 fn blend_with(image: &mut Image, factor: f64, other: f32) {
-    let table: Vec<u8> = (0..=u8::MAX).map(|value| blend(f32::from(value), other, factor)).collect();
+    let table: Vec<u8> =
+        (0..=u8::MAX).map(|value| blend(f32::from(value), other, factor)).collect();
     image.pixels.iter_mut().for_each(|value| *value = table[usize::from(*value)]);
 }
 

@@ -8,11 +8,13 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-/// Changes brightness, contrast, saturation and hue by random amounts in random order, as torchvision's `ColorJitter` does.
+/// Changes brightness, contrast, saturation and hue by random amounts in random order, as
+/// torchvision's `ColorJitter` does.
 ///
-/// The factor of the first three is drawn uniformly, 1 changes nothing; the hue is turned by a part of a full turn, 0 changes
-/// nothing. Each change cuts its result off to 0..=255 and to the whole number below. Images have one channel, where
-/// saturation and hue change nothing, or three, red, green and blue.
+/// The factor of the first three is drawn uniformly, 1 changes nothing; the hue is turned by a part
+/// of a full turn, 0 changes nothing. Each change cuts its result off to 0..=255 and to the whole
+/// number below. Images have one channel, where saturation and hue change nothing, or three, red,
+/// green and blue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ColourJitter {
@@ -30,7 +32,8 @@ pub struct ColourJitter {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "a number or [least, largest]")]
 pub enum Strength {
-    /// Up to so much away from no change: `max(0, 1 - x)..=1 + x` for factors, `-x..=x` for the hue.
+    /// Up to so much away from no change: `max(0, 1 - x)..=1 + x` for factors, `-x..=x` for the
+    /// hue.
     Around(f64),
     /// From the first to the second.
     Between([f64; 2]),
@@ -86,7 +89,11 @@ impl Step for ColourJitter {
                     "hue" => "0..=0.5, or two numbers in -0.5..=0.5, the smaller first",
                     _ => "0..=1000, or two numbers of it, the smaller first",
                 };
-                return Err(Error::value(format!("colour-jitter: {name}"), expected, format!("{strength:?}")));
+                return Err(Error::value(
+                    format!("colour-jitter: {name}"),
+                    expected,
+                    format!("{strength:?}"),
+                ));
             }
         }
         Ok(())

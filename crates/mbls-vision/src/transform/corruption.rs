@@ -6,23 +6,27 @@ use mbls_data::Seed;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-/// How an image is corrupted; `c` of the five severities are those of CIFAR-10-C, `x` is a value scaled to 0..1.
+/// How an image is corrupted; `c` of the five severities are those of CIFAR-10-C, `x` is a value
+/// scaled to 0..1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CorruptionKind {
     /// `x + c z`, `z` standard normal; c = .04, .06, .08, .09, .10.
     GaussianNoise,
-    /// A Gaussian of standard deviation c pixels, cut off at 4 c, the border repeated; c = .4, .6, .7, .8, 1.
+    /// A Gaussian of standard deviation c pixels, cut off at 4 c, the border repeated; c = .4, .6,
+    /// .7, .8, 1.
     GaussianBlur,
     /// `c (x - mean) + mean`, with the channel's mean over the image; c = .75, .5, .4, .3, .15.
     Contrast,
-    /// The value of HSV, `max(red, green, blue)`, becomes `min(1, value + c)`, hue and saturation stay; c = .05, .1, .15, .2, .3.
+    /// The value of HSV, `max(red, green, blue)`, becomes `min(1, value + c)`, hue and saturation
+    /// stay; c = .05, .1, .15, .2, .3.
     Brightness,
 }
 
 impl CorruptionKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::GaussianNoise, Self::GaussianBlur, Self::Contrast, Self::Brightness];
+    pub const ALL: [Self; 4] =
+        [Self::GaussianNoise, Self::GaussianBlur, Self::Contrast, Self::Brightness];
 
     /// Its name in settings and reports.
     pub fn name(self) -> &'static str {
@@ -46,13 +50,15 @@ impl CorruptionKind {
 
 /// A corruption of 8-bit images at one of five severities.
 ///
-/// Results are cut off to 0..1 and ROUNDED to 8 bits; the code that made CIFAR-10-C cuts off the fraction, which darkens every
-/// image by half a level. The noise is a function of the image's index alone: every network is tested on the same images,
-/// and those of two severities differ in strength only.
+/// Results are cut off to 0..1 and ROUNDED to 8 bits; the code that made CIFAR-10-C cuts off the
+/// fraction, which darkens every image by half a level. The noise is a function of the image's
+/// index alone: every network is tested on the same images, and those of two severities differ in
+/// strength only.
 ///
 /// # References
 ///
-/// Hendrycks, Dietterich: Benchmarking Neural Network Robustness to Common Corruptions and Perturbations (ICLR 2019).
+/// Hendrycks, Dietterich: Benchmarking Neural Network Robustness to Common Corruptions and
+/// Perturbations (ICLR 2019).
 ///
 /// ```
 /// use mbls_vision::Image;
@@ -78,7 +84,9 @@ const NOISE: Seed = Seed(2019);
 impl Corruption {
     /// Every kind at every severity, mild ones first.
     pub fn all() -> impl Iterator<Item = Self> {
-        CorruptionKind::ALL.into_iter().flat_map(|kind| (1..=5).map(move |severity| Self { kind, severity }))
+        CorruptionKind::ALL
+            .into_iter()
+            .flat_map(|kind| (1..=5).map(move |severity| Self { kind, severity }))
     }
 
     /// Whether the severity is one of the five.
@@ -92,9 +100,14 @@ impl Corruption {
 
     fn constant(&self) -> Result<f64> {
         let constants = self.kind.constants();
-        let constant = usize::from(self.severity).checked_sub(1).and_then(|place| constants.get(place));
+        let constant =
+            usize::from(self.severity).checked_sub(1).and_then(|place| constants.get(place));
         constant.copied().ok_or_else(|| {
-            Error::value(format!("{}: severity", self.kind.name()), format!("1..={}", constants.len()), self.severity)
+            Error::value(
+                format!("{}: severity", self.kind.name()),
+                format!("1..={}", constants.len()),
+                self.severity,
+            )
         })
     }
 
@@ -102,7 +115,8 @@ impl Corruption {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for another severity than 1..=5, a full scale of 0 and pixels that do not fill the image's shape.
+    /// [`Error::Value`](mbls_io::Error::Value) for another severity than 1..=5, a full scale of 0
+    /// and pixels that do not fill the image's shape.
     pub fn apply(&self, image: &Image, full_scale: u8, index: usize) -> Result<Image> {
         let c = self.constant()?;
         image.validate()?;
@@ -114,13 +128,19 @@ impl Corruption {
         let plane = image.height * image.width;
         let corrupted = match self.kind {
             CorruptionKind::GaussianNoise => noisy(values, c, index),
-            CorruptionKind::GaussianBlur => {
-                values.chunks(plane).flat_map(|plane| gaussian_blur(plane, image.width, c)).collect()
+            CorruptionKind::GaussianBlur => values
+                .chunks(plane)
+                .flat_map(|plane| gaussian_blur(plane, image.width, c))
+                .collect(),
+            CorruptionKind::Contrast => {
+                values.chunks(plane).flat_map(|plane| closer_to_mean(plane, c)).collect()
             }
-            CorruptionKind::Contrast => values.chunks(plane).flat_map(|plane| closer_to_mean(plane, c)).collect(),
             CorruptionKind::Brightness => brighter(values, plane, c),
         };
-        let pixels = corrupted.into_iter().map(|value| (value.clamp(0.0, 1.0) * full).round() as u8).collect();
+        let pixels = corrupted
+            .into_iter()
+            .map(|value| (value.clamp(0.0, 1.0) * full).round() as u8)
+            .collect();
         Ok(Image { pixels, ..*image })
     }
 }
@@ -139,7 +159,8 @@ fn closer_to_mean(plane: &[f64], c: f64) -> Vec<f64> {
     plane.iter().map(|value| (value - mean) * c + mean).collect()
 }
 
-/// Without the way through HSV: at the same hue and saturation, all channels grow by the factor by which the largest does.
+/// Without the way through HSV: at the same hue and saturation, all channels grow by the factor by
+/// which the largest does.
 fn brighter(mut values: Vec<f64>, plane: usize, c: f64) -> Vec<f64> {
     let len = values.len();
     for i in 0..plane {

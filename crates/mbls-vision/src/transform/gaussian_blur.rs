@@ -1,7 +1,8 @@
 //! Gaussian blur.
 
-/// Blurs one plane, along columns first, then along rows: `y_i = sum_k w_k x_(i+k)`, `w_k` proportional to `exp(-k^2 / (2 sigma^2))`, over
-/// `|k| <= floor(4 sigma + 0.5)`, the border repeated, as SciPy's `gaussian_filter` with mode `nearest` has it.
+/// Blurs one plane, along columns first, then along rows: `y_i = sum_k w_k x_(i+k)`, `w_k`
+/// proportional to `exp(-k^2 / (2 sigma^2))`, over `|k| <= floor(4 sigma + 0.5)`, the border
+/// repeated, as SciPy's `gaussian_filter` with mode `nearest` has it.
 pub(super) fn gaussian_blur(plane: &[f64], width: usize, sigma: f64) -> Vec<f64> {
     let radius = (4.0 * sigma + 0.5) as usize;
     // libm: the same bits on every machine.
@@ -14,7 +15,13 @@ pub(super) fn gaussian_blur(plane: &[f64], width: usize, sigma: f64) -> Vec<f64>
 }
 
 /// Blurs `lines` lines of `len` values each; `at(line, place)` says where a value is.
-fn blurred(plane: &[f64], len: usize, lines: usize, weights: &[f64], at: impl Fn(usize, usize) -> usize) -> Vec<f64> {
+fn blurred(
+    plane: &[f64],
+    len: usize,
+    lines: usize,
+    weights: &[f64],
+    at: impl Fn(usize, usize) -> usize,
+) -> Vec<f64> {
     let mut output = vec![0.0; plane.len()];
     for line in 0..lines {
         for place in 0..len {

@@ -1,12 +1,16 @@
 //! The transforms of 8-bit images, by name.
 
 use super::step::{Step, checked_len};
-use super::{CenterCrop, ColourJitter, HorizontalFlip, Pad, RandomCrop, RandomResizedCrop, Resize, VerticalFlip};
+use super::{
+    CenterCrop, ColourJitter, HorizontalFlip, Pad, RandomCrop, RandomResizedCrop, Resize,
+    VerticalFlip,
+};
 use crate::{Image, Result};
 use mbls_data::Seed;
 use serde::{Deserialize, Serialize};
 
-/// One transform of an 8-bit image, a pure function of the image and a seed; a list of them is a pipeline.
+/// One transform of an 8-bit image, a pure function of the image and a seed; a list of them is a
+/// pipeline.
 ///
 /// In settings `kind` names it, the rest is what the type named alike takes:
 ///
@@ -108,8 +112,9 @@ impl ImageTransform {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed, an image that does not fit, such as one smaller
-    /// than a crop of it, and a result of more than 2^28 values.
+    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed, an image that
+    /// does not fit, such as one smaller than a crop of it, and a result of more than 2^28
+    /// values.
     pub fn output_shape(&self, shape: [usize; 3]) -> Result<[usize; 3]> {
         self.validate()?;
         let output = self.step().output_shape(shape)?;
@@ -134,20 +139,20 @@ impl ImageTransform {
     }
 }
 
-/// The image after all `transforms`, one after the other; each draws from `seed.derive(kind).at(its place in the list)`.
+/// The image after all `transforms`, one after the other; each draws from `seed.derive(kind).at(its
+/// place in the list)`.
 ///
 /// # Errors
 ///
 /// As [`ImageTransform::apply`].
 pub fn apply_all(transforms: &[ImageTransform], image: Image, seed: Seed) -> Result<Image> {
-    transforms
-        .iter()
-        .zip(0..)
-        .try_fold(image, |image, (transform, place)| transform.apply(&image, seed.derive(transform.kind()).at(place)))
+    transforms.iter().zip(0..).try_fold(image, |image, (transform, place)| {
+        transform.apply(&image, seed.derive(transform.kind()).at(place))
+    })
 }
 
-/// The shape of every sample after all `transforms`, where it is known: `shape` is the images' own, if they have one in
-/// common; without it, a transform to a fixed size starts from `channels`.
+/// The shape of every sample after all `transforms`, where it is known: `shape` is the images' own,
+/// if they have one in common; without it, a transform to a fixed size starts from `channels`.
 ///
 /// # Errors
 ///
@@ -159,7 +164,9 @@ pub(crate) fn pipeline_shape(
 ) -> Result<Option<[usize; 3]>> {
     transforms.iter().try_fold(shape, |shape, transform| match (shape, transform.fixed_size()) {
         (Some(shape), _) => transform.output_shape(shape).map(Some),
-        (None, Some([height, width])) => transform.validate().map(|()| Some([channels, height, width])),
+        (None, Some([height, width])) => {
+            transform.validate().map(|()| Some([channels, height, width]))
+        }
         (None, None) => transform.validate().map(|()| None),
     })
 }
@@ -174,4 +181,13 @@ macro_rules! from {
     )*};
 }
 
-from!(Resize, CenterCrop, RandomCrop, Pad, HorizontalFlip, VerticalFlip, RandomResizedCrop, ColourJitter);
+from!(
+    Resize,
+    CenterCrop,
+    RandomCrop,
+    Pad,
+    HorizontalFlip,
+    VerticalFlip,
+    RandomResizedCrop,
+    ColourJitter
+);

@@ -6,8 +6,9 @@ use rand_distr::{Distribution, StandardNormal};
 
 /// Adds Gaussian noise that is fixed for each image of a data set.
 ///
-/// `x' = x + std * z` with `x` scaled to 0..1 and `z` standard normal, drawn from (seed, the image's index in its whole
-/// data set): neither the epoch nor the split changes it. The result is NOT clipped to 0..1.
+/// `x' = x + std * z` with `x` scaled to 0..1 and `z` standard normal, drawn from (seed, the
+/// image's index in its whole data set): neither the epoch nor the split changes it. The result is
+/// NOT clipped to 0..1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Noise {
     std: f64,

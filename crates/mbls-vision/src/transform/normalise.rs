@@ -3,7 +3,8 @@
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Subtracts a mean from each channel and divides by a standard deviation: `x' = (x - mean) / std`, `x` scaled to 0..1.
+/// Subtracts a mean from each channel and divides by a standard deviation: `x' = (x - mean) / std`,
+/// `x` scaled to 0..1.
 ///
 /// ```
 /// use mbls_vision::transform::Normalise;
@@ -46,12 +47,16 @@ impl Normalise {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) where there is no channel, the numbers of means and deviations differ, one is not finite, or a
-    /// deviation is not above 0.
+    /// [`Error::Value`](mbls_io::Error::Value) where there is no channel, the numbers of means and
+    /// deviations differ, one is not finite, or a deviation is not above 0.
     pub fn new(mean: Vec<f32>, std: Vec<f32>) -> Result<Self> {
         if mean.is_empty() || mean.len() != std.len() {
             let found = format!("{} means, {} standard deviations", mean.len(), std.len());
-            return Err(Error::value("normalisation", "one mean and one standard deviation per channel", found));
+            return Err(Error::value(
+                "normalisation",
+                "one mean and one standard deviation per channel",
+                found,
+            ));
         }
         for (channel, (mean, std)) in mean.iter().zip(&std).enumerate() {
             if !(mean.is_finite() && std.is_finite() && *std > 0.0) {
@@ -78,7 +83,8 @@ impl Normalise {
         Self { mean: vec![0.4377, 0.4438, 0.4728], std: vec![0.1980, 0.2010, 0.1970] }
     }
 
-    /// The constants of ImageNet, which networks trained on it expect; the paper uses them for Tiny-ImageNet, CUB and VOC too.
+    /// The constants of ImageNet, which networks trained on it expect; the paper uses them for
+    /// Tiny-ImageNet, CUB and VOC too.
     pub fn imagenet() -> Self {
         Self { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] }
     }

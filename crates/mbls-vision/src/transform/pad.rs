@@ -22,17 +22,26 @@ impl Step for Pad {
     }
 
     fn output_shape(&self, [channels, height, width]: [usize; 3]) -> Result<[usize; 3]> {
-        let padded = |size: usize| self.padding.checked_mul(2).and_then(|both| size.checked_add(both));
+        let padded =
+            |size: usize| self.padding.checked_mul(2).and_then(|both| size.checked_add(both));
         match (padded(height), padded(width)) {
             (Some(height), Some(width)) => Ok([channels, height, width]),
             _ => Err(Error::value("pad: padding", "a size that can be counted", self.padding)),
         }
     }
 
-    fn run(&self, image: &Image, [channels, height, width]: [usize; 3], _seed: Seed) -> Result<Image> {
+    fn run(
+        &self,
+        image: &Image,
+        [channels, height, width]: [usize; 3],
+        _seed: Seed,
+    ) -> Result<Image> {
         let mut pixels = vec![self.value; channels * height * width];
-        for (from, to) in image.pixels.chunks(image.height * image.width).zip(pixels.chunks_mut(height * width)) {
-            for (from, to) in from.chunks(image.width).zip(to.chunks_mut(width).skip(self.padding)) {
+        for (from, to) in
+            image.pixels.chunks(image.height * image.width).zip(pixels.chunks_mut(height * width))
+        {
+            for (from, to) in from.chunks(image.width).zip(to.chunks_mut(width).skip(self.padding))
+            {
                 to[self.padding..self.padding + image.width].copy_from_slice(from);
             }
         }

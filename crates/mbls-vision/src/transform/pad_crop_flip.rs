@@ -4,8 +4,8 @@ use crate::{Error, Image, Result};
 use mbls_data::Seed;
 use rand::RngExt;
 
-/// Pads an image with zeros on every side, cuts its own size out of it at a random place and flips it left to right with
-/// probability 1/2: the augmentation usual for CIFAR with `padding` 4.
+/// Pads an image with zeros on every side, cuts its own size out of it at a random place and flips
+/// it left to right with probability 1/2: the augmentation usual for CIFAR with `padding` 4.
 ///
 /// Zeros are of the values before normalisation. All `(2 padding + 1)^2` places are equally likely.
 ///
@@ -21,12 +21,19 @@ pub struct PadCropFlip {
 }
 
 impl PadCropFlip {
-    /// The values of an image of `shape` (channels, height, width), cropped and flipped as `seed` says.
+    /// The values of an image of `shape` (channels, height, width), cropped and flipped as `seed`
+    /// says.
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) where `pixels` does not fill `shape`, or `padding` exceeds the image's smaller side.
-    pub fn apply<T: Copy + Default>(&self, pixels: &[T], shape: [usize; 3], seed: Seed) -> Result<Vec<T>> {
+    /// [`Error::Value`](mbls_io::Error::Value) where `pixels` does not fill `shape`, or `padding`
+    /// exceeds the image's smaller side.
+    pub fn apply<T: Copy + Default>(
+        &self,
+        pixels: &[T],
+        shape: [usize; 3],
+        seed: Seed,
+    ) -> Result<Vec<T>> {
         let [_, height, width] = shape;
         if shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size)) != Some(pixels.len()) {
             return Err(Error::value(
@@ -37,7 +44,11 @@ impl PadCropFlip {
         }
         let side = height.min(width);
         if self.padding > side {
-            return Err(Error::value("padding", format!("at most the picture's side of {side}"), self.padding));
+            return Err(Error::value(
+                "padding",
+                format!("at most the picture's side of {side}"),
+                self.padding,
+            ));
         }
         let mut rng = seed.derive("pad-crop-flip").rng();
         let mut shift = || rng.random_range(0..=2 * self.padding as u64) as usize;
@@ -46,11 +57,17 @@ impl PadCropFlip {
         let mut output = vec![T::default(); pixels.len()];
         for (from, to) in pixels.chunks(height * width).zip(output.chunks_mut(height * width)) {
             for y in 0..height {
-                // Row and column of the padded image, less the padding; outside of the image nothing is copied.
-                let Some(row) = (y + down).checked_sub(self.padding).filter(|&row| row < height) else { continue };
+                // Row and column of the padded image, less the padding; outside of the image
+                // nothing is copied.
+                let Some(row) = (y + down).checked_sub(self.padding).filter(|&row| row < height)
+                else {
+                    continue;
+                };
                 for x in 0..width {
                     let column = if flipped { width - 1 - x } else { x } + right;
-                    if let Some(column) = column.checked_sub(self.padding).filter(|&column| column < width) {
+                    if let Some(column) =
+                        column.checked_sub(self.padding).filter(|&column| column < width)
+                    {
                         to[y * width + x] = from[row * width + column];
                     }
                 }

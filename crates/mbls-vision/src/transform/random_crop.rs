@@ -8,7 +8,8 @@ use mbls_data::Seed;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-/// Adds a border of one value and cuts out a rectangle at a random place; all places are equally likely.
+/// Adds a border of one value and cuts out a rectangle at a random place; all places are equally
+/// likely.
 ///
 /// A rectangle larger than the padded image is an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 
 /// Cuts out a rectangle of random area, shape and place and resizes it, with torchvision's rules.
 ///
-/// Up to ten times an area is drawn uniformly from `scale` (as a part of the image's) and a ratio of width to height
-/// uniformly in its logarithm from `ratio`; the first rectangle that fits is used, at a place drawn uniformly. If none does,
-/// the image's middle is taken, as much of it as `ratio` allows.
+/// Up to ten times an area is drawn uniformly from `scale` (as a part of the image's) and a ratio
+/// of width to height uniformly in its logarithm from `ratio`; the first rectangle that fits is
+/// used, at a place drawn uniformly. If none does, the image's middle is taken, as much of it as
+/// `ratio` allows.
 ///
 /// # References
 ///
@@ -58,11 +59,16 @@ impl RandomResizedCrop {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed and for an image without pixels.
+    /// [`Error::Value`](mbls_io::Error::Value) for settings that are not allowed and for an image
+    /// without pixels.
     pub fn window(&self, [height, width]: [usize; 2], seed: Seed) -> Result<Window> {
         self.validate()?;
         if height == 0 || width == 0 {
-            return Err(Error::value("random-resized-crop: picture", "at least 1 x 1", format!("{height} x {width}")));
+            return Err(Error::value(
+                "random-resized-crop: picture",
+                "at least 1 x 1",
+                format!("{height} x {width}"),
+            ));
         }
         let mut rng = seed.rng();
         let area = height as f64 * width as f64;
@@ -71,7 +77,10 @@ impl RandomResizedCrop {
         for _ in 0..ATTEMPTS {
             let target = area * rng.random_range(self.scale[0]..=self.scale[1]);
             let ratio = libm::exp(rng.random_range(log_low..=log_high));
-            let (h, w) = ((target / ratio).sqrt().round_ties_even(), (target * ratio).sqrt().round_ties_even());
+            let (h, w) = (
+                (target / ratio).sqrt().round_ties_even(),
+                (target * ratio).sqrt().round_ties_even(),
+            );
             if h >= 1.0 && w >= 1.0 && h <= height as f64 && w <= width as f64 {
                 let (h, w) = (h as usize, w as usize);
                 let top = rng.random_range(0..=(height - h) as u64) as usize;
@@ -108,7 +117,11 @@ impl Step for RandomResizedCrop {
         for (name, [low, high]) in [("scale", self.scale), ("ratio", self.ratio)] {
             if !(low >= LEAST && low <= high && high <= MOST) {
                 let expected = format!("numbers in {LEAST}..={MOST}, the smaller first");
-                return Err(Error::value(format!("random-resized-crop: {name}"), expected, format!("{low}, {high}")));
+                return Err(Error::value(
+                    format!("random-resized-crop: {name}"),
+                    expected,
+                    format!("{low}, {high}"),
+                ));
             }
         }
         Ok(())

@@ -11,11 +11,13 @@ use serde::{Deserialize, Serialize};
 
 /// Resizes with bilinear interpolation.
 ///
-/// One number as size is the shorter side; the longer one becomes `floor(size * longer / shorter)`, as torchvision has it.
+/// One number as size is the shorter side; the longer one becomes `floor(size * longer / shorter)`,
+/// as torchvision has it.
 ///
-/// With `antialias` the triangle filter is as wide as the reduction, as PIL and torchvision do it; results are within one grey level of
-/// theirs. Without it, the four neighbours of a point are interpolated however far apart the points are, as OpenCV's
-/// `INTER_LINEAR` does and with it the published MbLS code; results are OpenCV's, bit by bit. The result is the same on every machine.
+/// With `antialias` the triangle filter is as wide as the reduction, as PIL and torchvision do it;
+/// results are within one grey level of theirs. Without it, the four neighbours of a point are
+/// interpolated however far apart the points are, as OpenCV's `INTER_LINEAR` does and with it the
+/// published MbLS code; results are OpenCV's, bit by bit. The result is the same on every machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Resize {
@@ -42,7 +44,13 @@ impl Step for Resize {
         };
         let longer = |short: usize, long: usize| {
             let product = shorter.checked_mul(long).and_then(|product| product.checked_div(short));
-            product.ok_or_else(|| Error::value("resize: picture", "sides of at least 1", format!("{height} x {width}")))
+            product.ok_or_else(|| {
+                Error::value(
+                    "resize: picture",
+                    "sides of at least 1",
+                    format!("{height} x {width}"),
+                )
+            })
         };
         Ok(if height <= width {
             [channels, shorter, longer(height, width)?]
@@ -58,12 +66,18 @@ impl Step for Resize {
         }
     }
 
-    fn run(&self, image: &Image, [channels, height, width]: [usize; 3], _seed: Seed) -> Result<Image> {
+    fn run(
+        &self,
+        image: &Image,
+        [channels, height, width]: [usize; 3],
+        _seed: Seed,
+    ) -> Result<Image> {
         if [height, width] == [image.height, image.width] {
             return Ok(image.clone());
         }
         if !self.antialias {
-            let pixels = bilinear::resize(&image.pixels, [image.height, image.width], [height, width]);
+            let pixels =
+                bilinear::resize(&image.pixels, [image.height, image.width], [height, width]);
             return Ok(Image { channels, height, width, pixels });
         }
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
@@ -72,7 +86,8 @@ impl Step for Resize {
         let mut target = TypedImage::<U8>::new(side(width)?, side(height)?);
         let mut pixels = Vec::with_capacity(channels * height * width);
         for plane in image.pixels.chunks(image.height * image.width) {
-            let source = TypedImageRef::<U8>::from_buffer(from_width, from_height, plane).map_err(boxed)?;
+            let source =
+                TypedImageRef::<U8>::from_buffer(from_width, from_height, plane).map_err(boxed)?;
             // `resize`, of any type, would compile the kernels of all 13 types into this crate.
             resizer.resize_typed(&source, &mut target, &options).map_err(boxed)?;
             pixels.extend(target.pixels().iter().map(|pixel| pixel.0));
@@ -82,7 +97,8 @@ impl Step for Resize {
 }
 
 fn side(size: usize) -> Result<u32> {
-    u32::try_from(size).map_err(|_| Error::value("resize: side of a picture", "fewer than 2^32 pixels", size))
+    u32::try_from(size)
+        .map_err(|_| Error::value("resize: side of a picture", "fewer than 2^32 pixels", size))
 }
 
 fn boxed(error: impl std::error::Error + Send + Sync + 'static) -> Error {

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 /// A height and a width, or one number: in settings `size = 224` or `size = [224, 320]`.
 ///
-/// What one number means is the transform's: the shorter side for [`Resize`](super::Resize), a square elsewhere.
+/// What one number means is the transform's: the shorter side for [`Resize`](super::Resize), a
+/// square elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "a number of pixels or [height, width]")]
 pub enum Size {

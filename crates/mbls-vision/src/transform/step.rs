@@ -5,7 +5,8 @@ use mbls_data::Seed;
 
 /// One kind of [`ImageTransform`](super::ImageTransform).
 ///
-/// [`ImageTransform::apply`](super::ImageTransform::apply) checks settings, image and output shape before it calls `run`.
+/// [`ImageTransform::apply`](super::ImageTransform::apply) checks settings, image and output shape
+/// before it calls `run`.
 pub(crate) trait Step {
     /// Whether the settings make sense for any image.
     fn validate(&self) -> Result<()>;

@@ -20,11 +20,16 @@ impl Window {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](mbls_io::Error::Value) where it is empty or not inside of the image, or the image's pixels do not fill its shape.
+    /// [`Error::Value`](mbls_io::Error::Value) where it is empty or not inside of the image, or the
+    /// image's pixels do not fill its shape.
     pub fn of(&self, image: &Image) -> Result<Image> {
         image.validate()?;
-        let inside = |start: usize, len: usize, end| len > 0 && start.checked_add(len).is_some_and(|stop| stop <= end);
-        if !(inside(self.top, self.height, image.height) && inside(self.left, self.width, image.width)) {
+        let inside = |start: usize, len: usize, end| {
+            len > 0 && start.checked_add(len).is_some_and(|stop| stop <= end)
+        };
+        if !(inside(self.top, self.height, image.height)
+            && inside(self.left, self.width, image.width))
+        {
             let expected = format!("inside of a picture of {} x {}", image.height, image.width);
             return Err(Error::value("window", expected, format!("{self:?}")));
         }

@@ -24,7 +24,9 @@ fn assert_same(found: &LabelledImages, expected: &LabelledImages) {
 
 /// An idx file of `u8`, of `sizes`.
 fn idx(path: &Path, sizes: &[u32], values: impl Iterator<Item = u8>) {
-    let header = [0, 0, 8, sizes.len() as u8].into_iter().chain(sizes.iter().flat_map(|size| size.to_be_bytes()));
+    let header = [0, 0, 8, sizes.len() as u8]
+        .into_iter()
+        .chain(sizes.iter().flat_map(|size| size.to_be_bytes()));
     std::fs::write(path, header.chain(values).collect::<Vec<_>>()).unwrap();
 }
 
@@ -35,7 +37,11 @@ fn mnist_from_a_folder_is_what_our_reader_has() {
         // Every one of the 256 values.
         let pixels = (0..count as usize * 784).map(|at| (at * 7 % 256) as u8);
         idx(&folder.path().join(format!("{part}-images-idx3-ubyte")), &[count, 28, 28], pixels);
-        idx(&folder.path().join(format!("{part}-labels-idx1-ubyte")), &[count], (0..count).map(|i| (i % 10) as u8));
+        idx(
+            &folder.path().join(format!("{part}-labels-idx1-ubyte")),
+            &[count],
+            (0..count).map(|i| (i % 10) as u8),
+        );
     }
     let loaded = vision::mnist::load_dir(folder.path()).unwrap();
     let (train, test) = CandleSet::Mnist.load_dir(folder.path()).unwrap();
@@ -46,7 +52,9 @@ fn mnist_from_a_folder_is_what_our_reader_has() {
     assert_same(&test, &fashion_mnist::load(folder.path(), Split::Test).unwrap());
     // And back, to the same floats.
     let back = to_candle(&train, &test).unwrap();
-    let values = |t: &Tensor| t.flatten_all().unwrap().to_dtype(DType::F32).unwrap().to_vec1::<f32>().unwrap();
+    let values = |t: &Tensor| {
+        t.flatten_all().unwrap().to_dtype(DType::F32).unwrap().to_vec1::<f32>().unwrap()
+    };
     assert!(values(&back.train_images) == values(&loaded.train_images));
     assert!(values(&back.test_images) == values(&loaded.test_images));
     assert_eq!(values(&back.train_labels), values(&loaded.train_labels));
@@ -66,12 +74,20 @@ fn mnist_from_a_folder_is_what_our_reader_has() {
 #[test]
 fn cifar10_from_a_folder_is_what_our_reader_has() {
     let folder = tempfile::tempdir().unwrap();
-    for (file, name) in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"]
-        .iter()
-        .enumerate()
+    for (file, name) in [
+        "data_batch_1",
+        "data_batch_2",
+        "data_batch_3",
+        "data_batch_4",
+        "data_batch_5",
+        "test_batch",
+    ]
+    .iter()
+    .enumerate()
     {
         let record = |i: usize| {
-            std::iter::once((i % 10) as u8).chain((0..3072).map(move |at| ((at * 13 + i * 31 + file * 3) % 256) as u8))
+            std::iter::once((i % 10) as u8)
+                .chain((0..3072).map(move |at| ((at * 13 + i * 31 + file * 3) % 256) as u8))
         };
         let records: Vec<u8> = (0..10_000).flat_map(record).collect();
         std::fs::write(folder.path().join(name).with_extension("bin"), records).unwrap();
@@ -84,7 +100,8 @@ fn cifar10_from_a_folder_is_what_our_reader_has() {
 /// What a test of the hub prints at its end.
 const DONE: &str = "the test of the hub went to its end";
 
-/// Runs a test of this file again, as its environment decides where the hub's cache is: in `cache`. Nothing is at the hub's address.
+/// Runs a test of this file again, as its environment decides where the hub's cache is: in `cache`.
+/// Nothing is at the hub's address.
 ///
 /// True in the run that is to do the work.
 fn with_cache(test: &str, cache: &Path) -> bool {
@@ -92,14 +109,20 @@ fn with_cache(test: &str, cache: &Path) -> bool {
         return true;
     }
     let mut again = Command::new(std::env::current_exe().unwrap());
-    again.args([&format!("candle_datasets::{test}"), "--exact", "--nocapture"]).env("MBLS_TEST_HUB", "1");
-    let output = again.env("HF_HUB_CACHE", cache).env("HF_ENDPOINT", "http://127.0.0.1:9").output().unwrap();
-    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    again
+        .args([&format!("candle_datasets::{test}"), "--exact", "--nocapture"])
+        .env("MBLS_TEST_HUB", "1");
+    let output =
+        again.env("HF_HUB_CACHE", cache).env("HF_ENDPOINT", "http://127.0.0.1:9").output().unwrap();
+    let text = [output.stdout, output.stderr]
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .concat();
     assert!(output.status.success() && text.contains(DONE), "{text}");
     false
 }
 
-/// The parquet files have four and two pictures of the size of each set; `NAME.bin` has the same as a label and the values row by row.
+/// The parquet files have four and two pictures of the size of each set; `NAME.bin` has the same as
+/// a label and the values row by row.
 #[test]
 fn pictures_of_the_hub_are_upright() {
     if !with_cache("pictures_of_the_hub_are_upright", &fixture("hub")) {
@@ -111,11 +134,19 @@ fn pictures_of_the_hub_are_upright() {
         (CandleSet::FashionMnist, "fashion-mnist", "T-shirt/top", 784),
     ] {
         let (train, test) = set.load_hub().unwrap();
-        assert_eq!((train.name(), test.name()), (&*format!("{name}-train"), &*format!("{name}-test")));
-        assert_eq!((train.class_names()[0].as_str(), test.class_names()[0].as_str()), (class, class));
+        assert_eq!(
+            (train.name(), test.name()),
+            (&*format!("{name}-train"), &*format!("{name}-test"))
+        );
+        assert_eq!(
+            (train.class_names()[0].as_str(), test.class_names()[0].as_str()),
+            (class, class)
+        );
         let records = std::fs::read(fixture(&format!("{name}.bin"))).unwrap();
-        let expected: Vec<_> =
-            records.chunks(1 + size).map(|record| (u32::from(record[0]), record[1..].to_vec())).collect();
+        let expected: Vec<_> = records
+            .chunks(1 + size)
+            .map(|record| (u32::from(record[0]), record[1..].to_vec()))
+            .collect();
         let found = |part: &LabelledImages| -> Vec<_> {
             let pixels = |i: usize| part.pixels(i).unwrap().to_owned();
             part.labels().iter().enumerate().map(|(i, &label)| (label, pixels(i))).collect()
@@ -124,9 +155,13 @@ fn pictures_of_the_hub_are_upright() {
         assert!(found(&test) == expected[4..], "{name}");
     }
     // As long as candle-datasets lays those of CIFAR-10 on their side.
-    let lying = from_candle("cifar10", &vision::cifar::load().unwrap(), [3, 32, 32], Layout::Usual).unwrap().0;
+    let lying = from_candle("cifar10", &vision::cifar::load().unwrap(), [3, 32, 32], Layout::Usual)
+        .unwrap()
+        .0;
     let upright = CandleSet::Cifar10.load_hub().unwrap().0;
-    let at = |images: &LabelledImages, row: usize, column: usize| images.pixels(1).unwrap()[1024 + row * 32 + column];
+    let at = |images: &LabelledImages, row: usize, column: usize| {
+        images.pixels(1).unwrap()[1024 + row * 32 + column]
+    };
     assert!((0..1024).all(|i| at(&lying, i / 32, i % 32) == at(&upright, i % 32, i / 32)));
     println!("{DONE}");
 }
@@ -140,7 +175,10 @@ fn a_picture_of_the_hub_that_does_not_decode_is_an_error() {
         return;
     }
     let error = CandleSet::Cifar10.load_hub().unwrap_err();
-    assert!(matches!(&error, Error::Panic(text) if text.contains("cifar10 from the hub")), "{error}");
+    assert!(
+        matches!(&error, Error::Panic(text) if text.contains("cifar10 from the hub")),
+        "{error}"
+    );
     println!("{DONE}");
 }
 
@@ -182,7 +220,8 @@ fn in_a_line(pixels: &[f32]) -> Tensor {
 #[test]
 fn floats_that_somebody_else_scaled_are_rounded() {
     for off in [-5e-4, 0.0, 5e-4] {
-        let pixels = (0..=255u8).map(|value| ((f64::from(value) + off).clamp(0.0, 255.0) / 255.0) as f32);
+        let pixels =
+            (0..=255u8).map(|value| ((f64::from(value) + off).clamp(0.0, 255.0) / 255.0) as f32);
         let loaded = one(&in_a_line(&pixels.collect::<Vec<_>>()), 1);
         let (train, _) = from_candle("off", &loaded, [1, 16, 16], Layout::Usual).unwrap();
         assert!(train.pixels(0).unwrap().iter().copied().eq(0..=255), "{off}");
@@ -193,7 +232,8 @@ fn floats_that_somebody_else_scaled_are_rounded() {
 /// Those that are not square show which side is taken for which.
 #[test]
 fn pictures_that_lie_are_put_upright() {
-    let lying = Tensor::from_slice(&[0f32, 1.0, 2.0, 3.0, 4.0, 5.0], (1, 1, 3, 2), &Device::Cpu).unwrap();
+    let lying =
+        Tensor::from_slice(&[0f32, 1.0, 2.0, 3.0, 4.0, 5.0], (1, 1, 3, 2), &Device::Cpu).unwrap();
     let loaded = one(&(lying / 255.0).unwrap(), 0);
     let (train, test) = from_candle("lying", &loaded, [1, 2, 3], Layout::Transposed).unwrap();
     assert_eq!(train.pixels(0).unwrap(), [0, 2, 4, 1, 3, 5]);

@@ -1,7 +1,9 @@
 //! Pictures in files: what PIL makes of them, what is refused, what is kept in memory.
 
 use mbls_data::{DataLoader, LoaderConfig, Order, Seed};
-use mbls_vision::{AugmentedImages, FilesConfig, Image, ImageCollate, ImageFiles, ImageSource, OnError, Result};
+use mbls_vision::{
+    AugmentedImages, FilesConfig, Image, ImageCollate, ImageFiles, ImageSource, OnError, Result,
+};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -44,16 +46,22 @@ fn pgm(a: u8, b: u8) -> Vec<u8> {
 
 #[test]
 fn every_format_gives_what_pil_gives() {
-    let values: Value = serde_json::from_slice(&std::fs::read(fixtures().join("values.json")).unwrap()).unwrap();
+    let values: Value =
+        serde_json::from_slice(&std::fs::read(fixtures().join("values.json")).unwrap()).unwrap();
     let mut seen = 0;
     for (file, expected) in values.as_object().unwrap() {
         let Some(expected) = expected.as_array() else { continue };
         let found = open(&fixtures(), &[file]).image(0).unwrap();
         let shape = if file == "rotated.jpg" { [3, 21, 14] } else { [3, 14, 21] };
         assert_eq!(found.shape(), shape, "{file}");
-        let differences = found.pixels.iter().zip(expected).map(|(&x, y)| (i64::from(x) - y.as_i64().unwrap()).abs());
+        let differences = found
+            .pixels
+            .iter()
+            .zip(expected)
+            .map(|(&x, y)| (i64::from(x) - y.as_i64().unwrap()).abs());
         let largest = differences.max().unwrap();
-        // JPEG leaves the inverse cosine transform, the colours and the filter of halved ones to the decoder.
+        // JPEG leaves the inverse cosine transform, the colours and the filter of halved ones to
+        // the decoder.
         let bound = match file.as_str() {
             "subsampled.jpg" | "progressive.jpg" => 4,
             name if name.ends_with(".jpg") => 2,
@@ -81,19 +89,31 @@ fn png_header(width: u32, height: u32) -> Vec<u8> {
     chunk.extend([8, 2, 0, 0, 0]);
     let mut crc = flate2::Crc::new();
     crc.update(&chunk);
-    [b"\x89PNG\r\n\x1a\n\0\0\0\x0d".as_slice(), &chunk, &crc.sum().to_be_bytes(), b"\0\0\0\x10IDAT"].concat()
+    [b"\x89PNG\r\n\x1a\n\0\0\0\x0d".as_slice(), &chunk, &crc.sum().to_be_bytes(), b"\0\0\0\x10IDAT"]
+        .concat()
 }
 
-/// The beginning of a GIF file of 65,535 x 65,535 pixels: screen, palette of two colours, place of the first picture.
+/// The beginning of a GIF file of 65,535 x 65,535 pixels: screen, palette of two colours, place of
+/// the first picture.
 fn gif_header() -> Vec<u8> {
-    [b"GIF89a".as_slice(), &[0xFF; 4], &[0x80, 0, 0], &[0; 6], b",\0\0\0\0", &[0xFF; 4], &[0, 2, 1, 0x44, 0]].concat()
+    [
+        b"GIF89a".as_slice(),
+        &[0xFF; 4],
+        &[0x80, 0, 0],
+        &[0; 6],
+        b",\0\0\0\0",
+        &[0xFF; 4],
+        &[0, 2, 1, 0x44, 0],
+    ]
+    .concat()
 }
 
 /// A JPEG header that claims 65,000 x 65,000 pixels, with an end marker.
 fn jpeg_header() -> Vec<u8> {
     let side = 65_000u16.to_be_bytes();
     let frame = [0xFF, 0xC0, 0, 11, 8, side[0], side[1], side[0], side[1], 1, 1, 0x11, 0];
-    [&[0xFF, 0xD8], frame.as_slice(), &[0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 63, 0, 0, 0xFF, 0xD9]].concat()
+    [&[0xFF, 0xD8], frame.as_slice(), &[0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 63, 0, 0, 0xFF, 0xD9]]
+        .concat()
 }
 
 #[test]
@@ -122,7 +142,8 @@ fn bad_pictures_are_errors_with_their_paths() {
         ("huge.gif", gif_header(), "number of pixels"),
         ("huge.jpg", jpeg, "number of pixels"),
     ];
-    let files: Vec<(&str, &[u8])> = wrong.iter().map(|(name, bytes, _)| (*name, bytes.as_slice())).collect();
+    let files: Vec<(&str, &[u8])> =
+        wrong.iter().map(|(name, bytes, _)| (*name, bytes.as_slice())).collect();
     let folder = folder(&files);
     let names: Vec<&str> = wrong.iter().map(|(name, ..)| *name).collect();
     let images = open(folder.path(), &names);
@@ -160,15 +181,24 @@ fn wrong_lists_of_pictures_are_refused() {
         ImageFiles::new("pets", &root, vec![(path.into(), label)], names, FilesConfig::default())
     };
     assert!(open("a.pgm", 1, &["a", "b"]).is_ok());
-    assert_error(open("a.pgm", 2, &["a", "b"]), &["data set pets: label of picture a.pgm", "0..=1", "found 2"]);
+    assert_error(
+        open("a.pgm", 2, &["a", "b"]),
+        &["data set pets: label of picture a.pgm", "0..=1", "found 2"],
+    );
     assert_error(open("a.pgm", 0, &[]), &["pets", "at least 1"]);
     assert_error(open("b.pgm", 0, &["a"]), &["cannot open", "b.pgm"]);
     assert_error(open("../out.pgm", 0, &["a"]), &["data set pets", "path", "../out.pgm"]);
-    assert_error(open(folder.path().join("out.pgm").to_str().unwrap(), 0, &["a"]), &["path", "out.pgm"]);
+    assert_error(
+        open(folder.path().join("out.pgm").to_str().unwrap(), 0, &["a"]),
+        &["path", "out.pgm"],
+    );
     assert!(open("./a.pgm", 0, &["a"]).is_ok() && open("b/.././a.pgm", 0, &["a"]).is_ok());
     assert_error(open("b/..", 0, &["a"]), &["path", "which is the folder itself"]);
     assert_error(open("", 0, &["a"]), &["path"]);
-    assert_error(ImageFiles::new("e", &root, vec![], vec!["a".into()], FilesConfig::default()), &["at least 1"]);
+    assert_error(
+        ImageFiles::new("e", &root, vec![], vec!["a".into()], FilesConfig::default()),
+        &["at least 1"],
+    );
     std::fs::create_dir(root.join("b")).unwrap();
     assert_error(open("b", 0, &["a"]), &["file type", "a regular file"]);
 }
@@ -185,7 +215,10 @@ fn links_must_not_leave_the_folder() {
     symlink(&root, folder.path().join("alias")).unwrap();
     assert_eq!(open(&root, &["inside.pgm"]).image(0).unwrap().pixels[..2], [1, 2]);
     // The data set's folder itself may be a link.
-    assert_eq!(open(&folder.path().join("alias"), &["inside.pgm"]).image(0).unwrap().pixels[..2], [1, 2]);
+    assert_eq!(
+        open(&folder.path().join("alias"), &["inside.pgm"]).image(0).unwrap().pixels[..2],
+        [1, 2]
+    );
     for path in ["outside.pgm", "folder/b.pgm"] {
         let result = open_with(&root, &[path], FilesConfig::default());
         assert_error(result, &[path, "where the link leads", "below"]);
@@ -207,7 +240,8 @@ fn many(n: usize, bad: &[usize]) -> (TempDir, Vec<String>) {
 fn memory_stays_within_the_budget() {
     let (folder, names) = many(10, &[]);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    for (cache_bytes, cached) in [(0, 0), (5, 0), (6, 1), (35, 5), (36, 6), (60, 10), (1 << 30, 10)] {
+    for (cache_bytes, cached) in [(0, 0), (5, 0), (6, 1), (35, 5), (36, 6), (60, 10), (1 << 30, 10)]
+    {
         let config = FilesConfig { cache_bytes, ..Default::default() };
         let images = open_with(folder.path(), &names, config).unwrap();
         assert_eq!(images.preload().unwrap(), cached, "budget of {cache_bytes} bytes");
@@ -231,7 +265,9 @@ fn many_threads_may_ask_at_once() {
     let images = open_with(folder.path(), &names, config).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..8 {
-            scope.spawn(|| (0..50).for_each(|i| assert_eq!(images.image(i).unwrap().pixels[0], i as u8)));
+            scope.spawn(|| {
+                (0..50).for_each(|i| assert_eq!(images.image(i).unwrap().pixels[0], i as u8))
+            });
         }
     });
     // Every reservation was used or given back.
@@ -245,21 +281,34 @@ fn undecodable_pictures_are_skipped_and_counted() {
     let config = FilesConfig { on_error: OnError::Skip, ..Default::default() };
     let images = open_with(folder.path(), &names, config).unwrap();
     assert_eq!(images.labels().len(), 37);
-    let skipped: Vec<(&str, u32)> =
-        images.skipped().iter().map(|skipped| (skipped.path.to_str().unwrap(), skipped.label)).collect();
+    let skipped: Vec<(&str, u32)> = images
+        .skipped()
+        .iter()
+        .map(|skipped| (skipped.path.to_str().unwrap(), skipped.label))
+        .collect();
     assert_eq!(skipped, [("003.pgm", 1), ("004.pgm", 0), ("039.pgm", 1)]);
-    assert!(images.skipped().iter().all(|skipped| skipped.reason.contains(skipped.path.to_str().unwrap())));
+    assert!(
+        images
+            .skipped()
+            .iter()
+            .all(|skipped| skipped.reason.contains(skipped.path.to_str().unwrap()))
+    );
     let expected: Vec<usize> = (0..39).filter(|i| ![3, 4].contains(i)).collect();
     assert_eq!(images.kept(), expected);
     for (i, &original) in expected.iter().enumerate() {
         let label = original as u32 % 2;
-        assert_eq!((images.image(i).unwrap().pixels[0], images.labels()[i]), (original as u8, label));
+        assert_eq!(
+            (images.image(i).unwrap().pixels[0], images.labels()[i]),
+            (original as u8, label)
+        );
         assert_eq!(images.paths()[i], Path::new(names[original]));
     }
     // The same data set as without them.
     let rest: Vec<&str> = expected.iter().map(|&i| names[i]).collect();
-    let pictures = expected.iter().zip(&rest).map(|(&i, file)| (file.into(), i as u32 % 2)).collect();
-    let other = ImageFiles::new("x", folder.path(), pictures, vec!["a".into(), "b".into()], config).unwrap();
+    let pictures =
+        expected.iter().zip(&rest).map(|(&i, file)| (file.into(), i as u32 % 2)).collect();
+    let other = ImageFiles::new("x", folder.path(), pictures, vec!["a".into(), "b".into()], config)
+        .unwrap();
     assert_eq!(images.digest(), other.digest());
     assert!(other.skipped().is_empty());
     // A class of which nothing is left.
@@ -274,7 +323,13 @@ fn a_bad_picture_ends_an_epoch_with_its_path_never_a_hang() {
     for workers in [0, 1, 3] {
         let images = Arc::new(open(folder.path(), &names));
         let dataset = Arc::new(AugmentedImages::new(images, (0..20).rev().collect()).unwrap());
-        let config = LoaderConfig { batch_size: 4, order: Order::Sequential, drop_last: false, workers, seed: Seed(1) };
+        let config = LoaderConfig {
+            batch_size: 4,
+            order: Order::Sequential,
+            drop_last: false,
+            workers,
+            seed: Seed(1),
+        };
         let loader = DataLoader::new(dataset, Arc::new(ImageCollate), config).unwrap();
         let batches: Vec<_> = loader.epoch(0).collect();
         // Item 6 of the reversed order is in the second batch.
@@ -290,9 +345,15 @@ fn a_digest_changes_with_path_size_and_label() {
     let folder = folder(&[("a.pgm", &pgm(1, 2)), ("b.pgm", &pgm(1, 2))]);
     let digest = |path: &str, label| {
         let pictures = vec![(path.into(), label)];
-        ImageFiles::new("x", folder.path(), pictures, vec!["a".into(), "b".into()], FilesConfig::default())
-            .unwrap()
-            .digest()
+        ImageFiles::new(
+            "x",
+            folder.path(),
+            pictures,
+            vec!["a".into(), "b".into()],
+            FilesConfig::default(),
+        )
+        .unwrap()
+        .digest()
     };
     let reference = digest("a.pgm", 0);
     assert_eq!(digest("a.pgm", 0), reference);

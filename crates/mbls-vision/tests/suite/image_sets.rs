@@ -1,4 +1,5 @@
-//! Tiny-ImageNet and CUB: small sets in the official layouts, and sets that are wrong in every place.
+//! Tiny-ImageNet and CUB: small sets in the official layouts, and sets that are wrong in every
+//! place.
 
 use mbls_data::Seed;
 use mbls_vision::dataset::{Parts, Split, cub, tiny_imagenet};
@@ -35,7 +36,11 @@ fn tiny() -> TempDir {
     let mut annotations = String::new();
     for (i, wnid) in WNIDS.iter().enumerate() {
         for n in [2, 10] {
-            write(root, &format!("train/{wnid}/images/{wnid}_{n}.JPEG"), picture((10 * i + n) as u8));
+            write(
+                root,
+                &format!("train/{wnid}/images/{wnid}_{n}.JPEG"),
+                picture((10 * i + n) as u8),
+            );
         }
         write(root, &format!("train/{wnid}/{wnid}_boxes.txt"), "");
         write(root, &format!("val/images/val_{i}.JPEG"), picture(i as u8));
@@ -64,8 +69,14 @@ fn tiny_imagenet_is_read_in_the_order_of_paths() {
     assert_eq!(train.labels(), [1, 1, 2, 2, 0, 0]);
     assert_eq!(train.class_names(), ["thirty", "ten, X", "twenty"]);
     let test = load(folder.path(), Split::Test).unwrap();
-    assert_eq!((test.name(), values(&test), test.labels()), ("tiny-imagenet-test", vec![0, 1, 2], &[0, 1, 2][..]));
-    let sorted = |split| tiny_imagenet::load(folder.path(), split, ClassOrder::Sorted, FilesConfig::default()).unwrap();
+    assert_eq!(
+        (test.name(), values(&test), test.labels()),
+        ("tiny-imagenet-test", vec![0, 1, 2], &[0, 1, 2][..])
+    );
+    let sorted = |split| {
+        tiny_imagenet::load(folder.path(), split, ClassOrder::Sorted, FilesConfig::default())
+            .unwrap()
+    };
     assert_eq!(sorted(Split::Train).labels(), [0, 0, 1, 1, 2, 2]);
     assert_eq!(
         (sorted(Split::Test).labels(), sorted(Split::Test).class_names()[0].as_str()),
@@ -73,7 +84,10 @@ fn tiny_imagenet_is_read_in_the_order_of_paths() {
     );
     write(folder.path(), "val/images/val_1.JPEG", b"P5 2 1 255\n\0\0");
     let test = load(folder.path(), Split::Test).unwrap();
-    assert_error(test.image(1), &["val_1.JPEG", "height and width", "expected 64 x 64, found 1 x 2"]);
+    assert_error(
+        test.image(1),
+        &["val_1.JPEG", "height and width", "expected 64 x 64, found 1 x 2"],
+    );
     // In a folder of the official name, and without the file of names.
     let outer = tempfile::tempdir().unwrap();
     fs::remove_file(folder.path().join("words.txt")).unwrap();
@@ -91,7 +105,8 @@ fn wrong_tiny_imagenet_sets_are_named() {
     let train = |change: &dyn Fn(&Path), parts: &[&str]| after(Split::Train, change, parts);
     let test = |change: &dyn Fn(&Path), parts: &[&str]| after(Split::Test, change, parts);
     let remove = |path: &'static str| move |root: &Path| fs::remove_file(root.join(path)).unwrap();
-    let put = |path: &'static str, content: &'static str| move |root: &Path| write(root, path, content);
+    let put =
+        |path: &'static str, content: &'static str| move |root: &Path| write(root, path, content);
     train(&remove("wnids.txt"), &["cannot open", "wnids.txt"]);
     train(&put("wnids.txt", ""), &["wnids.txt", "at least 1"]);
     train(&put("wnids.txt", "n10\nn10\n"), &["wnids.txt", "line 2", "not there before"]);
@@ -107,8 +122,14 @@ fn wrong_tiny_imagenet_sets_are_named() {
         &["tiny-imagenet-train pictures of n20", "as many as of n30, 2", "found 1"],
     );
     train(&put("train/n20/images/n20_3.JPEG", "x"), &["pictures of n20", "found 3"]);
-    train(&put("train/n20/images/note.txt", "x"), &["train/n20/images", "pictures alone", "note.txt"]);
-    train(&|root| fs::remove_dir_all(root.join("train/n20/images")).unwrap(), &["read the folder", "train/n20/images"]);
+    train(
+        &put("train/n20/images/note.txt", "x"),
+        &["train/n20/images", "pictures alone", "note.txt"],
+    );
+    train(
+        &|root| fs::remove_dir_all(root.join("train/n20/images")).unwrap(),
+        &["read the folder", "train/n20/images"],
+    );
     // Something that cannot be read as a folder.
     train(
         &|root| {
@@ -119,19 +140,37 @@ fn wrong_tiny_imagenet_sets_are_named() {
     );
     train(
         &|root| {
-            (0..499)
-                .for_each(|i| WNIDS.iter().for_each(|id| write(root, &format!("train/{id}/images/x{i}.JPEG"), "x")));
+            (0..499).for_each(|i| {
+                WNIDS
+                    .iter()
+                    .for_each(|id| write(root, &format!("train/{id}/images/x{i}.JPEG"), "x"))
+            });
         },
         &["1..=500", "found 501"],
     );
     let annotations = |lines: &'static str| put("val/val_annotations.txt", lines);
     test(&remove("val/val_annotations.txt"), &["cannot open", "val_annotations.txt"]);
-    test(&annotations("val_0.JPEG n30"), &["val_annotations.txt", "line 1: fields", "between tabs"]);
-    test(&annotations("val_0.JPEG\tn31\t0"), &["val_annotations.txt", "line 1: class", "one of wnids.txt", "n31"]);
-    test(&annotations("val_0.JPEG\tn30\nval_0.JPEG\tn10"), &["line 2: file", "not there before", "val_0.JPEG"]);
-    test(&annotations("val_0.JPEG\tn30\nval_2.JPEG\tn10"), &["val_annotations.txt", "also for val_1.JPEG", "none"]);
+    test(
+        &annotations("val_0.JPEG n30"),
+        &["val_annotations.txt", "line 1: fields", "between tabs"],
+    );
+    test(
+        &annotations("val_0.JPEG\tn31\t0"),
+        &["val_annotations.txt", "line 1: class", "one of wnids.txt", "n31"],
+    );
+    test(
+        &annotations("val_0.JPEG\tn30\nval_0.JPEG\tn10"),
+        &["line 2: file", "not there before", "val_0.JPEG"],
+    );
+    test(
+        &annotations("val_0.JPEG\tn30\nval_2.JPEG\tn10"),
+        &["val_annotations.txt", "also for val_1.JPEG", "none"],
+    );
     test(&remove("val/images/val_1.JPEG"), &["val/images", "val_1.JPEG", "none"]);
-    test(&|root| fs::remove_dir_all(root.join("val/images")).unwrap(), &["read the folder", "val/images"]);
+    test(
+        &|root| fs::remove_dir_all(root.join("val/images")).unwrap(),
+        &["read the folder", "val/images"],
+    );
     test(
         &annotations("val_0.JPEG\tn30\nval_1.JPEG\tn30\nval_2.JPEG\tn10"),
         &["tiny-imagenet-test pictures of n10", "as many as of n30, 2", "found 1"],
@@ -187,20 +226,30 @@ fn cub_has_the_official_parts_and_a_correct_protocol() {
         ((0..12).collect(), &[0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1][..])
     );
     assert_eq!(set.images.class_names(), BIRDS);
-    assert_eq!((&set.train[..], &set.test[..]), (&[0, 1, 2, 3, 6, 7, 8, 9][..], &[4, 5, 10, 11][..]));
+    assert_eq!(
+        (&set.train[..], &set.test[..]),
+        (&[0, 1, 2, 3, 6, 7, 8, 9][..], &[4, 5, 10, 11][..])
+    );
     let published = set.parts(cub::Protocol::Published).unwrap();
     assert_eq!(published, Parts { train: set.train.clone(), validation: set.test.clone() });
-    let correct = |seed| set.parts(cub::Protocol::Correct { validation: 2, seed: Seed(seed) }).unwrap();
+    let correct =
+        |seed| set.parts(cub::Protocol::Correct { validation: 2, seed: Seed(seed) }).unwrap();
     let Parts { train, validation } = correct(1);
     assert_eq!((train.len(), validation.len()), (6, 2));
-    assert!(validation[0] < 4 && (6..10).contains(&validation[1]), "one of each class: {validation:?}");
+    assert!(
+        validation[0] < 4 && (6..10).contains(&validation[1]),
+        "one of each class: {validation:?}"
+    );
     let mut all = [train, validation].concat();
     all.sort_unstable();
     assert_eq!(all, set.train);
     assert_eq!(correct(1), correct(1));
     assert!((2..20).any(|seed| correct(seed) != correct(1)));
     for validation in [0, 1, 7, 8, 9, usize::MAX] {
-        assert_error(set.parts(cub::Protocol::Correct { validation, seed: Seed(1) }), &["cannot split"]);
+        assert_error(
+            set.parts(cub::Protocol::Correct { validation, seed: Seed(1) }),
+            &["cannot split"],
+        );
     }
 }
 
@@ -211,7 +260,9 @@ fn parts_of_cub_stay_right_without_what_is_skipped() {
     write(folder.path(), "images/002.Crow/bird_10.jpg", "");
     let config = FilesConfig { on_error: OnError::Skip, ..Default::default() };
     let set = cub::load(folder.path(), config).unwrap();
-    let of = |part: &[usize]| part.iter().map(|&i| set.images.image(i).unwrap().pixels[0]).collect::<Vec<_>>();
+    let of = |part: &[usize]| {
+        part.iter().map(|&i| set.images.image(i).unwrap().pixels[0]).collect::<Vec<_>>()
+    };
     assert_eq!((of(&set.train), of(&set.test)), (vec![0, 2, 3, 6, 7, 8, 9], vec![4, 5, 11]));
     assert_eq!(set.images.skipped().len(), 2);
 }
@@ -244,8 +295,14 @@ fn wrong_cub_sets_are_named() {
         &replace("image_class_labels.txt", "12 2\n", ""),
         &["image_class_labels.txt", "number of lines", "expected 12, found 11"],
     );
-    after(&replace("image_class_labels.txt", "3 1\n", "3 3\n"), &["line 3: class", "1..=2", "\"3\""]);
-    after(&replace("image_class_labels.txt", "3 1\n", "3 0\n"), &["line 3: class", "1..=2", "\"0\""]);
+    after(
+        &replace("image_class_labels.txt", "3 1\n", "3 3\n"),
+        &["line 3: class", "1..=2", "\"3\""],
+    );
+    after(
+        &replace("image_class_labels.txt", "3 1\n", "3 0\n"),
+        &["line 3: class", "1..=2", "\"0\""],
+    );
     after(
         &replace("image_class_labels.txt", "3 1\n", "3 2\n"),
         &["images.txt", "line 3: path", "002.Crow", "001.Auk/bird_2.jpg"],
@@ -265,13 +322,25 @@ fn wrong_cub_sets_are_named() {
         &replace("images.txt", "001.Auk/bird_2.jpg", "../001.Auk/bird_2.jpg"),
         &["images.txt", "line 3: path", "below"],
     );
-    after(&replace("images.txt", "001.Auk/bird_2.jpg", "/etc/passwd"), &["images.txt", "line 3: path", "below"]);
-    after(&replace("images.txt", "001.Auk/bird_2.jpg", "001.Auk/bird_0.jpg"), &["line 3: path", "not there before"]);
-    after(&|root| fs::remove_file(root.join("images/001.Auk/bird_2.jpg")).unwrap(), &["cannot open", "bird_2.jpg"]);
+    after(
+        &replace("images.txt", "001.Auk/bird_2.jpg", "/etc/passwd"),
+        &["images.txt", "line 3: path", "below"],
+    );
+    after(
+        &replace("images.txt", "001.Auk/bird_2.jpg", "001.Auk/bird_0.jpg"),
+        &["line 3: path", "not there before"],
+    );
+    after(
+        &|root| fs::remove_file(root.join("images/001.Auk/bird_2.jpg")).unwrap(),
+        &["cannot open", "bird_2.jpg"],
+    );
     after(
         &|root| write(root, "images/001.Auk/bird_99.jpg", ""),
         &["images", "those of images.txt", "001.Auk/bird_99.jpg"],
     );
-    after(&|root| write(root, "images/003.Dodo/bird.jpg", ""), &["images", "the folders of classes.txt", "003.Dodo"]);
+    after(
+        &|root| write(root, "images/003.Dodo/bird.jpg", ""),
+        &["images", "the folders of classes.txt", "003.Dodo"],
+    );
     after(&|root| fs::remove_dir_all(root.join("images")).unwrap(), &["images"]);
 }

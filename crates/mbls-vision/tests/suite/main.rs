@@ -7,7 +7,8 @@ mod candle_datasets;
 mod classifier;
 mod datasets;
 mod files;
-/// The networks against the published code and torchvision: keys of their state, outputs, and training continued from checkpoints.
+/// The networks against the published code and torchvision: keys of their state, outputs, and
+/// training continued from checkpoints.
 mod golden {
     mod checkpoints;
     mod keys;

@@ -73,8 +73,14 @@ fn folders_are_classes() {
 fn wrong_folders_are_named() {
     assert_error(load(pictures(&[]).path()), &["folders", "at least 1"]);
     assert_error(load(&pictures(&[]).path().join("missing")), &["cannot open", "missing"]);
-    assert_error(load(&pictures(&["a.jpg"]).path().join("a.jpg")), &["a.jpg", "a folder", "a file"]);
-    assert_error(load(pictures(&["cat/a.jpg", "b.jpg"]).path()), &["in folders of classes alone", "b.jpg"]);
+    assert_error(
+        load(&pictures(&["a.jpg"]).path().join("a.jpg")),
+        &["a.jpg", "a folder", "a file"],
+    );
+    assert_error(
+        load(pictures(&["cat/a.jpg", "b.jpg"]).path()),
+        &["in folders of classes alone", "b.jpg"],
+    );
     let folder = pictures(&["cat/a.jpg"]);
     fs::create_dir(folder.path().join("dog")).unwrap();
     assert_error(load(folder.path()), &["dog", "number of pictures", "at least 1"]);
@@ -84,8 +90,12 @@ fn wrong_folders_are_named() {
     fs::write(folder.path().join("dog/c.png"), "").unwrap();
     let config = FilesConfig { on_error: OnError::Skip, ..Default::default() };
     let images = image_folder::load(folder.path(), None, config).unwrap();
-    let skipped: Vec<&Path> = images.skipped().iter().map(|skipped| skipped.path.as_path()).collect();
-    assert_eq!((values(&images), skipped), (vec![0, 1], vec![Path::new("dog/c.png"), Path::new("dog/notes.db")]));
+    let skipped: Vec<&Path> =
+        images.skipped().iter().map(|skipped| skipped.path.as_path()).collect();
+    assert_eq!(
+        (values(&images), skipped),
+        (vec![0, 1], vec![Path::new("dog/c.png"), Path::new("dog/notes.db")])
+    );
 }
 
 #[cfg(unix)]
@@ -99,9 +109,12 @@ fn links_lead_within_the_folder_alone() {
     };
     assert_eq!(after("../cat/a.jpg", "dog/a.jpg").unwrap(), [0, 0, 1]);
     assert_eq!(after("../cat", "dog/more").unwrap(), [0, 1, 0]);
-    for (target, link) in
-        [("../../out/c.jpg", "dog/c.jpg"), ("../../out", "dog/more"), ("../out", "fox"), ("/etc", "etc")]
-    {
+    for (target, link) in [
+        ("../../out/c.jpg", "dog/c.jpg"),
+        ("../../out", "dog/more"),
+        ("../out", "fox"),
+        ("/etc", "etc"),
+    ] {
         assert_error(after(target, link), &[link, "where the link leads", "below"]);
     }
     // The same folder twice, but not within itself.
@@ -151,7 +164,10 @@ fn lists_have_names_or_numbers() {
     );
     // Numbers are not sorted as text.
     let content: String = (0..11).map(|i| format!("a.jpg,{i}\n")).collect();
-    assert_eq!(list(&format!("path,label\n{content}")).unwrap().labels(), (0..11).collect::<Vec<_>>());
+    assert_eq!(
+        list(&format!("path,label\n{content}")).unwrap().labels(),
+        (0..11).collect::<Vec<_>>()
+    );
     // They may begin anywhere and have gaps.
     let images = list("path,label\na.jpg,4\nb.jpg,1\n").unwrap();
     assert_eq!((images.labels(), images.class_names()), (&[1, 0][..], &strings(&["1", "4"])[..]));
@@ -161,26 +177,43 @@ fn lists_have_names_or_numbers() {
 
 #[test]
 fn wrong_lists_are_named() {
-    let wrong = |content: &str, parts: &[&str]| assert_error(list(content), &[&["list.csv"], parts].concat());
+    let wrong = |content: &str, parts: &[&str]| {
+        assert_error(list(content), &[&["list.csv"], parts].concat())
+    };
     wrong("", &["line 1", "one column \"path\""]);
     wrong("path,label\n", &["number of pictures", "at least 1"]);
     wrong("path,class\na.jpg,1\n", &["line 1", "one column \"label\"", "class"]);
     wrong("path,label,path\na.jpg,1,b.jpg\n", &["line 1", "one column \"path\""]);
     wrong("a.jpg,1\nb.jpg,0\n", &["line 1", "one column \"path\""]);
-    wrong("path,label\na.jpg,1\nb.jpg\n", &["line 3: number of fields", "2, as many as in the header", "found 1"]);
+    wrong(
+        "path,label\na.jpg,1\nb.jpg\n",
+        &["line 3: number of fields", "2, as many as in the header", "found 1"],
+    );
     wrong("path,label\na.jpg,x\nb.jpg,\n", &["line 3: label", "a name or a number"]);
     for path in ["../a.jpg", "/etc/passwd", "sub/../../a.jpg", "sub/..", ""] {
-        wrong(&format!("path,label\na.jpg,0\n{path},1\n"), &["line 3: path", "below the folder of the list", path]);
+        wrong(
+            &format!("path,label\na.jpg,0\n{path},1\n"),
+            &["line 3: path", "below the folder of the list", path],
+        );
     }
     assert_error(list("path,label\nd.jpg,0\n"), &["cannot open", "d.jpg"]);
     assert_error(list("path,label\nsub,0\n"), &["sub", "a regular file"]);
-    let given = |label: &str| list_with(&format!("path,label\na.jpg,{label}\n"), Some(&["cat", "dog"]));
+    let given =
+        |label: &str| list_with(&format!("path,label\na.jpg,{label}\n"), Some(&["cat", "dog"]));
     assert_error(given("2"), &["line 2: label", "one of the 2 classes", "\"2\""]);
     assert_error(given("fox"), &["line 2: label", "\"fox\""]);
     assert_error(given("-1"), &["line 2: label", "\"-1\""]);
     let folder = pictures(&[]);
-    fs::write(folder.path().join("l.csv"), [b"path,label\n".as_slice(), &[0xff], b",1\n"].concat()).unwrap();
-    let load = |name| csv_list::load(folder.path().join(name), None, ListConfig::default(), FilesConfig::default());
+    fs::write(folder.path().join("l.csv"), [b"path,label\n".as_slice(), &[0xff], b",1\n"].concat())
+        .unwrap();
+    let load = |name| {
+        csv_list::load(
+            folder.path().join(name),
+            None,
+            ListConfig::default(),
+            FilesConfig::default(),
+        )
+    };
     assert_error(load("l.csv"), &["l.csv", "UTF-8", "--skip-undecodable"]);
     assert_error(load("m.csv"), &["m.csv", "cannot open"]);
 }
@@ -191,16 +224,29 @@ fn quotation_marks_in_lists_are_closed_or_named() {
         list("path,label\na.jpg,\"x\nb.jpg,y\n"),
         &["list.csv: line 2: quotation mark", "end of the file in line 3"],
     );
-    assert_error(list("path,label\na.jpg,\"x\nb.jpg,\"y\"\n"), &["list.csv: line 2: quotation mark", "in line 3"]);
-    assert_error(list("path,label\n\"a.jpg\" ,x\n"), &["line 2: quotation mark", "a delimiter or a line end"]);
+    assert_error(
+        list("path,label\na.jpg,\"x\nb.jpg,\"y\"\n"),
+        &["list.csv: line 2: quotation mark", "in line 3"],
+    );
+    assert_error(
+        list("path,label\n\"a.jpg\" ,x\n"),
+        &["line 2: quotation mark", "a delimiter or a line end"],
+    );
     // A label that would have marks in one row and none in the other.
-    assert_error(list("path,label\na.jpg, \"x\"\nb.jpg,x\n"), &["line 2: label", "no white space before"]);
+    assert_error(
+        list("path,label\na.jpg, \"x\"\nb.jpg,x\n"),
+        &["line 2: label", "no white space before"],
+    );
     let none = ListConfig { quoting: Quoting::None, ..Default::default() };
     let read = |content: &str, config| read_list(content.as_bytes(), None, config, OnError::Fail);
-    assert_error(read("path,label\na.jpg,\"x\"\n", none), &["line 2: label", "without quotation marks"]);
+    assert_error(
+        read("path,label\na.jpg,\"x\"\n", none),
+        &["line 2: label", "without quotation marks"],
+    );
     let (images, reading) = read("path,label,note\na.jpg,x,\"1\nb.jpg,y,\"2\n", none).unwrap();
     assert_eq!((images.labels(), reading.records, reading.literal_quotes), (&[0, 1][..], 2, 2));
-    let (_, reading) = read("path,label,note\n\"a.jpg\",x,\"1\n2\"\n", ListConfig::default()).unwrap();
+    let (_, reading) =
+        read("path,label,note\n\"a.jpg\",x,\"1\n2\"\n", ListConfig::default()).unwrap();
     assert_eq!(
         reading.to_string(),
         "1 record from 3 lines, quoting double, 1 record of several lines (line 2 to 3); \
@@ -219,17 +265,25 @@ fn labels_of_lists_are_names_or_positions() {
         list_with("path,label\na.jpg,dog\nb.jpg,2\n", Some(&["cat", "dog", "fox"])),
         &["\"dog\" in line 2 and \"2\" in line 3"],
     );
-    assert_error(list_with("path,label\na.jpg,4\n", Some(&classes)), &["line 2: label", "position of another, \"A\""]);
+    assert_error(
+        list_with("path,label\na.jpg,4\n", Some(&classes)),
+        &["line 2: label", "position of another, \"A\""],
+    );
     let read = |labels, classes: Option<&[&str]>| {
         let config = ListConfig { labels, ..Default::default() };
-        read_list(b"path,label\na.jpg,4\nb.jpg,2\n", classes, config, OnError::Fail).map(|(images, _)| images)
+        read_list(b"path,label\na.jpg,4\nb.jpg,2\n", classes, config, OnError::Fail)
+            .map(|(images, _)| images)
     };
     assert_eq!(read(Labels::Names, Some(&classes)).unwrap().labels(), [3, 2]);
     assert_eq!(read(Labels::Positions, Some(&classes)).unwrap().labels(), [4, 2]);
     assert_error(read(Labels::Positions, None), &["line 2: label", "a position below 2"]);
     let (_, reading) =
-        read_list(b"path,label\na.jpg,4\nb.jpg,2\n", None, ListConfig::default(), OnError::Fail).unwrap();
-    assert!(reading.to_string().ends_with("labels are numbers: 2 is class 0, 4 is class 1"), "{reading}");
+        read_list(b"path,label\na.jpg,4\nb.jpg,2\n", None, ListConfig::default(), OnError::Fail)
+            .unwrap();
+    assert!(
+        reading.to_string().ends_with("labels are numbers: 2 is class 0, 4 is class 1"),
+        "{reading}"
+    );
 }
 
 #[test]

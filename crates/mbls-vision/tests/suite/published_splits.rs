@@ -13,13 +13,20 @@ fn number(value: &Value) -> usize {
 }
 
 fn assert_parts(found: &Parts, case: &Value) {
-    for (part, expected) in [&found.train, &found.validation].into_iter().zip(case["parts"].as_array().unwrap()) {
-        let numbers = |field: &str| expected[field].as_array().unwrap().iter().map(number).collect::<Vec<_>>();
+    for (part, expected) in
+        [&found.train, &found.validation].into_iter().zip(case["parts"].as_array().unwrap())
+    {
+        let numbers = |field: &str| {
+            expected[field].as_array().unwrap().iter().map(number).collect::<Vec<_>>()
+        };
         let (first, last) = (numbers("first"), numbers("last"));
         assert_eq!(part.len(), number(&expected["size"]));
         assert_eq!(part[..first.len()], first);
         assert_eq!(part[part.len() - last.len()..], last);
-        assert_eq!(part.iter().enumerate().map(|(i, x)| i * x).sum::<usize>(), number(&expected["checksum"]));
+        assert_eq!(
+            part.iter().enumerate().map(|(i, x)| i * x).sum::<usize>(),
+            number(&expected["checksum"])
+        );
     }
 }
 
@@ -37,8 +44,10 @@ fn a_tenth_is_the_published_one() {
 fn so_many_of_each_class_are_the_published_ones() {
     for case in values()["per_class"].as_array().unwrap() {
         let runs = case["runs"].as_array().unwrap();
-        let labels: Vec<u32> =
-            runs.iter().flat_map(|run| std::iter::repeat_n(number(&run[0]) as u32, number(&run[1]))).collect();
+        let labels: Vec<u32> = runs
+            .iter()
+            .flat_map(|run| std::iter::repeat_n(number(&run[0]) as u32, number(&run[1])))
+            .collect();
         let (count, seed) = (number(&case["count"]), number(&case["seed"]) as u32);
         assert_parts(&published_split_per_class(&labels, count, seed).unwrap(), case);
     }

@@ -25,7 +25,8 @@ fn mnist_is_whole() {
     assert_eq!(test.len(), 10_000);
     assert_eq!(counts(&test), [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]);
     // The constants of `Normalise::mnist`.
-    let values: f64 = (0..60_000).flat_map(|i| train.pixels(i).unwrap()).map(|&x| f64::from(x)).sum();
+    let values: f64 =
+        (0..60_000).flat_map(|i| train.pixels(i).unwrap()).map(|&x| f64::from(x)).sum();
     assert!((values / (60_000.0 * 784.0 * 255.0) - 0.1307).abs() < 1e-4);
 }
 
@@ -34,7 +35,8 @@ fn pil() -> Value {
     golden::fixture("pictures/real.json")
 }
 
-/// Holds the pictures of a set, a folder of the data folder, against the sums of PIL; the number of those compared.
+/// Holds the pictures of a set, a folder of the data folder, against the sums of PIL; the number of
+/// those compared.
 fn assert_pil(images: &dyn ImageSource, paths: &[PathBuf], set: &str) -> usize {
     let mut compared = 0;
     for (i, path) in paths.iter().enumerate() {
@@ -49,8 +51,13 @@ fn assert_pil(images: &dyn ImageSource, paths: &[PathBuf], set: &str) -> usize {
         for (channel, sum) in image.pixels.chunks(size).zip(expected["sums"].as_array().unwrap()) {
             let found: i64 = channel.iter().map(|&value| i64::from(value)).sum();
             let difference = (found - sum.as_i64().unwrap()) as f64 / size as f64;
-            // Decoders round colours of half the resolution differently; on average over a picture that comes to little.
-            assert!(difference.abs() < 0.6, "{}: mean of a channel differs by {difference}", name.display());
+            // Decoders round colours of half the resolution differently; on average over a picture
+            // that comes to little.
+            assert!(
+                difference.abs() < 0.6,
+                "{}: mean of a channel differs by {difference}",
+                name.display()
+            );
         }
         compared += 1;
     }
@@ -62,7 +69,8 @@ fn tiny_imagenet_subset_is_whole() {
     let Some(dir) = data("tiny-imagenet-200") else { return };
     let mut grey = 0;
     for (split, per_class, compared) in [(Split::Train, 25, 4), (Split::Test, 10, 1)] {
-        let images = tiny_imagenet::load(&dir, split, ClassOrder::Sorted, FilesConfig::default()).unwrap();
+        let images =
+            tiny_imagenet::load(&dir, split, ClassOrder::Sorted, FilesConfig::default()).unwrap();
         assert_eq!(counts(&images), [per_class; 200]);
         assert_eq!(images.class_names()[0], "goldfish, Carassius auratus");
         assert_eq!(images.preload().unwrap(), 200 * per_class);
@@ -76,9 +84,14 @@ fn tiny_imagenet_subset_is_whole() {
     }
     // 114 files have one channel; of the others, 13 have three equal ones, by PIL as well.
     assert_eq!(grey, 114 + 13);
-    let listed = tiny_imagenet::load(&dir, Split::Train, ClassOrder::Listed, FilesConfig::default()).unwrap();
+    let listed =
+        tiny_imagenet::load(&dir, Split::Train, ClassOrder::Listed, FilesConfig::default())
+            .unwrap();
     assert_eq!(listed.class_names()[0], "Egyptian cat");
-    assert_eq!((&listed.paths()[0], listed.labels()[0]), (&"train/n01443537/images/n01443537_0.JPEG".into(), GOLDFISH));
+    assert_eq!(
+        (&listed.paths()[0], listed.labels()[0]),
+        (&"train/n01443537/images/n01443537_0.JPEG".into(), GOLDFISH)
+    );
     let parts = published_split_per_class(listed.labels(), 2, 1).unwrap();
     assert_eq!((parts.train.len(), parts.validation.len()), (4600, 400));
 }
@@ -93,7 +106,8 @@ fn cub_subset_is_whole() {
     assert_eq!((counts(&set.images), set.train.len(), set.test.len()), (vec![9; 10], 60, 30));
     assert_eq!(set.images.class_names()[9], "010.Red_winged_Blackbird");
     assert_eq!(set.images.preload().unwrap(), 90);
-    let paths: Vec<PathBuf> = set.images.paths().iter().map(|path| Path::new("images").join(path)).collect();
+    let paths: Vec<PathBuf> =
+        set.images.paths().iter().map(|path| Path::new("images").join(path)).collect();
     assert_eq!(assert_pil(&set.images, &paths, "cub-200-2010-subset"), 2);
 }
 
@@ -109,8 +123,13 @@ fn genuine_cub_lists_have_the_official_parts() {
         .iter()
         .zip(&lists.is_train)
         .for_each(|(&label, &train)| counts[label as usize][usize::from(train)] += 1);
-    assert!(counts.iter().all(|&[test, train]| (29..=30).contains(&train) && (11..=30).contains(&test)));
-    assert_eq!(lists.files[0], Path::new("001.Black_footed_Albatross/Black_Footed_Albatross_0046_18.jpg"));
+    assert!(
+        counts.iter().all(|&[test, train]| (29..=30).contains(&train) && (11..=30).contains(&test))
+    );
+    assert_eq!(
+        lists.files[0],
+        Path::new("001.Black_footed_Albatross/Black_Footed_Albatross_0046_18.jpg")
+    );
     assert_eq!((&lists.is_train[..3], lists.labels[11_787]), (&[false, true, false][..], 199));
     // The pictures are not there.
     let message = cub::load(&dir, FilesConfig::default()).unwrap_err().to_string();

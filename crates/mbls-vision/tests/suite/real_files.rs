@@ -1,4 +1,5 @@
-//! Files as people have them: paths from other systems, EXIF orientations, what systems leave beside data, empty folders.
+//! Files as people have them: paths from other systems, EXIF orientations, what systems leave
+//! beside data, empty folders.
 
 use mbls_vision::dataset::{Split, csv_list, cub, image_folder, tiny_imagenet};
 use mbls_vision::{FilesConfig, ImageFiles, ImageSource, Result, decode, decode_oriented};
@@ -28,9 +29,15 @@ fn message<T>(result: Result<T>) -> String {
 #[test]
 fn lists_name_files_as_any_system_writes_them() {
     let load = |list: &str| {
-        let files = folder(&[("cat/a.pgm", PIXEL), ("dog/b.pgm", PIXEL), ("list.csv", list.as_bytes())]);
-        csv_list::load(files.path().join("list.csv"), None, Default::default(), FilesConfig::default())
-            .map(|listed| listed.images)
+        let files =
+            folder(&[("cat/a.pgm", PIXEL), ("dog/b.pgm", PIXEL), ("list.csv", list.as_bytes())]);
+        csv_list::load(
+            files.path().join("list.csv"),
+            None,
+            Default::default(),
+            FilesConfig::default(),
+        )
+        .map(|listed| listed.images)
     };
     let plain = load("path,label\ncat/a.pgm,cat\ndog/b.pgm,dog\n").unwrap();
     for list in [
@@ -54,7 +61,8 @@ fn lists_name_files_as_any_system_writes_them() {
     ] {
         let message = message(load(&format!("path,label\n{path},cat\n")));
         assert!(
-            message.contains("line 2: path: expected one below the folder of the list") && message.ends_with(fault)
+            message.contains("line 2: path: expected one below the folder of the list")
+                && message.ends_with(fault)
         );
     }
 }
@@ -63,7 +71,13 @@ fn lists_name_files_as_any_system_writes_them() {
 fn paths_of_images_are_normalised() {
     let files = folder(&[("cat/a.pgm", PIXEL)]);
     let open = |path: &str| {
-        ImageFiles::new("x", files.path(), vec![(path.into(), 0)], vec!["cat".into()], FilesConfig::default())
+        ImageFiles::new(
+            "x",
+            files.path(),
+            vec![(path.into(), 0)],
+            vec!["cat".into()],
+            FilesConfig::default(),
+        )
     };
     for path in ["cat/a.pgm", "./cat/a.pgm", "cat/./a.pgm", "x/../cat//a.pgm"] {
         assert_eq!(open(path).unwrap().paths(), [Path::new("cat/a.pgm")]);
@@ -74,13 +88,27 @@ fn paths_of_images_are_normalised() {
 #[test]
 fn orientations_are_applied_as_pil_applies_them() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/exif");
-    let values: Value = serde_json::from_slice(&fs::read(fixtures.join("values.json")).unwrap()).unwrap();
-    for (file, expected) in values.as_object().unwrap().iter().filter(|(_, values)| values.is_array()) {
+    let values: Value =
+        serde_json::from_slice(&fs::read(fixtures.join("values.json")).unwrap()).unwrap();
+    for (file, expected) in
+        values.as_object().unwrap().iter().filter(|(_, values)| values.is_array())
+    {
         let expected: Vec<u8> = serde_json::from_value(expected.clone()).unwrap();
         let found = decode_oriented(&fixtures.join(file), 1 << 20, 15).unwrap();
         assert_eq!(file[..1].parse(), Ok(found.orientation), "{file}");
-        assert_eq!([found.image.height, found.image.width], [expected[0], expected[1]].map(usize::from), "{file}");
-        let apart = found.image.pixels.iter().zip(&expected[2..]).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+        assert_eq!(
+            [found.image.height, found.image.width],
+            [expected[0], expected[1]].map(usize::from),
+            "{file}"
+        );
+        let apart = found
+            .image
+            .pixels
+            .iter()
+            .zip(&expected[2..])
+            .map(|(a, b)| a.abs_diff(*b))
+            .max()
+            .unwrap();
         assert!(apart <= if file.ends_with("jpg") { 3 } else { 0 }, "{file}: {apart}");
     }
     // Limits and sizes are those of the image that comes out.
@@ -137,7 +165,9 @@ fn what_systems_leave_is_ignored_everywhere() {
 #[test]
 fn an_empty_class_is_a_warning_in_a_test_part_alone() {
     let files = folder(&[("cat/a.pgm", PIXEL), ("dog/Thumbs.db", b"x"), ("fox/b.pgm", PIXEL)]);
-    let load = |classes: Option<&[String]>| image_folder::load(files.path(), classes, FilesConfig::default());
+    let load = |classes: Option<&[String]>| {
+        image_folder::load(files.path(), classes, FilesConfig::default())
+    };
     assert!(message(load(None)).ends_with("dog: number of pictures: expected at least 1, found 0"));
     let classes = ["ant", "cat", "dog", "fox"].map(str::to_owned);
     let images = load(Some(&classes)).unwrap();
@@ -155,7 +185,8 @@ fn an_empty_class_is_a_warning_in_a_test_part_alone() {
 
 #[test]
 fn published_lists_are_read_from_any_editor() {
-    // A byte-order mark, Windows' line ends, blank lines at the end, and in a list of annotations between lines.
+    // A byte-order mark, Windows' line ends, blank lines at the end, and in a list of annotations
+    // between lines.
     let files = folder(&[
         ("wnids.txt", "\u{feff}n20\r\nn10\r\n\r\n".as_bytes()),
         ("words.txt", "\u{feff}n10\tten\r\n\r\nn20\ttwenty\r\n".as_bytes()),
@@ -164,11 +195,15 @@ fn published_lists_are_read_from_any_editor() {
         ("train/n20/images/Thumbs.db", b"x"),
         ("val/images/v.JPEG", b"x"),
         ("val/images/w.JPEG", b"x"),
-        ("val/val_annotations.txt", "\u{feff}v.JPEG\tn20\t0\r\n\r\nw.JPEG\tn10\t0\r\n\r\n".as_bytes()),
+        (
+            "val/val_annotations.txt",
+            "\u{feff}v.JPEG\tn20\t0\r\n\r\nw.JPEG\tn10\t0\r\n\r\n".as_bytes(),
+        ),
     ]);
     for (split, labels) in [(Split::Train, [1, 0]), (Split::Test, [0, 1])] {
         let order = tiny_imagenet::ClassOrder::Listed;
-        let images = tiny_imagenet::load(files.path(), split, order, FilesConfig::default()).unwrap();
+        let images =
+            tiny_imagenet::load(files.path(), split, order, FilesConfig::default()).unwrap();
         assert_eq!(images.labels(), labels);
         assert_eq!(images.class_names(), ["twenty", "ten"]);
     }
@@ -180,5 +215,8 @@ fn published_lists_are_read_from_any_editor() {
     ]);
     let lists = cub::Lists::read(files.path()).unwrap();
     assert_eq!(lists.files, [Path::new("001.Auk/a.jpg"), Path::new("001.Auk/b.jpg")]);
-    assert_eq!((lists.is_train, lists.class_names), (vec![true, false], vec!["001.Auk".to_owned()]));
+    assert_eq!(
+        (lists.is_train, lists.class_names),
+        (vec![true, false], vec!["001.Auk".to_owned()])
+    );
 }

@@ -1,4 +1,5 @@
-//! SVHN's MATLAB 5 files: what scipy writes and reads (`fixtures/mat5`), and files that are wrong in every field.
+//! SVHN's MATLAB 5 files: what scipy writes and reads (`fixtures/mat5`), and files that are wrong
+//! in every field.
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
@@ -35,16 +36,21 @@ fn the_files_hold_what_scipy_reads() {
     let (labels, sums, row) = (numbers("labels"), numbers("sums"), numbers("first_row_red"));
     for (name, n) in [("packed.mat", 5), ("plain.mat", 2), ("doubles.mat", 2), ("big.mat", 2)] {
         let images = read(&fixture(name)).unwrap();
-        assert_eq!((images.name(), images.shape(), images.classes()), ("svhn-test", [3, 32, 32], 10));
+        assert_eq!(
+            (images.name(), images.shape(), images.classes()),
+            ("svhn-test", [3, 32, 32], 10)
+        );
         assert_eq!(images.class_names()[..2], ["0", "1"]);
         let found: Vec<u64> = images.labels().iter().map(|&label| u64::from(label)).collect();
         assert_eq!(found, labels[..n], "{name}");
         for (i, &sum) in sums[..n].iter().enumerate() {
             let pixels = images.pixels(i).unwrap();
-            let found: u64 = pixels.iter().zip(1..).map(|(&value, weight)| u64::from(value) * weight).sum();
+            let found: u64 =
+                pixels.iter().zip(1..).map(|(&value, weight)| u64::from(value) * weight).sum();
             assert_eq!(found, sum, "{name}, picture {i}");
         }
-        let first: Vec<u64> = images.pixels(0).unwrap()[..32].iter().map(|&value| u64::from(value)).collect();
+        let first: Vec<u64> =
+            images.pixels(0).unwrap()[..32].iter().map(|&value| u64::from(value)).collect();
         assert_eq!(first, row, "{name}");
     }
 }
@@ -60,7 +66,12 @@ fn element(kind: u32, content: &[u8]) -> Vec<u8> {
 /// An array of `class` whose values are stored as `kind`.
 fn array(name: &str, class: u8, sizes: &[u32], kind: u32, values: &[u8]) -> Vec<u8> {
     let sizes: Vec<u8> = sizes.iter().flat_map(|size| size.to_le_bytes()).collect();
-    let content = [element(6, &[class, 0, 0, 0, 0, 0, 0, 0]), element(5, &sizes), element(1, name.as_bytes())].concat();
+    let content = [
+        element(6, &[class, 0, 0, 0, 0, 0, 0, 0]),
+        element(5, &sizes),
+        element(1, name.as_bytes()),
+    ]
+    .concat();
     element(14, &[content, element(kind, values)].concat())
 }
 
@@ -91,7 +102,9 @@ fn packed(content: &[u8]) -> Vec<u8> {
 #[test]
 fn arrays_come_in_any_order_and_among_others() {
     let other = array("note", 6, &[1, 1], 9, &1.5f64.to_le_bytes());
-    let images = read(&file(&[y(&[1, 10]), packed(&other), other.clone(), packed(&x(2)), vec![1, 2, 3]])).unwrap();
+    let images =
+        read(&file(&[y(&[1, 10]), packed(&other), other.clone(), packed(&x(2)), vec![1, 2, 3]]))
+            .unwrap();
     assert_eq!(images.labels(), [1, 0]);
     // A single picture, whose last dimension MATLAB drops.
     let single = array("X", 9, &[32, 32, 3], 2, &[9; 3072]);
@@ -99,7 +112,8 @@ fn arrays_come_in_any_order_and_among_others() {
     // Values that are in the tag itself.
     let flags = element(6, &[9, 0, 0, 0, 0, 0, 0, 0]);
     let sizes = element(5, &[1, 0, 0, 0, 1, 0, 0, 0]);
-    let small = [flags, sizes, vec![1, 0, 1, 0, b'y', 0, 0, 0], vec![2, 0, 1, 0, 7, 0, 0, 0]].concat();
+    let small =
+        [flags, sizes, vec![1, 0, 1, 0, b'y', 0, 0, 0], vec![2, 0, 1, 0, 7, 0, 0, 0]].concat();
     assert_eq!(read(&file(&[x(1), element(14, &small)])).unwrap().labels(), [7]);
 }
 
@@ -125,8 +139,12 @@ fn wrong_files_are_named() {
     assert_error(&file(&[x(2), y(&[1, 2, 3])]), &["dimensions of y", "[2, 1]", "[3, 1]"]);
     assert_error(&file(&[x(2), y(&[1, 0])]), &["label 1", "1..=10", "found 0"]);
     assert_error(&file(&[x(2), y(&[11, 1])]), &["label 0", "1..=10", "found 11"]);
-    let sizes = |sizes: &[u32], values: usize| file(&[array("X", 9, sizes, 2, &vec![0; values]), y(&[1])]);
-    assert_error(&sizes(&[32, 31, 3, 1], 2976), &["dimensions of X", "[32, 32, 3, N]", "[32, 31, 3, 1]"]);
+    let sizes =
+        |sizes: &[u32], values: usize| file(&[array("X", 9, sizes, 2, &vec![0; values]), y(&[1])]);
+    assert_error(
+        &sizes(&[32, 31, 3, 1], 2976),
+        &["dimensions of X", "[32, 32, 3, N]", "[32, 31, 3, 1]"],
+    );
     assert_error(&sizes(&[32, 32, 3, 0], 0), &["dimensions of X"]);
     assert_error(&sizes(&[32, 32, 3, 1], 3071), &["X", "3072 values", "3071 values"]);
     assert_error(&sizes(&[32, 32, 3, 26_033], 0), &["dimensions of X", "at most 79970304 values"]);
@@ -140,7 +158,10 @@ fn wrong_files_are_named() {
     assert_error(&with(6, 9, &[0; 12]), &["size of y", "a multiple of 8"]);
     assert_error(&with(7, 2, &[1]), &["class of y", "9 (uint8)", "found 7"]);
     assert_error(&with(9, 3, &[1, 0]), &["type of y"]);
-    assert_error(&file(&[array("X", 9, &[32, 32, 3, 1], 9, &[0; 8 * 3072]), y(&[1])]), &["type of X"]);
+    assert_error(
+        &file(&[array("X", 9, &[32, 32, 3, 1], 9, &[0; 8 * 3072]), y(&[1])]),
+        &["type of X"],
+    );
 }
 
 #[test]

@@ -52,7 +52,13 @@ impl TaskFamily for ImageFamily {
         let files = selection.files();
         let source = Source::load(&suite.data, folder, files)?;
         let shift = match &suite.shift {
-            Some(shift) => Some(ShiftSource::load(shift, &suite.name, selection.data.as_deref(), files, console)?),
+            Some(shift) => Some(ShiftSource::load(
+                shift,
+                &suite.name,
+                selection.data.as_deref(),
+                files,
+                console,
+            )?),
             None => None,
         };
         Ok(Box::new(Images { suite, source, shift }))
@@ -68,7 +74,13 @@ impl TaskFamily for ImageFamily {
         labelled::loss_report(suite, loss, cells, out)
     }
 
-    fn tables(&self, suite: &Suite, cells: &[&Cell], out: &Path, classes: &[String]) -> Result<Vec<FurtherTable>> {
+    fn tables(
+        &self,
+        suite: &Suite,
+        cells: &[&Cell],
+        out: &Path,
+        classes: &[String],
+    ) -> Result<Vec<FurtherTable>> {
         let mut tables = labelled::class_tables(suite, cells, out, classes)?;
         tables.extend(shift_tables::tables(suite, cells));
         Ok(tables)
@@ -125,28 +137,39 @@ fn train(plan: &CellPlan, source: &Source, place: Place) -> Result<Cell> {
     if let Some(file) = plan.pretrained {
         file.load(&store, head, plan.console)?;
     }
-    let [validation, test] =
-        [&splits.validation, &splits.test].map(|part| plan.loader(part, ImageCollate, Order::Sequential));
+    let [validation, test] = [&splits.validation, &splits.test]
+        .map(|part| plan.loader(part, ImageCollate, Order::Sequential));
     let (validation, test) = (validation?, test?);
     let train: Box<dyn Batches<ImageBatch>> = match recipe.mix {
         None => Box::new(plan.loader(&splits.train, ImageCollate, Order::Shuffled)?),
-        Some(mix) => Box::new(plan.loader(&Arc::new(Mixed::new(splits.train, mix)?), ImageCollate, Order::Shuffled)?),
+        Some(mix) => Box::new(plan.loader(
+            &Arc::new(Mixed::new(splits.train, mix)?),
+            ImageCollate,
+            Order::Shuffled,
+        )?),
     };
     let trained = plan.train(place, &store, &mut task, &*train, &validation)?;
 
-    let predictions = SavedPredictions { validation: predict(&task, &validation)?, test: predict(&task, &test)? };
-    let (measured, record) = evaluate(plan, place, &predictions, source.class_names(), task.learning.loss.margin())?;
+    let predictions =
+        SavedPredictions { validation: predict(&task, &validation)?, test: predict(&task, &test)? };
+    let (measured, record) =
+        evaluate(plan, place, &predictions, source.class_names(), task.learning.loss.margin())?;
     let settings = ClassifierSettings {
         model: plan.model.to_string(),
         shape: sample_shape(plan, &splits.test)?,
         transforms: recipe.test_transforms.clone(),
-        normalisation: plan.suite.data.normalisation().context("a data set of texts has no images")?,
+        normalisation: plan
+            .suite
+            .data
+            .normalisation()
+            .context("a data set of texts has no images")?,
         full_scale: splits.test.images().full_scale(),
         batch: plan.suite.recipe.batch_size,
         record,
         provenance: plan.provenance(trained.best_epoch, place.device),
     };
     // Before the result, which says that the cell is finished.
-    CalibratedClassifier::new(settings, &store.state(), place.device)?.save(place.folder.join(CLASSIFIER))?;
+    CalibratedClassifier::new(settings, &store.state(), place.device)?
+        .save(place.folder.join(CLASSIFIER))?;
     plan.finish(place, trained, measured)
 }

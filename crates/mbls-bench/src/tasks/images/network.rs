@@ -12,11 +12,13 @@ use mbls_vision::model::Options;
 use mbls_vision::{AugmentedImages, ImageBatch};
 use std::marker::PhantomData;
 
-/// Builds the network for images like those of `data`, as it is initialised; returns the name of its classifier and the task too.
+/// Builds the network for images like those of `data`, as it is initialised; returns the name of
+/// its classifier and the task too.
 ///
 /// # Errors
 ///
-/// A network for something else; images that come in several sizes, or are too small for the network.
+/// A network for something else; images that come in several sizes, or are too small for the
+/// network.
 pub(super) fn network(
     plan: &CellPlan,
     classes: usize,
@@ -30,10 +32,18 @@ pub(super) fn network(
     let network = plan.model.classifier()?.network(classes, shape)?;
     let head = network.head();
     let model = network.build(Options { dropout: dropout.clone() }, store.var_builder())?;
-    let learning = Learning { loss: plan.build_loss(classes)?, dropout, class_weights: plan.class_weights.clone() };
+    let learning = Learning {
+        loss: plan.build_loss(classes)?,
+        dropout,
+        class_weights: plan.class_weights.clone(),
+    };
     let metrics = ClassificationMetrics::new(recipe.bins)?;
     let (dtype, device) = (recipe.precision.dtype(), device.clone());
-    Ok((store, head, ClassificationTask { model, learning, dtype, device, metrics, batch: PhantomData }))
+    Ok((
+        store,
+        head,
+        ClassificationTask { model, learning, dtype, device, metrics, batch: PhantomData },
+    ))
 }
 
 /// Returns channels, height and width of all images of `data`.
@@ -43,6 +53,9 @@ pub(super) fn network(
 /// Images that come in several sizes.
 pub(super) fn sample_shape(plan: &CellPlan, data: &AugmentedImages) -> Result<[usize; 3]> {
     data.sample_shape().with_context(|| {
-        format!("in {}: the images have several sizes, and recipe.test_transforms leave them", plan.suite.origin)
+        format!(
+            "in {}: the images have several sizes, and recipe.test_transforms leave them",
+            plan.suite.origin
+        )
     })
 }

@@ -41,7 +41,9 @@ impl<'a> ShiftSource<'a> {
         let mut outside = Vec::new();
         for other in &spec.outside {
             match locate(other, data) {
-                Some(folder) => outside.push((other.name(), Source::load_test(other, &folder, files)?)),
+                Some(folder) => {
+                    outside.push((other.name(), Source::load_test(other, &folder, files)?))
+                }
                 None => {
                     console.say(&format!(
                         "{suite}: OOD detection leaves out {}: {}",
@@ -56,7 +58,8 @@ impl<'a> ShiftSource<'a> {
 
     /// Everything that decides the results of a cell of that identity.
     fn identity(&self, cell: &str) -> Result<String> {
-        let outside: Vec<_> = self.outside.iter().map(|(name, images)| (name, images.digest())).collect();
+        let outside: Vec<_> =
+            self.outside.iter().map(|(name, images)| (name, images.digest())).collect();
         let ShiftSpec { pictures, corruptions, .. } = self.spec;
         let identity = serde_json::json!({
             "cell": cell, "pictures": pictures, "corruptions": corruptions, "outside": outside,
@@ -64,7 +67,8 @@ impl<'a> ShiftSource<'a> {
         serde_json::to_string(&identity).context("cannot encode the identity of a test under shift")
     }
 
-    /// What was measured before, if it is that of a cell of that identity; other tests are made again.
+    /// What was measured before, if it is that of a cell of that identity; other tests are made
+    /// again.
     ///
     /// # Errors
     ///
@@ -84,22 +88,35 @@ impl<'a> ShiftSource<'a> {
         let Place { identity: cell, folder, device } = place;
         let suite = plan.suite;
         let recipe = suite.recipe.images()?;
-        let splits = source.splits(&suite.data, recipe, plan.scale.split, plan.sizes, Seed(plan.seed))?;
+        let splits =
+            source.splits(&suite.data, recipe, plan.scale.split, plan.sizes, Seed(plan.seed))?;
         let (store, _, task) = network(plan, source.classes(), &splits.test, device)?;
         let best = Checkpoint::load(&RunDirectory::create(folder)?.best(), cell, device)?;
         store.load_state(&best.model)?;
         let bins = suite.recipe.bins;
-        let indices: Vec<usize> = splits.test.indices().iter().copied().take(self.spec.pictures).collect();
+        let indices: Vec<usize> =
+            splits.test.indices().iter().copied().take(self.spec.pictures).collect();
         let test = |images: &Arc<dyn ImageSource>, indices: Vec<usize>| {
             let data: AugmentedImages = for_testing(images, indices, &suite.data, recipe)?;
-            anyhow::Ok(predict(&task, &plan.loader(&Arc::new(data), ImageCollate, Order::Sequential)?)?)
+            anyhow::Ok(predict(
+                &task,
+                &plan.loader(&Arc::new(data), ImageCollate, Order::Sequential)?,
+            )?)
         };
         let clean = test(splits.test.images(), indices.clone())?;
-        let mut shift =
-            Shift { pictures: indices.len(), corrupted: vec![corrupted(None, &clean, bins)?], outside: vec![] };
+        let mut shift = Shift {
+            pictures: indices.len(),
+            corrupted: vec![corrupted(None, &clean, bins)?],
+            outside: vec![],
+        };
         for corruption in Corruption::all().filter(|_| self.spec.corruptions) {
-            let images: Arc<dyn ImageSource> = Arc::new(Corrupted::new(splits.test.images().clone(), corruption)?);
-            shift.corrupted.push(corrupted(Some(corruption), &test(&images, indices.clone())?, bins)?);
+            let images: Arc<dyn ImageSource> =
+                Arc::new(Corrupted::new(splits.test.images().clone(), corruption)?);
+            shift.corrupted.push(corrupted(
+                Some(corruption),
+                &test(&images, indices.clone())?,
+                bins,
+            )?);
         }
         for (name, images) in &self.outside {
             let pictures = images.labels().len().min(self.spec.pictures);
@@ -113,7 +130,11 @@ impl<'a> ShiftSource<'a> {
     }
 }
 
-fn corrupted(corruption: Option<Corruption>, found: &LabelledLogits, bins: usize) -> Result<CorruptedTest> {
+fn corrupted(
+    corruption: Option<Corruption>,
+    found: &LabelledLogits,
+    bins: usize,
+) -> Result<CorruptedTest> {
     let LabelledLogits { logits, classes, labels } = found;
     let measured = report(&Predictions::from_logits(logits, *classes, labels)?, bins)?;
     Ok(CorruptedTest {
@@ -138,7 +159,8 @@ fn outside(name: &str, inside: &LabelledLogits, outside: &LabelledLogits) -> Res
         detection.update(OodScores::outside(&score.of(&outside))?)?;
         detection.value().context("there are no images to tell apart")
     };
-    let (confidence, entropy) = (detect(OodScore::Confidence)?, detect(OodScore::EntropyReference)?);
+    let (confidence, entropy) =
+        (detect(OodScore::Confidence)?, detect(OodScore::EntropyReference)?);
     Ok(OutsideTest {
         data: name.to_owned(),
         pictures: outside.rows(),
@@ -171,7 +193,10 @@ mod tests {
 
     #[test]
     fn a_corrupted_test_says_what_it_was() {
-        let found = rows(&[[9.0, 0.0, 0.0], [0.0, 9.0, 0.0], [0.0, 0.0, 9.0], [9.0, 0.0, 0.0]], &[0, 1, 2, 1]);
+        let found = rows(
+            &[[9.0, 0.0, 0.0], [0.0, 9.0, 0.0], [0.0, 0.0, 9.0], [9.0, 0.0, 0.0]],
+            &[0, 1, 2, 1],
+        );
         let clean = corrupted(None, &found, 15).unwrap();
         assert_eq!((clean.kind.as_str(), clean.severity, clean.accuracy), ("none", 0, 0.75));
         // All are as sure as the softmax of 9 to 0 and 0.
@@ -179,7 +204,10 @@ mod tests {
         assert!((clean.ece - (confidence - 0.75)).abs() < 1e-6, "{}", clean.ece);
         for corruption in Corruption::all() {
             let test = corrupted(Some(corruption), &found, 15).unwrap();
-            assert_eq!((test.kind.as_str(), test.severity), (corruption.kind.name(), corruption.severity));
+            assert_eq!(
+                (test.kind.as_str(), test.severity),
+                (corruption.kind.name(), corruption.severity)
+            );
         }
     }
 }

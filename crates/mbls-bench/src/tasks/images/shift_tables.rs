@@ -6,8 +6,8 @@ use crate::statistics::mean_of_all as mean;
 use mbls_report::{FurtherTable, NumberColumn};
 use mbls_vision::transform::CorruptionKind;
 
-/// One table of the calibration and one of the accuracy under corruption, and one of how images from elsewhere are told apart; those that
-/// have rows.
+/// One table of the calibration and one of the accuracy under corruption, and one of how images
+/// from elsewhere are told apart; those that have rows.
 pub(super) fn tables(suite: &Suite, cells: &[&Cell]) -> Vec<FurtherTable> {
     let tested: Vec<(&str, Vec<&Shift>)> = suite
         .loss
@@ -69,9 +69,12 @@ fn outside(tested: &[(&str, Vec<&Shift>)]) -> FurtherTable {
             }
         }
         for name in names {
-            let of = |value: fn(&OutsideTest) -> f64| {
-                mean(shifts.iter().map(|shift| shift.outside.iter().find(|test| test.data == name).map(value)))
-            };
+            let of =
+                |value: fn(&OutsideTest) -> f64| {
+                    mean(shifts.iter().map(|shift| {
+                        shift.outside.iter().find(|test| test.data == name).map(value)
+                    }))
+                };
             let values = vec![
                 of(|test| test.auroc_confidence),
                 of(|test| test.auroc_entropy),
@@ -81,7 +84,8 @@ fn outside(tested: &[(&str, Vec<&Shift>)]) -> FurtherTable {
             rows.push((vec![(*loss).to_owned(), name.to_owned()], values));
         }
     }
-    let numbers = ["AUROC, confidence", "AUROC, entropy", "FPR at 95 % TPR, confidence", "FPR, entropy"];
+    let numbers =
+        ["AUROC, confidence", "AUROC, entropy", "FPR at 95 % TPR, confidence", "FPR, entropy"];
     FurtherTable {
         title: "Out-of-distribution detection".to_owned(),
         note: format!(
@@ -160,20 +164,28 @@ mod tests {
         for (table, offset) in found[..2].iter().zip([0.001, 0.0]) {
             assert_eq!((table.numbers.len(), table.rows.len()), (6, 2 * kinds), "{}", table.title);
             for (row, (names, values)) in table.rows.iter().enumerate() {
-                let (loss, base) = if row < kinds { ("Cross-entropy", 0.01) } else { ("MbLS", 0.1) };
+                let (loss, base) =
+                    if row < kinds { ("Cross-entropy", 0.01) } else { ("MbLS", 0.1) };
                 let kind = row % kinds;
                 assert_eq!(names[..], [loss, CorruptionKind::ALL[kind].name()]);
                 assert_eq!(values.len(), 6);
                 for (severity, value) in values.iter().enumerate() {
                     let at = if severity == 0 { 0.0 } else { 0.01 * (5 * kind + severity) as f64 };
                     let gap = value.unwrap() - (base + at + offset);
-                    assert!(gap.abs() < 1e-12, "{}, {names:?}, severity {severity}: {value:?}", table.title);
+                    assert!(
+                        gap.abs() < 1e-12,
+                        "{}, {names:?}, severity {severity}: {value:?}",
+                        table.title
+                    );
                 }
             }
         }
         assert!(found[0].title.starts_with("ECE") && found[1].title.starts_with("Accuracy"));
         let (names, values) = &found[2].rows[0];
-        assert_eq!((&names[..], found[2].rows.len()), (&["Cross-entropy".to_owned(), "svhn".to_owned()][..], 2));
+        assert_eq!(
+            (&names[..], found[2].rows.len()),
+            (&["Cross-entropy".to_owned(), "svhn".to_owned()][..], 2)
+        );
         for (value, expected) in values.iter().zip([0.51, 0.61, 0.71, 0.81]) {
             assert!((value.unwrap() - expected).abs() < 1e-12, "{values:?}");
         }

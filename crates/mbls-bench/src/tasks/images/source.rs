@@ -55,7 +55,12 @@ impl Source {
     ///
     /// Files that are missing, truncated, oversized or hold labels out of range, each named.
     pub(super) fn load(spec: &DataSpec, folder: &Path, files: FilesConfig) -> Result<Self> {
-        let official = |train: Part, test: Part| Self { train, validation: None, test: Some(test), notes: Vec::new() };
+        let official = |train: Part, test: Part| Self {
+            train,
+            validation: None,
+            test: Some(test),
+            notes: Vec::new(),
+        };
         Ok(match spec {
             DataSpec::Digits { .. } => Self {
                 train: Part::whole(digits::load(folder.join("digits.csv.gz"))?),
@@ -79,17 +84,23 @@ impl Source {
                 Part::whole(cifar100::load(folder, Split::Train, cifar100::Labels::Fine)?),
                 Part::whole(cifar100::load(folder, Split::Test, cifar100::Labels::Fine)?),
             ),
-            DataSpec::Svhn => {
-                official(Part::whole(svhn::load(folder, Split::Train)?), Part::whole(svhn::load(folder, Split::Test)?))
-            }
+            DataSpec::Svhn => official(
+                Part::whole(svhn::load(folder, Split::Train)?),
+                Part::whole(svhn::load(folder, Split::Test)?),
+            ),
             DataSpec::TinyImagenet => {
-                let part = |split| tiny_imagenet::load(folder, split, ClassOrder::Sorted, files).map(Part::whole);
+                let part = |split| {
+                    tiny_imagenet::load(folder, split, ClassOrder::Sorted, files).map(Part::whole)
+                };
                 official(part(Split::Train)?, part(Split::Test)?)
             }
             DataSpec::Cub => {
                 let cub::Cub { images, train, test } = cub::load(folder, files)?;
                 let images: Arc<dyn ImageSource> = Arc::new(images);
-                official(Part { images: images.clone(), indices: train }, Part { images, indices: test })
+                official(
+                    Part { images: images.clone(), indices: train },
+                    Part { images, indices: test },
+                )
             }
             &DataSpec::CandleDatasets { set, from } => Self::candle(set, from, folder)?,
             &DataSpec::Imagefolder { parts } => Self::folders(folder, parts, files)?,
@@ -97,7 +108,9 @@ impl Source {
             | DataSpec::Camvid
             | DataSpec::Vocfolder { .. }
             | DataSpec::Newsgroups
-            | DataSpec::Textfile { .. } => bail!("{}: expected a data set of images with classes", spec.name()),
+            | DataSpec::Textfile { .. } => {
+                bail!("{}: expected a data set of images with classes", spec.name())
+            }
         })
     }
 
@@ -106,13 +119,24 @@ impl Source {
     /// # Errors
     ///
     /// As [`Source::load`]; a data set without a test part.
-    pub(super) fn load_test(spec: &DataSpec, folder: &Path, files: FilesConfig) -> Result<Arc<dyn ImageSource>> {
+    pub(super) fn load_test(
+        spec: &DataSpec,
+        folder: &Path,
+        files: FilesConfig,
+    ) -> Result<Arc<dyn ImageSource>> {
         // Those whose training part is large and of no use here.
         Ok(match spec {
             DataSpec::Svhn => Arc::new(svhn::load(folder, Split::Test)?),
             DataSpec::Cifar10 => Arc::new(cifar10::load(folder, Split::Test)?),
-            DataSpec::Cifar100 => Arc::new(cifar100::load(folder, Split::Test, cifar100::Labels::Fine)?),
-            other => Self::load(other, folder, files)?.test.context("the data set has no test part of its own")?.images,
+            DataSpec::Cifar100 => {
+                Arc::new(cifar100::load(folder, Split::Test, cifar100::Labels::Fine)?)
+            }
+            other => {
+                Self::load(other, folder, files)?
+                    .test
+                    .context("the data set has no test part of its own")?
+                    .images
+            }
         })
     }
 
@@ -128,12 +152,19 @@ impl Source {
             CandleOrigin::Folder => set.load_dir(folder)?,
             CandleOrigin::Hub => set.load_hub()?,
         };
-        Ok(Self { train: Part::whole(train), validation: None, test: Some(Part::whole(test)), notes: Vec::new() })
+        Ok(Self {
+            train: Part::whole(train),
+            validation: None,
+            test: Some(Part::whole(test)),
+            notes: Vec::new(),
+        })
     }
 
     #[cfg(not(feature = "candle-datasets"))]
     fn candle(_: CandleSet, _: CandleOrigin, _: &Path) -> Result<Self> {
-        bail!("data.kind = \"candle-datasets\": this program was built without the feature candle-datasets")
+        bail!(
+            "data.kind = \"candle-datasets\": this program was built without the feature candle-datasets"
+        )
     }
 
     /// A folder of classes, or of parts with such folders.
@@ -186,10 +217,14 @@ impl Source {
     ///
     /// Files that are no images, each named.
     pub(super) fn facts(&self, transforms: &[ImageTransform]) -> Result<Facts> {
-        let parts: Vec<&Part> =
-            [Some(&self.train), self.validation.as_ref(), self.test.as_ref()].into_iter().flatten().collect();
-        let all: Vec<(&Part, usize)> =
-            parts.iter().flat_map(|part| part.indices.iter().map(|&index| (*part, index))).collect();
+        let parts: Vec<&Part> = [Some(&self.train), self.validation.as_ref(), self.test.as_ref()]
+            .into_iter()
+            .flatten()
+            .collect();
+        let all: Vec<(&Part, usize)> = parts
+            .iter()
+            .flat_map(|part| part.indices.iter().map(|&index| (*part, index)))
+            .collect();
         stored_images(
             all.len(),
             |place| all[place].0.images.stored_shape(all[place].1),
@@ -215,8 +250,8 @@ impl Source {
         }
     }
 
-    /// A number that changes with any pixel or label, or where images are in files of their own with any path, size or label, to tell
-    /// data sets apart.
+    /// A number that changes with any pixel or label, or where images are in files of their own
+    /// with any path, size or label, to tell data sets apart.
     pub(super) fn digest(&self) -> u64 {
         let parts = [Some(&self.train), self.validation.as_ref(), self.test.as_ref()];
         parts.into_iter().flatten().fold(0, |digest, part| Seed(digest).at(part.images.digest()).0)
@@ -254,10 +289,16 @@ fn notes_of(images: &ImageFiles) -> Vec<String> {
     let mut notes = images.warnings().to_vec();
     let skipped = images.skipped();
     if !skipped.is_empty() {
-        let names = skipped.iter().take(SHOWN).map(|image| format!("{}: {}", image.path.display(), image.reason));
+        let names = skipped
+            .iter()
+            .take(SHOWN)
+            .map(|image| format!("{}: {}", image.path.display(), image.reason));
         let more = if skipped.len() > SHOWN { "; ..." } else { "" };
         let (name, names) = (images.name(), names.collect::<Vec<_>>().join("; "));
-        notes.push(format!("{name}: {} images do not decode and are left out ({names}{more})", skipped.len()));
+        notes.push(format!(
+            "{name}: {} images do not decode and are left out ({names}{more})",
+            skipped.len()
+        ));
     }
     notes
 }

@@ -46,9 +46,14 @@ impl Source {
         if padding > 0 || recipe.flip {
             train = train.with_augmentation(PadCropFlip { padding, flip: recipe.flip });
         }
-        let held_out =
-            |part: &Part| anyhow::Ok(Arc::new(for_testing(&part.images, part.indices.clone(), spec, recipe)?));
-        Ok(Splits { train: Arc::new(train), validation: held_out(&validation)?, test: held_out(&test)? })
+        let held_out = |part: &Part| {
+            anyhow::Ok(Arc::new(for_testing(&part.images, part.indices.clone(), spec, recipe)?))
+        };
+        Ok(Splits {
+            train: Arc::new(train),
+            validation: held_out(&validation)?,
+            test: held_out(&test)?,
+        })
     }
 
     /// The images of one seed for training, validation and tests.
@@ -56,7 +61,13 @@ impl Source {
     /// # Errors
     ///
     /// Sizes that the data set does not have.
-    pub(super) fn parts(&self, spec: &DataSpec, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<[Part; 3]> {
+    pub(super) fn parts(
+        &self,
+        spec: &DataSpec,
+        rule: SplitRule,
+        sizes: Sizes,
+        seed: Seed,
+    ) -> Result<[Part; 3]> {
         let [train, validation, test] = match rule {
             SplitRule::Stratified => self.stratified(sizes, seed)?,
             SplitRule::Published => self.published(spec, sizes, seed)?,
@@ -86,17 +97,31 @@ impl Source {
             anyhow::Ok(PartCounts { classes, void: 0 })
         });
         let (train, validation, test) = (train?, validation?, test?);
-        Ok(ClassCounts { counted: Counted::Images, names, train, validation, test, void_value: None })
+        Ok(ClassCounts {
+            counted: Counted::Images,
+            names,
+            train,
+            validation,
+            test,
+            void_value: None,
+        })
     }
 
-    /// Training, validation and, where there is no part for it, test images; what is missing is split off the training part.
+    /// Training, validation and, where there is no part for it, test images; what is missing is
+    /// split off the training part.
     fn stratified(&self, sizes: Sizes, seed: Seed) -> Result<[Part; 3]> {
         let of = |part: &Part, sizes: &[usize]| -> Result<Vec<Part>> {
             let parts = stratified_split(&part.labels(), sizes, seed.derive("split"))
                 .map_err(|error| too_small(error, Counted::Images, part.images.class_names()))
-                .with_context(|| format!("cannot split {} images into {sizes:?}", part.indices.len()))?;
-            let indices = |places: Vec<usize>| places.into_iter().map(|place| part.indices[place]).collect();
-            Ok(parts.into_iter().map(|places| Part { indices: indices(places), ..part.clone() }).collect())
+                .with_context(|| {
+                    format!("cannot split {} images into {sizes:?}", part.indices.len())
+                })?;
+            let indices =
+                |places: Vec<usize>| places.into_iter().map(|place| part.indices[place]).collect();
+            Ok(parts
+                .into_iter()
+                .map(|places| Part { indices: indices(places), ..part.clone() })
+                .collect())
         };
         let split_off = |missing: bool, size: usize| if missing { size } else { 0 };
         let (validation, test) = (&self.validation, &self.test);
@@ -123,14 +148,20 @@ impl Source {
     /// The splits of the published code, whose seed is 1 for this program's seed 0.
     fn published(&self, spec: &DataSpec, sizes: Sizes, seed: Seed) -> Result<[Part; 3]> {
         let test = self.test.clone().context("the data set has no test part of its own")?;
-        let numpy =
-            u32::try_from(seed.0).ok().and_then(|seed| seed.checked_add(1)).context("seed: expected below 2^32")?;
+        let numpy = u32::try_from(seed.0)
+            .ok()
+            .and_then(|seed| seed.checked_add(1))
+            .context("seed: expected below 2^32")?;
         let all = self.train.indices.len();
         let Parts { train, validation } = match spec {
             DataSpec::Cifar10 | DataSpec::Cifar100 | DataSpec::Svhn => published_split(all, numpy)?,
-            DataSpec::TinyImagenet => published_split_per_class(&self.train.labels(), TINY_VALIDATION, numpy)?,
+            DataSpec::TinyImagenet => {
+                published_split_per_class(&self.train.labels(), TINY_VALIDATION, numpy)?
+            }
             // Its epoch was chosen on the test images.
-            DataSpec::Cub => Parts { train: self.train.indices.clone(), validation: test.indices.clone() },
+            DataSpec::Cub => {
+                Parts { train: self.train.indices.clone(), validation: test.indices.clone() }
+            }
             _ => bail!("split = \"published\": there is none for this data set"),
         };
         let found = Sizes { train: train.len(), validation: validation.len(), test: sizes.test };
@@ -151,15 +182,19 @@ pub(super) fn for_testing(
     spec: &DataSpec,
     recipe: &ImageRecipe,
 ) -> Result<AugmentedImages> {
-    Ok(prepared(&Part { images: images.clone(), indices }, spec)?.with_transforms(recipe.test_transforms.clone())?)
+    Ok(prepared(&Part { images: images.clone(), indices }, spec)?
+        .with_transforms(recipe.test_transforms.clone())?)
 }
 
 /// Normalised images, noisy ones where the data set is made harder.
 fn prepared(part: &Part, spec: &DataSpec) -> Result<AugmentedImages> {
     let images = AugmentedImages::new(part.images.clone(), part.indices.clone())?;
-    let images = images.with_normalisation(spec.normalisation().context("a data set of texts has no images")?)?;
+    let images = images
+        .with_normalisation(spec.normalisation().context("a data set of texts has no images")?)?;
     Ok(match spec {
-        DataSpec::Digits { noise } if *noise > 0.0 => images.with_noise(Noise::new(*noise, NOISE_SEED)?),
+        DataSpec::Digits { noise } if *noise > 0.0 => {
+            images.with_noise(Noise::new(*noise, NOISE_SEED)?)
+        }
         _ => images,
     })
 }

@@ -1,4 +1,5 @@
-//! The tables by class: what is found of each class, and what is taken for what. Test samples of all seeds together.
+//! The tables by class: what is found of each class, and what is taken for what. Test samples of
+//! all seeds together.
 
 use super::predictions::SavedPredictions;
 use crate::results::Cell;
@@ -34,17 +35,24 @@ struct ClassCount {
     scaled: f64,
 }
 
-/// One table of classes for each loss, and one of the largest confusions; `names` are those of the classes.
+/// One table of classes for each loss, and one of the largest confusions; `names` are those of the
+/// classes.
 ///
 /// # Errors
 ///
 /// Predictions that cannot be read.
-pub(crate) fn class_tables(suite: &Suite, cells: &[&Cell], out: &Path, names: &[String]) -> Result<Vec<FurtherTable>> {
+pub(crate) fn class_tables(
+    suite: &Suite,
+    cells: &[&Cell],
+    out: &Path,
+    names: &[String],
+) -> Result<Vec<FurtherTable>> {
     let mut counted: Vec<(&LossEntry, Counted)> = Vec::new();
     for loss in &suite.loss {
         let mut of_loss = Counted::default();
         for cell in cells.iter().filter(|cell| cell.key.loss == loss.id) {
-            let saved = SavedPredictions::load(&cell.key.folder(out).join("predictions.safetensors"))?;
+            let saved =
+                SavedPredictions::load(&cell.key.folder(out).join("predictions.safetensors"))?;
             let [before, after] = saved.test.scaled(&saved.fit_temperature()?)?;
             of_loss.add(&before, &after);
         }
@@ -76,12 +84,19 @@ impl Counted {
         }
     }
 
-    /// What is confused most: label, prediction and number, the first of equals in the order of the classes.
+    /// What is confused most: label, prediction and number, the first of equals in the order of the
+    /// classes.
     fn largest(&self, most: usize) -> Vec<(usize, usize, u64)> {
         let classes = self.classes.len();
-        let all = self.confusion.iter().enumerate().map(|(at, &count)| (at / classes, at % classes, count));
-        let mut wrong: Vec<_> = all.filter(|&(label, predicted, count)| label != predicted && count > 0).collect();
-        wrong.sort_by_key(|&(label, predicted, count)| (std::cmp::Reverse(count), label, predicted));
+        let all = self
+            .confusion
+            .iter()
+            .enumerate()
+            .map(|(at, &count)| (at / classes, at % classes, count));
+        let mut wrong: Vec<_> =
+            all.filter(|&(label, predicted, count)| label != predicted && count > 0).collect();
+        wrong
+            .sort_by_key(|&(label, predicted, count)| (std::cmp::Reverse(count), label, predicted));
         wrong.truncate(most);
         wrong
     }
@@ -112,7 +127,12 @@ fn share(part: f64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part / whole as f64)
 }
 
-fn by_class(loss: &LossEntry, counted: &Counted, names: &[String], page_only: bool) -> FurtherTable {
+fn by_class(
+    loss: &LossEntry,
+    counted: &Counted,
+    names: &[String],
+    page_only: bool,
+) -> FurtherTable {
     let row = |(class, count): (usize, &ClassCount)| (vec![name(names, class)], count.values());
     FurtherTable {
         title: format!("Classes: {}", loss.heading()),
@@ -167,13 +187,18 @@ mod tests {
     use super::*;
 
     fn counted() -> Counted {
-        // Labels 0, 0, 0, 1, 1; predictions 0, 1, 1, 1, 0 with a confidence of 0.75, and of 0.625 after scaling.
+        // Labels 0, 0, 0, 1, 1; predictions 0, 1, 1, 1, 0 with a confidence of 0.75, and of 0.625
+        // after scaling.
         let labels = [0u32, 0, 0, 1, 1];
         let probs = |confidence: f64| -> Vec<f64> {
             [0, 1, 1, 1, 0]
                 .iter()
                 .flat_map(|&top| {
-                    let (a, b) = if top == 0 { (confidence, 1.0 - confidence) } else { (1.0 - confidence, confidence) };
+                    let (a, b) = if top == 0 {
+                        (confidence, 1.0 - confidence)
+                    } else {
+                        (1.0 - confidence, confidence)
+                    };
                     [a, b, 0.0]
                 })
                 .collect()
@@ -198,15 +223,32 @@ mod tests {
         let close = |row: usize, expected: [Option<f64>; 7]| {
             for (found, expected) in table.rows[row].1.iter().zip(expected) {
                 match (found, expected) {
-                    (Some(found), Some(expected)) => assert!((found - expected).abs() < 1e-12, "{:?}", table.rows[row]),
+                    (Some(found), Some(expected)) => {
+                        assert!((found - expected).abs() < 1e-12, "{:?}", table.rows[row])
+                    }
                     (found, expected) => assert_eq!(*found, expected, "{:?}", table.rows[row]),
                 }
             }
         };
-        // Class 0: 6 samples, 4 predicted, 2 of them right. Class 1: 4 samples, 6 predicted, 2 right.
-        close(0, [Some(0.5), Some(2.0 / 6.0), Some(0.4), Some(6.0), Some(0.75), Some(0.25), Some(0.125)]);
+        // Class 0: 6 samples, 4 predicted, 2 of them right. Class 1: 4 samples, 6 predicted, 2
+        // right.
+        close(
+            0,
+            [Some(0.5), Some(2.0 / 6.0), Some(0.4), Some(6.0), Some(0.75), Some(0.25), Some(0.125)],
+        );
         let third = 1.0 / 3.0;
-        close(1, [Some(third), Some(0.5), Some(0.4), Some(4.0), Some(0.75), Some(0.75 - third), Some(0.625 - third)]);
+        close(
+            1,
+            [
+                Some(third),
+                Some(0.5),
+                Some(0.4),
+                Some(4.0),
+                Some(0.75),
+                Some(0.75 - third),
+                Some(0.625 - third),
+            ],
+        );
         // A class of which there is nothing.
         close(2, [None, None, None, Some(0.0), None, None, None]);
         assert_eq!(table.rows[2].0, ["bird"]);
@@ -217,7 +259,8 @@ mod tests {
         let suite = Suite::find("digits").unwrap();
         let counted = [(&suite.loss[0], counted())];
         let table = confusions(&counted, &["cat".to_owned(), "dog".to_owned()]).unwrap();
-        let rows: Vec<_> = table.rows.iter().map(|(names, values)| (&names[1..], values[0], values[1])).collect();
+        let rows: Vec<_> =
+            table.rows.iter().map(|(names, values)| (&names[1..], values[0], values[1])).collect();
         let text = |a: &str, b: &str| [a.to_owned(), b.to_owned()];
         assert_eq!(rows[0], (&text("cat", "dog")[..], Some(4.0), Some(4.0 / 6.0)));
         assert_eq!(rows[1], (&text("dog", "cat")[..], Some(2.0), Some(0.5)));

@@ -7,9 +7,10 @@ use crate::measure;
 use anyhow::Result;
 use mbls_core::calibration::CalibrationRecord;
 
-/// Saves and measures the predictions of a trained network; returns too what calibrates it and what the test part says of its
-/// confidences. Calibrators are fitted to the predictions of the validation part. The distances between logits are compared with
-/// the margin of the loss, where it has one.
+/// Saves and measures the predictions of a trained network; returns too what calibrates it and what
+/// the test part says of its confidences. Calibrators are fitted to the predictions of the
+/// validation part. The distances between logits are compared with the margin of the loss, where it
+/// has one.
 ///
 /// # Errors
 ///

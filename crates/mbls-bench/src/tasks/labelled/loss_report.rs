@@ -11,7 +11,8 @@ use mbls_core::metric::{Metric, Predictions, ReliabilityBins};
 use mbls_report::LossReport;
 use std::path::Path;
 
-/// Reports one loss over the runs of its seeds, at least one, with its measures on resampled test data.
+/// Reports one loss over the runs of its seeds, at least one, with its measures on resampled test
+/// data.
 ///
 /// # Errors
 ///

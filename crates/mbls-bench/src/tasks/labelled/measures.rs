@@ -5,9 +5,9 @@ use crate::measure::{Measure, Resampling, Subject, described};
 use anyhow::{Context, Result};
 use mbls_core::calibration::{TemperatureBound, TemperatureScaling};
 use mbls_core::metric::{
-    Accuracy, AdaptiveConvention, AdaptiveEce, BrierScore, ClassificationMetrics, ClassificationReport,
-    ClasswiseConvention, ClasswiseEce, DistanceReport, Metric, NegativeLogLikelihood, PredictionMetric, Predictions,
-    ReliabilityBins,
+    Accuracy, AdaptiveConvention, AdaptiveEce, BrierScore, ClassificationMetrics,
+    ClassificationReport, ClasswiseConvention, ClasswiseEce, DistanceReport, Metric,
+    NegativeLogLikelihood, PredictionMetric, Predictions, ReliabilityBins,
 };
 
 /// Samples with one class each.
@@ -28,7 +28,8 @@ pub(crate) struct Scaled {
     distances: Option<DistanceReport>,
 }
 
-/// The test predictions of a run before and after temperature scaling, with the empty metrics of a resample.
+/// The test predictions of a run before and after temperature scaling, with the empty metrics of a
+/// resample.
 pub(crate) struct TestPredictions {
     before: Predictions<'static>,
     after: Predictions<'static>,
@@ -61,7 +62,9 @@ pub(crate) static MEASURES: [Measure<Labelled>; 22] = [
         is: described::ECE,
         epoch: Some(|epoch| Some(epoch.report.ece)),
         finished: |part| Some(part.before.ece),
-        resampled: samples(|test, rows| Some(value(test.reliability.clone(), &test.before, rows)?.ece())),
+        resampled: samples(|test, rows| {
+            Some(value(test.reliability.clone(), &test.before, rows)?.ece())
+        }),
     },
     Measure {
         is: described::AECE,
@@ -79,21 +82,55 @@ pub(crate) static MEASURES: [Measure<Labelled>; 22] = [
         is: described::MCE,
         epoch: None,
         finished: |part| Some(part.before.mce),
-        resampled: samples(|test, rows| Some(value(test.reliability.clone(), &test.before, rows)?.mce())),
+        resampled: samples(|test, rows| {
+            Some(value(test.reliability.clone(), &test.before, rows)?.mce())
+        }),
     },
     // Fitted on the validation part: resampling the test part says nothing of it.
-    Measure { is: described::TEMPERATURE, epoch: None, finished: |part| Some(part.temperature), resampled: None },
-    Measure { is: described::NLL_SCALED, epoch: None, finished: |part| Some(part.after.nll), resampled: None },
-    Measure { is: described::BRIER_SCALED, epoch: None, finished: |part| Some(part.after.brier), resampled: None },
+    Measure {
+        is: described::TEMPERATURE,
+        epoch: None,
+        finished: |part| Some(part.temperature),
+        resampled: None,
+    },
+    Measure {
+        is: described::NLL_SCALED,
+        epoch: None,
+        finished: |part| Some(part.after.nll),
+        resampled: None,
+    },
+    Measure {
+        is: described::BRIER_SCALED,
+        epoch: None,
+        finished: |part| Some(part.after.brier),
+        resampled: None,
+    },
     Measure {
         is: described::ECE_SCALED,
         epoch: None,
         finished: |part| Some(part.after.ece),
-        resampled: samples(|test, rows| Some(value(test.reliability.clone(), &test.after, rows)?.ece())),
+        resampled: samples(|test, rows| {
+            Some(value(test.reliability.clone(), &test.after, rows)?.ece())
+        }),
     },
-    Measure { is: described::AECE_SCALED, epoch: None, finished: |part| Some(part.after.aece), resampled: None },
-    Measure { is: described::CECE_SCALED, epoch: None, finished: |part| Some(part.after.cece), resampled: None },
-    Measure { is: described::MCE_SCALED, epoch: None, finished: |part| Some(part.after.mce), resampled: None },
+    Measure {
+        is: described::AECE_SCALED,
+        epoch: None,
+        finished: |part| Some(part.after.aece),
+        resampled: None,
+    },
+    Measure {
+        is: described::CECE_SCALED,
+        epoch: None,
+        finished: |part| Some(part.after.cece),
+        resampled: None,
+    },
+    Measure {
+        is: described::MCE_SCALED,
+        epoch: None,
+        finished: |part| Some(part.after.mce),
+        resampled: None,
+    },
     Measure {
         is: described::TEMPERATURE_BOUND,
         epoch: None,
@@ -145,18 +182,25 @@ pub(crate) static MEASURES: [Measure<Labelled>; 22] = [
 ];
 
 /// Test samples are resampled.
-const fn samples(value: fn(&TestPredictions, &[u32]) -> Option<f64>) -> Option<Resampling<TestPredictions>> {
+const fn samples(
+    value: fn(&TestPredictions, &[u32]) -> Option<f64>,
+) -> Option<Resampling<TestPredictions>> {
     Some(Resampling { units: |test| test.before.rows(), value })
 }
 
 /// The value of a metric on some rows; `None` where it is undefined.
-fn value<M: PredictionMetric>(mut metric: M, predictions: &Predictions, rows: &[u32]) -> Option<M::Value> {
+fn value<M: PredictionMetric>(
+    mut metric: M,
+    predictions: &Predictions,
+    rows: &[u32],
+) -> Option<M::Value> {
     metric.update(&predictions.select(rows)).ok()?;
     metric.value()
 }
 
 impl Scaled {
-    /// Measures predictions before and after temperature scaling; takes the distances between their logits.
+    /// Measures predictions before and after temperature scaling; takes the distances between their
+    /// logits.
     ///
     /// # Errors
     ///
@@ -223,9 +267,14 @@ mod tests {
     #[test]
     fn infinite_measures_are_read_back() {
         let labels = [0, 1];
-        let predictions = || Predictions::from_logits(&[3.0, f32::NEG_INFINITY, 2.0, f32::NEG_INFINITY], 2, &labels);
-        let temperature = TemperatureScaling::fit_logits(&[3.0, 0.0, 2.0, 0.0], 2, &[0, 0]).unwrap();
-        let scaled = Scaled::of(&[predictions().unwrap(), predictions().unwrap()], &temperature, 15, None).unwrap();
+        let predictions = || {
+            Predictions::from_logits(&[3.0, f32::NEG_INFINITY, 2.0, f32::NEG_INFINITY], 2, &labels)
+        };
+        let temperature =
+            TemperatureScaling::fit_logits(&[3.0, 0.0, 2.0, 0.0], 2, &[0, 0]).unwrap();
+        let scaled =
+            Scaled::of(&[predictions().unwrap(), predictions().unwrap()], &temperature, 15, None)
+                .unwrap();
         let measured = measure::finished(&MEASURES, &scaled);
         assert_eq!((measured["nll"], measured["infinite_nll_rows"]), (f64::INFINITY, 1.0));
         assert_eq!(measured["temperature_bound"], -1.0);
@@ -259,15 +308,21 @@ mod tests {
             margin: None,
             shift: Some(Shift { pictures: 2, corrupted: vec![test], outside: Vec::new() }),
         };
-        let text = serde_json::to_string(&CellFile { schema: SCHEMA, identity: String::new(), cell }).unwrap();
+        let text =
+            serde_json::to_string(&CellFile { schema: SCHEMA, identity: String::new(), cell })
+                .unwrap();
         assert!(text.contains(r#""nll":"inf""#), "{text}");
         let read: CellFile = serde_json::from_str(&text).unwrap();
         assert_eq!((&read.cell.metrics, &read.cell.validation), (&measured, &measured));
         assert_eq!(read.cell.shift.unwrap().corrupted[0].nll, f64::INFINITY);
         // What older files lack is not there.
-        let plain = TemperatureScaling::fit_logits(&[3.0, 0.0].repeat(4), 2, &[0, 0, 0, 1]).unwrap();
+        let plain =
+            TemperatureScaling::fit_logits(&[3.0, 0.0].repeat(4), 2, &[0, 0, 0, 1]).unwrap();
         let finite = || Predictions::from_logits(&[3.0, 0.0, 2.0, 0.0], 2, &labels).unwrap();
-        let measured = measure::finished(&MEASURES, &Scaled::of(&[finite(), finite()], &plain, 15, None).unwrap());
+        let measured = measure::finished(
+            &MEASURES,
+            &Scaled::of(&[finite(), finite()], &plain, 15, None).unwrap(),
+        );
         assert_eq!(measured.len(), 14, "{measured:?}");
         assert!(MEASURES.notes(&measured).is_empty());
     }

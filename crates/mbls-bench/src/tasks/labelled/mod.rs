@@ -1,4 +1,5 @@
-//! What images and texts with one class each have in common: how they are trained on, predicted, measured and reported.
+//! What images and texts with one class each have in common: how they are trained on, predicted,
+//! measured and reported.
 
 mod class_tables;
 mod evaluation;

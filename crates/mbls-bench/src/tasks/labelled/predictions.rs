@@ -1,5 +1,6 @@
-//! Saved predictions of a finished cell: `predictions.safetensors` with `validation.logits`, `validation.labels`,
-//! `test.logits`, `test.labels`. Whatever is reported can be computed again from them, by any program.
+//! Saved predictions of a finished cell: `predictions.safetensors` with `validation.logits`,
+//! `validation.labels`, `test.logits`, `test.labels`. Whatever is reported can be computed again
+//! from them, by any program.
 
 use super::task::{ClassificationTask, LabelledBatch};
 use anyhow::{Context, Result, ensure};
@@ -28,11 +29,13 @@ impl LabelledLogits {
     /// Logits that are not finite.
     pub(crate) fn scaled(&self, temperature: &TemperatureScaling) -> Result<[Predictions<'_>; 2]> {
         let Self { logits, classes, labels } = self;
-        let after = Predictions::from_logits_at(logits, *classes, labels, temperature.temperature())?;
+        let after =
+            Predictions::from_logits_at(logits, *classes, labels, temperature.temperature())?;
         Ok([Predictions::from_logits(logits, *classes, labels)?, after])
     }
 
-    /// Returns how the distances between logits are distributed, compared with a margin where there is one.
+    /// Returns how the distances between logits are distributed, compared with a margin where there
+    /// is one.
     ///
     /// # Errors
     ///
@@ -77,10 +80,14 @@ impl SavedPredictions {
                 format!("{split}.logits"),
                 Tensor::from_slice(&saved.logits, (rows, saved.classes), &Device::Cpu)?,
             ));
-            tensors.push((format!("{split}.labels"), Tensor::from_slice(&saved.labels, rows, &Device::Cpu)?));
+            tensors.push((
+                format!("{split}.labels"),
+                Tensor::from_slice(&saved.labels, rows, &Device::Cpu)?,
+            ));
         }
-        let bytes = safetensors::serialize(tensors.iter().map(|(name, tensor)| (name, tensor)), None)
-            .with_context(|| format!("cannot encode {}", path.display()))?;
+        let bytes =
+            safetensors::serialize(tensors.iter().map(|(name, tensor)| (name, tensor)), None)
+                .with_context(|| format!("cannot encode {}", path.display()))?;
         Ok(mbls_io::atomic::write(path, &bytes)?)
     }
 
@@ -93,10 +100,13 @@ impl SavedPredictions {
         let mut tensors = candle_core::safetensors::load(path, &Device::Cpu)
             .with_context(|| format!("cannot read the predictions {}", path.display()))?;
         let mut take = |name: &str| {
-            tensors.remove(name).with_context(|| format!("{}: the tensor \"{name}\" is missing", path.display()))
+            tensors
+                .remove(name)
+                .with_context(|| format!("{}: the tensor \"{name}\" is missing", path.display()))
         };
         let mut split = |name: &str| {
-            let (logits, labels) = (take(&format!("{name}.logits"))?, take(&format!("{name}.labels"))?);
+            let (logits, labels) =
+                (take(&format!("{name}.logits"))?, take(&format!("{name}.labels"))?);
             let (rows, classes) = logits.dims2()?;
             ensure!(
                 labels.dims() == [rows],

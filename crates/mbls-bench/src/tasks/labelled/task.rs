@@ -6,7 +6,9 @@ use crate::learning::Learning;
 use crate::measure::of_epoch;
 use candle_core::{DType, Device, ModuleT, Tensor};
 use mbls_core::loss::{LogitBatch, LossOutput, Reduction, Term};
-use mbls_core::metric::{ClassificationMetrics, ClassificationReport, LogitRows, Metric, Predictions};
+use mbls_core::metric::{
+    ClassificationMetrics, ClassificationReport, LogitRows, Metric, Predictions,
+};
 use mbls_nlp::dataset::TextBatch;
 use mbls_train::{Mode, Output, Predicted, Result, Task, TaskState};
 use mbls_vision::{ImageBatch, Partner};
@@ -69,25 +71,40 @@ pub(crate) struct ClassificationTask<B> {
 }
 
 impl<B> ClassificationTask<B> {
-    /// The loss of mixed images: the mean over them of `(1 - w) L(l, y) + w L(l, y')` with a partner of label `y'` and weight `w`.
+    /// The loss of mixed images: the mean over them of `(1 - w) L(l, y) + w L(l, y')` with a
+    /// partner of label `y'` and weight `w`.
     ///
-    /// For losses that are linear in the distribution of the target, such as cross-entropy, label smoothing and their sums with a
-    /// penalty of the logits alone, that is the loss of the soft target.
+    /// For losses that are linear in the distribution of the target, such as cross-entropy, label
+    /// smoothing and their sums with a penalty of the logits alone, that is the loss of the
+    /// soft target.
     ///
     /// # Errors
     ///
     /// Losses that are statistics of a whole batch.
     ///
-    /// With class weights each of the two losses has the weight of its label, and the sum of all divides by that of the weights.
-    fn mixed(&self, logits: &Tensor, labels: &Tensor, partners: &[Partner]) -> Result<Option<LossOutput>> {
+    /// With class weights each of the two losses has the weight of its label, and the sum of all
+    /// divides by that of the weights.
+    fn mixed(
+        &self,
+        logits: &Tensor,
+        labels: &Tensor,
+        partners: &[Partner],
+    ) -> Result<Option<LossOutput>> {
         let per_row = |labels: &Tensor| {
-            self.learning.loss.forward(&LogitBatch::new(logits, labels, None)?.with_reduction(Reduction::None))
+            self.learning
+                .loss
+                .forward(&LogitBatch::new(logits, labels, None)?.with_reduction(Reduction::None))
         };
         let device = logits.device();
-        let others = Tensor::from_vec(partners.iter().map(|partner| partner.label).collect(), partners.len(), device)?;
+        let others = Tensor::from_vec(
+            partners.iter().map(|partner| partner.label).collect(),
+            partners.len(),
+            device,
+        )?;
         let (own, other) = (per_row(labels)?, per_row(&others)?);
         let weights: Vec<f32> = partners.iter().map(|partner| partner.weight).collect();
-        let weights = Tensor::from_vec(weights, partners.len(), device)?.to_dtype(own.total.dtype())?;
+        let weights =
+            Tensor::from_vec(weights, partners.len(), device)?.to_dtype(own.total.dtype())?;
         let by_class = match self.mixed_weights(labels, partners)? {
             None => None,
             Some(pairs) => {
@@ -97,7 +114,9 @@ impl<B> ClassificationTask<B> {
                 }
                 let share = |at: usize| {
                     let shares: Vec<f64> = pairs.iter().map(|pair| pair[at] / total).collect();
-                    Tensor::from_vec(shares, pairs.len(), &Device::Cpu)?.to_dtype(own.total.dtype())?.to_device(device)
+                    Tensor::from_vec(shares, pairs.len(), &Device::Cpu)?
+                        .to_dtype(own.total.dtype())?
+                        .to_device(device)
                 };
                 Some([share(0)?, share(1)?])
             }
@@ -111,16 +130,23 @@ impl<B> ClassificationTask<B> {
         let terms = terms.map(|(a, b)| {
             // In half precision terms and total may differ in type, as logits and losses do.
             Ok(Term {
-                value: mean(&a.value.to_dtype(weights.dtype())?, &b.value.to_dtype(weights.dtype())?)?,
+                value: mean(
+                    &a.value.to_dtype(weights.dtype())?,
+                    &b.value.to_dtype(weights.dtype())?,
+                )?,
                 ..a.clone()
             })
         });
         Ok(Some(LossOutput { total, terms: terms.collect::<candle_core::Result<_>>()? }))
     }
 
-    /// The weights of each image's own loss and of its partner's by their classes, `[(1 - w) c_y, w c_y']`; none without class
-    /// weights.
-    fn mixed_weights(&self, labels: &Tensor, partners: &[Partner]) -> Result<Option<Vec<[f64; 2]>>> {
+    /// The weights of each image's own loss and of its partner's by their classes, `[(1 - w) c_y, w
+    /// c_y']`; none without class weights.
+    fn mixed_weights(
+        &self,
+        labels: &Tensor,
+        partners: &[Partner],
+    ) -> Result<Option<Vec<[f64; 2]>>> {
         let Some(by_class) = &self.learning.class_weights else { return Ok(None) };
         let of = |label: u32| by_class.get(label as usize).copied().unwrap_or(0.0);
         let labels = labels.to_vec1::<u32>()?;
@@ -183,7 +209,10 @@ impl<B: LabelledBatch> Task for ClassificationTask<B> {
         Some(value.report.accuracy)
     }
 
-    fn summary(&self, value: &EpochReport<ClassificationReport>) -> Vec<(&'static str, Option<f64>)> {
+    fn summary(
+        &self,
+        value: &EpochReport<ClassificationReport>,
+    ) -> Vec<(&'static str, Option<f64>)> {
         of_epoch(&MEASURES, value)
     }
 
@@ -220,7 +249,11 @@ mod tests {
     fn task(class_weights: Option<Vec<f64>>) -> ClassificationTask<ImageBatch> {
         ClassificationTask {
             model: Box::new(Unused),
-            learning: Learning { loss: LossSpec::margin(1.0, 0.5).build().unwrap(), dropout: None, class_weights },
+            learning: Learning {
+                loss: LossSpec::margin(1.0, 0.5).build().unwrap(),
+                dropout: None,
+                class_weights,
+            },
             dtype: DType::F32,
             device: Device::Cpu,
             metrics: ClassificationMetrics::new(15).unwrap(),
@@ -228,47 +261,64 @@ mod tests {
         }
     }
 
-    /// Cross-entropy with the soft target, and a penalty that does not depend on it; weighted by the classes of both labels.
+    /// Cross-entropy with the soft target, and a penalty that does not depend on it; weighted by
+    /// the classes of both labels.
     #[test]
     fn the_loss_of_mixed_images_is_that_of_the_soft_target() {
         let rows = [[2.0f32, -1.0, 0.5], [0.0, 3.0, 1.0]];
         let (labels, partners) = ([0u32, 1], [(2u32, 0.25f32), (1, 0.0)]);
         let device = Device::Cpu;
-        let (logits, own) = (Tensor::new(&rows, &device).unwrap(), Tensor::new(&labels, &device).unwrap());
+        let (logits, own) =
+            (Tensor::new(&rows, &device).unwrap(), Tensor::new(&labels, &device).unwrap());
         let partners = partners.map(|(label, weight)| Partner { label, weight });
         for by_class in [None, Some(vec![2.0, 0.5, 4.0])] {
             let task = task(by_class.clone());
-            let of_class = |label: u32| by_class.as_ref().map_or(1.0, |weights| weights[label as usize]);
+            let of_class =
+                |label: u32| by_class.as_ref().map_or(1.0, |weights| weights[label as usize]);
             let found = task.mixed(&logits, &own, &partners).unwrap().unwrap();
             let (mut cross_entropy, mut penalty, mut total) = (0.0, 0.0, 0.0);
             for ((row, label), partner) in rows.iter().zip(labels).zip(&partners) {
                 let row = row.map(f64::from);
                 let normaliser = row.iter().map(|l| l.exp()).sum::<f64>().ln();
                 let weight = f64::from(partner.weight);
-                let (own, other) = ((1.0 - weight) * of_class(label), weight * of_class(partner.label));
+                let (own, other) =
+                    ((1.0 - weight) * of_class(label), weight * of_class(partner.label));
                 let of = |label: u32| normaliser - row[label as usize];
                 cross_entropy += own * of(label) + other * of(partner.label);
                 let max = row.iter().copied().fold(f64::MIN, f64::max);
-                penalty += (own + other) * row.iter().map(|l| (max - l - 1.0).max(0.0)).sum::<f64>() / 3.0;
+                penalty +=
+                    (own + other) * row.iter().map(|l| (max - l - 1.0).max(0.0)).sum::<f64>() / 3.0;
                 total += own + other;
             }
             let (cross_entropy, penalty) = (cross_entropy / total, penalty / total);
             let value = |tensor: &Tensor| f64::from(tensor.to_scalar::<f32>().unwrap());
-            assert!((value(&found.total) - (cross_entropy + 0.5 * penalty)).abs() < 1e-6, "{found:?}");
+            assert!(
+                (value(&found.total) - (cross_entropy + 0.5 * penalty)).abs() < 1e-6,
+                "{found:?}"
+            );
             assert!((value(&found.terms[0].value) - cross_entropy).abs() < 1e-6, "{found:?}");
             assert!((value(&found.terms[1].value) - penalty).abs() < 1e-6, "{found:?}");
             let pairs = task.mixed_weights(&own, &partners).unwrap();
-            assert_eq!(pairs.map(|pairs| pairs.iter().flatten().sum::<f64>()), by_class.map(|_| total));
+            assert_eq!(
+                pairs.map(|pairs| pairs.iter().flatten().sum::<f64>()),
+                by_class.map(|_| total)
+            );
         }
         let nothing = task(Some(vec![0.0, 0.0, 1.0]));
         let partners = [Partner { label: 1, weight: 0.5 }, Partner { label: 0, weight: 0.25 }];
         assert!(nothing.mixed(&logits, &own, &partners).unwrap().is_none());
     }
 
-    /// As `torch.nn.CrossEntropyLoss(weight=...)`: the sum of the rows' weighted losses over the sum of their weights.
+    /// As `torch.nn.CrossEntropyLoss(weight=...)`: the sum of the rows' weighted losses over the
+    /// sum of their weights.
     #[test]
     fn the_loss_of_a_batch_is_the_mean_weighted_by_class() {
-        let batch = ImageBatch { pixels: vec![0.0; 3], shape: [3, 1, 1, 1], labels: vec![0, 2, 2], partners: None };
+        let batch = ImageBatch {
+            pixels: vec![0.0; 3],
+            shape: [3, 1, 1, 1],
+            labels: vec![0, 2, 2],
+            partners: None,
+        };
         let rows = [[2.0f32, -1.0, 0.5], [0.0, 3.0, 1.0], [0.0, 0.5, 0.25]];
         let output = Output {
             logits: Tensor::new(&rows, &Device::Cpu).unwrap(),
@@ -277,7 +327,8 @@ mod tests {
         let weights = [3.0, 0.0, 0.5];
         let mut weighted = task(Some(weights.to_vec()));
         weighted.learning.loss = LossSpec::CrossEntropy.build().unwrap();
-        let loss = weighted.loss(&batch, &output).unwrap().unwrap().total.to_scalar::<f32>().unwrap();
+        let loss =
+            weighted.loss(&batch, &output).unwrap().unwrap().total.to_scalar::<f32>().unwrap();
         let losses = rows.iter().zip([0usize, 2, 2]).map(|(row, label)| {
             let normaliser = row.iter().map(|l| f64::from(*l).exp()).sum::<f64>().ln();
             weights[label] * (normaliser - f64::from(row[label]))

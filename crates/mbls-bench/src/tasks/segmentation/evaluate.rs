@@ -8,12 +8,13 @@ use super::task::SegmentationTask;
 use anyhow::{Context, Result};
 use mbls_core::calibration::TemperatureScaling;
 use mbls_core::metric::{
-    ConfusionMatrix, LogitDistances, Metric, ReliabilityBins, SegmentationBatch, SegmentationCalibration,
-    SegmentationProtocol,
+    ConfusionMatrix, LogitDistances, Metric, ReliabilityBins, SegmentationBatch,
+    SegmentationCalibration, SegmentationProtocol,
 };
 use mbls_data::{Dataset, Seed};
 use mbls_seg::metric::{
-    PictureMaps, Pictures, PublishedReport, SegmentationMetrics, SegmentationReport, SegmentationSettings, image_png,
+    PictureMaps, Pictures, PublishedReport, SegmentationMetrics, SegmentationReport,
+    SegmentationSettings, image_png,
 };
 use mbls_train::predict;
 use std::path::Path;
@@ -29,14 +30,16 @@ struct Measuring {
 struct Added {
     /// Image by image.
     confusions: Vec<ConfusionMatrix>,
-    /// Pixels and expected calibration error under the published protocol; `None` where no pixel counts.
+    /// Pixels and expected calibration error under the published protocol; `None` where no pixel
+    /// counts.
     published: Option<(u64, f64)>,
 }
 
 impl Measuring {
     fn new(classes: usize, bins: usize, temperature: f64) -> Result<Self> {
         // The published protocol is measured beside, batch by batch.
-        let settings = SegmentationSettings { bins, published: false, ..SegmentationSettings::default() };
+        let settings =
+            SegmentationSettings { bins, published: false, ..SegmentationSettings::default() };
         Ok(Self {
             inverse_temperature: (1.0 / temperature) as f32,
             metrics: SegmentationMetrics::new(classes, settings)?,
@@ -70,7 +73,8 @@ impl Measuring {
             confusions.push(one.confusion().context("an image is missing")?);
             self.metrics.merge(one)?;
         }
-        let mut published = SegmentationCalibration::new(self.published.bins(), SegmentationProtocol::Reference)?;
+        let mut published =
+            SegmentationCalibration::new(self.published.bins(), SegmentationProtocol::Reference)?;
         published.update(SegmentationBatch::new(logits, batch.shape, batch.labels, &IGNORED)?)?;
         let of_batch = published.value().map(|report| (report.n, report.ece));
         self.published.merge(published)?;
@@ -78,15 +82,20 @@ impl Measuring {
     }
 
     /// The report, and the bins of each image.
-    fn finish(self, batches: u64, empty_batches: u64) -> Result<(SegmentationReport, Vec<ReliabilityBins>)> {
+    fn finish(
+        self,
+        batches: u64,
+        empty_batches: u64,
+    ) -> Result<(SegmentationReport, Vec<ReliabilityBins>)> {
         let mut report = self.metrics.value().context("there are no images to measure")?;
-        report.published = Some(PublishedReport { calibration: self.published.value(), batches, empty_batches });
+        report.published =
+            Some(PublishedReport { calibration: self.published.value(), batches, empty_batches });
         Ok((report, self.metrics.picture_bins().map(|(_, bins)| bins.clone()).collect()))
     }
 }
 
-/// Measures a network before and after temperature scaling; draws maps of the first images into a folder where names are given,
-/// and shows the pixels of each image to `also`.
+/// Measures a network before and after temperature scaling; draws maps of the first images into a
+/// folder where names are given, and shows the pixels of each image to `also`.
 ///
 /// # Errors
 ///
@@ -105,8 +114,9 @@ pub(super) fn evaluate(
     let (mut confusions, mut batches, mut empty_batches) = (Vec::new(), Vec::new(), 0);
     let mut distances = LogitDistances::new(task.learning.loss.margin())?;
     if let Some((folder, names)) = maps.filter(|(_, names)| !names.is_empty()) {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make the folder {} of {} maps", folder.display(), names.len()))?;
+        std::fs::create_dir_all(folder).with_context(|| {
+            format!("cannot make the folder {} of {} maps", folder.display(), names.len())
+        })?;
     }
     predict(task, pictures, |predicted| -> Result<()> {
         let batch = HostBatch::of(predicted)?;
@@ -116,7 +126,9 @@ pub(super) fn evaluate(
         let added = before.add(batch.pictures())?;
         confusions.extend(added.confusions);
         match (added.published, after.add(batch.pictures())?.published) {
-            (Some((pixels, ece)), Some((_, ece_scaled))) => batches.push(BatchResult { pixels, ece, ece_scaled }),
+            (Some((pixels, ece)), Some((_, ece_scaled))) => {
+                batches.push(BatchResult { pixels, ece, ece_scaled })
+            }
             _ => empty_batches += 1,
         }
         Ok(())
@@ -126,7 +138,8 @@ pub(super) fn evaluate(
     let (after, bins_after) = after.finish(counts.0, counts.1)?;
     let bins = bins_before.into_iter().zip(bins_after);
     let pictures = confusions.into_iter().zip(bins);
-    let pictures = pictures.map(|(confusion, (before, after))| PictureResult { confusion, before, after });
+    let pictures =
+        pictures.map(|(confusion, (before, after))| PictureResult { confusion, before, after });
     let (distances, pictures) = (distances.value(), pictures.collect());
     Ok(Evaluation { temperature, temperature_bound, distances, before, after, pictures, batches })
 }
@@ -134,7 +147,8 @@ pub(super) fn evaluate(
 /// Draws those images of a batch that have a name: the image as the network sees it, and its maps.
 fn draw(batch: Pictures, data: &Loader, maps: Option<(&Path, &[String])>) -> Result<()> {
     let Some((folder, names)) = maps else { return Ok(()) };
-    let named = |index: u64| usize::try_from(index).ok().and_then(|index| Some((index, names.get(index)?)));
+    let named =
+        |index: u64| usize::try_from(index).ok().and_then(|index| Some((index, names.get(index)?)));
     if !batch.indices.iter().any(|&index| named(index).is_some()) {
         return Ok(());
     }
@@ -143,7 +157,10 @@ fn draw(batch: Pictures, data: &Loader, maps: Option<(&Path, &[String])>) -> Res
             let name = map_name(name);
             // The transforms of tests draw nothing at random.
             let sample = data.dataset().get(index, Seed(0))?;
-            mbls_io::atomic::write(&folder.join(format!("{name}.image.png")), &image_png(&sample.image)?)?;
+            mbls_io::atomic::write(
+                &folder.join(format!("{name}.image.png")),
+                &image_png(&sample.image)?,
+            )?;
             maps.write(folder, &name)?;
         }
     }

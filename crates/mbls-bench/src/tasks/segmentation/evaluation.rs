@@ -55,10 +55,16 @@ impl EvaluationFile {
     ///
     /// A file that is missing or no such result.
     pub(super) fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let file: Self =
-            serde_json::from_slice(&bytes).with_context(|| format!("{} is not an evaluation", path.display()))?;
-        ensure!(file.schema == SCHEMA, "{}: schema: expected {SCHEMA}, found {}", path.display(), file.schema);
+        let bytes =
+            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let file: Self = serde_json::from_slice(&bytes)
+            .with_context(|| format!("{} is not an evaluation", path.display()))?;
+        ensure!(
+            file.schema == SCHEMA,
+            "{}: schema: expected {SCHEMA}, found {}",
+            path.display(),
+            file.schema
+        );
         Ok(file)
     }
 }

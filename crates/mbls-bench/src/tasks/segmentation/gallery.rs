@@ -16,7 +16,8 @@ const LONGEST: u32 = 320;
 /// Bytes of all images together, of which the page's are four thirds.
 const MOST_BYTES: usize = 4 << 20;
 
-/// The maps that the runs of the first seed have left, beside image and mask; `None` where they have left none.
+/// The maps that the runs of the first seed have left, beside image and mask; `None` where they
+/// have left none.
 ///
 /// # Errors
 ///
@@ -32,7 +33,8 @@ pub(super) fn gallery(suite: &Suite, cells: &[&Cell], out: &Path) -> Result<Opti
             missing += 1;
             continue;
         };
-        let size: usize = of_image.iter().flat_map(|row| &row.images).map(|image| image.bytes.len()).sum();
+        let size: usize =
+            of_image.iter().flat_map(|row| &row.images).map(|image| image.bytes.len()).sum();
         if bytes + size > MOST_BYTES {
             break;
         }
@@ -47,22 +49,37 @@ pub(super) fn gallery(suite: &Suite, cells: &[&Cell], out: &Path) -> Result<Opti
         first.key.seed
     );
     if shown + missing < drawn.min(MOST_IMAGES) {
-        note.push_str(&format!(" Others are left out, because all would be more than {} MiB.", MOST_BYTES >> 20));
+        note.push_str(&format!(
+            " Others are left out, because all would be more than {} MiB.",
+            MOST_BYTES >> 20
+        ));
     } else if drawn > MOST_IMAGES {
         note.push_str(&format!(" All {drawn} are in the folders \"maps\" of the runs."));
     }
     if missing > 0 {
-        note.push_str(&format!(" {missing} are missing: runs of earlier versions have drawn no images."));
+        note.push_str(&format!(
+            " {missing} are missing: runs of earlier versions have drawn no images."
+        ));
     }
     let title = "Test images".to_owned();
     Ok((!rows.is_empty()).then_some(Gallery { title, note, rows }))
 }
 
 /// Image and mask, then a row for each loss; `None` where a run has not drawn them.
-fn rows_of(name: &str, suite: &Suite, cells: &[&Cell], seed: u64, out: &Path) -> Result<Option<Vec<GalleryRow>>> {
+fn rows_of(
+    name: &str,
+    suite: &Suite,
+    cells: &[&Cell],
+    seed: u64,
+    out: &Path,
+) -> Result<Option<Vec<GalleryRow>>> {
     let mut rows = Vec::new();
     for loss in &suite.loss {
-        let Some(cell) = cells.iter().find(|cell| cell.key.loss == loss.id && cell.key.seed == seed) else { continue };
+        let Some(cell) =
+            cells.iter().find(|cell| cell.key.loss == loss.id && cell.key.seed == seed)
+        else {
+            continue;
+        };
         let folder = cell.key.folder(out).join("maps");
         let read = |map: &str| -> Result<Option<Vec<u8>>> {
             let path = folder.join(format!("{}.{map}.png", map_name(name)));
@@ -78,7 +95,8 @@ fn rows_of(name: &str, suite: &Suite, cells: &[&Cell], seed: u64, out: &Path) ->
                 "image" => (ImageFormat::Jpeg, photo_preview(&png, LONGEST)),
                 _ => (ImageFormat::Png, map_preview(&png, LONGEST)),
             };
-            let bytes = preview.with_context(|| format!("the map {map} of {name} in {}", folder.display()))?;
+            let bytes = preview
+                .with_context(|| format!("the map {map} of {name} in {}", folder.display()))?;
             Ok(Some(EmbeddedImage { caption: map.to_owned(), format, bytes }))
         };
         let row = |title: String, maps: &[&str]| -> Result<Option<GalleryRow>> {
@@ -89,7 +107,8 @@ fn rows_of(name: &str, suite: &Suite, cells: &[&Cell], seed: u64, out: &Path) ->
             let Some(image) = row(name.to_owned(), &["image", "mask"])? else { return Ok(None) };
             rows.push(image);
         }
-        let maps = row(format!("{name}: {}", loss.heading()), &["prediction", "confidence", "errors"])?;
+        let maps =
+            row(format!("{name}: {}", loss.heading()), &["prediction", "confidence", "errors"])?;
         let Some(maps) = maps else { return Ok(None) };
         rows.push(maps);
     }

@@ -37,7 +37,11 @@ impl<'a> HostBatch<'a> {
             expected: "the shape [N, C, H, W]",
         })?;
         let first = predicted.first as u64;
-        Ok(Self { predicted, shape, indices: (first..first + predicted.samples() as u64).collect() })
+        Ok(Self {
+            predicted,
+            shape,
+            indices: (first..first + predicted.samples() as u64).collect(),
+        })
     }
 
     /// The distances between the logits of each pixel that counts, in `empty`.
@@ -63,7 +67,12 @@ impl<'a> HostBatch<'a> {
     /// The batch as metrics take it.
     pub(super) fn pictures(&self) -> Pictures<'_> {
         let Predicted { logits, labels, .. } = self.predicted;
-        Pictures { logits: logits.into(), shape: self.shape, labels: labels.into(), indices: &self.indices }
+        Pictures {
+            logits: logits.into(),
+            shape: self.shape,
+            labels: labels.into(),
+            indices: &self.indices,
+        }
     }
 
     /// Image by image, the pixels that have a class.
@@ -74,7 +83,9 @@ impl<'a> HostBatch<'a> {
         images.map(move |(logits, labels)| {
             let valid = || (0..area).filter(|&pixel| labels[pixel] != u32::from(VOID));
             LabelledPixels {
-                logits: valid().flat_map(|pixel| logits.chunks(area).map(move |plane| plane[pixel])).collect(),
+                logits: valid()
+                    .flat_map(|pixel| logits.chunks(area).map(move |plane| plane[pixel]))
+                    .collect(),
                 labels: valid().map(|pixel| labels[pixel]).collect(),
             }
         })

@@ -17,7 +17,11 @@ use std::path::Path;
 /// # Errors
 ///
 /// Evaluations that cannot be read.
-pub(super) fn loss_report(loss: &LossEntry, cells: &[&Cell], out: &Path) -> Result<(LossReport, Resampled)> {
+pub(super) fn loss_report(
+    loss: &LossEntry,
+    cells: &[&Cell],
+    out: &Path,
+) -> Result<(LossReport, Resampled)> {
     let evaluations = cells.iter().map(|cell| evaluation(cell, out)).collect::<Result<Vec<_>>>()?;
     let all = |bins: fn(&PictureResult) -> &ReliabilityBins| {
         let all = sum(evaluations.iter().flat_map(|evaluation| &evaluation.pictures).map(bins));

@@ -64,7 +64,9 @@ pub(crate) static MEASURES: [Measure<Masks>; 28] = [
         is: described::ECE,
         epoch: Some(|epoch| Some(pooled(&epoch.report)?.ece)),
         finished: |run| Some(pooled(&run.before)?.ece),
-        resampled: pictures(|run, indices| Some(reliability(&run.pictures, indices, |p| &p.before)?.ece())),
+        resampled: pictures(|run, indices| {
+            Some(reliability(&run.pictures, indices, |p| &p.before)?.ece())
+        }),
     },
     Measure {
         is: described::ECE_PER_BATCH,
@@ -87,8 +89,18 @@ pub(crate) static MEASURES: [Measure<Masks>; 28] = [
         finished: |run| Some(published(&run.before)?.cece),
         resampled: None,
     },
-    Measure { is: described::CECE, epoch: None, finished: |run| pooled(&run.before)?.cece, resampled: None },
-    Measure { is: described::MCE, epoch: None, finished: |run| Some(pooled(&run.before)?.mce), resampled: None },
+    Measure {
+        is: described::CECE,
+        epoch: None,
+        finished: |run| pooled(&run.before)?.cece,
+        resampled: None,
+    },
+    Measure {
+        is: described::MCE,
+        epoch: None,
+        finished: |run| Some(pooled(&run.before)?.mce),
+        resampled: None,
+    },
     Measure {
         is: described::ECE_OF_IMAGES,
         epoch: None,
@@ -96,16 +108,38 @@ pub(crate) static MEASURES: [Measure<Masks>; 28] = [
         resampled: None,
     },
     // Fitted on the validation part: resampling the test part says nothing of it.
-    Measure { is: described::TEMPERATURE, epoch: None, finished: |run| Some(run.temperature), resampled: None },
-    Measure { is: described::NLL_SCALED, epoch: None, finished: |run| Some(pooled(&run.after)?.nll), resampled: None },
+    Measure {
+        is: described::TEMPERATURE,
+        epoch: None,
+        finished: |run| Some(run.temperature),
+        resampled: None,
+    },
+    Measure {
+        is: described::NLL_SCALED,
+        epoch: None,
+        finished: |run| Some(pooled(&run.after)?.nll),
+        resampled: None,
+    },
     Measure {
         is: described::ECE_SCALED,
         epoch: None,
         finished: |run| Some(pooled(&run.after)?.ece),
-        resampled: pictures(|run, indices| Some(reliability(&run.pictures, indices, |p| &p.after)?.ece())),
+        resampled: pictures(|run, indices| {
+            Some(reliability(&run.pictures, indices, |p| &p.after)?.ece())
+        }),
     },
-    Measure { is: described::CECE_SCALED, epoch: None, finished: |run| pooled(&run.after)?.cece, resampled: None },
-    Measure { is: described::MCE_SCALED, epoch: None, finished: |run| Some(pooled(&run.after)?.mce), resampled: None },
+    Measure {
+        is: described::CECE_SCALED,
+        epoch: None,
+        finished: |run| pooled(&run.after)?.cece,
+        resampled: None,
+    },
+    Measure {
+        is: described::MCE_SCALED,
+        epoch: None,
+        finished: |run| Some(pooled(&run.after)?.mce),
+        resampled: None,
+    },
     Measure {
         is: described::ECE_PER_BATCH_SCALED,
         epoch: None,

@@ -66,7 +66,13 @@ impl TaskFamily for SegmentationFamily {
         loss_report::loss_report(loss, cells, out)
     }
 
-    fn tables(&self, suite: &Suite, cells: &[&Cell], out: &Path, _classes: &[String]) -> Result<Vec<FurtherTable>> {
+    fn tables(
+        &self,
+        suite: &Suite,
+        cells: &[&Cell],
+        out: &Path,
+        _classes: &[String],
+    ) -> Result<Vec<FurtherTable>> {
         tables::tables(suite, cells, out)
     }
 
@@ -99,11 +105,16 @@ impl Workload for Segmentation {
     fn run(&self, plan: &CellPlan, place: Place) -> Result<Cell> {
         let settings = plan.suite.recipe.segmentation()?;
         let seed = Seed(plan.seed);
-        let splits =
-            self.splits(plan.scale.split, plan.sizes, seed).with_context(|| format!("in {}", plan.suite.origin))?;
-        let normalisation = plan.suite.data.normalisation().context("a data set of texts has no images")?;
+        let splits = self
+            .splits(plan.scale.split, plan.sizes, seed)
+            .with_context(|| format!("in {}", plan.suite.origin))?;
+        let normalisation =
+            plan.suite.data.normalisation().context("a data set of texts has no images")?;
         let collate = SegmentationCollate::new(&normalisation)?;
-        let loader = |pictures: Subset<SegmentationFiles>, transforms: &[JointTransform], order| -> Result<Loader> {
+        let loader = |pictures: Subset<SegmentationFiles>,
+                      transforms: &[JointTransform],
+                      order|
+         -> Result<Loader> {
             let pictures = Arc::new(Transformed::new(Arc::new(pictures), transforms.to_vec())?);
             plan.loader(&pictures, collate.clone(), order)
         };
@@ -120,7 +131,9 @@ impl Workload for Segmentation {
         let mut record = pixels.record(self.classes().names().to_vec(), bins)?;
         let temperature = *record.temperature();
         let mut scores = ImageScores::new(self.classes().len());
-        let validated = evaluate(&task, &validation, &temperature, bins, None, |rows| Ok(scores.push(&rows.logits)?))?;
+        let validated = evaluate(&task, &validation, &temperature, bins, None, |rows| {
+            Ok(scores.push(&rows.logits)?)
+        })?;
         record = record.with_ood(scores.thresholds()?);
         let maps = place.folder.join("maps");
         let maps = Some((maps.as_path(), &names[..settings.maps.min(names.len())]));
@@ -146,7 +159,8 @@ impl Workload for Segmentation {
             provenance: plan.provenance(trained.best_epoch, place.device),
         };
         // Before the result, which says that the cell is finished.
-        CalibratedSegmenter::new(settings, &store.state(), place.device)?.save(place.folder.join(CLASSIFIER))?;
+        CalibratedSegmenter::new(settings, &store.state(), place.device)?
+            .save(place.folder.join(CLASSIFIER))?;
         plan.finish(place, trained, measured)
     }
 }

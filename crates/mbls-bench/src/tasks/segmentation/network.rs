@@ -12,13 +12,18 @@ use mbls_seg::model::Options;
 /// Colours of a image.
 const CHANNELS: usize = 3;
 
-/// The network as it is initialised, or with weights that others have trained, with what it is trained and measured with. Its dropout is the recipe's,
-/// or where that says nothing the original's.
+/// The network as it is initialised, or with weights that others have trained, with what it is
+/// trained and measured with. Its dropout is the recipe's, or where that says nothing the
+/// original's.
 ///
 /// # Errors
 ///
 /// A network for something else, weights that do not fit.
-pub(super) fn network(plan: &CellPlan, classes: usize, device: &Device) -> Result<(ParamStore, SegmentationTask)> {
+pub(super) fn network(
+    plan: &CellPlan,
+    classes: usize,
+    device: &Device,
+) -> Result<(ParamStore, SegmentationTask)> {
     let (seed, recipe) = (Seed(plan.seed), &plan.suite.recipe);
     let dtype = recipe.precision.dtype();
     let store = ParamStore::new(seed.derive("parameters").0, dtype, device);
@@ -34,7 +39,11 @@ pub(super) fn network(plan: &CellPlan, classes: usize, device: &Device) -> Resul
     }
     let task = SegmentationTask {
         model,
-        learning: Learning { loss: plan.build_loss(classes)?, dropout, class_weights: plan.class_weights.clone() },
+        learning: Learning {
+            loss: plan.build_loss(classes)?,
+            dropout,
+            class_weights: plan.class_weights.clone(),
+        },
         dtype,
         device: device.clone(),
         classes,

@@ -1,6 +1,8 @@
 //! What bootstrap intervals need of single images and batches.
 
-use mbls_core::metric::{AbsentClasses, Background, ConfusionMatrix, Metric, Overlap, Reliability, ReliabilityBins};
+use mbls_core::metric::{
+    AbsentClasses, Background, ConfusionMatrix, Metric, Overlap, Reliability, ReliabilityBins,
+};
 use serde::{Deserialize, Serialize};
 
 /// One test image. The pixels of a image are alike, so that images are resampled, not pixels.
@@ -30,8 +32,13 @@ pub(super) fn overlap(pictures: &[PictureResult], indices: &[u32]) -> Option<Ove
     sum(indices.iter().map(|&index| &pictures[index as usize].confusion))?.value()
 }
 
-/// Mean intersection over union of the images at `indices`: with class 0, or without it as published.
-pub(super) fn mean_iou(pictures: &[PictureResult], indices: &[u32], published: bool) -> Option<f64> {
+/// Mean intersection over union of the images at `indices`: with class 0, or without it as
+/// published.
+pub(super) fn mean_iou(
+    pictures: &[PictureResult],
+    indices: &[u32],
+    published: bool,
+) -> Option<f64> {
     let (background, absent) = if published {
         (Background::Excluded, AbsentClasses::Reference)
     } else {
@@ -40,7 +47,8 @@ pub(super) fn mean_iou(pictures: &[PictureResult], indices: &[u32], published: b
     overlap(pictures, indices)?.mean_iou(background, absent)
 }
 
-/// The reliability of the images at `indices` together; `None` where they have no pixel that counts.
+/// The reliability of the images at `indices` together; `None` where they have no pixel that
+/// counts.
 pub(super) fn reliability(
     pictures: &[PictureResult],
     indices: &[u32],
@@ -50,10 +58,16 @@ pub(super) fn reliability(
 }
 
 /// The mean over the batches at `indices`, weighted by their pixels; `None` without a batch.
-pub(super) fn batch_mean(batches: &[BatchResult], indices: &[u32], ece: fn(&BatchResult) -> f64) -> Option<f64> {
+pub(super) fn batch_mean(
+    batches: &[BatchResult],
+    indices: &[u32],
+    ece: fn(&BatchResult) -> f64,
+) -> Option<f64> {
     let chosen = || indices.iter().map(|&index| &batches[index as usize]);
     let pixels: u64 = chosen().map(|batch| batch.pixels).sum();
-    (pixels > 0).then(|| chosen().map(|batch| batch.pixels as f64 * ece(batch)).sum::<f64>() / pixels as f64)
+    (pixels > 0).then(|| {
+        chosen().map(|batch| batch.pixels as f64 * ece(batch)).sum::<f64>() / pixels as f64
+    })
 }
 
 /// What several accumulators saw together; `None` for none.
@@ -68,14 +82,19 @@ mod tests {
     use super::*;
     use mbls_core::metric::Predictions;
 
-    /// A image of given labels, predicted as given with a confidence of 0.75 and after scaling of 0.5.
+    /// A image of given labels, predicted as given with a confidence of 0.75 and after scaling of
+    /// 0.5.
     fn picture(labels: &[u32], predicted: &[u32]) -> PictureResult {
         let bins = |confidence: f32| {
             let probs: Vec<f32> = predicted
                 .iter()
-                .flat_map(
-                    |&class| if class == 0 { [confidence, 1.0 - confidence] } else { [1.0 - confidence, confidence] },
-                )
+                .flat_map(|&class| {
+                    if class == 0 {
+                        [confidence, 1.0 - confidence]
+                    } else {
+                        [1.0 - confidence, confidence]
+                    }
+                })
                 .collect();
             let mut bins = ReliabilityBins::new(10).unwrap();
             bins.update(&Predictions::from_probs(&probs, 2, labels).unwrap()).unwrap();
@@ -89,8 +108,11 @@ mod tests {
     #[test]
     fn pictures_are_taken_as_often_as_they_are_drawn() {
         // All right; one of two right; a image of void.
-        let pictures = [picture(&[0, 0, 1, 1], &[0, 0, 1, 1]), picture(&[0, 1], &[1, 1]), picture(&[], &[])];
-        let close = |found: Option<f64>, expected: f64| assert!((found.unwrap() - expected).abs() < 1e-9, "{found:?}");
+        let pictures =
+            [picture(&[0, 0, 1, 1], &[0, 0, 1, 1]), picture(&[0, 1], &[1, 1]), picture(&[], &[])];
+        let close = |found: Option<f64>, expected: f64| {
+            assert!((found.unwrap() - expected).abs() < 1e-9, "{found:?}")
+        };
         close(overlap(&pictures, &[0, 1, 1]).unwrap().pixel_accuracy(), 6.0 / 8.0);
         // Of class 0: 2 of 4; of class 1: 4 of 6.
         close(mean_iou(&pictures, &[0, 1, 1], false), (0.5 + 4.0 / 6.0) / 2.0);
@@ -101,8 +123,13 @@ mod tests {
         close(ece(&[0, 1, 1], |picture| &picture.before), 0.0);
         close(ece(&[0, 1, 2], |picture| &picture.before), 5.0 / 6.0 - 0.75);
         close(ece(&[0, 2], |picture| &picture.after), 0.375);
-        assert!(overlap(&pictures, &[2, 2]).is_none() && mean_iou(&pictures, &[2], false).is_none());
-        assert!(ece(&[2], |picture| &picture.before).is_none() && ece(&[], |picture| &picture.before).is_none());
+        assert!(
+            overlap(&pictures, &[2, 2]).is_none() && mean_iou(&pictures, &[2], false).is_none()
+        );
+        assert!(
+            ece(&[2], |picture| &picture.before).is_none()
+                && ece(&[], |picture| &picture.before).is_none()
+        );
     }
 
     #[test]
@@ -110,7 +137,9 @@ mod tests {
         let batch = |pixels, ece| BatchResult { pixels, ece, ece_scaled: ece / 2.0 };
         let batches = [batch(30, 0.1), batch(10, 0.5)];
         assert!((batch_mean(&batches, &[0, 1], |batch| batch.ece).unwrap() - 0.2).abs() < 1e-15);
-        assert!((batch_mean(&batches, &[1, 1], |batch| batch.ece_scaled).unwrap() - 0.25).abs() < 1e-15);
+        assert!(
+            (batch_mean(&batches, &[1, 1], |batch| batch.ece_scaled).unwrap() - 0.25).abs() < 1e-15
+        );
         assert_eq!(batch_mean(&batches, &[], |batch| batch.ece), None);
     }
 }

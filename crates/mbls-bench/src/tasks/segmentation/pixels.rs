@@ -20,12 +20,17 @@ pub(super) struct PixelSample {
     labels: Vec<u32>,
 }
 
-/// As many pixels of each image, chosen by the seed among those that have a class, or all where it has fewer.
+/// As many pixels of each image, chosen by the seed among those that have a class, or all where it
+/// has fewer.
 ///
 /// # Errors
 ///
 /// Images that cannot be read.
-pub(super) fn sample(task: &SegmentationTask, pictures: &Loader, seed: Seed) -> Result<PixelSample> {
+pub(super) fn sample(
+    task: &SegmentationTask,
+    pictures: &Loader,
+    seed: Seed,
+) -> Result<PixelSample> {
     let each = (MOST / pictures.dataset().dataset().indices().len().max(1)).max(1);
     let mut sample = PixelSample::default();
     predict(task, pictures, |predicted| -> Result<()> {
@@ -44,8 +49,10 @@ pub(super) fn sample(task: &SegmentationTask, pictures: &Loader, seed: Seed) -> 
 
 impl PixelSample {
     fn add(&mut self, logits: &[f32], labels: &[u32], each: usize, seed: Seed) {
-        let valid: Vec<usize> = (0..labels.len()).filter(|&pixel| labels[pixel] != u32::from(VOID)).collect();
-        let mut chosen = index::sample(&mut seed.rng(), valid.len(), each.min(valid.len())).into_vec();
+        let valid: Vec<usize> =
+            (0..labels.len()).filter(|&pixel| labels[pixel] != u32::from(VOID)).collect();
+        let mut chosen =
+            index::sample(&mut seed.rng(), valid.len(), each.min(valid.len())).into_vec();
         chosen.sort_unstable();
         for pixel in chosen.into_iter().map(|place| valid[place]) {
             self.logits.extend(logits.chunks(labels.len()).map(|plane| plane[pixel]));
@@ -58,7 +65,11 @@ impl PixelSample {
     /// # Errors
     ///
     /// A sample of no pixels, logits that are not finite.
-    pub(super) fn record(&self, class_names: Vec<String>, bins: usize) -> Result<CalibrationRecord> {
+    pub(super) fn record(
+        &self,
+        class_names: Vec<String>,
+        bins: usize,
+    ) -> Result<CalibrationRecord> {
         CalibrationRecord::fit(class_names, &self.logits, &self.labels, bins)
             .context("cannot fit a calibrator to the pixels of the validation images")
     }

@@ -7,7 +7,8 @@ use mbls_data::{DataLoader, Seed, Subset, random_split};
 use mbls_io::PartEntries;
 use mbls_io::listing::{entries, real};
 use mbls_seg::dataset::{
-    ClassList, SegmentationCollate, SegmentationConfig, SegmentationFiles, Transformed, voc, voc_layout,
+    ClassList, SegmentationCollate, SegmentationConfig, SegmentationFiles, Transformed, voc,
+    voc_layout,
 };
 use mbls_seg::transform::JointTransform;
 use std::path::Path;
@@ -55,19 +56,24 @@ impl Segmentation {
         match spec {
             DataSpec::Voc2012 => {
                 let part = |split| voc::load(folder, split, config).map(Arc::new);
-                // The official test masks are not public: what is published was measured on the validation part.
+                // The official test masks are not public: what is published was measured on the
+                // validation part.
                 let (train, test, notes) = (part("train")?, Some(part("val")?), Vec::new());
                 Ok(Self { train, validation: None, test, notes, test_transforms })
             }
             DataSpec::Camvid | DataSpec::Vocfolder { .. } => {
                 let classes = classes(spec, folder)?;
-                let part = |split: &str| voc_layout::load(folder, split, classes.clone(), config).map(Arc::new);
+                let part = |split: &str| {
+                    voc_layout::load(folder, split, classes.clone(), config).map(Arc::new)
+                };
                 let lists = folder.join("ImageSets/Segmentation");
                 let names = entries(&lists, &real(&lists)?)?.into_iter().map(|entry| entry.name);
                 let found = PartEntries::find(&lists, names, list_name)?;
                 // Missing, it is an error that names the usual list.
                 let train = part(found.train.as_deref().and_then(list_name).unwrap_or("train"))?;
-                let optional = |list: &Option<String>| list.as_deref().and_then(list_name).map(part).transpose();
+                let optional = |list: &Option<String>| {
+                    list.as_deref().and_then(list_name).map(part).transpose()
+                };
                 let (validation, test) = (optional(&found.validation)?, optional(&found.test)?);
                 let mut notes = unused(&lists, found.others);
                 if !classes.is_default() {
@@ -95,10 +101,16 @@ impl Segmentation {
     ///
     /// Files that are no images, each named.
     pub(super) fn facts(&self) -> Result<Facts> {
-        let parts = [Some(&self.train), self.validation.as_ref(), self.test.as_ref()].into_iter().flatten();
-        let all: Vec<(&SegmentationFiles, usize)> =
-            parts.flat_map(|part| (0..part.pairs().len()).map(move |index| (&**part, index))).collect();
-        stored_images(all.len(), |place| all[place].0.stored_shape(all[place].1), |size| self.enlargement(size))
+        let parts =
+            [Some(&self.train), self.validation.as_ref(), self.test.as_ref()].into_iter().flatten();
+        let all: Vec<(&SegmentationFiles, usize)> = parts
+            .flat_map(|part| (0..part.pairs().len()).map(move |index| (&**part, index)))
+            .collect();
+        stored_images(
+            all.len(),
+            |place| all[place].0.stored_shape(all[place].1),
+            |size| self.enlargement(size),
+        )
     }
 
     /// How many times its size resizing makes an image of that height and width.
@@ -107,7 +119,8 @@ impl Segmentation {
         for transform in &self.test_transforms {
             if let JointTransform::LongestSide(longest) = transform {
                 let output = longest.output_size(size);
-                factor *= (output[0] as f64 / size[0] as f64).max(output[1] as f64 / size[1] as f64);
+                factor *=
+                    (output[0] as f64 / size[0] as f64).max(output[1] as f64 / size[1] as f64);
                 size = output;
             }
         }
@@ -124,13 +137,21 @@ impl Segmentation {
     /// # Errors
     ///
     /// As [`Segmentation::splits`]; masks that do not decode.
-    pub(super) fn class_counts(&self, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<ClassCounts> {
+    pub(super) fn class_counts(
+        &self,
+        rule: SplitRule,
+        sizes: Sizes,
+        seed: Seed,
+    ) -> Result<ClassCounts> {
         let Splits { train, validation, test, .. } = self.splits(rule, sizes, seed)?;
         let of = |part: &Subset<SegmentationFiles>| part.dataset().class_counts(part.indices());
         let parts = [of(&train)?, of(&validation)?, of(&test)?];
         let void_value = parts.iter().max_by_key(|part| part.void).and_then(|part| part.most_void);
         let [train, validation, test] =
-            parts.map(|mbls_seg::dataset::ClassCounts { classes, void, .. }| PartCounts { classes, void });
+            parts.map(|mbls_seg::dataset::ClassCounts { classes, void, .. }| PartCounts {
+                classes,
+                void,
+            });
         Ok(ClassCounts {
             counted: Counted::Pixels,
             names: self.classes().names().to_vec(),
@@ -153,30 +174,42 @@ impl Segmentation {
     ///
     /// More than there are, or none.
     pub(super) fn sizes(&self, scale: &Scale) -> Result<Sizes> {
-        let len = |part: &Option<Arc<SegmentationFiles>>| part.as_ref().map(|part| part.pairs().len());
+        let len =
+            |part: &Option<Arc<SegmentationFiles>>| part.as_ref().map(|part| part.pairs().len());
         Sizes::of(scale, self.train.pairs().len(), len(&self.validation), len(&self.test))
     }
 
-    /// The splits of one seed: images of the training part by the seed, the first ones of parts for validation and tests. The published
-    /// split validates on the test images.
+    /// The splits of one seed: images of the training part by the seed, the first ones of parts for
+    /// validation and tests. The published split validates on the test images.
     ///
     /// # Errors
     ///
     /// Sizes that the data set does not have.
     pub(super) fn splits(&self, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<Splits> {
-        let first = |part: &Arc<SegmentationFiles>, size: usize| Subset::new(part.clone(), (0..size).collect());
+        let first = |part: &Arc<SegmentationFiles>, size: usize| {
+            Subset::new(part.clone(), (0..size).collect())
+        };
         let published = rule == SplitRule::Published;
         let validation = if published { self.test.as_ref() } else { self.validation.as_ref() };
         if published {
-            ensure!(validation.is_some(), "split = \"published\": the data set has no test part of its own");
+            ensure!(
+                validation.is_some(),
+                "split = \"published\": the data set has no test part of its own"
+            );
             let (validation, test) = (sizes.validation, sizes.test);
             ensure!(
                 validation == test,
                 "split = \"published\" validates on the {test} test images, the profile on {validation}"
             );
         }
-        let split_off = |part: Option<&Arc<SegmentationFiles>>, size: usize| if part.is_none() { size } else { 0 };
-        let parts = [sizes.train, split_off(validation, sizes.validation), split_off(self.test.as_ref(), sizes.test)];
+        let split_off = |part: Option<&Arc<SegmentationFiles>>, size: usize| {
+            if part.is_none() { size } else { 0 }
+        };
+        let parts = [
+            sizes.train,
+            split_off(validation, sizes.validation),
+            split_off(self.test.as_ref(), sizes.test),
+        ];
         let all = self.train.pairs().len();
         let mut of_train = random_split(all, &parts, seed.derive("split"))
             .with_context(|| format!("cannot split {all} images into {parts:?}"))?
@@ -189,7 +222,8 @@ impl Segmentation {
         };
         let test = held_out(self.test.as_ref(), sizes.test, split_test)?;
         let files = self.test.as_ref().unwrap_or(&self.train);
-        let name = |&index: &usize| files.pairs()[index].image.with_extension("").display().to_string();
+        let name =
+            |&index: &usize| files.pairs()[index].image.with_extension("").display().to_string();
         let test_names = test.indices().iter().map(name).collect();
         let validation = held_out(validation, sizes.validation, split_validation)?;
         Ok(Splits { train: Subset::new(self.train.clone(), train)?, validation, test, test_names })
@@ -204,9 +238,14 @@ fn classes(spec: &DataSpec, folder: &Path) -> Result<ClassList> {
     };
     let value = |(value, name): (&String, _)| {
         let number = value.parse::<u8>().ok().filter(|number| number.to_string() == *value);
-        anyhow::Ok((number.with_context(|| format!("data.values: {value:?}: expected a value of 0 to 255"))?, name))
+        anyhow::Ok((
+            number
+                .with_context(|| format!("data.values: {value:?}: expected a value of 0 to 255"))?,
+            name,
+        ))
     };
-    let values = values.iter().map(|(key, name)| value((key, name.as_str()))).collect::<Result<Vec<_>>>()?;
+    let values =
+        values.iter().map(|(key, name)| value((key, name.as_str()))).collect::<Result<Vec<_>>>()?;
     ClassList::with_values(&values, &[]).context("data.values")
 }
 
@@ -231,7 +270,11 @@ mod tests {
         std::fs::write(path("classes.txt".to_owned()), "0 ground\n1 thing\n").unwrap();
         for &(list, count) in lists {
             let names: Vec<String> = (0..count).map(|i| format!("{list}{i}")).collect();
-            std::fs::write(path(format!("ImageSets/Segmentation/{list}.txt")), names.join("\n") + "\n").unwrap();
+            std::fs::write(
+                path(format!("ImageSets/Segmentation/{list}.txt")),
+                names.join("\n") + "\n",
+            )
+            .unwrap();
             for name in names {
                 std::fs::write(path(format!("JPEGImages/{name}.jpg")), "picture").unwrap();
                 std::fs::write(path(format!("SegmentationClass/{name}.png")), "mask").unwrap();
@@ -259,14 +302,16 @@ mod tests {
         let source = load(&folder);
         let of = |seed| source.splits(SplitRule::Stratified, sizes(10, 4, 6), Seed(seed)).unwrap();
         let (one, again, other) = (of(1), of(1), of(2));
-        let all =
-            |splits: &Splits| [&splits.train, &splits.validation, &splits.test].map(|part| part.indices().to_vec());
+        let all = |splits: &Splits| {
+            [&splits.train, &splits.validation, &splits.test].map(|part| part.indices().to_vec())
+        };
         assert_eq!(all(&one), all(&again));
         assert_ne!(all(&one), all(&other));
         let mut together = all(&one).concat();
         together.sort_unstable();
         assert_eq!(together, (0..20).collect::<Vec<_>>());
-        let names: Vec<String> = one.test.indices().iter().map(|index| format!("train{index}")).collect();
+        let names: Vec<String> =
+            one.test.indices().iter().map(|index| format!("train{index}")).collect();
         assert_eq!(one.test_names, names);
         assert!(source.splits(SplitRule::Stratified, sizes(11, 4, 6), Seed(1)).is_err());
     }
@@ -276,11 +321,19 @@ mod tests {
         let folder = folder(&[("train", 6), ("val", 5), ("test", 4)]);
         let source = load(&folder);
         let splits = source.splits(SplitRule::Stratified, sizes(6, 3, 2), Seed(1)).unwrap();
-        assert_eq!((splits.train.indices(), splits.validation.indices()), (&[0, 1, 2, 3, 4, 5][..], &[0, 1, 2][..]));
+        assert_eq!(
+            (splits.train.indices(), splits.validation.indices()),
+            (&[0, 1, 2, 3, 4, 5][..], &[0, 1, 2][..])
+        );
         assert_eq!(splits.test_names, ["test0", "test1"]);
         let published = source.splits(SplitRule::Published, sizes(6, 4, 4), Seed(1)).unwrap();
-        let file = |part: &Subset<SegmentationFiles>| part.dataset().pairs()[0].image.display().to_string();
-        assert_eq!((file(&published.validation), published.validation.indices().len()), ("test0.jpg".to_owned(), 4));
+        let file = |part: &Subset<SegmentationFiles>| {
+            part.dataset().pairs()[0].image.display().to_string()
+        };
+        assert_eq!(
+            (file(&published.validation), published.validation.indices().len()),
+            ("test0.jpg".to_owned(), 4)
+        );
         assert_eq!(file(&splits.validation), "val0.jpg");
         assert!(source.splits(SplitRule::Published, sizes(6, 3, 4), Seed(1)).is_err());
     }

@@ -1,4 +1,5 @@
-//! The tables of a suite of images with masks: by class, by distance from the boundaries, by image. Means over seeds.
+//! The tables of a suite of images with masks: by class, by distance from the boundaries, by image.
+//! Means over seeds.
 
 use super::evaluation::{Evaluation, EvaluationFile};
 use crate::results::Cell;
@@ -39,10 +40,15 @@ pub(super) fn tables(suite: &Suite, cells: &[&Cell], out: &Path) -> Result<Vec<F
 fn by_class(evaluated: &Evaluated, classes: &[String]) -> Vec<FurtherTable> {
     let table = |title: &str, note: &str, value: fn(&Evaluation, usize) -> Option<f64>| {
         let row = |(place, name): (usize, &String)| {
-            let share = |e: &Evaluation| Some(e.before.classes.get(place)?.labelled as f64 / e.before.pixels as f64);
+            let share = |e: &Evaluation| {
+                Some(e.before.classes.get(place)?.labelled as f64 / e.before.pixels as f64)
+            };
             // The same for all losses, which are tested on the same images.
-            let first = evaluated.first().and_then(|(_, evaluations)| mean(evaluations.iter().map(share)));
-            let losses = evaluated.iter().map(|(_, evaluations)| mean(evaluations.iter().map(|e| value(e, place))));
+            let first =
+                evaluated.first().and_then(|(_, evaluations)| mean(evaluations.iter().map(share)));
+            let losses = evaluated
+                .iter()
+                .map(|(_, evaluations)| mean(evaluations.iter().map(|e| value(e, place))));
             (vec![name.clone()], std::iter::once(first).chain(losses).collect())
         };
         let losses = evaluated.iter().map(|(loss, _)| NumberColumn::percent(loss.heading()));
@@ -50,30 +56,44 @@ fn by_class(evaluated: &Evaluated, classes: &[String]) -> Vec<FurtherTable> {
             title: title.to_owned(),
             note: format!("In percent, mean over seeds. {note}"),
             names: vec!["Class".to_owned()],
-            numbers: std::iter::once(NumberColumn::percent("Share of pixels")).chain(losses).collect(),
+            numbers: std::iter::once(NumberColumn::percent("Share of pixels"))
+                .chain(losses)
+                .collect(),
             rows: classes.iter().enumerate().map(row).collect(),
             page_only: false,
         }
     };
-    const WHERE: &str = "The ECE is that of the confidence of the pixels that are predicted as the class.";
+    const WHERE: &str =
+        "The ECE is that of the confidence of the pixels that are predicted as the class.";
     vec![
-        table("IoU by class", "Intersection over union of predicted and true pixels.", |e, class| {
-            e.before.classes.get(class)?.iou
+        table(
+            "IoU by class",
+            "Intersection over union of predicted and true pixels.",
+            |e, class| e.before.classes.get(class)?.iou,
+        ),
+        table("Accuracy by class", "Of the pixels of the class.", |e, class| {
+            e.before.classes.get(class)?.accuracy
         }),
-        table("Accuracy by class", "Of the pixels of the class.", |e, class| e.before.classes.get(class)?.accuracy),
         table("ECE by class", WHERE, |e, class| e.before.classes.get(class)?.predicted_ece),
-        table("ECE by class after scaling", WHERE, |e, class| e.after.classes.get(class)?.predicted_ece),
+        table("ECE by class after scaling", WHERE, |e, class| {
+            e.after.classes.get(class)?.predicted_ece
+        }),
     ]
 }
 
 fn by_band(evaluated: &Evaluated) -> FurtherTable {
     let mut rows = Vec::new();
     for (loss, evaluations) in evaluated {
-        let bands = evaluations.first().map(|evaluation| &evaluation.before.bands[..]).unwrap_or_default();
+        let bands =
+            evaluations.first().map(|evaluation| &evaluation.before.bands[..]).unwrap_or_default();
         for (place, band) in bands.iter().enumerate() {
-            let of = |value: fn(&Evaluation, usize) -> Option<f64>| mean(evaluations.iter().map(|e| value(e, place)));
+            let of = |value: fn(&Evaluation, usize) -> Option<f64>| {
+                mean(evaluations.iter().map(|e| value(e, place)))
+            };
             let values = vec![
-                of(|e, band| Some(e.before.bands.get(band)?.pixels as f64 / e.before.pixels as f64)),
+                of(|e, band| {
+                    Some(e.before.bands.get(band)?.pixels as f64 / e.before.pixels as f64)
+                }),
                 of(|e, band| e.before.bands.get(band)?.accuracy),
                 of(|e, band| e.before.bands.get(band)?.confidence),
                 of(|e, band| e.before.bands.get(band)?.ece),
@@ -99,8 +119,13 @@ fn by_picture(evaluated: &Evaluated) -> FurtherTable {
         let of = |value: fn(&mbls_seg::metric::Quantiles) -> f64| {
             mean(evaluations.iter().map(|e| e.before.picture_ece.as_ref().map(value)))
         };
-        let values =
-            vec![of(|q| q.mean), of(|q| q.lower_quartile), of(|q| q.median), of(|q| q.upper_quartile), of(|q| q.max)];
+        let values = vec![
+            of(|q| q.mean),
+            of(|q| q.lower_quartile),
+            of(|q| q.median),
+            of(|q| q.upper_quartile),
+            of(|q| q.max),
+        ];
         (vec![loss.heading()], values)
     };
     let numbers = ["Mean", "Lower quartile", "Median", "Upper quartile", "Largest"];

@@ -10,7 +10,9 @@ use candle_core::{DType, Device, ModuleT};
 use mbls_core::loss::{LogitBatch, LossOutput};
 use mbls_core::metric::Metric;
 use mbls_seg::dataset::{SegmentationBatch, VOID};
-use mbls_seg::metric::{DistanceBands, SegmentationMetrics, SegmentationReport, SegmentationSettings};
+use mbls_seg::metric::{
+    DistanceBands, SegmentationMetrics, SegmentationReport, SegmentationSettings,
+};
 use mbls_train::{Mode, Output, Predicted, Result, Task, TaskState};
 
 /// A model with a loss, measured by overlap and calibration.
@@ -37,7 +39,10 @@ impl SegmentationTask {
     /// # Errors
     ///
     /// Numbers of classes or bins that metrics refuse.
-    pub(super) fn epoch_metrics(classes: usize, bins: usize) -> mbls_core::Result<SegmentationMetrics> {
+    pub(super) fn epoch_metrics(
+        classes: usize,
+        bins: usize,
+    ) -> mbls_core::Result<SegmentationMetrics> {
         let settings = SegmentationSettings {
             bins,
             bands: DistanceBands::new(&[])?,
@@ -48,8 +53,13 @@ impl SegmentationTask {
         SegmentationMetrics::new(classes, settings)
     }
 
-    /// The batch as losses take it; `None` where all of it is void, or of classes that weigh nothing.
-    fn logit_batch(&self, batch: &SegmentationBatch, output: &Output) -> Result<Option<LogitBatch>> {
+    /// The batch as losses take it; `None` where all of it is void, or of classes that weigh
+    /// nothing.
+    fn logit_batch(
+        &self,
+        batch: &SegmentationBatch,
+        output: &Output,
+    ) -> Result<Option<LogitBatch>> {
         if batch.is_all_void() {
             return Ok(None);
         }
@@ -70,7 +80,9 @@ impl Task for SegmentationTask {
 
     /// A batch of void alone has no loss.
     fn loss(&self, batch: &SegmentationBatch, output: &Output) -> Result<Option<LossOutput>> {
-        self.logit_batch(batch, output)?.map(|batch| Ok(self.learning.loss.forward(&batch)?)).transpose()
+        self.logit_batch(batch, output)?
+            .map(|batch| Ok(self.learning.loss.forward(&batch)?))
+            .transpose()
     }
 
     fn loss_weight(&self, batch: &SegmentationBatch, output: &Output) -> Result<f64> {
@@ -142,7 +154,11 @@ mod tests {
     fn task(class_weights: Option<Vec<f64>>) -> SegmentationTask {
         SegmentationTask {
             model: Box::new(Unused),
-            learning: Learning { loss: LossSpec::CrossEntropy.build().unwrap(), dropout: None, class_weights },
+            learning: Learning {
+                loss: LossSpec::CrossEntropy.build().unwrap(),
+                dropout: None,
+                class_weights,
+            },
             dtype: DType::F32,
             device: Device::Cpu,
             classes: 3,
@@ -152,18 +168,21 @@ mod tests {
     }
 
     /// The logits of the four pixels of an image, class by class.
-    const LOGITS: [[f32; 4]; 3] = [[2.0, 0.0, 0.5, 1.0], [-1.0, 3.0, 0.25, 0.0], [0.5, 1.0, 0.0, -2.0]];
+    const LOGITS: [[f32; 4]; 3] =
+        [[2.0, 0.0, 0.5, 1.0], [-1.0, 3.0, 0.25, 0.0], [0.5, 1.0, 0.0, -2.0]];
 
     fn batch(labels: [u32; 4]) -> (SegmentationBatch, Output) {
         let valid = labels.iter().filter(|label| **label != u32::from(VOID)).count();
         let (shape, labels) = ([1, 3, 2, 2], labels.to_vec());
-        let batch = SegmentationBatch { pixels: vec![0.0; 12], shape, labels, valid_pixels: vec![valid] };
+        let batch =
+            SegmentationBatch { pixels: vec![0.0; 12], shape, labels, valid_pixels: vec![valid] };
         let logits = Tensor::new(&LOGITS, &Device::Cpu).unwrap().reshape((1, 3, 2, 2)).unwrap();
         let labels = batch.labels(&Device::Cpu).unwrap();
         (batch, Output { logits, labels })
     }
 
-    /// The sum of the pixels' weighted losses over the sum of their weights; void pixels count in neither.
+    /// The sum of the pixels' weighted losses over the sum of their weights; void pixels count in
+    /// neither.
     #[test]
     fn the_loss_of_masks_is_the_mean_over_pixels_weighted_by_class() {
         let (masks, output) = batch([0, 2, VOID.into(), 2]);
@@ -174,7 +193,8 @@ mod tests {
                 let row = LOGITS.map(|class| f64::from(class[pixel]));
                 of_class(label) * (row.iter().map(|l| l.exp()).sum::<f64>().ln() - row[label])
             });
-            let loss = task.loss(&masks, &output).unwrap().unwrap().total.to_scalar::<f32>().unwrap();
+            let loss =
+                task.loss(&masks, &output).unwrap().unwrap().total.to_scalar::<f32>().unwrap();
             assert!((f64::from(loss) - losses.iter().sum::<f64>() / total).abs() < 1e-6, "{loss}");
             assert_eq!(task.loss_weight(&masks, &output).unwrap(), total);
         }

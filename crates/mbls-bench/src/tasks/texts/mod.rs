@@ -11,7 +11,9 @@ use crate::options::Selection;
 use crate::results::Cell;
 use crate::run_folder::CLASSIFIER;
 use crate::spec::{LossEntry, Scale, SplitRule, Suite};
-use crate::tasks::labelled::{self, ClassificationTask, MEASURES, SavedPredictions, evaluate, predict};
+use crate::tasks::labelled::{
+    self, ClassificationTask, MEASURES, SavedPredictions, evaluate, predict,
+};
 use crate::workload::{TaskFamily, Workload};
 use anyhow::{Context, Result};
 use candle_core::Device;
@@ -63,7 +65,13 @@ impl TaskFamily for TextFamily {
         labelled::loss_report(suite, loss, cells, out)
     }
 
-    fn tables(&self, suite: &Suite, cells: &[&Cell], out: &Path, classes: &[String]) -> Result<Vec<FurtherTable>> {
+    fn tables(
+        &self,
+        suite: &Suite,
+        cells: &[&Cell],
+        out: &Path,
+        classes: &[String],
+    ) -> Result<Vec<FurtherTable>> {
         labelled::class_tables(suite, cells, out, classes)
     }
 }
@@ -106,8 +114,14 @@ impl Texts {
     }
 
     /// The network as it is initialised, with what it is trained and measured with.
-    fn network(&self, plan: &CellPlan, tokenizer: &WordTokenizer, device: &Device) -> Result<Built> {
-        let (seed, recipe, settings) = (Seed(plan.seed), &plan.suite.recipe, plan.suite.recipe.texts()?);
+    fn network(
+        &self,
+        plan: &CellPlan,
+        tokenizer: &WordTokenizer,
+        device: &Device,
+    ) -> Result<Built> {
+        let (seed, recipe, settings) =
+            (Seed(plan.seed), &plan.suite.recipe, plan.suite.recipe.texts()?);
         let dtype = recipe.precision.dtype();
         let store = ParamStore::new(seed.derive("parameters").0, dtype, device);
         let vb = store.var_builder();
@@ -147,16 +161,26 @@ impl Texts {
 
     /// What the words of a vocabulary begin as; `None` where the recipe has no file of vectors.
     fn vectors(&self, plan: &CellPlan, vocabulary: &Vocabulary) -> Result<Option<EmbeddingTable>> {
-        let (Some((path, _)), settings) = (&self.vectors, plan.suite.recipe.texts()?) else { return Ok(None) };
+        let (Some((path, _)), settings) = (&self.vectors, plan.suite.recipe.texts()?) else {
+            return Ok(None);
+        };
         let seed = Seed(plan.seed).derive("missing words").0;
         let missing = match settings.missing_deviation {
             0.0 => Missing::Zero,
             deviation => Missing::Random { seed, deviation },
         };
-        let file = GloveFile { path: path.clone(), dimension: Some(settings.dimension), on_error: self.on_error };
+        let file = GloveFile {
+            path: path.clone(),
+            dimension: Some(settings.dimension),
+            on_error: self.on_error,
+        };
         let table = EmbeddingTable::read(&file, vocabulary, missing)?;
         let (file, words) = (path.display(), vocabulary.len());
-        plan.console.say(&format!("{file}: vectors of {} of {words} words; {}", table.found(), table.reading()));
+        plan.console.say(&format!(
+            "{file}: vectors of {} of {words} words; {}",
+            table.found(),
+            table.reading()
+        ));
         Ok(Some(table))
     }
 }
@@ -194,17 +218,28 @@ impl Workload for Texts {
         };
         let tokenizer = WordTokenizer::fit(settings.rule, &counted, settings.num_words)?;
         let tokenised = Arc::new(TokenisedTexts::new(texts, &tokenizer)?);
-        let collate = TextCollate::new(PadConfig { length: settings.length, value: tokenizer.padding() })?;
-        let loader =
-            |part: Vec<usize>, order| plan.loader(&Arc::new(Subset::new(tokenised.clone(), part)?), collate, order);
+        let collate =
+            TextCollate::new(PadConfig { length: settings.length, value: tokenizer.padding() })?;
+        let loader = |part: Vec<usize>, order| {
+            plan.loader(&Arc::new(Subset::new(tokenised.clone(), part)?), collate, order)
+        };
         let train = loader(parts.train, Order::Shuffled)?;
         let validation = loader(parts.validation, Order::Sequential)?;
         let test = loader(parts.test, Order::Sequential)?;
-        let Built { store, mut task, words, shape } = self.network(plan, &tokenizer, place.device)?;
+        let Built { store, mut task, words, shape } =
+            self.network(plan, &tokenizer, place.device)?;
         let trained = plan.train(place, &store, &mut task, &train, &validation)?;
-        let predictions = SavedPredictions { validation: predict(&task, &validation)?, test: predict(&task, &test)? };
-        let (measured, record) =
-            evaluate(plan, place, &predictions, texts.class_names().to_vec(), task.learning.loss.margin())?;
+        let predictions = SavedPredictions {
+            validation: predict(&task, &validation)?,
+            test: predict(&task, &test)?,
+        };
+        let (measured, record) = evaluate(
+            plan,
+            place,
+            &predictions,
+            texts.class_names().to_vec(),
+            task.learning.loss.margin(),
+        )?;
         let settings = ClassifierSettings {
             network: shape,
             tokenizer,

@@ -8,7 +8,8 @@ use mbls_io::listing::{entries, real};
 use mbls_io::{Fingerprint, OnError, PartEntries};
 use mbls_nlp::dataset::labelled_file::{LabelledFile, LabelledFileConfig};
 use mbls_nlp::dataset::{
-    Division, DuplicateConfig, LabelledTexts, Parts, duplicate_groups, labelled_file, newsgroups, published_split,
+    Division, DuplicateConfig, LabelledTexts, Parts, duplicate_groups, labelled_file, newsgroups,
+    published_split,
 };
 use std::ops::Range;
 use std::path::Path;
@@ -53,20 +54,30 @@ impl TextSource {
                 let readable = readable.into_iter().map(|entry| entry.name);
                 let found = PartEntries::find(path, readable, file_name)?;
                 let file = found.train.with_context(|| {
-                    format!("{}: expected a file train.csv, train.tsv or train.jsonl", path.display())
+                    format!(
+                        "{}: expected a file train.csv, train.tsv or train.jsonl",
+                        path.display()
+                    )
                 })?;
                 let mut notes = Vec::new();
                 let mut all = read(&path.join(file), None, columns, on_error, &mut notes)?;
                 let train = 0..all.len();
                 let mut part = |file: Option<String>| -> Result<Option<Range<usize>>> {
                     let Some(file) = file else { return Ok(None) };
-                    let texts = read(&path.join(file), Some(all.class_names()), columns, on_error, &mut notes)?;
+                    let texts = read(
+                        &path.join(file),
+                        Some(all.class_names()),
+                        columns,
+                        on_error,
+                        &mut notes,
+                    )?;
                     let range = all.len()..all.len() + texts.len();
                     all = joined(&all, &texts)?;
                     Ok(Some(range))
                 };
                 let (validation, test) = (part(found.validation)?, part(found.test)?);
-                let others = found.others.into_iter().chain(others.drain(..).map(|entry| entry.name));
+                let others =
+                    found.others.into_iter().chain(others.drain(..).map(|entry| entry.name));
                 notes.extend(unused(path, others));
                 Ok(Self { notes, ..Self::new(all, Division { train, validation, test }) })
             }
@@ -88,10 +99,17 @@ impl TextSource {
     /// # Errors
     ///
     /// As [`TextSource::splits`].
-    pub(super) fn class_counts(&self, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<ClassCounts> {
+    pub(super) fn class_counts(
+        &self,
+        rule: SplitRule,
+        sizes: Sizes,
+        seed: Seed,
+    ) -> Result<ClassCounts> {
         let parts = self.splits(rule, sizes, seed)?;
         let labels = self.texts.labels();
-        let of = |part: &[usize]| PartCounts::of_labels(part.iter().map(|&text| labels[text]), self.texts.classes());
+        let of = |part: &[usize]| {
+            PartCounts::of_labels(part.iter().map(|&text| labels[text]), self.texts.classes())
+        };
         Ok(ClassCounts {
             counted: Counted::Texts,
             names: self.texts.class_names().to_vec(),
@@ -121,18 +139,24 @@ impl TextSource {
         Sizes::of(scale, train.len(), len(validation), len(test))
     }
 
-    /// The splits of one seed. What is missing is split off the training part, with copies of a text kept together and the same share of
-    /// every class; copies of what is held out leave the training part. The published split knows nothing of copies; its seed is 1 for seed 0.
+    /// The splits of one seed. What is missing is split off the training part, with copies of a
+    /// text kept together and the same share of every class; copies of what is held out leave
+    /// the training part. The published split knows nothing of copies; its seed is 1 for seed 0.
     ///
     /// # Errors
     ///
     /// Sizes that the data set does not have.
     pub(super) fn splits(&self, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<Parts> {
         if rule == SplitRule::Published {
-            ensure!(self.division.is_whole(), "split = \"published\": expected a data set that comes in one part");
+            ensure!(
+                self.division.is_whole(),
+                "split = \"published\": expected a data set that comes in one part"
+            );
             let numpy = u32::try_from(seed.0).ok().and_then(|seed| seed.checked_add(1));
-            let parts = published_split(self.texts.len(), numpy.context("seed: expected below 2^32")?)?;
-            let [train, validation, test] = [&parts.train, &parts.validation, &parts.test].map(Vec::len);
+            let parts =
+                published_split(self.texts.len(), numpy.context("seed: expected below 2^32")?)?;
+            let [train, validation, test] =
+                [&parts.train, &parts.validation, &parts.test].map(Vec::len);
             let found = Sizes { train, validation, test };
             ensure!(found == sizes, "split = \"published\" has {found:?}, the profile {sizes:?}");
             return Ok(parts);
@@ -144,7 +168,9 @@ impl TextSource {
             .map_err(|error| too_small(error, Counted::Texts, self.texts.class_names()))?;
         // Copies leave less than was asked for; a profile may ask for less than all.
         let (all, size) = (parts.train.len(), train.min(parts.train.len()));
-        let chosen = random_split(all, &[size], seed.derive("train"))?.pop().context("a split is missing")?;
+        let chosen = random_split(all, &[size], seed.derive("train"))?
+            .pop()
+            .context("a split is missing")?;
         parts.train = chosen.into_iter().map(|place| parts.train[place]).collect();
         Ok(parts)
     }
@@ -195,11 +221,18 @@ mod tests {
     use super::*;
 
     /// So many texts, all different, of two classes in turn.
-    fn source(count: usize, validation: Option<Range<usize>>, test: Option<Range<usize>>) -> TextSource {
-        let texts: Vec<String> =
-            (0..count).map(|i| format!("text number {i} of many, all of them different {i}")).collect();
+    fn source(
+        count: usize,
+        validation: Option<Range<usize>>,
+        test: Option<Range<usize>>,
+    ) -> TextSource {
+        let texts: Vec<String> = (0..count)
+            .map(|i| format!("text number {i} of many, all of them different {i}"))
+            .collect();
         let labels = (0..count as u32).map(|i| i % 2).collect();
-        let texts = LabelledTexts::new("made", texts, labels, vec!["even".to_owned(), "odd".to_owned()]).unwrap();
+        let texts =
+            LabelledTexts::new("made", texts, labels, vec!["even".to_owned(), "odd".to_owned()])
+                .unwrap();
         let train = 0..validation.iter().chain(&test).map(|part| part.start).min().unwrap_or(count);
         TextSource::new(texts, Division { train, validation, test })
     }
@@ -260,10 +293,15 @@ mod tests {
         labels[7] = 1;
         let (texts, names) = (source.texts.texts().to_vec(), source.texts.class_names().to_vec());
         source.texts = LabelledTexts::new("made", texts, labels, names).unwrap();
-        let error = format!("{:#}", source.splits(SplitRule::Stratified, sizes(20, 8, 12), Seed(1)).unwrap_err());
+        let error = format!(
+            "{:#}",
+            source.splits(SplitRule::Stratified, sizes(20, 8, 12), Seed(1)).unwrap_err()
+        );
         assert!(error.contains("class 1 (odd) has 1 items, fewer than the 3 parts"), "{error}");
         assert!(
-            error.contains("add texts of it, leave the class out, or make the parts yourself (files train, val"),
+            error.contains(
+                "add texts of it, leave the class out, or make the parts yourself (files train, val"
+            ),
             "{error}"
         );
     }
@@ -276,7 +314,9 @@ mod tests {
         let (labels, names) = (source.texts.labels().to_vec(), source.texts.class_names().to_vec());
         source.texts = LabelledTexts::new("made", texts, labels, names).unwrap();
         let parts = source.splits(SplitRule::Stratified, sizes(22, 8, 10), Seed(1)).unwrap();
-        assert!(!parts.train.contains(&3) && !parts.validation.contains(&3) && parts.test.contains(&35));
+        assert!(
+            !parts.train.contains(&3) && !parts.validation.contains(&3) && parts.test.contains(&35)
+        );
         assert_eq!((parts.train.len(), parts.validation.len()), (21, 8));
         // Fewer than there are.
         let fewer = source.splits(SplitRule::Stratified, sizes(5, 8, 10), Seed(1)).unwrap();

@@ -8,9 +8,17 @@ const RECORD: usize = 3073;
 fn cifar_folder(data: &Path) {
     let folder = data.join("cifar-10-batches-bin");
     std::fs::create_dir_all(&folder).expect("a folder");
-    for name in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"] {
-        let records: Vec<u8> =
-            (0..10_000usize).flat_map(|i| std::iter::once((i % 10) as u8).chain([7; RECORD - 1])).collect();
+    for name in [
+        "data_batch_1",
+        "data_batch_2",
+        "data_batch_3",
+        "data_batch_4",
+        "data_batch_5",
+        "test_batch",
+    ] {
+        let records: Vec<u8> = (0..10_000usize)
+            .flat_map(|i| std::iter::once((i % 10) as u8).chain([7; RECORD - 1]))
+            .collect();
         std::fs::write(folder.join(name).with_extension("bin"), records).expect("a file");
     }
 }
@@ -30,7 +38,10 @@ fn cifar_files_of_the_wrong_size_and_with_wrong_labels() {
 
     std::fs::write(&batch, &good[..good.len() - 1]).expect("a file");
     let text = fail(bench_cifar(&data, &out));
-    assert!(text.contains("data_batch_3.bin") && text.contains("30730000") && text.contains("30729999"), "{text}");
+    assert!(
+        text.contains("data_batch_3.bin") && text.contains("30730000") && text.contains("30729999"),
+        "{text}"
+    );
 
     std::fs::write(&batch, [&good[..], &[0]].concat()).expect("a file");
     let text = fail(bench_cifar(&data, &out));
@@ -40,7 +51,10 @@ fn cifar_files_of_the_wrong_size_and_with_wrong_labels() {
     labelled[5 * RECORD] = 10;
     std::fs::write(&batch, labelled).expect("a file");
     let text = fail(bench_cifar(&data, &out));
-    assert!(text.contains("data_batch_3.bin") && text.contains("label") && text.contains("10"), "{text}");
+    assert!(
+        text.contains("data_batch_3.bin") && text.contains("label") && text.contains("10"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -51,7 +65,8 @@ fn idx_files_that_are_cut_off() {
     let mut images = vec![0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28];
     images.extend([9; 2 * 28 * 28 - 1]);
     std::fs::write(mnist.join("train-images-idx3-ubyte"), images).expect("a file");
-    std::fs::write(mnist.join("train-labels-idx1-ubyte"), [0, 0, 8, 1, 0, 0, 0, 2, 3, 4]).expect("a file");
+    std::fs::write(mnist.join("train-labels-idx1-ubyte"), [0, 0, 8, 1, 0, 0, 0, 2, 3, 4])
+        .expect("a file");
     let out = folder.path().join("out");
     let [data, out] = [folder.path(), &out].map(|path| path.to_str().expect("UTF-8"));
     let text = fail(program(&["bench", "mnist", "--data", data, "--out", out, "--device", "cpu"]));
@@ -67,10 +82,21 @@ fn unknown_names() {
     let text = fail(program(&["bench", "digits", "--loss", "mlbs", "--out", out]));
     assert!(text.contains("--loss mlbs") && text.contains("mbls"), "{text}");
     let text = fail(program(&["bench", "digits", "--model", "resnet21", "--out", out]));
-    assert!(text.contains("--model resnet21: the suite digits is of images with classes"), "{text}");
-    assert!(text.contains("resnet20,") && !text.contains("text-cnn") && !text.contains("unet"), "{text}");
+    assert!(
+        text.contains("--model resnet21: the suite digits is of images with classes"),
+        "{text}"
+    );
+    assert!(
+        text.contains("resnet20,") && !text.contains("text-cnn") && !text.contains("unet"),
+        "{text}"
+    );
     let text = fail(program(&["bench", "digits", "--model", "text-cnn", "--out", out]));
-    assert!(text.contains("--model text-cnn: the suite digits is of images with classes: expected one of"), "{text}");
+    assert!(
+        text.contains(
+            "--model text-cnn: the suite digits is of images with classes: expected one of"
+        ),
+        "{text}"
+    );
     let text = fail(program(&["bench", "--out", out]));
     assert!(text.contains("<SUITE>") || text.contains("[SUITE]"), "{text}");
     let text = fail(program(&["bench", "digits", "--model", "resnet50", "--out", out]));
@@ -82,14 +108,23 @@ fn unknown_names() {
     let text = fail(program(&["bench", "digits", "--epochs", "0", "--out", out]));
     assert!(text.contains("--epochs"), "{text}");
     for minutes in ["-1", "NaN", "soon"] {
-        let text = fail(program(&["bench", "digits", &format!("--checkpoint-minutes={minutes}"), "--out", out]));
+        let text = fail(program(&[
+            "bench",
+            "digits",
+            &format!("--checkpoint-minutes={minutes}"),
+            "--out",
+            out,
+        ]));
         assert!(text.contains("expected a number of minutes, 0 or more"), "{text}");
     }
 }
 
 fn one_cell(out: &Path, epochs: &str) -> std::process::Command {
     let out = out.to_str().expect("UTF-8");
-    program(&["bench", "digits", "--loss", "ce", "--seeds", "1", "--epochs", epochs, "--device", "cpu", "--out", out])
+    program(&[
+        "bench", "digits", "--loss", "ce", "--seeds", "1", "--epochs", epochs, "--device", "cpu",
+        "--out", out,
+    ])
 }
 
 #[test]
@@ -100,17 +135,24 @@ fn results_and_checkpoints_of_another_training() {
     let before = tensors(&out);
 
     let text = fail(one_cell(&out, "2"));
-    assert!(text.contains("result.json: identity") && text.contains("\n  epochs: 2, was 1\n"), "{text}");
+    assert!(
+        text.contains("result.json: identity") && text.contains("\n  epochs: 2, was 1\n"),
+        "{text}"
+    );
     assert!(text.contains("--fresh") && !text.contains("batch_size"), "{text}");
 
     // Without its result the cell is unfinished, and its checkpoint is another training's.
     let cell = out.join("digits/small-cnn/ce/seed-0");
     std::fs::remove_file(cell.join("result.json")).expect("a file");
     let text = fail(one_cell(&out, "2"));
-    assert!(text.contains("last.safetensors: identity") && text.contains("\n  epochs: 2, was 1\n"), "{text}");
+    assert!(
+        text.contains("last.safetensors: identity") && text.contains("\n  epochs: 2, was 1\n"),
+        "{text}"
+    );
     assert!(before == tensors(&out), "the checkpoint was touched");
 
-    std::fs::write(cell.join("last.safetensors"), &before.values().next().expect("a file")[..100]).expect("a file");
+    std::fs::write(cell.join("last.safetensors"), &before.values().next().expect("a file")[..100])
+        .expect("a file");
     let text = fail(one_cell(&out, "1"));
     assert!(text.contains("last.safetensors") && text.contains("safetensors file"), "{text}");
 }
@@ -128,12 +170,23 @@ fn a_run_of_other_settings_is_started_again_and_the_old_one_kept() {
         text(&run(command))
     };
     let said = fresh();
-    assert!(said.contains("digits, small-cnn, ce, seed 0: started again") && said.contains("seed-0.old-1"), "{said}");
+    assert!(
+        said.contains("digits, small-cnn, ce, seed 0: started again")
+            && said.contains("seed-0.old-1"),
+        "{said}"
+    );
     assert!(said.contains("digits, small-cnn, ce, seed 0: epoch 2/2, Accuracy"), "{said}");
-    assert!(std::fs::read(out.join("digits/small-cnn/ce/seed-0.old-1/best.safetensors")).expect("a file") == first);
+    assert!(
+        std::fs::read(out.join("digits/small-cnn/ce/seed-0.old-1/best.safetensors"))
+            .expect("a file")
+            == first
+    );
     // A run of the same settings is not started again.
     let said = fresh();
-    assert!(said.contains("digits, small-cnn, ce, seed 0: already finished") && !said.contains("epoch"), "{said}");
+    assert!(
+        said.contains("digits, small-cnn, ce, seed 0: already finished") && !said.contains("epoch"),
+        "{said}"
+    );
     assert!(!out.join("digits/small-cnn/ce/seed-0.old-2").exists());
 }
 
@@ -148,8 +201,14 @@ fn errors_end_in_their_causes() {
         command.args(["--out", folder.path().to_str().expect("UTF-8")]).env("RUST_BACKTRACE", "1");
         fail(command)
     };
-    for said in [of(&["bench", file.to_str().expect("UTF-8")]), of(&["bench", "digits", "--pretrained", "none.pth"])] {
-        assert!(said.contains("\nCaused by:\n    ") && !said.to_lowercase().contains("backtrace"), "{said}");
+    for said in [
+        of(&["bench", file.to_str().expect("UTF-8")]),
+        of(&["bench", "digits", "--pretrained", "none.pth"]),
+    ] {
+        assert!(
+            said.contains("\nCaused by:\n    ") && !said.to_lowercase().contains("backtrace"),
+            "{said}"
+        );
         assert!(!said.contains("   0: "), "{said}");
     }
 }
@@ -157,7 +216,10 @@ fn errors_end_in_their_causes() {
 #[test]
 fn the_suites_are_listed_and_named_in_the_help() {
     let said = text(&run(program(&["bench", "--list", "--data", "nowhere"])));
-    assert!(said.contains("digits: Handwritten digits") && said.contains("mnist/, not there"), "{said}");
+    assert!(
+        said.contains("digits: Handwritten digits") && said.contains("mnist/, not there"),
+        "{said}"
+    );
     let said = text(&run(program(&["bench", "--help"])));
     for name in ["digits-noisy", "vocfolder", "deeplabv3-r50", "bi-gru", "focal"] {
         assert!(said.contains(name), "{name} in {said}");
@@ -172,13 +234,20 @@ fn a_copied_suite_has_a_name_of_its_own() {
     let bench = |text: &str| {
         std::fs::write(&file, text).expect("a file");
         let [file, out] = [&file, folder.path()].map(|path| path.to_str().expect("UTF-8"));
-        program(&["bench", file, "--loss", "ce", "--seeds", "1", "--epochs", "1", "--device", "cpu", "--out", out])
+        program(&[
+            "bench", file, "--loss", "ce", "--seeds", "1", "--epochs", "1", "--device", "cpu",
+            "--out", out,
+        ])
     };
     let digits = include_str!("../../../suites/digits.toml");
     let changed = digits.replace("batch_size = 50", "batch_size = 25");
     let said = fail(bench(&changed));
-    let parts = ["copy.toml", "name = \"digits\": the built-in suite of that name has another content"];
-    assert!(parts.iter().all(|part| said.contains(part)) && said.contains("\"my-digits\""), "{said}");
+    let parts =
+        ["copy.toml", "name = \"digits\": the built-in suite of that name has another content"];
+    assert!(
+        parts.iter().all(|part| said.contains(part)) && said.contains("\"my-digits\""),
+        "{said}"
+    );
     run(bench(&changed.replace("name = \"digits\"", "name = \"my-digits\"")));
     // The same content is the same suite.
     run(bench(&format!("# A comment.\n{digits}")));
@@ -193,7 +262,10 @@ fn a_profile_that_a_suite_lacks_is_not_replaced_in_silence() {
     assert!(said.contains("--profile local: the suite digits has default"), "{said}");
     let said = fail(program(&["bench", "mnist", "--data", data, "--out", out]));
     assert!(said.contains("mnist: without --profile, runs its profile local"), "{said}");
-    let all = ["--data", data, "--out", out, "--seeds", "1", "--epochs", "1", "--loss", "ce", "--device", "cpu"];
+    let all = [
+        "--data", data, "--out", out, "--seeds", "1", "--epochs", "1", "--loss", "ce", "--device",
+        "cpu",
+    ];
     let said = text(&run(program(&[&["bench-all", "--profile", "correct"], &all[..]].concat())));
     for line in [
         "digits: has no profile correct, runs its profile default",
@@ -227,7 +299,9 @@ fn a_disk_that_fills_up_while_a_checkpoint_is_written() {
     let text = fail(limited("1", "16"));
     assert!(text.contains("safetensors.tmp") && text.contains("cannot write"), "{text}");
     assert!(before == tensors(&out), "a file that was there has changed");
-    assert!(!cell.join("best.safetensors.tmp").exists() && !cell.join("last.safetensors.tmp").exists());
+    assert!(
+        !cell.join("best.safetensors.tmp").exists() && !cell.join("last.safetensors.tmp").exists()
+    );
     // With room again, the run goes on.
     run(limited("1", "unlimited"));
 }
@@ -239,10 +313,23 @@ fn precisions_that_the_device_does_not_have() {
     let out = folder.path().join("out");
     let out = out.to_str().expect("UTF-8");
     for precision in ["tf32", "bf16"] {
-        let text = fail(program(&["bench", "digits", "--out", out, "--device", "cpu", "--precision", precision]));
+        let text = fail(program(&[
+            "bench",
+            "digits",
+            "--out",
+            out,
+            "--device",
+            "cpu",
+            "--precision",
+            precision,
+        ]));
         let field = format!("recipe.precision = \"{precision}\"");
-        assert!(text.contains(&field) && text.contains("\"f32\"") && text.contains("cpu"), "{text}");
+        assert!(
+            text.contains(&field) && text.contains("\"f32\"") && text.contains("cpu"),
+            "{text}"
+        );
     }
-    let text = fail(program(&["bench", "digits", "--out", out, "--device", "cpu", "--precision", "f16"]));
+    let text =
+        fail(program(&["bench", "digits", "--out", out, "--device", "cpu", "--precision", "f16"]));
     assert!(text.contains("--precision") && text.contains("bf16"), "{text}");
 }

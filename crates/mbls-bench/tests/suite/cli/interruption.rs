@@ -34,7 +34,8 @@ fn killed_five_times_ends_with_the_same_bytes() {
     killed_ends_with_the_same_bytes(command);
 }
 
-/// Masks of dropout depend on the number of passes before, partners of mixed pictures on the epoch, and a step on several batches.
+/// Masks of dropout depend on the number of passes before, partners of mixed pictures on the epoch,
+/// and a step on several batches.
 #[test]
 fn killed_five_times_with_dropout_mixed_pictures_and_steps_of_several_batches() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -64,7 +65,8 @@ fn killed_ends_with_the_same_bytes(command: impl Fn(&Path) -> std::process::Comm
     run(command(&undisturbed));
     let whole = started.elapsed();
 
-    // Moments over the whole run; each process does a part of what is left, so a fixed share of the whole keeps all five in it.
+    // Moments over the whole run; each process does a part of what is left, so a fixed share of the
+    // whole keeps all five in it.
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock after 1970");
     let seed = now.as_nanos() as u64;
     println!("moments from seed {seed}");
@@ -77,7 +79,11 @@ fn killed_ends_with_the_same_bytes(command: impl Fn(&Path) -> std::process::Comm
         command
     };
     for _ in 0..5 {
-        let mut process = killable().stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+        let mut process = killable()
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
         let moment = whole.mul_f64(0.05 + 0.3 * f64::from(random.next_u32()) / f64::from(u32::MAX));
         std::thread::sleep(moment.max(Duration::from_millis(1)));
         // SIGKILL: no handler, no destructor.
@@ -99,7 +105,8 @@ fn finished_cells_are_skipped() {
     let out = folder.path().join("out");
     run(command(&out));
     let file = out.join("digits-noisy/small-cnn/ce/seed-0/last.safetensors");
-    let modified = || std::fs::metadata(&file).and_then(|metadata| metadata.modified()).expect("a time");
+    let modified =
+        || std::fs::metadata(&file).and_then(|metadata| metadata.modified()).expect("a time");
     let (before, first) = (modified(), std::fs::read(out.join("results.json")).expect("results"));
     run(command(&out));
     assert_eq!(before, modified());

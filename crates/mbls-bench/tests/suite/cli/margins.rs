@@ -8,12 +8,16 @@ use std::process::Command;
 /// Texts of two classes that their words tell, and a suite of them with margins of every kind.
 fn suite(folder: &Path, epochs: usize) -> (PathBuf, PathBuf) {
     let row = |i: usize| {
-        let (label, words) =
-            if i.is_multiple_of(2) { ("good", ["fine", "warm", "kind"]) } else { ("bad", ["poor", "cold", "rude"]) };
+        let (label, words) = if i.is_multiple_of(2) {
+            ("good", ["fine", "warm", "kind"])
+        } else {
+            ("bad", ["poor", "cold", "rude"])
+        };
         format!("{label},\"{} {} number {i}\"\n", words[i % 3], words[(i / 3) % 3])
     };
     let (data, suite) = (folder.join("reviews.csv"), folder.join("margins.toml"));
-    std::fs::write(&data, format!("label,text\n{}", (0..48).map(row).collect::<String>())).expect("a file");
+    std::fs::write(&data, format!("label,text\n{}", (0..48).map(row).collect::<String>()))
+        .expect("a file");
     let text = format!(
         r#"
         name = "margins"
@@ -87,11 +91,17 @@ fn a_margin_that_is_never_reached_makes_cross_entropy_and_says_so() {
     let (suite, data) = suite(folder.path(), 3);
     let said = text(&run(bench(&suite, &data, &out, &["ce", "far"])));
     let warning = "margin 50 was never exceeded in training (largest distance on validation data ";
-    assert!(said.contains(&format!("Warning: margins, text-cnn, far, seed 0: {warning}")), "{said}");
+    assert!(
+        said.contains(&format!("Warning: margins, text-cnn, far, seed 0: {warning}")),
+        "{said}"
+    );
     let found = results(&out);
     let [ce, far] = [0, 1].map(|cell| &found["cells"][cell]);
     assert_eq!(measures(ce), measures(far));
-    assert_eq!((far["margin"]["margin"].as_f64(), far["margin"]["exceeded"].as_bool()), (Some(50.0), Some(false)));
+    assert_eq!(
+        (far["margin"]["margin"].as_f64(), far["margin"]["exceeded"].as_bool()),
+        (Some(50.0), Some(false))
+    );
     assert_eq!(far["metrics"]["distance_beyond_margin"], 0.0);
     assert!(ce["margin"].is_null() && ce["metrics"]["distance_beyond_margin"].is_null(), "{ce}");
     let largest = far["margin"]["largest_distance"].as_f64().expect("a distance");
@@ -101,7 +111,8 @@ fn a_margin_that_is_never_reached_makes_cross_entropy_and_says_so() {
     let report = std::fs::read_to_string(out.join("report.html")).expect("a report");
     assert!(!report.contains("<strong>") && report.contains("Nothing is bold"), "a best of equals");
     assert!(report.contains(warning) && report.contains("Distances between logits"), "{report}");
-    let log = std::fs::read_to_string(out.join("margins/text-cnn/far/seed-0/events.jsonl")).expect("a log");
+    let log = std::fs::read_to_string(out.join("margins/text-cnn/far/seed-0/events.jsonl"))
+        .expect("a log");
     assert_eq!(log.matches("\"distance_beyond_margin\":0.0").count(), 3, "{log}");
     // Classes by their names.
     for part in ["**Classes: Cross-entropy**", "| good | ", "| bad | "] {
@@ -130,21 +141,37 @@ fn a_margin_that_a_rule_chooses_is_reported_and_survives_an_interruption() {
     // 24 of 48 texts are trained on, of two classes.
     assert_eq!(margin(0), 23f64.ln(), "{found}");
     let median = |cell: &str, epoch: usize| {
-        let log =
-            std::fs::read_to_string(whole.join(format!("margins/text-cnn/{cell}/seed-0/events.jsonl"))).expect("a log");
+        let log = std::fs::read_to_string(
+            whole.join(format!("margins/text-cnn/{cell}/seed-0/events.jsonl")),
+        )
+        .expect("a log");
         let events = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("an event"));
         let epochs: Vec<Value> = events.filter(|event| event["event"] == "epoch").collect();
-        (epochs[epoch]["validation"]["distance_median"].as_f64().expect("a distance"), epochs[epoch].clone())
+        (
+            epochs[epoch]["validation"]["distance_median"].as_f64().expect("a distance"),
+            epochs[epoch].clone(),
+        )
     };
     // Half of the median after the second epoch; before there is no penalty.
     assert!((margin(1) - 0.5 * median("median", 1).0).abs() < 1e-12, "{found}");
     assert!(median("median", 1).1["train"]["loss_logit-margin"].is_null());
-    assert!(median("median", 2).1["train"]["loss_logit-margin"].as_f64().is_some_and(|penalty| penalty > 0.0));
+    assert!(
+        median("median", 2).1["train"]["loss_logit-margin"]
+            .as_f64()
+            .is_some_and(|penalty| penalty > 0.0)
+    );
     let cell = Path::new("margins/text-cnn/median/seed-0");
     for epochs in [1, 2, 30] {
-        kill_after(bench(&suite, &data, &killed, &["median"]), &killed.join(cell).join("events.jsonl"), epochs);
+        kill_after(
+            bench(&suite, &data, &killed, &["median"]),
+            &killed.join(cell).join("events.jsonl"),
+            epochs,
+        );
     }
     run(bench(&suite, &data, &killed, &["median"]));
     assert_eq!(results(&killed)["cells"][0], found["cells"][1]);
-    assert!(tensors(&killed.join(cell)) == tensors(&whole.join(cell)), "checkpoints or predictions differ");
+    assert!(
+        tensors(&killed.join(cell)) == tensors(&whole.join(cell)),
+        "checkpoints or predictions differ"
+    );
 }

@@ -1,4 +1,5 @@
-//! Pictures with masks of somebody's own, from files to report: split, transformed, trained, measured, drawn.
+//! Pictures with masks of somebody's own, from files to report: split, transformed, trained,
+//! measured, drawn.
 
 use crate::support::{fail, kill_after, predict, predicting, program, results, run, tensors, text};
 use candle_core::Device;
@@ -17,14 +18,20 @@ fn png(path: &Path, colour: png::ColorType, pixels: &[u8]) {
     let file = std::fs::File::create(path).expect("a file");
     let mut encoder = png::Encoder::new(file, SIDE as u32, SIDE as u32);
     encoder.set_color(colour);
-    encoder.write_header().and_then(|mut writer| writer.write_image_data(pixels)).expect("a picture");
+    encoder
+        .write_header()
+        .and_then(|mut writer| writer.write_image_data(pixels))
+        .expect("a picture");
 }
 
-/// Pictures of a bright half on a dark ground, with the ground as class 0; of every fourth no pixel has a class.
+/// Pictures of a bright half on a dark ground, with the ground as class 0; of every fourth no pixel
+/// has a class.
 fn pictures(folder: &Path, lists: &[(&str, usize)]) {
     let [images, masks, sets] =
         ["JPEGImages", "SegmentationClass", "ImageSets/Segmentation"].map(|part| folder.join(part));
-    [&images, &masks, &sets].into_iter().for_each(|part| std::fs::create_dir_all(part).expect("a folder"));
+    [&images, &masks, &sets]
+        .into_iter()
+        .for_each(|part| std::fs::create_dir_all(part).expect("a folder"));
     std::fs::write(folder.join("classes.txt"), "0 ground\n1 thing\n").expect("a file");
     for &(list, count) in lists {
         let names: Vec<String> = (0..count).map(|i| format!("{list}{i}")).collect();
@@ -32,16 +39,23 @@ fn pictures(folder: &Path, lists: &[(&str, usize)]) {
         for (i, name) in names.iter().enumerate() {
             let edge = 16 + (i * 7) % 32;
             let thing = |pixel: usize| pixel % SIDE > edge;
-            let level = |pixel: usize| (if thing(pixel) { 180 } else { 50 }) + ((pixel * 31 + i * 17) % 50) as u8;
+            let level = |pixel: usize| {
+                (if thing(pixel) { 180 } else { 50 }) + ((pixel * 31 + i * 17) % 50) as u8
+            };
             let class = |pixel: usize| match i % 4 {
                 3 => 255,
                 _ if pixel < SIDE => 255,
                 _ => u8::from(thing(pixel)),
             };
             let all = 0..SIDE * SIDE;
-            let rgb: Vec<u8> = all.clone().flat_map(|pixel| [level(pixel), level(pixel), 90]).collect();
+            let rgb: Vec<u8> =
+                all.clone().flat_map(|pixel| [level(pixel), level(pixel), 90]).collect();
             png(&images.join(format!("{name}.png")), png::ColorType::Rgb, &rgb);
-            png(&masks.join(format!("{name}.png")), png::ColorType::Grayscale, &all.map(class).collect::<Vec<_>>());
+            png(
+                &masks.join(format!("{name}.png")),
+                png::ColorType::Grayscale,
+                &all.map(class).collect::<Vec<_>>(),
+            );
         }
     }
 }
@@ -108,9 +122,15 @@ fn a_folder_becomes_a_report() {
     pictures(&data, &[("train", 4), ("val", 2), ("test", 5)]);
     let suite = suite(folder.path(), "masks", "masks");
     let said = text(&run(bench(&suite, &data, &out)));
-    let heads =
-        "| Class | Share of pixels | Cross-entropy | SVLS (σ = 1) | Neighbour (α = 0.1, L1) | CALS-ALM (m = 2, PHR) |";
-    for part in ["| Loss | mIoU % |", "ECE per batch %", "**IoU by class**", heads, "| thing | ", "**Single images**"] {
+    let heads = "| Class | Share of pixels | Cross-entropy | SVLS (σ = 1) | Neighbour (α = 0.1, L1) | CALS-ALM (m = 2, PHR) |";
+    for part in [
+        "| Loss | mIoU % |",
+        "ECE per batch %",
+        "**IoU by class**",
+        heads,
+        "| thing | ",
+        "**Single images**",
+    ] {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert!(!said.contains("Brier") && !said.contains("NaN"), "{said}");
@@ -118,14 +138,23 @@ fn a_folder_becomes_a_report() {
     let cells = found["cells"].as_array().expect("cells");
     assert_eq!(cells.len(), 4);
     for cell in cells {
-        assert_eq!((cell["n"].as_u64(), cell["model"].as_str()), (Some(5), Some("unet-r18")), "{cell}");
-        let cell_folder = out.join("masks/unet-r18").join(cell["loss"].as_str().expect("a loss")).join("seed-0");
+        assert_eq!(
+            (cell["n"].as_u64(), cell["model"].as_str()),
+            (Some(5), Some("unet-r18")),
+            "{cell}"
+        );
+        let cell_folder =
+            out.join("masks/unet-r18").join(cell["loss"].as_str().expect("a loss")).join("seed-0");
         // One of the training pictures has no class, and a batch is one picture.
         let log = std::fs::read_to_string(cell_folder.join("events.jsonl")).expect("a log");
         assert_eq!(log.matches("\"steps_without_loss\":1").count(), 1, "{log}");
-        for map in
-            ["test0.confidence.png", "test1.errors.png", "test0.image.png", "test1.mask.png", "test1.prediction.png"]
-        {
+        for map in [
+            "test0.confidence.png",
+            "test1.errors.png",
+            "test0.image.png",
+            "test1.mask.png",
+            "test1.prediction.png",
+        ] {
             assert!(cell_folder.join("maps").join(map).is_file(), "{map}");
         }
         assert_eq!(std::fs::read_dir(cell_folder.join("maps")).expect("maps").count(), 10);
@@ -135,8 +164,14 @@ fn a_folder_becomes_a_report() {
     // Two images with their masks, and of four losses three maps each.
     let page = std::fs::read_to_string(out.join("report.html")).expect("a report");
     let count = |part: &str| page.matches(part).count();
-    assert_eq!((count("src=\"data:image/jpeg;base64,"), count("src=\"data:image/png;base64,")), (2, 2 + 2 * 4 * 3));
-    assert!(page.contains("Test images") && page.contains("The first 2 of 5 test images"), "no images");
+    assert_eq!(
+        (count("src=\"data:image/jpeg;base64,"), count("src=\"data:image/png;base64,")),
+        (2, 2 + 2 * 4 * 3)
+    );
+    assert!(
+        page.contains("Test images") && page.contains("The first 2 of 5 test images"),
+        "no images"
+    );
     assert!(said.contains("On the page too: Test images."), "{said}");
     // The network is one of random weights, on images of one size.
     assert!(said.contains("11 images: height 64, width 64; 3 channels"), "{said}");
@@ -149,11 +184,15 @@ fn a_folder_becomes_a_report() {
     run(command);
     assert_eq!(results(&other)["cells"][0], found["cells"][1]);
     let place = Path::new("masks/unet-r18/svls/seed-0");
-    assert_eq!(json(&other.join(place).join("evaluation.json")), json(&out.join(place).join("evaluation.json")));
+    assert_eq!(
+        json(&other.join(place).join("evaluation.json")),
+        json(&out.join(place).join("evaluation.json"))
+    );
     assert!(tensors(&other.join(place)) == tensors(&out.join(place)), "checkpoints differ");
 }
 
-/// What a loss has learnt from the validation data survives; from an image without a class nothing is learnt.
+/// What a loss has learnt from the validation data survives; from an image without a class nothing
+/// is learnt.
 #[test]
 fn a_killed_run_with_a_loss_that_learns_ends_with_the_same_bytes() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -174,15 +213,22 @@ fn a_killed_run_with_a_loss_that_learns_ends_with_the_same_bytes() {
     run(cals(&killed));
     assert_eq!(results(&killed), results(&whole));
     assert!(tensors(&killed) == tensors(&whole), "checkpoints differ");
-    let last = candle_core::safetensors::load(whole.join(cell).join("last.safetensors"), &candle_core::Device::Cpu);
+    let last = candle_core::safetensors::load(
+        whole.join(cell).join("last.safetensors"),
+        &candle_core::Device::Cpu,
+    );
     let state: Vec<f64> = last.expect("tensors")["loss.state"].to_vec1().expect("numbers");
-    assert!(state.len() == 6 && state[..2].iter().any(|&multiplier| multiplier > 1e-6), "{state:?}");
+    assert!(
+        state.len() == 6 && state[..2].iter().any(|&multiplier| multiplier > 1e-6),
+        "{state:?}"
+    );
 }
 
 /// What a cell reports is what its pictures and batches add up to.
 fn agrees(cell: &Value, evaluation: &Value) {
     let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("a number: {value}"));
-    let array = |value: &Value| value.as_array().cloned().unwrap_or_else(|| panic!("an array: {value}"));
+    let array =
+        |value: &Value| value.as_array().cloned().unwrap_or_else(|| panic!("an array: {value}"));
     let close = |name: &str, expected: f64| {
         let found = number(&cell["metrics"][name]);
         assert!((found - expected).abs() < 1e-12, "{name}: {found}, expected {expected}");
@@ -202,9 +248,14 @@ fn agrees(cell: &Value, evaluation: &Value) {
     close("accuracy", (counts[0] + counts[3]) / counts.iter().sum::<f64>());
     // The picture without a class is in no batch of the published protocol.
     let batches = array(&evaluation["batches"]);
-    assert_eq!((batches.len(), evaluation["before"]["published"]["empty_batches"].as_u64()), (4, Some(1)));
+    assert_eq!(
+        (batches.len(), evaluation["before"]["published"]["empty_batches"].as_u64()),
+        (4, Some(1))
+    );
     let pixels: f64 = batches.iter().map(|batch| number(&batch["pixels"])).sum();
-    let mean = |name: &str| batches.iter().map(|b| number(&b["pixels"]) * number(&b[name])).sum::<f64>() / pixels;
+    let mean = |name: &str| {
+        batches.iter().map(|b| number(&b["pixels"]) * number(&b[name])).sum::<f64>() / pixels
+    };
     close("ece_per_batch", mean("ece"));
     close("ece_per_batch_scaled", mean("ece_scaled"));
     // The temperature was fitted there, on every pixel, because they are few.
@@ -229,7 +280,8 @@ fn parts_that_are_missing_are_split_off() {
     assert_eq!(names.as_array().map(Vec::len), Some(2), "{names}");
 }
 
-/// Binary masks as they are usual: 0 and 255, of which the last is void unless it is called something.
+/// Binary masks as they are usual: 0 and 255, of which the last is void unless it is called
+/// something.
 #[test]
 fn the_values_of_binary_masks_are_classes_where_they_are_named() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -238,7 +290,8 @@ fn the_values_of_binary_masks_are_classes_where_they_are_named() {
     for list in ["train", "val", "test"] {
         for i in 0..4 {
             let mask = data.join(format!("SegmentationClass/{list}{i}.png"));
-            let values: Vec<u8> = (0..SIDE * SIDE).map(|at| if at % SIDE > 20 + i { 255 } else { 0 }).collect();
+            let values: Vec<u8> =
+                (0..SIDE * SIDE).map(|at| if at % SIDE > 20 + i { 255 } else { 0 }).collect();
             png(&mask, png::ColorType::Grayscale, &values);
         }
     }
@@ -256,11 +309,23 @@ fn the_values_of_binary_masks_are_classes_where_they_are_named() {
     command.args(["--loss", "ce"]);
     let said = text(&run(command));
     assert!(said.contains("| ground | "), "{said}");
-    assert!(said.contains("masks: the values [0, 255] are the classes in their order, [] are void"), "{said}");
+    assert!(
+        said.contains("masks: the values [0, 255] are the classes in their order, [] are void"),
+        "{said}"
+    );
     let found = results(&out);
     let counts = &found["data"][0]["counts"];
-    assert_eq!((counts["counted"].as_str(), counts["names"][1].as_str()), (Some("pixels"), Some("thing")), "{counts}");
-    let pixels: u64 = counts["test"]["classes"].as_array().expect("counts").iter().filter_map(Value::as_u64).sum();
+    assert_eq!(
+        (counts["counted"].as_str(), counts["names"][1].as_str()),
+        (Some("pixels"), Some("thing")),
+        "{counts}"
+    );
+    let pixels: u64 = counts["test"]["classes"]
+        .as_array()
+        .expect("counts")
+        .iter()
+        .filter_map(Value::as_u64)
+        .sum();
     assert_eq!(pixels, (3 * SIDE * SIDE) as u64, "{counts}");
     std::fs::write(data.join("classes.txt"), "0 ground\n255 thing\n").expect("a file");
     let other = folder.path().join("other");
@@ -268,10 +333,16 @@ fn the_values_of_binary_masks_are_classes_where_they_are_named() {
     command.args(["--loss", "ce"]);
     run(command);
     assert_eq!(results(&other)["data"], found["data"]);
-    let wrong =
-        suite(folder.path(), "{ kind = \"vocfolder\" }", "{ kind = \"vocfolder\", values = { 256 = \"thing\" } }");
+    let wrong = suite(
+        folder.path(),
+        "{ kind = \"vocfolder\" }",
+        "{ kind = \"vocfolder\", values = { 256 = \"thing\" } }",
+    );
     let said = fail(bench(&wrong, &data, &other));
-    assert!(said.contains("data.values") && said.contains("\"256\": expected a value of 0 to 255"), "{said}");
+    assert!(
+        said.contains("data.values") && said.contains("\"256\": expected a value of 0 to 255"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -280,15 +351,31 @@ fn what_does_not_fit_is_named() {
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
     pictures(&data, &[("train", 4), ("val", 2), ("test", 5)]);
     for (from, to, part) in [
-        ("\"unet-r18\"", "\"resnet20\"", "the model resnet20 classifies images: expected one that classifies pixels"),
+        (
+            "\"unet-r18\"",
+            "\"resnet20\"",
+            "the model resnet20 classifies images: expected one that classifies pixels",
+        ),
         ("\"unet-r18\"", "\"unet-r19\"", "unet-r19"),
         ("metric = \"miou\"", "metric = \"brier\"", "expected one of miou, accuracy, nll, ece"),
         ("mode = \"max\"", "mode = \"min\"", "because more miou is better"),
-        ("bins = 5", "bins = 5\nflip = true", "recipe.flip: expected for images with classes alone"),
+        (
+            "bins = 5",
+            "bins = 5\nflip = true",
+            "recipe.flip: expected for images with classes alone",
+        ),
         ("[recipe.segmentation]", "[recipe.segmantation]", "segmantation"),
-        ("kind = \"horizontal-flip\"", "kind = \"random-crop\", size = 0", "recipe.segmentation.transforms"),
+        (
+            "kind = \"horizontal-flip\"",
+            "kind = \"random-crop\", size = 0",
+            "recipe.segmentation.transforms",
+        ),
         ("kind = \"horizontal-flip\"", "kind = \"random-crop\", size = 65", "65"),
-        ("kind = \"vocfolder\"", "kind = \"imagefolder\"", "recipe.segmentation: expected for images with masks alone"),
+        (
+            "kind = \"vocfolder\"",
+            "kind = \"imagefolder\"",
+            "recipe.segmentation: expected for images with masks alone",
+        ),
         ("bins = 5", "bins = 5\ndropout = 0.5", "the model unet-r18"),
         ("test = 0.25", "test = 6", "test = 6: there are 5 samples"),
         ("test = 0.25", "test = 0.25\nsplit = \"published\"", "validates on the 5 test images"),
@@ -313,12 +400,13 @@ fn what_does_not_fit_is_named() {
     assert!(said.contains("classes.txt"), "{said}");
 }
 
-/// From images with masks to a network in use: trained, killed, resumed, asked, exported. On the test part it has the metrics
-/// of its run, bit by bit.
+/// From images with masks to a network in use: trained, killed, resumed, asked, exported. On the
+/// test part it has the metrics of its run, bit by bit.
 #[test]
 fn a_trained_network_makes_masks() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (data, out, masks) = (folder.path().join("data"), folder.path().join("out"), folder.path().join("masks"));
+    let (data, out, masks) =
+        (folder.path().join("data"), folder.path().join("out"), folder.path().join("masks"));
     pictures(&data, &[("train", 4), ("val", 2), ("test", 5)]);
     let suite = suite(folder.path(), "epochs = 1", "epochs = 3");
     let cell = out.join("masks/unet-r18/ce/seed-0");
@@ -329,14 +417,20 @@ fn a_trained_network_makes_masks() {
     kill_after(only(bench(&suite, &data, &out)), &cell.join("events.jsonl"), 1);
     run(only(bench(&suite, &data, &out)));
 
-    let segmenter = CalibratedSegmenter::load(cell.join("classifier"), &Device::Cpu).expect("a segmenter");
+    let segmenter =
+        CalibratedSegmenter::load(cell.join("classifier"), &Device::Cpu).expect("a segmenter");
     let image = |i: usize| data.join(format!("JPEGImages/test{i}.png"));
-    let mask =
-        |i: usize| decode_mask(data.join(format!("SegmentationClass/test{i}.png")), 1 << 20, 1 << 20).expect("a mask");
-    let settings = SegmentationSettings { bins: 5, published: false, ..SegmentationSettings::default() };
+    let mask = |i: usize| {
+        decode_mask(data.join(format!("SegmentationClass/test{i}.png")), 1 << 20, 1 << 20)
+            .expect("a mask")
+    };
+    let settings =
+        SegmentationSettings { bins: 5, published: false, ..SegmentationSettings::default() };
     let mut metrics = SegmentationMetrics::new(2, settings).expect("settings");
     for i in 0..5 {
-        let prepared = segmenter.prepare(&decode(&image(i), 1 << 20, 1 << 20).expect("an image")).expect("prepared");
+        let prepared = segmenter
+            .prepare(&decode(&image(i), 1 << 20, 1 << 20).expect("an image"))
+            .expect("prepared");
         let (logits, labels) = (segmenter.logits(&[prepared]).expect("logits"), mask(i).classes);
         let pictures = Pictures {
             logits: (&logits).into(),
@@ -355,11 +449,15 @@ fn a_trained_network_makes_masks() {
 
     let names: Vec<String> = (0..5).map(|i| image(i).display().to_string()).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let answers = predict(&cell, &[&names[..], &["--out", masks.to_str().expect("UTF-8")]].concat());
+    let answers =
+        predict(&cell, &[&names[..], &["--out", masks.to_str().expect("UTF-8")]].concat());
     assert_eq!(answers.len(), 5);
     for (i, answer) in answers.iter().enumerate() {
-        let segmentation = segmenter.segment(&decode(&image(i), 1 << 20, 1 << 20).expect("an image")).expect("classes");
-        let written = decode_mask(masks.join(format!("test{i}.png")), 1 << 20, 1 << 20).expect("a mask");
+        let segmentation = segmenter
+            .segment(&decode(&image(i), 1 << 20, 1 << 20).expect("an image"))
+            .expect("classes");
+        let written =
+            decode_mask(masks.join(format!("test{i}.png")), 1 << 20, 1 << 20).expect("a mask");
         assert_eq!(written.classes, segmentation.classes);
         assert_eq!(answer["mean_confidence"].as_f64(), Some(segmentation.mean_confidence()));
         for part in ["confidence", "overlay"] {
@@ -370,9 +468,15 @@ fn a_trained_network_makes_masks() {
     for part in ["mean confidence", "% of the pixels withheld", "test pixels"] {
         assert!(said.contains(part), "{part}: {said}");
     }
-    let said = fail(predicting(&cell, &[names[0], names[0], "--out", masks.to_str().expect("UTF-8")]));
+    let said =
+        fail(predicting(&cell, &[names[0], names[0], "--out", masks.to_str().expect("UTF-8")]));
     assert!(said.contains("would both be called test0"), "{said}");
     let exported = folder.path().join("exported");
-    run(program(&["export", cell.to_str().expect("UTF-8"), "--out", exported.to_str().expect("UTF-8")]));
+    run(program(&[
+        "export",
+        cell.to_str().expect("UTF-8"),
+        "--out",
+        exported.to_str().expect("UTF-8"),
+    ]));
     assert_eq!(json(&exported.join("model.json"))["values"], serde_json::json!([0, 1]));
 }

@@ -1,6 +1,9 @@
-//! Pictures of somebody's own, from files to report: split, transformed, mixed, trained from given weights, tested under shift.
+//! Pictures of somebody's own, from files to report: split, transformed, mixed, trained from given
+//! weights, tested under shift.
 
-use crate::support::{check_test_metrics, fail, kill_after, predict, predicting, program, results, run, tensors, text};
+use crate::support::{
+    check_test_metrics, fail, kill_after, predict, predicting, program, results, run, tensors, text,
+};
 use candle_core::{DType, Device};
 use mbls_nn::ParamStore;
 use mbls_vision::model::{Architecture, Options};
@@ -17,8 +20,11 @@ fn pictures(folder: &Path, per_class: usize) {
             let (width, height) = (10 + i % 3, 12 + i % 2);
             let header = format!("P6 {width} {height} 255\n").into_bytes();
             let pixels = (0..3 * width * height).map(|at| (level + (i * 31 + at * 7) % 40) as u8);
-            std::fs::write(folder.join(format!("{i:03}.ppm")), header.into_iter().chain(pixels).collect::<Vec<_>>())
-                .expect("a picture");
+            std::fs::write(
+                folder.join(format!("{i:03}.ppm")),
+                header.into_iter().chain(pixels).collect::<Vec<_>>(),
+            )
+            .expect("a picture");
         }
     }
 }
@@ -79,17 +85,32 @@ fn a_folder_becomes_a_report() {
     let cells = found["cells"].as_array().expect("cells");
     assert_eq!(cells.len(), 2);
     for cell in cells {
-        assert_eq!((cell["n"].as_u64(), cell["shift"]["pictures"].as_u64()), (Some(6), Some(5)), "{cell}");
+        assert_eq!(
+            (cell["n"].as_u64(), cell["shift"]["pictures"].as_u64()),
+            (Some(6), Some(5)),
+            "{cell}"
+        );
         let corrupted = cell["shift"]["corrupted"].as_array().expect("corrupted");
         assert_eq!(corrupted.len(), 21, "as they are, and four corruptions of five severities");
-        assert_eq!((corrupted[0]["kind"].as_str(), corrupted[0]["severity"].as_u64()), (Some("none"), Some(0)));
-        assert!(corrupted.iter().all(|test| test["ece"].as_f64().is_some_and(|ece| (0.0..=1.0).contains(&ece))));
+        assert_eq!(
+            (corrupted[0]["kind"].as_str(), corrupted[0]["severity"].as_u64()),
+            (Some("none"), Some(0))
+        );
+        assert!(
+            corrupted
+                .iter()
+                .all(|test| test["ece"].as_f64().is_some_and(|ece| (0.0..=1.0).contains(&ece)))
+        );
     }
     let report = std::fs::read_to_string(out.join("report.html")).expect("a report");
-    assert!(report.contains("ECE under corruption") && report.contains("gaussian-blur"), "no table in {report}");
+    assert!(
+        report.contains("ECE under corruption") && report.contains("gaussian-blur"),
+        "no table in {report}"
+    );
 
     // Another number of threads changes nothing, and neither does a test that was lost.
-    let (other, shift) = (folder.path().join("other"), out.join("own/small-cnn/ce/seed-0/shift.json"));
+    let (other, shift) =
+        (folder.path().join("other"), out.join("own/small-cnn/ce/seed-0/shift.json"));
     let mut command = bench(&suite, &data, &other);
     run({
         command.args(["--workers", "3", "--jobs", "1", "--cache-mib", "0"]);
@@ -112,7 +133,10 @@ fn parts_are_taken_as_they_are() {
     }
     run(bench(&suite(folder.path(), ""), &data, &out));
     let found = results(&out);
-    assert!(found["cells"].as_array().expect("cells").iter().all(|cell| cell["n"] == 10), "{found}");
+    assert!(
+        found["cells"].as_array().expect("cells").iter().all(|cell| cell["n"] == 10),
+        "{found}"
+    );
     // Classes of one part are those of the other.
     std::fs::rename(data.join("val/dark"), data.join("val/darker")).expect("a folder");
     let text = fail(bench(&suite(folder.path(), ""), &data, &folder.path().join("again")));
@@ -137,8 +161,11 @@ fn a_picture_that_does_not_decode() {
 #[test]
 fn weights_that_training_starts_from() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (data, out, weights) =
-        (folder.path().join("data"), folder.path().join("out"), folder.path().join("weights.safetensors"));
+    let (data, out, weights) = (
+        folder.path().join("data"),
+        folder.path().join("out"),
+        folder.path().join("weights.safetensors"),
+    );
     pictures(&data, 12);
     let architecture: Architecture = "resnet20".parse().expect("a model");
     let store = ParamStore::new(5, DType::F32, &Device::Cpu);
@@ -180,7 +207,11 @@ fn sizes_and_transforms_that_do_not_fit() {
         ("validation = 0.25", "validation = 0.0", "profile.default"),
         ("test = 0.25", "test = 0.25\nsplit = \"published\"", "no test part of its own"),
         ("[{ kind = \"resize\", size = [8, 8] }]", "[]", "recipe.test_transforms"),
-        ("[{ kind = \"resize\", size = [8, 8] }]", "[{ kind = \"resize\", size = 0 }]", "recipe.test_transforms"),
+        (
+            "[{ kind = \"resize\", size = [8, 8] }]",
+            "[{ kind = \"resize\", size = 0 }]",
+            "recipe.test_transforms",
+        ),
         ("pictures = 5", "pictures = 0", "pictures = 0: expected"),
         ("\"small-cnn\"", "\"small-cnm\"", "small-cnm"),
     ] {
@@ -191,7 +222,9 @@ fn sizes_and_transforms_that_do_not_fit() {
 
 /// An idx file of `u8`, of `sizes`.
 fn idx(path: &Path, sizes: &[u32], values: impl Iterator<Item = u8>) {
-    let header = [0, 0, 8, sizes.len() as u8].into_iter().chain(sizes.iter().flat_map(|size| size.to_be_bytes()));
+    let header = [0, 0, 8, sizes.len() as u8]
+        .into_iter()
+        .chain(sizes.iter().flat_map(|size| size.to_be_bytes()));
     std::fs::write(path, header.chain(values).collect::<Vec<_>>()).expect("a file");
 }
 
@@ -203,7 +236,11 @@ fn idx_sets(data: &Path) {
         for (part, count) in [("train", 60u32), ("t10k", 20)] {
             let pixels = (0..count as usize * 784).map(|at| (at * step % 251) as u8);
             idx(&folder.join(format!("{part}-images-idx3-ubyte")), &[count, 28, 28], pixels);
-            idx(&folder.join(format!("{part}-labels-idx1-ubyte")), &[count], (0..count).map(|i| (i % 10) as u8));
+            idx(
+                &folder.join(format!("{part}-labels-idx1-ubyte")),
+                &[count],
+                (0..count).map(|i| (i % 10) as u8),
+            );
         }
     }
 }
@@ -230,16 +267,23 @@ fn ood_images_are_detected() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
     idx_sets(&data);
-    let shift = "[shift]\npictures = 15\noutside = [{ kind = \"fashion-mnist\" }, { kind = \"svhn\" }]";
+    let shift =
+        "[shift]\npictures = 15\noutside = [{ kind = \"fashion-mnist\" }, { kind = \"svhn\" }]";
     let path = of_mnist(folder.path(), "kind = \"mnist\"", shift);
     let said = crate::support::text(&run(bench(&path, &data, &out)));
     assert!(said.contains("OOD detection leaves out svhn"), "{said}");
     let found = results(&out);
     let outside = found["cells"][0]["shift"]["outside"].as_array().expect("outside");
     assert_eq!(outside.len(), 1, "{found}");
-    assert_eq!((outside[0]["data"].as_str(), outside[0]["pictures"].as_u64()), (Some("fashion-mnist"), Some(15)));
+    assert_eq!(
+        (outside[0]["data"].as_str(), outside[0]["pictures"].as_u64()),
+        (Some("fashion-mnist"), Some(15))
+    );
     for name in ["auroc_confidence", "auroc_entropy", "fpr95_confidence", "fpr95_entropy"] {
-        assert!(outside[0][name].as_f64().is_some_and(|value| (0.0..=1.0).contains(&value)), "{name}: {found}");
+        assert!(
+            outside[0][name].as_f64().is_some_and(|value| (0.0..=1.0).contains(&value)),
+            "{name}: {found}"
+        );
     }
     assert!(said.contains("**Out-of-distribution detection**"), "{said}");
 }
@@ -254,7 +298,8 @@ fn candle_datasets_trains_to_the_same_bytes() {
     let trained = |name: &str, spec: &str| {
         let out = folder.path().join(name);
         run(bench(&of_mnist(folder.path(), spec, ""), &data, &out));
-        std::fs::read(out.join("shifted/small-cnn/ce/seed-0/predictions.safetensors")).expect("predictions")
+        std::fs::read(out.join("shifted/small-cnn/ce/seed-0/predictions.safetensors"))
+            .expect("predictions")
     };
     let candle = "kind = \"candle-datasets\"\nset = \"mnist\"\nfrom = \"folder\"";
     let ours = trained("ours", "kind = \"mnist\"");
@@ -289,7 +334,8 @@ fn a_program_without_candle_datasets_says_so() {
     assert!(said.contains("built without the feature candle-datasets"), "{said}");
 }
 
-/// From a folder of images to a network in use: trained, killed, resumed, asked, exported, trained further.
+/// From a folder of images to a network in use: trained, killed, resumed, asked, exported, trained
+/// further.
 #[test]
 fn a_trained_network_answers_for_images() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -299,20 +345,28 @@ fn a_trained_network_answers_for_images() {
     }
     let suite = suite(folder.path(), "");
     let text = std::fs::read_to_string(&suite).expect("a suite");
-    let text = text.replace("shift = { pictures = 5, corruptions = true }", "").replace("epochs = 3", "epochs = 40");
+    let text = text
+        .replace("shift = { pictures = 5, corruptions = true }", "")
+        .replace("epochs = 3", "epochs = 40");
     std::fs::write(&suite, text).expect("a suite");
     let cell = out.join("own/small-cnn/ce/seed-0");
     kill_after(bench(&suite, &data, &out), &cell.join("events.jsonl"), 3);
     run(bench(&suite, &data, &out));
     let result: Value =
-        serde_json::from_slice(&std::fs::read(cell.join("result.json")).expect("a file")).expect("JSON");
+        serde_json::from_slice(&std::fs::read(cell.join("result.json")).expect("a file"))
+            .expect("JSON");
 
     let test = data.join("test");
     let answers = predict(&cell, &[test.to_str().expect("UTF-8")]);
     assert_eq!(answers.len(), 14);
-    let class = |answer: &Value| u32::from(answer["input"].as_str().expect("a name").contains("dark"));
+    let class =
+        |answer: &Value| u32::from(answer["input"].as_str().expect("a name").contains("dark"));
     check_test_metrics(&answers, &answers.iter().map(class).collect::<Vec<_>>(), &result["cell"]);
-    assert!(answers.iter().all(|answer| answer["adaptation"].is_null() && answer["bin"]["count"].is_u64()));
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer["adaptation"].is_null() && answer["bin"]["count"].is_u64())
+    );
 
     // Sentences, a table; a file that is no image is named, and the others are answered.
     let (image, broken) = (test.join("dark/000.ppm"), folder.path().join("broken.png"));
@@ -329,11 +383,14 @@ fn a_trained_network_answers_for_images() {
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }
-    let table = run(predicting(&cell, &[image, "--csv", "--calibrator", "best", "--ood", "confidence"]));
+    let table =
+        run(predicting(&cell, &[image, "--csv", "--calibrator", "best", "--ood", "confidence"]));
     let mut rows = csv::Reader::from_reader(table.stdout.as_slice());
     let header = rows.headers().expect("a header").clone();
     let row = rows.records().next().expect("a row").expect("a row");
-    let cell_of = |name: &str| row.get(header.iter().position(|found| found == name).expect(name)).expect(name);
+    let cell_of = |name: &str| {
+        row.get(header.iter().position(|found| found == name).expect(name)).expect(name)
+    };
     assert_eq!((cell_of("input"), cell_of("name")), (image, "dark"));
     assert!(cell_of("probability of dark").parse::<f64>().expect("a number") > 0.5);
 
@@ -357,16 +414,32 @@ fn a_trained_network_answers_for_images() {
 
     // Exported, and trained from.
     let exported = folder.path().join("exported");
-    run(program(&["export", cell.to_str().expect("UTF-8"), "--out", exported.to_str().expect("UTF-8")]));
+    run(program(&[
+        "export",
+        cell.to_str().expect("UTF-8"),
+        "--out",
+        exported.to_str().expect("UTF-8"),
+    ]));
     let settings: Value =
-        serde_json::from_slice(&std::fs::read(exported.join("model.json")).expect("a file")).expect("JSON");
+        serde_json::from_slice(&std::fs::read(exported.join("model.json")).expect("a file"))
+            .expect("JSON");
     assert_eq!(settings["calibration"]["classes"], serde_json::json!(["bright", "dark"]));
     assert_eq!(settings["calibration"]["temperature"], result["cell"]["metrics"]["temperature"]);
-    let tensors = candle_core::safetensors::load(exported.join("model.safetensors"), &Device::Cpu).expect("tensors");
+    let tensors = candle_core::safetensors::load(exported.join("model.safetensors"), &Device::Cpu)
+        .expect("tensors");
     assert_eq!(tensors["bn1.num_batches_tracked"].to_scalar::<i64>().expect("a count"), 0);
-    for (i, weights) in [cell.join("best.safetensors"), exported.join("model.safetensors")].iter().enumerate() {
+    for (i, weights) in
+        [cell.join("best.safetensors"), exported.join("model.safetensors")].iter().enumerate()
+    {
         let mut again = bench(&suite, &data, &folder.path().join(format!("again-{i}")));
-        again.args(["--loss", "ce", "--epochs", "1", "--pretrained", weights.to_str().expect("UTF-8")]);
+        again.args([
+            "--loss",
+            "ce",
+            "--epochs",
+            "1",
+            "--pretrained",
+            weights.to_str().expect("UTF-8"),
+        ]);
         let said = crate::support::text(&run(again));
         assert!(said.contains("17 taken from the checkpoint"), "{said}");
     }

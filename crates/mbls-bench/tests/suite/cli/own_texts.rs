@@ -1,6 +1,9 @@
-//! Texts of somebody's own, from files to report: split, tokenised, trained from given vectors, measured.
+//! Texts of somebody's own, from files to report: split, tokenised, trained from given vectors,
+//! measured.
 
-use crate::support::{check_test_metrics, fail, kill_after, predict, predicting, program, results, run, tensors, text};
+use crate::support::{
+    check_test_metrics, fail, kill_after, predict, predicting, program, results, run, tensors, text,
+};
 use candle_core::Device;
 use mbls_core::calibration::CalibratorRole;
 use mbls_nlp::classifier::CalibratedClassifier;
@@ -10,8 +13,11 @@ use std::process::Command;
 
 /// A text with its class, which is told by its words; some words are of both classes.
 fn review(i: usize) -> (&'static str, String) {
-    let (label, words) =
-        if i.is_multiple_of(2) { ("good", ["fine", "warm", "kind"]) } else { ("bad", ["poor", "cold", "rude"]) };
+    let (label, words) = if i.is_multiple_of(2) {
+        ("good", ["fine", "warm", "kind"])
+    } else {
+        ("bad", ["poor", "cold", "rude"])
+    };
     let filler = ["the", "a", "one", "it", "was"][i % 5];
     (label, format!("{filler} {}, {} number {i} and {filler}", words[i % 3], words[(i / 3) % 3]))
 }
@@ -81,7 +87,11 @@ fn a_file_becomes_a_report() {
     let cells = found["cells"].as_array().expect("cells");
     assert_eq!(cells.len(), 3);
     for cell in cells {
-        assert_eq!((cell["n"].as_u64(), cell["model"].as_str()), (Some(12), Some("text-cnn")), "{cell}");
+        assert_eq!(
+            (cell["n"].as_u64(), cell["model"].as_str()),
+            (Some(12), Some("text-cnn")),
+            "{cell}"
+        );
         for name in ["accuracy", "nll", "ece", "temperature", "ece_scaled"] {
             assert!(cell["metrics"][name].as_f64().is_some_and(f64::is_finite), "{name}: {cell}");
         }
@@ -117,18 +127,28 @@ fn a_killed_run_with_a_loss_that_learns_ends_with_the_same_bytes() {
     assert_eq!(results(&killed), results(&whole));
     assert!(tensors(&killed) == tensors(&whole), "checkpoints or predictions differ");
     let last =
-        candle_core::safetensors::load(whole.join(cell).join("last.safetensors"), &Device::Cpu).expect("tensors");
+        candle_core::safetensors::load(whole.join(cell).join("last.safetensors"), &Device::Cpu)
+            .expect("tensors");
     // Multipliers, rho and constraints of two classes.
     let state: Vec<f64> = last["loss.state"].to_vec1().expect("numbers");
-    assert!(state.len() == 6 && state[..2].iter().any(|&multiplier| multiplier > 1e-6), "{state:?}");
+    assert!(
+        state.len() == 6 && state[..2].iter().any(|&multiplier| multiplier > 1e-6),
+        "{state:?}"
+    );
 }
 
-/// The saved classifier says of the test texts what the predictions imply, and counts them in its bins.
+/// The saved classifier says of the test texts what the predictions imply, and counts them in its
+/// bins.
 fn check_classifier(folder: &Path, cell: &Value) {
-    assert_eq!(cell["loss"], folder.parent().and_then(Path::file_name).and_then(|name| name.to_str()).expect("a name"));
-    let classifier = CalibratedClassifier::load(folder.join("classifier"), &Device::Cpu).expect("a classifier");
+    assert_eq!(
+        cell["loss"],
+        folder.parent().and_then(Path::file_name).and_then(|name| name.to_str()).expect("a name")
+    );
+    let classifier =
+        CalibratedClassifier::load(folder.join("classifier"), &Device::Cpu).expect("a classifier");
     let predictions =
-        candle_core::safetensors::load(folder.join("predictions.safetensors"), &Device::Cpu).expect("tensors");
+        candle_core::safetensors::load(folder.join("predictions.safetensors"), &Device::Cpu)
+            .expect("tensors");
     let logits: Vec<Vec<f32>> = predictions["test.logits"].to_vec2().expect("logits");
     let labels: Vec<u32> = predictions["test.labels"].to_vec1().expect("labels");
     let temperature = cell["metrics"]["temperature"].as_f64().expect("a temperature");
@@ -137,22 +157,31 @@ fn check_classifier(folder: &Path, cell: &Value) {
     for ((i, found), row) in found.iter().enumerate().zip(&logits) {
         assert_eq!(classifier.settings().record.classes()[labels[i] as usize], review(i).0);
         let max = row[0].max(row[1]);
-        let powers: Vec<f64> = row.iter().map(|&logit| (f64::from(logit - max) / temperature).exp()).collect();
+        let powers: Vec<f64> =
+            row.iter().map(|&logit| (f64::from(logit - max) / temperature).exp()).collect();
         let total: f64 = powers.iter().sum();
         for (found, power) in found.answer.probabilities.iter().zip(&powers) {
-            // Batches of another size may be summed in another order; a small temperature shows that more.
+            // Batches of another size may be summed in another order; a small temperature shows
+            // that more.
             assert!(
                 (found - power / total).abs() < 1e-6 / temperature.min(1.0),
                 "text {i}: {found}, expected {}",
                 power / total
             );
         }
-        assert_eq!(found.answer.name, classifier.settings().record.classes()[usize::from(row[1] > row[0])]);
+        assert_eq!(
+            found.answer.name,
+            classifier.settings().record.classes()[usize::from(row[1] > row[0])]
+        );
         assert!(found.words == 7 && found.known_words > 0, "{found:?}");
     }
     let accuracy = cell["metrics"]["accuracy"].as_f64().expect("an accuracy");
-    let reliability =
-        classifier.settings().record.assessment(CalibratorRole::Temperature).reliability().expect("texts");
+    let reliability = classifier
+        .settings()
+        .record
+        .assessment(CalibratorRole::Temperature)
+        .reliability()
+        .expect("texts");
     assert_eq!((reliability.n, reliability.bins.len()), (10, 5));
     assert!((reliability.accuracy() - accuracy).abs() < 1e-12);
     let ece = cell["metrics"]["ece_scaled"].as_f64().expect("an ECE");
@@ -168,22 +197,36 @@ fn parts_and_vectors_are_taken_as_they_are() {
     for (part, count) in [("train", 24), ("val", 8), ("test", 10)] {
         csv(&data.join(format!("{part}.csv")), count);
     }
-    std::fs::write(data.join("vectors.txt"), "fine 1 0 0 0\ncold 0 1 0 0\nelsewhere 5 5 5 5\n").expect("a file");
-    let frozen = suite(folder.path(), "dimension = 4", "dimension = 4\nvectors = \"vectors.txt\"\nfrozen = true");
+    std::fs::write(data.join("vectors.txt"), "fine 1 0 0 0\ncold 0 1 0 0\nelsewhere 5 5 5 5\n")
+        .expect("a file");
+    let frozen = suite(
+        folder.path(),
+        "dimension = 4",
+        "dimension = 4\nvectors = \"vectors.txt\"\nfrozen = true",
+    );
     let said = text(&run(bench(&frozen, &data, &out)));
     assert!(said.contains("vectors.txt: vectors of 2 of 19 words"), "{said}");
     let found = results(&out);
-    assert!(found["cells"].as_array().expect("cells").iter().all(|cell| cell["n"] == 10), "{found}");
-    let checkpoint = std::fs::read(out.join("words/text-cnn/ce/seed-0/best.safetensors")).expect("a file");
-    assert!(!String::from_utf8_lossy(&checkpoint).contains("embedding"), "a frozen table is in the checkpoint");
-    for (cell, loss) in found["cells"].as_array().expect("cells").iter().zip(["ce", "mbls", "cals"]) {
+    assert!(
+        found["cells"].as_array().expect("cells").iter().all(|cell| cell["n"] == 10),
+        "{found}"
+    );
+    let checkpoint =
+        std::fs::read(out.join("words/text-cnn/ce/seed-0/best.safetensors")).expect("a file");
+    assert!(
+        !String::from_utf8_lossy(&checkpoint).contains("embedding"),
+        "a frozen table is in the checkpoint"
+    );
+    for (cell, loss) in found["cells"].as_array().expect("cells").iter().zip(["ce", "mbls", "cals"])
+    {
         check_classifier(&out.join("words/text-cnn").join(loss).join("seed-0"), cell);
     }
     // Trained ones are in it.
     let trained = suite(folder.path(), "dimension = 4", "dimension = 4\nvectors = \"vectors.txt\"");
     let again = folder.path().join("again");
     run(bench(&trained, &data, &again));
-    let checkpoint = std::fs::read(again.join("words/text-cnn/ce/seed-0/best.safetensors")).expect("a file");
+    let checkpoint =
+        std::fs::read(again.join("words/text-cnn/ce/seed-0/best.safetensors")).expect("a file");
     assert!(String::from_utf8_lossy(&checkpoint).contains("embedding.weight"));
     assert_ne!(results(&again)["cells"], found["cells"]);
     // A label of the test part that training has never seen.
@@ -198,14 +241,26 @@ fn what_does_not_fit_is_named() {
     let (data, out) = (folder.path().join("reviews.csv"), folder.path().join("out"));
     csv(&data, 48);
     for (from, to, part) in [
-        ("\"text-cnn\"", "\"resnet20\"", "the model resnet20 classifies images: expected one that classifies texts"),
+        (
+            "\"text-cnn\"",
+            "\"resnet20\"",
+            "the model resnet20 classifies images: expected one that classifies texts",
+        ),
         ("[recipe.text]", "[recipe.texts]", "texts"),
         ("length = 8", "length = 0", "recipe.text.length = 0"),
         ("num_words = 20", "num_words = 1", "recipe.text.num_words = 1"),
         ("dimension = 4", "dimension = 4\nfrozen = true", "recipe.text.frozen: expected vectors"),
         ("dimension = 4", "dimension = 4\nvectors = \"none.txt\"", "none.txt"),
-        ("dimension = 4", "dimension = 4\nmissing_deviation = -1.0", "recipe.text.missing_deviation = -1"),
-        ("bins = 5", "bins = 5\nflip = true", "recipe.flip: expected for images with classes alone"),
+        (
+            "dimension = 4",
+            "dimension = 4\nmissing_deviation = -1.0",
+            "recipe.text.missing_deviation = -1",
+        ),
+        (
+            "bins = 5",
+            "bins = 5\nflip = true",
+            "recipe.flip: expected for images with classes alone",
+        ),
         ("kind = \"textfile\"", "kind = \"textfile\", columns = { text = \"body\" }", "body"),
         ("validation = 0.25", "validation = 49", "validation = 49: there are 48 samples"),
         ("test = 0.25", "test = 0.25\nsplit = \"published\"", "a fifth and 900 of 48 texts"),
@@ -224,7 +279,8 @@ fn what_does_not_fit_is_named() {
     assert!(said.contains("expected a file train.csv"), "{said}");
 }
 
-/// How a file was read is said and in the report: quotation marks, labels that begin at 1, what was left out.
+/// How a file was read is said and in the report: quotation marks, labels that begin at 1, what was
+/// left out.
 #[test]
 fn the_way_a_file_is_read_is_said() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -240,7 +296,8 @@ fn the_way_a_file_is_read_is_said() {
         let mark = if i.is_multiple_of(5) { "\"" } else { "" };
         format!("{}\t{mark}{text}\n", if label == "good" { 1 } else { 2 })
     };
-    std::fs::write(&tsv, format!("label\ttext\n{}", (0..48).map(row).collect::<String>())).expect("a file");
+    std::fs::write(&tsv, format!("label\ttext\n{}", (0..48).map(row).collect::<String>()))
+        .expect("a file");
     let once = |mut command: Command| {
         command.args(["--loss", "ce", "--epochs", "1"]);
         command
@@ -268,10 +325,14 @@ fn the_way_a_file_is_read_is_said() {
     let mut command = once(bench(&suite_of(""), &json, &folder.path().join("other")));
     command.arg("--skip-undecodable");
     let said = text(&run(command));
-    assert!(said.contains("47 records from 48 lines") && said.contains("1 record left out"), "{said}");
+    assert!(
+        said.contains("47 records from 48 lines") && said.contains("1 record left out"),
+        "{said}"
+    );
 }
 
-/// From files of texts to a network in use: trained, asked by file, column, word and standard input, exported.
+/// From files of texts to a network in use: trained, asked by file, column, word and standard
+/// input, exported.
 #[test]
 fn a_trained_network_answers_for_texts() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -284,7 +345,8 @@ fn a_trained_network_answers_for_texts() {
     run(bench(&suite, &data, &out));
     let cell = out.join("words/text-cnn/mbls/seed-0");
     let result: Value =
-        serde_json::from_slice(&std::fs::read(cell.join("result.json")).expect("a file")).expect("JSON");
+        serde_json::from_slice(&std::fs::read(cell.join("result.json")).expect("a file"))
+            .expect("JSON");
     let test = data.join("test.csv");
     let answers = predict(&cell, &[test.to_str().expect("UTF-8")]);
     // "bad" before "good", as names are sorted.
@@ -292,7 +354,11 @@ fn a_trained_network_answers_for_texts() {
     check_test_metrics(&answers, &labels, &result["cell"]);
 
     let said = text(&run(predicting(&cell, &["a fine and kind day", "--text", "nonsense"])));
-    for part in ["\"a fine and kind day\": good, confidence", "\"nonsense\": ", "it has no known word among 1"] {
+    for part in [
+        "\"a fine and kind day\": good, confidence",
+        "\"nonsense\": ",
+        "it has no known word among 1",
+    ] {
         assert!(said.contains(part), "{part}: {said}");
     }
     // Another column, no labels, and lines of standard input.
@@ -305,15 +371,24 @@ fn a_trained_network_answers_for_texts() {
         ["bad", "good"]
     );
     let mut piped = predicting(&cell, &["-", "--json"]);
-    let mut process =
-        piped.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().expect("it starts");
-    std::io::Write::write_all(&mut process.stdin.take().expect("a pipe"), b"poor and cold\nfine and warm\n")
-        .expect("written");
+    let mut process = piped
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    std::io::Write::write_all(
+        &mut process.stdin.take().expect("a pipe"),
+        b"poor and cold\nfine and warm\n",
+    )
+    .expect("written");
     let output = process.wait_with_output().expect("it ends");
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2);
     for (arguments, part) in [
         (vec![reviews], "--text-column names the column of the text"),
-        (vec!["nonsense"], "nonsense: no such file; what is a text itself can be given as --text \"nonsense\""),
+        (
+            vec!["nonsense"],
+            "nonsense: no such file; what is a text itself can be given as --text \"nonsense\"",
+        ),
         (vec!["my reviews.csv"], "my reviews.csv: no such file"),
         (vec![folder.path().to_str().expect("UTF-8")], "a folder: expected a file of texts"),
         (vec![], "INPUT: expected texts"),
@@ -322,7 +397,13 @@ fn a_trained_network_answers_for_texts() {
         assert!(said.contains(part), "{part}: {said}");
     }
     let exported = folder.path().join("exported");
-    run(program(&["export", cell.to_str().expect("UTF-8"), "--out", exported.to_str().expect("UTF-8")]));
-    let tensors = candle_core::safetensors::load(exported.join("model.safetensors"), &Device::Cpu).expect("tensors");
+    run(program(&[
+        "export",
+        cell.to_str().expect("UTF-8"),
+        "--out",
+        exported.to_str().expect("UTF-8"),
+    ]));
+    let tensors = candle_core::safetensors::load(exported.join("model.safetensors"), &Device::Cpu)
+        .expect("tensors");
     assert!(tensors.contains_key("embedding.weight"));
 }

@@ -79,15 +79,21 @@ fn parts_are_recognised_by_any_usual_name() {
     let suite = folders(folder.path(), "kind = \"imagefolder\"");
     let said = text(&run(bench(&suite, &data, &out)));
     assert!(said.contains("not used: extra, README.md"), "{said}");
-    let table =
-        "| Class | Training | Validation | Test |\n|---|---:|---:|---:|\n| bright | 8 | 3 | 5 |\n| dark | 8 | 3 | 5 |";
+    let table = "| Class | Training | Validation | Test |\n|---|---:|---:|---:|\n| bright | 8 | 3 | 5 |\n| dark | 8 | 3 | 5 |";
     // Before training, and in the report.
     assert_eq!(said.matches(table).count(), 2, "{said}");
     let found = results(&out);
     assert_eq!(found["cells"][0]["n"], 10, "{found}");
-    assert_eq!(found["data"][0]["counts"]["train"]["classes"], serde_json::json!([8, 8]), "{found}");
+    assert_eq!(
+        found["data"][0]["counts"]["train"]["classes"],
+        serde_json::json!([8, 8]),
+        "{found}"
+    );
     let page = std::fs::read_to_string(out.join("report.html")).expect("a report");
-    assert!(page.contains("not used: extra, README.md") && page.contains("Data: images of each class"), "{page}");
+    assert!(
+        page.contains("not used: extra, README.md") && page.contains("Data: images of each class"),
+        "{page}"
+    );
 }
 
 #[test]
@@ -99,7 +105,10 @@ fn folders_that_are_parts_or_classes_are_refused_unless_it_is_said() {
         (&["train", "train2017"][..], "train2017: rename it"),
         (&["train", "val", "validation"], "one for the validation part, found val and validation"),
         (&["train", "Train"], "one for the train part, found Train and train"),
-        (&["bus", "car", "test"], "the folder test looks like a part, and there is none for training"),
+        (
+            &["bus", "car", "test"],
+            "the folder test looks like a part, and there is none for training",
+        ),
         (&["train", "eval"], "eval: rename it"),
     ] {
         let data = folder.path().join(format!("data-{}", made.join("-")));
@@ -114,7 +123,10 @@ fn folders_that_are_parts_or_classes_are_refused_unless_it_is_said() {
     assert!(said.contains("data.parts = \"none\""), "{said}");
     let classes = folders(folder.path(), "kind = \"imagefolder\", parts = \"none\"");
     run(bench(&classes, &data, &out));
-    assert_eq!(results(&out)["data"][0]["counts"]["names"], serde_json::json!(["bus", "test", "train"]));
+    assert_eq!(
+        results(&out)["data"][0]["counts"]["names"],
+        serde_json::json!(["bus", "test", "train"])
+    );
 }
 
 #[test]
@@ -124,15 +136,21 @@ fn files_of_texts_beside_the_parts_are_named() {
     std::fs::create_dir(&data).expect("a folder");
     let file = |name: &str, count: usize| {
         let words = ["warm", "cold"];
-        let rows = (0..count).map(|i| format!("{},{} number {i}\n", ["good", "bad"][i % 2], words[i % 2]));
-        std::fs::write(data.join(name), format!("label,text\n{}", rows.collect::<String>())).expect("a file");
+        let rows =
+            (0..count).map(|i| format!("{},{} number {i}\n", ["good", "bad"][i % 2], words[i % 2]));
+        std::fs::write(data.join(name), format!("label,text\n{}", rows.collect::<String>()))
+            .expect("a file");
     };
-    [("Train.csv", 24), ("dev.CSV", 8), ("test.csv", 6), ("more.csv", 9)].iter().for_each(|&(name, n)| file(name, n));
+    [("Train.csv", 24), ("dev.CSV", 8), ("test.csv", 6), ("more.csv", 9)]
+        .iter()
+        .for_each(|&(name, n)| file(name, n));
     let suite = texts(folder.path());
     let said = text(&run(bench(&suite, &data, &out)));
     assert!(said.contains("not used: more.csv"), "{said}");
     assert!(
-        said.contains("16 of 24 texts are trained on: the others are copies of validation or test texts"),
+        said.contains(
+            "16 of 24 texts are trained on: the others are copies of validation or test texts"
+        ),
         "{said}"
     );
     let counts = &results(&out)["data"][0]["counts"];
@@ -142,9 +160,13 @@ fn files_of_texts_beside_the_parts_are_named() {
     std::fs::rename(data.join("more.csv"), data.join("train-00001-of-00002.csv")).expect("a file");
     let said = fail(bench(&suite, &data, &out));
     assert!(said.contains("train-00001-of-00002.csv: rename it"), "{said}");
-    std::fs::rename(data.join("train-00001-of-00002.csv"), data.join("validation.tsv")).expect("a file");
+    std::fs::rename(data.join("train-00001-of-00002.csv"), data.join("validation.tsv"))
+        .expect("a file");
     let said = fail(bench(&suite, &data, &out));
-    assert!(said.contains("one for the validation part, found dev.CSV and validation.tsv"), "{said}");
+    assert!(
+        said.contains("one for the validation part, found dev.CSV and validation.tsv"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -153,10 +175,15 @@ fn a_training_part_smaller_than_a_batch_is_refused() {
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
     images(&data, &CLASSES, 3);
     let suite = folders(folder.path(), "kind = \"imagefolder\"");
-    let text = std::fs::read_to_string(&suite).expect("a file").replace("batch_size = 4", "batch_size = 5");
+    let text = std::fs::read_to_string(&suite)
+        .expect("a file")
+        .replace("batch_size = 4", "batch_size = 5");
     std::fs::write(&suite, text).expect("a file");
     let said = fail(bench(&suite, &data, &out));
-    assert!(said.contains("the training part has 2 samples, fewer than the 5 of one batch"), "{said}");
+    assert!(
+        said.contains("the training part has 2 samples, fewer than the 5 of one batch"),
+        "{said}"
+    );
 }
 
 /// A class that only the training part has is a warning, in the report as well.
@@ -182,7 +209,9 @@ fn sizes_imbalance_and_enlargement_are_said_before_training() {
     images(&data, &["bright"], 64);
     images(&data, &["dark"], 16);
     let suite = folders(folder.path(), "kind = \"imagefolder\"");
-    let text_of_suite = std::fs::read_to_string(&suite).expect("a file").replace("size = [8, 8]", "size = [20, 24]");
+    let text_of_suite = std::fs::read_to_string(&suite)
+        .expect("a file")
+        .replace("size = [8, 8]", "size = [20, 24]");
     std::fs::write(&suite, text_of_suite).expect("a file");
     let said = text(&run(bench(&suite, &data, &out)));
     let facts = [
@@ -191,7 +220,8 @@ fn sizes_imbalance_and_enlargement_are_said_before_training() {
         "Warning: the classes of the training part are imbalanced: 32 images of \"bright\", 8 of \"dark\" (4.0 to 1)",
         "Warning: 80 of 80 images are enlarged to more than twice their size (up to 3.0 times)",
     ];
-    let page = std::fs::read_to_string(out.join("report.html")).expect("a report").replace("&quot;", "\"");
+    let page =
+        std::fs::read_to_string(out.join("report.html")).expect("a report").replace("&quot;", "\"");
     for fact in facts {
         assert!(said.contains(fact), "{fact}: {said}");
         assert!(page.contains(fact), "{fact} in {page}");

@@ -15,7 +15,16 @@ fn the_validation_part_chooses_among_the_settings_of_each_loss() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("out");
     let sweep = || {
-        let arguments = ["--loss", "ce", "--loss", "mbls", "--sweep", "lr=0.01,0.05,1e30", "--sweep", "margin=2,4"];
+        let arguments = [
+            "--loss",
+            "ce",
+            "--loss",
+            "mbls",
+            "--sweep",
+            "lr=0.01,0.05,1e30",
+            "--sweep",
+            "margin=2,4",
+        ];
         bench(&out, &arguments)
     };
     let said = text(&run(sweep()));
@@ -24,24 +33,38 @@ fn the_validation_part_chooses_among_the_settings_of_each_loss() {
     let sweeps = found["sweeps"].as_array().expect("sweeps");
     assert_eq!((cells.len(), sweeps.len()), (2, 2), "{found}");
     for (cell, (sweep, count)) in cells.iter().zip(sweeps.iter().zip([3, 6])) {
-        assert_eq!((sweep["loss"].as_str(), sweep["metric"].as_str()), (cell["loss"].as_str(), Some("nll")));
+        assert_eq!(
+            (sweep["loss"].as_str(), sweep["metric"].as_str()),
+            (cell["loss"].as_str(), Some("nll"))
+        );
         let candidates = sweep["candidates"].as_array().expect("candidates");
         assert_eq!(candidates.len(), count, "{sweep}");
-        let chosen: Vec<_> = candidates.iter().filter(|candidate| candidate["chosen"] == true).collect();
+        let chosen: Vec<_> =
+            candidates.iter().filter(|candidate| candidate["chosen"] == true).collect();
         let [chosen] = chosen[..] else { panic!("{sweep}") };
         assert_eq!(chosen["candidate"], cell["candidate"]);
         assert_eq!(chosen["validation"], cell["validation"]["nll"]);
-        let best = candidates.iter().filter_map(|candidate| candidate["validation"].as_f64()).fold(f64::MAX, f64::min);
+        let best = candidates
+            .iter()
+            .filter_map(|candidate| candidate["validation"].as_f64())
+            .fold(f64::MAX, f64::min);
         assert_eq!(chosen["validation"].as_f64(), Some(best));
         // A rate at which nothing stays finite.
-        for candidate in candidates.iter().filter(|candidate| candidate["candidate"].to_string().contains("lr=1e30")) {
+        for candidate in candidates
+            .iter()
+            .filter(|candidate| candidate["candidate"].to_string().contains("lr=1e30"))
+        {
             assert!(candidate["validation"].is_null(), "{candidate}");
         }
     }
-    assert!(said.contains("not to be chosen: ") && said.contains("on the validation part, chosen"), "{said}");
+    assert!(
+        said.contains("not to be chosen: ") && said.contains("on the validation part, chosen"),
+        "{said}"
+    );
     assert!(said.contains("digits, small-cnn, ce, lr=0.01, seed 0: trained; "), "{said}");
     assert!(said.contains("Settings that were tried"), "{said}");
-    // Those that were not chosen have their results in folders of their own, and are not trained again.
+    // Those that were not chosen have their results in folders of their own, and are not trained
+    // again.
     assert!(out.join("digits/small-cnn/mbls/lr=0.01,margin=4/seed-0/result.json").exists());
     let before = tensors(&out);
     let again = text(&run(sweep()));
@@ -59,7 +82,8 @@ fn what_the_command_line_changes_makes_another_run() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("out");
     run(bench(&out, &["--loss", "mbls"]));
-    let changed = ["--loss", "mbls", "--lr", "0.01", "--batch-size", "25", "--margin", "3", "--alpha", "0.2"];
+    let changed =
+        ["--loss", "mbls", "--lr", "0.01", "--batch-size", "25", "--margin", "3", "--alpha", "0.2"];
     let said = fail(bench(&out, &changed));
     for line in [
         "loss.alpha: 0.2, was",
@@ -72,8 +96,14 @@ fn what_the_command_line_changes_makes_another_run() {
     assert!(said.contains("digits: margin = 3 of the losses mbls"), "{said}");
     for (arguments, part) in [
         (&["--size", "16"][..], "--size 16: no transform of the suite digits"),
-        (&["--text-column", "review"], "--text-column review: expected a suite on texts of your own"),
-        (&["--loss", "ce", "--margin", "3"], "--margin 3: no loss of the suite digits that is run has a margin"),
+        (
+            &["--text-column", "review"],
+            "--text-column review: expected a suite on texts of your own",
+        ),
+        (
+            &["--loss", "ce", "--margin", "3"],
+            "--margin 3: no loss of the suite digits that is run has a margin",
+        ),
         (
             &["--loss", "ce", "--sweep", "margin=3,4"],
             "--sweep margin: no loss of the suite digits that is run has a margin",

@@ -8,7 +8,17 @@ fn one_two_and_four_threads_leave_the_same_bits() {
     let outcomes = ["1", "2", "4"].map(|threads| {
         let out = folder.path().join(threads);
         let place = out.to_str().expect("UTF-8");
-        let mut command = program(&["bench-all", "--seeds", "1", "--epochs", "2", "--device", "cpu", "--out", place]);
+        let mut command = program(&[
+            "bench-all",
+            "--seeds",
+            "1",
+            "--epochs",
+            "2",
+            "--device",
+            "cpu",
+            "--out",
+            place,
+        ]);
         command.env("RAYON_NUM_THREADS", threads);
         run(command);
         (results(&out), tensors(&out), std::fs::read(out.join("report.html")).expect("a report"))

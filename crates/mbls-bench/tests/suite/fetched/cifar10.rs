@@ -1,4 +1,5 @@
-//! CIFAR-10, whose reader takes nothing but the six whole batches: they are made of the pictures as JPEG, in the official order.
+//! CIFAR-10, whose reader takes nothing but the six whole batches: they are made of the pictures as
+//! JPEG, in the official order.
 
 use super::data;
 use super::distribution::{Distribution, fetch};
@@ -17,7 +18,8 @@ const BATCH: usize = 10_000;
 const PIXELS: usize = 1024;
 const RECORD: usize = 1 + 3 * PIXELS;
 
-/// The pictures of a part, `train` or `test`, as records in the order of the part's labels: the next picture of a class for each label.
+/// The pictures of a part, `train` or `test`, as records in the order of the part's labels: the
+/// next picture of a class for each label.
 fn records(labels: &[u8], part: &str, pictures: &HashMap<String, Vec<u8>>) -> Vec<u8> {
     let mut records = Vec::with_capacity(labels.len() * RECORD);
     let mut seen = [0; CLASS_NAMES.len()];
@@ -28,7 +30,8 @@ fn records(labels: &[u8], part: &str, pictures: &HashMap<String, Vec<u8>>) -> Ve
         let picture = image::load_from_memory(&pictures[&path]).expect("a picture").to_rgb8();
         assert_eq!(picture.dimensions(), (32, 32), "{path}");
         records.push(label);
-        records.extend((0..3).flat_map(|channel| picture.pixels().map(move |pixel| pixel.0[channel])));
+        records
+            .extend((0..3).flat_map(|channel| picture.pixels().map(move |pixel| pixel.0[channel])));
     }
     records
 }
@@ -37,8 +40,9 @@ fn records(labels: &[u8], part: &str, pictures: &HashMap<String, Vec<u8>>) -> Ve
 fn batches(folder: &Path) -> Vec<Entry> {
     let read = |name: &str| std::fs::read(folder.join(name)).expect("a file");
     let mut pictures = HashMap::new();
-    let mut archive =
-        Archive::new(GzDecoder::new(File::open(folder.join("cifar-10-images-jpg.tar.gz")).expect("a file")));
+    let mut archive = Archive::new(GzDecoder::new(
+        File::open(folder.join("cifar-10-images-jpg.tar.gz")).expect("a file"),
+    ));
     for entry in archive.entries().expect("an archive") {
         let mut entry = entry.expect("an entry");
         let path = entry.path().expect("a path").to_str().expect("UTF-8").to_owned();
@@ -50,16 +54,27 @@ fn batches(folder: &Path) -> Vec<Entry> {
     let test = records(&read("test_labels_original_order.bin"), "test", &pictures);
     // The first are there without loss, labels and all.
     let first = read("lossless-4000/data_batch_1.first4000.bin");
-    let differences = train.iter().zip(&first).map(|(&a, &b)| u64::from(a.abs_diff(b))).sum::<u64>();
+    let differences =
+        train.iter().zip(&first).map(|(&a, &b)| u64::from(a.abs_diff(b))).sum::<u64>();
     assert!(differences / (first.len() as u64) < 7, "these are other pictures");
-    assert!(train.iter().zip(&first).step_by(RECORD).all(|(a, b)| a == b), "these are other labels");
+    assert!(
+        train.iter().zip(&first).step_by(RECORD).all(|(a, b)| a == b),
+        "these are other labels"
+    );
     train[..first.len()].copy_from_slice(&first);
-    let mut entries = vec![("batches.meta.txt".to_owned(), (CLASS_NAMES.join("\n") + "\n\n").into_bytes())];
+    let mut entries =
+        vec![("batches.meta.txt".to_owned(), (CLASS_NAMES.join("\n") + "\n\n").into_bytes())];
     entries.extend(
-        train.chunks(BATCH * RECORD).zip(1..).map(|(batch, i)| (format!("data_batch_{i}.bin"), batch.to_vec())),
+        train
+            .chunks(BATCH * RECORD)
+            .zip(1..)
+            .map(|(batch, i)| (format!("data_batch_{i}.bin"), batch.to_vec())),
     );
     entries.push(("test_batch.bin".to_owned(), test));
-    entries.into_iter().map(|(name, content)| (format!("cifar-10-batches-bin/{name}"), content)).collect()
+    entries
+        .into_iter()
+        .map(|(name, content)| (format!("cifar-10-batches-bin/{name}"), content))
+        .collect()
 }
 
 #[test]
@@ -68,6 +83,7 @@ fn cifar10_is_fetched_and_trained_on() {
     let downloads = vec![tar_gz(batches(&folder))];
     let fetched = fetch(vec![Distribution { name: "cifar10", downloads, counts: vec![] }]);
     let model = "resnet20";
-    let trained = Training { suite: "cifar10", model, sizes: [64, 32, 32] }.run(fetched.path(), |_| {});
+    let trained =
+        Training { suite: "cifar10", model, sizes: [64, 32, 32] }.run(fetched.path(), |_| {});
     assert_trained(&trained, model, 10, [3, 32, 32]);
 }

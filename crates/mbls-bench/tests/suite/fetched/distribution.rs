@@ -23,13 +23,17 @@ pub(crate) struct Distribution {
 pub(crate) fn fetch(samples: Vec<Distribution>) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let list: Table = LIST.parse().expect("a list of sources");
-    let mut sections: Vec<_> = samples.iter().map(|sample| (sample.name, section(&list, sample))).collect();
-    let names = sections.iter().flat_map(|(_, section)| download_names(section)).collect::<Vec<_>>();
+    let mut sections: Vec<_> =
+        samples.iter().map(|sample| (sample.name, section(&list, sample))).collect();
+    let names =
+        sections.iter().flat_map(|(_, section)| download_names(section)).collect::<Vec<_>>();
     let downloads: HashMap<String, Vec<u8>> =
         names.into_iter().zip(samples.into_iter().flat_map(|sample| sample.downloads)).collect();
-    let server = Server::start(move |_, request| match downloads.get(request.path.trim_start_matches('/')) {
-        Some(body) => Reply::file(request, body, "\"one\""),
-        None => Reply::status(404),
+    let server = Server::start(move |_, request| {
+        match downloads.get(request.path.trim_start_matches('/')) {
+            Some(body) => Reply::file(request, body, "\"one\""),
+            None => Reply::status(404),
+        }
     });
     for (_, section) in &mut sections {
         let names = download_names(section);
@@ -38,33 +42,47 @@ pub(crate) fn fetch(samples: Vec<Distribution>) -> TempDir {
         }
     }
     let names: Vec<&str> = sections.iter().map(|&(name, _)| name).collect();
-    let text = sections.into_iter().map(|(name, section)| (name.to_owned(), Value::Table(section))).collect::<Table>();
+    let text = sections
+        .into_iter()
+        .map(|(name, section)| (name.to_owned(), Value::Table(section)))
+        .collect::<Table>();
     let manifest = folder.path().join("manifest.toml");
     std::fs::write(&manifest, text.to_string()).expect("a file");
     let [data, manifest] = [folder.path(), &manifest].map(|path| path.to_str().expect("UTF-8"));
     let options = ["--data", data, "--manifest", manifest, "--no-proxy", "--attempts", "1"];
-    let arguments = [&names[..], &options].concat().into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let arguments =
+        [&names[..], &options].concat().into_iter().map(str::to_owned).collect::<Vec<_>>();
     let code = mbls_fetch::run(&arguments).expect("fetch-data begins");
-    assert_eq!(format!("{code:?}"), format!("{:?}", std::process::ExitCode::SUCCESS), "{names:?} were not fetched");
+    assert_eq!(
+        format!("{code:?}"),
+        format!("{:?}", std::process::ExitCode::SUCCESS),
+        "{names:?} were not fetched"
+    );
     folder
 }
 
 /// What the list says of a data set, with sizes, sums and numbers of the sample.
 fn section(list: &Table, sample: &Distribution) -> Table {
     let mut section = list[sample.name].as_table().expect("a data set").clone();
-    let rules =
-        section["layout"].as_array_mut().expect("a layout").iter_mut().map(|rule| rule.as_table_mut().expect("a rule"));
+    let rules = section["layout"]
+        .as_array_mut()
+        .expect("a layout")
+        .iter_mut()
+        .map(|rule| rule.as_table_mut().expect("a rule"));
     let mut rules: HashMap<String, &mut Table> =
         rules.map(|rule| (rule["files"].as_str().expect("a pattern").to_owned(), rule)).collect();
     for &(pattern, count) in &sample.counts {
-        let rule = rules.get_mut(pattern).unwrap_or_else(|| panic!("{}: no rule for {pattern}", sample.name));
+        let rule = rules
+            .get_mut(pattern)
+            .unwrap_or_else(|| panic!("{}: no rule for {pattern}", sample.name));
         rule.insert("count".to_owned(), (count as i64).into());
     }
     let mut files = files(&mut section);
     assert_eq!(files.len(), sample.downloads.len(), "{}: number of downloads", sample.name);
     for (file, download) in files.iter_mut().zip(&sample.downloads) {
         file.remove("md5");
-        let sum: String = Sha256::digest(download).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sum: String =
+            Sha256::digest(download).iter().map(|byte| format!("{byte:02x}")).collect();
         file.insert("sha256".to_owned(), sum.into());
         file.insert("size".to_owned(), (download.len() as i64).into());
     }
@@ -82,6 +100,13 @@ fn files(section: &mut Table) -> Vec<&mut Table> {
 
 /// What the distributor calls the downloads.
 fn download_names(section: &Table) -> Vec<String> {
-    let first = |file: &Value| file["urls"][0].as_str().and_then(|url| url.rsplit('/').next()).map(str::to_owned);
-    section["files"].as_array().expect("files").iter().map(|file| first(file).expect("an address")).collect()
+    let first = |file: &Value| {
+        file["urls"][0].as_str().and_then(|url| url.rsplit('/').next()).map(str::to_owned)
+    };
+    section["files"]
+        .as_array()
+        .expect("files")
+        .iter()
+        .map(|file| first(file).expect("an address"))
+        .collect()
 }

@@ -14,15 +14,22 @@ fn voc2012_is_fetched_and_trained_on() {
     // The sample has the lists of the parts, the distributor's archive one of both as well.
     let list = |part: &str| {
         let path = format!("{lists}/{part}.txt");
-        entries.iter().find(|entry| entry.0 == path).unwrap_or_else(|| panic!("{path} is missing")).1.clone()
+        entries
+            .iter()
+            .find(|entry| entry.0 == path)
+            .unwrap_or_else(|| panic!("{path} is missing"))
+            .1
+            .clone()
     };
     let both = [list("train"), list("val")].concat();
     entries.retain(|(path, _)| !path.ends_with("/trainval.txt"));
     entries.push((format!("{lists}/trainval.txt"), both));
     let counts = vec![("JPEGImages/*.jpg", 5), ("SegmentationClass/*.png", 5)];
-    let fetched = fetch(vec![Distribution { name: "voc2012", downloads: vec![tar(entries)], counts }]);
+    let fetched =
+        fetch(vec![Distribution { name: "voc2012", downloads: vec![tar(entries)], counts }]);
     let model = "unet-r18";
-    let trained = Training { suite: "voc2012", model, sizes: [2, 1, 2] }.run(fetched.path(), |_| {});
+    let trained =
+        Training { suite: "voc2012", model, sizes: [2, 1, 2] }.run(fetched.path(), |_| {});
     let architecture: Architecture = model.parse().expect("a network");
     let network = architecture.network(21, 3).expect("a network");
     trained.assert_changed(|store| network.build(Options::default(), store.var_builder()));

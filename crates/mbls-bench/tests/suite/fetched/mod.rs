@@ -1,7 +1,9 @@
-//! From the archives of the distributors to a step of training: samples of the real data sets are packed as the distributors pack them, served on the
-//! loopback, fetched by `mbls-fetch` with the program's own list of sources, and trained on by the benchmark program with its own suites.
+//! From the archives of the distributors to a step of training: samples of the real data sets are
+//! packed as the distributors pack them, served on the loopback, fetched by `mbls-fetch` with the
+//! program's own list of sources, and trained on by the benchmark program with its own suites.
 //!
-//! Of the list only addresses, sizes, sums and numbers of files are changed, of the suites only network, sizes and number of epochs.
+//! Of the list only addresses, sizes, sums and numbers of files are changed, of the suites only
+//! network, sizes and number of epochs.
 
 mod cifar10;
 mod distribution;
@@ -19,7 +21,9 @@ use std::path::PathBuf;
 
 /// `MBLS_DATA_DIR/path`, or a visible word about the test that is skipped without it.
 fn data(path: &str) -> Option<PathBuf> {
-    let found = std::env::var_os("MBLS_DATA_DIR").map(|dir| PathBuf::from(dir).join(path)).filter(|path| path.exists());
+    let found = std::env::var_os("MBLS_DATA_DIR")
+        .map(|dir| PathBuf::from(dir).join(path))
+        .filter(|path| path.exists());
     if found.is_none() {
         // Past the test harness, which swallows what a passing test prints.
         use std::io::Write;

@@ -1,4 +1,5 @@
-//! Archives as the distributors make them: folders have entries of their own, before what is in them.
+//! Archives as the distributors make them: folders have entries of their own, before what is in
+//! them.
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -19,7 +20,10 @@ pub(crate) fn below(folder: &Path, root: &str) -> Vec<Entry> {
     while let Some((folder, name)) = folders.pop() {
         for entry in std::fs::read_dir(folder).expect("a folder") {
             let path = entry.expect("an entry").path();
-            let name = format!("{name}/{}", path.file_name().and_then(|name| name.to_str()).expect("UTF-8"));
+            let name = format!(
+                "{name}/{}",
+                path.file_name().and_then(|name| name.to_str()).expect("UTF-8")
+            );
             if path.is_dir() {
                 folders.push((path, name));
             } else {
@@ -38,7 +42,9 @@ pub(crate) fn tar(entries: impl IntoIterator<Item = Entry>) -> Vec<u8> {
 
 /// A packed tar archive. What it holds is packed already, or noise.
 pub(crate) fn tar_gz(entries: impl IntoIterator<Item = Entry>) -> Vec<u8> {
-    write_tar(entries, GzEncoder::new(Vec::new(), Compression::none())).finish().expect("written to memory")
+    write_tar(entries, GzEncoder::new(Vec::new(), Compression::none()))
+        .finish()
+        .expect("written to memory")
 }
 
 fn write_tar<W: Write>(entries: impl IntoIterator<Item = Entry>, to: W) -> W {
@@ -53,7 +59,9 @@ fn write_tar<W: Write>(entries: impl IntoIterator<Item = Entry>, to: W) -> W {
         archive.append_data(&mut header, path, content).expect("written to memory");
     };
     for (path, content) in entries {
-        new_folders(&mut folders, &path).iter().for_each(|folder| append(folder, EntryType::Directory, b""));
+        new_folders(&mut folders, &path)
+            .iter()
+            .for_each(|folder| append(folder, EntryType::Directory, b""));
         append(&path, EntryType::Regular, &content);
     }
     archive.into_inner().expect("written to memory")
@@ -63,8 +71,9 @@ fn write_tar<W: Write>(entries: impl IntoIterator<Item = Entry>, to: W) -> W {
 pub(crate) fn zip(entries: impl IntoIterator<Item = Entry>) -> Vec<u8> {
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     let mut folders = BTreeSet::new();
-    let options =
-        SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated).compression_level(Some(1));
+    let options = SimpleFileOptions::default()
+        .compression_method(zip::CompressionMethod::Deflated)
+        .compression_level(Some(1));
     for (path, content) in entries {
         for folder in new_folders(&mut folders, &path) {
             archive.add_directory(folder, options).expect("written to memory");

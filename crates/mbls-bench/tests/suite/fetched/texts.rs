@@ -50,11 +50,14 @@ fn newsgroups(folder: &Path) -> Distribution {
 fn glove(folder: &Path) -> Distribution {
     let text = |name: &str| {
         let mut text = Vec::new();
-        GzDecoder::new(File::open(folder.join(name)).expect("a file")).read_to_end(&mut text).expect("vectors");
+        GzDecoder::new(File::open(folder.join(name)).expect("a file"))
+            .read_to_end(&mut text)
+            .expect("vectors");
         text
     };
-    let entries = [("50d", "50d.top2445"), ("100d", "100d.top2717")]
-        .map(|(name, file)| (format!("glove.6B.{name}.txt"), text(&format!("glove.6B.{file}.txt.gz"))));
+    let entries = [("50d", "50d.top2445"), ("100d", "100d.top2717")].map(|(name, file)| {
+        (format!("glove.6B.{name}.txt"), text(&format!("glove.6B.{file}.txt.gz")))
+    });
     let counts = vec![("glove.6B.200d.txt", 0), ("glove.6B.300d.txt", 0)];
     Distribution { name: "glove", downloads: vec![zip(entries)], counts }
 }
@@ -72,9 +75,12 @@ fn newsgroups_are_fetched_and_trained_on() {
     let fetched = fetch(vec![newsgroups(&folder)]);
     let trained = TRAINING.run(fetched.path(), |all| {
         let text = recipe(all);
-        ["vectors", "frozen", "missing_deviation"].into_iter().for_each(|name| drop(text.remove(name)));
+        ["vectors", "frozen", "missing_deviation"]
+            .into_iter()
+            .for_each(|name| drop(text.remove(name)));
     });
-    let settings = CalibratedClassifier::load(trained.cell.join("classifier"), &Device::Cpu).expect("a classifier");
+    let settings = CalibratedClassifier::load(trained.cell.join("classifier"), &Device::Cpu)
+        .expect("a classifier");
     let settings = settings.settings();
     assert_eq!(settings.record.classes().len(), 20);
     assert_eq!(settings.record.classes()[0], "alt.atheism");
@@ -99,14 +105,16 @@ fn glove_is_fetched_and_trained_from() {
         // So that the vectors are among what is saved.
         text.insert("frozen".to_owned(), false.into());
     });
-    let lines = std::fs::read_to_string(fetched.path().join("glove/glove.6B.100d.txt")).expect("vectors");
+    let lines =
+        std::fs::read_to_string(fetched.path().join("glove/glove.6B.100d.txt")).expect("vectors");
     let parsed = |line: &str| -> (String, Vec<f32>) {
         let mut fields = line.split(' ');
         let word = fields.next().expect("a word").to_owned();
         (word, fields.map(|value| value.parse().expect("a number")).collect())
     };
     let vectors: HashMap<String, Vec<f32>> = lines.lines().map(parsed).collect();
-    let classifier = CalibratedClassifier::load(trained.cell.join("classifier"), &Device::Cpu).expect("a classifier");
+    let classifier = CalibratedClassifier::load(trained.cell.join("classifier"), &Device::Cpu)
+        .expect("a classifier");
     let vocabulary = classifier.settings().tokenizer.vocabulary();
     let after = values(&trained.parameters["embedding.weight"]);
     let (mut found, mut moved) = (0, 0);
@@ -117,7 +125,10 @@ fn glove_is_fetched_and_trained_from() {
         moved += usize::from(after != before);
         // Adam's first step is the learning rate at most.
         let furthest = after.iter().zip(&before).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(f64::from(furthest) < 1.01 * LEARNING_RATE, "\"{word}\" begins elsewhere: {furthest}");
+        assert!(
+            f64::from(furthest) < 1.01 * LEARNING_RATE,
+            "\"{word}\" begins elsewhere: {furthest}"
+        );
     }
     assert!(found > 500 && moved > 500, "{found} words are in the file, {moved} were trained");
     assert!(trained.said.contains(&format!("vectors of {found} of ")), "{}", trained.said);

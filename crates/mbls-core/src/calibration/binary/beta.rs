@@ -4,11 +4,13 @@ use crate::calibration::binary::logistic::{self, Fitted, Groups, sigmoid};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Beta calibration: log-odds `a ln p - b ln (1 - p) + c` of a probability `p`, with `a, b >= 0`, so that it is monotone.
+/// Beta calibration: log-odds `a ln p - b ln (1 - p) + c` of a probability `p`, with `a, b >= 0`,
+/// so that it is monotone.
 ///
-/// `p` is clipped to `[2^-52, 1 - 2^-52]`. The fit is the map of least cross-entropy within these bounds: where the best
-/// without them has a negative `a` or `b`, one of them is 0, or both. Where all probabilities are the same, both are 0; of
-/// two probabilities, which many `a` and `b` map alike, the least of them are taken.
+/// `p` is clipped to `[2^-52, 1 - 2^-52]`. The fit is the map of least cross-entropy within these
+/// bounds: where the best without them has a negative `a` or `b`, one of them is 0, or both. Where
+/// all probabilities are the same, both are 0; of two probabilities, which many `a` and `b` map
+/// alike, the least of them are taken.
 ///
 /// ```
 /// use mbls_core::calibration::{BetaCalibration, BinaryCalibrator};
@@ -22,8 +24,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// # References
 ///
-/// Kull, Silva Filho and Flach, Beta calibration: a well-founded and easily implemented improvement on logistic calibration for
-/// binary classifiers, AISTATS 2017.
+/// Kull, Silva Filho and Flach, Beta calibration: a well-founded and easily implemented improvement
+/// on logistic calibration for binary classifiers, AISTATS 2017.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
 pub struct BetaCalibration {
@@ -73,18 +75,22 @@ impl BinaryCalibrator for BetaCalibration {
         samples.iter_mut().for_each(|(prob, _)| *prob = clipped(*prob));
         let outcomes = Outcomes::of(&samples);
         let refused = |problem| Error::Fit { what: WHAT, problem };
-        let (of_one, of_other): (Vec<f64>, Vec<f64>) = outcomes.scores.iter().map(|&prob| features(prob)).unzip();
+        let (of_one, of_other): (Vec<f64>, Vec<f64>) =
+            outcomes.scores.iter().map(|&prob| features(prob)).unzip();
         if let Some(problem) = outcomes.no_optimum(false) {
             return Err(refused(problem));
         }
         let groups = Groups { positives: outcomes.positives, negatives: outcomes.negatives };
-        let fit = |features: &[&[f64]]| logistic::fit(features, &groups, groups.log_odds()).map_err(refused);
+        let fit = |features: &[&[f64]]| {
+            logistic::fit(features, &groups, groups.log_odds()).map_err(refused)
+        };
         // Whether the loss falls where a or b grows, by more than rounding.
         let falls = |map: &Saved| {
             let slopes = groups.slopes([&of_one, &of_other], [map.a, map.b], map.c);
             slopes.map(|(slope, rounding)| slope < -rounding)
         };
-        // The loss is convex: a map at a bound is the best where the loss does not fall away from it.
+        // The loss is convex: a map at a bound is the best where the loss does not fall away from
+        // it.
         let constant = Saved { a: 0.0, b: 0.0, c: fit(&[])?.intercept };
         let [falls_with_a, falls_with_b] = falls(&constant);
         if !falls_with_a && !falls_with_b {

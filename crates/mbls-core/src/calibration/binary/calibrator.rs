@@ -1,13 +1,15 @@
 use crate::{Error, Result};
 
-/// A map from a model's probability of one class to a calibrated one, fitted to whether rows are of that class.
+/// A map from a model's probability of one class to a calibrated one, fitted to whether rows are of
+/// that class.
 ///
 /// [`Multiclass`](crate::calibration::Multiclass) applies it to rows of several classes.
 pub trait BinaryCalibrator: Clone + Send + Sync + Sized {
     /// What has to be chosen before a fit.
     type Settings: Copy;
 
-    /// Fits the map to probabilities and whether their rows are of the class; the order of the rows does not matter.
+    /// Fits the map to probabilities and whether their rows are of the class; the order of the rows
+    /// does not matter.
     ///
     /// # Shapes
     ///
@@ -15,23 +17,25 @@ pub trait BinaryCalibrator: Clone + Send + Sync + Sized {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where the lengths differ, [`Error::NoRows`], [`Error::Setting`] for a probability outside of `[0, 1]` and
-    /// for settings out of their range, [`Error::Fit`] where there is no optimum.
+    /// [`Error::Shape`] where the lengths differ, [`Error::NoRows`], [`Error::Setting`] for a
+    /// probability outside of `[0, 1]` and for settings out of their range, [`Error::Fit`]
+    /// where there is no optimum.
     fn fit(probs: &[f64], positive: &[bool], settings: Self::Settings) -> Result<Self>;
 
-    /// The calibrated probability, from 0 to 1, for one from 0 to 1; others are taken as the nearer end, NaN as 0.
+    /// The calibrated probability, from 0 to 1, for one from 0 to 1; others are taken as the nearer
+    /// end, NaN as 0.
     fn prob(&self, prob: f64) -> f64;
 }
 
-/// What logarithms of a probability `p` and of `1 - p` are taken of: `p` at least 2^-52 from 0 and 1, which f64 can tell from
-/// both.
+/// What logarithms of a probability `p` and of `1 - p` are taken of: `p` at least 2^-52 from 0 and
+/// 1, which f64 can tell from both.
 pub(in crate::calibration) fn clipped(prob: f64) -> f64 {
     // `clamp` alone would keep NaN.
     prob.max(0.0).clamp(f64::EPSILON, 1.0 - f64::EPSILON)
 }
 
-/// Pairs of a score and whether its row is of the class, at least one, in ascending order: a fit to them does not depend on the
-/// order of the rows.
+/// Pairs of a score and whether its row is of the class, at least one, in ascending order: a fit to
+/// them does not depend on the order of the rows.
 pub(in crate::calibration) fn sorted_samples(
     what: &'static str,
     scores: &[f64],
@@ -47,7 +51,8 @@ pub(in crate::calibration) fn sorted_samples(
     if let Some(row) = scores.iter().position(|score| !score.is_finite()) {
         return Err(Error::Score { value: scores[row], row });
     }
-    let mut samples: Vec<(f64, bool)> = scores.iter().copied().zip(positive.iter().copied()).collect();
+    let mut samples: Vec<(f64, bool)> =
+        scores.iter().copied().zip(positive.iter().copied()).collect();
     samples.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     Ok(samples)
 }
@@ -59,12 +64,17 @@ pub(in crate::calibration) fn sorted_probs(
     positive: &[bool],
 ) -> Result<Vec<(f64, bool)>> {
     if let Some(prob) = probs.iter().find(|prob| !(0.0..=1.0).contains(*prob)) {
-        return Err(Error::Setting { name: "probability", value: prob.to_string(), expected: "a number from 0 to 1" });
+        return Err(Error::Setting {
+            name: "probability",
+            value: prob.to_string(),
+            expected: "a number from 0 to 1",
+        });
     }
     sorted_samples(what, probs, positive)
 }
 
-/// The distinct scores in ascending order, and how many rows of each are positive and how many are not.
+/// The distinct scores in ascending order, and how many rows of each are positive and how many are
+/// not.
 pub(in crate::calibration) struct Outcomes {
     pub(in crate::calibration) scores: Vec<f64>,
     pub(in crate::calibration) positives: Vec<f64>,
@@ -74,7 +84,8 @@ pub(in crate::calibration) struct Outcomes {
 impl Outcomes {
     /// Groups sorted samples.
     pub(in crate::calibration) fn of(samples: &[(f64, bool)]) -> Self {
-        let mut outcomes = Self { scores: Vec::new(), positives: Vec::new(), negatives: Vec::new() };
+        let mut outcomes =
+            Self { scores: Vec::new(), positives: Vec::new(), negatives: Vec::new() };
         for group in samples.chunk_by(|a, b| a.0 == b.0) {
             let positives = group.iter().filter(|(_, positive)| *positive).count();
             outcomes.scores.push(group[0].0);
@@ -84,11 +95,17 @@ impl Outcomes {
         outcomes
     }
 
-    /// Why a map of the scores to log-odds, rising or, where it may fall, any monotone one, has no optimum
-    /// of the likelihood: `None` where it has one.
+    /// Why a map of the scores to log-odds, rising or, where it may fall, any monotone one, has no
+    /// optimum of the likelihood: `None` where it has one.
     pub(in crate::calibration) fn no_optimum(&self, may_fall: bool) -> Option<String> {
         let range = |counts: &[f64]| {
-            let of = || self.scores.iter().zip(counts).filter(|(_, count)| **count > 0.0).map(|(score, _)| *score);
+            let of = || {
+                self.scores
+                    .iter()
+                    .zip(counts)
+                    .filter(|(_, count)| **count > 0.0)
+                    .map(|(score, _)| *score)
+            };
             Some((of().next()?, of().next_back()?))
         };
         let (positive, negative) = match (range(&self.positives), range(&self.negatives)) {
@@ -104,8 +121,9 @@ impl Outcomes {
                 )
             })
         };
-        separable([negative, positive], ["negative", "positive"])
-            .or_else(|| may_fall.then(|| separable([positive, negative], ["positive", "negative"]))?)
+        separable([negative, positive], ["negative", "positive"]).or_else(|| {
+            may_fall.then(|| separable([positive, negative], ["positive", "negative"]))?
+        })
     }
 }
 

@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// # References
 ///
-/// Zadrozny and Elkan, Obtaining calibrated probability estimates from decision trees and naive Bayesian classifiers, ICML 2001.
+/// Zadrozny and Elkan, Obtaining calibrated probability estimates from decision trees and naive
+/// Bayesian classifiers, ICML 2001.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
 pub struct HistogramBinning(Saved);
@@ -49,8 +50,8 @@ pub struct HistogramBins {
 pub enum HistogramEdges {
     /// At `k / bins`.
     EqualWidth,
-    /// At the quantiles `k / bins` of the probabilities, by linear interpolation, the ends at 0 and 1. Edges that fall together
-    /// are one, so there may be fewer bins.
+    /// At the quantiles `k / bins` of the probabilities, by linear interpolation, the ends at
+    /// 0 and 1. Edges that fall together are one, so there may be fewer bins.
     EqualMass,
 }
 
@@ -59,7 +60,11 @@ const WHAT: &str = "histogram binning";
 impl HistogramBinning {
     /// Lower and upper edge of each bin, and the calibrated probability in it.
     pub fn bins(&self) -> impl Iterator<Item = (f64, f64, f64)> {
-        self.0.edges.windows(2).zip(&self.0.calibrated).map(|(edges, &prob)| (edges[0], edges[1], prob))
+        self.0
+            .edges
+            .windows(2)
+            .zip(&self.0.calibrated)
+            .map(|(edges, &prob)| (edges[0], edges[1], prob))
     }
 }
 
@@ -70,7 +75,11 @@ fn bin(edges: &[f64], prob: f64) -> usize {
 impl BinaryCalibrator for HistogramBinning {
     type Settings = HistogramBins;
 
-    fn fit(probs: &[f64], positive: &[bool], HistogramBins { bins, edges: spacing }: HistogramBins) -> Result<Self> {
+    fn fit(
+        probs: &[f64],
+        positive: &[bool],
+        HistogramBins { bins, edges: spacing }: HistogramBins,
+    ) -> Result<Self> {
         check_bins(bins)?;
         let samples = sorted_probs(WHAT, probs, positive)?;
         let sorted: Vec<f64> = samples.iter().map(|(prob, _)| *prob).collect();
@@ -88,10 +97,11 @@ impl BinaryCalibrator for HistogramBinning {
             *positives += u64::from(positive);
             *rows += 1;
         }
-        let calibrated = counts.iter().zip(edges.windows(2)).map(|(&(positives, rows), edges)| match rows {
-            0 => 0.5 * (edges[0] + edges[1]),
-            _ => positives as f64 / rows as f64,
-        });
+        let calibrated =
+            counts.iter().zip(edges.windows(2)).map(|(&(positives, rows), edges)| match rows {
+                0 => 0.5 * (edges[0] + edges[1]),
+                _ => positives as f64 / rows as f64,
+            });
         let calibrated = calibrated.collect();
         Saved { edges, calibrated }.try_into()
     }
@@ -108,7 +118,8 @@ impl TryFrom<Saved> for HistogramBinning {
         let Saved { edges, calibrated } = &saved;
         let bins = check_bins(calibrated.len())?;
         if edges.len() != bins + 1 {
-            let (expected, found) = (format!("{} edges of {bins} bins", bins + 1), edges.len().to_string());
+            let (expected, found) =
+                (format!("{} edges of {bins} bins", bins + 1), edges.len().to_string());
             return Err(Error::Shape { what: WHAT, expected, found });
         }
         let ascending = edges.windows(2).all(|pair| pair[0] < pair[1]);

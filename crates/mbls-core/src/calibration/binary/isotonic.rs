@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 
 /// Isotonic regression: the nondecreasing map of least squared error.
 ///
-/// Found by pooling adjacent violators, in integers: rows of the same probability are one group with the share of its positives,
-/// and neighbours are pooled while a share is not above the one before. Between the probabilities it was fitted to, the map is
-/// linear from the end of a pool to the start of the next, beyond them constant: the convention of scikit-learn.
+/// Found by pooling adjacent violators, in integers: rows of the same probability are one group
+/// with the share of its positives, and neighbours are pooled while a share is not above the one
+/// before. Between the probabilities it was fitted to, the map is linear from the end of a pool to
+/// the start of the next, beyond them constant: the convention of scikit-learn.
 ///
 /// ```
 /// use mbls_core::calibration::{BinaryCalibrator, IsotonicRegression};
@@ -20,8 +21,9 @@ use serde::{Deserialize, Serialize};
 ///
 /// # References
 ///
-/// Zadrozny and Elkan, Transforming classifier scores into accurate multiclass probability estimates, KDD 2002; Ayer et al., An
-/// empirical distribution function for sampling with incomplete information, 1955.
+/// Zadrozny and Elkan, Transforming classifier scores into accurate multiclass probability
+/// estimates, KDD 2002; Ayer et al., An empirical distribution function for sampling with
+/// incomplete information, 1955.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
 pub struct IsotonicRegression(Saved);
@@ -47,7 +49,8 @@ struct Pool {
 impl Pool {
     /// Whether its share of positives is not below that of the next.
     fn violates(&self, next: &Self) -> bool {
-        u128::from(self.positives) * u128::from(next.rows) >= u128::from(next.positives) * u128::from(self.rows)
+        u128::from(self.positives) * u128::from(next.rows)
+            >= u128::from(next.positives) * u128::from(self.rows)
     }
 
     fn absorb(&mut self, next: &Self) {
@@ -58,7 +61,8 @@ impl Pool {
 }
 
 impl IsotonicRegression {
-    /// The corners of the map, between which it is linear: probabilities and what they become, both ascending.
+    /// The corners of the map, between which it is linear: probabilities and what they become, both
+    /// ascending.
     pub fn corners(&self) -> impl Iterator<Item = (f64, f64)> {
         self.0.probs.iter().copied().zip(self.0.calibrated.iter().copied())
     }
@@ -72,7 +76,8 @@ impl BinaryCalibrator for IsotonicRegression {
         let samples = sorted_probs(WHAT, probs, positive)?;
         for group in samples.chunk_by(|a, b| a.0 == b.0) {
             let positives = group.iter().filter(|(_, positive)| *positive).count() as u64;
-            let mut pool = Pool { first: group[0].0, last: group[0].0, positives, rows: group.len() as u64 };
+            let mut pool =
+                Pool { first: group[0].0, last: group[0].0, positives, rows: group.len() as u64 };
             while let Some(mut before) = pools.pop_if(|before| before.violates(&pool)) {
                 before.absorb(&pool);
                 pool = before;
@@ -111,20 +116,37 @@ impl TryFrom<Saved> for IsotonicRegression {
     fn try_from(saved: Saved) -> Result<Self> {
         let Saved { probs, calibrated } = &saved;
         if probs.len() != calibrated.len() || probs.is_empty() {
-            let found = format!("{} probabilities and {} calibrated ones", probs.len(), calibrated.len());
-            return Err(Error::Shape { what: WHAT, expected: "as many of both, at least one".into(), found });
+            let found =
+                format!("{} probabilities and {} calibrated ones", probs.len(), calibrated.len());
+            return Err(Error::Shape {
+                what: WHAT,
+                expected: "as many of both, at least one".into(),
+                found,
+            });
         }
         for (name, values) in [("probs", probs), ("calibrated", calibrated)] {
             if let Some(value) = values.iter().find(|value| !(0.0..=1.0).contains(*value)) {
-                return Err(Error::Setting { name, value: value.to_string(), expected: "numbers from 0 to 1" });
+                return Err(Error::Setting {
+                    name,
+                    value: value.to_string(),
+                    expected: "numbers from 0 to 1",
+                });
             }
         }
         if let Some(pair) = probs.windows(2).find(|pair| pair[0] >= pair[1]) {
-            return Err(Error::Setting { name: "probs", value: format!("{pair:?}"), expected: "ascending numbers" });
+            return Err(Error::Setting {
+                name: "probs",
+                value: format!("{pair:?}"),
+                expected: "ascending numbers",
+            });
         }
         if let Some(pair) = calibrated.windows(2).find(|pair| pair[0] > pair[1]) {
             let expected = "numbers that do not descend";
-            return Err(Error::Setting { name: "calibrated", value: format!("{pair:?}"), expected });
+            return Err(Error::Setting {
+                name: "calibrated",
+                value: format!("{pair:?}"),
+                expected,
+            });
         }
         Ok(Self(saved))
     }

@@ -4,8 +4,8 @@ use crate::calibration::numeric::newton::{Evaluation, Objective, Step, minimise}
 use crate::calibration::numeric::sums::{Sum, sum};
 use crate::simd::{exp, for_each_machine, ln};
 
-/// Rows of the same features: how many are of the class and how many are not, or those numbers after
-/// smoothing.
+/// Rows of the same features: how many are of the class and how many are not, or those numbers
+/// after smoothing.
 pub(in crate::calibration) struct Groups {
     pub(in crate::calibration) positives: Vec<f64>,
     pub(in crate::calibration) negatives: Vec<f64>,
@@ -19,11 +19,15 @@ pub(in crate::calibration) struct Fitted {
 
 /// Fits `sigmoid(w f + b)` to groups of rows, from weights of 0 and the given intercept.
 ///
-/// A constant feature has the weight 0. Of two features that are the same up to scale and offset, as
-/// any two of two groups are, the weights are the least that give the map.
+/// A constant feature has the weight 0. Of two features that are the same up to scale and offset,
+/// as any two of two groups are, the weights are the least that give the map.
 ///
 /// The error says why there is no result.
-pub(in crate::calibration) fn fit(features: &[&[f64]], groups: &Groups, intercept: f64) -> Result<Fitted, String> {
+pub(in crate::calibration) fn fit(
+    features: &[&[f64]],
+    groups: &Groups,
+    intercept: f64,
+) -> Result<Fitted, String> {
     let basis = Basis::new(features);
     let width = basis.coordinates.len();
     let regression = Regression { coordinates: &basis.coordinates, groups, rows: groups.rows() };
@@ -44,8 +48,8 @@ impl Groups {
         libm::log((total(&self.positives) + 1.0) / (total(&self.negatives) + 1.0))
     }
 
-    /// The mean slopes of the loss by the weights of features, each with what rounding may have made of
-    /// it.
+    /// The mean slopes of the loss by the weights of features, each with what rounding may have
+    /// made of it.
     pub(in crate::calibration) fn slopes<const N: usize>(
         &self,
         features: [&[f64]; N],
@@ -54,7 +58,8 @@ impl Groups {
     ) -> [(f64, f64); N] {
         let rows = self.rows();
         let z = |i: usize| features.iter().zip(fitted).map(|(f, w)| w * f[i]).sum::<f64>() + c;
-        let tails: Vec<(f64, f64)> = (0..self.positives.len()).map(|i| (sigmoid(z(i)), sigmoid(-z(i)))).collect();
+        let tails: Vec<(f64, f64)> =
+            (0..self.positives.len()).map(|i| (sigmoid(z(i)), sigmoid(-z(i)))).collect();
         features.map(|feature| {
             let unit = Unit::of(feature);
             let (mut slope, mut size) = (Sum::default(), Sum::default());
@@ -106,7 +111,8 @@ impl Basis {
     fn new(features: &[&[f64]]) -> Self {
         let units: Vec<Unit> = features.iter().map(|feature| Unit::of(feature)).collect();
         let varying: Vec<usize> = (0..features.len()).filter(|&i| units[i].scale > 0.0).collect();
-        let in_units = |&i: &usize| features[i].iter().map(|f| units[i].of_value(*f)).collect::<Vec<f64>>();
+        let in_units =
+            |&i: &usize| features[i].iter().map(|f| units[i].of_value(*f)).collect::<Vec<f64>>();
         let mut coordinates: Vec<Vec<f64>> = varying.iter().map(in_units).collect();
         let (mut share, mut offset, mut rest) = (0.0, 0.0, 0.0);
         if let [first, second] = &mut coordinates[..] {
@@ -146,7 +152,9 @@ impl Basis {
             (&[only], &[u]) => weights[only] = u,
             _ => {}
         }
-        for (weight, unit) in weights.iter_mut().zip(&self.units).filter(|(_, unit)| unit.scale > 0.0) {
+        for (weight, unit) in
+            weights.iter_mut().zip(&self.units).filter(|(_, unit)| unit.scale > 0.0)
+        {
             *weight /= unit.scale;
             intercept -= *weight * unit.centre;
         }
@@ -228,7 +236,11 @@ impl Objective for Regression<'_> {
             point.residuals[i] = up - down;
             point.variances[i] = (positives[i] + negatives[i]) * p * q;
         }
-        Evaluation { value: value.value() / self.rows, rounding: f64::EPSILON * rounding / self.rows, point }
+        Evaluation {
+            value: value.value() / self.rows,
+            rounding: f64::EPSILON * rounding / self.rows,
+            point,
+        }
     }
 
     /// Exact, in coordinates about the mean of the rows that are not yet decided: there intercept,

@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 pub enum MulticlassReduction {
     /// Two classes only: one map of the probability of class 1; class 0 gets the rest.
     Binary,
-    /// A map per class, fitted to whether the label is that class; calibrated rows are divided by their sum. A row in which
-    /// every class is mapped to 0 becomes uniform.
+    /// A map per class, fitted to whether the label is that class; calibrated rows are divided by
+    /// their sum. A row in which every class is mapped to 0 becomes uniform.
     OneVsRest,
-    /// One map of the confidence, fitted to whether the prediction is right. The other classes share the rest as they did
-    /// before, equally where they had nothing. A confidence below `1 / classes` lets another class become the largest.
+    /// One map of the confidence, fitted to whether the prediction is right. The other classes
+    /// share the rest as they did before, equally where they had nothing. A confidence below `1
+    /// / classes` lets another class become the largest.
     TopLabel,
 }
 
@@ -34,8 +35,8 @@ pub enum MulticlassReduction {
 ///
 /// # References
 ///
-/// Zadrozny and Elkan, KDD 2002 (one against the rest); Gupta and Ramdas, Top-label calibration and multiclass-to-binary
-/// reductions, ICLR 2022 (arXiv 2107.08353).
+/// Zadrozny and Elkan, KDD 2002 (one against the rest); Gupta and Ramdas, Top-label calibration and
+/// multiclass-to-binary reductions, ICLR 2022 (arXiv 2107.08353).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(
     try_from = "Saved<C>",
@@ -66,15 +67,17 @@ impl<C: BinaryCalibrator> Fit for Multiclass<C> {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where the lengths do not fit and for [`MulticlassReduction::Binary`] of other than two classes, [`Error::Label`],
-    /// and those of [`BinaryCalibrator::fit`]; [`Error::Fit`] names the class of the map.
+    /// [`Error::Shape`] where the lengths do not fit and for [`MulticlassReduction::Binary`] of
+    /// other than two classes, [`Error::Label`], and those of [`BinaryCalibrator::fit`];
+    /// [`Error::Fit`] names the class of the map.
     fn fit(scores: &Scores, labels: &[u32], (reduction, settings): Self::Settings) -> Result<Self> {
         scores.check_labels(WHAT, labels)?;
         let (classes, probs) = (scores.classes(), scores.probs());
         let of_class = |class: usize| {
             let probs: Vec<f64> = probs.iter().skip(class).step_by(classes).copied().collect();
             let positive: Vec<bool> = labels.iter().map(|&label| label as usize == class).collect();
-            C::fit(&probs, &positive, settings).map_err(|error| of_map(error, &format!("class {class}")))
+            C::fit(&probs, &positive, settings)
+                .map_err(|error| of_map(error, &format!("class {class}")))
         };
         let maps = match reduction {
             MulticlassReduction::Binary => {
@@ -89,7 +92,11 @@ impl<C: BinaryCalibrator> Fit for Multiclass<C> {
                 });
                 let (confidences, correct): (Vec<f64>, Vec<bool>) = top.unzip();
                 let map = C::fit(&confidences, &correct, settings);
-                vec![map.map_err(|error| of_map(error, "the confidence (positive: predicted right)"))?]
+                vec![
+                    map.map_err(|error| {
+                        of_map(error, "the confidence (positive: predicted right)")
+                    })?,
+                ]
             }
         };
         Saved { reduction, classes, maps }.try_into()
@@ -136,7 +143,9 @@ impl<C: BinaryCalibrator> Multiclass<C> {
 /// Names the map that a fit failed for.
 fn of_map(error: Error, map: &str) -> Error {
     match error {
-        Error::Fit { what, problem } => Error::Fit { what, problem: format!("the map of {map}: {problem}") },
+        Error::Fit { what, problem } => {
+            Error::Fit { what, problem: format!("the map of {map}: {problem}") }
+        }
         other => other,
     }
 }
@@ -145,7 +154,11 @@ fn check_binary(classes: usize) -> Result<()> {
     if classes == 2 {
         return Ok(());
     }
-    Err(Error::Shape { what: "binary calibration", expected: "2 classes".into(), found: classes.to_string() })
+    Err(Error::Shape {
+        what: "binary calibration",
+        expected: "2 classes".into(),
+        found: classes.to_string(),
+    })
 }
 
 impl<C: BinaryCalibrator> Calibrator for Multiclass<C> {

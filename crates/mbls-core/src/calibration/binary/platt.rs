@@ -1,13 +1,16 @@
 use crate::calibration::BinaryCalibrator;
-use crate::calibration::binary::calibrator::{Outcomes, check_finite, clipped, sorted_probs, sorted_samples};
+use crate::calibration::binary::calibrator::{
+    Outcomes, check_finite, clipped, sorted_probs, sorted_samples,
+};
 use crate::calibration::binary::logistic::{self, Groups, sigmoid};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Platt scaling: `p = 1 / (1 + exp(-(slope s + intercept)))` of a score `s`.
 ///
-/// As a [`BinaryCalibrator`] the score is the log-odds of the probability, `ln p - ln (1 - p)` with `p` clipped to
-/// `[2^-52, 1 - 2^-52]`: of two classes the difference of the logits. Platt's own A and B have the other sign.
+/// As a [`BinaryCalibrator`] the score is the log-odds of the probability, `ln p - ln (1 - p)` with
+/// `p` clipped to `[2^-52, 1 - 2^-52]`: of two classes the difference of the logits. Platt's own A
+/// and B have the other sign.
 ///
 /// ```
 /// use mbls_core::calibration::{PlattScaling, PlattTargets};
@@ -22,8 +25,9 @@ use serde::{Deserialize, Serialize};
 ///
 /// # References
 ///
-/// Platt, Probabilistic outputs for support vector machines, 1999; Lin, Lin and Weng, A note on Platt's probabilistic outputs
-/// for support vector machines, Machine Learning 68, 2007, whose Newton method with backtracking this is.
+/// Platt, Probabilistic outputs for support vector machines, 1999; Lin, Lin and Weng, A note on
+/// Platt's probabilistic outputs for support vector machines, Machine Learning 68, 2007, whose
+/// Newton method with backtracking this is.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
 pub struct PlattScaling {
@@ -43,8 +47,8 @@ struct Saved {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum PlattTargets {
-    /// Platt's: `(n_pos + 1) / (n_pos + 2)` for the rows of the class, `1 / (n_neg + 2)` for the others. There always is an
-    /// optimum.
+    /// Platt's: `(n_pos + 1) / (n_pos + 2)` for the rows of the class, `1 / (n_neg + 2)` for the
+    /// others. There always is an optimum.
     #[default]
     Smoothed,
     /// 1 and 0. Rows that can be separated have no optimum.
@@ -54,7 +58,8 @@ pub enum PlattTargets {
 const WHAT: &str = "Platt scaling";
 
 impl PlattScaling {
-    /// Fits slope and intercept of least cross-entropy to scores of any range, larger for rows of the class.
+    /// Fits slope and intercept of least cross-entropy to scores of any range, larger for rows of
+    /// the class.
     ///
     /// Where all scores are the same, the slope is 0.
     ///
@@ -64,10 +69,10 @@ impl PlattScaling {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where the lengths differ, [`Error::NoRows`], [`Error::Score`] for a score that is
-    /// not finite, [`Error::Fit`] where there is no optimum, which says why: with
-    /// [`PlattTargets::Labels`] where no row is positive or none negative, and where a threshold separates
-    /// the two.
+    /// [`Error::Shape`] where the lengths differ, [`Error::NoRows`], [`Error::Score`] for a score
+    /// that is not finite, [`Error::Fit`] where there is no optimum, which says why: with
+    /// [`PlattTargets::Labels`] where no row is positive or none negative, and where a threshold
+    /// separates the two.
     pub fn fit_scores(scores: &[f64], positive: &[bool], targets: PlattTargets) -> Result<Self> {
         let outcomes = Outcomes::of(&sorted_samples(WHAT, scores, positive)?);
         let refused = |problem| Error::Fit { what: WHAT, problem };
@@ -78,7 +83,8 @@ impl PlattScaling {
                 None => Groups { positives: outcomes.positives, negatives: outcomes.negatives },
             },
         };
-        let fitted = logistic::fit(&[&outcomes.scores], &groups, groups.log_odds()).map_err(refused)?;
+        let fitted =
+            logistic::fit(&[&outcomes.scores], &groups, groups.log_odds()).map_err(refused)?;
         Saved { slope: fitted.weights[0], intercept: fitted.intercept }.try_into()
     }
 
@@ -98,8 +104,8 @@ impl PlattScaling {
     }
 }
 
-/// Platt's targets as shares of rows: a positive row is `(n_pos + 1) / (n_pos + 2)` of one and the rest
-/// of a negative one.
+/// Platt's targets as shares of rows: a positive row is `(n_pos + 1) / (n_pos + 2)` of one and the
+/// rest of a negative one.
 fn smoothed(outcomes: &Outcomes) -> Groups {
     let shares = |counts: &[f64]| {
         let count: f64 = counts.iter().sum();
@@ -108,7 +114,9 @@ fn smoothed(outcomes: &Outcomes) -> Groups {
     let (own, other) = (shares(&outcomes.positives), shares(&outcomes.negatives));
     let masses = |of_positive: f64, of_negative: f64| {
         let counts = outcomes.positives.iter().zip(&outcomes.negatives);
-        counts.map(|(positives, negatives)| of_positive * positives + of_negative * negatives).collect()
+        counts
+            .map(|(positives, negatives)| of_positive * positives + of_negative * negatives)
+            .collect()
     };
     Groups { positives: masses(own.0, other.1), negatives: masses(own.1, other.0) }
 }
@@ -123,7 +131,8 @@ impl BinaryCalibrator for PlattScaling {
 
     fn fit(probs: &[f64], positive: &[bool], settings: PlattTargets) -> Result<Self> {
         let samples = sorted_probs(WHAT, probs, positive)?;
-        let (scores, positive): (Vec<f64>, Vec<bool>) = samples.into_iter().map(|(p, y)| (log_odds(p), y)).unzip();
+        let (scores, positive): (Vec<f64>, Vec<bool>) =
+            samples.into_iter().map(|(p, y)| (log_odds(p), y)).unzip();
         Self::fit_scores(&scores, &positive, settings)
     }
 

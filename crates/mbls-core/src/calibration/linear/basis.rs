@@ -19,30 +19,33 @@ pub(in crate::calibration) enum Form {
 pub(in crate::calibration) enum Coordinates {
     /// In [`Form::Diagonal`]: each feature's own, 0 for one that is constant.
     Diagonal,
-    /// In [`Form::Full`]: each feature's own, where a penalty of single weights makes them all count.
+    /// In [`Form::Full`]: each feature's own, where a penalty of single weights makes them all
+    /// count.
     ///
-    /// Not centred where `about_zero`: a penalty of intercepts would couple all weights otherwise, and
-    /// what that takes from small curvatures by rounding is lost.
+    /// Not centred where `about_zero`: a penalty of intercepts would couple all weights otherwise,
+    /// and what that takes from small curvatures by rounding is lost.
     Scaled { about_zero: bool },
     /// In [`Form::Full`]: without correlation, as many as there are features that do not depend on
-    /// others. With `all`, weights have a part along the directions in which the features do not vary,
-    /// which only a penalty of intercepts sees.
+    /// others. With `all`, weights have a part along the directions in which the features do not
+    /// vary, which only a penalty of intercepts sees.
     Orthogonal { all: bool },
 }
 
 /// Coordinates `q = B (x - mean)` of features `x`, with mean 0 and mean square 1.
 ///
-/// The logits of a network often sum to nearly the same in every row. Such a direction is a coordinate
-/// like any other unless rounding alone could have made it: the rows are made orthogonal one feature after
-/// the other, and what rounding may have left of each is followed along.
+/// The logits of a network often sum to nearly the same in every row. Such a direction is a
+/// coordinate like any other unless rounding alone could have made it: the rows are made orthogonal
+/// one feature after the other, and what rounding may have left of each is followed along.
 ///
-/// A linear map is `W x + b = U q + c` with `W = U B`. The orthogonal rows of `B` are orthogonal to all
-/// directions in which the features do not vary as well: of all `W` with the same effect the least.
+/// A linear map is `W x + b = U q + c` with `W = U B`. The orthogonal rows of `B` are orthogonal to
+/// all directions in which the features do not vary as well: of all `W` with the same effect the
+/// least.
 pub(in crate::calibration) struct Basis {
     form: Form,
     mean: Vec<f64>,
-    /// `B`: in diagonal form `[features]`, else `[coordinates, features]`, and below them the directions
-    /// in which the features do not vary, orthonormal, where these have weights too.
+    /// `B`: in diagonal form `[features]`, else `[coordinates, features]`, and below them the
+    /// directions in which the features do not vary, orthonormal, where these have weights
+    /// too.
     rows: Vec<f64>,
     /// `B mean`.
     offsets: Vec<f64>,
@@ -52,7 +55,11 @@ pub(in crate::calibration) struct Basis {
 
 impl Basis {
     /// Of features `[rows, width]`, with the coordinates `[rows, rank]`.
-    pub(in crate::calibration) fn new(coordinates: Coordinates, features: &[f64], width: usize) -> (Self, Vec<f64>) {
+    pub(in crate::calibration) fn new(
+        coordinates: Coordinates,
+        features: &[f64],
+        width: usize,
+    ) -> (Self, Vec<f64>) {
         let about_zero = coordinates == Coordinates::Scaled { about_zero: true };
         let columns = Columns::of(features, width, about_zero);
         let mean = columns.means.clone();
@@ -97,8 +104,8 @@ impl Basis {
         &self.rows[i * self.mean.len()..][..self.mean.len()]
     }
 
-    /// `W` and `b` of `U` and `c`: of `[width, outputs]` `[outputs, features]`, in diagonal form both
-    /// `[outputs]`.
+    /// `W` and `b` of `U` and `c`: of `[width, outputs]` `[outputs, features]`, in diagonal form
+    /// both `[outputs]`.
     pub(in crate::calibration) fn weights(&self, u: &[f64], c: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let outputs = c.len();
         let mut b = c.to_vec();
@@ -121,12 +128,16 @@ impl Basis {
         (w, b)
     }
 
-    /// The transpose of the map of [`weights`](Self::weights) in full form: a gradient in `W` and `b` as
-    /// one in `U` and `c`.
+    /// The transpose of the map of [`weights`](Self::weights) in full form: a gradient in `W` and
+    /// `b` as one in `U` and `c`.
     pub(in crate::calibration) fn transposed(&self, w: &[f64], b: &[f64]) -> Vec<f64> {
         let mut u = Vec::with_capacity((self.width() + 1) * b.len());
         for (i, offset) in self.offsets.iter().enumerate() {
-            u.extend(w.chunks_exact(self.mean.len()).zip(b).map(|(w, b)| dot(self.row(i), w) - b * offset));
+            u.extend(
+                w.chunks_exact(self.mean.len())
+                    .zip(b)
+                    .map(|(w, b)| dot(self.row(i), w) - b * offset),
+            );
         }
         u.extend(b);
         u
@@ -137,8 +148,8 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     sum(a.iter().zip(b).map(|(a, b)| a * b))
 }
 
-/// `row mean`, 0 where rounding may have made it: a direction of a sum that is 0 has no effect on the
-/// intercept.
+/// `row mean`, 0 where rounding may have made it: a direction of a sum that is 0 has no effect on
+/// the intercept.
 fn offset(row: &[f64], mean: &[f64]) -> f64 {
     let size = sum(row.iter().zip(mean).map(|(a, b)| (a * b).abs()));
     let offset = dot(row, mean);
@@ -180,7 +191,8 @@ impl Columns {
         let column = |j: usize| {
             let mut column: Vec<f64> = features.iter().skip(j).step_by(width).copied().collect();
             let magnitude = column.iter().fold(0.0f64, |most, x| most.max(x.abs()));
-            let (least, most) = column.iter().fold((column[0], column[0]), |(a, b), x| (a.min(*x), b.max(*x)));
+            let (least, most) =
+                column.iter().fold((column[0], column[0]), |(a, b), x| (a.min(*x), b.max(*x)));
             let mean = match least == most {
                 _ if about_zero => 0.0,
                 // Exact for a constant feature, for which a mean is not.
@@ -196,7 +208,8 @@ impl Columns {
             (mean, unit, if unit > 0.0 { magnitude / unit } else { 0.0 }, column)
         };
         let parts: Vec<(f64, f64, f64, Vec<f64>)> = map(width, &column);
-        let mut columns = Self { means: vec![], units: vec![], magnitudes: vec![], columns: vec![], rows };
+        let mut columns =
+            Self { means: vec![], units: vec![], magnitudes: vec![], columns: vec![], rows };
         for (mean, unit, magnitude, column) in parts {
             columns.means.push(mean);
             columns.units.push(unit);
@@ -217,7 +230,8 @@ impl Columns {
         rows
     }
 
-    /// Each feature by itself, with the factors of their deviations; that of a constant one is `constant`.
+    /// Each feature by itself, with the factors of their deviations; that of a constant one is
+    /// `constant`.
     fn scaled(mut self, constant: f64) -> (Vec<f64>, Vec<f64>) {
         let units = &self.units;
         let scale = |(j, column): (usize, &mut Vec<f64>)| {
@@ -233,20 +247,25 @@ impl Columns {
         (scales, self.by_row(&self.columns))
     }
 
-    /// Without correlation, by modified Gram-Schmidt steps that take the feature with the largest rest.
+    /// Without correlation, by modified Gram-Schmidt steps that take the feature with the largest
+    /// rest.
     fn orthogonal(mut self, all: bool) -> (Vec<f64>, Vec<f64>, usize) {
         let width = self.columns.len();
         let mut columns = std::mem::take(&mut self.columns);
         // What rounding may have made of each rest.
-        let mut rounding: Vec<f64> = self.magnitudes.iter().map(|size| 2.0 * f64::EPSILON * size).collect();
-        let mut rests: Vec<f64> = columns.par_iter().map(|column| mean_product(column, column).sqrt()).collect();
+        let mut rounding: Vec<f64> =
+            self.magnitudes.iter().map(|size| 2.0 * f64::EPSILON * size).collect();
+        let mut rests: Vec<f64> =
+            columns.par_iter().map(|column| mean_product(column, column).sqrt()).collect();
         let mut left: Vec<usize> = (0..width).filter(|&j| self.units[j] > 0.0).collect();
         let mut coordinates: Vec<Vec<f64>> = Vec::new();
         // Rows of B, by feature in units.
         let mut basis: Vec<Vec<f64>> = Vec::new();
         // Per feature, the shares of the coordinates.
         let mut shares: Vec<Vec<f64>> = vec![Vec::new(); width];
-        while let Some(&next) = left.iter().max_by(|&&a, &&b| rests[a].total_cmp(&rests[b]).then(b.cmp(&a))) {
+        while let Some(&next) =
+            left.iter().max_by(|&&a, &&b| rests[a].total_cmp(&rests[b]).then(b.cmp(&a)))
+        {
             if rests[next] <= 4.0 * rounding[next] {
                 break;
             }
@@ -289,7 +308,10 @@ impl Columns {
         // From units to features.
         let units = &self.units;
         let unscaled = |row: Vec<f64>| -> Vec<f64> {
-            row.iter().zip(units).map(|(b, unit)| if *unit > 0.0 { b / unit } else { 0.0 }).collect()
+            row.iter()
+                .zip(units)
+                .map(|(b, unit)| if *unit > 0.0 { b / unit } else { 0.0 })
+                .collect()
         };
         let mut basis: Vec<Vec<f64>> = basis.into_iter().map(unscaled).collect();
         // Where a feature is a sum of others: the directions in which nothing varies.

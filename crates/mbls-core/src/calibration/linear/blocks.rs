@@ -1,4 +1,5 @@
-//! The blocks of a Hessian that belong to one class each: what conjugate gradients are preconditioned by.
+//! The blocks of a Hessian that belong to one class each: what conjugate gradients are
+//! preconditioned by.
 
 use crate::parallel::map;
 
@@ -11,8 +12,8 @@ struct Factor {
 }
 
 impl Factor {
-    /// Of a matrix `[size, size]` whose diagonal was summed up of `magnitudes`: what of it rounding alone
-    /// may have made is left out.
+    /// Of a matrix `[size, size]` whose diagonal was summed up of `magnitudes`: what of it rounding
+    /// alone may have made is left out.
     fn new(matrix: &[f64], magnitudes: &[f64]) -> Self {
         let size = magnitudes.len();
         let least = |i: usize| (size as f64 + 16.0) * f64::EPSILON * magnitudes[i];
@@ -21,10 +22,12 @@ impl Factor {
         let mut rows: Vec<Vec<f64>> = vec![Vec::new(); size];
         let mut left: Vec<usize> = (0..size).collect();
         let (mut order, mut lower) = (Vec::new(), Vec::new());
-        let share = |i: usize, rests: &[f64]| if magnitudes[i] > 0.0 { rests[i] / magnitudes[i] } else { 0.0 };
-        while let Some(at) = (0..left.len())
-            .max_by(|&a, &b| share(left[a], &rests).total_cmp(&share(left[b], &rests)).then(left[b].cmp(&left[a])))
-        {
+        let share = |i: usize, rests: &[f64]| {
+            if magnitudes[i] > 0.0 { rests[i] / magnitudes[i] } else { 0.0 }
+        };
+        while let Some(at) = (0..left.len()).max_by(|&a, &b| {
+            share(left[a], &rests).total_cmp(&share(left[b], &rests)).then(left[b].cmp(&left[a]))
+        }) {
             let pivot = left.swap_remove(at);
             if rests[pivot].is_nan() || rests[pivot] <= least(pivot) {
                 break;
@@ -76,8 +79,12 @@ pub(in crate::calibration) struct Blocks {
 }
 
 impl Blocks {
-    /// Of one matrix `[size, size]` per class, with the magnitudes that its diagonal was summed up of.
-    pub(in crate::calibration) fn new(classes: usize, block: impl Fn(usize) -> (Vec<f64>, Vec<f64>) + Sync) -> Self {
+    /// Of one matrix `[size, size]` per class, with the magnitudes that its diagonal was summed up
+    /// of.
+    pub(in crate::calibration) fn new(
+        classes: usize,
+        block: impl Fn(usize) -> (Vec<f64>, Vec<f64>) + Sync,
+    ) -> Self {
         let factor = |class: usize| {
             let (matrix, magnitudes) = block(class);
             Factor::new(&matrix, &magnitudes)
@@ -92,7 +99,11 @@ impl Blocks {
         });
         let mut x = vec![0.0; b.len()];
         for (k, solution) in solutions.into_iter().enumerate() {
-            x.iter_mut().skip(k).step_by(self.classes).zip(solution).for_each(|(x, value)| *x = value);
+            x.iter_mut()
+                .skip(k)
+                .step_by(self.classes)
+                .zip(solution)
+                .for_each(|(x, value)| *x = value);
         }
         x
     }

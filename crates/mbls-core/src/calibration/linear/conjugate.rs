@@ -3,15 +3,15 @@
 use crate::calibration::numeric::newton::Step;
 use crate::calibration::numeric::sums::sum;
 
-/// A direction whose curvature is this share of that of its preconditioner is flat: rounding makes as
-/// much.
+/// A direction whose curvature is this share of that of its preconditioner is flat: rounding makes
+/// as much.
 const FLAT: f64 = 1e-13;
 
-/// The Newton step of a gradient, until the preconditioned square of the residual is `accuracy` of what
-/// it was.
+/// The Newton step of a gradient, until the preconditioned square of the residual is `accuracy` of
+/// what it was.
 ///
-/// `precondition` is about the inverse of the Hessian `times`; a direction that it maps to 0 has no part
-/// in the step.
+/// `precondition` is about the inverse of the Hessian `times`; a direction that it maps to 0 has no
+/// part in the step.
 pub(in crate::calibration) fn newton_step(
     gradient: &[f64],
     accuracy: f64,

@@ -9,10 +9,11 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Off-diagonal and intercept regularisation:
-/// `off_diagonal / (C (C - 1)) sum_{i != j} W_ij^2 + intercept / C sum_i b_i^2`, added to the mean negative log-likelihood.
+/// `off_diagonal / (C (C - 1)) sum_{i != j} W_ij^2 + intercept / C sum_i b_i^2`, added to the mean
+/// negative log-likelihood.
 ///
-/// It leaves the diagonal free, so it draws towards vector scaling without intercepts, not towards uniform probabilities. The
-/// authors' code leaves out the divisors.
+/// It leaves the diagonal free, so it draws towards vector scaling without intercepts, not towards
+/// uniform probabilities. The authors' code leaves out the divisors.
 ///
 /// # References
 ///
@@ -64,14 +65,16 @@ pub struct VectorScaling(Saved);
 ///
 /// # References
 ///
-/// Guo et al., ICML 2017 (arXiv 1706.04599), section 4.2; with [`Odir`], Kull et al., NeurIPS 2019 (arXiv 1910.12656).
+/// Guo et al., ICML 2017 (arXiv 1706.04599), section 4.2; with [`Odir`], Kull et al., NeurIPS 2019
+/// (arXiv 1910.12656).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
 pub struct MatrixScaling(Saved);
 
 /// Dirichlet calibration: `p = softmax(W ln q + b)` of the model's probabilities `q`.
 ///
-/// Of logits `ln q` is the exact log-softmax; of probabilities the logarithm of at least the smallest normal f32.
+/// Of logits `ln q` is the exact log-softmax; of probabilities the logarithm of at least the
+/// smallest normal f32.
 ///
 /// ```
 /// use mbls_core::calibration::{Calibrator, DirichletCalibration, Fit, Odir, Scores};
@@ -90,7 +93,8 @@ pub struct MatrixScaling(Saved);
 #[serde(try_from = "Saved", into = "Saved")]
 pub struct DirichletCalibration(Saved);
 
-/// The parameters of a linear map, as they are saved: `weights` `[classes]` or `[classes, classes]`, row-major.
+/// The parameters of a linear map, as they are saved: `weights` `[classes]` or `[classes,
+/// classes]`, row-major.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Saved {
@@ -111,13 +115,23 @@ impl Saved {
         }
         for (name, values) in [("weights", &self.weights), ("intercepts", &self.intercepts)] {
             if let Some(value) = values.iter().find(|value| !value.is_finite()) {
-                return Err(Error::Setting { name, value: value.to_string(), expected: "finite numbers" });
+                return Err(Error::Setting {
+                    name,
+                    value: value.to_string(),
+                    expected: "finite numbers",
+                });
             }
         }
         Ok(self)
     }
 
-    fn fit(what: &'static str, form: Form, features: &[f64], labels: &[u32], odir: Odir) -> Result<Self> {
+    fn fit(
+        what: &'static str,
+        form: Form,
+        features: &[f64],
+        labels: &[u32],
+        odir: Odir,
+    ) -> Result<Self> {
         let classes = features.len() / labels.len();
         let odir = odir.check()?;
         let rows = labels.len() as f64;
@@ -133,19 +147,28 @@ impl Saved {
         let absent = (0..classes).find(|&class| !labels.contains(&(class as u32)));
         // Its intercept falls without end, unless a penalty holds it.
         if let Some(class) = absent.filter(|_| odir.intercept == 0.0) {
-            let remedy = if form == Form::Full { "; a penalty of intercepts may give it one" } else { "" };
+            let remedy =
+                if form == Form::Full { "; a penalty of intercepts may give it one" } else { "" };
             return Err(refused(format!(
                 "no row is of class {class} of {classes}: its intercept has no optimum{remedy}"
             )));
         }
         let pairs = classes as f64 * (classes - 1) as f64;
-        let penalty = Penalty { off_diagonal: odir.off_diagonal / pairs, intercept: odir.intercept / classes as f64 };
+        let penalty = Penalty {
+            off_diagonal: odir.off_diagonal / pairs,
+            intercept: odir.intercept / classes as f64,
+        };
         let objective = SoftmaxRegression::new(form, features, labels, penalty);
-        // From uniform probabilities: where they are saturated, gradients vanish far from an optimum.
-        let found = newton::minimise(&objective, vec![0.0; objective.dim()]).map_err(|problem| match absent {
-            Some(class) => refused(format!("no row is of class {class} of {classes}, and {problem}")),
-            None => refused(problem),
-        })?;
+        // From uniform probabilities: where they are saturated, gradients vanish far from an
+        // optimum.
+        let found = newton::minimise(&objective, vec![0.0; objective.dim()]).map_err(
+            |problem| match absent {
+                Some(class) => {
+                    refused(format!("no row is of class {class} of {classes}, and {problem}"))
+                }
+                None => refused(problem),
+            },
+        )?;
         let (weights, intercepts) = objective.weights(&found);
         Self { weights, intercepts }.check(what, form)
     }
@@ -163,20 +186,29 @@ impl Saved {
         let classes = self.intercepts.len();
         scores.check_fitted_classes(what, classes)?;
         let mut probs = vec![0.0; features.len()];
-        probs.par_chunks_mut(classes).zip(features.par_chunks(classes)).enumerate().try_for_each(|(row, (z, x))| {
-            self.logits(x, z);
-            if let Some(class) = z.iter().position(|z| !z.is_finite()) {
-                let expected = "a finite number";
-                return Err(Error::Value { what: "calibrated logit", value: z[class], row, class, expected });
-            }
-            softmax(z);
-            Ok(())
-        })?;
+        probs.par_chunks_mut(classes).zip(features.par_chunks(classes)).enumerate().try_for_each(
+            |(row, (z, x))| {
+                self.logits(x, z);
+                if let Some(class) = z.iter().position(|z| !z.is_finite()) {
+                    let expected = "a finite number";
+                    return Err(Error::Value {
+                        what: "calibrated logit",
+                        value: z[class],
+                        row,
+                        class,
+                        expected,
+                    });
+                }
+                softmax(z);
+                Ok(())
+            },
+        )?;
         Ok(probs)
     }
 }
 
-/// The logits, an error where the scores are probabilities: a row's offset changes what the map makes of it.
+/// The logits, an error where the scores are probabilities: a row's offset changes what the map
+/// makes of it.
 fn logits<'a>(what: &'static str, scores: &'a Scores) -> Result<&'a [f64]> {
     match scores.kind() {
         ScoreKind::Logits => scores.check_unmasked().map(|()| scores.values()),
@@ -195,8 +227,8 @@ impl Fit for VectorScaling {
 
     /// Fits weights and intercepts of least negative log-likelihood.
     ///
-    /// Intercepts that differ by a constant are the same map; those of the result have the mean 0. The
-    /// weight of a logit that is the same in all rows is 0.
+    /// Intercepts that differ by a constant are the same map; those of the result have the mean 0.
+    /// The weight of a logit that is the same in all rows is 0.
     ///
     /// # Shapes
     ///
@@ -204,12 +236,14 @@ impl Fit for VectorScaling {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] for probabilities and where the lengths do not fit, [`Error::Label`], [`Error::NoRows`],
-    /// [`Error::Value`] for a logit that is not finite, and [`Error::Fit`] where the likelihood has no
-    /// optimum: for a class without rows, which it names, and for rows that are separable.
+    /// [`Error::Shape`] for probabilities and where the lengths do not fit, [`Error::Label`],
+    /// [`Error::NoRows`], [`Error::Value`] for a logit that is not finite, and [`Error::Fit`]
+    /// where the likelihood has no optimum: for a class without rows, which it names, and for
+    /// rows that are separable.
     fn fit(scores: &Scores, labels: &[u32], (): ()) -> Result<Self> {
         scores.check_labels(VECTOR, labels)?;
-        let mut saved = Saved::fit(VECTOR, Form::Diagonal, logits(VECTOR, scores)?, labels, Odir::NONE)?;
+        let mut saved =
+            Saved::fit(VECTOR, Form::Diagonal, logits(VECTOR, scores)?, labels, Odir::NONE)?;
         let mean = saved.intercepts.iter().sum::<f64>() / saved.intercepts.len() as f64;
         saved.intercepts.iter_mut().for_each(|intercept| *intercept -= mean);
         Ok(Self(saved))
@@ -233,10 +267,11 @@ impl Fit for MatrixScaling {
 
     /// Fits weights and intercepts of least negative log-likelihood plus penalty.
     ///
-    /// Without a penalty many parameters are the same map, of which the least is taken: the columns of the
-    /// weights have the mean 0, as the intercepts have, and directions in which the logits do not vary
-    /// have no weight. Where there are not far more rows than the `C^2 + C` parameters, rows are nearly
-    /// separable and Newton steps slow: seconds for 10 classes can be minutes for 100.
+    /// Without a penalty many parameters are the same map, of which the least is taken: the columns
+    /// of the weights have the mean 0, as the intercepts have, and directions in which the
+    /// logits do not vary have no weight. Where there are not far more rows than the `C^2 + C`
+    /// parameters, rows are nearly separable and Newton steps slow: seconds for 10 classes can
+    /// be minutes for 100.
     ///
     /// # Shapes
     ///
@@ -244,8 +279,9 @@ impl Fit for MatrixScaling {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a weight of the penalty that is not finite or less than 0, and those of
-    /// [`VectorScaling::fit`]; with a penalty of intercepts a class without rows may have a map.
+    /// [`Error::Setting`] for a weight of the penalty that is not finite or less than 0, and those
+    /// of [`VectorScaling::fit`]; with a penalty of intercepts a class without rows may have a
+    /// map.
     fn fit(scores: &Scores, labels: &[u32], odir: Odir) -> Result<Self> {
         scores.check_labels(MATRIX, labels)?;
         Saved::fit(MATRIX, Form::Full, logits(MATRIX, scores)?, labels, odir).map(Self)

@@ -6,14 +6,16 @@ use crate::calibration::numeric::sums::sum;
 use rayon::prelude::*;
 
 impl SoftmaxRegression {
-    /// Whether, along a direction without a penalty, the label of no row loses against another class and
-    /// that of some row gains, by as much as a Newton step gains where nothing holds it.
+    /// Whether, along a direction without a penalty, the label of no row loses against another
+    /// class and that of some row gains, by as much as a Newton step gains where nothing holds
+    /// it.
     pub(in crate::calibration) fn separates(&self, direction: &[f64]) -> bool {
         let (least, most) = self.gains(direction);
         most > 0.1 && least >= -SEPARATES * most && self.is_free(direction)
     }
 
-    /// The least and the largest of what the label of each row gains on another class along a direction.
+    /// The least and the largest of what the label of each row gains on another class along a
+    /// direction.
     fn gains(&self, direction: &[f64]) -> (f64, f64) {
         let of_row = |n: usize| {
             let mut z = vec![0.0; self.classes];
@@ -34,8 +36,10 @@ impl SoftmaxRegression {
         let (w, b) = self.weights(direction);
         let square = |values: &mut dyn Iterator<Item = f64>| sum(values.map(|value| value * value));
         let all = square(&mut w.iter().chain(&b).copied());
-        let is_penalised = |i: usize| self.penalty.off_diagonal > 0.0 && !i.is_multiple_of(self.classes + 1);
-        let mut penalised = square(&mut w.iter().enumerate().filter(|(i, _)| is_penalised(*i)).map(|(_, w)| *w));
+        let is_penalised =
+            |i: usize| self.penalty.off_diagonal > 0.0 && !i.is_multiple_of(self.classes + 1);
+        let mut penalised =
+            square(&mut w.iter().enumerate().filter(|(i, _)| is_penalised(*i)).map(|(_, w)| *w));
         if self.penalty.intercept > 0.0 {
             penalised += square(&mut b.iter().copied());
         }

@@ -9,19 +9,19 @@ use crate::calibration::numeric::rows::{CHUNK, sums_over_rows};
 use crate::calibration::numeric::sums::{compensated_sums, sum};
 use rayon::prelude::*;
 
-/// What is 0 to rounding, relative to the largest: along a direction that is said to separate a row's
-/// margins may fall by this share of the largest rise.
+/// What is 0 to rounding, relative to the largest: along a direction that is said to separate a
+/// row's margins may fall by this share of the largest rise.
 pub(in crate::calibration) const SEPARATES: f64 = 1e-8;
 
 /// `1/n sum_n [logsumexp(z_n) - z_n[y_n]] + penalty` with `z_n = W x_n + b`.
 ///
-/// Its variables are those of a [`Basis`]. In full form they are `[rows, classes]`: a row per coordinate,
-/// the intercepts, and a row per direction that only the penalty sees. In diagonal form they are weights
-/// `[classes]`, then intercepts.
+/// Its variables are those of a [`Basis`]. In full form they are `[rows, classes]`: a row per
+/// coordinate, the intercepts, and a row per direction that only the penalty sees. In diagonal form
+/// they are weights `[classes]`, then intercepts.
 ///
-/// What changes nothing is left out of steps rather than damped: a constant added to all intercepts, and,
-/// without a penalty of weights, to all weights of a feature. They stay where they are at the start, at a
-/// mean of 0.
+/// What changes nothing is left out of steps rather than damped: a constant added to all
+/// intercepts, and, without a penalty of weights, to all weights of a feature. They stay where they
+/// are at the start, at a mean of 0.
 pub(in crate::calibration) struct SoftmaxRegression {
     form: Form,
     pub(in crate::calibration) classes: usize,
@@ -56,34 +56,45 @@ pub(in crate::calibration) struct Point {
     separates: bool,
 }
 
-/// Up to so many classes each has a Gram matrix of its own in the preconditioner; of more, one weighs each
-/// row by what is undecided in it, for all of them.
+/// Up to so many classes each has a Gram matrix of its own in the preconditioner; of more, one
+/// weighs each row by what is undecided in it, for all of them.
 const OWN_GRAM: usize = 16;
 
 impl SoftmaxRegression {
     /// Of valid rows, at least one.
     ///
     /// Rows are sorted first: sums, and with them the fit, do not depend on their order.
-    pub(in crate::calibration) fn new(form: Form, features: &[f64], labels: &[u32], penalty: Penalty) -> Self {
+    pub(in crate::calibration) fn new(
+        form: Form,
+        features: &[f64],
+        labels: &[u32],
+        penalty: Penalty,
+    ) -> Self {
         let classes = features.len() / labels.len();
         let row = |n: usize| &features[n * classes..][..classes];
         let mut order: Vec<usize> = (0..labels.len()).collect();
         order.par_sort_unstable_by(|&a, &b| {
-            let by_value = || row(a).iter().zip(row(b)).map(|(a, b)| a.total_cmp(b)).find(|order| order.is_ne());
+            let by_value = || {
+                row(a).iter().zip(row(b)).map(|(a, b)| a.total_cmp(b)).find(|order| order.is_ne())
+            };
             labels[a].cmp(&labels[b]).then_with(|| by_value().unwrap_or(std::cmp::Ordering::Equal))
         });
         let sorted: Vec<f64> = order.iter().flat_map(|&n| row(n)).copied().collect();
         let labels: Vec<u32> = order.iter().map(|&n| labels[n]).collect();
         let coordinates = match form {
             Form::Diagonal => Coordinates::Diagonal,
-            Form::Full if penalty.off_diagonal > 0.0 => Coordinates::Scaled { about_zero: penalty.intercept > 0.0 },
+            Form::Full if penalty.off_diagonal > 0.0 => {
+                Coordinates::Scaled { about_zero: penalty.intercept > 0.0 }
+            }
             Form::Full => Coordinates::Orthogonal { all: penalty.intercept > 0.0 },
         };
         let (basis, coordinates) = Basis::new(coordinates, &sorted, classes);
         let features = match form {
             Form::Diagonal => coordinates,
             Form::Full => {
-                let row = |n: usize| coordinates[n * basis.rank()..][..basis.rank()].iter().copied().chain([1.0]);
+                let row = |n: usize| {
+                    coordinates[n * basis.rank()..][..basis.rank()].iter().copied().chain([1.0])
+                };
                 (0..labels.len()).flat_map(row).collect()
             }
         };
@@ -113,7 +124,9 @@ impl SoftmaxRegression {
     /// `U` without, and `c`.
     fn split(&self, variables: &[f64]) -> (Vec<f64>, Vec<f64>) {
         match self.form {
-            Form::Diagonal => (variables[..self.classes].to_vec(), variables[self.classes..].to_vec()),
+            Form::Diagonal => {
+                (variables[..self.classes].to_vec(), variables[self.classes..].to_vec())
+            }
             Form::Full => {
                 let (seen, hidden) = variables.split_at((self.basis.rank() + 1) * self.classes);
                 let (u, c) = seen.split_at(self.basis.rank() * self.classes);
@@ -166,7 +179,9 @@ impl SoftmaxRegression {
         for (i, row) in vector.chunks_exact_mut(self.classes).enumerate() {
             let flat = match self.form {
                 Form::Diagonal => i == 1,
-                Form::Full if self.penalty.off_diagonal > 0.0 => i == rank && self.penalty.intercept == 0.0,
+                Form::Full if self.penalty.off_diagonal > 0.0 => {
+                    i == rank && self.penalty.intercept == 0.0
+                }
                 Form::Full => true,
             };
             if flat {
@@ -176,8 +191,8 @@ impl SoftmaxRegression {
         }
     }
 
-    /// The second derivatives of the penalty times a vector; the penalty is a quadratic form, so this is
-    /// its gradient too.
+    /// The second derivatives of the penalty times a vector; the penalty is a quadratic form, so
+    /// this is its gradient too.
     fn penalty_times(&self, vector: &[f64]) -> Vec<f64> {
         let (classes, rank) = (self.classes, self.basis.rank());
         let (mut w, mut b) = self.weights(vector);
@@ -193,20 +208,21 @@ impl SoftmaxRegression {
     /// The Hessian at a point times a vector, without the parts that change nothing.
     fn hessian_times(&self, point: &Point, vector: &[f64]) -> Vec<f64> {
         let n = self.labels.len() as f64;
-        let mut product = sums_over_rows(&self.features, self.width(), vector.len(), |row, x, sums| {
-            let p = &point.probs[row * self.classes..][..self.classes];
-            let likeliest = point.likeliest[row].0;
-            let mut change = vec![0.0; self.classes];
-            self.logits(vector, x, &mut change);
-            // From the likeliest class, whose share in the mean may be all but 1e-300 of it.
-            let origin = change[likeliest];
-            change.iter_mut().for_each(|c| *c -= origin);
-            let mean: f64 = change.iter().zip(p).map(|(c, p)| c * p).sum();
-            change.iter_mut().zip(p).for_each(|(c, p)| *c = p * (*c - mean));
-            change[likeliest] = 0.0;
-            change[likeliest] = -change.iter().sum::<f64>();
-            self.add_outer(&change, x, sums);
-        });
+        let mut product =
+            sums_over_rows(&self.features, self.width(), vector.len(), |row, x, sums| {
+                let p = &point.probs[row * self.classes..][..self.classes];
+                let likeliest = point.likeliest[row].0;
+                let mut change = vec![0.0; self.classes];
+                self.logits(vector, x, &mut change);
+                // From the likeliest class, whose share in the mean may be all but 1e-300 of it.
+                let origin = change[likeliest];
+                change.iter_mut().for_each(|c| *c -= origin);
+                let mean: f64 = change.iter().zip(p).map(|(c, p)| c * p).sum();
+                change.iter_mut().zip(p).for_each(|(c, p)| *c = p * (*c - mean));
+                change[likeliest] = 0.0;
+                change[likeliest] = -change.iter().sum::<f64>();
+                self.add_outer(&change, x, sums);
+            });
         product.iter_mut().for_each(|sum| *sum /= n);
         if !self.penalty.is_none() {
             product.iter_mut().zip(self.penalty_times(vector)).for_each(|(p, s)| *p += s);
@@ -251,21 +267,26 @@ impl SoftmaxRegression {
         let own = classes <= OWN_GRAM;
         let grams = if own { classes } else { 1 };
         // Behind the Gram matrices the mean variance of each class.
-        let mut sums = sums_over_rows(&self.features, width, grams * width * width + classes, |row, x, sums| {
-            let (gram, variances) = sums.split_at_mut(grams * width * width);
-            let mut total = 0.0;
-            for (k, sum) in variances.iter_mut().enumerate() {
-                let v = variance(row, k);
-                *sum += v;
-                total += v;
-                if own {
-                    add_gram(v, x, &mut gram[k * width * width..][..width * width]);
+        let mut sums = sums_over_rows(
+            &self.features,
+            width,
+            grams * width * width + classes,
+            |row, x, sums| {
+                let (gram, variances) = sums.split_at_mut(grams * width * width);
+                let mut total = 0.0;
+                for (k, sum) in variances.iter_mut().enumerate() {
+                    let v = variance(row, k);
+                    *sum += v;
+                    total += v;
+                    if own {
+                        add_gram(v, x, &mut gram[k * width * width..][..width * width]);
+                    }
                 }
-            }
-            if !own {
-                add_gram(total, x, gram);
-            }
-        });
+                if !own {
+                    add_gram(total, x, gram);
+                }
+            },
+        );
         sums.iter_mut().for_each(|sum| *sum /= n);
         let (gram, variances) = sums.split_at(grams * width * width);
         let total: f64 = variances.iter().sum();
@@ -296,8 +317,9 @@ impl SoftmaxRegression {
         })
     }
 
-    /// Of the penalty's second derivatives, for any class, the matrix of the variables of that class, but for the
-    /// diagonal weight, which is free; and the share of each variable in that weight.
+    /// Of the penalty's second derivatives, for any class, the matrix of the variables of that
+    /// class, but for the diagonal weight, which is free; and the share of each variable in
+    /// that weight.
     #[allow(clippy::type_complexity)]
     fn penalty_products(&self) -> Option<(Vec<f64>, impl Fn(usize, usize) -> f64 + Sync)> {
         if self.penalty.is_none() {
@@ -305,13 +327,16 @@ impl SoftmaxRegression {
         }
         let (rank, size) = (self.basis.rank(), self.basis.width() + 1);
         // The row of B of a variable; none for the intercept.
-        let at = move |i: usize| if i == rank { None } else { Some(if i < rank { i } else { i - 1 }) };
+        let at =
+            move |i: usize| if i == rank { None } else { Some(if i < rank { i } else { i - 1 }) };
         let intercept = |i: usize| at(i).map_or(1.0, |row| -self.basis.offsets()[row]);
         let mut products = vec![0.0; size * size];
         for i in 0..size {
             for j in 0..=i {
                 let weights = match (at(i), at(j)) {
-                    (Some(a), Some(b)) => sum(self.basis.row(a).iter().zip(self.basis.row(b)).map(|(a, b)| a * b)),
+                    (Some(a), Some(b)) => {
+                        sum(self.basis.row(a).iter().zip(self.basis.row(b)).map(|(a, b)| a * b))
+                    }
                     _ => 0.0,
                 };
                 let value = 2.0 * self.penalty.off_diagonal * weights
@@ -320,7 +345,9 @@ impl SoftmaxRegression {
                 products[j * size + i] = value;
             }
         }
-        Some((products, move |i: usize, class: usize| at(i).map_or(0.0, |row| self.basis.row(row)[class])))
+        Some((products, move |i: usize, class: usize| {
+            at(i).map_or(0.0, |row| self.basis.row(row)[class])
+        }))
     }
 }
 
@@ -354,7 +381,8 @@ impl Objective for SoftmaxRegression {
             4.0 * row.loss + (1.0 - p) * row.size
         };
         let mut rounding = sum(rows.iter().enumerate().map(rounding)) / n;
-        let separates = self.penalty.is_none() && rows.iter().all(|row| row.ahead > SEPARATES * row.size);
+        let separates =
+            self.penalty.is_none() && rows.iter().all(|row| row.ahead > SEPARATES * row.size);
         if !self.penalty.is_none() {
             let slope = self.penalty_times(variables);
             let penalty = 0.5 * sum(slope.iter().zip(variables).map(|(s, x)| s * x));
@@ -364,7 +392,11 @@ impl Objective for SoftmaxRegression {
         }
         self.project(&mut gradient);
         let likeliest = rows.into_iter().map(|row| (row.likeliest, row.rest)).collect();
-        Evaluation { value, rounding: f64::EPSILON * rounding, point: Point { gradient, probs, likeliest, separates } }
+        Evaluation {
+            value,
+            rounding: f64::EPSILON * rounding,
+            point: Point { gradient, probs, likeliest, separates },
+        }
     }
 
     fn step(&self, here: &Evaluation<Point>, accuracy: f64) -> Step {
@@ -374,10 +406,13 @@ impl Objective for SoftmaxRegression {
             self.project(&mut solution);
             solution
         };
-        newton_step(&here.point.gradient, accuracy, precondition, |vector| self.hessian_times(&here.point, vector))
+        newton_step(&here.point.gradient, accuracy, precondition, |vector| {
+            self.hessian_times(&here.point, vector)
+        })
     }
 
-    /// Rows are separable where a direction of free weights lowers the loss of some and raises none.
+    /// Rows are separable where a direction of free weights lowers the loss of some and raises
+    /// none.
     fn recession(&self, here: &Evaluation<Point>, step: &Step) -> Option<String> {
         (here.point.separates || self.separates(&step.direction)).then(|| {
             "no optimum: the rows are separable, along a direction of the weights the loss of no row rises and that of \

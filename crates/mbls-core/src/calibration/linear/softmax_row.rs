@@ -20,7 +20,8 @@ pub(in crate::calibration) fn row_of(z: &mut [f64], label: usize) -> Row {
     let size = z.iter().fold(0.0f64, |most, z| most.max(z.abs()));
     let likeliest = (1..z.len()).fold(0, |best, k| if z[k] > z[best] { k } else { best });
     let (most, own) = (z[likeliest], z[label]);
-    let second = (0..z.len()).filter(|&k| k != likeliest).map(|k| z[k]).fold(f64::NEG_INFINITY, f64::max);
+    let second =
+        (0..z.len()).filter(|&k| k != likeliest).map(|k| z[k]).fold(f64::NEG_INFINITY, f64::max);
     let ahead = if label == likeliest { most - second } else { own - most };
     z.iter_mut().for_each(|z| *z = exp(*z - most));
     // 1 is the likeliest's own: what is small beside it keeps its digits.

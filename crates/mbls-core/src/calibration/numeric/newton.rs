@@ -27,7 +27,8 @@ pub(in crate::calibration) struct Evaluation<P> {
 /// A Newton step `d = -H^-1 g`.
 pub(in crate::calibration) struct Step {
     pub(in crate::calibration) direction: Vec<f64>,
-    /// `g^T H^-1 g`: the gradient measured by the curvature. A quadratic function decreases by half of it.
+    /// `g^T H^-1 g`: the gradient measured by the curvature. A quadratic function decreases by
+    /// half of it.
     pub(in crate::calibration) decrement: f64,
 }
 
@@ -37,8 +38,8 @@ impl Step {
     }
 }
 
-/// Newton steps before a fit is given up. Where an optimum is far, as it is for rows that are nearly
-/// separable, a step adds about 1 to the logits or half to the weights.
+/// Newton steps before a fit is given up. Where an optimum is far, as it is for rows that are
+/// nearly separable, a step adds about 1 to the logits or half to the weights.
 const ITERATIONS: usize = 400;
 /// Steps in a row that change the value by no more than its rounding, after which no other will.
 const STALLED: usize = 8;
@@ -51,7 +52,10 @@ const ACCURACY: f64 = 1e-6;
 /// promises is less than the rounding of the value; then twice more, without looking at the value.
 ///
 /// The error is what is known of the reason.
-pub(in crate::calibration) fn minimise<O: Objective>(objective: &O, start: Vec<f64>) -> Result<Vec<f64>, String> {
+pub(in crate::calibration) fn minimise<O: Objective>(
+    objective: &O,
+    start: Vec<f64>,
+) -> Result<Vec<f64>, String> {
     let (mut x, mut here) = (start.clone(), objective.at(&start));
     let mut accuracy = 0.01;
     let mut left = f64::INFINITY;
@@ -94,12 +98,16 @@ fn moved(x: &[f64], share: f64, step: &Step) -> Vec<f64> {
     x.iter().zip(&step.direction).map(|(x, d)| x + share * d).collect()
 }
 
-/// Two steps beyond the optimum of the value, where the parameters are known to half of their digits only;
-/// none where the first promises no less after than before.
+/// Two steps beyond the optimum of the value, where the parameters are known to half of their
+/// digits only; none where the first promises no less after than before.
 fn polish<O: Objective>(objective: &O, x: Vec<f64>, step: &Step) -> Vec<f64> {
     let next = moved(&x, 1.0, step);
     let after = objective.step(&objective.at(&next), ACCURACY);
-    if after.is_finite() && after.decrement < 0.25 * step.decrement { moved(&next, 1.0, &after) } else { x }
+    if after.is_finite() && after.decrement < 0.25 * step.decrement {
+        moved(&next, 1.0, &after)
+    } else {
+        x
+    }
 }
 
 /// The longest of the steps 1, 1/2, 1/4, ... that lowers the value.
@@ -113,6 +121,7 @@ fn search<O: Objective>(
         let next = moved(x, share, step);
         let there = objective.at(&next);
         let rounding = here.rounding + there.rounding;
-        (there.value <= here.value - ARMIJO * share * step.decrement + rounding).then_some((next, there))
+        (there.value <= here.value - ARMIJO * share * step.decrement + rounding)
+            .then_some((next, there))
     })
 }

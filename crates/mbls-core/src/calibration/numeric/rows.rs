@@ -7,7 +7,8 @@ pub(in crate::calibration) const CHUNK: usize = 1024;
 /// Chunks whose sums are in memory at once.
 const GROUP: usize = 16;
 
-/// The sums over rows of what `add` adds to `len` numbers for each row, given by index and features `[rows, width]`.
+/// The sums over rows of what `add` adds to `len` numbers for each row, given by index and features
+/// `[rows, width]`.
 ///
 /// Sums are taken per chunk of rows, then over the chunks in order.
 pub(in crate::calibration) fn sums_over_rows(
@@ -22,7 +23,10 @@ pub(in crate::calibration) fn sums_over_rows(
         let part = |chunk: usize| {
             let mut sums = vec![0.0; len];
             let first = (group * GROUP + chunk) * CHUNK;
-            chunks[chunk].chunks_exact(width).enumerate().for_each(|(row, x)| add(first + row, x, &mut sums));
+            chunks[chunk]
+                .chunks_exact(width)
+                .enumerate()
+                .for_each(|(row, x)| add(first + row, x, &mut sums));
             sums
         };
         for sums in map(chunks.len(), &part) {

@@ -1,4 +1,5 @@
-//! Sums in twice the precision of f64, so that what a step changes is not lost in what rounding does.
+//! Sums in twice the precision of f64, so that what a step changes is not lost in what rounding
+//! does.
 
 use crate::parallel::map;
 
@@ -42,8 +43,8 @@ const ROWS: usize = 16;
 
 /// The sums over rows of what `add` adds to `len` numbers for each row, of a slice per row.
 ///
-/// Sums are taken per chunk of rows, then over the chunks in order: the number of threads changes no
-/// bit.
+/// Sums are taken per chunk of rows, then over the chunks in order: the number of threads changes
+/// no bit.
 pub(in crate::calibration) fn compensated_sums(
     rows: usize,
     len: usize,

@@ -16,7 +16,8 @@ pub struct Abstention {
     pub answered: u64,
     /// Number of answers that are wrong.
     pub wrong: u64,
-    /// The edge of the bins that test rows were counted in, which is the threshold to within the rounding of f32.
+    /// The edge of the bins that test rows were counted in, which is the threshold to within the
+    /// rounding of f32.
     #[serde(skip)]
     pub(super) edge: f64,
 }
@@ -32,18 +33,26 @@ impl Abstention {
         (self.answered > 0).then(|| self.wrong as f64 / self.answered as f64)
     }
 
-    /// Whether an answer of that confidence is withheld: as those of the test rows were counted, to the bit.
+    /// Whether an answer of that confidence is withheld: as those of the test rows were counted, to
+    /// the bit.
     pub fn withholds(&self, confidence: f64) -> bool {
         confidence <= self.edge
     }
 }
 
-/// In words: `of 260 test samples 89.2 % are answered with a confidence above 0.9, and 1.3 % of these answers are wrong`.
+/// In words: `of 260 test samples 89.2 % are answered with a confidence above 0.9, and 1.3 % of
+/// these answers are wrong`.
 impl fmt::Display for Abstention {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(coverage) = self.coverage() else { return f.write_str("there are no test samples") };
+        let Some(coverage) = self.coverage() else {
+            return f.write_str("there are no test samples");
+        };
         let (n, threshold) = (self.n, self.threshold);
-        write!(f, "of {n} test samples {:.1} % are answered with a confidence above {threshold}", 100.0 * coverage)?;
+        write!(
+            f,
+            "of {n} test samples {:.1} % are answered with a confidence above {threshold}",
+            100.0 * coverage
+        )?;
         match self.risk() {
             Some(risk) => write!(f, ", and {:.1} % of these answers are wrong", 100.0 * risk),
             None => Ok(()),

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 /// The number of bins that thresholds are looked up in: the probabilities of 0 to 1 in thousandths.
 pub(super) const THRESHOLDS: usize = 1000;
 
-/// What test rows say of a calibrator's confidences: how often such answers were right, and what is left where the less
-/// confident ones are withheld.
+/// What test rows say of a calibrator's confidences: how often such answers were right, and what is
+/// left where the less confident ones are withheld.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
 pub struct Assessment {
@@ -30,7 +30,10 @@ impl Assessment {
     ///
     /// [`Error::Setting`] for no bins and for more than 65536.
     pub fn new(bins: usize) -> Result<Self> {
-        Ok(Self { reliability: ReliabilityBins::new(bins)?, thousandths: ReliabilityBins::new(THRESHOLDS)? })
+        Ok(Self {
+            reliability: ReliabilityBins::new(bins)?,
+            thousandths: ReliabilityBins::new(THRESHOLDS)?,
+        })
     }
 
     /// Adds test rows.
@@ -54,8 +57,8 @@ impl Assessment {
         self.reliability.value()
     }
 
-    /// Returns the test rows whose confidence lies in the same bin: how many they are, and which share of them is right. `None`
-    /// where there are no test rows at all.
+    /// Returns the test rows whose confidence lies in the same bin: how many they are, and which
+    /// share of them is right. `None` where there are no test rows at all.
     pub fn bin(&self, confidence: f64) -> Option<ReliabilityBin> {
         let mut bins = self.reliability.value()?.bins;
         // Bins are open below and closed above, and the last ends at 1.
@@ -63,7 +66,8 @@ impl Assessment {
         Some(bins.swap_remove(place))
     }
 
-    /// Returns what is left of the test rows where those of a confidence up to `threshold` are withheld.
+    /// Returns what is left of the test rows where those of a confidence up to `threshold` are
+    /// withheld.
     ///
     /// # Errors
     ///
@@ -73,7 +77,11 @@ impl Assessment {
         let thousandth = (threshold * THRESHOLDS as f64).round();
         let near = (threshold * THRESHOLDS as f64 - thousandth).abs() < 1e-6;
         if !(near && (0.0..THRESHOLDS as f64).contains(&thousandth)) {
-            return Err(Error::Setting { name: "threshold", value: threshold.to_string(), expected });
+            return Err(Error::Setting {
+                name: "threshold",
+                value: threshold.to_string(),
+                expected,
+            });
         }
         let place = thousandth as usize;
         let edge = self.thousandths.lower_edge(place);
@@ -81,7 +89,13 @@ impl Assessment {
         let answered = || bins.iter().skip(place);
         let right: f64 = answered().filter_map(|bin| Some(bin.count as f64 * bin.accuracy?)).sum();
         let count = answered().map(|bin| bin.count).sum();
-        Ok(Abstention { threshold, n: self.n(), answered: count, wrong: count - right.round() as u64, edge })
+        Ok(Abstention {
+            threshold,
+            n: self.n(),
+            answered: count,
+            wrong: count - right.round() as u64,
+            edge,
+        })
     }
 }
 

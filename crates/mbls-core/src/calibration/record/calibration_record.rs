@@ -1,6 +1,8 @@
 use super::candidates::folds_of;
 use super::{Assessment, CalibratorChoice, Classification, OodDetector, OodThreshold, OodVerdict};
-use crate::calibration::{Calibrator, FittedCalibrator, SavedCalibrator, Scores, TemperatureScaling};
+use crate::calibration::{
+    Calibrator, FittedCalibrator, SavedCalibrator, Scores, TemperatureScaling,
+};
 use crate::metric::UnlabelledRows;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -10,8 +12,9 @@ const MOST_ROWS: usize = 1 << 14;
 
 /// What calibrates a trained network, and what held-out rows say of its answers.
 ///
-/// Fitted to the logits of validation rows: a temperature, the best of the [usual](CalibratorChoice::usual) calibrators, and the
-/// thresholds of out-of-distribution detection. Test rows then say how often answers of a confidence are right. It is saved
+/// Fitted to the logits of validation rows: a temperature, the best of the
+/// [usual](CalibratorChoice::usual) calibrators, and the thresholds of out-of-distribution
+/// detection. Test rows then say how often answers of a confidence are right. It is saved
 /// with the network; [`classify`](Self::classify) turns new logits into answers.
 ///
 /// ```
@@ -48,7 +51,8 @@ pub enum CalibratorRole {
     /// Temperature scaling, which never changes the class.
     #[default]
     Temperature,
-    /// The calibrator of least cross-validated log-likelihood on the validation rows; it may change the class.
+    /// The calibrator of least cross-validated log-likelihood on the validation rows; it may change
+    /// the class.
     Best,
 }
 
@@ -65,18 +69,21 @@ struct Saved {
 }
 
 impl CalibrationRecord {
-    /// Fits calibrators and thresholds to the logits of validation rows; confidences will be compared in so many bins.
+    /// Fits calibrators and thresholds to the logits of validation rows; confidences will be
+    /// compared in so many bins.
     ///
-    /// The best calibrator is chosen by cross-validation and fitted on about 2^14 rows, the same share of every class; the
-    /// temperature and the thresholds are fitted on all.
+    /// The best calibrator is chosen by cross-validation and fitted on about 2^14 rows, the same
+    /// share of every class; the temperature and the thresholds are fitted on all.
     ///
     /// # Shapes
     ///
-    /// `logits` `[rows, classes]` in row-major order, `labels` `[rows]`; at least one row and two classes.
+    /// `logits` `[rows, classes]` in row-major order, `labels` `[rows]`; at least one row and two
+    /// classes.
     ///
     /// # Errors
     ///
-    /// Those of [`TemperatureScaling::fit_logits`]; [`Error::Setting`] for a number of bins that is not 1 to 65536.
+    /// Those of [`TemperatureScaling::fit_logits`]; [`Error::Setting`] for a number of bins that is
+    /// not 1 to 65536.
     pub fn fit(classes: Vec<String>, logits: &[f32], labels: &[u32], bins: usize) -> Result<Self> {
         let count = classes.len();
         let temperature = TemperatureScaling::fit_logits(logits, count, labels)?;
@@ -85,32 +92,47 @@ impl CalibrationRecord {
         let rows: Vec<usize> = (0..labels.len()).filter(|&row| folds[row] == 0).collect();
         let scores = Scores::from_logits(logits, count)?.select(&rows);
         let chosen: Vec<u32> = rows.iter().map(|&row| labels[row]).collect();
-        let mut choice = CalibratorChoice::cross_validate(&scores, &chosen, &CalibratorChoice::usual(count))?;
+        let mut choice =
+            CalibratorChoice::cross_validate(&scores, &chosen, &CalibratorChoice::usual(count))?;
         let best = match choice.fit_best(&scores, &chosen)? {
             // Fitted to the numbers as they are; the record has one temperature.
             FittedCalibrator::Temperature(_) => FittedCalibrator::Temperature(temperature),
             other => other,
         };
-        let threshold = |detector: OodDetector| OodThreshold::fit(detector, &detector.scores(logits, count)?);
+        let threshold =
+            |detector: OodDetector| OodThreshold::fit(detector, &detector.scores(logits, count)?);
         let ood = OodDetector::ALL.into_iter().map(threshold).collect::<Result<_>>()?;
         let assessments = [Assessment::new(bins)?, Assessment::new(bins)?];
         Ok(Self { classes, temperature, choice, best, assessments, ood })
     }
 
-    /// Takes a temperature that is known, and what test rows say of its confidences. It is the best calibrator too, and there are
-    /// no thresholds of out-of-distribution detection.
+    /// Takes a temperature that is known, and what test rows say of its confidences. It is the best
+    /// calibrator too, and there are no thresholds of out-of-distribution detection.
     ///
     /// # Errors
     ///
     /// [`Error::Setting`] for fewer than two classes.
-    pub fn of_temperature(classes: Vec<String>, temperature: TemperatureScaling, test: Assessment) -> Result<Self> {
+    pub fn of_temperature(
+        classes: Vec<String>,
+        temperature: TemperatureScaling,
+        test: Assessment,
+    ) -> Result<Self> {
         let choice = CalibratorChoice::of_temperature();
         let best = SavedCalibrator::from(FittedCalibrator::Temperature(temperature));
         let test_of_best = test.clone();
-        Self::try_from(Saved { classes, temperature, candidates: choice, best, test, test_of_best, ood: Vec::new() })
+        Self::try_from(Saved {
+            classes,
+            temperature,
+            candidates: choice,
+            best,
+            test,
+            test_of_best,
+            ood: Vec::new(),
+        })
     }
 
-    /// Replaces the thresholds of out-of-distribution detection, such as by those of whole images where rows are pixels.
+    /// Replaces the thresholds of out-of-distribution detection, such as by those of whole images
+    /// where rows are pixels.
     #[must_use]
     pub fn with_ood(self, ood: Vec<OodThreshold>) -> Self {
         Self { ood, ..self }
@@ -189,12 +211,14 @@ impl CalibrationRecord {
         let count = self.classes.len();
         match (role, &self.best) {
             // Computed as the probabilities that the test rows were counted by.
-            (CalibratorRole::Temperature, _) | (CalibratorRole::Best, FittedCalibrator::Temperature(_)) => {
+            (CalibratorRole::Temperature, _)
+            | (CalibratorRole::Best, FittedCalibrator::Temperature(_)) => {
                 self.temperature.apply_unlabelled(logits, count)
             }
-            (CalibratorRole::Best, best) => {
-                UnlabelledRows::from_probs(&best.probs(&Scores::from_logits(logits, count)?)?, count)
-            }
+            (CalibratorRole::Best, best) => UnlabelledRows::from_probs(
+                &best.probs(&Scores::from_logits(logits, count)?)?,
+                count,
+            ),
         }
     }
 
@@ -206,11 +230,14 @@ impl CalibrationRecord {
     ///
     /// # Errors
     ///
-    /// Those of [`rows`](Self::rows); [`Error::NoRows`] before any test row was [assessed](Self::assess).
+    /// Those of [`rows`](Self::rows); [`Error::NoRows`] before any test row was
+    /// [assessed](Self::assess).
     pub fn classify(&self, logits: &[f32], role: CalibratorRole) -> Result<Vec<Classification>> {
         let (rows, assessment) = (self.rows(logits, role)?, self.assessment(role));
-        let scored = |ood: &OodThreshold| Ok((*ood, ood.detector().scores(logits, self.classes.len())?));
-        let scored: Vec<(OodThreshold, Vec<f64>)> = self.ood.iter().map(scored).collect::<Result<_>>()?;
+        let scored =
+            |ood: &OodThreshold| Ok((*ood, ood.detector().scores(logits, self.classes.len())?));
+        let scored: Vec<(OodThreshold, Vec<f64>)> =
+            self.ood.iter().map(scored).collect::<Result<_>>()?;
         let one = |row: usize| {
             let (class, confidence) = (rows.predicted(row) as usize, rows.confidence(row));
             let verdict = |(ood, scores): &(OodThreshold, Vec<f64>)| OodVerdict {
@@ -225,7 +252,9 @@ impl CalibrationRecord {
                 confidence,
                 probabilities: rows.probs(row).to_vec(),
                 logits: logits[row * self.classes.len()..][..self.classes.len()].to_vec(),
-                bin: assessment.bin(confidence).ok_or(Error::NoRows { what: "the reliability of test rows" })?,
+                bin: assessment
+                    .bin(confidence)
+                    .ok_or(Error::NoRows { what: "the reliability of test rows" })?,
                 ood: scored.iter().map(verdict).collect(),
             })
         };
@@ -237,14 +266,19 @@ impl TryFrom<Saved> for CalibrationRecord {
     type Error = Error;
 
     fn try_from(saved: Saved) -> Result<Self> {
-        let Saved { classes, temperature, candidates: choice, best, test, test_of_best, ood } = saved;
+        let Saved { classes, temperature, candidates: choice, best, test, test_of_best, ood } =
+            saved;
         let best = best.into_calibrator();
         let setting = |name, value: String, expected| Err(Error::Setting { name, value, expected });
         if classes.len() < 2 {
             return setting("classes", classes.len().to_string(), "at least 2");
         }
         if best.classes().is_some_and(|found| found != classes.len()) {
-            return setting("best", format!("{:?} classes", best.classes()), "as many classes as there are names");
+            return setting(
+                "best",
+                format!("{:?} classes", best.classes()),
+                "as many classes as there are names",
+            );
         }
         if test.n() != test_of_best.n() {
             let value = format!("{} and {} rows", test.n(), test_of_best.n());
@@ -256,7 +290,22 @@ impl TryFrom<Saved> for CalibrationRecord {
 
 impl From<CalibrationRecord> for Saved {
     fn from(record: CalibrationRecord) -> Self {
-        let CalibrationRecord { classes, temperature, choice, best, assessments: [test, test_of_best], ood } = record;
-        Self { classes, temperature, candidates: choice, best: best.into(), test, test_of_best, ood }
+        let CalibrationRecord {
+            classes,
+            temperature,
+            choice,
+            best,
+            assessments: [test, test_of_best],
+            ood,
+        } = record;
+        Self {
+            classes,
+            temperature,
+            candidates: choice,
+            best: best.into(),
+            test,
+            test_of_best,
+            ood,
+        }
     }
 }

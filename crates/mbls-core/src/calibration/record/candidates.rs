@@ -1,4 +1,6 @@
-use crate::calibration::{Calibrator, CalibratorSpec, FittedCalibrator, MulticlassReduction, Odir, Scores};
+use crate::calibration::{
+    Calibrator, CalibratorSpec, FittedCalibrator, MulticlassReduction, Odir, Scores,
+};
 use crate::metric::{Metric, NegativeLogLikelihood};
 use crate::{Error, Result, number};
 use serde::{Deserialize, Serialize};
@@ -6,9 +8,9 @@ use std::collections::BTreeMap;
 
 /// Calibrators compared by cross-validation, and the best of them.
 ///
-/// The rows of each class go to the five folds in turn, so that every fold has its share of every class, whatever their order.
-/// Each candidate is fitted to four folds and measured on the fifth, so that one with many parameters gains nothing by learning
-/// the rows by heart.
+/// The rows of each class go to the five folds in turn, so that every fold has its share of every
+/// class, whatever their order. Each candidate is fitted to four folds and measured on the fifth,
+/// so that one with many parameters gains nothing by learning the rows by heart.
 ///
 /// ```
 /// use mbls_core::calibration::{CalibratorChoice, CalibratorSpec, Scores};
@@ -34,7 +36,8 @@ pub struct CalibratorChoice {
 pub struct Candidate {
     /// The calibrator and its settings.
     pub spec: CalibratorSpec,
-    /// Its mean negative log-likelihood over the rows that it was not fitted to, in nats; `None` where a fold has no fit.
+    /// Its mean negative log-likelihood over the rows that it was not fitted to, in nats; `None`
+    /// where a fold has no fit.
     #[serde(with = "number::option", default, skip_serializing_if = "Option::is_none")]
     pub nll: Option<f64>,
     /// Why there is none.
@@ -45,18 +48,24 @@ pub struct Candidate {
 impl CalibratorChoice {
     /// The number of folds.
     pub const FOLDS: usize = 5;
-    /// The most classes for which Dirichlet calibration, whose parameters grow with their square, is among the
-    /// [usual](Self::usual) candidates.
+    /// The most classes for which Dirichlet calibration, whose parameters grow with their square,
+    /// is among the [usual](Self::usual) candidates.
     pub const MOST_DIRICHLET_CLASSES: usize = 20;
 
-    /// Returns the usual candidates: temperature scaling, vector scaling, beta calibration of each class, and with up to 20
-    /// classes Dirichlet calibration with a penalty of 0.01.
+    /// Returns the usual candidates: temperature scaling, vector scaling, beta calibration of each
+    /// class, and with up to 20 classes Dirichlet calibration with a penalty of 0.01.
     pub fn usual(classes: usize) -> Vec<CalibratorSpec> {
-        let reduction = if classes == 2 { MulticlassReduction::Binary } else { MulticlassReduction::OneVsRest };
-        let mut usual =
-            vec![CalibratorSpec::Temperature {}, CalibratorSpec::Vector {}, CalibratorSpec::Beta { reduction }];
+        let reduction =
+            if classes == 2 { MulticlassReduction::Binary } else { MulticlassReduction::OneVsRest };
+        let mut usual = vec![
+            CalibratorSpec::Temperature {},
+            CalibratorSpec::Vector {},
+            CalibratorSpec::Beta { reduction },
+        ];
         if classes <= Self::MOST_DIRICHLET_CLASSES {
-            usual.push(CalibratorSpec::Dirichlet { odir: Odir { off_diagonal: 0.01, intercept: 0.01 } });
+            usual.push(CalibratorSpec::Dirichlet {
+                odir: Odir { off_diagonal: 0.01, intercept: 0.01 },
+            });
         }
         usual
     }
@@ -71,33 +80,51 @@ impl CalibratorChoice {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] where the first of `specs` is not temperature scaling, on which the others have to improve;
-    /// [`Error::Shape`], [`Error::Label`] where scores and labels do not fit.
-    pub fn cross_validate(scores: &Scores, labels: &[u32], specs: &[CalibratorSpec]) -> Result<Self> {
+    /// [`Error::Setting`] where the first of `specs` is not temperature scaling, on which the
+    /// others have to improve; [`Error::Shape`], [`Error::Label`] where scores and labels do
+    /// not fit.
+    pub fn cross_validate(
+        scores: &Scores,
+        labels: &[u32],
+        specs: &[CalibratorSpec],
+    ) -> Result<Self> {
         if labels.len() != scores.rows() {
             let (expected, found) = (format!("{} labels", scores.rows()), labels.len().to_string());
             return Err(Error::Shape { what: "labels", expected, found });
         }
         let folds = (labels.len() >= Self::FOLDS).then_some(Self::FOLDS);
-        let compared = |&spec: &CalibratorSpec| match folds.map(|folds| nll(spec, scores, labels, folds)) {
-            None => Candidate { spec, nll: None, problem: Some(format!("fewer than {} rows", Self::FOLDS)) },
-            Some(Ok(nll)) => Candidate { spec, nll: Some(nll), problem: None },
-            Some(Err(error)) => Candidate { spec, nll: None, problem: Some(error.to_string()) },
-        };
+        let compared =
+            |&spec: &CalibratorSpec| match folds.map(|folds| nll(spec, scores, labels, folds)) {
+                None => Candidate {
+                    spec,
+                    nll: None,
+                    problem: Some(format!("fewer than {} rows", Self::FOLDS)),
+                },
+                Some(Ok(nll)) => Candidate { spec, nll: Some(nll), problem: None },
+                Some(Err(error)) => Candidate { spec, nll: None, problem: Some(error.to_string()) },
+            };
         Self::try_from(specs.iter().map(compared).collect::<Vec<_>>())
     }
 
     /// Temperature scaling, compared with nothing.
     pub(super) fn of_temperature() -> Self {
         let problem = Some("the temperature was given".to_owned());
-        Self { candidates: vec![Candidate { spec: CalibratorSpec::Temperature {}, nll: None, problem }] }
+        Self {
+            candidates: vec![Candidate {
+                spec: CalibratorSpec::Temperature {},
+                nll: None,
+                problem,
+            }],
+        }
     }
 
-    /// Fits the best candidate to all rows. One that cannot be is noted so, and the next best takes its place.
+    /// Fits the best candidate to all rows. One that cannot be is noted so, and the next best takes
+    /// its place.
     ///
     /// # Errors
     ///
-    /// Those of [`TemperatureScaling::fit`](crate::calibration::Fit::fit), where none can be fitted.
+    /// Those of [`TemperatureScaling::fit`](crate::calibration::Fit::fit), where none can be
+    /// fitted.
     pub(super) fn fit_best(&mut self, scores: &Scores, labels: &[u32]) -> Result<FittedCalibrator> {
         loop {
             let place = self.best_place();
@@ -116,14 +143,16 @@ impl CalibratorChoice {
         &self.candidates
     }
 
-    /// Returns the candidate of least likelihood loss: the first of equals, temperature scaling where nothing was compared.
+    /// Returns the candidate of least likelihood loss: the first of equals, temperature scaling
+    /// where nothing was compared.
     pub fn best(&self) -> &Candidate {
         &self.candidates[self.best_place()]
     }
 
     fn best_place(&self) -> usize {
         let loss = |place: usize| self.candidates[place].nll.unwrap_or(f64::INFINITY);
-        (1..self.candidates.len()).fold(0, |best, other| if loss(other) < loss(best) { other } else { best })
+        (1..self.candidates.len())
+            .fold(0, |best, other| if loss(other) < loss(best) { other } else { best })
     }
 }
 
@@ -132,7 +161,8 @@ fn nll(spec: CalibratorSpec, scores: &Scores, labels: &[u32], folds: usize) -> R
     let mut metric = NegativeLogLikelihood::new();
     let fold_of = folds_of(labels, folds);
     for fold in 0..folds {
-        let (held_out, others): (Vec<_>, Vec<_>) = (0..labels.len()).partition(|&row| fold_of[row] == fold);
+        let (held_out, others): (Vec<_>, Vec<_>) =
+            (0..labels.len()).partition(|&row| fold_of[row] == fold);
         let of = |rows: &[usize]| rows.iter().map(|&row| labels[row]).collect::<Vec<_>>();
         let calibrator = spec.fit(&scores.select(&others), &of(&others))?;
         metric.update(&calibrator.predictions(&scores.select(&held_out), &of(&held_out))?)?;
@@ -160,7 +190,11 @@ impl TryFrom<Vec<Candidate>> for CalibratorChoice {
             Some(CalibratorSpec::Temperature {}) => Ok(Self { candidates }),
             first => {
                 let value = first.map_or_else(|| "none".to_owned(), |first| format!("{first:?}"));
-                Err(Error::Setting { name: "candidates[0]", value, expected: "temperature scaling" })
+                Err(Error::Setting {
+                    name: "candidates[0]",
+                    value,
+                    expected: "temperature scaling",
+                })
             }
         }
     }

@@ -15,7 +15,8 @@ pub struct Classification {
     pub probabilities: Vec<f64>,
     /// What the network gave: its logits.
     pub logits: Vec<f32>,
-    /// The test samples whose confidence lies in the same bin: how many they are, and which share of them is right.
+    /// The test samples whose confidence lies in the same bin: how many they are, and which share
+    /// of them is right.
     pub bin: ReliabilityBin,
     /// What each detector of out-of-distribution samples says.
     pub ood: Vec<OodVerdict>,

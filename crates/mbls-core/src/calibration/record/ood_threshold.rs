@@ -38,7 +38,8 @@ impl OodDetector {
     }
 }
 
-/// The score below which a row is taken to be out-of-distribution: the one that a given share of validation rows reaches.
+/// The score below which a row is taken to be out-of-distribution: the one that a given share of
+/// validation rows reaches.
 ///
 /// ```
 /// use mbls_core::calibration::{OodDetector, OodThreshold};
@@ -78,7 +79,8 @@ impl OodThreshold {
         let mut sorted = scores.to_vec();
         sorted.sort_by(f64::total_cmp);
         let rejected = scores.len() - (Self::ACCEPTED * scores.len() as f64).ceil() as usize;
-        let threshold = *sorted.get(rejected).ok_or(Error::NoRows { what: "the threshold of an OOD score" })?;
+        let threshold =
+            *sorted.get(rejected).ok_or(Error::NoRows { what: "the threshold of an OOD score" })?;
         Ok(Self { detector, threshold })
     }
 
@@ -105,7 +107,11 @@ impl TryFrom<Saved> for OodThreshold {
         if threshold.is_finite() {
             return Ok(Self { detector, threshold });
         }
-        Err(Error::Setting { name: "threshold", value: threshold.to_string(), expected: "a finite number" })
+        Err(Error::Setting {
+            name: "threshold",
+            value: threshold.to_string(),
+            expected: "a finite number",
+        })
     }
 }
 

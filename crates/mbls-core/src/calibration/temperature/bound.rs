@@ -5,9 +5,11 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TemperatureBound {
-    /// The least temperature: every row is predicted right, or nearly so, and the sharper the better.
+    /// The least temperature: every row is predicted right, or nearly so, and the sharper the
+    /// better.
     Lower,
-    /// The greatest temperature: rows are predicted no better than at random, and the flatter the better.
+    /// The greatest temperature: rows are predicted no better than at random, and the flatter the
+    /// better.
     Upper,
 }
 

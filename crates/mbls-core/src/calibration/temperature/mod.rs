@@ -4,7 +4,10 @@ mod rows;
 
 use super::scores::softmax;
 use super::{Calibrator, Fit, ScoreKind, Scores};
-use crate::metric::{Label, Predictions, ScoreType, UnlabelledRows, check_temperature, classes_of, counted_classes_of};
+use crate::metric::{
+    Label, Predictions, ScoreType, UnlabelledRows, check_temperature, classes_of,
+    counted_classes_of,
+};
 use crate::number::is_zero;
 use crate::{Error, Result};
 pub use bound::TemperatureBound;
@@ -12,7 +15,8 @@ use optimum::optimum;
 use rows::Rows;
 use serde::{Deserialize, Serialize};
 
-/// Temperature scaling: `p = softmax(l / T)` with one `T > 0` for all logits; it never changes a prediction.
+/// Temperature scaling: `p = softmax(l / T)` with one `T > 0` for all logits; it never changes a
+/// prediction.
 ///
 /// ```
 /// use mbls_core::calibration::TemperatureScaling;
@@ -62,11 +66,13 @@ pub enum GridObjective {
 const GRID_STEPS: u32 = 100;
 
 impl TemperatureScaling {
-    /// How far [`fit_logits`](Self::fit_logits) goes beyond the ranges of the rows, a range being the distance of a row's largest logit from
-    /// its smallest: from the smallest range divided by this number to the largest times it.
+    /// How far [`fit_logits`](Self::fit_logits) goes beyond the ranges of the rows, a range being
+    /// the distance of a row's largest logit from its smallest: from the smallest range divided
+    /// by this number to the largest times it.
     ///
-    /// For rows that are all predicted right the optimum is 0, which would make every later error infinitely unlikely; for rows
-    /// predicted worse than at random it is infinite. Logits of any scale have bounds of that scale.
+    /// For rows that are all predicted right the optimum is 0, which would make every later error
+    /// infinitely unlikely; for rows predicted worse than at random it is infinite. Logits of
+    /// any scale have bounds of that scale.
     pub const RANGE: f64 = 1e4;
     /// The number of bins of [`GridObjective::Ece`].
     pub const GRID_BINS: usize = 15;
@@ -80,15 +86,16 @@ impl TemperatureScaling {
         Ok(Self { temperature: check_temperature(temperature)?, bound: None, masked_labels: 0 })
     }
 
-    /// Fits the temperature of least negative log-likelihood, or the end of the [range](Self::RANGE) where that lies beyond,
-    /// which [`bound`](Self::bound) tells.
+    /// Fits the temperature of least negative log-likelihood, or the end of the
+    /// [range](Self::RANGE) where that lies beyond, which [`bound`](Self::bound) tells.
     ///
-    /// With `b = 1 / T` the likelihood is convex, and the root of its derivative `mean_n E_b[l_n] - l_n[y_n]` is found by
-    /// Newton steps in `log b`, bracketed and bisected where they do not converge: to 1e-13 relative, or as far as f64 tells.
-    /// The likelihood of the rows it is fitted to is never worse than at `T = 1`, but at a bound. 1 where the temperature does
-    /// not matter. Sums over rows are in fixed point, so the order of the rows does not change a bit of it. A class masked by a
-    /// logit of minus infinity has the probability 0 at every temperature; rows whose label it is are left out and
-    /// [counted](Self::masked_labels).
+    /// With `b = 1 / T` the likelihood is convex, and the root of its derivative `mean_n E_b[l_n] -
+    /// l_n[y_n]` is found by Newton steps in `log b`, bracketed and bisected where they do not
+    /// converge: to 1e-13 relative, or as far as f64 tells. The likelihood of the rows it is
+    /// fitted to is never worse than at `T = 1`, but at a bound. 1 where the temperature does
+    /// not matter. Sums over rows are in fixed point, so the order of the rows does not change a
+    /// bit of it. A class masked by a logit of minus infinity has the probability 0 at every
+    /// temperature; rows whose label it is are left out and [counted](Self::masked_labels).
     ///
     /// # Shapes
     ///
@@ -96,12 +103,23 @@ impl TemperatureScaling {
     ///
     /// # Errors
     ///
-    /// [`Error::NoRows`], those of [`Predictions::from_logits`], and [`Error::Fit`] where the label of every row is masked.
-    pub fn fit_logits<T: ScoreType>(logits: &[T], classes: usize, labels: &[impl Label]) -> Result<Self> {
-        Self::fit_rows(&Rows::new(logits, [labels.len(), classes, 1], &classes_of(labels, classes)?, None)?)
+    /// [`Error::NoRows`], those of [`Predictions::from_logits`], and [`Error::Fit`] where the label
+    /// of every row is masked.
+    pub fn fit_logits<T: ScoreType>(
+        logits: &[T],
+        classes: usize,
+        labels: &[impl Label],
+    ) -> Result<Self> {
+        Self::fit_rows(&Rows::new(
+            logits,
+            [labels.len(), classes, 1],
+            &classes_of(labels, classes)?,
+            None,
+        )?)
     }
 
-    /// Fits the temperature of dense predictions, one row per pixel, leaving out the pixels labelled `ignore`.
+    /// Fits the temperature of dense predictions, one row per pixel, leaving out the pixels
+    /// labelled `ignore`.
     ///
     /// The logits stay as they lie; beside them a pass needs 1024 rows per thread.
     ///
@@ -112,8 +130,9 @@ impl TemperatureScaling {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where the lengths do not fit, [`Error::NoRows`] where all pixels are ignored, and for the pixels that
-    /// are not, numbered through all images, [`Error::Label`] and [`Error::Value`].
+    /// [`Error::Shape`] where the lengths do not fit, [`Error::NoRows`] where all pixels are
+    /// ignored, and for the pixels that are not, numbered through all images, [`Error::Label`]
+    /// and [`Error::Value`].
     pub fn fit_pixels<T: ScoreType>(
         logits: &[T],
         shape: [usize; 4],
@@ -133,7 +152,8 @@ impl TemperatureScaling {
     fn fit_rows<T: ScoreType>(rows: &Rows<T>) -> Result<Self> {
         rows.check_likelihood()?;
         let (temperature, bound) = optimum(rows)?;
-        // Where both differ by rounding alone, the comparison decides for the one that is not worse.
+        // Where both differ by rounding alone, the comparison decides for the one that is not
+        // worse.
         let unscaled = bound.is_none() && rows.nll(temperature)? > rows.nll(1.0)?;
         let temperature = if unscaled { 1.0 } else { temperature };
         Ok(Self { temperature, bound, masked_labels: rows.masked_labels() })
@@ -141,8 +161,8 @@ impl TemperatureScaling {
 
     /// Takes the best of the published grid of temperatures.
     ///
-    /// Starts at 0.1 and adds 0.1 a hundred times, accumulating its rounding; the first minimum wins. At the first and the last
-    /// of the grid [`bound`](Self::bound) says so.
+    /// Starts at 0.1 and adds 0.1 a hundred times, accumulating its rounding; the first minimum
+    /// wins. At the first and the last of the grid [`bound`](Self::bound) says so.
     ///
     /// # Errors
     ///
@@ -182,12 +202,14 @@ impl TemperatureScaling {
         Ok(Self { temperature: best.0, bound, masked_labels: rows.masked_labels() })
     }
 
-    /// Returns the temperature, by which logits are divided: above 1 where the model is overconfident.
+    /// Returns the temperature, by which logits are divided: above 1 where the model is
+    /// overconfident.
     pub fn temperature(&self) -> f64 {
         self.temperature
     }
 
-    /// The end of the range of temperatures at which the fit stopped; `None` where it found an optimum.
+    /// The end of the range of temperatures at which the fit stopped; `None` where it found an
+    /// optimum.
     pub fn bound(&self) -> Option<TemperatureBound> {
         self.bound
     }
@@ -224,7 +246,11 @@ impl TemperatureScaling {
     /// # Errors
     ///
     /// Those of [`UnlabelledRows::from_logits`].
-    pub fn apply_unlabelled<'a, T: ScoreType>(&self, logits: &'a [T], classes: usize) -> Result<UnlabelledRows<'a>> {
+    pub fn apply_unlabelled<'a, T: ScoreType>(
+        &self,
+        logits: &'a [T],
+        classes: usize,
+    ) -> Result<UnlabelledRows<'a>> {
         UnlabelledRows::from_logits_at(logits, classes, self.temperature)
     }
 }
@@ -248,11 +274,14 @@ impl From<TemperatureScaling> for Saved {
 impl Fit for TemperatureScaling {
     type Settings = ();
 
-    /// Fits to scores as [`fit_logits`](Self::fit_logits) does; of probabilities the logarithms are the logits.
+    /// Fits to scores as [`fit_logits`](Self::fit_logits) does; of probabilities the logarithms are
+    /// the logits.
     fn fit(scores: &Scores, labels: &[u32], (): ()) -> Result<Self> {
         match scores.kind() {
             ScoreKind::Logits => Self::fit_logits(scores.values(), scores.classes(), labels),
-            ScoreKind::Probabilities => Self::fit_logits(&scores.log_probs(), scores.classes(), labels),
+            ScoreKind::Probabilities => {
+                Self::fit_logits(&scores.log_probs(), scores.classes(), labels)
+            }
         }
     }
 }
@@ -270,10 +299,12 @@ impl Calibrator for TemperatureScaling {
         for row in probs.chunks_exact_mut(scores.classes()) {
             // Shifted before it is divided: the largest exponent is 0 at any temperature.
             let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let min = row.iter().copied().filter(|logit| logit.is_finite()).fold(f64::INFINITY, f64::min);
+            let min =
+                row.iter().copied().filter(|logit| logit.is_finite()).fold(f64::INFINITY, f64::min);
             // In quarters, where the difference itself is beyond f64.
             let unit = if (min - max).is_finite() { 1.0 } else { 0.25 };
-            row.iter_mut().for_each(|logit| *logit = (*logit * unit - max * unit) / self.temperature / unit);
+            row.iter_mut()
+                .for_each(|logit| *logit = (*logit * unit - max * unit) / self.temperature / unit);
             softmax(row);
         }
         Ok(probs)

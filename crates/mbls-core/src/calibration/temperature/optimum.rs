@@ -6,13 +6,15 @@ use crate::metric::ScoreType;
 /// The temperatures between which most optima lie, where a search in units of 1 begins.
 const USUAL: (f64, f64) = (1e-2, 1e4);
 
-/// The temperature at which the derivative changes its sign, or the end of the range that it points to.
+/// The temperature at which the derivative changes its sign, or the end of the range that it points
+/// to.
 pub(super) fn optimum<T: ScoreType>(rows: &Rows<T>) -> Result<(f64, Option<TemperatureBound>)> {
     let Some((least, greatest)) = rows.ranges() else {
         // No logit differs from another of its row.
         return Ok((1.0, None));
     };
-    // In the unit of the rows' logits. The derivative rises with b = 1 / T: it is negative at `low`, positive at `high`.
+    // In the unit of the rows' logits. The derivative rises with b = 1 / T: it is negative at
+    // `low`, positive at `high`.
     let ends = (least / TemperatureScaling::RANGE, greatest * TemperatureScaling::RANGE);
     let (low, high) = (-libm::log(ends.1), -libm::log(ends.0));
     let one = -libm::log(rows.unit());
@@ -21,11 +23,15 @@ pub(super) fn optimum<T: ScoreType>(rows: &Rows<T>) -> Result<(f64, Option<Tempe
     if start[0] == 0.0 {
         return Ok((rows.in_units(libm::exp(-at)), None));
     }
-    // The derivative is of the other sign at one of two ends, or at none. Most optima lie before the first.
+    // The derivative is of the other sign at one of two ends, or at none. Most optima lie before
+    // the first.
     let rises = start[0] < 0.0;
     let usual = -libm::log(if rises { USUAL.0 } else { USUAL.1 });
-    let (end, bound, temperature) =
-        if rises { (high, TemperatureBound::Lower, ends.0) } else { (low, TemperatureBound::Upper, ends.1) };
+    let (end, bound, temperature) = if rises {
+        (high, TemperatureBound::Lower, ends.0)
+    } else {
+        (low, TemperatureBound::Upper, ends.1)
+    };
     let between = at.min(end) < usual && usual < at.max(end);
     let mut near = at;
     let mut bracket = None;
@@ -44,14 +50,22 @@ pub(super) fn optimum<T: ScoreType>(rows: &Rows<T>) -> Result<(f64, Option<Tempe
     Ok((rows.in_units(root.clamp(ends.0, ends.1)), None))
 }
 
-/// The root of the derivative in `log b` between `low` and `high`, from a place where the derivatives are given.
-fn root<T: ScoreType>(rows: &Rows<T>, mut low: f64, mut high: f64, mut at: f64, start: [f64; 2]) -> Result<f64> {
+/// The root of the derivative in `log b` between `low` and `high`, from a place where the
+/// derivatives are given.
+fn root<T: ScoreType>(
+    rows: &Rows<T>,
+    mut low: f64,
+    mut high: f64,
+    mut at: f64,
+    start: [f64; 2],
+) -> Result<f64> {
     const TOLERANCE: f64 = 1e-13;
     let [mut first, mut second] = start;
     let mut last_step = high - low;
     loop {
         let newton = at - first / second;
-        // A Newton step must stay inside and halve the step before it, or the bracket is halved: so it ends.
+        // A Newton step must stay inside and halve the step before it, or the bracket is halved: so
+        // it ends.
         let inside = newton > low && newton < high && (newton - at).abs() < 0.5 * last_step;
         let next = if inside { newton } else { 0.5 * (low + high) };
         last_step = (next - at).abs();

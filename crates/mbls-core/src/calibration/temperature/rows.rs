@@ -1,13 +1,16 @@
 use super::TemperatureScaling;
-use crate::metric::{FixedSum, Metric, Predictions, ReliabilityBins, ScoreType, check_classes, check_row};
+use crate::metric::{
+    FixedSum, Metric, Predictions, ReliabilityBins, ScoreType, check_classes, check_row,
+};
 use crate::parallel::map;
 use crate::simd::{exp, ln};
 use crate::{Error, Result};
 
 /// The validated rows that a temperature is fitted to.
 ///
-/// Logits are `[images, classes, positions]`; rows of logits have one position each. They are read a chunk of rows at a time,
-/// which bounds the memory of a pass by `threads x CHUNK x classes` numbers however the rows lie.
+/// Logits are `[images, classes, positions]`; rows of logits have one position each. They are read
+/// a chunk of rows at a time, which bounds the memory of a pass by `threads x CHUNK x classes`
+/// numbers however the rows lie.
 pub(super) struct Rows<'a, T> {
     logits: &'a [T],
     classes: usize,
@@ -18,8 +21,8 @@ pub(super) struct Rows<'a, T> {
     counted: u64,
     /// Of those, the rows whose label is a masked class: infinitely unlikely at every temperature.
     masked_labels: u64,
-    /// What logits are multiplied by, a power of two: 1 but where they are so large or small that their products are not
-    /// numbers.
+    /// What logits are multiplied by, a power of two: 1 but where they are so large or small that
+    /// their products are not numbers.
     unit: f64,
 }
 
@@ -39,11 +42,22 @@ impl<'a, T: ScoreType> Rows<'a, T> {
         check_classes(classes)?;
         let rows = images.checked_mul(positions);
         if rows != Some(labels.len()) || labels.len().checked_mul(classes) != Some(logits.len()) {
-            let expected = format!("{images} x {classes} x {positions} logits and {images} x {positions} labels");
+            let expected = format!(
+                "{images} x {classes} x {positions} logits and {images} x {positions} labels"
+            );
             let found = format!("{} logits and {} labels", logits.len(), labels.len());
             return Err(Error::Shape { what: "temperature scaling", expected, found });
         }
-        let mut rows = Self { logits, classes, positions, labels, ignore, counted: 0, masked_labels: 0, unit: 1.0 };
+        let mut rows = Self {
+            logits,
+            classes,
+            positions,
+            labels,
+            ignore,
+            counted: 0,
+            masked_labels: 0,
+            unit: 1.0,
+        };
         let mut largest = 0.0;
         for (row, label) in labels.iter().enumerate() {
             if Some(*label) != ignore {
@@ -102,14 +116,19 @@ impl<'a, T: ScoreType> Rows<'a, T> {
         (temperature / self.unit).clamp(f64::MIN_POSITIVE, f64::MAX)
     }
 
-    /// The smallest and the largest distance of a row's largest logit from its smallest one, of rows that have one; `None`
-    /// where none has.
+    /// The smallest and the largest distance of a row's largest logit from its smallest one, of
+    /// rows that have one; `None` where none has.
     pub(super) fn ranges(&self) -> Option<(f64, f64)> {
         let of_rows = |(logits, _): (Vec<f64>, Vec<u32>)| {
             logits.chunks_exact(self.classes).fold(EMPTY, |(least, greatest), row| {
                 let finite = || row.iter().copied().filter(|logit| logit.is_finite());
-                let range = finite().fold(f64::NEG_INFINITY, f64::max) - finite().fold(f64::INFINITY, f64::min);
-                if range > 0.0 { (range.min(least), range.max(greatest)) } else { (least, greatest) }
+                let range = finite().fold(f64::NEG_INFINITY, f64::max)
+                    - finite().fold(f64::INFINITY, f64::min);
+                if range > 0.0 {
+                    (range.min(least), range.max(greatest))
+                } else {
+                    (least, greatest)
+                }
             })
         };
         const EMPTY: (f64, f64) = (f64::INFINITY, 0.0);
@@ -121,7 +140,11 @@ impl<'a, T: ScoreType> Rows<'a, T> {
 
     fn row(&self, row: usize) -> impl Iterator<Item = f64> {
         let first = row / self.positions * self.classes * self.positions + row % self.positions;
-        self.logits[first..].iter().step_by(self.positions).take(self.classes).map(|&logit| logit.into())
+        self.logits[first..]
+            .iter()
+            .step_by(self.positions)
+            .take(self.classes)
+            .map(|&logit| logit.into())
     }
 
     /// The number of chunks of rows.
@@ -139,14 +162,18 @@ impl<'a, T: ScoreType> Rows<'a, T> {
         (logits, counted().map(|row| self.labels[row]).collect())
     }
 
-    /// The means over rows of some quantities: they have the same bits for any order of the rows. Rows whose label is masked
-    /// have no part in them.
-    fn means<const N: usize>(&self, of_row: impl Fn(&[f64], u32) -> [f64; N] + Sync) -> Result<[f64; N]> {
+    /// The means over rows of some quantities: they have the same bits for any order of the rows.
+    /// Rows whose label is masked have no part in them.
+    fn means<const N: usize>(
+        &self,
+        of_row: impl Fn(&[f64], u32) -> [f64; N] + Sync,
+    ) -> Result<[f64; N]> {
         let of_chunk = |chunk: usize| {
             let (logits, labels) = self.chunk(chunk);
             let mut sums = [FixedSum::default(); N];
             let rows = logits.chunks_exact(self.classes).zip(labels);
-            for (row, label) in rows.filter(|(row, label)| row[*label as usize] > f64::NEG_INFINITY) {
+            for (row, label) in rows.filter(|(row, label)| row[*label as usize] > f64::NEG_INFINITY)
+            {
                 for (sum, value) in sums.iter_mut().zip(of_row(row, label)) {
                     sum.add(value)?;
                 }
@@ -160,8 +187,8 @@ impl<'a, T: ScoreType> Rows<'a, T> {
         Ok(sums.map(|sum| sum.mean(self.counted - self.masked_labels)))
     }
 
-    /// The mean negative log-likelihood at a temperature of the logits as they were given; infinite where the sum of the rows
-    /// is too large for fixed point.
+    /// The mean negative log-likelihood at a temperature of the logits as they were given; infinite
+    /// where the sum of the rows is too large for fixed point.
     pub(super) fn nll(&self, temperature: f64) -> Result<f64> {
         let temperature = temperature * self.unit;
         let of_row = |row: &[f64], label: u32| {
@@ -183,7 +210,12 @@ impl<'a, T: ScoreType> Rows<'a, T> {
         let of_chunk = |chunk: usize| {
             let (logits, labels) = self.chunk(chunk);
             let mut bins = empty.clone();
-            bins.update(&Predictions::from_logits_at(&logits, self.classes, &labels, temperature)?)?;
+            bins.update(&Predictions::from_logits_at(
+                &logits,
+                self.classes,
+                &labels,
+                temperature,
+            )?)?;
             Ok(bins)
         };
         let mut all = empty.clone();
@@ -194,13 +226,14 @@ impl<'a, T: ScoreType> Rows<'a, T> {
         Ok(all.value().map_or(f64::INFINITY, |reliability| reliability.ece()))
     }
 
-    /// First and second derivative of the mean negative log-likelihood in `log b`, `b = 1 / T`, the second without the term
-    /// that vanishes at the optimum: `b (E_b[l] - l_y)` and `b^2 Var_b[l]`.
+    /// First and second derivative of the mean negative log-likelihood in `log b`, `b = 1 / T`, the
+    /// second without the term that vanishes at the optimum: `b (E_b[l] - l_y)` and `b^2
+    /// Var_b[l]`.
     pub(super) fn derivatives(&self, log_b: f64) -> Result<[f64; 2]> {
         let b = libm::exp(log_b);
         match self.means(|row, label| row_derivatives(row, label, b)) {
-            // Only a label far below the maximum takes the sum out of range: `b (max - E_b[l])` is less than the number of
-            // classes.
+            // Only a label far below the maximum takes the sum out of range: `b (max - E_b[l])` is
+            // less than the number of classes.
             Err(Error::Accumulator { .. }) => Ok([f64::INFINITY, 1.0]),
             means => means,
         }
@@ -219,6 +252,7 @@ fn row_derivatives(row: &[f64], label: u32, b: f64) -> [f64; 2] {
         square += weight * z * z;
     }
     let mean = mean / sum;
-    // The second only guides the steps: bounded, so that its sum is in the range of fixed point wherever the first's is.
+    // The second only guides the steps: bounded, so that its sum is in the range of fixed point
+    // wherever the first's is.
     [mean - (row[label as usize] - max) * b, (square / sum - mean * mean).clamp(0.0, 1e18)]
 }

@@ -7,8 +7,9 @@ use candle_core::Tensor;
 /// Focal loss and the multi-class difference between confidence and accuracy (MDCA):
 /// `FL + beta mean_k |mean_n p_nk - mean_n [y_n = k]|`.
 ///
-/// gamma 0 makes the first term cross-entropy. The second is a statistic of the batch: it has no value per row and no class
-/// weights, and its sum is N times its mean. Where a class's mean probability equals its share, the derivative is 0.
+/// gamma 0 makes the first term cross-entropy. The second is a statistic of the batch: it has no
+/// value per row and no class weights, and its sum is N times its mean. Where a class's mean
+/// probability equals its share, the derivative is 0.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -24,8 +25,9 @@ use candle_core::Tensor;
 ///
 /// # References
 ///
-/// Hebbalaguppe et al., A Stitch in Time Saves Nine: A Train-Time Regularizing Loss for Improved Neural Network
-/// Calibration, CVPR 2022 (arXiv 2203.13834); code mdca-loss/MDCA-Calibration, `solvers/loss.py`.
+/// Hebbalaguppe et al., A Stitch in Time Saves Nine: A Train-Time Regularizing Loss for Improved
+/// Neural Network Calibration, CVPR 2022 (arXiv 2203.13834); code mdca-loss/MDCA-Calibration,
+/// `solvers/loss.py`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mdca {
     gamma: f64,
@@ -33,14 +35,17 @@ pub struct Mdca {
 }
 
 impl Mdca {
-    /// Adds the difference with weight `beta` to the focal loss of `gamma`, both 0 or greater; published with gamma 1
-    /// and beta 1 (FL+MDCA), and with gamma 0 (NLL+MDCA).
+    /// Adds the difference with weight `beta` to the focal loss of `gamma`, both 0 or greater;
+    /// published with gamma 1 and beta 1 (FL+MDCA), and with gamma 0 (NLL+MDCA).
     ///
     /// # Errors
     ///
     /// [`Error::Setting`](crate::Error::Setting) for other settings.
     pub fn new(gamma: f64, beta: f64) -> Result<Self> {
-        Ok(Self { gamma: setting::non_negative("gamma", gamma)?, beta: setting::non_negative("beta", beta)? })
+        Ok(Self {
+            gamma: setting::non_negative("gamma", gamma)?,
+            beta: setting::non_negative("beta", beta)?,
+        })
     }
 }
 

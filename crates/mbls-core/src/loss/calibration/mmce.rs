@@ -4,19 +4,21 @@ use crate::loss::{LogitBatch, Loss, LossOutput, setting};
 use crate::{Error, Result};
 use candle_core::{D, Tensor};
 
-/// Cross-entropy and the maximum mean calibration error, `CE + lambda MMCE`: a kernel's distance between confidence and
-/// accuracy over the batch.
+/// Cross-entropy and the maximum mean calibration error, `CE + lambda MMCE`: a kernel's distance
+/// between confidence and accuracy over the batch.
 ///
 /// With r the confidence of a row, c 1 where its prediction is correct and 0 elsewhere, and
 /// `K_ij = exp(-|r_i - r_j| / 0.4)`:
 ///
-/// - [`new`](Self::new): `sum_ij (c_i - r_i)(c_j - r_j) K_ij / N²`, the square of MMCE, as in the published PyTorch code;
-/// - [`weighted`](Self::weighted): with m correct and n wrong rows, u = 1 - r on the correct and v = r on the wrong ones,
-///   `sqrt(u'Ku / (m² (m² + e)) + v'Kv / (n² (n² + e)) - 2 u'Kv / (mn (mn + e)) + 1e-10)`, e = 1e-5; 0 where no row is
-///   correct or none is wrong. The code divides by the number of pairs twice; published weights belong to it.
+/// - [`new`](Self::new): `sum_ij (c_i - r_i)(c_j - r_j) K_ij / N²`, the square of MMCE, as in the
+///   published PyTorch code;
+/// - [`weighted`](Self::weighted): with m correct and n wrong rows, u = 1 - r on the correct and v
+///   = r on the wrong ones, `sqrt(u'Ku / (m² (m² + e)) + v'Kv / (n² (n² + e)) - 2 u'Kv / (mn (mn +
+///   e)) + 1e-10)`, e = 1e-5; 0 where no row is correct or none is wrong. The code divides by the
+///   number of pairs twice; published weights belong to it.
 ///
-/// A statistic of the batch: it has no value per row and no class weights, and its sum is N times its mean. Time and memory
-/// grow with the square of the rows, of which it takes at most 16,384.
+/// A statistic of the batch: it has no value per row and no class weights, and its sum is N times
+/// its mean. Time and memory grow with the square of the rows, of which it takes at most 16,384.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -32,8 +34,8 @@ use candle_core::{D, Tensor};
 ///
 /// # References
 ///
-/// Kumar, Sarawagi and Jain, Trainable Calibration Measures for Neural Networks from Kernel Mean Embeddings, ICML 2018;
-/// code by-liu/MbLS, `calibrate/losses/mmce.py`.
+/// Kumar, Sarawagi and Jain, Trainable Calibration Measures for Neural Networks from Kernel Mean
+/// Embeddings, ICML 2018; code by-liu/MbLS, `calibrate/losses/mmce.py`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mmce {
     lambda: f64,
@@ -88,7 +90,8 @@ impl Loss for Mmce {
         let predicted = first_maximum(logits)?;
         let confidence = log_probs.gather(&predicted, D::Minus1)?.exp()?;
         let correct = predicted.eq(&batch.labels()?.unsqueeze(1)?)?.to_dtype(logits.dtype())?;
-        let kernel = abs(&confidence.broadcast_sub(&confidence.t()?)?)?.affine(-1.0 / WIDTH, 0.0)?.exp()?;
+        let kernel =
+            abs(&confidence.broadcast_sub(&confidence.t()?)?)?.affine(-1.0 / WIDTH, 0.0)?.exp()?;
         let statistic = if self.weighted {
             weighted_mmce(&confidence, &correct, &kernel)?
         } else {
@@ -115,7 +118,8 @@ fn weighted_mmce(confidence: &Tensor, correct: &Tensor, kernel: &Tensor) -> Resu
     };
     let square = ((part(&right, &right, hits.sqr()?)? + part(&wrong, &wrong, misses.sqr()?)?)?
         - part(&right, &wrong, (&hits * &misses)?)?.affine(2.0, 0.0)?)?;
-    // The additions to the denominators can take it below 0 by rounding. The comparison is false for NaN, which so stays.
+    // The additions to the denominators can take it below 0 by rounding. The comparison is false
+    // for NaN, which so stays.
     let zero = constant(0.0, &square)?;
     let root = square.lt(0.0)?.where_cond(&zero, &square)?.affine(1.0, RADICAND)?.sqrt()?;
     Ok(decided.where_cond(&root, &zero)?)

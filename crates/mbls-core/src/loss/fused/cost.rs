@@ -1,4 +1,5 @@
-//! What a class costs by the distance of its logit from the anchor: one type per formula, so that a kernel is compiled for each.
+//! What a class costs by the distance of its logit from the anchor: one type per formula, so that a
+//! kernel is compiled for each.
 
 use super::super::AugmentedPenalty;
 use crate::simd::Real;
@@ -27,8 +28,9 @@ pub(super) struct Whole;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hinge;
 
-/// A cost of the excess `e = max(0, d - m)`, times the weight of the class: with `c = min(e, delta)` it is
-/// `linear e + quadratic c (e - c / 2)`, which is every shape. The numbers of the class are m and the weight.
+/// A cost of the excess `e = max(0, d - m)`, times the weight of the class: with `c = min(e,
+/// delta)` it is `linear e + quadratic c (e - c / 2)`, which is every shape. The numbers of the
+/// class are m and the weight.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shaped<F> {
     pub(super) linear: F,
@@ -68,7 +70,10 @@ impl<F: Real> Cost<F> for Hinge {
     fn cost_and_slope(&self, distance: F, [margin, _]: [F; 2]) -> (F, F) {
         // False for NaN, which so stays.
         let within = distance <= margin;
-        (if within { F::new(0.0) } else { distance - margin }, F::new(if within { 0.0 } else { 1.0 }))
+        (
+            if within { F::new(0.0) } else { distance - margin },
+            F::new(if within { 0.0 } else { 1.0 }),
+        )
     }
 }
 
@@ -80,7 +85,8 @@ impl<F: Real> Cost<F> for Shaped<F> {
         let within = distance <= margin;
         let excess = if within { F::new(0.0) } else { distance - margin };
         let capped = if excess < self.delta { excess } else { self.delta };
-        let cost = self.linear * excess + self.quadratic * (capped * (excess - F::new(0.5) * capped));
+        let cost =
+            self.linear * excess + self.quadratic * (capped * (excess - F::new(0.5) * capped));
         let slope = if within { F::new(0.0) } else { self.linear + self.quadratic * capped };
         (weight * cost, weight * slope)
     }

@@ -1,7 +1,9 @@
-//! The kernels of `kernel.cu`: compiled at the first use of a type, launched on the stream of the device.
+//! The kernels of `kernel.cu`: compiled at the first use of a type, launched on the stream of the
+//! device.
 //!
-//! Nothing waits for the device. The forward pass computes the values alone; the backward pass reads the logits again and
-//! writes the gradient with the upstream factor in it, which takes less memory traffic than a gradient that is kept and scaled.
+//! Nothing waits for the device. The forward pass computes the values alone; the backward pass
+//! reads the logits again and writes the gradient with the upstream factor in it, which takes less
+//! memory traffic than a gradient that is kept and scaled.
 
 use super::super::AugmentedPenalty;
 use super::plan::{Base, Form, Penalty, Prepared};
@@ -13,14 +15,18 @@ use candle_core::cuda_backend::cudarc::driver::{
 };
 use candle_core::cuda_backend::{CudaDType, CudaDevice, WrapErr};
 use candle_core::op::BackpropOp;
-use candle_core::{CpuStorage, CudaStorage, CustomOp2, DType, Layout, Result, Storage, Tensor, bail};
+use candle_core::{
+    CpuStorage, CudaStorage, CustomOp2, DType, Layout, Result, Storage, Tensor, bail,
+};
 use half::{bf16, f16};
 use mbls_cuda::{Module, THREADS, grid};
 use std::sync::Arc;
 
-static LOSSES: Module = Module::new("mbls-fused-loss", "the fused losses", "kernel.cu", &[include_str!("kernel.cu")]);
+static LOSSES: Module =
+    Module::new("mbls-fused-loss", "the fused losses", "kernel.cu", &[include_str!("kernel.cu")]);
 
-/// Blocks go on to further rows where there are more; the same number on every device, for the same bits.
+/// Blocks go on to further rows where there are more; the same number on every device, for the same
+/// bits.
 const MAX_BLOCKS: u64 = 4096;
 
 /// From here on a row is worth a whole block.
@@ -57,7 +63,8 @@ struct Scalars {
     augmented: u32,
 }
 
-// SAFETY: plain numbers, laid out as in the source: the same fields in the same order, `repr(C)`, the same size.
+// SAFETY: plain numbers, laid out as in the source: the same fields in the same order, `repr(C)`,
+// the same size.
 unsafe impl DeviceRepr for Scalars {}
 
 /// The source asserts the same.
@@ -135,7 +142,8 @@ fn augmented(penalty: AugmentedPenalty) -> u32 {
 /// The values of a batch, in the type of the computation.
 pub(super) struct Values {
     pub(super) total: CudaStorage,
-    /// Base, penalty of the top logit and second term without their weights, `[3]`; meaningless those that there are none of.
+    /// Base, penalty of the top logit and second term without their weights, `[3]`; meaningless
+    /// those that there are none of.
     pub(super) terms: Tensor,
 }
 
@@ -143,8 +151,8 @@ pub(super) struct Values {
 pub(super) struct OnDevice {
     targets: CudaSlice<u32>,
     row_weights: CudaSlice<f64>,
-    /// The penalty's margins, then its weights, or its multipliers and their parameters, in the type of the computation; without
-    /// a penalty one 0.
+    /// The penalty's margins, then its weights, or its multipliers and their parameters, in the
+    /// type of the computation; without a penalty one 0.
     per_class: CudaStorage,
     scalars: Scalars,
     extent: Extent,
@@ -184,7 +192,11 @@ impl OnDevice {
                 rows: targets.len() as u64,
                 positions: positions as u64,
                 classes: count,
-                width: if count > CLASSES_OF_A_WARP { THREADS } else { count.next_power_of_two().min(32) },
+                width: if count > CLASSES_OF_A_WARP {
+                    THREADS
+                } else {
+                    count.next_power_of_two().min(32)
+                },
             },
             has_penalty,
         })
@@ -201,7 +213,8 @@ impl OnDevice {
         }
     }
 
-    /// The gradient of the total by the logits, times `upstream`: one number on the device of the logits.
+    /// The gradient of the total by the logits, times `upstream`: one number on the device of the
+    /// logits.
     pub(super) fn gradient(self: &Arc<Self>, logits: &Tensor, upstream: &Tensor) -> Result<Tensor> {
         logits.contiguous()?.apply_op2_no_bwd(&upstream.contiguous()?, &Gradient(self.clone()))
     }
@@ -215,16 +228,19 @@ impl OnDevice {
         let kernel = self.kernel::<T>(device, Pass::Terms)?;
         let mut launch = stream.launch_builder(&kernel);
         self.arguments::<T>(&mut launch, &logits)?.arg(&mut partial);
-        // SAFETY: the arguments are those of the kernel, with as many numbers as the extent says: `view` has checked the
-        // logits, `LogitBatch` that targets are classes or ignored, `Prepared` the numbers per class.
+        // SAFETY: the arguments are those of the kernel, with as many numbers as the extent says:
+        // `view` has checked the logits, `LogitBatch` that targets are classes or ignored,
+        // `Prepared` the numbers per class.
         unsafe { launch.launch(grid(blocks)) }.w()?;
 
         // SAFETY: the kernel writes all four.
-        let (mut total, mut terms) = unsafe { (device.alloc::<T::Compute>(1)?, device.alloc::<T::Compute>(3)?) };
+        let (mut total, mut terms) =
+            unsafe { (device.alloc::<T::Compute>(1)?, device.alloc::<T::Compute>(3)?) };
         let kernel = LOSSES.kernel::<T>(device, "add_terms")?;
         let mut launch = stream.launch_builder(&kernel);
         launch.arg(&partial).arg(&blocks).arg(&self.scalars).arg(&mut total).arg(&mut terms);
-        // SAFETY: the arguments are those of the kernel, three numbers a block, room for a total and three terms.
+        // SAFETY: the arguments are those of the kernel, three numbers a block, room for a total
+        // and three terms.
         unsafe { launch.launch(grid(1)) }.w()?;
         let terms = Storage::Cuda(CudaStorage::wrap_cuda_slice(terms, device.clone()));
         Ok(Values {
@@ -251,13 +267,18 @@ impl OnDevice {
         let kernel = self.kernel::<T>(device, Pass::Gradient)?;
         let mut launch = stream.launch_builder(&kernel);
         self.arguments::<T>(&mut launch, &logits)?.arg(&upstream).arg(&mut gradient);
-        // SAFETY: as for the values; the gradient has as many numbers as the logits, and there is one upstream factor.
+        // SAFETY: as for the values; the gradient has as many numbers as the logits, and there is
+        // one upstream factor.
         unsafe { launch.launch(grid(self.blocks())) }.w()?;
         Ok(CudaStorage::wrap_cuda_slice(gradient, device.clone()))
     }
 
     /// The logits, of which there must be as many as the batch has.
-    fn view<'a, T: Element>(&self, logits: &'a CudaStorage, layout: &Layout) -> Result<CudaView<'a, T>> {
+    fn view<'a, T: Element>(
+        &self,
+        logits: &'a CudaStorage,
+        layout: &Layout,
+    ) -> Result<CudaView<'a, T>> {
         let Some((start, end)) = layout.contiguous_offsets() else {
             bail!("fused loss of logits that are not contiguous");
         };
@@ -294,7 +315,11 @@ impl OnDevice {
     }
 
     fn blocks(&self) -> u32 {
-        let rows = u64::from(if self.extent.positions == 1 { THREADS / self.extent.width } else { THREADS });
+        let rows = u64::from(if self.extent.positions == 1 {
+            THREADS / self.extent.width
+        } else {
+            THREADS
+        });
         self.extent.rows.div_ceil(rows).min(MAX_BLOCKS) as u32
     }
 }
@@ -379,7 +404,9 @@ mod tests {
     #[test]
     fn a_source_that_does_not_compile_is_an_error_with_the_log() {
         match LOSSES.compile("F8") {
-            Err(error) if error.to_string().contains("was not found") => eprintln!("skipped: {error}"),
+            Err(error) if error.to_string().contains("was not found") => {
+                eprintln!("skipped: {error}")
+            }
             result => {
                 let error = result.expect_err("no such type").to_string();
                 assert!(error.contains("for F8") && error.contains("kernel.cu"), "{error}");

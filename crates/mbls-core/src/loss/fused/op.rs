@@ -35,7 +35,10 @@ pub(super) fn apply(batch: &LogitBatch, plan: &Plan) -> Result<Values> {
     let total = source.apply_op1(op)?;
     match kept.terms.get() {
         Some(terms) => Ok(Values { total, terms: terms.clone() }),
-        None => Err(candle_core::Error::Msg("the fused loss has no terms after its forward pass".into()).into()),
+        None => Err(candle_core::Error::Msg(
+            "the fused loss has no terms after its forward pass".into(),
+        )
+        .into()),
     }
 }
 
@@ -81,15 +84,18 @@ impl FusedLoss {
         let Some((start, end)) = layout.contiguous_offsets() else {
             candle_core::bail!("fused loss of logits that are not contiguous");
         };
-        let (sums, gradient) = run(&logits[start..end], self.shape, &self.targets, numbers, self.wants_gradient);
+        let (sums, gradient) =
+            run(&logits[start..end], self.shape, &self.targets, numbers, self.wants_gradient);
         let sums = sums.terms();
         let term = |value| Tensor::new(T::Compute::from_f64(value), &Device::Cpu);
         // An op runs forward once; a second run would keep the same.
         let _ = self.kept.terms.set([term(sums[0])?, term(sums[1])?, term(sums[2])?]);
         if let Some(gradient) = gradient {
-            let _ = self.kept.gradient.set(Tensor::from_vec(gradient, layout.shape(), &Device::Cpu)?);
+            let _ =
+                self.kept.gradient.set(Tensor::from_vec(gradient, layout.shape(), &Device::Cpu)?);
         }
-        let weighted = self.weights.iter().zip(sums).filter_map(|(weight, sum)| Some((*weight)? * sum));
+        let weighted =
+            self.weights.iter().zip(sums).filter_map(|(weight, sum)| Some((*weight)? * sum));
         Ok(T::Compute::from_f64(weighted.sum()))
     }
 }
@@ -99,12 +105,24 @@ impl CustomOp1 for FusedLoss {
         "fused-loss"
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        storage: &CpuStorage,
+        layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
         let total = match (storage, &self.numbers) {
-            (CpuStorage::F64(logits), Numbers::Double(plan)) => CpuStorage::F64(vec![self.run(logits, layout, plan)?]),
-            (CpuStorage::F32(logits), Numbers::Single(plan)) => CpuStorage::F32(vec![self.run(logits, layout, plan)?]),
-            (CpuStorage::F16(logits), Numbers::Single(plan)) => CpuStorage::F32(vec![self.run(logits, layout, plan)?]),
-            (CpuStorage::BF16(logits), Numbers::Single(plan)) => CpuStorage::F32(vec![self.run(logits, layout, plan)?]),
+            (CpuStorage::F64(logits), Numbers::Double(plan)) => {
+                CpuStorage::F64(vec![self.run(logits, layout, plan)?])
+            }
+            (CpuStorage::F32(logits), Numbers::Single(plan)) => {
+                CpuStorage::F32(vec![self.run(logits, layout, plan)?])
+            }
+            (CpuStorage::F16(logits), Numbers::Single(plan)) => {
+                CpuStorage::F32(vec![self.run(logits, layout, plan)?])
+            }
+            (CpuStorage::BF16(logits), Numbers::Single(plan)) => {
+                CpuStorage::F32(vec![self.run(logits, layout, plan)?])
+            }
             _ => candle_core::bail!("fused loss of logits that are no floating-point numbers"),
         };
         Ok((total, Shape::from(())))
@@ -118,8 +136,12 @@ impl CustomOp1 for FusedLoss {
     ) -> candle_core::Result<(candle_core::CudaStorage, Shape)> {
         let (device, weight) = (&storage.device, self.weights[2]);
         let on_device = match &self.numbers {
-            Numbers::Single(numbers) => OnDevice::new(device, numbers, weight, self.shape, &self.targets)?,
-            Numbers::Double(numbers) => OnDevice::new(device, numbers, weight, self.shape, &self.targets)?,
+            Numbers::Single(numbers) => {
+                OnDevice::new(device, numbers, weight, self.shape, &self.targets)?
+            }
+            Numbers::Double(numbers) => {
+                OnDevice::new(device, numbers, weight, self.shape, &self.targets)?
+            }
         };
         let DeviceValues { total, terms } = on_device.values(storage, layout)?;
         // As on the CPU.
@@ -131,8 +153,16 @@ impl CustomOp1 for FusedLoss {
     }
 
     /// The gradient of the total, times that of what is made of it.
-    #[cfg_attr(not(feature = "cuda"), allow(unused_variables, reason = "only kernels on a device read logits again"))]
-    fn bwd(&self, logits: &Tensor, _: &Tensor, upstream: &Tensor) -> candle_core::Result<Option<Tensor>> {
+    #[cfg_attr(
+        not(feature = "cuda"),
+        allow(unused_variables, reason = "only kernels on a device read logits again")
+    )]
+    fn bwd(
+        &self,
+        logits: &Tensor,
+        _: &Tensor,
+        upstream: &Tensor,
+    ) -> candle_core::Result<Option<Tensor>> {
         #[cfg(feature = "cuda")]
         if let Some(on_device) = self.kept.on_device.get() {
             return on_device.gradient(logits, upstream).map(Some);

@@ -1,6 +1,6 @@
 use super::super::{
-    Anchor, AugmentedPenalty, ClassReduction, LogitBatch, LogitPenalty, Margin, PenaltyShape, Reduction,
-    targets::IGNORED,
+    Anchor, AugmentedPenalty, ClassReduction, LogitBatch, LogitPenalty, Margin, PenaltyShape,
+    Reduction, targets::IGNORED,
 };
 use super::cost::{Augmented, Shaped};
 use crate::simd::Real;
@@ -35,7 +35,8 @@ impl Gamma {
 }
 
 impl Base {
-    /// The value for the logarithm of the label's probability, and the factor of `p - onehot(y)` in its gradient.
+    /// The value for the logarithm of the label's probability, and the factor of `p - onehot(y)` in
+    /// its gradient.
     ///
     /// As in the composed form the focal loss is the constant 0 where p is 1.
     #[inline(always)]
@@ -97,7 +98,8 @@ pub(in super::super) struct Plan {
     base: Base,
     winner_margin: f64,
     second: Second,
-    /// Names and weights of base, penalty of the top logit and second term, of those that there are.
+    /// Names and weights of base, penalty of the top logit and second term, of those that there
+    /// are.
     terms: [Option<(&'static str, f64)>; 3],
 }
 
@@ -105,7 +107,8 @@ pub(in super::super) struct Plan {
 pub(super) struct Prepared<F> {
     pub(super) base: Base,
     pub(super) base_weight: f64,
-    /// Of the logarithm of the sum of the exponentials, which the uniform term has beside its cost.
+    /// Of the logarithm of the sum of the exponentials, which the uniform term has beside its
+    /// cost.
     pub(super) uniform_weight: f64,
     /// Of the penalty, with its scale.
     pub(super) penalty_weight: f64,
@@ -141,24 +144,40 @@ pub(super) const LANES: usize = 16;
 impl Plan {
     /// `weight * base`, a term named `name`.
     pub(in super::super) fn new(name: &'static str, weight: f64, base: Base) -> Self {
-        Self { base, winner_margin: 0.0, second: Second::None, terms: [Some((name, weight)), None, None] }
+        Self {
+            base,
+            winner_margin: 0.0,
+            second: Second::None,
+            terms: [Some((name, weight)), None, None],
+        }
     }
 
     /// This plan with a penalty on the top logit beyond `margin`.
-    pub(in super::super) fn with_winner(mut self, name: &'static str, weight: f64, margin: f64) -> Self {
+    pub(in super::super) fn with_winner(
+        mut self,
+        name: &'static str,
+        weight: f64,
+        margin: f64,
+    ) -> Self {
         self.winner_margin = margin;
         self.terms[1] = Some((name, weight));
         self
     }
 
     /// This plan with `weight * second`.
-    pub(in super::super) fn with_second(mut self, name: &'static str, weight: f64, second: Second) -> Self {
+    pub(in super::super) fn with_second(
+        mut self,
+        name: &'static str,
+        weight: f64,
+        second: Second,
+    ) -> Self {
         self.second = second;
         self.terms[2] = Some((name, weight));
         self
     }
 
-    /// Names and weights of the terms in the order of [`Sums::terms`](super::Sums::terms), of those that there are.
+    /// Names and weights of the terms in the order of [`Sums::terms`](super::Sums::terms), of those
+    /// that there are.
     pub(super) fn terms(&self) -> [Option<(&'static str, f64)>; 3] {
         self.terms
     }
@@ -179,7 +198,8 @@ impl<F: Real> Prepared<F> {
             Reduction::Sum | Reduction::None => 1.0,
         };
         let penalty = Penalty::new(&plan.second, classes)?;
-        let [base_weight, _, second_weight] = plan.terms.map(|term| term.map_or(0.0, |(_, weight)| weight));
+        let [base_weight, _, second_weight] =
+            plan.terms.map(|term| term.map_or(0.0, |(_, weight)| weight));
         Ok(Self {
             base: plan.base,
             base_weight,
@@ -231,14 +251,24 @@ impl<F: Real> Penalty<F> {
             Second::Augmented { penalty, margin, lambda, rho } => Ok(Self {
                 moves_anchor: true,
                 classes: per_class([("multipliers", lambda), ("multipliers", rho)], classes)?,
-                ..simple(Form::Augmented(Augmented { penalty: *penalty, inverse_margin: F::new(1.0 / margin) }), mean)
+                ..simple(
+                    Form::Augmented(Augmented {
+                        penalty: *penalty,
+                        inverse_margin: F::new(1.0 / margin),
+                    }),
+                    mean,
+                )
             }),
         }
     }
 
     fn of_distances(penalty: &LogitPenalty, classes: usize) -> Result<Self> {
         let shaped = |linear: f64, quadratic: f64, delta: f64| {
-            Form::Shaped(Shaped { linear: F::new(linear), quadratic: F::new(quadratic), delta: F::new(delta) })
+            Form::Shaped(Shaped {
+                linear: F::new(linear),
+                quadratic: F::new(quadratic),
+                delta: F::new(delta),
+            })
         };
         let form = match (penalty.shape(), penalty.class_weights()) {
             (PenaltyShape::Linear, None) => Form::Hinge,
@@ -259,7 +289,10 @@ impl<F: Real> Penalty<F> {
                 ClassReduction::Mean => 1.0 / classes as f64,
                 ClassReduction::Sum => 1.0,
             },
-            classes: per_class([("margins", &margins), ("class weights of the penalty", &weights)], classes)?,
+            classes: per_class(
+                [("margins", &margins), ("class weights of the penalty", &weights)],
+                classes,
+            )?,
         })
     }
 
@@ -276,14 +309,20 @@ impl<F: Real> Penalty<F> {
 }
 
 /// Two numbers per class, and zeros in the lanes after the last.
-fn per_class<F: Real>(numbers: [(&'static str, &[f64]); 2], classes: usize) -> Result<Vec<[[F; LANES]; 2]>> {
+fn per_class<F: Real>(
+    numbers: [(&'static str, &[f64]); 2],
+    classes: usize,
+) -> Result<Vec<[[F; LANES]; 2]>> {
     if let Some((what, wrong)) = numbers.iter().find(|(_, values)| values.len() != classes) {
-        let (expected, found) = (format!("[{classes}], one per class"), format!("[{}]", wrong.len()));
+        let (expected, found) =
+            (format!("[{classes}], one per class"), format!("[{}]", wrong.len()));
         return Err(Error::Shape { what, expected, found });
     }
     let lanes = |chunk: usize| {
         numbers.map(|(_, values)| {
-            std::array::from_fn(|lane| F::new(values.get(chunk * LANES + lane).copied().unwrap_or(0.0)))
+            std::array::from_fn(|lane| {
+                F::new(values.get(chunk * LANES + lane).copied().unwrap_or(0.0))
+            })
         })
     };
     Ok((0..classes.div_ceil(LANES)).map(lanes).collect())

@@ -8,7 +8,8 @@ use super::stored::Stored;
 use crate::simd::{Real, for_each_machine, ln};
 use std::mem::MaybeUninit;
 
-/// Adds rows `[rows, classes]`; writes all of the gradient of their weighted sum, where it is wanted.
+/// Adds rows `[rows, classes]`; writes all of the gradient of their weighted sum, where it is
+/// wanted.
 pub(super) fn add<T: Stored, C: Cost<T::Compute>>(
     logits: &[T],
     targets: &[u32],
@@ -65,13 +66,15 @@ impl<F: Real> Row<F> {
 
         let base_slope = weight * plan.base_weight * slope;
         let factor = F::new((base_slope + weight * plan.uniform_weight) / exp);
-        let (pull, anchor) = (weight * plan.penalty_weight, if penalty.target_anchor { at_label } else { max });
+        let (pull, anchor) =
+            (weight * plan.penalty_weight, if penalty.target_anchor { at_label } else { max });
         if let (true, Some(last)) = (C::SOME, self.logits.last_mut()) {
             // A distance of 0 after the last class, which with numbers of 0 costs nothing.
             last[(self.classes - 1) % LANES + 1..].fill(anchor);
         }
         let factors = [factor, F::new(-pull)];
-        let (costs, slopes) = finish(&self.logits, anchor, cost, penalty.lanes(), factors, &mut self.values);
+        let (costs, slopes) =
+            finish(&self.logits, anchor, cost, penalty.lanes(), factors, &mut self.values);
         self.values[label / LANES][label % LANES] -= F::new(base_slope);
         if C::SOME {
             sums.second += weight * plan.second(log_sum, costs);
@@ -138,7 +141,11 @@ for_each_machine! {
 }
 
 #[inline(always)]
-fn exponentials_body<const FMA: bool, F: Real>(logits: &[[F; LANES]], max: F, values: &mut [[F; LANES]]) -> f64 {
+fn exponentials_body<const FMA: bool, F: Real>(
+    logits: &[[F; LANES]],
+    max: F,
+    values: &mut [[F; LANES]],
+) -> f64 {
     let mut sums = [F::default(); LANES];
     for (value, logits) in values.iter_mut().zip(logits) {
         for lane in 0..LANES {

@@ -14,7 +14,8 @@ const TASK: usize = 1 << 14;
 /// The most classes of rows whose vectors would not be full: they go as tiles.
 const FEW: usize = 32;
 
-/// The sums of a batch `[images, classes, positions]`, and the gradient of their weighted sum where it is wanted.
+/// The sums of a batch `[images, classes, positions]`, and the gradient of their weighted sum where
+/// it is wanted.
 pub(super) fn run<T: Stored>(
     logits: &[T],
     shape: [usize; 2],
@@ -40,28 +41,37 @@ fn run_with<T: Stored, C: Cost<T::Compute>>(
     wants_gradient: bool,
 ) -> (Sums, Option<Vec<T>>) {
     let mut gradient = Vec::with_capacity(if wants_gradient { logits.len() } else { 0 });
-    let slots = if wants_gradient { &mut gradient.spare_capacity_mut()[..logits.len()] } else { &mut [] };
+    let slots =
+        if wants_gradient { &mut gradient.spare_capacity_mut()[..logits.len()] } else { &mut [] };
     let sums = if positions == 1 {
         let task = (TASK / classes).max(1);
         let gradients = slices(slots, task * classes, targets.len().div_ceil(task));
         let tasks = logits.chunks(task * classes).zip(targets.chunks(task)).zip(gradients);
-        add_all(tasks.collect(), &|((logits, targets), gradient)| match (classes <= FEW, gradient) {
-            (true, Some(rows)) => tiles::add(Source::Rows(logits), targets, plan, cost, Target::Rows(rows)),
-            (true, None) => tiles::add(Source::Rows(logits), targets, plan, cost, Target::None),
-            (false, gradient) => rows::add(logits, targets, plan, cost, gradient),
-        })
+        add_all(
+            tasks.collect(),
+            &|((logits, targets), gradient)| match (classes <= FEW, gradient) {
+                (true, Some(rows)) => {
+                    tiles::add(Source::Rows(logits), targets, plan, cost, Target::Rows(rows))
+                }
+                (true, None) => tiles::add(Source::Rows(logits), targets, plan, cost, Target::None),
+                (false, gradient) => rows::add(logits, targets, plan, cost, gradient),
+            },
+        )
     } else {
         let tasks = position_tasks(logits, [classes, positions], targets, slots);
         add_all(tasks, &|task: PositionTask<'_, T>| {
             let logits = Source::Planes(&task.logits);
             match task.gradient {
-                Some(mut planes) => tiles::add(logits, task.targets, plan, cost, Target::Planes(&mut planes)),
+                Some(mut planes) => {
+                    tiles::add(logits, task.targets, plan, cost, Target::Planes(&mut planes))
+                }
                 None => tiles::add(logits, task.targets, plan, cost, Target::None),
             }
         })
     };
     if wants_gradient {
-        // SAFETY: the capacity is that many; the tasks share all of the slots among them, and each kernel writes all of its own.
+        // SAFETY: the capacity is that many; the tasks share all of the slots among them, and each
+        // kernel writes all of its own.
         unsafe { gradient.set_len(logits.len()) };
     }
     (sums, wants_gradient.then_some(gradient))
@@ -100,7 +110,8 @@ fn position_tasks<'a, T: Stored>(
     gradient: &'a mut [MaybeUninit<T>],
 ) -> Vec<PositionTask<'a, T>> {
     let task = (TASK / classes).next_multiple_of(64);
-    let mut gradients = slices(gradient, classes * positions, targets.len() / positions).into_iter();
+    let mut gradients =
+        slices(gradient, classes * positions, targets.len() / positions).into_iter();
     let mut tasks = Vec::with_capacity(targets.len().div_ceil(task));
     for (logits, targets) in logits.chunks(classes * positions).zip(targets.chunks(positions)) {
         let first = tasks.len();
@@ -111,7 +122,10 @@ fn position_tasks<'a, T: Stored>(
             gradient: gradient.is_some().then(|| Vec::with_capacity(classes)),
         }));
         for plane in logits.chunks(positions) {
-            tasks[first..].iter_mut().zip(plane.chunks(task)).for_each(|(task, part)| task.logits.push(part));
+            tasks[first..]
+                .iter_mut()
+                .zip(plane.chunks(task))
+                .for_each(|(task, part)| task.logits.push(part));
         }
         for plane in gradient.into_iter().flat_map(|gradient| gradient.chunks_mut(positions)) {
             for (task, part) in tasks[first..].iter_mut().zip(plane.chunks_mut(task)) {
@@ -136,7 +150,12 @@ mod tests {
         let penalty = |second| plan().with_second("second", 0.3, second);
         let squared = LogitPenalty::new(1.0)?.with_shape(PenaltyShape::Quadratic)?;
         let (lambda, rho) = (vec![0.5; classes], vec![2.0; classes]);
-        let augmented = |penalty| Second::Augmented { penalty, margin: 1.5, lambda: lambda.clone(), rho: rho.clone() };
+        let augmented = |penalty| Second::Augmented {
+            penalty,
+            margin: 1.5,
+            lambda: lambda.clone(),
+            rho: rho.clone(),
+        };
         Ok(vec![
             Plan::new("base", 1.0, Base::Focal(Gamma::constant(3.0))),
             penalty(Second::Uniform),
@@ -156,16 +175,24 @@ mod tests {
             let count: usize = dims.iter().product();
             let logits: Vec<f32> = (0..count).map(|i| ((i * 7919) % 1009) as f32 / 90.0).collect();
             let positions = count / dims[1];
-            let labels: Vec<u32> = (0..positions as u32).map(|i| if i % 5 == 4 { 9999 } else { i % 5 }).collect();
+            let labels: Vec<u32> =
+                (0..positions as u32).map(|i| if i % 5 == 4 { 9999 } else { i % 5 }).collect();
             let labels = Tensor::from_vec(labels, [&dims[..1], &dims[2..]].concat(), &Device::Cpu)?;
-            let batch = LogitBatch::new(&Tensor::from_slice(&logits, dims, &Device::Cpu)?, &labels, Some(9999))?;
+            let batch = LogitBatch::new(
+                &Tensor::from_slice(&logits, dims, &Device::Cpu)?,
+                &labels,
+                Some(9999),
+            )?;
             for plan in plans(dims[1])? {
                 let plan = Prepared::<f32>::new(&plan, &batch)?;
                 let shape = [dims[1], positions / dims[0]];
                 let run = || run(&logits, shape, batch.targets(), &plan, true);
                 let ((found, gradient), (expected, slow)) = (run(), on_base(run));
                 for (found, expected) in found.terms().iter().zip(expected.terms()) {
-                    assert!((found - expected).abs() <= 1e-6 * expected.abs(), "{found} {expected}");
+                    assert!(
+                        (found - expected).abs() <= 1e-6 * expected.abs(),
+                        "{found} {expected}"
+                    );
                 }
                 let (gradient, slow) = (gradient.unwrap_or_default(), slow.unwrap_or_default());
                 assert_eq!((gradient.len(), slow.len()), (count, count));

@@ -1,7 +1,8 @@
 //! Tiles of positions, or of rows of few classes: the positions are the lanes of the vectors.
 //!
-//! A tile is copied into a buffer that stays in the first level of the cache. Where they lie, its planes are a whole image
-//! apart, often a power of two, and would compete for the same few lines in each of the passes over them.
+//! A tile is copied into a buffer that stays in the first level of the cache. Where they lie, its
+//! planes are a whole image apart, often a power of two, and would compete for the same few lines
+//! in each of the passes over them.
 
 use super::super::targets::IGNORED;
 use super::Sums;
@@ -118,16 +119,19 @@ impl<F: Real> Tile<F> {
             self.values[target as usize][chunk][lane] -= F::new(self.at_label[i]);
             let first_max = self.first_max[chunk][lane];
             if C::SOME {
-                sums.second += self.weight[i] * plan.second(self.log_sum[i], self.cost[chunk][lane].f64());
+                sums.second +=
+                    self.weight[i] * plan.second(self.log_sum[i], self.cost[chunk][lane].f64());
                 if plan.penalty.moves_anchor {
                     let anchor = if plan.penalty.target_anchor { target } else { first_max };
-                    self.values[anchor as usize][chunk][lane] += self.pull[chunk][lane] * self.slope[chunk][lane];
+                    self.values[anchor as usize][chunk][lane] +=
+                        self.pull[chunk][lane] * self.slope[chunk][lane];
                 }
             }
             if let Some(winner) = &plan.winner {
                 let (cost, slope) = winner.cost_and_slope(self.max[chunk][lane].f64());
                 sums.winner += self.weight[i] * cost;
-                self.values[first_max as usize][chunk][lane] += F::new(self.weight[i] * winner.weight * slope);
+                self.values[first_max as usize][chunk][lane] +=
+                    F::new(self.weight[i] * winner.weight * slope);
             }
         }
     }
@@ -140,7 +144,10 @@ for_each_machine! {
 #[inline(always)]
 fn load_planes_body<T: Stored>(planes: &[&[T]], start: usize, logits: &mut [Numbers<T::Compute>]) {
     for (to, plane) in logits.iter_mut().zip(planes) {
-        to.as_flattened_mut().iter_mut().zip(&plane[start..]).for_each(|(to, logit)| *to = logit.load());
+        to.as_flattened_mut()
+            .iter_mut()
+            .zip(&plane[start..])
+            .for_each(|(to, logit)| *to = logit.load());
     }
 }
 
@@ -201,7 +208,8 @@ fn bases_body<F: Real>(tile: &mut Tile<F>, targets: &[u32], plan: &Prepared<F>, 
         }
         let (chunk, lane) = (i / LANES, i % LANES);
         let at_label = tile.logits[target as usize][chunk][lane];
-        let (base, slope) = plan.base.value_and_slope((at_label - tile.max[chunk][lane]).f64() - tile.log_sum[i]);
+        let (base, slope) =
+            plan.base.value_and_slope((at_label - tile.max[chunk][lane]).f64() - tile.log_sum[i]);
         let weight = plan.row_weight(target);
         sums.base += weight * base;
         tile.weight[i] = weight;
@@ -225,7 +233,11 @@ for_each_machine! {
 }
 
 #[inline(always)]
-fn finish_body<const FMA: bool, F: Real, C: Cost<F>>(tile: &mut Tile<F>, plan: &Prepared<F>, cost: &C) {
+fn finish_body<const FMA: bool, F: Real, C: Cost<F>>(
+    tile: &mut Tile<F>,
+    plan: &Prepared<F>,
+    cost: &C,
+) {
     for chunk in 0..TILE / LANES {
         let (anchor, factor) = (tile.anchor[chunk], tile.factor[chunk]);
         let minus_pull = tile.pull[chunk].map(|pull| F::new(0.0) - pull);
@@ -256,7 +268,11 @@ for_each_machine! {
 }
 
 #[inline(always)]
-fn write_planes_body<T: Stored>(values: &[Numbers<T::Compute>], planes: &mut [&mut [MaybeUninit<T>]], start: usize) {
+fn write_planes_body<T: Stored>(
+    values: &[Numbers<T::Compute>],
+    planes: &mut [&mut [MaybeUninit<T>]],
+    start: usize,
+) {
     for (values, plane) in values.iter().zip(planes) {
         for (to, value) in plane[start..].iter_mut().zip(values.as_flattened()) {
             to.write(T::store(*value));
@@ -264,7 +280,11 @@ fn write_planes_body<T: Stored>(values: &[Numbers<T::Compute>], planes: &mut [&m
     }
 }
 
-fn write_rows<T: Stored>(values: &[Numbers<T::Compute>], rows: &mut [MaybeUninit<T>], start: usize) {
+fn write_rows<T: Stored>(
+    values: &[Numbers<T::Compute>],
+    rows: &mut [MaybeUninit<T>],
+    start: usize,
+) {
     let classes = values.len();
     for (i, row) in rows[start * classes..].chunks_exact_mut(classes).take(TILE).enumerate() {
         let (chunk, lane) = (i / LANES, i % LANES);

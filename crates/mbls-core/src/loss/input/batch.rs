@@ -6,12 +6,13 @@ use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, OnceLock};
 
-/// Logits and labels, and how the rows that count become one value: every loss sees shapes, ignored rows, class weights
-/// and the reduction through this type alone.
+/// Logits and labels, and how the rows that count become one value: every loss sees shapes, ignored
+/// rows, class weights and the reduction through this type alone.
 ///
-/// A row is one position of the labels. Its weight is the class weight of its label, 1 without class weights, in every
-/// term of every loss: with v the values of a loss's rows, [`reduce`](Self::reduce) makes `sum_n w_n v_n / sum_n w_n` of
-/// them, or what the [`Reduction`] says.
+/// A row is one position of the labels. Its weight is the class weight of its label, 1 without
+/// class weights, in every term of every loss: with v the values of a loss's rows,
+/// [`reduce`](Self::reduce) makes `sum_n w_n v_n / sum_n w_n` of them, or what the [`Reduction`]
+/// says.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -42,7 +43,8 @@ pub struct LogitBatch {
     composed: bool,
 }
 
-/// How the values of rows become the value of a batch; w is the class weight of a row's label, 1 without class weights.
+/// How the values of rows become the value of a batch; w is the class weight of a row's label, 1
+/// without class weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reduction {
@@ -59,18 +61,20 @@ impl LogitBatch {
     /// Checks a batch; rows labelled `ignore`, any integer, will not count: `Some(-100)` is
     /// PyTorch's default.
     ///
-    /// The logits stay as they are: their layout is changed when [`logits`](Self::logits) is first called. The labels are
-    /// read on the host: where they lie on the CPU already, no device is waited for.
+    /// The logits stay as they are: their layout is changed when [`logits`](Self::logits) is first
+    /// called. The labels are read on the host: where they lie on the CPU already, no device is
+    /// waited for.
     ///
     /// # Shapes
     ///
-    /// `logits` `[N, C, d1, ...]` in f32, f64, f16 or bf16, with at least two classes; `labels` `[N, d1, ...]` in an
-    /// integer type, on the device of the logits or on the CPU. A row is one position of the labels, in row-major order.
+    /// `logits` `[N, C, d1, ...]` in f32, f64, f16 or bf16, with at least two classes; `labels`
+    /// `[N, d1, ...]` in an integer type, on the device of the logits or on the CPU. A row is
+    /// one position of the labels, in row-major order.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] and [`Error::ElementType`] for other inputs, [`Error::Label`] for a label that is neither a class
-    /// nor `ignore`, [`Error::AllIgnored`] where no row is left.
+    /// [`Error::Shape`] and [`Error::ElementType`] for other inputs, [`Error::Label`] for a label
+    /// that is neither a class nor `ignore`, [`Error::AllIgnored`] where no row is left.
     pub fn new(logits: &Tensor, labels: &Tensor, ignore: Option<i64>) -> Result<Self> {
         let (dims, found) = (logits.dims(), labels.dims());
         if dims.len() < 2 || dims[1] < 2 {
@@ -111,15 +115,16 @@ impl LogitBatch {
         })
     }
 
-    /// This batch with rows weighted by the class of their label; one weight per class, each finite and 0 or greater.
+    /// This batch with rows weighted by the class of their label; one weight per class, each finite
+    /// and 0 or greater.
     ///
-    /// A label's weight counts for its row in every term: the uniform part of label smoothing is weighted by the row's
-    /// label too, where PyTorch weights each class of it.
+    /// A label's weight counts for its row in every term: the uniform part of label smoothing is
+    /// weighted by the row's label too, where PyTorch weights each class of it.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] for another number of weights, [`Error::Setting`] for other weights, or where the weights of all
-    /// rows that count are 0.
+    /// [`Error::Shape`] for another number of weights, [`Error::Setting`] for other weights, or
+    /// where the weights of all rows that count are 0.
     pub fn with_class_weights(mut self, weights: &[f64]) -> Result<Self> {
         if weights.len() != self.classes {
             return Err(Error::Shape {
@@ -146,9 +151,10 @@ impl LogitBatch {
         self
     }
 
-    /// This batch with losses computed in tensor operations, step by step: the reference for the fused kernels, which else
-    /// compute cross-entropy, label smoothing, the focal, margin, ACLS and class-adaptive losses in one pass on the CPU, and all
-    /// but the last two on CUDA devices.
+    /// This batch with losses computed in tensor operations, step by step: the reference for the
+    /// fused kernels, which else compute cross-entropy, label smoothing, the focal, margin,
+    /// ACLS and class-adaptive losses in one pass on the CPU, and all but the last two on CUDA
+    /// devices.
     #[must_use]
     pub fn composed(mut self) -> Self {
         self.composed = true;
@@ -162,7 +168,8 @@ impl LogitBatch {
 
     /// The logits of the rows that count, `[rows, classes]` in f32 or f64, made at the first call.
     ///
-    /// Logits in half precision become f32, so that losses accumulate in it; their gradient comes back in half.
+    /// Logits in half precision become f32, so that losses accumulate in it; their gradient comes
+    /// back in half.
     ///
     /// # Errors
     ///
@@ -173,7 +180,11 @@ impl LogitBatch {
         }
         let mut logits = match self.shape.len() {
             1 => self.source().clone(),
-            _ => self.source().flatten_from(2)?.transpose(1, 2)?.reshape((self.targets.len(), self.classes))?,
+            _ => self
+                .source()
+                .flatten_from(2)?
+                .transpose(1, 2)?
+                .reshape((self.targets.len(), self.classes))?,
         };
         if let Some(kept) = self.kept()? {
             logits = logits.contiguous()?.index_select(&kept, 0)?;
@@ -183,7 +194,8 @@ impl LogitBatch {
         Ok(self.logits.get_or_init(|| logits))
     }
 
-    /// The labels of the rows that count, `[rows]` in u32, on the device of the logits, made at the first call.
+    /// The labels of the rows that count, `[rows]` in u32, on the device of the logits, made at the
+    /// first call.
     ///
     /// # Errors
     ///
@@ -207,7 +219,8 @@ impl LogitBatch {
         self.classes
     }
 
-    /// What the mean over the batch divides by: the number of rows that count, with class weights the sum of their weights.
+    /// What the mean over the batch divides by: the number of rows that count, with class weights
+    /// the sum of their weights.
     pub fn total_weight(&self) -> f64 {
         self.row_weights().map_or(self.rows as f64, |weights| weights.iter().sum())
     }
@@ -217,7 +230,8 @@ impl LogitBatch {
         self.reduction
     }
 
-    /// The value of the batch from one value for each row that counts, `[rows]`; a gradient flows through it.
+    /// The value of the batch from one value for each row that counts, `[rows]`; a gradient flows
+    /// through it.
     ///
     /// # Shapes
     ///
@@ -249,7 +263,8 @@ impl LogitBatch {
             Reduction::Sum => weighted.sum_all()?,
             Reduction::None => match self.kept()? {
                 Some(kept) => {
-                    let all = Tensor::zeros(self.targets.len(), weighted.dtype(), weighted.device())?;
+                    let all =
+                        Tensor::zeros(self.targets.len(), weighted.dtype(), weighted.device())?;
                     all.index_add(&kept, &weighted, 0)?.reshape(self.shape.as_slice())?
                 }
                 None => weighted.reshape(self.shape.as_slice())?,
@@ -259,11 +274,13 @@ impl LogitBatch {
         Ok(reduced)
     }
 
-    /// The value of the batch from a statistic of all its rows, a scalar: itself for the mean, `rows` times it for the sum.
+    /// The value of the batch from a statistic of all its rows, a scalar: itself for the mean,
+    /// `rows` times it for the sum.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for [`Reduction::None`] and with class weights, which such a statistic does not have.
+    /// [`Error::Setting`] for [`Reduction::None`] and with class weights, which such a statistic
+    /// does not have.
     pub(in crate::loss) fn reduce_statistic(&self, statistic: &Tensor) -> Result<Tensor> {
         if let Some(weights) = self.class_weights() {
             return Err(Error::Setting {
@@ -289,7 +306,8 @@ impl LogitBatch {
         &self.source
     }
 
-    /// One label per position in row-major order of the labels; [`IGNORED`] where a row does not count.
+    /// One label per position in row-major order of the labels; [`IGNORED`] where a row does not
+    /// count.
     pub(crate) fn targets(&self) -> &[u32] {
         &self.targets
     }
@@ -325,7 +343,8 @@ impl LogitBatch {
         if self.rows == self.targets.len() {
             return Ok(None);
         }
-        let kept: Vec<i64> = (0..).zip(self.targets()).filter(|(_, t)| **t != IGNORED).map(|(i, _)| i).collect();
+        let kept: Vec<i64> =
+            (0..).zip(self.targets()).filter(|(_, t)| **t != IGNORED).map(|(i, _)| i).collect();
         Ok(Some(Tensor::from_vec(kept, self.rows, self.source.device())?))
     }
 }

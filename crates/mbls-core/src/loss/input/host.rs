@@ -2,9 +2,16 @@
 
 use candle_core::{Device, Result, Shape, Tensor};
 
-/// `values` in the element type and on the device of `like`; made on the CPU, since not every device has f64.
-pub(in crate::loss) fn from_host(values: &[f64], shape: impl Into<Shape>, like: &Tensor) -> Result<Tensor> {
-    Tensor::from_slice(values, shape.into(), &Device::Cpu)?.to_dtype(like.dtype())?.to_device(like.device())
+/// `values` in the element type and on the device of `like`; made on the CPU, since not every
+/// device has f64.
+pub(in crate::loss) fn from_host(
+    values: &[f64],
+    shape: impl Into<Shape>,
+    like: &Tensor,
+) -> Result<Tensor> {
+    Tensor::from_slice(values, shape.into(), &Device::Cpu)?
+        .to_dtype(like.dtype())?
+        .to_device(like.device())
 }
 
 /// `value` in the shape, in the element type and on the device of `like`.

@@ -7,8 +7,8 @@ use crate::loss::targets::IGNORED;
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
 
-/// An error that names a masked class where one is the reason for a value that is not finite; `logits` and `targets` are those
-/// of the batch that the value is of.
+/// An error that names a masked class where one is the reason for a value that is not finite;
+/// `logits` and `targets` are those of the batch that the value is of.
 ///
 /// Values on a device are not looked at: nothing waits for it.
 ///
@@ -21,7 +21,9 @@ pub(in crate::loss) fn check<'a>(
     logits: impl FnOnce() -> Result<&'a Tensor>,
     targets: &[u32],
 ) -> Result<()> {
-    if !value.device().is_cpu() || value.sum_all()?.to_dtype(DType::F64)?.to_scalar::<f64>()?.is_finite() {
+    if !value.device().is_cpu()
+        || value.sum_all()?.to_dtype(DType::F64)?.to_scalar::<f64>()?.is_finite()
+    {
         return Ok(());
     }
     let logits = logits()?.detach().to_dtype(DType::F64)?.to_vec2::<f64>()?;
@@ -31,17 +33,22 @@ pub(in crate::loss) fn check<'a>(
         if logits.iter().any(|logit| logit.is_nan() || *logit == f64::INFINITY) {
             return Ok(());
         }
-        let Some(class) = logits.iter().position(|logit| *logit == f64::NEG_INFINITY) else { continue };
+        let Some(class) = logits.iter().position(|logit| *logit == f64::NEG_INFINITY) else {
+            continue;
+        };
         masked = masked.or(Some((row, class)));
         if logits[target as usize] == f64::NEG_INFINITY {
             masked_label = masked_label.or(Some((row, target as usize)));
         }
     }
-    let error =
-        |(row, class), expected| Err(Error::Value { what: "logit", value: f64::NEG_INFINITY, row, class, expected });
+    let error = |(row, class), expected| {
+        Err(Error::Value { what: "logit", value: f64::NEG_INFINITY, row, class, expected })
+    };
     match (masked_label, masked) {
         (Some(at), _) => error(at, "a finite number, since the class is the row's label"),
-        (None, Some(at)) => error(at, "a finite number, since this loss is not defined for a masked class"),
+        (None, Some(at)) => {
+            error(at, "a finite number, since this loss is not defined for a masked class")
+        }
         (None, None) => Ok(()),
     }
 }

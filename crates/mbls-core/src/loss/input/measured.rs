@@ -2,11 +2,14 @@
 
 use crate::Result;
 use crate::loss::LogitBatch;
-use crate::metric::{LogitDistances, LogitRows, Metric, PredictionMetric, Predictions, measure_logits};
+use crate::metric::{
+    LogitDistances, LogitRows, Metric, PredictionMetric, Predictions, measure_logits,
+};
 use candle_core::{CpuStorage, DType, Device, Storage};
 
 impl LogitBatch {
-    /// The rows that count as predictions, for a metric to be updated with; the logits are copied to the host.
+    /// The rows that count as predictions, for a metric to be updated with; the logits are copied
+    /// to the host.
     ///
     /// ```
     /// use candle_core::{Device, Tensor};
@@ -26,13 +29,17 @@ impl LogitBatch {
     /// [`Error::Value`](crate::Error::Value) for a logit that is not finite, or where candle fails.
     pub fn predictions(&self) -> Result<Predictions<'static>> {
         self.on_host(|logits, labels| match logits {
-            Host::Single(logits) => Ok(Predictions::from_logits(logits, self.classes(), labels)?.into_owned()),
-            Host::Double(logits) => Ok(Predictions::from_logits(logits, self.classes(), labels)?.into_owned()),
+            Host::Single(logits) => {
+                Ok(Predictions::from_logits(logits, self.classes(), labels)?.into_owned())
+            }
+            Host::Double(logits) => {
+                Ok(Predictions::from_logits(logits, self.classes(), labels)?.into_owned())
+            }
         })
     }
 
-    /// Measures the rows that count with a metric that has seen nothing, as [`measure_logits`] does: of a large batch no more
-    /// than the logits themselves is held.
+    /// Measures the rows that count with a metric that has seen nothing, as [`measure_logits`]
+    /// does: of a large batch no more than the logits themselves is held.
     ///
     /// # Errors
     ///
@@ -51,8 +58,9 @@ impl LogitBatch {
     ///
     /// # Errors
     ///
-    /// [`Error::Value`](crate::Error::Value) for a logit that is not finite, [`Error::Shape`](crate::Error::Shape) for another
-    /// number of classes than before, or where candle fails.
+    /// [`Error::Value`](crate::Error::Value) for a logit that is not finite,
+    /// [`Error::Shape`](crate::Error::Shape) for another number of classes than before, or
+    /// where candle fails.
     pub fn add_distances(&self, distances: &mut LogitDistances) -> Result<()> {
         self.on_host(|logits, _| match logits {
             Host::Single(logits) => distances.update(LogitRows::new(logits, self.classes())?),
@@ -70,7 +78,10 @@ impl LogitBatch {
             Storage::Cpu(CpuStorage::F64(values)) => read(Host::Double(&values[range]), &labels),
             _ => {
                 let found = DType::as_str(&logits.dtype());
-                Err(candle_core::Error::Msg(format!("logits became {found} on the host: expected f32 or f64")).into())
+                Err(candle_core::Error::Msg(format!(
+                    "logits became {found} on the host: expected f32 or f64"
+                ))
+                .into())
             }
         }
     }

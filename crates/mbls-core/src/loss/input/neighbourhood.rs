@@ -3,10 +3,11 @@ use crate::loss::targets::IGNORED;
 use crate::{Error, Result};
 use candle_core::Tensor;
 
-/// The labels around each row that counts: a window of three positions along every dimension, itself in the middle.
+/// The labels around each row that counts: a window of three positions along every dimension,
+/// itself in the middle.
 ///
-/// A position outside of the image is the nearest one inside (padding by replication); an ignored one counts as the row
-/// itself.
+/// A position outside of the image is the nearest one inside (padding by replication); an ignored
+/// one counts as the row itself.
 pub(in crate::loss) struct Neighbourhood {
     /// `[rows, window]` in u32, on the device of the logits.
     pub(in crate::loss) labels: Tensor,
@@ -19,7 +20,8 @@ impl Neighbourhood {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] for logits of no spatial dimension, or of more than three, or where candle fails.
+    /// [`Error::Shape`] for logits of no spatial dimension, or of more than three, or where candle
+    /// fails.
     pub(in crate::loss) fn new(batch: &LogitBatch) -> Result<Self> {
         let dims = &batch.shape()[1..];
         if !(1..=3).contains(&dims.len()) {
@@ -42,23 +44,33 @@ impl Neighbourhood {
             }
             labels.extend(offsets.iter().map(|offset| {
                 let coordinates = position.iter().zip(offset).zip(dims);
-                let inside = coordinates.fold(0, |at, ((p, o), dim)| at * dim + (p + o).clamp(1, *dim) - 1);
+                let inside =
+                    coordinates.fold(0, |at, ((p, o), dim)| at * dim + (p + o).clamp(1, *dim) - 1);
                 match targets[image + inside] {
                     IGNORED => label,
                     neighbour => neighbour,
                 }
             }));
         }
-        let squared_distances =
-            offsets.iter().map(|offset| offset.iter().filter(|&&coordinate| coordinate != 1).count()).collect();
-        let labels = Tensor::from_vec(labels, (batch.rows(), offsets.len()), batch.source().device())?;
+        let squared_distances = offsets
+            .iter()
+            .map(|offset| offset.iter().filter(|&&coordinate| coordinate != 1).count())
+            .collect();
+        let labels =
+            Tensor::from_vec(labels, (batch.rows(), offsets.len()), batch.source().device())?;
         Ok(Self { labels, squared_distances })
     }
 }
 
-/// All positions of a window: 0 for the one before along a dimension, 1 for the same, 2 for the next.
+/// All positions of a window: 0 for the one before along a dimension, 1 for the same, 2 for the
+/// next.
 fn offsets(dimensions: usize) -> Vec<Vec<usize>> {
     (0..3usize.pow(dimensions as u32))
-        .map(|index| (0..dimensions).rev().map(|dimension| index / 3usize.pow(dimension as u32) % 3).collect())
+        .map(|index| {
+            (0..dimensions)
+                .rev()
+                .map(|dimension| index / 3usize.pow(dimension as u32) % 3)
+                .collect()
+        })
         .collect()
 }

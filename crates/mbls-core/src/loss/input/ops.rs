@@ -6,8 +6,8 @@ use candle_core::{D, Result, Tensor};
 
 /// `log p = l - max l - log sum_k exp(l_k - max l)` along the last dimension.
 ///
-/// The shift is detached: it cancels in the value, so it has no gradient, and candle's gradient of a maximum would go to
-/// every tied entry.
+/// The shift is detached: it cancels in the value, so it has no gradient, and candle's gradient of
+/// a maximum would go to every tied entry.
 pub(in crate::loss) fn log_softmax(logits: &Tensor) -> Result<Tensor> {
     let shifted = logits.broadcast_sub(&logits.detach().max_keepdim(D::Minus1)?)?;
     let log_sum = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
@@ -26,18 +26,21 @@ pub(in crate::loss) fn mean_over_classes(values: &Tensor) -> Result<Tensor> {
 
 /// The first index of each row's maximum, `[rows, classes]` to `[rows, 1]`.
 ///
-/// candle's argmax takes the first on the CPU only: on GPUs its order is that of a parallel reduction.
+/// candle's argmax takes the first on the CPU only: on GPUs its order is that of a parallel
+/// reduction.
 pub(in crate::loss) fn first_maximum(values: &Tensor) -> Result<Tensor> {
     let (values, shape) = (values.detach(), values.shape());
     let classes = shape.dims()[1] as u32;
     let is_maximum = values.broadcast_eq(&values.max_keepdim(D::Minus1)?)?;
     let index = Tensor::arange(0, classes, values.device())?.broadcast_as(shape)?;
-    // The last class for all others: a row of NaN, which has no maximum, gets an index within range too.
+    // The last class for all others: a row of NaN, which has no maximum, gets an index within range
+    // too.
     let last = Tensor::full(classes - 1, shape, values.device())?;
     is_maximum.where_cond(&index, &last)?.min_keepdim(D::Minus1)
 }
 
-/// Each row's maximum, `[rows, classes]` to `[rows, 1]`; its gradient goes to the first of tied entries.
+/// Each row's maximum, `[rows, classes]` to `[rows, 1]`; its gradient goes to the first of tied
+/// entries.
 pub(in crate::loss) fn maximum(values: &Tensor) -> Result<Tensor> {
     values.gather(&first_maximum(values)?, D::Minus1)
 }
@@ -45,6 +48,7 @@ pub(in crate::loss) fn maximum(values: &Tensor) -> Result<Tensor> {
 /// `|x|`, with derivative 0 at 0; candle's has 1 there.
 pub(in crate::loss) fn abs(values: &Tensor) -> Result<Tensor> {
     let detached = values.detach();
-    let sign = (detached.gt(0.0)?.to_dtype(values.dtype())? - detached.lt(0.0)?.to_dtype(values.dtype())?)?;
+    let sign = (detached.gt(0.0)?.to_dtype(values.dtype())?
+        - detached.lt(0.0)?.to_dtype(values.dtype())?)?;
     values * sign
 }

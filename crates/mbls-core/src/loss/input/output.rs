@@ -4,8 +4,8 @@ use candle_core::Tensor;
 /// The value of a loss on one batch.
 #[derive(Clone, Debug)]
 pub struct LossOutput {
-    /// The weighted sum of the terms, to differentiate; f32 for logits in half precision. A scalar, or of the labels'
-    /// shape for [`Reduction::None`](crate::loss::Reduction::None).
+    /// The weighted sum of the terms, to differentiate; f32 for logits in half precision. A
+    /// scalar, or of the labels' shape for [`Reduction::None`](crate::loss::Reduction::None).
     pub total: Tensor,
     /// What the total is made of, for logs.
     pub terms: Vec<Term>,
@@ -29,7 +29,10 @@ impl LossOutput {
     ///
     /// Where candle fails.
     pub fn new(name: &'static str, weight: f64, value: &Tensor) -> Result<Self> {
-        Ok(Self { total: value.affine(weight, 0.0)?, terms: vec![Term { name, weight, value: value.detach() }] })
+        Ok(Self {
+            total: value.affine(weight, 0.0)?,
+            terms: vec![Term { name, weight, value: value.detach() }],
+        })
     }
 
     /// This loss with `weight * value` added.

@@ -6,10 +6,19 @@ use std::sync::Arc;
 /// The target of a row that does not count.
 pub(crate) const IGNORED: u32 = u32::MAX;
 
-/// The labels on the host, in row-major order, [`IGNORED`] in the place of `ignore`, and how many of them count.
-pub(in crate::loss) fn read(labels: &Tensor, classes: usize, ignore: Option<i64>) -> Result<(Arc<[u32]>, usize)> {
+/// The labels on the host, in row-major order, [`IGNORED`] in the place of `ignore`, and how many
+/// of them count.
+pub(in crate::loss) fn read(
+    labels: &Tensor,
+    classes: usize,
+    ignore: Option<i64>,
+) -> Result<(Arc<[u32]>, usize)> {
     let element = labels.dtype();
-    let wrong_type = || Error::ElementType { what: "labels", expected: "an integer type", found: element.as_str() };
+    let wrong_type = || Error::ElementType {
+        what: "labels",
+        expected: "an integer type",
+        found: element.as_str(),
+    };
     if !element.is_int() {
         return Err(wrong_type());
     }
@@ -26,7 +35,11 @@ pub(in crate::loss) fn read(labels: &Tensor, classes: usize, ignore: Option<i64>
     }
 }
 
-fn targets<L: Label>(labels: &[L], classes: usize, ignore: Option<i64>) -> Result<(Arc<[u32]>, usize)> {
+fn targets<L: Label>(
+    labels: &[L],
+    classes: usize,
+    ignore: Option<i64>,
+) -> Result<(Arc<[u32]>, usize)> {
     // A number that the type does not have ignores nothing.
     let ignore = of_type::<L>(ignore.as_slice()).first().copied();
     // So that no class is `IGNORED`.

@@ -3,7 +3,8 @@ use crate::loss::ops::{at_label, log_softmax};
 use crate::loss::{LogitBatch, Loss, LossOutput};
 use candle_core::D;
 
-/// The Brier score, a proper score that is bounded: `mean_n sum_k (p_nk - [y_n = k])²`, from 0 to 2.
+/// The Brier score, a proper score that is bounded: `mean_n sum_k (p_nk - [y_n = k])²`, from 0 to
+/// 2.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -18,8 +19,8 @@ use candle_core::D;
 ///
 /// # References
 ///
-/// Brier, Verification of Forecasts Expressed in Terms of Probability, Monthly Weather Review, 1950; code
-/// by-liu/MbLS, `calibrate/losses/brier_score.py`.
+/// Brier, Verification of Forecasts Expressed in Terms of Probability, Monthly Weather Review,
+/// 1950; code by-liu/MbLS, `calibrate/losses/brier_score.py`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BrierLoss;
 
@@ -31,7 +32,8 @@ impl Loss for BrierLoss {
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
         let probs = log_softmax(batch.logits()?)?.exp()?;
         let label = at_label(&probs, batch)?;
-        // The label's square is taken out of the sum, so that a probability near 1 leaves no rounding behind.
+        // The label's square is taken out of the sum, so that a probability near 1 leaves no
+        // rounding behind.
         let others = (probs.sqr()?.sum(D::Minus1)? - label.sqr()?)?;
         let scores = (others + label.affine(-1.0, 1.0)?.sqr()?)?;
         LossOutput::new("brier", 1.0, &batch.reduce(&scores)?)

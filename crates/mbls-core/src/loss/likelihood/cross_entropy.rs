@@ -31,11 +31,18 @@ impl Loss for CrossEntropy {
         if let Some(output) = fused::forward(batch, &Plan::new(TERM, 1.0, Base::CrossEntropy))? {
             return Ok(output);
         }
-        LossOutput::new(TERM, 1.0, &batch.reduce(&negative_log_likelihood(&log_softmax(batch.logits()?)?, batch)?)?)
+        LossOutput::new(
+            TERM,
+            1.0,
+            &batch.reduce(&negative_log_likelihood(&log_softmax(batch.logits()?)?, batch)?)?,
+        )
     }
 }
 
 /// `-log p_n[y_n]` of log-probabilities, `[rows]`.
-pub(in crate::loss) fn negative_log_likelihood(log_probs: &Tensor, batch: &LogitBatch) -> Result<Tensor> {
+pub(in crate::loss) fn negative_log_likelihood(
+    log_probs: &Tensor,
+    batch: &LogitBatch,
+) -> Result<Tensor> {
     Ok(at_label(log_probs, batch)?.neg()?)
 }

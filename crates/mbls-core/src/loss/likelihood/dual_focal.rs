@@ -4,11 +4,11 @@ use crate::loss::ops::{at_label, log_softmax, maximum};
 use crate::loss::{LogitBatch, Loss, LossOutput, setting};
 use candle_core::D;
 
-/// Dual focal loss: `mean_n -(1 - p_n[y_n] + q_n)^gamma log p_n[y_n]`, where q is the greatest of the row's probabilities
-/// below that of the label, 0 where none is.
+/// Dual focal loss: `mean_n -(1 - p_n[y_n] + q_n)^gamma log p_n[y_n]`, where q is the greatest of
+/// the row's probabilities below that of the label, 0 where none is.
 ///
-/// The gap to the next class, not the distance to certainty, decides how much a row weighs. q has a gradient, to the first
-/// of tied classes.
+/// The gap to the next class, not the distance to certainty, decides how much a row weighs. q has a
+/// gradient, to the first of tied classes.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -51,7 +51,8 @@ impl Loss for DualFocal {
         let logits = batch.logits()?;
         let log_probs = log_softmax(logits)?;
         let probs = log_probs.exp()?;
-        let below = logits.detach().broadcast_lt(&at_label(&logits.detach(), batch)?.unsqueeze(1)?)?;
+        let below =
+            logits.detach().broadcast_lt(&at_label(&logits.detach(), batch)?.unsqueeze(1)?)?;
         let next = maximum(&below.where_cond(&probs, &probs.zeros_like()?)?)?.squeeze(D::Minus1)?;
         let doubt = (next - at_label(&probs, batch)?)?.affine(1.0, 1.0)?;
         let losses = (modulation(&doubt, self.gamma)? * at_label(&log_probs, batch)?)?.neg()?;

@@ -8,8 +8,9 @@ use candle_core::Tensor;
 ///
 /// # References
 ///
-/// Lin et al., Focal Loss for Dense Object Detection, ICCV 2017 (arXiv 1708.02002); for calibration Mukhoti et al.,
-/// Calibrating Deep Neural Networks using Focal Loss, NeurIPS 2020 (arXiv 2002.09437).
+/// Lin et al., Focal Loss for Dense Object Detection, ICCV 2017 (arXiv 1708.02002); for calibration
+/// Mukhoti et al., Calibrating Deep Neural Networks using Focal Loss, NeurIPS 2020 (arXiv
+/// 2002.09437).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Focal {
     gamma: f64,
@@ -54,8 +55,8 @@ pub(in crate::loss) fn focal(log_prob: &Tensor, gamma: f64) -> candle_core::Resu
     (modulation(&log_prob.exp()?.affine(-1.0, 1.0)?, gamma)? * log_prob)?.neg()
 }
 
-/// `doubt^gamma` of a doubt `1 - p` of 0 or greater; the constant 0 where it is 0, since the power's derivative there is infinite
-/// for gamma < 1.
+/// `doubt^gamma` of a doubt `1 - p` of 0 or greater; the constant 0 where it is 0, since the
+/// power's derivative there is infinite for gamma < 1.
 pub(in crate::loss) fn modulation(doubt: &Tensor, gamma: f64) -> candle_core::Result<Tensor> {
     let certain = doubt.le(0.0)?;
     let power = certain.where_cond(&doubt.ones_like()?, doubt)?.powf(gamma)?;

@@ -6,12 +6,14 @@ use crate::loss::{LogitBatch, Loss, LossOutput, setting};
 
 /// Cross-entropy with smoothed labels: `(1 - alpha) CE + alpha mean_{n,k} -log p_nk`.
 ///
-/// The target of a row is `1 - alpha + alpha / C` at its label and `alpha / C` elsewhere. As a penalty on logits this is
-/// `CE + alpha mean_n (l_n[y_n] - mean_k l_nk)`: it pulls the label's logit to the mean of all, however small the distance.
+/// The target of a row is `1 - alpha + alpha / C` at its label and `alpha / C` elsewhere. As a
+/// penalty on logits this is `CE + alpha mean_n (l_n[y_n] - mean_k l_nk)`: it pulls the label's
+/// logit to the mean of all, however small the distance.
 ///
 /// # References
 ///
-/// Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016 (arXiv 1512.00567).
+/// Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016 (arXiv
+/// 1512.00567).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LabelSmoothing {
     alpha: f64,
@@ -41,7 +43,9 @@ impl Loss for LabelSmoothing {
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
         const UNIFORM: &str = "uniform-cross-entropy";
         let plan = Plan::new(TERM, 1.0 - self.alpha, Base::CrossEntropy);
-        if let Some(output) = fused::forward(batch, &plan.with_second(UNIFORM, self.alpha, Second::Uniform))? {
+        if let Some(output) =
+            fused::forward(batch, &plan.with_second(UNIFORM, self.alpha, Second::Uniform))?
+        {
             return Ok(output);
         }
         let log_probs = log_softmax(batch.logits()?)?;

@@ -5,10 +5,11 @@ use crate::loss::{LogitBatch, Loss, LossOutput, setting};
 use candle_core::{D, DType, Tensor};
 use half::f16;
 
-/// Cross-entropy of normalised logits: `CE(l / (tau (|l| + 1e-7)))`, |l| the Euclidean norm of a row.
+/// Cross-entropy of normalised logits: `CE(l / (tau (|l| + 1e-7)))`, |l| the Euclidean norm of a
+/// row.
 ///
-/// Only the direction of a row is trained; its norm, and so overconfidence, cannot grow to lower the loss. Probabilities
-/// of such a model are those of the normalised logits.
+/// Only the direction of a row is trained; its norm, and so overconfidence, cannot grow to lower
+/// the loss. Probabilities of such a model are those of the normalised logits.
 ///
 /// The gradient of a row near 0 is large: by up to `1 / (1e-7 tau)`. Of logits in f16 that factor
 /// is at most 65504, the greatest number of the type; the direction of the gradient stays.
@@ -28,8 +29,8 @@ use half::f16;
 ///
 /// # References
 ///
-/// Wei et al., Mitigating Neural Network Overconfidence with Logit Normalization, ICML 2022 (arXiv 2205.09310);
-/// code hongxin001/logitnorm_ood, `common/loss_function.py`.
+/// Wei et al., Mitigating Neural Network Overconfidence with Logit Normalization, ICML 2022 (arXiv
+/// 2205.09310); code hongxin001/logitnorm_ood, `common/loss_function.py`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LogitNorm {
     tau: f64,
@@ -82,7 +83,10 @@ impl LogitNorm {
         let scale = scale.lt(EPSILON)?.where_cond(&constant(EPSILON, &scale)?, &scale)?;
         let unit = logits.broadcast_div(&scale)?;
         let divisor = ((norm(&unit)? + constant(EPSILON, &scale)?.div(&scale)?)? * self.tau)?;
-        Ok(Normalised { logits: unit.broadcast_div(&divisor)?, divisor: (divisor.detach() * scale)? })
+        Ok(Normalised {
+            logits: unit.broadcast_div(&divisor)?,
+            divisor: (divisor.detach() * scale)?,
+        })
     }
 }
 
@@ -100,7 +104,8 @@ impl Normalised {
     }
 }
 
-/// The Euclidean norm of each row, `[rows, 1]`; the derivative at 0 is 0, where that of the root is infinite.
+/// The Euclidean norm of each row, `[rows, 1]`; the derivative at 0 is 0, where that of the root is
+/// infinite.
 fn norm(logits: &Tensor) -> candle_core::Result<Tensor> {
     let squares = logits.sqr()?.sum_keepdim(D::Minus1)?;
     let zero = squares.eq(0.0)?;

@@ -4,8 +4,9 @@ use crate::loss::fused::{self, Base, Gamma, Plan};
 use crate::loss::ops::{at_label, log_softmax};
 use crate::loss::{LogitBatch, Loss, LossOutput, setting};
 
-/// Sample-dependent focal loss (FLSD-53): [`Focal`](crate::loss::Focal) with gamma 5 where `p_n[y_n] < 0.2`, 3 where it is below
-/// 0.5, and a given one from there on. The choice of gamma has no gradient.
+/// Sample-dependent focal loss (FLSD-53): [`Focal`](crate::loss::Focal) with gamma 5 where
+/// `p_n[y_n] < 0.2`, 3 where it is below 0.5, and a given one from there on. The choice of gamma
+/// has no gradient.
 ///
 /// ```
 /// use mbls_core::loss::SampleDependentFocal;
@@ -17,8 +18,8 @@ use crate::loss::{LogitBatch, Loss, LossOutput, setting};
 ///
 /// # References
 ///
-/// Mukhoti et al., Calibrating Deep Neural Networks using Focal Loss, NeurIPS 2020 (arXiv 2002.09437);
-/// code by-liu/MbLS, `calibrate/losses/focal_loss_adaptive_gamma.py`.
+/// Mukhoti et al., Calibrating Deep Neural Networks using Focal Loss, NeurIPS 2020 (arXiv
+/// 2002.09437); code by-liu/MbLS, `calibrate/losses/focal_loss_adaptive_gamma.py`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SampleDependentFocal {
     gamma: f64,

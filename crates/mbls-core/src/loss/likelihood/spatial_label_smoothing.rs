@@ -4,13 +4,13 @@ use crate::loss::ops::{from_host, log_softmax};
 use crate::loss::{LogitBatch, Loss, LossOutput, setting};
 use candle_core::D;
 
-/// Spatially varying label smoothing (SVLS) for dense predictions: cross-entropy with the labels around a position,
-/// `mean_n -sum_o w_o log p_n[y_{n+o}]`.
+/// Spatially varying label smoothing (SVLS) for dense predictions: cross-entropy with the labels
+/// around a position, `mean_n -sum_o w_o log p_n[y_{n+o}]`.
 ///
-/// o runs over the positions of a window of three along each spatial dimension. The position itself has weight 1/2; its
-/// neighbours share the other half as `exp(-|o|² / (2 sigma²))`. Targets are so soft at the borders of objects only. A
-/// position outside of the image is the nearest one inside, as published; an ignored neighbour counts as the position
-/// itself.
+/// o runs over the positions of a window of three along each spatial dimension. The position itself
+/// has weight 1/2; its neighbours share the other half as `exp(-|o|² / (2 sigma²))`. Targets are so
+/// soft at the borders of objects only. A position outside of the image is the nearest one inside,
+/// as published; an ignored neighbour counts as the position itself.
 ///
 /// # Shapes
 ///
@@ -32,8 +32,8 @@ use candle_core::D;
 ///
 /// # References
 ///
-/// Islam and Glocker, Spatially Varying Label Smoothing: Capturing Uncertainty from Expert Annotations, IPMI 2021
-/// (arXiv 2104.05788); code mobarakol/SVLS.
+/// Islam and Glocker, Spatially Varying Label Smoothing: Capturing Uncertainty from Expert
+/// Annotations, IPMI 2021 (arXiv 2104.05788); code mobarakol/SVLS.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SpatialLabelSmoothing {
     sigma: f64,
@@ -57,7 +57,10 @@ impl SpatialLabelSmoothing {
             _ => (-(d as f64 - 1.0) / (2.0 * self.sigma * self.sigma)).exp(),
         };
         let neighbours: f64 = squared_distances.iter().map(gaussian).sum();
-        squared_distances.iter().map(|d| if *d == 0 { 0.5 } else { gaussian(d) / (2.0 * neighbours) }).collect()
+        squared_distances
+            .iter()
+            .map(|d| if *d == 0 { 0.5 } else { gaussian(d) / (2.0 * neighbours) })
+            .collect()
     }
 }
 
@@ -69,7 +72,8 @@ impl Loss for SpatialLabelSmoothing {
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
         let Neighbourhood { labels, squared_distances } = Neighbourhood::new(batch)?;
         let log_probs = log_softmax(batch.logits()?)?.gather(&labels, D::Minus1)?;
-        let weights = from_host(&self.weights(&squared_distances), (1, squared_distances.len()), &log_probs)?;
+        let weights =
+            from_host(&self.weights(&squared_distances), (1, squared_distances.len()), &log_probs)?;
         let losses = log_probs.broadcast_mul(&weights)?.sum(D::Minus1)?.neg()?;
         LossOutput::new("smoothed-cross-entropy", 1.0, &batch.reduce(&losses)?)
     }

@@ -2,18 +2,22 @@ use crate::Result;
 use crate::loss::cross_entropy::{TERM, negative_log_likelihood};
 use crate::loss::fused::{self, Base, Plan, Second};
 use crate::loss::ops::{constant, log_softmax, maximum};
-use crate::loss::{ClassReduction, LogitBatch, LogitPenalty, Loss, LossOutput, PenaltyShape, setting};
+use crate::loss::{
+    ClassReduction, LogitBatch, LogitPenalty, Loss, LossOutput, PenaltyShape, setting,
+};
 use candle_core::{D, Tensor};
 
 /// Adaptive and conditional label smoothing (ACLS):
-/// `CE + alpha (pos_lambda mean_n max(0, z_n - m)² + neg_lambda mean_{n, k != w} max(0, sg(z_n) - l_nk - m)²)`.
+/// `CE + alpha (pos_lambda mean_n max(0, z_n - m)² + neg_lambda mean_{n, k != w} max(0, sg(z_n) -
+/// l_nk - m)²)`.
 ///
-/// z is the row's greatest logit, w its (first) class, m the margin, and sg stops the gradient. The second mean is over the
-/// N (C - 1) other classes: a [`LogitPenalty`] that is quadratic and whose anchor is detached. The first term is one on the
-/// top logit itself, so this loss is not invariant to a shift of a row's logits.
+/// z is the row's greatest logit, w its (first) class, m the margin, and sg stops the gradient. The
+/// second mean is over the N (C - 1) other classes: a [`LogitPenalty`] that is quadratic and whose
+/// anchor is detached. The first term is one on the top logit itself, so this loss is not invariant
+/// to a shift of a row's logits.
 ///
-/// The formula is that of the published code, which differs from it only where logits tie for the maximum: it counts the
-/// first term for each of them.
+/// The formula is that of the published code, which differs from it only where logits tie for the
+/// maximum: it counts the first term for each of them.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -30,8 +34,8 @@ use candle_core::{D, Tensor};
 ///
 /// # References
 ///
-/// Park et al., ACLS: Adaptive and Conditional Label Smoothing for Network Calibration, ICCV 2023 (arXiv 2308.11911); code
-/// cvlab-yonsei/ACLS, `calibrate/losses/acls.py`.
+/// Park et al., ACLS: Adaptive and Conditional Label Smoothing for Network Calibration, ICCV 2023
+/// (arXiv 2308.11911); code cvlab-yonsei/ACLS, `calibrate/losses/acls.py`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Acls {
     penalty: LogitPenalty,
@@ -46,8 +50,8 @@ const WINNER: &str = "winner-logit";
 const OTHERS: &str = "logit-margin";
 
 impl Acls {
-    /// Adds the two penalties beyond `margin` with weight `alpha`, both 0 or greater, `pos_lambda` 1 and `neg_lambda` 0.1;
-    /// published with margin 10 and alpha 0.1.
+    /// Adds the two penalties beyond `margin` with weight `alpha`, both 0 or greater, `pos_lambda`
+    /// 1 and `neg_lambda` 0.1; published with margin 10 and alpha 0.1.
     ///
     /// # Errors
     ///
@@ -57,7 +61,13 @@ impl Acls {
             .with_shape(PenaltyShape::Quadratic)?
             .with_detached_anchor()
             .with_class_reduction(ClassReduction::Sum);
-        Ok(Self { penalty, margin, alpha: setting::non_negative("alpha", alpha)?, positive: 1.0, negative: 0.1 })
+        Ok(Self {
+            penalty,
+            margin,
+            alpha: setting::non_negative("alpha", alpha)?,
+            positive: 1.0,
+            negative: 0.1,
+        })
     }
 
     /// This loss with other weights of its two terms, 0 or greater.
@@ -93,21 +103,18 @@ impl Loss for Acls {
         // The top logit's own distance is 0, so it adds nothing to the sum over all classes.
         let mean = 1.0 / (batch.classes() - 1) as f64;
         let penalty = self.penalty.clone().with_class_weights(vec![mean; batch.classes()])?;
-        let plan = Plan::new(TERM, 1.0, Base::CrossEntropy).with_winner(WINNER, winner, self.margin).with_second(
-            OTHERS,
-            others,
-            Second::Penalty(penalty),
-        );
+        let plan = Plan::new(TERM, 1.0, Base::CrossEntropy)
+            .with_winner(WINNER, winner, self.margin)
+            .with_second(OTHERS, others, Second::Penalty(penalty));
         if let Some(output) = fused::forward(batch, &plan)? {
             return Ok(output);
         }
         let logits = batch.logits()?;
-        let cross_entropy = batch.reduce(&negative_log_likelihood(&log_softmax(logits)?, batch)?)?;
+        let cross_entropy =
+            batch.reduce(&negative_log_likelihood(&log_softmax(logits)?, batch)?)?;
         let distances = self.penalty.per_row(batch)?.affine(mean, 0.0)?;
-        LossOutput::new(TERM, 1.0, &cross_entropy)?.plus(WINNER, winner, &batch.reduce(&self.winners(logits)?)?)?.plus(
-            OTHERS,
-            others,
-            &batch.reduce(&distances)?,
-        )
+        LossOutput::new(TERM, 1.0, &cross_entropy)?
+            .plus(WINNER, winner, &batch.reduce(&self.winners(logits)?)?)?
+            .plus(OTHERS, others, &batch.reduce(&distances)?)
     }
 }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// # References
 ///
-/// The published code of MbLS (by-liu/MbLS, `LogitMarginL1.schedule_alpha`); the paper's results are without one.
+/// The published code of MbLS (by-liu/MbLS, `LogitMarginL1.schedule_alpha`); the paper's results
+/// are without one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -43,9 +44,11 @@ impl AlphaSchedule {
             }
         }
         match self {
-            Self::Step { step_size: 0, .. } => {
-                Err(Error::Setting { name: "step_size", value: "0".into(), expected: "1 or greater" })
-            }
+            Self::Step { step_size: 0, .. } => Err(Error::Setting {
+                name: "step_size",
+                value: "0".into(),
+                expected: "1 or greater",
+            }),
             _ => Ok(self),
         }
     }

@@ -2,14 +2,15 @@ use crate::loss::ops::constant;
 use candle_core::{Result, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// A penalty function of the augmented Lagrangian method, on constraints h <= 0 with multipliers lambda and parameters rho.
+/// A penalty function of the augmented Lagrangian method, on constraints h <= 0 with multipliers
+/// lambda and parameters rho.
 ///
 /// Its derivative with respect to h is the next multiplier.
 ///
 /// # References
 ///
-/// Birgin, Castillo and Martínez, Numerical Comparison of Augmented Lagrangian Algorithms for Nonconvex Problems, 2005;
-/// code by-liu/CALS, `calibrate/lagrangian/penalty.py`.
+/// Birgin, Castillo and Martínez, Numerical Comparison of Augmented Lagrangian Algorithms for
+/// Nonconvex Problems, 2005; code by-liu/CALS, `calibrate/lagrangian/penalty.py`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AugmentedPenalty {
@@ -24,9 +25,15 @@ pub enum AugmentedPenalty {
 
 impl AugmentedPenalty {
     /// The penalty of constraints `[rows, classes]`; `lambda` and `rho` `[1, classes]`.
-    pub(in crate::loss) fn value(self, h: &Tensor, lambda: &Tensor, rho: &Tensor) -> Result<Tensor> {
+    pub(in crate::loss) fn value(
+        self,
+        h: &Tensor,
+        lambda: &Tensor,
+        rho: &Tensor,
+    ) -> Result<Tensor> {
         if self == Self::Phr {
-            // Multiplied out, since the squares of great multipliers leave no digits to their difference.
+            // Multiplied out, since the squares of great multipliers leave no digits to their
+            // difference.
             let inactive = h.broadcast_mul(rho)?.broadcast_add(lambda)?.lt(0.0)?;
             let active = (h * h.broadcast_mul(rho)?.affine(0.5, 0.0)?.broadcast_add(lambda)?)?;
             let floor = (lambda.sqr()? / rho.affine(-2.0, 0.0)?)?.broadcast_as(h.shape())?;
@@ -35,8 +42,10 @@ impl AugmentedPenalty {
         // One of the two parts is 0, and so is what it adds.
         let above = above_zero(h)?;
         let below = (h - &above)?;
-        let satisfied = (below.broadcast_mul(lambda)? / below.broadcast_mul(rho)?.affine(-1.0, 1.0)?)?;
-        let violated = (above.broadcast_mul(lambda)? + above.sqr()?.broadcast_mul(&(lambda * rho)?)?)?;
+        let satisfied =
+            (below.broadcast_mul(lambda)? / below.broadcast_mul(rho)?.affine(-1.0, 1.0)?)?;
+        let violated =
+            (above.broadcast_mul(lambda)? + above.sqr()?.broadcast_mul(&(lambda * rho)?)?)?;
         let sum = (satisfied + violated)?;
         if self == Self::P3 {
             return Ok(sum);
@@ -46,13 +55,19 @@ impl AugmentedPenalty {
     }
 
     /// Its derivative with respect to the constraints.
-    pub(in crate::loss) fn derivative(self, h: &Tensor, lambda: &Tensor, rho: &Tensor) -> Result<Tensor> {
+    pub(in crate::loss) fn derivative(
+        self,
+        h: &Tensor,
+        lambda: &Tensor,
+        rho: &Tensor,
+    ) -> Result<Tensor> {
         if self == Self::Phr {
             return above_zero(&h.broadcast_mul(rho)?.broadcast_add(lambda)?);
         }
         let above = above_zero(h)?;
         let below = (h - &above)?;
-        let slope = below.broadcast_mul(rho)?.affine(-1.0, 1.0)?.sqr()?.recip()?.broadcast_mul(lambda)?;
+        let slope =
+            below.broadcast_mul(rho)?.affine(-1.0, 1.0)?.sqr()?.recip()?.broadcast_mul(lambda)?;
         let sum = (slope + above.broadcast_mul(&(lambda * rho)?)?.affine(2.0, 0.0)?)?;
         if self == Self::P3 {
             return Ok(sum);
@@ -61,7 +76,8 @@ impl AugmentedPenalty {
     }
 }
 
-/// `max(0, x)`, with derivative 1 at 0: at a constraint just met the multiplier acts in full. NaN stays.
+/// `max(0, x)`, with derivative 1 at 0: at a constraint just met the multiplier acts in full. NaN
+/// stays.
 fn above_zero(x: &Tensor) -> Result<Tensor> {
     x.lt(0.0)?.where_cond(&constant(0.0, x)?, x)
 }

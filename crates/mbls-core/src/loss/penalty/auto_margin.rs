@@ -7,9 +7,10 @@ use crate::{Error, Result};
 
 /// MbLS whose margin a [`MarginRule`] chooses from the distances of the network that is trained.
 ///
-/// It is cross-entropy for the epochs that the rule names. [`observe`](Loss::observe) collects the distances between the logits
-/// of validation data, and at the end of the last of these epochs the rule makes a margin of them, which stays. Where nothing
-/// was observed in that epoch, the next one that observes chooses.
+/// It is cross-entropy for the epochs that the rule names. [`observe`](Loss::observe) collects the
+/// distances between the logits of validation data, and at the end of the last of these epochs the
+/// rule makes a margin of them, which stays. Where nothing was observed in that epoch, the next one
+/// that observes chooses.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -44,13 +45,17 @@ impl AutoMargin {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for settings of the rule that are out of range, and for a rule that needs no distances: its margin is known
-    /// before ([`MarginRule::of_data`]).
+    /// [`Error::Setting`] for settings of the rule that are out of range, and for a rule that needs
+    /// no distances: its margin is known before ([`MarginRule::of_data`]).
     pub fn new(rule: MarginRule, loss: MarginLoss) -> Result<Self> {
         let rule = rule.checked()?;
         let Some(epochs) = rule.epochs() else {
             const EXPECTED: &str = "a rule of distances, or the number of classes and samples";
-            return Err(Error::Setting { name: "margin", value: format!("auto ({rule})"), expected: EXPECTED });
+            return Err(Error::Setting {
+                name: "margin",
+                value: format!("auto ({rule})"),
+                expected: EXPECTED,
+            });
         };
         Ok(Self { rule, epochs, loss, chosen: None, observed: LogitDistances::new(None)? })
     }
@@ -96,21 +101,23 @@ impl Loss for AutoMargin {
             && epoch + 1 >= self.epochs
             && let Some(margin) = self.rule.of_distances(&self.observed)
         {
-            // Distances are finite and not negative, and so is what rules make of them, but for a factor that overflows.
+            // Distances are finite and not negative, and so is what rules make of them, but for a
+            // factor that overflows.
             let _ = self.choose(margin.min(f64::MAX));
         }
         self.observed = crate::metric::Metric::empty(&self.observed);
         self.loss.end_epoch(epoch);
     }
 
-    /// The margin, -1 where none is chosen yet, and what a schedule of alpha adds. What was observed since the end of an epoch is
-    /// not part of it.
+    /// The margin, -1 where none is chosen yet, and what a schedule of alpha adds. What was
+    /// observed since the end of an epoch is not part of it.
     fn state(&self) -> Vec<f64> {
         [vec![self.chosen.unwrap_or(NOT_CHOSEN)], self.loss.state()].concat()
     }
 
     fn restore(&mut self, state: &[f64]) -> Result<()> {
-        const EXPECTED: &str = "the margin, 0 or greater and finite, or -1, and the state of a schedule";
+        const EXPECTED: &str =
+            "the margin, 0 or greater and finite, or -1, and the state of a schedule";
         let wrong = || state_error(self.name(), state, EXPECTED);
         let mut restored = self.clone();
         let (&margin, rest) = state.split_first().ok_or_else(wrong)?;

@@ -6,12 +6,14 @@ use candle_core::Tensor;
 
 /// Explicit confidence penalty (ECP): `CE - alpha mean_{n,k} -p_nk log p_nk`.
 ///
-/// As published, the entropy is averaged over classes too (so `alpha` acts `1 / C` as strongly as on the entropy of a row),
-/// and p is held between 1e-10 and 1 - 1e-10; a probability held so has no gradient.
+/// As published, the entropy is averaged over classes too (so `alpha` acts `1 / C` as strongly as
+/// on the entropy of a row), and p is held between 1e-10 and 1 - 1e-10; a probability held so has
+/// no gradient.
 ///
 /// # References
 ///
-/// Pereyra et al., Regularizing Neural Networks by Penalizing Confident Output Distributions, 2017 (arXiv 1701.06548).
+/// Pereyra et al., Regularizing Neural Networks by Penalizing Confident Output Distributions, 2017
+/// (arXiv 1701.06548).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EntropyPenalty {
     alpha: f64,

@@ -4,7 +4,8 @@ use crate::loss::ops::{abs, log_softmax};
 use crate::loss::{LogitBatch, Loss, LossOutput, setting};
 use candle_core::D;
 
-/// Cross-entropy and the distance of the probabilities from uniform ones: `CE + alpha mean_n sum_k |p_nk - 1/C|`.
+/// Cross-entropy and the distance of the probabilities from uniform ones: `CE + alpha mean_n sum_k
+/// |p_nk - 1/C|`.
 ///
 /// The sum over classes is that of the published code. The derivative at `p_nk = 1/C` is 0.
 ///
@@ -21,8 +22,8 @@ use candle_core::D;
 ///
 /// # References
 ///
-/// Code by-liu/MbLS, `calibrate/losses/penalty_l1.py`; a relative of the L1 constraint that the paper of MbLS
-/// (arXiv 2111.15430) sets against its own.
+/// Code by-liu/MbLS, `calibrate/losses/penalty_l1.py`; a relative of the L1 constraint that the
+/// paper of MbLS (arXiv 2111.15430) sets against its own.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct L1Penalty {
     alpha: f64,
@@ -47,7 +48,12 @@ impl Loss for L1Penalty {
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
         let log_probs = log_softmax(batch.logits()?)?;
         let cross_entropy = batch.reduce(&negative_log_likelihood(&log_probs, batch)?)?;
-        let distances = abs(&log_probs.exp()?.affine(1.0, -1.0 / batch.classes() as f64)?)?.sum(D::Minus1)?;
-        LossOutput::new(TERM, 1.0, &cross_entropy)?.plus("uniform-distance", self.alpha, &batch.reduce(&distances)?)
+        let distances =
+            abs(&log_probs.exp()?.affine(1.0, -1.0 / batch.classes() as f64)?)?.sum(D::Minus1)?;
+        LossOutput::new(TERM, 1.0, &cross_entropy)?.plus(
+            "uniform-distance",
+            self.alpha,
+            &batch.reduce(&distances)?,
+        )
     }
 }

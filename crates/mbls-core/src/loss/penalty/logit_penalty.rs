@@ -4,12 +4,13 @@ use crate::{Error, Result};
 use candle_core::{D, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// A penalty on logit distances beyond a margin: `mean_k w_k s(max(0, a_n - l_nk - m_k))` for each row n.
+/// A penalty on logit distances beyond a margin: `mean_k w_k s(max(0, a_n - l_nk - m_k))` for each
+/// row n.
 ///
-/// a is the [`Anchor`], by default the greatest logit, m the margin, s the [`PenaltyShape`], by default linear, and w the
-/// weight of a class, by default 1. The mean is over all classes, the top logit included, or a sum: [`ClassReduction`].
-/// The gradient of the maximum goes to the first of tied logits, unless the anchor is detached; a distance of exactly the
-/// margin has derivative 0.
+/// a is the [`Anchor`], by default the greatest logit, m the margin, s the [`PenaltyShape`], by
+/// default linear, and w the weight of a class, by default 1. The mean is over all classes, the top
+/// logit included, or a sum: [`ClassReduction`]. The gradient of the maximum goes to the first of
+/// tied logits, unless the anchor is detached; a distance of exactly the margin has derivative 0.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -26,8 +27,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// # References
 ///
-/// Linear, from the maximum: Liu et al., The Devil is in the Margin, CVPR 2022 (arXiv 2111.15430), equation 4. Quadratic,
-/// from a detached maximum: Park et al., ACLS, ICCV 2023 (arXiv 2308.11911).
+/// Linear, from the maximum: Liu et al., The Devil is in the Margin, CVPR 2022 (arXiv 2111.15430),
+/// equation 4. Quadratic, from a detached maximum: Park et al., ACLS, ICCV 2023 (arXiv 2308.11911).
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogitPenalty {
     margin: Margin,
@@ -88,7 +89,8 @@ pub enum ClassReduction {
 }
 
 impl LogitPenalty {
-    /// Penalises distances to the maximum greater than `margin`, 0 or greater; linearly, averaged over classes.
+    /// Penalises distances to the maximum greater than `margin`, 0 or greater; linearly, averaged
+    /// over classes.
     ///
     /// # Errors
     ///
@@ -132,7 +134,8 @@ impl LogitPenalty {
         self
     }
 
-    /// This penalty without a gradient into the anchor: it lifts the other logits and leaves the anchor.
+    /// This penalty without a gradient into the anchor: it lifts the other logits and leaves the
+    /// anchor.
     #[must_use]
     pub fn with_detached_anchor(mut self) -> Self {
         self.detached_anchor = true;
@@ -152,7 +155,8 @@ impl LogitPenalty {
         Ok(self)
     }
 
-    /// This penalty with a weight for each class, 0 or greater. The mean still divides by the number of classes.
+    /// This penalty with a weight for each class, 0 or greater. The mean still divides by the
+    /// number of classes.
     ///
     /// # Errors
     ///
@@ -204,7 +208,8 @@ impl LogitPenalty {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where margins or weights are for another number of classes, or where candle fails.
+    /// [`Error::Shape`] where margins or weights are for another number of classes, or where candle
+    /// fails.
     pub fn per_row(&self, batch: &LogitBatch) -> Result<Tensor> {
         let logits = batch.logits()?;
         let anchor = match self.anchor {
@@ -215,9 +220,9 @@ impl LogitPenalty {
         let distance = anchor.broadcast_sub(logits)?;
         // candle's relu has derivative 1 at 0. The comparisons are false for NaN, which so stays.
         let excess = match &self.margin {
-            Margin::Same(margin) => {
-                distance.le(*margin)?.where_cond(&logits.zeros_like()?, &distance.affine(1.0, -margin)?)?
-            }
+            Margin::Same(margin) => distance
+                .le(*margin)?
+                .where_cond(&logits.zeros_like()?, &distance.affine(1.0, -margin)?)?,
             Margin::PerClass(margins) => {
                 let margins = per_class("margins", margins, logits)?;
                 distance
@@ -226,9 +231,11 @@ impl LogitPenalty {
             }
         };
         let cost = match &self.class_weights {
-            Some(weights) => {
-                self.shape.cost(&excess)?.broadcast_mul(&per_class("class weights of the penalty", weights, logits)?)?
-            }
+            Some(weights) => self.shape.cost(&excess)?.broadcast_mul(&per_class(
+                "class weights of the penalty",
+                weights,
+                logits,
+            )?)?,
             None => self.shape.cost(&excess)?,
         };
         Ok(match self.class_reduction {
@@ -254,7 +261,11 @@ impl PenaltyShape {
 }
 
 /// One value per class as a row of the logits' device and element type.
-pub(in crate::loss) fn per_class(what: &'static str, values: &[f64], logits: &Tensor) -> Result<Tensor> {
+pub(in crate::loss) fn per_class(
+    what: &'static str,
+    values: &[f64],
+    logits: &Tensor,
+) -> Result<Tensor> {
     let classes = logits.dim(D::Minus1)?;
     if values.len() != classes {
         return Err(Error::Shape {

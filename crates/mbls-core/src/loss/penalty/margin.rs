@@ -6,9 +6,10 @@ use crate::{Error, Result};
 
 /// Margin-based label smoothing (MbLS): `CE + alpha mean_{n,k} max(0, max_j l_nj - l_nk - margin)`.
 ///
-/// Logits may differ by up to the margin at no cost; only what exceeds it is penalised. Published alphas belong to the mean
-/// over classes. At margin 0 this is `CE + alpha mean_n (max_k l_nk - mean_k l_nk)`, known as MaxSup. Any other
-/// [`LogitPenalty`] can take the place of that of MbLS, and alpha can follow an [`AlphaSchedule`].
+/// Logits may differ by up to the margin at no cost; only what exceeds it is penalised. Published
+/// alphas belong to the mean over classes. At margin 0 this is `CE + alpha mean_n (max_k l_nk -
+/// mean_k l_nk)`, known as MaxSup. Any other [`LogitPenalty`] can take the place of that of MbLS,
+/// and alpha can follow an [`AlphaSchedule`].
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -24,9 +25,9 @@ use crate::{Error, Result};
 ///
 /// # References
 ///
-/// Liu et al., The Devil is in the Margin: Margin-based Label Smoothing for Network Calibration, CVPR 2022
-/// (arXiv 2111.15430), equation 4. Margin 0: Zhou et al., MaxSup: Overcoming Representation Collapse in Label Smoothing,
-/// 2025 (arXiv 2502.15798).
+/// Liu et al., The Devil is in the Margin: Margin-based Label Smoothing for Network Calibration,
+/// CVPR 2022 (arXiv 2111.15430), equation 4. Margin 0: Zhou et al., MaxSup: Overcoming
+/// Representation Collapse in Label Smoothing, 2025 (arXiv 2502.15798).
 #[derive(Clone, Debug, PartialEq)]
 pub struct MarginLoss {
     penalty: LogitPenalty,
@@ -36,8 +37,8 @@ pub struct MarginLoss {
 }
 
 impl MarginLoss {
-    /// Adds the penalty beyond `margin` with weight `alpha`, both 0 or greater; published with alpha 0.1 and margin 10
-    /// (6 on CIFAR-10).
+    /// Adds the penalty beyond `margin` with weight `alpha`, both 0 or greater; published with
+    /// alpha 0.1 and margin 10 (6 on CIFAR-10).
     ///
     /// # Errors
     ///
@@ -56,17 +57,23 @@ impl MarginLoss {
         Ok(Self { penalty, alpha, schedule: AlphaSchedule::None, max_alpha: f64::MAX })
     }
 
-    /// This loss with a weight that changes at the end of each epoch, up to `max_alpha`; published with 100.
+    /// This loss with a weight that changes at the end of each epoch, up to `max_alpha`; published
+    /// with 100.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a greatest weight below the present one, and for a schedule whose settings are out of range.
+    /// [`Error::Setting`] for a greatest weight below the present one, and for a schedule whose
+    /// settings are out of range.
     pub fn with_schedule(mut self, schedule: AlphaSchedule, max_alpha: f64) -> Result<Self> {
         self.schedule = schedule.checked()?;
         self.max_alpha = setting::non_negative("max_alpha", max_alpha)?;
         if max_alpha < self.alpha {
             const EXPECTED: &str = "alpha or greater";
-            return Err(Error::Setting { name: "max_alpha", value: max_alpha.to_string(), expected: EXPECTED });
+            return Err(Error::Setting {
+                name: "max_alpha",
+                value: max_alpha.to_string(),
+                expected: EXPECTED,
+            });
         }
         Ok(self)
     }
@@ -100,11 +107,13 @@ impl Loss for MarginLoss {
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
         const PENALTY: &str = "logit-margin";
         let second = Second::Penalty(self.penalty.clone());
-        let plan = Plan::new(TERM, 1.0, Base::CrossEntropy).with_second(PENALTY, self.alpha, second);
+        let plan =
+            Plan::new(TERM, 1.0, Base::CrossEntropy).with_second(PENALTY, self.alpha, second);
         if let Some(output) = fused::forward(batch, &plan)? {
             return Ok(output);
         }
-        let cross_entropy = batch.reduce(&negative_log_likelihood(&log_softmax(batch.logits()?)?, batch)?)?;
+        let cross_entropy =
+            batch.reduce(&negative_log_likelihood(&log_softmax(batch.logits()?)?, batch)?)?;
         let penalty = batch.reduce(&self.penalty.per_row(batch)?)?;
         LossOutput::new(TERM, 1.0, &cross_entropy)?.plus(PENALTY, self.alpha, &penalty)
     }
@@ -131,14 +140,23 @@ impl Loss for MarginLoss {
     fn restore(&mut self, state: &[f64]) -> Result<()> {
         match (self.schedule, state) {
             (AlphaSchedule::None, []) => Ok(()),
-            (AlphaSchedule::Add { .. } | AlphaSchedule::Multiply { .. } | AlphaSchedule::Step { .. }, [alpha])
-                if (0.0..=self.max_alpha).contains(alpha) =>
-            {
+            (
+                AlphaSchedule::Add { .. }
+                | AlphaSchedule::Multiply { .. }
+                | AlphaSchedule::Step { .. },
+                [alpha],
+            ) if (0.0..=self.max_alpha).contains(alpha) => {
                 self.alpha = *alpha;
                 Ok(())
             }
-            (AlphaSchedule::None, _) => Err(crate::loss::state_error(self.name(), state, "none without a schedule")),
-            _ => Err(crate::loss::state_error(self.name(), state, "alpha alone, from 0 to max_alpha")),
+            (AlphaSchedule::None, _) => {
+                Err(crate::loss::state_error(self.name(), state, "none without a schedule"))
+            }
+            _ => Err(crate::loss::state_error(
+                self.name(),
+                state,
+                "alpha alone, from 0 to max_alpha",
+            )),
         }
     }
 }

@@ -9,8 +9,8 @@ use std::fmt;
 /// The margin of MbLS: a number, or a rule that chooses one.
 ///
 /// In a file it is a number (`margin = 10.0`), `"auto"` for the default rule, or a table
-/// (`margin = { rule = "largest-distance", quantile = 0.5, epochs = 3 }`). A rule is written as its table, so that what was
-/// called `"auto"` keeps its meaning where the default changes.
+/// (`margin = { rule = "largest-distance", quantile = 0.5, epochs = 3 }`). A rule is written as its
+/// table, so that what was called `"auto"` keeps its meaning where the default changes.
 ///
 /// ```
 /// use mbls_core::loss::{MarginChoice, MarginRule};
@@ -30,28 +30,32 @@ pub enum MarginChoice {
 
 /// A rule that chooses the margin of MbLS.
 ///
-/// A margin that no distance reaches makes the loss cross-entropy, and one that most distances pass smooths like MaxSup. Which
-/// distances a network reaches depends on the number of classes, the data and the training.
+/// A margin that no distance reaches makes the loss cross-entropy, and one that most distances pass
+/// smooths like MaxSup. Which distances a network reaches depends on the number of classes, the
+/// data and the training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum MarginRule {
-    /// The distance at which a confidence of `1 - 1/n` is reached where all other logits tie: `ln((C - 1) (n - 1))` for C
-    /// classes. Training data of n samples say nothing of errors that are rarer than one in n.
+    /// The distance at which a confidence of `1 - 1/n` is reached where all other logits tie:
+    /// `ln((C - 1) (n - 1))` for C classes. Training data of n samples say nothing of errors
+    /// that are rarer than one in n.
     Confidence {
-        /// n; the number of training samples where it is left out, which [`LossSpec::for_data`](crate::loss::LossSpec::for_data)
-        /// sets.
+        /// n; the number of training samples where it is left out, which
+        /// [`LossSpec::for_data`](crate::loss::LossSpec::for_data) sets.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         samples: Option<u64>,
     },
-    /// A quantile over rows of the largest distance, on the validation data after some epochs of cross-entropy.
+    /// A quantile over rows of the largest distance, on the validation data after some epochs of
+    /// cross-entropy.
     LargestDistance {
         /// The share of rows whose largest distance is at most the margin.
         quantile: f64,
         /// Number of epochs of cross-entropy, at least 1.
         epochs: usize,
     },
-    /// A multiple of the median distance, on the validation data after some epochs of cross-entropy.
+    /// A multiple of the median distance, on the validation data after some epochs of
+    /// cross-entropy.
     MedianDistance {
         /// What the median is multiplied by.
         factor: f64,
@@ -72,10 +76,16 @@ impl MarginRule {
     pub(in crate::loss) fn checked(self) -> Result<Self> {
         match self {
             Self::Confidence { samples: Some(samples @ ..=1) } => {
-                return Err(Error::Setting { name: "samples", value: samples.to_string(), expected: "2 or greater" });
+                return Err(Error::Setting {
+                    name: "samples",
+                    value: samples.to_string(),
+                    expected: "2 or greater",
+                });
             }
             Self::Confidence { .. } => {}
-            Self::LargestDistance { quantile, .. } => drop(setting::fraction("quantile", quantile)?),
+            Self::LargestDistance { quantile, .. } => {
+                drop(setting::fraction("quantile", quantile)?)
+            }
             Self::MedianDistance { factor, .. } => drop(setting::positive("factor", factor)?),
         }
         match self {
@@ -86,16 +96,19 @@ impl MarginRule {
         }
     }
 
-    /// The number of epochs of cross-entropy after which the margin is chosen; `None` where no distances are needed.
+    /// The number of epochs of cross-entropy after which the margin is chosen; `None` where no
+    /// distances are needed.
     pub(in crate::loss) fn epochs(self) -> Option<usize> {
         match self {
             Self::Confidence { .. } => None,
-            Self::LargestDistance { epochs, .. } | Self::MedianDistance { epochs, .. } => Some(epochs),
+            Self::LargestDistance { epochs, .. } | Self::MedianDistance { epochs, .. } => {
+                Some(epochs)
+            }
         }
     }
 
-    /// Returns the margin that follows from the number of classes and of training samples; `None` of a rule that needs distances,
-    /// and for fewer than two classes or samples.
+    /// Returns the margin that follows from the number of classes and of training samples; `None`
+    /// of a rule that needs distances, and for fewer than two classes or samples.
     ///
     /// ```
     /// use mbls_core::loss::MarginRule;
@@ -107,11 +120,13 @@ impl MarginRule {
     /// ```
     pub fn of_data(&self, classes: usize, samples: u64) -> Option<f64> {
         let Self::Confidence { samples: given } = self else { return None };
-        let (others, wrong) = (classes.saturating_sub(1), given.unwrap_or(samples).saturating_sub(1));
+        let (others, wrong) =
+            (classes.saturating_sub(1), given.unwrap_or(samples).saturating_sub(1));
         (others > 0 && wrong > 0).then(|| (others as f64 * wrong as f64).ln())
     }
 
-    /// Returns the margin that follows from distances on validation data; `None` of a rule that needs none, and where there are none.
+    /// Returns the margin that follows from distances on validation data; `None` of a rule that
+    /// needs none, and where there are none.
     pub fn of_distances(&self, distances: &LogitDistances) -> Option<f64> {
         match *self {
             Self::Confidence { .. } => None,
@@ -123,14 +138,22 @@ impl MarginRule {
 
 impl fmt::Display for MarginRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let after = |epochs: usize| if epochs == 1 { "1 epoch".to_owned() } else { format!("{epochs} epochs") };
+        let after = |epochs: usize| {
+            if epochs == 1 { "1 epoch".to_owned() } else { format!("{epochs} epochs") }
+        };
         match *self {
-            Self::Confidence { samples: None } => write!(f, "confidence 1 \u{2212} 1/n of n training samples"),
-            Self::Confidence { samples: Some(samples) } => write!(f, "confidence 1 \u{2212} 1/{samples}"),
+            Self::Confidence { samples: None } => {
+                write!(f, "confidence 1 \u{2212} 1/n of n training samples")
+            }
+            Self::Confidence { samples: Some(samples) } => {
+                write!(f, "confidence 1 \u{2212} 1/{samples}")
+            }
             Self::LargestDistance { quantile, epochs } => {
                 write!(f, "quantile {quantile} of the largest distances after {}", after(epochs))
             }
-            Self::MedianDistance { factor, epochs } => write!(f, "{factor} × median distance after {}", after(epochs)),
+            Self::MedianDistance { factor, epochs } => {
+                write!(f, "{factor} × median distance after {}", after(epochs))
+            }
         }
     }
 }

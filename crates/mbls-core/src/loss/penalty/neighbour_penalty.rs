@@ -6,13 +6,14 @@ use crate::loss::{LogitBatch, Loss, LossOutput, setting};
 use candle_core::{D, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// Neighbour-aware calibration (NACL) for dense predictions: `CE + alpha mean_{n,k} |t_nk - l_nk|`, where t_nk is the
-/// share of class k among the labels of a window around n.
+/// Neighbour-aware calibration (NACL) for dense predictions: `CE + alpha mean_{n,k} |t_nk - l_nk|`,
+/// where t_nk is the share of class k among the labels of a window around n.
 ///
-/// The window is three positions along each spatial dimension, its middle included: logits are drawn to the local
-/// composition of the labels. The penalty is on logits themselves, so this loss is not invariant to a shift of a row's
-/// logits. A position outside of the image is the nearest one inside (the published code counts it as class 0), an ignored
-/// neighbour counts as the position itself. The derivative of the absolute value at 0 is 0.
+/// The window is three positions along each spatial dimension, its middle included: logits are
+/// drawn to the local composition of the labels. The penalty is on logits themselves, so this loss
+/// is not invariant to a shift of a row's logits. A position outside of the image is the nearest
+/// one inside (the published code counts it as class 0), an ignored neighbour counts as the
+/// position itself. The derivative of the absolute value at 0 is 0.
 ///
 /// # Shapes
 ///
@@ -32,8 +33,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// # References
 ///
-/// Murugesan et al., Trust your neighbours: Penalty-based constraints for model calibration, MICCAI 2023
-/// (arXiv 2303.06268); code Bala93/MarginLoss, `calibrate/losses/spatial_adaptive_margin.py`.
+/// Murugesan et al., Trust your neighbours: Penalty-based constraints for model calibration, MICCAI
+/// 2023 (arXiv 2303.06268); code Bala93/MarginLoss, `calibrate/losses/spatial_adaptive_margin.py`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NeighbourPenalty {
     alpha: f64,
@@ -53,7 +54,8 @@ pub enum NeighbourNorm {
 }
 
 impl NeighbourPenalty {
-    /// Penalises distances with weight `alpha`, 0 or greater; published with 0.1 and [`NeighbourNorm::L1`].
+    /// Penalises distances with weight `alpha`, 0 or greater; published with 0.1 and
+    /// [`NeighbourNorm::L1`].
     ///
     /// # Errors
     ///
@@ -70,7 +72,8 @@ impl Loss for NeighbourPenalty {
 
     fn forward(&self, batch: &LogitBatch) -> Result<LossOutput> {
         let logits = batch.logits()?;
-        let cross_entropy = batch.reduce(&negative_log_likelihood(&log_softmax(logits)?, batch)?)?;
+        let cross_entropy =
+            batch.reduce(&negative_log_likelihood(&log_softmax(logits)?, batch)?)?;
         let difference = (shares(batch, logits)? - logits)?;
         let distances = match self.norm {
             NeighbourNorm::L1 => abs(&difference)?,

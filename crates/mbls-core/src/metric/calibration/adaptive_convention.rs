@@ -9,8 +9,8 @@ pub enum AdaptiveConvention {
     #[default]
     #[serde(rename = "default")]
     Definition,
-    /// As published code computes it: confidences and edges are rounded to f32, and the first bin excludes its lower edge, so
-    /// that the rows of the lowest confidence drop out of the sum, though not out of its divisor. 0 where all confidences are
-    /// equal.
+    /// As published code computes it: confidences and edges are rounded to f32, and the first bin
+    /// excludes its lower edge, so that the rows of the lowest confidence drop out of the sum,
+    /// though not out of its divisor. 0 where all confidences are equal.
     Reference,
 }

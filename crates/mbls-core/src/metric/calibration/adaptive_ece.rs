@@ -9,16 +9,19 @@ use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Adaptive expected calibration error: `sum_b count_b / n |accuracy_b - confidence_b|` over bins of equally many rows.
+/// Adaptive expected calibration error: `sum_b count_b / n |accuracy_b - confidence_b|` over bins
+/// of equally many rows.
 ///
-/// Edge `k` is the confidence at position `k n / bins` of the sorted ones, by linear interpolation, the last one beyond the
-/// end; bins are `(lower, upper]`, so rows of the same confidence share a bin. Kept are a pair of confidence and correctness
-/// per row, in 8 bytes, and the value is computed in integers: it does not depend on the order of the rows.
+/// Edge `k` is the confidence at position `k n / bins` of the sorted ones, by linear interpolation,
+/// the last one beyond the end; bins are `(lower, upper]`, so rows of the same confidence share a
+/// bin. Kept are a pair of confidence and correctness per row, in 8 bytes, and the value is
+/// computed in integers: it does not depend on the order of the rows.
 ///
 /// # References
 ///
-/// Nguyen and O'Connor, Posterior calibration and exploratory analysis for natural language processing models, EMNLP 2015;
-/// Mukhoti et al., NeurIPS 2020 (arXiv 2002.09437), whose code the reference convention is.
+/// Nguyen and O'Connor, Posterior calibration and exploratory analysis for natural language
+/// processing models, EMNLP 2015; Mukhoti et al., NeurIPS 2020 (arXiv 2002.09437), whose code the
+/// reference convention is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Saved<State>", into = "Saved<State>")]
 pub struct AdaptiveEce {
@@ -40,7 +43,9 @@ impl AdaptiveEce {
     ///
     /// [`Error::Setting`] for no bins and for more than 65536.
     pub fn new(bins: usize, convention: AdaptiveConvention) -> Result<Self> {
-        Ok(Self { state: State { bins: check_bins(bins)?, convention, samples: Samples::default() } })
+        Ok(Self {
+            state: State { bins: check_bins(bins)?, convention, samples: Samples::default() },
+        })
     }
 
     /// Returns the number of bins, 1 to 65536.
@@ -92,7 +97,9 @@ impl Metric for AdaptiveEce {
 
     fn update(&mut self, input: &Predictions) -> Result<()> {
         match self.state.convention {
-            AdaptiveConvention::Definition => self.state.samples.extend(samples_of(input).into_iter()),
+            AdaptiveConvention::Definition => {
+                self.state.samples.extend(samples_of(input).into_iter())
+            }
             AdaptiveConvention::Reference => self.extend(top_labels(input)),
         }
     }

@@ -8,14 +8,17 @@ use std::fmt;
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Binning {
-    /// Equally wide bins `(lower, upper]` with the f32 edges of `torch.linspace(0, 1, bins + 1)`; 0 belongs to the first.
+    /// Equally wide bins `(lower, upper]` with the f32 edges of `torch.linspace(0, 1, bins + 1)`; 0
+    /// belongs to the first.
     #[default]
     EqualWidth,
-    /// Equally wide bins as numpy code in the field computes them: `p` belongs to bin `ceil(bins p - 1)`, in f64; 0 to the
-    /// first. Differs from [`EqualWidth`](Self::EqualWidth) for probabilities within 1e-7 of an edge alone.
+    /// Equally wide bins as numpy code in the field computes them: `p` belongs to bin
+    /// `ceil(bins p - 1)`, in f64; 0 to the first. Differs from [`EqualWidth`](Self::EqualWidth) for
+    /// probabilities within 1e-7 of an edge alone.
     EqualWidthCeil,
-    /// Bins of equally many probabilities, with the edges of [`AdaptiveEce`](crate::metric::AdaptiveEce) in its default convention:
-    /// the lowest probability is the lower edge of the first bin and belongs to it.
+    /// Bins of equally many probabilities, with the edges of
+    /// [`AdaptiveEce`](crate::metric::AdaptiveEce) in its default convention: the lowest
+    /// probability is the lower edge of the first bin and belongs to it.
     EqualMass,
 }
 
@@ -58,9 +61,9 @@ impl EqualWidthBins {
     pub(in crate::metric) fn intervals(&self) -> Vec<(f64, f64)> {
         match self {
             Self::Linspace(edges) => edges.intervals().collect(),
-            Self::Ceil { bins } => {
-                (0..*bins).map(|i| (i as f64 / *bins as f64, (i + 1) as f64 / *bins as f64)).collect()
-            }
+            Self::Ceil { bins } => (0..*bins)
+                .map(|i| (i as f64 / *bins as f64, (i + 1) as f64 / *bins as f64))
+                .collect(),
         }
     }
 }

@@ -11,11 +11,12 @@ use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Calibration in bins: of the top label, of every class, or of every class above a threshold; in bins of equal width or of
-/// equal mass. Its value gives calibration errors in any norm.
+/// Calibration in bins: of the top label, of every class, or of every class above a threshold; in
+/// bins of equal width or of equal mass. Its value gives calibration errors in any norm.
 ///
-/// Equal width takes memory in O(bins x curves), whatever the number of rows; equal mass keeps 8 bytes per row and curve, of
-/// probabilities above the threshold alone. There is one curve for the top label, else one per class.
+/// Equal width takes memory in O(bins x curves), whatever the number of rows; equal mass keeps 8
+/// bytes per row and curve, of probabilities above the threshold alone. There is one curve for the
+/// top label, else one per class.
 ///
 /// ```
 /// use mbls_core::metric::{Binning, CalibrationBins, Metric, CalibrationNorm, Predictions, Target};
@@ -62,7 +63,8 @@ impl CalibrationBins {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for no bins, for more than 65536, and for a threshold outside of `[0, 1)`.
+    /// [`Error::Setting`] for no bins, for more than 65536, and for a threshold outside of `[0,
+    /// 1)`.
     pub fn new(target: Target, binning: Binning, bins: usize) -> Result<Self> {
         check_target(target)?;
         let curves = match binning {
@@ -97,17 +99,21 @@ impl CalibrationBins {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] where the target is not the top label; else as [`update`](Metric::update).
+    /// [`Error::Setting`] where the target is not the top label; else as
+    /// [`update`](Metric::update).
     pub fn add(&mut self, rows: &TopLabels) -> Result<()> {
         if self.state.target != Target::TopLabel {
-            let (value, expected) =
-                (format!("{:?}", self.state.target), "TopLabel, for rows without all probabilities");
+            let (value, expected) = (
+                format!("{:?}", self.state.target),
+                "TopLabel, for rows without all probabilities",
+            );
             return Err(Error::Setting { name: "target", value, expected });
         }
         self.extend(rows.rows(), 1, |row, _| Some((rows.confidence(row), rows.correct(row))))
     }
 
-    /// Adds rows; `event` gives of a row and a curve the probability and whether its event came true, where that counts.
+    /// Adds rows; `event` gives of a row and a curve the probability and whether its event came
+    /// true, where that counts.
     fn extend(
         &mut self,
         rows: usize,
@@ -136,10 +142,12 @@ impl CalibrationBins {
         match &mut mine.curves {
             Curves::Width(cells) => add(cells, EqualWidthBins::linspace(bins)?),
             Curves::Ceil(cells) => add(cells, EqualWidthBins::ceil(bins)?),
-            Curves::Mass(samples) => samples.iter_mut().enumerate().try_for_each(|(curve, samples)| {
-                let events = (0..rows).filter_map(|row| event(row, curve));
-                samples.extend(events.map(|(p, positive)| Sample::new(p, positive)))
-            }),
+            Curves::Mass(samples) => {
+                samples.iter_mut().enumerate().try_for_each(|(curve, samples)| {
+                    let events = (0..rows).filter_map(|row| event(row, curve));
+                    samples.extend(events.map(|(p, positive)| Sample::new(p, positive)))
+                })
+            }
         }
     }
 }
@@ -174,7 +182,8 @@ impl Curves {
         match self {
             Self::Width(cells) | Self::Ceil(cells) => cells.capacity() * size_of::<Cell>(),
             Self::Mass(curves) => {
-                curves.capacity() * size_of::<Samples>() + curves.iter().map(Samples::size).sum::<usize>()
+                curves.capacity() * size_of::<Samples>()
+                    + curves.iter().map(Samples::size).sum::<usize>()
             }
         }
     }
@@ -206,14 +215,19 @@ impl Metric for CalibrationBins {
     }
 
     fn update(&mut self, input: &Predictions) -> Result<()> {
-        let of_class = |row, class: usize| (input.probs(row)[class], input.label(row) as usize == class);
+        let of_class =
+            |row, class: usize| (input.probs(row)[class], input.label(row) as usize == class);
         let (rows, classes) = (input.rows(), input.classes());
         match self.state.target {
-            Target::TopLabel => self.extend(rows, 1, |row, _| Some((input.confidence(row), input.correct(row)))),
-            Target::Classwise => self.extend(rows, classes, |row, class| Some(of_class(row, class))),
-            Target::Thresholded { above } => {
-                self.extend(rows, classes, |row, class| Some(of_class(row, class)).filter(|(p, _)| *p > above))
+            Target::TopLabel => {
+                self.extend(rows, 1, |row, _| Some((input.confidence(row), input.correct(row))))
             }
+            Target::Classwise => {
+                self.extend(rows, classes, |row, class| Some(of_class(row, class)))
+            }
+            Target::Thresholded { above } => self.extend(rows, classes, |row, class| {
+                Some(of_class(row, class)).filter(|(p, _)| *p > above)
+            }),
         }
     }
 
@@ -236,7 +250,8 @@ impl Metric for CalibrationBins {
         mine.n = add_counts(mine.n, other.n)?;
         mine.curves.resize(curves.0.max(curves.1), mine.bins);
         match (&mut mine.curves, other.curves) {
-            (Curves::Width(mine), Curves::Width(other)) | (Curves::Ceil(mine), Curves::Ceil(other)) => {
+            (Curves::Width(mine), Curves::Width(other))
+            | (Curves::Ceil(mine), Curves::Ceil(other)) => {
                 mine.iter_mut().zip(&other).try_for_each(|(cell, other)| cell.merge(other))
             }
             (Curves::Mass(mine), Curves::Mass(other)) => {
@@ -253,9 +268,17 @@ impl Metric for CalibrationBins {
         let curves: Vec<Option<Reliability>> = match curves {
             Curves::Width(cells) => diagrams(cells, &EqualWidthBins::linspace(bins).ok()?, bins),
             Curves::Ceil(cells) => diagrams(cells, &EqualWidthBins::ceil(bins).ok()?, bins),
-            Curves::Mass(curves) => curves.iter().map(|samples| equal_mass(samples, bins)).collect(),
+            Curves::Mass(curves) => {
+                curves.iter().map(|samples| equal_mass(samples, bins)).collect()
+            }
         };
-        curves.iter().any(Option::is_some).then_some(Calibration { target, binning, bins, n, curves })
+        curves.iter().any(Option::is_some).then_some(Calibration {
+            target,
+            binning,
+            bins,
+            n,
+            curves,
+        })
     }
 
     fn size(&self) -> usize {
@@ -278,9 +301,11 @@ fn equal_mass(samples: &Samples, bins: usize) -> Option<Reliability> {
 
 fn check_target(target: Target) -> Result<()> {
     match target {
-        Target::Thresholded { above } if !(0.0..1.0).contains(&above) => {
-            Err(Error::Setting { name: "above", value: above.to_string(), expected: "from 0 to below 1" })
-        }
+        Target::Thresholded { above } if !(0.0..1.0).contains(&above) => Err(Error::Setting {
+            name: "above",
+            value: above.to_string(),
+            expected: "from 0 to below 1",
+        }),
         _ => Ok(()),
     }
 }
@@ -300,9 +325,15 @@ impl TryFrom<Saved<State>> for CalibrationBins {
         let counts: Vec<u128> = match &state.curves {
             Curves::Width(cells) | Curves::Ceil(cells) => {
                 if !cells.len().is_multiple_of(state.bins) {
-                    return invalid(format!("{} cells for {} bins per curve", cells.len(), state.bins));
+                    return invalid(format!(
+                        "{} cells for {} bins per curve",
+                        cells.len(),
+                        state.bins
+                    ));
                 }
-                cells.iter().try_for_each(|cell| cell.check(<State as saved::MetricState>::METRIC))?;
+                cells
+                    .iter()
+                    .try_for_each(|cell| cell.check(<State as saved::MetricState>::METRIC))?;
                 let count = |curve: &[Cell]| curve.iter().map(|cell| u128::from(cell.count)).sum();
                 cells.chunks(state.bins).map(count).collect()
             }
@@ -320,7 +351,8 @@ impl TryFrom<Saved<State>> for CalibrationBins {
             return invalid(format!("{} curves of {} rows", counts.len(), state.n));
         }
         let thresholded = matches!(state.target, Target::Thresholded { .. });
-        let fits = |count: &&u128| **count == state.n.into() || (thresholded && **count < state.n.into());
+        let fits =
+            |count: &&u128| **count == state.n.into() || (thresholded && **count < state.n.into());
         if let Some(count) = counts.iter().find(|count| !fits(count)) {
             return invalid(format!("a curve has {count} probabilities of {} rows", state.n));
         }

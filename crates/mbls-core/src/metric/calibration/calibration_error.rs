@@ -14,8 +14,8 @@ pub enum Target {
     TopLabel,
     /// Each row's probability of every class with whether that is the label, class by class.
     Classwise,
-    /// As [`Classwise`](Self::Classwise), of probabilities greater than a threshold alone: the many small ones, which every
-    /// model gets nearly right, do not dilute the error.
+    /// As [`Classwise`](Self::Classwise), of probabilities greater than a threshold alone: the many
+    /// small ones, which every model gets nearly right, do not dilute the error.
     Thresholded {
         /// The threshold, from 0 to below 1.
         above: f64,
@@ -33,12 +33,14 @@ pub struct Calibration {
     pub bins: usize,
     /// Number of rows.
     pub n: u64,
-    /// The diagrams: one, or one per class; `None` for a class without a probability above the threshold. What they call
-    /// confidence and accuracy is, of a class, its probability and its frequency.
+    /// The diagrams: one, or one per class; `None` for a class without a probability above the
+    /// threshold. What they call confidence and accuracy is, of a class, its probability and
+    /// its frequency.
     pub curves: Vec<Option<Reliability>>,
 }
 
-/// A calibration error and what makes it comparable with another: numbers that differ in any other field are not.
+/// A calibration error and what makes it comparable with another: numbers that differ in any other
+/// field are not.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CalibrationError {
     /// The error.
@@ -62,15 +64,21 @@ impl Calibration {
     ///
     /// # References
     ///
-    /// Nixon et al., Measuring Calibration in Deep Learning, CVPR Workshops 2019 (arXiv 1904.01685); Kumar et al., Verified
-    /// Uncertainty Calibration, NeurIPS 2019 (arXiv 1909.10155), definitions 2.1 to 2.4.
+    /// Nixon et al., Measuring Calibration in Deep Learning, CVPR Workshops 2019 (arXiv
+    /// 1904.01685); Kumar et al., Verified Uncertainty Calibration, NeurIPS 2019 (arXiv
+    /// 1909.10155), definitions 2.1 to 2.4.
     pub fn error(&self, norm: CalibrationNorm) -> CalibrationError {
         let value = match norm {
             CalibrationNorm::L1 => self.mean(|curve| curve.error(CalibrationNorm::L1)),
-            CalibrationNorm::L2 => self.mean(|curve| curve.error(CalibrationNorm::L2).powi(2)).sqrt(),
-            CalibrationNorm::Max => {
-                self.curves.iter().flatten().map(|curve| curve.error(CalibrationNorm::Max)).fold(0.0, f64::max)
+            CalibrationNorm::L2 => {
+                self.mean(|curve| curve.error(CalibrationNorm::L2).powi(2)).sqrt()
             }
+            CalibrationNorm::Max => self
+                .curves
+                .iter()
+                .flatten()
+                .map(|curve| curve.error(CalibrationNorm::Max))
+                .fold(0.0, f64::max),
             CalibrationNorm::Average => {
                 let gaps = || self.curves.iter().flatten().flat_map(Reliability::gaps);
                 gaps().sum::<f64>() / gaps().count() as f64
@@ -79,8 +87,8 @@ impl Calibration {
         self.named(value, norm, false)
     }
 
-    /// The L2 calibration error from [`Reliability::debiased_squared_error`]: the root of its mean over the curves, 0 where
-    /// that is negative.
+    /// The L2 calibration error from [`Reliability::debiased_squared_error`]: the root of its mean
+    /// over the curves, 0 where that is negative.
     pub fn debiased_l2(&self) -> CalibrationError {
         let squared = self.mean(Reliability::debiased_squared_error);
         self.named(squared.max(0.0).sqrt(), CalibrationNorm::L2, true)
@@ -98,7 +106,8 @@ impl Calibration {
 }
 
 impl fmt::Display for CalibrationError {
-    /// The value with all that it depends on, as in `0.25000 (L1, top label, 15 bins of equal width, n = 1000)`.
+    /// The value with all that it depends on, as in `0.25000 (L1, top label, 15 bins of equal
+    /// width, n = 1000)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let norm = match self.norm {
             CalibrationNorm::L1 => "L1",

@@ -32,7 +32,8 @@ pub(in crate::metric) fn add(cells: &mut [Cell], edges: &Edges, input: &Predicti
 /// Lanes of sums.
 const LANES: usize = 8;
 
-/// Adds the probabilities that lie in the first bin of their class in vectors, the others one by one.
+/// Adds the probabilities that lie in the first bin of their class in vectors, the others one by
+/// one.
 struct Adder<'a> {
     cells: &'a mut [Cell],
     edges: &'a Edges,
@@ -44,12 +45,14 @@ struct Adder<'a> {
     /// Rows that it has taken since the last flush, at most, and rows of all lanes.
     taken: usize,
     rows: u64,
-    /// Probabilities in first bins, in units of 2^-60: per class of a row, and per class and lane of a group.
+    /// Probabilities in first bins, in units of 2^-60: per class of a row, and per class and lane
+    /// of a group.
     row_sums: Vec<u64>,
     group_sums: Vec<[u64; GROUP]>,
     /// Per class, the probabilities in other bins since the last flush.
     others: Vec<u64>,
-    /// Class and probability of those of a row; per class, a bit for each lane of a group that has one.
+    /// Class and probability of those of a row; per class, a bit for each lane of a group that has
+    /// one.
     above: Vec<(u32, f64)>,
     lanes_above: Vec<[u8; 8]>,
 }
@@ -137,7 +140,12 @@ for_each_machine! {
 }
 
 #[inline(always)]
-fn add_columns_body(columns: &[[f64; GROUP]], edge: f64, sums: &mut [[u64; GROUP]], lanes_above: &mut [u8]) {
+fn add_columns_body(
+    columns: &[[f64; GROUP]],
+    edge: f64,
+    sums: &mut [[u64; GROUP]],
+    lanes_above: &mut [u8],
+) {
     for ((column, sums), lanes_above) in columns.iter().zip(sums).zip(lanes_above) {
         let (column, mut new) = (*column, *sums);
         let mut above = 0;
@@ -178,7 +186,8 @@ fn add_row_body(probs: &[f64], edge: f64, sums: &mut [u64], others: &mut Vec<(u3
     }
 }
 
-/// [`unit_interval_units`] of a probability up to an edge, 0 for one above; and all bits where it is up to the edge.
+/// [`unit_interval_units`] of a probability up to an edge, 0 for one above; and all bits where it
+/// is up to the edge.
 #[inline(always)]
 fn low_units(probability: f64, edge: f64) -> (u64, u64) {
     let within = if probability <= edge { u64::MAX } else { 0 };
@@ -194,7 +203,8 @@ mod tests {
         let bins = cells.len() / input.classes();
         for row in 0..input.rows() {
             for (class, &p) in input.probs(row).iter().enumerate() {
-                cells[class * bins + edges.bin(p)].add_units(unit_interval_units(p), class as u32 == input.label(row));
+                cells[class * bins + edges.bin(p)]
+                    .add_units(unit_interval_units(p), class as u32 == input.label(row));
             }
         }
     }
@@ -203,10 +213,12 @@ mod tests {
     fn equals_adding_one_by_one() {
         for (classes, bins) in [(2, 1), (3, 2), (10, 15), (21, 15), (21, 1000), (64, 1), (65, 4)] {
             let rows = 300;
-            let logits: Vec<f32> = (0..rows * classes).map(|i| ((i * 7919) % 1009) as f32 / 60.0).collect();
+            let logits: Vec<f32> =
+                (0..rows * classes).map(|i| ((i * 7919) % 1009) as f32 / 60.0).collect();
             let labels: Vec<u32> = (0..rows).map(|row| (row * 31 % classes) as u32).collect();
             let of_logits = Predictions::from_logits(&logits, classes, &labels).unwrap();
-            let of_probs = Predictions::from_probs(of_logits.all_probs(), classes, &labels).unwrap();
+            let of_probs =
+                Predictions::from_probs(of_logits.all_probs(), classes, &labels).unwrap();
             let edges = Edges::new(bins).unwrap();
             for input in [of_logits, of_probs] {
                 let (mut found, mut expected) =
@@ -222,7 +234,11 @@ mod tests {
     fn units_in_two_steps_are_those_in_one() {
         let mut p = 1.0f64;
         while p > 1e-25 {
-            for p in [p, p * 0.5f64.next_up(), (p * 2f64.powi(60)).floor() * 2f64.powi(-60) + 2f64.powi(-61)] {
+            for p in [
+                p,
+                p * 0.5f64.next_up(),
+                (p * 2f64.powi(60)).floor() * 2f64.powi(-60) + 2f64.powi(-61),
+            ] {
                 if p <= 1.0 {
                     assert_eq!(low_units(p, 1.0), (unit_interval_units(p), u64::MAX), "{p}");
                     assert_eq!(low_units(p, p.next_down()), (0, 0));

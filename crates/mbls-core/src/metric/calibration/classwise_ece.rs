@@ -18,20 +18,24 @@ pub enum ClasswiseConvention {
     #[default]
     #[serde(rename = "default")]
     Definition,
-    /// As published code computes it: the mean over the classes `0..=max(label)` alone, so that it depends on which labels
-    /// occur; probabilities are rounded to f32, and one that is 0 then belongs to no bin.
+    /// As published code computes it: the mean over the classes `0..=max(label)` alone, so that it
+    /// depends on which labels occur; probabilities are rounded to f32, and one that is 0 then
+    /// belongs to no bin.
     Reference,
 }
 
-/// Classwise expected calibration error: `mean_k sum_b count_kb / n |frequency_kb - probability_kb|`.
+/// Classwise expected calibration error: `mean_k sum_b count_kb / n |frequency_kb -
+/// probability_kb|`.
 ///
-/// Every row has a probability for every class `k`, binned as in [`ReliabilityBins`](crate::metric::ReliabilityBins); the frequency is
-/// the share of a bin's rows that are labelled `k`.
+/// Every row has a probability for every class `k`, binned as in
+/// [`ReliabilityBins`](crate::metric::ReliabilityBins); the frequency is the share of a bin's rows
+/// that are labelled `k`.
 ///
 /// # References
 ///
-/// Kull et al., Beyond temperature scaling: Obtaining well-calibrated multiclass probabilities with Dirichlet calibration,
-/// NeurIPS 2019 (arXiv 1910.12656); the reference convention is that of Mukhoti et al., NeurIPS 2020 (arXiv 2002.09437).
+/// Kull et al., Beyond temperature scaling: Obtaining well-calibrated multiclass probabilities with
+/// Dirichlet calibration, NeurIPS 2019 (arXiv 1910.12656); the reference convention is that of
+/// Mukhoti et al., NeurIPS 2020 (arXiv 2002.09437).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "Saved<State>", into = "Saved<State>")]
 pub struct ClasswiseEce {
@@ -89,10 +93,12 @@ impl ClasswiseEce {
         self.state.n
     }
 
-    /// The reliability diagram of each class: its probability beside the share of rows with that label. None before the first row.
+    /// The reliability diagram of each class: its probability beside the share of rows with that
+    /// label. None before the first row.
     ///
-    /// In the default convention their mean [`ece`](Reliability::ece) is the value; in the reference convention a diagram lacks
-    /// the probabilities of 0, and is that of no row where all are.
+    /// In the default convention their mean [`ece`](Reliability::ece) is the value; in the
+    /// reference convention a diagram lacks the probabilities of 0, and is that of no row where
+    /// all are.
     pub fn diagrams(&self) -> Vec<Reliability> {
         let of = |cells: &[Cell]| Reliability::of_cells(self.edges.intervals(), cells);
         self.state.cells.chunks(self.state.bins).map(of).collect()
@@ -106,7 +112,10 @@ impl Metric for ClasswiseEce {
     saved::named_by!(State);
 
     fn empty(&self) -> Self {
-        Self { edges: self.edges.clone(), state: State { n: 0, max_label: 0, cells: Vec::new(), ..self.state } }
+        Self {
+            edges: self.edges.clone(),
+            state: State { n: 0, max_label: 0, cells: Vec::new(), ..self.state },
+        }
     }
 
     fn check_update(&self, input: &Predictions) -> Result<()> {
@@ -132,7 +141,10 @@ impl Metric for ClasswiseEce {
                         let probability = f64::from(probability as f32);
                         if probability > 0.0 {
                             let cell = &mut cells[class * *bins + self.edges.bin(probability)];
-                            cell.add_units(unit_interval_units(probability), class == label as usize);
+                            cell.add_units(
+                                unit_interval_units(probability),
+                                class == label as usize,
+                            );
                         }
                     }
                 }
@@ -189,7 +201,11 @@ impl TryFrom<Saved<State>> for ClasswiseEce {
         let edges = Edges::new(state.bins)?;
         let classes = state.cells.len() / state.bins;
         if !state.cells.len().is_multiple_of(state.bins) {
-            return invalid(format!("{} cells for {} bins per class", state.cells.len(), state.bins));
+            return invalid(format!(
+                "{} cells for {} bins per class",
+                state.cells.len(),
+                state.bins
+            ));
         }
         if state.cells.is_empty() != (state.n == 0) {
             return invalid(format!("{} rows and {classes} classes", state.n));
@@ -208,7 +224,8 @@ impl TryFrom<Saved<State>> for ClasswiseEce {
                 return invalid(format!("a class has {rows} probabilities of {} rows", state.n));
             }
         }
-        // Each row has one label and probabilities of sum 1, or a little more; bounds that keep the sum of all gaps in range.
+        // Each row has one label and probabilities of sum 1, or a little more; bounds that keep the
+        // sum of all gaps in range.
         let labels: u128 = state.cells.iter().map(|cell| u128::from(cell.positive)).sum();
         let sum: f64 = state.cells.iter().map(|cell| cell.probability.to_f64()).sum();
         let labels_fit = match state.convention {
@@ -216,7 +233,10 @@ impl TryFrom<Saved<State>> for ClasswiseEce {
             ClasswiseConvention::Reference => labels <= state.n.into(),
         };
         if !labels_fit || sum > 2.0 * state.n as f64 {
-            return invalid(format!("{labels} labels and probabilities of sum {sum} in {} rows", state.n));
+            return invalid(format!(
+                "{labels} labels and probabilities of sum {sum} in {} rows",
+                state.n
+            ));
         }
         Ok(Self { edges, state })
     }

@@ -8,10 +8,11 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// A calibration statistic beside what a perfectly calibrated model with the same confidences would show.
+/// A calibration statistic beside what a perfectly calibrated model with the same confidences would
+/// show.
 ///
-/// No calibration error of finitely many rows is 0, however calibrated the model: only one above the interval is evidence of
-/// miscalibration.
+/// No calibration error of finitely many rows is 0, however calibrated the model: only one above
+/// the interval is evidence of miscalibration.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Consistency {
     /// The statistic of the rows.
@@ -22,8 +23,8 @@ pub struct Consistency {
     pub mean: f64,
     /// Where it lies for a calibrated model.
     pub interval: Interval,
-    /// `(1 + resamples in which it is at least the observed) / (1 + resamples)`: the p-value of the test that rejects
-    /// calibration for large values.
+    /// `(1 + resamples in which it is at least the observed) / (1 + resamples)`: the p-value of
+    /// the test that rejects calibration for large values.
     pub p_value: f64,
     /// How many times outcomes are drawn from the confidences.
     pub resamples: usize,
@@ -31,7 +32,8 @@ pub struct Consistency {
     pub n: u64,
 }
 
-/// A reliability diagram with the accuracies that a perfectly calibrated model with the same confidences would show.
+/// A reliability diagram with the accuracies that a perfectly calibrated model with the same
+/// confidences would show.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConsistencyBand {
     /// The diagram of the rows.
@@ -45,9 +47,10 @@ pub struct ConsistencyBand {
 impl SortedTopLabels {
     /// What a statistic would be if the model were calibrated: consistency resampling.
     ///
-    /// In every resample each row keeps its confidence `c` and is correct with the probability `c`; the interval lies between
-    /// the quantiles `(1 - level) / 2` and `(1 + level) / 2` of the statistic. Resample `r` draws from ChaCha8 with the seed
-    /// `seed` and the stream `r`, so the result has the same bits for any number of threads. `None` where it is undefined: no
+    /// In every resample each row keeps its confidence `c` and is correct with the probability `c`;
+    /// the interval lies between the quantiles `(1 - level) / 2` and `(1 + level) / 2` of the
+    /// statistic. Resample `r` draws from ChaCha8 with the seed `seed` and the stream `r`, so
+    /// the result has the same bits for any number of threads. `None` where it is undefined: no
     /// resamples, a level outside of (0, 1), a value that is not finite.
     ///
     /// ```
@@ -66,8 +69,9 @@ impl SortedTopLabels {
     ///
     /// # References
     ///
-    /// Broecker and Smith, Increasing the Reliability of Reliability Diagrams, Weather and Forecasting 22, 2007, who resample
-    /// the confidences too: here the question is asked of those that were seen. Vaicenavicius et al., Evaluating model calibration
+    /// Broecker and Smith, Increasing the Reliability of Reliability Diagrams, Weather and
+    /// Forecasting 22, 2007, who resample the confidences too: here the question is asked of
+    /// those that were seen. Vaicenavicius et al., Evaluating model calibration
     /// in classification, AISTATS 2019 (arXiv 1902.06977), section 4.2.
     pub fn consistency(
         &self,
@@ -78,7 +82,8 @@ impl SortedTopLabels {
     ) -> Option<Consistency> {
         let draw = |rng: &mut ChaCha8Rng, (): &mut ()| {
             let samples = self.samples().iter();
-            let calibrated = samples.map(|sample| sample.with_correct(is_correct(rng, *sample))).collect();
+            let calibrated =
+                samples.map(|sample| sample.with_correct(is_correct(rng, *sample))).collect();
             statistic(&Self::sort(calibrated))
         };
         let values = simulate(resamples, seed, || (), draw);
@@ -95,9 +100,9 @@ impl SortedTopLabels {
         })
     }
 
-    /// The reliability diagram in `bins` bins with the band in which the accuracies of a calibrated model would lie, bin by
-    /// bin; resamples as in [`consistency`](Self::consistency). `None` where the band is undefined: no resamples, a level
-    /// outside of (0, 1).
+    /// The reliability diagram in `bins` bins with the band in which the accuracies of a calibrated
+    /// model would lie, bin by bin; resamples as in [`consistency`](Self::consistency). `None`
+    /// where the band is undefined: no resamples, a level outside of (0, 1).
     ///
     /// # Errors
     ///
@@ -114,9 +119,15 @@ impl SortedTopLabels {
         // The rows are sorted, and bins hold neighbours.
         let draw = |rng: &mut ChaCha8Rng, (): &mut ()| -> Vec<f64> {
             let mut samples = self.samples().iter();
-            let correct = |count| samples.by_ref().take(count).filter(|sample| is_correct(rng, **sample)).count();
+            let correct = |count| {
+                samples.by_ref().take(count).filter(|sample| is_correct(rng, **sample)).count()
+            };
             let counts = reliability.bins.iter().map(|bin| bin.count as usize);
-            counts.map(correct).zip(&reliability.bins).map(|(correct, bin)| correct as f64 / bin.count as f64).collect()
+            counts
+                .map(correct)
+                .zip(&reliability.bins)
+                .map(|(correct, bin)| correct as f64 / bin.count as f64)
+                .collect()
         };
         let accuracies = simulate(resamples, seed, || (), draw);
         let mut band = Vec::with_capacity(bins);

@@ -2,12 +2,13 @@ use crate::{Error, Result};
 
 /// Equally wide bins of `[0, 1]`: bin `i` is `(edge_i, edge_{i+1}]`, and 0 belongs to the first.
 ///
-/// The edges are those of `torch.linspace(0, 1, bins + 1)` in f32, which the published numbers were binned with: not `i / bins`
-/// rounded to f32, from which 6 of 16 differ at 15 bins.
+/// The edges are those of `torch.linspace(0, 1, bins + 1)` in f32, which the published numbers were
+/// binned with: not `i / bins` rounded to f32, from which 6 of 16 differ at 15 bins.
 #[derive(Clone, Debug)]
 pub(in crate::metric) struct Edges(Vec<f64>);
 
-/// The most bins a metric or a calibrator may have: a bound on what a saved state can make us allocate.
+/// The most bins a metric or a calibrator may have: a bound on what a saved state can make us
+/// allocate.
 const MAX_BINS: usize = 1 << 16;
 
 /// `bins`, where there may be so many.
@@ -26,7 +27,8 @@ impl Edges {
             if i < bins.div_ceil(2) {
                 step * i as f32
             } else {
-                // From above, with a fused multiplication, as torch's kernel is compiled; f64 holds the product exactly.
+                // From above, with a fused multiplication, as torch's kernel is compiled; f64 holds
+                // the product exactly.
                 (1.0 - f64::from(step) * (bins - i) as f64) as f32
             }
         };
@@ -43,8 +45,8 @@ impl Edges {
         // Adding it leaves the nearest integer in the low bits of the mantissa.
         const ROUND: f64 = 4_503_599_627_370_496.0; // 2^52
         let bins = self.0.len() - 1;
-        // Edges lie within 1e-7 of `i / bins`: the nearest is the lower edge of the bin or the upper one. Without branches, which
-        // would be guessed wrong.
+        // Edges lie within 1e-7 of `i / bins`: the nearest is the lower edge of the bin or the
+        // upper one. Without branches, which would be guessed wrong.
         let nearest = ((probability * bins as f64 + ROUND).to_bits() as u32 as usize).min(bins);
         nearest.saturating_sub(usize::from(probability <= self.0[nearest])).min(bins - 1)
     }
@@ -71,7 +73,12 @@ mod tests {
             let middles = edges.0.windows(2).map(|pair| (pair[0] + pair[1]) / 2.0);
             let around = edges.0.iter().flat_map(|&edge| [edge.next_down(), edge, edge.next_up()]);
             let odd = (0..=10_007).map(|i| f64::from(i) / 10_007.0);
-            for p in middles.chain(around).chain(odd).chain([f64::MIN_POSITIVE]).filter(|p| (0.0..=1.0).contains(p)) {
+            for p in middles
+                .chain(around)
+                .chain(odd)
+                .chain([f64::MIN_POSITIVE])
+                .filter(|p| (0.0..=1.0).contains(p))
+            {
                 let expected = edges.0[1..].partition_point(|upper| *upper < p);
                 assert_eq!(edges.bin(p), expected, "{p} in {bins} bins");
             }

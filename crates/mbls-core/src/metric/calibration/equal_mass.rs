@@ -1,4 +1,5 @@
-//! Bins of equally many samples, of samples in any order: they are not sorted, but counted by their leading bits.
+//! Bins of equally many samples, of samples in any order: they are not sorted, but counted by their
+//! leading bits.
 
 use super::adaptive_convention::AdaptiveConvention;
 use super::reliability::Reliability;
@@ -27,8 +28,9 @@ fn bucket(sample: Sample) -> usize {
 
 /// The bins of samples, at least one, by rising confidence.
 ///
-/// Edges and confidences are compared in units of `2^-60 / bins`, in which both are integers. By the default convention the
-/// lowest confidence, which is the lower edge of the first bin, is in it.
+/// Edges and confidences are compared in units of `2^-60 / bins`, in which both are integers. By
+/// the default convention the lowest confidence, which is the lower edge of the first bin, is in
+/// it.
 pub(in crate::metric) fn equal_mass_bins(
     samples: &[Sample],
     bins: usize,
@@ -74,7 +76,8 @@ pub(in crate::metric) fn equal_mass_reliability(samples: &[Sample], bins: usize)
 struct Intervals {
     /// Per edge, the units up to which a sample is not above it.
     within: Vec<u64>,
-    /// Per bucket its interval, where all of it is in one: else [`MIXED`](Self::MIXED). Empty for samples too few to be worth it.
+    /// Per bucket its interval, where all of it is in one: else [`MIXED`](Self::MIXED). Empty for
+    /// samples too few to be worth it.
     buckets: Vec<u32>,
 }
 
@@ -86,7 +89,8 @@ impl Intervals {
         let within = edges.iter().map(|edge| (edge / bins as u128) as u64).collect();
         let mut intervals = Self { within, buckets: Vec::new() };
         let of_bucket = |bucket: u64| {
-            let ends = [bucket << SHIFT, ((bucket + 1) << SHIFT) - 1].map(|units| intervals.search(units));
+            let ends =
+                [bucket << SHIFT, ((bucket + 1) << SHIFT) - 1].map(|units| intervals.search(units));
             if ends[0] == ends[1] { ends[0] as u32 } else { Self::MIXED }
         };
         if samples > 4 * BUCKETS {
@@ -108,13 +112,14 @@ impl Intervals {
     }
 }
 
-/// The edges, one more than bins: the confidences at positions `k n / bins` of the sorted samples, between two of them by linear
-/// interpolation. Exactly: in floats the position itself would be rounded, and the edge would miss the confidence it should be
-/// equal to.
+/// The edges, one more than bins: the confidences at positions `k n / bins` of the sorted samples,
+/// between two of them by linear interpolation. Exactly: in floats the position itself would be
+/// rounded, and the edge would miss the confidence it should be equal to.
 fn edges(samples: &[Sample], bins: usize, convention: AdaptiveConvention) -> Vec<u128> {
     let (n, bins) = (samples.len(), bins as u128);
     let position = |k: u128| ((k * n as u128 / bins) as usize, k * n as u128 % bins);
-    let mut needed: Vec<usize> = (0..=bins).flat_map(|k| [position(k).0, position(k).0 + 1]).collect();
+    let mut needed: Vec<usize> =
+        (0..=bins).flat_map(|k| [position(k).0, position(k).0 + 1]).collect();
     needed.iter_mut().for_each(|index| *index = (*index).min(n - 1));
     needed.sort_unstable();
     needed.dedup();
@@ -149,7 +154,8 @@ fn order_statistics(samples: &[Sample], indices: &[usize]) -> Vec<Sample> {
         counts
     };
     let counts: Vec<Vec<usize>> = samples.par_chunks(TASK).map(count).collect();
-    // The position of each bucket's first sample, and the buckets that are needed, with the indices in them.
+    // The position of each bucket's first sample, and the buckets that are needed, with the indices
+    // in them.
     let (mut first, mut rest) = (0, indices);
     let mut needed = vec![None; BUCKETS];
     let mut groups = Vec::new();
@@ -188,13 +194,18 @@ mod tests {
     use super::*;
 
     /// By the definition: sorted, with each edge as a fraction of units.
-    fn slow(samples: &[Sample], bins: usize, convention: AdaptiveConvention) -> Vec<(u64, u64, u128)> {
+    fn slow(
+        samples: &[Sample],
+        bins: usize,
+        convention: AdaptiveConvention,
+    ) -> Vec<(u64, u64, u128)> {
         let mut sorted: Vec<Sample> = samples.to_vec();
         sorted.sort_unstable();
         let units = |index: usize| u128::from(sorted[index.min(sorted.len() - 1)].units());
         let edge = |k: usize| {
             let (index, rest) = (k * sorted.len() / bins, k * sorted.len() % bins);
-            let exact = units(index) * bins as u128 + (units(index + 1) - units(index)) * rest as u128;
+            let exact =
+                units(index) * bins as u128 + (units(index + 1) - units(index)) * rest as u128;
             match convention {
                 AdaptiveConvention::Definition => exact,
                 AdaptiveConvention::Reference => {
@@ -211,7 +222,11 @@ mod tests {
             };
             let inside: Vec<&Sample> = sorted.iter().filter(inside).collect();
             let correct = inside.iter().filter(|sample| sample.correct()).count();
-            (inside.len() as u64, correct as u64, inside.iter().map(|sample| u128::from(sample.units())).sum())
+            (
+                inside.len() as u64,
+                correct as u64,
+                inside.iter().map(|sample| u128::from(sample.units())).sum(),
+            )
         };
         (0..bins).map(bin).collect()
     }
@@ -225,13 +240,18 @@ mod tests {
                 1 => 0.625,
                 _ => ((i * 7919) % 10_007) as f64 / 10_007.0,
             };
-            let samples: Vec<Sample> = (0..n).map(|i| Sample::new(confidence(i), i % 3 == 0)).collect();
+            let samples: Vec<Sample> =
+                (0..n).map(|i| Sample::new(confidence(i), i % 3 == 0)).collect();
             for convention in [AdaptiveConvention::Definition, AdaptiveConvention::Reference] {
                 let found = equal_mass_bins(&samples, bins, convention).into_iter().map(|bin| {
                     let cell = bin.cell;
                     (cell.count, cell.positive, cell.probability.units() as u128)
                 });
-                assert_eq!(found.collect::<Vec<_>>(), slow(&samples, bins, convention), "{n} samples, {bins} bins");
+                assert_eq!(
+                    found.collect::<Vec<_>>(),
+                    slow(&samples, bins, convention),
+                    "{n} samples, {bins} bins"
+                );
             }
         }
     }

@@ -8,8 +8,8 @@ use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Confidence and accuracy in bins as [`ReliabilityBins`] has them, of rows that belong to groups: one diagram per group, and of
-/// any union of groups, in one pass.
+/// Confidence and accuracy in bins as [`ReliabilityBins`] has them, of rows that belong to groups:
+/// one diagram per group, and of any union of groups, in one pass.
 ///
 /// ```
 /// use mbls_core::metric::{GroupedReliability, GroupedRows, Metric, Predictions};
@@ -77,7 +77,11 @@ fn check_groups(groups: usize, bins: usize) -> Result<usize> {
     if groups >= 1 && groups.checked_mul(bins).is_some_and(|cells| cells <= MAX_CELLS) {
         return Ok(groups * bins);
     }
-    Err(Error::Setting { name: "groups", value: groups.to_string(), expected: "at least 1, and at most 2^22 / bins" })
+    Err(Error::Setting {
+        name: "groups",
+        value: groups.to_string(),
+        expected: "at least 1, and at most 2^22 / bins",
+    })
 }
 
 impl GroupedReliability {
@@ -85,10 +89,14 @@ impl GroupedReliability {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for no bins and for more than 65536, for no groups and for more than 2^22 bins of all groups.
+    /// [`Error::Setting`] for no bins and for more than 65536, for no groups and for more than 2^22
+    /// bins of all groups.
     pub fn new(groups: usize, bins: usize) -> Result<Self> {
         let edges = Edges::new(bins)?;
-        Ok(Self { edges, state: State { bins, cells: vec![Cell::default(); check_groups(groups, bins)?] } })
+        Ok(Self {
+            edges,
+            state: State { bins, cells: vec![Cell::default(); check_groups(groups, bins)?] },
+        })
     }
 
     /// The number of bins of each group.
@@ -109,7 +117,9 @@ impl GroupedReliability {
     /// The rows of the groups that meet a condition.
     pub fn of(&self, keep: impl Fn(usize) -> bool) -> ReliabilityBins {
         let mut union = vec![Cell::default(); self.state.bins];
-        for (_, cells) in self.state.cells.chunks(self.state.bins).enumerate().filter(|(group, _)| keep(*group)) {
+        for (_, cells) in
+            self.state.cells.chunks(self.state.bins).enumerate().filter(|(group, _)| keep(*group))
+        {
             union.iter_mut().zip(cells).for_each(|(sum, cell)| sum.add_cell(cell));
         }
         ReliabilityBins::of_cells(self.edges.clone(), union)
@@ -125,14 +135,22 @@ impl Metric for GroupedReliability {
 
     fn empty(&self) -> Self {
         let State { bins, cells } = &self.state;
-        Self { edges: self.edges.clone(), state: State { bins: *bins, cells: vec![Cell::default(); cells.len()] } }
+        Self {
+            edges: self.edges.clone(),
+            state: State { bins: *bins, cells: vec![Cell::default(); cells.len()] },
+        }
     }
 
     fn check_update(&self, input: GroupedRows<'_>) -> Result<()> {
         let groups = self.groups();
         if let Some(row) = input.groups.iter().position(|&group| group as usize >= groups) {
-            let (what, value, expected) = ("group", input.groups[row].to_string(), "one below the number of groups");
-            return Err(Error::Accumulator { what, value: format!("{value} at row {row}"), expected });
+            let (what, value, expected) =
+                ("group", input.groups[row].to_string(), "one below the number of groups");
+            return Err(Error::Accumulator {
+                what,
+                value: format!("{value} at row {row}"),
+                expected,
+            });
         }
         add_counts(self.n(), input.groups.len() as u64).map(drop)
     }
@@ -140,7 +158,8 @@ impl Metric for GroupedReliability {
     fn update(&mut self, input: GroupedRows<'_>) -> Result<()> {
         self.check_update(input)?;
         let bins = self.state.bins;
-        let (samples, confidences) = (samples_of(input.predictions), &input.predictions.all_rows().confidence);
+        let (samples, confidences) =
+            (samples_of(input.predictions), &input.predictions.all_rows().confidence);
         let mut tallies = vec![Tally::default(); self.state.cells.len()];
         for first in (0..samples.len()).step_by(Tally::MOST) {
             let rows = first..(first + Tally::MOST).min(samples.len());
@@ -162,13 +181,18 @@ impl Metric for GroupedReliability {
 
     fn merge(&mut self, other: Self) -> Result<()> {
         self.check_merge(&other)?;
-        self.state.cells.iter_mut().zip(&other.state.cells).for_each(|(cell, other)| cell.add_cell(other));
+        self.state
+            .cells
+            .iter_mut()
+            .zip(&other.state.cells)
+            .for_each(|(cell, other)| cell.add_cell(other));
         Ok(())
     }
 
     fn value(&self) -> Option<Vec<Option<Reliability>>> {
         let groups = 0..self.groups();
-        (self.n() > 0).then(|| groups.map(|group| self.of(|other| other == group).value()).collect())
+        (self.n() > 0)
+            .then(|| groups.map(|group| self.of(|other| other == group).value()).collect())
     }
 
     fn size(&self) -> usize {
@@ -191,7 +215,10 @@ impl TryFrom<Saved<State>> for GroupedReliability {
             return Err(<State as saved::MetricState>::invalid(problem));
         }
         check_groups(state.cells.len() / state.bins, state.bins)?;
-        state.cells.iter().try_for_each(|cell| cell.check(<State as saved::MetricState>::METRIC))?;
+        state
+            .cells
+            .iter()
+            .try_for_each(|cell| cell.check(<State as saved::MetricState>::METRIC))?;
         state.cells.iter().try_fold(0, |n, cell| add_counts(n, cell.count))?;
         Ok(Self { edges, state })
     }

@@ -15,11 +15,13 @@ use serde::{Deserialize, Serialize};
 pub enum KernelEstimator {
     /// `sum_ij h_ij / n^2`: never negative, too large by what `h_ii` adds. `O(n^2)`.
     Biased,
-    /// `sum_{i<j} h_ij / (n (n - 1) / 2)`: unbiased, so about half of its values are negative for a calibrated model. `O(n^2)`.
+    /// `sum_{i<j} h_ij / (n (n - 1) / 2)`: unbiased, so about half of its values are negative for a
+    /// calibrated model. `O(n^2)`.
     #[default]
     Unbiased,
-    /// The mean of `h` over `n / 2` pairs that share no row: unbiased, of more variance, `O(n)`. The pairs are drawn from the
-    /// sorted rows by ChaCha8, so that they do not depend on the order of the rows; an odd row is left out.
+    /// The mean of `h` over `n / 2` pairs that share no row: unbiased, of more variance, `O(n)`.
+    /// The pairs are drawn from the sorted rows by ChaCha8, so that they do not depend on the
+    /// order of the rows; an odd row is left out.
     UnbiasedLinear {
         /// The seed of the pairing.
         seed: u64,
@@ -41,10 +43,12 @@ pub struct KernelCalibrationError {
 
 impl SortedTopLabels {
     /// The squared kernel calibration error of the top label:
-    /// `h_ij = exp(-|c_i - c_j| / bandwidth) (z_i - c_i) (z_j - c_j)`, with `z_i` 1 where row `i` is correct.
+    /// `h_ij = exp(-|c_i - c_j| / bandwidth) (z_i - c_i) (z_j - c_j)`, with `z_i` 1 where row `i`
+    /// is correct.
     ///
-    /// `None` for fewer than two rows, from which nothing unbiased can be said. Every `h_ij` is rounded once, to a multiple
-    /// of 2^-60, and added exactly: the same bits for any number of threads.
+    /// `None` for fewer than two rows, from which nothing unbiased can be said. Every `h_ij` is
+    /// rounded once, to a multiple of 2^-60, and added exactly: the same bits for any number of
+    /// threads.
     ///
     /// # Errors
     ///
@@ -52,16 +56,18 @@ impl SortedTopLabels {
     ///
     /// # References
     ///
-    /// Widmann et al., Calibration tests in multi-class classification, NeurIPS 2019 (arXiv 1910.11385), table 1; of the top
-    /// label Kumar et al., Trainable Calibration Measures for Neural Networks, ICML 2018, whose MMCE is the root of the
-    /// biased estimate.
+    /// Widmann et al., Calibration tests in multi-class classification, NeurIPS 2019 (arXiv
+    /// 1910.11385), table 1; of the top label Kumar et al., Trainable Calibration Measures for
+    /// Neural Networks, ICML 2018, whose MMCE is the root of the biased estimate.
     pub fn kernel_calibration_error(
         &self,
         bandwidth: f64,
         estimator: KernelEstimator,
     ) -> Result<Option<KernelCalibrationError>> {
-        let rows: Vec<(f64, f64)> =
-            self.iter().map(|(confidence, correct)| (confidence, f64::from(u8::from(correct)) - confidence)).collect();
+        let rows: Vec<(f64, f64)> = self
+            .iter()
+            .map(|(confidence, correct)| (confidence, f64::from(u8::from(correct)) - confidence))
+            .collect();
         let pair = |i: usize, j: usize| {
             let (left, right) = (rows[i], rows[j]);
             exp(-(left.0 - right.0).abs() / bandwidth) * (left.1 * right.1)
@@ -72,12 +78,13 @@ impl SortedTopLabels {
 }
 
 /// The squared kernel calibration error of whole rows of probabilities:
-/// `h_ij = exp(-|p_i - p_j| / bandwidth) (e_i - p_i) . (e_j - p_j)`, with the Euclidean distance and the unit vector `e_i` of
-/// label `i`.
+/// `h_ij = exp(-|p_i - p_j| / bandwidth) (e_i - p_i) . (e_j - p_j)`, with the Euclidean distance
+/// and the unit vector `e_i` of label `i`.
 ///
-/// It is 0 in expectation only for a model that is calibrated as a whole, not in its top label alone. `None` for fewer than
-/// two rows. Costs `O(n^2 classes)`, on all threads, except for [`KernelEstimator::UnbiasedLinear`]; every `h_ij` is rounded
-/// once, to a multiple of 2^-60, and added exactly: the same bits for any number of threads and any order of the rows.
+/// It is 0 in expectation only for a model that is calibrated as a whole, not in its top label
+/// alone. `None` for fewer than two rows. Costs `O(n^2 classes)`, on all threads, except for
+/// [`KernelEstimator::UnbiasedLinear`]; every `h_ij` is rounded once, to a multiple of 2^-60, and
+/// added exactly: the same bits for any number of threads and any order of the rows.
 ///
 /// ```
 /// use mbls_core::metric::{KernelEstimator, Predictions, kernel_calibration_error};
@@ -95,8 +102,9 @@ impl SortedTopLabels {
 ///
 /// # References
 ///
-/// Widmann et al., Calibration tests in multi-class classification, NeurIPS 2019 (arXiv 1910.11385), lemma 1 and table 1, with
-/// the kernel `exp(-|p - q| / bandwidth)` times the identity.
+/// Widmann et al., Calibration tests in multi-class classification, NeurIPS 2019 (arXiv
+/// 1910.11385), lemma 1 and table 1, with the kernel `exp(-|p - q| / bandwidth)` times the
+/// identity.
 pub fn kernel_calibration_error(
     predictions: &Predictions,
     bandwidth: f64,
@@ -118,7 +126,8 @@ pub fn kernel_calibration_error(
         let mut order: Vec<usize> = (0..predictions.rows()).collect();
         order.sort_by(|&i, &j| {
             let probs = predictions.probs(i).iter().zip(predictions.probs(j));
-            let first_different = probs.map(|(p, q)| p.total_cmp(q)).find(|ordering| ordering.is_ne());
+            let first_different =
+                probs.map(|(p, q)| p.total_cmp(q)).find(|ordering| ordering.is_ne());
             first_different.unwrap_or_else(|| predictions.label(i).cmp(&predictions.label(j)))
         });
         order
@@ -143,7 +152,8 @@ fn estimate(
     }
     let pairs_with = |i: usize| sum((0..i).map(|j| h(i, j)));
     // Exact: the order in which threads add does not matter.
-    let below_diagonal = || (0..n).into_par_iter().map(pairs_with).try_reduce(FixedSum::default, added);
+    let below_diagonal =
+        || (0..n).into_par_iter().map(pairs_with).try_reduce(FixedSum::default, added);
     let pairs = n as f64 * (n - 1) as f64 / 2.0;
     let squared = match estimator {
         KernelEstimator::Unbiased => below_diagonal()?.to_f64() / pairs,

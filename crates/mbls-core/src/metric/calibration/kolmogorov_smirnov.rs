@@ -2,16 +2,17 @@ use super::top_label_samples::SortedTopLabels;
 use crate::metric::exact::{FixedSum, units_to_f64};
 
 impl SortedTopLabels {
-    /// The Kolmogorov-Smirnov calibration error: `max_t |sum_{i: c_i <= t} (c_i - z_i)| / n`, with `z_i` 1 where row `i` is
-    /// correct.
+    /// The Kolmogorov-Smirnov calibration error: `max_t |sum_{i: c_i <= t} (c_i - z_i)| / n`, with
+    /// `z_i` 1 where row `i` is correct.
     ///
-    /// The largest distance of the cumulative confidence from the cumulative accuracy: needs no bins, and is at least the
-    /// distance of mean confidence and accuracy. Rows of the same confidence enter together, so that their order does not
-    /// matter.
+    /// The largest distance of the cumulative confidence from the cumulative accuracy: needs no
+    /// bins, and is at least the distance of mean confidence and accuracy. Rows of the same
+    /// confidence enter together, so that their order does not matter.
     ///
     /// # References
     ///
-    /// Gupta et al., Calibration of Neural Networks using Splines, ICLR 2021 (arXiv 2006.12800), equation 6.
+    /// Gupta et al., Calibration of Neural Networks using Splines, ICLR 2021 (arXiv 2006.12800),
+    /// equation 6.
     pub fn kolmogorov_smirnov_error(&self) -> f64 {
         let (mut distance, mut largest) = (0i128, 0);
         for same in self.samples().chunk_by(|a, b| a.units() == b.units()) {

@@ -8,9 +8,11 @@ use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Confidence and accuracy in equally wide bins of the confidence, as a reliability diagram shows them.
+/// Confidence and accuracy in equally wide bins of the confidence, as a reliability diagram shows
+/// them.
 ///
-/// Bins are `(lower, upper]` with the f32 edges of `torch.linspace(0, 1, bins + 1)`; a confidence of 0 belongs to the first.
+/// Bins are `(lower, upper]` with the f32 edges of `torch.linspace(0, 1, bins + 1)`; a confidence
+/// of 0 belongs to the first.
 ///
 /// ```
 /// use mbls_core::metric::{Metric, Predictions, ReliabilityBins};
@@ -72,7 +74,9 @@ impl ReliabilityBins {
     ///
     /// As [`update`](Metric::update).
     pub fn add(&mut self, rows: &TopLabels) -> Result<()> {
-        self.extend(rows.iter().map(|(confidence, correct)| (confidence, Sample::new(confidence, correct))))
+        self.extend(
+            rows.iter().map(|(confidence, correct)| (confidence, Sample::new(confidence, correct))),
+        )
     }
 
     fn extend(&mut self, mut rows: impl ExactSizeIterator<Item = (f64, Sample)>) -> Result<()> {
@@ -182,8 +186,8 @@ impl ReliabilityBin {
         Some((self.accuracy? - self.mean_confidence?).abs())
     }
 
-    /// An unbiased estimate of the variance of the accuracy, `accuracy (1 - accuracy) / (count - 1)`; `None` for fewer than
-    /// two rows.
+    /// An unbiased estimate of the variance of the accuracy, `accuracy (1 - accuracy) / (count -
+    /// 1)`; `None` for fewer than two rows.
     pub(in crate::metric) fn accuracy_variance(&self) -> Option<f64> {
         let accuracy = self.accuracy.filter(|_| self.count > 1)?;
         Some(accuracy * (1.0 - accuracy) / (self.count - 1) as f64)
@@ -192,7 +196,10 @@ impl ReliabilityBin {
 
 impl Reliability {
     /// The diagram of cells that lie between given edges and hold rows.
-    pub(in crate::metric) fn of_cells(intervals: impl IntoIterator<Item = (f64, f64)>, cells: &[Cell]) -> Self {
+    pub(in crate::metric) fn of_cells(
+        intervals: impl IntoIterator<Item = (f64, f64)>,
+        cells: &[Cell],
+    ) -> Self {
         let bins = intervals.into_iter().zip(cells).map(|((lower, upper), cell)| ReliabilityBin {
             lower,
             upper,
@@ -203,18 +210,19 @@ impl Reliability {
         Self { n: cells.iter().map(|cell| cell.count).sum(), bins: bins.collect() }
     }
 
-    /// The expected calibration error: `sum_b count_b / n |accuracy_b - confidence_b|`, the error of [`CalibrationNorm::L1`].
+    /// The expected calibration error: `sum_b count_b / n |accuracy_b - confidence_b|`, the error
+    /// of [`CalibrationNorm::L1`].
     ///
     /// # References
     ///
-    /// Naeini et al., Obtaining Well Calibrated Probabilities Using Bayesian Binning, AAAI 2015; Guo et al., On Calibration
-    /// of Modern Neural Networks, ICML 2017 (arXiv 1706.04599).
+    /// Naeini et al., Obtaining Well Calibrated Probabilities Using Bayesian Binning, AAAI 2015;
+    /// Guo et al., On Calibration of Modern Neural Networks, ICML 2017 (arXiv 1706.04599).
     pub fn ece(&self) -> f64 {
         self.error(CalibrationNorm::L1)
     }
 
-    /// The maximum calibration error: `max_b |accuracy_b - confidence_b|` over the bins that hold rows, the error of
-    /// [`CalibrationNorm::Max`].
+    /// The maximum calibration error: `max_b |accuracy_b - confidence_b|` over the bins that hold
+    /// rows, the error of [`CalibrationNorm::Max`].
     ///
     /// # References
     ///
@@ -223,7 +231,8 @@ impl Reliability {
         self.error(CalibrationNorm::Max)
     }
 
-    /// The calibration error in a norm of the gaps `g_b = |accuracy_b - confidence_b|` of the bins that hold rows.
+    /// The calibration error in a norm of the gaps `g_b = |accuracy_b - confidence_b|` of the bins
+    /// that hold rows.
     pub fn error(&self, norm: CalibrationNorm) -> f64 {
         match norm {
             CalibrationNorm::L1 => self.mean(ReliabilityBin::gap),
@@ -240,8 +249,9 @@ impl Reliability {
     ///
     /// # References
     ///
-    /// Thulasidasan et al., On Mixup Training, NeurIPS 2019 (arXiv 1905.11001), section 2, where the gap is weighted by the
-    /// confidence too; here it is not, so that the parts sum to the whole.
+    /// Thulasidasan et al., On Mixup Training, NeurIPS 2019 (arXiv 1905.11001), section 2, where
+    /// the gap is weighted by the confidence too; here it is not, so that the parts sum to the
+    /// whole.
     pub fn overconfidence(&self) -> f64 {
         self.mean(|bin| Some((bin.mean_confidence? - bin.accuracy?).max(0.0)))
     }
@@ -255,15 +265,16 @@ impl Reliability {
     /// The squared L2 calibration error without the bias of the plug-in estimate:
     /// `sum_b count_b / n (g_b^2 - accuracy_b (1 - accuracy_b) / (count_b - 1))`.
     ///
-    /// What a bin of few rows shows of a gap is mostly noise, which the plug-in estimate counts as an error; its expectation
-    /// is taken off. The result may be negative. A bin of one row says nothing of its noise and adds 0. The estimate is
-    /// unbiased for the binned model, which says the same within a bin.
+    /// What a bin of few rows shows of a gap is mostly noise, which the plug-in estimate counts as
+    /// an error; its expectation is taken off. The result may be negative. A bin of one row
+    /// says nothing of its noise and adds 0. The estimate is unbiased for the binned model,
+    /// which says the same within a bin.
     ///
     /// # References
     ///
-    /// Kumar et al., Verified Uncertainty Calibration, NeurIPS 2019 (arXiv 1909.10155), section 4.1; Broecker, Estimating
-    /// reliability and resolution of probability forecasts through decomposition of the empirical score, Climate Dynamics
-    /// 39, 2012.
+    /// Kumar et al., Verified Uncertainty Calibration, NeurIPS 2019 (arXiv 1909.10155), section
+    /// 4.1; Broecker, Estimating reliability and resolution of probability forecasts through
+    /// decomposition of the empirical score, Climate Dynamics 39, 2012.
     pub fn debiased_squared_error(&self) -> f64 {
         let debiased = |bin: &ReliabilityBin| Some(bin.gap()?.powi(2) - bin.accuracy_variance()?);
         self.mean(debiased)
@@ -281,7 +292,8 @@ impl Reliability {
 
     /// The mean over all rows of what each takes from its bin; 0 where a bin has nothing to give.
     pub(in crate::metric) fn mean(&self, of: impl Fn(&ReliabilityBin) -> Option<f64>) -> f64 {
-        self.bins.iter().filter_map(|bin| Some(bin.count as f64 * of(bin)?)).sum::<f64>() / self.n as f64
+        self.bins.iter().filter_map(|bin| Some(bin.count as f64 * of(bin)?)).sum::<f64>()
+            / self.n as f64
     }
 
     pub(in crate::metric) fn gaps(&self) -> impl Iterator<Item = f64> {

@@ -7,15 +7,16 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum SmoothConvention {
-    /// As defined: the part of a Gaussian beyond 0 or 1 is reflected, as often as it takes, so that every row weighs the same.
-    /// Integrals are those of the trapezoidal rule.
+    /// As defined: the part of a Gaussian beyond 0 or 1 is reflected, as often as it takes, so that
+    /// every row weighs the same. Integrals are those of the trapezoidal rule.
     #[default]
     #[serde(rename = "default")]
     Definition,
-    /// As the authors' package relplot 1.0.3 computes it: a row of confidence 0 or 1 weighs half, as it is its own mirror
-    /// image and counted once, and one within a cell of the grid in between. Where most rows are that confident, the value is
-    /// far from the definition: 0.0707 instead of 0.0475 for a ResNet-110 on CIFAR-10. Nor does its kernel reach further than
-    /// 1/2: errors above 0.1 or so come out too large.
+    /// As the authors' package relplot 1.0.3 computes it: a row of confidence 0 or 1 weighs half,
+    /// as it is its own mirror image and counted once, and one within a cell of the grid in
+    /// between. Where most rows are that confident, the value is far from the definition:
+    /// 0.0707 instead of 0.0475 for a ResNet-110 on CIFAR-10. Nor does its kernel reach further
+    /// than 1/2: errors above 0.1 or so come out too large.
     Reference,
 }
 
@@ -34,7 +35,8 @@ pub struct SmoothEce {
 
 /// Steps of bisection for the bandwidth, from `(0, 1]`.
 const STEPS: usize = 10;
-/// The most steps where the error falls so steeply with the bandwidth that a step is a multiple of it in the error.
+/// The most steps where the error falls so steeply with the bandwidth that a step is a multiple of
+/// it in the error.
 const MOST_STEPS: usize = 20;
 /// By how much the errors at the ends of the last step may differ.
 const TOLERANCE: f64 = 5e-4;
@@ -44,30 +46,35 @@ const SMALLEST_BANDWIDTH: f64 = 1e-3;
 const DENSITY_OFFSET: f64 = 1e-4;
 
 impl SortedTopLabels {
-    /// The smooth calibration error: of residuals `c_i - z_i` that a Gaussian kernel smooths along the confidence, instead of
-    /// bins.
+    /// The smooth calibration error: of residuals `c_i - z_i` that a Gaussian kernel smooths along
+    /// the confidence, instead of bins.
     ///
-    /// At a bandwidth `s` it is `integral |r_s(t)| dt / integral d_s(t) dt`, where `r_s` is the sum of the residuals, each
-    /// spread by a Gaussian of deviation `s` reflected at 0 and 1, and `d_s` the sum of as many Gaussians of weight 1. The
-    /// bandwidth is the one that the error at it does not exceed, by bisection: the error has no setting.
+    /// At a bandwidth `s` it is `integral |r_s(t)| dt / integral d_s(t) dt`, where `r_s` is the sum
+    /// of the residuals, each spread by a Gaussian of deviation `s` reflected at 0 and 1, and
+    /// `d_s` the sum of as many Gaussians of weight 1. The bandwidth is the one that the error
+    /// at it does not exceed, by bisection: the error has no setting.
     ///
-    /// Confidences are put on a grid of at least 1001 points. Grid and ten steps of bisection are those of the authors' package
-    /// relplot 1.0.3, whose values [`SmoothConvention::Reference`] gives; by default there are more where the error falls
+    /// Confidences are put on a grid of at least 1001 points. Grid and ten steps of bisection are
+    /// those of the authors' package relplot 1.0.3, whose values
+    /// [`SmoothConvention::Reference`] gives; by default there are more where the error falls
     /// steeply. Takes `O(n)` and `O(1 / s^2)` per step.
     ///
     /// # References
     ///
-    /// Blasiok and Nakkiran, Smooth ECE: Principled Reliability Diagrams via Kernel Smoothing, ICLR 2024 (arXiv 2309.12236),
-    /// section 3.
+    /// Blasiok and Nakkiran, Smooth ECE: Principled Reliability Diagrams via Kernel Smoothing, ICLR
+    /// 2024 (arXiv 2309.12236), section 3.
     pub fn smooth_ece(&self, convention: SmoothConvention) -> SmoothEce {
         let error = |bandwidth| self.smooth_ece_at(bandwidth, convention);
         let suffices = |bandwidth| bandwidth < SMALLEST_BANDWIDTH || bandwidth < error(bandwidth);
         // The error falls as the bandwidth grows, and equals it between the two.
-        let near = |below, above| below < SMALLEST_BANDWIDTH || error(below) - error(above) < TOLERANCE;
+        let near =
+            |below, above| below < SMALLEST_BANDWIDTH || error(below) - error(above) < TOLERANCE;
         let (mut above, mut below) = (1.0, 0.0);
         if !suffices(above) {
             for step in 0..MOST_STEPS {
-                if step >= STEPS && (convention == SmoothConvention::Reference || near(below, above)) {
+                if step >= STEPS
+                    && (convention == SmoothConvention::Reference || near(below, above))
+                {
                     break;
                 }
                 let middle = (above + below) / 2.0;
@@ -116,7 +123,8 @@ impl SortedTopLabels {
         residual / density
     }
 
-    /// What every row weighs, on a grid of `cells` points from 0 to 1: split between the two points next to its confidence.
+    /// What every row weighs, on a grid of `cells` points from 0 to 1: split between the two points
+    /// next to its confidence.
     fn on_grid(&self, cells: usize, weight: fn(f64, bool) -> f64) -> Vec<f64> {
         let mut grid = vec![0.0; cells];
         for (confidence, correct) in self.iter() {
@@ -149,8 +157,11 @@ impl Kernel {
         let (width, middle) = ((cells - 1) as f64, (cells / 2) as isize);
         let (first, last) = match convention {
             SmoothConvention::Definition => (-reach, reach),
-            // relplot's kernel is as long as the grid, whose middle may be half a cell from the kernel's.
-            SmoothConvention::Reference => (-reach.min(middle), reach.min(cells as isize - 1 - middle)),
+            // relplot's kernel is as long as the grid, whose middle may be half a cell from the
+            // kernel's.
+            SmoothConvention::Reference => {
+                (-reach.min(middle), reach.min(cells as isize - 1 - middle))
+            }
         };
         let distance = |cell: isize| (middle + cell) as f64 / width - 0.5;
         let mut values: Vec<f64> = (first..=last).map(|cell| value(distance(cell))).collect();
@@ -172,11 +183,13 @@ impl Kernel {
             let place = cell.rem_euclid(2 * last);
             grid[if place > last { 2 * last - place } else { place } as usize]
         };
-        // What the first kernel value is multiplied with for the first point, to what the last is for the last.
+        // What the first kernel value is multiplied with for the first point, to what the last is
+        // for the last.
         let start = -self.first - self.values.len() as isize + 1;
         let around: Vec<f64> = (start..=last - self.first).map(reflected).collect();
         let mut smoothed = vec![0.0; cells];
-        // One kernel value at a time over all the grid: the compiler makes vectors of it, and no sum changes its order.
+        // One kernel value at a time over all the grid: the compiler makes vectors of it, and no
+        // sum changes its order.
         for (weight, shift) in self.values.iter().zip((0..self.values.len()).rev()) {
             let shifted = &around[shift..];
             smoothed.iter_mut().zip(shifted).for_each(|(sum, value)| *sum += weight * value);

@@ -9,7 +9,8 @@ use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// The confidence and correctness of every row, for statistics that no bins can give: its value is [`SortedTopLabels`].
+/// The confidence and correctness of every row, for statistics that no bins can give: its value is
+/// [`SortedTopLabels`].
 ///
 /// Keeps 8 bytes per row, with confidences rounded to multiples of 2^-60.
 ///
@@ -62,7 +63,9 @@ impl TopLabelSamples {
     }
 
     fn extend(&mut self, rows: impl ExactSizeIterator<Item = (f64, bool)>) -> Result<()> {
-        self.state.samples.extend(rows.map(|(confidence, correct)| Sample::new(confidence, correct)))
+        self.state
+            .samples
+            .extend(rows.map(|(confidence, correct)| Sample::new(confidence, correct)))
     }
 }
 
@@ -138,7 +141,9 @@ impl SortedTopLabels {
             }
         };
         let mut cells = vec![Cell::default(); bins];
-        self.samples.iter().for_each(|&sample| cells[equal_width.bin(sample.confidence())].add_sample(sample));
+        self.samples
+            .iter()
+            .for_each(|&sample| cells[equal_width.bin(sample.confidence())].add_sample(sample));
         Ok(Reliability::of_cells(equal_width.intervals(), &cells))
     }
 }

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 /// Balanced accuracy: `mean_k correct_k / n_k` over the classes that occur among the labels.
 ///
-/// `n_k` is the number of rows of label `k`, `correct_k` how many of them are predicted right, so each term is the recall of a
-/// class. Classes without rows have no recall and leave the mean. Published code calls it `macc`.
+/// `n_k` is the number of rows of label `k`, `correct_k` how many of them are predicted right, so
+/// each term is the recall of a class. Classes without rows have no recall and leave the mean.
+/// Published code calls it `macc`.
 ///
 /// # References
 ///

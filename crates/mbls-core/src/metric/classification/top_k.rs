@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 /// The share of rows whose label is among the `k` classes of the largest scores.
 ///
-/// A label counts where fewer than `k` classes stand before it. Of equal scores the lower class stands first, as in the
-/// prediction, so that top-1 accuracy is [`Accuracy`](crate::metric::Accuracy). It is 1 where there are no more than `k` classes.
+/// A label counts where fewer than `k` classes stand before it. Of equal scores the lower class
+/// stands first, as in the prediction, so that top-1 accuracy is
+/// [`Accuracy`](crate::metric::Accuracy). It is 1 where there are no more than `k` classes.
 ///
 /// ```
 /// use mbls_core::metric::{Metric, Predictions, TopKAccuracy};
@@ -104,7 +105,10 @@ impl TryFrom<Saved<State>> for TopKAccuracy {
         let state = saved.into_state();
         Self::new(state.k)?;
         if state.hits > state.n || state.n > MAX_ROWS {
-            return Err(<State as saved::MetricState>::invalid(format!("{} hits in {} rows", state.hits, state.n)));
+            return Err(<State as saved::MetricState>::invalid(format!(
+                "{} hits in {} rows",
+                state.hits, state.n
+            )));
         }
         Ok(Self { state })
     }

@@ -3,11 +3,14 @@ use super::balanced_accuracy::BalancedAccuracy;
 use super::top_k::TopKAccuracy;
 use crate::metric::agreement::same;
 use crate::metric::calibration::{
-    AdaptiveConvention, AdaptiveEce, ClasswiseConvention, ClasswiseEce, Reliability, ReliabilityBins,
+    AdaptiveConvention, AdaptiveEce, ClasswiseConvention, ClasswiseEce, Reliability,
+    ReliabilityBins,
 };
 use crate::metric::contract::Metric;
 use crate::metric::input::Predictions;
-use crate::metric::proper::{BrierScore, ClippedNegativeLogLikelihood, ClippedNll, NegativeLogLikelihood};
+use crate::metric::proper::{
+    BrierScore, ClippedNegativeLogLikelihood, ClippedNll, NegativeLogLikelihood,
+};
 use crate::metric::ranking::{TopLabelStatistic, TopLabelStatistics, TopLabelValue};
 use crate::metric::saved::{self, Saved};
 use crate::number::is_zero;
@@ -58,13 +61,15 @@ pub struct ClassificationReport {
     /// Value of [`NegativeLogLikelihood`]; infinite where a label has the probability 0.
     #[serde(with = "crate::number")]
     pub nll: f64,
-    /// The rows whose label has the probability 0, [`NegativeLogLikelihood::infinite`]; saved where there are any.
+    /// The rows whose label has the probability 0, [`NegativeLogLikelihood::infinite`]; saved
+    /// where there are any.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub infinite_nll_rows: u64,
     /// Value of [`ClippedNegativeLogLikelihood`], where it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clipped_nll: Option<ClippedNll>,
-    /// The given probabilities that were clipped, [`Predictions::clipped`]; saved where there are any.
+    /// The given probabilities that were clipped, [`Predictions::clipped`]; saved where there are
+    /// any.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub clipped_probabilities: u64,
     /// Value of [`BrierScore`].
@@ -95,7 +100,11 @@ impl ClassificationMetrics {
     ///
     /// [`Error::Setting`] for no bins and for more than 65536.
     pub fn new(bins: usize) -> Result<Self> {
-        Self::with_conventions(bins, AdaptiveConvention::Definition, ClasswiseConvention::Definition)
+        Self::with_conventions(
+            bins,
+            AdaptiveConvention::Definition,
+            ClasswiseConvention::Definition,
+        )
     }
 
     /// No rows yet, for `bins` bins and given conventions.
@@ -103,7 +112,11 @@ impl ClassificationMetrics {
     /// # Errors
     ///
     /// As [`new`](Self::new).
-    pub fn with_conventions(bins: usize, adaptive: AdaptiveConvention, classwise: ClasswiseConvention) -> Result<Self> {
+    pub fn with_conventions(
+        bins: usize,
+        adaptive: AdaptiveConvention,
+        classwise: ClasswiseConvention,
+    ) -> Result<Self> {
         let parts = Components {
             accuracy: Accuracy::new(),
             top5: TopKAccuracy::new(TOP)?,
@@ -120,7 +133,8 @@ impl ClassificationMetrics {
         Ok(Self { parts })
     }
 
-    /// These metrics, without rows, and the negative log-likelihood of probabilities of at least `epsilon`.
+    /// These metrics, without rows, and the negative log-likelihood of probabilities of at least
+    /// `epsilon`.
     ///
     /// # Errors
     ///
@@ -131,8 +145,9 @@ impl ClassificationMetrics {
         Ok(empty)
     }
 
-    /// Returns these metrics, without rows, and statistics of confidences: smooth ECE, Kolmogorov-Smirnov error, AURC and the
-    /// others of [`TopLabelStatistic`]. They keep 8 bytes per row more.
+    /// Returns these metrics, without rows, and statistics of confidences: smooth ECE,
+    /// Kolmogorov-Smirnov error, AURC and the others of [`TopLabelStatistic`]. They keep 8
+    /// bytes per row more.
     ///
     /// ```
     /// use mbls_core::metric::{ClassificationMetrics, Metric, TopLabelStatistic, measure_logits};
@@ -190,7 +205,8 @@ impl Metric for ClassificationMetrics {
     }
 
     fn update(&mut self, input: &Predictions) -> Result<()> {
-        // What a batch can fail at comes first, so that none of the parts is ahead of another afterwards.
+        // What a batch can fail at comes first, so that none of the parts is ahead of another
+        // afterwards.
         self.check_update(input)?;
         let mine = &mut self.parts;
         mine.nll.update(input)?;
@@ -207,7 +223,8 @@ impl Metric for ClassificationMetrics {
             statistics.update(input)?;
         }
         mine.classwise.update(input)?;
-        mine.clipped_probabilities = add_counts_of_values(mine.clipped_probabilities, input.clipped())?;
+        mine.clipped_probabilities =
+            add_counts_of_values(mine.clipped_probabilities, input.clipped())?;
         Ok(())
     }
 
@@ -216,7 +233,9 @@ impl Metric for ClassificationMetrics {
         mine.reliability.check_merge(&other.reliability)?;
         mine.adaptive.check_merge(&other.adaptive)?;
         mine.classwise.check_merge(&other.classwise)?;
-        let epsilon = |parts: &Components| parts.clipped_nll.as_ref().map(ClippedNegativeLogLikelihood::epsilon);
+        let epsilon = |parts: &Components| {
+            parts.clipped_nll.as_ref().map(ClippedNegativeLogLikelihood::epsilon)
+        };
         same("epsilon of the clipped negative log-likelihood", epsilon(mine), epsilon(other))?;
         match (&mine.statistics, &other.statistics) {
             (Some(mine), Some(other)) => mine.check_merge(other)?,
@@ -244,7 +263,8 @@ impl Metric for ClassificationMetrics {
             mine.merge(other)?;
         }
         mine.classwise.merge(other.classwise)?;
-        mine.clipped_probabilities = add_counts_of_values(mine.clipped_probabilities, other.clipped_probabilities)?;
+        mine.clipped_probabilities =
+            add_counts_of_values(mine.clipped_probabilities, other.clipped_probabilities)?;
         Ok(())
     }
 
@@ -280,7 +300,9 @@ impl Metric for ClassificationMetrics {
             mine.reliability.size() - size_of_val(&mine.reliability),
             mine.adaptive.size() - size_of_val(&mine.adaptive),
             mine.classwise.size() - size_of_val(&mine.classwise),
-            mine.statistics.as_ref().map_or(0, |statistics| statistics.size() - size_of_val(statistics)),
+            mine.statistics
+                .as_ref()
+                .map_or(0, |statistics| statistics.size() - size_of_val(statistics)),
         ];
         size_of_val(self) + allocated.iter().sum::<usize>()
     }
@@ -320,15 +342,26 @@ impl TryFrom<Saved<Components>> for ClassificationMetrics {
         if let Some(clipped) = &parts.clipped_nll
             && clipped.n() != parts.accuracy.n()
         {
-            return invalid(format!("its parts have {} and {} rows", parts.accuracy.n(), clipped.n()));
+            return invalid(format!(
+                "its parts have {} and {} rows",
+                parts.accuracy.n(),
+                clipped.n()
+            ));
         }
         if let Some(statistics) = &parts.statistics
             && statistics.n() != parts.accuracy.n()
         {
-            return invalid(format!("its parts have {} and {} rows", parts.accuracy.n(), statistics.n()));
+            return invalid(format!(
+                "its parts have {} and {} rows",
+                parts.accuracy.n(),
+                statistics.n()
+            ));
         }
         if parts.top5.k() != TOP {
-            return invalid(format!("the k of its top-k accuracy is {}, not {TOP}", parts.top5.k()));
+            return invalid(format!(
+                "the k of its top-k accuracy is {}, not {TOP}",
+                parts.top5.k()
+            ));
         }
         if parts.balanced.classes() != parts.classwise.classes() {
             let classes = [parts.balanced.classes(), parts.classwise.classes()];

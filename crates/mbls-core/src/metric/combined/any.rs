@@ -2,8 +2,8 @@ use super::ignoring_labels::IgnoringLabels;
 use crate::Result;
 use crate::metric::agreement::same;
 use crate::metric::calibration::{
-    AdaptiveEce, Calibration, CalibrationBins, ClasswiseEce, Reliability, ReliabilityBins, SortedTopLabels,
-    TopLabelSamples,
+    AdaptiveEce, Calibration, CalibrationBins, ClasswiseEce, Reliability, ReliabilityBins,
+    SortedTopLabels, TopLabelSamples,
 };
 use crate::metric::classification::{
     Accuracy, BalancedAccuracy, ClassificationMetrics, ClassificationReport, TopKAccuracy,
@@ -11,7 +11,9 @@ use crate::metric::classification::{
 use crate::metric::contract::Metric;
 use crate::metric::input::Predictions;
 use crate::metric::logits::{ProbabilityReport, ProbabilityStatistics};
-use crate::metric::proper::{BrierScore, ClippedNegativeLogLikelihood, ClippedNll, NegativeLogLikelihood};
+use crate::metric::proper::{
+    BrierScore, ClippedNegativeLogLikelihood, ClippedNll, NegativeLogLikelihood,
+};
 use crate::metric::ranking::{RiskCoverageCurve, TopLabelStatistics, TopLabelValue};
 use crate::metric::segmentation::{ConfusionMatrix, Overlap};
 use serde::{Deserialize, Serialize, Serializer};
@@ -43,8 +45,8 @@ pub enum MetricValue {
 }
 
 impl MetricValue {
-    /// Returns the value where it is one number: of [`ClippedNll`] the mean, of a [`Reliability`] diagram the ECE, of a single
-    /// statistic of top labels that.
+    /// Returns the value where it is one number: of [`ClippedNll`] the mean, of a [`Reliability`]
+    /// diagram the ECE, of a single statistic of top labels that.
     pub fn number(&self) -> Option<f64> {
         match self {
             Self::Number(value) => Some(*value),

@@ -3,7 +3,8 @@ use crate::metric::contract::Metric;
 use crate::metric::input::{Predictions, UnlabelledRows};
 use serde::{Deserialize, Serialize};
 
-/// A metric of rows without labels as one of [`Predictions`], to be computed beside metrics that need the labels.
+/// A metric of rows without labels as one of [`Predictions`], to be computed beside metrics that
+/// need the labels.
 ///
 /// Its name, its saved state and its value are those of the metric.
 ///

@@ -7,8 +7,8 @@ use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Metrics of predictions under names of the caller's choice, as one metric: it reads each batch once, and either all of them
-/// take it or, where one cannot, none.
+/// Metrics of predictions under names of the caller's choice, as one metric: it reads each batch
+/// once, and either all of them take it or, where one cannot, none.
 ///
 /// ```
 /// use mbls_core::metric::{Metric, MetricSet, MetricSpec, measure_logits};
@@ -58,7 +58,8 @@ impl MetricSet {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a name that comes twice, and where a setting of a metric is out of its range.
+    /// [`Error::Setting`] for a name that comes twice, and where a setting of a metric is out of
+    /// its range.
     pub fn new(specs: impl IntoIterator<Item = (String, MetricSpec)>) -> Result<Self> {
         let named = |(name, spec): (String, MetricSpec)| Ok(Named { name, metric: spec.build()? });
         Self::of(specs.into_iter().map(named).collect::<Result<_>>()?)
@@ -67,7 +68,8 @@ impl MetricSet {
     fn of(metrics: Vec<Named>) -> Result<Self> {
         for (index, metric) in metrics.iter().enumerate() {
             if metrics[..index].iter().any(|other| other.name == metric.name) {
-                let (value, expected) = (metric.name.clone(), "a name that no other metric of the set has");
+                let (value, expected) =
+                    (metric.name.clone(), "a name that no other metric of the set has");
                 return Err(Error::Setting { name: "name of a metric", value, expected });
             }
         }
@@ -92,7 +94,8 @@ impl Metric for MetricSet {
     saved::named_by!(State);
 
     fn empty(&self) -> Self {
-        let empty = |named: &Named| Named { name: named.name.clone(), metric: named.metric.empty() };
+        let empty =
+            |named: &Named| Named { name: named.name.clone(), metric: named.metric.empty() };
         Self { state: State(self.state.0.iter().map(empty).collect()) }
     }
 
@@ -120,7 +123,8 @@ impl Metric for MetricSet {
 
     /// `None` where none of the metrics has a value.
     fn value(&self) -> Option<Vec<NamedValue>> {
-        let value = |named: &Named| NamedValue { name: named.name.clone(), value: named.metric.value() };
+        let value =
+            |named: &Named| NamedValue { name: named.name.clone(), value: named.metric.value() };
         let values: Vec<NamedValue> = self.state.0.iter().map(value).collect();
         values.iter().any(|value| value.value.is_some()).then_some(values)
     }

@@ -2,17 +2,20 @@ use super::any::AnyMetric;
 use super::ignoring_labels::IgnoringLabels;
 use crate::Result;
 use crate::metric::calibration::{
-    AdaptiveConvention, AdaptiveEce, Binning, CalibrationBins, ClasswiseConvention, ClasswiseEce, ReliabilityBins,
-    Target, TopLabelSamples,
+    AdaptiveConvention, AdaptiveEce, Binning, CalibrationBins, ClasswiseConvention, ClasswiseEce,
+    ReliabilityBins, Target, TopLabelSamples,
 };
-use crate::metric::classification::{Accuracy, BalancedAccuracy, ClassificationMetrics, TopKAccuracy};
+use crate::metric::classification::{
+    Accuracy, BalancedAccuracy, ClassificationMetrics, TopKAccuracy,
+};
 use crate::metric::logits::ProbabilityStatistics;
 use crate::metric::proper::{BrierScore, ClippedNegativeLogLikelihood, NegativeLogLikelihood};
 use crate::metric::ranking::{TopLabelStatistic, TopLabelStatistics};
 use crate::metric::segmentation::ConfusionMatrix;
 use serde::{Deserialize, Serialize};
 
-/// Any metric of predictions and its settings, as a configuration file names them: `kind = "top-k-accuracy"`, `k = 5`.
+/// Any metric of predictions and its settings, as a configuration file names them: `kind =
+/// "top-k-accuracy"`, `k = 5`.
 ///
 /// The kind is the [`name`](crate::metric::Metric::name) of the metric.
 ///
@@ -135,14 +138,22 @@ impl MetricSpec {
             Self::Accuracy {} => AnyMetric::Accuracy(Accuracy::new()),
             Self::TopKAccuracy { k } => AnyMetric::TopKAccuracy(TopKAccuracy::new(*k)?),
             Self::BalancedAccuracy {} => AnyMetric::BalancedAccuracy(BalancedAccuracy::new()),
-            Self::NegativeLogLikelihood {} => AnyMetric::NegativeLogLikelihood(NegativeLogLikelihood::new()),
+            Self::NegativeLogLikelihood {} => {
+                AnyMetric::NegativeLogLikelihood(NegativeLogLikelihood::new())
+            }
             Self::ClippedNegativeLogLikelihood { epsilon } => {
-                AnyMetric::ClippedNegativeLogLikelihood(ClippedNegativeLogLikelihood::new(*epsilon)?)
+                AnyMetric::ClippedNegativeLogLikelihood(ClippedNegativeLogLikelihood::new(
+                    *epsilon,
+                )?)
             }
             Self::Brier {} => AnyMetric::Brier(BrierScore::new()),
             Self::Reliability { bins } => AnyMetric::Reliability(ReliabilityBins::new(*bins)?),
-            Self::AdaptiveEce { bins, convention } => AnyMetric::AdaptiveEce(AdaptiveEce::new(*bins, *convention)?),
-            Self::ClasswiseEce { bins, convention } => AnyMetric::ClasswiseEce(ClasswiseEce::new(*bins, *convention)?),
+            Self::AdaptiveEce { bins, convention } => {
+                AnyMetric::AdaptiveEce(AdaptiveEce::new(*bins, *convention)?)
+            }
+            Self::ClasswiseEce { bins, convention } => {
+                AnyMetric::ClasswiseEce(ClasswiseEce::new(*bins, *convention)?)
+            }
             Self::CalibrationBins { target, binning, bins } => {
                 AnyMetric::CalibrationBins(CalibrationBins::new(*target, *binning, *bins)?)
             }
@@ -150,12 +161,15 @@ impl MetricSpec {
                 AnyMetric::TopLabelStatistics(TopLabelStatistics::new(statistics.clone())?)
             }
             Self::TopLabelSamples {} => AnyMetric::TopLabelSamples(TopLabelSamples::new()),
-            Self::ConfusionMatrix { classes } => AnyMetric::ConfusionMatrix(ConfusionMatrix::new(*classes)?),
+            Self::ConfusionMatrix { classes } => {
+                AnyMetric::ConfusionMatrix(ConfusionMatrix::new(*classes)?)
+            }
             Self::ProbabilityStatistics {} => {
                 AnyMetric::ProbabilityStatistics(IgnoringLabels(ProbabilityStatistics::new()))
             }
             Self::ClassificationMetrics { bins, adaptive, classwise, epsilon, statistics } => {
-                let mut metrics = ClassificationMetrics::with_conventions(*bins, *adaptive, *classwise)?;
+                let mut metrics =
+                    ClassificationMetrics::with_conventions(*bins, *adaptive, *classwise)?;
                 if let Some(epsilon) = epsilon {
                     metrics = metrics.with_clipped_nll(*epsilon)?;
                 }

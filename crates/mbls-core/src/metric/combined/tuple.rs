@@ -4,7 +4,8 @@ use crate::Result;
 use crate::metric::contract::Metric;
 use crate::metric::saved::{self, MetricState};
 
-/// Implements [`Metric`] for a tuple of metrics of the same input, which reads each batch once for all of them.
+/// Implements [`Metric`] for a tuple of metrics of the same input, which reads each batch once for
+/// all of them.
 macro_rules! tuple {
     ($first:ident $first_index:tt, $($other:ident $index:tt),+) => {
         /// Metrics of the same input as one, whose value is theirs: it reads each batch once, and either all of them take it or,
@@ -92,7 +93,8 @@ tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
 #[cfg(test)]
 mod tests {
     use crate::metric::{
-        Accuracy, BalancedAccuracy, Metric, PredictionMetric, Predictions, ReliabilityBins, TopKAccuracy,
+        Accuracy, BalancedAccuracy, Metric, PredictionMetric, Predictions, ReliabilityBins,
+        TopKAccuracy,
     };
     use crate::{Error, metric::measure_logits};
 
@@ -109,7 +111,11 @@ mod tests {
         let (top_2, bins) = (TopKAccuracy::new(2).unwrap(), ReliabilityBins::new(5).unwrap());
         let tuple = (Accuracy::new(), top_2.clone(), bins.clone());
         let measured = accuracies(&tuple, &rows);
-        let alone = (accuracies(&Accuracy::new(), &rows), accuracies(&top_2, &rows), accuracies(&bins, &rows));
+        let alone = (
+            accuracies(&Accuracy::new(), &rows),
+            accuracies(&top_2, &rows),
+            accuracies(&bins, &rows),
+        );
         assert!(measured == alone);
         assert_eq!(measured.value(), Some((alone.0.value(), alone.1.value(), alone.2.value())));
         assert_eq!((tuple.value(), measured.empty().value()), (None, None));
@@ -120,7 +126,10 @@ mod tests {
         assert_eq!(measured.size(), alone.0.size() + alone.1.size() + alone.2.size());
 
         let saved = serde_json::to_string(&measured).unwrap();
-        assert_eq!(serde_json::from_str::<(Accuracy, TopKAccuracy, ReliabilityBins)>(&saved).unwrap(), measured);
+        assert_eq!(
+            serde_json::from_str::<(Accuracy, TopKAccuracy, ReliabilityBins)>(&saved).unwrap(),
+            measured
+        );
     }
 
     #[test]

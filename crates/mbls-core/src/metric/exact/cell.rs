@@ -60,7 +60,8 @@ impl Cell {
         (self.count > 0).then(|| self.positive as f64 / self.count as f64)
     }
 
-    /// `|positive - sum of probabilities|` in units of 2^-60: the count times the distance of frequency and mean probability.
+    /// `|positive - sum of probabilities|` in units of 2^-60: the count times the distance of
+    /// frequency and mean probability.
     pub(in crate::metric) fn gap(&self) -> u128 {
         gap(self.positive, self.probability.units())
     }
@@ -68,17 +69,23 @@ impl Cell {
     /// An error where no samples can have led to this cell.
     pub(in crate::metric) fn check(&self, metric: &'static str) -> Result<()> {
         let most = i128::from(self.count.min(MAX_ROWS)) << FixedSum::FRACTION_BITS;
-        if self.count > MAX_ROWS || self.positive > self.count || !(0..=most).contains(&self.probability.units()) {
+        if self.count > MAX_ROWS
+            || self.positive > self.count
+            || !(0..=most).contains(&self.probability.units())
+        {
             let (count, positive, sum) = (self.count, self.positive, self.probability.to_f64());
-            let problem = format!("a bin of {count} samples has {positive} positives and probabilities of sum {sum}");
+            let problem = format!(
+                "a bin of {count} samples has {positive} positives and probabilities of sum {sum}"
+            );
             return Err(Error::State { metric, problem });
         }
         Ok(())
     }
 }
 
-/// The samples of one bin of a part of a batch, in two words: the low halves of their units of 2^-60 below the number of samples,
-/// and the high halves below the number of those whose event came true. Adding one takes two additions.
+/// The samples of one bin of a part of a batch, in two words: the low halves of their units of
+/// 2^-60 below the number of samples, and the high halves below the number of those whose event
+/// came true. Adding one takes two additions.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::metric) struct Tally {
     low: u64,
@@ -118,10 +125,12 @@ mod tests {
     /// As many samples as a tally holds, of the largest confidence too.
     #[test]
     fn a_full_tally_is_a_cell() {
-        for (confidence, correct) in [(1.0, true), (1.0, false), (0.0, true), (1.0 - f64::EPSILON, true), (0.3, false)]
+        for (confidence, correct) in
+            [(1.0, true), (1.0, false), (0.0, true), (1.0 - f64::EPSILON, true), (0.3, false)]
         {
             let sample = Sample::new(confidence, correct);
-            let (mut tally, mut found, mut expected) = (Tally::default(), Cell::default(), Cell::default());
+            let (mut tally, mut found, mut expected) =
+                (Tally::default(), Cell::default(), Cell::default());
             for _ in 0..Tally::MOST {
                 tally.add_sample(sample);
                 expected.add_sample(sample);

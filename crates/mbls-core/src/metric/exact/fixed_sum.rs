@@ -4,9 +4,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// An exact sum of numbers rounded to multiples of 2^-60.
 ///
-/// Each number is rounded once, to the nearest multiple of 2^-60 (ties to even), and added as an integer of 128 bits: the sum
-/// does not depend on the order. It holds magnitudes below 2^67. Serialised as the decimal string of that integer, which
-/// formats without integers of 128 bits keep.
+/// Each number is rounded once, to the nearest multiple of 2^-60 (ties to even), and added as an
+/// integer of 128 bits: the sum does not depend on the order. It holds magnitudes below 2^67.
+/// Serialised as the decimal string of that integer, which formats without integers of 128 bits
+/// keep.
 ///
 /// ```
 /// use mbls_core::metric::FixedSum;
@@ -32,11 +33,12 @@ impl FixedSum {
     ///
     /// # Errors
     ///
-    /// [`Error::Accumulator`], with the sum unchanged, for a number that is not finite, one from 2^66 on, and a sum from 2^67
-    /// on.
+    /// [`Error::Accumulator`], with the sum unchanged, for a number that is not finite, one from
+    /// 2^66 on, and a sum from 2^67 on.
     pub fn add(&mut self, value: f64) -> Result<()> {
         let units = round(value * UNITS);
-        // Both comparisons are false for NaN. A conversion to 64 bits is one instruction, to 128 a function.
+        // Both comparisons are false for NaN. A conversion to 64 bits is one instruction, to 128 a
+        // function.
         let units = if units.abs() < 2f64.powi(62) {
             i128::from(units as i64)
         } else if units.abs() < 2f64.powi(126) {
@@ -120,8 +122,9 @@ impl FixedSum {
 
 /// Bits of each of the two halves in which a number becomes a count of units of 2^-60.
 ///
-/// Vectors have no conversion to integers of 64 bits: adding 1.5 * 2^52 leaves an integer in the low bits of the mantissa. The
-/// first part is even in units of the second, so that halves are rounded as in one step.
+/// Vectors have no conversion to integers of 64 bits: adding 1.5 * 2^52 leaves an integer in the
+/// low bits of the mantissa. The first part is even in units of the second, so that halves are
+/// rounded as in one step.
 pub(in crate::metric) const HALF_BITS: u32 = FixedSum::FRACTION_BITS / 2;
 
 /// The counts of `2^-30` and, beyond them, of 2^-60 of a number whose magnitude is below 2^20.
@@ -172,7 +175,8 @@ fn sum_parts_body(values: &[f64]) -> Option<(i64, i64)> {
         let (h, l) = parts(*value);
         (low, high) = (low.wrapping_add(l), high.wrapping_add(h));
     }
-    let within = beyond.iter().all(|beyond| *beyond == 0) && tail.iter().all(|value| value.abs() < 2f64.powi(20));
+    let within = beyond.iter().all(|beyond| *beyond == 0)
+        && tail.iter().all(|value| value.abs() < 2f64.powi(20));
     within.then_some((low, high))
 }
 
@@ -182,9 +186,11 @@ pub(in crate::metric) fn unit_interval_units(value: f64) -> u64 {
     round(value * UNITS) as i64 as u64
 }
 
-/// The nearest integer, of two the even one: `f64::round_ties_even` without the function call it is on many machines.
+/// The nearest integer, of two the even one: `f64::round_ties_even` without the function call it is
+/// on many machines.
 fn round(value: f64) -> f64 {
-    /// From here on every f64 is an integer, and rounding is all that adding it to a smaller number does.
+    /// From here on every f64 is an integer, and rounding is all that adding it to a smaller number
+    /// does.
     const INTEGERS: f64 = (1u64 << 52) as f64;
     let magnitude = value.abs();
     if magnitude < INTEGERS { ((magnitude + INTEGERS) - INTEGERS).copysign(value) } else { value }
@@ -241,7 +247,10 @@ mod tests {
                 let failed = values.iter().position(|value| expected.add(*value).is_err());
                 assert_eq!(found.add_all(&values), failed.map_or(Ok(()), Err));
                 assert_eq!(found, expected, "{n} values");
-                assert_eq!(on_base(|| FixedSum::default().add_all(&values)), failed.map_or(Ok(()), Err));
+                assert_eq!(
+                    on_base(|| FixedSum::default().add_all(&values)),
+                    failed.map_or(Ok(()), Err)
+                );
             }
         }
     }

@@ -1,19 +1,22 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::collections::BTreeMap;
 
-/// An exact sum of positive numbers that a [`FixedSum`](crate::metric::FixedSum) does not hold, up to the largest f64.
+/// An exact sum of positive numbers that a [`FixedSum`](crate::metric::FixedSum) does not hold, up
+/// to the largest f64.
 ///
-/// Each number is added as an integer, so that the sum does not depend on the order: to one of many integers, each for numbers
-/// of a certain size. Few are ever needed.
+/// Each number is added as an integer, so that the sum does not depend on the order: to one of many
+/// integers, each for numbers of a certain size. Few are ever needed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(in crate::metric) struct LargeSum(BTreeMap<u16, Units>);
 
-/// A count of units of `2^(WIDTH k + LOWEST)` under the key k, as the decimal string that formats without integers of 128 bits keep.
+/// A count of units of `2^(WIDTH k + LOWEST)` under the key k, as the decimal string that formats
+/// without integers of 128 bits keep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Units(u128);
 
-/// Binary digits from one unit to the next: with those of a mantissa and of a count of rows they fit into 128 bits.
+/// Binary digits from one unit to the next: with those of a mantissa and of a count of rows they
+/// fit into 128 bits.
 const WIDTH: u32 = 16;
 /// Digits of a mantissa after the first.
 const MANTISSA_BITS: u32 = 52;
@@ -23,7 +26,8 @@ const LOWEST: i32 = -33;
 const LAST: u16 = 62;
 
 impl LargeSum {
-    /// The least number that may be added: as many below it as a metric takes rows fit into a fixed-point sum.
+    /// The least number that may be added: as many below it as a metric takes rows fit into a
+    /// fixed-point sum.
     pub(in crate::metric) const LEAST: f64 = (1u64 << 19) as f64;
 
     /// Bytes that are allocated, but for what the map itself needs.
@@ -63,7 +67,9 @@ impl LargeSum {
     /// Whether it may be the sum of at most so many numbers.
     pub(in crate::metric) fn is_of(&self, count: u64) -> bool {
         let most = u128::from(count) << (MANTISSA_BITS + WIDTH);
-        self.0.iter().all(|(key, units)| *key <= LAST && (1 << MANTISSA_BITS..=most).contains(&units.0))
+        self.0
+            .iter()
+            .all(|(key, units)| *key <= LAST && (1 << MANTISSA_BITS..=most).contains(&units.0))
     }
 }
 
@@ -77,7 +83,9 @@ impl<'de> Deserialize<'de> for Units {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let expected = "the decimal string of an integer of 128 bits without sign";
-        text.parse().map(Self).map_err(|_| de::Error::invalid_value(de::Unexpected::Str(&text), &expected))
+        text.parse()
+            .map(Self)
+            .map_err(|_| de::Error::invalid_value(de::Unexpected::Str(&text), &expected))
     }
 }
 
@@ -87,7 +95,8 @@ mod tests {
 
     #[test]
     fn sums_are_exact_in_any_order() {
-        let numbers = [LargeSum::LEAST, 524_288.1, 2f64.powi(52) + 1.0, 1e20, 1e300, f64::MAX, f64::MAX];
+        let numbers =
+            [LargeSum::LEAST, 524_288.1, 2f64.powi(52) + 1.0, 1e20, 1e300, f64::MAX, f64::MAX];
         let (mut forward, mut backward) = (LargeSum::default(), LargeSum::default());
         numbers.iter().for_each(|&number| forward.add(number));
         numbers.iter().rev().for_each(|&number| backward.add(number));

@@ -3,10 +3,11 @@ use crate::Result;
 use crate::metric::saved::MetricState;
 use serde::{Deserialize, Serialize};
 
-/// A finite number per row, in 8 bytes each: what metrics keep that rank rows by numbers that need not be probabilities.
+/// A finite number per row, in 8 bytes each: what metrics keep that rank rows by numbers that need
+/// not be probabilities.
 ///
-/// [`Samples`](crate::metric::samples::Samples) are the same for confidences and correctness. The order of adding is not part of the value. Saved as
-/// integers, so that no format rounds them.
+/// [`Samples`](crate::metric::samples::Samples) are the same for confidences and correctness. The
+/// order of adding is not part of the value. Saved as integers, so that no format rounds them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(in crate::metric) struct Numbers(Vec<u64>);
@@ -34,7 +35,10 @@ impl Numbers {
     }
 
     /// Adds finite numbers.
-    pub(in crate::metric) fn extend(&mut self, numbers: impl ExactSizeIterator<Item = f64>) -> Result<()> {
+    pub(in crate::metric) fn extend(
+        &mut self,
+        numbers: impl ExactSizeIterator<Item = f64>,
+    ) -> Result<()> {
         add_counts(self.0.len() as u64, numbers.len() as u64)?;
         self.0.extend(numbers.map(key));
         Ok(())
@@ -64,7 +68,9 @@ impl Numbers {
         }
         match self.0.iter().find(|k| !number(**k).is_finite() || key(number(**k)) != **k) {
             None => Ok(()),
-            Some(key) => Err(S::invalid(format!("{key} packs {}: expected a finite number", number(*key)))),
+            Some(key) => {
+                Err(S::invalid(format!("{key} packs {}: expected a finite number", number(*key))))
+            }
         }
     }
 }
@@ -84,7 +90,8 @@ mod tests {
 
     #[test]
     fn keys_are_in_the_order_of_the_numbers() {
-        let numbers = [-f64::MAX, -1.5, -1.0, -f64::MIN_POSITIVE, -5e-324, 0.0, 5e-324, 1.0, f64::MAX];
+        let numbers =
+            [-f64::MAX, -1.5, -1.0, -f64::MIN_POSITIVE, -5e-324, 0.0, 5e-324, 1.0, f64::MAX];
         assert!(numbers.windows(2).all(|pair| key(pair[0]) < key(pair[1])));
         assert!(numbers.iter().all(|&number| super::number(key(number)) == number));
         assert_eq!(key(-0.0), key(0.0));

@@ -7,10 +7,11 @@ use crate::simd::for_each_machine;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// The confidence and correctness of every row, in 8 bytes each: what metrics keep whose definition needs every row.
+/// The confidence and correctness of every row, in 8 bytes each: what metrics keep whose definition
+/// needs every row.
 ///
-/// Confidences are rounded to multiples of 2^-60. The order in which rows were added is not part of the value: sort with
-/// [`sorted`](Self::sorted) before anything that depends on one.
+/// Confidences are rounded to multiples of 2^-60. The order in which rows were added is not part of
+/// the value: sort with [`sorted`](Self::sorted) before anything that depends on one.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(in crate::metric) struct Samples(Vec<Sample>);
@@ -52,7 +53,8 @@ impl Sample {
         self.0 >> 1
     }
 
-    /// The confidence; exact, unless the sample was read from a saved state that no confidence leads to.
+    /// The confidence; exact, unless the sample was read from a saved state that no confidence
+    /// leads to.
     pub(in crate::metric) fn confidence(self) -> f64 {
         units_to_f64(self.units().into())
     }
@@ -77,7 +79,10 @@ impl Samples {
         self.0.len()
     }
 
-    pub(in crate::metric) fn extend(&mut self, samples: impl Iterator<Item = Sample>) -> Result<()> {
+    pub(in crate::metric) fn extend(
+        &mut self,
+        samples: impl Iterator<Item = Sample>,
+    ) -> Result<()> {
         add_counts(self.0.len() as u64, samples.size_hint().0 as u64)?;
         self.0.extend(samples);
         Ok(())
@@ -89,7 +94,8 @@ impl Samples {
         Ok(())
     }
 
-    /// The rows by rising confidence, wrong ones before correct ones of the same: the same for every order of adding.
+    /// The rows by rising confidence, wrong ones before correct ones of the same: the same for
+    /// every order of adding.
     pub(in crate::metric) fn sorted(&self) -> Vec<Sample> {
         let mut samples = self.0.clone();
         samples.par_sort_unstable();
@@ -108,7 +114,9 @@ impl Samples {
         }
         match self.0.iter().find(|sample| sample.0 > LARGEST) {
             None => Ok(()),
-            Some(Sample(sample)) => Err(S::invalid(format!("sample {sample} is above {LARGEST}, a confidence of 1"))),
+            Some(Sample(sample)) => {
+                Err(S::invalid(format!("sample {sample} is above {LARGEST}, a confidence of 1")))
+            }
         }
     }
 }

@@ -2,10 +2,12 @@ use super::counts::add_counts;
 use crate::Result;
 use serde::{Deserialize, Serialize};
 
-/// How many numbers of 0 or more there are of each size: quantiles of any number of them, in a bounded state.
+/// How many numbers of 0 or more there are of each size: quantiles of any number of them, in a
+/// bounded state.
 ///
-/// A bucket has the numbers of one exponent and one value of the first seven bits of the mantissa, so that its middle is
-/// within 0.4 % of each of them. The first bucket has all numbers below 1/1024, the last one all from 2^20 on.
+/// A bucket has the numbers of one exponent and one value of the first seven bits of the mantissa,
+/// so that its middle is within 0.4 % of each of them. The first bucket has all numbers below
+/// 1/1024, the last one all from 2^20 on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<(u16, u64)>", into = "Vec<(u16, u64)>")]
 pub(in crate::metric) struct SizeHistogram {
@@ -65,8 +67,8 @@ impl SizeHistogram {
         }
     }
 
-    /// The least number of which `share` of all are at most as large, to within 0.4 %; `None` where there are no numbers.
-    /// Numbers in the last bucket are returned as its lower edge.
+    /// The least number of which `share` of all are at most as large, to within 0.4 %; `None` where
+    /// there are no numbers. Numbers in the last bucket are returned as its lower edge.
     pub(in crate::metric) fn quantile(&self, share: f64) -> Option<f64> {
         let total = self.total();
         let rank = ((share * total as f64).ceil() as u64).clamp(1, total.max(1));
@@ -130,8 +132,14 @@ mod tests {
             assert!((found / number - 1.0).abs() < 0.004, "{number}: {found}");
             number *= 1.0007;
         }
-        assert_eq!((middle(bucket(0.0)), middle(bucket(9e-4)), bucket(-1.0), bucket(f64::NAN)), (0.0, 0.0, 0, 0));
-        assert_eq!((middle(bucket(2f64.powi(20))), bucket(f64::INFINITY)), (1_048_576.0, BUCKETS - 1));
+        assert_eq!(
+            (middle(bucket(0.0)), middle(bucket(9e-4)), bucket(-1.0), bucket(f64::NAN)),
+            (0.0, 0.0, 0, 0)
+        );
+        assert_eq!(
+            (middle(bucket(2f64.powi(20))), bucket(f64::INFINITY)),
+            (1_048_576.0, BUCKETS - 1)
+        );
     }
 
     #[test]
@@ -139,7 +147,8 @@ mod tests {
         let mut histogram = SizeHistogram::default();
         assert_eq!(histogram.quantile(0.5), None);
         (1..=1000).for_each(|number| histogram.add(f64::from(number) / 10.0));
-        for (share, expected) in [(0.0, 0.1), (0.5, 50.0), (0.9, 90.0), (0.99, 99.0), (1.0, 100.0)] {
+        for (share, expected) in [(0.0, 0.1), (0.5, 50.0), (0.9, 90.0), (0.99, 99.0), (1.0, 100.0)]
+        {
             let found = histogram.quantile(share).unwrap();
             assert!((found / expected - 1.0).abs() < 0.004, "{share}: {found}");
         }

@@ -5,5 +5,9 @@ pub(crate) fn check_classes(classes: usize) -> Result<usize> {
     if classes >= 2 && u32::try_from(classes).is_ok() {
         return Ok(classes);
     }
-    Err(Error::Setting { name: "classes", value: classes.to_string(), expected: "from 2 to 2^32 - 1" })
+    Err(Error::Setting {
+        name: "classes",
+        value: classes.to_string(),
+        expected: "from 2 to 2^32 - 1",
+    })
 }

@@ -39,7 +39,12 @@ impl<'a, T: Clone> CountedRows<'a, T> {
     ///
     /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the lengths do not
     /// fit, [`Error::Label`] for a label that is neither a class nor ignored.
-    pub fn new<L: Label>(scores: &'a [T], classes: usize, labels: &'a [L], ignored: &[i64]) -> Result<Self> {
+    pub fn new<L: Label>(
+        scores: &'a [T],
+        classes: usize,
+        labels: &'a [L],
+        ignored: &[i64],
+    ) -> Result<Self> {
         check_classes(classes)?;
         if labels.len().checked_mul(classes) != Some(scores.len()) {
             return Err(Error::Shape {

@@ -145,7 +145,11 @@ impl<'a, L: Label, const N: usize> From<&'a [L; N]> for Labels<'a> {
     }
 }
 
-fn to_u32<L: Label>(labels: &[L], ignored: &[i64], wrong: impl Fn(L, usize) -> Error) -> Result<Vec<u32>> {
+fn to_u32<L: Label>(
+    labels: &[L],
+    ignored: &[i64],
+    wrong: impl Fn(L, usize) -> Error,
+) -> Result<Vec<u32>> {
     let ignored = of_type(ignored);
     let convert = |(row, &label): (usize, &L)| match label.class(IGNORED as usize) {
         _ if ignored.contains(&label) => Ok(IGNORED),
@@ -171,7 +175,9 @@ pub(crate) fn classes_of<L: Label>(labels: &[L], classes: usize) -> Result<Cow<'
     if let Slice::U32(labels) = L::labels(labels).0 {
         return Ok(Cow::Borrowed(labels));
     }
-    let class = |(row, &label): (usize, &L)| label.class(classes).ok_or_else(|| not_a_class(label, row, classes));
+    let class = |(row, &label): (usize, &L)| {
+        label.class(classes).ok_or_else(|| not_a_class(label, row, classes))
+    };
     Ok(Cow::Owned(labels.iter().enumerate().map(class).collect::<Result<_>>()?))
 }
 

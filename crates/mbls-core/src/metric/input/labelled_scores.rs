@@ -8,10 +8,12 @@ use super::score_type::ScoreType;
 use super::unlabelled_rows::UnlabelledRows;
 use crate::{Error, Result};
 
-/// Rows of scores and their labels as a program has them, and what they are: nothing is checked before they are read.
+/// Rows of scores and their labels as a program has them, and what they are: nothing is checked
+/// before they are read.
 ///
-/// Scores are logits, probabilities of all classes or, of two classes, those of class 1, in any type that is a [`ScoreType`]; labels
-/// are of any integer type, and those of some rows may be numbers that say that the row does not count.
+/// Scores are logits, probabilities of all classes or, of two classes, those of class 1, in any
+/// type that is a [`ScoreType`]; labels are of any integer type, and those of some rows may be
+/// numbers that say that the row does not count.
 ///
 /// ```
 /// use mbls_core::metric::{Accuracy, LabelledScores, Metric, measure};
@@ -55,12 +57,20 @@ enum Kind {
 
 impl<'a> LabelledScores<'a> {
     /// Describes rows of logits.
-    pub fn logits(logits: impl Into<ScoreSlice<'a>>, classes: usize, labels: impl Into<Labels<'a>>) -> Self {
+    pub fn logits(
+        logits: impl Into<ScoreSlice<'a>>,
+        classes: usize,
+        labels: impl Into<Labels<'a>>,
+    ) -> Self {
         Self::new(Kind::Logits { temperature: 1.0 }, logits.into(), classes, labels.into())
     }
 
     /// Describes rows of probabilities, one for every class.
-    pub fn probs(probs: impl Into<ScoreSlice<'a>>, classes: usize, labels: impl Into<Labels<'a>>) -> Self {
+    pub fn probs(
+        probs: impl Into<ScoreSlice<'a>>,
+        classes: usize,
+        labels: impl Into<Labels<'a>>,
+    ) -> Self {
         Self::new(Kind::Probs { precision: None }, probs.into(), classes, labels.into())
     }
 
@@ -82,7 +92,8 @@ impl<'a> LabelledScores<'a> {
         self
     }
 
-    /// Says in which precision probabilities were computed, where that is not their type's; of logits nothing changes.
+    /// Says in which precision probabilities were computed, where that is not their type's; of
+    /// logits nothing changes.
     #[must_use]
     pub fn in_precision(mut self, of: Precision) -> Self {
         if let Kind::Probs { precision } | Kind::Binary { precision } = &mut self.kind {
@@ -91,7 +102,8 @@ impl<'a> LabelledScores<'a> {
         self
     }
 
-    /// Says which labels mean that their row does not count, such as PyTorch's -100. The scores of such rows may be anything.
+    /// Says which labels mean that their row does not count, such as PyTorch's -100. The scores of
+    /// such rows may be anything.
     #[must_use]
     pub fn ignoring(self, ignored: &'a [i64]) -> Self {
         Self { ignored, ..self }
@@ -106,11 +118,12 @@ impl<'a> LabelledScores<'a> {
     ///
     /// # Errors
     ///
-    /// Those of [`Predictions::from_logits_at`], [`Predictions::from_probs_in`] and [`Predictions::from_binary_in`], with the
-    /// places that rows have among all.
+    /// Those of [`Predictions::from_logits_at`], [`Predictions::from_probs_in`] and
+    /// [`Predictions::from_binary_in`], with the places that rows have among all.
     pub fn predictions(&self) -> Result<Predictions<'a>> {
         self.check_shape()?;
-        let (labels, places) = with_slice!(self.labels, labels => counted(labels, self.ignored, self.classes))?;
+        let (labels, places) =
+            with_slice!(self.labels, labels => counted(labels, self.ignored, self.classes))?;
         let unlabelled = with_scores!(self.scores, scores => match &places {
             None => self.unlabelled(scores),
             Some(places) => {
@@ -123,11 +136,17 @@ impl<'a> LabelledScores<'a> {
 
     fn unlabelled<'b, T: ScoreType>(&self, scores: &'b [T]) -> Result<UnlabelledRows<'b>> {
         match self.kind {
-            Kind::Logits { temperature } => UnlabelledRows::from_logits_at(scores, self.classes, temperature),
-            Kind::Probs { precision } => {
-                UnlabelledRows::from_probs_in(scores, self.classes, precision.unwrap_or(T::PRECISION))
+            Kind::Logits { temperature } => {
+                UnlabelledRows::from_logits_at(scores, self.classes, temperature)
             }
-            Kind::Binary { precision } => UnlabelledRows::from_binary_in(scores, precision.unwrap_or(T::PRECISION)),
+            Kind::Probs { precision } => UnlabelledRows::from_probs_in(
+                scores,
+                self.classes,
+                precision.unwrap_or(T::PRECISION),
+            ),
+            Kind::Binary { precision } => {
+                UnlabelledRows::from_binary_in(scores, precision.unwrap_or(T::PRECISION))
+            }
         }
     }
 
@@ -153,7 +172,9 @@ impl<'a> LabelledScores<'a> {
         let (what, expected) = match self.kind {
             Kind::Logits { .. } => ("logits", format!("{rows} labels x {classes} classes")),
             Kind::Probs { .. } => ("probabilities", format!("{rows} labels x {classes} classes")),
-            Kind::Binary { .. } => ("probabilities of class 1", format!("{rows} values, one per label")),
+            Kind::Binary { .. } => {
+                ("probabilities of class 1", format!("{rows} values, one per label"))
+            }
         };
         Err(Error::Shape { what, expected, found: format!("{} values", self.scores.len()) })
     }
@@ -167,7 +188,9 @@ impl<'a> LabelledScores<'a> {
 /// The error with the place that its row has among all.
 pub(in crate::metric) fn at_place(mut error: Error, place: impl Fn(usize) -> usize) -> Error {
     match &mut error {
-        Error::Value { row, .. } | Error::ProbabilitySum { row, .. } | Error::Label { row, .. } => *row = place(*row),
+        Error::Value { row, .. } | Error::ProbabilitySum { row, .. } | Error::Label { row, .. } => {
+            *row = place(*row)
+        }
         _ => {}
     }
     error

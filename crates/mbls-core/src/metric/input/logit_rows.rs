@@ -4,8 +4,8 @@ use super::score_type::ScoreType;
 use super::unlabelled_rows::check_rows;
 use crate::Result;
 
-/// Validated rows of logits without labels, of any type that is a [`ScoreType`](crate::metric::ScoreType). A logit of minus infinity masks its class
-/// in that row.
+/// Validated rows of logits without labels, of any type that is a
+/// [`ScoreType`](crate::metric::ScoreType). A logit of minus infinity masks its class in that row.
 ///
 /// # Shapes
 ///
@@ -29,8 +29,9 @@ impl<'a> LogitRows<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`](crate::Error::Setting) for fewer than two classes, [`Error::Shape`](crate::Error::Shape) where the
-    /// length is not a multiple of them, [`Error::Value`](crate::Error::Value) for a logit of NaN or plus infinity and for a row
+    /// [`Error::Setting`](crate::Error::Setting) for fewer than two classes,
+    /// [`Error::Shape`](crate::Error::Shape) where the length is not a multiple of them,
+    /// [`Error::Value`](crate::Error::Value) for a logit of NaN or plus infinity and for a row
     /// whose logits are all minus infinity.
     pub fn new(logits: impl Into<ScoreSlice<'a>>, classes: usize) -> Result<Self> {
         let logits = logits.into();
@@ -64,7 +65,8 @@ impl<'a> LogitRows<'a> {
     }
 }
 
-/// The largest logit of a row, how far the next one is below it, and how far the smallest one that is not masked.
+/// The largest logit of a row, how far the next one is below it, and how far the smallest one that
+/// is not masked.
 pub(in crate::metric) struct Spread {
     pub(in crate::metric) max: f64,
     /// Infinite where all other classes are masked.
@@ -74,10 +76,12 @@ pub(in crate::metric) struct Spread {
 
 impl Spread {
     pub(in crate::metric) fn of<T: ScoreType>(row: &[T]) -> Self {
-        let (mut first, mut second, mut last) = (f64::NEG_INFINITY, f64::NEG_INFINITY, f64::INFINITY);
+        let (mut first, mut second, mut last) =
+            (f64::NEG_INFINITY, f64::NEG_INFINITY, f64::INFINITY);
         for &logit in row {
             let logit: f64 = logit.into();
-            (first, second) = if logit > first { (logit, first) } else { (first, second.max(logit)) };
+            (first, second) =
+                if logit > first { (logit, first) } else { (first, second.max(logit)) };
             last = if logit > f64::NEG_INFINITY { last.min(logit) } else { last };
         }
         Self { max: first, gap: first - second, range: first - last }

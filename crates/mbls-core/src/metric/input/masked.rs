@@ -29,7 +29,13 @@ pub(crate) fn check_row(row: usize, logits: impl Iterator<Item = f64>) -> Result
     let mut unmasked = false;
     for (class, value) in logits.enumerate() {
         if !value.is_finite() && value != f64::NEG_INFINITY {
-            return Err(Error::Value { what: "logit", value, row, class, expected: "a finite number" });
+            return Err(Error::Value {
+                what: "logit",
+                value,
+                row,
+                class,
+                expected: "a finite number",
+            });
         }
         unmasked |= value.is_finite();
     }

@@ -1,11 +1,12 @@
 use serde::{Deserialize, Serialize};
 
-/// The floating-point type that probabilities were computed in, which may be shorter than the one they are given in: it
-/// decides how far rounding alone may take them from a distribution.
+/// The floating-point type that probabilities were computed in, which may be shorter than the one
+/// they are given in: it decides how far rounding alone may take them from a distribution.
 ///
-/// A softmax in a type of unit roundoff `u` rounds each quotient and each stored value once, `2 u`, and the sum of its C
-/// exponentials pairwise, `ceil(log2 C) u`, or one by one in f32 or better, `C min(u, 2^-24)`; the last also bounds what
-/// the subnormal numbers of f16 lose. So a row's sum and each of its values are off by at most
+/// A softmax in a type of unit roundoff `u` rounds each quotient and each stored value once, `2 u`,
+/// and the sum of its C exponentials pairwise, `ceil(log2 C) u`, or one by one in f32 or better, `C
+/// min(u, 2^-24)`; the last also bounds what the subnormal numbers of f16 lose. So a row's sum and
+/// each of its values are off by at most
 ///
 /// `rounding = (2 + ceil(log2 C)) u + C min(u, 2^-24)`.
 ///
@@ -33,7 +34,8 @@ pub enum Precision {
     F64,
 }
 
-/// How far the probabilities of a row may sum from 1 whatever their type: what files with few decimals hold.
+/// How far the probabilities of a row may sum from 1 whatever their type: what files with few
+/// decimals hold.
 const DECIMALS: f64 = 1e-3;
 
 impl Precision {
@@ -48,7 +50,8 @@ impl Precision {
         0.5f64.powi(significant_bits)
     }
 
-    /// How far rounding alone takes a probability, or the sum of a row of them, from where it should be.
+    /// How far rounding alone takes a probability, or the sum of a row of them, from where it
+    /// should be.
     ///
     /// A value that far below 0 or above 1 is clipped and counted; one further off is an error.
     pub fn rounding(self, classes: usize) -> f64 {
@@ -57,8 +60,8 @@ impl Precision {
         f64::from(2 + halvings) * unit + classes as f64 * unit.min(0.5f64.powi(24))
     }
 
-    /// How far the probabilities of a row may sum from 1: by [`rounding`](Self::rounding), and in any type by 1e-3, since
-    /// files hold decimals that were cut short.
+    /// How far the probabilities of a row may sum from 1: by [`rounding`](Self::rounding), and in
+    /// any type by 1e-3, since files hold decimals that were cut short.
     pub fn sum_tolerance(self, classes: usize) -> f64 {
         self.rounding(classes).max(DECIMALS)
     }

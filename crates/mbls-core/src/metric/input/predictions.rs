@@ -8,13 +8,16 @@ use crate::{Error, Result};
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-/// A validated batch of scored rows: the label of each row, and what its probabilities say about it.
+/// A validated batch of scored rows: the label of each row, and what its probabilities say about
+/// it.
 ///
-/// Probabilities are f64: of logits `p_k = exp((l_k - max_j l_j) / T) / sum_j exp((l_j - max) / T)`, with the log-probability
-/// of the label from the log-sum-exp, exact where the probability itself is 0: it is minus infinity only for a class that is
-/// masked, by a logit of minus infinity, or that was given the probability 0. Below the least f64 it is that number. The
-/// prediction is the first of the largest scores. Logits are borrowed, not copied, and their probabilities are computed in one pass and not kept; a metric that asks for
-/// [`probs`](Self::probs) makes them be. [`into_owned`](Self::into_owned) copies what is borrowed.
+/// Probabilities are f64: of logits `p_k = exp((l_k - max_j l_j) / T) / sum_j exp((l_j - max) /
+/// T)`, with the log-probability of the label from the log-sum-exp, exact where the probability
+/// itself is 0: it is minus infinity only for a class that is masked, by a logit of minus infinity,
+/// or that was given the probability 0. Below the least f64 it is that number. The prediction is
+/// the first of the largest scores. Logits are borrowed, not copied, and their probabilities are
+/// computed in one pass and not kept; a metric that asks for [`probs`](Self::probs) makes them be.
+/// [`into_owned`](Self::into_owned) copies what is borrowed.
 ///
 /// ```
 /// use mbls_core::metric::Predictions;
@@ -42,7 +45,9 @@ pub struct Predictions<'a> {
 /// Equality of labels and probabilities.
 impl PartialEq for Predictions<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.labels == other.labels && self.all_rows() == other.all_rows() && self.all_probs() == other.all_probs()
+        self.labels == other.labels
+            && self.all_rows() == other.all_rows()
+            && self.all_probs() == other.all_probs()
     }
 }
 
@@ -51,14 +56,19 @@ impl<'a> Predictions<'a> {
     ///
     /// # Shapes
     ///
-    /// `logits` `[rows, classes]` in row-major order, of any type that is a [`ScoreType`]; `labels` `[rows]`; at least two classes,
-    /// any number of rows.
+    /// `logits` `[rows, classes]` in row-major order, of any type that is a [`ScoreType`]; `labels`
+    /// `[rows]`; at least two classes, any number of rows.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where the lengths do not fit, [`Error::Label`] for a label that is not a class, [`Error::Value`] for a
-    /// logit of NaN or plus infinity and for a row whose logits are all minus infinity.
-    pub fn from_logits<T: ScoreType>(logits: &'a [T], classes: usize, labels: &'a [impl Label]) -> Result<Self> {
+    /// [`Error::Shape`] where the lengths do not fit, [`Error::Label`] for a label that is not a
+    /// class, [`Error::Value`] for a logit of NaN or plus infinity and for a row whose logits
+    /// are all minus infinity.
+    pub fn from_logits<T: ScoreType>(
+        logits: &'a [T],
+        classes: usize,
+        labels: &'a [impl Label],
+    ) -> Result<Self> {
         Self::from_logits_at(logits, classes, labels, 1.0)
     }
 
@@ -66,8 +76,8 @@ impl<'a> Predictions<'a> {
     ///
     /// # Errors
     ///
-    /// Those of [`from_logits`](Self::from_logits), and [`Error::Setting`] for a temperature that is not finite, or below the
-    /// least normal number.
+    /// Those of [`from_logits`](Self::from_logits), and [`Error::Setting`] for a temperature that
+    /// is not finite, or below the least normal number.
     pub fn from_logits_at<T: ScoreType>(
         logits: &'a [T],
         classes: usize,
@@ -80,26 +90,32 @@ impl<'a> Predictions<'a> {
         Ok(Self::of(unlabelled, labels))
     }
 
-    /// Takes probabilities in the precision of their type; a label of probability 0 has the log-probability minus infinity.
+    /// Takes probabilities in the precision of their type; a label of probability 0 has the
+    /// log-probability minus infinity.
     ///
-    /// Values that rounding alone has taken below 0 or above 1, by up to [`Precision::rounding`], are clipped and
-    /// [counted](Self::clipped).
+    /// Values that rounding alone has taken below 0 or above 1, by up to [`Precision::rounding`],
+    /// are clipped and [counted](Self::clipped).
     ///
     /// # Shapes
     ///
-    /// `probs` `[rows, classes]` in row-major order, of any type that is a [`ScoreType`]; `labels` `[rows]`; at least two classes,
-    /// any number of rows.
+    /// `probs` `[rows, classes]` in row-major order, of any type that is a [`ScoreType`]; `labels`
+    /// `[rows]`; at least two classes, any number of rows.
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where the lengths do not fit, [`Error::Label`] for a label that is not a class, [`Error::Value`] for a
-    /// probability outside of `[0, 1]`, [`Error::ProbabilitySum`] for a row whose sum is further than
-    /// [`Precision::sum_tolerance`] from 1.
-    pub fn from_probs<T: ScoreType>(probs: &[T], classes: usize, labels: &'a [impl Label]) -> Result<Self> {
+    /// [`Error::Shape`] where the lengths do not fit, [`Error::Label`] for a label that is not a
+    /// class, [`Error::Value`] for a probability outside of `[0, 1]`, [`Error::ProbabilitySum`]
+    /// for a row whose sum is further than [`Precision::sum_tolerance`] from 1.
+    pub fn from_probs<T: ScoreType>(
+        probs: &[T],
+        classes: usize,
+        labels: &'a [impl Label],
+    ) -> Result<Self> {
         Self::from_probs_in(probs, classes, labels, T::PRECISION)
     }
 
-    /// Takes probabilities that were computed in a precision of their own, as of a model in bf16 whose output was saved as f32.
+    /// Takes probabilities that were computed in a precision of their own, as of a model in bf16
+    /// whose output was saved as f32.
     ///
     /// # Errors
     ///
@@ -135,15 +151,22 @@ impl<'a> Predictions<'a> {
         Self::from_binary_in(probs, labels, T::PRECISION)
     }
 
-    /// Takes probabilities of class 1 of two classes that were computed in a precision of their own.
+    /// Takes probabilities of class 1 of two classes that were computed in a precision of their
+    /// own.
     ///
     /// # Errors
     ///
     /// As [`from_probs`](Self::from_probs).
-    pub fn from_binary_in<T: ScoreType>(probs: &[T], labels: &'a [impl Label], precision: Precision) -> Result<Self> {
+    pub fn from_binary_in<T: ScoreType>(
+        probs: &[T],
+        labels: &'a [impl Label],
+        precision: Precision,
+    ) -> Result<Self> {
         if probs.len() != labels.len() {
-            let (expected, found) =
-                (format!("{} values, one per label", labels.len()), format!("{} values", probs.len()));
+            let (expected, found) = (
+                format!("{} values, one per label", labels.len()),
+                format!("{} values", probs.len()),
+            );
             return Err(Error::Shape { what: "probabilities of class 1", expected, found });
         }
         let labels = check_labels(labels, 2)?;
@@ -156,7 +179,8 @@ impl<'a> Predictions<'a> {
             return Self { unlabelled, labels, rows: OnceLock::new() };
         }
         let mut rows = Rows::with_capacity(labels.len());
-        for (row, &label) in unlabelled.all_probs().chunks_exact(unlabelled.classes()).zip(&*labels) {
+        for (row, &label) in unlabelled.all_probs().chunks_exact(unlabelled.classes()).zip(&*labels)
+        {
             let label = label as usize;
             let predicted = first_maximum(row);
             let error = |(k, &p): (usize, &f64)| if k == label { 1.0 - p } else { p };
@@ -169,8 +193,8 @@ impl<'a> Predictions<'a> {
         Self { unlabelled, labels, rows: OnceLock::from(rows) }
     }
 
-    /// The predictions at `rows`, in that order; a row may come more than once, as a bootstrap needs it. Nothing counts as
-    /// [clipped](Self::clipped) in them.
+    /// The predictions at `rows`, in that order; a row may come more than once, as a bootstrap
+    /// needs it. Nothing counts as [clipped](Self::clipped) in them.
     ///
     /// # Panics
     ///
@@ -180,7 +204,10 @@ impl<'a> Predictions<'a> {
         Predictions {
             unlabelled: self.unlabelled.select(rows),
             labels: rows.iter().map(|&row| self.labels[row as usize]).collect(),
-            rows: self.rows.get().map_or_else(OnceLock::new, |all| OnceLock::from(all.select(rows))),
+            rows: self
+                .rows
+                .get()
+                .map_or_else(OnceLock::new, |all| OnceLock::from(all.select(rows))),
         }
     }
 
@@ -197,7 +224,10 @@ impl<'a> Predictions<'a> {
     /// Returns the rows without their labels.
     pub fn unlabelled(&self) -> &UnlabelledRows<'a> {
         if let Some(Rows { predicted, confidence, .. }) = self.rows.get() {
-            self.unlabelled.set_top(|| TopClasses { predicted: predicted.clone(), confidence: confidence.clone() });
+            self.unlabelled.set_top(|| TopClasses {
+                predicted: predicted.clone(),
+                confidence: confidence.clone(),
+            });
         }
         &self.unlabelled
     }
@@ -212,7 +242,8 @@ impl<'a> Predictions<'a> {
         self.unlabelled.classes()
     }
 
-    /// The number of given probabilities that were below 0 or above 1 by rounding, and were clipped.
+    /// The number of given probabilities that were below 0 or above 1 by rounding, and were
+    /// clipped.
     pub fn clipped(&self) -> u64 {
         self.unlabelled.clipped()
     }
@@ -221,7 +252,8 @@ impl<'a> Predictions<'a> {
     ///
     /// # Panics
     ///
-    /// As indexing does, this and the other accessors of a row panic where `row` is not below [`rows`](Self::rows).
+    /// As indexing does, this and the other accessors of a row panic where `row` is not below
+    /// [`rows`](Self::rows).
     pub fn probs(&self, row: usize) -> &[f64] {
         self.unlabelled.probs(row)
     }
@@ -236,7 +268,8 @@ impl<'a> Predictions<'a> {
         self.all_rows().predicted[row]
     }
 
-    /// The number of classes that stand before the label: of larger scores, or of the same and a lower index.
+    /// The number of classes that stand before the label: of larger scores, or of the same and a
+    /// lower index.
     pub fn rank_of_label(&self, row: usize) -> u32 {
         self.all_rows().rank[row]
     }
@@ -267,7 +300,9 @@ impl<'a> Predictions<'a> {
         self.rows.get_or_init(|| match scores {
             StoredScores::None => Rows::default(),
             // Of f32 no difference of two logits is beyond f64.
-            StoredScores::F32(logits) if b == 1.0 => softmax::summarise(logits, self.classes(), &self.labels, b),
+            StoredScores::F32(logits) if b == 1.0 => {
+                softmax::summarise(logits, self.classes(), &self.labels, b)
+            }
             StoredScores::F32(logits) => self.summarise_within_f64(logits, b),
             StoredScores::F64(logits) => self.summarise_within_f64(logits, b),
         })
@@ -277,8 +312,11 @@ impl<'a> Predictions<'a> {
     fn summarise_within_f64<T: ScoreType>(&self, logits: &[T], inverse_temperature: f64) -> Rows {
         let classes = self.classes();
         let mut rows = softmax::summarise(logits, classes, &self.labels, inverse_temperature);
-        let log_probs = rows.log_prob.iter_mut().zip(logits.chunks_exact(classes).zip(self.labels.iter()));
-        for (log_prob, (row, &label)) in log_probs.filter(|(log_prob, _)| **log_prob == f64::NEG_INFINITY) {
+        let log_probs =
+            rows.log_prob.iter_mut().zip(logits.chunks_exact(classes).zip(self.labels.iter()));
+        for (log_prob, (row, &label)) in
+            log_probs.filter(|(log_prob, _)| **log_prob == f64::NEG_INFINITY)
+        {
             if row[label as usize] > T::LOWEST {
                 *log_prob = -f64::MAX;
             }
@@ -291,7 +329,10 @@ impl<'a> Predictions<'a> {
     }
 
     /// See [`UnlabelledRows::for_each_group`].
-    pub(in crate::metric) fn for_each_group(&self, with: impl FnMut(usize, usize, &[[f64; GROUP]])) -> bool {
+    pub(in crate::metric) fn for_each_group(
+        &self,
+        with: impl FnMut(usize, usize, &[[f64; GROUP]]),
+    ) -> bool {
         self.unlabelled.for_each_group(with)
     }
 

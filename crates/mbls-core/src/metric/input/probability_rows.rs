@@ -3,7 +3,8 @@
 use super::precision::Precision;
 use crate::{Error, Result};
 
-/// Checks rows of probabilities and clips the values that rounding has taken out of `[0, 1]`: how many those are.
+/// Checks rows of probabilities and clips the values that rounding has taken out of `[0, 1]`: how
+/// many those are.
 pub(crate) fn check_probs(probs: &mut [f64], classes: usize, precision: Precision) -> Result<u64> {
     let (rounding, tolerance) = (precision.rounding(classes), precision.sum_tolerance(classes));
     let mut clipped = 0;

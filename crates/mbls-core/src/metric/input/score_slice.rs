@@ -1,6 +1,7 @@
 use std::ops::Range;
 
-/// Borrowed logits, probabilities or other scores of any type that is a [`ScoreType`](crate::metric::ScoreType).
+/// Borrowed logits, probabilities or other scores of any type that is a
+/// [`ScoreType`](crate::metric::ScoreType).
 ///
 /// ```
 /// use mbls_core::metric::ScoreSlice;
@@ -35,7 +36,9 @@ macro_rules! with_scores {
 pub(in crate::metric) use with_scores;
 
 /// Scores in f64, which holds every number of the other types.
-pub(in crate::metric) fn numbers<T: Copy + Into<f64>>(scores: &[T]) -> impl ExactSizeIterator<Item = f64> {
+pub(in crate::metric) fn numbers<T: Copy + Into<f64>>(
+    scores: &[T],
+) -> impl ExactSizeIterator<Item = f64> {
     scores.iter().map(|&score| score.into())
 }
 

@@ -6,7 +6,8 @@ use std::borrow::Cow;
 
 /// A type that logits and probabilities may have: `f32`, `f64`, or [`half`]'s `f16` and `bf16`.
 ///
-/// Metrics compute in f64 whatever the scores are given in. Logits in half precision are copied as f32.
+/// Metrics compute in f64 whatever the scores are given in. Logits in half precision are copied as
+/// f32.
 pub trait ScoreType: Number + sealed::Stored {
     /// The type's precision: by it probabilities are checked where none is declared.
     const PRECISION: Precision;
@@ -28,7 +29,8 @@ impl ScoreType for half::bf16 {
     const PRECISION: Precision = Precision::Bf16;
 }
 
-/// How scores are kept until their probabilities are asked for; no part of the interface, so that no other type can be a score.
+/// How scores are kept until their probabilities are asked for; no part of the interface, so that
+/// no other type can be a score.
 mod sealed {
     use super::{ScoreSlice, StoredScores};
 

@@ -10,11 +10,14 @@ pub enum StoredScores<'a> {
 }
 
 impl StoredScores<'_> {
-    /// Scores whose differences are finite, and the inverse temperature by which they have the same softmax.
+    /// Scores whose differences are finite, and the inverse temperature by which they have the same
+    /// softmax.
     pub(in crate::metric) fn within_f64(self, inverse_temperature: f64) -> (Self, f64) {
         const LARGEST: f64 = f64::MAX / 2.0;
         match &self {
-            Self::F64(logits) if logits.iter().any(|logit| logit.is_finite() && logit.abs() > LARGEST) => {
+            Self::F64(logits)
+                if logits.iter().any(|logit| logit.is_finite() && logit.abs() > LARGEST) =>
+            {
                 let quarters = logits.iter().map(|logit| 0.25 * logit).collect();
                 (Self::F64(quarters), (4.0 * inverse_temperature).min(f64::MAX))
             }

@@ -4,7 +4,8 @@ use super::probability_rows::clip;
 use super::score_type::ScoreType;
 use crate::{Error, Result};
 
-/// The confidence of each row's prediction and whether it is correct: all that calibration of the top label needs.
+/// The confidence of each row's prediction and whether it is correct: all that calibration of the
+/// top label needs.
 ///
 /// For outputs of which no more was kept; [`Predictions`] turn into it.
 ///
@@ -27,8 +28,8 @@ pub struct TopLabels {
 }
 
 impl TopLabels {
-    /// Takes confidences and correctness. What rounding of their type has taken out of `[0, 1]` is clipped and
-    /// [counted](Self::clipped).
+    /// Takes confidences and correctness. What rounding of their type has taken out of `[0, 1]` is
+    /// clipped and [counted](Self::clipped).
     ///
     /// # Shapes
     ///
@@ -36,7 +37,8 @@ impl TopLabels {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where the lengths differ, [`Error::Confidence`] for a confidence outside of `[0, 1]`.
+    /// [`Error::Shape`] where the lengths differ, [`Error::Confidence`] for a confidence outside of
+    /// `[0, 1]`.
     pub fn new<T: ScoreType>(confidences: &[T], correct: &[bool]) -> Result<Self> {
         Self::new_in(confidences, correct, T::PRECISION)
     }
@@ -46,7 +48,11 @@ impl TopLabels {
     /// # Errors
     ///
     /// As [`new`](Self::new).
-    pub fn new_in<T: ScoreType>(confidences: &[T], correct: &[bool], precision: Precision) -> Result<Self> {
+    pub fn new_in<T: ScoreType>(
+        confidences: &[T],
+        correct: &[bool],
+        precision: Precision,
+    ) -> Result<Self> {
         if confidences.len() != correct.len() {
             return Err(Error::Shape {
                 what: "correctness of the predictions",
@@ -56,8 +62,11 @@ impl TopLabels {
         }
         // How many classes there were is not known: at least two.
         let rounding = precision.rounding(2);
-        let mut confidences: Vec<f64> = confidences.iter().map(|&confidence| confidence.into()).collect();
-        if let Some(row) = confidences.iter().position(|p| !(-rounding..=1.0 + rounding).contains(p)) {
+        let mut confidences: Vec<f64> =
+            confidences.iter().map(|&confidence| confidence.into()).collect();
+        if let Some(row) =
+            confidences.iter().position(|p| !(-rounding..=1.0 + rounding).contains(p))
+        {
             return Err(Error::Confidence { value: confidences[row], row });
         }
         let clipped = clip(&mut confidences);
@@ -78,7 +87,8 @@ impl TopLabels {
     ///
     /// # Panics
     ///
-    /// As indexing does, this and [`correct`](Self::correct) panic where `row` is not below [`rows`](Self::rows).
+    /// As indexing does, this and [`correct`](Self::correct) panic where `row` is not below
+    /// [`rows`](Self::rows).
     pub fn confidence(&self, row: usize) -> f64 {
         self.confidences[row]
     }
@@ -88,8 +98,8 @@ impl TopLabels {
         self.correct[row]
     }
 
-    /// The rows at `rows`, in that order; a row may come more than once, as a bootstrap needs it. Nothing counts as
-    /// [clipped](Self::clipped) in them.
+    /// The rows at `rows`, in that order; a row may come more than once, as a bootstrap needs it.
+    /// Nothing counts as [clipped](Self::clipped) in them.
     ///
     /// # Panics
     ///
@@ -117,8 +127,14 @@ impl From<&Predictions<'_>> for TopLabels {
 }
 
 /// Confidence and correctness of every row of predictions.
-pub(in crate::metric) fn top_labels(predictions: &Predictions) -> impl ExactSizeIterator<Item = (f64, bool)> {
+pub(in crate::metric) fn top_labels(
+    predictions: &Predictions,
+) -> impl ExactSizeIterator<Item = (f64, bool)> {
     let rows = predictions.all_rows();
-    let correct = rows.predicted.iter().zip(predictions.labels()).map(|(predicted, label)| predicted == label);
+    let correct = rows
+        .predicted
+        .iter()
+        .zip(predictions.labels())
+        .map(|(predicted, label)| predicted == label);
     rows.confidence.iter().copied().zip(correct)
 }

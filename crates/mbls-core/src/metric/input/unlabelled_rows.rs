@@ -8,11 +8,14 @@ use super::stored_scores::StoredScores;
 use crate::{Error, Result};
 use std::sync::OnceLock;
 
-/// A validated batch of scored rows without labels: the probabilities of each row, its prediction and its confidence.
+/// A validated batch of scored rows without labels: the probabilities of each row, its prediction
+/// and its confidence.
 ///
-/// For statistics that need no labels, as [`ProbabilityStatistics`](crate::metric::ProbabilityStatistics) and
-/// [`OodScore`](crate::metric::OodScore), and for rows that have none. [`Predictions`](crate::metric::Predictions) are such rows
-/// with labels and give them by [`unlabelled`](crate::metric::Predictions::unlabelled).
+/// For statistics that need no labels, as
+/// [`ProbabilityStatistics`](crate::metric::ProbabilityStatistics) and
+/// [`OodScore`](crate::metric::OodScore), and for rows that have none.
+/// [`Predictions`](crate::metric::Predictions) are such rows with labels and give them by
+/// [`unlabelled`](crate::metric::Predictions::unlabelled).
 ///
 /// ```
 /// use mbls_core::metric::UnlabelledRows;
@@ -48,12 +51,14 @@ impl<'a> UnlabelledRows<'a> {
     ///
     /// # Shapes
     ///
-    /// `logits` `[rows, classes]` in row-major order, of any type that is a [`ScoreType`]; at least two classes, any number of rows.
+    /// `logits` `[rows, classes]` in row-major order, of any type that is a [`ScoreType`]; at least
+    /// two classes, any number of rows.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is not a multiple of them,
-    /// [`Error::Value`] for a logit of NaN or plus infinity and for a row whose logits are all minus infinity.
+    /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is not a
+    /// multiple of them, [`Error::Value`] for a logit of NaN or plus infinity and for a row
+    /// whose logits are all minus infinity.
     pub fn from_logits<T: ScoreType>(logits: &'a [T], classes: usize) -> Result<Self> {
         Self::from_logits_at(logits, classes, 1.0)
     }
@@ -62,25 +67,32 @@ impl<'a> UnlabelledRows<'a> {
     ///
     /// # Errors
     ///
-    /// Those of [`from_logits`](Self::from_logits), and [`Error::Setting`] for a temperature that is not finite, or below the
-    /// least normal number.
-    pub fn from_logits_at<T: ScoreType>(logits: &'a [T], classes: usize, temperature: f64) -> Result<Self> {
+    /// Those of [`from_logits`](Self::from_logits), and [`Error::Setting`] for a temperature that
+    /// is not finite, or below the least normal number.
+    pub fn from_logits_at<T: ScoreType>(
+        logits: &'a [T],
+        classes: usize,
+        temperature: f64,
+    ) -> Result<Self> {
         let inverse_temperature = 1.0 / check_temperature(temperature)?;
         check_rows("logits", logits.len(), classes)?;
         Self::of_logits(logits, classes, inverse_temperature)
     }
 
-    /// Takes probabilities in the precision of their type. Values that rounding alone has taken below 0 or above 1, by up to
-    /// [`Precision::rounding`], are clipped and [counted](Self::clipped).
+    /// Takes probabilities in the precision of their type. Values that rounding alone has taken
+    /// below 0 or above 1, by up to [`Precision::rounding`], are clipped and
+    /// [counted](Self::clipped).
     ///
     /// # Shapes
     ///
-    /// `probs` `[rows, classes]` in row-major order, of any type that is a [`ScoreType`]; at least two classes, any number of rows.
+    /// `probs` `[rows, classes]` in row-major order, of any type that is a [`ScoreType`]; at least
+    /// two classes, any number of rows.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is not a multiple of them,
-    /// [`Error::Value`] for a probability outside of `[0, 1]`, [`Error::ProbabilitySum`] for a row whose sum is further than
+    /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where the length is not a
+    /// multiple of them, [`Error::Value`] for a probability outside of `[0, 1]`,
+    /// [`Error::ProbabilitySum`] for a row whose sum is further than
     /// [`Precision::sum_tolerance`] from 1.
     pub fn from_probs<T: ScoreType>(probs: &[T], classes: usize) -> Result<Self> {
         Self::from_probs_in(probs, classes, T::PRECISION)
@@ -91,7 +103,11 @@ impl<'a> UnlabelledRows<'a> {
     /// # Errors
     ///
     /// As [`from_probs`](Self::from_probs).
-    pub fn from_probs_in<T: ScoreType>(probs: &[T], classes: usize, precision: Precision) -> Result<Self> {
+    pub fn from_probs_in<T: ScoreType>(
+        probs: &[T],
+        classes: usize,
+        precision: Precision,
+    ) -> Result<Self> {
         check_rows("probabilities", probs.len(), classes)?;
         Self::of_probs(probs.iter().map(|&p| p.into()).collect(), classes, precision)
     }
@@ -109,7 +125,8 @@ impl<'a> UnlabelledRows<'a> {
         Self::from_binary_in(probs, T::PRECISION)
     }
 
-    /// Takes probabilities of class 1 of two classes that were computed in a precision of their own.
+    /// Takes probabilities of class 1 of two classes that were computed in a precision of their
+    /// own.
     ///
     /// # Errors
     ///
@@ -122,12 +139,17 @@ impl<'a> UnlabelledRows<'a> {
             return Err(Error::Value { what: "probability", value, row, class: 1, expected });
         }
         let clipped = clip(&mut probs);
-        let rows = Self::of_probs(probs.iter().flat_map(|&p| [1.0 - p, p]).collect(), 2, precision)?;
+        let rows =
+            Self::of_probs(probs.iter().flat_map(|&p| [1.0 - p, p]).collect(), 2, precision)?;
         Ok(Self { clipped, ..rows })
     }
 
     /// Takes logits whose number is a multiple of the classes.
-    pub(super) fn of_logits<T: ScoreType>(logits: &'a [T], classes: usize, inverse_temperature: f64) -> Result<Self> {
+    pub(super) fn of_logits<T: ScoreType>(
+        logits: &'a [T],
+        classes: usize,
+        inverse_temperature: f64,
+    ) -> Result<Self> {
         let (scores, inverse_temperature) = match check_logits(logits, classes)? {
             Extremes::None => (T::keep(logits), inverse_temperature),
             Extremes::Some => T::keep(logits).within_f64(inverse_temperature),
@@ -137,14 +159,26 @@ impl<'a> UnlabelledRows<'a> {
     }
 
     /// Takes probabilities whose number is a multiple of the classes.
-    pub(super) fn of_probs(mut probs: Vec<f64>, classes: usize, precision: Precision) -> Result<Self> {
+    pub(super) fn of_probs(
+        mut probs: Vec<f64>,
+        classes: usize,
+        precision: Precision,
+    ) -> Result<Self> {
         let clipped = check_probs(&mut probs, classes, precision)?;
         let (rows, probs, top) = (probs.len() / classes, OnceLock::from(probs), OnceLock::new());
-        Ok(Self { classes, rows, scores: StoredScores::None, inverse_temperature: 1.0, probs, top, clipped })
+        Ok(Self {
+            classes,
+            rows,
+            scores: StoredScores::None,
+            inverse_temperature: 1.0,
+            probs,
+            top,
+            clipped,
+        })
     }
 
-    /// Returns the rows at `rows`, in that order; a row may come more than once, as a bootstrap needs it. Nothing counts as
-    /// [clipped](Self::clipped) in them.
+    /// Returns the rows at `rows`, in that order; a row may come more than once, as a bootstrap
+    /// needs it. Nothing counts as [clipped](Self::clipped) in them.
     ///
     /// # Panics
     ///
@@ -153,9 +187,10 @@ impl<'a> UnlabelledRows<'a> {
     pub fn select(&self, rows: &[u32]) -> UnlabelledRows<'static> {
         let indices = || rows.iter().map(|&row| row as usize);
         let (scores, probs) = match &self.scores {
-            StoredScores::None => {
-                (StoredScores::None, OnceLock::from(gather(self.all_probs(), self.classes, indices())))
-            }
+            StoredScores::None => (
+                StoredScores::None,
+                OnceLock::from(gather(self.all_probs(), self.classes, indices())),
+            ),
             StoredScores::F32(scores) => {
                 (StoredScores::F32(gather(scores, self.classes, indices()).into()), OnceLock::new())
             }
@@ -190,7 +225,8 @@ impl<'a> UnlabelledRows<'a> {
         self.classes
     }
 
-    /// Returns the number of given probabilities that were below 0 or above 1 by rounding, and were clipped.
+    /// Returns the number of given probabilities that were below 0 or above 1 by rounding, and were
+    /// clipped.
     pub fn clipped(&self) -> u64 {
         self.clipped
     }
@@ -199,7 +235,8 @@ impl<'a> UnlabelledRows<'a> {
     ///
     /// # Panics
     ///
-    /// As indexing does, this and the other accessors of a row panic where `row` is not below [`rows`](Self::rows).
+    /// As indexing does, this and the other accessors of a row panic where `row` is not below
+    /// [`rows`](Self::rows).
     pub fn probs(&self, row: usize) -> &[f64] {
         &self.all_probs()[row * self.classes..][..self.classes]
     }
@@ -239,15 +276,21 @@ impl<'a> UnlabelledRows<'a> {
         (&self.scores, self.inverse_temperature)
     }
 
-    /// Calls `with` with the probabilities of [`GROUP`] rows at a time as columns, one per class, how many rows they are, and the
-    /// first of them; `false`, without a call, where probabilities were given or there are too many classes.
+    /// Calls `with` with the probabilities of [`GROUP`] rows at a time as columns, one per class,
+    /// how many rows they are, and the first of them; `false`, without a call, where
+    /// probabilities were given or there are too many classes.
     ///
-    /// The same bits as in [`probs`](Self::probs), which are not kept. Lanes without a row hold those of another.
+    /// The same bits as in [`probs`](Self::probs), which are not kept. Lanes without a row hold
+    /// those of another.
     pub(super) fn for_each_group(&self, with: impl FnMut(usize, usize, &[[f64; GROUP]])) -> bool {
         let (classes, b) = (self.classes, self.inverse_temperature);
         match &self.scores {
-            StoredScores::F32(logits) if classes <= softmax::FEW => softmax::for_each_group(logits, classes, b, with),
-            StoredScores::F64(logits) if classes <= softmax::FEW => softmax::for_each_group(logits, classes, b, with),
+            StoredScores::F32(logits) if classes <= softmax::FEW => {
+                softmax::for_each_group(logits, classes, b, with)
+            }
+            StoredScores::F64(logits) if classes <= softmax::FEW => {
+                softmax::for_each_group(logits, classes, b, with)
+            }
             _ => return false,
         }
         true
@@ -257,8 +300,12 @@ impl<'a> UnlabelledRows<'a> {
     pub(in crate::metric) fn all_probs(&self) -> &[f64] {
         self.probs.get_or_init(|| match &self.scores {
             StoredScores::None => Vec::new(),
-            StoredScores::F32(logits) => softmax::probabilities(logits, self.classes, self.inverse_temperature),
-            StoredScores::F64(logits) => softmax::probabilities(logits, self.classes, self.inverse_temperature),
+            StoredScores::F32(logits) => {
+                softmax::probabilities(logits, self.classes, self.inverse_temperature)
+            }
+            StoredScores::F64(logits) => {
+                softmax::probabilities(logits, self.classes, self.inverse_temperature)
+            }
         })
     }
 }
@@ -273,10 +320,15 @@ pub(super) fn check_rows(what: &'static str, scores: usize, classes: usize) -> R
     if scores.is_multiple_of(classes) {
         return Ok(());
     }
-    Err(Error::Shape { what, expected: format!("rows of {classes} classes"), found: format!("{scores} values") })
+    Err(Error::Shape {
+        what,
+        expected: format!("rows of {classes} classes"),
+        found: format!("{scores} values"),
+    })
 }
 
-/// `temperature`, where it is a normal number greater than 0: the inverse of a subnormal one may be infinite.
+/// `temperature`, where it is a normal number greater than 0: the inverse of a subnormal one may be
+/// infinite.
 pub(crate) fn check_temperature(temperature: f64) -> Result<f64> {
     if temperature >= f64::MIN_POSITIVE && temperature.is_finite() {
         return Ok(temperature);

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 /// The mean of the largest logit distance over the share of rows where it is largest.
 ///
-/// The distance of a row is `max_k l_k - min_k l_k` over its classes that are not masked. Counted are the `floor(share * n)` rows of the largest distances, at least
-/// one: which ones is known only in the end, so that the state takes 8 bytes per row. Published code, whose `max_diffs_top10`
+/// The distance of a row is `max_k l_k - min_k l_k` over its classes that are not masked. Counted
+/// are the `floor(share * n)` rows of the largest distances, at least one: which ones is known only
+/// in the end, so that the state takes 8 bytes per row. Published code, whose `max_diffs_top10`
 /// this is for a share of 0.1, counts all rows where the floor is 0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Saved<State>", into = "Saved<State>")]

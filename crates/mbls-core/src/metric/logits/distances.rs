@@ -6,12 +6,14 @@ use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// How the distances to the top logit are distributed: whether a margin is ever reached, and where one would act.
+/// How the distances to the top logit are distributed: whether a margin is ever reached, and where
+/// one would act.
 ///
-/// The distances of a row are `max_j l_j - l_k` over the C - 1 classes k other than the predicted one, the first of the
-/// greatest logits. Masked classes, of a logit of minus infinity, have none. The state is counts by size, so that quantiles
-/// of any number of rows take 64 KB: they are within 0.4 % of the distance that has their rank, and 0 for one below 1/1024.
-/// The largest distance is exact, and so is the share beyond the margin.
+/// The distances of a row are `max_j l_j - l_k` over the C - 1 classes k other than the predicted
+/// one, the first of the greatest logits. Masked classes, of a logit of minus infinity, have none.
+/// The state is counts by size, so that quantiles of any number of rows take 64 KB: they are within
+/// 0.4 % of the distance that has their rank, and 0 for one below 1/1024. The largest distance is
+/// exact, and so is the share beyond the margin.
 ///
 /// ```
 /// use mbls_core::metric::{LogitDistances, LogitRows, Metric};
@@ -84,12 +86,14 @@ impl LogitDistances {
         self.state.margin
     }
 
-    /// Returns the least distance that a share of all distances does not exceed; `None` where there are none.
+    /// Returns the least distance that a share of all distances does not exceed; `None` where there
+    /// are none.
     pub fn quantile(&self, share: f64) -> Option<f64> {
         self.state.within_largest(self.state.all.quantile(share)?)
     }
 
-    /// Returns the least number that the largest distance of a share of the rows does not exceed; `None` where there are none.
+    /// Returns the least number that the largest distance of a share of the rows does not exceed;
+    /// `None` where there are none.
     pub fn quantile_of_rows(&self, share: f64) -> Option<f64> {
         self.state.within_largest(self.state.of_rows.quantile(share)?)
     }
@@ -106,7 +110,8 @@ impl State {
     fn add<T: ScoreType>(&mut self, row: &[T]) -> Result<()> {
         let Spread { max, range, .. } = Spread::of(row);
         if !range.is_finite() {
-            let (value, expected) = (range.to_string(), "a finite number, from logits within half of what f64 holds");
+            let (value, expected) =
+                (range.to_string(), "a finite number, from logits within half of what f64 holds");
             return Err(Error::Accumulator { what: "distance of two logits", value, expected });
         }
         let margin = self.margin.unwrap_or(f64::INFINITY);
@@ -133,8 +138,14 @@ impl State {
 
     fn check_merge(&self, other: &Self) -> Result<()> {
         if self.margin != other.margin {
-            let text = |margin: Option<f64>| margin.map_or_else(|| "none".to_owned(), |margin| format!("{margin:?}"));
-            return Err(Error::Merge { name: "margin", left: text(self.margin), right: text(other.margin) });
+            let text = |margin: Option<f64>| {
+                margin.map_or_else(|| "none".to_owned(), |margin| format!("{margin:?}"))
+            };
+            return Err(Error::Merge {
+                name: "margin",
+                left: text(self.margin),
+                right: text(other.margin),
+            });
         }
         if self.classes > 0 && other.classes > 0 {
             same("classes", self.classes, other.classes)?;
@@ -168,7 +179,8 @@ impl Metric for LogitDistances {
         if input.rows() == 0 {
             return Ok(());
         }
-        let mut batch = State { margin: self.state.margin, classes: input.classes(), ..State::default() };
+        let mut batch =
+            State { margin: self.state.margin, classes: input.classes(), ..State::default() };
         with_scores!(input.logits(), logits => {
             logits.chunks_exact(input.classes()).try_for_each(|row| batch.add(row))?;
         });
@@ -219,7 +231,11 @@ impl TryFrom<Saved<State>> for LogitDistances {
         let (n, rows) = (state.all.total(), state.of_rows.total());
         if n == 0 {
             let empty = State { margin: state.margin, classes: state.classes, ..State::default() };
-            return if state == empty { Ok(Self { state }) } else { invalid("sums of no distances".into()) };
+            return if state == empty {
+                Ok(Self { state })
+            } else {
+                invalid("sums of no distances".into())
+            };
         }
         check_classes(state.classes)?;
         let most = u128::from(rows) * (state.classes as u128 - 1);
@@ -227,11 +243,20 @@ impl TryFrom<Saved<State>> for LogitDistances {
             return invalid(format!("{n} distances in {rows} rows of {} classes", state.classes));
         }
         if state.beyond > n || (state.beyond > 0 && state.margin.is_none()) {
-            return invalid(format!("{} of {n} distances beyond the margin {:?}", state.beyond, state.margin));
+            return invalid(format!(
+                "{} of {n} distances beyond the margin {:?}",
+                state.beyond, state.margin
+            ));
         }
         let fits = state.largest.is_finite() && state.largest >= 0.0;
-        if !fits || !state.all.has_largest(state.largest) || !state.of_rows.has_largest(state.largest) {
-            return invalid(format!("a largest distance of {}, which the counts do not have", state.largest));
+        if !fits
+            || !state.all.has_largest(state.largest)
+            || !state.of_rows.has_largest(state.largest)
+        {
+            return invalid(format!(
+                "a largest distance of {}, which the counts do not have",
+                state.largest
+            ));
         }
         Ok(Self { state })
     }

@@ -6,11 +6,13 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// How sure predictions are, whether right or wrong: a statistic of rows without labels. As one of
-/// [`Predictions`](crate::metric::Predictions), beside metrics that need labels, it is `IgnoringLabels(ProbabilityStatistics::new())`.
+/// [`Predictions`](crate::metric::Predictions), beside metrics that need labels, it is
+/// `IgnoringLabels(ProbabilityStatistics::new())`.
 ///
-/// Means over rows of: the confidence; the entropy `-sum_k p_k log p_k`; the divergence of the uniform distribution from the
-/// predicted one, `mean_k (log(1 / C) - log(p_k + 1e-10))`; and `mean_k |1 / C - p_k|`. Logarithms are natural. The 1e-10 is
-/// that of published code: it bounds the divergence, which is infinite otherwise where a probability is 0.
+/// Means over rows of: the confidence; the entropy `-sum_k p_k log p_k`; the divergence of the
+/// uniform distribution from the predicted one, `mean_k (log(1 / C) - log(p_k + 1e-10))`; and
+/// `mean_k |1 / C - p_k|`. Logarithms are natural. The 1e-10 is that of published code: it bounds
+/// the divergence, which is infinite otherwise where a probability is 0.
 ///
 /// ```
 /// use mbls_core::metric::{Metric, ProbabilityStatistics, UnlabelledRows};
@@ -90,12 +92,16 @@ impl Metric for ProbabilityStatistics {
     fn update(&mut self, input: &UnlabelledRows) -> Result<()> {
         let mut batch = State { n: input.rows() as u64, ..State::default() };
         let uniform = 1.0 / input.classes() as f64;
-        let mean = |of: &dyn Fn(f64) -> f64, probs: &[f64]| probs.iter().map(|&p| of(p)).sum::<f64>() * uniform;
+        let mean = |of: &dyn Fn(f64) -> f64, probs: &[f64]| {
+            probs.iter().map(|&p| of(p)).sum::<f64>() * uniform
+        };
         for row in 0..input.rows() {
             let probs = input.probs(row);
             batch.confidence.add(input.confidence(row))?;
             batch.entropy.add(entropy(probs))?;
-            batch.kl.add(mean(&|p| libm::log(uniform) - libm::log(p + REFERENCE_EPSILON), probs))?;
+            batch
+                .kl
+                .add(mean(&|p| libm::log(uniform) - libm::log(p + REFERENCE_EPSILON), probs))?;
             batch.l1.add(mean(&|p| (uniform - p).abs(), probs))?;
         }
         self.merge(Self { state: batch })
@@ -141,7 +147,8 @@ impl TryFrom<Saved<State>> for ProbabilityStatistics {
         if state.n > MAX_ROWS {
             return invalid(format!("{} rows", state.n));
         }
-        // No entropy is above the logarithm of the number of classes, and no logarithm of 1e-10 below -24.
+        // No entropy is above the logarithm of the number of classes, and no logarithm of 1e-10
+        // below -24.
         let bounds = [
             ("confidences", state.confidence, 0, 1),
             ("entropies", state.entropy, 0, 24),
@@ -149,9 +156,14 @@ impl TryFrom<Saved<State>> for ProbabilityStatistics {
             ("distances", state.l1, 0, 1),
         ];
         let of = |bound: i128| (bound * i128::from(state.n)) << FixedSum::FRACTION_BITS;
-        match bounds.iter().find(|(_, sum, least, most)| !(of(*least)..=of(*most)).contains(&sum.units())) {
+        match bounds
+            .iter()
+            .find(|(_, sum, least, most)| !(of(*least)..=of(*most)).contains(&sum.units()))
+        {
             None => Ok(Self { state }),
-            Some((what, sum, ..)) => invalid(format!("{} rows have {what} of sum {}", state.n, sum.to_f64())),
+            Some((what, sum, ..)) => {
+                invalid(format!("{} rows have {what} of sum {}", state.n, sum.to_f64()))
+            }
         }
     }
 }

@@ -9,18 +9,19 @@ use serde::{Deserialize, Serialize};
 
 /// How far the logits of a row lie apart: what margin-based label smoothing bounds.
 ///
-/// With the distances `d_k = max_j l_j - l_k` of a row, of which the top logit's is 0: means over rows of `sum_k d_k / (C - 1)`,
-/// of `max_k d_k`, of the distance of the two largest logits, and of the norm `sqrt(sum_k l_k^2)`; and the share of the
-/// `C - 1` distances to the top logit that are beyond a margin, on which its penalty acts.
+/// With the distances `d_k = max_j l_j - l_k` of a row, of which the top logit's is 0: means over
+/// rows of `sum_k d_k / (C - 1)`, of `max_k d_k`, of the distance of the two largest logits, and of
+/// the norm `sqrt(sum_k l_k^2)`; and the share of the `C - 1` distances to the top logit that are
+/// beyond a margin, on which its penalty acts.
 ///
-/// A class masked by a logit of minus infinity is none of the row's classes: C is the number of the others, and neither
-/// distances nor norm know it. A row with a single class left has no distance: it counts nowhere but in
-/// [`LogitReport::single_class_rows`].
+/// A class masked by a logit of minus infinity is none of the row's classes: C is the number of the
+/// others, and neither distances nor norm know it. A row with a single class left has no distance:
+/// it counts nowhere but in [`LogitReport::single_class_rows`].
 ///
 /// # References
 ///
-/// Liu et al., The Devil is in the Margin, CVPR 2022 (arXiv 2111.15430), whose code divides by `C - 1` here and by C in the
-/// penalty.
+/// Liu et al., The Devil is in the Margin, CVPR 2022 (arXiv 2111.15430), whose code divides by `C -
+/// 1` here and by C in the penalty.
 ///
 /// ```
 /// use mbls_core::metric::{LogitRows, LogitStatistics, Metric};
@@ -75,7 +76,8 @@ pub struct LogitReport {
     pub margin: f64,
     /// The share of the distances to the top logit that are greater than the margin.
     pub share_beyond_margin: f64,
-    /// The rows in which all classes but one are masked, and which count nowhere; saved where there are any.
+    /// The rows in which all classes but one are masked, and which count nowhere; saved where
+    /// there are any.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub single_class_rows: u64,
 }
@@ -124,7 +126,8 @@ impl State {
 
     fn add<T: ScoreType>(&mut self, row: &[T]) -> Result<()> {
         let Spread { max, gap, range } = Spread::of(row);
-        let logits = || row.iter().map(|&logit| logit.into()).filter(|logit| *logit > f64::NEG_INFINITY);
+        let logits =
+            || row.iter().map(|&logit| logit.into()).filter(|logit| *logit > f64::NEG_INFINITY);
         let (distances, classes) = (|| logits().map(|logit| max - logit), logits().count());
         if classes == 1 {
             self.single += 1;
@@ -145,7 +148,8 @@ impl State {
             same("classes", self.classes, other.classes)?;
         }
         let sum = |what: &'static str, a: u64, b: u64| {
-            let beyond = || Error::Accumulator { what, value: format!("{a} + {b}"), expected: "below 2^64" };
+            let beyond =
+                || Error::Accumulator { what, value: format!("{a} + {b}"), expected: "below 2^64" };
             a.checked_add(b).ok_or_else(beyond)
         };
         let mut merged = *self;
@@ -165,7 +169,9 @@ impl State {
 /// The error that names the largest logit of a row whose distances or norm the sums do not hold.
 fn beyond_sums<T: ScoreType>(index: usize, row: &[T]) -> Error {
     let magnitude = |class: usize| row[class].into().abs();
-    let larger = |class: usize, other: usize| if magnitude(other) > magnitude(class) { other } else { class };
+    let larger = |class: usize, other: usize| {
+        if magnitude(other) > magnitude(class) { other } else { class }
+    };
     let class = (0..row.len()).fold(0, larger);
     let expected = "distances and a norm below 2^66, sums below 2^67";
     Error::Value { what: "logit", value: row[class].into(), row: index, class, expected }
@@ -242,11 +248,15 @@ impl TryFrom<Saved<State>> for LogitStatistics {
         check_classes(classes)?;
         // A row that counts has at least one distance.
         let most = u128::from(n) * (classes as u128 - 1);
-        let wrong = u128::from(masked) > most - u128::from(n) || u128::from(beyond) > most - u128::from(masked);
+        let wrong = u128::from(masked) > most - u128::from(n)
+            || u128::from(beyond) > most - u128::from(masked);
         if n > MAX_ROWS || single > MAX_ROWS || wrong {
-            return invalid(format!("{beyond} distances beyond the margin in {n} rows of {classes} classes"));
+            return invalid(format!(
+                "{beyond} distances beyond the margin in {n} rows of {classes} classes"
+            ));
         }
-        let sums = [state.mean_distance, state.gap, state.max_distance, state.norm].map(FixedSum::units);
+        let sums =
+            [state.mean_distance, state.gap, state.max_distance, state.norm].map(FixedSum::units);
         if sums.iter().any(|&sum| sum < 0) || sums[1] > sums[2] {
             return invalid(format!("distances of sums {sums:?}"));
         }

@@ -6,11 +6,13 @@ use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// The mean negative log-likelihood of probabilities of at least epsilon: `mean_n -log max(p_n[y_n], epsilon)`.
+/// The mean negative log-likelihood of probabilities of at least epsilon: `mean_n -log
+/// max(p_n[y_n], epsilon)`.
 ///
-/// Finite where a label has the probability 0. It depends on epsilon wherever a probability is below, so that it is compared
-/// only with values of the same epsilon. scikit-learn's `log_loss` has the epsilon of the probabilities' type,
-/// [`f64::EPSILON`] or [`f32::EPSILON`], and clips at 1 - epsilon too, which adds at most epsilon to the mean.
+/// Finite where a label has the probability 0. It depends on epsilon wherever a probability is
+/// below, so that it is compared only with values of the same epsilon. scikit-learn's `log_loss`
+/// has the epsilon of the probabilities' type, [`f64::EPSILON`] or [`f32::EPSILON`], and clips at
+/// 1 - epsilon too, which adds at most epsilon to the mean.
 ///
 /// ```
 /// use mbls_core::metric::{ClippedNegativeLogLikelihood, Metric, Predictions};
@@ -36,7 +38,8 @@ struct State {
     sum: FixedSum,
 }
 
-/// A negative log-likelihood of clipped probabilities, with the convention by which they were clipped.
+/// A negative log-likelihood of clipped probabilities, with the convention by which they were
+/// clipped.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClippedNll {
     /// `mean_n -log max(p_n[y_n], epsilon)`.
@@ -52,7 +55,8 @@ impl ClippedNegativeLogLikelihood {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for an epsilon below the least normal f64, of which there is no exact logarithm, and from 1 on.
+    /// [`Error::Setting`] for an epsilon below the least normal f64, of which there is no exact
+    /// logarithm, and from 1 on.
     pub fn new(epsilon: f64) -> Result<Self> {
         if !(f64::MIN_POSITIVE..1.0).contains(&epsilon) {
             let (value, expected) = (epsilon.to_string(), "from 2.3e-308 to below 1");

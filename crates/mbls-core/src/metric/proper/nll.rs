@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 /// The mean negative log-likelihood of the labels: `mean_n -log p_n[y_n]`.
 ///
-/// A label of probability 0 makes it infinite: one that was given so, or whose class is masked. How many rows those are is in
-/// [`infinite`](RowMean::infinite); [`ClippedNegativeLogLikelihood`](crate::metric::ClippedNegativeLogLikelihood) is finite for them too.
-/// Logits that are finite never do: where the value is beyond f64, it is the largest one.
+/// A label of probability 0 makes it infinite: one that was given so, or whose class is masked. How
+/// many rows those are is in [`infinite`](RowMean::infinite);
+/// [`ClippedNegativeLogLikelihood`](crate::metric::ClippedNegativeLogLikelihood) is finite for them
+/// too. Logits that are finite never do: where the value is beyond f64, it is the largest one.
 pub type NegativeLogLikelihood = RowMean<LogLikelihoods>;
 
 /// The sum of the negative log-likelihoods of the rows that a [`NegativeLogLikelihood`] saw.
@@ -26,7 +27,8 @@ pub struct LogLikelihoods {
 }
 
 impl RowMean<LogLikelihoods> {
-    /// Returns the number of rows whose label has the probability 0, so that their negative log-likelihood is infinite.
+    /// Returns the number of rows whose label has the probability 0, so that their negative
+    /// log-likelihood is infinite.
     pub fn infinite(&self) -> u64 {
         self.sums.infinite
     }
@@ -89,14 +91,21 @@ impl RowSums for LogLikelihoods {
 
     fn check(&self) -> Result<()> {
         if self.infinite > self.n {
-            return Err(Self::invalid(format!("{} of {} rows are infinite", self.infinite, self.n)));
+            return Err(Self::invalid(format!(
+                "{} of {} rows are infinite",
+                self.infinite, self.n
+            )));
         }
         let (finite, sum) = (self.n - self.infinite, self.sum.units());
         if sum < 0 || (finite == 0 && sum > 0) {
-            return Err(Self::invalid(format!("{finite} finite rows have the sum {}", self.sum.to_f64())));
+            return Err(Self::invalid(format!(
+                "{finite} finite rows have the sum {}",
+                self.sum.to_f64()
+            )));
         }
         if !self.large.is_of(finite) {
-            let problem = format!("the sum of the largest of {finite} finite rows is not one of so many");
+            let problem =
+                format!("the sum of the largest of {finite} finite rows is not one of so many");
             return Err(Self::invalid(problem));
         }
         Ok(())

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 /// How well a score tells rows of the distribution of training from others.
 ///
-/// Numbers are larger for rows inside, as [`OodScore`](crate::metric::OodScore) and [`energy_scores`](crate::metric::energy_scores) give them.
-/// The values are computed from ranks in integers, equal scores counted as equal; the state is the scores, 8 bytes per row.
+/// Numbers are larger for rows inside, as [`OodScore`](crate::metric::OodScore) and
+/// [`energy_scores`](crate::metric::energy_scores) give them. The values are computed from ranks in
+/// integers, equal scores counted as equal; the state is the scores, 8 bytes per row.
 ///
 /// ```
 /// use mbls_core::metric::{Metric, OodDetection, OodScores};
@@ -48,13 +49,15 @@ pub struct OodReport {
     pub inside: u64,
     /// Number of rows outside.
     pub outside: u64,
-    /// Area under the ROC curve: how often a row inside has the larger score of a pair, a tie counting half.
+    /// Area under the ROC curve: how often a row inside has the larger score of a pair, a tie
+    /// counting half.
     pub auroc: f64,
     /// Average precision with the rows inside as positives.
     pub aupr_in: f64,
     /// Average precision with the rows outside as positives, of the negative scores.
     pub aupr_out: f64,
-    /// The share of rows outside that is accepted by the largest threshold that accepts 95 % of the rows inside.
+    /// The share of rows outside that is accepted by the largest threshold that accepts 95 % of
+    /// the rows inside.
     pub fpr_at_95_tpr: f64,
 }
 
@@ -140,7 +143,10 @@ impl Metric for OodDetection {
             inside,
             outside,
             auroc: auroc(&ties, inside, outside),
-            aupr_in: average_precision(ties.iter().rev().map(|tie| (tie.inside, tie.outside)), inside),
+            aupr_in: average_precision(
+                ties.iter().rev().map(|tie| (tie.inside, tie.outside)),
+                inside,
+            ),
             aupr_out: average_precision(ties.iter().map(|tie| (tie.outside, tie.inside)), outside),
             fpr_at_95_tpr: fpr_at_95_tpr(&ties, inside, outside),
         })
@@ -166,7 +172,9 @@ fn ties(mut inside: &[f64], mut outside: &[f64]) -> Vec<Tie> {
         equal.len() as u64
     }
     let mut ties = Vec::new();
-    while let Some(score) = [inside.first(), outside.first()].into_iter().flatten().copied().reduce(f64::min) {
+    while let Some(score) =
+        [inside.first(), outside.first()].into_iter().flatten().copied().reduce(f64::min)
+    {
         ties.push(Tie { inside: take(&mut inside, score), outside: take(&mut outside, score) });
     }
     ties
@@ -182,7 +190,8 @@ fn auroc(ties: &[Tie], inside: u64, outside: u64) -> f64 {
     twice as f64 / (2 * u128::from(inside) * u128::from(outside)) as f64
 }
 
-/// `sum_i (R_i - R_{i-1}) P_i` over recall and precision at each score, from positives and negatives by falling rank.
+/// `sum_i (R_i - R_{i-1}) P_i` over recall and precision at each score, from positives and
+/// negatives by falling rank.
 fn average_precision(ties: impl Iterator<Item = (u64, u64)>, positives: u64) -> f64 {
     let (mut accepted, mut hits, mut total) = (0, 0, 0.0);
     for (positive, negative) in ties {
@@ -219,7 +228,9 @@ impl TryFrom<Saved<State>> for OodDetection {
         state.outside.check::<State>()?;
         let rows = state.inside.len() as u64 + state.outside.len() as u64;
         if rows > MAX_ROWS {
-            return Err(<State as saved::MetricState>::invalid(format!("{rows} rows: expected at most 2^47")));
+            return Err(<State as saved::MetricState>::invalid(format!(
+                "{rows} rows: expected at most 2^47"
+            )));
         }
         Ok(Self { state })
     }

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 /// A score of probabilities that is larger for rows like those of training.
 ///
-/// Scores of rows whose probabilities differ in the last bit do so too: ties are ties of the numbers.
+/// Scores of rows whose probabilities differ in the last bit do so too: ties are ties of the
+/// numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -14,8 +15,8 @@ pub enum OodScore {
     Confidence,
     /// `sum_k p_k log p_k`, the negative entropy in nats, where `0 log 0` is 0.
     Entropy,
-    /// `sum_k p_k log(p_k + 1e-10) / log C`, as published MbLS code computes it: it differs from `Entropy` only where a
-    /// probability is near 1.
+    /// `sum_k p_k log(p_k + 1e-10) / log C`, as published MbLS code computes it: it differs from
+    /// `Entropy` only where a probability is near 1.
     EntropyReference,
     /// The largest probability less the second.
     Margin,
@@ -44,15 +45,18 @@ impl OodScore {
     }
 }
 
-/// The negative energy of each row, `T log sum_k exp(l_k / T)`: larger for rows like those of training.
+/// The negative energy of each row, `T log sum_k exp(l_k / T)`: larger for rows like those of
+/// training.
 ///
 /// # Errors
 ///
-/// [`Error::Setting`](crate::Error::Setting) for a temperature that is not finite and greater than 0.
+/// [`Error::Setting`](crate::Error::Setting) for a temperature that is not finite and greater than
+/// 0.
 ///
 /// # References
 ///
-/// Liu et al., Energy-based Out-of-distribution Detection, NeurIPS 2020 (arXiv 2010.03759), whose energy has the other sign.
+/// Liu et al., Energy-based Out-of-distribution Detection, NeurIPS 2020 (arXiv 2010.03759), whose
+/// energy has the other sign.
 pub fn energy_scores(rows: LogitRows<'_>, temperature: f64) -> Result<Vec<f64>> {
     check_temperature(temperature)?;
     Ok(with_scores!(rows.logits(), logits => {

@@ -30,7 +30,8 @@ pub struct RiskCoveragePoint {
 }
 
 impl SortedTopLabels {
-    /// The risk-coverage curve: how the error falls as a model answers only where it is confident enough.
+    /// The risk-coverage curve: how the error falls as a model answers only where it is confident
+    /// enough.
     ///
     /// ```
     /// use mbls_core::metric::{Metric, TopLabelSamples, TopLabels};
@@ -45,7 +46,8 @@ impl SortedTopLabels {
     ///
     /// # References
     ///
-    /// El-Yaniv and Wiener, On the foundations of noise-free selective classification, JMLR 11, 2010.
+    /// El-Yaniv and Wiener, On the foundations of noise-free selective classification, JMLR 11,
+    /// 2010.
     pub fn risk_coverage(&self) -> RiskCoverageCurve {
         let n = self.n();
         let (mut points, mut accepted, mut wrong) = (Vec::new(), 0, 0);
@@ -53,27 +55,35 @@ impl SortedTopLabels {
             accepted += tied.len() as u64;
             wrong += tied.iter().filter(|sample| !sample.correct()).count() as u64;
             let (coverage, risk) = (accepted as f64 / n as f64, wrong as f64 / accepted as f64);
-            points.push(RiskCoveragePoint { threshold: tied[0].confidence(), accepted, wrong, coverage, risk });
+            points.push(RiskCoveragePoint {
+                threshold: tied[0].confidence(),
+                accepted,
+                wrong,
+                coverage,
+                risk,
+            });
         }
         RiskCoverageCurve { n, wrong, points }
     }
 }
 
 impl RiskCoverageCurve {
-    /// The point of the largest threshold that accepts at least a share of the rows; `None` for a share above 1 and for NaN.
+    /// The point of the largest threshold that accepts at least a share of the rows; `None` for a
+    /// share above 1 and for NaN.
     pub fn at_coverage(&self, coverage: f64) -> Option<&RiskCoveragePoint> {
         self.points.iter().find(|point| point.coverage >= coverage)
     }
 
-    /// The area under the curve: the mean over `i = 1..n` of the risk of the `i` most confident rows.
+    /// The area under the curve: the mean over `i = 1..n` of the risk of the `i` most confident
+    /// rows.
     ///
-    /// Where rows are of the same confidence, it is the expectation over their orders: of `g` such rows with `w` wrong ones the
-    /// first `j` hold `w j / g`.
+    /// Where rows are of the same confidence, it is the expectation over their orders: of `g` such
+    /// rows with `w` wrong ones the first `j` hold `w j / g`.
     ///
     /// # References
     ///
-    /// Geifman, Uziel and El-Yaniv, Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers, ICLR 2019 (arXiv
-    /// 1805.08206).
+    /// Geifman, Uziel and El-Yaniv, Bias-Reduced Uncertainty Estimation for Deep Neural
+    /// Classifiers, ICLR 2019 (arXiv 1805.08206).
     pub fn aurc(&self) -> f64 {
         let (mut total, mut before) = (0.0, (0, 0));
         for point in &self.points {
@@ -87,7 +97,8 @@ impl RiskCoverageCurve {
         total / self.n as f64
     }
 
-    /// The area under the curve of the best order, all right rows before all wrong ones: no ranking has less.
+    /// The area under the curve of the best order, all right rows before all wrong ones: no ranking
+    /// has less.
     pub fn optimal_aurc(&self) -> f64 {
         let right = self.n - self.wrong;
         (1..=self.wrong).map(|j| j as f64 / (right + j) as f64).sum::<f64>() / self.n as f64
@@ -95,8 +106,9 @@ impl RiskCoverageCurve {
 
     /// Excess AURC: what the ranking adds to the least area that is possible with so many errors.
     ///
-    /// It is 0 for a perfect ranking. The paper approximates [`optimal_aurc`](Self::optimal_aurc) by `r + (1 - r) log(1 - r)`
-    /// with the risk `r` of all rows, to which it converges as n grows; here it is exact.
+    /// It is 0 for a perfect ranking. The paper approximates [`optimal_aurc`](Self::optimal_aurc)
+    /// by `r + (1 - r) log(1 - r)` with the risk `r` of all rows, to which it converges as n
+    /// grows; here it is exact.
     pub fn excess_aurc(&self) -> f64 {
         (self.aurc() - self.optimal_aurc()).max(0.0)
     }

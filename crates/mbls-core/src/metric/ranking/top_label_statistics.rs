@@ -1,6 +1,7 @@
 use crate::metric::agreement::same;
 use crate::metric::calibration::{
-    Binning, CalibrationNorm, KernelEstimator, SmoothConvention, SortedTopLabels, TopLabelSamples, check_bins,
+    Binning, CalibrationNorm, KernelEstimator, SmoothConvention, SortedTopLabels, TopLabelSamples,
+    check_bins,
 };
 use crate::metric::contract::Metric;
 use crate::metric::input::{Predictions, TopLabels};
@@ -8,8 +9,8 @@ use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// A number that is computed from the confidence and correctness of every row, as a configuration names it:
-/// `kind = "smooth-ece"`.
+/// A number that is computed from the confidence and correctness of every row, as a configuration
+/// names it: `kind = "smooth-ece"`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -22,7 +23,8 @@ pub enum TopLabelStatistic {
     },
     /// The Kolmogorov-Smirnov calibration error, [`SortedTopLabels::kolmogorov_smirnov_error`].
     KolmogorovSmirnov {},
-    /// The squared kernel calibration error, [`SortedTopLabels::kernel_calibration_error`]; undefined for fewer than two rows.
+    /// The squared kernel calibration error, [`SortedTopLabels::kernel_calibration_error`];
+    /// undefined for fewer than two rows.
     KernelCalibrationError {
         /// The bandwidth of the kernel.
         bandwidth: f64,
@@ -41,9 +43,11 @@ pub enum TopLabelStatistic {
         #[serde(default)]
         norm: CalibrationNorm,
     },
-    /// The area under the risk-coverage curve, [`RiskCoverageCurve::aurc`](crate::metric::RiskCoverageCurve::aurc).
+    /// The area under the risk-coverage curve,
+    /// [`RiskCoverageCurve::aurc`](crate::metric::RiskCoverageCurve::aurc).
     Aurc {},
-    /// What the ranking adds to the least area, [`RiskCoverageCurve::excess_aurc`](crate::metric::RiskCoverageCurve::excess_aurc).
+    /// What the ranking adds to the least area,
+    /// [`RiskCoverageCurve::excess_aurc`](crate::metric::RiskCoverageCurve::excess_aurc).
     ExcessAurc {},
 }
 
@@ -60,7 +64,9 @@ impl TopLabelStatistic {
             Self::KernelCalibrationError { bandwidth, estimator } => {
                 rows.kernel_calibration_error(bandwidth, estimator)?.map(|error| error.squared)
             }
-            Self::CalibrationError { binning, bins, norm } => Some(rows.reliability(binning, bins)?.error(norm)),
+            Self::CalibrationError { binning, bins, norm } => {
+                Some(rows.reliability(binning, bins)?.error(norm))
+            }
             Self::Aurc {} => Some(rows.risk_coverage().aurc()),
             Self::ExcessAurc {} => Some(rows.risk_coverage().excess_aurc()),
         })
@@ -68,7 +74,9 @@ impl TopLabelStatistic {
 
     fn check(&self) -> Result<()> {
         match *self {
-            Self::KernelCalibrationError { bandwidth, .. } if !(bandwidth > 0.0 && bandwidth.is_finite()) => {
+            Self::KernelCalibrationError { bandwidth, .. }
+                if !(bandwidth > 0.0 && bandwidth.is_finite()) =>
+            {
                 let expected = "a finite number greater than 0";
                 Err(Error::Setting { name: "bandwidth", value: bandwidth.to_string(), expected })
             }
@@ -78,7 +86,8 @@ impl TopLabelStatistic {
     }
 }
 
-/// Statistics of the confidence and correctness of every row, which are kept once for all of them, in 8 bytes per row.
+/// Statistics of the confidence and correctness of every row, which are kept once for all of them,
+/// in 8 bytes per row.
 ///
 /// ```
 /// use mbls_core::metric::{Metric, TopLabelStatistic, TopLabelStatistics, TopLabels};
@@ -189,7 +198,8 @@ impl Metric for TopLabelStatistics {
 
     fn size(&self) -> usize {
         let State { statistics, samples } = &self.state;
-        let allocated = statistics.capacity() * size_of::<TopLabelStatistic>() + samples.size() - size_of_val(samples);
+        let allocated = statistics.capacity() * size_of::<TopLabelStatistic>() + samples.size()
+            - size_of_val(samples);
         size_of_val(self) + allocated
     }
 }

@@ -1,17 +1,19 @@
 use crate::metric::input::{
-    Label, Labels, LogitRows, Predictions, ScoreSlice, ScoreType, StoredScores, check_classes, check_row, not_a_class,
-    of_type, softmax, with_scores, with_slice,
+    Label, Labels, LogitRows, Predictions, ScoreSlice, ScoreType, StoredScores, check_classes,
+    check_row, not_a_class, of_type, softmax, with_scores, with_slice,
 };
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// A validated batch of a segmentation: the logits of each pixel, its label, and the labels that do not count.
+/// A validated batch of a segmentation: the logits of each pixel, its label, and the labels that do
+/// not count.
 ///
 /// # Shapes
 ///
-/// `logits` `[N, C, H, W]` and `labels` `[N, H, W]`, both in row-major order. Logits may be of any type that is a
-/// [`ScoreType`](crate::metric::ScoreType), labels of any integer type, see [`Label`]; neither is copied.
+/// `logits` `[N, C, H, W]` and `labels` `[N, H, W]`, both in row-major order. Logits may be of any
+/// type that is a [`ScoreType`](crate::metric::ScoreType), labels of any integer type, see
+/// [`Label`]; neither is copied.
 ///
 /// ```
 /// use mbls_core::metric::{Accuracy, Metric, SegmentationBatch};
@@ -37,7 +39,8 @@ pub struct SegmentationBatch<'a> {
     ignored: &'a [i64],
 }
 
-/// Pixels times classes of a block: few enough for the cache of a core, many enough to divide a batch among threads.
+/// Pixels times classes of a block: few enough for the cache of a core, many enough to divide a
+/// batch among threads.
 const BLOCK: usize = 1 << 18;
 
 /// Pixels of a segmentation as rows of a classifier, in the order of the labels.
@@ -71,8 +74,12 @@ impl PixelRows {
     pub fn predictions(&self) -> Result<Predictions<'_>> {
         match &self.logits {
             StoredScores::None => Predictions::from_logits::<f32>(&[], self.classes, &self.labels),
-            StoredScores::F32(logits) => Predictions::from_logits(logits, self.classes, &self.labels),
-            StoredScores::F64(logits) => Predictions::from_logits(logits, self.classes, &self.labels),
+            StoredScores::F32(logits) => {
+                Predictions::from_logits(logits, self.classes, &self.labels)
+            }
+            StoredScores::F64(logits) => {
+                Predictions::from_logits(logits, self.classes, &self.labels)
+            }
         }
     }
 
@@ -87,13 +94,15 @@ impl PixelRows {
 }
 
 impl<'a> SegmentationBatch<'a> {
-    /// Checks a batch. Pixels of a label in `ignored` count nowhere, and their logits may be anything.
+    /// Checks a batch. Pixels of a label in `ignored` count nowhere, and their logits may be
+    /// anything.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where a length does not fit the shape, [`Error::Label`]
-    /// for a label that is neither a class nor ignored, [`Error::Value`] for a logit of NaN or plus infinity and for a pixel
-    /// whose logits are all minus infinity. Rows in the messages are indices of `labels`.
+    /// [`Error::Setting`] for fewer than two classes, [`Error::Shape`] where a length does not fit
+    /// the shape, [`Error::Label`] for a label that is neither a class nor ignored,
+    /// [`Error::Value`] for a logit of NaN or plus infinity and for a pixel whose logits are
+    /// all minus infinity. Rows in the messages are indices of `labels`.
     pub fn new(
         logits: impl Into<ScoreSlice<'a>>,
         shape: [usize; 4],
@@ -103,9 +112,14 @@ impl<'a> SegmentationBatch<'a> {
         let (logits, labels) = (logits.into(), labels.into());
         let [images, classes, height, width] = shape;
         check_classes(classes)?;
-        let sizes = [("logits", &shape[..], logits.len()), ("labels", &[images, height, width], labels.len())];
+        let sizes = [
+            ("logits", &shape[..], logits.len()),
+            ("labels", &[images, height, width], labels.len()),
+        ];
         for (what, shape, found) in sizes {
-            if shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size)) != Some(found) {
+            if shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size))
+                != Some(found)
+            {
                 let (expected, found) = (format!("{shape:?}"), format!("{found} values"));
                 return Err(Error::Shape { what, expected, found });
             }
@@ -150,17 +164,26 @@ impl<'a> SegmentationBatch<'a> {
     pub fn image(&self, image: usize) -> Self {
         let (area, scores) = (self.area, self.area * self.classes);
         let labels = self.labels.range(image * area..(image + 1) * area);
-        Self { logits: self.logits.range(image * scores..(image + 1) * scores), images: 1, labels, ..*self }
+        Self {
+            logits: self.logits.range(image * scores..(image + 1) * scores),
+            images: 1,
+            labels,
+            ..*self
+        }
     }
 
-    /// The pixels that count, as rows: at most `2^18 / classes` of them at a time (or one), whatever the size of the batch.
+    /// The pixels that count, as rows: at most `2^18 / classes` of them at a time (or one),
+    /// whatever the size of the batch.
     pub fn chunks(self) -> impl Iterator<Item = PixelRows> + 'a {
-        (0..self.blocks()).map(move |block| self.block(block, |_| true)).filter(|rows| !rows.labels.is_empty())
+        (0..self.blocks())
+            .map(move |block| self.block(block, |_| true))
+            .filter(|rows| !rows.labels.is_empty())
     }
 
     /// The same as [`chunks`](Self::chunks), for all threads of the current rayon pool.
     pub fn par_chunks(self) -> impl ParallelIterator<Item = PixelRows> + 'a {
-        let chunks = (0..self.blocks()).into_par_iter().map(move |block| self.block(block, |_| true));
+        let chunks =
+            (0..self.blocks()).into_par_iter().map(move |block| self.block(block, |_| true));
         chunks.filter(|rows| !rows.labels.is_empty())
     }
 
@@ -177,22 +200,27 @@ impl<'a> SegmentationBatch<'a> {
     pub(in crate::metric) fn block(self, block: usize, keep: impl Fn(u32) -> bool) -> PixelRows {
         let first = block * self.block_pixels();
         let last = (first + self.block_pixels()).min(self.labels.len());
-        let (pixels, labels) = with_slice!(self.labels, labels => self.classes_of(labels, first..last, keep));
+        let (pixels, labels) =
+            with_slice!(self.labels, labels => self.classes_of(labels, first..last, keep));
         let logits = with_scores!(self.logits, logits => self.rows_of(logits, &pixels));
         PixelRows { logits, classes: self.classes, labels, pixels }
     }
 
     /// The logits of pixels, row by row.
     ///
-    /// Class by class for a few pixels: planes are often a multiple of 4096 bytes apart, and their lines then push each other out
-    /// of the cache where a pixel is read from all of them.
+    /// Class by class for a few pixels: planes are often a multiple of 4096 bytes apart, and their
+    /// lines then push each other out of the cache where a pixel is read from all of them.
     fn rows_of<T: ScoreType>(&self, logits: &[T], pixels: &[usize]) -> StoredScores<'static> {
         const TILE: usize = 256;
         let mut rows = vec![T::ZERO; pixels.len() * self.classes];
         let mut places = Vec::with_capacity(TILE);
         for (pixels, rows) in pixels.chunks(TILE).zip(rows.chunks_mut(TILE * self.classes)) {
             places.clear();
-            places.extend(pixels.iter().map(|pixel| pixel / self.area * self.classes * self.area + pixel % self.area));
+            places.extend(
+                pixels
+                    .iter()
+                    .map(|pixel| pixel / self.area * self.classes * self.area + pixel % self.area),
+            );
             let (first, last) = (places[0], places[places.len() - 1]);
             for class in 0..self.classes {
                 let logits = &logits[class * self.area..];
@@ -216,20 +244,29 @@ impl<'a> SegmentationBatch<'a> {
         keep: impl Fn(u32) -> bool,
     ) -> (Vec<usize>, Vec<u32>) {
         // All that count are classes, as `check` has seen.
-        let classes =
-            self.counted(labels, range).filter_map(|(pixel, label)| Some((pixel, label.class(self.classes)?)));
+        let classes = self
+            .counted(labels, range)
+            .filter_map(|(pixel, label)| Some((pixel, label.class(self.classes)?)));
         classes.filter(|(_, class)| keep(*class)).unzip()
     }
 
     /// Index and label of the pixels of a range that count.
-    fn counted<L: Label>(&self, labels: &[L], range: Range<usize>) -> impl Iterator<Item = (usize, L)> {
+    fn counted<L: Label>(
+        &self,
+        labels: &[L],
+        range: Range<usize>,
+    ) -> impl Iterator<Item = (usize, L)> {
         let ignored = of_type(self.ignored);
         let pixels = range.clone().zip(labels[range].iter().copied());
         pixels.filter(move |(_, label)| !ignored.contains(label))
     }
 
     /// The logits of a pixel, one per class.
-    fn scores<'b, T: ScoreType>(&self, logits: &'b [T], pixel: usize) -> impl Iterator<Item = f64> + use<'b, T> {
+    fn scores<'b, T: ScoreType>(
+        &self,
+        logits: &'b [T],
+        pixel: usize,
+    ) -> impl Iterator<Item = f64> + use<'b, T> {
         let (image, place) = (pixel / self.area, pixel % self.area);
         logits[image * self.classes * self.area + place..]
             .iter()

@@ -1,7 +1,8 @@
 use super::batch::{PixelRows, SegmentationBatch};
 use crate::metric::agreement::same;
 use crate::metric::calibration::{
-    AdaptiveConvention, AdaptiveEce, ClasswiseConvention, ClasswiseEce, Reliability, ReliabilityBins,
+    AdaptiveConvention, AdaptiveEce, ClasswiseConvention, ClasswiseEce, Reliability,
+    ReliabilityBins,
 };
 use crate::metric::contract::Metric;
 use crate::metric::exact::{FixedSum, add_counts};
@@ -20,19 +21,24 @@ pub enum SegmentationProtocol {
     /// All pixels that are not ignored, in one histogram.
     #[default]
     Pooled,
-    /// As published numbers were computed: pixels of label 0 are left out, each batch has errors of its own (in the reference
-    /// conventions), and the value is their mean, weighted by the numbers of pixels.
+    /// As published numbers were computed: pixels of label 0 are left out, each batch has errors of
+    /// its own (in the reference conventions), and the value is their mean, weighted by the
+    /// numbers of pixels.
     ///
-    /// It depends on how the data is cut into batches, and is larger than the pooled errors where a batch has few pixels per
-    /// bin. A batch without a pixel that counts adds nothing; published code fails there.
+    /// It depends on how the data is cut into batches, and is larger than the pooled errors where a
+    /// batch has few pixels per bin. A batch without a pixel that counts adds nothing;
+    /// published code fails there.
     Reference,
 }
 
-/// The calibration of a segmentation, pixel by pixel, on all threads of the current rayon pool: the same bits for any number.
+/// The calibration of a segmentation, pixel by pixel, on all threads of the current rayon pool: the
+/// same bits for any number.
 ///
-/// The state of [`SegmentationProtocol::Pooled`] has a size of bins times classes. Adaptive ECE, whose definition needs every
-/// confidence, takes 8 bytes per pixel more and is left out unless [`with_adaptive_ece`](Self::with_adaptive_ece) asks for it.
-/// The state of [`SegmentationProtocol::Reference`] is a few numbers; each update needs 8 bytes per pixel of its batch.
+/// The state of [`SegmentationProtocol::Pooled`] has a size of bins times classes. Adaptive ECE,
+/// whose definition needs every confidence, takes 8 bytes per pixel more and is left out unless
+/// [`with_adaptive_ece`](Self::with_adaptive_ece) asks for it. The state of
+/// [`SegmentationProtocol::Reference`] is a few numbers; each update needs 8 bytes per pixel of its
+/// batch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Saved<State>", into = "Saved<State>")]
 pub struct SegmentationCalibration {
@@ -98,7 +104,11 @@ impl SegmentationCalibration {
     ///
     /// [`Error::Setting`] for no bins and for more than 65536.
     pub fn new(bins: usize, protocol: SegmentationProtocol) -> Result<Self> {
-        let parts = PooledState::new(bins, AdaptiveConvention::Definition, ClasswiseConvention::Definition)?;
+        let parts = PooledState::new(
+            bins,
+            AdaptiveConvention::Definition,
+            ClasswiseConvention::Definition,
+        )?;
         let state = match protocol {
             SegmentationProtocol::Pooled => State::Pooled(PooledState { adaptive: None, ..parts }),
             SegmentationProtocol::Reference => State::Reference(Means::new(bins)),
@@ -112,7 +122,11 @@ impl SegmentationCalibration {
     ///
     /// As [`new`](Self::new).
     pub fn with_adaptive_ece(bins: usize) -> Result<Self> {
-        let parts = PooledState::new(bins, AdaptiveConvention::Definition, ClasswiseConvention::Definition)?;
+        let parts = PooledState::new(
+            bins,
+            AdaptiveConvention::Definition,
+            ClasswiseConvention::Definition,
+        )?;
         Ok(Self { state: State::Pooled(parts) })
     }
 
@@ -142,7 +156,11 @@ impl SegmentationCalibration {
 }
 
 impl PooledState {
-    fn new(bins: usize, adaptive: AdaptiveConvention, classwise: ClasswiseConvention) -> Result<Self> {
+    fn new(
+        bins: usize,
+        adaptive: AdaptiveConvention,
+        classwise: ClasswiseConvention,
+    ) -> Result<Self> {
         Ok(Self {
             nll: NegativeLogLikelihood::new(),
             reliability: ReliabilityBins::new(bins)?,
@@ -164,16 +182,28 @@ impl PooledState {
     fn allocated(&self) -> usize {
         let adaptive = self.adaptive.as_ref().map_or(0, Metric::size);
         let all = self.nll.size() + self.reliability.size() + self.classwise.size() + adaptive;
-        let own = size_of_val(&self.nll) + size_of_val(&self.reliability) + size_of_val(&self.classwise);
+        let own =
+            size_of_val(&self.nll) + size_of_val(&self.reliability) + size_of_val(&self.classwise);
         all - own - self.adaptive.as_ref().map_or(0, size_of_val)
     }
 
-    /// These parts, empty, with the pixels whose label meets a condition, on all threads of the current rayon pool.
-    fn with(&self, batch: SegmentationBatch<'_>, keep: impl Fn(u32) -> bool + Sync) -> Result<Self> {
-        let add = |mut parts: Self, block: usize| parts.update(&batch.block(block, &keep)).map(|()| parts);
+    /// These parts, empty, with the pixels whose label meets a condition, on all threads of the
+    /// current rayon pool.
+    fn with(
+        &self,
+        batch: SegmentationBatch<'_>,
+        keep: impl Fn(u32) -> bool + Sync,
+    ) -> Result<Self> {
+        let add = |mut parts: Self, block: usize| {
+            parts.update(&batch.block(block, &keep)).map(|()| parts)
+        };
         let merge = |mut a: Self, b: Self| a.merge(b).map(|()| a);
         let blocks = 0..batch.blocks();
-        let all = blocks.clone().into_par_iter().try_fold(|| self.clone(), add).try_reduce(|| self.clone(), merge);
+        let all = blocks
+            .clone()
+            .into_par_iter()
+            .try_fold(|| self.clone(), add)
+            .try_reduce(|| self.clone(), merge);
         // Which of several errors comes first among threads is chance.
         all.or_else(|_| blocks.into_iter().try_fold(self.clone(), add))
     }
@@ -227,12 +257,15 @@ impl PooledState {
         let mut bins = vec![self.reliability.bins(), self.classwise.bins()];
         rows.extend(self.adaptive.as_ref().map(AdaptiveEce::n));
         bins.extend(self.adaptive.as_ref().map(AdaptiveEce::bins));
-        let conventions = (self.classwise.convention(), self.adaptive.as_ref().map(AdaptiveEce::convention));
+        let conventions =
+            (self.classwise.convention(), self.adaptive.as_ref().map(AdaptiveEce::convention));
         if rows.iter().any(|n| *n != rows[0]) || bins.iter().any(|b| *b != bins[0]) {
             return Err(invalid(format!("its parts have {rows:?} rows and {bins:?} bins")));
         }
         match conventions {
-            (ClasswiseConvention::Definition, None | Some(AdaptiveConvention::Definition)) => Ok(()),
+            (ClasswiseConvention::Definition, None | Some(AdaptiveConvention::Definition)) => {
+                Ok(())
+            }
             _ => Err(invalid(format!("pooled errors of the conventions {conventions:?}"))),
         }
     }
@@ -241,12 +274,20 @@ impl PooledState {
 impl Means {
     fn new(bins: usize) -> Self {
         let zero = FixedSum::default();
-        Self { bins, batches: 0, nll: NegativeLogLikelihood::new(), ece: zero, aece: zero, cece: zero }
+        Self {
+            bins,
+            batches: 0,
+            nll: NegativeLogLikelihood::new(),
+            ece: zero,
+            aece: zero,
+            cece: zero,
+        }
     }
 
     /// What one batch adds.
     fn of(bins: usize, batch: SegmentationBatch<'_>) -> Result<Self> {
-        let parts = PooledState::new(bins, AdaptiveConvention::Reference, ClasswiseConvention::Reference)?;
+        let parts =
+            PooledState::new(bins, AdaptiveConvention::Reference, ClasswiseConvention::Reference)?;
         let parts = parts.with(batch, |label| label != 0)?;
         let mut means = Self::new(bins);
         if let Some(report) = parts.report() {
@@ -294,7 +335,8 @@ impl Means {
             return Err(invalid(format!("{} batches of {n} pixels", self.batches)));
         }
         let most = i128::from(n) << FixedSum::FRACTION_BITS;
-        match [self.ece, self.aece, self.cece].iter().find(|sum| !(0..=most).contains(&sum.units())) {
+        match [self.ece, self.aece, self.cece].iter().find(|sum| !(0..=most).contains(&sum.units()))
+        {
             None => Ok(()),
             Some(sum) => Err(invalid(format!("errors of sum {} for {n} pixels", sum.to_f64()))),
         }
@@ -331,7 +373,9 @@ impl Metric for SegmentationCalibration {
             (State::Pooled(parts), State::Pooled(other)) => parts.merge(other),
             (State::Reference(means), State::Reference(other)) => means.merge(other),
             // Their protocols would differ.
-            (State::Pooled(_), State::Reference(_)) | (State::Reference(_), State::Pooled(_)) => Ok(()),
+            (State::Pooled(_), State::Reference(_)) | (State::Reference(_), State::Pooled(_)) => {
+                Ok(())
+            }
         }
     }
 

@@ -7,10 +7,11 @@ use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// How often each label was given each prediction: exact counts, from which the scores of a segmentation follow.
+/// How often each label was given each prediction: exact counts, from which the scores of a
+/// segmentation follow.
 ///
-/// Rows are pixels of a segmentation, or whatever else is classified. The state is one count per pair of classes, whatever the
-/// number of rows.
+/// Rows are pixels of a segmentation, or whatever else is classified. The state is one count per
+/// pair of classes, whatever the number of rows.
 ///
 /// ```
 /// use mbls_core::metric::{AbsentClasses, Background, ConfusionMatrix, Metric};
@@ -68,11 +69,13 @@ impl ConfusionMatrix {
     ///
     /// # Errors
     ///
-    /// Those of [`new`](Self::new), [`Error::Shape`] for another number of counts, [`Error::Accumulator`] for more than 2^47 rows.
+    /// Those of [`new`](Self::new), [`Error::Shape`] for another number of counts,
+    /// [`Error::Accumulator`] for more than 2^47 rows.
     pub fn from_counts(classes: usize, counts: &[u64]) -> Result<Self> {
         let classes = check_classes(classes)?;
         if counts.len() != classes * classes {
-            let (expected, found) = (format!("{classes} x {classes} counts"), format!("{} counts", counts.len()));
+            let (expected, found) =
+                (format!("{classes} x {classes} counts"), format!("{} counts", counts.len()));
             return Err(Error::Shape { what: "confusion matrix", expected, found });
         }
         counts.iter().try_fold(0, |sum, &count| add_counts(sum, count))?;
@@ -98,7 +101,8 @@ impl ConfusionMatrix {
         self.state.counts[label * self.state.classes..][..self.state.classes][predicted]
     }
 
-    /// Adds masks: the predicted class and the label of each pixel, without the pixels of the ignored labels.
+    /// Adds masks: the predicted class and the label of each pixel, without the pixels of the
+    /// ignored labels.
     ///
     /// # Shapes
     ///
@@ -106,9 +110,14 @@ impl ConfusionMatrix {
     ///
     /// # Errors
     ///
-    /// [`Error::Shape`] where the lengths differ, [`Error::Label`] for a label, or a prediction of a pixel that is not ignored,
-    /// that is not a class.
-    pub fn add_masks<L: Label>(&mut self, predicted: &[impl Label], labels: &[L], ignored: &[i64]) -> Result<()> {
+    /// [`Error::Shape`] where the lengths differ, [`Error::Label`] for a label, or a prediction of
+    /// a pixel that is not ignored, that is not a class.
+    pub fn add_masks<L: Label>(
+        &mut self,
+        predicted: &[impl Label],
+        labels: &[L],
+        ignored: &[i64],
+    ) -> Result<()> {
         if predicted.len() != labels.len() {
             return Err(Error::Shape {
                 what: "predicted mask",
@@ -119,17 +128,23 @@ impl ConfusionMatrix {
         let classes = self.state.classes;
         let ignored = of_type::<L>(ignored);
         let pixels = || {
-            let counted = predicted.iter().zip(labels).enumerate().filter(|(_, (_, label))| !ignored.contains(label));
+            let counted = predicted
+                .iter()
+                .zip(labels)
+                .enumerate()
+                .filter(|(_, (_, label))| !ignored.contains(label));
             counted.map(|(row, (&predicted, &label))| {
                 let label = label.class(classes).ok_or_else(|| not_a_class(label, row, classes))?;
-                let predicted = predicted.class(classes).ok_or_else(|| not_a_class(predicted, row, classes))?;
+                let predicted =
+                    predicted.class(classes).ok_or_else(|| not_a_class(predicted, row, classes))?;
                 Ok((label as usize, predicted as usize))
             })
         };
         pixels().try_for_each(|pixel| pixel.map(drop))?;
         add_counts(self.n(), labels.len() as u64)?;
-        pixels()
-            .try_for_each(|pixel| pixel.map(|(label, predicted)| self.state.counts[label * classes + predicted] += 1))
+        pixels().try_for_each(|pixel| {
+            pixel.map(|(label, predicted)| self.state.counts[label * classes + predicted] += 1)
+        })
     }
 }
 
@@ -147,7 +162,8 @@ impl Metric for ConfusionMatrix {
     fn check_update(&self, input: &Predictions) -> Result<()> {
         let classes = self.state.classes;
         if input.classes() != classes {
-            let (expected, found) = (format!("{classes} classes"), format!("{} classes", input.classes()));
+            let (expected, found) =
+                (format!("{classes} classes"), format!("{} classes", input.classes()));
             return Err(Error::Shape { what: "predictions", expected, found });
         }
         add_counts(self.n(), input.rows() as u64).map(drop)
@@ -169,12 +185,18 @@ impl Metric for ConfusionMatrix {
 
     fn merge(&mut self, other: Self) -> Result<()> {
         self.check_merge(&other)?;
-        self.state.counts.iter_mut().zip(other.state.counts).for_each(|(count, other)| *count += other);
+        self.state
+            .counts
+            .iter_mut()
+            .zip(other.state.counts)
+            .for_each(|(count, other)| *count += other);
         Ok(())
     }
 
     fn value(&self) -> Option<Overlap> {
-        (self.n() > 0).then(|| Overlap::of_counts(self.classes(), |label, predicted| self.count(label, predicted)))
+        (self.n() > 0).then(|| {
+            Overlap::of_counts(self.classes(), |label, predicted| self.count(label, predicted))
+        })
     }
 
     fn size(&self) -> usize {
@@ -198,7 +220,9 @@ impl TryFrom<Saved<State>> for ConfusionMatrix {
         }
         let rows: u128 = state.counts.iter().map(|&count| u128::from(count)).sum();
         if rows > MAX_ROWS.into() {
-            return Err(<State as saved::MetricState>::invalid(format!("{rows} rows: expected at most 2^47")));
+            return Err(<State as saved::MetricState>::invalid(format!(
+                "{rows} rows: expected at most 2^47"
+            )));
         }
         Ok(Self { state })
     }

@@ -51,17 +51,20 @@ impl ClassOverlap {
         self.labelled + self.predicted - self.intersection
     }
 
-    /// Intersection over union (the Jaccard index): `intersection / union`; `None` where the class is nowhere.
+    /// Intersection over union (the Jaccard index): `intersection / union`; `None` where the class
+    /// is nowhere.
     pub fn iou(&self) -> Option<f64> {
         ratio(self.iou_terms(), 0.0)
     }
 
-    /// The Dice coefficient, or F1: `2 intersection / (labelled + predicted)`; `None` where the class is nowhere.
+    /// The Dice coefficient, or F1: `2 intersection / (labelled + predicted)`; `None` where the
+    /// class is nowhere.
     pub fn dice(&self) -> Option<f64> {
         ratio(self.dice_terms(), 0.0)
     }
 
-    /// Recall, which segmentation calls class accuracy: `intersection / labelled`; `None` where no pixel has the label.
+    /// Recall, which segmentation calls class accuracy: `intersection / labelled`; `None` where no
+    /// pixel has the label.
     pub fn recall(&self) -> Option<f64> {
         ratio(self.recall_terms(), 0.0)
     }
@@ -85,8 +88,12 @@ fn ratio((part, whole): (u64, u64), epsilon: f64) -> Option<f64> {
 }
 
 impl Overlap {
-    /// That of `classes` classes, from the number of pixels of each pair of a label and a prediction.
-    pub(in crate::metric) fn of_counts(classes: usize, count: impl Fn(usize, usize) -> u64) -> Self {
+    /// That of `classes` classes, from the number of pixels of each pair of a label and a
+    /// prediction.
+    pub(in crate::metric) fn of_counts(
+        classes: usize,
+        count: impl Fn(usize, usize) -> u64,
+    ) -> Self {
         let of = |class: usize| ClassOverlap {
             labelled: (0..classes).map(|predicted| count(class, predicted)).sum(),
             predicted: (0..classes).map(|label| count(label, class)).sum(),
@@ -111,12 +118,14 @@ impl Overlap {
         self.mean(background, absent, ClassOverlap::dice_terms)
     }
 
-    /// The mean of [`ClassOverlap::recall`] over the classes (mean class accuracy); `None` where none has a score.
+    /// The mean of [`ClassOverlap::recall`] over the classes (mean class accuracy); `None` where
+    /// none has a score.
     pub fn mean_recall(&self, background: Background, absent: AbsentClasses) -> Option<f64> {
         self.mean(background, absent, ClassOverlap::recall_terms)
     }
 
-    /// The intersections of all classes over their unions: `sum_k intersection_k / sum_k union_k`; `None` where all are empty.
+    /// The intersections of all classes over their unions: `sum_k intersection_k / sum_k union_k`;
+    /// `None` where all are empty.
     ///
     /// Published code logs it per batch.
     pub fn pooled_iou(&self, background: Background) -> Option<f64> {
@@ -141,7 +150,8 @@ impl Overlap {
             AbsentClasses::Omitted => 0.0,
             AbsentClasses::Reference => REFERENCE_EPSILON,
         };
-        let scores: Vec<f64> = self.counted(background).filter_map(|class| ratio(terms(class), epsilon)).collect();
+        let scores: Vec<f64> =
+            self.counted(background).filter_map(|class| ratio(terms(class), epsilon)).collect();
         (!scores.is_empty()).then(|| scores.iter().sum::<f64>() / scores.len() as f64)
     }
 }

@@ -1,11 +1,12 @@
-//! Platt scaling, beta calibration, isotonic regression and histogram binning against scikit-learn, betacal and netcal, and
-//! what becomes of several classes.
+//! Platt scaling, beta calibration, isotonic regression and histogram binning against scikit-learn,
+//! betacal and netcal, and what becomes of several classes.
 
 use super::support::{assert_close, fixture, items, labels, numbers};
 use mbls_core::Error;
 use mbls_core::calibration::{
-    BetaCalibration, BinaryCalibrator, Calibrator, Fit, HistogramBinning, HistogramBins, HistogramEdges,
-    IsotonicRegression, Multiclass, MulticlassReduction, PlattScaling, PlattTargets, Scores,
+    BetaCalibration, BinaryCalibrator, Calibrator, Fit, HistogramBinning, HistogramBins,
+    HistogramEdges, IsotonicRegression, Multiclass, MulticlassReduction, PlattScaling,
+    PlattTargets, Scores,
 };
 use serde_json::Value;
 
@@ -16,7 +17,9 @@ fn outcomes(value: &Value) -> Vec<bool> {
 #[test]
 fn platt_scaling_is_that_of_scikit_learn() {
     let mut compared = 0;
-    for case in items(&fixture("binary.json")["cases"]).iter().filter(|case| !case["platt"].is_null()) {
+    for case in
+        items(&fixture("binary.json")["cases"]).iter().filter(|case| !case["platt"].is_null())
+    {
         let (scores, positive) = (numbers(&case["scores"]), outcomes(&case["positive"]));
         let fit = |targets| {
             let fitted = PlattScaling::fit_scores(&scores, &positive, targets).unwrap();
@@ -35,7 +38,9 @@ fn platt_scaling_is_that_of_scikit_learn() {
 #[test]
 fn beta_calibration_is_that_of_betacal() {
     let (mut inside, mut at_bound) = (0, 0);
-    for case in items(&fixture("binary.json")["cases"]).iter().filter(|case| !case["beta"].is_null()) {
+    for case in
+        items(&fixture("binary.json")["cases"]).iter().filter(|case| !case["beta"].is_null())
+    {
         let (probs, positive) = (numbers(&case["probs"]), outcomes(&case["positive"]));
         let fitted = BetaCalibration::fit(&probs, &positive, ()).unwrap();
         let name = case["name"].as_str().unwrap();
@@ -52,7 +57,8 @@ fn beta_calibration_is_that_of_betacal() {
 #[test]
 fn isotonic_regression_is_that_of_scikit_learn() {
     for case in items(&fixture("binary.json")["cases"]) {
-        let (probs, positive, grid) = (numbers(&case["probs"]), outcomes(&case["positive"]), numbers(&case["grid"]));
+        let (probs, positive, grid) =
+            (numbers(&case["probs"]), outcomes(&case["positive"]), numbers(&case["grid"]));
         let map = IsotonicRegression::fit(&probs, &positive, ()).unwrap();
         let at = |probs: &[f64]| -> Vec<f64> { probs.iter().map(|&p| map.prob(p)).collect() };
         let name = case["name"].as_str().unwrap();
@@ -73,7 +79,8 @@ fn histogram_binning_is_that_of_netcal() {
                 let map = HistogramBinning::fit(&probs, &positive, settings).unwrap();
                 map.bins().collect::<Vec<(f64, f64, f64)>>()
             };
-            let calibrated = |bins: &[(f64, f64, f64)]| bins.iter().map(|bin| bin.2).collect::<Vec<f64>>();
+            let calibrated =
+                |bins: &[(f64, f64, f64)]| bins.iter().map(|bin| bin.2).collect::<Vec<f64>>();
             if !expected["equal_width"].is_null() {
                 let found = calibrated(&fit(HistogramEdges::EqualWidth));
                 assert_close("equal width", &found, &numbers(&expected["equal_width"]), 1e-12);
@@ -81,7 +88,12 @@ fn histogram_binning_is_that_of_netcal() {
             }
             if !expected["equal_mass"].is_null() {
                 let (found, expected) = (fit(HistogramEdges::EqualMass), &expected["equal_mass"]);
-                assert_close("equal mass", &calibrated(&found), &numbers(&expected["probs"]), 1e-12);
+                assert_close(
+                    "equal mass",
+                    &calibrated(&found),
+                    &numbers(&expected["probs"]),
+                    1e-12,
+                );
                 let upper: Vec<f64> = found.iter().map(|bin| bin.1).collect();
                 assert_close("edges", &upper, &numbers(&expected["edges"])[1..], 1e-12);
                 mass += 1;
@@ -91,14 +103,16 @@ fn histogram_binning_is_that_of_netcal() {
     assert!(width > 0 && mass > 0);
 }
 
-/// Bins are `(lower, upper]` with 0 in the first, while fitting and while applying; one without rows maps to its centre.
+/// Bins are `(lower, upper]` with 0 in the first, while fitting and while applying; one without
+/// rows maps to its centre.
 #[test]
 fn histogram_bins_include_their_upper_edge() {
     let probs = [0.0, 0.25, 0.25, 0.5, 0.5, 0.5, 1.0];
     let positive = [true, false, false, true, true, false, true];
     let bins = HistogramBins { bins: 4, edges: HistogramEdges::EqualWidth };
     let map = HistogramBinning::fit(&probs, &positive, bins).unwrap();
-    let expected = [(0.0, 0.25, 1.0 / 3.0), (0.25, 0.5, 2.0 / 3.0), (0.5, 0.75, 0.625), (0.75, 1.0, 1.0)];
+    let expected =
+        [(0.0, 0.25, 1.0 / 3.0), (0.25, 0.5, 2.0 / 3.0), (0.5, 0.75, 0.625), (0.75, 1.0, 1.0)];
     assert_eq!(map.bins().collect::<Vec<_>>(), expected);
     let found = [0.0, 0.1, 0.25, 0.26, 0.5, 0.51, 0.75, 0.76, 1.0].map(|p| map.prob(p));
     let (third, thirds) = (1.0 / 3.0, 2.0 / 3.0);
@@ -107,7 +121,10 @@ fn histogram_bins_include_their_upper_edge() {
     // Quartiles 0.25, 0.5 and 0.5: two of them are one.
     let bins = HistogramBins { bins: 4, edges: HistogramEdges::EqualMass };
     let map = HistogramBinning::fit(&probs, &positive, bins).unwrap();
-    assert_eq!(map.bins().collect::<Vec<_>>(), [(0.0, 0.25, third), (0.25, 0.5, thirds), (0.5, 1.0, 1.0)]);
+    assert_eq!(
+        map.bins().collect::<Vec<_>>(),
+        [(0.0, 0.25, third), (0.25, 0.5, thirds), (0.5, 1.0, 1.0)]
+    );
 }
 
 #[test]
@@ -115,38 +132,77 @@ fn one_against_the_rest_is_that_of_scikit_learn_and_netcal() {
     let several = &fixture("binary.json")["several"];
     let (probs, labels) = (numbers(&several["probs"]), labels(&several["labels"]));
     let scores = Scores::from_probs(&probs, several["classes"].as_u64().unwrap() as usize).unwrap();
-    let isotonic =
-        Multiclass::<IsotonicRegression>::fit(&scores, &labels, (MulticlassReduction::OneVsRest, ())).unwrap();
-    assert_close("isotonic", &isotonic.probs(&scores).unwrap(), &numbers(&several["isotonic"]), 1e-12);
+    let isotonic = Multiclass::<IsotonicRegression>::fit(
+        &scores,
+        &labels,
+        (MulticlassReduction::OneVsRest, ()),
+    )
+    .unwrap();
+    assert_close(
+        "isotonic",
+        &isotonic.probs(&scores).unwrap(),
+        &numbers(&several["isotonic"]),
+        1e-12,
+    );
     let bins = HistogramBins { bins: 8, edges: HistogramEdges::EqualWidth };
-    let histogram =
-        Multiclass::<HistogramBinning>::fit(&scores, &labels, (MulticlassReduction::OneVsRest, bins)).unwrap();
-    assert_close("histogram", &histogram.probs(&scores).unwrap(), &numbers(&several["histogram_8"]), 1e-12);
+    let histogram = Multiclass::<HistogramBinning>::fit(
+        &scores,
+        &labels,
+        (MulticlassReduction::OneVsRest, bins),
+    )
+    .unwrap();
+    assert_close(
+        "histogram",
+        &histogram.probs(&scores).unwrap(),
+        &numbers(&several["histogram_8"]),
+        1e-12,
+    );
 }
 
 #[test]
 fn rows_without_any_mass() {
-    // Class 2 is never right below 0.5, nor is any other: the row is 0, 0, 0 before it is made uniform.
+    // Class 2 is never right below 0.5, nor is any other: the row is 0, 0, 0 before it is made
+    // uniform.
     let probs = [0.4, 0.3, 0.3, 0.9, 0.05, 0.05, 0.1, 0.8, 0.1, 0.1, 0.2, 0.7];
     let scores = Scores::from_probs(&probs, 3).unwrap();
     let bins = HistogramBins { bins: 2, edges: HistogramEdges::EqualWidth };
-    let map =
-        Multiclass::<HistogramBinning>::fit(&scores, &[0, 0, 1, 2], (MulticlassReduction::OneVsRest, bins)).unwrap();
+    let map = Multiclass::<HistogramBinning>::fit(
+        &scores,
+        &[0, 0, 1, 2],
+        (MulticlassReduction::OneVsRest, bins),
+    )
+    .unwrap();
     let low = Scores::from_probs(&[0.34, 0.33, 0.33], 3).unwrap();
     // Class 0 was right once in three rows of its lower bin.
     assert_close("mass", &map.probs(&low).unwrap(), &[1.0, 0.0, 0.0], 1e-12);
-    let map =
-        Multiclass::<HistogramBinning>::fit(&scores, &[1, 0, 1, 2], (MulticlassReduction::OneVsRest, bins)).unwrap();
+    let map = Multiclass::<HistogramBinning>::fit(
+        &scores,
+        &[1, 0, 1, 2],
+        (MulticlassReduction::OneVsRest, bins),
+    )
+    .unwrap();
     let one = Scores::from_probs(&[0.2, 0.4, 0.4], 3).unwrap();
     assert_close("one", &map.probs(&one).unwrap(), &[0.0, 1.0, 0.0], 1e-12);
     let right = Scores::from_probs(&[0.9, 0.05, 0.05, 0.1, 0.8, 0.1, 0.1, 0.2, 0.7], 3).unwrap();
-    let map = Multiclass::<HistogramBinning>::fit(&right, &[0, 1, 2], (MulticlassReduction::OneVsRest, bins)).unwrap();
+    let map = Multiclass::<HistogramBinning>::fit(
+        &right,
+        &[0, 1, 2],
+        (MulticlassReduction::OneVsRest, bins),
+    )
+    .unwrap();
     assert_close("none", &map.probs(&low).unwrap(), &[1.0 / 3.0; 3], 1e-12);
 
     // All of the mass on the prediction: the others share the rest equally.
     let sure = Scores::from_probs(&[1.0, 0.0, 0.0, 1.0, 0.0, 0.0], 3).unwrap();
-    let map = Multiclass::<IsotonicRegression>::fit(&sure, &[0, 1], (MulticlassReduction::TopLabel, ())).unwrap();
-    assert_close("top label", &map.probs(&sure).unwrap(), &[0.5, 0.25, 0.25, 0.5, 0.25, 0.25], 1e-12);
+    let map =
+        Multiclass::<IsotonicRegression>::fit(&sure, &[0, 1], (MulticlassReduction::TopLabel, ()))
+            .unwrap();
+    assert_close(
+        "top label",
+        &map.probs(&sure).unwrap(),
+        &[0.5, 0.25, 0.25, 0.5, 0.25, 0.25],
+        1e-12,
+    );
 }
 
 #[test]
@@ -155,15 +211,25 @@ fn platt_scaling_of_two_classes_takes_the_difference_of_the_logits() {
     let labels = [1, 0, 0, 0, 1, 1];
     let differences: Vec<f64> = logits.chunks(2).map(|row| f64::from(row[1] - row[0])).collect();
     let positive = labels.map(|label| label == 1);
-    let expected = PlattScaling::fit_scores(&differences, &positive, PlattTargets::Smoothed).unwrap();
+    let expected =
+        PlattScaling::fit_scores(&differences, &positive, PlattTargets::Smoothed).unwrap();
     let scores = Scores::from_logits(&logits, 2).unwrap();
-    let map = Multiclass::<PlattScaling>::fit(&scores, &labels, (MulticlassReduction::Binary, PlattTargets::Smoothed))
-        .unwrap();
+    let map = Multiclass::<PlattScaling>::fit(
+        &scores,
+        &labels,
+        (MulticlassReduction::Binary, PlattTargets::Smoothed),
+    )
+    .unwrap();
     let found = [map.maps()[0].slope(), map.maps()[0].intercept()];
     assert_close("parameters", &found, &[expected.slope(), expected.intercept()], 1e-9);
     let probs = map.probs(&scores).unwrap();
     for (row, difference) in probs.chunks(2).zip(&differences) {
-        assert_close("probabilities", row, &[1.0 - row[1], expected.prob_of_score(*difference)], 1e-9);
+        assert_close(
+            "probabilities",
+            row,
+            &[1.0 - row[1], expected.prob_of_score(*difference)],
+            1e-9,
+        );
     }
 }
 
@@ -177,7 +243,8 @@ fn beta_calibration_against_the_truth_is_constant() {
     let rate = positive.iter().filter(|&&p| p).count() as f64 / probs.len() as f64;
     assert_close("rate", &[fitted.prob(0.1), fitted.prob(0.9)], &[rate, rate], 1e-9);
     // Even where a map that falls would separate the rows.
-    let fitted = BetaCalibration::fit(&[0.1, 0.2, 0.8, 0.9], &[true, true, false, false], ()).unwrap();
+    let fitted =
+        BetaCalibration::fit(&[0.1, 0.2, 0.8, 0.9], &[true, true, false, false], ()).unwrap();
     assert_eq!((fitted.a(), fitted.b()), (0.0, 0.0));
     assert_close("rate", &[fitted.prob(0.5)], &[0.5], 1e-9);
 }
@@ -200,7 +267,8 @@ fn fits_without_an_optimum_are_errors() {
     assert_eq!(IsotonicRegression::fit(&probs, &[true; 4], ()).unwrap().prob(0.0), 1.0);
 }
 
-/// Scale and offset of the scores are undone by slope and intercept, even where squares of scores overflow or underflow.
+/// Scale and offset of the scores are undone by slope and intercept, even where squares of scores
+/// overflow or underflow.
 #[test]
 fn platt_scaling_undoes_scale_and_offset_of_the_scores() {
     let scores = [1.0, -1.0, 0.5, 0.25, -0.25, -0.75];
@@ -212,13 +280,20 @@ fn platt_scaling_undoes_scale_and_offset_of_the_scores() {
     for scale in [1e-300, 1e-150, 1e-5, 1e5, 1e150, 1e300] {
         let fitted = fit(scores.map(|score| score * scale));
         let found = [fitted.slope() * scale, fitted.intercept()];
-        assert_close(&format!("scale {scale:e}"), &found, &[plain.slope(), plain.intercept()], 1e-9);
+        assert_close(
+            &format!("scale {scale:e}"),
+            &found,
+            &[plain.slope(), plain.intercept()],
+            1e-9,
+        );
     }
     for offset in [-3.0, 1e3, 1e6, -1e10] {
         let fitted = fit(scores.map(|score| score + offset));
         assert_close(&format!("offset {offset}"), &[fitted.slope()], &[plain.slope()], 1e-9);
-        let (found, expected) =
-            (scores.map(|s| fitted.prob_of_score(s + offset)), scores.map(|s| plain.prob_of_score(s)));
+        let (found, expected) = (
+            scores.map(|s| fitted.prob_of_score(s + offset)),
+            scores.map(|s| plain.prob_of_score(s)),
+        );
         assert_close(&format!("offset {offset}"), &found, &expected, 1e-5);
     }
 }
@@ -226,11 +301,13 @@ fn platt_scaling_undoes_scale_and_offset_of_the_scores() {
 /// Neighbours of the same share are one pool: a map has no corner that it does not need.
 #[test]
 fn isotonic_regression_pools_equal_shares() {
-    let map = IsotonicRegression::fit(&[0.2, 0.4, 0.6, 0.8], &[false, true, true, true], ()).unwrap();
+    let map =
+        IsotonicRegression::fit(&[0.2, 0.4, 0.6, 0.8], &[false, true, true, true], ()).unwrap();
     assert_eq!(map.corners().collect::<Vec<_>>(), [(0.2, 0.0), (0.4, 1.0), (0.8, 1.0)]);
 }
 
-/// Probabilities are clipped 2^-52 from 0 and 1: with a tenth of their log-odds, odds of 2^-5.2 and 2^5.2.
+/// Probabilities are clipped 2^-52 from 0 and 1: with a tenth of their log-odds, odds of 2^-5.2 and
+/// 2^5.2.
 #[test]
 fn log_odds_are_of_clipped_probabilities() {
     let platt: PlattScaling = serde_json::from_str(r#"{"slope":0.1,"intercept":0.0}"#).unwrap();
@@ -247,7 +324,9 @@ fn probabilities_out_of_range_are_taken_as_the_nearer_end() {
     let bins = HistogramBins { bins: 3, edges: HistogramEdges::EqualMass };
     let maps: [Box<dyn Fn(f64) -> f64>; 4] = [
         Box::new({
-            let map = <PlattScaling as BinaryCalibrator>::fit(&probs, &positive, PlattTargets::Smoothed).unwrap();
+            let map =
+                <PlattScaling as BinaryCalibrator>::fit(&probs, &positive, PlattTargets::Smoothed)
+                    .unwrap();
             move |p| map.prob(p)
         }),
         Box::new({
@@ -264,7 +343,13 @@ fn probabilities_out_of_range_are_taken_as_the_nearer_end() {
         }),
     ];
     for map in maps {
-        for (out, end) in [(-3.0, 0.0), (f64::NEG_INFINITY, 0.0), (f64::NAN, 0.0), (1.5, 1.0), (f64::INFINITY, 1.0)] {
+        for (out, end) in [
+            (-3.0, 0.0),
+            (f64::NEG_INFINITY, 0.0),
+            (f64::NAN, 0.0),
+            (1.5, 1.0),
+            (f64::INFINITY, 1.0),
+        ] {
             assert_eq!(map(out), map(end));
             assert!((0.0..=1.0).contains(&map(out)));
         }
@@ -274,8 +359,9 @@ fn probabilities_out_of_range_are_taken_as_the_nearer_end() {
 #[test]
 fn wrong_input_is_refused() {
     let message = |error: Error| error.to_string();
-    let isotonic =
-        |probs: &[f64], positive: &[bool]| message(IsotonicRegression::fit(probs, positive, ()).unwrap_err());
+    let isotonic = |probs: &[f64], positive: &[bool]| {
+        message(IsotonicRegression::fit(probs, positive, ()).unwrap_err())
+    };
     assert_eq!(isotonic(&[], &[]), "isotonic regression: there are no rows to fit to");
     assert_eq!(isotonic(&[0.5], &[]), "isotonic regression: expected 1 outcomes, found 0");
     assert_eq!(isotonic(&[1.5], &[true]), "probability = 1.5: expected a number from 0 to 1");
@@ -287,6 +373,8 @@ fn wrong_input_is_refused() {
         assert_eq!(message(error), format!("bins = {bins}: expected from 1 to 65536"));
     }
     let scores = Scores::from_probs(&[0.2, 0.3, 0.5], 3).unwrap();
-    let error = Multiclass::<IsotonicRegression>::fit(&scores, &[0], (MulticlassReduction::Binary, ())).unwrap_err();
+    let error =
+        Multiclass::<IsotonicRegression>::fit(&scores, &[0], (MulticlassReduction::Binary, ()))
+            .unwrap_err();
     assert_eq!(message(error), "binary calibration: expected 2 classes, found 3");
 }

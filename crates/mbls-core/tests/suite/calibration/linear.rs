@@ -1,10 +1,11 @@
-//! Vector scaling, matrix scaling and Dirichlet calibration against SciPy's optimum and scikit-learn's regression.
+//! Vector scaling, matrix scaling and Dirichlet calibration against SciPy's optimum and
+//! scikit-learn's regression.
 
 use super::support::{assert_close, fixture, in_pool, items, labels, numbers, synthetic};
 use mbls_core::Error;
 use mbls_core::calibration::{
-    Calibrator, DirichletCalibration, Fit, MatrixScaling, Odir, PlattScaling, PlattTargets, Scores, TemperatureScaling,
-    VectorScaling,
+    Calibrator, DirichletCalibration, Fit, MatrixScaling, Odir, PlattScaling, PlattTargets, Scores,
+    TemperatureScaling, VectorScaling,
 };
 use serde_json::Value;
 
@@ -37,7 +38,8 @@ fn fit(method: &str, scores: &Scores, labels: &[u32], odir: Odir) -> FittedMap {
 
 fn mean_nll(probs: &[f64], labels: &[u32]) -> f64 {
     let classes = probs.len() / labels.len();
-    let of_label = probs.chunks_exact(classes).zip(labels).map(|(row, &label)| -row[label as usize].ln());
+    let of_label =
+        probs.chunks_exact(classes).zip(labels).map(|(row, &label)| -row[label as usize].ln());
     of_label.sum::<f64>() / labels.len() as f64
 }
 
@@ -76,7 +78,8 @@ fn optimum_is_that_of_scipy() {
             let probs = found.calibrator.probs(&scores).unwrap();
             assert_close(&what, &probs[..expected.len()], &expected, 1e-7);
 
-            // Without penalty the intercepts, and the weights of a column, are free up to a constant.
+            // Without penalty the intercepts, and the weights of a column, are free up to a
+            // constant.
             let mut intercepts = numbers(&recorded["intercepts"]);
             if method == "vector" {
                 let mean = intercepts.iter().sum::<f64>() / classes as f64;
@@ -98,8 +101,11 @@ fn dirichlet_takes_logits_and_probabilities_alike() {
     let (logits, labels) = synthetic(400, 3, 2.0, 3);
     let odir = Odir { off_diagonal: 0.1, intercept: 0.1 };
     let of_logits = Scores::from_logits(&logits, 3).unwrap();
-    let of_probs = Scores::from_probs(&TemperatureScaling::new(1.0).unwrap().probs(&of_logits).unwrap(), 3).unwrap();
-    let probs = |scores| DirichletCalibration::fit(scores, &labels, odir).unwrap().probs(scores).unwrap();
+    let of_probs =
+        Scores::from_probs(&TemperatureScaling::new(1.0).unwrap().probs(&of_logits).unwrap(), 3)
+            .unwrap();
+    let probs =
+        |scores| DirichletCalibration::fit(scores, &labels, odir).unwrap().probs(scores).unwrap();
     assert_close("probabilities", &probs(&of_probs), &probs(&of_logits), 1e-9);
 }
 
@@ -107,9 +113,13 @@ fn dirichlet_takes_logits_and_probabilities_alike() {
 fn a_strong_penalty_is_vector_scaling_without_intercepts() {
     let (logits, labels) = synthetic(600, 3, 2.0, 8);
     let scores = Scores::from_logits(&logits, 3).unwrap();
-    let fitted = MatrixScaling::fit(&scores, &labels, Odir { off_diagonal: 1e6, intercept: 1e6 }).unwrap();
+    let fitted =
+        MatrixScaling::fit(&scores, &labels, Odir { off_diagonal: 1e6, intercept: 1e6 }).unwrap();
     for (i, weight) in fitted.weights().iter().enumerate() {
-        assert!(if i % 4 == 0 { *weight > 0.3 } else { weight.abs() < 1e-4 }, "weight {i} is {weight}");
+        assert!(
+            if i % 4 == 0 { *weight > 0.3 } else { weight.abs() < 1e-4 },
+            "weight {i} is {weight}"
+        );
     }
     assert!(fitted.intercepts().iter().all(|b| b.abs() < 1e-4));
 }
@@ -132,7 +142,8 @@ fn huge_logits_and_far_offsets() {
     assert_close("probabilities", &moved.probs(&scores).unwrap(), &expected, 1e-4);
 }
 
-/// The logits of many networks sum to nearly nothing in every row: features that depend on each other.
+/// The logits of many networks sum to nearly nothing in every row: features that depend on each
+/// other.
 #[test]
 fn logits_that_sum_to_zero() {
     let (logits, labels) = synthetic(800, 4, 2.0, 11);
@@ -143,9 +154,12 @@ fn logits_that_sum_to_zero() {
         };
         Scores::from_logits(&logits.chunks(4).flat_map(row).collect::<Vec<f64>>(), 4).unwrap()
     };
-    let fit = |scores: &Scores| MatrixScaling::fit(scores, &labels, Odir::NONE).unwrap().probs(scores).unwrap();
+    let fit = |scores: &Scores| {
+        MatrixScaling::fit(scores, &labels, Odir::NONE).unwrap().probs(scores).unwrap()
+    };
     let exact = fit(&centred(0.0));
-    let vector = VectorScaling::fit(&centred(0.0), &labels, ()).unwrap().probs(&centred(0.0)).unwrap();
+    let vector =
+        VectorScaling::fit(&centred(0.0), &labels, ()).unwrap().probs(&centred(0.0)).unwrap();
     assert!(mean_nll(&exact, &labels) <= mean_nll(&vector, &labels));
     // A sliver of a fourth dimension is one more feature, whatever its size.
     let (small, large) = (fit(&centred(1e-4)), fit(&centred(1e-2)));
@@ -153,7 +167,8 @@ fn logits_that_sum_to_zero() {
     assert_close("NLL", &[mean_nll(&small, &labels)], &[mean_nll(&large, &labels)], 1e-3);
 }
 
-/// Of two opposite logits all weights are multiples of one: what is left is Platt scaling of their difference.
+/// Of two opposite logits all weights are multiples of one: what is left is Platt scaling of their
+/// difference.
 #[test]
 fn two_opposite_logits_are_platt_scaling() {
     let (logits, labels) = synthetic(300, 2, 3.0, 12);
@@ -161,9 +176,13 @@ fn two_opposite_logits_are_platt_scaling() {
     let positive: Vec<bool> = labels.iter().map(|&label| label == 1).collect();
     let platt = PlattScaling::fit_scores(&scores, &positive, PlattTargets::Labels).unwrap();
     let expected: Vec<f64> = scores.iter().map(|&s| platt.prob_of_score(s)).collect();
-    let opposite =
-        Scores::from_logits(&scores.iter().flat_map(|s| [-0.5 * s, 0.5 * s]).collect::<Vec<f64>>(), 2).unwrap();
-    let matrix = MatrixScaling::fit(&opposite, &labels, Odir::NONE).unwrap().probs(&opposite).unwrap();
+    let opposite = Scores::from_logits(
+        &scores.iter().flat_map(|s| [-0.5 * s, 0.5 * s]).collect::<Vec<f64>>(),
+        2,
+    )
+    .unwrap();
+    let matrix =
+        MatrixScaling::fit(&opposite, &labels, Odir::NONE).unwrap().probs(&opposite).unwrap();
     let vector = VectorScaling::fit(&opposite, &labels, ()).unwrap().probs(&opposite).unwrap();
     for found in [matrix, vector] {
         let found: Vec<f64> = found.chunks(2).map(|row| row[1]).collect();
@@ -176,8 +195,12 @@ fn same_bits_for_any_number_of_threads() {
     let (logits, labels) = synthetic(5000, 4, 2.0, 9);
     let scores = Scores::from_logits(&logits, 4).unwrap();
     let odir = Odir { off_diagonal: 0.1, intercept: 0.1 };
-    let fit =
-        || (MatrixScaling::fit(&scores, &labels, odir).unwrap(), VectorScaling::fit(&scores, &labels, ()).unwrap());
+    let fit = || {
+        (
+            MatrixScaling::fit(&scores, &labels, odir).unwrap(),
+            VectorScaling::fit(&scores, &labels, ()).unwrap(),
+        )
+    };
     assert_eq!(in_pool(1, fit), in_pool(2, fit));
     assert_eq!(in_pool(1, fit), in_pool(4, fit));
 }
@@ -187,7 +210,10 @@ fn same_bits_for_any_number_of_threads() {
 fn separable_rows_are_an_error() {
     let scores = Scores::from_logits(&[1.0, 0.0, 2.0, 0.0, 0.0, 1.0, 0.0, 3.0], 2).unwrap();
     // Of three classes the first is apart, the others are not.
-    let partly = Scores::from_logits(&[5.0, 0.0, 0.0, 6.0, 0.0, 1.0, 0.0, 1.0, 2.0, 0.0, 2.0, 1.0, 0.0, 2.0, 1.0], 3);
+    let partly = Scores::from_logits(
+        &[5.0, 0.0, 0.0, 6.0, 0.0, 1.0, 0.0, 1.0, 2.0, 0.0, 2.0, 1.0, 0.0, 2.0, 1.0],
+        3,
+    );
     let (partly, partly_labels) = (partly.unwrap(), [0, 0, 1, 2, 1]);
     let penalty = Odir { off_diagonal: 0.1, intercept: 0.1 };
     let results = [
@@ -222,10 +248,19 @@ fn wrong_input_is_refused() {
         assert!(error.ends_with("has a square beyond the range of f64"), "{error}");
     }
     let none = Scores::from_logits::<f32>(&[], 2).unwrap();
-    assert_eq!(message(VectorScaling::fit(&none, &[], ()).unwrap_err()), "vector scaling: there are no rows to fit to");
+    assert_eq!(
+        message(VectorScaling::fit(&none, &[], ()).unwrap_err()),
+        "vector scaling: there are no rows to fit to"
+    );
     for (odir, expected) in [
-        (Odir { off_diagonal: -1.0, intercept: 0.0 }, "off_diagonal = -1: expected a finite number, 0 or greater"),
-        (Odir { off_diagonal: 0.0, intercept: f64::NAN }, "intercept = NaN: expected a finite number, 0 or greater"),
+        (
+            Odir { off_diagonal: -1.0, intercept: 0.0 },
+            "off_diagonal = -1: expected a finite number, 0 or greater",
+        ),
+        (
+            Odir { off_diagonal: 0.0, intercept: f64::NAN },
+            "intercept = NaN: expected a finite number, 0 or greater",
+        ),
     ] {
         assert_eq!(message(MatrixScaling::fit(&scores, &[0, 1], odir).unwrap_err()), expected);
     }
@@ -239,7 +274,10 @@ fn wrong_input_is_refused() {
     let found = message(fitted.probs(&other).unwrap_err());
     assert_eq!(found, "Dirichlet calibration: expected scores of 2 classes, found 3 classes");
 
-    assert_eq!(message(Scores::from_logits(&[1.0], 1).unwrap_err()), "classes = 1: expected from 2 to 2^32 - 1");
+    assert_eq!(
+        message(Scores::from_logits(&[1.0], 1).unwrap_err()),
+        "classes = 1: expected from 2 to 2^32 - 1"
+    );
     let found = message(Scores::from_logits(&[1.0, 2.0, 3.0], 2).unwrap_err());
     assert_eq!(found, "scores: expected a multiple of 2 classes, found 3 values");
     let found = message(Scores::from_logits(&[0.0, 1.0, f64::INFINITY, 3.0], 2).unwrap_err());

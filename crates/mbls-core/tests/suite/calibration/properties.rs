@@ -3,7 +3,8 @@
 use super::saved::specs;
 use crate::support::{Rows, logit_rows};
 use mbls_core::calibration::{
-    BetaCalibration, BinaryCalibrator, Calibrator, CalibratorSpec, IsotonicRegression, Scores, TemperatureScaling,
+    BetaCalibration, BinaryCalibrator, Calibrator, CalibratorSpec, IsotonicRegression, Scores,
+    TemperatureScaling,
 };
 use proptest::prelude::*;
 

@@ -1,8 +1,8 @@
 //! The record that is saved with a network: against slow counting, and what it refuses to read.
 
 use mbls_core::calibration::{
-    Assessment, CalibrationRecord, Calibrator, CalibratorChoice, CalibratorRole, CalibratorSpec, OodDetector,
-    OodThreshold, Scores, TemperatureScaling,
+    Assessment, CalibrationRecord, Calibrator, CalibratorChoice, CalibratorRole, CalibratorSpec,
+    OodDetector, OodThreshold, Scores, TemperatureScaling,
 };
 use mbls_core::metric::{Metric, Predictions, ReliabilityBins};
 use proptest::prelude::*;
@@ -46,7 +46,8 @@ fn the_temperature_is_that_of_all_validation_rows() {
 fn candidates_are_measured_on_rows_that_they_were_not_fitted_to() {
     let (logits, labels) = rows(203, 3, 1);
     let scores = Scores::from_logits(&logits, 3).unwrap();
-    let choice = CalibratorChoice::cross_validate(&scores, &labels, &CalibratorChoice::usual(3)).unwrap();
+    let choice =
+        CalibratorChoice::cross_validate(&scores, &labels, &CalibratorChoice::usual(3)).unwrap();
     assert_eq!(choice.candidates().len(), 4);
     // The how-manieth of its class a row is.
     let turn = |row: usize| labels[..row].iter().filter(|&&label| label == labels[row]).count();
@@ -64,7 +65,11 @@ fn candidates_are_measured_on_rows_that_they_were_not_fitted_to() {
             };
             let ((fitted, truth), (others, expected)) = (part(false), part(true));
             let probs = candidate.spec.fit(&fitted, &truth).unwrap().probs(&others).unwrap();
-            total -= probs.chunks(3).zip(expected).map(|(row, label)| row[label as usize].ln()).sum::<f64>();
+            total -= probs
+                .chunks(3)
+                .zip(expected)
+                .map(|(row, label)| row[label as usize].ln())
+                .sum::<f64>();
         }
         let found = candidate.nll.unwrap();
         assert!((found - total / 203.0).abs() < 1e-9, "{candidate:?}, expected {}", total / 203.0);
@@ -78,7 +83,8 @@ fn the_order_of_the_rows_takes_no_class_out_of_a_fold() {
     let (logits, _) = rows(500, 5, 4);
     let labels: Vec<u32> = (0..500).map(|row| row % 5).collect();
     let scores = Scores::from_logits(&logits, 5).unwrap();
-    let choice = CalibratorChoice::cross_validate(&scores, &labels, &CalibratorChoice::usual(5)).unwrap();
+    let choice =
+        CalibratorChoice::cross_validate(&scores, &labels, &CalibratorChoice::usual(5)).unwrap();
     assert!(choice.candidates().iter().all(|candidate| candidate.nll.is_some()), "{choice:?}");
 }
 
@@ -94,7 +100,8 @@ fn the_best_calibrator_is_one_that_fits_and_it_is_used() {
     let [plain, best] = [CalibratorRole::Temperature, CalibratorRole::Best].map(accuracy);
     assert!(best > plain + 0.05, "{plain} {best}");
     let rows = record.classify(&logits, CalibratorRole::Best).unwrap();
-    let right = rows.iter().zip(&labels).filter(|(row, label)| row.class == **label as usize).count();
+    let right =
+        rows.iter().zip(&labels).filter(|(row, label)| row.class == **label as usize).count();
     assert!((right as f64 / 2000.0 - best).abs() < 1e-12);
 }
 
@@ -102,7 +109,13 @@ fn the_best_calibrator_is_one_that_fits_and_it_is_used() {
 fn few_rows_are_not_compared_and_say_so() {
     let record = CalibrationRecord::fit(names(2), &[1.0, 0.0, 0.0, 1.0], &[0, 0], 10).unwrap();
     assert_eq!(record.choice().best().spec, CalibratorSpec::Temperature {});
-    assert!(record.choice().candidates().iter().all(|c| c.problem.as_deref() == Some("fewer than 5 rows")));
+    assert!(
+        record
+            .choice()
+            .candidates()
+            .iter()
+            .all(|c| c.problem.as_deref() == Some("fewer than 5 rows"))
+    );
     let error = record.classify(&[1.0, 0.0], CalibratorRole::Temperature).unwrap_err().to_string();
     assert!(error.contains("reliability of test rows"), "{error}");
 }
@@ -147,21 +160,29 @@ fn thresholds_are_thousandths() {
     let test = record.assessment(CalibratorRole::Temperature);
     for threshold in [-0.1, 1.0, 0.12345, f64::NAN, f64::INFINITY] {
         let error = test.abstain_below(threshold).unwrap_err().to_string();
-        assert!(error.contains("expected a number from 0 to 0.999 of at most three decimals"), "{error}");
+        assert!(
+            error.contains("expected a number from 0 to 0.999 of at most three decimals"),
+            "{error}"
+        );
     }
     let all = test.abstain_below(0.0).unwrap();
     assert_eq!((all.coverage(), all.n, all.answered), (Some(1.0), 50, 50));
-    assert!(all.to_string().starts_with("of 50 test samples 100.0 % are answered with a confidence above 0, and"));
+    assert!(
+        all.to_string()
+            .starts_with("of 50 test samples 100.0 % are answered with a confidence above 0, and")
+    );
 }
 
-/// The edges of bins are those of `torch.linspace` in f32, which differ from the thousandths by rounding.
+/// The edges of bins are those of `torch.linspace` in f32, which differ from the thousandths by
+/// rounding.
 #[test]
 fn a_confidence_on_the_edge_is_withheld_as_it_was_counted() {
     let mut bins = ReliabilityBins::new(1000).unwrap();
     bins.update(&Predictions::from_probs(&[0.5, 0.5], 2, &[0]).unwrap()).unwrap();
     for (place, bin) in bins.value().unwrap().bins.iter().enumerate().skip(501) {
         let mut test = Assessment::new(10).unwrap();
-        test.update(&Predictions::from_probs(&[bin.lower, 1.0 - bin.lower], 2, &[0]).unwrap()).unwrap();
+        test.update(&Predictions::from_probs(&[bin.lower, 1.0 - bin.lower], 2, &[0]).unwrap())
+            .unwrap();
         let found = test.abstain_below(place as f64 / 1000.0).unwrap();
         assert_eq!((found.answered, found.withholds(bin.lower)), (0, true), "{place}");
         assert!(!found.withholds(bin.lower.next_up()), "{place}");
@@ -179,9 +200,15 @@ fn energy_and_confidence_are_of_the_logits_as_they_are() {
     ] {
         let found = scores(detector);
         let p: f64 = 1.0 / (1.0 + (-2f64).exp());
-        let first =
-            if detector == OodDetector::Entropy { p * p.ln() + (1.0 - p) * (1.0 - p).ln() } else { expected[0] };
-        assert!((found[0] - first).abs() < 1e-12 && (found[1] - expected[1]).abs() < 1e-12, "{detector:?} {found:?}");
+        let first = if detector == OodDetector::Entropy {
+            p * p.ln() + (1.0 - p) * (1.0 - p).ln()
+        } else {
+            expected[0]
+        };
+        assert!(
+            (found[0] - first).abs() < 1e-12 && (found[1] - expected[1]).abs() < 1e-12,
+            "{detector:?} {found:?}"
+        );
     }
     assert!(OodThreshold::fit(OodDetector::Energy, &[]).is_err());
     assert!(OodThreshold::fit(OodDetector::Energy, &[f64::NAN]).is_err());
@@ -195,11 +222,17 @@ fn what_does_not_fit_is_not_read() {
         ("\"class 0\",\"class 1\",\"class 2\"", "\"class 0\"", "classes = 1: expected at least 2"),
         ("\"candidates\":[", "\"candidates\":[{\"spec\":{\"kind\":\"vector\"}},", "candidates[0]"),
         ("\"ood\":[", "\"ood\":[{\"detector\":\"energy\",\"threshold\":null},", "null"),
-        ("\"ood\":[", "\"ood\":[{\"detector\":\"smell\",\"threshold\":1.0},", "unknown variant `smell`"),
+        (
+            "\"ood\":[",
+            "\"ood\":[{\"detector\":\"smell\",\"threshold\":1.0},",
+            "unknown variant `smell`",
+        ),
         ("\"classes\":", "\"extra\":1,\"classes\":", "unknown field `extra`"),
     ] {
         assert!(good.contains(from), "{from}");
-        let error = serde_json::from_str::<CalibrationRecord>(&good.replacen(from, to, 1)).unwrap_err().to_string();
+        let error = serde_json::from_str::<CalibrationRecord>(&good.replacen(from, to, 1))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(expected), "{error}\nexpected: {expected}");
     }
 }

@@ -2,8 +2,8 @@
 
 use super::support::synthetic;
 use mbls_core::calibration::{
-    Calibrator, CalibratorSpec, HistogramBins, HistogramEdges, MulticlassReduction, Odir, PlattTargets,
-    SavedCalibrator, Scores,
+    Calibrator, CalibratorSpec, HistogramBins, HistogramEdges, MulticlassReduction, Odir,
+    PlattTargets, SavedCalibrator, Scores,
 };
 
 /// Every calibrator, in every reduction that fits the classes.
@@ -15,7 +15,9 @@ pub(crate) fn specs(classes: usize) -> Vec<CalibratorSpec> {
         CalibratorSpec::Matrix { odir },
         CalibratorSpec::Dirichlet { odir },
     ];
-    for reduction in [MulticlassReduction::OneVsRest, MulticlassReduction::TopLabel, MulticlassReduction::Binary] {
+    for reduction in
+        [MulticlassReduction::OneVsRest, MulticlassReduction::TopLabel, MulticlassReduction::Binary]
+    {
         if reduction == MulticlassReduction::Binary && classes != 2 {
             continue;
         }
@@ -25,7 +27,10 @@ pub(crate) fn specs(classes: usize) -> Vec<CalibratorSpec> {
             CalibratorSpec::Isotonic { reduction },
         ]);
         for edges in [HistogramEdges::EqualWidth, HistogramEdges::EqualMass] {
-            specs.push(CalibratorSpec::Histogram { reduction, bins: HistogramBins { bins: 7, edges } });
+            specs.push(CalibratorSpec::Histogram {
+                reduction,
+                bins: HistogramBins { bins: 7, edges },
+            });
         }
     }
     specs
@@ -39,7 +44,8 @@ fn what_is_read_is_what_was_saved() {
         for spec in specs(classes) {
             let fitted = spec.fit(&scores, &labels).unwrap_or_else(|e| panic!("{spec:?}: {e}"));
             let text = serde_json::to_string(&SavedCalibrator::from(fitted.clone())).unwrap();
-            let read = serde_json::from_str::<SavedCalibrator>(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
+            let read = serde_json::from_str::<SavedCalibrator>(&text)
+                .unwrap_or_else(|e| panic!("{e}: {text}"));
             let read = read.into_calibrator();
             assert_eq!(read, fitted);
             let bits = |probs: Vec<f64>| probs.into_iter().map(f64::to_bits).collect::<Vec<u64>>();
@@ -54,19 +60,27 @@ fn what_is_read_is_what_was_saved() {
 
 fn refused(calibrator: &str, expected: &str) {
     let text = format!(r#"{{"version":1,"calibrator":{calibrator}}}"#);
-    let error = serde_json::from_str::<SavedCalibrator>(&text).err().unwrap_or_else(|| panic!("accepted: {text}"));
+    let error = serde_json::from_str::<SavedCalibrator>(&text)
+        .err()
+        .unwrap_or_else(|| panic!("accepted: {text}"));
     assert!(error.to_string().contains(expected), "{text}: {error}");
 }
 
 #[test]
 fn hostile_files_are_refused() {
-    refused(r#"{"kind":"temperature","temperature":0}"#, "temperature = 0: expected a finite number greater than 0");
+    refused(
+        r#"{"kind":"temperature","temperature":0}"#,
+        "temperature = 0: expected a finite number greater than 0",
+    );
     refused(r#"{"kind":"temperature","temperature":1,"other":1}"#, "unknown field `other`");
     refused(r#"{"kind":"temperature","temperature":1e999}"#, "number out of range");
     refused(r#"{"kind":"temperature"}"#, "missing field `temperature`");
     refused(r#"{"kind":"magic","temperature":1}"#, "unknown variant `magic`");
     refused(r#"{"temperature":1}"#, "missing field `kind`");
-    refused(r#"{"kind":"vector","weights":[1,1],"intercepts":[0]}"#, "classes = 1: expected from 2");
+    refused(
+        r#"{"kind":"vector","weights":[1,1],"intercepts":[0]}"#,
+        "classes = 1: expected from 2",
+    );
     let expected = "vector scaling: expected 2 weights, found 3 weights for 2 intercepts";
     refused(r#"{"kind":"vector","weights":[1,1,1],"intercepts":[0,0]}"#, expected);
     let expected = "matrix scaling: expected 2 x 2 weights, found 2 weights for 2 intercepts";
@@ -74,16 +88,24 @@ fn hostile_files_are_refused() {
     refused(r#"{"kind":"dirichlet","weights":[],"intercepts":[]}"#, "classes = 0: expected from 2");
 
     let maps = |kind: &str, reduction: &str, classes: u64, maps: &str| {
-        format!(r#"{{"kind":"{kind}","reduction":"{reduction}","classes":{classes},"maps":[{maps}]}}"#)
+        format!(
+            r#"{{"kind":"{kind}","reduction":"{reduction}","classes":{classes},"maps":[{maps}]}}"#
+        )
     };
     let platt = r#"{"slope":1,"intercept":0}"#;
     refused(&maps("platt", "one-vs-rest", 3, platt), "expected 3 maps, found 1");
-    refused(&maps("platt", "one-vs-rest", u64::MAX, platt), "classes = 18446744073709551615: expected");
+    refused(
+        &maps("platt", "one-vs-rest", u64::MAX, platt),
+        "classes = 18446744073709551615: expected",
+    );
     refused(&maps("platt", "top-label", 3, ""), "expected 1 maps, found 0");
     refused(&maps("platt", "binary", 3, platt), "binary calibration: expected 2 classes, found 3");
     refused(&maps("platt", "pairs", 3, platt), "unknown variant `pairs`");
     refused(&maps("platt", "binary", 2, r#"{"slope":null,"intercept":0}"#), "invalid type: null");
-    refused(&maps("beta", "binary", 2, r#"{"a":-1,"b":0,"c":0}"#), "a = -1: expected a finite number, 0 or greater");
+    refused(
+        &maps("beta", "binary", 2, r#"{"a":-1,"b":0,"c":0}"#),
+        "a = -1: expected a finite number, 0 or greater",
+    );
 
     let isotonic = |probs: &str, calibrated: &str| {
         maps("isotonic", "binary", 2, &format!(r#"{{"probs":{probs},"calibrated":{calibrated}}}"#))
@@ -91,14 +113,25 @@ fn hostile_files_are_refused() {
     refused(&isotonic("[]", "[]"), "isotonic regression: expected as many of both, at least one");
     refused(&isotonic("[0.1]", "[0.1,0.2]"), "isotonic regression: expected as many of both");
     refused(&isotonic("[0.2,0.2]", "[0.1,0.2]"), "probs = [0.2, 0.2]: expected ascending numbers");
-    refused(&isotonic("[0.1,0.2]", "[0.3,0.2]"), "calibrated = [0.3, 0.2]: expected numbers that do not descend");
+    refused(
+        &isotonic("[0.1,0.2]", "[0.3,0.2]"),
+        "calibrated = [0.3, 0.2]: expected numbers that do not descend",
+    );
     refused(&isotonic("[0.1,0.2]", "[0.3,1.2]"), "calibrated = 1.2: expected numbers from 0 to 1");
 
     let histogram = |edges: &str, calibrated: &str| {
-        maps("histogram", "top-label", 2, &format!(r#"{{"edges":{edges},"calibrated":{calibrated}}}"#))
+        maps(
+            "histogram",
+            "top-label",
+            2,
+            &format!(r#"{{"edges":{edges},"calibrated":{calibrated}}}"#),
+        )
     };
     refused(&histogram("[]", "[]"), "bins = 0: expected from 1 to 65536");
-    refused(&histogram("[0,1]", "[0.5,0.5]"), "histogram binning: expected 3 edges of 2 bins, found 2");
+    refused(
+        &histogram("[0,1]", "[0.5,0.5]"),
+        "histogram binning: expected 3 edges of 2 bins, found 2",
+    );
     refused(&histogram("[0,0.5,0.5,1]", "[0,0,0]"), "expected ascending numbers from 0 to 1");
     refused(&histogram("[0.1,1]", "[0.5]"), "expected ascending numbers from 0 to 1");
     refused(&histogram("[0,1]", "[2]"), "calibrated = 2: expected numbers from 0 to 1");
@@ -106,14 +139,22 @@ fn hostile_files_are_refused() {
 
 #[test]
 fn the_envelope_is_checked() {
-    let read = |text: &str| serde_json::from_str::<SavedCalibrator>(text).map(SavedCalibrator::into_calibrator);
+    let read = |text: &str| {
+        serde_json::from_str::<SavedCalibrator>(text).map(SavedCalibrator::into_calibrator)
+    };
     let error = read(r#"{"version":2,"calibrator":{}}"#).unwrap_err().to_string();
     assert!(error.starts_with("version 2 of a saved calibrator: expected 1"), "{error}");
     assert!(read(r#"{"calibrator":{"kind":"temperature","temperature":1}}"#).is_err());
-    assert!(read(r#"{"version":1,"calibrator":{"kind":"temperature","temperature":1},"more":0}"#).is_err());
+    assert!(
+        read(r#"{"version":1,"calibrator":{"kind":"temperature","temperature":1},"more":0}"#)
+            .is_err()
+    );
     assert!(read(&"[".repeat(100_000)).is_err());
     assert!(read(r#"{"version":1,"calibrator":{"kind":"temperature","temperature":1}}"#).is_ok());
-    for spec in [r#"{"kind":"temperature","bins":3}"#, r#"{"kind":"beta","reduction":"binary","targets":"labels"}"#] {
+    for spec in [
+        r#"{"kind":"temperature","bins":3}"#,
+        r#"{"kind":"beta","reduction":"binary","targets":"labels"}"#,
+    ] {
         assert!(serde_json::from_str::<CalibratorSpec>(spec).is_err(), "{spec}");
     }
 }
@@ -121,15 +162,21 @@ fn the_envelope_is_checked() {
 /// Finite parameters can still overflow: an error, not NaN.
 #[test]
 fn overflow_of_parameters_is_an_error() {
-    let text = r#"{"version":1,"calibrator":{"kind":"vector","weights":[1e308,1],"intercepts":[0,0]}}"#;
+    let text =
+        r#"{"version":1,"calibrator":{"kind":"vector","weights":[1e308,1],"intercepts":[0,0]}}"#;
     let calibrator = serde_json::from_str::<SavedCalibrator>(text).unwrap().into_calibrator();
-    let error = calibrator.probs(&Scores::from_logits(&[1e3, 0.0], 2).unwrap()).unwrap_err().to_string();
+    let error =
+        calibrator.probs(&Scores::from_logits(&[1e3, 0.0], 2).unwrap()).unwrap_err().to_string();
     assert_eq!(error, "calibrated logit inf at row 0, class 0: expected a finite number");
-    for parameters in [r#""slope":1e308,"intercept":1e308"#, r#""slope":-1e308,"intercept":1e308"#] {
-        let maps = format!(r#"{{"kind":"platt","reduction":"binary","classes":2,"maps":[{{{parameters}}}]}}"#);
+    for parameters in [r#""slope":1e308,"intercept":1e308"#, r#""slope":-1e308,"intercept":1e308"#]
+    {
+        let maps = format!(
+            r#"{{"kind":"platt","reduction":"binary","classes":2,"maps":[{{{parameters}}}]}}"#
+        );
         let text = format!(r#"{{"version":1,"calibrator":{maps}}}"#);
         let calibrator = serde_json::from_str::<SavedCalibrator>(&text).unwrap().into_calibrator();
-        let probs = calibrator.probs(&Scores::from_probs(&[0.9, 0.1, 0.5, 0.5], 2).unwrap()).unwrap();
+        let probs =
+            calibrator.probs(&Scores::from_probs(&[0.9, 0.1, 0.5, 0.5], 2).unwrap()).unwrap();
         assert!(probs.iter().all(|p| (0.0..=1.0).contains(p)), "{probs:?}");
     }
 }
@@ -138,7 +185,8 @@ fn overflow_of_parameters_is_an_error() {
 #[test]
 fn extreme_logits_give_distributions_or_errors() {
     let max = f64::MAX;
-    let extreme = [max, -max, 0.0, 0.0, max, -max, -max, -max, -max, 1e300, 0.0, -1e300, 1.0, 2.0, 3.0];
+    let extreme =
+        [max, -max, 0.0, 0.0, max, -max, -max, -max, -max, 1e300, 0.0, -1e300, 1.0, 2.0, 3.0];
     let extreme = Scores::from_logits(&extreme, 3).unwrap();
     let (logits, labels) = synthetic(200, 3, 2.0, 1);
     let usual = Scores::from_logits(&logits, 3).unwrap();
@@ -146,8 +194,12 @@ fn extreme_logits_give_distributions_or_errors() {
     for spec in specs(3) {
         let on_usual = spec.fit(&usual, &labels).unwrap_or_else(|e| panic!("{spec:?}: {e}"));
         let on_extreme = spec.fit(&extreme, &[0, 1, 2, 2, 1]);
-        for (calibrator, scores) in [(Some(&on_usual), &extreme), (on_extreme.as_ref().ok(), &extreme)] {
-            let Some(Ok(probs)) = calibrator.map(|calibrator| calibrator.probs(scores)) else { continue };
+        for (calibrator, scores) in
+            [(Some(&on_usual), &extreme), (on_extreme.as_ref().ok(), &extreme)]
+        {
+            let Some(Ok(probs)) = calibrator.map(|calibrator| calibrator.probs(scores)) else {
+                continue;
+            };
             fitted += 1;
             for row in probs.chunks(3) {
                 assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-12, "{spec:?}: {row:?}");

@@ -7,7 +7,12 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 /// Logits uniform in -4..4 and labels drawn from their softmax at a temperature.
-pub(crate) fn synthetic(rows: usize, classes: usize, temperature: f64, seed: u64) -> (Vec<f32>, Vec<u32>) {
+pub(crate) fn synthetic(
+    rows: usize,
+    classes: usize,
+    temperature: f64,
+    seed: u64,
+) -> (Vec<f32>, Vec<u32>) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let logits: Vec<f32> = (0..rows * classes).map(|_| rng.random_range(-4.0..4.0)).collect();
     let zeros = vec![0; rows];
@@ -49,10 +54,14 @@ pub(crate) fn labels(value: &Value) -> Vec<u32> {
     items(value).iter().map(|label| label.as_u64().unwrap().try_into().unwrap()).collect()
 }
 
-/// Fails where numbers differ by more than `tolerance`, relative to 1 or to the expected one where that is larger.
+/// Fails where numbers differ by more than `tolerance`, relative to 1 or to the expected one where
+/// that is larger.
 pub(crate) fn assert_close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len(), "{what}");
     for (i, (a, b)) in found.iter().zip(expected).enumerate() {
-        assert!((a - b).abs() <= tolerance * b.abs().max(1.0), "{what}: number {i} is {a}, expected {b}");
+        assert!(
+            (a - b).abs() <= tolerance * b.abs().max(1.0),
+            "{what}: number {i} is {a}, expected {b}"
+        );
     }
 }

@@ -1,15 +1,19 @@
-//! Temperature scaling: the exact fit against its definition. The golden values of the grid are with the golden tests.
+//! Temperature scaling: the exact fit against its definition. The golden values of the grid are
+//! with the golden tests.
 
 use super::support::{in_pool, synthetic};
 use mbls_core::calibration::{
-    Calibrator, CalibratorSpec, FittedCalibrator, GridObjective, Scores, TemperatureBound, TemperatureScaling,
+    Calibrator, CalibratorSpec, FittedCalibrator, GridObjective, Scores, TemperatureBound,
+    TemperatureScaling,
 };
 use mbls_core::metric::{Metric, NegativeLogLikelihood, Predictions};
 use proptest::prelude::*;
 
 fn nll(logits: &[f32], classes: usize, labels: &[u32], temperature: f64) -> f64 {
     let mut metric = NegativeLogLikelihood::new();
-    metric.update(&Predictions::from_logits_at(logits, classes, labels, temperature).unwrap()).unwrap();
+    metric
+        .update(&Predictions::from_logits_at(logits, classes, labels, temperature).unwrap())
+        .unwrap();
     metric.value().unwrap()
 }
 
@@ -46,7 +50,8 @@ fn fit_recovers_the_temperature_that_drew_the_labels() {
 #[test]
 fn fit_has_the_same_bits_for_any_number_of_threads() {
     let (logits, labels) = synthetic(5000, 4, 2.0, 9);
-    let fit = || TemperatureScaling::fit_logits(&logits, 4, &labels).unwrap().temperature().to_bits();
+    let fit =
+        || TemperatureScaling::fit_logits(&logits, 4, &labels).unwrap().temperature().to_bits();
     assert_eq!(in_pool(1, fit), in_pool(2, fit));
     assert_eq!(in_pool(1, fit), in_pool(4, fit));
 }
@@ -58,7 +63,8 @@ fn a_fit_that_stops_at_a_bound_says_so() {
         (fitted.temperature(), fitted.bound())
     };
     let (lower, upper) = (Some(TemperatureBound::Lower), Some(TemperatureBound::Upper));
-    // All right: the sharper the better. All wrong: the flatter. Ends are those of the ranges of the rows.
+    // All right: the sharper the better. All wrong: the flatter. Ends are those of the ranges of
+    // the rows.
     assert_eq!(fit(&[1.0, 0.0, 0.0, 1.0], &[0, 1]), (1e-4, lower));
     assert_eq!(fit(&[1.0, 0.0, 0.0, 1.0], &[1, 0]), (1e4, upper));
     assert_eq!(fit(&[1e4, -1e4, -1e4, 1e4], &[1, 0]), (2e8, upper));
@@ -73,13 +79,20 @@ fn a_fit_that_stops_at_a_bound_says_so() {
     let text = serde_json::to_string(&fitted).unwrap();
     assert_eq!(text, r#"{"temperature":10000.0,"bound":"upper"}"#);
     assert_eq!(serde_json::from_str::<TemperatureScaling>(&text).unwrap(), fitted);
-    assert_eq!(TemperatureBound::Upper.to_string(), "at its upper bound: rows are predicted no better than at random");
+    assert_eq!(
+        TemperatureBound::Upper.to_string(),
+        "at its upper bound: rows are predicted no better than at random"
+    );
     // The ends of the published grid are such ends too.
     let grid = |labels: &[u32]| {
-        TemperatureScaling::fit_grid(&[1.0, 0.0, 0.0, 1.0], 2, labels, GridObjective::Nll).unwrap().bound()
+        TemperatureScaling::fit_grid(&[1.0, 0.0, 0.0, 1.0], 2, labels, GridObjective::Nll)
+            .unwrap()
+            .bound()
     };
     assert_eq!((grid(&[0, 1]), grid(&[1, 0])), (lower, upper));
-    let grid = TemperatureScaling::fit_grid(&[4.0, 0.0].repeat(4), 2, &[0, 0, 0, 1], GridObjective::Nll).unwrap();
+    let grid =
+        TemperatureScaling::fit_grid(&[4.0, 0.0].repeat(4), 2, &[0, 0, 0, 1], GridObjective::Nll)
+            .unwrap();
     assert_eq!(grid.bound(), None);
 }
 
@@ -88,8 +101,10 @@ fn a_fit_that_stops_at_a_bound_says_so() {
 fn temperatures_scale_with_the_logits() {
     let (logits, labels) = synthetic(400, 4, 1.7, 3);
     let wide: Vec<f64> = logits.iter().map(|&logit| logit.into()).collect();
-    let best: Vec<u32> =
-        wide.chunks(4).map(|row| (0..4).fold(0, |a, b| if row[b] > row[a] { b } else { a }) as u32).collect();
+    let best: Vec<u32> = wide
+        .chunks(4)
+        .map(|row| (0..4).fold(0, |a, b| if row[b] > row[a] { b } else { a }) as u32)
+        .collect();
     for labels in [&labels, &best] {
         let expected = TemperatureScaling::fit_logits(&wide, 4, labels).unwrap();
         for scale in [1e-300, 1e-100, 1e-12, 1e-6, 0.05, 1e6, 1e20, 1e100, 1e307] {
@@ -97,7 +112,10 @@ fn temperatures_scale_with_the_logits() {
             let found = TemperatureScaling::fit_logits(&scaled, 4, labels).unwrap();
             assert_eq!(found.bound(), expected.bound(), "{scale}");
             let ratio = found.temperature() / scale / expected.temperature();
-            assert!((ratio - 1.0).abs() < 1e-9, "{scale}: {found:?}, expected {scale} x {expected:?}");
+            assert!(
+                (ratio - 1.0).abs() < 1e-9,
+                "{scale}: {found:?}, expected {scale} x {expected:?}"
+            );
             let probs = found.probs(&Scores::from_logits(&scaled, 4).unwrap()).unwrap();
             let unscaled = expected.probs(&Scores::from_logits(&wide, 4).unwrap()).unwrap();
             assert!(probs.iter().zip(unscaled).all(|(a, b)| (a - b).abs() < 1e-6), "{scale}");
@@ -107,10 +125,16 @@ fn temperatures_scale_with_the_logits() {
     let mut outlier = wide.clone();
     outlier[0] = 1e12;
     let labels: Vec<u32> = std::iter::once(0).chain(labels[1..].iter().copied()).collect();
-    let (found, expected) =
-        (TemperatureScaling::fit_logits(&outlier, 4, &labels), TemperatureScaling::fit_logits(&wide, 4, &labels));
+    let (found, expected) = (
+        TemperatureScaling::fit_logits(&outlier, 4, &labels),
+        TemperatureScaling::fit_logits(&wide, 4, &labels),
+    );
     let (found, expected) = (found.unwrap(), expected.unwrap());
-    assert!((found.temperature() / expected.temperature() - 1.0).abs() < 0.05 && found.bound().is_none(), "{found:?}");
+    assert!(
+        (found.temperature() / expected.temperature() - 1.0).abs() < 0.05
+            && found.bound().is_none(),
+        "{found:?}"
+    );
 }
 
 /// Logits of 1e4 that are right in three of four rows: calibrated where 1e4 / T = ln 3.
@@ -126,7 +150,8 @@ fn fit_of_huge_logits() {
 fn fit_of_logits_beyond_all_networks() {
     for scale in [1e9, 1e14, 1e30, 1e308] {
         let logits = [scale, 0.0f64].repeat(4);
-        let fitted = TemperatureScaling::fit_logits(&logits, 2, &[0, 0, 0, 1]).unwrap().temperature();
+        let fitted =
+            TemperatureScaling::fit_logits(&logits, 2, &[0, 0, 0, 1]).unwrap().temperature();
         assert!((fitted / (scale / 3f64.ln()) - 1.0).abs() < 1e-9, "{scale}: {fitted}");
     }
     let fitted = TemperatureScaling::fit_logits(&[1e38f32, 0.0], 2, &[1]).unwrap();
@@ -138,7 +163,10 @@ fn fit_of_logits_beyond_all_networks() {
 /// Of a probability of 0 the logarithm is that of the smallest normal f32.
 #[test]
 fn probabilities_of_zero_have_a_logarithm() {
-    let probs = TemperatureScaling::new(100.0).unwrap().probs(&Scores::from_probs(&[1.0, 0.0], 2).unwrap()).unwrap();
+    let probs = TemperatureScaling::new(100.0)
+        .unwrap()
+        .probs(&Scores::from_probs(&[1.0, 0.0], 2).unwrap())
+        .unwrap();
     let odds = f64::from(f32::MIN_POSITIVE).powf(0.01);
     assert!((probs[1] / probs[0] - odds).abs() < 1e-12, "{probs:?}");
 }
@@ -158,13 +186,19 @@ fn scaling_keeps_predictions() {
 
 #[test]
 fn wrong_input_is_refused() {
-    let message = TemperatureScaling::fit_logits(&[0f32; 0], 3, &[0u32; 0]).unwrap_err().to_string();
+    let message =
+        TemperatureScaling::fit_logits(&[0f32; 0], 3, &[0u32; 0]).unwrap_err().to_string();
     assert_eq!(message, "temperature scaling: there are no rows to fit to");
-    let message = TemperatureScaling::fit_grid(&[0.0, f32::NAN], 2, &[0], GridObjective::Ece).unwrap_err().to_string();
+    let message = TemperatureScaling::fit_grid(&[0.0, f32::NAN], 2, &[0], GridObjective::Ece)
+        .unwrap_err()
+        .to_string();
     assert_eq!(message, "logit NaN at row 0, class 1: expected a finite number");
     for temperature in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let message = TemperatureScaling::new(temperature).unwrap_err().to_string();
-        assert_eq!(message, format!("temperature = {temperature}: expected a finite number greater than 0"));
+        assert_eq!(
+            message,
+            format!("temperature = {temperature}: expected a finite number greater than 0")
+        );
     }
     // Its inverse is infinite.
     let message = TemperatureScaling::new(1e-320).unwrap_err().to_string();
@@ -177,8 +211,14 @@ fn wrong_input_is_refused() {
 }
 
 /// `[rows, classes]` as `[images, classes, positions]`, with ignored rows put between.
-fn dense(logits: &[f32], labels: &[u32], classes: usize, [images, positions]: [usize; 2]) -> (Vec<f32>, Vec<u32>) {
-    let (mut dense, mut dense_labels) = (vec![f32::NAN; images * classes * positions], vec![255; images * positions]);
+fn dense(
+    logits: &[f32],
+    labels: &[u32],
+    classes: usize,
+    [images, positions]: [usize; 2],
+) -> (Vec<f32>, Vec<u32>) {
+    let (mut dense, mut dense_labels) =
+        (vec![f32::NAN; images * classes * positions], vec![255; images * positions]);
     for (row, (values, &label)) in logits.chunks_exact(classes).zip(labels).enumerate() {
         // Every second pixel, so that ignored ones lie between; what they hold is not looked at.
         let (image, position) = (2 * row / positions, 2 * row % positions);
@@ -200,20 +240,24 @@ fn pixels_are_rows() {
     assert_eq!(fit([3, 5, 1, 1400]).unwrap(), expected);
 
     let message = fit([3, 5, 35, 41]).unwrap_err().to_string();
-    let expected =
-        "temperature scaling: expected 3 x 5 x 1435 logits and 3 x 1435 labels, found 21000 logits and 4200 labels";
+    let expected = "temperature scaling: expected 3 x 5 x 1435 logits and 3 x 1435 labels, found 21000 logits and 4200 labels";
     assert_eq!(message, expected);
     assert!(fit([3, 5, usize::MAX, 2]).is_err());
-    let fit = |ignore| TemperatureScaling::fit_pixels(&pixels, [3, 5, 35, 40], &pixel_labels, ignore);
+    let fit =
+        |ignore| TemperatureScaling::fit_pixels(&pixels, [3, 5, 35, 40], &pixel_labels, ignore);
     let message = fit(None).unwrap_err().to_string();
     assert_eq!(message, "label 255 at row 1 is out of range: the logits have 5 classes");
-    let message = TemperatureScaling::fit_pixels(&[0.0, 1.0], [1, 2, 1, 1], &[9], Some(9)).unwrap_err().to_string();
+    let message = TemperatureScaling::fit_pixels(&[0.0, 1.0], [1, 2, 1, 1], &[9], Some(9))
+        .unwrap_err()
+        .to_string();
     assert_eq!(message, "temperature scaling: there are no rows to fit to");
     let none: [f32; 0] = [];
     assert!(TemperatureScaling::fit_pixels(&none, [0, 2, 1, 1], &[0u32; 0], None).is_err());
     assert!(TemperatureScaling::fit_pixels(&none, [1, 2, 0, 1], &[0u32; 0], None).is_err());
     // A valid row with a NaN, numbered through the images.
-    let message = TemperatureScaling::fit_pixels(&[0.0, 0.0, 0.0, f32::NAN], [2, 2, 1, 1], &[0, 0], None).unwrap_err();
+    let message =
+        TemperatureScaling::fit_pixels(&[0.0, 0.0, 0.0, f32::NAN], [2, 2, 1, 1], &[0, 0], None)
+            .unwrap_err();
     assert_eq!(message.to_string(), "logit NaN at row 1, class 1: expected a finite number");
 }
 
@@ -221,15 +265,20 @@ fn pixels_are_rows() {
 fn probabilities_have_the_temperature_of_their_logits() {
     let (logits, labels) = synthetic(500, 4, 3.0, 5);
     let of_logits = Scores::from_logits(&logits, 4).unwrap();
-    let of_probs = Scores::from_probs(&TemperatureScaling::new(1.0).unwrap().probs(&of_logits).unwrap(), 4).unwrap();
+    let of_probs =
+        Scores::from_probs(&TemperatureScaling::new(1.0).unwrap().probs(&of_logits).unwrap(), 4)
+            .unwrap();
     let fit = |scores| CalibratorSpec::Temperature {}.fit(scores, &labels).unwrap();
-    let (a, b) = (fit(&of_logits).probs(&of_logits).unwrap(), fit(&of_probs).probs(&of_probs).unwrap());
+    let (a, b) =
+        (fit(&of_logits).probs(&of_logits).unwrap(), fit(&of_probs).probs(&of_probs).unwrap());
     assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-12));
     let plain = TemperatureScaling::fit_logits(&logits, 4, &labels).unwrap();
     assert_eq!(fit(&of_logits), FittedCalibrator::Temperature(plain));
     let predictions = plain.apply(&logits, 4, &labels).unwrap();
     for row in 0..500 {
-        assert!(predictions.probs(row).iter().zip(&a[row * 4..]).all(|(a, b)| (a - b).abs() < 1e-14));
+        assert!(
+            predictions.probs(row).iter().zip(&a[row * 4..]).all(|(a, b)| (a - b).abs() < 1e-14)
+        );
     }
 }
 

@@ -3,9 +3,10 @@
 use super::{BINNINGS, TARGETS, predictions, rows};
 use crate::support::{Rows, close, linspace, mass_edges};
 use mbls_core::metric::{
-    AdaptiveConvention, AdaptiveEce, Binning, BrierScore, CalibrationBins, CalibrationNorm, ClasswiseConvention,
-    ClasswiseEce, KernelEstimator, Metric, Predictions, Reliability, ReliabilityBins, SmoothConvention,
-    SortedTopLabels, Target, TopLabelSamples, kernel_calibration_error,
+    AdaptiveConvention, AdaptiveEce, Binning, BrierScore, CalibrationBins, CalibrationNorm,
+    ClasswiseConvention, ClasswiseEce, KernelEstimator, Metric, Predictions, Reliability,
+    ReliabilityBins, SmoothConvention, SortedTopLabels, Target, TopLabelSamples,
+    kernel_calibration_error,
 };
 use proptest::prelude::*;
 
@@ -18,7 +19,9 @@ fn bins_of(events: &[Event], binning: Binning, bins: usize) -> Vec<usize> {
         Binning::EqualWidth => linspace(bins),
         // 64ths: exact in integers.
         Binning::EqualWidthCeil => {
-            let bin = |p: f64| (0..bins).position(|k| (p * 64.0) as usize * bins <= 64 * (k + 1)).unwrap();
+            let bin = |p: f64| {
+                (0..bins).position(|k| (p * 64.0) as usize * bins <= 64 * (k + 1)).unwrap()
+            };
             return events.iter().map(|(p, _)| bin(*p)).collect();
         }
         Binning::EqualMass => {
@@ -34,14 +37,17 @@ fn bins_of(events: &[Event], binning: Binning, bins: usize) -> Vec<usize> {
 
 /// The events of each curve.
 fn curves(input: &Predictions, target: Target) -> Vec<Vec<Event>> {
-    let of_class =
-        |class: usize| (0..input.rows()).map(move |r| (input.probs(r)[class], input.label(r) as usize == class));
+    let of_class = |class: usize| {
+        (0..input.rows()).map(move |r| (input.probs(r)[class], input.label(r) as usize == class))
+    };
     match target {
-        Target::TopLabel => vec![(0..input.rows()).map(|r| (input.confidence(r), input.correct(r))).collect()],
-        Target::Classwise => (0..input.classes()).map(|class| of_class(class).collect()).collect(),
-        Target::Thresholded { above } => {
-            (0..input.classes()).map(|class| of_class(class).filter(|(p, _)| *p > above).collect()).collect()
+        Target::TopLabel => {
+            vec![(0..input.rows()).map(|r| (input.confidence(r), input.correct(r))).collect()]
         }
+        Target::Classwise => (0..input.classes()).map(|class| of_class(class).collect()).collect(),
+        Target::Thresholded { above } => (0..input.classes())
+            .map(|class| of_class(class).filter(|(p, _)| *p > above).collect())
+            .collect(),
         other => panic!("{other:?} has no slow form"),
     }
 }
@@ -246,7 +252,8 @@ proptest! {
 /// Over many pairings the linear estimate has the mean of all pairs.
 #[test]
 fn linear_kernel_estimate_is_unbiased() {
-    let probs: Vec<f32> = (0..21u8).flat_map(|i| [f32::from(i) / 32.0 + 0.25, 0.75 - f32::from(i) / 32.0]).collect();
+    let probs: Vec<f32> =
+        (0..21u8).flat_map(|i| [f32::from(i) / 32.0 + 0.25, 0.75 - f32::from(i) / 32.0]).collect();
     let labels: Vec<u32> = (0..21).map(|i| u32::from(i % 3 == 0)).collect();
     let input = Predictions::from_probs(&probs, 2, &labels).unwrap();
     let rows = sorted(&input);
@@ -260,9 +267,11 @@ fn linear_kernel_estimate_is_unbiased() {
             };
             error.unwrap().unwrap().squared
         };
-        let values: Vec<f64> = (0..seeds).map(|seed| squared(KernelEstimator::UnbiasedLinear { seed })).collect();
+        let values: Vec<f64> =
+            (0..seeds).map(|seed| squared(KernelEstimator::UnbiasedLinear { seed })).collect();
         let mean = values.iter().sum::<f64>() / seeds as f64;
-        let deviation = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / seeds as f64).sqrt();
+        let deviation =
+            (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / seeds as f64).sqrt();
         let all_pairs = squared(KernelEstimator::Unbiased);
         let allowed = 4.0 * deviation / (seeds as f64).sqrt();
         assert!(
@@ -272,30 +281,41 @@ fn linear_kernel_estimate_is_unbiased() {
     }
 }
 
-/// The integrals of the definition, without a grid of the rows, the last of which has the confidence 1.
+/// The integrals of the definition, without a grid of the rows, the last of which has the
+/// confidence 1.
 #[test]
 fn smooth_ece_is_its_definition() {
-    let probs: Vec<f32> = (0..200u16).flat_map(|i| [0.5 + f32::from(i) / 398.0, 0.5 - f32::from(i) / 398.0]).collect();
+    let probs: Vec<f32> = (0..200u16)
+        .flat_map(|i| [0.5 + f32::from(i) / 398.0, 0.5 - f32::from(i) / 398.0])
+        .collect();
     let labels: Vec<u32> = (0..200).map(|i| u32::from(i % 3 == 0)).collect();
     let rows = sorted(&Predictions::from_probs(&probs, 2, &labels).unwrap());
     assert_eq!(rows.iter().last().map(|(confidence, _)| confidence), Some(1.0));
     let found = rows.smooth_ece(SmoothConvention::Definition);
     let gauss = |x: f64| (-x * x / (2.0 * found.bandwidth * found.bandwidth)).exp();
     let reflected = |c: f64, t: f64| {
-        (-3..=3).map(|k| 2.0 * f64::from(k)).map(|shift| gauss(t - c - shift) + gauss(t + c - shift)).sum::<f64>()
+        (-3..=3)
+            .map(|k| 2.0 * f64::from(k))
+            .map(|shift| gauss(t - c - shift) + gauss(t + c - shift))
+            .sum::<f64>()
     };
     let grid = || (0..1000).map(|i| (f64::from(i) + 0.5) / 1000.0);
-    let residual = |t: f64| rows.iter().map(|(c, z)| (c - f64::from(u8::from(z))) * reflected(c, t)).sum::<f64>().abs();
+    let residual = |t: f64| {
+        rows.iter().map(|(c, z)| (c - f64::from(u8::from(z))) * reflected(c, t)).sum::<f64>().abs()
+    };
     let density = |t: f64| rows.iter().map(|(c, _)| reflected(c, t)).sum::<f64>();
     let value = grid().map(residual).sum::<f64>() / grid().map(density).sum::<f64>();
     assert!((found.value - value).abs() < 1e-3 * value, "{found:?}, by definition {value}");
     assert_eq!(found.convention, SmoothConvention::Definition);
     // The bandwidth is where the error crosses it, to a step of the bisection.
-    assert!(found.bandwidth >= found.value && found.bandwidth - found.value < 2.0 / 1024.0, "{found:?}");
+    assert!(
+        found.bandwidth >= found.value && found.bandwidth - found.value < 2.0 / 1024.0,
+        "{found:?}"
+    );
 }
 
-/// Rows of one confidence per bin, correct with just that probability: the debiased error has expectation 0, the plug-in
-/// estimate that of the noise, `mean_b c_b (1 - c_b) / n_b`.
+/// Rows of one confidence per bin, correct with just that probability: the debiased error has
+/// expectation 0, the plug-in estimate that of the noise, `mean_b c_b (1 - c_b) / n_b`.
 #[test]
 fn debiasing_takes_off_the_expectation_of_the_noise() {
     let (levels, per_level, resamples) = ([0.55, 0.65, 0.75, 0.85, 0.95], 20, 4000);
@@ -304,7 +324,8 @@ fn debiasing_takes_off_the_expectation_of_the_noise() {
     samples.add(&mbls_core::metric::TopLabels::new(&confidences, &[true; 100]).unwrap()).unwrap();
     let rows = samples.value().unwrap();
     let expectation = |statistic: fn(&Reliability) -> f64| {
-        let of = |rows: &SortedTopLabels| statistic(&rows.reliability(Binning::EqualWidth, 10).unwrap());
+        let of =
+            |rows: &SortedTopLabels| statistic(&rows.reliability(Binning::EqualWidth, 10).unwrap());
         rows.consistency(resamples, 0.95, 5, of).unwrap().mean
     };
     let noise = levels.iter().map(|c| c * (1.0 - c) / f64::from(per_level)).sum::<f64>() / 5.0;

@@ -1,4 +1,5 @@
-//! Calibration errors in general: every norm, binning and target, errors that need every row, decompositions, resampling.
+//! Calibration errors in general: every norm, binning and target, errors that need every row,
+//! decompositions, resampling.
 
 mod definitions;
 mod properties;
@@ -11,14 +12,15 @@ use mbls_core::metric::{Binning, Predictions, Target};
 use proptest::prelude::*;
 
 const BINNINGS: [Binning; 3] = [Binning::EqualWidth, Binning::EqualWidthCeil, Binning::EqualMass];
-const TARGETS: [Target; 3] = [Target::TopLabel, Target::Classwise, Target::Thresholded { above: 0.125 }];
+const TARGETS: [Target; 3] =
+    [Target::TopLabel, Target::Classwise, Target::Thresholded { above: 0.125 }];
 
 fn predictions(rows: &Rows) -> Predictions<'static> {
     Predictions::from_probs(&rows.scores(), rows.classes, &rows.labels()).unwrap().into_owned()
 }
 
-/// Rows of probabilities that are multiples of 1/64, so that ties, zeros, ones and probabilities on edges are common and plain
-/// f64 arithmetic decides them exactly.
+/// Rows of probabilities that are multiples of 1/64, so that ties, zeros, ones and probabilities on
+/// edges are common and plain f64 arithmetic decides them exactly.
 fn rows() -> impl Strategy<Value = Rows> {
     (2usize..6, 1usize..50).prop_flat_map(|(classes, n)| {
         let row = (prop::collection::vec(0u8..=64, classes - 1), 0..classes as u32);

@@ -2,8 +2,9 @@
 
 use super::{BINNINGS, TARGETS, predictions, rows};
 use mbls_core::metric::{
-    Binning, CalibrationBins, CalibrationNorm, KernelEstimator, Metric, Reliability, ReliabilityBin, SmoothConvention,
-    SortedTopLabels, TopLabelSamples, TopLabels, kernel_calibration_error,
+    Binning, CalibrationBins, CalibrationNorm, KernelEstimator, Metric, Reliability,
+    ReliabilityBin, SmoothConvention, SortedTopLabels, TopLabelSamples, TopLabels,
+    kernel_calibration_error,
 };
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
@@ -72,11 +73,15 @@ fn rows_that_are_certain_have_no_band() {
     samples.add(&TopLabels::new(&[0.0, 1.0, 1.0], &[true, false, true]).unwrap()).unwrap();
     let rows = samples.value().unwrap();
     let band = rows.consistency_band(Binning::EqualWidth, 2, 100, 0.9, 0).unwrap().unwrap();
-    let ends: Vec<_> = band.accuracies.iter().flatten().map(|interval| (interval.low, interval.high)).collect();
+    let ends: Vec<_> =
+        band.accuracies.iter().flatten().map(|interval| (interval.low, interval.high)).collect();
     assert_eq!(ends, [(0.0, 0.0), (1.0, 1.0)]);
     let ece = |rows: &SortedTopLabels| rows.reliability(Binning::EqualWidth, 2).unwrap().ece();
     let consistency = rows.consistency(99, 0.9, 0, ece).unwrap();
-    assert_eq!((consistency.mean, consistency.interval.high, consistency.p_value), (0.0, 0.0, 0.01));
+    assert_eq!(
+        (consistency.mean, consistency.interval.high, consistency.p_value),
+        (0.0, 0.0, 0.01)
+    );
     assert_eq!((consistency.observed, consistency.n, consistency.resamples), (2.0 / 3.0, 3, 99));
 }
 
@@ -87,11 +92,14 @@ fn p_values_of_calibrated_rows_are_uniform() {
     let mut low = 0;
     for trial in 0..200 {
         let mut rng = ChaCha8Rng::seed_from_u64(trial);
-        let correct: Vec<bool> = confidences.iter().map(|confidence| rng.random::<f64>() < *confidence).collect();
+        let correct: Vec<bool> =
+            confidences.iter().map(|confidence| rng.random::<f64>() < *confidence).collect();
         let mut samples = TopLabelSamples::new();
         samples.add(&TopLabels::new(&confidences, &correct).unwrap()).unwrap();
         let rows = samples.value().unwrap();
-        let found = rows.consistency(99, 0.9, 1000 + trial, SortedTopLabels::kolmogorov_smirnov_error).unwrap();
+        let found = rows
+            .consistency(99, 0.9, 1000 + trial, SortedTopLabels::kolmogorov_smirnov_error)
+            .unwrap();
         low += usize::from(found.p_value <= 0.1);
     }
     // Binomial: mean 20, standard deviation 4.2.
@@ -112,10 +120,15 @@ fn same_bits_for_any_number_of_threads() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             (
-                rows.consistency(40, 0.9, 4, |rows| rows.smooth_ece(SmoothConvention::Definition).value).unwrap(),
+                rows.consistency(40, 0.9, 4, |rows| {
+                    rows.smooth_ece(SmoothConvention::Definition).value
+                })
+                .unwrap(),
                 rows.consistency_band(Binning::EqualMass, 7, 200, 0.9, 4).unwrap().unwrap(),
                 rows.kernel_calibration_error(0.5, KernelEstimator::Biased).unwrap().unwrap(),
-                kernel_calibration_error(&predictions, 0.5, KernelEstimator::Unbiased).unwrap().unwrap(),
+                kernel_calibration_error(&predictions, 0.5, KernelEstimator::Unbiased)
+                    .unwrap()
+                    .unwrap(),
             )
         })
     };
@@ -129,7 +142,10 @@ fn statistic_that_never_changes_is_no_evidence() {
     let mut samples = TopLabelSamples::new();
     samples.add(&TopLabels::new(&[0.7, 0.9], &[true, false]).unwrap()).unwrap();
     let found = samples.value().unwrap().consistency(99, 0.9, 0, |_| 0.5).unwrap();
-    assert_eq!((found.p_value, found.mean, found.interval.low, found.interval.high), (1.0, 0.5, 0.5, 0.5));
+    assert_eq!(
+        (found.p_value, found.mean, found.interval.low, found.interval.high),
+        (1.0, 0.5, 0.5, 0.5)
+    );
 }
 
 /// Of three rows, one pair is drawn: every pair comes about as often as another.
@@ -140,29 +156,43 @@ fn linear_kernel_estimate_draws_every_pair() {
     let rows = samples.value().unwrap();
     let mut counts = std::collections::BTreeMap::new();
     for seed in 0..300 {
-        let found = rows.kernel_calibration_error(1.0, KernelEstimator::UnbiasedLinear { seed }).unwrap().unwrap();
+        let found = rows
+            .kernel_calibration_error(1.0, KernelEstimator::UnbiasedLinear { seed })
+            .unwrap()
+            .unwrap();
         *counts.entry(found.squared.to_bits()).or_insert(0) += 1;
     }
     // Binomial with mean 100 and standard deviation 8.2.
-    assert!(counts.len() == 3 && counts.values().all(|count| (65..=135).contains(count)), "{counts:?}");
+    assert!(
+        counts.len() == 3 && counts.values().all(|count| (65..=135).contains(count)),
+        "{counts:?}"
+    );
 }
 
-/// Where a bin's frequency and its mean probability differ in the last digits alone, rounding may not make an error negative.
+/// Where a bin's frequency and its mean probability differ in the last digits alone, rounding may
+/// not make an error negative.
 #[test]
 fn divergence_of_nearly_equal_numbers_is_not_negative() {
     for k in 1..1000 {
         let accuracy = f64::from(k) / 1000.0;
         for confidence in [accuracy.next_up(), accuracy * (1.0 + 1e-13), accuracy * (1.0 - 1e-12)] {
             let (lower, upper, count) = (0.0, 1.0, 1000);
-            let bin =
-                ReliabilityBin { lower, upper, count, mean_confidence: Some(confidence), accuracy: Some(accuracy) };
-            let calibration = Reliability { n: count, bins: vec![bin] }.log_loss_decomposition().calibration;
+            let bin = ReliabilityBin {
+                lower,
+                upper,
+                count,
+                mean_confidence: Some(confidence),
+                accuracy: Some(accuracy),
+            };
+            let calibration =
+                Reliability { n: count, bins: vec![bin] }.log_loss_decomposition().calibration;
             assert!((0.0..1e-15).contains(&calibration), "{calibration} at {accuracy}");
         }
     }
 }
 
-/// Other names for right and wrong, and the probability of the other: the same error, at bandwidths of every number of cells.
+/// Other names for right and wrong, and the probability of the other: the same error, at bandwidths
+/// of every number of cells.
 #[test]
 fn smooth_ece_does_not_change_in_a_mirror() {
     for wrong in 2..14 {

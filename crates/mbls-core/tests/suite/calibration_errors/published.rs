@@ -1,8 +1,9 @@
 //! Against values of published packages, see `fixtures/calibration-errors/generate.py`.
 
 use mbls_core::metric::{
-    Binning, Calibration, CalibrationBins, CalibrationNorm, KernelEstimator, Metric, Predictions, Reliability,
-    SmoothConvention, SortedTopLabels, Target, TopLabelSamples, TopLabels, kernel_calibration_error,
+    Binning, Calibration, CalibrationBins, CalibrationNorm, KernelEstimator, Metric, Predictions,
+    Reliability, SmoothConvention, SortedTopLabels, Target, TopLabelSamples, TopLabels,
+    kernel_calibration_error,
 };
 use mbls_testkit::golden;
 use serde_json::Value;
@@ -24,7 +25,9 @@ fn cases() -> Vec<Case> {
         let probs: Vec<f32> = numbers("probs").map(|p| p as f32).collect();
         let labels: Vec<u32> = numbers("labels").map(|label| label as u32).collect();
         let input =
-            Predictions::from_probs(&probs, case["classes"].as_u64().unwrap() as usize, &labels).unwrap().into_owned();
+            Predictions::from_probs(&probs, case["classes"].as_u64().unwrap() as usize, &labels)
+                .unwrap()
+                .into_owned();
         Case { name: name.clone(), values: case["values"].clone(), input }
     });
     cases.collect()
@@ -44,7 +47,8 @@ impl Case {
     }
 
     fn check(&self, what: &str, ours: f64, expected: &Value, tolerance: f64) {
-        let expected = expected.as_f64().unwrap_or_else(|| panic!("{}: {what} is not recorded", self.name));
+        let expected =
+            expected.as_f64().unwrap_or_else(|| panic!("{}: {what} is not recorded", self.name));
         let close = (ours - expected).abs() <= tolerance;
         assert!(close, "{}: {what} is {ours}, expected {expected} within {tolerance}", self.name);
     }
@@ -71,9 +75,11 @@ fn netcal() {
             2 => case.calibration(Target::Classwise, bins).curves.remove(1).unwrap(),
             _ => case.calibration(Target::TopLabel, bins).curves.remove(0).unwrap(),
         };
-        for (key, norm) in
-            [("ece", CalibrationNorm::L1), ("mce", CalibrationNorm::Max), ("ace", CalibrationNorm::Average)]
-        {
+        for (key, norm) in [
+            ("ece", CalibrationNorm::L1),
+            ("mce", CalibrationNorm::Max),
+            ("ace", CalibrationNorm::Average),
+        ] {
             case.check(&format!("{key} of {bins} bins"), curve.error(norm), &expected[key], 1e-9);
         }
     });
@@ -83,9 +89,18 @@ fn netcal() {
 fn torchmetrics() {
     for_bins("torchmetrics", |case, bins, expected| {
         let calibration = case.calibration(Target::TopLabel, bins);
-        for (key, norm) in [("l1", CalibrationNorm::L1), ("l2", CalibrationNorm::L2), ("max", CalibrationNorm::Max)] {
+        for (key, norm) in [
+            ("l1", CalibrationNorm::L1),
+            ("l2", CalibrationNorm::L2),
+            ("max", CalibrationNorm::Max),
+        ] {
             // It adds up in f32.
-            case.check(&format!("{key} of {bins} bins"), calibration.error(norm).value, &expected[key], 1e-6);
+            case.check(
+                &format!("{key} of {bins} bins"),
+                calibration.error(norm).value,
+                &expected[key],
+                1e-6,
+            );
         }
     });
 }
@@ -108,7 +123,11 @@ fn uncertainty_calibration() {
             case.check(&format!("{key} of {bins} bins"), ours, &expected[key], 1e-9);
         }
         let squared = expected["classwise_debiased_squared"].as_f64().unwrap();
-        assert!((classwise.debiased_l2().value - squared.max(0.0).sqrt()).abs() < 1e-9, "{}", case.name);
+        assert!(
+            (classwise.debiased_l2().value - squared.max(0.0).sqrt()).abs() < 1e-9,
+            "{}",
+            case.name
+        );
     });
 }
 
@@ -116,8 +135,14 @@ fn uncertainty_calibration() {
 fn thresholded() {
     for_bins("uncertainty_metrics", |case, bins, expected| {
         for (above, expected) in expected.as_object().unwrap() {
-            let calibration = case.calibration(Target::Thresholded { above: above.parse().unwrap() }, bins);
-            case.check(&format!("error above {above}"), calibration.error(CalibrationNorm::L1).value, expected, 1e-9);
+            let calibration =
+                case.calibration(Target::Thresholded { above: above.parse().unwrap() }, bins);
+            case.check(
+                &format!("error above {above}"),
+                calibration.error(CalibrationNorm::L1).value,
+                expected,
+                1e-9,
+            );
         }
     });
 }
@@ -126,20 +151,37 @@ fn thresholded() {
 fn decompositions() {
     for_bins("sklearn", |case, bins, expected| {
         let number = |key: &str| expected[key].as_f64().unwrap();
-        let check = |key: &str, ours: f64, expected: f64| case.check(key, ours, &expected.into(), 1e-9);
+        let check =
+            |key: &str, ours: f64, expected: f64| case.check(key, ours, &expected.into(), 1e-9);
         let calibration = case.calibration(Target::TopLabel, bins);
         let curve = calibration.curves[0].as_ref().unwrap();
         let brier = curve.brier_decomposition();
         check("binned BrierScore score", brier.binned, number("binned_brier"));
-        check("reliability", brier.reliability, number("binned_brier") - number("calibrated_brier"));
-        check("resolution", brier.resolution, number("constant_brier") - number("calibrated_brier"));
+        check(
+            "reliability",
+            brier.reliability,
+            number("binned_brier") - number("calibrated_brier"),
+        );
+        check(
+            "resolution",
+            brier.resolution,
+            number("constant_brier") - number("calibrated_brier"),
+        );
         check("uncertainty", brier.uncertainty, number("constant_brier"));
         assert_eq!(calibration.brier_decomposition(), Some(brier));
         let loss = curve.log_loss_decomposition();
         check("binned log-loss", loss.binned, number("binned_log_loss"));
-        check("calibration", loss.calibration, number("binned_log_loss") - number("calibrated_log_loss"));
+        check(
+            "calibration",
+            loss.calibration,
+            number("binned_log_loss") - number("calibrated_log_loss"),
+        );
         check("refinement", loss.refinement, number("calibrated_log_loss"));
-        check("resolution", loss.resolution, number("constant_log_loss") - number("calibrated_log_loss"));
+        check(
+            "resolution",
+            loss.resolution,
+            number("constant_log_loss") - number("calibrated_log_loss"),
+        );
         check("uncertainty", loss.uncertainty, number("constant_log_loss"));
     });
 }
@@ -155,7 +197,8 @@ fn kolmogorov_smirnov() {
 #[test]
 fn relplot() {
     for case in cases() {
-        let (ours, expected) = (case.sorted().smooth_ece(SmoothConvention::Reference), &case.values["relplot"]);
+        let (ours, expected) =
+            (case.sorted().smooth_ece(SmoothConvention::Reference), &case.values["relplot"]);
         case.check("smooth ECE", ours.value, &expected["value"], 1e-9);
         case.check("bandwidth", ours.bandwidth, &expected["bandwidth"], 0.0);
         assert_eq!(ours.n, case.input.rows() as u64);
@@ -169,7 +212,8 @@ fn relplot_of_fine_grids() {
     let n = recorded["n"].as_u64().unwrap();
     let of = |step: u64, i: u64| (i * step % n) as f64;
     let confidences: Vec<f64> = (0..n).map(|i| 0.5 + of(7919, i) / (2 * n) as f64).collect();
-    let correct: Vec<bool> = (0..n).map(|i| of(104_729, i) / (n as f64) < confidences[i as usize]).collect();
+    let correct: Vec<bool> =
+        (0..n).map(|i| of(104_729, i) / (n as f64) < confidences[i as usize]).collect();
     let mut metric = TopLabelSamples::new();
     metric.add(&TopLabels::new(&confidences, &correct).unwrap()).unwrap();
     let found = metric.value().unwrap().smooth_ece(SmoothConvention::Reference);
@@ -182,11 +226,25 @@ fn kernel_errors() {
     for case in cases() {
         for (bandwidth, recorded) in case.values["kernel"].as_object().unwrap() {
             let bandwidth: f64 = bandwidth.parse().unwrap();
-            for (key, estimator) in [("biased", KernelEstimator::Biased), ("unbiased", KernelEstimator::Unbiased)] {
-                let top = case.sorted().kernel_calibration_error(bandwidth, estimator).unwrap().unwrap();
-                case.check(&format!("{key} of the top label"), top.squared, &recorded["top_label"][key], 1e-12);
-                let all = kernel_calibration_error(&case.input, bandwidth, estimator).unwrap().unwrap();
-                case.check(&format!("{key} of all classes"), all.squared, &recorded["all_classes"][key], 1e-12);
+            for (key, estimator) in
+                [("biased", KernelEstimator::Biased), ("unbiased", KernelEstimator::Unbiased)]
+            {
+                let top =
+                    case.sorted().kernel_calibration_error(bandwidth, estimator).unwrap().unwrap();
+                case.check(
+                    &format!("{key} of the top label"),
+                    top.squared,
+                    &recorded["top_label"][key],
+                    1e-12,
+                );
+                let all =
+                    kernel_calibration_error(&case.input, bandwidth, estimator).unwrap().unwrap();
+                case.check(
+                    &format!("{key} of all classes"),
+                    all.squared,
+                    &recorded["all_classes"][key],
+                    1e-12,
+                );
             }
         }
     }
@@ -201,12 +259,19 @@ fn consistency_band_of_one_confidence_is_binomial() {
         let mut metric = TopLabelSamples::new();
         metric.add(&TopLabels::new(&vec![confidence; n], &vec![true; n]).unwrap()).unwrap();
         let rows = metric.value().unwrap();
-        let band = rows.consistency_band(Binning::EqualWidth, 10, 20_000, number("level"), 0).unwrap().unwrap();
+        let band = rows
+            .consistency_band(Binning::EqualWidth, 10, 20_000, number("level"), 0)
+            .unwrap()
+            .unwrap();
         let found: Vec<_> = band.accuracies.iter().flatten().collect();
         assert_eq!((found.len(), band.reliability.n), (1, n as u64));
         // A quantile may fall on the step next to the true one.
         let step = 1.001 / n as f64;
         assert!((found[0].low - number("low")).abs() < step, "{:?}, expected {recorded}", found[0]);
-        assert!((found[0].high - number("high")).abs() < step, "{:?}, expected {recorded}", found[0]);
+        assert!(
+            (found[0].high - number("high")).abs() < step,
+            "{:?}, expected {recorded}",
+            found[0]
+        );
     }
 }

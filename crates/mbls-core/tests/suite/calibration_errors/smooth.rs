@@ -6,14 +6,16 @@ use mbls_core::metric::{Metric, SmoothConvention, SortedTopLabels, TopLabelSampl
 type Groups<'a> = &'a [(f64, bool, usize)];
 
 fn rows(groups: Groups) -> SortedTopLabels {
-    let confidences: Vec<f64> = groups.iter().flat_map(|&(confidence, _, n)| vec![confidence; n]).collect();
+    let confidences: Vec<f64> =
+        groups.iter().flat_map(|&(confidence, _, n)| vec![confidence; n]).collect();
     let correct: Vec<bool> = groups.iter().flat_map(|&(_, correct, n)| vec![correct; n]).collect();
     let mut samples = TopLabelSamples::new();
     samples.add(&TopLabels::new(&confidences, &correct).unwrap()).unwrap();
     samples.value().unwrap()
 }
 
-/// The integrals of the definition at a bandwidth, by midpoints; every image of every Gaussian that reaches [0, 1].
+/// The integrals of the definition at a bandwidth, by midpoints; every image of every Gaussian that
+/// reaches [0, 1].
 fn error_at(groups: Groups, bandwidth: f64) -> f64 {
     const POINTS: u32 = 2000;
     let gauss = |x: f64| (-x * x / (2.0 * bandwidth * bandwidth)).exp();
@@ -23,7 +25,9 @@ fn error_at(groups: Groups, bandwidth: f64) -> f64 {
         let (mut r, mut d) = (0.0, 0.0);
         for &(confidence, correct, n) in groups {
             let images = (-6..=6).map(|k| 2.0 * f64::from(k));
-            let kernel: f64 = images.map(|shift| gauss(t - confidence - shift) + gauss(t + confidence - shift)).sum();
+            let kernel: f64 = images
+                .map(|shift| gauss(t - confidence - shift) + gauss(t + confidence - shift))
+                .sum();
             r += (confidence - f64::from(u8::from(correct))) * n as f64 * kernel;
             d += n as f64 * kernel;
         }
@@ -60,11 +64,21 @@ fn smooth_ece_is_right_for_every_error() {
     ];
     let mut errors = Vec::new();
     for (name, groups) in cases {
-        let (found, expected) = (rows(groups).smooth_ece(SmoothConvention::Definition), definition(groups));
-        assert!((found.value - expected).abs() < 1e-3, "{name}: {found:?}, by definition {expected}");
-        assert!((found.bandwidth - expected).abs() < 1e-3, "{name}: {found:?}, by definition {expected}");
+        let (found, expected) =
+            (rows(groups).smooth_ece(SmoothConvention::Definition), definition(groups));
+        assert!(
+            (found.value - expected).abs() < 1e-3,
+            "{name}: {found:?}, by definition {expected}"
+        );
+        assert!(
+            (found.bandwidth - expected).abs() < 1e-3,
+            "{name}: {found:?}, by definition {expected}"
+        );
         errors.push(found.value);
     }
     assert!((errors[0] - 0.4465).abs() < 1e-3, "{errors:?}");
-    assert!(errors.iter().any(|error| *error > 0.99) && errors.iter().any(|error| *error < 0.05), "{errors:?}");
+    assert!(
+        errors.iter().any(|error| *error > 0.99) && errors.iter().any(|error| *error < 0.05),
+        "{errors:?}"
+    );
 }

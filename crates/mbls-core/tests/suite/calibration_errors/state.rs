@@ -2,9 +2,9 @@
 
 use super::{BINNINGS, TARGETS, predictions, rows};
 use mbls_core::metric::{
-    AdaptiveConvention, AdaptiveEce, Binning, CalibrationBins, CalibrationError, CalibrationNorm, KernelEstimator,
-    Metric, PredictionMetric, Predictions, ReliabilityBins, Target, TopLabelSamples, TopLabels,
-    kernel_calibration_error,
+    AdaptiveConvention, AdaptiveEce, Binning, CalibrationBins, CalibrationError, CalibrationNorm,
+    KernelEstimator, Metric, PredictionMetric, Predictions, ReliabilityBins, Target,
+    TopLabelSamples, TopLabels, kernel_calibration_error,
 };
 use mbls_core::{Error, bootstrap};
 use proptest::prelude::*;
@@ -17,7 +17,11 @@ fn reloaded<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(metri
 }
 
 /// Every state of a kind, by every way of adding the batches, gives the same value.
-fn same_by_every_way<M>(empty: &M, whole: &Predictions, batches: &[Predictions]) -> Result<(), TestCaseError>
+fn same_by_every_way<M>(
+    empty: &M,
+    whole: &Predictions,
+    batches: &[Predictions],
+) -> Result<(), TestCaseError>
 where
     M: PredictionMetric + Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
     M::Value: PartialEq + std::fmt::Debug,
@@ -112,7 +116,8 @@ fn nothing_has_no_value() {
     reloaded(&metric);
     // No probability is above the threshold.
     for binning in BINNINGS {
-        let mut metric = CalibrationBins::new(Target::Thresholded { above: 0.5 }, binning, 15).unwrap();
+        let mut metric =
+            CalibrationBins::new(Target::Thresholded { above: 0.5 }, binning, 15).unwrap();
         metric.update(&Predictions::from_probs(&[0.5, 0.5], 2, &[1]).unwrap()).unwrap();
         assert_eq!((metric.n(), metric.value()), (1, None));
         assert_eq!(reloaded(&metric).value(), None);
@@ -126,7 +131,9 @@ fn undefined_resampling_is_none() {
     let rows = samples.value().unwrap();
     for (resamples, level) in [(0, 0.9), (10, 0.0), (10, 1.0), (10, f64::NAN)] {
         assert!(rows.consistency(resamples, level, 0, |_| 0.0).is_none());
-        assert!(rows.consistency_band(Binning::EqualWidth, 10, resamples, level, 0).unwrap().is_none());
+        assert!(
+            rows.consistency_band(Binning::EqualWidth, 10, resamples, level, 0).unwrap().is_none()
+        );
     }
     assert!(rows.consistency(10, 0.9, 0, |_| f64::NAN).is_none());
     assert!(bootstrap::paired_difference(0, 10, 0.9, 0, |_| 0.0, |_| 0.0).is_none());
@@ -135,14 +142,16 @@ fn undefined_resampling_is_none() {
 #[test]
 fn input_that_is_refused() {
     let message = |result: Result<TopLabels, Error>| result.unwrap_err().to_string();
-    let expected = "correctness of the predictions: expected 2 values, one per confidence, found 1 values";
+    let expected =
+        "correctness of the predictions: expected 2 values, one per confidence, found 1 values";
     assert_eq!(message(TopLabels::new(&[0.5, 0.5], &[true])), expected);
     for (value, shown) in [(-0.1, "-0.1"), (1.1, "1.1"), (f64::NAN, "NaN")] {
         let expected = format!("confidence {shown} at row 1: expected a number from 0 to 1");
         assert_eq!(message(TopLabels::new(&[0.5, value], &[true, true])), expected);
     }
     for above in [-0.1, 1.0, f64::NAN] {
-        let error = CalibrationBins::new(Target::Thresholded { above }, Binning::EqualWidth, 15).unwrap_err();
+        let error = CalibrationBins::new(Target::Thresholded { above }, Binning::EqualWidth, 15)
+            .unwrap_err();
         assert_eq!(error.to_string(), format!("above = {above}: expected from 0 to below 1"));
     }
     let mut samples = TopLabelSamples::new();
@@ -150,9 +159,15 @@ fn input_that_is_refused() {
     let rows = samples.value().unwrap();
     for (binning, bins) in BINNINGS.iter().flat_map(|b| [(*b, 0), (*b, 65537)]) {
         let expected = format!("bins = {bins}: expected from 1 to 65536");
-        assert_eq!(CalibrationBins::new(Target::TopLabel, binning, bins).unwrap_err().to_string(), expected);
+        assert_eq!(
+            CalibrationBins::new(Target::TopLabel, binning, bins).unwrap_err().to_string(),
+            expected
+        );
         assert_eq!(rows.reliability(binning, bins).unwrap_err().to_string(), expected);
-        assert_eq!(rows.consistency_band(binning, bins, 10, 0.9, 0).unwrap_err().to_string(), expected);
+        assert_eq!(
+            rows.consistency_band(binning, bins, 10, 0.9, 0).unwrap_err().to_string(),
+            expected
+        );
     }
     let two = Predictions::from_probs(&[0.5, 0.5, 0.5, 0.5], 2, &[0, 1]).unwrap();
     for bandwidth in [0.0, -1.0, f64::NAN, f64::INFINITY] {
@@ -178,13 +193,19 @@ fn errors_leave_the_state() {
         let message = metric.update(&three).unwrap_err().to_string();
         assert_eq!(message, "predictions: expected 2 classes, as before, found 3 classes");
         let message = metric.add(&TopLabels::from(&two)).unwrap_err().to_string();
-        assert_eq!(message, "target = Classwise: expected TopLabel, for rows without all probabilities");
+        assert_eq!(
+            message,
+            "target = Classwise: expected TopLabel, for rows without all probabilities"
+        );
         let mut other = CalibrationBins::new(Target::Classwise, binning, 5).unwrap();
         other.update(&three).unwrap();
         let refused = [
             (other, "classes is 2 and 3"),
             (CalibrationBins::new(Target::Classwise, binning, 6).unwrap(), "bins is 5 and 6"),
-            (CalibrationBins::new(Target::TopLabel, binning, 5).unwrap(), "target is Classwise and TopLabel"),
+            (
+                CalibrationBins::new(Target::TopLabel, binning, 5).unwrap(),
+                "target is Classwise and TopLabel",
+            ),
         ];
         for (other, expected) in refused {
             let message = metric.merge(other).unwrap_err().to_string();
@@ -193,7 +214,8 @@ fn errors_leave_the_state() {
         assert_eq!(metric, before);
     }
     let mut metric = CalibrationBins::new(Target::TopLabel, Binning::EqualWidth, 5).unwrap();
-    let message = metric.merge(CalibrationBins::new(Target::TopLabel, Binning::EqualMass, 5).unwrap());
+    let message =
+        metric.merge(CalibrationBins::new(Target::TopLabel, Binning::EqualMass, 5).unwrap());
     assert!(message.unwrap_err().to_string().ends_with("binning is EqualWidth and EqualMass"));
 }
 
@@ -202,7 +224,11 @@ fn errors_leave_the_state() {
 fn full_states_take_no_more() {
     let count = 1u64 << 47;
     let cell = |count| format!(r#"{{"count":{count},"positive":0,"probability":"0"}}"#);
-    let text = format!(r#"{{"metric":"reliability","version":1,"state":[{},{}]}}"#, cell(count - 1), cell(0));
+    let text = format!(
+        r#"{{"metric":"reliability","version":1,"state":[{},{}]}}"#,
+        cell(count - 1),
+        cell(0)
+    );
     let mut bins: ReliabilityBins = serde_json::from_str(&text).unwrap();
     let before = bins.clone();
     let two = TopLabels::new(&[0.1, 0.9], &[true, true]).unwrap();
@@ -216,8 +242,10 @@ fn full_states_take_no_more() {
         cell(count - 1),
         cell(0)
     );
-    let mut bins: CalibrationBins =
-        serde_json::from_str(&format!(r#"{{"metric":"calibration-bins","version":1,"state":{state}}}"#)).unwrap();
+    let mut bins: CalibrationBins = serde_json::from_str(&format!(
+        r#"{{"metric":"calibration-bins","version":1,"state":{state}}}"#
+    ))
+    .unwrap();
     let before = bins.clone();
     assert!(matches!(bins.add(&two), Err(Error::Accumulator { .. })));
     assert!(matches!(bins.merge(before.clone()), Err(Error::Accumulator { .. })));
@@ -230,7 +258,10 @@ fn saved_states_that_contradict_themselves_are_refused() {
     let refused = |target: &str, bins: usize, n: u64, curves: &str, expected: &str| {
         let state = format!(r#"{{"target":{target},"bins":{bins},"n":{n},"curves":{{{curves}}}}}"#);
         let text = format!(r#"{{"metric":"calibration-bins","version":1,"state":{state}}}"#);
-        let found = serde_json::from_str::<CalibrationBins>(&text).err().map(|e| e.to_string()).unwrap_or_default();
+        let found = serde_json::from_str::<CalibrationBins>(&text)
+            .err()
+            .map(|e| e.to_string())
+            .unwrap_or_default();
         assert!(found.contains(expected), "{text}: '{found}'");
     };
     let (top, classwise) = (r#""top-label""#, r#""classwise""#);
@@ -247,14 +278,23 @@ fn saved_states_that_contradict_themselves_are_refused() {
     refused(classwise, 1, 1, &cells(&[1]), "1 curves of 1 rows");
     refused(top, 2, 3, &cells(&[1, 1]), "a curve has 2 probabilities of 3 rows");
     refused(classwise, 1, 1, &cells(&[1, 2]), "a curve has 2 probabilities of 1 rows");
-    refused(r#"{"thresholded":{"above":0.5}}"#, 1, 1, &cells(&[0, 2]), "a curve has 2 probabilities of 1 rows");
+    refused(
+        r#"{"thresholded":{"above":0.5}}"#,
+        1,
+        1,
+        &cells(&[0, 2]),
+        "a curve has 2 probabilities of 1 rows",
+    );
     refused(r#"{"thresholded":{"above":1.5}}"#, 1, 0, &cells(&[]), "above = 1.5");
     refused(top, 1, 1, r#""equal-height":[]"#, "equal-height");
     refused(top, 1, 1, &format!(r#""equal-mass":[[{}]]"#, u64::MAX), "a confidence of 1");
     refused(top, 1, 2, r#""equal-mass":[[1]]"#, "a curve has 1 probabilities of 2 rows");
     let positive = r#""equal-width-ceil":[{"count":1,"positive":2,"probability":"0"}]"#;
     refused(top, 1, 1, positive, "2 positives");
-    let text = format!(r#"{{"metric":"top-label-samples","version":1,"state":{{"samples":[{}]}}}}"#, u64::MAX);
+    let text = format!(
+        r#"{{"metric":"top-label-samples","version":1,"state":{{"samples":[{}]}}}}"#,
+        u64::MAX
+    );
     let message = serde_json::from_str::<TopLabelSamples>(&text).unwrap_err().to_string();
     assert!(message.contains("a confidence of 1"), "{message}");
 }
@@ -269,7 +309,8 @@ fn an_error_says_what_it_depends_on() {
     };
     let top = error(Target::TopLabel, Binning::EqualWidth, CalibrationNorm::L1);
     assert_eq!(top.to_string(), "0.25000 (L1, top label, 10 bins of equal width, n = 2)");
-    let thresholded = error(Target::Thresholded { above: 0.5 }, Binning::EqualMass, CalibrationNorm::Average);
+    let thresholded =
+        error(Target::Thresholded { above: 0.5 }, Binning::EqualMass, CalibrationNorm::Average);
     assert_eq!(
         thresholded.to_string(),
         "0.50000 (average over bins, classwise above 0.5, 10 bins of equal mass, n = 2)"
@@ -277,8 +318,17 @@ fn an_error_says_what_it_depends_on() {
     let mut metric = CalibrationBins::new(Target::Classwise, Binning::EqualWidthCeil, 10).unwrap();
     metric.update(&input).unwrap();
     let debiased = metric.value().unwrap().debiased_l2();
-    assert!(debiased.to_string().contains("(debiased L2, classwise, 10 bins of equal width by rounding up, n = 2)"));
+    assert!(
+        debiased
+            .to_string()
+            .contains("(debiased L2, classwise, 10 bins of equal width by rounding up, n = 2)")
+    );
     let text = serde_json::to_string(&thresholded).unwrap();
-    assert!(text.contains(r#""norm":"average","debiased":false,"target":{"thresholded":{"above":0.5}}"#), "{text}");
+    assert!(
+        text.contains(
+            r#""norm":"average","debiased":false,"target":{"thresholded":{"above":0.5}}"#
+        ),
+        "{text}"
+    );
     assert_eq!(serde_json::from_str::<CalibrationError>(&text).unwrap(), thresholded);
 }

@@ -47,7 +47,15 @@ pub(crate) struct Case {
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "seed {}: {}: {} x {} {}", self.seed, self.fit, self.labels.len(), self.classes, self.rows_are)
+        write!(
+            f,
+            "seed {}: {}: {} x {} {}",
+            self.seed,
+            self.fit,
+            self.labels.len(),
+            self.classes,
+            self.rows_are
+        )
     }
 }
 
@@ -82,8 +90,14 @@ fn draw(rng: &mut ChaCha8Rng, probs: &[f64]) -> usize {
 }
 
 fn spec(rng: &mut ChaCha8Rng) -> CalibratorSpec {
-    let reduction =
-        one_of(rng, &[MulticlassReduction::Binary, MulticlassReduction::OneVsRest, MulticlassReduction::TopLabel]);
+    let reduction = one_of(
+        rng,
+        &[
+            MulticlassReduction::Binary,
+            MulticlassReduction::OneVsRest,
+            MulticlassReduction::TopLabel,
+        ],
+    );
     let strength = log_uniform(rng, 1e-5, 10.0);
     let other = log_uniform(rng, 1e-5, 10.0);
     let odir = one_of(
@@ -106,22 +120,30 @@ fn spec(rng: &mut ChaCha8Rng) -> CalibratorSpec {
     }
 }
 
-/// Rows and classes, such that a case takes seconds at most: `C^2` parameters are fitted to few rows
-/// or few classes, and without a penalty to few classes.
+/// Rows and classes, such that a case takes seconds at most: `C^2` parameters are fitted to few
+/// rows or few classes, and without a penalty to few classes.
 fn size(rng: &mut ChaCha8Rng, spec: &CalibratorSpec) -> (usize, usize) {
     let (most_rows, most_classes) = match spec {
-        CalibratorSpec::Platt { reduction, .. } | CalibratorSpec::Beta { reduction } => match reduction {
-            MulticlassReduction::Binary => (50_000.0, 2),
-            _ => one_of(rng, &[(50_000.0, 3), (5_000.0, 10), (500.0, 200)]),
-        },
+        CalibratorSpec::Platt { reduction, .. } | CalibratorSpec::Beta { reduction } => {
+            match reduction {
+                MulticlassReduction::Binary => (50_000.0, 2),
+                _ => one_of(rng, &[(50_000.0, 3), (5_000.0, 10), (500.0, 200)]),
+            }
+        }
         CalibratorSpec::Vector {} if rng.random_bool(0.03) => (400.0, 200),
         CalibratorSpec::Vector {} => one_of(rng, &[(20_000.0, 3), (3_000.0, 10), (1_500.0, 40)]),
-        CalibratorSpec::Matrix { odir } | CalibratorSpec::Dirichlet { odir } if odir.off_diagonal == 0.0 => {
+        CalibratorSpec::Matrix { odir } | CalibratorSpec::Dirichlet { odir }
+            if odir.off_diagonal == 0.0 =>
+        {
             one_of(rng, &[(5_000.0, 2), (2_000.0, 3), (1_000.0, 5)])
         }
         _ => one_of(rng, &[(10_000.0, 2), (4_000.0, 4), (1_000.0, 10), (300.0, 20)]),
     };
-    let classes = if most_classes == 2 { 2 } else { log_uniform(rng, 2.0, most_classes as f64 + 0.99) as usize };
+    let classes = if most_classes == 2 {
+        2
+    } else {
+        log_uniform(rng, 2.0, most_classes as f64 + 0.99) as usize
+    };
     // Few rows are hard as data, many rows as sums.
     let most_rows = if rng.random_bool(0.35) { most_rows } else { f64::min(most_rows, 1500.0) };
     let mut rows = log_uniform(rng, 2.0, most_rows);
@@ -138,9 +160,14 @@ impl Case {
         let rng = &mut rng;
         let spec = spec(rng);
         let (n, classes) = size(rng, &spec);
-        let takes_probs = !matches!(spec, CalibratorSpec::Vector {} | CalibratorSpec::Matrix { .. });
+        let takes_probs =
+            !matches!(spec, CalibratorSpec::Vector {} | CalibratorSpec::Matrix { .. });
         let sharpness = one_of(rng, &[0.0, 0.3, 1.0, 1.0, 2.0, 5.0]);
-        let scale = if rng.random_bool(0.4) { one_of(rng, &[1.0, 2.5]) } else { log_uniform(rng, 1e-3, 1e3) };
+        let scale = if rng.random_bool(0.4) {
+            one_of(rng, &[1.0, 2.5])
+        } else {
+            log_uniform(rng, 1e-3, 1e3)
+        };
         let offset = if rng.random_bool(0.2) { 10.0 * scale } else { 0.0 };
         // What the rows are like.
         let kind = rng.random_range(0..8);
@@ -173,7 +200,9 @@ impl Case {
                         row.iter_mut().for_each(|z| *z = f64::from(*z as f32));
                     }
                 }
-                rows_are = (if kind == 3 { "rows that sum to 0" } else { "f32 rows that sum to 0" }).into();
+                rows_are =
+                    (if kind == 3 { "rows that sum to 0" } else { "f32 rows that sum to 0" })
+                        .into();
             }
             5 => {
                 let constant = rng.random_range(0..classes);
@@ -200,11 +229,15 @@ impl Case {
                 }
                 row.copy_from_slice(&probs);
             }
-            rows_are += if decimals { ", probabilities of two decimals" } else { ", probabilities" };
+            rows_are +=
+                if decimals { ", probabilities of two decimals" } else { ", probabilities" };
         }
         rows_are += &format!(", scale {scale:.1e}, sharpness {sharpness}");
-        let scores =
-            if probabilities { Scores::from_probs(&values, classes) } else { Scores::from_logits(&values, classes) };
+        let scores = if probabilities {
+            Scores::from_probs(&values, classes)
+        } else {
+            Scores::from_logits(&values, classes)
+        };
         let scores = scores.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         Self { seed, fit: Fit(spec), classes, scores, values, probabilities, labels, rows_are }
     }

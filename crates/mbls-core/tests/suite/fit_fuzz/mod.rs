@@ -1,6 +1,6 @@
-//! Fits of random rows: every fit reaches the optimum of its objective, or is refused where there is
-//! none. A case is decided by its seed; what is right is decided by slow code that shares nothing
-//! with the fits.
+//! Fits of random rows: every fit reaches the optimum of its objective, or is refused where there
+//! is none. A case is decided by its seed; what is right is decided by slow code that shares
+//! nothing with the fits.
 //!
 //! The quick run has `CASES` cases. A longer one, and other seeds:
 //!
@@ -79,7 +79,9 @@ fn every_fit_reaches_its_optimum_or_says_why_there_is_none() {
 fn some() {
     let seeds = std::env::var("FIT_FUZZ_SEEDS").unwrap_or_default();
     for seed in seeds.split(',').filter(|seed| !seed.is_empty()) {
-        let case = case::Case::of(seed.parse().unwrap_or_else(|_| panic!("seed {seed}: expected a number")));
+        let case = case::Case::of(
+            seed.parse().unwrap_or_else(|_| panic!("seed {seed}: expected a number")),
+        );
         println!("{case}: {}", judge(&case).failure().unwrap_or_default());
     }
 }

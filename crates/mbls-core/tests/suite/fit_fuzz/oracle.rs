@@ -1,5 +1,5 @@
-//! How far parameters are from the optimum of a convex objective, by slow code: the Newton decrement,
-//! from compensated sums.
+//! How far parameters are from the optimum of a convex objective, by slow code: the Newton
+//! decrement, from compensated sums.
 
 /// A sum in twice the precision of f64.
 #[derive(Clone, Copy, Default)]
@@ -24,8 +24,8 @@ pub(crate) fn sum(values: impl Iterator<Item = f64>) -> f64 {
     sum.value()
 }
 
-/// The value of an objective, what Newton's method still promises to take from it, and what rounding
-/// makes of both.
+/// The value of an objective, what Newton's method still promises to take from it, and what
+/// rounding makes of both.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Distance {
     pub(crate) value: f64,
@@ -98,10 +98,17 @@ impl Softmax<'_> {
         let c = self.classes;
         let column = |j: usize| self.features.iter().skip(j).step_by(c).copied();
         let means: Vec<f64> = (0..c).map(|j| sum(column(j)) / self.rows()).collect();
-        let deviation = |j: usize| (sum(column(j).map(|x| (x - means[j]).powi(2))) / self.rows()).sqrt();
-        let scales: Vec<f64> =
-            (0..c).map(|j| if deviation(j) > 1e-13 * means[j].abs() { deviation(j) } else { 1.0 }).collect();
-        let scaled = self.features.iter().enumerate().map(|(i, x)| (x - means[i % c]) / scales[i % c]).collect();
+        let deviation =
+            |j: usize| (sum(column(j).map(|x| (x - means[j]).powi(2))) / self.rows()).sqrt();
+        let scales: Vec<f64> = (0..c)
+            .map(|j| if deviation(j) > 1e-13 * means[j].abs() { deviation(j) } else { 1.0 })
+            .collect();
+        let scaled = self
+            .features
+            .iter()
+            .enumerate()
+            .map(|(i, x)| (x - means[i % c]) / scales[i % c])
+            .collect();
         (scaled, means, scales)
     }
 
@@ -116,13 +123,16 @@ impl Softmax<'_> {
         let change = |v: &[f64]| -> Vec<f64> {
             let mut map: Vec<f64> = (0..c * width).map(|i| v[i] / scales[feature(i)]).collect();
             for k in 0..c {
-                let offset = sum((0..width).map(|j| map[k * width + j] * means[feature(k * width + j)]));
+                let offset =
+                    sum((0..width).map(|j| map[k * width + j] * means[feature(k * width + j)]));
                 map.push(v[c * width + k] - offset);
             }
             map
         };
         let transposed = |g: &[f64]| -> Vec<f64> {
-            let of_weight = |i: usize| (g[i] - g[c * width + i / width] * means[feature(i)]) / scales[feature(i)];
+            let of_weight = |i: usize| {
+                (g[i] - g[c * width + i / width] * means[feature(i)]) / scales[feature(i)]
+            };
             (0..c * width).map(of_weight).chain(g[c * width..].iter().copied()).collect()
         };
 
@@ -136,15 +146,19 @@ impl Softmax<'_> {
             let x = &scaled[row * c..][..c];
             let exps: Vec<f64> = z.iter().map(|l| (l - z[y]).min(700.0).exp()).collect();
             let total: f64 = exps.iter().sum();
-            let others: f64 = exps.iter().enumerate().filter(|(k, _)| *k != y).map(|(_, e)| e).sum();
+            let others: f64 =
+                exps.iter().enumerate().filter(|(k, _)| *k != y).map(|(_, e)| e).sum();
             loss.add(others.ln_1p());
             let mut p: Vec<f64> = exps.iter().map(|e| e / total).collect();
             probs.extend_from_slice(&p);
-            let variance: Vec<f64> = (0..c).map(|k| p[k] * if k == y { others / total } else { 1.0 - p[k] }).collect();
+            let variance: Vec<f64> =
+                (0..c).map(|k| p[k] * if k == y { others / total } else { 1.0 - p[k] }).collect();
             p[y] = -others / total;
             // What the rounding of logits, of the size of their terms, makes of the loss.
             let terms = |k: usize| {
-                let products = map[k * width..][..width].iter().zip(self.of(&self.features[row * c..][..c], k));
+                let products = map[k * width..][..width]
+                    .iter()
+                    .zip(self.of(&self.features[row * c..][..c], k));
                 products.map(|(w, x)| (w * x).abs()).sum::<f64>() + map[c * width + k].abs()
             };
             rounding.add((0..c).map(|k| p[k].abs() * terms(k)).sum::<f64>());
@@ -192,13 +206,15 @@ impl Softmax<'_> {
                 let z = self.logits(v, x);
                 let from_label: Vec<f64> = z.iter().map(|d| d - z[label as usize]).collect();
                 let mean: f64 = from_label.iter().zip(p).map(|(d, p)| d * p).sum();
-                let mut factors: Vec<f64> = from_label.iter().zip(p).map(|(d, p)| p * (d - mean)).collect();
+                let mut factors: Vec<f64> =
+                    from_label.iter().zip(p).map(|(d, p)| p * (d - mean)).collect();
                 let others: f64 = (0..c).filter(|&k| k != label as usize).map(|k| factors[k]).sum();
                 factors[label as usize] = -others;
                 self.add(&factors, x, &mut sums);
             }
             let mut product: Vec<f64> = sums.iter().map(|sum| sum.value() / n).collect();
-            let penalty: Vec<f64> = change(v).iter().enumerate().map(|(i, x)| 2.0 * self.penalty_of(i) * x).collect();
+            let penalty: Vec<f64> =
+                change(v).iter().enumerate().map(|(i, x)| 2.0 * self.penalty_of(i) * x).collect();
             product.iter_mut().zip(transposed(&penalty)).for_each(|(p, s)| *p += s);
             project(&mut product);
             product
@@ -210,12 +226,21 @@ impl Softmax<'_> {
             .map(|(size, slope)| 8.0 * f64::EPSILON * (size + slope.abs()))
             .collect();
         let (decrease, _) = decrement(&g, &noise, &curvature, times);
-        Distance { value, decrease: 0.5 * decrease, rounding: 4.0 * f64::EPSILON * rounding.value() / n }
+        Distance {
+            value,
+            decrease: 0.5 * decrease,
+            rounding: 4.0 * f64::EPSILON * rounding.value() / n,
+        }
     }
 }
 
 /// `g^T H^+ g` by conjugate gradients, and the step.
-fn decrement(g: &[f64], noise: &[f64], curvature: &[f64], times: impl Fn(&[f64]) -> Vec<f64>) -> (f64, Vec<f64>) {
+fn decrement(
+    g: &[f64],
+    noise: &[f64],
+    curvature: &[f64],
+    times: impl Fn(&[f64]) -> Vec<f64>,
+) -> (f64, Vec<f64>) {
     let dim = g.len();
     let most = curvature.iter().copied().fold(0.0, f64::max);
     let scale = |i: usize| curvature[i].max(1e-14 * most).max(f64::MIN_POSITIVE);
@@ -251,20 +276,34 @@ fn decrement(g: &[f64], noise: &[f64], curvature: &[f64], times: impl Fn(&[f64])
     (total, step)
 }
 
-/// The distance of `sigmoid(w f + c)`, one or two features a row, from the optimum for targets from 0
-/// to 1, where `free` says which weights may change, and in which direction: 0 both, 1 upwards.
-pub(crate) fn logistic(features: &[Vec<f64>], targets: &[f64], weights: &[f64], c: f64, bounded: bool) -> Distance {
+/// The distance of `sigmoid(w f + c)`, one or two features a row, from the optimum for targets from
+/// 0 to 1, where `free` says which weights may change, and in which direction: 0 both, 1 upwards.
+pub(crate) fn logistic(
+    features: &[Vec<f64>],
+    targets: &[f64],
+    weights: &[f64],
+    c: f64,
+    bounded: bool,
+) -> Distance {
     let n = targets.len() as f64;
     let z = |row: usize| features.iter().zip(weights).map(|(f, w)| f[row] * w).sum::<f64>() + c;
     let softplus = |z: f64| z.max(0.0) + (-z.abs()).exp().ln_1p();
-    let sigmoid = |z: f64| if z >= 0.0 { 1.0 / (1.0 + (-z).exp()) } else { z.exp() / (1.0 + z.exp()) };
+    let sigmoid =
+        |z: f64| if z >= 0.0 { 1.0 / (1.0 + (-z).exp()) } else { z.exp() / (1.0 + z.exp()) };
     let rows = 0..targets.len();
-    let value = sum(rows.clone().map(|i| targets[i] * softplus(-z(i)) + (1.0 - targets[i]) * softplus(z(i)))) / n;
-    let residual: Vec<f64> =
-        rows.clone().map(|i| (1.0 - targets[i]) * sigmoid(z(i)) - targets[i] * sigmoid(-z(i))).collect();
+    let value = sum(rows
+        .clone()
+        .map(|i| targets[i] * softplus(-z(i)) + (1.0 - targets[i]) * softplus(z(i))))
+        / n;
+    let residual: Vec<f64> = rows
+        .clone()
+        .map(|i| (1.0 - targets[i]) * sigmoid(z(i)) - targets[i] * sigmoid(-z(i)))
+        .collect();
     let variance: Vec<f64> = rows.clone().map(|i| sigmoid(z(i)) * sigmoid(-z(i))).collect();
     let total = sum(variance.iter().copied());
-    let terms = |i: usize| features.iter().zip(weights).map(|(f, w)| (f[i] * w).abs()).sum::<f64>() + c.abs();
+    let terms = |i: usize| {
+        features.iter().zip(weights).map(|(f, w)| (f[i] * w).abs()).sum::<f64>() + c.abs()
+    };
     let rounding = 4.0 * f64::EPSILON * sum(rows.clone().map(|i| residual[i].abs() * terms(i))) / n;
     // About the mean of the rows that matter, where the intercept is apart from the weights.
     let centred: Vec<Vec<f64>> = features
@@ -275,10 +314,13 @@ pub(crate) fn logistic(features: &[Vec<f64>], targets: &[f64], weights: &[f64], 
         })
         .collect();
     let slope = |f: &[f64]| sum(rows.clone().map(|i| residual[i] * f[i])) / n;
-    let size = |f: &[f64]| 8.0 * f64::EPSILON * sum(rows.clone().map(|i| residual[i].abs() * f[i].abs())) / n;
+    let size = |f: &[f64]| {
+        8.0 * f64::EPSILON * sum(rows.clone().map(|i| residual[i].abs() * f[i].abs())) / n
+    };
     let g0 = sum(residual.iter().copied()) / n;
     let mut decrease = if total > 0.0 { g0 * g0 / (total / n) } else { 0.0 };
-    // The weights, each after what it shares with those before; at a bound only a fall upwards counts.
+    // The weights, each after what it shares with those before; at a bound only a fall upwards
+    // counts.
     let mut before: Vec<Vec<f64>> = Vec::new();
     let free = |i: usize| !bounded || weights[i] > 0.0 || slope(&centred[i]) < 0.0;
     for i in (0..features.len()).filter(|&i| free(i)) {

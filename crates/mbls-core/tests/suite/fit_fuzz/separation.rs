@@ -1,7 +1,7 @@
 //! Whether rows can be separated, so that an objective has no optimum.
 
-/// Whether a threshold separates scores: all of the class at or above it, all others at or below, and
-/// not all at it.
+/// Whether a threshold separates scores: all of the class at or above it, all others at or below,
+/// and not all at it.
 pub(crate) fn by_threshold(scores: &[f64], positive: &[bool], rising_only: bool) -> bool {
     let range = |of: bool| {
         let values = || scores.iter().zip(positive).filter(|(_, p)| **p == of).map(|(s, _)| *s);
@@ -25,14 +25,19 @@ pub(crate) fn by_direction(margins: &[Vec<f64>], most: usize) -> Option<bool> {
         }
     }
     margins.sort_by(|a, b| {
-        a.iter().zip(b).map(|(a, b)| a.total_cmp(b)).find(|o| o.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+        a.iter()
+            .zip(b)
+            .map(|(a, b)| a.total_cmp(b))
+            .find(|o| o.is_ne())
+            .unwrap_or(std::cmp::Ordering::Equal)
     });
     margins.dedup();
     let dim = margins.first().map_or(0, Vec::len);
     if dim == 0 || margins.len() * dim > most {
         return None;
     }
-    // maximise sum(a d): columns are d+ and d-, rows -a d <= 0 and a d <= 1; slack variables are basic.
+    // maximise sum(a d): columns are d+ and d-, rows -a d <= 0 and a d <= 1; slack variables are
+    // basic.
     let columns = 2 * dim;
     let (m, width) = (2 * margins.len(), columns + 1);
     let mut table: Vec<Vec<f64>> = Vec::with_capacity(m + 1);
@@ -45,7 +50,8 @@ pub(crate) fn by_direction(margins: &[Vec<f64>], most: usize) -> Option<bool> {
     let total = |j: usize| margins.iter().map(|row| row[j]).sum::<f64>();
     table.push((0..dim).map(|j| -total(j)).chain((0..dim).map(total)).chain([0.0]).collect());
     // Perturbed bounds keep a vertex from being visited twice.
-    (0..margins.len()).for_each(|i| table[i][columns] = 1e-9 * (1.0 + (i as f64 * 0.618_034).fract()));
+    (0..margins.len())
+        .for_each(|i| table[i][columns] = 1e-9 * (1.0 + (i as f64 * 0.618_034).fract()));
     for _ in 0..20_000 {
         let objective = &table[m];
         let entering = (0..columns).min_by(|&a, &b| objective[a].total_cmp(&objective[b]))?;
@@ -54,7 +60,9 @@ pub(crate) fn by_direction(margins: &[Vec<f64>], most: usize) -> Option<bool> {
             return Some(table[m][columns] > 0.5);
         }
         let ratio = |i: usize| table[i][columns] / table[i][entering];
-        let leaving = (0..m).filter(|&i| table[i][entering] > 1e-9).min_by(|&a, &b| ratio(a).total_cmp(&ratio(b)))?;
+        let leaving = (0..m)
+            .filter(|&i| table[i][entering] > 1e-9)
+            .min_by(|&a, &b| ratio(a).total_cmp(&ratio(b)))?;
         // The entering column becomes that of the leaving variable.
         let pivot = table[leaving][entering];
         let mut row = table[leaving].clone();

@@ -4,7 +4,8 @@ use super::case::Case;
 use super::oracle::{Distance, Softmax, logistic};
 use super::separation::{by_direction, by_threshold};
 use mbls_core::calibration::{
-    BetaCalibration, CalibratorSpec, FittedCalibrator, MulticlassReduction, Odir, PlattScaling, PlattTargets,
+    BetaCalibration, CalibratorSpec, FittedCalibrator, MulticlassReduction, Odir, PlattScaling,
+    PlattTargets,
 };
 
 /// The end of a case.
@@ -77,7 +78,8 @@ fn maps(case: &Case, reduction: MulticlassReduction) -> Vec<Map> {
         MulticlassReduction::Binary => vec![of_class(1)],
         MulticlassReduction::OneVsRest => (0..c).map(of_class).collect(),
         MulticlassReduction::TopLabel => {
-            let top = |row: &[f64]| (1..c).fold(0, |best, k| if row[k] > row[best] { k } else { best });
+            let top =
+                |row: &[f64]| (1..c).fold(0, |best, k| if row[k] > row[best] { k } else { best });
             let (probs, positive) = probs
                 .chunks_exact(c)
                 .zip(&case.labels)
@@ -105,7 +107,8 @@ fn platt_distance(map: &Map, fitted: &PlattScaling, targets: PlattTargets) -> Di
         PlattTargets::Labels => (1.0, 0.0),
         other => panic!("{other:?} has no oracle"),
     };
-    let targets: Vec<f64> = map.positive.iter().map(|&p| if p { of_positive } else { of_negative }).collect();
+    let targets: Vec<f64> =
+        map.positive.iter().map(|&p| if p { of_positive } else { of_negative }).collect();
     let features = [map.probs.iter().map(|&p| log_odds(p)).collect()];
     logistic(&features, &targets, &[fitted.slope()], fitted.intercept(), false)
 }
@@ -136,7 +139,11 @@ fn worst(mut distances: impl Iterator<Item = Distance>) -> Verdict {
     }
 }
 
-fn of_maps(maps: &[Map], why: impl Fn(&Map) -> Option<&'static str>, found: Result<Vec<Distance>, String>) -> Verdict {
+fn of_maps(
+    maps: &[Map],
+    why: impl Fn(&Map) -> Option<&'static str>,
+    found: Result<Vec<Distance>, String>,
+) -> Verdict {
     let reasons: Vec<(&Map, &str)> = maps.iter().filter_map(|map| Some((map, why(map)?))).collect();
     match (found, reasons.is_empty()) {
         (Ok(_), false) => Verdict::Accepted,
@@ -187,9 +194,11 @@ pub(crate) fn judge(case: &Case) -> Verdict {
             }
             let maps = maps(case, reduction);
             let distances = |fitted: FittedCalibrator| match fitted {
-                FittedCalibrator::Platt(fitted) => {
-                    maps.iter().zip(fitted.maps()).map(|(map, fitted)| platt_distance(map, fitted, targets)).collect()
-                }
+                FittedCalibrator::Platt(fitted) => maps
+                    .iter()
+                    .zip(fitted.maps())
+                    .map(|(map, fitted)| platt_distance(map, fitted, targets))
+                    .collect(),
                 other => panic!("{other:?}"),
             };
             let why = |map: &Map| match targets {
@@ -202,9 +211,11 @@ pub(crate) fn judge(case: &Case) -> Verdict {
         CalibratorSpec::Beta { reduction } => {
             let maps = maps(case, reduction);
             let distances = |fitted: FittedCalibrator| match fitted {
-                FittedCalibrator::Beta(fitted) => {
-                    maps.iter().zip(fitted.maps()).map(|(map, fitted)| beta_distance(map, fitted)).collect()
-                }
+                FittedCalibrator::Beta(fitted) => maps
+                    .iter()
+                    .zip(fitted.maps())
+                    .map(|(map, fitted)| beta_distance(map, fitted))
+                    .collect(),
                 other => panic!("{other:?}"),
             };
             of_maps(&maps, |map| no_optimum(map, true), found.map(distances))
@@ -233,8 +244,12 @@ fn linear(
     };
     match found {
         Err(error) => match separable(800_000) {
-            Some(true) if absent.is_empty() && !error.contains("separable") => Verdict::Unnamed(error),
-            Some(true) if !absent.is_empty() && !error.contains(&format!("class {}", absent[0])) => {
+            Some(true) if absent.is_empty() && !error.contains("separable") => {
+                Verdict::Unnamed(error)
+            }
+            Some(true)
+                if !absent.is_empty() && !error.contains(&format!("class {}", absent[0])) =>
+            {
                 Verdict::Unnamed(error)
             }
             Some(true) => Verdict::Refused,

@@ -1,11 +1,13 @@
-//! Top-k and balanced accuracy, the statistics of logits and probabilities against the golden values of the published PyTorch
-//! code.
+//! Top-k and balanced accuracy, the statistics of logits and probabilities against the golden
+//! values of the published PyTorch code.
 //!
-//! The published code scores by an f32 softmax and lets the higher class go first among equals in its top k, the lower one in
-//! its predictions. Top-k values are therefore compared on classes in reverse order, where ours is the same rule.
+//! The published code scores by an f32 softmax and lets the higher class go first among equals in
+//! its top k, the lower one in its predictions. Top-k values are therefore compared on classes in
+//! reverse order, where ours is the same rule.
 
 use mbls_core::metric::{
-    BalancedAccuracy, LogitRows, LogitStatistics, Metric, Predictions, ProbabilityStatistics, TopKAccuracy,
+    BalancedAccuracy, LogitRows, LogitStatistics, Metric, Predictions, ProbabilityStatistics,
+    TopKAccuracy,
 };
 use mbls_testkit::golden;
 use serde_json::Value;
@@ -19,7 +21,8 @@ struct Case {
     classes: usize,
 }
 
-/// The cases for which an evaluator gave values: scikit-learn refuses labels that do not cover the classes.
+/// The cases for which an evaluator gave values: scikit-learn refuses labels that do not cover the
+/// classes.
 fn cases(evaluator: &str) -> Vec<Case> {
     let (json, tensors) = (golden::json("metrics.json"), golden::tensors("metrics.safetensors"));
     let cases = json["cases"].as_object().unwrap().iter().filter_map(|(name, values)| {
@@ -47,13 +50,15 @@ impl Case {
     }
 
     fn in_reverse(&self) -> Predictions<'static> {
-        let probs: Vec<f32> = self.probs.chunks(self.classes).flat_map(|row| row.iter().rev()).copied().collect();
-        let labels: Vec<u32> = self.labels.iter().map(|label| self.classes as u32 - 1 - label).collect();
+        let probs: Vec<f32> =
+            self.probs.chunks(self.classes).flat_map(|row| row.iter().rev()).copied().collect();
+        let labels: Vec<u32> =
+            self.labels.iter().map(|label| self.classes as u32 - 1 - label).collect();
         Predictions::from_probs(&probs, self.classes, &labels).unwrap().into_owned()
     }
 
-    /// The share of rows in which another score is equal to the label's, or so close that an f32 softmax may order them
-    /// in another way.
+    /// The share of rows in which another score is equal to the label's, or so close that an f32
+    /// softmax may order them in another way.
     fn share(&self, meets: impl Fn(f32, f32) -> bool) -> f64 {
         let of_row = |(row, &label): (&[f32], &u32)| {
             let mine = row[label as usize];
@@ -82,9 +87,17 @@ fn top_k_accuracy() {
                 metric.value().unwrap()
             };
             let found = value(&case.in_reverse());
-            assert!((found - expected).abs() <= close + 1e-12, "{}: {key} is {found}, not {expected}", case.name);
+            assert!(
+                (found - expected).abs() <= close + 1e-12,
+                "{}: {key} is {found}, not {expected}",
+                case.name
+            );
             let found = value(&case.input());
-            assert!((found - expected).abs() <= close + tied + 1e-12, "{}: {key} is {found}", case.name);
+            assert!(
+                (found - expected).abs() <= close + tied + 1e-12,
+                "{}: {key} is {found}",
+                case.name
+            );
         }
     }
 }
@@ -96,14 +109,23 @@ fn balanced_accuracy() {
         metric.update(&input).unwrap();
         let (found, expected) = (metric.value().unwrap(), case.values["macc"].as_f64().unwrap());
         assert!((found - expected).abs() <= 1e-12, "{}: {found}, expected {expected}", case.name);
-        assert_eq!(metric.recalls().flatten().count(), case.classes, "{}: every class occurs", case.name);
+        assert_eq!(
+            metric.recalls().flatten().count(),
+            case.classes,
+            "{}: every class occurs",
+            case.name
+        );
     }
 }
 
 fn close(case: &Case, key: &str, found: f64) {
     let expected = case.values[key].as_f64().unwrap();
     let tolerance = 1e-6 + 1e-5 * expected.abs();
-    assert!((found - expected).abs() <= tolerance, "{}: {key} is {found}, expected {expected}", case.name);
+    assert!(
+        (found - expected).abs() <= tolerance,
+        "{}: {key} is {found}, expected {expected}",
+        case.name
+    );
 }
 
 #[test]
@@ -127,7 +149,8 @@ fn statistics_of_probabilities() {
         close(&case, "max_prob", report.confidence);
         close(&case, "kl_div", report.kl_from_uniform);
         close(&case, "l1_div", report.l1_from_uniform);
-        // Probabilities sum to 1, so that their mean says nothing about the model: no part of the report.
+        // Probabilities sum to 1, so that their mean says nothing about the model: no part of the
+        // report.
         close(&case, "mean_prob", 1.0 / case.classes as f64);
     }
 }

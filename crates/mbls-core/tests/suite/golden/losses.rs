@@ -1,7 +1,9 @@
-//! The losses, their gradients and the schedules of alpha against the golden values of the published PyTorch code.
+//! The losses, their gradients and the schedules of alpha against the golden values of the
+//! published PyTorch code.
 //!
-//! Every case and every loss of the file is compared. Where the published code has no number to give (it raises, or returns
-//! NaN for finite logits), and where it lets ignored rows into a term, the slow formulas decide.
+//! Every case and every loss of the file is compared. Where the published code has no number to
+//! give (it raises, or returns NaN for finite logits), and where it lets ignored rows into a term,
+//! the slow formulas decide.
 
 use crate::losses::evaluated::{Evaluated, flat};
 use crate::losses::slow;
@@ -12,12 +14,14 @@ use mbls_testkit::golden;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Relative to the value in f32, and to the gradient's largest entry or norm: the files hold gradients in f32.
+/// Relative to the value in f32, and to the gradient's largest entry or norm: the files hold
+/// gradients in f32.
 const TOLERANCE: f64 = 1e-5;
 
 /// The loss of a name in the files: what stands before the first `_` is the kind.
 fn spec(name: &str, params: &Value) -> LossSpec {
-    let number = |key: &str| params[key].as_f64().unwrap_or_else(|| panic!("{name}: {key} is no number"));
+    let number =
+        |key: &str| params[key].as_f64().unwrap_or_else(|| panic!("{name}: {key} is no number"));
     match name.split('_').next() {
         Some("ce") => LossSpec::CrossEntropy,
         Some("ls") => LossSpec::LabelSmoothing { alpha: number("alpha") },
@@ -53,12 +57,22 @@ struct Case {
 }
 
 impl Case {
-    fn new(name: &str, logits: &Tensor, labels: &Tensor, ignore_index: i64) -> candle_core::Result<Self> {
+    fn new(
+        name: &str,
+        logits: &Tensor,
+        labels: &Tensor,
+        ignore_index: i64,
+    ) -> candle_core::Result<Self> {
         let values: Vec<i64> = labels.flatten_all()?.to_vec1()?;
         let classes = logits.dims()[1];
         let flattened = logits.to_dtype(DType::F64)?.reshape((logits.dims()[0], classes, ()))?;
-        let flattened = flattened.transpose(1, 2)?.contiguous()?.reshape(((), classes))?.to_vec2::<f64>()?;
-        let rows: Vec<_> = flattened.into_iter().zip(&values).filter(|(_, label)| **label != ignore_index).collect();
+        let flattened =
+            flattened.transpose(1, 2)?.contiguous()?.reshape(((), classes))?.to_vec2::<f64>()?;
+        let rows: Vec<_> = flattened
+            .into_iter()
+            .zip(&values)
+            .filter(|(_, label)| **label != ignore_index)
+            .collect();
         Ok(Self {
             name: name.into(),
             logits: logits.clone(),
@@ -100,17 +114,29 @@ impl Case {
     }
 }
 
-/// Against a value computed in f64. Near 0 a log-sum-exp resolves no finer than the spacing of numbers near 1.
+/// Against a value computed in f64. Near 0 a log-sum-exp resolves no finer than the spacing of
+/// numbers near 1.
 fn close(what: &str, found: f64, expected: f64, dtype: DType) {
     let (tolerance, resolution) =
         if dtype == DType::F64 { (1e-9, 1e-15) } else { (TOLERANCE, f64::from(f32::EPSILON)) };
     let difference = (found - expected).abs();
-    assert!(difference <= tolerance * expected.abs() + resolution, "{what}: {found}, expected {expected}");
+    assert!(
+        difference <= tolerance * expected.abs() + resolution,
+        "{what}: {found}, expected {expected}"
+    );
 }
 
 /// Against the stored f32 gradient, or its `dot_cos` where it is not stored.
-fn check_gradient(what: &str, found: &[f64], stored: Option<&Tensor>, statistics: &Value, rows: usize) {
-    let statistic = |key: &str| statistics[key].as_f64().unwrap_or_else(|| panic!("{what}: grad.{key} is no number"));
+fn check_gradient(
+    what: &str,
+    found: &[f64],
+    stored: Option<&Tensor>,
+    statistics: &Value,
+    rows: usize,
+) {
+    let statistic = |key: &str| {
+        statistics[key].as_f64().unwrap_or_else(|| panic!("{what}: grad.{key} is no number"))
+    };
     // A row's gradient is a difference of numbers of the size 1 / rows.
     let resolution = f64::from(f32::EPSILON) / rows as f64;
     if let Some(stored) = stored {
@@ -118,16 +144,25 @@ fn check_gradient(what: &str, found: &[f64], stored: Option<&Tensor>, statistics
         assert_eq!(found.len(), stored.len(), "{what}");
         let bound = 1e-5 * stored.iter().fold(0f64, |a, g| a.max(g.abs())) + resolution;
         for (k, (found, stored)) in found.iter().zip(&stored).enumerate() {
-            assert!((found - stored).abs() <= bound, "{what}: gradient[{k}] = {found}, expected {stored}");
+            assert!(
+                (found - stored).abs() <= bound,
+                "{what}: gradient[{k}] = {found}, expected {stored}"
+            );
         }
     } else {
         let dot: f64 = found.iter().enumerate().map(|(k, g)| g * (0.37 * k as f64).cos()).sum();
         let (expected, bound) = (statistic("dot_cos"), TOLERANCE * statistic("l2") + resolution);
-        assert!((dot - expected).abs() <= bound, "{what}: gradient's dot_cos = {dot}, expected {expected}");
+        assert!(
+            (dot - expected).abs() <= bound,
+            "{what}: gradient's dot_cos = {dot}, expected {expected}"
+        );
     }
     let norm = found.iter().map(|g| g * g).sum::<f64>().sqrt();
     let expected = statistic("l2_f64");
-    assert!((norm - expected).abs() <= TOLERANCE * expected + resolution, "{what}: norm {norm}, expected {expected}");
+    assert!(
+        (norm - expected).abs() <= TOLERANCE * expected + resolution,
+        "{what}: norm {norm}, expected {expected}"
+    );
 }
 
 #[test]
@@ -146,7 +181,10 @@ fn losses_equal_the_reference() -> mbls_core::Result<()> {
             if case.rows.is_empty() {
                 // Where the reference returns NaN.
                 let error = case.evaluate(&spec, DType::F32).err();
-                assert!(matches!(error, Some(Error::AllIgnored { rows }) if rows == case.ignored), "{name} {loss}");
+                assert!(
+                    matches!(error, Some(Error::AllIgnored { rows }) if rows == case.ignored),
+                    "{name} {loss}"
+                );
                 continue;
             }
             let single = case.evaluate(&spec, DType::F32)?;
@@ -154,7 +192,8 @@ fn losses_equal_the_reference() -> mbls_core::Result<()> {
             // The f64 entries: f32 runs of ours are compared with them too.
             let reference = entry.get("f64").map(numbers);
             if !case.finite {
-                // No number to compare with: what the reference says is not finite must show in ours.
+                // No number to compare with: what the reference says is not finite must show in
+                // ours.
                 for evaluated in [single, double] {
                     let ours = [vec![evaluated.total()], evaluated.terms()].concat();
                     // The reference raises, or what it returns is not finite either.
@@ -162,7 +201,8 @@ fn losses_equal_the_reference() -> mbls_core::Result<()> {
                         assert!(!ours[0].is_finite(), "{name} {loss}: {ours:?}");
                         continue;
                     };
-                    let agree = reference.iter().zip(&ours).all(|(r, o)| r.is_finite() || !o.is_finite());
+                    let agree =
+                        reference.iter().zip(&ours).all(|(r, o)| r.is_finite() || !o.is_finite());
                     assert!(agree, "{name} {loss}: {ours:?}, reference {reference:?}");
                 }
                 continue;
@@ -171,16 +211,23 @@ fn losses_equal_the_reference() -> mbls_core::Result<()> {
             case.check_slow(&spec, &single, DType::F32);
             case.check_slow(&spec, &double, DType::F64);
 
-            let Some(reference) = reference.filter(|r| r.iter().all(|v| v.is_finite())) else { continue };
-            // Rows labelled with a negative index leave the cross-entropy of the reference alone, and all terms of ours.
+            let Some(reference) = reference.filter(|r| r.iter().all(|v| v.is_finite())) else {
+                continue;
+            };
+            // Rows labelled with a negative index leave the cross-entropy of the reference alone,
+            // and all terms of ours.
             if ignore_index < 0 && case.ignored > 0 && spec != LossSpec::CrossEntropy {
                 continue;
             }
-            if let (LossSpec::SampleDependentFocal { gamma }, Some(probabilities)) = (&spec, values.get("p_f32")) {
-                // Probabilities on the thresholds: the last bit of a softmax decides which gamma holds, and nothing more
-                // can be compared than what each stored probability makes of it.
+            if let (LossSpec::SampleDependentFocal { gamma }, Some(probabilities)) =
+                (&spec, values.get("p_f32"))
+            {
+                // Probabilities on the thresholds: the last bit of a softmax decides which gamma
+                // holds, and nothing more can be compared than what each stored
+                // probability makes of it.
                 let loss = SampleDependentFocal::new(*gamma)?;
-                let ours: Vec<f64> = numbers(probabilities).into_iter().map(|p| loss.gamma_at(p)).collect();
+                let ours: Vec<f64> =
+                    numbers(probabilities).into_iter().map(|p| loss.gamma_at(p)).collect();
                 assert_eq!(ours, numbers(&values["gamma_f32"]), "{name} {loss:?}");
                 continue;
             }
@@ -194,32 +241,47 @@ fn losses_equal_the_reference() -> mbls_core::Result<()> {
                         // The reference counts hits and misses in f32 there.
                         (LossSpec::WeightedMmce { .. }, DType::F64) => {
                             let difference = (found - expected).abs();
-                            assert!(difference <= 1e-7 * expected.abs(), "{what}: {found}, expected {expected}");
+                            assert!(
+                                difference <= 1e-7 * expected.abs(),
+                                "{what}: {found}, expected {expected}"
+                            );
                         }
                         _ => close(&what, *found, *expected, dtype),
                     }
                 }
-                // Where different rows are equally confident, the last bit decides the sign in the derivative of the kernel.
+                // Where different rows are equally confident, the last bit decides the sign in the
+                // derivative of the kernel.
                 let kernel = matches!(spec, LossSpec::Mmce { .. } | LossSpec::WeightedMmce { .. });
                 if !(kernel && case.confidences_tie()) {
-                    check_gradient(&what, &evaluated.gradient(), stored, &entry["grad"], case.rows.len());
+                    check_gradient(
+                        &what,
+                        &evaluated.gradient(),
+                        stored,
+                        &entry["grad"],
+                        case.rows.len(),
+                    );
                 }
             }
             *compared.entry(spec.build()?.name()).or_default() += 1;
         }
     }
     let skipped: Vec<_> = seen.iter().filter(|kind| !compared.contains_key(*kind)).collect();
-    assert!(!compared.is_empty() && skipped.is_empty(), "not compared: {skipped:?}; compared: {compared:?}");
+    assert!(
+        !compared.is_empty() && skipped.is_empty(),
+        "not compared: {skipped:?}; compared: {compared:?}"
+    );
     Ok(())
 }
 
 #[test]
 fn alpha_follows_the_published_schedules() -> mbls_core::Result<()> {
     let json = golden::json("losses.json");
-    let schedules = json["alpha_schedules"].as_object().expect("losses.json holds schedules of alpha");
+    let schedules =
+        json["alpha_schedules"].as_object().expect("losses.json holds schedules of alpha");
     assert!(!schedules.is_empty());
     for (name, entry) in schedules {
-        let number = |key: &str| entry[key].as_f64().unwrap_or_else(|| panic!("{name}: {key} is no number"));
+        let number =
+            |key: &str| entry[key].as_f64().unwrap_or_else(|| panic!("{name}: {key} is no number"));
         let (mu, step_size) = (number("mu"), number("step_size") as usize);
         let schedule = match name.as_str() {
             "none" => AlphaSchedule::None,
@@ -228,7 +290,8 @@ fn alpha_follows_the_published_schedules() -> mbls_core::Result<()> {
             "step" => AlphaSchedule::Step { mu, step_size },
             _ => panic!("{name}: a schedule that this test does not know"),
         };
-        let new = || MarginLoss::new(6.0, number("alpha0"))?.with_schedule(schedule, number("max_alpha"));
+        let new =
+            || MarginLoss::new(6.0, number("alpha0"))?.with_schedule(schedule, number("max_alpha"));
         let mut loss = new()?;
         for (epoch, expected) in numbers(&entry["alpha_after_epoch"]).into_iter().enumerate() {
             // As after a stop between two epochs.
@@ -237,7 +300,11 @@ fn alpha_follows_the_published_schedules() -> mbls_core::Result<()> {
             loss = resumed;
             loss.end_epoch(epoch);
             let difference = (loss.alpha() - expected).abs();
-            assert!(difference <= 1e-12, "{name}, epoch {epoch}: {}, expected {expected}", loss.alpha());
+            assert!(
+                difference <= 1e-12,
+                "{name}, epoch {epoch}: {}, expected {expected}",
+                loss.alpha()
+            );
         }
     }
     Ok(())

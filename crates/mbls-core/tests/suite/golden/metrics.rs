@@ -1,13 +1,14 @@
 //! The metrics against the golden values of the published PyTorch code.
 //!
-//! Every case of the file is compared, by its recorded properties: in a case marked `knife_edge` a confidence sits on a bin
-//! edge or confidences tie, so that its values hinge on the last bit of an f32 softmax; there the stored f32 probabilities
-//! are the input and the f32 values the expectation. All others start from the logits.
+//! Every case of the file is compared, by its recorded properties: in a case marked `knife_edge` a
+//! confidence sits on a bin edge or confidences tie, so that its values hinge on the last bit of an
+//! f32 softmax; there the stored f32 probabilities are the input and the f32 values the
+//! expectation. All others start from the logits.
 
 use mbls_core::metric::{
-    Accuracy, AdaptiveConvention, AdaptiveEce, Binning, CalibrationBins, CalibrationNorm, ClassificationMetrics,
-    ClasswiseConvention, ClasswiseEce, Metric, NegativeLogLikelihood, PredictionMetric, Predictions, Reliability,
-    ReliabilityBins, Target,
+    Accuracy, AdaptiveConvention, AdaptiveEce, Binning, CalibrationBins, CalibrationNorm,
+    ClassificationMetrics, ClasswiseConvention, ClasswiseEce, Metric, NegativeLogLikelihood,
+    PredictionMetric, Predictions, Reliability, ReliabilityBins, Target,
 };
 use mbls_testkit::golden;
 use serde_json::Value;
@@ -30,7 +31,10 @@ impl Case {
     /// What calibration is measured on.
     fn input(&self) -> Predictions<'_> {
         if self.knife_edge {
-            let probs = self.probs.as_ref().unwrap_or_else(|| panic!("{}: no stored probabilities", self.name));
+            let probs = self
+                .probs
+                .as_ref()
+                .unwrap_or_else(|| panic!("{}: no stored probabilities", self.name));
             Predictions::from_probs(probs, self.classes, &self.labels).unwrap()
         } else {
             Predictions::from_logits(&self.logits, self.classes, &self.labels).unwrap()
@@ -40,7 +44,8 @@ impl Case {
     /// The settings and values recorded under `prefix`, by number of bins.
     fn by_bins<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (usize, &'a Value)> {
         let entries = self.values.as_object().unwrap().iter();
-        entries.filter_map(move |(key, value)| Some((key.strip_prefix(prefix)?.parse().ok()?, value)))
+        entries
+            .filter_map(move |(key, value)| Some((key.strip_prefix(prefix)?.parse().ok()?, value)))
     }
 
     fn check(&self, what: &str, ours: f64, expected: f64, tolerance: f64) {
@@ -109,11 +114,22 @@ fn bin_edges() {
 #[test]
 fn predictions_and_confidences() {
     for case in cases() {
-        let from_logits = Predictions::from_logits(&case.logits, case.classes, &case.labels).unwrap();
+        let from_logits =
+            Predictions::from_logits(&case.logits, case.classes, &case.labels).unwrap();
         for row in 0..from_logits.rows() {
             assert_eq!(from_logits.predicted(row), case.predicted[row], "{}, row {row}", case.name);
-            case.check("confidence", from_logits.confidence(row), case.confidences[row].into(), TOLERANCE);
-            assert_eq!(case.input().predicted(row), case.predicted[row], "{}, row {row}", case.name);
+            case.check(
+                "confidence",
+                from_logits.confidence(row),
+                case.confidences[row].into(),
+                TOLERANCE,
+            );
+            assert_eq!(
+                case.input().predicted(row),
+                case.predicted[row],
+                "{}, row {row}",
+                case.name
+            );
         }
     }
 }
@@ -136,7 +152,12 @@ fn accuracy() {
         assert_eq!(batches.len(), expected.len(), "{}", case.name);
         for ((logits, labels), expected) in batches.zip(expected) {
             let batch = Predictions::from_logits(logits, case.classes, labels).unwrap();
-            case.check("accuracy of a batch", value(Accuracy::new(), &batch), expected.as_f64().unwrap(), TOLERANCE);
+            case.check(
+                "accuracy of a batch",
+                value(Accuracy::new(), &batch),
+                expected.as_f64().unwrap(),
+                TOLERANCE,
+            );
         }
     }
 }
@@ -160,14 +181,16 @@ fn calibration_errors() {
         for (bins, recorded) in case.by_bins("bins") {
             let number = |key: &str| recorded[key].as_f64().unwrap();
             let what = |metric: &str| format!("{metric} of {bins} bins");
-            // f32 for stored f32 probabilities; else the run in f64 shows the same without its rounding.
+            // f32 for stored f32 probabilities; else the run in f64 shows the same without its
+            // rounding.
             let ece = number(if case.knife_edge { "ece" } else { "ece_f64" });
             case.check(&what("ECE"), reliability(bins, &input).ece(), ece, TOLERANCE);
             let adaptive = AdaptiveEce::new(bins, AdaptiveConvention::Reference).unwrap();
             let aece = number(if case.knife_edge { "aece" } else { "aece_f64" });
             case.check(&what("adaptive ECE"), value(adaptive, &input), aece, TOLERANCE);
-            // The published code drops probabilities that are 0 in f32; in f64 fewer of them are, which moves values where
-            // the softmax saturates. The convention rounds to f32 for that reason and is compared with f32.
+            // The published code drops probabilities that are 0 in f32; in f64 fewer of them are,
+            // which moves values where the softmax saturates. The convention rounds to
+            // f32 for that reason and is compared with f32.
             let classwise = ClasswiseEce::new(bins, ClasswiseConvention::Reference).unwrap();
             case.check(&what("classwise ECE"), value(classwise, &input), number("cece"), TOLERANCE);
             compared += 1;
@@ -176,21 +199,23 @@ fn calibration_errors() {
     }
 }
 
-/// The default conventions differ from the published code only in what it leaves out: where it leaves out nothing that
-/// counts, the values must be the recorded ones.
+/// The default conventions differ from the published code only in what it leaves out: where it
+/// leaves out nothing that counts, the values must be the recorded ones.
 #[test]
 fn default_classwise_convention_where_nothing_drops_out() {
     let mut compared = 0;
     for case in cases() {
         let input = case.input();
-        let every_class_to_the_last = case.labels.iter().any(|&label| label as usize == case.classes - 1);
+        let every_class_to_the_last =
+            case.labels.iter().any(|&label| label as usize == case.classes - 1);
         let no_zero = (0..input.rows()).all(|row| input.probs(row).iter().all(|&p| p as f32 > 0.0));
         if !every_class_to_the_last || !no_zero {
             continue;
         }
         for (bins, recorded) in case.by_bins("bins") {
             let classwise = ClasswiseEce::new(bins, ClasswiseConvention::Definition).unwrap();
-            let expected = recorded[if case.knife_edge { "cece" } else { "cece_f64" }].as_f64().unwrap();
+            let expected =
+                recorded[if case.knife_edge { "cece" } else { "cece_f64" }].as_f64().unwrap();
             case.check("classwise ECE", value(classwise, &input), expected, TOLERANCE);
             compared += 1;
         }
@@ -204,7 +229,8 @@ fn calibration_errors_of_bins_by_rounding_up() {
     for case in cases() {
         let mut compared = 0;
         for (bins, recorded) in case.by_bins("np_bins") {
-            let metric = CalibrationBins::new(Target::TopLabel, Binning::EqualWidthCeil, bins).unwrap();
+            let metric =
+                CalibrationBins::new(Target::TopLabel, Binning::EqualWidthCeil, bins).unwrap();
             // Only a confidence of exactly 0 is an error there, and no case has one.
             let calibration = value(metric, &case.input());
             for (key, norm) in [
@@ -213,8 +239,14 @@ fn calibration_errors_of_bins_by_rounding_up() {
                 ("average_calibration_error", CalibrationNorm::Average),
                 ("l2_error", CalibrationNorm::L2),
             ] {
-                let expected = recorded[key].as_f64().unwrap_or_else(|| panic!("{}: {recorded}", case.name));
-                case.check(&format!("{key} of {bins} bins"), calibration.error(norm).value, expected, TOLERANCE);
+                let expected =
+                    recorded[key].as_f64().unwrap_or_else(|| panic!("{}: {recorded}", case.name));
+                case.check(
+                    &format!("{key} of {bins} bins"),
+                    calibration.error(norm).value,
+                    expected,
+                    TOLERANCE,
+                );
             }
             compared += 1;
         }
@@ -228,12 +260,16 @@ fn calibration_evaluator() {
     for case in cases() {
         let mut compared = 0;
         for (bins, recorded) in case.by_bins("calibrate_evaluator_") {
-            let (adaptive, classwise) = (AdaptiveConvention::Reference, ClasswiseConvention::Reference);
-            let metrics = ClassificationMetrics::with_conventions(bins, adaptive, classwise).unwrap();
+            let (adaptive, classwise) =
+                (AdaptiveConvention::Reference, ClasswiseConvention::Reference);
+            let metrics =
+                ClassificationMetrics::with_conventions(bins, adaptive, classwise).unwrap();
             let report = value(metrics, &case.input());
             let number = |key: &str| recorded[key].as_f64().unwrap();
-            // The reference takes the logarithm of the f32 softmax of the logits, whatever case this is.
-            let logits = Predictions::from_logits(&case.logits, case.classes, &case.labels).unwrap();
+            // The reference takes the logarithm of the f32 softmax of the logits, whatever case
+            // this is.
+            let logits =
+                Predictions::from_logits(&case.logits, case.classes, &case.labels).unwrap();
             let nll = value(NegativeLogLikelihood::new(), &logits);
             case.check("NLL", nll, number("nll"), 1e-6 + 1e-5 * nll);
             for (key, ours) in [("ece", report.ece), ("aece", report.aece), ("cece", report.cece)] {
@@ -269,7 +305,12 @@ fn edges_of_equal_mass() {
 fn mean_confidence() {
     for case in cases() {
         let expected = case.values["probs_evaluator"]["max_prob"].as_f64().unwrap();
-        case.check("mean confidence", reliability(15, &case.input()).mean_confidence(), expected, TOLERANCE);
+        case.check(
+            "mean confidence",
+            reliability(15, &case.input()).mean_confidence(),
+            expected,
+            TOLERANCE,
+        );
     }
 }
 
@@ -278,10 +319,16 @@ fn all_metrics_in_one_over_two_batches() {
     for case in cases() {
         let size = case.values["batch_split_at"].as_u64().unwrap() as usize;
         for (bins, _) in case.by_bins("bins") {
-            let (adaptive, classwise) = (AdaptiveConvention::Reference, ClasswiseConvention::Reference);
-            let mut metrics = ClassificationMetrics::with_conventions(bins, adaptive, classwise).unwrap();
-            for (logits, labels) in case.logits.chunks(size * case.classes).zip(case.labels.chunks(size)) {
-                metrics.update(&Predictions::from_logits(logits, case.classes, labels).unwrap()).unwrap();
+            let (adaptive, classwise) =
+                (AdaptiveConvention::Reference, ClasswiseConvention::Reference);
+            let mut metrics =
+                ClassificationMetrics::with_conventions(bins, adaptive, classwise).unwrap();
+            for (logits, labels) in
+                case.logits.chunks(size * case.classes).zip(case.labels.chunks(size))
+            {
+                metrics
+                    .update(&Predictions::from_logits(logits, case.classes, labels).unwrap())
+                    .unwrap();
             }
             let report = metrics.value().unwrap();
             let whole = Predictions::from_logits(&case.logits, case.classes, &case.labels).unwrap();

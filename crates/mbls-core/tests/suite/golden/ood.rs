@@ -1,7 +1,9 @@
-//! The detection of rows outside of the distribution against the golden values of the published PyTorch code.
+//! The detection of rows outside of the distribution against the golden values of the published
+//! PyTorch code.
 //!
-//! The published code ranks by an f32 softmax. Scores that are equal in exact arithmetic, or nearly so, are ordered by its
-//! rounding: each pair of them may move the area by as much as a pair is worth.
+//! The published code ranks by an f32 softmax. Scores that are equal in exact arithmetic, or nearly
+//! so, are ordered by its rounding: each pair of them may move the area by as much as a pair is
+//! worth.
 
 use mbls_core::metric::{Metric, OodDetection, OodScore, OodScores, UnlabelledRows};
 use mbls_testkit::golden;
@@ -45,7 +47,9 @@ fn area_under_the_roc_curve() {
                 let close = pairs.filter(|&distance| distance <= ROUNDING).count();
                 let tolerance = 1e-9 + close as f64 / (inside.len() * outside.len()) as f64;
                 let (found, expected) = (found.auroc, expected.as_f64().unwrap());
-                let message = format!("{name}: {section}/{key} is {found}, expected {expected} within {tolerance}");
+                let message = format!(
+                    "{name}: {section}/{key} is {found}, expected {expected} within {tolerance}"
+                );
                 assert!((found - expected).abs() <= tolerance, "{message}");
                 compared += 1;
             }

@@ -1,9 +1,11 @@
-//! The scores and the calibration of segmentations against the golden values of the published PyTorch code.
+//! The scores and the calibration of segmentations against the golden values of the published
+//! PyTorch code.
 
 use mbls_core::metric::{
-    AbsentClasses, AdaptiveConvention, AdaptiveEce, Background, ClassOverlap, ClasswiseConvention, ClasswiseEce,
-    ConfusionMatrix, LogitDistanceTail, LogitStatistics, Metric, Overlap, PredictionMetric, Predictions,
-    SegmentationBatch, SegmentationCalibration, SegmentationCalibrationReport, SegmentationProtocol,
+    AbsentClasses, AdaptiveConvention, AdaptiveEce, Background, ClassOverlap, ClasswiseConvention,
+    ClasswiseEce, ConfusionMatrix, LogitDistanceTail, LogitStatistics, Metric, Overlap,
+    PredictionMetric, Predictions, SegmentationBatch, SegmentationCalibration,
+    SegmentationCalibrationReport, SegmentationProtocol,
 };
 use mbls_testkit::golden;
 use mbls_testkit::segmentation::{Batch, Case, TOLERANCE, cases};
@@ -23,7 +25,11 @@ fn pooled<M: PredictionMetric>(case: &Case, mut metric: M, ignored: &[i64]) -> M
     metric
 }
 
-fn calibration(case: &Case, mut metric: SegmentationCalibration, ignored: &[i64]) -> SegmentationCalibrationReport {
+fn calibration(
+    case: &Case,
+    mut metric: SegmentationCalibration,
+    ignored: &[i64],
+) -> SegmentationCalibrationReport {
     case.batches.iter().for_each(|batch| metric.update(input(batch, ignored)).unwrap());
     metric.value().unwrap()
 }
@@ -56,8 +62,12 @@ fn overlap_of_classes() {
             ("area_target", overlap.classes.iter().map(|class| class.labelled).collect()),
         ];
         for (key, found) in areas {
-            let expected: Vec<u64> =
-                case.values[key].as_array().unwrap().iter().map(|area| area.as_f64().unwrap() as u64).collect();
+            let expected: Vec<u64> = case.values[key]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|area| area.as_f64().unwrap() as u64)
+                .collect();
             assert_eq!(found, expected, "{}: {key}", case.name);
         }
         let expected = &case.values["segment_evaluator"];
@@ -71,7 +81,8 @@ fn overlap_of_classes() {
 #[test]
 fn calibration_of_the_reference_protocol() {
     for case in cases() {
-        let reference = || SegmentationCalibration::new(case.bins(), SegmentationProtocol::Reference).unwrap();
+        let reference =
+            || SegmentationCalibration::new(case.bins(), SegmentationProtocol::Reference).unwrap();
         let check = |report: &SegmentationCalibrationReport, value: &dyn Fn(&str) -> Value| {
             assert_eq!(report.protocol, SegmentationProtocol::Reference);
             case.check("NLL", report.nll, &value("nll"));
@@ -96,13 +107,21 @@ fn calibration_of_the_reference_protocol() {
 #[test]
 fn calibration_of_the_pooled_protocol() {
     for case in cases() {
-        let sets =
-            [("pooled_no_ignored", vec![case.ignored()]), ("pooled_no_ignored_no_background", vec![case.ignored(), 0])];
+        let sets = [
+            ("pooled_no_ignored", vec![case.ignored()]),
+            ("pooled_no_ignored_no_background", vec![case.ignored(), 0]),
+        ];
         for (key, ignored) in sets {
             let expected = &case.values[key];
-            let plain = SegmentationCalibration::new(case.bins(), SegmentationProtocol::Pooled).unwrap();
+            let plain =
+                SegmentationCalibration::new(case.bins(), SegmentationProtocol::Pooled).unwrap();
             let report = calibration(&case, plain, &ignored);
-            assert_eq!((report.n, report.aece), (expected["count"].as_u64().unwrap(), None), "{}", case.name);
+            assert_eq!(
+                (report.n, report.aece),
+                (expected["count"].as_u64().unwrap(), None),
+                "{}",
+                case.name
+            );
             case.check("NLL", report.nll, &expected["nll_f64"]);
             case.check("ECE", report.ece, &expected["ece_f64"]);
             let with_adaptive = SegmentationCalibration::with_adaptive_ece(case.bins()).unwrap();
@@ -113,9 +132,17 @@ fn calibration_of_the_pooled_protocol() {
 
             // The values of the file are in the reference conventions.
             let adaptive = AdaptiveEce::new(case.bins(), AdaptiveConvention::Reference).unwrap();
-            case.check("adaptive ECE", pooled(&case, adaptive, &ignored).value().unwrap(), &expected["aece_f64"]);
+            case.check(
+                "adaptive ECE",
+                pooled(&case, adaptive, &ignored).value().unwrap(),
+                &expected["aece_f64"],
+            );
             let classwise = ClasswiseEce::new(case.bins(), ClasswiseConvention::Reference).unwrap();
-            case.check("classwise ECE", pooled(&case, classwise, &ignored).value().unwrap(), &expected["cece"]);
+            case.check(
+                "classwise ECE",
+                pooled(&case, classwise, &ignored).value().unwrap(),
+                &expected["cece"],
+            );
         }
     }
 }
@@ -124,12 +151,20 @@ fn calibration_of_the_pooled_protocol() {
 #[test]
 fn almost_no_pixels() {
     let (json, tensors) = (golden::json("seg.json"), golden::tensors("seg.safetensors"));
-    let failing = json["cases"].as_object().unwrap().iter().filter(|(_, values)| values.get("batches").is_none());
+    let failing = json["cases"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(_, values)| values.get("batches").is_none());
     let mut maps = Vec::new();
     for (name, recorded) in failing {
         let recorded = recorded.as_object().unwrap();
-        assert!(recorded.values().all(|value| value.get("error").is_some()), "{name}: {recorded:?}");
-        let mut of_case: Vec<_> = tensors.keys().filter(|key| key.starts_with(&format!("{name}/labels"))).collect();
+        assert!(
+            recorded.values().all(|value| value.get("error").is_some()),
+            "{name}: {recorded:?}"
+        );
+        let mut of_case: Vec<_> =
+            tensors.keys().filter(|key| key.starts_with(&format!("{name}/labels"))).collect();
         assert_eq!(of_case.len(), recorded.len(), "{name}");
         of_case.sort();
         maps.extend(of_case.into_iter().map(|map| (name, map)));
@@ -137,21 +172,28 @@ fn almost_no_pixels() {
     for (name, map) in maps {
         let batch = Batch::read(name, map);
         let classes = batch.shape[1] as u32;
-        let ignored: Vec<i64> = batch.labels.iter().copied().filter(|&label| label >= classes).map(i64::from).collect();
+        let ignored: Vec<i64> =
+            batch.labels.iter().copied().filter(|&label| label >= classes).map(i64::from).collect();
         let mut metric = SegmentationCalibration::new(15, SegmentationProtocol::Reference).unwrap();
         metric.update(input(&batch, &ignored)).unwrap();
         let area = batch.labels.len();
-        let foreground: Vec<usize> = (0..area).filter(|&p| (1..classes).contains(&batch.labels[p])).collect();
+        let foreground: Vec<usize> =
+            (0..area).filter(|&p| (1..classes).contains(&batch.labels[p])).collect();
         match foreground[..] {
             [] => assert_eq!(metric.value(), None, "{map}"),
             [pixel] => {
-                let scores: Vec<f32> = batch.logits.iter().skip(pixel).step_by(area).copied().collect();
+                let scores: Vec<f32> =
+                    batch.logits.iter().skip(pixel).step_by(area).copied().collect();
                 let label = [batch.labels[pixel]];
                 let one = Predictions::from_logits(&scores, scores.len(), &label).unwrap();
                 let report = metric.value().unwrap();
                 let error = (f64::from(u8::from(one.correct(0))) - one.confidence(0)).abs();
                 assert_eq!((report.n, report.aece), (1, Some(0.0)), "{map}");
-                assert!((report.ece - error).abs() < TOLERANCE && report.nll == -one.log_prob_of_label(0), "{map}");
+                assert!(
+                    (report.ece - error).abs() < TOLERANCE
+                        && report.nll == -one.log_prob_of_label(0),
+                    "{map}"
+                );
             }
             _ => panic!("{map} has {} pixels that count", foreground.len()),
         }
@@ -172,7 +214,11 @@ fn statistics_of_logits() {
         }
         assert!(!tails.is_empty());
         let ignored = case.ignored();
-        for rows in case.batches.iter().flat_map(|batch| input(batch, std::slice::from_ref(&ignored)).chunks()) {
+        for rows in case
+            .batches
+            .iter()
+            .flat_map(|batch| input(batch, std::slice::from_ref(&ignored)).chunks())
+        {
             statistics.update(rows.logit_rows().unwrap()).unwrap();
             tails.iter_mut().for_each(|(_, tail)| tail.update(rows.logit_rows().unwrap()).unwrap());
         }

@@ -1,12 +1,13 @@
-//! Every type of scores and labels, labels that do not count, probabilities of class 1, and rows without labels.
+//! Every type of scores and labels, labels that do not count, probabilities of class 1, and rows
+//! without labels.
 
 use half::{bf16, f16};
 use mbls_core::Error;
 use mbls_core::metric::{
-    ClassificationMetrics, IgnoringLabels, LabelledScores, LogitDistanceTail, LogitRows, LogitStatistics, Metric,
-    OodDetection, OodScore, OodScores, Precision, Predictions, ProbabilityStatistics, ScoreSlice, ScoreType,
-    SegmentationBatch, SegmentationCalibration, SegmentationProtocol, TopLabels, UnlabelledRows, measure,
-    measure_logits, measure_probs,
+    ClassificationMetrics, IgnoringLabels, LabelledScores, LogitDistanceTail, LogitRows,
+    LogitStatistics, Metric, OodDetection, OodScore, OodScores, Precision, Predictions,
+    ProbabilityStatistics, ScoreSlice, ScoreType, SegmentationBatch, SegmentationCalibration,
+    SegmentationProtocol, TopLabels, UnlabelledRows, measure, measure_logits, measure_probs,
 };
 
 /// Logits that every type holds exactly, of `rows` rows.
@@ -34,7 +35,8 @@ fn statistics<'a>(logits: impl Into<ScoreSlice<'a>>, classes: usize) -> String {
 fn scores_of_every_type_are_the_same_numbers() {
     let (rows, classes) = (300, 5);
     let (logits, labels) = (logits(rows, classes), labels(rows, classes));
-    let (doubles, halves, brains) = (of(&logits, f64::from), of(&logits, f16::from_f32), of(&logits, bf16::from_f32));
+    let (doubles, halves, brains) =
+        (of(&logits, f64::from), of(&logits, f16::from_f32), of(&logits, bf16::from_f32));
     let metrics = ClassificationMetrics::new(10).unwrap();
     let measured = measure_logits(&metrics, &logits, classes, &labels).unwrap();
     assert_eq!(measure_logits(&metrics, &doubles, classes, &labels).unwrap(), measured);
@@ -43,12 +45,15 @@ fn scores_of_every_type_are_the_same_numbers() {
     assert_eq!(measure(&metrics, described).unwrap(), measured);
 
     let expected = statistics(&logits, classes);
-    for found in [statistics(&doubles, classes), statistics(&halves, classes), statistics(&brains, classes)] {
+    for found in
+        [statistics(&doubles, classes), statistics(&halves, classes), statistics(&brains, classes)]
+    {
         assert_eq!(found, expected);
     }
 
     let pixels = |logits: ScoreSlice<'_>| {
-        let mut calibration = SegmentationCalibration::new(5, SegmentationProtocol::Pooled).unwrap();
+        let mut calibration =
+            SegmentationCalibration::new(5, SegmentationProtocol::Pooled).unwrap();
         let batch = SegmentationBatch::new(logits, [3, classes, 10, 10], &labels, &[2]).unwrap();
         calibration.update(batch).unwrap();
         (calibration, batch.chunks().flat_map(|rows| rows.logits().to_f64()).collect::<Vec<f64>>())
@@ -84,13 +89,22 @@ fn rows_of_ignored_labels_may_hold_anything() {
     let (rows, classes) = (50_000, 3);
     let (mut logits, labels) = (logits(rows, classes), labels(rows, classes));
     // Every third row does not count: blocks of rows begin and end with such rows.
-    let padded: Vec<i64> =
-        labels.iter().enumerate().map(|(i, &l)| if i.is_multiple_of(3) { -100 } else { l.into() }).collect();
+    let padded: Vec<i64> = labels
+        .iter()
+        .enumerate()
+        .map(|(i, &l)| if i.is_multiple_of(3) { -100 } else { l.into() })
+        .collect();
     logits.chunks_mut(classes).step_by(3).for_each(|row| row.fill(f32::NAN));
     let metrics = ClassificationMetrics::new(15).unwrap();
     let counted = |row: &(usize, &[f32])| !row.0.is_multiple_of(3);
-    let kept: Vec<f32> = logits.chunks(classes).enumerate().filter(counted).flat_map(|(_, row)| row.to_vec()).collect();
-    let kept_labels: Vec<u32> = (0..rows).filter(|i: &usize| !i.is_multiple_of(3)).map(|i| labels[i]).collect();
+    let kept: Vec<f32> = logits
+        .chunks(classes)
+        .enumerate()
+        .filter(counted)
+        .flat_map(|(_, row)| row.to_vec())
+        .collect();
+    let kept_labels: Vec<u32> =
+        (0..rows).filter(|i: &usize| !i.is_multiple_of(3)).map(|i| labels[i]).collect();
     let expected = measure_logits(&metrics, &kept, classes, &kept_labels).unwrap();
 
     let described = LabelledScores::logits(&logits, classes, &padded).ignoring(&[-100]);
@@ -102,9 +116,13 @@ fn rows_of_ignored_labels_may_hold_anything() {
     // Errors have the places that rows have among all.
     let mut wrong = logits.clone();
     wrong[40_000 * classes + 1] = f32::NAN;
-    let error = measure(&metrics, LabelledScores::logits(&wrong, classes, &padded).ignoring(&[-100])).unwrap_err();
+    let error =
+        measure(&metrics, LabelledScores::logits(&wrong, classes, &padded).ignoring(&[-100]))
+            .unwrap_err();
     assert_eq!(error.to_string(), "logit NaN at row 40000, class 1: expected a finite number");
-    let error = measure(&metrics, LabelledScores::logits(&kept, classes, &padded[..kept_labels.len()])).unwrap_err();
+    let error =
+        measure(&metrics, LabelledScores::logits(&kept, classes, &padded[..kept_labels.len()]))
+            .unwrap_err();
     assert_eq!(error.to_string(), "label -100 at row 0 is out of range: the logits have 3 classes");
     let error = measure(&metrics, LabelledScores::logits(&kept, classes, &padded)).unwrap_err();
     assert_eq!(error.to_string(), "logits: expected 50000 labels x 3 classes, found 99999 values");
@@ -117,17 +135,32 @@ fn probabilities_of_class_1_are_rows_of_two_classes() {
     let metrics = ClassificationMetrics::new(4).unwrap();
     let expected = measure_probs(&metrics, &rows, 2, &labels).unwrap();
     assert_eq!(measure(&metrics, LabelledScores::binary(&probs, &labels)).unwrap(), expected);
-    assert_eq!(Predictions::from_binary(&probs, &labels).unwrap(), Predictions::from_probs(&rows, 2, &labels).unwrap());
+    assert_eq!(
+        Predictions::from_binary(&probs, &labels).unwrap(),
+        Predictions::from_probs(&rows, 2, &labels).unwrap()
+    );
     let ignored = LabelledScores::binary(&probs, &[1i64, 1, 0, 0, -1]).ignoring(&[-1]);
-    assert_eq!(measure(&metrics, ignored).unwrap(), measure_probs(&metrics, &rows[..8], 2, &labels[..4]).unwrap());
+    assert_eq!(
+        measure(&metrics, ignored).unwrap(),
+        measure_probs(&metrics, &rows[..8], 2, &labels[..4]).unwrap()
+    );
 
     let found = Predictions::from_binary(&[1.0 + 1e-8, -1e-8, 0.5], &[1, 0, 1]);
     assert!(matches!(found, Err(Error::Value { row: 0, class: 1, .. })), "not that far in f64");
-    let found = Predictions::from_binary_in(&[1.0 + 1e-8, -1e-8, 0.5], &[1, 0, 1], Precision::F32).unwrap();
-    assert_eq!((found.clipped(), found.probs(0), found.probs(1)), (2, &[0.0, 1.0][..], &[1.0, 0.0][..]));
+    let found =
+        Predictions::from_binary_in(&[1.0 + 1e-8, -1e-8, 0.5], &[1, 0, 1], Precision::F32).unwrap();
+    assert_eq!(
+        (found.clipped(), found.probs(0), found.probs(1)),
+        (2, &[0.0, 1.0][..], &[1.0, 0.0][..])
+    );
     assert!(matches!(Predictions::from_binary(&[0.5], &[0, 1]), Err(Error::Shape { .. })));
-    let error = measure(&metrics, LabelledScores::binary(&[0.5, 0.5, 1.5], &[0, -1, 1]).ignoring(&[-1])).unwrap_err();
-    assert_eq!(error.to_string(), "probability 1.5 at row 2, class 1: expected a number from 0 to 1");
+    let error =
+        measure(&metrics, LabelledScores::binary(&[0.5, 0.5, 1.5], &[0, -1, 1]).ignoring(&[-1]))
+            .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "probability 1.5 at row 2, class 1: expected a number from 0 to 1"
+    );
 }
 
 fn same_without_labels<T: ScoreType>(scores: &[T], classes: usize, labels: &[u32]) {
@@ -143,7 +176,9 @@ fn same_without_labels<T: ScoreType>(scores: &[T], classes: usize, labels: &[u32
     }
     let from_predictions = predictions.unlabelled();
     assert_eq!(*from_predictions, rows);
-    for score in [OodScore::Confidence, OodScore::Entropy, OodScore::EntropyReference, OodScore::Margin] {
+    for score in
+        [OodScore::Confidence, OodScore::Entropy, OodScore::EntropyReference, OodScore::Margin]
+    {
         assert_eq!(score.of(from_predictions), score.of(&rows));
     }
     let selected = rows.select(&[2, 0, 2]);
@@ -159,7 +194,11 @@ fn rows_without_labels_have_the_same_bits() {
         same_without_labels(&logits, classes, &labels);
         same_without_labels(&of(&logits, f64::from), classes, &labels);
         same_without_labels(&of(&logits, f16::from_f32), classes, &labels);
-        let probs: Vec<f64> = UnlabelledRows::from_logits(&logits, classes).unwrap().select(&[0, 1]).probs(1).to_vec();
+        let probs: Vec<f64> = UnlabelledRows::from_logits(&logits, classes)
+            .unwrap()
+            .select(&[0, 1])
+            .probs(1)
+            .to_vec();
         let given = UnlabelledRows::from_probs(&probs, classes).unwrap();
         assert_eq!(given.confidence(0), probs.iter().copied().fold(0.0, f64::max));
     }
@@ -170,7 +209,8 @@ fn a_metric_without_labels_is_one_of_predictions() {
     let (logits, labels) = (logits(100, 4), labels(100, 4));
     let mut alone = ProbabilityStatistics::new();
     alone.update(&UnlabelledRows::from_logits(&logits, 4).unwrap()).unwrap();
-    let beside = measure_logits(&IgnoringLabels(ProbabilityStatistics::new()), &logits, 4, &labels).unwrap();
+    let beside =
+        measure_logits(&IgnoringLabels(ProbabilityStatistics::new()), &logits, 4, &labels).unwrap();
     assert_eq!(beside, IgnoringLabels(alone.clone()));
     assert_eq!((beside.name(), beside.size()), (alone.name(), alone.size()));
     assert_eq!(serde_json::to_string(&beside).unwrap(), serde_json::to_string(&alone).unwrap());
@@ -179,9 +219,20 @@ fn a_metric_without_labels_is_one_of_predictions() {
 #[test]
 fn wrong_rows_without_labels_are_refused() {
     let error = |rows: mbls_core::Result<UnlabelledRows>| rows.unwrap_err().to_string();
-    assert_eq!(error(UnlabelledRows::from_logits(&[0.0; 3], 2)), "logits: expected rows of 2 classes, found 3 values");
-    assert_eq!(error(UnlabelledRows::from_logits(&[0.0; 3], 1)), "classes = 1: expected from 2 to 2^32 - 1");
-    assert!(error(UnlabelledRows::from_logits_at(&[0.0; 2], 2, 0.0)).starts_with("temperature = 0"));
+    assert_eq!(
+        error(UnlabelledRows::from_logits(&[0.0; 3], 2)),
+        "logits: expected rows of 2 classes, found 3 values"
+    );
+    assert_eq!(
+        error(UnlabelledRows::from_logits(&[0.0; 3], 1)),
+        "classes = 1: expected from 2 to 2^32 - 1"
+    );
+    assert!(
+        error(UnlabelledRows::from_logits_at(&[0.0; 2], 2, 0.0)).starts_with("temperature = 0")
+    );
     assert!(error(UnlabelledRows::from_probs(&[0.5, 0.6], 2)).contains("sum to 1.1"));
-    assert!(error(UnlabelledRows::from_logits(&[f32::NAN, 0.0], 2)).starts_with("logit NaN at row 0, class 0"));
+    assert!(
+        error(UnlabelledRows::from_logits(&[f32::NAN, 0.0], 2))
+            .starts_with("logit NaN at row 0, class 0")
+    );
 }

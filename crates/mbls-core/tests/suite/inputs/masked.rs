@@ -1,11 +1,14 @@
-//! Logits of minus infinity are classes of probability 0; finite logits have a finite likelihood, however large.
+//! Logits of minus infinity are classes of probability 0; finite logits have a finite likelihood,
+//! however large.
 
 use super::{assert_close, f32s, fixture, labels_of, numbers_of};
-use mbls_core::calibration::{Calibrator, CalibratorSpec, MulticlassReduction, Odir, Scores, TemperatureScaling};
+use mbls_core::calibration::{
+    Calibrator, CalibratorSpec, MulticlassReduction, Odir, Scores, TemperatureScaling,
+};
 use mbls_core::metric::{
-    ClassificationMetrics, ClippedNegativeLogLikelihood, LogitDistanceTail, LogitRows, LogitStatistics, Metric,
-    NegativeLogLikelihood, OodScore, Predictions, ProbabilityStatistics, ScoreType, SegmentationBatch, energy_scores,
-    measure_logits,
+    ClassificationMetrics, ClippedNegativeLogLikelihood, LogitDistanceTail, LogitRows,
+    LogitStatistics, Metric, NegativeLogLikelihood, OodScore, Predictions, ProbabilityStatistics,
+    ScoreType, SegmentationBatch, energy_scores, measure_logits,
 };
 
 const MASKED: f32 = f32::NEG_INFINITY;
@@ -26,12 +29,19 @@ fn masked_classes_have_the_probability_zero() {
     assert_close("log-probability", &found, &expected, 1e-14);
     let found: Vec<f64> = rows().map(|row| predictions.squared_error(row)).collect();
     assert_close("squared error", &found, &numbers_of(&case["brier"]), 1e-14);
-    let found: Vec<f64> = OodScore::Entropy.of(predictions.unlabelled()).into_iter().map(|entropy| -entropy).collect();
+    let found: Vec<f64> = OodScore::Entropy
+        .of(predictions.unlabelled())
+        .into_iter()
+        .map(|entropy| -entropy)
+        .collect();
     assert_close("entropy", &found, &numbers_of(&case["entropy"]), 1e-14);
     let energy = energy_scores(LogitRows::new(&logits, classes).unwrap(), 1.0).unwrap();
     assert_close("energy", &energy, &numbers_of(&case["energy"]), 1e-14);
     for score in [OodScore::Confidence, OodScore::EntropyReference, OodScore::Margin] {
-        assert!(score.of(predictions.unlabelled()).iter().all(|score| score.is_finite()), "{score:?}");
+        assert!(
+            score.of(predictions.unlabelled()).iter().all(|score| score.is_finite()),
+            "{score:?}"
+        );
     }
     let mut statistics = ProbabilityStatistics::new();
     statistics.update(predictions.unlabelled()).unwrap();
@@ -47,7 +57,11 @@ fn masked_classes_have_the_probability_zero() {
     let mut of_f32 = ClippedNegativeLogLikelihood::new(f32::EPSILON.into()).unwrap();
     of_f32.update(&predictions).unwrap();
     let expected = case["clipped_f32"].as_f64().unwrap();
-    assert!((of_f32.value().unwrap().value - expected).abs() < 1e-6, "{:?}, expected {expected}", of_f32.value());
+    assert!(
+        (of_f32.value().unwrap().value - expected).abs() < 1e-6,
+        "{:?}, expected {expected}",
+        of_f32.value()
+    );
     let text = serde_json::to_string(&measured).unwrap();
     assert_eq!(serde_json::from_str::<ClassificationMetrics>(&text).unwrap(), measured);
 }
@@ -62,10 +76,16 @@ fn what_no_softmax_has_stays_an_error() {
         ]
         .map(|result| result.unwrap_err().to_string())
     }
-    for (wrong, class) in [([f32::NAN, 0.0], 0), ([0.0, f32::INFINITY], 1), ([MASKED, f32::NAN], 1)] {
+    for (wrong, class) in [([f32::NAN, 0.0], 0), ([0.0, f32::INFINITY], 1), ([MASKED, f32::NAN], 1)]
+    {
         let value = wrong[class];
         let expected = format!("logit {value} at row 0, class {class}: expected a finite number");
-        assert!(errors(&wrong).iter().chain(&errors(&wrong.map(f64::from))).all(|error| *error == expected));
+        assert!(
+            errors(&wrong)
+                .iter()
+                .chain(&errors(&wrong.map(f64::from)))
+                .all(|error| *error == expected)
+        );
         assert_eq!(LogitRows::new(&wrong, 2).unwrap_err().to_string(), expected);
     }
     let expected = "logit -inf at row 0, class 0: expected a finite number in some class: all of the row are masked";
@@ -73,7 +93,8 @@ fn what_no_softmax_has_stays_an_error() {
     assert_eq!(LogitRows::new(&[MASKED; 2], 2).unwrap_err().to_string(), expected);
     // Of pixels too, where they count.
     let logits = [0.0, MASKED, 1.0, MASKED];
-    let batch = |ignored: &'static [i64]| SegmentationBatch::new(&logits, [1, 2, 1, 2], &[1, 0], ignored);
+    let batch =
+        |ignored: &'static [i64]| SegmentationBatch::new(&logits, [1, 2, 1, 2], &[1, 0], ignored);
     assert!(batch(&[]).unwrap_err().to_string().starts_with("logit -inf at row 1"));
     assert!(batch(&[0]).is_ok());
     assert!(SegmentationBatch::new(&[0.0, MASKED, 1.0, 2.0], [1, 2, 1, 2], &[1, 1], &[]).is_ok());
@@ -83,7 +104,9 @@ fn what_no_softmax_has_stays_an_error() {
 #[test]
 fn statistics_of_logits_know_no_masked_class() {
     let mut masked = LogitStatistics::new(2.5).unwrap();
-    masked.update(LogitRows::new(&[3.0, MASKED, 2.0, 0.0, MASKED, MASKED, 7.0, MASKED], 4).unwrap()).unwrap();
+    masked
+        .update(LogitRows::new(&[3.0, MASKED, 2.0, 0.0, MASKED, MASKED, 7.0, MASKED], 4).unwrap())
+        .unwrap();
     let mut plain = LogitStatistics::new(2.5).unwrap();
     plain.update(LogitRows::new(&[3.0, 2.0, 0.0], 3).unwrap()).unwrap();
     let (masked_report, plain) = (masked.value().unwrap(), plain.value().unwrap());
@@ -139,25 +162,38 @@ fn temperature_of_cosines() {
     let mut nll = NegativeLogLikelihood::new();
     nll.update(&fitted.apply(&logits, 20, &labels).unwrap()).unwrap();
     let (found, old) = (nll.value().unwrap(), case["nll_at_0.01"].as_f64().unwrap());
-    assert!((found - case["nll"].as_f64().unwrap()).abs() < 1e-9 && found < old - 0.1, "{found}, at 0.01 {old}");
+    assert!(
+        (found - case["nll"].as_f64().unwrap()).abs() < 1e-9 && found < old - 0.1,
+        "{found}, at 0.01 {old}"
+    );
 }
 
 /// Calibrators of probabilities take masked classes, linear maps of logits name them.
 #[test]
 fn calibrators_of_masked_classes() {
-    let logits: Vec<f32> = (0..120).map(|i| if i % 7 == 3 { MASKED } else { (i * 37 % 23) as f32 / 5.0 }).collect();
+    let logits: Vec<f32> =
+        (0..120).map(|i| if i % 7 == 3 { MASKED } else { (i * 37 % 23) as f32 / 5.0 }).collect();
     let labels: Vec<u32> = (0..40).map(|i| i * 5 % 3).collect();
     let scores = Scores::from_logits(&logits, 3).unwrap();
-    for spec in [CalibratorSpec::Temperature {}, CalibratorSpec::Isotonic { reduction: MulticlassReduction::OneVsRest }]
-    {
-        let predictions = spec.fit(&scores, &labels).unwrap().predictions(&scores, &labels).unwrap();
-        assert!((0..40).all(|row| predictions.probs(row).iter().all(|p| (0.0..=1.0).contains(p))), "{spec:?}");
+    for spec in [
+        CalibratorSpec::Temperature {},
+        CalibratorSpec::Isotonic { reduction: MulticlassReduction::OneVsRest },
+    ] {
+        let predictions =
+            spec.fit(&scores, &labels).unwrap().predictions(&scores, &labels).unwrap();
+        assert!(
+            (0..40).all(|row| predictions.probs(row).iter().all(|p| (0.0..=1.0).contains(p))),
+            "{spec:?}"
+        );
     }
     let odir = Odir { off_diagonal: 0.1, intercept: 0.1 };
-    for spec in [CalibratorSpec::Vector {}, CalibratorSpec::Matrix { odir }, CalibratorSpec::Dirichlet { odir }] {
+    for spec in [
+        CalibratorSpec::Vector {},
+        CalibratorSpec::Matrix { odir },
+        CalibratorSpec::Dirichlet { odir },
+    ] {
         let error = spec.fit(&scores, &labels).unwrap_err().to_string();
-        let expected =
-            "logit -inf at row 1, class 0: expected a finite number: a linear map of a masked class is undefined";
+        let expected = "logit -inf at row 1, class 0: expected a finite number: a linear map of a masked class is undefined";
         assert_eq!(error, expected, "{spec:?}");
     }
 }
@@ -174,25 +210,36 @@ fn finite_logits_have_a_finite_likelihood() {
     assert_eq!(nll.infinite(), 0);
     let mean = nll.value().unwrap();
     assert!((mean / (f64::MAX / 3.0 * 2.0) - 1.0).abs() < 1e-15, "{mean}");
-    let report = measure_logits(&ClassificationMetrics::new(15).unwrap(), &huge, 2, &labels).unwrap().value().unwrap();
+    let report = measure_logits(&ClassificationMetrics::new(15).unwrap(), &huge, 2, &labels)
+        .unwrap()
+        .value()
+        .unwrap();
     assert_eq!((report.infinite_nll_rows, report.nll), (0, mean));
     // At a temperature of their size they are ordinary.
     let scaled = Predictions::from_logits_at(&huge[..2], 2, &[1], 1e308).unwrap();
     let expected = -2.0 - (-2f64).exp().ln_1p();
-    assert!((scaled.log_prob_of_label(0) - expected).abs() < 1e-14, "{}", scaled.log_prob_of_label(0));
+    assert!(
+        (scaled.log_prob_of_label(0) - expected).abs() < 1e-14,
+        "{}",
+        scaled.log_prob_of_label(0)
+    );
     assert!((scaled.probs(0)[1] - expected.exp()).abs() < 1e-15);
     // A small temperature does no more harm than large logits.
     let sharp = Predictions::from_logits_at(&[1e10f32, 0.0], 2, &[1], 1e-300).unwrap();
     assert_eq!(sharp.log_prob_of_label(0), -f64::MAX);
 
     // What fixed point does not hold is added as exactly, in any order.
-    let logits: Vec<f64> = (0..400).map(|i| f64::from(i % 20 - 10) * 10f64.powi(i * 7 % 40)).collect();
+    let logits: Vec<f64> =
+        (0..400).map(|i| f64::from(i % 20 - 10) * 10f64.powi(i * 7 % 40)).collect();
     let labels = vec![0; 200];
     let sum = |order: &dyn Fn(usize) -> usize| {
         let mut nll = NegativeLogLikelihood::new();
         for i in 0..200 {
             let row = order(i);
-            nll.update(&Predictions::from_logits(&logits[2 * row..][..2], 2, &labels[..1]).unwrap()).unwrap();
+            nll.update(
+                &Predictions::from_logits(&logits[2 * row..][..2], 2, &labels[..1]).unwrap(),
+            )
+            .unwrap();
         }
         nll
     };
@@ -202,7 +249,8 @@ fn finite_logits_have_a_finite_likelihood() {
     let text = serde_json::to_string(&whole).unwrap();
     assert!(text.contains("large"), "{text}");
     assert_eq!(serde_json::from_str::<NegativeLogLikelihood>(&text).unwrap(), whole);
-    let naive = (0..200).map(|row| (logits[2 * row + 1] - logits[2 * row]).max(0.0)).sum::<f64>() / 200.0;
+    let naive =
+        (0..200).map(|row| (logits[2 * row + 1] - logits[2 * row]).max(0.0)).sum::<f64>() / 200.0;
     assert!((whole.value().unwrap() / naive - 1.0).abs() < 1e-12);
     let hostile = text.replace("\"n\":200", "\"n\":1");
     assert!(serde_json::from_str::<NegativeLogLikelihood>(&hostile).is_err());

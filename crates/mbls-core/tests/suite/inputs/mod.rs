@@ -1,5 +1,6 @@
-//! Scores as files really have them: half precision, values that rounding has moved, masked classes, extremes, and numbers that
-//! JSON cannot hold. `fixtures/inputs/generate.py` has the values of PyTorch, SciPy and scikit-learn.
+//! Scores as files really have them: half precision, values that rounding has moved, masked
+//! classes, extremes, and numbers that JSON cannot hold. `fixtures/inputs/generate.py` has the
+//! values of PyTorch, SciPy and scikit-learn.
 
 mod labelled;
 mod masked;

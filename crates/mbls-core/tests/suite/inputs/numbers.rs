@@ -2,8 +2,9 @@
 
 use mbls_core::bootstrap::{Interval, PairedDifference};
 use mbls_core::metric::{
-    ClassificationMetrics, ClassificationReport, LogLossDecomposition, Metric, Predictions, Reliability,
-    ReliabilityBins, SegmentationBatch, SegmentationCalibration, SegmentationCalibrationReport, SegmentationProtocol,
+    ClassificationMetrics, ClassificationReport, LogLossDecomposition, Metric, Predictions,
+    Reliability, ReliabilityBins, SegmentationBatch, SegmentationCalibration,
+    SegmentationCalibrationReport, SegmentationProtocol,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -20,12 +21,20 @@ fn a_report_with_an_infinite_likelihood_comes_back() {
     metrics.update(&Predictions::from_probs(&[0.5, 0.5], 2, &[1]).unwrap()).unwrap();
     let finite = metrics.value().unwrap();
     let text = comes_back(&finite);
-    assert!(text.contains(r#""nll":0.6931471805599453,"brier""#) && !text.contains("infinite_nll_rows"), "{text}");
+    assert!(
+        text.contains(r#""nll":0.6931471805599453,"brier""#) && !text.contains("infinite_nll_rows"),
+        "{text}"
+    );
     metrics.update(&Predictions::from_probs(&[1.0, 0.0], 2, &[1]).unwrap()).unwrap();
     let text = comes_back(&metrics.value().unwrap());
     assert!(text.contains(r#""nll":"inf","infinite_nll_rows":1,"#), "{text}");
-    assert!(serde_json::from_str::<ClassificationReport>(&text.replace(r#""inf""#, r#""NaN""#)).is_err());
-    assert!(serde_json::from_str::<ClassificationReport>(&text.replace(r#""inf""#, "null")).is_err());
+    assert!(
+        serde_json::from_str::<ClassificationReport>(&text.replace(r#""inf""#, r#""NaN""#))
+            .is_err()
+    );
+    assert!(
+        serde_json::from_str::<ClassificationReport>(&text.replace(r#""inf""#, "null")).is_err()
+    );
 }
 
 #[test]
@@ -46,7 +55,13 @@ fn the_other_reports_come_back() {
     comes_back(&loss);
     let interval = Interval { low: f64::NEG_INFINITY, high: f64::INFINITY, level: 0.95 };
     assert_eq!(comes_back(&interval), r#"{"low":"-inf","high":"inf","level":0.95}"#);
-    comes_back(&PairedDifference { observed: f64::INFINITY, interval, share_not_positive: 0.5, resamples: 10, n: 3 });
+    comes_back(&PairedDifference {
+        observed: f64::INFINITY,
+        interval,
+        share_not_positive: 0.5,
+        resamples: 10,
+        n: 3,
+    });
     let undefined = Interval { low: f64::NAN, ..interval };
     let error = serde_json::to_string(&undefined).unwrap_err().to_string();
     assert!(error.starts_with("NaN is not written"), "{error}");
@@ -64,10 +79,13 @@ fn collections_of_numbers_come_back() {
         by_name: std::collections::BTreeMap<String, f64>,
     }
     let list = vec![1.5, f64::INFINITY, f64::NEG_INFINITY, 0.1, f64::MAX, 5e-324];
-    let all = All { option: Some(f64::NEG_INFINITY), by_name: [("a".to_owned(), f64::INFINITY)].into(), list };
+    let all = All {
+        option: Some(f64::NEG_INFINITY),
+        by_name: [("a".to_owned(), f64::INFINITY)].into(),
+        list,
+    };
     let text = comes_back(&all);
-    let expected =
-        r#"{"option":"-inf","list":[1.5,"inf","-inf",0.1,1.7976931348623157e+308,5e-324],"by_name":{"a":"inf"}}"#;
+    let expected = r#"{"option":"-inf","list":[1.5,"inf","-inf",0.1,1.7976931348623157e+308,5e-324],"by_name":{"a":"inf"}}"#;
     assert_eq!(text, expected);
     comes_back(&All { option: None, ..all });
     assert!(serde_json::from_str::<All>(r#"{"option":1,"list":["1.5"],"by_name":{}}"#).is_err());

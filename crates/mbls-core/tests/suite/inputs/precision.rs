@@ -4,10 +4,12 @@ use super::{fixture, numbers_of};
 use half::{bf16, f16};
 use mbls_core::calibration::Scores;
 use mbls_core::metric::{
-    ClassificationMetrics, Metric, Precision, Predictions, TopLabels, measure_logits, measure_probs, measure_probs_in,
+    ClassificationMetrics, Metric, Precision, Predictions, TopLabels, measure_logits,
+    measure_probs, measure_probs_in,
 };
 
-/// PyTorch's softmax in half precision, the rows furthest from 1: as they are, and widened with the precision declared.
+/// PyTorch's softmax in half precision, the rows furthest from 1: as they are, and widened with the
+/// precision declared.
 #[test]
 fn probabilities_of_half_precision_are_taken() {
     let document = fixture();
@@ -43,13 +45,17 @@ fn probabilities_of_half_precision_are_taken() {
 /// The worst that rounding to a type does: every entry up, by half a unit in the last place.
 #[test]
 fn the_tolerance_follows_from_type_and_classes() {
-    for (precision, unit) in [(Precision::Bf16, 256.0), (Precision::F16, 2048.0), (Precision::F32, 2f64.powi(24))] {
+    for (precision, unit) in
+        [(Precision::Bf16, 256.0), (Precision::F16, 2048.0), (Precision::F32, 2f64.powi(24))]
+    {
         for classes in [2, 10, 1000, 100_000] {
             assert!(precision.sum_tolerance(classes) >= 1.0 / unit);
             assert!(precision.rounding(classes) < precision.rounding(10 * classes));
             let up = (1.0 + 1.0 / unit) / classes as f64;
             let labels = [0];
-            assert!(Predictions::from_probs_in(&vec![up; classes], classes, &labels, precision).is_ok());
+            assert!(
+                Predictions::from_probs_in(&vec![up; classes], classes, &labels, precision).is_ok()
+            );
         }
     }
     // Rows of f64 and f32 as ever, but for so many classes that f32 itself is further off.
@@ -64,7 +70,9 @@ fn the_tolerance_follows_from_type_and_classes() {
     assert!(Predictions::from_probs_in(&row, 2, &[0], Precision::F16).is_ok());
     // Not everything is rounding.
     assert!(Predictions::from_probs_in(&[0.5, 0.55], 2, &[0], Precision::Bf16).is_err());
-    assert!(Predictions::from_probs(&[bf16::from_f32(0.5), bf16::from_f32(0.75)], 2, &[0]).is_err());
+    assert!(
+        Predictions::from_probs(&[bf16::from_f32(0.5), bf16::from_f32(0.75)], 2, &[0]).is_err()
+    );
 }
 
 #[test]
@@ -79,7 +87,10 @@ fn values_that_rounding_moved_out_are_clipped_and_counted() {
     let scores = Scores::from_probs(&probs, 2).unwrap();
     assert_eq!(scores.clipped(), 3);
 
-    let report = measure_probs(&ClassificationMetrics::new(15).unwrap(), &probs, 2, &labels).unwrap().value().unwrap();
+    let report = measure_probs(&ClassificationMetrics::new(15).unwrap(), &probs, 2, &labels)
+        .unwrap()
+        .value()
+        .unwrap();
     assert_eq!((report.clipped_probabilities, report.infinite_nll_rows), (3, 1));
     let text = serde_json::to_string(&report).unwrap();
     assert!(text.contains(r#""clipped_probabilities":3"#), "{text}");
@@ -103,14 +114,21 @@ fn values_that_rounding_moved_out_are_clipped_and_counted() {
         assert!(Predictions::from_probs(&wrong, 2, &[0]).is_err(), "{wrong:?}");
         assert!(Scores::from_probs(&wrong, 2).is_err(), "{wrong:?}");
     }
-    let error = measure_probs_in(&ClassificationMetrics::new(15).unwrap(), &[1.0, -0.1], 2, &[0], Precision::Bf16);
+    let error = measure_probs_in(
+        &ClassificationMetrics::new(15).unwrap(),
+        &[1.0, -0.1],
+        2,
+        &[0],
+        Precision::Bf16,
+    );
     let expected = "probability -0.1 at row 0, class 1: expected a number from 0 to 1";
     assert_eq!(error.unwrap_err().to_string(), expected);
 }
 
 #[test]
 fn confidences_are_clipped_too() {
-    let top = TopLabels::new(&[1.000_000_000_000_000_2, 0.5, -1e-17], &[true, false, false]).unwrap();
+    let top =
+        TopLabels::new(&[1.000_000_000_000_000_2, 0.5, -1e-17], &[true, false, false]).unwrap();
     assert_eq!((top.clipped(), top.confidence(0), top.confidence(2)), (2, 1.0, 0.0));
     assert!(TopLabels::new(&[1.004], &[true]).is_err());
     let declared = TopLabels::new_in(&[1.004], &[true], Precision::Bf16).unwrap();

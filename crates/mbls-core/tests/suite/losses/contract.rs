@@ -4,8 +4,8 @@ use super::{Evaluated, flat, has_rows, logits, margin_variants, one_of_each, spa
 use candle_core::{DType, Device, Tensor};
 use mbls_core::Error;
 use mbls_core::loss::{
-    AlphaSchedule, Anchor, AugmentedPenalty, ClassReduction, LogitBatch, LogitPenalty, LossSpec, MarginChoice,
-    MarginLoss, MarginRule, NeighbourNorm, PenaltyShape,
+    AlphaSchedule, Anchor, AugmentedPenalty, ClassReduction, LogitBatch, LogitPenalty, LossSpec,
+    MarginChoice, MarginLoss, MarginRule, NeighbourNorm, PenaltyShape,
 };
 
 const CPU: Device = Device::Cpu;
@@ -19,7 +19,10 @@ fn wrong_batches_are_errors_that_say_what_is_wrong() -> mbls_core::Result<()> {
     let logits = Tensor::zeros((2, 3, 4), DType::F32, &CPU)?;
     let labels = Tensor::zeros((2, 4), DType::U32, &CPU)?;
     let wrong_labels = Tensor::new(&[[0u32, 1, 2, 255], [255, 0, 7, 0]], &CPU)?;
-    assert_eq!(error(&logits, &wrong_labels, Some(255)), "label 7 at row 6 is out of range: the logits have 3 classes");
+    assert_eq!(
+        error(&logits, &wrong_labels, Some(255)),
+        "label 7 at row 6 is out of range: the logits have 3 classes"
+    );
     let negative = Tensor::new(&[0i64, -100], &CPU)?;
     assert_eq!(
         error(&Tensor::zeros((2, 3), DType::F32, &CPU)?, &negative, None),
@@ -31,13 +34,19 @@ fn wrong_batches_are_errors_that_say_what_is_wrong() -> mbls_core::Result<()> {
     );
     for shape in [&[2][..], &[2, 1], &[]] {
         let found = error(&Tensor::zeros(shape, DType::F32, &CPU)?, &labels, None);
-        assert_eq!(found, format!("logits: expected [N, C, ...] with at least two classes, found {shape:?}"));
+        assert_eq!(
+            found,
+            format!("logits: expected [N, C, ...] with at least two classes, found {shape:?}")
+        );
     }
     assert_eq!(
         error(&logits.to_dtype(DType::U32)?, &labels, None),
         "logits: expected f32, f64, f16 or bf16, found u32"
     );
-    assert_eq!(error(&logits, &labels.to_dtype(DType::F32)?, None), "labels: expected an integer type, found f32");
+    assert_eq!(
+        error(&logits, &labels.to_dtype(DType::F32)?, None),
+        "labels: expected an integer type, found f32"
+    );
     Ok(())
 }
 
@@ -46,7 +55,11 @@ fn no_row_left_is_an_error() -> mbls_core::Result<()> {
     let logits = logits(&[2, 3]);
     let found = LogitBatch::new(&logits, &Tensor::new(&[9u32, 9], &CPU)?, Some(9));
     assert!(matches!(found, Err(Error::AllIgnored { rows: 2 })));
-    let none = LogitBatch::new(&Tensor::zeros((0, 3), DType::F32, &CPU)?, &Tensor::zeros(0, DType::U32, &CPU)?, None);
+    let none = LogitBatch::new(
+        &Tensor::zeros((0, 3), DType::F32, &CPU)?,
+        &Tensor::zeros(0, DType::U32, &CPU)?,
+        None,
+    );
     assert!(matches!(none, Err(Error::AllIgnored { rows: 0 })));
     Ok(())
 }
@@ -89,7 +102,8 @@ fn one_row_and_every_label_type_give_the_same_loss() -> mbls_core::Result<()> {
     // Ignored neighbours count as the row itself.
     let (line, labels) = (logits.t()?.contiguous()?.unsqueeze(0)?, labels.unsqueeze(0)?);
     for spec in spatial() {
-        let expected = Evaluated::new(&spec, &line.narrow(2, 2, 1)?, &alone.unsqueeze(0)?, None)?.total();
+        let expected =
+            Evaluated::new(&spec, &line.narrow(2, 2, 1)?, &alone.unsqueeze(0)?, None)?.total();
         assert_eq!(Evaluated::new(&spec, &line, &labels, Some(9))?.total(), expected, "{spec:?}");
     }
     Ok(())
@@ -109,7 +123,11 @@ fn half_precision_accumulates_in_f32() -> mbls_core::Result<()> {
             let expected = Evaluated::new(&spec, &half.to_dtype(DType::F32)?, &labels, Some(3))?;
             assert_eq!(found.output.total.dtype(), DType::F32);
             assert_eq!(found.total(), expected.total(), "{spec:?} {dtype:?}");
-            assert_eq!(found.gradient(), flat(&expected.gradient.to_dtype(dtype)?), "{spec:?} {dtype:?}");
+            assert_eq!(
+                found.gradient(),
+                flat(&expected.gradient.to_dtype(dtype)?),
+                "{spec:?} {dtype:?}"
+            );
         }
     }
     Ok(())
@@ -120,9 +138,13 @@ fn the_total_is_the_weighted_sum_of_the_terms() -> mbls_core::Result<()> {
     let labels = Tensor::new(&[0u32, 2, 1], &CPU)?;
     for spec in one_of_each() {
         let evaluated = Evaluated::new(&spec, &logits(&[3, 4]), &labels, None)?;
-        let sum: f64 = evaluated.output.terms.iter().zip(evaluated.terms()).map(|(t, v)| t.weight * v).sum();
+        let sum: f64 =
+            evaluated.output.terms.iter().zip(evaluated.terms()).map(|(t, v)| t.weight * v).sum();
         assert!((sum - evaluated.total()).abs() < 1e-14, "{spec:?}");
-        assert!(evaluated.output.terms.iter().all(|t| !t.value.track_op()), "{spec:?}: a term can be differentiated");
+        assert!(
+            evaluated.output.terms.iter().all(|t| !t.value.track_op()),
+            "{spec:?}: a term can be differentiated"
+        );
     }
     Ok(())
 }
@@ -156,7 +178,8 @@ fn logits_that_are_not_finite_give_a_loss_that_is_not() -> mbls_core::Result<()>
                 let evaluated = Evaluated::new(&spec, &logits, &labels, None)?;
                 assert!(!evaluated.total().is_finite(), "{spec:?} {row:?}");
             }
-            let penalty = LogitPenalty::new(1.0)?.per_row(&LogitBatch::new(&logits, &labels, None)?)?;
+            let penalty =
+                LogitPenalty::new(1.0)?.per_row(&LogitBatch::new(&logits, &labels, None)?)?;
             assert!(!penalty.sum_all()?.to_scalar::<f32>()?.is_finite(), "{row:?}");
         }
     }
@@ -201,14 +224,20 @@ fn settings_out_of_range_are_errors() {
     ] {
         assert!(matches!(zero.build(), Err(Error::Setting { .. })), "{zero:?}");
     }
-    assert!(matches!(LossSpec::LabelSmoothing { alpha: 1.1 }.build(), Err(Error::Setting { name: "alpha", .. })));
+    assert!(matches!(
+        LossSpec::LabelSmoothing { alpha: 1.1 }.build(),
+        Err(Error::Setting { name: "alpha", .. })
+    ));
 }
 
-/// A margin that a rule chooses is read from a word or a table, and written as the table of its rule.
+/// A margin that a rule chooses is read from a word or a table, and written as the table of its
+/// rule.
 #[test]
 fn margins_of_rules_are_read_and_written() {
     let read = |margin: &str| {
-        serde_json::from_str::<LossSpec>(&format!(r#"{{"kind":"margin","margin":{margin},"alpha":0.1}}"#))
+        serde_json::from_str::<LossSpec>(&format!(
+            r#"{{"kind":"margin","margin":{margin},"alpha":0.1}}"#
+        ))
     };
     for (written, rule, table, words) in [
         (
@@ -247,7 +276,10 @@ fn margins_of_rules_are_read_and_written() {
         (r#""automatic""#, "automatic"),
         (r#"{"rule":"confident"}"#, "unknown variant `confident`"),
         (r#"{"rule":"largest-distance","quantile":0.5}"#, "missing field `epochs`"),
-        (r#"{"rule":"median-distance","factor":2,"epochs":1,"quantile":0.5}"#, "unknown field `quantile`"),
+        (
+            r#"{"rule":"median-distance","factor":2,"epochs":1,"quantile":0.5}"#,
+            "unknown field `quantile`",
+        ),
         ("true", "a number, \"auto\" or a table with a rule"),
     ] {
         let error = read(written).expect_err("no margin").to_string();
@@ -259,9 +291,18 @@ fn margins_of_rules_are_read_and_written() {
             MarginRule::Confidence { samples: None },
             "expected a rule of distances, or the number of classes and samples",
         ),
-        (MarginRule::LargestDistance { quantile: 1.5, epochs: 1 }, "quantile = 1.5: expected a number from 0 to 1"),
-        (MarginRule::LargestDistance { quantile: 0.5, epochs: 0 }, "epochs = 0: expected 1 or greater"),
-        (MarginRule::MedianDistance { factor: 0.0, epochs: 1 }, "factor = 0: expected a finite number greater than 0"),
+        (
+            MarginRule::LargestDistance { quantile: 1.5, epochs: 1 },
+            "quantile = 1.5: expected a number from 0 to 1",
+        ),
+        (
+            MarginRule::LargestDistance { quantile: 0.5, epochs: 0 },
+            "epochs = 0: expected 1 or greater",
+        ),
+        (
+            MarginRule::MedianDistance { factor: 0.0, epochs: 1 },
+            "factor = 0: expected a finite number greater than 0",
+        ),
     ] {
         let error = LossSpec::margin(rule, 0.1).build().err().expect("no loss").to_string();
         assert!(error.contains(part), "{rule:?}: {error}");
@@ -272,7 +313,10 @@ fn margins_of_rules_are_read_and_written() {
     let distances = LossSpec::margin(MarginRule::MedianDistance { factor: 2.0, epochs: 1 }, 0.1);
     assert_eq!(distances.for_data(2, 1001), distances);
     assert_eq!(LossSpec::CrossEntropy.for_data(2, 1001), LossSpec::CrossEntropy);
-    assert_eq!((MarginRule::default().of_data(1, 9), MarginRule::default().of_data(2, 1)), (None, None));
+    assert_eq!(
+        (MarginRule::default().of_data(1, 9), MarginRule::default().of_data(2, 1)),
+        (None, None)
+    );
 }
 
 #[test]
@@ -300,12 +344,15 @@ fn specifications_are_read_as_written() {
         schedule: AlphaSchedule::Step { mu: 1.5, step_size: 10 },
         max_alpha: Some(0.5),
     };
-    assert_eq!(serde_json::from_str::<LossSpec>(written).expect("all settings are known"), expected);
-    let settings =
-        "m = 6, α = 0.1, from the label, detached, Huber δ = 2, sum over classes, α × 1.5 per 10 epochs up to 0.5";
+    assert_eq!(
+        serde_json::from_str::<LossSpec>(written).expect("all settings are known"),
+        expected
+    );
+    let settings = "m = 6, α = 0.1, from the label, detached, Huber δ = 2, sum over classes, α × 1.5 per 10 epochs up to 0.5";
     assert_eq!(expected.to_string(), settings);
     // What is left out is not written either.
-    let json = serde_json::to_string(&LossSpec::margin(6.0, 0.1)).expect("a specification can be written");
+    let json =
+        serde_json::to_string(&LossSpec::margin(6.0, 0.1)).expect("a specification can be written");
     assert_eq!(json, r#"{"kind":"margin","margin":6.0,"alpha":0.1}"#);
     for (written, expected) in [
         (r#"{"kind": "acls", "margin": 10, "alpha": 0.1}"#, "m = 10, α = 0.1, λ₊ = 1, λ₋ = 0.1"),
@@ -313,7 +360,8 @@ fn specifications_are_read_as_written() {
         (r#"{"kind": "neighbour-penalty", "alpha": 0.1}"#, "α = 0.1, L1"),
         (r#"{"kind": "brier"}"#, ""),
     ] {
-        let spec = serde_json::from_str::<LossSpec>(written).expect("published settings can be left out");
+        let spec =
+            serde_json::from_str::<LossSpec>(written).expect("published settings can be left out");
         assert_eq!(spec.to_string(), expected);
     }
     for wrong in [
@@ -333,20 +381,29 @@ fn specifications_are_read_as_written() {
 #[test]
 fn wrong_class_weights_are_errors() -> mbls_core::Result<()> {
     let batch = LogitBatch::new(&logits(&[2, 3]), &Tensor::new(&[0u32, 2], &CPU)?, None)?;
-    let error = |weights: &[f64]| batch.clone().with_class_weights(weights).expect_err("wrong weights").to_string();
+    let error = |weights: &[f64]| {
+        batch.clone().with_class_weights(weights).expect_err("wrong weights").to_string()
+    };
     assert_eq!(error(&[1.0, 2.0]), "class weights: expected [3], one per class, found [2]");
-    assert_eq!(error(&[1.0, -0.5, 1.0]), "class weights = -0.5: expected a finite number, 0 or greater");
+    assert_eq!(
+        error(&[1.0, -0.5, 1.0]),
+        "class weights = -0.5: expected a finite number, 0 or greater"
+    );
     assert!(error(&[1.0, f64::NAN, 1.0]).starts_with("class weights = NaN"));
     assert!(error(&[1.0, f64::INFINITY, 1.0]).starts_with("class weights = inf"));
     // Only class 1 has a weight, and no row is labelled so.
-    assert_eq!(error(&[0.0, 1.0, 0.0]), "class weights = 0: expected a positive, finite sum over the rows that count");
+    assert_eq!(
+        error(&[0.0, 1.0, 0.0]),
+        "class weights = 0: expected a positive, finite sum over the rows that count"
+    );
     assert!(batch.with_class_weights(&[0.0, 0.0, 1.0]).is_ok());
     Ok(())
 }
 
 #[test]
 fn settings_of_a_penalty_out_of_range_are_errors() -> mbls_core::Result<()> {
-    let message = |result: mbls_core::Result<LogitPenalty>| result.expect_err("a wrong setting").to_string();
+    let message =
+        |result: mbls_core::Result<LogitPenalty>| result.expect_err("a wrong setting").to_string();
     let new = || LogitPenalty::new(1.0);
     assert_eq!(
         message(new()?.with_class_margins(vec![1.0, -2.0])),
@@ -361,7 +418,9 @@ fn settings_of_a_penalty_out_of_range_are_errors() -> mbls_core::Result<()> {
         assert_eq!(error, format!("delta = {delta}: expected a finite number greater than 0"));
     }
     let batch = LogitBatch::new(&logits(&[2, 3]), &Tensor::new(&[0u32, 1], &CPU)?, None)?;
-    for penalty in [new()?.with_class_margins(vec![1.0, 2.0])?, new()?.with_class_weights(vec![1.0; 4])?] {
+    for penalty in
+        [new()?.with_class_margins(vec![1.0, 2.0])?, new()?.with_class_weights(vec![1.0; 4])?]
+    {
         assert!(matches!(penalty.per_row(&batch), Err(Error::Shape { .. })), "{penalty:?}");
     }
     Ok(())
@@ -370,13 +429,23 @@ fn settings_of_a_penalty_out_of_range_are_errors() -> mbls_core::Result<()> {
 #[test]
 fn settings_of_a_schedule_out_of_range_are_errors() -> mbls_core::Result<()> {
     let message = |schedule, max_alpha| {
-        let error = MarginLoss::new(6.0, 0.2).and_then(|loss| loss.with_schedule(schedule, max_alpha));
+        let error =
+            MarginLoss::new(6.0, 0.2).and_then(|loss| loss.with_schedule(schedule, max_alpha));
         error.expect_err("a wrong setting").to_string()
     };
-    assert_eq!(message(AlphaSchedule::Add { mu: -0.1 }, 1.0), "mu = -0.1: expected a finite number, 0 or greater");
+    assert_eq!(
+        message(AlphaSchedule::Add { mu: -0.1 }, 1.0),
+        "mu = -0.1: expected a finite number, 0 or greater"
+    );
     assert!(message(AlphaSchedule::Multiply { mu: f64::NAN }, 1.0).starts_with("mu = NaN"));
-    assert_eq!(message(AlphaSchedule::Step { mu: 2.0, step_size: 0 }, 1.0), "step_size = 0: expected 1 or greater");
-    assert_eq!(message(AlphaSchedule::Add { mu: 0.1 }, 0.1), "max_alpha = 0.1: expected alpha or greater");
+    assert_eq!(
+        message(AlphaSchedule::Step { mu: 2.0, step_size: 0 }, 1.0),
+        "step_size = 0: expected 1 or greater"
+    );
+    assert_eq!(
+        message(AlphaSchedule::Add { mu: 0.1 }, 0.1),
+        "max_alpha = 0.1: expected alpha or greater"
+    );
     let unused = r#"{"kind": "margin", "margin": 6, "alpha": 0.1, "max_alpha": 1}"#;
     let unused: LossSpec = serde_json::from_str(unused).expect("the setting is known");
     let error = unused.build().err().map(|error| error.to_string());
@@ -395,7 +464,8 @@ fn metrics_of_a_batch_are_those_of_its_rows() -> mbls_core::Result<()> {
     for dtype in [DType::F64, DType::F32, DType::BF16] {
         let rows = logits(&[60, 4]).to_dtype(dtype)?;
         let values = flat(&rows);
-        let kept_rows: Vec<f64> = kept.iter().flat_map(|&i| &values[i * 4..][..4]).copied().collect();
+        let kept_rows: Vec<f64> =
+            kept.iter().flat_map(|&i| &values[i * 4..][..4]).copied().collect();
         let expected = measure_logits(&empty, &kept_rows, 4, &kept_labels)?;
         let planes = rows.reshape((3, 20, 4))?.transpose(1, 2)?;
         let layouts = [

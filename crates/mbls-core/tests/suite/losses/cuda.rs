@@ -1,6 +1,9 @@
-//! The fused kernels on a CUDA device against those of the CPU; without a driver the tests say that they were skipped.
+//! The fused kernels on a CUDA device against those of the CPU; without a driver the tests say that
+//! they were skipped.
 
-use super::fused::{IGNORED, SHAPES, check_that_only_rows_that_count_can_spoil_a_loss, close, labels, losses};
+use super::fused::{
+    IGNORED, SHAPES, check_that_only_rows_that_count_can_spoil_a_loss, close, labels, losses,
+};
 use super::{evaluated::flat, logits};
 use candle_core::{DType, Device, Tensor, Var};
 use mbls_core::Result;
@@ -55,7 +58,9 @@ fn equal_the_cpu_in_every_shape_and_type() -> Result<()> {
     // And where a row takes a whole block.
     for shape in SHAPES.into_iter().chain([&[5, 1025][..], &[3, 5000]]) {
         let labels = labels(shape)?;
-        for (dtype, tolerance) in [(DType::F64, 1e-11), (DType::F32, 1e-5), (DType::F16, 2e-3), (DType::BF16, 1e-2)] {
+        for (dtype, tolerance) in
+            [(DType::F64, 1e-11), (DType::F32, 1e-5), (DType::F16, 2e-3), (DType::BF16, 1e-2)]
+        {
             check(&device, &logits(shape).to_dtype(dtype)?, with_ignored(&labels), tolerance)?;
         }
     }
@@ -101,14 +106,18 @@ fn equal_the_cpu_where_logits_tie() -> Result<()> {
     Ok(())
 }
 
-/// Of a view the strides are read, and the gradient comes back through it; an offset is part of a view.
+/// Of a view the strides are read, and the gradient comes back through it; an offset is part of a
+/// view.
 #[test]
 fn equal_the_cpu_of_a_view() -> Result<()> {
     let Some(device) = device()? else { return Ok(()) };
     let labels = labels(&[6, 4])?;
-    let transposed = |logits: &Tensor| LogitBatch::new(&logits.narrow(1, 2, 6)?.t()?, &labels, Some(IGNORED.into()));
+    let transposed = |logits: &Tensor| {
+        LogitBatch::new(&logits.narrow(1, 2, 6)?.t()?, &labels, Some(IGNORED.into()))
+    };
     check(&device, &logits(&[4, 9]), transposed, 1e-11)?;
-    let shifted = |logits: &Tensor| LogitBatch::new(&logits.narrow(0, 3, 6)?, &labels, Some(IGNORED.into()));
+    let shifted =
+        |logits: &Tensor| LogitBatch::new(&logits.narrow(0, 3, 6)?, &labels, Some(IGNORED.into()));
     check(&device, &logits(&[9, 4]), shifted, 1e-11)
 }
 
@@ -142,7 +151,8 @@ fn a_graph_can_be_differentiated_twice() -> Result<()> {
     let (labels, var) = (labels(&[7, 5])?, Var::from_tensor(&logits(&[7, 5]).to_device(&device)?)?);
     for loss in losses(5)? {
         let total = loss.forward(&LogitBatch::new(&var, &labels, Some(IGNORED.into()))?)?.total;
-        let gradient = || -> Result<_> { Ok(flat(total.backward()?.get(&var).expect("a gradient"))) };
+        let gradient =
+            || -> Result<_> { Ok(flat(total.backward()?.get(&var).expect("a gradient"))) };
         assert_eq!(gradient()?, gradient()?, "{}", loss.name());
     }
     Ok(())

@@ -45,10 +45,15 @@ fn for_each(
                     if reduction == Reduction::None && !has_rows(&spec) {
                         continue;
                     }
-                    let evaluated = Evaluated::of(spec.build()?.as_ref(), &logits.to_dtype(dtype)?, |logits| {
-                        let batch = LogitBatch::new(logits, labels, None)?.with_reduction(reduction);
-                        Ok(if composed { batch.composed() } else { batch })
-                    })?;
+                    let evaluated = Evaluated::of(
+                        spec.build()?.as_ref(),
+                        &logits.to_dtype(dtype)?,
+                        |logits| {
+                            let batch =
+                                LogitBatch::new(logits, labels, None)?.with_reduction(reduction);
+                            Ok(if composed { batch.composed() } else { batch })
+                        },
+                    )?;
                     check(&spec, dtype, reduction, evaluated)?;
                 }
             }
@@ -60,7 +65,10 @@ fn for_each(
 fn is_finite(spec: &LossSpec, dtype: DType, evaluated: Evaluated, what: &str) {
     let (total, gradient) = (flat(&evaluated.output.total), evaluated.gradient());
     assert!(total.iter().all(|value| value.is_finite()), "{spec:?} {dtype:?} {what}: {total:?}");
-    assert!(gradient.iter().all(|value| value.is_finite()), "{spec:?} {dtype:?} {what}: {gradient:?}");
+    assert!(
+        gradient.iter().all(|value| value.is_finite()),
+        "{spec:?} {dtype:?} {what}: {gradient:?}"
+    );
 }
 
 /// The case of the report: f16 logits that are all 0.
@@ -68,10 +76,16 @@ fn is_finite(spec: &LossSpec, dtype: DType, evaluated: Evaluated, what: &str) {
 fn logit_norm_of_zeros_in_f16_has_a_finite_gradient() -> Result<()> {
     for tau in [0.04, 0.5, 1.0] {
         let logits = Tensor::zeros((1, 3), DType::F16, &CPU)?;
-        let evaluated = Evaluated::new(&LossSpec::LogitNorm { tau }, &logits, &Tensor::new(&[1u32], &CPU)?, None)?;
+        let evaluated = Evaluated::new(
+            &LossSpec::LogitNorm { tau },
+            &logits,
+            &Tensor::new(&[1u32], &CPU)?,
+            None,
+        )?;
         assert!((evaluated.total() - 3f64.ln()).abs() < 1e-6);
         // p - onehot(y), times the greatest factor that f16 has.
-        let expected = [1.0 / 3.0, -2.0 / 3.0, 1.0 / 3.0].map(|slope| f16::from_f64(slope * 65504.0).to_f64());
+        let expected =
+            [1.0 / 3.0, -2.0 / 3.0, 1.0 / 3.0].map(|slope| f16::from_f64(slope * 65504.0).to_f64());
         assert_eq!(evaluated.gradient(), expected, "{tau}");
     }
     Ok(())
@@ -94,7 +108,8 @@ fn zeros_and_repeated_values_have_finite_values_and_gradients() -> Result<()> {
 #[test]
 fn rows_near_zero_have_finite_values_and_gradients() -> Result<()> {
     for value in [6e-8, 1e-7, 1e-6, 1e-4] {
-        let rows = [[value, 0.0, 0.0, 0.0], [0.0, -value, value, 0.0], [value, 2.0 * value, 0.0, -value]];
+        let rows =
+            [[value, 0.0, 0.0, 0.0], [0.0, -value, value, 0.0], [value, 2.0 * value, 0.0, -value]];
         for_each(all(), &TYPES, &batch(&rows, &[0, 3, 1])?, |spec, dtype, _, evaluated| {
             is_finite(spec, dtype, evaluated, &value.to_string());
             Ok(())
@@ -111,23 +126,31 @@ fn the_greatest_numbers_repeated_have_finite_values_and_gradients() -> Result<()
         // These are about the logits themselves, and beyond any bound with them.
         !matches!(spec, LossSpec::Acls { .. } | LossSpec::NeighbourPenalty { .. })
     };
-    for (dtype, value) in [(DType::F16, 65504.0), (DType::BF16, 3.3e38), (DType::F32, 3.4e38), (DType::F64, 1.7e308)] {
+    for (dtype, value) in
+        [(DType::F16, 65504.0), (DType::BF16, 3.3e38), (DType::F32, 3.4e38), (DType::F64, 1.7e308)]
+    {
         for value in [value, -value] {
             let rows = [[value; CLASSES]; 2];
-            for_each(all().filter(bounded), &[dtype], &batch(&rows, &[0, 3])?, |spec, dtype, reduction, evaluated| {
-                // The same loss as that of ones.
-                let (ones, labels) = batch(&[[1.0; CLASSES]; 2], &[0, 3])?;
-                let ones = Evaluated::of(spec.build()?.as_ref(), &ones, |logits| {
-                    Ok(LogitBatch::new(logits, &labels, None)?.with_reduction(reduction))
-                })?;
-                let (found, expected) = (flat(&evaluated.output.total), flat(&ones.output.total));
-                for (found, expected) in found.iter().zip(&expected) {
-                    let close = (found - expected).abs() <= 1e-5 * (1.0 + expected.abs());
-                    assert!(close, "{spec:?} {dtype:?} {value}: {found}, expected {expected}");
-                }
-                is_finite(spec, dtype, evaluated, &value.to_string());
-                Ok(())
-            })?;
+            for_each(
+                all().filter(bounded),
+                &[dtype],
+                &batch(&rows, &[0, 3])?,
+                |spec, dtype, reduction, evaluated| {
+                    // The same loss as that of ones.
+                    let (ones, labels) = batch(&[[1.0; CLASSES]; 2], &[0, 3])?;
+                    let ones = Evaluated::of(spec.build()?.as_ref(), &ones, |logits| {
+                        Ok(LogitBatch::new(logits, &labels, None)?.with_reduction(reduction))
+                    })?;
+                    let (found, expected) =
+                        (flat(&evaluated.output.total), flat(&ones.output.total));
+                    for (found, expected) in found.iter().zip(&expected) {
+                        let close = (found - expected).abs() <= 1e-5 * (1.0 + expected.abs());
+                        assert!(close, "{spec:?} {dtype:?} {value}: {found}, expected {expected}");
+                    }
+                    is_finite(spec, dtype, evaluated, &value.to_string());
+                    Ok(())
+                },
+            )?;
         }
     }
     Ok(())
@@ -135,7 +158,8 @@ fn the_greatest_numbers_repeated_have_finite_values_and_gradients() -> Result<()
 
 /// A loss by its formula, averaged over rows.
 fn by_formula(spec: &LossSpec, rows: &[[f64; CLASSES]], labels: &[u32]) -> f64 {
-    let rows: Vec<slow::Row> = rows.iter().zip(labels).map(|(row, label)| (row.to_vec(), *label as usize)).collect();
+    let rows: Vec<slow::Row> =
+        rows.iter().zip(labels).map(|(row, label)| (row.to_vec(), *label as usize)).collect();
     slow::terms(spec, &rows).into_iter().map(|(weight, value)| weight * value).sum()
 }
 
@@ -154,7 +178,11 @@ pub(crate) fn check_differences(
             Ok(if composed { batch.composed() } else { batch })
         })?;
         let expected = by_formula(spec, rows, labels);
-        assert!((found.total() - expected).abs() <= 1e-9 * (1.0 + expected.abs()), "{spec:?}: {}", found.total());
+        assert!(
+            (found.total() - expected).abs() <= 1e-9 * (1.0 + expected.abs()),
+            "{spec:?}: {}",
+            found.total()
+        );
         let gradient = found.gradient();
         let scale = gradient.iter().fold(1e-3, |scale: f64, g| scale.max(g.abs()));
         for (n, row) in rows.iter().enumerate() {
@@ -179,8 +207,10 @@ pub(crate) fn check_differences(
 /// Losses with a derivative where logits tie, or with one that central differences see.
 fn smooth_at_ties() -> Vec<LossSpec> {
     let at_ties = |spec: &LossSpec| {
-        !matches!(spec, LossSpec::DualFocal { .. } | LossSpec::Mmce { .. } | LossSpec::WeightedMmce { .. })
-            && *spec != LossSpec::margin(0.0, 0.2)
+        !matches!(
+            spec,
+            LossSpec::DualFocal { .. } | LossSpec::Mmce { .. } | LossSpec::WeightedMmce { .. }
+        ) && *spec != LossSpec::margin(0.0, 0.2)
     };
     one_of_each().into_iter().chain(margin_variants()).filter(at_ties).collect()
 }
@@ -207,14 +237,18 @@ fn what_is_beyond_f16_is_known() -> Result<()> {
     let rows = [[1e4, 0.0, 0.0, 0.0]];
     for spec in all() {
         let (logits, labels) = batch(&rows, &[0])?;
-        let gradient = Evaluated::new(&spec, &logits.to_dtype(DType::F16)?, &labels, None)?.gradient();
+        let gradient =
+            Evaluated::new(&spec, &logits.to_dtype(DType::F16)?, &labels, None)?.gradient();
         let beyond = matches!(spec, LossSpec::ClassAdaptive { penalty: AugmentedPenalty::P2, .. });
         assert_eq!(gradient.iter().any(|g| !g.is_finite()), beyond, "{spec:?}: {gradient:?}");
     }
     let large = LossSpec::NeighbourPenalty { alpha: 1.0, norm: NeighbourNorm::L2 };
     let (logits, labels) = batch(&[[1e4; CLASSES]], &[0])?;
     assert!(
-        Evaluated::new(&large, &logits.to_dtype(DType::F16)?, &labels, None)?.gradient().iter().all(|g| g.is_finite())
+        Evaluated::new(&large, &logits.to_dtype(DType::F16)?, &labels, None)?
+            .gradient()
+            .iter()
+            .all(|g| g.is_finite())
     );
     Ok(())
 }
@@ -224,28 +258,41 @@ fn what_is_beyond_f16_is_known() -> Result<()> {
 #[test]
 fn pytorch_agrees() -> Result<()> {
     let file = golden::fixture("losses/degenerate.json");
-    let number = |v: &serde_json::Value| v.as_f64().or_else(|| v.as_str()?.parse().ok()).expect("a number");
-    let numbers = |v: &serde_json::Value| v.as_array().expect("numbers").iter().map(number).collect::<Vec<f64>>();
+    let number =
+        |v: &serde_json::Value| v.as_f64().or_else(|| v.as_str()?.parse().ok()).expect("a number");
+    let numbers = |v: &serde_json::Value| {
+        v.as_array().expect("numbers").iter().map(number).collect::<Vec<f64>>()
+    };
     let cases = file["cases"].as_array().expect("cases");
     assert!(cases.len() > 20);
     for case in cases {
         let spec: LossSpec = serde_json::from_value(case["spec"].clone()).expect("a loss");
-        let labels: Vec<i64> = numbers(&case["labels"]).into_iter().map(|label| label as i64).collect();
+        let labels: Vec<i64> =
+            numbers(&case["labels"]).into_iter().map(|label| label as i64).collect();
         let labels = Tensor::new(labels, &CPU)?;
-        let logits = Tensor::new(numbers(&case["logits"]), &CPU)?.reshape((labels.elem_count(), ()))?;
+        let logits =
+            Tensor::new(numbers(&case["logits"]), &CPU)?.reshape((labels.elem_count(), ()))?;
         for (dtype, tolerance) in [(DType::F64, 1e-12), (DType::F32, 1e-5)] {
             for composed in [false, true] {
-                let found = Evaluated::of(spec.build()?.as_ref(), &logits.to_dtype(dtype)?, |logits| {
-                    let batch = LogitBatch::new(logits, &labels, Some(-100))?;
-                    Ok(if composed { batch.composed() } else { batch })
-                })?;
+                let found =
+                    Evaluated::of(spec.build()?.as_ref(), &logits.to_dtype(dtype)?, |logits| {
+                        let batch = LogitBatch::new(logits, &labels, Some(-100))?;
+                        Ok(if composed { batch.composed() } else { batch })
+                    })?;
                 let what = format!("{} {spec:?} {dtype:?} {composed}", case["name"]);
                 let total = number(&case["total"]);
-                assert!((found.total() - total).abs() <= tolerance * (1.0 + total.abs()), "{what}: {}", found.total());
+                assert!(
+                    (found.total() - total).abs() <= tolerance * (1.0 + total.abs()),
+                    "{what}: {}",
+                    found.total()
+                );
                 let expected = numbers(&case["gradient"]);
                 let scale = expected.iter().fold(tolerance, |scale, g| scale.max(g.abs()));
                 for (found, expected) in found.gradient().iter().zip(&expected) {
-                    assert!((found - expected).abs() <= tolerance * scale, "{what}: {found}, expected {expected}");
+                    assert!(
+                        (found - expected).abs() <= tolerance * scale,
+                        "{what}: {found}, expected {expected}"
+                    );
                 }
             }
         }

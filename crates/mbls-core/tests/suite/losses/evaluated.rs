@@ -27,7 +27,8 @@ impl Evaluated {
     ) -> mbls_core::Result<Self> {
         let logits = Var::from_tensor(logits)?;
         let output = loss.forward(&batch(&logits)?)?;
-        let gradient = output.total.backward()?.get(&logits).expect("the loss depends on the logits").clone();
+        let gradient =
+            output.total.backward()?.get(&logits).expect("the loss depends on the logits").clone();
         assert_eq!(gradient.dtype(), logits.dtype());
         Ok(Self { output, gradient })
     }
@@ -51,5 +52,8 @@ fn scalar(tensor: &Tensor) -> f64 {
 }
 
 pub(crate) fn flat(tensor: &Tensor) -> Vec<f64> {
-    tensor.flatten_all().and_then(|t| t.to_dtype(DType::F64)?.to_vec1()).expect("a tensor of numbers")
+    tensor
+        .flatten_all()
+        .and_then(|t| t.to_dtype(DType::F64)?.to_vec1())
+        .expect("a tensor of numbers")
 }

@@ -4,8 +4,9 @@ use super::{evaluated::flat, logits};
 use candle_core::{DType, Device, Tensor, Var};
 use mbls_core::Result;
 use mbls_core::loss::{
-    Acls, Anchor, AugmentedPenalty, ClassAdaptive, ClassReduction, CrossEntropy, Focal, LabelSmoothing, LogitBatch,
-    LogitPenalty, Loss, LossOutput, MarginLoss, PenaltyShape, Reduction, SampleDependentFocal,
+    Acls, Anchor, AugmentedPenalty, ClassAdaptive, ClassReduction, CrossEntropy, Focal,
+    LabelSmoothing, LogitBatch, LogitPenalty, Loss, LossOutput, MarginLoss, PenaltyShape,
+    Reduction, SampleDependentFocal,
 };
 
 const CPU: Device = Device::Cpu;
@@ -32,7 +33,8 @@ pub(crate) fn losses(classes: usize) -> Result<Vec<Box<dyn Loss>>> {
     }
     losses.push(Box::new(Acls::new(1.5, 0.3)?.with_lambdas(0.7, 0.4)?));
     let per_class = |values: [f64; 3]| (0..classes).map(|k| values[k % 3]).collect::<Vec<_>>();
-    for shape in [PenaltyShape::Linear, PenaltyShape::Quadratic, PenaltyShape::Huber { delta: 0.7 }] {
+    for shape in [PenaltyShape::Linear, PenaltyShape::Quadratic, PenaltyShape::Huber { delta: 0.7 }]
+    {
         for anchor in [Anchor::Max, Anchor::Target] {
             let penalty = LogitPenalty::new(1.5)?.with_shape(shape)?.with_anchor(anchor);
             losses.push(Box::new(MarginLoss::with_penalty(penalty.clone(), 0.3)?));
@@ -50,24 +52,41 @@ pub(crate) fn losses(classes: usize) -> Result<Vec<Box<dyn Loss>>> {
 /// Labels of which every seventh is ignored.
 pub(crate) fn labels(shape: &[usize]) -> candle_core::Result<Tensor> {
     let (n, classes) = (shape[0] * shape[2..].iter().product::<usize>(), shape[1] as u32);
-    let labels = (0..n as u32).map(|i| if i % 7 == 3 { IGNORED } else { i * 31 % classes }).collect();
+    let labels =
+        (0..n as u32).map(|i| if i % 7 == 3 { IGNORED } else { i * 31 % classes }).collect();
     Tensor::from_vec(labels, [&shape[..1], &shape[2..]].concat(), &CPU)
 }
 
-/// Where a shape ends inside of a vector, of a tile, of a task, and where there are several of each.
-pub(crate) const SHAPES: [&[usize]; 8] =
-    [&[1, 2], &[7, 5], &[40, 16], &[3, 1000], &[300, 100], &[2, 3, 5], &[3, 21, 9, 11], &[2, 5, 70, 90]];
+/// Where a shape ends inside of a vector, of a tile, of a task, and where there are several of
+/// each.
+pub(crate) const SHAPES: [&[usize]; 8] = [
+    &[1, 2],
+    &[7, 5],
+    &[40, 16],
+    &[3, 1000],
+    &[300, 100],
+    &[2, 3, 5],
+    &[3, 21, 9, 11],
+    &[2, 5, 70, 90],
+];
 
 pub(crate) fn close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len(), "{what}");
     let scale = expected.iter().fold(0f64, |a, b| a.max(b.abs()));
     for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
         let bound = tolerance * scale.max(1e-3);
-        assert!((found - expected).abs() <= bound, "{what}: [{i}] is {found}, expected {expected} within {bound}");
+        assert!(
+            (found - expected).abs() <= bound,
+            "{what}: [{i}] is {found}, expected {expected} within {bound}"
+        );
     }
 }
 
-fn check(logits: &Tensor, batch: impl Fn(&Tensor) -> Result<LogitBatch>, tolerance: f64) -> Result<()> {
+fn check(
+    logits: &Tensor,
+    batch: impl Fn(&Tensor) -> Result<LogitBatch>,
+    tolerance: f64,
+) -> Result<()> {
     let var = Var::from_tensor(logits)?;
     let (fused, composed) = (batch(&var)?, batch(&var)?.composed());
     for (i, loss) in losses(fused.classes())?.into_iter().enumerate() {
@@ -78,7 +97,9 @@ fn check(logits: &Tensor, batch: impl Fn(&Tensor) -> Result<LogitBatch>, toleran
             let terms = output.terms.iter().flat_map(|term| flat(&term.value));
             flat(&output.total).into_iter().chain(terms).collect::<Vec<_>>()
         };
-        let named = |output: &LossOutput| output.terms.iter().map(|t| (t.name, t.weight)).collect::<Vec<_>>();
+        let named = |output: &LossOutput| {
+            output.terms.iter().map(|t| (t.name, t.weight)).collect::<Vec<_>>()
+        };
         assert_eq!(named(&found), named(&expected), "{what}");
         assert_eq!(found.total.dtype(), expected.total.dtype(), "{what}");
         close(&format!("{what}: values"), &values(&found), &values(&expected), tolerance);
@@ -99,14 +120,19 @@ fn check(logits: &Tensor, batch: impl Fn(&Tensor) -> Result<LogitBatch>, toleran
 fn equal_the_composed_losses_in_every_shape() -> Result<()> {
     for shape in SHAPES {
         let labels = labels(shape)?;
-        check(&logits(shape), |logits| LogitBatch::new(logits, &labels, Some(IGNORED.into())), 1e-11)?;
+        check(
+            &logits(shape),
+            |logits| LogitBatch::new(logits, &labels, Some(IGNORED.into())),
+            1e-11,
+        )?;
         let single = logits(shape).to_dtype(DType::F32)?;
         check(&single, |logits| LogitBatch::new(logits, &labels, Some(IGNORED.into())), 1e-5)?;
     }
     Ok(())
 }
 
-/// Integers tie for the maximum, whose gradient goes to the first, and lie on margins, where there is none.
+/// Integers tie for the maximum, whose gradient goes to the first, and lie on margins, where there
+/// is none.
 #[test]
 fn equal_the_composed_losses_where_logits_tie() -> Result<()> {
     for shape in [&[40, 16][..], &[30, 100], &[2, 40, 7]] {
@@ -123,7 +149,11 @@ fn equal_the_composed_losses_in_half_precision() -> Result<()> {
         let labels = labels(shape)?;
         for (dtype, tolerance) in [(DType::F16, 2e-3), (DType::BF16, 1e-2)] {
             let half = logits(shape).to_dtype(dtype)?;
-            check(&half, |logits| LogitBatch::new(logits, &labels, Some(IGNORED.into())), tolerance)?;
+            check(
+                &half,
+                |logits| LogitBatch::new(logits, &labels, Some(IGNORED.into())),
+                tolerance,
+            )?;
         }
     }
     Ok(())
@@ -150,7 +180,11 @@ fn equal_the_composed_losses_with_weights_and_sums() -> Result<()> {
 fn equal_the_composed_losses_of_a_view() -> Result<()> {
     let labels = labels(&[6, 4])?;
     let whole = logits(&[4, 9]);
-    check(&whole, |logits| LogitBatch::new(&logits.narrow(1, 2, 6)?.t()?, &labels, Some(IGNORED.into())), 1e-11)
+    check(
+        &whole,
+        |logits| LogitBatch::new(&logits.narrow(1, 2, 6)?.t()?, &labels, Some(IGNORED.into())),
+        1e-11,
+    )
 }
 
 /// What an ignored row holds is never read into a value, and a row that counts is not hidden.
@@ -164,10 +198,22 @@ pub(crate) fn check_that_only_rows_that_count_can_spoil_a_loss(device: &Device) 
                 values[row / positions * 5 * positions + 2 * positions + row % positions] = wrong;
                 let spoilt = Var::from_vec(values, shape, device)?;
                 for loss in losses(5)? {
-                    let total = loss.forward(&LogitBatch::new(&spoilt, &labels, Some(IGNORED.into()))?)?.total;
-                    assert_eq!(total.to_scalar::<f64>()?.is_finite(), !counts, "{} {wrong}", loss.name());
+                    let total = loss
+                        .forward(&LogitBatch::new(&spoilt, &labels, Some(IGNORED.into()))?)?
+                        .total;
+                    assert_eq!(
+                        total.to_scalar::<f64>()?.is_finite(),
+                        !counts,
+                        "{} {wrong}",
+                        loss.name()
+                    );
                     let gradient = flat(total.backward()?.get(&spoilt).expect("a gradient"));
-                    assert_eq!(gradient.iter().all(|g| g.is_finite()), !counts, "{} {wrong}", loss.name());
+                    assert_eq!(
+                        gradient.iter().all(|g| g.is_finite()),
+                        !counts,
+                        "{} {wrong}",
+                        loss.name()
+                    );
                 }
             }
         }
@@ -183,12 +229,17 @@ fn only_rows_that_count_can_spoil_a_loss() -> Result<()> {
 #[test]
 fn bits_do_not_depend_on_the_number_of_threads() -> Result<()> {
     for shape in [&[300, 100][..], &[2, 5, 70, 90]] {
-        let (logits, labels) = (Var::from_tensor(&logits(shape).to_dtype(DType::F32)?)?, labels(shape)?);
+        let (logits, labels) =
+            (Var::from_tensor(&logits(shape).to_dtype(DType::F32)?)?, labels(shape)?);
         let run = |threads| -> Result<_> {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+            let pool =
+                rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
             pool.install(|| {
-                let loss =
-                    MarginLoss::new(1.5, 0.1)?.forward(&LogitBatch::new(&logits, &labels, Some(IGNORED.into()))?)?;
+                let loss = MarginLoss::new(1.5, 0.1)?.forward(&LogitBatch::new(
+                    &logits,
+                    &labels,
+                    Some(IGNORED.into()),
+                )?)?;
                 let gradient = flat(loss.total.backward()?.get(&logits).expect("a gradient"));
                 Ok((loss.total.to_scalar::<f32>()?.to_bits(), gradient))
             })

@@ -35,31 +35,51 @@ fn pytorchs_minus_100_is_ignored_by_every_loss() -> Result<()> {
             let expected = evaluate(&spec, &unsigned, 255, composed)?;
             for ignored in [-100, -1, 5, 99, i64::from(i16::MIN)] {
                 for dtype in SIGNED {
-                    let found = evaluate(&spec, &labels(ignored)?.to_dtype(dtype)?, ignored, composed)?;
+                    let found =
+                        evaluate(&spec, &labels(ignored)?.to_dtype(dtype)?, ignored, composed)?;
                     assert_eq!(found.total(), expected.total(), "{spec:?} {ignored} {dtype:?}");
-                    assert_eq!(found.gradient(), expected.gradient(), "{spec:?} {ignored} {dtype:?}");
+                    assert_eq!(
+                        found.gradient(),
+                        expected.gradient(),
+                        "{spec:?} {ignored} {dtype:?}"
+                    );
                 }
             }
             let (least, most) = (labels(i64::MIN)?, labels(i64::MAX)?);
-            assert_eq!(evaluate(&spec, &least, i64::MIN, composed)?.total(), expected.total(), "{spec:?}");
-            assert_eq!(evaluate(&spec, &most, i64::MAX, composed)?.total(), expected.total(), "{spec:?}");
+            assert_eq!(
+                evaluate(&spec, &least, i64::MIN, composed)?.total(),
+                expected.total(),
+                "{spec:?}"
+            );
+            assert_eq!(
+                evaluate(&spec, &most, i64::MAX, composed)?.total(),
+                expected.total(),
+                "{spec:?}"
+            );
         }
     }
     Ok(())
 }
 
-/// -100 as a `u32` is 4294967196, which stays a wrong label; so does every number that wraps to a class.
+/// -100 as a `u32` is 4294967196, which stays a wrong label; so does every number that wraps to a
+/// class.
 #[test]
 fn no_label_wraps() -> Result<()> {
     let logits = logits(&[3, 5]);
-    let message =
-        |labels: &Tensor, ignore| LogitBatch::new(&logits, labels, ignore).expect_err("a wrong label").to_string();
+    let message = |labels: &Tensor, ignore| {
+        LogitBatch::new(&logits, labels, ignore).expect_err("a wrong label").to_string()
+    };
     let wrapped = Tensor::new(&[0u32, 1, -100i32 as u32], &CPU)?;
     let expected = "label 4294967196 at row 2 is out of range: the logits have 5 classes";
     assert_eq!(message(&wrapped, Some(-100)), expected);
-    for (number, text) in [(-100, "-100"), (-1, "-1"), (1 << 32, "4294967296"), (i64::MIN, "-9223372036854775808")] {
+    for (number, text) in
+        [(-100, "-100"), (-1, "-1"), (1 << 32, "4294967296"), (i64::MIN, "-9223372036854775808")]
+    {
         let labels = Tensor::new(&[0, number, 1], &CPU)?;
-        assert_eq!(message(&labels, None), format!("label {text} at row 1 is out of range: the logits have 5 classes"));
+        assert_eq!(
+            message(&labels, None),
+            format!("label {text} at row 1 is out of range: the logits have 5 classes")
+        );
         // Another ignored number does not let it through.
         assert!(message(&labels, Some(-2)).contains(text));
         assert!(message(&labels, Some(255)).contains(text));
@@ -74,7 +94,10 @@ fn no_label_wraps() -> Result<()> {
 #[test]
 fn rows_of_minus_100_alone_are_no_batch() -> Result<()> {
     let labels = Tensor::new(&[-100i64; 2], &CPU)?;
-    assert!(matches!(LogitBatch::new(&logits(&[2, 3]), &labels, Some(-100)), Err(Error::AllIgnored { rows: 2 })));
+    assert!(matches!(
+        LogitBatch::new(&logits(&[2, 3]), &labels, Some(-100)),
+        Err(Error::AllIgnored { rows: 2 })
+    ));
     Ok(())
 }
 

@@ -4,7 +4,8 @@ use super::{logits, one_of_each, spatial};
 use candle_core::{DType, Device, Tensor};
 use mbls_core::Error;
 use mbls_core::loss::{
-    AlphaSchedule, AugmentedPenalty, AutoMargin, ClassAdaptive, LogitBatch, Loss, LossSpec, MarginLoss, MarginRule,
+    AlphaSchedule, AugmentedPenalty, AutoMargin, ClassAdaptive, LogitBatch, Loss, LossSpec,
+    MarginLoss, MarginRule,
 };
 
 const CPU: Device = Device::Cpu;
@@ -24,7 +25,8 @@ fn losses_of_settings_alone_have_no_state() -> mbls_core::Result<()> {
         assert!(loss.state().is_empty(), "{spec:?}");
         loss.restore(&[])?;
         assert!(matches!(loss.restore(&[0.5]), Err(Error::State { .. })), "{spec:?}");
-        let image = LogitBatch::new(&logits(&[1, 4, 3]), &Tensor::new(&[[0u32, 2, 1]], &CPU)?, None)?;
+        let image =
+            LogitBatch::new(&logits(&[1, 4, 3]), &Tensor::new(&[[0u32, 2, 1]], &CPU)?, None)?;
         let before = loss.forward(&image)?.total.to_scalar::<f64>()?;
         // Without validation data even multipliers stay.
         loss.end_epoch(9);
@@ -47,13 +49,15 @@ fn a_state_of_another_schedule_is_an_error() -> mbls_core::Result<()> {
     Ok(())
 }
 
-/// Cross-entropy until the margin is chosen, MbLS with that margin from then on, and the same after it was saved.
+/// Cross-entropy until the margin is chosen, MbLS with that margin from then on, and the same after
+/// it was saved.
 #[test]
 fn a_rule_chooses_the_margin_at_the_end_of_its_epochs() -> mbls_core::Result<()> {
     let rule = MarginRule::LargestDistance { quantile: 1.0, epochs: 2 };
     let mut loss = LossSpec::margin(rule, 0.1).build()?;
     let rows = batch(6, 4)?;
-    let total = |loss: &dyn Loss| -> mbls_core::Result<f64> { Ok(loss.forward(&rows)?.total.to_scalar()?) };
+    let total =
+        |loss: &dyn Loss| -> mbls_core::Result<f64> { Ok(loss.forward(&rows)?.total.to_scalar()?) };
     let cross_entropy = LossSpec::CrossEntropy.build()?;
     let restored = |state: &[f64]| -> mbls_core::Result<Box<dyn Loss>> {
         let mut loss = LossSpec::margin(rule, 0.1).build()?;
@@ -78,8 +82,9 @@ fn a_rule_chooses_the_margin_at_the_end_of_its_epochs() -> mbls_core::Result<()>
     }
     let margin = loss.margin().expect("two epochs have passed");
     let logits: Vec<Vec<f64>> = rows.logits()?.to_vec2()?;
-    let range =
-        |row: &Vec<f64>| row.iter().copied().fold(f64::MIN, f64::max) - row.iter().copied().fold(f64::MAX, f64::min);
+    let range = |row: &Vec<f64>| {
+        row.iter().copied().fold(f64::MIN, f64::max) - row.iter().copied().fold(f64::MAX, f64::min)
+    };
     let largest = logits.iter().map(range).fold(0.0, f64::max);
     assert!((margin / largest - 1.0).abs() < 0.004 && margin <= largest, "{margin} of {largest}");
     // A lower one acts.
@@ -100,7 +105,8 @@ fn a_rule_chooses_the_margin_at_the_end_of_its_epochs() -> mbls_core::Result<()>
     (0..3).for_each(|epoch| unseen.end_epoch(epoch));
     assert_eq!(unseen.margin(), None);
     // The state of a schedule of alpha follows the margin.
-    let scheduled = MarginLoss::new(0.0, 0.1)?.with_schedule(AlphaSchedule::Add { mu: 0.1 }, 0.5)?;
+    let scheduled =
+        MarginLoss::new(0.0, 0.1)?.with_schedule(AlphaSchedule::Add { mu: 0.1 }, 0.5)?;
     let mut scheduled = AutoMargin::new(rule, scheduled)?;
     scheduled.end_epoch(0);
     scheduled.observe(&rows)?;
@@ -118,7 +124,11 @@ fn multipliers_do_not_depend_on_how_the_data_are_cut_into_batches() -> mbls_core
         let mut loss = adaptive()?;
         let mut start = 0;
         for &rows in cuts {
-            let part = LogitBatch::new(&all.narrow(0, start, rows)?, &labels.narrow(0, start, rows)?, None)?;
+            let part = LogitBatch::new(
+                &all.narrow(0, start, rows)?,
+                &labels.narrow(0, start, rows)?,
+                None,
+            )?;
             loss.observe(&part)?;
             start += rows;
         }
@@ -136,8 +146,10 @@ fn multipliers_do_not_depend_on_how_the_data_are_cut_into_batches() -> mbls_core
 #[test]
 fn pixels_of_large_images_are_observed_block_by_block() -> mbls_core::Result<()> {
     let side = 300;
-    let values: Vec<f32> = (0..3 * side * side).map(|i| ((i * 7919) % 1009) as f32 / 100.0).collect();
-    let labels: Vec<u32> = (0..side * side).map(|i| if i % 11 == 0 { 255 } else { (i % 3) as u32 }).collect();
+    let values: Vec<f32> =
+        (0..3 * side * side).map(|i| ((i * 7919) % 1009) as f32 / 100.0).collect();
+    let labels: Vec<u32> =
+        (0..side * side).map(|i| if i % 11 == 0 { 255 } else { (i % 3) as u32 }).collect();
     let logits = Tensor::from_slice(&values, (1, 3, side, side), &CPU)?;
     let targets = Tensor::from_slice(&labels, (1, side, side), &CPU)?;
     let weights = [1.0, 0.5, 2.0];
@@ -155,7 +167,8 @@ fn pixels_of_large_images_are_observed_block_by_block() -> mbls_core::Result<()>
             multipliers[class] += weights[label as usize] * (1e-6 + h).clamp(1e-6, 1e6);
         }
     }
-    let expected = multipliers.into_iter().chain([total; 3]).chain(constraints).map(|sum| sum / total);
+    let expected =
+        multipliers.into_iter().chain([total; 3]).chain(constraints).map(|sum| sum / total);
     for (found, expected) in loss.state().iter().zip(expected) {
         // The constraints of a row are f32.
         assert!((found - expected).abs() <= 1e-6 * expected.abs(), "{found}, {expected}");
@@ -172,7 +185,8 @@ fn class_weights_and_ignored_rows_count_in_multipliers() -> mbls_core::Result<()
         loss.end_epoch(0);
         Ok(loss.state())
     };
-    let weighted = LogitBatch::new(&logits, &labels, Some(9))?.with_class_weights(&[1.0, 3.0, 0.0, 1.0])?;
+    let weighted =
+        LogitBatch::new(&logits, &labels, Some(9))?.with_class_weights(&[1.0, 3.0, 0.0, 1.0])?;
     let alone = LogitBatch::new(&logits.narrow(0, 0, 1)?, &labels.narrow(0, 0, 1)?, None)?;
     for (weighted, alone) in state(weighted)?.iter().zip(state(alone)?) {
         assert!((weighted - alone).abs() <= 1e-14 * alone.abs(), "{weighted}, {alone}");
@@ -219,7 +233,10 @@ fn numbers_that_are_no_multipliers_are_errors() -> mbls_core::Result<()> {
         wrong(0, f64::NAN),
     ] {
         let error = loss.restore(&wrong).expect_err("no state of this loss");
-        assert!(error.to_string().starts_with("state of class-adaptive: expected multipliers"), "{error}");
+        assert!(
+            error.to_string().starts_with("state of class-adaptive: expected multipliers"),
+            "{error}"
+        );
         assert_eq!(loss, before);
     }
     loss.restore(&state)?;

@@ -12,13 +12,20 @@ const TYPES: [DType; 4] = [DType::F32, DType::F64, DType::F16, DType::BF16];
 const MASK: f64 = f64::NEG_INFINITY;
 
 /// One finite value, two and all; labels are never masked.
-const ROWS: [[f64; 4]; 4] =
-    [[MASK, 2.0, MASK, MASK], [0.5, MASK, MASK, -1.5], [0.0, 1.0, 2.0, 3.0], [1.0, MASK, 1.0, MASK]];
+const ROWS: [[f64; 4]; 4] = [
+    [MASK, 2.0, MASK, MASK],
+    [0.5, MASK, MASK, -1.5],
+    [0.0, 1.0, 2.0, 3.0],
+    [1.0, MASK, 1.0, MASK],
+];
 const LABELS: [u32; 4] = [1, 3, 2, 0];
 
 fn all() -> impl Iterator<Item = LossSpec> {
-    let more =
-        [LossSpec::Focal { gamma: 0.5 }, LossSpec::DualFocal { gamma: 0.5 }, LossSpec::LabelSmoothing { alpha: 0.0 }];
+    let more = [
+        LossSpec::Focal { gamma: 0.5 },
+        LossSpec::DualFocal { gamma: 0.5 },
+        LossSpec::LabelSmoothing { alpha: 0.0 },
+    ];
     one_of_each().into_iter().chain(margin_variants()).chain(spatial()).chain(more)
 }
 
@@ -47,8 +54,15 @@ fn takes_masks(spec: &LossSpec) -> bool {
     }
 }
 
-fn evaluate(spec: &LossSpec, rows: &[[f64; 4]], labels: &[u32], dtype: DType, composed: bool) -> Result<Evaluated> {
-    let logits = Tensor::from_slice(rows.as_flattened(), (rows.len(), 4, 1), &CPU)?.to_dtype(dtype)?;
+fn evaluate(
+    spec: &LossSpec,
+    rows: &[[f64; 4]],
+    labels: &[u32],
+    dtype: DType,
+    composed: bool,
+) -> Result<Evaluated> {
+    let logits =
+        Tensor::from_slice(rows.as_flattened(), (rows.len(), 4, 1), &CPU)?.to_dtype(dtype)?;
     let labels = Tensor::new(labels, &CPU)?.unsqueeze(1)?;
     Evaluated::of(spec.build()?.as_ref(), &logits, |logits| {
         let batch = LogitBatch::new(logits, &labels, Some(-100))?;
@@ -66,9 +80,15 @@ fn a_masked_class_has_probability_0_and_no_gradient() -> Result<()> {
                 let found = evaluate(&spec, &ROWS, &LABELS, dtype, composed)?;
                 let expected = evaluate(&spec, &finite, &LABELS, dtype, composed)?;
                 let what = format!("{spec:?} {dtype:?} {composed}");
-                assert!((found.total() - expected.total()).abs() <= 1e-12, "{what}: {}", found.total());
+                assert!(
+                    (found.total() - expected.total()).abs() <= 1e-12,
+                    "{what}: {}",
+                    found.total()
+                );
                 let (gradient, expected) = (found.gradient(), expected.gradient());
-                for ((g, expected), logit) in gradient.iter().zip(&expected).zip(ROWS.as_flattened()) {
+                for ((g, expected), logit) in
+                    gradient.iter().zip(&expected).zip(ROWS.as_flattened())
+                {
                     let expected = if *logit == MASK { 0.0 } else { *expected };
                     assert!((g - expected).abs() <= 1e-12, "{what}: {gradient:?}");
                 }
@@ -81,7 +101,9 @@ fn a_masked_class_has_probability_0_and_no_gradient() -> Result<()> {
 #[test]
 fn gradients_beside_masked_classes_are_those_of_the_formulas() -> Result<()> {
     // Without the last row, where two logits tie.
-    let with_rows = |spec: &LossSpec| takes_masks(spec) && !matches!(spec, LossSpec::SpatialLabelSmoothing { .. });
+    let with_rows = |spec: &LossSpec| {
+        takes_masks(spec) && !matches!(spec, LossSpec::SpatialLabelSmoothing { .. })
+    };
     for spec in one_of_each().iter().filter(|spec| with_rows(spec)) {
         check_differences(spec, &ROWS[1..3], &LABELS[1..3], 1e-6, 1e-6)?;
     }
@@ -93,10 +115,14 @@ fn cross_entropy_is_that_of_the_classes_that_are_left() -> Result<()> {
     for composed in [false, true] {
         let masked = evaluate(&LossSpec::CrossEntropy, &ROWS[1..2], &[3], DType::F64, composed)?;
         let left = Tensor::new(&[[0.5f64, -1.5]], &CPU)?;
-        let left = Evaluated::new(&LossSpec::CrossEntropy, &left, &Tensor::new(&[1u32], &CPU)?, None)?;
+        let left =
+            Evaluated::new(&LossSpec::CrossEntropy, &left, &Tensor::new(&[1u32], &CPU)?, None)?;
         assert!((masked.total() - left.total()).abs() < 1e-15);
         let (all, left) = (masked.gradient(), left.gradient());
-        assert!((all[0] - left[0]).abs() < 1e-15 && (all[3] - left[1]).abs() < 1e-15, "{all:?} {left:?}");
+        assert!(
+            (all[0] - left[0]).abs() < 1e-15 && (all[3] - left[1]).abs() < 1e-15,
+            "{all:?} {left:?}"
+        );
         assert_eq!(all[1..3], [0.0; 2]);
     }
     Ok(())
@@ -107,12 +133,18 @@ fn losses_of_all_logits_refuse_masked_classes() -> Result<()> {
     for spec in all().filter(|spec| !takes_masks(spec)) {
         for dtype in TYPES {
             for composed in [false, true] {
-                let error = evaluate(&spec, &ROWS[1..], &LABELS[1..], dtype, composed).err().expect("a mask");
+                let error = evaluate(&spec, &ROWS[1..], &LABELS[1..], dtype, composed)
+                    .err()
+                    .expect("a mask");
                 let expected = "logit -inf at row 0, class 1: expected a finite number, \
                                 since this loss is not defined for a masked class";
                 assert_eq!(error.to_string(), expected, "{spec:?} {dtype:?} {composed}");
                 // Without the masked rows it is what it always was.
-                assert!(evaluate(&spec, &ROWS[2..3], &LABELS[2..3], dtype, composed)?.total().is_finite());
+                assert!(
+                    evaluate(&spec, &ROWS[2..3], &LABELS[2..3], dtype, composed)?
+                        .total()
+                        .is_finite()
+                );
             }
         }
     }
@@ -148,7 +180,10 @@ fn other_numbers_that_are_not_finite_are_no_masks() -> Result<()> {
         rows[2][0] = bad;
         for spec in all() {
             for composed in [false, true] {
-                assert!(!evaluate(&spec, &rows, &LABELS, DType::F32, composed)?.total().is_finite(), "{spec:?}");
+                assert!(
+                    !evaluate(&spec, &rows, &LABELS, DType::F32, composed)?.total().is_finite(),
+                    "{spec:?}"
+                );
             }
         }
     }

@@ -19,7 +19,8 @@ mod spatial;
 use candle_core::{Device, Tensor};
 use evaluated::{Evaluated, flat};
 use mbls_core::loss::{
-    AlphaSchedule, Anchor, AugmentedPenalty, ClassReduction, LossSpec, MarginChoice, NeighbourNorm, PenaltyShape,
+    AlphaSchedule, Anchor, AugmentedPenalty, ClassReduction, LossSpec, MarginChoice, NeighbourNorm,
+    PenaltyShape,
 };
 
 /// One loss of each kind that takes rows alone, with settings at which no term vanishes.

@@ -14,7 +14,9 @@ fn spec() -> impl Strategy<Value = LossSpec> {
         (0.0..5.0).prop_map(|gamma| LossSpec::Focal { gamma }),
         (0.0..2.0).prop_map(|alpha| LossSpec::EntropyPenalty { alpha }),
         (0.0..12.0, 0.0..2.0).prop_map(|(margin, alpha)| LossSpec::margin(margin, alpha)),
-        proptest::sample::select(one_of_each().into_iter().chain(margin_variants()).collect::<Vec<_>>()),
+        proptest::sample::select(
+            one_of_each().into_iter().chain(margin_variants()).collect::<Vec<_>>()
+        ),
     ]
 }
 
@@ -35,7 +37,8 @@ fn evaluate(spec: &LossSpec, rows: &[(Vec<f64>, usize)]) -> Evaluated {
     let logits: Vec<f64> = rows.iter().flat_map(|(row, _)| row.clone()).collect();
     let labels: Vec<u32> = rows.iter().map(|(_, label)| *label as u32).collect();
     let n = rows.len();
-    let logits = Tensor::from_vec(logits, (n, CLASSES), &Device::Cpu).expect("length and shape agree");
+    let logits =
+        Tensor::from_vec(logits, (n, CLASSES), &Device::Cpu).expect("length and shape agree");
     let labels = Tensor::from_vec(labels, n, &Device::Cpu).expect("length and shape agree");
     Evaluated::new(spec, &logits, &labels, None).expect("a valid batch")
 }

@@ -3,7 +3,8 @@
 use super::evaluated::{Evaluated, flat};
 use candle_core::{DType, Device, Tensor, Var};
 use mbls_core::loss::{
-    AugmentedPenalty, ClassAdaptive, LogitBatch, LogitPenalty, Loss, LossSpec, MarginChoice, MarginLoss, Reduction,
+    AugmentedPenalty, ClassAdaptive, LogitBatch, LogitPenalty, Loss, LossSpec, MarginChoice,
+    MarginLoss, Reduction,
 };
 use mbls_testkit::golden;
 use serde::Deserialize;
@@ -75,7 +76,10 @@ impl Case {
                 LossSpec::Margin { margin: MarginChoice::Fixed(margin), alpha, .. },
             ) => {
                 let penalty = LogitPenalty::new(*margin)?.with_class_margins(margins.clone())?;
-                Ok(Box::new(MarginLoss::with_penalty(penalty.with_class_weights(weights.clone())?, *alpha)?))
+                Ok(Box::new(MarginLoss::with_penalty(
+                    penalty.with_class_weights(weights.clone())?,
+                    *alpha,
+                )?))
             }
             (None, spec) => spec.build(),
             (Some(_), spec) => panic!("{spec:?} has no penalty"),
@@ -83,11 +87,19 @@ impl Case {
     }
 
     fn evaluate(&self, dtype: DType) -> mbls_core::Result<Evaluated> {
-        let logits = Tensor::from_slice(&self.logits, self.shape.as_slice(), &Device::Cpu)?.to_dtype(dtype)?;
-        let labels = Tensor::from_slice(&self.labels, [&self.shape[..1], &self.shape[2..]].concat(), &Device::Cpu)?;
+        let logits = Tensor::from_slice(&self.logits, self.shape.as_slice(), &Device::Cpu)?
+            .to_dtype(dtype)?;
+        let labels = Tensor::from_slice(
+            &self.labels,
+            [&self.shape[..1], &self.shape[2..]].concat(),
+            &Device::Cpu,
+        )?;
         Evaluated::of(self.loss()?.as_ref(), &logits, |logits| {
-            let batch = LogitBatch::new(logits, &labels, self.ignore)?.with_reduction(self.reduction);
-            self.class_weights.as_ref().map_or(Ok(batch.clone()), |weights| batch.with_class_weights(weights))
+            let batch =
+                LogitBatch::new(logits, &labels, self.ignore)?.with_reduction(self.reduction);
+            self.class_weights
+                .as_ref()
+                .map_or(Ok(batch.clone()), |weights| batch.with_class_weights(weights))
         })
     }
 }
@@ -129,7 +141,11 @@ fn multipliers_follow_the_published_algorithm() -> mbls_core::Result<()> {
         let mut loss = new()?;
         for (index, epoch) in run.epochs.iter().enumerate() {
             for rows in &epoch.validation {
-                loss.observe(&batch(rows, run.classes, &Tensor::new(rows.logits.as_slice(), &Device::Cpu)?)?)?;
+                loss.observe(&batch(
+                    rows,
+                    run.classes,
+                    &Tensor::new(rows.logits.as_slice(), &Device::Cpu)?,
+                )?)?;
             }
             loss.end_epoch(index);
             // As after a stop between two epochs.
@@ -140,11 +156,17 @@ fn multipliers_follow_the_published_algorithm() -> mbls_core::Result<()> {
 
             let what = format!("{:?}, epoch {index}", run.penalty);
             close(&format!("{what}: multipliers"), loss.multipliers(), &epoch.multipliers, 1e-11);
-            close(&format!("{what}: rho"), &loss.state()[run.classes..2 * run.classes], &epoch.rho, 1e-15);
+            close(
+                &format!("{what}: rho"),
+                &loss.state()[run.classes..2 * run.classes],
+                &epoch.rho,
+                1e-15,
+            );
             let logits = Var::new(epoch.training.logits.as_slice(), &Device::Cpu)?;
             let total = loss.forward(&batch(&epoch.training, run.classes, &logits)?)?.total;
             close(&format!("{what}: total"), &flat(&total), &epoch.total, 1e-11);
-            let gradient = total.backward()?.get(&logits).expect("the loss depends on the logits").clone();
+            let gradient =
+                total.backward()?.get(&logits).expect("the loss depends on the logits").clone();
             close(&format!("{what}: gradient"), &flat(&gradient), &epoch.gradient, 1e-11);
         }
     }

@@ -35,7 +35,8 @@ fn evaluate(
     reduction: Reduction,
 ) -> mbls_core::Result<Evaluated> {
     Evaluated::of(spec.build()?.as_ref(), logits, |logits| {
-        let batch = LogitBatch::new(logits, labels, Some(IGNORED.into()))?.with_reduction(reduction);
+        let batch =
+            LogitBatch::new(logits, labels, Some(IGNORED.into()))?.with_reduction(reduction);
         if has_rows(spec) { batch.with_class_weights(&WEIGHTS) } else { Ok(batch) }
     })
 }
@@ -53,7 +54,11 @@ fn weighted_losses_equal_the_slow_formulas() -> mbls_core::Result<()> {
         let expected: f64 = terms.iter().map(|(weight, value)| weight * value).sum();
         for layout in layouts()? {
             let mean = evaluate(&spec, &layout, Reduction::Mean)?;
-            assert!(close(mean.total(), expected), "{spec:?}: {}, expected {expected}", mean.total());
+            assert!(
+                close(mean.total(), expected),
+                "{spec:?}: {}, expected {expected}",
+                mean.total()
+            );
             for (found, (_, expected)) in mean.terms().iter().zip(&terms) {
                 assert!(close(*found, *expected), "{spec:?}: {found}, expected {expected}");
             }
@@ -76,11 +81,14 @@ fn without_reduction_each_position_has_its_value() -> mbls_core::Result<()> {
             assert_eq!(evaluated.output.total.dims(), layout.1.dims());
             let terms = &evaluated.output.terms;
             assert!(terms.iter().all(|term| term.value.dims() == layout.1.dims()));
-            for (n, (found, label)) in flat(&evaluated.output.total).into_iter().zip(LABELS).enumerate() {
+            for (n, (found, label)) in
+                flat(&evaluated.output.total).into_iter().zip(LABELS).enumerate()
+            {
                 let expected = match WEIGHTS.get(label as usize) {
                     None => 0.0,
                     Some(weight) => {
-                        let terms = slow::row_terms(&spec, &logits[4 * n..4 * n + 4], label as usize);
+                        let terms =
+                            slow::row_terms(&spec, &logits[4 * n..4 * n + 4], label as usize);
                         weight * terms.iter().map(|(weight, value)| weight * value).sum::<f64>()
                     }
                 };
@@ -121,10 +129,18 @@ fn statistics_of_a_batch_have_neither_rows_nor_class_weights() -> mbls_core::Res
         let sum = evaluate(&spec, layout, Reduction::Sum)?;
         assert!(close(sum.total(), 5.0 * mean.total()), "{spec:?}");
         let none = evaluate(&spec, layout, Reduction::None).err().map(|error| error.to_string());
-        let expected = "reduction = none: expected mean or sum: the loss is a statistic of the whole batch";
+        let expected =
+            "reduction = none: expected mean or sum: the loss is a statistic of the whole batch";
         assert_eq!(none.as_deref(), Some(expected), "{spec:?}");
-        let batch = LogitBatch::new(&layout.0, &layout.1, Some(IGNORED.into()))?.with_class_weights(&WEIGHTS)?;
-        assert!(matches!(spec.build()?.forward(&batch), Err(Error::Setting { name: "class weights", .. })), "{spec:?}");
+        let batch = LogitBatch::new(&layout.0, &layout.1, Some(IGNORED.into()))?
+            .with_class_weights(&WEIGHTS)?;
+        assert!(
+            matches!(
+                spec.build()?.forward(&batch),
+                Err(Error::Setting { name: "class weights", .. })
+            ),
+            "{spec:?}"
+        );
     }
     Ok(())
 }
@@ -133,8 +149,13 @@ fn statistics_of_a_batch_have_neither_rows_nor_class_weights() -> mbls_core::Res
 fn values_to_reduce_are_one_per_row() -> mbls_core::Result<()> {
     let (logits, labels) = &layouts()?[0];
     let batch = LogitBatch::new(logits, labels, Some(IGNORED.into()))?;
-    let error = batch.reduce(&Tensor::zeros(6, candle_core::DType::F64, &CPU)?).expect_err("one row is ignored");
-    assert_eq!(error.to_string(), "values of rows: expected [5], one per row that counts, found [6]");
+    let error = batch
+        .reduce(&Tensor::zeros(6, candle_core::DType::F64, &CPU)?)
+        .expect_err("one row is ignored");
+    assert_eq!(
+        error.to_string(),
+        "values of rows: expected [5], one per row that counts, found [6]"
+    );
     Ok(())
 }
 
@@ -142,7 +163,8 @@ fn values_to_reduce_are_one_per_row() -> mbls_core::Result<()> {
 fn mmce_refuses_batches_whose_pairs_fill_the_memory() -> mbls_core::Result<()> {
     let n = 16_385;
     let logits = Tensor::zeros((1, 2, n), candle_core::DType::F32, &CPU)?;
-    let batch = LogitBatch::new(&logits, &Tensor::zeros((1, n), candle_core::DType::U32, &CPU)?, None)?;
+    let batch =
+        LogitBatch::new(&logits, &Tensor::zeros((1, n), candle_core::DType::U32, &CPU)?, None)?;
     for spec in [LossSpec::Mmce { lambda: 1.0 }, LossSpec::WeightedMmce { lambda: 1.0 }] {
         assert!(matches!(spec.build()?.forward(&batch), Err(Error::Shape { .. })));
     }

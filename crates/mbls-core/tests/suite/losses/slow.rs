@@ -1,6 +1,8 @@
 //! The losses' formulas, row by row and class by class in f64.
 
-use mbls_core::loss::{Anchor, AugmentedPenalty, ClassReduction, LossSpec, MarginChoice, PenaltyShape};
+use mbls_core::loss::{
+    Anchor, AugmentedPenalty, ClassReduction, LossSpec, MarginChoice, PenaltyShape,
+};
 
 /// Logits and label of a row that counts.
 pub(crate) type Row = (Vec<f64>, usize);
@@ -11,11 +13,23 @@ pub(crate) fn terms(spec: &LossSpec, rows: &[Row]) -> Vec<(f64, f64)> {
 }
 
 /// A loss's terms as `(weight, value)`, averaged over rows with the weights of their labels.
-pub(crate) fn weighted_terms(spec: &LossSpec, rows: &[Row], weight: &dyn Fn(usize) -> f64) -> Vec<(f64, f64)> {
+pub(crate) fn weighted_terms(
+    spec: &LossSpec,
+    rows: &[Row],
+    weight: &dyn Fn(usize) -> f64,
+) -> Vec<(f64, f64)> {
     let total: f64 = rows.iter().map(|(_, label)| weight(*label)).sum();
-    let by_row: Vec<_> = rows.iter().map(|(logits, label)| (weight(*label), row_terms(spec, logits, *label))).collect();
+    let by_row: Vec<_> = rows
+        .iter()
+        .map(|(logits, label)| (weight(*label), row_terms(spec, logits, *label)))
+        .collect();
     let mut terms: Vec<(f64, f64)> = (0..by_row[0].1.len())
-        .map(|t| (by_row[0].1[t].0, by_row.iter().map(|(weight, terms)| weight * terms[t].1).sum::<f64>() / total))
+        .map(|t| {
+            (
+                by_row[0].1[t].0,
+                by_row.iter().map(|(weight, terms)| weight * terms[t].1).sum::<f64>() / total,
+            )
+        })
         .collect();
     match *spec {
         LossSpec::Mmce { lambda } => terms.push((lambda, mmce(rows))),
@@ -39,7 +53,9 @@ pub(crate) fn row_terms(spec: &LossSpec, logits: &[f64], label: usize) -> Vec<(f
     let focal = |gamma: f64| others(label).powf(gamma) * cross_entropy;
     let distance = |k: usize| maximum(logits) - logits[k];
     match *spec {
-        LossSpec::CrossEntropy | LossSpec::Mmce { .. } | LossSpec::WeightedMmce { .. } => vec![(1.0, cross_entropy)],
+        LossSpec::CrossEntropy | LossSpec::Mmce { .. } | LossSpec::WeightedMmce { .. } => {
+            vec![(1.0, cross_entropy)]
+        }
         LossSpec::LabelSmoothing { alpha } => {
             vec![(1.0 - alpha, cross_entropy), (alpha, mean(&|k| -log_probs[k]))]
         }
@@ -53,7 +69,8 @@ pub(crate) fn row_terms(spec: &LossSpec, logits: &[f64], label: usize) -> Vec<(f
             vec![(1.0, focal(gamma))]
         }
         LossSpec::DualFocal { gamma } => {
-            let next = (0..logits.len()).filter(|&k| logits[k] < logits[label]).map(p).fold(0.0, f64::max);
+            let next =
+                (0..logits.len()).filter(|&k| logits[k] < logits[label]).map(p).fold(0.0, f64::max);
             vec![(1.0, (others(label) + next).powf(gamma) * cross_entropy)]
         }
         LossSpec::EntropyPenalty { alpha } => {
@@ -67,14 +84,24 @@ pub(crate) fn row_terms(spec: &LossSpec, logits: &[f64], label: usize) -> Vec<(f
             vec![(1.0, cross_entropy), (alpha, classes * mean(&|k| (p(k) - 1.0 / classes).abs()))]
         }
         LossSpec::Brier => {
-            vec![(1.0, classes * mean(&|k| if k == label { others(k).powi(2) } else { p(k).powi(2) }))]
+            vec![(
+                1.0,
+                classes * mean(&|k| if k == label { others(k).powi(2) } else { p(k).powi(2) }),
+            )]
         }
         LossSpec::LogitNorm { tau } => {
             let norm = logits.iter().map(|l| l * l).sum::<f64>().sqrt() + 1e-7;
             let scaled: Vec<f64> = logits.iter().map(|l| l / norm / tau).collect();
             vec![(1.0, -self::log_probs(&scaled)[label])]
         }
-        LossSpec::Margin { margin: MarginChoice::Fixed(margin), alpha, anchor, shape, class_reduction, .. } => {
+        LossSpec::Margin {
+            margin: MarginChoice::Fixed(margin),
+            alpha,
+            anchor,
+            shape,
+            class_reduction,
+            ..
+        } => {
             let cost = |k: usize| {
                 let anchor = if anchor == Anchor::Max { maximum(logits) } else { logits[label] };
                 let excess = (anchor - logits[k] - margin).max(0.0);
@@ -91,16 +118,21 @@ pub(crate) fn row_terms(spec: &LossSpec, logits: &[f64], label: usize) -> Vec<(f
         }
         LossSpec::Acls { margin, alpha, pos_lambda, neg_lambda } => {
             let winner = (maximum(logits) - margin).max(0.0).powi(2);
-            let losers = classes / (classes - 1.0) * mean(&|k| (distance(k) - margin).max(0.0).powi(2));
+            let losers =
+                classes / (classes - 1.0) * mean(&|k| (distance(k) - margin).max(0.0).powi(2));
             vec![(1.0, cross_entropy), (alpha * pos_lambda, winner), (alpha * neg_lambda, losers)]
         }
         LossSpec::ClassAdaptive { margin, penalty } => {
             // As long as nothing is learnt.
             let (lambda, rho) = (1e-6, 1.0);
             let value = |h: f64| match penalty {
-                AugmentedPenalty::Phr => ((lambda + rho * h).max(0.0).powi(2) - lambda * lambda) / (2.0 * rho),
+                AugmentedPenalty::Phr => {
+                    ((lambda + rho * h).max(0.0).powi(2) - lambda * lambda) / (2.0 * rho)
+                }
                 _ if h < 0.0 => lambda * h / (1.0 - rho * h),
-                AugmentedPenalty::P2 => lambda * h + lambda * rho * h * h + rho * rho * h.powi(3) / 6.0,
+                AugmentedPenalty::P2 => {
+                    lambda * h + lambda * rho * h * h + rho * rho * h.powi(3) / 6.0
+                }
                 AugmentedPenalty::P3 => lambda * h + lambda * rho * h * h,
             };
             vec![(1.0, cross_entropy), (1.0, mean(&|k| value(distance(k) / margin - 1.0)))]
@@ -112,7 +144,8 @@ pub(crate) fn row_terms(spec: &LossSpec, logits: &[f64], label: usize) -> Vec<(f
 /// Confidence, and 1 where the prediction is correct.
 fn confidences(rows: &[Row]) -> Vec<(f64, f64)> {
     let confidence = |(logits, label): &Row| {
-        let predicted = logits.iter().position(|l| *l == maximum(logits)).expect("rows are not empty");
+        let predicted =
+            logits.iter().position(|l| *l == maximum(logits)).expect("rows are not empty");
         (log_probs(logits)[predicted].exp(), f64::from(predicted == *label))
     };
     rows.iter().map(confidence).collect()
@@ -125,20 +158,26 @@ fn kernel(a: f64, b: f64) -> f64 {
 fn mmce(rows: &[Row]) -> f64 {
     let confidences = confidences(rows);
     let pair = |&(r, c): &(f64, f64)| {
-        confidences.iter().map(|(other, correct)| (c - r) * (correct - other) * kernel(r, *other)).sum::<f64>()
+        confidences
+            .iter()
+            .map(|(other, correct)| (c - r) * (correct - other) * kernel(r, *other))
+            .sum::<f64>()
     };
     confidences.iter().map(pair).sum::<f64>() / (rows.len() as f64).powi(2)
 }
 
 fn weighted_mmce(rows: &[Row]) -> f64 {
-    let (correct, wrong): (Vec<_>, Vec<_>) = confidences(rows).into_iter().partition(|(_, correct)| *correct == 1.0);
+    let (correct, wrong): (Vec<_>, Vec<_>) =
+        confidences(rows).into_iter().partition(|(_, correct)| *correct == 1.0);
     if correct.is_empty() || wrong.is_empty() {
         return 0.0;
     }
     let part = |left: &[(f64, f64)], right: &[(f64, f64)]| {
         let weight = |(r, correct): (f64, f64)| if correct == 1.0 { 1.0 - r } else { r };
-        let sum: f64 =
-            left.iter().flat_map(|&a| right.iter().map(move |&b| weight(a) * weight(b) * kernel(a.0, b.0))).sum();
+        let sum: f64 = left
+            .iter()
+            .flat_map(|&a| right.iter().map(move |&b| weight(a) * weight(b) * kernel(a.0, b.0)))
+            .sum();
         let pairs = (left.len() * right.len()) as f64;
         sum / pairs / (pairs + 1e-5)
     };
@@ -165,6 +204,7 @@ fn log_probs(logits: &[f64]) -> Vec<f64> {
     let max = maximum(logits);
     // ln_1p of the others' sum: exact where one class has nearly all the probability.
     let first = logits.iter().position(|&l| l == max).expect("rows are not empty");
-    let others: f64 = (0..logits.len()).filter(|&j| j != first).map(|j| (logits[j] - max).exp()).sum();
+    let others: f64 =
+        (0..logits.len()).filter(|&j| j != first).map(|j| (logits[j] - max).exp()).sum();
     logits.iter().map(|l| l - max - others.ln_1p()).collect()
 }

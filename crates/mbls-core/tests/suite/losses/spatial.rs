@@ -1,4 +1,5 @@
-//! Losses that look at neighbours, against slow implementations with ignored positions and in one to three dimensions.
+//! Losses that look at neighbours, against slow implementations with ignored positions and in one
+//! to three dimensions.
 
 use super::{Evaluated, flat, logits, spatial};
 use candle_core::{DType, Device, Tensor};
@@ -18,7 +19,8 @@ struct Map {
 
 impl Map {
     fn coordinates(&self, mut index: usize) -> Vec<usize> {
-        let mut coordinates: Vec<usize> = self.dims.iter().rev().map(|dim| (index % dim, index /= dim).0).collect();
+        let mut coordinates: Vec<usize> =
+            self.dims.iter().rev().map(|dim| (index % dim, index /= dim).0).collect();
         coordinates.reverse();
         coordinates
     }
@@ -27,7 +29,8 @@ impl Map {
         self.labels[coordinates.iter().zip(&self.dims).fold(0, |index, (c, dim)| index * dim + c)]
     }
 
-    /// Squared distances and labels of the window around a position; those of ignored positions are its own.
+    /// Squared distances and labels of the window around a position; those of ignored positions are
+    /// its own.
     fn window(&self, index: usize) -> Vec<(f64, usize)> {
         let here = self.coordinates(index);
         let mut windows = vec![(0.0, vec![here[0]])];
@@ -61,13 +64,19 @@ fn expected(spec: &LossSpec, row: &[f64], label: usize, window: &[(f64, usize)])
             let gaussian = |square: f64| (-square / (2.0 * sigma * sigma)).exp();
             let neighbours = window.iter().filter(|(square, _)| *square > 0.0);
             let total: f64 = neighbours.clone().map(|(square, _)| gaussian(*square)).sum();
-            let smoothed: f64 = neighbours.map(|(square, k)| gaussian(*square) / total * log_probs[*k]).sum();
+            let smoothed: f64 =
+                neighbours.map(|(square, k)| gaussian(*square) / total * log_probs[*k]).sum();
             -(log_probs[label] + smoothed) / 2.0
         }
         LossSpec::NeighbourPenalty { alpha, norm } => {
             let distance = |k: usize| {
-                let share = window.iter().filter(|(_, label)| *label == k).count() as f64 / window.len() as f64;
-                if norm == NeighbourNorm::L1 { (share - row[k]).abs() } else { (share - row[k]).powi(2) }
+                let share = window.iter().filter(|(_, label)| *label == k).count() as f64
+                    / window.len() as f64;
+                if norm == NeighbourNorm::L1 {
+                    (share - row[k]).abs()
+                } else {
+                    (share - row[k]).powi(2)
+                }
             };
             -log_probs[label] + alpha * (0..CLASSES).map(distance).sum::<f64>() / CLASSES as f64
         }
@@ -79,7 +88,8 @@ fn maps() -> impl Strategy<Value = Map> {
     let label = prop_oneof![0u32..CLASSES as u32, Just(IGNORED)];
     proptest::collection::vec(1usize..4, 2..5).prop_flat_map(move |dims| {
         let size = dims.iter().product::<usize>();
-        (Just(dims), proptest::collection::vec(label.clone(), size)).prop_map(|(dims, labels)| Map { dims, labels })
+        (Just(dims), proptest::collection::vec(label.clone(), size))
+            .prop_map(|(dims, labels)| Map { dims, labels })
     })
 }
 
@@ -110,9 +120,10 @@ fn rows_without_neighbours_or_with_too_many_are_errors() -> mbls_core::Result<()
         let labels = Tensor::zeros([&shape[..1], &shape[2..]].concat(), DType::U32, &Device::Cpu)?;
         let batch = LogitBatch::new(&logits(shape), &labels, None)?;
         for spec in spatial() {
-            let Err(error @ Error::Shape { .. }) = spec.build()?.forward(&batch) else { panic!("{spec:?}") };
-            let expected =
-                "logits: expected [N, C, d1, ...] with one to three spatial dimensions, for the loss looks at";
+            let Err(error @ Error::Shape { .. }) = spec.build()?.forward(&batch) else {
+                panic!("{spec:?}")
+            };
+            let expected = "logits: expected [N, C, d1, ...] with one to three spatial dimensions, for the loss looks at";
             assert_eq!(error.to_string(), format!("{expected} neighbours, found {shape:?}"));
         }
     }

@@ -1,5 +1,7 @@
 use super::{batches, check, refused};
-use mbls_core::metric::{Accuracy, BalancedAccuracy, Metric, PredictionMetric, Predictions, TopKAccuracy};
+use mbls_core::metric::{
+    Accuracy, BalancedAccuracy, Metric, PredictionMetric, Predictions, TopKAccuracy,
+};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -13,7 +15,10 @@ pub(crate) struct Rows {
 
 impl Rows {
     pub(crate) fn select_logits(&self, rows: &[usize]) -> Vec<f32> {
-        rows.iter().flat_map(|&row| &self.logits[row * self.classes..][..self.classes]).copied().collect()
+        rows.iter()
+            .flat_map(|&row| &self.logits[row * self.classes..][..self.classes])
+            .copied()
+            .collect()
     }
 
     pub(crate) fn select_labels(&self, rows: &[usize]) -> Vec<u32> {
@@ -92,9 +97,12 @@ proptest! {
 #[test]
 fn wrong_settings_and_shapes_are_named() {
     assert_eq!(TopKAccuracy::new(0).unwrap_err().to_string(), "k = 0: expected 1 or more");
-    let message = TopKAccuracy::new(1).unwrap().merge(TopKAccuracy::new(5).unwrap()).unwrap_err().to_string();
+    let message =
+        TopKAccuracy::new(1).unwrap().merge(TopKAccuracy::new(5).unwrap()).unwrap_err().to_string();
     assert_eq!(message, "cannot merge metrics of different settings: k is 1 and 5");
-    let of_classes = |classes| Predictions::from_logits(&vec![0.0; classes], classes, &[0]).unwrap().into_owned();
+    let of_classes = |classes| {
+        Predictions::from_logits(&vec![0.0; classes], classes, &[0]).unwrap().into_owned()
+    };
     let mut metric = BalancedAccuracy::new();
     metric.update(&of_classes(2)).unwrap();
     let before = metric.clone();
@@ -115,8 +123,10 @@ fn states_that_contradict_themselves_are_refused() {
     assert!(message.contains("2 hits in 1 rows"), "{message}");
     let message = refused::<BalancedAccuracy>("balanced-accuracy", json!([{"n": 1, "correct": 2}]));
     assert!(message.contains("2 correct of 1 rows"), "{message}");
-    let message =
-        refused::<BalancedAccuracy>("balanced-accuracy", json!([{"n": 0, "correct": 0}, {"n": 0, "correct": 0}]));
+    let message = refused::<BalancedAccuracy>(
+        "balanced-accuracy",
+        json!([{"n": 0, "correct": 0}, {"n": 0, "correct": 0}]),
+    );
     assert!(message.contains("0 rows of 2 classes"), "{message}");
     let full = json!([{"n": u64::MAX, "correct": 0}, {"n": u64::MAX, "correct": 0}]);
     let message = refused::<BalancedAccuracy>("balanced-accuracy", full);

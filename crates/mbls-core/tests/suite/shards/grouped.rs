@@ -2,7 +2,8 @@ use super::classification::rows_in_batches;
 use super::{check, refused};
 use mbls_core::Error;
 use mbls_core::metric::{
-    ClasswiseConvention, ClasswiseEce, GroupedReliability, GroupedRows, Metric, Reliability, ReliabilityBins,
+    ClasswiseConvention, ClasswiseEce, GroupedReliability, GroupedRows, Metric, Reliability,
+    ReliabilityBins,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -63,12 +64,16 @@ fn wrong_groups_are_refused() {
     assert_eq!(message, "groups: expected 2 values, one per row, found 1 values");
     let new = |groups, bins| GroupedReliability::new(groups, bins);
     let mut grouped = new(2, 4).unwrap();
-    let message = grouped.update(GroupedRows::new(&predictions, &[0, 2]).unwrap()).unwrap_err().to_string();
+    let message =
+        grouped.update(GroupedRows::new(&predictions, &[0, 2]).unwrap()).unwrap_err().to_string();
     assert_eq!(message, "group 2 at row 1: expected one below the number of groups");
     assert_eq!(grouped, new(2, 4).unwrap());
     for (groups, bins) in [(0, 4), (1 << 21, 4), (usize::MAX, 2)] {
         let message = new(groups, bins).unwrap_err().to_string();
-        assert_eq!(message, format!("groups = {groups}: expected at least 1, and at most 2^22 / bins"));
+        assert_eq!(
+            message,
+            format!("groups = {groups}: expected at least 1, and at most 2^22 / bins")
+        );
     }
     assert_eq!(new(1, 0).unwrap_err().to_string(), "bins = 0: expected from 1 to 65536");
     for (other, expected) in [(new(3, 4), "groups is 2 and 3"), (new(2, 5), "bins is 4 and 5")] {

@@ -1,7 +1,8 @@
 use super::classification::{rows, rows_in_batches};
 use super::{check, refused};
 use mbls_core::metric::{
-    LogitDistanceTail, LogitDistances, LogitRows, LogitStatistics, Metric, ProbabilityStatistics, UnlabelledRows,
+    LogitDistanceTail, LogitDistances, LogitRows, LogitStatistics, Metric, ProbabilityStatistics,
+    UnlabelledRows,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -106,7 +107,11 @@ fn one_hot_probabilities() {
     metric.update(&UnlabelledRows::from_probs(&[1.0, 0.0], 2).unwrap()).unwrap();
     let report = metric.value().unwrap();
     assert_eq!((report.entropy, report.confidence, report.l1_from_uniform), (0.0, 1.0, 0.5));
-    assert!((report.kl_from_uniform - (0.5f64.ln() + 5.0 * 10f64.ln())).abs() < 1e-9, "{}", report.kl_from_uniform);
+    assert!(
+        (report.kl_from_uniform - (0.5f64.ln() + 5.0 * 10f64.ln())).abs() < 1e-9,
+        "{}",
+        report.kl_from_uniform
+    );
 }
 
 /// Of fewer rows than the share needs, the largest one counts.
@@ -122,7 +127,10 @@ fn wrong_input_is_refused() {
     let rows = |logits: &[f32], classes| LogitRows::new(logits, classes).unwrap_err().to_string();
     assert_eq!(rows(&[0.0; 3], 2), "logits: expected rows of 2 classes, found 3 values");
     assert_eq!(rows(&[0.0], 1), "classes = 1: expected from 2 to 2^32 - 1");
-    assert_eq!(rows(&[0.0, 0.0, 0.0, f32::NAN], 2), "logit NaN at row 1, class 1: expected a finite number");
+    assert_eq!(
+        rows(&[0.0, 0.0, 0.0, f32::NAN], 2),
+        "logit NaN at row 1, class 1: expected a finite number"
+    );
     for margin in [-1.0, f64::NAN, f64::INFINITY] {
         let message = LogitStatistics::new(margin).unwrap_err().to_string();
         assert_eq!(message, format!("margin = {margin}: expected a finite number of 0 or more"));
@@ -131,12 +139,17 @@ fn wrong_input_is_refused() {
         let message = LogitDistanceTail::new(share).unwrap_err().to_string();
         assert_eq!(message, format!("share = {share}: expected above 0 and at most 1"));
     }
-    assert!(LogitDistances::new(Some(-1.0)).is_err() && LogitDistances::new(Some(f64::NAN)).is_err());
+    assert!(
+        LogitDistances::new(Some(-1.0)).is_err() && LogitDistances::new(Some(f64::NAN)).is_err()
+    );
     let mut distances = LogitDistances::new(None).unwrap();
     distances.update(LogitRows::new(&[0.0, 1.0], 2).unwrap()).unwrap();
     let before = distances.clone();
     assert!(distances.update(LogitRows::new(&[0.0; 3], 3).unwrap()).is_err());
-    let message = distances.update(LogitRows::new(&[0.0, 1.0, -1e308f64, 1e308], 2).unwrap()).unwrap_err().to_string();
+    let message = distances
+        .update(LogitRows::new(&[0.0, 1.0, -1e308f64, 1e308], 2).unwrap())
+        .unwrap_err()
+        .to_string();
     assert!(message.contains("distance of two logits"), "{message}");
     let message = distances.merge(LogitDistances::new(Some(2.0)).unwrap()).unwrap_err().to_string();
     assert_eq!(message, "cannot merge metrics of different settings: margin is none and 2.0");
@@ -148,7 +161,10 @@ fn wrong_input_is_refused() {
     assert_eq!(message, "logits: expected 2 classes, as before, found 3 classes");
     let huge = [0.0, 1.0, 0.0, -1e30];
     let message = statistics.update(LogitRows::new(&huge, 2).unwrap()).unwrap_err().to_string();
-    assert!(message.starts_with("logit -10000000") && message.contains("at row 1, class 1: expected"), "{message}");
+    assert!(
+        message.starts_with("logit -10000000") && message.contains("at row 1, class 1: expected"),
+        "{message}"
+    );
     let message = statistics.merge(LogitStatistics::new(2.0).unwrap()).unwrap_err().to_string();
     assert_eq!(message, "cannot merge metrics of different settings: margin is 1.0 and 2.0");
     assert_eq!(statistics, before);
@@ -166,7 +182,9 @@ fn states_that_contradict_themselves_are_refused() {
     };
     assert!(with("n", json!(0)).contains("sums of no rows"));
     assert!(with("classes", json!(1)).contains("classes = 1"));
-    assert!(with("beyond", json!(3)).contains("3 distances beyond the margin in 1 rows of 3 classes"));
+    assert!(
+        with("beyond", json!(3)).contains("3 distances beyond the margin in 1 rows of 3 classes")
+    );
     assert!(with("norm", json!("-1")).contains("distances of sums"));
     assert!(with("gap", json!((4i128 << 60).to_string())).contains("distances of sums"));
     assert!(with("margin", json!(-1.0)).contains("margin = -1"));
@@ -186,12 +204,21 @@ fn states_that_contradict_themselves_are_refused() {
     assert!(with("all", json!([])).contains("sums of no distances"));
     assert!(with("margin", json!(null)).contains("1 of 2 distances beyond the margin"));
     assert!(with("margin", json!(-1.0)).contains("margin = -1"));
-    for wrong in [json!([[5, 1], [4, 1]]), json!([[4, 0]]), json!([[60000, 1]]), json!([[4, 1], [5, u64::MAX]])] {
+    for wrong in [
+        json!([[5, 1], [4, 1]]),
+        json!([[4, 0]]),
+        json!([[60000, 1]]),
+        json!([[4, 1], [5, u64::MAX]]),
+    ] {
         assert!(!with("all", wrong.clone()).is_empty(), "{wrong}");
     }
 
-    let tail =
-        |distances| refused::<LogitDistanceTail>("logit-distance-tail", json!({"share": 0.5, "distances": distances}));
+    let tail = |distances| {
+        refused::<LogitDistanceTail>(
+            "logit-distance-tail",
+            json!({"share": 0.5, "distances": distances}),
+        )
+    };
     assert!(tail(json!([u64::MAX])).contains("expected a finite number"));
     // The bits of minus zero, and of minus one.
     assert!(tail(json!([u64::MAX >> 1])).contains("expected a finite number"));

@@ -1,4 +1,5 @@
-//! Metrics whose states merge: the order of the rows, batches, shards, and saving and loading between them do not change a bit.
+//! Metrics whose states merge: the order of the rows, batches, shards, and saving and loading
+//! between them do not change a bit.
 
 mod classification;
 mod grouped;
@@ -33,7 +34,8 @@ fn bits<M: Metric<Value: Debug>>(metric: &M) -> String {
     format!("{:?}", metric.value())
 }
 
-/// Adds rows `0..n` at once, and the batches to shards that are saved, loaded and merged from the last to the first.
+/// Adds rows `0..n` at once, and the batches to shards that are saved, loaded and merged from the
+/// last to the first.
 fn check<M>(empty: M, (n, batches): &(usize, Vec<Vec<usize>>), add: impl Fn(&mut M, &[usize]))
 where
     M: Metric<Value: Debug> + Serialize + DeserializeOwned + PartialEq + Debug,

@@ -1,8 +1,8 @@
 use super::classification::{Rows, rows, rows_in_batches};
 use super::{check, refused};
 use mbls_core::metric::{
-    LogitRows, Metric, OodDetection, OodScore, OodScores, Predictions, RiskCoverageCurve, TopLabelSamples,
-    energy_scores,
+    LogitRows, Metric, OodDetection, OodScore, OodScores, Predictions, RiskCoverageCurve,
+    TopLabelSamples, energy_scores,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -15,11 +15,15 @@ fn curve(input: &Predictions) -> RiskCoverageCurve {
 
 /// Scores with many ties, and which side each is on.
 fn scores() -> impl Strategy<Value = Vec<(f64, bool)>> {
-    prop::collection::vec(((-5i8..5).prop_map(|score| f64::from(score) / 3.0), any::<bool>()), 2..40)
+    prop::collection::vec(
+        ((-5i8..5).prop_map(|score| f64::from(score) / 3.0), any::<bool>()),
+        2..40,
+    )
 }
 
 fn detection(scores: &[(f64, bool)]) -> OodDetection {
-    let side = |inside| scores.iter().filter(|row| row.1 == inside).map(|row| row.0).collect::<Vec<_>>();
+    let side =
+        |inside| scores.iter().filter(|row| row.1 == inside).map(|row| row.0).collect::<Vec<_>>();
     let mut detection = OodDetection::new();
     detection.update(OodScores::inside(&side(true)).unwrap()).unwrap();
     detection.update(OodScores::outside(&side(false)).unwrap()).unwrap();
@@ -36,7 +40,10 @@ fn orders(rows: Vec<(f64, bool)>) -> Vec<Vec<bool>> {
     let with_first = |i: usize| {
         let mut rest = rows.clone();
         let (_, wrong) = rest.remove(i);
-        orders(rest).into_iter().map(move |order| [&[wrong], &order[..]].concat()).collect::<Vec<_>>()
+        orders(rest)
+            .into_iter()
+            .map(move |order| [&[wrong], &order[..]].concat())
+            .collect::<Vec<_>>()
     };
     first.flat_map(with_first).collect()
 }
@@ -155,7 +162,9 @@ proptest! {
 fn extreme_logits_have_finite_scores() {
     let logits = [3e38, -3e38, 0.0, 3e38, 3e38, 3e38];
     let input = Predictions::from_logits(&logits, 3, &[0, 0]).unwrap();
-    for score in [OodScore::Confidence, OodScore::Entropy, OodScore::EntropyReference, OodScore::Margin] {
+    for score in
+        [OodScore::Confidence, OodScore::Entropy, OodScore::EntropyReference, OodScore::Margin]
+    {
         assert!(score.of(input.unlabelled()).iter().all(|score| score.is_finite()), "{score:?}");
     }
     let rows = LogitRows::new(&logits, 3).unwrap();
@@ -176,6 +185,7 @@ fn wrong_input_is_refused() {
 
 #[test]
 fn states_that_contradict_themselves_are_refused() {
-    let message = refused::<OodDetection>("ood-detection", json!({"inside": [], "outside": [u64::MAX]}));
+    let message =
+        refused::<OodDetection>("ood-detection", json!({"inside": [], "outside": [u64::MAX]}));
     assert!(message.contains("expected a finite number"), "{message}");
 }

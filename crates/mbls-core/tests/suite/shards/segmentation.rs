@@ -2,8 +2,9 @@ use super::classification::{Rows, rows_in_batches};
 use super::{batches, bits, check, refused, reloaded};
 use mbls_core::Error;
 use mbls_core::metric::{
-    AbsentClasses, AdaptiveConvention, Background, ClassificationMetrics, ClasswiseConvention, ConfusionMatrix, Metric,
-    Predictions, SegmentationBatch, SegmentationCalibration, SegmentationProtocol,
+    AbsentClasses, AdaptiveConvention, Background, ClassificationMetrics, ClasswiseConvention,
+    ConfusionMatrix, Metric, Predictions, SegmentationBatch, SegmentationCalibration,
+    SegmentationProtocol,
 };
 use proptest::prelude::*;
 use rayon::iter::ParallelIterator as _;
@@ -28,11 +29,15 @@ fn transposed(rows: &Rows, shape: [usize; 4]) -> Vec<f32> {
 fn add(metric: &mut SegmentationCalibration, rows: &Rows, batch: &[usize]) {
     let (logits, labels) = (rows.select_logits(batch), masked_labels(rows, batch));
     let shape = [batch.len(), rows.classes, 1, 1];
-    metric.update(SegmentationBatch::new(&logits, shape, &labels, &[IGNORED as i64]).unwrap()).unwrap();
+    metric
+        .update(SegmentationBatch::new(&logits, shape, &labels, &[IGNORED as i64]).unwrap())
+        .unwrap();
 }
 
 fn masked_labels(rows: &Rows, batch: &[usize]) -> Vec<u32> {
-    let label = |&row: &usize| if row % 3 == 0 && rows.labels[row] == 0 { IGNORED } else { rows.labels[row] };
+    let label = |&row: &usize| {
+        if row % 3 == 0 && rows.labels[row] == 0 { IGNORED } else { rows.labels[row] }
+    };
     batch.iter().map(label).collect()
 }
 
@@ -160,18 +165,22 @@ fn any_number_of_threads_gives_the_same_bits() {
     let on = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let reference = SegmentationCalibration::new(15, SegmentationProtocol::Reference).unwrap();
-            [SegmentationCalibration::with_adaptive_ece(15).unwrap(), reference].map(|mut metric| {
-                metric.update(batch).unwrap();
-                serde_json::to_string(&metric).unwrap()
-            })
+            let reference =
+                SegmentationCalibration::new(15, SegmentationProtocol::Reference).unwrap();
+            [SegmentationCalibration::with_adaptive_ece(15).unwrap(), reference].map(
+                |mut metric| {
+                    metric.update(batch).unwrap();
+                    serde_json::to_string(&metric).unwrap()
+                },
+            )
         })
     };
     assert_eq!(on(1), on(2));
     assert_eq!(on(1), on(5));
 }
 
-/// The pixel is named that has no valid logits, in whatever block; a likelihood of any size is no error.
+/// The pixel is named that has no valid logits, in whatever block; a likelihood of any size is no
+/// error.
 #[test]
 fn errors_name_the_pixel_of_the_batch() {
     let (classes, area) = (2, 300_000);
@@ -180,7 +189,8 @@ fn errors_name_the_pixel_of_the_batch() {
     logits[290_000] = 1e38;
     let mut labels = vec![1; area];
     labels[..1000].fill(IGNORED);
-    let batch = SegmentationBatch::new(&logits, [1, classes, 1, area], &labels, &[IGNORED as i64]).unwrap();
+    let batch =
+        SegmentationBatch::new(&logits, [1, classes, 1, area], &labels, &[IGNORED as i64]).unwrap();
     let mut metric = SegmentationCalibration::new(15, SegmentationProtocol::Pooled).unwrap();
     metric.update(batch).unwrap();
     assert!(metric.value().unwrap().nll > 1e32);
@@ -200,7 +210,8 @@ fn large_batches_come_in_bounded_chunks() {
     let mut pixel = 0;
     for chunk in batch.chunks() {
         assert!(chunk.logits().len() <= 1 << 18);
-        for (scores, &label) in chunk.logits().as_f32().unwrap().chunks(classes).zip(&chunk.labels) {
+        for (scores, &label) in chunk.logits().as_f32().unwrap().chunks(classes).zip(&chunk.labels)
+        {
             pixel += usize::from(pixel % 4 == 3);
             assert_eq!((label, scores[2]), ((pixel % 4) as u32, ((pixel + 2 * area) % 7) as f32));
             pixel += 1;
@@ -215,9 +226,15 @@ fn wrong_input_is_refused() {
         SegmentationBatch::new(logits, shape, labels, &[IGNORED as i64]).unwrap_err().to_string()
     };
     let cases = [
-        (message(&[0.0; 5], [1, 2, 1, 3], &[0; 3]), "logits: expected [1, 2, 1, 3], found 5 values"),
+        (
+            message(&[0.0; 5], [1, 2, 1, 3], &[0; 3]),
+            "logits: expected [1, 2, 1, 3], found 5 values",
+        ),
         (message(&[0.0; 6], [1, 2, 1, 3], &[0; 2]), "labels: expected [1, 1, 3], found 2 values"),
-        (message(&[], [usize::MAX, 2, 1, 1], &[]), "logits: expected [18446744073709551615, 2, 1, 1], found 0 values"),
+        (
+            message(&[], [usize::MAX, 2, 1, 1], &[]),
+            "logits: expected [18446744073709551615, 2, 1, 1], found 0 values",
+        ),
         (message(&[0.0; 3], [1, 1, 1, 3], &[0; 3]), "classes = 1: expected from 2 to 2^32 - 1"),
         (
             message(&[0.0; 6], [1, 2, 1, 3], &[0, IGNORED, 2]),
@@ -233,18 +250,23 @@ fn wrong_input_is_refused() {
     }
     // No pixels, whatever the product of the other sizes.
     for shape in [[0, 2, usize::MAX, usize::MAX], [3, 2, 0, usize::MAX], [3, 2, 5, 0]] {
-        assert_eq!(SegmentationBatch::new(&[0f32; 0], shape, &[0u32; 0], &[]).unwrap().chunks().count(), 0);
+        assert_eq!(
+            SegmentationBatch::new(&[0f32; 0], shape, &[0u32; 0], &[]).unwrap().chunks().count(),
+            0
+        );
     }
     // What is ignored may be anything.
     let logits = [0.0, f32::NAN, 0.0, f32::INFINITY];
-    let batch = SegmentationBatch::new(&logits, [1, 2, 1, 2], &[1, IGNORED], &[IGNORED as i64]).unwrap();
+    let batch =
+        SegmentationBatch::new(&logits, [1, 2, 1, 2], &[1, IGNORED], &[IGNORED as i64]).unwrap();
     assert_eq!(batch.chunks().map(|rows| rows.labels).collect::<Vec<_>>(), [[1]]);
 
     let mut confusion = ConfusionMatrix::new(2).unwrap();
     let message = confusion.add_masks(&[0, 1], &[0], &[]).unwrap_err().to_string();
     assert_eq!(message, "predicted mask: expected 1 pixels, as the labels have, found 2 pixels");
     for (predicted, labels) in [([0, 2], [0, 0]), ([0, 0], [0, 2])] {
-        let message = confusion.add_masks(&predicted, &labels, &[IGNORED as i64]).unwrap_err().to_string();
+        let message =
+            confusion.add_masks(&predicted, &labels, &[IGNORED as i64]).unwrap_err().to_string();
         assert_eq!(message, "label 2 at row 1 is out of range: the logits have 2 classes");
     }
     assert_eq!(confusion, ConfusionMatrix::new(2).unwrap());
@@ -280,7 +302,10 @@ fn wrong_input_is_refused() {
 #[test]
 fn states_that_contradict_themselves_are_refused() {
     let confusion = |classes: u64, counts: &[u64]| {
-        refused::<ConfusionMatrix>("confusion-matrix", json!({"classes": classes, "counts": counts}))
+        refused::<ConfusionMatrix>(
+            "confusion-matrix",
+            json!({"classes": classes, "counts": counts}),
+        )
     };
     assert!(confusion(2, &[0; 3]).contains("3 counts of 2 classes"));
     assert!(confusion(1 << 40, &[0; 3]).contains("classes = 1099511627776"));
@@ -299,12 +324,15 @@ fn states_that_contradict_themselves_are_refused() {
     assert!(with("ece", json!("1")).contains("for 0 pixels"));
     assert!(with("cece", json!("-1")).contains("for 0 pixels"));
 
-    let mut pooled = serde_json::to_value(SegmentationCalibration::with_adaptive_ece(15).unwrap()).unwrap();
+    let mut pooled =
+        serde_json::to_value(SegmentationCalibration::with_adaptive_ece(15).unwrap()).unwrap();
     pooled["state"]["pooled"]["adaptive"]["state"]["bins"] = json!(14);
     assert!(calibration(pooled["state"].clone()).contains("[15, 15, 14] bins"));
     pooled["state"]["pooled"]["adaptive"]["state"]["bins"] = json!(15);
     pooled["state"]["pooled"]["adaptive"]["state"]["convention"] = json!("reference");
-    assert!(calibration(pooled["state"].clone()).contains("conventions (Definition, Some(Reference))"));
+    assert!(
+        calibration(pooled["state"].clone()).contains("conventions (Definition, Some(Reference))")
+    );
     pooled["state"]["pooled"]["adaptive"] = json!(null);
     pooled["state"]["pooled"]["nll"]["state"]["n"] = json!(1);
     assert!(calibration(pooled["state"].clone()).contains("[1, 0, 0] rows"));
@@ -341,12 +369,14 @@ fn images_are_batches() {
     let (images, classes, area) = (3, 4, 70_000);
     let logits: Vec<f32> = (0..images * classes * area).map(|i| (i * 31 % 1009) as f32).collect();
     let labels: Vec<u32> = (0..images * area).map(|i| ((i * 7 + i / area) % 5) as u32).collect();
-    let whole = SegmentationBatch::new(&logits, [images, classes, 7, area / 7], &labels, &[4]).unwrap();
+    let whole =
+        SegmentationBatch::new(&logits, [images, classes, 7, area / 7], &labels, &[4]).unwrap();
     assert_eq!(whole.images(), images);
     for image in 0..images {
         let (own_logits, own_labels) =
             (&logits[image * classes * area..][..classes * area], &labels[image * area..][..area]);
-        let own = SegmentationBatch::new(own_logits, [1, classes, area, 1], own_labels, &[4]).unwrap();
+        let own =
+            SegmentationBatch::new(own_logits, [1, classes, area, 1], own_labels, &[4]).unwrap();
         let found: Vec<_> = whole.image(image).chunks().collect();
         assert!(found.len() > 1);
         assert_eq!((whole.image(image).images(), found), (1, own.chunks().collect()));

@@ -10,7 +10,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 fn small(seed: u64) -> Trained {
-    trained(Network::TextCnn(TextCnnConfig { dim: 4, kernels: vec![1, 3], channels: 2, classes: 3 }), true, 6, seed)
+    trained(
+        Network::TextCnn(TextCnnConfig { dim: 4, kernels: vec![1, 3], channels: 2, classes: 3 }),
+        true,
+        6,
+        seed,
+    )
 }
 
 fn saved(seed: u64) -> tempfile::TempDir {
@@ -43,10 +48,22 @@ fn settings_that_do_not_fit_are_named() {
         ),
         ("\"length\":6", "\"length\":6,\"pad\":1", "unknown field `pad`"),
         ("\"length\":6,", "", "missing field `length`"),
-        ("\"length\":6", "\"length\":2", "settings.length: expected 3 to 67108864 for this network, found 2"),
-        ("\"length\":6", "\"length\":18446744073709551615", "settings.length: expected 3 to 67108864"),
+        (
+            "\"length\":6",
+            "\"length\":2",
+            "settings.length: expected 3 to 67108864 for this network, found 2",
+        ),
+        (
+            "\"length\":6",
+            "\"length\":18446744073709551615",
+            "settings.length: expected 3 to 67108864",
+        ),
         ("\"length\":6", "\"length\":-6", "invalid value: integer `-6`"),
-        ("\"sci\",", "", "classifier.json: settings.record.classes: expected 3, as many as the network has, found 2"),
+        (
+            "\"sci\",",
+            "",
+            "classifier.json: settings.record.classes: expected 3, as many as the network has, found 2",
+        ),
         ("\"sci\",\"rec\",\"misc\"", "", "classes = 0: expected at least 2"),
         ("text-cnn", "text-rnn", "unknown variant `text-rnn`"),
         ("\"channels\":2", "\"channels\":2,\"stride\":1", "unknown field `stride`"),
@@ -57,20 +74,32 @@ fn settings_that_do_not_fit_are_named() {
         ),
         ("\"channels\":2", "\"channels\":1000000000000000", "TextCNN: channels = 1000000000000000"),
         ("\"kernels\":[1,3]", "\"kernels\":[]", "TextCNN: kernels = []"),
-        ("\"kernels\":[1,3]", "\"kernels\":[1,18446744073709551615]", "a kernel = 18446744073709551615"),
+        (
+            "\"kernels\":[1,3]",
+            "\"kernels\":[1,18446744073709551615]",
+            "a kernel = 18446744073709551615",
+        ),
         (
             "\"channels\":2",
             "\"channels\":65536",
             "classifier.safetensors: tensor \"convs.0.weight\": expected shape [65536, 4, 1], found [2, 4, 1]",
         ),
-        ("\"dim\":4", "\"dim\":5", "tensor \"embedding.weight\": expected shape [8, 5], found [8, 4]"),
+        (
+            "\"dim\":4",
+            "\"dim\":5",
+            "tensor \"embedding.weight\": expected shape [8, 5], found [8, 4]",
+        ),
         (
             "\"kernels\":[1,3]",
             "\"kernels\":[1,3,3]",
             "tensor \"convs.2.weight\": expected shape [2, 4, 3], found no such tensor",
         ),
         ("\"kernels\":[1,3]", "\"kernels\":[1]", "expected shape [3, 2], found [3, 4]"),
-        ("\"temperature\":0.37", "\"temperature\":0.0", "temperature = 0: expected a finite number greater than 0"),
+        (
+            "\"temperature\":0.37",
+            "\"temperature\":0.0",
+            "temperature = 0: expected a finite number greater than 0",
+        ),
         ("\"temperature\":0.37", "\"temperature\":1e999", "number out of range"),
         ("[\"the\",4]", "[\"the\",1]", "word 2 of the vocabulary: count"),
         ("[\"the\",4]", "[\"the\",4],[\"the\",4]", "word 1 of the vocabulary: name"),
@@ -80,7 +109,11 @@ fn settings_that_do_not_fit_are_named() {
             "tensor \"embedding.weight\": expected shape [9, 4], found [8, 4]",
         ),
         ("\"rule\":\"keras\"", "\"rule\":\"torch\"", "unknown variant `torch`"),
-        ("\"metric\":\"reliability\"", "\"metric\":\"accuracy\"", "metric \"accuracy\": expected \"reliability\""),
+        (
+            "\"metric\":\"reliability\"",
+            "\"metric\":\"accuracy\"",
+            "metric \"accuracy\": expected \"reliability\"",
+        ),
         ("\"positive\":", "\"positive\":9", "positives"),
         ("\"crc32\":\"", "\"crc32\":\"0", "classifier.safetensors: CRC-32: expected 0"),
         ("\"bytes\":", "\"bytes\":1", "classifier.safetensors: expected 1"),
@@ -89,7 +122,8 @@ fn settings_that_do_not_fit_are_named() {
         std::fs::write(&path, good.replacen(from, to, 1)).unwrap();
         assert_error(folder.path(), expected);
     }
-    for content in [&good.as_bytes()[..good.len() / 2], b"", b"[]", &b"[".repeat(100_000), b"\xff"] {
+    for content in [&good.as_bytes()[..good.len() / 2], b"", b"[]", &b"[".repeat(100_000), b"\xff"]
+    {
         std::fs::write(&path, content).unwrap();
         assert_error(folder.path(), "classifier.json: content: expected the settings of a model");
     }
@@ -105,7 +139,8 @@ fn settings_that_do_not_fit_are_named() {
 fn replace(folder: &Path, content: &[u8]) {
     std::fs::write(folder.join("classifier.safetensors"), content).unwrap();
     let path = folder.join("classifier.json");
-    let mut settings: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let mut settings: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     settings["tensors"]["bytes"] = content.len().into();
     settings["tensors"]["crc32"] = format!("{:08x}", crc32fast::hash(content)).into();
     // In the order of the file, which says its schema first.
@@ -153,7 +188,11 @@ fn tensors_that_do_not_fit_are_named() {
     let words = &tensors["embedding.weight"];
     let padding = (words + 1.0).unwrap();
     for (name, tensor, expected) in [
-        ("fc.bias", nan("fc.bias", f32::NAN), "tensor \"fc.bias\": expected finite numbers, found NaN"),
+        (
+            "fc.bias",
+            nan("fc.bias", f32::NAN),
+            "tensor \"fc.bias\": expected finite numbers, found NaN",
+        ),
         (
             "embedding.weight",
             nan("embedding.weight", f32::INFINITY),
@@ -175,8 +214,16 @@ fn tensors_that_do_not_fit_are_named() {
             Some(Tensor::zeros(3, DType::F32, &Device::Cpu).unwrap()),
             "tensor \"fc.scale\": expected none of this name in the network, found shape [3]",
         ),
-        ("embedding.weight", Some(padding), "the vector of word number 0, which is padding, is not zeros"),
-        ("embedding.weight", None, "tensor \"embedding.weight\": expected shape [8, 4], found no such tensor"),
+        (
+            "embedding.weight",
+            Some(padding),
+            "the vector of word number 0, which is padding, is not zeros",
+        ),
+        (
+            "embedding.weight",
+            None,
+            "tensor \"embedding.weight\": expected shape [8, 4], found no such tensor",
+        ),
     ] {
         let mut changed = tensors.clone();
         changed.remove(name);
@@ -195,15 +242,22 @@ fn settings_and_tensors_are_checked_before_they_are_saved() {
     let classifier = |change: fn(&mut Trained)| {
         let mut trained = small(1);
         change(&mut trained);
-        CalibratedClassifier::new(trained.settings, trained.words.vectors(), &trained.store.state(), &Device::Cpu)
+        CalibratedClassifier::new(
+            trained.settings,
+            trained.words.vectors(),
+            &trained.store.state(),
+            &Device::Cpu,
+        )
     };
     classifier(|_| ()).unwrap();
     let error = classifier(|trained| trained.settings.length = 2).err().unwrap().to_string();
     assert_eq!(error, "settings.length: expected 3 to 67108864 for this network, found 2");
     let untested = |trained: &mut Trained| {
-        let (classes, test) = (trained.settings.record.classes().to_vec(), Assessment::new(5).unwrap());
+        let (classes, test) =
+            (trained.settings.record.classes().to_vec(), Assessment::new(5).unwrap());
         let temperature = TemperatureScaling::new(1.0).unwrap();
-        trained.settings.record = CalibrationRecord::of_temperature(classes, temperature, test).unwrap();
+        trained.settings.record =
+            CalibrationRecord::of_temperature(classes, temperature, test).unwrap();
     };
     let error = classifier(untested).err().unwrap().to_string();
     assert_eq!(error, "settings.record.test: expected at least 1 text, found 0");

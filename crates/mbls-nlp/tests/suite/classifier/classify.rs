@@ -8,24 +8,30 @@ use mbls_nlp::classifier::CalibratedClassifier;
 use mbls_nlp::model::{Architecture, BiGruConfig, Network};
 
 const LENGTH: usize = 24;
-const TEXTS: [&str; 5] = ["The fox. The moon, and a cat!", "dog", "", "no such words", "A dog and the dog and mars"];
+const TEXTS: [&str; 5] =
+    ["The fox. The moon, and a cat!", "dog", "", "no such words", "A dog and the dog and mars"];
 
 /// Word numbers by looking each word up, padded by hand.
 fn row(trained: &Trained, text: &str) -> (Vec<u32>, usize) {
     let words: Vec<(&str, u64)> = trained.settings.tokenizer.vocabulary().words().collect();
     let cut = text.to_lowercase().replace(['.', ',', '!'], " ");
     let place = |word: &str| words.iter().position(|(known, _)| *known == word);
-    let ids: Vec<u32> = cut.split_whitespace().filter_map(place).map(|place| place as u32 + 1).collect();
+    let ids: Vec<u32> =
+        cut.split_whitespace().filter_map(place).map(|place| place as u32 + 1).collect();
     let mut row = vec![0; LENGTH - ids.len()];
     row.extend(&ids);
     (row, ids.len())
 }
 
 fn expected(trained: &Trained, row: &[u32]) -> Vec<f64> {
-    let logits =
-        trained.model.forward_t(&Tensor::new(row, &Device::Cpu).unwrap().unsqueeze(0).unwrap(), false).unwrap();
-    let powers: Vec<f64> =
-        logits.to_vec2::<f32>().unwrap()[0].iter().map(|&logit| (f64::from(logit) / TEMPERATURE).exp()).collect();
+    let logits = trained
+        .model
+        .forward_t(&Tensor::new(row, &Device::Cpu).unwrap().unsqueeze(0).unwrap(), false)
+        .unwrap();
+    let powers: Vec<f64> = logits.to_vec2::<f32>().unwrap()[0]
+        .iter()
+        .map(|&logit| (f64::from(logit) / TEMPERATURE).exp())
+        .collect();
     powers.iter().map(|power| power / powers.iter().sum::<f64>()).collect()
 }
 
@@ -65,14 +71,20 @@ fn a_saved_classifier_says_what_its_network_does() {
                 assert_eq!(found.words, text.split_whitespace().count());
                 // With another number of rows products may be summed in another order.
                 close(&together.answer.probabilities, probabilities, 1e-5);
-                assert_eq!((together.answer.class, together.known_words), (found.answer.class, found.known_words));
+                assert_eq!(
+                    (together.answer.class, together.known_words),
+                    (found.answer.class, found.known_words)
+                );
             }
             assert_ne!(all[0].answer.probabilities, all[1].answer.probabilities);
             // What was read is what is saved again.
             let again = folder.path().join("again");
             read.save(&again).unwrap();
             for name in ["classifier.json", "classifier.safetensors"] {
-                assert_eq!(std::fs::read(path.join(name)).unwrap(), std::fs::read(again.join(name)).unwrap());
+                assert_eq!(
+                    std::fs::read(path.join(name)).unwrap(),
+                    std::fs::read(again.join(name)).unwrap()
+                );
             }
         }
     }
@@ -80,43 +92,62 @@ fn a_saved_classifier_says_what_its_network_does() {
 
 /// A network whose logits are its bias where no word is known.
 fn constant(bias: [f32; 3], bins: usize) -> CalibratedClassifier {
-    let mut trained = trained(Network::BiGru(BiGruConfig { dim: 4, hidden: 2, classes: 3 }), false, 4, 1);
+    let mut trained =
+        trained(Network::BiGru(BiGruConfig { dim: 4, hidden: 2, classes: 3 }), false, 4, 1);
     trained.settings.record = record(1.0, bins);
     let mut state = trained.store.state();
     state.insert("fc.bias".to_owned(), Tensor::new(&bias, &Device::Cpu).unwrap());
-    CalibratedClassifier::new(trained.settings, trained.words.vectors(), &state, &Device::Cpu).unwrap()
+    CalibratedClassifier::new(trained.settings, trained.words.vectors(), &state, &Device::Cpu)
+        .unwrap()
 }
 
 #[test]
 fn a_text_without_known_words_is_classified_on_padding() {
     let classifier = constant([0.0, 2f32.ln(), 0.0], 5);
-    let (nothing, unknown) = (classifier.classify("").unwrap(), classifier.classify("No such words").unwrap());
+    let (nothing, unknown) =
+        (classifier.classify("").unwrap(), classifier.classify("No such words").unwrap());
     close(&nothing.answer.probabilities, &[0.25, 0.5, 0.25], 1e-7);
     assert_eq!((nothing.answer.name.as_str(), nothing.words, nothing.known_words), ("rec", 0, 0));
     assert_eq!((unknown.words, unknown.known_words), (3, 0));
     assert_eq!(unknown.answer.probabilities, nothing.answer.probabilities);
-    assert!(classifier.classify("the fox").unwrap().answer.probabilities != nothing.answer.probabilities);
+    assert!(
+        classifier.classify("the fox").unwrap().answer.probabilities
+            != nothing.answer.probabilities
+    );
     assert!(classifier.classify_all::<&str>(&[], CalibratorRole::Best).unwrap().is_empty());
 }
 
 #[test]
 fn the_bin_is_that_of_the_confidence() {
     // A confidence of exactly 1/2, of 1, and some between.
-    for bias in [[1000.0, 1000.0, 0.0], [1000.0, 0.0, 0.0], [0.0; 3], [1.5, 0.0, 0.0], [0.0, 2.1, 0.0], [0.3, 0.2, 0.9]]
-    {
+    for bias in [
+        [1000.0, 1000.0, 0.0],
+        [1000.0, 0.0, 0.0],
+        [0.0; 3],
+        [1.5, 0.0, 0.0],
+        [0.0, 2.1, 0.0],
+        [0.3, 0.2, 0.9],
+    ] {
         for bins in [1, 2, 3, 5, 10, 15, 64] {
             let classifier = constant(bias, bins);
             let found = classifier.classify("").unwrap();
             let (lower, upper) = (found.answer.bin.lower, found.answer.bin.upper);
-            assert!(lower < found.answer.confidence && found.answer.confidence <= upper, "{found:?}");
+            assert!(
+                lower < found.answer.confidence && found.answer.confidence <= upper,
+                "{found:?}"
+            );
             assert!((upper - lower - 1.0 / bins as f64).abs() < 1e-6);
-            let of: Vec<(f64, bool)> = TESTED.into_iter().filter(|&(c, _)| lower < c && c <= upper).collect();
+            let of: Vec<(f64, bool)> =
+                TESTED.into_iter().filter(|&(c, _)| lower < c && c <= upper).collect();
             assert_eq!(found.answer.bin.count, of.len() as u64, "{bins}: {found:?}");
             let right = of.iter().filter(|(_, correct)| *correct).count();
             let share = (!of.is_empty()).then(|| right as f64 / of.len() as f64);
             assert_eq!(found.answer.bin.accuracy, share);
             let mean = of.iter().map(|(c, _)| c).sum::<f64>() / of.len() as f64;
-            assert!(found.answer.bin.mean_confidence.is_none_or(|found| (found - mean).abs() < 1e-12), "{found:?}");
+            assert!(
+                found.answer.bin.mean_confidence.is_none_or(|found| (found - mean).abs() < 1e-12),
+                "{found:?}"
+            );
         }
     }
 }
@@ -130,5 +161,8 @@ fn the_last_words_count() {
     let end = classifier.classify("and a dog").unwrap();
     assert_eq!((long.answer.probabilities == end.answer.probabilities, end.known_words), (true, 3));
     assert!(long.known_words > 3);
-    assert_ne!(classifier.classify("the a dog").unwrap().answer.probabilities, end.answer.probabilities);
+    assert_ne!(
+        classifier.classify("the a dog").unwrap().answer.probabilities,
+        end.answer.probabilities
+    );
 }

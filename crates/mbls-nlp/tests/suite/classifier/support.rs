@@ -36,18 +36,21 @@ pub(crate) struct Trained {
 impl Trained {
     pub(crate) fn classifier(&self) -> CalibratedClassifier {
         let settings = self.settings.clone();
-        CalibratedClassifier::new(settings, self.words.vectors(), &self.store.state(), &Device::Cpu).unwrap()
+        CalibratedClassifier::new(settings, self.words.vectors(), &self.store.state(), &Device::Cpu)
+            .unwrap()
     }
 }
 
 /// A temperature and [`TESTED`].
 pub(crate) fn record(temperature: f64, bins: usize) -> CalibrationRecord {
-    let probs: Vec<f64> = TESTED.iter().flat_map(|(c, _)| [*c, (1.0 - c) / 2.0, (1.0 - c) / 2.0]).collect();
+    let probs: Vec<f64> =
+        TESTED.iter().flat_map(|(c, _)| [*c, (1.0 - c) / 2.0, (1.0 - c) / 2.0]).collect();
     let labels: Vec<u32> = TESTED.iter().map(|(_, correct)| u32::from(!correct)).collect();
     let mut test = Assessment::new(bins).unwrap();
     test.update(&Predictions::from_probs(&probs, 3, &labels).unwrap()).unwrap();
     let classes = CLASSES.map(str::to_owned).to_vec();
-    CalibrationRecord::of_temperature(classes, TemperatureScaling::new(temperature).unwrap(), test).unwrap()
+    CalibrationRecord::of_temperature(classes, TemperatureScaling::new(temperature).unwrap(), test)
+        .unwrap()
 }
 
 /// A network as `seed` initialises it, over frozen vectors or trained ones.

@@ -36,14 +36,32 @@ fn entries_that_do_not_belong_into_an_archive_are_refused() {
         (b"20_newsgroups/a/9", EntryType::Link, "found Link"),
         (b"20_newsgroups/a/9", EntryType::Char, "found Char"),
         (b"20_newsgroups/a/\xff", EntryType::Regular, "expected UTF-8, found other bytes"),
-        (b"20_newsgroups/a/nine", EntryType::Regular, "expected <group>/<number> below the data set's folder"),
-        (b"20_newsgroups/a/b/9", EntryType::Regular, "expected <group>/<number> below the data set's folder"),
-        (b"20_newsgroups/a/1", EntryType::Regular, "messages: expected each once, found 20_newsgroups/a/1 twice"),
+        (
+            b"20_newsgroups/a/nine",
+            EntryType::Regular,
+            "expected <group>/<number> below the data set's folder",
+        ),
+        (
+            b"20_newsgroups/a/b/9",
+            EntryType::Regular,
+            "expected <group>/<number> below the data set's folder",
+        ),
+        (
+            b"20_newsgroups/a/1",
+            EntryType::Regular,
+            "messages: expected each once, found 20_newsgroups/a/1 twice",
+        ),
         (b"20_newsgroup/a/1", EntryType::Regular, "folders: expected one folder of groups"),
-        (b"20news-bydate-test/a/1", EntryType::Regular, "folders: expected one folder of groups, or both of"),
+        (
+            b"20news-bydate-test/a/1",
+            EntryType::Regular,
+            "folders: expected one folder of groups, or both of",
+        ),
     ] {
         let mut builder = builder(&path);
-        GOOD.iter().for_each(|(name, content)| entry(&mut builder, name.as_bytes(), EntryType::Regular, content));
+        GOOD.iter().for_each(|(name, content)| {
+            entry(&mut builder, name.as_bytes(), EntryType::Regular, content)
+        });
         entry(&mut builder, name, kind, b"");
         builder.into_inner().unwrap().finish().unwrap();
         assert_error(&path, expected);
@@ -94,7 +112,10 @@ fn damaged_archives_and_bombs_are_refused() {
     let mut short = GzEncoder::new(std::fs::File::create(&path).unwrap(), Compression::fast());
     short.write_all(header.as_bytes()).unwrap();
     short.finish().unwrap();
-    assert_error(&path, "number of bytes of the entry \"20_newsgroups/a/1\": expected 1048576, found 0");
+    assert_error(
+        &path,
+        "number of bytes of the entry \"20_newsgroups/a/1\": expected 1048576, found 0",
+    );
     assert_error(&dir.path().join("none"), "cannot open");
 }
 
@@ -102,12 +123,28 @@ fn damaged_archives_and_bombs_are_refused() {
 fn folders_that_are_no_groups_are_refused() {
     for (files, expected) in [
         (&[][..], "number of messages: expected at least 1, found 0"),
-        (&[("20_newsgroups/a/1", &b"x"[..])], "number of groups: expected at least 2, found 1: [\"a\"]"),
-        (&[("a/1", b"x"), ("a/b/2", b"x")], "entries: expected files with numbers for names, found \"b\""),
-        (&[("a/1", b"x"), ("a/two", b"x")], "entries: expected files with numbers for names, found \"two\""),
-        (&[("20news-bydate-train/a/1", b"x")], "folders: expected one folder of groups, or both of"),
         (
-            &[("20news-bydate-train/a/1", b"x"), ("20news-bydate-train/b/1", b"x"), ("20news-bydate-test/c/1", b"x")],
+            &[("20_newsgroups/a/1", &b"x"[..])],
+            "number of groups: expected at least 2, found 1: [\"a\"]",
+        ),
+        (
+            &[("a/1", b"x"), ("a/b/2", b"x")],
+            "entries: expected files with numbers for names, found \"b\"",
+        ),
+        (
+            &[("a/1", b"x"), ("a/two", b"x")],
+            "entries: expected files with numbers for names, found \"two\"",
+        ),
+        (
+            &[("20news-bydate-train/a/1", b"x")],
+            "folders: expected one folder of groups, or both of",
+        ),
+        (
+            &[
+                ("20news-bydate-train/a/1", b"x"),
+                ("20news-bydate-train/b/1", b"x"),
+                ("20news-bydate-test/c/1", b"x"),
+            ],
             "group of 20news-bydate-test/c/1: expected one of the 2 for training, found c",
         ),
     ] {

@@ -10,7 +10,11 @@ fn set() -> TokenisedTexts {
     let texts = ["a b c d", "", "?!", "unknown words", "b b"].map(str::to_owned).to_vec();
     let names = ["x", "y"].map(str::to_owned).to_vec();
     let tokenizer = WordTokenizer::fit(WordRule::Unicode, &texts[..1], None).unwrap();
-    TokenisedTexts::new(&LabelledTexts::new("tiny", texts, vec![0, 1, 0, 1, 0], names).unwrap(), &tokenizer).unwrap()
+    TokenisedTexts::new(
+        &LabelledTexts::new("tiny", texts, vec![0, 1, 0, 1, 0], names).unwrap(),
+        &tokenizer,
+    )
+    .unwrap()
 }
 
 #[test]
@@ -19,12 +23,21 @@ fn loaders_give_rows_of_one_length() {
     assert_eq!((set.len(), set.without_tokens(), set.labels()), (5, 3, &[0, 1, 0, 1, 0][..]));
     assert!(set.ids(5).is_err() && set.get(5, Seed(0)).is_err());
     let collate = Arc::new(TextCollate::new(PadConfig { length: 3, value: 7 }).unwrap());
-    let config = LoaderConfig { batch_size: 2, order: Order::Sequential, drop_last: false, workers: 2, seed: Seed(1) };
-    let batches: Vec<_> = DataLoader::new(set, collate, config).unwrap().epoch(0).map(Result::unwrap).collect();
+    let config = LoaderConfig {
+        batch_size: 2,
+        order: Order::Sequential,
+        drop_last: false,
+        workers: 2,
+        seed: Seed(1),
+    };
+    let batches: Vec<_> =
+        DataLoader::new(set, collate, config).unwrap().epoch(0).map(Result::unwrap).collect();
     let rows: Vec<Vec<Vec<u32>>> =
         batches.iter().map(|batch| batch.ids(&Device::Cpu).unwrap().to_vec2().unwrap()).collect();
     assert_eq!(rows, [vec![[2, 3, 4], [7; 3]], vec![[7; 3]; 2], vec![[7, 2, 2]]]);
-    let labels = batches.iter().flat_map(|batch| batch.labels(&Device::Cpu).unwrap().to_vec1::<u32>().unwrap());
+    let labels = batches
+        .iter()
+        .flat_map(|batch| batch.labels(&Device::Cpu).unwrap().to_vec1::<u32>().unwrap());
     assert_eq!(labels.collect::<Vec<_>>(), [0, 1, 0, 1, 0]);
 }
 
@@ -35,7 +48,9 @@ fn what_makes_no_batch_is_refused() {
     assert!(TextCollate::new(PadConfig::default()).unwrap().collate(Vec::new()).is_err());
     let names = |count| (0..count).map(|i: usize| i.to_string()).collect::<Vec<_>>();
     let error = |texts: usize, labels: Vec<u32>, classes| {
-        LabelledTexts::new("t", vec![String::new(); texts], labels, names(classes)).unwrap_err().to_string()
+        LabelledTexts::new("t", vec![String::new(); texts], labels, names(classes))
+            .unwrap_err()
+            .to_string()
     };
     assert_eq!(
         error(0, vec![], 2),

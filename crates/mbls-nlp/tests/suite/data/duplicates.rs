@@ -1,11 +1,15 @@
-//! Near copies against the algorithm before it, which looks at every pair with a rare shingle in common.
+//! Near copies against the algorithm before it, which looks at every pair with a rare shingle in
+//! common.
 
 use mbls_nlp::dataset::{DuplicateConfig, duplicate_groups};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The groups by every pair that shares one of the first shingles, in the order of rarity.
-fn all_pairs(texts: &[String], DuplicateConfig { shingle, similarity }: DuplicateConfig) -> Vec<usize> {
+fn all_pairs(
+    texts: &[String],
+    DuplicateConfig { shingle, similarity }: DuplicateConfig,
+) -> Vec<usize> {
     let mut numbers = HashMap::<Vec<&str>, u32>::new();
     let mut sets = Vec::new();
     for text in texts {
@@ -34,18 +38,27 @@ fn all_pairs(texts: &[String], DuplicateConfig { shingle, similarity }: Duplicat
         }
     }
     let mut counts = HashMap::<u32, u32>::new();
-    distinct.iter().flat_map(|&place| &sets[place]).for_each(|&shingle| *counts.entry(shingle).or_default() += 1);
+    distinct
+        .iter()
+        .flat_map(|&place| &sets[place])
+        .for_each(|&shingle| *counts.entry(shingle).or_default() += 1);
     let mut index = BTreeMap::<u32, Vec<usize>>::new();
     for &place in &distinct {
         let mut ranked: Vec<u32> = sets[place].iter().copied().collect();
         ranked.sort_unstable_by_key(|shingle| (counts[shingle], *shingle));
-        let least = ((similarity * ranked.len() as f64 - 1e-6).ceil().max(0.0) as usize).min(ranked.len());
+        let least =
+            ((similarity * ranked.len() as f64 - 1e-6).ceil().max(0.0) as usize).min(ranked.len());
         let prefix = (ranked.len() - least + 1).min(ranked.len());
         ranked[..prefix].iter().for_each(|&shingle| index.entry(shingle).or_default().push(place));
     }
     let pairs: BTreeSet<[usize; 2]> = index
         .values()
-        .flat_map(|places| places.iter().enumerate().flat_map(|(i, &a)| places[i + 1..].iter().map(move |&b| [a, b])))
+        .flat_map(|places| {
+            places
+                .iter()
+                .enumerate()
+                .flat_map(|(i, &a)| places[i + 1..].iter().map(move |&b| [a, b]))
+        })
         .collect();
     fn root(groups: &[usize], place: usize) -> usize {
         if groups[place] == place { place } else { root(groups, groups[place]) }
@@ -68,7 +81,12 @@ fn assert_as_all_pairs(texts: &[String], config: DuplicateConfig) -> Vec<usize> 
 
 /// A letter of so many words, some of which are others.
 fn letter(words: usize, changed: &[(usize, String)]) -> String {
-    let word = |i| changed.iter().find(|(place, _)| *place == i).map_or(format!("word{i}"), |(_, word)| word.clone());
+    let word = |i| {
+        changed
+            .iter()
+            .find(|(place, _)| *place == i)
+            .map_or(format!("word{i}"), |(_, word)| word.clone())
+    };
     (0..words).map(word).collect::<Vec<_>>().join(" ")
 }
 
@@ -79,11 +97,18 @@ fn groups(found: &[usize]) -> usize {
 #[test]
 fn form_letters_that_differ_in_one_number_are_near_or_not_together() {
     let config = DuplicateConfig::default();
-    let letters = |words, place| (0..200).map(|i| letter(words, &[(place, format!("n{i}"))])).collect::<Vec<_>>();
+    let letters = |words, place| {
+        (0..200).map(|i| letter(words, &[(place, format!("n{i}"))])).collect::<Vec<_>>()
+    };
     // 5 of 45 shingles differ: 40 of 50 are shared. Of 44 they are 39 of 49, which is less than .8.
-    for (words, place, expected) in [(49, 20, 1), (48, 20, 200), (200, 100, 1), (21, 0, 1), (22, 21, 1), (20, 10, 200)]
+    for (words, place, expected) in
+        [(49, 20, 1), (48, 20, 200), (200, 100, 1), (21, 0, 1), (22, 21, 1), (20, 10, 200)]
     {
-        assert_eq!(groups(&assert_as_all_pairs(&letters(words, place), config)), expected, "{words} words, {place}");
+        assert_eq!(
+            groups(&assert_as_all_pairs(&letters(words, place), config)),
+            expected,
+            "{words} words, {place}"
+        );
     }
 }
 
@@ -93,15 +118,21 @@ fn families_in_which_one_prefix_leads_to_all_are_as_by_all_pairs() {
     let families: Vec<(&str, Vec<String>)> = vec![
         (
             "two numbers, each of several",
-            (0..225).map(|i| letter(60, &[number(10, "a", i % 15), number(40, "b", i / 15)])).collect(),
+            (0..225)
+                .map(|i| letter(60, &[number(10, "a", i % 15), number(40, "b", i / 15)]))
+                .collect(),
         ),
         (
             "the same in shorter letters",
-            (0..225).map(|i| letter(44, &[number(10, "a", i % 15), number(30, "b", i / 15)])).collect(),
+            (0..225)
+                .map(|i| letter(44, &[number(10, "a", i % 15), number(30, "b", i / 15)]))
+                .collect(),
         ),
         (
             "a chain",
-            (0..150).map(|i| (i..i + 60).map(|word| format!("w{word}")).collect::<Vec<_>>().join(" ")).collect(),
+            (0..150)
+                .map(|i| (i..i + 60).map(|word| format!("w{word}")).collect::<Vec<_>>().join(" "))
+                .collect(),
         ),
         (
             "a common beginning",
@@ -118,14 +149,26 @@ fn families_in_which_one_prefix_leads_to_all_are_as_by_all_pairs() {
         (
             "a common beginning and two endings",
             (0..150)
-                .map(|i| format!("{} {} {}", letter(60, &[]), ["and so on and on", "but not so far as that"][i % 2], i))
+                .map(|i| {
+                    format!(
+                        "{} {} {}",
+                        letter(60, &[]),
+                        ["and so on and on", "but not so far as that"][i % 2],
+                        i
+                    )
+                })
                 .collect(),
         ),
         ("copies", (0..300).map(|i| letter(30, &[number(5, "n", i % 3)])).collect()),
         (
             "choices",
             (0..200)
-                .map(|i| letter(60, &(0..8).map(|j| number(7 * j, "c", (i >> j) % 2)).collect::<Vec<_>>()))
+                .map(|i| {
+                    letter(
+                        60,
+                        &(0..8).map(|j| number(7 * j, "c", (i >> j) % 2)).collect::<Vec<_>>(),
+                    )
+                })
                 .collect(),
         ),
     ];
@@ -145,7 +188,8 @@ fn mutated() -> impl Strategy<Value = Vec<String>> {
     let text = (0usize..3, 8usize..24, prop::collection::vec(change, 0..5));
     prop::collection::vec(text, 1..60).prop_map(|texts| {
         let text = |(form, words, changes): (usize, usize, Vec<(usize, usize)>)| {
-            let mut words: Vec<String> = (0..words).map(|word| format!("{}{word}", ["w", "w", "v"][form])).collect();
+            let mut words: Vec<String> =
+                (0..words).map(|word| format!("{}{word}", ["w", "w", "v"][form])).collect();
             for (place, other) in changes {
                 let len = words.len();
                 words[place % len] = format!("x{other}");

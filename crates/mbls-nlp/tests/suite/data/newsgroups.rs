@@ -43,7 +43,9 @@ fn folders_and_archives_are_the_same() {
 
 #[test]
 fn the_division_by_date_is_kept() {
-    let text = |i: usize| format!("From: x\n\nmessage number {i} of {} words about {}", i * 7, i * i).into_bytes();
+    let text = |i: usize| {
+        format!("From: x\n\nmessage number {i} of {} words about {}", i * 7, i * i).into_bytes()
+    };
     let mut files: Vec<(String, Vec<u8>)> = Vec::new();
     for i in 0..24 {
         files.push((format!("20news-bydate-train/{}/{i}", ["a", "b"][i % 2]), text(i)));
@@ -51,18 +53,33 @@ fn the_division_by_date_is_kept() {
     }
     // Copies of a message for testing, one of them in the other group, with another header.
     for name in ["a/98", "b/99"] {
-        files.push((format!("20news-bydate-train/{name}"), [b"Xref: y\n\n> ", &text(104)[9..]].concat()));
+        files.push((
+            format!("20news-bydate-train/{name}"),
+            [b"Xref: y\n\n> ", &text(104)[9..]].concat(),
+        ));
     }
-    let files: Vec<(&str, &[u8])> = files.iter().map(|(name, content)| (name.as_str(), content.as_slice())).collect();
+    let files: Vec<(&str, &[u8])> =
+        files.iter().map(|(name, content)| (name.as_str(), content.as_slice())).collect();
     let dir = folder(&files);
     let set = load(dir.path()).unwrap();
-    assert_eq!((set.texts.len(), &set.division.train, &set.division.test), (50, &(0..26), &Some(26..50)));
-    let copies = ["a/98", "b/99"].map(|name| set.names.iter().position(|other| other == name).unwrap());
-    let protocol = Protocol::Correct { validation: 4, test: 24, duplicates: DuplicateConfig::default(), seed: Seed(1) };
+    assert_eq!(
+        (set.texts.len(), &set.division.train, &set.division.test),
+        (50, &(0..26), &Some(26..50))
+    );
+    let copies =
+        ["a/98", "b/99"].map(|name| set.names.iter().position(|other| other == name).unwrap());
+    let protocol = Protocol::Correct {
+        validation: 4,
+        test: 24,
+        duplicates: DuplicateConfig::default(),
+        seed: Seed(1),
+    };
     let parts = set.parts(&protocol).unwrap();
     assert_eq!((parts.train.len(), parts.validation.len()), (20, 4));
     assert_eq!(parts.test, (26..50).collect::<Vec<_>>());
-    assert!(copies.iter().all(|copy| !parts.train.contains(copy) && !parts.validation.contains(copy)));
+    assert!(
+        copies.iter().all(|copy| !parts.train.contains(copy) && !parts.validation.contains(copy))
+    );
     assert_eq!(protocol.vocabulary_texts(&set.texts, &parts).unwrap().len(), 20);
     let error = set.parts(&Protocol::Published { seed: 1 }).unwrap_err().to_string();
     assert!(error.starts_with("protocol: expected correct"), "{error}");

@@ -1,7 +1,9 @@
 //! Splits against numpy (`fixtures/splits`), near copies against all pairs.
 
 use mbls_data::Seed;
-use mbls_nlp::dataset::{Division, DuplicateConfig, Parts, duplicate_groups, grouped_split, published_split};
+use mbls_nlp::dataset::{
+    Division, DuplicateConfig, Parts, duplicate_groups, grouped_split, published_split,
+};
 use mbls_testkit::golden;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -15,14 +17,25 @@ fn the_published_split_is_that_of_numpy() {
         let parts = published_split(number(&case["n"]), number(&case["seed"]) as u32).unwrap();
         let found = [&parts.train, &parts.validation, &parts.test];
         for (part, expected) in found.into_iter().zip(case["parts"].as_array().unwrap()) {
-            let numbers = |field: &str| expected[field].as_array().unwrap().iter().map(number).collect::<Vec<_>>();
+            let numbers = |field: &str| {
+                expected[field].as_array().unwrap().iter().map(number).collect::<Vec<_>>()
+            };
             assert_eq!(part.len(), number(&expected["size"]));
-            assert_eq!((part[..8].to_vec(), part[part.len() - 8..].to_vec()), (numbers("first"), numbers("last")));
-            assert_eq!(part.iter().enumerate().map(|(i, x)| i * x).sum::<usize>(), number(&expected["checksum"]));
+            assert_eq!(
+                (part[..8].to_vec(), part[part.len() - 8..].to_vec()),
+                (numbers("first"), numbers("last"))
+            );
+            assert_eq!(
+                part.iter().enumerate().map(|(i, x)| i * x).sum::<usize>(),
+                number(&expected["checksum"])
+            );
         }
     }
     for n in [0, 4, 1125] {
-        assert!(published_split(n, 1).unwrap_err().to_string().contains("leave a part empty"), "{n}");
+        assert!(
+            published_split(n, 1).unwrap_err().to_string().contains("leave a part empty"),
+            "{n}"
+        );
     }
     assert_eq!(published_split(1126, 1).unwrap().train.len(), 1);
 }
@@ -114,15 +127,17 @@ fn sizes_are_exact_where_single_items_suffice() {
     let parts = split(1);
     assert_eq!((parts.train.len(), parts.validation.len(), parts.test.len()), (280, 40, 80));
     for class in 0..4 {
-        let of_class = |part: &[usize]| part.iter().filter(|&&index| labels[index] == class).count();
+        let of_class =
+            |part: &[usize]| part.iter().filter(|&&index| labels[index] == class).count();
         assert_eq!([of_class(&parts.validation), of_class(&parts.test)], [10, 20]);
     }
     assert_eq!(parts, split(1));
     assert_ne!(parts, split(2));
     // Copies are in every part, about as many as its size asks for.
     let copies = |part: &[usize]| part.iter().filter(|&&index| index < 40).count();
-    let mean =
-        |of: fn(&Parts) -> &Vec<usize>| (0..50).map(|seed| copies(of(&split(seed)))).sum::<usize>() as f64 / 50.0;
+    let mean = |of: fn(&Parts) -> &Vec<usize>| {
+        (0..50).map(|seed| copies(of(&split(seed)))).sum::<usize>() as f64 / 50.0
+    };
     assert!((mean(|parts| &parts.test) - 8.0).abs() < 2.0, "{}", mean(|parts| &parts.test));
     assert!((mean(|parts| &parts.train) - 28.0).abs() < 3.0, "{}", mean(|parts| &parts.train));
 }
@@ -130,10 +145,15 @@ fn sizes_are_exact_where_single_items_suffice() {
 #[test]
 fn splits_and_similarities_that_cannot_be_are_refused() {
     let error = |validation, test, groups: &[usize]| {
-        grouped_split(&[0, 0, 0, 1, 1, 1], groups, validation, test, Seed(1)).unwrap_err().to_string()
+        grouped_split(&[0, 0, 0, 1, 1, 1], groups, validation, test, Seed(1))
+            .unwrap_err()
+            .to_string()
     };
     let single = [0, 1, 2, 3, 4, 5];
-    assert!(error(0, 2, &single).contains("leave a part empty") && error(4, 2, &single).contains("leave a part empty"));
+    assert!(
+        error(0, 2, &single).contains("leave a part empty")
+            && error(4, 2, &single).contains("leave a part empty")
+    );
     assert!(error(usize::MAX, usize::MAX, &single).contains("leave a part empty"));
     assert!(error(1, 2, &single).contains("no room for each of 2 classes"));
     assert!(error(2, 2, &single[1..]).starts_with("groups: expected 6"));
@@ -160,7 +180,9 @@ fn parts_of_a_set_are_kept_and_what_they_lack_is_split_off() {
         })
         .collect();
     let division = |validation, test| Division { train: 0..30, validation, test };
-    let split = |division: &Division, sizes: [usize; 2]| division.split(&labels, &groups, sizes[0], sizes[1], Seed(1));
+    let split = |division: &Division, sizes: [usize; 2]| {
+        division.split(&labels, &groups, sizes[0], sizes[1], Seed(1))
+    };
 
     let parts = split(&division(Some(30..34), Some(34..40)), [4, 6]).unwrap();
     assert_eq!((parts.validation, parts.test), ((30..34).collect(), (34..40).collect()));
@@ -169,13 +191,26 @@ fn parts_of_a_set_are_kept_and_what_they_lack_is_split_off() {
     let parts = split(&division(None, Some(34..40)), [4, 2]).unwrap();
     assert_eq!((parts.train.len(), parts.validation.len(), parts.test), (25, 4, vec![34, 35]));
     let parts = split(&division(Some(30..34), None), [4, 6]).unwrap();
-    assert_eq!((parts.train.len(), parts.validation, parts.test.len()), (24, (30..34).collect(), 6));
-    assert_eq!(split(&Division::whole(40), [4, 6]).unwrap(), grouped_split(&labels, &groups, 4, 6, Seed(1)).unwrap());
+    assert_eq!(
+        (parts.train.len(), parts.validation, parts.test.len()),
+        (24, (30..34).collect(), 6)
+    );
+    assert_eq!(
+        split(&Division::whole(40), [4, 6]).unwrap(),
+        grouped_split(&labels, &groups, 4, 6, Seed(1)).unwrap()
+    );
 
     let error = |division: &Division, sizes| split(division, sizes).unwrap_err().to_string();
-    assert_eq!(error(&division(None, Some(34..40)), [4, 7]), "test: expected at most 6 within 40 texts, found 7");
-    assert_eq!(error(&division(Some(38..44), None), [6, 2]), "validation: expected at most 6 within 40 texts, found 6");
+    assert_eq!(
+        error(&division(None, Some(34..40)), [4, 7]),
+        "test: expected at most 6 within 40 texts, found 7"
+    );
+    assert_eq!(
+        error(&division(Some(38..44), None), [6, 2]),
+        "validation: expected at most 6 within 40 texts, found 6"
+    );
     assert!(error(&Division::whole(41), [4, 6]).starts_with("train: expected texts below 40"));
-    let few = Division::whole(40).split(&labels, &groups[1..], 4, 6, Seed(1)).unwrap_err().to_string();
+    let few =
+        Division::whole(40).split(&labels, &groups[1..], 4, 6, Seed(1)).unwrap_err().to_string();
     assert_eq!(few, "groups: expected 40, one of each label, found 39");
 }

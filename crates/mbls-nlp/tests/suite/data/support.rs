@@ -18,7 +18,12 @@ pub(crate) fn folder(files: Files) -> tempfile::TempDir {
 }
 
 /// An entry whose name is written as it is, whatever it is.
-pub(crate) fn entry(builder: &mut Builder<GzEncoder<std::fs::File>>, name: &[u8], kind: EntryType, content: &[u8]) {
+pub(crate) fn entry(
+    builder: &mut Builder<GzEncoder<std::fs::File>>,
+    name: &[u8],
+    kind: EntryType,
+    content: &[u8],
+) {
     let mut header = Header::new_gnu();
     header.as_old_mut().name[..name.len()].copy_from_slice(name);
     header.set_entry_type(kind);
@@ -37,6 +42,8 @@ pub(crate) fn builder(path: &Path) -> Builder<GzEncoder<std::fs::File>> {
 
 pub(crate) fn archive(path: &Path, files: Files) {
     let mut builder = builder(path);
-    files.iter().for_each(|(name, content)| entry(&mut builder, name.as_bytes(), EntryType::Regular, content));
+    files.iter().for_each(|(name, content)| {
+        entry(&mut builder, name.as_bytes(), EntryType::Regular, content)
+    });
     builder.into_inner().unwrap().finish().unwrap();
 }

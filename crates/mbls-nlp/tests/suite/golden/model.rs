@@ -1,14 +1,20 @@
-//! The networks of the published code: keys of their state, outputs, and training continued from checkpoints.
+//! The networks of the published code: keys of their state, outputs, and training continued from
+//! checkpoints.
 //!
-//! The golden set's own inputs are sequences of word vectors. A set without a network for texts is said to be skipped.
+//! The golden set's own inputs are sequences of word vectors. A set without a network for texts is
+//! said to be skipped.
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
 use mbls_core::loss::{LogitBatch, LossSpec};
-use mbls_nlp::model::{BiGruConfig, GlobalPoolingCnnConfig, Network, Options, SequenceNetwork, TextCnnConfig};
+use mbls_nlp::model::{
+    BiGruConfig, GlobalPoolingCnnConfig, Network, Options, SequenceNetwork, TextCnnConfig,
+};
 use mbls_nn::ParamStore;
 use mbls_stepkit::Result;
-use mbls_stepkit::published::{Case, Rounding, check_logits, check_three_steps, each_case, state_dict_keys};
+use mbls_stepkit::published::{
+    Case, Rounding, check_logits, check_three_steps, each_case, state_dict_keys,
+};
 use mbls_testkit::device;
 use mbls_testkit::golden::{self, Key, keys};
 use mbls_testkit::procedural::{self, Procedural};
@@ -17,16 +23,22 @@ use std::path::{Path, PathBuf};
 
 /// The golden directory, and the networks that it does not have.
 fn directories() -> [PathBuf; 2] {
-    [golden::directory(), Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/text-networks")]
+    [
+        golden::directory(),
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/text-networks"),
+    ]
 }
 
-/// The shape of the network called `name` with parameters of these shapes; `None`, said aloud, for those of other tasks.
+/// The shape of the network called `name` with parameters of these shapes; `None`, said aloud, for
+/// those of other tasks.
 fn network(name: &str, keys: &[Key]) -> Option<Network> {
     let shape = |name: &str| &keys.iter().find(|key| key.name == name).expect(name).shape[..];
     let matrix = |name: &str| (shape(name)[0], shape(name)[1]);
     let classes = shape(&keys.last().expect("a key").name)[0];
     if name.starts_with("gpcnn") || name.ends_with("GlobalPoolingCNN") {
-        let &[channels, dim, kernel] = shape("conv1.weight") else { panic!("{name}: conv1.weight") };
+        let &[channels, dim, kernel] = shape("conv1.weight") else {
+            panic!("{name}: conv1.weight")
+        };
         let (_, hidden) = matrix("fc2.weight");
         // The pool has no parameters.
         return Some(Network::GlobalPoolingCnn(GlobalPoolingCnnConfig {
@@ -39,7 +51,8 @@ fn network(name: &str, keys: &[Key]) -> Option<Network> {
         }));
     }
     if name.starts_with("TextCNN") {
-        let kernels = keys.iter().filter(|key| key.shape.len() == 3).map(|key| key.shape[2]).collect();
+        let kernels =
+            keys.iter().filter(|key| key.shape.len() == 3).map(|key| key.shape[2]).collect();
         let (channels, dim) = matrix("convs.0.weight");
         return Some(Network::TextCnn(TextCnnConfig { dim, kernels, channels, classes }));
     }
@@ -133,7 +146,8 @@ fn gradients_of_networks_whose_weights_follow_from_their_names() -> Result<()> {
         let network = network(name, &keys(&all[name])).expect(name);
         let model = build(network, entry, weights.var_builder(DType::F64))?;
         let shape = golden::sizes(&entry["train_input_shape"]);
-        let x = procedural::input(entry["train_input_salt"].as_str().expect("a text"), &shape)?.to_dtype(DType::F64)?;
+        let x = procedural::input(entry["train_input_salt"].as_str().expect("a text"), &shape)?
+            .to_dtype(DType::F64)?;
         let labels = (0..shape[0] as u32).map(|i| i % 4).collect();
         let labels = Tensor::from_vec(labels, shape[0], &device())?;
         let output = loss.forward(&LogitBatch::new(&model.forward_t(&x, true)?, &labels, None)?)?;
@@ -143,7 +157,8 @@ fn gradients_of_networks_whose_weights_follow_from_their_names() -> Result<()> {
         let expected = entry["gradient_norms"].as_object().expect("norms");
         assert_eq!(expected.len(), weights.vars().len(), "{name}");
         for (key, expected) in expected {
-            let gradient = gradients.get(&weights.vars()[key]).unwrap_or_else(|| panic!("{name}: {key}"));
+            let gradient =
+                gradients.get(&weights.vars()[key]).unwrap_or_else(|| panic!("{name}: {key}"));
             let norm = gradient.sqr()?.sum_all()?.sqrt()?.to_scalar::<f64>()?;
             assert!(
                 (norm - number(expected)).abs() < 1e-12 * (1.0 + norm),
@@ -156,7 +171,8 @@ fn gradients_of_networks_whose_weights_follow_from_their_names() -> Result<()> {
 
 /// Runs `test` on every network for texts, in both types.
 fn each(test: impl Fn(&Case) -> Result<()>) -> Result<()> {
-    let tested = each_case(network, |network, vb| Ok(network.build(Options::default(), vb)?), test)?;
+    let tested =
+        each_case(network, |network, vb| Ok(network.build(Options::default(), vb)?), test)?;
     report(tested, &golden::directory());
     Ok(())
 }

@@ -16,7 +16,8 @@ fn rows(lists: &Value) -> Vec<Vec<u32>> {
 #[test]
 fn words_sequences_and_rows_are_the_golden_ones() {
     let file = golden::json("text.json");
-    let texts: Vec<&str> = file["texts"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
+    let texts: Vec<&str> =
+        file["texts"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
     let vocabulary = Vocabulary::count(WordRule::Keras, &texts);
     let (mut runs, mut padded) = (0, 0);
     for run in file["runs"].as_array().unwrap() {
@@ -27,10 +28,13 @@ fn words_sequences_and_rows_are_the_golden_ones() {
             .iter()
             .map(|entry| (entry[0].as_str().unwrap(), entry[1].as_u64().unwrap()))
             .collect();
-        let found: Vec<(&str, u64)> = vocabulary.words().zip(1..).map(|((word, _), id)| (word, id)).collect();
+        let found: Vec<(&str, u64)> =
+            vocabulary.words().zip(1..).map(|((word, _), id)| (word, id)).collect();
         assert_eq!(found, index);
-        let counts: BTreeMap<String, u64> = serde_json::from_value(run["word_counts"].clone()).unwrap();
-        let found: BTreeMap<String, u64> = vocabulary.words().map(|(word, count)| (word.to_owned(), count)).collect();
+        let counts: BTreeMap<String, u64> =
+            serde_json::from_value(run["word_counts"].clone()).unwrap();
+        let found: BTreeMap<String, u64> =
+            vocabulary.words().map(|(word, count)| (word.to_owned(), count)).collect();
         assert_eq!(found, counts);
 
         let num_words = run["num_words"].as_u64().map(|number| number as usize);
@@ -44,7 +48,11 @@ fn words_sequences_and_rows_are_the_golden_ones() {
                 pad(sequence, tokenizer.padding(), &mut row);
                 row
             };
-            assert_eq!(sequences.iter().map(row).collect::<Vec<_>>(), rows(expected), "{length} of {num_words:?}");
+            assert_eq!(
+                sequences.iter().map(row).collect::<Vec<_>>(),
+                rows(expected),
+                "{length} of {num_words:?}"
+            );
             padded += 1;
         }
         runs += 1;

@@ -11,11 +11,16 @@ fn words(words: &[&str]) -> Vocabulary {
     Vocabulary::new(words.iter().map(|word| ((*word).to_owned(), 1)).collect()).unwrap()
 }
 
-fn read(content: &[u8], dimension: Option<usize>, vocabulary: &[&str]) -> Result<EmbeddingTable, String> {
+fn read(
+    content: &[u8],
+    dimension: Option<usize>,
+    vocabulary: &[&str],
+) -> Result<EmbeddingTable, String> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&file, content).unwrap();
     let glove = GloveFile { dimension, ..GloveFile::new(file.path()) };
-    EmbeddingTable::read(&glove, &words(vocabulary), Missing::Zero).map_err(|error| error.to_string())
+    EmbeddingTable::read(&glove, &words(vocabulary), Missing::Zero)
+        .map_err(|error| error.to_string())
 }
 
 #[test]
@@ -33,9 +38,12 @@ fn rows_are_those_of_the_words_and_the_padding_is_zeros() {
     let packed = packed.finish().unwrap();
     assert_eq!(read(&packed, None, &["fox", "cat", "the", ". . ."]).unwrap(), table);
     assert!(
-        read(&packed[..packed.len() - 6], None, &["fox"]).unwrap_err().ends_with("not a whole gzip file: truncated")
+        read(&packed[..packed.len() - 6], None, &["fox"])
+            .unwrap_err()
+            .ends_with("not a whole gzip file: truncated")
     );
-    // word2vec's header, Windows' line ends, blanks at the end, a word that is a number, the first word with blanks.
+    // word2vec's header, Windows' line ends, blanks at the end, a word that is a number, the first
+    // word with blanks.
     let table = read(b"2 2\r\n. . 1 2 \r\n7 3 4\r\n", None, &["7", ". ."]).unwrap();
     assert_eq!(table.values(), [0., 0., 3., 4., 1., 2.]);
 }
@@ -44,15 +52,31 @@ fn rows_are_those_of_the_words_and_the_padding_is_zeros() {
 fn lines_that_do_not_fit_are_named() {
     let error = |content: &[u8], dimension| read(content, dimension, &["the", "a"]).unwrap_err();
     for (content, dimension, expected) in [
-        (&b"the 1 2 3\na 1 2\n"[..], None, "line 2: number of values of \"a\": expected 3, found 2"),
+        (
+            &b"the 1 2 3\na 1 2\n"[..],
+            None,
+            "line 2: number of values of \"a\": expected 3, found 2",
+        ),
         (b"the 1 2 3\nb 1 2\n", None, "line 2: number of values of \"b\": expected 3, found 2"),
         (b"the 1 2\na 1 2 3\n", None, "line 2: number of values of \"a\": expected 2, found 3"),
         (b"the 1 2\n", Some(3), "line 1: number of values of \"the\": expected 3, found 2"),
         (b"the\n", None, "line 1: number of values of \"the\": expected 1..65536, found 0"),
         (b"the 1 2\n\na 1 2\n", None, "line 2: number of values of \"\": expected 2, found 0"),
-        (b"the 1 2\na 1 x\n", None, "line 2: value 2 of \"a\": expected a finite number, found \"x\""),
-        (b"the 1 2\na nan 1\n", None, "line 2: value 1 of \"a\": expected a finite number, found \"nan\""),
-        (b"the 1 2\na 1e60 1\n", None, "line 2: value 1 of \"a\": expected a finite number, found \"1e60\""),
+        (
+            b"the 1 2\na 1 x\n",
+            None,
+            "line 2: value 2 of \"a\": expected a finite number, found \"x\"",
+        ),
+        (
+            b"the 1 2\na nan 1\n",
+            None,
+            "line 2: value 1 of \"a\": expected a finite number, found \"nan\"",
+        ),
+        (
+            b"the 1 2\na 1e60 1\n",
+            None,
+            "line 2: value 1 of \"a\": expected a finite number, found \"1e60\"",
+        ),
         (b"the 1 2\n\xff 1 2\n", None, "line 2: word: expected text in UTF-8"),
         (b"", None, "number of words: expected at least 1, found 0"),
         // A header of word2vec and nothing behind it.
@@ -72,14 +96,21 @@ fn a_word_that_is_not_text_is_left_out_and_counted() {
     let read = |content: &[u8], on_error| {
         std::fs::write(&file, content).unwrap();
         let glove = GloveFile { on_error, ..GloveFile::new(file.path()) };
-        EmbeddingTable::read(&glove, &words(&["the", "fox"]), Missing::Zero).map_err(|error| error.to_string())
+        EmbeddingTable::read(&glove, &words(&["the", "fox"]), Missing::Zero)
+            .map_err(|error| error.to_string())
     };
     // In the middle, in the first line, with blanks.
-    for content in
-        [&b"the 1 2\n\xff\xfe 5 6\nfox 3 4\n"[..], b"\xe9 5 6\nthe 1 2\nfox 3 4\n", b"the 1 2\n. \xff 5 6\nfox 3 4\n"]
-    {
+    for content in [
+        &b"the 1 2\n\xff\xfe 5 6\nfox 3 4\n"[..],
+        b"\xe9 5 6\nthe 1 2\nfox 3 4\n",
+        b"the 1 2\n. \xff 5 6\nfox 3 4\n",
+    ] {
         let error = read(content, OnError::Fail).unwrap_err();
-        assert!(error.contains("word: expected text in UTF-8") && error.contains("`--skip-undecodable`"), "{error}");
+        assert!(
+            error.contains("word: expected text in UTF-8")
+                && error.contains("`--skip-undecodable`"),
+            "{error}"
+        );
         let table = read(content, OnError::Skip).unwrap();
         assert_eq!((table.values(), table.found()), (&[0., 0., 1., 2., 3., 4.][..], 2));
         let reading = table.reading();
@@ -90,7 +121,12 @@ fn a_word_that_is_not_text_is_left_out_and_counted() {
     packed.write_all(b"the 1 2\nfox 3 4\n").unwrap();
     let padded = [packed.finish().unwrap(), vec![0; 512]].concat();
     let error = read(&padded, OnError::Fail).unwrap_err();
-    assert!(error.contains("not a whole gzip file: 512 bytes behind its end, zeros (`--skip-undecodable`"), "{error}");
+    assert!(
+        error.contains(
+            "not a whole gzip file: 512 bytes behind its end, zeros (`--skip-undecodable`"
+        ),
+        "{error}"
+    );
     let table = read(&padded, OnError::Skip).unwrap();
     assert_eq!(
         table.reading().to_string(),
@@ -102,7 +138,10 @@ fn a_word_that_is_not_text_is_left_out_and_counted() {
     assert!(read(b"\xff 3 4\n", OnError::Skip).unwrap_err().contains("number of words"));
     // A byte-order mark is not a part of the first word.
     assert_eq!(read(b"\xef\xbb\xbfthe 1 2\n", OnError::Fail).unwrap().found(), 1);
-    assert_eq!(read(b"\xef\xbb\xbf1 2\r\nthe 1 2\r\n", OnError::Fail).unwrap().reading().records, 1);
+    assert_eq!(
+        read(b"\xef\xbb\xbf1 2\r\nthe 1 2\r\n", OnError::Fail).unwrap().reading().records,
+        1
+    );
 }
 
 #[test]
@@ -112,7 +151,8 @@ fn a_cache_says_what_was_left_out() {
     std::fs::write(&path, b"the 1 2\n\xff 3 4\n").unwrap();
     let read = |on_error| {
         let file = GloveFile { on_error, ..GloveFile::new(&path) };
-        EmbeddingTable::cached(&file, &words(&["the"]), Missing::Zero, &cache).map_err(|error| error.to_string())
+        EmbeddingTable::cached(&file, &words(&["the"]), Missing::Zero, &cache)
+            .map_err(|error| error.to_string())
     };
     let (table, usage) = read(OnError::Skip).unwrap();
     assert_eq!((usage, table.reading().left_out.records), (CacheUse::Written, 1));
@@ -133,15 +173,23 @@ fn missing_words_have_values_of_their_own() {
     let table = read(&["the", "fox", "dog"], 1, 0.4).unwrap();
     let rows: Vec<&[f32]> = table.values().chunks(400).collect();
     assert!(rows[0].iter().all(|&value| value == 0.0) && rows[1].iter().all(|&value| value == 1.0));
-    let deviation = |row: &[f32]| (row.iter().map(|value| value * value).sum::<f32>() / 400.0).sqrt();
+    let deviation =
+        |row: &[f32]| (row.iter().map(|value| value * value).sum::<f32>() / 400.0).sqrt();
     let mean = |row: &[f32]| row.iter().sum::<f32>() / 400.0;
-    assert!(rows[2..].iter().all(|row| (deviation(row) - 0.4).abs() < 0.04 && mean(row).abs() < 0.08));
+    assert!(
+        rows[2..].iter().all(|row| (deviation(row) - 0.4).abs() < 0.04 && mean(row).abs() < 0.08)
+    );
     assert_ne!(rows[2], rows[3]);
     // Wherever the word is, and not with another seed.
     assert_eq!(&read(&["dog", "a"], 1, 0.4).unwrap().values()[400..800], rows[3]);
     assert_ne!(&read(&["dog", "a"], 2, 0.4).unwrap().values()[400..800], rows[3]);
     for deviation in [-1.0, f32::NAN, f32::INFINITY] {
-        assert!(read(&["dog"], 1, deviation).unwrap_err().to_string().starts_with("deviation of missing words"));
+        assert!(
+            read(&["dog"], 1, deviation)
+                .unwrap_err()
+                .to_string()
+                .starts_with("deviation of missing words")
+        );
     }
 }
 
@@ -152,8 +200,13 @@ fn a_cache_is_used_for_what_it_belongs_to_alone() {
     std::fs::write(&path, "the 1 2\nfox 3 4\n").unwrap();
     let file = GloveFile::new(&path);
     let read = |vocabulary: &[&str], missing| {
-        let (table, usage) = EmbeddingTable::cached(&file, &words(vocabulary), missing, &cache).unwrap();
-        assert_eq!(table, EmbeddingTable::read(&file, &words(vocabulary), missing).unwrap(), "{usage:?}");
+        let (table, usage) =
+            EmbeddingTable::cached(&file, &words(vocabulary), missing, &cache).unwrap();
+        assert_eq!(
+            table,
+            EmbeddingTable::read(&file, &words(vocabulary), missing).unwrap(),
+            "{usage:?}"
+        );
         usage
     };
     let replaced = |usage: CacheUse| matches!(usage, CacheUse::Replaced { .. });
@@ -182,6 +235,9 @@ fn a_cache_is_used_for_what_it_belongs_to_alone() {
     assert!(damaged(&nan));
     let nowhere = Path::new("/nowhere/at/all");
     assert!(
-        EmbeddingTable::cached(&file, &words(&["the"]), random, nowhere).unwrap_err().to_string().contains("cannot")
+        EmbeddingTable::cached(&file, &words(&["the"]), random, nowhere)
+            .unwrap_err()
+            .to_string()
+            .contains("cannot")
     );
 }

@@ -25,7 +25,10 @@ const WORD_PIECE: &str = r###"{
 fn words_are_cut_into_the_longest_pieces() {
     let tokenizer = SubwordTokenizer::read(file(WORD_PIECE).path(), "[PAD]").unwrap();
     // Neither cut off at 2 nor padded to 9, as the file says.
-    assert_eq!(tokenizer.encode("Unaffable! Ünable, able [X]").unwrap(), [2, 3, 4, 5, 2, 4, 1, 6, 7]);
+    assert_eq!(
+        tokenizer.encode("Unaffable! Ünable, able [X]").unwrap(),
+        [2, 3, 4, 5, 2, 4, 1, 6, 7]
+    );
     assert_eq!(tokenizer.encode("").unwrap(), [0u32; 0]);
     assert_eq!((tokenizer.padding(), tokenizer.ids()), (0, 8));
     assert_eq!(tokenizer.encode_all(&["able", "un"]).unwrap(), [[6], [2]]);
@@ -33,8 +36,13 @@ fn words_are_cut_into_the_longest_pieces() {
 
 #[test]
 fn what_is_no_vocabulary_is_refused() {
-    let error = |json: &str, padding: &str| SubwordTokenizer::read(file(json).path(), padding).unwrap_err().to_string();
+    let error = |json: &str, padding: &str| {
+        SubwordTokenizer::read(file(json).path(), padding).unwrap_err().to_string()
+    };
     assert!(error("{}", "[PAD]").contains("content: expected the JSON of a tokenizer"));
     assert!(error("\u{0}", "[PAD]").contains("content: expected the JSON of a tokenizer"));
-    assert!(error(WORD_PIECE, "<pad>").contains("vocabulary: expected the token \"<pad>\", found none of that name"));
+    assert!(
+        error(WORD_PIECE, "<pad>")
+            .contains("vocabulary: expected the token \"<pad>\", found none of that name")
+    );
 }

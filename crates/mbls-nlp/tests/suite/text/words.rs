@@ -4,10 +4,12 @@ use mbls_nlp::text::{Tokenizer, Vocabulary, WordRule, WordTokenizer, message};
 use proptest::prelude::*;
 use std::collections::HashMap;
 
-/// Keras' rule, step by step: lower case, filter characters to blanks, cut at blanks, no empty words.
+/// Keras' rule, step by step: lower case, filter characters to blanks, cut at blanks, no empty
+/// words.
 fn slow_words(text: &str) -> Vec<String> {
     let filters = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n";
-    let text: String = text.to_lowercase().chars().map(|c| if filters.contains(c) { ' ' } else { c }).collect();
+    let text: String =
+        text.to_lowercase().chars().map(|c| if filters.contains(c) { ' ' } else { c }).collect();
     text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
@@ -54,11 +56,15 @@ proptest! {
 
 #[test]
 fn the_number_of_threads_changes_nothing() {
-    let texts: Vec<String> = (0..3000).map(|i| format!("w{} w{} w{}", i % 701, i % 13, i * 7 % 1009)).collect();
+    let texts: Vec<String> =
+        (0..3000).map(|i| format!("w{} w{} w{}", i % 701, i % 13, i * 7 % 1009)).collect();
     let with = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            serde_json::to_string(&WordTokenizer::fit(WordRule::Unicode, &texts, Some(500)).unwrap()).unwrap()
+            serde_json::to_string(
+                &WordTokenizer::fit(WordRule::Unicode, &texts, Some(500)).unwrap(),
+            )
+            .unwrap()
         })
     };
     let one = with(1);
@@ -73,7 +79,10 @@ fn what_has_no_known_word_is_an_empty_sequence() {
     }
     // Nothing to count is no error either: all is unknown.
     let empty = WordTokenizer::fit(WordRule::Unicode, &[""; 2], Some(10)).unwrap();
-    assert_eq!((empty.ids(), empty.vocabulary().is_empty(), empty.encode("a").unwrap().len()), (1, true, 0));
+    assert_eq!(
+        (empty.ids(), empty.vocabulary().is_empty(), empty.encode("a").unwrap().len()),
+        (1, true, 0)
+    );
     let error = WordTokenizer::fit(WordRule::Keras, &["a"], Some(1)).unwrap_err().to_string();
     assert_eq!(error, "num_words: expected at least 2, as 0 is no word, found 1");
 }
@@ -87,7 +96,10 @@ fn saved_tokenizers_are_checked() {
     let tokenizer = read(r#"[["b",2],["a",2],["c",1]]"#).unwrap();
     assert_eq!(tokenizer.encode("A b, C d").unwrap(), [2, 1, 3]);
     for (vocabulary, expected) in [
-        (r#"[["a",1],["a",1]]"#, "word 1 of the vocabulary: name: expected one that is there once, found \"a\""),
+        (
+            r#"[["a",1],["a",1]]"#,
+            "word 1 of the vocabulary: name: expected one that is there once, found \"a\"",
+        ),
         (
             r#"[["a",1],["b",2]]"#,
             "word 2 of the vocabulary: count: expected at least 1 and no more than of the word before it, found 2",

@@ -1,5 +1,5 @@
-//! Convolution as matrix products, in the form that suits its sizes: Winograd's filtering, one product for each offset within
-//! the kernel, or one over gathered windows.
+//! Convolution as matrix products, in the form that suits its sizes: Winograd's filtering, one
+//! product for each offset within the kernel, or one over gathered windows.
 
 mod offsets;
 mod plan;
@@ -18,9 +18,15 @@ use offsets::Offsets;
 use plan::{Plan, flip};
 use winograd::Winograd;
 
-/// With 3x3 kernels at stride 1 and many channels, sums and differences of neighbouring inputs are multiplied: an infinite or
-/// NaN input makes not only the outputs that see it NaN, but also their neighbours within tiles of 2x2.
-pub(crate) fn conv(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dims: ConvDims) -> Result<Tensor> {
+/// With 3x3 kernels at stride 1 and many channels, sums and differences of neighbouring inputs are
+/// multiplied: an infinite or NaN input makes not only the outputs that see it NaN, but also their
+/// neighbours within tiles of 2x2.
+pub(crate) fn conv(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    dims: ConvDims,
+) -> Result<Tensor> {
     let op = Convolution(dims);
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
     match bias {
@@ -45,7 +51,12 @@ impl Convolution {
             rows: d.rows,
             columns: d.columns,
         };
-        Plan { groups: d.groups, inputs: d.in_channels / d.groups, outputs: d.out_channels / d.groups, grid }
+        Plan {
+            groups: d.groups,
+            inputs: d.in_channels / d.groups,
+            outputs: d.out_channels / d.groups,
+            grid,
+        }
     }
 
     fn out_shape(&self) -> Shape {
@@ -62,7 +73,13 @@ impl Convolution {
     }
 
     /// The gradients of input and weight; an empty one where it is not wanted.
-    fn backward<T: Float>(&self, x: &[T], weight: &[T], dy: &[T], want: (bool, bool)) -> (Vec<T>, Vec<T>) {
+    fn backward<T: Float>(
+        &self,
+        x: &[T],
+        weight: &[T],
+        dy: &[T],
+        want: (bool, bool),
+    ) -> (Vec<T>, Vec<T>) {
         let plan = self.plan();
         let adjoint = plan.adjoint().as_ref().and_then(Winograd::new);
         match (Winograd::new(&plan).zip(adjoint), Offsets::new(&plan)) {
@@ -80,7 +97,12 @@ impl Convolution {
         }
     }
 
-    fn gradients(&self, x: &Tensor, weight: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn gradients(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         for_float!(x.dtype(), T => {
             let held_tensors = (x.storage_and_layout(), weight.storage_and_layout(), dy.storage_and_layout());
             let (xs, weights, dys) =

@@ -1,9 +1,10 @@
 //! A convolution as one product for each offset within the kernel.
 //!
-//! An offset meets the input on a lattice of positions, the same in every plane. The inputs there, of all channels and many
-//! images, form one matrix; no product is spent on padding, which far dilation makes most of the windows, and small planes of
-//! many images make products as large as those of one large plane. Sums are never split between threads: rows of the result
-//! are shared out.
+//! An offset meets the input on a lattice of positions, the same in every plane. The inputs there,
+//! of all channels and many images, form one matrix; no product is spent on padding, which far
+//! dilation makes most of the windows, and small planes of many images make products as large as
+//! those of one large plane. Sums are never split between threads: rows of the result are shared
+//! out.
 
 use super::plan::{Plan, group, group_mut};
 use crate::cpu::kernel::matrix::{GAP, Matrix, multiply_strided};
@@ -28,7 +29,8 @@ pub(super) struct Offsets {
     offsets: Vec<Offset>,
 }
 
-/// Where an offset meets the input, and the outputs that see it there; both have the same number of positions.
+/// Where an offset meets the input, and the outputs that see it there; both have the same number of
+/// positions.
 struct Offset {
     /// Its place in the kernel.
     place: usize,
@@ -104,7 +106,8 @@ impl Offsets {
             }
             let (lines, entries) = (bottom - top, right - left);
             let line = top * grid.rows.stride + u * grid.rows.dilation - grid.rows.padding;
-            let entry = left * grid.columns.stride + v * grid.columns.dilation - grid.columns.padding;
+            let entry =
+                left * grid.columns.stride + v * grid.columns.dilation - grid.columns.padding;
             let input = Lattice {
                 start: line * grid.width + entry,
                 lines,
@@ -112,8 +115,13 @@ impl Offsets {
                 entries,
                 step: grid.columns.stride,
             };
-            let output =
-                Lattice { start: top * grid.out_width + left, lines, line_step: grid.out_width, entries, step: 1 };
+            let output = Lattice {
+                start: top * grid.out_width + left,
+                lines,
+                line_step: grid.out_width,
+                entries,
+                step: 1,
+            };
             Some(Offset { place, input, output })
         };
         Self { plan: *plan, offsets: (0..grid.window()).filter_map(offset).collect() }
@@ -140,11 +148,14 @@ impl Offsets {
         }
         let mut kernels = vec![T::zero(); weight.len()];
         let row = window * inputs;
-        each_chunk(&mut kernels, row, &|i, kernels| transpose(chunk(weight, row, i), window, kernels));
+        each_chunk(&mut kernels, row, &|i, kernels| {
+            transpose(chunk(weight, row, i), window, kernels)
+        });
         kernels.into()
     }
 
-    /// The matrix `[channels, images * positions]` of group `g` at a lattice, and the distance of its rows.
+    /// The matrix `[channels, images * positions]` of group `g` at a lattice, and the distance of
+    /// its rows.
     fn gather<T: Float>(
         &self,
         values: &[T],
@@ -159,24 +170,30 @@ impl Offsets {
         out.resize(side.channels * stride, T::zero());
         each_chunk(out, stride, &|c, out| {
             for (i, out) in out[..width].chunks_mut(lattice.positions()).enumerate() {
-                let plane = &values[i * image + (g * side.channels + c) * side.plane..][..side.plane];
+                let plane =
+                    &values[i * image + (g * side.channels + c) * side.plane..][..side.plane];
                 lattice.gather(plane, out);
             }
         });
         (width, stride)
     }
 
-    /// `to <- to + kernel from` for each offset, or with the transposed kernels from the outputs to the inputs.
+    /// `to <- to + kernel from` for each offset, or with the transposed kernels from the outputs to
+    /// the inputs.
     fn carry<T: Float>(&self, from: &[T], kernels: &[T], to: &mut [T], turned: bool) {
-        let (near, far) = if turned { (self.output(), self.input()) } else { (self.input(), self.output()) };
+        let (near, far) =
+            if turned { (self.output(), self.input()) } else { (self.input(), self.output()) };
         let Plan { groups, inputs, outputs, grid } = self.plan;
         let (images, row) = (self.images(), grid.window() * inputs);
         let (mut matrix, mut product) = (Vec::new(), Vec::new());
         let chunks = from.chunks(images * groups * near.channels * near.plane);
         for (from, to) in chunks.zip(to.chunks_mut(images * groups * far.channels * far.plane)) {
             for (g, offset) in (0..groups).flat_map(|g| self.offsets.iter().map(move |o| (g, o))) {
-                let (origin, target) =
-                    if turned { (&offset.output, &offset.input) } else { (&offset.input, &offset.output) };
+                let (origin, target) = if turned {
+                    (&offset.output, &offset.input)
+                } else {
+                    (&offset.input, &offset.output)
+                };
                 let (width, stride) = self.gather(from, near, origin, g, &mut matrix);
                 product.resize(far.channels * stride, T::zero());
                 let kernels = &group(kernels, g, outputs * row)[offset.place * inputs..];
@@ -191,9 +208,11 @@ impl Offsets {
                     multiply_strided(product, stride, kernel, matrix, false);
                 });
                 each_chunk(to, far.plane, &|i, plane| {
-                    let (image, channel) = (i / (groups * far.channels), i % (groups * far.channels));
+                    let (image, channel) =
+                        (i / (groups * far.channels), i % (groups * far.channels));
                     if channel / far.channels == g {
-                        let values = &product[channel % far.channels * stride + image * target.positions()..];
+                        let values = &product
+                            [channel % far.channels * stride + image * target.positions()..];
                         target.scatter_add(&values[..target.positions()], plane);
                     }
                 });
@@ -224,16 +243,24 @@ impl Offsets {
         let row = window * inputs;
         let mut sums = vec![T::zero(); groups * self.plan.weights()];
         let (mut factors, mut gradients) = (Vec::new(), Vec::new());
-        let chunks = x.chunks(images * self.plan.in_image()).zip(dy.chunks(images * self.plan.out_image()));
+        let chunks =
+            x.chunks(images * self.plan.in_image()).zip(dy.chunks(images * self.plan.out_image()));
         for (i, (x, dy)) in chunks.enumerate() {
             for (g, offset) in (0..groups).flat_map(|g| self.offsets.iter().map(move |o| (g, o))) {
                 let (width, stride) = self.gather(x, self.input(), &offset.input, g, &mut factors);
                 self.gather(dy, self.output(), &offset.output, g, &mut gradients);
                 each_chunk(group_mut(&mut sums, g, outputs * row), ROWS * row, &|block, sum| {
                     let gradients = chunk(&gradients, ROWS * stride, block);
-                    let gradients = Matrix::strided(gradients, gradients.len() / stride, width, stride);
+                    let gradients =
+                        Matrix::strided(gradients, gradients.len() / stride, width, stride);
                     let factors = Matrix::strided(&factors, inputs, width, stride).transpose();
-                    multiply_strided(&mut sum[offset.place * inputs..], row, gradients, factors, i > 0);
+                    multiply_strided(
+                        &mut sum[offset.place * inputs..],
+                        row,
+                        gradients,
+                        factors,
+                        i > 0,
+                    );
                 });
             }
         }

@@ -6,7 +6,8 @@ use crate::cpu::values::Float;
 use crate::shape::Window;
 use std::ops::Range;
 
-/// Entries of a column matrix: small enough for the second-level cache and for few enough memory pages.
+/// Entries of a column matrix: small enough for the second-level cache and for few enough memory
+/// pages.
 const COLUMN_ENTRIES: usize = 1 << 16;
 
 /// Positions from which on a product is long enough.
@@ -25,9 +26,11 @@ impl<T> Scratch<T> {
     }
 }
 
-/// How windows of one set of images map to another: `out[g] = weight[g] windows(in[g])` for each group of channels.
+/// How windows of one set of images map to another: `out[g] = weight[g] windows(in[g])` for each
+/// group of channels.
 ///
-/// The windows are gathered for a tile at a time: several small images, one image, or some lines of a large one.
+/// The windows are gathered for a tile at a time: several small images, one image, or some lines of
+/// a large one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
     pub(super) groups: usize,
@@ -39,8 +42,8 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// The convolution that maps the gradient of the result to that of the input, with flipped and transposed kernels: at
-    /// stride 1, where the padding does not exceed the kernel's reach.
+    /// The convolution that maps the gradient of the result to that of the input, with flipped and
+    /// transposed kernels: at stride 1, where the padding does not exceed the kernel's reach.
     ///
     /// Its windows serve the gradient of the weight too, and nothing need be scattered.
     pub(super) fn adjoint(&self) -> Option<Self> {
@@ -80,7 +83,8 @@ impl Plan {
         self.outputs * self.depth()
     }
 
-    /// The number of images whose columns form one matrix: several where a single one would make a product too small.
+    /// The number of images whose columns form one matrix: several where a single one would make a
+    /// product too small.
     pub(super) fn tile(&self) -> usize {
         // Without copies, enough positions for a product: one image may have them.
         let wanted = if self.grid.is_identity() { POSITIONS } else { self.wanted() };
@@ -95,18 +99,28 @@ impl Plan {
     /// The output lines whose columns form one matrix, part by part.
     fn parts(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let height = self.grid.out_height;
-        let lines =
-            if self.grid.is_identity() { height } else { (self.wanted() / self.grid.out_width).clamp(1, height) };
+        let lines = if self.grid.is_identity() {
+            height
+        } else {
+            (self.wanted() / self.grid.out_width).clamp(1, height)
+        };
         (0..height).step_by(lines).map(move |start| start..(start + lines).min(height))
     }
 
     /// `y <- weight windows(x)` for a tile of images.
-    pub(super) fn forward<T: Float>(&self, x: &[T], weight: &[T], y: &mut [T], scratch: &mut Scratch<T>) {
+    pub(super) fn forward<T: Float>(
+        &self,
+        x: &[T],
+        weight: &[T],
+        y: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) {
         self.forward_and_correlate(x, (weight, y), (&[], &mut []), scratch);
     }
 
-    /// `y <- weight windows(x)` and `dw <- dw + other windows(x)^T`, either where wanted; `other` is shaped as `y`, and `dw` is
-    /// in the order that [`straighten`](Self::straighten) turns into that of the weight.
+    /// `y <- weight windows(x)` and `dw <- dw + other windows(x)^T`, either where wanted; `other`
+    /// is shaped as `y`, and `dw` is in the order that [`straighten`](Self::straighten) turns
+    /// into that of the weight.
     pub(super) fn forward_and_correlate<T: Float>(
         &self,
         x: &[T],
@@ -128,8 +142,9 @@ impl Plan {
         }
     }
 
-    /// `dw <- dw + dy windows(x)^T` and `dx <- dx + windows^T(weight^T dy)`, either where wanted; `dw` is in the order that
-    /// [`straighten`](Self::straighten) turns into that of the weight.
+    /// `dw <- dw + dy windows(x)^T` and `dx <- dx + windows^T(weight^T dy)`, either where wanted;
+    /// `dw` is in the order that [`straighten`](Self::straighten) turns into that of the
+    /// weight.
     pub(super) fn backward<T: Float>(
         &self,
         (x, dw): (&[T], &mut [T]),
@@ -138,7 +153,8 @@ impl Plan {
         scratch: &mut Scratch<T>,
     ) {
         for g in 0..self.groups {
-            let weight = Matrix::new(group(weight, g, self.weights()), self.outputs, self.depth()).transpose();
+            let weight = Matrix::new(group(weight, g, self.weights()), self.outputs, self.depth())
+                .transpose();
             for lines in self.parts() {
                 let Scratch { columns, packed, .. } = &mut *scratch;
                 let dy = self.pack(dy, g, &lines, packed);
@@ -193,7 +209,8 @@ impl Plan {
         product: &mut Vec<T>,
     ) {
         let all = self.grid.positions();
-        let (start, positions) = (lines.start * self.grid.out_width, lines.len() * self.grid.out_width);
+        let (start, positions) =
+            (lines.start * self.grid.out_width, lines.len() * self.grid.out_width);
         let weight = Matrix::new(weight, self.outputs, self.depth());
         if columns.columns() == positions {
             let image = group_mut(y, g, self.outputs * all);
@@ -211,8 +228,8 @@ impl Plan {
 
     /// Whether weight gradients are summed as `[depth, outputs]`.
     ///
-    /// Both factors run along the positions, so one of them must be turned for the product: the smaller one, which is the
-    /// second of a row-major product.
+    /// Both factors run along the positions, so one of them must be turned for the product: the
+    /// smaller one, which is the second of a row-major product.
     fn is_turned(&self) -> bool {
         self.outputs <= self.depth()
     }
@@ -234,19 +251,33 @@ impl Plan {
         let mut weight = vec![T::zero(); dw.len()];
         for (from, to) in dw.chunks(self.weights()).zip(weight.chunks_mut(self.weights())) {
             for (o, line) in to.chunks_mut(self.depth()).enumerate() {
-                line.iter_mut().zip(from[o..].iter().step_by(self.outputs)).for_each(|(to, &from)| *to = from);
+                line.iter_mut()
+                    .zip(from[o..].iter().step_by(self.outputs))
+                    .for_each(|(to, &from)| *to = from);
             }
         }
         weight
     }
 
     /// Group `g` of a tile of output images as one matrix `[outputs, images * positions]`.
-    fn pack<'a, T: Float>(&self, y: &'a [T], g: usize, lines: &Range<usize>, buffer: &'a mut Vec<T>) -> Matrix<'a, T> {
+    fn pack<'a, T: Float>(
+        &self,
+        y: &'a [T],
+        g: usize,
+        lines: &Range<usize>,
+        buffer: &'a mut Vec<T>,
+    ) -> Matrix<'a, T> {
         let all = self.grid.positions();
-        let (start, positions) = (lines.start * self.grid.out_width, lines.len() * self.grid.out_width);
+        let (start, positions) =
+            (lines.start * self.grid.out_width, lines.len() * self.grid.out_width);
         let width = y.len() / self.out_image() * positions;
         if width == positions {
-            return Matrix::strided(&group(y, g, self.outputs * all)[start..], self.outputs, width, all);
+            return Matrix::strided(
+                &group(y, g, self.outputs * all)[start..],
+                self.outputs,
+                width,
+                all,
+            );
         }
         buffer.resize(self.outputs * width, T::zero());
         for (i, image) in y.chunks(self.out_image()).enumerate() {
@@ -259,7 +290,8 @@ impl Plan {
     }
 }
 
-/// Swaps the input and output channels of the kernels of `plan` within their groups, and turns each kernel by 180 degrees.
+/// Swaps the input and output channels of the kernels of `plan` within their groups, and turns each
+/// kernel by 180 degrees.
 pub(super) fn flip<T: Float>(weight: &[T], plan: &Plan) -> Vec<T> {
     let (inputs, outputs, window) = (plan.inputs, plan.outputs, plan.grid.window());
     let mut flipped = vec![T::zero(); weight.len()];

@@ -10,17 +10,22 @@ use crate::shape::Window;
 /// The convolution of `x` and the gradients of `x` and `weight`, by the definition.
 fn defined(plan: &Plan, x: &[f64], weight: &[f64], bias: &[f64], dy: &[f64]) -> [Vec<f64>; 3] {
     let Plan { groups, inputs, outputs, grid } = *plan;
-    let (mut y, mut dx, mut dw) = (vec![0.0; dy.len()], vec![0.0; x.len()], vec![0.0; weight.len()]);
+    let (mut y, mut dx, mut dw) =
+        (vec![0.0; dy.len()], vec![0.0; x.len()], vec![0.0; weight.len()]);
     for (at, y) in y.iter_mut().enumerate() {
-        let (channel, position) = (at / grid.positions() % (groups * outputs), at % grid.positions());
+        let (channel, position) =
+            (at / grid.positions() % (groups * outputs), at % grid.positions());
         let (image, group) = (at / plan.out_image(), channel / outputs);
         *y = bias[channel];
         for k in 0..inputs * grid.window() {
             let (c, place) = (group * inputs + k / grid.window(), k % grid.window());
-            let line = position / grid.out_width * grid.rows.stride + place / grid.columns.kernel * grid.rows.dilation;
-            let entry =
-                position % grid.out_width * grid.columns.stride + place % grid.columns.kernel * grid.columns.dilation;
-            let inside = |at: usize, w: &Window, size: usize| at.checked_sub(w.padding).filter(|&at| at < size);
+            let line = position / grid.out_width * grid.rows.stride
+                + place / grid.columns.kernel * grid.rows.dilation;
+            let entry = position % grid.out_width * grid.columns.stride
+                + place % grid.columns.kernel * grid.columns.dilation;
+            let inside = |at: usize, w: &Window, size: usize| {
+                at.checked_sub(w.padding).filter(|&at| at < size)
+            };
             let Some(line) = inside(line, &grid.rows, grid.height) else { continue };
             let Some(entry) = inside(entry, &grid.columns, grid.width) else { continue };
             let from = image * plan.in_image() + c * grid.plane() + line * grid.width + entry;
@@ -41,7 +46,10 @@ fn check(form: &str, plan: &Plan, found: [Vec<f64>; 3], expected: &[Vec<f64>; 3]
     for (what, (found, expected)) in ["y", "dx", "dw"].iter().zip(found.iter().zip(expected)) {
         assert_eq!(found.len(), expected.len());
         for (i, (f, e)) in found.iter().zip(expected).enumerate() {
-            assert!((f - e).abs() <= 1e-11 * (1.0 + e.abs()), "{form}, {what}[{i}]: {f}, expected {e}; {plan:?}");
+            assert!(
+                (f - e).abs() <= 1e-11 * (1.0 + e.abs()),
+                "{form}, {what}[{i}]: {f}, expected {e}; {plan:?}"
+            );
         }
     }
 }
@@ -53,11 +61,17 @@ fn every_form_agrees_with_the_definition() {
         let window = Window { kernel, stride, padding, dilation };
         window.output(size, "test").ok().map(|out| (size, out, window))
     };
-    let rows: Vec<_> =
-        [(1, 1, 1, 0, 1), (1, 3, 1, 1, 1), (5, 3, 1, 1, 1), (4, 3, 1, 2, 2), (9, 3, 1, 0, 1), (6, 2, 2, 1, 1)]
-            .into_iter()
-            .filter_map(|(n, k, s, p, d)| axis(n, k, s, p, d))
-            .collect();
+    let rows: Vec<_> = [
+        (1, 1, 1, 0, 1),
+        (1, 3, 1, 1, 1),
+        (5, 3, 1, 1, 1),
+        (4, 3, 1, 2, 2),
+        (9, 3, 1, 0, 1),
+        (6, 2, 2, 1, 1),
+    ]
+    .into_iter()
+    .filter_map(|(n, k, s, p, d)| axis(n, k, s, p, d))
+    .collect();
     let columns: Vec<_> = [
         (1, 3, 1, 3, 1),
         (8, 3, 1, 1, 1),
@@ -74,7 +88,8 @@ fn every_form_agrees_with_the_definition() {
     .filter_map(|(n, k, s, p, d)| axis(n, k, s, p, d))
     .collect();
     assert_eq!((rows.len(), columns.len()), (6, 10));
-    // An interpreter is slow: two of the sixty pairs, one for Winograd and one with stride and dilation, and groups in the first.
+    // An interpreter is slow: two of the sixty pairs, one for Winograd and one with stride and
+    // dilation, and groups in the first.
     let interpreted = cfg!(miri);
     for (i, (&(height, out_height, rows), &(width, out_width, columns))) in
         rows.iter().flat_map(|r| columns.iter().map(move |c| (r, c))).enumerate()
@@ -82,20 +97,29 @@ fn every_form_agrees_with_the_definition() {
         if interpreted && ![21, 57].contains(&i) {
             continue;
         }
-        for (images, groups, inputs, outputs) in [(1, 1, 1, 1), (3, 1, 2, 3), (2, 2, 3, 1), (70, 1, 1, 2)] {
+        for (images, groups, inputs, outputs) in
+            [(1, 1, 1, 1), (3, 1, 2, 3), (2, 2, 3, 1), (70, 1, 1, 2)]
+        {
             if interpreted && images != 1 && (images, i) != (2, 21) {
                 continue;
             }
             let grid = Grid { height, width, out_height, out_width, rows, columns };
             let plan = Plan { groups, inputs, outputs, grid };
-            let (x, dy) = (values(images * plan.in_image(), 1), values(images * plan.out_image(), 2));
+            let (x, dy) =
+                (values(images * plan.in_image(), 1), values(images * plan.out_image(), 2));
             let (weight, bias) = (values(groups * plan.weights(), 3), values(groups * outputs, 4));
             let expected = defined(&plan, &x, &weight, &bias, &dy);
 
             let (dx, dw) = windows::backward(&plan, &x, &weight, &dy, (true, true));
-            check("windows", &plan, [windows::forward(&plan, &x, &weight, Some(&bias)), dx, dw], &expected);
+            check(
+                "windows",
+                &plan,
+                [windows::forward(&plan, &x, &weight, Some(&bias)), dx, dw],
+                &expected,
+            );
             let offsets = Offsets::of(&plan);
-            let gradients = [offsets.input_gradient(&weight, &dy), offsets.weight_gradient(&x, &dy)];
+            let gradients =
+                [offsets.input_gradient(&weight, &dy), offsets.weight_gradient(&x, &dy)];
             let [dx, dw] = gradients;
             check("offsets", &plan, [offsets.forward(&x, &weight, Some(&bias)), dx, dw], &expected);
             seen[0] += 1;

@@ -4,10 +4,12 @@ use super::plan::{POSITIONS, Plan, Scratch, flip};
 use crate::cpu::values::{Float, chunk};
 use crate::parallel::{each_chunk_with, map_tasks_with};
 
-/// Tasks of one pass. Fixed, so that the order of all sums and with it the bits do not depend on the number of threads.
+/// Tasks of one pass. Fixed, so that the order of all sums and with it the bits do not depend on
+/// the number of threads.
 const BLOCKS: usize = 32;
 
-/// Entries of the weight gradients that the tasks of one pass sum before they are added up; fewer tasks where that is more.
+/// Entries of the weight gradients that the tasks of one pass sum before they are added up; fewer
+/// tasks where that is more.
 const SUMS: usize = 1 << 22;
 
 fn block(images: usize) -> usize {
@@ -40,10 +42,20 @@ pub(super) fn forward<T: Float>(plan: &Plan, x: &[T], weight: &[T], bias: Option
 }
 
 /// The gradients of input and weight; an empty one where it is not wanted.
-pub(super) fn backward<T: Float>(plan: &Plan, x: &[T], weight: &[T], dy: &[T], want: (bool, bool)) -> (Vec<T>, Vec<T>) {
-    // Gathering the windows of `dy` replaces gathering those of `x` and scattering `dx`; whichever moves less.
-    let adjoint =
-        if want.0 && (plan.grid.is_identity() || plan.outputs <= 2 * plan.inputs) { plan.adjoint() } else { None };
+pub(super) fn backward<T: Float>(
+    plan: &Plan,
+    x: &[T],
+    weight: &[T],
+    dy: &[T],
+    want: (bool, bool),
+) -> (Vec<T>, Vec<T>) {
+    // Gathering the windows of `dy` replaces gathering those of `x` and scattering `dx`; whichever
+    // moves less.
+    let adjoint = if want.0 && (plan.grid.is_identity() || plan.outputs <= 2 * plan.inputs) {
+        plan.adjoint()
+    } else {
+        None
+    };
     let flipped = match adjoint {
         Some(_) => flip(weight, plan),
         None => Vec::new(),

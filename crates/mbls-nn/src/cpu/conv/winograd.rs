@@ -1,8 +1,9 @@
 //! A convolution with 3x3 kernels at stride 1 by Winograd's minimal filtering.
 //!
-//! The images are cut into tiles of 2x2 outputs. For some lines of tiles at a time: every channel's tiles are transformed, 16
-//! products of matrices `[channels, channels]` and `[channels, tiles]` are taken, and their results transformed back. Each step
-//! is shared out by channels, products or planes, so that no sum is ever split between threads.
+//! The images are cut into tiles of 2x2 outputs. For some lines of tiles at a time: every channel's
+//! tiles are transformed, 16 products of matrices `[channels, channels]` and `[channels, tiles]`
+//! are taken, and their results transformed back. Each step is shared out by channels, products or
+//! planes, so that no sum is ever split between threads.
 
 use super::plan::{Plan, group};
 use crate::cpu::kernel::matrix::{GAP, Matrix, multiply_strided};
@@ -11,7 +12,8 @@ use crate::cpu::values::{Float, chunk};
 use crate::parallel::{each_chunk, map_tasks_with};
 use std::ops::Range;
 
-/// Entries of the matrices that are made at once: few enough for the caches, enough for products worth sharing out.
+/// Entries of the matrices that are made at once: few enough for the caches, enough for products
+/// worth sharing out.
 const ENTRIES: usize = 1 << 20;
 
 /// Tiles that are handled at once even if there are more entries: products of fewer would be slow.
@@ -27,7 +29,8 @@ pub(super) struct Winograd {
 }
 
 /// Writes the transformed tiles of some lines from an entry on.
-type Transform<T, const LINES: usize> = fn([&Halves<T>; LINES], &Split, &mut [&mut [T]; PRODUCTS], usize);
+type Transform<T, const LINES: usize> =
+    fn([&Halves<T>; LINES], &Split, &mut [&mut [T]; PRODUCTS], usize);
 
 /// Planes whose lines of tiles are transformed.
 struct Source<'a, T, const LINES: usize> {
@@ -101,7 +104,8 @@ impl Winograd {
         }
     }
 
-    /// The transformed tiles of some channels: `out` is `[PRODUCTS, channels, tiles]`, rows `stride` apart.
+    /// The transformed tiles of some channels: `out` is `[PRODUCTS, channels, tiles]`, rows
+    /// `stride` apart.
     fn tiles<T: Float, const LINES: usize>(
         &self,
         source: &Source<T, LINES>,
@@ -126,9 +130,15 @@ impl Winograd {
                 let known = if next == Some((image, start)) { LINES - 2 } else { 0 };
                 lines.rotate_left(if known > 0 { 2 } else { 0 });
                 for (r, line) in lines.iter_mut().enumerate().skip(known) {
-                    let at = (start + r * dilation).checked_sub(source.padding.0).filter(|&at| at < source.height);
+                    let at = (start + r * dilation)
+                        .checked_sub(source.padding.0)
+                        .filter(|&at| at < source.height);
                     match at {
-                        Some(at) => winograd::read(line, &values[at * source.width..][..source.width], &split),
+                        Some(at) => winograd::read(
+                            line,
+                            &values[at * source.width..][..source.width],
+                            &split,
+                        ),
                         None => line.clear(),
                     }
                 }
@@ -141,13 +151,20 @@ impl Winograd {
     /// The transformed kernels `[groups, PRODUCTS, outputs, inputs]`.
     fn kernels<T: Float>(&self, weight: &[T]) -> Vec<T> {
         let Plan { inputs, outputs, .. } = self.plan;
-        let mut transformed = vec![T::zero(); self.plan.groups * PRODUCTS * matrix(outputs, inputs)];
-        let groups = transformed.chunks_mut(PRODUCTS * matrix(outputs, inputs)).zip(weight.chunks(self.plan.weights()));
+        let mut transformed =
+            vec![T::zero(); self.plan.groups * PRODUCTS * matrix(outputs, inputs)];
+        let groups = transformed
+            .chunks_mut(PRODUCTS * matrix(outputs, inputs))
+            .zip(weight.chunks(self.plan.weights()));
         for (to, from) in groups {
             map_tasks_with(by_row(to, outputs, inputs), &|| (), &|(), i, mut to| {
                 for (c, g) in chunk(from, 9 * inputs, i).as_chunks::<9>().0.iter().enumerate() {
-                    let values = winograd::kernel(std::array::from_fn(|i| std::array::from_fn(|j| g[3 * i + j])));
-                    to.iter_mut().zip(values.as_flattened()).for_each(|(row, &value)| row[c] = value);
+                    let values = winograd::kernel(std::array::from_fn(|i| {
+                        std::array::from_fn(|j| g[3 * i + j])
+                    }));
+                    to.iter_mut()
+                        .zip(values.as_flattened())
+                        .for_each(|(row, &value)| row[c] = value);
                 }
             });
         }
@@ -166,20 +183,41 @@ impl Winograd {
         for range in self.chunks(images) {
             let width = range.len() * self.columns.len();
             for g in 0..groups {
-                self.tiles(&self.source(x), g * inputs..(g + 1) * inputs, &range, &mut tiles, stride);
+                self.tiles(
+                    &self.source(x),
+                    g * inputs..(g + 1) * inputs,
+                    &range,
+                    &mut tiles,
+                    stride,
+                );
                 let kernels = group(&kernels, g, PRODUCTS * matrix(outputs, inputs));
                 each_chunk(&mut products, matrix(outputs, stride), &|i, product| {
-                    let tiles = Matrix::strided(chunk(&tiles, matrix(inputs, stride), i), inputs, width, stride);
-                    let kernels = Matrix::new(chunk(kernels, matrix(outputs, inputs), i), outputs, inputs);
+                    let tiles = Matrix::strided(
+                        chunk(&tiles, matrix(inputs, stride), i),
+                        inputs,
+                        width,
+                        stride,
+                    );
+                    let kernels =
+                        Matrix::new(chunk(kernels, matrix(outputs, inputs), i), outputs, inputs);
                     multiply_strided(product, stride, kernels, tiles, false);
                 });
-                let (first, last) = (range.start / self.rows.len(), (range.end - 1) / self.rows.len());
-                let of_chunk = &mut y[first * self.plan.out_image()..(last + 1) * self.plan.out_image()];
+                let (first, last) =
+                    (range.start / self.rows.len(), (range.end - 1) / self.rows.len());
+                let of_chunk =
+                    &mut y[first * self.plan.out_image()..(last + 1) * self.plan.out_image()];
                 each_chunk(of_chunk, grid.positions(), &|i, plane| {
                     let (image, channel) = (first + i / (groups * outputs), i % (groups * outputs));
                     if channel / outputs == g {
                         let bias = bias.map_or(T::zero(), |bias| bias[channel]);
-                        self.write(&products, (stride, channel % outputs), image, &range, plane, bias);
+                        self.write(
+                            &products,
+                            (stride, channel % outputs),
+                            image,
+                            &range,
+                            plane,
+                            bias,
+                        );
                     }
                 });
             }
@@ -203,7 +241,9 @@ impl Winograd {
         let own = image * starts.len()..(image + 1) * starts.len();
         for line in own.start.max(range.start)..own.end.min(range.end) {
             let at = (line - range.start) * self.columns.len();
-            let row = |k: usize| &products[k * matrix(self.plan.outputs, stride) + channel * stride + at..];
+            let row = |k: usize| {
+                &products[k * matrix(self.plan.outputs, stride) + channel * stride + at..]
+            };
             winograd::outputs(std::array::from_fn(row), &split, &mut lines);
             let (width, dilation) = (self.plan.grid.out_width, self.plan.grid.rows.dilation);
             for (i, values) in lines.iter().enumerate() {
@@ -226,7 +266,13 @@ impl Winograd {
         for range in self.chunks(images) {
             let width = range.len() * self.columns.len();
             for (g, sums) in sums.chunks_mut(PRODUCTS * matrix(outputs, inputs)).enumerate() {
-                self.tiles(&self.source(x), g * inputs..(g + 1) * inputs, &range, &mut tiles, stride);
+                self.tiles(
+                    &self.source(x),
+                    g * inputs..(g + 1) * inputs,
+                    &range,
+                    &mut tiles,
+                    stride,
+                );
                 let channels = g * outputs..(g + 1) * outputs;
                 self.tiles(&self.gradient_source(dy), channels, &range, &mut gradients, stride);
                 each_chunk(sums, matrix(outputs, inputs), &|i, sum| {
@@ -239,7 +285,9 @@ impl Winograd {
             }
         }
         let mut dw = vec![T::zero(); groups * self.plan.weights()];
-        for (sums, dw) in sums.chunks(PRODUCTS * matrix(outputs, inputs)).zip(dw.chunks_mut(self.plan.weights())) {
+        for (sums, dw) in
+            sums.chunks(PRODUCTS * matrix(outputs, inputs)).zip(dw.chunks_mut(self.plan.weights()))
+        {
             each_chunk(dw, 9 * inputs, &|o, dw| {
                 for (c, dw) in dw.as_chunks_mut::<9>().0.iter_mut().enumerate() {
                     let at = |k: usize| sums[k * matrix(outputs, inputs) + o * inputs + c];
@@ -252,7 +300,8 @@ impl Winograd {
     }
 }
 
-/// Entries from one matrix `[rows, stride]` to the next: they too keep from being a power of two apart.
+/// Entries from one matrix `[rows, stride]` to the next: they too keep from being a power of two
+/// apart.
 fn matrix(rows: usize, stride: usize) -> usize {
     rows * stride + GAP
 }

@@ -37,7 +37,8 @@ impl Grid {
         identity(&self.rows) && identity(&self.columns)
     }
 
-    /// The input line that row offset `u` of the windows in output line `y` meets; it must lie inside.
+    /// The input line that row offset `u` of the windows in output line `y` meets; it must lie
+    /// inside.
     fn line(&self, u: usize, y: usize) -> usize {
         y * self.rows.stride + u * self.rows.dilation - self.rows.padding
     }
@@ -48,15 +49,20 @@ impl Grid {
         top.max(lines.start)..bottom.min(lines.end)
     }
 
-    /// For each (channel, row offset, column offset): its row in the matrix, the offsets, and its channel.
-    fn offsets(&self, channels: usize) -> impl Iterator<Item = (usize, usize, usize, usize)> + use<> {
+    /// For each (channel, row offset, column offset): its row in the matrix, the offsets, and its
+    /// channel.
+    fn offsets(
+        &self,
+        channels: usize,
+    ) -> impl Iterator<Item = (usize, usize, usize, usize)> + use<> {
         let (kh, kw) = (self.rows.kernel, self.columns.kernel);
         (0..channels * kh * kw).map(move |row| (row, row / kw % kh, row % kw, row / (kh * kw)))
     }
 }
 
-/// Writes the windows of `image` `[channels, H, W]` whose positions lie in the lines `lines` of the output into the row-major
-/// matrix `out` `[channels * kh * kw, ..]`, rows `stride` apart, from column `at` on; padding becomes 0.
+/// Writes the windows of `image` `[channels, H, W]` whose positions lie in the lines `lines` of the
+/// output into the row-major matrix `out` `[channels * kh * kw, ..]`, rows `stride` apart, from
+/// column `at` on; padding becomes 0.
 pub(in crate::cpu) fn gather<T: Float>(
     image: &[T],
     channels: usize,
@@ -67,12 +73,26 @@ pub(in crate::cpu) fn gather<T: Float>(
 ) {
     for (row, u, v, c) in grid.offsets(channels) {
         let plane = &image[c * grid.plane()..][..grid.plane()];
-        gather_offset(plane, grid, u, v, lines, &mut out[row * stride + at..][..lines.len() * grid.out_width]);
+        gather_offset(
+            plane,
+            grid,
+            u,
+            v,
+            lines,
+            &mut out[row * stride + at..][..lines.len() * grid.out_width],
+        );
     }
 }
 
 /// What offset `(u, v)` of every window in `lines` sees.
-fn gather_offset<T: Float>(plane: &[T], grid: &Grid, u: usize, v: usize, lines: &Range<usize>, out: &mut [T]) {
+fn gather_offset<T: Float>(
+    plane: &[T],
+    grid: &Grid,
+    u: usize,
+    v: usize,
+    lines: &Range<usize>,
+    out: &mut [T],
+) {
     let inside = grid.lines_inside(u, lines);
     let (left, right) = grid.columns.inside(v, grid.width, grid.out_width);
     let w = grid.out_width;
@@ -86,12 +106,14 @@ fn gather_offset<T: Float>(plane: &[T], grid: &Grid, u: usize, v: usize, lines: 
     out[bottom * w..].fill(T::zero());
     let out = &mut out[top * w..bottom * w];
     if stride == 1 && w == grid.width && grid.rows.stride == 1 {
-        // All lines move by one distance: a single copy, whose wrapped-around border is then cleared.
+        // All lines move by one distance: a single copy, whose wrapped-around border is then
+        // cleared.
         let first = (grid.line(u, inside.start) * w + v * dilation) as isize - padding as isize;
         let skip = (-first).max(0) as usize;
         let end = out.len().min((plane.len() as isize - first) as usize);
         if skip < end {
-            out[skip..end].copy_from_slice(&plane[(first + skip as isize) as usize..][..end - skip]);
+            out[skip..end]
+                .copy_from_slice(&plane[(first + skip as isize) as usize..][..end - skip]);
         }
         for line in out.chunks_exact_mut(w) {
             line[..left].fill(T::zero());

@@ -3,8 +3,8 @@
 use crate::cpu::values::Float;
 use gemm::Parallelism;
 
-/// Entries to leave between the rows of a matrix that is made for a product. Rows whose distance is a power of two would compete
-/// for the same few lines of the first-level cache.
+/// Entries to leave between the rows of a matrix that is made for a product. Rows whose distance is
+/// a power of two would compete for the same few lines of the first-level cache.
 pub(in crate::cpu) const GAP: usize = 16;
 
 /// A strided view of a matrix.
@@ -24,7 +24,12 @@ impl<'a, T> Matrix<'a, T> {
     }
 
     /// Rows that lie `stride` apart in `data`.
-    pub(in crate::cpu) fn strided(data: &'a [T], rows: usize, columns: usize, stride: usize) -> Self {
+    pub(in crate::cpu) fn strided(
+        data: &'a [T],
+        rows: usize,
+        columns: usize,
+        stride: usize,
+    ) -> Self {
         Self { row_stride: stride, ..Self::new(data, rows, columns) }
     }
 
@@ -53,22 +58,33 @@ impl<'a, T> Matrix<'a, T> {
     }
 }
 
-/// `out <- a b`, or `out <- out + a b` where `add`; `out` is row-major and contiguous. Runs on the calling thread alone.
+/// `out <- a b`, or `out <- out + a b` where `add`; `out` is row-major and contiguous. Runs on the
+/// calling thread alone.
 pub(in crate::cpu) fn multiply<T: Float>(out: &mut [T], a: Matrix<T>, b: Matrix<T>, add: bool) {
     let stride = b.columns;
     multiply_strided(out, stride, a, b, add);
 }
 
 /// The same with rows of `out` that lie `stride` apart; what is between them stays.
-pub(in crate::cpu) fn multiply_strided<T: Float>(out: &mut [T], stride: usize, a: Matrix<T>, b: Matrix<T>, add: bool) {
+pub(in crate::cpu) fn multiply_strided<T: Float>(
+    out: &mut [T],
+    stride: usize,
+    a: Matrix<T>,
+    b: Matrix<T>,
+    add: bool,
+) {
     assert_eq!(a.columns, b.rows, "inner sizes of a product");
-    assert!(a.extent() <= a.data.len() && b.extent() <= b.data.len(), "operands of a product lie within their slices");
+    assert!(
+        a.extent() <= a.data.len() && b.extent() <= b.data.len(),
+        "operands of a product lie within their slices"
+    );
     let extent = Matrix::strided(&*out, a.rows, b.columns, stride).extent();
     assert!(stride >= b.columns && extent <= out.len(), "a product lies within its slice");
     let beta = if add { T::one() } else { T::zero() };
-    // SAFETY: for every row i and column j of a view, i * row_stride + j * column_stride < extent() <= length of its slice, so
-    // that no access leaves it; the rows of `out` do not overlap. All entries are initialised; `out` is borrowed mutably and
-    // thus overlaps neither operand. `T` is f32 or f64, which `gemm` supports. Sizes of slices fit an isize.
+    // SAFETY: for every row i and column j of a view, i * row_stride + j * column_stride < extent()
+    // <= length of its slice, so that no access leaves it; the rows of `out` do not overlap.
+    // All entries are initialised; `out` is borrowed mutably and thus overlaps neither operand.
+    // `T` is f32 or f64, which `gemm` supports. Sizes of slices fit an isize.
     unsafe {
         gemm::gemm(
             a.rows,
@@ -100,7 +116,8 @@ mod tests {
 
     #[test]
     fn products_agree_with_the_definition() {
-        // An interpreter is slow: its largest product is still more than one of the tiles of a kernel for AVX2.
+        // An interpreter is slow: its largest product is still more than one of the tiles of a
+        // kernel for AVX2.
         let large = if cfg!(miri) { (13, 9, 5) } else { (17, 33, 65) };
         for (m, n, k) in [(1, 1, 1), (3, 5, 4), (7, 1, 9), (1, 6, 3), large] {
             let a: Vec<f64> = (0..m * k).map(|i| ((i * 7) % 11) as f64 - 5.0).collect();
@@ -109,8 +126,9 @@ mod tests {
                 (0..rows * columns).map(|i| v[i % rows * columns + i / rows]).collect()
             };
             let (at, bt) = (turned(&a, m, k), turned(&b, k, n));
-            let expected: Vec<f64> =
-                (0..m * n).map(|i| (0..k).map(|p| a[i / n * k + p] * b[p * n + i % n]).sum()).collect();
+            let expected: Vec<f64> = (0..m * n)
+                .map(|i| (0..k).map(|p| a[i / n * k + p] * b[p * n + i % n]).sum())
+                .collect();
             for a in [Matrix::new(&a, m, k), Matrix::new(&at, k, m).transpose()] {
                 for b in [Matrix::new(&b, k, n), Matrix::new(&bt, n, k).transpose()] {
                     let mut out = vec![1.0; m * n];

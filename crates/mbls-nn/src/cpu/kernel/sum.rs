@@ -5,7 +5,8 @@ use crate::parallel::map;
 
 /// Independent partial sums, as many as two of the widest vectors hold.
 const LANES: usize = 16;
-/// Entries whose sum is taken in `T`: a few additions per lane, whose rounding is negligible; beyond that `f64`.
+/// Entries whose sum is taken in `T`: a few additions per lane, whose rounding is negligible;
+/// beyond that `f64`.
 const RUN: usize = 16 * LANES;
 
 /// The sum over `f` of pairs of entries.
@@ -38,12 +39,19 @@ pub(in crate::cpu) fn squares<T: Float>(a: &[T], centre: T) -> f64 {
     sum_pairs(a, a, |a, _| (a - centre) * (a - centre))
 }
 
-/// The sums of `g` and of `g (x - centre)`; `GATED`: of those `g` alone whose `y` is above 0 (or NaN).
-pub(in crate::cpu) fn gradients<T: Float, const GATED: bool>(g: &[T], x: &[T], y: &[T], centre: T) -> (f64, f64) {
+/// The sums of `g` and of `g (x - centre)`; `GATED`: of those `g` alone whose `y` is above 0 (or
+/// NaN).
+pub(in crate::cpu) fn gradients<T: Float, const GATED: bool>(
+    g: &[T],
+    x: &[T],
+    y: &[T],
+    centre: T,
+) -> (f64, f64) {
     let (mut plain, mut product) = (0.0, 0.0);
     for ((g, x), y) in g.chunks(RUN).zip(x.chunks(RUN)).zip(y.chunks(RUN)) {
         let (mut plain_lanes, mut product_lanes) = ([T::zero(); LANES], [T::zero(); LANES]);
-        let (g_full, x_full, y_full) = (g.chunks_exact(LANES), x.chunks_exact(LANES), y.chunks_exact(LANES));
+        let (g_full, x_full, y_full) =
+            (g.chunks_exact(LANES), x.chunks_exact(LANES), y.chunks_exact(LANES));
         let (g_rest, x_rest, y_rest) = (g_full.remainder(), x_full.remainder(), y_full.remainder());
         for ((g, x), y) in g_full.zip(x_full).zip(y_full) {
             for k in 0..LANES {
@@ -75,7 +83,12 @@ pub(in crate::cpu) fn per_channel<T: Float>(x: &[T], channels: usize, plane: usi
 }
 
 /// The planes of channel `c` in a contiguous `[N, C, plane]`.
-pub(in crate::cpu) fn planes<T>(x: &[T], channels: usize, plane: usize, c: usize) -> impl Iterator<Item = &[T]> {
+pub(in crate::cpu) fn planes<T>(
+    x: &[T],
+    channels: usize,
+    plane: usize,
+    c: usize,
+) -> impl Iterator<Item = &[T]> {
     x.chunks_exact(plane).skip(c).step_by(channels)
 }
 
@@ -92,7 +105,10 @@ mod tests {
             assert!(close(sum(&x), exact(&|v| v)), "{n}");
             assert!(close(squares(&x, 0.5), exact(&|v| (v - 0.5).powi(2))), "{n}");
             let (plain, product) = gradients::<_, false>(&x, &x, &x, 0.5);
-            assert!(close(plain, exact(&|v| v)) && close(product, exact(&|v| v * (v - 0.5))), "{n}");
+            assert!(
+                close(plain, exact(&|v| v)) && close(product, exact(&|v| v * (v - 0.5))),
+                "{n}"
+            );
             let (plain, product) = gradients::<_, true>(&x, &x, &x, 0.5);
             let positive = |v: f64| v.max(0.0);
             assert!(close(plain, exact(&positive)), "{n}");

@@ -6,7 +6,8 @@ use crate::cpu::values::Float;
 /// Rows whose sum is taken in `T`: few enough for its rounding to be negligible; beyond that `f64`.
 const RUN: usize = 16;
 
-/// Whether `new` takes the place of `best`: the first maximum stays, the last NaN wins, as in PyTorch.
+/// Whether `new` takes the place of `best`: the first maximum stays, the last NaN wins, as in
+/// PyTorch.
 #[allow(clippy::eq_op, reason = "a NaN alone differs from itself")]
 #[inline(always)]
 fn better<T: Float>(new: T, best: T) -> bool {
@@ -47,7 +48,8 @@ impl<T: Float> Best<T> {
     }
 }
 
-/// The better of `best` and a row of that place. Written elsewhere than they are read: in place, stores would become conditional and not be vectorised.
+/// The better of `best` and a row of that place. Written elsewhere than they are read: in place,
+/// stores would become conditional and not be vectorised.
 #[inline(never)]
 fn take_better<T: Float>(
     (best, at): (&[T], &[u32]),
@@ -62,7 +64,8 @@ fn take_better<T: Float>(
     }
 }
 
-/// The rectified maxima of `pool` neighbouring rows of `y`, and in `places`, unless it is empty, which of them each is.
+/// The rectified maxima of `pool` neighbouring rows of `y`, and in `places`, unless it is empty,
+/// which of them each is.
 pub(in crate::cpu) fn sliding_maxima<T: Float>(
     y: &[T],
     channels: usize,
@@ -81,9 +84,20 @@ pub(in crate::cpu) fn sliding_maxima<T: Float>(
     }
 }
 
-/// The gradient of the rows that [`sliding_maxima`] saw, from that of its result `y`, added to `dy`.
-pub(in crate::cpu) fn spread<T: Float>(y: &[T], grad: &[T], places: &[u8], channels: usize, pool: usize, dy: &mut [T]) {
-    let rows = y.chunks_exact(channels).zip(grad.chunks_exact(channels)).zip(places.chunks_exact(channels));
+/// The gradient of the rows that [`sliding_maxima`] saw, from that of its result `y`, added to
+/// `dy`.
+pub(in crate::cpu) fn spread<T: Float>(
+    y: &[T],
+    grad: &[T],
+    places: &[u8],
+    channels: usize,
+    pool: usize,
+    dy: &mut [T],
+) {
+    let rows = y
+        .chunks_exact(channels)
+        .zip(grad.chunks_exact(channels))
+        .zip(places.chunks_exact(channels));
     for (t, ((y, grad), places)) in rows.enumerate() {
         for (k, dy) in (0..pool).zip(dy[t * channels..].chunks_exact_mut(channels)) {
             for (((dy, &y), &g), &place) in dy.iter_mut().zip(y).zip(grad).zip(places) {
@@ -94,14 +108,24 @@ pub(in crate::cpu) fn spread<T: Float>(y: &[T], grad: &[T], places: &[u8], chann
 }
 
 /// The rectified maxima of the columns of `y` and their rows.
-pub(in crate::cpu) fn maxima<T: Float>(y: &[T], out: &mut [T], places: &mut [u32], best: &mut Best<T>) {
+pub(in crate::cpu) fn maxima<T: Float>(
+    y: &[T],
+    out: &mut [T],
+    places: &mut [u32],
+    best: &mut Best<T>,
+) {
     let (values, at) = best.find(y);
     out.iter_mut().zip(values).for_each(|(out, &v)| *out = gated::<T, true>(v, v));
     places.copy_from_slice(at);
 }
 
 /// Adds the sums of the columns of `values` to `sums`; `partial` is memory for them.
-pub(in crate::cpu) fn add_column_sums<T: Float>(values: &[T], channels: usize, sums: &mut [f64], partial: &mut Vec<T>) {
+pub(in crate::cpu) fn add_column_sums<T: Float>(
+    values: &[T],
+    channels: usize,
+    sums: &mut [f64],
+    partial: &mut Vec<T>,
+) {
     for rows in values.chunks(RUN * channels) {
         partial.clear();
         partial.resize(channels, T::zero());

@@ -1,7 +1,8 @@
-//! The transforms of Winograd's minimal filtering F(2x2, 3x3): a tile of 2x2 outputs takes 16 products instead of 36.
+//! The transforms of Winograd's minimal filtering F(2x2, 3x3): a tile of 2x2 outputs takes 16
+//! products instead of 36.
 //!
-//! With `Y` the outputs of a tile, `d` the 4x4 inputs it sees and `g` the kernel, `Y = A^T [(G g G^T) * (B^T d B)] A`, and so
-//! the kernel's gradient is `G^T [(A dY A^T) * (B^T d B)] G`, with
+//! With `Y` the outputs of a tile, `d` the 4x4 inputs it sees and `g` the kernel, `Y = A^T [(G g
+//! G^T) * (B^T d B)] A`, and so the kernel's gradient is `G^T [(A dY A^T) * (B^T d B)] G`, with
 //!
 //! ```text
 //!       1  0 -1  0          1    0   0            1  0
@@ -25,7 +26,8 @@ const LANES: usize = 8;
 
 const _: () = assert!(LANES <= GAP);
 
-/// The same entry of several tiles. All that is done with them is inlined, so that they stay in registers.
+/// The same entry of several tiles. All that is done with them is inlined, so that they stay in
+/// registers.
 #[derive(Clone, Copy)]
 struct Lanes<T>([T; LANES]);
 
@@ -90,8 +92,8 @@ fn output<T: Float>(m: [Lanes<T>; 4]) -> [Lanes<T>; 2] {
     [m[0] + m[1] + m[2], m[1] - m[2] - m[3]]
 }
 
-/// Compiles a function a second time for processors with AVX2, which runs where it can. Both round alike: there are only sums
-/// and differences, in the same order.
+/// Compiles a function a second time for processors with AVX2, which runs where it can. Both round
+/// alike: there are only sums and differences, in the same order.
 macro_rules! with_avx2 {
     ($(#[$doc:meta])* fn $name:ident => $body:ident<$t:ident>($($arg:ident: $type:ty),* $(,)?)) => {
         $(#[$doc])*
@@ -114,8 +116,9 @@ macro_rules! with_avx2 {
 
 /// The tiles along one axis of a plane: where the outputs of each begin.
 ///
-/// Outputs that are `dilation` apart see inputs `dilation` apart, so that a dilated convolution is one without dilation for each
-/// `phase`, the remainder of the position. Tiles are ordered by phase.
+/// Outputs that are `dilation` apart see inputs `dilation` apart, so that a dilated convolution is
+/// one without dilation for each `phase`, the remainder of the position. Tiles are ordered by
+/// phase.
 #[derive(Clone, Debug)]
 pub(in crate::cpu) struct Tiles {
     dilation: usize,
@@ -138,12 +141,18 @@ impl Tiles {
 
     /// The first output of each tile; the second is `dilation` after it.
     pub(in crate::cpu) fn starts(&self) -> Vec<usize> {
-        let starts = |(phase, &count): (usize, &usize)| (0..count).map(move |t| phase + 2 * t * self.dilation);
-        self.counts.iter().enumerate().flat_map(|(phase, count)| starts((phase, count)).collect::<Vec<_>>()).collect()
+        let starts = |(phase, &count): (usize, &usize)| {
+            (0..count).map(move |t| phase + 2 * t * self.dilation)
+        };
+        self.counts
+            .iter()
+            .enumerate()
+            .flat_map(|(phase, count)| starts((phase, count)).collect::<Vec<_>>())
+            .collect()
     }
 
-    /// Even and odd entries of a line of `size` that begins `padding` before it: for each phase those of its tiles and of one
-    /// tile more.
+    /// Even and odd entries of a line of `size` that begins `padding` before it: for each phase
+    /// those of its tiles and of one tile more.
     pub(in crate::cpu) fn split(&self, size: usize, padding: usize) -> Split {
         let step = 2 * self.dilation;
         let (mut offset, mut tile) = (0, 0);
@@ -151,7 +160,11 @@ impl Tiles {
             let half = |odd: usize| {
                 let position = phase + odd * self.dilation;
                 let low = padding.saturating_sub(position).div_ceil(step).min(count + 1);
-                let high = (size + padding).saturating_sub(position).div_ceil(step).min(count + 1).max(low);
+                let high = (size + padding)
+                    .saturating_sub(position)
+                    .div_ceil(step)
+                    .min(count + 1)
+                    .max(low);
                 Half { low, high, first: (position + low * step).saturating_sub(padding) }
             };
             let phase = Phase { offset, tile, count, halves: [half(0), half(1)] };
@@ -174,9 +187,9 @@ pub(in crate::cpu) struct Split {
     step: usize,
     phases: Vec<Phase>,
     entries: usize,
-    /// For each group of lanes: where it begins in the halves, and its first tile. Groups are whole even where a phase has fewer
-    /// tiles left: what they write beyond is written again by the next, or lies in the
-    /// [`GAP`] that follows every row.
+    /// For each group of lanes: where it begins in the halves, and its first tile. Groups are
+    /// whole even where a phase has fewer tiles left: what they write beyond is written again
+    /// by the next, or lies in the [`GAP`] that follows every row.
     groups: Vec<(usize, usize)>,
 }
 
@@ -251,7 +264,12 @@ with_avx2! {
 }
 
 #[inline(always)]
-fn input_lines<T: Float>(lines: [&Halves<T>; 4], split: &Split, out: &mut [&mut [T]; PRODUCTS], at: usize) {
+fn input_lines<T: Float>(
+    lines: [&Halves<T>; 4],
+    split: &Split,
+    out: &mut [&mut [T]; PRODUCTS],
+    at: usize,
+) {
     for &(from, tile) in &split.groups {
         let mut columns = [[Lanes::zero(); 4]; 4];
         for (j, column) in columns.iter_mut().enumerate() {
@@ -278,7 +296,12 @@ with_avx2! {
 }
 
 #[inline(always)]
-fn gradient_lines<T: Float>(lines: [&Halves<T>; 2], split: &Split, out: &mut [&mut [T]; PRODUCTS], at: usize) {
+fn gradient_lines<T: Float>(
+    lines: [&Halves<T>; 2],
+    split: &Split,
+    out: &mut [&mut [T]; PRODUCTS],
+    at: usize,
+) {
     for &(from, tile) in &split.groups {
         let even = gradient([lines[0].lanes(0, from), lines[1].lanes(0, from)]);
         let odd = gradient([lines[0].lanes(1, from), lines[1].lanes(1, from)]);
@@ -338,7 +361,11 @@ fn write_line<T: Float>(halves: &Halves<T>, line: &mut [T], split: &Split, bias:
         for (from, half) in [even, odd].into_iter().zip(&phase.halves) {
             let from = &from[phase.offset..][half.low..half.high.min(phase.count)];
             if !from.is_empty() {
-                line[half.first..].iter_mut().step_by(split.step).zip(from).for_each(|(t, &f)| *t = f + bias);
+                line[half.first..]
+                    .iter_mut()
+                    .step_by(split.step)
+                    .zip(from)
+                    .for_each(|(t, &f)| *t = f + bias);
             }
         }
     }

@@ -69,15 +69,24 @@ impl Descriptor {
     /// Sets an attribute that is another descriptor, which has to live as long as this one.
     pub(super) fn set_descriptor(self, name: Name, value: &Descriptor) -> Result<Self> {
         // SAFETY: one sealed descriptor.
-        unsafe { self.set_raw(name, Type::CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, (&raw const value.0).cast()) }
+        unsafe {
+            self.set_raw(name, Type::CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, (&raw const value.0).cast())
+        }
     }
 
     /// # Safety
     ///
     /// At `values` are `count` values of the type `kind`.
-    unsafe fn set_raw(self, name: Name, kind: Type, count: usize, values: *const c_void) -> Result<Self> {
+    unsafe fn set_raw(
+        self,
+        name: Name,
+        kind: Type,
+        count: usize,
+        values: *const c_void,
+    ) -> Result<Self> {
         // SAFETY: the descriptor lives, and for the values see above.
-        unsafe { sys::cudnnBackendSetAttribute(self.0, name, kind, count as i64, values) }.result()?;
+        unsafe { sys::cudnnBackendSetAttribute(self.0, name, kind, count as i64, values) }
+            .result()?;
         Ok(self)
     }
 
@@ -95,7 +104,8 @@ impl Descriptor {
         Ok(number)
     }
 
-    /// Notes of the type `kind`, as the numbers that they are: a library may know more of them than this program does.
+    /// Notes of the type `kind`, as the numbers that they are: a library may know more of them than
+    /// this program does.
     pub(super) fn notes(&self, name: Name, kind: Type) -> Result<Vec<i32>> {
         /// More than there are.
         const MOST: usize = 64;
@@ -106,11 +116,18 @@ impl Descriptor {
     }
 
     /// Up to `most` descriptors of a kind.
-    pub(super) fn descriptors(&self, name: Name, kind: Kind, most: usize) -> Result<Vec<Descriptor>> {
+    pub(super) fn descriptors(
+        &self,
+        name: Name,
+        kind: Kind,
+        most: usize,
+    ) -> Result<Vec<Descriptor>> {
         let mut found = (0..most).map(|_| Descriptor::new(kind)).collect::<Result<Vec<_>>>()?;
         let mut raw: Vec<_> = found.iter().map(|descriptor| descriptor.0).collect();
         // SAFETY: there are so many descriptors, into which cuDNN writes.
-        let count = unsafe { self.read(name, Type::CUDNN_TYPE_BACKEND_DESCRIPTOR, most, raw.as_mut_ptr().cast())? };
+        let count = unsafe {
+            self.read(name, Type::CUDNN_TYPE_BACKEND_DESCRIPTOR, most, raw.as_mut_ptr().cast())?
+        };
         found.truncate(count);
         Ok(found)
     }
@@ -118,10 +135,19 @@ impl Descriptor {
     /// # Safety
     ///
     /// At `values` is room for `most` values of the type `kind`.
-    unsafe fn read(&self, name: Name, kind: Type, most: usize, values: *mut c_void) -> Result<usize> {
+    unsafe fn read(
+        &self,
+        name: Name,
+        kind: Type,
+        most: usize,
+        values: *mut c_void,
+    ) -> Result<usize> {
         let mut count = 0i64;
         // SAFETY: the descriptor lives, and for the values see above.
-        unsafe { sys::cudnnBackendGetAttribute(self.0, name, kind, most as i64, &mut count, values) }.result()?;
+        unsafe {
+            sys::cudnnBackendGetAttribute(self.0, name, kind, most as i64, &mut count, values)
+        }
+        .result()?;
         Ok(usize::try_from(count).unwrap_or(0).min(most))
     }
 
@@ -129,8 +155,13 @@ impl Descriptor {
     ///
     /// # Safety
     ///
-    /// The pack's addresses are those of buffers that fit the plan, and live until the stream of the handle has run it.
-    pub(super) unsafe fn execute(&self, handle: sys::cudnnHandle_t, pack: &Descriptor) -> Result<()> {
+    /// The pack's addresses are those of buffers that fit the plan, and live until the stream of
+    /// the handle has run it.
+    pub(super) unsafe fn execute(
+        &self,
+        handle: sys::cudnnHandle_t,
+        pack: &Descriptor,
+    ) -> Result<()> {
         // SAFETY: all three live.
         unsafe { sys::cudnnBackendExecute(handle, self.0, pack.0) }.result()
     }
@@ -138,7 +169,8 @@ impl Descriptor {
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
-        // SAFETY: made by cuDNN in `new`, and destroyed here alone. There is nobody to tell of an error.
+        // SAFETY: made by cuDNN in `new`, and destroyed here alone. There is nobody to tell of an
+        // error.
         let _ = unsafe { sys::cudnnBackendDestroyDescriptor(self.0) };
     }
 }

@@ -1,15 +1,19 @@
-//! cuDNN's convolutions by its graph interface: a plan is made once for each problem, thread and device, and then run.
+//! cuDNN's convolutions by its graph interface: a plan is made once for each problem, thread and
+//! device, and then run.
 //!
-//! A plan is that of the candidate that cuDNN's heuristics, which run nothing, expect to be the fastest of those that it calls
-//! deterministic and whose workspace fits [`WORKSPACE`]. The older interface looks for its kernels again in every call, which took
-//! half of the host's time in a training step of ResNet-50.
+//! A plan is that of the candidate that cuDNN's heuristics, which run nothing, expect to be the
+//! fastest of those that it calls deterministic and whose workspace fits [`WORKSPACE`]. The older
+//! interface looks for its kernels again in every call, which took half of the host's time in a
+//! training step of ResNet-50.
 
 mod descriptor;
 mod plan;
 
 use super::device::Element;
 use candle_core::cuda_backend::cudarc::cudnn::{CudnnError, result, sys};
-use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaStream, CudaView, DevicePtr, DevicePtrMut};
+use candle_core::cuda_backend::cudarc::driver::{
+    CudaSlice, CudaStream, CudaView, DevicePtr, DevicePtrMut,
+};
 use candle_core::cuda_backend::{CudaDevice, DeviceId, WrapErr};
 use candle_core::{Result, bail};
 use plan::Plan;
@@ -69,7 +73,8 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // SAFETY: made by cuDNN in `new`, and destroyed here alone. There is nobody to tell of an error.
+        // SAFETY: made by cuDNN in `new`, and destroyed here alone. There is nobody to tell of an
+        // error.
         let _ = unsafe { result::destroy_handle(self.0) };
     }
 }
@@ -122,7 +127,9 @@ impl Context {
         }
         let made = Plan::new(self.handle.0, p, pass, alignment, WORKSPACE);
         let Some(plan) = made.map_err(|error| refused(p, pass, error))? else {
-            bail!("cuDNN has no deterministic algorithm within {WORKSPACE} bytes for the pass {pass:?} of {p:?}");
+            bail!(
+                "cuDNN has no deterministic algorithm within {WORKSPACE} bytes for the pass {pass:?} of {p:?}"
+            );
         };
         let plan = Rc::new(plan);
         self.plans.borrow_mut().insert(key, plan.clone());
@@ -130,19 +137,25 @@ impl Context {
     }
 }
 
-/// Computes one pass of a problem: from `x` and `weight`, `weight` and the gradient of `y`, or `x` and the gradient of `y`.
+/// Computes one pass of a problem: from `x` and `weight`, `weight` and the gradient of `y`, or `x`
+/// and the gradient of `y`.
 pub(super) fn run<T: Element>(
     device: &CudaDevice,
     p: &Problem,
     pass: Pass,
     [first, second]: [&CudaView<T>; 2],
 ) -> Result<CudaSlice<T>> {
-    let entries = |shape: [c_int; 4]| shape.into_iter().map(|size| size as usize).product::<usize>();
+    let entries =
+        |shape: [c_int; 4]| shape.into_iter().map(|size| size as usize).product::<usize>();
     let sizes = [p.x, p.weight, p.y].map(entries);
     let (inputs, output) = pass.tensors();
     let inputs = inputs.map(|place| sizes[place]);
     if [first.len(), second.len()] != inputs || p.stored != T::DATA_TYPE {
-        bail!("convolution of {} and {} numbers, expected {inputs:?} for {p:?}", first.len(), second.len());
+        bail!(
+            "convolution of {} and {} numbers, expected {inputs:?} for {p:?}",
+            first.len(),
+            second.len()
+        );
     }
     let context = Context::of(device)?;
     // SAFETY: with a factor of 0 cuDNN reads nothing of the result, and writes all of it.
@@ -160,8 +173,9 @@ pub(super) fn run<T: Element>(
             *workspace = unsafe { device.alloc::<u8>(plan.workspace)? };
         }
         let (work, _work) = workspace.device_ptr_mut(&context.stream);
-        // SAFETY: the buffers have the numbers that the problem says and live until the guards are dropped, what is freed
-        // then is freed by the stream after this, and the workspace is as large as cuDNN wants it.
+        // SAFETY: the buffers have the numbers that the problem says and live until the guards are
+        // dropped, what is freed then is freed by the stream after this, and the workspace
+        // is as large as cuDNN wants it.
         unsafe { plan.run(context.handle.0, pass, [first, second], out, work) }
     };
     launched.map_err(|error| refused(p, pass, error))?;
@@ -205,7 +219,13 @@ mod tests {
             };
             let wrong = Problem { y: [2, 6, 5, 8], ..p };
             assert_eq!((taken(&p), taken(&wrong)), ([true; 3], [false; 3]), "{p:?}");
-            let p = Problem { x: [3, 4, 1, 30], weight: [6, 2, 1, 5], y: [3, 6, 1, 12], padding: [0, 3], ..p };
+            let p = Problem {
+                x: [3, 4, 1, 30],
+                weight: [6, 2, 1, 5],
+                y: [3, 6, 1, 12],
+                padding: [0, 3],
+                ..p
+            };
             let p = Problem { stride: [1, 2], dilation: [1, 3], ..p };
             let wrong = Problem { padding: [0, 2], ..p };
             assert_eq!((taken(&p), taken(&wrong)), ([true; 3], [false; 3]), "{p:?}");

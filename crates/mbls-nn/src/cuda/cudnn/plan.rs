@@ -31,7 +31,8 @@ pub(super) struct Graph {
 }
 
 impl Pass {
-    /// The numbers of the tensors that are read and of the one that is written, as places of `[x, weight, y]`.
+    /// The numbers of the tensors that are read and of the one that is written, as places of `[x,
+    /// weight, y]`.
     pub(super) fn tensors(self) -> ([usize; 2], usize) {
         match self {
             Self::Forward => ([0, 1], 2),
@@ -42,7 +43,8 @@ impl Pass {
 }
 
 impl Graph {
-    /// The operation, its tensors in rows without gaps that begin at multiples of `alignment` bytes.
+    /// The operation, its tensors in rows without gaps that begin at multiples of `alignment`
+    /// bytes.
     pub(super) fn new(p: &Problem, pass: Pass, alignment: usize) -> Result<Self> {
         let mut id = 0;
         let mut tensor = |shape: [c_int; 4]| {
@@ -60,7 +62,10 @@ impl Graph {
         let wide = |sizes: [c_int; 2]| sizes.map(i64::from);
         let window = Descriptor::new(Kind::CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR)?
             .set(Name::CUDNN_ATTR_CONVOLUTION_COMP_TYPE, &[p.compute])?
-            .set(Name::CUDNN_ATTR_CONVOLUTION_CONV_MODE, &[sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION])?
+            .set(
+                Name::CUDNN_ATTR_CONVOLUTION_CONV_MODE,
+                &[sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION],
+            )?
             .set(Name::CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, &[2i64])?
             .set(Name::CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, &wide(p.padding))?
             .set(Name::CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, &wide(p.padding))?
@@ -109,7 +114,9 @@ impl Graph {
             .set_descriptor(third, &y)?;
         // Factors have the type of sums.
         let operation = match p.compute {
-            sys::cudnnDataType_t::CUDNN_DATA_DOUBLE => operation.set(alpha, &[1f64])?.set(beta, &[0f64])?,
+            sys::cudnnDataType_t::CUDNN_DATA_DOUBLE => {
+                operation.set(alpha, &[1f64])?.set(beta, &[0f64])?
+            }
             _ => operation.set(alpha, &[1f32])?.set(beta, &[0f32])?,
         };
         Ok(Self { operation: operation.finalize()?, _window: window, _tensors: [x, weight, y] })
@@ -117,8 +124,9 @@ impl Graph {
 }
 
 impl Plan {
-    /// The plan of the candidate that the heuristics expect to be the fastest, of those that are deterministic, round no more than is allowed, run
-    /// on the device, and work in at most `limit` bytes; `None` where there is none.
+    /// The plan of the candidate that the heuristics expect to be the fastest, of those that are
+    /// deterministic, round no more than is allowed, run on the device, and work in at most
+    /// `limit` bytes; `None` where there is none.
     pub(super) fn new(
         handle: sys::cudnnHandle_t,
         p: &Problem,
@@ -138,7 +146,11 @@ impl Plan {
             // A mode that knows nothing of the problem refuses it.
             let Ok(heuristics) = heuristics.finalize() else { continue };
             let kind = Kind::CUDNN_BACKEND_ENGINECFG_DESCRIPTOR;
-            let candidates = heuristics.descriptors(Name::CUDNN_ATTR_ENGINEHEUR_RESULTS, kind, MOST_CANDIDATES)?;
+            let candidates = heuristics.descriptors(
+                Name::CUDNN_ATTR_ENGINEHEUR_RESULTS,
+                kind,
+                MOST_CANDIDATES,
+            )?;
             for candidate in candidates {
                 if !allowed(p, &candidate)? {
                     continue;
@@ -152,7 +164,12 @@ impl Plan {
                 if let Ok(workspace) = usize::try_from(workspace)
                     && workspace <= limit
                 {
-                    return Ok(Some(Self { plan, _made_of: [candidate, heuristics, all], _graph: graph, workspace }));
+                    return Ok(Some(Self {
+                        plan,
+                        _made_of: [candidate, heuristics, all],
+                        _graph: graph,
+                        workspace,
+                    }));
                 }
             }
         }
@@ -163,8 +180,9 @@ impl Plan {
     ///
     /// # Safety
     ///
-    /// The addresses are those of what is read, of what is written and of the workspace, which have the sizes of the problem and live until
-    /// the stream has run it; they are as aligned as was said.
+    /// The addresses are those of what is read, of what is written and of the workspace, which have
+    /// the sizes of the problem and live until the stream has run it; they are as aligned as
+    /// was said.
     pub(super) unsafe fn run(
         &self,
         handle: sys::cudnnHandle_t,
@@ -176,7 +194,10 @@ impl Plan {
         let (inputs, output) = pass.tensors();
         let id = |place: usize| place as i64 + 1;
         let pack = Descriptor::new(Kind::CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR)?
-            .set(Name::CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, &[id(inputs[0]), id(inputs[1]), id(output)])?
+            .set(
+                Name::CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS,
+                &[id(inputs[0]), id(inputs[1]), id(output)],
+            )?
             .set(Name::CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, &[first, second, out].map(Address))?
             .set(Name::CUDNN_ATTR_VARIANT_PACK_WORKSPACE, &[Address(workspace)])?
             .finalize()?;
@@ -185,14 +206,22 @@ impl Plan {
     }
 }
 
-/// Whether a candidate is deterministic, sums in the type of sums, and rounds its factors only where the problem allows it.
+/// Whether a candidate is deterministic, sums in the type of sums, and rounds its factors only
+/// where the problem allows it.
 fn allowed(p: &Problem, candidate: &Descriptor) -> Result<bool> {
-    let engines = candidate.descriptors(Name::CUDNN_ATTR_ENGINECFG_ENGINE, Kind::CUDNN_BACKEND_ENGINE_DESCRIPTOR, 1)?;
+    let engines = candidate.descriptors(
+        Name::CUDNN_ATTR_ENGINECFG_ENGINE,
+        Kind::CUDNN_BACKEND_ENGINE_DESCRIPTOR,
+        1,
+    )?;
     let Some(engine) = engines.first() else { return Ok(false) };
-    let notes = engine.notes(Name::CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, Type::CUDNN_TYPE_NUMERICAL_NOTE)?;
+    let notes =
+        engine.notes(Name::CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, Type::CUDNN_TYPE_NUMERICAL_NOTE)?;
     let noted = |note: Note| notes.contains(&(note as i32));
-    // For f32 tensor cores round to TF32; half precision is theirs, and those of double precision round nothing.
-    let rounds = p.stored == sys::cudnnDataType_t::CUDNN_DATA_FLOAT && noted(Note::CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
+    // For f32 tensor cores round to TF32; half precision is theirs, and those of double precision
+    // round nothing.
+    let rounds = p.stored == sys::cudnnDataType_t::CUDNN_DATA_FLOAT
+        && noted(Note::CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
     let refused = [
         Note::CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC,
         Note::CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS,

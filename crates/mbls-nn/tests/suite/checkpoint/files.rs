@@ -28,17 +28,36 @@ impl Pickle {
 
     /// A storage of floats.
     pub(crate) fn storage(self, key: &str, length: i64) -> Self {
-        self.op(b"(").text("storage").op(b"ctorch\nFloatStorage\n").text(key).text("cpu").int(length).op(b"tQ")
+        self.op(b"(")
+            .text("storage")
+            .op(b"ctorch\nFloatStorage\n")
+            .text(key)
+            .text("cpu")
+            .int(length)
+            .op(b"tQ")
     }
 
     /// A tensor of floats.
-    pub(crate) fn tensor(self, key: &str, length: i64, offset: i64, shape: &[i64], stride: &[i64]) -> Self {
-        let call = self.op(b"ctorch._utils\n_rebuild_tensor_v2\n(").storage(key, length).int(offset);
+    pub(crate) fn tensor(
+        self,
+        key: &str,
+        length: i64,
+        offset: i64,
+        shape: &[i64],
+        stride: &[i64],
+    ) -> Self {
+        let call =
+            self.op(b"ctorch._utils\n_rebuild_tensor_v2\n(").storage(key, length).int(offset);
         call.ints(shape).ints(stride).op(b"\x89ccollections\nOrderedDict\n)RtR")
     }
 
     /// A dict of this one tensor and its end.
-    pub(crate) fn dict_of_tensor(length: i64, offset: i64, shape: &[i64], stride: &[i64]) -> Vec<u8> {
+    pub(crate) fn dict_of_tensor(
+        length: i64,
+        offset: i64,
+        shape: &[i64],
+        stride: &[i64],
+    ) -> Vec<u8> {
         Self::new().op(b"}").text("w").tensor("0", length, offset, shape, stride).op(b"s.").0
     }
 }
@@ -46,7 +65,9 @@ impl Pickle {
 /// A checksum as in zip archives.
 fn crc(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+            (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())
+        })
     })
 }
 
@@ -62,7 +83,13 @@ pub(crate) struct Entry {
 
 impl Entry {
     pub(crate) fn new(name: &str, bytes: &[u8]) -> Self {
-        Self { name: name.into(), bytes: bytes.into(), size: bytes.len() as u32, compression: 0, crc: crc(bytes) }
+        Self {
+            name: name.into(),
+            bytes: bytes.into(),
+            size: bytes.len() as u32,
+            compression: 0,
+            crc: crc(bytes),
+        }
     }
 }
 
@@ -110,7 +137,11 @@ pub(crate) fn six() -> Vec<u8> {
 
 /// The entries of a file of torch.save with this pickle and a storage "0" of [`six`] floats.
 pub(crate) fn entries(pickle: &[u8]) -> Vec<Entry> {
-    vec![Entry::new("a/data.pkl", pickle), Entry::new("a/byteorder", b"little"), Entry::new("a/data/0", &six())]
+    vec![
+        Entry::new("a/data.pkl", pickle),
+        Entry::new("a/byteorder", b"little"),
+        Entry::new("a/data/0", &six()),
+    ]
 }
 
 /// The same as one file.
@@ -124,5 +155,6 @@ pub(crate) fn legacy(pickle: &[u8]) -> Vec<u8> {
     let version = Pickle::new().int(1001).op(b".");
     let machine = Pickle::new().op(b"}").text("little_endian").op(b"\x88s.");
     let keys = Pickle::new().op(b"]").text("0").op(b"a.");
-    [magic.0, version.0, machine.0, pickle.to_vec(), keys.0, 6i64.to_le_bytes().to_vec(), six()].concat()
+    [magic.0, version.0, machine.0, pickle.to_vec(), keys.0, 6i64.to_le_bytes().to_vec(), six()]
+        .concat()
 }

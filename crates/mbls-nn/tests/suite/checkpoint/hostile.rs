@@ -29,10 +29,17 @@ fn refused(pickle: &[u8], part: &str) {
 }
 
 fn small_files() -> Vec<(&'static str, Vec<u8>)> {
-    let names =
-        ["zip-protocol-4.pth", "legacy-protocol-2.pth", "legacy-protocol-4.pth", "zip-views.pth", "legacy-views.pth"];
-    let mut files: Vec<_> = names.iter().map(|&name| (name, std::fs::read(path(name)).expect(name))).collect();
-    let tensors = Checkpoint::read(&path("zip-types.pth")).expect("types").state_dict().expect("tensors");
+    let names = [
+        "zip-protocol-4.pth",
+        "legacy-protocol-2.pth",
+        "legacy-protocol-4.pth",
+        "zip-views.pth",
+        "legacy-views.pth",
+    ];
+    let mut files: Vec<_> =
+        names.iter().map(|&name| (name, std::fs::read(path(name)).expect(name))).collect();
+    let tensors =
+        Checkpoint::read(&path("zip-types.pth")).expect("types").state_dict().expect("tensors");
     files.push(("safetensors", safetensors::serialize(tensors, None).expect("bytes")));
     files
 }
@@ -41,7 +48,8 @@ fn small_files() -> Vec<(&'static str, Vec<u8>)> {
 fn the_files_written_by_hand_are_read() {
     let pickle = Pickle::dict_of_tensor(6, 1, &[2, 2], &[1, 2]);
     for file in [archive(&pickle), legacy(&pickle)] {
-        let weights = Checkpoint::from_bytes(file).expect("a checkpoint").state_dict().expect("weights");
+        let weights =
+            Checkpoint::from_bytes(file).expect("a checkpoint").state_dict().expect("weights");
         assert_eq!(weights["w"].to_vec2::<f32>().expect("a matrix"), [[1.0, 3.0], [2.0, 4.0]]);
     }
 }
@@ -53,7 +61,8 @@ fn texts_of_python_2_and_parts_of_storages_are_read() {
     let part = storage.op(b"(").text("part").int(2).int(3).op(b"ttQ");
     let pickle = part.int(1).ints(&[2]).ints(&[1]).op(b"tRs.").0;
     for file in [archive(&pickle), legacy(&pickle)] {
-        let weights = Checkpoint::from_bytes(file).expect("a checkpoint").state_dict().expect("weights");
+        let weights =
+            Checkpoint::from_bytes(file).expect("a checkpoint").state_dict().expect("weights");
         assert_eq!(weights["w"].to_vec1::<f32>().expect("a vector"), [3.0, 4.0]);
     }
 }
@@ -62,7 +71,11 @@ fn texts_of_python_2_and_parts_of_storages_are_read() {
 fn a_file_cut_off_anywhere_is_an_error() {
     for (name, file) in small_files() {
         for end in 0..file.len() {
-            assert!(Checkpoint::from_bytes(&file[..end]).is_err(), "{name}, {end} of {} bytes", file.len());
+            assert!(
+                Checkpoint::from_bytes(&file[..end]).is_err(),
+                "{name}, {end} of {} bytes",
+                file.len()
+            );
         }
         assert!(Checkpoint::from_bytes(file).is_ok(), "{name}");
     }
@@ -148,7 +161,12 @@ fn archives_that_say_something_wrong_are_refused() {
 fn overlapping_entries_are_refused() {
     let mut file = archive(&Pickle::dict_of_tensor(6, 0, &[6], &[1]));
     // The second entry of the directory, moved to the first one's place.
-    let second = file.windows(4).enumerate().filter(|(_, bytes)| bytes == b"PK\x01\x02").map(|(at, _)| at).nth(1);
+    let second = file
+        .windows(4)
+        .enumerate()
+        .filter(|(_, bytes)| bytes == b"PK\x01\x02")
+        .map(|(at, _)| at)
+        .nth(1);
     let second = second.expect("a second entry");
     file[second + 42..second + 46].fill(0);
     assert!(use_all(&file).is_err());
@@ -158,7 +176,9 @@ fn overlapping_entries_are_refused() {
 fn the_older_container_is_checked() {
     let file = legacy(&Pickle::dict_of_tensor(6, 0, &[6], &[1]));
     let storage = file.len() - 32;
-    for (length, part) in [(5i64, "has 20 bytes"), (7, "cut off"), (-1, "cut off"), (i64::MAX, "cut off")] {
+    for (length, part) in
+        [(5i64, "has 20 bytes"), (7, "cut off"), (-1, "cut off"), (i64::MAX, "cut off")]
+    {
         let mut file = file.clone();
         file[storage..storage + 8].copy_from_slice(&length.to_le_bytes());
         let message = use_all(&file).expect_err(part);
@@ -204,7 +224,8 @@ fn tensors_outside_their_storage_are_refused() {
 fn many_broadcast_tensors_are_together_bounded() {
     let mut pickle = Pickle::new().op(b"}");
     for i in 0..40 {
-        pickle = pickle.text(&format!("w{i}")).tensor("0", 6, 0, &[1 << 16, 1 + i], &[0, 0]).op(b"s");
+        pickle =
+            pickle.text(&format!("w{i}")).tensor("0", 6, 0, &[1 << 16, 1 + i], &[0, 0]).op(b"s");
     }
     refused(&pickle.op(b".").0, "together");
 }
@@ -213,7 +234,8 @@ fn many_broadcast_tensors_are_together_bounded() {
 fn malformed_calls_are_refused() {
     let rebuild = || Pickle::new().op(b"}").text("w").op(b"ctorch._utils\n_rebuild_tensor_v2\n");
     let parameter = || Pickle::new().op(b"}").text("w").op(b"ctorch._utils\n_rebuild_parameter\n");
-    let storage = |inner: fn(Pickle) -> Pickle| inner(Pickle::new().op(b"(").text("storage")).op(b"tQ.").0;
+    let storage =
+        |inner: fn(Pickle) -> Pickle| inner(Pickle::new().op(b"(").text("storage")).op(b"tQ.").0;
     for (pickle, part) in [
         (rebuild().op(b")Rs.").0, "0 parts"),
         (rebuild().op(b"K\x01\x85Rs.").0, "1 parts"),
@@ -227,7 +249,10 @@ fn malformed_calls_are_refused() {
         (storage(|p| p.op(b"NNNN")), "None is no class of storages"),
         (storage(|p| p.op(b"cos\nFloatStorage\nNNN")), "no class of storages"),
         (storage(|p| p.op(b"ctorch\nFloatStorage\nNNK\x01")), "key is None"),
-        (storage(|p| p.op(b"ctorch\nFloatStorage\n").text("0").op(b"NK\x06N\x85")), "part of a storage"),
+        (
+            storage(|p| p.op(b"ctorch\nFloatStorage\n").text("0").op(b"NK\x06N\x85")),
+            "part of a storage",
+        ),
         (Pickle::new().op(b"NQ.").0, "no reference to a storage"),
         (Pickle::new().op(b"]NNs.").0, "no dict"),
         (Pickle::new().op(b"}(Nu.").0, "without a value"),
@@ -251,7 +276,10 @@ fn pickles_that_torch_does_not_write_are_refused() {
         (b"\x80\x02I1\n.", "INT at byte 2"),
         (b"\x80\x02\x98.", "READONLY_BUFFER"),
         (b"\x80\x02\xfe.", "0xfe at byte 2"),
-        (b"\x80\x02X\xff\xff\xff\xffab.", "BINUNICODE at byte 2: 4294967295 bytes expected, 3 are left"),
+        (
+            b"\x80\x02X\xff\xff\xff\xffab.",
+            "BINUNICODE at byte 2: 4294967295 bytes expected, 3 are left",
+        ),
         (b"\x80\x02T\xff\xff\xff\xffab.", "4294967295"),
         (b"\x80\x02\x8d\xff\xff\xff\xff\xff\xff\xff\xffab.", "18446744073709551615 bytes expected"),
         (b"\x80\x02\x8b\xff\xff\xff\x7fab.", "2147483647"),
@@ -272,7 +300,9 @@ fn pickles_that_torch_does_not_write_are_refused() {
 #[test]
 fn functions_are_never_run_but_named_where_a_tensor_is_needed() {
     let file = std::env::temp_dir().join(format!("mbls-nn-never-{}", std::process::id()));
-    let call = |p: Pickle| p.op(b"cposix\nsystem\n").text(&format!("touch {}", file.display())).op(b"\x85R");
+    let call = |p: Pickle| {
+        p.op(b"cposix\nsystem\n").text(&format!("touch {}", file.display())).op(b"\x85R")
+    };
     let weights = |p: Pickle| p.op(b"}").text("w").tensor("0", 6, 0, &[6], &[1]).op(b"s");
     let pickle = weights(Pickle::new().op(b"}(").text("state_dict")).text("hook");
     let pickle = call(pickle).op(b"u.").0;
@@ -280,14 +310,18 @@ fn functions_are_never_run_but_named_where_a_tensor_is_needed() {
     for bytes in [archive(&pickle), legacy(&pickle)] {
         let checkpoint = Checkpoint::from_bytes(bytes).expect("a checkpoint");
         assert_eq!(checkpoint.state_dict().expect("weights").len(), 1);
-        assert_eq!(checkpoint.root().get("hook").expect("hook").class().as_deref(), Some("posix.system"));
+        assert_eq!(
+            checkpoint.root().get("hook").expect("hook").class().as_deref(),
+            Some("posix.system")
+        );
     }
     // Among the weights it is an error.
     let among = weights(Pickle::new().op(b"}").text("state_dict")).text("v");
     refused(&call(among).op(b"ss.").0, "\"v\": an object made by posix.system, which is not run");
     refused(&call(Pickle::new()).op(b".").0, "posix.system");
     // So are what objects do while they are built.
-    let built = Pickle::new().op(b"}").text("v").op(b"cbuiltins\neval\n").text("1/0").op(b"\x85\x81}b");
+    let built =
+        Pickle::new().op(b"}").text("v").op(b"cbuiltins\neval\n").text("1/0").op(b"\x85\x81}b");
     refused(&built.op(b"s.").0, "builtins.eval");
     assert!(!file.exists());
 }
@@ -296,28 +330,46 @@ fn functions_are_never_run_but_named_where_a_tensor_is_needed() {
 fn bombs_are_defused() {
     let many = |ops: &[u8], count: usize| ops.repeat(count);
     // A million lists, one within the other; as many marks; objects that hold themselves.
-    let nested = [b"\x80\x02".to_vec(), many(b"]", 1_000_000), many(b"a", 999_999), b".".to_vec()].concat();
+    let nested =
+        [b"\x80\x02".to_vec(), many(b"]", 1_000_000), many(b"a", 999_999), b".".to_vec()].concat();
     refused(&nested, "a list of 1");
-    refused(&[b"\x80\x02".to_vec(), many(b"(", 1_000_000), b".".to_vec()].concat(), "stack is empty");
     refused(
-        &[b"\x80\x02".to_vec(), many(b"(", 1_000_000), many(b"t", 1_000_000), b".".to_vec()].concat(),
+        &[b"\x80\x02".to_vec(), many(b"(", 1_000_000), b".".to_vec()].concat(),
+        "stack is empty",
+    );
+    refused(
+        &[b"\x80\x02".to_vec(), many(b"(", 1_000_000), many(b"t", 1_000_000), b".".to_vec()]
+            .concat(),
         "a tuple of 1",
     );
     refused(b"\x80\x02]q\0h\0a.", "a list of 1");
     refused(b"\x80\x02}q\0X\x05\0\0\0modelh\0s.", "a dict of 1");
     // Two to the power of 10000 items, if the memo copied.
-    let doubled: Vec<u8> =
-        (0..10_000u32).flat_map(|i| [b"q\0h\0h\0\x86", &b"r"[..], &i.to_le_bytes()].concat()).collect();
+    let doubled: Vec<u8> = (0..10_000u32)
+        .flat_map(|i| [b"q\0h\0h\0\x86", &b"r"[..], &i.to_le_bytes()].concat())
+        .collect();
     refused(&[b"\x80\x02N", &doubled[..], b"."].concat(), "a tuple of 2");
     // A long list of pairs, made a dict again and again.
-    let pairs =
-        [b"\x80\x02](".to_vec(), many(b"NN\x86", 10_000), b"eq\0ccollections\nOrderedDict\nq\x01".to_vec()].concat();
+    let pairs = [
+        b"\x80\x02](".to_vec(),
+        many(b"NN\x86", 10_000),
+        b"eq\0ccollections\nOrderedDict\nq\x01".to_vec(),
+    ]
+    .concat();
     refused(&[pairs, many(b"h\x01h\0\x85R0", 100_000), b".".to_vec()].concat(), "copy more than");
     // More objects than a checkpoint may have.
-    refused(&[b"\x80\x02".to_vec(), many(b"]", 5_000_000), b".".to_vec()].concat(), "more than 4194304 objects");
-    refused(&[b"\x80\x02N".to_vec(), many(b"\x94", 5_000_000), b".".to_vec()].concat(), "objects in the memo");
+    refused(
+        &[b"\x80\x02".to_vec(), many(b"]", 5_000_000), b".".to_vec()].concat(),
+        "more than 4194304 objects",
+    );
+    refused(
+        &[b"\x80\x02N".to_vec(), many(b"\x94", 5_000_000), b".".to_vec()].concat(),
+        "objects in the memo",
+    );
     // A tensor with attributes around a tensor with attributes, a million times.
-    let wrapped = [many(b"h\0(h\0N", 1_000_000), b")N".to_vec(), many(b"tR", 1_000_000), b".".to_vec()].concat();
+    let wrapped =
+        [many(b"h\0(h\0N", 1_000_000), b")N".to_vec(), many(b"tR", 1_000_000), b".".to_vec()]
+            .concat();
     refused(
         &[b"\x80\x02ctorch._tensor\n_rebuild_from_type_v2\nq\x000".to_vec(), wrapped].concat(),
         "made by torch._tensor._rebuild_from_type_v2",

@@ -31,7 +31,11 @@ fn a_checkpoint_is_loaded_in_the_types_of_the_store() -> Result<()> {
             assert!(report.fits() && report.loaded.len() == 6, "{report}");
             for (name, var) in store.state() {
                 // Batch norm stays in f32 in a store of half precision.
-                let dtype = if dtype == DType::BF16 && name.starts_with("bn.") { DType::F32 } else { dtype };
+                let dtype = if dtype == DType::BF16 && name.starts_with("bn.") {
+                    DType::F32
+                } else {
+                    dtype
+                };
                 assert_eq!(var.dtype(), dtype, "{name}");
                 let expected = state[&name].to_dtype(dtype)?.flatten_all()?.to_dtype(DType::F64)?;
                 assert_eq!(values(&store)?[&name], expected.to_vec1::<f64>()?, "{name}");
@@ -49,7 +53,11 @@ fn what_does_not_fit_is_listed_and_changes_nothing() -> Result<()> {
     let before = values(&store)?;
     let wrong = "fc.weight: shape [3, 2], expected [10, 2]";
     for (fit, present, absent) in [
-        (Fit::Strict, &["zip-protocol-2.pth", "missing [more.bias, more.weight]", wrong][..], &["unexpected"][..]),
+        (
+            Fit::Strict,
+            &["zip-protocol-2.pth", "missing [more.bias, more.weight]", wrong][..],
+            &["unexpected"][..],
+        ),
         (Fit::Except(&["fc"]), &["more.weight"], &[wrong]),
         (Fit::Except(&["more", "f", "fc.w", "c"]), &[wrong], &["more.weight"]),
         (Fit::Except(&["fc.weight", "more"]), &["fc.bias"], &[wrong]),
@@ -70,13 +78,15 @@ fn a_replaced_head_keeps_its_values() -> Result<()> {
         let before = values(&store)?;
         let report = store.load(&checkpoint, fit)?;
         assert_eq!(report.loaded, ["bn.bias", "bn.running_mean", "bn.running_var", "bn.weight"]);
-        let names: Vec<&str> = report.mis_shaped.iter().map(|tensor| tensor.name.as_str()).collect();
+        let names: Vec<&str> =
+            report.mis_shaped.iter().map(|tensor| tensor.name.as_str()).collect();
         assert_eq!(names, ["fc.bias", "fc.weight"]);
         assert_eq!(report.mis_shaped[1].found.dims(), [3, 2]);
         assert_eq!(report.mis_shaped[1].expected.dims(), [10, 2]);
         assert!(report.missing.is_empty() && report.unexpected.is_empty(), "{report}");
         assert_eq!(values(&store)?["fc.weight"], before["fc.weight"]);
-        let loaded = checkpoint.state_dict()?["bn.running_mean"].to_dtype(DType::F64)?.to_vec1::<f64>()?;
+        let loaded =
+            checkpoint.state_dict()?["bn.running_mean"].to_dtype(DType::F64)?.to_vec1::<f64>()?;
         assert_eq!(values(&store)?["bn.running_mean"], loaded);
     }
     Ok(())

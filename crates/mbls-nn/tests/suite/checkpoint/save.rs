@@ -63,7 +63,8 @@ fn a_write_that_fails_names_the_file_and_leaves_the_old_one() -> Result<()> {
     let name = folder.path().display().to_string();
     assert!(error.starts_with("cannot replace") && error.contains(&name), "{error}");
     assert!(!folder.path().with_extension("tmp").exists());
-    let error = atomic::write(&folder.path().join("none").join("file"), b"new").unwrap_err().to_string();
+    let error =
+        atomic::write(&folder.path().join("none").join("file"), b"new").unwrap_err().to_string();
     assert!(error.starts_with("cannot write") && error.contains("none"), "{error}");
     Ok(())
 }

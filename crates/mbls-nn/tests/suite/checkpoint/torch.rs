@@ -31,11 +31,16 @@ fn check(what: &str, found: &Tensor, expected: &Value) -> Result<()> {
         other => panic!("{what}: {other}"),
     };
     assert_eq!(found.dtype(), dtype, "{what}");
-    let numbers = |key: &str| expected[key].as_array().expect(key).iter().map(|v| v.as_f64().expect("number"));
+    let numbers = |key: &str| {
+        expected[key].as_array().expect(key).iter().map(|v| v.as_f64().expect("number"))
+    };
     let shape: Vec<usize> = numbers("shape").map(|size| size as usize).collect();
     assert_eq!(found.dims(), shape, "{what}");
     let values: Vec<f64> = numbers("values").collect();
-    let expected = Tensor::new(values, found.device())?.to_dtype(dtype)?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+    let expected = Tensor::new(values, found.device())?
+        .to_dtype(dtype)?
+        .to_dtype(DType::F64)?
+        .to_vec1::<f64>()?;
     assert_eq!(found.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?, expected, "{what}");
     Ok(())
 }
@@ -64,10 +69,19 @@ fn files_of_pytorch_hold_what_pytorch_says() -> Result<()> {
             }
         }
         for entry in case["tensors"].as_array().expect("tensors") {
-            check(&format!("{file}: {}", entry[0]), &walk(checkpoint.root(), &entry[0]).tensor()?, &entry[1])?;
+            check(
+                &format!("{file}: {}", entry[0]),
+                &walk(checkpoint.root(), &entry[0]).tensor()?,
+                &entry[1],
+            )?;
         }
         for entry in case["numbers"].as_array().expect("numbers") {
-            assert_eq!(walk(checkpoint.root(), &entry[0]).as_f64(), entry[1].as_f64(), "{file}: {}", entry[0]);
+            assert_eq!(
+                walk(checkpoint.root(), &entry[0]).as_f64(),
+                entry[1].as_f64(),
+                "{file}: {}",
+                entry[0]
+            );
         }
     }
     Ok(())
@@ -91,10 +105,15 @@ fn objects_beside_the_weights_are_visible_and_never_made() -> Result<()> {
     assert_eq!(root.get("best").expect("best").as_f64(), Some(f64::INFINITY));
     assert_eq!(root.get("large").expect("large").as_i64(), None);
     assert!(root.get("nothing").expect("nothing").is_none());
-    let seen: Vec<_> = root.get("seen").expect("seen").items().filter_map(|item| item.as_str()).collect();
+    let seen: Vec<_> =
+        root.get("seen").expect("seen").items().filter_map(|item| item.as_str()).collect();
     assert_eq!(seen.len(), 2);
-    let groups = root.get("optimizer").and_then(|optimizer| optimizer.get("param_groups")).expect("groups");
-    assert_eq!(groups.get(0).and_then(|group| group.get("nesterov")).expect("nesterov").as_bool(), Some(true));
+    let groups =
+        root.get("optimizer").and_then(|optimizer| optimizer.get("param_groups")).expect("groups");
+    assert_eq!(
+        groups.get(0).and_then(|group| group.get("nesterov")).expect("nesterov").as_bool(),
+        Some(true)
+    );
     let names: Vec<_> = root.entries().filter_map(|(key, _)| key.as_str()).collect();
     assert_eq!(names[..4], ["epoch", "arch", "best", "state_dict"]);
     Ok(())
@@ -124,7 +143,13 @@ fn averaged_weights_are_chosen_by_name() -> Result<()> {
     let averaged = Checkpoint::read(&path("averaged-beside.pth"))?.at("model_ema")?.state_dict()?;
     let sum = |weights: &Tensor| weights.to_vec1::<f32>();
     assert_eq!((&weights["bias"] + 1.0)?.to_vec1::<f32>()?, sum(&averaged["bias"])?);
-    let message = Checkpoint::read(&path("averaged-beside.pth"))?.at("teacher").expect_err("no teacher").to_string();
-    assert!(message.contains("\"teacher\"") && message.contains("averaged-beside.pth"), "{message}");
+    let message = Checkpoint::read(&path("averaged-beside.pth"))?
+        .at("teacher")
+        .expect_err("no teacher")
+        .to_string();
+    assert!(
+        message.contains("\"teacher\"") && message.contains("averaged-beside.pth"),
+        "{message}"
+    );
     Ok(())
 }

@@ -3,19 +3,26 @@
 use super::torch::path;
 use candle_core::{DType, Device, Tensor};
 use mbls_nn::checkpoint::StateDict;
-use mbls_nn::{BatchNorm1d, Checkpoint, Ema, EmaConfig, Error, Fit, Linear, LoadReport, ParamStore, Result};
+use mbls_nn::{
+    BatchNorm1d, Checkpoint, Ema, EmaConfig, Error, Fit, Linear, LoadReport, ParamStore, Result,
+};
 use std::collections::BTreeMap;
 
 /// The network of the fixtures, within a part where there is one.
 fn network(part: &str) -> Result<ParamStore> {
     let store = ParamStore::new(5, DType::F32, &Device::Cpu);
-    let vb = part.split('.').filter(|part| !part.is_empty()).fold(store.var_builder(), |vb, part| vb.pp(part));
+    let vb = part
+        .split('.')
+        .filter(|part| !part.is_empty())
+        .fold(store.var_builder(), |vb, part| vb.pp(part));
     BatchNorm1d::new(2, vb.pp("bn"))?;
     Linear::new(2, 3, vb.pp("fc"))?;
     Ok(store)
 }
 
-fn values<'a>(state: impl IntoIterator<Item = (&'a String, &'a Tensor)>) -> Result<BTreeMap<String, Vec<f64>>> {
+fn values<'a>(
+    state: impl IntoIterator<Item = (&'a String, &'a Tensor)>,
+) -> Result<BTreeMap<String, Vec<f64>>> {
     let numbers = |tensor: &Tensor| tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>();
     state.into_iter().map(|(name, tensor)| Ok((name.clone(), numbers(tensor)?))).collect()
 }
@@ -32,7 +39,8 @@ fn file(names: &[&str]) -> Result<Checkpoint> {
     Ok(Checkpoint::from_bytes(store.to_safetensors()?)?)
 }
 
-const NAMES: [&str; 6] = ["bn.bias", "bn.running_mean", "bn.running_var", "bn.weight", "fc.bias", "fc.weight"];
+const NAMES: [&str; 6] =
+    ["bn.bias", "bn.running_mean", "bn.running_var", "bn.weight", "fc.bias", "fc.weight"];
 
 fn prefixed(prefix: &str, more: &[&str]) -> Result<Checkpoint> {
     let names: Vec<String> = NAMES.iter().map(|name| format!("{prefix}{name}")).collect();
@@ -47,7 +55,12 @@ fn files_of_wrapped_networks_are_loaded() -> Result<()> {
         ("wrapped-compiled.pth", "_orig_mod.", &[], Fit::Strict),
         ("wrapped-parallel.pth", "module.", &[], Fit::Strict),
         ("wrapped-compiled-average.pth", "module._orig_mod.", &["n_averaged"], Fit::Strict),
-        ("wrapped-lightning.pth", "model.module.", &["class_weights"], Fit::Except(&["class_weights"])),
+        (
+            "wrapped-lightning.pth",
+            "model.module.",
+            &["class_weights"],
+            Fit::Except(&["class_weights"]),
+        ),
     ] {
         let checkpoint = Checkpoint::read(&path(name))?;
         let store = network("")?;
@@ -55,7 +68,10 @@ fn files_of_wrapped_networks_are_loaded() -> Result<()> {
         assert_eq!((report.loaded.len(), report.prefix.as_str()), (6, prefix), "{name}: {report}");
         assert_eq!(report.unexpected, unexpected, "{name}");
         assert!(report.missing.is_empty() && report.mis_shaped.is_empty(), "{name}: {report}");
-        assert!(report.to_string().starts_with(&format!("6 loaded, without the prefix {prefix:?}")), "{report}");
+        assert!(
+            report.to_string().starts_with(&format!("6 loaded, without the prefix {prefix:?}")),
+            "{report}"
+        );
         // The fixture says which values these are.
         let own = values(&store.state())?;
         for (full, numbers) in values(&checkpoint.state_dict()?)? {
@@ -96,7 +112,10 @@ fn the_state_of_an_average_is_loaded() -> Result<()> {
     let mut state = ema.state();
     state.remove("module.fc.bias");
     let message = network("")?.load_state(&state).expect_err("a bias is missing").to_string();
-    assert!(message.contains("without the prefix \"module.\"") && message.contains("missing [fc.bias]"), "{message}");
+    assert!(
+        message.contains("without the prefix \"module.\"") && message.contains("missing [fc.bias]"),
+        "{message}"
+    );
     Ok(())
 }
 
@@ -127,7 +146,10 @@ fn every_wrapper_comes_off_alone_and_in_another() -> Result<()> {
 #[test]
 fn a_prefix_stays_where_nothing_is_gained() -> Result<()> {
     // No wrapper's.
-    let message = network("")?.load(&prefixed("student.", &[])?, Fit::Strict).expect_err("another name").to_string();
+    let message = network("")?
+        .load(&prefixed("student.", &[])?, Fit::Strict)
+        .expect_err("another name")
+        .to_string();
     assert!(message.contains("0 loaded") && message.contains("student.bn.bias"), "{message}");
     // More of the names fit as they are.
     let own = prefixed("", &["model.fc.weight"])?;
@@ -156,7 +178,9 @@ fn only_counts_of_an_average_are_let_through() -> Result<()> {
         assert_eq!((report.loaded.len(), report.unexpected), (2, vec![count.to_owned()]));
     }
     // A weight of that name is none, nor is any other tensor beside the network.
-    for (name, shape) in [("step", vec![3]), ("scale", vec![]), ("module.n_averaged.weight", vec![])] {
+    for (name, shape) in
+        [("step", vec![3]), ("scale", vec![]), ("module.n_averaged.weight", vec![])]
+    {
         let store = ParamStore::new(9, DType::F32, &Device::Cpu);
         store.var_builder().get(shape, name)?;
         Linear::new(2, 3, store.var_builder().pp("module.fc"))?;
@@ -168,6 +192,9 @@ fn only_counts_of_an_average_are_let_through() -> Result<()> {
     // A network that has such a variable takes it.
     let store = ParamStore::new(9, DType::F32, &Device::Cpu);
     store.var_builder().get((), "step")?;
-    assert_eq!(store.load(&Checkpoint::from_bytes(store.to_safetensors()?)?, Fit::Strict)?.loaded, ["step"]);
+    assert_eq!(
+        store.load(&Checkpoint::from_bytes(store.to_safetensors()?)?, Fit::Strict)?.loaded,
+        ["step"]
+    );
     Ok(())
 }

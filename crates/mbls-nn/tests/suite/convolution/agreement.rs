@@ -93,14 +93,16 @@ fn one_dimension_is_two_with_height_one() -> Result<()> {
 #[test]
 fn strange_layouts_are_read_right() -> Result<()> {
     let config = config([1, 1], [1, 1], [1, 1], 1);
-    let dense = |t: &Tensor| Tensor::from_vec(t.flatten_all()?.to_vec1::<f64>()?, t.shape(), &Device::Cpu);
+    let dense =
+        |t: &Tensor| Tensor::from_vec(t.flatten_all()?.to_vec1::<f64>()?, t.shape(), &Device::Cpu);
     // Transposed, repeated (stride 0), and a part of a larger tensor.
     let x = noise(&[7, 30, 5, 9], 1)?.transpose(0, 2)?.narrow(0, 1, 4)?;
     let weight = noise(&[1, 30, 3, 1], 2)?.broadcast_as((26, 30, 3, 3))?;
     let bias = noise(&[52], 3)?.narrow(0, 26, 26)?;
     for (_, form) in forms() {
         let found = form(&x, &weight, Some(&bias), &config)?;
-        let expected = portable::conv(&dense(&x)?, &dense(&weight)?, Some(&dense(&bias)?), &config)?;
+        let expected =
+            portable::conv(&dense(&x)?, &dense(&weight)?, Some(&dense(&bias)?), &config)?;
         assert!(difference(&found, &expected)? < 1e-13);
     }
     Ok(())
@@ -109,7 +111,10 @@ fn strange_layouts_are_read_right() -> Result<()> {
 #[test]
 fn bits_are_those_of_one_thread() -> Result<()> {
     let run = |threads: usize, dtype| -> Result<Vec<Vec<u64>>> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(candle_core::Error::wrap)?;
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .map_err(candle_core::Error::wrap)?;
         pool.install(|| {
             let mut all = Vec::new();
             for (x, outputs, kernel, config) in [

@@ -20,8 +20,12 @@ fn values_and_gradients_are_those_of_pytorch() -> Result<()> {
 }
 
 fn check_case<const D: usize>(case: &serde_json::Value) -> Result<()> {
-    let sizes = |value: &serde_json::Value| -> Vec<usize> { serde_json::from_value(value.clone()).expect("sizes") };
-    let setting = |name: &str| -> [usize; D] { sizes(&case[name]).try_into().expect("a number for each axis") };
+    let sizes = |value: &serde_json::Value| -> Vec<usize> {
+        serde_json::from_value(value.clone()).expect("sizes")
+    };
+    let setting = |name: &str| -> [usize; D] {
+        sizes(&case[name]).try_into().expect("a number for each axis")
+    };
     let groups = case["groups"].as_u64().expect("a number") as usize;
     let config = config(setting("stride"), setting("padding"), setting("dilation"), groups);
     let tensor = |name: &str| {
@@ -57,9 +61,11 @@ fn gradients_are_finite_differences_over_a_grid_of_settings() -> Result<()> {
     let paddings = [[0, 0], [1, 0], [1, 2]];
     let dilations = [[1, 1], [2, 1], [1, 2]];
     let rest = [(1, 1, false), (3, 1, true), (1, 2, true), (2, 2, false)];
-    let total = sizes.len() * kernels.len() * strides.len() * paddings.len() * dilations.len() * rest.len();
+    let total =
+        sizes.len() * kernels.len() * strides.len() * paddings.len() * dilations.len() * rest.len();
     let mut checked = 0;
-    // Every 11th: the number has no divisor in common with the lengths, so that every setting meets every other.
+    // Every 11th: the number has no divisor in common with the lengths, so that every setting meets
+    // every other.
     for mut i in (0..total).step_by(11) {
         let mut pick = |n: usize| {
             let k = i % n;
@@ -67,7 +73,8 @@ fn gradients_are_finite_differences_over_a_grid_of_settings() -> Result<()> {
             k
         };
         let (size, kernel, stride) = (sizes[pick(5)], kernels[pick(4)], strides[pick(4)]);
-        let (padding, dilation, (images, groups, bias)) = (paddings[pick(3)], dilations[pick(3)], rest[pick(4)]);
+        let (padding, dilation, (images, groups, bias)) =
+            (paddings[pick(3)], dilations[pick(3)], rest[pick(4)]);
         let config = config(stride, padding, dilation, groups);
         if !fits(size, kernel, &config) {
             continue;
@@ -75,7 +82,9 @@ fn gradients_are_finite_differences_over_a_grid_of_settings() -> Result<()> {
         let operands = operands(&[images, groups, size[0], size[1]], 2, &kernel, groups, bias)?;
         for (name, form) in forms::<2>() {
             println!("{name}: {size:?} {kernel:?} {config:?}");
-            gradient::check(&operands, 2e-7, |t| weighted_sum(&form(&t[0], &t[1], t.get(2), &config)?))?;
+            gradient::check(&operands, 2e-7, |t| {
+                weighted_sum(&form(&t[0], &t[1], t.get(2), &config)?)
+            })?;
         }
         checked += 1;
     }
@@ -86,18 +95,29 @@ fn gradients_are_finite_differences_over_a_grid_of_settings() -> Result<()> {
 #[test]
 fn gradients_are_finite_differences_in_one_dimension() -> Result<()> {
     let mut checked = 0;
-    for (size, kernel, stride, padding) in
-        [(1, 1, 1, 0), (1, 3, 1, 1), (6, 5, 1, 0), (7, 2, 2, 1), (8, 3, 3, 2), (5, 4, 1, 3), (9, 3, 2, 0)]
-    {
-        for (dilation, images, groups, bias) in [(1, 1, 1, true), (2, 3, 1, false), (1, 2, 2, true), (3, 1, 2, false)] {
+    for (size, kernel, stride, padding) in [
+        (1, 1, 1, 0),
+        (1, 3, 1, 1),
+        (6, 5, 1, 0),
+        (7, 2, 2, 1),
+        (8, 3, 3, 2),
+        (5, 4, 1, 3),
+        (9, 3, 2, 0),
+    ] {
+        for (dilation, images, groups, bias) in
+            [(1, 1, 1, true), (2, 3, 1, false), (1, 2, 2, true), (3, 1, 2, false)]
+        {
             let config = config([stride], [padding], [dilation], groups);
             if !fits([size], [kernel], &config) {
                 continue;
             }
-            let operands = operands(&[images, 2 * groups, size], 2 * groups, &[kernel], groups, bias)?;
+            let operands =
+                operands(&[images, 2 * groups, size], 2 * groups, &[kernel], groups, bias)?;
             for (name, form) in forms::<1>() {
                 println!("{name}: {size} {kernel} {config:?}");
-                gradient::check(&operands, 2e-7, |t| weighted_sum(&form(&t[0], &t[1], t.get(2), &config)?))?;
+                gradient::check(&operands, 2e-7, |t| {
+                    weighted_sum(&form(&t[0], &t[1], t.get(2), &config)?)
+                })?;
             }
             checked += 1;
         }
@@ -108,7 +128,8 @@ fn gradients_are_finite_differences_in_one_dimension() -> Result<()> {
 
 #[test]
 fn slopes_of_many_channels_are_finite_differences() -> Result<()> {
-    // Channels enough for each of the fast forms; a difference along a few directions instead of one for each entry.
+    // Channels enough for each of the fast forms; a difference along a few directions instead of
+    // one for each entry.
     for (x, outputs, kernel, config) in [
         ([2, 24, 7, 6], 32, [3, 3], config([1, 1], [1, 0], [1, 1], 1)),
         ([1, 64, 9, 8], 64, [3, 3], config([1, 1], [2, 2], [2, 2], 2)),
@@ -126,12 +147,16 @@ fn slopes_of_many_channels_are_finite_differences() -> Result<()> {
                     let value = |step: f64| -> Result<f64> {
                         let mut moved = operands.clone();
                         moved[i] = (&operands[i] + (&direction * step)?)?;
-                        weighted_sum(&form(&moved[0], &moved[1], moved.get(2), &config)?)?.to_scalar()
+                        weighted_sum(&form(&moved[0], &moved[1], moved.get(2), &config)?)?
+                            .to_scalar()
                     };
                     let numeric = (value(1e-3)? - value(-1e-3)?) / 2e-3;
                     let slope: f64 = (&found[i + 1] * &direction)?.sum_all()?.to_scalar()?;
                     let gap = (slope - numeric).abs();
-                    assert!(gap <= 1e-8 * numeric.abs().max(1.0), "{name}, input {i}: {slope}, {numeric}; {config:?}");
+                    assert!(
+                        gap <= 1e-8 * numeric.abs().max(1.0),
+                        "{name}, input {i}: {slope}, {numeric}; {config:?}"
+                    );
                 }
             }
         }

@@ -15,7 +15,8 @@ fn weights_start_as_the_settings_say() -> Result<()> {
         Ok((square.sqrt(), v.iter().fold(0.0, |m, v| v.abs().max(m))))
     };
     // in / groups * kernel = 8 * 5 and 8 * 15; out * kernel = 64 * 15.
-    let line = Conv1d::new(16, 64, [5], ConvConfig { groups: 2, ..Default::default() }, vb.pp("line"))?;
+    let line =
+        Conv1d::new(16, 64, [5], ConvConfig { groups: 2, ..Default::default() }, vb.pp("line"))?;
     let bound = 1.0 / 40f64.sqrt();
     let (std, largest) = spread(line.weight())?;
     assert!(largest <= bound && (std * 3f64.sqrt() / bound - 1.0).abs() < 0.03, "{std} {largest}");
@@ -31,7 +32,17 @@ fn weights_start_as_the_settings_say() -> Result<()> {
     assert!(largest <= bound && (std * 3f64.sqrt() / bound - 1.0).abs() < 0.03, "{std} {largest}");
     let mut names: Vec<String> = store.parameters().into_iter().map(|(name, _)| name).collect();
     names.sort();
-    assert_eq!(names, ["line.bias", "line.weight", "plane.bias", "plane.weight", "uniform.bias", "uniform.weight"]);
+    assert_eq!(
+        names,
+        [
+            "line.bias",
+            "line.weight",
+            "plane.bias",
+            "plane.weight",
+            "uniform.bias",
+            "uniform.weight"
+        ]
+    );
     Ok(())
 }
 
@@ -57,8 +68,9 @@ fn bad_input_is_named() -> Result<()> {
     let weight = zeros(&[4, 3, 5]);
     let huge = 1 << 40;
     for (_, form) in forms::<1>() {
-        let run =
-            |x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, config| form(x, weight, bias, &config).map(|_| ());
+        let run = |x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, config| {
+            form(x, weight, bias, &config).map(|_| ())
+        };
         cases.extend([
             (
                 run(&zeros(&[1, 3, 5, 5]), &weight, None, line),
@@ -72,10 +84,27 @@ fn bad_input_is_named() -> Result<()> {
                 "conv1d: weight of shape [4, 3], expected 3 dimensions",
             ),
             (run(&zeros(&[1, 3, 9]), &zeros(&[0, 3, 5]), None, line), "none of them 0"),
-            (run(&zeros(&[1, 3, 9]), &weight, Some(&zeros(&[3])), line), "conv1d: bias of shape [3], expected [4]"),
-            (run(&zeros(&[1, 3, 9]), &weight, None, ConvConfig { stride: [0], ..line }), "stride = 0"),
-            (run(&zeros(&[1, 3, 9]), &weight, None, ConvConfig { padding: [huge], ..line }), "too many windows"),
-            (run(&zeros(&[1, 3, 9]), &weight, None, ConvConfig { padding: [usize::MAX / 2], ..line }), "conv1d"),
+            (
+                run(&zeros(&[1, 3, 9]), &weight, Some(&zeros(&[3])), line),
+                "conv1d: bias of shape [3], expected [4]",
+            ),
+            (
+                run(&zeros(&[1, 3, 9]), &weight, None, ConvConfig { stride: [0], ..line }),
+                "stride = 0",
+            ),
+            (
+                run(&zeros(&[1, 3, 9]), &weight, None, ConvConfig { padding: [huge], ..line }),
+                "too many windows",
+            ),
+            (
+                run(
+                    &zeros(&[1, 3, 9]),
+                    &weight,
+                    None,
+                    ConvConfig { padding: [usize::MAX / 2], ..line },
+                ),
+                "conv1d",
+            ),
             (
                 run(&zeros(&[1, 3, 9]), &weight.to_dtype(DType::F64)?, None, line),
                 "conv1d: weight in F64 on Cpu, expected F32",
@@ -86,7 +115,10 @@ fn bad_input_is_named() -> Result<()> {
     for (_, form) in forms::<2>() {
         let run = |x: &Tensor, config| form(x, &zeros(&[4, 3, 3, 2]), None, &config).map(|_| ());
         cases.extend([
-            (run(&zeros(&[3, 5, 5]), plane), "conv2d: input of shape [3, 5, 5], expected [N, C, H, W]"),
+            (
+                run(&zeros(&[3, 5, 5]), plane),
+                "conv2d: input of shape [3, 5, 5], expected [N, C, H, W]",
+            ),
             (run(&zeros(&[1, 3, 2, 5]), plane), "conv2d, height: a window of 3"),
             (
                 run(&zeros(&[1, 3, 3, 5]), ConvConfig { dilation: [1, 5], ..plane }),
@@ -113,7 +145,12 @@ fn a_layer_is_its_function() -> Result<()> {
     assert_eq!(layer.config(), &config);
     let expected = portable::conv(&x, layer.weight(), layer.bias(), &config)?;
     assert!(difference(&y, &expected)? < 1e-6);
-    let half = portable::conv(&x.to_dtype(DType::BF16)?, &layer.weight().to_dtype(DType::BF16)?, None, &config)?;
+    let half = portable::conv(
+        &x.to_dtype(DType::BF16)?,
+        &layer.weight().to_dtype(DType::BF16)?,
+        None,
+        &config,
+    )?;
     assert_eq!((half.dims(), half.dtype()), (y.dims(), DType::BF16));
     Ok(())
 }

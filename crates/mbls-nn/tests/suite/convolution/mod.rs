@@ -1,4 +1,5 @@
-//! Convolutions of one and two dimensions: against PyTorch, finite differences and one another, and their bad input.
+//! Convolutions of one and two dimensions: against PyTorch, finite differences and one another, and
+//! their bad input.
 
 mod agreement;
 mod gradients;
@@ -28,7 +29,13 @@ fn fits<const D: usize>(sizes: [usize; D], kernel: [usize; D], config: &ConvConf
 }
 
 /// Input, weight and, if wanted, bias.
-fn operands(x: &[usize], outputs: usize, kernel: &[usize], groups: usize, bias: bool) -> Result<Vec<Tensor>> {
+fn operands(
+    x: &[usize],
+    outputs: usize,
+    kernel: &[usize],
+    groups: usize,
+    bias: bool,
+) -> Result<Vec<Tensor>> {
     let weight = [&[outputs, x[1] / groups], kernel].concat();
     let mut operands = vec![noise(x, 1)?, noise(&weight, 2)?];
     if bias {
@@ -44,7 +51,10 @@ fn evaluate<const D: usize>(
     config: &ConvConfig<D>,
     dtype: DType,
 ) -> Result<Vec<Tensor>> {
-    let vars = operands.iter().map(|t| Var::from_tensor(&t.to_dtype(dtype)?)).collect::<Result<Vec<_>>>()?;
+    let vars = operands
+        .iter()
+        .map(|t| Var::from_tensor(&t.to_dtype(dtype)?))
+        .collect::<Result<Vec<_>>>()?;
     let y = form(&vars[0], &vars[1], vars.get(2).map(|b| &**b), config)?;
     let grads = weighted_sum(&y)?.backward()?;
     let gradients = vars.iter().map(|v| Ok(grads.get(v).expect("a gradient").clone()));

@@ -18,7 +18,10 @@ fn groups_set_rate_and_decay() -> Result<()> {
         raw.iter().map(|(_, var)| Ok(var.to_vec1::<f64>()?[0])).collect()
     };
     let close = |found: Vec<f64>, expected: [f64; 2]| {
-        assert!(found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 1e-12), "{found:?}, expected {expected:?}");
+        assert!(
+            found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 1e-12),
+            "{found:?}, expected {expected:?}"
+        );
     };
     let raw = two()?;
     close(run(raw.clone().into(), &raw)?, [1.0 - 0.15, 2.0 - 0.2]);
@@ -30,14 +33,16 @@ fn groups_set_rate_and_decay() -> Result<()> {
     close(run(Parameters::from(raw.clone()).with_groups(&groups)?, &raw)?, [1.0 - 0.3, 2.0 - 0.6]);
     let raw = two()?;
     let group = ParamGroup { learning_rate_factor: Some(10.0), ..Default::default() };
-    let parameters = Parameters::from(raw.clone()).with_group_where(&group, |name, _| name == "b")?;
+    let parameters =
+        Parameters::from(raw.clone()).with_group_where(&group, |name, _| name == "b")?;
     close(run(parameters, &raw)?, [1.0 - 0.15, 2.0 - 2.0]);
     Ok(())
 }
 
 #[test]
 fn a_group_has_the_parameters_that_meet_all_its_conditions() -> Result<()> {
-    let names = ["body.fc.weight", "fc.bias", "fc.scale", "fc.weight", "fc.weight.mask", "fc2.weight"];
+    let names =
+        ["body.fc.weight", "fc.bias", "fc.scale", "fc.weight", "fc.weight.mask", "fc2.weight"];
     let shape = |name: &str| match name {
         "fc.scale" => vec![],
         "fc.bias" => vec![2],
@@ -45,7 +50,8 @@ fn a_group_has_the_parameters_that_meet_all_its_conditions() -> Result<()> {
     };
     // Members do not move: their rate is 0.
     let members = |group: ParamGroup, selects: fn(&str, &Var) -> bool| -> Result<Vec<&str>> {
-        let ones = |name: &&str| Ok((name.to_string(), Var::ones(shape(name), DType::F64, &Device::Cpu)?));
+        let ones =
+            |name: &&str| Ok((name.to_string(), Var::ones(shape(name), DType::F64, &Device::Cpu)?));
         let raw = names.iter().map(ones).collect::<Result<Vec<_>>>()?;
         let group = ParamGroup { learning_rate_factor: Some(0.0), ..group };
         let parameters = Parameters::from(raw.clone()).with_group_where(&group, selects)?;
@@ -72,7 +78,10 @@ fn a_group_has_the_parameters_that_meet_all_its_conditions() -> Result<()> {
     assert_eq!(members(ParamGroup { max_dims: Some(0), ..any() }, all)?, ["fc.scale"]);
     assert_eq!(members(ParamGroup { max_dims: Some(1), ..any() }, all)?, ["fc.bias", "fc.scale"]);
     assert_eq!(members(ParamGroup { suffix: weight, ..prefix() }, all)?, ["fc.weight"]);
-    assert_eq!(members(ParamGroup { max_dims: Some(1), ..prefix() }, |name, _| name != "fc.scale")?, ["fc.bias"]);
+    assert_eq!(
+        members(ParamGroup { max_dims: Some(1), ..prefix() }, |name, _| name != "fc.scale")?,
+        ["fc.bias"]
+    );
     assert_eq!(members(prefix(), |_, var| var.rank() == 2)?, ["fc.weight", "fc.weight.mask"]);
     let message = members(prefix(), |name, _| name == "fc2.weight").unwrap_err().to_string();
     assert!(message.contains("no parameter belongs to it"), "{message}");
@@ -88,7 +97,10 @@ fn groups_that_make_no_sense_are_refused() -> Result<()> {
     let a = ParamGroup { prefix: Some("a".into()), weight_decay: Some(0.0), ..Default::default() };
     for (groups, part) in [
         (vec![a.clone(), ParamGroup { max_dims: Some(1), ..a.clone() }], "weight_decay of a"),
-        (vec![ParamGroup { prefix: Some("c".into()), ..a.clone() }], "no parameter belongs to it; there are a, b"),
+        (
+            vec![ParamGroup { prefix: Some("c".into()), ..a.clone() }],
+            "no parameter belongs to it; there are a, b",
+        ),
         (vec![ParamGroup { prefix: None, ..a.clone() }], "at least one of"),
         (vec![ParamGroup { weight_decay: None, ..a.clone() }], "expected a learning_rate_factor"),
         (

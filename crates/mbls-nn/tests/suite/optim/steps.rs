@@ -3,7 +3,10 @@
 use super::two;
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
-use mbls_nn::{Adam, AdamConfig, AdamWConfig, Optimizer, OptimizerConfig, Result, Sgd, SgdConfig, clip_grad_norm};
+use mbls_nn::{
+    Adam, AdamConfig, AdamWConfig, Optimizer, OptimizerConfig, Result, Sgd, SgdConfig,
+    clip_grad_norm,
+};
 use mbls_testkit::golden;
 use std::collections::BTreeMap;
 
@@ -35,8 +38,12 @@ fn recipes_are_read_strictly() {
     assert_eq!(read(r#"{"kind": "adam"}"#).unwrap(), OptimizerConfig::Adam(AdamConfig::default()));
     assert!(read(r#"{"kind": "adam", "momentum": 0.9}"#).is_err());
     assert!(read(r#"{"kind": "lion"}"#).is_err());
-    let config =
-        OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, weight_decay: 1e-4, nesterov: true, ..Default::default() });
+    let config = OptimizerConfig::Sgd(SgdConfig {
+        momentum: 0.9,
+        weight_decay: 1e-4,
+        nesterov: true,
+        ..Default::default()
+    });
     assert_eq!(read(&serde_json::to_string(&config).unwrap()).unwrap(), config);
 }
 
@@ -75,7 +82,9 @@ fn a_gradient_in_the_memory_that_a_step_writes_counts_as_it_was() -> Result<()> 
     for config in [OptimizerConfig::Sgd(sgd), OptimizerConfig::Adam(AdamConfig::default())] {
         for dtype in [DType::F64, DType::BF16] {
             let make = || -> Result<_> {
-                let var = |(name, var): (String, Var)| Ok((name, Var::from_tensor(&var.to_dtype(dtype)?)?));
+                let var = |(name, var): (String, Var)| {
+                    Ok((name, Var::from_tensor(&var.to_dtype(dtype)?)?))
+                };
                 let parameters = two()?.into_iter().map(var).collect::<Result<Vec<_>>>()?;
                 let mut optimizer = config.build(parameters.clone())?;
                 let mut grads = GradStore::default();
@@ -85,7 +94,8 @@ fn a_gradient_in_the_memory_that_a_step_writes_counts_as_it_was() -> Result<()> 
                 optimizer.step(&grads, 0.1)?;
                 Ok((parameters, optimizer))
             };
-            // The gradient of `a` is `b`, which is stepped later, that of `b` is `a` or the first entry of the state.
+            // The gradient of `a` is `b`, which is stepped later, that of `b` is `a` or the first
+            // entry of the state.
             let run = |own_memory: bool, state: bool| -> Result<Vec<Vec<f64>>> {
                 let (parameters, mut optimizer) = make()?;
                 let mut other = parameters[0].1.as_detached_tensor();
@@ -98,7 +108,10 @@ fn a_gradient_in_the_memory_that_a_step_writes_counts_as_it_was() -> Result<()> 
                     grads.insert(var, if own_memory { gradient.copy()? } else { gradient });
                 }
                 optimizer.step(&grads, 0.1)?;
-                parameters.iter().map(|(_, var)| Ok(var.to_dtype(DType::F64)?.to_vec1::<f64>()?)).collect()
+                parameters
+                    .iter()
+                    .map(|(_, var)| Ok(var.to_dtype(DType::F64)?.to_vec1::<f64>()?))
+                    .collect()
             };
             for state in [false, true] {
                 assert_eq!(run(false, state)?, run(true, state)?, "{config:?} {dtype:?} {state}");
@@ -114,7 +127,8 @@ fn half_precision_parameters_are_trained() -> Result<()> {
         OptimizerConfig::Sgd(SgdConfig { momentum: 0.9, nesterov: true, ..Default::default() }),
         OptimizerConfig::Adam(AdamConfig::default()),
     ] {
-        let p = Var::from_tensor(&Tensor::new(&[1f32, -1.0], &Device::Cpu)?.to_dtype(DType::BF16)?)?;
+        let p =
+            Var::from_tensor(&Tensor::new(&[1f32, -1.0], &Device::Cpu)?.to_dtype(DType::BF16)?)?;
         let mut optimizer = config.build(vec![("p".into(), p.clone())])?;
         for _ in 0..3 {
             optimizer.step(&p.sqr()?.sum_all()?.backward()?, 0.05)?;
@@ -138,12 +152,16 @@ fn a_state_that_does_not_fit_is_listed_and_changes_nothing() -> Result<()> {
     state.insert("a.exp_avg".into(), Tensor::new(&[5f64, 5.0, 5.0], &Device::Cpu)?);
     state.insert("b.exp_avg".into(), Tensor::new(&[5f64, 5.0], &Device::Cpu)?);
     let message = adam.load_state(&state).unwrap_err().to_string();
-    for part in ["missing [a.step]", "unexpected [c.exp_avg]", "a.exp_avg: shape [3], expected [2]"] {
+    for part in ["missing [a.step]", "unexpected [c.exp_avg]", "a.exp_avg: shape [3], expected [2]"]
+    {
         assert!(message.contains(part), "{message}");
     }
     assert_eq!(adam.state()["b.exp_avg"].to_vec1::<f64>()?, [0.0, 0.0]);
     let sgd = Sgd::new(two()?, SgdConfig { momentum: 0.5, ..Default::default() })?;
-    assert_eq!(sgd.state().into_keys().collect::<Vec<_>>(), ["a.momentum_buffer", "b.momentum_buffer"]);
+    assert_eq!(
+        sgd.state().into_keys().collect::<Vec<_>>(),
+        ["a.momentum_buffer", "b.momentum_buffer"]
+    );
     assert!(Sgd::new(two()?, SgdConfig::default())?.state().is_empty());
     Ok(())
 }
@@ -160,7 +178,8 @@ fn small_steps_of_half_precision_parameters_add_up() -> Result<()> {
         let mut optimizer = config.build(vec![("p".into(), p.clone())])?;
         let mut grads = GradStore::default();
         grads.insert(&p, Tensor::new(&[1f32], &Device::Cpu)?.to_dtype(DType::BF16)?);
-        // 1/256 is the distance of 1 to the next smaller bf16: a hundredth of that is lost in each single step.
+        // 1/256 is the distance of 1 to the next smaller bf16: a hundredth of that is lost in each
+        // single step.
         for _ in 0..1000 {
             optimizer.step(&grads, 1.0 / 25600.0)?;
         }
@@ -177,7 +196,9 @@ fn small_steps_of_half_precision_parameters_add_up() -> Result<()> {
 #[test]
 fn steps_are_those_of_pytorch_and_go_on_bit_identically_from_a_state() -> Result<()> {
     let fixture = golden::fixture("optim/steps.json");
-    let numbers = |value: &serde_json::Value| serde_json::from_value::<Option<Vec<f64>>>(value.clone()).unwrap();
+    let numbers = |value: &serde_json::Value| {
+        serde_json::from_value::<Option<Vec<f64>>>(value.clone()).unwrap()
+    };
     let rate = fixture["learning_rate"].as_f64().unwrap();
     let cases = fixture["cases"].as_array().unwrap();
     assert!(!cases.is_empty());
@@ -187,7 +208,9 @@ fn steps_are_those_of_pytorch_and_go_on_bit_identically_from_a_state() -> Result
             let p = Var::new(start, &Device::Cpu)?;
             Ok((p.clone(), config.build(vec![("p".into(), p)])?))
         };
-        let step = |(p, optimizer): &mut (Var, Box<dyn Optimizer>), gradient: &serde_json::Value| -> Result<Vec<f64>> {
+        let step = |(p, optimizer): &mut (Var, Box<dyn Optimizer>),
+                    gradient: &serde_json::Value|
+         -> Result<Vec<f64>> {
             let mut grads = GradStore::default();
             if let Some(gradient) = numbers(gradient) {
                 grads.insert(p, Tensor::new(gradient, &Device::Cpu)?);
@@ -203,7 +226,10 @@ fn steps_are_those_of_pytorch_and_go_on_bit_identically_from_a_state() -> Result
             let found = step(&mut whole, gradient)?;
             assert_eq!(found, step(&mut resumed, gradient)?, "{config:?}: resumed");
             for (found, expected) in found.iter().zip(numbers(expected).unwrap()) {
-                assert!((found - expected).abs() < 1e-12, "{config:?}: {found}, expected {expected}");
+                assert!(
+                    (found - expected).abs() < 1e-12,
+                    "{config:?}: {found}, expected {expected}"
+                );
             }
         }
     }

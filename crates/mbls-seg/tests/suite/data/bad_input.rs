@@ -3,7 +3,8 @@
 use super::{assert_error, fixtures, folder, load, mask, picture, voc, write};
 use mbls_data::{Dataset, Result, Seed};
 use mbls_seg::dataset::{
-    ClassList, PairPaths, SegmentationConfig, SegmentationFiles, SegmentationSample, decode_mask, folders, voc_layout,
+    ClassList, PairPaths, SegmentationConfig, SegmentationFiles, SegmentationSample, decode_mask,
+    folders, voc_layout,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,7 +32,8 @@ fn a_mask_of_another_size_than_its_picture() {
 #[test]
 fn a_class_that_is_not_in_the_list() {
     for class in [21, 254] {
-        let error = format!("value of the pixel in row 1, column 2: expected 0..=20 or 255, found {class}");
+        let error =
+            format!("value of the pixel in row 1, column 2: expected 0..=20 or 255, found {class}");
         assert_error(with(MASK, &mask(&[&[0, 1, 2], &[255, 20, class]])), &[MASK, &error]);
     }
     let dir = voc();
@@ -53,7 +55,10 @@ fn a_mask_that_is_no_palette() {
         let error = format!("colour type: expected a palette, or grey of 8 bits, found {found}");
         assert_error(with(MASK, &content), &[MASK, &error]);
     }
-    assert_error(with(MASK, &picture(2, 3, 0)), &[MASK, "content: expected a PNG file, found [50, 36"]);
+    assert_error(
+        with(MASK, &picture(2, 3, 0)),
+        &[MASK, "content: expected a PNG file, found [50, 36"],
+    );
 }
 
 #[test]
@@ -73,7 +78,9 @@ fn a_mask_that_is_damaged() {
             broken[at] ^= flip;
             fs::write(&path, &broken).unwrap();
             match decode_mask(&path, 1 << 20, 1 << 10) {
-                Ok(mask) => assert_eq!((mask.height, mask.width, mask.classes.len()), (7, 13, 7 * 13)),
+                Ok(mask) => {
+                    assert_eq!((mask.height, mask.width, mask.classes.len()), (7, 13, 7 * 13))
+                }
                 Err(_) => refused += 1,
             }
         }
@@ -90,14 +97,19 @@ fn pixels_that_no_memory_is_taken_for() {
     encoder.set_palette(vec![0; 3]);
     // Decoders of pictures look for the first chunk of data.
     encoder.write_header().unwrap().write_chunk(png::chunk::IDAT, &[0x78, 0x9c]).unwrap();
-    assert_error(with(MASK, &header), &[MASK, "number of pixels: expected at most 89478485, found 60000 x 60000"]);
+    assert_error(
+        with(MASK, &header),
+        &[MASK, "number of pixels: expected at most 89478485, found 60000 x 60000"],
+    );
     assert_error(
         with(PICTURE, &header),
         &[PICTURE, "number of pixels: expected at most 89478485, found 60000 x 60000"],
     );
 
     let dir = voc();
-    let open = |config| voc_layout::load(dir.path(), "val", ClassList::voc(), config).unwrap().get(0, Seed(0));
+    let open = |config| {
+        voc_layout::load(dir.path(), "val", ClassList::voc(), config).unwrap().get(0, Seed(0))
+    };
     let config = SegmentationConfig { max_pixels: 5, ..Default::default() };
     assert_error(open(config), &[PICTURE, "expected at most 5, found 3 x 2"]);
     let config = SegmentationConfig { max_file_bytes: 100, ..Default::default() };
@@ -125,8 +137,14 @@ fn lists_that_name_what_is_not_there() {
     );
     let dir = voc();
     fs::remove_file(dir.path().join(MASK)).unwrap();
-    assert_error(load(dir.path(), "val"), &[LIST, "line 1: mask: expected", MASK, "found no such file"]);
-    assert_error(with(LIST, b"a\nb\na\n"), &[LIST, "line 3: expected a name that was not there before, found a"]);
+    assert_error(
+        load(dir.path(), "val"),
+        &[LIST, "line 1: mask: expected", MASK, "found no such file"],
+    );
+    assert_error(
+        with(LIST, b"a\nb\na\n"),
+        &[LIST, "line 3: expected a name that was not there before, found a"],
+    );
     assert_error(with(LIST, b"a\n\xff\n"), &[LIST, "line 2 (byte 2): expected text in UTF-8"]);
     assert_error(load(dir.path(), "test"), &["cannot open", "ImageSets/Segmentation/test.txt"]);
 }
@@ -134,17 +152,24 @@ fn lists_that_name_what_is_not_there() {
 #[test]
 fn paths_that_leave_their_folder() {
     for name in ["../a", "/etc/passwd", "x/../../a"] {
-        let error = format!("line 1: name: expected one below the folders of pictures and masks, found {name:?}");
+        let error = format!(
+            "line 1: name: expected one below the folders of pictures and masks, found {name:?}"
+        );
         assert_error(with(LIST, name.as_bytes()), &[LIST, &error]);
     }
     let dir = voc();
     for split in ["../Segmentation/val", "", "a/b", "/val"] {
-        assert_error(load(dir.path(), split), &["split: expected the name of a list, such as train"]);
+        assert_error(
+            load(dir.path(), split),
+            &["split: expected the name of a list, such as train"],
+        );
     }
     let pairs = vec![PairPaths { image: "../a.jpg".into(), mask: "a.png".into() }];
-    let result = SegmentationFiles::new("x", [dir.path(); 2], pairs, ClassList::voc(), Default::default());
+    let result =
+        SegmentationFiles::new("x", [dir.path(); 2], pairs, ClassList::voc(), Default::default());
     assert_error(result, &["data set x: path ../a.jpg: expected one below"]);
-    let result = SegmentationFiles::new("x", [dir.path(); 2], vec![], ClassList::voc(), Default::default());
+    let result =
+        SegmentationFiles::new("x", [dir.path(); 2], vec![], ClassList::voc(), Default::default());
     assert_error(result, &["data set x: pictures: expected at least 1, found 0"]);
 }
 
@@ -166,7 +191,10 @@ fn folders_that_cannot_be_read() {
         fs::remove_dir_all(dir.path().join(part)).unwrap();
         assert_error(load(dir.path(), "val"), &["cannot open", part]);
         fs::write(dir.path().join(part), kind).unwrap();
-        assert_error(load(dir.path(), "val"), &[part, "file type: expected a folder, found a file"]);
+        assert_error(
+            load(dir.path(), "val"),
+            &[part, "file type: expected a folder, found a file"],
+        );
     }
     let dir = voc();
     fs::remove_file(dir.path().join(MASK)).unwrap();
@@ -209,14 +237,33 @@ fn folders_that_do_not_match() {
     let a: [(&str, &[u8]); 2] = [("images/a.jpg", &picture), ("masks/a.png", &mask)];
     refused(&[], &["images: pictures: expected at least 1, found 0"]);
     refused(&a[..1], &["masks: PNG files: expected at least 1, found 0"]);
-    let more = |file: (&'static str, &[u8]), parts: &[&str]| refused(&[&a[..], &[file]].concat(), parts);
-    more(("images/b.jpg", &picture), &["masks: masks: expected b.png, as there is b.jpg, found no such file"]);
-    more(("masks/b.png", &mask), &["images: pictures: expected a picture for each mask, such as b.png, found none"]);
-    more(("images/a.png", &picture), &["images: pictures: expected one file called a, found a.jpg and a.png"]);
-    more(("images/notes.txt", b"x"), &["images: entries: expected pictures alone, found notes.txt"]);
+    let more =
+        |file: (&'static str, &[u8]), parts: &[&str]| refused(&[&a[..], &[file]].concat(), parts);
+    more(
+        ("images/b.jpg", &picture),
+        &["masks: masks: expected b.png, as there is b.jpg, found no such file"],
+    );
+    more(
+        ("masks/b.png", &mask),
+        &["images: pictures: expected a picture for each mask, such as b.png, found none"],
+    );
+    more(
+        ("images/a.png", &picture),
+        &["images: pictures: expected one file called a, found a.jpg and a.png"],
+    );
+    more(
+        ("images/notes.txt", b"x"),
+        &["images: entries: expected pictures alone, found notes.txt"],
+    );
     more(("masks/b.jpg", &picture), &["masks: entries: expected PNG files alone, found b.jpg"]);
-    more(("images/inner/a.jpg", &picture), &["images: entries: expected pictures alone, found inner"]);
-    assert_error(pair(Path::new("nowhere/images"), Path::new("nowhere/masks")), &["cannot open nowhere/images"]);
+    more(
+        ("images/inner/a.jpg", &picture),
+        &["images: entries: expected pictures alone, found inner"],
+    );
+    assert_error(
+        pair(Path::new("nowhere/images"), Path::new("nowhere/masks")),
+        &["cannot open nowhere/images"],
+    );
 }
 
 #[test]
@@ -236,9 +283,18 @@ fn class_files_with_wrong_lines() {
         ("0 sky\n256 road\n", "line 2: value: expected 0..=255, found \"256\""),
         ("0 sky 1 2 256\n", "line 1: colour: expected 0..=255, found \"256\""),
         ("0 potted plant 1 2 x\n", "line 1: colour: expected 0..=255, found \"x\""),
-        ("0 sky\n1 road\n0 tree\n", "line 3: value: expected one that was not there before, found \"0\""),
-        ("0 sky\n1 road\n2 sky\n", "line 3: name: expected one that was not there before, found \"sky\""),
-        ("255 void\n255 nothing\n", "line 2: value: expected one that was not there before, found \"255\""),
+        (
+            "0 sky\n1 road\n0 tree\n",
+            "line 3: value: expected one that was not there before, found \"0\"",
+        ),
+        (
+            "0 sky\n1 road\n2 sky\n",
+            "line 3: name: expected one that was not there before, found \"sky\"",
+        ),
+        (
+            "255 void\n255 nothing\n",
+            "line 2: value: expected one that was not there before, found \"255\"",
+        ),
         (&many, "number of classes: expected 1..=255, found 256"),
     ] {
         fs::write(&path, content).unwrap();
@@ -248,7 +304,11 @@ fn class_files_with_wrong_lines() {
     assert_eq!(ClassList::read(&path).unwrap().len(), 255);
     assert_error(ClassList::read(dir.path().join("none")), &["cannot open", "none"]);
     assert_error(ClassList::new(vec![]), &["number of classes: expected 1..=255, found 0"]);
-    let names = |names: &[&str]| ClassList::new(names.iter().map(|name| (*name).to_owned()).collect());
+    let names =
+        |names: &[&str]| ClassList::new(names.iter().map(|name| (*name).to_owned()).collect());
     assert_error(names(&["a", " "]), &["name of class 1: expected a name"]);
-    assert_error(names(&["a", "a"]), &["name of class 1: expected one that no class before it has, found \"a\""]);
+    assert_error(
+        names(&["a", "a"]),
+        &["name of class 1: expected one that no class before it has, found \"a\""],
+    );
 }

@@ -3,7 +3,9 @@
 use super::{load, voc};
 use candle_core::{DType, Device};
 use mbls_data::{Collate, DataLoader, Dataset, LoaderConfig, Order, Result, Seed, Subset};
-use mbls_seg::dataset::{Mask, SegmentationBatch, SegmentationCollate, SegmentationSample, Transformed, VOID};
+use mbls_seg::dataset::{
+    Mask, SegmentationBatch, SegmentationCollate, SegmentationSample, Transformed, VOID,
+};
 use mbls_seg::transform::{JointTransform, LongestSide, PadTo, RandomCrop};
 use mbls_vision::Image;
 use mbls_vision::transform::Normalise;
@@ -35,9 +37,13 @@ fn a_batch_is_what_its_samples_are() {
     }
     let labels = batch.labels(&Device::Cpu).unwrap();
     assert_eq!((labels.dims(), labels.dtype()), (&[3, 2, 3][..], DType::U32));
-    let expected = [[[255, 255, 255], [255, 255, 255]], [[4, 255, 4], [4, 4, 4]], [[0, 0, 0], [0, 0, 0]]];
+    let expected =
+        [[[255, 255, 255], [255, 255, 255]], [[4, 255, 4], [4, 4, 4]], [[0, 0, 0], [0, 0, 0]]];
     assert_eq!(labels.to_vec3::<u32>().unwrap(), expected);
-    assert_eq!((&batch.valid_pixels[..], batch.all_void_pictures(), batch.is_all_void()), (&[0, 5, 6][..], 1, false));
+    assert_eq!(
+        (&batch.valid_pixels[..], batch.all_void_pictures(), batch.is_all_void()),
+        (&[0, 5, 6][..], 1, false)
+    );
 }
 
 #[test]
@@ -81,7 +87,13 @@ fn batches(workers: usize, epoch: usize) -> Vec<SegmentationBatch> {
     ];
     let dataset = Transformed::new(some, transforms).unwrap();
     assert_eq!((dataset.len(), dataset.common_size()), (14, Some([6, 6])));
-    let config = LoaderConfig { batch_size: 4, order: Order::Shuffled, drop_last: false, workers, seed: Seed(3) };
+    let config = LoaderConfig {
+        batch_size: 4,
+        order: Order::Shuffled,
+        drop_last: false,
+        workers,
+        seed: Seed(3),
+    };
     let loader = DataLoader::new(Arc::new(dataset), Arc::new(collate()), config).unwrap();
     loader.epoch(epoch).collect::<Result<Vec<_>>>().unwrap()
 }
@@ -104,12 +116,21 @@ fn errors_of_items_reach_the_loader_with_their_file() {
     super::write(dir.path(), "SegmentationClass/a.png", &super::mask(&[&[0, 1, 2]]));
     let dataset = Arc::new(load(dir.path(), "train").unwrap());
     for workers in [0, 2] {
-        let config = LoaderConfig { batch_size: 1, order: Order::Sequential, drop_last: false, workers, seed: Seed(3) };
+        let config = LoaderConfig {
+            batch_size: 1,
+            order: Order::Sequential,
+            drop_last: false,
+            workers,
+            seed: Seed(3),
+        };
         let loader = DataLoader::new(Arc::clone(&dataset), Arc::new(collate()), config).unwrap();
         let results: Vec<_> = loader.epoch(0).collect();
         assert_eq!(results.len(), 2);
         let message = mbls_io::with_causes(results[1].as_ref().unwrap_err());
-        assert!(message.starts_with("item 1: ") && message.contains("a.png: height and width"), "{message}");
+        assert!(
+            message.starts_with("item 1: ") && message.contains("a.png: height and width"),
+            "{message}"
+        );
     }
 }
 
@@ -117,7 +138,9 @@ fn errors_of_items_reach_the_loader_with_their_file() {
 fn impossible_settings_are_refused_in_advance() {
     let dir = voc();
     let files = Arc::new(load(dir.path(), "train").unwrap());
-    assert!(Transformed::new(Arc::clone(&files), vec![PadTo { size: 0, value: 0 }.into()]).is_err());
+    assert!(
+        Transformed::new(Arc::clone(&files), vec![PadTo { size: 0, value: 0 }.into()]).is_err()
+    );
     let dataset = Transformed::new(files, vec![RandomCrop { size: 3 }.into()]).unwrap();
     let message = dataset.get(0, Seed(0)).unwrap_err().to_string();
     assert_eq!(message, "random-crop: size: expected at most the picture's 1 x 2, found 3 x 3");

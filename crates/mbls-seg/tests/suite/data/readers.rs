@@ -3,14 +3,16 @@
 use super::{fixtures, folder, load, mask, picture, voc, write};
 use mbls_data::{Dataset, Seed};
 use mbls_seg::dataset::{
-    ClassCounts, ClassList, SegmentationConfig, SegmentationFiles, decode_mask, folders, voc as voc_2012, voc_layout,
+    ClassCounts, ClassList, SegmentationConfig, SegmentationFiles, decode_mask, folders,
+    voc as voc_2012, voc_layout,
 };
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 #[test]
 fn masks_are_pils_indices() {
-    let values: Value = serde_json::from_slice(&std::fs::read(fixtures().join("values.json")).unwrap()).unwrap();
+    let values: Value =
+        serde_json::from_slice(&std::fs::read(fixtures().join("values.json")).unwrap()).unwrap();
     let values = values.as_object().unwrap();
     assert_eq!(values.len(), 9);
     for (file, rows) in values {
@@ -30,7 +32,10 @@ fn the_voc_layout_is_read_in_the_order_of_its_list() {
     assert_eq!(paths, [Path::new("b.jpg"), Path::new("a.jpg")]);
     let a = train.get(1, Seed(0)).unwrap();
     assert_eq!((a.image.shape(), &a.image.pixels), ([3, 2, 3], &vec![10; 18]));
-    assert_eq!((a.mask.height, a.mask.width, &a.mask.classes[..]), (2, 3, &[0, 1, 255, 20, 20, 255][..]));
+    assert_eq!(
+        (a.mask.height, a.mask.width, &a.mask.classes[..]),
+        (2, 3, &[0, 1, 255, 20, 20, 255][..])
+    );
     assert_eq!(a.mask.valid_pixels(), 4);
     assert!(train.get(2, Seed(0)).is_err());
 
@@ -53,7 +58,11 @@ fn voc_2012_is_found_where_it_is_unpacked() {
         for part in ["JPEGImages", "SegmentationClass", "ImageSets"] {
             std::fs::rename(files.path().join(part), outer.path().join(inner).join(part)).unwrap();
         }
-        assert_eq!(voc_2012::load(outer.path(), "train", SegmentationConfig::default()).unwrap().len(), 2, "{inner}");
+        assert_eq!(
+            voc_2012::load(outer.path(), "train", SegmentationConfig::default()).unwrap().len(),
+            2,
+            "{inner}"
+        );
     }
 }
 
@@ -78,9 +87,11 @@ fn folders_are_paired_by_name() {
         ("masks/b.PNG", &mask(&[&[255]])),
     ]);
     let [images, masks] = ["images", "masks"].map(|part| dir.path().join(part));
-    let files = folders::load(&images, &masks, ClassList::voc(), SegmentationConfig::default()).unwrap();
+    let files =
+        folders::load(&images, &masks, ClassList::voc(), SegmentationConfig::default()).unwrap();
     assert_eq!(files.roots(), [images.as_path(), masks.as_path()]);
-    let samples: Vec<Vec<u8>> = (0..2).map(|i| files.get(i, Seed(0)).unwrap().mask.classes).collect();
+    let samples: Vec<Vec<u8>> =
+        (0..2).map(|i| files.get(i, Seed(0)).unwrap().mask.classes).collect();
     assert_eq!(samples, [vec![4, 5], vec![255]]);
     assert!(files.get(1, Seed(0)).unwrap().is_all_void());
 }
@@ -88,7 +99,10 @@ fn folders_are_paired_by_name() {
 #[test]
 fn class_files_have_any_order_and_names_of_words() {
     let dir = folder(&[("classes.txt", b"1 potted plant 0 0 1\n255 Void 0 0 0\n0\ttv\n")]);
-    assert_eq!(ClassList::read(dir.path().join("classes.txt")).unwrap().names(), ["tv", "potted plant"]);
+    assert_eq!(
+        ClassList::read(dir.path().join("classes.txt")).unwrap().names(),
+        ["tv", "potted plant"]
+    );
     assert_eq!(ClassList::voc().names()[15], "person");
 }
 
@@ -124,7 +138,10 @@ fn digests_tell_data_sets_apart() {
     assert_ne!(train, digest(load(dir.path(), "val").unwrap()));
     let names: Vec<String> = (0..30).map(|i| i.to_string()).collect();
     let other = ClassList::new(names).unwrap();
-    assert_ne!(train, digest(voc_layout::load(dir.path(), "train", other, Default::default()).unwrap()));
+    assert_ne!(
+        train,
+        digest(voc_layout::load(dir.path(), "train", other, Default::default()).unwrap())
+    );
     write(dir.path(), "SegmentationClass/b.png", &mask(&[&[7, 0, 1]]));
     let path: PathBuf = dir.path().join("SegmentationClass/b.png");
     std::fs::OpenOptions::new().append(true).open(path).unwrap().set_len(4000).unwrap();

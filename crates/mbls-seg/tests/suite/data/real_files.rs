@@ -31,7 +31,10 @@ fn lists_of_the_voc_layout_come_from_any_editor() {
     };
     let utf16: Vec<u8> = "\u{feff}a\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     wrong(&utf16, &["train.txt", "line 1", "UTF-16"]);
-    wrong(b"a\n\n./a\n", &["line 3: expected a name that was not there before, found ./a, as in line 1"]);
+    wrong(
+        b"a\n\n./a\n",
+        &["line 3: expected a name that was not there before, found ./a, as in line 1"],
+    );
     wrong(b"\n\nc\n", &["line 3: picture: expected", "JPEGImages/c.jpg", "found no such file"]);
     wrong(b"a  1\nb -1\n", &["line 1: picture", "as in a list of ImageSets/Main"]);
 }
@@ -70,24 +73,34 @@ fn what_systems_leave_is_no_pair() {
         ("m/__MACOSX/._a.png", b"x"),
     ]);
     let [images, masks] = ["i", "m"].map(|part| dir.path().join(part));
-    assert_eq!(folders::load(images, masks, ClassList::voc(), Default::default()).unwrap().len(), 1);
+    assert_eq!(
+        folders::load(images, masks, ClassList::voc(), Default::default()).unwrap().len(),
+        1
+    );
 }
 
 #[test]
 fn masks_belong_to_upright_images() {
     // 5 pixels wide and 3 high in the file; turned upright 3 wide and 5 high.
-    let turned = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/exif/6.jpg")).unwrap();
+    let turned =
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/exif/6.jpg"))
+            .unwrap();
     let sample = |rows: &[&[u8]]| {
         let dir = folder(&[
             ("JPEGImages/a.jpg", &turned),
             ("SegmentationClass/a.png", &mask(rows)),
             ("ImageSets/Segmentation/val.txt", b"a"),
         ]);
-        voc_layout::load(dir.path(), "val", ClassList::voc(), Default::default()).unwrap().get(0, Seed(0))
+        voc_layout::load(dir.path(), "val", ClassList::voc(), Default::default())
+            .unwrap()
+            .get(0, Seed(0))
     };
     assert_eq!(sample(&[&[0; 3][..]; 5]).unwrap().size(), [5, 3]);
     let error = "turned upright as its EXIF orientation 6 says, found 3 x 5";
-    assert_error(sample(&[&[0; 5][..]; 3]), &["a.png: height and width: expected 5 x 3, as of", error]);
+    assert_error(
+        sample(&[&[0; 5][..]; 3]),
+        &["a.png: height and width: expected 5 x 3, as of", error],
+    );
     let message = sample(&[&[0; 4][..]; 3]).unwrap_err().to_string();
     assert!(message.ends_with("a.jpg, found 3 x 4"), "{message}");
 }

@@ -7,7 +7,8 @@ use tempfile::TempDir;
 
 /// One image with a mask of these rows, while its folder is there.
 fn one(rows: &[&[u8]], classes: ClassList) -> (SegmentationFiles, TempDir) {
-    let files = folder(&[("i/a.ppm", &picture(rows.len(), rows[0].len(), 9)), ("m/a.png", &mask(rows))]);
+    let files =
+        folder(&[("i/a.ppm", &picture(rows.len(), rows[0].len(), 9)), ("m/a.png", &mask(rows))]);
     let [images, masks] = ["i", "m"].map(|part| files.path().join(part));
     (folders::load(images, masks, classes, Default::default()).unwrap(), files)
 }
@@ -21,7 +22,10 @@ fn read(content: &str) -> Result<ClassList> {
 fn binary_masks_of_0_and_255_have_two_classes() {
     let rows: [&[u8]; 2] = [&[0, 255, 255], &[255, 0, 255]];
     let classes = read("0 ground\n255 thing\n").unwrap();
-    assert_eq!((classes.names(), classes.void_values()), (&["ground".into(), "thing".into()][..], vec![]));
+    assert_eq!(
+        (classes.names(), classes.void_values()),
+        (&["ground".into(), "thing".into()][..], vec![])
+    );
     let (files, _folder) = one(&rows, classes.clone());
     assert_eq!(files.get(0, Seed(0)).unwrap().mask.classes, [0, 1, 1, 1, 0, 1]);
     let counts = files.class_counts(&[0]).unwrap();
@@ -36,7 +40,9 @@ fn binary_masks_of_0_and_255_have_two_classes() {
 
 #[test]
 fn values_may_have_gaps_and_any_order() {
-    let classes = read("\u{feff}200 roof top 1 2 3\r\n\r\n7 road\r\n4 Unlabelled\r\n9 don't care\r\n").unwrap();
+    let classes =
+        read("\u{feff}200 roof top 1 2 3\r\n\r\n7 road\r\n4 Unlabelled\r\n9 don't care\r\n")
+            .unwrap();
     assert_eq!(classes.names(), ["road", "roof top"]);
     assert_eq!((classes.values(), classes.void_values()), (vec![7, 200], vec![4, 9, 255]));
     let (files, _folder) = one(&[&[7, 200, 4], &[9, 9, 255]], classes.clone());
@@ -49,7 +55,10 @@ fn values_may_have_gaps_and_any_order() {
         &["a.png", "value of the pixel in row 1, column 1: expected 4, 7, 9, 200 or 255, found 8"],
     );
     let classes = ClassList::with_values(&[(3, "c"), (1, "a"), (2, "b")], &[0, 128]).unwrap();
-    assert_eq!((classes.names(), classes.label(0)), (&["a".into(), "b".into(), "c".into()][..], Some(VOID)));
+    assert_eq!(
+        (classes.names(), classes.label(0)),
+        (&["a".into(), "b".into(), "c".into()][..], Some(VOID))
+    );
     let (files, _folder) = one(&[&[1, 2, 3, 0, 128, 4]], classes);
     assert_error(
         files.class_counts(&[0]),
@@ -59,12 +68,26 @@ fn values_may_have_gaps_and_any_order() {
 
 #[test]
 fn names_say_what_is_void() {
-    let void = ["void", "Void", "IGNORE", "ignored", "unlabelled", "unlabeled", "Unknown", "border", "don't care"];
+    let void = [
+        "void",
+        "Void",
+        "IGNORE",
+        "ignored",
+        "unlabelled",
+        "unlabeled",
+        "Unknown",
+        "border",
+        "don't care",
+    ];
     for name in void.into_iter().chain(["dont_care"]) {
         let classes = read(&format!("0 sky\n1 {name}\n2 road\n")).unwrap();
         assert_eq!((classes.len(), classes.void_values()), (2, vec![1, 255]), "{name}");
         let classes = read(&format!("0 sky 1 2 3\n255 {name} 1 2 3\n")).unwrap();
-        assert_eq!((classes.len(), classes.void_values(), classes.is_default()), (1, vec![255], true), "{name}");
+        assert_eq!(
+            (classes.len(), classes.void_values(), classes.is_default()),
+            (1, vec![255], true),
+            "{name}"
+        );
     }
     // 255 has another name, and other values are void.
     let classes = read("0 ignore\n1 ignore\n128 ground\n255 thing\n").unwrap();
@@ -77,8 +100,14 @@ fn names_say_what_is_void() {
 #[test]
 fn values_that_contradict_each_other_are_refused() {
     let with = |values: &[(u8, &str)], void: &[u8]| ClassList::with_values(values, void);
-    assert_error(with(&[(1, "a"), (1, "b")], &[]), &["value 1 of the masks: expected one name, found a and b"]);
-    assert_error(with(&[(1, "a"), (2, "b")], &[2]), &["value 2 of the masks: expected one name, found b and void"]);
+    assert_error(
+        with(&[(1, "a"), (1, "b")], &[]),
+        &["value 1 of the masks: expected one name, found a and b"],
+    );
+    assert_error(
+        with(&[(1, "a"), (2, "b")], &[2]),
+        &["value 2 of the masks: expected one name, found b and void"],
+    );
     assert_error(with(&[(1, "void")], &[2]), &["number of classes: expected 1..=255, found 0"]);
     assert_error(with(&[(1, "a"), (2, "a")], &[]), &["name of class 1", "found \"a\""]);
     assert_error(with(&[(1, " ")], &[]), &["name of class 0: expected a name"]);
@@ -86,7 +115,10 @@ fn values_that_contradict_each_other_are_refused() {
     let all: Vec<(u8, &str)> = (0..=255).zip(names.iter().map(String::as_str)).collect();
     assert_error(with(&all, &[]), &["number of classes: expected 1..=255, found 256"]);
     assert_eq!(with(&all[1..], &[0]).unwrap().label(255), Some(254));
-    assert_error(read("0 a\n0 b\n"), &["classes.txt: line 2: value: expected one that was not there before"]);
+    assert_error(
+        read("0 a\n0 b\n"),
+        &["classes.txt: line 2: value: expected one that was not there before"],
+    );
 }
 
 #[test]

@@ -17,7 +17,9 @@ fn names_shapes_and_order_are_those_of_the_state_dicts() -> Result<()> {
             let expected = keys(&list);
             let classes = expected.last().expect("a key").shape[0];
             let auxiliary = expected.iter().any(|key| key.name.starts_with("aux_classifier."));
-            let Some(network) = network(&name, classes, &json!({ "auxiliary": auxiliary })) else { continue };
+            let Some(network) = network(&name, classes, &json!({ "auxiliary": auxiliary })) else {
+                continue;
+            };
             let store = ParamStore::new(1, DType::F32, &Device::Cpu);
             let head = format!("{}.bias", network.head());
             let encoder = format!("{}.conv1.weight", network.encoder());

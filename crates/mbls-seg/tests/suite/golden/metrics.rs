@@ -14,12 +14,18 @@ fn measure<'a>(
     let mut metrics: Option<SegmentationMetrics> = None;
     for batch in batches {
         let settings = SegmentationSettings { bins, void: void.to_vec(), ..Default::default() };
-        let metrics = metrics.get_or_insert_with(|| SegmentationMetrics::new(batch.shape[1], settings).unwrap());
+        let metrics = metrics
+            .get_or_insert_with(|| SegmentationMetrics::new(batch.shape[1], settings).unwrap());
         let first = metrics.pictures() as u64;
         let indices: Vec<u64> = (first..first + batch.shape[0] as u64).collect();
         let (logits, labels) = (&batch.logits, &batch.labels);
         metrics
-            .update(Pictures { logits: logits.into(), shape: batch.shape, labels: labels.into(), indices: &indices })
+            .update(Pictures {
+                logits: logits.into(),
+                shape: batch.shape,
+                labels: labels.into(),
+                indices: &indices,
+            })
             .unwrap();
     }
     let metrics = metrics.unwrap();
@@ -27,7 +33,11 @@ fn measure<'a>(
     (metrics, report)
 }
 
-fn check_published(case: &Case, found: &SegmentationCalibrationReport, expected: impl Fn(&str) -> Value) {
+fn check_published(
+    case: &Case,
+    found: &SegmentationCalibrationReport,
+    expected: impl Fn(&str) -> Value,
+) {
     case.check("NLL", found.nll, &expected("nll"));
     case.check("ECE", found.ece, &expected("ece"));
     case.check("adaptive ECE", found.aece.unwrap(), &expected("aece"));
@@ -52,9 +62,17 @@ fn overlap() {
         let mut ious = Vec::new();
         for (k, class) in report.classes.iter().enumerate() {
             let area = |key: &str| case.values[key][k].as_f64().unwrap();
-            assert_eq!((class.labelled as f64, class.predicted as f64), (area("area_target"), area("area_pred")));
+            assert_eq!(
+                (class.labelled as f64, class.predicted as f64),
+                (area("area_target"), area("area_pred"))
+            );
             let (both, either) = (area("area_inter"), area("area_union"));
-            assert_eq!(class.iou, (either > 0.0).then(|| both / either), "{}: class {k}", case.name);
+            assert_eq!(
+                class.iou,
+                (either > 0.0).then(|| both / either),
+                "{}: class {k}",
+                case.name
+            );
             ious.extend(class.iou);
         }
         let mean = ious.iter().sum::<f64>() / ious.len() as f64;
@@ -67,12 +85,18 @@ fn calibration_of_the_published_protocol() {
     for case in cases() {
         let (_, report) = measure(case.bins(), &[case.ignored()], &case.batches);
         let published = report.published.unwrap();
-        assert_eq!((published.batches, published.empty_batches), (case.batches.len() as u64, 0), "{}", case.name);
+        assert_eq!(
+            (published.batches, published.empty_batches),
+            (case.batches.len() as u64, 0),
+            "{}",
+            case.name
+        );
         let expected = &case.values["calibrate_evaluator_batch_averaged"];
         check_published(&case, &published.calibration.unwrap(), |key| expected[key].clone());
         for (i, batch) in case.batches.iter().enumerate() {
             let (_, report) = measure(case.bins(), &[case.ignored()], [batch]);
-            let (found, expected) = (report.published.unwrap(), &case.values["calibrate_per_batch"]);
+            let (found, expected) =
+                (report.published.unwrap(), &case.values["calibrate_per_batch"]);
             let found = found.calibration.unwrap();
             assert_eq!(found.n, expected["count"][i].as_u64().unwrap(), "{}", case.name);
             check_published(&case, &found, |key| expected[key][i].clone());
@@ -80,12 +104,15 @@ fn calibration_of_the_published_protocol() {
     }
 }
 
-/// All pictures in one histogram, with and without the background; its parts are the bands, the pictures and the classes.
+/// All pictures in one histogram, with and without the background; its parts are the bands, the
+/// pictures and the classes.
 #[test]
 fn calibration_of_the_pooled_protocol() {
     for case in cases() {
-        let sets =
-            [("pooled_no_ignored", vec![case.ignored()]), ("pooled_no_ignored_no_background", vec![case.ignored(), 0])];
+        let sets = [
+            ("pooled_no_ignored", vec![case.ignored()]),
+            ("pooled_no_ignored_no_background", vec![case.ignored(), 0]),
+        ];
         for (key, void) in sets {
             let (metrics, report) = measure(case.bins(), &void, &case.batches);
             let (pooled, expected) = (report.calibration.unwrap(), &case.values[key]);
@@ -98,10 +125,14 @@ fn calibration_of_the_pooled_protocol() {
             assert_eq!(report.bands.iter().map(|band| band.pixels).sum::<u64>(), n);
             assert_eq!(report.by_picture.iter().map(|picture| picture.pixels).sum::<u64>(), n);
             let classes = report.classes.iter();
-            let mean = classes.map(|class| class.ece.unwrap()).sum::<f64>() / report.classes.len() as f64;
+            let mean =
+                classes.map(|class| class.ece.unwrap()).sum::<f64>() / report.classes.len() as f64;
             case.check("mean of the classes", mean, &pooled.cece.unwrap().into());
             for picture in &report.by_picture {
-                assert_eq!(picture.ece, metrics.reliability_of(picture.index).map(|reliability| reliability.ece()));
+                assert_eq!(
+                    picture.ece,
+                    metrics.reliability_of(picture.index).map(|reliability| reliability.ece())
+                );
             }
         }
     }
@@ -128,21 +159,36 @@ fn single_pictures() {
 #[test]
 fn almost_no_pixels() {
     let (json, tensors) = (golden::json("seg.json"), golden::tensors("seg.safetensors"));
-    for (name, _) in json["cases"].as_object().unwrap().iter().filter(|(_, values)| values.get("batches").is_none()) {
-        let maps: Vec<&String> = tensors.keys().filter(|key| key.starts_with(&format!("{name}/labels"))).collect();
+    for (name, _) in json["cases"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(_, values)| values.get("batches").is_none())
+    {
+        let maps: Vec<&String> =
+            tensors.keys().filter(|key| key.starts_with(&format!("{name}/labels"))).collect();
         assert!(!maps.is_empty(), "{name}");
         for map in maps {
             let batch = Batch::read(name, map);
             let (classes, area) = (batch.shape[1] as u32, batch.labels.len());
-            let void: Vec<i64> =
-                batch.labels.iter().copied().filter(|&label| label >= classes).map(i64::from).collect();
+            let void: Vec<i64> = batch
+                .labels
+                .iter()
+                .copied()
+                .filter(|&label| label >= classes)
+                .map(i64::from)
+                .collect();
             let (_, report) = measure(15, &void, [&batch]);
             let published = report.published.unwrap();
-            let foreground: Vec<usize> = (0..area).filter(|&p| (1..classes).contains(&batch.labels[p])).collect();
+            let foreground: Vec<usize> =
+                (0..area).filter(|&p| (1..classes).contains(&batch.labels[p])).collect();
             match foreground[..] {
-                [] => assert_eq!((published.calibration, published.empty_batches), (None, 1), "{map}"),
+                [] => {
+                    assert_eq!((published.calibration, published.empty_batches), (None, 1), "{map}")
+                }
                 [pixel] => {
-                    let scores: Vec<f32> = batch.logits.iter().skip(pixel).step_by(area).copied().collect();
+                    let scores: Vec<f32> =
+                        batch.logits.iter().skip(pixel).step_by(area).copied().collect();
                     let label = [batch.labels[pixel]];
                     let one = Predictions::from_logits(&scores, scores.len(), &label).unwrap();
                     let error = (f64::from(u8::from(one.correct(0))) - one.confidence(0)).abs();

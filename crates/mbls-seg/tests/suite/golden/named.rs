@@ -2,7 +2,9 @@
 
 use candle_core::{Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
-use mbls_seg::model::{DeepLabV3, DeepLabV3Config, DeepLabV3PlusConfig, Network, Options, Origin, UNetConfig};
+use mbls_seg::model::{
+    DeepLabV3, DeepLabV3Config, DeepLabV3PlusConfig, Network, Options, Origin, UNetConfig,
+};
 use mbls_testkit::golden;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -12,10 +14,12 @@ pub(crate) fn directories() -> [PathBuf; 2] {
     [golden::directory(), Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/segmentation")]
 }
 
-/// The shape of the network called `name`, such as `smp0.6.0.DeepLabV3_resnet50`, with what `options` say; `None`, said aloud, for those
-/// of other tasks.
+/// The shape of the network called `name`, such as `smp0.6.0.DeepLabV3_resnet50`, with what
+/// `options` say; `None`, said aloud, for those of other tasks.
 pub(crate) fn network(name: &str, classes: usize, options: &Value) -> Option<Network> {
-    let Some((origin, member)) = name.rsplit_once('.').filter(|(origin, _)| origin.contains(['0', '1', '2'])) else {
+    let Some((origin, member)) =
+        name.rsplit_once('.').filter(|(origin, _)| origin.contains(['0', '1', '2']))
+    else {
         eprintln!("SKIPPED {name}: no segmentation");
         return None;
     };
@@ -27,7 +31,10 @@ pub(crate) fn network(name: &str, classes: usize, options: &Value) -> Option<Net
     };
     let mut parts = member.split('_');
     let family = parts.next().expect("a family");
-    let depth = parts.next().and_then(|encoder| encoder.strip_prefix("resnet")).and_then(|depth| depth.parse().ok());
+    let depth = parts
+        .next()
+        .and_then(|encoder| encoder.strip_prefix("resnet"))
+        .and_then(|depth| depth.parse().ok());
     let depth: usize = depth.unwrap_or_else(|| panic!("{name}: an encoder that is not known here"));
     let stride = options["output_stride"].as_u64().map(|stride| stride as usize);
     let rates = options.get("rates").map(golden::sizes);
@@ -58,7 +65,9 @@ pub(crate) fn has_auxiliary(options: &Value) -> bool {
 /// The network, which gives the logits of both classifiers where it has two.
 pub(crate) fn build(network: Network, vb: VarBuilder) -> Result<Box<dyn ModuleT + Send + Sync>> {
     match network {
-        Network::DeepLabV3(config) if config.auxiliary => Ok(Box::new(Both(DeepLabV3::new(config, vb)?))),
+        Network::DeepLabV3(config) if config.auxiliary => {
+            Ok(Box::new(Both(DeepLabV3::new(config, vb)?)))
+        }
         other => Ok(other.build(Options::default(), vb)?),
     }
 }

@@ -13,7 +13,9 @@ fn outputs_and_running_statistics_of_full_size_networks() -> Result<()> {
         let golden = golden::tensors_of(&directory.join("models/procedural.safetensors"));
         let Value::Object(models) = &file["models"] else { panic!("an object of models") };
         for (name, entry) in models {
-            let [_, channels, ..] = golden::sizes(&entry["output_shape"])[..] else { panic!("{name}: output_shape") };
+            let [_, channels, ..] = golden::sizes(&entry["output_shape"])[..] else {
+                panic!("{name}: output_shape")
+            };
             let classes = if has_auxiliary(entry) { channels / 2 } else { channels };
             let Some(network) = network(name, classes, entry) else { continue };
             for dtype in [DType::F32, DType::F64] {

@@ -15,7 +15,11 @@ fn settings() -> Option<Value> {
     }
     // Past the test harness, which swallows what a passing test prints.
     use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {} has no transforms.json", golden::directory().display());
+    let _ = writeln!(
+        std::io::stderr(),
+        "SKIPPED: {} has no transforms.json",
+        golden::directory().display()
+    );
     None
 }
 
@@ -51,20 +55,32 @@ fn sizes_and_borders_are_the_golden_ones() {
             let (resized, border) = (LongestSide { size: longest }, PadTo { size: pad, value: 0 });
             let inner = resized.output_size([height, width]);
             assert_eq!(inner, pair(&case["resized_hw"]), "{case}");
-            assert_eq!(border.offsets(inner), ["pad_top", "pad_left"].map(|key| number(&case[key])), "{case}");
+            assert_eq!(
+                border.offsets(inner),
+                ["pad_top", "pad_left"].map(|key| number(&case[key])),
+                "{case}"
+            );
             // The whole way, with values that a border cannot have.
             let image = Image { channels: 3, height, width, pixels: vec![77; 3 * height * width] };
             let mask = Mask { height, width, classes: vec![1; height * width] };
-            let sample = apply_all(&chain(longest, pad), SegmentationSample { image, mask }, Seed(0)).unwrap();
+            let sample =
+                apply_all(&chain(longest, pad), SegmentationSample { image, mask }, Seed(0))
+                    .unwrap();
             let [height, width] = pair(&case["out_hw"]);
             assert_eq!(sample.size(), [height, width], "{case}");
             let [top, left, bottom, right] =
                 ["pad_top", "pad_left", "pad_bottom", "pad_right"].map(|key| number(&case[key]));
             for y in 0..height {
                 for x in 0..width {
-                    let inside = (top..height - bottom).contains(&y) && (left..width - right).contains(&x);
-                    let (pixel, class) = (sample.image.pixels[y * width + x], sample.mask.classes[y * width + x]);
-                    assert_eq!((pixel, class), if inside { (77, 1) } else { (0, VOID) }, "{case}: {y}, {x}");
+                    let inside =
+                        (top..height - bottom).contains(&y) && (left..width - right).contains(&x);
+                    let (pixel, class) =
+                        (sample.image.pixels[y * width + x], sample.mask.classes[y * width + x]);
+                    assert_eq!(
+                        (pixel, class),
+                        if inside { (77, 1) } else { (0, VOID) },
+                        "{case}: {y}, {x}"
+                    );
                 }
             }
             checked += 1;
@@ -87,10 +103,15 @@ fn pixels_and_masks_are_the_golden_ones() {
         let mask = Mask { height, width, classes: mask.flatten_all().unwrap().to_vec1().unwrap() };
         let transforms = chain(number(&case["max_size"]), number(&case["pad"]));
         let sample = apply_all(&transforms, SegmentationSample { image, mask }, Seed(0)).unwrap();
-        assert_eq!(sample.mask.classes, tensor("out_mask").flatten_all().unwrap().to_vec1::<u8>().unwrap(), "{name}");
+        assert_eq!(
+            sample.mask.classes,
+            tensor("out_mask").flatten_all().unwrap().to_vec1::<u8>().unwrap(),
+            "{name}"
+        );
         let expected = planes(tensor("out_image_u8"));
         assert_eq!(sample.image.pixels.len(), expected.len());
-        let apart: Vec<u8> = sample.image.pixels.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b)).collect();
+        let apart: Vec<u8> =
+            sample.image.pixels.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b)).collect();
         let differ = apart.iter().filter(|&&distance| distance > 0).count();
         assert_eq!(differ, 0, "{name}: of {} values", apart.len());
 
@@ -105,11 +126,16 @@ fn pixels_and_masks_are_the_golden_ones() {
         let image = Image { channels: 3, height, width, pixels: expected };
         let labels: Vec<u32> = sample.mask.classes.iter().map(|&class| class.into()).collect();
         let batch = collate.collate(vec![SegmentationSample { image, mask: sample.mask }]).unwrap();
-        let found = batch.images(&Device::Cpu).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        let expected: Vec<f32> = tensor("out_normalized_chw").flatten_all().unwrap().to_vec1().unwrap();
+        let found =
+            batch.images(&Device::Cpu).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let expected: Vec<f32> =
+            tensor("out_normalized_chw").flatten_all().unwrap().to_vec1().unwrap();
         assert_eq!(found.len(), expected.len());
         for (found, expected) in found.iter().zip(expected) {
-            assert!((found - expected).abs() <= 2e-6 * (1.0 + expected.abs()), "{name}: {found} for {expected}");
+            assert!(
+                (found - expected).abs() <= 2e-6 * (1.0 + expected.abs()),
+                "{name}: {found} for {expected}"
+            );
         }
         let tensor = batch.labels(&Device::Cpu).unwrap();
         assert_eq!(tensor.dims(), [1, height, width]);

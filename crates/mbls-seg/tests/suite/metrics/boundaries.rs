@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 /// Every pixel beside every boundary pixel.
 pub(crate) fn slow_distances(labels: &[u32], width: usize, edges: VoidEdges) -> Vec<u32> {
-    let places: Vec<(i64, i64)> = (0..labels.len()).map(|p| ((p / width) as i64, (p % width) as i64)).collect();
+    let places: Vec<(i64, i64)> =
+        (0..labels.len()).map(|p| ((p / width) as i64, (p % width) as i64)).collect();
     let distance = |a: usize, b: usize| {
         let ((y, x), (v, u)) = (places[a], places[b]);
         (y - v).abs().max((x - u).abs()) as u32
@@ -14,7 +15,8 @@ pub(crate) fn slow_distances(labels: &[u32], width: usize, edges: VoidEdges) -> 
         labels[a] != labels[b] && (edges == VoidEdges::Counted || !with_void)
     };
     let all = || 0..labels.len();
-    let boundary: Vec<usize> = all().filter(|&p| all().any(|q| distance(p, q) == 1 && differ(p, q))).collect();
+    let boundary: Vec<usize> =
+        all().filter(|&p| all().any(|q| distance(p, q) == 1 && differ(p, q))).collect();
     all().map(|p| boundary.iter().map(|&b| distance(p, b)).min().unwrap_or(u32::MAX)).collect()
 }
 
@@ -60,16 +62,23 @@ proptest! {
 
 #[test]
 fn wrong_maps_and_bands_are_refused() {
-    let distances = |labels: &[u32], width| boundary_distances(labels, width, &[], VoidEdges::Ignored);
+    let distances =
+        |labels: &[u32], width| boundary_distances(labels, width, &[], VoidEdges::Ignored);
     for (labels, width) in [(&[0; 5][..], 2), (&[0], 0), (&[0], 2)] {
         let message = distances(labels, width).unwrap_err().to_string();
-        assert_eq!(message, format!("label map: expected rows of {width} pixels, found {} labels", labels.len()));
+        assert_eq!(
+            message,
+            format!("label map: expected rows of {width} pixels, found {} labels", labels.len())
+        );
     }
     assert!(distances(&[], 0).unwrap().is_empty());
     let many: Vec<u32> = (1..=256).collect();
     for starts in [&[0, 2][..], &[2, 2], &[3, 2], &many] {
         let message = DistanceBands::new(starts).unwrap_err().to_string();
-        assert!(message.ends_with("expected rising distances from 1 on, at most 255 of them"), "{message}");
+        assert!(
+            message.ends_with("expected rising distances from 1 on, at most 255 of them"),
+            "{message}"
+        );
         assert!(serde_json::from_value::<DistanceBands>(serde_json::json!(starts)).is_err());
     }
     assert_eq!(DistanceBands::new(&many[..255]).unwrap().len(), 256);

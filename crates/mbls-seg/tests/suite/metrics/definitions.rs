@@ -2,7 +2,8 @@ use super::boundaries::slow_distances;
 use super::{Set, VOID, sets};
 use mbls_core::metric::Metric;
 use mbls_seg::metric::{
-    ClassMean, DistanceBands, Quantiles, SegmentationMetrics, SegmentationReport, SegmentationSettings, VoidEdges,
+    ClassMean, DistanceBands, Quantiles, SegmentationMetrics, SegmentationReport,
+    SegmentationSettings, VoidEdges,
 };
 use proptest::prelude::*;
 
@@ -23,7 +24,8 @@ fn pixels(set: &Set, edges: VoidEdges) -> Vec<Pixel> {
             if labels[pixel] == VOID {
                 continue;
             }
-            let scores: Vec<f64> = (0..set.classes).map(|k| f64::from(logits[k * set.area() + pixel])).collect();
+            let scores: Vec<f64> =
+                (0..set.classes).map(|k| f64::from(logits[k * set.area() + pixel])).collect();
             let mut predicted = 0;
             for k in 0..set.classes {
                 if scores[k] > scores[predicted] {
@@ -39,7 +41,8 @@ fn pixels(set: &Set, edges: VoidEdges) -> Vec<Pixel> {
     pixels
 }
 
-/// The calibration error of probabilities and events, in bins whose edges no equal logits of less than seven classes meet.
+/// The calibration error of probabilities and events, in bins whose edges no equal logits of less
+/// than seven classes meet.
 fn ece(events: &[(f64, bool)], bins: usize) -> Option<f64> {
     if events.is_empty() {
         return None;
@@ -47,7 +50,8 @@ fn ece(events: &[(f64, bool)], bins: usize) -> Option<f64> {
     let mut error = 0.0;
     for bin in 0..bins {
         let (lower, upper) = (bin as f64 / bins as f64, (bin + 1) as f64 / bins as f64);
-        let inside: Vec<_> = events.iter().filter(|(p, _)| *p <= upper && (*p > lower || bin == 0)).collect();
+        let inside: Vec<_> =
+            events.iter().filter(|(p, _)| *p <= upper && (*p > lower || bin == 0)).collect();
         let confidence: f64 = inside.iter().map(|(p, _)| p).sum();
         let right = inside.iter().filter(|(_, right)| *right).count() as f64;
         error += (confidence - right).abs() / events.len() as f64;
@@ -62,7 +66,9 @@ fn top(pixels: &[Pixel], keep: impl Fn(&Pixel) -> bool) -> Vec<(f64, bool)> {
 
 fn close(what: &str, found: Option<f64>, expected: Option<f64>) {
     match (found, expected) {
-        (Some(found), Some(expected)) => assert!((found - expected).abs() < 1e-9, "{what}: {found} and {expected}"),
+        (Some(found), Some(expected)) => {
+            assert!((found - expected).abs() < 1e-9, "{what}: {found} and {expected}")
+        }
         _ => assert_eq!(found, expected, "{what}"),
     }
 }
@@ -76,7 +82,8 @@ fn ratio(part: usize, whole: usize) -> Option<f64> {
 }
 
 fn check_mean(what: &str, found: ClassMean, scores: &[Option<f64>]) {
-    let defined = |scores: &[Option<f64>]| mean(&scores.iter().flatten().copied().collect::<Vec<_>>());
+    let defined =
+        |scores: &[Option<f64>]| mean(&scores.iter().flatten().copied().collect::<Vec<_>>());
     close(what, found.with_background, defined(scores));
     close(what, found.without_background, defined(&scores[1..]));
     let zeros: Vec<f64> = scores[1..].iter().map(|score| score.unwrap_or(0.0)).collect();
@@ -92,16 +99,19 @@ fn check_overlap(pixels: &[Pixel], report: &SegmentationReport) {
         assert_eq!((class.labelled, class.predicted), (labelled as u64, predicted as u64));
         let iou = ratio(both, count(&|p| p.label == k || p.predicted == k));
         let dice = ratio(2 * both, labelled + predicted);
-        for (what, (scores, (found, expected))) in ["IoU", "Dice", "accuracy"].into_iter().zip(scores.iter_mut().zip([
-            (class.iou, iou),
-            (class.dice, dice),
-            (class.accuracy, ratio(both, labelled)),
-        ])) {
+        for (what, (scores, (found, expected))) in
+            ["IoU", "Dice", "accuracy"].into_iter().zip(scores.iter_mut().zip([
+                (class.iou, iou),
+                (class.dice, dice),
+                (class.accuracy, ratio(both, labelled)),
+            ]))
+        {
             close(what, found, expected);
             scores.push(expected);
         }
     }
-    let right = |from: usize| pixels.iter().filter(|p| p.label >= from && p.label == p.predicted).count();
+    let right =
+        |from: usize| pixels.iter().filter(|p| p.label >= from && p.label == p.predicted).count();
     let all = |from: usize| pixels.iter().filter(|p| p.label >= from).count();
     match &report.overlap {
         None => assert!(pixels.is_empty()),
@@ -122,7 +132,8 @@ fn check_calibration(pixels: &[Pixel], bins: usize, report: &SegmentationReport)
     close("NLL", pooled.map(|pooled| pooled.nll), mean(&losses));
     let mut errors = Vec::new();
     for (k, class) in report.classes.iter().enumerate() {
-        let events: Vec<_> = pixels.iter().map(|pixel| (pixel.probs[k], pixel.label == k)).collect();
+        let events: Vec<_> =
+            pixels.iter().map(|pixel| (pixel.probs[k], pixel.label == k)).collect();
         close("ECE of a class", class.ece, ece(&events, bins));
         errors.extend(class.ece);
         let predicted = top(pixels, |pixel| pixel.predicted == k);
@@ -132,28 +143,44 @@ fn check_calibration(pixels: &[Pixel], bins: usize, report: &SegmentationReport)
     close("classwise ECE", pooled.and_then(|pooled| pooled.cece), mean(&errors));
 }
 
-fn check_parts(pixels: &[Pixel], set: &Set, settings: &SegmentationSettings, report: &SegmentationReport) {
+fn check_parts(
+    pixels: &[Pixel],
+    set: &Set,
+    settings: &SegmentationSettings,
+    report: &SegmentationReport,
+) {
     let mut errors = Vec::new();
     assert_eq!(report.by_picture.len(), set.pictures.len());
     for (index, picture) in report.by_picture.iter().enumerate() {
         let events = top(pixels, |pixel| pixel.picture == index);
         assert_eq!((picture.index, picture.pixels), (index as u64, events.len() as u64));
         close("ECE of a picture", picture.ece, ece(&events, settings.bins));
-        close("accuracy", picture.accuracy, ratio(events.iter().filter(|(_, right)| *right).count(), events.len()));
-        close("confidence", picture.confidence, mean(&events.iter().map(|(p, _)| *p).collect::<Vec<_>>()));
+        close(
+            "accuracy",
+            picture.accuracy,
+            ratio(events.iter().filter(|(_, right)| *right).count(), events.len()),
+        );
+        close(
+            "confidence",
+            picture.confidence,
+            mean(&events.iter().map(|(p, _)| *p).collect::<Vec<_>>()),
+        );
         errors.extend(picture.ece);
     }
     close("mean of pictures", report.picture_ece.map(|q| q.mean), mean(&errors));
     assert_eq!(report.picture_ece, Quantiles::of(&errors));
     assert_eq!(report.void_pictures, (set.pictures.len() - errors.len()) as u64);
     for (index, band) in report.bands.iter().enumerate() {
-        let in_band = |pixel: &Pixel| pixel.distance >= band.from && band.to.is_none_or(|to| pixel.distance <= to);
+        let in_band = |pixel: &Pixel| {
+            pixel.distance >= band.from && band.to.is_none_or(|to| pixel.distance <= to)
+        };
         let events = top(pixels, in_band);
         assert_eq!((band.pixels, &band.name), (events.len() as u64, &settings.bands.name(index)));
         close("ECE of a band", band.ece, ece(&events, settings.bins));
         let mut ious = Vec::new();
         for k in 0..set.classes {
-            let count = |of: &dyn Fn(&Pixel) -> bool| pixels.iter().filter(|p| in_band(p) && of(p)).count();
+            let count =
+                |of: &dyn Fn(&Pixel) -> bool| pixels.iter().filter(|p| in_band(p) && of(p)).count();
             let both = count(&|p| p.label == k && p.predicted == k);
             ious.extend(ratio(both, count(&|p| p.label == k || p.predicted == k)));
         }
@@ -204,5 +231,8 @@ fn quantiles_are_those_of_numpy() {
     );
     assert_eq!((found.mean, found.count), (0.9375, 4));
     let one = Quantiles::of(&[0.25]).unwrap();
-    assert_eq!([one.min, one.lower_quartile, one.median, one.upper_quartile, one.max, one.mean], [0.25; 6]);
+    assert_eq!(
+        [one.min, one.lower_quartile, one.median, one.upper_quartile, one.max, one.mean],
+        [0.25; 6]
+    );
 }

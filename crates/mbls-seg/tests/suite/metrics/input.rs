@@ -24,10 +24,21 @@ fn wrong_batches_are_refused_and_leave_no_trace() {
     let mut infinite = zeros;
     infinite[5] = f32::INFINITY;
     let shape = [2, 2, 1, 3];
-    let good = Pictures { logits: (&zeros).into(), shape, labels: (&[0, 1, 1, VOID, 0, 1]).into(), indices: &[0, 1] };
+    let good = Pictures {
+        logits: (&zeros).into(),
+        shape,
+        labels: (&[0, 1, 1, VOID, 0, 1]).into(),
+        indices: &[0, 1],
+    };
     let cases = [
-        (Pictures { logits: (&zeros[..11]).into(), ..good }, "logits: expected [2, 2, 1, 3], found 11 values"),
-        (Pictures { labels: (&[0; 5]).into(), ..good }, "labels: expected [2, 1, 3], found 5 values"),
+        (
+            Pictures { logits: (&zeros[..11]).into(), ..good },
+            "logits: expected [2, 2, 1, 3], found 11 values",
+        ),
+        (
+            Pictures { labels: (&[0; 5]).into(), ..good },
+            "labels: expected [2, 1, 3], found 5 values",
+        ),
         (
             Pictures { shape: [2, 3, 1, 2], labels: (&[0; 4]).into(), ..good },
             "logits: expected 2 classes, found 3 classes",
@@ -37,8 +48,14 @@ fn wrong_batches_are_refused_and_leave_no_trace() {
             "classes = 1: expected from 2 to 2^32 - 1",
         ),
         (Pictures { indices: &[0], ..good }, "indices: expected 2 pictures, found 1 indices"),
-        (Pictures { indices: &[3, 3], ..good }, "picture = 3: expected one that was not added before"),
-        (Pictures { indices: &[0, 7], ..good }, "picture = 7: expected one that was not added before"),
+        (
+            Pictures { indices: &[3, 3], ..good },
+            "picture = 3: expected one that was not added before",
+        ),
+        (
+            Pictures { indices: &[0, 7], ..good },
+            "picture = 7: expected one that was not added before",
+        ),
         (
             Pictures { labels: (&[0, 1, 1, VOID, 2, 1]).into(), ..good },
             "label 2 at row 4 is out of range: the logits have 2 classes",
@@ -47,7 +64,10 @@ fn wrong_batches_are_refused_and_leave_no_trace() {
             Pictures { logits: (&nan).into(), labels: (&[0; 6]).into(), ..good },
             "logit NaN at row 5, class 0: expected a finite number",
         ),
-        (Pictures { logits: (&infinite).into(), ..good }, "logit inf at row 2, class 1: expected a finite number"),
+        (
+            Pictures { logits: (&infinite).into(), ..good },
+            "logit inf at row 2, class 1: expected a finite number",
+        ),
     ];
     for (input, expected) in cases {
         assert_eq!(metrics.update(input).unwrap_err().to_string(), expected);
@@ -55,7 +75,8 @@ fn wrong_batches_are_refused_and_leave_no_trace() {
     }
     let mut huge = zeros;
     huge[7] = 3e38;
-    // Finite logits have a finite likelihood, however large: one pixel of eight has the label of a logit 3e38 below.
+    // Finite logits have a finite likelihood, however large: one pixel of eight has the label of a
+    // logit 3e38 below.
     let mut large = metrics.clone();
     large.update(Pictures { logits: (&huge).into(), labels: (&[1; 6]).into(), ..good }).unwrap();
     let nll = large.value().unwrap().calibration.unwrap().nll;
@@ -66,8 +87,12 @@ fn wrong_batches_are_refused_and_leave_no_trace() {
     nan[6] = f32::NAN;
     metrics.update(Pictures { logits: (&nan).into(), ..good }).unwrap();
     assert_eq!((metrics.pictures(), metrics.pixels()), (3, 7));
-    let nothing =
-        Pictures { logits: (&[0f32; 0]).into(), shape: [0, 2, 5, 5], labels: (&[0u32; 0]).into(), indices: &[] };
+    let nothing = Pictures {
+        logits: (&[0f32; 0]).into(),
+        shape: [0, 2, 5, 5],
+        labels: (&[0u32; 0]).into(),
+        indices: &[],
+    };
     let before = metrics.clone();
     metrics.update(nothing).unwrap();
     assert_eq!(metrics, before);
@@ -75,20 +100,25 @@ fn wrong_batches_are_refused_and_leave_no_trace() {
 
 #[test]
 fn wrong_settings_are_refused() {
-    let message = |classes, settings| SegmentationMetrics::new(classes, settings).unwrap_err().to_string();
+    let message =
+        |classes, settings| SegmentationMetrics::new(classes, settings).unwrap_err().to_string();
     let settings = SegmentationSettings::default();
     assert_eq!(
         message(4096, settings.clone()),
         "distance bands = 4 for 4096 classes: expected at most 2^24 / classes^2"
     );
     for classes in [0, 1] {
-        assert_eq!(message(classes, settings.clone()), format!("classes = {classes}: expected from 2 to 4096"));
+        assert_eq!(
+            message(classes, settings.clone()),
+            format!("classes = {classes}: expected from 2 to 4096")
+        );
     }
     for bins in [0, 65_537] {
         let settings = SegmentationSettings { bins, ..settings.clone() };
         assert_eq!(message(2, settings), format!("bins = {bins}: expected from 1 to 65536"));
     }
-    let one_band = SegmentationSettings { bands: DistanceBands::new(&[]).unwrap(), ..settings.clone() };
+    let one_band =
+        SegmentationSettings { bands: DistanceBands::new(&[]).unwrap(), ..settings.clone() };
     assert!(message(4097, one_band.clone()).starts_with("distance bands = 1 for 4097 classes"));
     assert!(SegmentationMetrics::new(4096, one_band).is_ok());
     let many = SegmentationSettings { bins: 65_536, ..settings };
@@ -109,24 +139,42 @@ fn pictures_of_void_alone_are_counted_and_skipped() {
         })
         .unwrap();
     let report = metrics.value().unwrap();
-    assert_eq!((report.pictures, report.void_pictures, report.pixels, report.void_pixels), (2, 2, 0, 8));
-    assert!(report.overlap.is_none() && report.calibration.is_none() && report.picture_ece.is_none());
+    assert_eq!(
+        (report.pictures, report.void_pictures, report.pixels, report.void_pixels),
+        (2, 2, 0, 8)
+    );
+    assert!(
+        report.overlap.is_none() && report.calibration.is_none() && report.picture_ece.is_none()
+    );
     let published = report.published.as_ref().unwrap();
     assert_eq!((&published.calibration, published.batches, published.empty_batches), (&None, 0, 1));
     assert!(report.classes.iter().all(|class| class.iou.is_none() && class.ece.is_none()));
-    assert!(report.bands.iter().all(|band| band.pixels == 0 && band.ece.is_none() && band.mean_iou.is_none()));
+    assert!(
+        report
+            .bands
+            .iter()
+            .all(|band| band.pixels == 0 && band.ece.is_none() && band.mean_iou.is_none())
+    );
     assert!(report.by_picture.iter().all(|picture| picture.ece.is_none()));
     assert!(metrics.reliability_of(0).is_none() && metrics.reliability_of(9).is_none());
     assert!(!serde_json::to_string(&report).unwrap().contains("NaN"));
 
     // A picture that counts is not changed by them.
     let logits: Vec<f32> = (0..12).map(|i| (i * 5 % 7) as f32).collect();
-    let one = Pictures { logits: (&logits).into(), shape: [1, 3, 2, 2], labels: (&[0, 1, 2, 2]).into(), indices: &[2] };
+    let one = Pictures {
+        logits: (&logits).into(),
+        shape: [1, 3, 2, 2],
+        labels: (&[0, 1, 2, 2]).into(),
+        indices: &[2],
+    };
     metrics.update(one).unwrap();
     let mut alone = self::metrics(3);
     alone.update(one).unwrap();
     let (with, alone) = (metrics.value().unwrap(), alone.value().unwrap());
-    assert_eq!((with.overlap, with.calibration, with.bands), (alone.overlap, alone.calibration, alone.bands));
+    assert_eq!(
+        (with.overlap, with.calibration, with.bands),
+        (alone.overlap, alone.calibration, alone.bands)
+    );
     assert_eq!(with.picture_ece, alone.picture_ece);
     // Without pixels.
     metrics
@@ -147,40 +195,67 @@ fn tensors_are_their_slices() {
     let logits: Vec<f32> = (0..48).map(|i| (i * 31 % 17) as f32 / 4.0).collect();
     let labels: Vec<u32> = (0..16).map(|i| if i % 5 == 4 { VOID } else { i * 7 % 3 }).collect();
     let mut expected = metrics(3);
-    expected.update(Pictures { logits: (&logits).into(), shape, labels: (&labels).into(), indices: &[4, 9] }).unwrap();
+    expected
+        .update(Pictures {
+            logits: (&logits).into(),
+            shape,
+            labels: (&labels).into(),
+            indices: &[4, 9],
+        })
+        .unwrap();
 
     let device = &Device::Cpu;
     let tensor = Tensor::from_slice(&logits, &shape, device).unwrap();
     let map = Tensor::from_slice(&labels, (2, 2, 4), device).unwrap();
     // The last dimension first in memory; and a part of a larger tensor.
-    let strided = tensor.permute((3, 0, 1, 2)).unwrap().contiguous().unwrap().permute((1, 2, 3, 0)).unwrap();
-    let part = Tensor::cat(&[&tensor.zeros_like().unwrap(), &tensor], 0).unwrap().narrow(0, 2, 2).unwrap();
-    for logits in
-        [&tensor, &strided, &part, &tensor.to_dtype(DType::F64).unwrap(), &tensor.to_dtype(DType::BF16).unwrap()]
-    {
-        for labels in
-            [DType::U8, DType::U32, DType::I16, DType::I32, DType::I64].map(|dtype| map.to_dtype(dtype).unwrap())
+    let strided =
+        tensor.permute((3, 0, 1, 2)).unwrap().contiguous().unwrap().permute((1, 2, 3, 0)).unwrap();
+    let part =
+        Tensor::cat(&[&tensor.zeros_like().unwrap(), &tensor], 0).unwrap().narrow(0, 2, 2).unwrap();
+    for logits in [
+        &tensor,
+        &strided,
+        &part,
+        &tensor.to_dtype(DType::F64).unwrap(),
+        &tensor.to_dtype(DType::BF16).unwrap(),
+    ] {
+        for labels in [DType::U8, DType::U32, DType::I16, DType::I32, DType::I64]
+            .map(|dtype| map.to_dtype(dtype).unwrap())
         {
             let mut found = metrics(3);
             found.update_tensors(logits, &labels, &[4, 9]).unwrap();
             assert_eq!(found, expected);
         }
     }
-    let refused =
-        |logits: &Tensor, labels: &Tensor| metrics(3).update_tensors(logits, labels, &[0, 1]).unwrap_err().to_string();
+    let refused = |logits: &Tensor, labels: &Tensor| {
+        metrics(3).update_tensors(logits, labels, &[0, 1]).unwrap_err().to_string()
+    };
     let flat = tensor.flatten_all().unwrap();
     assert_eq!(refused(&flat, &map), "logits: expected [N, C, H, W], found [48]");
-    assert_eq!(refused(&tensor, &map.narrow(1, 0, 1).unwrap()), "labels: expected [2, 2, 4], found [2, 1, 4]");
-    assert_eq!(refused(&tensor, &map.to_dtype(DType::F32).unwrap()), "labels: expected an integer type, found f32");
+    assert_eq!(
+        refused(&tensor, &map.narrow(1, 0, 1).unwrap()),
+        "labels: expected [2, 2, 4], found [2, 1, 4]"
+    );
+    assert_eq!(
+        refused(&tensor, &map.to_dtype(DType::F32).unwrap()),
+        "labels: expected an integer type, found f32"
+    );
     // PyTorch's -100 in the place of void, once it is said to be.
     let signed = map.to_dtype(DType::I64).unwrap();
     let void = signed.eq(i64::from(VOID)).unwrap();
-    let unlabelled = void.where_cond(&Tensor::full(-100i64, (2, 2, 4), device).unwrap(), &signed).unwrap();
+    let unlabelled =
+        void.where_cond(&Tensor::full(-100i64, (2, 2, 4), device).unwrap(), &signed).unwrap();
     let settings = SegmentationSettings { void: vec![-100], ..Default::default() };
     let (mut found, expected) = (SegmentationMetrics::new(3, settings).unwrap(), expected.value());
     found.update_tensors(&tensor, &unlabelled, &[4, 9]).unwrap();
     assert_eq!(found.value(), expected);
-    assert_eq!(refused(&tensor, &unlabelled), "label -100 at row 4 is out of range: the logits have 3 classes");
+    assert_eq!(
+        refused(&tensor, &unlabelled),
+        "label -100 at row 4 is out of range: the logits have 3 classes"
+    );
     let negative = (map.to_dtype(DType::I64).unwrap() - 100.0).unwrap();
-    assert_eq!(refused(&tensor, &negative), "label -100 at row 0 is out of range: the logits have 3 classes");
+    assert_eq!(
+        refused(&tensor, &negative),
+        "label -100 at row 0 is out of range: the logits have 3 classes"
+    );
 }

@@ -3,7 +3,8 @@
 use super::{VOID, sets};
 use mbls_core::metric::Metric;
 use mbls_seg::metric::{
-    PictureMaps, Pictures, SegmentationMetrics, SegmentationReport, SegmentationSettings, VoidEdges, boundary_distances,
+    PictureMaps, Pictures, SegmentationMetrics, SegmentationReport, SegmentationSettings,
+    VoidEdges, boundary_distances,
 };
 use proptest::prelude::*;
 
@@ -20,7 +21,10 @@ fn report(
     metrics.update(pictures)?;
     // What is saved reads back the same.
     let text = serde_json::to_string(&metrics).expect("JSON");
-    assert_eq!(serde_json::from_str::<SegmentationMetrics>(&text).expect("the same state"), metrics);
+    assert_eq!(
+        serde_json::from_str::<SegmentationMetrics>(&text).expect("the same state"),
+        metrics
+    );
     Ok((metrics.value().expect("pictures were added"), PictureMaps::of_batch(pictures, &[void])?))
 }
 
@@ -56,9 +60,19 @@ proptest! {
 fn distances_know_any_void() {
     for edges in [VoidEdges::Ignored, VoidEdges::Counted] {
         let expected = boundary_distances(&[0, 0, 0, 1, 1, 255], 6, &[255], edges).unwrap();
-        assert_eq!(boundary_distances(&[0i64, 0, 0, 1, 1, -100], 6, &[-100], edges).unwrap(), expected);
-        assert_eq!(boundary_distances(&[0i8, 0, 0, 1, 1, -1], 6, &[-1, 77], edges).unwrap(), expected);
+        assert_eq!(
+            boundary_distances(&[0i64, 0, 0, 1, 1, -100], 6, &[-100], edges).unwrap(),
+            expected
+        );
+        assert_eq!(
+            boundary_distances(&[0i8, 0, 0, 1, 1, -1], 6, &[-1, 77], edges).unwrap(),
+            expected
+        );
     }
-    let message = boundary_distances(&[0i64, -100], 2, &[-1], VoidEdges::Ignored).unwrap_err().to_string();
-    assert_eq!(message, "label = -100 at row 1: expected from 0 to 2^32 - 2, or one that is ignored");
+    let message =
+        boundary_distances(&[0i64, -100], 2, &[-1], VoidEdges::Ignored).unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "label = -100 at row 1: expected from 0 to 2^32 - 2, or one that is ignored"
+    );
 }

@@ -6,7 +6,11 @@ use proptest::prelude::*;
 
 fn decoded(png: &[u8]) -> DynamicImage {
     let image = image::load_from_memory_with_format(png, image::ImageFormat::Png).unwrap();
-    assert!(matches!(image.color(), image::ColorType::La8 | image::ColorType::Rgba8), "{:?}", image.color());
+    assert!(
+        matches!(image.color(), image::ColorType::La8 | image::ColorType::Rgba8),
+        "{:?}",
+        image.color()
+    );
     image
 }
 
@@ -60,14 +64,26 @@ fn wrong_pictures_and_folders_are_refused() {
     let message = |logits: &[f32], shape, labels: &[u32]| {
         PictureMaps::new(logits, shape, labels, &[VOID.into()]).unwrap_err().to_string()
     };
-    assert_eq!(message(&[0.0; 5], [2, 1, 3], &[0; 3]), "logits: expected [1, 2, 1, 3], found 5 values");
+    assert_eq!(
+        message(&[0.0; 5], [2, 1, 3], &[0; 3]),
+        "logits: expected [1, 2, 1, 3], found 5 values"
+    );
     assert_eq!(
         message(&[0.0; 6], [2, 1, 3], &[0, 0, 9]),
         "label 9 at row 2 is out of range: the logits have 2 classes"
     );
-    assert_eq!(message(&[], [2, 0, 3], &[]), "picture: expected from 1 to 2^32 - 1 rows and columns, found 0 x 3");
-    assert_eq!(message(&[], [2, 3, 0], &[]), "picture: expected from 1 to 2^32 - 1 rows and columns, found 3 x 0");
-    assert_eq!(SegmentationBatch::new(&[0f32; 0], [1, 2, 0, 3], &[0u32; 0], &[]).unwrap().images(), 1);
+    assert_eq!(
+        message(&[], [2, 0, 3], &[]),
+        "picture: expected from 1 to 2^32 - 1 rows and columns, found 0 x 3"
+    );
+    assert_eq!(
+        message(&[], [2, 3, 0], &[]),
+        "picture: expected from 1 to 2^32 - 1 rows and columns, found 3 x 0"
+    );
+    assert_eq!(
+        SegmentationBatch::new(&[0f32; 0], [1, 2, 0, 3], &[0u32; 0], &[]).unwrap().images(),
+        1
+    );
 
     let folder = tempfile::tempdir().unwrap();
     let maps = PictureMaps::new(&[0.0, 1.0], [2, 1, 1], &[0], &[VOID.into()]).unwrap();

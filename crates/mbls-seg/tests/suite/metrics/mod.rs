@@ -1,4 +1,5 @@
-//! The metrics of segmentations against slow definitions, other libraries and themselves in another order.
+//! The metrics of segmentations against slow definitions, other libraries and themselves in another
+//! order.
 
 mod boundaries;
 mod definitions;
@@ -35,7 +36,12 @@ impl Set {
         let logits: Vec<f32> = pictures().flat_map(|(logits, _)| logits).copied().collect();
         let labels: Vec<u32> = pictures().flat_map(|(_, labels)| labels).copied().collect();
         let shape = [indices.len(), self.classes, self.height, self.width];
-        metrics.update(Pictures { logits: (&logits).into(), shape, labels: (&labels).into(), indices })
+        metrics.update(Pictures {
+            logits: (&logits).into(),
+            shape,
+            labels: (&labels).into(),
+            indices,
+        })
     }
 
     fn indices(&self) -> Vec<u64> {
@@ -43,7 +49,8 @@ impl Set {
     }
 }
 
-/// Labels of a picture: regions, so that there are distances, with void in it; some pictures are void alone, some of one class.
+/// Labels of a picture: regions, so that there are distances, with void in it; some pictures are
+/// void alone, some of one class.
 fn labels(classes: usize, height: usize, width: usize) -> impl Strategy<Value = Vec<u32>> {
     let label = move || prop_oneof![4 => 0..classes as u32, 1 => Just(VOID)];
     let spots = prop::collection::vec((0..height, 0..width, 1usize..4, label()), 0..5);
@@ -59,9 +66,15 @@ fn labels(classes: usize, height: usize, width: usize) -> impl Strategy<Value = 
 }
 
 fn sets(pictures: std::ops::Range<usize>) -> impl Strategy<Value = Set> {
-    (2usize..6, 1usize..14, 1usize..14, pictures).prop_flat_map(|(classes, height, width, pictures)| {
-        let logits = prop::collection::vec((-400i16..400).prop_map(|l| f32::from(l) / 64.0), classes * height * width);
-        let pictures = prop::collection::vec((logits, labels(classes, height, width)), pictures);
-        pictures.prop_map(move |pictures| Set { classes, height, width, pictures })
-    })
+    (2usize..6, 1usize..14, 1usize..14, pictures).prop_flat_map(
+        |(classes, height, width, pictures)| {
+            let logits = prop::collection::vec(
+                (-400i16..400).prop_map(|l| f32::from(l) / 64.0),
+                classes * height * width,
+            );
+            let pictures =
+                prop::collection::vec((logits, labels(classes, height, width)), pictures);
+            pictures.prop_map(move |pictures| Set { classes, height, width, pictures })
+        },
+    )
 }

@@ -21,8 +21,10 @@ fn floats(values: &Value) -> Vec<f64> {
 fn set(case: &Value) -> Set {
     let shape = integers(&case["shape"]);
     let [images, classes, height, width] = [0, 1, 2, 3].map(|i| shape[i] as usize);
-    let logits: Vec<f32> = integers(&case["logits_64"]).into_iter().map(|units| units as f32 / 64.0).collect();
-    let labels: Vec<u32> = integers(&case["labels"]).into_iter().map(|label| label as u32).collect();
+    let logits: Vec<f32> =
+        integers(&case["logits_64"]).into_iter().map(|units| units as f32 / 64.0).collect();
+    let labels: Vec<u32> =
+        integers(&case["labels"]).into_iter().map(|label| label as u32).collect();
     let area = height * width;
     let logits = logits.chunks(classes * area).map(<[f32]>::to_vec);
     let pictures: Vec<_> = logits.zip(labels.chunks(area).map(<[u32]>::to_vec)).collect();
@@ -33,7 +35,8 @@ fn set(case: &Value) -> Set {
 #[test]
 fn torchmetrics_and_scipy() {
     let values = golden::fixture("segmentation-metrics/values.json");
-    let (bins, void) = (values["bins"].as_u64().unwrap() as usize, values["void"].as_i64().unwrap());
+    let (bins, void) =
+        (values["bins"].as_u64().unwrap() as usize, values["void"].as_i64().unwrap());
     let mut with_distances = 0;
     for case in values["cases"].as_array().unwrap() {
         let set = set(case);
@@ -42,7 +45,11 @@ fn torchmetrics_and_scipy() {
         set.add(&mut metrics, &set.indices()).unwrap();
         let (report, all) = (metrics.value().unwrap(), &case["all"]);
         let close = |what: &str, found: f64, expected: f64| {
-            assert!((found - expected).abs() < 1e-6, "{what} of {}: {found} and {expected}", case["shape"]);
+            assert!(
+                (found - expected).abs() < 1e-6,
+                "{what} of {}: {found} and {expected}",
+                case["shape"]
+            );
         };
         // torchmetrics gives a class that is nowhere a score of 0.
         let expected = [floats(&all["iou"]), floats(&all["dice"]), floats(&all["accuracy"])];
@@ -51,11 +58,19 @@ fn torchmetrics_and_scipy() {
             close("Dice", class.dice.unwrap_or(0.0), expected[1][k]);
             close("accuracy", class.accuracy.unwrap_or(0.0), expected[2][k]);
         }
-        close("pixel accuracy", report.overlap.unwrap().pixel_accuracy, all["pixel_accuracy"].as_f64().unwrap());
+        close(
+            "pixel accuracy",
+            report.overlap.unwrap().pixel_accuracy,
+            all["pixel_accuracy"].as_f64().unwrap(),
+        );
         close("ECE", report.calibration.unwrap().ece, all["ece"].as_f64().unwrap());
         let pictures = floats(&case["pictures"]);
         assert_eq!(report.by_picture.len(), pictures.len());
-        report.by_picture.iter().zip(pictures).for_each(|(p, expected)| close("picture", p.ece.unwrap(), expected));
+        report
+            .by_picture
+            .iter()
+            .zip(pictures)
+            .for_each(|(p, expected)| close("picture", p.ece.unwrap(), expected));
         if let Some(bands) = case["bands"].as_array() {
             with_distances += 1;
             for (band, expected) in report.bands.iter().zip(bands) {
@@ -64,9 +79,14 @@ fn torchmetrics_and_scipy() {
             }
             let mut distances = Vec::new();
             for (_, labels) in &set.pictures {
-                distances.extend(boundary_distances(labels, set.width, &[void], VoidEdges::Ignored).unwrap());
+                distances.extend(
+                    boundary_distances(labels, set.width, &[void], VoidEdges::Ignored).unwrap(),
+                );
             }
-            assert_eq!(distances, integers(&case["distances"]).into_iter().map(|d| d as u32).collect::<Vec<_>>());
+            assert_eq!(
+                distances,
+                integers(&case["distances"]).into_iter().map(|d| d as u32).collect::<Vec<_>>()
+            );
         }
     }
     assert_eq!(with_distances, 1);

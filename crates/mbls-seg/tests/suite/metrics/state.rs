@@ -6,7 +6,12 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn metrics(set: &Set, published: bool) -> SegmentationMetrics {
-    let settings = SegmentationSettings { bins: 5, published, classwise: set.classes != 3, ..Default::default() };
+    let settings = SegmentationSettings {
+        bins: 5,
+        published,
+        classwise: set.classes != 3,
+        ..Default::default()
+    };
     SegmentationMetrics::new(set.classes, settings).unwrap()
 }
 
@@ -111,7 +116,9 @@ proptest! {
 #[test]
 fn threads_change_nothing() {
     let (classes, height, width) = (3, 300, 600);
-    let logits = |seed: usize| (0..classes * height * width).map(move |i| (i * 7919 % (997 + seed)) as f32 / 100.0);
+    let logits = |seed: usize| {
+        (0..classes * height * width).map(move |i| (i * 7919 % (997 + seed)) as f32 / 100.0)
+    };
     let class = move |i: usize, seed: usize| (i % width / 50 + i / (width * 35) + seed) % 4;
     let labels = |seed: usize| (0..height * width).map(move |i| class(i, seed) as u32);
     let label = |label: u32| if label == 3 { VOID } else { label };
@@ -130,7 +137,12 @@ fn threads_change_nothing() {
 
 fn small_set() -> Set {
     let logits: Vec<f32> = (0..2 * 12).map(|i| (i * 5 % 7) as f32).collect();
-    Set { classes: 2, height: 2, width: 6, pictures: vec![(logits, vec![0, 0, 1, 1, VOID, 1, 0, 0, 0, 1, 1, 1])] }
+    Set {
+        classes: 2,
+        height: 2,
+        width: 6,
+        pictures: vec![(logits, vec![0, 0, 1, 1, VOID, 1, 0, 0, 0, 1, 1, 1])],
+    }
 }
 
 /// What the code of commit 29671d3 saved is read, says what it said, and is saved as it was.
@@ -145,7 +157,10 @@ fn saved_states_read_as_they_were() {
     };
     let (empty, full) = (read("segmentation-metrics-empty"), read("segmentation-metrics-full"));
     assert_eq!(bits(&full), states["segmentation-metrics-full"]["value"].as_str().unwrap());
-    assert_eq!((full.empty(), full.name(), full.version()), (empty.clone(), "segmentation-metrics", 1));
+    assert_eq!(
+        (full.empty(), full.name(), full.version()),
+        (empty.clone(), "segmentation-metrics", 1)
+    );
     assert!(empty.value().is_none() && full.size() > empty.size());
     let mut merged = empty;
     merged.check_merge(&full).unwrap();
@@ -189,8 +204,16 @@ fn states_that_contradict_themselves_are_refused() {
         ("/state/published/batches", json!(0), "0 batches of 6 pixels"),
         ("/state/published/empty_batches", json!(u64::MAX), "18446744073709551615 empty"),
         ("/state/pictures", json!({}), "the diagrams of its 0 pictures are not that of all"),
-        ("/state/parts/nll", other["state"]["parts"]["nll"].clone(), "pixels of the classes: 23 and 11"),
-        ("/state/parts/classwise", other["state"]["parts"]["classwise"].clone(), "pixels of the classes: 11 and 23"),
+        (
+            "/state/parts/nll",
+            other["state"]["parts"]["nll"].clone(),
+            "pixels of the classes: 23 and 11",
+        ),
+        (
+            "/state/parts/classwise",
+            other["state"]["parts"]["classwise"].clone(),
+            "pixels of the classes: 11 and 23",
+        ),
         (
             "/state/parts/confusion/0",
             other["state"]["parts"]["confusion"][3].clone(),
@@ -208,7 +231,8 @@ fn states_that_contradict_themselves_are_refused() {
     }
     let mut without_pictures = serde_json::to_value(self::metrics(&set, true)).unwrap();
     without_pictures["state"]["void_pixels"] = json!(3);
-    let message = serde_json::from_value::<SegmentationMetrics>(without_pictures).unwrap_err().to_string();
+    let message =
+        serde_json::from_value::<SegmentationMetrics>(without_pictures).unwrap_err().to_string();
     assert!(message.contains("3 void pixels of no picture"), "{message}");
 }
 
@@ -221,15 +245,31 @@ fn accumulators_of_other_settings_do_not_merge() {
     let settings = SegmentationSettings { bins: 5, ..Default::default() };
     let others = [
         (SegmentationMetrics::new(3, settings.clone()), "classes is 2 and 3"),
-        (SegmentationMetrics::new(2, SegmentationSettings { bins: 6, ..settings.clone() }), "settings is"),
-        (SegmentationMetrics::new(2, SegmentationSettings { void: vec![], ..settings.clone() }), "settings is"),
-        (SegmentationMetrics::new(2, SegmentationSettings { published: false, ..settings.clone() }), "settings is"),
-        (SegmentationMetrics::new(2, SegmentationSettings { classwise: false, ..settings }), "settings is"),
+        (
+            SegmentationMetrics::new(2, SegmentationSettings { bins: 6, ..settings.clone() }),
+            "settings is",
+        ),
+        (
+            SegmentationMetrics::new(2, SegmentationSettings { void: vec![], ..settings.clone() }),
+            "settings is",
+        ),
+        (
+            SegmentationMetrics::new(
+                2,
+                SegmentationSettings { published: false, ..settings.clone() },
+            ),
+            "settings is",
+        ),
+        (
+            SegmentationMetrics::new(2, SegmentationSettings { classwise: false, ..settings }),
+            "settings is",
+        ),
     ];
     for (other, expected) in others {
         let message = full.merge(other.unwrap()).unwrap_err().to_string();
         assert!(
-            message.starts_with("cannot merge metrics of different settings") && message.contains(expected),
+            message.starts_with("cannot merge metrics of different settings")
+                && message.contains(expected),
             "{message}"
         );
     }

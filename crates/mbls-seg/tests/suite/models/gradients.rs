@@ -22,7 +22,9 @@ fn gradients_of_whole_networks_are_right() -> Result<()> {
         let store = ParamStore::new(3, DType::F64, &Device::Cpu);
         let build = |vb: VarBuilder| -> Result<Box<dyn ModuleT>> {
             match network.clone() {
-                Network::DeepLabV3(config) if config.auxiliary => Ok(Box::new(Both(DeepLabV3::new(config, vb)?))),
+                Network::DeepLabV3(config) if config.auxiliary => {
+                    Ok(Box::new(Both(DeepLabV3::new(config, vb)?)))
+                }
                 other => {
                     let network: Box<dyn ModuleT> = other.build(Options::default(), vb)?;
                     Ok(network)
@@ -38,7 +40,12 @@ fn gradients_of_whole_networks_are_right() -> Result<()> {
             }
         }
         // Neither side is a multiple of what the encoder reduces it by.
-        gradient::check_network(&store.parameters(), &store.buffers(), &noise(&[2, 1, 13, 10], 4), build)?;
+        gradient::check_network(
+            &store.parameters(),
+            &store.buffers(),
+            &noise(&[2, 1, 13, 10], 4),
+            build,
+        )?;
     }
     Ok(())
 }

@@ -8,14 +8,17 @@ mod pretrained;
 use candle_core::{Device, Tensor};
 use mbls_data::Seed;
 use mbls_nn::ConvInit;
-use mbls_seg::model::{AsppConfig, DeepLabV3Config, DeepLabV3PlusConfig, Network, Origin, UNetConfig};
+use mbls_seg::model::{
+    AsppConfig, DeepLabV3Config, DeepLabV3PlusConfig, Network, Origin, UNetConfig,
+};
 use mbls_vision::model::{Block, ResNetConfig, StageDilation, Stem};
 
 /// Values in (-1, 1) that look random.
 fn noise(shape: &[usize], seed: u64) -> Tensor {
     use rand::RngExt;
     let mut rng = Seed(seed).rng();
-    let values: Vec<f64> = (0..shape.iter().product()).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let values: Vec<f64> =
+        (0..shape.iter().product()).map(|_| rng.random_range(-1.0..1.0)).collect();
     Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
 }
 
@@ -40,7 +43,13 @@ fn tiny_networks() -> Vec<Network> {
     let aspp = |separable| AsppConfig { channels: 2, rates: vec![1, 2], separable };
     let deeplab = |origin, block, dilation, auxiliary| {
         let encoder = tiny_encoder(block, dilation);
-        Network::DeepLabV3(DeepLabV3Config { encoder, aspp: aspp(false), origin, auxiliary, classes: 2 })
+        Network::DeepLabV3(DeepLabV3Config {
+            encoder,
+            aspp: aspp(false),
+            origin,
+            auxiliary,
+            classes: 2,
+        })
     };
     let (basic, bottleneck) = (Block::Basic, Block::Bottleneck);
     let stride = tiny_encoder(basic, StageDilation::Stride);

@@ -6,8 +6,8 @@ use candle_nn::ModuleT;
 use mbls_core::loss::{LogitBatch, LossSpec};
 use mbls_nn::{Dropout, OptimizerConfig, ParamStore, SgdConfig};
 use mbls_seg::model::{
-    Architecture, DROPOUT, DeepLabV3, DeepLabV3Config, DeepLabV3Plus, DeepLabV3PlusConfig, Network, Options, Origin,
-    UNet, UNetConfig,
+    Architecture, DROPOUT, DeepLabV3, DeepLabV3Config, DeepLabV3Plus, DeepLabV3PlusConfig, Network,
+    Options, Origin, UNet, UNetConfig,
 };
 use std::error::Error;
 
@@ -20,7 +20,8 @@ fn images(shape: &[usize]) -> Result<Tensor> {
 }
 
 #[test]
-fn training_steps_reach_every_parameter_and_lower_the_loss() -> std::result::Result<(), Box<dyn Error>> {
+fn training_steps_reach_every_parameter_and_lower_the_loss()
+-> std::result::Result<(), Box<dyn Error>> {
     for name in ["deeplabv3-r18", "deeplabv3plus-r18", "unet-r18"] {
         let (store, network) = (store(), name.parse::<Architecture>()?.network(3, 3)?);
         let model = network.build(Options::default(), store.var_builder())?;
@@ -38,7 +39,8 @@ fn training_steps_reach_every_parameter_and_lower_the_loss() -> std::result::Res
             let output = loss.forward(&LogitBatch::new(&logits, &labels, Some(255))?)?;
             let gradients = output.total.backward()?;
             for (name, var) in store.parameters() {
-                let gradient = gradients.get(&var).unwrap_or_else(|| panic!("{name} has no gradient"));
+                let gradient =
+                    gradients.get(&var).unwrap_or_else(|| panic!("{name} has no gradient"));
                 let size = gradient.abs()?.max_all()?.to_scalar::<f32>()?;
                 assert!(size > 0.0 && size.is_finite(), "{name}: {size}");
             }
@@ -79,14 +81,18 @@ fn output_strides_have_the_rates_of_the_papers_and_of_the_originals() -> Result<
         assert_eq!(wide.with_output_stride(8)?, config);
     }
     let config = DeepLabV3PlusConfig::new(50, 21)?;
-    assert_eq!((&config.aspp.rates[..], config.aspp.separable, config.low_level), (&[12, 24, 36][..], true, 48));
+    assert_eq!(
+        (&config.aspp.rates[..], config.aspp.separable, config.low_level),
+        (&[12, 24, 36][..], true, 48)
+    );
     assert_eq!(config.clone().with_output_stride(8)?.with_output_stride(16)?, config);
     // The maps have the sizes that the strides say.
     for (config, rows) in [
         (DeepLabV3Config::new(Origin::Smp, 18, 2)?, 8),
         (DeepLabV3Config::new(Origin::Smp, 18, 2)?.with_output_stride(16)?, 4),
     ] {
-        let encoder = mbls_vision::model::ResNetEncoder::new(&config.encoder, store().var_builder())?;
+        let encoder =
+            mbls_vision::model::ResNetEncoder::new(&config.encoder, store().var_builder())?;
         assert_eq!(encoder.forward_t(&images(&[1, 3, 64, 64])?, false)?.dims()[2], rows);
     }
     Ok(())
@@ -130,15 +136,27 @@ fn settings_out_of_range_are_named() -> Result<()> {
         let config = UNetConfig { decoder, ..UNetConfig::new(18, 2).expect("settings in range") };
         message(UNet::new(config, store().var_builder()))
     };
-    cases.push((unet(vec![8; 4]), "U-Net: decoder = [8, 8, 8, 8], expected 5 blocks on 4 stages and a stem"));
+    cases.push((
+        unet(vec![8; 4]),
+        "U-Net: decoder = [8, 8, 8, 8], expected 5 blocks on 4 stages and a stem",
+    ));
     cases.push((unet(vec![8, 8, 0, 8, 8]), "U-Net: a decoder's channels = 0"));
     let options = Options { dropout: Some(Dropout::new(0.5, 1)?) };
     let network = Network::UNet(UNetConfig::new(18, 2)?);
-    cases.push((message(network.build(options, store().var_builder())), "U-Net: dropout = given, expected none"));
+    cases.push((
+        message(network.build(options, store().var_builder())),
+        "U-Net: dropout = given, expected none",
+    ));
     let model = DeepLabV3::new(deeplab()?, store().var_builder())?;
-    cases.push((message(model.forward_with_auxiliary(&images(&[1, 3, 8, 8])?, false)), "no auxiliary classifier"));
+    cases.push((
+        message(model.forward_with_auxiliary(&images(&[1, 3, 8, 8])?, false)),
+        "no auxiliary classifier",
+    ));
     // One picture has no variance in the pyramid's mean.
-    cases.push((message(model.forward_t(&images(&[1, 3, 64, 64])?, true)), "more than one value per channel"));
+    cases.push((
+        message(model.forward_t(&images(&[1, 3, 64, 64])?, true)),
+        "more than one value per channel",
+    ));
     for (found, expected) in cases {
         let error = found.expect(expected);
         assert!(error.contains(expected), "{error}, expected {expected}");
@@ -151,7 +169,8 @@ fn dropout_lies_between_the_pyramid_and_what_follows() -> Result<()> {
     for network in tiny_networks() {
         let Some(p) = network.dropout() else { continue };
         assert_eq!(p, DROPOUT);
-        // All dropped: each picture's logits see nothing of the pyramid, which in DeepLabV3 is all that they see.
+        // All dropped: each picture's logits see nothing of the pyramid, which in DeepLabV3 is all
+        // that they see.
         let store = store();
         let all = Options { dropout: Some(Dropout::new(1.0, 7)?) };
         let model = network.clone().build(all, store.var_builder())?;
@@ -168,12 +187,15 @@ fn dropout_lies_between_the_pyramid_and_what_follows() -> Result<()> {
             Network::DeepLabV3(_) => assert!(dropped < 1e-6 && kept > 0.1, "{dropped}, {kept}"),
             _ => assert!(dropped > 0.0 && dropped != kept, "{dropped}, {kept}"),
         }
-        let values = |model: &dyn ModuleT| model.forward_t(&images, false)?.flatten_all()?.to_vec1::<f32>();
+        let values =
+            |model: &dyn ModuleT| model.forward_t(&images, false)?.flatten_all()?.to_vec1::<f32>();
         assert_eq!(values(&*model)?, values(&*plain)?);
         // A clone of the dropout knows where its masks are.
         let dropout = Dropout::new(p, 7)?;
-        let model = network.build(Options { dropout: Some(dropout.clone()) }, store.var_builder())?;
-        let train = |model: &dyn ModuleT| model.forward_t(&images, true)?.flatten_all()?.to_vec1::<f32>();
+        let model =
+            network.build(Options { dropout: Some(dropout.clone()) }, store.var_builder())?;
+        let train =
+            |model: &dyn ModuleT| model.forward_t(&images, true)?.flatten_all()?.to_vec1::<f32>();
         let first = train(&*model)?;
         assert_ne!(train(&*model)?, first);
         assert_eq!(dropout.position(), 2);
@@ -192,7 +214,8 @@ fn the_auxiliary_classifier_has_a_dropout_of_its_own() -> Result<()> {
     for config in configs {
         let (store, images) = (store(), images(&[2, 1, 16, 24])?);
         let plain = DeepLabV3::new(config.clone(), store.var_builder())?;
-        let model = DeepLabV3::new(config, store.var_builder())?.with_auxiliary_dropout(Dropout::new(1.0, 3)?);
+        let model = DeepLabV3::new(config, store.var_builder())?
+            .with_auxiliary_dropout(Dropout::new(1.0, 3)?);
         let values = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
         let [logits, auxiliary] = model.forward_with_auxiliary(&images, true)?;
         let [expected, other] = plain.forward_with_auxiliary(&images, true)?;
@@ -200,7 +223,10 @@ fn the_auxiliary_classifier_has_a_dropout_of_its_own() -> Result<()> {
         assert_ne!(values(&auxiliary)?, values(&other)?);
         // What is left is the bias, the same at every pixel.
         let bias = store.state()["aux_classifier.4.bias"].reshape((1, 2, 1, 1))?;
-        assert_eq!(values(&auxiliary)?, values(&bias.broadcast_as(auxiliary.shape())?.contiguous()?)?);
+        assert_eq!(
+            values(&auxiliary)?,
+            values(&bias.broadcast_as(auxiliary.shape())?.contiguous()?)?
+        );
     }
     Ok(())
 }

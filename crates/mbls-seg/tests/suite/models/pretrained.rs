@@ -18,7 +18,11 @@ fn built(network: &Network, seed: u64) -> Result<ParamStore> {
 }
 
 fn values(store: &ParamStore) -> Result<BTreeMap<String, Vec<f32>>> {
-    store.state().into_iter().map(|(name, tensor)| Ok((name, tensor.flatten_all()?.to_vec1()?))).collect()
+    store
+        .state()
+        .into_iter()
+        .map(|(name, tensor)| Ok((name, tensor.flatten_all()?.to_vec1()?)))
+        .collect()
 }
 
 fn checkpoint(store: &ParamStore) -> Result<Checkpoint> {
@@ -39,7 +43,9 @@ fn torchvision(auxiliary: bool, classes: usize) -> Network {
 fn a_file_with_an_auxiliary_classifier_serves_with_and_without_it() -> Result<()> {
     let file = built(&torchvision(true, 2), 1)?;
     let (saved, checkpoint) = (values(&file)?, checkpoint(&file)?);
-    for (auxiliary, classes, new) in [(true, 2, None), (false, 2, None), (false, 3, Some("classifier.4"))] {
+    for (auxiliary, classes, new) in
+        [(true, 2, None), (false, 2, None), (false, 3, Some("classifier.4"))]
+    {
         let network = torchvision(auxiliary, classes);
         let store = built(&network, 2)?;
         let before = values(&store)?;
@@ -47,9 +53,16 @@ fn a_file_with_an_auxiliary_classifier_serves_with_and_without_it() -> Result<()
         assert_eq!(report.new_head.as_deref(), new, "{report}");
         for (name, found) in values(&store)? {
             let kept = new.is_some_and(|head| name.starts_with(head));
-            assert_eq!(found, if kept { before[&name].clone() } else { saved[&name].clone() }, "{name}");
+            assert_eq!(
+                found,
+                if kept { before[&name].clone() } else { saved[&name].clone() },
+                "{name}"
+            );
         }
-        assert_eq!(report.unused.iter().any(|name| name.starts_with("aux_classifier.")), !auxiliary);
+        assert_eq!(
+            report.unused.iter().any(|name| name.starts_with("aux_classifier.")),
+            !auxiliary
+        );
     }
     // Names of another origin are refused.
     let smp = &tiny_networks()[0];
@@ -71,8 +84,12 @@ fn both_forms_of_smps_names_are_one_network() -> Result<()> {
         let (from, to) = (named.state()[new].copy()?, &sequence.state()[&old]);
         assert_eq!(from.dims(), to.dims(), "{new}, {old}");
     }
-    let renamed: BTreeMap<String, Tensor> =
-        named.names().iter().zip(sequence.names()).map(|(new, old)| (old, named.state()[new].clone())).collect();
+    let renamed: BTreeMap<String, Tensor> = named
+        .names()
+        .iter()
+        .zip(sequence.names())
+        .map(|(new, old)| (old, named.state()[new].clone()))
+        .collect();
     sequence.load_state(&renamed)?;
     let images = noise(&[2, 1, 17, 12], 3).to_dtype(DType::F32)?;
     let logits = |origin, store: &ParamStore| -> Result<Vec<f32>> {
@@ -93,7 +110,10 @@ fn encoders_take_torchvisions_classifiers() -> Result<()> {
         };
         // The classifier halves where the encoder is dilated: the same weights.
         let classifier = ParamStore::new(1, DType::F32, &Device::Cpu);
-        ResNet::new(ResNetConfig { dilation: Vec::new(), classes: 10, ..config.clone() }, classifier.var_builder())?;
+        ResNet::new(
+            ResNetConfig { dilation: Vec::new(), classes: 10, ..config.clone() },
+            classifier.var_builder(),
+        )?;
         let store = built(&network, 2)?;
         let before = values(&store)?;
         let report = network.load_encoder(&store, &checkpoint(&classifier)?)?;

@@ -1,8 +1,11 @@
-//! Training continued from the published code's checkpoints: weights, optimizer state, loss, clipping.
+//! Training continued from the published code's checkpoints: weights, optimizer state, loss,
+//! clipping.
 //!
-//! In f64 the steps agree with the original's to nine digits. In f32 no bound that tight exists: where the input of a rectifier is
-//! within rounding of 0, its gradient is there or not. PyTorch's own run of `densenet_2222_g8`, started from weights that are off by
-//! 1e-7 of their size, ends in one of two places, whose gradient norms in the third step are 6.5e-4 apart (6 and 10 of 16 runs).
+//! In f64 the steps agree with the original's to nine digits. In f32 no bound that tight exists:
+//! where the input of a rectifier is within rounding of 0, its gradient is there or not. PyTorch's
+//! own run of `densenet_2222_g8`, started from weights that are off by 1e-7 of their size, ends in
+//! one of two places, whose gradient norms in the third step are 6.5e-4 apart (6 and 10 of 16
+//! runs).
 
 use super::named::{classes, network};
 use mbls_stepkit::Result;

@@ -10,7 +10,9 @@ use serde_json::Value;
 
 #[test]
 fn names_shapes_and_order_are_those_of_the_state_dicts() -> Result<()> {
-    let Value::Object(models) = golden::json("models/state_dict_keys.json") else { panic!("an object of models") };
+    let Value::Object(models) = golden::json("models/state_dict_keys.json") else {
+        panic!("an object of models")
+    };
     let mut tested = 0;
     for (name, list) in models {
         let expected = keys(&list);

@@ -22,13 +22,21 @@ pub(crate) fn network(name: &str, classes: usize) -> Option<Network> {
         ("resnet", &[depth, factor]) if member.starts_with("wide") => {
             resnet(ResNetConfig::wide(depth, factor, classes))
         }
-        ("resnet", &[depth, groups, width]) => resnet(ResNetConfig::resnext(depth, groups, width, classes)),
+        ("resnet", &[depth, groups, width]) => {
+            resnet(ResNetConfig::resnext(depth, groups, width, classes))
+        }
         ("wide_resnet", &[depth, width]) => resnet(ResNetConfig::wide_cifar(depth, width, classes)),
-        ("densenet", &[depth]) => Network::DenseNet(DenseNetConfig::cifar(depth, classes).expect(name)),
-        ("", &[depth, width]) if name.starts_with("wrn_") => resnet(ResNetConfig::wide_cifar(depth, width, classes)),
+        ("densenet", &[depth]) => {
+            Network::DenseNet(DenseNetConfig::cifar(depth, classes).expect(name))
+        }
+        ("", &[depth, width]) if name.starts_with("wrn_") => {
+            resnet(ResNetConfig::wide_cifar(depth, width, classes))
+        }
         ("", [blocks @ .., growth]) if name.starts_with("densenet_") => {
             // One digit for each block, or numbers apart.
-            let digits = |number: &usize| number.to_string().bytes().map(|b| (b - b'0') as usize).collect::<Vec<_>>();
+            let digits = |number: &usize| {
+                number.to_string().bytes().map(|b| (b - b'0') as usize).collect::<Vec<_>>()
+            };
             let blocks = if let [all] = blocks { digits(all) } else { blocks.to_vec() };
             Network::DenseNet(DenseNetConfig { growth: *growth, blocks, in_channels: 3, classes })
         }

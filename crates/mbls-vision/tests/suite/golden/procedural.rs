@@ -17,7 +17,9 @@ fn outputs_and_running_statistics_of_full_size_networks() -> Result<()> {
         let Some(network) = network(name, classes) else { continue };
         for dtype in [DType::F32, DType::F64] {
             let network = network.clone();
-            procedural::check(name, entry, &golden, dtype, |vb| Ok(network.build(Options::default(), vb)?))?;
+            procedural::check(name, entry, &golden, dtype, |vb| {
+                Ok(network.build(Options::default(), vb)?)
+            })?;
             tested += 1;
         }
     }

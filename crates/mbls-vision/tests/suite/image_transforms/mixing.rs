@@ -1,15 +1,17 @@
-//! Mixup, CutMix and corruptions against slow, obvious versions; their distributions; batches of mixed samples.
+//! Mixup, CutMix and corruptions against slow, obvious versions; their distributions; batches of
+//! mixed samples.
 
 use candle_core::Device;
 use mbls_data::{Collate, Dataset, Error, Result, Seed};
 use mbls_vision::transform::{Corruption, CorruptionKind};
 use mbls_vision::{
-    AugmentedImages, Corrupted, Image, ImageBatch, ImageCollate, ImageSource, LabelledImages, Mix, Mixed, Partner,
-    Sample,
+    AugmentedImages, Corrupted, Image, ImageBatch, ImageCollate, ImageSource, LabelledImages, Mix,
+    Mixed, Partner, Sample,
 };
 use std::sync::Arc;
 
-/// Sample i is of class i and has the value i everywhere, plus a fraction that tells the seed: each seed prepares another one.
+/// Sample i is of class i and has the value i everywhere, plus a fraction that tells the seed: each
+/// seed prepares another one.
 #[derive(Debug)]
 struct Flat {
     len: usize,
@@ -37,8 +39,10 @@ impl Dataset for Flat {
     }
 }
 
-const MIXES: [fn(f64, f64) -> Mix; 2] =
-    [|alpha, probability| Mix::Mixup { alpha, probability }, |alpha, probability| Mix::CutMix { alpha, probability }];
+const MIXES: [fn(f64, f64) -> Mix; 2] = [
+    |alpha, probability| Mix::Mixup { alpha, probability },
+    |alpha, probability| Mix::CutMix { alpha, probability },
+];
 
 fn mixed(mix: Mix, shape: [usize; 3]) -> Mixed<Flat> {
     Mixed::new(Arc::new(Flat { len: 16, shape }), mix).unwrap()
@@ -59,7 +63,10 @@ fn mixup_is_the_weighted_mean() {
         // What the partner must have been, if there is enough of it.
         if weight > 0.1 {
             let partner = (value - (1.0 - weight) * own.pixels[0]) / weight;
-            assert!((partner - label as f32) > -1e-3 && (partner - label as f32) < 0.5, "{partner} of class {label}");
+            assert!(
+                (partner - label as f32) > -1e-3 && (partner - label as f32) < 0.5,
+                "{partner} of class {label}"
+            );
             let fraction = |x: f32| x - x.floor();
             fresh += i32::from((fraction(partner + 1e-4) - fraction(own.pixels[0])).abs() > 5e-3);
         } else {
@@ -107,24 +114,30 @@ fn weights_have_the_moments_of_beta() {
     for alpha in [0.01, 0.2, 0.5, 1.0, 2.0, 100.0] {
         let data = mixed(Mix::Mixup { alpha, probability: 1.0 }, [1, 1, 1]);
         let n = 20_000;
-        let weights: Vec<f64> =
-            (0..n).map(|s| f64::from(data.get(0, Seed(s)).unwrap().partner.unwrap().weight)).collect();
+        let weights: Vec<f64> = (0..n)
+            .map(|s| f64::from(data.get(0, Seed(s)).unwrap().partner.unwrap().weight))
+            .collect();
         assert!(weights.iter().all(|weight| (0.0..=1.0).contains(weight)), "{alpha}");
         let mean = weights.iter().sum::<f64>() / n as f64;
         let variance = weights.iter().map(|x| (x - 0.5) * (x - 0.5)).sum::<f64>() / n as f64;
         let expected = 1.0 / (4.0 * (2.0 * alpha + 1.0));
         assert!((mean - 0.5).abs() <= 5.0 * (expected / n as f64).sqrt(), "{alpha}: mean {mean}");
-        assert!((variance / expected - 1.0).abs() <= 0.06, "{alpha}: variance {variance} for {expected}");
+        assert!(
+            (variance / expected - 1.0).abs() <= 0.06,
+            "{alpha}: variance {variance} for {expected}"
+        );
     }
 }
 
-/// Mean area of the rectangle, which loses what sticks out: a slow version with its own random numbers.
+/// Mean area of the rectangle, which loses what sticks out: a slow version with its own random
+/// numbers.
 #[test]
 fn cutmix_areas_have_their_distribution() {
     use rand::RngExt;
     let (height, width, n) = (20usize, 30usize, 20_000u64);
     let data = mixed(Mix::CutMix { alpha: 1.0, probability: 1.0 }, [1, height, width]);
-    let areas: Vec<f64> = (0..n).map(|s| f64::from(data.get(0, Seed(s)).unwrap().partner.unwrap().weight)).collect();
+    let areas: Vec<f64> =
+        (0..n).map(|s| f64::from(data.get(0, Seed(s)).unwrap().partner.unwrap().weight)).collect();
     let mut rng = Seed(99).rng();
     // Beta(1, 1) is uniform.
     let slow: Vec<f64> = (0..n)
@@ -132,7 +145,8 @@ fn cutmix_areas_have_their_distribution() {
             let share: f64 = rng.random();
             let (y, x) = (rng.random_range(0..height), rng.random_range(0..width));
             let half = |size: usize| (share.sqrt() * size as f64 / 2.0) as usize;
-            let inside = |i: usize, middle: usize, half: usize| i + half >= middle && i < middle + half;
+            let inside =
+                |i: usize, middle: usize, half: usize| i + half >= middle && i < middle + half;
             let rows = (0..height).filter(|&i| inside(i, y, half(height))).count();
             let columns = (0..width).filter(|&i| inside(i, x, half(width))).count();
             (rows * columns) as f64 / (height * width) as f64
@@ -159,7 +173,10 @@ fn as_many_are_mixed_as_asked_for_and_the_rest_are_untouched() {
                 }
             }
             let deviation = (5000.0 * probability * (1.0 - probability)).sqrt();
-            assert!((f64::from(count) - 5000.0 * probability).abs() <= 5.0 * deviation, "{probability}: {count}");
+            assert!(
+                (f64::from(count) - 5000.0 * probability).abs() <= 5.0 * deviation,
+                "{probability}: {count}"
+            );
             assert_eq!(data.len(), 16);
             assert!(data.get(16, Seed(0)).is_err());
         }
@@ -190,26 +207,42 @@ impl Dataset for Uneven {
 #[test]
 fn what_cannot_be_mixed_is_refused() {
     for mix in MIXES {
-        for (alpha, probability) in
-            [(0.0, 1.0), (-1.0, 1.0), (f64::NAN, 1.0), (f64::INFINITY, 1.0), (1.0, -0.1), (1.0, f64::NAN)]
-        {
+        for (alpha, probability) in [
+            (0.0, 1.0),
+            (-1.0, 1.0),
+            (f64::NAN, 1.0),
+            (f64::INFINITY, 1.0),
+            (1.0, -0.1),
+            (1.0, f64::NAN),
+        ] {
             assert!(Mixed::new(Arc::new(Uneven), mix(alpha, probability)).is_err());
         }
         let uneven = Mixed::new(Arc::new(Uneven), mix(1.0, 1.0)).unwrap();
-        let errors: Vec<String> = (0..50).filter_map(|s| uneven.get(0, Seed(s)).err()).map(|e| e.to_string()).collect();
+        let errors: Vec<String> =
+            (0..50).filter_map(|s| uneven.get(0, Seed(s)).err()).map(|e| e.to_string()).collect();
         assert!(!errors.is_empty() && errors.len() < 50);
         assert!(
-            errors.iter().all(|e| e.ends_with("partner 1: expected shape [1, 1, 2], found [1, 2, 1]")),
+            errors
+                .iter()
+                .all(|e| e.ends_with("partner 1: expected shape [1, 1, 2], found [1, 2, 1]")),
             "{errors:?}"
         );
         let twice = Mixed::new(Arc::new(mixed(mix(1.0, 1.0), [1, 1, 1])), mix(1.0, 1.0)).unwrap();
-        assert!(twice.get(0, Seed(0)).unwrap_err().to_string().contains("samples that are not mixed yet"));
+        assert!(
+            twice
+                .get(0, Seed(0))
+                .unwrap_err()
+                .to_string()
+                .contains("samples that are not mixed yet")
+        );
     }
     let parsed: Mix = toml::from_str("kind = \"cutmix\"\nalpha = 1").unwrap();
     assert_eq!(parsed, Mix::CutMix { alpha: 1.0, probability: 1.0 });
     let parsed: Mix = toml::from_str("kind = \"mixup\"\nalpha = 0.2\nprobability = 0.5").unwrap();
     assert_eq!(parsed, Mix::Mixup { alpha: 0.2, probability: 0.5 });
-    for wrong in ["kind = \"mixup\"", "kind = \"mixup\"\nalpha = 1\nbeta = 1", "kind = \"blend\"\nalpha = 1"] {
+    for wrong in
+        ["kind = \"mixup\"", "kind = \"mixup\"\nalpha = 1\nbeta = 1", "kind = \"blend\"\nalpha = 1"]
+    {
         assert!(toml::from_str::<Mix>(wrong).is_err(), "{wrong}");
     }
 }
@@ -218,14 +251,21 @@ fn what_cannot_be_mixed_is_refused() {
 fn a_batch_has_the_shares_of_its_classes() {
     let sample = |label, partner| Sample { pixels: vec![0.0], shape: [1, 1, 1], label, partner };
     let partner = |label, weight| Some(Partner { label, weight });
-    let batch =
-        ImageCollate.collate(vec![sample(1, None), sample(2, partner(0, 0.25)), sample(1, partner(1, 0.5))]).unwrap();
+    let batch = ImageCollate
+        .collate(vec![sample(1, None), sample(2, partner(0, 0.25)), sample(1, partner(1, 0.5))])
+        .unwrap();
     let expected = [(1, 0.0), (0, 0.25), (1, 0.5)].map(|(label, weight)| Partner { label, weight });
     assert_eq!(batch.partners.as_deref(), Some(&expected[..]));
-    let targets =
-        |batch: &ImageBatch, classes| batch.soft_targets(classes, &Device::Cpu).map(|t| t.to_vec2::<f32>().unwrap());
+    let targets = |batch: &ImageBatch, classes| {
+        batch.soft_targets(classes, &Device::Cpu).map(|t| t.to_vec2::<f32>().unwrap())
+    };
     assert_eq!(targets(&batch, 3).unwrap(), [[0.0, 1.0, 0.0], [0.25, 0.0, 0.75], [0.0, 1.0, 0.0]]);
-    assert!(targets(&batch, 2).unwrap_err().to_string().contains("label of picture 1: expected 0..2, found 2"));
+    assert!(
+        targets(&batch, 2)
+            .unwrap_err()
+            .to_string()
+            .contains("label of picture 1: expected 0..2, found 2")
+    );
     let plain = ImageCollate.collate(vec![sample(1, None), sample(0, None)]).unwrap();
     assert_eq!(plain.partners, None);
     assert_eq!(targets(&plain, 2).unwrap(), [[0.0, 1.0], [1.0, 0.0]]);
@@ -234,14 +274,19 @@ fn a_batch_has_the_shares_of_its_classes() {
 }
 
 fn photograph(channels: usize) -> Image {
-    let pixels = (0..channels * 40 * 50).map(|i| (127.0 + 120.0 * (i as f64 * 0.01).sin()) as u8).collect();
+    let pixels =
+        (0..channels * 40 * 50).map(|i| (127.0 + 120.0 * (i as f64 * 0.01).sin()) as u8).collect();
     Image { channels, height: 40, width: 50, pixels }
 }
 
 #[test]
 fn corrupted_pictures_are_the_same_each_time_and_worse_with_severity() {
-    let pixels: Vec<u8> = (0..6).flat_map(|i| photograph(3).pixels.into_iter().map(move |x| x / 2 + i * 20)).collect();
-    let images = Arc::new(LabelledImages::new("six", [3, 40, 50], pixels, vec![0, 1, 0, 1, 0, 1], 2, 255).unwrap());
+    let pixels: Vec<u8> = (0..6)
+        .flat_map(|i| photograph(3).pixels.into_iter().map(move |x| x / 2 + i * 20))
+        .collect();
+    let images = Arc::new(
+        LabelledImages::new("six", [3, 40, 50], pixels, vec![0, 1, 0, 1, 0, 1], 2, 255).unwrap(),
+    );
     let mut digests = vec![images.digest()];
     for kind in CorruptionKind::ALL {
         let mut before = 0.0;
@@ -254,7 +299,11 @@ fn corrupted_pictures_are_the_same_each_time_and_worse_with_severity() {
             );
             let (clean, found) = (images.image(4).unwrap(), corrupted.image(4).unwrap());
             assert_eq!(found, Corruption { kind, severity }.apply(&clean, 255, 4).unwrap());
-            let squares = clean.pixels.iter().zip(&found.pixels).map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2));
+            let squares = clean
+                .pixels
+                .iter()
+                .zip(&found.pixels)
+                .map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2));
             let distance = squares.sum::<f64>();
             assert!(distance > before, "{kind:?} {severity}: {distance} after {before}");
             before = distance;
@@ -289,7 +338,9 @@ fn the_noise_has_its_strength_and_belongs_to_the_picture() {
         assert!(((mean(&squares) - 1.0 / 12.0).sqrt() / std - 1.0).abs() < 0.02, "{severity}");
         assert!((mean(&products) / (std * std)).abs() < 0.03, "two pictures share their noise");
         // One noise, at five strengths.
-        let mild = Corruption { kind: CorruptionKind::GaussianNoise, severity: 1 }.apply(&grey, 255, 0).unwrap();
+        let mild = Corruption { kind: CorruptionKind::GaussianNoise, severity: 1 }
+            .apply(&grey, 255, 0)
+            .unwrap();
         let scaled = mild.pixels.iter().map(|&x| (f64::from(x) - 128.0) * c / 0.04);
         assert!(scaled.zip(&first).all(|(a, b)| (a - b).abs() <= 0.5 * c / 0.04 + 0.5001));
     }
@@ -315,7 +366,8 @@ fn corruptions_take_any_picture_and_refuse_other_severities() {
         let corruption = Corruption { kind: CorruptionKind::Contrast, severity };
         let error = corruption.apply(&photograph(1), 255, 0).unwrap_err().to_string();
         assert_eq!(error, format!("contrast: severity: expected 1..=5, found {severity}"));
-        let images = Arc::new(LabelledImages::new("one", [1, 1, 1], vec![0], vec![0], 1, 255).unwrap());
+        let images =
+            Arc::new(LabelledImages::new("one", [1, 1, 1], vec![0], vec![0], 1, 255).unwrap());
         assert!(Corrupted::new(images, corruption).is_err());
     }
     // A flat picture stays as it is under blur and contrast.

@@ -3,13 +3,14 @@
 use mbls_data::Seed;
 use mbls_vision::Image;
 use mbls_vision::transform::{
-    CenterCrop, ColourJitter, HorizontalFlip, ImageTransform, Pad, RandomCrop, RandomResizedCrop, Resize, Size,
-    Strength, VerticalFlip, Window, apply_all,
+    CenterCrop, ColourJitter, HorizontalFlip, ImageTransform, Pad, RandomCrop, RandomResizedCrop,
+    Resize, Size, Strength, VerticalFlip, Window, apply_all,
 };
 use proptest::prelude::*;
 use std::collections::HashMap;
 
-/// A picture without two equal values in a plane, as long as it has at most 255 pixels, and without a zero.
+/// A picture without two equal values in a plane, as long as it has at most 255 pixels, and without
+/// a zero.
 pub(crate) fn distinct_image(channels: usize, height: usize, width: usize) -> Image {
     let pixels = (0..channels * height * width).map(|i| (i % 255) as u8 + 1).collect();
     Image { channels, height, width, pixels }
@@ -21,8 +22,12 @@ fn slow_crop(image: &Image, padding: usize, value: u8, window: Window) -> Image 
     for c in 0..image.channels {
         for y in window.top..window.top + window.height {
             for x in window.left..window.left + window.width {
-                let inside = y >= padding && x >= padding && y - padding < image.height && x - padding < image.width;
-                let at = || image.pixels[(c * image.height + y - padding) * image.width + x - padding];
+                let inside = y >= padding
+                    && x >= padding
+                    && y - padding < image.height
+                    && x - padding < image.width;
+                let at =
+                    || image.pixels[(c * image.height + y - padding) * image.width + x - padding];
                 pixels.push(if inside { at() } else { value });
             }
         }
@@ -31,26 +36,41 @@ fn slow_crop(image: &Image, padding: usize, value: u8, window: Window) -> Image 
 }
 
 fn size() -> impl Strategy<Value = Size> {
-    prop_oneof![(0usize..24).prop_map(Size::Side), [0usize..24, 0usize..24].prop_map(Size::HeightWidth)]
+    prop_oneof![
+        (0usize..24).prop_map(Size::Side),
+        [0usize..24, 0usize..24].prop_map(Size::HeightWidth)
+    ]
 }
 
 fn strength() -> impl Strategy<Value = Strength> {
-    prop_oneof![(-0.2f64..1.5).prop_map(Strength::Around), [-0.6f64..1.5, -0.4f64..2.0].prop_map(Strength::Between)]
+    prop_oneof![
+        (-0.2f64..1.5).prop_map(Strength::Around),
+        [-0.6f64..1.5, -0.4f64..2.0].prop_map(Strength::Between)
+    ]
 }
 
 fn transform() -> impl Strategy<Value = ImageTransform> {
     prop_oneof![
         (size(), any::<bool>()).prop_map(|(size, antialias)| Resize { size, antialias }.into()),
         size().prop_map(|size| CenterCrop { size }.into()),
-        (size(), 0usize..6, any::<u8>()).prop_map(|(size, padding, value)| RandomCrop { size, padding, value }.into()),
+        (size(), 0usize..6, any::<u8>()).prop_map(|(size, padding, value)| RandomCrop {
+            size,
+            padding,
+            value
+        }
+        .into()),
         (0usize..9, any::<u8>()).prop_map(|(padding, value)| Pad { padding, value }.into()),
         (-0.1f64..1.1).prop_map(|probability| HorizontalFlip { probability }.into()),
         (-0.1f64..1.1).prop_map(|probability| VerticalFlip { probability }.into()),
-        (size(), [1e-6f64..2.0, 0.5f64..1e6], [1e-6f64..2.0, 0.5f64..1e6], any::<bool>())
-            .prop_map(|(size, scale, ratio, antialias)| RandomResizedCrop { size, scale, ratio, antialias }.into()),
-        [strength(), strength(), strength(), strength()].prop_map(|[brightness, contrast, saturation, hue]| {
-            ColourJitter { brightness, contrast, saturation, hue }.into()
-        }),
+        (size(), [1e-6f64..2.0, 0.5f64..1e6], [1e-6f64..2.0, 0.5f64..1e6], any::<bool>()).prop_map(
+            |(size, scale, ratio, antialias)| RandomResizedCrop { size, scale, ratio, antialias }
+                .into()
+        ),
+        [strength(), strength(), strength(), strength()].prop_map(
+            |[brightness, contrast, saturation, hue]| {
+                ColourJitter { brightness, contrast, saturation, hue }.into()
+            }
+        ),
     ]
 }
 
@@ -157,15 +177,18 @@ fn every_place_of_a_random_crop_is_equally_likely() {
 fn flips_happen_as_often_as_they_should() {
     let image = distinct_image(2, 3, 4);
     let rearranged = |from: fn(usize, usize) -> (usize, usize)| {
-        let places = (0..2).flat_map(|c| (0..3).flat_map(move |y| (0..4).map(move |x| (c, from(y, x)))));
+        let places =
+            (0..2).flat_map(|c| (0..3).flat_map(move |y| (0..4).map(move |x| (c, from(y, x)))));
         let pixels = places.map(|(c, (y, x))| image.pixels[(c * 3 + y) * 4 + x]).collect();
         Image { pixels, ..image }
     };
     let horizontal = rearranged(|y, x| (y, 3 - x));
     let vertical = rearranged(|y, x| (2 - y, x));
     for probability in [0.0, 0.2, 0.5, 1.0] {
-        let flips: [(ImageTransform, &Image); 2] =
-            [(HorizontalFlip { probability }.into(), &horizontal), (VerticalFlip { probability }.into(), &vertical)];
+        let flips: [(ImageTransform, &Image); 2] = [
+            (HorizontalFlip { probability }.into(), &horizontal),
+            (VerticalFlip { probability }.into(), &vertical),
+        ];
         for (flip, flipped) in flips {
             let mut count = 0;
             for seed in 0..10_000 {
@@ -174,7 +197,10 @@ fn flips_happen_as_often_as_they_should() {
                 count += i32::from(output == *flipped);
             }
             let deviation = (10_000.0 * probability * (1.0 - probability)).sqrt();
-            assert!((f64::from(count) - 10_000.0 * probability).abs() <= 5.0 * deviation, "{probability}: {count}");
+            assert!(
+                (f64::from(count) - 10_000.0 * probability).abs() <= 5.0 * deviation,
+                "{probability}: {count}"
+            );
         }
     }
 }
@@ -182,7 +208,10 @@ fn flips_happen_as_often_as_they_should() {
 #[test]
 fn colour_factors_are_uniform_and_orders_equally_likely() {
     let grey = |value| Image { channels: 1, height: 1, width: 1, pixels: vec![value] };
-    let jitter = ImageTransform::from(ColourJitter { brightness: Strength::Around(0.5), ..Default::default() });
+    let jitter = ImageTransform::from(ColourJitter {
+        brightness: Strength::Around(0.5),
+        ..Default::default()
+    });
     let mut counts = [0; 10];
     for seed in 0..20_000 {
         let value = jitter.apply(&grey(200), Seed(seed)).unwrap().pixels[0];
@@ -194,10 +223,12 @@ fn colour_factors_are_uniform_and_orders_equally_likely() {
     assert!(counts[..9].iter().all(|count| (1400..=1800).contains(count)), "{counts:?}");
     assert!((20_000 - counts[..9].iter().sum::<i32>() - 5600i32).abs() < 350, "{counts:?}");
 
-    // Brightness first: 20 and 220 become 40 and 255, the contrast 0 makes both 147; contrast first: 120, then 240.
+    // Brightness first: 20 and 220 become 40 and 255, the contrast 0 makes both 147; contrast
+    // first: 120, then 240.
     let two = Image { channels: 1, height: 1, width: 2, pixels: vec![20, 220] };
     let fixed = |x| Strength::Between([x, x]);
-    let jitter = ColourJitter { brightness: fixed(2.0), contrast: fixed(0.0), ..Default::default() };
+    let jitter =
+        ColourJitter { brightness: fixed(2.0), contrast: fixed(0.0), ..Default::default() };
     let mut first = 0;
     for seed in 0..10_000 {
         match ImageTransform::from(jitter).apply(&two, Seed(seed)).unwrap().pixels[..] {
@@ -212,8 +243,14 @@ fn colour_factors_are_uniform_and_orders_equally_likely() {
 /// Where torchvision's rounding leaves no row or no column.
 #[test]
 fn the_middle_of_a_tiny_picture_has_a_pixel() {
-    for (size, ratio) in [([1, 1], [3.0, 4.0]), ([1, 1], [0.1, 0.2]), ([5, 2], [7.0, 9.0]), ([2, 5], [0.1, 0.2])] {
-        let crop = RandomResizedCrop { scale: [50.0, 60.0], ratio, ..RandomResizedCrop::new(Size::Side(3)) };
+    for (size, ratio) in
+        [([1, 1], [3.0, 4.0]), ([1, 1], [0.1, 0.2]), ([5, 2], [7.0, 9.0]), ([2, 5], [0.1, 0.2])]
+    {
+        let crop = RandomResizedCrop {
+            scale: [50.0, 60.0],
+            ratio,
+            ..RandomResizedCrop::new(Size::Side(3))
+        };
         let window = crop.window(size, Seed(1)).unwrap();
         assert!(window.height >= 1 && window.width >= 1, "{size:?} {ratio:?}: {window:?}");
         let image = distinct_image(1, size[0], size[1]);

@@ -1,4 +1,5 @@
-//! Transforms and corruptions against torchvision, PIL, SciPy and scikit-image (`fixtures/transforms`) and the golden pictures.
+//! Transforms and corruptions against torchvision, PIL, SciPy and scikit-image
+//! (`fixtures/transforms`) and the golden pictures.
 
 use candle_core::{DType, Device, Tensor};
 use mbls_data::Seed;
@@ -14,7 +15,9 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/transf
 
 fn fixture() -> (Value, HashMap<String, Tensor>) {
     let text = std::fs::read_to_string(format!("{FOLDER}/values.json")).unwrap();
-    let tensors = candle_core::safetensors::load(format!("{FOLDER}/values.safetensors"), &Device::Cpu).unwrap();
+    let tensors =
+        candle_core::safetensors::load(format!("{FOLDER}/values.safetensors"), &Device::Cpu)
+            .unwrap();
     (serde_json::from_str(&text).unwrap(), tensors)
 }
 
@@ -54,7 +57,8 @@ fn transforms_are_torchvisions() {
             *entry = (entry.0.max(distance), entry.1 + off, entry.2 + found.pixels.len());
             let bound = match (transform, by) {
                 (ImageTransform::Resize(_), _) => 1,
-                // PIL rounds grey values where torchvision cuts them off; the blend multiplies that by up to 1.6 here.
+                // PIL rounds grey values where torchvision cuts them off; the blend multiplies that
+                // by up to 1.6 here.
                 (ImageTransform::ColourJitter(_), "pil") => 2,
                 _ => 0,
             };
@@ -78,10 +82,14 @@ fn corruptions_are_the_published_ones() {
         let picture = image(&tensors[&format!("picture/{}", case["picture"].as_str().unwrap())]);
         let corruption: Corruption = serde_json::from_value(case["corruption"].clone()).unwrap();
         let found = corruption.apply(&picture, 255, 3).unwrap();
-        let expected: Vec<f32> = tensors[&format!("{name}/values")].flatten_all().unwrap().to_vec1().unwrap();
+        let expected: Vec<f32> =
+            tensors[&format!("{name}/values")].flatten_all().unwrap().to_vec1().unwrap();
         assert_eq!(found.pixels.len(), expected.len());
         for (&found, expected) in found.pixels.iter().zip(expected) {
-            assert!((f32::from(found) - expected).abs() <= 0.5001, "{name}: {found} for {expected}");
+            assert!(
+                (f32::from(found) - expected).abs() <= 0.5001,
+                "{name}: {found} for {expected}"
+            );
         }
     }
 }
@@ -90,10 +98,15 @@ fn corruptions_are_the_published_ones() {
 fn random_windows_have_torchvisions_distribution() {
     let (values, _) = fixture();
     for case in values["windows"].as_array().unwrap() {
-        let numbers = |key: &str| case[key].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect::<Vec<_>>();
+        let numbers = |key: &str| {
+            case[key].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect::<Vec<_>>()
+        };
         let pair = |key: &str| <[f64; 2]>::try_from(numbers(key)).unwrap();
-        let crop =
-            RandomResizedCrop { scale: pair("scale"), ratio: pair("ratio"), ..RandomResizedCrop::new(Size::Side(8)) };
+        let crop = RandomResizedCrop {
+            scale: pair("scale"),
+            ratio: pair("ratio"),
+            ..RandomResizedCrop::new(Size::Side(8))
+        };
         let size = pair("size").map(|side| side as usize);
         let draws = 40_000u64;
         let windows: Vec<[f64; 4]> = (0..draws)
@@ -105,13 +118,25 @@ fn random_windows_have_torchvisions_distribution() {
         let error = (1.0 / draws as f64 + 1.0 / case["draws"].as_f64().unwrap()).sqrt();
         for i in 0..4 {
             let mean = windows.iter().map(|w| w[i]).sum::<f64>() / draws as f64;
-            let std = (windows.iter().map(|w| (w[i] - mean).powi(2)).sum::<f64>() / draws as f64).sqrt();
-            assert!((mean - means[i]).abs() <= 5.0 * stds[i] * error, "{size:?}, {i}: mean {mean} for {}", means[i]);
-            assert!((std - stds[i]).abs() <= 5.0 * stds[i] * error, "{size:?}, {i}: std {std} for {}", stds[i]);
+            let std =
+                (windows.iter().map(|w| (w[i] - mean).powi(2)).sum::<f64>() / draws as f64).sqrt();
+            assert!(
+                (mean - means[i]).abs() <= 5.0 * stds[i] * error,
+                "{size:?}, {i}: mean {mean} for {}",
+                means[i]
+            );
+            assert!(
+                (std - stds[i]).abs() <= 5.0 * stds[i] * error,
+                "{size:?}, {i}: std {std} for {}",
+                stds[i]
+            );
         }
         let product = windows.iter().map(|w| w[2] * w[3]).sum::<f64>() / draws as f64;
         let expected = case["product"].as_f64().unwrap();
-        assert!((product - expected).abs() <= 5.0 * expected * 0.6 * error, "{size:?}: area {product} for {expected}");
+        assert!(
+            (product - expected).abs() <= 5.0 * expected * 0.6 * error,
+            "{size:?}: area {product} for {expected}"
+        );
     }
 }
 
@@ -136,9 +161,12 @@ fn resize_without_antialias_is_opencvs_bit_by_bit() {
 #[test]
 fn halves_are_rounded_up() {
     // Of 1 and 2 the mean is 1.5, of 2 and 3 it is 2.5: half to even would make 2 of both.
-    for (pixels, expected) in [([1, 2, 1, 2], 2), ([2, 3, 2, 3], 3), ([0, 0, 0, 2], 1), ([255, 254, 255, 254], 255)] {
+    for (pixels, expected) in
+        [([1, 2, 1, 2], 2), ([2, 3, 2, 3], 3), ([0, 0, 0, 2], 1), ([255, 254, 255, 254], 255)]
+    {
         let image = Image { channels: 1, height: 2, width: 2, pixels: pixels.to_vec() };
-        let half = ImageTransform::from(Resize { size: Size::HeightWidth([1, 1]), antialias: false });
+        let half =
+            ImageTransform::from(Resize { size: Size::HeightWidth([1, 1]), antialias: false });
         assert_eq!(half.apply(&image, Seed(0)).unwrap().pixels, [expected], "{pixels:?}");
     }
 }
@@ -150,7 +178,11 @@ fn golden_pictures() -> Option<(Value, HashMap<String, Tensor>)> {
     }
     // Past the test harness, which swallows what a passing test prints.
     use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {} has no transforms.json", golden::directory().display());
+    let _ = writeln!(
+        std::io::stderr(),
+        "SKIPPED: {} has no transforms.json",
+        golden::directory().display()
+    );
     None
 }
 
@@ -158,7 +190,8 @@ fn number(value: &Value) -> usize {
     value.as_u64().unwrap() as usize
 }
 
-/// Cases with `resize` and `center_crop`: the published pipeline of CUB, whose resize is OpenCV's, to a square.
+/// Cases with `resize` and `center_crop`: the published pipeline of CUB, whose resize is OpenCV's,
+/// to a square.
 #[test]
 fn resize_and_center_crop_match_the_golden_pictures() {
     let Some((settings, tensors)) = golden_pictures() else { return };
@@ -170,7 +203,9 @@ fn resize_and_center_crop_match_the_golden_pictures() {
         let (side, crop) = (number(&case["resize"]), number(&case["center_crop"]));
         let resize = Resize { size: Size::HeightWidth([side, side]), antialias: false };
         let transforms = [resize.into(), CenterCrop { size: Size::Side(crop) }.into()];
-        let found = apply_all(&transforms, image_of_rows(&tensors[&format!("{name}/image")]), Seed(0)).unwrap();
+        let found =
+            apply_all(&transforms, image_of_rows(&tensors[&format!("{name}/image")]), Seed(0))
+                .unwrap();
         let expected = image_of_rows(&tensors[&format!("{name}/out_image_u8")]);
         assert_eq!(distance(&found, &expected), 0, "{name}");
         checked += 1;
@@ -190,8 +225,10 @@ fn plain_resize_matches_the_golden_padded_pictures() {
         let picture = image_of_rows(&tensors[&format!("{name}/image")]);
         let expected = image_of_rows(&tensors[&format!("{name}/out_image_u8")]);
         let scale = case["max_size"].as_f64().unwrap() / picture.height.max(picture.width) as f64;
-        let size = [picture.height, picture.width].map(|side| (side as f64 * scale).round_ties_even() as usize);
-        let resize = ImageTransform::from(Resize { size: Size::HeightWidth(size), antialias: false });
+        let size = [picture.height, picture.width]
+            .map(|side| (side as f64 * scale).round_ties_even() as usize);
+        let resize =
+            ImageTransform::from(Resize { size: Size::HeightWidth(size), antialias: false });
         let found = resize.apply(&picture, Seed(0)).unwrap();
         let (top, left) = ((expected.height - size[0]) / 2, (expected.width - size[1]) / 2);
         let window = mbls_vision::transform::Window { top, left, height: size[0], width: size[1] };
@@ -201,14 +238,20 @@ fn plain_resize_matches_the_golden_padded_pictures() {
     assert!(checked > 0, "no golden picture was compared");
 }
 
-/// `<case>/out_image_u8` is `<case>/out_normalized_chw` after ImageNet's normalisation, `cifar/image` is `cifar/out` after
-/// CIFAR-10's; the constants are the settings'.
+/// `<case>/out_image_u8` is `<case>/out_normalized_chw` after ImageNet's normalisation,
+/// `cifar/image` is `cifar/out` after CIFAR-10's; the constants are the settings'.
 #[test]
 fn normalisation_constants_match_the_golden_pictures() {
     let Some((settings, tensors)) = golden_pictures() else { return };
     let constants = |name: &str| {
-        let floats =
-            |key: &str| settings[name][key].as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect();
+        let floats = |key: &str| {
+            settings[name][key]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|x| x.as_f64().unwrap() as f32)
+                .collect()
+        };
         Normalise::new(floats("mean"), floats("std")).unwrap()
     };
     assert_eq!(Normalise::imagenet(), constants("normalize_imagenet"));
@@ -216,16 +259,22 @@ fn normalisation_constants_match_the_golden_pictures() {
     let mut checked = 0;
     for (name, out) in &tensors {
         let (from, normalise) = match name.rsplit_once('/') {
-            Some((case, "out_normalized_chw")) => (format!("{case}/out_image_u8"), Normalise::imagenet()),
+            Some((case, "out_normalized_chw")) => {
+                (format!("{case}/out_image_u8"), Normalise::imagenet())
+            }
             Some((case @ "cifar", "out")) => (format!("{case}/image"), Normalise::cifar10()),
             _ => continue,
         };
         let mut pixels = image_of_rows(&tensors[&from]).scaled(255);
         normalise.apply(&mut pixels);
-        let expected: Vec<f32> = out.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        let expected: Vec<f32> =
+            out.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap();
         assert_eq!(pixels.len(), expected.len());
         for (found, expected) in pixels.iter().zip(expected) {
-            assert!((found - expected).abs() <= 1e-6 * (1.0 + expected.abs()), "{name}: {found} for {expected}");
+            assert!(
+                (found - expected).abs() <= 1e-6 * (1.0 + expected.abs()),
+                "{name}: {found} for {expected}"
+            );
         }
         checked += 1;
     }

@@ -3,8 +3,8 @@
 use super::random::distinct_image;
 use mbls_data::{Dataset, Seed};
 use mbls_vision::transform::{
-    CenterCrop, ColourJitter, HorizontalFlip, ImageTransform, Normalise, Pad, PadCropFlip, RandomCrop,
-    RandomResizedCrop, Resize, Size, Strength, VerticalFlip, Window,
+    CenterCrop, ColourJitter, HorizontalFlip, ImageTransform, Normalise, Pad, PadCropFlip,
+    RandomCrop, RandomResizedCrop, Resize, Size, Strength, VerticalFlip, Window,
 };
 use mbls_vision::{AugmentedImages, Image, ImageSource, LabelledImages};
 use std::sync::Arc;
@@ -27,7 +27,11 @@ fn what_does_not_fit_is_refused_by_name() {
             [3, 3, 5],
             "random-crop: size: expected at most the picture's 5 x 7, found 2 x 8",
         ),
-        (CenterCrop { size: Size::Side(0) }.into(), [1, 1, 1], "center-crop: size: expected at least 1, found 0"),
+        (
+            CenterCrop { size: Size::Side(0) }.into(),
+            [1, 1, 1],
+            "center-crop: size: expected at least 1, found 0",
+        ),
         (
             Resize { size: Size::HeightWidth([0, 3]), antialias: true }.into(),
             [1, 1, 1],
@@ -43,7 +47,11 @@ fn what_does_not_fit_is_refused_by_name() {
             [1, 1, 1],
             "horizontal-flip: probability: expected 0..=1, found NaN",
         ),
-        (VerticalFlip { probability: 1.5 }.into(), [1, 1, 1], "vertical-flip: probability: expected 0..=1, found 1.5"),
+        (
+            VerticalFlip { probability: 1.5 }.into(),
+            [1, 1, 1],
+            "vertical-flip: probability: expected 0..=1, found 1.5",
+        ),
         (
             RandomResizedCrop { scale: [0.5, 0.4], ..RandomResizedCrop::new(Size::Side(2)) }.into(),
             [1, 1, 1],
@@ -64,7 +72,11 @@ fn what_does_not_fit_is_refused_by_name() {
             [1, 1, 1],
             "colour-jitter: hue: expected 0..=0.5, or two numbers in -0.5..=0.5, the smaller first, found Between([-0.1, 0.6])",
         ),
-        (ColourJitter::default().into(), [2, 1, 1], "colour-jitter: picture: expected 1 or 3 channels, found 2"),
+        (
+            ColourJitter::default().into(),
+            [2, 1, 1],
+            "colour-jitter: picture: expected 1 or 3 channels, found 2",
+        ),
     ];
     for (transform, shape, expected) in cases {
         assert_eq!(message(transform, shape), expected);
@@ -76,16 +88,28 @@ fn what_does_not_fit_is_refused_by_name() {
         RandomCrop { size: Size::Side(1), padding: 1 << 20, value: 0 }.into(),
     ] {
         let found = message(large, [1, 1, 2]);
-        assert!(found.starts_with("shape of a transformed picture") || found.starts_with("resize:"), "{found}");
+        assert!(
+            found.starts_with("shape of a transformed picture") || found.starts_with("resize:"),
+            "{found}"
+        );
     }
     let broken = Image { channels: 1, height: 2, width: 2, pixels: vec![0; 3] };
-    let error = ImageTransform::from(Pad { padding: 1, value: 0 }).apply(&broken, Seed(0)).unwrap_err().to_string();
+    let error = ImageTransform::from(Pad { padding: 1, value: 0 })
+        .apply(&broken, Seed(0))
+        .unwrap_err()
+        .to_string();
     assert_eq!(error, "picture: expected values of shape [1, 2, 2], at least 1, found 3 values");
     let empty = Image { channels: 1, height: 0, width: 2, pixels: vec![] };
-    assert!(ImageTransform::from(HorizontalFlip { probability: 1.0 }).apply(&empty, Seed(0)).is_err());
+    assert!(
+        ImageTransform::from(HorizontalFlip { probability: 1.0 }).apply(&empty, Seed(0)).is_err()
+    );
     assert!(RandomResizedCrop::new(Size::Side(2)).window([0, 4], Seed(0)).is_err());
     assert!(Window { top: 1, left: 0, height: 2, width: 1 }.of(&distinct_image(1, 2, 2)).is_err());
-    assert!(Window { top: usize::MAX, left: 0, height: 2, width: 1 }.of(&distinct_image(1, 2, 2)).is_err());
+    assert!(
+        Window { top: usize::MAX, left: 0, height: 2, width: 1 }
+            .of(&distinct_image(1, 2, 2))
+            .is_err()
+    );
 }
 
 #[derive(serde::Deserialize, serde::Serialize)]
@@ -152,14 +176,19 @@ fn settings_go_through_toml_and_mistakes_are_refused() {
 #[test]
 fn pictures_are_transformed_before_all_else() {
     let pixels: Vec<u8> = (0..4 * 3 * 6 * 7).map(|i| (i * 37 % 251) as u8).collect();
-    let images = Arc::new(LabelledImages::new("small", [3, 6, 7], pixels, vec![0, 1, 2, 3], 4, 255).unwrap());
+    let images = Arc::new(
+        LabelledImages::new("small", [3, 6, 7], pixels, vec![0, 1, 2, 3], 4, 255).unwrap(),
+    );
     let transforms = vec![
         HorizontalFlip { probability: 0.5 }.into(),
         HorizontalFlip { probability: 0.5 }.into(),
         RandomCrop { size: Size::HeightWidth([5, 4]), padding: 0, value: 0 }.into(),
     ];
     let (crop, normalise) = (PadCropFlip { padding: 1, flip: true }, Normalise::imagenet());
-    let data = AugmentedImages::new(images.clone(), vec![2, 0]).unwrap().with_transforms(transforms.clone()).unwrap();
+    let data = AugmentedImages::new(images.clone(), vec![2, 0])
+        .unwrap()
+        .with_transforms(transforms.clone())
+        .unwrap();
     let data = data.with_augmentation(crop).with_normalisation(normalise.clone()).unwrap();
     assert_eq!(data.sample_shape(), Some([3, 5, 4]));
     let mut apart = 0;
@@ -167,9 +196,13 @@ fn pictures_are_transformed_before_all_else() {
         let mut image = images.image(2).unwrap();
         let before = image.clone();
         for (place, transform) in transforms.iter().enumerate() {
-            image = transform.apply(&image, seed.derive(transform.kind()).at(place as u64)).unwrap();
+            image =
+                transform.apply(&image, seed.derive(transform.kind()).at(place as u64)).unwrap();
         }
-        let flipped = |place| transforms[0].apply(&before, seed.derive("horizontal-flip").at(place)).unwrap() != before;
+        let flipped = |place| {
+            transforms[0].apply(&before, seed.derive("horizontal-flip").at(place)).unwrap()
+                != before
+        };
         apart += u32::from(flipped(0) != flipped(1));
         let mut expected = crop.apply(&image.scaled(255), image.shape(), seed).unwrap();
         normalise.apply(&mut expected);
@@ -181,11 +214,19 @@ fn pictures_are_transformed_before_all_else() {
 
     let plain = || AugmentedImages::new(images.clone(), vec![0]).unwrap();
     assert_eq!(plain().sample_shape(), Some([3, 6, 7]));
-    let error = plain().with_transforms(vec![CenterCrop { size: Size::Side(7) }.into()]).unwrap_err().to_string();
+    let error = plain()
+        .with_transforms(vec![CenterCrop { size: Size::Side(7) }.into()])
+        .unwrap_err()
+        .to_string();
     assert_eq!(error, "center-crop: size: expected at most the picture's 6 x 7, found 7 x 7");
-    let digits = Arc::new(LabelledImages::new("d", [1, 1, 2], vec![0, 16], vec![0], 1, 16).unwrap());
+    let digits =
+        Arc::new(LabelledImages::new("d", [1, 1, 2], vec![0, 16], vec![0], 1, 16).unwrap());
     let digits = AugmentedImages::new(digits, vec![0]).unwrap();
-    let error = digits.clone().with_transforms(vec![ColourJitter::default().into()]).unwrap_err().to_string();
+    let error = digits
+        .clone()
+        .with_transforms(vec![ColourJitter::default().into()])
+        .unwrap_err()
+        .to_string();
     assert_eq!(error, "colour-jitter for data set d: expected a full scale of 255, found 16");
     assert!(digits.with_transforms(vec![HorizontalFlip { probability: 1.0 }.into()]).is_ok());
 }

@@ -1,4 +1,5 @@
-//! Features of stages, halved or dilated, as torchvision's networks give them (fixtures/resnet-features).
+//! Features of stages, halved or dilated, as torchvision's networks give them
+//! (fixtures/resnet-features).
 
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::ModuleT;
@@ -9,7 +10,12 @@ use mbls_vision::model::{Block, ResNetConfig, ResNetEncoder, StageDilation};
 use serde_json::Value;
 
 fn sizes(value: &Value) -> Vec<usize> {
-    value.as_array().expect("sizes").iter().map(|size| size.as_u64().expect("a size") as usize).collect()
+    value
+        .as_array()
+        .expect("sizes")
+        .iter()
+        .map(|size| size.as_u64().expect("a size") as usize)
+        .collect()
 }
 
 fn config(case: &Value) -> Result<ResNetConfig> {
@@ -20,7 +26,8 @@ fn config(case: &Value) -> Result<ResNetConfig> {
         Some("throughout") => StageDilation::Throughout,
         _ => panic!("{name}"),
     };
-    let or = |name: &str, default: usize| case[name].as_u64().map_or(default, |value| value as usize);
+    let or =
+        |name: &str, default: usize| case[name].as_u64().map_or(default, |value| value as usize);
     Ok(ResNetConfig {
         block,
         stages: sizes(&case["stages"]),
@@ -47,8 +54,8 @@ fn features_are_torchvisions() -> Result<()> {
         let config = config(case)?;
         let weights = Procedural::new(case["salt"].as_str().expect("a salt"));
         let encoder = ResNetEncoder::new(&config, weights.var_builder(DType::F64))?;
-        let images =
-            input(case["salt"].as_str().expect("a salt"), &sizes(&case["input_shape"]))?.to_dtype(DType::F64)?;
+        let images = input(case["salt"].as_str().expect("a salt"), &sizes(&case["input_shape"]))?
+            .to_dtype(DType::F64)?;
         for mode in ["eval", "train"] {
             let features = encoder.features(&images, mode == "train")?;
             let expected = case[mode].as_array().expect("features");
@@ -57,7 +64,11 @@ fn features_are_torchvisions() -> Result<()> {
                 let place = format!("{config:?}: {mode}, feature {i}");
                 assert_eq!(feature.dims(), sizes(&expected["shape"]), "{place}");
                 assert_eq!(feature.dims()[1], encoder.channels()[i], "{place}");
-                assert_eq!(feature.dims()[2], images.dims()[2].div_ceil(encoder.reductions()[i]), "{place}");
+                assert_eq!(
+                    feature.dims()[2],
+                    images.dims()[2].div_ceil(encoder.reductions()[i]),
+                    "{place}"
+                );
                 let number = |name: &str| expected[name].as_f64().expect("a number");
                 let (found, scale) = (summary(feature)?, number("norm"));
                 for (name, found) in ["sum", "norm", "dot"].into_iter().zip(found) {
@@ -78,8 +89,11 @@ fn features_are_torchvisions() -> Result<()> {
 fn features_of_other_channels_are_refused() -> Result<()> {
     let store = ParamStore::new(1, DType::F32, &Device::Cpu);
     let encoder = ResNetEncoder::new(&ResNetConfig::torchvision(18, 0)?, store.var_builder())?;
-    let error = encoder.features(&Tensor::zeros((1, 4, 32, 32), DType::F32, &Device::Cpu)?, false).unwrap_err();
-    let expected = "pictures of shape [1, 4, 32, 32], expected [N, 3, H, W] with H and W at least 1";
+    let error = encoder
+        .features(&Tensor::zeros((1, 4, 32, 32), DType::F32, &Device::Cpu)?, false)
+        .unwrap_err();
+    let expected =
+        "pictures of shape [1, 4, 32, 32], expected [N, 3, H, W] with H and W at least 1";
     assert!(error.to_string().contains(expected), "{error}");
     assert!(store.names().iter().all(|name| !name.starts_with("fc")));
     Ok(())

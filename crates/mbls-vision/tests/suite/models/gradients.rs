@@ -6,8 +6,8 @@ use candle_nn::{ModuleT, VarBuilder};
 use mbls_nn::ParamStore;
 use mbls_testkit::gradient;
 use mbls_vision::model::{
-    Block, CifarResNet, CifarResNetConfig, DenseNet, DenseNetConfig, ResNet, ResNetConfig, Shortcut, SmallCnn,
-    SmallCnnConfig, StageDilation, Stem,
+    Block, CifarResNet, CifarResNetConfig, DenseNet, DenseNetConfig, ResNet, ResNetConfig,
+    Shortcut, SmallCnn, SmallCnnConfig, StageDilation, Stem,
 };
 
 /// Compares every parameter's gradient with finite differences, in train mode.
@@ -22,12 +22,18 @@ fn check_gradients(
 
 #[test]
 fn gradients_of_a_tiny_small_cnn_are_right() -> Result<()> {
-    let config =
-        |pool_first, size| SmallCnnConfig { input: [2, size, size], classes: 3, channels: [2, 3, 2], pool_first };
+    let config = |pool_first, size| SmallCnnConfig {
+        input: [2, size, size],
+        classes: 3,
+        channels: [2, 3, 2],
+        pool_first,
+    };
     for (pool_first, size) in [(false, 4), (true, 6)] {
         let store = ParamStore::new(3, DType::F64, &Device::Cpu);
         let images = noise(&[3, 2, size, size], 4);
-        check_gradients(&store, &images, |vb| Ok(Box::new(SmallCnn::new(config(pool_first, size), vb)?)))?;
+        check_gradients(&store, &images, |vb| {
+            Ok(Box::new(SmallCnn::new(config(pool_first, size), vb)?))
+        })?;
     }
     Ok(())
 }
@@ -35,7 +41,8 @@ fn gradients_of_a_tiny_small_cnn_are_right() -> Result<()> {
 #[test]
 fn gradients_of_a_tiny_cifar_resnet_are_right() -> Result<()> {
     for shortcut in [Shortcut::Identity, Shortcut::Projection] {
-        let config = CifarResNetConfig { blocks: 1, classes: 3, in_channels: 2, width: 1, shortcut };
+        let config =
+            CifarResNetConfig { blocks: 1, classes: 3, in_channels: 2, width: 1, shortcut };
         let store = ParamStore::new(3, DType::F64, &Device::Cpu);
         let images = noise(&[3, 2, 5, 6], 4);
         check_gradients(&store, &images, |vb| Ok(Box::new(CifarResNet::new(config.clone(), vb)?)))?;
@@ -47,7 +54,15 @@ fn gradients_of_a_tiny_cifar_resnet_are_right() -> Result<()> {
 fn tiny(block: Block) -> ResNetConfig {
     let stages = vec![1, 1];
     let config = ResNetConfig::torchvision(18, 2).expect("a known depth");
-    ResNetConfig { stem: Stem::Small, stem_width: 2, block, stages, width: 2, in_channels: 1, ..config }
+    ResNetConfig {
+        stem: Stem::Small,
+        stem_width: 2,
+        block,
+        stages,
+        width: 2,
+        in_channels: 1,
+        ..config
+    }
 }
 
 fn check_resnet(config: ResNetConfig, size: [usize; 2]) -> Result<()> {
@@ -75,14 +90,21 @@ fn gradients_of_bottlenecks_are_right() -> Result<()> {
 
 #[test]
 fn gradients_of_grouped_bottlenecks_are_right() -> Result<()> {
-    check_resnet(ResNetConfig { width: 2, groups: 2, width_per_group: 32, ..tiny(Block::Bottleneck) }, [4, 5])
+    check_resnet(
+        ResNetConfig { width: 2, groups: 2, width_per_group: 32, ..tiny(Block::Bottleneck) },
+        [4, 5],
+    )
 }
 
 #[test]
 fn gradients_of_dilated_blocks_are_right() -> Result<()> {
     for dilation in [StageDilation::AfterFirst, StageDilation::Throughout] {
         for (block, width) in [(Block::Basic, 2), (Block::Bottleneck, 1)] {
-            let config = ResNetConfig { width, dilation: vec![StageDilation::Stride, dilation], ..tiny(block) };
+            let config = ResNetConfig {
+                width,
+                dilation: vec![StageDilation::Stride, dilation],
+                ..tiny(block)
+            };
             check_resnet(ResNetConfig { stages: vec![1, 2], ..config }, [5, 4])?;
         }
     }
@@ -98,5 +120,7 @@ fn gradients_of_the_large_stem_are_right() -> Result<()> {
 fn gradients_of_dense_blocks_are_right() -> Result<()> {
     let config = DenseNetConfig { growth: 1, blocks: vec![2, 1], in_channels: 2, classes: 3 };
     let store = ParamStore::new(3, DType::F64, &Device::Cpu);
-    check_gradients(&store, &noise(&[2, 2, 4, 5], 4), |vb| Ok(Box::new(DenseNet::new(config.clone(), vb)?)))
+    check_gradients(&store, &noise(&[2, 2, 4, 5], 4), |vb| {
+        Ok(Box::new(DenseNet::new(config.clone(), vb)?))
+    })
 }

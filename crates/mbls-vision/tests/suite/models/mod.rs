@@ -22,6 +22,7 @@ fn count(parameters: &[(String, Var)]) -> usize {
 fn noise(shape: &[usize], seed: u64) -> Tensor {
     use rand::RngExt;
     let mut rng = Seed(seed).rng();
-    let values: Vec<f64> = (0..shape.iter().product()).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let values: Vec<f64> =
+        (0..shape.iter().product()).map(|_| rng.random_range(-1.0..1.0)).collect();
     Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
 }

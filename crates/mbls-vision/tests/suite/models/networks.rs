@@ -1,4 +1,5 @@
-//! The small networks: sizes, names, shapes, running statistics, the identity shortcut, and that they learn.
+//! The small networks: sizes, names, shapes, running statistics, the identity shortcut, and that
+//! they learn.
 
 use super::{count, noise, store};
 use candle_core::{DType, Device, Result, Tensor};
@@ -17,14 +18,18 @@ const EPOCHS: usize = 5;
 
 #[test]
 fn cifar_resnets_have_the_published_sizes() -> Result<()> {
-    // Convolutions, linear layer and batch norms, for 10 classes; 0.27, 0.46, 0.66, 0.85 and 1.7 million in table 6 of the paper.
+    // Convolutions, linear layer and batch norms, for 10 classes; 0.27, 0.46, 0.66, 0.85 and 1.7
+    // million in table 6 of the paper.
     let configs = [
         (CifarResNetConfig::resnet20(10), 269_722),
         (CifarResNetConfig::resnet32(10), 464_154),
         (CifarResNetConfig::resnet44(10), 658_586),
         (CifarResNetConfig::resnet56(10), 853_018),
         (CifarResNetConfig::resnet110(10), 1_727_962),
-        (CifarResNetConfig { shortcut: Shortcut::Projection, ..CifarResNetConfig::resnet20(10) }, 272_474),
+        (
+            CifarResNetConfig { shortcut: Shortcut::Projection, ..CifarResNetConfig::resnet20(10) },
+            272_474,
+        ),
     ];
     for (config, expected) in configs {
         let store = store();
@@ -38,14 +43,22 @@ fn cifar_resnets_have_the_published_sizes() -> Result<()> {
 fn names_are_those_of_torch_state_dicts() -> Result<()> {
     let names = |shortcut| -> Result<Vec<String>> {
         let store = store();
-        CifarResNet::new(CifarResNetConfig { shortcut, ..CifarResNetConfig::resnet20(10) }, store.var_builder())?;
+        CifarResNet::new(
+            CifarResNetConfig { shortcut, ..CifarResNetConfig::resnet20(10) },
+            store.var_builder(),
+        )?;
         Ok(store.state().into_keys().collect())
     };
-    let norm =
-        |name: &str| ["weight", "bias", "running_mean", "running_var"].map(|part| format!("{name}.{part}")).to_vec();
+    let norm = |name: &str| {
+        ["weight", "bias", "running_mean", "running_var"]
+            .map(|part| format!("{name}.{part}"))
+            .to_vec()
+    };
     let mut expected = vec!["conv1.weight".to_owned(), "fc.weight".into(), "fc.bias".into()];
     expected.extend(norm("bn1"));
-    for (layer, block, part) in (1..4).flat_map(|l| (0..3).flat_map(move |b| [(l, b, 1), (l, b, 2)])) {
+    for (layer, block, part) in
+        (1..4).flat_map(|l| (0..3).flat_map(move |b| [(l, b, 1), (l, b, 2)]))
+    {
         expected.push(format!("layer{layer}.{block}.conv{part}.weight"));
         expected.extend(norm(&format!("layer{layer}.{block}.bn{part}")));
     }
@@ -74,7 +87,10 @@ fn names_are_those_of_torch_state_dicts() -> Result<()> {
 fn logits_have_one_row_per_picture() -> Result<()> {
     for [channels, height, width] in [[1, 8, 8], [1, 28, 28], [3, 32, 32], [2, 9, 17], [1, 2, 3]] {
         let store = store();
-        let model = SmallCnn::new(SmallCnnConfig::for_input([channels, height, width], 7), store.var_builder())?;
+        let model = SmallCnn::new(
+            SmallCnnConfig::for_input([channels, height, width], 7),
+            store.var_builder(),
+        )?;
         let images = noise(&[3, channels, height, width], 1).to_dtype(DType::F32)?;
         for train in [false, true] {
             assert_eq!(model.forward_t(&images, train)?.dims(), [3, 7]);
@@ -83,7 +99,12 @@ fn logits_have_one_row_per_picture() -> Result<()> {
     for shortcut in [Shortcut::Identity, Shortcut::Projection] {
         for [height, width] in [[32, 32], [9, 15], [8, 11]] {
             let store = store();
-            let config = CifarResNetConfig { blocks: 1, shortcut, width: 4, ..CifarResNetConfig::resnet20(7) };
+            let config = CifarResNetConfig {
+                blocks: 1,
+                shortcut,
+                width: 4,
+                ..CifarResNetConfig::resnet20(7)
+            };
             let model = CifarResNet::new(config, store.var_builder())?;
             let images = noise(&[2, 3, height, width], 1).to_dtype(DType::F32)?;
             assert_eq!(model.forward_t(&images, true)?.dims(), [2, 7]);
@@ -96,12 +117,19 @@ fn logits_have_one_row_per_picture() -> Result<()> {
 fn pictures_that_do_not_fit_are_refused() -> Result<()> {
     let store = store();
     let model = SmallCnn::new(SmallCnnConfig::for_input([1, 16, 16], 7), store.var_builder())?;
-    let error = model.forward_t(&Tensor::zeros((1, 1, 3, 16), DType::F32, &Device::Cpu)?, false).unwrap_err();
-    assert!(error.to_string().contains("[1, 1, 3, 16], expected [N, C, H, W] of [1, 16, 16]"), "{error}");
+    let error = model
+        .forward_t(&Tensor::zeros((1, 1, 3, 16), DType::F32, &Device::Cpu)?, false)
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("[1, 1, 3, 16], expected [N, C, H, W] of [1, 16, 16]"),
+        "{error}"
+    );
     let small = SmallCnnConfig { pool_first: true, ..SmallCnnConfig::for_input([1, 3, 16], 7) };
     let error = SmallCnn::new(small, store.var_builder().pp("small")).unwrap_err();
     assert!(error.to_string().contains("image size = 3x16, expected at least 4x4"), "{error}");
-    assert!(model.forward_t(&Tensor::zeros((1, 3, 16, 16), DType::F32, &Device::Cpu)?, false).is_err());
+    assert!(
+        model.forward_t(&Tensor::zeros((1, 3, 16, 16), DType::F32, &Device::Cpu)?, false).is_err()
+    );
     let config = CifarResNetConfig { blocks: 0, ..CifarResNetConfig::resnet20(10) };
     assert!(CifarResNet::new(config, store.var_builder().pp("other")).is_err());
     Ok(())
@@ -118,25 +146,42 @@ fn training_moves_the_running_statistics_and_evaluation_does_not() -> Result<()>
     for network in networks {
         let store = store();
         let model = network(store.var_builder())?;
-        let buffers = || -> Result<Vec<Vec<f32>>> { store.buffers().iter().map(|(_, var)| var.to_vec1()).collect() };
+        let buffers = || -> Result<Vec<Vec<f32>>> {
+            store.buffers().iter().map(|(_, var)| var.to_vec1()).collect()
+        };
         let before = buffers()?;
         let evaluated = model.forward_t(&images, false)?.to_vec2::<f32>()?;
         assert_eq!(before, buffers()?);
         let trained = model.forward_t(&images, true)?.to_vec2::<f32>()?;
         assert_ne!(evaluated, trained);
-        assert!(before.iter().zip(buffers()?).all(|(before, after)| *before != after), "a batch norm did not move");
+        assert!(
+            before.iter().zip(buffers()?).all(|(before, after)| *before != after),
+            "a batch norm did not move"
+        );
         // A row of an evaluation does not depend on the other rows; one of a training does.
         let evaluated = model.forward_t(&images, false)?.narrow(0, 0, 1)?.to_vec2::<f32>()?;
         let alone = model.forward_t(&images.narrow(0, 0, 1)?, false)?.to_vec2::<f32>()?;
-        assert!(evaluated[0].iter().zip(&alone[0]).all(|(a, b)| (a - b).abs() <= 1e-5 * (1.0 + a.abs())));
+        assert!(
+            evaluated[0]
+                .iter()
+                .zip(&alone[0])
+                .all(|(a, b)| (a - b).abs() <= 1e-5 * (1.0 + a.abs()))
+        );
     }
     Ok(())
 }
 
 #[test]
 fn the_identity_shortcut_takes_every_second_pixel_between_zeros() -> Result<()> {
-    // With all convolutions 0 a block is relu(shortcut); the batch norms pass values on but for 1 / sqrt(1 + eps).
-    let config = CifarResNetConfig { blocks: 1, classes: 8, in_channels: 2, width: 2, shortcut: Shortcut::Identity };
+    // With all convolutions 0 a block is relu(shortcut); the batch norms pass values on but for 1 /
+    // sqrt(1 + eps).
+    let config = CifarResNetConfig {
+        blocks: 1,
+        classes: 8,
+        in_channels: 2,
+        width: 2,
+        shortcut: Shortcut::Identity,
+    };
     let store = ParamStore::new(3, DType::F64, &Device::Cpu);
     CifarResNet::new(config.clone(), store.var_builder())?;
     let mut state: HashMap<String, Tensor> = store.state().into_iter().collect();
@@ -150,17 +195,22 @@ fn the_identity_shortcut_takes_every_second_pixel_between_zeros() -> Result<()> 
     (copy[4], copy[3 * 9 + 4]) = (1.0, 1.0);
     state.insert("conv1.weight".into(), Tensor::from_vec(copy, (2, 2, 3, 3), &Device::Cpu)?);
     state.insert("fc.weight".into(), Tensor::eye(8, DType::F64, &Device::Cpu)?);
-    let model = CifarResNet::new(config, VarBuilder::from_tensors(state, DType::F64, &Device::Cpu))?;
+    let model =
+        CifarResNet::new(config, VarBuilder::from_tensors(state, DType::F64, &Device::Cpu))?;
     let images = noise(&[1, 2, 7, 6], 5);
     let logits = model.forward_t(&images, false)?.flatten_all()?.to_vec1::<f64>()?;
     let pixels = images.flatten_all()?.to_vec1::<f64>()?;
     // Twice every second one: rows 0 and 4, columns 0 and 4.
     let places = [(0, 0), (0, 4), (4, 0), (4, 4)];
-    let mean =
-        |channel: usize| places.iter().map(|(y, x)| pixels[(channel * 7 + y) * 6 + x].max(0.0)).sum::<f64>() / 4.0;
+    let mean = |channel: usize| {
+        places.iter().map(|(y, x)| pixels[(channel * 7 + y) * 6 + x].max(0.0)).sum::<f64>() / 4.0
+    };
     let expected = [0.0, 0.0, 0.0, mean(0), mean(1), 0.0, 0.0, 0.0];
     for (found, expected) in logits.iter().zip(expected) {
-        assert!((found - expected / (1.0 + 1e-5f64).sqrt()).abs() < 1e-12, "{logits:?} for {expected:?}");
+        assert!(
+            (found - expected / (1.0 + 1e-5f64).sqrt()).abs() < 1e-12,
+            "{logits:?} for {expected:?}"
+        );
     }
     Ok(())
 }
@@ -173,19 +223,27 @@ fn the_small_cnn_learns_the_digits() {
     let loader = |part: usize, order| {
         let data = AugmentedImages::new(images.clone(), parts[part].clone()).unwrap();
         let data = data.with_normalisation(Normalise::digits()).unwrap();
-        let config = LoaderConfig { batch_size: 50, order, drop_last: false, workers: 0, seed: Seed(2) };
+        let config =
+            LoaderConfig { batch_size: 50, order, drop_last: false, workers: 0, seed: Seed(2) };
         DataLoader::new(Arc::new(data), Arc::new(ImageCollate), config).unwrap()
     };
     let (train, test) = (loader(0, Order::Shuffled), loader(1, Order::Sequential));
     let store = store();
-    let model =
-        SmallCnn::new(SmallCnnConfig::for_input(images.shape(), images.classes()), store.var_builder()).unwrap();
-    let mut optimizer = Sgd::new(store.parameters(), SgdConfig { momentum: 0.9, ..SgdConfig::default() }).unwrap();
+    let model = SmallCnn::new(
+        SmallCnnConfig::for_input(images.shape(), images.classes()),
+        store.var_builder(),
+    )
+    .unwrap();
+    let mut optimizer =
+        Sgd::new(store.parameters(), SgdConfig { momentum: 0.9, ..SgdConfig::default() }).unwrap();
     for epoch in 0..EPOCHS {
         for batch in train.epoch(epoch) {
             let batch = batch.unwrap();
-            let (pixels, labels) = (batch.images(&Device::Cpu).unwrap(), batch.labels(&Device::Cpu).unwrap());
-            let loss = candle_nn::loss::cross_entropy(&model.forward_t(&pixels, true).unwrap(), &labels).unwrap();
+            let (pixels, labels) =
+                (batch.images(&Device::Cpu).unwrap(), batch.labels(&Device::Cpu).unwrap());
+            let loss =
+                candle_nn::loss::cross_entropy(&model.forward_t(&pixels, true).unwrap(), &labels)
+                    .unwrap();
             optimizer.step(&loss.backward().unwrap(), 0.05).unwrap();
         }
     }

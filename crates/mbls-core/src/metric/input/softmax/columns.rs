@@ -32,7 +32,12 @@ pub(super) fn summarise<T: Number>(
     }
 }
 
-pub(super) fn top_classes<T: Number>(logits: &[T], classes: usize, inverse_temperature: f64, top: &mut TopClasses) {
+pub(super) fn top_classes<T: Number>(
+    logits: &[T],
+    classes: usize,
+    inverse_temperature: f64,
+    top: &mut TopClasses,
+) {
     let mut columns = [[T::ZERO; LANES]; FEW];
     for logits in logits.chunks(classes * LANES) {
         prefetch::block_after(logits);
@@ -52,7 +57,11 @@ for_each_machine! {
 }
 
 #[inline(always)]
-fn maxima_body<T: Number>(columns: &[[T; LANES]], max: &mut [T; LANES], predicted: &mut [u32; LANES]) {
+fn maxima_body<T: Number>(
+    columns: &[[T; LANES]],
+    max: &mut [T; LANES],
+    predicted: &mut [u32; LANES],
+) {
     for (k, column) in columns.iter().enumerate() {
         for lane in 0..LANES {
             let larger = column[lane] > max[lane];
@@ -62,8 +71,8 @@ fn maxima_body<T: Number>(columns: &[[T; LANES]], max: &mut [T; LANES], predicte
     }
 }
 
-/// Calls `with` with the probabilities of up to eight rows at a time, as columns, one per class; how many rows they are, and the
-/// first of them. Lanes without a row hold those of another.
+/// Calls `with` with the probabilities of up to eight rows at a time, as columns, one per class;
+/// how many rows they are, and the first of them. Lanes without a row hold those of another.
 pub(in crate::metric) fn for_each_group<T: Number>(
     logits: &[T],
     classes: usize,
@@ -81,7 +90,12 @@ pub(in crate::metric) fn for_each_group<T: Number>(
     }
 }
 
-pub(super) fn probabilities<T: Number>(logits: &[T], classes: usize, inverse_temperature: f64, probs: &mut [f64]) {
+pub(super) fn probabilities<T: Number>(
+    logits: &[T],
+    classes: usize,
+    inverse_temperature: f64,
+    probs: &mut [f64],
+) {
     for_each_group(logits, classes, inverse_temperature, |first, count, columns| {
         let rows = probs[first * classes..][..count * classes].chunks_exact_mut(classes);
         for (lane, row) in rows.enumerate() {
@@ -159,7 +173,8 @@ for_each_machine! {
 #[inline(always)]
 fn finish_body(inverse_temperature: f64, group: &mut Group) {
     for lane in 0..LANES {
-        let (sum, exponent) = (group.sum[lane], (group.at_label[lane] - group.max[lane]) * inverse_temperature);
+        let (sum, exponent) =
+            (group.sum[lane], (group.at_label[lane] - group.max[lane]) * inverse_temperature);
         let (e, inverse) = (fused_exp(exponent), 1.0 / sum);
         let (miss, others) = (1.0 - e * inverse, group.squares[lane] - e * e);
         let others = if others > 0.0 { others } else { 0.0 };
@@ -175,7 +190,11 @@ for_each_machine! {
 }
 
 #[inline(always)]
-fn probabilities_of_body<T: Number>(columns: &[[T; LANES]], inverse_temperature: f64, probs: &mut [[f64; LANES]]) {
+fn probabilities_of_body<T: Number>(
+    columns: &[[T; LANES]],
+    inverse_temperature: f64,
+    probs: &mut [[f64; LANES]],
+) {
     let mut max = [T::LOWEST; LANES];
     for column in columns {
         for lane in 0..LANES {

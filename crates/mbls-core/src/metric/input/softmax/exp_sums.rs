@@ -27,7 +27,12 @@ for_each_machine! {
 }
 
 #[inline(always)]
-fn add_exps_body<T: Number>(scores: &[[T; LANES]], max: &[f64; LANES], inverse_temperature: f64, to: &mut Sums) {
+fn add_exps_body<T: Number>(
+    scores: &[[T; LANES]],
+    max: &[f64; LANES],
+    inverse_temperature: f64,
+    to: &mut Sums,
+) {
     let max = *max;
     let [mut sums, mut squares] = *to;
     for scores in scores {

@@ -2,7 +2,8 @@
 
 use super::{LANES, Sums};
 
-/// Adds exponentials to sums by instructions for it, with the bits of compiled code; `false`, with nothing done, where the machine has others.
+/// Adds exponentials to sums by instructions for it, with the bits of compiled code; `false`, with
+/// nothing done, where the machine has others.
 ///
 /// Wider vectors are left to the compiler: what it makes of them has not been measured.
 #[inline(always)]
@@ -49,8 +50,10 @@ mod avx2 {
         let mut sums = [halves(&to[0]), halves(&to[1])];
         let (pairs, last) = scores.as_chunks::<2>();
         for [a, b] in pairs {
-            let ([a, b], [c, d]) =
-                (exponents::<SCALED>(a, max, inverse_temperature), exponents::<SCALED>(b, max, inverse_temperature));
+            let ([a, b], [c, d]) = (
+                exponents::<SCALED>(a, max, inverse_temperature),
+                exponents::<SCALED>(b, max, inverse_temperature),
+            );
             let [a, b, c, d] = fused_exp([a, b, c, d]);
             add([a, b], &mut sums);
             add([c, d], &mut sums);
@@ -74,12 +77,14 @@ mod avx2 {
         inverse_temperature: f64,
     ) -> [__m256d; 2] {
         // SAFETY: the array has the eight numbers that are read.
-        let scores = unsafe { [_mm_loadu_ps(scores.as_ptr()), _mm_loadu_ps(scores.as_ptr().add(4))] };
+        let scores =
+            unsafe { [_mm_loadu_ps(scores.as_ptr()), _mm_loadu_ps(scores.as_ptr().add(4))] };
         let mut exponents = max;
         for half in 0..2 {
             exponents[half] = _mm256_sub_pd(_mm256_cvtps_pd(scores[half]), max[half]);
             if SCALED {
-                exponents[half] = _mm256_mul_pd(exponents[half], _mm256_set1_pd(inverse_temperature));
+                exponents[half] =
+                    _mm256_mul_pd(exponents[half], _mm256_set1_pd(inverse_temperature));
             }
         }
         exponents

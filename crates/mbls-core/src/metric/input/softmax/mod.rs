@@ -1,7 +1,9 @@
-//! One pass over the logits of a block of rows: what metrics need of the softmax without keeping it.
+//! One pass over the logits of a block of rows: what metrics need of the softmax without keeping
+//! it.
 //!
-//! Rows of many classes are read with one class per vector lane, rows of few with one row per lane. Which of the two, and the
-//! order of the sums, depends on the number of classes alone, so a row has the same bits in any block and on any machine.
+//! Rows of many classes are read with one class per vector lane, rows of few with one row per lane.
+//! Which of the two, and the order of the sums, depends on the number of classes alone, so a row
+//! has the same bits in any block and on any machine.
 
 mod columns;
 mod exp_sums;
@@ -19,7 +21,8 @@ use crate::simd::for_each_machine;
 pub(in crate::metric) struct Rows {
     /// The first class of the largest score.
     pub(in crate::metric) predicted: Vec<u32>,
-    /// The number of classes that stand before the label: of larger scores, or of the same and a lower index.
+    /// The number of classes that stand before the label: of larger scores, or of the same and a
+    /// lower index.
     pub(in crate::metric) rank: Vec<u32>,
     /// The probability of the predicted class.
     pub(in crate::metric) confidence: Vec<f64>,
@@ -91,7 +94,8 @@ pub(in crate::metric) const BLOCK: usize = 1 << 15;
 /// The most classes that are read with one row per lane.
 pub(in crate::metric) const FEW: usize = 64;
 
-/// What logits say, a row for every label: finite ones, and minus infinity for some classes of a row.
+/// What logits say, a row for every label: finite ones, and minus infinity for some classes of a
+/// row.
 ///
 /// `p_k = exp(b (l_k - max l)) / sum_j exp(b (l_j - max l))` with the inverse temperature `b`.
 pub(in crate::metric) fn summarise<T: Number>(
@@ -110,7 +114,11 @@ pub(in crate::metric) fn summarise<T: Number>(
 }
 
 /// Prediction and confidence of rows of such logits: those of [`summarise`] to the bit.
-pub(in crate::metric) fn top_classes<T: Number>(logits: &[T], classes: usize, inverse_temperature: f64) -> TopClasses {
+pub(in crate::metric) fn top_classes<T: Number>(
+    logits: &[T],
+    classes: usize,
+    inverse_temperature: f64,
+) -> TopClasses {
     let mut top = TopClasses::default();
     if classes <= FEW {
         columns::top_classes(logits, classes, inverse_temperature, &mut top);
@@ -121,7 +129,11 @@ pub(in crate::metric) fn top_classes<T: Number>(logits: &[T], classes: usize, in
 }
 
 /// The probabilities of rows of such logits.
-pub(in crate::metric) fn probabilities<T: Number>(logits: &[T], classes: usize, inverse_temperature: f64) -> Vec<f64> {
+pub(in crate::metric) fn probabilities<T: Number>(
+    logits: &[T],
+    classes: usize,
+    inverse_temperature: f64,
+) -> Vec<f64> {
     let mut probs = vec![0.0; logits.len()];
     if classes <= FEW {
         columns::probabilities(logits, classes, inverse_temperature, &mut probs);
@@ -144,7 +156,8 @@ for_each_machine! {
 #[inline(always)]
 fn rank_body<T: Number>(row: &[T], label: usize) -> u32 {
     let score = row[label];
-    // Wrapping, since a check of every sum would keep it out of vectors; there are fewer than 2^32 classes.
+    // Wrapping, since a check of every sum would keep it out of vectors; there are fewer than 2^32
+    // classes.
     let count = |n: u32, before: bool| n.wrapping_add(before.into());
     let lower = row[..label].iter().fold(0, |n, other| count(n, *other >= score));
     row[label..].iter().fold(lower, |n, other| count(n, *other > score))

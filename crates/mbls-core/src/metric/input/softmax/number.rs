@@ -5,7 +5,8 @@ use super::transpose_f32::transpose_f32;
 use super::{LANES, Sums};
 use half::{bf16, f16};
 
-/// A type that the kernels read. No other type can be one, since the trait cannot be named outside of this crate.
+/// A type that the kernels read. No other type can be one, since the trait cannot be named outside
+/// of this crate.
 pub trait Number: Copy + Send + Sync + PartialOrd + Into<f64> {
     const ZERO: Self;
     const LOWEST: Self;
@@ -14,7 +15,12 @@ pub trait Number: Copy + Send + Sync + PartialOrd + Into<f64> {
     /// Transposes eight rows where the machine has instructions for it: whether it has.
     fn transpose(rows: &[Self], classes: usize, columns: &mut [[Self; LANES]]) -> bool;
     /// Adds exponentials to sums where the machine has instructions for it: whether it has.
-    fn add_exps(scores: &[[Self; LANES]], max: &[f64; LANES], inverse_temperature: f64, sums: &mut Sums) -> bool;
+    fn add_exps(
+        scores: &[[Self; LANES]],
+        max: &[f64; LANES],
+        inverse_temperature: f64,
+        sums: &mut Sums,
+    ) -> bool;
 }
 
 macro_rules! number {
@@ -23,7 +29,8 @@ macro_rules! number {
             const ZERO: Self = $zero;
             const LOWEST: Self = <$type>::NEG_INFINITY;
 
-            /// In integers, which are compared in vectors: what is not finite has the largest magnitudes.
+            /// In integers, which are compared in vectors: what is not finite has the largest
+            /// magnitudes.
             #[inline(always)]
             fn all_ordinary(scores: &[Self]) -> bool {
                 let magnitude = |score: &Self| score.to_bits() & ($unsigned::MAX >> 1);
@@ -36,7 +43,12 @@ macro_rules! number {
             }
 
             #[inline(always)]
-            fn add_exps(scores: &[[Self; LANES]], max: &[f64; LANES], b: f64, sums: &mut Sums) -> bool {
+            fn add_exps(
+                scores: &[[Self; LANES]],
+                max: &[f64; LANES],
+                b: f64,
+                sums: &mut Sums,
+            ) -> bool {
                 $add_exps(scores, max, b, sums)
             }
         }

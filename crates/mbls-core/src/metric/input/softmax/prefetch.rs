@@ -1,7 +1,8 @@
 //! Memory asked for while something else is computed.
 
-/// Asks for what lies a block after some scores: [`measure`](crate::metric::measure) reads that next, first to see whether it is
-/// finite, which is so little work that it would wait for the memory all the time.
+/// Asks for what lies a block after some scores: [`measure`](crate::metric::measure) reads that
+/// next, first to see whether it is finite, which is so little work that it would wait for the
+/// memory all the time.
 ///
 /// A hint, of which nothing is to be seen but time; a machine without one does nothing.
 #[inline(always)]

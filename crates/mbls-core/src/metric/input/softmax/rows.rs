@@ -28,7 +28,12 @@ pub(super) fn summarise<T: Number>(
     }
 }
 
-pub(super) fn top_classes<T: Number>(logits: &[T], classes: usize, inverse_temperature: f64, top: &mut TopClasses) {
+pub(super) fn top_classes<T: Number>(
+    logits: &[T],
+    classes: usize,
+    inverse_temperature: f64,
+    top: &mut TopClasses,
+) {
     for row in logits.chunks_exact(classes) {
         prefetch::block_after(row);
         let max = maximum(row);
@@ -38,7 +43,12 @@ pub(super) fn top_classes<T: Number>(logits: &[T], classes: usize, inverse_tempe
     }
 }
 
-pub(super) fn probabilities<T: Number>(logits: &[T], classes: usize, inverse_temperature: f64, probs: &mut [f64]) {
+pub(super) fn probabilities<T: Number>(
+    logits: &[T],
+    classes: usize,
+    inverse_temperature: f64,
+    probs: &mut [f64],
+) {
     for (row, probs) in logits.chunks_exact(classes).zip(probs.chunks_exact_mut(classes)) {
         prefetch::block_after(row);
         probabilities_of(row, maximum(row).into(), inverse_temperature, probs);
@@ -99,7 +109,12 @@ for_each_machine! {
 
 /// The sum is in the order of [`sums_of`].
 #[inline(always)]
-fn probabilities_of_body<T: Number>(row: &[T], max: f64, inverse_temperature: f64, probs: &mut [f64]) {
+fn probabilities_of_body<T: Number>(
+    row: &[T],
+    max: f64,
+    inverse_temperature: f64,
+    probs: &mut [f64],
+) {
     let mut sums = [0.0; LANES];
     let ((chunks, tail), (to, last)) = (row.as_chunks::<LANES>(), probs.as_chunks_mut::<LANES>());
     for (chunk, probs) in chunks.iter().zip(to) {

@@ -37,10 +37,18 @@ fn slow(row: &[f32], label: usize, b: f64) -> Row {
     let sum: f64 = e.iter().sum();
     Row {
         predicted: row.iter().position(|&x| x == max).unwrap() as u32,
-        rank: row.iter().enumerate().filter(|&(k, &x)| x > row[label] || x == row[label] && k < label).count() as u32,
+        rank: row
+            .iter()
+            .enumerate()
+            .filter(|&(k, &x)| x > row[label] || x == row[label] && k < label)
+            .count() as u32,
         confidence: 1.0 / sum,
         log_prob: (f64::from(row[label]) - f64::from(max)) * b - sum.ln(),
-        brier: e.iter().enumerate().map(|(k, e)| (e / sum - f64::from(u8::from(k == label))).powi(2)).sum(),
+        brier: e
+            .iter()
+            .enumerate()
+            .map(|(k, e)| (e / sum - f64::from(u8::from(k == label))).powi(2))
+            .sum(),
     }
 }
 
@@ -75,7 +83,10 @@ fn both_forms_equal_the_formulas() {
                     (found.brier, expected.brier),
                 ];
                 for (found, expected) in pairs {
-                    assert!((found - expected).abs() <= 1e-14 * (1.0 + expected.abs()), "{found} {expected}");
+                    assert!(
+                        (found - expected).abs() <= 1e-14 * (1.0 + expected.abs()),
+                        "{found} {expected}"
+                    );
                 }
             }
         }
@@ -97,7 +108,10 @@ fn bits_depend_on_neither_the_machine_nor_the_block() {
         let probs = super::probabilities(&logits, classes, 1.0);
         assert_eq!(probs, on_base(|| super::probabilities(&logits, classes, 1.0)));
         for (i, (logits, label)) in logits.chunks(classes).zip(&labels).enumerate() {
-            assert_eq!(super::summarise(logits, classes, &[*label], 1.0), block.select(&[i as u32]));
+            assert_eq!(
+                super::summarise(logits, classes, &[*label], 1.0),
+                block.select(&[i as u32])
+            );
             let probs = &probs[i * classes..][..classes];
             assert_eq!(super::probabilities(logits, classes, 1.0), probs);
             assert_eq!(probs[block.predicted[i] as usize], block.confidence[i]);

@@ -2,8 +2,9 @@
 
 use super::LANES;
 
-/// Transposes eight rows by squares of eight classes, the last of which overlaps the one before; `false`, with nothing done,
-/// where the machine has no instructions for it or a square does not fit.
+/// Transposes eight rows by squares of eight classes, the last of which overlaps the one before;
+/// `false`, with nothing done, where the machine has no instructions for it or a square does not
+/// fit.
 pub(super) fn transpose_f32(rows: &[f32], classes: usize, columns: &mut [[f32; LANES]]) -> bool {
     #[cfg(target_arch = "x86_64")]
     {
@@ -52,7 +53,8 @@ mod avx2 {
         }
     }
 
-    /// Of four rows, classes 0 to 3 and 4 to 7 transposed: classes `k` and `4 + k` in the halves of vector `k`.
+    /// Of four rows, classes 0 to 3 and 4 to 7 transposed: classes `k` and `4 + k` in the halves of
+    /// vector `k`.
     #[inline]
     #[target_feature(enable = "avx2")]
     fn four_rows([a, b, c, d]: [__m256; 4]) -> [__m256; 4] {

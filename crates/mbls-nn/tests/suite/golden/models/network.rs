@@ -1,4 +1,5 @@
-//! The residual and densely connected networks of the published code, from this crate's layers, told apart by their keys.
+//! The residual and densely connected networks of the published code, from this crate's layers,
+//! told apart by their keys.
 
 use candle_core::{Module, Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
@@ -22,7 +23,8 @@ pub(crate) fn build(shapes: &Shapes, vb: VarBuilder) -> Result<Option<Box<dyn Mo
 
 fn conv(shapes: &Shapes, name: &str, stride: usize, vb: &VarBuilder) -> Result<Conv2d> {
     let shape = &shapes[&format!("{name}.weight")];
-    let config = ConvConfig { stride: [stride; 2], padding: [shape[2] / 2; 2], ..ConvConfig::before_norm() };
+    let config =
+        ConvConfig { stride: [stride; 2], padding: [shape[2] / 2; 2], ..ConvConfig::before_norm() };
     Conv2d::new(shape[1], shape[0], [shape[2]; 2], config, vb.pp(name))
 }
 
@@ -76,7 +78,8 @@ impl WideResNet {
         let mut blocks = Vec::new();
         for layer in 1.. {
             let name = |block: usize, part: &str| format!("layer{layer}.{block}.{part}");
-            let count = (0..).take_while(|&b| shapes.contains_key(&name(b, "conv1.weight"))).count();
+            let count =
+                (0..).take_while(|&b| shapes.contains_key(&name(b, "conv1.weight"))).count();
             if count == 0 {
                 break;
             }
@@ -93,7 +96,11 @@ impl WideResNet {
                 });
             }
         }
-        Ok(Self { stem: unit("conv1", "bn1", 1)?, blocks, classifier: classifier(shapes, "fc", &vb)? })
+        Ok(Self {
+            stem: unit("conv1", "bn1", 1)?,
+            blocks,
+            classifier: classifier(shapes, "fc", &vb)?,
+        })
     }
 }
 
@@ -131,12 +138,14 @@ struct DenseNet {
 
 impl DenseNet {
     fn new(shapes: &Shapes, vb: VarBuilder) -> Result<Self> {
-        let unit =
-            |b: &str, c: &str| Ok::<_, candle_core::Error>(PreUnit(norm(shapes, b, &vb)?, conv(shapes, c, 1, &vb)?));
+        let unit = |b: &str, c: &str| {
+            Ok::<_, candle_core::Error>(PreUnit(norm(shapes, b, &vb)?, conv(shapes, c, 1, &vb)?))
+        };
         let mut stages = Vec::new();
         for stage in 1.. {
             let name = |block: usize, part: &str| format!("dense{stage}.{block}.{part}");
-            let count = (0..).take_while(|&b| shapes.contains_key(&name(b, "conv1.weight"))).count();
+            let count =
+                (0..).take_while(|&b| shapes.contains_key(&name(b, "conv1.weight"))).count();
             if count == 0 {
                 break;
             }
@@ -148,7 +157,10 @@ impl DenseNet {
             }
             let transition = format!("trans{stage}");
             if shapes.contains_key(&format!("{transition}.conv.weight")) {
-                stages.push(DenseStage::Transition(unit(&format!("{transition}.bn"), &format!("{transition}.conv"))?));
+                stages.push(DenseStage::Transition(unit(
+                    &format!("{transition}.bn"),
+                    &format!("{transition}.conv"),
+                )?));
             }
         }
         let (stem, last) = (conv(shapes, "conv1", 1, &vb)?, norm(shapes, "bn", &vb)?);
@@ -165,7 +177,9 @@ impl ModuleT for DenseNet {
                     let new = second.forward_t(&first.forward_t(&y, train)?, train)?;
                     Tensor::cat(&[&new, &y], 1)?
                 }
-                DenseStage::Transition(unit) => AvgPool2d::new(2, 2, 0).forward(&unit.forward_t(&y, train)?)?,
+                DenseStage::Transition(unit) => {
+                    AvgPool2d::new(2, 2, 0).forward(&unit.forward_t(&y, train)?)?
+                }
             };
         }
         let y = Relu.forward(&self.last.forward_t(&y, train)?)?;
