@@ -72,3 +72,8 @@ pub use optim::{
 };
 pub use param_store::{BUFFER_NAMES, ParamStore};
 pub use shape::{ConvConfig, ConvEpilogue, ConvInit, PoolSize, Window};
+
+// The code of the README compiles as a reader would paste it.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -42,3 +42,8 @@ pub use task::{Mode, Output, Task, TaskState};
 #[cfg(feature = "tensorboard")]
 pub use tensorboard::TensorBoard;
 pub use trainer::{Outcome, Trainer};
+
+// The code of the README compiles as a reader would paste it.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

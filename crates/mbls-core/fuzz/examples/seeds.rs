@@ -43,8 +43,8 @@ fn save_calibrators() -> Result<()> {
     let odir = Odir { off_diagonal: 0.1, intercept: 0.1 };
     let bins = HistogramBins { bins: 3, edges: HistogramEdges::EqualWidth };
     let mut specs = vec![
-        CalibratorSpec::Temperature {},
-        CalibratorSpec::Vector {},
+        CalibratorSpec::Temperature,
+        CalibratorSpec::Vector,
         CalibratorSpec::Matrix { odir },
         CalibratorSpec::Dirichlet { odir },
     ];

@@ -35,9 +35,10 @@ pub(crate) use calibration::check_bins;
 pub use calibration::{
     AdaptiveConvention, AdaptiveEce, Binning, BrierDecomposition, Calibration, CalibrationBins,
     CalibrationError, CalibrationNorm, ClasswiseConvention, ClasswiseEce, Consistency,
-    ConsistencyBand, GroupedReliability, GroupedRows, KernelCalibrationError, KernelEstimator,
-    LogLossDecomposition, Reliability, ReliabilityBin, ReliabilityBins, SmoothConvention,
-    SmoothEce, SortedTopLabels, Target, TopLabelSamples, kernel_calibration_error,
+    ConsistencyBand, EceEstimate, EceInterval, GroupedReliability, GroupedRows,
+    KernelCalibrationError, KernelEstimator, LogLossDecomposition, Reliability, ReliabilityBin,
+    ReliabilityBins, SmoothConvention, SmoothEce, SortedTopLabels, Target, TopLabelSamples,
+    ece_difference, ece_with_interval, kernel_calibration_error,
 };
 pub use classification::{
     Accuracy, BalancedAccuracy, ClassificationMetrics, ClassificationReport, CorrectRows,

@@ -3,6 +3,7 @@ use crate::metric::{check_classes, first_maximum};
 use crate::parallel::each_chunk;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// How a [`BinaryCalibrator`] calibrates rows of several classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +19,16 @@ pub enum MulticlassReduction {
     /// share the rest as they did before, equally where they had nothing. A confidence below `1
     /// / classes` lets another class become the largest.
     TopLabel,
+}
+
+impl fmt::Display for MulticlassReduction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Binary => "binary",
+            Self::OneVsRest => "one-vs-rest",
+            Self::TopLabel => "top-label",
+        })
+    }
 }
 
 /// A [`BinaryCalibrator`] for rows of several classes.

@@ -176,7 +176,7 @@ fn calibrators_of_masked_classes() {
     let labels: Vec<u32> = (0..40).map(|i| i * 5 % 3).collect();
     let scores = Scores::from_logits(&logits, 3).unwrap();
     for spec in [
-        CalibratorSpec::Temperature {},
+        CalibratorSpec::Temperature,
         CalibratorSpec::Isotonic { reduction: MulticlassReduction::OneVsRest },
     ] {
         let predictions =
@@ -188,7 +188,7 @@ fn calibrators_of_masked_classes() {
     }
     let odir = Odir { off_diagonal: 0.1, intercept: 0.1 };
     for spec in [
-        CalibratorSpec::Vector {},
+        CalibratorSpec::Vector,
         CalibratorSpec::Matrix { odir },
         CalibratorSpec::Dirichlet { odir },
     ] {
