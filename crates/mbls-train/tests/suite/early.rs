@@ -84,7 +84,7 @@ fn patience_goes_on_where_it_was() {
     // A run that does not end early is another.
     let error = train(&stopped, config("early"), None).unwrap_err().to_string();
     assert!(
-        error.contains("patience: expected none, found that of a run that may end early"),
+        error.contains("patience: expected none, found that of a run with early stopping"),
         "{error}"
     );
 }

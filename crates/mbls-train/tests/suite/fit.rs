@@ -186,7 +186,9 @@ fn a_schedule_that_follows_a_metric_goes_on_where_it_was() {
     );
     let error = train(&plain, plateau(None), None).unwrap_err().to_string();
     assert!(
-        error.contains("metrics: expected 5 of the schedule's metric after 5 epochs, found 0"),
+        error.contains(
+            "metrics: expected 5 values of the schedule's metric after 5 epochs, found 0"
+        ),
         "{error}"
     );
 }

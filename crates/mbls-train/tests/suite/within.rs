@@ -122,7 +122,7 @@ fn a_checkpoint_within_a_longer_epoch_is_refused() {
         .unwrap_err();
     let text = error.to_string();
     assert!(
-        text.contains("within.step: expected a step before 3") && text.ends_with("found 6"),
+        text.contains("within.step: expected a step below 3") && text.ends_with("found 6"),
         "{text}"
     );
 }
