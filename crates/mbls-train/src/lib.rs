@@ -10,9 +10,9 @@
 //!
 //! | file | content |
 //! |---|---|
-//!  | `last.safetensors` | the last checkpoint, at the end of an epoch or within one: model, optimizer, average, loss, progress |
-//!  | `best.safetensors` | the model after the epoch with the best validation score: its average, if one is kept |
-//!  | `events.jsonl` | the event log, one JSON object per line, if the training has one |
+//! | `last.safetensors` | the last checkpoint, at the end of an epoch or within one: model, optimizer, average, loss, progress |
+//! | `best.safetensors` | the model after the epoch with the best validation score: its average, if one is kept |
+//! | `events.jsonl` | the event log, one JSON object per line, if the training has one |
 //!
 //! A run that is killed at any moment and restarted ends with the same bytes in both checkpoints as
 //! an uninterrupted run.

@@ -14,7 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 ///
 /// | tag | value | when |
 /// |---|---|---|
-///  | `train/loss_of_steps` | mean loss of the steps since the previous value | when losses are read |
+/// | `train/loss_of_steps` | mean loss of the steps since the previous value | when losses are read |
 /// | `train/NAME` | means over the training batches of an epoch | each epoch |
 /// | `validation/NAME` | the metrics on the validation data | each epoch |
 /// | `learning_rate`, `gradient_norm` | of the epoch | each epoch |

@@ -9,7 +9,7 @@
 //! | `constant_`, `normal_`, `uniform_` | `Init::Const(value)`, `Init::Randn { mean, stdev }`, `Init::Uniform { lo, up }` |
 //! | `kaiming_normal_`, `kaiming_uniform_` | [`kaiming_normal`], [`kaiming_uniform`] |
 //! | `xavier_normal_`, `xavier_uniform_` | [`xavier_normal`], [`xavier_uniform`] |
-//!  | `trunc_normal_` | [`TruncatedNormal`], accepted only by [`ParamStore::initialise_truncated`](crate::ParamStore::initialise_truncated) |
+//! | `trunc_normal_` | [`TruncatedNormal`], accepted only by [`ParamStore::initialise_truncated`](crate::ParamStore::initialise_truncated) |
 //! | `calculate_gain` | `NonLinearity::gain`, [`leaky_relu`] |
 //! | defaults of `Linear` and `Conv` | [`torch_uniform`] |
 //! | default of `Embedding` | [`STANDARD_NORMAL`] |

@@ -185,8 +185,8 @@ fn what_does_not_fit_is_named() -> Result<()> {
     for form in FORMS {
         for (result, expected) in [
             (form(&zeros(&[6, 3])?, &weight, &bias, plain), "input of shape [6, 3]"),
-            (form(&zeros(&[2, 6, 2])?, &weight, &bias, plain), "expected as many channels"),
-            (form(&zeros(&[0, 6, 3])?, &weight, &bias, plain), "nothing empty"),
+            (form(&zeros(&[2, 6, 2])?, &weight, &bias, plain), "expected equal channels"),
+            (form(&zeros(&[0, 6, 3])?, &weight, &bias, plain), "no size 0"),
             (form(&x, &weight, &zeros(&[3])?, plain), "bias of shape [3], expected [4]"),
             (form(&x.to_dtype(DType::F32)?, &weight, &bias, plain), "weight in F64"),
             (

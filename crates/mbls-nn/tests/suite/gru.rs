@@ -168,7 +168,7 @@ fn names_are_pytorchs_and_what_does_not_fit_is_named() -> Result<()> {
             gru.forward_padded(&zeros(&[2, 5, 4])?, &[0, 0]),
             "input of shape [2, 5, 4], expected [N, L, 3]",
         ),
-        (gru.forward_padded(&zeros(&[0, 5, 3])?, &[]), "nothing empty"),
+        (gru.forward_padded(&zeros(&[0, 5, 3])?, &[]), "none of them 0"),
         (
             gru.forward_padded(&zeros(&[2, 5, 3])?, &[0]),
             "padding = [0], expected 2 numbers of at most 5",
