@@ -96,7 +96,7 @@ mod tests {
 
     /// Also if an entry is left as it is.
     #[test]
-    fn every_chunk_starts_as_zeros_and_is_kept_as_written() {
+    fn every_chunk_is_given_as_zeros_and_kept_as_written() {
         for len in [0, 1, 7, 8, 9, 29] {
             let values = written::<f32>(len, 8, &|i, out| {
                 assert!(out.iter().all(|&v| v == 0.0));

@@ -56,7 +56,7 @@ fn check(form: &str, plan: &Plan, found: [Vec<f64>; 3], expected: &[Vec<f64>; 3]
 }
 
 #[test]
-fn every_algorithm_agrees_with_the_definition() {
+fn every_form_agrees_with_the_definition() {
     let mut seen = [0; 3];
     let axis = |size: usize, kernel: usize, stride: usize, padding: usize, dilation: usize| {
         let window = Window { kernel, stride, padding, dilation };
