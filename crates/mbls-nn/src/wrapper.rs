@@ -50,8 +50,7 @@ pub(crate) fn prefix<T>(named: &BTreeMap<String, T>, expected: impl Fn(&str) -> 
         .map_or_else(String::new, |(prefix, _)| prefix.to_owned())
 }
 
-/// Returns the prefix shared by all names except bookkeeping, made of prefixes that are a wrapper's
-/// in any network.
+/// Returns the prefix shared by all names except bookkeeping, composed of prefixes in [`ALWAYS`].
 pub(crate) fn common<T>(named: &BTreeMap<String, T>) -> String {
     let weights = || named.keys().filter(|name| !is_bookkeeping(name));
     let mut common = String::new();

@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn the_state_of_a_loss_is_restored_bit_identical() {
+    fn the_state_of_a_loss_is_restored_bit_identically() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("last.safetensors");
         let progress = Progress {

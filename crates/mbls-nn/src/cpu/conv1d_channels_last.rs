@@ -17,7 +17,7 @@ use std::sync::{Arc, OnceLock};
 /// that the exact result does not depend on the number of threads.
 const BLOCKS: usize = 32;
 
-/// Maximum number of entries of those gradients. If they exceed it, there are fewer tasks.
+/// Target maximum of entries of those gradients. If they exceed it, there are fewer tasks.
 const SUMS: usize = 1 << 22;
 
 pub(crate) fn conv1d_channels_last(

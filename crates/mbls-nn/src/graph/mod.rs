@@ -9,7 +9,7 @@
 //! on. Therefore our operations pass gradients on themselves, and return empty tensors to candle,
 //! which cost nothing to clear and add.
 //!
-//! # What stands for a result
+//! # Representation of a result
 //!
 //! The result `y` of one of our operations is an ordinary [`Tensor`]. In candle's graph it has two
 //! operations and an empty tensor, the *handle*, behind it. Outside the graph it has the *slot*,

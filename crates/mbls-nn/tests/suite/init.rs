@@ -173,7 +173,7 @@ fn a_replaced_value_is_the_requested_value() -> Result<()> {
     let hint = init::xavier_uniform((6, 4), 2.0)?;
     store.initialise("words.weight", hint)?;
     assert_eq!(bits(layer.weight())?, bits(&hinted("words.weight", &[6, 4], hint)?)?);
-    // Initialising twice changes nothing more, and other variables are unchanged.
+    // Initialising twice has the same result as once, and other variables are unchanged.
     Linear::new(4, 3, store.var_builder().pp("fc"))?;
     let before = store.state()["fc.weight"].copy()?;
     let normal = TruncatedNormal::default();

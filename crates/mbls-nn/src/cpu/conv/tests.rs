@@ -137,6 +137,6 @@ fn every_form_agrees_with_the_definition() {
             seen[2] += 1;
         }
     }
-    // Windows larger than the padding have no adjoint.
+    // There is no adjoint if the padding exceeds the extent of the kernel.
     assert!(interpreted || seen[0] == 240 && seen[1] > 40 && seen[2] > seen[1], "{seen:?}");
 }

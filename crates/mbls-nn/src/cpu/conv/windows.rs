@@ -8,7 +8,7 @@ use crate::parallel::{each_chunk_with, map_tasks_with};
 /// result, does not depend on the number of threads.
 const BLOCKS: usize = 32;
 
-/// Maximum number of entries of the weight gradients that the tasks of one pass sum separately. If
+/// Target maximum of entries of the weight gradients that the tasks of one pass sum separately. If
 /// they exceed it, there are fewer tasks.
 const SUMS: usize = 1 << 22;
 
@@ -49,8 +49,8 @@ pub(super) fn backward<T: Float>(
     dy: &[T],
     want: (bool, bool),
 ) -> (Vec<T>, Vec<T>) {
-    // Gathering the windows of `dy` replaces gathering those of `x` and scattering `dx`, whichever
-    // moves less data.
+    // Gathering the windows of `dy` replaces gathering those of `x` and scattering `dx`, if that moves
+    // less data.
     let adjoint = if want.0 && (plan.grid.is_identity() || plan.outputs <= 2 * plan.inputs) {
         plan.adjoint()
     } else {

@@ -319,7 +319,7 @@ fn functions_are_never_run_but_named_where_a_tensor_is_needed() {
     let among = weights(Pickle::new().op(b"}").text("state_dict")).text("v");
     refused(&call(among).op(b"ss.").0, "\"v\": an object made by posix.system, which is not run");
     refused(&call(Pickle::new()).op(b".").0, "posix.system");
-    // So are functions that are called while objects are built.
+    // Functions called while objects are built are an error too.
     let built =
         Pickle::new().op(b"}").text("v").op(b"cbuiltins\neval\n").text("1/0").op(b"\x85\x81}b");
     refused(&built.op(b"s.").0, "builtins.eval");

@@ -153,7 +153,7 @@ fn a_prefix_stays_where_nothing_is_gained() -> Result<()> {
         .expect_err("another name")
         .to_string();
     assert!(message.contains("0 loaded") && message.contains("student.bn.bias"), "{message}");
-    // More of the names fit with their prefix.
+    // More of the names fit unchanged.
     let own = prefixed("", &["model.fc.weight"])?;
     let report = network("")?.load(&own, Fit::Except(&["model"]))?;
     assert_eq!((report.loaded.len(), report.prefix.as_str()), (6, ""));
