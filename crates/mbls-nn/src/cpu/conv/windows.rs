@@ -49,8 +49,8 @@ pub(super) fn backward<T: Float>(
     dy: &[T],
     want: (bool, bool),
 ) -> (Vec<T>, Vec<T>) {
-    // Gathering the windows of `dy` replaces gathering those of `x` and scattering `dx`, if that moves
-    // less data.
+    // Gathering the windows of `dy` replaces gathering those of `x` and scattering `dx`, if that
+    // moves less data.
     let adjoint = if want.0 && (plan.grid.is_identity() || plan.outputs <= 2 * plan.inputs) {
         plan.adjoint()
     } else {

@@ -15,7 +15,7 @@ static_assert(sizeof(Channels) == 32, "the host passes this size");
 
 __device__ u64 entries(const Channels& shape) { return shape.outer * shape.channels * shape.plane; }
 
-// Number of entries that are read and written together: 16 bytes of them, or one entry.
+// Number of entries in 16 bytes, which are read and written together where possible.
 #define PACK ((u32)(16 / sizeof(Stored)))
 
 template <u32 N> struct alignas(N * sizeof(Stored)) Pack {
