@@ -50,8 +50,8 @@ impl Task for TableTask {
 
     fn forward(&self, batch: &Self::Batch, _mode: Mode) -> mbls::train::Result<Output> {
         let (rows, labels): (Vec<[f32; 2]>, Vec<u32>) = batch.iter().copied().unzip();
-        let logits = self.0.forward(&Tensor::new(rows, &Device::Cpu)?)?;
-        Ok(Output { logits, labels: Tensor::new(labels, &Device::Cpu)? })
+        let logits = self.0.forward(&Tensor::new(rows.as_slice(), &Device::Cpu)?)?;
+        Ok(Output { logits, labels: Tensor::new(labels.as_slice(), &Device::Cpu)? })
     }
 
     fn loss(&self, _: &Self::Batch, output: &Output) -> mbls::train::Result<Option<LossOutput>> {
