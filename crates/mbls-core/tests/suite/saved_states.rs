@@ -35,9 +35,10 @@ where
     };
     let (empty, _) = read(format!("{name}-empty"));
     let (full, value) = read(format!("{name}-full"));
-    // The convention that is the definition was called `Default`, and no statistics could be asked
-    // for.
+    // At that version the convention `Definition` was called `Default`, the fraction beyond the
+    // margin had another field name, and there were no additional statistics.
     let value = value.unwrap().replace("convention: Default", "convention: Definition");
+    let value = value.replace("share_beyond_margin", "fraction_beyond_margin");
     assert_eq!(format!("{:?}", full.value()).replace(" statistics: [],", ""), value, "{name}");
 
     // The life cycle, from states that every metric has.

@@ -58,7 +58,7 @@ fn the_other_reports_come_back() {
     comes_back(&PairedDifference {
         observed: f64::INFINITY,
         interval,
-        share_not_positive: 0.5,
+        fraction_not_positive: 0.5,
         resamples: 10,
         n: 3,
     });

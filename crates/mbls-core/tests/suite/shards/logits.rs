@@ -45,7 +45,7 @@ proptest! {
             (report.max_distance, mean(&|row| row[0] - row[row.len() - 1])),
             (report.top_two_gap, mean(&|row| row[0] - row[1])),
             (report.norm, mean(&|row| row.iter().map(|logit| logit * logit).sum::<f64>().sqrt())),
-            (report.share_beyond_margin, share_beyond),
+            (report.fraction_beyond_margin, share_beyond),
         ];
         for (found, expected) in expected {
             prop_assert!((found - expected).abs() < 1e-12, "{} instead of {}", found, expected);
@@ -63,7 +63,7 @@ proptest! {
             (found - expected).abs() <= (0.004 * expected).max(1.0 / 1024.0)
         };
         prop_assert_eq!((found.n, found.largest), (all_distances.len() as u64, all_distances[all_distances.len() - 1]));
-        prop_assert!((found.share_beyond_margin.unwrap() - share_beyond).abs() < 1e-12);
+        prop_assert!((found.fraction_beyond_margin.unwrap() - share_beyond).abs() < 1e-12);
         for (quantile, share) in [(found.median, 0.5), (found.quantile_90, 0.9), (found.quantile_99, 0.99)] {
             prop_assert!(near(quantile, &all_distances, share), "{} at {}", quantile, share);
         }
