@@ -64,7 +64,6 @@ pub fn measure<M: PredictionMetric + Sync>(metric: &M, rows: LabelledScores<'_>)
 ///
 /// Returns the errors of [`Predictions::from_logits`](crate::metric::Predictions::from_logits) and
 /// of the metric, for the first row that has one.
-/// metric, for the first row that has one.
 pub fn measure_logits<M, T>(
     metric: &M,
     logits: &[T],
