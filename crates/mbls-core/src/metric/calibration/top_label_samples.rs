@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// let mut samples = TopLabelSamples::new();
 /// samples.add(&TopLabels::new(&[0.9, 0.6], &[true, false])?)?;
 /// let sorted = samples.value().expect("two rows were added");
-/// // Up to 0.6 there is 0.6 / 2 too much confidence, up to 0.9 that less 0.1 / 2.
+/// // The excess of confidence is 0.6 / 2 up to 0.6, and 0.1 / 2 less up to 0.9.
 /// assert_eq!(sorted.kolmogorov_smirnov_error(), 0.3);
 /// # Ok::<(), mbls_core::Error>(())
 /// ```

@@ -88,7 +88,8 @@ pub enum MetricSpec {
         #[serde(default = "bins")]
         bins: usize,
     },
-    /// [`TopLabelStatistics`]: smooth ECE, Kolmogorov-Smirnov, kernel and binned calibration errors, AURC.
+    /// [`TopLabelStatistics`]: smooth ECE, Kolmogorov-Smirnov, kernel and binned calibration errors,
+    /// AURC.
     TopLabelStatistics {
         /// The statistics. They are computed from one stored copy of the rows.
         statistics: Vec<TopLabelStatistic>,

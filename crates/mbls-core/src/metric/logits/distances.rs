@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 /// let mut distances = LogitDistances::new(Some(2.5))?;
 /// distances.update(LogitRows::new(&[3.0, 2.0, 0.0, 0.0, 5.0, 5.0], 3)?)?;
 /// let report = distances.value().expect("rows were added");
-/// // 1 and 3 in the first row; 5 and, to the second of the greatest, 0 in the other.
+/// // The distances are 1 and 3 in the first row, and 5 and 0 (a tie) in the second row.
 /// assert_eq!((report.n, report.largest, report.fraction_beyond_margin), (4, 5.0, Some(0.5)));
 /// assert!((report.median - 1.0).abs() < 0.004 && (report.quantile_99 - 5.0).abs() < 0.02);
 /// assert!((distances.quantile_of_rows(0.5).expect("rows were added") - 3.0).abs() < 0.012);

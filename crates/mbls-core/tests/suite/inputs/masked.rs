@@ -88,7 +88,7 @@ fn what_no_softmax_has_stays_an_error() {
         );
         assert_eq!(LogitRows::new(&wrong, 2).unwrap_err().to_string(), expected);
     }
-    let expected = "logit -inf at row 0, class 0: expected a finite number in some class: all of the row are masked";
+    let expected = "logit -inf at row 0, class 0: expected a finite number in some class, but all classes of the row are masked";
     assert!(errors(&[MASKED; 2]).iter().all(|error| error == expected));
     assert_eq!(LogitRows::new(&[MASKED; 2], 2).unwrap_err().to_string(), expected);
     // Of pixels too, where they count.

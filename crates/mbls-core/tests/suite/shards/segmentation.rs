@@ -263,7 +263,7 @@ fn wrong_input_is_refused() {
 
     let mut confusion = ConfusionMatrix::new(2).unwrap();
     let message = confusion.add_masks(&[0, 1], &[0], &[]).unwrap_err().to_string();
-    assert_eq!(message, "predicted mask: expected 1 pixels, as the labels have, found 2 pixels");
+    assert_eq!(message, "predicted mask: expected 1 pixels, one per label, found 2 pixels");
     for (predicted, labels) in [([0, 2], [0, 0]), ([0, 0], [0, 2])] {
         let message =
             confusion.add_masks(&predicted, &labels, &[IGNORED as i64]).unwrap_err().to_string();
