@@ -41,9 +41,9 @@ pub struct BrierDecomposition {
 /// Decomposition of the log-loss of binned probabilities, in nats: `binned = calibration +
 /// refinement`.
 ///
-/// With the mean probability `c_b` and the frequency `o_b` of each bin, the entropy `H(q) = -q ln q
-/// - (1 - q) ln(1 - q)` and the divergence `KL(q, p) = q ln(q / p) + (1 - q) ln((1 - q) / (1 -
-/// p))`:
+/// With the mean probability `c_b` and the frequency `o_b` of each bin, the entropy
+/// `H(q) = -q ln q - (1 - q) ln(1 - q)` and the divergence
+/// `KL(q, p) = q ln(q / p) + (1 - q) ln((1 - q) / (1 - p))`:
 ///
 /// - `binned = -sum_b n_b / n (o_b ln c_b + (1 - o_b) ln(1 - c_b))`, the loss of a forecast that
 ///   predicts `c_b` everywhere in the bin;

@@ -76,9 +76,9 @@ impl SortedTopLabels {
     }
 }
 
-/// Computes the squared kernel calibration error of full probability vectors with `h_ij = exp(-|p_i
-/// - p_j| / bandwidth) (e_i - p_i) . (e_j - p_j)`, the Euclidean distance and the unit vector `e_i`
-/// of label `i`.
+/// Computes the squared kernel calibration error of full probability vectors with
+/// `h_ij = exp(-|p_i - p_j| / bandwidth) (e_i - p_i) . (e_j - p_j)`, the Euclidean distance and the
+/// unit vector `e_i` of label `i`.
 ///
 /// Its expectation is 0 only for a model that is calibrated in all classes, not only in the top
 /// label. Returns `None` for fewer than two rows. Costs `O(n^2 classes)`, on all threads, except
