@@ -100,7 +100,7 @@ proptest! {
     }
 }
 
-/// Where probabilities are 0, nothing is undefined.
+/// Probabilities of 0 lead to no undefined values.
 #[test]
 fn one_hot_probabilities() {
     let mut metric = ProbabilityStatistics::new();
@@ -114,7 +114,7 @@ fn one_hot_probabilities() {
     );
 }
 
-/// Of fewer rows than the share needs, the largest one counts.
+/// With fewer rows than the share needs, only the largest distance counts.
 #[test]
 fn a_tail_has_at_least_one_row() {
     let mut tail = LogitDistanceTail::new(0.01).unwrap();
@@ -220,7 +220,7 @@ fn states_that_contradict_themselves_are_refused() {
         )
     };
     assert!(tail(json!([u64::MAX])).contains("expected a finite number"));
-    // The bits of minus zero, and of minus one.
+    // The keys of -0 and of -1.
     assert!(tail(json!([u64::MAX >> 1])).contains("expected a finite number"));
     assert!(tail(json!([!(-1f64).to_bits()])).contains("a distance of -1"));
 
