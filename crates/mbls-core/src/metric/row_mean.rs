@@ -90,7 +90,7 @@ pub trait RowSums: MetricState + Clone + Default + Send {
 ///
 ///     fn check(&self) -> Result<()> {
 ///         let possible = (0.0..=self.n as f64).contains(&self.sum.to_f64());
-///         if possible { Ok(()) } else { Err(Self::invalid("a sum that no probabilities have")) }
+///         if possible { Ok(()) } else { Err(Self::invalid("a sum that no probabilities produce")) }
 ///     }
 /// }
 ///

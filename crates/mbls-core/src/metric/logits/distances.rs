@@ -236,7 +236,7 @@ impl TryFrom<Saved<State>> for LogitDistances {
             return if state == empty {
                 Ok(Self { state })
             } else {
-                invalid("sums of no distances".into())
+                invalid("non-zero fields without distances".into())
             };
         }
         check_classes(state.classes)?;

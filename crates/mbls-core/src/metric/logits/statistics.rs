@@ -248,7 +248,11 @@ impl TryFrom<Saved<State>> for LogitStatistics {
         if n == 0 {
             let empty = State { single, classes, ..State::new(state.margin) };
             let valid = state == empty && (single == 0) == (classes == 0) && single <= MAX_ROWS;
-            return if valid { Ok(Self { state }) } else { invalid("sums of no rows".into()) };
+            return if valid {
+                Ok(Self { state })
+            } else {
+                invalid("non-zero fields without rows".into())
+            };
         }
         check_classes(classes)?;
         // Each row that is counted has at least one distance.
@@ -263,7 +267,7 @@ impl TryFrom<Saved<State>> for LogitStatistics {
         let sums =
             [state.mean_distance, state.gap, state.max_distance, state.norm].map(FixedSum::units);
         if sums.iter().any(|&sum| sum < 0) || sums[1] > sums[2] {
-            return invalid(format!("distances of sums {sums:?}"));
+            return invalid(format!("distances with impossible sums {sums:?}"));
         }
         Ok(Self { state })
     }

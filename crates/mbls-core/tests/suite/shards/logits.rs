@@ -180,13 +180,15 @@ fn states_that_contradict_themselves_are_refused() {
         state[key] = value;
         refused::<LogitStatistics>("logit-statistics", state)
     };
-    assert!(with("n", json!(0)).contains("sums of no rows"));
+    assert!(with("n", json!(0)).contains("non-zero fields without rows"));
     assert!(with("classes", json!(1)).contains("classes = 1"));
     assert!(
         with("beyond", json!(3)).contains("3 distances beyond the margin in 1 rows of 3 classes")
     );
-    assert!(with("norm", json!("-1")).contains("distances of sums"));
-    assert!(with("gap", json!((4i128 << 60).to_string())).contains("distances of sums"));
+    assert!(with("norm", json!("-1")).contains("distances with impossible sums"));
+    assert!(
+        with("gap", json!((4i128 << 60).to_string())).contains("distances with impossible sums")
+    );
     assert!(with("margin", json!(-1.0)).contains("margin = -1"));
 
     let mut metric = LogitDistances::new(Some(1.5)).unwrap();
@@ -201,7 +203,7 @@ fn states_that_contradict_themselves_are_refused() {
     assert!(with("largest", json!(9.0)).contains("a largest distance of 9"));
     assert!(with("classes", json!(2)).contains("2 distances in 1 rows of 2 classes"));
     assert!(with("of_rows", json!([])).contains("2 distances in 0 rows"));
-    assert!(with("all", json!([])).contains("sums of no distances"));
+    assert!(with("all", json!([])).contains("non-zero fields without distances"));
     assert!(with("margin", json!(null)).contains("1 of 2 distances beyond the margin"));
     assert!(with("margin", json!(-1.0)).contains("margin = -1"));
     for wrong in [
