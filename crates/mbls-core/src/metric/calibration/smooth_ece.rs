@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum SmoothConvention {
-    /// The definition: the parts of a Gaussian outside of [0, 1] are reflected repeatedly, so every
+    /// The definition: the parts of a Gaussian outside of `[0, 1]` are reflected repeatedly, so every
     /// row has the same weight. Integrals use the trapezoidal rule.
     #[default]
     #[serde(rename = "default")]
@@ -138,7 +138,7 @@ impl SortedTopLabels {
     }
 }
 
-/// A Gaussian on the points of the grid of [0, 1], extended beyond its ends.
+/// A Gaussian on the points of the grid of `[0, 1]`, extended beyond its ends.
 struct Kernel {
     /// Values by offset in cells, starting at the offset `first`.
     values: Vec<f64>,

@@ -37,7 +37,7 @@ struct Components {
     classwise: ClasswiseEce,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     clipped_nll: Option<ClippedNegativeLogLikelihood>,
-    /// Number of probabilities that were outside of [0, 1] due to rounding.
+    /// Number of probabilities that were outside of `[0, 1]` due to rounding.
     #[serde(default, skip_serializing_if = "is_zero")]
     clipped_probabilities: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]

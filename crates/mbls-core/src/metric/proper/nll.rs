@@ -106,7 +106,7 @@ impl RowSums for LogLikelihoods {
         }
         if !self.large.is_of(finite) {
             let problem =
-                format!("the sum of the largest values is too large for {finite} finite rows");
+                format!("the sum of the largest values is impossible for {finite} finite rows");
             return Err(Self::invalid(problem));
         }
         Ok(())
