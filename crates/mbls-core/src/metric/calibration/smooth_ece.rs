@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum SmoothConvention {
-    /// The definition: the parts of a Gaussian outside of `[0, 1]` are reflected repeatedly, so every
-    /// row has the same weight. Integrals use the trapezoidal rule.
+    /// The definition: the parts of a Gaussian outside of `[0, 1]` are reflected repeatedly, so
+    /// every row has the same weight. Integrals use the trapezoidal rule.
     #[default]
     #[serde(rename = "default")]
     Definition,

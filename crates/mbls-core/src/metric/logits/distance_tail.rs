@@ -6,8 +6,7 @@ use crate::metric::saved::{self, Saved};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// The mean of the largest logit distances: the mean of a row's distance over the fraction `share`
-/// of the rows with the largest ones.
+/// The mean logit distance of the rows with the largest distances, a fraction `share` of all rows.
 ///
 /// The distance of a row is `max_k l_k - min_k l_k` over its unmasked classes. The mean is over the
 /// `floor(share * n)` rows with the largest distances, at least one. Which rows these are is known
