@@ -1,9 +1,9 @@
-//! Metrics of classifiers, with exact states that merge.
+//! Metrics of classifiers with exact, mergeable states.
 //!
-//! A batch of scored rows is validated once, in [`Predictions`]; a [`Metric`] takes any number of
-//! batches. States are integer counts and 128-bit fixed-point sums ([`FixedSum`]), so a value has
-//! the same bits whatever the order of the rows, the size of the batches and the sharding.
-//! Conventions that vary in the field are named where they are chosen and in the output.
+//! [`Predictions`] validates a batch of scored rows once; any number of [`Metric`]s can consume it.
+//! States are integer counts and 128-bit fixed-point sums ([`FixedSum`]), so a value is
+//! bit-identical for any order of the rows, batch size and sharding. Where conventions differ in
+//! the literature, the convention is a setting, and the output names it.
 //!
 //! ```
 //! use mbls_core::metric::{ClassificationMetrics, Metric, Predictions};
