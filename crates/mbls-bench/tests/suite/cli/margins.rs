@@ -109,7 +109,7 @@ fn a_margin_that_is_never_reached_makes_cross_entropy_and_says_so() {
     assert!(0.0 < median && median < 50.0 && 0.0 < largest && largest < 50.0, "{far}");
     // Of two that are equal none is the best.
     let report = std::fs::read_to_string(out.join("report.html")).expect("a report");
-    assert!(!report.contains("<strong>") && report.contains("Nothing is bold"), "a best of equals");
+    assert!(!report.contains("<strong>") && report.contains("No value is bold"), "a best among ties");
     assert!(report.contains(warning) && report.contains("Distances between logits"), "{report}");
     let log = std::fs::read_to_string(out.join("margins/text-cnn/far/seed-0/events.jsonl"))
         .expect("a log");

@@ -172,7 +172,7 @@ fn a_folder_becomes_a_report() {
         page.contains("Test images") && page.contains("The first 2 of 5 test images"),
         "no images"
     );
-    assert!(said.contains("On the page too: Test images."), "{said}");
+    assert!(said.contains("Also in the HTML report: Test images."), "{said}");
     // The network is one of random weights, on images of one size.
     assert!(said.contains("11 images: height 64, width 64; 3 channels"), "{said}");
     assert!(said.contains("no --pretrained: the network starts from random weights"), "{said}");
