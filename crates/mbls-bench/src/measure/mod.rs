@@ -140,7 +140,7 @@ pub(crate) fn score(recipe: &Recipe) -> Description {
 
 /// The metrics of a task, independent of their input types.
 pub(crate) trait Measures: Sync {
-    /// Returns the columns of the report, in the order of the measures.
+    /// Returns the columns of the report, in the order of the metrics.
     fn columns(&self) -> Vec<Column>;
 
     /// Returns notes about the values of a run, one sentence each.

@@ -1,4 +1,4 @@
-//! A trained network measured on images with masks, without keeping logits.
+//! Evaluation of a trained network on images with masks, without storing logits.
 
 use super::evaluation::Evaluation;
 use super::host_batch::{HostBatch, IGNORED, LabelledPixels};
@@ -19,25 +19,25 @@ use mbls_seg::metric::{
 use mbls_train::predict;
 use std::path::Path;
 
-/// What adds up over batches, at one temperature.
+/// Metrics accumulated over batches at one temperature.
 struct Measuring {
     inverse_temperature: f32,
     metrics: SegmentationMetrics,
     published: SegmentationCalibration,
 }
 
-/// What a batch added.
+/// The results of one batch.
 struct Added {
-    /// Image by image.
+    /// The confusion matrix of each image.
     confusions: Vec<ConfusionMatrix>,
-    /// Pixels and expected calibration error under the published protocol; `None` where no pixel
-    /// counts.
+    /// The number of pixels and the expected calibration error under the published protocol; `None`
+    /// if no pixel counts.
     published: Option<(u64, f64)>,
 }
 
 impl Measuring {
     fn new(classes: usize, bins: usize, temperature: f64) -> Result<Self> {
-        // The published protocol is measured beside, batch by batch.
+        // The published protocol is measured separately, batch by batch.
         let settings =
             SegmentationSettings { bins, published: false, ..SegmentationSettings::default() };
         Ok(Self {
@@ -81,7 +81,7 @@ impl Measuring {
         Ok(Added { confusions, published: of_batch })
     }
 
-    /// The report, and the bins of each image.
+    /// Returns the report, and the bins of each image.
     fn finish(
         self,
         batches: u64,
@@ -94,12 +94,12 @@ impl Measuring {
     }
 }
 
-/// Measures a network before and after temperature scaling; draws maps of the first images into a
-/// folder where names are given, and shows the pixels of each image to `also`.
+/// Evaluates a network before and after temperature scaling. Draws maps of the first images to a
+/// folder if names are given, and passes the pixels of each image to `also`.
 ///
 /// # Errors
 ///
-/// Images that cannot be read, logits that cannot be measured, a folder that cannot be written.
+/// If images cannot be read, logits cannot be evaluated, or the folder cannot be written.
 pub(super) fn evaluate(
     task: &SegmentationTask,
     pictures: &Loader,
@@ -115,7 +115,7 @@ pub(super) fn evaluate(
     let mut distances = LogitDistances::new(task.learning.loss.margin())?;
     if let Some((folder, names)) = maps.filter(|(_, names)| !names.is_empty()) {
         std::fs::create_dir_all(folder).with_context(|| {
-            format!("cannot make the folder {} of {} maps", folder.display(), names.len())
+            format!("cannot create the folder {} for {} maps", folder.display(), names.len())
         })?;
     }
     predict(task, pictures, |predicted| -> Result<()> {
@@ -144,7 +144,7 @@ pub(super) fn evaluate(
     Ok(Evaluation { temperature, temperature_bound, distances, before, after, pictures, batches })
 }
 
-/// Draws those images of a batch that have a name: the image as the network sees it, and its maps.
+/// Draws the images of a batch that have a name: the image as the network sees it, and its maps.
 fn draw(batch: Pictures, data: &Loader, maps: Option<(&Path, &[String])>) -> Result<()> {
     let Some((folder, names)) = maps else { return Ok(()) };
     let named =
@@ -155,7 +155,7 @@ fn draw(batch: Pictures, data: &Loader, maps: Option<(&Path, &[String])>) -> Res
     for (maps, &index) in PictureMaps::of_batch(batch, &IGNORED)?.into_iter().zip(batch.indices) {
         if let Some((index, name)) = named(index) {
             let name = map_name(name);
-            // The transforms of tests draw nothing at random.
+            // Test transforms are not random, so the seed does not matter.
             let sample = data.dataset().get(index, Seed(0))?;
             mbls_io::atomic::write(
                 &folder.join(format!("{name}.image.png")),
@@ -167,7 +167,7 @@ fn draw(batch: Pictures, data: &Loader, maps: Option<(&Path, &[String])>) -> Res
     Ok(())
 }
 
-/// The name of an image's maps: an image in a folder of its own has a separator in its name.
+/// Returns the file name of an image's maps; path separators are replaced.
 pub(super) fn map_name(image: &str) -> String {
     image.replace(['/', '\\'], "-")
 }

@@ -1,4 +1,4 @@
-//! A loss over its seeds: means, deviations, and intervals over test images.
+//! The report of a loss over its seeds: means, standard deviations, and intervals over test images.
 
 use super::evaluation::{Evaluation, EvaluationFile};
 use super::measures::MEASURES;
@@ -12,11 +12,12 @@ use mbls_core::metric::{Metric, ReliabilityBins};
 use mbls_report::LossReport;
 use std::path::Path;
 
-/// One loss over the cells of its seeds, at least one.
+/// Reports one loss over the runs of its seeds, at least one. Also returns its metrics on resampled
+/// test images.
 ///
 /// # Errors
 ///
-/// Evaluations that cannot be read.
+/// If evaluations cannot be read.
 pub(super) fn loss_report(
     loss: &LossEntry,
     cells: &[&Cell],
@@ -39,7 +40,7 @@ pub(super) fn loss_report(
     Ok((report, resampled))
 }
 
-/// What was measured of a cell's test images.
+/// Reads the evaluation of a run's test images.
 fn evaluation(cell: &Cell, out: &Path) -> Result<Evaluation> {
     let path = cell.key.folder(out).join("evaluation.json");
     let test = EvaluationFile::read(&path)?.test;

@@ -1,4 +1,4 @@
-//! The measures of images with masks.
+//! The metrics of images with masks.
 
 use super::evaluation::Evaluation;
 use super::pictures::{batch_mean, mean_iou, overlap, reliability};
@@ -16,7 +16,7 @@ impl Subject for Masks {
     type Resampled = Evaluation;
 }
 
-/// What is measured, in the order of the report.
+/// The metrics, in the order of the report.
 pub(crate) static MEASURES: [Measure<Masks>; 28] = [
     Measure {
         is: described::MIOU,
@@ -107,7 +107,7 @@ pub(crate) static MEASURES: [Measure<Masks>; 28] = [
         finished: |run| Some(run.before.picture_ece.as_ref()?.mean),
         resampled: None,
     },
-    // Fitted on the validation part: resampling the test part says nothing of it.
+    // Fitted on the validation part, so resampling the test part does not apply.
     Measure {
         is: described::TEMPERATURE,
         epoch: None,
@@ -196,17 +196,17 @@ pub(crate) static MEASURES: [Measure<Masks>; 28] = [
     },
 ];
 
-/// Test images are resampled: the pixels of an image are alike.
+/// Resamples test images rather than pixels, because the pixels of an image are correlated.
 const fn pictures(value: fn(&Evaluation, &[u32]) -> Option<f64>) -> Option<Resampling<Evaluation>> {
     Some(Resampling { units: |run| run.pictures.len(), value })
 }
 
-/// The calibration of all pixels together.
+/// Returns the calibration over all pixels.
 fn pooled(report: &SegmentationReport) -> Option<&PooledReport> {
     report.calibration.as_ref()
 }
 
-/// The calibration under the published protocol.
+/// Returns the calibration under the published protocol.
 fn published(report: &SegmentationReport) -> Option<&SegmentationCalibrationReport> {
     report.published.as_ref()?.calibration.as_ref()
 }

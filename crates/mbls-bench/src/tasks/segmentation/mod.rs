@@ -38,7 +38,7 @@ use source::{Loader, Segmentation};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Images with masks.
+/// The task of images with masks.
 pub(super) struct SegmentationFamily;
 
 impl TaskFamily for SegmentationFamily {
@@ -158,7 +158,7 @@ impl Workload for Segmentation {
             record,
             provenance: plan.provenance(trained.best_epoch, place.device),
         };
-        // Before the result, which says that the cell is finished.
+        // Save the network before the result, which marks the run as finished.
         CalibratedSegmenter::new(settings, &store.state(), place.device)?
             .save(place.folder.join(CLASSIFIER))?;
         plan.finish(place, trained, measured)

@@ -1,39 +1,40 @@
-//! What bootstrap intervals need of single images and batches.
+//! Results of single images and batches, from which bootstrap intervals are computed.
 
 use mbls_core::metric::{
     AbsentClasses, Background, ConfusionMatrix, Metric, Overlap, Reliability, ReliabilityBins,
 };
 use serde::{Deserialize, Serialize};
 
-/// One test image. The pixels of a image are alike, so that images are resampled, not pixels.
+/// The result of one test image. Images are resampled rather than pixels, because the pixels of an
+/// image are correlated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct PictureResult {
-    /// How often each label was given each prediction.
+    /// The confusion matrix.
     pub(super) confusion: ConfusionMatrix,
-    /// Confidence and correctness in bins.
+    /// The reliability bins before temperature scaling.
     pub(super) before: ReliabilityBins,
-    /// The same after temperature scaling.
+    /// The reliability bins after temperature scaling.
     pub(super) after: ReliabilityBins,
 }
 
-/// One batch under the published protocol, by which its images have errors of their own.
+/// The result of one batch under the published protocol, which computes errors per batch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct BatchResult {
-    /// Pixels of a label above 0.
+    /// Number of pixels with a label above 0.
     pub(super) pixels: u64,
-    /// Their expected calibration error.
+    /// The expected calibration error of these pixels.
     pub(super) ece: f64,
-    /// The same after temperature scaling.
+    /// The expected calibration error after temperature scaling.
     pub(super) ece_scaled: f64,
 }
 
-/// The overlap of the images at `indices` together; `None` where they have no pixel that counts.
+/// Returns the overlap of the images at `indices`, pooled; `None` if no pixel counts.
 pub(super) fn overlap(pictures: &[PictureResult], indices: &[u32]) -> Option<Overlap> {
     sum(indices.iter().map(|&index| &pictures[index as usize].confusion))?.value()
 }
 
-/// Mean intersection over union of the images at `indices`: with class 0, or without it as
-/// published.
+/// Returns the mean intersection over union of the images at `indices`, pooled: with class 0, or
+/// without it as published.
 pub(super) fn mean_iou(
     pictures: &[PictureResult],
     indices: &[u32],
@@ -47,8 +48,7 @@ pub(super) fn mean_iou(
     overlap(pictures, indices)?.mean_iou(background, absent)
 }
 
-/// The reliability of the images at `indices` together; `None` where they have no pixel that
-/// counts.
+/// Returns the reliability of the images at `indices`, pooled; `None` if no pixel counts.
 pub(super) fn reliability(
     pictures: &[PictureResult],
     indices: &[u32],
@@ -57,7 +57,8 @@ pub(super) fn reliability(
     sum(indices.iter().map(|&index| bins(&pictures[index as usize])))?.value()
 }
 
-/// The mean over the batches at `indices`, weighted by their pixels; `None` without a batch.
+/// Returns the mean over the batches at `indices`, weighted by their pixels; `None` without a
+/// batch.
 pub(super) fn batch_mean(
     batches: &[BatchResult],
     indices: &[u32],
@@ -70,7 +71,7 @@ pub(super) fn batch_mean(
     })
 }
 
-/// What several accumulators saw together; `None` for none.
+/// Merges accumulators; `None` for none.
 pub(super) fn sum<'a, M: Metric + 'a>(mut of: impl Iterator<Item = &'a M>) -> Option<M> {
     let mut sum = of.next()?.clone();
     of.try_for_each(|other| sum.merge(other.clone())).ok()?;
@@ -82,8 +83,8 @@ mod tests {
     use super::*;
     use mbls_core::metric::Predictions;
 
-    /// A image of given labels, predicted as given with a confidence of 0.75 and after scaling of
-    /// 0.5.
+    /// Returns an image with the given labels and predictions, with confidence 0.75, and 0.625
+    /// after scaling.
     fn picture(labels: &[u32], predicted: &[u32]) -> PictureResult {
         let bins = |confidence: f32| {
             let probs: Vec<f32> = predicted
@@ -106,15 +107,15 @@ mod tests {
     }
 
     #[test]
-    fn pictures_are_taken_as_often_as_they_are_drawn() {
-        // All right; one of two right; a image of void.
+    fn images_count_as_often_as_they_are_sampled() {
+        // All pixels correct; one of two correct; an image with only void.
         let pictures =
             [picture(&[0, 0, 1, 1], &[0, 0, 1, 1]), picture(&[0, 1], &[1, 1]), picture(&[], &[])];
         let close = |found: Option<f64>, expected: f64| {
             assert!((found.unwrap() - expected).abs() < 1e-9, "{found:?}")
         };
         close(overlap(&pictures, &[0, 1, 1]).unwrap().pixel_accuracy(), 6.0 / 8.0);
-        // Of class 0: 2 of 4; of class 1: 4 of 6.
+        // Class 0: 2 of 4; class 1: 4 of 6.
         close(mean_iou(&pictures, &[0, 1, 1], false), (0.5 + 4.0 / 6.0) / 2.0);
         close(mean_iou(&pictures, &[0, 1, 1], true), 4.0 / 6.0);
         let ece = |indices: &[u32], bins: fn(&PictureResult) -> &ReliabilityBins| {
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_weigh_as_much_as_their_pixels() {
+    fn batches_are_weighted_by_their_pixels() {
         let batch = |pixels, ece| BatchResult { pixels, ece, ece_scaled: ece / 2.0 };
         let batches = [batch(30, 0.1), batch(10, 0.5)];
         assert!((batch_mean(&batches, &[0, 1], |batch| batch.ece).unwrap() - 0.2).abs() < 1e-15);
