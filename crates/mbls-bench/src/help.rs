@@ -78,7 +78,8 @@ mod tests {
             )
         };
         let mut text =
-            "# Written by a test of mbls-bench from the suites and models; do not edit.\n".to_owned();
+            "# Written by a test of mbls-bench from the suites and models; do not edit.\n"
+                .to_owned();
         for suite in &list.suites {
             let SuiteEntry { name, title, task, folder, model, profiles, losses } = suite;
             let folder =

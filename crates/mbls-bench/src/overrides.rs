@@ -283,7 +283,8 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            error.contains("--margin 3: none of the losses of the suite digits to run has a margin"),
+            error
+                .contains("--margin 3: none of the losses of the suite digits to run has a margin"),
             "{error}"
         );
     }

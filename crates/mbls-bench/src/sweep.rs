@@ -345,7 +345,10 @@ mod tests {
             .err()
             .unwrap()
             .to_string();
-        assert!(none.contains("--sweep margin: none of the losses of the suite digits to run"), "{none}");
+        assert!(
+            none.contains("--sweep margin: none of the losses of the suite digits to run"),
+            "{none}"
+        );
         assert!(
             error("batch-size=1.5").contains("batch-size = 1.5: expected a positive whole number")
         );

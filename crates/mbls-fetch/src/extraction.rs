@@ -183,10 +183,7 @@ impl<'a> Extraction<'a> {
         self.check_size(bytes)?;
         let to = self.absolute(Path::new(name));
         self.make_parent(Path::new(name))?;
-        ensure!(
-            to.symlink_metadata().is_err(),
-            "{name}: expected a name that does not exist yet"
-        );
+        ensure!(to.symlink_metadata().is_err(), "{name}: expected a name that does not exist yet");
         if std::fs::hard_link(from, &to).is_err() {
             std::fs::copy(from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
         }
@@ -250,7 +247,9 @@ impl<'a> Extraction<'a> {
 
     fn make_parent(&self, path: &Path) -> Result<()> {
         match path.parent() {
-            Some(parent) => self.make_folder(parent).context("cannot create the folder of the file"),
+            Some(parent) => {
+                self.make_folder(parent).context("cannot create the folder of the file")
+            }
             None => Ok(()),
         }
     }

@@ -389,7 +389,9 @@ mod tests {
             "{SET}\n{}",
             SET.replace("[a]", "[b]").replace("target = \"a\"", "target = \"a/b\"")
         );
-        assert!(Manifest::parse(&two).unwrap_err().to_string().contains("does not overlap that of a"));
+        assert!(
+            Manifest::parse(&two).unwrap_err().to_string().contains("does not overlap that of a")
+        );
     }
 
     #[test]

@@ -51,9 +51,9 @@ pub(crate) fn obtain(
                 .with_context(|| format!("{name}: {}", store.target().display()))?;
             return Ok(Outcome::Foreign);
         }
-        State::Outdated => {
-            all.progress.say(&format!("{name}: created from another list of sources; re-creating it"))
-        }
+        State::Outdated => all
+            .progress
+            .say(&format!("{name}: created from another list of sources; re-creating it")),
         State::Absent => {}
     }
     let downloads = std::thread::scope(|scope| {

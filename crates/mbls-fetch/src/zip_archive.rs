@@ -23,7 +23,8 @@ const FILE_BITS: u32 = 0o100_000;
 /// name.
 pub(crate) fn unpack(path: &Path, into: &mut Extraction, selection: Selection) -> Result<()> {
     let file = File::open(path)?;
-    let mut archive = ZipArchive::new(BufReader::new(&file)).context("not a complete zip archive")?;
+    let mut archive =
+        ZipArchive::new(BufReader::new(&file)).context("not a complete zip archive")?;
     let names = names(BufReader::new(&file), archive.central_directory_start())?;
     // The reader silently keeps the last of several entries with the same name.
     let mut seen = HashSet::new();

@@ -119,7 +119,9 @@ fn suite(name: &str, title: &str, description: &str, easy: bool, losses: [Loss; 
         name: name.into(),
         title: title.into(),
         description: description.into(),
-        notes: vec!["These numbers are synthetic: the sample only shows the layout of a report.".into()],
+        notes: vec![
+            "These numbers are synthetic: the sample only shows the layout of a report.".into(),
+        ],
         model: "small-cnn".into(),
         n_test: 647,
         seeds: 3,

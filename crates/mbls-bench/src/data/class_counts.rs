@@ -106,9 +106,7 @@ impl ClassCounts {
                 if required && name == "training" {
                     let void =
                         self.void_share(part).map(|share| format!("; {share}")).unwrap_or_default();
-                    bail!(
-                        "{sentence}{void}; remove the absent classes, or add {noun} of them"
-                    );
+                    bail!("{sentence}{void}; remove the absent classes, or add {noun} of them");
                 }
                 warnings.push(sentence);
             }
@@ -146,8 +144,7 @@ impl ClassCounts {
         let all = part.total() + part.void;
         let value = self.void_value.map(|value| format!(" (value {value})")).unwrap_or_default();
         let share = 100.0 * part.void as f64 / all as f64;
-        (part.void > 0)
-            .then(|| format!("{share:.1} % of the pixels are void{value} and ignored"))
+        (part.void > 0).then(|| format!("{share:.1} % of the pixels are void{value} and ignored"))
     }
 
     /// Returns one line: `10 classes; training 850 images (83 to 87 of each class), ...`.

@@ -180,9 +180,7 @@ pub(crate) const INFINITE_NLL_ROWS: Description = Description::plain(
     "Number of samples whose label has probability 0.",
 )
 .shown(Shown::Results)
-.note(|rows| {
-    format!("the NLL of {rows} test samples is infinite: their label has probability 0.")
-});
+.note(|rows| format!("the NLL of {rows} test samples is infinite: their label has probability 0."));
 
 /// Absent if there are none.
 pub(crate) const INFINITE_NLL_ROWS_SCALED: Description = Description::plain(

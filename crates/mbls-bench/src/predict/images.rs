@@ -63,8 +63,9 @@ fn shown(
 ) -> Result<Shown> {
     let mut shown = judge.classification(answer)?;
     let [channels, height, width] = shape;
-    let channels =
-        adaptation.channels.map(|found| format!("its {found} channels were converted to {channels}"));
+    let channels = adaptation
+        .channels
+        .map(|found| format!("its {found} channels were converted to {channels}"));
     let size = adaptation.size.map(|[rows, columns]| {
         format!("it was resized from {rows} x {columns} to {height} x {width}")
     });

@@ -124,11 +124,7 @@ fn search(
     for entry in entries(&root.join(folder), real)? {
         let below = folder.join(entry.name);
         if entry.is_folder {
-            ensure!(
-                depth > 0,
-                "{}: more than {DEEPEST} nested folders",
-                below.display()
-            );
+            ensure!(depth > 0, "{}: more than {DEEPEST} nested folders", below.display());
             search(root, &below, real, depth - 1, found)?;
         } else if is_picture(&below) {
             found.push(ImageInput::File { path: root.join(&below), below });
@@ -165,10 +161,7 @@ mod tests {
         }
         std::fs::create_dir(folder.path().join("empty")).unwrap();
         assert!(
-            images(&[given("empty")])
-                .unwrap_err()
-                .to_string()
-                .contains("no images in this folder")
+            images(&[given("empty")]).unwrap_err().to_string().contains("no images in this folder")
         );
     }
 }

@@ -131,10 +131,7 @@ impl Output {
         match self.failed {
             0 => Ok(()),
             failed => {
-                bail!(
-                    "{failed} of {} inputs failed; they are listed above",
-                    failed + self.answered
-                )
+                bail!("{failed} of {} inputs failed; they are listed above", failed + self.answered)
             }
         }
     }

@@ -180,11 +180,7 @@ fn the_fields_of_other_tasks_are_rejected() {
             "segmentation = {}",
             "recipe.segmentation: expected only for images with masks",
         ),
-        (
-            "digits",
-            "segmentation = {}",
-            "recipe.segmentation: expected only for images with masks",
-        ),
+        ("digits", "segmentation = {}", "recipe.segmentation: expected only for images with masks"),
         ("digits", text, "recipe.text: expected only for texts"),
     ] {
         let error = format!("{:#}", with(suite, recipe).unwrap_err());

@@ -348,7 +348,8 @@ fn compressed_files_have_checksums_of_their_content() {
     put("", "kind = 'gz'\nname = 'a'", &packed[..packed.len() - 1])
         .refused(&["--offline"], "not a complete gzip file");
     put("", md5, b"").refused(&["--offline"], "set: a");
-    put("", "kind = 'gz'\nname = 'a'", b"no gzip").refused(&["--offline"], "not a complete gzip file");
+    put("", "kind = 'gz'\nname = 'a'", b"no gzip")
+        .refused(&["--offline"], "not a complete gzip file");
     // The target may be the file itself.
     let sandbox = put("", "kind = 'gz'", &gz(b"abc"));
     assert!(sandbox.run(&["--offline"]).is_right);

@@ -102,7 +102,11 @@ fn two_runs_share_the_work() {
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert!(runs.iter().all(|run| run.is_right), "{runs:?}");
-    assert_eq!(runs.iter().filter(|run| run.text.contains("already exists")).count(), 3, "{runs:?}");
+    assert_eq!(
+        runs.iter().filter(|run| run.text.contains("already exists")).count(),
+        3,
+        "{runs:?}"
+    );
     assert!(runs.iter().any(|run| run.text.contains("another run is working on it")), "{runs:?}");
     assert_eq!(server.requests().len(), 1);
     assert_eq!(sandbox.content(), body);

@@ -84,8 +84,12 @@ fn outside(tested: &[(&str, Vec<&Shift>)]) -> FurtherTable {
             rows.push((vec![(*loss).to_owned(), name.to_owned()], values));
         }
     }
-    let numbers =
-        ["AUROC, confidence", "AUROC, entropy", "FPR at 95 % TPR, confidence", "FPR at 95 % TPR, entropy"];
+    let numbers = [
+        "AUROC, confidence",
+        "AUROC, entropy",
+        "FPR at 95 % TPR, confidence",
+        "FPR at 95 % TPR, entropy",
+    ];
     FurtherTable {
         title: "Out-of-distribution detection".to_owned(),
         note: format!(

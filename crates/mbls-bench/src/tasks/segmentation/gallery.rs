@@ -50,10 +50,7 @@ pub(super) fn gallery(suite: &Suite, cells: &[&Cell], out: &Path) -> Result<Opti
         first.key.seed
     );
     if shown + missing < drawn.min(MOST_IMAGES) {
-        note.push_str(&format!(
-            " Others are omitted to stay below {} MiB.",
-            MOST_BYTES >> 20
-        ));
+        note.push_str(&format!(" Others are omitted to stay below {} MiB.", MOST_BYTES >> 20));
     } else if drawn > MOST_IMAGES {
         note.push_str(&format!(" All {drawn} are in the folders \"maps\" of the runs."));
     }

@@ -193,10 +193,7 @@ impl Segmentation {
         let published = rule == SplitRule::Published;
         let validation = if published { self.test.as_ref() } else { self.validation.as_ref() };
         if published {
-            ensure!(
-                validation.is_some(),
-                "split = \"published\": the data set has no test part"
-            );
+            ensure!(validation.is_some(), "split = \"published\": the data set has no test part");
             let (validation, test) = (sizes.validation, sizes.test);
             ensure!(
                 validation == test,

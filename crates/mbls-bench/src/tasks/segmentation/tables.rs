@@ -64,17 +64,18 @@ fn by_class(evaluated: &Evaluated, classes: &[String]) -> Vec<FurtherTable> {
             page_only: false,
         }
     };
-    const WHERE: &str =
-        "ECE of the pixels predicted as the class.";
+    const WHERE: &str = "ECE of the pixels predicted as the class.";
     vec![
         table(
             "IoU by class",
             "Intersection over union of predicted and true pixels.",
             |e, class| e.before.classes.get(class)?.iou,
         ),
-        table("Accuracy by class", "Share of the pixels of the class that are predicted as it.", |e, class| {
-            e.before.classes.get(class)?.accuracy
-        }),
+        table(
+            "Accuracy by class",
+            "Share of the pixels of the class that are predicted as it.",
+            |e, class| e.before.classes.get(class)?.accuracy,
+        ),
         table("ECE by class", WHERE, |e, class| e.before.classes.get(class)?.predicted_ece),
         table("ECE by class after scaling", WHERE, |e, class| {
             e.after.classes.get(class)?.predicted_ece

@@ -159,7 +159,10 @@ impl TextSource {
             let [train, validation, test] =
                 [&parts.train, &parts.validation, &parts.test].map(Vec::len);
             let found = Sizes { train, validation, test };
-            ensure!(found == sizes, "split = \"published\" has {found:?}, but the profile {sizes:?}");
+            ensure!(
+                found == sizes,
+                "split = \"published\" has {found:?}, but the profile {sizes:?}"
+            );
             return Ok(parts);
         }
         let (labels, Sizes { train, validation, test }) = (self.texts.labels(), sizes);

@@ -82,10 +82,7 @@ fn unknown_names() {
     let text = fail(program(&["bench", "digits", "--loss", "mlbs", "--out", out]));
     assert!(text.contains("--loss mlbs") && text.contains("mbls"), "{text}");
     let text = fail(program(&["bench", "digits", "--model", "resnet21", "--out", out]));
-    assert!(
-        text.contains("--model resnet21: the suite digits has images with classes"),
-        "{text}"
-    );
+    assert!(text.contains("--model resnet21: the suite digits has images with classes"), "{text}");
     assert!(
         text.contains("resnet20,") && !text.contains("text-cnn") && !text.contains("unet"),
         "{text}"
@@ -171,8 +168,7 @@ fn a_run_with_other_settings_is_restarted_and_the_old_one_kept() {
     };
     let said = fresh();
     assert!(
-        said.contains("digits, small-cnn, ce, seed 0: restarted")
-            && said.contains("seed-0.old-1"),
+        said.contains("digits, small-cnn, ce, seed 0: restarted") && said.contains("seed-0.old-1"),
         "{said}"
     );
     assert!(said.contains("digits, small-cnn, ce, seed 0: epoch 2/2, Accuracy"), "{said}");

@@ -110,7 +110,10 @@ fn a_margin_that_is_never_exceeded_equals_cross_entropy_and_gives_a_warning() {
     assert!(0.0 < median && median < 50.0 && 0.0 < largest && largest < 50.0, "{far}");
     // Tied losses have no best.
     let report = std::fs::read_to_string(out.join("report.html")).expect("a report");
-    assert!(!report.contains("<strong>") && report.contains("No value is bold"), "a best among ties");
+    assert!(
+        !report.contains("<strong>") && report.contains("No value is bold"),
+        "a best among ties"
+    );
     assert!(report.contains(warning) && report.contains("Distances between logits"), "{report}");
     let log = std::fs::read_to_string(out.join("margins/text-cnn/far/seed-0/events.jsonl"))
         .expect("a log");

@@ -129,7 +129,7 @@ fn a_folder_becomes_a_report() {
         "**IoU by class**",
         heads,
         "| thing | ",
-        "**Single images**",
+        "**ECE of single images**",
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }
@@ -309,7 +309,9 @@ fn named_values_of_binary_masks_are_classes() {
     let said = text(&run(command));
     assert!(said.contains("| ground | "), "{said}");
     assert!(
-        said.contains("masks: the values [0, 255] are the classes in order, the values [] are void"),
+        said.contains(
+            "masks: the values [0, 255] are the classes in order, the values [] are void"
+        ),
         "{said}"
     );
     let found = results(&out);
@@ -358,11 +360,7 @@ fn errors_name_what_does_not_fit() {
         ("\"unet-r18\"", "\"unet-r19\"", "unet-r19"),
         ("metric = \"miou\"", "metric = \"brier\"", "expected one of miou, accuracy, nll, ece"),
         ("mode = \"max\"", "mode = \"min\"", "because higher miou is better"),
-        (
-            "bins = 5",
-            "bins = 5\nflip = true",
-            "recipe.flip: expected only for images with classes",
-        ),
+        ("bins = 5", "bins = 5\nflip = true", "recipe.flip: expected only for images with classes"),
         ("[recipe.segmentation]", "[recipe.segmantation]", "segmantation"),
         (
             "kind = \"horizontal-flip\"",

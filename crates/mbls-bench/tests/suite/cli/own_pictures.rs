@@ -409,7 +409,10 @@ fn a_trained_network_classifies_images() {
         assert!(said.contains(part), "{part}: {said}");
     }
     let said = fail(predicting(&out, &[image]));
-    assert!(said.contains("runs with a network") && said.contains("own/small-cnn/ce/seed-0"), "{said}");
+    assert!(
+        said.contains("runs with a network") && said.contains("own/small-cnn/ce/seed-0"),
+        "{said}"
+    );
     let said = fail(predicting(&test, &[image]));
     assert!(said.contains("no trained network: expected the folder of a finished run"), "{said}");
 

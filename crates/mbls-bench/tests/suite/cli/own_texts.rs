@@ -256,11 +256,7 @@ fn errors_name_what_does_not_fit() {
             "dimension = 4\nmissing_deviation = -1.0",
             "recipe.text.missing_deviation = -1",
         ),
-        (
-            "bins = 5",
-            "bins = 5\nflip = true",
-            "recipe.flip: expected only for images with classes",
-        ),
+        ("bins = 5", "bins = 5\nflip = true", "recipe.flip: expected only for images with classes"),
         ("kind = \"textfile\"", "kind = \"textfile\", columns = { text = \"body\" }", "body"),
         ("validation = 0.25", "validation = 49", "validation = 49: there are 48 samples"),
         ("test = 0.25", "test = 0.25\nsplit = \"published\"", "a fifth and 900 of 48 texts"),

@@ -58,7 +58,8 @@ fn the_validation_part_chooses_among_the_settings_of_each_loss() {
         }
     }
     assert!(
-        said.contains("excluded from the choice: ") && said.contains("on the validation part, chosen"),
+        said.contains("excluded from the choice: ")
+            && said.contains("on the validation part, chosen"),
         "{said}"
     );
     assert!(said.contains("digits, small-cnn, ce, lr=0.01, seed 0: trained; "), "{said}");
