@@ -26,11 +26,11 @@ def packed(content):
 
 def cifar():
     """The first byte: the format, plus 3 times the index of the number of records in the target's list."""
-    picture = pixels(3072)
-    write("cifar", "10-one", bytes([0, 9]), picture)
-    write("cifar", "10-two-expected", bytes([6, 0]), picture, bytes([3]), picture)
-    write("cifar", "100-coarse", bytes([1, 19, 99]), picture)
-    write("cifar", "100-fine-expected", bytes([5, 4, 50]), picture)
+    image = pixels(3072)
+    write("cifar", "10-one", bytes([0, 9]), image)
+    write("cifar", "10-two-expected", bytes([6, 0]), image, bytes([3]), image)
+    write("cifar", "100-coarse", bytes([1, 19, 99]), image)
+    write("cifar", "100-fine-expected", bytes([5, 4, 50]), image)
 
 
 def idx():

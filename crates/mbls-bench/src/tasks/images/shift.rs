@@ -181,14 +181,14 @@ mod tests {
 
     #[test]
     fn confident_predictions_are_in_distribution() {
-        let sure = rows(&[[9.0, 0.0, 0.0], [0.0, 8.0, 0.0]], &[0, 1]);
-        let unsure = rows(&[[0.1, 0.0, 0.0], [0.0, 0.0, 0.2], [0.1, 0.1, 0.0]], &[0, 0, 0]);
-        let found = outside("other", &sure, &unsure).unwrap();
+        let confident = rows(&[[9.0, 0.0, 0.0], [0.0, 8.0, 0.0]], &[0, 1]);
+        let uncertain = rows(&[[0.1, 0.0, 0.0], [0.0, 0.0, 0.2], [0.1, 0.1, 0.0]], &[0, 0, 0]);
+        let found = outside("other", &confident, &uncertain).unwrap();
         assert_eq!((found.data.as_str(), found.pictures), ("other", 3));
         assert_eq!((found.auroc_confidence, found.auroc_entropy), (1.0, 1.0));
         assert_eq!((found.fpr95_confidence, found.fpr95_entropy), (0.0, 0.0));
-        let turned = outside("other", &unsure, &sure).unwrap();
-        assert_eq!((turned.auroc_confidence, turned.fpr95_entropy), (0.0, 1.0));
+        let swapped = outside("other", &uncertain, &confident).unwrap();
+        assert_eq!((swapped.auroc_confidence, swapped.fpr95_entropy), (0.0, 1.0));
     }
 
     #[test]

@@ -50,7 +50,7 @@ fn corrupted(
         title: title.to_owned(),
         note: format!(
             "{measure} in percent by severity, where 0 is without corruption; {} test images, averaged over seeds.",
-            pictures(tested)
+            image_count(tested)
         ),
         names: ["Loss", "Corruption"].map(str::to_owned).to_vec(),
         numbers: ["0", "1", "2", "3", "4", "5"].map(NumberColumn::percent).to_vec(),
@@ -94,7 +94,7 @@ fn outside(tested: &[(&str, Vec<&Shift>)]) -> FurtherTable {
         title: "Out-of-distribution detection".to_owned(),
         note: format!(
             "In percent; up to {} images of each data set, averaged over seeds; entropy as computed by the published code.",
-            pictures(tested)
+            image_count(tested)
         ),
         names: ["Loss", "OOD data"].map(str::to_owned).to_vec(),
         numbers: numbers.map(NumberColumn::percent).to_vec(),
@@ -103,7 +103,7 @@ fn outside(tested: &[(&str, Vec<&Shift>)]) -> FurtherTable {
     }
 }
 
-fn pictures(tested: &[(&str, Vec<&Shift>)]) -> usize {
+fn image_count(tested: &[(&str, Vec<&Shift>)]) -> usize {
     tested.iter().flat_map(|(_, shifts)| shifts).map(|shift| shift.pictures).max().unwrap_or(0)
 }
 

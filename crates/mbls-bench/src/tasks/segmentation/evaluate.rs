@@ -2,7 +2,7 @@
 
 use super::evaluation::Evaluation;
 use super::host_batch::{HostBatch, IGNORED, LabelledPixels};
-use super::pictures::{BatchResult, PictureResult};
+use super::pictures::{BatchResult, ImageResult};
 use super::source::Loader;
 use super::task::SegmentationTask;
 use anyhow::{Context, Result};
@@ -62,14 +62,14 @@ impl Measuring {
         let area = height * width;
         let mut confusions = Vec::with_capacity(images);
         for image in 0..images {
-            let picture = Pictures {
+            let single = Pictures {
                 logits: logits.range(image * classes * area..(image + 1) * classes * area),
                 shape: [1, classes, height, width],
                 labels: batch.labels.range(image * area..(image + 1) * area),
                 indices: &batch.indices[image..=image],
             };
             let mut one = SegmentationMetrics::new(classes, self.metrics.settings().clone())?;
-            one.update(picture)?;
+            one.update(single)?;
             confusions.push(one.confusion().context("an image is missing")?);
             self.metrics.merge(one)?;
         }
@@ -102,7 +102,7 @@ impl Measuring {
 /// If images cannot be read, logits cannot be evaluated, or the folder cannot be written.
 pub(super) fn evaluate(
     task: &SegmentationTask,
-    pictures: &Loader,
+    images: &Loader,
     temperature: &TemperatureScaling,
     bins: usize,
     maps: Option<(&Path, &[String])>,
@@ -118,9 +118,9 @@ pub(super) fn evaluate(
             format!("cannot create the folder {} for {} maps", folder.display(), names.len())
         })?;
     }
-    predict(task, pictures, |predicted| -> Result<()> {
+    predict(task, images, |predicted| -> Result<()> {
         let batch = HostBatch::of(predicted)?;
-        draw(batch.pictures(), pictures, maps)?;
+        draw(batch.pictures(), images, maps)?;
         batch.labelled_pixels().try_for_each(&mut also)?;
         distances.merge(batch.distances(&distances.empty())?)?;
         let added = before.add(batch.pictures())?;
@@ -139,7 +139,7 @@ pub(super) fn evaluate(
     let bins = bins_before.into_iter().zip(bins_after);
     let pictures = confusions.into_iter().zip(bins);
     let pictures =
-        pictures.map(|(confusion, (before, after))| PictureResult { confusion, before, after });
+        pictures.map(|(confusion, (before, after))| ImageResult { confusion, before, after });
     let (distances, pictures) = (distances.value(), pictures.collect());
     Ok(Evaluation { temperature, temperature_bound, distances, before, after, pictures, batches })
 }

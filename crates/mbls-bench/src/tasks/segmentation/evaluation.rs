@@ -1,6 +1,6 @@
 //! The evaluation of a finished run.
 
-use super::pictures::{BatchResult, PictureResult};
+use super::pictures::{BatchResult, ImageResult};
 use crate::results::SCHEMA;
 use anyhow::{Context, Result, ensure};
 use mbls_core::calibration::TemperatureBound;
@@ -39,7 +39,7 @@ pub(crate) struct Evaluation {
     /// After temperature scaling.
     pub(super) after: SegmentationReport,
     /// The result of each image.
-    pub(super) pictures: Vec<PictureResult>,
+    pub(super) pictures: Vec<ImageResult>,
     /// The result of each batch; batches without a counted pixel are omitted.
     pub(super) batches: Vec<BatchResult>,
 }

@@ -2,7 +2,7 @@
 
 use super::evaluation::{Evaluation, EvaluationFile};
 use super::measures::MEASURES;
-use super::pictures::{PictureResult, sum};
+use super::pictures::{ImageResult, sum};
 use crate::measure::Resampled;
 use crate::results::Cell;
 use crate::spec::LossEntry;
@@ -24,7 +24,7 @@ pub(super) fn loss_report(
     out: &Path,
 ) -> Result<(LossReport, Resampled)> {
     let evaluations = cells.iter().map(|cell| evaluation(cell, out)).collect::<Result<Vec<_>>>()?;
-    let all = |bins: fn(&PictureResult) -> &ReliabilityBins| {
+    let all = |bins: fn(&ImageResult) -> &ReliabilityBins| {
         let all = sum(evaluations.iter().flat_map(|evaluation| &evaluation.pictures).map(bins));
         all.and_then(|all| all.value()).context("there are no pixels to draw")
     };
@@ -34,8 +34,8 @@ pub(super) fn loss_report(
         title: loss.title.clone(),
         settings: loss.settings(),
         metrics: summaries(cells, |key| resampled.interval(key)),
-        before: all(|picture| &picture.before)?,
-        after: all(|picture| &picture.after)?,
+        before: all(|image| &image.before)?,
+        after: all(|image| &image.after)?,
     };
     Ok((report, resampled))
 }

@@ -22,13 +22,13 @@ pub(crate) static MEASURES: [Measure<Masks>; 28] = [
         is: described::MIOU,
         epoch: Some(|epoch| epoch.report.overlap?.mean_iou.with_background),
         finished: |run| run.before.overlap?.mean_iou.with_background,
-        resampled: pictures(|run, indices| mean_iou(&run.pictures, indices, false)),
+        resampled: images(|run, indices| mean_iou(&run.pictures, indices, false)),
     },
     Measure {
         is: described::MIOU_PUBLISHED,
         epoch: None,
         finished: |run| run.before.overlap?.mean_iou.published,
-        resampled: pictures(|run, indices| mean_iou(&run.pictures, indices, true)),
+        resampled: images(|run, indices| mean_iou(&run.pictures, indices, true)),
     },
     Measure {
         is: described::DICE,
@@ -40,7 +40,7 @@ pub(crate) static MEASURES: [Measure<Masks>; 28] = [
         is: described::ACCURACY,
         epoch: Some(|epoch| Some(epoch.report.overlap?.pixel_accuracy)),
         finished: |run| Some(run.before.overlap?.pixel_accuracy),
-        resampled: pictures(|run, indices| overlap(&run.pictures, indices)?.pixel_accuracy()),
+        resampled: images(|run, indices| overlap(&run.pictures, indices)?.pixel_accuracy()),
     },
     Measure {
         is: described::ACCURACY_FOREGROUND,
@@ -64,7 +64,7 @@ pub(crate) static MEASURES: [Measure<Masks>; 28] = [
         is: described::ECE,
         epoch: Some(|epoch| Some(pooled(&epoch.report)?.ece)),
         finished: |run| Some(pooled(&run.before)?.ece),
-        resampled: pictures(|run, indices| {
+        resampled: images(|run, indices| {
             Some(reliability(&run.pictures, indices, |p| &p.before)?.ece())
         }),
     },
@@ -124,7 +124,7 @@ pub(crate) static MEASURES: [Measure<Masks>; 28] = [
         is: described::ECE_SCALED,
         epoch: None,
         finished: |run| Some(pooled(&run.after)?.ece),
-        resampled: pictures(|run, indices| {
+        resampled: images(|run, indices| {
             Some(reliability(&run.pictures, indices, |p| &p.after)?.ece())
         }),
     },
@@ -197,7 +197,7 @@ pub(crate) static MEASURES: [Measure<Masks>; 28] = [
 ];
 
 /// Resamples test images rather than pixels, because the pixels of an image are correlated.
-const fn pictures(value: fn(&Evaluation, &[u32]) -> Option<f64>) -> Option<Resampling<Evaluation>> {
+const fn images(value: fn(&Evaluation, &[u32]) -> Option<f64>) -> Option<Resampling<Evaluation>> {
     Some(Resampling { units: |run| run.pictures.len(), value })
 }
 

@@ -111,12 +111,12 @@ impl Workload for Segmentation {
         let normalisation =
             plan.suite.data.normalisation().context("a data set of texts has no images")?;
         let collate = SegmentationCollate::new(&normalisation)?;
-        let loader = |pictures: Subset<SegmentationFiles>,
+        let loader = |images: Subset<SegmentationFiles>,
                       transforms: &[JointTransform],
                       order|
          -> Result<Loader> {
-            let pictures = Arc::new(Transformed::new(Arc::new(pictures), transforms.to_vec())?);
-            plan.loader(&pictures, collate.clone(), order)
+            let images = Arc::new(Transformed::new(Arc::new(images), transforms.to_vec())?);
+            plan.loader(&images, collate.clone(), order)
         };
         let train = loader(splits.train, &settings.transforms, Order::Shuffled)?;
         let names = splits.test_names;

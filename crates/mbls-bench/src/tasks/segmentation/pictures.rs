@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The result of one test image. Images are resampled rather than pixels, because the pixels of an
 /// image are correlated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct PictureResult {
+pub(super) struct ImageResult {
     /// The confusion matrix.
     pub(super) confusion: ConfusionMatrix,
     /// The reliability bins before temperature scaling.
@@ -29,32 +29,28 @@ pub(super) struct BatchResult {
 }
 
 /// Returns the overlap of the images at `indices`, pooled; `None` if no pixel counts.
-pub(super) fn overlap(pictures: &[PictureResult], indices: &[u32]) -> Option<Overlap> {
-    sum(indices.iter().map(|&index| &pictures[index as usize].confusion))?.value()
+pub(super) fn overlap(images: &[ImageResult], indices: &[u32]) -> Option<Overlap> {
+    sum(indices.iter().map(|&index| &images[index as usize].confusion))?.value()
 }
 
 /// Returns the mean intersection over union of the images at `indices`, pooled: with class 0, or
 /// without it as published.
-pub(super) fn mean_iou(
-    pictures: &[PictureResult],
-    indices: &[u32],
-    published: bool,
-) -> Option<f64> {
+pub(super) fn mean_iou(images: &[ImageResult], indices: &[u32], published: bool) -> Option<f64> {
     let (background, absent) = if published {
         (Background::Excluded, AbsentClasses::Reference)
     } else {
         (Background::Included, AbsentClasses::Omitted)
     };
-    overlap(pictures, indices)?.mean_iou(background, absent)
+    overlap(images, indices)?.mean_iou(background, absent)
 }
 
 /// Returns the reliability of the images at `indices`, pooled; `None` if no pixel counts.
 pub(super) fn reliability(
-    pictures: &[PictureResult],
+    images: &[ImageResult],
     indices: &[u32],
-    bins: fn(&PictureResult) -> &ReliabilityBins,
+    bins: fn(&ImageResult) -> &ReliabilityBins,
 ) -> Option<Reliability> {
-    sum(indices.iter().map(|&index| bins(&pictures[index as usize])))?.value()
+    sum(indices.iter().map(|&index| bins(&images[index as usize])))?.value()
 }
 
 /// Returns the mean over the batches at `indices`, weighted by their pixels; `None` without a
@@ -85,7 +81,7 @@ mod tests {
 
     /// Returns an image with the given labels and predictions, with confidence 0.75, and 0.625
     /// after scaling.
-    fn picture(labels: &[u32], predicted: &[u32]) -> PictureResult {
+    fn image(labels: &[u32], predicted: &[u32]) -> ImageResult {
         let bins = |confidence: f32| {
             let probs: Vec<f32> = predicted
                 .iter()
@@ -103,33 +99,30 @@ mod tests {
         };
         let mut confusion = ConfusionMatrix::new(2).unwrap();
         confusion.add_masks(predicted, labels, &[]).unwrap();
-        PictureResult { confusion, before: bins(0.75), after: bins(0.625) }
+        ImageResult { confusion, before: bins(0.75), after: bins(0.625) }
     }
 
     #[test]
     fn images_count_as_often_as_they_are_sampled() {
         // All pixels correct; one of two correct; an image with only void.
-        let pictures =
-            [picture(&[0, 0, 1, 1], &[0, 0, 1, 1]), picture(&[0, 1], &[1, 1]), picture(&[], &[])];
+        let images =
+            [image(&[0, 0, 1, 1], &[0, 0, 1, 1]), image(&[0, 1], &[1, 1]), image(&[], &[])];
         let close = |found: Option<f64>, expected: f64| {
             assert!((found.unwrap() - expected).abs() < 1e-9, "{found:?}")
         };
-        close(overlap(&pictures, &[0, 1, 1]).unwrap().pixel_accuracy(), 6.0 / 8.0);
+        close(overlap(&images, &[0, 1, 1]).unwrap().pixel_accuracy(), 6.0 / 8.0);
         // Class 0: 2 of 4; class 1: 4 of 6.
-        close(mean_iou(&pictures, &[0, 1, 1], false), (0.5 + 4.0 / 6.0) / 2.0);
-        close(mean_iou(&pictures, &[0, 1, 1], true), 4.0 / 6.0);
-        let ece = |indices: &[u32], bins: fn(&PictureResult) -> &ReliabilityBins| {
-            reliability(&pictures, indices, bins).map(|reliability| reliability.ece())
+        close(mean_iou(&images, &[0, 1, 1], false), (0.5 + 4.0 / 6.0) / 2.0);
+        close(mean_iou(&images, &[0, 1, 1], true), 4.0 / 6.0);
+        let ece = |indices: &[u32], bins: fn(&ImageResult) -> &ReliabilityBins| {
+            reliability(&images, indices, bins).map(|reliability| reliability.ece())
         };
-        close(ece(&[0, 1, 1], |picture| &picture.before), 0.0);
-        close(ece(&[0, 1, 2], |picture| &picture.before), 5.0 / 6.0 - 0.75);
-        close(ece(&[0, 2], |picture| &picture.after), 0.375);
+        close(ece(&[0, 1, 1], |image| &image.before), 0.0);
+        close(ece(&[0, 1, 2], |image| &image.before), 5.0 / 6.0 - 0.75);
+        close(ece(&[0, 2], |image| &image.after), 0.375);
+        assert!(overlap(&images, &[2, 2]).is_none() && mean_iou(&images, &[2], false).is_none());
         assert!(
-            overlap(&pictures, &[2, 2]).is_none() && mean_iou(&pictures, &[2], false).is_none()
-        );
-        assert!(
-            ece(&[2], |picture| &picture.before).is_none()
-                && ece(&[], |picture| &picture.before).is_none()
+            ece(&[2], |image| &image.before).is_none() && ece(&[], |image| &image.before).is_none()
         );
     }
 

@@ -27,18 +27,14 @@ pub(super) struct PixelSample {
 /// # Errors
 ///
 /// If images cannot be read.
-pub(super) fn sample(
-    task: &SegmentationTask,
-    pictures: &Loader,
-    seed: Seed,
-) -> Result<PixelSample> {
-    let each = (MOST / pictures.dataset().dataset().indices().len().max(1)).max(1);
+pub(super) fn sample(task: &SegmentationTask, images: &Loader, seed: Seed) -> Result<PixelSample> {
+    let each = (MOST / images.dataset().dataset().indices().len().max(1)).max(1);
     let mut sample = PixelSample::default();
-    predict(task, pictures, |predicted| -> Result<()> {
+    predict(task, images, |predicted| -> Result<()> {
         let batch = HostBatch::of(predicted)?;
-        let [pictures, classes, height, width] = batch.pictures().shape;
+        let [images, classes, height, width] = batch.pictures().shape;
         let area = height * width;
-        for at in 0..pictures {
+        for at in 0..images {
             let logits = &predicted.logits[at * classes * area..][..classes * area];
             let labels = &predicted.labels[at * area..][..area];
             sample.add(logits, labels, each, seed.at((predicted.first + at) as u64));

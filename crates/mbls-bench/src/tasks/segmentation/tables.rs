@@ -33,7 +33,7 @@ pub(super) fn tables(suite: &Suite, cells: &[&Cell], out: &Path) -> Result<Vec<F
         }
     }
     let mut tables = by_class(&evaluated, &classes);
-    tables.extend([by_band(&evaluated), by_picture(&evaluated)]);
+    tables.extend([by_band(&evaluated), by_image(&evaluated)]);
     Ok(tables)
 }
 
@@ -116,7 +116,7 @@ fn by_band(evaluated: &Evaluated) -> FurtherTable {
     }
 }
 
-fn by_picture(evaluated: &Evaluated) -> FurtherTable {
+fn by_image(evaluated: &Evaluated) -> FurtherTable {
     let row = |(loss, evaluations): &(&LossEntry, Vec<Evaluation>)| {
         let of = |value: fn(&mbls_seg::metric::Quantiles) -> f64| {
             mean(evaluations.iter().map(|e| e.before.picture_ece.as_ref().map(value)))

@@ -26,7 +26,7 @@ fn png(path: &Path, colour: png::ColorType, pixels: &[u8]) {
 
 /// Images of a bright half on a dark ground, with the ground as class 0; in every fourth image all
 /// pixels are void.
-fn pictures(folder: &Path, lists: &[(&str, usize)]) {
+fn write_images(folder: &Path, lists: &[(&str, usize)]) {
     let [images, masks, sets] =
         ["JPEGImages", "SegmentationClass", "ImageSets/Segmentation"].map(|part| folder.join(part));
     [&images, &masks, &sets]
@@ -119,7 +119,7 @@ fn json(path: &Path) -> Value {
 fn a_folder_becomes_a_report() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
-    pictures(&data, &[("train", 4), ("val", 2), ("test", 5)]);
+    write_images(&data, &[("train", 4), ("val", 2), ("test", 5)]);
     let suite = suite(folder.path(), "masks", "masks");
     let said = text(&run(bench(&suite, &data, &out)));
     let heads = "| Class | Share of pixels | Cross-entropy | SVLS (σ = 1) | Neighbour (α = 0.1, L1) | CALS-ALM (m = 2, PHR) |";
@@ -197,7 +197,7 @@ fn a_folder_becomes_a_report() {
 fn a_killed_run_with_a_loss_that_learns_ends_with_the_same_bytes() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
-    pictures(&data, &[("train", 4), ("val", 4), ("test", 2)]);
+    write_images(&data, &[("train", 4), ("val", 4), ("test", 2)]);
     let suite = suite(folder.path(), "epochs = 1", "epochs = 6");
     let [whole, killed] = ["whole", "killed"].map(|name| folder.path().join(name));
     let cals = |out: &Path| {
@@ -233,12 +233,12 @@ fn agrees(cell: &Value, evaluation: &Value) {
         let found = number(&cell["metrics"][name]);
         assert!((found - expected).abs() < 1e-12, "{name}: {found}, expected {expected}");
     };
-    let pictures = array(&evaluation["pictures"]);
+    let images = array(&evaluation["pictures"]);
     assert_eq!(array(&evaluation["names"])[4], "test4");
     let mut counts = [0.0; 4];
-    for picture in &pictures {
-        let of_picture = array(&picture["confusion"]["state"]["counts"]);
-        counts.iter_mut().zip(&of_picture).for_each(|(sum, count)| *sum += number(count));
+    for image in &images {
+        let of_image = array(&image["confusion"]["state"]["counts"]);
+        counts.iter_mut().zip(&of_image).for_each(|(sum, count)| *sum += number(count));
     }
     // Four images, without their first rows.
     assert_eq!(counts.iter().sum::<f64>(), (4 * SIDE * (SIDE - 1)) as f64);
@@ -269,7 +269,7 @@ fn agrees(cell: &Value, evaluation: &Value) {
 fn missing_parts_are_split_off() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
-    pictures(&data, &[("train", 8)]);
+    write_images(&data, &[("train", 8)]);
     let suite = suite(folder.path(), "masks", "masks");
     let mut command = bench(&suite, &data, &out);
     command.args(["--loss", "ce"]);
@@ -285,7 +285,7 @@ fn missing_parts_are_split_off() {
 fn named_values_of_binary_masks_are_classes() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
-    pictures(&data, &[("train", 4), ("val", 2), ("test", 3)]);
+    write_images(&data, &[("train", 4), ("val", 2), ("test", 3)]);
     for list in ["train", "val", "test"] {
         for i in 0..4 {
             let mask = data.join(format!("SegmentationClass/{list}{i}.png"));
@@ -350,7 +350,7 @@ fn named_values_of_binary_masks_are_classes() {
 fn errors_name_what_does_not_fit() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
-    pictures(&data, &[("train", 4), ("val", 2), ("test", 5)]);
+    write_images(&data, &[("train", 4), ("val", 2), ("test", 5)]);
     for (from, to, part) in [
         (
             "\"unet-r18\"",
@@ -404,7 +404,7 @@ fn a_trained_network_predicts_masks() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out, masks) =
         (folder.path().join("data"), folder.path().join("out"), folder.path().join("masks"));
-    pictures(&data, &[("train", 4), ("val", 2), ("test", 5)]);
+    write_images(&data, &[("train", 4), ("val", 2), ("test", 5)]);
     let suite = suite(folder.path(), "epochs = 1", "epochs = 3");
     let cell = out.join("masks/unet-r18/ce/seed-0");
     let only = |mut command: Command| {
@@ -429,13 +429,13 @@ fn a_trained_network_predicts_masks() {
             .prepare(&decode(&image(i), 1 << 20, 1 << 20).expect("an image"))
             .expect("prepared");
         let (logits, labels) = (segmenter.logits(&[prepared]).expect("logits"), mask(i).classes);
-        let pictures = Pictures {
+        let images = Pictures {
             logits: (&logits).into(),
             shape: [1, 2, SIDE, SIDE],
             labels: (&labels).into(),
             indices: &[i as u64],
         };
-        metrics.update(pictures).expect("an image");
+        metrics.update(images).expect("an image");
     }
     let found = serde_json::to_value(metrics.value().expect("images")).expect("JSON");
     let expected = json(&cell.join("evaluation.json"))["before"].clone();

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Images of two classes, dark and bright, of several sizes.
-fn pictures(folder: &Path, per_class: usize) {
+fn write_images(folder: &Path, per_class: usize) {
     for (class, level) in [("bright", 200usize), ("dark", 40)] {
         let folder = folder.join(class);
         std::fs::create_dir_all(&folder).expect("a folder");
@@ -78,7 +78,7 @@ fn bench(suite: &Path, data: &Path, out: &Path) -> Command {
 fn a_folder_becomes_a_report() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
-    pictures(&data, 12);
+    write_images(&data, 12);
     let suite = suite(folder.path(), "mix = { kind = \"cutmix\", alpha = 1.0 }\ndropout = 0.2");
     run(bench(&suite, &data, &out));
     let found = results(&out);
@@ -129,7 +129,7 @@ fn official_parts_are_used_unchanged() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
     for (part, per_class) in [("train", 8), ("val", 3), ("test", 5)] {
-        pictures(&data.join(part), per_class);
+        write_images(&data.join(part), per_class);
     }
     run(bench(&suite(folder.path(), ""), &data, &out));
     let found = results(&out);
@@ -147,7 +147,7 @@ fn official_parts_are_used_unchanged() {
 fn an_undecodable_image() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
-    pictures(&data, 12);
+    write_images(&data, 12);
     std::fs::write(data.join("dark/004.ppm"), "").expect("a file");
     let suite = suite(folder.path(), "");
     let text_of_failure = fail(bench(&suite, &data, &out));
@@ -166,7 +166,7 @@ fn pretrained_weights() {
         folder.path().join("out"),
         folder.path().join("weights.safetensors"),
     );
-    pictures(&data, 12);
+    write_images(&data, 12);
     let architecture: Architecture = "resnet20".parse().expect("a model");
     let store = ParamStore::new(5, DType::F32, &Device::Cpu);
     architecture.build(7, [3, 8, 8], Options::default(), store.var_builder()).expect("a network");
@@ -194,7 +194,7 @@ fn pretrained_weights() {
 fn sizes_and_transforms_that_do_not_fit() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
-    pictures(&data, 12);
+    write_images(&data, 12);
     let changed = |from: &str, to: &str| {
         let path = suite(folder.path(), "");
         let text = std::fs::read_to_string(&path).expect("a file");
@@ -342,7 +342,7 @@ fn a_trained_network_classifies_images() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
     for (part, count) in [("train", 12), ("val", 6), ("test", 7)] {
-        pictures(&data.join(part), count);
+        write_images(&data.join(part), count);
     }
     let suite = suite(folder.path(), "");
     let text = std::fs::read_to_string(&suite).expect("a suite");

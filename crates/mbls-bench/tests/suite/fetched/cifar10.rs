@@ -3,8 +3,8 @@
 
 use super::data;
 use super::distribution::{Distribution, fetch};
+use super::images::assert_trained;
 use super::pack::{Entry, tar_gz};
-use super::pictures::assert_trained;
 use super::training::Training;
 use flate2::read::GzDecoder;
 use mbls_vision::dataset::cifar10::CLASS_NAMES;
@@ -20,18 +20,18 @@ const RECORD: usize = 1 + 3 * PIXELS;
 
 /// Returns the images of a part, `train` or `test`, as records in the order of the part's labels:
 /// each label gets the next image of its class.
-fn records(labels: &[u8], part: &str, pictures: &HashMap<String, Vec<u8>>) -> Vec<u8> {
+fn records(labels: &[u8], part: &str, images: &HashMap<String, Vec<u8>>) -> Vec<u8> {
     let mut records = Vec::with_capacity(labels.len() * RECORD);
     let mut seen = [0; CLASS_NAMES.len()];
     for &label in labels {
         let class = usize::from(label);
         let path = format!("{part}/{}/{:04}.jpg", CLASS_NAMES[class], seen[class]);
         seen[class] += 1;
-        let picture = image::load_from_memory(&pictures[&path]).expect("an image").to_rgb8();
-        assert_eq!(picture.dimensions(), (32, 32), "{path}");
+        let decoded = image::load_from_memory(&images[&path]).expect("an image").to_rgb8();
+        assert_eq!(decoded.dimensions(), (32, 32), "{path}");
         records.push(label);
         records
-            .extend((0..3).flat_map(|channel| picture.pixels().map(move |pixel| pixel.0[channel])));
+            .extend((0..3).flat_map(|channel| decoded.pixels().map(move |pixel| pixel.0[channel])));
     }
     records
 }
@@ -39,7 +39,7 @@ fn records(labels: &[u8], part: &str, pictures: &HashMap<String, Vec<u8>>) -> Ve
 /// Returns the six batch files of the distributor's archive, and the names of the classes.
 fn batches(folder: &Path) -> Vec<Entry> {
     let read = |name: &str| std::fs::read(folder.join(name)).expect("a file");
-    let mut pictures = HashMap::new();
+    let mut images = HashMap::new();
     let mut archive = Archive::new(GzDecoder::new(
         File::open(folder.join("cifar-10-images-jpg.tar.gz")).expect("a file"),
     ));
@@ -48,10 +48,10 @@ fn batches(folder: &Path) -> Vec<Entry> {
         let path = entry.path().expect("a path").to_str().expect("UTF-8").to_owned();
         let mut content = Vec::new();
         entry.read_to_end(&mut content).expect("an image");
-        pictures.insert(path, content);
+        images.insert(path, content);
     }
-    let mut train = records(&read("train_labels_original_order.bin"), "train", &pictures);
-    let test = records(&read("test_labels_original_order.bin"), "test", &pictures);
+    let mut train = records(&read("train_labels_original_order.bin"), "train", &images);
+    let test = records(&read("test_labels_original_order.bin"), "test", &images);
     // The first images are available without compression loss, with labels.
     let first = read("lossless-4000/data_batch_1.first4000.bin");
     let differences =

@@ -81,8 +81,8 @@ fn cub_is_fetched_and_trained_on() {
     );
     let (first, _) =
         entries.iter().find(|(path, _)| path.ends_with(".jpg")).expect("an image").clone();
-    let (class, picture) = first.rsplit_once('/').expect("a folder");
-    entries.push((format!("{class}/._{picture}"), b"\0\x05\x16\x07".to_vec()));
+    let (class, file) = first.rsplit_once('/').expect("a folder");
+    entries.push((format!("{class}/._{file}"), b"\0\x05\x16\x07".to_vec()));
     let counts = vec![("images/*/*.jpg", 90)];
     let fetched =
         fetch(vec![Distribution { name: "cub", downloads: vec![tar_gz(entries)], counts }]);
