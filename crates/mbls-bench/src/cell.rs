@@ -40,8 +40,7 @@ pub(crate) struct CellPlan<'a> {
     pub(crate) seed: u64,
     /// The candidate settings of a sweep; `None` outside of a sweep.
     pub(crate) candidate: Option<&'a str>,
-    /// The class weights of the loss, computed from the training part; `None` weights all classes
-    /// equally.
+    /// The class weights of the loss; `None` weights all classes equally.
     pub(crate) class_weights: Option<Vec<f64>>,
     /// When to stop before the last epoch; `None` trains all epochs.
     pub(crate) early_stopping: Option<EarlyStopping>,

@@ -10,7 +10,6 @@ use std::path::PathBuf;
 ///
 /// Returns what was expected: names that are not UTF-8, contain control characters or separators of
 /// paths or drives on any system, are absolute, or contain `..` are rejected.
-/// drives on some system, an absolute path, or one that climbs.
 pub(crate) fn relative(name: &[u8]) -> Result<PathBuf, &'static str> {
     let Ok(name) = std::str::from_utf8(name) else { return Err("a name in UTF-8") };
     if name.is_empty() {

@@ -24,8 +24,8 @@ pub(crate) enum Outcome {
 ///
 /// # Errors
 ///
-/// If something else is in its place, a download fails, or an archive is invalid. The place is then
-/// unchanged.
+/// If something else is in its place, a download fails, or an archive is invalid. Nothing new
+/// is in its place then.
 pub(crate) fn obtain(
     name: &str,
     set: &DataSet,

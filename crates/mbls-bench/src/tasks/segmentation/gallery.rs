@@ -22,7 +22,6 @@ const MOST_BYTES: usize = 4 << 20;
 /// # Errors
 ///
 /// If evaluations or maps cannot be read.
-/// Evaluations or maps that cannot be read.
 pub(super) fn gallery(suite: &Suite, cells: &[&Cell], out: &Path) -> Result<Option<Gallery>> {
     let Some(first) = cells.first() else { return Ok(None) };
     let names = EvaluationFile::read(&first.key.folder(out).join("evaluation.json"))?.names;
