@@ -1,10 +1,10 @@
-"""What the scripts `compare.py` beside the benchmarks share: building a benchmark, timing PyTorch as ours is timed, and the table of both.
+"""Shared code of the `compare.py` scripts of the benchmarks: builds a benchmark, times PyTorch in the same way, and prints a table of both.
 
-Each run is a process of its own, ours and PyTorch's in turn: A B A B, medians of the rounds. Its memory is the most that the process has had, PyTorch's own
-libraries and ours included; on a GPU it is still that of the host.
+Each measurement is a separate process, alternating between ours and PyTorch's (A B A B); the table has the medians of the rounds. Memory is the peak of the process,
+including the libraries; on a GPU it is still the host's.
 
-On a GPU PyTorch is as it is usual there: eager, images with the channels last, the fused form of SGD, and for bf16 the weights in f32 under autocast, as ours
-has master weights in f32. TF32 is allowed to convolutions and products with `--precision tf32` alone.
+On a GPU PyTorch is used as is usual: eager mode, channels-last images, fused SGD, and for bf16 f32 weights under autocast, as ours
+has f32 master weights. TF32 is allowed for convolutions and matrix products only with `--precision tf32`.
 """
 import argparse
 import json
@@ -15,12 +15,12 @@ import subprocess
 import sys
 import time
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # else OpenMP spins between regions, which costs milliseconds
-os.environ.setdefault("CANDLE_NUM_THREADS", "1")  # else candle's own threads spin beside those that compute
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # otherwise OpenMP spins between regions, which costs milliseconds
+os.environ.setdefault("CANDLE_NUM_THREADS", "1")  # otherwise candle's threads spin next to those that compute
 
 
 def build(package, bench, features="", profile=None):
-    """Builds a benchmark and returns its program."""
+    """Builds a benchmark and returns the path of its executable."""
     command = ["cargo", "bench", "--package", package, "--bench", bench, "--no-run", "--message-format", "json"]
     command += ["--features", features] if features else []
     command += ["--profile", profile] if profile else []
@@ -30,20 +30,20 @@ def build(package, bench, features="", profile=None):
 
 
 def run(command):
-    """Runs a program and returns the JSON that it prints; what it says on standard error is shown."""
+    """Runs a program and returns the JSON that it prints; its standard error is shown."""
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def parser(batch, precisions=("f32", "tf32", "bf16")):
-    """The arguments of every comparison of steps."""
+    """Returns the parser of the arguments shared by all comparisons."""
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--batch", type=int, default=batch)
     arguments.add_argument("--mode", choices=["train", "inference"], default="train")
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--threads", type=int)
     arguments.add_argument("--seconds", type=float, default=5.0)
-    arguments.add_argument("--ours", help="a benchmark that is built already")
-    arguments.add_argument("--under", default="", help="a command that each process runs under, such as 'taskset -c 0'")
+    arguments.add_argument("--ours", help="an already built benchmark")
+    arguments.add_argument("--under", default="", help="a command that wraps each process, such as 'taskset -c 0'")
     arguments.add_argument("--precision", choices=precisions, default="f32")
     arguments.add_argument("--cuda", action="store_true", help="on the first GPU")
     arguments.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
@@ -51,7 +51,7 @@ def parser(batch, precisions=("f32", "tf32", "bf16")):
 
 
 def prepare_peer(arguments):
-    """Sets PyTorch up, and returns where its tensors are: a device, and for images the order of their axes."""
+    """Configures PyTorch and returns the device of its tensors and the memory format of images."""
     import torch
 
     torch.set_num_threads(arguments.threads)
@@ -62,9 +62,9 @@ def prepare_peer(arguments):
 
 
 def time_peer(arguments, model, forward, loss_of, clip=None):
-    """Times PyTorch's steps, or `forward` alone, and prints what `mbls_stepkit::timing` prints of ours.
+    """Times PyTorch's steps, or only `forward`, and prints the same fields as `mbls_stepkit::timing`.
 
-    `forward` returns the logits, `loss_of` the loss of logits in f32; gradients are clipped to the norm `clip` where there is one.
+    `forward` returns the logits, `loss_of` the loss of logits in f32; gradients are clipped to the norm `clip` if it is given.
     """
     import torch
 
@@ -104,9 +104,9 @@ def time_peer(arguments, model, forward, loss_of, clip=None):
 
 
 def compare(arguments, package, script, title, what, ours=(), peer=(), unit="images", name="PyTorch"):
-    """Runs the benchmark `step` of `package` and `script --peer` in turn, and prints the table of both.
+    """Runs the benchmark `step` of `package` and `script --peer` alternately, and prints a table of both.
 
-    Both get the arguments `what`; `ours` and `peer` are those of one side.
+    Both receive the arguments `what`; `ours` and `peer` are additional arguments of one side.
     """
     under = shlex.split(arguments.under)
     program = arguments.ours or build(package, "step", "cuda,mbls-stepkit/cuda" if arguments.cuda else "")

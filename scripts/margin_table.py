@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Makes the table of rules that choose margins from results.json files of the suites tuning/margins-*.toml.
+"""Prints the table of margin rules from results.json files of the suites tuning/margins-*.toml.
 
-For each file: a row per loss with the margins of its seeds, and validation and test numbers as mean and standard deviation over seeds. The
-lowest mean validation NLL of the rules is bold, as is that of the fixed margins; settings are chosen by it, and test numbers are not looked at for that.
+For each file: a row per loss with the margins of its seeds, and validation and test metrics as mean and standard deviation over seeds. The
+lowest mean validation NLL of the rules is bold, and so is that of the fixed margins. Settings are chosen by it, not by test metrics.
 
     python3 scripts/margin_table.py out/margins/*/results.json > table.md
 
-Where numpy and safetensors are installed and the runs left predictions (those of images with masks leave none), a second table compares each
-loss with MbLS at margin 10: differences of the test part, with 95 % intervals of the paired bootstrap. A resample draws test samples of each
+If numpy and safetensors are installed and the runs saved predictions (segmentation runs do not), a second table compares each
+loss with MbLS at margin 10: differences on the test part, with 95 % paired bootstrap intervals. A resample draws test samples of each
 seed, the same ones for both losses, and averages over the seeds.
 """
 
@@ -78,7 +78,7 @@ BINS = 15
 
 
 def paired(path):
-    """The table of differences from margin 10; empty where there are no predictions to compare."""
+    """Returns the table of differences from margin 10; empty without predictions to compare."""
     try:
         import numpy as np
         from safetensors.numpy import load_file
@@ -97,7 +97,7 @@ def paired(path):
         logits -= logits.max(1, keepdims=True)
         logs = logits - np.log(np.exp(logits).sum(1, keepdims=True))
         confidence = np.exp(logs.max(1))
-        # Bins are open below and closed above.
+        # Bins are half-open, without their lower and with their upper bound.
         bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
         gap = confidence - (logs.argmax(1) == labels)
         return -logs[np.arange(len(labels)), labels], bins, gap
@@ -114,7 +114,7 @@ def paired(path):
             runs.setdefault(run["loss"], {})[run["seed"]] = found
     if BESIDE not in runs:
         return ""
-    lines = [f"Beside margin 10, {len(runs[BESIDE])} seeds, test part:", "", "| loss | NLL | ECE, points |", "|---|---:|---:|"]
+    lines = [f"Compared with margin 10, {len(runs[BESIDE])} seeds, test part:", "", "| loss | NLL | ECE, points |", "|---|---:|---:|"]
     for loss, seeds in runs.items():
         if loss == BESIDE:
             continue

@@ -1,12 +1,12 @@
-//! Options of the command line, which is handed on as it is.
+//! Parsing of command line options, which are passed on unchanged.
 
 use anyhow::{Context, Result};
 
-/// Returns the value of the option `name`, as `--name value` or `--name=value`.
+/// Returns the value of the option `name`, given as `--name value` or `--name=value`.
 ///
 /// # Errors
 ///
-/// An option that is the last argument.
+/// If the option is the last argument.
 pub(crate) fn value<'a>(arguments: &'a [String], name: &str) -> Result<Option<&'a str>> {
     for (place, argument) in arguments.iter().enumerate() {
         if let Some(value) = argument.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')) {

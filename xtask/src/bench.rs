@@ -1,11 +1,11 @@
-//! `bench` and `bench-all`: builds the benchmark for the device that is asked for and runs it.
+//! `bench` and `bench-all`: build the benchmark for the requested device and run it.
 
 use crate::arguments::value;
 use crate::cargo;
 use anyhow::{Result, bail, ensure};
 use std::process::{Command, ExitCode};
 
-/// The feature, and the kind of data that needs it.
+/// The name of the feature, and of the kind of data that needs it.
 const CANDLE_DATASETS: &str = "candle-datasets";
 
 /// Runs the benchmark through cargo, built with the features that the device and the suite need.
@@ -14,19 +14,19 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let features: Vec<&str> = device.into_iter().chain(data_feature(arguments)).collect();
     let mut cargo = cargo::run("mbls-bench", &features, arguments);
     if std::env::var_os("CANDLE_NUM_THREADS").is_none() {
-        // candle's own threads spin at a barrier for every large sum of tensors, and take the cores
-        // from the trainings.
+        // candle's threads spin at a barrier for every large tensor sum, which takes cores from the
+        // parallel runs.
         cargo.env("CANDLE_NUM_THREADS", "1");
     }
     cargo::wait(cargo)
 }
 
-/// The cargo feature of the data set of a suite in a file: what the crate candle-datasets loads
-/// needs 245 further crates.
+/// Returns the cargo feature for the data set of a suite file. The crate candle-datasets has 245
+/// dependencies, so it is only built if needed.
 fn data_feature(arguments: &[String]) -> Option<&'static str> {
-    // Options may stand before the suite.
+    // Options may precede the suite.
     let suites = arguments.iter().filter(|argument| argument.ends_with(".toml"));
-    // Files that are missing or no suites are the benchmark's to report.
+    // The benchmark reports files that are missing or not suites.
     let kind = |file: &String| -> Option<String> {
         let suite: toml::Table = std::fs::read_to_string(file).ok()?.parse().ok()?;
         Some(suite.get("data")?.get("kind")?.as_str()?.to_owned())
@@ -34,23 +34,23 @@ fn data_feature(arguments: &[String]) -> Option<&'static str> {
     suites.filter_map(kind).any(|kind| kind == CANDLE_DATASETS).then_some(CANDLE_DATASETS)
 }
 
-/// What this machine has to build the benchmark for a GPU, and to run it there.
+/// The capabilities of this machine to build the benchmark for a GPU and to run it there.
 #[derive(Clone, Copy, Debug, Default)]
 struct Machine {
     /// Whether it runs macOS.
     macos: bool,
-    /// Whether its processor is Apple's.
+    /// Whether it has Apple silicon.
     apple_silicon: bool,
-    /// Whether the compiler of NVIDIA's toolkit is on the path.
+    /// Whether NVIDIA's CUDA compiler is on the path.
     nvcc: bool,
     /// Whether NVIDIA's driver lists a GPU.
     nvidia_gpu: bool,
-    /// Whether `CUDA_COMPUTE_CAP` says for which GPU to build, so that the driver is not asked.
+    /// Whether `CUDA_COMPUTE_CAP` names the GPU to build for, so the driver is not needed.
     compute_cap: bool,
 }
 
 impl Machine {
-    /// Looks at this machine.
+    /// Detects the capabilities of this machine.
     fn look() -> Self {
         let answers = |program: &str, argument: &str| {
             Command::new(program).arg(argument).output().is_ok_and(|output| output.status.success())
@@ -65,8 +65,8 @@ impl Machine {
     }
 }
 
-/// The cargo feature of the device in `--device`; a device that this machine cannot build for is
-/// refused before minutes go by.
+/// Returns the cargo feature for `--device`. A device for which this machine cannot build is
+/// rejected at once, instead of after minutes.
 fn device_feature(
     arguments: &[String],
     look: impl FnOnce() -> Machine,
@@ -78,11 +78,11 @@ fn device_feature(
             let missing = "--device cuda: expected NVIDIA's CUDA toolkit";
             ensure!(
                 machine.nvcc,
-                "{missing}, and `nvcc --version` fails: install it, or put its bin folder on the PATH"
+                "{missing}, but `nvcc --version` fails: install it, or put its bin folder on the PATH"
             );
             ensure!(
                 machine.nvidia_gpu || machine.compute_cap,
-                "{missing} and a GPU, and `nvidia-smi --list-gpus` fails: install NVIDIA's driver, or name the GPU to build for \
+                "{missing} and a GPU, but `nvidia-smi --list-gpus` fails: install NVIDIA's driver, or name the GPU to build for \
                  in CUDA_COMPUTE_CAP"
             );
             Ok(Some("cuda"))
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn device_decides_the_feature() {
+    fn the_device_determines_the_feature() {
         let all = Machine { macos: true, nvcc: true, nvidia_gpu: true, ..Machine::default() };
         assert_eq!(feature("bench digits --device cuda", all).unwrap(), Some("cuda"));
         assert_eq!(feature("bench digits --device=metal --seeds 1", all).unwrap(), Some("metal"));
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_cannot_be_built_for_is_refused_with_what_is_missing() {
+    fn an_unsupported_device_is_rejected_with_the_missing_parts() {
         let none = Machine::default();
         let error = |text: &str, machine| feature(text, machine).unwrap_err().to_string();
         assert!(error("bench digits --device cuda", none).contains("`nvcc --version` fails"));
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn the_data_of_a_suite_decides_the_feature() {
+    fn the_data_of_a_suite_determines_the_feature() {
         let folder = tempfile::tempdir().unwrap();
         let of = |text: &str| {
             let path = folder.path().join("own.toml");

@@ -1,4 +1,4 @@
-//! Programs of the workspace, built and run by cargo.
+//! Builds and runs programs of the workspace with cargo.
 
 use anyhow::{Context, Result};
 use std::process::{Command, ExitCode};
@@ -7,8 +7,8 @@ use std::process::{Command, ExitCode};
 pub(crate) fn run(package: &str, features: &[&str], arguments: &[String]) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["run", "--package", package]);
-    // The workspace of this program, wherever it is called from; what is written goes to the
-    // caller's directory.
+    // Use the workspace of this program from any directory; output is relative to the caller's
+    // directory.
     cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")]);
     if !features.is_empty() {
         cargo.args(["--features", &features.join(",")]);
@@ -21,9 +21,9 @@ pub(crate) fn run(package: &str, features: &[&str], arguments: &[String]) -> Com
 ///
 /// # Errors
 ///
-/// Where cargo cannot be started.
+/// If cargo cannot be started.
 pub(crate) fn wait(mut cargo: Command) -> Result<ExitCode> {
     let status = cargo.status().context("cannot start cargo")?;
-    // Killed by a signal, it has no code of its own.
+    // A process killed by a signal has no exit code.
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }

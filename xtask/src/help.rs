@@ -1,4 +1,4 @@
-//! What is answered without building the benchmark.
+//! Help texts and lists that are printed without building the benchmark.
 
 #[path = "../../crates/mbls-bench/src/suite_list.rs"]
 mod suite_list;
@@ -8,14 +8,14 @@ use anyhow::{Context, Result};
 use std::path::PathBuf;
 use suite_list::{SuiteEntry, SuiteList};
 
-/// Returns the help or the list that the arguments of a command of mbls-bench ask for; `None` where
-/// they ask for neither.
+/// Returns the help or the list that the arguments of an mbls-bench command request; `None` if they
+/// request neither.
 ///
-/// The texts are files of mbls-bench, whose tests compare them with the program.
+/// The help texts are files of mbls-bench, whose tests compare them with the program.
 ///
 /// # Errors
 ///
-/// `--data` without a value.
+/// If `--data` has no value.
 pub(crate) fn answer(arguments: &[String]) -> Result<Option<String>> {
     let asked =
         |names: &[&str]| arguments.iter().any(|argument| names.contains(&argument.as_str()));
@@ -40,7 +40,7 @@ pub(crate) fn answer(arguments: &[String]) -> Result<Option<String>> {
     Ok(Some(list.print(data.as_deref())))
 }
 
-/// Reads the list of suites as mbls-bench wrote it; `None` for anything else.
+/// Parses the list of suites as written by mbls-bench; `None` if it is malformed.
 fn read(text: &str) -> Option<SuiteList> {
     let table: toml::Table = text.parse().ok()?;
     let text = |table: &toml::Value, key: &str| Some(table.get(key)?.as_str()?.to_owned());
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn help_and_the_list_are_answered_and_nothing_else() {
+    fn only_help_and_the_list_are_answered() {
         assert!(
             answer_to("bench --help")
                 .unwrap()

@@ -1,8 +1,7 @@
-//! The project's chores: `cargo xtask bench-all` and `cargo xtask bench SUITE` build the benchmark
-//! for the device that is asked for and run it, and so do `predict` and `export`; `cargo xtask
-//! fetch-data` builds the program that fetches data sets. Every option goes to them unchanged. Help
-//! and the list of suites are answered here, because building the benchmark takes minutes the first
-//! time.
+//! Project tasks: `cargo xtask bench-all` and `cargo xtask bench SUITE` build the benchmark for the
+//! requested device and run it, and so do `predict` and `export`; `cargo xtask fetch-data` builds
+//! and runs the program that downloads data sets. All options are passed on unchanged. Help and the
+//! list of suites are printed here, because the first build of the benchmark takes minutes.
 
 mod arguments;
 mod bench;
@@ -13,25 +12,24 @@ use anyhow::{Result, bail};
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-The project's chores.
+Project tasks.
 
 Usage: cargo xtask <COMMAND> [OPTIONS]
 
 Commands:
   bench-all           Run every benchmark suite whose data is available
   bench SUITE         Run one suite
-  bench --list        List the suites, the data they need, models and losses
-  predict RUN INPUT   Answer with the trained network of a finished run
-  export RUN          Write it for PyTorch
+  bench --list        List the suites with their data, models and losses
+  predict RUN INPUT   Predict with the trained network of a finished run
+  export RUN          Export the trained network for PyTorch
   fetch-data [NAMES]  Download data sets and pretrained weights
 
-`cargo xtask bench --help` lists the options of the benchmark; predict, export and fetch-data have their own.";
+`cargo xtask bench --help` lists the options of the benchmark; predict, export and fetch-data have --help as well.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     run(&arguments).unwrap_or_else(|error| {
-        // In a line with its causes, and without the backtrace that anyhow prints where
-        // RUST_BACKTRACE is set.
+        // Print one line with all causes, without anyhow's backtrace, which RUST_BACKTRACE enables.
         eprintln!("Error: {error:#}");
         ExitCode::FAILURE
     })

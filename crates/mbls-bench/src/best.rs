@@ -1,12 +1,12 @@
-//! Which loss is the best of a column beyond noise.
+//! Finds the significantly best loss of each column.
 
 use crate::measure::Resampled;
 use mbls_report::{Column, Direction, LossReport};
 use std::collections::BTreeMap;
 
-/// Returns the best loss of each column by their keys and ids, where the paired bootstrap interval
-/// of its difference from the next excludes 0, with the difference of the means on the same side.
-/// Of equal losses none is the best.
+/// Returns the best loss of each column: column keys to loss ids. A loss is the best if the paired
+/// bootstrap interval of its difference from the second best excludes 0, with the difference of the
+/// means on the same side. Tied losses have no best.
 pub(crate) fn best(
     columns: &[Column],
     losses: &[(LossReport, Resampled)],
@@ -30,7 +30,7 @@ fn best_of(column: &Column, losses: &[(LossReport, Resampled)]) -> Option<String
     }
     let [(first, (best, resampled)), (second, (_, next)), ..] = &ranked[..] else { return None };
     let difference = resampled.difference(next, column.key)?;
-    // Bootstrap intervals of calibration errors are biased: they may lie on the other side.
+    // Bootstrap intervals of calibration errors are biased: they may be on the other side of 0.
     let beyond =
         if first < second { difference.high < 0.0 } else { first > second && difference.low > 0.0 };
     beyond.then(|| best.id.clone())

@@ -1,7 +1,8 @@
-//! One cell of the matrix: a model trained with a loss from a seed, and measured.
+//! One run of the matrix: a model trained with a loss and a seed, and evaluated.
 //!
-//! A cell's folder is that of its [`CellKey`]. It is finished when it has `result.json`, which is
-//! written last; until then the checkpoints say how far it has come.
+//! The entries of the matrix are called cells; each is one run, whose folder follows from its
+//! [`CellKey`]. A run is finished once it has `result.json`, which is written last; until then its
+//! checkpoints hold the progress.
 
 use crate::commit::commit;
 use crate::console::Console;
@@ -27,74 +28,73 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A cell that is to be run.
+/// A run to be trained and evaluated.
 pub(crate) struct CellPlan<'a> {
-    /// Its suite.
+    /// The suite.
     pub(crate) suite: &'a Suite,
-    /// Its model.
+    /// The model.
     pub(crate) model: ModelName,
-    /// Its loss.
+    /// The loss.
     pub(crate) loss: &'a LossEntry,
-    /// Its seed.
+    /// The seed.
     pub(crate) seed: u64,
-    /// The settings that are tried, where several are.
+    /// The candidate settings of a sweep; `None` outside of a sweep.
     pub(crate) candidate: Option<&'a str>,
-    /// How much the classes of the training part weigh in the loss; all the same where there are
-    /// none.
+    /// The class weights of the loss; `None` weights all classes equally.
     pub(crate) class_weights: Option<Vec<f64>>,
-    /// When training ends before its last epoch; never where there is none.
+    /// When to stop before the last epoch; `None` trains all epochs.
     pub(crate) early_stopping: Option<EarlyStopping>,
-    /// How long it is trained.
+    /// The length of the training.
     pub(crate) scale: Scale,
-    /// How much is trained on and measured.
+    /// The numbers of samples that are trained on and evaluated.
     pub(crate) sizes: Sizes,
-    /// The weights that training starts from, where from any.
+    /// The pretrained weights, if any.
     pub(crate) pretrained: Option<&'a PretrainedFile>,
-    /// Threads that prepare batches.
+    /// Number of threads that prepare batches.
     pub(crate) workers: usize,
-    /// What of the training is written besides its result, and how often.
+    /// What the training writes besides its result, and how often.
     pub(crate) training: TrainingOptions,
-    /// Where lines and progress bars go.
+    /// The console for lines and progress bars.
     pub(crate) console: &'a Console,
 }
 
-/// Where a cell is run.
+/// The identity, folder and device of a run.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'a> {
-    /// Everything that decides the result, as JSON.
+    /// Everything that determines the result, as JSON.
     pub(crate) identity: &'a str,
-    /// The cell's folder.
+    /// The run's folder.
     pub(crate) folder: &'a Path,
     /// The device.
     pub(crate) device: &'a Device,
 }
 
-/// What a training came to.
+/// The outcome of a training.
 pub(crate) struct Trained {
-    /// The number of the best epoch, from 0, whose weights are in the model.
+    /// The index of the best epoch, from 0. Its weights are in the model.
     pub(crate) best_epoch: usize,
     /// Number of epochs trained.
     pub(crate) epochs: usize,
-    /// Why these are fewer than those of the profile; none where they are not.
+    /// Why training stopped before the last epoch; `None` if it did not.
     pub(crate) stopped: Option<String>,
 }
 
-/// What a cell was measured to be.
+/// The evaluation of a trained run.
 pub(crate) struct Measured {
-    /// Samples measured.
+    /// Number of test samples.
     pub(crate) n: u64,
-    /// On the test data.
+    /// Metrics on the test data.
     pub(crate) test: BTreeMap<String, f64>,
-    /// On the validation data.
+    /// Metrics on the validation data.
     pub(crate) validation: BTreeMap<String, f64>,
-    /// What sums the test data up, in words.
+    /// A summary of the test results in words.
     pub(crate) headline: String,
-    /// The margin of the loss at the end of the training, where it has one.
+    /// The margin of the loss at the end of training, if it has one.
     pub(crate) margin: Option<f64>,
 }
 
-/// Everything that decides a result. Its JSON is the identity by which results and checkpoints are
-/// told apart.
+/// Everything that determines a result. Its JSON is the identity that distinguishes results and
+/// checkpoints of different runs.
 #[derive(Serialize)]
 struct Identity<'a> {
     suite: &'a str,
@@ -116,7 +116,7 @@ struct Identity<'a> {
 }
 
 impl CellPlan<'_> {
-    /// Where it stands in the matrix.
+    /// Returns the run's position in the matrix.
     pub(crate) fn key(&self) -> CellKey {
         CellKey {
             suite: self.suite.name.clone(),
@@ -127,7 +127,7 @@ impl CellPlan<'_> {
         }
     }
 
-    /// Everything that decides the result, as JSON.
+    /// Returns everything that determines the result, as JSON.
     ///
     /// # Errors
     ///
@@ -152,14 +152,15 @@ impl CellPlan<'_> {
             pretrained: self.pretrained.map(PretrainedFile::digest),
             device,
         })
-        .context("cannot encode the identity of a cell")
+        .context("cannot encode the identity of a run")
     }
 
-    /// The loss, for data of so many classes: a margin that follows from the data is a number then.
+    /// Builds the loss for data with the given number of classes. A margin rule that depends only
+    /// on the data is resolved to a number.
     ///
     /// # Errors
     ///
-    /// None that a checked suite causes, but for training data of a single sample.
+    /// For a validated suite, only training data with a single sample.
     pub(crate) fn build_loss(&self, classes: usize) -> Result<Box<dyn Loss>> {
         let spec = self.loss.spec.for_data(classes, self.sizes.train as u64);
         spec.build().with_context(|| {
@@ -167,11 +168,11 @@ impl CellPlan<'_> {
         })
     }
 
-    /// A loader of batches of the recipe's size.
+    /// Returns a loader of batches of the recipe's size.
     ///
     /// # Errors
     ///
-    /// None that a checked recipe causes.
+    /// None that a validated recipe causes.
     pub(crate) fn loader<D, C>(
         &self,
         data: &Arc<D>,
@@ -192,12 +193,12 @@ impl CellPlan<'_> {
         Ok(DataLoader::new(data.clone(), Arc::new(collate), config)?)
     }
 
-    /// Trains to the last epoch, or goes on where an earlier process stopped; the best epoch's
-    /// weights are in the model then.
+    /// Trains to the last epoch, resuming where an earlier process stopped. Afterwards the model
+    /// holds the weights of the best epoch.
     ///
     /// # Errors
     ///
-    /// What training reports, with the field of the recipe where one is the reason.
+    /// Errors of the training, with the field of the recipe if one is the cause.
     pub(crate) fn train<T: Task>(
         &self,
         place: Place,
@@ -240,7 +241,7 @@ impl CellPlan<'_> {
         })
     }
 
-    /// Returns where the trained network comes from, for those who use it.
+    /// Returns the provenance of the trained network, which is stored with it.
     pub(crate) fn provenance(
         &self,
         best_epoch: usize,
@@ -261,11 +262,11 @@ impl CellPlan<'_> {
         .into()
     }
 
-    /// Writes what was measured; the cell is finished then.
+    /// Writes the evaluation to `result.json`, which finishes the run.
     ///
     /// # Errors
     ///
-    /// Where the file cannot be written.
+    /// If the file cannot be written.
     pub(crate) fn finish(
         &self,
         place: Place,
@@ -289,7 +290,7 @@ impl CellPlan<'_> {
         let file =
             CellFile { schema: SCHEMA, identity: place.identity.to_owned(), cell: cell.clone() };
         write_json(&place.folder.join("result.json"), &file)?;
-        // Which of several settings is chosen is not for the test part to say.
+        // Candidates of a sweep are compared on the validation part: do not print test results.
         let headline = match self.candidate {
             None => format!("{} on {} samples", measured.headline, cell.n),
             Some(_) => "trained".to_owned(),
@@ -304,7 +305,7 @@ impl CellPlan<'_> {
         Ok(cell)
     }
 
-    /// The margin that a rule has chosen, in words; `None` of one that was given.
+    /// Describes the margin chosen by a rule; `None` if the margin was given.
     fn chosen_margin(&self, cell: &Cell) -> Option<String> {
         let LossSpec::Margin { margin: MarginChoice::Auto(rule), .. } = &self.loss.spec else {
             return None;
@@ -316,11 +317,11 @@ impl CellPlan<'_> {
     }
 }
 
-/// The result in `folder`, if it is there and is that of `identity`.
+/// Returns the result in `folder` if there is one.
 ///
 /// # Errors
 ///
-/// The result of another identity.
+/// If the result has another identity.
 pub(crate) fn finished(folder: &Path, identity: &str) -> Result<Option<Cell>> {
     let path = folder.join("result.json");
     let Some(file) = CellFile::read(&path)? else {
@@ -332,7 +333,7 @@ pub(crate) fn finished(folder: &Path, identity: &str) -> Result<Option<Cell>> {
     Ok(Some(file.cell))
 }
 
-/// A finished run in a line.
+/// Describes a finished run in one line.
 fn announcement(cell: &Cell, headline: &str, samples: usize) -> String {
     format!(
         "{}: {headline}; {:.1} s, {:.1} samples/s",
@@ -342,7 +343,7 @@ fn announcement(cell: &Cell, headline: &str, samples: usize) -> String {
     )
 }
 
-/// From the event log, because a resumed process has seen only a part.
+/// Returns the training time from the event log, which covers all processes of a resumed run.
 fn trained_seconds(events: &[Event]) -> f64 {
     events
         .iter()

@@ -1,6 +1,6 @@
-//! The commit that a program was built from.
+//! The commit from which the program was built.
 
-/// Returns the project's commit: results are worth little without it.
+/// Returns the project's commit, which is part of the results' provenance.
 pub(crate) fn commit() -> String {
     let git = |arguments: &[&str]| {
         let output = std::process::Command::new("git")

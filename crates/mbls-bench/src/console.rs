@@ -1,4 +1,4 @@
-//! What is said on standard error: lines, and how trainings that run side by side come along.
+//! Output on standard error: lines, and the progress of trainings that run in parallel.
 
 use crate::measure::{Description, described};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -6,24 +6,24 @@ use mbls_train::event::{End, EpochReport, Start, StepReport, Stop};
 use mbls_train::{Observer, Result};
 use std::io::IsTerminal;
 
-/// Standard error, which lines and bars share.
+/// Standard error, shared by lines and progress bars.
 pub(crate) struct Console {
     bars: MultiProgress,
 }
 
 impl Console {
-    /// The console of the process; there should be one.
+    /// Creates the console. There should be only one per process.
     pub(crate) fn new() -> Self {
         Self { bars: MultiProgress::new() }
     }
 
-    /// Prints a line, above the bars where there are any.
+    /// Prints a line, above any progress bars.
     pub(crate) fn say(&self, line: &str) {
         self.bars.suspend(|| eprintln!("{line}"));
     }
 
-    /// Shows how the training of a run comes along: with a bar over all of its steps where standard
-    /// error is a terminal, else with a line for each epoch. `score` is the measure by which
+    /// Returns an observer that shows the progress of a run's training: a bar over all of its steps
+    /// if standard error is a terminal, else one line per epoch. `score` is the metric by which
     /// epochs are compared.
     pub(crate) fn progress(&self, run: String, score: Description) -> TrainingProgress<'_> {
         TrainingProgress {
@@ -37,36 +37,36 @@ impl Console {
     }
 }
 
-/// Shows how a training comes along.
+/// Shows the progress of a training.
 pub(crate) struct TrainingProgress<'a> {
     console: &'a Console,
     run: String,
     score: Description,
     bar: Option<ProgressBar>,
-    /// What the bar says of the last epoch.
+    /// The bar's text about the last epoch.
     last: String,
     pace: Pace,
 }
 
-/// How fast epochs pass.
+/// Measures the time per epoch.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pace {
-    /// Number of epochs in all.
+    /// Number of epochs in total.
     epochs: usize,
-    /// Those that this process has done, and the seconds they took.
+    /// Epochs done by this process, and the seconds they took.
     done: usize,
     seconds: f64,
 }
 
 impl TrainingProgress<'_> {
-    /// The epoch's place and its validation score: `epoch 3/30, accuracy 97.33 %`.
+    /// Formats the epoch and its validation score: `epoch 3/30, accuracy 97.33 %`.
     fn epoch_and_score(&self, report: &EpochReport) -> String {
         let value =
             report.score.map_or_else(|| "undefined".to_owned(), |value| self.score.print(value));
         format!("epoch {}/{}, {} {value}", report.epoch + 1, self.pace.epochs, self.score.title)
     }
 
-    /// All that an epoch says in a line.
+    /// Formats the line of an epoch.
     fn line(&self, report: &EpochReport) -> String {
         let print = |value: Option<&Option<f64>>| match value.copied().flatten() {
             Some(value) => described::NLL.print(value),
@@ -85,7 +85,7 @@ impl TrainingProgress<'_> {
 }
 
 impl Pace {
-    /// The seconds that the epochs after `epoch` take at this pace; `None` after the last.
+    /// Estimates the seconds that the epochs after `epoch` will take; `None` after the last.
     fn left(&self, epoch: usize) -> Option<f64> {
         let epochs = self.epochs.saturating_sub(epoch + 1);
         (epochs > 0 && self.done > 0).then(|| self.seconds / self.done as f64 * epochs as f64)
@@ -102,7 +102,7 @@ impl Observer for TrainingProgress<'_> {
             let (steps, done) =
                 (start.epochs * start.steps, start.epoch * start.steps + start.step);
             let bar = self.console.bars.add(ProgressBar::new(steps as u64));
-            // The template is a constant; without it the default one is good enough.
+            // The template is a constant; if it were invalid, the default style would do.
             if let Ok(style) =
                 ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {elapsed}<{eta} {msg}")
             {
@@ -156,18 +156,18 @@ impl Observer for TrainingProgress<'_> {
     }
 }
 
-/// What a run says that goes on from a checkpoint; epochs are counted from 1.
+/// Describes from where a run resumes. Epochs are counted from 1.
 fn resumed(start: &Start) -> Option<String> {
     let Start { epoch, step, epochs, .. } = *start;
     match (epoch, step) {
         (0, 0) => None,
-        (epoch, 0) if epoch == epochs => Some(format!("its {epochs} epochs are trained")),
+        (epoch, 0) if epoch == epochs => Some(format!("all {epochs} epochs are already trained")),
         (epoch, 0) => Some(format!("resuming after epoch {epoch}")),
         (epoch, step) => Some(format!("resuming within epoch {} at step {step}", epoch + 1)),
     }
 }
 
-/// A time in the units that a reader wants: `0.4 s`, `38 s`, `3 min 20 s`, `2 h 05 min`.
+/// Formats a duration: `0.4 s`, `38 s`, `3 min 20 s`, `2 h 05 min`.
 fn duration(seconds: f64) -> String {
     if seconds < 9.95 {
         return format!("{seconds:.1} s");
@@ -186,7 +186,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[test]
-    fn a_line_says_how_far_a_run_is_how_good_and_how_long_it_takes() {
+    fn an_epoch_line_has_progress_score_and_remaining_time() {
         let console = Console::new();
         let mut progress =
             console.progress("digits, small-cnn, ce, seed 0".to_owned(), described::ACCURACY);
@@ -204,7 +204,7 @@ mod tests {
             seconds: 2.04,
             train_seconds: 1.0,
         };
-        // 1.5 seconds an epoch, and 27 of them.
+        // 1.5 seconds per epoch, with 27 epochs left.
         let expected = "digits, small-cnn, ce, seed 0: epoch 3/30, Accuracy 97.00 %, NLL 0.5000, training loss 0.1236; \
                         2.0 s, 41 s left";
         assert_eq!(progress.line(&report), expected);
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_goes_on_says_from_where() {
+    fn a_resumed_run_says_from_where() {
         let of = |epoch, step| {
             resumed(&Start { identity: String::new(), epoch, step, epochs: 30, steps: 200 })
                 .unwrap_or_default()
@@ -227,11 +227,11 @@ mod tests {
         assert_eq!(of(0, 0), "");
         assert_eq!(of(24, 0), "resuming after epoch 24");
         assert_eq!(of(23, 100), "resuming within epoch 24 at step 100");
-        assert_eq!(of(30, 0), "its 30 epochs are trained");
+        assert_eq!(of(30, 0), "all 30 epochs are already trained");
     }
 
     #[test]
-    fn durations_have_the_units_of_their_size() {
+    fn durations_have_suitable_units() {
         for (seconds, text) in [
             (0.04, "0.0 s"),
             (9.94, "9.9 s"),

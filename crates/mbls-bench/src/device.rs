@@ -1,10 +1,10 @@
-//! The device a benchmark runs on.
+//! The device on which a benchmark runs.
 
 use crate::spec::Precision;
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 
-/// What the command line may ask for.
+/// The values of `--device`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum DeviceChoice {
     /// The processor.
@@ -18,11 +18,11 @@ pub(crate) enum DeviceChoice {
 }
 
 impl DeviceChoice {
-    /// The device and its name in results.
+    /// Returns the device and its name in results.
     ///
     /// # Errors
     ///
-    /// A device that the program was not built for, or that the machine does not have.
+    /// If the program was not built for the device or the machine does not have it.
     pub(crate) fn open(self) -> Result<(Device, &'static str)> {
         match self {
             Self::Cpu => Ok((Device::Cpu, "cpu")),
@@ -32,7 +32,7 @@ impl DeviceChoice {
                 #[cfg(feature = "cuda")]
                 {
                     mbls_nn::keep_memory(&device, u64::MAX)?;
-                    // SAFETY: nothing here opens a second stream.
+                    // SAFETY: this program never opens a second stream.
                     unsafe { mbls_nn::without_events(&device)? };
                 }
                 Ok((device, "cuda"))
@@ -48,11 +48,11 @@ impl DeviceChoice {
     }
 }
 
-/// Makes what runs on the device from here on run in this precision.
+/// Sets the precision of all later computations on the device.
 ///
 /// # Errors
 ///
-/// Anything but 32 bits on a device other than an NVIDIA GPU.
+/// Any precision other than f32 on a device that is not an NVIDIA GPU.
 pub(crate) fn prepare(device: &Device, precision: Precision) -> Result<()> {
     match precision {
         Precision::Tf32 | Precision::Bf16 if !device.is_cuda() => {
@@ -61,7 +61,7 @@ pub(crate) fn prepare(device: &Device, precision: Precision) -> Result<()> {
                 format!("{:?}", device.location()).to_lowercase(),
             ];
             bail!(
-                "recipe.precision = \"{found}\": expected \"f32\" on the device {place}; the others are for cuda"
+                "recipe.precision = \"{found}\": expected \"f32\" on the device {place}; the others require cuda"
             )
         }
         #[cfg(feature = "cuda")]

@@ -1,12 +1,12 @@
-//! The table of distances between logits: what the margins of the losses do.
+//! The table of logit distances, which shows how the losses' margins act.
 
 use crate::results::Cell;
 use crate::spec::Suite;
 use crate::statistics::mean_of_all as mean;
 use mbls_report::{FurtherTable, NumberColumn};
 
-/// One row for each loss whose runs measured distances, means over seeds; `None` where there are
-/// none.
+/// Returns one row for each loss whose runs measured distances, with means over seeds; `None`
+/// without such losses.
 pub(crate) fn distance_table(suite: &Suite, cells: &[&Cell]) -> Option<FurtherTable> {
     let mut rows = Vec::new();
     for loss in &suite.loss {
@@ -31,8 +31,8 @@ pub(crate) fn distance_table(suite: &Suite, cells: &[&Cell]) -> Option<FurtherTa
     (!rows.is_empty()).then(|| FurtherTable {
         title: "Distances between logits".to_owned(),
         note:
-            "How far the other logits lie below the top one, on the test data; means over seeds. A margin acts on the \
-               distances beyond it alone: where there are none, MbLS is cross-entropy."
+            "Distances of the other logits from the top logit on the test data; means over seeds. A margin penalises only the \
+               distances that exceed it: if none do, MbLS is equivalent to cross-entropy."
                 .to_owned(),
         names: ["Loss", "Settings"].map(str::to_owned).to_vec(),
         numbers: vec![

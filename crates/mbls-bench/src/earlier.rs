@@ -1,4 +1,4 @@
-//! What an earlier call has left in a run's folder, and whether it is of the same run.
+//! Checks whether files left in a run's folder by an earlier call belong to the same run.
 
 use crate::results::CellFile;
 use anyhow::{Context, Result, bail};
@@ -8,16 +8,16 @@ use serde_json::Value;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-/// Checks that the result and the last checkpoint in `folder`, where there are any, are of the run
-/// of that identity.
+/// Checks that the result and the last checkpoint in `folder`, if any, belong to the run with the
+/// given identity.
 ///
-/// With `fresh` a folder of another run is moved aside, and its new place is returned: `seed-0`
+/// With `fresh`, the folder of another run is moved aside and its new path is returned: `seed-0`
 /// becomes `seed-0.old-1`, or the first such name that is free.
 ///
 /// # Errors
 ///
-/// Without `fresh`, files of another run, with the fields in which it differs; files that cannot be
-/// read or moved.
+/// Without `fresh`, files of another run; the error lists the fields that differ. Files that cannot
+/// be read or moved.
 pub(crate) fn check(folder: &Path, identity: &str, fresh: bool) -> Result<Option<PathBuf>> {
     let Some((path, found)) = found(folder)? else { return Ok(None) };
     if found == identity {
@@ -29,18 +29,18 @@ pub(crate) fn check(folder: &Path, identity: &str, fresh: bool) -> Result<Option
     move_aside(folder).map(Some)
 }
 
-/// Returns what the refusal of a file of another run says.
+/// Returns the error message for a file of another run.
 pub(crate) fn of_another_run(path: &Path, identity: &str, found: &str) -> String {
     let mut text = format!("{}: identity: it belongs to other settings or data", path.display());
     for difference in differences(identity, found) {
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, "\n  {difference}");
     }
-    text + "\n--fresh keeps it under another name and starts the run again; another --out leaves it where it is"
+    text + "\n--fresh renames its folder and restarts the run; another --out leaves it untouched"
 }
 
-/// Returns the identity of what is in a run's folder, and the file that has it; `None` where
-/// nothing is.
+/// Returns the identity of the run in a folder, and the file that contains it; `None` for an empty
+/// folder.
 fn found(folder: &Path) -> Result<Option<(PathBuf, String)>> {
     let path = folder.join("result.json");
     if let Some(file) = CellFile::read(&path)? {
@@ -54,7 +54,7 @@ fn found(folder: &Path) -> Result<Option<(PathBuf, String)>> {
     Ok(Some((path, identity)))
 }
 
-/// Renames a run's folder to the first name that is free.
+/// Renames a run's folder to the first free name.
 fn move_aside(folder: &Path) -> Result<PathBuf> {
     let name =
         folder.file_name().context("a run's folder has a name")?.to_string_lossy().into_owned();
@@ -70,7 +70,7 @@ fn move_aside(folder: &Path) -> Result<PathBuf> {
     bail!("{}: every name is taken", folder.display())
 }
 
-/// Returns the fields in which two identities differ, with what they are now and what they were:
+/// Returns the fields in which two identities differ, with the current and the earlier value:
 /// `epochs: 3, was 2`.
 fn differences(now: &str, before: &str) -> Vec<String> {
     let [Ok(now), Ok(before)] = [now, before].map(serde_json::from_str::<Value>) else {
@@ -99,7 +99,7 @@ fn compare(path: &str, now: Option<&Value>, before: Option<&Value>, found: &mut 
         (now, before) => {
             let text =
                 |value: Option<&Value>| value.map_or_else(|| "none".to_owned(), Value::to_string);
-            // A number that changes with any file says nothing by itself.
+            // The digest is meaningless without an explanation.
             let of = if path == "digest" { " (of the data's files)" } else { "" };
             found.push(format!("{path}{of}: {}, was {}", text(now), text(before)));
         }
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_moved_aside_to_a_name_that_is_free() {
+    fn a_folder_is_moved_aside_to_the_first_free_name() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("seed-0");
         for name in ["seed-0.old-1", "seed-0.old-2"] {

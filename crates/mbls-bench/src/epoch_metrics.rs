@@ -1,43 +1,43 @@
-//! What epochs measure: the metrics of a task, and the distances between the same logits.
+//! Metrics of an epoch: those of the task, and the distances between its logits.
 
 use mbls_core::Result;
 use mbls_core::metric::{DistanceReport, LogitDistances, Metric};
 
-/// The metrics of a task with the distances between logits, which say what a margin does.
+/// The metrics of a task and the distances between logits, which show how a margin acts.
 ///
-/// They are measured where logits reach the host anyway: on the validation data, and with
-/// `--train-metrics` on the training batches as they pass. Steps of a training copy nothing.
+/// They are updated only where logits are copied to the host anyway: on the validation data, and
+/// with `--train-metrics` on the training batches. Training steps need no additional copies.
 #[derive(Clone, Debug)]
 pub(crate) struct EpochMetrics<M> {
     metrics: M,
     distances: LogitDistances,
 }
 
-/// What they come to.
+/// The values of [`EpochMetrics`].
 #[derive(Clone, Debug)]
 pub(crate) struct EpochReport<V> {
-    /// Those of the task.
+    /// The task's metrics.
     pub(crate) report: V,
-    /// The distances between logits; `None` where there are none.
+    /// The distances between logits; `None` if none were measured.
     pub(crate) distances: Option<DistanceReport>,
 }
 
 impl<M: Metric> EpochMetrics<M> {
-    /// Nothing seen yet; distances are compared with the margin of a loss, where it has one.
+    /// Creates empty metrics. Distances are compared with the margin of the loss, if it has one.
     pub(crate) fn new(metrics: &M, margin: Option<f64>) -> Self {
-        // The margin of a loss is finite and not negative, which is all that is asked for here.
+        // The margin of a loss is finite and not negative, so this cannot fail.
         let distances = LogitDistances::new(margin).unwrap_or_default();
         Self { metrics: metrics.empty(), distances }
     }
 
-    /// Distances compared with the same margin, of nothing yet.
+    /// Returns empty distances that are compared with the same margin.
     pub(crate) fn no_distances(&self) -> LogitDistances {
         self.distances.empty()
     }
 }
 
 impl<M: Metric> Metric for EpochMetrics<M> {
-    /// A batch, and the distances between its logits.
+    /// A batch and the distances between its logits.
     type Input<'a> = (M::Input<'a>, &'a LogitDistances);
     type Value = EpochReport<M::Value>;
 

@@ -1,4 +1,4 @@
-//! Trained networks as others read them: `cargo xtask export RUN --out DIR`.
+//! Exports trained networks for other programs: `cargo xtask export RUN --out DIR`.
 
 use crate::run_folder;
 use anyhow::{Context, Result, bail};
@@ -15,43 +15,43 @@ use std::path::PathBuf;
 
 /// The version of the layout of [`SETTINGS`].
 const SCHEMA: u32 = 1;
-/// The file of tensors.
+/// The file with the tensors.
 const TENSORS: &str = "model.safetensors";
-/// The file of everything else.
+/// The file with everything else.
 const SETTINGS: &str = "model.json";
-/// The ending of what a batch norm keeps, and of the count that PyTorch keeps beside it and asks
-/// for.
+/// The suffixes of a batch norm's running mean and of the batch count that PyTorch stores with it
+/// and requires when loading.
 const RUNNING_MEAN: &str = ".running_mean";
 const COUNT: &str = ".num_batches_tracked";
 
-/// Which network is exported, and where to.
+/// The network to export, and its destination.
 #[derive(Debug, Args)]
 pub struct ExportOptions {
     /// The folder of a finished run, such as out/bench/imagefolder/resnet18/mbls/seed-0, or its
-    /// folder classifier.
+    /// subfolder classifier.
     #[arg(value_name = "RUN")]
     run: PathBuf,
-    /// The format of the tensors.
+    /// The file format of the tensors.
     #[arg(long, value_name = "FORMAT", default_value = "safetensors")]
     format: Format,
-    /// The folder that model.safetensors and model.json are written to.
+    /// The folder to write model.safetensors and model.json to.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
 
-/// A format of tensors.
+/// A file format of tensors.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
     /// Hugging Face's safetensors.
     Safetensors,
 }
 
-/// Writes the tensors of a trained network under the names of its PyTorch original, and a JSON file
-/// of all that it takes to use them.
+/// Writes the tensors of a trained network under the names of the PyTorch original, and a JSON file
+/// with everything else that is needed to use them.
 ///
 /// # Errors
 ///
-/// A folder that holds no network, files that cannot be written.
+/// If the folder has no network or the files cannot be written.
 pub(crate) fn run(options: &ExportOptions) -> Result<()> {
     let folder = run_folder::classifier(&options.run)?;
     let kind = saved_model::kind(&folder)
@@ -77,7 +77,7 @@ pub(crate) fn run(options: &ExportOptions) -> Result<()> {
     };
     count_batches(&mut tensors)?;
     std::fs::create_dir_all(&options.out)
-        .with_context(|| format!("cannot make the folder {}", options.out.display()))?;
+        .with_context(|| format!("cannot create the folder {}", options.out.display()))?;
     let [tensors_file, settings_file] = [TENSORS, SETTINGS].map(|name| options.out.join(name));
     match options.format {
         Format::Safetensors => {
@@ -91,7 +91,8 @@ pub(crate) fn run(options: &ExportOptions) -> Result<()> {
     Ok(())
 }
 
-/// Adds the counts that PyTorch's batch norms have: 0, which evaluation does not read.
+/// Adds the batch counts of PyTorch's batch norms. They are 0, because evaluation does not read
+/// them.
 fn count_batches(tensors: &mut BTreeMap<String, Tensor>) -> Result<()> {
     let norms: Vec<String> = tensors
         .keys()

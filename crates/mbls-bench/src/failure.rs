@@ -1,11 +1,10 @@
-//! What a user is told of an error.
+//! Formatting of errors for the user.
 
 use std::fmt::Write;
 
-/// Returns an error with its causes, a line each, and without a backtrace: what went wrong is in
-/// the words.
+/// Formats an error with its causes, one per line, and without a backtrace.
 ///
-/// candle's errors print a backtrace after their words where `RUST_BACKTRACE` is set.
+/// candle's errors include a backtrace in their message if `RUST_BACKTRACE` is set.
 pub fn explain(error: &anyhow::Error) -> String {
     let mut text = format!("Error: {}", without_backtrace(&error.to_string()));
     let mut causes = error
@@ -17,13 +16,13 @@ pub fn explain(error: &anyhow::Error) -> String {
         text += "\n\nCaused by:";
     }
     for cause in causes {
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, "\n    {}", cause.replace('\n', "\n    "));
     }
     text
 }
 
-/// Cuts off the frames of a backtrace, of which the first is numbered 0.
+/// Removes the frames of a backtrace; the first frame has the number 0.
 fn without_backtrace(text: &str) -> &str {
     let frames = text.match_indices('\n').find(|(place, _)| {
         let line = &text[place + 1..];
@@ -37,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn causes_stand_a_line_each_and_backtraces_nowhere() {
+    fn causes_have_a_line_each_and_backtraces_are_removed() {
         let error = anyhow::anyhow!(
             "shapes differ\n   0: candle::matmul\n             at matmul.rs:7\n   1: main"
         )

@@ -1,4 +1,4 @@
-//! The help of the command line, with the names of suites, losses and models from the tables.
+//! The command line's help, which lists the names of suites, losses and models.
 
 use crate::options::Options;
 use crate::spec::{ModelName, Suite, TaskKind};
@@ -7,7 +7,8 @@ use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches};
 
 impl Options {
-    /// Reads the command line of the process; help is printed, and mistakes end the process.
+    /// Parses the command line of the process. Prints the help or a usage error and exits if
+    /// requested or necessary.
     ///
     /// # Errors
     ///
@@ -17,7 +18,7 @@ impl Options {
     }
 }
 
-/// Returns the command line's definition, whose help ends in the names there are.
+/// Returns the definition of the command line, with the available names at the end of the help.
 fn command() -> Result<clap::Command> {
     let names = names(&suite_list()?);
     let with_names = |command: clap::Command| command.after_long_help(names.clone());
@@ -26,7 +27,7 @@ fn command() -> Result<clap::Command> {
         .mut_subcommand("bench-all", with_names))
 }
 
-/// Returns the names of suites, losses and models, for the end of the help.
+/// Returns the names of suites, losses and models for the end of the help.
 fn names(list: &SuiteList) -> String {
     let names: Vec<_> = list.suites.iter().map(|suite| suite.name.clone()).collect();
     let mut losses: Vec<_> = list.suites.iter().flat_map(|suite| suite.losses.clone()).collect();
@@ -34,14 +35,14 @@ fn names(list: &SuiteList) -> String {
     losses.dedup();
     let lines = |names: &[String]| wrapped("  ", names);
     format!(
-        "Suites (--list says more):\n{}\nLosses of suites, for --loss:\n{}\nModels, for --model:\n{}",
+        "Suites (details: --list):\n{}\nLosses, for --loss:\n{}\nModels, for --model:\n{}",
         lines(&names),
         lines(&losses),
         list.models()
     )
 }
 
-/// Returns the suites that the program carries and the models there are, in words.
+/// Returns the built-in suites and the available models.
 ///
 /// # Errors
 ///
@@ -77,7 +78,8 @@ mod tests {
             )
         };
         let mut text =
-            "# Written by a test of mbls-bench from the suites and the models there are; do not edit.\n".to_owned();
+            "# Written by a test of mbls-bench from the suites and models; do not edit.\n"
+                .to_owned();
         for suite in &list.suites {
             let SuiteEntry { name, title, task, folder, model, profiles, losses } = suite;
             let folder =
@@ -95,9 +97,10 @@ mod tests {
         text
     }
 
-    /// The texts that `xtask` prints without building this crate: `MBLS_WRITE_HELP=1` writes them.
+    /// Compares the help files that `xtask` prints without building this crate with the program's
+    /// help. `MBLS_WRITE_HELP=1` writes them.
     #[test]
-    fn the_texts_of_xtask_are_those_of_the_program() {
+    fn the_help_files_match_the_program() {
         let list = suite_list().unwrap();
         let help = |name: &str| {
             let mut command = command().unwrap();
@@ -119,12 +122,12 @@ mod tests {
             }
             let found = std::fs::read_to_string(&path).unwrap_or_default();
             let how = "MBLS_WRITE_HELP=1 cargo test --workspace --lib help:: writes it";
-            assert!(found == text, "{} is not what the program says; {how}", path.display());
+            assert!(found == text, "{} differs from the program's help; {how}", path.display());
         }
     }
 
     #[test]
-    fn the_list_says_what_there_is_and_which_data_is_available() {
+    fn the_list_shows_suites_models_and_available_data() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("mnist")).unwrap();
         let list = suite_list().unwrap();
@@ -132,8 +135,8 @@ mod tests {
         for part in [
             "\ndigits: Handwritten digits\n  data      images with classes: part of the repository\n  model     small-cnn\n",
             "images with classes: mnist/, available\n",
-            "images with classes: cifar-10-batches-bin/, not there\n",
-            "texts: your own, in --data PATH\n",
+            "images with classes: cifar-10-batches-bin/, not found\n",
+            "texts: user-supplied, --data PATH\n",
             "\n  profiles  local, paper\n",
             "\n  images with masks: deeplabv3-r18,",
         ] {
@@ -142,7 +145,7 @@ mod tests {
         assert!(
             text.lines()
                 .chain(names(&list).lines())
-                .all(|line| line.len() <= 100 || line.contains("looked for"))
+                .all(|line| line.len() <= 100 || line.contains("searched"))
         );
         assert!(list.print(None).contains("images with classes: mnist/\n"));
     }

@@ -1,4 +1,4 @@
-//! Independent jobs side by side.
+//! Runs independent jobs in parallel.
 
 use anyhow::{Context, Result};
 use std::sync::{Mutex, PoisonError};
@@ -6,8 +6,9 @@ use std::thread;
 
 /// Runs `jobs`, at most `side_by_side` at a time, and returns their results in order.
 ///
-/// Each runs in a thread pool of its own, with its share of the threads: small networks gain far
-/// more from a neighbour than from a second thread. After a failure no further job starts.
+/// Each runs in its own thread pool with an equal share of the threads: for small networks, running
+/// jobs in parallel is much faster than more threads per job. After a failure no further job
+/// starts.
 ///
 /// # Errors
 ///
@@ -21,8 +22,8 @@ where
     let threads = (rayon::current_num_threads() / runners).max(1);
     let results: Vec<Mutex<Option<Result<T>>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
     let queue = Mutex::new(jobs.into_iter().zip(&results));
-    // A lock is poisoned by a panic, which ends the scope anyway: what it guards is whole in every
-    // case.
+    // Only a panic poisons a lock, and it ends the scope anyway; the guarded values stay
+    // consistent.
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     let stop = || queue.lock().unwrap_or_else(PoisonError::into_inner).by_ref().for_each(drop);
     thread::scope(|scope| {
@@ -44,7 +45,7 @@ where
     });
     let results =
         results.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner));
-    // A job that did not start has no result; the failure that stopped it has one.
+    // A job that did not start has no result; the failure that stopped it does.
     let (started, skipped): (Vec<_>, Vec<_>) = results.partition(Option::is_some);
     let done = started.into_iter().flatten().collect::<Result<Vec<T>>>()?;
     skipped.is_empty().then_some(done).context("a job did not start")

@@ -1,26 +1,25 @@
-//! What training changes of a task besides the weights.
+//! The parts of a task's training state other than the weights.
 
 use mbls_core::loss::{LogitBatch, Loss};
 use mbls_nn::Dropout;
 use mbls_train::{Result, TaskState};
 
-/// The loss of a task, which may learn or be scheduled, and the masks of its dropout.
+/// The loss of a task, which may be learned or scheduled, and the state of the dropout masks.
 pub(crate) struct Learning {
-    /// What the network is trained with.
+    /// The training loss.
     pub(crate) loss: Box<dyn Loss>,
-    /// The network's dropout, whose masks depend on the number of passes; none where it has none.
+    /// The network's dropout, whose masks depend on the number of passes; `None` without dropout.
     pub(crate) dropout: Option<Dropout>,
-    /// How much the classes weigh in the loss; all the same where there are none.
+    /// The class weights of the loss; `None` weights all classes equally.
     pub(crate) class_weights: Option<Vec<f64>>,
 }
 
 impl Learning {
-    /// Returns a batch as the loss takes it, its rows weighted by class; `None` where every row has
-    /// the weight 0.
+    /// Returns a batch with its rows weighted by class; `None` if every row has weight 0.
     ///
     /// # Errors
     ///
-    /// Weights for another number of classes.
+    /// If there are weights for another number of classes.
     pub(crate) fn weighted(&self, batch: LogitBatch) -> Result<Option<LogitBatch>> {
         let Some(weights) = &self.class_weights else { return Ok(Some(batch)) };
         if weights.contains(&0.0) {
@@ -32,18 +31,18 @@ impl Learning {
         Ok(Some(batch.with_class_weights(weights)?))
     }
 
-    /// Gives each epoch places of its own for its masks, so that they are the same after an
-    /// interruption.
+    /// Moves the dropout masks to a position that depends only on the epoch, so they are the same
+    /// after an interruption.
     pub(crate) fn begin_epoch(&self, epoch: usize) {
         self.set_position((epoch as u64) << 32);
     }
 
-    /// Moves what the loss learns or schedules.
+    /// Updates the learned or scheduled parameters of the loss.
     pub(crate) fn end_epoch(&mut self, epoch: usize) {
         self.loss.end_epoch(epoch);
     }
 
-    /// What a checkpoint keeps.
+    /// Returns the state for a checkpoint.
     pub(crate) fn state(&self) -> TaskState {
         TaskState {
             loss: self.loss.state(),
@@ -51,11 +50,11 @@ impl Learning {
         }
     }
 
-    /// Makes it what it was.
+    /// Restores the state of a checkpoint.
     ///
     /// # Errors
     ///
-    /// The state of another loss.
+    /// If the state is of another loss.
     pub(crate) fn restore(&mut self, state: &TaskState) -> Result<()> {
         self.loss.restore(&state.loss)?;
         self.set_position(state.dropout);

@@ -1,10 +1,11 @@
 //! The benchmark of mbls: suites of losses on real data, from training to report.
 //!
-//! `cargo xtask bench-all` and `cargo xtask bench` build the program of this crate for the right
-//! device and run it.
+//! `cargo xtask bench-all` and `cargo xtask bench` build the program of this crate for the device
+//! and run it.
 //!
-//! A suite ([`spec`]) spans a matrix of losses and seeds, whose entries are called cells or runs.
-//! [`run`] trains and measures what is not finished and writes `results.json` and the report.
+//! A suite ([`spec`]) defines a matrix of losses and seeds, whose entries are called cells; each
+//! cell is one run. [`run`] trains and evaluates unfinished runs and writes `results.json` and the
+//! report.
 
 mod best;
 mod cell;

@@ -1,9 +1,9 @@
-//! The program of the benchmark; `cargo xtask` builds and runs it.
+//! The benchmark program; `cargo xtask` builds and runs it.
 
 use mbls_bench::{Options, explain, run};
 use std::process::ExitCode;
 
-/// Keeps the memory of large tensors for the next ones: glibc's maps and clears it for each.
+/// Reuses the memory of large tensors: glibc's allocator maps and clears it for each one.
 #[cfg(target_os = "linux")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,31 +1,32 @@
-//! Whether the margin of a run was ever reached.
+//! Checks whether the margin of a run was ever exceeded.
 
 use mbls_core::loss::LossSpec;
 use mbls_train::event::{EpochReport, Event};
 use serde::{Deserialize, Serialize};
 
-/// The margin that a run of MbLS was trained with, and whether a distance between logits was ever
-/// greater.
+/// The margin that a run of MbLS was trained with, and whether a distance between logits ever
+/// exceeded it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct MarginUse {
-    /// The margin; absent where its rule has not chosen one by the end of the training.
+    /// The margin; absent if its rule has not chosen one by the end of training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) margin: Option<f64>,
-    /// Whether a training batch had a greater distance up to the epoch that is kept, so that the
-    /// loss was not cross-entropy throughout.
+    /// Whether a distance in a training batch exceeded the margin up to the best epoch. If not, the
+    /// loss was equivalent to cross-entropy.
     pub(crate) exceeded: bool,
-    /// Whether one had in a later epoch alone: what is measured is a network of cross-entropy.
+    /// Whether the margin was exceeded only after the best epoch: the evaluated network was then
+    /// effectively trained with cross-entropy.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) exceeded_later: bool,
-    /// The largest distance on the validation data of any epoch; absent where none was measured.
+    /// The largest distance on the validation data over all epochs; absent if none was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) largest_distance: Option<f64>,
 }
 
-/// The penalty of MbLS among the means of an epoch in the event log. It is exactly 0 where no
-/// distance was beyond the margin.
+/// The key of the MbLS penalty among an epoch's means in the event log. The penalty is exactly 0 if
+/// no distance exceeded the margin.
 const PENALTY: &str = "loss_logit-margin";
-/// The largest distance among the validation metrics of an epoch.
+/// The key of the largest distance among the validation metrics of an epoch.
 const LARGEST: &str = "distance_largest";
 
 fn is_false(value: &bool) -> bool {
@@ -33,8 +34,8 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl MarginUse {
-    /// Reads what the event log of a run says of its margin, up to and after the epoch that is
-    /// kept; `None` of a loss other than MbLS.
+    /// Reads the use of the margin from the event log of a run, up to and after the best epoch;
+    /// `None` for a loss other than MbLS.
     pub(crate) fn of(
         spec: &LossSpec,
         margin: Option<f64>,
@@ -65,21 +66,21 @@ impl MarginUse {
         })
     }
 
-    /// Says that the margin was never reached; `None` where it was.
+    /// Returns a warning that the margin was never exceeded; `None` if it was.
     pub(crate) fn warning(&self) -> Option<String> {
         if self.exceeded {
             return None;
         }
         let Some(margin) = self.margin else {
             return Some(
-                "no margin was chosen, because its rule takes more epochs: this run is cross-entropy".to_owned(),
+                "no margin was chosen, because its rule needs more epochs: this run is equivalent to cross-entropy".to_owned(),
             );
         };
         if self.exceeded_later {
             let margin = shortened(margin);
             return Some(format!(
-                "margin {margin} was not exceeded in training up to the best epoch, whose network is kept: this network is that of \
-                 cross-entropy"
+                "margin {margin} was not exceeded in training up to the best epoch, whose network is kept: this network is equivalent to \
+                 one trained with cross-entropy"
             ));
         }
         let largest = self
@@ -87,12 +88,12 @@ impl MarginUse {
             .map(|largest| format!(" (largest distance on validation data {largest:.1})"));
         let (margin, largest) = (shortened(margin), largest.unwrap_or_default());
         Some(format!(
-            "margin {margin} was never exceeded in training{largest}: this run is cross-entropy"
+            "margin {margin} was never exceeded in training{largest}: this run is equivalent to cross-entropy"
         ))
     }
 }
 
-/// A margin as it was written, or with two digits where a rule computed it.
+/// Formats a margin: unchanged if it is short, else with two digits (margins computed by a rule).
 pub(crate) fn shortened(margin: f64) -> String {
     let whole = margin.to_string();
     if whole.len() > 6 { format!("{margin:.2}") } else { whole }
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_margin_that_is_never_reached_is_said() {
+    fn a_margin_that_is_never_exceeded_gives_a_warning() {
         let events = [
             epoch(0, Some(0.0), Some(4.0)),
             epoch(1, Some(0.0), Some(6.34)),
@@ -128,12 +129,12 @@ mod tests {
         ];
         let spec = LossSpec::margin(10.0, 0.1);
         let found = MarginUse::of(&spec, Some(10.0), &events, 2).unwrap();
-        let expected = "margin 10 was never exceeded in training (largest distance on validation data 6.3): this run is cross-entropy";
+        let expected = "margin 10 was never exceeded in training (largest distance on validation data 6.3): this run is equivalent to cross-entropy";
         assert_eq!(found.warning().as_deref(), Some(expected));
-        // Once is enough, however little.
+        // Exceeding it once is enough, by however little.
         let reached = [events[0].clone(), epoch(1, Some(1e-30), None)];
         assert_eq!(MarginUse::of(&spec, Some(10.0), &reached, 1).unwrap().warning(), None);
-        // But not after the epoch that is kept.
+        // Only epochs up to the best one count.
         let later = MarginUse::of(&spec, Some(10.0), &reached, 0).unwrap();
         assert!(!later.exceeded && later.exceeded_later);
         assert!(
@@ -141,7 +142,7 @@ mod tests {
             "{later:?}"
         );
         assert!(MarginUse::of(&LossSpec::CrossEntropy, None, &events, 2).is_none());
-        // The epochs before a rule chooses have no penalty.
+        // The epochs before a rule chooses a margin have no penalty.
         let before = MarginUse::of(&spec, None, &[epoch(0, None, Some(3.0))], 0).unwrap();
         assert!(before.warning().unwrap().starts_with("no margin was chosen"));
         let text = serde_json::to_string(&before).unwrap();

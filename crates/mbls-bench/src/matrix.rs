@@ -1,5 +1,5 @@
-//! The matrix of suites, losses and seeds: runs what is not finished, then writes results and
-//! report.
+//! The matrix of suites, losses and seeds: runs what is not finished, then writes the results and
+//! the report.
 
 use crate::commit::commit;
 use crate::console::Console;
@@ -16,14 +16,15 @@ use anyhow::{Context, Result, bail, ensure};
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
-/// The profile of a suite named on the command line that has no default one: its smallest.
+/// The profile used for a suite named on the command line if it has no default profile: the
+/// smallest.
 const SMALLEST_PROFILE: &str = "local";
 
-/// Runs a command to its end: training, results, report.
+/// Executes a command: training, results, report.
 ///
 /// # Errors
 ///
-/// The first thing that fails; finished cells stay finished.
+/// The first failure; finished runs stay finished.
 pub fn run(command: &Command) -> Result<()> {
     let (suites, selection) = match command {
         Command::Bench { list: true, selection, .. } => {
@@ -35,7 +36,7 @@ pub fn run(command: &Command) -> Result<()> {
                 suite.as_deref().context("SUITE: expected the name of a suite, or a suite file")?;
             (vec![named(suite, selection)?], selection)
         }
-        Command::BenchAll(selection) => (at_hand(selection)?, selection),
+        Command::BenchAll(selection) => (available(selection)?, selection),
         Command::Predict(options) => return predict::run(options),
         Command::Export(options) => return export::run(options),
     };
@@ -45,7 +46,7 @@ pub fn run(command: &Command) -> Result<()> {
     let (device, device_name) = selection.device.open()?;
     let out = &selection.out;
     std::fs::create_dir_all(out)
-        .with_context(|| format!("cannot make the folder {}", out.display()))?;
+        .with_context(|| format!("cannot create the folder {}", out.display()))?;
     let _lock = lock(out)?;
     let console = Console::new();
     let (mut cells, mut data, mut sweeps, mut shown) =
@@ -80,8 +81,8 @@ pub fn run(command: &Command) -> Result<()> {
     Ok(())
 }
 
-/// A suite by its name or file, with the profile that is run of it: the one that is asked for, or
-/// where none is, the default one or the smallest.
+/// Returns a suite by its name or file, with the profile to run: the requested one, else the
+/// default, else the smallest.
 fn named(suite: &str, selection: &Selection) -> Result<(Suite, String)> {
     let suite = Suite::find(suite)?;
     let profile = match &selection.profile {
@@ -89,7 +90,7 @@ fn named(suite: &str, selection: &Selection) -> Result<(Suite, String)> {
         None if suite.scale(DEFAULT_PROFILE).is_none()
             && suite.scale(SMALLEST_PROFILE).is_some() =>
         {
-            eprintln!("{}: without --profile, runs its profile {SMALLEST_PROFILE}", suite.name);
+            eprintln!("{}: no --profile given, running its profile {SMALLEST_PROFILE}", suite.name);
             SMALLEST_PROFILE
         }
         None => DEFAULT_PROFILE,
@@ -98,10 +99,10 @@ fn named(suite: &str, selection: &Selection) -> Result<(Suite, String)> {
     Ok((suite, profile))
 }
 
-/// The suites whose data is available, with the profile that is run of each: the one that is asked
-/// for, or the default one, which suites on the repository's own data have alone. Says which are
-/// left out, or run otherwise than asked, and why.
-fn at_hand(selection: &Selection) -> Result<Vec<(Suite, String)>> {
+/// Returns the suites whose data is available, with the profile to run: the requested one, else the
+/// default, which is the only one of suites on the repository's data. Prints which suites are
+/// skipped or run with another profile, and why.
+fn available(selection: &Selection) -> Result<Vec<(Suite, String)>> {
     let suites = Suite::built_in()?;
     if let Some(asked) = &selection.profile {
         let mut known: Vec<&str> =
@@ -110,7 +111,7 @@ fn at_hand(selection: &Selection) -> Result<Vec<(Suite, String)>> {
         known.dedup();
         ensure!(
             known.contains(&asked.as_str()),
-            "--profile {asked}: no suite has it; there are {}",
+            "--profile {asked}: no suite has it; available: {}",
             known.join(", ")
         );
     }
@@ -118,22 +119,22 @@ fn at_hand(selection: &Selection) -> Result<Vec<(Suite, String)>> {
     let mut chosen = Vec::new();
     for suite in suites {
         let name = suite.name.clone();
-        // User-supplied data is not a data set that may lie in a folder of data sets.
+        // User-supplied data is not in the folder of data sets.
         if suite.data.is_ones_own() {
             eprintln!(
-                "{name}: left out, it is for data of your own: cargo xtask bench {name} --data PATH"
+                "{name}: skipped, it is for user-supplied data: cargo xtask bench {name} --data PATH"
             );
             continue;
         }
         let profile = match (suite.scale(asked), suite.scale(DEFAULT_PROFILE)) {
             (Some(_), _) => asked,
             (None, Some(_)) => {
-                eprintln!("{name}: has no profile {asked}, runs its profile {DEFAULT_PROFILE}");
+                eprintln!("{name}: has no profile {asked}, running its profile {DEFAULT_PROFILE}");
                 DEFAULT_PROFILE
             }
             (None, None) => {
                 eprintln!(
-                    "{name}: left out, it has no profile {asked}; it has {}",
+                    "{name}: skipped, it has no profile {asked}; it has {}",
                     suite.profiles()
                 );
                 continue;
@@ -142,7 +143,7 @@ fn at_hand(selection: &Selection) -> Result<Vec<(Suite, String)>> {
         match data::locate(&suite.data, selection.data.as_deref()) {
             Some(_) => chosen.push((suite, profile.to_owned())),
             None => eprintln!(
-                "{name}: left out, {}",
+                "{name}: skipped, {}",
                 data::missing(&suite.data, selection.data.as_deref())
             ),
         }
@@ -150,8 +151,8 @@ fn at_hand(selection: &Selection) -> Result<Vec<(Suite, String)>> {
     Ok(chosen)
 }
 
-/// One process at a time writes into an output folder. The lock goes with the process, however it
-/// ends.
+/// Locks the output folder, so only one process at a time writes to it. The operating system
+/// releases the lock when the process ends.
 fn lock(out: &Path) -> Result<File> {
     let path = out.join("lock");
     let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;

@@ -30,117 +30,117 @@ pub enum Command {
     BenchAll(Selection),
     /// Run one suite.
     Bench {
-        /// A suite's name, or a suite file that ends in .toml.
+        /// A suite's name, or the path of a suite file ending in .toml.
         #[arg(required_unless_present = "list")]
         suite: Option<String>,
-        /// List the suites, the data they need and whether it is available, models and losses.
+        /// List the suites, their models, losses and data, and whether the data is available.
         #[arg(long)]
         list: bool,
-        /// What of it.
+        /// The part of the suite to run.
         #[command(flatten)]
         selection: Selection,
     },
-    /// Answer with the trained network of a finished run: classes of images or texts, masks of
+    /// Predict with the trained network of a finished run: classes of images or texts, masks of
     /// images.
     Predict(PredictOptions),
-    /// Write the trained network of a finished run for PyTorch, with its classes, normalisation and
-    /// temperature.
+    /// Export the trained network of a finished run for PyTorch, with its classes, normalisation
+    /// and temperature.
     Export(ExportOptions),
 }
 
-/// Which part of the matrix, on what, and where results go.
+/// Which part of the matrix to run, on which device and data, and where results are written.
 #[derive(Debug, Args)]
 pub struct Selection {
-    /// The model, instead of the suite's own.
+    /// The model, instead of the suite's.
     #[arg(long, value_name = "M")]
     pub(crate) model: Option<String>,
-    /// A loss of the suite; may be repeated. All where none is given.
+    /// A loss of the suite; may be repeated. All losses if none is given.
     #[arg(long = "loss", value_name = "L")]
     pub(crate) losses: Vec<String>,
-    /// Number of seeds, from 0, instead of the profile's.
+    /// Number of seeds, counted from 0, instead of the profile's.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seeds: Option<u64>,
     /// Number of epochs, instead of the profile's.
     #[arg(long, value_name = "E", value_parser = positive)]
     pub(crate) epochs: Option<usize>,
-    /// Where to train.
+    /// The device to train on.
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: DeviceChoice,
-    /// What the network is computed in, instead of the recipe's; tf32 and bf16 are for NVIDIA's
-    /// GPUs.
+    /// The precision of the computation, instead of the recipe's; tf32 and bf16 require an NVIDIA
+    /// GPU.
     #[arg(long, value_name = "P")]
     pub(crate) precision: Option<Precision>,
-    /// Cells trained side by side; they share the threads. On a CPU as many as threads, at most 4;
-    /// on a GPU 1.
+    /// Number of runs trained in parallel, which share the threads. Default: on a CPU the number of
+    /// threads, at most 4; on a GPU 1.
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(crate) jobs: Option<usize>,
     /// The output folder.
     #[arg(long, value_name = "DIR", default_value = "out/bench")]
     pub(crate) out: PathBuf,
-    /// The folder with the data sets that the repository does not carry: DIR/mnist,
-    /// DIR/cifar-10-batches-bin; for imagefolder, that of the images: a folder per class, or
-    /// train, val and test with a folder per class in each; for vocfolder, that of JPEGImages,
-    /// SegmentationClass, ImageSets and classes.txt; for textfile, the file, or the folder of
-    /// train, val and test.
+    /// The folder of the data sets that are not part of the repository, such as DIR/mnist and
+    /// DIR/cifar-10-batches-bin. For imagefolder: the folder of images, with a subfolder per class,
+    /// or with train, val and test that each have a subfolder per class. For vocfolder: the folder
+    /// with JPEGImages, SegmentationClass, ImageSets and classes.txt. For textfile: the file, or a
+    /// folder with train, val and test.
     #[arg(long, value_name = "DIR", env = "MBLS_DATA_DIR", hide_env_values = true)]
     pub(crate) data: Option<PathBuf>,
-    /// How much is run: default, local (a size that two cores finish), paper (published settings)
-    /// or another of the suite's. Where none is given, default, or local of a suite named on
-    /// the command line that has no default.
+    /// The size of the benchmark: default, local (finishes on two cores), paper (published
+    /// settings) or another profile of the suite. If not given: default, or local for a suite named
+    /// on the command line that has no default.
     #[arg(long, value_name = "P")]
     pub(crate) profile: Option<String>,
-    /// Weights that training starts from: a .pth or .safetensors file with the model's parameter
-    /// names. A classifier of another number of classes stays as initialised.
+    /// Pretrained weights: a .pth or .safetensors file with the model's parameter names. A
+    /// classification layer for another number of classes stays randomly initialised.
     #[arg(long, value_name = "FILE")]
     pub(crate) pretrained: Option<PathBuf>,
-    /// Threads of each training that prepare images; 1, or as many as threads where images have to
-    /// be decoded.
+    /// Threads per run that prepare images. Default: 1, or the number of threads if images must be
+    /// decoded.
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(crate) workers: Option<usize>,
-    /// Mebibytes of decoded images that are kept in memory.
+    /// Size of the cache of decoded images, in MiB.
     #[arg(long, value_name = "N", default_value_t = 2048)]
     pub(crate) cache_mib: u64,
-    /// Leave out images, records and words that do not decode, and say how many, instead of
+    /// Skip images, records and words that cannot be decoded and print how many, instead of
     /// stopping at the first.
     #[arg(long)]
     pub(crate) skip_undecodable: bool,
-    /// Start runs again whose folder holds a run of other settings or data. The old one is kept:
+    /// Restart runs whose folder contains a run with other settings or data. The old run is kept:
     /// seed-0 is renamed to seed-0.old-1.
     #[arg(long)]
     pub(crate) fresh: bool,
-    /// What of the suite is changed.
+    /// Changes to the suite's settings.
     #[command(flatten)]
     pub(crate) overrides: Overrides,
-    /// What is tried at several values.
+    /// Settings to try at several values.
     #[command(flatten)]
     pub(crate) sweep: SweepOptions,
-    /// How trainings are run.
+    /// How runs are trained.
     #[command(flatten)]
     pub(crate) training: TrainingOptions,
 }
 
-/// What of a training is written besides its result, and how often: nothing of it changes a result.
+/// What a training writes besides its result, and how often. None of it affects the result.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct TrainingOptions {
-    /// Minutes after which a checkpoint is written within an epoch too: a process that is killed
-    /// loses no more.
+    /// Minutes between checkpoints within an epoch, which limit what is lost if the process is
+    /// killed.
     #[arg(long, value_name = "N", default_value = "10", value_parser = minutes)]
     pub(crate) checkpoint_minutes: Duration,
-    /// Measure the training samples too, as they pass, for the event log.
+    /// Also measure metrics on the training batches, for the event log.
     #[arg(long)]
     pub(crate) train_metrics: bool,
-    /// Write losses and metrics for TensorBoard, into the folder tensorboard of each cell.
+    /// Write losses and metrics for TensorBoard to the folder tensorboard of each run.
     #[arg(long)]
     pub(crate) tensorboard: bool,
 }
 
 impl Selection {
-    /// Whether the loss called `id` is run.
+    /// Returns whether the loss called `id` is run.
     pub(crate) fn runs(&self, id: &str) -> bool {
         self.losses.is_empty() || self.losses.iter().any(|loss| loss == id)
     }
 
-    /// How images with masks are read.
+    /// Returns how images with masks are read.
     pub(crate) fn pairs(&self) -> SegmentationConfig {
         SegmentationConfig {
             cache_bytes: self.cache_mib.saturating_mul(1 << 20),
@@ -148,12 +148,12 @@ impl Selection {
         }
     }
 
-    /// What happens to what cannot be decoded.
+    /// Returns how undecodable inputs are handled.
     pub(crate) fn on_error(&self) -> OnError {
         if self.skip_undecodable { OnError::Skip } else { OnError::Fail }
     }
 
-    /// How images in files of their own are read.
+    /// Returns how image files are read.
     pub(crate) fn files(&self) -> FilesConfig {
         FilesConfig {
             cache_bytes: self.cache_mib.saturating_mul(1 << 20),

@@ -1,4 +1,4 @@
-//! Settings of a suite that the command line changes.
+//! Suite settings that the command line overrides.
 
 use crate::spec::{DataSpec, LossEntry, Recipe, Suite, TaskRecipe};
 use anyhow::{Context, Result, bail, ensure};
@@ -7,45 +7,45 @@ use mbls_core::loss::{LossSpec, MarginChoice};
 use mbls_seg::transform::JointTransform;
 use mbls_vision::transform::{ImageTransform, Size};
 
-/// The margin at which MbLS is another loss, MaxSup, which suites have beside it.
+/// With margin 0 MbLS is another loss, MaxSup, which suites list separately.
 const MAX_SUP: MarginChoice = MarginChoice::Fixed(0.0);
 
-/// Settings of the suite that are changed: the runs are others than the suite's own, and are told
-/// apart from them.
+/// Overridden settings of a suite. Runs with them are different runs than the suite's and are
+/// distinguished from them.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Overrides {
     /// The learning rate, instead of the recipe's.
     #[arg(long, value_name = "X")]
     pub(crate) lr: Option<f64>,
-    /// Samples in a batch, instead of the recipe's.
+    /// Number of samples in a batch, instead of the recipe's.
     #[arg(long, value_name = "N")]
     pub(crate) batch_size: Option<usize>,
-    /// Side of the images that a network is trained on, in pixels: all sizes in the recipe's
-    /// transforms are scaled alike. For suites whose transforms resize or crop, such as
-    /// imagefolder and vocfolder.
+    /// Side length in pixels of the images that a network is trained on: all sizes in the recipe's
+    /// transforms are scaled by the same factor. For suites whose transforms resize or crop, such
+    /// as imagefolder and vocfolder.
     #[arg(long, value_name = "N")]
     pub(crate) size: Option<usize>,
-    /// The column of the texts in files of your own, instead of text.
+    /// The text column in user-supplied files, instead of text.
     #[arg(long, value_name = "NAME")]
     pub(crate) text_column: Option<String>,
-    /// The column of the labels in files of your own, instead of label.
+    /// The label column in user-supplied files, instead of label.
     #[arg(long, value_name = "NAME")]
     pub(crate) label_column: Option<String>,
-    /// The margin of the losses that have one greater than 0, instead of the suite's.
+    /// The margin of the losses whose margin is greater than 0, instead of the suite's.
     #[arg(long, value_name = "X")]
     pub(crate) margin: Option<f64>,
-    /// The weight of the penalty of the losses that have a margin greater than 0, instead of the
+    /// The weight of the penalty of the losses whose margin is greater than 0, instead of the
     /// suite's.
     #[arg(long, value_name = "X")]
     pub(crate) alpha: Option<f64>,
 }
 
-/// A number of a suite that can be changed, and tried at several values.
+/// A numeric setting of a suite that can be overridden or swept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Knob {
     /// The learning rate.
     LearningRate,
-    /// Samples in a batch.
+    /// Number of samples in a batch.
     BatchSize,
     /// The margin of a loss.
     Margin,
@@ -54,11 +54,11 @@ pub(crate) enum Knob {
 }
 
 impl Knob {
-    /// All of them.
+    /// All settings.
     pub(crate) const ALL: [Self; 4] =
         [Self::LearningRate, Self::BatchSize, Self::Margin, Self::Alpha];
 
-    /// Its name on the command line.
+    /// Returns the name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::LearningRate => "lr",
@@ -68,11 +68,11 @@ impl Knob {
         }
     }
 
-    /// Sets it; returns whether the recipe or the loss has it.
+    /// Sets the value and returns whether the recipe or the loss has the setting.
     ///
     /// # Errors
     ///
-    /// A number of samples that is not whole.
+    /// If a number of samples is not whole.
     pub(crate) fn set(self, value: f64, recipe: &mut Recipe, loss: &mut LossSpec) -> Result<bool> {
         match self {
             Self::LearningRate => recipe.learning_rate = value,
@@ -103,7 +103,7 @@ impl Knob {
 }
 
 impl Overrides {
-    /// The value of a setting, where it is changed.
+    /// Returns the overriding value of a setting, if any.
     pub(crate) fn value(&self, knob: Knob) -> Option<f64> {
         match knob {
             Knob::LearningRate => self.lr,
@@ -113,12 +113,12 @@ impl Overrides {
         }
     }
 
-    /// Changes a suite, of whose losses those that are `run` matter; returns what was changed, a
-    /// line each.
+    /// Applies the overrides to a suite and returns one line per change. Only losses for which
+    /// `run` is true count.
     ///
     /// # Errors
     ///
-    /// A setting that nothing in the suite has, or that is out of its range.
+    /// If nothing in the suite has a setting, or a value is out of range.
     pub(crate) fn apply(
         &self,
         suite: &mut Suite,
@@ -136,12 +136,12 @@ impl Overrides {
             let option = knob.name();
             ensure!(
                 !of.is_empty(),
-                "--{option} {value}: no loss of the suite {name} that is run has a margin greater than 0"
+                "--{option} {value}: none of the losses of the suite {name} to run has a margin greater than 0"
             );
             said.push(match knob {
                 Knob::LearningRate | Knob::BatchSize => format!("{name}: {option} = {value}"),
                 Knob::Margin | Knob::Alpha => {
-                    format!("{name}: {option} = {value} of the losses {}", of.join(", "))
+                    format!("{name}: {option} = {value} for the losses {}", of.join(", "))
                 }
             });
         }
@@ -152,7 +152,7 @@ impl Overrides {
             let Some(column) = column else { continue };
             let DataSpec::Textfile { columns } = &mut suite.data else {
                 bail!(
-                    "--{option}-column {column}: expected a suite on texts of your own, such as textfile, found {name}"
+                    "--{option}-column {column}: expected a suite for user-supplied texts, such as textfile, found {name}"
                 );
             };
             *(if option == "text" { &mut columns.text } else { &mut columns.label }) =
@@ -163,8 +163,8 @@ impl Overrides {
     }
 }
 
-/// Scales the sizes in the transforms of a recipe so that networks are trained on images of `side`
-/// pixels.
+/// Scales the sizes in the transforms of a recipe so that the network is trained on images with a
+/// side of `side` pixels.
 fn resize(suite: &mut Suite, side: usize) -> Result<String> {
     ensure!(side > 0, "--size 0: expected a positive number");
     let none =
@@ -194,13 +194,13 @@ fn resize(suite: &mut Suite, side: usize) -> Result<String> {
             }
         }
         TaskRecipe::Texts(_) => {
-            bail!("--size {side}: expected a suite of images, found {}, of texts", suite.name)
+            bail!("--size {side}: expected an image suite, found {}, a text suite", suite.name)
         }
     }
-    Ok(format!("networks are trained on images of {side}x{side}"))
+    Ok(format!("training image size {side}x{side}"))
 }
 
-/// A size at the scale at which `last` becomes `side`, at least 1.
+/// Scales a size by the factor that maps `last` to `side`, to at least 1.
 fn scaled(size: usize, side: usize, last: usize) -> usize {
     ((size as f64 * side as f64 / last as f64).round() as usize).max(1)
 }
@@ -212,7 +212,7 @@ fn largest(size: Size) -> usize {
     }
 }
 
-/// The size that a transform makes of an image, where it makes one.
+/// Returns the output size of a transform, if it determines one.
 fn image_size(transform: &mut ImageTransform) -> Option<&mut Size> {
     match transform {
         ImageTransform::Resize(step) => Some(&mut step.size),
@@ -226,7 +226,7 @@ fn image_size(transform: &mut ImageTransform) -> Option<&mut Size> {
     }
 }
 
-/// The size that a transform makes of an image and its mask, where it makes one.
+/// Returns the output size of a transform of an image and its mask, if it determines one.
 fn joint_size(transform: &mut JointTransform) -> Option<&mut usize> {
     match transform {
         JointTransform::LongestSide(step) => Some(&mut step.size),
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recipe_and_the_losses_with_a_margin_are_changed() {
+    fn overrides_change_the_recipe_and_the_losses_with_a_margin() {
         let overrides = Overrides {
             lr: Some(0.2),
             batch_size: Some(7),
@@ -272,8 +272,8 @@ mod tests {
         let expected = [
             "lr = 0.2",
             "batch-size = 7",
-            "margin = 3 of the losses mbls, cals",
-            "alpha = 0.7 of the losses mbls",
+            "margin = 3 for the losses mbls, cals",
+            "alpha = 0.7 for the losses mbls",
         ];
         assert_eq!(said, expected.map(|line| format!("digits: {line}")));
         let mut own = Suite::find("digits").unwrap();
@@ -283,7 +283,8 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            error.contains("--margin 3: no loss of the suite digits that is run has a margin"),
+            error
+                .contains("--margin 3: none of the losses of the suite digits to run has a margin"),
             "{error}"
         );
     }
@@ -306,11 +307,11 @@ mod tests {
         let steps = recipe.transforms.iter_mut().chain(&mut recipe.test_transforms);
         let sizes: Vec<usize> = steps.filter_map(joint_size).map(|size| *size).collect();
         assert_eq!(sizes, [160, 128, 128, 160, 160]);
-        assert_eq!(said, ["vocfolder: networks are trained on images of 128x128"]);
+        assert_eq!(said, ["vocfolder: training image size 128x128"]);
     }
 
     #[test]
-    fn what_nothing_in_the_suite_takes_and_what_is_out_of_range_is_an_error() {
+    fn unused_settings_and_values_out_of_range_are_errors() {
         let text = |name: &str| Some(name.to_owned());
         let (suite, _) =
             changed("textfile", &Overrides { text_column: text("review"), ..Overrides::default() })
@@ -327,7 +328,7 @@ mod tests {
             (
                 "textfile",
                 Overrides { size: Some(32), ..Overrides::default() },
-                "--size 32: expected a suite of images",
+                "--size 32: expected an image suite",
             ),
             (
                 "vocfolder",

@@ -1,4 +1,4 @@
-//! A file of weights that training starts from.
+//! Files of pretrained weights.
 
 use crate::console::Console;
 use anyhow::{Context, Result};
@@ -9,7 +9,7 @@ use mbls_seg::model::Network;
 use mbls_vision::model::pretrained::{self, Head};
 use std::path::{Path, PathBuf};
 
-/// A checkpoint of PyTorch or safetensors with the network's parameter names.
+/// A PyTorch or safetensors checkpoint with the network's parameter names.
 pub(crate) struct PretrainedFile {
     path: PathBuf,
     checkpoint: Checkpoint,
@@ -17,11 +17,11 @@ pub(crate) struct PretrainedFile {
 }
 
 impl PretrainedFile {
-    /// Reads a file.
+    /// Reads a checkpoint.
     ///
     /// # Errors
     ///
-    /// A file that is missing or no checkpoint.
+    /// If the file is missing or not a checkpoint.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path)
             .with_context(|| format!("cannot read the weights {}", path.display()))?;
@@ -31,17 +31,17 @@ impl PretrainedFile {
         Ok(Self { path: path.to_owned(), checkpoint, digest })
     }
 
-    /// The 64-bit FNV-1a hash of the file, to tell trainings apart.
+    /// Returns the 64-bit FNV-1a hash of the file, which is part of a run's identity.
     pub(crate) fn digest(&self) -> &str {
         &self.digest
     }
 
-    /// Sets a network's weights, but for a classifier `head` of another number of classes, which
-    /// stays as initialised.
+    /// Loads a network's weights. A classification layer `head` for another number of classes stays
+    /// randomly initialised.
     ///
     /// # Errors
     ///
-    /// A checkpoint of another network.
+    /// If the checkpoint is of another network.
     pub(crate) fn load(&self, store: &ParamStore, head: &str, console: &Console) -> Result<()> {
         let report =
             pretrained::load(store, &self.checkpoint, head, Head::IfItFits).with_context(|| {
@@ -51,13 +51,13 @@ impl PretrainedFile {
         Ok(())
     }
 
-    /// Sets the weights of a segmentation network: all of them where the file has one of that
-    /// origin, with the classifier as in [`Self::load`]; those of its encoder where it has a
-    /// classifier of images.
+    /// Loads the weights of a segmentation network: all of them if the file contains a segmentation
+    /// network, with the classification layer as in [`Self::load`]; only the encoder's if it
+    /// contains an image classifier.
     ///
     /// # Errors
     ///
-    /// A checkpoint of another network.
+    /// If the checkpoint is of another network.
     pub(crate) fn load_segmentation(
         &self,
         store: &ParamStore,
@@ -66,7 +66,7 @@ impl PretrainedFile {
     ) -> Result<()> {
         let context = || format!("the weights {} do not fit the network", self.path.display());
         let prefix = format!("{}.", network.encoder());
-        // Behind a wrapper's prefix too.
+        // A wrapper may prepend its own prefix.
         let within =
             |name: &String| name.starts_with(&prefix) || name.contains(&format!(".{prefix}"));
         let whole = self.checkpoint.state_dict().with_context(context)?.keys().any(within);

@@ -1,4 +1,4 @@
-//! From finished runs to the report.
+//! Builds the report from finished runs.
 
 use crate::best::best;
 use crate::distance_table::distance_table;
@@ -11,11 +11,11 @@ use anyhow::Result;
 use mbls_report::{Report, SuiteReport};
 use std::path::Path;
 
-/// Makes the report of all runs of `results` that belong to `suites`.
+/// Builds the report of all runs in `results` that belong to `suites`.
 ///
 /// # Errors
 ///
-/// Predictions that cannot be read.
+/// If predictions cannot be read.
 pub(crate) fn report(results: &Results, suites: &[&Suite], out: &Path) -> Result<Report> {
     let mut reports = Vec::new();
     for suite in suites {

@@ -1,4 +1,4 @@
-//! The result files: `result.json` of a cell and `results.json` of all. `docs/benchmarks.md`
+//! The result files: `result.json` of a run and `results.json` of all runs. `docs/benchmarks.md`
 //! documents them.
 
 use crate::data::ClassCounts;
@@ -11,47 +11,48 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The version of both files' layout.
+/// The version of the layout of both files.
 pub(crate) const SCHEMA: u32 = 1;
 
-/// `results.json`: the finished cells of an output folder.
+/// The contents of `results.json`: the finished runs of an output folder.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Results {
     /// [`SCHEMA`].
     pub(crate) schema: u32,
-    /// The project's commit, with `-dirty` where files differed from it; `unknown` outside of a
+    /// The project's commit, with `-dirty` if files differed from it; `unknown` outside of a
     /// repository.
     pub(crate) commit: String,
     /// The device of the last run.
     pub(crate) device: String,
-    /// What the suites of the last run were trained and tested on; none in files of earlier
+    /// The training and test data of the suites of the last run; empty in files of earlier
     /// versions.
     #[serde(default)]
     pub(crate) data: Vec<DataSummary>,
-    /// The settings that were tried in the last run, where any were.
+    /// The sweeps of the last run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) sweeps: Vec<SweepSummary>,
-    /// The cells, in the order of suites, models, losses and seeds.
+    /// The runs, ordered by suite, model, loss and seed.
     pub(crate) cells: Vec<Cell>,
 }
 
-/// What a suite is trained and tested on.
+/// A summary of a suite's data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DataSummary {
     /// The suite.
     pub(crate) suite: String,
     /// Number of seeds.
     pub(crate) seeds: u64,
-    /// How much of each class the parts of seed 0 have.
+    /// The class counts of the parts of seed 0.
     pub(crate) counts: ClassCounts,
-    /// How the data was read, and what of it is not used.
+    /// How the data was read, and which of it is not used.
     pub(crate) notes: Vec<String>,
-    /// What is suspicious, in any seed.
+    /// Warnings about the data of any seed.
     pub(crate) warnings: Vec<String>,
 }
 
 impl DataSummary {
-    /// What is said before training: a line of sums, or the `whole` table; notes; warnings.
+    /// Returns the lines printed before training: a summary, or with `whole` the full table; notes;
+    /// warnings.
     pub(crate) fn lines(&self, whole: bool) -> Vec<String> {
         let mut lines = vec![format!("{}: {}", self.suite, self.counts.summary())];
         if whole {
@@ -62,98 +63,98 @@ impl DataSummary {
         lines
     }
 
-    /// The warnings, called so.
+    /// Returns the warnings, prefixed with `Warning:`.
     pub(crate) fn warnings(&self) -> impl Iterator<Item = String> {
         self.warnings.iter().map(|warning| format!("Warning: {warning}"))
     }
 
-    /// The table of the report.
+    /// Returns the table for the report.
     pub(crate) fn table(&self) -> FurtherTable {
         self.counts.table(match self.seeds {
             1 => "",
-            _ => "Of seed 0; where parts are split off, other seeds have others.",
+            _ => "For seed 0; if parts are split off at random, other seeds differ.",
         })
     }
 }
 
-/// The settings that were tried of a loss, compared on the validation part.
+/// The candidate settings of a loss, compared on the validation part.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SweepSummary {
     /// The suite.
     pub(crate) suite: String,
     /// The loss.
     pub(crate) loss: String,
-    /// The measure by which they are compared.
+    /// The metric by which they are compared.
     pub(crate) metric: String,
-    /// The settings, in the order in which they were given.
+    /// The candidates, in the order of the command line.
     pub(crate) candidates: Vec<CandidateSummary>,
 }
 
-/// One of the settings that were tried.
+/// One of the candidate settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CandidateSummary {
     /// The settings: `lr=0.01`.
     pub(crate) candidate: String,
-    /// The measure on the validation part, its mean over seeds; null where a run failed or has
-    /// none.
+    /// The metric on the validation part, averaged over seeds; null if a run failed or the metric
+    /// is undefined.
     #[serde(with = "mbls_core::number::option")]
     pub(crate) validation: Option<f64>,
-    /// Whether these settings were chosen.
+    /// Whether this candidate was chosen.
     pub(crate) chosen: bool,
 }
 
-/// One training, measured on one split.
+/// One run: a training, evaluated on one split.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Cell {
-    /// Where it stands in the matrix.
+    /// The run's position in the matrix.
     #[serde(flatten)]
     pub(crate) key: CellKey,
-    /// What was measured: always `test`.
+    /// The evaluated split: always `test`.
     pub(crate) split: String,
-    /// Images measured.
+    /// Number of test samples.
     pub(crate) n: u64,
-    /// Wall time of training, all processes that worked on it together.
+    /// Wall-clock time of training in seconds, summed over all processes that worked on it.
     pub(crate) seconds: f64,
     /// Number of epochs trained.
     pub(crate) epochs: usize,
-    /// Why these are fewer than those of the profile; none where they are not.
+    /// Why training stopped before the last epoch of the profile; absent if it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stopped: Option<String>,
-    /// The epoch, from 0, whose weights were measured: the last with the best validation accuracy.
+    /// The epoch, from 0, whose weights were evaluated: the last one with the best validation
+    /// accuracy.
     pub(crate) best_epoch: usize,
-    /// The measures, as fractions.
+    /// Metrics on the test data; shares as fractions.
     #[serde(with = "mbls_core::number::by_name")]
     pub(crate) metrics: BTreeMap<String, f64>,
-    /// The same on the validation data, on which settings are chosen; the temperature is fitted
-    /// there.
+    /// The same metrics on the validation data, on which settings are chosen and the temperature is
+    /// fitted.
     #[serde(with = "mbls_core::number::by_name")]
     pub(crate) validation: BTreeMap<String, f64>,
-    /// The margin it was trained with, where the loss is MbLS; absent in files of earlier
-    /// versions.
+    /// The margin and its use, if the loss is MbLS; absent in files of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) margin: Option<MarginUse>,
-    /// What the network does under shift, where the suite tests that.
+    /// Results under distribution shift, if the suite tests it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) shift: Option<Shift>,
 }
 
-/// A network under shift.
+/// Results of a network under distribution shift.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Shift {
-    /// Test images used.
+    /// Number of test images used.
     pub(crate) pictures: usize,
-    /// On those images as they are, and corrupted.
+    /// Results on the unchanged images and on corrupted ones.
     pub(crate) corrupted: Vec<CorruptedTest>,
-    /// Told from images of other data sets.
+    /// Out-of-distribution detection with images of other data sets.
     pub(crate) outside: Vec<OutsideTest>,
 }
 
-/// Measures on corrupted images, as fractions.
+/// Metrics on corrupted images, as fractions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CorruptedTest {
-    /// The corruption, `none` for the images as they are.
+    /// The corruption; `none` for the unchanged images.
     pub(crate) kind: String,
-    /// 1 to 5; 0 for the images as they are.
+    /// The severity from 1 to 5; 0 for the unchanged images.
     pub(crate) severity: u8,
     pub(crate) accuracy: f64,
     #[serde(with = "mbls_core::number")]
@@ -162,41 +163,42 @@ pub(crate) struct CorruptedTest {
     pub(crate) aece: f64,
 }
 
-/// How well a network tells its own test images from others, as fractions.
+/// Out-of-distribution detection: test images against images of another data set, as fractions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct OutsideTest {
-    /// The other data set.
+    /// The out-of-distribution data set.
     pub(crate) data: String,
-    /// Images of it.
+    /// Number of its images.
     pub(crate) pictures: usize,
-    /// The area under the ROC curve of the largest probability.
+    /// The area under the ROC curve with the largest probability as the score.
     pub(crate) auroc_confidence: f64,
-    /// The same of the entropy, as the published code computes it.
+    /// The same with the entropy, as the published code computes it.
     pub(crate) auroc_entropy: f64,
-    /// The share of the others that is accepted where 95 % of its own are, by the largest
-    /// probability.
+    /// The false positive rate at 95 % true positive rate: the share of out-of-distribution images
+    /// accepted at the threshold that accepts 95 % of the test images, with the largest probability
+    /// as the score.
     pub(crate) fpr95_confidence: f64,
-    /// The same by the entropy.
+    /// The same with the entropy.
     pub(crate) fpr95_entropy: f64,
 }
 
-/// What a network does under shift, with what it was measured on.
+/// Results under distribution shift with the identity of the run.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ShiftFile {
     /// [`SCHEMA`].
     pub(crate) schema: u32,
-    /// Everything that decides the result, as JSON.
+    /// Everything that determines the result, as JSON.
     pub(crate) identity: String,
     /// The result.
     pub(crate) shift: Shift,
 }
 
 impl ShiftFile {
-    /// Reads what was measured; `None` where there is no such file.
+    /// Reads a file of shift results; `None` if it does not exist.
     ///
     /// # Errors
     ///
-    /// A file that is not a result.
+    /// If the file is not such a result.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>> {
         let Some(file) = read_json::<Self>(path)? else { return Ok(None) };
         ensure!(
@@ -209,23 +211,24 @@ impl ShiftFile {
     }
 }
 
-/// A finished cell with what it was trained from.
+/// The result of a finished run with its identity.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct CellFile {
     /// [`SCHEMA`].
     pub(crate) schema: u32,
-    /// Everything that decides the result; the JSON of model, loss, recipe, data, sizes and seed.
+    /// Everything that determines the result: the JSON of model, loss, recipe, data, sizes and
+    /// seed.
     pub(crate) identity: String,
     /// The result.
     pub(crate) cell: Cell,
 }
 
 impl CellFile {
-    /// Reads a finished cell; `None` where there is no such file.
+    /// Reads the result of a finished run; `None` if the file does not exist.
     ///
     /// # Errors
     ///
-    /// A file that is not a result.
+    /// If the file is not a result.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>> {
         let Some(file) = read_json::<Self>(path)? else { return Ok(None) };
         ensure!(
@@ -251,7 +254,7 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 ///
 /// # Errors
 ///
-/// Where the file cannot be written; the old one is intact.
+/// If the file cannot be written; the old one is intact.
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let mut text = serde_json::to_string_pretty(value)
         .with_context(|| format!("cannot encode {}", path.display()))?;

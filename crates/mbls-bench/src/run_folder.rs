@@ -1,23 +1,22 @@
-//! Where the network of a run is.
+//! Finds the network of a run.
 
 use anyhow::{Result, bail};
 use mbls_nn::saved_model::SETTINGS_FILE;
 use std::path::{Path, PathBuf};
 
-/// The folder of a run that holds its trained network, to be used.
+/// The subfolder of a run with its trained network.
 pub(crate) const CLASSIFIER: &str = "classifier";
 
-/// Runs that are named where none is found.
+/// The largest number of runs listed in an error message.
 const SHOWN: usize = 10;
-/// Folders below one another that are searched for runs: suite, model, loss, seed, classifier.
+/// The depth to which folders are searched for runs: suite, model, loss, seed, classifier.
 const DEPTH: usize = 6;
 
-/// Returns the folder of the network of a run, which is `run` itself or the folder `classifier` in
-/// it.
+/// Returns the folder of a run's network, which is `run` itself or its subfolder `classifier`.
 ///
 /// # Errors
 ///
-/// A folder without a network; says which runs below it have one.
+/// If the folder has no network; lists the runs below it that have one.
 pub(crate) fn classifier(run: &Path) -> Result<PathBuf> {
     for folder in [run.join(CLASSIFIER), run.to_owned()] {
         if folder.join(SETTINGS_FILE).is_file() {
@@ -28,7 +27,7 @@ pub(crate) fn classifier(run: &Path) -> Result<PathBuf> {
         "expected the folder of a finished run, such as out/bench/imagefolder/resnet18/mbls/seed-0";
     if run.join("result.json").is_file() {
         bail!(
-            "{}: no folder {CLASSIFIER}: the run was finished by an earlier version of this program, which saved no network; \
+            "{}: no folder {CLASSIFIER}: the run was finished by an earlier version of this program, which did not save the network; \
              train it again",
             run.display()
         );
@@ -41,13 +40,13 @@ pub(crate) fn classifier(run: &Path) -> Result<PathBuf> {
     let names: Vec<String> =
         found.iter().map(|folder| format!("\n  {}", folder.display())).collect();
     bail!(
-        "{}: several runs, or none: {expected}; networks are in{}",
+        "{}: not a single run: {expected}; runs with a network:{}",
         run.display(),
         names.concat()
     );
 }
 
-/// Collects runs with a network, in the order of their names.
+/// Collects the runs with a network, ordered by name.
 fn below(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     let mut folders: Vec<PathBuf> = entries

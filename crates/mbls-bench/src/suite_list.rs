@@ -1,55 +1,55 @@
-//! The list that `bench --list` prints: suites, the data they need, models and losses.
+//! The list that `bench --list` prints: suites, their data, models and losses.
 //!
-//! `xtask` compiles this file too and reads the list from `help/suites.toml`, which a test of this
-//! crate compares with the tables, so that it answers without building the benchmark: nothing of
-//! the crate is used here.
+//! `xtask` compiles this file too and reads the list from `help/suites.toml`, so it can print the
+//! list without building the benchmark. A test of this crate compares that file with the suites.
+//! Therefore this file must not use anything else of the crate.
 
 use std::fmt::Write;
 use std::path::Path;
 
-/// Columns of a line.
+/// The maximum width of a line.
 const WIDTH: usize = 100;
 
-/// The suites that the program carries, and the models by what they classify.
+/// The built-in suites, and the models of each task.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SuiteList {
-    /// The suites in the order in which they run.
+    /// The suites in the order in which `bench-all` runs them.
     pub(crate) suites: Vec<SuiteEntry>,
-    /// What is classified, with the models that do.
+    /// Tasks with their models.
     pub(crate) models: Vec<(String, Vec<String>)>,
 }
 
 /// A suite in words.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SuiteEntry {
-    /// What the command line calls it.
+    /// The name on the command line.
     pub(crate) name: String,
-    /// Its heading.
+    /// The heading.
     pub(crate) title: String,
-    /// What is classified.
+    /// The task.
     pub(crate) task: String,
-    /// The folder of its data in `--data`, empty for `--data` itself; none where the repository
-    /// has the data.
+    /// The folder of the data in `--data`, empty for `--data` itself; `None` if the repository
+    /// contains the data.
     pub(crate) folder: Option<String>,
-    /// Its model.
+    /// The model.
     pub(crate) model: String,
-    /// Its profiles.
+    /// The profiles.
     pub(crate) profiles: Vec<String>,
-    /// Its losses.
+    /// The losses.
     pub(crate) losses: Vec<String>,
 }
 
 impl SuiteList {
-    /// Prints the list, with the data that is available in the folder `data`.
+    /// Renders the list, with whether the data is available in the folder `data`.
     pub(crate) fn print(&self, data: Option<&Path>) -> String {
         let mut text = match data {
-            Some(data) => format!("Suites, with their data looked for in {}:\n", data.display()),
-            None => "Suites, with the data that they need in --data DIR or MBLS_DATA_DIR, of which neither is given:\n"
+            Some(data) => format!("Suites, with their data searched in {}:\n", data.display()),
+            None => "Suites, with the folder of their data in --data DIR or MBLS_DATA_DIR (neither is given):\n"
                 .to_owned(),
         };
         for suite in &self.suites {
             let SuiteEntry { name, title, task, model, profiles, losses, .. } = suite;
-            // Writing to a text cannot fail.
+            // Writing to a string cannot fail.
             let _ = write!(text, "\n{name}: {title}\n");
             let _ = writeln!(text, "  data      {}: {}", task, suite.data(data));
             for (what, names) in
@@ -62,7 +62,7 @@ impl SuiteList {
         text + &self.models()
     }
 
-    /// Prints the models, a paragraph for each task.
+    /// Renders the models, one paragraph per task.
     pub(crate) fn models(&self) -> String {
         let of_task =
             |(task, models): &(String, Vec<String>)| wrapped(&format!("  {task}: "), models);
@@ -71,21 +71,21 @@ impl SuiteList {
 }
 
 impl SuiteEntry {
-    /// What data it needs, and whether that is there.
+    /// Describes the required data and whether it is available.
     fn data(&self, data: Option<&Path>) -> String {
         match (self.folder.as_deref(), data) {
             (None, _) => "part of the repository".to_owned(),
-            (Some(""), _) => "your own, in --data PATH".to_owned(),
+            (Some(""), _) => "user-supplied, --data PATH".to_owned(),
             (Some(folder), None) => format!("{folder}/"),
             (Some(folder), Some(data)) if data.join(folder).is_dir() => {
                 format!("{folder}/, available")
             }
-            (Some(folder), Some(_)) => format!("{folder}/, not there"),
+            (Some(folder), Some(_)) => format!("{folder}/, not found"),
         }
     }
 }
 
-/// Names with commas between them, in lines that begin alike.
+/// Joins names with commas and wraps them; continuation lines are indented by the length of `head`.
 pub(crate) fn wrapped(head: &str, names: &[String]) -> String {
     let (mut text, mut line) = (String::new(), head.to_owned());
     for (place, name) in names.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! The runs of one suite: what is not finished is trained, side by side, and settings that are
-//! tried are chosen from.
+//! The runs of one suite: trains unfinished runs in parallel and chooses among the candidates of a
+//! sweep.
 
 use crate::cell::{CellPlan, Place};
 use crate::console::Console;
@@ -19,23 +19,23 @@ use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use mbls_data::Seed;
 
-/// Cells on a CPU that are trained side by side unless asked otherwise: each holds a network's
+/// The default maximum number of runs trained in parallel on a CPU: each holds a network's
 /// activations in memory.
 const MOST_JOBS: usize = 4;
 
-/// The cells of a suite that are reported, and what else was found.
+/// The reported runs of a suite, with its data and sweeps.
 pub(crate) struct Finished {
-    /// The cells, in the order of losses and seeds.
+    /// The runs, ordered by loss and seed.
     pub(crate) cells: Vec<Cell>,
-    /// What they were trained and tested on.
+    /// The data they were trained and tested on.
     pub(crate) summary: DataSummary,
-    /// The settings that were tried.
+    /// The sweeps.
     pub(crate) sweeps: Vec<SweepSummary>,
-    /// The suite with the settings that were chosen.
+    /// The suite with the chosen settings.
     pub(crate) suite: Suite,
 }
 
-/// What is run of one suite.
+/// A suite with the model and profile to run.
 pub(crate) struct SuiteRun {
     suite: Suite,
     model: ModelName,
@@ -43,11 +43,11 @@ pub(crate) struct SuiteRun {
 }
 
 impl SuiteRun {
-    /// Takes a suite at a profile, changed as the command line says.
+    /// Selects a suite's profile and applies the options of the command line.
     ///
     /// # Errors
     ///
-    /// What the suite does not have, and settings that are out of their range.
+    /// If the suite lacks a requested entry, or a setting is out of range.
     pub(crate) fn new(suite: Suite, profile: &str, selection: &Selection) -> Result<Self> {
         for id in &selection.losses {
             let known: Vec<_> = suite.loss.iter().map(|loss| loss.id.as_str()).collect();
@@ -82,11 +82,11 @@ impl SuiteRun {
         Ok(run)
     }
 
-    /// Checks that the losses that are run can be trained by the recipe.
+    /// Checks that the recipe can train the selected losses.
     ///
     /// # Errors
     ///
-    /// Class weights beside a loss that is no mean of rows.
+    /// Class weights with a loss that is not a mean over rows.
     fn check_losses(&self, selection: &Selection) -> Result<()> {
         let Suite { recipe, origin, name, .. } = &self.suite;
         for LossEntry { id, spec, .. } in
@@ -94,12 +94,12 @@ impl SuiteRun {
         {
             ensure!(
                 recipe.class_weights.is_none(),
-                "in {origin}: loss {id:?}: recipe.class_weights: expected none, because the loss has a statistic of the whole batch"
+                "in {origin}: loss {id:?}: recipe.class_weights: expected none, because the loss uses a statistic of the whole batch"
             );
             if recipe.accumulate > 1 {
                 eprintln!(
-                    "{name}: the loss {id} ({}) has a statistic of each batch: with recipe.accumulate its gradient is the mean of the \
-                     batches', not that of a big batch",
+                    "{name}: the loss {id} ({}) uses a statistic of each batch: with recipe.accumulate its gradient is the mean over the \
+                     batches, not that of one large batch",
                     spec.build()?.name()
                 );
             }
@@ -107,8 +107,7 @@ impl SuiteRun {
         Ok(())
     }
 
-    /// The weights that training starts from: those of the command line, or the recipe's in the
-    /// folder of the data.
+    /// Reads the pretrained weights: those of the command line, or the recipe's in the data folder.
     fn pretrained(&self, selection: &Selection) -> Result<Option<PretrainedFile>> {
         let of_recipe = self.suite.recipe.pretrained.as_ref().filter(|name| !name.is_empty());
         let path = selection.pretrained.clone().or_else(|| {
@@ -127,7 +126,7 @@ impl SuiteRun {
     ///
     /// # Errors
     ///
-    /// Data that is missing or not as it should be.
+    /// If data is missing or malformed.
     fn load(&self, selection: &Selection, console: &Console) -> Result<Box<dyn Workload + '_>> {
         let (suite, data) = (&self.suite, selection.data.as_deref());
         let folder = data::locate(&suite.data, data)
@@ -135,13 +134,13 @@ impl SuiteRun {
         family(suite.data.task()).load(suite, &folder, selection, console)
     }
 
-    /// Counts what the parts of every seed hold, and says so before anything is trained; returns
-    /// the weights of the classes of each seed too, where the recipe has such.
+    /// Counts the classes in the parts of every seed and prints a summary before training. Returns
+    /// it, with the class weights of each seed if the recipe has any.
     ///
     /// # Errors
     ///
-    /// A training part smaller than a batch; in user-supplied data a class without anything to
-    /// learn from; weights for other classes.
+    /// If the training part is smaller than a batch, a class of user-supplied data has no training
+    /// samples, or the weights are for other classes.
     fn examine(
         &self,
         work: &dyn Workload,
@@ -166,7 +165,7 @@ impl SuiteRun {
             let new =
                 found.into_iter().filter(|warning| !warnings.contains(warning)).collect::<Vec<_>>();
             warnings.extend(new);
-            // Of masks pixels are counted, of all others what is trained on.
+            // For masks pixels are counted, for all other data samples.
             let train = match counts.counted {
                 Counted::Pixels => sizes.train,
                 Counted::Images | Counted::Texts => counts.train.total() as usize,
@@ -178,7 +177,7 @@ impl SuiteRun {
             if train < sizes.train && first.is_none() {
                 let all = sizes.train;
                 notes.push(format!(
-                    "{train} of {all} texts are trained on: the others are copies of validation or test texts"
+                    "training uses {train} of {all} texts: the others are copies of validation or test texts"
                 ));
             }
             let weights = suite.recipe.class_weights.as_ref();
@@ -206,12 +205,11 @@ impl SuiteRun {
         Ok((summary, class_weights))
     }
 
-    /// Runs the cells that are not finished, and chooses where settings are tried; returns what is
-    /// reported.
+    /// Trains the unfinished runs, chooses among candidate settings, and returns what is reported.
     ///
     /// # Errors
     ///
-    /// The first thing that fails; finished cells stay finished.
+    /// The first failure; finished runs stay finished.
     pub(crate) fn finish(
         &self,
         selection: &Selection,
@@ -263,7 +261,7 @@ impl SuiteRun {
             let identity = plan.identity(digest, device_name)?;
             if let Some(place) = earlier::check(&folder, &identity, selection.fresh)? {
                 console.say(&format!(
-                    "{}: started again; what was there is in {}",
+                    "{}: restarted; the earlier run was moved to {}",
                     plan.key(),
                     place.display()
                 ));
@@ -289,14 +287,14 @@ impl SuiteRun {
         for cell in cells {
             all.push(match cell {
                 Some(cell) => Some(cell),
-                None => trained.next().context("a cell is missing")?,
+                None => trained.next().context("a run is missing")?,
             });
         }
         self.choose(&tried, all, summary, metric, console)
     }
 
-    /// Chooses the settings of each loss that tried several. `cells` are those of all seeds of each
-    /// candidate, none where one failed.
+    /// Chooses the settings of each loss with several candidates. `cells` are the runs of all seeds
+    /// of each candidate, `None` for failed runs.
     fn choose(
         &self,
         tried: &[Vec<Candidate>],
@@ -321,7 +319,7 @@ impl SuiteRun {
                 finished.sweeps.push(sweep);
                 chosen = place;
             }
-            finished.cells.extend(of_all.swap_remove(chosen).context("a cell is missing")?);
+            finished.cells.extend(of_all.swap_remove(chosen).context("a run is missing")?);
             let of_chosen = &candidates[chosen].loss;
             for loss in finished.suite.loss.iter_mut().filter(|loss| loss.id == of_chosen.id) {
                 *loss = of_chosen.clone();
@@ -331,8 +329,8 @@ impl SuiteRun {
     }
 }
 
-/// A run whose loss or gradient is not finite is none where settings are tried: a learning rate
-/// that is too high, of several.
+/// Ignores a run of a sweep whose loss or gradient is not finite, for example because the learning
+/// rate is too high.
 fn failed_where_tried(plan: &CellPlan, cell: Result<Cell>) -> Result<Option<Cell>> {
     let error = match cell {
         Ok(cell) => return Ok(Some(cell)),
@@ -345,11 +343,11 @@ fn failed_where_tried(plan: &CellPlan, cell: Result<Cell>) -> Result<Option<Cell
     if !error.chain().any(diverged) {
         return Err(error);
     }
-    plan.console.say(&format!("{}: not to be chosen: {}", plan.key(), error.root_cause()));
+    plan.console.say(&format!("{}: excluded from the choice: {}", plan.key(), error.root_cause()));
     Ok(None)
 }
 
-/// Some classes with their weights: `"cat" 0.56, "dog" 1.67`.
+/// Lists classes with their weights: `"cat" 0.56, "dog" 1.67`.
 fn weights_in_words(names: &[String], weights: &[f64]) -> String {
     const SHOWN: usize = 10;
     let shown: Vec<_> = names

@@ -1,4 +1,4 @@
-//! Settings that are tried at several values, of which the validation part chooses.
+//! Sweeps: trying settings at several values and choosing on the validation part.
 
 use crate::measure::Description;
 use crate::overrides::{Knob, Overrides};
@@ -9,21 +9,21 @@ use clap::Args;
 use mbls_report::{Direction, FurtherTable, NumberColumn};
 use std::str::FromStr;
 
-/// What is tried, and by what it is chosen.
+/// The settings to try, and the metric by which they are chosen.
 #[derive(Clone, Debug, Default, Args)]
 pub struct SweepOptions {
     /// Try a setting at several values, for example lr=0.01,0.03,0.1: lr, batch-size, margin or
-    /// alpha. Several make a grid. Every loss tries those that it has; the best on the
-    /// validation part is reported.
+    /// alpha. May be repeated; several settings form a grid. Each loss tries the settings that it
+    /// has; the best candidate on the validation part is reported.
     #[arg(long = "sweep", value_name = "SETTING=X,X,...")]
     pub(crate) sweeps: Vec<Axis>,
-    /// The measure on the validation part by which settings are chosen: a key of results.json.
-    /// The negative log-likelihood (nll) where none is given.
+    /// The metric on the validation part by which settings are chosen: a key of results.json.
+    /// Default: the negative log-likelihood (nll).
     #[arg(long, value_name = "KEY", requires = "sweeps")]
     pub(crate) sweep_metric: Option<String>,
 }
 
-/// A setting with the values that are tried.
+/// A setting with the values to try.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Axis {
     knob: Knob,
@@ -48,7 +48,7 @@ impl FromStr for Axis {
         if let Some(twice) =
             values.iter().enumerate().find(|(place, value)| values[..*place].contains(value))
         {
-            return Err(format!("{name}: {} is there twice", twice.1));
+            return Err(format!("{name}: {} is given twice", twice.1));
         }
         Ok(Self { knob, values })
     }
@@ -56,26 +56,26 @@ impl FromStr for Axis {
 
 /// A loss with the settings that it is trained with.
 pub(crate) struct Candidate {
-    /// The settings that are tried, `lr=0.01,margin=5`; none where nothing is.
+    /// The candidate settings, such as `lr=0.01,margin=5`; `None` without a sweep.
     pub(crate) label: Option<String>,
-    /// The suite with them.
+    /// The suite with these settings.
     pub(crate) suite: Suite,
-    /// The loss with them.
+    /// The loss with these settings.
     pub(crate) loss: LossEntry,
 }
 
 impl SweepOptions {
-    /// Checks what the command line gives.
+    /// Checks the options of the command line.
     ///
     /// # Errors
     ///
-    /// A setting that is there twice, or is also changed to one value.
+    /// If a setting is swept twice, or also overridden.
     pub(crate) fn check(&self, overrides: &Overrides) -> Result<()> {
         for (place, Axis { knob, .. }) in self.sweeps.iter().enumerate() {
             let name = knob.name();
             ensure!(
                 self.sweeps[..place].iter().all(|other| other.knob != *knob),
-                "--sweep {name}: it is there twice"
+                "--sweep {name}: it is given twice"
             );
             ensure!(
                 overrides.value(*knob).is_none(),
@@ -85,16 +85,16 @@ impl SweepOptions {
         Ok(())
     }
 
-    /// Returns the measure by which settings are chosen.
+    /// Returns the metric by which settings are chosen.
     pub(crate) fn metric(&self) -> &str {
         self.sweep_metric.as_deref().unwrap_or("nll")
     }
 
-    /// Returns what each of some losses of a suite is trained with.
+    /// Returns the candidates of each given loss of a suite.
     ///
     /// # Errors
     ///
-    /// Values that are out of their range, a setting that none of the losses has.
+    /// If a value is out of range, or none of the losses has a setting.
     pub(crate) fn of_losses(
         &self,
         suite: &Suite,
@@ -112,14 +112,14 @@ impl SweepOptions {
             let name = knob.name();
             ensure!(
                 found.contains(&true),
-                "--sweep {name}: no loss of the suite {} that is run has a margin greater than 0",
+                "--sweep {name}: none of the losses of the suite {} to run has a margin greater than 0",
                 suite.name
             );
         }
         losses.iter().map(|loss| self.candidates(suite, loss)).collect()
     }
 
-    /// Returns what a loss of a suite is trained with: all combinations of the values of what it
+    /// Returns the candidates of a loss: all combinations of the values of the settings that it
     /// has.
     fn candidates(&self, suite: &Suite, loss: &LossEntry) -> Result<Vec<Candidate>> {
         let mut candidates =
@@ -158,7 +158,7 @@ impl SweepOptions {
     }
 }
 
-/// A value as a folder's name has it: `0.01`, `1e-9`.
+/// Formats a value for a folder's name: `0.01`, `1e-9`.
 fn in_words(value: f64) -> String {
     if value == 0.0 || (1e-6..1e9).contains(&value.abs()) {
         value.to_string()
@@ -167,13 +167,13 @@ fn in_words(value: f64) -> String {
     }
 }
 
-/// Chooses among the candidates of a loss by the mean over seeds of a measure of the validation
-/// part, the first of equals; returns its place, and what is compared. `cells` are those of each
-/// candidate, none of one that failed.
+/// Chooses among the candidates of a loss by a metric on the validation part, averaged over seeds;
+/// ties go to the first. Returns the index of the choice and the comparison. `cells` are the runs
+/// of each candidate, `None` for failed ones.
 ///
 /// # Errors
 ///
-/// Where no candidate has the measure.
+/// If the metric is undefined for all candidates.
 pub(crate) fn choose(
     candidates: &[Candidate],
     cells: &[Option<Vec<Cell>>],
@@ -198,11 +198,11 @@ pub(crate) fn choose(
         }
     }
     let Some(Candidate { suite, loss, .. }) = candidates.first() else {
-        bail!("there is nothing to choose from")
+        bail!("there are no candidates to choose from")
     };
     let (chosen, _) = best.with_context(|| {
         format!(
-            "{}, {}: none of the settings has a {} on the validation part",
+            "{}, {}: {} is undefined on the validation part for all settings",
             suite.name, loss.id, metric.key
         )
     })?;
@@ -222,7 +222,7 @@ pub(crate) fn choose(
 }
 
 impl SweepSummary {
-    /// What is said of the choice: all settings with their numbers.
+    /// Returns the lines printed about the choice: all candidates with their values.
     pub(crate) fn lines(&self, metric: Description) -> Vec<String> {
         let Self { suite, loss, candidates, .. } = self;
         let line = |found: &CandidateSummary| {
@@ -239,7 +239,7 @@ impl SweepSummary {
     }
 }
 
-/// Returns the table of the report, of all losses that tried something; none where none did.
+/// Returns the report's table of all swept losses; `None` without any.
 pub(crate) fn table(sweeps: &[&SweepSummary], metric: Description) -> Option<FurtherTable> {
     let rows = sweeps.iter().flat_map(|sweep| {
         sweep.candidates.iter().map(|found| {
@@ -252,9 +252,9 @@ pub(crate) fn table(sweeps: &[&SweepSummary], metric: Description) -> Option<Fur
     });
     let rows: Vec<_> = rows.collect();
     (!rows.is_empty()).then(|| FurtherTable {
-        title: "Settings that were tried".to_owned(),
+        title: "Settings tried".to_owned(),
         note: format!(
-            "{} on the validation part, mean over seeds; the test part says nothing of the choice.",
+            "{} on the validation part, averaged over seeds; the test part is not used for the choice.",
             metric.title
         ),
         names: ["Loss", "Settings"].map(str::to_owned).to_vec(),
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn every_loss_tries_what_it_has() {
+    fn every_loss_tries_the_settings_that_it_has() {
         let grid = ["lr=0.01,0.1", "margin=2,4.50"];
         let found = candidates(&grid, "mbls");
         assert_eq!(
@@ -307,7 +307,7 @@ mod tests {
         assert!(found[1].suite.loss.contains(&found[1].loss));
         assert_eq!(labels(&candidates(&grid, "ce")), ["lr=0.01", "lr=0.1"]);
         assert_eq!(labels(&candidates(&grid[1..], "ce")), ["none"]);
-        // Margin 0 is another loss.
+        // With margin 0 it is another loss.
         assert_eq!(labels(&candidates(&grid[1..], "m0")), ["none"]);
     }
 
@@ -319,7 +319,7 @@ mod tests {
             ("lr=0.1,fast", "lr: \"fast\": expected a number"),
             ("lr=", "lr: \"\": expected a number"),
             ("lr=0.1,inf", "lr: \"inf\": expected a number"),
-            ("lr=0.1,0.10", "lr: 0.1 is there twice"),
+            ("lr=0.1,0.10", "lr: 0.1 is given twice"),
         ] {
             let error = text.parse::<Axis>().unwrap_err();
             assert!(error.contains(part), "{error}");
@@ -328,7 +328,7 @@ mod tests {
             |axes: &[&str], overrides| options(axes).check(&overrides).unwrap_err().to_string();
         assert!(
             error(&["lr=1,2", "lr=3"], Overrides::default())
-                .contains("--sweep lr: it is there twice")
+                .contains("--sweep lr: it is given twice")
         );
         let overrides = Overrides { margin: Some(1.0), ..Overrides::default() };
         assert!(
@@ -345,14 +345,17 @@ mod tests {
             .err()
             .unwrap()
             .to_string();
-        assert!(none.contains("--sweep margin: no loss of the suite digits that is run"), "{none}");
+        assert!(
+            none.contains("--sweep margin: none of the losses of the suite digits to run"),
+            "{none}"
+        );
         assert!(
             error("batch-size=1.5").contains("batch-size = 1.5: expected a positive whole number")
         );
     }
 
     #[test]
-    fn the_validation_part_chooses_the_first_of_equals() {
+    fn the_validation_part_chooses_and_ties_go_to_the_first() {
         let tried = candidates(&["lr=0.01,0.03,0.1,0.3"], "ce");
         let cell = |value: Option<f64>| Cell {
             key: CellKey {
@@ -384,12 +387,13 @@ mod tests {
         assert_eq!(lines[1], "digits, ce, lr=0.03: NLL 0.5000 on the validation part, chosen");
         assert_eq!(lines[2], "digits, ce, lr=0.1: NLL undefined on the validation part");
         assert_eq!(table(&[&summary], NLL).unwrap().rows[1].0, ["ce", "lr=0.03 (chosen)"]);
-        // Of a measure of which more is better the most; an undefined seed is no number.
+        // The largest value wins for a metric where higher is better; a candidate with an undefined
+        // seed is excluded.
         let higher = Description { key: "nll", ..ACCURACY };
         assert_eq!(choose(&tried, &found, higher).unwrap().0, 0);
         let undefined = [Some(vec![cell(Some(0.1)), cell(None)]), cells(&[9.0]), None, None];
         assert_eq!(choose(&tried, &undefined, NLL).unwrap().0, 1);
         let error = choose(&tried, &[None, None, None, None], NLL).unwrap_err().to_string();
-        assert!(error.contains("digits, ce: none of the settings has a nll"), "{error}");
+        assert!(error.contains("digits, ce: nll is undefined on the validation part"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! What the matrix and the report have to know of a task.
+//! The interface between the matrix or the report and a task.
 
 use crate::cell::{CellPlan, Place, finished};
 use crate::console::Console;
@@ -12,65 +12,65 @@ use mbls_data::Seed;
 use mbls_report::{FurtherTable, Gallery, LossReport};
 use std::path::Path;
 
-/// The data of a suite, read once for all of its runs, and how a run is made from it.
+/// The data of a suite, read once for all of its runs, and the execution of a run on it.
 pub(crate) trait Workload: Sync {
-    /// Returns a number that differs between data sets.
+    /// Returns a hash of the data set.
     fn digest(&self) -> u64;
 
     /// Returns the number of samples of each split.
     ///
     /// # Errors
     ///
-    /// More than there are, or none.
+    /// If a split is empty or larger than the available data.
     fn sizes(&self, scale: &Scale) -> Result<Sizes>;
 
-    /// Counts how much of each class the parts of one seed have.
+    /// Counts the classes in the parts of one seed.
     ///
     /// # Errors
     ///
-    /// Sizes that the data set does not have; what reading masks reports.
+    /// If the data set has too few samples, or masks cannot be read.
     fn class_counts(&self, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<ClassCounts>;
 
-    /// Returns what headers of images say, which is read now: sizes, channels, enlargement.
+    /// Returns facts from the headers of images: sizes, channels, enlargement. Reads the headers.
     ///
     /// # Errors
     ///
-    /// Files that are no images, each named.
+    /// Files that are not images, with their names.
     fn facts(&self) -> Result<Facts> {
         Ok(Facts::default())
     }
 
-    /// Returns how the data was read, and what of it is not used.
+    /// Returns how the data was read, and which of it is not used.
     fn notes(&self) -> &[String];
 
-    /// Returns the run of that identity in `folder`; `None` where anything of it is still to be
-    /// done.
+    /// Returns the finished run with the given identity in `folder`; `None` if any part is
+    /// unfinished.
     ///
     /// # Errors
     ///
-    /// The result of another identity.
+    /// If the result has another identity.
     fn finished(&self, folder: &Path, identity: &str) -> Result<Option<Cell>> {
         finished(folder, identity)
     }
 
-    /// Does what is still to be done of a run, and returns it.
+    /// Completes the unfinished parts of a run and returns it.
     ///
     /// # Errors
     ///
-    /// What data, training and disk report.
+    /// Errors of data, training and disk.
     fn run(&self, plan: &CellPlan, place: Place) -> Result<Cell>;
 }
 
-/// A task without its data: what it measures, and how its finished runs are reported.
+/// A task without its data: its metrics, and the report of its finished runs.
 pub(crate) trait TaskFamily: Sync {
-    /// Returns what is measured: it decides columns, notes and what a schedule may follow.
+    /// Returns the task's metrics, which determine columns, notes and what a schedule may follow.
     fn measures(&self) -> &'static dyn Measures;
 
     /// Reads a suite's data from `folder`.
     ///
     /// # Errors
     ///
-    /// Files that are missing or not as they should be, each named.
+    /// Files that are missing or malformed, with their names.
     fn load<'a>(
         &self,
         suite: &'a Suite,
@@ -79,12 +79,12 @@ pub(crate) trait TaskFamily: Sync {
         console: &Console,
     ) -> Result<Box<dyn Workload + 'a>>;
 
-    /// Reports one loss over the runs of its seeds, at least one; returns its measures on resampled
-    /// test data too.
+    /// Reports one loss over the runs of its seeds, at least one. Also returns its metrics on
+    /// resampled test data.
     ///
     /// # Errors
     ///
-    /// What runs have left and cannot be read.
+    /// If files of the runs cannot be read.
     fn loss_report(
         &self,
         suite: &Suite,
@@ -93,12 +93,11 @@ pub(crate) trait TaskFamily: Sync {
         out: &Path,
     ) -> Result<(LossReport, Resampled)>;
 
-    /// Returns the tables beside that of the losses; `classes` are the names of the classes, where
-    /// they are known.
+    /// Returns additional tables for the report. `classes` are the names of the classes, if known.
     ///
     /// # Errors
     ///
-    /// What runs have left and cannot be read.
+    /// If files of the runs cannot be read.
     fn tables(
         &self,
         suite: &Suite,
@@ -107,11 +106,11 @@ pub(crate) trait TaskFamily: Sync {
         classes: &[String],
     ) -> Result<Vec<FurtherTable>>;
 
-    /// Returns images for the page.
+    /// Returns images for the HTML page.
     ///
     /// # Errors
     ///
-    /// What runs have left and cannot be read.
+    /// If files of the runs cannot be read.
     fn galleries(&self, _suite: &Suite, _cells: &[&Cell], _out: &Path) -> Result<Vec<Gallery>> {
         Ok(Vec::new())
     }

@@ -1,4 +1,4 @@
-//! The HTTP client: one request for a file or the rest of one.
+//! The HTTP client, which requests a file or the rest of one.
 
 use crate::part::Origin;
 use anyhow::anyhow;
@@ -7,7 +7,7 @@ use ureq::http::{Response, StatusCode, header};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body, Proxy};
 
-/// Answers a request, through a proxy where there is one and it does not exclude the host.
+/// Sends requests, through a proxy if one is configured and does not exclude the host.
 #[derive(Debug)]
 pub(crate) struct Client {
     secure: Agent,
@@ -15,12 +15,12 @@ pub(crate) struct Client {
     may_downgrade: bool,
 }
 
-/// Why there is no answer, or only part of one.
+/// The reason for a missing or incomplete answer.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Another try may help, not before so long where the server says it.
+    /// A retry may help, after the given time if the server specified one.
     Passing(anyhow::Error, Option<Duration>),
-    /// None would.
+    /// A retry would not help.
     Lasting(anyhow::Error),
 }
 
@@ -30,20 +30,20 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-/// What a server sends.
+/// The answer of a server.
 pub(crate) struct Answer {
-    /// Where in the file it begins.
+    /// The offset of the body within the file.
     pub(crate) begin: u64,
     pub(crate) origin: Origin,
-    /// The bytes from there to the end.
+    /// The bytes from `begin` to the end of the file.
     pub(crate) body: Body,
 }
 
 impl Client {
-    /// A client that gives a server `timeout` to connect, to answer and for each piece of an
-    /// answer. A redirect from https to http is an error unless it `may_downgrade`.
+    /// Creates a client with the given timeout for connecting, for the response and for each read
+    /// of the body. A redirect from https to http is an error unless it `may_downgrade`.
     pub(crate) fn new(timeout: Duration, may_downgrade: bool, proxy: Option<Proxy>) -> Self {
-        // Already there in a second client, which changes nothing.
+        // Fails if another client has already installed it, which is harmless.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let agent = |https_only| {
             let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
@@ -65,12 +65,12 @@ impl Client {
         Self { secure: agent(true), open: agent(false), may_downgrade }
     }
 
-    /// Asks for the file, or for what follows the first `have` bytes of it if it is still the one
-    /// of which they are.
+    /// Requests the file, or the bytes after the first `have` ones if the file is still the same
+    /// version.
     ///
     /// # Errors
     ///
-    /// Where there is no such file, no server, or no sense in the answer.
+    /// If there is no such file or server, or the answer is malformed.
     pub(crate) fn get(&self, url: &str, have: Option<(u64, &Origin)>) -> Result<Answer, Failure> {
         let agent = if url.starts_with("https://") && !self.may_downgrade {
             &self.secure
@@ -89,7 +89,7 @@ impl Client {
         let origin = |size| Origin {
             url: url.to_owned(),
             size,
-            // A weak one says that two versions mean the same, not that they are.
+            // A weak tag marks versions as equivalent, not as identical.
             etag: text(header::ETAG).filter(|etag| !etag.starts_with("W/")).map(str::to_owned),
             last_modified: text(header::LAST_MODIFIED).map(str::to_owned),
         };
@@ -105,18 +105,18 @@ impl Client {
                     Some((begin, _)) if begin == bytes && is_same(before, &origin) => {
                         Ok(Answer { begin, origin: before.clone(), body: response.into_body() })
                     }
-                    // Not what was asked for: the whole file, then.
+                    // The range is not the requested one: request the whole file.
                     _ => self.get(url, None),
                 }
             }
-            // There is no such rest: the file has become shorter.
+            // The file has become shorter: request the whole file.
             (StatusCode::RANGE_NOT_SATISFIABLE, Some(_)) => self.get(url, None),
             (status, _) => Err(status_failure(status, &response)),
         }
     }
 }
 
-/// Whether a later answer is about the same version.
+/// Returns whether a later answer is about the same version.
 fn is_same(before: &Origin, now: &Origin) -> bool {
     let differ = |a: &Option<String>, b: &Option<String>| a.is_some() && b.is_some() && a != b;
     let sizes_differ = before.size.is_some() && now.size.is_some() && before.size != now.size;
@@ -125,7 +125,7 @@ fn is_same(before: &Origin, now: &Origin) -> bool {
         && !sizes_differ
 }
 
-/// Where `bytes 5-9/10` begins, and the size of the whole.
+/// Parses `bytes 5-9/10` into the start of the range and the size of the file.
 fn range(text: &str) -> Option<(u64, Option<u64>)> {
     let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
     let (begin, _) = range.split_once('-')?;
@@ -133,7 +133,7 @@ fn range(text: &str) -> Option<(u64, Option<u64>)> {
 }
 
 fn status_failure(status: StatusCode, response: &Response<Body>) -> Failure {
-    let error = anyhow!("the server answers {status}");
+    let error = anyhow!("the server responded with {status}");
     match status.as_u16() {
         408 | 425 | 429 | 500..=599 => {
             let wait =
@@ -151,7 +151,7 @@ fn failure(error: ureq::Error) -> Failure {
     use ureq::Error;
     match error {
         Error::RequireHttpsOnly(url) => Failure::Lasting(anyhow!(
-            "redirected from https to {url}, which anybody on the way can change; --allow-downgrade permits it"
+            "redirected from https to {url}, which is not protected against modification in transit; --allow-downgrade permits it"
         )),
         error @ (Error::Io(_)
         | Error::Timeout(_)
@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(range("5-9/10"), None);
     }
 
-    // On the loopback there is no certificate to be had: the rule itself is asked.
+    // Test only the rule, because there is no certificate for the loopback interface.
     #[test]
     fn https_stays_https() {
         let client = Client::new(Duration::from_secs(1), false, None);

@@ -1,4 +1,4 @@
-//! Checksums of what was downloaded and unpacked.
+//! Checksums of downloaded and unpacked files.
 
 use anyhow::{Context, Result};
 use md5::Md5;
@@ -7,17 +7,17 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 
-/// The sums of some bytes, in hexadecimal digits.
+/// The size and checksums of some bytes, in hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Sums {
     pub(crate) bytes: u64,
-    /// Where it was asked for.
+    /// Present if requested.
     pub(crate) md5: Option<String>,
-    /// Always there.
+    /// Always present.
     pub(crate) sha256: String,
 }
 
-/// Adds up what is written to it.
+/// Computes checksums of the bytes written to it.
 pub(crate) struct Hasher {
     bytes: u64,
     md5: Option<Md5>,
@@ -25,12 +25,12 @@ pub(crate) struct Hasher {
 }
 
 impl Hasher {
-    /// An empty sum; MD5, which nothing but old lists need, only on request.
+    /// Creates an empty hasher. MD5 is only computed on request, because only some sources need it.
     pub(crate) fn new(with_md5: bool) -> Self {
         Self { bytes: 0, md5: with_md5.then(Md5::new), sha256: Sha256::new() }
     }
 
-    /// Takes some more bytes.
+    /// Adds bytes.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len() as u64;
         self.sha256.update(bytes);
@@ -39,7 +39,7 @@ impl Hasher {
         }
     }
 
-    /// The sums of all that was taken.
+    /// Returns the checksums of all added bytes.
     pub(crate) fn finish(self) -> Sums {
         Sums {
             bytes: self.bytes,
@@ -60,11 +60,11 @@ impl Write for Hasher {
     }
 }
 
-/// The sums of a file; `read` hears of every piece.
+/// Computes the checksums of a file; `read` is called with the size of every chunk.
 ///
 /// # Errors
 ///
-/// Where it cannot be read.
+/// If the file cannot be read.
 pub(crate) fn of_file(path: &Path, with_md5: bool, mut read: impl FnMut(u64)) -> Result<Sums> {
     let error = || format!("cannot read {}", path.display());
     let mut file = File::open(path).with_context(error)?;
@@ -88,7 +88,7 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    // FIPS 180-2 and RFC 1321.
+    // Test vectors of FIPS 180-2 and RFC 1321.
     #[test]
     fn sums_are_those_of_the_standards() {
         let mut hasher = Hasher::new(true);

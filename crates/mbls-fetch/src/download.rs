@@ -1,5 +1,5 @@
-//! Downloads: resumed where that is safe, tried again where that may help, from another mirror
-//! where it does not.
+//! Downloads: resumed if this is safe, retried if this may help, and otherwise tried from the next
+//! mirror.
 
 use crate::client::{Answer, Client, Failure};
 use crate::digest::Sums;
@@ -15,53 +15,53 @@ use std::io::{ErrorKind, Read, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Progress after which earlier failures are forgotten.
+/// Progress in bytes after which earlier failures are forgotten.
 const ENOUGH: u64 = 1 << 20;
-/// No server makes us wait for longer.
+/// The maximum wait that a server can impose.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// What all downloads of a run share.
+/// The state shared by all downloads of a run.
 pub(crate) struct Downloads<'a> {
-    /// None where nothing may be fetched.
+    /// `None` with `--offline`.
     pub(crate) client: Option<Client>,
-    /// Who is being asked.
+    /// Limits each host to one request at a time.
     pub(crate) hosts: Hosts,
-    /// The sums of first downloads.
+    /// The checksums of first downloads.
     pub(crate) trust: TrustFile,
-    /// Tries without progress before an address is given up.
+    /// Number of tries without progress before an address is abandoned.
     pub(crate) attempts: u32,
-    /// The wait before the second try; it doubles with each.
+    /// The wait before the second try, which doubles with each further one.
     pub(crate) delay: Duration,
-    /// Where to say what happens.
+    /// The progress output.
     pub(crate) progress: &'a Progress,
 }
 
-/// A file that is whole and checked.
+/// A complete and verified file.
 #[derive(Debug)]
 pub(crate) struct Downloaded {
     pub(crate) path: PathBuf,
     pub(crate) sums: Sums,
 }
 
-/// A file on its way.
+/// A download in progress.
 struct Job<'a> {
     all: &'a Downloads<'a>,
     source: &'a Source,
     part: Part,
     whole: PathBuf,
-    /// Bytes of the download, at most.
+    /// The maximum size of the download in bytes.
     limit: u64,
-    /// Bytes of what it unpacks to, at most.
+    /// The maximum size of the unpacked content in bytes.
     unpacked_limit: u64,
     bar: Bar,
 }
 
 impl Downloads<'_> {
-    /// The file, from the disk where it is there.
+    /// Returns the file, from the disk if it is already there.
     ///
     /// # Errors
     ///
-    /// Where no address gives the right bytes, with the reason of each.
+    /// If no address provides the correct bytes, with the reason for each.
     pub(crate) fn obtain(
         &self,
         name: &str,
@@ -91,14 +91,14 @@ impl Job<'_> {
                 Err(error) => {
                     self.all
                         .progress
-                        .say(&format!("{}: {error:#}; fetched again", self.whole.display()));
+                        .say(&format!("{}: {error:#}; downloading it again", self.whole.display()));
                     std::fs::remove_file(&self.whole)?;
                 }
             }
         }
         let Some(client) = &self.all.client else {
             bail!(
-                "expected {}, as nothing is fetched with --offline, found no such file",
+                "expected {}, because --offline downloads nothing, found no such file",
                 self.whole.display()
             );
         };
@@ -112,10 +112,10 @@ impl Job<'_> {
                 }
             }
         }
-        bail!("no address gives it\n  {}", errors.join("\n  "))
+        bail!("no address provides it\n  {}", errors.join("\n  "))
     }
 
-    /// A file that an earlier run fetched, or that somebody put there.
+    /// Verifies a file that an earlier run downloaded or the user provided.
     fn check_whole(&self) -> Result<Sums> {
         let sums = proof::check(&self.whole, self.source, self.unpacked_limit, |_| {})?;
         if !self.source.has_digest() {
@@ -127,7 +127,7 @@ impl Job<'_> {
     fn from(&self, client: &Client, url: &str) -> Result<Sums> {
         let mut failures = 0;
         let mut furthest = 0;
-        let mut is_whole_anew = false;
+        let mut has_restarted = false;
         loop {
             let resumed = self.part.origin(url).is_some();
             let failure = match self.all.hosts.one_at_a_time(url, || self.attempt(client, url)) {
@@ -135,14 +135,14 @@ impl Job<'_> {
                     Ok(sums) => return Ok(sums),
                     Err(error) => {
                         self.part.discard();
-                        if !resumed || is_whole_anew {
+                        if !resumed || has_restarted {
                             return Err(error);
                         }
-                        // Perhaps its first bytes were another version's.
-                        is_whole_anew = true;
+                        // Its first bytes may be of another version.
+                        has_restarted = true;
                         self.all
                             .progress
-                            .say(&format!("{url}: {error:#}; from the beginning once more"));
+                            .say(&format!("{url}: {error:#}; restarting from the first byte"));
                         continue;
                     }
                 },
@@ -159,19 +159,19 @@ impl Job<'_> {
             failures += 1;
             if failures >= self.all.attempts {
                 return Err(
-                    error.context(format!("given up after {failures} tries without progress"))
+                    error.context(format!("abandoned after {failures} tries without progress"))
                 );
             }
             let delay = self.all.delay.saturating_mul(1 << (failures - 1).min(16));
             let delay = wait.unwrap_or(delay).min(LONGEST_WAIT);
             self.all
                 .progress
-                .say(&format!("{url}: {error:#}; again in {:.1} s", delay.as_secs_f64()));
+                .say(&format!("{url}: {error:#}; retrying in {:.1} s", delay.as_secs_f64()));
             std::thread::sleep(delay);
         }
     }
 
-    /// One request, and what comes of it, into the part.
+    /// Sends one request and writes the answer to the part.
     fn attempt(&self, client: &Client, url: &str) -> Result<(), Failure> {
         let have = self.part.origin(url).map(|origin| (self.part.len(), origin));
         if let Some((bytes, origin)) = &have
@@ -189,7 +189,7 @@ impl Job<'_> {
         let size = origin.size.or(self.source.size);
         if size.is_none() && !self.source.has_digest() {
             return Err(
-                anyhow!("neither the server nor the list of sources says how long it is").into()
+                anyhow!("neither the server nor the list of sources states its size").into()
             );
         }
         if size.is_some_and(|size| size > self.limit) {
@@ -219,22 +219,22 @@ impl Job<'_> {
                 Err(error) => break Err(error),
             }
         };
-        // What is there stays there, so that it need not come again.
+        // Flush the received bytes, so a later run can resume after them.
         file.sync_all().with_context(|| self.cannot_write())?;
         match (ended, size) {
             (Err(error), _) => Err(Failure::Passing(
-                anyhow!(error).context(format!("broken off after {bytes} bytes")),
+                anyhow!(error).context(format!("interrupted after {bytes} bytes")),
                 None,
             )),
             (Ok(()), Some(size)) if bytes != size => Err(Failure::Passing(
-                anyhow!("the server ends after {bytes} of {size} bytes"),
+                anyhow!("the server stopped after {bytes} of {size} bytes"),
                 None,
             )),
             (Ok(()), _) => Ok(()),
         }
     }
 
-    /// Checks what is there as a whole.
+    /// Verifies the complete part and renames it.
     fn finish(&self, url: &str) -> Result<Sums> {
         self.bar.check();
         let sums = proof::check(self.part.path(), self.source, self.unpacked_limit, |_| {})?;

@@ -1,15 +1,15 @@
-//! Names of entries in archives, which anybody may have written.
+//! Validation of entry names in archives, which are untrusted input.
 
 use std::path::PathBuf;
 
-/// The path that a name means, below the folder it is unpacked in; empty for that folder itself.
-/// `./`, `//` and `/./` mean nothing; `..` is refused even where it stays inside, since no archiver
-/// writes it.
+/// Returns the path of a name relative to the destination; empty for the destination itself. `./`,
+/// `//` and `/./` are ignored. `..` is rejected even if it stays inside, because no archiver writes
+/// it.
 ///
 /// # Errors
 ///
-/// What is wrong with it: bytes that are no UTF-8, control characters, what separates paths or
-/// drives on some system, an absolute path, or one that climbs.
+/// Returns what was expected: names that are not UTF-8, contain control characters or separators of
+/// paths or drives on any system, are absolute, or contain `..` are rejected.
 pub(crate) fn relative(name: &[u8]) -> Result<PathBuf, &'static str> {
     let Ok(name) = std::str::from_utf8(name) else { return Err("a name in UTF-8") };
     if name.is_empty() {
@@ -28,7 +28,7 @@ pub(crate) fn relative(name: &[u8]) -> Result<PathBuf, &'static str> {
     for part in name.split('/') {
         match part {
             "" | "." => {}
-            ".." => return Err("a path that does not climb"),
+            ".." => return Err("a path without .."),
             part if part.len() > 255 => return Err("a name of at most 255 bytes"),
             part => path.push(part),
         }
@@ -36,7 +36,7 @@ pub(crate) fn relative(name: &[u8]) -> Result<PathBuf, &'static str> {
     Ok(path)
 }
 
-/// A name as it can be shown.
+/// Returns a name escaped for display.
 pub(crate) fn shown(name: &[u8]) -> String {
     let text: String = String::from_utf8_lossy(name).escape_debug().take(300).collect();
     format!("\"{text}\"")

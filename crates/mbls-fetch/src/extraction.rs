@@ -1,4 +1,4 @@
-//! The folder that archives are unpacked in, and what it takes from them.
+//! The destination folder of unpacking, and its checks.
 
 use crate::digest::Hasher;
 use crate::entry_name::{relative, shown};
@@ -9,7 +9,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// Unpacks entry by entry into a new folder. Nothing in it is a link, so no path leads out of it.
+/// Unpacks entries into a new folder. It never contains links, so no path leads out of it.
 pub(crate) struct Extraction<'a> {
     folder: PathBuf,
     set: &'a DataSet,
@@ -19,7 +19,7 @@ pub(crate) struct Extraction<'a> {
     progress: Box<dyn FnMut(u64) + 'a>,
 }
 
-/// Which entries of an archive are taken, and how they are called.
+/// Selects entries of an archive and maps their names.
 #[derive(Clone, Copy)]
 pub(crate) struct Selection<'a> {
     root: &'a [String],
@@ -27,12 +27,12 @@ pub(crate) struct Selection<'a> {
 }
 
 impl<'a> Selection<'a> {
-    /// As the list of sources says.
+    /// Returns the selection of the list of sources.
     pub(crate) fn of(source: &'a Source) -> Self {
         Self { root: &source.root, skip: &source.skip }
     }
 
-    /// The place below the target; none for an entry that is left out.
+    /// Returns the path relative to the target; `None` for a skipped entry.
     fn place(self, name: &[u8]) -> Result<Option<PathBuf>> {
         let path = relative(name).map_err(|expected| {
             anyhow::anyhow!("entry {}: name: expected {expected}", shown(name))
@@ -44,7 +44,7 @@ impl<'a> Selection<'a> {
             return Ok(Some(path));
         }
         let below = self.root.iter().find_map(|root| path.strip_prefix(root).ok());
-        // What leads to the folder, as a/ does to a/b.
+        // A folder above the root, as a/ is above a/b.
         let above = || self.root.iter().any(|root| Path::new(root).starts_with(&path));
         match below {
             Some(below) => Ok(Some(below.to_owned())),
@@ -57,12 +57,12 @@ impl<'a> Selection<'a> {
 }
 
 impl<'a> Extraction<'a> {
-    /// Unpacks into `folder`, which must not be there yet; `progress` hears of every piece that is
-    /// written.
+    /// Unpacks into `folder`, which must not exist yet. `progress` is called with the size of every
+    /// written chunk.
     ///
     /// # Errors
     ///
-    /// Where it cannot be made.
+    /// If the folder cannot be created.
     pub(crate) fn new(
         folder: &Path,
         set: &'a DataSet,
@@ -70,7 +70,7 @@ impl<'a> Extraction<'a> {
     ) -> Result<Self> {
         if !set.is_file() {
             std::fs::create_dir(folder)
-                .with_context(|| format!("cannot make {}", folder.display()))?;
+                .with_context(|| format!("cannot create {}", folder.display()))?;
         }
         let progress = Box::new(progress);
         Ok(Self {
@@ -83,14 +83,14 @@ impl<'a> Extraction<'a> {
         })
     }
 
-    /// All files that were unpacked, in the order of their names.
+    /// Returns all unpacked files, ordered by path.
     pub(crate) fn finish(mut self) -> Vec<FileRecord> {
         self.files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         self.files
     }
 
-    /// Bytes that a stream of a tar archive may have: contents, and a header or three with padding
-    /// for each entry.
+    /// Returns the maximum size of a tar stream: the contents, and up to three headers with padding
+    /// per entry.
     pub(crate) fn stream_limit(&self) -> u64 {
         self.set
             .max_bytes
@@ -98,11 +98,12 @@ impl<'a> Extraction<'a> {
             .saturating_add(1 << 20)
     }
 
-    /// Counts an entry that is neither file nor folder, such as one with another's long name.
+    /// Counts an entry that is neither a file nor a folder, such as one with a long name for the
+    /// next entry.
     ///
     /// # Errors
     ///
-    /// Where there are more than the list of sources allows.
+    /// If there are more entries than the list of sources allows.
     pub(crate) fn count(&mut self, name: &[u8]) -> Result<()> {
         self.entries += 1;
         let most = self.set.max_entries;
@@ -114,24 +115,24 @@ impl<'a> Extraction<'a> {
         Ok(())
     }
 
-    /// Takes a folder.
+    /// Creates a folder.
     ///
     /// # Errors
     ///
-    /// For a name that leads elsewhere, or is a file's.
+    /// If its name is invalid or is that of a file.
     pub(crate) fn folder(&mut self, name: &[u8], selection: Selection) -> Result<()> {
         self.count(name)?;
         let Some(path) = selection.place(name)? else { return Ok(()) };
         self.make_folder(&path)
-            .with_context(|| format!("entry {}: cannot make the folder", shown(name)))
+            .with_context(|| format!("entry {}: cannot create the folder", shown(name)))
     }
 
-    /// Takes a file of `size` bytes as the archive says.
+    /// Unpacks a file of `size` bytes, as stated by the archive.
     ///
     /// # Errors
     ///
-    /// For a name that leads elsewhere or was there before, a size that is too large, and content
-    /// that is cut off, damaged or longer.
+    /// If its name is invalid or a duplicate, the size exceeds a limit, or the content is
+    /// truncated, damaged or longer.
     pub(crate) fn file(
         &mut self,
         name: &[u8],
@@ -153,7 +154,7 @@ impl<'a> Extraction<'a> {
         Ok(())
     }
 
-    /// Takes one file of unknown size under the name that the list of sources gives it.
+    /// Unpacks a single file of unknown size under its name in the list of sources.
     ///
     /// # Errors
     ///
@@ -164,12 +165,12 @@ impl<'a> Extraction<'a> {
         self.write(Path::new(name), None, content).map(|_| ())
     }
 
-    /// Takes a downloaded file as it is, whose sum is known. A second name for it costs nothing,
-    /// and the download outlives a crash.
+    /// Places a verified download without unpacking it. It is hard-linked if possible, so it costs
+    /// no space and the download survives a crash.
     ///
     /// # Errors
     ///
-    /// Where it can neither be linked nor copied.
+    /// If it can neither be linked nor copied.
     pub(crate) fn adopt(
         &mut self,
         name: Option<&str>,
@@ -182,10 +183,7 @@ impl<'a> Extraction<'a> {
         self.check_size(bytes)?;
         let to = self.absolute(Path::new(name));
         self.make_parent(Path::new(name))?;
-        ensure!(
-            to.symlink_metadata().is_err(),
-            "{name}: expected a name that was not there before"
-        );
+        ensure!(to.symlink_metadata().is_err(), "{name}: expected a name that does not exist yet");
         if std::fs::hard_link(from, &to).is_err() {
             std::fs::copy(from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
         }
@@ -206,17 +204,16 @@ impl<'a> Extraction<'a> {
         Ok(())
     }
 
-    /// The number of bytes written.
+    /// Writes a file and returns its number of bytes.
     fn write(&mut self, path: &Path, size: Option<u64>, mut content: impl Read) -> Result<u64> {
         self.make_parent(path)?;
         let absolute = self.absolute(path);
-        // Never an existing file, and with the rights that new files have here, whatever the
-        // archive says.
+        // Never overwrite a file, and use the default permissions, not the archive's.
         let mut file = match OpenOptions::new().write(true).create_new(true).open(&absolute) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                bail!("name: expected one that was not there before")
+                bail!("name: expected one that does not exist yet")
             }
-            opened => opened.context("cannot make the file")?,
+            opened => opened.context("cannot create the file")?,
         };
         let mut hasher = Hasher::new(false);
         let mut buffer = vec![0; 256 << 10];
@@ -244,13 +241,15 @@ impl<'a> Extraction<'a> {
     }
 
     fn absolute(&self, path: &Path) -> PathBuf {
-        // Joined with nothing, a path gets a slash, which no file's has.
+        // Joining an empty path would append a slash, which is invalid for a file.
         if path.as_os_str().is_empty() { self.folder.clone() } else { self.folder.join(path) }
     }
 
     fn make_parent(&self, path: &Path) -> Result<()> {
         match path.parent() {
-            Some(parent) => self.make_folder(parent).context("cannot make the folder of the file"),
+            Some(parent) => {
+                self.make_folder(parent).context("cannot create the folder of the file")
+            }
             None => Ok(()),
         }
     }
@@ -264,14 +263,14 @@ impl<'a> Extraction<'a> {
     }
 }
 
-/// More files than this are flushed with their whole file system, where that can be done.
+/// With more files than this, the whole file system is flushed, if supported.
 const FEW: usize = 256;
 
-/// Flushes all files and folders of what was unpacked.
+/// Flushes all unpacked files and folders to the disk.
 ///
 /// # Errors
 ///
-/// Where that fails.
+/// If flushing fails.
 pub(crate) fn sync(folder: &Path, files: &[FileRecord]) -> Result<()> {
     let error = || format!("cannot flush {}", folder.display());
     #[cfg(target_os = "linux")]
@@ -282,7 +281,7 @@ pub(crate) fn sync(folder: &Path, files: &[FileRecord]) -> Result<()> {
     let mut folders = std::collections::BTreeSet::new();
     for file in files {
         let path = if file.path.is_empty() { folder.to_owned() } else { folder.join(&file.path) };
-        // Windows flushes only what is open for writing.
+        // Windows only flushes files that are open for writing.
         OpenOptions::new()
             .write(true)
             .open(&path)

@@ -1,15 +1,15 @@
-//! Hosts are asked for one file at a time.
+//! Limits each host to one request at a time.
 
 use crate::manifest::host;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The hosts that were asked, and whether one is being asked.
+/// A lock for each host.
 #[derive(Debug, Default)]
 pub(crate) struct Hosts(Mutex<HashMap<String, Arc<Mutex<()>>>>);
 
 impl Hosts {
-    /// Does `work` once nobody else asks the host of that address.
+    /// Runs `work` while no other request to the host of the address is in progress.
     pub(crate) fn one_at_a_time<T>(&self, url: &str, work: impl FnOnce() -> T) -> T {
         let host = host(url).unwrap_or_default().to_ascii_lowercase();
         let turn =

@@ -1,4 +1,4 @@
-//! What has to be in a data set's folder.
+//! Checks of the required files of a data set.
 
 use crate::manifest::LayoutRule;
 use anyhow::{Result, bail};
@@ -6,19 +6,19 @@ use anyhow::{Result, bail};
 /// A file below a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileRecord {
-    /// Its path below the target, between slashes; empty where the target is the file.
+    /// Its path relative to the target, separated by slashes; empty if the target is the file.
     pub path: String,
-    /// Its size.
+    /// Its size in bytes.
     pub bytes: u64,
-    /// The SHA-256 sum of its content; empty where nobody computed it.
+    /// The SHA-256 checksum of its content; empty if it was not computed.
     pub sha256: String,
 }
 
-/// Holds the files against the rules.
+/// Checks the files against the layout rules.
 ///
 /// # Errors
 ///
-/// For a rule with another number of files, or files of another size.
+/// If a rule has another number of files, or files of another size.
 pub(crate) fn check(rules: &[LayoutRule], files: &[FileRecord]) -> Result<()> {
     for rule in rules {
         let mut count = 0;

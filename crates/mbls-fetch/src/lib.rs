@@ -1,10 +1,10 @@
 //! Downloads data sets and pretrained weights from their distributors into the layout that the
 //! readers expect.
 //!
-//! [`run`] is the whole of `cargo xtask fetch-data` (`docs/fetching-data.md`): it reads the list of
-//! sources (`datasets.toml`), downloads with resumption and retries, verifies every sum, unpacks
-//! archives as hostile input, and moves a data set to its place only when all of it is there.
-//! [`unpack`] is the unpacking alone.
+//! [`run`] implements `cargo xtask fetch-data` (`docs/fetching-data.md`): it reads the list of
+//! sources (`datasets.toml`), downloads with resumption and retries, verifies every checksum,
+//! unpacks archives as hostile input, and moves a data set to its place only when it is complete.
+//! [`unpack`] only unpacks.
 
 mod client;
 mod digest;
@@ -45,12 +45,12 @@ use ureq::Proxy;
 
 type Chosen<'a> = [(&'a str, &'a DataSet)];
 
-/// Does what the arguments behind `fetch-data` say, and prints what it does.
+/// Executes the arguments after `fetch-data` and prints the progress.
 ///
 /// # Errors
 ///
-/// For a list of sources that cannot be read, names that are not in it, and a data folder that
-/// cannot be made. What fails for one data set is said and decides the exit code.
+/// If the list of sources cannot be read, a name is not in it, or the data folder cannot be
+/// created. Failures of single data sets are printed and set the exit code.
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
     let options = match Options::try_parse_from(
         std::iter::once(options::COMMAND).chain(arguments.iter().map(String::as_str)),
@@ -72,10 +72,10 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
 
 fn fetch(chosen: &Chosen, options: &Options) -> Result<ExitCode> {
     let own = options.data.join(OWN);
-    std::fs::create_dir_all(&own).with_context(|| format!("cannot make {}", own.display()))?;
+    std::fs::create_dir_all(&own).with_context(|| format!("cannot create {}", own.display()))?;
     let progress = Progress::default();
     announce(chosen, options, &progress);
-    // ALL_PROXY, HTTPS_PROXY or HTTP_PROXY, less what NO_PROXY names.
+    // ALL_PROXY, HTTPS_PROXY or HTTP_PROXY, except for the hosts in NO_PROXY.
     let proxy = if options.no_proxy { None } else { Proxy::try_from_env() };
     let trust = options.lock.clone().unwrap_or_else(|| options.data.join("fetch-data.lock"));
     let downloads = Downloads {
@@ -103,9 +103,9 @@ fn fetch(chosen: &Chosen, options: &Options) -> Result<ExitCode> {
     for ((name, result), (_, set)) in results.into_iter().zip(chosen) {
         let path = options.data.join(&set.target);
         match result {
-            Ok(Outcome::There(_)) => println!("{name}: {} was there", path.display()),
+            Ok(Outcome::There(_)) => println!("{name}: {} already exists", path.display()),
             Ok(Outcome::Foreign) => println!(
-                "{name}: {} was there, put by somebody else; its files are those of the layout",
+                "{name}: {} already exists and was not created by fetch-data; its files match the layout",
                 path.display()
             ),
             Ok(Outcome::Fetched(Stamp { files, bytes, .. })) => {
@@ -120,10 +120,10 @@ fn fetch(chosen: &Chosen, options: &Options) -> Result<ExitCode> {
     Ok(exit_code(is_whole))
 }
 
-/// Says what is going to be fetched, and on what terms.
+/// Prints what will be downloaded, and its terms.
 fn announce(chosen: &Chosen, options: &Options, progress: &Progress) {
     for (name, set) in chosen {
-        // A stamp that cannot be read is an error later.
+        // A stamp that cannot be read is reported later.
         if let Ok(State::Absent | State::Outdated) = Store::new(&options.data, name, set).state(set)
         {
             let size = set.size().map_or("size unknown".to_owned(), shown);
@@ -138,16 +138,16 @@ fn verify(chosen: &Chosen, options: &Options) -> Result<ExitCode> {
     for &(name, set) in chosen {
         let store = Store::new(&options.data, name, set);
         match verify::verify(name, set, &options.data, &store, &progress) {
-            Ok(true) => println!("{name}: right"),
+            Ok(true) => println!("{name}: verified"),
             Ok(false) => {
-                println!("{name}: not there");
-                // Asked for by name, it should be.
+                println!("{name}: not found");
+                // A data set requested by name must exist.
                 is_whole &= options.names.is_empty();
             }
             Err(error) => {
                 is_whole = false;
                 eprintln!(
-                    "error: {name}: {error:#}; remove {} to have it fetched again",
+                    "error: {name}: {error:#}; remove {} to download it again",
                     store.target().display()
                 );
             }
@@ -160,12 +160,12 @@ fn list(chosen: &Chosen, options: &Options) -> Result<ExitCode> {
     let mut text = String::new();
     for (name, set) in chosen {
         let state = match Store::new(&options.data, name, set).state(set)? {
-            State::Absent => "not there".to_owned(),
+            State::Absent => "not found".to_owned(),
             State::Current(stamp) => {
-                format!("there, {} files, {}", stamp.files, shown(stamp.bytes))
+                format!("present, {} files, {}", stamp.files, shown(stamp.bytes))
             }
-            State::Outdated => "there, made by another list of sources".to_owned(),
-            State::Foreign => "there, put by somebody else".to_owned(),
+            State::Outdated => "present, created from another list of sources".to_owned(),
+            State::Foreign => "present, not created by fetch-data".to_owned(),
         };
         let size = set
             .size()
@@ -176,7 +176,7 @@ fn list(chosen: &Chosen, options: &Options) -> Result<ExitCode> {
             &format!("{name}: {title}\n  {target}: {state}\n  {size}{default}\n  terms: {terms}\n");
     }
     match std::io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads it has seen enough.
+        // The reader has closed the pipe.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         written => Ok(written.map(|()| ExitCode::SUCCESS)?),
     }

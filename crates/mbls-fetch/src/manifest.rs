@@ -1,4 +1,4 @@
-//! The list of sources: where each data set comes from, how it is checked, and what it unpacks to.
+//! The list of sources: the origin, checksums and layout of each data set.
 
 use crate::entry_name;
 use anyhow::{Context, Result, bail, ensure};
@@ -7,54 +7,54 @@ use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The list that comes with the program.
+/// The built-in list.
 const BUILT_IN: &str = include_str!("../datasets.toml");
 
 /// All data sets by name.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Manifest {
-    /// In the order of their names.
+    /// Ordered by name.
     pub(crate) sets: BTreeMap<String, DataSet>,
 }
 
-/// A data set, or a set of weights: one folder or one file in the data folder.
+/// A data set or a set of weights: one folder or one file in the data folder.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct DataSet {
-    /// What it is called.
+    /// The title.
     #[serde(skip_serializing)]
     pub(crate) title: String,
-    /// On what terms its distributor gives it.
+    /// The distributor's terms of use.
     #[serde(skip_serializing)]
     pub(crate) terms: String,
     /// The folder or file in the data folder.
     pub(crate) target: String,
-    /// Whether it is fetched where no name is given.
+    /// Whether it is downloaded if no names are given.
     #[serde(default, skip_serializing)]
     pub(crate) benchmarks: bool,
-    /// Bytes of all unpacked files, at most.
+    /// The maximum size of all unpacked files in bytes.
     pub(crate) max_bytes: u64,
-    /// Bytes of one unpacked file, at most; without it as many as of all.
+    /// The maximum size of one unpacked file in bytes; defaults to `max_bytes`.
     pub(crate) max_file_bytes: Option<u64>,
-    /// Entries of all archives, at most, those that are skipped included.
+    /// The maximum number of entries of all archives, including skipped ones.
     pub(crate) max_entries: u64,
-    /// What has to be there after unpacking.
+    /// The files that must exist after unpacking.
     #[serde(default)]
     pub(crate) layout: Vec<LayoutRule>,
-    /// What is downloaded.
+    /// The files to download.
     pub(crate) files: Vec<Source>,
 }
 
-/// A number of files that have to be there.
+/// A rule about files that must exist.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct LayoutRule {
-    /// Their paths below the target; `*` stands for anything but `/`.
+    /// The pattern of their paths relative to the target; `*` matches anything but `/`.
     pub(crate) files: Glob,
-    /// How many there are.
+    /// The number of files.
     pub(crate) count: u64,
-    /// How many bytes each has, where that is known.
+    /// The size of each file in bytes, if known.
     pub(crate) bytes: Option<u64>,
 }
 
@@ -62,48 +62,48 @@ pub(crate) struct LayoutRule {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Source {
-    /// Its addresses, the first that answers is taken.
+    /// The addresses, which are tried in order.
     #[serde(skip_serializing)]
     pub(crate) urls: Vec<String>,
-    /// Its size in bytes.
+    /// The size in bytes.
     pub(crate) size: Option<u64>,
-    /// Its MD5 sum.
+    /// The MD5 checksum.
     pub(crate) md5: Option<String>,
-    /// Its SHA-256 sum.
+    /// The SHA-256 checksum.
     pub(crate) sha256: Option<String>,
-    /// The first digits of its SHA-256 sum, which the names of PyTorch's weights carry.
+    /// The first digits of the SHA-256 checksum, which the file names of PyTorch's weights contain.
     pub(crate) sha256_prefix: Option<String>,
     pub(crate) kind: Kind,
-    /// Its name below the target, for one that is not an archive; without it the target is the
-    /// file.
+    /// The name below the target for a file that is not an archive; without a name the target is
+    /// the file.
     pub(crate) name: Option<String>,
-    /// The folder in the archive that becomes the target, whichever of these is there; without
-    /// one, the archive as a whole.
+    /// Alternative names of the archive's folder that becomes the target; if empty, the whole
+    /// archive is unpacked.
     #[serde(default)]
     pub(crate) root: Vec<String>,
-    /// Entries that are left out.
+    /// Patterns of skipped entries.
     #[serde(default)]
     pub(crate) skip: Vec<Glob>,
-    /// MD5 sum of the unpacked file, for `gz`.
+    /// The MD5 checksum of the unpacked file, for `gz`.
     pub(crate) unpacked_md5: Option<String>,
-    /// SHA-256 sum of the unpacked file, for `gz`.
+    /// The SHA-256 checksum of the unpacked file, for `gz`.
     pub(crate) unpacked_sha256: Option<String>,
 }
 
-/// What a downloaded file is.
+/// The kind of a downloaded file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
-    /// Kept as it is.
+    /// A file that is not unpacked.
     File,
-    /// One packed file.
+    /// A single compressed file.
     Gz,
-    /// An archive.
+    /// A tar archive.
     Tar,
-    /// A packed archive.
+    /// A compressed tar archive.
     #[serde(rename = "tar.gz")]
     TarGz,
-    /// An archive.
+    /// A zip archive.
     Zip,
 }
 
@@ -112,7 +112,7 @@ pub(crate) enum Kind {
 pub(crate) struct Glob(Pattern);
 
 impl Glob {
-    /// Whether a path between slashes is one of them.
+    /// Returns whether the pattern matches a path separated by slashes.
     pub(crate) fn matches(&self, path: &str) -> bool {
         let options = glob::MatchOptions {
             require_literal_separator: true,
@@ -122,7 +122,7 @@ impl Glob {
         self.0.matches_with(path, options)
     }
 
-    /// The pattern.
+    /// Returns the pattern.
     pub(crate) fn as_str(&self) -> &str {
         self.0.as_str()
     }
@@ -142,11 +142,11 @@ impl Serialize for Glob {
 }
 
 impl Manifest {
-    /// Reads the list in `path`, or the one that comes with the program.
+    /// Reads the list in `path`, or the built-in one.
     ///
     /// # Errors
     ///
-    /// Where it is not a list of that format, or contradicts itself.
+    /// If it is not a valid list.
     pub(crate) fn read(path: Option<&Path>) -> Result<Self> {
         let Some(path) = path else {
             return Self::parse(BUILT_IN).context("the list of data sets");
@@ -156,7 +156,7 @@ impl Manifest {
         Self::parse(&text).with_context(|| path.display().to_string())
     }
 
-    /// Reads a list.
+    /// Parses a list.
     ///
     /// # Errors
     ///
@@ -171,7 +171,7 @@ impl Manifest {
                     || Path::new(target).starts_with(&set.target);
                 ensure!(
                     !nested,
-                    "{name}: target: expected one beside that of {other}, {target}, found {}",
+                    "{name}: target: expected one that does not overlap that of {other}, {target}, found {}",
                     set.target
                 );
             }
@@ -180,11 +180,11 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The data sets of these names; without any, those that the benchmarks need.
+    /// Returns the data sets with the given names; without names, those that the benchmarks need.
     ///
     /// # Errors
     ///
-    /// Where there is none of that name.
+    /// If a name is unknown.
     pub(crate) fn choose(&self, names: &[String]) -> Result<Vec<(&str, &DataSet)>> {
         let all = || self.sets.iter().map(|(name, set)| (name.as_str(), set));
         if names.is_empty() {
@@ -203,22 +203,22 @@ impl Manifest {
 }
 
 impl DataSet {
-    /// Whether the target is a file itself, no folder of files.
+    /// Returns whether the target is a single file rather than a folder.
     pub(crate) fn is_file(&self) -> bool {
         matches!(&self.files[..], [Source { kind: Kind::File | Kind::Gz, name: None, .. }])
     }
 
-    /// Bytes to download, where all sizes are known.
+    /// Returns the number of bytes to download, if all sizes are known.
     pub(crate) fn size(&self) -> Option<u64> {
         self.files.iter().map(|source| source.size).sum()
     }
 
-    /// What decides the result: sums, layout and limits. Another address for the same bytes is none
-    /// of it.
+    /// Returns a hash of everything that determines the result: checksums, layout and limits.
+    /// Addresses are not part of it.
     ///
     /// # Errors
     ///
-    /// Where it cannot be written as TOML.
+    /// If it cannot be serialised as TOML.
     pub(crate) fn identity(&self) -> Result<String> {
         let mut hasher = crate::digest::Hasher::new(false);
         hasher.update(toml::to_string(self)?.as_bytes());
@@ -228,11 +228,11 @@ impl DataSet {
     fn check(&self, name: &str) -> Result<()> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         ensure!(!name.is_empty() && name.chars().all(plain), "name: expected a-z, 0-9 and -");
-        ensure!(name != "all", "name: expected another one, which stands for all data sets");
+        ensure!(name != "all", "name: expected another one, because all selects all data sets");
         is_plain_path("target", &self.target)?;
         ensure!(
             !self.target.starts_with('.'),
-            "target: expected one that does not begin with a dot, found {}",
+            "target: expected one that does not start with a dot, found {}",
             self.target
         );
         ensure!(!self.files.is_empty(), "files: expected at least one");
@@ -250,13 +250,14 @@ impl DataSet {
 }
 
 impl Source {
-    /// The name of the downloaded file: the last part of its first address.
+    /// Returns the name of the downloaded file: the last component of its first address.
     pub(crate) fn download_name(&self) -> &str {
         let path = self.urls[0].split(['?', '#']).next().unwrap_or_default();
         path.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Whether a sum of the whole content is known, so that nothing has to be trusted at first use.
+    /// Returns whether a checksum of the whole content is known, so no trust on first use is
+    /// needed.
     pub(crate) fn has_digest(&self) -> bool {
         [&self.md5, &self.sha256, &self.unpacked_md5, &self.unpacked_sha256]
             .into_iter()
@@ -277,7 +278,7 @@ impl Source {
             [".part", ".toml", ".tmp", ".sha256"].iter().any(|ending| download.ends_with(ending));
         ensure!(
             !reserved && !["lock", "new", "old"].contains(&download),
-            "urls: {download} is a name of our own files"
+            "urls: {download} is reserved for the program's own files"
         );
         let digests = [
             ("md5", &self.md5, 32..=32),
@@ -297,11 +298,11 @@ impl Source {
         let is_archive = matches!(self.kind, Kind::Tar | Kind::TarGz | Kind::Zip);
         if self.kind != Kind::Gz {
             let none = self.unpacked_md5.is_none() && self.unpacked_sha256.is_none();
-            ensure!(none, "unpacked-md5, unpacked-sha256: expected for kind gz alone");
+            ensure!(none, "unpacked-md5, unpacked-sha256: expected only for kind gz");
         }
         ensure!(
             is_archive || (self.root.is_empty() && self.skip.is_empty()),
-            "root, skip: expected for archives alone"
+            "root, skip: expected only for archives"
         );
         for root in &self.root {
             is_plain_path("root", root)?;
@@ -319,7 +320,7 @@ impl Source {
     }
 }
 
-/// The host of an address, with its port.
+/// Returns the host of an address, with its port.
 pub(crate) fn host(url: &str) -> Option<&str> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
     rest.split(['/', '?', '#']).next().filter(|host| !host.is_empty())
@@ -364,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn contradictions_are_refused() {
+    fn contradictions_are_rejected() {
         Manifest::parse(SET).unwrap();
         let refused = |from: &str, to: &str, expected: &str| {
             assert!(SET.contains(from));
@@ -375,7 +376,7 @@ mod tests {
         refused("target = \"a\"", "target = \".fetch\"", "dot");
         refused("https://host/a.bin", "ftp://host/a.bin", "expected http:// or https://");
         refused("https://host/a.bin", "https://host/", "the last part");
-        refused("https://host/a.bin", "https://host/stamp.toml", "our own files");
+        refused("https://host/a.bin", "https://host/stamp.toml", "the program's own files");
         refused("kind = \"file\"", "kind = \"file\", md5 = \"12\"", "md5: expected");
         refused("kind = \"file\"", "kind = \"zip\", name = \"a\"", "name: expected none");
         refused(
@@ -388,11 +389,13 @@ mod tests {
             "{SET}\n{}",
             SET.replace("[a]", "[b]").replace("target = \"a\"", "target = \"a/b\"")
         );
-        assert!(Manifest::parse(&two).unwrap_err().to_string().contains("beside that of a"));
+        assert!(
+            Manifest::parse(&two).unwrap_err().to_string().contains("does not overlap that of a")
+        );
     }
 
     #[test]
-    fn addresses_do_not_decide_the_identity() {
+    fn addresses_are_not_part_of_the_identity() {
         let identity = |text: &str| Manifest::parse(text).unwrap().sets["a"].identity().unwrap();
         assert_eq!(identity(SET), identity(&SET.replace("https://host", "https://mirror")));
         assert_ne!(

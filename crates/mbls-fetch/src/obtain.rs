@@ -1,4 +1,4 @@
-//! One data set, from nothing to its place.
+//! Downloads and places one data set.
 
 use crate::download::{Downloaded, Downloads};
 use crate::extraction::sync;
@@ -9,23 +9,23 @@ use crate::store::{Stamp, State, Store};
 use crate::unpacking;
 use anyhow::{Context, Result, anyhow, ensure};
 
-/// What a run found or did.
+/// The outcome for a data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It was there.
+    /// It already existed.
     There(Stamp),
-    /// It was there, put by somebody else, with the files that it must have.
+    /// It already existed, was not created by this program, and matches the layout.
     Foreign,
-    /// It was fetched.
+    /// It was downloaded.
     Fetched(Stamp),
 }
 
-/// Brings a data set to its place, unless it is there.
+/// Downloads and places a data set, unless it exists.
 ///
 /// # Errors
 ///
-/// Where something else is there, a download fails, or an archive is not what it should be; nothing
-/// is at the place then that was not there before.
+/// If something else is in its place, a download fails, or an archive is invalid. Nothing new
+/// is in its place then.
 pub(crate) fn obtain(
     name: &str,
     set: &DataSet,
@@ -33,13 +33,13 @@ pub(crate) fn obtain(
     all: &Downloads,
     keep: bool,
 ) -> Result<Outcome> {
-    // Most often all is there; then nothing is written, not even a lock.
+    // If everything exists already, write nothing, not even a lock.
     if let State::Current(stamp) = store.state(set)?
         && store.is_tidy(set, &stamp)
     {
         return Ok(Outcome::There(stamp));
     }
-    let waiting = || all.progress.say(&format!("{name}: another run works on it; waiting"));
+    let waiting = || all.progress.say(&format!("{name}: another run is working on it; waiting"));
     let _lock = store.lock(waiting)?;
     match store.state(set)? {
         State::Current(stamp) => {
@@ -51,9 +51,9 @@ pub(crate) fn obtain(
                 .with_context(|| format!("{name}: {}", store.target().display()))?;
             return Ok(Outcome::Foreign);
         }
-        State::Outdated => {
-            all.progress.say(&format!("{name}: made by another list of sources; made anew"))
-        }
+        State::Outdated => all
+            .progress
+            .say(&format!("{name}: created from another list of sources; re-creating it")),
         State::Absent => {}
     }
     let downloads = std::thread::scope(|scope| {
@@ -72,7 +72,7 @@ pub(crate) fn obtain(
     let placed =
         unpack(name, set, store, all, &downloads).and_then(|files| store.place(set, &files, keep));
     let stamp = placed.with_context(|| name.to_owned()).inspect_err(|_| {
-        // The error is what counts; the next run clears as well.
+        // Report the original error; the next run clears the folder as well.
         let _ = store.clear();
     })?;
     store.tidy(set, &stamp)?;
@@ -87,7 +87,7 @@ fn unpack(
     downloads: &[Downloaded],
 ) -> Result<Vec<FileRecord>> {
     let packed = downloads.iter().map(|download| download.sums.bytes).sum();
-    all.progress.say(&format!("{name}: {} are here and checked; unpacking", shown(packed)));
+    all.progress.say(&format!("{name}: {} downloaded and verified; unpacking", shown(packed)));
     let bar = all.progress.bar(&format!("{name}: unpacking"), None);
     let folder = store.new_target();
     let files = unpacking::all(set, downloads, &folder, |bytes| bar.advance(bytes))?;
@@ -95,10 +95,9 @@ fn unpack(
     Ok(files)
 }
 
-/// Something is at the place that has no stamp: it is left alone, and good if it has the right
-/// files.
+/// Checks a target without a stamp. It is not modified, and is accepted if it matches the layout.
 fn check_foreign(set: &DataSet, store: &Store) -> Result<()> {
-    let advice = "it was not put there by fetch-data, which leaves it alone; move it away to have it fetched";
+    let advice = "it was not created by fetch-data, which does not modify it; move it away to download the data set";
     let found = store.target().metadata().context(advice)?;
     let kind = |is_file| if is_file { "a file" } else { "a folder" };
     ensure!(found.is_file() == set.is_file(), "expected {}; {advice}", kind(set.is_file()));

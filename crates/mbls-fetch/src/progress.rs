@@ -1,4 +1,4 @@
-//! What is said while data sets are fetched.
+//! Progress output of downloads.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
@@ -6,21 +6,21 @@ const UNKNOWN: &str = "{prefix:30!} {spinner} {bytes} {binary_bytes_per_sec} {ms
 const KNOWN: &str =
     "{prefix:30!} [{bar:30}] {bytes}/{total_bytes} {binary_bytes_per_sec}, {eta} left {msg}";
 
-/// Bars on a terminal; lines on standard error everywhere.
+/// Progress bars on a terminal; lines on standard error everywhere.
 #[derive(Debug, Default)]
 pub(crate) struct Progress(MultiProgress);
 
-/// The bar of one file.
+/// The progress bar of one file.
 #[derive(Debug)]
 pub(crate) struct Bar(ProgressBar);
 
 impl Progress {
-    /// Says a line, above the bars.
+    /// Prints a line above the bars.
     pub(crate) fn say(&self, line: &str) {
         self.0.suspend(|| eprintln!("{line}"));
     }
 
-    /// A bar of a file of so many bytes.
+    /// Creates a bar for a file of the given size.
     pub(crate) fn bar(&self, name: &str, bytes: Option<u64>) -> Bar {
         let bar = self.0.add(ProgressBar::no_length());
         bar.set_prefix(name.to_owned());
@@ -31,22 +31,22 @@ impl Progress {
 }
 
 impl Bar {
-    /// A download of so many bytes goes on, of which some are there.
+    /// Starts a download of `bytes` bytes, of which `have` already exist.
     pub(crate) fn begin(&self, have: u64, bytes: Option<u64>) {
         self.0.reset();
         self.set_bytes(bytes);
-        // The rate is that of what comes, not of what was there.
+        // Compute the rate without the bytes that already existed.
         self.0.set_position(have);
         self.0.reset_eta();
         self.0.set_message("");
     }
 
-    /// Some bytes came.
+    /// Advances by received bytes.
     pub(crate) fn advance(&self, bytes: u64) {
         self.0.inc(bytes);
     }
 
-    /// All bytes are there and being checked.
+    /// Shows that the complete file is being verified.
     pub(crate) fn check(&self) {
         self.0.set_message("checking");
     }
@@ -57,7 +57,7 @@ impl Bar {
             None => self.0.unset_length(),
         }
         let template = if bytes.is_some() { KNOWN } else { UNKNOWN };
-        // The templates are ours: whether they are sound is known to the tests.
+        // The templates are constants, which the tests check.
         if let Ok(style) = ProgressStyle::with_template(template) {
             self.0.set_style(style);
         }
@@ -70,7 +70,7 @@ impl Drop for Bar {
     }
 }
 
-/// A number of bytes for people.
+/// Formats a number of bytes for people.
 pub(crate) fn shown(bytes: u64) -> String {
     indicatif::DecimalBytes(bytes).to_string()
 }

@@ -1,4 +1,4 @@
-//! Whether a download is what the list of sources says.
+//! Verification of downloads against the list of sources.
 
 use crate::digest::{Hasher, Sums, of_file};
 use crate::manifest::{Kind, Source};
@@ -8,11 +8,12 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-/// Holds a whole download against its sums; `limit` is what a packed file may unpack to.
+/// Verifies the size and checksums of a complete download. `limit` is the maximum unpacked size of
+/// a compressed file.
 ///
 /// # Errors
 ///
-/// For another size or another sum, with both.
+/// If a size or checksum differs, with the expected and the found value.
 pub(crate) fn check(
     path: &Path,
     source: &Source,
@@ -65,7 +66,7 @@ fn unpacked(path: &Path, md5: bool, limit: u64) -> Result<Sums> {
     let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut content = MultiGzDecoder::new(BufReader::new(file)).take(limit.saturating_add(1));
     let mut hasher = Hasher::new(md5);
-    std::io::copy(&mut content, &mut hasher).context("not a whole gzip file")?;
+    std::io::copy(&mut content, &mut hasher).context("not a complete gzip file")?;
     let sums = hasher.finish();
     ensure!(sums.bytes <= limit, "unpacked content: expected at most {limit} bytes, found more");
     Ok(sums)

@@ -1,5 +1,5 @@
-//! What the data folder keeps of each data set beside it, in `.fetch/<name>`: downloads, what is
-//! being unpacked, and a stamp.
+//! The program's own files for each data set, in `.fetch/<name>` in the data folder: downloads, the
+//! folder for unpacking, and a stamp.
 
 use crate::layout::FileRecord;
 use crate::manifest::DataSet;
@@ -10,59 +10,59 @@ use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-/// The folder of our own files in the data folder.
+/// The folder of the program's own files in the data folder.
 pub(crate) const OWN: &str = ".fetch";
 
-/// The places of one data set.
+/// The paths of one data set.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
     own: PathBuf,
     target: PathBuf,
 }
 
-/// What is known of a data set that was put in place.
+/// A record of a placed data set.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Stamp {
-    /// [`DataSet::identity`] of what it was made by.
+    /// The [`DataSet::identity`] it was created from.
     pub(crate) identity: String,
     pub(crate) files: u64,
-    /// Bytes of them.
+    /// The total size of the files in bytes.
     pub(crate) bytes: u64,
-    /// Whether its downloads stay.
+    /// Whether its downloads are kept.
     pub(crate) keep: bool,
 }
 
-/// What there is of a data set.
+/// The state of a data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// Nothing at its place.
+    /// There is nothing in its place.
     Absent,
-    /// What the list of sources says.
+    /// It was created from the current list of sources.
     Current(Stamp),
-    /// What another list of sources said.
+    /// It was created from another list of sources.
     Outdated,
-    /// Something that was not put there by this program.
+    /// It was not created by this program.
     Foreign,
 }
 
 impl Store {
-    /// The places of the data set `name` in the folder `data`.
+    /// Creates the paths of the data set `name` in the folder `data`.
     pub(crate) fn new(data: &Path, name: &str, set: &DataSet) -> Self {
         Self { own: data.join(OWN).join(name), target: data.join(&set.target) }
     }
 
-    /// Where the data set is, once it is there.
+    /// Returns the final path of the data set.
     pub(crate) fn target(&self) -> &Path {
         &self.target
     }
 
-    /// Where a download lies once it is whole.
+    /// Returns the path of a complete download.
     pub(crate) fn download(&self, file: &str) -> PathBuf {
         self.own.join(file)
     }
 
-    /// Where archives are unpacked.
+    /// Returns the path of the folder for unpacking.
     pub(crate) fn new_target(&self) -> PathBuf {
         self.own.join("new")
     }
@@ -79,23 +79,23 @@ impl Store {
         self.own.join("files.sha256")
     }
 
-    /// Makes the folder of our own files, and waits until no other run works on this data set;
-    /// `waiting` is called if one does.
+    /// Creates the folder of the program's own files and locks this data set; `waiting` is called
+    /// if another run holds the lock.
     ///
     /// # Errors
     ///
-    /// Where there can be no such folder, or no lock in it.
+    /// If the folder or the lock cannot be created.
     pub(crate) fn lock(&self, waiting: impl FnOnce()) -> Result<File> {
         std::fs::create_dir_all(&self.own)
-            .with_context(|| format!("cannot make {}", self.own.display()))?;
+            .with_context(|| format!("cannot create {}", self.own.display()))?;
         lock(&self.own.join("lock"), waiting)
     }
 
-    /// What there is.
+    /// Returns the state of the data set.
     ///
     /// # Errors
     ///
-    /// Where a stamp cannot be read.
+    /// If the stamp cannot be read.
     pub(crate) fn state(&self, set: &DataSet) -> Result<State> {
         let Ok(found) = self.target.symlink_metadata() else { return Ok(State::Absent) };
         let text = match std::fs::read_to_string(self.stamp()) {
@@ -117,27 +117,27 @@ impl Store {
         }
     }
 
-    /// Removes what a killed run left half done.
+    /// Removes incomplete files of a killed run.
     ///
     /// # Errors
     ///
-    /// Where that cannot be.
+    /// If they cannot be removed.
     pub(crate) fn clear(&self) -> Result<()> {
         remove(&self.new_target())?;
         remove(&self.old_target())
     }
 
-    /// Puts what was unpacked and flushed in its place, with its stamp. Killed between any two
-    /// steps, the place holds the old content, the new content, or nothing; and no stamp says
-    /// otherwise.
+    /// Moves the unpacked and flushed files to their place, with their stamp. If the process is
+    /// killed between any two steps, the place has the old content, the new content, or nothing,
+    /// and the stamp never claims otherwise.
     ///
     /// # Errors
     ///
-    /// Where a step fails.
+    /// If a step fails.
     pub(crate) fn place(&self, set: &DataSet, files: &[FileRecord], keep: bool) -> Result<Stamp> {
         let parent = self.target.parent().context("the target has no folder")?;
         std::fs::create_dir_all(parent)
-            .with_context(|| format!("cannot make {}", parent.display()))?;
+            .with_context(|| format!("cannot create {}", parent.display()))?;
         if self.target.symlink_metadata().is_ok() {
             atomic::rename(&self.target, &self.old_target())?;
             atomic::sync_folder(parent)?;
@@ -154,16 +154,16 @@ impl Store {
         Ok(stamp)
     }
 
-    /// Removes what is needed no longer once the data set is in its place.
+    /// Removes files that are no longer needed once the data set is in its place.
     ///
     /// # Errors
     ///
-    /// Where that cannot be.
+    /// If they cannot be removed.
     pub(crate) fn tidy(&self, set: &DataSet, stamp: &Stamp) -> Result<()> {
         self.leftovers(set, stamp).iter().try_for_each(|path| remove(path))
     }
 
-    /// Whether there is something to tidy: a run was killed before it could.
+    /// Returns whether there is nothing to tidy, which a killed run may have left.
     pub(crate) fn is_tidy(&self, set: &DataSet, stamp: &Stamp) -> bool {
         self.leftovers(set, stamp).iter().all(|path| path.symlink_metadata().is_err())
     }
@@ -179,12 +179,12 @@ impl Store {
         paths
     }
 
-    /// The files of the data set by their paths in the data folder, with their SHA-256 sums, as
-    /// `sha256sum --check` reads them.
+    /// Returns the paths of the data set's files in the data folder and their SHA-256 checksums,
+    /// from a list in the format of `sha256sum --check`.
     ///
     /// # Errors
     ///
-    /// Where there is no such list.
+    /// If there is no such list.
     pub(crate) fn read_listing(&self) -> Result<Vec<(String, String)>> {
         let path = self.listing();
         let text = std::fs::read_to_string(&path)
@@ -196,12 +196,12 @@ impl Store {
             .collect()
     }
 
-    /// All files at the target as they are on the disk, without their sums; folders and links that
-    /// lead to files are followed, as the loaders do.
+    /// Returns all files of the target on the disk, without checksums. Links to folders and files
+    /// are followed, as the readers do.
     ///
     /// # Errors
     ///
-    /// Where it cannot be read.
+    /// If it cannot be read.
     pub(crate) fn walk(&self) -> Result<Vec<FileRecord>> {
         let mut files = Vec::new();
         walk(&self.target, "", 0, &mut files)?;
@@ -210,16 +210,16 @@ impl Store {
     }
 }
 
-/// A path below the target as one below the data folder.
+/// Converts a path relative to the target to one relative to the data folder.
 pub(crate) fn below(target: &str, path: &str) -> String {
     if path.is_empty() { target.to_owned() } else { format!("{target}/{path}") }
 }
 
-/// Locks a file of no content; another process waits until this one drops it or dies.
+/// Locks an empty file; other processes wait until this one drops the lock or exits.
 ///
 /// # Errors
 ///
-/// Where the file system has no locks.
+/// If the file system does not support locks.
 pub(crate) fn lock(path: &Path, waiting: impl FnOnce()) -> Result<File> {
     let error = || format!("cannot lock {}", path.display());
     let file =
@@ -235,7 +235,7 @@ pub(crate) fn lock(path: &Path, waiting: impl FnOnce()) -> Result<File> {
     Ok(file)
 }
 
-/// Removes a file, or a folder with all that is in it, where there is one.
+/// Removes a file, or a folder with its contents, if it exists.
 fn remove(path: &Path) -> Result<()> {
     let Ok(found) = path.symlink_metadata() else { return Ok(()) };
     let removed =
@@ -243,7 +243,7 @@ fn remove(path: &Path) -> Result<()> {
     removed.with_context(|| format!("cannot remove {}", path.display()))
 }
 
-/// Deeper folders are a circle of links.
+/// The maximum depth of folders; deeper ones form a cycle of links.
 const MAX_DEPTH: usize = 32;
 
 fn walk(path: &Path, name: &str, depth: usize, files: &mut Vec<FileRecord>) -> Result<()> {
@@ -254,7 +254,7 @@ fn walk(path: &Path, name: &str, depth: usize, files: &mut Vec<FileRecord>) -> R
         return Ok(());
     }
     if depth > MAX_DEPTH {
-        bail!("{}: expected at most {MAX_DEPTH} folders in each other", path.display());
+        bail!("{}: expected at most {MAX_DEPTH} nested folders", path.display());
     }
     for entry in std::fs::read_dir(path).with_context(error)? {
         let entry = entry.with_context(error)?;

@@ -1,4 +1,4 @@
-//! Tar archives, read header by header: what a header says of the next is bounded and checked here.
+//! Tar archives, read header by header, with bounds and checks on extension headers.
 
 use crate::entry_name::shown;
 use crate::extraction::{Extraction, Selection};
@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use std::io::{Error, Read};
 use tar::{Archive, EntryType, PaxExtensions};
 
-/// More than any path has.
+/// The maximum size of an extension header, more than any path needs.
 const MAX_EXTENSION_BYTES: u64 = 64 << 10;
 const BLOCK: u64 = 512;
 
@@ -14,8 +14,8 @@ const BLOCK: u64 = 512;
 ///
 /// # Errors
 ///
-/// For links, devices and whatever else is neither file nor folder, an archive that ends before its
-/// end mark, and what [`Extraction`] refuses, each with the entry's name.
+/// Links, devices and anything else that is neither a file nor a folder, an archive without its end
+/// mark, and everything that [`Extraction`] rejects, with the entry's name.
 pub(crate) fn unpack(stream: impl Read, into: &mut Extraction, selection: Selection) -> Result<()> {
     let mut stream = Counted { stream, read: 0, limit: into.stream_limit() };
     let mut end = 0;
@@ -46,7 +46,7 @@ pub(crate) fn unpack(stream: impl Read, into: &mut Extraction, selection: Select
                 long_name = long_name.or(name);
                 continue;
             }
-            // Comments for all entries, such as the commit of an archive that git made.
+            // Comments for all entries, such as the commit of an archive created by git.
             EntryType::XGlobalHeader => {
                 into.count(&own)?;
                 let content = extension(&mut entry, size, &own)?;
@@ -62,7 +62,7 @@ pub(crate) fn unpack(stream: impl Read, into: &mut Extraction, selection: Select
         let name = long_name.take().unwrap_or(own);
         last = shown(&name);
         match kind {
-            // Before there were marks for folders, a slash at the end was one.
+            // Old archives mark folders only by a trailing slash.
             EntryType::Directory => into.folder(&name, selection)?,
             EntryType::Regular if name.ends_with(b"/") && size == 0 => {
                 into.folder(&name, selection)?
@@ -74,18 +74,18 @@ pub(crate) fn unpack(stream: impl Read, into: &mut Extraction, selection: Select
         }
     }
     ensure!(long_name.is_none(), "the archive ends after a name without its entry: truncated");
-    // Where the stream just stops, nothing was read behind the last entry.
+    // If the stream is truncated, nothing was read after the last entry.
     ensure!(
         stream.read >= end + BLOCK,
         "the archive ends without its end mark, after {last}: truncated"
     );
-    // To the end, where the checksum of a packed stream is.
+    // Read to the end, where a compressed stream has its checksum.
     std::io::copy(&mut stream, &mut std::io::sink())
         .with_context(|| format!("cannot read what follows {last}"))?;
     Ok(())
 }
 
-/// The content of an entry that says something of others.
+/// Reads the content of an extension header.
 fn extension(entry: &mut impl Read, size: u64, name: &[u8]) -> Result<Vec<u8>> {
     ensure!(
         size <= MAX_EXTENSION_BYTES,
@@ -98,15 +98,15 @@ fn extension(entry: &mut impl Read, size: u64, name: &[u8]) -> Result<Vec<u8>> {
     Ok(content)
 }
 
-/// The name in extended headers.
+/// Returns the path in an extended header.
 fn pax_path(content: &[u8]) -> Result<Option<Vec<u8>>> {
     let mut path = None;
     for record in PaxExtensions::new(content) {
         let record = record.context("extended header: expected records <length> <key>=<value>")?;
         match record.key_bytes() {
             b"path" => path = Some(record.value_bytes().to_vec()),
-            // Readers disagree on which size counts where there are two.
-            b"size" => bail!("extended header: expected no size of its own"),
+            // Readers disagree on which of two sizes counts.
+            b"size" => bail!("extended header: expected no size record"),
             key if key.starts_with(b"GNU.sparse") => {
                 bail!("extended header: expected no sparse file")
             }
@@ -128,7 +128,7 @@ fn described(kind: EntryType) -> &'static str {
     }
 }
 
-/// Knows how much was read, and stops above a limit.
+/// Counts the bytes read, and fails above a limit.
 struct Counted<R> {
     stream: R,
     read: u64,

@@ -1,4 +1,4 @@
-//! Trust at first use: the sums of downloads that nobody published a sum of.
+//! Trust on first use: checksums of downloads without published checksums.
 
 use crate::store;
 use anyhow::{Context, Result, ensure};
@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const HEAD: &str = "\
-# Written by `cargo xtask fetch-data`: the SHA-256 sums of what was downloaded first from addresses for which the list of sources has no sum.
-# Later downloads must have the same.
+# Written by `cargo xtask fetch-data`: SHA-256 checksums of the first downloads from addresses for which the list of sources has none.
+# Later downloads must match them.
 
 ";
 
-/// The lock file. Every change is made under a lock, so that runs do not lose each other's lines.
+/// The lock file of checksums. Changes are made under a lock, so concurrent runs do not lose
+/// entries.
 #[derive(Clone, Debug)]
 pub(crate) struct TrustFile {
     path: PathBuf,
@@ -32,16 +33,16 @@ struct First {
 }
 
 impl TrustFile {
-    /// The file at `path`; `own` is the folder for the lock on it.
+    /// Creates the lock file at `path`; `own` is the folder for the lock on it.
     pub(crate) fn new(path: PathBuf, own: &Path) -> Self {
         Self { path, lock: own.join("trust.lock") }
     }
 
-    /// Holds a download against the first one from that address, or makes it the first one.
+    /// Compares a download with the first one from its address, or records it as the first one.
     ///
     /// # Errors
     ///
-    /// Where they differ; where the file cannot be read or written.
+    /// If they differ, or the file cannot be read or written.
     pub(crate) fn check(&self, url: &str, bytes: u64, sha256: &str) -> Result<()> {
         let _lock = store::lock(&self.lock, || {})?;
         let mut seen = self.read()?;
@@ -58,8 +59,8 @@ impl TrustFile {
         Ok(atomic::write(&self.path, format!("{HEAD}{}", toml::to_string(&seen)?).as_bytes())?)
     }
 
-    /// As [`TrustFile::check`], for a file of which nobody knows which of the addresses it is from:
-    /// one of their first downloads, or the first one.
+    /// Checks a file that may be from any of the addresses, as [`TrustFile::check`]: compares it
+    /// with their first downloads, or records it as the first one.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! From downloads to the files of a data set.
+//! Unpacks downloads to the files of a data set.
 
 use crate::download::Downloaded;
 use crate::extraction::{Extraction, Selection};
@@ -12,14 +12,13 @@ use std::io::BufReader;
 use std::path::Path;
 
 /// Unpacks `packed` into the new folder `folder`, as the download of the only file of the only data
-/// set in the list of sources `list`, whose format is in `docs/fetching-data.md`. Nothing is
-/// flushed to the disk. The files come in the order of their paths.
+/// set in the list of sources `list`, whose format is documented in `docs/fetching-data.md`. Does
+/// not flush to the disk. Returns the files ordered by path.
 ///
 /// # Errors
 ///
-/// For another list, a file of another size or sum than it says, an archive that is not what it
-/// should be, and files that are not those of the layout. What was unpacked by then stays in the
-/// folder.
+/// If the list is invalid, the file has another size or checksum, the archive is invalid, or the
+/// files do not match the layout. Files unpacked until then stay in the folder.
 pub fn unpack(list: &str, packed: &Path, folder: &Path) -> Result<Vec<FileRecord>> {
     let manifest = Manifest::parse(list)?;
     let mut sets = manifest.sets.values();
@@ -31,8 +30,8 @@ pub fn unpack(list: &str, packed: &Path, folder: &Path) -> Result<Vec<FileRecord
     all(set, &[Downloaded { path: packed.to_owned(), sums }], folder, |_| {})
 }
 
-/// Unpacks the downloads of a data set and holds the files against its layout; `progress` hears of
-/// every piece that is written.
+/// Unpacks the downloads of a data set and checks the files against its layout. `progress` is
+/// called with the size of every written chunk.
 ///
 /// # Errors
 ///
@@ -65,7 +64,7 @@ fn one(source: &Source, download: &Downloaded, into: &mut Extraction) -> Result<
         ),
         Kind::Gz => into
             .single(source.name.as_deref(), MultiGzDecoder::new(open()?))
-            .context("not a whole gzip file"),
+            .context("not a complete gzip file"),
         Kind::Tar => tar_archive::unpack(open()?, into, selection),
         Kind::TarGz => tar_archive::unpack(MultiGzDecoder::new(open()?), into, selection),
         Kind::Zip => zip_archive::unpack(&download.path, into, selection),

@@ -1,4 +1,4 @@
-//! `--verify`: what is there, read again from the first byte to the last.
+//! `--verify`: reads and verifies all existing files.
 
 use crate::digest::of_file;
 use crate::layout;
@@ -9,12 +9,12 @@ use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Checks a data set; whether it is there.
+/// Verifies a data set and returns whether it exists.
 ///
 /// # Errors
 ///
-/// For a file that is missing, additional or changed, with its name; for a data set of another list
-/// of sources, or in another's layout.
+/// A missing, additional or changed file, with its name; a data set from another list of sources,
+/// or with another layout.
 pub(crate) fn verify(
     name: &str,
     set: &DataSet,
@@ -24,11 +24,11 @@ pub(crate) fn verify(
 ) -> Result<bool> {
     let files = match store.state(set)? {
         State::Absent => return Ok(false),
-        State::Outdated => bail!("made by another list of sources; fetch-data makes it anew"),
+        State::Outdated => bail!("created from another list of sources; fetch-data re-creates it"),
         State::Foreign => {
             layout::check(&set.layout, &store.walk()?)?;
             progress.say(&format!(
-                "{name}: not put there by fetch-data; it has the right files, and nobody knows their sums"
+                "{name}: not created by fetch-data; its files match the layout, but their checksums are unknown"
             ));
             return Ok(true);
         }

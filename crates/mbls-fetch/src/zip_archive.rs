@@ -18,17 +18,18 @@ const FILE_BITS: u32 = 0o100_000;
 ///
 /// # Errors
 ///
-/// For links and whatever else is neither file nor folder, encrypted entries, names that are there
-/// twice, an archive that is truncated or damaged, and what [`Extraction`] refuses, each with the
-/// entry's name.
+/// Links and anything else that is neither a file nor a folder, encrypted entries, duplicate names,
+/// a truncated or damaged archive, and everything that [`Extraction`] rejects, with the entry's
+/// name.
 pub(crate) fn unpack(path: &Path, into: &mut Extraction, selection: Selection) -> Result<()> {
     let file = File::open(path)?;
-    let mut archive = ZipArchive::new(BufReader::new(&file)).context("not a whole zip archive")?;
+    let mut archive =
+        ZipArchive::new(BufReader::new(&file)).context("not a complete zip archive")?;
     let names = names(BufReader::new(&file), archive.central_directory_start())?;
-    // The reader keeps the last of several entries of one name and is silent about the others.
+    // The reader silently keeps the last of several entries with the same name.
     let mut seen = HashSet::new();
     if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
-        bail!("entry {}: name: expected one that was not there before", shown(twice));
+        bail!("entry {}: name: expected one that does not exist yet", shown(twice));
     }
     ensure!(
         names.len() == archive.len(),
@@ -61,7 +62,7 @@ pub(crate) fn unpack(path: &Path, into: &mut Extraction, selection: Selection) -
     Ok(())
 }
 
-/// The names in the central directory, one for each of its headers.
+/// Returns the names in the central directory, one per header.
 fn names(mut reader: impl Read + Seek, start: u64) -> Result<Vec<Vec<u8>>> {
     reader.seek(SeekFrom::Start(start))?;
     let mut names = Vec::new();

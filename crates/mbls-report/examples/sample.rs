@@ -1,4 +1,4 @@
-//! Writes a report of made-up numbers, to look at the page: `cargo run -p mbls-report --example
+//! Writes a report of synthetic numbers, to inspect the page: `cargo run -p mbls-report --example
 //! sample -- report.html`.
 
 use mbls_core::bootstrap::Interval;
@@ -6,11 +6,11 @@ use mbls_core::metric::{Reliability, ReliabilityBin};
 use mbls_report::{Column, Direction, LossReport, Report, SuiteReport, Summary, Unit};
 use std::collections::BTreeMap;
 
-/// A loss of the sample: title, settings, and overconfidence as the confidence minus the accuracy.
+/// A loss of the sample: title, settings and overconfidence (mean confidence minus accuracy).
 type Loss = (&'static str, &'static str, f64);
 
-/// Bins whose samples crowd towards high confidence; accuracy is the confidence minus
-/// `overconfidence`, waving a little.
+/// Returns bins whose samples concentrate at high confidence. The accuracy is the confidence minus
+/// `overconfidence`, plus a small oscillation.
 fn reliability(n: u64, easy: bool, overconfidence: f64) -> Reliability {
     const BINS: usize = 15;
     let width = 1.0 / BINS as f64;
@@ -65,7 +65,7 @@ fn loss(index: usize, easy: bool, (title, settings, overconfidence): Loss) -> Lo
         ("temperature", summary(1.0 + overconfidence * 6.0, 0.03)),
         ("ece_scaled", summary(after.ece(), 0.003)),
     ];
-    // The last loss lacks a metric, as a result of an older run would.
+    // The last loss lacks a metric, as results of an older version can.
     let metrics = metrics.into_iter().filter(|(key, _)| index < 5 || *key != "mce");
     LossReport {
         id: format!("loss-{index}"),
@@ -119,7 +119,9 @@ fn suite(name: &str, title: &str, description: &str, easy: bool, losses: [Loss; 
         name: name.into(),
         title: title.into(),
         description: description.into(),
-        notes: vec!["These numbers are made up: the sample shows what a report looks like.".into()],
+        notes: vec![
+            "These numbers are synthetic: the sample only shows the layout of a report.".into(),
+        ],
         model: "small-cnn".into(),
         n_test: 647,
         seeds: 3,
@@ -163,14 +165,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             suite(
                 "digits",
                 "Handwritten digits",
-                "Easy: cross-entropy is calibrated here by itself, so there is nothing for a smoothing loss to mend.",
+                "Easy: cross-entropy is already calibrated, so a smoothing loss has nothing to improve.",
                 true,
                 easy,
             ),
             suite(
                 "digits-noisy",
                 "Noisy handwritten digits",
-                "Hard: cross-entropy is overconfident here by several points.",
+                "Hard: cross-entropy is overconfident by several points.",
                 false,
                 noisy,
             ),

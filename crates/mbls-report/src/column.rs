@@ -1,52 +1,52 @@
 use crate::format;
 use crate::report::{LossReport, SuiteReport, Summary};
 
-/// What a column's numbers are printed in.
+/// The unit in which a column's numbers are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// A fraction, printed times 100.
+    /// A fraction, printed multiplied by 100.
     Percent,
-    /// A whole number, printed with a comma every three digits.
+    /// A whole number, printed with thousands separators.
     Count,
-    /// As it is.
+    /// A number without a unit, printed unchanged.
     Plain,
 }
 
-/// Which values of a column are the better ones.
+/// Which values of a column are better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// The larger ones.
+    /// Larger values.
     Higher,
-    /// The smaller ones.
+    /// Smaller values.
     Lower,
-    /// None: the number describes, it does not rank.
+    /// Neither: the column is descriptive and ranks nothing.
     Neither,
 }
 
-/// One metric as the tables print it. A table leaves out the columns of which no loss of its suite
-/// has an entry.
+/// A metric as a column of the tables. A column for which no loss of the suite has a value is
+/// omitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Column {
     /// The key in [`LossReport::metrics`](crate::LossReport::metrics).
     pub key: &'static str,
-    /// The head of the column.
+    /// The column's heading.
     pub title: &'static str,
-    /// One sentence for the reader who does not know the metric.
+    /// One sentence that explains the metric to a reader who does not know it.
     pub meaning: &'static str,
     /// The unit of the printed numbers.
     pub unit: Unit,
-    /// Digits after the point.
+    /// Digits after the decimal point.
     pub digits: usize,
     /// Which values are better.
     pub better: Direction,
-    /// Whether the Markdown table has the column too.
+    /// Whether the Markdown table includes the column.
     pub compact: bool,
 }
 
-/// The key of the expected calibration error, by which losses are judged.
+/// The key of the expected calibration error, on which the verdicts about losses are based.
 pub(crate) const ECE: &str = "ece";
 
-/// Returns the columns of which a loss has an entry.
+/// Returns the columns for which at least one loss has a value.
 pub(crate) fn columns_of(suite: &SuiteReport) -> Vec<&Column> {
     suite
         .columns
@@ -56,12 +56,12 @@ pub(crate) fn columns_of(suite: &SuiteReport) -> Vec<&Column> {
 }
 
 impl Column {
-    /// A value in the column's unit and digits; "–" where it is not finite.
+    /// Formats a value with the column's unit and digits; "–" if it is not finite.
     pub(crate) fn print(&self, value: f64) -> String {
         format::number(self.scale(value), self.digits)
     }
 
-    /// The unit and what is better, for the head of the column: `%, lower is better`.
+    /// Returns the unit and direction for the column's heading, such as `%, lower is better`.
     pub(crate) fn legend(&self) -> String {
         let unit = match self.unit {
             Unit::Percent => "%",
@@ -76,12 +76,12 @@ impl Column {
         parts.join(", ")
     }
 
-    /// The loss's entry in this column.
+    /// Returns the loss's value in this column.
     pub(crate) fn of<'a>(&self, loss: &'a LossReport) -> Option<&'a Summary> {
         loss.metrics.get(self.key)
     }
 
-    /// Whether the loss is the best of the column beyond noise.
+    /// Returns whether the loss is significantly the best of the column.
     pub(crate) fn is_best(&self, suite: &SuiteReport, loss: &LossReport) -> bool {
         self.better != Direction::Neither && suite.best.get(self.key) == Some(&loss.id)
     }

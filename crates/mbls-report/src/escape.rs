@@ -1,7 +1,7 @@
-//! Text that is safe inside HTML and Markdown.
+//! Escaping of text for HTML and Markdown.
 
-/// Text for HTML's content and double- or single-quoted attributes. Characters that no document may
-/// hold become U+FFFD.
+/// Escapes text for HTML content and for double- or single-quoted attributes. Characters that a
+/// document must not contain become U+FFFD.
 pub(crate) fn html(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -19,8 +19,8 @@ pub(crate) fn html(text: &str) -> String {
     escaped
 }
 
-/// Text for one line of Markdown, cells of tables included: nothing in it is markup, and it has no
-/// line break.
+/// Escapes text for one line of Markdown, including table cells: nothing in it is interpreted as
+/// markup, and line breaks become spaces.
 pub(crate) fn markdown(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

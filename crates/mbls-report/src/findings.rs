@@ -2,29 +2,29 @@ use crate::column::ECE;
 use crate::format::{self, ABSENT};
 use crate::report::{LossReport, SuiteReport, Summary};
 
-/// A loss's expected calibration error next to the baseline's.
+/// The comparison of a loss's expected calibration error with the baseline's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Verdict {
-    /// Higher, and the intervals are apart. Holds the difference.
+    /// The ECE is higher and the intervals do not overlap. Holds the difference.
     Hurt(f64),
-    /// Lower, and the intervals are apart.
+    /// The ECE is lower and the intervals do not overlap. Holds the difference.
     Helped(f64),
-    /// The intervals overlap.
+    /// The intervals overlap. Holds the difference.
     NotDistinguishable(f64),
-    /// One of the two has no interval.
+    /// At least one of the two has no interval. Holds the difference.
     NotJudged(f64),
-    /// One of the two has no ECE.
+    /// At least one of the two has no ECE.
     NotCompared,
 }
 
 impl Verdict {
-    /// Whether there were two intervals to judge by.
+    /// Returns whether both losses had an interval.
     fn is_judged(self) -> bool {
         matches!(self, Self::Hurt(_) | Self::Helped(_) | Self::NotDistinguishable(_))
     }
 }
 
-/// Compares a loss with the baseline.
+/// Compares the ECE of a loss with that of the baseline.
 pub(crate) fn verdict(baseline: &LossReport, loss: &LossReport) -> Verdict {
     let (Some(baseline), Some(ece)) = (finite_ece(baseline), finite_ece(loss)) else {
         return Verdict::NotCompared;
@@ -34,8 +34,8 @@ pub(crate) fn verdict(baseline: &LossReport, loss: &LossReport) -> Verdict {
     else {
         return Verdict::NotJudged(difference);
     };
-    // The means must agree with the intervals: bootstrap intervals of the ECE need not hold its
-    // mean.
+    // The means must agree with the intervals, because a bootstrap interval of the ECE need not
+    // contain its mean.
     if difference > 0.0 && low > baseline_high {
         Verdict::Hurt(difference)
     } else if difference < 0.0 && high < baseline_low {
@@ -49,44 +49,44 @@ fn finite_ece(loss: &LossReport) -> Option<&Summary> {
     loss.metrics.get(ECE).filter(|ece| ece.mean.is_finite())
 }
 
-/// A difference of the ECE in percentage points.
+/// Formats a difference of the ECE in percentage points.
 fn points(difference: f64) -> String {
     format::percent(difference, 2)
 }
 
-/// [`points`] with its sign.
+/// Formats a difference of the ECE in percentage points, with its sign.
 pub(crate) fn signed_points(difference: f64) -> String {
     format::signed(difference * 100.0, 2)
 }
 
-/// The interval's ends, where they are two numbers in order.
+/// Returns the bounds of the interval if both are finite and in order.
 fn bounds(ece: &Summary) -> Option<(f64, f64)> {
     let interval = ece.interval?;
     (interval.low.is_finite() && interval.high.is_finite() && interval.low <= interval.high)
         .then_some((interval.low, interval.high))
 }
 
-/// What the table says about calibration, in plain sentences: which losses hurt it and which
-/// helped, compared with the first loss, and which differences are too small to tell.
+/// Returns the table's verdicts on calibration as sentences: which losses hurt it and which helped,
+/// compared with the first loss, and which differences are not significant.
 ///
-/// A difference counts where the two intervals of the ECE do not overlap. No sentences for fewer
-/// than two losses.
+/// A difference is significant if the two intervals of the ECE do not overlap. Returns no sentences
+/// for fewer than two losses.
 pub fn findings(suite: &SuiteReport) -> Vec<String> {
     sentences(suite).into_iter().map(|(_, sentence)| sentence).collect()
 }
 
-/// What a sentence of the findings is about.
+/// The subject of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
     /// Losses that hurt.
     Hurt,
     /// Losses that helped.
     Helped,
-    /// Anything else.
+    /// Everything else.
     Neutral,
 }
 
-/// [`findings`] with what each is about.
+/// Returns the [`findings`] with the tone of each.
 pub(crate) fn sentences(suite: &SuiteReport) -> Vec<(Tone, String)> {
     let Some((baseline, others)) =
         suite.losses.split_first().filter(|(_, others)| !others.is_empty())

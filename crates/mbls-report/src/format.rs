@@ -1,13 +1,13 @@
-//! Numbers as text.
+//! Formatting of numbers.
 
-/// What stands for a number that is absent, NaN or infinite.
+/// Printed for a number that is absent, NaN or infinite.
 pub(crate) const ABSENT: &str = "–";
 
-/// The size from which digits after the point say nothing.
+/// From this magnitude on, numbers are printed in scientific notation.
 const LARGE: f64 = 1e6;
 
-/// A number with `digits` digits after the point, in scientific notation from a million on; "–"
-/// where it is not finite.
+/// Formats a number with `digits` digits after the decimal point, in scientific notation from 10⁶
+/// on; "–" if it is not finite.
 pub(crate) fn number(value: f64, digits: usize) -> String {
     if !value.is_finite() {
         return ABSENT.to_string();
@@ -18,26 +18,26 @@ pub(crate) fn number(value: f64, digits: usize) -> String {
         format!("{value:.digits$e}")
     };
     match text.strip_prefix('-') {
-        // A minus sign before a number that was rounded to 0.
+        // Drop the minus sign of a number that was rounded to 0.
         Some(size) if size.bytes().all(|byte| byte == b'0' || byte == b'.') => size.to_string(),
         Some(size) => format!("\u{2212}{size}"),
         None => text,
     }
 }
 
-/// [`number`] with a sign before positive numbers too.
+/// Formats a number like [`number`], with a `+` before positive numbers.
 pub(crate) fn signed(value: f64, digits: usize) -> String {
     let text = number(value, digits);
     let zero = text.bytes().all(|byte| byte == b'0' || byte == b'.');
     if value > 0.0 && value.is_finite() && !zero { format!("+{text}") } else { text }
 }
 
-/// A fraction as percent, without the sign.
+/// Formats a fraction in percent, without the percent sign.
 pub(crate) fn percent(fraction: f64, digits: usize) -> String {
     number(fraction * 100.0, digits)
 }
 
-/// The level of an interval: `95 %`, `99.9 %`.
+/// Formats the level of an interval: `95 %`, `99.9 %`.
 pub(crate) fn level(level: f64) -> String {
     let text = percent(level, 2);
     let text =
@@ -45,7 +45,7 @@ pub(crate) fn level(level: f64) -> String {
     format!("{text} %")
 }
 
-/// A count with a comma every three digits.
+/// Formats a count with thousands separators.
 pub(crate) fn count(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -58,17 +58,18 @@ pub(crate) fn count(count: u64) -> String {
     text
 }
 
-/// A count that is kept as a number; "–" where it is none.
+/// Formats a count stored as a float; "–" if it is negative or not finite.
 pub(crate) fn whole(value: f64) -> String {
     if value.is_finite() && value >= 0.0 { count(value.round() as u64) } else { ABSENT.to_string() }
 }
 
-/// A count with its noun: `1 seed`, `3 seeds`.
+/// Formats a count with its noun: `1 seed`, `3 seeds`.
 pub(crate) fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
-/// A position in a drawing: at most two digits after the point, none of them 0 at the end.
+/// Formats a coordinate of a drawing: at most two digits after the decimal point, without trailing
+/// zeros.
 pub(crate) fn coordinate(value: f64) -> String {
     let text = format!("{value:.2}");
     let text = text.trim_end_matches('0').trim_end_matches('.');

@@ -1,48 +1,48 @@
-//! Tables beside the one of the losses: plain numbers with names.
+//! Additional tables below the table of losses: numbers with labels.
 
 use crate::column::Unit;
 use crate::{escape, format};
 
-/// A table of numbers with names.
+/// A table whose rows have labels and numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FurtherTable {
     /// The heading.
     pub title: String,
-    /// What its numbers are.
+    /// Explains the numbers.
     pub note: String,
-    /// The names of the columns that describe a row.
+    /// The headings of the label columns, which come first.
     pub names: Vec<String>,
-    /// The columns of numbers, which follow.
+    /// The number columns, which follow the labels.
     pub numbers: Vec<NumberColumn>,
-    /// The rows: descriptions, then numbers, `None` printed as "–".
+    /// The rows: labels, then numbers. `None` is printed as "–".
     pub rows: Vec<(Vec<String>, Vec<Option<f64>>)>,
-    /// Whether it stands on the page alone, and not among the Markdown tables.
+    /// Whether the table is only on the HTML page and not among the Markdown tables.
     pub page_only: bool,
 }
 
-/// A column of numbers and how they are printed.
+/// A column of numbers and its format.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NumberColumn {
-    /// Its head.
+    /// The heading.
     pub title: String,
-    /// What the numbers are printed in.
+    /// The unit of the printed numbers.
     pub unit: Unit,
-    /// Digits after the point; none of counts.
+    /// Digits after the decimal point; 0 for counts.
     pub digits: usize,
 }
 
 impl NumberColumn {
-    /// Fractions, printed in percent with two digits.
+    /// A column of fractions, printed in percent with two digits.
     pub fn percent(title: impl Into<String>) -> Self {
         Self { title: title.into(), unit: Unit::Percent, digits: 2 }
     }
 
-    /// Counts.
+    /// A column of counts.
     pub fn count(title: impl Into<String>) -> Self {
         Self { title: title.into(), unit: Unit::Count, digits: 0 }
     }
 
-    /// Numbers as they are.
+    /// A column of numbers printed unchanged, with the given digits.
     pub fn plain(title: impl Into<String>, digits: usize) -> Self {
         Self { title: title.into(), unit: Unit::Plain, digits }
     }
@@ -64,7 +64,7 @@ impl FurtherTable {
         self.numbers.iter().zip(&row.1).map(print).collect()
     }
 
-    /// The heads of all columns.
+    /// Returns the headings of all columns.
     fn heads(&self) -> impl Iterator<Item = &str> {
         self.names
             .iter()
@@ -72,7 +72,7 @@ impl FurtherTable {
             .chain(self.numbers.iter().map(|column| column.title.as_str()))
     }
 
-    /// The table in Markdown: its title in bold, its rows, its note.
+    /// Renders the table as Markdown: its title in bold, its rows, its note.
     pub fn markdown(&self) -> String {
         let heads: String =
             self.heads().map(|name| format!(" {} |", escape::markdown(name))).collect();

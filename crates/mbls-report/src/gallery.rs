@@ -1,36 +1,36 @@
-//! Images beside one another, inside the page.
+//! Images shown side by side, embedded in the page.
 
 use crate::escape;
 
-/// Images of a few samples. They are part of the page, as data URIs: it stays one file, and grows
-/// by four thirds of their bytes.
+/// Images of a few samples. They are embedded as data URIs, so the page stays a single file; it
+/// grows by 4/3 of the images' size.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gallery {
     /// The heading.
     pub title: String,
-    /// What is seen, and what is left out.
+    /// Explains what the images show and what is omitted.
     pub note: String,
     /// One row for each sample or loss.
     pub rows: Vec<GalleryRow>,
 }
 
-/// Images that belong together.
+/// A group of images shown side by side.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GalleryRow {
-    /// What they are of.
+    /// What the images show.
     pub title: String,
-    /// From left to right.
+    /// The images from left to right.
     pub images: Vec<EmbeddedImage>,
 }
 
-/// An image file and what it shows.
+/// An image file with a caption.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EmbeddedImage {
-    /// What it shows.
+    /// The caption.
     pub caption: String,
     /// The format of the file.
     pub format: ImageFormat,
-    /// The file.
+    /// The contents of the file.
     pub bytes: Vec<u8>,
 }
 
@@ -79,7 +79,7 @@ impl EmbeddedImage {
     }
 }
 
-/// RFC 4648, with padding.
+/// Encodes bytes as base64 with padding (RFC 4648).
 fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
@@ -98,7 +98,7 @@ fn base64(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    /// The test vectors of RFC 4648, section 10, and bytes of all bits.
+    /// The test vectors of RFC 4648, section 10, and bytes that use the digits `+` and `/`.
     #[test]
     fn base64() {
         for (bytes, text) in [

@@ -2,8 +2,8 @@
 //! histograms, as one self-contained HTML page ([`html`]) and as a Markdown table ([`markdown`]).
 //!
 //! Everything is text in memory: no file is read or written, nothing depends on the clock, and the
-//! same [`Report`] gives the same bytes. The page refers to nothing outside of itself and needs no
-//! script.
+//! same [`Report`] always renders to the same bytes. The page has no external references and no
+//! scripts.
 //!
 //! A number that is absent, NaN or infinite is printed as "–", never as 0.
 //!
@@ -36,7 +36,7 @@
 //! let suite = SuiteReport {
 //!     name: "coin".into(),
 //!     title: "Two rows".into(),
-//!     description: "As small as it gets.".into(),
+//!     description: "The smallest possible suite.".into(),
 //!     notes: vec![],
 //!     model: "none".into(),
 //!     n_test: 2,

@@ -5,11 +5,11 @@ use crate::format;
 use crate::report::{LossReport, SuiteReport};
 use crate::table::{bold, intervals, seeds};
 
-/// The suite as a Markdown table for a README, with a line that explains its numbers and the
-/// [`findings`] as a list.
+/// Renders the suite as a Markdown table for a README, followed by an explanation of its numbers
+/// and the [`findings`] as a list.
 ///
-/// What is the best of a column beyond noise is bold; only the ECE has its standard deviation and
-/// its interval, for want of room.
+/// A significantly best value of a column is bold. Only the ECE has its standard deviation and its
+/// interval, to keep the table narrow.
 pub fn markdown(suite: &SuiteReport) -> String {
     let columns: Vec<&Column> =
         columns_of(suite).into_iter().filter(|column| column.compact).collect();
@@ -45,7 +45,7 @@ pub fn markdown(suite: &SuiteReport) -> String {
         .chain(suite.galleries.iter().map(|gallery| escape::markdown(&gallery.title)))
         .collect();
     if !titles.is_empty() {
-        text.push_str(&format!("\nOn the page too: {}.\n", titles.join("; ")));
+        text.push_str(&format!("\nAlso in the HTML report: {}.\n", titles.join("; ")));
     }
     text
 }

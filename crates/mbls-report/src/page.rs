@@ -10,8 +10,8 @@ use mbls_core::metric::Reliability;
 
 const STYLE: &str = include_str!("style.css");
 
-/// The report as one HTML page that refers to nothing outside of itself: light and dark, for
-/// screens of any width and paper.
+/// Renders the report as one HTML page without external references, with a light and a dark theme,
+/// for screens of any width and for print.
 pub fn html(report: &Report) -> String {
     let title = escape::html(&report.title);
     let mut html = format!(
@@ -43,7 +43,7 @@ pub fn html(report: &Report) -> String {
     html
 }
 
-/// Names and values, both already escaped.
+/// Renders names and values, both already escaped.
 fn facts(facts: impl Iterator<Item = (String, String)>) -> String {
     let facts: String = facts
         .map(|(name, value)| format!("<div><dt>{name}</dt><dd>{value}</dd></div>\n"))
@@ -146,7 +146,7 @@ fn figure(loss: &LossReport, reliability: &Reliability, moment: &str, id: &str) 
     )
 }
 
-/// What the columns and the drawings mean.
+/// Renders the explanation of the columns and the diagrams.
 fn guide(report: &Report) -> String {
     let mut html = String::from("<footer>\n<h2>How to read this</h2>\n<dl class=\"guide\">\n");
     let mut explained = Vec::new();
@@ -170,11 +170,11 @@ fn guide(report: &Report) -> String {
 }
 
 const GUIDE: [&str; 3] = [
-    "A loss hurt or helped calibration where its interval of the ECE does not overlap the baseline's. Overlapping intervals \
-     mean that the difference is too small to tell, not that there is none: the test is a careful one.",
-    "The bootstrap interval of an ECE may lie above its mean, because resampling adds noise and every gap counts as positive.",
-    "A reliability diagram shows, for each bin of confidence, the share of its samples that is right. The marked gap runs \
-     from there to the bin's mean confidence on the diagonal; the ECE is the mean gap, weighted by the counts above the \
-     plot. The samples of a drawing may come from several seeds, so that its ECE differs from the mean over seeds in the \
+    "A loss hurt or helped calibration if the interval of its ECE does not overlap the baseline's. Overlapping intervals \
+     mean that the difference is not significant, not that there is none: the test is conservative.",
+    "The bootstrap interval of an ECE may be above its mean, because resampling adds noise and the ECE sums absolute gaps.",
+    "A reliability diagram shows the accuracy of the samples in each confidence bin. The marked gap runs \
+     from the accuracy to the bin's mean confidence on the diagonal; the ECE is the mean gap, weighted by the counts above the \
+     plot. A diagram may pool the samples of several seeds, so its ECE differs from the mean over seeds in the \
      table.",
 ];

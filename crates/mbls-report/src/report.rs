@@ -3,12 +3,12 @@ use mbls_core::bootstrap::Interval;
 use mbls_core::metric::Reliability;
 use std::collections::BTreeMap;
 
-/// All that one report shows. Texts are plain: the renderers escape them.
+/// The contents of a report. Texts are plain: the renderers escape them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// The heading.
     pub title: String,
-    /// Where the numbers come from, as name and value: the commit, the device.
+    /// The origin of the numbers as names and values, such as the commit and the device.
     pub provenance: Vec<(String, String)>,
     /// The comparisons, in the order of the page.
     pub suites: Vec<SuiteReport>,
@@ -23,29 +23,30 @@ pub struct SuiteReport {
     pub title: String,
     /// What the suite shows.
     pub description: String,
-    /// What a reader has to know: how settings were chosen, what not to conclude.
+    /// Notes on the interpretation: how settings were chosen, which conclusions the results do not
+    /// support.
     pub notes: Vec<String>,
-    /// The network's name, as the table's caption shows it.
+    /// The network's name, as printed in the table's caption.
     pub model: String,
     /// Number of test samples of one seed.
     pub n_test: u64,
-    /// Number of seeds, that is of trainings per loss.
+    /// Number of seeds, which is the number of runs per loss.
     pub seeds: usize,
-    /// The columns of the tables, in their order. Losses are judged by the one with the key `ece`.
+    /// The columns of the tables, in order. Verdicts are based on the column with the key `ece`.
     pub columns: Vec<Column>,
-    /// The loss that is the best of a column, by their keys and ids: its mean is bold. Absent
-    /// where the best is not better than the next beyond noise, which is for whoever makes the
-    /// report to decide.
+    /// The significantly best loss of each column: column keys to loss ids. Its mean is bold. A
+    /// column is absent if its best loss is not significantly better than the next; the caller
+    /// decides this.
     pub best: BTreeMap<String, String>,
     /// The losses; the first one is the baseline that the others are compared with.
     pub losses: Vec<LossReport>,
-    /// Tables that follow.
+    /// Additional tables.
     pub further: Vec<FurtherTable>,
-    /// Images that follow, on the page alone.
+    /// Images that follow the tables, on the HTML page only.
     pub galleries: Vec<Gallery>,
 }
 
-/// What one loss reached.
+/// The results of one loss.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LossReport {
     /// The short name in result files.
@@ -54,14 +55,13 @@ pub struct LossReport {
     pub title: String,
     /// Its settings, such as `alpha = 0.1`; may be empty.
     pub settings: String,
-    /// The metrics by the keys of [`SuiteReport::columns`], as fractions. A column without an
-    /// entry prints "–", or is left out where no loss has one; an entry whose key no column
-    /// has is left out of the tables.
+    /// The metrics by the keys of [`SuiteReport::columns`], as fractions. A missing value prints as
+    /// "–", and a column without any value is omitted. Entries whose key has no column are omitted.
     pub metrics: BTreeMap<String, Summary>,
-    /// The reliability diagram of the model as it was trained, usually over the samples of all
-    /// seeds.
+    /// The reliability diagram of the trained model before temperature scaling, usually over the
+    /// samples of all seeds.
     pub before: Reliability,
-    /// The same after temperature scaling.
+    /// The reliability diagram after temperature scaling.
     pub after: Reliability,
 }
 

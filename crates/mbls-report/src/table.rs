@@ -6,14 +6,14 @@ use crate::findings::{Verdict, signed_points, verdict};
 use crate::format;
 use crate::report::{LossReport, SuiteReport};
 
-/// One row per loss, one column per metric; the second column says how the ECE compares with the
+/// Renders one row per loss and one column per metric. The second column compares the ECE with the
 /// baseline's.
 pub(crate) fn table(suite: &SuiteReport) -> String {
     let mut html = format!(
         "<table>\n<caption><span>{}</span></caption>\n<thead>\n<tr><th scope=\"col\">Loss</th>",
         caption(suite)
     );
-    html.push_str("<th scope=\"col\">Calibration <span class=\"unit\">ECE against the baseline, points</span></th>");
+    html.push_str("<th scope=\"col\">Calibration <span class=\"unit\">ECE minus the baseline's, in points</span></th>");
     let columns = columns_of(suite);
     for column in &columns {
         let legend = column.legend();
@@ -43,7 +43,7 @@ pub(crate) fn table(suite: &SuiteReport) -> String {
     html
 }
 
-/// Whether the loss's ECE is higher or lower than the baseline's, and what follows from that.
+/// Renders whether the loss's ECE is higher or lower than the baseline's, and the verdict.
 pub(crate) fn mark(suite: &SuiteReport, index: usize) -> String {
     let (Some(baseline), Some(loss)) = (suite.losses.first(), suite.losses.get(index)) else {
         return String::new();
@@ -101,21 +101,21 @@ fn caption(suite: &SuiteReport) -> String {
     text
 }
 
-/// What bold numbers are; nothing of fewer than two losses.
+/// Explains the bold numbers; empty for fewer than two losses.
 pub(crate) fn bold(suite: &SuiteReport) -> &'static str {
     match suite.losses.len() {
         0 | 1 => "",
         _ if suite.best.is_empty() => {
-            " Nothing is bold: no loss is the best of a column beyond noise."
+            " No value is bold: in no column is the best loss significantly better than the second best."
         }
         _ => {
-            " Bold: best of the column beyond noise: the paired bootstrap interval of its difference from the next, on the \
+            " Bold: significantly the best of the column: the paired bootstrap interval of its difference from the second best, on the \
              same test samples, excludes 0."
         }
     }
 }
 
-/// What the numbers of a suite are means of.
+/// Describes how the seeds were aggregated.
 pub(crate) fn seeds(suite: &SuiteReport) -> String {
     match suite.seeds {
         1 => "one seed".to_string(),
@@ -125,7 +125,7 @@ pub(crate) fn seeds(suite: &SuiteReport) -> String {
     }
 }
 
-/// What the brackets of a suite are, `None` where it has none.
+/// Describes the intervals in brackets; `None` if there are none.
 pub(crate) fn intervals(suite: &SuiteReport) -> Option<String> {
     let mut levels: Vec<f64> = Vec::new();
     for loss in &suite.losses {

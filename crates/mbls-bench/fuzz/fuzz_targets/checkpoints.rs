@@ -1,6 +1,7 @@
-//! Bytes as a checkpoint: whatever is read without an error can be looked through, loaded, saved and read again.
+//! Treats the input as a checkpoint: whatever is read without an error can be inspected, loaded,
+//! saved and read again.
 //!
-//! The first inputs are the test's, `fixtures/checkpoints`.
+//! The seeds are the tests' files, `fixtures/checkpoints`.
 
 #![no_main]
 
@@ -9,7 +10,7 @@ use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 use mbls_nn::checkpoint::{StateDict, ToTensor, Value};
 use mbls_nn::{Checkpoint, Fit, ParamStore};
 
-/// Looks at an object and, for two levels, at what is in it.
+/// Inspects an object and its contents to a depth of two levels.
 fn look(value: Value, depth: usize) {
     let _ = (value.to_string(), value.class(), value.as_f64(), value.as_str());
     if value.is_tensor() {
@@ -24,7 +25,7 @@ fn look(value: Value, depth: usize) {
     }
 }
 
-/// Whether a tensor has integers below 0, which no variable takes.
+/// Returns whether a tensor has negative integers, which no variable accepts.
 fn counts_nothing(tensor: &Tensor) -> bool {
     let numbers = || tensor.to_dtype(DType::I64)?.flatten_all()?.to_vec1::<i64>();
     !tensor.dtype().is_float() && numbers().expect("integers").iter().any(|&number| number < 0)
@@ -39,7 +40,7 @@ fuzz_target!(|file: &[u8]| {
     }
     let store = ParamStore::new(0, DType::F64, &Device::Cpu);
     for (name, tensor) in &weights {
-        // Integers fit no variable but those that count something.
+        // Integer tensors only fit variables that count something.
         let dtype = if tensor.dtype().is_float() { DType::F64 } else { DType::I64 };
         store.var_builder().to_dtype(dtype).get(tensor.dims(), name).expect("a variable");
     }
@@ -58,14 +59,14 @@ fuzz_target!(|file: &[u8]| {
     assert_eq!(store.to_safetensors().expect("the same weights"), saved);
 });
 
-/// The checksum of zip archives.
+/// Computes the CRC-32 checksum of zip archives.
 fn crc(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, &byte| {
         (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
     })
 }
 
-/// Makes the checksums of a zip archive those of its content, so that changes in it get past them.
+/// Corrects the checksums of a zip archive, so that mutations of its content pass the checks.
 fn mend(file: &mut [u8]) -> Option<()> {
     let field = |file: &[u8], at: usize, length: usize| {
         let bytes = file.get(at..at + length)?;

@@ -1,7 +1,7 @@
-//! Bytes as a file of CIFAR-10 or CIFAR-100: it is read where it is whole records of labels that exist, and nowhere else, and gives
-//! those labels and pixels.
+//! Treats the input as a file of CIFAR-10 or CIFAR-100: it is read if and only if it consists of
+//! complete records with valid labels, and the labels and pixels match.
 //!
-//! The first byte chooses the format and the number of records that is expected.
+//! The first byte selects the format and the expected number of records.
 
 #![no_main]
 
@@ -14,7 +14,7 @@ use mbls_vision::dataset::{cifar10, cifar100};
 
 const PIXELS: usize = 3072;
 const EXPECTED: [Option<usize>; 5] = [None, Some(1), Some(2), Some(0), Some(usize::MAX)];
-/// The number of each label's classes.
+/// The number of classes of each label.
 const HEADS: [&[u8]; 3] = [&[10], &[20, 100], &[20, 100]];
 
 fn format(choice: u8) -> usize {
@@ -55,7 +55,7 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     let records = (size - 1) / record;
     match seed % 4 {
         0 => window::mutate(&mut data[..size], 1 + draw % (records + 1) * record, heads),
-        // Another number of records, or nearly; what is new are zeros.
+        // Another number of records, or nearly so; new bytes are zeros.
         1 => {
             let new = (draw % 5 * record + draw / 5 % 3).min(max_size);
             data[size.min(new)..new].fill(0);

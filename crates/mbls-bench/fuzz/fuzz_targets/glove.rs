@@ -1,6 +1,7 @@
-//! Bytes as a file of word vectors: it is read where a slow reader reads it, and nowhere else, with the same words and values.
+//! Treats the input as a file of word vectors: it is read if and only if a slow reader reads it,
+//! with the same words and values.
 //!
-//! The first byte chooses the number of values that is expected and how the file is written.
+//! The first byte selects the expected dimension and the compression of the file.
 
 #![no_main]
 
@@ -16,7 +17,7 @@ const DIMENSIONS: [Option<usize>; 7] = [None, Some(1), Some(2), Some(3), Some(50
 
 type Found = Vec<(usize, Vec<u32>)>;
 
-/// Places of words in the order in which they are asked for; some words have none.
+/// Assigns indices to words in the order of the lookups; some words have none.
 #[derive(Default)]
 struct Places(HashMap<String, usize>);
 
@@ -31,10 +32,10 @@ fn number(field: &[u8]) -> Option<f32> {
     std::str::from_utf8(field).ok()?.parse().ok()
 }
 
-/// The number of values of each word, and those of the words that have a place.
+/// A slow reader: returns the dimension, and the values of the words that have an index.
 fn slow(content: &[u8], mut dimension: Option<usize>) -> Option<(usize, Found)> {
     let mut lines: Vec<&[u8]> = content.split(|&byte| byte == b'\n').collect();
-    // What follows the last end of a line is one only if there is something.
+    // The text after the last line end is a line only if it is not empty.
     lines.pop_if(|line| line.is_empty());
     let (mut places, mut seen, mut found, mut words) = (Places::default(), HashSet::new(), Vec::new(), 0);
     for (i, line) in lines.into_iter().enumerate() {
@@ -76,7 +77,7 @@ fuzz_target!(|input: &[u8]| {
     } else {
         scratch::file("words.txt", bytes)
     };
-    // As it is, the file may be packed as well.
+    // An uncompressed input may itself be a gzip file.
     let content = match !is_packed && bytes.starts_with(&[0x1F, 0x8B]) {
         false => Some(bytes.to_vec()),
         true => {

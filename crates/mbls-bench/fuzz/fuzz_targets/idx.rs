@@ -1,7 +1,8 @@
-//! Bytes as the labels and images of MNIST, packed or not: they are read where header, sizes and labels say the same, and nowhere else, and
-//! give those labels and pixels.
+//! Treats the input as the labels and images of MNIST, compressed or not: they are read if and only
+//! if headers, sizes and labels are consistent, and the labels and pixels match.
 //!
-//! The first byte chooses how each of the two files is written, the next two are the size of the first.
+//! The first byte selects how each of the two files is written, the next two are the size of the
+//! first.
 
 #![no_main]
 
@@ -14,14 +15,14 @@ use mbls_vision::dataset::{Split, mnist};
 use std::io::{Read, Write};
 
 const NAMES: [&str; 2] = ["t10k-labels-idx1-ubyte", "t10k-images-idx3-ubyte"];
-/// The most records.
+/// The maximum number of records.
 const MOST: usize = 10_000;
 
-/// What is in a file by its reader's rules; `None` where it is not whole.
+/// Returns the content of a file by the reader's rules; `None` if it is not complete.
 fn content(way: u8, bytes: &[u8]) -> Option<Vec<u8>> {
     let mut content = Vec::new();
     match way {
-        // Made by nobody else, a packed file may be anything.
+        // A gzip file from the fuzzer may contain anything.
         1 if bytes.is_empty() => None,
         1 => MultiGzDecoder::new(bytes).take(1 << 24).read_to_end(&mut content).ok().map(|_| content),
         _ => Some(bytes.to_vec()),
@@ -44,12 +45,12 @@ fn write(name: &str, way: u8, bytes: &[u8]) {
         }
     }
     if way > 0 {
-        // Of the input before.
+        // Remove the file of an earlier input.
         let _ = std::fs::remove_file(scratch::folder().join(name));
     }
 }
 
-/// The elements behind a header that fits them.
+/// Returns the elements after a header that matches them.
 fn elements<'a>(bytes: &'a [u8], record: &[u32]) -> Option<(usize, &'a [u8])> {
     let mut header = vec![0, 0, 8, record.len() as u8 + 1];
     let count = u32::from_be_bytes(bytes.get(4..8)?.try_into().ok()?);
@@ -75,12 +76,12 @@ fuzz_target!(|input: &[u8]| {
         .filter(|((labels, digits), (images, _))| labels == images && digits.iter().all(|&digit| digit < 10));
     match (read, right) {
         (Err(error), right) => assert!(right.is_none(), "{error}"),
-        (Ok(_), None) => panic!("read what is wrong"),
+        (Ok(_), None) => panic!("read an invalid file"),
         (Ok(read), Some(((count, labels), (_, pixels)))) => {
             assert_eq!(read.labels().len(), count);
             for (i, pixels) in pixels.chunks(28 * 28).enumerate() {
                 assert_eq!(read.labels()[i], u32::from(labels[i]));
-                assert_eq!(read.pixels(i).expect("a picture"), pixels);
+                assert_eq!(read.pixels(i).expect("an image"), pixels);
             }
         }
     }

@@ -1,7 +1,7 @@
-//! Bytes as a mask in a PNG file: what is read has the size and the values that its header allows, and a file that is made of fields and rows
-//! gives just these rows.
+//! Treats the input as a mask in a PNG file: a mask that is read has the size and the values that
+//! its header allows, and a file built from fields and rows decodes to these rows.
 //!
-//! The first byte chooses between a file as it is and one that is made of the bytes.
+//! The first byte selects between a file and a file built from the bytes.
 
 #![no_main]
 
@@ -42,7 +42,8 @@ fn chunk(file: &mut Vec<u8>, name: &[u8; 4], content: &[u8]) {
     file.extend(checksum(&named));
 }
 
-/// A file of a palette or of grey values, its rows neither filtered nor interlaced; and whether it is a mask.
+/// Builds a palette or greyscale file whose rows are neither filtered nor interlaced. Returns it
+/// with the expected values if it is a valid mask.
 fn made(&[kind, width, height, entries, cut]: &[u8; 5], rows: &[u8]) -> (Vec<u8>, Option<Vec<u8>>) {
     let bits = 1u8 << (kind % 4);
     let colours = if kind & 4 == 0 { PALETTE } else { 0 };
@@ -64,13 +65,13 @@ fn made(&[kind, width, height, entries, cut]: &[u8; 5], rows: &[u8]) -> (Vec<u8>
         encoder.write_all(&[&[0], &row[..]].concat()).expect("bytes in memory");
     }
     let content = encoder.finish().expect("bytes in memory");
-    // In two pieces, as programs write long ones.
+    // Split the data into two chunks, as programs do for large images.
     let (first, second) = content.split_at(usize::from(cut).min(content.len()));
     chunk(&mut file, b"IDAT", first);
     chunk(&mut file, b"IDAT", second);
     chunk(&mut file, b"IEND", b"");
 
-    // What the palette holds, or whether there is one, is nothing that a mask needs.
+    // A mask needs neither the colours of the palette nor the palette itself.
     let is_mask = width > 0 && height > 0 && (colours == PALETTE || bits == 8);
     let value = |row: &[u8], x: usize| {
         (0..usize::from(bits)).fold(0, |value, bit| {
@@ -92,7 +93,7 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-/// Makes the checksums of the chunks those of their content, so that changes in it get past them.
+/// Corrects the checksums of the chunks, so that mutations of their content pass the checks.
 fn mend(file: &mut [u8]) -> Option<()> {
     let mut at = SIGNATURE.len();
     loop {

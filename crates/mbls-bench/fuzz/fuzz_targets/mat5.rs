@@ -1,5 +1,5 @@
-//! Bytes as a MATLAB 5 file of SVHN: what is read has the pixels and labels of the file, and the same file with its arrays packed gives the
-//! same.
+//! Treats the input as a MATLAB 5 file of SVHN: the pixels and labels that are read are those of
+//! the file, and the same file with compressed arrays gives the same result.
 
 #![no_main]
 
@@ -21,7 +21,7 @@ fn load(file: &[u8]) -> Option<LabelledImages> {
     svhn::load(scratch::folder(), Split::Test).ok()
 }
 
-/// The file with its whole arrays packed, up to the first element that is something else.
+/// Compresses the complete arrays of a file, up to the first other element.
 fn packed(file: &[u8]) -> Option<Vec<u8>> {
     let is_big = file.get(126..HEADER)? == b"MI";
     let number = |bytes: &[u8; 4]| if is_big { u32::from_be_bytes(*bytes) } else { u32::from_le_bytes(*bytes) };
@@ -40,7 +40,7 @@ fn packed(file: &[u8]) -> Option<Vec<u8>> {
     Some(packed)
 }
 
-/// Columns for rows, as the file has them.
+/// Transposes an image, because the file is column-major.
 fn transposed(plane: &[u8]) -> impl Iterator<Item = u8> {
     (0..PLANE).map(|i| plane[i % 32 * 32 + i / 32])
 }
@@ -48,15 +48,15 @@ fn transposed(plane: &[u8]) -> impl Iterator<Item = u8> {
 fuzz_target!(|file: &[u8]| {
     let read = load(file);
     let again = packed(file).and_then(|packed| load(&packed));
-    let Some(read) = read else { return assert!(again.is_none(), "packed, the file is read") };
+    let Some(read) = read else { return assert!(again.is_none(), "the compressed file is read, but not the original") };
     let count = read.labels().len();
     let pixels = |images: &LabelledImages| -> Vec<u8> {
-        (0..count).flat_map(|i| images.pixels(i).expect("a picture").to_vec()).collect()
+        (0..count).flat_map(|i| images.pixels(i).expect("an image").to_vec()).collect()
     };
     let pixels_read = pixels(&read);
     assert!(count > 0 && count <= 26_032 && pixels_read.len() == count * PIXELS);
 
-    let again = again.expect("packed, the file is the same");
+    let again = again.expect("the compressed file is read as well");
     assert_eq!(again.labels(), read.labels());
     assert_eq!(pixels(&again), pixels_read);
 
@@ -64,7 +64,7 @@ fuzz_target!(|file: &[u8]| {
         file.get(HEADER..).is_some_and(|elements| !elements.starts_with(&[15]) && elements.get(3) != Some(&15));
     if is_plain {
         let of_file: Vec<u8> = pixels_read.chunks(PLANE).flat_map(transposed).collect();
-        assert!(file.windows(of_file.len()).any(|window| window == of_file), "pixels that are not the file's");
+        assert!(file.windows(of_file.len()).any(|window| window == of_file), "pixels that are not in the file");
         let digits: Vec<u8> = read.labels().iter().map(|&label| if label == 0 { 10 } else { label as u8 }).collect();
         let wide = |digit: &u8, is_big| {
             let digit = f64::from(*digit);
@@ -76,12 +76,12 @@ fuzz_target!(|file: &[u8]| {
             digits.iter().flat_map(|digit| wide(digit, true)).collect(),
         ];
         let is_there = |form: &Vec<u8>| file.windows(form.len()).any(|window| window == form);
-        assert!(forms.iter().any(is_there), "labels that are not the file's");
+        assert!(forms.iter().any(is_there), "labels that are not in the file");
     }
 });
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    // Tags, names and sizes lie before and behind the pixels of the seeds.
+    // In the seeds, tags, names and sizes are before and after the pixels.
     match seed % 4 {
         0 => window::mutate(&mut data[..size], 124, 84),
         1 => window::mutate(

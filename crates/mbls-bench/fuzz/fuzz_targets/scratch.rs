@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// A folder of this process, in `TMPDIR`; there is one, since a process of the fuzzer ends where nobody could remove it.
+/// Returns a folder of this process in `TMPDIR`. There is only one per process, because a fuzzing
+/// process cannot clean up at its end.
 pub fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -13,7 +14,7 @@ pub fn folder() -> &'static Path {
     })
 }
 
-/// Writes a file of that folder and gives its path.
+/// Writes a file in that folder and returns its path.
 pub fn file(name: &str, content: &[u8]) -> PathBuf {
     let path = folder().join(name);
     std::fs::write(&path, content).expect("a file in the folder");

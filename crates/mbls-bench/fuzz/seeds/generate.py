@@ -1,5 +1,5 @@
-"""Writes small whole files, and some that are nearly whole, as the first inputs of the fuzzer, beside this script: pictures of a pattern,
-masks of every depth, vectors of a few words. Python's standard library is all it needs; the committed ones are of Python 3.11."""
+"""Writes small files, some of them incomplete, next to this script as the fuzzer's seeds: images of a pattern,
+masks of every bit depth, vectors of a few words. It needs only Python's standard library; the committed files were written by Python 3.11."""
 
 import gzip
 import pathlib
@@ -16,7 +16,7 @@ def write(target, name, *parts):
 
 
 def pixels(count):
-    """In no set of data: a pattern that packs well."""
+    """Returns a pattern that compresses well and is in no data set."""
     return bytes(i // 32 % 8 * 16 + i % 4 for i in range(count))
 
 
@@ -25,16 +25,16 @@ def packed(content):
 
 
 def cifar():
-    """The first byte: the format, and 3 times the place of the number of records among those of the target."""
-    picture = pixels(3072)
-    write("cifar", "10-one", bytes([0, 9]), picture)
-    write("cifar", "10-two-expected", bytes([6, 0]), picture, bytes([3]), picture)
-    write("cifar", "100-coarse", bytes([1, 19, 99]), picture)
-    write("cifar", "100-fine-expected", bytes([5, 4, 50]), picture)
+    """The first byte: the format, plus 3 times the index of the number of records in the target's list."""
+    image = pixels(3072)
+    write("cifar", "10-one", bytes([0, 9]), image)
+    write("cifar", "10-two-expected", bytes([6, 0]), image, bytes([3]), image)
+    write("cifar", "100-coarse", bytes([1, 19, 99]), image)
+    write("cifar", "100-fine-expected", bytes([5, 4, 50]), image)
 
 
 def idx():
-    """The first byte: how the labels are written, and 4 times how the images are; then the size of the labels' file."""
+    """The first byte: how the labels are written, plus 4 times how the images are; then the size of the label file."""
     labels = struct.pack(">4BI", 0, 0, 8, 1, 2) + bytes([3, 9])
     images = struct.pack(">4B3I", 0, 0, 8, 3, 2, 28, 28) + pixels(2 * 784)
 
@@ -63,7 +63,7 @@ def mat5():
 
     def zipped(element):
         content = zlib.compress(element, 9)
-        # A packed element has no padding.
+        # A compressed element has no padding.
         return struct.pack("<2I", 15, len(content)) + content
 
     def header(order):
@@ -82,8 +82,8 @@ def mat5():
 
 
 def masks():
-    """The first byte: whether the target makes the file. Then the file, or depth and colours, width, height, entries of the palette, where
-    the content is cut, and rows."""
+    """The first byte: whether the target builds the file. Then the file, or bit depth and colours, width, height, entries of the palette, where
+    the data is split, and rows."""
 
     def chunk(name, content):
         return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
@@ -97,12 +97,12 @@ def masks():
 
     for place, bits in enumerate([1, 2, 4, 8]):
         width = -(-9 * bits // 8)
-        # Each row begins with its filter.
+        # Each row starts with its filter.
         rows = b"".join(bytes([y]) + pixels(width) for y in range(5))
         for colours, name in [(3, "palette"), (0, "grey")]:
             write("masks", f"{name}-{bits}", bytes([0]), file(bits, colours, 0, rows))
         write("masks", f"made-palette-{bits}", bytes([1, place, 11, 3, 2, 5]), pixels(33))
-    # Seven pictures of 2x1, 1x1, 3x1, 2x2, 5x1, 4x3 and 9x2 pixels.
+    # Seven images of 2x1, 1x1, 3x1, 2x2, 5x1, 4x3 and 9x2 pixels.
     sizes = [(2, 1), (1, 1), (3, 1), (2, 2), (5, 1), (4, 3), (9, 2)]
     rows = b"".join((b"\0" + pixels(width)) * height for width, height in sizes)
     write("masks", "interlaced", bytes([0]), file(8, 3, 1, rows))
@@ -110,7 +110,7 @@ def masks():
 
 
 def glove():
-    """The first byte: the place of the number of values among those of the target, and 7 more where the target packs."""
+    """The first byte: the index of the dimension in the target's list, plus 7 if the target compresses the file."""
     lines = b"the 0.5 -1 2e-1\nfox 1 2 3\n. . . 7 8 9\nthe 4 4 4\nxyz 1 2 3\n"
     write("glove", "first-line-decides", bytes([0]), lines)
     write("glove", "expected", bytes([3]), lines)

@@ -1,20 +1,20 @@
-//! How much of each class every part of a data set has: what a network can learn, and what a number
-//! that was measured is worth.
+//! Counts the samples or pixels of each class in every part of a data set, as a check on what can
+//! be learned and evaluated.
 
 use anyhow::{Result, bail};
 use mbls_report::{FurtherTable, NumberColumn};
 use serde::{Deserialize, Serialize};
 
-/// How many times as much the largest class may have as the smallest before it is said.
+/// The ratio of the largest to the smallest class above which a warning is printed.
 const IMBALANCED: f64 = 3.0;
 
-/// What is counted.
+/// The unit that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Counted {
-    /// Images with a class.
+    /// Images with a class label.
     Images,
-    /// Texts with a class.
+    /// Texts with a class label.
     Texts,
     /// Pixels of masks.
     Pixels,
@@ -30,12 +30,12 @@ impl Counted {
     }
 }
 
-/// One part: how much of each class, and of none.
+/// The counts of one part, by class and void.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PartCounts {
-    /// By class.
+    /// Counts by class.
     pub(crate) classes: Vec<u64>,
-    /// Void pixels: those that count nowhere.
+    /// Void pixels, which are ignored.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) void: u64,
 }
@@ -56,26 +56,26 @@ impl PartCounts {
         Self { classes: counts, void: 0 }
     }
 
-    /// All that has a class.
+    /// Returns the count of everything with a class.
     pub(crate) fn total(&self) -> u64 {
         self.classes.iter().sum()
     }
 }
 
-/// The parts of one seed.
+/// The counts of the parts of one seed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ClassCounts {
-    /// What is counted.
+    /// The unit that is counted.
     pub(crate) counted: Counted,
     /// The names of the classes.
     pub(crate) names: Vec<String>,
-    /// What is learned from.
+    /// The training part.
     pub(crate) train: PartCounts,
-    /// What the epoch and the temperature are chosen on.
+    /// The validation part, on which the epoch and the temperature are chosen.
     pub(crate) validation: PartCounts,
-    /// What is reported on.
+    /// The test part.
     pub(crate) test: PartCounts,
-    /// The value of masks that is void most often, where one is.
+    /// The most frequent void value of the masks, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) void_value: Option<u8>,
 }
@@ -85,11 +85,11 @@ impl ClassCounts {
         [("training", &self.train), ("validation", &self.validation), ("test", &self.test)]
     }
 
-    /// What is suspicious, a sentence each.
+    /// Returns warnings, one sentence each.
     ///
     /// # Errors
     ///
-    /// With `required`, a class of which the training part has nothing: a network cannot learn it.
+    /// With `required`, if a class is absent from the training part, because it cannot be learned.
     pub(crate) fn check(&self, required: bool) -> Result<Vec<String>> {
         let noun = self.counted.noun();
         let mut warnings = Vec::new();
@@ -106,9 +106,7 @@ impl ClassCounts {
                 if required && name == "training" {
                     let void =
                         self.void_share(part).map(|share| format!("; {share}")).unwrap_or_default();
-                    bail!(
-                        "{sentence}{void}; take what is not there out of the classes, or add {noun} of it"
-                    );
+                    bail!("{sentence}{void}; remove the absent classes, or add {noun} of them");
                 }
                 warnings.push(sentence);
             }
@@ -118,17 +116,17 @@ impl ClassCounts {
             if 2 * part.void > part.total() + part.void
                 && let Some(share) = self.void_share(part)
             {
-                warnings.push(format!("of the {name} part, {share}"));
+                warnings.push(format!("in the {name} part, {share}"));
             }
         }
         Ok(warnings)
     }
 
-    /// The largest and the smallest class of a part, where one has more than three times as much as
-    /// the other; those of which there is nothing are named elsewhere.
+    /// Describes the largest and the smallest non-empty class of a part if their ratio exceeds
+    /// [`IMBALANCED`]. Empty classes have a warning of their own.
     fn imbalance(&self, part: &PartCounts) -> Option<String> {
         let named = || self.names.iter().zip(&part.classes).filter(|(_, count)| **count > 0);
-        // The first of equals.
+        // Ties go to the first class.
         let (most, largest) = named().rev().max_by_key(|(_, count)| **count)?;
         let (least, smallest) = named().min_by_key(|(_, count)| **count)?;
         let ratio = *largest as f64 / *smallest as f64;
@@ -141,16 +139,15 @@ impl ClassCounts {
         })
     }
 
-    /// How much of a part is void, in words; `None` where nothing is.
+    /// Describes the share of void pixels; `None` without any.
     fn void_share(&self, part: &PartCounts) -> Option<String> {
         let all = part.total() + part.void;
         let value = self.void_value.map(|value| format!(" (value {value})")).unwrap_or_default();
         let share = 100.0 * part.void as f64 / all as f64;
-        (part.void > 0)
-            .then(|| format!("{share:.1} % of the pixels are void{value} and count nowhere"))
+        (part.void > 0).then(|| format!("{share:.1} % of the pixels are void{value} and ignored"))
     }
 
-    /// All in one line: `10 classes; training 850 images (83 to 87 of a class), ...`.
+    /// Returns one line: `10 classes; training 850 images (83 to 87 of each class), ...`.
     pub(crate) fn summary(&self) -> String {
         let noun = self.counted.noun();
         let of = |(name, part): (&str, &PartCounts)| {
@@ -165,7 +162,7 @@ impl ClassCounts {
         format!("{} classes; {}", self.names.len(), self.parts().map(of).join(", "))
     }
 
-    /// A row for each class, and one for what is void.
+    /// Returns a table with a row for each class, and one for void pixels.
     pub(crate) fn table(&self, note: &str) -> FurtherTable {
         let row = |name: String, count: &dyn Fn(&PartCounts) -> u64| {
             (vec![name], self.parts().map(|(_, part)| Some(count(part) as f64)).to_vec())
@@ -192,7 +189,7 @@ impl ClassCounts {
     }
 }
 
-/// Some names, the number of others.
+/// Lists the first names and the number of others.
 fn listed(names: &[&str]) -> String {
     const SHOWN: usize = 10;
     let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("{name:?}")).collect();
@@ -219,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_without_anything_to_learn_from_is_an_error_where_it_is_required() {
+    fn a_required_class_without_training_data_is_an_error() {
         let error = counts([60, 0], [5, 5], 40).check(true).unwrap_err().to_string();
         let part = "the training part has no pixels of 1 of 2 classes: \"thing\"; 40.0 % of the pixels are void (value 255)";
         assert!(error.contains(part), "{error}");
@@ -227,24 +224,24 @@ mod tests {
     }
 
     #[test]
-    fn a_class_that_is_not_tested_and_much_void_are_warnings() {
+    fn an_untested_class_and_mostly_void_masks_give_warnings() {
         let warnings = counts([5, 5], [9, 0], 0).check(true).unwrap();
         assert_eq!(warnings, ["the test part has no pixels of 1 of 2 classes: \"thing\""]);
         let warnings = counts([50, 50], [50, 50], 101).check(true).unwrap();
         assert_eq!(warnings.len(), 3, "{warnings:?}");
         assert!(warnings[0].contains("50.2 % of the pixels are void (value 255)"), "{warnings:?}");
-        // Exactly one half is none.
+        // Exactly one half gives no warning.
         let even = counts([1, 1], [1, 1], 2);
         assert!(even.check(true).unwrap().is_empty());
     }
 
     #[test]
-    fn classes_of_more_than_three_to_one_are_said() {
+    fn an_imbalance_above_three_to_one_gives_a_warning() {
         assert!(counts([3, 1], [1, 9], 0).check(true).unwrap().is_empty());
         let warnings = counts([2, 7], [1, 1], 0).check(true).unwrap();
         let expected = "the classes of the training part are imbalanced: 7 pixels of \"thing\", 2 of \"ground\" (3.5 to 1)";
         assert_eq!(warnings, [expected]);
-        // A class of nothing is another matter.
+        // An empty class has another warning.
         assert_eq!(counts([9, 0], [1, 1], 0).check(false).unwrap().len(), 1);
     }
 

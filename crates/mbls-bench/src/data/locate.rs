@@ -1,11 +1,11 @@
-//! Where the files of data sets are.
+//! Finds the files of data sets.
 
 use crate::spec::{CandleOrigin, DataSpec};
 use std::path::{Path, PathBuf};
 
-/// Returns the folder that holds a data set's files; `None` where there is none.
+/// Returns the folder of a data set's files; `None` if there is none.
 ///
-/// The digits are part of the repository. Others are looked for in `data`.
+/// The digits are part of the repository. Other data sets are searched in `data`.
 pub(crate) fn locate(spec: &DataSpec, data: Option<&Path>) -> Option<PathBuf> {
     if matches!(spec, DataSpec::CandleDatasets { from: CandleOrigin::Hub, .. }) {
         return Some(PathBuf::new());
@@ -17,18 +17,18 @@ pub(crate) fn locate(spec: &DataSpec, data: Option<&Path>) -> Option<PathBuf> {
     }
 }
 
-/// Says why [`locate`] finds nothing.
+/// Explains why [`locate`] returned `None`.
 pub(crate) fn missing(spec: &DataSpec, data: Option<&Path>) -> String {
     match (spec.folder(), data) {
         (Some(""), Some(data)) => format!("{} does not exist", data.display()),
         (Some(folder), Some(data)) => {
             format!("the folder {} does not exist", data.join(folder).display())
         }
-        (Some(""), None) => "where the data is is given by --data".to_owned(),
+        (Some(""), None) => "expected the path of the data in --data".to_owned(),
         (folder, _) => {
             let folder = folder.unwrap_or("fixtures/digits");
             format!(
-                "its folder {folder} is looked for in --data DIR or MBLS_DATA_DIR, and neither is given"
+                "its folder {folder} is searched in --data DIR or MBLS_DATA_DIR, but neither is given"
             )
         }
     }

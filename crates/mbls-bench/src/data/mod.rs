@@ -1,4 +1,4 @@
-//! What all tasks do with their data: find it, size its parts, count its classes.
+//! Operations on data shared by all tasks: locating it, sizing its parts, counting its classes.
 
 mod class_counts;
 mod locate;

@@ -1,8 +1,8 @@
-//! What lies beside the parts of a data set.
+//! Unused files next to the parts of a data set.
 
 use std::path::Path;
 
-/// A sentence that names what of a folder is not used; none where nothing is left.
+/// Returns a sentence that lists the unused entries of a folder; empty if there are none.
 pub(crate) fn unused(folder: &Path, names: impl IntoIterator<Item = String>) -> Vec<String> {
     const SHOWN: usize = 10;
     let names: Vec<String> = names.into_iter().collect();

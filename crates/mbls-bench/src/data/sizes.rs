@@ -1,30 +1,30 @@
-//! How many samples each split takes.
+//! The number of samples of each split.
 
 use crate::spec::{Amount, Scale};
 use anyhow::{Result, ensure};
 
-/// How many samples each split of a suite has.
+/// The number of samples of each split of a suite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sizes {
-    /// To learn from.
+    /// Number of training samples.
     pub(crate) train: usize,
-    /// To choose the epoch and the temperature on.
+    /// Number of validation samples, on which the epoch and the temperature are chosen.
     pub(crate) validation: usize,
-    /// To report on.
+    /// Number of test samples.
     pub(crate) test: usize,
 }
 
 impl Sizes {
-    /// Those of a data set with so many samples to train on, and in parts of their own for
-    /// validation and tests where it has such.
+    /// Returns the sizes for a data set with `train` training samples, and with separate
+    /// `validation` and `test` parts if it has them.
     ///
-    /// A number is taken as it is; a fraction is that of the training part for a split that the
-    /// data set does not have as a part of its own, all of it where it does, and for training
-    /// of what the others leave.
+    /// A count is used unchanged. A fraction of validation or test samples is relative to the
+    /// training part if the data set has no separate part for the split; otherwise the whole part
+    /// is used. A fraction of training samples is relative to what the other splits leave.
     ///
     /// # Errors
     ///
-    /// More than there are, or none.
+    /// If a split is empty or larger than the available data.
     pub(crate) fn of(
         scale: &Scale,
         train: usize,

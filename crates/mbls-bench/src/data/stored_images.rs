@@ -1,26 +1,26 @@
-//! What the headers of images say before training: sizes, channels, and how far images are
-//! enlarged.
+//! Facts from the headers of images before training: sizes, channels, and enlargement by the
+//! transforms.
 
 use anyhow::Result;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
-/// Images whose headers are read, at most: evenly spaced among all.
+/// The maximum number of headers read, evenly spaced over all images.
 const MOST: usize = 2000;
-/// The enlargement from which it is said.
+/// The enlargement factor above which a warning is printed.
 const ENLARGED: f64 = 2.0;
 
-/// What is worth knowing of data before training, a sentence each.
+/// Facts about the data before training, one sentence each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
-    /// What was found.
+    /// Neutral facts.
     pub(crate) notes: Vec<String>,
-    /// What is suspicious.
+    /// Warnings.
     pub(crate) warnings: Vec<String>,
 }
 
-/// Reads the headers of `all` images; `stored` returns channels, height and width of one,
-/// `enlargement` how many times its size the transforms of tests make an image.
+/// Reads the headers of `all` images. `stored` returns channels, height and width of an image;
+/// `enlargement` the factor by which the test transforms enlarge an image.
 ///
 /// # Errors
 ///
@@ -31,7 +31,7 @@ pub(crate) fn stored_images(
     enlargement: impl Fn([usize; 2]) -> f64,
 ) -> Result<Facts> {
     let read = all.min(MOST);
-    // Results in order first: the first error does not depend on threads.
+    // Collect the results in order, so the first error does not depend on threads.
     let shapes: Vec<mbls_data::Result<[usize; 3]>> =
         (0..read).into_par_iter().map(|place| stored(place * all / read)).collect();
     let shapes = shapes.into_iter().collect::<mbls_data::Result<Vec<_>>>()?;
@@ -41,7 +41,8 @@ pub(crate) fn stored_images(
     })
 }
 
-/// `300 images: height 120 to 4000 (median 480), width 160 to 3000 (median 640), 3 channels`.
+/// Formats `300 images: height 120 to 4000 (median 480), width 160 to 3000 (median 640); 3
+/// channels`.
 fn sizes(all: usize, shapes: &[[usize; 3]]) -> Option<String> {
     let range = |side: usize| {
         let mut sides: Vec<usize> = shapes.iter().map(|shape| shape[side]).collect();
@@ -72,7 +73,7 @@ fn sizes(all: usize, shapes: &[[usize; 3]]) -> Option<String> {
     Some(format!("{read} images: height {}, width {}; {channels}", range(1)?, range(2)?))
 }
 
-/// `None` where no image is enlarged to more than twice its size.
+/// Returns a warning if images are enlarged to more than twice their size.
 fn enlarged(shapes: &[[usize; 3]], enlargement: impl Fn([usize; 2]) -> f64) -> Option<String> {
     let mut factors: Vec<f64> =
         shapes.iter().map(|&[_, height, width]| enlargement([height, width])).collect();
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_and_channels_are_said() {
+    fn sizes_and_channels_are_described() {
         let shapes = [[3, 480, 640], [1, 100, 160], [3, 480, 640], [4, 2000, 90]];
         let said = stored_images(4, |index| Ok(shapes[index]), |[height, _]| 240.0 / height as f64)
             .unwrap();
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_images_some_are_read() {
+    fn only_some_headers_of_many_images_are_read() {
         let said = stored_images(50_000, |index| Ok([3, index + 1, 5]), |_| 1.0).unwrap();
         assert_eq!(
             said.notes,

@@ -1,8 +1,9 @@
-//! A class with fewer samples than parts.
+//! Errors about classes with fewer samples than parts.
 
 use super::Counted;
 
-/// Says what to do where a class is too small to be split; other errors stay as they are.
+/// Adds advice to the error about a class that is too small to be split; returns other errors
+/// unchanged.
 pub(crate) fn too_small(
     error: mbls_data::Error,
     counted: Counted,
@@ -19,7 +20,7 @@ pub(crate) fn too_small(
         Counted::Pixels => ("images", "lists train.txt, val.txt and test.txt"),
     };
     error.context(format!(
-        "a class has too few {noun} for training, validation and tests: add {noun} of it, leave the class out, or make the parts \
+        "a class has too few {noun} for training, validation and test: add {noun}, remove the class, or split the data \
          yourself ({parts})"
     ))
 }

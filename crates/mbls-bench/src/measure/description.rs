@@ -1,44 +1,43 @@
-//! How a measure is called, printed and compared.
+//! Names, formats and comparison of metrics.
 
 use mbls_report::{Column, Direction, Unit};
 
-/// How a measure is called, printed and compared, wherever it is shown.
+/// The name, format and direction of a metric, used wherever it is shown.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Description {
-    /// Its name in `results.json`, event logs and recipes.
+    /// The key in `results.json`, event logs and recipes.
     pub(crate) key: &'static str,
-    /// The head of its column.
+    /// The column's heading.
     pub(crate) title: &'static str,
-    /// One sentence for a reader who does not know it.
+    /// One sentence that explains the metric to a reader who does not know it.
     pub(crate) meaning: &'static str,
     /// The unit of the printed numbers.
     pub(crate) unit: Unit,
-    /// Digits after the point.
+    /// Digits after the decimal point.
     pub(crate) digits: usize,
     /// Which values are better.
     pub(crate) better: Direction,
-    /// Where it is shown.
+    /// Where the metric is shown.
     pub(crate) shown: Shown,
-    /// What a reader has to know of a run that has it.
+    /// Formats a note for the report from the metric's value.
     pub(crate) note: Option<fn(f64) -> String>,
 }
 
-/// Where a measure is shown; each place has what the one before has.
+/// Where a metric is shown; each level includes the previous ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shown {
-    /// In `results.json` alone.
+    /// Only in `results.json`.
     Results,
-    /// On the HTML page too.
+    /// Also on the HTML page.
     Page,
-    /// In the Markdown table too.
+    /// Also in the Markdown table.
     Table,
-    /// In the line that announces a finished run too.
+    /// Also in the line printed for a finished run.
     Headline,
 }
 
 impl Description {
-    /// A fraction that is printed in percent, of which less is better, and that stands in all
-    /// tables.
+    /// Returns a fraction printed in percent, lower is better, shown in all tables.
     pub(super) const fn percent(
         key: &'static str,
         title: &'static str,
@@ -48,7 +47,7 @@ impl Description {
         Self { key, title, meaning, unit, digits: 2, better, shown: Shown::Table, note: None }
     }
 
-    /// A number that is printed as it is, of which less is better, and that stands in all tables.
+    /// Returns a number printed without a unit, lower is better, shown in all tables.
     pub(super) const fn plain(
         key: &'static str,
         title: &'static str,
@@ -73,7 +72,7 @@ impl Description {
         Self { note: Some(note), ..self }
     }
 
-    /// Returns its column of the report; `None` where it has none.
+    /// Returns the column of the report; `None` if the metric is not shown there.
     pub(super) fn column(&self) -> Option<Column> {
         let Self { key, title, meaning, unit, digits, better, shown, .. } = *self;
         let compact = matches!(shown, Shown::Table | Shown::Headline);
@@ -88,7 +87,7 @@ impl Description {
         })
     }
 
-    /// Returns a value with its unit.
+    /// Formats a value with its unit.
     pub(crate) fn print(&self, value: f64) -> String {
         let digits = self.digits;
         match self.unit {

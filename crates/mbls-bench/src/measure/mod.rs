@@ -1,8 +1,8 @@
-//! Measures: the numbers by which networks are described.
+//! Metrics of networks.
 //!
-//! Each task has one list of [`Measure`]s. It decides what `results.json` holds, which columns the
-//! report has and in which order, which numbers the event log has after an epoch, and which of them
-//! a schedule may follow.
+//! Each task has one list of [`Measure`]s. It determines the contents of `results.json`, the
+//! columns of the report and their order, the metrics in the event log, and which of them a
+//! schedule may follow.
 
 pub(crate) mod described;
 mod description;
@@ -18,41 +18,40 @@ use mbls_report::{Column, Direction};
 use mbls_train::EarlyStopping;
 use std::collections::BTreeMap;
 
-/// What the measures of a task are computed from.
+/// The inputs from which the metrics of a task are computed.
 pub(crate) trait Subject: 'static {
-    /// What is measured after every epoch.
+    /// The values after every epoch.
     type Epoch;
-    /// What is measured of one part with a finished network.
+    /// The values of a finished network on one part.
     type Finished;
-    /// What can be resampled of a finished run's test part.
+    /// The test data of a finished run that can be resampled.
     type Resampled: Sync;
 }
 
-/// How a measure is computed from something; `None` where it is undefined.
+/// Computes a metric; `None` if it is undefined.
 pub(crate) type Value<T> = fn(&T) -> Option<f64>;
 
-/// One measure: how it is called and printed, and how it is computed.
+/// A metric: its description and how it is computed.
 pub(crate) struct Measure<S: Subject> {
-    /// Name, unit and meaning.
+    /// Key, title, unit and meaning.
     pub(crate) is: Description,
-    /// Its value after an epoch, `None` where undefined; absent where epochs do not measure it.
+    /// Computes the value after an epoch; absent if it is not measured then.
     pub(crate) epoch: Option<Value<S::Epoch>>,
-    /// Its value for a finished network; `None` where it is undefined or there is nothing to say.
+    /// Computes the value of a finished network; `None` if it is undefined or not applicable.
     pub(crate) finished: Value<S::Finished>,
-    /// Its value on resampled test data, for the bootstrap; absent where it has no interval.
+    /// Computes the value on resampled test data; absent if the metric has no interval.
     pub(crate) resampled: Option<Resampling<S::Resampled>>,
 }
 
-/// How a measure is computed on a resample.
+/// How a metric is computed on a resample.
 pub(crate) struct Resampling<R> {
-    /// Number of units that can be drawn: samples, images or batches.
+    /// Returns the number of units that are resampled: samples, images or batches.
     pub(crate) units: fn(&R) -> usize,
-    /// The value on the units of these indices; `None` where it is undefined.
+    /// Computes the value on the units with the given indices; `None` if it is undefined.
     pub(crate) value: fn(&R, &[u32]) -> Option<f64>,
 }
 
-/// Returns the measures of a finished network under their keys; those that are undefined are
-/// absent.
+/// Returns the metrics of a finished network by key; undefined ones are absent.
 pub(crate) fn finished<S: Subject>(
     measures: &[Measure<S>],
     network: &S::Finished,
@@ -61,7 +60,7 @@ pub(crate) fn finished<S: Subject>(
     values.filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
 }
 
-/// Returns the measures of an epoch with their keys, for the event log.
+/// Returns the metrics of an epoch with their keys, for the event log.
 pub(crate) fn of_epoch<S: Subject>(
     measures: &[Measure<S>],
     epoch: &S::Epoch,
@@ -69,11 +68,11 @@ pub(crate) fn of_epoch<S: Subject>(
     measures.iter().filter_map(|measure| Some((measure.is.key, measure.epoch?(epoch)))).collect()
 }
 
-/// The mean over the runs of a loss, of every measure that can be resampled, on the same resamples
-/// for all losses. Units are resampled; networks and temperatures stay as they are.
+/// The mean over the runs of a loss of every resampled metric, on the same resamples for all
+/// losses. Test units are resampled; networks and temperatures are fixed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Resampled {
-    /// By key: the number of units, and the values.
+    /// By key: the number of units, and the values on the resamples.
     values: BTreeMap<&'static str, (usize, Vec<f64>)>,
     /// Number of runs.
     runs: usize,
@@ -94,14 +93,14 @@ impl Resampled {
         Self { values: measures.iter().filter_map(of).collect(), runs: runs.len() }
     }
 
-    /// Returns the bootstrap interval of a measure; `None` where it has none.
+    /// Returns the bootstrap interval of a metric; `None` if it has none.
     pub(crate) fn interval(&self, key: &str) -> Option<Interval> {
         let (_, values) = self.values.get(key)?;
         interval(values.clone())
     }
 
-    /// Returns the paired bootstrap interval of a measure's difference from another loss, this less
-    /// that; `None` where the two were not measured on as many units of as many runs.
+    /// Returns the paired bootstrap interval of the difference of a metric, this loss minus the
+    /// other; `None` if the two have different numbers of units or runs.
     pub(crate) fn difference(&self, other: &Self, key: &str) -> Option<Interval> {
         let ((n, mine), (others, theirs)) = (self.values.get(key)?, other.values.get(key)?);
         let paired = n == others && self.runs == other.runs;
@@ -113,7 +112,7 @@ impl Resampled {
     }
 }
 
-/// Returns the measures that sum a run up, in words: `Accuracy 98.15 %, ECE 0.87 %`.
+/// Returns the headline metrics of a run as text: `Accuracy 98.15 %, ECE 0.87 %`.
 pub(crate) fn headline<S: Subject>(
     measures: &[Measure<S>],
     values: &BTreeMap<String, f64>,
@@ -128,7 +127,7 @@ pub(crate) fn headline<S: Subject>(
     headlines.map(line).collect::<Vec<_>>().join(", ")
 }
 
-/// Returns the measure by which the epochs of a recipe are compared.
+/// Returns the metric by which the epochs of a recipe are compared.
 pub(crate) fn score(recipe: &Recipe) -> Description {
     match &recipe.task {
         TaskRecipe::Images(_) | TaskRecipe::Texts(_) => described::ACCURACY,
@@ -139,35 +138,34 @@ pub(crate) fn score(recipe: &Recipe) -> Description {
     }
 }
 
-/// The measures of a task, whatever they are computed from.
+/// The metrics of a task, independent of their input types.
 pub(crate) trait Measures: Sync {
-    /// Returns the columns of the report, in the order of the measures.
+    /// Returns the columns of the report, in the order of the metrics.
     fn columns(&self) -> Vec<Column>;
 
-    /// Returns what a reader has to know of the values of a run, a sentence each.
+    /// Returns notes about the values of a run, one sentence each.
     fn notes(&self, values: &BTreeMap<String, f64>) -> Vec<String>;
 
-    /// Checks that schedules and early stopping of a suite follow what is measured after every
-    /// epoch, schedules in the direction that is better.
+    /// Checks that schedules and early stopping of a suite follow metrics that are measured after
+    /// every epoch, and that the schedule's mode matches the metric's direction.
     ///
     /// # Errors
     ///
     /// Names the field, its value and what was expected.
     fn check_schedules(&self, suite: &Suite) -> Result<()>;
 
-    /// Returns when a training by a recipe ends before its last epoch; `None` where it does not.
+    /// Returns the early stopping of a recipe; `None` if it has none.
     ///
     /// # Errors
     ///
-    /// A measure that is not made after every epoch.
+    /// If the metric is not measured after every epoch.
     fn early_stopping(&self, recipe: &Recipe) -> Result<Option<EarlyStopping>>;
 
-    /// Returns the measure `key` of a finished network, by which runs are compared.
+    /// Returns the metric `key` of a finished network, by which runs are compared.
     ///
     /// # Errors
     ///
-    /// A key of no measure, or of one of which neither more nor less is better, with those there
-    /// are.
+    /// If there is no such metric or it has no direction; lists the valid keys.
     fn compared(&self, key: &str) -> Result<Description>;
 }
 
@@ -213,7 +211,7 @@ impl<S: Subject, const N: usize> Measures for [Measure<S>; N] {
     }
 }
 
-/// Returns the measure `metric` of an epoch, which the field of a recipe follows.
+/// Returns the epoch metric `metric`, which a field of the recipe refers to.
 fn followed<S: Subject>(measures: &[Measure<S>], field: &str, metric: &str) -> Result<Description> {
     let followed =
         measures.iter().filter(|measure| measure.epoch.is_some()).map(|measure| measure.is);
@@ -235,11 +233,11 @@ fn mode(better: Direction) -> PlateauMode {
 
 fn check_schedule<S: Subject>(measures: &[Measure<S>], recipe: &Recipe) -> Result<()> {
     let Some((metric, given)) = recipe.schedule.followed() else { return Ok(()) };
-    // PyTorch's default would take every epoch that classifies better for one that does not.
+    // With PyTorch's default mode, an improved accuracy would count as no improvement.
     let expected = mode(followed(measures, "recipe.schedule.metric", metric)?.better);
     let (name, better) = match expected {
-        PlateauMode::Max => ("max", "more"),
-        PlateauMode::Min => ("min", "less"),
+        PlateauMode::Max => ("max", "higher"),
+        PlateauMode::Min => ("min", "lower"),
     };
     ensure!(
         given == expected,

@@ -1,4 +1,4 @@
-//! What is said of a class and its confidence.
+//! Answers about a class and its confidence.
 
 use super::options::PredictOptions;
 use super::output::{Output, Shown};
@@ -8,23 +8,23 @@ use mbls_core::calibration::{
 };
 use serde_json::json;
 
-/// What answers are compared with: test samples, the threshold of abstention, a detector.
+/// The context in which predictions are judged: test results, abstention threshold, OOD detector.
 pub(super) struct Judge {
     abstention: Option<Abstention>,
     detector: OodDetector,
     classes: Vec<String>,
     withheld: usize,
     answers: usize,
-    /// What is classified, in the plural.
+    /// The kind of samples, in the plural.
     samples: &'static str,
 }
 
 impl Judge {
-    /// Reads the command line for a network.
+    /// Creates the context from the command line and a network's record.
     ///
     /// # Errors
     ///
-    /// A threshold of abstention that is not a number of thousandths.
+    /// If the abstention threshold has more than three decimals.
     pub(super) fn new(
         options: &PredictOptions,
         record: &CalibrationRecord,
@@ -43,12 +43,12 @@ impl Judge {
         })
     }
 
-    /// Returns which pixels are withheld, where any are to be.
+    /// Returns the abstention rule for pixels, if any.
     pub(super) fn abstention(&self) -> Option<Abstention> {
         self.abstention
     }
 
-    /// Says what an answer is worth.
+    /// Describes a classification and its reliability.
     ///
     /// # Errors
     ///
@@ -73,7 +73,7 @@ impl Judge {
         );
         lines.push(match bin.accuracy {
             Some(accuracy) => {
-                format!("of {} {alike}, {:.1} % were right", bin.count, 100.0 * accuracy)
+                format!("of {} {alike}, {:.1} % were correct", bin.count, 100.0 * accuracy)
             }
             None => format!("there were no {alike}"),
         });
@@ -105,12 +105,12 @@ impl Judge {
         Ok(Shown { lines, json: fields, cells })
     }
 
-    /// Says what an image as a whole is worth.
+    /// Returns the OOD verdict on a whole image.
     pub(super) fn verdict(&self, ood: &[OodVerdict]) -> Option<OodVerdict> {
         ood.iter().copied().find(|verdict| verdict.detector == self.detector)
     }
 
-    /// Says of all answers together how many were withheld, and what that does on the test part.
+    /// Notes how many answers were withheld, and the effect of the threshold on the test part.
     pub(super) fn finish(self, output: &mut Output) {
         if let Some(abstention) = self.abstention {
             output.note(format!(
@@ -121,7 +121,7 @@ impl Judge {
     }
 }
 
-/// A verdict as a sentence.
+/// Formats a verdict as a sentence.
 pub(super) fn in_words(verdict: OodVerdict) -> String {
     let score = match verdict.detector {
         OodDetector::Energy => "negative energy",
@@ -131,14 +131,14 @@ pub(super) fn in_words(verdict: OodVerdict) -> String {
     let OodVerdict { score: value, threshold, .. } = verdict;
     if verdict.is_ood {
         format!(
-            "out-of-distribution: its {score} is {value:.3}, and 95 % of the validation samples have at least {threshold:.3}"
+            "out-of-distribution: its {score} is {value:.3}; 95 % of the validation samples have at least {threshold:.3}"
         )
     } else {
-        format!("in distribution: its {score} is {value:.3}, at least {threshold:.3}")
+        format!("in-distribution: its {score} is {value:.3}, at least {threshold:.3}")
     }
 }
 
-/// A verdict as cells of a row.
+/// Returns a verdict as fields of a CSV row.
 pub(super) fn ood_cells(verdict: Option<OodVerdict>) -> Vec<(String, String)> {
     let cell = |name: &str, value: Option<String>| (name.to_owned(), value.unwrap_or_default());
     vec![

@@ -1,4 +1,4 @@
-//! Classes of images.
+//! Prediction of image classes.
 
 use super::answers::Judge;
 use super::inputs::{self, ImageInput};
@@ -9,11 +9,11 @@ use mbls_core::calibration::Classification;
 use mbls_vision::classifier::{Adaptation, CalibratedClassifier, Prepared};
 use rayon::prelude::*;
 
-/// Classifies all inputs, a batch at a time.
+/// Classifies all inputs in batches.
 ///
 /// # Errors
 ///
-/// No input, an option that does not fit, an output that cannot be written.
+/// If there is no input, an option does not apply, or the output cannot be written.
 pub(super) fn run(
     classifier: &CalibratedClassifier,
     options: &PredictOptions,
@@ -31,7 +31,7 @@ pub(super) fn run(
     while let Some(inputs) = batches.next() {
         let prepared = next;
         let images: Vec<Prepared> = prepared.iter().flatten().cloned().collect();
-        // The files of the next batch are read while the network computes.
+        // Read the files of the next batch while the network computes.
         let following = batches.peek().copied().unwrap_or_default();
         let (answers, read) =
             rayon::join(|| classifier.classify_all(&images, options.role()), || prepare(following));
@@ -40,7 +40,7 @@ pub(super) fn run(
         for (input, prepared) in inputs.iter().zip(prepared) {
             match prepared {
                 Err(error) => output.fail(&input.name(), &error)?,
-                // As many as were prepared.
+                // There is one answer per prepared image.
                 Ok(image) => {
                     let Some(answer) = answers.next() else { continue };
                     output.answer(
@@ -63,14 +63,15 @@ fn shown(
 ) -> Result<Shown> {
     let mut shown = judge.classification(answer)?;
     let [channels, height, width] = shape;
-    let channels =
-        adaptation.channels.map(|found| format!("its {found} channels were made {channels}"));
+    let channels = adaptation
+        .channels
+        .map(|found| format!("its {found} channels were converted to {channels}"));
     let size = adaptation.size.map(|[rows, columns]| {
         format!("it was resized from {rows} x {columns} to {height} x {width}")
     });
     let adapted: Vec<String> = channels.into_iter().chain(size).collect();
     if !adapted.is_empty() {
-        shown.lines.push(format!("unlike the images of training, {}", adapted.join(", and ")));
+        shown.lines.push(format!("unlike the training images, {}", adapted.join(", and ")));
         shown.json.insert("adaptation".to_owned(), serde_json::to_value(adaptation)?);
     }
     shown.cells.push(("adaptation".to_owned(), adapted.join("; ")));

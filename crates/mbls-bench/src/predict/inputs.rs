@@ -1,4 +1,4 @@
-//! The images of a command line.
+//! The input images of a command line.
 
 use anyhow::{Context, Result, bail, ensure};
 use mbls_io::listing::{entries, real};
@@ -7,19 +7,19 @@ use mbls_vision::{FilesConfig, Image, decode, decode_bytes};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// What means standard input.
+/// The argument that stands for standard input.
 pub(super) const STANDARD_INPUT: &str = "-";
-/// Folders within one another that are searched.
+/// The maximum depth of nested folders that are searched.
 const DEEPEST: usize = 64;
 
-/// An image that is to be read.
+/// An image to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ImageInput {
-    /// A file, and its path below the folder that was given.
+    /// A file.
     File {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// The path below the folder that was given; the file's name where it was given itself.
+        /// The path relative to the given folder; the file's name if the file itself was given.
         below: PathBuf,
     },
     /// Standard input.
@@ -27,7 +27,7 @@ pub(super) enum ImageInput {
 }
 
 impl ImageInput {
-    /// Returns what it is called in answers.
+    /// Returns the name used in the output.
     pub(super) fn name(&self) -> String {
         match self {
             Self::File { path, .. } => path.display().to_string(),
@@ -35,7 +35,7 @@ impl ImageInput {
         }
     }
 
-    /// Returns the path below a folder of results, without an ending.
+    /// Returns the path relative to the output folder, without extension.
     pub(super) fn stem(&self) -> PathBuf {
         match self {
             Self::File { below, .. } => below.with_extension(""),
@@ -47,7 +47,7 @@ impl ImageInput {
     ///
     /// # Errors
     ///
-    /// One that cannot be read or does not decode.
+    /// If it cannot be read or decoded.
     pub(super) fn read(&self) -> mbls_vision::Result<Image> {
         let FilesConfig { max_pixels, max_file_bytes, .. } = FilesConfig::default();
         match self {
@@ -73,12 +73,12 @@ impl ImageInput {
     }
 }
 
-/// Finds the images: files as they are given, of folders all that have the ending of an image, in
-/// the order of their names.
+/// Finds the images: given files, and all files with an image extension in given folders, ordered
+/// by name.
 ///
 /// # Errors
 ///
-/// No input, one that does not exist, a folder without images.
+/// If there is no input, an input does not exist, or a folder has no images.
 pub(super) fn images(inputs: &[String]) -> Result<Vec<ImageInput>> {
     ensure!(
         !inputs.is_empty(),
@@ -89,7 +89,7 @@ pub(super) fn images(inputs: &[String]) -> Result<Vec<ImageInput>> {
         if input == STANDARD_INPUT {
             ensure!(
                 !found.contains(&ImageInput::Standard),
-                "-: standard input is one image, and it is there twice"
+                "-: standard input is a single image, but it is given twice"
             );
             found.push(ImageInput::Standard);
             continue;
@@ -108,7 +108,7 @@ pub(super) fn images(inputs: &[String]) -> Result<Vec<ImageInput>> {
             .with_context(|| format!("in the folder {input}"))?;
         ensure!(
             found.len() > before,
-            "{input}: no image is in this folder (jpg, png, bmp, gif, webp, pnm)"
+            "{input}: no images in this folder (jpg, png, bmp, gif, webp, pnm)"
         );
     }
     Ok(found)
@@ -124,11 +124,7 @@ fn search(
     for entry in entries(&root.join(folder), real)? {
         let below = folder.join(entry.name);
         if entry.is_folder {
-            ensure!(
-                depth > 0,
-                "{}: more than {DEEPEST} folders within one another",
-                below.display()
-            );
+            ensure!(depth > 0, "{}: more than {DEEPEST} nested folders", below.display());
             search(root, &below, real, depth - 1, found)?;
         } else if is_picture(&below) {
             found.push(ImageInput::File { path: root.join(&below), below });
@@ -142,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_are_searched_in_order_and_other_files_are_left() {
+    fn folders_are_searched_in_order_and_other_files_are_skipped() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["b/z.png", "b/a.JPG", "a.txt", "c.png", "b/.hidden.png"] {
             let path = folder.path().join(name);
@@ -158,17 +154,14 @@ mod tests {
         for (inputs, part) in [
             (vec![], "INPUT: expected images"),
             (vec![given("none")], "no such file or folder"),
-            (vec!["-".into(), "-".into()], "it is there twice"),
+            (vec!["-".into(), "-".into()], "it is given twice"),
         ] {
             let error = format!("{:#}", images(&inputs).unwrap_err());
             assert!(error.contains(part), "{error}");
         }
         std::fs::create_dir(folder.path().join("empty")).unwrap();
         assert!(
-            images(&[given("empty")])
-                .unwrap_err()
-                .to_string()
-                .contains("no image is in this folder")
+            images(&[given("empty")]).unwrap_err().to_string().contains("no images in this folder")
         );
     }
 }

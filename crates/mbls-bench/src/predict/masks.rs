@@ -1,4 +1,4 @@
-//! Masks of images.
+//! Prediction of masks.
 
 use super::answers::{Judge, in_words, ood_cells};
 use super::inputs::{self, ImageInput};
@@ -14,12 +14,12 @@ use serde_json::json;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// Segments all inputs, a batch at a time, and writes their files where a folder is given.
+/// Segments all inputs in batches and writes the output files if a folder is given.
 ///
 /// # Errors
 ///
-/// No input, two whose files would have one name, an option that does not fit, files that cannot be
-/// written.
+/// If there is no input, the output files of two inputs would have the same name, an option does
+/// not apply, or files cannot be written.
 pub(super) fn run(
     segmenter: &CalibratedSegmenter,
     options: &PredictOptions,
@@ -45,7 +45,7 @@ pub(super) fn run(
         for (input, prepared) in inputs.iter().zip(prepared) {
             match prepared {
                 Err(error) => output.fail(&input.name(), &error)?,
-                // As many as were prepared.
+                // There is one result per prepared image.
                 Ok((_, image)) => {
                     let Some(found) = found.next() else { continue };
                     let mut shown = shown(&judge, &found, &settings.record);
@@ -74,7 +74,7 @@ pub(super) fn run(
     Ok(())
 }
 
-/// An error where the files of two images would have one name.
+/// Returns an error if the output files of two images would have the same name.
 fn check_names(inputs: &[ImageInput]) -> Result<()> {
     let mut names: HashMap<PathBuf, String> = HashMap::new();
     for input in inputs {
@@ -138,7 +138,7 @@ fn shown(judge: &Judge, found: &Segmentation, record: &CalibrationRecord) -> Sho
     Shown { lines, json: fields, cells }
 }
 
-/// Writes mask, confidence and overlay of an image; returns their names.
+/// Writes the mask, confidence and overlay of an image; returns the file names.
 fn write(
     found: &Segmentation,
     image: &Image,
@@ -148,7 +148,7 @@ fn write(
 ) -> Result<Vec<String>> {
     if let Some(folder) = stem.parent() {
         std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+            .with_context(|| format!("cannot create the folder {}", folder.display()))?;
     }
     let files = [
         (

@@ -1,4 +1,4 @@
-//! Answers of a trained network: `cargo xtask predict RUN INPUT...`.
+//! Predictions of a trained network: `cargo xtask predict RUN INPUT...`.
 
 mod answers;
 mod images;
@@ -18,13 +18,12 @@ use mbls_seg::segmenter::SegmenterSettings;
 use mbls_vision::classifier as image;
 use output::Output;
 
-/// Answers for every input, in their order.
+/// Writes predictions for all inputs, in order.
 ///
 /// # Errors
 ///
-/// A folder that holds no network, options that its kind does not have, an output that cannot be
-/// written. Inputs that cannot be read are named, and the others are answered before the error that
-/// counts them.
+/// If the folder has no network, an option does not apply to it, or the output cannot be written.
+/// Unreadable inputs are reported and skipped; the final error counts them.
 pub(crate) fn run(options: &PredictOptions) -> Result<()> {
     let folder = run_folder::classifier(&options.run)?;
     let kind = saved_model::kind(&folder)

@@ -6,45 +6,45 @@ use clap::{Args, ValueEnum};
 use mbls_core::calibration::{CalibratorRole, OodDetector};
 use std::path::PathBuf;
 
-/// Which network answers, what for, and how.
+/// The network, the inputs and the output format.
 #[derive(Debug, Args)]
 pub struct PredictOptions {
     /// The folder of a finished run, such as out/bench/imagefolder/resnet18/mbls/seed-0, or its
-    /// folder classifier.
+    /// subfolder classifier.
     #[arg(value_name = "RUN")]
     pub(super) run: PathBuf,
-    /// Images, or folders that are searched for images; for texts, files: .csv, .tsv and .jsonl
-    /// have a text in each record, any other is one text. Words with a space between are a
-    /// text themselves. `-` is standard input: one image, or a text in each line.
+    /// Images, or folders that are searched for images. For text networks: .csv, .tsv and .jsonl
+    /// files with a text per record, other files with a single text, or a text itself if it
+    /// contains a space. `-` reads standard input: one image, or a text per line.
     #[arg(value_name = "INPUT")]
     pub(super) inputs: Vec<String>,
-    /// A text; may be repeated.
+    /// A text to classify; may be repeated.
     #[arg(long = "text", value_name = "TEXT")]
     pub(super) texts: Vec<String>,
-    /// The column, or the field, of the text in files of records.
+    /// The column or field of the text in .csv, .tsv and .jsonl files.
     #[arg(long, value_name = "NAME")]
     pub(super) text_column: Option<String>,
-    /// Write a JSON object for each input, one in each line.
+    /// Write a JSON object per input, one per line.
     #[arg(long, conflicts_with = "csv")]
     json: bool,
     /// Write comma-separated values with a header.
     #[arg(long)]
     csv: bool,
-    /// For masks: the folder that mask, confidence and overlay of each image are written to, as
-    /// PNG files.
+    /// For masks: the folder to write the mask, confidence and overlay of each image to, as PNG
+    /// files.
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
-    /// Withhold answers of a confidence up to this, a number of at most three decimals; pixels of
-    /// masks become void (255).
+    /// Withhold predictions with a confidence up to this threshold, which has at most three
+    /// decimals; withheld pixels of masks become void (255).
     #[arg(long, value_name = "CONFIDENCE")]
     pub(super) abstain_below: Option<f64>,
-    /// What calibrates: the temperature, or the best calibrator of the validation part.
+    /// The calibrator: the temperature, or the best calibrator on the validation part.
     #[arg(long, value_name = "CALIBRATOR", default_value = "temperature")]
     calibrator: Calibrator,
-    /// The score that out-of-distribution inputs are detected by.
+    /// The score for detecting out-of-distribution inputs.
     #[arg(long, value_name = "SCORE", default_value = "energy")]
     ood: Ood,
-    /// Where to compute.
+    /// The device to compute on.
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(super) device: DeviceChoice,
 }
@@ -62,12 +62,12 @@ enum Ood {
     Confidence,
 }
 
-/// How answers are written.
+/// The output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
-    /// Sentences.
+    /// Readable lines.
     Text,
-    /// A JSON object in each line.
+    /// A JSON object per line.
     Json,
     /// Comma-separated values with a header.
     Csv,
@@ -97,9 +97,9 @@ impl PredictOptions {
         }
     }
 
-    /// An error where an option is given that the network's kind does not have.
+    /// Returns an error if the option is given, because it does not apply to the kind of network.
     pub(super) fn refuse(&self, option: &str, given: bool) -> Result<()> {
-        ensure!(!given, "{option}: not for the network in {}", self.run.display());
+        ensure!(!given, "{option}: does not apply to the network in {}", self.run.display());
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Where answers go: standard output, in one of three formats; problems go to standard error.
+//! Writes predictions to standard output in one of three formats, and problems to standard error.
 
 use super::options::Format;
 use anyhow::{Context, Result, bail};
@@ -6,22 +6,22 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 use std::io::{BufWriter, IsTerminal, Stdout, Write};
 
-/// What is said of an input, in every format.
+/// The output for one input in every format.
 #[derive(Debug, Default)]
 pub(super) struct Shown {
-    /// Sentences, a line each.
+    /// Sentences, one per line.
     pub(super) lines: Vec<String>,
     /// The fields of a JSON object.
     pub(super) json: Map<String, Value>,
-    /// The cells of a row, by column.
+    /// The fields of a CSV row, with their columns.
     pub(super) cells: Vec<(String, String)>,
 }
 
-/// Writes what is said of the inputs, in their order.
+/// Writes the outputs of the inputs in order.
 pub(super) struct Output {
     format: Format,
     stdout: BufWriter<Stdout>,
-    /// Of the first row, which all others have too.
+    /// The columns of the first CSV row, which all other rows share.
     columns: Vec<String>,
     bar: ProgressBar,
     answered: usize,
@@ -30,12 +30,12 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Writes to standard output; draws a bar over the inputs on standard error where that is a
-    /// terminal and standard output is not.
+    /// Writes to standard output. Draws a progress bar if standard error is a terminal and standard
+    /// output is not.
     pub(super) fn new(format: Format) -> Self {
         let drawn = std::io::stderr().is_terminal() && !std::io::stdout().is_terminal();
         let bar = if drawn { ProgressBar::new(0) } else { ProgressBar::hidden() };
-        // The template is a constant; without it the default one is good enough.
+        // The template is a constant; if it were invalid, the default style would do.
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {per_sec} {eta}") {
             bar.set_style(style);
         }
@@ -43,16 +43,16 @@ impl Output {
         Self { format, stdout, columns: Vec::new(), bar, answered: 0, failed: 0, notes: Vec::new() }
     }
 
-    /// Tells the bar of so many inputs more.
+    /// Adds inputs to the length of the progress bar.
     pub(super) fn expect(&self, inputs: usize) {
         self.bar.inc_length(inputs as u64);
     }
 
-    /// Writes what is said of an input, under the columns of the format's table.
+    /// Writes the output for an input.
     ///
     /// # Errors
     ///
-    /// Where standard output cannot be written.
+    /// If standard output cannot be written.
     pub(super) fn answer(&mut self, input: &str, shown: Shown) -> Result<()> {
         self.answered += 1;
         self.bar.inc(1);
@@ -84,16 +84,16 @@ impl Output {
         }
     }
 
-    /// Names an input that has no answer, and why.
+    /// Reports an input without a prediction, and the reason.
     ///
     /// # Errors
     ///
-    /// Where standard output cannot be written.
+    /// If standard output cannot be written.
     pub(super) fn fail(&mut self, input: &str, error: &dyn std::error::Error) -> Result<()> {
         self.failed += 1;
         self.bar.inc(1);
         let problem = mbls_io::with_causes(error);
-        // Errors of files begin with the file's name.
+        // Errors about files already start with the file's name.
         let line = if problem.starts_with(input) {
             problem.clone()
         } else {
@@ -104,7 +104,7 @@ impl Output {
             Format::Text => Ok(()),
             Format::Json => self.line(&json!({ "input": input, "error": problem }).to_string()),
             Format::Csv => {
-                // Before the first answer the columns are not known.
+                // The columns are unknown before the first answer.
                 let empty = vec![String::new(); self.columns.len()];
                 if self.columns.is_empty() {
                     return Ok(());
@@ -114,16 +114,16 @@ impl Output {
         }
     }
 
-    /// Notes what is to be said of all answers together, on standard error.
+    /// Adds a note about all predictions, printed to standard error at the end.
     pub(super) fn note(&mut self, line: String) {
         self.notes.push(line);
     }
 
-    /// Ends the output.
+    /// Finishes the output.
     ///
     /// # Errors
     ///
-    /// Where standard output cannot be written, and where inputs had no answer: how many.
+    /// If standard output cannot be written, or inputs had no prediction; states how many.
     pub(super) fn finish(mut self) -> Result<()> {
         self.stdout.flush().context("cannot write to standard output")?;
         self.bar.finish_and_clear();
@@ -131,10 +131,7 @@ impl Output {
         match self.failed {
             0 => Ok(()),
             failed => {
-                bail!(
-                    "{failed} of {} inputs could not be answered; they are named above",
-                    failed + self.answered
-                )
+                bail!("{failed} of {} inputs failed; they are listed above", failed + self.answered)
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Classes of texts.
+//! Prediction of text classes.
 
 use super::answers::Judge;
 use super::inputs::STANDARD_INPUT;
@@ -12,16 +12,16 @@ use serde_json::json;
 use std::io::Read;
 use std::path::Path;
 
-/// The most bytes of a text file, and of standard input.
+/// The maximum size of a text file or standard input in bytes.
 const MAX_BYTES: u64 = 256 << 20;
-/// The most letters of a text that its answer repeats.
+/// The maximum number of characters of a text that the output repeats.
 const SHOWN: usize = 60;
 
 /// Classifies all inputs.
 ///
 /// # Errors
 ///
-/// No input, an option that does not fit, an output that cannot be written.
+/// If there is no input, an option does not apply, or the output cannot be written.
 pub(super) fn run(
     classifier: &CalibratedClassifier,
     options: &PredictOptions,
@@ -45,7 +45,7 @@ pub(super) fn run(
     Ok(())
 }
 
-/// The texts of an input, with what answers call them.
+/// Reads the texts of an input, with their names in the output.
 fn read(input: &str, options: &PredictOptions) -> Result<Vec<(String, String)>> {
     let path = Path::new(input);
     let ending = record_ending(input);
@@ -88,24 +88,24 @@ fn read(input: &str, options: &PredictOptions) -> Result<Vec<(String, String)>> 
     if path.is_dir() {
         bail!("a folder: expected a file of texts");
     }
-    // A file that is misspelt is not a text, though there is a space in its name.
+    // A misspelt file name that contains a space is not a text.
     ensure!(
         input.contains(char::is_whitespace)
             && ending.is_none()
             && !input.to_lowercase().ends_with(".txt"),
-        "no such file; what is a text itself can be given as --text {input:?}"
+        "no such file; to classify the text itself, use --text {input:?}"
     );
     Ok(vec![(quoted(input), input.to_owned())])
 }
 
-/// The ending of a file of records, packed or not.
+/// Returns the extension of a file of records, ignoring `.gz`.
 fn record_ending(input: &str) -> Option<&'static str> {
     let name = input.to_lowercase();
     let stem = name.strip_suffix(".gz").unwrap_or(&name);
     [".csv", ".tsv", ".jsonl", ".ndjson"].into_iter().find(|ending| stem.ends_with(ending))
 }
 
-/// Says how the column is chosen where it is not found.
+/// Adds a hint about the option if a column is not found.
 fn with_column(error: mbls_nlp::Error) -> anyhow::Error {
     let text = mbls_io::with_causes(&error);
     if text.contains("column") {
@@ -132,7 +132,7 @@ fn classify(
             let mut shown = judge.classification(&answer)?;
             if known_words == 0 {
                 shown.lines.push(format!(
-                    "it has no known word among {words}: this is the answer to an empty text"
+                    "none of its {words} words is known: this is the answer to an empty text"
                 ));
             }
             for (name, count) in [("words", words), ("known_words", known_words)] {
@@ -145,7 +145,7 @@ fn classify(
     Ok(())
 }
 
-/// A text as its answer repeats it.
+/// Returns a text as the output repeats it.
 fn quoted(text: &str) -> String {
     let mut letters = text.chars();
     let shown: String = letters.by_ref().take(SHOWN).collect();

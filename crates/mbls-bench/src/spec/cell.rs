@@ -1,30 +1,29 @@
-//! The key of one run of a suite.
+//! The key of a run of a suite.
 
 use super::ModelName;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The key of a run, one cell of the matrix that a suite spans: a model trained with a loss from a
-/// seed.
+/// The key of a run: one cell of a suite's matrix, a model trained with a loss and a seed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CellKey {
     /// The suite's name.
     pub suite: String,
     /// The model.
     pub model: ModelName,
-    /// The loss's name in the suite.
+    /// The loss's id in the suite.
     pub loss: String,
-    /// The settings that are tried, where several are: `lr=0.01`.
+    /// The candidate settings in a sweep, such as `lr=0.01`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidate: Option<String>,
-    /// The seed of split, initial weights, order and augmentation.
+    /// The seed of the split, the initial weights, the order of samples and the augmentation.
     pub seed: u64,
 }
 
 impl CellKey {
     /// Returns the run's folder in the output folder: `<out>/<suite>/<model>/<loss>/seed-<n>`, or
-    /// where settings are tried `<out>/<suite>/<model>/<loss>/<candidate>/seed-<n>`.
+    /// in a sweep `<out>/<suite>/<model>/<loss>/<candidate>/seed-<n>`.
     pub fn folder(&self, out: &Path) -> PathBuf {
         let mut folder = out.join(&self.suite).join(self.model.to_string()).join(&self.loss);
         folder.extend(&self.candidate);

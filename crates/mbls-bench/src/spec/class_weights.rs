@@ -1,10 +1,10 @@
-//! How much the classes of the training part weigh in a loss.
+//! Weights of the classes in a loss.
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How much the classes weigh: a row of a loss has the weight of its label in every term, and a
+/// Class weights: every term of a row's loss is multiplied by the weight of the row's label, and a
 /// mean divides by the sum of the weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(
@@ -12,26 +12,26 @@ use std::collections::BTreeMap;
     expecting = "\"balanced\", a list of numbers in the order of the classes, or a table of numbers by class"
 )]
 pub enum ClassWeights {
-    /// By a rule.
+    /// Computed by a rule.
     Rule(ClassWeightRule),
-    /// One number for each class, in the order of the classes.
+    /// One weight per class, in the order of the classes.
     List(Vec<f64>),
-    /// One number for each class, by its name.
+    /// One weight per class, by the class's name.
     ByName(BTreeMap<String, f64>),
 }
 
-/// A rule for the weights of classes.
+/// A rule that computes class weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClassWeightRule {
-    /// `n / (C n_c)` with n the samples of the training part, C the number of classes and n_c the
-    /// samples of the class; of masks pixels. As scikit-learn's `class_weight="balanced"`: all
-    /// classes together weigh as many as there are samples.
+    /// `n / (C n_c)` with n the number of training samples, C the number of classes and n_c the
+    /// number of samples of the class (pixels for masks), as scikit-learn's
+    /// `class_weight="balanced"`. The weights of all samples sum to n.
     Balanced,
 }
 
 impl ClassWeights {
-    /// Checks what reading does not.
+    /// Checks what deserialisation does not.
     ///
     /// # Errors
     ///
@@ -61,13 +61,13 @@ impl ClassWeights {
         Ok(())
     }
 
-    /// Returns the weight of each class of a training part, from the names of the classes and how
-    /// much of each it has.
+    /// Returns the weight of each class of a training part, given the names of the classes and the
+    /// number of samples of each.
     ///
     /// # Errors
     ///
-    /// Another number of weights, a name that is missing or that no class has, a class to be
-    /// balanced of which the part has nothing.
+    /// If the number of weights differs from the number of classes, a name is missing or unknown,
+    /// or a class to be balanced has no samples.
     pub fn of_classes(&self, names: &[String], counts: &[u64]) -> Result<Vec<f64>> {
         match self {
             Self::Rule(ClassWeightRule::Balanced) => {
@@ -75,7 +75,7 @@ impl ClassWeights {
                 let weight = |(name, count): (&String, &u64)| {
                     ensure!(
                         *count > 0,
-                        "recipe.class_weights = \"balanced\": the training part has nothing of the class {name:?}: expected \
+                        "recipe.class_weights = \"balanced\": the training part has no samples of the class {name:?}: expected \
                          a list or a table of weights"
                     );
                     Ok(total / (classes * *count as f64))
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn balanced_weights_are_those_of_scikit_learn() {
+    fn balanced_weights_match_scikit_learn() {
         // compute_class_weight("balanced", classes=[0, 1, 2], y=[0] * 6 + [1] * 3 + [2])
         let weights = of("\"balanced\"", &[6, 3, 1]).unwrap();
         for (found, expected) in
@@ -148,7 +148,7 @@ mod tests {
             weights.iter().zip([6.0, 3.0, 1.0]).map(|(weight, count)| weight * count).sum();
         assert!((total - 10.0).abs() < 1e-12);
         let error = of("\"balanced\"", &[6, 0, 1]).unwrap_err();
-        assert!(error.contains("nothing of the class \"dog\""), "{error}");
+        assert!(error.contains("no samples of the class \"dog\""), "{error}");
     }
 
     #[test]

@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// A data set and how it is made harder.
+/// A data set, with options that make it harder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum DataSpec {
     /// The repository's 1,797 digits of 8x8 pixels; splits are stratified.
     Digits {
-        /// Standard deviation of the Gaussian noise on each image, as a fraction of the full
+        /// Standard deviation of the Gaussian noise added to each image, as a fraction of the full
         /// range.
         noise: f64,
     },
@@ -24,23 +24,23 @@ pub enum DataSpec {
     Cifar10,
     /// CIFAR-100 with its 100 fine labels.
     Cifar100,
-    /// The house numbers, cropped.
+    /// SVHN (street-view house numbers), cropped.
     Svhn,
-    /// Tiny-ImageNet, classes in the order of their WordNet ids.
+    /// Tiny-ImageNet, with the classes ordered by WordNet id.
     TinyImagenet,
     /// CUB-200-2011.
     Cub,
-    /// A data set that the crate candle-datasets loads.
+    /// A data set loaded by the crate candle-datasets.
     CandleDatasets {
-        /// Which.
+        /// The data set.
         set: CandleSet,
-        /// From where.
+        /// The source of the files.
         from: CandleOrigin,
     },
     /// User-supplied images: a folder with one folder per class, or with parts `train`, `val` and
     /// `test` of such folders.
     Imagefolder {
-        /// Whether there may be parts.
+        /// Whether folders may be parts.
         #[serde(default, skip_serializing_if = "FolderParts::is_default")]
         parts: FolderParts,
     },
@@ -50,34 +50,34 @@ pub enum DataSpec {
     Camvid,
     /// User-supplied images with masks in the folders and lists of VOC.
     Vocfolder {
-        /// What the values of the masks are called, in place of `classes.txt`.
+        /// The names of the masks' values, instead of `classes.txt`.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         values: BTreeMap<String, String>,
     },
     /// 20 Newsgroups.
     #[serde(rename = "20newsgroups")]
     Newsgroups,
-    /// Anybody's texts with labels: a file, or a folder with `train`, `val` and `test` of such.
+    /// User-supplied labelled texts: a file, or a folder with files `train`, `val` and `test`.
     Textfile {
-        /// What the columns are called.
+        /// The names of the columns.
         #[serde(default)]
         columns: LabelledFileConfig,
     },
 }
 
-/// What a network makes of a data set.
+/// The task of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskKind {
     /// Images with one class each.
     Images,
-    /// Images with masks: a class for each pixel.
+    /// Images with masks: a class per pixel.
     Segmentation,
     /// Texts with one class each.
     Texts,
 }
 
 impl TaskKind {
-    /// All of them.
+    /// All tasks.
     pub const ALL: [Self; 3] = [Self::Images, Self::Segmentation, Self::Texts];
 }
 
@@ -91,7 +91,7 @@ impl fmt::Display for TaskKind {
     }
 }
 
-/// How folders called like parts are read.
+/// How folders named like parts are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FolderParts {
@@ -103,7 +103,7 @@ pub enum FolderParts {
 }
 
 impl FolderParts {
-    /// Whether it is the one that is not mentioned.
+    /// Returns whether this is the default, which is not serialised.
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -121,18 +121,18 @@ pub enum CandleSet {
     Cifar10,
 }
 
-/// Where candle-datasets takes a data set from.
+/// The source from which candle-datasets reads a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CandleOrigin {
-    /// The folder in which our own reader looks for it.
+    /// The folder that this project's own reader uses.
     Folder,
-    /// The hub, over the network unless its cache has the files.
+    /// The Hugging Face Hub, over the network unless the files are in its cache.
     Hub,
 }
 
 impl CandleSet {
-    /// The same data set as our own reader loads it.
+    /// Returns the same data set as read by this project's own reader.
     fn own(self) -> DataSpec {
         match self {
             Self::Mnist => DataSpec::Mnist,
@@ -143,7 +143,7 @@ impl CandleSet {
 }
 
 impl DataSpec {
-    /// Its name in suites.
+    /// Returns the name used in suites.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Digits { .. } => "digits",
@@ -164,13 +164,13 @@ impl DataSpec {
         }
     }
 
-    /// Whether each image is in a file of its own, which has to be decoded.
+    /// Returns whether each image is in a separate file, which must be decoded.
     pub fn is_in_files(&self) -> bool {
         matches!(self, Self::TinyImagenet | Self::Cub | Self::Imagefolder { .. })
             || self.task() == TaskKind::Segmentation
     }
 
-    /// What a network makes of it.
+    /// Returns the task of the data set.
     pub fn task(&self) -> TaskKind {
         match self {
             Self::Voc2012 | Self::Camvid | Self::Vocfolder { .. } => TaskKind::Segmentation,
@@ -179,12 +179,12 @@ impl DataSpec {
         }
     }
 
-    /// Whether it is user-supplied, in the folder `--data` itself.
+    /// Returns whether the data is user-supplied, in the folder `--data` itself.
     pub fn is_ones_own(&self) -> bool {
         self.folder() == Some("")
     }
 
-    /// The name of the folder in `--data`; none for the repository's own, and an empty one where
+    /// Returns the name of the folder in `--data`: `None` for the repository's data, empty if
     /// `--data` is the folder itself.
     pub fn folder(&self) -> Option<&'static str> {
         match self {
@@ -204,7 +204,7 @@ impl DataSpec {
         }
     }
 
-    /// The normalisation of its images; `None` for texts.
+    /// Returns the normalisation of the images; `None` for texts.
     pub fn normalisation(&self) -> Option<Normalise> {
         Some(match self {
             Self::Digits { .. } => Normalise::digits(),

@@ -1,18 +1,18 @@
-//! When trainings of a suite end before their last epoch.
+//! Early stopping of training.
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
-/// Ends a training once a measure of the validation part has not become better for some epochs.
+/// Stops training once a metric on the validation part has not improved for some epochs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoppingRecipe {
-    /// The key of the measure: one that the suite's task measures after every epoch. What is
-    /// better is the measure's.
+    /// The key of the metric, which the suite's task must measure after every epoch. The metric
+    /// determines which direction is better.
     pub metric: String,
-    /// Number of epochs in a row without a better value.
+    /// Number of consecutive epochs without improvement.
     pub patience: usize,
-    /// By how much a value has to be better to count.
+    /// The smallest difference that counts as an improvement.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub min_delta: f64,
 }
@@ -22,7 +22,7 @@ fn is_zero(value: &f64) -> bool {
 }
 
 impl StoppingRecipe {
-    /// Checks what reading does not.
+    /// Checks what deserialisation does not.
     ///
     /// # Errors
     ///

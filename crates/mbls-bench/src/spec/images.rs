@@ -1,26 +1,26 @@
-//! The part of a recipe that is for images with one class each.
+//! The recipe settings for images with one class each.
 
 use anyhow::{Context, Result, bail};
 use mbls_vision::Mix;
 use mbls_vision::transform::ImageTransform;
 
-/// How images are prepared for training and for tests.
+/// The preparation of images for training and evaluation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ImageRecipe {
-    /// Pad-and-crop augmentation: pixels added on each side; none where absent.
+    /// Padding in pixels on each side for pad-and-crop augmentation; absent for none.
     pub crop_padding: Option<usize>,
-    /// Whether training images are mirrored at random.
+    /// Whether training images are randomly flipped horizontally.
     pub flip: bool,
-    /// Applied to the 8-bit images for training, before anything else.
+    /// Transforms applied to the 8-bit training images before everything else.
     pub transforms: Vec<ImageTransform>,
-    /// The same for validation and tests.
+    /// Transforms applied to the 8-bit validation and test images.
     pub test_transforms: Vec<ImageTransform>,
-    /// Whether and how training images are mixed in pairs.
+    /// How pairs of training images are mixed, if at all.
     pub mix: Option<Mix>,
 }
 
 impl ImageRecipe {
-    /// Checks what reading does not.
+    /// Checks what deserialisation does not.
     ///
     /// # Errors
     ///
@@ -34,10 +34,10 @@ impl ImageRecipe {
                 .try_for_each(ImageTransform::validate)
                 .with_context(|| format!("recipe.{name}"))?;
         }
-        // What is measured is what the saved classifier does again.
+        // The saved classifier repeats the test transforms, so they must be deterministic.
         if let Some(random) = self.test_transforms.iter().find(|transform| transform.is_random()) {
             bail!(
-                "recipe.test_transforms: {}: expected transforms of which nothing is random",
+                "recipe.test_transforms: {}: expected transforms without randomness",
                 random.kind()
             );
         }

@@ -3,20 +3,20 @@
 use mbls_core::loss::LossSpec;
 use serde::Deserialize;
 
-/// One loss of a suite.
+/// A loss of a suite.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LossEntry {
-    /// What the command line and the results call it.
+    /// The id on the command line and in results.
     pub id: String,
-    /// What tables call it.
+    /// The title in tables.
     pub title: String,
     /// The loss and its settings.
     pub spec: LossSpec,
 }
 
 impl LossEntry {
-    /// Returns the title with its settings, which tells it from other settings of the same loss.
+    /// Returns the title with the settings, to distinguish settings of the same loss.
     pub fn heading(&self) -> String {
         match self.settings() {
             settings if settings.is_empty() => self.title.clone(),
@@ -24,7 +24,7 @@ impl LossEntry {
         }
     }
 
-    /// The settings in words, for tables.
+    /// Returns the settings in words, for tables.
     pub fn settings(&self) -> String {
         self.spec.settings()
     }

@@ -1,8 +1,8 @@
-//! What a benchmark is, as plain data: suites with their data set, model, recipe and losses, and
-//! the keys of their runs.
+//! Definitions of benchmarks as plain data: suites with their data set, model, recipe and losses,
+//! and the keys of their runs.
 //!
-//! Everything here is read from a suite file or written into a result. It knows the settings that
-//! the other crates define, and nothing of files, devices, training or reports.
+//! Everything here is read from suite files or written to results. It uses the settings defined by
+//! other crates, and does not depend on files, devices, training or reports.
 
 mod cell;
 mod class_weights;

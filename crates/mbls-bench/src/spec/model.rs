@@ -1,4 +1,4 @@
-//! Models by the name that suites, results and the command line know.
+//! Models by their name in suites, results and on the command line.
 
 use super::TaskKind;
 use anyhow::{Result, bail};
@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A network by its name.
+/// A model, identified by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum ModelName {
-    /// One that classifies images.
+    /// A network that classifies images.
     Classifier(mbls_vision::model::Architecture),
-    /// One that classifies pixels.
+    /// A network that classifies pixels.
     Segmentation(mbls_seg::model::Architecture),
-    /// One that classifies texts.
+    /// A network that classifies texts.
     Text(mbls_nlp::model::Architecture),
 }
 
@@ -35,11 +35,11 @@ impl ModelName {
         }
     }
 
-    /// The classifier of images that it names.
+    /// Returns the image classifier with this name.
     ///
     /// # Errors
     ///
-    /// Where it names a network for something else.
+    /// If the name is of a network for another task.
     pub fn classifier(self) -> Result<mbls_vision::model::Architecture> {
         match self {
             Self::Classifier(architecture) => Ok(architecture),
@@ -52,11 +52,11 @@ impl ModelName {
         }
     }
 
-    /// The classifier of pixels that it names.
+    /// Returns the segmentation network with this name.
     ///
     /// # Errors
     ///
-    /// Where it names a network for something else.
+    /// If the name is of a network for another task.
     pub fn segmentation(self) -> Result<mbls_seg::model::Architecture> {
         match self {
             Self::Segmentation(architecture) => Ok(architecture),
@@ -67,11 +67,11 @@ impl ModelName {
         }
     }
 
-    /// The classifier of texts that it names.
+    /// Returns the text classifier with this name.
     ///
     /// # Errors
     ///
-    /// Where it names a network for something else.
+    /// If the name is of a network for another task.
     pub fn text(self) -> Result<mbls_nlp::model::Architecture> {
         match self {
             Self::Text(architecture) => Ok(architecture),

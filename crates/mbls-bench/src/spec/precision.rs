@@ -1,30 +1,30 @@
-//! What numbers a network is computed in.
+//! Precision of a network's computation.
 
 use candle_core::DType;
 use serde::{Deserialize, Serialize};
 
-/// What numbers a network is computed in; losses, metrics and the steps of optimizers are in `f32`
-/// or better in every case.
+/// Precision of a network's computation. Losses, metrics and optimizer steps always use `f32` or
+/// better.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
-    /// 32 bits.
+    /// 32-bit floating point.
     #[default]
     F32,
-    /// 32 bits; convolutions and products round their factors to 10 bits of mantissa. NVIDIA's GPUs
-    /// alone.
+    /// 32-bit floating point; convolutions and matrix products round their inputs to a 10-bit
+    /// mantissa. NVIDIA GPUs only.
     Tf32,
-    /// bfloat16, with weights that the optimizer keeps in 32 bits. NVIDIA's GPUs alone.
+    /// bfloat16, with a 32-bit copy of the weights in the optimizer. NVIDIA GPUs only.
     Bf16,
 }
 
 impl Precision {
-    /// Whether it is the one that is not mentioned.
+    /// Returns whether this is the default, which is not serialised.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Returns the type of weights and images.
+    /// Returns the data type of weights and images.
     pub fn dtype(self) -> DType {
         match self {
             Self::F32 | Self::Tf32 => DType::F32,

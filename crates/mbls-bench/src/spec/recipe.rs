@@ -1,4 +1,4 @@
-//! What every loss of a suite is trained with.
+//! The training settings shared by all losses of a suite.
 
 use super::{
     ClassWeights, ImageRecipe, Precision, RecipeSchedule, SegmentationRecipe, StoppingRecipe,
@@ -10,50 +10,50 @@ use mbls_vision::Mix;
 use mbls_vision::transform::ImageTransform;
 use serde::{Deserialize, Serialize};
 
-/// What every loss of a suite is trained with: settings that all tasks share, and those of the
-/// suite's own.
+/// The training settings shared by all losses of a suite: those of all tasks, and those of the
+/// suite's task.
 ///
-/// Its JSON is the table `[recipe]` of a suite file.
+/// Serialised as the table `[recipe]` of a suite file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(into = "RecipeTable")]
 pub struct Recipe {
-    /// Samples in a step.
+    /// Number of samples per batch.
     pub batch_size: usize,
-    /// The learning rate before the schedule.
+    /// The base learning rate of the schedule.
     pub learning_rate: f64,
-    /// How the learning rate falls.
+    /// The learning rate schedule.
     pub schedule: RecipeSchedule,
     /// The optimizer and its settings.
     pub optimizer: OptimizerConfig,
-    /// Largest norm of the gradient; gradients are not clipped where absent.
+    /// The largest norm of the gradient; absent to disable clipping.
     pub clip_norm: Option<f64>,
     /// Number of bins of the calibration errors.
     pub bins: usize,
-    /// The share of its inputs that the classifier loses in training.
+    /// The dropout probability.
     pub dropout: Option<f64>,
-    /// A file of weights in the folder `--data` that training starts from; `--pretrained` names
-    /// another, an empty name none.
+    /// A file of pretrained weights in the folder `--data`. `--pretrained` overrides it; an empty
+    /// name means none.
     pub pretrained: Option<String>,
-    /// Parameters with a learning rate or a weight decay of their own: `[[recipe.groups]]`, each
-    /// with a condition (`prefix`, `suffix`, `max_dims`) and a setting
-    /// (`learning_rate_factor`, `weight_decay`).
+    /// Parameter groups with their own learning rate or weight decay: `[[recipe.groups]]`, each
+    /// with a condition (`prefix`, `suffix`, `max_dims`) and a setting (`learning_rate_factor`,
+    /// `weight_decay`).
     pub groups: Vec<ParamGroup>,
-    /// The average of the weights that is validated and measured in their place (`decay`,
-    /// `warmup`, `average_buffers`); none where absent.
+    /// The exponential moving average of the weights, which is validated and evaluated in their
+    /// place (`decay`, `warmup`, `average_buffers`); absent for none.
     pub ema: Option<EmaConfig>,
-    /// What the network is computed in: `f32`, or on an NVIDIA GPU `tf32` or `bf16`.
+    /// The precision of the computation: `f32`, or on an NVIDIA GPU `tf32` or `bf16`.
     pub precision: Precision,
-    /// How much the classes weigh in the loss; all the same where absent.
+    /// The class weights of the loss; absent to weight all classes equally.
     pub class_weights: Option<ClassWeights>,
-    /// When training ends before its last epoch; never where absent.
+    /// Early stopping; absent to train all epochs.
     pub early_stopping: Option<StoppingRecipe>,
-    /// Number of batches that make one step of the optimizer.
+    /// Number of batches accumulated per optimizer step.
     pub accumulate: usize,
-    /// The settings of the suite's task alone.
+    /// The settings specific to the suite's task.
     pub task: TaskRecipe,
 }
 
-/// The settings that one task has and the others have not.
+/// Settings that are specific to a task.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TaskRecipe {
     /// Images with one class each.
@@ -69,7 +69,7 @@ impl Recipe {
     ///
     /// # Errors
     ///
-    /// Where the recipe is for another task, which it is not in a suite that was read.
+    /// If the recipe is for another task. This cannot happen for a suite that was read.
     pub fn images(&self) -> Result<&ImageRecipe> {
         match &self.task {
             TaskRecipe::Images(recipe) => Ok(recipe),
@@ -113,7 +113,7 @@ impl Recipe {
         }
     }
 
-    /// Checks what reading does not.
+    /// Checks what deserialisation does not.
     ///
     /// # Errors
     ///
@@ -160,8 +160,8 @@ impl TaskRecipe {
     }
 }
 
-/// The table `[recipe]` as suite files and identities have it: the fields of all tasks side by
-/// side, in an order that checkpoints and results carry.
+/// The table `[recipe]` of suite files and identities: the fields of all tasks together. Their
+/// order is part of the identities in checkpoints and results.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RecipeTable {
@@ -210,11 +210,11 @@ fn is_one(count: &usize) -> bool {
 }
 
 impl RecipeTable {
-    /// Makes it the recipe of a task.
+    /// Converts the table to the recipe of a task.
     ///
     /// # Errors
     ///
-    /// Names a field that is another task's, or one that this task lacks.
+    /// Names a field of another task, or one that is missing.
     pub(super) fn for_task(self, kind: TaskKind) -> Result<Recipe> {
         let fields = [
             ("crop_padding", TaskKind::Images, self.crop_padding.is_some()),
@@ -228,7 +228,7 @@ impl RecipeTable {
         for (field, owner, given) in fields {
             ensure!(
                 !given || owner == kind,
-                "recipe.{field}: expected for {owner} alone, and the data are {kind}"
+                "recipe.{field}: expected only for {owner}, but the data are {kind}"
             );
         }
         let task = match kind {
@@ -311,7 +311,7 @@ impl From<Recipe> for RecipeTable {
             optimizer,
             clip_norm,
             crop_padding,
-            // Identities of every task have it.
+            // Identities of every task contain this field.
             flip: Some(flip),
             bins,
             transforms: given(transforms),

@@ -1,38 +1,38 @@
-//! How much of a suite is run, and how its data is split.
+//! The size of a benchmark, and how its data is split.
 
 use super::ModelName;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How much of a suite is run.
+/// The size of a benchmark: a profile of a suite.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scale {
     /// Number of epochs.
     pub epochs: usize,
-    /// Number of seeds, from 0.
+    /// Number of seeds, counted from 0.
     pub seeds: u64,
-    /// Training images.
+    /// Number of training samples.
     pub train: Amount,
-    /// Validation images.
+    /// Number of validation samples.
     pub validation: Amount,
-    /// Test images: the first ones of an official test part, or that many of a seeded split.
+    /// Number of test samples: the first ones of an official test part, or a seeded split.
     pub test: Amount,
-    /// Whose split it is.
+    /// The splitting rule.
     #[serde(default)]
     pub split: SplitRule,
-    /// The model, where it is not the suite's.
+    /// The model, if it differs from the suite's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelName>,
 }
 
-/// A number of images, or a fraction of those that there are: `1000` or `0.2`.
+/// A number of samples, or a fraction of the available ones: `1000` or `0.2`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Amount {
-    /// So many.
+    /// A number of samples.
     Count(usize),
-    /// That part of all.
+    /// A fraction of the available samples.
     Fraction(f64),
 }
 
@@ -54,20 +54,20 @@ impl fmt::Display for Amount {
     }
 }
 
-/// How the images of a data set are split.
+/// How the samples of a data set are split.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SplitRule {
-    /// By the seed, with the same share of every class; tests are never validated on.
+    /// Randomly by the seed, stratified by class; never validates on test samples.
     #[default]
     Stratified,
-    /// As the published code splits them, image by image; for CUB-200-2011 and VOC 2012 that
-    /// validates on the test images.
+    /// As the published code, sample by sample; for CUB-200-2011 and VOC 2012 this validates on the
+    /// test images.
     Published,
 }
 
 impl SplitRule {
-    /// Whether it is the one that is not mentioned.
+    /// Returns whether this is the default, which is not serialised.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }

@@ -1,39 +1,39 @@
-//! How the learning rate falls, in fractions of the training.
+//! Learning rate schedules in fractions of the training.
 
 use anyhow::{Context, Result};
 use mbls_nn::{PlateauMode, ReduceOnPlateau, Schedule};
 use serde::{Deserialize, Serialize};
 
-/// A schedule in fractions of the training, so that it means the same for any number of epochs.
+/// A learning rate schedule in fractions of the training, so it does not depend on the number of
+/// epochs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum RecipeSchedule {
-    /// No change.
+    /// A constant learning rate.
     Constant,
-    /// Half a cosine from the learning rate to 0.
+    /// Half a cosine period from the learning rate to 0.
     Cosine,
-    /// Multiplied by `gamma` after each fraction of the epochs.
+    /// Multiplies by `gamma` after each fraction of the epochs.
     MultiStep {
         /// Fractions of the number of epochs, increasing.
         fractions: Vec<f64>,
         /// The factor.
         gamma: f64,
     },
-    /// Multiplied by a factor whenever a number measured on the validation data has not become
-    /// better for some epochs.
+    /// Multiplies by a factor whenever a metric on the validation data has not improved for some
+    /// epochs.
     ReduceOnPlateau {
-        /// The key of the measure: one that the suite's task measures after every epoch.
+        /// The key of the metric, which the suite's task must measure after every epoch.
         metric: String,
-        /// `mode`, `factor`, `patience` and the other settings; PyTorch's where absent. The mode
-        /// has to be the metric's.
+        /// `mode`, `factor`, `patience` and the other settings, with PyTorch's defaults. The mode
+        /// must match the metric's direction.
         #[serde(default)]
         settings: ReduceOnPlateau,
     },
 }
 
 impl RecipeSchedule {
-    /// Returns the measure that the schedule follows with the direction in which it is followed, if
-    /// it follows any.
+    /// Returns the metric that the schedule follows and its direction, if it follows one.
     pub fn followed(&self) -> Option<(&str, PlateauMode)> {
         match self {
             Self::ReduceOnPlateau { metric, settings } => Some((metric, settings.mode)),

@@ -1,4 +1,4 @@
-//! What the trained networks of a suite are tested on under distribution shift.
+//! Evaluation of a suite's networks under distribution shift.
 
 use super::DataSpec;
 use anyhow::{Result, ensure};
@@ -8,18 +8,18 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShiftSpec {
-    /// Number of images of each test: the first ones.
+    /// Number of images in each test: the first ones.
     pub pictures: usize,
-    /// Whether the test images are corrupted in every way at every severity.
+    /// Whether the test images are corrupted by every corruption at every severity.
     #[serde(default)]
     pub corruptions: bool,
-    /// The OOD data sets, whose test images are to be detected among the suite's own.
+    /// The OOD data sets whose test images are to be distinguished from the suite's.
     #[serde(default)]
     pub outside: Vec<DataSpec>,
 }
 
 impl ShiftSpec {
-    /// Checks what reading does not.
+    /// Checks what deserialisation does not.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Suites: what the benchmark trains and measures, as data. One TOML file each, in `suites/`.
+//! Suites: definitions of benchmarks, one TOML file each in `suites/`.
 
 use super::recipe::RecipeTable;
 use super::{Amount, DataSpec, LossEntry, ModelName, Recipe, Scale, ShiftSpec, TaskKind};
@@ -7,7 +7,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The suites that the program carries, in the order in which they run.
+/// The built-in suites, in the order in which `bench-all` runs them.
 pub(super) const BUILT_IN: [&str; 13] = [
     include_str!("../../suites/digits.toml"),
     include_str!("../../suites/digits-noisy.toml"),
@@ -24,39 +24,41 @@ pub(super) const BUILT_IN: [&str; 13] = [
     include_str!("../../suites/textfile.toml"),
 ];
 
-/// The profile that needs no data but the repository's own and finishes in minutes.
+/// The profile that needs only the repository's data and finishes in minutes.
 pub const DEFAULT_PROFILE: &str = "default";
 
-/// A data set, a model, a recipe and the losses that are compared on them.
+/// A data set, a model, a recipe and the losses to compare.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Suite {
-    /// What the command line and the results call it.
+    /// The name on the command line and in results.
     pub name: String,
-    /// A heading.
+    /// The heading.
     pub title: String,
-    /// What it shows, for the report.
+    /// A description for the report.
     pub description: String,
-    /// What a reader has to know: how settings were chosen, what not to conclude.
+    /// Notes on the interpretation: how settings were chosen, which conclusions the results do not
+    /// support.
     pub notes: Vec<String>,
     /// The data set.
     pub data: DataSpec,
-    /// The model that runs where none is named.
+    /// The default model.
     pub model: ModelName,
-    /// What every loss is trained with.
+    /// The training settings shared by all losses.
     pub recipe: Recipe,
-    /// The same for profiles that change it: `[profile.NAME.recipe]` has the fields that differ.
+    /// The recipes of profiles that change it: `[profile.NAME.recipe]` contains the fields that
+    /// differ.
     pub recipes: BTreeMap<String, Recipe>,
-    /// How much is run, by profile.
+    /// The sizes by profile.
     pub profile: BTreeMap<String, Scale>,
     /// The losses; the first one is the baseline.
     pub loss: Vec<LossEntry>,
-    /// The tests of the trained networks under distribution shift, where there are any.
+    /// The tests of the trained networks under distribution shift, if any.
     pub shift: Option<ShiftSpec>,
-    /// Where it stands, for errors.
+    /// The origin of the suite, for error messages.
     pub origin: String,
 }
 
-/// A suite file.
+/// The contents of a suite file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SuiteTable {
@@ -74,11 +76,11 @@ struct SuiteTable {
 }
 
 impl Suite {
-    /// The suite called `name`, or the one in the file `name` where that ends in `.toml`.
+    /// Returns the suite called `name`, or the one in the file `name` if it ends in `.toml`.
     ///
     /// # Errors
     ///
-    /// An unknown name, with the known ones; a file that is not a suite.
+    /// If the name is unknown, with the known names; if a file is not a suite.
     pub fn find(name: &str) -> Result<Self> {
         if Path::new(name).extension().is_some_and(|extension| extension == "toml") {
             let text = std::fs::read_to_string(name)
@@ -92,13 +94,13 @@ impl Suite {
         match suites.iter().find(|suite| suite.name == name) {
             Some(suite) => Ok(suite.clone()),
             None => bail!(
-                "there is no suite \"{name}\": expected one of {known}, or a file that ends in .toml; bench --list says what they are"
+                "there is no suite \"{name}\": expected one of {known}, or a file that ends in .toml; bench --list describes them"
             ),
         }
     }
 
-    /// Checks that a suite from a file does not have the name of a built-in one with other content:
-    /// their runs would have the same folder.
+    /// Checks that a suite from a file does not have the name of a built-in one with different
+    /// content: their runs would share a folder.
     fn check_name(&self) -> Result<()> {
         let built_in = Self::built_in()?;
         let same_name = built_in.into_iter().find(|suite| suite.name == self.name);
@@ -106,22 +108,22 @@ impl Suite {
             same_name.is_some_and(|suite| Self { origin: self.origin.clone(), ..suite } != *self);
         ensure!(
             !changed,
-            "name = {0:?}: the built-in suite of that name has another content: expected a name of its own, such as \"my-{0}\"",
+            "name = {0:?}: the built-in suite of that name has different content: expected another name, such as \"my-{0}\"",
             self.name
         );
         Ok(())
     }
 
-    /// All suites that the program carries.
+    /// Returns all built-in suites.
     ///
     /// # Errors
     ///
-    /// A built-in file that is not a suite; a test rules that out.
+    /// If a built-in file is not a suite; a test rules this out.
     pub fn built_in() -> Result<Vec<Self>> {
         BUILT_IN.iter().map(|text| Self::parse(text, "a built-in suite".to_owned())).collect()
     }
 
-    /// Reads the text of a suite file; `origin` names it in errors.
+    /// Parses a suite file; `origin` names it in error messages.
     ///
     /// # Errors
     ///
@@ -174,7 +176,7 @@ impl Suite {
         })
     }
 
-    /// Checks what reading does not, also of a suite whose settings were changed.
+    /// Checks what deserialisation does not, also after settings were changed.
     ///
     /// # Errors
     ///
@@ -184,7 +186,7 @@ impl Suite {
         let plain = |name: &str| {
             !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
         };
-        // Names become directories.
+        // Names become folder names.
         ensure!(
             plain(&suite.name) && !suite.name.starts_with('.'),
             "name = {:?}: expected letters, digits, '-', '_', '.'",
@@ -199,10 +201,10 @@ impl Suite {
             );
             ensure!(
                 suite.loss[..i].iter().all(|other| other.id != loss.id),
-                "loss.id = {:?} is there twice",
+                "loss.id = {:?} is given twice",
                 loss.id
             );
-            // Of any data: what follows from them is known later.
+            // Check with placeholder sizes: rules that depend on the data are resolved later.
             loss.spec.for_data(2, 2).build().with_context(|| format!("loss {:?}", loss.id))?;
         }
         ensure!(!suite.profile.is_empty(), "profile: expected at least one");
@@ -219,7 +221,7 @@ impl Suite {
         let kind = suite.data.task();
         ensure!(
             kind == TaskKind::Images || suite.shift.is_none(),
-            "shift: expected for {} alone, and the data are {kind}",
+            "shift: expected only for {}, but the data are {kind}",
             TaskKind::Images
         );
         suite.check_model(suite.model)?;
@@ -236,11 +238,11 @@ impl Suite {
         Ok(suite)
     }
 
-    /// Whether a model is made for the suite's data.
+    /// Checks that a model fits the suite's task.
     ///
     /// # Errors
     ///
-    /// Where it is made for other data.
+    /// If it is for another task.
     pub fn check_model(&self, model: ModelName) -> Result<()> {
         let suits = match self.data.task() {
             TaskKind::Images => model.classifier().map(drop),
@@ -250,34 +252,34 @@ impl Suite {
         suits.with_context(|| format!("the suite {}", self.name))
     }
 
-    /// Returns the model called `name`, for the suite's data.
+    /// Returns the model called `name` for the suite's task.
     ///
     /// # Errors
     ///
-    /// An unknown name, or that of a model for other data, with the names there are.
+    /// If the name is unknown or of a model for another task; lists the valid names.
     pub fn model_called(&self, name: &str) -> Result<ModelName> {
         let task = self.data.task();
         let known = ModelName::all(task);
         ensure!(
             known.iter().any(|known| known == name),
-            "--model {name}: the suite {} is of {task}: expected one of {}",
+            "--model {name}: the suite {} has {task}: expected one of {}",
             self.name,
             known.join(", ")
         );
         Ok(name.parse()?)
     }
 
-    /// Returns how much `profile` runs; `None` where the suite has no profile of that name.
+    /// Returns the size of `profile`; `None` if the suite has no such profile.
     pub fn scale(&self, profile: &str) -> Option<Scale> {
         self.profile.get(profile).copied()
     }
 
-    /// Returns the names of the profiles, for errors: `default, local`.
+    /// Returns the names of the profiles for error messages: `default, local`.
     pub fn profiles(&self) -> String {
         self.profile.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
     }
 
-    /// This suite with the recipe of `profile`.
+    /// Returns this suite with the recipe of `profile`.
     #[must_use]
     pub fn at(mut self, profile: &str) -> Self {
         if let Some(recipe) = self.recipes.remove(profile) {
@@ -287,12 +289,12 @@ impl Suite {
     }
 }
 
-/// Takes the `recipe` out of each profile.
+/// Removes the `recipe` from each profile and returns them.
 fn take_recipe_changes(suite: &mut toml::Table) -> Vec<(String, toml::Table)> {
     let Some(toml::Value::Table(profiles)) = suite.get_mut("profile") else { return Vec::new() };
     let changes = profiles.iter_mut().filter_map(|(name, profile)| {
         let profile = profile.as_table_mut()?;
-        // Anything else stays where it is unknown.
+        // Leave anything else in place, where it is reported as unknown.
         let changed = profile.get("recipe")?.as_table()?.clone();
         profile.remove("recipe");
         Some((name.clone(), changed))

@@ -1,4 +1,4 @@
-//! Suite files are read as their writers meant them, or refused with the field named.
+//! Suite files are parsed correctly, or rejected with the name of the field.
 
 use super::suite::BUILT_IN;
 use super::*;
@@ -20,7 +20,7 @@ fn built_in_suites_are_valid() {
     }
 }
 
-/// The candidates among which settings were chosen stay readable.
+/// The suites that were used to choose settings stay readable.
 #[test]
 fn suites_of_candidates_are_valid() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("suites/tuning");
@@ -110,10 +110,10 @@ fn a_profile_changes_the_fields_of_the_recipe_that_it_names() {
 }
 
 #[test]
-fn groups_a_plateau_and_an_average_are_read_and_leave_other_recipes_as_they_were() {
+fn new_fields_are_read_and_do_not_change_other_identities() {
     let good = BUILT_IN[0];
     let plain = serde_json::to_string(&Suite::parse(good, String::new()).unwrap().recipe).unwrap();
-    // What earlier checkpoints and results carry in their identity.
+    // The identity in earlier checkpoints and results.
     let earlier = concat!(
         r#"{"batch_size":50,"learning_rate":0.05,"schedule":{"kind":"cosine"},"optimizer":{"kind":"sgd","momentum":0.9,"#,
         r#""dampening":0.0,"weight_decay":0.0005,"nesterov":false},"clip_norm":2.0,"crop_padding":null,"flip":false,"bins":15}"#
@@ -154,9 +154,9 @@ fn milestones_scale_with_the_epochs() {
     assert_eq!(milestones, [80, 120]);
 }
 
-/// The fields of one task cannot be written in the recipe of another.
+/// The fields of one task are rejected in the recipe of another.
 #[test]
-fn the_fields_of_other_tasks_are_refused() {
+fn the_fields_of_other_tasks_are_rejected() {
     let with = |suite: &str, recipe: &str| {
         let text =
             BUILT_IN.iter().find(|text| text.contains(&format!("name = \"{suite}\""))).unwrap();
@@ -167,25 +167,21 @@ fn the_fields_of_other_tasks_are_refused() {
         (
             "camvid",
             "flip = true",
-            "recipe.flip: expected for images with classes alone, and the data are images with masks",
+            "recipe.flip: expected only for images with classes, but the data are images with masks",
         ),
-        ("camvid", text, "recipe.text: expected for texts alone"),
+        ("camvid", text, "recipe.text: expected only for texts"),
         (
             "textfile",
             "crop_padding = 4",
-            "recipe.crop_padding: expected for images with classes alone, and the data are texts",
+            "recipe.crop_padding: expected only for images with classes, but the data are texts",
         ),
         (
             "textfile",
             "segmentation = {}",
-            "recipe.segmentation: expected for images with masks alone",
+            "recipe.segmentation: expected only for images with masks",
         ),
-        (
-            "digits",
-            "segmentation = {}",
-            "recipe.segmentation: expected for images with masks alone",
-        ),
-        ("digits", text, "recipe.text: expected for texts alone"),
+        ("digits", "segmentation = {}", "recipe.segmentation: expected only for images with masks"),
+        ("digits", text, "recipe.text: expected only for texts"),
     ] {
         let error = format!("{:#}", with(suite, recipe).unwrap_err());
         assert!(error.contains(part), "{error}");

@@ -1,32 +1,32 @@
-//! The part of a recipe that is for texts.
+//! The recipe settings for texts.
 
 use anyhow::{Result, ensure};
 use mbls_nlp::text::WordRule;
 use serde::{Deserialize, Serialize};
 
-/// How texts become sequences of vectors.
+/// The conversion of texts to sequences of word vectors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextRecipe {
-    /// How texts are cut into words: `keras` or `unicode`.
+    /// The rule that splits texts into words: `keras` or `unicode`.
     #[serde(default = "keras")]
     pub rule: WordRule,
-    /// The number that ids of words are below: so many of the most frequent words, less one. All
-    /// words where absent.
+    /// The size of the vocabulary: word ids are below it, so the `num_words - 1` most frequent
+    /// words are kept. Absent to keep all words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub num_words: Option<usize>,
-    /// The last words of a text that a network sees.
+    /// Number of words that the network reads: the last ones of a text.
     pub length: usize,
-    /// Numbers of a word's vector.
+    /// Dimension of a word vector.
     pub dimension: usize,
-    /// A file of GloVe's vectors in the folder of the data; where absent vectors begin at random.
+    /// A file of GloVe vectors in the data folder; absent for randomly initialised vectors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vectors: Option<String>,
-    /// The standard deviation of what words begin as that the file lacks; 0 is zeros, as
-    /// published.
+    /// The standard deviation of the initial vectors of words that the file lacks; 0 initialises
+    /// them to zeros, as published.
     #[serde(default)]
     pub missing_deviation: f32,
-    /// Whether the vectors stay as they are.
+    /// Whether the vectors are frozen.
     #[serde(default)]
     pub frozen: bool,
 }
@@ -36,11 +36,11 @@ fn keras() -> WordRule {
 }
 
 impl TextRecipe {
-    /// Checks what reading does not.
+    /// Checks what deserialisation does not.
     ///
     /// # Errors
     ///
-    /// The field, its value and what was expected.
+    /// Names the field, its value and what was expected.
     pub(super) fn validate(&self) -> Result<()> {
         let Self { num_words, length, dimension, vectors, missing_deviation, frozen, .. } = self;
         ensure!(*length > 0, "recipe.text.length = 0: expected a positive number");
@@ -54,7 +54,7 @@ impl TextRecipe {
         );
         ensure!(
             !frozen || vectors.is_some(),
-            "recipe.text.frozen: expected vectors, because random ones have to be learnt"
+            "recipe.text.frozen: expected vectors, because random ones must be trained"
         );
         Ok(())
     }

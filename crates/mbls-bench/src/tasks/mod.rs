@@ -22,7 +22,7 @@ mod tests {
     use super::*;
     use crate::spec::Suite;
 
-    /// `text` with its schedule following a measure.
+    /// Returns the suite `text` with a schedule that follows a metric.
     fn following(text: &str, fields: &str) -> Suite {
         let line = text.lines().find(|line| line.starts_with("schedule")).unwrap();
         let schedule = format!("schedule = {{ kind = \"reduce-on-plateau\", {fields} }}");
@@ -35,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_follows_what_its_task_measures_in_the_direction_that_is_better() {
+    fn a_schedule_follows_a_metric_of_its_task_in_the_right_direction() {
         let [digits, camvid] =
             [include_str!("../../suites/digits.toml"), include_str!("../../suites/camvid.toml")];
         for (text, fields, part) in [
@@ -48,7 +48,7 @@ mod tests {
             (
                 digits,
                 "metric = \"accuracy\"",
-                "recipe.schedule.settings.mode: expected \"max\", because more accuracy",
+                "recipe.schedule.settings.mode: expected \"max\", because higher accuracy",
             ),
             (
                 digits,
@@ -59,7 +59,7 @@ mod tests {
             (
                 camvid,
                 "metric = \"miou\"",
-                "recipe.schedule.settings.mode: expected \"max\", because more miou",
+                "recipe.schedule.settings.mode: expected \"max\", because higher miou",
             ),
         ] {
             assert!(error(text, fields).contains(part), "{}", error(text, fields));
@@ -71,7 +71,7 @@ mod tests {
             let suite = following(text, fields);
             family(suite.data.task()).measures().check_schedules(&suite).unwrap();
         }
-        // A profile's recipe is checked too.
+        // The recipe of a profile is checked too.
         let local = digits.to_owned()
             + "\n[profile.local]\nepochs = 1\nseeds = 1\ntrain = 1\nvalidation = 1\ntest = 1\n[profile.local.recipe]\n\
                schedule = { kind = \"reduce-on-plateau\", metric = \"accuracy\" }\n";
@@ -91,7 +91,7 @@ mod tests {
             segmentation::MEASURES.iter().map(|measure| measure.is.key).collect(),
         ] {
             for (place, key) in keys.iter().enumerate() {
-                assert!(!keys[..place].contains(key), "{key} is there twice");
+                assert!(!keys[..place].contains(key), "{key} occurs twice");
                 assert!(documented.contains(&format!("`{key}`")), "docs/benchmarks.md lacks {key}");
             }
         }

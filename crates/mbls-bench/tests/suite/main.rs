@@ -1,7 +1,7 @@
-//! The benchmark program as its users run it, on data that the tests make and on what `fetch-data`
+//! Tests of the benchmark program as users run it, on generated data and on data that `fetch-data`
 //! fetches.
 //!
-//! One program for both: each program more would be linked with all of candle again.
+//! They form a single program, because each additional one would be linked with all of candle.
 
 mod cli {
     mod bad_input;

@@ -1,4 +1,4 @@
-//! Runs the benchmark program as a user does, and compares what it leaves.
+//! Runs the benchmark program as a user does, and compares its output.
 
 use mbls_core::metric::{ClassificationMetrics, Metric, Predictions};
 use serde_json::Value;
@@ -7,21 +7,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-/// The program with the environment of these tests.
+/// Returns the command with the environment of these tests.
 pub(crate) fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mbls-bench"));
     command.args(arguments).env_remove("MBLS_DATA_DIR");
     command
 }
 
-/// Runs it to its end; a failure shows what it printed.
+/// Runs a command to its end; on failure shows its output.
 pub(crate) fn run(mut command: Command) -> Output {
     let output = command.output().expect("the program starts");
     assert!(output.status.success(), "{}", text(&output));
     output
 }
 
-/// Runs it, expects a failure without a panic, and returns what it printed.
+/// Runs a command, expects a failure without a panic, and returns its output.
 pub(crate) fn fail(mut command: Command) -> String {
     let output = command.output().expect("the program starts");
     let text = text(&output);
@@ -30,8 +30,7 @@ pub(crate) fn fail(mut command: Command) -> String {
     text
 }
 
-/// Runs it until the event log at `log` has `epochs` epochs, and kills it: no handler runs, and no
-/// destructor.
+/// Runs a command until the event log at `log` has `epochs` epochs, then kills it with SIGKILL.
 pub(crate) fn kill_after(mut command: Command, log: &Path, epochs: usize) {
     let mut process =
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
@@ -44,7 +43,7 @@ pub(crate) fn kill_after(mut command: Command, log: &Path, epochs: usize) {
     }
     process.kill().expect("the process is ours");
     let status = process.wait().expect("the process is ours");
-    assert!(!status.success(), "the program was finished before it was to be killed");
+    assert!(!status.success(), "the program finished before it could be killed");
 }
 
 pub(crate) fn text(output: &Output) -> String {
@@ -55,7 +54,7 @@ pub(crate) fn text(output: &Output) -> String {
     )
 }
 
-/// `results.json` without wall times, which no two runs share.
+/// Returns `results.json` without wall-clock times, which differ between runs.
 pub(crate) fn results(out: &Path) -> Value {
     let text = std::fs::read_to_string(out.join("results.json")).expect("results.json");
     let mut results: Value = serde_json::from_str(&text).expect("JSON");
@@ -65,7 +64,7 @@ pub(crate) fn results(out: &Path) -> Value {
     results
 }
 
-/// Every checkpoint and every saved prediction below `out`, by its path there.
+/// Returns every checkpoint and saved prediction below `out` by its relative path.
 pub(crate) fn tensors(out: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![out.to_owned()];
@@ -83,21 +82,21 @@ pub(crate) fn tensors(out: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-/// Answers of the trained network of a run, as JSON objects.
+/// Returns the predictions of a run's network as JSON objects.
 pub(crate) fn predict(run_folder: &Path, inputs: &[&str]) -> Vec<Value> {
     let output = run(predicting(run_folder, &[inputs, &["--json"]].concat()));
     let lines = String::from_utf8(output.stdout).expect("UTF-8");
     lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
-/// The command that asks the trained network of a run.
+/// Returns the command that predicts with a run's network.
 pub(crate) fn predicting(run_folder: &Path, arguments: &[&str]) -> Command {
     let mut command = program(&["predict", run_folder.to_str().expect("UTF-8"), "--device", "cpu"]);
     command.args(arguments);
     command
 }
 
-/// The numbers of a JSON array.
+/// Returns the numbers of a JSON array.
 pub(crate) fn numbers(array: &Value) -> Vec<f64> {
     array
         .as_array()
@@ -107,8 +106,8 @@ pub(crate) fn numbers(array: &Value) -> Vec<f64> {
         .collect()
 }
 
-/// Checks that answers to the test part of a run are those that it was measured by: the metrics of
-/// their logits have the bits of its result.
+/// Checks that predictions for the test part of a run agree with its result: the metrics of their
+/// logits are bit-identical.
 pub(crate) fn check_test_metrics(answers: &[Value], labels: &[u32], cell: &Value) {
     let classes = numbers(&answers[0]["logits"]).len();
     let logits: Vec<f32> = answers

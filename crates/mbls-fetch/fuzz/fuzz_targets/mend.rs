@@ -1,11 +1,12 @@
-//! Makes the checksums of archives those of their content, so that changes in it get past them.
+//! Corrects the checksums of archives, so that mutations of their content pass the checks.
 
 use flate2::{Crc, read::DeflateDecoder};
 use std::io::Read;
 
 const BLOCK: usize = 512;
 
-/// The headers of a tar archive; `None` at the first whose size is no number, and at the end.
+/// Corrects the headers of a tar archive. Returns `None` at the first header with an invalid size,
+/// and at the end.
 pub fn tar(file: &mut [u8]) -> Option<()> {
     let mut at = 0usize;
     loop {
@@ -24,7 +25,7 @@ pub fn tar(file: &mut [u8]) -> Option<()> {
     }
 }
 
-/// The entries that the central directory of a zip archive lists.
+/// Corrects the entries in the central directory of a zip archive.
 pub fn zip(file: &mut [u8]) -> Option<()> {
     let field = |file: &[u8], at: usize, length: usize| {
         let bytes = file.get(at..at + length)?;

@@ -1,7 +1,8 @@
-//! Bytes as the download of a data set: whatever the archive is, nothing outside the destination changes, nothing in it is a link or a
-//! program, and there is no more of it than the list of sources allows; what is unpacked without an error is what was reported.
+//! Treats the input as the download of a data set. Whatever the archive is, nothing outside the
+//! destination changes, the destination contains no links or programs and no more than the list of
+//! sources allows, and files unpacked without an error match the report.
 //!
-//! The first byte chooses the kind of archive and what the list of sources says of it.
+//! The first byte selects the kind of archive and the settings of the list of sources.
 
 #![no_main]
 
@@ -23,8 +24,8 @@ const KINDS: [&str; 5] = ["tar", "zip", "tar.gz", "gz", "tar"];
 const PACKED: [bool; 5] = [false, false, false, true, true];
 const SELECTIONS: [&str; 3] = ["", "root = ['top', 'other/deep']", "skip = ['*.skip', 'top/**']"];
 
-/// A folder of this process, in `TMPDIR`: with the download, a folder that the destination is made in beside something else, and an empty
-/// one that is the working folder.
+/// A folder of this process in `TMPDIR`, with the download, a folder in which the destination is
+/// created next to another file, and an empty folder that is the working directory.
 fn sandbox() -> &'static Path {
     static SANDBOX: OnceLock<PathBuf> = OnceLock::new();
     SANDBOX.get_or_init(|| {
@@ -36,7 +37,8 @@ fn sandbox() -> &'static Path {
     })
 }
 
-/// Sizes of all files below a folder by their paths; there must be nothing but files with one name and no rights to run, and folders.
+/// Returns the sizes of all files below a folder by path. Asserts that there are only folders and
+/// files with a single name that are not executable.
 fn tree(root: &Path) -> BTreeMap<String, u64> {
     let (mut files, mut folders) = (BTreeMap::new(), vec![PathBuf::new()]);
     while let Some(folder) = folders.pop() {
@@ -60,7 +62,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("bytes in memory")
 }
 
-/// Paths, sizes and sums of the files, if there was no error.
+/// Returns the paths, sizes and checksums of the files, if there was no error.
 fn unpack(kind: &str, selection: &str, bytes: &[u8]) -> Option<Vec<(String, u64, String)>> {
     let (packed, new) = (sandbox().join("packed"), sandbox().join("outer/new"));
     fs::write(&packed, bytes).expect("a file");

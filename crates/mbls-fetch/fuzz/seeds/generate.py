@@ -1,5 +1,5 @@
-"""Writes small archives, good and bad ones, as the first inputs of the fuzzer, beside this script. Python's standard library is all it
-needs; the committed ones are of Python 3.11."""
+"""Writes small archives, valid and invalid ones, next to this script as the fuzzer's seeds. It needs only Python's standard
+library; the committed files were written by Python 3.11."""
 
 import gzip
 import io
@@ -9,7 +9,7 @@ import tarfile
 import zipfile
 
 FOLDER = pathlib.Path(__file__).parent / "unpack"
-# Places in the target's list of kinds, and 5 more for each selection.
+# Indices in the target's list of kinds, plus 5 for each selection.
 TAR, ZIP, TAR_GZ, GZ_BY_THE_TARGET, TAR_BOTH_WAYS = range(5)
 ROOT, SKIP = 5, 10
 
@@ -31,7 +31,7 @@ def tar(*entries, form=tarfile.USTAR_FORMAT, pax=None):
             else:
                 entry.type, entry.linkname = content, "../beside"
             archive.addfile(entry, io.BytesIO(content) if isinstance(content, bytes) else None)
-    # Without the 9 KiB of zeros behind the end mark.
+    # Without the 9 KiB of zeros after the end mark.
     used = len(file.getvalue().rstrip(b"\0"))
     return file.getvalue()[: -(-used // 512) * 512 + 1024]
 

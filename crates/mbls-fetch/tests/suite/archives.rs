@@ -1,4 +1,4 @@
-//! Tar archives and packed files made by people with bad intentions, or cut off.
+//! Malicious or truncated tar archives and compressed files.
 
 use crate::sandbox::{Sandbox, noise, tree};
 use flate2::Compression;
@@ -7,8 +7,8 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 use tar::{Builder, EntryType, Header};
 
-/// The entries of an archive one by one, written as they are: the crate's own paths are too
-/// careful.
+/// Builds an archive entry by entry without validation, which the tar crate's own methods would
+/// apply.
 struct Tar(Vec<u8>);
 
 impl Tar {
@@ -57,7 +57,7 @@ pub(crate) fn gz(content: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A data set of one archive that is on the disk already.
+/// Creates a sandbox for a data set of one archive that is already downloaded.
 pub(crate) fn put(set: &str, kind: &str, archive: &[u8]) -> Sandbox {
     let sandbox = Sandbox::of(set, &format!("urls = ['http://host.invalid/a']\n{kind}"));
     std::fs::create_dir_all(sandbox.own("")).unwrap();
@@ -74,7 +74,7 @@ fn refused(archive: &[u8], expected: &[&str]) {
             expected.iter().all(|expected| text.contains(expected)),
             "expected {expected:?}, found {text}"
         );
-        // Nothing beside the folders that belong to us.
+        // Nothing was written outside of the program's own folders.
         let left = tree(&sandbox.path(""));
         assert!(
             left.iter().all(|(name, _)| name == "manifest.toml" || name.starts_with("data/")),
@@ -117,10 +117,10 @@ fn archives_are_unpacked() {
             found.iter().map(|(name, content)| (name.as_str(), &content[..])).collect();
         assert_eq!(found, expected);
         assert!(sandbox.data("target/empty").is_dir());
-        assert!(!sandbox.own("a").exists(), "archives go once they are unpacked");
+        assert!(!sandbox.own("a").exists(), "archives are removed once they are unpacked");
         #[cfg(unix)]
         {
-            // The archive says 7777.
+            // The archive states mode 7777.
             use std::os::unix::fs::PermissionsExt;
             let mode = sandbox.data("target/a").metadata().unwrap().permissions().mode();
             assert_eq!(mode & 0o7111, 0, "{mode:o}");
@@ -129,7 +129,7 @@ fn archives_are_unpacked() {
 }
 
 #[test]
-fn names_that_lead_elsewhere_are_refused() {
+fn names_that_lead_outside_are_rejected() {
     let names = [
         "/tmp/escaped",
         "../escaped",
@@ -156,13 +156,13 @@ fn names_that_lead_elsewhere_are_refused() {
         .entry(EntryType::XHeader, b"x", b"21 path=../../escape\n")
         .file("plain", b"2")
         .end();
-    refused(&archive, &["entry \"../../escape\": name: expected a path that does not climb"]);
+    refused(&archive, &["entry \"../../escape\": name: expected a path without .."]);
     let archive = Tar::new().entry(EntryType::Directory, b"../escaped", b"").end();
     refused(&archive, &["entry \"../escaped\": name"]);
 }
 
 #[test]
-fn links_and_devices_are_refused() {
+fn links_and_devices_are_rejected() {
     for (kind, word) in [
         (EntryType::Symlink, "a symbolic link"),
         (EntryType::Link, "a hard link"),
@@ -188,13 +188,13 @@ fn links_and_devices_are_refused() {
 }
 
 #[test]
-fn names_are_taken_once() {
+fn duplicate_names_are_rejected() {
     let twice = |first: &str, second: &str| {
         refused(
             &Tar::new().file(first, b"1").file(second, b"2").end(),
             &[
                 &format!("entry \"{second}\""),
-                if second.starts_with("a/") { "cannot make" } else { "" },
+                if second.starts_with("a/") { "cannot create" } else { "" },
             ],
         );
     };
@@ -220,21 +220,21 @@ fn names_are_taken_once() {
 }
 
 #[test]
-fn names_beside_the_root_are_refused() {
+fn names_outside_the_root_are_rejected() {
     let archive = Tar::new().file("top/a", b"1").file("other/b", b"2").end();
     let sandbox = put("", "kind = 'tar'\nroot = ['top', 'roof']", &archive);
     sandbox.refused(&["--offline"], "entry \"other/b\": name: expected one below top or roof");
-    // As a whole word.
+    // The root must match a whole component.
     let archive = Tar::new().file("topper/a", b"1").end();
     let sandbox = put("", "kind = 'tar'\nroot = ['top']", &archive);
     sandbox.refused(&["--offline"], "entry \"topper/a\"");
 }
 
 #[test]
-fn truncated_archives_are_refused_at_every_place() {
+fn archives_truncated_anywhere_are_rejected() {
     let whole = Tar::new().file("a", &noise(1500, 1)).file("b", &noise(10, 2)).end();
-    // Headers, contents, padding, between entries, before the end mark, in it: 512 + 1536 + 512 +
-    // 512 + 1024.
+    // Within headers, contents, padding, between entries, before and within the end mark: 512 +
+    // 1536 + 512 + 512 + 1024.
     let end = whole.len() - 1024;
     for length in [
         0,
@@ -270,7 +270,7 @@ fn truncated_archives_are_refused_at_every_place() {
     {
         put("", "kind = 'tar.gz'", &packed[..length]).refused(&["--offline"], "set: a");
     }
-    // A wrong checksum behind the right content.
+    // A wrong checksum after the correct content.
     let mut damaged = packed.clone();
     let place = damaged.len() - 6;
     damaged[place] ^= 1;
@@ -281,7 +281,7 @@ fn truncated_archives_are_refused_at_every_place() {
 }
 
 #[test]
-fn limits_are_kept() {
+fn limits_are_enforced() {
     let archive = Tar::new().file("a", &[1; 600]).file("b", &[2; 600]).end();
     let run = |set: &str| put(set, "kind = 'tar'", &archive);
     run("max-bytes = 1199\nmax-entries = 2")
@@ -293,24 +293,24 @@ fn limits_are_kept() {
     assert!(
         run("max-bytes = 1200\nmax-file-bytes = 600\nmax-entries = 2").run(&["--offline"]).is_right
     );
-    // Names of a megabyte.
+    // Names of one megabyte.
     for kind in [EntryType::GNULongName, EntryType::XHeader, EntryType::XGlobalHeader] {
         let archive = Tar::new().entry(kind, b"name", &vec![b'a'; 1 << 20]).file("a", b"1").end();
         refused(&archive, &["entry \"name\": expected at most 65536 bytes"]);
     }
-    // Two sizes of one file, of which readers take one or the other.
+    // Two sizes of one file, of which readers use one or the other.
     let archive =
         Tar::new().entry(EntryType::XHeader, b"x", b"10 size=1\n").file("a", b"123").end();
-    refused(&archive, &["expected no size of its own"]);
+    refused(&archive, &["expected no size record"]);
 }
 
-/// Ten gigabytes of zeros in ten megabytes: a packed file may be several in a row.
+/// Ten gigabytes of zeros in ten megabytes: a gzip file may have several members.
 pub(crate) fn ten_gigabytes() -> Vec<u8> {
     gz(&vec![0; 10_000_000]).repeat(1000)
 }
 
 #[test]
-fn bombs_are_refused_early() {
+fn decompression_bombs_are_rejected_early() {
     let start = Instant::now();
     let zeros = ten_gigabytes();
     assert!(zeros.len() < 12_000_000);
@@ -318,10 +318,10 @@ fn bombs_are_refused_early() {
     let bomb = [header(10_000_000_000), zeros.clone()].concat();
     put("", "kind = 'tar.gz'", &bomb)
         .refused(&["--offline"], "entry \"bomb\": size: expected at most 1000000");
-    // Left out, it is still read, up to the limit of all.
+    // A skipped entry is still read, up to the total limit.
     put("", "kind = 'tar.gz'\nskip = ['bomb']", &bomb)
         .refused(&["--offline"], "the archive unpacks to more than");
-    // Behind the end mark.
+    // After the end mark.
     let bomb = [gz(&Tar::new().file("a", b"1").end()), zeros.clone()].concat();
     put("", "kind = 'tar.gz'", &bomb).refused(&["--offline"], "what follows \"a\"");
     put("layout = []", "kind = 'gz'\nname = 'a'", &zeros)
@@ -333,22 +333,23 @@ fn bombs_are_refused_early() {
 }
 
 #[test]
-fn packed_files_have_sums_of_their_content() {
+fn compressed_files_have_checksums_of_their_content() {
     let content = noise(5000, 3);
     let sum = format!("kind = 'gz'\nname = 'b/c'\nunpacked-sha256 = '{}'", crate::sha256(&content));
     let sandbox = put("", &sum, &gz(&content));
     assert!(sandbox.run(&["--offline"]).is_right);
     assert_eq!(std::fs::read(sandbox.data("target/b/c")).unwrap(), content);
-    // RFC 1321: "abc".
+    // The test vector of RFC 1321 for "abc".
     let md5 = "kind = 'gz'\nname = 'a'\nunpacked-md5 = '900150983cd24fb0d6963f7d28e17f72'";
     assert!(put("", md5, &gz(b"abc")).run(&["--offline"]).is_right);
     put("", md5, &gz(b"abd")).refused(&["--offline"], "MD5 sum of the unpacked content");
     let packed = gz(b"abc");
-    put("", md5, &packed[..packed.len() - 1]).refused(&["--offline"], "not a whole gzip file");
+    put("", md5, &packed[..packed.len() - 1]).refused(&["--offline"], "not a complete gzip file");
     put("", "kind = 'gz'\nname = 'a'", &packed[..packed.len() - 1])
-        .refused(&["--offline"], "not a whole gzip file");
+        .refused(&["--offline"], "not a complete gzip file");
     put("", md5, b"").refused(&["--offline"], "set: a");
-    put("", "kind = 'gz'\nname = 'a'", b"no gzip").refused(&["--offline"], "not a whole gzip file");
+    put("", "kind = 'gz'\nname = 'a'", b"no gzip")
+        .refused(&["--offline"], "not a complete gzip file");
     // The target may be the file itself.
     let sandbox = put("", "kind = 'gz'", &gz(b"abc"));
     assert!(sandbox.run(&["--offline"]).is_right);
@@ -356,7 +357,7 @@ fn packed_files_have_sums_of_their_content() {
 }
 
 #[test]
-fn archives_of_the_usual_tool_are_read() {
+fn archives_of_the_tar_crate_are_read() {
     let mut builder = Builder::new(Vec::new());
     let source = tempfile::tempdir().unwrap();
     std::fs::create_dir(source.path().join("d")).unwrap();
@@ -404,7 +405,7 @@ fn the_library_unpacks_as_the_program_does() {
             "good",
             "number of files **: expected 3, found 2",
         ),
-        (list(""), "bad", "a path that does not climb"),
+        (list(""), "bad", "a path without .."),
         (list("") + "\nsize = 3", "good", "expected 3 bytes"),
         (
             list("") + "\n[[set.files]]\nurls = ['http://host/b']\nkind = 'tar'",

@@ -1,4 +1,4 @@
-//! Servers on a bad day: whatever they do, there are the right bytes in the end or an error.
+//! Misbehaving servers: the result is either the correct bytes or an error.
 
 use crate::sandbox::{Sandbox, noise};
 use crate::server::{Reply, Request, Server};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 const BYTES: usize = 100_000;
 
-/// Where connections break: in the head and in the body.
+/// The offsets at which connections break, in the head and in the body.
 fn cuts(head: usize) -> Vec<usize> {
     let in_body = [0, 1, 2, BYTES / 2, BYTES - 1].map(|bytes| head + bytes);
     [&[0, 1, 12, head / 2, head - 1][..], &in_body].concat()
@@ -29,7 +29,7 @@ fn broken_connections_are_resumed() {
         assert_eq!(sandbox.content(), body, "cut at {cut}");
         let requests = server.requests();
         assert_eq!(requests.len(), 2, "cut at {cut}");
-        // What came is not asked for again.
+        // Received bytes are not requested again.
         let expected = cut.checked_sub(head).filter(|&bytes| bytes > 0);
         assert_eq!(requests[1].range(), expected, "cut at {cut}");
         assert_eq!(
@@ -40,7 +40,7 @@ fn broken_connections_are_resumed() {
 }
 
 #[test]
-fn broken_connections_without_ranges_begin_anew() {
+fn broken_connections_without_ranges_restart() {
     let body = noise(BYTES, 2);
     let head = Reply::whole(&body).head().len();
     for cut in cuts(head) {
@@ -63,13 +63,13 @@ fn endlessly_broken_connections_are_an_error() {
         let content = body.clone();
         let server = Server::start(move |_, _| Reply { cut: Some(cut), ..Reply::whole(&content) });
         let sandbox = Sandbox::of("", &source(&server.url("f"), &body));
-        sandbox.refused(&["--attempts", "3"], "given up after 3 tries");
+        sandbox.refused(&["--attempts", "3"], "abandoned after 3 tries");
         assert_eq!(server.requests().len(), 3);
     }
 }
 
 #[test]
-fn every_run_goes_on_where_the_last_one_ended() {
+fn every_run_resumes_where_the_last_one_stopped() {
     let body = noise(BYTES, 4);
     let content = body.clone();
     let server = Server::start(move |_, request| {
@@ -77,7 +77,7 @@ fn every_run_goes_on_where_the_last_one_ended() {
     });
     let sandbox = Sandbox::of("", &source(&server.url("f"), &body));
     for _ in 0..3 {
-        sandbox.refused(&["--attempts", "1"], "broken off");
+        sandbox.refused(&["--attempts", "1"], "interrupted after");
     }
     sandbox.fetch();
     assert_eq!(sandbox.content(), body);
@@ -86,7 +86,7 @@ fn every_run_goes_on_where_the_last_one_ended() {
 }
 
 #[test]
-fn lengths_are_held_against_the_list() {
+fn sizes_are_compared_with_the_list() {
     let body = noise(BYTES, 5);
     let longer = [&body[..], b"more"].concat();
     for content in [&longer[..], &body[..BYTES - 1]] {
@@ -94,9 +94,9 @@ fn lengths_are_held_against_the_list() {
         let sandbox = Sandbox::of("", &source(&server.url("f"), &body));
         let text = sandbox.refused(&[], &format!("{} bytes, expected {BYTES}", content.len()));
         assert!(text.contains("set: f"), "{text}");
-        assert_eq!(server.requests().len(), 1, "another try does not help");
+        assert_eq!(server.requests().len(), 1, "a retry does not help");
     }
-    // Without a length the end of the connection is the end of the file.
+    // Without a length, the end of the connection is the end of the file.
     let content = longer.clone();
     let server = Server::start(move |_, _| Reply { headers: Vec::new(), ..Reply::whole(&content) });
     let sandbox = Sandbox::of("", &source(&server.url("f"), &body));
@@ -105,9 +105,9 @@ fn lengths_are_held_against_the_list() {
 }
 
 #[test]
-fn an_early_end_is_no_end() {
+fn an_early_end_is_an_error() {
     let body = noise(BYTES, 6);
-    // All of the length is promised, and the connection ends in peace.
+    // The server promises the whole length, but closes the connection cleanly before the end.
     let content = body.clone();
     let server = Server::start(move |_, request| {
         Reply::file(request, &content, "\"one\"").cut_body(BYTES / 2)
@@ -115,15 +115,15 @@ fn an_early_end_is_no_end() {
     let sandbox = Sandbox::of("", &source(&server.url("f"), &body));
     sandbox.fetch();
     assert_eq!(sandbox.content(), body);
-    // Nothing is promised, but the list knows.
+    // The server promises no length, but the list states it.
     let content = body[..BYTES / 2].to_vec();
     let server = Server::start(move |_, _| Reply { headers: Vec::new(), ..Reply::whole(&content) });
     let sandbox = Sandbox::of("", &source(&server.url("f"), &body));
-    sandbox.refused(&["--attempts", "2"], "the server ends after 50000 of 100000 bytes");
+    sandbox.refused(&["--attempts", "2"], "the server stopped after 50000 of 100000 bytes");
 }
 
 #[test]
-fn wrong_sums_are_refused() {
+fn wrong_checksums_are_rejected() {
     let (body, other) = (noise(BYTES, 7), noise(BYTES, 8));
     let server = Server::of(&other);
     let sandbox = Sandbox::of("", &source(&server.url("f"), &body));
@@ -152,7 +152,7 @@ fn wrong_sums_are_refused() {
 }
 
 #[test]
-fn other_mirrors_are_asked() {
+fn other_mirrors_are_tried() {
     let body = noise(BYTES, 9);
     let wrong = Server::of(&noise(BYTES, 10));
     let missing = Server::start(|_, _| Reply::status(404));
@@ -186,7 +186,7 @@ fn statuses_decide_whether_to_try_again() {
     for (status, tries) in [(404, 1), (403, 1), (410, 1), (500, 3), (503, 3), (429, 3), (408, 3)] {
         let server = Server::start(move |_, _| Reply::status(status));
         let sandbox = Sandbox::of("", &source(&server.url("f"), &body));
-        sandbox.refused(&["--attempts", "3"], &format!("the server answers {status}"));
+        sandbox.refused(&["--attempts", "3"], &format!("the server responded with {status}"));
         assert_eq!(server.requests().len(), tries, "{status}");
         let content = body.clone();
         let server = Server::start(move |number, request| match number {
@@ -199,7 +199,7 @@ fn statuses_decide_whether_to_try_again() {
 }
 
 #[test]
-fn servers_say_how_long_to_wait() {
+fn the_retry_after_header_is_respected() {
     let body = noise(BYTES, 13);
     let content = body.clone();
     let server = Server::start(move |number, request| match number {
@@ -213,10 +213,10 @@ fn servers_say_how_long_to_wait() {
 }
 
 #[test]
-fn silent_servers_are_given_up() {
+fn silent_servers_time_out() {
     let body = noise(BYTES, 14);
     let head = Reply::file(&request(), &body, "\"one\"").head().len();
-    // Silence in the head, before the body, in it.
+    // Silence within the head, before the body, and within it.
     for stall in [0, head / 2, head, head + BYTES / 2] {
         let content = body.clone();
         let server = Server::start(move |number, request| {
@@ -241,7 +241,7 @@ fn request() -> Request {
 }
 
 #[test]
-fn slow_servers_are_not_given_up() {
+fn slow_servers_do_not_time_out() {
     let body = noise(BYTES, 15);
     let content = body.clone();
     let server = Server::start(move |_, request| {
@@ -249,7 +249,7 @@ fn slow_servers_are_not_given_up() {
         Reply { drip: Some((BYTES / 8, Duration::from_millis(200))), ..reply }
     });
     let sandbox = Sandbox::of("", &source(&server.url("f"), &body));
-    // Each piece in time, all of them not.
+    // Each read is in time, although the whole download takes longer.
     let run = sandbox.run(&["--timeout", "1", "--attempts", "1"]);
     assert!(run.is_right, "{}", run.text);
     assert_eq!(sandbox.content(), body);
@@ -290,13 +290,13 @@ fn proxies_of_the_environment_are_used() {
     assert!(!crate::sandbox::Run::of(command).is_right);
     assert_eq!(proxy.requests()[0].method, "CONNECT");
     assert_eq!(proxy.requests()[0].path, "example.invalid:80");
-    // But not for hosts that are excluded.
+    // Hosts in NO_PROXY are excluded.
     sandbox.manifest("", &source(&server.url("f"), &body));
     let mut command = sandbox.command(&[]);
     command.env("HTTP_PROXY", proxy.url("")).env("NO_PROXY", "127.0.0.1");
     assert!(crate::sandbox::Run::of(command).is_right);
     assert_eq!((proxy.requests().len(), server.requests().len()), (1, 1));
-    // Nor where none is wanted.
+    // --no-proxy disables proxies.
     std::fs::remove_dir_all(sandbox.path("data")).unwrap();
     let mut command = sandbox.command(&["--no-proxy"]);
     command.env("HTTP_PROXY", proxy.url(""));

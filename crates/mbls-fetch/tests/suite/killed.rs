@@ -1,4 +1,5 @@
-//! SIGKILL at any moment: nothing wrong is in place, and the next run ends with the right bytes.
+//! SIGKILL at any moment: nothing incorrect is in place, and the next run ends with the correct
+//! bytes.
 
 use crate::archives::gz;
 use crate::sandbox::{Sandbox, noise, tree};
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 const FILES: usize = 40;
-/// Deaths, two in each data folder.
+/// Number of kills, two in each data folder.
 const TIMES: usize = 50;
 
 fn archive() -> Vec<u8> {
@@ -31,7 +32,7 @@ fn content() -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// What was going on when the process was killed.
+/// Returns the phase in which the process was killed.
 fn moment(sandbox: &Sandbox) -> usize {
     match () {
         () if sandbox.data("target").exists() => 3,
@@ -55,7 +56,7 @@ fn wait_for(child: &mut Child, path: &std::path::Path) {
 fn killed_runs_do_no_harm() {
     let (archive, expected) = (archive(), content());
     let body = archive.clone();
-    // 40 kB in some 60 ms.
+    // Sends 40 kB in about 60 ms.
     let server = Server::start(move |_, request| {
         let reply = Reply::file(request, &body, "\"one\"");
         Reply { drip: Some((2000, Duration::from_millis(3))), ..reply }
@@ -66,12 +67,12 @@ fn killed_runs_do_no_harm() {
     let next = AtomicUsize::new(0);
     let kill = |i: usize| {
         let sandbox = Sandbox::of(&set, &source);
-        // Each data folder meets two deaths.
+        // Two kills in each data folder.
         for death in 0..2 {
             let mut command = sandbox.command(&[]);
             let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
             let random = u64::from(noise(1, (2 * i + death) as u64)[0]);
-            // Some at any time, some while it unpacks, some while it puts things in place.
+            // Some kills at any time, some while unpacking, some while placing the files.
             match i % 4 {
                 0 | 1 => {}
                 2 => wait_for(&mut child, &sandbox.own("new")),
@@ -105,11 +106,11 @@ fn killed_runs_do_no_harm() {
     });
     let moments = moments.map(AtomicUsize::into_inner);
     assert_eq!(moments.iter().sum::<usize>(), TIMES);
-    // Before anything, while it downloads, while it unpacks, at the end.
+    // Before the start, while downloading, while unpacking, at the end.
     eprintln!("killed at {moments:?}");
 }
 
-/// A crash between two steps of putting things in place, which no kill hits for certain.
+/// A crash between two steps of placing the files, which random kills rarely hit.
 #[test]
 fn nothing_is_in_place_without_its_stamp() {
     let (body, other) = (noise(1000, 1), noise(1000, 2));
@@ -123,7 +124,7 @@ fn nothing_is_in_place_without_its_stamp() {
         sandbox.refused(&[], obstacle.strip_suffix(".tmp").unwrap());
         std::fs::remove_dir(sandbox.own(obstacle)).unwrap();
         sandbox.fetch();
-        // Instead of something older: gone, or as it was.
+        // The older content is either gone or unchanged.
         sandbox.manifest("", &source(&server.url("g"), &other));
         std::fs::create_dir_all(sandbox.own(obstacle)).unwrap();
         assert!(!sandbox.run(&[]).is_right);

@@ -1,5 +1,5 @@
-//! `cargo xtask fetch-data`, run as a program against a server on the loopback that misbehaves,
-//! archives that do, and SIGKILL.
+//! Tests of `cargo xtask fetch-data` as a program, with a misbehaving server on the loopback
+//! interface, malicious archives, and SIGKILL.
 
 mod archives;
 mod downloads;
@@ -14,12 +14,12 @@ mod zip_archives;
 
 use sha2::{Digest, Sha256};
 
-/// In hexadecimal digits.
+/// Returns the SHA-256 checksum in hexadecimal digits.
 fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A source that is one file, with its sum.
+/// Returns a source of one file with its checksum.
 fn source(url: &str, body: &[u8]) -> String {
     format!("urls = ['{url}']\nkind = 'file'\nsize = {}\nsha256 = '{}'", body.len(), sha256(body))
 }

@@ -1,4 +1,4 @@
-//! Where redirects may lead, and files that change under a download.
+//! Redirects, and files that change during a download.
 
 use crate::sandbox::{Sandbox, noise};
 use crate::server::{Reply, Request, Server};
@@ -25,7 +25,7 @@ fn redirects_are_followed() {
         sandbox.fetch();
         assert_eq!(sandbox.content(), body);
     }
-    let to = server.url("elsewhere");
+    let to = server.url("other");
     let other = Server::start(move |_, _| redirect(&to));
     let sandbox = Sandbox::of("", &source(&other.url("f"), &body));
     sandbox.fetch();
@@ -33,7 +33,7 @@ fn redirects_are_followed() {
 }
 
 #[test]
-fn the_rest_is_asked_for_behind_a_redirect_too() {
+fn downloads_are_resumed_after_redirects_too() {
     let body = noise(BYTES, 2);
     let content = body.clone();
     let server = Server::start(move |number, request| match (request.path.as_str(), number) {
@@ -48,7 +48,7 @@ fn the_rest_is_asked_for_behind_a_redirect_too() {
 }
 
 #[test]
-fn other_schemes_and_circles_are_refused() {
+fn other_schemes_and_redirect_loops_are_rejected() {
     let body = noise(BYTES, 3);
     for to in ["ftp://127.0.0.1/f", "file:///etc/passwd", "/f", "http://"] {
         let server = Server::start(move |_, _| redirect(to));
@@ -58,12 +58,12 @@ fn other_schemes_and_circles_are_refused() {
     }
 }
 
-/// A source without a sum: nothing but the server's marks tells versions apart.
+/// A source without a checksum: only the server's headers distinguish versions.
 fn unknown(url: &str) -> String {
     format!("urls = ['{url}']\nkind = 'file'")
 }
 
-/// The first request gets half of one version; what the others get decides `later`.
+/// The first request receives half of one version; `later` answers the other requests.
 fn changed(
     mark: (&'static str, &'static str),
     later: impl Fn(&Request, &[u8]) -> Reply + Send + Sync + 'static,
@@ -81,11 +81,11 @@ fn changed(
 }
 
 #[test]
-fn changed_files_begin_anew() {
+fn downloads_of_changed_files_restart() {
     const ONE: (&str, &str) = ("ETag", "\"one\"");
-    // A server that knows what If-Range means.
+    // A server that supports If-Range.
     changed(ONE, |request, new| Reply::file(request, new, "\"two\""));
-    // One that does not, but says which version it sends.
+    // A server that does not, but identifies the version it sends.
     let rest = |request: &Request, new: &[u8], name: &str, value: &str| match request.range() {
         Some(begin) => {
             let range = format!("bytes {begin}-{}/{}", new.len() - 1, new.len());
@@ -100,11 +100,10 @@ fn changed_files_begin_anew() {
     changed(("Last-Modified", "Fri, 27 Nov 2026 10:00:00 GMT"), move |request, new| {
         rest(request, new, "Last-Modified", &date(1))
     });
-    // A mark that says only that versions mean the same, and none at all: the rest is not even
-    // asked for.
+    // A weak entity tag, and none at all: the client does not try to resume.
     changed(("ETag", "W/\"one\""), move |request, new| rest(request, new, "ETag", "W/\"one\""));
     changed(("Server", "x"), move |request, new| rest(request, new, "Server", "x"));
-    // Another rest than the one that was asked for.
+    // A range other than the requested one.
     changed(ONE, |request, new| match request.range() {
         Some(_) => {
             let range = format!("bytes 10-{}/{}", new.len() - 1, new.len());
@@ -114,7 +113,7 @@ fn changed_files_begin_anew() {
         }
         None => Reply::whole(new).header("ETag", "\"one\""),
     });
-    // It has become shorter than what is there.
+    // The file has become shorter than the received part.
     changed(ONE, |request, new| match request.range() {
         Some(_) => Reply::status(416).header("Content-Range", "bytes */3"),
         None => Reply::whole(new),
@@ -122,7 +121,7 @@ fn changed_files_begin_anew() {
 }
 
 #[test]
-fn lies_about_versions_are_found_by_the_sum() {
+fn wrong_entity_tags_are_detected_by_the_checksum() {
     let (old, new) = (noise(BYTES, 6), noise(BYTES, 7));
     let content = new.clone();
     let server = Server::start(move |number, request| match number {
@@ -132,14 +131,14 @@ fn lies_about_versions_are_found_by_the_sum() {
     let sandbox = Sandbox::of("", &source(&server.url("f"), &new));
     let text = sandbox.fetch();
     assert_eq!(sandbox.content(), new);
-    assert!(text.contains("from the beginning once more"), "{text}");
+    assert!(text.contains("restarting from the first byte"), "{text}");
     let ranges: Vec<_> = server.requests().iter().map(Request::range).collect();
     assert_eq!(ranges, [None, Some(BYTES / 2), None]);
 }
 
 #[test]
-fn packed_transfers_are_taken_as_they_are() {
-    // Some servers call an archive an encoding of its content.
+fn content_encodings_are_ignored() {
+    // Some servers declare an archive as a content encoding.
     let body = noise(BYTES, 8);
     let content = body.clone();
     let server = Server::start(move |_, request| {

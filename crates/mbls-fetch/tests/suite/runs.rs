@@ -1,5 +1,4 @@
-//! Several runs: one after the other, two at once, without a network, and over what somebody else
-//! put there.
+//! Several runs: sequential, concurrent, offline, and with files that the user provided.
 
 use crate::archives::{gz, put};
 use crate::sandbox::{Run, Sandbox, noise, tree};
@@ -9,7 +8,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 #[test]
-fn what_is_there_is_left_alone() {
+fn existing_data_is_left_unchanged() {
     let body = noise(1000, 1);
     let server = Server::of(&body);
     let sandbox = Sandbox::of("", &source(&server.url("f"), &body));
@@ -17,24 +16,24 @@ fn what_is_there_is_left_alone() {
     assert!(text.contains("some terms") && text.contains("Some set"), "{text}");
     let start = Instant::now();
     let text = sandbox.fetch();
-    // Some 10 ms, on a machine that does nothing else.
+    // Usually about 10 ms on an idle machine.
     assert!(start.elapsed() < Duration::from_secs(5));
-    assert!(text.contains("was there") && !text.contains("some terms"), "{text}");
+    assert!(text.contains("already exists") && !text.contains("some terms"), "{text}");
     assert_eq!(server.requests().len(), 1);
-    // Another address of the same bytes changes nothing, another sum does.
+    // Another address for the same bytes changes nothing, another checksum does.
     sandbox.manifest("", &source("http://other.invalid/f", &body));
     sandbox.fetch();
     let other = noise(1000, 2);
     let server = Server::of(&other);
     sandbox.manifest("", &source(&server.url("f"), &other));
     let text = sandbox.fetch();
-    assert!(text.contains("made by another list"), "{text}");
+    assert!(text.contains("created from another list"), "{text}");
     assert_eq!(sandbox.content(), other);
     assert!(!sandbox.own("old").exists());
 }
 
 #[test]
-fn failures_leave_the_old_content() {
+fn failures_keep_the_old_content() {
     let (body, other) = (noise(1000, 3), noise(1000, 4));
     let server = Server::of(&body);
     let sandbox = Sandbox::of("", &source(&server.url("f"), &body));
@@ -60,7 +59,7 @@ fn layouts_are_checked() {
     assert!(run("files = '**/*.jpg', count = 3").run(&["--offline"]).is_right);
     run("files = '*.jpg', count = 3")
         .refused(&["--offline"], "number of files *.jpg: expected 3, found 2");
-    // A target that is a file has no name below itself.
+    // A target that is a file has an empty relative path.
     let file = |rule: &str| put(&format!("layout = [{{ {rule} }}]"), "kind = 'file'", b"abc");
     let sandbox = file("files = '', count = 1, bytes = 3");
     assert!(sandbox.run(&["--offline"]).is_right && sandbox.run(&["--verify"]).is_right);
@@ -80,12 +79,12 @@ fn nothing_is_fetched_offline() {
     fs::write(sandbox.own("f"), &body).unwrap();
     assert!(sandbox.run(&["--offline", "--keep"]).is_right);
     assert!(sandbox.own("f").exists() && server.requests().is_empty());
-    // A damaged download is fetched again where there is a network.
+    // A damaged download is downloaded again if the network is available.
     fs::remove_file(sandbox.data("target")).unwrap();
     fs::remove_file(sandbox.own("f")).unwrap();
     fs::write(sandbox.own("f"), &body[1..]).unwrap();
     let text = sandbox.fetch();
-    assert!(text.contains("fetched again"), "{text}");
+    assert!(text.contains("downloading it again"), "{text}");
     assert_eq!(sandbox.content(), body);
 }
 
@@ -103,24 +102,28 @@ fn two_runs_share_the_work() {
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert!(runs.iter().all(|run| run.is_right), "{runs:?}");
-    assert_eq!(runs.iter().filter(|run| run.text.contains("was there")).count(), 3, "{runs:?}");
-    assert!(runs.iter().any(|run| run.text.contains("another run works on it")), "{runs:?}");
+    assert_eq!(
+        runs.iter().filter(|run| run.text.contains("already exists")).count(),
+        3,
+        "{runs:?}"
+    );
+    assert!(runs.iter().any(|run| run.text.contains("another run is working on it")), "{runs:?}");
     assert_eq!(server.requests().len(), 1);
     assert_eq!(sandbox.content(), body);
 }
 
 #[test]
-fn what_others_put_there_stays() {
+fn foreign_files_are_kept() {
     let server = Server::start(|_, _| Reply::status(500));
     let files = format!("urls = ['{}']\nkind = 'tar.gz'", server.url("f"));
     let sandbox = Sandbox::of("layout = [{ files = '*.txt', count = 1 }]", &files);
     fs::create_dir_all(sandbox.data("target")).unwrap();
     fs::write(sandbox.data("target/a.txt"), b"mine").unwrap();
     let text = sandbox.fetch();
-    assert!(text.contains("put by somebody else"), "{text}");
+    assert!(text.contains("was not created by fetch-data"), "{text}");
     fs::write(sandbox.data("target/b.txt"), b"mine").unwrap();
     let run = sandbox.run(&[]);
-    assert!(!run.is_right && run.text.contains("leaves it alone"), "{}", run.text);
+    assert!(!run.is_right && run.text.contains("does not modify it"), "{}", run.text);
     assert!(run.text.contains("number of files *.txt: expected 1, found 2"), "{}", run.text);
     assert_eq!(tree(&sandbox.data("target")).len(), 2);
     assert!(server.requests().is_empty());
@@ -136,17 +139,17 @@ fn verify_reads_everything_again() {
     }
     let archive = gz(&builder.into_inner().unwrap());
     let sandbox = put("", "kind = 'tar.gz'", &archive);
-    sandbox.refused(&["--verify"], "not there");
+    sandbox.refused(&["--verify"], "not found");
     assert!(sandbox.run(&["--offline", "--keep"]).is_right);
     let verified = |expected: &str| {
         let run = sandbox.run(&["--verify"]);
         assert!(run.text.contains(expected), "expected {expected}, found {}", run.text);
         run.is_right
     };
-    assert!(verified("right"));
+    assert!(verified("set: verified"));
     let sums = fs::read_to_string(sandbox.own("files.sha256")).unwrap();
     assert_eq!(sums, format!("{0}  target/a\n{0}  target/d/b\n", sha256(&noise(1000, 8))));
-    // One bit, which sizes and layout know nothing of.
+    // One flipped bit, which sizes and layout do not detect.
     let file = sandbox.data("target/d/b");
     let mut content = fs::read(&file).unwrap();
     content[500] ^= 1;
@@ -159,10 +162,10 @@ fn verify_reads_everything_again() {
     fs::remove_file(sandbox.data("target/d/c")).unwrap();
     fs::remove_file(&file).unwrap();
     assert!(!verified("target/d/b: expected a file, found none"));
-    // As the message says: away with it, and it comes back.
+    // As the message says, the data set is restored after removing it.
     fs::remove_dir_all(sandbox.data("target")).unwrap();
     assert!(sandbox.run(&["--offline"]).is_right);
-    assert!(verified("right"));
+    assert!(verified("set: verified"));
 }
 
 #[test]
@@ -172,17 +175,17 @@ fn lists_show_states_and_terms() {
     let sandbox = Sandbox::of("", &source(&server.url("f"), &body));
     let text = sandbox.run(&["--list"]).text;
     assert!(
-        ["some terms", "not there", "1.00 kB"].iter().all(|word| text.contains(word)),
+        ["some terms", "not found", "1.00 kB"].iter().all(|word| text.contains(word)),
         "{text}"
     );
     assert!(!sandbox.path("data").exists(), "a list writes nothing");
     sandbox.fetch();
     let text = sandbox.run(&["--list"]).text;
-    assert!(text.contains("there, 1 files"), "{text}");
+    assert!(text.contains("present, 1 files"), "{text}");
 }
 
 #[test]
-fn wrong_arguments_are_said() {
+fn wrong_arguments_are_reported() {
     let sandbox = Sandbox::of("", &source("http://host.invalid/f", b"1"));
     for (arguments, expected) in [
         (&["unknown"][..], "there is no data set \"unknown\"; expected all, set"),

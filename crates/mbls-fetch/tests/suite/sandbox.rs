@@ -1,13 +1,13 @@
-//! A data folder and a list of sources of its own, and the program run on them.
+//! A data folder with its own list of sources, and the program run on them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
-/// A folder that is removed in the end.
+/// A folder that is removed at the end.
 pub(crate) struct Sandbox(TempDir);
 
-/// How a run ended and what it said.
+/// The exit status and output of a run.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) is_right: bool,
@@ -19,7 +19,8 @@ impl Sandbox {
         Self(tempfile::tempdir().unwrap())
     }
 
-    /// With one data set `set` of the target `target`, and these lines in it and its only source.
+    /// Creates a sandbox with one data set `set` with the target `target`; `set` and `source` are
+    /// the lines of it and of its only source.
     pub(crate) fn of(set: &str, source: &str) -> Self {
         let sandbox = Self::new();
         sandbox.manifest(set, source);
@@ -27,7 +28,7 @@ impl Sandbox {
     }
 
     pub(crate) fn manifest(&self, set: &str, source: &str) {
-        // Limits for those who do not care.
+        // Default limits.
         let limits =
             if set.contains("max-bytes") { "" } else { "max-bytes = 1_000_000\nmax-entries = 100" };
         let text = format!(
@@ -36,22 +37,22 @@ impl Sandbox {
         std::fs::write(self.path("manifest.toml"), text).unwrap();
     }
 
-    /// A path in the folder of all.
+    /// Returns a path in the sandbox folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    /// A path in the data folder.
+    /// Returns a path in the data folder.
     pub(crate) fn data(&self, name: &str) -> PathBuf {
         self.path("data").join(name)
     }
 
-    /// A path among the program's own files of the data set.
+    /// Returns a path among the program's own files of the data set.
     pub(crate) fn own(&self, name: &str) -> PathBuf {
         self.data(".fetch/set").join(name)
     }
 
-    /// The program, not yet started, with short times.
+    /// Returns the command, not yet started, with short delays.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mbls-fetch"));
         for name in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"] {
@@ -70,15 +71,15 @@ impl Sandbox {
         Run::of(self.command(arguments))
     }
 
-    /// Runs and expects it to succeed.
+    /// Runs the program and expects success.
     pub(crate) fn fetch(&self) -> String {
         let run = self.run(&[]);
         assert!(run.is_right, "{}", run.text);
         run.text
     }
 
-    /// Runs and expects it to fail with a message, and without anything at the target or half
-    /// unpacked.
+    /// Runs the program, expects a failure with the given message, and checks that there is neither
+    /// a target nor a partially unpacked folder.
     #[track_caller]
     pub(crate) fn refused(&self, arguments: &[&str], expected: &str) -> String {
         let run = self.run(arguments);
@@ -101,7 +102,7 @@ impl Sandbox {
         run.text
     }
 
-    /// The content of the target, a file.
+    /// Returns the content of the target file.
     pub(crate) fn content(&self) -> Vec<u8> {
         std::fs::read(self.data("target")).unwrap()
     }
@@ -118,7 +119,7 @@ impl Run {
     }
 }
 
-/// All files below a folder by their paths, with their contents.
+/// Returns the paths and contents of all files below a folder.
 pub(crate) fn tree(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -137,7 +138,7 @@ pub(crate) fn tree(folder: &Path) -> Vec<(String, Vec<u8>)> {
     found
 }
 
-/// Bytes that do not repeat soon and do not pack well.
+/// Returns pseudorandom bytes, which do not compress well.
 pub(crate) fn noise(bytes: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {

@@ -1,4 +1,4 @@
-//! A small HTTP server on the loopback that does what real ones do on a bad day.
+//! A small HTTP server on the loopback interface that can misbehave like real ones.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -7,33 +7,33 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What a client asks.
+/// The request of a client.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) path: String,
-    /// By their names in lower case.
+    /// Headers by their lower-case names.
     pub(crate) headers: BTreeMap<String, String>,
 }
 
 impl Request {
-    /// Where the rest begins that is asked for.
+    /// Returns the start of the requested range.
     pub(crate) fn range(&self) -> Option<usize> {
         self.headers.get("range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
     }
 }
 
-/// What the server does about it.
+/// The behaviour of the server.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
-    /// Closes the connection after so many bytes of head and body.
+    /// Closes the connection after this many bytes of head and body.
     pub(crate) cut: Option<usize>,
-    /// Says nothing more after so many bytes, but keeps the connection.
+    /// Stops sending after this many bytes, but keeps the connection open.
     pub(crate) stall: Option<usize>,
-    /// Bytes at a time, and the wait after each.
+    /// The number of bytes sent at a time, and the delay after each.
     pub(crate) drip: Option<(usize, Duration)>,
 }
 
@@ -48,7 +48,7 @@ impl Reply {
             .header("Content-Length", body.len())
     }
 
-    /// The file, or the rest that is asked for if the client's mark is the file's.
+    /// Returns the file, or the requested range if the client's entity tag matches.
     pub(crate) fn file(request: &Request, body: &[u8], etag: &str) -> Self {
         let is_same = request.headers.get("if-range").is_none_or(|mark| mark == etag);
         let reply = match request.range().filter(|_| is_same) {
@@ -70,7 +70,7 @@ impl Reply {
         self
     }
 
-    /// Closes after so many bytes of the body.
+    /// Closes the connection after this many bytes of the body.
     pub(crate) fn cut_body(self, bytes: usize) -> Self {
         let head = self.head().len();
         Self { cut: Some(head + bytes), ..self }
@@ -87,7 +87,7 @@ impl Reply {
 
 type Handler = dyn Fn(usize, &Request) -> Reply + Send + Sync;
 
-/// Runs until it is dropped.
+/// A server that runs until it is dropped.
 pub(crate) struct Server {
     port: u16,
     requests: Arc<Mutex<Vec<Request>>>,
@@ -95,7 +95,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Answers by `handler`, which is given the number of the request, from 0.
+    /// Starts a server that answers with `handler`, which receives the index of the request, from
+    /// 0.
     pub(crate) fn start(
         handler: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
     ) -> Self {
@@ -120,7 +121,7 @@ impl Server {
         Self { port, requests, stopped }
     }
 
-    /// The same file to all, whatever the path.
+    /// Starts a server that returns the same file for every path.
     pub(crate) fn of(body: &[u8]) -> Self {
         let body = body.to_vec();
         Self::start(move |_, request| Reply::file(request, &body, "\"one\""))

@@ -1,5 +1,5 @@
-//! Certificates, and redirects that would leave them behind. Where the system's certificates come
-//! from a file (`SSL_CERT_FILE`), a test can have its own.
+//! Certificates, and redirects from https to http. On systems whose certificates come from a file
+//! (`SSL_CERT_FILE`), a test can provide its own.
 #![cfg(target_os = "linux")]
 
 use crate::sandbox::{Run, Sandbox, noise};
@@ -12,7 +12,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 
-/// A server for `https://127.0.0.1`, whose certificate is signed by an authority that only this test knows: its port and the authority.
+/// Starts a server for `https://127.0.0.1` whose certificate is signed by an authority known only
+/// to this test. Returns its port and the authority.
 fn secure_server(reply: impl Fn() -> Reply + Send + 'static) -> (u16, String) {
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -38,7 +39,7 @@ fn secure_server(reply: impl Fn() -> Reply + Send + 'static) -> (u16, String) {
         for stream in listener.incoming() {
             let connection = ServerConnection::new(config.clone()).unwrap();
             let mut stream = StreamOwned::new(connection, stream.unwrap());
-            // A client that does not trust the certificate hangs up here.
+            // A client that does not trust the certificate disconnects here.
             let head = BufReader::new(&mut stream)
                 .lines()
                 .map_while(Result::ok)
@@ -63,7 +64,7 @@ fn run(sandbox: &Sandbox, authority: &str, arguments: &[&str]) -> Run {
 }
 
 #[test]
-fn certificates_are_those_of_the_system() {
+fn certificates_of_the_system_are_used() {
     let body = noise(100_000, 1);
     let content = body.clone();
     let (port, authority) = secure_server(move || Reply::whole(&content));
@@ -74,14 +75,14 @@ fn certificates_are_those_of_the_system() {
     let taken = run(&sandbox, &authority, &[]);
     assert!(taken.is_right, "{}", taken.text);
     assert_eq!(sandbox.content(), body);
-    // A certificate of another name.
+    // A certificate for another host name.
     let sandbox = Sandbox::of("", &source(&format!("https://localhost:{port}/f"), &body));
     let refused = run(&sandbox, &authority, &["--attempts", "2"]);
     assert!(!refused.is_right && refused.text.contains("certificate"), "{}", refused.text);
 }
 
 #[test]
-fn https_is_not_left_for_http() {
+fn https_is_not_redirected_to_http() {
     let body = noise(1000, 2);
     let open = Server::of(&body);
     let to = open.url("f");
@@ -96,7 +97,7 @@ fn https_is_not_left_for_http() {
     assert!(open.requests().is_empty());
     assert!(run(&sandbox, &authority, &["--allow-downgrade"]).is_right);
     assert_eq!(sandbox.content(), body);
-    // The other way is always open.
+    // Redirects from http to https are always permitted.
     let content = body.clone();
     let (port, authority) = secure_server(move || Reply::whole(&content));
     let open = Server::start(move |_, _| {

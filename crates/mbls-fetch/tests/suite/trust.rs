@@ -1,4 +1,4 @@
-//! Sums that nobody published: the first download decides.
+//! Trust on first use for sources without published checksums.
 
 use crate::sandbox::{Sandbox, noise};
 use crate::server::Server;
@@ -6,7 +6,7 @@ use crate::sha256;
 use std::fs;
 
 #[test]
-fn the_first_download_is_trusted_and_no_other() {
+fn only_the_first_download_is_trusted() {
     let (first, second) = (noise(1000, 1), noise(1000, 2));
     let server = {
         let (first, second) = (first.clone(), second.clone());
@@ -21,14 +21,14 @@ fn the_first_download_is_trusted_and_no_other() {
     fs::remove_file(sandbox.data("target")).unwrap();
     sandbox.refused(&[], "as at the first download");
     assert_eq!(fs::read_to_string(sandbox.data("fetch-data.lock")).unwrap(), lock);
-    // Somebody looked into it and takes the new one.
+    // The user removes the lock file to accept the new file.
     fs::remove_file(sandbox.data("fetch-data.lock")).unwrap();
     sandbox.fetch();
     assert_eq!(sandbox.content(), second);
 }
 
 #[test]
-fn lock_files_of_others_count() {
+fn shared_lock_files_are_used() {
     let body = noise(1000, 3);
     let server = Server::of(&body);
     let sandbox = Sandbox::of("", &format!("urls = ['{}']\nkind = 'file'", server.url("f")));
@@ -45,7 +45,7 @@ fn lock_files_of_others_count() {
 }
 
 #[test]
-fn sums_of_the_list_need_no_trust() {
+fn checksums_of_the_list_need_no_trust() {
     let body = noise(1000, 4);
     let server = Server::of(&body);
     let sandbox = Sandbox::of("", &crate::source(&server.url("f"), &body));
@@ -54,7 +54,7 @@ fn sums_of_the_list_need_no_trust() {
 }
 
 #[test]
-fn files_put_there_by_hand_are_held_against_the_first_download() {
+fn user_supplied_downloads_are_compared_with_the_first_download() {
     let (body, other) = (noise(1000, 5), noise(1000, 6));
     let server = Server::of(&body);
     let sandbox = Sandbox::of("", &format!("urls = ['{}']\nkind = 'file'", server.url("f")));

@@ -1,4 +1,4 @@
-//! Zip archives made by people with bad intentions, or cut off.
+//! Malicious or truncated zip archives.
 
 use crate::archives::put;
 use crate::sandbox::{noise, tree};
@@ -29,7 +29,7 @@ fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
-/// Another name of the same length, which no writer would take.
+/// Replaces a name by another of the same length, which the zip crate would not write.
 fn renamed(mut archive: Vec<u8>, from: &str, to: &str) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
     let mut count = 0;
@@ -65,7 +65,7 @@ fn zip_archives_are_unpacked() {
 }
 
 #[test]
-fn names_that_lead_elsewhere_are_refused() {
+fn names_that_lead_outside_are_rejected() {
     for name in ["/tmp/esc", "../../ab", "C:escape", "..\\..\\ab", "a/b/c/..", "escape\nd"] {
         let archive = renamed(
             archive(&[("first", b"1"), ("harmless", b"2")]),
@@ -78,7 +78,7 @@ fn names_that_lead_elsewhere_are_refused() {
 }
 
 #[test]
-fn links_are_refused() {
+fn links_are_rejected() {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     writer.add_symlink("link", "/etc", options()).unwrap();
     let archive = writer.finish().unwrap().into_inner();
@@ -87,14 +87,14 @@ fn links_are_refused() {
 }
 
 #[test]
-fn names_are_taken_once() {
+fn duplicate_names_are_rejected() {
     let twice =
         renamed(archive(&[("a", b"1"), ("second", b"2"), ("third1", b"3")]), "third1", "second");
     put("", "kind = 'zip'", &twice)
-        .refused(OFFLINE, "entry \"second\": name: expected one that was not there before");
+        .refused(OFFLINE, "entry \"second\": name: expected one that does not exist yet");
     let twice = archive(&[("a/b", b"1"), ("a//b", b"2")]);
     put("", "kind = 'zip'", &twice)
-        .refused(OFFLINE, "entry \"a//b\": name: expected one that was not there before");
+        .refused(OFFLINE, "entry \"a//b\": name: expected one that does not exist yet");
     put("", "kind = 'zip'", &archive(&[("a", b"1"), ("a/b", b"2")]))
         .refused(OFFLINE, "entry \"a/b\"");
     put("", "kind = 'zip'\nroot = ['a']", &archive(&[("a/b", b"1"), ("c", b"2")]))
@@ -102,21 +102,21 @@ fn names_are_taken_once() {
 }
 
 #[test]
-fn truncated_archives_are_refused() {
+fn truncated_archives_are_rejected() {
     let whole = archive(&[("a", &noise(3000, 2)), ("b", &noise(3000, 3))]);
     for length in
         (0..whole.len()).step_by(131).chain([1, 3, 4, 29, 30, whole.len() - 22, whole.len() - 1])
     {
-        put("", "kind = 'zip'", &whole[..length]).refused(OFFLINE, "not a whole zip archive");
+        put("", "kind = 'zip'", &whole[..length]).refused(OFFLINE, "not a complete zip archive");
     }
-    // Damaged content: the sum of its entry.
+    // Damaged content fails the checksum of its entry.
     let mut damaged = whole.clone();
     damaged[4000] ^= 1;
     put("", "kind = 'zip'", &damaged).refused(OFFLINE, "entry \"b\"");
 }
 
 #[test]
-fn limits_are_kept() {
+fn limits_are_enforced() {
     let archive = archive(&[("a", &[1; 600]), ("b", &[2; 600])]);
     let run = |set: &str| put(set, "kind = 'zip'", &archive);
     run("max-bytes = 1199\nmax-entries = 2")
@@ -128,12 +128,13 @@ fn limits_are_kept() {
     assert!(run("max-bytes = 1200\nmax-file-bytes = 600\nmax-entries = 2").run(OFFLINE).is_right);
 }
 
-/// An archive of one entry with ten gigabytes of zeros that it says to be `size` bytes.
+/// Builds an archive of one entry with ten gigabytes of zeros, which declares a size of `size`
+/// bytes.
 fn bomb(size: u64) -> Vec<u8> {
     let mut deflate = Compress::new(Compression::default(), false);
     let mut block = Vec::with_capacity(1 << 20);
     deflate.compress_vec(&vec![0; 10_000_000], &mut block, FlushCompress::Full).unwrap();
-    // Blocks that know nothing of each other, and an empty last one.
+    // Independent deflate blocks, followed by an empty last one.
     let content = [block.repeat(1000), vec![3, 0]].concat();
     let packed = u32::try_from(content.len()).unwrap().to_le_bytes();
     let size = u32::try_from(size).unwrap_or(u32::MAX).to_le_bytes();
@@ -149,9 +150,9 @@ fn bomb(size: u64) -> Vec<u8> {
 }
 
 #[test]
-fn bombs_are_refused_early() {
+fn decompression_bombs_are_rejected_early() {
     let start = Instant::now();
-    // An honest one, and one that lies.
+    // One that declares its true size, and one that does not.
     put("", "kind = 'zip'", &bomb(u64::MAX))
         .refused(OFFLINE, "entry \"bomb\": size: expected at most 1000000");
     put("", "kind = 'zip'", &bomb(1000))

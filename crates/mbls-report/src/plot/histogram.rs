@@ -4,8 +4,9 @@ use mbls_core::metric::Reliability;
 
 const VERTICAL: Vertical = Vertical { top: 8.0, length: 80.0 };
 
-/// Share of the samples per bin of confidence, with their mean confidence and their accuracy as
-/// vertical lines. The axis always runs to 100 %, so that the drawings of two losses compare.
+/// Draws the share of samples per confidence bin, with the mean confidence and the accuracy as
+/// vertical lines. The vertical axis always ends at 100 %, so the histograms of two losses are
+/// comparable.
 pub(crate) fn histogram(reliability: &Reliability, id: &str, title: &str) -> String {
     let bins: Vec<Filled> = reliability.bins.iter().filter_map(Filled::new).collect();
     let n = reliability.n as f64;
@@ -58,7 +59,7 @@ mod tests {
     use super::*;
     use mbls_core::metric::ReliabilityBin;
 
-    /// A plot from (40, 8) to (290, 88).
+    /// The plot area spans (40, 8) to (290, 88).
     #[test]
     fn geometry() {
         let bins = vec![

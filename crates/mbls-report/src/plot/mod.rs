@@ -1,4 +1,4 @@
-//! Drawings as inline SVG, coloured by the page's style sheet.
+//! Diagrams as inline SVG, coloured by the page's style sheet.
 
 pub(crate) mod histogram;
 pub(crate) mod reliability;
@@ -6,19 +6,19 @@ pub(crate) mod reliability;
 use crate::format::coordinate;
 use mbls_core::metric::ReliabilityBin;
 
-/// The width of every drawing in its own units.
+/// The width of every diagram in SVG units.
 const WIDTH: f64 = 300.0;
-/// Where the horizontal axis starts.
+/// The left end of the horizontal axis.
 const LEFT: f64 = 40.0;
 /// Length of the horizontal axis, which runs over confidences from 0 to 1.
 const SPAN: f64 = 250.0;
-/// Room under the axis for its numbers and its title.
+/// Space below the axis for its tick labels and its title.
 const BOTTOM: f64 = 34.0;
 
-/// The least gap that is drawn and counted: a smaller one prints as 0.0 points.
+/// The smallest gap that is drawn and counted: a smaller one would print as 0.0 points.
 const VISIBLE: f64 = 5e-4;
 
-/// A bin that holds samples, with its numbers checked.
+/// A bin that contains samples, with validated numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Filled {
     lower: f64,
@@ -29,7 +29,7 @@ struct Filled {
 }
 
 impl Filled {
-    /// `None` for a bin without samples and for one whose numbers cannot be drawn.
+    /// Returns `None` for a bin without samples or with numbers that cannot be drawn.
     fn new(bin: &ReliabilityBin) -> Option<Self> {
         let unit = |value: f64| value.is_finite().then(|| value.clamp(0.0, 1.0));
         let filled = Self {
@@ -42,7 +42,7 @@ impl Filled {
         (filled.count > 0 && filled.lower < filled.upper).then_some(filled)
     }
 
-    /// The accuracy minus the mean confidence: negative for overconfidence.
+    /// The accuracy minus the mean confidence; negative if overconfident.
     fn gap(&self) -> f64 {
         self.accuracy - self.confidence
     }
@@ -55,7 +55,7 @@ impl Filled {
         self.gap() >= VISIBLE
     }
 
-    /// Left edge and width of the bin's bar, with a hair of space to its neighbours.
+    /// Returns the left edge and the width of the bin's bar, with a small space to its neighbours.
     fn extent(&self) -> (f64, f64) {
         let width = (self.upper - self.lower) * SPAN;
         let space = (width * 0.08).min(1.0);
@@ -95,8 +95,8 @@ fn line(class: &str, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) -> String {
     format!("<line class=\"{class}\" x1=\"{x1}\" y1=\"{y1}\" x2=\"{x2}\" y2=\"{y2}\"/>")
 }
 
-/// The opening tag of a drawing with what a screen reader says. `id` is unique on the page; the
-/// texts are escaped.
+/// Returns the opening tag of a diagram with its title and description for screen readers. `id`
+/// must be unique on the page, and the texts already escaped.
 fn open(id: &str, height: f64, title: &str, description: &str) -> String {
     format!(
         "<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\n<title id=\"{id}-t\">{title}</title>\n\
@@ -106,7 +106,7 @@ fn open(id: &str, height: f64, title: &str, description: &str) -> String {
     )
 }
 
-/// Grid, numbers and titles of both axes.
+/// Draws the grid, the tick labels and the titles of both axes.
 fn axes(vertical: Vertical, ticks: &[f64], title: &str) -> String {
     let mut svg = String::from("<g aria-hidden=\"true\">\n");
     for &tick in ticks {

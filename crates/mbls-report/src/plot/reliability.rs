@@ -2,13 +2,13 @@ use super::{BOTTOM, Filled, LEFT, SPAN, Vertical, axes, line, open, rect};
 use crate::format::{coordinate, count, counted, number, percent, signed};
 use mbls_core::metric::Reliability;
 
-/// Room above the plot for the bins' counts.
+/// Space above the plot for the bins' counts.
 const TOP: f64 = 42.0;
 const VERTICAL: Vertical = Vertical { top: TOP, length: SPAN };
-/// The least width of a bin, in the drawing's units, that has room for its count.
+/// The smallest width of a bin, in SVG units, at which its count is printed.
 const COUNT_WIDTH: f64 = 9.0;
 
-/// Patterns that the drawings of a page fill their gaps with: once per page.
+/// Fill patterns of the gaps, shared by all diagrams of a page.
 pub(crate) const PATTERNS: &str = "<svg class=\"patterns\" width=\"0\" height=\"0\" aria-hidden=\"true\" focusable=\"false\"><defs>\n\
 <pattern id=\"pattern-over\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">\
 <rect class=\"over-ground\" width=\"5\" height=\"5\"/><rect class=\"over-ink\" width=\"2\" height=\"5\"/></pattern>\n\
@@ -16,7 +16,7 @@ pub(crate) const PATTERNS: &str = "<svg class=\"patterns\" width=\"0\" height=\"
 <rect class=\"under-ground\" width=\"5\" height=\"5\"/><circle class=\"under-ink\" cx=\"2.5\" cy=\"2.5\" r=\"1.3\"/></pattern>\n\
 </defs></svg>\n";
 
-/// What the parts of a diagram mean.
+/// Renders the legend of the reliability diagrams.
 pub(crate) fn legend() -> String {
     let key = |body: &str, text: &str| {
         format!(
@@ -35,9 +35,9 @@ pub(crate) fn legend() -> String {
     html
 }
 
-/// Accuracy per bin of confidence, and each bin's gap between its accuracy and its mean confidence,
-/// which ends on the diagonal. Bins without samples draw nothing; bins too narrow for a number have
-/// their count in the tooltip only.
+/// Draws the accuracy of each confidence bin, and the gap between its accuracy and its mean
+/// confidence, which ends on the diagonal. Bins without samples are omitted. If bins are too narrow
+/// for their counts, the counts are only in the tooltips.
 pub(crate) fn diagram(reliability: &Reliability, id: &str, title: &str) -> String {
     let bins: Vec<Filled> = reliability.bins.iter().filter_map(Filled::new).collect();
     let title = format!("Reliability diagram {title}");
@@ -53,8 +53,8 @@ pub(crate) fn diagram(reliability: &Reliability, id: &str, title: &str) -> Strin
     svg
 }
 
-/// One bin: its bar, its gap, and a tick at its accuracy that shows where the bar is too low to
-/// see.
+/// Draws one bin: its bar, its gap, and a tick at its accuracy that stays visible if the bar is too
+/// low to see.
 fn drawn(bin: &Filled) -> String {
     let extent = bin.extent();
     let (accuracy, confidence) = (VERTICAL.y(bin.accuracy), VERTICAL.y(bin.confidence));
@@ -100,7 +100,7 @@ fn tooltip(bin: &Filled) -> String {
     )
 }
 
-/// The diagram in words.
+/// Describes the diagram in words.
 fn description(reliability: &Reliability, bins: &[Filled]) -> String {
     let over = bins.iter().filter(|bin| bin.overconfident()).count() as u64;
     let under = bins.iter().filter(|bin| bin.underconfident()).count() as u64;
@@ -133,8 +133,8 @@ mod tests {
         }
     }
 
-    /// Four bins of width 62.5 in a plot from (40, 42) to (290, 292); bars leave half a unit on
-    /// both sides.
+    /// Four bins of width 62.5 in a plot area from (40, 42) to (290, 292), with half a unit of
+    /// space on both sides of a bar.
     #[test]
     fn geometry() {
         let empty = ReliabilityBin {
@@ -176,7 +176,7 @@ mod tests {
         let counts: Vec<&str> =
             svg.match_indices("class=\"count\"").map(|(at, _)| &svg[at..]).collect();
         assert_eq!(counts.len(), 3);
-        // The middle of the last bin, 40 + 250 * .875 = 258.75, and half the height of a digit.
+        // The centre of the last bin, 40 + 250 * .875 = 258.75, and half the height of a digit.
         assert!(counts[2].starts_with(
             r#"class="count" x="261.75" y="38" transform="rotate(-90 261.75 38)">10</text>"#
         ));

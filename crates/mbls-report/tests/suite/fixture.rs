@@ -1,11 +1,11 @@
-//! Small reports to render.
+//! Small reports for the tests.
 
 use mbls_core::bootstrap::Interval;
 use mbls_core::metric::{Reliability, ReliabilityBin};
 use mbls_report::{Column, Direction, LossReport, Report, SuiteReport, Summary, Unit};
 use std::collections::BTreeMap;
 
-/// Columns of every unit and direction, in all tables or on the page alone.
+/// Columns of every unit and direction, for all tables or for the HTML page only.
 pub(crate) const COLUMNS: [Column; 12] = [
     column("miou", "mIoU", Unit::Percent, 2, Direction::Higher, true),
     column("miou_published", "mIoU without class 0", Unit::Percent, 2, Direction::Higher, false),
@@ -29,15 +29,15 @@ const fn column(
     better: Direction,
     compact: bool,
 ) -> Column {
-    Column { key, title, meaning: "What it measures.", unit, digits, better, compact }
+    Column { key, title, meaning: "The meaning.", unit, digits, better, compact }
 }
 
-/// A mean without standard deviation and interval.
+/// A mean without a standard deviation and an interval.
 pub(crate) fn plain(mean: f64) -> Summary {
     Summary { mean, std: None, interval: None }
 }
 
-/// A mean with standard deviation and 95 % interval.
+/// A mean with a standard deviation and a 95 % interval.
 pub(crate) fn full(mean: f64, std: f64, low: f64, high: f64) -> Summary {
     Summary { mean, std: Some(std), interval: Some(Interval { low, high, level: 0.95 }) }
 }
@@ -86,7 +86,7 @@ pub(crate) fn suite(losses: Vec<LossReport>) -> SuiteReport {
     }
 }
 
-/// The losses that are the best of a column: keys and titles.
+/// The best losses by column: column keys and titles of losses.
 pub(crate) fn best(of: &[(&str, &str)]) -> BTreeMap<String, String> {
     of.iter().map(|(key, title)| (key.to_string(), title.to_lowercase())).collect()
 }
@@ -98,7 +98,7 @@ pub(crate) fn report(suites: Vec<SuiteReport>) -> Report {
     Report { title: "Benchmark".to_string(), provenance, suites }
 }
 
-/// A report with everything in it: all columns, two suites, all verdicts.
+/// A report that contains everything: all columns, two suites, all verdicts.
 pub(crate) fn complete() -> Report {
     let metrics = |ece: Summary| {
         [

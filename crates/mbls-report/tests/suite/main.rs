@@ -1,4 +1,4 @@
-//! The rendered page and table as a whole.
+//! Tests of the whole rendered page and table.
 
 mod fixture;
 mod markdown;

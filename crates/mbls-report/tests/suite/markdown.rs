@@ -38,8 +38,8 @@ fn golden() {
 | LS \\| a\\_b | 98.76 | – | 6.00 ± 0.20 [5.00, 7.00] | – | – | – | – | – |
 
 tiny, 1,234 test samples (mean ± standard deviation over 3 seeds). Columns with % are in percent; T is the temperature of \
-temperature scaling. In brackets: 95 % bootstrap interval. Bold: best of the column beyond noise: \
-the paired bootstrap interval of its difference from the next, on the same test samples, excludes 0.
+temperature scaling. In brackets: 95 % bootstrap interval. Bold: significantly the best of the column: \
+the paired bootstrap interval of its difference from the second best, on the same test samples, excludes 0.
 
 - Baseline: CE, ECE 2.00 %.
 - Hurt, ECE higher than the baseline's: LS \\| a\\_b by 4.00 points.
@@ -67,8 +67,8 @@ fn a_title_cannot_break_the_table() {
     assert!(row.starts_with("| a b\\|c\\`d  &lt;script&gt; | – |"), "{row}");
 }
 
-/// What no loss of the suite has is no column: a segmentation has mIoU and no Brier score, a
-/// classification the other way round.
+/// Columns for which no loss of the suite has a value are omitted: segmentation has mIoU and no
+/// Brier score, classification the reverse.
 #[test]
 fn columns_that_no_loss_has_are_left_out() {
     let segmentation = suite(vec![
@@ -93,8 +93,7 @@ fn no_losses() {
     assert_eq!(text.lines().count(), 4, "{text}");
 }
 
-/// A table beside that of the losses: names as they are, fractions in percent, what is missing as a
-/// dash.
+/// An additional table: labels unchanged, fractions in percent, missing values as dashes.
 #[test]
 fn further_tables_follow() {
     let mut suite = suite(vec![]);
@@ -112,11 +111,11 @@ fn further_tables_follow() {
     suite.further[0].numbers[0] = NumberColumn::count("0");
     suite.further[0].rows[0].1 = vec![Some(1_234_567.0), Some(0.25)];
     assert!(markdown(&suite).contains("| MbLS | blur | 1,234,567 | 0.2 |"), "{}", markdown(&suite));
-    // What is for the page alone is named.
+    // Tables that are only on the HTML page are mentioned by title.
     suite.further[0].page_only = true;
     let text = markdown(&suite);
     assert!(
-        text.ends_with("\nOn the page too: Under \\| shift.\n") && !text.contains("blur"),
+        text.ends_with("\nAlso in the HTML report: Under \\| shift.\n") && !text.contains("blur"),
         "{text}"
     );
     assert!(html(&report(vec![suite])).contains("<td>1,234,567</td>"));

@@ -11,7 +11,7 @@ use mbls_report::{
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-/// The cells of the table's row whose head starts with the title, without tags.
+/// Returns the cells of the row whose heading starts with the title, without tags.
 fn row(page: &str, title: &str) -> Vec<String> {
     let start = page.find(&format!("<tr><th scope=\"row\">{title}")).expect("the row");
     let row = &page[start..start + page[start..].find("</tr>").unwrap()];
@@ -42,7 +42,7 @@ fn complete_page() {
     {
         assert!(page.contains(part), "{part}");
     }
-    // Two suites of six losses, each with two drawings before and two after scaling.
+    // Two suites of six losses, each with two diagrams before and two after scaling.
     assert_eq!(page.matches("role=\"img\"").count(), 48);
     assert_eq!(page.matches("<table>").count(), 2);
     assert_eq!(page.matches("<caption>").count(), 2);
@@ -60,7 +60,7 @@ fn refers_to_nothing_outside() {
     assert!(!urls.is_empty() && urls.iter().all(|url| *url == "url(#"), "{urls:?}");
 }
 
-/// Images are part of the page, whatever they are called.
+/// Images are embedded in the page, and their captions are escaped.
 #[test]
 fn images_are_embedded() {
     let mut toy = suite(vec![]);
@@ -73,7 +73,7 @@ fn images_are_embedded() {
     let rows = vec![GalleryRow { title: "a<b".to_string(), images }];
     toy.galleries = vec![Gallery {
         title: "Test images".to_string(),
-        note: "White is sure.".to_string(),
+        note: "White is confident.".to_string(),
         rows,
     }];
     let page = html(&report(vec![toy.clone()]));
@@ -82,11 +82,11 @@ fn images_are_embedded() {
         "<h4>a&lt;b</h4>",
         "<img alt=\"image of a&lt;b\" src=\"data:image/jpeg;base64,Zm9vYmFy\"/><figcaption>image</figcaption>",
         "src=\"data:image/png;base64,Zm9vYmFy\"",
-        "White is sure.",
+        "White is confident.",
     ] {
         assert!(page.contains(part), "{part} in {page}");
     }
-    assert!(mbls_report::markdown(&toy).ends_with("\nOn the page too: Test images.\n"));
+    assert!(mbls_report::markdown(&toy).ends_with("\nAlso in the HTML report: Test images.\n"));
 }
 
 #[test]
@@ -132,19 +132,19 @@ fn the_best_beyond_noise_is_bold() {
     let mut toy = suite(vec![
         loss("A", &metrics(0.5, 0.3, 1.0)),
         loss("B", &metrics(0.900001, 0.2, 2.0)),
-        // Equal in all printed digits.
+        // Equal to B in all printed digits.
         loss("C", &metrics(0.9, f64::NEG_INFINITY, 3.0)),
     ]);
     let undecided = html(&report(vec![toy.clone()]));
     assert!(
         !undecided.contains("<strong>")
-            && undecided.contains("Nothing is bold: no loss is the best"),
+            && undecided.contains("No value is bold: in no column is the best loss"),
         "{undecided}"
     );
-    // Of the temperature none is better than another.
+    // No temperature is better than another.
     toy.best = best(&[("accuracy", "B"), ("nll", "B"), ("temperature", "A")]);
     let page = html(&report(vec![toy]));
-    assert!(page.contains("Bold: best of the column beyond noise"));
+    assert!(page.contains("Bold: significantly the best of the column"));
     let bold: Vec<&str> = page
         .match_indices("<strong>")
         .map(|(at, tag)| page[at + tag.len()..].split('<').next().unwrap())
@@ -215,7 +215,7 @@ fn empty_reports() {
     assert!(page.contains("n 0, ECE – %, MCE – %") && !page.contains("NaN"));
 }
 
-/// Any number, those that are none included.
+/// Any number, including NaN and infinities.
 fn number() -> impl Strategy<Value = f64> {
     prop_oneof![3 => 0.0..1.0, 1 => any::<f64>(), 1 => Just(f64::NAN), 1 => Just(f64::INFINITY)]
 }
@@ -308,7 +308,8 @@ fn any_suite() -> impl Strategy<Value = SuiteReport> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever the texts and the numbers: a well-formed page, a table of whole rows, and no NaN or infinity in them.
+    /// For any texts and numbers, the page is well-formed, the table's rows are complete, and
+    /// neither contains NaN or an infinity.
     #[test]
     fn anything_renders(title in any::<String>(), suites in proptest::collection::vec(any_suite(), 0..3)) {
         let mut report = Report { title, provenance: vec![], suites };

@@ -1,9 +1,9 @@
-//! What the sentences say about losses that hurt, help and cannot be told apart.
+//! The findings about losses that hurt, help or are not distinguishable.
 
 use crate::fixture::{complete, full, loss, plain, suite};
 use mbls_report::{Summary, findings};
 
-/// The sentences about a loss of the given ECE next to a baseline of 2 %, [1.5, 2.5].
+/// Returns the findings about a loss with the given ECE and a baseline of 2 %, [1.5, 2.5].
 fn against_baseline(ece: Summary) -> Vec<String> {
     findings(&suite(vec![
         loss("CE", &[("ece", full(0.02, 0.001, 0.015, 0.025))]),
@@ -28,19 +28,19 @@ fn all_kinds() {
 
 #[test]
 fn intervals_that_touch_overlap() {
-    const NOBODY: [&str; 2] = [
+    const NEITHER: [&str; 2] = [
         "No loss hurt calibration beyond the intervals.",
         "No loss helped calibration beyond the intervals.",
     ];
     for (ece, sentence) in [
         (full(0.03, 0.001, 0.025, 0.035), "(+1.00 points)."),
         (full(0.01, 0.001, 0.005, 0.015), "(\u{2212}1.00 points)."),
-        // The interval lies above the baseline's, but the mean below: the two disagree.
+        // The interval is above the baseline's, but the mean is below it: the two disagree.
         (full(0.015, 0.001, 0.03, 0.04), "(\u{2212}0.50 points)."),
         (full(0.02, 0.001, 0.03, 0.04), "(0.00 points)."),
     ] {
         let sentences = against_baseline(ece);
-        assert_eq!(sentences[1..3], NOBODY, "{ece:?}");
+        assert_eq!(sentences[1..3], NEITHER, "{ece:?}");
         let expected =
             format!("Not distinguishable from the baseline, the intervals overlap: LS {sentence}");
         assert_eq!(sentences[3..], [expected], "{ece:?}");

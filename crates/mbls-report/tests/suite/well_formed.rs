@@ -1,11 +1,11 @@
-//! A checker of the HTML that the page may hold: every tag closed in order, attributes quoted, ids
-//! unique, references resolved.
+//! A checker of the HTML that the page may contain: every tag closed in order, attributes quoted,
+//! ids unique, references resolved.
 
 use std::collections::BTreeSet;
 
 const VOID: [&str; 2] = ["meta", "br"];
 
-/// Panics with what is wrong.
+/// Panics with a description of the first fault.
 pub(crate) fn check(html: &str) {
     let body = html.strip_prefix("<!DOCTYPE html>\n").expect("a document type");
     let mut open: Vec<String> = Vec::new();
@@ -49,7 +49,7 @@ pub(crate) fn check(html: &str) {
     assert!(missing.is_empty(), "references to nothing: {missing:?}");
 }
 
-/// No stray markup, and every ampersand starts an entity.
+/// Checks that there is no stray markup and that every ampersand starts an entity.
 fn check_text(text: &str, element: Option<&str>) {
     if element == Some("style") {
         return;

@@ -27,10 +27,10 @@ use source::Source;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Images with one class each.
+/// The task of images with one class each.
 pub(super) struct ImageFamily;
 
-/// The images of a suite, and what its networks are tested on under distribution shift.
+/// The images of a suite, and its tests under distribution shift.
 struct Images<'a> {
     suite: &'a Suite,
     source: Source,
@@ -127,7 +127,7 @@ impl Workload for Images<'_> {
     }
 }
 
-/// Trains, measures and writes a run; goes on where an earlier process stopped.
+/// Trains, evaluates and writes a run; resumes where an earlier process stopped.
 fn train(plan: &CellPlan, source: &Source, place: Place) -> Result<Cell> {
     let recipe = plan.suite.recipe.images()?;
     let splits = source
@@ -168,7 +168,7 @@ fn train(plan: &CellPlan, source: &Source, place: Place) -> Result<Cell> {
         record,
         provenance: plan.provenance(trained.best_epoch, place.device),
     };
-    // Before the result, which says that the cell is finished.
+    // Save the network before the result, which marks the run as finished.
     CalibratedClassifier::new(settings, &store.state(), place.device)?
         .save(place.folder.join(CLASSIFIER))?;
     plan.finish(place, trained, measured)

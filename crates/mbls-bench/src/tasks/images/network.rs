@@ -12,13 +12,12 @@ use mbls_vision::model::Options;
 use mbls_vision::{AugmentedImages, ImageBatch};
 use std::marker::PhantomData;
 
-/// Builds the network for images like those of `data`, as it is initialised; returns the name of
-/// its classifier and the task too.
+/// Builds the initialised network for images like those of `data`. Returns its parameters, the name
+/// of its classification layer, and the task.
 ///
 /// # Errors
 ///
-/// A network for something else; images that come in several sizes, or are too small for the
-/// network.
+/// If the network is for another task, or the images have several sizes or are too small for it.
 pub(super) fn network(
     plan: &CellPlan,
     classes: usize,
@@ -46,15 +45,15 @@ pub(super) fn network(
     ))
 }
 
-/// Returns channels, height and width of all images of `data`.
+/// Returns the channels, height and width of the images of `data`.
 ///
 /// # Errors
 ///
-/// Images that come in several sizes.
+/// If the images have several sizes.
 pub(super) fn sample_shape(plan: &CellPlan, data: &AugmentedImages) -> Result<[usize; 3]> {
     data.sample_shape().with_context(|| {
         format!(
-            "in {}: the images have several sizes, and recipe.test_transforms leave them",
+            "in {}: the images have several sizes, which recipe.test_transforms do not change",
             plan.suite.origin
         )
     })

@@ -1,4 +1,4 @@
-//! Networks under shift: their test images corrupted, and images of other data sets.
+//! Tests under distribution shift: corrupted test images, and images of other data sets.
 
 use super::network::network;
 use super::source::Source;
@@ -19,18 +19,18 @@ use mbls_vision::{AugmentedImages, Corrupted, FilesConfig, ImageCollate, ImageSo
 use std::path::Path;
 use std::sync::Arc;
 
-/// A [`ShiftSpec`] with the images of other data sets that are available.
+/// A [`ShiftSpec`] with the images of the available OOD data sets.
 pub(super) struct ShiftSource<'a> {
     spec: &'a ShiftSpec,
     outside: Vec<(&'static str, Arc<dyn ImageSource>)>,
 }
 
 impl<'a> ShiftSource<'a> {
-    /// Reads the other data sets; says which are not available.
+    /// Reads the OOD data sets and prints which are not available.
     ///
     /// # Errors
     ///
-    /// Files that are no such data set.
+    /// If files are not of the data set.
     pub(super) fn load(
         spec: &'a ShiftSpec,
         suite: &str,
@@ -46,7 +46,7 @@ impl<'a> ShiftSource<'a> {
                 }
                 None => {
                     console.say(&format!(
-                        "{suite}: OOD detection leaves out {}: {}",
+                        "{suite}: OOD detection skips {}: {}",
                         other.name(),
                         missing(other, data)
                     ));
@@ -56,7 +56,7 @@ impl<'a> ShiftSource<'a> {
         Ok(Self { spec, outside })
     }
 
-    /// Everything that decides the results of a cell of that identity.
+    /// Returns everything that determines the results for a run with the given identity.
     fn identity(&self, cell: &str) -> Result<String> {
         let outside: Vec<_> =
             self.outside.iter().map(|(name, images)| (name, images.digest())).collect();
@@ -67,23 +67,23 @@ impl<'a> ShiftSource<'a> {
         serde_json::to_string(&identity).context("cannot encode the identity of a test under shift")
     }
 
-    /// What was measured before, if it is that of a cell of that identity; other tests are made
-    /// again.
+    /// Returns earlier results if they belong to a run with the given identity; otherwise the tests
+    /// are repeated.
     ///
     /// # Errors
     ///
-    /// A file that is not a result.
+    /// If the file is not a result.
     pub(super) fn finished(&self, folder: &Path, cell: &str) -> Result<Option<Shift>> {
         let file = ShiftFile::read(&folder.join("shift.json"))?;
         let identity = self.identity(cell)?;
         Ok(file.filter(|file| file.identity == identity).map(|file| file.shift))
     }
 
-    /// Tests the network of a finished cell.
+    /// Tests the network of a finished run.
     ///
     /// # Errors
     ///
-    /// A checkpoint of another training, images of another shape than the network takes.
+    /// If the checkpoint is of another training, or images do not have the network's input shape.
     pub(super) fn run(&self, plan: &CellPlan, source: &Source, place: Place) -> Result<Shift> {
         let Place { identity: cell, folder, device } = place;
         let suite = plan.suite;
@@ -121,7 +121,7 @@ impl<'a> ShiftSource<'a> {
         for (name, images) in &self.outside {
             let pictures = images.labels().len().min(self.spec.pictures);
             let logits = test(images, (0..pictures).collect())
-                .with_context(|| format!("the images of {name}, the OOD data set"))?;
+                .with_context(|| format!("the images of the OOD data set {name}"))?;
             shift.outside.push(outside(name, &clean, &logits)?);
         }
         let file = ShiftFile { schema: SCHEMA, identity: self.identity(cell)?, shift };
@@ -147,7 +147,7 @@ fn corrupted(
     })
 }
 
-/// How well confidence and entropy tell the rows of both.
+/// Evaluates OOD detection by confidence and by entropy.
 fn outside(name: &str, inside: &LabelledLogits, outside: &LabelledLogits) -> Result<OutsideTest> {
     let rows = |found: &LabelledLogits| {
         UnlabelledRows::from_logits(&found.logits, found.classes).map(UnlabelledRows::into_owned)
@@ -157,7 +157,7 @@ fn outside(name: &str, inside: &LabelledLogits, outside: &LabelledLogits) -> Res
         let mut detection = OodDetection::new();
         detection.update(OodScores::inside(&score.of(&inside))?)?;
         detection.update(OodScores::outside(&score.of(&outside))?)?;
-        detection.value().context("there are no images to tell apart")
+        detection.value().context("there are no images for OOD detection")
     };
     let (confidence, entropy) =
         (detect(OodScore::Confidence)?, detect(OodScore::EntropyReference)?);
@@ -180,26 +180,26 @@ mod tests {
     }
 
     #[test]
-    fn pictures_that_the_network_is_sure_of_are_its_own() {
-        let sure = rows(&[[9.0, 0.0, 0.0], [0.0, 8.0, 0.0]], &[0, 1]);
-        let unsure = rows(&[[0.1, 0.0, 0.0], [0.0, 0.0, 0.2], [0.1, 0.1, 0.0]], &[0, 0, 0]);
-        let found = outside("other", &sure, &unsure).unwrap();
+    fn confident_predictions_are_in_distribution() {
+        let confident = rows(&[[9.0, 0.0, 0.0], [0.0, 8.0, 0.0]], &[0, 1]);
+        let uncertain = rows(&[[0.1, 0.0, 0.0], [0.0, 0.0, 0.2], [0.1, 0.1, 0.0]], &[0, 0, 0]);
+        let found = outside("other", &confident, &uncertain).unwrap();
         assert_eq!((found.data.as_str(), found.pictures), ("other", 3));
         assert_eq!((found.auroc_confidence, found.auroc_entropy), (1.0, 1.0));
         assert_eq!((found.fpr95_confidence, found.fpr95_entropy), (0.0, 0.0));
-        let turned = outside("other", &unsure, &sure).unwrap();
-        assert_eq!((turned.auroc_confidence, turned.fpr95_entropy), (0.0, 1.0));
+        let swapped = outside("other", &uncertain, &confident).unwrap();
+        assert_eq!((swapped.auroc_confidence, swapped.fpr95_entropy), (0.0, 1.0));
     }
 
     #[test]
-    fn a_corrupted_test_says_what_it_was() {
+    fn a_corrupted_test_names_its_corruption() {
         let found = rows(
             &[[9.0, 0.0, 0.0], [0.0, 9.0, 0.0], [0.0, 0.0, 9.0], [9.0, 0.0, 0.0]],
             &[0, 1, 2, 1],
         );
         let clean = corrupted(None, &found, 15).unwrap();
         assert_eq!((clean.kind.as_str(), clean.severity, clean.accuracy), ("none", 0, 0.75));
-        // All are as sure as the softmax of 9 to 0 and 0.
+        // Every row has the confidence of the softmax of (9, 0, 0).
         let confidence = 1.0 / (1.0 + 2.0 * (-9f64).exp());
         assert!((clean.ece - (confidence - 0.75)).abs() < 1e-6, "{}", clean.ece);
         for corruption in Corruption::all() {

@@ -1,4 +1,4 @@
-//! The tables of what networks do under shift: means over seeds.
+//! Tables of the results under distribution shift, averaged over seeds.
 
 use crate::results::{Cell, CorruptedTest, OutsideTest, Shift};
 use crate::spec::Suite;
@@ -6,8 +6,8 @@ use crate::statistics::mean_of_all as mean;
 use mbls_report::{FurtherTable, NumberColumn};
 use mbls_vision::transform::CorruptionKind;
 
-/// One table of the calibration and one of the accuracy under corruption, and one of how images
-/// from elsewhere are told apart; those that have rows.
+/// Returns the non-empty tables of the calibration and the accuracy under corruption, and of OOD
+/// detection.
 pub(super) fn tables(suite: &Suite, cells: &[&Cell]) -> Vec<FurtherTable> {
     let tested: Vec<(&str, Vec<&Shift>)> = suite
         .loss
@@ -49,8 +49,8 @@ fn corrupted(
     FurtherTable {
         title: title.to_owned(),
         note: format!(
-            "{measure} in percent by severity, 0 the images as they are; {} test images, mean over seeds.",
-            pictures(tested)
+            "{measure} in percent by severity, where 0 is without corruption; {} test images, averaged over seeds.",
+            image_count(tested)
         ),
         names: ["Loss", "Corruption"].map(str::to_owned).to_vec(),
         numbers: ["0", "1", "2", "3", "4", "5"].map(NumberColumn::percent).to_vec(),
@@ -84,13 +84,17 @@ fn outside(tested: &[(&str, Vec<&Shift>)]) -> FurtherTable {
             rows.push((vec![(*loss).to_owned(), name.to_owned()], values));
         }
     }
-    let numbers =
-        ["AUROC, confidence", "AUROC, entropy", "FPR at 95 % TPR, confidence", "FPR, entropy"];
+    let numbers = [
+        "AUROC, confidence",
+        "AUROC, entropy",
+        "FPR at 95 % TPR, confidence",
+        "FPR at 95 % TPR, entropy",
+    ];
     FurtherTable {
         title: "Out-of-distribution detection".to_owned(),
         note: format!(
-            "In percent; up to {} images on each side, mean over seeds; entropy as the published code computes it.",
-            pictures(tested)
+            "In percent; up to {} images of each data set, averaged over seeds; entropy as computed by the published code.",
+            image_count(tested)
         ),
         names: ["Loss", "OOD data"].map(str::to_owned).to_vec(),
         numbers: numbers.map(NumberColumn::percent).to_vec(),
@@ -99,7 +103,7 @@ fn outside(tested: &[(&str, Vec<&Shift>)]) -> FurtherTable {
     }
 }
 
-fn pictures(tested: &[(&str, Vec<&Shift>)]) -> usize {
+fn image_count(tested: &[(&str, Vec<&Shift>)]) -> usize {
     tested.iter().flat_map(|(_, shifts)| shifts).map(|shift| shift.pictures).max().unwrap_or(0)
 }
 
@@ -110,7 +114,7 @@ mod tests {
     use mbls_vision::transform::Corruption;
     use std::collections::BTreeMap;
 
-    /// A cell whose every number tells where it belongs.
+    /// A run in which every number differs.
     fn cell(loss: &str, seed: u64, base: f64) -> Cell {
         let test = |kind: &str, severity: u8, at: f64| CorruptedTest {
             kind: kind.to_owned(),
@@ -153,9 +157,9 @@ mod tests {
     }
 
     #[test]
-    fn every_number_stands_in_its_place() {
+    fn every_number_is_in_its_place() {
         let suite = Suite::find("cifar10").unwrap();
-        // The mean over the seeds of a loss; another loss; one that was not tested.
+        // Two seeds of a loss, which are averaged; another loss; one that was not tested.
         let untested = Cell { shift: None, ..cell("ls", 0, 0.5) };
         let cells = [cell("ce", 0, 0.0), cell("ce", 1, 0.02), cell("mbls", 0, 0.1), untested];
         let found = tables(&suite, &cells.iter().collect::<Vec<_>>());
@@ -196,7 +200,7 @@ mod tests {
         let suite = Suite::find("cifar10").unwrap();
         let untested = Cell { shift: None, ..cell("ce", 0, 0.0) };
         assert!(tables(&suite, &[&untested]).is_empty());
-        // One seed without a severity: no mean that stands for both.
+        // A severity is missing in one seed, so there is no mean over both.
         let mut partly = cell("ce", 1, 0.0);
         let shift = partly.shift.as_mut().unwrap();
         shift.outside.clear();

@@ -1,4 +1,4 @@
-//! A suite's images, and how many of them each part takes.
+//! A suite's images, and the sizes of its parts.
 
 use crate::data::{Facts, Sizes, stored_images, unused};
 use crate::spec::{CandleOrigin, CandleSet, DataSpec, FolderParts, Scale};
@@ -15,24 +15,24 @@ use mbls_vision::{FilesConfig, ImageFiles, ImageSource};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Some images of an [`ImageSource`].
+/// A subset of an [`ImageSource`].
 #[derive(Clone, Debug)]
 pub(super) struct Part {
-    /// Where they are.
+    /// The source.
     pub(super) images: Arc<dyn ImageSource>,
-    /// Which.
+    /// The indices of the subset.
     pub(super) indices: Vec<usize>,
 }
 
-/// The images that a suite has, in the parts in which they come.
+/// The images of a suite by official part.
 pub(super) struct Source {
-    /// What is trained on, and split where another part is missing.
+    /// The training part, from which missing parts are split off.
     pub(super) train: Part,
-    /// The part for validation, where the data set has one of its own.
+    /// The validation part, if the data set has one.
     pub(super) validation: Option<Part>,
-    /// The part for testing, where the data set has one of its own.
+    /// The test part, if the data set has one.
     pub(super) test: Option<Part>,
-    /// What a reader of the results has to know of the data: what of it is not used.
+    /// Notes for the report, such as unused data.
     pub(super) notes: Vec<String>,
 }
 
@@ -42,18 +42,19 @@ impl Part {
         Self { images: Arc::new(images), indices }
     }
 
-    /// The classes of its images.
+    /// Returns the labels of the images.
     pub(super) fn labels(&self) -> Vec<u32> {
         self.indices.iter().map(|&index| self.images.labels()[index]).collect()
     }
 }
 
 impl Source {
-    /// Reads the images, or where they are in files of their own finds them.
+    /// Reads the images, or finds their files.
     ///
     /// # Errors
     ///
-    /// Files that are missing, truncated, oversized or hold labels out of range, each named.
+    /// Files that are missing, truncated, oversized or contain labels out of range, with their
+    /// names.
     pub(super) fn load(spec: &DataSpec, folder: &Path, files: FilesConfig) -> Result<Self> {
         let official = |train: Part, test: Part| Self {
             train,
@@ -114,17 +115,17 @@ impl Source {
         })
     }
 
-    /// The test images alone, for a data set that only tests.
+    /// Reads only the test images, for an OOD data set.
     ///
     /// # Errors
     ///
-    /// As [`Source::load`]; a data set without a test part.
+    /// As [`Source::load`]; if the data set has no test part.
     pub(super) fn load_test(
         spec: &DataSpec,
         folder: &Path,
         files: FilesConfig,
     ) -> Result<Arc<dyn ImageSource>> {
-        // Those whose training part is large and of no use here.
+        // Do not read the large training parts of these data sets.
         Ok(match spec {
             DataSpec::Svhn => Arc::new(svhn::load(folder, Split::Test)?),
             DataSpec::Cifar10 => Arc::new(cifar10::load(folder, Split::Test)?),
@@ -134,7 +135,7 @@ impl Source {
             other => {
                 Self::load(other, folder, files)?
                     .test
-                    .context("the data set has no test part of its own")?
+                    .context("the data set has no test part")?
                     .images
             }
         })
@@ -167,7 +168,7 @@ impl Source {
         )
     }
 
-    /// A folder of classes, or of parts with such folders.
+    /// Reads a folder of classes, or of parts with such folders.
     fn folders(folder: &Path, parts: FolderParts, files: FilesConfig) -> Result<Self> {
         let (folders, others): (Vec<_>, Vec<_>) =
             entries(folder, &real(folder)?)?.into_iter().partition(|entry| entry.is_folder);
@@ -182,8 +183,8 @@ impl Source {
         let Some(train) = &found.train else {
             if let Some(part) = found.validation.or(found.test) {
                 bail!(
-                    "{}: the folder {part} looks like a part, and there is none for training: expected train beside it, or \
-                     data.parts = \"none\" in the suite file where it is a class",
+                    "{}: the folder {part} looks like a part, but there is no training part: expected a folder train next to it, or \
+                     data.parts = \"none\" in the suite file if it is a class",
                     folder.display()
                 );
             }
@@ -211,11 +212,11 @@ impl Source {
         Ok(Self { train: Part::whole(train), validation, test, notes })
     }
 
-    /// What the headers of the images say, with these transforms of tests.
+    /// Returns facts from the headers of the images, given the test transforms.
     ///
     /// # Errors
     ///
-    /// Files that are no images, each named.
+    /// Files that are not images, with their names.
     pub(super) fn facts(&self, transforms: &[ImageTransform]) -> Result<Facts> {
         let parts: Vec<&Part> = [Some(&self.train), self.validation.as_ref(), self.test.as_ref()]
             .into_iter()
@@ -232,17 +233,17 @@ impl Source {
         )
     }
 
-    /// What a reader of the results has to know of the data.
+    /// Returns notes on the data for the report.
     pub(super) fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// Number of classes.
+    /// Returns the number of classes.
     pub(super) fn classes(&self) -> usize {
         self.train.images.classes()
     }
 
-    /// Returns the names of the classes; their numbers where the data set has no names.
+    /// Returns the names of the classes, or their numbers if the data set has no names.
     pub(super) fn class_names(&self) -> Vec<String> {
         match self.train.images.class_names() {
             [] => (0..self.classes()).map(|class| class.to_string()).collect(),
@@ -250,29 +251,29 @@ impl Source {
         }
     }
 
-    /// A number that changes with any pixel or label, or where images are in files of their own
-    /// with any path, size or label, to tell data sets apart.
+    /// Returns a hash that identifies the data set. It changes with any pixel or label; for images
+    /// in separate files, with any path, file size or label.
     pub(super) fn digest(&self) -> u64 {
         let parts = [Some(&self.train), self.validation.as_ref(), self.test.as_ref()];
         parts.into_iter().flatten().fold(0, |digest, part| Seed(digest).at(part.images.digest()).0)
     }
 
-    /// How many images each split takes.
+    /// Returns the number of images of each split.
     ///
     /// # Errors
     ///
-    /// More than there are, or none.
+    /// If a split is empty or larger than the available data.
     pub(super) fn sizes(&self, scale: &Scale) -> Result<Sizes> {
         let len = |part: &Option<Part>| part.as_ref().map(|part| part.indices.len());
         Sizes::of(scale, self.train.indices.len(), len(&self.validation), len(&self.test))
     }
 }
 
-/// How many times its size resizing makes an image of that height and width.
+/// Returns the factor by which resizing enlarges an image of the given height and width.
 fn enlargement(transforms: &[ImageTransform], [height, width]: [usize; 2]) -> f64 {
     let (mut shape, mut factor) = ([3, height, width], 1.0);
     for transform in transforms {
-        // An image that a transform does not fit is an error of the training, which names it.
+        // Training reports an image that does not fit a transform.
         let Ok(output) = transform.output_shape(shape) else { break };
         if matches!(transform, ImageTransform::Resize(_)) {
             factor *= (output[1] as f64 / shape[1] as f64).max(output[2] as f64 / shape[2] as f64);
@@ -282,8 +283,7 @@ fn enlargement(transforms: &[ImageTransform], [height, width]: [usize; 2]) -> f6
     factor
 }
 
-/// Returns what a reader has to know: images that are left out, up to a number by name, and what
-/// their reader noticed.
+/// Returns notes on the skipped images, the first ones by name, and the reader's warnings.
 fn notes_of(images: &ImageFiles) -> Vec<String> {
     const SHOWN: usize = 10;
     let mut notes = images.warnings().to_vec();
@@ -296,7 +296,7 @@ fn notes_of(images: &ImageFiles) -> Vec<String> {
         let more = if skipped.len() > SHOWN { "; ..." } else { "" };
         let (name, names) = (images.name(), names.collect::<Vec<_>>().join("; "));
         notes.push(format!(
-            "{name}: {} images do not decode and are left out ({names}{more})",
+            "{name}: {} images cannot be decoded and are skipped ({names}{more})",
             skipped.len()
         ));
     }

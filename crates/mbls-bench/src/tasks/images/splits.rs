@@ -1,4 +1,4 @@
-//! The images of one seed, made ready for the network.
+//! The images of one seed, prepared for the network.
 
 use super::source::{Part, Source};
 use crate::data::{ClassCounts, Counted, PartCounts, Sizes, too_small};
@@ -10,28 +10,29 @@ use mbls_vision::transform::{Noise, PadCropFlip};
 use mbls_vision::{AugmentedImages, ImageSource};
 use std::sync::Arc;
 
-/// The images' noise is part of the data set: the same for every seed of a training.
+/// The seed of the images' noise, which is part of the data set and therefore independent of a
+/// run's seed.
 const NOISE_SEED: Seed = Seed(2022);
 
-/// Images of each class of Tiny-ImageNet that the published split validates on.
+/// Number of validation images per class of Tiny-ImageNet in the published split.
 const TINY_VALIDATION: usize = 50;
 
-/// What one training uses.
+/// The data of one run.
 pub(super) struct Splits {
-    /// Images to learn from, augmented as the recipe says.
+    /// Training images, augmented by the recipe.
     pub(super) train: Arc<AugmentedImages>,
-    /// Images to choose the epoch and the temperature on.
+    /// Validation images, on which the epoch and the temperature are chosen.
     pub(super) validation: Arc<AugmentedImages>,
-    /// Images to report on.
+    /// Test images.
     pub(super) test: Arc<AugmentedImages>,
 }
 
 impl Source {
-    /// The splits of one seed.
+    /// Returns the splits of one seed.
     ///
     /// # Errors
     ///
-    /// Sizes that the data set does not have, transforms that do not fit its images.
+    /// If the data set has too few images, or transforms do not fit them.
     pub(super) fn splits(
         &self,
         spec: &DataSpec,
@@ -56,11 +57,11 @@ impl Source {
         })
     }
 
-    /// The images of one seed for training, validation and tests.
+    /// Returns the training, validation and test images of one seed.
     ///
     /// # Errors
     ///
-    /// Sizes that the data set does not have.
+    /// If the data set has too few images.
     pub(super) fn parts(
         &self,
         spec: &DataSpec,
@@ -79,7 +80,7 @@ impl Source {
         Ok([train, validation, test])
     }
 
-    /// How much of each class the parts of one seed have.
+    /// Counts the classes in the parts of one seed.
     ///
     /// # Errors
     ///
@@ -107,8 +108,8 @@ impl Source {
         })
     }
 
-    /// Training, validation and, where there is no part for it, test images; what is missing is
-    /// split off the training part.
+    /// Returns training, validation and test images. Parts that the data set lacks are split off
+    /// the training part.
     fn stratified(&self, sizes: Sizes, seed: Seed) -> Result<[Part; 3]> {
         let of = |part: &Part, sizes: &[usize]| -> Result<Vec<Part>> {
             let parts = stratified_split(&part.labels(), sizes, seed.derive("split"))
@@ -145,9 +146,9 @@ impl Source {
         Ok([train, validation, test])
     }
 
-    /// The splits of the published code, whose seed is 1 for this program's seed 0.
+    /// Returns the splits of the published code, whose seed is this program's seed plus 1.
     fn published(&self, spec: &DataSpec, sizes: Sizes, seed: Seed) -> Result<[Part; 3]> {
-        let test = self.test.clone().context("the data set has no test part of its own")?;
+        let test = self.test.clone().context("the data set has no test part")?;
         let numpy = u32::try_from(seed.0)
             .ok()
             .and_then(|seed| seed.checked_add(1))
@@ -158,24 +159,24 @@ impl Source {
             DataSpec::TinyImagenet => {
                 published_split_per_class(&self.train.labels(), TINY_VALIDATION, numpy)?
             }
-            // Its epoch was chosen on the test images.
+            // The published code chooses its epoch on the test images.
             DataSpec::Cub => {
                 Parts { train: self.train.indices.clone(), validation: test.indices.clone() }
             }
-            _ => bail!("split = \"published\": there is none for this data set"),
+            _ => bail!("split = \"published\": this data set has no published split"),
         };
         let found = Sizes { train: train.len(), validation: validation.len(), test: sizes.test };
-        ensure!(found == sizes, "split = \"published\" has {found:?}, the profile {sizes:?}");
+        ensure!(found == sizes, "split = \"published\" has {found:?}, but the profile {sizes:?}");
         let part = |indices| Part { indices, ..self.train.clone() };
         Ok([part(train), part(validation), test])
     }
 }
 
-/// The images of a test part at `indices`, as a network of that recipe takes them.
+/// Returns the images at `indices` of a test part, transformed and normalised by the recipe.
 ///
 /// # Errors
 ///
-/// Transforms that do not fit the images.
+/// If transforms do not fit the images.
 pub(super) fn for_testing(
     images: &Arc<dyn ImageSource>,
     indices: Vec<usize>,
@@ -186,7 +187,7 @@ pub(super) fn for_testing(
         .with_transforms(recipe.test_transforms.clone())?)
 }
 
-/// Normalised images, noisy ones where the data set is made harder.
+/// Normalises images, and adds noise if the data set requires it.
 fn prepared(part: &Part, spec: &DataSpec) -> Result<AugmentedImages> {
     let images = AugmentedImages::new(part.images.clone(), part.indices.clone())?;
     let images = images

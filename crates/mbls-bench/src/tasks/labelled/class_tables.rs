@@ -1,5 +1,5 @@
-//! The tables by class: what is found of each class, and what is taken for what. Test samples of
-//! all seeds together.
+//! Tables by class: precision and recall of each class, and confusions. Test samples of all seeds
+//! are pooled.
 
 use super::predictions::SavedPredictions;
 use crate::results::Cell;
@@ -9,10 +9,10 @@ use mbls_core::metric::Predictions;
 use mbls_report::{FurtherTable, NumberColumn};
 use std::path::Path;
 
-/// Rows of the table of confusions, of all losses together.
+/// Number of rows of the table of confusions, over all losses.
 const CONFUSIONS: usize = 40;
 
-/// What a loss's networks made of the test samples.
+/// Counts of the predictions of a loss on the test samples.
 #[derive(Default)]
 struct Counted {
     classes: Vec<ClassCount>,
@@ -20,23 +20,23 @@ struct Counted {
     confusion: Vec<u64>,
 }
 
-/// What was counted of one class.
+/// The counts of one class.
 #[derive(Clone, Debug, Default)]
 struct ClassCount {
-    /// Samples of the class.
+    /// Number of samples of the class.
     labelled: u64,
-    /// Samples that are predicted as it.
+    /// Number of samples predicted as the class.
     predicted: u64,
-    /// Samples of the class that are predicted as it.
+    /// Number of samples of the class that are predicted as it.
     right: u64,
-    /// Sum of the confidences of the samples predicted as it.
+    /// Sum of the confidences of the samples predicted as the class.
     confidence: f64,
-    /// The same after temperature scaling, which leaves predictions as they are.
+    /// The same sum after temperature scaling, which does not change predictions.
     scaled: f64,
 }
 
-/// One table of classes for each loss, and one of the largest confusions; `names` are those of the
-/// classes.
+/// Returns one table of classes per loss, and one of the largest confusions. `names` are the names
+/// of the classes.
 ///
 /// # Errors
 ///
@@ -84,8 +84,8 @@ impl Counted {
         }
     }
 
-    /// What is confused most: label, prediction and number, the first of equals in the order of the
-    /// classes.
+    /// Returns the most frequent confusions as label, prediction and count; ties in the order of
+    /// the classes.
     fn largest(&self, most: usize) -> Vec<(usize, usize, u64)> {
         let classes = self.classes.len();
         let all = self
@@ -107,7 +107,7 @@ impl ClassCount {
         share(self.right as f64, self.predicted)
     }
 
-    /// The columns of the table.
+    /// Returns the columns of the table.
     fn values(&self) -> Vec<Option<f64>> {
         let gap = |confidence: f64| Some(share(confidence, self.predicted)? - self.precision()?);
         vec![
@@ -122,7 +122,7 @@ impl ClassCount {
     }
 }
 
-/// `None` of nothing.
+/// Returns the ratio; `None` if the denominator is 0.
 fn share(part: f64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part / whole as f64)
 }
@@ -136,8 +136,8 @@ fn by_class(
     let row = |(class, count): (usize, &ClassCount)| (vec![name(names, class)], count.values());
     FurtherTable {
         title: format!("Classes: {}", loss.heading()),
-        note: "Test samples of all seeds together. Confidence and gap are of the samples that are predicted as the class: the \
-               gap is their mean confidence less their precision, positive where the network is overconfident."
+        note: "Test samples of all seeds pooled. Confidence and gap refer to the samples predicted as the class: the \
+               gap is their mean confidence minus their precision, positive if the network is overconfident."
             .to_owned(),
         names: vec!["Class".to_owned()],
         numbers: vec![
@@ -154,7 +154,7 @@ fn by_class(
     }
 }
 
-/// `None` where nothing is confused.
+/// Returns `None` without any confusions.
 fn confusions(counted: &[(&LossEntry, Counted)], names: &[String]) -> Option<FurtherTable> {
     let most = (CONFUSIONS / counted.len().max(1)).clamp(3, 10);
     let mut rows = Vec::new();
@@ -168,7 +168,7 @@ fn confusions(counted: &[(&LossEntry, Counted)], names: &[String]) -> Option<Fur
     (!rows.is_empty()).then(|| FurtherTable {
         title: "Largest confusions".to_owned(),
         note: format!(
-            "Test samples of all seeds together, up to {most} confusions of a loss; the share is that of the samples of the true class."
+            "Test samples of all seeds pooled, up to {most} confusions per loss; the share is relative to the samples of the true class."
         ),
         names: ["Loss", "True class", "Predicted class"].map(str::to_owned).to_vec(),
         numbers: vec![NumberColumn::count("Samples"), NumberColumn::percent("Share, %")],
@@ -177,7 +177,7 @@ fn confusions(counted: &[(&LossEntry, Counted)], names: &[String]) -> Option<Fur
     })
 }
 
-/// The name of a class, its number where it has none.
+/// Returns the name of a class, or its number if it has none.
 fn name(names: &[String], class: usize) -> String {
     names.get(class).cloned().unwrap_or_else(|| class.to_string())
 }
@@ -187,8 +187,8 @@ mod tests {
     use super::*;
 
     fn counted() -> Counted {
-        // Labels 0, 0, 0, 1, 1; predictions 0, 1, 1, 1, 0 with a confidence of 0.75, and of 0.625
-        // after scaling.
+        // Labels 0, 0, 0, 1, 1; predictions 0, 1, 1, 1, 0 with confidence 0.75, and 0.625 after
+        // scaling.
         let labels = [0u32, 0, 0, 1, 1];
         let probs = |confidence: f64| -> Vec<f64> {
             [0, 1, 1, 1, 0]
@@ -230,8 +230,8 @@ mod tests {
                 }
             }
         };
-        // Class 0: 6 samples, 4 predicted, 2 of them right. Class 1: 4 samples, 6 predicted, 2
-        // right.
+        // Class 0: 6 samples, 4 predicted, 2 of them correctly. Class 1: 4 samples, 6 predicted, 2
+        // correctly.
         close(
             0,
             [Some(0.5), Some(2.0 / 6.0), Some(0.4), Some(6.0), Some(0.75), Some(0.25), Some(0.125)],
@@ -249,7 +249,7 @@ mod tests {
                 Some(0.625 - third),
             ],
         );
-        // A class of which there is nothing.
+        // A class without samples.
         close(2, [None, None, None, Some(0.0), None, None, None]);
         assert_eq!(table.rows[2].0, ["bird"]);
     }

@@ -1,4 +1,4 @@
-//! A trained network measured on its validation and test predictions.
+//! Evaluation of a trained network on its validation and test predictions.
 
 use super::measures::{MEASURES, Scaled};
 use super::predictions::{LabelledLogits, SavedPredictions};
@@ -7,14 +7,13 @@ use crate::measure;
 use anyhow::Result;
 use mbls_core::calibration::CalibrationRecord;
 
-/// Saves and measures the predictions of a trained network; returns too what calibrates it and what
-/// the test part says of its confidences. Calibrators are fitted to the predictions of the
-/// validation part. The distances between logits are compared with the margin of the loss, where it
-/// has one.
+/// Saves and evaluates the predictions of a trained network. Also returns the calibration record:
+/// calibrators fitted on the validation part, assessed on the test part. The distances between
+/// logits are compared with the margin of the loss, if it has one.
 ///
 /// # Errors
 ///
-/// Logits that cannot be measured, files that cannot be written.
+/// If logits cannot be evaluated or files cannot be written.
 pub(crate) fn evaluate(
     plan: &CellPlan,
     place: Place,

@@ -1,4 +1,5 @@
-//! A loss over its seeds: means, deviations, and intervals over test samples.
+//! The report of a loss over its seeds: means, standard deviations, and intervals over test
+//! samples.
 
 use super::measures::{MEASURES, TestPredictions};
 use super::predictions::SavedPredictions;
@@ -11,8 +12,8 @@ use mbls_core::metric::{Metric, Predictions, ReliabilityBins};
 use mbls_report::LossReport;
 use std::path::Path;
 
-/// Reports one loss over the runs of its seeds, at least one, with its measures on resampled test
-/// data.
+/// Reports one loss over the runs of its seeds, at least one. Also returns its metrics on resampled
+/// test data.
 ///
 /// # Errors
 ///

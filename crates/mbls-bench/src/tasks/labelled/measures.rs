@@ -1,4 +1,4 @@
-//! The measures of samples with one class each.
+//! The metrics of samples with one class each.
 
 use crate::epoch_metrics::EpochReport;
 use crate::measure::{Measure, Resampling, Subject, described};
@@ -28,8 +28,8 @@ pub(crate) struct Scaled {
     distances: Option<DistanceReport>,
 }
 
-/// The test predictions of a run before and after temperature scaling, with the empty metrics of a
-/// resample.
+/// The test predictions of a run before and after temperature scaling, with empty metrics for the
+/// resamples.
 pub(crate) struct TestPredictions {
     before: Predictions<'static>,
     after: Predictions<'static>,
@@ -38,7 +38,7 @@ pub(crate) struct TestPredictions {
     classwise: ClasswiseEce,
 }
 
-/// What is measured, in the order of the report.
+/// The metrics, in the order of the report.
 pub(crate) static MEASURES: [Measure<Labelled>; 22] = [
     Measure {
         is: described::ACCURACY,
@@ -86,7 +86,7 @@ pub(crate) static MEASURES: [Measure<Labelled>; 22] = [
             Some(value(test.reliability.clone(), &test.before, rows)?.mce())
         }),
     },
-    // Fitted on the validation part: resampling the test part says nothing of it.
+    // Fitted on the validation part, so resampling the test part does not apply.
     Measure {
         is: described::TEMPERATURE,
         epoch: None,
@@ -181,14 +181,14 @@ pub(crate) static MEASURES: [Measure<Labelled>; 22] = [
     },
 ];
 
-/// Test samples are resampled.
+/// Resamples test samples.
 const fn samples(
     value: fn(&TestPredictions, &[u32]) -> Option<f64>,
 ) -> Option<Resampling<TestPredictions>> {
     Some(Resampling { units: |test| test.before.rows(), value })
 }
 
-/// The value of a metric on some rows; `None` where it is undefined.
+/// Computes a metric on some rows; `None` if it is undefined.
 fn value<M: PredictionMetric>(
     mut metric: M,
     predictions: &Predictions,
@@ -199,7 +199,7 @@ fn value<M: PredictionMetric>(
 }
 
 impl Scaled {
-    /// Measures predictions before and after temperature scaling; takes the distances between their
+    /// Computes the metrics before and after temperature scaling. `distances` are those between the
     /// logits.
     ///
     /// # Errors
@@ -223,11 +223,11 @@ impl Scaled {
 }
 
 impl TestPredictions {
-    /// Takes test predictions before and after temperature scaling.
+    /// Creates the predictions before and after temperature scaling.
     ///
     /// # Errors
     ///
-    /// A number of bins that metrics refuse.
+    /// If the number of bins is invalid.
     pub(crate) fn new(predictions: [Predictions<'static>; 2], bins: usize) -> Result<Self> {
         let [before, after] = predictions;
         Ok(Self {
@@ -263,9 +263,9 @@ mod tests {
     use crate::results::{Cell, CellFile, CorruptedTest, SCHEMA, Shift};
     use crate::spec::CellKey;
 
-    /// A label of probability 0 makes the NLL infinite, which JSON has no number for.
+    /// A label of probability 0 makes the NLL infinite, which JSON numbers cannot represent.
     #[test]
-    fn infinite_measures_are_read_back() {
+    fn infinite_metrics_are_read_back() {
         let labels = [0, 1];
         let predictions = || {
             Predictions::from_logits(&[3.0, f32::NEG_INFINITY, 2.0, f32::NEG_INFINITY], 2, &labels)
@@ -315,7 +315,7 @@ mod tests {
         let read: CellFile = serde_json::from_str(&text).unwrap();
         assert_eq!((&read.cell.metrics, &read.cell.validation), (&measured, &measured));
         assert_eq!(read.cell.shift.unwrap().corrupted[0].nll, f64::INFINITY);
-        // What older files lack is not there.
+        // Optional metrics are absent if they do not apply.
         let plain =
             TemperatureScaling::fit_logits(&[3.0, 0.0].repeat(4), 2, &[0, 0, 0, 1]).unwrap();
         let finite = || Predictions::from_logits(&[3.0, 0.0, 2.0, 0.0], 2, &labels).unwrap();

@@ -1,5 +1,5 @@
-//! What images and texts with one class each have in common: how they are trained on, predicted,
-//! measured and reported.
+//! The common parts of image and text classification: training, prediction, evaluation and
+//! reporting.
 
 mod class_tables;
 mod evaluation;

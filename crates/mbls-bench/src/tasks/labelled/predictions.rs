@@ -1,6 +1,6 @@
-//! Saved predictions of a finished cell: `predictions.safetensors` with `validation.logits`,
-//! `validation.labels`, `test.logits`, `test.labels`. Whatever is reported can be computed again
-//! from them, by any program.
+//! Saved predictions of a finished run: `predictions.safetensors` with `validation.logits`,
+//! `validation.labels`, `test.logits`, `test.labels`. Everything in the report can be recomputed
+//! from them.
 
 use super::task::{ClassificationTask, LabelledBatch};
 use anyhow::{Context, Result, ensure};
@@ -10,10 +10,10 @@ use mbls_core::metric::{DistanceReport, LogitDistances, LogitRows, Metric, Predi
 use mbls_data::Batches;
 use std::path::Path;
 
-/// Logits and labels of a data set, rows in its order.
+/// Logits and labels of a data set, in its order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct LabelledLogits {
-    /// `[rows, classes]`, row after row.
+    /// `[rows, classes]`, row-major.
     pub(crate) logits: Vec<f32>,
     /// Number of classes.
     pub(crate) classes: usize,
@@ -34,8 +34,8 @@ impl LabelledLogits {
         Ok([Predictions::from_logits(logits, *classes, labels)?, after])
     }
 
-    /// Returns how the distances between logits are distributed, compared with a margin where there
-    /// is one.
+    /// Returns the distribution of the distances between logits, compared with a margin if there is
+    /// one.
     ///
     /// # Errors
     ///
@@ -47,7 +47,7 @@ impl LabelledLogits {
     }
 }
 
-/// Predictions on both held-out splits.
+/// Predictions on the validation and test data.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SavedPredictions {
     /// On the validation data.
@@ -67,11 +67,11 @@ impl SavedPredictions {
         Ok(TemperatureScaling::fit_logits(logits, *classes, labels)?)
     }
 
-    /// Writes them to `path`, atomically.
+    /// Writes the predictions to `path`, atomically.
     ///
     /// # Errors
     ///
-    /// Where the file cannot be written.
+    /// If the file cannot be written.
     pub(crate) fn save(&self, path: &Path) -> Result<()> {
         let mut tensors = Vec::new();
         for (split, saved) in [("validation", &self.validation), ("test", &self.test)] {
@@ -91,11 +91,11 @@ impl SavedPredictions {
         Ok(mbls_io::atomic::write(path, &bytes)?)
     }
 
-    /// Reads them from `path`.
+    /// Reads the predictions from `path`.
     ///
     /// # Errors
     ///
-    /// A file that cannot be read or lacks a tensor.
+    /// If the file cannot be read or lacks a tensor.
     pub(crate) fn load(path: &Path) -> Result<Self> {
         let mut tensors = candle_core::safetensors::load(path, &Device::Cpu)
             .with_context(|| format!("cannot read the predictions {}", path.display()))?;
@@ -121,11 +121,11 @@ impl SavedPredictions {
     }
 }
 
-/// Returns the logits of all samples of `data`, in its order.
+/// Returns the logits of all samples of `data`, in order.
 ///
 /// # Errors
 ///
-/// Samples that cannot be read, a network that does not take them.
+/// If samples cannot be read or do not fit the network.
 pub(crate) fn predict<B: LabelledBatch>(
     task: &ClassificationTask<B>,
     data: &dyn Batches<B>,

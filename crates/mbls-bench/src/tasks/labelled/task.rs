@@ -1,4 +1,4 @@
-//! Classification of images and of texts, as the trainer sees it.
+//! Classification of images and texts as a task of the trainer.
 
 use super::measures::MEASURES;
 use crate::epoch_metrics::{EpochMetrics, EpochReport};
@@ -14,15 +14,15 @@ use mbls_train::{Mode, Output, Predicted, Result, Task, TaskState};
 use mbls_vision::{ImageBatch, Partner};
 use std::marker::PhantomData;
 
-/// Samples with classes, as a network takes them.
+/// A batch of labelled samples.
 pub(crate) trait LabelledBatch: Send {
-    /// What the network takes.
+    /// Returns the inputs of the network.
     fn inputs(&self, dtype: DType, device: &Device) -> candle_core::Result<Tensor>;
 
-    /// The classes `[N]`.
+    /// Returns the labels, `[N]`.
     fn labels(&self, device: &Device) -> candle_core::Result<Tensor>;
 
-    /// What each sample was mixed with, where any was.
+    /// Returns the partner with which each sample was mixed, if samples were mixed.
     fn partners(&self) -> Option<&[Partner]>;
 }
 
@@ -54,36 +54,36 @@ impl LabelledBatch for TextBatch {
     }
 }
 
-/// A model with a loss, measured by all classification metrics.
+/// A model with a loss, evaluated by all classification metrics.
 pub(crate) struct ClassificationTask<B> {
-    /// The network: samples to logits.
+    /// The network, from samples to logits.
     pub(crate) model: Box<dyn ModuleT + Send + Sync>,
-    /// Its loss and its dropout.
+    /// The loss and the dropout.
     pub(crate) learning: Learning,
-    /// The type that the network is computed in.
+    /// The data type of the network.
     pub(crate) dtype: DType,
-    /// Where it runs.
+    /// The device.
     pub(crate) device: Device,
-    /// What is measured, before it has seen anything.
+    /// The empty metrics.
     pub(crate) metrics: ClassificationMetrics,
-    /// What it takes.
+    /// The type of batch.
     pub(crate) batch: PhantomData<fn(B)>,
 }
 
 impl<B> ClassificationTask<B> {
-    /// The loss of mixed images: the mean over them of `(1 - w) L(l, y) + w L(l, y')` with a
-    /// partner of label `y'` and weight `w`.
+    /// Returns the loss of mixed images: the mean of `(1 - w) L(l, y) + w L(l, y')` with a partner
+    /// of label `y'` and weight `w`.
     ///
-    /// For losses that are linear in the distribution of the target, such as cross-entropy, label
-    /// smoothing and their sums with a penalty of the logits alone, that is the loss of the
-    /// soft target.
+    /// For losses that are linear in the target distribution, such as cross-entropy, label
+    /// smoothing and their sums with a penalty that depends only on the logits, this is the loss of
+    /// the soft target.
+    ///
+    /// With class weights, each of the two losses is weighted by its label, and the sum is divided
+    /// by the sum of the weights.
     ///
     /// # Errors
     ///
-    /// Losses that are statistics of a whole batch.
-    ///
-    /// With class weights each of the two losses has the weight of its label, and the sum of all
-    /// divides by that of the weights.
+    /// If the loss uses a statistic of the whole batch.
     fn mixed(
         &self,
         logits: &Tensor,
@@ -128,7 +128,7 @@ impl<B> ClassificationTask<B> {
         let total = mean(&own.total, &other.total)?;
         let terms = own.terms.iter().zip(&other.terms);
         let terms = terms.map(|(a, b)| {
-            // In half precision terms and total may differ in type, as logits and losses do.
+            // In half precision the terms may differ in type from the total.
             Ok(Term {
                 value: mean(
                     &a.value.to_dtype(weights.dtype())?,
@@ -140,8 +140,8 @@ impl<B> ClassificationTask<B> {
         Ok(Some(LossOutput { total, terms: terms.collect::<candle_core::Result<_>>()? }))
     }
 
-    /// The weights of each image's own loss and of its partner's by their classes, `[(1 - w) c_y, w
-    /// c_y']`; none without class weights.
+    /// Returns the class-weighted weights of each image's own loss and its partner's, `[(1 - w)
+    /// c_y, w c_y']`; `None` without class weights.
     fn mixed_weights(
         &self,
         labels: &Tensor,
@@ -261,7 +261,7 @@ mod tests {
         }
     }
 
-    /// Cross-entropy with the soft target, and a penalty that does not depend on it; weighted by
+    /// Cross-entropy with the soft target plus a penalty that does not depend on it; weighted by
     /// the classes of both labels.
     #[test]
     fn the_loss_of_mixed_images_is_that_of_the_soft_target() {
@@ -309,8 +309,8 @@ mod tests {
         assert!(nothing.mixed(&logits, &own, &partners).unwrap().is_none());
     }
 
-    /// As `torch.nn.CrossEntropyLoss(weight=...)`: the sum of the rows' weighted losses over the
-    /// sum of their weights.
+    /// As `torch.nn.CrossEntropyLoss(weight=...)`: the sum of the weighted losses divided by the
+    /// sum of the weights.
     #[test]
     fn the_loss_of_a_batch_is_the_mean_weighted_by_class() {
         let batch = ImageBatch {
@@ -336,7 +336,7 @@ mod tests {
         assert!((f64::from(loss) - losses.sum::<f64>() / 4.0).abs() < 1e-6, "{loss}");
         assert_eq!(weighted.loss_weight(&batch, &output).unwrap(), 4.0);
         assert_eq!(task(None).loss_weight(&batch, &output).unwrap(), 3.0);
-        // A batch of classes that weigh nothing has no loss.
+        // A batch whose classes all have weight 0 has no loss.
         assert!(task(Some(vec![0.0, 1.0, 0.0])).loss(&batch, &output).unwrap().is_none());
     }
 }

@@ -1,8 +1,8 @@
-//! A trained network measured on images with masks, without keeping logits.
+//! Evaluation of a trained network on images with masks, without storing logits.
 
 use super::evaluation::Evaluation;
 use super::host_batch::{HostBatch, IGNORED, LabelledPixels};
-use super::pictures::{BatchResult, PictureResult};
+use super::pictures::{BatchResult, ImageResult};
 use super::source::Loader;
 use super::task::SegmentationTask;
 use anyhow::{Context, Result};
@@ -19,25 +19,25 @@ use mbls_seg::metric::{
 use mbls_train::predict;
 use std::path::Path;
 
-/// What adds up over batches, at one temperature.
+/// Metrics accumulated over batches at one temperature.
 struct Measuring {
     inverse_temperature: f32,
     metrics: SegmentationMetrics,
     published: SegmentationCalibration,
 }
 
-/// What a batch added.
+/// The results of one batch.
 struct Added {
-    /// Image by image.
+    /// The confusion matrix of each image.
     confusions: Vec<ConfusionMatrix>,
-    /// Pixels and expected calibration error under the published protocol; `None` where no pixel
-    /// counts.
+    /// The number of pixels and the expected calibration error under the published protocol; `None`
+    /// if no pixel counts.
     published: Option<(u64, f64)>,
 }
 
 impl Measuring {
     fn new(classes: usize, bins: usize, temperature: f64) -> Result<Self> {
-        // The published protocol is measured beside, batch by batch.
+        // The published protocol is measured separately, batch by batch.
         let settings =
             SegmentationSettings { bins, published: false, ..SegmentationSettings::default() };
         Ok(Self {
@@ -62,14 +62,14 @@ impl Measuring {
         let area = height * width;
         let mut confusions = Vec::with_capacity(images);
         for image in 0..images {
-            let picture = Pictures {
+            let single = Pictures {
                 logits: logits.range(image * classes * area..(image + 1) * classes * area),
                 shape: [1, classes, height, width],
                 labels: batch.labels.range(image * area..(image + 1) * area),
                 indices: &batch.indices[image..=image],
             };
             let mut one = SegmentationMetrics::new(classes, self.metrics.settings().clone())?;
-            one.update(picture)?;
+            one.update(single)?;
             confusions.push(one.confusion().context("an image is missing")?);
             self.metrics.merge(one)?;
         }
@@ -81,7 +81,7 @@ impl Measuring {
         Ok(Added { confusions, published: of_batch })
     }
 
-    /// The report, and the bins of each image.
+    /// Returns the report, and the bins of each image.
     fn finish(
         self,
         batches: u64,
@@ -94,15 +94,15 @@ impl Measuring {
     }
 }
 
-/// Measures a network before and after temperature scaling; draws maps of the first images into a
-/// folder where names are given, and shows the pixels of each image to `also`.
+/// Evaluates a network before and after temperature scaling. Draws maps of the first images to a
+/// folder if names are given, and passes the pixels of each image to `also`.
 ///
 /// # Errors
 ///
-/// Images that cannot be read, logits that cannot be measured, a folder that cannot be written.
+/// If images cannot be read, logits cannot be evaluated, or the folder cannot be written.
 pub(super) fn evaluate(
     task: &SegmentationTask,
-    pictures: &Loader,
+    images: &Loader,
     temperature: &TemperatureScaling,
     bins: usize,
     maps: Option<(&Path, &[String])>,
@@ -115,12 +115,12 @@ pub(super) fn evaluate(
     let mut distances = LogitDistances::new(task.learning.loss.margin())?;
     if let Some((folder, names)) = maps.filter(|(_, names)| !names.is_empty()) {
         std::fs::create_dir_all(folder).with_context(|| {
-            format!("cannot make the folder {} of {} maps", folder.display(), names.len())
+            format!("cannot create the folder {} for {} maps", folder.display(), names.len())
         })?;
     }
-    predict(task, pictures, |predicted| -> Result<()> {
+    predict(task, images, |predicted| -> Result<()> {
         let batch = HostBatch::of(predicted)?;
-        draw(batch.pictures(), pictures, maps)?;
+        draw(batch.pictures(), images, maps)?;
         batch.labelled_pixels().try_for_each(&mut also)?;
         distances.merge(batch.distances(&distances.empty())?)?;
         let added = before.add(batch.pictures())?;
@@ -139,12 +139,12 @@ pub(super) fn evaluate(
     let bins = bins_before.into_iter().zip(bins_after);
     let pictures = confusions.into_iter().zip(bins);
     let pictures =
-        pictures.map(|(confusion, (before, after))| PictureResult { confusion, before, after });
+        pictures.map(|(confusion, (before, after))| ImageResult { confusion, before, after });
     let (distances, pictures) = (distances.value(), pictures.collect());
     Ok(Evaluation { temperature, temperature_bound, distances, before, after, pictures, batches })
 }
 
-/// Draws those images of a batch that have a name: the image as the network sees it, and its maps.
+/// Draws the images of a batch that have a name: the image as the network sees it, and its maps.
 fn draw(batch: Pictures, data: &Loader, maps: Option<(&Path, &[String])>) -> Result<()> {
     let Some((folder, names)) = maps else { return Ok(()) };
     let named =
@@ -155,7 +155,7 @@ fn draw(batch: Pictures, data: &Loader, maps: Option<(&Path, &[String])>) -> Res
     for (maps, &index) in PictureMaps::of_batch(batch, &IGNORED)?.into_iter().zip(batch.indices) {
         if let Some((index, name)) = named(index) {
             let name = map_name(name);
-            // The transforms of tests draw nothing at random.
+            // Test transforms are not random, so the seed does not matter.
             let sample = data.dataset().get(index, Seed(0))?;
             mbls_io::atomic::write(
                 &folder.join(format!("{name}.image.png")),
@@ -167,7 +167,7 @@ fn draw(batch: Pictures, data: &Loader, maps: Option<(&Path, &[String])>) -> Res
     Ok(())
 }
 
-/// The name of an image's maps: an image in a folder of its own has a separator in its name.
+/// Returns the file name of an image's maps; path separators are replaced.
 pub(super) fn map_name(image: &str) -> String {
     image.replace(['/', '\\'], "-")
 }

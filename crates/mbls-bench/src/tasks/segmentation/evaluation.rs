@@ -1,6 +1,6 @@
-//! What was measured of a finished run.
+//! The evaluation of a finished run.
 
-use super::pictures::{BatchResult, PictureResult};
+use super::pictures::{BatchResult, ImageResult};
 use crate::results::SCHEMA;
 use anyhow::{Context, Result, ensure};
 use mbls_core::calibration::TemperatureBound;
@@ -9,38 +9,38 @@ use mbls_seg::metric::SegmentationReport;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// `evaluation.json`: everything that was measured of a finished cell's test images.
+/// The contents of `evaluation.json`: the evaluation of a finished run on its test images.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct EvaluationFile {
     /// [`SCHEMA`].
     pub(super) schema: u32,
-    /// The classes' names.
+    /// The names of the classes.
     pub(super) classes: Vec<String>,
-    /// The images' files.
+    /// The names of the images' files.
     pub(super) names: Vec<String>,
-    /// What was measured.
+    /// The results.
     #[serde(flatten)]
     pub(super) test: Evaluation,
 }
 
-/// What was measured of the images of one split.
+/// The evaluation on the images of one split.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Evaluation {
     /// The temperature.
     pub(super) temperature: f64,
-    /// The bound at which its fit stopped.
+    /// The bound at which the fit of the temperature stopped, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) temperature_bound: Option<TemperatureBound>,
-    /// The distances between logits; none in files of earlier versions.
+    /// The distances between logits; absent in files of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) distances: Option<DistanceReport>,
-    /// As the network was trained.
+    /// Before temperature scaling.
     pub(super) before: SegmentationReport,
     /// After temperature scaling.
     pub(super) after: SegmentationReport,
-    /// Image by image.
-    pub(super) pictures: Vec<PictureResult>,
-    /// Batch by batch; those without a pixel that counts are left out.
+    /// The result of each image.
+    pub(super) pictures: Vec<ImageResult>,
+    /// The result of each batch; batches without a counted pixel are omitted.
     pub(super) batches: Vec<BatchResult>,
 }
 
@@ -53,7 +53,7 @@ impl EvaluationFile {
     ///
     /// # Errors
     ///
-    /// A file that is missing or no such result.
+    /// If the file is missing or not an evaluation.
     pub(super) fn read(path: &Path) -> Result<Self> {
         let bytes =
             std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;

@@ -1,4 +1,4 @@
-//! The first test images beside their masks and what networks made of them.
+//! A gallery of the first test images with their masks and predictions.
 
 use super::evaluate::map_name;
 use super::evaluation::EvaluationFile;
@@ -9,19 +9,19 @@ use mbls_report::{EmbeddedImage, Gallery, GalleryRow, ImageFormat};
 use mbls_seg::metric::{map_preview, photo_preview};
 use std::path::Path;
 
-/// Images that are shown, at most.
+/// The maximum number of images shown.
 const MOST_IMAGES: usize = 4;
-/// The longer side of an image of the page.
+/// The maximum length of an image's longer side, in pixels.
 const LONGEST: u32 = 320;
-/// Bytes of all images together, of which the page's are four thirds.
+/// The maximum size of all images in bytes; embedded as base64 they take 4/3 of it.
 const MOST_BYTES: usize = 4 << 20;
 
-/// The maps that the runs of the first seed have left, beside image and mask; `None` where they
-/// have left none.
+/// Returns the images, masks and maps drawn by the runs of the first seed; `None` if there are
+/// none.
 ///
 /// # Errors
 ///
-/// Evaluations or maps that cannot be read.
+/// If evaluations or maps cannot be read.
 pub(super) fn gallery(suite: &Suite, cells: &[&Cell], out: &Path) -> Result<Option<Gallery>> {
     let Some(first) = cells.first() else { return Ok(None) };
     let names = EvaluationFile::read(&first.key.folder(out).join("evaluation.json"))?.names;
@@ -43,29 +43,26 @@ pub(super) fn gallery(suite: &Suite, cells: &[&Cell], out: &Path) -> Result<Opti
         rows.extend(of_image);
     }
     let mut note = format!(
-        "The first {shown} of {} test images, with the networks of seed {}; images of more than {LONGEST} pixels are shrunk. In the \
-         map of confidences white is sure, in that of errors white is wrong; void is transparent.",
+        "The first {shown} of {} test images, with the networks of seed {}; images larger than {LONGEST} pixels are downscaled. In the \
+         confidence map white is confident, in the error map white is wrong; void is transparent.",
         names.len(),
         first.key.seed
     );
     if shown + missing < drawn.min(MOST_IMAGES) {
-        note.push_str(&format!(
-            " Others are left out, because all would be more than {} MiB.",
-            MOST_BYTES >> 20
-        ));
+        note.push_str(&format!(" Others are omitted to stay below {} MiB.", MOST_BYTES >> 20));
     } else if drawn > MOST_IMAGES {
         note.push_str(&format!(" All {drawn} are in the folders \"maps\" of the runs."));
     }
     if missing > 0 {
         note.push_str(&format!(
-            " {missing} are missing: runs of earlier versions have drawn no images."
+            " {missing} are missing: runs of earlier versions did not draw images."
         ));
     }
     let title = "Test images".to_owned();
     Ok((!rows.is_empty()).then_some(Gallery { title, note, rows }))
 }
 
-/// Image and mask, then a row for each loss; `None` where a run has not drawn them.
+/// Returns a row of image and mask, then a row per loss; `None` if a run has not drawn them.
 fn rows_of(
     name: &str,
     suite: &Suite,

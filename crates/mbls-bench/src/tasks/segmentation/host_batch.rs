@@ -1,4 +1,4 @@
-//! Predictions on the host, as metrics of segmentation take them.
+//! Conversion of predictions on the host to inputs of segmentation metrics.
 
 use mbls_core::metric::{LogitDistances, Metric, PixelRows, SegmentationBatch};
 use mbls_seg::dataset::VOID;
@@ -6,30 +6,30 @@ use mbls_seg::metric::Pictures;
 use mbls_train::{Error, Predicted, Result};
 use rayon::prelude::*;
 
-/// The labels that count nowhere.
+/// The labels that are ignored.
 pub(super) const IGNORED: [i64; 1] = [VOID as i64];
 
-/// A batch of predictions as metrics of segmentation take it.
+/// A batch of predictions for segmentation metrics.
 pub(super) struct HostBatch<'a> {
     predicted: &'a Predicted,
     shape: [usize; 4],
     indices: Vec<u64>,
 }
 
-/// The pixels of an image that have a class: a row of logits and a label for each.
+/// The pixels of an image that have a class: a row of logits and a label each.
 pub(super) struct LabelledPixels {
-    /// `[pixels, classes]`, row after row.
+    /// `[pixels, classes]`, row-major.
     pub(super) logits: Vec<f32>,
     /// `[pixels]`.
     pub(super) labels: Vec<u32>,
 }
 
 impl<'a> HostBatch<'a> {
-    /// Takes the images in the order of the data set.
+    /// Creates a batch; its images are in the order of the data set.
     ///
     /// # Errors
     ///
-    /// Logits that are not `[N, C, H, W]`.
+    /// If the logits are not `[N, C, H, W]`.
     pub(super) fn of(predicted: &'a Predicted) -> Result<Self> {
         let shape = predicted.shape.as_slice().try_into().map_err(|_| Error::Setting {
             name: "logits",
@@ -44,11 +44,11 @@ impl<'a> HostBatch<'a> {
         })
     }
 
-    /// The distances between the logits of each pixel that counts, in `empty`.
+    /// Returns the distances between the logits of each counted pixel, starting from `empty`.
     ///
     /// # Errors
     ///
-    /// Labels that are neither a class nor void, logits that are not finite.
+    /// If a label is neither a class nor void, or logits are not finite.
     pub(super) fn distances(&self, empty: &LogitDistances) -> mbls_core::Result<LogitDistances> {
         let Pictures { logits, shape, labels, .. } = self.pictures();
         let add = |mut distances: LogitDistances, rows: PixelRows| {
@@ -59,12 +59,12 @@ impl<'a> HostBatch<'a> {
             distances.merge(others)?;
             Ok(distances)
         };
-        // Counts: the order in which threads add them changes nothing.
+        // These are counts, so the order in which threads add them does not matter.
         let chunks = SegmentationBatch::new(logits, shape, labels, &IGNORED)?.par_chunks();
         chunks.try_fold(|| empty.clone(), add).try_reduce(|| empty.clone(), merge)
     }
 
-    /// The batch as metrics take it.
+    /// Returns the batch as the metrics' input.
     pub(super) fn pictures(&self) -> Pictures<'_> {
         let Predicted { logits, labels, .. } = self.predicted;
         Pictures {
@@ -75,7 +75,7 @@ impl<'a> HostBatch<'a> {
         }
     }
 
-    /// Image by image, the pixels that have a class.
+    /// Returns the pixels that have a class, image by image.
     pub(super) fn labelled_pixels(&self) -> impl Iterator<Item = LabelledPixels> {
         let [_, classes, height, width] = self.shape;
         let (area, predicted) = (height * width, self.predicted);

@@ -1,4 +1,4 @@
-//! The measures of images with masks.
+//! The metrics of images with masks.
 
 use super::evaluation::Evaluation;
 use super::pictures::{batch_mean, mean_iou, overlap, reliability};
@@ -16,19 +16,19 @@ impl Subject for Masks {
     type Resampled = Evaluation;
 }
 
-/// What is measured, in the order of the report.
+/// The metrics, in the order of the report.
 pub(crate) static MEASURES: [Measure<Masks>; 28] = [
     Measure {
         is: described::MIOU,
         epoch: Some(|epoch| epoch.report.overlap?.mean_iou.with_background),
         finished: |run| run.before.overlap?.mean_iou.with_background,
-        resampled: pictures(|run, indices| mean_iou(&run.pictures, indices, false)),
+        resampled: images(|run, indices| mean_iou(&run.pictures, indices, false)),
     },
     Measure {
         is: described::MIOU_PUBLISHED,
         epoch: None,
         finished: |run| run.before.overlap?.mean_iou.published,
-        resampled: pictures(|run, indices| mean_iou(&run.pictures, indices, true)),
+        resampled: images(|run, indices| mean_iou(&run.pictures, indices, true)),
     },
     Measure {
         is: described::DICE,
@@ -40,7 +40,7 @@ pub(crate) static MEASURES: [Measure<Masks>; 28] = [
         is: described::ACCURACY,
         epoch: Some(|epoch| Some(epoch.report.overlap?.pixel_accuracy)),
         finished: |run| Some(run.before.overlap?.pixel_accuracy),
-        resampled: pictures(|run, indices| overlap(&run.pictures, indices)?.pixel_accuracy()),
+        resampled: images(|run, indices| overlap(&run.pictures, indices)?.pixel_accuracy()),
     },
     Measure {
         is: described::ACCURACY_FOREGROUND,
@@ -64,7 +64,7 @@ pub(crate) static MEASURES: [Measure<Masks>; 28] = [
         is: described::ECE,
         epoch: Some(|epoch| Some(pooled(&epoch.report)?.ece)),
         finished: |run| Some(pooled(&run.before)?.ece),
-        resampled: pictures(|run, indices| {
+        resampled: images(|run, indices| {
             Some(reliability(&run.pictures, indices, |p| &p.before)?.ece())
         }),
     },
@@ -107,7 +107,7 @@ pub(crate) static MEASURES: [Measure<Masks>; 28] = [
         finished: |run| Some(run.before.picture_ece.as_ref()?.mean),
         resampled: None,
     },
-    // Fitted on the validation part: resampling the test part says nothing of it.
+    // Fitted on the validation part, so resampling the test part does not apply.
     Measure {
         is: described::TEMPERATURE,
         epoch: None,
@@ -124,7 +124,7 @@ pub(crate) static MEASURES: [Measure<Masks>; 28] = [
         is: described::ECE_SCALED,
         epoch: None,
         finished: |run| Some(pooled(&run.after)?.ece),
-        resampled: pictures(|run, indices| {
+        resampled: images(|run, indices| {
             Some(reliability(&run.pictures, indices, |p| &p.after)?.ece())
         }),
     },
@@ -196,17 +196,17 @@ pub(crate) static MEASURES: [Measure<Masks>; 28] = [
     },
 ];
 
-/// Test images are resampled: the pixels of an image are alike.
-const fn pictures(value: fn(&Evaluation, &[u32]) -> Option<f64>) -> Option<Resampling<Evaluation>> {
+/// Resamples test images rather than pixels, because the pixels of an image are correlated.
+const fn images(value: fn(&Evaluation, &[u32]) -> Option<f64>) -> Option<Resampling<Evaluation>> {
     Some(Resampling { units: |run| run.pictures.len(), value })
 }
 
-/// The calibration of all pixels together.
+/// Returns the calibration over all pixels.
 fn pooled(report: &SegmentationReport) -> Option<&PooledReport> {
     report.calibration.as_ref()
 }
 
-/// The calibration under the published protocol.
+/// Returns the calibration under the published protocol.
 fn published(report: &SegmentationReport) -> Option<&SegmentationCalibrationReport> {
     report.published.as_ref()?.calibration.as_ref()
 }

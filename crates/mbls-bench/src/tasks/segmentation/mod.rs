@@ -38,7 +38,7 @@ use source::{Loader, Segmentation};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Images with masks.
+/// The task of images with masks.
 pub(super) struct SegmentationFamily;
 
 impl TaskFamily for SegmentationFamily {
@@ -111,12 +111,12 @@ impl Workload for Segmentation {
         let normalisation =
             plan.suite.data.normalisation().context("a data set of texts has no images")?;
         let collate = SegmentationCollate::new(&normalisation)?;
-        let loader = |pictures: Subset<SegmentationFiles>,
+        let loader = |images: Subset<SegmentationFiles>,
                       transforms: &[JointTransform],
                       order|
          -> Result<Loader> {
-            let pictures = Arc::new(Transformed::new(Arc::new(pictures), transforms.to_vec())?);
-            plan.loader(&pictures, collate.clone(), order)
+            let images = Arc::new(Transformed::new(Arc::new(images), transforms.to_vec())?);
+            plan.loader(&images, collate.clone(), order)
         };
         let train = loader(splits.train, &settings.transforms, Order::Shuffled)?;
         let names = splits.test_names;
@@ -158,7 +158,7 @@ impl Workload for Segmentation {
             record,
             provenance: plan.provenance(trained.best_epoch, place.device),
         };
-        // Before the result, which says that the cell is finished.
+        // Save the network before the result, which marks the run as finished.
         CalibratedSegmenter::new(settings, &store.state(), place.device)?
             .save(place.folder.join(CLASSIFIER))?;
         plan.finish(place, trained, measured)

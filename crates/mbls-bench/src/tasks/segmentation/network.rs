@@ -1,4 +1,4 @@
-//! The network of a cell.
+//! The network of a segmentation run.
 
 use super::task::SegmentationTask;
 use crate::cell::CellPlan;
@@ -9,16 +9,15 @@ use mbls_data::Seed;
 use mbls_nn::{Dropout, ParamStore};
 use mbls_seg::model::Options;
 
-/// Colours of a image.
+/// Number of colour channels of an image.
 const CHANNELS: usize = 3;
 
-/// The network as it is initialised, or with weights that others have trained, with what it is
-/// trained and measured with. Its dropout is the recipe's, or where that says nothing the
-/// original's.
+/// Builds the network, initialised randomly or with pretrained weights, and its task. The dropout
+/// is the recipe's, or by default the architecture's.
 ///
 /// # Errors
 ///
-/// A network for something else, weights that do not fit.
+/// If the network is for another task, or the weights do not fit.
 pub(super) fn network(
     plan: &CellPlan,
     classes: usize,

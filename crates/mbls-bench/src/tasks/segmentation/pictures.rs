@@ -1,63 +1,60 @@
-//! What bootstrap intervals need of single images and batches.
+//! Results of single images and batches, from which bootstrap intervals are computed.
 
 use mbls_core::metric::{
     AbsentClasses, Background, ConfusionMatrix, Metric, Overlap, Reliability, ReliabilityBins,
 };
 use serde::{Deserialize, Serialize};
 
-/// One test image. The pixels of a image are alike, so that images are resampled, not pixels.
+/// The result of one test image. Images are resampled rather than pixels, because the pixels of an
+/// image are correlated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct PictureResult {
-    /// How often each label was given each prediction.
+pub(super) struct ImageResult {
+    /// The confusion matrix.
     pub(super) confusion: ConfusionMatrix,
-    /// Confidence and correctness in bins.
+    /// The reliability bins before temperature scaling.
     pub(super) before: ReliabilityBins,
-    /// The same after temperature scaling.
+    /// The reliability bins after temperature scaling.
     pub(super) after: ReliabilityBins,
 }
 
-/// One batch under the published protocol, by which its images have errors of their own.
+/// The result of one batch under the published protocol, which computes errors per batch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct BatchResult {
-    /// Pixels of a label above 0.
+    /// Number of pixels with a label above 0.
     pub(super) pixels: u64,
-    /// Their expected calibration error.
+    /// The expected calibration error of these pixels.
     pub(super) ece: f64,
-    /// The same after temperature scaling.
+    /// The expected calibration error after temperature scaling.
     pub(super) ece_scaled: f64,
 }
 
-/// The overlap of the images at `indices` together; `None` where they have no pixel that counts.
-pub(super) fn overlap(pictures: &[PictureResult], indices: &[u32]) -> Option<Overlap> {
-    sum(indices.iter().map(|&index| &pictures[index as usize].confusion))?.value()
+/// Returns the overlap of the images at `indices`, pooled; `None` if no pixel counts.
+pub(super) fn overlap(images: &[ImageResult], indices: &[u32]) -> Option<Overlap> {
+    sum(indices.iter().map(|&index| &images[index as usize].confusion))?.value()
 }
 
-/// Mean intersection over union of the images at `indices`: with class 0, or without it as
-/// published.
-pub(super) fn mean_iou(
-    pictures: &[PictureResult],
-    indices: &[u32],
-    published: bool,
-) -> Option<f64> {
+/// Returns the mean intersection over union of the images at `indices`, pooled: with class 0, or
+/// without it as published.
+pub(super) fn mean_iou(images: &[ImageResult], indices: &[u32], published: bool) -> Option<f64> {
     let (background, absent) = if published {
         (Background::Excluded, AbsentClasses::Reference)
     } else {
         (Background::Included, AbsentClasses::Omitted)
     };
-    overlap(pictures, indices)?.mean_iou(background, absent)
+    overlap(images, indices)?.mean_iou(background, absent)
 }
 
-/// The reliability of the images at `indices` together; `None` where they have no pixel that
-/// counts.
+/// Returns the reliability of the images at `indices`, pooled; `None` if no pixel counts.
 pub(super) fn reliability(
-    pictures: &[PictureResult],
+    images: &[ImageResult],
     indices: &[u32],
-    bins: fn(&PictureResult) -> &ReliabilityBins,
+    bins: fn(&ImageResult) -> &ReliabilityBins,
 ) -> Option<Reliability> {
-    sum(indices.iter().map(|&index| bins(&pictures[index as usize])))?.value()
+    sum(indices.iter().map(|&index| bins(&images[index as usize])))?.value()
 }
 
-/// The mean over the batches at `indices`, weighted by their pixels; `None` without a batch.
+/// Returns the mean over the batches at `indices`, weighted by their pixels; `None` without a
+/// batch.
 pub(super) fn batch_mean(
     batches: &[BatchResult],
     indices: &[u32],
@@ -70,7 +67,7 @@ pub(super) fn batch_mean(
     })
 }
 
-/// What several accumulators saw together; `None` for none.
+/// Merges accumulators; `None` for none.
 pub(super) fn sum<'a, M: Metric + 'a>(mut of: impl Iterator<Item = &'a M>) -> Option<M> {
     let mut sum = of.next()?.clone();
     of.try_for_each(|other| sum.merge(other.clone())).ok()?;
@@ -82,9 +79,9 @@ mod tests {
     use super::*;
     use mbls_core::metric::Predictions;
 
-    /// A image of given labels, predicted as given with a confidence of 0.75 and after scaling of
-    /// 0.5.
-    fn picture(labels: &[u32], predicted: &[u32]) -> PictureResult {
+    /// Returns an image with the given labels and predictions, with confidence 0.75, and 0.625
+    /// after scaling.
+    fn image(labels: &[u32], predicted: &[u32]) -> ImageResult {
         let bins = |confidence: f32| {
             let probs: Vec<f32> = predicted
                 .iter()
@@ -102,38 +99,35 @@ mod tests {
         };
         let mut confusion = ConfusionMatrix::new(2).unwrap();
         confusion.add_masks(predicted, labels, &[]).unwrap();
-        PictureResult { confusion, before: bins(0.75), after: bins(0.625) }
+        ImageResult { confusion, before: bins(0.75), after: bins(0.625) }
     }
 
     #[test]
-    fn pictures_are_taken_as_often_as_they_are_drawn() {
-        // All right; one of two right; a image of void.
-        let pictures =
-            [picture(&[0, 0, 1, 1], &[0, 0, 1, 1]), picture(&[0, 1], &[1, 1]), picture(&[], &[])];
+    fn images_count_as_often_as_they_are_sampled() {
+        // All pixels correct; one of two correct; an image with only void.
+        let images =
+            [image(&[0, 0, 1, 1], &[0, 0, 1, 1]), image(&[0, 1], &[1, 1]), image(&[], &[])];
         let close = |found: Option<f64>, expected: f64| {
             assert!((found.unwrap() - expected).abs() < 1e-9, "{found:?}")
         };
-        close(overlap(&pictures, &[0, 1, 1]).unwrap().pixel_accuracy(), 6.0 / 8.0);
-        // Of class 0: 2 of 4; of class 1: 4 of 6.
-        close(mean_iou(&pictures, &[0, 1, 1], false), (0.5 + 4.0 / 6.0) / 2.0);
-        close(mean_iou(&pictures, &[0, 1, 1], true), 4.0 / 6.0);
-        let ece = |indices: &[u32], bins: fn(&PictureResult) -> &ReliabilityBins| {
-            reliability(&pictures, indices, bins).map(|reliability| reliability.ece())
+        close(overlap(&images, &[0, 1, 1]).unwrap().pixel_accuracy(), 6.0 / 8.0);
+        // Class 0: 2 of 4; class 1: 4 of 6.
+        close(mean_iou(&images, &[0, 1, 1], false), (0.5 + 4.0 / 6.0) / 2.0);
+        close(mean_iou(&images, &[0, 1, 1], true), 4.0 / 6.0);
+        let ece = |indices: &[u32], bins: fn(&ImageResult) -> &ReliabilityBins| {
+            reliability(&images, indices, bins).map(|reliability| reliability.ece())
         };
-        close(ece(&[0, 1, 1], |picture| &picture.before), 0.0);
-        close(ece(&[0, 1, 2], |picture| &picture.before), 5.0 / 6.0 - 0.75);
-        close(ece(&[0, 2], |picture| &picture.after), 0.375);
+        close(ece(&[0, 1, 1], |image| &image.before), 0.0);
+        close(ece(&[0, 1, 2], |image| &image.before), 5.0 / 6.0 - 0.75);
+        close(ece(&[0, 2], |image| &image.after), 0.375);
+        assert!(overlap(&images, &[2, 2]).is_none() && mean_iou(&images, &[2], false).is_none());
         assert!(
-            overlap(&pictures, &[2, 2]).is_none() && mean_iou(&pictures, &[2], false).is_none()
-        );
-        assert!(
-            ece(&[2], |picture| &picture.before).is_none()
-                && ece(&[], |picture| &picture.before).is_none()
+            ece(&[2], |image| &image.before).is_none() && ece(&[], |image| &image.before).is_none()
         );
     }
 
     #[test]
-    fn batches_weigh_as_much_as_their_pixels() {
+    fn batches_are_weighted_by_their_pixels() {
         let batch = |pixels, ece| BatchResult { pixels, ece, ece_scaled: ece / 2.0 };
         let batches = [batch(30, 0.1), batch(10, 0.5)];
         assert!((batch_mean(&batches, &[0, 1], |batch| batch.ece).unwrap() - 0.2).abs() < 1e-15);

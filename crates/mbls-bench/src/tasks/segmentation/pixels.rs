@@ -1,4 +1,5 @@
-//! A sample of pixels, on which a temperature is fitted: a whole validation part may have billions.
+//! A sample of pixels to which the temperature is fitted: a whole validation part may have
+//! billions.
 
 use super::host_batch::HostBatch;
 use super::source::Loader;
@@ -10,34 +11,30 @@ use mbls_seg::dataset::VOID;
 use mbls_train::predict;
 use rand::seq::index;
 
-/// Pixels of a sample, at most: with 21 classes 22 MB.
+/// The maximum number of pixels in the sample: 22 MB with 21 classes.
 const MOST: usize = 1 << 18;
 
-/// Logits and labels of some pixels.
+/// Logits and labels of the sampled pixels.
 #[derive(Debug, Default)]
 pub(super) struct PixelSample {
     logits: Vec<f32>,
     labels: Vec<u32>,
 }
 
-/// As many pixels of each image, chosen by the seed among those that have a class, or all where it
-/// has fewer.
+/// Samples the same number of pixels from each image, at random among those that have a class; all
+/// of them if the image has fewer.
 ///
 /// # Errors
 ///
-/// Images that cannot be read.
-pub(super) fn sample(
-    task: &SegmentationTask,
-    pictures: &Loader,
-    seed: Seed,
-) -> Result<PixelSample> {
-    let each = (MOST / pictures.dataset().dataset().indices().len().max(1)).max(1);
+/// If images cannot be read.
+pub(super) fn sample(task: &SegmentationTask, images: &Loader, seed: Seed) -> Result<PixelSample> {
+    let each = (MOST / images.dataset().dataset().indices().len().max(1)).max(1);
     let mut sample = PixelSample::default();
-    predict(task, pictures, |predicted| -> Result<()> {
+    predict(task, images, |predicted| -> Result<()> {
         let batch = HostBatch::of(predicted)?;
-        let [pictures, classes, height, width] = batch.pictures().shape;
+        let [images, classes, height, width] = batch.pictures().shape;
         let area = height * width;
-        for at in 0..pictures {
+        for at in 0..images {
             let logits = &predicted.logits[at * classes * area..][..classes * area];
             let labels = &predicted.labels[at * area..][..area];
             sample.add(logits, labels, each, seed.at((predicted.first + at) as u64));
@@ -60,11 +57,11 @@ impl PixelSample {
         }
     }
 
-    /// Fits what calibrates the network to the sample.
+    /// Fits the calibrators of the network to the sample.
     ///
     /// # Errors
     ///
-    /// A sample of no pixels, logits that are not finite.
+    /// If the sample is empty or logits are not finite.
     pub(super) fn record(
         &self,
         class_names: Vec<String>,
@@ -80,8 +77,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pixels_are_taken_with_their_own_logits_and_never_void() {
-        // Two classes, six pixels; a logit tells its class and pixel.
+    fn pixels_are_sampled_with_their_logits_and_never_void() {
+        // Two classes, six pixels; each logit is unique.
         let logits: Vec<f32> = (0..12).map(|i| i as f32).collect();
         let labels = [0, 255, 1, 1, 255, 0];
         let mut sample = PixelSample::default();
@@ -98,7 +95,7 @@ mod tests {
         pixels.sort_unstable();
         pixels.dedup();
         assert_eq!(pixels, [0, 2, 3, 5]);
-        // A image that has fewer gives all it has; one of void gives none.
+        // An image with fewer pixels contributes all of them; a void one none.
         let mut all = PixelSample::default();
         all.add(&logits, &labels, 100, Seed(0));
         all.add(&logits, &[255; 6], 100, Seed(0));

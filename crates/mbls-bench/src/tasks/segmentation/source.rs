@@ -14,29 +14,29 @@ use mbls_seg::transform::JointTransform;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Images with masks of one split, transformed, in batches.
+/// A loader of the transformed images and masks of one split.
 pub(super) type Loader = DataLoader<Transformed<Subset<SegmentationFiles>>, SegmentationCollate>;
 
-/// The images with masks that a suite has, in the parts in which they come.
+/// The images and masks of a suite by official part.
 pub(super) struct Segmentation {
-    /// What is trained on, and split where another part is missing.
+    /// The training part, from which missing parts are split off.
     train: Arc<SegmentationFiles>,
-    /// The part for validation, where the data set has one of its own.
+    /// The validation part, if the data set has one.
     validation: Option<Arc<SegmentationFiles>>,
-    /// The part for testing, where the data set has one of its own.
+    /// The test part, if the data set has one.
     test: Option<Arc<SegmentationFiles>>,
-    /// What a reader of the results has to know of the data.
+    /// Notes on the data for the report.
     notes: Vec<String>,
-    /// The transforms of images for tests.
+    /// The test transforms.
     test_transforms: Vec<JointTransform>,
 }
 
-/// What one training uses.
+/// The data of one run.
 pub(super) struct Splits {
     pub(super) train: Subset<SegmentationFiles>,
     pub(super) validation: Subset<SegmentationFiles>,
     pub(super) test: Subset<SegmentationFiles>,
-    /// The test images' files.
+    /// The names of the test images' files.
     pub(super) test_names: Vec<String>,
 }
 
@@ -45,7 +45,7 @@ impl Segmentation {
     ///
     /// # Errors
     ///
-    /// Lists, images or masks that are missing, each named.
+    /// Lists, images or masks that are missing, with their names.
     pub(super) fn load(suite: &Suite, folder: &Path, config: SegmentationConfig) -> Result<Self> {
         let test_transforms = suite.recipe.segmentation()?.test_transforms.clone();
         Ok(Self { test_transforms, ..Self::read(&suite.data, folder, config)? })
@@ -56,7 +56,7 @@ impl Segmentation {
         match spec {
             DataSpec::Voc2012 => {
                 let part = |split| voc::load(folder, split, config).map(Arc::new);
-                // The official test masks are not public: what is published was measured on the
+                // The official test masks are not public: published results were measured on the
                 // validation part.
                 let (train, test, notes) = (part("train")?, Some(part("val")?), Vec::new());
                 Ok(Self { train, validation: None, test, notes, test_transforms })
@@ -69,7 +69,7 @@ impl Segmentation {
                 let lists = folder.join("ImageSets/Segmentation");
                 let names = entries(&lists, &real(&lists)?)?.into_iter().map(|entry| entry.name);
                 let found = PartEntries::find(&lists, names, list_name)?;
-                // Missing, it is an error that names the usual list.
+                // If it is missing, the error names the usual list.
                 let train = part(found.train.as_deref().and_then(list_name).unwrap_or("train"))?;
                 let optional = |list: &Option<String>| {
                     list.as_deref().and_then(list_name).map(part).transpose()
@@ -79,7 +79,7 @@ impl Segmentation {
                 if !classes.is_default() {
                     let (values, void) = (classes.values(), classes.void_values());
                     notes.push(format!(
-                        "masks: the values {values:?} are the classes in their order, {void:?} are void"
+                        "masks: the values {values:?} are the classes in order, the values {void:?} are void"
                     ));
                 }
                 Ok(Self { train, validation, test, notes, test_transforms })
@@ -90,16 +90,16 @@ impl Segmentation {
         }
     }
 
-    /// The classes.
+    /// Returns the classes.
     pub(super) fn classes(&self) -> &ClassList {
         self.train.classes()
     }
 
-    /// What the headers of the images say.
+    /// Returns facts from the headers of the images.
     ///
     /// # Errors
     ///
-    /// Files that are no images, each named.
+    /// Files that are not images, with their names.
     pub(super) fn facts(&self) -> Result<Facts> {
         let parts =
             [Some(&self.train), self.validation.as_ref(), self.test.as_ref()].into_iter().flatten();
@@ -113,7 +113,7 @@ impl Segmentation {
         )
     }
 
-    /// How many times its size resizing makes an image of that height and width.
+    /// Returns the factor by which resizing enlarges an image of the given height and width.
     fn enlargement(&self, size: [usize; 2]) -> f64 {
         let (mut size, mut factor) = (size, 1.0);
         for transform in &self.test_transforms {
@@ -127,16 +127,16 @@ impl Segmentation {
         factor
     }
 
-    /// What a reader of the results has to know of the data.
+    /// Returns notes on the data for the report.
     pub(super) fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// How many pixels of each class the parts of one seed have.
+    /// Counts the pixels of each class in the parts of one seed.
     ///
     /// # Errors
     ///
-    /// As [`Segmentation::splits`]; masks that do not decode.
+    /// As [`Segmentation::splits`]; if masks cannot be decoded.
     pub(super) fn class_counts(
         &self,
         rule: SplitRule,
@@ -162,29 +162,30 @@ impl Segmentation {
         })
     }
 
-    /// A number that changes with any path or size of a file, to tell data sets apart.
+    /// Returns a hash that identifies the data set. It changes with any path or size of a file.
     pub(super) fn digest(&self) -> u64 {
         let parts = [Some(&self.train), self.validation.as_ref(), self.test.as_ref()];
         parts.into_iter().flatten().fold(0, |digest, part| Seed(digest).at(part.digest()).0)
     }
 
-    /// How many images each split takes.
+    /// Returns the number of images of each split.
     ///
     /// # Errors
     ///
-    /// More than there are, or none.
+    /// If a split is empty or larger than the available data.
     pub(super) fn sizes(&self, scale: &Scale) -> Result<Sizes> {
         let len =
             |part: &Option<Arc<SegmentationFiles>>| part.as_ref().map(|part| part.pairs().len());
         Sizes::of(scale, self.train.pairs().len(), len(&self.validation), len(&self.test))
     }
 
-    /// The splits of one seed: images of the training part by the seed, the first ones of parts for
-    /// validation and tests. The published split validates on the test images.
+    /// Returns the splits of one seed. Training images, and parts that the data set lacks, are
+    /// sampled from the training part; of official validation and test parts the first images are
+    /// used. The published split validates on the test images.
     ///
     /// # Errors
     ///
-    /// Sizes that the data set does not have.
+    /// If the data set has too few images.
     pub(super) fn splits(&self, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<Splits> {
         let first = |part: &Arc<SegmentationFiles>, size: usize| {
             Subset::new(part.clone(), (0..size).collect())
@@ -192,14 +193,11 @@ impl Segmentation {
         let published = rule == SplitRule::Published;
         let validation = if published { self.test.as_ref() } else { self.validation.as_ref() };
         if published {
-            ensure!(
-                validation.is_some(),
-                "split = \"published\": the data set has no test part of its own"
-            );
+            ensure!(validation.is_some(), "split = \"published\": the data set has no test part");
             let (validation, test) = (sizes.validation, sizes.test);
             ensure!(
                 validation == test,
-                "split = \"published\" validates on the {test} test images, the profile on {validation}"
+                "split = \"published\" validates on the {test} test images, but the profile on {validation}"
             );
         }
         let split_off = |part: Option<&Arc<SegmentationFiles>>, size: usize| {
@@ -230,7 +228,7 @@ impl Segmentation {
     }
 }
 
-/// The classes of a folder in the layout of VOC: those of the suite, or of `classes.txt`.
+/// Returns the classes of a folder in the VOC layout: those of the suite, or of `classes.txt`.
 fn classes(spec: &DataSpec, folder: &Path) -> Result<ClassList> {
     let values = match spec {
         DataSpec::Vocfolder { values } if !values.is_empty() => values,
@@ -249,7 +247,7 @@ fn classes(spec: &DataSpec, folder: &Path) -> Result<ClassList> {
     ClassList::with_values(&values, &[]).context("data.values")
 }
 
-/// The name of a list of images without its ending.
+/// Returns the name of a list of images without its extension.
 fn list_name(file: &str) -> Option<&str> {
     let (name, ending) = file.rsplit_once('.')?;
     ending.eq_ignore_ascii_case("txt").then_some(name)
@@ -260,7 +258,8 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    /// A folder with lists of so many images; nothing of them is read here.
+    /// Creates a folder with lists of the given numbers of images. The images are not valid,
+    /// because these tests do not read them.
     fn folder(lists: &[(&str, usize)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: String| folder.path().join(name);
@@ -297,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_apart_and_decided_by_the_seed() {
+    fn parts_are_disjoint_and_determined_by_the_seed() {
         let folder = folder(&[("train", 20)]);
         let source = load(&folder);
         let of = |seed| source.splits(SplitRule::Stratified, sizes(10, 4, 6), Seed(seed)).unwrap();
@@ -317,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_their_own_are_taken_from_the_beginning() {
+    fn official_parts_are_used_from_the_start() {
         let folder = folder(&[("train", 6), ("val", 5), ("test", 4)]);
         let source = load(&folder);
         let splits = source.splits(SplitRule::Stratified, sizes(6, 3, 2), Seed(1)).unwrap();

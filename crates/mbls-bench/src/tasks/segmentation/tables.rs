@@ -1,5 +1,5 @@
-//! The tables of a suite of images with masks: by class, by distance from the boundaries, by image.
-//! Means over seeds.
+//! The tables of a segmentation suite: by class, by distance from the class boundaries, by image.
+//! Averaged over seeds.
 
 use super::evaluation::{Evaluation, EvaluationFile};
 use crate::results::Cell;
@@ -9,14 +9,15 @@ use anyhow::Result;
 use mbls_report::{FurtherTable, NumberColumn};
 use std::path::Path;
 
-/// The losses that were run, with what was measured of their seeds.
+/// The losses that were run, with the evaluations of their seeds.
 type Evaluated<'a> = Vec<(&'a LossEntry, Vec<Evaluation>)>;
 
-/// Tables by class, one by distance from the class boundaries, one of the errors of single images.
+/// Returns tables by class, by distance from the class boundaries, and of the errors of single
+/// images.
 ///
 /// # Errors
 ///
-/// Evaluations that cannot be read.
+/// If evaluations cannot be read.
 pub(super) fn tables(suite: &Suite, cells: &[&Cell], out: &Path) -> Result<Vec<FurtherTable>> {
     let mut classes = Vec::new();
     let mut evaluated: Evaluated = Vec::new();
@@ -32,18 +33,18 @@ pub(super) fn tables(suite: &Suite, cells: &[&Cell], out: &Path) -> Result<Vec<F
         }
     }
     let mut tables = by_class(&evaluated, &classes);
-    tables.extend([by_band(&evaluated), by_picture(&evaluated)]);
+    tables.extend([by_band(&evaluated), by_image(&evaluated)]);
     Ok(tables)
 }
 
-/// One table for each number: a row for each class, a column for each loss.
+/// Returns one table per metric, with a row per class and a column per loss.
 fn by_class(evaluated: &Evaluated, classes: &[String]) -> Vec<FurtherTable> {
     let table = |title: &str, note: &str, value: fn(&Evaluation, usize) -> Option<f64>| {
         let row = |(place, name): (usize, &String)| {
             let share = |e: &Evaluation| {
                 Some(e.before.classes.get(place)?.labelled as f64 / e.before.pixels as f64)
             };
-            // The same for all losses, which are tested on the same images.
+            // The share is the same for all losses, which are tested on the same images.
             let first =
                 evaluated.first().and_then(|(_, evaluations)| mean(evaluations.iter().map(share)));
             let losses = evaluated
@@ -54,7 +55,7 @@ fn by_class(evaluated: &Evaluated, classes: &[String]) -> Vec<FurtherTable> {
         let losses = evaluated.iter().map(|(loss, _)| NumberColumn::percent(loss.heading()));
         FurtherTable {
             title: title.to_owned(),
-            note: format!("In percent, mean over seeds. {note}"),
+            note: format!("In percent, averaged over seeds. {note}"),
             names: vec!["Class".to_owned()],
             numbers: std::iter::once(NumberColumn::percent("Share of pixels"))
                 .chain(losses)
@@ -63,17 +64,18 @@ fn by_class(evaluated: &Evaluated, classes: &[String]) -> Vec<FurtherTable> {
             page_only: false,
         }
     };
-    const WHERE: &str =
-        "The ECE is that of the confidence of the pixels that are predicted as the class.";
+    const WHERE: &str = "ECE of the pixels predicted as the class.";
     vec![
         table(
             "IoU by class",
             "Intersection over union of predicted and true pixels.",
             |e, class| e.before.classes.get(class)?.iou,
         ),
-        table("Accuracy by class", "Of the pixels of the class.", |e, class| {
-            e.before.classes.get(class)?.accuracy
-        }),
+        table(
+            "Accuracy by class",
+            "Share of the pixels of the class that are predicted as it.",
+            |e, class| e.before.classes.get(class)?.accuracy,
+        ),
         table("ECE by class", WHERE, |e, class| e.before.classes.get(class)?.predicted_ece),
         table("ECE by class after scaling", WHERE, |e, class| {
             e.after.classes.get(class)?.predicted_ece
@@ -106,7 +108,7 @@ fn by_band(evaluated: &Evaluated) -> FurtherTable {
     let numbers = ["Share of pixels", "Accuracy", "Confidence", "ECE", "ECE after scaling", "mIoU"];
     FurtherTable {
         title: "By distance from the class boundaries".to_owned(),
-        note: "In percent, mean over seeds; distances in pixels.".to_owned(),
+        note: "In percent, averaged over seeds; distances in pixels.".to_owned(),
         names: ["Loss", "Distance"].map(str::to_owned).to_vec(),
         numbers: numbers.map(NumberColumn::percent).to_vec(),
         rows,
@@ -114,7 +116,7 @@ fn by_band(evaluated: &Evaluated) -> FurtherTable {
     }
 }
 
-fn by_picture(evaluated: &Evaluated) -> FurtherTable {
+fn by_image(evaluated: &Evaluated) -> FurtherTable {
     let row = |(loss, evaluations): &(&LossEntry, Vec<Evaluation>)| {
         let of = |value: fn(&mbls_seg::metric::Quantiles) -> f64| {
             mean(evaluations.iter().map(|e| e.before.picture_ece.as_ref().map(value)))
@@ -130,8 +132,8 @@ fn by_picture(evaluated: &Evaluated) -> FurtherTable {
     };
     let numbers = ["Mean", "Lower quartile", "Median", "Upper quartile", "Largest"];
     FurtherTable {
-        title: "Single images".to_owned(),
-        note: "ECE of each image by itself, in percent; mean over seeds.".to_owned(),
+        title: "ECE of single images".to_owned(),
+        note: "ECE computed for each image, in percent, averaged over seeds.".to_owned(),
         names: vec!["Loss".to_owned()],
         numbers: numbers.map(NumberColumn::percent).to_vec(),
         rows: evaluated.iter().map(row).collect(),

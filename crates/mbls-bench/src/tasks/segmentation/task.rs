@@ -1,4 +1,4 @@
-//! Segmentation, as the trainer sees it.
+//! Segmentation as a task of the trainer.
 
 use super::host_batch::HostBatch;
 use super::measures::MEASURES;
@@ -15,30 +15,30 @@ use mbls_seg::metric::{
 };
 use mbls_train::{Mode, Output, Predicted, Result, Task, TaskState};
 
-/// A model with a loss, measured by overlap and calibration.
+/// A model with a loss, evaluated by overlap and calibration.
 pub(super) struct SegmentationTask {
-    /// The network: images to logits of their size.
+    /// The network, from images to logits of the same size.
     pub(super) model: Box<dyn ModuleT + Send + Sync>,
-    /// Its loss and its dropout.
+    /// The loss and the dropout.
     pub(super) learning: Learning,
-    /// The type that the network is computed in.
+    /// The data type of the network.
     pub(super) dtype: DType,
-    /// Where it runs.
+    /// The device.
     pub(super) device: Device,
     /// Number of classes.
     pub(super) classes: usize,
-    /// What is measured from epoch to epoch.
+    /// The metrics of an epoch.
     pub(super) metrics: SegmentationMetrics,
-    /// What the best epoch is the best of.
+    /// The metric by which the best epoch is selected.
     pub(super) score: Score,
 }
 
 impl SegmentationTask {
-    /// What is measured from epoch to epoch: overlap and one reliability diagram.
+    /// Returns the metrics of an epoch: overlap and one reliability diagram.
     ///
     /// # Errors
     ///
-    /// Numbers of classes or bins that metrics refuse.
+    /// If the number of classes or bins is invalid.
     pub(super) fn epoch_metrics(
         classes: usize,
         bins: usize,
@@ -53,8 +53,7 @@ impl SegmentationTask {
         SegmentationMetrics::new(classes, settings)
     }
 
-    /// The batch as losses take it; `None` where all of it is void, or of classes that weigh
-    /// nothing.
+    /// Returns the batch for the loss; `None` if all pixels are void or of classes with weight 0.
     fn logit_batch(
         &self,
         batch: &SegmentationBatch,
@@ -78,7 +77,7 @@ impl Task for SegmentationTask {
         Ok(Output { logits, labels: batch.labels(&Device::Cpu)? })
     }
 
-    /// A batch of void alone has no loss.
+    /// Returns `None` for a batch with only void pixels.
     fn loss(&self, batch: &SegmentationBatch, output: &Output) -> Result<Option<LossOutput>> {
         self.logit_batch(batch, output)?
             .map(|batch| Ok(self.learning.loss.forward(&batch)?))
@@ -89,7 +88,7 @@ impl Task for SegmentationTask {
         Ok(self.logit_batch(batch, output)?.map_or(0.0, |batch| batch.total_weight()))
     }
 
-    /// From a batch of void alone nothing is learnt.
+    /// Ignores batches with only void pixels.
     fn learn(&mut self, batch: &SegmentationBatch, output: &Output) -> Result<()> {
         match self.logit_batch(batch, output)? {
             Some(batch) => Ok(self.learning.loss.observe(&batch)?),
@@ -115,7 +114,7 @@ impl Task for SegmentationTask {
         }
     }
 
-    /// What no pixel says anything of is undefined.
+    /// Metrics without any counted pixel are undefined.
     fn summary(&self, value: &EpochReport<SegmentationReport>) -> Vec<(&'static str, Option<f64>)> {
         of_epoch(&MEASURES, value)
     }
@@ -167,7 +166,7 @@ mod tests {
         }
     }
 
-    /// The logits of the four pixels of an image, class by class.
+    /// The logits of the four pixels of an image, by class.
     const LOGITS: [[f32; 4]; 3] =
         [[2.0, 0.0, 0.5, 1.0], [-1.0, 3.0, 0.25, 0.0], [0.5, 1.0, 0.0, -2.0]];
 
@@ -181,8 +180,7 @@ mod tests {
         (batch, Output { logits, labels })
     }
 
-    /// The sum of the pixels' weighted losses over the sum of their weights; void pixels count in
-    /// neither.
+    /// The sum of the weighted losses over the sum of the weights; void pixels are in neither.
     #[test]
     fn the_loss_of_masks_is_the_mean_over_pixels_weighted_by_class() {
         let (masks, output) = batch([0, 2, VOID.into(), 2]);
@@ -198,7 +196,7 @@ mod tests {
             assert!((f64::from(loss) - losses.iter().sum::<f64>() / total).abs() < 1e-6, "{loss}");
             assert_eq!(task.loss_weight(&masks, &output).unwrap(), total);
         }
-        // Void alone, and classes that weigh nothing.
+        // Only void pixels, and classes with weight 0.
         let void = u32::from(VOID);
         for labels in [[void; 4], [1, 1, void, 1]] {
             let (masks, output) = batch(labels);

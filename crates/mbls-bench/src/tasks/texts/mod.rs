@@ -34,10 +34,10 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The name of the trained vectors in checkpoints.
+/// The name of the trained word vectors in checkpoints.
 const WORDS: &str = "embedding";
 
-/// Texts with one class each.
+/// The task of texts with one class each.
 pub(super) struct TextFamily;
 
 impl TaskFamily for TextFamily {
@@ -76,16 +76,16 @@ impl TaskFamily for TextFamily {
     }
 }
 
-/// Texts of classes, and the vectors that words begin with.
+/// Labelled texts, and the initial word vectors.
 struct Texts {
     source: TextSource,
-    /// Where there is a file of them, with its digest.
+    /// The file of word vectors, if any, with its digest.
     vectors: Option<(PathBuf, u64)>,
-    /// What happens to what cannot be decoded.
+    /// How undecodable inputs are handled.
     on_error: OnError,
 }
 
-/// A network, with what it is trained, measured and saved with.
+/// A network with its parameters, task and word table.
 struct Built {
     store: ParamStore,
     task: ClassificationTask<TextBatch>,
@@ -94,11 +94,11 @@ struct Built {
 }
 
 impl Texts {
-    /// Reads the texts; the vectors are read with each cell's vocabulary.
+    /// Reads the texts. Word vectors are read later, with the vocabulary of each run.
     ///
     /// # Errors
     ///
-    /// Files that are missing or not of their format, each named.
+    /// Files that are missing or malformed, with their names.
     fn load(suite: &Suite, path: &Path, data: Option<&Path>, on_error: OnError) -> Result<Self> {
         let vectors = match &suite.recipe.texts()?.vectors {
             Some(name) => {
@@ -113,7 +113,7 @@ impl Texts {
         Ok(Self { source: TextSource::load(&suite.data, path, on_error)?, vectors, on_error })
     }
 
-    /// The network as it is initialised, with what it is trained and measured with.
+    /// Builds the initialised network and its task.
     fn network(
         &self,
         plan: &CellPlan,
@@ -159,7 +159,7 @@ impl Texts {
         Ok(Built { store, task, words, shape })
     }
 
-    /// What the words of a vocabulary begin as; `None` where the recipe has no file of vectors.
+    /// Reads the initial vectors of a vocabulary; `None` if the recipe has no file of vectors.
     fn vectors(&self, plan: &CellPlan, vocabulary: &Vocabulary) -> Result<Option<EmbeddingTable>> {
         let (Some((path, _)), settings) = (&self.vectors, plan.suite.recipe.texts()?) else {
             return Ok(None);
@@ -177,7 +177,7 @@ impl Texts {
         let table = EmbeddingTable::read(&file, vocabulary, missing)?;
         let (file, words) = (path.display(), vocabulary.len());
         plan.console.say(&format!(
-            "{file}: vectors of {} of {words} words; {}",
+            "{file}: has vectors for {} of {words} words; {}",
             table.found(),
             table.reading()
         ));
@@ -210,7 +210,7 @@ impl Workload for Texts {
             .splits(plan.scale.split, plan.sizes, Seed(plan.seed))
             .with_context(|| format!("in {}", plan.suite.origin))?;
         let texts = &self.source.texts;
-        // The published vocabulary is counted over all texts, those for testing too.
+        // The published vocabulary is counted over all texts, including the test texts.
         let counted = if plan.scale.split.is_default() {
             texts.select(&parts.train)?
         } else {
@@ -248,14 +248,14 @@ impl Workload for Texts {
             record,
             provenance: plan.provenance(trained.best_epoch, place.device),
         };
-        // Before the result, which says that the cell is finished.
+        // Save the network before the result, which marks the run as finished.
         CalibratedClassifier::new(settings, words.vectors(), &store.state(), place.device)?
             .save(place.folder.join(CLASSIFIER))?;
         plan.finish(place, trained, measured)
     }
 }
 
-/// The 64-bit FNV-1a hash of a file of any size.
+/// Returns the 64-bit FNV-1a hash of a file of any size.
 fn digest(path: &Path) -> std::io::Result<u64> {
     let mut file = BufReader::with_capacity(1 << 16, File::open(path)?);
     let mut hash = Fingerprint::default();

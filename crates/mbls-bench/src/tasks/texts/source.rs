@@ -15,17 +15,17 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// The texts that a suite has, one part after the other.
+/// The texts of a suite, with its parts concatenated.
 pub(super) struct TextSource {
     pub(super) texts: LabelledTexts,
     division: Division,
-    /// The texts that are copies of one another.
+    /// The group of each text; copies of the same text share a group.
     groups: OnceLock<Vec<usize>>,
-    /// What a reader of the results has to know of the data.
+    /// Notes on the data for the report.
     notes: Vec<String>,
 }
 
-/// The endings of files of labelled texts.
+/// The extensions of files of labelled texts.
 const ENDINGS: [&str; 4] = ["csv", "tsv", "jsonl", "ndjson"];
 
 impl TextSource {
@@ -33,7 +33,7 @@ impl TextSource {
     ///
     /// # Errors
     ///
-    /// Files that are missing or not of their format, each named.
+    /// Files that are missing or malformed, with their names.
     pub(super) fn load(spec: &DataSpec, path: &Path, on_error: OnError) -> Result<Self> {
         match spec {
             DataSpec::Newsgroups => {
@@ -89,12 +89,12 @@ impl TextSource {
         Self { texts, division, groups: OnceLock::new(), notes: Vec::new() }
     }
 
-    /// What a reader of the results has to know of the data.
+    /// Returns notes on the data for the report.
     pub(super) fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// How many texts of each class the parts of one seed have.
+    /// Counts the classes in the parts of one seed.
     ///
     /// # Errors
     ///
@@ -120,7 +120,7 @@ impl TextSource {
         })
     }
 
-    /// A number that changes with any text or label, to tell data sets apart.
+    /// Returns a hash that identifies the data set. It changes with any text or label.
     pub(super) fn digest(&self) -> u64 {
         let of = |all: Fingerprint, (text, label): (&String, &u32)| {
             all.with(text.as_bytes()).with(&[0]).with(&label.to_le_bytes())
@@ -128,24 +128,25 @@ impl TextSource {
         self.texts.texts().iter().zip(self.texts.labels()).fold(Fingerprint::default(), of).value()
     }
 
-    /// How many texts each split takes.
+    /// Returns the number of texts of each split.
     ///
     /// # Errors
     ///
-    /// More than there are, or none.
+    /// If a split is empty or larger than the available data.
     pub(super) fn sizes(&self, scale: &Scale) -> Result<Sizes> {
         let Division { train, validation, test } = &self.division;
         let len = |part: &Option<Range<usize>>| part.as_ref().map(Range::len);
         Sizes::of(scale, train.len(), len(validation), len(test))
     }
 
-    /// The splits of one seed. What is missing is split off the training part, with copies of a
-    /// text kept together and the same share of every class; copies of what is held out leave
-    /// the training part. The published split knows nothing of copies; its seed is 1 for seed 0.
+    /// Returns the splits of one seed. Parts that the data set lacks are split off the training
+    /// part, stratified by class, with copies of a text kept together; copies of held-out texts are
+    /// removed from the training part. The published split ignores copies; its seed is this
+    /// program's seed plus 1.
     ///
     /// # Errors
     ///
-    /// Sizes that the data set does not have.
+    /// If the data set has too few texts.
     pub(super) fn splits(&self, rule: SplitRule, sizes: Sizes, seed: Seed) -> Result<Parts> {
         if rule == SplitRule::Published {
             ensure!(
@@ -158,7 +159,10 @@ impl TextSource {
             let [train, validation, test] =
                 [&parts.train, &parts.validation, &parts.test].map(Vec::len);
             let found = Sizes { train, validation, test };
-            ensure!(found == sizes, "split = \"published\" has {found:?}, the profile {sizes:?}");
+            ensure!(
+                found == sizes,
+                "split = \"published\" has {found:?}, but the profile {sizes:?}"
+            );
             return Ok(parts);
         }
         let (labels, Sizes { train, validation, test }) = (self.texts.labels(), sizes);
@@ -166,7 +170,8 @@ impl TextSource {
             .division
             .split(labels, self.groups()?, validation, test, seed.derive("split"))
             .map_err(|error| too_small(error, Counted::Texts, self.texts.class_names()))?;
-        // Copies leave less than was asked for; a profile may ask for less than all.
+        // Removing copies may leave fewer texts than requested; a profile may request fewer than
+        // all.
         let (all, size) = (parts.train.len(), train.min(parts.train.len()));
         let chosen = random_split(all, &[size], seed.derive("train"))?
             .pop()
@@ -175,7 +180,8 @@ impl TextSource {
         Ok(parts)
     }
 
-    /// They do not depend on a seed, and take their time.
+    /// Returns the groups. They do not depend on a seed and are slow to compute, so they are
+    /// cached.
     fn groups(&self) -> Result<&[usize]> {
         if let Some(groups) = self.groups.get() {
             return Ok(groups);
@@ -185,7 +191,7 @@ impl TextSource {
     }
 }
 
-/// Reads a file of labelled texts, and notes how it was read.
+/// Reads a file of labelled texts, and adds a note about how it was read.
 fn read(
     file: &Path,
     classes: Option<&[String]>,
@@ -198,7 +204,7 @@ fn read(
     Ok(texts)
 }
 
-/// The name of a file of labelled texts without its ending; `None` for any other file.
+/// Returns the name of a file of labelled texts without its extension; `None` for any other file.
 fn file_name(file: &str) -> Option<&str> {
     let cut = |file: &str, ending: &str| -> Option<usize> {
         let rest = file.len().checked_sub(ending.len() + 1).filter(|&rest| rest > 0)?;
@@ -209,7 +215,7 @@ fn file_name(file: &str) -> Option<&str> {
     ENDINGS.iter().find_map(|ending| cut(unpacked, ending)).map(|rest| &file[..rest])
 }
 
-/// Texts of the same classes, one after the other.
+/// Concatenates texts with the same classes.
 fn joined(first: &LabelledTexts, second: &LabelledTexts) -> Result<LabelledTexts> {
     let texts = [first.texts(), second.texts()].concat();
     let labels = [first.labels(), second.labels()].concat();
@@ -220,7 +226,7 @@ fn joined(first: &LabelledTexts, second: &LabelledTexts) -> Result<LabelledTexts
 mod tests {
     use super::*;
 
-    /// So many texts, all different, of two classes in turn.
+    /// Returns distinct texts of two alternating classes.
     fn source(
         count: usize,
         validation: Option<Range<usize>>,
@@ -264,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_split_off_by_the_seed() {
+    fn missing_parts_are_split_off_by_the_seed() {
         for (validation, test, lengths) in [
             (None, None, [20, 8, 12]),
             (None, Some(30..40), [22, 8, 10]),
@@ -300,14 +306,14 @@ mod tests {
         assert!(error.contains("class 1 (odd) has 1 items, fewer than the 3 parts"), "{error}");
         assert!(
             error.contains(
-                "add texts of it, leave the class out, or make the parts yourself (files train, val"
+                "add texts, remove the class, or split the data yourself (files train, val"
             ),
             "{error}"
         );
     }
 
     #[test]
-    fn copies_of_what_is_tested_on_are_not_trained_on() {
+    fn copies_of_test_texts_are_not_trained_on() {
         let mut source = source(40, None, Some(30..40));
         let mut texts = source.texts.texts().to_vec();
         texts[3] = texts[35].clone();
@@ -318,7 +324,7 @@ mod tests {
             !parts.train.contains(&3) && !parts.validation.contains(&3) && parts.test.contains(&35)
         );
         assert_eq!((parts.train.len(), parts.validation.len()), (21, 8));
-        // Fewer than there are.
+        // A profile that requests fewer texts.
         let fewer = source.splits(SplitRule::Stratified, sizes(5, 8, 10), Seed(1)).unwrap();
         assert_eq!(fewer.train.len(), 5);
         assert!(fewer.train.iter().all(|index| parts.train.contains(index)));

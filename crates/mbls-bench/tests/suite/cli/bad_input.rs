@@ -1,4 +1,4 @@
-//! Bad input ends in an error that names the file and the field, and leaves what was there.
+//! Bad input gives an error that names the file and the field, and leaves existing files intact.
 
 use crate::support::{fail, program, run, tensors, text};
 use std::path::Path;
@@ -58,7 +58,7 @@ fn cifar_files_of_the_wrong_size_and_with_wrong_labels() {
 }
 
 #[test]
-fn idx_files_that_are_cut_off() {
+fn truncated_idx_files() {
     let folder = tempfile::tempdir().expect("a folder");
     let mnist = folder.path().join("mnist");
     std::fs::create_dir_all(&mnist).expect("a folder");
@@ -82,10 +82,7 @@ fn unknown_names() {
     let text = fail(program(&["bench", "digits", "--loss", "mlbs", "--out", out]));
     assert!(text.contains("--loss mlbs") && text.contains("mbls"), "{text}");
     let text = fail(program(&["bench", "digits", "--model", "resnet21", "--out", out]));
-    assert!(
-        text.contains("--model resnet21: the suite digits is of images with classes"),
-        "{text}"
-    );
+    assert!(text.contains("--model resnet21: the suite digits has images with classes"), "{text}");
     assert!(
         text.contains("resnet20,") && !text.contains("text-cnn") && !text.contains("unet"),
         "{text}"
@@ -93,7 +90,7 @@ fn unknown_names() {
     let text = fail(program(&["bench", "digits", "--model", "text-cnn", "--out", out]));
     assert!(
         text.contains(
-            "--model text-cnn: the suite digits is of images with classes: expected one of"
+            "--model text-cnn: the suite digits has images with classes: expected one of"
         ),
         "{text}"
     );
@@ -141,7 +138,7 @@ fn results_and_checkpoints_of_another_training() {
     );
     assert!(text.contains("--fresh") && !text.contains("batch_size"), "{text}");
 
-    // Without its result the cell is unfinished, and its checkpoint is another training's.
+    // Without its result the run is unfinished, and its checkpoint is of another training.
     let cell = out.join("digits/small-cnn/ce/seed-0");
     std::fs::remove_file(cell.join("result.json")).expect("a file");
     let text = fail(one_cell(&out, "2"));
@@ -158,7 +155,7 @@ fn results_and_checkpoints_of_another_training() {
 }
 
 #[test]
-fn a_run_of_other_settings_is_started_again_and_the_old_one_kept() {
+fn a_run_with_other_settings_is_restarted_and_the_old_one_kept() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("out");
     run(one_cell(&out, "1"));
@@ -171,8 +168,7 @@ fn a_run_of_other_settings_is_started_again_and_the_old_one_kept() {
     };
     let said = fresh();
     assert!(
-        said.contains("digits, small-cnn, ce, seed 0: started again")
-            && said.contains("seed-0.old-1"),
+        said.contains("digits, small-cnn, ce, seed 0: restarted") && said.contains("seed-0.old-1"),
         "{said}"
     );
     assert!(said.contains("digits, small-cnn, ce, seed 0: epoch 2/2, Accuracy"), "{said}");
@@ -181,7 +177,7 @@ fn a_run_of_other_settings_is_started_again_and_the_old_one_kept() {
             .expect("a file")
             == first
     );
-    // A run of the same settings is not started again.
+    // A run with the same settings is not restarted.
     let said = fresh();
     assert!(
         said.contains("digits, small-cnn, ce, seed 0: already finished") && !said.contains("epoch"),
@@ -190,7 +186,7 @@ fn a_run_of_other_settings_is_started_again_and_the_old_one_kept() {
     assert!(!out.join("digits/small-cnn/ce/seed-0.old-2").exists());
 }
 
-/// Also where a backtrace is asked for, which candle's errors would have among their words.
+/// Also if a backtrace is requested, which candle's errors would contain.
 #[test]
 fn errors_end_in_their_causes() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -217,7 +213,7 @@ fn errors_end_in_their_causes() {
 fn the_suites_are_listed_and_named_in_the_help() {
     let said = text(&run(program(&["bench", "--list", "--data", "nowhere"])));
     assert!(
-        said.contains("digits: Handwritten digits") && said.contains("mnist/, not there"),
+        said.contains("digits: Handwritten digits") && said.contains("mnist/, not found"),
         "{said}"
     );
     let said = text(&run(program(&["bench", "--help"])));
@@ -226,9 +222,9 @@ fn the_suites_are_listed_and_named_in_the_help() {
     }
 }
 
-/// The runs of both would have the same folder.
+/// Otherwise the runs of both would share a folder.
 #[test]
-fn a_copied_suite_has_a_name_of_its_own() {
+fn a_changed_copy_of_a_suite_needs_another_name() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("copy.toml");
     let bench = |text: &str| {
@@ -243,7 +239,7 @@ fn a_copied_suite_has_a_name_of_its_own() {
     let changed = digits.replace("batch_size = 50", "batch_size = 25");
     let said = fail(bench(&changed));
     let parts =
-        ["copy.toml", "name = \"digits\": the built-in suite of that name has another content"];
+        ["copy.toml", "name = \"digits\": the built-in suite of that name has different content"];
     assert!(
         parts.iter().all(|part| said.contains(part)) && said.contains("\"my-digits\""),
         "{said}"
@@ -254,30 +250,30 @@ fn a_copied_suite_has_a_name_of_its_own() {
 }
 
 #[test]
-fn a_profile_that_a_suite_lacks_is_not_replaced_in_silence() {
+fn a_missing_profile_is_not_replaced_silently() {
     let folder = tempfile::tempdir().expect("a folder");
     let [data, out] = ["data", "out"].map(|name| folder.path().join(name));
     let [data, out] = [&data, &out].map(|path| path.to_str().expect("UTF-8"));
     let said = fail(program(&["bench", "digits", "--profile", "local", "--out", out]));
     assert!(said.contains("--profile local: the suite digits has default"), "{said}");
     let said = fail(program(&["bench", "mnist", "--data", data, "--out", out]));
-    assert!(said.contains("mnist: without --profile, runs its profile local"), "{said}");
+    assert!(said.contains("mnist: no --profile given, running its profile local"), "{said}");
     let all = [
         "--data", data, "--out", out, "--seeds", "1", "--epochs", "1", "--loss", "ce", "--device",
         "cpu",
     ];
     let said = text(&run(program(&[&["bench-all", "--profile", "correct"], &all[..]].concat())));
     for line in [
-        "digits: has no profile correct, runs its profile default",
-        "mnist: left out, it has no profile correct; it has local",
-        "cub: left out, the folder",
-        "textfile: left out, it is for data of your own",
+        "digits: has no profile correct, running its profile default",
+        "mnist: skipped, it has no profile correct; it has local",
+        "cub: skipped, the folder",
+        "textfile: skipped, it is for user-supplied data",
     ] {
         assert!(said.contains(line), "{line} in {said}");
     }
 }
 
-/// A limit on the size of files makes a write fail in the middle, as a full disk does.
+/// A limit on the size of files makes a write fail part-way, as a full disk does.
 #[cfg(unix)]
 #[test]
 fn a_disk_that_fills_up_while_a_checkpoint_is_written() {
@@ -298,15 +294,15 @@ fn a_disk_that_fills_up_while_a_checkpoint_is_written() {
 
     let text = fail(limited("1", "16"));
     assert!(text.contains("safetensors.tmp") && text.contains("cannot write"), "{text}");
-    assert!(before == tensors(&out), "a file that was there has changed");
+    assert!(before == tensors(&out), "an existing file has changed");
     assert!(
         !cell.join("best.safetensors.tmp").exists() && !cell.join("last.safetensors.tmp").exists()
     );
-    // With room again, the run goes on.
+    // With enough space again, the run resumes.
     run(limited("1", "unlimited"));
 }
 
-/// Better a refusal than a result that was computed otherwise than it says.
+/// An error is better than a result with a precision other than the one it states.
 #[test]
 fn precisions_that_the_device_does_not_have() {
     let folder = tempfile::tempdir().expect("a folder");

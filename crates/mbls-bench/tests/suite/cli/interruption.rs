@@ -1,4 +1,4 @@
-//! A run that is killed at any moment and started again ends as one that was left alone.
+//! A run that is killed at any moment and restarted gives the same result as an uninterrupted run.
 
 use crate::support::{program, results, run, tensors};
 use rand_chacha::ChaCha8Rng;
@@ -34,10 +34,10 @@ fn killed_five_times_ends_with_the_same_bytes() {
     killed_ends_with_the_same_bytes(command);
 }
 
-/// Masks of dropout depend on the number of passes before, partners of mixed pictures on the epoch,
-/// and a step on several batches.
+/// Dropout masks depend on the number of earlier passes, partners of mixed images on the epoch, and
+/// a step on several batches.
 #[test]
-fn killed_five_times_with_dropout_mixed_pictures_and_steps_of_several_batches() {
+fn killed_five_times_with_dropout_mixed_images_and_gradient_accumulation() {
     let folder = tempfile::tempdir().expect("a folder");
     let text = include_str!("../../../suites/digits-noisy.toml");
     let changed = "dropout = 0.3\nmix = { kind = \"mixup\", alpha = 0.4 }\naccumulate = 3\nclass_weights = \"balanced\"\n\
@@ -65,14 +65,14 @@ fn killed_ends_with_the_same_bytes(command: impl Fn(&Path) -> std::process::Comm
     run(command(&undisturbed));
     let whole = started.elapsed();
 
-    // Moments over the whole run; each process does a part of what is left, so a fixed share of the
-    // whole keeps all five in it.
+    // Each process does a part of the remaining work, so waiting for a fixed share of the whole
+    // time keeps all five kills within the run.
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock after 1970");
     let seed = now.as_nanos() as u64;
     println!("moments from seed {seed}");
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut interrupted = 0;
-    // Several checkpoints within an epoch.
+    // Write several checkpoints within an epoch.
     let killable = || {
         let mut command = command(&killed);
         command.args(["--checkpoint-minutes", "0.001"]);
@@ -90,17 +90,17 @@ fn killed_ends_with_the_same_bytes(command: impl Fn(&Path) -> std::process::Comm
         process.kill().expect("the process is ours");
         interrupted += usize::from(!process.wait().expect("the process is ours").success());
     }
-    assert!(interrupted >= 1, "every process was finished before it was to be killed");
+    assert!(interrupted >= 1, "every process finished before it could be killed");
     run(killable());
 
     assert_eq!(results(&undisturbed), results(&killed));
     assert!(tensors(&undisturbed) == tensors(&killed), "checkpoints or predictions differ");
-    // Last and best checkpoint, predictions and network of three cells.
+    // Last and best checkpoint, predictions and network of three runs.
     assert_eq!(tensors(&killed).len(), 12);
 }
 
 #[test]
-fn finished_cells_are_skipped() {
+fn finished_runs_are_skipped() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("out");
     run(command(&out));

@@ -1,11 +1,12 @@
-//! What a run says of its margin: that it was never reached, or which one its rule has chosen.
+//! The report of a run on its margin: that it was never exceeded, or which one its rule chose.
 
 use crate::support::{kill_after, program, results, run, tensors, text};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Texts of two classes that their words tell, and a suite of them with margins of every kind.
+/// Texts of two classes that are distinguishable by their words, and a suite with margins of every
+/// kind.
 fn suite(folder: &Path, epochs: usize) -> (PathBuf, PathBuf) {
     let row = |i: usize| {
         let (label, words) = if i.is_multiple_of(2) {
@@ -77,7 +78,7 @@ fn bench(suite: &Path, data: &Path, out: &Path, losses: &[&str]) -> Command {
     command
 }
 
-/// The measures but for the share beyond the margin, which cross-entropy has none of.
+/// The metrics except the share beyond the margin, which cross-entropy does not have.
 fn measures(cell: &Value) -> Value {
     let mut measures = cell["metrics"].clone();
     measures.as_object_mut().expect("measures").remove("distance_beyond_margin");
@@ -85,7 +86,7 @@ fn measures(cell: &Value) -> Value {
 }
 
 #[test]
-fn a_margin_that_is_never_reached_makes_cross_entropy_and_says_so() {
+fn a_margin_that_is_never_exceeded_equals_cross_entropy_and_gives_a_warning() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("out");
     let (suite, data) = suite(folder.path(), 3);
@@ -107,18 +108,21 @@ fn a_margin_that_is_never_reached_makes_cross_entropy_and_says_so() {
     let largest = far["margin"]["largest_distance"].as_f64().expect("a distance");
     let median = far["metrics"]["distance_median"].as_f64().expect("a distance");
     assert!(0.0 < median && median < 50.0 && 0.0 < largest && largest < 50.0, "{far}");
-    // Of two that are equal none is the best.
+    // Tied losses have no best.
     let report = std::fs::read_to_string(out.join("report.html")).expect("a report");
-    assert!(!report.contains("<strong>") && report.contains("Nothing is bold"), "a best of equals");
+    assert!(
+        !report.contains("<strong>") && report.contains("No value is bold"),
+        "a best among ties"
+    );
     assert!(report.contains(warning) && report.contains("Distances between logits"), "{report}");
     let log = std::fs::read_to_string(out.join("margins/text-cnn/far/seed-0/events.jsonl"))
         .expect("a log");
     assert_eq!(log.matches("\"distance_beyond_margin\":0.0").count(), 3, "{log}");
-    // Classes by their names.
+    // Classes are listed by name.
     for part in ["**Classes: Cross-entropy**", "| good | ", "| bad | "] {
         assert!(said.contains(part), "{part}: {said}");
     }
-    // One that is reached is another training.
+    // With a margin that is exceeded the training differs.
     let said = text(&run(bench(&suite, &data, &out, &["ce", "near"])));
     assert!(!said.contains("never exceeded"), "{said}");
     let found = results(&out);
@@ -138,7 +142,7 @@ fn a_margin_that_a_rule_chooses_is_reported_and_survives_an_interruption() {
     );
     let found = results(&whole);
     let margin = |cell: usize| found["cells"][cell]["margin"]["margin"].as_f64().expect("a margin");
-    // 24 of 48 texts are trained on, of two classes.
+    // Training uses 24 of 48 texts, of two classes.
     assert_eq!(margin(0), 23f64.ln(), "{found}");
     let median = |cell: &str, epoch: usize| {
         let log = std::fs::read_to_string(
@@ -152,7 +156,7 @@ fn a_margin_that_a_rule_chooses_is_reported_and_survives_an_interruption() {
             epochs[epoch].clone(),
         )
     };
-    // Half of the median after the second epoch; before there is no penalty.
+    // Half of the median after the second epoch; before it there is no penalty.
     assert!((margin(1) - 0.5 * median("median", 1).0).abs() < 1e-12, "{found}");
     assert!(median("median", 1).1["train"]["loss_logit-margin"].is_null());
     assert!(

@@ -1,5 +1,5 @@
-//! Pictures with masks of somebody's own, from files to report: split, transformed, trained,
-//! measured, drawn.
+//! User-supplied images with masks, from files to report: split, transformed, trained, evaluated,
+//! drawn.
 
 use crate::support::{fail, kill_after, predict, predicting, program, results, run, tensors, text};
 use candle_core::Device;
@@ -21,12 +21,12 @@ fn png(path: &Path, colour: png::ColorType, pixels: &[u8]) {
     encoder
         .write_header()
         .and_then(|mut writer| writer.write_image_data(pixels))
-        .expect("a picture");
+        .expect("an image");
 }
 
-/// Pictures of a bright half on a dark ground, with the ground as class 0; of every fourth no pixel
-/// has a class.
-fn pictures(folder: &Path, lists: &[(&str, usize)]) {
+/// Images of a bright half on a dark ground, with the ground as class 0; in every fourth image all
+/// pixels are void.
+fn write_images(folder: &Path, lists: &[(&str, usize)]) {
     let [images, masks, sets] =
         ["JPEGImages", "SegmentationClass", "ImageSets/Segmentation"].map(|part| folder.join(part));
     [&images, &masks, &sets]
@@ -60,7 +60,7 @@ fn pictures(folder: &Path, lists: &[(&str, usize)]) {
     }
 }
 
-/// A suite of such pictures, with something changed.
+/// A suite of such images, with one change.
 fn suite(folder: &Path, from: &str, to: &str) -> PathBuf {
     let path = folder.join("masks.toml");
     let text = r#"
@@ -119,7 +119,7 @@ fn json(path: &Path) -> Value {
 fn a_folder_becomes_a_report() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
-    pictures(&data, &[("train", 4), ("val", 2), ("test", 5)]);
+    write_images(&data, &[("train", 4), ("val", 2), ("test", 5)]);
     let suite = suite(folder.path(), "masks", "masks");
     let said = text(&run(bench(&suite, &data, &out)));
     let heads = "| Class | Share of pixels | Cross-entropy | SVLS (σ = 1) | Neighbour (α = 0.1, L1) | CALS-ALM (m = 2, PHR) |";
@@ -129,7 +129,7 @@ fn a_folder_becomes_a_report() {
         "**IoU by class**",
         heads,
         "| thing | ",
-        "**Single images**",
+        "**ECE of single images**",
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }
@@ -145,7 +145,7 @@ fn a_folder_becomes_a_report() {
         );
         let cell_folder =
             out.join("masks/unet-r18").join(cell["loss"].as_str().expect("a loss")).join("seed-0");
-        // One of the training pictures has no class, and a batch is one picture.
+        // One of the training images is void, and a batch is one image.
         let log = std::fs::read_to_string(cell_folder.join("events.jsonl")).expect("a log");
         assert_eq!(log.matches("\"steps_without_loss\":1").count(), 1, "{log}");
         for map in [
@@ -161,7 +161,7 @@ fn a_folder_becomes_a_report() {
         agrees(cell, &json(&cell_folder.join("evaluation.json")));
     }
 
-    // Two images with their masks, and of four losses three maps each.
+    // Two images with their masks, and three maps for each of four losses.
     let page = std::fs::read_to_string(out.join("report.html")).expect("a report");
     let count = |part: &str| page.matches(part).count();
     assert_eq!(
@@ -172,12 +172,12 @@ fn a_folder_becomes_a_report() {
         page.contains("Test images") && page.contains("The first 2 of 5 test images"),
         "no images"
     );
-    assert!(said.contains("On the page too: Test images."), "{said}");
-    // The network is one of random weights, on images of one size.
+    assert!(said.contains("Also in the HTML report: Test images."), "{said}");
+    // The network has random weights, and the images have one size.
     assert!(said.contains("11 images: height 64, width 64; 3 channels"), "{said}");
     assert!(said.contains("no --pretrained: the network starts from random weights"), "{said}");
 
-    // Another number of threads changes nothing.
+    // The number of threads does not change the result.
     let other = folder.path().join("other");
     let mut command = bench(&suite, &data, &other);
     command.args(["--workers", "3", "--jobs", "1", "--cache-mib", "0", "--loss", "svls"]);
@@ -191,13 +191,13 @@ fn a_folder_becomes_a_report() {
     assert!(tensors(&other.join(place)) == tensors(&out.join(place)), "checkpoints differ");
 }
 
-/// What a loss has learnt from the validation data survives; from an image without a class nothing
-/// is learnt.
+/// The state that a loss has learned from the validation data survives; a void image does not
+/// change it.
 #[test]
 fn a_killed_run_with_a_loss_that_learns_ends_with_the_same_bytes() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
-    pictures(&data, &[("train", 4), ("val", 4), ("test", 2)]);
+    write_images(&data, &[("train", 4), ("val", 4), ("test", 2)]);
     let suite = suite(folder.path(), "epochs = 1", "epochs = 6");
     let [whole, killed] = ["whole", "killed"].map(|name| folder.path().join(name));
     let cals = |out: &Path| {
@@ -224,7 +224,7 @@ fn a_killed_run_with_a_loss_that_learns_ends_with_the_same_bytes() {
     );
 }
 
-/// What a cell reports is what its pictures and batches add up to.
+/// The metrics of a run agree with the results of its images and batches.
 fn agrees(cell: &Value, evaluation: &Value) {
     let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("a number: {value}"));
     let array =
@@ -233,20 +233,20 @@ fn agrees(cell: &Value, evaluation: &Value) {
         let found = number(&cell["metrics"][name]);
         assert!((found - expected).abs() < 1e-12, "{name}: {found}, expected {expected}");
     };
-    let pictures = array(&evaluation["pictures"]);
+    let images = array(&evaluation["pictures"]);
     assert_eq!(array(&evaluation["names"])[4], "test4");
     let mut counts = [0.0; 4];
-    for picture in &pictures {
-        let of_picture = array(&picture["confusion"]["state"]["counts"]);
-        counts.iter_mut().zip(&of_picture).for_each(|(sum, count)| *sum += number(count));
+    for image in &images {
+        let of_image = array(&image["confusion"]["state"]["counts"]);
+        counts.iter_mut().zip(&of_image).for_each(|(sum, count)| *sum += number(count));
     }
-    // Four pictures, without their first rows.
+    // Four images, without their first rows.
     assert_eq!(counts.iter().sum::<f64>(), (4 * SIDE * (SIDE - 1)) as f64);
     let iou = |class: usize| counts[3 * class] / (counts[1] + counts[2] + counts[3 * class]);
     close("miou", (iou(0) + iou(1)) / 2.0);
     close("miou_published", iou(1));
     close("accuracy", (counts[0] + counts[3]) / counts.iter().sum::<f64>());
-    // The picture without a class is in no batch of the published protocol.
+    // The void image is in no batch of the published protocol.
     let batches = array(&evaluation["batches"]);
     assert_eq!(
         (batches.len(), evaluation["before"]["published"]["empty_batches"].as_u64()),
@@ -258,7 +258,7 @@ fn agrees(cell: &Value, evaluation: &Value) {
     };
     close("ece_per_batch", mean("ece"));
     close("ece_per_batch_scaled", mean("ece_scaled"));
-    // The temperature was fitted there, on every pixel, because they are few.
+    // The temperature was fitted on every validation pixel, because there are few.
     let validation = |name: &str| number(&cell["validation"][name]);
     assert!(validation("nll_scaled") < validation("nll"), "{cell}");
     assert_ne!(number(&cell["metrics"]["nll"]), number(&cell["metrics"]["nll_scaled"]));
@@ -266,10 +266,10 @@ fn agrees(cell: &Value, evaluation: &Value) {
 }
 
 #[test]
-fn parts_that_are_missing_are_split_off() {
+fn missing_parts_are_split_off() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
-    pictures(&data, &[("train", 8)]);
+    write_images(&data, &[("train", 8)]);
     let suite = suite(folder.path(), "masks", "masks");
     let mut command = bench(&suite, &data, &out);
     command.args(["--loss", "ce"]);
@@ -280,13 +280,12 @@ fn parts_that_are_missing_are_split_off() {
     assert_eq!(names.as_array().map(Vec::len), Some(2), "{names}");
 }
 
-/// Binary masks as they are usual: 0 and 255, of which the last is void unless it is called
-/// something.
+/// Binary masks usually have the values 0 and 255; 255 is void unless it has a name.
 #[test]
-fn the_values_of_binary_masks_are_classes_where_they_are_named() {
+fn named_values_of_binary_masks_are_classes() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
-    pictures(&data, &[("train", 4), ("val", 2), ("test", 3)]);
+    write_images(&data, &[("train", 4), ("val", 2), ("test", 3)]);
     for list in ["train", "val", "test"] {
         for i in 0..4 {
             let mask = data.join(format!("SegmentationClass/{list}{i}.png"));
@@ -299,7 +298,7 @@ fn the_values_of_binary_masks_are_classes_where_they_are_named() {
     let said = fail(bench(&plain, &data, &out));
     let part = "the training part has no pixels of 1 of 2 classes: \"thing\"";
     assert!(said.contains(part) && said.contains("are void (value 255)"), "{said}");
-    // By the list of classes, or by the suite.
+    // Names in the suite, or in `classes.txt`.
     let named = suite(
         folder.path(),
         "data = { kind = \"vocfolder\" }",
@@ -310,7 +309,9 @@ fn the_values_of_binary_masks_are_classes_where_they_are_named() {
     let said = text(&run(command));
     assert!(said.contains("| ground | "), "{said}");
     assert!(
-        said.contains("masks: the values [0, 255] are the classes in their order, [] are void"),
+        said.contains(
+            "masks: the values [0, 255] are the classes in order, the values [] are void"
+        ),
         "{said}"
     );
     let found = results(&out);
@@ -346,10 +347,10 @@ fn the_values_of_binary_masks_are_classes_where_they_are_named() {
 }
 
 #[test]
-fn what_does_not_fit_is_named() {
+fn errors_name_what_does_not_fit() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
-    pictures(&data, &[("train", 4), ("val", 2), ("test", 5)]);
+    write_images(&data, &[("train", 4), ("val", 2), ("test", 5)]);
     for (from, to, part) in [
         (
             "\"unet-r18\"",
@@ -358,12 +359,8 @@ fn what_does_not_fit_is_named() {
         ),
         ("\"unet-r18\"", "\"unet-r19\"", "unet-r19"),
         ("metric = \"miou\"", "metric = \"brier\"", "expected one of miou, accuracy, nll, ece"),
-        ("mode = \"max\"", "mode = \"min\"", "because more miou is better"),
-        (
-            "bins = 5",
-            "bins = 5\nflip = true",
-            "recipe.flip: expected for images with classes alone",
-        ),
+        ("mode = \"max\"", "mode = \"min\"", "because higher miou is better"),
+        ("bins = 5", "bins = 5\nflip = true", "recipe.flip: expected only for images with classes"),
         ("[recipe.segmentation]", "[recipe.segmantation]", "segmantation"),
         (
             "kind = \"horizontal-flip\"",
@@ -374,7 +371,7 @@ fn what_does_not_fit_is_named() {
         (
             "kind = \"vocfolder\"",
             "kind = \"imagefolder\"",
-            "recipe.segmentation: expected for images with masks alone",
+            "recipe.segmentation: expected only for images with masks",
         ),
         ("bins = 5", "bins = 5\ndropout = 0.5", "the model unet-r18"),
         ("test = 0.25", "test = 6", "test = 6: there are 5 samples"),
@@ -383,7 +380,7 @@ fn what_does_not_fit_is_named() {
         let said = fail(bench(&suite(folder.path(), from, to), &data, &out));
         assert!(said.contains(part), "{to}: {said}");
     }
-    // Masks and lists, each with its file.
+    // Errors in masks and lists name the file.
     let suite = suite(folder.path(), "masks", "masks");
     let mask = data.join("SegmentationClass/train2.png");
     png(&mask, png::ColorType::Rgb, &vec![0; 3 * SIDE * SIDE]);
@@ -400,14 +397,14 @@ fn what_does_not_fit_is_named() {
     assert!(said.contains("classes.txt"), "{said}");
 }
 
-/// From images with masks to a network in use: trained, killed, resumed, asked, exported. On the
-/// test part it has the metrics of its run, bit by bit.
+/// From images with masks to a network in use: trained, killed, resumed, used for predictions,
+/// exported. On the test part its metrics are bit-identical to those of its run.
 #[test]
-fn a_trained_network_makes_masks() {
+fn a_trained_network_predicts_masks() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out, masks) =
         (folder.path().join("data"), folder.path().join("out"), folder.path().join("masks"));
-    pictures(&data, &[("train", 4), ("val", 2), ("test", 5)]);
+    write_images(&data, &[("train", 4), ("val", 2), ("test", 5)]);
     let suite = suite(folder.path(), "epochs = 1", "epochs = 3");
     let cell = out.join("masks/unet-r18/ce/seed-0");
     let only = |mut command: Command| {
@@ -432,13 +429,13 @@ fn a_trained_network_makes_masks() {
             .prepare(&decode(&image(i), 1 << 20, 1 << 20).expect("an image"))
             .expect("prepared");
         let (logits, labels) = (segmenter.logits(&[prepared]).expect("logits"), mask(i).classes);
-        let pictures = Pictures {
+        let images = Pictures {
             logits: (&logits).into(),
             shape: [1, 2, SIDE, SIDE],
             labels: (&labels).into(),
             indices: &[i as u64],
         };
-        metrics.update(pictures).expect("an image");
+        metrics.update(images).expect("an image");
     }
     let found = serde_json::to_value(metrics.value().expect("images")).expect("JSON");
     let expected = json(&cell.join("evaluation.json"))["before"].clone();

@@ -1,5 +1,5 @@
-//! Pictures of somebody's own, from files to report: split, transformed, mixed, trained from given
-//! weights, tested under shift.
+//! User-supplied images, from files to report: split, transformed, mixed, trained from pretrained
+//! weights, tested under distribution shift.
 
 use crate::support::{
     check_test_metrics, fail, kill_after, predict, predicting, program, results, run, tensors, text,
@@ -11,8 +11,8 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Pictures of two classes, dark and bright, of several sizes.
-fn pictures(folder: &Path, per_class: usize) {
+/// Images of two classes, dark and bright, of several sizes.
+fn write_images(folder: &Path, per_class: usize) {
     for (class, level) in [("bright", 200usize), ("dark", 40)] {
         let folder = folder.join(class);
         std::fs::create_dir_all(&folder).expect("a folder");
@@ -24,12 +24,12 @@ fn pictures(folder: &Path, per_class: usize) {
                 folder.join(format!("{i:03}.ppm")),
                 header.into_iter().chain(pixels).collect::<Vec<_>>(),
             )
-            .expect("a picture");
+            .expect("an image");
         }
     }
 }
 
-/// A suite of such pictures, with something added to its recipe.
+/// A suite of such images, with an addition to its recipe.
 fn suite(folder: &Path, recipe: &str) -> PathBuf {
     let path = folder.join("own.toml");
     let text = format!(
@@ -78,7 +78,7 @@ fn bench(suite: &Path, data: &Path, out: &Path) -> Command {
 fn a_folder_becomes_a_report() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
-    pictures(&data, 12);
+    write_images(&data, 12);
     let suite = suite(folder.path(), "mix = { kind = \"cutmix\", alpha = 1.0 }\ndropout = 0.2");
     run(bench(&suite, &data, &out));
     let found = results(&out);
@@ -91,7 +91,7 @@ fn a_folder_becomes_a_report() {
             "{cell}"
         );
         let corrupted = cell["shift"]["corrupted"].as_array().expect("corrupted");
-        assert_eq!(corrupted.len(), 21, "as they are, and four corruptions of five severities");
+        assert_eq!(corrupted.len(), 21, "uncorrupted, and four corruptions of five severities");
         assert_eq!(
             (corrupted[0]["kind"].as_str(), corrupted[0]["severity"].as_u64()),
             (Some("none"), Some(0))
@@ -108,7 +108,7 @@ fn a_folder_becomes_a_report() {
         "no table in {report}"
     );
 
-    // Another number of threads changes nothing, and neither does a test that was lost.
+    // Neither the number of threads nor a deleted shift result changes the results.
     let (other, shift) =
         (folder.path().join("other"), out.join("own/small-cnn/ce/seed-0/shift.json"));
     let mut command = bench(&suite, &data, &other);
@@ -125,11 +125,11 @@ fn a_folder_becomes_a_report() {
 }
 
 #[test]
-fn parts_are_taken_as_they_are() {
+fn official_parts_are_used_unchanged() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
     for (part, per_class) in [("train", 8), ("val", 3), ("test", 5)] {
-        pictures(&data.join(part), per_class);
+        write_images(&data.join(part), per_class);
     }
     run(bench(&suite(folder.path(), ""), &data, &out));
     let found = results(&out);
@@ -137,17 +137,17 @@ fn parts_are_taken_as_they_are() {
         found["cells"].as_array().expect("cells").iter().all(|cell| cell["n"] == 10),
         "{found}"
     );
-    // Classes of one part are those of the other.
+    // All parts must have the same classes.
     std::fs::rename(data.join("val/dark"), data.join("val/darker")).expect("a folder");
     let text = fail(bench(&suite(folder.path(), ""), &data, &folder.path().join("again")));
     assert!(text.contains("darker") && text.contains("\"dark\""), "{text}");
 }
 
 #[test]
-fn a_picture_that_does_not_decode() {
+fn an_undecodable_image() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
-    pictures(&data, 12);
+    write_images(&data, 12);
     std::fs::write(data.join("dark/004.ppm"), "").expect("a file");
     let suite = suite(folder.path(), "");
     let text_of_failure = fail(bench(&suite, &data, &out));
@@ -155,18 +155,18 @@ fn a_picture_that_does_not_decode() {
     let mut command = bench(&suite, &data, &out);
     command.arg("--skip-undecodable");
     let said = text(&run(command));
-    assert!(said.contains("1 images do not decode") && said.contains("004.ppm"), "{said}");
+    assert!(said.contains("1 images cannot be decoded") && said.contains("004.ppm"), "{said}");
 }
 
 #[test]
-fn weights_that_training_starts_from() {
+fn pretrained_weights() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out, weights) = (
         folder.path().join("data"),
         folder.path().join("out"),
         folder.path().join("weights.safetensors"),
     );
-    pictures(&data, 12);
+    write_images(&data, 12);
     let architecture: Architecture = "resnet20".parse().expect("a model");
     let store = ParamStore::new(5, DType::F32, &Device::Cpu);
     architecture.build(7, [3, 8, 8], Options::default(), store.var_builder()).expect("a network");
@@ -179,14 +179,14 @@ fn weights_that_training_starts_from() {
     };
     let said = text(&run(from(&weights, &out, "resnet20")));
     assert!(said.contains("95 taken from the checkpoint; fc as initialised"), "{said}");
-    // Other weights are another training.
+    // With other weights it is another training.
     let mut other = bench(&suite, &data, &out);
     other.args(["--epochs", "1", "--loss", "ce", "--model", "resnet20"]);
     assert!(fail(other).contains("identity"));
-    let elsewhere = folder.path().join("elsewhere");
-    let said = fail(from(&weights, &elsewhere, "resnet32"));
+    let other_out = folder.path().join("other");
+    let said = fail(from(&weights, &other_out, "resnet32"));
     assert!(said.contains("weights.safetensors do not fit the network"), "{said}");
-    let said = fail(from(&folder.path().join("none.pth"), &elsewhere, "resnet20"));
+    let said = fail(from(&folder.path().join("none.pth"), &other_out, "resnet20"));
     assert!(said.contains("none.pth"), "{said}");
 }
 
@@ -194,7 +194,7 @@ fn weights_that_training_starts_from() {
 fn sizes_and_transforms_that_do_not_fit() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
-    pictures(&data, 12);
+    write_images(&data, 12);
     let changed = |from: &str, to: &str| {
         let path = suite(folder.path(), "");
         let text = std::fs::read_to_string(&path).expect("a file");
@@ -205,7 +205,7 @@ fn sizes_and_transforms_that_do_not_fit() {
     for (from, to, part) in [
         ("train = 1.0", "train = 13", "train = 13: there are 12 samples"),
         ("validation = 0.25", "validation = 0.0", "profile.default"),
-        ("test = 0.25", "test = 0.25\nsplit = \"published\"", "no test part of its own"),
+        ("test = 0.25", "test = 0.25\nsplit = \"published\"", "has no test part"),
         ("[{ kind = \"resize\", size = [8, 8] }]", "[]", "recipe.test_transforms"),
         (
             "[{ kind = \"resize\", size = [8, 8] }]",
@@ -220,7 +220,7 @@ fn sizes_and_transforms_that_do_not_fit() {
     }
 }
 
-/// An idx file of `u8`, of `sizes`.
+/// Writes an idx file of `u8` with dimensions `sizes`.
 fn idx(path: &Path, sizes: &[u32], values: impl Iterator<Item = u8>) {
     let header = [0, 0, 8, sizes.len() as u8]
         .into_iter()
@@ -228,7 +228,7 @@ fn idx(path: &Path, sizes: &[u32], values: impl Iterator<Item = u8>) {
     std::fs::write(path, header.chain(values).collect::<Vec<_>>()).expect("a file");
 }
 
-/// Small sets in the formats of MNIST and Fashion-MNIST.
+/// Small data sets in the formats of MNIST and Fashion-MNIST.
 fn idx_sets(data: &Path) {
     for (name, step) in [("mnist", 7), ("fashion-mnist", 11)] {
         let folder = data.join(name);
@@ -245,7 +245,7 @@ fn idx_sets(data: &Path) {
     }
 }
 
-/// The recipe of MNIST on such a set, with something added to the suite.
+/// The recipe of MNIST on such a data set, with an addition to the suite.
 fn of_mnist(folder: &Path, data: &str, added: &str) -> PathBuf {
     let mnist = include_str!("../../../suites/mnist.toml");
     let start = mnist.find("[profile.local]").expect("a profile");
@@ -271,7 +271,7 @@ fn ood_images_are_detected() {
         "[shift]\npictures = 15\noutside = [{ kind = \"fashion-mnist\" }, { kind = \"svhn\" }]";
     let path = of_mnist(folder.path(), "kind = \"mnist\"", shift);
     let said = crate::support::text(&run(bench(&path, &data, &out)));
-    assert!(said.contains("OOD detection leaves out svhn"), "{said}");
+    assert!(said.contains("OOD detection skips svhn"), "{said}");
     let found = results(&out);
     let outside = found["cells"][0]["shift"]["outside"].as_array().expect("outside");
     assert_eq!(outside.len(), 1, "{found}");
@@ -288,7 +288,8 @@ fn ood_images_are_detected() {
     assert!(said.contains("**Out-of-distribution detection**"), "{said}");
 }
 
-/// What candle-datasets loads is what our own reader loads, and trains to the same bytes.
+/// candle-datasets loads the same data as this project's own reader, so training gives identical
+/// bytes.
 #[cfg(feature = "candle-datasets")]
 #[test]
 fn candle_datasets_trains_to_the_same_bytes() {
@@ -309,13 +310,13 @@ fn candle_datasets_trains_to_the_same_bytes() {
     assert!(said.contains("Error: mnist from"), "{said}");
 }
 
-/// What a suite says to take pictures from the hub.
+/// The data of a suite that reads images from the Hugging Face Hub.
 const HUB: &str = "kind = \"candle-datasets\"\nset = \"cifar10\"\nfrom = \"hub\"";
 
-/// Those of the hub's cache in the repository are too few to train on, and counted.
+/// The repository's copy of the hub's cache has too few images to train on; the error counts them.
 #[cfg(feature = "candle-datasets")]
 #[test]
-fn a_suite_takes_pictures_of_the_hub() {
+fn a_suite_reads_images_from_the_hub() {
     let folder = tempfile::tempdir().expect("a folder");
     let suite = of_mnist(folder.path(), HUB, "");
     let mut command = bench(&suite, folder.path(), &folder.path().join("out"));
@@ -334,14 +335,14 @@ fn a_program_without_candle_datasets_says_so() {
     assert!(said.contains("built without the feature candle-datasets"), "{said}");
 }
 
-/// From a folder of images to a network in use: trained, killed, resumed, asked, exported, trained
-/// further.
+/// From a folder of images to a network in use: trained, killed, resumed, used for predictions,
+/// exported, trained further.
 #[test]
-fn a_trained_network_answers_for_images() {
+fn a_trained_network_classifies_images() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
     for (part, count) in [("train", 12), ("val", 6), ("test", 7)] {
-        pictures(&data.join(part), count);
+        write_images(&data.join(part), count);
     }
     let suite = suite(folder.path(), "");
     let text = std::fs::read_to_string(&suite).expect("a suite");
@@ -368,7 +369,7 @@ fn a_trained_network_answers_for_images() {
             .all(|answer| answer["adaptation"].is_null() && answer["bin"]["count"].is_u64())
     );
 
-    // Sentences, a table; a file that is no image is named, and the others are answered.
+    // Sentences and CSV; a file that is not an image is reported, and the others are classified.
     let (image, broken) = (test.join("dark/000.ppm"), folder.path().join("broken.png"));
     std::fs::write(&broken, "no image").expect("a file");
     let [image, broken] = [&image, &broken].map(|path| path.to_str().expect("UTF-8"));
@@ -379,7 +380,7 @@ fn a_trained_network_answers_for_images() {
         "test images with a confidence of",
         "broken.png: content: expected a picture",
         "of 14 test samples",
-        "1 of 3 inputs could not be answered",
+        "1 of 3 inputs failed",
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }
@@ -394,25 +395,28 @@ fn a_trained_network_answers_for_images() {
     assert_eq!((cell_of("input"), cell_of("name")), (image, "dark"));
     assert!(cell_of("probability of dark").parse::<f64>().expect("a number") > 0.5);
 
-    // What cannot be.
+    // Errors.
     let empty = folder.path().display().to_string();
     for (arguments, part) in [
         (vec![], "INPUT: expected images"),
         (vec!["none.png"], "none.png: no such file or folder"),
         (vec![image, "--abstain-below", "0.12345"], "--abstain-below"),
-        (vec![image, "--text", "a day"], "--text and --text-column: not for the network"),
-        (vec![image, "--out", &empty], "--out: not for the network"),
+        (vec![image, "--text", "a day"], "--text and --text-column: does not apply to the network"),
+        (vec![image, "--out", &empty], "--out: does not apply to the network"),
         (vec![image, "--json", "--csv"], "cannot be used with"),
     ] {
         let said = fail(predicting(&cell, &arguments));
         assert!(said.contains(part), "{part}: {said}");
     }
     let said = fail(predicting(&out, &[image]));
-    assert!(said.contains("networks are in") && said.contains("own/small-cnn/ce/seed-0"), "{said}");
+    assert!(
+        said.contains("runs with a network") && said.contains("own/small-cnn/ce/seed-0"),
+        "{said}"
+    );
     let said = fail(predicting(&test, &[image]));
     assert!(said.contains("no trained network: expected the folder of a finished run"), "{said}");
 
-    // Exported, and trained from.
+    // Export, and training from the exported weights.
     let exported = folder.path().join("exported");
     run(program(&[
         "export",

@@ -1,5 +1,5 @@
-//! Texts of somebody's own, from files to report: split, tokenised, trained from given vectors,
-//! measured.
+//! User-supplied texts, from files to report: split, tokenised, trained from given word vectors,
+//! evaluated.
 
 use crate::support::{
     check_test_metrics, fail, kill_after, predict, predicting, program, results, run, tensors, text,
@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A text with its class, which is told by its words; some words are of both classes.
+/// A text and its class, which its words determine; some words occur in both classes.
 fn review(i: usize) -> (&'static str, String) {
     let (label, words) = if i.is_multiple_of(2) {
         ("good", ["fine", "warm", "kind"])
@@ -27,7 +27,7 @@ fn csv(path: &Path, count: usize) {
     std::fs::write(path, format!("label,text\n{}", rows.collect::<String>())).expect("a file");
 }
 
-/// A suite of such texts, with something changed.
+/// A suite of such texts, with one change.
 fn suite(folder: &Path, from: &str, to: &str) -> PathBuf {
     let path = folder.join("words.toml");
     let text = r#"
@@ -96,7 +96,7 @@ fn a_file_becomes_a_report() {
             assert!(cell["metrics"][name].as_f64().is_some_and(f64::is_finite), "{name}: {cell}");
         }
     }
-    // Another number of threads changes nothing.
+    // The number of threads does not change the result.
     let other = folder.path().join("other");
     let mut command = bench(&suite, &data, &other);
     command.args(["--workers", "3", "--jobs", "1"]);
@@ -105,7 +105,7 @@ fn a_file_becomes_a_report() {
     assert!(tensors(&other) == tensors(&out), "checkpoints or predictions differ");
 }
 
-/// What a loss has learnt from the validation data survives.
+/// The state that a loss has learned from the validation data survives.
 #[test]
 fn a_killed_run_with_a_loss_that_learns_ends_with_the_same_bytes() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -137,8 +137,8 @@ fn a_killed_run_with_a_loss_that_learns_ends_with_the_same_bytes() {
     );
 }
 
-/// The saved classifier says of the test texts what the predictions imply, and counts them in its
-/// bins.
+/// The predictions of the saved classifier on the test texts agree with the saved predictions, and
+/// so do its reliability bins.
 fn check_classifier(folder: &Path, cell: &Value) {
     assert_eq!(
         cell["loss"],
@@ -161,8 +161,8 @@ fn check_classifier(folder: &Path, cell: &Value) {
             row.iter().map(|&logit| (f64::from(logit - max) / temperature).exp()).collect();
         let total: f64 = powers.iter().sum();
         for (found, power) in found.answer.probabilities.iter().zip(&powers) {
-            // Batches of another size may be summed in another order; a small temperature shows
-            // that more.
+            // Batches of another size may be summed in another order; a small temperature amplifies
+            // the difference.
             assert!(
                 (found - power / total).abs() < 1e-6 / temperature.min(1.0),
                 "text {i}: {found}, expected {}",
@@ -188,9 +188,9 @@ fn check_classifier(folder: &Path, cell: &Value) {
     assert!((reliability.ece() - ece).abs() < 1e-12);
 }
 
-/// Parts of their own, and vectors that others have trained, which stay as they are.
+/// Official parts, and frozen pretrained word vectors.
 #[test]
-fn parts_and_vectors_are_taken_as_they_are() {
+fn official_parts_and_word_vectors_are_used_unchanged() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
     std::fs::create_dir(&data).expect("a folder");
@@ -205,7 +205,7 @@ fn parts_and_vectors_are_taken_as_they_are() {
         "dimension = 4\nvectors = \"vectors.txt\"\nfrozen = true",
     );
     let said = text(&run(bench(&frozen, &data, &out)));
-    assert!(said.contains("vectors.txt: vectors of 2 of 19 words"), "{said}");
+    assert!(said.contains("vectors.txt: has vectors for 2 of 19 words"), "{said}");
     let found = results(&out);
     assert!(
         found["cells"].as_array().expect("cells").iter().all(|cell| cell["n"] == 10),
@@ -221,7 +221,7 @@ fn parts_and_vectors_are_taken_as_they_are() {
     {
         check_classifier(&out.join("words/text-cnn").join(loss).join("seed-0"), cell);
     }
-    // Trained ones are in it.
+    // Trained vectors are in the checkpoint.
     let trained = suite(folder.path(), "dimension = 4", "dimension = 4\nvectors = \"vectors.txt\"");
     let again = folder.path().join("again");
     run(bench(&trained, &data, &again));
@@ -229,14 +229,14 @@ fn parts_and_vectors_are_taken_as_they_are() {
         std::fs::read(again.join("words/text-cnn/ce/seed-0/best.safetensors")).expect("a file");
     assert!(String::from_utf8_lossy(&checkpoint).contains("embedding.weight"));
     assert_ne!(results(&again)["cells"], found["cells"]);
-    // A label of the test part that training has never seen.
+    // A label of the test part that is not in the training part.
     std::fs::write(data.join("test.csv"), "label,text\nugly,words\n").expect("a file");
     let said = fail(bench(&trained, &data, &folder.path().join("third")));
     assert!(said.contains("test.csv") && said.contains("ugly"), "{said}");
 }
 
 #[test]
-fn what_does_not_fit_is_named() {
+fn errors_name_what_does_not_fit() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("reviews.csv"), folder.path().join("out"));
     csv(&data, 48);
@@ -256,11 +256,7 @@ fn what_does_not_fit_is_named() {
             "dimension = 4\nmissing_deviation = -1.0",
             "recipe.text.missing_deviation = -1",
         ),
-        (
-            "bins = 5",
-            "bins = 5\nflip = true",
-            "recipe.flip: expected for images with classes alone",
-        ),
+        ("bins = 5", "bins = 5\nflip = true", "recipe.flip: expected only for images with classes"),
         ("kind = \"textfile\"", "kind = \"textfile\", columns = { text = \"body\" }", "body"),
         ("validation = 0.25", "validation = 49", "validation = 49: there are 48 samples"),
         ("test = 0.25", "test = 0.25\nsplit = \"published\"", "a fifth and 900 of 48 texts"),
@@ -279,17 +275,17 @@ fn what_does_not_fit_is_named() {
     assert!(said.contains("expected a file train.csv"), "{said}");
 }
 
-/// How a file was read is said and in the report: quotation marks, labels that begin at 1, what was
-/// left out.
+/// The console and the report state how a file was read: quotation marks, labels that start at 1,
+/// skipped records.
 #[test]
-fn the_way_a_file_is_read_is_said() {
+fn the_way_a_file_is_read_is_reported() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("out");
     let suite_of = |columns: &str| {
         let data = format!("data = {{ kind = \"textfile\"{columns} }}");
         suite(folder.path(), "data = { kind = \"textfile\" }", &data)
     };
-    // Tab-separated texts that begin with a quotation mark, labels 1 and 2.
+    // Tab-separated texts that start with a quotation mark, with labels 1 and 2.
     let tsv = folder.path().join("news.tsv");
     let row = |i: usize| {
         let (label, text) = review(i);
@@ -309,7 +305,7 @@ fn the_way_a_file_is_read_is_said() {
     let page = std::fs::read_to_string(out.join("report.html")).expect("a report");
     assert!(page.contains("labels are numbers: 1 is class 0, 2 is class 1"), "{page}");
     assert_eq!(results(&out)["data"][0]["counts"]["names"], serde_json::json!(["1", "2"]));
-    // The same marks would open fields that never close.
+    // With quoting, these marks would open fields that never close.
     let said = fail(once(bench(&suite_of(", columns = { quoting = \"double\" }"), &tsv, &out)));
     assert!(said.contains("news.tsv: line 2: quotation mark that opens field 2"), "{said}");
     // Half of a surrogate pair in one line.
@@ -331,10 +327,10 @@ fn the_way_a_file_is_read_is_said() {
     );
 }
 
-/// From files of texts to a network in use: trained, asked by file, column, word and standard
-/// input, exported.
+/// From files of texts to a network in use: trained, used for predictions on files, columns, words
+/// and standard input, exported.
 #[test]
-fn a_trained_network_answers_for_texts() {
+fn a_trained_network_classifies_texts() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
     std::fs::create_dir(&data).expect("a folder");
@@ -349,7 +345,7 @@ fn a_trained_network_answers_for_texts() {
             .expect("JSON");
     let test = data.join("test.csv");
     let answers = predict(&cell, &[test.to_str().expect("UTF-8")]);
-    // "bad" before "good", as names are sorted.
+    // Names are sorted: "bad" comes before "good".
     let labels: Vec<u32> = (0..23).map(|i| u32::from(review(i).0 == "good")).collect();
     check_test_metrics(&answers, &labels, &result["cell"]);
 
@@ -357,7 +353,7 @@ fn a_trained_network_answers_for_texts() {
     for part in [
         "\"a fine and kind day\": good, confidence",
         "\"nonsense\": ",
-        "it has no known word among 1",
+        "none of its 1 words is known",
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }
@@ -387,7 +383,7 @@ fn a_trained_network_answers_for_texts() {
         (vec![reviews], "--text-column names the column of the text"),
         (
             vec!["nonsense"],
-            "nonsense: no such file; what is a text itself can be given as --text \"nonsense\"",
+            "nonsense: no such file; to classify the text itself, use --text \"nonsense\"",
         ),
         (vec!["my reviews.csv"], "my reviews.csv: no such file"),
         (vec![folder.path().to_str().expect("UTF-8")], "a folder: expected a file of texts"),

@@ -1,10 +1,10 @@
-//! Parts and classes of user-supplied data: what is recognised, what is counted, what is refused.
+//! Parts and classes of user-supplied data: detection, counts and rejections.
 
 use crate::support::{fail, program, results, run, text};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// So many images of each class, 8 x 8, in one folder for each.
+/// Creates the given number of 8 x 8 images of each class, in one folder per class.
 fn images(folder: &Path, classes: &[&str], each: usize) {
     for (c, class) in classes.iter().enumerate() {
         let folder = folder.join(class);
@@ -66,7 +66,7 @@ fn bench(suite: &Path, data: &Path, out: &Path) -> Command {
     program(&["bench", suite, "--data", data, "--out", out, "--device", "cpu"])
 }
 
-/// Folders that people call otherwise are parts, and what is left over is named.
+/// Folders with other usual names are recognised as parts, and unused ones are listed.
 #[test]
 fn parts_are_recognised_by_any_usual_name() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -80,7 +80,7 @@ fn parts_are_recognised_by_any_usual_name() {
     let said = text(&run(bench(&suite, &data, &out)));
     assert!(said.contains("not used: extra, README.md"), "{said}");
     let table = "| Class | Training | Validation | Test |\n|---|---:|---:|---:|\n| bright | 8 | 3 | 5 |\n| dark | 8 | 3 | 5 |";
-    // Before training, and in the report.
+    // The table is printed before training and in the report.
     assert_eq!(said.matches(table).count(), 2, "{said}");
     let found = results(&out);
     assert_eq!(found["cells"][0]["n"], 10, "{found}");
@@ -97,7 +97,7 @@ fn parts_are_recognised_by_any_usual_name() {
 }
 
 #[test]
-fn folders_that_are_parts_or_classes_are_refused_unless_it_is_said() {
+fn ambiguous_part_folders_are_rejected_unless_the_suite_decides() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("out");
     let suite = folders(folder.path(), "kind = \"imagefolder\"");
@@ -107,7 +107,7 @@ fn folders_that_are_parts_or_classes_are_refused_unless_it_is_said() {
         (&["train", "Train"], "one for the train part, found Train and train"),
         (
             &["bus", "car", "test"],
-            "the folder test looks like a part, and there is none for training",
+            "the folder test looks like a part, but there is no training part",
         ),
         (&["train", "eval"], "eval: rename it"),
     ] {
@@ -116,7 +116,7 @@ fn folders_that_are_parts_or_classes_are_refused_unless_it_is_said() {
         let said = fail(bench(&suite, &data, &out));
         assert!(said.contains(part) && said.contains("data.parts"), "{made:?}: {said}");
     }
-    // Classes with such names.
+    // Classes with the names of parts.
     let data = folder.path().join("vehicles");
     images(&data, &["bus", "test", "train"], 12);
     let said = fail(bench(&suite, &data, &out));
@@ -130,7 +130,7 @@ fn folders_that_are_parts_or_classes_are_refused_unless_it_is_said() {
 }
 
 #[test]
-fn files_of_texts_beside_the_parts_are_named() {
+fn unused_text_files_are_listed() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
     std::fs::create_dir(&data).expect("a folder");
@@ -149,14 +149,14 @@ fn files_of_texts_beside_the_parts_are_named() {
     assert!(said.contains("not used: more.csv"), "{said}");
     assert!(
         said.contains(
-            "16 of 24 texts are trained on: the others are copies of validation or test texts"
+            "training uses 16 of 24 texts: the others are copies of validation or test texts"
         ),
         "{said}"
     );
     let counts = &results(&out)["data"][0]["counts"];
     assert_eq!(counts["validation"]["classes"], serde_json::json!([4, 4]), "{counts}");
     assert_eq!(counts["counted"], "texts");
-    // A part in pieces.
+    // A part split into several files.
     std::fs::rename(data.join("more.csv"), data.join("train-00001-of-00002.csv")).expect("a file");
     let said = fail(bench(&suite, &data, &out));
     assert!(said.contains("train-00001-of-00002.csv: rename it"), "{said}");
@@ -170,7 +170,7 @@ fn files_of_texts_beside_the_parts_are_named() {
 }
 
 #[test]
-fn a_training_part_smaller_than_a_batch_is_refused() {
+fn a_training_part_smaller_than_a_batch_is_rejected() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
     images(&data, &CLASSES, 3);
@@ -186,7 +186,7 @@ fn a_training_part_smaller_than_a_batch_is_refused() {
     );
 }
 
-/// A class that only the training part has is a warning, in the report as well.
+/// A class that is only in the training part gives a warning, also in the report.
 #[test]
 fn a_class_without_test_samples_is_a_warning() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -201,9 +201,9 @@ fn a_class_without_test_samples_is_a_warning() {
     assert!(page.contains("the test part has no images of 1 of 3 classes"), "{page}");
 }
 
-/// What is worth knowing of somebody's images is said before training, and stands in the report.
+/// Facts about user-supplied images are printed before training and are in the report.
 #[test]
-fn sizes_imbalance_and_enlargement_are_said_before_training() {
+fn sizes_imbalance_and_enlargement_are_reported_before_training() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
     images(&data, &["bright"], 64);
@@ -228,9 +228,9 @@ fn sizes_imbalance_and_enlargement_are_said_before_training() {
     }
 }
 
-/// A class with fewer samples than parts: which, how many, and what can be done.
+/// The error names the class, its number of samples, and possible remedies.
 #[test]
-fn a_class_too_small_to_split_is_named_with_what_to_do() {
+fn a_class_too_small_to_split_is_named_with_remedies() {
     let folder = tempfile::tempdir().expect("a folder");
     let (data, out) = (folder.path().join("data"), folder.path().join("out"));
     images(&data, &CLASSES, 12);
@@ -238,7 +238,7 @@ fn a_class_too_small_to_split_is_named_with_what_to_do() {
     let said = fail(bench(&folders(folder.path(), "kind = \"imagefolder\""), &data, &out));
     for part in [
         "class 2 (rare) has 2 items, fewer than the 3 parts",
-        "add images of it, leave the class out, or make the parts yourself (folders train, val and test)",
+        "add images, remove the class, or split the data yourself (folders train, val and test)",
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }

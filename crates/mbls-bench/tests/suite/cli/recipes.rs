@@ -1,4 +1,4 @@
-//! What a suite file's recipe says is done, and what it says wrong is named.
+//! The recipe of a suite file is applied, and its errors are named.
 
 use crate::support::{fail, program, results, run, tensors, text};
 use candle_core::{Device, Tensor};
@@ -7,8 +7,8 @@ use std::path::Path;
 
 const CELL: &str = "changed/small-cnn/ce/seed-0";
 
-/// The digits with something added to the recipe and with another schedule, as a suite file in
-/// `folder`.
+/// Writes the digits suite to a file in `folder`, with an addition to the recipe and another
+/// schedule.
 fn suite(folder: &Path, schedule: &str, added: &str) -> String {
     let digits = include_str!("../../../suites/digits.toml");
     let (from, to) = ("schedule = { kind = \"cosine\" }", format!("schedule = {schedule}"));
@@ -36,10 +36,9 @@ fn last(out: &Path) -> HashMap<String, Tensor> {
 }
 
 #[test]
-fn groups_and_a_plateau_are_obeyed() {
+fn groups_and_a_plateau_are_applied() {
     let folder = tempfile::tempdir().expect("a folder");
-    // No epoch can be better than the one before by nine times its value: the rate is halved after
-    // each.
+    // No epoch can improve by nine times its value, so the rate is halved after each.
     let schedule = "{ kind = \"reduce-on-plateau\", metric = \"nll\", settings = { patience = 0, factor = 0.5, threshold = 9.0 } }";
     let name = suite(
         folder.path(),
@@ -67,7 +66,7 @@ fn groups_and_a_plateau_are_obeyed() {
 }
 
 #[test]
-fn an_average_is_measured_in_place_of_the_weights() {
+fn the_average_is_evaluated_instead_of_the_weights() {
     let folder = tempfile::tempdir().expect("a folder");
     let predictions = |name: &str, ema: &str| {
         let out = folder.path().join(name);
@@ -87,7 +86,7 @@ fn an_average_is_measured_in_place_of_the_weights() {
 }
 
 #[test]
-fn classes_weigh_as_the_recipe_says() {
+fn class_weights_are_applied() {
     let folder = tempfile::tempdir().expect("a folder");
     let weighted = |name: &str, weights: &str| {
         let out = folder.path().join(name);
@@ -137,7 +136,7 @@ fn a_training_ends_early_and_says_why() {
             .expect("a report")
             .contains("stopped after 2 epochs")
     );
-    // Without a result it is measured again, and no further epoch is trained.
+    // Without its result the run is evaluated again, without training a further epoch.
     let result = out.join(CELL).join("result.json");
     let before = tensors(&out);
     std::fs::remove_file(&result).expect("a file");
@@ -152,7 +151,7 @@ fn a_training_ends_early_and_says_why() {
     );
 }
 
-/// What is written besides, and how often, changes nothing of the results.
+/// Additional outputs and the checkpoint interval do not change the results.
 #[test]
 fn observers_are_options() {
     let folder = tempfile::tempdir().expect("a folder");

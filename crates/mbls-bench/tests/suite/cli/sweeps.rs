@@ -1,4 +1,4 @@
-//! Settings of a suite that the command line changes, and such that it tries.
+//! Suite settings overridden on the command line, and sweeps.
 
 use crate::support::{fail, program, results, run, tensors, text};
 use std::path::Path;
@@ -49,7 +49,7 @@ fn the_validation_part_chooses_among_the_settings_of_each_loss() {
             .filter_map(|candidate| candidate["validation"].as_f64())
             .fold(f64::MAX, f64::min);
         assert_eq!(chosen["validation"].as_f64(), Some(best));
-        // A rate at which nothing stays finite.
+        // A learning rate at which values overflow.
         for candidate in candidates
             .iter()
             .filter(|candidate| candidate["candidate"].to_string().contains("lr=1e30"))
@@ -58,12 +58,13 @@ fn the_validation_part_chooses_among_the_settings_of_each_loss() {
         }
     }
     assert!(
-        said.contains("not to be chosen: ") && said.contains("on the validation part, chosen"),
+        said.contains("excluded from the choice: ")
+            && said.contains("on the validation part, chosen"),
         "{said}"
     );
     assert!(said.contains("digits, small-cnn, ce, lr=0.01, seed 0: trained; "), "{said}");
-    assert!(said.contains("Settings that were tried"), "{said}");
-    // Those that were not chosen have their results in folders of their own, and are not trained
+    assert!(said.contains("Settings tried"), "{said}");
+    // Candidates that were not chosen keep their results in separate folders and are not trained
     // again.
     assert!(out.join("digits/small-cnn/mbls/lr=0.01,margin=4/seed-0/result.json").exists());
     let before = tensors(&out);
@@ -71,14 +72,14 @@ fn the_validation_part_chooses_among_the_settings_of_each_loss() {
     assert_eq!(again.matches("already finished").count(), 6, "{again}");
     assert_eq!(results(&out), found);
     assert!(tensors(&out) == before, "something was trained");
-    // A run without settings to try has its own folder.
+    // A run without a sweep has its own folder.
     run(bench(&out, &["--loss", "ce"]));
     assert!(out.join("digits/small-cnn/ce/seed-0/result.json").exists());
     assert!(results(&out).get("sweeps").is_none());
 }
 
 #[test]
-fn what_the_command_line_changes_makes_another_run() {
+fn overrides_make_another_run() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("out");
     run(bench(&out, &["--loss", "mbls"]));
@@ -93,20 +94,20 @@ fn what_the_command_line_changes_makes_another_run() {
     ] {
         assert!(said.contains(line), "{line} in {said}");
     }
-    assert!(said.contains("digits: margin = 3 of the losses mbls"), "{said}");
+    assert!(said.contains("digits: margin = 3 for the losses mbls"), "{said}");
     for (arguments, part) in [
         (&["--size", "16"][..], "--size 16: no transform of the suite digits"),
         (
             &["--text-column", "review"],
-            "--text-column review: expected a suite on texts of your own",
+            "--text-column review: expected a suite for user-supplied texts",
         ),
         (
             &["--loss", "ce", "--margin", "3"],
-            "--margin 3: no loss of the suite digits that is run has a margin",
+            "--margin 3: none of the losses of the suite digits to run has a margin",
         ),
         (
             &["--loss", "ce", "--sweep", "margin=3,4"],
-            "--sweep margin: no loss of the suite digits that is run has a margin",
+            "--sweep margin: none of the losses of the suite digits to run has a margin",
         ),
         (&["--lr", "0.1", "--sweep", "lr=0.1,0.2"], "--sweep lr and --lr: expected one of the two"),
         (

@@ -1,9 +1,9 @@
-//! Nothing that a run leaves depends on the number of threads.
+//! The results do not depend on the number of threads.
 
 use crate::support::{program, results, run, tensors};
 
 #[test]
-fn one_two_and_four_threads_leave_the_same_bits() {
+fn one_two_and_four_threads_give_identical_bits() {
     let folder = tempfile::tempdir().expect("a folder");
     let outcomes = ["1", "2", "4"].map(|threads| {
         let out = folder.path().join(threads);

@@ -1,10 +1,10 @@
-//! CIFAR-10, whose reader takes nothing but the six whole batches: they are made of the pictures as
-//! JPEG, in the official order.
+//! CIFAR-10. Its reader accepts only the six complete batches, so they are built from JPEG images
+//! in the official order.
 
 use super::data;
 use super::distribution::{Distribution, fetch};
+use super::images::assert_trained;
 use super::pack::{Entry, tar_gz};
-use super::pictures::assert_trained;
 use super::training::Training;
 use flate2::read::GzDecoder;
 use mbls_vision::dataset::cifar10::CLASS_NAMES;
@@ -18,28 +18,28 @@ const BATCH: usize = 10_000;
 const PIXELS: usize = 1024;
 const RECORD: usize = 1 + 3 * PIXELS;
 
-/// The pictures of a part, `train` or `test`, as records in the order of the part's labels: the
-/// next picture of a class for each label.
-fn records(labels: &[u8], part: &str, pictures: &HashMap<String, Vec<u8>>) -> Vec<u8> {
+/// Returns the images of a part, `train` or `test`, as records in the order of the part's labels:
+/// each label gets the next image of its class.
+fn records(labels: &[u8], part: &str, images: &HashMap<String, Vec<u8>>) -> Vec<u8> {
     let mut records = Vec::with_capacity(labels.len() * RECORD);
     let mut seen = [0; CLASS_NAMES.len()];
     for &label in labels {
         let class = usize::from(label);
         let path = format!("{part}/{}/{:04}.jpg", CLASS_NAMES[class], seen[class]);
         seen[class] += 1;
-        let picture = image::load_from_memory(&pictures[&path]).expect("a picture").to_rgb8();
-        assert_eq!(picture.dimensions(), (32, 32), "{path}");
+        let decoded = image::load_from_memory(&images[&path]).expect("an image").to_rgb8();
+        assert_eq!(decoded.dimensions(), (32, 32), "{path}");
         records.push(label);
         records
-            .extend((0..3).flat_map(|channel| picture.pixels().map(move |pixel| pixel.0[channel])));
+            .extend((0..3).flat_map(|channel| decoded.pixels().map(move |pixel| pixel.0[channel])));
     }
     records
 }
 
-/// The six files of the distributor's archive that the reader reads, and the names of the classes.
+/// Returns the six batch files of the distributor's archive, and the names of the classes.
 fn batches(folder: &Path) -> Vec<Entry> {
     let read = |name: &str| std::fs::read(folder.join(name)).expect("a file");
-    let mut pictures = HashMap::new();
+    let mut images = HashMap::new();
     let mut archive = Archive::new(GzDecoder::new(
         File::open(folder.join("cifar-10-images-jpg.tar.gz")).expect("a file"),
     ));
@@ -47,16 +47,16 @@ fn batches(folder: &Path) -> Vec<Entry> {
         let mut entry = entry.expect("an entry");
         let path = entry.path().expect("a path").to_str().expect("UTF-8").to_owned();
         let mut content = Vec::new();
-        entry.read_to_end(&mut content).expect("a picture");
-        pictures.insert(path, content);
+        entry.read_to_end(&mut content).expect("an image");
+        images.insert(path, content);
     }
-    let mut train = records(&read("train_labels_original_order.bin"), "train", &pictures);
-    let test = records(&read("test_labels_original_order.bin"), "test", &pictures);
-    // The first are there without loss, labels and all.
+    let mut train = records(&read("train_labels_original_order.bin"), "train", &images);
+    let test = records(&read("test_labels_original_order.bin"), "test", &images);
+    // The first images are available without compression loss, with labels.
     let first = read("lossless-4000/data_batch_1.first4000.bin");
     let differences =
         train.iter().zip(&first).map(|(&a, &b)| u64::from(a.abs_diff(b))).sum::<u64>();
-    assert!(differences / (first.len() as u64) < 7, "these are other pictures");
+    assert!(differences / (first.len() as u64) < 7, "these are other images");
     assert!(
         train.iter().zip(&first).step_by(RECORD).all(|(a, b)| a == b),
         "these are other labels"

@@ -1,4 +1,4 @@
-//! Data sets as their distributors give them, and what the program makes of them.
+//! Data sets in the distributors' archives, fetched by the program.
 
 use super::server::{Reply, Server};
 use sha2::{Digest, Sha256};
@@ -6,20 +6,20 @@ use std::collections::HashMap;
 use tempfile::TempDir;
 use toml::{Table, Value};
 
-/// The list of sources of the program.
+/// The program's list of sources.
 const LIST: &str = include_str!("../../../../mbls-fetch/datasets.toml");
 
 /// A sample of a data set in the archives of its distributor.
 pub(crate) struct Distribution {
-    /// What the list of sources calls it.
+    /// The name in the list of sources.
     pub(crate) name: &'static str,
     /// The downloads, in the order of the list.
     pub(crate) downloads: Vec<Vec<u8>>,
-    /// Of which files of the layout the sample has another number, and how many.
+    /// Patterns of the layout for which the sample has another number of files, with that number.
     pub(crate) counts: Vec<(&'static str, usize)>,
 }
 
-/// Serves the samples on the loopback and has them fetched into a new data folder.
+/// Serves the samples on the loopback interface and fetches them into a new data folder.
 pub(crate) fn fetch(samples: Vec<Distribution>) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let list: Table = LIST.parse().expect("a list of sources");
@@ -61,7 +61,8 @@ pub(crate) fn fetch(samples: Vec<Distribution>) -> TempDir {
     folder
 }
 
-/// What the list says of a data set, with sizes, sums and numbers of the sample.
+/// Returns the list's section of a data set, with the sizes, checksums and file counts of the
+/// sample.
 fn section(list: &Table, sample: &Distribution) -> Table {
     let mut section = list[sample.name].as_table().expect("a data set").clone();
     let rules = section["layout"]
@@ -98,7 +99,7 @@ fn files(section: &mut Table) -> Vec<&mut Table> {
         .collect()
 }
 
-/// What the distributor calls the downloads.
+/// Returns the distributor's names of the downloads.
 fn download_names(section: &Table) -> Vec<String> {
     let first = |file: &Value| {
         file["urls"][0].as_str().and_then(|url| url.rsplit('/').next()).map(str::to_owned)

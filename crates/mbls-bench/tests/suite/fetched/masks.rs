@@ -1,4 +1,4 @@
-//! Pictures with masks.
+//! Images with masks.
 
 use super::data;
 use super::distribution::{Distribution, fetch};
@@ -11,7 +11,7 @@ fn voc2012_is_fetched_and_trained_on() {
     let Some(folder) = data("voc-sample/VOCdevkit") else { return };
     let mut entries = below(&folder, "VOCdevkit");
     let lists = "VOCdevkit/VOC2012/ImageSets/Segmentation";
-    // The sample has the lists of the parts, the distributor's archive one of both as well.
+    // The sample has the lists of the parts; the distributor's archive also has a list of both.
     let list = |part: &str| {
         let path = format!("{lists}/{part}.txt");
         entries

@@ -1,9 +1,9 @@
-//! From the archives of the distributors to a step of training: samples of the real data sets are
-//! packed as the distributors pack them, served on the loopback, fetched by `mbls-fetch` with the
-//! program's own list of sources, and trained on by the benchmark program with its own suites.
+//! From the distributors' archives to a training step: samples of the real data sets are packed as
+//! the distributors pack them, served on the loopback interface, fetched by `mbls-fetch` with the
+//! program's list of sources, and trained on by the benchmark program with its suites.
 //!
-//! Of the list only addresses, sizes, sums and numbers of files are changed, of the suites only
-//! network, sizes and number of epochs.
+//! Only addresses, sizes, checksums and file counts of the list are changed, and only network,
+//! sizes and number of epochs of the suites.
 
 mod cifar10;
 mod distribution;
@@ -19,13 +19,13 @@ mod server;
 
 use std::path::PathBuf;
 
-/// `MBLS_DATA_DIR/path`, or a visible word about the test that is skipped without it.
+/// Returns `MBLS_DATA_DIR/path`; without it prints that the test is skipped.
 fn data(path: &str) -> Option<PathBuf> {
     let found = std::env::var_os("MBLS_DATA_DIR")
         .map(|dir| PathBuf::from(dir).join(path))
         .filter(|path| path.exists());
     if found.is_none() {
-        // Past the test harness, which swallows what a passing test prints.
+        // Write directly to stderr, because the test harness captures the output of passing tests.
         use std::io::Write;
         let _ = writeln!(std::io::stderr(), "SKIPPED: {path} is not in MBLS_DATA_DIR");
     }

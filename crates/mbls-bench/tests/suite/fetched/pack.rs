@@ -1,5 +1,4 @@
-//! Archives as the distributors make them: folders have entries of their own, before what is in
-//! them.
+//! Archives as the distributors build them: folders have their own entries, before their contents.
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -10,10 +9,10 @@ use tar::{Builder, EntryType, Header};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-/// A file by its path in the archive.
+/// The path and contents of a file in an archive.
 pub(crate) type Entry = (String, Vec<u8>);
 
-/// All files below a folder, by paths that begin with `root`, in their order.
+/// Returns all files below a folder in order, with paths that start with `root`.
 pub(crate) fn below(folder: &Path, root: &str) -> Vec<Entry> {
     let mut found = Vec::new();
     let mut folders = vec![(folder.to_owned(), root.to_owned())];
@@ -35,12 +34,13 @@ pub(crate) fn below(folder: &Path, root: &str) -> Vec<Entry> {
     found
 }
 
-/// A tar archive.
+/// Builds a tar archive.
 pub(crate) fn tar(entries: impl IntoIterator<Item = Entry>) -> Vec<u8> {
     write_tar(entries, Vec::new())
 }
 
-/// A packed tar archive. What it holds is packed already, or noise.
+/// Builds a tar.gz archive without compression, because its contents are already compressed or
+/// noise.
 pub(crate) fn tar_gz(entries: impl IntoIterator<Item = Entry>) -> Vec<u8> {
     write_tar(entries, GzEncoder::new(Vec::new(), Compression::none()))
         .finish()
@@ -67,7 +67,7 @@ fn write_tar<W: Write>(entries: impl IntoIterator<Item = Entry>, to: W) -> W {
     archive.into_inner().expect("written to memory")
 }
 
-/// A zip archive.
+/// Builds a zip archive.
 pub(crate) fn zip(entries: impl IntoIterator<Item = Entry>) -> Vec<u8> {
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     let mut folders = BTreeSet::new();
@@ -84,7 +84,7 @@ pub(crate) fn zip(entries: impl IntoIterator<Item = Entry>) -> Vec<u8> {
     archive.finish().expect("written to memory").into_inner()
 }
 
-/// The folders of a path that have no entry yet, from the outermost.
+/// Returns the parent folders of a path that have no entry yet, outermost first.
 fn new_folders(folders: &mut BTreeSet<String>, path: &str) -> Vec<String> {
     let ends = path.match_indices('/').map(|(end, _)| format!("{}/", &path[..end]));
     ends.filter(|folder| folders.insert(folder.clone())).collect()

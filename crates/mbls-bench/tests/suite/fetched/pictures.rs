@@ -1,4 +1,4 @@
-//! Pictures with classes.
+//! Images with classes.
 
 use super::data;
 use super::distribution::{Distribution, fetch};
@@ -7,7 +7,7 @@ use super::training::{Trained, Training};
 use mbls_vision::model::{Architecture, Options};
 use std::collections::HashSet;
 
-/// Every parameter of the classifier has changed.
+/// Checks that every parameter of the classifier has changed.
 pub(crate) fn assert_trained(trained: &Trained, model: &str, classes: usize, shape: [usize; 3]) {
     let architecture: Architecture = model.parse().expect("a network");
     trained.assert_changed(|store| {
@@ -18,7 +18,7 @@ pub(crate) fn assert_trained(trained: &Trained, model: &str, classes: usize, sha
 #[test]
 fn mnist_is_fetched_and_trained_on() {
     let Some(folder) = data("mnist") else { return };
-    // Nothing of it is a sample: sums of the content and sizes are those of the list.
+    // The data set is complete: its checksums and sizes are those of the list.
     let names = [
         "train-images-idx3-ubyte",
         "train-labels-idx1-ubyte",
@@ -35,8 +35,8 @@ fn mnist_is_fetched_and_trained_on() {
     assert_trained(&trained, model, 10, [1, 28, 28]);
 }
 
-/// Of each class of Tiny-ImageNet the pictures 0 to 2 for training, and the first one for
-/// validation that the list has.
+/// Keeps images 0 to 2 of each Tiny-ImageNet class for training, and the first listed one for
+/// validation.
 fn few_of_each_class(mut entries: Vec<Entry>) -> Vec<Entry> {
     let list = "tiny-imagenet-200/val/val_annotations.txt";
     let (_, annotations) = entries.iter_mut().find(|(path, _)| path == list).expect("a list");
@@ -63,7 +63,7 @@ fn tiny_imagenet_is_fetched_and_trained_on() {
     let fetched =
         fetch(vec![Distribution { name: "tiny-imagenet", downloads: vec![archive], counts }]);
     let model = "small-cnn";
-    // A stratified part has a picture of each class.
+    // A stratified part has an image of each class.
     let trained = Training { suite: "tiny-imagenet", model, sizes: [200, 200, 20] }
         .run(fetched.path(), |_| {});
     assert_trained(&trained, model, 200, [3, 64, 64]);
@@ -73,16 +73,16 @@ fn tiny_imagenet_is_fetched_and_trained_on() {
 fn cub_is_fetched_and_trained_on() {
     let Some(folder) = data("cub-200-2010-subset") else { return };
     let mut entries = below(&folder, "CUB_200_2011");
-    // What the distributor's archive has beside the folder, and what macOS has put into many: both
-    // are left out.
+    // The distributor's archive has a file outside the folder, and macOS adds files to many
+    // archives: both are skipped.
     entries.insert(
         0,
         ("attributes.txt".to_owned(), b"1 has_bill_shape::curved_(up_or_down)\n".to_vec()),
     );
     let (first, _) =
-        entries.iter().find(|(path, _)| path.ends_with(".jpg")).expect("a picture").clone();
-    let (class, picture) = first.rsplit_once('/').expect("a folder");
-    entries.push((format!("{class}/._{picture}"), b"\0\x05\x16\x07".to_vec()));
+        entries.iter().find(|(path, _)| path.ends_with(".jpg")).expect("an image").clone();
+    let (class, file) = first.rsplit_once('/').expect("a folder");
+    entries.push((format!("{class}/._{file}"), b"\0\x05\x16\x07".to_vec()));
     let counts = vec![("images/*/*.jpg", 90)];
     let fetched =
         fetch(vec![Distribution { name: "cub", downloads: vec![tar_gz(entries)], counts }]);

@@ -1,4 +1,4 @@
-//! Texts and the vectors of words.
+//! Texts and word vectors.
 
 use super::data;
 use super::distribution::{Distribution, fetch};
@@ -17,14 +17,14 @@ use toml::Table;
 
 const MODEL: &str = "global-pooling-cnn";
 const TRAINING: Training = Training { suite: "20newsgroups", model: MODEL, sizes: [64, 20, 20] };
-/// Numbers of a word's vector.
+/// Dimension of a word vector.
 const DIMENSION: usize = 100;
-/// Messages of each group.
+/// Number of messages of each group.
 const MESSAGES: usize = 8;
-/// Of the recipe.
+/// The learning rate of the recipe.
 const LEARNING_RATE: f64 = 0.001;
 
-/// The first messages of each group, packed as the whole.
+/// Packs the first messages of each group like the whole data set.
 fn newsgroups(folder: &Path) -> Distribution {
     let file = File::open(folder.join("20_newsgroups.tar.gz")).expect("a file");
     let mut archive = Archive::new(GzDecoder::new(file));
@@ -46,7 +46,7 @@ fn newsgroups(folder: &Path) -> Distribution {
     Distribution { name: "20newsgroups", downloads: vec![tar_gz(entries)], counts }
 }
 
-/// The first lines of the files of two dimensions; there are none of the others.
+/// Packs the first lines of the files of two dimensions; the other files are absent.
 fn glove(folder: &Path) -> Distribution {
     let text = |name: &str| {
         let mut text = Vec::new();
@@ -62,7 +62,7 @@ fn glove(folder: &Path) -> Distribution {
     Distribution { name: "glove", downloads: vec![zip(entries)], counts }
 }
 
-/// The suite's recipe of texts, of a length that takes no time.
+/// The suite's text recipe, shortened to be fast.
 fn recipe(recipe: &mut Table) -> &mut Table {
     let text = recipe["text"].as_table_mut().expect("a recipe of texts");
     text.insert("length".to_owned(), 100.into());
@@ -102,7 +102,7 @@ fn glove_is_fetched_and_trained_from() {
         let text = recipe(all);
         text.insert("vectors".to_owned(), "glove/glove.6B.100d.txt".into());
         text.insert("missing_deviation".to_owned(), 0.0.into());
-        // So that the vectors are among what is saved.
+        // Unfrozen vectors are saved.
         text.insert("frozen".to_owned(), false.into());
     });
     let lines =
@@ -123,13 +123,13 @@ fn glove_is_fetched_and_trained_from() {
         let before = vectors.get(word).cloned().unwrap_or_else(|| vec![0.0; DIMENSION]);
         found += usize::from(vectors.contains_key(word));
         moved += usize::from(after != before);
-        // Adam's first step is the learning rate at most.
+        // Adam's first step is at most the learning rate.
         let furthest = after.iter().zip(&before).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(
             f64::from(furthest) < 1.01 * LEARNING_RATE,
-            "\"{word}\" begins elsewhere: {furthest}"
+            "\"{word}\" starts from another vector: {furthest}"
         );
     }
     assert!(found > 500 && moved > 500, "{found} words are in the file, {moved} were trained");
-    assert!(trained.said.contains(&format!("vectors of {found} of ")), "{}", trained.said);
+    assert!(trained.said.contains(&format!("has vectors for {found} of ")), "{}", trained.said);
 }

@@ -1,4 +1,4 @@
-//! A step of training by the benchmark program, with the suite that it has for the data set.
+//! A training step by the benchmark program, with its suite for the data set.
 
 use crate::support::{program, run, text};
 use candle_core::{DType, Device, Tensor};
@@ -10,30 +10,29 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use toml::{Table, Value};
 
-/// What of a suite is run: its first loss, in one step.
+/// The part of a suite to run: its first loss, for one step.
 pub(crate) struct Training {
     /// The suite.
     pub(crate) suite: &'static str,
     /// The network.
     pub(crate) model: &'static str,
-    /// Samples to train on, which are one batch, to validate on and to test on.
+    /// Number of training samples, which form one batch, of validation samples and of test samples.
     pub(crate) sizes: [usize; 3],
 }
 
-/// What it left.
+/// The outcome of the run.
 pub(crate) struct Trained {
     _out: TempDir,
-    /// The folder of the cell.
+    /// The run's folder.
     pub(crate) cell: PathBuf,
     /// Parameters and buffers after the step.
     pub(crate) parameters: HashMap<String, Tensor>,
-    /// What the program printed.
+    /// The output of the program.
     pub(crate) said: String,
 }
 
 impl Training {
-    /// Trains on what is in the data folder. The recipe is that of the profile `local`, changed by
-    /// `change`.
+    /// Trains on the data folder. The recipe is that of the profile `local`, changed by `change`.
     pub(crate) fn run(&self, data: &Path, change: impl FnOnce(&mut Table)) -> Trained {
         let out = tempfile::tempdir().expect("a folder");
         let suite = out.path().join("suite.toml");
@@ -43,7 +42,7 @@ impl Training {
         let data = data.to_str().expect("UTF-8");
         let mut command =
             program(&["bench", &suite, "--data", data, "--out", &folder, "--device", "cpu"]);
-        // As `cargo xtask bench` has it.
+        // As `cargo xtask bench` sets it.
         command.env("CANDLE_NUM_THREADS", "1");
         let said = text(&run(command));
         let cell = Path::new(&folder).join(self.name()).join(self.model).join("ce/seed-0");
@@ -58,7 +57,7 @@ impl Training {
         trained
     }
 
-    /// The name of the changed suite.
+    /// Returns the name of the changed suite.
     fn name(&self) -> String {
         format!("{}-step", self.suite)
     }
@@ -96,7 +95,7 @@ impl Training {
 }
 
 impl Trained {
-    /// One epoch with a loss and a gradient that are numbers, and test samples with finite metrics.
+    /// Checks that one epoch has a finite loss and gradient, and that the test metrics are finite.
     fn check_log(&self, tested: usize) {
         let log = std::fs::read_to_string(self.cell.join("events.jsonl")).expect("a log");
         let events: Vec<Json> =
@@ -115,8 +114,8 @@ impl Trained {
         assert!(cell["metrics"]["nll"].as_f64().is_some_and(f64::is_finite), "{cell}");
     }
 
-    /// Every parameter of the network that `build` makes has changed since it was initialised, and
-    /// is finite.
+    /// Checks that every parameter of the network that `build` builds has changed since
+    /// initialisation, and is finite.
     pub(crate) fn assert_changed<T, E: std::fmt::Debug>(
         &self,
         build: impl FnOnce(&ParamStore) -> Result<T, E>,
@@ -135,7 +134,7 @@ impl Trained {
     }
 }
 
-/// The values of a tensor, row by row.
+/// Returns the values of a tensor in row-major order.
 pub(crate) fn values(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().and_then(|flat| flat.to_vec1()).expect("values")
 }
