@@ -22,11 +22,9 @@ fn parse(text: &str) -> Document {
             Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
             Event::End(TagEnd::Heading(_)) => {
                 let anchor = anchor(&heading.take().unwrap_or_default());
-                let earlier = seen.entry(anchor.clone()).or_insert(0);
-                anchors.insert(match earlier {
-                    0 => anchor,
-                    n => format!("{anchor}-{n}"),
-                });
+                let earlier: &mut usize = seen.entry(anchor.clone()).or_insert(0);
+                let is_first = *earlier == 0;
+                anchors.insert(if is_first { anchor } else { format!("{anchor}-{earlier}") });
                 *earlier += 1;
             }
             Event::Text(part) | Event::Code(part) => {
