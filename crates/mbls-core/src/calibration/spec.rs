@@ -5,7 +5,7 @@ use super::{
 use crate::Result;
 use serde::{Deserialize, Serialize};
 
-/// Any calibrator and its settings, as a configuration names them: `kind = "platt"`, `reduction =
+/// Any calibrator with its settings, as named in a configuration: `kind = "platt"`, `reduction =
 /// "one-vs-rest"`, `targets = "smoothed"`.
 ///
 /// ```
@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum CalibratorSpec {
-    /// [`TemperatureScaling`], fitted by [`TemperatureScaling::fit_logits`]; of probabilities the
-    /// logarithms are the logits.
+    /// [`TemperatureScaling`], fitted by [`TemperatureScaling::fit_logits`]. For probabilities, the
+    /// logits are their logarithms.
     Temperature {},
     /// [`VectorScaling`].
     Vector {},
@@ -41,24 +41,24 @@ pub enum CalibratorSpec {
     },
     /// [`PlattScaling`](super::PlattScaling).
     Platt {
-        /// How several classes are calibrated.
+        /// The extension to several classes.
         reduction: MulticlassReduction,
-        /// What it is fitted to.
+        /// The regression targets.
         targets: PlattTargets,
     },
     /// [`BetaCalibration`](super::BetaCalibration).
     Beta {
-        /// How several classes are calibrated.
+        /// The extension to several classes.
         reduction: MulticlassReduction,
     },
     /// [`IsotonicRegression`](super::IsotonicRegression).
     Isotonic {
-        /// How several classes are calibrated.
+        /// The extension to several classes.
         reduction: MulticlassReduction,
     },
     /// [`HistogramBinning`](super::HistogramBinning).
     Histogram {
-        /// How several classes are calibrated.
+        /// The extension to several classes.
         reduction: MulticlassReduction,
         /// The bins.
         bins: HistogramBins,
@@ -74,7 +74,7 @@ impl CalibratorSpec {
     ///
     /// # Errors
     ///
-    /// Those of the calibrator's own `fit`.
+    /// Errors of the calibrator's `fit`.
     pub fn fit(&self, scores: &Scores, labels: &[u32]) -> Result<FittedCalibrator> {
         use FittedCalibrator as Fitted;
         Ok(match *self {

@@ -325,7 +325,7 @@ fn errors_name_class_map_and_cause() {
     let beta =
         Multiclass::<BetaCalibration>::fit(&probs, &[1, 0, 0], (MulticlassReduction::TopLabel, ()))
             .unwrap_err();
-    let right = "the map of the confidence (positive: predicted right): no row is negative: the intercept has no optimum";
+    let right = "the map of the confidence (positive: predicted correctly): no row is negative: the intercept has no optimum";
     assert_eq!(beta.to_string(), format!("beta calibration: {right}"));
 }
 

@@ -110,12 +110,12 @@ fn hostile_files_are_refused() {
     let isotonic = |probs: &str, calibrated: &str| {
         maps("isotonic", "binary", 2, &format!(r#"{{"probs":{probs},"calibrated":{calibrated}}}"#))
     };
-    refused(&isotonic("[]", "[]"), "isotonic regression: expected as many of both, at least one");
-    refused(&isotonic("[0.1]", "[0.1,0.2]"), "isotonic regression: expected as many of both");
+    refused(&isotonic("[]", "[]"), "isotonic regression: expected equal numbers of both, at least one");
+    refused(&isotonic("[0.1]", "[0.1,0.2]"), "isotonic regression: expected equal numbers of both");
     refused(&isotonic("[0.2,0.2]", "[0.1,0.2]"), "probs = [0.2, 0.2]: expected ascending numbers");
     refused(
         &isotonic("[0.1,0.2]", "[0.3,0.2]"),
-        "calibrated = [0.3, 0.2]: expected numbers that do not descend",
+        "calibrated = [0.3, 0.2]: expected nondecreasing numbers",
     );
     refused(&isotonic("[0.1,0.2]", "[0.3,1.2]"), "calibrated = 1.2: expected numbers from 0 to 1");
 
