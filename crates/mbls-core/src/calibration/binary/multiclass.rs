@@ -27,7 +27,8 @@ pub enum MulticlassReduction {
 ///
 /// let scores = Scores::from_probs(&[0.8, 0.1, 0.1, 0.6, 0.3, 0.1, 0.0, 0.4, 0.6, 0.0, 0.0, 1.0], 3)?;
 /// let map = Multiclass::<IsotonicRegression>::fit(&scores, &[0, 1, 2, 2], (MulticlassReduction::TopLabel, ()))?;
-/// // Confidences of 0.6 are correct in one of two rows; the second class had three quarters of the rest.
+/// // Confidences of 0.6 are correct in one of two rows.
+/// // The second class had three quarters of the rest.
 /// let found = map.probs(&scores)?;
 /// assert!(found[3..6].iter().zip([0.5, 0.375, 0.125]).all(|(a, b)| (a - b).abs() < 1e-12));
 /// # Ok::<(), mbls_core::Error>(())
@@ -92,11 +93,9 @@ impl<C: BinaryCalibrator> Fit for Multiclass<C> {
                 });
                 let (confidences, correct): (Vec<f64>, Vec<bool>) = top.unzip();
                 let map = C::fit(&confidences, &correct, settings);
-                vec![
-                    map.map_err(|error| {
-                        of_map(error, "the confidence (positive: predicted correctly)")
-                    })?,
-                ]
+                vec![map.map_err(|error| {
+                    of_map(error, "the confidence (positive: predicted correctly)")
+                })?]
             }
         };
         Saved { reduction, classes, maps }.try_into()

@@ -4,11 +4,11 @@ use crate::loss::ops::{at_label, log_softmax, maximum};
 use crate::loss::{LogitBatch, Loss, LossOutput, setting};
 use candle_core::D;
 
-/// Dual focal loss: `mean_n -(1 - p_n[y_n] + q_n)^gamma log p_n[y_n]`, where q is the greatest of
-/// the row's probabilities below that of the label, 0 where none is.
+/// Dual focal loss: `mean_n -(1 - p_n[y_n] + q_n)^gamma log p_n[y_n]`, where q is the largest of
+/// the row's probabilities below that of the label, or 0 if there is none.
 ///
-/// The gap to the next class, not the distance to certainty, decides how much a row weighs. q has a
-/// gradient, to the first of tied classes.
+/// The gap to the next class, not the distance to certainty, determines the weight of a row. q has
+/// a gradient, which goes to the first of tied classes.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
@@ -32,11 +32,11 @@ pub struct DualFocal {
 }
 
 impl DualFocal {
-    /// Focuses by `gamma`, 0 or greater; published with 5.
+    /// Creates the loss with exponent `gamma`, 0 or greater; published with 5.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`](crate::Error::Setting) for another `gamma`.
+    /// [`Error::Setting`](crate::Error::Setting) for an invalid `gamma`.
     pub fn new(gamma: f64) -> Result<Self> {
         Ok(Self { gamma: setting::non_negative("gamma", gamma)? })
     }

@@ -161,7 +161,7 @@ fn thresholds_are_thousandths() {
     for threshold in [-0.1, 1.0, 0.12345, f64::NAN, f64::INFINITY] {
         let error = test.abstain_below(threshold).unwrap_err().to_string();
         assert!(
-            error.contains("expected a number from 0 to 0.999 of at most three decimals"),
+            error.contains("expected a number from 0 to 0.999 with at most three decimals"),
             "{error}"
         );
     }

@@ -394,7 +394,7 @@ fn wrong_class_weights_are_errors() -> mbls_core::Result<()> {
     // Only class 1 has a weight, and no row is labelled so.
     assert_eq!(
         error(&[0.0, 1.0, 0.0]),
-        "class weights = 0: expected a positive, finite sum over the rows that count"
+        "class weights = 0: expected a positive, finite sum over the rows that are not ignored"
     );
     assert!(batch.with_class_weights(&[0.0, 0.0, 1.0]).is_ok());
     Ok(())

@@ -154,7 +154,7 @@ fn values_to_reduce_are_one_per_row() -> mbls_core::Result<()> {
         .expect_err("one row is ignored");
     assert_eq!(
         error.to_string(),
-        "values of rows: expected [5], one per row that counts, found [6]"
+        "values of rows: expected [5], one per row that is not ignored, found [6]"
     );
     Ok(())
 }
