@@ -1,4 +1,4 @@
-//! Bytes as the saved state of every metric: what is read without an error must be a state that metrics can work with.
+//! Reads bytes as the saved state of every metric: one that is accepted must be a valid state.
 
 #![no_main]
 
@@ -34,7 +34,8 @@ where
             assert_eq!(serde_json::from_str::<M>(&saved).expect("a merged state can be read"), merged);
             assert_eq!(merged.value().is_some(), metric.value().is_some());
         }
-        // Two halves of what a state can hold do not fit into one, which must leave it as it was.
+        // If the sum of two states exceeds what a state can represent, the merge must leave the
+        // state unchanged.
         Err(_) => assert_eq!(merged, metric),
     }
 }
