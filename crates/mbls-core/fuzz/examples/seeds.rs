@@ -1,5 +1,5 @@
-//! Writes fuzzer seeds: saved states of metrics with some rows and of empty ones, and fitted
-//! calibrators.
+//! Writes the saved states of metrics that saw some rows and of empty ones, and fitted calibrators, as the first inputs of the
+//! fuzzer.
 
 use mbls_core::Result;
 use mbls_core::calibration::{
@@ -16,7 +16,7 @@ use mbls_core::metric::{
 use serde::Serialize;
 use std::path::Path;
 
-/// Three rows of three classes, one of them with a tie.
+/// Three rows of three classes, one of them a tie.
 const LOGITS: [f32; 9] = [2.0, 0.5, -1.0, 0.0, 3.0, 3.0, -2.0, 1.0, 0.25];
 const LABELS: [u32; 3] = [0, 2, 2];
 

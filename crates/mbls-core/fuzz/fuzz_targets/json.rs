@@ -1,5 +1,4 @@
-//! Mutates JSON documents at their numbers and lists, so that most of the fuzzer's inputs get past
-//! the parser.
+//! Changes JSON documents at their numbers and lists, so that most of what the fuzzer tries gets past the parser.
 
 use libfuzzer_sys::fuzzer_mutate;
 use serde_json::{Number, Value};
@@ -35,7 +34,7 @@ const NUMBERS: [i128; 24] = [
 
 const FLOATS: [f64; 8] = [0.0, -0.0, 0.5, 1.0, 1e-320, 1e308, -1.5, 0.1];
 
-/// Small numbers in a sequence determined by a seed (splitmix64).
+/// Small numbers in a sequence that a seed decides (splitmix64).
 struct Draws(u64);
 
 impl Draws {
@@ -48,8 +47,7 @@ impl Draws {
     }
 }
 
-/// A mutator for the fuzzer: on every other call it mutates the document if the bytes are one,
-/// otherwise the bytes.
+/// A mutator of the fuzzer: every other time by the document, where the bytes are one, else by the bytes.
 pub fn mutate_bytes(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
     if seed.is_multiple_of(2)
         && let Ok(mut document) = serde_json::from_slice(&data[..size])
@@ -64,7 +62,7 @@ pub fn mutate_bytes(data: &mut [u8], size: usize, max_size: usize, seed: u32) ->
     fuzzer_mutate(data, size, max_size)
 }
 
-/// Mutates a value of a document, chosen by walking down from the root.
+/// Changes a place of a document, drawn by walking down from its root.
 fn mutate(value: &mut Value, draws: &mut Draws) {
     match value {
         Value::Object(map) if !map.is_empty() => {

@@ -1,5 +1,4 @@
-//! Reads bytes as a saved calibrator: one that is accepted must map any scores to probabilities, or
-//! return an error.
+//! Bytes as a saved calibrator: what is read without an error must map any scores to probabilities, or say why not.
 
 #![no_main]
 
@@ -8,7 +7,7 @@ mod json;
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use mbls_core::calibration::{Calibrator, SavedCalibrator, Scores};
 
-/// Repeated to the number of classes of a calibrator.
+/// Repeated to as many classes as a calibrator has.
 const LOGITS: [f32; 7] = [0.0, 1.0, -3.5, 20.0, -1e4, 1e4, 3e38];
 const PROBS: [f64; 2] = [1.0, 0.0];
 

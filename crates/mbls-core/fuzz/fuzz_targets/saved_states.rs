@@ -1,4 +1,4 @@
-//! Reads bytes as the saved state of every metric: one that is accepted must be a valid state.
+//! Bytes as the saved state of every metric: what is read without an error must be a state that metrics can work with.
 
 #![no_main]
 
@@ -34,8 +34,7 @@ where
             assert_eq!(serde_json::from_str::<M>(&saved).expect("a merged state can be read"), merged);
             assert_eq!(merged.value().is_some(), metric.value().is_some());
         }
-        // If the sum of two states exceeds what a state can represent, the merge must leave the
-        // state unchanged.
+        // Two halves of what a state can hold do not fit into one, which must leave it as it was.
         Err(_) => assert_eq!(merged, metric),
     }
 }

@@ -1,4 +1,5 @@
-//! The record that is saved with a network: against slow counting, and what it refuses to read.
+//! The record that is saved with a network: compared with slow counting, and the invalid files it
+//! rejects.
 
 use mbls_core::calibration::{
     Assessment, CalibrationRecord, Calibrator, CalibratorChoice, CalibratorRole, CalibratorSpec,
@@ -9,7 +10,7 @@ use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Logits and labels of rows that are right more or less often, overconfident by a factor.
+/// Logits and labels of rows that are correct at various rates, overconfident by a factor.
 fn rows(n: usize, classes: usize, seed: u64) -> (Vec<f32>, Vec<u32>) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (mut logits, mut labels) = (Vec::new(), Vec::new());
@@ -49,7 +50,7 @@ fn candidates_are_measured_on_rows_that_they_were_not_fitted_to() {
     let choice =
         CalibratorChoice::cross_validate(&scores, &labels, &CalibratorChoice::usual(3)).unwrap();
     assert_eq!(choice.candidates().len(), 4);
-    // The how-manieth of its class a row is.
+    // The index of a row within its class.
     let turn = |row: usize| labels[..row].iter().filter(|&&label| label == labels[row]).count();
     for candidate in choice.candidates() {
         let mut total = 0.0;
@@ -77,7 +78,7 @@ fn candidates_are_measured_on_rows_that_they_were_not_fitted_to() {
     }
 }
 
-/// Labels whose order has the period of the folds: no fold lacks a class for that.
+/// Labels whose order has the same period as the folds: no fold lacks a class.
 #[test]
 fn the_order_of_the_rows_takes_no_class_out_of_a_fold() {
     let (logits, _) = rows(500, 5, 4);
@@ -88,7 +89,8 @@ fn the_order_of_the_rows_takes_no_class_out_of_a_fold() {
     assert!(choice.candidates().iter().all(|candidate| candidate.nll.is_some()), "{choice:?}");
 }
 
-/// A class whose logit is too small by a constant: vector scaling sees it, a temperature cannot.
+/// A class whose logit is too small by a constant: vector scaling can correct this, a temperature
+/// cannot.
 #[test]
 fn the_best_calibrator_is_one_that_fits_and_it_is_used() {
     let (mut logits, labels) = rows(2000, 4, 3);
@@ -141,7 +143,7 @@ proptest! {
                 prop_assert!((row.probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-9);
             }
         }
-        // At least 95 % of the validation rows are accepted, and with one more rejected fewer would be.
+        // At least 95 % of the validation rows are accepted; rejecting one more would accept fewer.
         for ood in record.ood() {
             let scores = ood.detector().scores(&logits, classes).unwrap();
             let accepted = scores.iter().filter(|&&score| ood.accepts(score)).count();
@@ -173,8 +175,7 @@ fn thresholds_are_thousandths() {
     );
 }
 
-/// The edges of bins are those of `torch.linspace` in f32, which differ from the thousandths by
-/// rounding.
+/// Bin edges are those of `torch.linspace` in f32, which differ from the thousandths by rounding.
 #[test]
 fn a_confidence_on_the_edge_is_withheld_as_it_was_counted() {
     let mut bins = ReliabilityBins::new(1000).unwrap();

@@ -1,4 +1,4 @@
-//! What is saved and read back, and what must not be read.
+//! Saving and reading calibrators, and rejecting invalid files.
 
 use super::support::synthetic;
 use mbls_core::calibration::{
@@ -6,7 +6,7 @@ use mbls_core::calibration::{
     PlattTargets, SavedCalibrator, Scores,
 };
 
-/// Every calibrator, in every reduction that fits the classes.
+/// Every calibrator, with every reduction that suits the number of classes.
 pub(crate) fn specs(classes: usize) -> Vec<CalibratorSpec> {
     let odir = Odir { off_diagonal: 0.1, intercept: 0.1 };
     let mut specs = vec![
@@ -159,7 +159,7 @@ fn the_envelope_is_checked() {
     }
 }
 
-/// Finite parameters can still overflow: an error, not NaN.
+/// Finite parameters can still overflow: this is an error, not NaN.
 #[test]
 fn overflow_of_parameters_is_an_error() {
     let text =
@@ -181,7 +181,7 @@ fn overflow_of_parameters_is_an_error() {
     }
 }
 
-/// The largest finite logits: a distribution or an error, from fitting and from applying.
+/// The largest finite logits: fitting and applying return a distribution or an error.
 #[test]
 fn extreme_logits_give_distributions_or_errors() {
     let max = f64::MAX;

@@ -22,7 +22,7 @@ fn layouts() -> mbls_core::Result<Vec<(Tensor, Tensor)>> {
     ])
 }
 
-/// The rows that count, for the slow formulas.
+/// The rows that are not ignored, for the slow formulas.
 fn rows() -> Vec<slow::Row> {
     let logits = flat(&logits(&[6, 4]));
     let rows = logits.chunks(4).zip(LABELS).filter(|(_, label)| *label != IGNORED);
