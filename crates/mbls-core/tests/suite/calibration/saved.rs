@@ -110,7 +110,10 @@ fn hostile_files_are_refused() {
     let isotonic = |probs: &str, calibrated: &str| {
         maps("isotonic", "binary", 2, &format!(r#"{{"probs":{probs},"calibrated":{calibrated}}}"#))
     };
-    refused(&isotonic("[]", "[]"), "isotonic regression: expected equal numbers of both, at least one");
+    refused(
+        &isotonic("[]", "[]"),
+        "isotonic regression: expected equal numbers of both, at least one",
+    );
     refused(&isotonic("[0.1]", "[0.1,0.2]"), "isotonic regression: expected equal numbers of both");
     refused(&isotonic("[0.2,0.2]", "[0.1,0.2]"), "probs = [0.2, 0.2]: expected ascending numbers");
     refused(
