@@ -58,7 +58,7 @@ impl Softmax<'_> {
         if self.diagonal { 1 } else { self.classes }
     }
 
-    /// Of class `k` the features, `feature(j)` of those of the row.
+    /// The features of a row that class `k` uses.
     fn of<'x>(&self, x: &'x [f64], k: usize) -> &'x [f64] {
         if self.diagonal { &x[k..=k] } else { x }
     }
